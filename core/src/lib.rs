@@ -1,1 +1,51 @@
-//! Highwater.
+//! Highwater: production patterns you can watch, run and build on.
+//!
+//! How does a basic server become one that holds up for millions of users? By
+//! a few patterns, and this crate has them as modules:
+//!
+//! | module | pattern |
+//! |---|---|
+//! | [`events`] | services decoupled by typed, ordered, isolated events |
+//! | [`trace`] | what happened, as records that pictures, reports and checks read |
+//!
+//! With the feature `playground` it also has what shows them at work:
+//!
+//! | module | what it is |
+//! |---|---|
+#![cfg_attr(
+    feature = "playground",
+    doc = "| [`platform`] | the ports a scenario runs against, and the world that is only simulated |"
+)]
+#![cfg_attr(
+    feature = "playground",
+    doc = "| [`scenario`] | each pattern as an experiment with parameters, a trace and checks |"
+)]
+//!
+//! # One core, several worlds
+//!
+//! Nothing here reads the system clock, starts a thread or draws a random
+//! number of its own. Time comes from a [`Clock`], and with the playground so
+//! do tasks and randomness from the ports in `platform`. The same scenario
+//! therefore runs in simulated time, in a browser tab and natively, and
+//! everything shown of it comes from its [`trace`].
+//!
+//! # Glossary
+//!
+//! - **Emit**: to hand an event to every listener, in order.
+//! - **Isolation**: one listener's failure does not stop its siblings.
+//! - **The loop**: the single thread that runs a server's tasks in turn.
+//!   Whatever *blocks the loop* delays everything else on it.
+//! - **p50, p99**: the latency that 50 % or 99 % of the samples stay within.
+//! - **World**: where a scenario runs: virtual, tab or native.
+
+#![forbid(unsafe_code)]
+
+mod clock;
+pub mod events;
+#[cfg(feature = "playground")]
+pub mod platform;
+#[cfg(feature = "playground")]
+pub mod scenario;
+pub mod trace;
+
+pub use clock::Clock;

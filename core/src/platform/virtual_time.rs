@@ -1,0 +1,311 @@
+//! The world that is only simulated.
+
+use super::{Clock, Platform, Spawn, Timer};
+use futures::future::{BoxFuture, LocalBoxFuture};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    pin::Pin,
+    rc::Rc,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+/// A single-threaded executor whose clock stands still while tasks run and
+/// jumps to the next timer when none can.
+///
+/// Exactly repeatable: tasks run in the order they were woken, timers fire in
+/// the order of their deadlines, and of those with the same deadline the one
+/// set first fires first.
+///
+/// ```
+/// use highwater::platform::VirtualTime;
+/// use std::time::Duration;
+///
+/// let world = VirtualTime::new();
+/// let platform = world.platform();
+/// let task = platform.spawn({
+///     let platform = platform.clone();
+///     async move {
+///         platform.sleep(Duration::from_secs(3600)).await;
+///         platform.now()
+///     }
+/// });
+/// // An hour, in no time.
+/// assert_eq!(world.run_to_end(task), Some(Duration::from_secs(3600)));
+/// ```
+pub struct VirtualTime {
+    tasks: Rc<Tasks>,
+    shared: Arc<Shared>,
+}
+
+/// What [`VirtualTime::step`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It ran one task up to its next wait.
+    Ran,
+    /// No task could run: the clock went to the next timer, and that fired.
+    Advanced(Duration),
+    /// No task can run and no timer is set: nothing will ever happen again.
+    Idle,
+}
+
+impl VirtualTime {
+    /// A world at time zero, without tasks.
+    #[must_use]
+    pub fn new() -> Self {
+        VirtualTime {
+            tasks: Rc::default(),
+            shared: Arc::default(),
+        }
+    }
+
+    /// The ports of this world.
+    #[must_use]
+    pub fn platform(&self) -> Platform {
+        let spawner = Spawner {
+            tasks: Rc::clone(&self.tasks),
+            shared: Arc::clone(&self.shared),
+        };
+        Platform::new(self.timer(), Rc::new(spawner))
+    }
+
+    /// The clock and timer of this world.
+    #[must_use]
+    pub fn timer(&self) -> Arc<dyn Timer> {
+        Arc::new(VirtualTimer(Arc::clone(&self.shared)))
+    }
+
+    /// The simulated time.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.shared.state().now
+    }
+
+    /// Does the next thing there is to do.
+    ///
+    /// # Panics
+    ///
+    /// If the task it runs panics: the panic passes through.
+    pub fn step(&self) -> Step {
+        let ready = self.shared.state().ready.pop_front();
+        if let Some(task) = ready {
+            self.tasks.run(task);
+            return Step::Ran;
+        }
+        let mut state = self.shared.state();
+        let Some(((deadline, _), waker)) = state.timers.pop_first() else {
+            return Step::Idle;
+        };
+        // `block` may have taken the clock past the deadline already.
+        state.now = state.now.max(deadline);
+        let now = state.now;
+        drop(state);
+        waker.wake();
+        Step::Advanced(now)
+    }
+
+    /// Runs all that is due up to and including `until`, and leaves the clock
+    /// there (or later, if a task blocked beyond it).
+    pub fn run_until(&self, until: Duration) {
+        loop {
+            let mut state = self.shared.state();
+            let due = !state.ready.is_empty()
+                || state
+                    .timers
+                    .first_key_value()
+                    .is_some_and(|((deadline, _), _)| *deadline <= until);
+            if !due {
+                state.now = state.now.max(until);
+                return;
+            }
+            drop(state);
+            self.step();
+        }
+    }
+
+    /// Runs until `main` completes; `None` if everything waits for ever first
+    /// (a deadlock). Other tasks may be left over.
+    pub fn run_to_end<T: 'static>(&self, main: impl Future<Output = T> + 'static) -> Option<T> {
+        let result = Rc::new(RefCell::new(None));
+        let main_result = Rc::clone(&result);
+        self.tasks.spawn(
+            &self.shared,
+            Box::pin(async move {
+                let value = main.await;
+                *main_result.borrow_mut() = Some(value);
+            }),
+        );
+        loop {
+            let idle = self.step() == Step::Idle;
+            let done = result.borrow_mut().take();
+            if done.is_some() || idle {
+                return done;
+            }
+        }
+    }
+}
+
+impl Default for VirtualTime {
+    fn default() -> Self {
+        VirtualTime::new()
+    }
+}
+
+impl fmt::Debug for VirtualTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.shared.state();
+        f.debug_struct("VirtualTime")
+            .field("now", &state.now)
+            .field("ready", &state.ready.len())
+            .field("timers", &state.timers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+type TaskId = u64;
+type Task = (LocalBoxFuture<'static, ()>, Arc<TaskWaker>);
+
+/// The unfinished tasks. Ids are never used again, so a late wake-up finds
+/// nothing rather than somebody else's task.
+#[derive(Default)]
+struct Tasks {
+    unfinished: RefCell<BTreeMap<TaskId, Task>>,
+    next: RefCell<TaskId>,
+}
+
+impl Tasks {
+    fn spawn(&self, shared: &Arc<Shared>, task: LocalBoxFuture<'static, ()>) {
+        let id = {
+            let mut next = self.next.borrow_mut();
+            *next += 1;
+            *next
+        };
+        let waker = Arc::new(TaskWaker {
+            id,
+            queued: AtomicBool::new(false),
+            shared: Arc::clone(shared),
+        });
+        self.unfinished
+            .borrow_mut()
+            .insert(id, (task, Arc::clone(&waker)));
+        waker.wake();
+    }
+
+    fn run(&self, id: TaskId) {
+        // Taken out while it runs: it may spawn others.
+        let Some((mut task, waker)) = self.unfinished.borrow_mut().remove(&id) else {
+            return;
+        };
+        waker.queued.store(false, Ordering::Relaxed);
+        let as_waker = Waker::from(Arc::clone(&waker));
+        let poll = task.as_mut().poll(&mut Context::from_waker(&as_waker));
+        if poll.is_pending() {
+            self.unfinished.borrow_mut().insert(id, (task, waker));
+        }
+    }
+}
+
+struct Spawner {
+    tasks: Rc<Tasks>,
+    shared: Arc<Shared>,
+}
+
+impl Spawn for Spawner {
+    fn spawn_local(&self, task: LocalBoxFuture<'static, ()>) {
+        self.tasks.spawn(&self.shared, task);
+    }
+}
+
+/// What timers and wakers reach: they are `Send`, as their traits ask.
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    now: Duration,
+    ready: VecDeque<TaskId>,
+    /// By deadline, then by the order in which they were set.
+    timers: BTreeMap<(Duration, u64), Waker>,
+    next_timer: u64,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct TaskWaker {
+    id: TaskId,
+    queued: AtomicBool,
+    shared: Arc<Shared>,
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        if !self.queued.swap(true, Ordering::Relaxed) {
+            self.shared.state().ready.push_back(self.id);
+        }
+    }
+}
+
+struct VirtualTimer(Arc<Shared>);
+
+impl Clock for VirtualTimer {
+    fn now(&self) -> Duration {
+        self.0.state().now
+    }
+}
+
+impl Timer for VirtualTimer {
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let mut state = self.0.state();
+        let key = (state.now + duration, state.next_timer);
+        state.next_timer += 1;
+        Box::pin(Sleep {
+            key,
+            waited: false,
+            shared: Arc::clone(&self.0),
+        })
+    }
+
+    fn block(&self, duration: Duration) {
+        self.0.state().now += duration;
+    }
+}
+
+/// Waits at least once, even for a moment that has passed: others get a turn,
+/// as they do in the tab and natively.
+struct Sleep {
+    key: (Duration, u64),
+    waited: bool,
+    shared: Arc<Shared>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let waited = std::mem::replace(&mut self.waited, true);
+        let mut state = self.shared.state();
+        if waited && state.now >= self.key.0 {
+            return Poll::Ready(());
+        }
+        state.timers.insert(self.key, context.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.shared.state().timers.remove(&self.key);
+    }
+}

@@ -1,0 +1,112 @@
+//! Each pattern as an experiment: parameters, a run, a trace, checks.
+//!
+//! A scenario is written once, against the ports in
+//! [`platform`](crate::platform), and runs in every world. What it did is its
+//! [`Trace`]; what that proves is decided by its [`Check`]s alone: exit codes,
+//! test results and the page's verdicts are theirs.
+//!
+//! ```
+//! use highwater::scenario::{self, Outcome};
+//!
+//! let mut experiment = scenario::find("decoupling")?.experiment();
+//! experiment.set("fail", "email")?;
+//! let trace = experiment.simulate();
+//!
+//! let verdicts = experiment.scenario().judge(&trace);
+//! assert!(verdicts.iter().all(|verdict| verdict.outcome != Outcome::Failed));
+//! # Ok::<(), scenario::InputError>(())
+//! ```
+//!
+//! To add one: a file here with a `pub(super) static SCENARIO`, and its line
+//! in [`ALL`].
+
+mod checks;
+mod decoupling;
+mod experiment;
+mod params;
+
+pub use checks::{Check, Outcome, Verdict};
+pub use experiment::{Experiment, TRACE_CAPACITY};
+pub use params::{InputError, Kind as ParamKind, Param, Unit, Value, Values};
+
+use crate::{
+    platform::{Platform, Seed},
+    trace::{Event, Recorder, Trace},
+};
+use futures::future::LocalBoxFuture;
+
+/// Every scenario, in the order of the chapters.
+pub static ALL: &[&Scenario] = &[&decoupling::SCENARIO];
+
+/// The scenario of that name.
+///
+/// # Errors
+///
+/// [`InputError::UnknownScenario`] names the known ones and the nearest.
+pub fn find(name: &str) -> Result<&'static Scenario, InputError> {
+    ALL.iter()
+        .copied()
+        .find(|scenario| scenario.name == name)
+        .ok_or_else(|| InputError::unknown_scenario(name))
+}
+
+/// An experiment somebody can run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Scenario {
+    /// Its name in commands and addresses.
+    pub name: &'static str,
+    /// The chapter it belongs to.
+    pub chapter: &'static str,
+    /// What it shows, in one line.
+    pub summary: &'static str,
+    /// What can be set.
+    pub params: &'static [Param],
+    /// Settings worth a look, the most telling first.
+    pub presets: &'static [Preset],
+    /// Runs it to its end.
+    pub run: fn(Context) -> LocalBoxFuture<'static, ()>,
+    /// What its trace must prove.
+    pub checks: &'static [Check],
+    /// One record as a sentence.
+    pub narrate: fn(&Trace, &Event) -> String,
+}
+
+impl Scenario {
+    /// An experiment with every parameter at its default, seed 1.
+    #[must_use]
+    pub fn experiment(&'static self) -> Experiment {
+        Experiment::new(self)
+    }
+
+    /// What the trace proves, check by check.
+    ///
+    /// A trace that is not whole, because the run died or records were
+    /// dropped, proves nothing: every check has failed then.
+    #[must_use]
+    pub fn judge(&self, trace: &Trace) -> Vec<Verdict> {
+        self.checks.iter().map(|check| check.judge(trace)).collect()
+    }
+}
+
+/// A named choice of parameters.
+#[derive(Debug)]
+pub struct Preset {
+    /// What it shows, in a few words.
+    pub title: &'static str,
+    /// The parameters that differ from their defaults.
+    pub set: &'static [(&'static str, &'static str)],
+}
+
+/// What a running scenario is given.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The ports of the world it runs in.
+    pub platform: Platform,
+    /// Where it records what happens.
+    pub trace: Recorder,
+    /// Its random draws.
+    pub seed: Seed,
+    /// Its parameters.
+    pub params: Values,
+}

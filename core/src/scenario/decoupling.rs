@@ -1,0 +1,186 @@
+//! `decoupling`: one sign-up, three services that react.
+//!
+//! The same `UserService` twice. In the design `direct` it calls each service
+//! by name; in the design `events` it emits `UserRegistered` and knows nobody.
+//! Everything else, the services and their failures, is the same code.
+
+mod checks;
+mod narrate;
+mod service;
+mod user_service;
+mod wiring;
+
+use super::{Context, Param, ParamKind as Kind, Preset, Scenario, Unit};
+use futures::FutureExt;
+use service::{Profile, Service};
+use user_service::UserService;
+use wiring::Wiring;
+
+/// The names in the trace. Pictures and checks find the services by them.
+const USER_SERVICE: &str = "UserService";
+const EVENT_BUS: &str = "EventBus";
+const EMAIL: &str = "EmailService";
+const AUDIT: &str = "AuditLog";
+const METRICS: &str = "Metrics";
+const LOYALTY: &str = "LoyaltyService";
+
+pub(super) static SCENARIO: Scenario = Scenario {
+    name: "decoupling",
+    chapter: "events",
+    summary: "A sign-up and the services that react to it: called one by one, or told by an event",
+    params: &[
+        Param {
+            key: "design",
+            label: "Design",
+            help: "How UserService reaches the others: by an event on a bus, or by calling each by name.",
+            kind: Kind::Choice {
+                options: &["events", "direct"],
+                default: "events",
+            },
+        },
+        Param {
+            key: "listeners",
+            label: "Listeners",
+            help: "Do the work before emit returns (sync), or queue it and return at once (async). Direct calls are always sync.",
+            kind: Kind::Choice {
+                options: &["sync", "async"],
+                default: "sync",
+            },
+        },
+        Param {
+            key: "users",
+            label: "Users",
+            help: "How many users sign up.",
+            kind: Kind::Integer {
+                unit: Unit::Count,
+                min: 1,
+                max: 10_000,
+                default: 12,
+            },
+        },
+        Param {
+            key: "interval",
+            label: "Time between sign-ups",
+            help: "How far apart they arrive, give or take a quarter. They do not wait for each other.",
+            kind: Kind::Integer {
+                unit: Unit::Ms,
+                min: 0,
+                max: 10_000,
+                default: 250,
+            },
+        },
+        Param {
+            key: "email_latency",
+            label: "Email latency",
+            help: "How long EmailService takes for one mail, give or take a fifth.",
+            kind: Kind::Integer {
+                unit: Unit::Ms,
+                min: 0,
+                max: 5_000,
+                default: 80,
+            },
+        },
+        Param {
+            key: "fail",
+            label: "Failing service",
+            help: "Which service has an operational failure now and then.",
+            kind: Kind::Choice {
+                options: &["email", "audit", "metrics", "none"],
+                default: "email",
+            },
+        },
+        Param {
+            key: "fail_rate",
+            label: "Failures",
+            help: "How often it fails.",
+            kind: Kind::Integer {
+                unit: Unit::Percent,
+                min: 1,
+                max: 100,
+                default: 40,
+            },
+        },
+        Param {
+            key: "fault",
+            label: "Kind of failure",
+            help: "An error is expected and handled. A panic is a bug: it ends the run.",
+            kind: Kind::Choice {
+                options: &["error", "panic"],
+                default: "error",
+            },
+        },
+        Param {
+            key: "added",
+            label: "Service added while running",
+            help: "Start LoyaltyService when half of the users have signed up.",
+            kind: Kind::Choice {
+                options: &["loyalty", "none"],
+                default: "loyalty",
+            },
+        },
+    ],
+    presets: &[
+        Preset {
+            title: "A failing email, isolated by events",
+            set: &[],
+        },
+        Preset {
+            title: "The same failure with direct calls",
+            set: &[("design", "direct")],
+        },
+        Preset {
+            title: "A slow email, listeners in turn",
+            set: &[("email_latency", "200"), ("fail", "none")],
+        },
+        Preset {
+            title: "A slow email, handled in the background",
+            set: &[("email_latency", "200"), ("listeners", "async")],
+        },
+    ],
+    run: |context| run(context).boxed_local(),
+    checks: checks::ALL,
+    narrate: narrate::narrate,
+};
+
+async fn run(context: Context) {
+    let params = &context.params;
+    let wiring = Wiring::new(&context);
+    let [email, audit, metrics] = [
+        Profile::email(params),
+        Profile::audit(params),
+        Profile::metrics(params),
+    ]
+    .map(|profile| Service::start(&context, profile));
+
+    let is_direct = params.choice("design") == "direct";
+    let user_service = if is_direct {
+        UserService::calling(&context, email, audit, metrics)
+    } else {
+        for service in [email, audit, metrics] {
+            wiring.subscribe(service);
+        }
+        UserService::emitting(&context, wiring.bus())
+    };
+
+    let users = params.integer("users");
+    let mut arrivals = context.seed.stream(0);
+    let mut due = context.platform.now();
+    for user in 1..=users {
+        if user == users / 2 + 1 && params.choice("added") == "loyalty" {
+            let loyalty = Service::start(&context, Profile::loyalty());
+            // Under `direct` it runs and nobody calls it: that would take an
+            // edit to `UserService`.
+            if !is_direct {
+                wiring.subscribe(loyalty);
+            }
+        }
+        // Users arrive when they arrive, however busy the server is: each
+        // request counts from when it was due.
+        due += arrivals.jitter(params.millis("interval"), 25);
+        let wait = due.saturating_sub(context.platform.now());
+        context.platform.sleep(wait).await;
+        user_service.register(user, due);
+    }
+    drop(user_service);
+    wiring.finish().await;
+}

@@ -1,0 +1,32 @@
+//! One record as a sentence.
+
+use crate::trace::{Event, Kind, Phase, Trace};
+
+pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
+    let source = trace.name(event.source);
+    let target = event.target.map_or("", |target| trace.name(target));
+    let user = event.subject;
+    let took = milliseconds(event);
+    match (event.kind, event.phase, event.failure) {
+        (Kind::Start, ..) => format!("{source} has started."),
+        (Kind::Subscribe, ..) => format!("{source} subscribes to {target}."),
+        (Kind::Request, Phase::Begin, _) => format!("User {user} signs up at {source}."),
+        (Kind::Request, _, None) => format!("User {user} is registered, after {took}."),
+        (Kind::Request, _, Some(cause)) => {
+            format!("User {user} could not register: {}.", trace.name(cause))
+        }
+        (Kind::Call, ..) => format!("{source} calls {target} for user {user} and waits."),
+        (Kind::Emit, ..) => format!("{source} emits UserRegistered for user {user}."),
+        (Kind::Deliver, ..) => format!("The bus hands user {user} to {target}."),
+        (_, Phase::Begin, _) => format!("{source} works on user {user}."),
+        (_, _, None) => format!("{source} is done with user {user}, after {took}."),
+        (_, _, Some(cause)) => format!(
+            "{source} failed for user {user}, after {took}: {}.",
+            trace.name(cause)
+        ),
+    }
+}
+
+fn milliseconds(event: &Event) -> String {
+    format!("{:.1} ms", event.duration.as_secs_f64() * 1000.0)
+}

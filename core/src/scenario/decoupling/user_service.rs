@@ -1,0 +1,103 @@
+//! The subject: a service that registers users, in two designs.
+
+use super::{
+    EVENT_BUS, USER_SERVICE,
+    service::{Service, Unavailable},
+};
+use crate::{
+    events::Bus,
+    scenario::Context,
+    trace::{Kind, NameId, Recorder},
+};
+use std::time::Duration;
+
+/// What is said on the bus when somebody has signed up.
+#[derive(Clone, Copy)]
+pub(super) struct UserRegistered {
+    pub(super) user: u64,
+}
+
+/// Registers users. Who is to hear of it depends on the design.
+pub(super) struct UserService {
+    id: NameId,
+    trace: Recorder,
+    design: Design,
+}
+
+enum Design {
+    /// It knows and calls every service.
+    Direct(Box<Known>),
+    /// It knows the bus.
+    Events { bus: Bus, bus_id: NameId },
+}
+
+/// Every service it depends on.
+struct Known {
+    email: Service,
+    audit: Service,
+    metrics: Service,
+}
+
+impl UserService {
+    pub(super) fn calling(
+        context: &Context,
+        email: Service,
+        audit: Service,
+        metrics: Service,
+    ) -> Self {
+        let known = Known {
+            email,
+            audit,
+            metrics,
+        };
+        UserService::start(context, Design::Direct(Box::new(known)))
+    }
+
+    pub(super) fn emitting(context: &Context, bus: Bus) -> Self {
+        let bus_id = context.trace.name(EVENT_BUS);
+        UserService::start(context, Design::Events { bus, bus_id })
+    }
+
+    fn start(context: &Context, design: Design) -> Self {
+        let id = context.trace.name(USER_SERVICE);
+        context.trace.instant(Kind::Start, id, 0);
+        UserService {
+            id,
+            trace: context.trace.clone(),
+            design,
+        }
+    }
+
+    /// Answers the request of a user who arrived at `due`.
+    pub(super) fn register(&self, user: u64, due: Duration) {
+        let request = self.trace.begin_at(due, Kind::Request, self.id, user);
+        let outcome = match &self.design {
+            Design::Direct(known) => self.call_each(user, known),
+            Design::Events { bus, bus_id } => {
+                self.announce(user, bus, *bus_id);
+                Ok(())
+            }
+        };
+        match outcome {
+            Ok(()) => request.succeed(),
+            Err(error) => request.fail(&error.to_string()),
+        }
+    }
+
+    /// Each new service means one more line here, and the first that fails
+    /// takes the sign-up with it.
+    fn call_each(&self, user: u64, known: &Known) -> Result<(), Unavailable> {
+        for service in [&known.email, &known.audit, &known.metrics] {
+            self.trace.send(Kind::Call, self.id, service.id(), user);
+            service.handle(user)?;
+        }
+        Ok(())
+    }
+
+    /// A new service means no change here. What fails is on record with the
+    /// service it failed in; the user is registered all the same.
+    fn announce(&self, user: u64, bus: &Bus, bus_id: NameId) {
+        self.trace.send(Kind::Emit, self.id, bus_id, user);
+        let _isolated = bus.emit(&UserRegistered { user });
+    }
+}

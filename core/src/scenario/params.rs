@@ -1,0 +1,287 @@
+//! What can be set, as a schema.
+//!
+//! The schema alone makes the page's controls, the command line's `--set`, the
+//! address and the documentation.
+
+use super::{ALL, Scenario};
+use serde::Serialize;
+use std::{fmt, time::Duration};
+
+/// One thing that can be set.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Param {
+    /// Its name in commands and addresses.
+    pub key: &'static str,
+    /// Its name for people.
+    pub label: &'static str,
+    /// What it does, in one sentence.
+    pub help: &'static str,
+    /// What may be set, and the default.
+    #[serde(flatten)]
+    pub kind: Kind,
+}
+
+/// What a parameter may be.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Kind {
+    /// A whole number from `min` to `max`.
+    Integer {
+        /// What it counts.
+        unit: Unit,
+        /// The least value.
+        min: u64,
+        /// The greatest value.
+        max: u64,
+        /// The value when none is set.
+        default: u64,
+    },
+    /// One of several words.
+    Choice {
+        /// The words.
+        options: &'static [&'static str],
+        /// The word when none is set.
+        default: &'static str,
+    },
+}
+
+/// What a number counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Things named by the label.
+    Count,
+    /// Milliseconds.
+    Ms,
+    /// Parts of a hundred.
+    Percent,
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Unit::Count => "",
+            Unit::Ms => " ms",
+            Unit::Percent => " %",
+        })
+    }
+}
+
+/// A value of one parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// Of an integer parameter.
+    Integer(u64),
+    /// Of a choice.
+    Choice(&'static str),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Integer(number) => number.fmt(f),
+            Value::Choice(word) => f.write_str(word),
+        }
+    }
+}
+
+impl Param {
+    /// The value when none is set.
+    #[must_use]
+    pub fn default(&self) -> Value {
+        match self.kind {
+            Kind::Integer { default, .. } => Value::Integer(default),
+            Kind::Choice { default, .. } => Value::Choice(default),
+        }
+    }
+
+    /// What may be set, in words: `0 to 5000 ms`, or `sync or async`.
+    #[must_use]
+    pub fn range(&self) -> String {
+        match self.kind {
+            Kind::Integer { unit, min, max, .. } => format!("{min} to {max}{unit}"),
+            Kind::Choice { options, .. } => match options {
+                [init @ .., last] if !init.is_empty() => {
+                    format!("{} or {last}", init.join(", "))
+                }
+                _ => options.concat(),
+            },
+        }
+    }
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    ///
+    /// [`InputError::BadValue`] names the range.
+    pub fn parse(&self, text: &str) -> Result<Value, InputError> {
+        let value = match self.kind {
+            Kind::Integer { min, max, .. } => text
+                .trim()
+                .parse()
+                .ok()
+                .filter(|number| (min..=max).contains(number))
+                .map(Value::Integer),
+            Kind::Choice { options, .. } => options
+                .iter()
+                .find(|option| **option == text.trim())
+                .map(|option| Value::Choice(option)),
+        };
+        value.ok_or_else(|| InputError::BadValue {
+            key: self.key,
+            value: text.to_owned(),
+            range: self.range(),
+        })
+    }
+}
+
+/// A value for each parameter of a schema.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Values {
+    values: Vec<(&'static str, Value)>,
+}
+
+impl Values {
+    pub(super) fn defaults(params: &[Param]) -> Self {
+        Values {
+            values: params
+                .iter()
+                .map(|param| (param.key, param.default()))
+                .collect(),
+        }
+    }
+
+    pub(super) fn put(&mut self, key: &str, value: Value) {
+        if let Some((_, slot)) = self.values.iter_mut().find(|(known, _)| *known == key) {
+            *slot = value;
+        }
+    }
+
+    /// Every key and its value, in the order of the schema.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, Value)> + '_ {
+        self.values.iter().copied()
+    }
+
+    /// The value of an integer parameter.
+    ///
+    /// # Panics
+    ///
+    /// If the schema has no such parameter: a bug in the scenario.
+    #[must_use]
+    pub fn integer(&self, key: &str) -> u64 {
+        match self.get(key) {
+            Value::Integer(number) => number,
+            Value::Choice(_) => panic!("{key} is not an integer parameter"),
+        }
+    }
+
+    /// The value of an integer parameter in milliseconds.
+    ///
+    /// # Panics
+    ///
+    /// If the schema has no such parameter: a bug in the scenario.
+    #[must_use]
+    pub fn millis(&self, key: &str) -> Duration {
+        Duration::from_millis(self.integer(key))
+    }
+
+    /// The value of a choice.
+    ///
+    /// # Panics
+    ///
+    /// If the schema has no such parameter: a bug in the scenario.
+    #[must_use]
+    pub fn choice(&self, key: &str) -> &'static str {
+        match self.get(key) {
+            Value::Choice(word) => word,
+            Value::Integer(_) => panic!("{key} is not a choice"),
+        }
+    }
+
+    fn get(&self, key: &str) -> Value {
+        self.values
+            .iter()
+            .find(|(known, _)| *known == key)
+            .map(|(_, value)| *value)
+            .unwrap_or_else(|| panic!("no parameter {key}"))
+    }
+}
+
+/// Input that names nothing there is, or is out of range.
+///
+/// Each message is one line that says what is wrong and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// No scenario has that name.
+    #[error(
+        "unknown scenario \"{name}\"{}: the scenarios are {known}",
+        hint(nearest)
+    )]
+    UnknownScenario {
+        /// What was asked for.
+        name: String,
+        /// The name most like it.
+        nearest: Option<&'static str>,
+        /// All names there are.
+        known: String,
+    },
+    /// The scenario has no such parameter.
+    #[error("unknown parameter \"{key}\"{}: {scenario} has {known}", hint(nearest))]
+    UnknownParam {
+        /// What was to be set.
+        key: String,
+        /// The scenario.
+        scenario: &'static str,
+        /// The key most like it.
+        nearest: Option<&'static str>,
+        /// All keys there are.
+        known: String,
+    },
+    /// The value is not in the parameter's range.
+    #[error("{key} is {range}, not \"{value}\"")]
+    BadValue {
+        /// The parameter.
+        key: &'static str,
+        /// What it was to be set to.
+        value: String,
+        /// What may be set, with its unit.
+        range: String,
+    },
+}
+
+impl InputError {
+    pub(super) fn unknown_scenario(name: &str) -> Self {
+        let known: Vec<_> = ALL.iter().map(|scenario| scenario.name).collect();
+        InputError::UnknownScenario {
+            name: name.to_owned(),
+            nearest: nearest(name, &known),
+            known: known.join(", "),
+        }
+    }
+
+    pub(super) fn unknown_param(key: &str, scenario: &'static Scenario) -> Self {
+        let mut known: Vec<_> = scenario.params.iter().map(|param| param.key).collect();
+        known.push("seed");
+        InputError::UnknownParam {
+            key: key.to_owned(),
+            scenario: scenario.name,
+            nearest: nearest(key, &known),
+            known: known.join(", "),
+        }
+    }
+}
+
+fn hint(nearest: &Option<&'static str>) -> String {
+    nearest.map_or_else(String::new, |name| format!(" (did you mean \"{name}\"?)"))
+}
+
+/// The name most like `wanted`, unless it is not like any.
+fn nearest(wanted: &str, known: &[&'static str]) -> Option<&'static str> {
+    known
+        .iter()
+        .map(|name| (strsim::jaro_winkler(wanted, name), *name))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}

@@ -1,0 +1,205 @@
+//! Export in the Chrome trace-event format.
+//!
+//! The format ("Trace Event Format", Google, 2016) wants spans of one track to
+//! nest. Those of a busy service overlap instead, so each source gets as many
+//! tracks as it had spans at once.
+
+use super::{Event, NameId, Phase, Trace, VERSION};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, io, time::Duration};
+
+/// Writes one JSON object, an event a line.
+pub(super) fn write(trace: &Trace, mut writer: impl io::Write) -> io::Result<()> {
+    let tracks = Tracks::of(trace);
+    let mut separator = "{\"traceEvents\":[\n";
+    let mut line = |event: &ChromeEvent| -> io::Result<()> {
+        writer.write_all(separator.as_bytes())?;
+        separator = ",\n";
+        serde_json::to_writer(&mut writer, event)?;
+        Ok(())
+    };
+    let title = format!("{} ({})", trace.scenario, trace.world);
+    line(&ChromeEvent::metadata("process_name", 0, &title))?;
+    for (tid, name) in tracks.names(trace) {
+        line(&ChromeEvent::metadata("thread_name", tid, &name))?;
+    }
+    for (index, event) in trace.events.iter().enumerate() {
+        if let Some(shown) = tracks.chrome_event(trace, index, event) {
+            line(&shown)?;
+        }
+        line(&ChromeEvent::in_flight(trace, event))?;
+    }
+    let params: BTreeMap<_, _> = trace.params.iter().cloned().collect();
+    let other = json!({
+        "schema": VERSION, "scenario": trace.scenario, "world": trace.world,
+        "seed": trace.seed, "params": params, "dropped": trace.dropped, "died": trace.died,
+    });
+    writeln!(
+        writer,
+        "\n],\"displayTimeUnit\":\"ms\",\"otherData\":{other}}}"
+    )
+}
+
+/// Which track each record is drawn on.
+struct Tracks {
+    /// The lane of each record within its source, by index in the trace.
+    /// `None` for a begin whose end is on record: the end draws both.
+    lanes: Vec<Option<usize>>,
+    /// The first track number of each source, and how many it has.
+    first: BTreeMap<NameId, (usize, usize)>,
+}
+
+impl Tracks {
+    fn of(trace: &Trace) -> Self {
+        let mut lanes = vec![None; trace.events.len()];
+        // What occupies each lane of each source: the index of the begin.
+        let mut busy: BTreeMap<NameId, Vec<Option<usize>>> = BTreeMap::new();
+        for (index, event) in trace.events.iter().enumerate() {
+            let busy = busy.entry(event.source).or_default();
+            if busy.is_empty() {
+                busy.push(None);
+            }
+            lanes[index] = Some(match event.phase {
+                Phase::Instant => 0,
+                Phase::Begin => {
+                    let lane = busy.iter().position(Option::is_none).unwrap_or_else(|| {
+                        busy.push(None);
+                        busy.len() - 1
+                    });
+                    busy[lane] = Some(index);
+                    lane
+                }
+                Phase::End => {
+                    let is_ours = |begin: &Option<usize>| {
+                        begin.is_some_and(|begin| {
+                            let begin = &trace.events[begin];
+                            (begin.kind, begin.subject) == (event.kind, event.subject)
+                        })
+                    };
+                    match busy.iter().position(is_ours) {
+                        Some(lane) => {
+                            if let Some(begin) = busy[lane].take() {
+                                lanes[begin] = None;
+                            }
+                            lane
+                        }
+                        // Its begin was dropped from the ring.
+                        None => 0,
+                    }
+                }
+            });
+        }
+        let mut next = 1;
+        let first = busy
+            .into_iter()
+            .map(|(source, lanes)| {
+                let first = next;
+                next += lanes.len();
+                (source, (first, lanes.len()))
+            })
+            .collect();
+        Tracks { lanes, first }
+    }
+
+    fn names<'a>(&'a self, trace: &'a Trace) -> impl Iterator<Item = (usize, String)> + 'a {
+        self.first.iter().flat_map(move |(source, (first, count))| {
+            (0..*count).map(move |lane| {
+                let name = trace.name(*source);
+                let name = match lane {
+                    0 => name.to_owned(),
+                    _ => format!("{name} ({})", lane + 1),
+                };
+                (first + lane, name)
+            })
+        })
+    }
+
+    fn chrome_event<'a>(
+        &self,
+        trace: &'a Trace,
+        index: usize,
+        event: &Event,
+    ) -> Option<ChromeEvent<'a>> {
+        let lane = self.lanes[index]?;
+        let ph = match event.phase {
+            Phase::Begin => "B",
+            Phase::End => "X",
+            Phase::Instant => "i",
+        };
+        let mut args = BTreeMap::from([("subject", json!(event.subject))]);
+        if let Some(target) = event.target {
+            args.insert("target", json!(trace.name(target)));
+        }
+        if let Some(failure) = event.failure {
+            args.insert("failure", json!(trace.name(failure)));
+        }
+        if event.thread != 0 {
+            args.insert("thread", json!(event.thread));
+        }
+        Some(ChromeEvent {
+            name: format!("{} {}", event.kind.as_str(), event.subject),
+            cat: Some(event.kind.as_str()),
+            ph,
+            ts: Some(micros(event.at)),
+            dur: (event.phase == Phase::End).then(|| micros(event.duration)),
+            pid: 1,
+            tid: self.first[&event.source].0 + lane,
+            s: (event.phase == Phase::Instant).then_some("t"),
+            args,
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct ChromeEvent<'a> {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cat: Option<&'a str>,
+    ph: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ts: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dur: Option<f64>,
+    pid: u32,
+    tid: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s: Option<&'a str>,
+    args: BTreeMap<&'a str, Value>,
+}
+
+impl ChromeEvent<'_> {
+    fn metadata(name: &str, tid: usize, value: &str) -> Self {
+        ChromeEvent {
+            name: name.to_owned(),
+            cat: None,
+            ph: "M",
+            ts: None,
+            dur: None,
+            pid: 1,
+            tid,
+            s: None,
+            args: BTreeMap::from([("name", json!(value))]),
+        }
+    }
+
+    /// A counter track: how much the source had begun and not ended.
+    fn in_flight(trace: &Trace, event: &Event) -> Self {
+        ChromeEvent {
+            name: format!("{} in flight", trace.name(event.source)),
+            cat: None,
+            ph: "C",
+            ts: Some(micros(event.recorded_at())),
+            dur: None,
+            pid: 1,
+            tid: 0,
+            s: None,
+            args: BTreeMap::from([("spans", json!(event.counters.in_flight()))]),
+        }
+    }
+}
+
+/// The format's unit.
+fn micros(duration: Duration) -> f64 {
+    duration.as_nanos() as f64 / 1000.0
+}

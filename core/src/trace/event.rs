@@ -1,0 +1,178 @@
+//! The one wire schema.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The version of the schema below. Raised when a field changes its meaning.
+pub const VERSION: u32 = 1;
+
+/// One record: what one source did, to what, when, with which outcome.
+///
+/// Records are self-contained: the cumulative [`Counters`] of the source stand
+/// in each, so that a lost record never leaves a picture wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Start of what is recorded, since the start of the run. Nanoseconds on
+    /// the wire.
+    #[serde(rename = "at_ns", with = "nanos")]
+    pub at: Duration,
+    /// How long it took; of a begin, how late it was. Nanoseconds on the wire.
+    #[serde(rename = "duration_ns", with = "nanos", default)]
+    #[serde(skip_serializing_if = "Duration::is_zero")]
+    pub duration: Duration,
+    /// Who did it.
+    pub source: NameId,
+    /// To whom, where something was passed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<NameId>,
+    /// What was done.
+    pub kind: Kind,
+    /// Whether it began, ended, or takes no time.
+    pub phase: Phase,
+    /// What it was done for: the number of the user, request or chunk.
+    pub subject: u64,
+    /// Why it failed, if it ended in failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<NameId>,
+    /// The source's totals, this record included.
+    pub counters: Counters,
+    /// The thread that recorded it; 0 is the loop.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub thread: u32,
+}
+
+impl Event {
+    /// When it was recorded. Never decreases from one record to the next.
+    #[must_use]
+    pub fn recorded_at(&self) -> Duration {
+        self.at + self.duration
+    }
+}
+
+/// What a record is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// A service came up.
+    Start,
+    /// A listener was added: `source` listens to `target`.
+    Subscribe,
+    /// A request from outside, from its arrival to its answer.
+    Request,
+    /// `source` called `target` by name: a dependency in the code.
+    Call,
+    /// `source` emitted an event on the bus `target`.
+    Emit,
+    /// The bus `source` handed an event to the listener `target`.
+    Deliver,
+    /// A service worked on what it was given.
+    Handle,
+    /// A thread of the pool computed.
+    Compute,
+}
+
+impl Kind {
+    /// The kind's name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Start => "start",
+            Kind::Subscribe => "subscribe",
+            Kind::Request => "request",
+            Kind::Call => "call",
+            Kind::Emit => "emit",
+            Kind::Deliver => "deliver",
+            Kind::Handle => "handle",
+            Kind::Compute => "compute",
+        }
+    }
+}
+
+/// Where a record stands in what it records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// It began, and an end follows.
+    Begin,
+    /// It ended.
+    End,
+    /// It takes no time.
+    Instant,
+}
+
+/// Totals of one source since the start of the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Spans begun.
+    pub started: u64,
+    /// Spans that ended well.
+    pub succeeded: u64,
+    /// Spans that ended in failure.
+    pub failed: u64,
+    /// Messages passed on: calls, emits and deliveries.
+    pub sent: u64,
+}
+
+impl Counters {
+    /// Spans begun and not ended.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.started.saturating_sub(self.finished())
+    }
+
+    /// Spans ended, well or not.
+    #[must_use]
+    pub fn finished(&self) -> u64 {
+        self.succeeded + self.failed
+    }
+}
+
+/// A name in the trace's table of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NameId(u32);
+
+impl NameId {
+    /// The name's place in [`Trace::names`](super::Trace::names).
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    pub(super) fn from_index(index: usize) -> Self {
+        NameId(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(thread: &u32) -> bool {
+    *thread == 0
+}
+
+/// Durations as whole nanoseconds: 584 years fit, and JSON readers that keep
+/// numbers as doubles are exact for the first 104 days.
+mod nanos {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::time::Duration;
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a run is shorter than 584 years"
+    )]
+    pub(super) fn serialize<S: Serializer>(
+        duration: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(duration.as_nanos() as u64)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_nanos)
+    }
+}

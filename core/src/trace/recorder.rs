@@ -1,0 +1,266 @@
+//! Writing a trace.
+
+use super::{Counters, Event, Kind, NameId, Phase, Ring};
+use crate::Clock;
+use serde::{Deserialize, Serialize};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// Writes records, from any thread. Clones write to the same trace.
+///
+/// It never waits for a reader: when the ring is full, the oldest record is
+/// dropped and counted.
+#[derive(Clone)]
+pub struct Recorder {
+    shared: Arc<Shared>,
+    thread: u32,
+}
+
+struct Shared {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+struct State {
+    ring: Ring<Event>,
+    names: Vec<String>,
+    drained_names: usize,
+    counters: Vec<Counters>,
+    recorded: u64,
+}
+
+impl Recorder {
+    /// A recorder that keeps at most `capacity` undrained records.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, capacity: usize) -> Self {
+        let state = State {
+            ring: Ring::new(capacity),
+            names: Vec::new(),
+            drained_names: 0,
+            counters: Vec::new(),
+            recorded: 0,
+        };
+        Recorder {
+            shared: Arc::new(Shared {
+                clock,
+                state: Mutex::new(state),
+            }),
+            thread: 0,
+        }
+    }
+
+    /// The same trace, written to by another thread. By convention 0 is the
+    /// loop.
+    #[must_use]
+    pub fn on_thread(&self, thread: u32) -> Self {
+        Recorder {
+            shared: Arc::clone(&self.shared),
+            thread,
+        }
+    }
+
+    /// The id of a name, entered into the table at its first use.
+    ///
+    /// The table only grows: name services and causes, never data.
+    #[must_use]
+    pub fn name(&self, name: &str) -> NameId {
+        let mut state = self.state();
+        if let Some(index) = state.names.iter().position(|known| known == name) {
+            return NameId::from_index(index);
+        }
+        state.names.push(name.to_owned());
+        state.counters.push(Counters::default());
+        NameId::from_index(state.names.len() - 1)
+    }
+
+    /// Records that something takes place now and takes no time.
+    pub fn instant(&self, kind: Kind, source: NameId, subject: u64) {
+        self.write(kind, Phase::Instant, source, None, subject, None, None);
+    }
+
+    /// Records that `source` passes something on to `target`.
+    pub fn send(&self, kind: Kind, source: NameId, target: NameId, subject: u64) {
+        self.write(
+            kind,
+            Phase::Instant,
+            source,
+            Some(target),
+            subject,
+            None,
+            None,
+        );
+    }
+
+    /// Records that something begins now. The span's end is recorded by
+    /// [`Span::succeed`] or [`Span::fail`], or as cancelled when it is dropped.
+    pub fn begin(&self, kind: Kind, source: NameId, subject: u64) -> Span {
+        self.begin_at(self.shared.clock.now(), kind, source, subject)
+    }
+
+    /// As [`begin`](Self::begin), for something that was due at `at`.
+    ///
+    /// A request counts from when it arrived, not from when the busy server
+    /// got round to it; measuring from the latter hides exactly the delay one
+    /// is looking for (Gil Tene's "coordinated omission").
+    pub fn begin_at(&self, at: Duration, kind: Kind, source: NameId, subject: u64) -> Span {
+        self.write(kind, Phase::Begin, source, None, subject, Some(at), None);
+        Span {
+            recorder: self.clone(),
+            kind,
+            source,
+            subject,
+            at,
+            open: true,
+        }
+    }
+
+    /// Takes all records made since the last drain.
+    #[must_use]
+    pub fn drain(&self) -> Batch {
+        let mut state = self.state();
+        let first_name = state.drained_names;
+        let names = state.names[first_name..].to_vec();
+        state.drained_names = state.names.len();
+        Batch {
+            first_name,
+            names,
+            events: state.ring.drain().collect(),
+            dropped: state.ring.dropped(),
+        }
+    }
+
+    /// How many records were made so far, drained and dropped ones included.
+    #[must_use]
+    pub fn recorded(&self) -> u64 {
+        self.state().recorded
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the record's own fields")]
+    fn write(
+        &self,
+        kind: Kind,
+        phase: Phase,
+        source: NameId,
+        target: Option<NameId>,
+        subject: u64,
+        began: Option<Duration>,
+        failure: Option<NameId>,
+    ) {
+        let mut state = self.state();
+        // Read under the lock, so that the order of records is the order of time.
+        let now = self.shared.clock.now();
+        let Some(counters) = state.counters.get_mut(source.index()) else {
+            debug_assert!(false, "a name of another recorder");
+            return;
+        };
+        match (phase, failure) {
+            (Phase::Begin, _) => counters.started += 1,
+            (Phase::End, None) => counters.succeeded += 1,
+            (Phase::End, Some(_)) => counters.failed += 1,
+            (Phase::Instant, _) => counters.sent += u64::from(target.is_some()),
+        }
+        let counters = *counters;
+        let at = began.unwrap_or(now);
+        let duration = match phase {
+            Phase::Begin | Phase::End => now.saturating_sub(at),
+            Phase::Instant => Duration::ZERO,
+        };
+        state.recorded += 1;
+        state.ring.push(Event {
+            at,
+            duration,
+            source,
+            target,
+            kind,
+            phase,
+            subject,
+            failure,
+            counters,
+            thread: self.thread,
+        });
+    }
+
+    /// A panic elsewhere leaves whole records behind, so a poisoned lock is
+    /// no reason to lose the trace that explains the panic.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder")
+            .field("recorded", &self.recorded())
+            .field("thread", &self.thread)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Something that began and has to end.
+///
+/// Dropped without an end, as when its future is cancelled or the code panics,
+/// it is recorded as failed with the cause `cancelled`: what is in flight
+/// stays right.
+#[must_use = "a span that is dropped at once is recorded as cancelled"]
+#[derive(Debug)]
+pub struct Span {
+    recorder: Recorder,
+    kind: Kind,
+    source: NameId,
+    subject: u64,
+    at: Duration,
+    open: bool,
+}
+
+impl Span {
+    /// Records that it ended well.
+    pub fn succeed(mut self) {
+        self.end(None);
+    }
+
+    /// Records that it ended in failure, and the cause: a short fixed text,
+    /// since it enters the table of names.
+    pub fn fail(mut self, cause: &str) {
+        self.end(Some(cause));
+    }
+
+    fn end(&mut self, cause: Option<&str>) {
+        self.open = false;
+        let failure = cause.map(|cause| self.recorder.name(cause));
+        self.recorder.write(
+            self.kind,
+            Phase::End,
+            self.source,
+            None,
+            self.subject,
+            Some(self.at),
+            failure,
+        );
+    }
+}
+
+impl Drop for Span {
+    fn drop(&mut self) {
+        if self.open {
+            self.end(Some("cancelled"));
+        }
+    }
+}
+
+/// What was recorded since the last drain.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Batch {
+    /// The place of the first of `names` in the table of names.
+    pub first_name: usize,
+    /// Names entered since the last drain.
+    pub names: Vec<String>,
+    /// The records, oldest first.
+    pub events: Vec<Event>,
+    /// Records dropped since the start of the run.
+    pub dropped: u64,
+}
