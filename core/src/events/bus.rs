@@ -77,12 +77,13 @@ impl Bus {
     #[must_use]
     pub fn emitter<E: 'static>(&self) -> Emitter<E> {
         let mut emitters = self.emitters.lock().unwrap_or_else(PoisonError::into_inner);
-        emitters
-            .entry(TypeId::of::<E>())
-            .or_insert_with(|| Box::new(Emitter::<E>::new()))
-            .downcast_ref::<Emitter<E>>()
-            .expect("the key is the emitter's own type")
-            .clone()
+        let known = emitters.get(&TypeId::of::<E>());
+        if let Some(emitter) = known.and_then(|known| known.downcast_ref::<Emitter<E>>()) {
+            return emitter.clone();
+        }
+        let emitter = Emitter::new();
+        emitters.insert(TypeId::of::<E>(), Box::new(emitter.clone()));
+        emitter
     }
 }
 

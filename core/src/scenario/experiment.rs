@@ -105,22 +105,21 @@ impl Experiment {
     /// The command line that runs this experiment natively.
     #[must_use]
     pub fn command_line(&self) -> String {
-        let set: String = self
-            .changed()
-            .map(|(key, value)| format!(" --set {key}={value}"))
-            .collect();
-        let (name, seed) = (self.scenario.name, self.seed);
-        format!("cargo run -p native -- run {name}{set} --seed {seed}")
+        let mut line = format!("cargo run -p native -- run {}", self.scenario.name);
+        for (key, value) in self.changed() {
+            line.extend([" --set ", key, "=", &value.to_string()]);
+        }
+        line + &format!(" --seed {}", self.seed)
     }
 
     /// The page's address of this experiment, from the `#` on.
     #[must_use]
     pub fn fragment(&self) -> String {
-        let set: String = self
-            .changed()
-            .map(|(key, value)| format!("&{key}={value}"))
-            .collect();
-        format!("#/{}?seed={}{set}", self.scenario.name, self.seed)
+        let mut fragment = format!("#/{}?seed={}", self.scenario.name, self.seed);
+        for (key, value) in self.changed() {
+            fragment.extend(["&", key, "=", &value.to_string()]);
+        }
+        fragment
     }
 
     /// A trace of this experiment with nothing recorded yet.

@@ -199,11 +199,10 @@ impl Values {
     }
 
     fn get(&self, key: &str) -> Value {
-        self.values
-            .iter()
-            .find(|(known, _)| *known == key)
-            .map(|(_, value)| *value)
-            .unwrap_or_else(|| panic!("no parameter {key}"))
+        match self.values.iter().find(|(known, _)| *known == key) {
+            Some((_, value)) => *value,
+            None => panic!("no parameter {key}"),
+        }
     }
 }
 
@@ -216,7 +215,7 @@ pub enum InputError {
     /// No scenario has that name.
     #[error(
         "unknown scenario \"{name}\"{}: the scenarios are {known}",
-        hint(nearest)
+        hint(*nearest)
     )]
     UnknownScenario {
         /// What was asked for.
@@ -227,7 +226,7 @@ pub enum InputError {
         known: String,
     },
     /// The scenario has no such parameter.
-    #[error("unknown parameter \"{key}\"{}: {scenario} has {known}", hint(nearest))]
+    #[error("unknown parameter \"{key}\"{}: {scenario} has {known}", hint(*nearest))]
     UnknownParam {
         /// What was to be set.
         key: String,
@@ -272,7 +271,7 @@ impl InputError {
     }
 }
 
-fn hint(nearest: &Option<&'static str>) -> String {
+fn hint(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!(" (did you mean \"{name}\"?)"))
 }
 
