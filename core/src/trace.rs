@@ -30,11 +30,13 @@
 
 mod chrome;
 mod event;
+mod playback;
 mod recorder;
 mod ring;
 mod summary;
 
 pub use event::{Counters, Event, Kind, NameId, Phase, VERSION};
+pub use playback::Playback;
 pub use recorder::{Batch, Recorder, Span};
 pub use ring::Ring;
 pub use summary::Summary;

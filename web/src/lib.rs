@@ -1,10 +1,24 @@
-//! The page's Rust.
+//! The page's Rust: what JavaScript may call, and nothing else.
+//!
+//! Two kinds of JavaScript use it. The page itself asks for the
+//! [schema](scenarios), reads addresses ([`Address`]) and shows a trace
+//! ([`View`]). A Worker runs experiments ([`run`]), so that the page never
+//! blocks and outlives a trap, and posts what they record.
+
 #![cfg(target_arch = "wasm32")]
+
+mod address;
+mod paint;
+mod platform;
+#[cfg(feature = "threads")]
+mod pool;
+mod session;
+mod view;
+
+pub use address::{Address, scenarios};
+#[cfg(feature = "threads")]
+pub use pool::prove_threads;
+pub use session::{on_panic, run};
+pub use view::View;
 #[cfg(feature = "threads")]
 pub use wasm_bindgen_rayon::init_thread_pool;
-
-/// Adds.
-#[wasm_bindgen::prelude::wasm_bindgen]
-pub fn add(a: u32, b: u32) -> u32 {
-    a + b
-}

@@ -1,0 +1,186 @@
+//! A place in a trace, to move forward and back.
+
+use super::{Batch, Event, Kind, NameId, Phase, Summary, Trace};
+use std::{collections::BTreeMap, time::Duration};
+
+/// How long a finished playback goes on, so that the last movements complete.
+const TAIL: Duration = Duration::from_millis(800);
+
+/// Behind a live run by more than this, a playback hurries to catch up.
+const LATE: Duration = Duration::from_millis(100);
+
+/// Plays a trace: a moment in it, and the [`Summary`] of all that was recorded
+/// up to then.
+///
+/// The trace may still grow while it is played. Whatever way a moment is
+/// reached, by playing, stepping or going back, its numbers are the same.
+#[derive(Clone, Debug)]
+pub struct Playback {
+    trace: Trace,
+    is_complete: bool,
+    /// The run's own clock when the last batch was taken.
+    known_until: Duration,
+    /// How many records are played.
+    position: usize,
+    time: Duration,
+    summary: Summary,
+    open: BTreeMap<(Kind, NameId, u64), Event>,
+}
+
+impl Playback {
+    /// At the start of a trace.
+    pub fn new(trace: Trace) -> Self {
+        let mut playback = Playback {
+            trace,
+            is_complete: false,
+            known_until: Duration::ZERO,
+            position: 0,
+            time: Duration::ZERO,
+            summary: Summary::default(),
+            open: BTreeMap::new(),
+        };
+        playback.known_until = playback.last_record();
+        playback
+    }
+
+    /// Adds what was recorded up to `now` on the run's clock.
+    pub fn push(&mut self, batch: Batch, now: Duration) {
+        self.trace.append(batch);
+        self.known_until = self.known_until.max(now).max(self.last_record());
+    }
+
+    /// Marks the trace as whole; `died` says why, if the run ended early.
+    pub fn complete(&mut self, died: Option<String>) {
+        self.is_complete = true;
+        self.trace.died = died;
+    }
+
+    /// Plays on for `elapsed`, but not past what is known.
+    pub fn advance(&mut self, elapsed: Duration) {
+        let mut target = self.time + elapsed;
+        if !self.is_complete && self.known_until > self.time + LATE {
+            target += elapsed / 2;
+        }
+        self.time = target.min(self.end()).max(self.time);
+        while self
+            .upcoming()
+            .is_some_and(|event| event.recorded_at() <= self.time)
+        {
+            self.apply_next();
+        }
+    }
+
+    /// Goes to the next record; `false` if there is none yet.
+    pub fn step(&mut self) -> bool {
+        let Some(next) = self.upcoming() else {
+            return false;
+        };
+        self.time = self.time.max(next.recorded_at());
+        self.apply_next();
+        true
+    }
+
+    /// Goes back to before the last record; `false` at the start.
+    pub fn back(&mut self) -> bool {
+        let Some(position) = self.position.checked_sub(1) else {
+            return false;
+        };
+        self.go_to(position);
+        true
+    }
+
+    /// Goes to just after the record at `position`; to the last one if there
+    /// are not as many.
+    pub fn go_to(&mut self, position: usize) {
+        self.position = 0;
+        self.summary = Summary::default();
+        self.open.clear();
+        while self.position < position.min(self.trace.events.len()) {
+            self.apply_next();
+        }
+        self.time = self.latest().map_or(Duration::ZERO, Event::recorded_at);
+    }
+
+    /// Whether all of a whole trace is played.
+    pub fn is_finished(&self) -> bool {
+        self.is_complete && self.position == self.trace.events.len() && self.time >= self.end()
+    }
+
+    /// Whether every record of a whole trace is played: what it shows is final.
+    pub fn is_at_end(&self) -> bool {
+        self.is_complete && self.position == self.trace.events.len()
+    }
+
+    /// The trace as far as it is known.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// The totals at this moment.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// The moment.
+    pub fn time(&self) -> Duration {
+        self.time
+    }
+
+    /// How many records are played.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// The records played so far, the oldest first.
+    pub fn played(&self) -> &[Event] {
+        &self.trace.events[..self.position]
+    }
+
+    /// The last record played.
+    pub fn latest(&self) -> Option<&Event> {
+        self.played().last()
+    }
+
+    /// The begins whose end is not played yet.
+    pub fn open(&self) -> impl Iterator<Item = &Event> {
+        self.open.values()
+    }
+
+    fn upcoming(&self) -> Option<&Event> {
+        self.trace.events.get(self.position)
+    }
+
+    fn apply_next(&mut self) {
+        let Some(event) = self.trace.events.get(self.position) else {
+            return;
+        };
+        let span = (event.kind, event.source, event.subject);
+        match event.phase {
+            Phase::Begin => {
+                self.open.insert(span, *event);
+            }
+            Phase::End => {
+                self.open.remove(&span);
+            }
+            Phase::Instant => {}
+        }
+        self.summary.apply(event);
+        self.position += 1;
+    }
+
+    fn last_record(&self) -> Duration {
+        self.trace
+            .events
+            .last()
+            .map_or(Duration::ZERO, Event::recorded_at)
+    }
+
+    /// The latest moment that can be shown.
+    fn end(&self) -> Duration {
+        if self.is_complete {
+            self.last_record() + TAIL
+        } else {
+            self.known_until
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Who was busy when: a lane each, the present at the right.
+
+use super::{Surface, layout::Layout, surface::Text};
+use highwater::trace::{Event, Kind, NameId, Phase, Playback};
+use std::{collections::BTreeMap, time::Duration};
+
+/// How much of the past is shown.
+const WINDOW: Duration = Duration::from_secs(3);
+/// The most spans painted: beyond that they are thinner than a pixel.
+const MOST_SPANS: usize = 2_000;
+
+pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
+    let theme = surface.theme;
+    let scale = Scale {
+        left: layout.lanes_left,
+        width: (surface.width - layout.lanes_left - 12.0).max(1.0),
+        now: playback.time(),
+    };
+    let lanes: BTreeMap<NameId, usize> = layout.lanes().zip(0..).collect();
+    let top = layout.lanes_top + 4.0;
+    let bottom = surface.height - 20.0;
+    let lane_height = ((bottom - top) / lanes.len().max(4) as f64).min(30.0);
+    let bottom = top + lane_height * lanes.len() as f64;
+
+    ticks(surface, &scale, top, bottom);
+    for (id, place) in &lanes {
+        let middle = top + lane_height * (*place as f64 + 0.5);
+        let style = Text {
+            size: 11.5,
+            bold: false,
+            color: theme.muted,
+            align: "right",
+        };
+        let name = playback.trace().name(*id);
+        surface.text(
+            name,
+            (layout.lanes_left - 8.0, middle),
+            style,
+            layout.lanes_left - 14.0,
+        );
+        surface.line(
+            (layout.lanes_left, middle),
+            (scale.x(scale.now), middle),
+            theme.panel,
+            1.0,
+        );
+    }
+
+    let since = scale.now.saturating_sub(WINDOW);
+    let ended = playback
+        .played()
+        .iter()
+        .rev()
+        .take_while(|event| event.recorded_at() >= since)
+        .filter(|event| event.phase == Phase::End)
+        .take(MOST_SPANS)
+        .map(|event| (event, event.recorded_at()));
+    let open = playback
+        .open()
+        .take(MOST_SPANS)
+        .map(|event| (event, scale.now));
+    for (event, end) in ended.chain(open) {
+        let Some(place) = lanes.get(&event.source) else {
+            continue;
+        };
+        let y = top + lane_height * *place as f64;
+        bar(surface, &scale, event, end, y, lane_height);
+    }
+}
+
+fn bar(surface: &Surface, scale: &Scale, event: &Event, end: Duration, y: f64, height: f64) {
+    let theme = surface.theme;
+    let color = match (event.failure, event.kind) {
+        (Some(_), _) => theme.bad,
+        (None, Kind::Request) => theme.accent,
+        (None, _) => theme.good,
+    };
+    let from = scale.x(event.at);
+    let to = scale.x(end).max(from + 1.5);
+    // A failure is lower too: not told by colour alone.
+    let inset = if event.failure.is_some() {
+        height * 0.36
+    } else {
+        height * 0.22
+    };
+    surface.fill_rect(from, y + inset, to - from, height - 2.0 * inset, color);
+    if event.failure.is_some() {
+        surface.cross((to, y + height / 2.0), 4.0, color);
+    }
+}
+
+fn ticks(surface: &Surface, scale: &Scale, top: f64, bottom: f64) {
+    let theme = surface.theme;
+    let style = Text {
+        size: 11.0,
+        bold: false,
+        color: theme.muted,
+        align: "center",
+    };
+    let first = scale.now.saturating_sub(WINDOW).as_millis() / 500 + 1;
+    let last = scale.now.as_millis() / 500;
+    for tick in first..=last {
+        let at = Duration::from_millis(500) * u32::try_from(tick).unwrap_or(u32::MAX);
+        let x = scale.x(at);
+        surface.line((x, top), (x, bottom), theme.panel, 1.0);
+        if tick % 2 == 0 {
+            let label = format!("{} s", at.as_secs());
+            surface.text(&label, (x, bottom + 10.0), style, 60.0);
+        }
+    }
+}
+
+struct Scale {
+    left: f64,
+    width: f64,
+    now: Duration,
+}
+
+impl Scale {
+    /// Until the window is full, the start of the run stays at the left.
+    fn x(&self, at: Duration) -> f64 {
+        let since = self.now.saturating_sub(WINDOW);
+        let way = at.saturating_sub(since).as_secs_f64() / WINDOW.as_secs_f64();
+        self.left + self.width * way.min(1.0)
+    }
+}

@@ -1,0 +1,143 @@
+//! Where things stand in a picture of services.
+
+use super::Surface;
+use highwater::trace::{Kind, NameId, Playback, Trace};
+
+/// The service that takes requests stands left.
+const FRONT: &str = "UserService";
+/// The bus stands in the middle.
+const BUS: &str = "EventBus";
+
+/// What has been recorded so far, and where it is painted.
+pub(crate) struct Layout {
+    /// Who takes requests.
+    pub(crate) front: Option<Node>,
+    /// The bus, once somebody uses it.
+    pub(crate) bus: Option<Node>,
+    /// Who reacts, in the order they started.
+    pub(crate) services: Vec<Node>,
+    /// Where the lanes begin, and how wide their names are.
+    pub(crate) lanes_top: f64,
+    pub(crate) lanes_left: f64,
+}
+
+/// A box in the picture.
+#[derive(Clone)]
+pub(crate) struct Node {
+    pub(crate) id: NameId,
+    pub(crate) x: f64,
+    pub(crate) y: f64,
+    pub(crate) width: f64,
+    pub(crate) height: f64,
+}
+
+impl Node {
+    pub(crate) fn left(&self) -> (f64, f64) {
+        (self.x, self.y + self.height / 2.0)
+    }
+
+    pub(crate) fn right(&self) -> (f64, f64) {
+        (self.x + self.width, self.y + self.height / 2.0)
+    }
+
+    /// The point of its middle axis at this height.
+    fn at_height(&self, y: f64) -> (f64, f64) {
+        let bottom = self.y + self.height;
+        (self.x + self.width / 2.0, y.clamp(self.y, bottom))
+    }
+}
+
+impl Layout {
+    pub(crate) fn of(surface: &Surface, playback: &Playback) -> Self {
+        let trace = playback.trace();
+        let started = started(playback);
+        let is_front = |id: &NameId| trace.name(*id) == FRONT;
+        let margin = if surface.width < 520.0 { 10.0 } else { 18.0 };
+        let height = (surface.height * 0.6).round();
+        let inner = height - 2.0 * margin;
+
+        let front_width = (surface.width * 0.27).min(190.0);
+        let front = started.iter().copied().find(is_front).map(|id| Node {
+            id,
+            x: margin,
+            y: margin + inner / 2.0 - 44.0,
+            width: front_width,
+            height: 88.0,
+        });
+
+        let service_width = (surface.width * 0.38).min(250.0);
+        let reacting: Vec<NameId> = started.into_iter().filter(|id| !is_front(id)).collect();
+        // Room for four, so that a newcomer does not push the others about.
+        let slot = inner / reacting.len().max(4) as f64;
+        let services = reacting.into_iter().enumerate().map(|(place, id)| Node {
+            id,
+            x: surface.width - margin - service_width,
+            y: margin + slot * place as f64 + 4.0,
+            width: service_width,
+            height: (slot - 8.0).max(24.0),
+        });
+
+        let from = margin + front_width;
+        let to = surface.width - margin - service_width;
+        let bus_width = ((to - from) * 0.22).clamp(10.0, 30.0);
+        let bus = bus(playback, trace).map(|id| Node {
+            id,
+            x: f64::midpoint(from, to) - bus_width / 2.0,
+            y: margin,
+            width: bus_width,
+            height: inner,
+        });
+
+        Layout {
+            front,
+            bus,
+            services: services.collect(),
+            lanes_top: height,
+            lanes_left: (surface.width * 0.2).clamp(84.0, 130.0),
+        }
+    }
+
+    /// Everything that has a lane of its own.
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = NameId> + '_ {
+        self.front.iter().chain(&self.services).map(|node| node.id)
+    }
+
+    /// The ends of the wire between two of them.
+    pub(crate) fn wire(&self, source: NameId, target: NameId) -> Option<((f64, f64), (f64, f64))> {
+        let service = |id| self.services.iter().find(|node| node.id == id);
+        let front = self.front.as_ref();
+        if let Some(bus) = &self.bus {
+            if target == bus.id {
+                let from = front.filter(|front| front.id == source)?.right();
+                return Some((from, bus.at_height(from.1)));
+            }
+            if source == bus.id {
+                let to = service(target)?.left();
+                return Some((bus.at_height(to.1), to));
+            }
+        }
+        let from = front.filter(|front| front.id == source)?.right();
+        Some((from, service(target)?.left()))
+    }
+}
+
+/// Who has started, in that order.
+fn started(playback: &Playback) -> Vec<NameId> {
+    let mut started: Vec<NameId> = Vec::new();
+    for event in playback.played() {
+        if event.kind == Kind::Start {
+            started.push(event.source);
+        }
+    }
+    started
+}
+
+/// The bus, once anything was passed to it.
+fn bus(playback: &Playback, trace: &Trace) -> Option<NameId> {
+    let bus = trace.id(BUS)?;
+    let is_used = playback
+        .summary()
+        .edges()
+        .any(|(_, target, _)| target == bus);
+    is_used.then_some(bus)
+}

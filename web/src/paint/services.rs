@@ -1,0 +1,203 @@
+//! Who passes what to whom.
+
+use super::{
+    Surface,
+    layout::{Layout, Node},
+    surface::Text,
+};
+use highwater::trace::{Event, Kind, NameId, Phase, Playback};
+use std::time::Duration;
+
+/// How long a message is shown on its way. It took no time at all.
+const TRAVEL: Duration = Duration::from_millis(240);
+/// How long an outcome stays marked.
+const AFTERGLOW: Duration = Duration::from_millis(700);
+/// The most records looked at for what moves. Counters are exact; dots need
+/// not be.
+const RECENT: usize = 500;
+
+pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
+    wires(surface, layout, playback);
+    if let Some(bus) = &layout.bus {
+        paint_bus(surface, bus);
+    }
+    if let Some(front) = &layout.front {
+        paint_box(surface, front, playback, true);
+    }
+    for service in &layout.services {
+        paint_box(surface, service, playback, false);
+    }
+    messages(surface, layout, playback);
+}
+
+fn wires(surface: &Surface, layout: &Layout, playback: &Playback) {
+    let theme = surface.theme;
+    let latest = playback.latest();
+    let knows_by_name = playback.trace().param("design") == "direct";
+    for service in &layout.services {
+        let Some(front) = &layout.front else { break };
+        // A dependency in the code: there under direct calls, spared by events.
+        let wire = (front.right(), service.left());
+        let is_called = playback.summary().edge(front.id, service.id) > 0;
+        if is_called {
+            surface.line(wire.0, wire.1, theme.bad, 1.5);
+        } else if knows_by_name {
+            surface.dashed(wire.0, wire.1, theme.bad);
+        }
+    }
+    let Some(bus) = &layout.bus else { return };
+    let subscribed = layout.services.iter().filter(|service| {
+        // A listener's subscription is its message to the bus.
+        playback.summary().edge(service.id, bus.id) > 0
+    });
+    let front = layout.front.iter().map(|front| (front.id, bus.id));
+    for (from, to) in front.chain(subscribed.map(|service| (bus.id, service.id))) {
+        let Some((start, end)) = layout.wire(from, to) else {
+            continue;
+        };
+        let is_latest = latest.is_some_and(|it| it.source == from && it.target == Some(to));
+        let (color, weight) = if is_latest {
+            (theme.accent, 3.0)
+        } else {
+            (theme.line, 1.5)
+        };
+        surface.line(start, end, color, weight);
+    }
+}
+
+fn paint_bus(surface: &Surface, bus: &Node) {
+    let theme = surface.theme;
+    surface.panel(bus.x, bus.y, bus.width, bus.height, theme.accent, 1.5);
+    let style = Text {
+        size: 11.0,
+        bold: true,
+        color: theme.accent,
+        align: "center",
+    };
+    let middle = bus.x + bus.width / 2.0;
+    surface.text("bus", (middle, bus.y + 12.0), style, bus.width + 12.0);
+}
+
+fn paint_box(surface: &Surface, node: &Node, playback: &Playback, is_front: bool) {
+    let theme = surface.theme;
+    let summary = playback.summary();
+    let counters = summary.counters(node.id);
+    let outcome = recent_outcome(playback, node.id);
+    let is_latest = playback
+        .latest()
+        .is_some_and(|event| event.source == node.id || event.target == Some(node.id));
+    let (border, weight) = match outcome {
+        Some(true) => (theme.bad, 2.5),
+        _ if counters.in_flight() > 0 => (theme.accent, 2.5),
+        Some(false) => (theme.good, 2.0),
+        None if is_latest => (theme.text, 2.0),
+        None => (theme.line, 1.0),
+    };
+    surface.panel(node.x, node.y, node.width, node.height, border, weight);
+
+    let left = node.x + 10.0;
+    let room = node.width - 20.0;
+    let title = Text {
+        size: 13.0,
+        bold: true,
+        color: theme.text,
+        align: "left",
+    };
+    let detail = Text {
+        size: 11.5,
+        bold: false,
+        color: theme.muted,
+        align: "left",
+    };
+    let line_height = 16.0;
+    let lines = details(node, playback, is_front);
+    // The name always fits; of the details only as many as there is room for.
+    let room_for = |count: usize| line_height * (count as f64 + 1.0) < node.height;
+    let shown = (0..=lines.len()).rev().find(|count| room_for(*count));
+    let lines = &lines[..shown.unwrap_or(0)];
+    let mut y = node.y + (node.height - line_height * lines.len() as f64) / 2.0;
+    surface.text(
+        playback.trace().name(node.id),
+        (left, y),
+        title,
+        room - 14.0,
+    );
+    for line in lines {
+        y += line_height;
+        surface.text(line, (left, y), detail, room);
+    }
+    if outcome == Some(true) {
+        surface.cross((node.x + node.width - 14.0, node.y + 13.0), 5.0, theme.bad);
+    }
+}
+
+/// What stands below a name.
+fn details(node: &Node, playback: &Playback, is_front: bool) -> Vec<String> {
+    let summary = playback.summary();
+    let counters = summary.counters(node.id);
+    let done = match (is_front, counters.failed) {
+        (true, 0) => format!("{} registered", counters.succeeded),
+        (true, failed) => format!("{} registered, {failed} failed", counters.succeeded),
+        (false, 0) => format!("{} done", counters.succeeded),
+        (false, failed) => format!("{} done, {failed} failed", counters.succeeded),
+    };
+    if is_front {
+        let known = summary.edges().filter(|(from, ..)| *from == node.id);
+        return vec![done, format!("depends on {}", known.count())];
+    }
+    let waiting = received(playback, node.id).saturating_sub(counters.started);
+    match waiting {
+        0 => vec![done],
+        _ => vec![done, format!("{waiting} waiting")],
+    }
+}
+
+/// Dots on the wires, for what was passed on a moment ago.
+fn messages(surface: &Surface, layout: &Layout, playback: &Playback) {
+    if surface.is_still {
+        return;
+    }
+    let now = playback.time();
+    let moving = playback
+        .played()
+        .iter()
+        .rev()
+        .take(RECENT)
+        .take_while(|event| event.recorded_at() + TRAVEL >= now)
+        .filter(|event| event.kind != Kind::Subscribe);
+    for event in moving {
+        let wire = event
+            .target
+            .and_then(|target| layout.wire(event.source, target));
+        let Some((from, to)) = wire else { continue };
+        let way = now.saturating_sub(event.recorded_at()).as_secs_f64() / TRAVEL.as_secs_f64();
+        let eased = 1.0 - (1.0 - way.clamp(0.0, 1.0)).powi(2);
+        let at = (
+            from.0 + (to.0 - from.0) * eased,
+            from.1 + (to.1 - from.1) * eased,
+        );
+        surface.dot(at, 5.0, surface.theme.accent);
+    }
+}
+
+/// Whether the source's last span failed, if it ended a moment ago.
+fn recent_outcome(playback: &Playback, source: NameId) -> Option<bool> {
+    let now = playback.time();
+    let is_end = |event: &&Event| event.source == source && event.phase == Phase::End;
+    playback
+        .played()
+        .iter()
+        .rev()
+        .take(RECENT)
+        .take_while(|event| event.recorded_at() + AFTERGLOW >= now)
+        .find(is_end)
+        .map(|event| event.failure.is_some())
+}
+
+fn received(playback: &Playback, target: NameId) -> u64 {
+    let edges = playback.summary().edges();
+    edges
+        .filter(|(_, to, _)| *to == target)
+        .map(|(.., count)| count)
+        .sum()
+}

@@ -1,0 +1,164 @@
+//! A canvas with the page's colours.
+
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
+
+/// The colours of one theme. Failures differ from successes by shape too.
+pub(crate) struct Theme {
+    pub(crate) background: &'static str,
+    pub(crate) panel: &'static str,
+    pub(crate) line: &'static str,
+    pub(crate) text: &'static str,
+    pub(crate) muted: &'static str,
+    pub(crate) accent: &'static str,
+    pub(crate) good: &'static str,
+    pub(crate) bad: &'static str,
+}
+
+const LIGHT: Theme = Theme {
+    background: "#ffffff",
+    panel: "#f2f6f9",
+    line: "#8a9aa8",
+    text: "#16222c",
+    muted: "#536471",
+    accent: "#0b6e99",
+    good: "#2f7d4f",
+    bad: "#c22f3d",
+};
+
+const DARK: Theme = Theme {
+    background: "#10181f",
+    panel: "#1a252e",
+    line: "#627482",
+    text: "#e6eef4",
+    muted: "#a0b1be",
+    accent: "#56b8e0",
+    good: "#6cc28c",
+    bad: "#ff7f87",
+};
+
+/// Where to paint: CSS pixels, whatever the screen's pixel ratio.
+pub(crate) struct Surface {
+    context: CanvasRenderingContext2d,
+    pub(crate) theme: &'static Theme,
+    pub(crate) width: f64,
+    pub(crate) height: f64,
+    /// The user asked for reduced motion: nothing travels.
+    pub(crate) is_still: bool,
+}
+
+impl Surface {
+    pub(crate) fn new(
+        canvas: &HtmlCanvasElement,
+        width: f64,
+        height: f64,
+        ratio: f64,
+        is_dark: bool,
+        is_still: bool,
+    ) -> Result<Self, JsValue> {
+        let ratio = ratio.clamp(0.5, 4.0);
+        let pixels = (to_pixels(width * ratio), to_pixels(height * ratio));
+        if (canvas.width(), canvas.height()) != pixels {
+            canvas.set_width(pixels.0);
+            canvas.set_height(pixels.1);
+        }
+        let context = canvas
+            .get_context("2d")?
+            .ok_or("this browser has no 2D canvas")?
+            .unchecked_into::<CanvasRenderingContext2d>();
+        context.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0)?;
+        Ok(Surface {
+            context,
+            theme: if is_dark { &DARK } else { &LIGHT },
+            width,
+            height,
+            is_still,
+        })
+    }
+
+    pub(crate) fn clear(&self) {
+        self.fill_rect(0.0, 0.0, self.width, self.height, self.theme.background);
+    }
+
+    pub(crate) fn fill_rect(&self, x: f64, y: f64, width: f64, height: f64, color: &str) {
+        self.context.set_fill_style_str(color);
+        self.context.fill_rect(x, y, width, height);
+    }
+
+    /// A rounded panel with a border.
+    pub(crate) fn panel(&self, x: f64, y: f64, width: f64, height: f64, border: &str, weight: f64) {
+        let context = &self.context;
+        context.begin_path();
+        // A radius is never refused: it is a positive number.
+        let _ = context.round_rect_with_f64(x, y, width, height, 8.0);
+        context.set_fill_style_str(self.theme.panel);
+        context.fill();
+        context.set_stroke_style_str(border);
+        context.set_line_width(weight);
+        context.stroke();
+    }
+
+    pub(crate) fn line(&self, from: (f64, f64), to: (f64, f64), color: &str, weight: f64) {
+        let context = &self.context;
+        context.begin_path();
+        context.move_to(from.0, from.1);
+        context.line_to(to.0, to.1);
+        context.set_stroke_style_str(color);
+        context.set_line_width(weight);
+        context.stroke();
+    }
+
+    /// As [`line`](Self::line), dashed.
+    pub(crate) fn dashed(&self, from: (f64, f64), to: (f64, f64), color: &str) {
+        let dash = js_sys::Array::of2(&4.into(), &6.into());
+        let _ = self.context.set_line_dash(&dash);
+        self.line(from, to, color, 1.0);
+        let _ = self.context.set_line_dash(&js_sys::Array::new());
+    }
+
+    pub(crate) fn dot(&self, at: (f64, f64), radius: f64, color: &str) {
+        let context = &self.context;
+        context.begin_path();
+        // A radius is never refused: it is a positive number.
+        let _ = context.arc(at.0, at.1, radius, 0.0, std::f64::consts::TAU);
+        context.set_fill_style_str(color);
+        context.fill();
+    }
+
+    /// A cross: what failed.
+    pub(crate) fn cross(&self, at: (f64, f64), size: f64, color: &str) {
+        let (x, y) = at;
+        self.line((x - size, y - size), (x + size, y + size), color, 2.0);
+        self.line((x - size, y + size), (x + size, y - size), color, 2.0);
+    }
+
+    /// Text whose left end, middle or right end is at `at`; its baseline is the
+    /// vertical middle. It is squeezed into `max_width`.
+    pub(crate) fn text(&self, text: &str, at: (f64, f64), style: Text, max_width: f64) {
+        let context = &self.context;
+        let weight = if style.bold { "600" } else { "400" };
+        context.set_font(&format!("{weight} {}px system-ui, sans-serif", style.size));
+        context.set_text_align(style.align);
+        context.set_text_baseline("middle");
+        context.set_fill_style_str(style.color);
+        let _ = context.fill_text_with_max_width(text, at.0, at.1, max_width.max(1.0));
+    }
+}
+
+/// How text looks.
+#[derive(Clone, Copy)]
+pub(crate) struct Text<'a> {
+    pub(crate) size: f64,
+    pub(crate) bold: bool,
+    pub(crate) color: &'a str,
+    pub(crate) align: &'static str,
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to what a canvas can be"
+)]
+fn to_pixels(length: f64) -> u32 {
+    length.round().clamp(1.0, 16_384.0) as u32
+}

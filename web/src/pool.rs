@@ -1,0 +1,67 @@
+//! Threads: Workers that share one memory, started by wasm-bindgen-rayon.
+
+use crate::{address::json, platform::TabTimer};
+use highwater::trace::{Batch, Kind, Recorder};
+use serde::Serialize;
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicU32, Ordering},
+};
+use wasm_bindgen::prelude::*;
+
+/// What the job below counts: there are 17,984 primes below this.
+const BELOW: u64 = 200_000;
+
+/// What the threads of the pool did.
+#[derive(Serialize)]
+struct Proof {
+    /// How many primes they found together.
+    primes: usize,
+    /// The ids of the threads in the trace.
+    threads: BTreeSet<u32>,
+    /// What they recorded: one span a thread.
+    trace: Batch,
+}
+
+/// Has every thread of the pool count its share of the primes below 200,000
+/// and record that it did; answers the count, the ids of the threads in the
+/// trace and the trace itself, as JSON.
+///
+/// Call it in a dedicated Worker, after `initThreadPool`: it waits for the
+/// threads, and a page may not wait.
+#[wasm_bindgen]
+pub fn prove_threads() -> String {
+    let recorder = Recorder::new(TabTimer::start(), 1024);
+    let pool = recorder.name("Pool");
+    let found = rayon::broadcast(|context| {
+        let share = context.index() as u64;
+        let recorder = recorder.on_thread(thread_id());
+        let span = recorder.begin(Kind::Compute, pool, share);
+        let found = (share..BELOW)
+            .step_by(context.num_threads())
+            .filter(|n| is_prime(*n))
+            .count();
+        span.succeed();
+        found
+    });
+    let trace = recorder.drain();
+    json(&Proof {
+        primes: found.into_iter().sum(),
+        threads: trace.events.iter().map(|event| event.thread).collect(),
+        trace,
+    })
+}
+
+/// This thread's number, from 1: the loop's is 0. Each thread draws its own
+/// when it first asks.
+fn thread_id() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    thread_local! {
+        static ID: u32 = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    ID.with(|id| *id)
+}
+
+fn is_prime(n: u64) -> bool {
+    n >= 2 && (2..).take_while(|d| d * d <= n).all(|d| n % d != 0)
+}

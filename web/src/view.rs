@@ -1,0 +1,218 @@
+//! One trace on the page: played, painted and put into words.
+
+use crate::{
+    address::{Address, json},
+    paint::{self, Surface},
+};
+use highwater::{
+    scenario::Outcome,
+    trace::{Batch, Playback},
+};
+use serde::Serialize;
+use std::time::Duration;
+use wasm_bindgen::prelude::*;
+
+/// Shows one run. Everything it shows comes from the trace.
+#[wasm_bindgen]
+pub struct View {
+    address: Address,
+    playback: Playback,
+    world: String,
+}
+
+#[wasm_bindgen]
+impl View {
+    /// An empty view of a run that is about to start in `world`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(address: Address, world: String) -> View {
+        let trace = address.experiment().new_trace(&world);
+        View {
+            playback: Playback::new(trace),
+            address,
+            world,
+        }
+    }
+
+    /// Adds a batch as JSON, recorded up to `now_ms` on the run's clock.
+    ///
+    /// # Errors
+    ///
+    /// If it is no batch of this schema.
+    pub fn push(&mut self, batch: &str, now_ms: f64) -> Result<(), JsError> {
+        let batch: Batch = serde_json::from_str(batch)?;
+        self.playback.push(batch, duration(now_ms));
+        Ok(())
+    }
+
+    /// Marks the run as over; `died` says why, if it ended early.
+    pub fn complete(&mut self, died: Option<String>) {
+        self.playback.complete(died);
+    }
+
+    /// Plays on for so many milliseconds.
+    pub fn advance(&mut self, elapsed_ms: f64) {
+        self.playback.advance(duration(elapsed_ms));
+    }
+
+    /// Goes to the next record; `false` if there is none yet.
+    pub fn step(&mut self) -> bool {
+        self.playback.step()
+    }
+
+    /// Goes to before the last record; `false` at the start.
+    pub fn back(&mut self) -> bool {
+        self.playback.back()
+    }
+
+    /// Goes to the start.
+    pub fn rewind(&mut self) {
+        self.playback.go_to(0);
+    }
+
+    /// Goes to the last record known.
+    #[wasm_bindgen(js_name = toEnd)]
+    pub fn to_end(&mut self) {
+        self.playback.go_to(usize::MAX);
+    }
+
+    /// Whether the whole run is played.
+    #[wasm_bindgen(getter, js_name = isFinished)]
+    pub fn is_finished(&self) -> bool {
+        self.playback.is_finished()
+    }
+
+    /// Paints this moment. Sizes are in CSS pixels, scaled by `ratio`.
+    ///
+    /// # Errors
+    ///
+    /// If the canvas has no 2D context.
+    pub fn paint(
+        &self,
+        canvas: &web_sys::HtmlCanvasElement,
+        width: f64,
+        height: f64,
+        ratio: f64,
+        dark: bool,
+        still: bool,
+    ) -> Result<(), JsValue> {
+        let surface = Surface::new(canvas, width, height, ratio, dark, still)?;
+        paint::paint(&surface, &self.playback);
+        Ok(())
+    }
+
+    /// This moment in one sentence.
+    pub fn status(&self) -> String {
+        let trace = self.playback.trace();
+        if self.playback.is_at_end() {
+            return self.conclusion();
+        }
+        match self.playback.latest() {
+            Some(event) => (self.address.experiment().scenario().narrate)(trace, event),
+            None => "At the start: nothing has happened yet.".to_owned(),
+        }
+    }
+
+    /// The numbers of this moment, as JSON.
+    pub fn numbers(&self) -> String {
+        let trace = self.playback.trace();
+        let summary = self.playback.summary();
+        let rows = summary.sources().map(|source| {
+            let counters = summary.counters(source);
+            let delivered: u64 = summary
+                .edges()
+                .filter(|(_, target, _)| *target == source)
+                .map(|(.., count)| count)
+                .sum();
+            Row {
+                name: trace.name(source),
+                received: delivered,
+                started: counters.started,
+                succeeded: counters.succeeded,
+                failed: counters.failed,
+                in_flight: counters.in_flight(),
+                p50_ms: summary.percentile(source, 50).map(milliseconds),
+                p99_ms: summary.percentile(source, 99).map(milliseconds),
+                sends_to: summary
+                    .edges()
+                    .filter(|(from, ..)| *from == source)
+                    .map(|(_, target, count)| format!("{} ({count})", trace.name(target)))
+                    .collect(),
+            }
+        });
+        json(&Numbers {
+            time_ms: milliseconds(self.playback.time()),
+            event: self.playback.position(),
+            events: trace.events.len(),
+            dropped: trace.dropped,
+            rows: rows.collect(),
+        })
+    }
+
+    /// The verdicts, as JSON; an empty list until the whole run is played.
+    pub fn verdicts(&self) -> String {
+        if !self.playback.is_at_end() {
+            return "[]".to_owned();
+        }
+        let scenario = self.address.experiment().scenario();
+        json(&scenario.judge(self.playback.trace()))
+    }
+}
+
+impl View {
+    fn conclusion(&self) -> String {
+        let trace = self.playback.trace();
+        if let Some(cause) = &trace.died {
+            return format!("The run died: {cause}.");
+        }
+        let verdicts = self.address.experiment().scenario().judge(trace);
+        let count = |outcome| {
+            let with = verdicts.iter().filter(|verdict| verdict.outcome == outcome);
+            with.count()
+        };
+        let how = match self.world.as_str() {
+            "virtual" => "simulated seconds",
+            _ => "seconds",
+        };
+        let seconds = trace
+            .events
+            .last()
+            .map_or(0.0, |last| last.recorded_at().as_secs_f64());
+        format!(
+            "The run is over after {seconds:.1} {how}: {} checks passed, {} failed, {} not exercised.",
+            count(Outcome::Passed),
+            count(Outcome::Failed),
+            count(Outcome::NotExercised),
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Numbers<'a> {
+    time_ms: f64,
+    event: usize,
+    events: usize,
+    dropped: u64,
+    rows: Vec<Row<'a>>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    received: u64,
+    started: u64,
+    succeeded: u64,
+    failed: u64,
+    in_flight: u64,
+    p50_ms: Option<f64>,
+    p99_ms: Option<f64>,
+    sends_to: Vec<String>,
+}
+
+/// A page may hand over anything: what is no time counts as none.
+fn duration(ms: f64) -> Duration {
+    Duration::try_from_secs_f64(ms / 1000.0).unwrap_or(Duration::ZERO)
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
