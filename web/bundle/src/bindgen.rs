@@ -1,0 +1,27 @@
+//! The second step: the JavaScript that loads the `.wasm` file.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::compile::NAME;
+
+/// Writes the module, the transformed `.wasm` and its snippets into `out`.
+pub(crate) fn generate(wasm: &Path, out: &Path) -> Result<()> {
+    Bindgen::new()
+        .input_path(wasm)
+        .out_name(NAME)
+        .web(true)?
+        // Without its default path the page would have to tell `init()` where
+        // the `.wasm` file is.
+        .omit_default_module_path(false)
+        .typescript(false)
+        .generate(out)
+        .with_context(|| format!("cannot bind {}", wasm.display()))
+}
+
+/// The files that a complete output has.
+pub(crate) fn outputs() -> [String; 2] {
+    [format!("{NAME}.js"), format!("{NAME}_bg.wasm")]
+}

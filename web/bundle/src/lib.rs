@@ -1,0 +1,31 @@
+//! Builds the page's WebAssembly package, `www/pkg`, from the `web` crate.
+//!
+//! Two builds come out of one crate:
+//!
+//! | build | toolchain | output | when it is loaded |
+//! |---|---|---|---|
+//! | single-threaded | stable | `www/pkg/` | always, at once |
+//! | threaded | pinned nightly | `www/pkg/threads/` | by a Worker, where the browser allows shared memory |
+//!
+//! Each goes through the same steps, one module each: [`Toolchain`] makes sure
+//! that the compiler is there, `compile` has cargo build the `.wasm` file,
+//! `bindgen` writes the JavaScript around it, `stage` swaps the result in, and
+//! [`Report`] weighs what the page now downloads. Cargo decides whether the
+//! `.wasm` is stale; a `stamp` in the output decides whether the rest is.
+//!
+//! The threaded build is an extra: the page works without it, so a machine that
+//! cannot build it gets a warning and a page that runs on one thread.
+
+mod bindgen;
+mod build;
+mod compile;
+mod layout;
+mod report;
+mod stage;
+mod stamp;
+mod toolchain;
+
+pub use build::{Options, Outcome, Summary, build};
+pub use layout::{Flavour, Layout};
+pub use report::{Budget, Report, Row};
+pub use toolchain::{NIGHTLY, TARGET, Toolchain};

@@ -1,0 +1,143 @@
+//! The last step: a complete output replaces the old one by a rename, so a
+//! half-written package is never served.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+
+/// Staging directories are hidden and begin like this, for `.gitignore`.
+const PREFIX: &str = ".pkg-";
+
+/// Fills a fresh directory beside `package` with `fill`, then swaps it in at
+/// `output`, which is `package` itself or a folder of it. The folders of the
+/// old output named in `keep` are carried over.
+///
+/// On an error the old output stays as it was.
+pub(crate) fn replace(
+    package: &Path,
+    output: &Path,
+    keep: &[&str],
+    fill: impl FnOnce(&Path) -> Result<()>,
+) -> Result<()> {
+    let beside = package
+        .parent()
+        .context("the output has no parent folder")?;
+    fs::create_dir_all(beside).with_context(|| format!("cannot create {}", beside.display()))?;
+    // One directory holds the new output and, for a moment, the old one; it is
+    // on the same file system as both, and cleans up after itself.
+    let staging = tempfile::Builder::new()
+        .prefix(PREFIX)
+        .tempdir_in(beside)
+        .with_context(|| format!("cannot write to {}", beside.display()))?;
+    let new = staging.path().join("new");
+    fs::create_dir(&new)?;
+    fill(&new)?;
+    for folder in keep {
+        let old = output.join(folder);
+        if old.is_dir() {
+            copy(&old, &new.join(folder))?;
+        }
+    }
+    swap(&new, output, &staging)
+}
+
+/// Removes `output`, by a rename first: it is there, or it is not.
+pub(crate) fn remove(package: &Path, output: &Path) -> Result<()> {
+    if !output.exists() {
+        return Ok(());
+    }
+    let beside = package
+        .parent()
+        .context("the output has no parent folder")?;
+    let staging = tempfile::Builder::new().prefix(PREFIX).tempdir_in(beside)?;
+    fs::rename(output, staging.path().join("old"))?;
+    Ok(())
+}
+
+fn swap(new: &Path, output: &Path, staging: &TempDir) -> Result<()> {
+    match fs::rename(output, staging.path().join("old")) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error).context("cannot move the old output away"),
+    }
+    if let Some(parent) = output.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::rename(new, output).with_context(|| format!("cannot write {}", output.display()))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_new_output_replaces_the_old_and_keeps_what_it_is_told_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let package = dir.path().join("pkg");
+        fs::create_dir_all(package.join("threads/deep")).unwrap();
+        fs::write(package.join("threads/deep/a.js"), "kept").unwrap();
+        fs::write(package.join("old.js"), "").unwrap();
+
+        replace(&package, &package, &["threads"], |new| {
+            fs::write(new.join("new.js"), "")?;
+            Ok(())
+        })
+        .unwrap();
+
+        assert_eq!(names(&package), ["new.js", "threads"]);
+        let kept = fs::read_to_string(package.join("threads/deep/a.js")).unwrap();
+        assert_eq!(kept, "kept");
+        assert_eq!(names(dir.path()), ["pkg"], "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_failed_build_leaves_the_old_output() {
+        let dir = tempfile::tempdir().unwrap();
+        let package = dir.path().join("pkg");
+        fs::create_dir(&package).unwrap();
+        fs::write(package.join("old.js"), "").unwrap();
+
+        let failed = replace(&package, &package, &[], |_| anyhow::bail!("no"));
+
+        assert!(failed.is_err());
+        assert_eq!(names(&package), ["old.js"]);
+        assert_eq!(names(dir.path()), ["pkg"]);
+    }
+
+    #[test]
+    fn removing_twice_is_fine() {
+        let dir = tempfile::tempdir().unwrap();
+        let package = dir.path().join("pkg");
+        let threads = package.join("threads");
+        fs::create_dir_all(&threads).unwrap();
+        remove(&package, &threads).unwrap();
+        remove(&package, &threads).unwrap();
+        assert!(package.is_dir() && !threads.exists());
+    }
+}

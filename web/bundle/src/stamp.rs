@@ -1,0 +1,83 @@
+//! What an output was made from, so that it is not made twice.
+
+use std::hash::{DefaultHasher, Hasher as _};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+use std::{env, fs};
+
+use anyhow::{Context as _, Result};
+
+use crate::bindgen;
+
+/// The file in each output. It is written with the output and swapped in with
+/// it, so the two cannot disagree.
+const FILE: &str = ".stamp";
+
+/// The content of the artifact and the identity of the tool that bound it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Stamp(String);
+
+impl Stamp {
+    /// The stamp that an output made from `wasm` by this program has.
+    pub(crate) fn of(wasm: &Path) -> Result<Self> {
+        let bytes = fs::read(wasm).with_context(|| format!("cannot read {}", wasm.display()))?;
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&bytes);
+        Ok(Self(format!(
+            "wasm {} bytes {:016x}\ntool {}\n",
+            bytes.len(),
+            hasher.finish(),
+            tool().unwrap_or_default(),
+        )))
+    }
+
+    /// Whether `output` is complete and was made from exactly this.
+    pub(crate) fn matches(&self, output: &Path) -> bool {
+        fs::read_to_string(output.join(FILE)).is_ok_and(|found| found == self.0)
+            && bindgen::outputs()
+                .iter()
+                .all(|file| output.join(file).is_file())
+    }
+
+    /// Marks `output`.
+    pub(crate) fn write(&self, output: &Path) -> Result<()> {
+        fs::write(output.join(FILE), &self.0).context("cannot write the stamp")
+    }
+}
+
+/// Another build of this program may bind differently, be it because of a new
+/// wasm-bindgen or of a changed option. Its size and time tell, and are cheap.
+fn tool() -> Result<String> {
+    let metadata = fs::metadata(env::current_exe()?)?;
+    let built = metadata.modified()?.duration_since(UNIX_EPOCH)?;
+    Ok(format!("{} bytes {}", metadata.len(), built.as_nanos()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_is_fresh_only_while_complete_and_of_the_same_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let wasm = dir.path().join("in.wasm");
+        fs::write(&wasm, b"one").unwrap();
+        let stamp = Stamp::of(&wasm).unwrap();
+        assert!(!stamp.matches(dir.path()), "nothing was written yet");
+
+        for file in bindgen::outputs() {
+            fs::write(dir.path().join(file), b"").unwrap();
+        }
+        stamp.write(dir.path()).unwrap();
+        assert!(stamp.matches(dir.path()));
+
+        fs::write(&wasm, b"two").unwrap();
+        assert!(
+            !Stamp::of(&wasm).unwrap().matches(dir.path()),
+            "other bytes"
+        );
+
+        fs::remove_file(dir.path().join(&bindgen::outputs()[1])).unwrap();
+        assert!(!stamp.matches(dir.path()), "a file is gone");
+    }
+}

@@ -1,0 +1,159 @@
+//! The compilers: found, or installed with rustup.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{env, fmt};
+
+use anyhow::{Context as _, Result, bail};
+
+/// The platform of the page.
+pub const TARGET: &str = "wasm32-unknown-unknown";
+
+/// The one nightly the threaded build is known to work with. Nightly changes
+/// what shared memory needs from time to time, so it moves only on purpose.
+pub const NIGHTLY: &str = "nightly-2026-05-20";
+
+/// A compiler for one of the builds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Toolchain {
+    /// The stable one that `rust-toolchain.toml` names.
+    Stable,
+    /// [`NIGHTLY`], with the sources of the standard library.
+    Nightly,
+}
+
+impl Toolchain {
+    /// A cargo command of this toolchain, run in `root`.
+    ///
+    /// The toolchain, the flags and the package variables of a cargo that runs
+    /// *us* are taken out of its environment: they belong to another build, and
+    /// would change or invalidate this one.
+    #[must_use]
+    pub fn cargo(self, root: &Path) -> Command {
+        let mut command = match self {
+            Self::Stable => Command::new("cargo"),
+            Self::Nightly => {
+                let mut rustup = Command::new("rustup");
+                rustup.args(["run", NIGHTLY, "cargo"]);
+                rustup
+            }
+        };
+        clean(&mut command).current_dir(root);
+        command
+    }
+
+    /// Makes sure that this toolchain can build the page; installs what is
+    /// missing and says so.
+    ///
+    /// # Errors
+    ///
+    /// When something is missing and rustup is missing too, or fails. The
+    /// message says what to install.
+    pub fn ensure(self, root: &Path) -> Result<()> {
+        match self {
+            Self::Stable => ensure_target(root),
+            Self::Nightly => ensure_nightly(root),
+        }
+    }
+}
+
+impl fmt::Display for Toolchain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stable => "stable",
+            Self::Nightly => NIGHTLY,
+        })
+    }
+}
+
+fn ensure_target(root: &Path) -> Result<()> {
+    // The sysroot is asked rather than rustup, so that a compiler from a
+    // distribution, which has no rustup, is as good as any.
+    let sysroot = sysroot(clean(&mut Command::new("rustc")).current_dir(root))
+        .context("cannot run `rustc`")?;
+    if sysroot.join("lib/rustlib").join(TARGET).is_dir() {
+        return Ok(());
+    }
+    eprintln!("bundle: installing the target {TARGET} with rustup…");
+    rustup(root, &["target", "add", TARGET]).with_context(|| {
+        format!(
+            "the Rust target {TARGET} is missing: \
+             install it with `rustup target add {TARGET}`"
+        )
+    })
+}
+
+fn ensure_nightly(root: &Path) -> Result<()> {
+    let mut rustc = Command::new("rustup");
+    rustc.args(["run", NIGHTLY, "rustc"]);
+    let found = sysroot(clean(&mut rustc).current_dir(root))
+        .is_ok_and(|sysroot| sysroot.join("lib/rustlib/src/rust/library").is_dir());
+    if found {
+        return Ok(());
+    }
+    eprintln!("bundle: installing the toolchain {NIGHTLY} with rustup…");
+    let install = [
+        "toolchain",
+        "install",
+        NIGHTLY,
+        "--profile",
+        "minimal",
+        "-c",
+        "rust-src",
+    ];
+    rustup(root, &install).with_context(|| {
+        format!(
+            "the toolchain {NIGHTLY} with its sources is missing: \
+             install it with `rustup {}`",
+            install.join(" ")
+        )
+    })
+}
+
+fn rustup(root: &Path, arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new("rustup");
+    clean(&mut command).current_dir(root).args(arguments);
+    match command.stdout(Stdio::null()).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => bail!("`rustup {}` failed: {status}", arguments.join(" ")),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            bail!("rustup is not on the PATH")
+        }
+        Err(error) => Err(error).context("cannot run rustup"),
+    }
+}
+
+fn sysroot(rustc: &mut Command) -> Result<PathBuf> {
+    let output = rustc.args(["--print", "sysroot"]).output()?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
+}
+
+fn clean(command: &mut Command) -> &mut Command {
+    for (name, _) in env::vars_os() {
+        let Some(name) = name.to_str() else { continue };
+        let foreign = matches!(
+            name,
+            "RUSTUP_TOOLCHAIN"
+                | "CARGO"
+                | "RUSTC"
+                | "RUSTFLAGS"
+                | "CARGO_ENCODED_RUSTFLAGS"
+                | "CARGO_TARGET_DIR"
+        ) || [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_",
+            "CARGO_BUILD_",
+        ]
+        .iter()
+        .any(|prefix| name.starts_with(prefix));
+        if foreign {
+            command.env_remove(name);
+        }
+    }
+    command
+}
