@@ -1,13 +1,14 @@
-//! The whole of it: both builds, one after the other.
+//! The whole of it: both builds, compiled at once, published in turn.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use crate::compile::Compilation;
 use crate::layout::{Flavour, Layout};
 use crate::toolchain::Toolchain;
-use crate::{bindgen, compile, stage, stamp::Stamp};
+use crate::{bindgen, stage, stamp::Stamp};
 
 /// What to build, and where to.
 #[derive(Clone, Debug, Default)]
@@ -64,22 +65,26 @@ pub fn build(options: &Options) -> Result<Summary> {
     let _turn = take_turn(&layout)?;
 
     Toolchain::Stable.ensure(&layout.root)?;
-    let single = make(&layout, Flavour::Single)?;
-
     let threads = if options.single {
-        Outcome::Skipped
-    } else if let Err(error) = Toolchain::Nightly.ensure(&layout.root) {
-        eprintln!(
-            "bundle: warning: no threaded build: {error:#}\n\
-             bundle: the page works without it, on one thread"
-        );
-        // An old one would go on being served beside a newer page.
-        stage::remove(&layout.package, &layout.output_of(Flavour::Threads))?;
-        Outcome::Unavailable
+        Err(Outcome::Skipped)
     } else {
-        make(&layout, Flavour::Threads)?
+        nightly(&layout)
+    };
+    let single = Compilation::start(&layout, Flavour::Single)?;
+    let threads = match threads {
+        Ok(()) => Ok(Compilation::start(&layout, Flavour::Threads)?),
+        Err(outcome) => Err(outcome),
     };
 
+    let single = publish(&layout, Flavour::Single, &single.finish()?)?;
+    let threads = match threads {
+        Ok(threads) => publish(&layout, Flavour::Threads, &threads.finish()?)?,
+        Err(outcome) => outcome,
+    };
+    if threads == Outcome::Unavailable {
+        // An old one would go on being served beside a newer page.
+        stage::remove(&layout.package, &layout.output_of(Flavour::Threads))?;
+    }
     Ok(Summary {
         layout,
         single,
@@ -87,11 +92,19 @@ pub fn build(options: &Options) -> Result<Summary> {
     })
 }
 
-fn make(layout: &Layout, flavour: Flavour) -> Result<Outcome> {
-    eprintln!("bundle: building {} wasm…", flavour.name());
-    let wasm = compile::compile(layout, flavour)?;
+fn nightly(layout: &Layout) -> Result<(), Outcome> {
+    Toolchain::Nightly.ensure(&layout.root).map_err(|error| {
+        eprintln!(
+            "bundle: warning: no threaded build: {error:#}\n\
+             bundle: the page works without it, on one thread"
+        );
+        Outcome::Unavailable
+    })
+}
+
+fn publish(layout: &Layout, flavour: Flavour, wasm: &Path) -> Result<Outcome> {
     let output = layout.output_of(flavour);
-    let stamp = Stamp::of(&wasm)?;
+    let stamp = Stamp::of(wasm)?;
     if stamp.matches(&output) {
         return Ok(Outcome::Fresh);
     }
@@ -100,7 +113,7 @@ fn make(layout: &Layout, flavour: Flavour) -> Result<Outcome> {
         Flavour::Threads => &[],
     };
     stage::replace(&layout.package, &output, keep, |new| {
-        bindgen::generate(&wasm, new)?;
+        bindgen::generate(wasm, new)?;
         stamp.write(new)
     })?;
     Ok(Outcome::Built)

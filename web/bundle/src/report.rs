@@ -61,7 +61,8 @@ impl Report {
     ///
     /// When a file cannot be read.
     pub fn new(layout: &Layout) -> Result<Self> {
-        let sources = weigh(&layout.page(), &layout.package, &["html", "css", "js"])?;
+        let page = layout.page();
+        let sources = weigh(&page, &page.join("pkg"), &["html", "css", "js"])?;
         let threads = layout.output_of(Flavour::Threads);
         let single = weigh(&layout.package, &threads, &["js", "wasm"])?;
         let threads = weigh(&threads, Path::new(""), &["js", "wasm"])?;
