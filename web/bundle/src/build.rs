@@ -1,14 +1,13 @@
-//! The whole of it: both builds, compiled at once, published in turn.
+//! The whole of it: both builds, one after the other.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use crate::compile::Compilation;
 use crate::layout::{Flavour, Layout};
 use crate::toolchain::Toolchain;
-use crate::{bindgen, stage, stamp::Stamp};
+use crate::{bindgen, compile, stage, stamp::Stamp};
 
 /// What to build, and where to.
 #[derive(Clone, Debug, Default)]
@@ -65,26 +64,22 @@ pub fn build(options: &Options) -> Result<Summary> {
     let _turn = take_turn(&layout)?;
 
     Toolchain::Stable.ensure(&layout.root)?;
-    let threads = if options.single {
-        Err(Outcome::Skipped)
-    } else {
-        nightly(&layout)
-    };
-    let single = Compilation::start(&layout, Flavour::Single)?;
-    let threads = match threads {
-        Ok(()) => Ok(Compilation::start(&layout, Flavour::Threads)?),
-        Err(outcome) => Err(outcome),
-    };
+    let single = make(&layout, Flavour::Single)?;
 
-    let single = publish(&layout, Flavour::Single, &single.finish()?)?;
-    let threads = match threads {
-        Ok(threads) => publish(&layout, Flavour::Threads, &threads.finish()?)?,
-        Err(outcome) => outcome,
-    };
-    if threads == Outcome::Unavailable {
+    let threads = if options.single {
+        Outcome::Skipped
+    } else if let Err(error) = Toolchain::Nightly.ensure(&layout.root) {
+        eprintln!(
+            "bundle: warning: no threaded build: {error:#}\n\
+             bundle: the page works without it, on one thread"
+        );
         // An old one would go on being served beside a newer page.
         stage::remove(&layout.package, &layout.output_of(Flavour::Threads))?;
-    }
+        Outcome::Unavailable
+    } else {
+        make(&layout, Flavour::Threads)?
+    };
+
     Ok(Summary {
         layout,
         single,
@@ -92,19 +87,11 @@ pub fn build(options: &Options) -> Result<Summary> {
     })
 }
 
-fn nightly(layout: &Layout) -> Result<(), Outcome> {
-    Toolchain::Nightly.ensure(&layout.root).map_err(|error| {
-        eprintln!(
-            "bundle: warning: no threaded build: {error:#}\n\
-             bundle: the page works without it, on one thread"
-        );
-        Outcome::Unavailable
-    })
-}
-
-fn publish(layout: &Layout, flavour: Flavour, wasm: &Path) -> Result<Outcome> {
+fn make(layout: &Layout, flavour: Flavour) -> Result<Outcome> {
+    eprintln!("bundle: building {} wasm…", flavour.name());
+    let wasm = compile::compile(layout, flavour)?;
     let output = layout.output_of(flavour);
-    let stamp = Stamp::of(wasm)?;
+    let stamp = Stamp::of(&wasm)?;
     if stamp.matches(&output) {
         return Ok(Outcome::Fresh);
     }
@@ -113,7 +100,7 @@ fn publish(layout: &Layout, flavour: Flavour, wasm: &Path) -> Result<Outcome> {
         Flavour::Threads => &[],
     };
     stage::replace(&layout.package, &output, keep, |new| {
-        bindgen::generate(wasm, new)?;
+        bindgen::generate(&wasm, new)?;
         stamp.write(new)
     })?;
     Ok(Outcome::Built)
