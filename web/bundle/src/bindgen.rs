@@ -17,6 +17,9 @@ pub(crate) fn generate(wasm: &Path, out: &Path) -> Result<()> {
         // the `.wasm` file is.
         .omit_default_module_path(false)
         .typescript(false)
+        // Function names are most of what a visitor would download.
+        .remove_name_section(true)
+        .remove_producers_section(true)
         .generate(out)
         .with_context(|| format!("cannot bind {}", wasm.display()))
 }

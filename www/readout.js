@@ -1,0 +1,65 @@
+// What is read rather than watched: verdicts, table, status, clock.
+
+import { element } from "./knobs.js";
+
+const OUTCOMES = { passed: "✓ Passed", failed: "✗ Failed", not_exercised: "– Not exercised" };
+
+const byId = (id) => document.getElementById(id);
+
+// Sets a text only where it differs: a live region speaks at every change.
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+export function showVerdicts(verdicts) {
+  if (verdicts.length === 0) {
+    const waiting = element("li", { className: "pending" });
+    waiting.append(element("span", { className: "outcome" }, "…"), element("span", {}, "The verdicts come at the end of the run."));
+    byId("verdicts").replaceChildren(waiting);
+    return;
+  }
+  byId("verdicts").replaceChildren(
+    ...verdicts.map(({ check, outcome, claim, evidence }) => {
+      const line = element("li", { className: outcome });
+      line.dataset.check = check;
+      line.append(
+        element("span", { className: "outcome" }, OUTCOMES[outcome]),
+        element("span", {}, claim.charAt(0).toUpperCase() + claim.slice(1)),
+        element("span", { className: "evidence" }, evidence),
+      );
+      return line;
+    }),
+  );
+}
+
+export function showNumbers({ time_ms, event, events, dropped, rows }, world) {
+  const clock = [
+    `${(time_ms / 1000).toFixed(3)} s${world === "virtual" ? " simulated" : ""}`,
+    `event ${event} of ${events}`,
+  ];
+  if (dropped) clock.push(`${dropped} records dropped`);
+  setText(byId("clock"), clock.join(" · "));
+
+  const body = byId("numbers");
+  while (body.rows.length > rows.length) body.deleteRow(-1);
+  rows.forEach((row, place) => {
+    const cells = [
+      row.received, row.started, row.succeeded, row.failed, row.in_flight,
+      milliseconds(row.p50_ms), milliseconds(row.p99_ms), row.sends_to.join(", ") || "–",
+    ];
+    const line = body.rows[place] ?? newRow(body, cells.length);
+    setText(line.cells[0], row.name);
+    cells.forEach((cell, column) => setText(line.cells[column + 1], String(cell)));
+  });
+}
+
+function newRow(body, cells) {
+  const row = body.insertRow();
+  row.append(element("th", { scope: "row" }));
+  for (let cell = 0; cell < cells; cell += 1) row.insertCell();
+  return row;
+}
+
+function milliseconds(value) {
+  return value === null ? "–" : `${value.toFixed(1)} ms`;
+}
