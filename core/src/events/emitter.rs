@@ -75,14 +75,13 @@ impl<E: ?Sized + 'static> Emitter<E> {
         name: impl Into<Arc<str>>,
         listener: impl Fn(&E) -> Result<(), BoxError> + Send + Sync + 'static,
     ) -> Subscription {
+        // Converted before the lock is taken: it is the caller's code.
+        let name = name.into();
+        let call = Arc::new(listener);
         let mut inner = lock(&self.inner);
         let id = inner.next_id;
         inner.next_id += 1;
-        let added = Listener {
-            id,
-            name: name.into(),
-            call: Arc::new(listener),
-        };
+        let added = Listener { id, name, call };
         inner.listeners = inner.listeners.iter().cloned().chain([added]).collect();
         let inner: Weak<Mutex<Inner<E>>> = Arc::downgrade(&self.inner);
         Subscription {
@@ -149,7 +148,9 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// Sets the one function that is told of every emit, delivery and failure
     /// as it happens, in place of the one before. It changes no outcome.
     pub fn set_monitor(&self, monitor: impl Fn(&E, Notice<'_>) + Send + Sync + 'static) {
-        lock(&self.inner).monitor = Some(Arc::new(monitor));
+        let before = lock(&self.inner).monitor.replace(Arc::new(monitor));
+        // As in `remove`: what it holds may use the emitter when dropped.
+        drop(before);
     }
 
     /// How many listeners there are.
