@@ -116,10 +116,10 @@ impl<T> Future for Task<T> {
 
     /// # Panics
     ///
-    /// If the task ended without a result, which only its own panic can cause.
+    /// If the task ended without a result: it panicked, or its world is gone.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         Pin::new(&mut self.receiver)
             .poll(context)
-            .map(|result| result.expect("the task panicked"))
+            .map(|result| result.expect("the task panicked or its world is gone"))
     }
 }

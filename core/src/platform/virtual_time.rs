@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
     pin::Pin,
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -22,6 +22,9 @@ use std::{
 /// Exactly repeatable: tasks run in the order they were woken, timers fire in
 /// the order of their deadlines, and of those with the same deadline the one
 /// set first fires first.
+///
+/// Dropping it drops the tasks it has not finished; what is spawned on one of
+/// its platforms after that never runs.
 ///
 /// ```
 /// use highwater::platform::VirtualTime;
@@ -69,7 +72,7 @@ impl VirtualTime {
     #[must_use]
     pub fn platform(&self) -> Platform {
         let spawner = Spawner {
-            tasks: Rc::clone(&self.tasks),
+            tasks: Rc::downgrade(&self.tasks),
             shared: Arc::clone(&self.shared),
         };
         Platform::new(self.timer(), Rc::new(spawner))
@@ -207,18 +210,26 @@ impl Tasks {
         let poll = task.as_mut().poll(&mut Context::from_waker(&as_waker));
         if poll.is_pending() {
             self.unfinished.borrow_mut().insert(id, (task, waker));
+        } else if waker.queued.swap(true, Ordering::Relaxed) {
+            // Woken as it ended: a turn without a task would be no step. From
+            // here on it counts as queued, so that nothing queues it again.
+            waker.shared.state().ready.retain(|ready| *ready != id);
         }
     }
 }
 
+/// Weak, because tasks hold their platform: a world that is dropped half-way
+/// drops its tasks with it, as a session that is reset needs.
 struct Spawner {
-    tasks: Rc<Tasks>,
+    tasks: Weak<Tasks>,
     shared: Arc<Shared>,
 }
 
 impl Spawn for Spawner {
     fn spawn_local(&self, task: LocalBoxFuture<'static, ()>) {
-        self.tasks.spawn(&self.shared, task);
+        if let Some(tasks) = self.tasks.upgrade() {
+            tasks.spawn(&self.shared, task);
+        }
     }
 }
 
@@ -268,7 +279,8 @@ impl Clock for VirtualTimer {
 impl Timer for VirtualTimer {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         let mut state = self.0.state();
-        let key = (state.now + duration, state.next_timer);
+        // "For ever" is a duration too, and must not overflow.
+        let key = (state.now.saturating_add(duration), state.next_timer);
         state.next_timer += 1;
         Box::pin(Sleep {
             key,
@@ -278,7 +290,8 @@ impl Timer for VirtualTimer {
     }
 
     fn block(&self, duration: Duration) {
-        self.0.state().now += duration;
+        let mut state = self.0.state();
+        state.now = state.now.saturating_add(duration);
     }
 }
 
@@ -295,17 +308,23 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let waited = std::mem::replace(&mut self.waited, true);
+        // Wakers are cloned and dropped outside the lock: they are the
+        // caller's code, which may itself use a timer.
+        let waker = context.waker().clone();
         let mut state = self.shared.state();
         if waited && state.now >= self.key.0 {
             return Poll::Ready(());
         }
-        state.timers.insert(self.key, context.waker().clone());
+        let before = state.timers.insert(self.key, waker);
+        drop(state);
+        drop(before);
         Poll::Pending
     }
 }
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        self.shared.state().timers.remove(&self.key);
+        let waker = self.shared.state().timers.remove(&self.key);
+        drop(waker);
     }
 }
