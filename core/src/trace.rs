@@ -93,7 +93,9 @@ impl Trace {
 
     /// Appends what was drained from the recorder of this run.
     pub fn append(&mut self, batch: Batch) {
-        self.names.truncate(batch.first_name);
+        // Should a batch have been lost, its names are; those after it are not
+        // to take their places.
+        self.names.resize(batch.first_name, "?".to_owned());
         self.names.extend(batch.names);
         self.events.extend(batch.events);
         self.dropped = batch.dropped;
@@ -114,6 +116,8 @@ impl Trace {
     ///
     /// Each source is a named track; where its spans overlap, further tracks
     /// of the same name follow. The same trace always gives the same bytes.
+    /// It writes in small pieces: hand it a [`BufWriter`](std::io::BufWriter)
+    /// for a file.
     ///
     /// # Errors
     ///

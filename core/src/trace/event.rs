@@ -110,7 +110,7 @@ pub struct Counters {
     pub succeeded: u64,
     /// Spans that ended in failure.
     pub failed: u64,
-    /// Messages passed on: calls, emits and deliveries.
+    /// Records with a target: calls, emits, deliveries and subscriptions.
     pub sent: u64,
 }
 

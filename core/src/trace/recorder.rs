@@ -104,8 +104,10 @@ impl Recorder {
     /// A request counts from when it arrived, not from when the busy server
     /// got round to it; measuring from the latter hides exactly the delay one
     /// is looking for (Gil Tene's "coordinated omission").
+    ///
+    /// What is due later begins now: timers of some worlds fire a little early.
     pub fn begin_at(&self, at: Duration, kind: Kind, source: NameId, subject: u64) -> Span {
-        self.write(kind, Phase::Begin, source, None, subject, Some(at), None);
+        let at = self.write(kind, Phase::Begin, source, None, subject, Some(at), None);
         Span {
             recorder: self.clone(),
             kind,
@@ -137,6 +139,7 @@ impl Recorder {
         self.state().recorded
     }
 
+    /// Answers when what is recorded began.
     #[expect(clippy::too_many_arguments, reason = "the record's own fields")]
     fn write(
         &self,
@@ -147,13 +150,13 @@ impl Recorder {
         subject: u64,
         began: Option<Duration>,
         failure: Option<NameId>,
-    ) {
+    ) -> Duration {
         let mut state = self.state();
         // Read under the lock, so that the order of records is the order of time.
         let now = self.shared.clock.now();
         let Some(counters) = state.counters.get_mut(source.index()) else {
             debug_assert!(false, "a name of another recorder");
-            return;
+            return now;
         };
         match (phase, failure) {
             (Phase::Begin, _) => counters.started += 1,
@@ -162,15 +165,12 @@ impl Recorder {
             (Phase::Instant, _) => counters.sent += u64::from(target.is_some()),
         }
         let counters = *counters;
-        let at = began.unwrap_or(now);
-        let duration = match phase {
-            Phase::Begin | Phase::End => now.saturating_sub(at),
-            Phase::Instant => Duration::ZERO,
-        };
+        // Never later than now, or records would not be in the order of time.
+        let at = began.unwrap_or(now).min(now);
         state.recorded += 1;
         state.ring.push(Event {
             at,
-            duration,
+            duration: now.saturating_sub(at),
             source,
             target,
             kind,
@@ -180,6 +180,7 @@ impl Recorder {
             counters,
             thread: self.thread,
         });
+        at
     }
 
     /// A panic elsewhere leaves whole records behind, so a poisoned lock is

@@ -61,12 +61,13 @@ impl Summary {
         durations.get(rank.saturating_sub(1)).copied()
     }
 
-    /// Every source that recorded something, in order of first mention.
+    /// Every source that recorded something, in the order of the table of names.
     pub fn sources(&self) -> impl Iterator<Item = NameId> + '_ {
         self.sources.keys().copied()
     }
 
-    /// Who passed something to whom, and how often.
+    /// Who passed something to whom, and how often. A subscription counts: the
+    /// listener passed it to the bus.
     pub fn edges(&self) -> impl Iterator<Item = (NameId, NameId, u64)> + '_ {
         self.edges
             .iter()
