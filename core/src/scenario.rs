@@ -25,7 +25,7 @@ mod decoupling;
 mod experiment;
 mod params;
 
-pub use checks::{Check, Outcome, Verdict};
+pub use checks::{Check, Decision, Outcome, Verdict};
 pub use experiment::{Experiment, TRACE_CAPACITY};
 pub use params::{InputError, Kind as ParamKind, Param, Unit, Value, Values};
 

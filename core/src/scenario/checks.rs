@@ -8,8 +8,8 @@ use serde::Serialize;
 pub struct Check {
     /// Its name in results.
     pub name: &'static str,
-    /// Decides it. `None` where the parameters gave it nothing to decide: the
-    /// claim and what to set instead come from `unexercised`.
+    /// Decides it. It may take the trace to be whole: where it is not,
+    /// [`judge`](Self::judge) overrules it.
     pub decide: fn(&Trace) -> Decision,
 }
 

@@ -208,13 +208,14 @@ impl Values {
 
 /// Input that names nothing there is, or is out of range.
 ///
-/// Each message is one line that says what is wrong and what would be right.
+/// Each message is one line that says what is wrong and what would be right;
+/// what was put in stands in it escaped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InputError {
     /// No scenario has that name.
     #[error(
-        "unknown scenario \"{name}\"{}: the scenarios are {known}",
+        "unknown scenario {name:?}{}: the scenarios are {known}",
         hint(*nearest)
     )]
     UnknownScenario {
@@ -226,7 +227,7 @@ pub enum InputError {
         known: String,
     },
     /// The scenario has no such parameter.
-    #[error("unknown parameter \"{key}\"{}: {scenario} has {known}", hint(*nearest))]
+    #[error("unknown parameter {key:?}{}: {scenario} has {known}", hint(*nearest))]
     UnknownParam {
         /// What was to be set.
         key: String,
@@ -238,7 +239,7 @@ pub enum InputError {
         known: String,
     },
     /// The value is not in the parameter's range.
-    #[error("{key} is {range}, not \"{value}\"")]
+    #[error("{key} is {range}, not {value:?}")]
     BadValue {
         /// The parameter.
         key: &'static str,
