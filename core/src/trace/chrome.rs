@@ -53,45 +53,32 @@ struct Tracks {
 impl Tracks {
     fn of(trace: &Trace) -> Self {
         let mut lanes = vec![None; trace.events.len()];
-        // What occupies each lane of each source: the index of the begin.
-        let mut busy: BTreeMap<NameId, Vec<Option<usize>>> = BTreeMap::new();
+        let mut sources: BTreeMap<NameId, Vec<Lane>> = BTreeMap::new();
         for (index, event) in trace.events.iter().enumerate() {
-            let busy = busy.entry(event.source).or_default();
-            if busy.is_empty() {
-                busy.push(None);
-            }
+            let busy = sources
+                .entry(event.source)
+                .or_insert_with(|| vec![Lane::default()]);
             lanes[index] = Some(match event.phase {
                 Phase::Instant => 0,
                 Phase::Begin => {
-                    let lane = busy.iter().position(Option::is_none).unwrap_or_else(|| {
-                        busy.push(None);
-                        busy.len() - 1
-                    });
-                    busy[lane] = Some(index);
+                    let lane = Lane::free_at(event.at, busy);
+                    busy[lane].open = Some(index);
                     lane
                 }
                 Phase::End => {
-                    let is_ours = |begin: &Option<usize>| {
-                        begin.is_some_and(|begin| {
-                            let begin = &trace.events[begin];
-                            (begin.kind, begin.subject) == (event.kind, event.subject)
-                        })
-                    };
-                    match busy.iter().position(is_ours) {
-                        Some(lane) => {
-                            if let Some(begin) = busy[lane].take() {
-                                lanes[begin] = None;
-                            }
-                            lane
-                        }
-                        // Its begin was dropped from the ring.
-                        None => 0,
+                    let ours = busy.iter().position(|lane| lane.has(trace, event));
+                    // No lane has it if its begin was dropped from the ring.
+                    let lane = ours.unwrap_or_else(|| Lane::free_at(event.at, busy));
+                    if let Some(begin) = busy[lane].open.take() {
+                        lanes[begin] = None;
                     }
+                    busy[lane].free_since = event.recorded_at();
+                    lane
                 }
             });
         }
         let mut next = 1;
-        let first = busy
+        let first = sources
             .into_iter()
             .map(|(source, lanes)| {
                 let first = next;
@@ -147,6 +134,35 @@ impl Tracks {
             tid: self.first[&event.source].0 + lane,
             s: (event.phase == Phase::Instant).then_some("t"),
             args,
+        })
+    }
+}
+
+/// A track of one source while the trace is gone through.
+#[derive(Default)]
+struct Lane {
+    /// The begin of the span that is open on it, by index in the trace.
+    open: Option<usize>,
+    /// When the last span on it ended.
+    free_since: Duration,
+}
+
+impl Lane {
+    /// The first lane for a span that began at `at`. That may be earlier than
+    /// the span before it ended: a request counts from when it was due.
+    fn free_at(at: Duration, lanes: &mut Vec<Lane>) -> usize {
+        let free = |lane: &Lane| lane.open.is_none() && lane.free_since <= at;
+        lanes.iter().position(free).unwrap_or_else(|| {
+            lanes.push(Lane::default());
+            lanes.len() - 1
+        })
+    }
+
+    /// Whether the span that ends is the one open on it.
+    fn has(&self, trace: &Trace, end: &Event) -> bool {
+        self.open.is_some_and(|begin| {
+            let begin = &trace.events[begin];
+            (begin.kind, begin.subject, begin.at) == (end.kind, end.subject, end.at)
         })
     }
 }
