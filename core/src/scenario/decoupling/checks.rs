@@ -52,7 +52,7 @@ fn every_sign_up_answered(trace: &Trace) -> Decision {
 fn failure_and_registration(trace: &Trace) -> Decision {
     let facts = Facts::of(trace);
     let failed_users: BTreeSet<u64> = facts.failures.iter().map(|failure| failure.user).collect();
-    let lost: BTreeSet<u64> = facts.failed_requests.clone();
+    let lost = &facts.failed_requests;
     let service = failing_service(trace);
     let claim = if facts.is_direct {
         format!("with direct calls a failing {service} fails the registration")
@@ -67,7 +67,7 @@ fn failure_and_registration(trace: &Trace) -> Decision {
     }
     Decision::Decided {
         holds: if facts.is_direct {
-            lost == failed_users
+            *lost == failed_users
         } else {
             lost.is_empty()
         },
@@ -95,7 +95,7 @@ fn siblings_run(trace: &Trace) -> Decision {
     let mut ran = 0;
     for failure in &facts.failures {
         let siblings: Vec<NameId> = if facts.is_direct {
-            let line = &facts.called;
+            let line = &facts.line;
             let place = line.iter().position(|called| *called == failure.service);
             place.map_or_else(Vec::new, |place| line[place + 1..].to_vec())
         } else {
@@ -176,9 +176,9 @@ fn no_edit_for_a_subscriber(trace: &Trace) -> Decision {
     });
     let knows: Vec<&str> = facts.known.iter().map(|id| trace.name(*id)).collect();
     let holds = if facts.is_direct {
-        served == 0 && !knows.contains(&LOYALTY)
+        served == 0 && !later.is_empty() && !knows.contains(&LOYALTY)
     } else {
-        served == later.len() && knows == [EVENT_BUS]
+        served == later.len() && !later.is_empty() && knows == [EVENT_BUS]
     };
     Decision::Decided {
         claim,
@@ -233,8 +233,9 @@ struct Facts {
     subscribed: Vec<(NameId, usize)>,
     /// When each user was announced on the bus.
     emitted: BTreeMap<u64, usize>,
-    /// Whom `UserService` calls, in the order of the first call.
-    called: Vec<NameId>,
+    /// The services that were there before `UserService`: under `direct`, the
+    /// line in which it calls them. Those it never got round to count too.
+    line: Vec<NameId>,
     /// Whom `UserService` passes anything to.
     known: BTreeSet<NameId>,
     loyalty_started: Option<usize>,
@@ -250,6 +251,7 @@ impl Facts {
             ..Facts::default()
         };
         let mut begun = BTreeMap::new();
+        let mut user_service_started = false;
         for (place, event) in trace.events.iter().enumerate() {
             let (source, user) = (event.source, event.subject);
             if event.phase == Phase::Begin {
@@ -281,8 +283,14 @@ impl Facts {
                     }
                 }
                 (Kind::Subscribe, _) => facts.subscribed.push((source, place)),
-                (Kind::Start, _) if Some(source) == loyalty => {
-                    facts.loyalty_started = Some(place);
+                (Kind::Start, _) => {
+                    if Some(source) == loyalty {
+                        facts.loyalty_started = Some(place);
+                    }
+                    user_service_started |= Some(source) == user_service;
+                    if !user_service_started {
+                        facts.line.push(source);
+                    }
                 }
                 (Kind::Emit, _) => {
                     facts.emitted.insert(user, place);
@@ -291,9 +299,6 @@ impl Facts {
             }
             if let Some(target) = event.target.filter(|_| Some(source) == user_service) {
                 facts.known.insert(target);
-                if event.kind == Kind::Call && !facts.called.contains(&target) {
-                    facts.called.push(target);
-                }
             }
         }
         facts
