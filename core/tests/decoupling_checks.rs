@@ -1,0 +1,216 @@
+//! Each check of `decoupling` can fail: a trace that was tampered with in one
+//! place fails exactly the check that looks there.
+
+use highwater::{
+    scenario::{self, Outcome},
+    trace::{Event, Kind, Phase, Trace},
+};
+
+fn simulate(pairs: &[(&str, &str)]) -> Trace {
+    let mut experiment = scenario::find("decoupling").unwrap().experiment();
+    for (key, value) in pairs {
+        experiment.set(key, value).unwrap();
+    }
+    let trace = experiment.simulate();
+    assert_eq!(failed(&trace), [""; 0]);
+    trace
+}
+
+/// The names of the checks that fail.
+fn failed(trace: &Trace) -> Vec<&'static str> {
+    let verdicts = scenario::find("decoupling").unwrap().judge(trace);
+    let failed = verdicts.iter().filter(|v| v.outcome == Outcome::Failed);
+    failed.map(|verdict| verdict.check).collect()
+}
+
+/// The place of a record.
+fn place(trace: &Trace, kind: Kind, phase: Phase, source: &str, user: u64) -> usize {
+    let source = trace.id(source).unwrap();
+    let is_it = |event: &Event| {
+        (event.kind, event.phase, event.source, event.subject) == (kind, phase, source, user)
+    };
+    trace.events.iter().position(is_it).unwrap()
+}
+
+/// Takes both records of a span out.
+fn remove_span(trace: &mut Trace, kind: Kind, source: &str, user: u64) {
+    for phase in [Phase::Begin, Phase::End] {
+        let place = place(trace, kind, phase, source, user);
+        trace.events.remove(place);
+    }
+}
+
+/// Puts a copy of a record in, as if it had been made for another user.
+fn forge(trace: &mut Trace, original: usize, user: u64) {
+    let mut copy = trace.events[original];
+    copy.subject = user;
+    trace.events.insert(original, copy);
+}
+
+/// The first user whom the email service failed, or did not.
+fn user_whose_email(trace: &Trace, has_failed: bool) -> u64 {
+    let email = trace.id("EmailService").unwrap();
+    let ended = |event: &&Event| event.source == email && event.phase == Phase::End;
+    let mut ends = trace.events.iter().filter(ended);
+    let wanted = |event: &&Event| event.failure.is_some() == has_failed;
+    ends.find(wanted).unwrap().subject
+}
+
+#[test]
+fn a_sign_up_without_an_answer() {
+    let mut trace = simulate(&[]);
+    let user = user_whose_email(&trace, false);
+    remove_span(&mut trace, Kind::Request, "UserService", user);
+    assert_eq!(failed(&trace), ["every-sign-up-answered"]);
+}
+
+#[test]
+fn a_listener_that_never_finishes() {
+    let mut trace = simulate(&[("listeners", "async"), ("fail", "none")]);
+    let end = place(&trace, Kind::Handle, Phase::End, "Metrics", 12);
+    trace.events.remove(end);
+    assert_eq!(failed(&trace), ["every-sign-up-answered"]);
+}
+
+#[test]
+fn a_failure_that_reaches_the_registration_in_spite_of_events() {
+    let mut trace = simulate(&[]);
+    let user = user_whose_email(&trace, true);
+    let request = place(&trace, Kind::Request, Phase::End, "UserService", user);
+    let email = place(&trace, Kind::Handle, Phase::End, "EmailService", user);
+    trace.events[request].failure = trace.events[email].failure;
+    assert_eq!(failed(&trace), ["failure-and-registration"]);
+}
+
+#[test]
+fn a_failure_that_a_direct_call_swallows() {
+    let mut trace = simulate(&[("design", "direct")]);
+    let user = user_whose_email(&trace, true);
+    let request = place(&trace, Kind::Request, Phase::End, "UserService", user);
+    trace.events[request].failure = None;
+    assert_eq!(failed(&trace), ["failure-and-registration"]);
+}
+
+#[test]
+fn a_sibling_that_is_skipped_in_spite_of_events() {
+    for listeners in ["sync", "async"] {
+        for sibling in ["AuditLog", "Metrics"] {
+            let mut trace = simulate(&[("listeners", listeners)]);
+            let user = user_whose_email(&trace, true);
+            remove_span(&mut trace, Kind::Handle, sibling, user);
+            assert_eq!(failed(&trace), ["siblings-run"]);
+        }
+    }
+}
+
+#[test]
+fn a_service_that_runs_behind_a_direct_call_that_failed() {
+    let mut trace = simulate(&[("design", "direct")]);
+    let (lucky, unlucky) = (
+        user_whose_email(&trace, false),
+        user_whose_email(&trace, true),
+    );
+    let end = place(&trace, Kind::Handle, Phase::End, "AuditLog", lucky);
+    forge(&mut trace, end, unlucky);
+    assert_eq!(failed(&trace), ["siblings-run"]);
+}
+
+#[test]
+fn a_registration_that_does_not_wait_for_a_synchronous_email() {
+    for design in ["events", "direct"] {
+        let mut trace = simulate(&[("design", design)]);
+        let user = user_whose_email(&trace, false);
+        let email = place(&trace, Kind::Handle, Phase::End, "EmailService", user);
+        let request = place(&trace, Kind::Request, Phase::End, "UserService", user);
+        trace.events.swap(email, request);
+        assert_eq!(failed(&trace), ["latency-includes-email"]);
+    }
+}
+
+#[test]
+fn a_registration_that_waits_for_an_asynchronous_email() {
+    let mut trace = simulate(&[("listeners", "async")]);
+    let request = place(&trace, Kind::Request, Phase::End, "UserService", 1);
+    let answered = trace.events.remove(request);
+    let email = place(&trace, Kind::Handle, Phase::End, "EmailService", 1);
+    trace.events.insert(email + 1, answered);
+    assert_eq!(failed(&trace), ["latency-includes-email"]);
+}
+
+#[test]
+fn a_service_that_subscribed_and_is_not_served() {
+    let mut trace = simulate(&[("fail", "none")]);
+    remove_span(&mut trace, Kind::Handle, "LoyaltyService", 9);
+    assert_eq!(failed(&trace), ["no-edit-for-a-subscriber"]);
+}
+
+#[test]
+fn a_user_service_that_knows_a_subscriber() {
+    for design in ["events", "direct"] {
+        let mut trace = simulate(&[("design", design)]);
+        let (kind, loyalty) = match design {
+            "events" => (Kind::Emit, trace.id("LoyaltyService")),
+            _ => (Kind::Call, trace.id("LoyaltyService")),
+        };
+        let sent = place(&trace, kind, Phase::Instant, "UserService", 12);
+        forge(&mut trace, sent, 12);
+        trace.events[sent].kind = Kind::Call;
+        trace.events[sent].target = loyalty;
+        assert_eq!(failed(&trace), ["no-edit-for-a-subscriber"]);
+    }
+}
+
+#[test]
+fn a_service_that_a_direct_design_serves_without_an_edit() {
+    let mut trace = simulate(&[("design", "direct")]);
+    let metrics = place(
+        &trace,
+        Kind::Handle,
+        Phase::End,
+        "Metrics",
+        user_whose_email(&trace, false),
+    );
+    forge(&mut trace, metrics, 12);
+    trace.events[metrics].source = trace.id("LoyaltyService").unwrap();
+    // Counters of another source: this one finished more than it started.
+    trace.events[metrics].counters = highwater::trace::Counters::default();
+    assert_eq!(failed(&trace), ["no-edit-for-a-subscriber"]);
+}
+
+#[test]
+fn a_trace_that_is_not_whole_proves_nothing() {
+    let scenario = scenario::find("decoupling").unwrap();
+    // Also where the parameters gave the checks nothing to decide.
+    for pairs in [&[][..], &[("fail", "none"), ("added", "none")]] {
+        let whole = simulate(pairs);
+        let lossy = Trace {
+            dropped: 1,
+            ..whole.clone()
+        };
+        let dead = Trace {
+            died: Some("a bug".to_owned()),
+            ..whole
+        };
+        for (trace, cause) in [(lossy, "1 records were dropped"), (dead, "a bug")] {
+            let verdicts = scenario.judge(&trace);
+            assert_eq!(verdicts.len(), scenario.checks.len());
+            for verdict in verdicts {
+                assert_eq!(verdict.outcome, Outcome::Failed);
+                assert!(verdict.evidence.contains(cause), "{verdict:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_verdict_is_data_for_other_programs() {
+    let scenario = scenario::find("decoupling").unwrap();
+    let verdict = &scenario.judge(&simulate(&[("added", "none")]))[4];
+    let expected = serde_json::json!({
+        "check": "no-edit-for-a-subscriber",
+        "outcome": "not_exercised",
+        "claim": verdict.claim,
+        "evidence": "no service was added: set added=loyalty",
+    });
+    assert_eq!(serde_json::to_value(verdict).unwrap(), expected);
+}

@@ -1,0 +1,278 @@
+//! The schema of parameters, experiments and their addresses.
+
+use highwater::scenario::{self, Experiment, InputError, ParamKind, Scenario, Value};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+/// Reads an address as the page does.
+fn from_fragment(fragment: &str) -> (Experiment, Vec<InputError>) {
+    let (name, query) = fragment[2..].split_once('?').unwrap();
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap());
+    Experiment::from_pairs(name, pairs).unwrap()
+}
+
+/// Reads a command line as the shell and the program do.
+fn from_command_line(line: &str) -> Experiment {
+    let rest = line.strip_prefix("cargo run -p native -- run ").unwrap();
+    let mut words = rest.split(' ');
+    let mut experiment = scenario::find(words.next().unwrap()).unwrap().experiment();
+    while let (Some(option), Some(value)) = (words.next(), words.next()) {
+        let (key, value) = match option {
+            "--set" => value.split_once('=').unwrap(),
+            "--seed" => ("seed", value),
+            _ => panic!("no option of the command line: {option}"),
+        };
+        experiment.set(key, value).unwrap();
+    }
+    experiment
+}
+
+fn assert_same(one: &Experiment, other: &Experiment) {
+    assert_eq!(one.scenario().name, other.scenario().name);
+    assert_eq!(one.params(), other.params());
+    assert_eq!(one.seed(), other.seed());
+}
+
+fn decoupling() -> Experiment {
+    scenario::find("decoupling").unwrap().experiment()
+}
+
+fn refused(key: &str, value: &str) -> String {
+    let mut experiment = decoupling();
+    let error = experiment.set(key, value).unwrap_err();
+    assert_same(&experiment, &decoupling());
+    error.to_string()
+}
+
+#[test]
+fn names_are_unique_and_fit_for_addresses_and_shells() {
+    let is_plain = |name: &&str| {
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+        !name.is_empty() && name.chars().all(plain)
+    };
+    let names: BTreeSet<_> = scenario::ALL.iter().map(|s| s.name).collect();
+    assert_eq!(names.len(), scenario::ALL.len());
+    assert!(names.iter().all(is_plain));
+    for scenario in scenario::ALL {
+        let keys: BTreeSet<_> = scenario.params.iter().map(|param| param.key).collect();
+        assert_eq!(keys.len(), scenario.params.len(), "{}", scenario.name);
+        assert!(keys.iter().all(is_plain));
+        assert!(!keys.contains("seed"), "it is the experiment's own");
+        let checks: BTreeSet<_> = scenario.checks.iter().map(|check| check.name).collect();
+        assert_eq!(checks.len(), scenario.checks.len());
+        assert!(checks.iter().all(is_plain));
+        for param in scenario.params {
+            assert!(
+                !param.label.is_empty() && param.help.ends_with('.'),
+                "{}",
+                param.key
+            );
+            if let ParamKind::Choice { options, .. } = param.kind {
+                assert!(options.iter().all(is_plain), "{}", param.key);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_default_is_within_its_own_range() {
+    for param in scenario::ALL.iter().flat_map(|scenario| scenario.params) {
+        let default = param.default();
+        assert_eq!(
+            param.parse(&default.to_string()),
+            Ok(default),
+            "{}",
+            param.key
+        );
+    }
+}
+
+#[test]
+fn every_preset_is_valid_and_changes_only_what_it_says() {
+    for scenario in scenario::ALL {
+        assert!(!scenario.presets.is_empty());
+        for preset in scenario.presets {
+            let mut experiment = scenario.experiment();
+            for (key, value) in preset.set {
+                experiment.set(key, value).expect(preset.title);
+            }
+            let changed: BTreeSet<_> = experiment.changed().map(|(key, _)| key).collect();
+            let said: BTreeSet<_> = preset.set.iter().map(|(key, _)| *key).collect();
+            assert_eq!(changed, said, "{}: it names no default", preset.title);
+        }
+    }
+}
+
+#[test]
+fn ranges_include_their_bounds_and_nothing_beyond() {
+    for param in scenario::ALL.iter().flat_map(|scenario| scenario.params) {
+        match param.kind {
+            ParamKind::Integer { min, max, .. } => {
+                for value in [min, max] {
+                    assert_eq!(param.parse(&value.to_string()), Ok(Value::Integer(value)));
+                    assert_eq!(
+                        param.parse(&format!(" {value}\n")),
+                        Ok(Value::Integer(value))
+                    );
+                }
+                assert!(param.parse(&(max + 1).to_string()).is_err());
+                if let Some(below) = min.checked_sub(1) {
+                    assert!(param.parse(&below.to_string()).is_err());
+                }
+                for wrong in ["", "-1", "1.5", "1e3", "99999999999999999999", "a few"] {
+                    assert!(param.parse(wrong).is_err(), "{}: {wrong}", param.key);
+                }
+            }
+            ParamKind::Choice { options, .. } => {
+                for option in options {
+                    assert_eq!(param.parse(option), Ok(Value::Choice(option)));
+                }
+                for wrong in ["", "other", &options[0].to_uppercase()] {
+                    assert!(param.parse(wrong).is_err(), "{}: {wrong}", param.key);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn errors_say_what_is_wrong_and_what_would_be_right() {
+    let error = scenario::find("decopling").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "unknown scenario \"decopling\" (did you mean \"decoupling\"?): the scenarios are decoupling"
+    );
+    let error = scenario::find("qqq").unwrap_err().to_string();
+    assert!(!error.contains("did you mean"), "{error}");
+    assert_eq!(
+        refused("emial_latency", "5"),
+        "unknown parameter \"emial_latency\" (did you mean \"email_latency\"?): decoupling has \
+         design, listeners, users, interval, email_latency, fail, fail_rate, fault, added, seed"
+    );
+    assert_eq!(
+        refused("email_latency", "5001"),
+        "email_latency is 0 to 5000 ms, not \"5001\""
+    );
+    assert_eq!(
+        refused("fail_rate", "0"),
+        "fail_rate is 1 to 100 %, not \"0\""
+    );
+    assert_eq!(
+        refused("users", "many"),
+        "users is 1 to 10000, not \"many\""
+    );
+    assert_eq!(
+        refused("design", "both"),
+        "design is events or direct, not \"both\""
+    );
+    assert_eq!(
+        refused("fail", "db"),
+        "fail is email, audit, metrics or none, not \"db\""
+    );
+    assert_eq!(
+        refused("seed", "-1"),
+        "seed is 0 to 18446744073709551615, not \"-1\""
+    );
+}
+
+#[test]
+fn an_error_is_one_line_whatever_was_put_in() {
+    for text in ["a\nb", "\u{1b}[31m", "\r\n", "\"quoted\""] {
+        let errors = [
+            refused("users", text),
+            refused(text, "1"),
+            refused("seed", text),
+            scenario::find(text).unwrap_err().to_string(),
+        ];
+        for error in errors {
+            assert!(!error.contains(char::is_control), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn an_address_is_read_as_far_as_it_can_be() {
+    let pairs = [
+        ("design", "direct"),
+        ("users", "0"),
+        ("nonsense", "1"),
+        ("seed", "18446744073709551615"),
+        ("interval", "10"),
+        ("interval", "20"),
+    ];
+    let (experiment, ignored) = Experiment::from_pairs("decoupling", pairs).unwrap();
+    assert_eq!(experiment.params().choice("design"), "direct");
+    assert_eq!(experiment.params().integer("users"), 12, "the default");
+    assert_eq!(experiment.params().integer("interval"), 20, "the last one");
+    assert_eq!(experiment.seed(), u64::MAX);
+    assert_eq!(ignored.len(), 2);
+    assert!(matches!(
+        ignored[0],
+        InputError::BadValue { key: "users", .. }
+    ));
+    assert!(matches!(ignored[1], InputError::UnknownParam { .. }));
+    let error = Experiment::from_pairs("nonsense", pairs).unwrap_err();
+    assert!(matches!(error, InputError::UnknownScenario { .. }));
+}
+
+#[test]
+fn the_default_experiment_has_the_shortest_address() {
+    let experiment = decoupling();
+    assert_eq!(experiment.fragment(), "#/decoupling?seed=1");
+    let line = "cargo run -p native -- run decoupling --seed 1";
+    assert_eq!(experiment.command_line(), line);
+    let trace = experiment.new_trace("tab");
+    assert_eq!((trace.world.as_str(), trace.param("users")), ("tab", "12"));
+    assert_eq!(trace.params.len(), experiment.scenario().params.len());
+}
+
+#[test]
+fn the_schema_is_data_for_other_programs() {
+    let param = &decoupling().scenario().params[4];
+    let expected = serde_json::json!({
+        "key": "email_latency", "label": param.label, "help": param.help,
+        "kind": "integer", "unit": "ms", "min": 0, "max": 5000, "default": 80,
+    });
+    assert_eq!(serde_json::to_value(param).unwrap(), expected);
+}
+
+/// An experiment with every parameter set to anything it may be.
+fn experiment() -> impl Strategy<Value = Experiment> {
+    let scenario: &'static Scenario = scenario::ALL[0];
+    let picks = prop::collection::vec(any::<u64>(), scenario.params.len());
+    (picks, any::<u64>()).prop_map(move |(picks, seed)| {
+        let mut experiment = scenario.experiment();
+        for (param, pick) in scenario.params.iter().zip(picks) {
+            let value = match param.kind {
+                ParamKind::Integer { min, max, .. } => (min + pick % (max - min + 1)).to_string(),
+                ParamKind::Choice { options, .. } => {
+                    let place = usize::try_from(pick % options.len() as u64).unwrap();
+                    options[place].to_owned()
+                }
+            };
+            experiment.set(param.key, &value).unwrap();
+        }
+        experiment.set("seed", &seed.to_string()).unwrap();
+        experiment
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn addresses_and_command_lines_name_the_whole_experiment(experiment in experiment()) {
+        let (read, ignored) = from_fragment(&experiment.fragment());
+        prop_assert!(ignored.is_empty());
+        assert_same(&read, &experiment);
+        assert_same(&from_command_line(&experiment.command_line()), &experiment);
+    }
+
+    #[test]
+    fn no_input_panics(key in ".*", value in ".*") {
+        let _ = decoupling().set(&key, &value);
+        for param in decoupling().scenario().params {
+            let _ = param.parse(&value);
+        }
+    }
+}

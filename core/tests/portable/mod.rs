@@ -1,0 +1,181 @@
+//! What must hold of a whole trace of `decoupling`, whichever world made it.
+//!
+//! Plain asserts on the trace, none of them on how long anything took, and
+//! written without the scenario's own checks in mind: they are checked too.
+
+use highwater::{
+    scenario::{self, Outcome},
+    trace::{Counters, Event, Kind, NameId, Phase, Trace, VERSION},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// # Panics
+///
+/// If the trace shows anything it may not.
+pub(crate) fn assert_decoupling_holds(trace: &Trace) {
+    assert_eq!(trace.version, VERSION);
+    assert_eq!(trace.scenario, "decoupling");
+    assert_eq!((trace.dropped, &trace.died), (0, &None));
+    assert_records_fit_together(trace);
+    assert_everybody_is_served(trace);
+    assert_services_know_whom_they_may(trace);
+    assert_verdicts(trace);
+    let scenario = scenario::find(&trace.scenario).unwrap();
+    for event in &trace.events {
+        let sentence = (scenario.narrate)(trace, event);
+        assert!(
+            sentence.ends_with('.') && !sentence.contains('?'),
+            "{sentence}"
+        );
+    }
+}
+
+/// The order of time, the counters, and an end for each begin.
+fn assert_records_fit_together(trace: &Trace) {
+    assert!(trace.events.iter().is_sorted_by_key(Event::recorded_at));
+    let mut totals: BTreeMap<NameId, Counters> = BTreeMap::new();
+    let mut open = BTreeSet::new();
+    for event in &trace.events {
+        let of_source = totals.entry(event.source).or_default();
+        let span = (event.kind, event.source, event.subject);
+        match (event.phase, event.failure) {
+            (Phase::Begin, _) => {
+                of_source.started += 1;
+                assert!(open.insert(span), "begun twice: {event:?}");
+            }
+            (Phase::End, failure) => {
+                assert!(open.remove(&span), "never begun: {event:?}");
+                of_source.succeeded += u64::from(failure.is_none());
+                of_source.failed += u64::from(failure.is_some());
+            }
+            (Phase::Instant, _) => of_source.sent += u64::from(event.target.is_some()),
+        }
+        assert_eq!(event.counters, *of_source, "{event:?}");
+    }
+    assert!(open.is_empty(), "never ended: {open:?}");
+}
+
+fn number(trace: &Trace, key: &str) -> u64 {
+    trace.param(key).parse().unwrap()
+}
+
+/// The subjects of a source's spans that ended, in that order.
+fn ended(trace: &Trace, kind: Kind, source: &str) -> Vec<u64> {
+    let source = trace.id(source);
+    let ends = trace.events.iter().filter(|event| {
+        (event.kind, event.phase) == (kind, Phase::End) && Some(event.source) == source
+    });
+    ends.map(|event| event.subject).collect()
+}
+
+/// Every user is answered in turn, and reaches every service it should.
+fn assert_everybody_is_served(trace: &Trace) {
+    let users = number(trace, "users");
+    let everybody: Vec<u64> = (1..=users).collect();
+    assert_eq!(ended(trace, Kind::Request, "UserService"), everybody);
+    assert_eq!(ended(trace, Kind::Handle, "EmailService"), everybody);
+    let loyalty = ended(trace, Kind::Handle, "LoyaltyService");
+    if trace.param("design") == "events" {
+        assert_eq!(ended(trace, Kind::Handle, "AuditLog"), everybody);
+        assert_eq!(ended(trace, Kind::Handle, "Metrics"), everybody);
+        let later = match trace.param("added") {
+            "loyalty" => everybody[usize::try_from(users / 2).unwrap()..].to_vec(),
+            _ => Vec::new(),
+        };
+        assert_eq!(loyalty, later);
+    } else {
+        let unless_failed = |service, before: Vec<u64>| {
+            let failed = failed_at(trace, service);
+            before
+                .into_iter()
+                .filter(|user| !failed.contains(user))
+                .collect::<Vec<_>>()
+        };
+        let audited = unless_failed("EmailService", everybody);
+        assert_eq!(ended(trace, Kind::Handle, "AuditLog"), audited);
+        let measured = unless_failed("AuditLog", audited);
+        assert_eq!(ended(trace, Kind::Handle, "Metrics"), measured);
+        assert!(loyalty.is_empty());
+    }
+}
+
+/// Whom a source failed.
+fn failed_at(trace: &Trace, source: &str) -> BTreeSet<u64> {
+    let source = trace.id(source);
+    let failed = trace
+        .events
+        .iter()
+        .filter(|event| event.failure.is_some() && Some(event.source) == source);
+    failed.map(|event| event.subject).collect()
+}
+
+fn assert_services_know_whom_they_may(trace: &Trace) {
+    let summary = trace.summary();
+    let known: Vec<_> = summary
+        .edges()
+        .filter(|(source, ..)| Some(*source) == trace.id("UserService"))
+        .map(|(_, target, _)| trace.name(target))
+        .collect();
+    let services = ["EmailService", "AuditLog", "Metrics"];
+    if trace.param("design") == "events" {
+        assert_eq!(known, ["EventBus"]);
+        // Each delivery in the order of the subscriptions.
+        for event in trace
+            .events
+            .iter()
+            .filter(|event| event.kind == Kind::Deliver)
+        {
+            assert_eq!(trace.name(event.source), "EventBus");
+        }
+        let delivered = |user| {
+            let mine = move |event: &&Event| event.kind == Kind::Deliver && event.subject == user;
+            let targets = trace
+                .events
+                .iter()
+                .filter(mine)
+                .filter_map(|event| event.target);
+            targets.map(|target| trace.name(target)).collect::<Vec<_>>()
+        };
+        assert_eq!(delivered(1)[..3], services);
+    } else {
+        assert!(
+            known.iter().all(|name| services.contains(name)),
+            "{known:?}"
+        );
+    }
+}
+
+/// None failed, and those that could decide anything did.
+fn assert_verdicts(trace: &Trace) {
+    let is_direct = trace.param("design") == "direct";
+    let services = ["EmailService", "AuditLog", "Metrics", "LoyaltyService"];
+    let anything_failed = services
+        .iter()
+        .any(|name| !failed_at(trace, name).is_empty());
+    let fails_last = is_direct && trace.param("fail") == "metrics";
+    let exercised = [
+        ("every-sign-up-answered", true),
+        ("failure-and-registration", anything_failed),
+        ("siblings-run", anything_failed && !fails_last),
+        ("latency-includes-email", true),
+        (
+            "no-edit-for-a-subscriber",
+            trace.param("added") == "loyalty",
+        ),
+    ];
+    let verdicts = scenario::find("decoupling").unwrap().judge(trace);
+    assert_eq!(verdicts.len(), exercised.len());
+    for (verdict, (check, is_exercised)) in verdicts.iter().zip(exercised) {
+        let outcome = if is_exercised {
+            Outcome::Passed
+        } else {
+            Outcome::NotExercised
+        };
+        assert_eq!(
+            (verdict.check, verdict.outcome),
+            (check, outcome),
+            "{verdict:?}"
+        );
+        assert!(!verdict.claim.is_empty() && !verdict.evidence.is_empty());
+    }
+}
