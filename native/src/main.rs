@@ -1,2 +1,66 @@
-//! x
-fn main() {}
+//! Highwater on this machine: run a scenario, look at it, serve the page.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `cli` | the command line, and which command it names |
+//! | `tour`, `run`, `list`, `serve` | one command each |
+//! | `platform` | the ports: this machine's clock and tokio's tasks |
+//! | `world`, `running`, `death` | an experiment from its start to its end, or to its bug |
+//! | `report`, `plot`, `output` | what people and programs are shown |
+//! | `error`, `interrupt` | how commands end early |
+//!
+//! Results go to standard output, progress and logs to standard error. Exit
+//! codes: 0 all is well, 1 a check or the run failed, 2 bad input, 130 Ctrl-C.
+
+mod cli;
+mod death;
+mod error;
+mod interrupt;
+mod list;
+mod output;
+mod platform;
+mod plot;
+mod report;
+mod run;
+mod running;
+mod serve;
+mod tour;
+mod world;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use error::Error;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    death::keep_panics_for_the_report();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => return cli::explain(&usage),
+    };
+    // One thread is enough: scenarios run on threads of their own, and the
+    // server has little to do beside them.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let outcome = runtime
+        .map_err(Error::Runtime)
+        .and_then(|runtime| runtime.block_on(command(cli)));
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            anstream::eprintln!("{}error:{:#} {error}", report::BAD, report::BAD);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn command(cli: Cli) -> Result<ExitCode, Error> {
+    match cli.command {
+        // The server has its own way to end: it lets its clients go first.
+        Some(Command::Serve(options)) => serve::serve(&options).await,
+        Some(Command::List { json }) => list::list(json),
+        Some(Command::Run(options)) => interrupt::unless_interrupted(run::run(&options)).await,
+        None => interrupt::unless_interrupted(tour::tour()).await,
+    }
+}

@@ -154,6 +154,16 @@ impl VirtualTime {
     }
 }
 
+impl Drop for VirtualTime {
+    /// Cancels every task. Tasks hold ports of this world and so hold each
+    /// other: left alone they would outlive it, and so would their spans.
+    fn drop(&mut self) {
+        // Taken out first: what a task does when dropped may use the ports.
+        let unfinished = self.tasks.unfinished.take();
+        drop(unfinished);
+    }
+}
+
 impl Default for VirtualTime {
     fn default() -> Self {
         VirtualTime::new()

@@ -1,0 +1,86 @@
+//! Why a command ends without having done its work.
+
+use highwater::scenario::InputError;
+use std::{io, net::SocketAddr, path::PathBuf};
+
+/// One line for people: what is wrong, and what would be right.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A scenario, parameter or value that does not exist.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// `--set` without a key or a value.
+    #[error("--set takes key=value, not \"{pair}\": for example --set {example}")]
+    NotAPair {
+        /// What stood there.
+        pair: String,
+        /// What could stand there.
+        example: String,
+    },
+    /// `--addr` that is none.
+    #[error("--addr is ADDRESS:PORT, not \"{0}\": for example 127.0.0.1:8080")]
+    NotAnAddress(String),
+    /// An output file that cannot be made, known before the run.
+    #[error("{} cannot be written: {reason}", path.display())]
+    BadOutput {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// An output file that could not be written after all.
+    #[error("{} was not written: {cause}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        cause: io::Error,
+    },
+    /// Standard output took no more.
+    #[error("the report was not printed: {0}")]
+    Print(#[source] io::Error),
+    /// Somebody else listens there.
+    #[error(
+        "{0} is taken: choose another with --addr {next}, or --addr {any} for any free port",
+        next = SocketAddr::new(.0.ip(), .0.port().checked_add(1).unwrap_or(8080)),
+        any = SocketAddr::new(.0.ip(), 0)
+    )]
+    PortTaken(SocketAddr),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {addr}: {cause}; --addr 127.0.0.1:0 takes any free port")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// What the system answered.
+        cause: io::Error,
+    },
+    /// There is no page to serve, and it was not or could not be built.
+    #[error("there is no page in {}: {reason}", www.display())]
+    NoPage {
+        /// The folder.
+        www: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The system gave no thread or no runtime.
+    #[error("cannot start: {0}")]
+    Runtime(#[source] io::Error),
+}
+
+impl Error {
+    /// 2 where other input would have helped, else 1.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Error::Input(_)
+            | Error::NotAPair { .. }
+            | Error::NotAnAddress(_)
+            | Error::BadOutput { .. } => 2,
+            Error::Write { .. }
+            | Error::Print(_)
+            | Error::PortTaken(_)
+            | Error::Listen { .. }
+            | Error::NoPage { .. }
+            | Error::Runtime(_) => 1,
+        }
+    }
+}

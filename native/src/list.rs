@@ -1,0 +1,95 @@
+//! `native list`: what there is to run.
+
+use crate::{error::Error, report};
+use anstyle::Style;
+use highwater::scenario::{self, Preset, Scenario};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write},
+    process::ExitCode,
+};
+
+/// Prints every scenario, for people or for programs.
+///
+/// # Errors
+///
+/// [`Error::Print`].
+pub(crate) fn list(as_json: bool) -> Result<ExitCode, Error> {
+    report::print(&if as_json {
+        format!("{:#}\n", catalog())
+    } else {
+        scenario::ALL
+            .iter()
+            .map(|one| Listed(one).to_string())
+            .collect()
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Every scenario with its schema. `GET /api/scenarios` answers the same.
+pub(crate) fn catalog() -> Value {
+    let scenarios: Vec<Value> = scenario::ALL
+        .iter()
+        .map(|scenario| {
+            let presets: Vec<Value> = scenario
+                .presets
+                .iter()
+                .map(|preset| {
+                    let set: BTreeMap<_, _> = preset.set.iter().copied().collect();
+                    json!({ "title": preset.title, "set": set })
+                })
+                .collect();
+            json!({
+                "name": scenario.name,
+                "chapter": scenario.chapter,
+                "summary": scenario.summary,
+                "params": scenario.params,
+                "presets": presets,
+            })
+        })
+        .collect();
+    json!({ "scenarios": scenarios })
+}
+
+struct Listed(&'static Scenario);
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Listed(scenario) = self;
+        let bold = Style::new().bold();
+        let faint = report::FAINT;
+        writeln!(f, "{bold}{}{bold:#}: {}", scenario.name, scenario.summary)?;
+        writeln!(f, "\n  Parameters (--set key=value), each with its default")?;
+        let assignments: Vec<String> = scenario
+            .params
+            .iter()
+            .map(|param| format!("{}={}", param.key, param.default()))
+            .collect();
+        let width = assignments.iter().map(String::len).max().unwrap_or(0);
+        for (param, assignment) in scenario.params.iter().zip(&assignments) {
+            writeln!(f, "    {assignment:width$}  {}", param.range())?;
+            writeln!(f, "    {:width$}  {faint}{}{faint:#}", "", param.help)?;
+        }
+        writeln!(f, "    {:width$}  0 to {}", "seed=1", u64::MAX)?;
+        writeln!(
+            f,
+            "    {:width$}  {faint}The seed of every random draw.{faint:#}",
+            ""
+        )?;
+        writeln!(f, "\n  Presets")?;
+        for preset in scenario.presets {
+            writeln!(f, "    {}", preset.title)?;
+            writeln!(f, "    {faint}  {}{faint:#}", command(scenario, preset))?;
+        }
+        f.write_char('\n')
+    }
+}
+
+fn command(scenario: &'static Scenario, preset: &Preset) -> String {
+    let mut line = format!("cargo run -p native -- run {}", scenario.name);
+    for (key, value) in preset.set {
+        line.extend([" --set ", key, "=", value]);
+    }
+    line
+}

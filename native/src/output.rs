@@ -1,0 +1,152 @@
+//! Files that are written whole or not at all.
+
+use crate::error::Error;
+use std::{
+    fs,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+use tempfile::NamedTempFile;
+
+/// A file to be written when there is something to write.
+#[derive(Debug)]
+pub(crate) struct Output {
+    path: PathBuf,
+}
+
+impl Output {
+    /// Finds out whether the file can be written, and leaves no trace of that:
+    /// better to fail now than after the run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadOutput`].
+    pub(crate) fn check(path: &Path) -> Result<Self, Error> {
+        let bad = |reason: String| Error::BadOutput {
+            path: path.to_owned(),
+            reason,
+        };
+        if path.is_dir() {
+            return Err(bad("it is a folder, and has to be a file".to_owned()));
+        }
+        if is_special(path) {
+            return Ok(Output { path: path.into() });
+        }
+        let folder = folder_of(path);
+        if !folder.is_dir() {
+            return Err(bad(format!("there is no folder {}", folder.display())));
+        }
+        tempfile::tempfile_in(folder).map_err(|cause| bad(cause.to_string()))?;
+        Ok(Output { path: path.into() })
+    }
+
+    /// Writes the file: beside it first, then in its place. If that fails,
+    /// what stood there before stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`].
+    pub(crate) fn write(
+        &self,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        self.try_write(content).map_err(|cause| Error::Write {
+            path: self.path.clone(),
+            cause,
+        })
+    }
+
+    fn try_write(&self, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        if is_special(&self.path) {
+            let mut writer = BufWriter::new(fs::File::create(&self.path)?);
+            content(&mut writer)?;
+            return writer.flush();
+        }
+        // A link stays a link: what it points to is replaced.
+        let target = self.path.canonicalize().unwrap_or(self.path.clone());
+        let mut beside = beside(&target)?;
+        let mut writer = BufWriter::new(beside.as_file_mut());
+        content(&mut writer)?;
+        writer.flush()?;
+        drop(writer);
+        beside.persist(&target)?;
+        Ok(())
+    }
+}
+
+/// A pipe or a device: it cannot be replaced, only written to.
+fn is_special(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|existing| !existing.is_file() && !existing.is_dir())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// A temporary file that is removed unless it is kept.
+fn beside(target: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".highwater-").suffix(".part");
+    // Temporary files are private by default. This one becomes an ordinary
+    // file, with whatever the umask leaves.
+    #[cfg(unix)]
+    let permissions = {
+        use std::os::unix::fs::PermissionsExt;
+        fs::Permissions::from_mode(0o666)
+    };
+    #[cfg(unix)]
+    builder.permissions(permissions);
+    builder.tempfile_in(folder_of(target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_what_was_there_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trace.json");
+        fs::write(&path, "before").unwrap();
+        let failed = Output::check(&path).unwrap().write(|writer| {
+            writer.write_all(b"half")?;
+            Err(io::Error::other("no more"))
+        });
+        assert!(
+            failed
+                .unwrap_err()
+                .to_string()
+                .ends_with("trace.json was not written: no more")
+        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), "before");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_written_file_replaces_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trace.json");
+        for text in ["one", "two"] {
+            let output = Output::check(&path).unwrap();
+            output
+                .write(|writer| writer.write_all(text.as_bytes()))
+                .unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_known_beforehand() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("none/trace.json");
+        let error = Output::check(&missing).unwrap_err().to_string();
+        assert!(error.contains("there is no folder"), "{error}");
+        let error = Output::check(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("it is a folder"), "{error}");
+    }
+}

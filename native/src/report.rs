@@ -1,0 +1,199 @@
+//! What a run showed, for people and for programs.
+
+mod json;
+mod table;
+mod units;
+
+pub(crate) use json::json;
+pub(crate) use units::human;
+
+use crate::{
+    error::Error,
+    world::{Ended, World},
+};
+use anstyle::{AnsiColor, Style};
+use highwater::{
+    scenario::{Experiment, Outcome, Verdict},
+    trace::{Event, Trace},
+};
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+    process::ExitCode,
+    time::Duration,
+};
+
+/// What is wrong.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+/// What is well.
+const GOOD: Style = AnsiColor::Green.on_default();
+/// What can be passed over.
+pub(crate) const FAINT: Style = Style::new().dimmed();
+
+/// The report a person reads.
+pub(crate) fn text(
+    experiment: &Experiment,
+    world: World,
+    ended: &Ended,
+    verdicts: &[Verdict],
+) -> String {
+    let trace = &ended.trace;
+    let mut text = String::new();
+    head(&mut text, experiment, world, trace);
+    if let Some(death) = &ended.death {
+        let _ = writeln!(text, "\n  {BAD}✗ the run died:{BAD:#} {death}");
+    }
+    if trace.dropped > 0 {
+        let _ = writeln!(
+            text,
+            "\n  {BAD}✗ {} records were lost:{BAD:#} the figures below are not the whole run",
+            trace.dropped
+        );
+    }
+    let simulated = match world {
+        World::Native => "",
+        World::Virtual => " (simulated)",
+    };
+    let _ = writeln!(text, "\n{}", table::services(trace, simulated));
+    for verdict in verdicts {
+        let _ = writeln!(text, "  {}", verdict_line(verdict));
+        let _ = writeln!(text, "    {FAINT}{}{FAINT:#}", verdict.evidence);
+    }
+    foot(&mut text, experiment, world);
+    text
+}
+
+/// A verdict's mark and claim. The mark and the word in front of a claim that
+/// is not shown say it without colour, too.
+pub(crate) fn verdict_line(verdict: &Verdict) -> String {
+    let claim = &verdict.claim;
+    match verdict.outcome {
+        Outcome::Passed => format!("{GOOD}✓{GOOD:#} {claim}"),
+        Outcome::Failed => format!("{BAD}✗ failed:{BAD:#} {claim}"),
+        Outcome::NotExercised => format!("{FAINT}– not exercised:{FAINT:#} {claim}"),
+    }
+}
+
+/// 1 if the run died or a check failed, else 0.
+pub(crate) fn exit_code(ended: &Ended, verdicts: &[Verdict]) -> ExitCode {
+    let failed = verdicts
+        .iter()
+        .any(|verdict| verdict.outcome == Outcome::Failed);
+    ExitCode::from(u8::from(failed || ended.death.is_some()))
+}
+
+/// From the start of the run to its last record.
+pub(crate) fn took(trace: &Trace) -> Duration {
+    trace
+        .events
+        .last()
+        .map_or(Duration::ZERO, Event::recorded_at)
+}
+
+/// Writes to standard output, in colour if that is a terminal. A reader who
+/// has seen enough and closed the pipe is no error.
+///
+/// # Errors
+///
+/// [`Error::Print`].
+pub(crate) fn print(text: &str) -> Result<(), Error> {
+    let mut stdout = anstream::stdout().lock();
+    let printed = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+    match printed {
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Error::Print(cause)),
+        _ => Ok(()),
+    }
+}
+
+fn head(text: &mut String, experiment: &Experiment, world: World, trace: &Trace) {
+    let bold = Style::new().bold();
+    let scenario = experiment.scenario();
+    let _ = writeln!(
+        text,
+        "{bold}{}{bold:#}: {}\n",
+        scenario.name, scenario.summary
+    );
+    let (where_it_ran, took_in) = match world {
+        World::Native => ("native: real time, one thread", ""),
+        World::Virtual => ("virtual: simulated time, exactly repeatable", " simulated"),
+    };
+    let changed: Vec<String> = experiment
+        .changed()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    let set = match changed.as_slice() {
+        [] => "nothing: every parameter at its default".to_owned(),
+        changed => changed.join(" "),
+    };
+    let _ = writeln!(text, "  world  {where_it_ran}");
+    let _ = writeln!(text, "  seed   {}", experiment.seed());
+    let _ = writeln!(text, "  set    {set}");
+    let _ = writeln!(
+        text,
+        "  took   {}{took_in}, {} records",
+        human(took(trace)),
+        trace.events.len()
+    );
+}
+
+fn foot(text: &mut String, experiment: &Experiment, world: World) {
+    let in_world = match world {
+        World::Native => "",
+        World::Virtual => " --world virtual",
+    };
+    let _ = writeln!(
+        text,
+        "\n  again    {}{in_world}\n  to see   cargo run -p native -- serve, then http://127.0.0.1:8080/{}",
+        experiment.command_line(),
+        experiment.fragment()
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use highwater::scenario;
+
+    #[test]
+    fn simulated_figures_are_called_simulated() {
+        let text = plain(&[("design", "direct")]);
+        assert!(text.contains("virtual: simulated time"), "{text}");
+        assert!(text.contains(" s simulated, "), "{text}");
+        assert!(text.contains("P99 (SIMULATED)"), "{text}");
+    }
+
+    #[test]
+    fn every_outcome_has_its_own_mark() {
+        let text = plain(&[("fail", "none")]);
+        assert!(text.contains("✓ every sign-up is answered"), "{text}");
+        assert!(text.contains("– not exercised: with events"), "{text}");
+        assert!(text.contains("set fail=email"), "{text}");
+    }
+
+    #[test]
+    fn what_to_repeat_it_with_stands_at_the_end() {
+        let text = plain(&[("users", "3")]);
+        let again = "run decoupling --set users=3 --seed 1 --world virtual";
+        assert!(text.contains(again), "{text}");
+        assert!(
+            text.trim_end().ends_with("#/decoupling?seed=1&users=3"),
+            "{text}"
+        );
+    }
+
+    fn plain(set: &[(&str, &str)]) -> String {
+        let mut experiment = scenario::find("decoupling").unwrap().experiment();
+        for (key, value) in set {
+            experiment.set(key, value).unwrap();
+        }
+        let ended = Ended {
+            trace: experiment.simulate(),
+            death: None,
+        };
+        let verdicts = experiment.scenario().judge(&ended.trace);
+        let text = text(&experiment, World::Virtual, &ended, &verdicts);
+        anstream::adapter::strip_str(&text).to_string()
+    }
+}

@@ -1,0 +1,83 @@
+//! The report a program reads.
+
+use super::took;
+use highwater::{
+    scenario::Verdict,
+    trace::{Kind, NameId, Trace},
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, time::Duration};
+
+/// One JSON object on lines of its own. Durations are whole nanoseconds.
+pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
+    let summary = trace.summary();
+    let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    let sources: Vec<Value> = summary
+        .sources()
+        .map(|source| {
+            let counters = summary.counters(source);
+            json!({
+                "name": trace.name(source),
+                "started": counters.started,
+                "succeeded": counters.succeeded,
+                "failed": counters.failed,
+                "in_flight": counters.in_flight(),
+                "sent": counters.sent,
+                "p50_ns": summary.percentile(source, 50).map(nanos),
+                "p99_ns": summary.percentile(source, 99).map(nanos),
+            })
+        })
+        .collect();
+    let edges: Vec<Value> = passed(trace)
+        .iter()
+        .map(|edge| {
+            json!({
+                "source": trace.name(edge.source),
+                "target": trace.name(edge.target),
+                "count": edge.count,
+            })
+        })
+        .collect();
+    let params: BTreeMap<_, _> = trace.params.iter().cloned().collect();
+    let report = json!({
+        "scenario": trace.scenario,
+        "world": trace.world,
+        "seed": trace.seed,
+        "params": params,
+        "duration_ns": nanos(took(trace)),
+        "records": trace.events.len(),
+        "dropped": trace.dropped,
+        "died": trace.died,
+        "sources": sources,
+        "edges": edges,
+        "verdicts": verdicts,
+    });
+    format!("{report:#}\n")
+}
+
+/// How often one service passed something on to another.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Edge {
+    pub(super) source: NameId,
+    pub(super) target: NameId,
+    pub(super) count: u64,
+}
+
+/// Every edge on which something was passed on. To subscribe is a relation,
+/// but nothing moves on it yet.
+pub(super) fn passed(trace: &Trace) -> Vec<Edge> {
+    let mut edges = BTreeMap::<(NameId, NameId), u64>::new();
+    for event in &trace.events {
+        if let Some(target) = event.target.filter(|_| event.kind != Kind::Subscribe) {
+            *edges.entry((event.source, target)).or_default() += 1;
+        }
+    }
+    edges
+        .into_iter()
+        .map(|((source, target), count)| Edge {
+            source,
+            target,
+            count,
+        })
+        .collect()
+}

@@ -1,0 +1,112 @@
+//! Who did what, in columns.
+
+use super::{FAINT, human, json::passed};
+use highwater::trace::Trace;
+use std::fmt::Write;
+
+/// A row for each service: what it handled, how long that took, and to whom
+/// it passes things on. `note` stands behind the figures that are times.
+pub(super) fn services(trace: &Trace, note: &str) -> String {
+    let note = note.to_uppercase();
+    let summary = trace.summary();
+    let mut rows = vec![[
+        "SERVICE".to_owned(),
+        "HANDLED".to_owned(),
+        "FAILED".to_owned(),
+        "IN FLIGHT".to_owned(),
+        format!("P50{note}"),
+        format!("P99{note}"),
+        "PASSES ON TO".to_owned(),
+    ]];
+    let edges = passed(trace);
+    for source in summary.sources() {
+        let counters = summary.counters(source);
+        // A bus has no work of its own: dashes, not zeros.
+        let figure = |number: u64| match counters.started {
+            0 => "–".to_owned(),
+            _ => number.to_string(),
+        };
+        let percentile = |percent| {
+            let known = summary.percentile(source, percent);
+            known.map_or_else(|| "–".to_owned(), human)
+        };
+        let targets: Vec<String> = edges
+            .iter()
+            .filter(|edge| edge.source == source)
+            .map(|edge| format!("{} {}×", trace.name(edge.target), edge.count))
+            .collect();
+        rows.push([
+            trace.name(source).to_owned(),
+            figure(counters.finished()),
+            figure(counters.failed),
+            figure(counters.in_flight()),
+            percentile(50),
+            percentile(99),
+            targets.join(", "),
+        ]);
+    }
+    render(&rows)
+}
+
+/// The first and the last column are texts and start on the left; the others
+/// are figures and end on the right.
+fn render<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0)
+    };
+    let widths: [usize; N] = std::array::from_fn(width);
+    let mut table = String::new();
+    for (index, row) in rows.iter().enumerate() {
+        let mut line = String::new();
+        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+            let is_text = column == 0 || column == N - 1;
+            let _ = if is_text {
+                write!(line, "  {cell:<width$}")
+            } else {
+                write!(line, "  {cell:>width$}")
+            };
+        }
+        let line = line.trim_end();
+        let _ = match index {
+            0 => writeln!(table, "{FAINT}{line}{FAINT:#}"),
+            _ => writeln!(table, "{line}"),
+        };
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use highwater::scenario;
+
+    #[test]
+    fn columns_stand_under_each_other() {
+        let rows = [["a", "9", "x"], ["long", "10", "y"]].map(|row| row.map(str::to_owned));
+        let table = anstream::adapter::strip_str(&render(&rows)).to_string();
+        assert_eq!(table, "  a      9  x\n  long  10  y\n");
+    }
+
+    #[test]
+    fn a_bus_passes_on_and_handles_nothing() {
+        let trace = scenario::find("decoupling")
+            .unwrap()
+            .experiment()
+            .simulate();
+        let table = services(&trace, "");
+        let bus = table.lines().find(|line| line.contains("  EventBus  "));
+        let bus = bus.unwrap();
+        assert!(
+            bus.ends_with("EmailService 12×, AuditLog 12×, Metrics 12×, LoyaltyService 6×"),
+            "{bus}"
+        );
+        assert!(bus.contains('–') && !bus.contains(" 0 "), "{bus}");
+        // To subscribe is not to pass anything on.
+        let email = table
+            .lines()
+            .find(|line| line.starts_with("  EmailService"))
+            .unwrap();
+        assert!(!email.contains("EventBus"), "{email}");
+    }
+}

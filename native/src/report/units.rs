@@ -1,0 +1,43 @@
+//! Durations for people.
+
+use std::time::Duration;
+
+/// Three digits and a unit: `81.6 ms`, `3.21 s`, `2 min 5 s`.
+pub(crate) fn human(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    let millis = seconds * 1000.0;
+    if duration.is_zero() {
+        "0 ms".to_owned()
+    } else if millis < 9.995 {
+        format!("{millis:.2} ms")
+    } else if millis < 99.95 {
+        format!("{millis:.1} ms")
+    } else if millis < 999.5 {
+        format!("{millis:.0} ms")
+    } else if seconds < 9.995 {
+        format!("{seconds:.2} s")
+    } else if seconds < 99.95 {
+        format!("{seconds:.1} s")
+    } else {
+        let whole = seconds.round();
+        format!("{} min {} s", (whole / 60.0).floor(), whole % 60.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_keep_three_digits() {
+        let shown = |micros| human(Duration::from_micros(micros));
+        assert_eq!(shown(0), "0 ms");
+        assert_eq!(shown(57), "0.06 ms");
+        assert_eq!(shown(9_996), "10.0 ms");
+        assert_eq!(shown(81_634), "81.6 ms");
+        assert_eq!(shown(999_600), "1.00 s");
+        assert_eq!(shown(3_214_000), "3.21 s");
+        assert_eq!(shown(61_940_000), "61.9 s");
+        assert_eq!(shown(125_000_000), "2 min 5 s");
+    }
+}

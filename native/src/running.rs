@@ -1,0 +1,187 @@
+//! A native run in progress, on a thread of its own.
+
+use crate::{
+    death::{Death, LOOP_THREAD},
+    platform::{NativeSpawn, NativeTimer, Stop},
+};
+use futures::FutureExt;
+use highwater::{
+    platform::{Platform, Timer},
+    scenario::{Experiment, TRACE_CAPACITY},
+    trace::Recorder,
+};
+use std::{io, panic::AssertUnwindSafe, rc::Rc, sync::Arc, thread};
+use tokio::{sync::oneshot, task::LocalSet};
+
+/// A run in progress. Dropping it asks the run to end.
+#[derive(Debug)]
+pub(crate) struct Running {
+    recorder: Recorder,
+    stop: Arc<Stop>,
+    ended: oneshot::Receiver<Option<Death>>,
+}
+
+impl Running {
+    /// Starts an experiment on a new thread, which keeps `guard` until it
+    /// really ends: that may be a moment after it was asked to.
+    ///
+    /// # Errors
+    ///
+    /// If the system gives no thread, or no runtime for it.
+    pub(crate) fn start(experiment: &Experiment, guard: impl Send + 'static) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()?;
+        let stop = Arc::new(Stop::default());
+        let timer = Arc::new(NativeTimer::start(Arc::clone(&stop)));
+        let recorder = Recorder::new(timer.clone(), TRACE_CAPACITY);
+        let (send_end, ended) = oneshot::channel();
+
+        let run = Run {
+            experiment: experiment.clone(),
+            timer,
+            recorder: recorder.clone(),
+            stop: Arc::clone(&stop),
+        };
+        thread::Builder::new()
+            .name(LOOP_THREAD.to_owned())
+            .spawn(move || {
+                let tasks = LocalSet::new();
+                let death = tasks.block_on(&runtime, run.complete()).err();
+                // Tasks that are left over end here, and their spans are
+                // recorded as cancelled before anybody hears of the end.
+                drop(tasks);
+                drop(guard);
+                let _ = send_end.send(death);
+            })?;
+        Ok(Running {
+            recorder,
+            stop,
+            ended,
+        })
+    }
+
+    /// What it records, to be drained.
+    pub(crate) fn recorder(&self) -> Recorder {
+        self.recorder.clone()
+    }
+
+    /// Completes when the run has ended, with the bug if one ended it. To be
+    /// asked no more after that.
+    pub(crate) async fn ended(&mut self) -> Option<Death> {
+        (&mut self.ended)
+            .await
+            .unwrap_or_else(|_| Some(Death::new("the loop's thread ended")))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.request();
+    }
+}
+
+/// What moves to the thread.
+struct Run {
+    experiment: Experiment,
+    timer: Arc<dyn Timer>,
+    recorder: Recorder,
+    stop: Arc<Stop>,
+}
+
+impl Run {
+    async fn complete(self) -> Result<(), Death> {
+        let (spawn, mut bugs) = NativeSpawn::new();
+        let platform = Platform::new(self.timer, Rc::new(spawn));
+        let scenario = self.experiment.start(platform, self.recorder);
+        tokio::select! {
+            // The task that panicked comes before the one that waited for it
+            // and panics in turn: the first bug is the one to tell of.
+            biased;
+            Some(bug) = bugs.recv() => Err(bug),
+            () = self.stop.requested() => Err(Death::new("stopped")),
+            ended = AssertUnwindSafe(scenario).catch_unwind() => {
+                ended.map_err(|panic| Death::of(&*panic))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use highwater::{
+        scenario::{self, Outcome},
+        trace::Trace,
+    };
+
+    #[tokio::test]
+    async fn a_run_ends_well_and_passes_its_checks() {
+        let experiment = quick(&[]);
+        let (death, trace) = end(&experiment, Running::start(&experiment, ()).unwrap()).await;
+        assert_eq!(death, None);
+        let verdicts = experiment.scenario().judge(&trace);
+        assert!(
+            verdicts
+                .iter()
+                .all(|verdict| verdict.outcome == Outcome::Passed),
+            "{verdicts:#?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_first_bug_ends_the_run_wherever_it_is() {
+        // With listeners in turn the scenario itself panics, with listeners in
+        // the background one of its tasks does.
+        for listeners in ["sync", "async"] {
+            let experiment = quick(&[
+                ("fault", "panic"),
+                ("fail_rate", "100"),
+                ("listeners", listeners),
+            ]);
+            let (death, trace) = end(&experiment, Running::start(&experiment, ()).unwrap()).await;
+            assert_eq!(
+                death.unwrap().message,
+                "EmailService has a bug: it cannot handle user 1",
+                "{listeners}"
+            );
+            let summary = trace.summary();
+            let in_flight: u64 = summary
+                .sources()
+                .map(|source| summary.counters(source).in_flight())
+                .sum();
+            assert_eq!(in_flight, 0, "{listeners}: all is cancelled");
+            assert!(trace.id("cancelled").is_some(), "{listeners}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dropped_run_gives_its_guard_back_although_the_loop_is_blocked() {
+        // Half an hour of blocking work, and more of it behind.
+        let experiment = quick(&[("email_latency", "5000"), ("users", "400")]);
+        let (guard, freed) = oneshot::channel::<()>();
+        let running = Running::start(&experiment, guard).unwrap();
+        while running.recorder().recorded() < 6 {
+            tokio::task::yield_now().await;
+        }
+        drop(running);
+        assert!(freed.await.is_err(), "the guard was dropped");
+    }
+
+    fn quick(set: &[(&str, &str)]) -> Experiment {
+        let mut experiment = scenario::find("decoupling").unwrap().experiment();
+        let defaults = [("users", "4"), ("interval", "1"), ("email_latency", "2")];
+        for (key, value) in defaults.iter().chain(set) {
+            experiment.set(key, value).unwrap();
+        }
+        experiment.set("seed", "3").unwrap();
+        experiment
+    }
+
+    async fn end(experiment: &Experiment, mut running: Running) -> (Option<Death>, Trace) {
+        let death = running.ended().await;
+        let mut trace = experiment.new_trace("native");
+        trace.append(running.recorder().drain());
+        (death, trace)
+    }
+}

@@ -1,0 +1,111 @@
+//! `native serve`: the page and its API.
+
+mod api;
+mod headers;
+mod page;
+mod problem;
+mod stream;
+
+use crate::{
+    cli::ServeOptions,
+    error::Error,
+    interrupt::interrupted,
+    report::{self, BAD},
+};
+use axum::{
+    Router,
+    middleware::map_response,
+    routing::{any, get, post},
+    serve::ListenerExt,
+};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{net::TcpListener, sync::watch};
+use tower_http::services::ServeDir;
+
+/// How long clients have to take what they were promised once the server is
+/// asked to end.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Binds, builds the page, and serves until it is asked to end.
+///
+/// # Errors
+///
+/// Bad input, an address that cannot be had, or no page to serve.
+pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
+    let addr = options.addr()?;
+    let (www, build) = options.www();
+    // Before the build: who has to choose another port should not wait for it.
+    let listener = listen(addr).await?;
+    let addr = listener.local_addr().unwrap_or(addr);
+    if !addr.ip().is_loopback() {
+        anstream::eprintln!(
+            "{BAD}warning:{BAD:#} whoever reaches {addr} can open the page and start runs; \
+             browsers give the page threads on 127.0.0.1 or over HTTPS only"
+        );
+    }
+    tokio::select! {
+        biased;
+        signal = interrupted() => return Ok(ExitCode::from(signal.exit_code())),
+        ready = page::prepare(&www, build) => ready?,
+    }
+
+    let (announce_end, end) = watch::channel(false);
+    let state = Arc::new(api::State::new(end.clone()));
+    let listener = listener.tap_io(|connection| {
+        // Small events are to arrive when they happen, not when more follow.
+        let _ = connection.set_nodelay(true);
+    });
+    let server = axum::serve(listener, router(&www, state))
+        .with_graceful_shutdown(api::ended(end))
+        .into_future();
+    report::print(&format!(
+        "Highwater is at http://{addr}/ (Ctrl-C stops it)\n"
+    ))?;
+    let stopped = async {
+        interrupted().await;
+        announce_end.send_replace(true);
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        _ = server => {}
+        () = stopped => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The folder this program was built from.
+pub(crate) fn checkout() -> PathBuf {
+    let native = Path::new(env!("CARGO_MANIFEST_DIR"));
+    native.parent().unwrap_or(native).to_owned()
+}
+
+async fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(addr)
+        .await
+        .map_err(|cause| match cause.kind() {
+            io::ErrorKind::AddrInUse => Error::PortTaken(addr),
+            _ => Error::Listen { addr, cause },
+        })
+}
+
+fn router(www: &Path, state: Arc<api::State>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "alive\n" }))
+        // It listens before the page is there, but answers only after.
+        .route("/readyz", get(|| async { "ready\n" }))
+        .route("/api/scenarios", get(api::scenarios))
+        .route("/api/runs", post(api::run))
+        .route("/api/{*unknown}", any(problem::not_found))
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .fallback_service(ServeDir::new(www))
+        .layer(api::body_limit())
+        .layer(map_response(headers::harden))
+        .with_state(state)
+}

@@ -1,0 +1,146 @@
+//! Runs an experiment to its end or to its first bug, in real time or in
+//! simulated time.
+
+use crate::{
+    death::{Death, LOOP_THREAD},
+    running::Running,
+};
+use clap::ValueEnum;
+use highwater::{
+    platform::VirtualTime,
+    scenario::{Experiment, TRACE_CAPACITY},
+    trace::{Recorder, Trace},
+};
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
+    time::Duration,
+};
+use tokio::sync::oneshot;
+
+/// Where a scenario runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum World {
+    /// Real time on this machine, on one thread: the loop
+    Native,
+    /// Simulated time: at once, and exactly repeatable
+    Virtual,
+}
+
+impl World {
+    /// The world's name in traces and on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            World::Native => "native",
+            World::Virtual => "virtual",
+        }
+    }
+}
+
+/// A whole run.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// What happened.
+    pub(crate) trace: Trace,
+    /// The bug that ended it early; `trace.died` has its message.
+    pub(crate) death: Option<Death>,
+}
+
+/// Runs an experiment to its end. `progress` is told now and then how many
+/// records there are; only a native run takes long enough for that.
+///
+/// # Errors
+///
+/// If the system gives no thread.
+pub(crate) async fn run(
+    world: World,
+    experiment: &Experiment,
+    progress: impl Fn(u64),
+) -> io::Result<Ended> {
+    let (recorder, death) = match world {
+        World::Native => run_native(experiment, progress).await?,
+        World::Virtual => simulate(experiment).await?,
+    };
+    let mut trace = experiment.new_trace(world.name());
+    trace.append(recorder.drain());
+    trace.died = death.as_ref().map(|death| death.message.clone());
+    Ok(Ended { trace, death })
+}
+
+type Outcome = (Recorder, Option<Death>);
+
+async fn run_native(experiment: &Experiment, progress: impl Fn(u64)) -> io::Result<Outcome> {
+    let mut running = Running::start(experiment, ())?;
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        tokio::select! {
+            death = running.ended() => return Ok((running.recorder(), death)),
+            _ = ticks.tick() => progress(running.recorder().recorded()),
+        }
+    }
+}
+
+/// As [`Experiment::simulate`], but what was recorded before a bug is kept.
+/// It runs on a thread of its own so that a long one can be interrupted.
+async fn simulate(experiment: &Experiment) -> io::Result<Outcome> {
+    let experiment = experiment.clone();
+    let (send, receive) = oneshot::channel();
+    let thread = thread::Builder::new().name(LOOP_THREAD.to_owned());
+    thread.spawn(move || {
+        let world = VirtualTime::new();
+        let recorder = Recorder::new(world.timer(), TRACE_CAPACITY);
+        let main = experiment.start(world.platform(), recorder.clone());
+        let death = match catch_unwind(AssertUnwindSafe(|| world.run_to_end(main))) {
+            Ok(Some(())) => None,
+            Ok(None) => Some(Death::new(
+                "deadlock: every task waits, and no timer is set",
+            )),
+            Err(panic) => Some(Death::of(&*panic)),
+        };
+        // What is left over is cancelled, and recorded as such.
+        drop(world);
+        let _ = send.send((recorder, death));
+    })?;
+    receive.await.map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use highwater::scenario;
+
+    #[tokio::test]
+    async fn a_simulated_run_that_dies_leaves_nothing_in_flight() {
+        // The audit log has to be at work in the background when the bug in
+        // the metrics service ends the run.
+        let mut experiment = scenario::find("decoupling").unwrap().experiment();
+        for (key, value) in [
+            ("listeners", "async"),
+            ("fail", "metrics"),
+            ("fault", "panic"),
+            ("fail_rate", "100"),
+        ] {
+            experiment.set(key, value).unwrap();
+        }
+        let ended = run(World::Virtual, &experiment, |_| {}).await.unwrap();
+        assert_eq!(
+            ended.trace.died.as_deref(),
+            Some("Metrics has a bug: it cannot handle user 1")
+        );
+        let summary = ended.trace.summary();
+        for source in summary.sources() {
+            let name = ended.trace.name(source);
+            assert_eq!(summary.counters(source).in_flight(), 0, "{name}");
+        }
+        let audit = ended.trace.id("AuditLog").unwrap();
+        assert_eq!(summary.counters(audit).failed, 1, "cancelled");
+    }
+
+    #[tokio::test]
+    async fn a_simulated_run_is_that_of_the_experiment() {
+        let experiment = scenario::find("decoupling").unwrap().experiment();
+        let ended = run(World::Virtual, &experiment, |_| {}).await.unwrap();
+        assert_eq!(ended.trace, experiment.simulate());
+    }
+}
