@@ -1,2 +1,214 @@
-//! x
-fn main() {}
+//! `cargo run -p tests`: installs what the suites need, runs them all, and says
+//! what happened.
+//!
+//! `suite` says what there is to run, `setup` finds or installs what that needs,
+//! `run` runs a command and counts the tests in its output (`summary`), `group`
+//! ends what it started, and `table` is the result.
+
+mod group;
+mod run;
+mod setup;
+mod suite;
+mod summary;
+mod table;
+mod workspace;
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+
+use crate::setup::Need;
+use crate::suite::{Kind, Suite, Wishes};
+use crate::summary::Tally;
+use crate::table::Table;
+use crate::workspace::Workspace;
+
+/// The word that asks for the installation only.
+const SETUP: &str = "setup";
+
+/// Sets up and runs the test suites; all of them unless some are named.
+#[derive(Parser)]
+#[command(name = "tests", version)]
+struct Arguments {
+    /// The suites to run, or `setup` to install what they need and no more
+    #[arg(value_name = "SUITE")]
+    suites: Vec<String>,
+
+    /// Let `deny` check security advisories too (needs the network)
+    #[arg(long)]
+    advisories: bool,
+}
+
+fn main() -> ExitCode {
+    let matches = Arguments::command().after_help(help()).get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let suites = match chosen(&arguments.suites) {
+        Ok(suites) => suites,
+        Err(message) => {
+            eprintln!("tests: {message}");
+            return ExitCode::from(2);
+        }
+    };
+    let wishes = Wishes {
+        advisories: arguments.advisories,
+    };
+    match run(&suites, wishes) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("tests: error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The suites of these names: all for no name, none for `setup` alone.
+fn chosen(names: &[String]) -> Result<Vec<Suite>, String> {
+    if names.is_empty() {
+        return Ok(Suite::ALL.to_vec());
+    }
+    let mut suites = Vec::new();
+    for name in names {
+        if name == SETUP {
+            continue;
+        }
+        let suite = Suite::named(name).ok_or_else(|| {
+            let known: Vec<_> = Suite::ALL.map(Suite::name).to_vec();
+            format!(
+                "there is no suite \"{name}\"; there are {SETUP}, {}",
+                known.join(", ")
+            )
+        })?;
+        if !suites.contains(&suite) {
+            suites.push(suite);
+        }
+    }
+    Ok(suites)
+}
+
+/// Returns whether everything passed.
+fn run(suites: &[Suite], wishes: Wishes) -> Result<bool> {
+    let workspace = Workspace::new()?;
+    group::end_with_us()?;
+    let mut table = Table::default();
+
+    let started = Instant::now();
+    let needs: Vec<Need> = if suites.is_empty() {
+        Need::ALL.to_vec()
+    } else {
+        let needed = |need: &Need| suites.iter().any(|suite| suite.needs().contains(need));
+        Need::ALL.into_iter().filter(needed).collect()
+    };
+    let missing = setup::ensure(&workspace, &needs)?;
+    if !missing.is_empty() {
+        for problem in &missing {
+            eprintln!("tests: error: {problem:#}");
+        }
+        let failed = Tally {
+            passed: 0,
+            failed: missing.len(),
+        };
+        table.add(SETUP, failed, started.elapsed());
+        print!("{table}");
+        return Ok(false);
+    }
+    if suites.is_empty() {
+        println!("Everything is installed. To run wasm-pack by hand:");
+        println!("export PATH=\"{}:$PATH\"", workspace.bin().display());
+        return Ok(true);
+    }
+
+    for &suite in suites {
+        let started = Instant::now();
+        eprintln!("\n== {}: {}", suite.name(), suite.about());
+        let tally = run_suite(&workspace, suite, wishes);
+        table.add(suite.name(), tally, started.elapsed());
+    }
+    print!("\n{table}");
+    Ok(table.total().failed == 0)
+}
+
+fn run_suite(workspace: &Workspace, suite: Suite, wishes: Wishes) -> Tally {
+    let mut tally = Tally::default();
+    let mut success = true;
+    for mut command in suite.commands(workspace, wishes) {
+        match run::run(&mut command) {
+            Ok(finished) => {
+                tally += finished.tally;
+                success &= finished.success;
+            }
+            Err(error) => {
+                eprintln!("tests: error: {error:#}");
+                success = false;
+            }
+        }
+    }
+    verdict(suite.kind(), tally, success)
+}
+
+/// A failure always counts, even one that happened before any test could; and
+/// a suite of tests in which none ran has not passed.
+fn verdict(kind: Kind, tally: Tally, success: bool) -> Tally {
+    match kind {
+        Kind::Check if success => Tally::PASS,
+        Kind::Check => Tally::FAIL,
+        Kind::Tests if success && tally == Tally::default() => Tally::FAIL,
+        Kind::Tests if !success => Tally {
+            failed: tally.failed.max(1),
+            ..tally
+        },
+        Kind::Tests => tally,
+    }
+}
+
+fn help() -> String {
+    let mut help = String::from("Suites:\n");
+    let _ = writeln!(help, "  {SETUP:<8}install what the suites need, and stop");
+    for suite in Suite::ALL {
+        let _ = writeln!(help, "  {:<8}{}", suite.name(), suite.about());
+    }
+    help.push_str(
+        "\nExamples:
+  cargo run -p tests                        install, and run everything
+  cargo run -p tests -- fmt clippy unit     what to run before a commit
+  cargo run -p tests -- setup               only install
+  cargo run -p tests -- deny --advisories   with the advisory database",
+    );
+    help
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_means_all_and_setup_means_none() {
+        assert_eq!(chosen(&[]).unwrap(), Suite::ALL);
+        assert_eq!(chosen(&["setup".into()]).unwrap(), []);
+        let twice = ["unit".into(), "fmt".into(), "unit".into()];
+        assert_eq!(chosen(&twice).unwrap(), [Suite::Unit, Suite::Fmt]);
+    }
+
+    #[test]
+    fn an_unknown_suite_is_answered_with_the_known_ones() {
+        let message = chosen(&["units".into()]).unwrap_err();
+        assert!(message.contains("\"units\""));
+        for name in ["setup", "fmt", "e2e"] {
+            assert!(message.contains(name), "{message}");
+        }
+        assert_eq!(message.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_failure_counts_even_without_a_failed_test() {
+        let tally = |passed, failed| Tally { passed, failed };
+        assert_eq!(verdict(Kind::Tests, tally(3, 0), false), tally(3, 1));
+        assert_eq!(verdict(Kind::Tests, tally(3, 2), false), tally(3, 2));
+        assert_eq!(verdict(Kind::Tests, tally(3, 0), true), tally(3, 0));
+        assert_eq!(verdict(Kind::Tests, tally(0, 0), true), tally(0, 1));
+        assert_eq!(verdict(Kind::Check, tally(9, 9), true), tally(1, 0));
+    }
+}

@@ -1,0 +1,13 @@
+//! The page, in a real browser. Run by `cargo run -p tests -- e2e`, which builds
+//! the program and the page first.
+//!
+//! `browser` opens a page and looks into its console, `server` has something to
+//! open; each other module is a group of cases.
+
+mod browser;
+mod console;
+mod driver;
+mod native;
+mod server;
+
+mod smoke;

@@ -1,0 +1,107 @@
+//! Something for the browser to look at.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use crate::native;
+
+/// How long `native serve` may take until it prints its address. The page was
+/// built before, so this is for checking that nothing is stale.
+#[allow(dead_code, reason = "its cases come with the page")]
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// A running `native serve`. Ends with its value.
+#[allow(dead_code, reason = "its cases come with the page")]
+pub(crate) struct Serve {
+    /// The address of the page: `http://127.0.0.1:PORT/`.
+    pub(crate) url: String,
+    _child: Child,
+}
+
+#[allow(dead_code, reason = "its cases come with the page")]
+impl Serve {
+    /// Starts the built program on a free port, with more `arguments`.
+    pub(crate) async fn start(arguments: &[&str]) -> Result<Self> {
+        let mut child = Command::from(native::command())
+            .args(["serve", "--addr", "127.0.0.1:0"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot run native")?;
+        let stdout = child.stdout.take().context("native has no output")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let url = timeout(PATIENCE, async {
+            while let Some(line) = lines.next_line().await? {
+                if let Some(url) = url_in(&line) {
+                    return Ok(url);
+                }
+            }
+            bail!("native serve ended without an address")
+        })
+        .await
+        .context("native serve prints no address")??;
+        // Whatever else it prints has to go somewhere.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Ok(Self { url, _child: child })
+    }
+}
+
+/// The first `http://127.0.0.1:PORT/` in a line.
+#[allow(dead_code, reason = "its cases come with the page")]
+fn url_in(line: &str) -> Option<String> {
+    const START: &str = "http://127.0.0.1:";
+    let rest = &line[line.find(START)? + START.len()..];
+    let (port, _) = rest.split_once('/')?;
+    let port: u16 = port.parse().ok()?;
+    Some(format!("{START}{port}/"))
+}
+
+/// A server of one page, for cases about the browser alone.
+pub(crate) struct Static {
+    /// The address of the page.
+    pub(crate) url: String,
+    task: AbortHandle,
+}
+
+impl Static {
+    /// Answers every request with this HTML.
+    pub(crate) async fn start(html: &'static str) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}/", listener.local_addr()?);
+        let task = tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    // One read has the request: it is short and has no body.
+                    let mut request = [0; 4096];
+                    let _ = socket.read(&mut request).await;
+                    let length = html.len();
+                    let head = format!(
+                        "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\
+                         Content-Length: {length}\r\nConnection: close\r\n\r\n"
+                    );
+                    let _ = socket.write_all(head.as_bytes()).await;
+                    let _ = socket.write_all(html.as_bytes()).await;
+                });
+            }
+        });
+        Ok(Self {
+            url,
+            task: task.abort_handle(),
+        })
+    }
+}
+
+impl Drop for Static {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,98 @@
+//! Runs a command, shows what it prints and counts the tests in it.
+
+use std::io::{self, BufRead as _, BufReader, Read, Write as _};
+use std::process::Command;
+use std::thread;
+
+use anyhow::{Result, bail};
+
+use crate::group::Group;
+use crate::summary::Tally;
+
+/// What came of a command.
+pub(crate) struct Finished {
+    /// Whether it exited with zero.
+    pub(crate) success: bool,
+    /// The sum of the summary lines it printed.
+    pub(crate) tally: Tally,
+}
+
+/// Runs `command` to its end. Its standard output goes through us, line by
+/// line; its standard error is ours, so that cargo sees the terminal.
+pub(crate) fn run(command: &mut Command) -> Result<Finished> {
+    eprintln!("$ {}", line_of(command));
+    let (group, stdout) = Group::spawn(command)?;
+    let counter = thread::spawn(move || relay(stdout));
+    let success = group.wait()?.success();
+    let tally = counter.join().unwrap_or_default();
+    Ok(Finished { success, tally })
+}
+
+/// Runs `command` for its effect.
+pub(crate) fn run_checked(command: &mut Command) -> Result<()> {
+    if run(command)?.success {
+        return Ok(());
+    }
+    bail!("`{}` failed", line_of(command))
+}
+
+/// What a person would type for `command`.
+fn line_of(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn relay(from: impl Read) -> Tally {
+    let mut sum = Tally::default();
+    let mut from = BufReader::new(from);
+    let mut line = Vec::new();
+    // Bytes, since a test may print anything.
+    while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+        let mut stdout = io::stdout().lock();
+        // A closed output is no reason to stop counting.
+        let _ = stdout.write_all(&line).and_then(|()| stdout.flush());
+        if let Some(tally) = Tally::parse(&String::from_utf8_lossy(&line)) {
+            sum += tally;
+        }
+        line.clear();
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Finished {
+        run(Command::new("sh").args(["-c", script])).unwrap()
+    }
+
+    #[test]
+    fn summaries_add_up_over_a_command() {
+        let finished = shell(
+            "echo 'test result: ok. 2 passed; 0 failed; 0 ignored'; echo noise; \
+             echo 'test result: FAILED. 1 passed; 1 failed; 0 ignored'; exit 1",
+        );
+        assert!(!finished.success);
+        assert_eq!(finished.tally.passed, 3);
+        assert_eq!(finished.tally.failed, 1);
+    }
+
+    #[test]
+    fn nothing_outlives_its_command() {
+        // The sleeper keeps the output open: unless it is ended with its
+        // parent, this test takes a minute and then fails.
+        let started = std::time::Instant::now();
+        assert!(shell("sleep 60 & exit 0").success);
+        assert!(started.elapsed().as_secs() < 30);
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = run_checked(&mut Command::new("no-such-program")).unwrap_err();
+        assert!(error.to_string().contains("no-such-program"));
+    }
+}

@@ -1,0 +1,87 @@
+//! Parts of the Rust toolchains, by rustup.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::announce;
+use crate::run::run_checked;
+use crate::workspace::{NIGHTLY, WASM, Workspace};
+
+/// A component of the stable toolchain, known by a program it brings.
+pub(crate) fn component(workspace: &Workspace, name: &str, program: &str) -> Result<()> {
+    if succeeds(workspace.command(program).arg("--version")) {
+        return Ok(());
+    }
+    announce(name);
+    rustup(workspace, &["component", "add", name])
+}
+
+/// The standard library for the browser.
+pub(crate) fn wasm_target(workspace: &Workspace) -> Result<()> {
+    let sysroot = sysroot(&mut workspace.command("rustc"))?;
+    if sysroot.join("lib/rustlib").join(WASM).is_dir() {
+        return Ok(());
+    }
+    announce(WASM);
+    rustup(workspace, &["target", "add", WASM])
+}
+
+/// The pinned nightly, with the sources of the standard library, and with the
+/// clippy that lints what only it compiles.
+pub(crate) fn nightly(workspace: &Workspace) -> Result<()> {
+    let run = |program| {
+        let mut command = workspace.command("rustup");
+        command.args(["run", NIGHTLY, program]);
+        command
+    };
+    let has_sources =
+        sysroot(&mut run("rustc")).is_ok_and(|path| path.join("lib/rustlib/src/rust").is_dir());
+    if has_sources && succeeds(run("cargo-clippy").arg("--version")) {
+        return Ok(());
+    }
+    announce(NIGHTLY);
+    rustup(
+        workspace,
+        &[
+            "toolchain",
+            "install",
+            NIGHTLY,
+            "--profile",
+            "minimal",
+            "-c",
+            "rust-src",
+            "-c",
+            "clippy",
+        ],
+    )
+}
+
+fn rustup(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
+    let line = format!("rustup {}", arguments.join(" "));
+    if workspace.find("rustup").is_none() {
+        bail!("rustup is not on the PATH; with it, run `{line}`");
+    }
+    run_checked(workspace.command("rustup").args(arguments))
+        .with_context(|| format!("to have it, run `{line}`"))
+}
+
+fn sysroot(rustc: &mut Command) -> Result<PathBuf> {
+    let output = rustc
+        .args(["--print", "sysroot"])
+        .output()
+        .context("cannot run rustc")?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}

@@ -1,0 +1,94 @@
+//! The operating system and its package manager.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, bail};
+use nix::unistd::Uid;
+
+use crate::run::{run, run_checked};
+use crate::workspace::Workspace;
+
+/// As far as package names differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum System {
+    Debian,
+    Ubuntu,
+    /// We do not know its packages.
+    Other,
+}
+
+impl System {
+    /// The one we run on.
+    pub(crate) fn detect() -> Self {
+        Self::parse(&fs::read_to_string("/etc/os-release").unwrap_or_default())
+    }
+
+    /// The one that an `os-release` file describes. A derivative counts as what
+    /// it is like; a derivative of Ubuntu is like both, and has Ubuntu's names.
+    fn parse(os_release: &str) -> Self {
+        let ids: Vec<_> = os_release
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .filter(|(key, _)| matches!(*key, "ID" | "ID_LIKE"))
+            .flat_map(|(_, value)| value.trim_matches(['"', '\'']).split_whitespace())
+            .collect();
+        if ids.contains(&"ubuntu") {
+            Self::Ubuntu
+        } else if ids.contains(&"debian") {
+            Self::Debian
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// Installs packages with apt, as root or with a sudo that asks nothing.
+///
+/// # Errors
+///
+/// When we may not, or it fails. The message has the command for a person.
+pub(crate) fn apt(workspace: &Workspace, packages: &[&str]) -> Result<()> {
+    let list = packages.join(" ");
+    let advice = format!("install it with `sudo apt-get install {list}`");
+    let prefix: &[&str] = if Uid::effective().is_root() {
+        &["env"]
+    } else if workspace.find("sudo").is_some()
+        && run(workspace.command("sudo").args(["-n", "true"])).is_ok_and(|it| it.success)
+    {
+        &["sudo", "-n", "env"]
+    } else {
+        bail!("{advice}");
+    };
+    let apt_get = |arguments: &[&str]| {
+        let mut command = workspace.command(prefix[0]);
+        command
+            .args(&prefix[1..])
+            .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"])
+            .args(arguments);
+        command
+    };
+    // An old index names versions that are gone. Should this fail, the install
+    // may still work, and says what is wrong if it does not.
+    let _ = run(&mut apt_get(&["update"]));
+    let mut install = apt_get(&["install", "--yes", "--no-install-recommends"]);
+    run_checked(install.args(packages)).context(advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn systems_are_told_apart() {
+        let debian = "PRETTY_NAME=\"Debian GNU/Linux 12\"\nID=debian\n";
+        assert_eq!(System::parse(debian), System::Debian);
+        let ubuntu = "NAME=\"Ubuntu\"\nID=ubuntu\nID_LIKE=debian\n";
+        assert_eq!(System::parse(ubuntu), System::Ubuntu);
+        let mint = "ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n";
+        assert_eq!(System::parse(mint), System::Ubuntu);
+        let raspbian = "ID=raspbian\nID_LIKE='debian'\n";
+        assert_eq!(System::parse(raspbian), System::Debian);
+        assert_eq!(System::parse("ID=fedora\n"), System::Other);
+        assert_eq!(System::parse(""), System::Other);
+    }
+}

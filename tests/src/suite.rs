@@ -1,0 +1,226 @@
+//! The suites: what each is called, needs and runs.
+
+use std::process::Command;
+
+use crate::setup::Need;
+use crate::workspace::{WASM, Workspace};
+
+/// A group of tests or checks that is run and counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Suite {
+    Fmt,
+    Clippy,
+    Unit,
+    Doc,
+    Deny,
+    Wasm,
+    Cli,
+    E2e,
+}
+
+/// How a suite's commands are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The suite is one check, passed when all its commands succeed.
+    Check,
+    /// Its commands run tests, each of which counts.
+    Tests,
+}
+
+/// What a person may ask of the suites.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wishes {
+    /// Have `deny` consult the database of security advisories, which is on
+    /// the network.
+    pub(crate) advisories: bool,
+}
+
+impl Suite {
+    /// All of them, in the order they run: what fails fast comes first.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Fmt,
+        Self::Clippy,
+        Self::Unit,
+        Self::Doc,
+        Self::Deny,
+        Self::Wasm,
+        Self::Cli,
+        Self::E2e,
+    ];
+
+    /// The suite of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|suite| suite.name() == name)
+    }
+
+    /// Its name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Fmt => "fmt",
+            Self::Clippy => "clippy",
+            Self::Unit => "unit",
+            Self::Doc => "doc",
+            Self::Deny => "deny",
+            Self::Wasm => "wasm",
+            Self::Cli => "cli",
+            Self::E2e => "e2e",
+        }
+    }
+
+    /// What it is for, in a line.
+    pub(crate) fn about(self) -> &'static str {
+        match self {
+            Self::Fmt => "the formatting",
+            Self::Clippy => "the lints, on the host and for both wasm builds",
+            Self::Unit => "every test that needs no browser and no built program, and doctests",
+            Self::Doc => "the documentation builds without a warning",
+            Self::Deny => "licences, banned crates and sources of the dependencies",
+            Self::Wasm => "both wasm builds, by wasm-pack in headless Chrome and Firefox",
+            Self::Cli => "the built `native` program, as a person runs it",
+            Self::E2e => "the page, served by `native` and driven in headless Chrome",
+        }
+    }
+
+    /// How it counts.
+    pub(crate) fn kind(self) -> Kind {
+        match self {
+            Self::Fmt | Self::Clippy | Self::Doc | Self::Deny => Kind::Check,
+            Self::Unit | Self::Wasm | Self::Cli | Self::E2e => Kind::Tests,
+        }
+    }
+
+    /// What has to be installed for it.
+    pub(crate) fn needs(self) -> &'static [Need] {
+        match self {
+            Self::Fmt => &[Need::Rustfmt],
+            Self::Clippy => &[Need::Clippy, Need::WasmTarget, Need::Nightly],
+            Self::Unit => &[Need::WasmTarget],
+            Self::Doc | Self::Cli => &[],
+            Self::Deny => &[Need::CargoDeny],
+            Self::Wasm => &[
+                Need::WasmTarget,
+                Need::Nightly,
+                Need::Chrome,
+                Need::Firefox,
+                Need::WasmPack,
+                Need::WasmBindgen,
+            ],
+            Self::E2e => &[Need::WasmTarget, Need::Nightly, Need::Chrome],
+        }
+    }
+
+    /// Its commands, in order.
+    pub(crate) fn commands(self, workspace: &Workspace, wishes: Wishes) -> Vec<Command> {
+        match self {
+            Self::Fmt => vec![workspace.cargo("fmt --all --check")],
+            Self::Clippy => clippy(workspace),
+            Self::Unit => unit(workspace),
+            Self::Doc => {
+                let mut doc = workspace.cargo("doc --workspace --no-deps --all-features");
+                doc.env("RUSTDOCFLAGS", "-D warnings");
+                vec![doc]
+            }
+            Self::Deny => {
+                let advisories = if wishes.advisories { " advisories" } else { "" };
+                let checks = format!("deny check licenses bans sources{advisories}");
+                vec![workspace.cargo(&checks)]
+            }
+            Self::Wasm => wasm(workspace),
+            Self::Cli => vec![
+                // By itself, as people build it: with the features of the whole
+                // workspace a missing one could go unnoticed.
+                workspace.cargo("build --package native"),
+                workspace.cargo("test --workspace --all-features --test cli"),
+            ],
+            Self::E2e => vec![
+                workspace.cargo("build --package native"),
+                // So that no case waits for a build of minutes.
+                workspace.cargo("run --package bundle"),
+                workspace.cargo("test --workspace --all-features --test e2e"),
+            ],
+        }
+    }
+}
+
+fn clippy(workspace: &Workspace) -> Vec<Command> {
+    let web = format!("clippy --package highwater-web --target {WASM} --all-targets");
+    let threads = format!("--config web/threads.toml {web} --features threads");
+    let commands = [
+        workspace.cargo("clippy --workspace --all-targets --all-features"),
+        // `--all-targets` leaves out the targets that say `test = false`.
+        workspace.cargo("clippy --workspace --all-features --test cli --test e2e"),
+        workspace.cargo(&web),
+        workspace.nightly_cargo(&threads),
+    ];
+    commands
+        .into_iter()
+        .map(|mut command| {
+            command.args(["--", "-D", "warnings"]);
+            command
+        })
+        .collect()
+}
+
+fn unit(workspace: &Workspace) -> Vec<Command> {
+    let core = format!("build --package highwater --target {WASM}");
+    vec![
+        workspace.cargo("test --workspace --all-features --no-fail-fast"),
+        // The library of a stranger, who has none of the playground, and with it.
+        workspace.cargo(&format!("{core} --no-default-features")),
+        workspace.cargo(&format!("{core} --all-features")),
+    ]
+}
+
+fn wasm(workspace: &Workspace) -> Vec<Command> {
+    let run = |browser: &str, threads: bool| {
+        let mut command = workspace.command("wasm-pack");
+        command.args(["test", "--headless", browser]);
+        if threads {
+            // The target of this toolchain is built along (`build-std`), which
+            // wasm-pack does not know and would try to install.
+            command.args(["--mode", "no-install", "web"]);
+            command.args(["--config", "threads.toml", "--features", "threads"]);
+            command.env("RUSTUP_TOOLCHAIN", crate::workspace::NIGHTLY);
+            command.env("CARGO_TARGET_DIR", workspace.threads_target());
+        } else {
+            command.arg("web");
+        }
+        // A cold browser on a busy machine takes its time, in seconds.
+        command.env("WASM_BINDGEN_TEST_TIMEOUT", "120");
+        command.env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "60");
+        command
+    };
+    vec![
+        run("--chrome", false),
+        run("--firefox", false),
+        run("--chrome", true),
+        run("--firefox", true),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_suite_is_found_by_its_name() {
+        for suite in Suite::ALL {
+            assert_eq!(Suite::named(suite.name()), Some(suite));
+        }
+        assert_eq!(Suite::named("everything"), None);
+    }
+
+    #[test]
+    fn advisories_are_asked_for() {
+        let workspace = Workspace::new().unwrap();
+        let has_advisories = |advisories| {
+            Suite::Deny
+                .commands(&workspace, Wishes { advisories })
+                .iter()
+                .flat_map(Command::get_args)
+                .any(|argument| argument == "advisories")
+        };
+        assert!(has_advisories(true));
+        assert!(!has_advisories(false));
+    }
+}
