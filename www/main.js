@@ -65,11 +65,11 @@ function open() {
   if (!["virtual", "tab"].includes(world)) notices.push(`Ignored: world is virtual or tab, not "${world}"`);
   let address;
   try {
-    address = new Address(name, JSON.stringify(settings));
+    address = new Address(name, settings.flat());
   } catch (error) {
     notices.push(`${error.message}. Showing ${all[0].name} instead.`);
     name = all[0].name;
-    address = new Address(name, "[]");
+    address = new Address(name, []);
   }
   notices.push(...address.ignored().map((line) => `Ignored: ${line}`));
   byId("notice").hidden = notices.length === 0;
@@ -87,7 +87,7 @@ function decode(text) {
 
 // Puts what the controls say into the address, and starts that.
 function go(pairs) {
-  const address = new Address(experiment.name, JSON.stringify(pairs));
+  const address = new Address(experiment.name, pairs.flat());
   const world = document.querySelector("[name=world]:checked").value;
   const fragment = address.fragment + (world === "tab" ? "&world=tab" : "");
   address.free();
@@ -96,8 +96,9 @@ function go(pairs) {
 }
 
 function show(address, world) {
-  const values = JSON.parse(address.values());
-  experiment = { name: address.name, pairs: JSON.stringify(Object.entries(values)), world };
+  const pairs = address.values();
+  const values = Object.fromEntries(pairs.flatMap((key, at) => (at % 2 ? [] : [[key, pairs[at + 1]]])));
+  experiment = { name: address.name, pairs, world };
   const scenario = all.find(({ name }) => name === address.name);
   document.title = `${scenario.name} · Highwater`;
   setText(byId("chapter"), scenario.chapter);

@@ -259,13 +259,14 @@ fn a_summary_knows_who_passed_what_to_whom() {
     let recording = Recording::new(64);
     let recorder = &recording.recorder;
     let [a, b, c]: [NameId; 3] = ["a", "b", "c"].map(|name| recorder.name(name));
-    // `b` records first: the order is that of the names all the same.
+    // `b` records first: sources stand in the order of the names all the same,
+    // edges in that of their first use.
     for (source, target) in [(b, c), (a, b), (a, b)] {
         recorder.send(Kind::Call, source, target, 1);
     }
     let summary = recording.trace().summary();
     assert_eq!(summary.sources().collect::<Vec<_>>(), [a, b]);
-    assert_eq!(summary.edges().collect::<Vec<_>>(), [(a, b, 2), (b, c, 1)]);
+    assert_eq!(summary.edges().collect::<Vec<_>>(), [(b, c, 1), (a, b, 2)]);
     assert_eq!((summary.edge(a, b), summary.edge(b, a)), (2, 0));
     assert_eq!(summary.percentile(a, 50), None);
     assert_eq!(summary.counters(c), Counters::default());

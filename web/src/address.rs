@@ -57,15 +57,19 @@ pub struct Address {
 
 #[wasm_bindgen]
 impl Address {
-    /// Reads a scenario's name and `[key, value]` pairs, as JSON. What cannot
-    /// be used is ignored and reported by [`ignored`](Self::ignored).
+    /// Reads a scenario's name and a flat list, `key, value, key, value…`. What
+    /// cannot be used is ignored and reported by [`ignored`](Self::ignored).
     ///
     /// # Errors
     ///
     /// An unknown scenario: one line that names the known ones.
     #[wasm_bindgen(constructor)]
-    pub fn new(name: &str, pairs: &str) -> Result<Address, JsError> {
-        let (experiment, ignored) = read(name, pairs)?;
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "JavaScript cannot lend a list of strings"
+    )]
+    pub fn new(name: &str, pairs: Vec<String>) -> Result<Address, JsError> {
+        let (experiment, ignored) = read(name, &pairs)?;
         Ok(Address {
             experiment,
             ignored,
@@ -78,14 +82,15 @@ impl Address {
         self.experiment.scenario().name.to_owned()
     }
 
-    /// Every parameter's value, and the seed, as a JSON object of strings.
-    pub fn values(&self) -> String {
-        let mut values = serde_json::Map::new();
+    /// Every parameter and its value, then the seed: a flat list, `key, value,
+    /// key, value…`, as [`new`](Self::new) takes it.
+    pub fn values(&self) -> Vec<String> {
+        let mut values = Vec::new();
         for (key, value) in self.experiment.params().iter() {
-            values.insert(key.to_owned(), value.to_string().into());
+            values.extend([key.to_owned(), value.to_string()]);
         }
-        values.insert("seed".to_owned(), self.experiment.seed().to_string().into());
-        json(&values)
+        values.extend(["seed".to_owned(), self.experiment.seed().to_string()]);
+        values
     }
 
     /// A line for each pair that was ignored.
@@ -112,13 +117,16 @@ impl Address {
     }
 }
 
-/// Reads a scenario's name and pairs as [`Address::new`] does.
-pub(crate) fn read(name: &str, pairs: &str) -> Result<(Experiment, Vec<InputError>), JsError> {
-    let pairs: Vec<(String, String)> = serde_json::from_str(pairs)?;
+/// Reads a scenario's name and a flat list as [`Address::new`] does.
+pub(crate) fn read(
+    name: &str,
+    pairs: &[String],
+) -> Result<(Experiment, Vec<InputError>), InputError> {
+    let (pairs, _) = pairs.as_chunks();
     let pairs = pairs
         .iter()
-        .map(|(key, value)| (key.as_str(), value.as_str()));
-    Ok(Experiment::from_pairs(name, pairs)?)
+        .map(|[key, value]| (key.as_str(), value.as_str()));
+    Experiment::from_pairs(name, pairs)
 }
 
 /// What we serialise has string keys and finite numbers, so it cannot fail.

@@ -3,10 +3,7 @@
 use crate::{address::json, platform::TabTimer};
 use highwater::trace::{Batch, Kind, Recorder};
 use serde::Serialize;
-use std::{
-    collections::BTreeSet,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::sync::atomic::{AtomicU32, Ordering};
 use wasm_bindgen::prelude::*;
 
 /// What the job below counts: there are 17,984 primes below this.
@@ -18,7 +15,7 @@ struct Proof {
     /// How many primes they found together.
     primes: usize,
     /// The ids of the threads in the trace.
-    threads: BTreeSet<u32>,
+    threads: Vec<u32>,
     /// What they recorded: one span a thread.
     trace: Batch,
 }
@@ -45,9 +42,12 @@ pub fn prove_threads() -> String {
         found
     });
     let trace = recorder.drain();
+    let mut threads: Vec<u32> = trace.events.iter().map(|event| event.thread).collect();
+    threads.sort_unstable();
+    threads.dedup();
     json(&Proof {
         primes: found.into_iter().sum(),
-        threads: trace.events.iter().map(|event| event.thread).collect(),
+        threads,
         trace,
     })
 }

@@ -35,7 +35,7 @@ const REPORT_EVENTS: usize = 4096;
 pub async fn run(
     world: String,
     name: String,
-    pairs: String,
+    pairs: Vec<String>,
     report: Function,
 ) -> Result<Option<String>, JsError> {
     let (experiment, _ignored) = address::read(&name, &pairs)?;

@@ -6,7 +6,7 @@ use crate::{
 };
 use highwater::{
     scenario::Outcome,
-    trace::{Batch, Playback},
+    trace::{Batch, Event, Playback},
 };
 use serde::Serialize;
 use std::time::Duration;
@@ -173,12 +173,15 @@ impl View {
             "virtual" => "simulated seconds",
             _ => "seconds",
         };
-        let seconds = trace
+        let end = trace
             .events
             .last()
-            .map_or(0.0, |last| last.recorded_at().as_secs_f64());
+            .map_or(Duration::ZERO, Event::recorded_at);
+        let tenths = end.as_millis() / 100;
         format!(
-            "The run is over after {seconds:.1} {how}: {} checks passed, {} failed, {} not exercised.",
+            "The run is over after {}.{} {how}: {} checks passed, {} failed, {} not exercised.",
+            tenths / 10,
+            tenths % 10,
             count(Outcome::Passed),
             count(Outcome::Failed),
             count(Outcome::NotExercised),

@@ -3,7 +3,6 @@
 use super::{BoxError, EmitError, Emitter, Notice, Subscription};
 use std::{
     any::{Any, TypeId},
-    collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -30,8 +29,13 @@ use std::{
 /// ```
 #[derive(Clone, Default)]
 pub struct Bus {
-    emitters: Arc<Mutex<BTreeMap<TypeId, Box<dyn Any + Send + Sync>>>>,
+    /// A list: a program has a handful of event types, and each emit looks for
+    /// one of them.
+    emitters: Arc<Mutex<Vec<Typed>>>,
 }
+
+/// An emitter whose event type only its key tells.
+type Typed = (TypeId, Box<dyn Any + Send + Sync>);
 
 impl Bus {
     /// A bus without listeners.
@@ -77,12 +81,13 @@ impl Bus {
     #[must_use]
     pub fn emitter<E: 'static>(&self) -> Emitter<E> {
         let mut emitters = self.emitters.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = emitters.get(&TypeId::of::<E>());
-        if let Some(emitter) = known.and_then(|known| known.downcast_ref::<Emitter<E>>()) {
+        let mut known = emitters.iter();
+        let known = known.find(|(event_type, _)| *event_type == TypeId::of::<E>());
+        if let Some(emitter) = known.and_then(|(_, known)| known.downcast_ref::<Emitter<E>>()) {
             return emitter.clone();
         }
         let emitter = Emitter::new();
-        emitters.insert(TypeId::of::<E>(), Box::new(emitter.clone()));
+        emitters.push((TypeId::of::<E>(), Box::new(emitter.clone())));
         emitter
     }
 }

@@ -5,6 +5,7 @@
 //! Everything else, the services and their failures, is the same code.
 
 mod checks;
+mod facts;
 mod narrate;
 mod service;
 mod user_service;

@@ -1,7 +1,7 @@
 //! A place in a trace, to move forward and back.
 
-use super::{Batch, Event, Kind, NameId, Phase, Summary, Trace};
-use std::{collections::BTreeMap, time::Duration};
+use super::{Batch, Event, Phase, Summary, Trace};
+use std::time::Duration;
 
 /// How long a finished playback goes on, so that the last movements complete.
 const TAIL: Duration = Duration::from_millis(800);
@@ -24,7 +24,8 @@ pub struct Playback {
     position: usize,
     time: Duration,
     summary: Summary,
-    open: BTreeMap<(Kind, NameId, u64), Event>,
+    /// The begins of what is in flight, which is little at any moment.
+    open: Vec<Event>,
 }
 
 impl Playback {
@@ -37,7 +38,7 @@ impl Playback {
             position: 0,
             time: Duration::ZERO,
             summary: Summary::default(),
-            open: BTreeMap::new(),
+            open: Vec::new(),
         };
         playback.known_until = playback.last_record();
         playback
@@ -143,7 +144,7 @@ impl Playback {
 
     /// The begins whose end is not played yet.
     pub fn open(&self) -> impl Iterator<Item = &Event> {
-        self.open.values()
+        self.open.iter()
     }
 
     fn upcoming(&self) -> Option<&Event> {
@@ -154,13 +155,16 @@ impl Playback {
         let Some(event) = self.trace.events.get(self.position) else {
             return;
         };
-        let span = (event.kind, event.source, event.subject);
         match event.phase {
-            Phase::Begin => {
-                self.open.insert(span, *event);
-            }
+            Phase::Begin => self.open.push(*event),
             Phase::End => {
-                self.open.remove(&span);
+                let is_its_begin = |begin: &Event| {
+                    (begin.kind, begin.source, begin.subject)
+                        == (event.kind, event.source, event.subject)
+                };
+                if let Some(place) = self.open.iter().position(is_its_begin) {
+                    self.open.swap_remove(place);
+                }
             }
             Phase::Instant => {}
         }

@@ -1,7 +1,7 @@
 //! A trace folded into totals.
 
 use super::{Counters, Event, NameId, Phase};
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 /// Totals over a prefix of a trace: who did how much, how long it took, who
 /// talks to whom.
@@ -9,15 +9,18 @@ use std::{collections::BTreeMap, time::Duration};
 /// Percentiles are exact (nearest rank), not estimates from buckets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
-    sources: BTreeMap<NameId, Source>,
-    edges: BTreeMap<(NameId, NameId), u64>,
+    /// By [`NameId`]: names are few, and most of them are sources.
+    sources: Vec<Source>,
+    /// In order of first use. There are as many as arrows in a picture.
+    edges: Vec<(NameId, NameId, u64)>,
     events: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Source {
+    events: u64,
     counters: Counters,
-    /// Sorted, so that a percentile is a look-up.
+    /// As they came: played far more often than asked for a percentile.
     durations: Vec<Duration>,
 }
 
@@ -25,16 +28,26 @@ impl Summary {
     /// Adds the next record.
     pub fn apply(&mut self, event: &Event) {
         self.events += 1;
-        let source = self.sources.entry(event.source).or_default();
+        let index = event.source.index();
+        if self.sources.len() <= index {
+            self.sources.resize_with(index + 1, Source::default);
+        }
+        let source = &mut self.sources[index];
+        source.events += 1;
         source.counters = event.counters;
         if event.phase == Phase::End {
-            let place = source
-                .durations
-                .partition_point(|known| *known <= event.duration);
-            source.durations.insert(place, event.duration);
+            source.durations.push(event.duration);
         }
         if let Some(target) = event.target {
-            *self.edges.entry((event.source, target)).or_default() += 1;
+            let edge = (event.source, target);
+            match self
+                .edges
+                .iter_mut()
+                .find(|(from, to, _)| (*from, *to) == edge)
+            {
+                Some((.., count)) => *count += 1,
+                None => self.edges.push((event.source, target, 1)),
+            }
         }
     }
 
@@ -48,35 +61,45 @@ impl Summary {
     #[must_use]
     pub fn counters(&self, source: NameId) -> Counters {
         self.sources
-            .get(&source)
+            .get(source.index())
             .map_or_else(Counters::default, |source| source.counters)
     }
 
     /// The shortest duration that at least `percent` % of the source's spans
     /// stayed within (nearest rank); `None` before the first span ended.
+    ///
+    /// Takes time in proportion to the number of spans.
     #[must_use]
     pub fn percentile(&self, source: NameId, percent: usize) -> Option<Duration> {
-        let durations = &self.sources.get(&source)?.durations;
+        let durations = &self.sources.get(source.index())?.durations;
         let rank = (durations.len() * percent.min(100)).div_ceil(100);
-        durations.get(rank.saturating_sub(1)).copied()
+        let place = rank.saturating_sub(1);
+        if durations.is_empty() {
+            return None;
+        }
+        let mut durations = durations.clone();
+        let (_, nearest, _) = durations.select_nth_unstable(place);
+        Some(*nearest)
     }
 
-    /// Every source that recorded something, in the order of the table of names.
+    /// Every source that recorded something, in the order of the trace's names.
     pub fn sources(&self) -> impl Iterator<Item = NameId> + '_ {
-        self.sources.keys().copied()
+        let sources = self.sources.iter().enumerate();
+        sources
+            .filter(|(_, source)| source.events > 0)
+            .map(|(index, _)| NameId::from_index(index))
     }
 
-    /// Who passed something to whom, and how often. A subscription counts: the
-    /// listener passed it to the bus.
+    /// Who passed something to whom, and how often; in order of first use.
     pub fn edges(&self) -> impl Iterator<Item = (NameId, NameId, u64)> + '_ {
-        self.edges
-            .iter()
-            .map(|(&(source, target), &count)| (source, target, count))
+        self.edges.iter().copied()
     }
 
     /// How often `source` passed something to `target`.
     #[must_use]
     pub fn edge(&self, source: NameId, target: NameId) -> u64 {
-        self.edges.get(&(source, target)).copied().unwrap_or(0)
+        self.edges()
+            .find(|(from, to, _)| (*from, *to) == (source, target))
+            .map_or(0, |(.., count)| count)
     }
 }

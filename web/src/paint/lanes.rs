@@ -2,7 +2,7 @@
 
 use super::{Surface, layout::Layout, surface::Text};
 use highwater::trace::{Event, Kind, NameId, Phase, Playback};
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 /// How much of the past is shown.
 const WINDOW: Duration = Duration::from_secs(3);
@@ -16,17 +16,17 @@ pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
         width: (surface.width - layout.lanes_left - 12.0).max(1.0),
         now: playback.time(),
     };
-    let lanes: BTreeMap<NameId, usize> = layout.lanes().zip(0..).collect();
+    let lanes: Vec<NameId> = layout.lanes().collect();
     let top = layout.lanes_top + 4.0;
     let bottom = surface.height - 20.0;
     let lane_height = ((bottom - top) / lanes.len().max(4) as f64).min(30.0);
     let bottom = top + lane_height * lanes.len() as f64;
 
     ticks(surface, &scale, top, bottom);
-    for (id, place) in &lanes {
-        let middle = top + lane_height * (*place as f64 + 0.5);
+    for (place, id) in lanes.iter().enumerate() {
+        let middle = top + lane_height * (place as f64 + 0.5);
         let style = Text {
-            size: 11.5,
+            size: 11,
             bold: false,
             color: theme.muted,
             align: "right",
@@ -60,10 +60,10 @@ pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
         .take(MOST_SPANS)
         .map(|event| (event, scale.now));
     for (event, end) in ended.chain(open) {
-        let Some(place) = lanes.get(&event.source) else {
+        let Some(place) = lanes.iter().position(|lane| *lane == event.source) else {
             continue;
         };
-        let y = top + lane_height * *place as f64;
+        let y = top + lane_height * place as f64;
         bar(surface, &scale, event, end, y, lane_height);
     }
 }
@@ -92,7 +92,7 @@ fn bar(surface: &Surface, scale: &Scale, event: &Event, end: Duration, y: f64, h
 fn ticks(surface: &Surface, scale: &Scale, top: f64, bottom: f64) {
     let theme = surface.theme;
     let style = Text {
-        size: 11.0,
+        size: 11,
         bold: false,
         color: theme.muted,
         align: "center",

@@ -69,7 +69,7 @@ fn paint_bus(surface: &Surface, bus: &Node) {
     let theme = surface.theme;
     surface.panel(bus.x, bus.y, bus.width, bus.height, theme.accent, 1.5);
     let style = Text {
-        size: 11.0,
+        size: 11,
         bold: true,
         color: theme.accent,
         align: "center",
@@ -98,13 +98,13 @@ fn paint_box(surface: &Surface, node: &Node, playback: &Playback, is_front: bool
     let left = node.x + 10.0;
     let room = node.width - 20.0;
     let title = Text {
-        size: 13.0,
+        size: 13,
         bold: true,
         color: theme.text,
         align: "left",
     };
     let detail = Text {
-        size: 11.5,
+        size: 11,
         bold: false,
         color: theme.muted,
         align: "left",

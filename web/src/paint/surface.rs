@@ -148,7 +148,8 @@ impl Surface {
 /// How text looks.
 #[derive(Clone, Copy)]
 pub(crate) struct Text<'a> {
-    pub(crate) size: f64,
+    /// In CSS pixels.
+    pub(crate) size: u32,
     pub(crate) bold: bool,
     pub(crate) color: &'a str,
     pub(crate) align: &'static str,

@@ -1,0 +1,122 @@
+//! What the checks ask of a trace.
+
+use super::{LOYALTY, USER_SERVICE};
+use crate::trace::{Event, Kind, NameId, Phase, Trace};
+use std::collections::BTreeMap;
+
+/// Gathered in one pass over the trace.
+pub(super) struct Facts {
+    pub(super) is_direct: bool,
+    /// The services that were there before `UserService`: under `direct`, the
+    /// line in which it calls them. Those it never got round to count too.
+    pub(super) line: Vec<NameId>,
+    /// Whom `UserService` passes anything to, in order of first use.
+    pub(super) known: Vec<NameId>,
+    /// Where in the trace the service that is added started.
+    pub(super) loyalty_started: Option<usize>,
+    spans: BTreeMap<(Kind, NameId, u64), Span>,
+    /// When each listener subscribed.
+    subscribed: Vec<(NameId, usize)>,
+    user_service: Option<NameId>,
+}
+
+/// What took place for one user, by the places of its records in the trace.
+#[derive(Clone, Copy)]
+pub(super) struct Span {
+    pub(super) begin: usize,
+    pub(super) end: usize,
+    pub(super) failed: bool,
+    is_over: bool,
+}
+
+impl Facts {
+    pub(super) fn of(trace: &Trace) -> Self {
+        let mut facts = Facts {
+            is_direct: trace.param("design") == "direct",
+            line: Vec::new(),
+            known: Vec::new(),
+            loyalty_started: None,
+            spans: BTreeMap::new(),
+            subscribed: Vec::new(),
+            user_service: trace.id(USER_SERVICE),
+        };
+        let loyalty = trace.id(LOYALTY);
+        let mut user_service_started = false;
+        for (place, event) in trace.events.iter().enumerate() {
+            facts.add_span(place, event);
+            let source = event.source;
+            let is_user_service = Some(source) == facts.user_service;
+            match event.kind {
+                Kind::Start => {
+                    if Some(source) == loyalty {
+                        facts.loyalty_started = Some(place);
+                    }
+                    user_service_started |= is_user_service;
+                    if !user_service_started {
+                        facts.line.push(source);
+                    }
+                }
+                Kind::Subscribe => facts.subscribed.push((source, place)),
+                _ => {}
+            }
+            if let Some(target) = event.target
+                && is_user_service
+                && !facts.known.contains(&target)
+            {
+                facts.known.push(target);
+            }
+        }
+        facts
+    }
+
+    /// Answered requests, by user.
+    pub(super) fn requests(&self) -> impl Iterator<Item = (u64, Span)> + '_ {
+        self.spans
+            .iter()
+            .filter(|((kind, ..), span)| *kind == Kind::Request && span.is_over)
+            .map(|((.., user), span)| (*user, *span))
+    }
+
+    /// Which service failed for which user; by service, then by user.
+    pub(super) fn failures(&self) -> impl Iterator<Item = (NameId, u64)> + '_ {
+        self.spans
+            .iter()
+            .filter(|((kind, ..), span)| *kind == Kind::Handle && span.failed)
+            .map(|((_, service, user), _)| (*service, *user))
+    }
+
+    /// The finished work of a service for a user, ended well or not.
+    pub(super) fn handled(&self, service: NameId, user: u64) -> Option<Span> {
+        let span = self.spans.get(&(Kind::Handle, service, user))?;
+        span.is_over.then_some(*span)
+    }
+
+    /// Who listened when the user was announced, other than `but`.
+    pub(super) fn subscribed_before(&self, user: u64, but: NameId) -> Vec<NameId> {
+        let emitted = self
+            .user_service
+            .and_then(|source| self.spans.get(&(Kind::Emit, source, user)))
+            .map_or(0, |emit| emit.begin);
+        self.subscribed
+            .iter()
+            .filter(|(listener, at)| *listener != but && *at < emitted)
+            .map(|(listener, _)| *listener)
+            .collect()
+    }
+
+    fn add_span(&mut self, place: usize, event: &Event) {
+        let key = (event.kind, event.source, event.subject);
+        let is_over = event.phase != Phase::Begin;
+        let begin = match (event.phase, self.spans.get(&key)) {
+            (Phase::End, Some(span)) => span.begin,
+            _ => place,
+        };
+        let span = Span {
+            begin,
+            end: place,
+            failed: event.failure.is_some(),
+            is_over,
+        };
+        self.spans.insert(key, span);
+    }
+}
