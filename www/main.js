@@ -1,6 +1,5 @@
 // The page: an address becomes an experiment, its run is played and shown.
 
-import init, { Address, View, scenarios } from "./pkg/highwater_web.js";
 import { element, makeKnobs, readKnobs } from "./knobs.js";
 import { setText, showNumbers, showVerdicts } from "./readout.js";
 import { Runner } from "./runner.js";
@@ -13,6 +12,7 @@ const prefersStill = matchMedia("(prefers-reduced-motion: reduce)");
 const STATUS_INTERVAL_MS = 1000;
 
 const runner = new Runner();
+let Address, View; // of the page's own WebAssembly
 let all = [];
 let shown = null; // the scenario whose controls are on the page
 let experiment = null; // {name, pairs, fragment}
@@ -20,6 +20,7 @@ let view = null;
 let isPlaying = false;
 let isRecording = false; // a Worker still runs the experiment
 let hasTrace = false;
+let isStepWanted = false; // as soon as there is something to step to
 let lastFrame = 0;
 let lastStatus = 0;
 let isDirty = true;
@@ -28,17 +29,18 @@ await main();
 
 async function main() {
   try {
-    await init();
+    const wasm = await import("./pkg/highwater_web.js");
+    await wasm.default();
+    ({ Address, View } = wasm);
+    all = JSON.parse(wasm.scenarios());
   } catch (error) {
-    const missing = "The page's WebAssembly is missing or too new for this browser. Serve the page with: cargo run -p native -- serve";
-    byId("title").textContent = "Highwater could not start";
-    setText(byId("status"), `${missing} (${error.message})`);
+    setText(byId("title"), "Highwater could not start");
+    setText(byId("status"), `The page's WebAssembly is missing, or needs a newer browser. This builds and serves it: cargo run -p native -- serve (${error.message})`);
     return;
   }
-  all = JSON.parse(scenarios());
   byId("run").onclick = play;
   byId("pause").onclick = pause;
-  byId("step").onclick = () => move(() => view.step());
+  byId("step").onclick = () => move(() => (isStepWanted = !view.step() && isRecording));
   byId("back").onclick = () => move(() => view.back());
   byId("reset").onclick = reset;
   byId("restart").onclick = restart;
@@ -135,7 +137,7 @@ function clear() {
   runner.stop();
   view?.free();
   view = new View(new Address(experiment.name, experiment.pairs), experiment.world);
-  isPlaying = isRecording = hasTrace = false;
+  isPlaying = isRecording = hasTrace = isStepWanted = false;
   byId("trap").hidden = true;
   setText(byId("threads"), "");
   update();
@@ -150,7 +152,10 @@ function record() {
   const isCurrent = view;
   const listener = {
     ready: ({ threads }) => setText(byId("threads"), world === "tab" ? describeThreads(threads) : ""),
-    batch: (batch, now) => guard(() => view.push(batch, now)),
+    batch: (batch, now) => {
+      guard(() => view.push(batch, now));
+      if (isStepWanted) move(() => (isStepWanted = !view.step()));
+    },
     end: (died) => {
       isRecording = false;
       guard(() => view.complete(died));
@@ -181,7 +186,6 @@ function play() {
   if (!hasTrace) record();
   isPlaying = true;
   update();
-  byId("pause").focus({ preventScroll: true, focusVisible: false });
 }
 
 function pause() {
@@ -196,10 +200,11 @@ function move(how) {
   update();
 }
 
-// Back to the start; a trace of the real world is recorded anew.
+// Back to the start, stopped. A simulation would come out the same, so its
+// trace is kept; what the tab really does is recorded anew.
 function reset() {
   isPlaying = false;
-  if (experiment.world === "virtual" && !byId("trap").hidden === false) view.rewind();
+  if (experiment.world === "virtual" && !isRecording) view.rewind();
   else clear();
   update();
 }
@@ -271,12 +276,23 @@ function update() {
     showVerdicts(JSON.parse(view.verdicts()));
     setText(byId("status"), view.status());
     const isAtStart = numbers.event === 0;
-    byId("run").disabled = isPlaying;
-    byId("pause").disabled = !isPlaying;
-    byId("step").disabled = false;
-    byId("back").disabled = isAtStart;
-    byId("reset").disabled = isAtStart && !isRecording;
+    enable("run", !isPlaying, "pause");
+    enable("pause", isPlaying, "run");
+    enable("step", true);
+    enable("back", !isAtStart, "step");
+    enable("reset", !isAtStart || isRecording, "run");
   });
+}
+
+// A button that is switched off would lose the keyboard's focus: it goes to the
+// one that takes its place.
+function enable(id, isEnabled, successor) {
+  const hadFocus = document.activeElement === byId(id);
+  byId(id).disabled = !isEnabled;
+  if (hadFocus && !isEnabled) {
+    byId(successor).disabled = false;
+    byId(successor).focus({ preventScroll: true });
+  }
 }
 
 async function copyCommand() {

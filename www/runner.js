@@ -43,6 +43,7 @@ export class Runner {
       event.preventDefault();
       this.#lost(build, worker, event.message || "the Worker could not be loaded");
     };
+    thread.postMessage({ load: build });
     this.#workers.set(build, worker);
     return worker;
   }

@@ -6,12 +6,12 @@ use crate::{
 };
 use futures::future::{Either, select};
 use highwater::{
-    platform::{Clock, Timer},
+    platform::{Clock, Timer, VirtualTime},
     scenario::{Experiment, TRACE_CAPACITY},
-    trace::{Batch, Event, Recorder, Trace},
+    trace::{Batch, Recorder},
 };
 use js_sys::Function;
-use std::{cell::RefCell, panic::PanicHookInfo, time::Duration};
+use std::{cell::RefCell, panic::PanicHookInfo, sync::Arc, time::Duration};
 use wasm_bindgen::prelude::*;
 
 /// How often a running experiment reports: once a frame.
@@ -29,8 +29,8 @@ const REPORT_EVENTS: usize = 4096;
 ///
 /// # Errors
 ///
-/// An unknown scenario or world. A panic is not an error: the instance traps,
-/// and [`on_panic`] tells.
+/// An unknown scenario or world. A panic is not an error: what was recorded
+/// until then is reported, [`on_panic`] tells, and the instance traps.
 #[wasm_bindgen]
 pub async fn run(
     world: String,
@@ -40,9 +40,9 @@ pub async fn run(
 ) -> Result<Option<String>, JsError> {
     let (experiment, _ignored) = address::read(&name, &pairs)?;
     match world.as_str() {
-        "virtual" => Ok(report_trace(experiment.simulate(), &report)),
+        "virtual" => Ok(simulate(&experiment, report)),
         "tab" => {
-            run_in_tab(&experiment, &report).await;
+            run_in_tab(&experiment, report).await;
             Ok(None)
         }
         other => Err(JsError::new(&format!(
@@ -51,42 +51,84 @@ pub async fn run(
     }
 }
 
-async fn run_in_tab(experiment: &Experiment, report: &Function) {
+async fn run_in_tab(experiment: &Experiment, report: Function) {
     let timer = TabTimer::start();
     let recorder = Recorder::new(timer.clone(), TRACE_CAPACITY);
-    let mut running = experiment.start(platform(timer.clone()), recorder.clone());
+    let reporter = Reporter::new(recorder.clone(), timer.clone(), report);
+    let mut running = experiment.start(platform(timer.clone()), recorder);
     loop {
         let tick = timer.sleep(REPORT_INTERVAL);
         let is_over = matches!(select(running.as_mut(), tick).await, Either::Left(_));
-        send(report, &recorder.drain(), timer.now());
+        reporter.report();
         if is_over {
             return;
         }
     }
 }
 
-/// Reports a finished trace in batches of a size that a frame can take.
-fn report_trace(trace: Trace, report: &Function) -> Option<String> {
-    for events in trace.events.chunks(REPORT_EVENTS) {
-        let now = events.last().map_or(Duration::ZERO, Event::recorded_at);
-        let batch = Batch {
-            first_name: 0,
-            names: trace.names.clone(),
-            events: events.to_vec(),
-            dropped: trace.dropped,
-        };
-        send(report, &batch, now);
-    }
-    trace.died
+/// As [`Experiment::simulate`], but what was recorded before a bug is reported.
+fn simulate(experiment: &Experiment, report: Function) -> Option<String> {
+    let world = VirtualTime::new();
+    let recorder = Recorder::new(world.timer(), TRACE_CAPACITY);
+    let reporter = Reporter::new(recorder.clone(), world.timer(), report);
+    let ended = world.run_to_end(experiment.start(world.platform(), recorder));
+    reporter.report();
+    ended
+        .is_none()
+        .then(|| "deadlock: every task waits, and no timer is set".to_owned())
 }
 
-fn send(report: &Function, batch: &Batch, now: Duration) {
-    let now_ms = now.as_secs_f64() * 1000.0;
-    // The page's own function: if it throws, the page has said so already.
-    let _ = report.call2(&JsValue::NULL, &address::json(batch).into(), &now_ms.into());
+/// Tells the page what was recorded since it was last told.
+#[derive(Clone)]
+struct Reporter {
+    recorder: Recorder,
+    clock: Arc<dyn Clock>,
+    report: Function,
+}
+
+impl Reporter {
+    /// From now on it also reports when this instance panics.
+    fn new(recorder: Recorder, clock: Arc<dyn Clock>, report: Function) -> Self {
+        let reporter = Reporter {
+            recorder,
+            clock,
+            report,
+        };
+        CURRENT.set(Some(reporter.clone()));
+        reporter
+    }
+
+    /// Reports in batches of a size that a frame can take.
+    fn report(&self) {
+        let now_ms = self.clock.now().as_secs_f64() * 1000.0;
+        let mut rest = self.recorder.drain();
+        loop {
+            let later = rest.events.split_off(rest.events.len().min(REPORT_EVENTS));
+            let known_until = match later.first() {
+                Some(_) => 0.0,
+                None => now_ms,
+            };
+            // The page's own function: if it throws, the page has said so.
+            let _ = self.report.call2(
+                &JsValue::NULL,
+                &address::json(&rest).into(),
+                &known_until.into(),
+            );
+            if later.is_empty() {
+                return;
+            }
+            rest = Batch {
+                first_name: rest.first_name + rest.names.len(),
+                names: Vec::new(),
+                events: later,
+                dropped: rest.dropped,
+            };
+        }
+    }
 }
 
 thread_local! {
+    static CURRENT: RefCell<Option<Reporter>> = const { RefCell::new(None) };
     static PANIC_LISTENER: RefCell<Option<Function>> = const { RefCell::new(None) };
 }
 
@@ -99,17 +141,18 @@ pub fn on_panic(listener: Function) {
 }
 
 fn report_panic(info: &PanicHookInfo<'_>) {
+    if let Some(reporter) = CURRENT.take() {
+        reporter.report();
+    }
     let cause = info.payload_as_str().unwrap_or("a panic without a message");
     let message = match info.location() {
         Some(place) => format!("{cause} ({}:{})", place.file(), place.line()),
         None => cause.to_owned(),
     };
-    let told = PANIC_LISTENER.with_borrow(|listener| {
-        listener.as_ref().is_some_and(|listener| {
-            listener
-                .call1(&JsValue::NULL, &message.as_str().into())
-                .is_ok()
-        })
+    let told = PANIC_LISTENER.take().is_some_and(|listener| {
+        listener
+            .call1(&JsValue::NULL, &message.as_str().into())
+            .is_ok()
     });
     if !told {
         web_sys::console::error_1(&message.into());

@@ -145,6 +145,8 @@ pub(super) static SCENARIO: Scenario = Scenario {
 
 async fn run(context: Context) {
     let params = &context.params;
+    // Named first, so that tables and plots begin with the subject.
+    let _ = context.trace.name(USER_SERVICE);
     let wiring = Wiring::new(&context);
     let [email, audit, metrics] = [
         Profile::email(params),

@@ -1,6 +1,6 @@
 //! A trace folded into totals.
 
-use super::{Counters, Event, NameId, Phase};
+use super::{Counters, Event, Kind, NameId, Phase};
 use std::time::Duration;
 
 /// Totals over a prefix of a trace: who did how much, how long it took, who
@@ -13,6 +13,7 @@ pub struct Summary {
     sources: Vec<Source>,
     /// In order of first use. There are as many as arrows in a picture.
     edges: Vec<(NameId, NameId, u64)>,
+    subscriptions: Vec<(NameId, NameId)>,
     events: u64,
 }
 
@@ -38,7 +39,10 @@ impl Summary {
         if event.phase == Phase::End {
             source.durations.push(event.duration);
         }
-        if let Some(target) = event.target {
+        let Some(target) = event.target else { return };
+        if event.kind == Kind::Subscribe {
+            self.subscriptions.push((event.source, target));
+        } else {
             let edge = (event.source, target);
             match self
                 .edges
@@ -93,6 +97,11 @@ impl Summary {
     /// Who passed something to whom, and how often; in order of first use.
     pub fn edges(&self) -> impl Iterator<Item = (NameId, NameId, u64)> + '_ {
         self.edges.iter().copied()
+    }
+
+    /// Who listens to whom, in order of subscription.
+    pub fn subscriptions(&self) -> impl Iterator<Item = (NameId, NameId)> + '_ {
+        self.subscriptions.iter().copied()
     }
 
     /// How often `source` passed something to `target`.

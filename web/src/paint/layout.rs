@@ -135,9 +135,8 @@ fn started(playback: &Playback) -> Vec<NameId> {
 /// The bus, once anything was passed to it.
 fn bus(playback: &Playback, trace: &Trace) -> Option<NameId> {
     let bus = trace.id(BUS)?;
-    let is_used = playback
-        .summary()
-        .edges()
-        .any(|(_, target, _)| target == bus);
+    let summary = playback.summary();
+    let is_used = summary.subscriptions().any(|(_, target)| target == bus)
+        || summary.edges().any(|(_, target, _)| target == bus);
     is_used.then_some(bus)
 }

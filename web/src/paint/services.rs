@@ -46,12 +46,9 @@ fn wires(surface: &Surface, layout: &Layout, playback: &Playback) {
         }
     }
     let Some(bus) = &layout.bus else { return };
-    let subscribed = layout.services.iter().filter(|service| {
-        // A listener's subscription is its message to the bus.
-        playback.summary().edge(service.id, bus.id) > 0
-    });
     let front = layout.front.iter().map(|front| (front.id, bus.id));
-    for (from, to) in front.chain(subscribed.map(|service| (bus.id, service.id))) {
+    let subscribed = playback.summary().subscriptions();
+    for (from, to) in front.chain(subscribed.map(|(listener, bus)| (bus, listener))) {
         let Some((start, end)) = layout.wire(from, to) else {
             continue;
         };
