@@ -38,7 +38,9 @@ use std::{
 
 /// A clock that can also wait.
 pub trait Timer: Clock {
-    /// Completes when `duration` has passed. Dropping the future forgets it.
+    /// Completes when `duration` has passed since this call, whenever the future
+    /// is first polled; never at once, so that others get a turn even if
+    /// `duration` is zero. Dropping the future forgets it.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 
     /// Holds the loop for `duration`, as CPU work or a synchronous call does:

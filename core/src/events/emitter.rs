@@ -70,6 +70,9 @@ impl<E: ?Sized + 'static> Emitter<E> {
     ///
     /// The name stands in errors and notices. It need not be unique: the
     /// subscription, not the name, tells listeners apart.
+    ///
+    /// A listener that holds its own emitter, to emit again, keeps it alive for
+    /// as long as it is subscribed: for ever, if it is detached.
     pub fn on(
         &self,
         name: impl Into<Arc<str>>,

@@ -129,6 +129,9 @@ impl Counters {
 }
 
 /// A name in the trace's table of names.
+///
+/// It means nothing to another recorder. One whose table is shorter panics in a
+/// debug build when it is handed such an id, and records nothing otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NameId(u32);
