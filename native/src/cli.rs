@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::{error::Error, report::BAD, world::World};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, error::ErrorKind};
 use highwater::scenario::{self, Experiment};
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -155,7 +155,12 @@ impl ServeOptions {
 /// Shows help, or says in one line what is wrong with the command line.
 pub(crate) fn explain(usage: &clap::Error) -> ExitCode {
     if usage.use_stderr() {
-        anstream::eprintln!("{BAD}error:{BAD:#} {}", one_line(&usage.to_string()));
+        let line = one_line(&usage.to_string());
+        let right = match usage.kind() {
+            ErrorKind::InvalidSubcommand => "the commands are list, run and serve",
+            _ => "--help shows what can be",
+        };
+        anstream::eprintln!("{BAD}error:{BAD:#} {line}; {right}");
         return ExitCode::from(2);
     }
     // Help and version. Nobody is left to be told if it cannot be printed.
@@ -175,7 +180,7 @@ fn one_line(message: &str) -> String {
             words.join(" ")
         })
         .collect();
-    format!("{}; --help shows what can be", lines.join("; "))
+    lines.join("; ")
 }
 
 #[cfg(test)]

@@ -13,14 +13,17 @@ use std::{collections::BTreeMap, io};
 pub(crate) fn latencies(trace: &Trace) -> String {
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+        let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
         // Nothing can fail: the picture is a string in memory.
         draw(trace, &area).expect("a string takes every picture");
     }
     svg
 }
 
-const SIZE: (u32, u32) = (960, 540);
+const WIDTH: u32 = 960;
+const HEIGHT: u32 = 540;
+const LEGEND_LEFT: i32 = 780;
+const LABEL: (&str, u32) = ("sans-serif", 17);
 
 /// Told apart on white and by the colour-blind (Okabe and Ito, 2008).
 const COLOURS: [RGBColor; 6] = [
@@ -47,8 +50,9 @@ fn draw(
     let longest_ms = points().map(|point| point.1).fold(1.0, f64::max);
 
     let mut chart = ChartBuilder::on(area)
-        .caption(title(trace), ("sans-serif", 18))
+        .caption(title(trace), ("sans-serif", 24))
         .margin(16)
+        .margin_right(WIDTH.saturating_sub(LEGEND_LEFT.unsigned_abs()) + 16)
         .x_label_area_size(44)
         .y_label_area_size(72)
         .build_cartesian_2d(0.0..latest_s * 1.02, 0.0..longest_ms * 1.1)?;
@@ -57,30 +61,25 @@ fn draw(
         .light_line_style(TRANSPARENT)
         .bold_line_style(BLACK.mix(0.12))
         .axis_style(BLACK.mix(0.6))
-        .label_style(("sans-serif", 13))
+        .label_style(LABEL)
         .x_desc("begun at (s)")
         .y_desc("took (ms)")
         .draw()?;
+    let label = LABEL.into_text_style(area);
     for (index, (source, points)) in series.iter().enumerate() {
         let colour = COLOURS[index % COLOURS.len()];
         chart.draw_series(LineSeries::new(points.iter().copied(), colour.mix(0.5)))?;
-        chart
-            .draw_series(points.iter().map(|point| mark(index, *point)))?
-            .label(trace.name(*source))
-            .legend(move |at| mark(index, at));
+        chart.draw_series(points.iter().map(|point| mark(index, *point)))?;
+        // The legend stands beside the chart: inside it would hide points.
+        let (x, y) = (LEGEND_LEFT, 60 + 26 * i32::try_from(index).unwrap_or(0));
+        area.draw(&mark(index, (x, y)))?;
+        area.draw_text(trace.name(*source), &label, (x + 14, y - 8))?;
     }
     if series.is_empty() {
-        let style = ("sans-serif", 16).into_text_style(area);
-        area.draw_text("Nothing was done in this run.", &style, (380, 250))?;
-        return Ok(());
+        let text = "Nothing was done in this run.";
+        area.draw_text(text, &label, (LEGEND_LEFT / 2 - 60, 250))?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .background_style(WHITE.mix(0.85))
-        .border_style(BLACK.mix(0.3))
-        .label_font(("sans-serif", 13))
-        .draw()
+    Ok(())
 }
 
 fn title(trace: &Trace) -> String {

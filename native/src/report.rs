@@ -56,8 +56,10 @@ pub(crate) fn text(
     };
     let _ = writeln!(text, "\n{}", table::services(trace, simulated));
     for verdict in verdicts {
-        let _ = writeln!(text, "  {}", verdict_line(verdict));
-        let _ = writeln!(text, "    {FAINT}{}{FAINT:#}", verdict.evidence);
+        let _ = writeln!(text, "  {}", verdict_line(verdict, trace));
+        if is_whole(trace) {
+            let _ = writeln!(text, "    {FAINT}{}{FAINT:#}", verdict.evidence);
+        }
     }
     foot(&mut text, experiment, world);
     text
@@ -65,13 +67,20 @@ pub(crate) fn text(
 
 /// A verdict's mark and claim. The mark and the word in front of a claim that
 /// is not shown say it without colour, too.
-pub(crate) fn verdict_line(verdict: &Verdict) -> String {
+pub(crate) fn verdict_line(verdict: &Verdict, trace: &Trace) -> String {
     let claim = &verdict.claim;
     match verdict.outcome {
         Outcome::Passed => format!("{GOOD}✓{GOOD:#} {claim}"),
-        Outcome::Failed => format!("{BAD}✗ failed:{BAD:#} {claim}"),
+        Outcome::Failed if is_whole(trace) => format!("{BAD}✗ failed:{BAD:#} {claim}"),
+        Outcome::Failed => format!("{BAD}✗ not shown:{BAD:#} {claim}"),
         Outcome::NotExercised => format!("{FAINT}– not exercised:{FAINT:#} {claim}"),
     }
+}
+
+/// Whether the trace can prove anything. Where it cannot, every check has
+/// failed for the one reason that stands above them.
+fn is_whole(trace: &Trace) -> bool {
+    trace.died.is_none() && trace.dropped == 0
 }
 
 /// 1 if the run died or a check failed, else 0.

@@ -14,6 +14,8 @@ use crate::{
 };
 use axum::{
     Router,
+    handler::HandlerWithoutStateExt,
+    http::{StatusCode, Uri},
     middleware::map_response,
     routing::{any, get, post},
     serve::ListenerExt,
@@ -22,6 +24,7 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    pin::pin,
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -50,9 +53,11 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
              browsers give the page threads on 127.0.0.1 or over HTTPS only"
         );
     }
+    // One listener for all that follows: a signal between two would be lost.
+    let mut interrupted = pin!(interrupted());
     tokio::select! {
         biased;
-        signal = interrupted() => return Ok(ExitCode::from(signal.exit_code())),
+        signal = &mut interrupted => return Ok(ExitCode::from(signal.exit_code())),
         ready = page::prepare(&www, build) => ready?,
     }
 
@@ -69,7 +74,7 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
         "Highwater is at http://{addr}/ (Ctrl-C stops it)\n"
     ))?;
     let stopped = async {
-        interrupted().await;
+        interrupted.await;
         announce_end.send_replace(true);
         tokio::time::sleep(GRACE).await;
     };
@@ -102,10 +107,16 @@ fn router(www: &Path, state: Arc<api::State>) -> Router {
         .route("/readyz", get(|| async { "ready\n" }))
         .route("/api/scenarios", get(api::scenarios))
         .route("/api/runs", post(api::run))
+        .route("/api/", any(problem::not_found))
         .route("/api/{*unknown}", any(problem::not_found))
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .fallback_service(ServeDir::new(www))
+        .fallback_service(ServeDir::new(www).fallback(no_such_file.into_service()))
         .layer(api::body_limit())
         .layer(map_response(headers::harden))
         .with_state(state)
+}
+
+async fn no_such_file(uri: Uri) -> (StatusCode, String) {
+    let line = format!("There is no {}: the page is at /.\n", uri.path());
+    (StatusCode::NOT_FOUND, line)
 }

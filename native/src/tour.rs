@@ -41,7 +41,7 @@ async fn visit(scenario: &'static Scenario, preset: &Preset) -> Result<ExitCode,
     let verdicts = experiment.scenario().judge(&ended.trace);
     let mut lines = String::new();
     for verdict in &verdicts {
-        let _ = writeln!(lines, "    {}", report::verdict_line(verdict));
+        let _ = writeln!(lines, "    {}", report::verdict_line(verdict, &ended.trace));
     }
     let _ = writeln!(
         lines,

@@ -1,0 +1,135 @@
+//! Bad input: one line that says what is wrong and what would be right.
+
+use crate::support::native;
+
+#[test]
+fn bad_input_is_one_line_and_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let missing = format!("{folder}/none/trace.json");
+    let cases: &[(&[&str], &[&str])] = &[
+        (
+            &["run", "decopling"],
+            &[
+                "unknown scenario \"decopling\"",
+                "did you mean \"decoupling\"?",
+            ],
+        ),
+        (
+            &["run", "decoupling", "--set", "user=3"],
+            &[
+                "unknown parameter \"user\"",
+                "did you mean \"users\"?",
+                "fail_rate",
+            ],
+        ),
+        (
+            &["run", "decoupling", "--set", "interval=99999"],
+            &["interval is 0 to 10000 ms, not \"99999\""],
+        ),
+        (
+            &["run", "decoupling", "--set", "fail=maybe"],
+            &["fail is email, audit, metrics or none, not \"maybe\""],
+        ),
+        (
+            &["run", "decoupling", "--set", "users"],
+            &["--set takes key=value, not \"users\"", "for example --set"],
+        ),
+        (
+            &["run", "decoupling", "--seed", "-1"],
+            &["seed is 0 to 18446744073709551615, not \"-1\""],
+        ),
+        (
+            &["run", "decoupling", "--world", "mars"],
+            &["'mars'", "possible values: native, virtual"],
+        ),
+        (&["run"], &["<NAME>", "--help"]),
+        (
+            &["run", "decoupling", "--sed", "1"],
+            &["unexpected argument '--sed'", "'--seed'"],
+        ),
+        (
+            &["walk"],
+            &["'walk'", "the commands are list, run and serve"],
+        ),
+        (
+            &["run", "decoupling", "--trace", &missing],
+            &["cannot be written: there is no folder"],
+        ),
+        (
+            &["run", "decoupling", "--plot", folder],
+            &["cannot be written: it is a folder"],
+        ),
+        (
+            &["serve", "--addr", "8080"],
+            &["--addr is ADDRESS:PORT, not \"8080\"", "127.0.0.1:8080"],
+        ),
+    ];
+    for (arguments, parts) in cases {
+        let done = native(arguments);
+        assert_eq!(done.code, Some(2), "{arguments:?}: {done:?}");
+        assert_eq!(done.stdout, "", "{arguments:?}");
+        assert_eq!(done.stderr.lines().count(), 1, "{arguments:?}: {done:?}");
+        assert!(done.stderr.starts_with("error: "), "{done:?}");
+        for part in *parts {
+            assert!(done.stderr.contains(part), "no {part:?} in {done:?}");
+        }
+    }
+}
+
+#[test]
+fn an_output_that_cannot_be_written_leaves_no_other_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = folder.path().join("trace.json");
+    let bad = folder.path().join("none/plot.svg");
+    let outputs = [good.to_str().unwrap(), bad.to_str().unwrap()];
+    let done = native(&[
+        "run",
+        "decoupling",
+        "--world",
+        "virtual",
+        "--trace",
+        outputs[0],
+        "--plot",
+        outputs[1],
+    ]);
+    assert_eq!(done.code, Some(2), "{done:?}");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn every_command_has_help_with_examples() {
+    for arguments in [
+        &["--help"][..],
+        &["list", "--help"],
+        &["run", "--help"],
+        &["serve", "--help"],
+    ] {
+        let done = native(arguments);
+        assert_eq!(done.code, Some(0), "{done:?}");
+        assert!(done.stdout.contains("Examples:"), "{done:?}");
+        assert_eq!(done.stderr, "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_list_has_every_scenario_with_its_schema() {
+    let list = native(&["list", "--json"]).json();
+    let scenario = &list["scenarios"][0];
+    assert_eq!(scenario["name"], "decoupling");
+    let params = scenario["params"].as_array().unwrap();
+    let interval = params
+        .iter()
+        .find(|param| param["key"] == "interval")
+        .unwrap();
+    assert_eq!(interval["unit"], "ms");
+    assert_eq!(interval["max"], 10_000);
+    assert_eq!(interval["default"], 250);
+
+    let text = native(&["list"]).stdout;
+    for param in params {
+        let key = param["key"].as_str().unwrap();
+        assert!(text.contains(&format!("    {key}=")), "no {key} in {text}");
+    }
+    assert!(!text.contains('\u{1b}'), "plain when it is not a terminal");
+}

@@ -1,0 +1,7 @@
+//! The program from outside: what it prints, writes and answers, and with
+//! which code it exits. Nothing here depends on how long something takes.
+
+mod input;
+mod run;
+mod serve;
+mod support;

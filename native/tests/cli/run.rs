@@ -1,0 +1,216 @@
+//! `native run`: verdicts, outputs, exit codes.
+
+use crate::support::native;
+use serde_json::Value;
+use std::{fs, path::Path};
+
+/// Short, in real time.
+const QUICK: [&str; 4] = ["--set", "users=4", "--set", "interval=20"];
+
+#[test]
+fn every_preset_passes_in_both_worlds() {
+    let list = native(&["list", "--json"]).json();
+    for scenario in list["scenarios"].as_array().unwrap() {
+        let name = scenario["name"].as_str().unwrap();
+        for preset in scenario["presets"].as_array().unwrap() {
+            let sets: Vec<String> = preset["set"]
+                .as_object()
+                .unwrap()
+                .iter()
+                .map(|(key, value)| format!("{key}={}", value.as_str().unwrap()))
+                .collect();
+            for world in ["native", "virtual"] {
+                let mut arguments = vec!["run", name, "--json", "--world", world];
+                arguments.extend(QUICK);
+                arguments.extend(sets.iter().flat_map(|set| ["--set", set]));
+                let done = native(&arguments);
+                assert_eq!(done.code, Some(0), "{done:?}");
+                let report = done.json();
+                assert_eq!(report["world"], world);
+                let verdicts = report["verdicts"].as_array().unwrap();
+                assert!(!verdicts.is_empty());
+                for verdict in verdicts {
+                    assert_ne!(verdict["outcome"], "failed", "{world}: {verdict}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn direct_calls_let_the_email_fail_the_registration() {
+    let with = |design: &str| {
+        let design = format!("design={design}");
+        let mut arguments = vec!["run", "decoupling", "--json", "--set", "fail=email"];
+        arguments.extend(["--set", "fail_rate=100", "--set", &design]);
+        arguments.extend(QUICK);
+        native(&arguments).json()
+    };
+    let verdict = |report: &Value| {
+        let verdicts = report["verdicts"].as_array().unwrap();
+        let found = verdicts
+            .iter()
+            .find(|v| v["check"] == "failure-and-registration");
+        found.unwrap().clone()
+    };
+    let direct = verdict(&with("direct"));
+    assert_eq!(direct["outcome"], "passed");
+    assert_eq!(
+        direct["claim"],
+        "with direct calls a failing email fails the registration"
+    );
+    assert_eq!(
+        direct["evidence"],
+        "4 of 4 sign-ups saw a failure, 4 registrations failed"
+    );
+    let events = verdict(&with("events"));
+    assert_eq!(events["outcome"], "passed");
+    assert_eq!(
+        events["evidence"],
+        "4 of 4 sign-ups saw a failure, 0 registrations failed"
+    );
+}
+
+#[test]
+fn a_simulated_trace_depends_on_the_experiment_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = |file: &str, seed: &str| {
+        let path = folder.path().join(file);
+        let path = path.to_str().unwrap();
+        let done = native(&[
+            "run",
+            "decoupling",
+            "--world",
+            "virtual",
+            "--seed",
+            seed,
+            "--trace",
+            path,
+        ]);
+        assert_eq!(done.code, Some(0), "{done:?}");
+        fs::read(path).unwrap()
+    };
+    let first = trace("first.json", "7");
+    assert!(
+        first == trace("again.json", "7"),
+        "the same seed, the same bytes"
+    );
+    assert!(
+        first != trace("other.json", "8"),
+        "another seed, another run"
+    );
+
+    let chrome: Value = serde_json::from_slice(&first).unwrap();
+    let events = chrome["traceEvents"].as_array().unwrap();
+    let tracks: Vec<&str> = events
+        .iter()
+        .filter(|event| event["ph"] == "M" && event["name"] == "thread_name")
+        .filter_map(|event| event["args"]["name"].as_str())
+        .collect();
+    for service in [
+        "UserService",
+        "EventBus",
+        "EmailService",
+        "AuditLog",
+        "Metrics",
+    ] {
+        assert!(tracks.contains(&service), "{service} in {tracks:?}");
+    }
+}
+
+#[test]
+fn a_bug_ends_the_run_in_both_worlds() {
+    for world in ["native", "virtual"] {
+        for listeners in ["listeners=sync", "listeners=async"] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("trace.json");
+            let mut arguments = vec!["run", "decoupling", "--world", world, "--set", listeners];
+            arguments.extend(["--set", "fault=panic", "--set", "fail_rate=100"]);
+            arguments.extend(["--trace", path.to_str().unwrap()]);
+            arguments.extend(QUICK);
+            let done = native(&arguments);
+            let bug = "the run died: EmailService has a bug: it cannot handle user 1 (";
+            assert_eq!(done.code, Some(1), "{done:?}");
+            assert!(done.stderr.starts_with(bug), "{done:?}");
+            assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
+            assert!(done.stdout.contains("✗ the run died"), "{done:?}");
+            assert!(done.stdout.contains("✗ not shown: "), "{done:?}");
+            // What led to it is on record.
+            let trace = fs::read_to_string(&path).unwrap();
+            let chrome: Value = serde_json::from_str(&trace).unwrap();
+            assert!(trace.contains("\"request 1\""), "{world} {listeners}");
+            assert_eq!(
+                chrome["otherData"]["died"],
+                "EmailService has a bug: it cannot handle user 1"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_report_is_plain_and_names_its_world() {
+    let simulated = native(&["run", "decoupling", "--world", "virtual"]);
+    assert_eq!(simulated.stderr, "");
+    assert!(simulated.stdout.contains("s simulated, "), "{simulated:?}");
+    assert!(!simulated.stdout.contains('\u{1b}'), "{simulated:?}");
+    assert!(simulated.stdout.contains("✓ every sign-up is answered"));
+    let mut arguments = vec!["run", "decoupling"];
+    arguments.extend(QUICK);
+    let native = native(&arguments);
+    assert!(native.stdout.contains("native: real time"), "{native:?}");
+    assert!(
+        !native.stdout.to_lowercase().contains("simulated"),
+        "{native:?}"
+    );
+    assert_eq!(native.stderr, "", "no progress where nobody looks");
+}
+
+#[test]
+fn a_plot_is_a_picture_in_svg() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plot.svg");
+    let plot = path.to_str().unwrap();
+    let done = native(&["run", "decoupling", "--world", "virtual", "--plot", plot]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let text = fs::read_to_string(&path).unwrap();
+    let picture = roxmltree::Document::parse(&text).unwrap();
+    assert_eq!(picture.root_element().tag_name().name(), "svg");
+    assert_eq!(files(folder.path()), ["plot.svg"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ctrl_c_ends_a_run_and_leaves_no_file() {
+    use crate::support::{command, signal};
+    use std::{thread, time::Duration};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace.json");
+    // It blocks its loop for five seconds at a time.
+    let mut child = command(&["run", "decoupling", "--set", "email_latency=5000"])
+        .args(["--set", "users=10000", "--set", "interval=0"])
+        .args(["--trace", path.to_str().unwrap()])
+        .spawn()
+        .unwrap();
+    // Its loop's thread starts when signals are handled already.
+    let threads = format!("/proc/{}/task", child.id());
+    let has_started = || {
+        let threads = Path::new(&threads).read_dir().unwrap();
+        threads.flatten().any(|thread| {
+            fs::read_to_string(thread.path().join("comm")).is_ok_and(|name| name == "loop\n")
+        })
+    };
+    while !has_started() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    signal("-INT", child.id());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(files(folder.path()).is_empty());
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let entries = folder.read_dir().unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}

@@ -1,0 +1,360 @@
+//! `native serve`: the page, its headers, the API.
+
+use crate::support::{command, native};
+use serde_json::Value;
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    process::{Child, Stdio},
+    thread,
+    time::Duration,
+};
+use tempfile::TempDir;
+
+#[test]
+fn every_response_is_isolated_and_typed() {
+    let server = Server::start();
+    for (path, status, content_type) in [
+        ("/", 200, "text/html"),
+        ("/pkg/highwater_web.js", 200, "text/javascript"),
+        ("/pkg/highwater_web_bg.wasm", 200, "application/wasm"),
+        ("/healthz", 200, "text/plain; charset=utf-8"),
+        ("/readyz", 200, "text/plain; charset=utf-8"),
+        ("/none", 404, "text/plain; charset=utf-8"),
+        ("/../Cargo.toml", 404, "text/plain; charset=utf-8"),
+        ("/api/scenarios", 200, "application/json"),
+        ("/api/none", 404, "application/problem+json"),
+        ("/api/runs", 405, "application/problem+json"),
+    ] {
+        let answer = server.request("GET", path, &[], "");
+        assert_eq!(answer.status, status, "{path}: {answer:?}");
+        for (name, value) in [
+            ("content-type", content_type),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-embedder-policy", "require-corp"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cache-control", "no-cache"),
+        ] {
+            assert_eq!(answer.header(name), Some(value), "{name} of {path}");
+        }
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(
+            policy.contains("script-src 'self' 'wasm-unsafe-eval' blob:;"),
+            "{policy}"
+        );
+    }
+}
+
+#[test]
+fn what_has_not_changed_is_not_sent_again() {
+    let server = Server::start();
+    let first = server.request("GET", "/", &[], "");
+    let modified = first.header("last-modified").unwrap();
+    let again = server.request("GET", "/", &[("If-Modified-Since", modified)], "");
+    assert_eq!((again.status, again.body.as_str()), (304, ""));
+}
+
+#[test]
+fn the_api_lists_what_the_command_line_lists() {
+    let answer = Server::start().request("GET", "/api/scenarios", &[], "");
+    assert_eq!(answer.json(), native(&["list", "--json"]).json());
+}
+
+#[test]
+fn a_run_is_told_as_it_happens() {
+    let body = r#"{"scenario": "decoupling", "params": {"users": 4, "interval": "20", "fail_rate": 100}, "seed": 3}"#;
+    let answer = Server::start().run(body);
+    assert_eq!(answer.header("content-type"), Some("text/event-stream"));
+    let events = answer.events();
+    let (last, batches) = events.split_last().unwrap();
+    assert!(batches.len() > 1, "more than one batch: it takes a while");
+    let mut names = Vec::new();
+    for (event, batch) in batches {
+        assert_eq!(event, "trace");
+        // Each batch continues the table of names where the last one ended.
+        assert_eq!(batch["first_name"], names.len());
+        names.extend(batch["names"].as_array().unwrap().clone());
+        assert_eq!(batch["dropped"], 0);
+    }
+    assert!(names.contains(&"EmailService".into()), "{names:?}");
+    let answered = batches
+        .iter()
+        .flat_map(|(_, batch)| batch["events"].as_array().unwrap())
+        .filter(|event| event["kind"] == "request" && event["phase"] == "end");
+    assert_eq!(answered.count(), 4);
+
+    let (event, end) = last;
+    assert_eq!(event, "end");
+    assert_eq!(end["died"], Value::Null);
+    let verdicts = end["verdicts"].as_array().unwrap();
+    assert!(
+        verdicts
+            .iter()
+            .all(|verdict| verdict["outcome"] == "passed"),
+        "{end}"
+    );
+}
+
+#[test]
+fn a_run_that_dies_says_so_and_the_server_lives() {
+    let server = Server::start();
+    let body = r#"{"scenario": "decoupling", "params": {"fault": "panic", "fail_rate": 100, "interval": 1}}"#;
+    let events = server.run(body).events();
+    let (event, end) = events.last().unwrap();
+    assert_eq!(event, "end");
+    assert_eq!(
+        end["died"],
+        "EmailService has a bug: it cannot handle user 1"
+    );
+    assert_eq!(end["verdicts"][0]["outcome"], "failed");
+    assert_eq!(server.request("GET", "/healthz", &[], "").status, 200);
+}
+
+#[test]
+fn bad_requests_are_problems_in_a_line() {
+    let server = Server::start();
+    let long = "x".repeat(17 * 1024);
+    for (body, status, detail) in [
+        (
+            r#"{"scenario": "decopling"}"#,
+            400,
+            "did you mean \"decoupling\"?",
+        ),
+        (
+            r#"{"scenario": "decoupling", "params": {"users": 0}}"#,
+            400,
+            "users is 1 to 10000, not \"0\"",
+        ),
+        (
+            r#"{"scenario": "decoupling", "seed": -1}"#,
+            400,
+            "seed is 0 to",
+        ),
+        (
+            r#"{"scenario": "decoupling", "sede": 1}"#,
+            400,
+            "unknown field `sede`",
+        ),
+        (
+            "{",
+            400,
+            "the request is {\"scenario\", \"params\", \"seed\"}",
+        ),
+        (&long, 413, "at most 16384 bytes"),
+    ] {
+        let answer = server.run(body);
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/problem+json")
+        );
+        let problem = answer.json();
+        assert_eq!(problem["status"], status);
+        assert!(problem["title"].is_string());
+        let line = problem["detail"].as_str().unwrap();
+        assert!(line.contains(detail) && !line.contains('\n'), "{line}");
+    }
+    // What another site's form can send without asking is not taken.
+    let form = server.request("POST", "/api/runs", &[("Content-Type", "text/plain")], "{}");
+    assert_eq!(form.status, 415);
+}
+
+#[test]
+fn four_runs_at_once_and_a_place_again_when_a_client_goes() {
+    let server = Server::start();
+    // Each blocks its loop for five seconds at a time, for hours.
+    let slow = r#"{"scenario": "decoupling", "params": {"email_latency": 5000, "users": 10000}}"#;
+    let mut clients: Vec<TcpStream> = (0..4)
+        .map(|_| {
+            let mut client = server.send("POST", "/api/runs", &[JSON], slow);
+            // It has its place once the answer has begun.
+            client.read_exact(&mut [0; 12]).unwrap();
+            client
+        })
+        .collect();
+    let refused = server.run(slow);
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+
+    clients.pop();
+    // The server hears of that a little later.
+    let quick = r#"{"scenario": "decoupling", "params": {"users": 1, "interval": 0}}"#;
+    let status = (0..500).find_map(|_| {
+        thread::sleep(Duration::from_millis(10));
+        Some(server.run(quick).status).filter(|status| *status != 503)
+    });
+    assert_eq!(status, Some(200));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_the_server_and_cuts_its_runs() {
+    use crate::support::signal;
+    for name in ["-INT", "-TERM"] {
+        let mut server = Server::start();
+        let slow = r#"{"scenario": "decoupling", "params": {"email_latency": 5000}}"#;
+        let mut client = server.send("POST", "/api/runs", &[JSON], slow);
+        client.read_exact(&mut [0; 12]).unwrap();
+        signal(name, server.process.id());
+        assert_eq!(server.process.wait().unwrap().code(), Some(0), "{name}");
+        let mut rest = String::new();
+        client.read_to_string(&mut rest).unwrap();
+        assert!(!rest.contains("event: end"), "{rest}");
+    }
+}
+
+#[test]
+fn a_taken_port_is_told_with_the_next_one() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    // Without --no-build: the port is looked at before the build.
+    let done = native(&["serve", "--addr", &addr]);
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
+    let line = format!("error: {addr} is taken: choose another with --addr 127.0.0.1:");
+    assert!(done.stderr.starts_with(&line), "{done:?}");
+    assert!(
+        done.stderr.contains("--addr 127.0.0.1:0 for any free port"),
+        "{done:?}"
+    );
+}
+
+#[test]
+fn a_missing_page_is_told_with_what_builds_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let www = folder.path().to_str().unwrap();
+    let done = native(&["serve", "--no-build", "--addr", "127.0.0.1:0", "--www", www]);
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
+    assert!(
+        done.stderr.contains("pkg/highwater_web.js is missing"),
+        "{done:?}"
+    );
+    assert!(done.stderr.contains("cargo run -p bundle"), "{done:?}");
+}
+
+/// A server with a page of three files, ended when dropped.
+struct Server {
+    process: Child,
+    addr: String,
+    _www: TempDir,
+}
+
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+
+impl Server {
+    fn start() -> Self {
+        let www = tempfile::tempdir().unwrap();
+        fs::create_dir(www.path().join("pkg")).unwrap();
+        for (file, content) in [
+            ("index.html", "<!doctype html><title>Highwater</title>"),
+            ("pkg/highwater_web.js", "export {};"),
+            ("pkg/highwater_web_bg.wasm", "\0asm"),
+        ] {
+            fs::write(www.path().join(file), content).unwrap();
+        }
+        let mut process = command(&["serve", "--no-build", "--addr", "127.0.0.1:0", "--www"])
+            .arg(www.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = process.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let addr = line
+            .strip_prefix("Highwater is at http://")
+            .and_then(|rest| rest.strip_suffix("/ (Ctrl-C stops it)\n"));
+        Server {
+            addr: addr.unwrap_or_else(|| panic!("{line:?}")).to_owned(),
+            process,
+            _www: www,
+        }
+    }
+
+    fn run(&self, body: &str) -> Answer {
+        self.request("POST", "/api/runs", &[JSON], body)
+    }
+
+    fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut stream = self.send(method, path, headers, body);
+        let mut answer = Vec::new();
+        // A server that refuses a long request may hang up on the rest of it
+        // once it has answered.
+        let _ = stream.read_to_end(&mut answer);
+        Answer::read(&String::from_utf8(answer).unwrap())
+    }
+
+    /// HTTP/1.0: the answer comes in one piece and ends with the connection.
+    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
+        let mut head = format!(
+            "{method} {path} HTTP/1.0\r\nContent-Length: {}\r\n",
+            body.len()
+        );
+        for (name, value) in headers {
+            head.extend([name, ": ", value, "\r\n"]);
+        }
+        let mut stream = TcpStream::connect(&self.addr).unwrap();
+        write!(stream, "{head}\r\n{body}").unwrap();
+        stream
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Answer {
+    fn read(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap();
+        let headers = lines.map(|line| {
+            let (name, value) = line.split_once(": ").unwrap();
+            (name.to_lowercase(), value.to_owned())
+        });
+        Answer {
+            status: status.parse().unwrap(),
+            headers: headers.collect(),
+            body: body.to_owned(),
+        }
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Server-sent events: the name and the data of each.
+    fn events(&self) -> Vec<(String, Value)> {
+        let blocks = self
+            .body
+            .split("\n\n")
+            .filter(|block| block.starts_with("event:"));
+        blocks
+            .map(|block| {
+                let (event, data) = block.split_once('\n').unwrap();
+                let event = event.strip_prefix("event: ").unwrap();
+                let data = data.strip_prefix("data: ").unwrap();
+                (event.to_owned(), serde_json::from_str(data).unwrap())
+            })
+            .collect()
+    }
+}
