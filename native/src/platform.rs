@@ -117,3 +117,27 @@ impl Spawn for NativeSpawn {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[test]
+    fn blocking_work_ends_when_the_end_is_asked_for() {
+        let stop = Arc::new(Stop::default());
+        let timer = NativeTimer::start(Arc::clone(&stop));
+        // Were it not freed, this test would take the hour.
+        let blocked = thread::spawn(move || timer.block(Duration::from_secs(3600)));
+        stop.request();
+        blocked.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_sleep_of_nothing_lets_others_run() {
+        let timer = NativeTimer::start(Arc::default());
+        let mut sleep = timer.sleep(Duration::ZERO);
+        assert!((&mut sleep).now_or_never().is_none(), "it waits once");
+        sleep.await;
+    }
+}

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use highwater::{
         scenario::{self, Outcome},
-        trace::Trace,
+        trace::{Kind, Trace},
     };
 
     #[tokio::test]
@@ -157,11 +157,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_dropped_run_gives_its_guard_back_although_the_loop_is_blocked() {
-        // Half an hour of blocking work, and more of it behind.
+        // Half an hour of blocking work. It has begun when the first record of
+        // a service at work is there.
         let experiment = quick(&[("email_latency", "5000"), ("users", "400")]);
         let (guard, freed) = oneshot::channel::<()>();
         let running = Running::start(&experiment, guard).unwrap();
-        while running.recorder().recorded() < 6 {
+        let is_at_work = || {
+            let batch = running.recorder().drain();
+            batch.events.iter().any(|event| event.kind == Kind::Handle)
+        };
+        while !is_at_work() {
             tokio::task::yield_now().await;
         }
         drop(running);
