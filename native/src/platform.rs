@@ -128,7 +128,9 @@ mod tests {
         let stop = Arc::new(Stop::default());
         let timer = NativeTimer::start(Arc::clone(&stop));
         // Were it not freed, this test would take the hour.
-        let blocked = thread::spawn(move || timer.block(Duration::from_secs(3600)));
+        let blocked = thread::spawn(move || timer.block(Duration::from_hours(1)));
+        // Most likely it blocks by then; if not, it must not begin to.
+        thread::sleep(Duration::from_millis(50));
         stop.request();
         blocked.join().unwrap();
     }
