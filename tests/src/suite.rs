@@ -144,7 +144,9 @@ impl Suite {
 
 fn clippy(workspace: &Workspace) -> Vec<Command> {
     let web = format!("clippy --package highwater-web --target {WASM} --all-targets");
-    let threads = format!("--config web/threads.toml {web} --features threads");
+    // After the subcommand: clippy is a program of its own, which gets no
+    // option from before its name.
+    let threads = format!("{web} --config web/threads.toml --features threads");
     let commands = [
         workspace.cargo("clippy --workspace --all-targets --all-features"),
         // `--all-targets` leaves out the targets that say `test = false`.

@@ -139,6 +139,17 @@ mod tests {
     }
 
     #[test]
+    fn the_bundle_uses_the_same_nightly() {
+        // Not by depending on it: it takes a minute to compile.
+        let path = Workspace::new()
+            .unwrap()
+            .root
+            .join("web/bundle/src/toolchain.rs");
+        let source = std::fs::read_to_string(path).unwrap();
+        assert!(source.contains(&format!("\"{NIGHTLY}\"")));
+    }
+
+    #[test]
     fn our_tools_come_first() {
         let workspace = Workspace::new().unwrap();
         let first = env::split_paths(&workspace.path()).next();
