@@ -28,7 +28,9 @@ const GRACE: Duration = Duration::from_millis(700);
 /// Has Ctrl-C (and SIGTERM, and SIGHUP) end the running group, then us.
 pub(crate) fn end_with_us() -> Result<()> {
     ctrlc::set_handler(|| {
-        if let Some(group) = *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) {
+        // Held until we are gone, so that no next command is started meanwhile.
+        let current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(group) = *current {
             let _ = killpg(group, Signal::SIGTERM);
             thread::sleep(GRACE);
             let _ = killpg(group, Signal::SIGKILL);
