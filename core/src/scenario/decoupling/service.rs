@@ -14,8 +14,8 @@ use std::{
 /// What one service is like.
 pub(super) struct Profile {
     name: &'static str,
-    /// Its own stream of random draws.
-    stream: u64,
+    /// Which streams of random draws are its own.
+    number: u64,
     latency: Duration,
     fault: Option<Fault>,
 }
@@ -30,7 +30,7 @@ impl Profile {
     pub(super) fn email(params: &Values) -> Self {
         Profile {
             name: EMAIL,
-            stream: 1,
+            number: 1,
             latency: params.millis("email_latency"),
             fault: Fault::of(params, "email"),
         }
@@ -39,7 +39,7 @@ impl Profile {
     pub(super) fn audit(params: &Values) -> Self {
         Profile {
             name: AUDIT,
-            stream: 2,
+            number: 2,
             latency: Duration::from_millis(5),
             fault: Fault::of(params, "audit"),
         }
@@ -48,7 +48,7 @@ impl Profile {
     pub(super) fn metrics(params: &Values) -> Self {
         Profile {
             name: METRICS,
-            stream: 3,
+            number: 3,
             latency: Duration::from_millis(1),
             fault: Fault::of(params, "metrics"),
         }
@@ -57,7 +57,7 @@ impl Profile {
     pub(super) fn loyalty() -> Self {
         Profile {
             name: LOYALTY,
-            stream: 4,
+            number: 4,
             latency: Duration::from_millis(10),
             fault: None,
         }
@@ -80,11 +80,17 @@ pub(super) struct Unavailable {
     service: &'static str,
 }
 
+/// Two streams: whether a service fails does not change how long it takes.
+struct Draws {
+    latency: Random,
+    fault: Random,
+}
+
 /// A running service.
 pub(super) struct Service {
     profile: Profile,
     id: NameId,
-    random: Mutex<Random>,
+    draws: Mutex<Draws>,
     timer: Arc<dyn Timer>,
     trace: Recorder,
 }
@@ -95,7 +101,10 @@ impl Service {
         context.trace.instant(Kind::Start, id, 0);
         Service {
             id,
-            random: Mutex::new(context.seed.stream(profile.stream)),
+            draws: Mutex::new(Draws {
+                latency: context.seed.stream(2 * profile.number),
+                fault: context.seed.stream(2 * profile.number + 1),
+            }),
             timer: context.platform.timer(),
             trace: context.trace.clone(),
             profile,
@@ -128,12 +137,12 @@ impl Service {
 
     /// How long this one takes, and whether it fails.
     fn draw(&self, user: u64) -> (Duration, bool) {
-        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
-        let latency = random.jitter(self.profile.latency, 20);
+        let mut draws = self.draws.lock().unwrap_or_else(PoisonError::into_inner);
+        let latency = draws.latency.jitter(self.profile.latency, 20);
         let Some(fault) = self.profile.fault else {
             return (latency, false);
         };
-        let fails = random.chance(fault.percent);
+        let fails = draws.fault.chance(fault.percent);
         assert!(
             !(fails && fault.is_bug),
             "{} has a bug: it cannot handle user {user}",

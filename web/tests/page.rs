@@ -1,0 +1,142 @@
+//! What the page does in its window: addresses, playback, pictures, words.
+#![cfg(target_arch = "wasm32")]
+
+use highwater::scenario;
+use highwater_web::{Address, View, scenarios};
+use serde_json::Value;
+use wasm_bindgen::JsCast;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+fn address(pairs: &[(&str, &str)]) -> Address {
+    let pairs = pairs
+        .iter()
+        .flat_map(|(key, value)| [(*key).to_owned(), (*value).to_owned()]);
+    // `JsError` has no `Debug` to unwrap with.
+    let address = Address::new("decoupling", pairs.collect()).ok();
+    address.expect("decoupling is a scenario")
+}
+
+/// A view of a whole simulated run, at its start.
+fn view(pairs: &[(&str, &str)]) -> View {
+    let mut experiment = scenario::find("decoupling").unwrap().experiment();
+    for (key, value) in pairs {
+        experiment.set(key, value).unwrap();
+    }
+    let trace = experiment.simulate();
+    let batch = highwater::trace::Batch {
+        first_name: 0,
+        names: trace.names,
+        events: trace.events,
+        dropped: trace.dropped,
+    };
+    let mut view = View::new(address(pairs), "virtual".to_owned());
+    let batch = serde_json::to_string(&batch).unwrap();
+    assert!(view.push(&batch, 0.0).is_ok());
+    view.complete(None);
+    view
+}
+
+fn numbers(view: &View) -> Value {
+    serde_json::from_str(&view.numbers()).unwrap()
+}
+
+#[wasm_bindgen_test]
+fn the_schema_has_every_scenario_and_parameter() {
+    let all: Value = serde_json::from_str(&scenarios()).unwrap();
+    for (described, scenario) in all.as_array().unwrap().iter().zip(scenario::ALL) {
+        assert_eq!(described["name"], scenario.name);
+        let keys = described["params"].as_array().unwrap().iter();
+        let keys: Vec<_> = keys.map(|param| param["key"].as_str().unwrap()).collect();
+        let known: Vec<_> = scenario.params.iter().map(|param| param.key).collect();
+        assert_eq!(keys, known);
+    }
+}
+
+#[wasm_bindgen_test]
+fn an_address_keeps_what_it_can_and_names_what_it_ignored() {
+    let address = address(&[
+        ("seed", "7"),
+        ("design", "direct"),
+        ("users", "0"),
+        ("usres", "3"),
+    ]);
+    assert_eq!(address.fragment(), "#/decoupling?seed=7&design=direct");
+    assert_eq!(
+        address.command(),
+        "cargo run -p native -- run decoupling --set design=direct --seed 7"
+    );
+    let ignored = address.ignored();
+    assert_eq!(ignored.len(), 2);
+    assert!(ignored[0].contains("users is 1 to 10000"), "{ignored:?}");
+    assert!(
+        ignored[1].contains("did you mean \"users\"?"),
+        "{ignored:?}"
+    );
+}
+
+#[wasm_bindgen_test]
+fn back_after_step_returns_to_the_same_numbers() {
+    let mut view = view(&[("users", "3")]);
+    let mut seen = vec![view.numbers()];
+    while view.step() {
+        seen.push(view.numbers());
+    }
+    assert!(seen.len() > 40, "{} moments", seen.len());
+    assert!(view.verdicts().contains("passed"));
+    assert_eq!(seen.pop(), Some(view.numbers()));
+    while let Some(before) = seen.pop() {
+        assert!(view.back());
+        assert_eq!(view.numbers(), before);
+        assert_eq!(view.verdicts(), "[]", "no verdict before the end");
+    }
+    assert!(!view.back(), "that was the start");
+}
+
+#[wasm_bindgen_test]
+fn playing_reaches_the_same_end_as_stepping() {
+    let (mut played, mut stepped) = (view(&[]), view(&[]));
+    while !played.is_finished() {
+        played.advance(16.0);
+    }
+    while stepped.step() {}
+    assert_eq!(numbers(&played)["rows"], numbers(&stepped)["rows"]);
+    assert_eq!(played.verdicts(), stepped.verdicts());
+    assert_eq!(played.status(), stepped.status());
+}
+
+#[wasm_bindgen_test]
+fn every_moment_of_either_design_can_be_painted() {
+    let document = web_sys::window().unwrap().document().unwrap();
+    let canvas = document.create_element("canvas").unwrap();
+    let canvas: web_sys::HtmlCanvasElement = canvas.unchecked_into();
+    for design in ["events", "direct"] {
+        let mut view = view(&[("design", design), ("users", "2")]);
+        let sizes = [(800.0, 400.0, 1.0), (320.0, 300.0, 3.0), (0.0, 0.0, 1.0)];
+        loop {
+            for (width, height, ratio) in sizes {
+                let painted = view.paint(&canvas, width, height, ratio, ratio > 1.0, width > 400.0);
+                assert!(painted.is_ok());
+            }
+            if !view.step() {
+                break;
+            }
+        }
+    }
+    assert_eq!((canvas.width(), canvas.height()), (1, 1), "never empty");
+}
+
+#[wasm_bindgen_test]
+fn a_run_that_died_says_why() {
+    let mut view = View::new(address(&[]), "tab".to_owned());
+    view.complete(Some("a bug".to_owned()));
+    assert_eq!(view.status(), "The run died: a bug.");
+    let verdicts: Value = serde_json::from_str(&view.verdicts()).unwrap();
+    let verdicts = verdicts.as_array().unwrap();
+    assert!(
+        verdicts
+            .iter()
+            .all(|verdict| verdict["outcome"] == "failed")
+    );
+}

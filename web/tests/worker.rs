@@ -1,0 +1,98 @@
+//! What runs in a Worker: experiments in both of the page's worlds, and, in
+//! the threaded build, threads.
+#![cfg(target_arch = "wasm32")]
+
+use highwater::{
+    scenario::{self, Outcome},
+    trace::{Batch, Trace},
+};
+use highwater_web::run;
+use js_sys::Function;
+use std::{cell::RefCell, rc::Rc};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+/// Runs an experiment as the page does, and gathers what is reported.
+async fn gather(world: &str, pairs: &[(&str, &str)]) -> Trace {
+    let mut experiment = scenario::find("decoupling").unwrap().experiment();
+    for (key, value) in pairs {
+        experiment.set(key, value).unwrap();
+    }
+    let trace = Rc::new(RefCell::new(experiment.new_trace(world)));
+    let gathering = Rc::clone(&trace);
+    let report = Closure::<dyn FnMut(String, f64)>::new(move |batch: String, _now: f64| {
+        let batch: Batch = serde_json::from_str(&batch).unwrap();
+        gathering.borrow_mut().append(batch);
+    });
+    let report_function: Function = report.as_ref().clone().unchecked_into();
+    let flat = pairs
+        .iter()
+        .flat_map(|(key, value)| [(*key).to_owned(), (*value).to_owned()])
+        .collect();
+    let name = "decoupling".to_owned();
+    let ended = run(world.to_owned(), name, flat, report_function).await;
+    assert!(matches!(ended, Ok(None)), "the run died");
+    let gathered = trace.borrow();
+    gathered.clone()
+}
+
+/// The same checks as in every other world, over every preset.
+async fn every_check_passes_in(world: &str) {
+    let scenario = scenario::find("decoupling").unwrap();
+    for preset in scenario.presets {
+        let short = [("users", "4"), ("interval", "20"), ("fail_rate", "100")];
+        let pairs: Vec<_> = short.iter().chain(preset.set).copied().collect();
+        let trace = gather(world, &pairs).await;
+        let verdicts = scenario.judge(&trace);
+        let passed = |verdict: &scenario::Verdict| verdict.outcome == Outcome::Passed;
+        assert!(verdicts.iter().filter(|it| passed(it)).count() >= 3);
+        for verdict in verdicts {
+            let outcome = verdict.outcome;
+            assert_ne!(outcome, Outcome::Failed, "{}: {verdict:?}", preset.title);
+        }
+    }
+}
+
+#[wasm_bindgen_test]
+async fn every_check_passes_in_simulation() {
+    every_check_passes_in("virtual").await;
+}
+
+#[wasm_bindgen_test]
+async fn every_check_passes_in_the_tab() {
+    every_check_passes_in("tab").await;
+}
+
+#[wasm_bindgen_test]
+async fn a_long_simulation_is_reported_whole() {
+    let trace = gather("virtual", &[("users", "2000")]).await;
+    let mut experiment = scenario::find("decoupling").unwrap().experiment();
+    experiment.set("users", "2000").unwrap();
+    assert!(trace.events.len() > 3 * 4096, "several batches");
+    assert_eq!(trace, experiment.simulate());
+}
+
+#[wasm_bindgen_test]
+async fn an_unknown_world_is_an_error() {
+    let nothing = Function::new_no_args("");
+    let name = "decoupling".to_owned();
+    let ended = run("mars".to_owned(), name, Vec::new(), nothing).await;
+    assert!(ended.is_err());
+}
+
+#[cfg(feature = "threads")]
+#[wasm_bindgen_test]
+async fn the_pool_computes_on_distinct_threads() {
+    use std::collections::BTreeSet;
+
+    let pool = highwater_web::init_thread_pool(3);
+    wasm_bindgen_futures::JsFuture::from(pool).await.unwrap();
+    let proof: serde_json::Value = serde_json::from_str(&highwater_web::prove_threads()).unwrap();
+    assert_eq!(proof["primes"], 17_984, "the primes below 200,000");
+    let trace: Batch = serde_json::from_value(proof["trace"].clone()).unwrap();
+    let threads: BTreeSet<u32> = trace.events.iter().map(|event| event.thread).collect();
+    assert_eq!(threads.len(), 3, "{trace:?}");
+    assert!(!threads.contains(&0), "0 is the loop");
+}
