@@ -229,7 +229,7 @@ impl Tasks {
 }
 
 /// Weak, because tasks hold their platform: a world that is dropped half-way
-/// drops its tasks with it, as a session that is reset needs.
+/// drops its tasks with it, as a reset needs.
 struct Spawner {
     tasks: Weak<Tasks>,
     shared: Arc<Shared>,
