@@ -10,4 +10,5 @@ mod driver;
 mod native;
 mod server;
 
+mod decoupling;
 mod smoke;

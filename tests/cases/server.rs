@@ -14,18 +14,15 @@ use crate::native;
 
 /// How long `native serve` may take until it prints its address. The page was
 /// built before, so this is for checking that nothing is stale.
-#[allow(dead_code, reason = "its cases come with the page")]
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A running `native serve`. Ends with its value.
-#[allow(dead_code, reason = "its cases come with the page")]
 pub(crate) struct Serve {
     /// The address of the page: `http://127.0.0.1:PORT/`.
     pub(crate) url: String,
     _child: Child,
 }
 
-#[allow(dead_code, reason = "its cases come with the page")]
 impl Serve {
     /// Starts the built program on a free port, with more `arguments`.
     pub(crate) async fn start(arguments: &[&str]) -> Result<Self> {
@@ -56,7 +53,6 @@ impl Serve {
 }
 
 /// The first `http://127.0.0.1:PORT/` in a line.
-#[allow(dead_code, reason = "its cases come with the page")]
 fn url_in(line: &str) -> Option<String> {
     const START: &str = "http://127.0.0.1:";
     let rest = &line[line.find(START)? + START.len()..];

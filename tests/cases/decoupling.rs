@@ -1,0 +1,227 @@
+//! The page of `decoupling`, as `native serve` serves it.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use fantoccini::Locator;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use crate::browser::{self, Page};
+use crate::server::Serve;
+
+/// How long a condition may take. Only ever waited out by a case that fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A short run that exercises every check: 100 % of the emails fail.
+const SHORT: &str = "users=4&interval=20&fail_rate=100";
+
+#[tokio::test]
+async fn a_simulation_plays_to_its_verdicts() -> Result<()> {
+    let server = Serve::start(&[]).await?;
+    browser::with(async |page| {
+        page.open(&format!("{}#/decoupling?seed=7", server.url))
+            .await?;
+        finished(page).await?;
+        ensure!(outcomes(page).await? == ["passed"; 5]);
+        ensure!(page.text("h1").await? == "Decoupling");
+        ensure!(page.text("#clock").await?.contains("simulated"));
+        ensure!(
+            page.text("#numbers")
+                .await?
+                .contains("UserService 0 12 12 0 0")
+        );
+        ensure!(page.text("#command").await? == "cargo run -p native -- run decoupling --seed 7");
+        ensure!(evaluate(page, "return crossOriginIsolated").await? == true);
+        let picture = browser::pictures().join("decoupling.png");
+        page.screenshot(&picture).await?;
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn back_after_step_returns_to_the_same_numbers() -> Result<()> {
+    let server = Serve::start(&[]).await?;
+    browser::with(async |page| {
+        page.open(&format!("{}#/decoupling?seed=7&{SHORT}", server.url))
+            .await?;
+        finished(page).await?;
+        press(page, "reset").await?;
+        ensure!(page.text("#clock").await?.contains("event 0 of"));
+        for _ in 0..20 {
+            press(page, "step").await?;
+        }
+        let (before, moment) = (shown(page).await?, page.text("#clock").await?);
+        ensure!(moment.contains("event 20 of"), "{moment}");
+        press(page, "step").await?;
+        ensure!(shown(page).await? != before, "a step changes something");
+        press(page, "back").await?;
+        ensure!(shown(page).await? == before);
+        ensure!(page.text("#clock").await? == moment);
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn this_tab_runs_on_real_threads() -> Result<()> {
+    let server = Serve::start(&[]).await?;
+    browser::with(async |page| {
+        let url = format!("{}#/decoupling?seed=7&{SHORT}&world=tab", server.url);
+        page.open(&url).await?;
+        finished(page).await?;
+        ensure!(outcomes(page).await? == ["passed"; 5]);
+        ensure!(!page.text("#clock").await?.contains("simulated"));
+        let threads = page.text("#threads").await?;
+        ensure!(threads.contains("counted 17984 primes"), "{threads}");
+        let (_, ids) = threads.split_once("(ids ").context("no ids")?;
+        let ids: Vec<&str> = ids.split(')').next().unwrap_or("").split(", ").collect();
+        ensure!(ids.len() >= 2, "{threads}");
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn direct_calls_show_the_contrary() -> Result<()> {
+    let server = Serve::start(&[]).await?;
+    browser::with(async |page| {
+        page.open(&format!("{}#/decoupling?{SHORT}", server.url))
+            .await?;
+        finished(page).await?;
+        ensure!(
+            page.text("#verdicts")
+                .await?
+                .contains("0 registrations failed")
+        );
+        // By the control, as a person would.
+        choose(page, "design", "direct").await?;
+        finished(page).await?;
+        ensure!(
+            page.text("#verdicts")
+                .await?
+                .contains("4 registrations failed")
+        );
+        ensure!(page.text("#command").await?.contains("--set design=direct"));
+        let address = page.client.current_url().await?;
+        ensure!(address.as_str().contains("&design=direct"), "{address}");
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_address_with_unknown_keys_runs_with_defaults_and_says_so() -> Result<()> {
+    let server = Serve::start(&[]).await?;
+    browser::with(async |page| {
+        let query = "seed=x&usres=3&users=0&design=%E0%A4%A&world=mars";
+        page.open(&format!("{}#/decoupling?{query}", server.url))
+            .await?;
+        let notice = page.text("#notice").await?;
+        for expected in [
+            "seed is 0 to",
+            "unknown parameter \"usres\" (did you mean \"users\"?)",
+            "users is 1 to 10000",
+            "design is events or direct",
+            "world is virtual or tab, not \"mars\"",
+        ] {
+            ensure!(notice.contains(expected), "{expected} is not in: {notice}");
+        }
+        finished(page).await?;
+        ensure!(page.text("#command").await? == "cargo run -p native -- run decoupling --seed 1");
+        page.open(&format!("{}#/decuopling", server.url)).await?;
+        let notice = page.text("#notice").await?;
+        ensure!(notice.contains("did you mean \"decoupling\"?"), "{notice}");
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_trap_is_shown_and_can_be_restarted_from() -> Result<()> {
+    let server = Serve::start(&[]).await?;
+    for world in ["virtual", "tab"] {
+        browser::with(async |page| {
+            let url = format!(
+                "{}#/decoupling?{SHORT}&fault=panic&world={world}",
+                server.url
+            );
+            page.open(&url).await?;
+            visible(page, "#trap").await?;
+            let said = page.text("#trap-text").await?;
+            ensure!(said.contains("EmailService has a bug"), "{said}");
+            ensure!(outcomes(page).await? == ["failed"; 5]);
+            // What was recorded before the trap is there to look at.
+            press(page, "back").await?;
+            ensure!(page.text("#numbers").await?.contains("UserService"));
+            // The bug is still there: a restart meets it again, in a new Worker.
+            press(page, "restart").await?;
+            visible(page, "#trap").await?;
+            choose(page, "fault", "error").await?;
+            finished(page).await?;
+            ensure!(outcomes(page).await? == ["passed"; 5]);
+            Ok(())
+        })
+        .await
+        .with_context(|| format!("on {world}"))?;
+    }
+    Ok(())
+}
+
+/// Waits until the run is over and judged.
+async fn finished(page: &Page) -> Result<()> {
+    until(page, "!!document.querySelector('#verdicts [data-check]') && !document.querySelector('#run').disabled").await
+}
+
+async fn visible(page: &Page, selector: &str) -> Result<()> {
+    until(
+        page,
+        &format!("!document.querySelector('{selector}').hidden"),
+    )
+    .await
+}
+
+/// Waits until an expression is true. What the page shows changes frame by
+/// frame, so there is no one event to await.
+async fn until(page: &Page, expression: &str) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while evaluate(page, &format!("return {expression}")).await? != true {
+        if Instant::now() > deadline {
+            bail!("never true: {expression}");
+        }
+        sleep(Duration::from_millis(25)).await;
+    }
+    Ok(())
+}
+
+async fn evaluate(page: &Page, script: &str) -> Result<Value> {
+    Ok(page.client.execute(script, Vec::new()).await?)
+}
+
+async fn press(page: &Page, id: &str) -> Result<()> {
+    let button = page.client.find(Locator::Id(id)).await?;
+    Ok(button.click().await?)
+}
+
+async fn choose(page: &Page, key: &str, option: &str) -> Result<()> {
+    let control = page
+        .client
+        .find(Locator::Id(&format!("knob-{key}")))
+        .await?;
+    Ok(control.select_by_value(option).await?)
+}
+
+async fn outcomes(page: &Page) -> Result<Vec<String>> {
+    let lines = page.client.find_all(Locator::Css("#verdicts li")).await?;
+    let mut outcomes = Vec::new();
+    for line in lines {
+        outcomes.push(line.attr("class").await?.unwrap_or_default());
+    }
+    Ok(outcomes)
+}
+
+/// Every number and verdict on the page.
+async fn shown(page: &Page) -> Result<(String, String)> {
+    Ok((page.text("#numbers").await?, page.text("#status").await?))
+}
