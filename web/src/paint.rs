@@ -10,11 +10,18 @@ pub(crate) use surface::Surface;
 use highwater::trace::Playback;
 use layout::Layout;
 
+/// The least width and height in which anything could be made out. A canvas has
+/// less while its page is laid out or not shown.
+const LEAST: (f64, f64) = (160.0, 120.0);
+
 /// Paints a moment of a run: above, who passes what to whom; below, who was
 /// busy when.
 pub(crate) fn paint(surface: &Surface, playback: &Playback) {
-    let layout = Layout::of(surface, playback);
     surface.clear();
+    if surface.width < LEAST.0 || surface.height < LEAST.1 {
+        return;
+    }
+    let layout = Layout::of(surface, playback);
     services::paint(surface, &layout, playback);
     lanes::paint(surface, &layout, playback);
 }
