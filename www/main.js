@@ -174,7 +174,7 @@ function record() {
 function describeThreads(threads) {
   if (!threads) {
     return crossOriginIsolated
-      ? "one Worker"
+      ? "one thread: the threaded build is not there, or not yet"
       : "one thread: without the headers COOP and COEP this tab is not isolated, and Workers cannot share memory";
   }
   const ids = threads.threads.join(", ");

@@ -49,13 +49,19 @@ export class Runner {
   }
 
   #message(worker, data) {
-    if (data.ready) return worker.resolve(data.ready);
+    if (data.ready) {
+      // Without the threads it was to have it serves this run only: they may
+      // be there for the next.
+      worker.isMakeshift = worker.build === "threads" && !data.ready.threads;
+      return worker.resolve(data.ready);
+    }
     if (data.bug) return this.#lost(worker.build, worker, data.bug);
     const run = this.#current;
     if (run?.worker !== worker) return;
     if (data.batch) run.listener.batch(data.batch, data.now);
     if (data.end) {
       this.#current = null;
+      if (worker.isMakeshift) this.#end(worker);
       run.listener.end(data.end.died);
     }
   }

@@ -22,17 +22,25 @@ onmessage = async ({ data }) => {
 };
 
 async function load(build) {
-  if (build === "threads") {
-    wasm = await import("./pkg/threads/highwater_web.js");
-    await wasm.default();
-    // At least two, or there is nothing to show; at most eight, since each
-    // takes memory whether it works or not.
-    const count = Math.min(Math.max(navigator.hardwareConcurrency ?? 2, 2), 8);
-    await wasm.initThreadPool(count);
-  } else {
+  const proof = build === "threads" ? await loadThreads() : undefined;
+  if (!proof) {
     wasm = await import("./pkg/highwater_web.js");
     await wasm.default();
   }
   wasm.on_panic((bug) => postMessage({ bug }));
-  return build === "threads" ? { threads: JSON.parse(wasm.prove_threads()) } : {};
+  return { threads: proof };
+}
+
+// Starts the pool and has it prove itself; nothing if there is no such build.
+async function loadThreads() {
+  try {
+    wasm = await import("./pkg/threads/highwater_web.js");
+  } catch {
+    return undefined;
+  }
+  await wasm.default();
+  // At least two, or there is nothing to show; at most eight, since each takes
+  // memory whether it works or not.
+  await wasm.initThreadPool(Math.min(Math.max(navigator.hardwareConcurrency ?? 2, 2), 8));
+  return JSON.parse(wasm.prove_threads());
 }

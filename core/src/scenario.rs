@@ -26,7 +26,7 @@ mod experiment;
 mod params;
 
 pub use checks::{Check, Decision, Outcome, Verdict};
-pub use experiment::{Experiment, TRACE_CAPACITY};
+pub use experiment::{Deadlock, Experiment, TRACE_CAPACITY};
 pub use params::{InputError, Kind as ParamKind, Param, Unit, Value, Values};
 
 use crate::{

@@ -78,9 +78,16 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
         announce_end.send_replace(true);
         tokio::time::sleep(GRACE).await;
     };
+    let build_the_rest = async {
+        if build {
+            page::build_the_rest().await;
+        }
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
         _ = server => {}
         () = stopped => {}
+        () = build_the_rest => {}
     }
     Ok(ExitCode::SUCCESS)
 }

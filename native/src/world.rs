@@ -90,12 +90,10 @@ async fn simulate(experiment: &Experiment) -> io::Result<Outcome> {
     thread.spawn(move || {
         let world = VirtualTime::new();
         let recorder = Recorder::new(world.timer(), TRACE_CAPACITY);
-        let main = experiment.start(world.platform(), recorder.clone());
-        let death = match catch_unwind(AssertUnwindSafe(|| world.run_to_end(main))) {
-            Ok(Some(())) => None,
-            Ok(None) => Some(Death::new(
-                "deadlock: every task waits, and no timer is set",
-            )),
+        let run = AssertUnwindSafe(|| experiment.simulate_in(&world, &recorder));
+        let death = match catch_unwind(run) {
+            Ok(Ok(())) => None,
+            Ok(Err(deadlock)) => Some(Death::new(&deadlock.to_string())),
             Err(panic) => Some(Death::of(&*panic)),
         };
         // What is left over is cancelled, and recorded as such.

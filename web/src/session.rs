@@ -71,11 +71,9 @@ fn simulate(experiment: &Experiment, report: Function) -> Option<String> {
     let world = VirtualTime::new();
     let recorder = Recorder::new(world.timer(), TRACE_CAPACITY);
     let reporter = Reporter::new(recorder.clone(), world.timer(), report);
-    let ended = world.run_to_end(experiment.start(world.platform(), recorder));
+    let ended = experiment.simulate_in(&world, &recorder);
     reporter.report();
-    ended
-        .is_none()
-        .then(|| "deadlock: every task waits, and no timer is set".to_owned())
+    ended.err().map(|deadlock| deadlock.to_string())
 }
 
 /// Tells the page what was recorded since it was last told.

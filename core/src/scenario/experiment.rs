@@ -157,17 +157,35 @@ impl Experiment {
     ///
     /// # Panics
     ///
-    /// If the scenario panics: the panic passes through.
+    /// If the scenario panics: the panic passes through. To keep what was
+    /// recorded until then, use [`simulate_in`](Self::simulate_in).
     #[must_use]
     pub fn simulate(&self) -> Trace {
         let world = VirtualTime::new();
         let recorder = Recorder::new(world.timer(), TRACE_CAPACITY);
-        let ended = world.run_to_end(self.start(world.platform(), recorder.clone()));
+        let ended = self.simulate_in(&world, &recorder);
         let mut trace = self.new_trace("virtual");
         trace.append(recorder.drain());
-        if ended.is_none() {
-            trace.died = Some("deadlock: every task waits, and no timer is set".to_owned());
-        }
+        trace.died = ended.err().map(|deadlock| deadlock.to_string());
         trace
     }
+
+    /// Runs the experiment in a simulated world, at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Deadlock`]: what was recorded until then is with the recorder.
+    ///
+    /// # Panics
+    ///
+    /// If the scenario panics: the panic passes through.
+    pub fn simulate_in(&self, world: &VirtualTime, recorder: &Recorder) -> Result<(), Deadlock> {
+        let main = self.start(world.platform(), recorder.clone());
+        world.run_to_end(main).ok_or(Deadlock)
+    }
 }
+
+/// Every task waits, and no timer is set: nothing would ever happen again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("deadlock: every task waits, and no timer is set")]
+pub struct Deadlock;

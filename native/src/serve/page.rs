@@ -15,6 +15,9 @@ const BUILT: &str = "pkg/highwater_web.js";
 /// Sees to it that there is a page to serve. `build` is quick when nothing
 /// has changed since the last.
 ///
+/// The threaded build is left to [`build_the_rest`]: it takes longest, and the
+/// page does without it until then.
+///
 /// # Errors
 ///
 /// [`Error::NoPage`].
@@ -27,7 +30,7 @@ pub(super) async fn prepare(www: &Path, build: bool) -> Result<(), Error> {
         return Err(no_page("no such folder: name the page's with --www DIR"));
     }
     let failure = if build {
-        match build_page().await {
+        match bundle(&["--single"]).await {
             Ok(status) if status.success() => None,
             Ok(status) => Some(format!("the build failed ({status})")),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
@@ -52,9 +55,22 @@ pub(super) async fn prepare(www: &Path, build: bool) -> Result<(), Error> {
     }
 }
 
-async fn build_page() -> io::Result<ExitStatus> {
+/// Builds what [`prepare`] left out, while the page is served already.
+pub(super) async fn build_the_rest() {
+    let failure = match bundle(&[]).await {
+        Ok(status) if status.success() => return,
+        Ok(status) => status.to_string(),
+        Err(cause) => cause.to_string(),
+    };
+    anstream::eprintln!(
+        "warning: the threaded build failed ({failure}): in the tab the page runs on one thread"
+    );
+}
+
+async fn bundle(options: &[&str]) -> io::Result<ExitStatus> {
     Command::new("cargo")
-        .args(["run", "-q", "-p", "bundle"])
+        .args(["run", "-q", "-p", "bundle", "--"])
+        .args(options)
         .current_dir(checkout())
         // What the cargo that runs us set for itself would hold for the build
         // of the page as well: it has a toolchain and flags of its own.

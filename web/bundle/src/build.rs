@@ -12,7 +12,8 @@ use crate::{bindgen, compile, stage, stamp::Stamp};
 /// What to build, and where to.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Only the single-threaded build. An existing threaded one stays.
+    /// Only the single-threaded build. A threaded one stays if it is not stale
+    /// beside it, and is removed if it is.
     pub single: bool,
     /// The output directory; `www/pkg` when there is none.
     pub out: Option<PathBuf>,
@@ -64,7 +65,9 @@ pub fn build(options: &Options) -> Result<Summary> {
     let _turn = take_turn(&layout)?;
 
     Toolchain::Stable.ensure(&layout.root)?;
-    let single = make(&layout, Flavour::Single)?;
+    // With the threaded build to follow at once, the old one may stay till then.
+    let keep: &[&str] = if options.single { &[] } else { &["threads"] };
+    let single = make(&layout, Flavour::Single, keep)?;
 
     let threads = if options.single {
         Outcome::Skipped
@@ -77,7 +80,7 @@ pub fn build(options: &Options) -> Result<Summary> {
         stage::remove(&layout.package, &layout.output_of(Flavour::Threads))?;
         Outcome::Unavailable
     } else {
-        make(&layout, Flavour::Threads)?
+        make(&layout, Flavour::Threads, &[])?
     };
 
     Ok(Summary {
@@ -87,7 +90,7 @@ pub fn build(options: &Options) -> Result<Summary> {
     })
 }
 
-fn make(layout: &Layout, flavour: Flavour) -> Result<Outcome> {
+fn make(layout: &Layout, flavour: Flavour, keep: &[&str]) -> Result<Outcome> {
     eprintln!("bundle: building {} wasm…", flavour.name());
     let wasm = compile::compile(layout, flavour)?;
     let output = layout.output_of(flavour);
@@ -95,10 +98,6 @@ fn make(layout: &Layout, flavour: Flavour) -> Result<Outcome> {
     if stamp.matches(&output) {
         return Ok(Outcome::Fresh);
     }
-    let keep: &[&str] = match flavour {
-        Flavour::Single => &["threads"],
-        Flavour::Threads => &[],
-    };
     stage::replace(&layout.package, &output, keep, |new| {
         bindgen::generate(&wasm, new)?;
         stamp.write(new)
