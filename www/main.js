@@ -149,7 +149,7 @@ function record() {
   const build = world === "tab" && crossOriginIsolated ? "threads" : "single";
   isRecording = true;
   hasTrace = true;
-  const isCurrent = view;
+  const recorded = view;
   const listener = {
     ready: ({ threads }) => setText(byId("threads"), world === "tab" ? describeThreads(threads) : ""),
     batch: (batch, now) => {
@@ -163,7 +163,7 @@ function record() {
     },
     bug: (cause) => {
       isRecording = isPlaying = false;
-      if (view === isCurrent) guard(() => view.complete(cause), () => view.toEnd());
+      if (view === recorded) guard(() => view.complete(cause), () => view.toEnd());
       showTrap(cause);
     },
   };

@@ -40,6 +40,9 @@ export function showNumbers({ time_ms, event, events, dropped, rows }, world) {
   if (dropped) clock.push(`${dropped} records dropped`);
   setText(byId("clock"), clock.join(" · "));
 
+  const times = world === "virtual" ? "simulated, not measured" : "measured in this tab";
+  setText(byId("caption"), `Up to this moment of the run. Times are ${times}.`);
+
   const body = byId("numbers");
   while (body.rows.length > rows.length) body.deleteRow(-1);
   rows.forEach((row, place) => {

@@ -56,7 +56,7 @@ impl Need {
             Self::Firefox => browser::firefox(workspace),
             Self::WasmPack => tool::install(workspace, "wasm-pack", Some("0.15.1")),
             Self::WasmBindgen => tool::wasm_bindgen(workspace),
-            Self::CargoDeny => tool::install(workspace, "cargo-deny", None),
+            Self::CargoDeny => tool::install(workspace, "cargo-deny", Some("0.20.2")),
         }
     }
 }

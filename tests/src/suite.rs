@@ -14,7 +14,6 @@ pub(crate) enum Suite {
     Doc,
     Deny,
     Wasm,
-    Cli,
     E2e,
 }
 
@@ -37,14 +36,13 @@ pub(crate) struct Wishes {
 
 impl Suite {
     /// All of them, in the order they run: what fails fast comes first.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Fmt,
         Self::Clippy,
         Self::Unit,
         Self::Doc,
         Self::Deny,
         Self::Wasm,
-        Self::Cli,
         Self::E2e,
     ];
 
@@ -62,7 +60,6 @@ impl Suite {
             Self::Doc => "doc",
             Self::Deny => "deny",
             Self::Wasm => "wasm",
-            Self::Cli => "cli",
             Self::E2e => "e2e",
         }
     }
@@ -72,11 +69,10 @@ impl Suite {
         match self {
             Self::Fmt => "the formatting",
             Self::Clippy => "the lints, on the host and for both wasm builds",
-            Self::Unit => "every test that needs no browser and no built program, and doctests",
+            Self::Unit => "every test that needs no browser, and doctests",
             Self::Doc => "the documentation builds without a warning",
             Self::Deny => "licences, banned crates and sources of the dependencies",
             Self::Wasm => "both wasm builds, by wasm-pack in headless Chrome and Firefox",
-            Self::Cli => "the built `native` program, as a person runs it",
             Self::E2e => "the page, served by `native` and driven in headless Chrome",
         }
     }
@@ -85,7 +81,7 @@ impl Suite {
     pub(crate) fn kind(self) -> Kind {
         match self {
             Self::Fmt | Self::Clippy | Self::Doc | Self::Deny => Kind::Check,
-            Self::Unit | Self::Wasm | Self::Cli | Self::E2e => Kind::Tests,
+            Self::Unit | Self::Wasm | Self::E2e => Kind::Tests,
         }
     }
 
@@ -95,7 +91,7 @@ impl Suite {
             Self::Fmt => &[Need::Rustfmt],
             Self::Clippy => &[Need::Clippy, Need::WasmTarget, Need::Nightly],
             Self::Unit => &[Need::WasmTarget],
-            Self::Doc | Self::Cli => &[],
+            Self::Doc => &[],
             Self::Deny => &[Need::CargoDeny],
             Self::Wasm => &[
                 Need::WasmTarget,
@@ -126,13 +122,9 @@ impl Suite {
                 vec![workspace.cargo(&checks)]
             }
             Self::Wasm => wasm(workspace),
-            Self::Cli => vec![
+            Self::E2e => vec![
                 // By itself, as people build it: with the features of the whole
                 // workspace a missing one could go unnoticed.
-                workspace.cargo("build --package native"),
-                workspace.cargo("test --workspace --all-features --test cli"),
-            ],
-            Self::E2e => vec![
                 workspace.cargo("build --package native"),
                 // So that no case waits for a build of minutes.
                 workspace.cargo("run --package bundle"),
@@ -150,7 +142,7 @@ fn clippy(workspace: &Workspace) -> Vec<Command> {
     let commands = [
         workspace.cargo("clippy --workspace --all-targets --all-features"),
         // `--all-targets` leaves out the targets that say `test = false`.
-        workspace.cargo("clippy --workspace --all-features --test cli --test e2e"),
+        workspace.cargo("clippy --workspace --all-features --test e2e"),
         workspace.cargo(&web),
         workspace.nightly_cargo(&threads),
     ];

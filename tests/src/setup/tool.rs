@@ -22,7 +22,15 @@ pub(crate) fn install(workspace: &Workspace, name: &str, version: Option<&str>) 
         "install {name} {}--locked --debug --root",
         version.unwrap_or_default()
     );
-    run_checked(workspace.cargo(&line).arg(&workspace.tools))
+    let mut install = workspace.cargo(&line);
+    install
+        .arg(&workspace.tools)
+        // One folder for all of them: they have many dependencies in common.
+        .arg("--target-dir")
+        .arg(workspace.target.join("tools-build"))
+        // Nobody debugs them, and it is a good part of what compiling takes.
+        .env("CARGO_PROFILE_DEV_DEBUG", "0");
+    run_checked(&mut install)
         .with_context(|| format!("not found: {name}; install it so that it is on the PATH"))
 }
 
