@@ -27,7 +27,7 @@ mod params;
 
 pub use checks::{Check, Decision, Outcome, Verdict};
 pub use experiment::{Deadlock, Experiment, TRACE_CAPACITY};
-pub use params::{InputError, Kind as ParamKind, Param, Unit, Value, Values};
+pub use params::{InputError, Kind as ParamKind, Param, SEED, Unit, Value, Values};
 
 use crate::{
     platform::{Platform, Seed},

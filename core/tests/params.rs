@@ -171,7 +171,7 @@ fn errors_say_what_is_wrong_and_what_would_be_right() {
     );
     assert_eq!(
         refused("seed", "-1"),
-        "seed is 0 to 18446744073709551615, not \"-1\""
+        "seed is 0 to 9007199254740991, not \"-1\""
     );
 }
 
@@ -196,7 +196,7 @@ fn an_address_is_read_as_far_as_it_can_be() {
         ("design", "direct"),
         ("users", "0"),
         ("nonsense", "1"),
-        ("seed", "18446744073709551615"),
+        ("seed", "9007199254740991"),
         ("interval", "10"),
         ("interval", "20"),
     ];
@@ -204,7 +204,7 @@ fn an_address_is_read_as_far_as_it_can_be() {
     assert_eq!(experiment.params().choice("design"), "direct");
     assert_eq!(experiment.params().integer("users"), 12, "the default");
     assert_eq!(experiment.params().integer("interval"), 20, "the last one");
-    assert_eq!(experiment.seed(), u64::MAX);
+    assert_eq!(experiment.seed(), (1 << 53) - 1);
     assert_eq!(ignored.len(), 2);
     assert!(matches!(
         ignored[0],
@@ -240,7 +240,7 @@ fn the_schema_is_data_for_other_programs() {
 fn experiment() -> impl Strategy<Value = Experiment> {
     let scenario: &'static Scenario = scenario::ALL[0];
     let picks = prop::collection::vec(any::<u64>(), scenario.params.len());
-    (picks, any::<u64>()).prop_map(move |(picks, seed)| {
+    (picks, 0..1u64 << 53).prop_map(move |(picks, seed)| {
         let mut experiment = scenario.experiment();
         for (param, pick) in scenario.params.iter().zip(picks) {
             let value = match param.kind {

@@ -2,7 +2,7 @@
 
 use crate::{error::Error, report};
 use anstyle::Style;
-use highwater::scenario::{self, Preset, Scenario};
+use highwater::scenario::{self, Preset, SEED, Scenario};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -61,22 +61,15 @@ impl fmt::Display for Listed {
         let faint = report::FAINT;
         writeln!(f, "{bold}{}{bold:#}: {}", scenario.name, scenario.summary)?;
         writeln!(f, "\n  Parameters (--set key=value), each with its default")?;
-        let assignments: Vec<String> = scenario
-            .params
-            .iter()
+        let params = || scenario.params.iter().chain([&SEED]);
+        let assignments: Vec<String> = params()
             .map(|param| format!("{}={}", param.key, param.default()))
             .collect();
         let width = assignments.iter().map(String::len).max().unwrap_or(0);
-        for (param, assignment) in scenario.params.iter().zip(&assignments) {
+        for (param, assignment) in params().zip(&assignments) {
             writeln!(f, "    {assignment:width$}  {}", param.range())?;
             writeln!(f, "    {:width$}  {faint}{}{faint:#}", "", param.help)?;
         }
-        writeln!(f, "    {:width$}  0 to {}", "seed=1", u64::MAX)?;
-        writeln!(
-            f,
-            "    {:width$}  {faint}The seed of every random draw.{faint:#}",
-            ""
-        )?;
         writeln!(f, "\n  Presets")?;
         for preset in scenario.presets {
             writeln!(f, "    {}", preset.title)?;

@@ -91,7 +91,7 @@ impl Suite {
             Self::Fmt => &[Need::Rustfmt],
             Self::Clippy => &[Need::Clippy, Need::WasmTarget, Need::Nightly],
             Self::Unit => &[Need::WasmTarget],
-            Self::Doc => &[],
+            Self::Doc => &[Need::WasmTarget],
             Self::Deny => &[Need::CargoDeny],
             Self::Wasm => &[
                 Need::WasmTarget,
@@ -111,11 +111,7 @@ impl Suite {
             Self::Fmt => vec![workspace.cargo("fmt --all --check")],
             Self::Clippy => clippy(workspace),
             Self::Unit => unit(workspace),
-            Self::Doc => {
-                let mut doc = workspace.cargo("doc --workspace --no-deps --all-features");
-                doc.env("RUSTDOCFLAGS", "-D warnings");
-                vec![doc]
-            }
+            Self::Doc => doc(workspace),
             Self::Deny => {
                 let advisories = if wishes.advisories { " advisories" } else { "" };
                 let checks = format!("deny check licenses bans sources{advisories}");
@@ -150,6 +146,22 @@ fn clippy(workspace: &Workspace) -> Vec<Command> {
         .into_iter()
         .map(|mut command| {
             command.args(["--", "-D", "warnings"]);
+            command
+        })
+        .collect()
+}
+
+/// The page's Rust is empty anywhere but in a browser.
+fn doc(workspace: &Workspace) -> Vec<Command> {
+    let web = format!("doc --package highwater-web --no-deps --target {WASM}");
+    let commands = [
+        workspace.cargo("doc --workspace --exclude highwater-web --no-deps --all-features"),
+        workspace.cargo(&web),
+    ];
+    commands
+        .into_iter()
+        .map(|mut command| {
+            command.env("RUSTDOCFLAGS", "-D warnings");
             command
         })
         .collect()

@@ -1,6 +1,6 @@
 //! A scenario with everything set: what an address or a command line names.
 
-use super::{Context, InputError, Scenario, Value, Values};
+use super::{Context, InputError, SEED, Scenario, Value, Values};
 use crate::{
     platform::{Platform, Seed, VirtualTime},
     trace::{Recorder, Trace, VERSION},
@@ -57,12 +57,10 @@ impl Experiment {
     ///
     /// [`InputError`]; nothing is changed then.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), InputError> {
-        if key == "seed" {
-            self.seed = value.trim().parse().map_err(|_| InputError::BadValue {
-                key: "seed",
-                value: value.to_owned(),
-                range: format!("0 to {}", u64::MAX),
-            })?;
+        if key == SEED.key {
+            if let Value::Integer(seed) = SEED.parse(value)? {
+                self.seed = seed;
+            }
             return Ok(());
         }
         let param = self

@@ -21,6 +21,20 @@ pub struct Param {
     pub kind: Kind,
 }
 
+/// The seed, which every scenario has. Its greatest value is the last that
+/// readers which keep numbers as doubles, JavaScript's among them, keep exactly.
+pub static SEED: Param = Param {
+    key: "seed",
+    label: "Seed",
+    help: "Every random draw follows from it: the same seed, the same run.",
+    kind: Kind::Integer {
+        unit: Unit::Count,
+        min: 0,
+        max: (1 << 53) - 1,
+        default: 1,
+    },
+};
+
 /// What a parameter may be.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

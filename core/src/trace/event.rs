@@ -56,11 +56,13 @@ impl Event {
 pub enum Kind {
     /// A service came up.
     Start,
+    /// `source` holds on to `target`: a dependency in the code.
+    Depend,
     /// A listener was added: `source` listens to `target`.
     Subscribe,
     /// A request from outside, from its arrival to its answer.
     Request,
-    /// `source` called `target` by name: a dependency in the code.
+    /// `source` called `target` by name.
     Call,
     /// `source` emitted an event on the bus `target`.
     Emit,
@@ -78,6 +80,7 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Start => "start",
+            Kind::Depend => "depend",
             Kind::Subscribe => "subscribe",
             Kind::Request => "request",
             Kind::Call => "call",
@@ -110,7 +113,8 @@ pub struct Counters {
     pub succeeded: u64,
     /// Spans that ended in failure.
     pub failed: u64,
-    /// Records with a target: calls, emits, deliveries and subscriptions.
+    /// Records with a target: calls, emits, deliveries, subscriptions and
+    /// dependencies.
     pub sent: u64,
 }
 

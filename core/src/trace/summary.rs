@@ -14,6 +14,7 @@ pub struct Summary {
     /// In order of first use. There are as many as arrows in a picture.
     edges: Vec<(NameId, NameId, u64)>,
     subscriptions: Vec<(NameId, NameId)>,
+    dependencies: Vec<(NameId, NameId)>,
     events: u64,
 }
 
@@ -40,18 +41,11 @@ impl Summary {
             source.durations.push(event.duration);
         }
         let Some(target) = event.target else { return };
-        if event.kind == Kind::Subscribe {
-            self.subscriptions.push((event.source, target));
-        } else {
-            let edge = (event.source, target);
-            match self
-                .edges
-                .iter_mut()
-                .find(|(from, to, _)| (*from, *to) == edge)
-            {
-                Some((.., count)) => *count += 1,
-                None => self.edges.push((event.source, target, 1)),
-            }
+        let edge = (event.source, target);
+        match event.kind {
+            Kind::Subscribe => self.subscriptions.push(edge),
+            Kind::Depend => self.dependencies.push(edge),
+            _ => self.add_to_edge(edge),
         }
     }
 
@@ -99,6 +93,11 @@ impl Summary {
         self.edges.iter().copied()
     }
 
+    /// Who depends on whom in the code, in the order of recording.
+    pub fn dependencies(&self) -> impl Iterator<Item = (NameId, NameId)> + '_ {
+        self.dependencies.iter().copied()
+    }
+
     /// Who listens to whom, in order of subscription.
     pub fn subscriptions(&self) -> impl Iterator<Item = (NameId, NameId)> + '_ {
         self.subscriptions.iter().copied()
@@ -110,5 +109,13 @@ impl Summary {
         self.edges()
             .find(|(from, to, _)| (*from, *to) == (source, target))
             .map_or(0, |(.., count)| count)
+    }
+
+    fn add_to_edge(&mut self, (source, target): (NameId, NameId)) {
+        let mut edges = self.edges.iter_mut();
+        match edges.find(|(from, to, _)| (*from, *to) == (source, target)) {
+            Some((.., count)) => *count += 1,
+            None => self.edges.push((source, target, 1)),
+        }
     }
 }

@@ -10,7 +10,7 @@ pub(super) struct Facts {
     /// The services that were there before `UserService`: under `direct`, the
     /// line in which it calls them. Those it never got round to count too.
     pub(super) line: Vec<NameId>,
-    /// Whom `UserService` passes anything to, in order of first use.
+    /// Whom `UserService` depends on, or passed anything to all the same.
     pub(super) known: Vec<NameId>,
     /// Where in the trace the service that is added started.
     pub(super) loyalty_started: Option<usize>,

@@ -9,6 +9,7 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
     let took = milliseconds(event);
     match (event.kind, event.phase, event.failure) {
         (Kind::Start, ..) => format!("{source} has started."),
+        (Kind::Depend, ..) => format!("{source} depends on {target}."),
         (Kind::Subscribe, ..) => format!("{source} subscribes to {target}."),
         (Kind::Request, Phase::Begin, _) => format!("User {user} signs up at {source}."),
         (Kind::Request, _, None) => format!("User {user} is registered, after {took}."),

@@ -38,6 +38,22 @@ struct Known {
     metrics: Service,
 }
 
+impl Design {
+    fn known(&self) -> Vec<NameId> {
+        match self {
+            Design::Direct(known) => known.in_turn().map(Service::id).into(),
+            Design::Events { bus_id, .. } => vec![*bus_id],
+        }
+    }
+}
+
+impl Known {
+    /// In the order in which they are called.
+    fn in_turn(&self) -> [&Service; 3] {
+        [&self.email, &self.audit, &self.metrics]
+    }
+}
+
 impl UserService {
     pub(super) fn calling(
         context: &Context,
@@ -61,6 +77,10 @@ impl UserService {
     fn start(context: &Context, design: Design) -> Self {
         let id = context.trace.name(USER_SERVICE);
         context.trace.instant(Kind::Start, id, 0);
+        // What it holds on to is what it knows: neither more nor less.
+        for known in design.known() {
+            context.trace.send(Kind::Depend, id, known, 0);
+        }
         UserService {
             id,
             trace: context.trace.clone(),
@@ -87,7 +107,7 @@ impl UserService {
     /// Each new service means one more line here, and the first that fails
     /// takes the sign-up with it.
     fn call_each(&self, user: u64, known: &Known) -> Result<(), Unavailable> {
-        for service in [&known.email, &known.audit, &known.metrics] {
+        for service in known.in_turn() {
             self.trace.send(Kind::Call, self.id, service.id(), user);
             service.handle(user)?;
         }
