@@ -1,19 +1,8 @@
 // Controls made from a scenario's parameter schema.
 
-const SEED = {
-  key: "seed",
-  label: "Seed",
-  help: "Every random draw follows from it: the same seed, the same run.",
-  kind: "integer",
-  unit: "count",
-  min: 0,
-  max: Number.MAX_SAFE_INTEGER,
-};
-
-// Fills the form; `changed` is called when a value that is in range is set.
-export function makeKnobs(form, params, values, changed) {
-  const knobs = [...params, SEED].map((param) => makeKnob(param, values[param.key], changed));
-  form.replaceChildren(...knobs);
+// Fills the form; `changed` is called when any value was set.
+export function makeKnobs(form, params, changed) {
+  form.replaceChildren(...params.map((param) => makeKnob(param, changed)));
 }
 
 // What the form holds, as [key, value] pairs.
@@ -21,21 +10,39 @@ export function readKnobs(form) {
   return [...new FormData(form)].map(([key, value]) => [key, String(value)]);
 }
 
-function makeKnob(param, value, changed) {
+// Sets the form to these values, which are in range.
+export function setKnobs(form, values) {
+  for (const [key, value] of Object.entries(values)) {
+    form.elements[key].value = value;
+    showProblem(form.elements[key]);
+  }
+}
+
+function makeKnob(param, changed) {
   const control = param.kind === "choice" ? makeSelect(param) : makeNumber(param);
   control.id = `knob-${param.key}`;
   control.name = param.key;
-  control.value = value;
   const help = element("p", { className: "help", id: `help-${param.key}` }, param.help);
-  control.setAttribute("aria-describedby", help.id);
+  const problem = element("p", { className: "problem", id: `problem-${param.key}`, hidden: true });
+  control.setAttribute("aria-describedby", `${problem.id} ${help.id}`);
   control.addEventListener("change", () => {
-    if (control.reportValidity()) changed();
+    showProblem(control);
+    changed();
   });
   const label = element("label", { htmlFor: control.id }, param.label);
   label.append(element("span", { className: "unit" }, unitOf(param)));
   const knob = element("div", { className: "knob" });
-  knob.append(label, control, help);
+  knob.append(label, control, problem, help);
   return knob;
+}
+
+// Says what is wrong with a value, beside it and to screen readers.
+function showProblem(control) {
+  const isValid = control.checkValidity();
+  const problem = document.getElementById(`problem-${control.name}`);
+  control.setAttribute("aria-invalid", String(!isValid));
+  problem.hidden = isValid;
+  problem.textContent = isValid ? "" : control.validationMessage;
 }
 
 function makeSelect({ options }) {
@@ -48,8 +55,9 @@ function makeNumber({ min, max }) {
   return element("input", { type: "number", min, max, step: 1, required: true, inputMode: "numeric" });
 }
 
-function unitOf({ kind, unit, min, max, key }) {
-  if (kind === "choice" || key === "seed") return "";
+function unitOf({ kind, unit, min, max }) {
+  // A range nobody would read is none to show.
+  if (kind === "choice" || max === Number.MAX_SAFE_INTEGER) return "";
   const sign = { ms: " ms", percent: " %", count: "" }[unit];
   return `${min.toLocaleString("en")}–${max.toLocaleString("en")}${sign}`;
 }

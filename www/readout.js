@@ -4,14 +4,19 @@ import { element } from "./knobs.js";
 
 const OUTCOMES = { passed: "✓ Passed", failed: "✗ Failed", not_exercised: "– Not exercised" };
 
-const byId = (id) => document.getElementById(id);
+export const byId = (id) => document.getElementById(id);
 
 // Sets a text only where it differs: a live region speaks at every change.
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+let shownVerdicts = "";
+
 export function showVerdicts(verdicts) {
+  const text = JSON.stringify(verdicts);
+  if (text === shownVerdicts) return;
+  shownVerdicts = text;
   if (verdicts.length === 0) {
     const waiting = element("li", { className: "pending" });
     waiting.append(element("span", { className: "outcome" }, "…"), element("span", {}, "The verdicts come at the end of the run."));
@@ -47,7 +52,7 @@ export function showNumbers({ time_ms, event, events, dropped, rows }, world) {
   while (body.rows.length > rows.length) body.deleteRow(-1);
   rows.forEach((row, place) => {
     const cells = [
-      row.received, row.started, row.succeeded, row.failed, row.in_flight,
+      row.received || "–", row.started, row.succeeded, row.failed, row.in_flight,
       milliseconds(row.p50_ms), milliseconds(row.p99_ms), row.sends_to.join(", ") || "–",
     ];
     const line = body.rows[place] ?? newRow(body, cells.length);

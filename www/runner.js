@@ -1,24 +1,25 @@
 // Workers on behalf of the page: one a build, kept while it is well.
 
+// How long a Worker may take to load. It answers in well under a second, and
+// when its threads do not start it takes eight to go on without.
+const LOAD_PATIENCE_MS = 20000;
+
 export class Runner {
   #workers = new Map();
   #current = null;
 
-  // Runs an experiment; `listener` has ready(info), batch(json, now),
-  // end(died) and bug(message). A run that is still going is given up.
+  // Runs an experiment; `listener` has ready(info), batch(json, now), end(died)
+  // and lost(cause, isBug). A run that is still going is given up.
   start({ build, world, name, pairs }, listener) {
     this.stop();
     const worker = this.#workers.get(build) ?? this.#load(build);
     const run = { worker, listener };
     this.#current = run;
-    worker.loaded.then(
-      (info) => {
-        if (this.#current !== run) return;
-        listener.ready(info);
-        worker.thread.postMessage({ run: { world, name, pairs } });
-      },
-      (cause) => this.#lost(build, worker, cause.message),
-    );
+    worker.loaded.then((info) => {
+      if (this.#current !== run) return;
+      listener.ready(info);
+      worker.thread.postMessage({ run: { world, name, pairs } });
+    });
   }
 
   // Gives up the current run. A Worker in the midst of one cannot be told to
@@ -32,16 +33,14 @@ export class Runner {
 
   #load(build) {
     const thread = new Worker(new URL("worker.js", import.meta.url), { type: "module", name: build });
-    const worker = { build, thread };
-    worker.loaded = new Promise((resolve, reject) => {
-      worker.resolve = resolve;
-      worker.reject = reject;
-    });
+    const worker = { build, thread, isLoaded: false };
+    worker.loaded = new Promise((resolve) => (worker.resolve = resolve));
+    worker.timer = setTimeout(() => this.#lose(worker, "its Worker does not answer", false), LOAD_PATIENCE_MS);
     thread.onmessage = ({ data }) => this.#message(worker, data);
     thread.onerror = (event) => {
       // Shown on the page; the console need not say it a second time.
       event.preventDefault();
-      this.#lost(build, worker, event.message || "the Worker could not be loaded");
+      this.#lose(worker, event.message || "its Worker could not be loaded", worker.isLoaded);
     };
     thread.postMessage({ load: build });
     this.#workers.set(build, worker);
@@ -49,13 +48,9 @@ export class Runner {
   }
 
   #message(worker, data) {
-    if (data.ready) {
-      // Without the threads it was to have it serves this run only: they may
-      // be there for the next.
-      worker.isMakeshift = worker.build === "threads" && !data.ready.threads;
-      return worker.resolve(data.ready);
-    }
-    if (data.bug) return this.#lost(worker.build, worker, data.bug);
+    if (data.ready) return this.#ready(worker, data.ready);
+    if (data.unloadable) return this.#lose(worker, data.unloadable, false);
+    if (data.bug) return this.#lose(worker, data.bug, true);
     const run = this.#current;
     if (run?.worker !== worker) return;
     if (data.batch) run.listener.batch(data.batch, data.now);
@@ -66,18 +61,26 @@ export class Runner {
     }
   }
 
-  #lost(build, worker, cause) {
+  #ready(worker, info) {
+    clearTimeout(worker.timer);
+    worker.isLoaded = true;
+    // Without the threads it was to have it serves this run only: they may be
+    // there for the next.
+    worker.isMakeshift = worker.build === "threads" && !info.threads;
+    worker.resolve(info);
+  }
+
+  #lose(worker, cause, isBug) {
     const run = this.#current?.worker === worker ? this.#current : null;
-    worker.reject(new Error(cause));
-    worker.loaded.catch(() => {});
     this.#end(worker);
     if (run) {
       this.#current = null;
-      run.listener.bug(cause);
+      run.listener.lost(cause, isBug);
     }
   }
 
   #end(worker) {
+    clearTimeout(worker.timer);
     worker.thread.terminate();
     if (this.#workers.get(worker.build) === worker) this.#workers.delete(worker.build);
   }

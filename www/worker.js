@@ -3,44 +3,67 @@
 // are lost, and the page starts another.
 //
 // In:  {load: "single" | "threads"}, then {run: {world, name, pairs}}
-// Out: {ready: {threads?}}, {batch, now}…, {end: {died}} or {bug: message}
+// Out: {ready: {threads?, without?}}, {batch, now}…, {end: {died}},
+//      {bug: message} or, if it could not be loaded, {unloadable: message}
+
+// How long a pool may take to start before the run goes without.
+const POOL_PATIENCE_MS = 8000;
 
 let wasm;
 
 onmessage = async ({ data }) => {
-  try {
-    if (data.load) postMessage({ ready: await load(data.load) });
-    if (data.run) {
+  if (data.load) {
+    try {
+      postMessage({ ready: await load(data.load) });
+    } catch (error) {
+      postMessage({ unloadable: describe(error) });
+    }
+  }
+  if (data.run) {
+    try {
       const { world, name, pairs } = data.run;
       const report = (batch, now) => postMessage({ batch, now });
       const died = await wasm.run(world, name, pairs, report);
       postMessage({ end: { died } });
+    } catch (error) {
+      postMessage({ bug: describe(error) });
     }
-  } catch (error) {
-    postMessage({ bug: String(error?.message ?? error) });
   }
 };
 
 async function load(build) {
-  const proof = build === "threads" ? await loadThreads() : undefined;
-  if (!proof) {
-    wasm = await import("./pkg/highwater_web.js");
-    await wasm.default();
+  let without;
+  if (build === "threads") {
+    try {
+      return { threads: await loadThreads() };
+    } catch (error) {
+      without = describe(error);
+    }
   }
-  wasm.on_panic((bug) => postMessage({ bug }));
-  return { threads: proof };
+  await use(await import("./pkg/highwater_web.js"));
+  return { without };
 }
 
-// Starts the pool and has it prove itself; nothing if there is no such build.
+// Starts the pool and has it prove itself. It fails where there is no such
+// build (yet), and where the browser refuses the shared memory.
 async function loadThreads() {
-  try {
-    wasm = await import("./pkg/threads/highwater_web.js");
-  } catch {
-    return undefined;
-  }
-  await wasm.default();
+  await use(await import("./pkg/threads/highwater_web.js"));
   // At least two, or there is nothing to show; at most eight, since each takes
   // memory whether it works or not.
-  await wasm.initThreadPool(Math.min(Math.max(navigator.hardwareConcurrency ?? 2, 2), 8));
+  const count = Math.min(Math.max(navigator.hardwareConcurrency ?? 2, 2), 8);
+  const late = new Promise((_, reject) => {
+    setTimeout(() => reject(new Error("its threads did not start in time")), POOL_PATIENCE_MS);
+  });
+  await Promise.race([wasm.initThreadPool(count), late]);
   return JSON.parse(wasm.prove_threads());
+}
+
+async function use(module) {
+  await module.default();
+  wasm = module;
+  wasm.on_panic((bug) => postMessage({ bug }));
+}
+
+function describe(error) {
+  return String(error?.message ?? error);
 }

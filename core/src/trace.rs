@@ -30,13 +30,11 @@
 
 mod chrome;
 mod event;
-mod playback;
 mod recorder;
 mod ring;
 mod summary;
 
 pub use event::{Counters, Event, Kind, NameId, Phase, VERSION};
-pub use playback::Playback;
 pub use recorder::{Batch, Recorder, Span};
 pub use ring::Ring;
 pub use summary::Summary;
@@ -62,7 +60,8 @@ pub struct Trace {
     pub events: Vec<Event>,
     /// Records lost because the ring was full.
     pub dropped: u64,
-    /// Why the run ended early, if it did: a bug's message.
+    /// Why the run ended early, if it did: what a bug said, a deadlock, a Worker
+    /// that was lost.
     pub died: Option<String>,
 }
 

@@ -1,10 +1,11 @@
 //! The schema, and the address as the whole experiment.
 
-use highwater::scenario::{self, Experiment, InputError, Param, Scenario};
+use highwater::scenario::{self, Experiment, InputError, Param, SEED, Scenario};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-/// Every scenario with its parameters and presets, as JSON. The page makes its
+/// Every scenario with its parameters, the seed among them, and its presets, as
+/// JSON. The page makes its
 /// controls from this.
 #[wasm_bindgen]
 pub fn scenarios() -> String {
@@ -20,7 +21,7 @@ struct Described {
     name: &'static str,
     chapter: &'static str,
     summary: &'static str,
-    params: &'static [Param],
+    params: Vec<&'static Param>,
     presets: Vec<DescribedPreset>,
 }
 
@@ -37,7 +38,7 @@ impl From<&'static Scenario> for Described {
             name: scenario.name,
             chapter: scenario.chapter,
             summary: scenario.summary,
-            params: scenario.params,
+            params: scenario.params.iter().chain([&SEED]).collect(),
             presets: presets
                 .map(|preset| DescribedPreset {
                     title: preset.title,

@@ -10,6 +10,7 @@
 mod address;
 mod paint;
 mod platform;
+mod playback;
 #[cfg(feature = "threads")]
 mod pool;
 mod session;

@@ -7,7 +7,7 @@ mod surface;
 
 pub(crate) use surface::Surface;
 
-use highwater::trace::Playback;
+use crate::playback::Playback;
 use layout::Layout;
 
 /// The least width and height in which anything could be made out. A canvas has

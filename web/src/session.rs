@@ -39,19 +39,20 @@ pub async fn run(
     report: Function,
 ) -> Result<Option<String>, JsError> {
     let (experiment, _ignored) = address::read(&name, &pairs)?;
-    match world.as_str() {
-        "virtual" => Ok(simulate(&experiment, report)),
-        "tab" => {
-            run_in_tab(&experiment, report).await;
-            Ok(None)
+    let died = match world.as_str() {
+        "virtual" => simulate(&experiment, report),
+        "tab" => run_in_tab(&experiment, report).await,
+        other => {
+            return Err(JsError::new(&format!(
+                "unknown world \"{other}\": the worlds here are virtual and tab"
+            )));
         }
-        other => Err(JsError::new(&format!(
-            "unknown world \"{other}\": the worlds here are virtual and tab"
-        ))),
-    }
+    };
+    CURRENT.take();
+    Ok(died)
 }
 
-async fn run_in_tab(experiment: &Experiment, report: Function) {
+async fn run_in_tab(experiment: &Experiment, report: Function) -> Option<String> {
     let timer = TabTimer::start();
     let recorder = Recorder::new(timer.clone(), TRACE_CAPACITY);
     let reporter = Reporter::new(recorder.clone(), timer.clone(), report);
@@ -61,7 +62,7 @@ async fn run_in_tab(experiment: &Experiment, report: Function) {
         let is_over = matches!(select(running.as_mut(), tick).await, Either::Left(_));
         reporter.report();
         if is_over {
-            return;
+            return None;
         }
     }
 }

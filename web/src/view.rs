@@ -3,13 +3,14 @@
 use crate::{
     address::{Address, json},
     paint::{self, Surface},
+    playback::Playback,
 };
 use highwater::{
-    scenario::Outcome,
-    trace::{Batch, Event, Playback},
+    scenario::{Outcome, Verdict},
+    trace::{Batch, Event},
 };
 use serde::Serialize;
-use std::time::Duration;
+use std::{cell::OnceCell, time::Duration};
 use wasm_bindgen::prelude::*;
 
 /// Shows one run. Everything it shows comes from the trace.
@@ -18,6 +19,8 @@ pub struct View {
     address: Address,
     playback: Playback,
     world: String,
+    /// Judged once, at the end: for a long run that takes a while.
+    verdicts: OnceCell<Vec<Verdict>>,
 }
 
 #[wasm_bindgen]
@@ -30,6 +33,7 @@ impl View {
             playback: Playback::new(trace),
             address,
             world,
+            verdicts: OnceCell::new(),
         }
     }
 
@@ -153,18 +157,23 @@ impl View {
         if !self.playback.is_at_end() {
             return "[]".to_owned();
         }
-        let scenario = self.address.experiment().scenario();
-        json(&scenario.judge(self.playback.trace()))
+        json(self.judged())
     }
 }
 
 impl View {
+    fn judged(&self) -> &Vec<Verdict> {
+        let scenario = self.address.experiment().scenario();
+        self.verdicts
+            .get_or_init(|| scenario.judge(self.playback.trace()))
+    }
+
     fn conclusion(&self) -> String {
         let trace = self.playback.trace();
         if let Some(cause) = &trace.died {
             return format!("The run died: {cause}.");
         }
-        let verdicts = self.address.experiment().scenario().judge(trace);
+        let verdicts = self.judged();
         let count = |outcome| {
             let with = verdicts.iter().filter(|verdict| verdict.outcome == outcome);
             with.count()
@@ -177,7 +186,7 @@ impl View {
             .events
             .last()
             .map_or(Duration::ZERO, Event::recorded_at);
-        let tenths = end.as_millis() / 100;
+        let tenths = (end.as_millis() + 50) / 100;
         format!(
             "The run is over after {}.{} {how}: {} checks passed, {} failed, {} not exercised.",
             tenths / 10,

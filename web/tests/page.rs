@@ -45,11 +45,14 @@ fn numbers(view: &View) -> Value {
 #[wasm_bindgen_test]
 fn the_schema_has_every_scenario_and_parameter() {
     let all: Value = serde_json::from_str(&scenarios()).unwrap();
-    for (described, scenario) in all.as_array().unwrap().iter().zip(scenario::ALL) {
+    let all = all.as_array().unwrap();
+    assert_eq!(all.len(), scenario::ALL.len());
+    for (described, scenario) in all.iter().zip(scenario::ALL) {
         assert_eq!(described["name"], scenario.name);
         let keys = described["params"].as_array().unwrap().iter();
         let keys: Vec<_> = keys.map(|param| param["key"].as_str().unwrap()).collect();
-        let known: Vec<_> = scenario.params.iter().map(|param| param.key).collect();
+        let known = scenario.params.iter().map(|param| param.key);
+        let known: Vec<_> = known.chain(["seed"]).collect();
         assert_eq!(keys, known);
     }
 }
@@ -113,16 +116,19 @@ fn every_moment_of_either_design_can_be_painted() {
     let canvas: web_sys::HtmlCanvasElement = canvas.unchecked_into();
     for design in ["events", "direct"] {
         let mut view = view(&[("design", design), ("users", "2")]);
+        let mut pictures = std::collections::BTreeSet::new();
         let sizes = [(800.0, 400.0, 1.0), (320.0, 300.0, 3.0), (0.0, 0.0, 1.0)];
         loop {
             for (width, height, ratio) in sizes {
                 let painted = view.paint(&canvas, width, height, ratio, ratio > 1.0, width > 400.0);
                 assert!(painted.is_ok());
+                pictures.insert(canvas.to_data_url().unwrap());
             }
             if !view.step() {
                 break;
             }
         }
+        assert!(pictures.len() > 40, "{} pictures", pictures.len());
     }
     assert_eq!((canvas.width(), canvas.height()), (1, 1), "never empty");
 }
@@ -134,6 +140,7 @@ fn a_run_that_died_says_why() {
     assert_eq!(view.status(), "The run died: a bug.");
     let verdicts: Value = serde_json::from_str(&view.verdicts()).unwrap();
     let verdicts = verdicts.as_array().unwrap();
+    assert_eq!(verdicts.len(), scenario::ALL[0].checks.len());
     assert!(
         verdicts
             .iter()

@@ -1,13 +1,12 @@
 //! Who was busy when: a lane each, the present at the right.
 
 use super::{Surface, layout::Layout, surface::Text};
-use highwater::trace::{Event, Kind, NameId, Phase, Playback};
+use crate::playback::Playback;
+use highwater::trace::{Event, Kind, NameId, Phase};
 use std::time::Duration;
 
 /// How much of the past is shown.
 const WINDOW: Duration = Duration::from_secs(3);
-/// The most spans painted: beyond that they are thinner than a pixel.
-const MOST_SPANS: usize = 2_000;
 
 pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
     let theme = surface.theme;
@@ -53,16 +52,22 @@ pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
         .rev()
         .take_while(|event| event.recorded_at() >= since)
         .filter(|event| event.phase == Phase::End)
-        .take(MOST_SPANS)
         .map(|event| (event, event.recorded_at()));
-    let open = playback
-        .open()
-        .take(MOST_SPANS)
-        .map(|event| (event, scale.now));
-    for (event, end) in ended.chain(open) {
+    let open = playback.open().map(|event| (event, scale.now));
+    // By lane and outcome, how far to the left is painted. Going back in time, a
+    // bar that begins right of that is hidden behind one that is painted: what
+    // there is to paint depends on the pixels, not on the load.
+    let mut painted = vec![[f64::INFINITY; 2]; lanes.len()];
+    for (event, end) in open.chain(ended) {
         let Some(place) = lanes.iter().position(|lane| *lane == event.source) else {
             continue;
         };
+        let painted = &mut painted[place][usize::from(event.failure.is_some())];
+        let from = scale.x(event.at).floor();
+        if from >= *painted {
+            continue;
+        }
+        *painted = from;
         let y = top + lane_height * place as f64;
         bar(surface, &scale, event, end, y, lane_height);
     }

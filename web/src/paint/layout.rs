@@ -1,12 +1,8 @@
 //! Where things stand in a picture of services.
 
 use super::Surface;
-use highwater::trace::{Kind, NameId, Playback, Trace};
-
-/// The service that takes requests stands left.
-const FRONT: &str = "UserService";
-/// The bus stands in the middle.
-const BUS: &str = "EventBus";
+use crate::playback::Playback;
+use highwater::trace::{Kind, NameId};
 
 /// What has been recorded so far, and where it is painted.
 pub(crate) struct Layout {
@@ -49,9 +45,10 @@ impl Node {
 
 impl Layout {
     pub(crate) fn of(surface: &Surface, playback: &Playback) -> Self {
-        let trace = playback.trace();
         let started = started(playback);
-        let is_front = |id: &NameId| trace.name(*id) == FRONT;
+        // Who depends on others stands left.
+        let front = playback.summary().dependencies().next();
+        let is_front = |id: &NameId| front.is_some_and(|(source, _)| source == *id);
         let margin = if surface.width < 520.0 { 10.0 } else { 18.0 };
         let height = (surface.height * 0.6).round();
         let inner = height - 2.0 * margin;
@@ -80,7 +77,7 @@ impl Layout {
         let from = margin + front_width;
         let to = surface.width - margin - service_width;
         let bus_width = ((to - from) * 0.22).clamp(10.0, 30.0);
-        let bus = bus(playback, trace).map(|id| Node {
+        let bus = bus(playback).map(|id| Node {
             id,
             x: f64::midpoint(from, to) - bus_width / 2.0,
             y: margin,
@@ -132,11 +129,8 @@ fn started(playback: &Playback) -> Vec<NameId> {
     started
 }
 
-/// The bus, once anything was passed to it.
-fn bus(playback: &Playback, trace: &Trace) -> Option<NameId> {
-    let bus = trace.id(BUS)?;
-    let summary = playback.summary();
-    let is_used = summary.subscriptions().any(|(_, target)| target == bus)
-        || summary.edges().any(|(_, target, _)| target == bus);
-    is_used.then_some(bus)
+/// The bus: what listeners subscribe to.
+fn bus(playback: &Playback) -> Option<NameId> {
+    let first = playback.summary().subscriptions().next();
+    first.map(|(_, bus)| bus)
 }

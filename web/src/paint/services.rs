@@ -5,7 +5,8 @@ use super::{
     layout::{Layout, Node},
     surface::Text,
 };
-use highwater::trace::{Event, Kind, NameId, Phase, Playback};
+use crate::playback::Playback;
+use highwater::trace::{Event, Kind, NameId, Phase};
 use std::time::Duration;
 
 /// How long a message is shown on its way. It took no time at all.
@@ -33,16 +34,12 @@ pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
 fn wires(surface: &Surface, layout: &Layout, playback: &Playback) {
     let theme = surface.theme;
     let latest = playback.latest();
-    let knows_by_name = playback.trace().param("design") == "direct";
-    for service in &layout.services {
-        let Some(front) = &layout.front else { break };
-        // A dependency in the code: there under direct calls, spared by events.
-        let wire = (front.right(), service.left());
-        let is_called = playback.summary().edge(front.id, service.id) > 0;
-        if is_called {
-            surface.line(wire.0, wire.1, theme.bad, 1.5);
-        } else if knows_by_name {
-            surface.dashed(wire.0, wire.1, theme.bad);
+    // Dependencies on services: there under direct calls, spared by events.
+    let services = |id| layout.services.iter().find(|service| service.id == id);
+    for (source, target) in playback.summary().dependencies() {
+        let front = layout.front.as_ref().filter(|front| front.id == source);
+        if let (Some(front), Some(service)) = (front, services(target)) {
+            surface.line(front.right(), service.left(), theme.bad, 1.5);
         }
     }
     let Some(bus) = &layout.bus else { return };
@@ -139,7 +136,7 @@ fn details(node: &Node, playback: &Playback, is_front: bool) -> Vec<String> {
         (false, failed) => format!("{} done, {failed} failed", counters.succeeded),
     };
     if is_front {
-        let known = summary.edges().filter(|(from, ..)| *from == node.id);
+        let known = summary.dependencies().filter(|(from, _)| *from == node.id);
         return vec![done, format!("depends on {}", known.count())];
     }
     let waiting = received(playback, node.id).saturating_sub(counters.started);
@@ -154,7 +151,7 @@ fn messages(surface: &Surface, layout: &Layout, playback: &Playback) {
     if surface.is_still {
         return;
     }
-    let now = playback.time();
+    let now = playback.screen_time();
     let moving = playback
         .played()
         .iter()
@@ -179,7 +176,7 @@ fn messages(surface: &Surface, layout: &Layout, playback: &Playback) {
 
 /// Whether the source's last span failed, if it ended a moment ago.
 fn recent_outcome(playback: &Playback, source: NameId) -> Option<bool> {
-    let now = playback.time();
+    let now = playback.screen_time();
     let is_end = |event: &&Event| event.source == source && event.phase == Phase::End;
     playback
         .played()

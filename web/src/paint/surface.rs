@@ -1,4 +1,4 @@
-//! A canvas with the page's colours.
+//! A canvas, and the colours of its two themes.
 
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
@@ -18,7 +18,7 @@ pub(crate) struct Theme {
 const LIGHT: Theme = Theme {
     background: "#ffffff",
     panel: "#f2f6f9",
-    line: "#8a9aa8",
+    line: "#6f808d",
     text: "#16222c",
     muted: "#536471",
     accent: "#0b6e99",
@@ -106,14 +106,6 @@ impl Surface {
         context.set_stroke_style_str(color);
         context.set_line_width(weight);
         context.stroke();
-    }
-
-    /// As [`line`](Self::line), dashed.
-    pub(crate) fn dashed(&self, from: (f64, f64), to: (f64, f64), color: &str) {
-        let dash = js_sys::Array::of2(&4.into(), &6.into());
-        let _ = self.context.set_line_dash(&dash);
-        self.line(from, to, color, 1.0);
-        let _ = self.context.set_line_dash(&js_sys::Array::new());
     }
 
     pub(crate) fn dot(&self, at: (f64, f64), radius: f64, color: &str) {

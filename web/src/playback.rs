@@ -1,10 +1,11 @@
 //! A place in a trace, to move forward and back.
 
-use super::{Batch, Event, Phase, Summary, Trace};
+use highwater::trace::{Batch, Event, Phase, Summary, Trace};
 use std::time::Duration;
 
-/// How long a finished playback goes on, so that the last movements complete.
-const TAIL: Duration = Duration::from_millis(800);
+/// How long a playback goes on after its last record, so that movements on the
+/// screen complete. No time of the run passes meanwhile.
+const AFTERGLOW: Duration = Duration::from_millis(800);
 
 /// Behind a live run by more than this, a playback hurries to catch up.
 const LATE: Duration = Duration::from_millis(100);
@@ -14,8 +15,8 @@ const LATE: Duration = Duration::from_millis(100);
 ///
 /// The trace may still grow while it is played. Whatever way a moment is
 /// reached, by playing, stepping or going back, its numbers are the same.
-#[derive(Clone, Debug)]
-pub struct Playback {
+#[derive(Debug)]
+pub(crate) struct Playback {
     trace: Trace,
     is_complete: bool,
     /// The run's own clock when the last batch was taken.
@@ -23,6 +24,7 @@ pub struct Playback {
     /// How many records are played.
     position: usize,
     time: Duration,
+    afterglow: Duration,
     summary: Summary,
     /// The begins of what is in flight, which is little at any moment.
     open: Vec<Event>,
@@ -30,13 +32,14 @@ pub struct Playback {
 
 impl Playback {
     /// At the start of a trace.
-    pub fn new(trace: Trace) -> Self {
+    pub(crate) fn new(trace: Trace) -> Self {
         let mut playback = Playback {
             trace,
             is_complete: false,
             known_until: Duration::ZERO,
             position: 0,
             time: Duration::ZERO,
+            afterglow: Duration::ZERO,
             summary: Summary::default(),
             open: Vec::new(),
         };
@@ -45,24 +48,29 @@ impl Playback {
     }
 
     /// Adds what was recorded up to `now` on the run's clock.
-    pub fn push(&mut self, batch: Batch, now: Duration) {
+    pub(crate) fn push(&mut self, batch: Batch, now: Duration) {
         self.trace.append(batch);
         self.known_until = self.known_until.max(now).max(self.last_record());
     }
 
     /// Marks the trace as whole; `died` says why, if the run ended early.
-    pub fn complete(&mut self, died: Option<String>) {
+    pub(crate) fn complete(&mut self, died: Option<String>) {
         self.is_complete = true;
         self.trace.died = died;
     }
 
     /// Plays on for `elapsed`, but not past what is known.
-    pub fn advance(&mut self, elapsed: Duration) {
+    pub(crate) fn advance(&mut self, elapsed: Duration) {
         let mut target = self.time + elapsed;
         if !self.is_complete && self.known_until > self.time + LATE {
             target += elapsed / 2;
         }
-        self.time = target.min(self.end()).max(self.time);
+        let end = self.end();
+        if self.is_complete {
+            self.afterglow += target.saturating_sub(end.max(self.time));
+            self.afterglow = self.afterglow.min(AFTERGLOW);
+        }
+        self.time = target.min(end).max(self.time);
         while self
             .upcoming()
             .is_some_and(|event| event.recorded_at() <= self.time)
@@ -72,7 +80,7 @@ impl Playback {
     }
 
     /// Goes to the next record; `false` if there is none yet.
-    pub fn step(&mut self) -> bool {
+    pub(crate) fn step(&mut self) -> bool {
         let Some(next) = self.upcoming() else {
             return false;
         };
@@ -82,7 +90,7 @@ impl Playback {
     }
 
     /// Goes back to before the last record; `false` at the start.
-    pub fn back(&mut self) -> bool {
+    pub(crate) fn back(&mut self) -> bool {
         let Some(position) = self.position.checked_sub(1) else {
             return false;
         };
@@ -90,9 +98,9 @@ impl Playback {
         true
     }
 
-    /// Goes to just after the record at `position`; to the last one if there
-    /// are not as many.
-    pub fn go_to(&mut self, position: usize) {
+    /// Goes to where the first `position` records are played; all of them, if
+    /// there are not as many.
+    pub(crate) fn go_to(&mut self, position: usize) {
         self.position = 0;
         self.summary = Summary::default();
         self.open.clear();
@@ -100,50 +108,57 @@ impl Playback {
             self.apply_next();
         }
         self.time = self.latest().map_or(Duration::ZERO, Event::recorded_at);
+        self.afterglow = Duration::ZERO;
     }
 
     /// Whether all of a whole trace is played.
-    pub fn is_finished(&self) -> bool {
-        self.is_complete && self.position == self.trace.events.len() && self.time >= self.end()
+    pub(crate) fn is_finished(&self) -> bool {
+        self.is_at_end() && self.afterglow == AFTERGLOW
     }
 
     /// Whether every record of a whole trace is played: what it shows is final.
-    pub fn is_at_end(&self) -> bool {
+    pub(crate) fn is_at_end(&self) -> bool {
         self.is_complete && self.position == self.trace.events.len()
     }
 
     /// The trace as far as it is known.
-    pub fn trace(&self) -> &Trace {
+    pub(crate) fn trace(&self) -> &Trace {
         &self.trace
     }
 
     /// The totals at this moment.
-    pub fn summary(&self) -> &Summary {
+    pub(crate) fn summary(&self) -> &Summary {
         &self.summary
     }
 
-    /// The moment.
-    pub fn time(&self) -> Duration {
+    /// The moment, on the run's clock.
+    pub(crate) fn time(&self) -> Duration {
         self.time
     }
 
+    /// The moment for what moves on the screen: it goes on for a little when
+    /// the run's own time is over.
+    pub(crate) fn screen_time(&self) -> Duration {
+        self.time + self.afterglow
+    }
+
     /// How many records are played.
-    pub fn position(&self) -> usize {
+    pub(crate) fn position(&self) -> usize {
         self.position
     }
 
     /// The records played so far, the oldest first.
-    pub fn played(&self) -> &[Event] {
+    pub(crate) fn played(&self) -> &[Event] {
         &self.trace.events[..self.position]
     }
 
     /// The last record played.
-    pub fn latest(&self) -> Option<&Event> {
+    pub(crate) fn latest(&self) -> Option<&Event> {
         self.played().last()
     }
 
     /// The begins whose end is not played yet.
-    pub fn open(&self) -> impl Iterator<Item = &Event> {
+    pub(crate) fn open(&self) -> impl Iterator<Item = &Event> {
         self.open.iter()
     }
 
@@ -182,7 +197,7 @@ impl Playback {
     /// The latest moment that can be shown.
     fn end(&self) -> Duration {
         if self.is_complete {
-            self.last_record() + TAIL
+            self.last_record()
         } else {
             self.known_until
         }
