@@ -101,9 +101,10 @@ export class Player {
       batch: (batch, now) => this.#view.push(batch, now),
       end: (died) => this.#recorded(died),
       lost: (cause, isBug) => {
+        this.#isPlaying = false;
         this.#recorded(cause);
         this.#view.toEnd();
-        this.#isPlaying = false;
+        this.#update();
         this.#showTrap(isBug ? describeBug(cause) : describeLoss(cause));
       },
     };

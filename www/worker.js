@@ -47,7 +47,10 @@ async function load(build) {
 // Starts the pool and has it prove itself. It fails where there is no such
 // build (yet), and where the browser refuses the shared memory.
 async function loadThreads() {
-  await use(await import("./pkg/threads/highwater_web.js"));
+  const missing = () => {
+    throw new Error("the threaded build is not there, or not yet");
+  };
+  await use(await import("./pkg/threads/highwater_web.js").catch(missing));
   // At least two, or there is nothing to show; at most eight, since each takes
   // memory whether it works or not.
   const count = Math.min(Math.max(navigator.hardwareConcurrency ?? 2, 2), 8);

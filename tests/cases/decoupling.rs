@@ -11,14 +11,14 @@ use crate::browser::{self, Page};
 use crate::server::Serve;
 
 /// How long a condition may take. Only ever waited out by a case that fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A short run that exercises every check: 100 % of the emails fail.
 const SHORT: &str = "users=4&interval=20&fail_rate=100";
 
 #[tokio::test]
 async fn a_simulation_plays_to_its_verdicts() -> Result<()> {
-    let server = Serve::start(&[]).await?;
+    let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?seed=7", server.url))
             .await?;
@@ -29,7 +29,7 @@ async fn a_simulation_plays_to_its_verdicts() -> Result<()> {
         ensure!(
             page.text("#numbers")
                 .await?
-                .contains("UserService 0 12 12 0 0")
+                .contains("UserService – 12 12 0 0")
         );
         ensure!(page.text("#command").await? == "cargo run -p native -- run decoupling --seed 7");
         ensure!(evaluate(page, "return crossOriginIsolated").await? == true);
@@ -42,7 +42,7 @@ async fn a_simulation_plays_to_its_verdicts() -> Result<()> {
 
 #[tokio::test]
 async fn back_after_step_returns_to_the_same_numbers() -> Result<()> {
-    let server = Serve::start(&[]).await?;
+    let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?seed=7&{SHORT}", server.url))
             .await?;
@@ -65,8 +65,8 @@ async fn back_after_step_returns_to_the_same_numbers() -> Result<()> {
 }
 
 #[tokio::test]
-async fn this_tab_runs_on_real_threads() -> Result<()> {
-    let server = Serve::start(&[]).await?;
+async fn this_tab_runs_beside_a_pool_of_real_threads() -> Result<()> {
+    let server = Serve::start().await?;
     browser::with(async |page| {
         let url = format!("{}#/decoupling?seed=7&{SHORT}&world=tab", server.url);
         page.open(&url).await?;
@@ -74,7 +74,7 @@ async fn this_tab_runs_on_real_threads() -> Result<()> {
         ensure!(outcomes(page).await? == ["passed"; 5]);
         ensure!(!page.text("#clock").await?.contains("simulated"));
         let threads = page.text("#threads").await?;
-        ensure!(threads.contains("counted 17984 primes"), "{threads}");
+        ensure!(threads.contains("counted 17,984 primes"), "{threads}");
         let (_, ids) = threads.split_once("(ids ").context("no ids")?;
         let ids: Vec<&str> = ids.split(')').next().unwrap_or("").split(", ").collect();
         ensure!(ids.len() >= 2, "{threads}");
@@ -85,7 +85,7 @@ async fn this_tab_runs_on_real_threads() -> Result<()> {
 
 #[tokio::test]
 async fn direct_calls_show_the_contrary() -> Result<()> {
-    let server = Serve::start(&[]).await?;
+    let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?{SHORT}", server.url))
             .await?;
@@ -97,6 +97,11 @@ async fn direct_calls_show_the_contrary() -> Result<()> {
         );
         // By the control, as a person would.
         choose(page, "design", "direct").await?;
+        until(
+            page,
+            "location.hash.includes('direct') && !document.querySelector('#verdicts [data-check]')",
+        )
+        .await?;
         finished(page).await?;
         ensure!(
             page.text("#verdicts")
@@ -113,7 +118,7 @@ async fn direct_calls_show_the_contrary() -> Result<()> {
 
 #[tokio::test]
 async fn an_address_with_unknown_keys_runs_with_defaults_and_says_so() -> Result<()> {
-    let server = Serve::start(&[]).await?;
+    let server = Serve::start().await?;
     browser::with(async |page| {
         let query = "seed=x&usres=3&users=0&design=%E0%A4%A&world=mars";
         page.open(&format!("{}#/decoupling?{query}", server.url))
@@ -140,7 +145,7 @@ async fn an_address_with_unknown_keys_runs_with_defaults_and_says_so() -> Result
 
 #[tokio::test]
 async fn a_trap_is_shown_and_can_be_restarted_from() -> Result<()> {
-    let server = Serve::start(&[]).await?;
+    let server = Serve::start().await?;
     for world in ["virtual", "tab"] {
         browser::with(async |page| {
             let url = format!(
@@ -159,6 +164,7 @@ async fn a_trap_is_shown_and_can_be_restarted_from() -> Result<()> {
             press(page, "restart").await?;
             visible(page, "#trap").await?;
             choose(page, "fault", "error").await?;
+            until(page, "document.querySelector('#trap').hidden").await?;
             finished(page).await?;
             ensure!(outcomes(page).await? == ["passed"; 5]);
             Ok(())
@@ -167,6 +173,103 @@ async fn a_trap_is_shown_and_can_be_restarted_from() -> Result<()> {
         .with_context(|| format!("on {world}"))?;
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn the_keyboard_reaches_everything_and_keeps_its_place() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        page.open(&format!("{}#/decoupling?{SHORT}", server.url))
+            .await?;
+        finished(page).await?;
+        // The skip link leads to the experiment, and leaves it as it is.
+        type_into(page, "skip", ENTER).await?;
+        ensure!(focused(page).await? == "experiment");
+        ensure!(page.text("#command").await?.contains("--set users=4"));
+        // A preset, by its key, keeps the focus.
+        evaluate(
+            page,
+            "document.querySelector('#presets button').id = 'preset'",
+        )
+        .await?;
+        type_into(page, "preset", ENTER).await?;
+        until(page, "location.hash === '#/decoupling?seed=1'").await?;
+        ensure!(focused(page).await? == "preset");
+        // What is switched off hands the focus on to what takes its place.
+        type_into(page, "pause", ENTER).await?;
+        ensure!(focused(page).await? == "run");
+        type_into(page, "run", ENTER).await?;
+        ensure!(focused(page).await? == "pause");
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_value_out_of_range_is_named_and_nothing_else_is_changed_for_it() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        page.open(&format!("{}#/decoupling?{SHORT}", server.url))
+            .await?;
+        finished(page).await?;
+        let before = page.client.current_url().await?;
+        let users = page.client.find(Locator::Id("knob-users")).await?;
+        users.clear().await?;
+        users.send_keys(&format!("0{TAB}")).await?;
+        visible(page, "#problem-users").await?;
+        choose(page, "design", "direct").await?;
+        ensure!(page.client.current_url().await? == before);
+        type_into(page, "knob-users", &format!("{DELETE}{BACKSPACE}3{TAB}")).await?;
+        until(
+            page,
+            "location.hash.includes('users=3') && location.hash.includes('direct')",
+        )
+        .await?;
+        finished(page).await?;
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn run_goes_on_after_a_step_that_had_nothing_to_step_to() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        // The second user comes after three seconds: there is time to get ahead.
+        let query = "users=2&interval=3000&world=tab";
+        page.open(&format!("{}#/decoupling?{query}", server.url))
+            .await?;
+        until(
+            page,
+            "document.querySelector('#clock').textContent.includes('event 8')",
+        )
+        .await?;
+        press(page, "step").await?;
+        press(page, "run").await?;
+        finished(page).await?;
+        ensure!(
+            page.text("#numbers")
+                .await?
+                .contains("UserService – 2 2 0 0")
+        );
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+/// The private code points by which `WebDriver` names keys.
+const ENTER: &str = "\u{e007}";
+const TAB: &str = "\u{e004}";
+const BACKSPACE: &str = "\u{e003}";
+const DELETE: &str = "\u{e017}";
+
+async fn type_into(page: &Page, id: &str, keys: &str) -> Result<()> {
+    let element = page.client.find(Locator::Id(id)).await?;
+    Ok(element.send_keys(keys).await?)
+}
+
+async fn focused(page: &Page) -> Result<Value> {
+    evaluate(page, "return document.activeElement.id").await
 }
 
 /// Waits until the run is over and judged.

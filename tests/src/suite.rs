@@ -90,8 +90,7 @@ impl Suite {
         match self {
             Self::Fmt => &[Need::Rustfmt],
             Self::Clippy => &[Need::Clippy, Need::WasmTarget, Need::Nightly],
-            Self::Unit => &[Need::WasmTarget],
-            Self::Doc => &[Need::WasmTarget],
+            Self::Unit | Self::Doc => &[Need::WasmTarget],
             Self::Deny => &[Need::CargoDeny],
             Self::Wasm => &[
                 Need::WasmTarget,
@@ -122,8 +121,9 @@ impl Suite {
                 // By itself, as people build it: with the features of the whole
                 // workspace a missing one could go unnoticed.
                 workspace.cargo("build --package native"),
-                // So that no case waits for a build of minutes.
-                workspace.cargo("run --package bundle"),
+                // So that no case waits for a build of minutes; and it fails if a
+                // budget is not kept.
+                workspace.cargo("run --package bundle -- --sizes"),
                 workspace.cargo("test --workspace --all-features --test e2e"),
             ],
         }
