@@ -3,11 +3,15 @@
 use super::checkout;
 use crate::error::Error;
 use std::{
-    io,
-    path::Path,
+    env, io,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
 };
-use tokio::process::Command;
+use tokio::process::{Child, Command};
+
+// One list for both, without the bundle's dependencies.
+#[path = "../../../web/bundle/src/environment.rs"]
+mod environment;
 
 /// The first of what the build makes.
 const BUILT: &str = "pkg/highwater_web.js";
@@ -30,7 +34,12 @@ pub(super) async fn prepare(www: &Path, build: bool) -> Result<(), Error> {
         return Err(no_page("no such folder: name the page's with --www DIR"));
     }
     let failure = if build {
-        match bundle(&["--single"]).await {
+        let first = is_first_build(www);
+        if first {
+            anstream::eprintln!("building the page; the first time takes a minute or two");
+        }
+        let quiet: &[&str] = if first { &[] } else { &["-q"] };
+        match bundle(quiet, &["--single"]).await {
             Ok(status) if status.success() => None,
             Ok(status) => Some(format!("the build failed ({status})")),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
@@ -57,7 +66,7 @@ pub(super) async fn prepare(www: &Path, build: bool) -> Result<(), Error> {
 
 /// Builds what [`prepare`] left out, while the page is served already.
 pub(super) async fn build_the_rest() {
-    let failure = match bundle(&[]).await {
+    let failure = match bundle(&["-q"], &[]).await {
         Ok(status) if status.success() => return,
         Ok(status) => status.to_string(),
         Err(cause) => cause.to_string(),
@@ -67,20 +76,105 @@ pub(super) async fn build_the_rest() {
     );
 }
 
-async fn bundle(options: &[&str]) -> io::Result<ExitStatus> {
-    Command::new("cargo")
-        .args(["run", "-q", "-p", "bundle", "--"])
+/// Whether the build is a long one, about which people have to be told.
+fn is_first_build(www: &Path) -> bool {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    let bundle = checkout().join(target).join("debug/bundle");
+    let there = |program: &Path| program.with_extension(env::consts::EXE_EXTENSION).is_file();
+    !www.join(BUILT).is_file() || !there(&bundle)
+}
+
+/// Runs the bundle, which compiles in turn. Dropped, it ends them all.
+async fn bundle(cargo_options: &[&str], options: &[&str]) -> io::Result<ExitStatus> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .arg("run")
+        .args(cargo_options)
+        .args(["-p", "bundle", "--"])
         .args(options)
         .current_dir(checkout())
-        // What the cargo that runs us set for itself would hold for the build
-        // of the page as well: it has a toolchain and flags of its own.
-        .env_remove("RUSTUP_TOOLCHAIN")
-        .env_remove("CARGO")
-        .env_remove("RUSTFLAGS")
         .stdin(Stdio::null())
         // Standard output is for the one line that says where the page is.
         .stdout(io::stderr())
-        .kill_on_drop(true)
-        .status()
-        .await
+        .kill_on_drop(true);
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(environment::is_foreign) {
+            cargo.env_remove(name);
+        }
+    }
+    // Then a terminal's Ctrl-C does not reach it by itself: see `Family`.
+    #[cfg(unix)]
+    cargo.process_group(0);
+
+    let mut child = cargo.spawn()?;
+    // Dropped before the child, while its process id is still its own.
+    let mut family = Family::of(&child);
+    let status = child.wait().await;
+    family.has_ended();
+    status
+}
+
+/// A child and all that it started. To end the child alone would leave the
+/// compilers at work.
+struct Family {
+    #[cfg(unix)]
+    group: Option<nix::unistd::Pid>,
+}
+
+#[cfg(unix)]
+impl Family {
+    /// The child is to be the leader of a process group.
+    fn of(child: &Child) -> Self {
+        let leader = child.id().and_then(|id| i32::try_from(id).ok());
+        Family {
+            group: leader.map(nix::unistd::Pid::from_raw),
+        }
+    }
+
+    /// The group's number may soon be another's.
+    fn has_ended(&mut self) {
+        self.group = None;
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Family {
+    fn drop(&mut self) {
+        use nix::sys::signal::{Signal, killpg};
+        if let Some(group) = self.group {
+            // An error means that none is left.
+            let _ = killpg(group, Signal::SIGTERM);
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Family {
+    fn of(_child: &Child) -> Self {
+        Family {}
+    }
+
+    fn has_ended(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belongs_to_our_own_build_is_foreign_to_the_page_s() {
+        for name in ["CARGO", "RUSTC", "RUSTFLAGS", "CARGO_PKG_NAME"] {
+            assert!(environment::is_foreign(name), "{name}");
+        }
+        // These are the caller's wishes for any build.
+        for name in ["PATH", "CARGO_HOME", "CARGO_TARGET_DIR"] {
+            assert!(!environment::is_foreign(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_first_build_is_the_one_without_a_page() {
+        let www = tempfile::tempdir().unwrap();
+        assert!(is_first_build(www.path()));
+    }
 }

@@ -19,6 +19,7 @@
 mod bindgen;
 mod build;
 mod compile;
+mod environment;
 mod layout;
 mod report;
 mod stage;

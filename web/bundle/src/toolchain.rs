@@ -7,6 +7,8 @@ use std::{env, fmt};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::environment::is_foreign;
+
 /// The platform of the page.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -134,24 +136,9 @@ fn sysroot(rustc: &mut Command) -> Result<PathBuf> {
 
 fn clean(command: &mut Command) -> &mut Command {
     for (name, _) in env::vars_os() {
-        let Some(name) = name.to_str() else { continue };
-        let foreign = matches!(
-            name,
-            "RUSTUP_TOOLCHAIN"
-                | "CARGO"
-                | "RUSTC"
-                | "RUSTFLAGS"
-                | "CARGO_ENCODED_RUSTFLAGS"
-                | "CARGO_TARGET_DIR"
-        ) || [
-            "CARGO_PKG_",
-            "CARGO_MANIFEST_",
-            "CARGO_BIN_",
-            "CARGO_BUILD_",
-        ]
-        .iter()
-        .any(|prefix| name.starts_with(prefix));
-        if foreign {
+        // The target directory is the caller's, but we give each build its own.
+        let foreign = |name: &str| is_foreign(name) || name == "CARGO_TARGET_DIR";
+        if name.to_str().is_some_and(foreign) {
             command.env_remove(name);
         }
     }
