@@ -14,12 +14,15 @@ use crate::{
 };
 use axum::{
     Router,
+    extract::Request,
     handler::HandlerWithoutStateExt,
     http::{StatusCode, Uri},
-    middleware::map_response,
+    middleware::{Next, from_fn, map_response},
+    response::IntoResponse,
     routing::{any, get, post},
     serve::ListenerExt,
 };
+use percent_encoding::percent_decode_str;
 use std::{
     io,
     net::SocketAddr,
@@ -117,10 +120,30 @@ fn router(www: &Path, state: Arc<api::State>) -> Router {
         .route("/api/", any(problem::not_found))
         .route("/api/{*unknown}", any(problem::not_found))
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .fallback_service(ServeDir::new(www).fallback(no_such_file.into_service()))
+        .fallback_service(files(www))
         .layer(api::body_limit())
         .layer(map_response(headers::harden))
         .with_state(state)
+}
+
+/// The page's files. What is hidden in their folder is for programs.
+fn files(www: &Path) -> Router {
+    let folder = ServeDir::new(www).fallback(no_such_file.into_service());
+    Router::new()
+        .fallback_service(folder)
+        .layer(from_fn(async |request: Request, next: Next| {
+            if is_hidden(request.uri()) {
+                return no_such_file(request.uri().clone()).await.into_response();
+            }
+            next.run(request).await
+        }))
+}
+
+/// Whether a file or folder on the way begins with a dot, however it is
+/// spelt: the folder's files are looked up by the decoded path.
+fn is_hidden(uri: &Uri) -> bool {
+    let path = percent_decode_str(uri.path()).decode_utf8_lossy();
+    path.split(['/', '\\']).any(|name| name.starts_with('.'))
 }
 
 async fn no_such_file(uri: Uri) -> (StatusCode, String) {
