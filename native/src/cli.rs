@@ -19,7 +19,8 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
   native run decoupling --world virtual         the same in simulated time, at once
   native serve                                  the page: http://127.0.0.1:8080/
 
-Exit codes: 0 all is well, 1 a check or the run failed, 2 bad input, 130 Ctrl-C."
+Exit codes: 0 all is well, 1 a check or the run failed, 2 bad input,
+130 Ctrl-C (serve: 0)."
 )]
 pub(crate) struct Cli {
     /// What to do.

@@ -28,6 +28,9 @@ pub(crate) enum Error {
         /// Why not.
         reason: String,
     },
+    /// One file for two outputs.
+    #[error("--trace and --plot name the same file: each needs one of its own")]
+    SameOutput,
     /// An output file that could not be written after all.
     #[error("{} was not written: {cause}", path.display())]
     Write {
@@ -74,7 +77,8 @@ impl Error {
             Error::Input(_)
             | Error::NotAPair { .. }
             | Error::NotAnAddress(_)
-            | Error::BadOutput { .. } => 2,
+            | Error::BadOutput { .. }
+            | Error::SameOutput => 2,
             Error::Write { .. }
             | Error::Print(_)
             | Error::PortTaken(_)

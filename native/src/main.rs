@@ -10,7 +10,8 @@
 //! | `error`, `interrupt` | how commands end early |
 //!
 //! Results go to standard output, progress and logs to standard error. Exit
-//! codes: 0 all is well, 1 a check or the run failed, 2 bad input, 130 Ctrl-C.
+//! codes: 0 all is well, 1 a check or the run failed, 2 bad input,
+//! 130 Ctrl-C (serve: 0).
 
 mod cli;
 mod death;

@@ -26,6 +26,11 @@ impl Output {
             path: path.to_owned(),
             reason,
         };
+        if path.as_os_str() == "-" {
+            return Err(bad(
+                "standard output is for the report, so name a file".to_owned()
+            ));
+        }
         if path.is_dir() {
             return Err(bad("it is a folder, and has to be a file".to_owned()));
         }
@@ -38,6 +43,16 @@ impl Output {
         }
         tempfile::tempfile_in(folder).map_err(|cause| bad(cause.to_string()))?;
         Ok(Output { path: path.into() })
+    }
+
+    /// Whether both would write the same file, however it is spelt.
+    pub(crate) fn is_same_as(&self, other: &Output) -> bool {
+        let place = |path: &Path| {
+            let folder = || folder_of(path).canonicalize().unwrap_or_default();
+            let name = path.file_name().unwrap_or_default();
+            path.canonicalize().unwrap_or_else(|_| folder().join(name))
+        };
+        place(&self.path) == place(&other.path)
     }
 
     /// Writes the file: beside it first, then in its place. If that fails,

@@ -21,6 +21,11 @@ pub(crate) async fn run(options: &RunOptions) -> Result<ExitCode, Error> {
     let check = |path: &Option<_>| path.as_deref().map(Output::check).transpose();
     let trace_file = check(&options.trace)?;
     let plot_file = check(&options.plot)?;
+    if let (Some(trace), Some(plot)) = (&trace_file, &plot_file)
+        && trace.is_same_as(plot)
+    {
+        return Err(Error::SameOutput);
+    }
 
     let ended = watch(options.world, &experiment).await?;
     // Written even if the run died: then they are wanted most.

@@ -6,6 +6,7 @@ use crate::support::native;
 fn bad_input_is_one_line_and_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().to_str().unwrap();
+    let both = format!("{folder}/both");
     let missing = format!("{folder}/none/trace.json");
     let cases: &[(&[&str], &[&str])] = &[
         (
@@ -37,7 +38,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             &["run", "decoupling", "--seed", "-1"],
-            &["seed is 0 to 18446744073709551615, not \"-1\""],
+            &["seed is 0 to 9007199254740991, not \"-1\""],
         ),
         (
             &["run", "decoupling", "--world", "mars"],
@@ -59,6 +60,14 @@ fn bad_input_is_one_line_and_exit_code_2() {
         (
             &["run", "decoupling", "--plot", folder],
             &["cannot be written: it is a folder"],
+        ),
+        (
+            &["run", "decoupling", "--trace", "-"],
+            &["- cannot be written: standard output is for the report"],
+        ),
+        (
+            &["run", "decoupling", "--trace", &both, "--plot", &both],
+            &["--trace and --plot name the same file"],
         ),
         (
             &["serve", "--addr", "8080"],
