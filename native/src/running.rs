@@ -114,6 +114,10 @@ mod tests {
         scenario::{self, Outcome},
         trace::{Kind, Trace},
     };
+    use std::time::{Duration, Instant};
+
+    /// How long a test waits before it fails: long enough for any machine.
+    const PATIENCE: Duration = Duration::from_mins(1);
 
     #[tokio::test]
     async fn a_run_ends_well_and_passes_its_checks() {
@@ -161,16 +165,21 @@ mod tests {
         // a service at work is there.
         let experiment = quick(&[("email_latency", "5000"), ("users", "400")]);
         let (guard, freed) = oneshot::channel::<()>();
-        let running = Running::start(&experiment, guard).unwrap();
+        let mut running = Running::start(&experiment, guard).unwrap();
+        let recorder = running.recorder();
         let is_at_work = || {
-            let batch = running.recorder().drain();
+            let batch = recorder.drain();
             batch.events.iter().any(|event| event.kind == Kind::Handle)
         };
+        let since = Instant::now();
         while !is_at_work() {
+            assert_eq!(running.ended.try_recv().ok(), None, "it ended by itself");
+            assert!(since.elapsed() < PATIENCE, "it never came to work");
             tokio::task::yield_now().await;
         }
         drop(running);
-        assert!(freed.await.is_err(), "the guard was dropped");
+        let freed = tokio::time::timeout(PATIENCE, freed).await;
+        assert!(freed.unwrap().is_err(), "the guard was dropped");
     }
 
     fn quick(set: &[(&str, &str)]) -> Experiment {

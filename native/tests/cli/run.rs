@@ -181,8 +181,7 @@ fn a_plot_is_a_picture_in_svg() {
 #[cfg(target_os = "linux")]
 #[test]
 fn ctrl_c_ends_a_run_and_leaves_no_file() {
-    use crate::support::{command, signal};
-    use std::{thread, time::Duration};
+    use crate::support::{command, signal, wait_until};
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trace.json");
@@ -200,9 +199,10 @@ fn ctrl_c_ends_a_run_and_leaves_no_file() {
             fs::read_to_string(thread.path().join("comm")).is_ok_and(|name| name == "loop\n")
         })
     };
-    while !has_started() {
-        thread::sleep(Duration::from_millis(10));
-    }
+    wait_until("the loop's thread", || {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
+        has_started()
+    });
     signal("-INT", child.id());
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(files(folder.path()).is_empty());

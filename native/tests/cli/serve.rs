@@ -1,6 +1,6 @@
 //! `native serve`: the page, its headers, the API.
 
-use crate::support::{command, native};
+use crate::support::{PATIENCE, command, native};
 use serde_json::Value;
 use std::{
     fs,
@@ -23,6 +23,9 @@ fn every_response_is_isolated_and_typed() {
         ("/readyz", 200, "text/plain; charset=utf-8"),
         ("/none", 404, "text/plain; charset=utf-8"),
         ("/../Cargo.toml", 404, "text/plain; charset=utf-8"),
+        ("/pkg/.stamp", 404, "text/plain; charset=utf-8"),
+        ("/pkg/%2Estamp", 404, "text/plain; charset=utf-8"),
+        ("/pkg%2f%2estamp", 404, "text/plain; charset=utf-8"),
         ("/api/scenarios", 200, "application/json"),
         ("/api/none", 404, "application/problem+json"),
         ("/api/runs", 405, "application/problem+json"),
@@ -64,13 +67,28 @@ fn the_api_lists_what_the_command_line_lists() {
 }
 
 #[test]
-fn a_run_is_told_as_it_happens() {
+fn a_run_is_told_while_it_happens() {
+    // It takes hours, so what arrives now arrives before its end.
+    let endless =
+        r#"{"scenario": "decoupling", "params": {"email_latency": 5000, "users": 10000}}"#;
+    let server = Server::start();
+    let client = server.send("POST", "/api/runs", &[JSON], endless);
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut lines = BufReader::new(client).lines().map(Result::unwrap);
+    let first = lines.find(|line| line.starts_with("event: "));
+    assert_eq!(first.as_deref(), Some("event: trace"));
+    let data = lines.next().unwrap();
+    let batch: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
+    assert_eq!(batch["first_name"], 0);
+}
+
+#[test]
+fn what_a_run_tells_adds_up() {
     let body = r#"{"scenario": "decoupling", "params": {"users": 4, "interval": "20", "fail_rate": 100}, "seed": 3}"#;
     let answer = Server::start().run(body);
     assert_eq!(answer.header("content-type"), Some("text/event-stream"));
     let events = answer.events();
     let (last, batches) = events.split_last().unwrap();
-    assert!(batches.len() > 1, "more than one batch: it takes a while");
     let mut names = Vec::new();
     for (event, batch) in batches {
         assert_eq!(event, "trace");
@@ -191,6 +209,41 @@ fn four_runs_at_once_and_a_place_again_when_a_client_goes() {
 
 #[cfg(unix)]
 #[test]
+fn a_signal_ends_the_build_and_all_that_it_started() {
+    use crate::support::{signal, wait_until};
+    use std::{env, os::unix::fs::PermissionsExt, sync::mpsc};
+
+    // It has a child of its own, as cargo has compilers.
+    let folder = tempfile::tempdir().unwrap();
+    let cargo = folder.path().join("cargo");
+    fs::write(&cargo, "#!/bin/sh\nsleep 600 &\necho started\nwait\n").unwrap();
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = env::var("PATH").unwrap();
+    let path = format!("{}:{path}", folder.path().display());
+
+    for (name, code) in [("-INT", 130), ("-TERM", 143)] {
+        let mut server = command(&["serve", "--addr", "127.0.0.1:0"])
+            .env("PATH", &path)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // All of them write to it: it ends when the last of them has.
+        let stderr = BufReader::new(server.stderr.take().unwrap());
+        let (send, lines) = mpsc::channel();
+        let reader = thread::spawn(move || {
+            for line in stderr.lines() {
+                let _ = send.send(line.unwrap());
+            }
+        });
+        while lines.recv_timeout(PATIENCE).unwrap() != "started" {}
+        signal(name, server.id());
+        assert_eq!(server.wait().unwrap().code(), Some(code), "{name}");
+        wait_until("the end of what the build started", || reader.is_finished());
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn a_signal_ends_the_server_and_cuts_its_runs() {
     use crate::support::signal;
     for name in ["-INT", "-TERM"] {
@@ -253,6 +306,7 @@ impl Server {
             ("index.html", "<!doctype html><title>Highwater</title>"),
             ("pkg/highwater_web.js", "export {};"),
             ("pkg/highwater_web_bg.wasm", "\0asm"),
+            ("pkg/.stamp", "for programs"),
         ] {
             fs::write(www.path().join(file), content).unwrap();
         }

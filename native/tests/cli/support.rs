@@ -1,7 +1,14 @@
 //! Running the program.
 
 use serde_json::Value;
-use std::process::{Command, Stdio};
+use std::{
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a test waits before it fails: long enough for any machine.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What it did.
 #[derive(Debug)]
@@ -34,6 +41,15 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_native"));
     command.args(arguments).stdin(Stdio::null());
     command
+}
+
+/// Waits for something to happen.
+pub(crate) fn wait_until(what: &str, mut has_happened: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !has_happened() {
+        assert!(since.elapsed() < PATIENCE, "{what}: not in {PATIENCE:?}");
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Sends a signal, as a terminal or a service manager does.
