@@ -20,7 +20,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
   native serve                                  the page: http://127.0.0.1:8080/
 
 Exit codes: 0 all is well, 1 a check or the run failed, 2 bad input,
-130 Ctrl-C (serve: 0)."
+130 Ctrl-C (serve: 0 once the page is there)."
 )]
 pub(crate) struct Cli {
     /// What to do.

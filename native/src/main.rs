@@ -11,7 +11,7 @@
 //!
 //! Results go to standard output, progress and logs to standard error. Exit
 //! codes: 0 all is well, 1 a check or the run failed, 2 bad input,
-//! 130 Ctrl-C (serve: 0).
+//! 130 Ctrl-C (serve: 0 once the page is there).
 
 mod cli;
 mod death;
