@@ -1,6 +1,6 @@
 //! The whole of it: both builds, one after the other.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -109,8 +109,13 @@ fn make(layout: &Layout, flavour: Flavour, keep: &[&str]) -> Result<Outcome> {
 fn take_turn(layout: &Layout) -> Result<File> {
     fs::create_dir_all(&layout.target)?;
     let path = layout.target.join(".bundle-lock");
-    let file = File::create(&path)
-        .and_then(|file| file.lock().map(|()| file))
-        .with_context(|| format!("cannot lock {}", path.display()))?;
+    let cannot = || format!("cannot lock {}", path.display());
+    let file = File::create(&path).with_context(cannot)?;
+    match file.try_lock() {
+        Ok(()) => return Ok(file),
+        Err(TryLockError::WouldBlock) => eprintln!("bundle: waiting for another build…"),
+        Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
+    }
+    file.lock().with_context(cannot)?;
     Ok(file)
 }
