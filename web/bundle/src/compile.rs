@@ -1,6 +1,7 @@
 //! The first step: cargo turns the `web` crate into a `.wasm` file.
 
-use std::path::PathBuf;
+use std::env;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -25,6 +26,8 @@ pub(crate) fn compile(layout: &Layout, flavour: Flavour) -> Result<PathBuf> {
         }
     };
     cargo
+        .arg("--config")
+        .arg(remapping(&homes(&layout.root)))
         .args(["build", "--package", "highwater-web", "--lib"])
         .args(["--target", TARGET, "--profile", "wasm"])
         .arg("--target-dir")
@@ -40,4 +43,48 @@ pub(crate) fn compile(layout: &Layout, flavour: Flavour) -> Result<PathBuf> {
         .join(TARGET)
         .join("wasm")
         .join(format!("{NAME}.wasm")))
+}
+
+/// The folders of this machine that the compiler would write into the `.wasm`
+/// file, for messages, and what they are called there: a visitor need not know
+/// whose machine it was, and two machines make the same file.
+fn homes(root: &Path) -> Vec<(PathBuf, &'static str)> {
+    let home = |variable: &str, folder: &str| {
+        env::var_os(variable)
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+            .or_else(|| Some(env::home_dir()?.join(folder)))
+    };
+    let cargo = home("CARGO_HOME", ".cargo").map(|path| (path, "/cargo"));
+    let rustup = home("RUSTUP_HOME", ".rustup").map(|path| (path, "/rustup"));
+    // The compiler takes the last that fits.
+    let root = Some((root.to_owned(), "/highwater"));
+    [cargo, rustup, root].into_iter().flatten().collect()
+}
+
+/// As a setting for `--config`. Cargo adds its flags to those of other sources,
+/// such as `web/threads.toml`; flags in the environment would replace them all.
+fn remapping(folders: &[(PathBuf, &str)]) -> String {
+    let flags: Vec<String> = folders
+        .iter()
+        // What is not Unicode cannot stand in a setting, and stays.
+        .filter_map(|(folder, name)| Some((folder.to_str()?, name)))
+        .map(|(folder, name)| format!("--remap-path-prefix={folder}={name}"))
+        .collect();
+    // A list of strings is written alike in Rust and in TOML.
+    format!("target.{TARGET}.rustflags={flags:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_folder_gets_its_name() {
+        let folders = [("/home/me/.cargo".into(), "/cargo"), ("C:\\x".into(), "/x")];
+        assert_eq!(
+            remapping(&folders),
+            r#"target.wasm32-unknown-unknown.rustflags=["--remap-path-prefix=/home/me/.cargo=/cargo", "--remap-path-prefix=C:\\x=/x"]"#
+        );
+    }
 }
