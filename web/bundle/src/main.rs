@@ -1,9 +1,11 @@
 //! `cargo run -p bundle`: the command line of the bundle.
 
+use std::io::{self, ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use anyhow::Context as _;
 use bundle::{Options, Report};
 use clap::Parser;
 
@@ -12,7 +14,7 @@ Examples:
   cargo run -p bundle                       build what is stale in www/pkg
   cargo run -p bundle -- --single           skip the threaded build
   cargo run -p bundle -- --out /tmp/pkg     build somewhere else
-  cargo run -p bundle -- --sizes            say what the page weighs in any case";
+  cargo run -p bundle -- --sizes            what the page weighs; 1 if it is too much";
 
 /// Builds the page's WebAssembly package from the `web` crate.
 #[derive(Parser)]
@@ -22,18 +24,19 @@ struct Arguments {
     #[arg(long)]
     single: bool,
 
-    /// Write the package to DIR
-    #[arg(long, value_name = "DIR", default_value = "www/pkg")]
-    out: PathBuf,
+    /// Write the package to DIR [default: www/pkg of the workspace]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 
-    /// Print the sizes even when nothing had to be built
+    /// Print the sizes even when nothing had to be built, and exit with 1 if a
+    /// budget is exceeded
     #[arg(long)]
     sizes: bool,
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(Arguments::parse()) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("bundle: error: {error:#}");
             ExitCode::FAILURE
@@ -41,18 +44,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> anyhow::Result<()> {
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    let options = Options {
+    let summary = bundle::build(&Options {
         single: arguments.single,
-        // The default is relative to the workspace, a given path to the caller.
-        out: Some(&arguments.out)
-            .filter(|out| out.as_os_str() != "www/pkg")
-            .cloned(),
-    };
-    let summary = bundle::build(&options)?;
+        out: arguments.out,
+    })?;
+    let mut code = ExitCode::SUCCESS;
     if summary.changed() || arguments.sizes {
-        print!("{}", Report::new(&summary.layout)?);
+        let report = Report::new(&summary.layout)?;
+        print(&report)?;
+        for budget in report.budgets.iter().filter(|budget| !budget.is_kept()) {
+            eprintln!("bundle: over its budget: {}", budget.what);
+            // A page that is too heavy is a page: only who asks has it fail.
+            if arguments.sizes {
+                code = ExitCode::FAILURE;
+            }
+        }
     }
     let verb = if summary.changed() {
         "done"
@@ -60,5 +68,16 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         "up to date"
     };
     eprintln!("bundle: {verb} in {:.1} s", started.elapsed().as_secs_f64());
-    Ok(())
+    Ok(code)
+}
+
+/// Prints to standard output; a reader that has seen enough may go.
+fn print(report: &Report) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match write!(stdout, "{report}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("cannot print the sizes")
+        }
+        _ => Ok(()),
+    }
 }
