@@ -17,8 +17,8 @@ await start();
 
 async function start() {
   // What nobody caught is not left to the console alone.
-  addEventListener("error", (event) => player.fail(event.error ?? event.message));
-  addEventListener("unhandledrejection", (event) => player.fail(event.reason));
+  addEventListener("error", ({ error }) => failBy(error));
+  addEventListener("unhandledrejection", ({ reason }) => failBy(reason));
   // Not by the address: that is the experiment's.
   byId("skip").onclick = (event) => {
     event.preventDefault();
@@ -41,6 +41,11 @@ async function start() {
   byId("knobs").onsubmit = (event) => event.preventDefault();
   addEventListener("hashchange", open);
   open();
+}
+
+// By an error of ours: those of a browser's extensions come this way too.
+function failBy(error) {
+  if (error?.stack?.includes(location.origin)) player.fail(error);
 }
 
 // Reads the address and starts what it names.

@@ -110,8 +110,8 @@ struct Request {
     seed: Option<Scalar>,
 }
 
-/// A number may come as a number or as its digits: a script cannot keep
-/// every 64-bit seed as a number.
+/// A number may come as a number or as its digits, as the page's forms and
+/// addresses have it.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Scalar {
