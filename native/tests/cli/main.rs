@@ -4,4 +4,5 @@
 mod input;
 mod run;
 mod serve;
+mod server;
 mod support;
