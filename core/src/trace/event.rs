@@ -75,6 +75,12 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether something goes from source to target. A subscription and a
+    /// dependency are relations: nothing moves on them yet.
+    pub fn is_message(self) -> bool {
+        matches!(self, Kind::Call | Kind::Emit | Kind::Deliver)
+    }
+
     /// The kind's name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -113,8 +119,7 @@ pub struct Counters {
     pub succeeded: u64,
     /// Spans that ended in failure.
     pub failed: u64,
-    /// Records with a target: calls, emits, deliveries, subscriptions and
-    /// dependencies.
+    /// Messages passed on: calls, emits and deliveries.
     pub sent: u64,
 }
 

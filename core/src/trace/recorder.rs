@@ -162,7 +162,7 @@ impl Recorder {
             (Phase::Begin, _) => counters.started += 1,
             (Phase::End, None) => counters.succeeded += 1,
             (Phase::End, Some(_)) => counters.failed += 1,
-            (Phase::Instant, _) => counters.sent += u64::from(target.is_some()),
+            (Phase::Instant, _) => counters.sent += u64::from(kind.is_message()),
         }
         let counters = *counters;
         // Never later than now, or records would not be in the order of time.

@@ -45,7 +45,8 @@ impl Summary {
         match event.kind {
             Kind::Subscribe => self.subscriptions.push(edge),
             Kind::Depend => self.dependencies.push(edge),
-            _ => self.add_to_edge(edge),
+            kind if kind.is_message() => self.add_to_edge(edge),
+            _ => {}
         }
     }
 

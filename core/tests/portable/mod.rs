@@ -48,7 +48,7 @@ fn assert_records_fit_together(trace: &Trace) {
                 of_source.succeeded += u64::from(failure.is_none());
                 of_source.failed += u64::from(failure.is_some());
             }
-            (Phase::Instant, _) => of_source.sent += u64::from(event.target.is_some()),
+            (Phase::Instant, _) => of_source.sent += u64::from(event.kind.is_message()),
         }
         assert_eq!(event.counters, *of_source, "{event:?}");
     }

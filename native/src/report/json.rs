@@ -1,10 +1,7 @@
 //! The report a program reads.
 
 use super::took;
-use highwater::{
-    scenario::Verdict,
-    trace::{Kind, NameId, Trace},
-};
+use highwater::{scenario::Verdict, trace::Trace};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 
@@ -28,13 +25,13 @@ pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
             })
         })
         .collect();
-    let edges: Vec<Value> = passed(trace)
-        .iter()
-        .map(|edge| {
+    let edges: Vec<Value> = summary
+        .edges()
+        .map(|(source, target, count)| {
             json!({
-                "source": trace.name(edge.source),
-                "target": trace.name(edge.target),
-                "count": edge.count,
+                "source": trace.name(source),
+                "target": trace.name(target),
+                "count": count,
             })
         })
         .collect();
@@ -53,31 +50,4 @@ pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
         "verdicts": verdicts,
     });
     format!("{report:#}\n")
-}
-
-/// How often one service passed something on to another.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Edge {
-    pub(super) source: NameId,
-    pub(super) target: NameId,
-    pub(super) count: u64,
-}
-
-/// Every edge on which something was passed on. To subscribe is a relation,
-/// but nothing moves on it yet.
-pub(super) fn passed(trace: &Trace) -> Vec<Edge> {
-    let mut edges = BTreeMap::<(NameId, NameId), u64>::new();
-    for event in &trace.events {
-        if let Some(target) = event.target.filter(|_| event.kind != Kind::Subscribe) {
-            *edges.entry((event.source, target)).or_default() += 1;
-        }
-    }
-    edges
-        .into_iter()
-        .map(|((source, target), count)| Edge {
-            source,
-            target,
-            count,
-        })
-        .collect()
 }

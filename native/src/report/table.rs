@@ -1,6 +1,6 @@
 //! Who did what, in columns.
 
-use super::{FAINT, human, json::passed};
+use super::{FAINT, human};
 use highwater::trace::Trace;
 use std::fmt::Write;
 
@@ -18,7 +18,6 @@ pub(super) fn services(trace: &Trace, note: &str) -> String {
         format!("P99{note}"),
         "PASSES ON TO".to_owned(),
     ]];
-    let edges = passed(trace);
     for source in summary.sources() {
         let counters = summary.counters(source);
         // A bus has no work of its own: dashes, not zeros.
@@ -30,10 +29,10 @@ pub(super) fn services(trace: &Trace, note: &str) -> String {
             let known = summary.percentile(source, percent);
             known.map_or_else(|| "–".to_owned(), human)
         };
-        let targets: Vec<String> = edges
-            .iter()
-            .filter(|edge| edge.source == source)
-            .map(|edge| format!("{} {}×", trace.name(edge.target), edge.count))
+        let targets: Vec<String> = summary
+            .edges()
+            .filter(|(from, ..)| *from == source)
+            .map(|(_, target, count)| format!("{} {count}×", trace.name(target)))
             .collect();
         rows.push([
             trace.name(source).to_owned(),
@@ -102,7 +101,9 @@ mod tests {
             "{bus}"
         );
         assert!(bus.contains('–') && !bus.contains(" 0 "), "{bus}");
-        // To subscribe is not to pass anything on.
+        // To subscribe or to depend is not to pass anything on.
+        let front = table.lines().find(|line| line.starts_with("  UserService"));
+        assert!(front.unwrap().ends_with("  EventBus 12×"), "{table}");
         let email = table
             .lines()
             .find(|line| line.starts_with("  EmailService"))
