@@ -27,14 +27,14 @@
 //! let bus = Bus::new();
 //! let welcome = bus.on("EmailService", |user: &UserRegistered| {
 //!     if user.email.is_empty() {
-//!         return Err("no address".into());
+//!         return Err("no address");
 //!     }
 //!     Ok(())
 //! });
-//! let audit = bus.on("AuditLog", |_: &UserRegistered| Ok(()));
+//! let audit = bus.on("AuditLog", |_: &UserRegistered| ());
 //!
 //! let error = bus.emit(&UserRegistered { email: String::new() }).unwrap_err();
-//! assert_eq!(error.delivered, 2, "the audit log ran all the same");
+//! assert_eq!(error.delivered(), 2, "the audit log ran all the same");
 //! assert_eq!(error.to_string(), "1 of 2 listeners failed: EmailService: no address");
 //!
 //! drop(welcome); // unsubscribes
@@ -42,8 +42,28 @@
 //! # drop(audit);
 //! ```
 
+mod awaited;
 mod bus;
+mod deliver;
 mod emitter;
+mod failure;
+mod leak;
+mod listener;
+mod lists;
+mod monitor;
+mod options;
+mod snapshot;
+mod subscription;
+mod sync;
+mod weak;
 
-pub use bus::Bus;
-pub use emitter::{BoxError, EmitError, Emitter, Failure, Notice, Subscription};
+pub use awaited::MustAwait;
+pub use bus::{Bus, Tapped};
+pub use emitter::Emitter;
+pub use failure::{EmitError, Failure};
+pub use leak::Leak;
+pub use listener::{BoxError, ListenerId, Outcome, Registration};
+pub use monitor::Notice;
+pub use options::{Options, Policy, Removal};
+pub use subscription::Subscription;
+pub use weak::WeakEmitter;

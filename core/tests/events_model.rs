@@ -142,7 +142,7 @@ impl World for Arc<Real> {
             let behaviour = &real.behaviours[listener % real.behaviours.len()];
             let failed = perform(&real, behaviour, depth + 1);
             if failed {
-                return Err("it was told to".into());
+                return Err("it was told to");
             }
             Ok(())
         });
@@ -159,10 +159,10 @@ impl World for Arc<Real> {
         let (delivered, failed) = match self.emitter.emit(&depth) {
             Ok(delivered) => (delivered, Vec::new()),
             Err(error) => {
-                assert!(!error.failures.is_empty());
-                let failed = error.failures.iter();
+                assert!(!error.failures().is_empty());
+                let failed = error.failures().iter();
                 let failed = failed.map(|failure| failure.listener.parse().unwrap());
-                (error.delivered, failed.collect())
+                (error.delivered(), failed.collect())
             }
         };
         let line = Line::Emitted { delivered, failed };

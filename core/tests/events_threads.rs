@@ -31,7 +31,6 @@ fn emits_from_several_threads_count_right() {
         let calls = Arc::clone(calls);
         move |_: &usize| {
             calls.fetch_add(1, Ordering::Relaxed);
-            Ok(())
         }
     };
     let _always = emitter.on("always", count(&calls));

@@ -1,16 +1,24 @@
 //! Ordered listeners for events of one type.
 
+use super::{
+    EmitError, Failure, Leak, ListenerId, Notice, Options, Outcome, Registration, Removal,
+    Subscription, WeakEmitter,
+    listener::{Entry, Function, Listen},
+    lists::{Lists, Place},
+    monitor::Monitor,
+    snapshot::Snapshot,
+    subscription::Registry,
+};
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    panic::Location,
+    sync::{Arc, OnceLock, Weak},
 };
-
-/// What a listener fails with.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Hands events of type `E` to its listeners, in order.
 ///
-/// A clone is the same emitter. The module's documentation has the rules.
+/// A clone is the same emitter. The [module's documentation](super) has the
+/// rules.
 ///
 /// ```
 /// use highwater::events::Emitter;
@@ -22,7 +30,6 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///     let sum = Arc::clone(&sum);
 ///     move |n: &u64| {
 ///         sum.fetch_add(*n, Ordering::Relaxed);
-///         Ok(())
 ///     }
 /// });
 ///
@@ -33,35 +40,32 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// assert_eq!(sum.load(Ordering::Relaxed), 5);
 /// ```
 pub struct Emitter<E: ?Sized> {
-    inner: Arc<Mutex<Inner<E>>>,
+    pub(super) shared: Arc<Shared<E>>,
 }
 
-/// `emit` works on the lists it found, so a change makes new ones.
-struct Inner<E: ?Sized> {
-    listeners: Arc<[Listener<E>]>,
-    monitor: Option<Arc<MonitorFn<E>>>,
-    next_id: u64,
-}
-
-type ListenerFn<E> = dyn Fn(&E) -> Result<(), BoxError> + Send + Sync;
-type MonitorFn<E> = dyn Fn(&E, Notice<'_>) + Send + Sync;
-
-struct Listener<E: ?Sized> {
-    id: u64,
-    name: Arc<str>,
-    call: Arc<ListenerFn<E>>,
+pub(super) struct Shared<E: ?Sized> {
+    pub(super) lists: Snapshot<Lists<E>>,
+    pub(super) options: Options,
+    /// Made when first asked for: most emitters have no observers of errors.
+    pub(super) errors: OnceLock<Emitter<Failure>>,
 }
 
 impl<E: ?Sized + 'static> Emitter<E> {
     /// An emitter without listeners.
     #[must_use]
     pub fn new() -> Self {
+        Emitter::with_options(Options::new())
+    }
+
+    /// An emitter that behaves as told.
+    #[must_use]
+    pub fn with_options(options: Options) -> Self {
         Emitter {
-            inner: Arc::new(Mutex::new(Inner {
-                listeners: Arc::new([]),
-                monitor: None,
-                next_id: 0,
-            })),
+            shared: Arc::new(Shared {
+                lists: Snapshot::new(Lists::new()),
+                options,
+                errors: OnceLock::new(),
+            }),
         }
     }
 
@@ -72,28 +76,83 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// subscription, not the name, tells listeners apart.
     ///
     /// A listener that holds its own emitter, to emit again, keeps it alive for
-    /// as long as it is subscribed: for ever, if it is detached.
-    pub fn on(
+    /// as long as it is subscribed: for ever, if it is detached. Let it hold a
+    /// [`WeakEmitter`].
+    #[track_caller]
+    pub fn on<R: Outcome>(
         &self,
         name: impl Into<Arc<str>>,
-        listener: impl Fn(&E) -> Result<(), BoxError> + Send + Sync + 'static,
+        listener: impl Fn(&E) -> R + Send + Sync + 'static,
     ) -> Subscription {
-        // Converted before the lock is taken: it is the caller's code.
-        let name = name.into();
-        let call = Arc::new(listener);
-        let mut inner = lock(&self.inner);
-        let id = inner.next_id;
-        inner.next_id += 1;
-        let added = Listener { id, name, call };
-        inner.listeners = inner.listeners.iter().cloned().chain([added]).collect();
-        let inner: Weak<Mutex<Inner<E>>> = Arc::downgrade(&self.inner);
-        Subscription {
-            cancel: Some(Box::new(move || {
-                if let Some(inner) = inner.upgrade() {
-                    remove(&inner, id);
-                }
-            })),
+        self.add_function(Place::Last, false, name.into(), listener)
+    }
+
+    /// Adds a listener before those there are. Of two, the one added later
+    /// comes first.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// let _work = emitter.on("work", |_| ());
+    /// let _check = emitter.prepend("check", |_| ());
+    /// let names: Vec<_> = emitter.listeners().into_iter().map(|l| l.name).collect();
+    /// assert_eq!(names, ["check".into(), "work".into()]);
+    /// ```
+    #[track_caller]
+    pub fn prepend<R: Outcome>(
+        &self,
+        name: impl Into<Arc<str>>,
+        listener: impl Fn(&E) -> R + Send + Sync + 'static,
+    ) -> Subscription {
+        self.add_function(Place::First, false, name.into(), listener)
+    }
+
+    /// Adds a listener for one event. It is removed before it is called, so
+    /// that an emit from within it does not call it again; of emits on several
+    /// threads, one calls it.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// let _ready = emitter.once("ready", |_| ());
+    /// assert_eq!(emitter.emit(&1).unwrap(), 1);
+    /// assert_eq!(emitter.emit(&2).unwrap(), 0);
+    /// ```
+    #[track_caller]
+    pub fn once<R: Outcome>(
+        &self,
+        name: impl Into<Arc<str>>,
+        listener: impl Fn(&E) -> R + Send + Sync + 'static,
+    ) -> Subscription {
+        self.add_function(Place::Last, true, name.into(), listener)
+    }
+
+    /// Adds a listener for one event before those there are:
+    /// [`prepend`](Self::prepend) and [`once`](Self::once) together.
+    #[track_caller]
+    pub fn prepend_once<R: Outcome>(
+        &self,
+        name: impl Into<Arc<str>>,
+        listener: impl Fn(&E) -> R + Send + Sync + 'static,
+    ) -> Subscription {
+        self.add_function(Place::First, true, name.into(), listener)
+    }
+
+    /// Removes a listener, and says whether it was there. A handle used twice,
+    /// or one of another emitter's, removes nothing.
+    #[allow(clippy::must_use_candidate, reason = "used for its effect")]
+    pub fn off(&self, id: ListenerId) -> bool {
+        self.shared.remove(id)
+    }
+
+    /// Removes every listener, and says how many. Monitors stay, and so do the
+    /// observers of errors.
+    pub fn remove_all(&self) -> usize {
+        let removed = self.shared.lists.update(Lists::take_listeners);
+        for entry in &removed {
+            entry.mark_removed();
         }
+        removed.len()
     }
 
     /// Hands an event to every listener, in order, and says how many ran.
@@ -101,185 +160,192 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// Nothing is allocated unless a listener fails. Listeners may add and
     /// remove listeners and emit again; an inner emit completes first.
     ///
+    /// A listener added by [`on_async`](Self::on_async) cannot be awaited here:
+    /// it fails with [`MustAwait`](super::MustAwait).
+    ///
     /// # Errors
     ///
-    /// [`EmitError`] holds what failed; all other listeners ran.
+    /// [`EmitError`] holds what failed and nobody observed, as the
+    /// [`Policy`](super::Policy) has it.
     ///
     /// # Panics
     ///
     /// If a listener panics: the panic passes through, later siblings do not
     /// run, and the emitter stays usable.
+    #[inline]
     pub fn emit(&self, event: &E) -> Result<usize, EmitError> {
-        let (listeners, monitor) = {
-            let inner = lock(&self.inner);
-            (Arc::clone(&inner.listeners), inner.monitor.clone())
-        };
-        let notify = |notice: Notice<'_>| {
-            if let Some(monitor) = &monitor {
-                monitor(event, notice);
+        self.shared.lists.with(|lists| {
+            if !lists.is_plain() {
+                return self.emit_watched(lists, event);
             }
-        };
-        notify(Notice::Emitting {
-            listeners: listeners.len(),
-        });
-        let mut failures = Vec::new();
-        for listener in &*listeners {
-            notify(Notice::Delivering {
-                listener: &listener.name,
-            });
-            if let Err(error) = (listener.call)(event) {
-                notify(Notice::Failed {
-                    listener: &listener.name,
-                    error: &error,
-                });
-                failures.push(Failure {
-                    listener: Arc::clone(&listener.name),
-                    error,
-                });
+            for (index, entry) in lists.listeners().iter().enumerate() {
+                if let Err(error) = entry.listen.call(event) {
+                    return self.emit_on(lists, event, index, error);
+                }
             }
-        }
-        if failures.is_empty() {
-            Ok(listeners.len())
-        } else {
-            Err(EmitError {
-                delivered: listeners.len(),
-                failures,
-            })
-        }
+            Ok(lists.listeners().len())
+        })
     }
 
-    /// Sets the one function that is told of every emit, delivery and failure
-    /// as it happens, in place of the one before. It changes no outcome.
-    pub fn set_monitor(&self, monitor: impl Fn(&E, Notice<'_>) + Send + Sync + 'static) {
-        let before = lock(&self.inner).monitor.replace(Arc::new(monitor));
-        // As in `remove`: what it holds may use the emitter when dropped.
-        drop(before);
+    /// Adds a function that is told of every emit, delivery and failure as it
+    /// happens, until the subscription is dropped. It changes no outcome, and
+    /// it is no listener: it neither counts nor observes errors.
+    ///
+    /// ```
+    /// use highwater::events::{Emitter, Notice};
+    ///
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// let _monitor = emitter.monitor(|event, notice| {
+    ///     if let Notice::Failed { listener, error, .. } = notice {
+    ///         eprintln!("{} failed on {event}: {error}", listener.name);
+    ///     }
+    /// });
+    /// # assert_eq!(emitter.emit(&1).unwrap(), 0);
+    /// ```
+    pub fn monitor(&self, tell: impl Fn(&E, Notice<'_>) + Send + Sync + 'static) -> Subscription {
+        let id = ListenerId::next();
+        self.add_monitor(Monitor {
+            id,
+            tell: Arc::new(tell),
+        });
+        self.subscription(id)
+    }
+
+    /// The failures of this emitter's listeners, as events: listen here to
+    /// observe them.
+    ///
+    /// Under [`Policy::Isolate`](super::Policy::Isolate) a failure is handed over as it happens, and
+    /// `emit` returns only those that found no listener here, or whose observer
+    /// failed in turn. Under [`Policy::FailFast`](super::Policy::FailFast) every failure leaves `emit`,
+    /// and only what is [raised](Self::raise) comes here.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// emitter.on("disk", |_| Err("full")).detach();
+    /// assert!(emitter.emit(&1).is_err());
+    ///
+    /// emitter.errors().on("log", |failure| eprintln!("{failure}")).detach();
+    /// assert_eq!(emitter.emit(&1).unwrap(), 1, "somebody knows");
+    /// ```
+    pub fn errors(&self) -> &Emitter<Failure> {
+        self.shared.errors.get_or_init(Emitter::new)
+    }
+
+    /// Hands a failure to the observers of [`errors`](Self::errors): for work
+    /// that a listener started and did not wait for.
+    ///
+    /// # Errors
+    ///
+    /// If nobody observes it, it comes back; if an observer fails, that does.
+    pub fn raise(&self, failure: Failure) -> Result<(), EmitError> {
+        match self.observe(&failure) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(EmitError::new(0, vec![failure])),
+            Err(error) => Err(error),
+        }
     }
 
     /// How many listeners there are.
-    #[must_use]
     pub fn listener_count(&self) -> usize {
-        lock(&self.inner).listeners.len()
+        self.shared.lists.get().listeners().len()
     }
-}
 
-/// What a monitor is told.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Notice<'a> {
-    /// An event is about to be handed to this many listeners.
-    Emitting {
-        /// Their number.
-        listeners: usize,
-    },
-    /// The event is about to be handed to a listener.
-    Delivering {
-        /// The listener's name.
-        listener: &'a str,
-    },
-    /// The listener failed.
-    Failed {
-        /// The listener's name.
-        listener: &'a str,
-        /// What it answered.
-        error: &'a BoxError,
-    },
-}
-
-/// A listener's place in an emitter. Dropping it removes the listener;
-/// [`detach`](Self::detach) leaves it there for good.
-///
-/// It does not keep the emitter alive: once that is gone there is nothing to
-/// remove, and both are no-ops.
-#[must_use = "dropping a subscription removes the listener at once"]
-pub struct Subscription {
-    cancel: Option<Box<dyn FnOnce() + Send + Sync>>,
-}
-
-impl Subscription {
-    /// Removes the listener. An emit that has begun still calls it.
-    pub fn cancel(self) {}
-
-    /// Leaves the listener in place for as long as the emitter lives.
-    pub fn detach(mut self) {
-        self.cancel = None;
+    /// Who listens, in order.
+    pub fn listeners(&self) -> Vec<Registration> {
+        self.shared.lists.get().registrations()
     }
-}
 
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        if let Some(cancel) = self.cancel.take() {
-            cancel();
+    /// This emitter, without keeping it alive.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakEmitter<E> {
+        WeakEmitter {
+            shared: Arc::downgrade(&self.shared),
         }
     }
-}
 
-/// Some listeners failed; all of them ran.
-#[derive(Debug, thiserror::Error)]
-#[error("{} of {} listeners failed: {}", failures.len(), delivered, Listed(failures))]
-pub struct EmitError {
-    /// How many listeners ran, failed ones included.
-    pub delivered: usize,
-    /// What failed, in the order of the listeners. Never empty.
-    pub failures: Vec<Failure>,
-}
+    #[track_caller]
+    fn add_function<R: Outcome>(
+        &self,
+        place: Place,
+        is_once: bool,
+        name: Arc<str>,
+        listener: impl Fn(&E) -> R + Send + Sync + 'static,
+    ) -> Subscription {
+        let listen = Function(move |event: &E| listener(event).into_result());
+        self.add(place, is_once, name, Box::new(listen))
+    }
 
-/// One listener's failure.
-#[derive(Debug)]
-pub struct Failure {
-    /// The listener's name.
-    pub listener: Arc<str>,
-    /// What it answered.
-    pub error: BoxError,
-}
-
-struct Listed<'a>(&'a [Failure]);
-
-impl fmt::Display for Listed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, failure) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{}: {}", failure.listener, failure.error)?;
+    #[track_caller]
+    pub(super) fn add(
+        &self,
+        place: Place,
+        is_once: bool,
+        name: Arc<str>,
+        listen: Box<dyn Listen<E>>,
+    ) -> Subscription {
+        let options = &self.shared.options;
+        let registration = Registration {
+            id: ListenerId::next(),
+            name,
+            location: Location::caller(),
+            since: options.clock.as_ref().map(|clock| clock.now()),
+            is_once,
+        };
+        let id = registration.id;
+        let is_live = options.removal == Removal::Live;
+        let entry = Arc::new(Entry::new(listen, registration, is_live));
+        let leaking = self.shared.lists.update(|lists| {
+            lists.add(place, entry);
+            let is_leaking = lists.begins_to_leak(options.max_listeners);
+            is_leaking.then(|| lists.registrations())
+        });
+        if let Some(listeners) = leaking {
+            self.report(&Leak {
+                event: std::any::type_name::<E>(),
+                max_listeners: options.max_listeners,
+                listeners,
+            });
         }
-        Ok(())
+        self.subscription(id)
+    }
+
+    #[cold]
+    fn report(&self, leak: &Leak) {
+        match &self.shared.options.on_leak {
+            Some(report) => report(leak),
+            None => log::warn!("{leak}"),
+        }
+    }
+
+    pub(super) fn add_monitor(&self, monitor: Monitor<E>) {
+        let lists = &self.shared.lists;
+        lists.update(|lists| lists.add_monitor(monitor));
+    }
+
+    fn subscription(&self, id: ListenerId) -> Subscription {
+        let shared: Weak<Shared<E>> = Arc::downgrade(&self.shared);
+        Subscription::new(id, shared)
     }
 }
 
-/// The removed listener is dropped after the lock is released: what it holds
-/// may itself use the emitter when dropped.
-fn remove<E: ?Sized>(inner: &Mutex<Inner<E>>, id: u64) {
-    let mut locked = lock(inner);
-    let kept = locked
-        .listeners
-        .iter()
-        .filter(|listener| listener.id != id)
-        .cloned()
-        .collect();
-    let before = std::mem::replace(&mut locked.listeners, kept);
-    drop(locked);
-    drop(before);
-}
-
-/// Nothing can panic while the lock is held and leave a list half-changed, so
-/// a poisoned lock still guards a whole one.
-fn lock<E: ?Sized>(inner: &Mutex<Inner<E>>) -> MutexGuard<'_, Inner<E>> {
-    inner.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl<E: ?Sized> Clone for Listener<E> {
-    fn clone(&self) -> Self {
-        Listener {
-            id: self.id,
-            name: Arc::clone(&self.name),
-            call: Arc::clone(&self.call),
+impl<E: ?Sized + 'static> Registry for Shared<E> {
+    fn remove(&self, id: ListenerId) -> bool {
+        let removed = self.lists.update(|lists| lists.remove(id));
+        let Some(removed) = removed else {
+            return false;
+        };
+        if let Some(entry) = &removed.listener {
+            entry.mark_removed();
         }
+        true
     }
 }
 
 impl<E: ?Sized> Clone for Emitter<E> {
     fn clone(&self) -> Self {
         Emitter {
-            inner: Arc::clone(&self.inner),
+            shared: Arc::clone(&self.shared),
         }
     }
 }
@@ -290,19 +356,9 @@ impl<E: ?Sized + 'static> Default for Emitter<E> {
     }
 }
 
-impl<E: ?Sized> fmt::Debug for Emitter<E> {
+impl<E: ?Sized + 'static> fmt::Debug for Emitter<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let listeners = Arc::clone(&lock(&self.inner).listeners);
-        f.debug_list()
-            .entries(listeners.iter().map(|listener| &listener.name))
-            .finish()
-    }
-}
-
-impl fmt::Debug for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription")
-            .field("active", &self.cancel.is_some())
-            .finish()
+        let names = self.listeners().into_iter().map(|listener| listener.name);
+        f.debug_list().entries(names).finish()
     }
 }

@@ -25,11 +25,14 @@ impl Wiring {
         let bus_id = context.trace.name(EVENT_BUS);
         // Deliveries are recorded as the bus reports them.
         let trace = context.trace.clone();
-        bus.set_monitor(move |event: &UserRegistered, notice| {
-            if let Notice::Delivering { listener } = notice {
-                trace.send(Kind::Deliver, bus_id, trace.name(listener), event.user);
+        let registrations = bus.emitter::<UserRegistered>();
+        let record = registrations.monitor(move |event, notice| {
+            if let Notice::Delivering { listener, .. } = notice {
+                let listener = trace.name(&listener.name);
+                trace.send(Kind::Deliver, bus_id, listener, event.user);
             }
         });
+        record.detach();
         Wiring {
             context: context.clone(),
             bus,
@@ -51,11 +54,11 @@ impl Wiring {
         let subscription = if self.context.params.choice("listeners") == "async" {
             let queue = self.start_queue(service);
             self.bus.on(name, move |event: &UserRegistered| {
-                Ok(queue.unbounded_send(*event)?)
+                queue.unbounded_send(*event)
             })
         } else {
             self.bus.on(name, move |event: &UserRegistered| {
-                Ok(service.handle(event.user)?)
+                service.handle(event.user)
             })
         };
         self.subscriptions.borrow_mut().push(subscription);

@@ -1,0 +1,182 @@
+//! Emits that wait for asynchronous listeners.
+
+use super::{
+    BoxError, EmitError, Emitter, Failure, Outcome, Subscription,
+    deliver::Progress,
+    listener::{Listen, Started},
+    lists::{Lists, Place},
+    monitor::{Tell, Told},
+};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use std::{future::Future, sync::Arc};
+
+/// What an asynchronous listener fails with in a plain
+/// [`emit`](Emitter::emit), which cannot wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it has to be awaited: use emit_serial or emit_concurrent")]
+pub struct MustAwait;
+
+impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
+    /// Adds an asynchronous listener behind those there are, for
+    /// [`emit_serial`](Self::emit_serial) and
+    /// [`emit_concurrent`](Self::emit_concurrent). A plain
+    /// [`emit`](Self::emit) reports it as failed with [`MustAwait`] rather than
+    /// pass it by in silence.
+    ///
+    /// The event is shared, since the listener may outlast the call that
+    /// started it.
+    ///
+    /// ```
+    /// use highwater::events::Emitter;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let emitter: Emitter<u32> = Emitter::new();
+    /// emitter.on_async("store", async |id| {
+    ///     // store.insert(*id).await?
+    ///     if *id == 0 { Err("no such id") } else { Ok(()) }
+    /// }).detach();
+    ///
+    /// assert_eq!(emitter.emit_serial(7).await.unwrap(), 1);
+    /// assert!(emitter.emit_serial(0).await.is_err());
+    /// assert!(emitter.emit(&7).is_err(), "it would not be awaited");
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn on_async<F, R>(
+        &self,
+        name: impl Into<Arc<str>>,
+        listener: impl Fn(Arc<E>) -> F + Send + Sync + 'static,
+    ) -> Subscription
+    where
+        F: Future<Output = R> + Send + 'static,
+        R: Outcome,
+    {
+        let listen = AsyncFunction(move |event: &Arc<E>| {
+            let running = listener(Arc::clone(event));
+            async move { running.await.into_result() }.boxed()
+        });
+        self.add(Place::Last, false, name.into(), Box::new(listen))
+    }
+
+    /// Hands an event to every listener, in order, each after the one before
+    /// has completed, and says how many ran.
+    ///
+    /// The listeners are those there were when this was called. Dropping the
+    /// future stops the listener that is running and starts no other.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError`], as for [`emit`](Self::emit).
+    pub fn emit_serial<T: Into<Arc<E>>>(
+        &self,
+        event: T,
+    ) -> impl Future<Output = Result<usize, EmitError>> + Send + use<E, T> {
+        self.emit_concurrent(event, 1)
+    }
+
+    /// Hands an event to every listener, started in order and awaited together,
+    /// at most `limit` of them at a time (0: all), and says how many ran.
+    ///
+    /// A plain listener runs at its turn and holds up the rest meanwhile. Under
+    /// [`Policy::FailFast`](super::Policy::FailFast) a failure starts no more
+    /// listeners; those running are awaited, and if they fail too that is
+    /// reported with it. Dropping the future stops those that are running.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError`], as for [`emit`](Self::emit); failures are in the order of
+    /// the listeners, not of time.
+    ///
+    /// ```
+    /// use highwater::events::Emitter;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let emitter: Emitter<str> = Emitter::new();
+    /// for shard in ["a", "b", "c"] {
+    ///     emitter.on_async(shard, async |_| {}).detach();
+    /// }
+    /// assert_eq!(emitter.emit_concurrent("saved", 2).await.unwrap(), 3);
+    /// # });
+    /// ```
+    pub fn emit_concurrent<T: Into<Arc<E>>>(
+        &self,
+        event: T,
+        limit: usize,
+    ) -> impl Future<Output = Result<usize, EmitError>> + Send + use<E, T> {
+        let lists = self.shared.lists.get();
+        let limit = if limit == 0 { usize::MAX } else { limit };
+        run(self.clone(), lists, event.into(), limit)
+    }
+}
+
+async fn run<E: ?Sized + Send + Sync + 'static>(
+    emitter: Emitter<E>,
+    lists: Arc<Lists<E>>,
+    event: Arc<E>,
+    limit: usize,
+) -> Result<usize, EmitError> {
+    let mut told = Told::begin(&*event, lists.monitors(), lists.listeners().len());
+    let mut waiting = lists.listeners().iter().enumerate();
+    let mut running = FuturesUnordered::new();
+    let mut delivered = 0;
+    let mut failures: Vec<(usize, Vec<Failure>)> = Vec::new();
+    let mut stopped = false;
+    loop {
+        while !stopped && running.len() < limit {
+            let Some((index, entry)) = waiting.next() else {
+                break;
+            };
+            if !emitter.admits(entry) {
+                continue;
+            }
+            delivered += 1;
+            told.delivering(&entry.registration);
+            match entry.listen.start(&event) {
+                Started::Running(future) => {
+                    running.push(future.map(move |result| (index, entry, result)));
+                }
+                Started::Done(result) => {
+                    told.ended(&entry.registration, &result);
+                    if let Err(error) = result {
+                        let mut own = Vec::new();
+                        stopped = emitter.settle(entry, error, &mut own).is_break();
+                        failures.push((index, own));
+                    }
+                }
+            }
+        }
+        let Some((index, entry, result)) = running.next().await else {
+            break;
+        };
+        told.ended(&entry.registration, &result);
+        if let Err(error) = result {
+            let mut own = Vec::new();
+            stopped |= emitter.settle(entry, error, &mut own).is_break();
+            failures.push((index, own));
+        }
+    }
+    failures.sort_by_key(|(index, _)| *index);
+    let failures = failures.into_iter().flat_map(|(_, own)| own).collect();
+    let progress = Progress {
+        delivered,
+        failures,
+    };
+    progress.conclude()
+}
+
+/// A listener that is started, then awaited.
+struct AsyncFunction<F>(F);
+
+impl<E, F> Listen<E> for AsyncFunction<F>
+where
+    E: ?Sized,
+    F: Fn(&Arc<E>) -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync,
+{
+    fn call(&self, _: &E) -> Result<(), BoxError> {
+        Err(MustAwait.into())
+    }
+
+    fn start(&self, event: &Arc<E>) -> Started {
+        Started::Running((self.0)(event))
+    }
+}

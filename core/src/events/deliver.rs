@@ -1,0 +1,128 @@
+//! What an emit does beyond calling one listener after the other.
+
+use super::{
+    BoxError, EmitError, Emitter, Failure, Policy,
+    listener::{Admission, Entry},
+    lists::Lists,
+    monitor::{Tell, Told, Untold},
+    subscription::Registry,
+};
+use std::{ops::ControlFlow, sync::Arc};
+
+/// How far an emit has come, and what nobody observed.
+#[derive(Default)]
+pub(super) struct Progress {
+    pub(super) delivered: usize,
+    pub(super) failures: Vec<Failure>,
+}
+
+impl Progress {
+    pub(super) fn conclude(self) -> Result<usize, EmitError> {
+        if self.failures.is_empty() {
+            Ok(self.delivered)
+        } else {
+            Err(EmitError::new(self.delivered, self.failures))
+        }
+    }
+}
+
+impl<E: ?Sized + 'static> Emitter<E> {
+    /// An emit somebody is told of, or with listeners that are not always
+    /// called.
+    #[inline(never)]
+    pub(super) fn emit_watched(&self, lists: &Lists<E>, event: &E) -> Result<usize, EmitError> {
+        let mut progress = Progress::default();
+        if lists.monitors().is_empty() {
+            self.deliver(lists.listeners(), event, &mut progress, &mut Untold);
+        } else {
+            let mut told = Told::begin(event, lists.monitors(), lists.listeners().len());
+            self.deliver(lists.listeners(), event, &mut progress, &mut told);
+        }
+        progress.conclude()
+    }
+
+    /// The rest of a plain emit, from the first failure on.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn emit_on(
+        &self,
+        lists: &Lists<E>,
+        event: &E,
+        index: usize,
+        error: BoxError,
+    ) -> Result<usize, EmitError> {
+        let mut progress = Progress {
+            delivered: index + 1,
+            failures: Vec::new(),
+        };
+        let (failed, rest) = (&lists.listeners()[index], &lists.listeners()[index + 1..]);
+        let settled = self.settle(failed, error, &mut progress.failures);
+        if settled.is_continue() {
+            self.deliver(rest, event, &mut progress, &mut Untold);
+        }
+        progress.conclude()
+    }
+
+    fn deliver(
+        &self,
+        listeners: &[Arc<Entry<E>>],
+        event: &E,
+        progress: &mut Progress,
+        told: &mut impl Tell,
+    ) {
+        for entry in listeners {
+            if !self.admits(entry) {
+                continue;
+            }
+            progress.delivered += 1;
+            told.delivering(&entry.registration);
+            let result = entry.listen.call(event);
+            told.ended(&entry.registration, &result);
+            if let Err(error) = result
+                && self.settle(entry, error, &mut progress.failures).is_break()
+            {
+                break;
+            }
+        }
+    }
+
+    /// Whether an emit that has come to this listener calls it.
+    pub(super) fn admits(&self, entry: &Entry<E>) -> bool {
+        match entry.admits() {
+            Admission::Call => true,
+            Admission::RemoveAndCall => {
+                self.shared.remove(entry.id());
+                true
+            }
+            Admission::Skip => false,
+        }
+    }
+
+    /// Decides what becomes of a failure, and of the emit.
+    pub(super) fn settle(
+        &self,
+        entry: &Entry<E>,
+        error: BoxError,
+        failures: &mut Vec<Failure>,
+    ) -> ControlFlow<()> {
+        let failure = Failure::of(&entry.registration, error);
+        if self.shared.options.policy == Policy::FailFast {
+            failures.push(failure);
+            return ControlFlow::Break(());
+        }
+        match self.observe(&failure) {
+            Ok(true) => {}
+            Ok(false) => failures.push(failure),
+            Err(error) => failures.extend(error.into_failures()),
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Whether anybody observes the failure.
+    pub(super) fn observe(&self, failure: &Failure) -> Result<bool, EmitError> {
+        match self.shared.errors.get() {
+            Some(errors) => Ok(errors.emit(failure)? > 0),
+            None => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What an emitter keeps of each listener.
+
+use super::sync::{Arc, AtomicBool, Ordering};
+use futures::future::BoxFuture;
+use std::{fmt, panic::Location, sync::atomic::AtomicU64 as Counter, time::Duration};
+
+/// What a listener fails with.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a listener may return: nothing, or a `Result`.
+///
+/// ```
+/// use highwater::events::{BoxError, Emitter};
+///
+/// let emitter = Emitter::new();
+/// emitter.on("print", |line: &str| println!("{line}")).detach();
+/// emitter.on("parse", |line: &str| line.parse::<u32>().map(|_| ())).detach();
+/// emitter.on("both", |line: &str| -> Result<(), BoxError> {
+///     let number: u32 = line.parse()?;
+///     if number > 9 {
+///         return Err("more than one digit".into());
+///     }
+///     Ok(())
+/// }).detach();
+///
+/// assert_eq!(emitter.emit("7").unwrap(), 3);
+/// assert_eq!(emitter.emit("12").unwrap_err().failures().len(), 1);
+/// assert_eq!(emitter.emit("seven").unwrap_err().failures().len(), 2);
+/// ```
+pub trait Outcome {
+    /// Success, or what went wrong.
+    ///
+    /// # Errors
+    ///
+    /// What the listener failed with.
+    fn into_result(self) -> Result<(), BoxError>;
+}
+
+impl Outcome for () {
+    #[inline]
+    fn into_result(self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+impl<E: Into<BoxError>> Outcome for Result<(), E> {
+    #[inline]
+    fn into_result(self) -> Result<(), BoxError> {
+        self.map_err(Into::into)
+    }
+}
+
+/// Names one listener, for [`off`](super::Emitter::off) and in notices. No two
+/// listeners of a program have the same, of whatever emitter, so a handle used
+/// twice or on the wrong emitter removes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerId(u64);
+
+impl ListenerId {
+    pub(super) fn next() -> Self {
+        static NEXT: Counter = Counter::new(1);
+        ListenerId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl fmt::Display for ListenerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Who listens, from where, since when.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Registration {
+    /// The listener's handle.
+    pub id: ListenerId,
+    /// The name it was given. It need not be unique.
+    pub name: Arc<str>,
+    /// The line of code that added it.
+    pub location: &'static Location<'static>,
+    /// When it was added, by the clock of the emitter's
+    /// [`Options`](super::Options), if that has one.
+    pub since: Option<Duration>,
+    /// Whether it is removed before its first call.
+    pub is_once: bool,
+}
+
+/// A listener as an emitter calls it.
+pub(super) trait Listen<E: ?Sized>: Send + Sync {
+    /// Hands it the event and waits for it on this thread.
+    fn call(&self, event: &E) -> Result<(), BoxError>;
+
+    /// Hands it the event, and leaves what there is to await to the caller.
+    fn start(&self, event: &Arc<E>) -> Started {
+        Started::Done(self.call(event))
+    }
+}
+
+pub(super) enum Started {
+    Done(Result<(), BoxError>),
+    Running(BoxFuture<'static, Result<(), BoxError>>),
+}
+
+/// The plain kind of listener.
+pub(super) struct Function<F>(pub(super) F);
+
+impl<E, F> Listen<E> for Function<F>
+where
+    E: ?Sized,
+    F: Fn(&E) -> Result<(), BoxError> + Send + Sync,
+{
+    #[inline]
+    fn call(&self, event: &E) -> Result<(), BoxError> {
+        (self.0)(event)
+    }
+}
+
+/// A listener in an emitter's list.
+pub(super) struct Entry<E: ?Sized> {
+    pub(super) listen: Box<dyn Listen<E>>,
+    is_live: bool,
+    has_fired: AtomicBool,
+    is_removed: AtomicBool,
+    pub(super) registration: Registration,
+}
+
+/// Whether an emit may call a listener it has come to.
+pub(super) enum Admission {
+    Call,
+    /// It is `once`, and this is the time: to be removed, then called.
+    RemoveAndCall,
+    Skip,
+}
+
+impl<E: ?Sized> Entry<E> {
+    pub(super) fn new(listen: Box<dyn Listen<E>>, registration: Registration, live: bool) -> Self {
+        Entry {
+            listen,
+            is_live: live,
+            has_fired: AtomicBool::new(false),
+            is_removed: AtomicBool::new(false),
+            registration,
+        }
+    }
+
+    pub(super) fn id(&self) -> ListenerId {
+        self.registration.id
+    }
+
+    /// From now on emits that see removals live pass it by.
+    pub(super) fn mark_removed(&self) {
+        self.is_removed.store(true, Ordering::Release);
+    }
+
+    /// Whether [`admits`](Self::admits) may say no.
+    pub(super) fn is_conditional(&self) -> bool {
+        self.is_live || self.registration.is_once
+    }
+
+    pub(super) fn admits(&self) -> Admission {
+        if self.is_live && self.is_removed.load(Ordering::Acquire) {
+            return Admission::Skip;
+        }
+        if !self.registration.is_once {
+            return Admission::Call;
+        }
+        // Of all emits that have come to it, nested or on other threads, one
+        // calls it.
+        if self.has_fired.swap(true, Ordering::AcqRel) {
+            Admission::Skip
+        } else {
+            Admission::RemoveAndCall
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What an emit takes its snapshot of.
+
+use super::{ListenerId, Registration, listener::Entry, monitor::Monitor};
+use std::sync::Arc;
+
+/// The listeners and the monitors of an emitter.
+pub(super) struct Lists<E: ?Sized> {
+    listeners: Vec<Arc<Entry<E>>>,
+    monitors: Vec<Monitor<E>>,
+    is_plain: bool,
+    has_leaked: bool,
+}
+
+/// Where in the order a listener is added.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    First,
+    Last,
+}
+
+/// What was in a list, to be dropped by who removed it.
+pub(super) struct Removed<E: ?Sized> {
+    pub(super) listener: Option<Arc<Entry<E>>>,
+    _monitor: Option<Monitor<E>>,
+}
+
+impl<E: ?Sized> Lists<E> {
+    pub(super) fn new() -> Self {
+        Lists {
+            listeners: Vec::new(),
+            monitors: Vec::new(),
+            is_plain: true,
+            has_leaked: false,
+        }
+    }
+
+    pub(super) fn listeners(&self) -> &[Arc<Entry<E>>] {
+        &self.listeners
+    }
+
+    pub(super) fn monitors(&self) -> &[Monitor<E>] {
+        &self.monitors
+    }
+
+    /// Whether an emit need only call one listener after the other: nobody
+    /// monitors, and no listener is `once` or watched for its removal.
+    pub(super) fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
+    pub(super) fn registrations(&self) -> Vec<Registration> {
+        let entries = self.listeners.iter();
+        entries.map(|entry| entry.registration.clone()).collect()
+    }
+
+    pub(super) fn add(&mut self, place: Place, entry: Arc<Entry<E>>) {
+        let index = match place {
+            Place::First => 0,
+            Place::Last => self.listeners.len(),
+        };
+        self.is_plain &= !entry.is_conditional();
+        self.listeners.insert(index, entry);
+    }
+
+    /// Whether there are more than `max` listeners for the first time. 0 is no
+    /// bound.
+    pub(super) fn begins_to_leak(&mut self, max: usize) -> bool {
+        let leaks = max > 0 && self.listeners.len() > max;
+        leaks && !std::mem::replace(&mut self.has_leaked, true)
+    }
+
+    pub(super) fn add_monitor(&mut self, monitor: Monitor<E>) {
+        self.monitors.push(monitor);
+        self.is_plain = false;
+    }
+
+    pub(super) fn remove(&mut self, id: ListenerId) -> Option<Removed<E>> {
+        let listener = self.listeners.iter().position(|entry| entry.id() == id);
+        let monitor = self.monitors.iter().position(|monitor| monitor.id == id);
+        if listener.is_none() && monitor.is_none() {
+            return None;
+        }
+        let removed = Removed {
+            listener: listener.map(|index| self.listeners.remove(index)),
+            _monitor: monitor.map(|index| self.monitors.remove(index)),
+        };
+        if !self.is_plain {
+            let is_conditional = self.listeners.iter().any(|entry| entry.is_conditional());
+            self.is_plain = self.monitors.is_empty() && !is_conditional;
+        }
+        Some(removed)
+    }
+
+    pub(super) fn take_listeners(&mut self) -> Vec<Arc<Entry<E>>> {
+        self.is_plain = self.monitors.is_empty();
+        std::mem::take(&mut self.listeners)
+    }
+}
+
+impl<E: ?Sized> Clone for Lists<E> {
+    fn clone(&self) -> Self {
+        Lists {
+            listeners: self.listeners.clone(),
+            monitors: self.monitors.clone(),
+            is_plain: self.is_plain,
+            has_leaked: self.has_leaked,
+        }
+    }
+}

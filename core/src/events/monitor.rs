@@ -1,0 +1,155 @@
+//! What is told of every emit.
+
+use super::{BoxError, ListenerId, Registration, sync::Arc};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a monitor is told, as it happens.
+///
+/// Every [`Emitting`](Self::Emitting) is followed by one
+/// [`Emitted`](Self::Emitted) with the same number, also if a listener panics
+/// or an awaited emit is dropped half way; every
+/// [`Delivering`](Self::Delivering) by [`Delivered`](Self::Delivered) or
+/// [`Failed`](Self::Failed), unless it panics or is dropped. Nested emits lie
+/// within one another; concurrent ones, from other threads or awaited, are told
+/// apart by their number.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Notice<'a> {
+    /// An event is about to be handed to this many listeners.
+    Emitting {
+        /// The emit's number, its own in the program.
+        emit: u64,
+        /// How many listeners there are.
+        listeners: usize,
+    },
+    /// The event is about to be handed to a listener.
+    Delivering {
+        /// The emit's number.
+        emit: u64,
+        /// The listener.
+        listener: &'a Registration,
+    },
+    /// The listener has handled it.
+    Delivered {
+        /// The emit's number.
+        emit: u64,
+        /// The listener.
+        listener: &'a Registration,
+    },
+    /// The listener failed.
+    Failed {
+        /// The emit's number.
+        emit: u64,
+        /// The listener.
+        listener: &'a Registration,
+        /// What it answered.
+        error: &'a BoxError,
+    },
+    /// The emit has ended.
+    Emitted {
+        /// The emit's number.
+        emit: u64,
+        /// How many listeners ran, failed ones included.
+        delivered: usize,
+        /// How many of them failed.
+        failed: usize,
+    },
+}
+
+pub(super) type MonitorFn<E> = dyn Fn(&E, Notice<'_>) + Send + Sync;
+
+pub(super) struct Monitor<E: ?Sized> {
+    pub(super) id: ListenerId,
+    pub(super) tell: Arc<MonitorFn<E>>,
+}
+
+impl<E: ?Sized> Clone for Monitor<E> {
+    fn clone(&self) -> Self {
+        Monitor {
+            id: self.id,
+            tell: Arc::clone(&self.tell),
+        }
+    }
+}
+
+/// Hears how an emit goes.
+pub(super) trait Tell {
+    fn delivering(&mut self, listener: &Registration);
+    fn ended(&mut self, listener: &Registration, result: &Result<(), BoxError>);
+}
+
+/// Nobody does: the usual case, which must cost nothing.
+pub(super) struct Untold;
+
+impl Tell for Untold {
+    #[inline]
+    fn delivering(&mut self, _: &Registration) {}
+    #[inline]
+    fn ended(&mut self, _: &Registration, _: &Result<(), BoxError>) {}
+}
+
+/// One emit, as it is told to the monitors there were when it began.
+pub(super) struct Told<'a, E: ?Sized> {
+    event: &'a E,
+    monitors: &'a [Monitor<E>],
+    emit: u64,
+    delivered: usize,
+    failed: usize,
+}
+
+impl<'a, E: ?Sized> Told<'a, E> {
+    pub(super) fn begin(event: &'a E, monitors: &'a [Monitor<E>], listeners: usize) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let told = Told {
+            event,
+            monitors,
+            emit: NEXT.fetch_add(1, Ordering::Relaxed),
+            delivered: 0,
+            failed: 0,
+        };
+        told.tell(Notice::Emitting {
+            emit: told.emit,
+            listeners,
+        });
+        told
+    }
+
+    fn tell(&self, notice: Notice<'_>) {
+        for monitor in self.monitors {
+            (monitor.tell)(self.event, notice);
+        }
+    }
+}
+
+impl<E: ?Sized> Tell for Told<'_, E> {
+    fn delivering(&mut self, listener: &Registration) {
+        self.delivered += 1;
+        let emit = self.emit;
+        self.tell(Notice::Delivering { emit, listener });
+    }
+
+    fn ended(&mut self, listener: &Registration, result: &Result<(), BoxError>) {
+        let emit = self.emit;
+        match result {
+            Ok(()) => self.tell(Notice::Delivered { emit, listener }),
+            Err(error) => {
+                self.failed += 1;
+                self.tell(Notice::Failed {
+                    emit,
+                    listener,
+                    error,
+                });
+            }
+        }
+    }
+}
+
+impl<E: ?Sized> Drop for Told<'_, E> {
+    fn drop(&mut self) {
+        self.tell(Notice::Emitted {
+            emit: self.emit,
+            delivered: self.delivered,
+            failed: self.failed,
+        });
+    }
+}

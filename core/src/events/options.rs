@@ -1,0 +1,118 @@
+//! How an emitter or a bus behaves.
+
+use super::Leak;
+use crate::Clock;
+use std::{fmt, sync::Arc};
+
+/// What an emit does when a listener fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// Every sibling runs. Failures go to the observers of
+    /// [`errors`](super::Emitter::errors); without any, `emit` returns them,
+    /// all of them, in the order of the listeners.
+    #[default]
+    Isolate,
+    /// The first failure stops the emit and is returned: the rule of Node's
+    /// `EventEmitter`, where a listener's exception leaves `emit`.
+    FailFast,
+}
+
+/// When the removal of a listener takes effect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Removal {
+    /// With the next emit. Those that have begun still call it (Node's rule).
+    #[default]
+    Snapshot,
+    /// At once: emits that have not come to it yet pass it by. Listeners added
+    /// during an emit wait for the next one all the same.
+    Live,
+}
+
+/// How an [`Emitter`](super::Emitter) or a [`Bus`](super::Bus) behaves.
+///
+/// ```
+/// use highwater::events::{Emitter, Options, Policy};
+///
+/// let emitter = Emitter::with_options(Options::new().policy(Policy::FailFast));
+/// emitter.on("a", |_: &u8| Err("full")).detach();
+/// emitter.on("b", |_| ()).detach();
+/// assert_eq!(emitter.emit(&1).unwrap_err().delivered(), 1, "b was not reached");
+/// ```
+#[derive(Clone)]
+pub struct Options {
+    pub(super) policy: Policy,
+    pub(super) removal: Removal,
+    pub(super) max_listeners: usize,
+    pub(super) on_leak: Option<Arc<LeakFn>>,
+    pub(super) clock: Option<Arc<dyn Clock>>,
+}
+
+pub(super) type LeakFn = dyn Fn(&Leak) + Send + Sync;
+
+impl Options {
+    /// Isolated failures, removals that wait for the next emit, a warning at
+    /// the eleventh listener (as Node does), no clock.
+    #[must_use]
+    pub fn new() -> Self {
+        Options {
+            policy: Policy::default(),
+            removal: Removal::default(),
+            max_listeners: 10,
+            on_leak: None,
+            clock: None,
+        }
+    }
+
+    /// What an emit does when a listener fails.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// When the removal of a listener takes effect.
+    #[must_use]
+    pub fn removal(mut self, removal: Removal) -> Self {
+        self.removal = removal;
+        self
+    }
+
+    /// How many listeners for one type of event look like a leak: one more
+    /// than this, and a [`Leak`] is reported, once. 0: any number is fine.
+    #[must_use]
+    pub fn max_listeners(mut self, max: usize) -> Self {
+        self.max_listeners = max;
+        self
+    }
+
+    /// Hands leaks to this function instead of logging them as warnings (by
+    /// the `log` crate).
+    #[must_use]
+    pub fn on_leak(mut self, report: impl Fn(&Leak) + Send + Sync + 'static) -> Self {
+        self.on_leak = Some(Arc::new(report));
+        self
+    }
+
+    /// Lets registrations and leaks say since when.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options::new()
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("policy", &self.policy)
+            .field("removal", &self.removal)
+            .field("max_listeners", &self.max_listeners)
+            .finish_non_exhaustive()
+    }
+}

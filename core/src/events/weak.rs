@@ -1,0 +1,50 @@
+//! An emitter that does not keep itself alive.
+
+use super::{Emitter, emitter::Shared};
+use std::{fmt, sync::Weak};
+
+/// An [`Emitter`] that does not keep itself alive: for a listener that emits on
+/// the emitter it listens to, which would otherwise never be freed.
+///
+/// ```
+/// use highwater::events::Emitter;
+///
+/// let emitter: Emitter<u32> = Emitter::new();
+/// let weak = emitter.downgrade();
+/// emitter.on("countdown", move |n: &u32| {
+///     if let (Some(emitter), true) = (weak.upgrade(), *n > 0) {
+///         emitter.emit(&(n - 1)).unwrap();
+///     }
+/// }).detach();
+/// emitter.emit(&3).unwrap();
+///
+/// let weak = emitter.downgrade();
+/// drop(emitter);
+/// assert!(weak.upgrade().is_none());
+/// ```
+pub struct WeakEmitter<E: ?Sized> {
+    pub(super) shared: Weak<Shared<E>>,
+}
+
+impl<E: ?Sized> WeakEmitter<E> {
+    /// The emitter, if it is still there.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Emitter<E>> {
+        let shared = self.shared.upgrade()?;
+        Some(Emitter { shared })
+    }
+}
+
+impl<E: ?Sized> Clone for WeakEmitter<E> {
+    fn clone(&self) -> Self {
+        WeakEmitter {
+            shared: Weak::clone(&self.shared),
+        }
+    }
+}
+
+impl<E: ?Sized> fmt::Debug for WeakEmitter<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakEmitter")
+    }
+}
