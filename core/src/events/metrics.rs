@@ -1,0 +1,311 @@
+//! How often, how long and how late listeners run.
+
+use super::{Bus, Notice, Registration, Subscription, Tapped};
+use crate::Clock;
+use hdrhistogram::Histogram;
+use std::{
+    any::TypeId,
+    collections::BTreeMap,
+    panic::Location,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// Counts and times the events of a [`Bus`], from when it is made until it is
+/// dropped.
+///
+/// Listeners are told apart by their name and the line of code that added them,
+/// so those that come and go with each request are counted as one, and memory
+/// depends on the program, not on its traffic. A measured delivery costs a lock
+/// and two readings of the clock; a bus without metrics pays nothing.
+///
+/// ```
+/// use highwater::{Clock, events::{Bus, Metrics}};
+/// use std::{sync::Arc, time::{Duration, Instant}};
+///
+/// struct System(Instant);
+///
+/// impl Clock for System {
+///     fn now(&self) -> Duration {
+///         self.0.elapsed()
+///     }
+/// }
+///
+/// let bus = Bus::new();
+/// let metrics = Metrics::new(&bus, Arc::new(System(Instant::now())));
+/// let _length = bus.on("length", |line: &String| {
+///     if line.is_empty() { Err("empty") } else { Ok(()) }
+/// });
+/// bus.emit(&"a line".to_owned()).unwrap();
+/// bus.emit(&String::new()).unwrap_err();
+///
+/// let report = metrics.report();
+/// let length = &report[0].listeners[0];
+/// assert_eq!((length.delivered, length.failed), (2, 1));
+/// assert!(length.lag.p99 <= report[0].took.max, "it ran within the emit");
+/// ```
+pub struct Metrics {
+    state: Arc<Mutex<State>>,
+    _tap: Subscription,
+}
+
+/// The figures of one type of event.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EventMetrics {
+    /// The name of the event's type.
+    pub event: &'static str,
+    /// Emits that have ended.
+    pub emitted: u64,
+    /// Calls of listeners, failed ones included.
+    pub delivered: u64,
+    /// Calls that failed.
+    pub failed: u64,
+    /// How long emits took, all listeners together.
+    pub took: Percentiles,
+    /// Each listener's own, in the order in which they were first called.
+    pub listeners: Vec<ListenerMetrics>,
+}
+
+/// The figures of one listener.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ListenerMetrics {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The line of code that added it.
+    pub location: &'static Location<'static>,
+    /// Its calls, failed ones included.
+    pub delivered: u64,
+    /// Its calls that failed.
+    pub failed: u64,
+    /// How long its calls took.
+    pub took: Percentiles,
+    /// How long after the emit began it was called: what the listeners before
+    /// it cost it.
+    pub lag: Percentiles,
+}
+
+/// Of a set of durations, to within a hundredth; zeros of an empty one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Percentiles {
+    /// Half of them are no longer than this.
+    pub p50: Duration,
+    /// 99 of 100 are no longer than this.
+    pub p99: Duration,
+    /// The longest.
+    pub max: Duration,
+}
+
+impl Metrics {
+    /// Begins to measure.
+    #[must_use = "dropping it ends the measurement"]
+    pub fn new(bus: &Bus, clock: Arc<dyn Clock>) -> Self {
+        let state = Arc::new(Mutex::new(State::default()));
+        let tap = bus.tap({
+            let state = Arc::clone(&state);
+            move |tapped| {
+                // Read first, so that waiting for the lock is not measured.
+                let now = clock.now();
+                lock(&state).note(now, tapped);
+            }
+        });
+        Metrics { state, _tap: tap }
+    }
+
+    /// The figures so far, in the order in which events were first emitted.
+    pub fn report(&self) -> Vec<EventMetrics> {
+        lock(&self.state).events.iter().map(Event::report).collect()
+    }
+}
+
+#[derive(Default)]
+struct State {
+    /// A list, as in the bus: a handful, and their order is worth keeping.
+    events: Vec<Event>,
+    running: BTreeMap<u64, Emit>,
+}
+
+/// An emit that has begun.
+struct Emit {
+    began: Duration,
+    /// Its listeners that have begun: one at a time, or some that are awaited.
+    calls: Vec<(super::ListenerId, Duration)>,
+}
+
+struct Event {
+    type_id: TypeId,
+    name: &'static str,
+    emitted: u64,
+    took: Times,
+    listeners: Vec<Listener>,
+}
+
+struct Listener {
+    name: Arc<str>,
+    location: &'static Location<'static>,
+    delivered: u64,
+    failed: u64,
+    took: Times,
+    lag: Times,
+}
+
+impl State {
+    fn note(&mut self, now: Duration, tapped: Tapped<'_>) {
+        match tapped.notice {
+            Notice::Emitting { emit, .. } => {
+                let begun = Emit {
+                    began: now,
+                    calls: Vec::new(),
+                };
+                self.running.insert(emit, begun);
+            }
+            Notice::Delivering { emit, listener } => {
+                // Unknown if it began before the measurement: as everywhere here.
+                let Some(running) = self.running.get_mut(&emit) else {
+                    return;
+                };
+                running.calls.push((listener.id, now));
+                let lag = now.saturating_sub(running.began);
+                let listener = self.event(tapped).listener(listener);
+                listener.delivered += 1;
+                listener.lag.add(lag);
+            }
+            Notice::Delivered { emit, listener } => self.end(now, tapped, emit, listener, false),
+            Notice::Failed { emit, listener, .. } => self.end(now, tapped, emit, listener, true),
+            Notice::Emitted { emit, .. } => {
+                if let Some(running) = self.running.remove(&emit) {
+                    let event = self.event(tapped);
+                    event.emitted += 1;
+                    event.took.add(now.saturating_sub(running.began));
+                }
+            }
+        }
+    }
+
+    fn end(
+        &mut self,
+        now: Duration,
+        tapped: Tapped<'_>,
+        emit: u64,
+        listener: &Registration,
+        failed: bool,
+    ) {
+        let Some(running) = self.running.get_mut(&emit) else {
+            return;
+        };
+        let mut calls = running.calls.iter();
+        let Some(index) = calls.position(|(id, _)| *id == listener.id) else {
+            return;
+        };
+        let (_, began) = running.calls.swap_remove(index);
+        let listener = self.event(tapped).listener(listener);
+        listener.failed += u64::from(failed);
+        listener.took.add(now.saturating_sub(began));
+    }
+
+    fn event(&mut self, tapped: Tapped<'_>) -> &mut Event {
+        let type_id = tapped.event.type_id();
+        let mut known = self.events.iter();
+        let index = known.position(|event| event.type_id == type_id);
+        let index = index.unwrap_or_else(|| {
+            self.events.push(Event {
+                type_id,
+                name: tapped.event_type,
+                emitted: 0,
+                took: Times::new(),
+                listeners: Vec::new(),
+            });
+            self.events.len() - 1
+        });
+        &mut self.events[index]
+    }
+}
+
+impl Event {
+    fn listener(&mut self, registration: &Registration) -> &mut Listener {
+        let mut known = self.listeners.iter();
+        let index = known.position(|listener| {
+            listener.location == registration.location && listener.name == registration.name
+        });
+        let index = index.unwrap_or_else(|| {
+            self.listeners.push(Listener {
+                name: Arc::clone(&registration.name),
+                location: registration.location,
+                delivered: 0,
+                failed: 0,
+                took: Times::new(),
+                lag: Times::new(),
+            });
+            self.listeners.len() - 1
+        });
+        &mut self.listeners[index]
+    }
+
+    fn report(&self) -> EventMetrics {
+        EventMetrics {
+            event: self.name,
+            emitted: self.emitted,
+            delivered: self.listeners.iter().map(|each| each.delivered).sum(),
+            failed: self.listeners.iter().map(|each| each.failed).sum(),
+            took: self.took.percentiles(),
+            listeners: self.listeners.iter().map(Listener::report).collect(),
+        }
+    }
+}
+
+impl Listener {
+    fn report(&self) -> ListenerMetrics {
+        ListenerMetrics {
+            name: Arc::clone(&self.name),
+            location: self.location,
+            delivered: self.delivered,
+            failed: self.failed,
+            took: self.took.percentiles(),
+            lag: self.lag.percentiles(),
+        }
+    }
+}
+
+/// Durations in nanoseconds. Two digits are kept: some kilobytes, whatever
+/// their number.
+struct Times(Option<Histogram<u64>>);
+
+impl Times {
+    fn new() -> Self {
+        // It only refuses more digits than there are.
+        Times(Histogram::new(2).ok())
+    }
+
+    fn add(&mut self, time: Duration) {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        if let Some(histogram) = &mut self.0 {
+            // It grows to hold whatever comes.
+            let _recorded = histogram.record(nanoseconds);
+        }
+    }
+
+    fn percentiles(&self) -> Percentiles {
+        let Some(histogram) = self.0.as_ref().filter(|times| !times.is_empty()) else {
+            return Percentiles::default();
+        };
+        let at = |quantile| Duration::from_nanos(histogram.value_at_quantile(quantile));
+        Percentiles {
+            p50: at(0.50),
+            p99: at(0.99),
+            max: Duration::from_nanos(histogram.max()),
+        }
+    }
+}
+
+/// What panics under it is a clock or a histogram, between two whole notes.
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.report()).finish()
+    }
+}

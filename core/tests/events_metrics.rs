@@ -1,0 +1,150 @@
+//! What a bus measures of its listeners.
+
+use futures::{FutureExt, executor::block_on};
+use highwater::{
+    Clock,
+    events::{Bus, ListenerMetrics, Metrics},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// Time that passes when it is told to.
+#[derive(Clone, Default)]
+struct Hand(Arc<AtomicU64>);
+
+impl Hand {
+    fn pass(&self, time_ms: u64) {
+        self.0.fetch_add(time_ms, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Hand {
+    fn now(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+struct Order(u64);
+
+fn measured() -> (Bus, Hand, Metrics) {
+    let (bus, hand) = (Bus::new(), Hand::default());
+    let metrics = Metrics::new(&bus, Arc::new(hand.clone()));
+    (bus, hand, metrics)
+}
+
+/// To within the hundredth that is promised.
+fn assert_about(actual: Duration, expected_ms: u64) {
+    let expected = Duration::from_millis(expected_ms);
+    let error = actual.abs_diff(expected);
+    assert!(error <= expected / 100, "{actual:?} is not {expected:?}");
+}
+
+#[test]
+fn durations_lags_and_failures_are_each_listeners_own() {
+    let (bus, hand, metrics) = measured();
+    let slow = hand.clone();
+    let _slow = bus.on("slow", move |order: &Order| slow.pass(order.0));
+    let quick = hand.clone();
+    let _quick = bus.on("quick", move |order: &Order| {
+        quick.pass(1);
+        if order.0 == 300 {
+            Err("too big")
+        } else {
+            Ok(())
+        }
+    });
+    for time_ms in [100, 100, 300] {
+        let _one_fails = bus.emit(&Order(time_ms));
+    }
+
+    let [event] = &metrics.report()[..] else {
+        panic!("one type of event");
+    };
+    assert!(event.event.ends_with("Order"));
+    assert_eq!((event.emitted, event.delivered, event.failed), (3, 6, 1));
+    assert_about(event.took.p50, 101);
+    assert_about(event.took.max, 301);
+
+    let [slow, quick]: &[ListenerMetrics; 2] = event.listeners[..].try_into().unwrap();
+    assert_eq!((&*slow.name, slow.delivered, slow.failed), ("slow", 3, 0));
+    assert_about(slow.took.p50, 100);
+    assert_about(slow.took.p99, 300);
+    assert_about(slow.lag.max, 0);
+    assert_eq!(
+        (&*quick.name, quick.delivered, quick.failed),
+        ("quick", 3, 1)
+    );
+    assert_about(quick.took.max, 1);
+    assert_about(quick.lag.p50, 100);
+    assert_about(quick.lag.max, 300);
+    assert_eq!(quick.location.file(), file!());
+}
+
+#[test]
+fn listeners_that_come_and_go_are_counted_as_one() {
+    let (bus, _, metrics) = measured();
+    for _request in 0..50 {
+        let _passing = bus.on("passing", |_: &Order| ());
+        bus.emit(&Order(0)).unwrap();
+    }
+    let report = metrics.report();
+    assert_eq!(report[0].listeners.len(), 1);
+    assert_eq!(report[0].listeners[0].delivered, 50);
+}
+
+#[test]
+fn nested_emits_and_awaited_ones_are_told_apart() {
+    let (bus, hand, metrics) = measured();
+    let (inner, passing) = (bus.clone(), hand.clone());
+    let _outer = bus.on("outer", move |_: &Order| {
+        passing.pass(5);
+        inner.emit(&"inner").unwrap();
+    });
+    let passing = hand.clone();
+    let _inner = bus.on("inner", move |_: &&str| passing.pass(7));
+    let passing = hand.clone();
+    let _awaited = bus.on_async("awaited", move |_: Arc<Order>| {
+        let passing = passing.clone();
+        async move { passing.pass(11) }
+    });
+    assert_eq!(block_on(bus.emit_serial(Order(1))).unwrap(), 2);
+
+    let report = metrics.report();
+    let (order, text) = (&report[0], &report[1]);
+    assert_about(order.took.max, 23);
+    assert_about(text.took.max, 7);
+    assert_about(order.listeners[0].took.max, 12);
+    assert_about(order.listeners[1].took.max, 11);
+    assert_about(order.listeners[1].lag.max, 12);
+}
+
+#[test]
+fn an_emit_that_ends_early_is_counted_and_forgotten() {
+    let (bus, hand, metrics) = measured();
+    let _never = bus.on_async("never", |_: Arc<Order>| std::future::pending::<()>());
+    let mut emit = Box::pin(bus.emit_serial(Order(1)));
+    assert!(emit.as_mut().now_or_never().is_none());
+    hand.pass(3);
+    drop(emit);
+    let report = metrics.report();
+    assert_eq!((report[0].emitted, report[0].delivered), (1, 1));
+    assert_about(report[0].took.max, 3);
+    assert_about(report[0].listeners[0].took.max, 0);
+}
+
+#[test]
+fn a_measurement_ends_when_it_is_dropped() {
+    let (bus, _, metrics) = measured();
+    bus.emit(&Order(0)).unwrap();
+    assert_eq!(metrics.report()[0].emitted, 1, "also without a listener");
+    let again = Metrics::new(&bus, Arc::new(Hand::default()));
+    assert!(again.report().is_empty(), "it counts from when it was made");
+    drop(metrics);
+    bus.emit(&Order(0)).unwrap();
+    assert_eq!(again.report()[0].emitted, 1);
+}
