@@ -1,21 +1,30 @@
 //! Services decoupled by events.
 //!
 //! An [`Emitter`] hands events of one type to its listeners; a [`Bus`] holds
-//! an emitter for each event type. Both are `Send + Sync`, cheap to clone (a
-//! clone is the same emitter) and know nothing of any async runtime.
+//! an emitter for each event type; an [`Inbox`] is a subscription read as an
+//! asynchronous stream. All are `Send + Sync`, cheap to clone where they can be
+//! (a clone is the same emitter) and know nothing of any async runtime.
 //!
 //! The rules, wherever they are used:
 //!
 //! - **Order.** Listeners run one after the other in the order they were
 //!   added, on the emitting thread, before `emit` returns. Decoupled code is
 //!   still sequential in time: a listener that takes 200 ms makes `emit` take
-//!   200 ms. A listener that has long work to do puts it on a queue.
+//!   200 ms. A listener with long work to do is an [`Inbox`], or
+//!   [asynchronous](Emitter::on_async).
 //! - **Isolation.** A listener that fails stops none of its siblings. What
-//!   failed is collected and returned by `emit`: no error is lost.
+//!   failed goes to the observers of [`errors`](Emitter::errors) or, without
+//!   any, is returned by `emit`: no error is lost. [`Policy::FailFast`] stops at
+//!   the first instead.
 //! - **Snapshot.** `emit` runs the listeners there were when it began. One
 //!   added meanwhile waits for the next event; one removed meanwhile still
-//!   runs (the rule of Node's `EventEmitter`).
+//!   runs, unless [`Removal::Live`] was chosen.
+//! - **Depth first.** An emit from within a listener is over before the outer
+//!   one goes on to the next listener.
 //! - **Panics pass through.** They are bugs, not failures to isolate.
+//! - **Nothing piles up in silence.** The eleventh listener is reported as a
+//!   [`Leak`], with the lines of code that added them; a full [`Inbox`] counts
+//!   what it drops.
 //!
 //! ```
 //! use highwater::events::Bus;
@@ -41,12 +50,33 @@
 //! assert_eq!(bus.emit(&UserRegistered { email: String::new() }).unwrap(), 1);
 //! # drop(audit);
 //! ```
+//!
+//! # Coming from Node's `EventEmitter`
+//!
+//! With [`Policy::FailFast`] the order of calls, `once`, `prepend`, removal,
+//! nested emits and what leaves `emit` are the same: random scripts of
+//! operations, recorded in Node, are replayed against this module by its tests.
+//! These differences are intended:
+//!
+//! | Node | here | why |
+//! |---|---|---|
+//! | events go by name, with any arguments | by type | the compiler checks both ends |
+//! | `off(name, function)` removes the newest match | [`off`](Emitter::off) takes the handle of one registration; a [`Subscription`] removes its listener when dropped | closures cannot be compared, and what nobody removes leaks |
+//! | the first exception stops the emit | [`Policy::Isolate`], unless told otherwise | one listener's failure is not its siblings' |
+//! | `emit('error')` throws if nobody listens | failures go to [`errors`](Emitter::errors), and come back from `emit` or [`raise`](Emitter::raise) if nobody observes them | the same rule, without a magic name |
+//! | `errorMonitor`, `newListener`, `removeListener` events | [`monitor`](Emitter::monitor) and [`listeners`](Emitter::listeners) | a monitor sees every emit, and cannot change it |
+//! | `captureRejections` | [`on_async`](Emitter::on_async) listeners are awaited, by [`emit_serial`](Emitter::emit_serial) or [`emit_concurrent`](Emitter::emit_concurrent) | a failure belongs to the emit that caused it |
+//! | `events.on` buffers without bound | [`Inbox`] has a capacity and an [`Overflow`] policy | a slow reader must not cost the memory |
+//! | `emit` says whether there were listeners | how many ran | 0 is its `false` |
+//! | exceptions of any kind are caught alike | a `Result` is a failure, a panic is a bug and passes through | bugs are not to be handled |
+//! | one thread | any; an emit is seen by listeners whose `on` happened before it | servers have more |
 
 mod awaited;
 mod bus;
 mod deliver;
 mod emitter;
 mod failure;
+mod inbox;
 mod leak;
 mod listener;
 mod lists;
@@ -62,6 +92,7 @@ pub use awaited::MustAwait;
 pub use bus::{Bus, Tapped};
 pub use emitter::Emitter;
 pub use failure::{EmitError, Failure};
+pub use inbox::{Inbox, InboxFull, InboxStats, Overflow, ZeroCapacity};
 pub use leak::Leak;
 pub use listener::{BoxError, ListenerId, Outcome, Registration};
 pub use metrics::{EventMetrics, ListenerMetrics, Metrics, Percentiles};

@@ -28,16 +28,21 @@ fn pairs() -> impl Strategy<Value = Vec<(&'static str, String)>> {
         word(&["sync", "async"]),
         word(&["email", "audit", "metrics", "none"]),
         word(&["loyalty", "none"]),
+        word(&["wait", "drop-oldest", "drop-newest", "latest", "fail"]),
+        word(&["none", "email"]),
     );
     let numbers = (
         number(1..=40),
         prop_oneof![number(0..=0), number(1..=300), number(10_000..=10_000)],
         prop_oneof![number(0..=0), number(1..=300), number(5_000..=5_000)],
         prop_oneof![number(1..=99), number(100..=100)],
+        number(1..=4),
+        number(0..=10),
         (0..1u64 << 53).prop_map(|seed| seed.to_string()),
     );
-    (choices, numbers).prop_map(|((design, listeners, fail, added), numbers)| {
-        let (users, interval, email_latency, fail_rate, seed) = numbers;
+    (choices, numbers).prop_map(|(choices, numbers)| {
+        let (design, listeners, fail, added, overflow, reentry) = choices;
+        let (users, interval, email_latency, fail_rate, inbox, leak, seed) = numbers;
         vec![
             ("design", design),
             ("listeners", listeners),
@@ -47,6 +52,10 @@ fn pairs() -> impl Strategy<Value = Vec<(&'static str, String)>> {
             ("interval", interval),
             ("email_latency", email_latency),
             ("fail_rate", fail_rate),
+            ("inbox", inbox),
+            ("overflow", overflow),
+            ("reentry", reentry),
+            ("leak", leak),
             ("seed", seed),
         ]
     })
@@ -125,21 +134,24 @@ fn the_greatest_run_loses_no_record() {
         ("fail_rate", "100"),
         ("added", "loyalty"),
     ];
-    for listeners in ["sync", "async"] {
+    let more = [("fail", "none"), ("reentry", "email"), ("leak", "10")];
+    for (listeners, overflow) in [("sync", "wait"), ("async", "wait"), ("async", "latest")] {
         let mut experiment = experiment(&greatest);
         experiment.set("listeners", listeners).unwrap();
+        experiment.set("overflow", overflow).unwrap();
         let trace = experiment.simulate();
         assert_eq!(trace.dropped, 0);
-        assert!(
-            trace.events.len() < TRACE_CAPACITY,
-            "{}",
-            trace.events.len()
-        );
-        assert_eq!(
-            trace.events.len(),
-            135_010,
-            "users x records, and the start"
-        );
+        if overflow == "wait" {
+            let expected = "users x records, and the start";
+            assert_eq!(trace.events.len(), 135_010, "{expected}");
+        }
+        for (key, value) in more {
+            experiment.set(key, value).unwrap();
+        }
+        let trace = experiment.simulate();
+        assert_eq!(trace.dropped, 0);
+        let length = trace.events.len();
+        assert!(length < TRACE_CAPACITY, "{length}");
     }
 }
 

@@ -69,7 +69,8 @@ fn a_listener_that_never_finishes() {
     let mut trace = simulate(&[("listeners", "async"), ("fail", "none")]);
     let end = place(&trace, Kind::Handle, Phase::End, "Metrics", 12);
     trace.events.remove(end);
-    assert_eq!(failed(&trace), ["every-sign-up-answered"]);
+    let checks = ["every-sign-up-answered", "inbox-accounts-for-all"];
+    assert_eq!(failed(&trace), checks);
 }
 
 #[test]
@@ -98,7 +99,12 @@ fn a_sibling_that_is_skipped_in_spite_of_events() {
             let mut trace = simulate(&[("listeners", listeners)]);
             let user = user_whose_email(&trace, true);
             remove_span(&mut trace, Kind::Handle, sibling, user);
-            assert_eq!(failed(&trace), ["siblings-run"]);
+            let checks = match listeners {
+                "sync" => &["siblings-run"][..],
+                // Its inbox should have waited for room, too.
+                _ => &["siblings-run", "inbox-accounts-for-all"],
+            };
+            assert_eq!(failed(&trace), checks);
         }
     }
 }
@@ -175,6 +181,90 @@ fn a_service_that_a_direct_design_serves_without_an_edit() {
     // Counters of another source: this one finished more than it started.
     trace.events[metrics].counters = highwater::trace::Counters::default();
     assert_eq!(failed(&trace), ["no-edit-for-a-subscriber"]);
+}
+
+/// A slow email whose inbox overflows.
+fn simulate_overflow(overflow: &str) -> Trace {
+    simulate(&[
+        ("listeners", "async"),
+        ("email_latency", "2000"),
+        ("inbox", "2"),
+        ("fail", "none"),
+        ("overflow", overflow),
+    ])
+}
+
+#[test]
+fn an_event_that_an_inbox_loses_without_a_word() {
+    for (overflow, kind) in [
+        ("drop-oldest", Kind::Drop),
+        ("drop-newest", Kind::Drop),
+        ("latest", Kind::Drop),
+        ("fail", Kind::Refuse),
+    ] {
+        let mut trace = simulate_overflow(overflow);
+        let is_loss = |event: &Event| event.kind == kind;
+        let loss = trace.events.iter().position(is_loss).unwrap();
+        trace.events.remove(loss);
+        assert_eq!(failed(&trace), ["inbox-accounts-for-all"], "{overflow}");
+    }
+}
+
+#[test]
+fn an_inbox_that_drops_though_it_should_wait() {
+    let mut trace = simulate_overflow("drop-oldest");
+    let params = trace.params.iter_mut();
+    for (key, value) in params {
+        if key == "overflow" {
+            "wait".clone_into(value);
+        }
+    }
+    let failed = failed(&trace);
+    assert!(failed.contains(&"inbox-accounts-for-all"), "{failed:?}");
+}
+
+#[test]
+fn a_nested_emit_that_comes_last_and_a_late_one_that_comes_first() {
+    for listeners in ["sync", "async"] {
+        let mut trace = simulate(&[
+            ("reentry", "email"),
+            ("fail", "none"),
+            ("listeners", listeners),
+        ]);
+        let audit = trace.id("AuditLog");
+        let is_delivery =
+            |event: &Event| (event.kind, event.target, event.subject) == (Kind::Deliver, audit, 1);
+        // Of its two deliveries the one that is not the mail's changes sides.
+        if listeners == "sync" {
+            let last = trace.events.iter().rposition(is_delivery).unwrap();
+            let sign_up = trace.events.remove(last);
+            trace.events.insert(0, sign_up);
+        } else {
+            let first = trace.events.iter().position(is_delivery).unwrap();
+            let sign_up = trace.events.remove(first);
+            trace.events.push(sign_up);
+        }
+        assert_eq!(failed(&trace), ["nested-emit-first"], "{listeners}");
+    }
+}
+
+#[test]
+fn a_leak_that_nobody_or_everybody_hears_of() {
+    let whole = simulate(&[("leak", "10"), ("fail", "none")]);
+    let is_report = |event: &Event| event.kind == Kind::Leak;
+    let report = whole.events.iter().position(is_report).unwrap();
+    let mut silent = whole.clone();
+    silent.events.remove(report);
+    assert_eq!(failed(&silent), ["leak-reported"]);
+    let mut twice = whole.clone();
+    twice.events.insert(report, twice.events[report]);
+    assert_eq!(failed(&twice), ["leak-reported"]);
+    let mut late = whole.clone();
+    late.events[report].subject = 12;
+    assert_eq!(failed(&late), ["leak-reported"]);
+    let mut vague = whole;
+    vague.events[report].target = vague.id("EventBus");
+    assert_eq!(failed(&vague), ["leak-reported"]);
 }
 
 #[test]

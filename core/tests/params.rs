@@ -147,7 +147,7 @@ fn errors_say_what_is_wrong_and_what_would_be_right() {
     assert_eq!(
         refused("emial_latency", "5"),
         "unknown parameter \"emial_latency\" (did you mean \"email_latency\"?): decoupling has \
-         design, listeners, users, interval, email_latency, fail, fail_rate, fault, added, seed"
+         design, listeners, users, interval, email_latency, fail, fail_rate, fault, added, inbox, overflow, reentry, leak, seed"
     );
     assert_eq!(
         refused("email_latency", "5001"),

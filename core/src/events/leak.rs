@@ -6,7 +6,7 @@ use std::fmt;
 /// More listeners for one type of event than there should be: usually one that
 /// is added with each request and never removed.
 ///
-/// Its text names the lines of code that added them, the busiest first:
+/// Its text names the lines of code that added most of them:
 ///
 /// ```
 /// use highwater::events::{Emitter, Options};
@@ -22,8 +22,9 @@ use std::fmt;
 /// }
 ///
 /// let leak = reports.recv()?;
-/// assert!(leak.starts_with("3 listeners for u8, more than 2: a leak?"));
-/// assert!(leak.contains("3 by \"forgotten\" at"));
+/// assert!(leak.starts_with(
+///     "possible leak: 3 listeners for u8, more than 2: 3 by \"forgotten\" at "
+/// ));
 /// assert!(reports.try_recv().is_err(), "it is reported once");
 /// # Ok::<(), mpsc::RecvError>(())
 /// ```
@@ -48,19 +49,26 @@ impl fmt::Display for Leak {
         let count = listeners.len();
         write!(
             f,
-            "{count} listeners for {event}, more than {max_listeners}: a leak?"
+            "possible leak: {count} listeners for {event}, more than {max_listeners}"
         )?;
-        for place in places(listeners) {
+        let places = places(listeners);
+        for (index, place) in places.iter().take(PLACES_SHOWN).enumerate() {
             let Registration { name, location, .. } = place.first;
-            write!(f, " {} by {name:?} at {location}", place.count)?;
+            let separator = if index == 0 { ':' } else { ',' };
+            write!(f, "{separator} {} by {name:?} at {location}", place.count)?;
             if let Some(since) = place.first.since {
                 write!(f, " since {} ms", since.as_millis())?;
             }
-            f.write_str(";")?;
         }
-        Ok(())
+        match places.len().saturating_sub(PLACES_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, ", and {more} more"),
+        }
     }
 }
+
+/// In its text; [`Leak::listeners`] has them all.
+const PLACES_SHOWN: usize = 2;
 
 /// The listeners added by one line of code under one name.
 struct Place<'a> {

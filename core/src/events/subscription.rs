@@ -53,6 +53,13 @@ impl Subscription {
     /// Removes the listener, as dropping this does.
     pub fn cancel(self) {}
 
+    pub(super) fn remove(&self) {
+        let registry = self.registry.as_ref().and_then(Weak::upgrade);
+        if let Some(registry) = registry {
+            registry.remove(self.id);
+        }
+    }
+
     /// Leaves the listener in place for as long as the emitter lives, or until
     /// it is turned [`off`](super::Emitter::off) by the handle returned.
     pub fn detach(mut self) -> ListenerId {
@@ -63,9 +70,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        if let Some(registry) = self.registry.take().and_then(|weak| weak.upgrade()) {
-            registry.remove(self.id);
-        }
+        self.remove();
     }
 }
 

@@ -7,6 +7,7 @@
 mod checks;
 mod facts;
 mod narrate;
+mod reader;
 mod service;
 mod user_service;
 mod wiring;
@@ -24,6 +25,8 @@ const EMAIL: &str = "EmailService";
 const AUDIT: &str = "AuditLog";
 const METRICS: &str = "Metrics";
 const LOYALTY: &str = "LoyaltyService";
+/// A listener that a sign-up leaves behind.
+const SESSION: &str = "Session";
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "decoupling",
@@ -42,7 +45,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param {
             key: "listeners",
             label: "Listeners",
-            help: "Do the work before emit returns (sync), or queue it and return at once (async). Direct calls are always sync.",
+            help: "Do the work before emit returns (sync), or take it from an inbox in the background (async). Direct calls are always sync.",
             kind: Kind::Choice {
                 options: &["sync", "async"],
                 default: "sync",
@@ -119,6 +122,46 @@ pub(super) static SCENARIO: Scenario = Scenario {
                 default: "loyalty",
             },
         },
+        Param {
+            key: "inbox",
+            label: "Inbox capacity",
+            help: "How many events the inbox of an asynchronous listener holds.",
+            kind: Kind::Integer {
+                unit: Unit::Count,
+                min: 1,
+                max: 10_000,
+                default: 16,
+            },
+        },
+        Param {
+            key: "overflow",
+            label: "A full inbox",
+            help: "Makes the sign-up wait, drops the oldest or the newest event, keeps the latest alone, or fails its listener.",
+            kind: Kind::Choice {
+                options: &["wait", "drop-oldest", "drop-newest", "latest", "fail"],
+                default: "wait",
+            },
+        },
+        Param {
+            key: "reentry",
+            label: "Listener that emits",
+            help: "EmailService announces each mail by an event of its own, from within its listener. AuditLog hears of both.",
+            kind: Kind::Choice {
+                options: &["none", "email"],
+                default: "none",
+            },
+        },
+        Param {
+            key: "leak",
+            label: "Listeners leaked",
+            help: "How many of the first sign-ups leave a listener behind that nobody removes. The bus warns at the eleventh.",
+            kind: Kind::Integer {
+                unit: Unit::Count,
+                min: 0,
+                max: 10,
+                default: 0,
+            },
+        },
     ],
     presets: &[
         Preset {
@@ -136,6 +179,24 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Preset {
             title: "A slow email, handled in the background",
             set: &[("email_latency", "200"), ("listeners", "async")],
+        },
+        Preset {
+            title: "A listener too slow for its inbox",
+            set: &[
+                ("listeners", "async"),
+                ("email_latency", "1000"),
+                ("inbox", "3"),
+                ("overflow", "drop-oldest"),
+                ("fail", "none"),
+            ],
+        },
+        Preset {
+            title: "A listener that emits: which event comes first?",
+            set: &[("reentry", "email"), ("fail", "none"), ("users", "4")],
+        },
+        Preset {
+            title: "A listener leaked with each sign-up",
+            set: &[("leak", "10"), ("fail", "none")],
         },
     ],
     run: |context| run(context).boxed_local(),
@@ -165,6 +226,10 @@ async fn run(context: Context) {
         UserService::emitting(&context, wiring.bus())
     };
 
+    // A sign-up that waits for room in an inbox must not keep others waiting.
+    let waits = params.choice("listeners") == "async" && !is_direct;
+    let mut waiting = Vec::new();
+
     let users = params.integer("users");
     let mut arrivals = context.seed.stream(0);
     let mut due = context.platform.now();
@@ -182,8 +247,15 @@ async fn run(context: Context) {
         due += arrivals.jitter(params.millis("interval"), 25);
         let wait = due.saturating_sub(context.platform.now());
         context.platform.sleep(wait).await;
-        user_service.register(user, due);
+        let answer = user_service.register(user, due);
+        if waits {
+            waiting.push(context.platform.spawn(answer));
+        } else {
+            answer.await;
+        }
     }
-    drop(user_service);
+    for sign_up in waiting {
+        sign_up.await;
+    }
     wiring.finish().await;
 }

@@ -60,6 +60,9 @@ pub enum Kind {
     Depend,
     /// A listener was added: `source` listens to `target`.
     Subscribe,
+    /// The emitter or bus `source` warned of a leak: more listeners than there
+    /// should be. `target` is what it said, `subject` how many there are.
+    Leak,
     /// A request from outside, from its arrival to its answer.
     Request,
     /// `source` called `target` by name.
@@ -68,6 +71,11 @@ pub enum Kind {
     Emit,
     /// The bus `source` handed an event to the listener `target`.
     Deliver,
+    /// The inbox of the listener `source` lost events, `subject` of them: it
+    /// was full.
+    Drop,
+    /// The inbox of the listener `source` was full and refused an event.
+    Refuse,
     /// A service worked on what it was given.
     Handle,
     /// A thread of the pool computed.
@@ -88,10 +96,13 @@ impl Kind {
             Kind::Start => "start",
             Kind::Depend => "depend",
             Kind::Subscribe => "subscribe",
+            Kind::Leak => "leak",
             Kind::Request => "request",
             Kind::Call => "call",
             Kind::Emit => "emit",
             Kind::Deliver => "deliver",
+            Kind::Drop => "drop",
+            Kind::Refuse => "refuse",
             Kind::Handle => "handle",
             Kind::Compute => "compute",
         }

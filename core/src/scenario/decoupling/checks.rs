@@ -3,6 +3,8 @@
 //! The predicates look at counts and at the order of records, never at how
 //! long something took, so they hold in every world.
 
+mod injected;
+
 use super::{EMAIL, EVENT_BUS, LOYALTY, facts::Facts};
 use crate::{
     scenario::checks::{Check, Decision},
@@ -29,6 +31,18 @@ pub(super) const ALL: &[Check] = &[
     Check {
         name: "no-edit-for-a-subscriber",
         decide: no_edit_for_a_subscriber,
+    },
+    Check {
+        name: "inbox-accounts-for-all",
+        decide: injected::inbox_accounts_for_all,
+    },
+    Check {
+        name: "nested-emit-first",
+        decide: injected::nested_emit_first,
+    },
+    Check {
+        name: "leak-reported",
+        decide: injected::leak_reported,
     },
 ];
 
@@ -110,7 +124,7 @@ fn siblings_run(trace: &Trace) -> Decision {
         expected += siblings.len();
         ran += siblings
             .iter()
-            .filter(|sibling| facts.handled(**sibling, user).is_some())
+            .filter(|sibling| facts.reached(**sibling, user))
             .count();
     }
     if failures == 0 {
@@ -138,10 +152,15 @@ fn latency_includes_email(trace: &Trace) -> Decision {
         (_, false) => "with asynchronous listeners the registration does not wait for the email",
     }
     .to_owned();
+    // Beyond that a sign-up may wait, though not for its mail: for room.
+    let room: u64 = match trace.param("overflow") {
+        "wait" if !waits => trace.param("inbox").parse().unwrap_or(0),
+        _ => u64::MAX,
+    };
     let mut emails = 0;
     let mut included = 0;
     let service = trace.id(EMAIL);
-    for (user, request) in facts.requests() {
+    for (user, request) in facts.requests().filter(|(user, _)| *user <= room) {
         let email = service.and_then(|service| facts.handled(service, user));
         if let Some(email) = email {
             emails += 1;
@@ -173,10 +192,7 @@ fn no_edit_for_a_subscriber(trace: &Trace) -> Decision {
         .filter(|(_, request)| request.begin > added_at)
         .map(|(user, _)| user)
         .collect();
-    let is_served = |user: &&u64| {
-        let handled = loyalty.and_then(|loyalty| facts.handled(loyalty, **user));
-        handled.is_some()
-    };
+    let is_served = |user: &&u64| loyalty.is_some_and(|loyalty| facts.reached(loyalty, **user));
     let served = later.iter().filter(is_served).count();
     let knows: Vec<&str> = facts.known.iter().map(|id| trace.name(*id)).collect();
     let holds = if facts.is_direct {

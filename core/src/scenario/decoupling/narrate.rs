@@ -1,5 +1,6 @@
 //! One record as a sentence.
 
+use super::EMAIL;
 use crate::trace::{Event, Kind, Phase, Trace};
 
 pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
@@ -11,12 +12,18 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
         (Kind::Start, ..) => format!("{source} has started."),
         (Kind::Depend, ..) => format!("{source} depends on {target}."),
         (Kind::Subscribe, ..) => format!("{source} subscribes to {target}."),
+        (Kind::Leak, ..) => format!("{source} warns: {target}."),
+        (Kind::Drop, ..) => format!("The inbox of {source} is full: {user} dropped."),
+        (Kind::Refuse, ..) => format!("The inbox of {source} is full: user {user} is refused."),
         (Kind::Request, Phase::Begin, _) => format!("User {user} signs up at {source}."),
         (Kind::Request, _, None) => format!("User {user} is registered, after {took}."),
         (Kind::Request, _, Some(cause)) => {
             format!("User {user} could not register: {}.", trace.name(cause))
         }
         (Kind::Call, ..) => format!("{source} calls {target} for user {user} and waits."),
+        (Kind::Emit, ..) if source == EMAIL => {
+            format!("{source}, still at it, emits MailSent for user {user}.")
+        }
         (Kind::Emit, ..) => format!("{source} emits UserRegistered for user {user}."),
         (Kind::Deliver, ..) => format!("The bus hands user {user} to {target}."),
         (_, Phase::Begin, _) => format!("{source} works on user {user}."),

@@ -1,7 +1,7 @@
 //! The subject: a service that registers users, in two designs.
 
 use super::{
-    EVENT_BUS, USER_SERVICE,
+    EVENT_BUS, SESSION, USER_SERVICE,
     service::{Service, Unavailable},
 };
 use crate::{
@@ -17,18 +17,32 @@ pub(super) struct UserRegistered {
     pub(super) user: u64,
 }
 
+/// What is said when a mail has gone out.
+#[derive(Clone, Copy)]
+pub(super) struct MailSent {
+    pub(super) user: u64,
+}
+
 /// Registers users. Who is to hear of it depends on the design.
 pub(super) struct UserService {
     id: NameId,
     trace: Recorder,
     design: Design,
+    /// Whether it waits for room in the inboxes of listeners; never for what
+    /// they do with it.
+    awaits_listeners: bool,
 }
 
 enum Design {
     /// It knows and calls every service.
     Direct(Box<Known>),
     /// It knows the bus.
-    Events { bus: Bus, bus_id: NameId },
+    Events {
+        bus: Bus,
+        bus_id: NameId,
+        /// For how many sign-ups it has the bug of `remember`.
+        leaks: u64,
+    },
 }
 
 /// Every service it depends on.
@@ -71,7 +85,8 @@ impl UserService {
 
     pub(super) fn emitting(context: &Context, bus: Bus) -> Self {
         let bus_id = context.trace.name(EVENT_BUS);
-        UserService::start(context, Design::Events { bus, bus_id })
+        let leaks = context.params.integer("leak");
+        UserService::start(context, Design::Events { bus, bus_id, leaks })
     }
 
     fn start(context: &Context, design: Design) -> Self {
@@ -85,22 +100,31 @@ impl UserService {
             id,
             trace: context.trace.clone(),
             design,
+            awaits_listeners: context.params.choice("listeners") == "async",
         }
     }
 
-    /// Answers the request of a user who arrived at `due`.
-    pub(super) fn register(&self, user: u64, due: Duration) {
+    /// Takes the request of a user who arrived at `due`. It is answered when the
+    /// future completes: that may have to wait for room in a listener's inbox.
+    pub(super) fn register(&self, user: u64, due: Duration) -> impl Future<Output = ()> + 'static {
         let request = self.trace.begin_at(due, Kind::Request, self.id, user);
-        let outcome = match &self.design {
-            Design::Direct(known) => self.call_each(user, known),
-            Design::Events { bus, bus_id } => {
-                self.announce(user, bus, *bus_id);
-                Ok(())
+        let (outcome, announced) = match &self.design {
+            Design::Direct(known) => (self.call_each(user, known), None),
+            Design::Events { bus, bus_id, leaks } => {
+                if user <= *leaks {
+                    self.remember(user, bus, *bus_id);
+                }
+                (Ok(()), self.announce(user, bus, *bus_id))
             }
         };
-        match outcome {
-            Ok(()) => request.succeed(),
-            Err(error) => request.fail(&error.to_string()),
+        async move {
+            if let Some(announced) = announced {
+                announced.await;
+            }
+            match outcome {
+                Ok(()) => request.succeed(),
+                Err(error) => request.fail(&error.to_string()),
+            }
         }
     }
 
@@ -114,10 +138,30 @@ impl UserService {
         Ok(())
     }
 
+    /// The bug: it listens to learn when this user is registered, and goes on
+    /// listening for ever.
+    fn remember(&self, user: u64, bus: &Bus, bus_id: NameId) {
+        let session = self.trace.name(SESSION);
+        self.trace.send(Kind::Subscribe, session, bus_id, user);
+        bus.on(SESSION, |_: &UserRegistered| ()).detach();
+    }
+
     /// A new service means no change here. What fails is on record with the
     /// service it failed in; the user is registered all the same.
-    fn announce(&self, user: u64, bus: &Bus, bus_id: NameId) {
+    fn announce(
+        &self,
+        user: u64,
+        bus: &Bus,
+        bus_id: NameId,
+    ) -> Option<impl Future<Output = ()> + use<>> {
         self.trace.send(Kind::Emit, self.id, bus_id, user);
-        let _isolated = bus.emit(&UserRegistered { user });
+        if !self.awaits_listeners {
+            let _isolated = bus.emit(&UserRegistered { user });
+            return None;
+        }
+        let emit = bus.emit_concurrent(UserRegistered { user }, 0);
+        Some(async {
+            let _isolated = emit.await;
+        })
     }
 }

@@ -1,0 +1,252 @@
+//! A subscription that is read as an asynchronous stream.
+
+mod overflow;
+mod queue;
+mod waiting;
+
+pub use overflow::{InboxFull, Overflow, ZeroCapacity};
+
+use super::{
+    BoxError, Bus, Emitter, ListenerId, Subscription,
+    listener::{Listen, Started},
+    lists::Place,
+};
+use futures::{Stream, stream::FusedStream};
+use queue::{Queue, Sent};
+use std::{
+    collections::VecDeque,
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use waiting::Waiting;
+
+/// A subscription whose events wait in a bounded queue until they are read, as
+/// a [`Stream`].
+///
+/// To the emitter it is a listener like any other: it has a name, it counts, a
+/// monitor sees it. What it does when it is full is its [`Overflow`] policy;
+/// what that costs is counted in its [`stats`](Self::stats).
+///
+/// - **Closed**, by [`close`](Self::close), it takes no more events. What is
+///   queued can still be read; then the stream ends. It also ends when the
+///   emitter is gone, or turned it [`off`](Emitter::off), and no emit that has
+///   begun still delivers to it.
+/// - **Dropped**, it unsubscribes, and what is queued is dropped with it. Emits
+///   that wait for its room go on.
+/// - **Cancelled**: a pending read that is dropped loses nothing. An awaited
+///   emit that is dropped while it waits for room gives its turn up, and its
+///   event is not queued.
+///
+/// ```
+/// use futures::StreamExt;
+/// use highwater::events::{Emitter, Overflow};
+///
+/// # futures::executor::block_on(async {
+/// let emitter = Emitter::new();
+/// let mut inbox = emitter.inbox("plot", 2, Overflow::DropOldest)?;
+/// for reading in [1, 2, 3] {
+///     emitter.emit(&reading).unwrap();
+/// }
+/// assert_eq!(inbox.stats().dropped, 1);
+/// assert_eq!(inbox.next().await, Some(2));
+///
+/// drop(emitter);
+/// assert_eq!(inbox.next().await, Some(3));
+/// assert_eq!(inbox.next().await, None);
+/// # Ok::<(), highwater::events::ZeroCapacity>(())
+/// # }).unwrap();
+/// ```
+#[must_use = "dropping an inbox unsubscribes it"]
+pub struct Inbox<E> {
+    queue: Arc<Queue<E>>,
+    /// Taken out of the queue, to be read without its lock.
+    batch: VecDeque<E>,
+    has_ended: bool,
+    subscription: Subscription,
+}
+
+/// What went through an inbox, and what did not.
+///
+/// Every event received was taken, dropped or refused, or is queued.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InboxStats {
+    /// Events it was handed. One whose emit still waits for room is not yet.
+    pub received: u64,
+    /// Events that were read.
+    pub taken: u64,
+    /// Events it gave up: for a new one, as the new one, or because it was
+    /// closed.
+    pub dropped: u64,
+    /// Events it had no room for and said so.
+    pub refused: u64,
+    /// Events to be read.
+    pub queued: usize,
+    /// Emits that wait for room.
+    pub waiting: usize,
+    /// The most events that were queued at once. Never more than the capacity.
+    pub peak: usize,
+}
+
+impl<E: Clone + Send + Sync + 'static> Emitter<E> {
+    /// Adds an [`Inbox`] behind the listeners there are: events are cloned into
+    /// it, up to `capacity` of them.
+    ///
+    /// # Errors
+    ///
+    /// [`ZeroCapacity`] if there is to be no room at all.
+    #[track_caller]
+    pub fn inbox(
+        &self,
+        name: impl Into<Arc<str>>,
+        capacity: usize,
+        overflow: Overflow,
+    ) -> Result<Inbox<E>, ZeroCapacity> {
+        if capacity == 0 {
+            return Err(ZeroCapacity);
+        }
+        let queue = Arc::new(Queue::new(capacity, overflow));
+        let listen = Box::new(Intake(Arc::clone(&queue)));
+        Ok(Inbox {
+            queue,
+            batch: VecDeque::new(),
+            has_ended: false,
+            subscription: self.add(Place::Last, false, name.into(), listen),
+        })
+    }
+}
+
+impl Bus {
+    /// Adds an [`Inbox`] for events of type `E`: [`Emitter::inbox`].
+    ///
+    /// # Errors
+    ///
+    /// [`ZeroCapacity`] if there is to be no room at all.
+    #[track_caller]
+    pub fn inbox<E: Clone + Send + Sync + 'static>(
+        &self,
+        name: impl Into<Arc<str>>,
+        capacity: usize,
+        overflow: Overflow,
+    ) -> Result<Inbox<E>, ZeroCapacity> {
+        self.emitter().inbox(name, capacity, overflow)
+    }
+}
+
+impl<E> Inbox<E> {
+    /// Its handle as a listener: [`off`](Emitter::off) closes it.
+    pub fn id(&self) -> ListenerId {
+        self.subscription.id()
+    }
+
+    /// How many events it holds at most.
+    pub fn capacity(&self) -> usize {
+        self.queue.capacity()
+    }
+
+    /// What went through it so far.
+    pub fn stats(&self) -> InboxStats {
+        self.queue.stats()
+    }
+
+    /// Unsubscribes it, and takes no more events. Emits that wait for room go on;
+    /// what is queued can still be read. Closing it again does nothing.
+    pub fn close(&self) {
+        self.queue.close();
+        self.subscription.remove();
+    }
+
+    /// The next event, if one is queued.
+    pub fn try_next(&mut self) -> Option<E> {
+        match self.take(None) {
+            Poll::Ready(event) => event,
+            Poll::Pending => None,
+        }
+    }
+
+    fn take(&mut self, context: Option<&mut Context<'_>>) -> Poll<Option<E>> {
+        if !self.batch.is_empty() {
+            self.queue.read(self.batch.len() - 1);
+            return Poll::Ready(self.batch.pop_front());
+        }
+        match self.queue.poll_batch(&mut self.batch, context) {
+            Some(true) => Poll::Ready(self.batch.pop_front()),
+            Some(false) => {
+                self.has_ended = true;
+                Poll::Ready(None)
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<E> Stream for Inbox<E> {
+    type Item = E;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<E>> {
+        self.take(Some(context))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let queued = self.stats().queued;
+        let bound = self.queue.is_closed().then_some(queued);
+        (queued, bound)
+    }
+}
+
+impl<E> FusedStream for Inbox<E> {
+    fn is_terminated(&self) -> bool {
+        self.has_ended
+    }
+}
+
+/// Nothing in it is ever pinned.
+impl<E> Unpin for Inbox<E> {}
+
+impl<E> Drop for Inbox<E> {
+    fn drop(&mut self) {
+        self.queue.close();
+        drop(self.queue.clear());
+    }
+}
+
+impl<E> fmt::Debug for Inbox<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox")
+            .field("capacity", &self.capacity())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The inbox as its emitter knows it.
+struct Intake<E>(Arc<Queue<E>>);
+
+impl<E: Clone + Send + Sync + 'static> Listen<E> for Intake<E> {
+    fn call(&self, event: &E) -> Result<(), BoxError> {
+        match self.0.send(event.clone(), false) {
+            Sent::Done | Sent::NoRoom(_) => Ok(()),
+            Sent::Refused(full) => Err(full.into()),
+        }
+    }
+
+    fn start(&self, event: &Arc<E>) -> Started {
+        match self.0.send(E::clone(event), true) {
+            Sent::Done => Started::Done(Ok(())),
+            Sent::Refused(full) => Started::Done(Err(full.into())),
+            Sent::NoRoom(event) => {
+                let waiting = Waiting::new(Arc::clone(&self.0), event);
+                Started::Running(Box::pin(waiting))
+            }
+        }
+    }
+}
+
+/// The emitter is gone, or has removed it.
+impl<E> Drop for Intake<E> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}

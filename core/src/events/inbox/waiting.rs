@@ -1,0 +1,51 @@
+//! An emit that waits for room.
+
+use super::queue::Queue;
+use crate::events::BoxError;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// Completes when its event is queued, or the inbox is closed.
+pub(super) struct Waiting<E> {
+    queue: Arc<Queue<E>>,
+    event: Option<E>,
+    ticket: Option<u64>,
+}
+
+impl<E> Waiting<E> {
+    pub(super) fn new(queue: Arc<Queue<E>>, event: E) -> Self {
+        Waiting {
+            queue,
+            event: Some(event),
+            ticket: None,
+        }
+    }
+}
+
+impl<E> Future for Waiting<E> {
+    type Output = Result<(), BoxError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Waiting {
+            queue,
+            event,
+            ticket,
+        } = self.get_mut();
+        queue.poll_send(ticket, event, context).map(Ok)
+    }
+}
+
+/// Nothing in it is ever pinned.
+impl<E> Unpin for Waiting<E> {}
+
+impl<E> Drop for Waiting<E> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.queue.stop_waiting(ticket);
+        }
+    }
+}
