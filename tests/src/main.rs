@@ -1,11 +1,14 @@
 //! `cargo run -p tests`: installs what the suites need, runs them all, and says
 //! what happened.
 //!
+//! Beside the suites there is `replay`: ours against what Node recorded.
+//!
 //! `suite` says what there is to run, `setup` finds or installs what that needs,
 //! `run` runs a command and counts the tests in its output (`summary`), `group`
 //! ends what it started, and `table` is the result.
 
 mod group;
+mod replay;
 mod run;
 mod setup;
 mod suite;
@@ -20,6 +23,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
+use crate::replay::Replay;
 use crate::setup::Need;
 use crate::suite::{Kind, Suite, Wishes};
 use crate::summary::Tally;
@@ -31,8 +35,11 @@ const SETUP: &str = "setup";
 
 /// Sets up and runs the test suites; all of them unless some are named.
 #[derive(Parser)]
-#[command(name = "tests", version)]
+#[command(name = "tests", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// The suites to run, or `setup` to install what they need and no more
     #[arg(value_name = "SUITE")]
     suites: Vec<String>,
@@ -42,9 +49,19 @@ struct Arguments {
     advisories: bool,
 }
 
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Do what Node recorded again, with ours, and compare
+    #[command(subcommand)]
+    Replay(Replay),
+}
+
 fn main() -> ExitCode {
     let matches = Arguments::command().after_help(help()).get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if let Some(Command::Replay(replay)) = &arguments.command {
+        return replay.run();
+    }
     let suites = match chosen(&arguments.suites) {
         Ok(suites) => suites,
         Err(message) => {
@@ -175,7 +192,9 @@ fn help() -> String {
   cargo run -p tests                        install, and run everything
   cargo run -p tests -- fmt clippy unit     what to run before a commit
   cargo run -p tests -- setup               only install
-  cargo run -p tests -- deny --advisories   with the advisory database",
+  cargo run -p tests -- deny --advisories   with the advisory database
+  node tests/node/record-events.mjs --seed 7 --count 10000 \\
+    | cargo run --release -p tests -- replay events -",
     );
     help
 }
