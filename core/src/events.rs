@@ -83,6 +83,7 @@ mod lists;
 mod metrics;
 mod monitor;
 mod options;
+mod serial;
 mod snapshot;
 mod subscription;
 mod sync;

@@ -3,12 +3,17 @@
 use super::{
     BoxError, EmitError, Emitter, Failure, Outcome, Subscription,
     deliver::Progress,
-    listener::{Listen, Started},
+    listener::{Listen, Running, Started},
     lists::{Lists, Place},
     monitor::{Tell, Told},
+    serial::Serial,
 };
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use std::{future::Future, sync::Arc};
+use futures::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, Either},
+    stream::FuturesUnordered,
+};
+use std::{borrow::Borrow, future::Future, sync::Arc};
 
 /// What an asynchronous listener fails with in a plain
 /// [`emit`](Emitter::emit), which cannot wait for it.
@@ -67,11 +72,14 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
     /// # Errors
     ///
     /// [`EmitError`], as for [`emit`](Self::emit).
-    pub fn emit_serial<T: Into<Arc<E>>>(
+    pub fn emit_serial<T>(
         &self,
         event: T,
-    ) -> impl Future<Output = Result<usize, EmitError>> + Send + use<E, T> {
-        self.emit_concurrent(event, 1)
+    ) -> impl Future<Output = Result<usize, EmitError>> + Send + use<E, T>
+    where
+        T: Borrow<E> + Into<Arc<E>> + Send + Sync + 'static,
+    {
+        Serial::new(self.clone(), event)
     }
 
     /// Hands an event to every listener, started in order and awaited together,
@@ -98,54 +106,59 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
     /// assert_eq!(emitter.emit_concurrent("saved", 2).await.unwrap(), 3);
     /// # });
     /// ```
-    pub fn emit_concurrent<T: Into<Arc<E>>>(
+    pub fn emit_concurrent<T>(
         &self,
         event: T,
         limit: usize,
-    ) -> impl Future<Output = Result<usize, EmitError>> + Send + use<E, T> {
+    ) -> impl Future<Output = Result<usize, EmitError>> + Send + use<E, T>
+    where
+        T: Into<Arc<E>>,
+    {
         let lists = self.shared.lists.get();
         let limit = if limit == 0 { usize::MAX } else { limit };
-        run(self.clone(), lists, event.into(), limit)
+        together(self.clone(), lists, event.into(), limit)
     }
 }
 
-async fn run<E: ?Sized + Send + Sync + 'static>(
+async fn together<E: ?Sized + Send + Sync + 'static>(
     emitter: Emitter<E>,
     lists: Arc<Lists<E>>,
     event: Arc<E>,
     limit: usize,
 ) -> Result<usize, EmitError> {
-    let mut told = Told::begin(&*event, lists.monitors(), lists.listeners().len());
+    let mut told = Told::begin_if_any(&*event, lists.monitors(), lists.listeners().len());
     let mut waiting = lists.listeners().iter().enumerate();
     let mut running = FuturesUnordered::new();
     let mut delivered = 0;
     let mut failures: Vec<(usize, Vec<Failure>)> = Vec::new();
     let mut stopped = false;
     loop {
-        while !stopped && running.len() < limit {
-            let Some((index, entry)) = waiting.next() else {
-                break;
-            };
+        let next = if stopped || running.len() >= limit {
+            None
+        } else {
+            waiting.next()
+        };
+        let (index, entry, result) = if let Some((index, entry)) = next {
             if !emitter.admits(entry) {
                 continue;
             }
             delivered += 1;
             told.delivering(&entry.registration);
-            match entry.listen.start(&event) {
-                Started::Running(future) => {
+            let future = match entry.listen.start(&event) {
+                Started::Done(result) => Either::Left(result),
+                Started::Running(future) => Either::Right(future),
+                Started::Outlives => Either::Right(entry.listen.start_shared(&event)),
+            };
+            match future {
+                Either::Left(result) => (index, entry, result),
+                Either::Right(future) => {
                     running.push(future.map(move |result| (index, entry, result)));
-                }
-                Started::Done(result) => {
-                    told.ended(&entry.registration, &result);
-                    if let Err(error) = result {
-                        let mut own = Vec::new();
-                        stopped = emitter.settle(entry, error, &mut own).is_break();
-                        failures.push((index, own));
-                    }
+                    continue;
                 }
             }
-        }
-        let Some((index, entry, result)) = running.next().await else {
+        } else if let Some(ended) = running.next().await {
+            ended
+        } else {
             break;
         };
         told.ended(&entry.registration, &result);
@@ -176,7 +189,11 @@ where
         Err(MustAwait.into())
     }
 
-    fn start(&self, event: &Arc<E>) -> Started {
-        Started::Running((self.0)(event))
+    fn start(&self, _: &E) -> Started {
+        Started::Outlives
+    }
+
+    fn start_shared(&self, event: &Arc<E>) -> Running {
+        (self.0)(event)
     }
 }

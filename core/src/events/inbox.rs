@@ -232,8 +232,8 @@ impl<E: Clone + Send + Sync + 'static> Listen<E> for Intake<E> {
         }
     }
 
-    fn start(&self, event: &Arc<E>) -> Started {
-        match self.0.send(E::clone(event), true) {
+    fn start(&self, event: &E) -> Started {
+        match self.0.send(event.clone(), true) {
             Sent::Done => Started::Done(Ok(())),
             Sent::Refused(full) => Started::Done(Err(full.into())),
             Sent::NoRoom(event) => {

@@ -1,7 +1,7 @@
 //! What an emitter keeps of each listener.
 
 use super::sync::{Arc, AtomicBool, Ordering};
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use std::{fmt, panic::Location, sync::atomic::AtomicU64 as Counter, time::Duration};
 
 /// What a listener fails with.
@@ -92,14 +92,25 @@ pub(super) trait Listen<E: ?Sized>: Send + Sync {
     fn call(&self, event: &E) -> Result<(), BoxError>;
 
     /// Hands it the event, and leaves what there is to await to the caller.
-    fn start(&self, event: &Arc<E>) -> Started {
+    fn start(&self, event: &E) -> Started {
         Started::Done(self.call(event))
+    }
+
+    /// As [`start`](Self::start), for one that answered it with
+    /// [`Started::Outlives`].
+    fn start_shared(&self, event: &Arc<E>) -> Running {
+        Box::pin(ready(self.call(event)))
     }
 }
 
+/// A listener that is to be awaited.
+pub(super) type Running = BoxFuture<'static, Result<(), BoxError>>;
+
 pub(super) enum Started {
     Done(Result<(), BoxError>),
-    Running(BoxFuture<'static, Result<(), BoxError>>),
+    Running(Running),
+    /// It may need the event for longer than the call: it has to be shared.
+    Outlives,
 }
 
 /// The plain kind of listener.

@@ -114,6 +114,15 @@ impl<'a, E: ?Sized> Told<'a, E> {
         told
     }
 
+    /// As [`begin`](Self::begin), unless nobody is to be told.
+    pub(super) fn begin_if_any(
+        event: &'a E,
+        monitors: &'a [Monitor<E>],
+        listeners: usize,
+    ) -> Option<Self> {
+        (!monitors.is_empty()).then(|| Told::begin(event, monitors, listeners))
+    }
+
     fn tell(&self, notice: Notice<'_>) {
         for monitor in self.monitors {
             (monitor.tell)(self.event, notice);
@@ -140,6 +149,22 @@ impl<E: ?Sized> Tell for Told<'_, E> {
                     error,
                 });
             }
+        }
+    }
+}
+
+impl<T: Tell> Tell for Option<T> {
+    #[inline]
+    fn delivering(&mut self, listener: &Registration) {
+        if let Some(told) = self {
+            told.delivering(listener);
+        }
+    }
+
+    #[inline]
+    fn ended(&mut self, listener: &Registration, result: &Result<(), BoxError>) {
+        if let Some(told) = self {
+            told.ended(listener, result);
         }
     }
 }
