@@ -89,11 +89,12 @@ mod subscription;
 mod sync;
 mod weak;
 
+pub use crate::overflow::Overflow;
 pub use awaited::MustAwait;
 pub use bus::{Bus, Tapped};
 pub use emitter::Emitter;
 pub use failure::{EmitError, Failure};
-pub use inbox::{Inbox, InboxFull, InboxStats, Overflow, ZeroCapacity};
+pub use inbox::{Inbox, InboxFull, InboxStats, ZeroCapacity};
 pub use leak::Leak;
 pub use listener::{BoxError, ListenerId, Outcome, Registration};
 pub use metrics::{EventMetrics, ListenerMetrics, Metrics, Percentiles};

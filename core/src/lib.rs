@@ -42,6 +42,7 @@
 
 mod clock;
 pub mod events;
+mod overflow;
 #[cfg(feature = "playground")]
 pub mod platform;
 #[cfg(feature = "playground")]
@@ -49,3 +50,4 @@ pub mod scenario;
 pub mod trace;
 
 pub use clock::Clock;
+pub use overflow::Overflow;

@@ -191,7 +191,7 @@ fn closed_it_takes_no_more_and_gives_what_it_has() {
         ("close", |_, inbox| inbox.close()),
         ("off", |emitter, inbox| assert!(emitter.off(inbox.id()))),
         ("remove_all", |emitter, _| {
-            assert_eq!(emitter.remove_all(), 1)
+            assert_eq!(emitter.remove_all(), 1);
         }),
     ];
     for (name, end) in ends {

@@ -1,12 +1,14 @@
 //! `cargo run -p tests`: installs what the suites need, runs them all, and says
 //! what happened.
 //!
-//! Beside the suites there is `replay`: ours against what Node recorded.
+//! Beside the suites there are `replay`, ours against what Node recorded, and
+//! `bench`, ours timed beside its peers.
 //!
 //! `suite` says what there is to run, `setup` finds or installs what that needs,
 //! `run` runs a command and counts the tests in its output (`summary`), `group`
 //! ends what it started, and `table` is the result.
 
+mod bench;
 mod group;
 mod replay;
 mod run;
@@ -23,6 +25,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
+use crate::bench::Bench;
 use crate::replay::Replay;
 use crate::setup::Need;
 use crate::suite::{Kind, Suite, Wishes};
@@ -54,13 +57,18 @@ enum Command {
     /// Do what Node recorded again, with ours, and compare
     #[command(subcommand)]
     Replay(Replay),
+    /// Time ours and its peers side by side
+    #[command(subcommand)]
+    Bench(Bench),
 }
 
 fn main() -> ExitCode {
     let matches = Arguments::command().after_help(help()).get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    if let Some(Command::Replay(replay)) = &arguments.command {
-        return replay.run();
+    match &arguments.command {
+        Some(Command::Replay(replay)) => return replay.run(),
+        Some(Command::Bench(bench)) => return bench.run(),
+        None => {}
     }
     let suites = match chosen(&arguments.suites) {
         Ok(suites) => suites,
@@ -194,7 +202,8 @@ fn help() -> String {
   cargo run -p tests -- setup               only install
   cargo run -p tests -- deny --advisories   with the advisory database
   node tests/node/record-events.mjs --seed 7 --count 10000 \\
-    | cargo run --release -p tests -- replay events -",
+    | cargo run --release -p tests -- replay events -
+  cargo run --release -p tests -- bench events",
     );
     help
 }

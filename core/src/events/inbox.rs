@@ -1,13 +1,13 @@
 //! A subscription that is read as an asynchronous stream.
 
-mod overflow;
 mod queue;
+mod refusal;
 mod waiting;
 
-pub use overflow::{InboxFull, Overflow, ZeroCapacity};
+pub use refusal::{InboxFull, ZeroCapacity};
 
 use super::{
-    BoxError, Bus, Emitter, ListenerId, Subscription,
+    BoxError, Bus, Emitter, ListenerId, Overflow, Subscription,
     listener::{Listen, Started},
     lists::Place,
 };

@@ -1,6 +1,7 @@
 //! The events between emits and a reader.
 
-use super::{InboxFull, InboxStats, Overflow};
+use super::{InboxFull, InboxStats};
+use crate::Overflow;
 use crate::events::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock};
 use std::{
     collections::VecDeque,
