@@ -98,7 +98,7 @@ export class Player {
     this.#isRecording = this.#hasTrace = true;
     const listener = {
       ready: (info) => setText(byId("threads"), world === "tab" ? describeThreads(info) : ""),
-      batch: (batch, now) => this.#view.push(batch, now),
+      batch: (names, words, now) => this.#view.push(names, words, now),
       end: (died) => this.#recorded(died),
       lost: (cause, isBug) => {
         this.#isPlaying = false;

@@ -8,7 +8,7 @@ export class Runner {
   #workers = new Map();
   #current = null;
 
-  // Runs an experiment; `listener` has ready(info), batch(json, now), end(died)
+  // Runs an experiment; `listener` has ready(info), batch(names, words, now), end(died)
   // and lost(cause, isBug). A run that is still going is given up.
   start({ build, world, name, pairs }, listener) {
     this.stop();
@@ -53,7 +53,7 @@ export class Runner {
     if (data.bug) return this.#lose(worker, data.bug, true);
     const run = this.#current;
     if (run?.worker !== worker) return;
-    if (data.batch) run.listener.batch(data.batch, data.now);
+    if (data.words) run.listener.batch(data.names, data.words, data.now);
     if (data.end) {
       this.#current = null;
       if (worker.isMakeshift) this.#end(worker);

@@ -3,7 +3,7 @@
 // are lost, and the page starts another.
 //
 // In:  {load: "single" | "threads"}, then {run: {world, name, pairs}}
-// Out: {ready: {threads?, without?}}, {batch, now}…, {end: {died}},
+// Out: {ready: {threads?, without?}}, {names, words, now}…, {end: {died}},
 //      {bug: message} or, if it could not be loaded, {unloadable: message}
 
 // How long a pool may take to start before the run goes without.
@@ -22,7 +22,7 @@ onmessage = async ({ data }) => {
   if (data.run) {
     try {
       const { world, name, pairs } = data.run;
-      const report = (batch, now) => postMessage({ batch, now });
+      const report = (names, words, now) => postMessage({ names, words, now }, [words.buffer]);
       const died = await wasm.run(world, name, pairs, report);
       postMessage({ end: { died } });
     } catch (error) {

@@ -33,11 +33,13 @@ mod event;
 mod recorder;
 mod ring;
 mod summary;
+mod wire;
 
 pub use event::{Counters, Event, Kind, NameId, Phase, VERSION};
 pub use recorder::{Batch, Recorder, Span};
 pub use ring::Ring;
 pub use summary::Summary;
+pub use wire::{Malformed, Packed};
 
 use serde::{Deserialize, Serialize};
 

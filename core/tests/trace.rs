@@ -5,7 +5,9 @@ mod common;
 use common::ManualClock;
 use highwater::{
     Clock,
-    trace::{Batch, Counters, Event, Kind, Phase, Recorder, Ring, Trace, VERSION},
+    trace::{
+        Batch, Counters, Event, Kind, Malformed, Packed, Phase, Recorder, Ring, Trace, VERSION,
+    },
 };
 use proptest::prelude::*;
 use std::{sync::Arc, time::Duration};
@@ -285,17 +287,8 @@ fn the_wire_schema_is_of_version_1() {
 
 #[test]
 fn every_kind_has_its_name_on_the_wire() {
-    let kinds = [
-        Kind::Start,
-        Kind::Subscribe,
-        Kind::Request,
-        Kind::Call,
-        Kind::Emit,
-        Kind::Deliver,
-        Kind::Handle,
-        Kind::Compute,
-    ];
-    for kind in kinds {
+    for (number, kind) in Kind::ALL.iter().copied().enumerate() {
+        assert_eq!(kind as usize, number, "{kind:?}");
         let text = serde_json::to_string(&kind).unwrap();
         assert_eq!(text, format!("{:?}", kind.as_str()));
         assert_eq!(serde_json::from_str::<Kind>(&text).unwrap(), kind);
@@ -309,4 +302,49 @@ fn a_recorder_takes_records_from_any_thread() {
     crosses(&recorder);
     crosses(&recorder.begin(Kind::Handle, recorder.name("source"), 1));
     assert_eq!(clock.now(), Duration::ZERO);
+}
+
+#[test]
+fn a_packed_batch_is_unpacked_to_the_same() {
+    let (_, recorder) = recorder(64);
+    let (from, to) = (recorder.name("from"), recorder.name("to"));
+    drop(recorder.drain());
+    for (index, kind) in [Kind::Start, Kind::Unsubscribe, Kind::Compute]
+        .into_iter()
+        .enumerate()
+    {
+        recorder.send(kind, from, to, u64::MAX - index as u64);
+    }
+    recorder
+        .on_thread(3)
+        .begin(Kind::Handle, to, 7)
+        .fail("no room");
+    let batch = recorder.drain();
+    assert_eq!((batch.first_name, batch.events.len()), (2, 5));
+    let packed = Packed::from(batch.clone());
+    assert_eq!(Batch::try_from(packed), Ok(batch));
+}
+
+#[test]
+fn what_is_no_batch_is_refused() {
+    let (_, recorder) = recorder(64);
+    let name = recorder.name("name");
+    recorder.instant(Kind::Start, name, 1);
+    let Packed { names, words } = recorder.drain().into();
+    let unpack = |words: &[u64]| {
+        Batch::try_from(Packed {
+            names: names.clone(),
+            words: words.to_vec(),
+        })
+    };
+    assert!(unpack(&words).is_ok());
+    for length in (0..words.len()).filter(|length| *length != 3) {
+        assert_eq!(unpack(&words[..length]), Err(Malformed), "{length} words");
+    }
+    // The version; the name, the kind and the phase of the record.
+    for (place, word) in [(0, 99), (5, u64::MAX), (6, 99 << 32), (6, 99)] {
+        let mut words = words.clone();
+        words[place] = word;
+        assert_eq!(unpack(&words), Err(Malformed), "word {place}");
+    }
 }

@@ -125,12 +125,9 @@ mod tests {
         let (death, trace) = end(&experiment, Running::start(&experiment, ()).unwrap()).await;
         assert_eq!(death, None);
         let verdicts = experiment.scenario().judge(&trace);
-        assert!(
-            verdicts
-                .iter()
-                .all(|verdict| verdict.outcome == Outcome::Passed),
-            "{verdicts:#?}"
-        );
+        let count = |outcome| verdicts.iter().filter(|it| it.outcome == outcome).count();
+        assert_eq!(count(Outcome::Failed), 0, "{verdicts:#?}");
+        assert!(count(Outcome::Passed) >= 5, "{verdicts:#?}");
     }
 
     #[tokio::test]

@@ -23,7 +23,7 @@ async fn a_simulation_plays_to_its_verdicts() -> Result<()> {
         page.open(&format!("{}#/decoupling?seed=7", server.url))
             .await?;
         finished(page).await?;
-        ensure!(outcomes(page).await? == ["passed"; 5]);
+        ensure_passed(page).await?;
         ensure!(page.text("h1").await? == "Decoupling");
         ensure!(page.text("#clock").await?.contains("simulated"));
         ensure!(
@@ -71,7 +71,7 @@ async fn this_tab_runs_beside_a_pool_of_real_threads() -> Result<()> {
         let url = format!("{}#/decoupling?seed=7&{SHORT}&world=tab", server.url);
         page.open(&url).await?;
         finished(page).await?;
-        ensure!(outcomes(page).await? == ["passed"; 5]);
+        ensure_passed(page).await?;
         ensure!(!page.text("#clock").await?.contains("simulated"));
         let threads = page.text("#threads").await?;
         ensure!(threads.contains("counted 17,984 primes"), "{threads}");
@@ -156,7 +156,8 @@ async fn a_trap_is_shown_and_can_be_restarted_from() -> Result<()> {
             visible(page, "#trap").await?;
             let said = page.text("#trap-text").await?;
             ensure!(said.contains("EmailService has a bug"), "{said}");
-            ensure!(outcomes(page).await? == ["failed"; 5]);
+            let outcomes = outcomes(page).await?;
+            ensure!(outcomes.iter().all(|outcome| outcome == "failed"));
             // What was recorded before the trap is there to look at.
             press(page, "back").await?;
             ensure!(page.text("#numbers").await?.contains("UserService"));
@@ -166,7 +167,7 @@ async fn a_trap_is_shown_and_can_be_restarted_from() -> Result<()> {
             choose(page, "fault", "error").await?;
             until(page, "document.querySelector('#trap').hidden").await?;
             finished(page).await?;
-            ensure!(outcomes(page).await? == ["passed"; 5]);
+            ensure_passed(page).await?;
             Ok(())
         })
         .await
@@ -322,6 +323,14 @@ async fn outcomes(page: &Page) -> Result<Vec<String>> {
         outcomes.push(line.attr("class").await?.unwrap_or_default());
     }
     Ok(outcomes)
+}
+
+/// No check failed; most passed, and the rest the parameters do not exercise.
+async fn ensure_passed(page: &Page) -> Result<()> {
+    let outcomes = outcomes(page).await?;
+    let count = |outcome: &str| outcomes.iter().filter(|known| *known == outcome).count();
+    ensure!(count("failed") == 0 && count("passed") >= 5, "{outcomes:?}");
+    Ok(())
 }
 
 /// Every number and verdict on the page.

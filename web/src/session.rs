@@ -8,7 +8,7 @@ use futures::future::{Either, select};
 use highwater::{
     platform::{Clock, Timer, VirtualTime},
     scenario::{Experiment, TRACE_CAPACITY},
-    trace::{Batch, Recorder},
+    trace::{Batch, Packed, Recorder},
 };
 use js_sys::Function;
 use std::{cell::RefCell, panic::PanicHookInfo, sync::Arc, time::Duration};
@@ -23,9 +23,9 @@ const REPORT_EVENTS: usize = 4096;
 
 /// Runs an experiment to its end, `virtual` or in this `tab`.
 ///
-/// `report` is called with what was recorded, a batch as JSON, and the run's
-/// clock in milliseconds; the last call is followed by this promise. It
-/// resolves to why the run ended early, or to `undefined`.
+/// `report` is called with what was recorded, for [`View::push`](crate::View::push):
+/// names, words and the run's clock in milliseconds. The last call is followed
+/// by this promise. It resolves to why the run ended early, or to `undefined`.
 ///
 /// # Errors
 ///
@@ -108,20 +108,23 @@ impl Reporter {
                 None => now_ms,
             };
             // The page's own function: if it throws, the page has said so.
-            let _ = self.report.call2(
-                &JsValue::NULL,
-                &address::json(&rest).into(),
-                &known_until.into(),
-            );
-            if later.is_empty() {
-                return;
-            }
-            rest = Batch {
+            let next = Batch {
                 first_name: rest.first_name + rest.names.len(),
                 names: Vec::new(),
                 events: later,
                 dropped: rest.dropped,
             };
+            let Packed { names, words } = rest.into();
+            let _ = self.report.call3(
+                &JsValue::NULL,
+                &names.into(),
+                &words.into(),
+                &known_until.into(),
+            );
+            if next.events.is_empty() {
+                return;
+            }
+            rest = next;
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 use highwater::{
     scenario::{Outcome, Verdict},
-    trace::{Batch, Event},
+    trace::{Batch, Event, Packed},
 };
 use serde::Serialize;
 use std::{cell::OnceCell, time::Duration};
@@ -37,13 +37,19 @@ impl View {
         }
     }
 
-    /// Adds a batch as JSON, recorded up to `now_ms` on the run's clock.
+    /// Adds a packed batch, as [`run`](crate::run) reports it, recorded up to
+    /// `now_ms` on the run's clock.
     ///
     /// # Errors
     ///
     /// If it is no batch of this schema.
-    pub fn push(&mut self, batch: &str, now_ms: f64) -> Result<(), JsError> {
-        let batch: Batch = serde_json::from_str(batch)?;
+    pub fn push(
+        &mut self,
+        names: Vec<String>,
+        words: Vec<u64>,
+        now_ms: f64,
+    ) -> Result<(), JsError> {
+        let batch = Batch::try_from(Packed { names, words })?;
         self.playback.push(batch, duration(now_ms));
         Ok(())
     }

@@ -1,7 +1,10 @@
 //! What the page does in its window: addresses, playback, pictures, words.
 #![cfg(target_arch = "wasm32")]
 
-use highwater::scenario;
+use highwater::{
+    scenario,
+    trace::{Batch, Packed},
+};
 use highwater_web::{Address, View, scenarios};
 use serde_json::Value;
 use wasm_bindgen::JsCast;
@@ -25,15 +28,15 @@ fn view(pairs: &[(&str, &str)]) -> View {
         experiment.set(key, value).unwrap();
     }
     let trace = experiment.simulate();
-    let batch = highwater::trace::Batch {
+    let batch = Batch {
         first_name: 0,
         names: trace.names,
         events: trace.events,
         dropped: trace.dropped,
     };
     let mut view = View::new(address(pairs), "virtual".to_owned());
-    let batch = serde_json::to_string(&batch).unwrap();
-    assert!(view.push(&batch, 0.0).is_ok());
+    let Packed { names, words } = batch.into();
+    assert!(view.push(names, words, 0.0).is_ok());
     view.complete(None);
     view
 }

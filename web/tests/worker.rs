@@ -4,7 +4,7 @@
 
 use highwater::{
     scenario::{self, Outcome},
-    trace::{Batch, Trace},
+    trace::{Batch, Packed, Trace},
 };
 use highwater_web::run;
 use js_sys::Function;
@@ -22,10 +22,12 @@ async fn gather(world: &str, pairs: &[(&str, &str)]) -> Trace {
     }
     let trace = Rc::new(RefCell::new(experiment.new_trace(world)));
     let gathering = Rc::clone(&trace);
-    let report = Closure::<dyn FnMut(String, f64)>::new(move |batch: String, _now: f64| {
-        let batch: Batch = serde_json::from_str(&batch).unwrap();
-        gathering.borrow_mut().append(batch);
-    });
+    let report = Closure::<dyn FnMut(Vec<String>, Vec<u64>, f64)>::new(
+        move |names: Vec<String>, words: Vec<u64>, _now: f64| {
+            let batch = Batch::try_from(Packed { names, words }).unwrap();
+            gathering.borrow_mut().append(batch);
+        },
+    );
     let report_function: Function = report.as_ref().clone().unchecked_into();
     let flat = pairs
         .iter()

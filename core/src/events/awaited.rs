@@ -165,10 +165,10 @@ async fn together<E: ?Sized + Send + Sync + 'static>(
         if let Err(error) = result {
             let mut own = Vec::new();
             stopped |= emitter.settle(entry, error, &mut own).is_break();
-            failures.push((index, own));
+            let place = failures.partition_point(|(known, _)| *known < index);
+            failures.insert(place, (index, own));
         }
     }
-    failures.sort_by_key(|(index, _)| *index);
     let failures = failures.into_iter().flat_map(|(_, own)| own).collect();
     let progress = Progress {
         delivered,

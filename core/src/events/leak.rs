@@ -1,7 +1,7 @@
 //! Listeners that pile up.
 
 use super::Registration;
-use std::fmt;
+use std::{cmp::Reverse, fmt};
 
 /// More listeners for one type of event than there should be: usually one that
 /// is added with each request and never removed.
@@ -51,16 +51,22 @@ impl fmt::Display for Leak {
             f,
             "possible leak: {count} listeners for {event}, more than {max_listeners}"
         )?;
-        let places = places(listeners);
-        for (index, place) in places.iter().take(PLACES_SHOWN).enumerate() {
+        let mut places = places(listeners);
+        for shown in 0..PLACES_SHOWN {
+            // Of equals, the one that was first to listen.
+            let key = |place: &Place<'_>| (place.count, Reverse(place.first.id));
+            let busiest = (0..places.len()).max_by_key(|index| key(&places[*index]));
+            let Some(place) = busiest.map(|index| places.swap_remove(index)) else {
+                break;
+            };
             let Registration { name, location, .. } = place.first;
-            let separator = if index == 0 { ':' } else { ',' };
+            let separator = if shown == 0 { ':' } else { ',' };
             write!(f, "{separator} {} by {name:?} at {location}", place.count)?;
             if let Some(since) = place.first.since {
                 write!(f, " since {} ms", since.as_millis())?;
             }
         }
-        match places.len().saturating_sub(PLACES_SHOWN) {
+        match places.len() {
             0 => Ok(()),
             more => write!(f, ", and {more} more"),
         }
@@ -72,27 +78,28 @@ const PLACES_SHOWN: usize = 2;
 
 /// The listeners added by one line of code under one name.
 struct Place<'a> {
+    /// The first to listen: its number is the lowest.
     first: &'a Registration,
     count: usize,
 }
 
-/// The busiest first; of equals, the one that was first to listen.
 fn places(listeners: &[Registration]) -> Vec<Place<'_>> {
     let mut places: Vec<Place<'_>> = Vec::new();
-    let mut by_age: Vec<&Registration> = listeners.iter().collect();
-    by_age.sort_by_key(|registration| registration.id);
-    for listener in by_age {
+    for listener in listeners {
         let known = places.iter_mut().find(|place| {
             place.first.location == listener.location && place.first.name == listener.name
         });
-        match known {
-            Some(place) => place.count += 1,
-            None => places.push(Place {
+        let Some(place) = known else {
+            places.push(Place {
                 first: listener,
                 count: 1,
-            }),
+            });
+            continue;
+        };
+        place.count += 1;
+        if listener.id < place.first.id {
+            place.first = listener;
         }
     }
-    places.sort_by_key(|place| std::cmp::Reverse(place.count));
     places
 }

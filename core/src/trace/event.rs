@@ -60,6 +60,8 @@ pub enum Kind {
     Depend,
     /// A listener was added: `source` listens to `target`.
     Subscribe,
+    /// A listener was removed: `source` listens to `target` no more.
+    Unsubscribe,
     /// The emitter or bus `source` warned of a leak: more listeners than there
     /// should be. `target` is what it said, `subject` how many there are.
     Leak,
@@ -83,6 +85,23 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind, in the order of their numbers.
+    pub const ALL: &[Kind] = &[
+        Kind::Start,
+        Kind::Depend,
+        Kind::Subscribe,
+        Kind::Unsubscribe,
+        Kind::Leak,
+        Kind::Request,
+        Kind::Call,
+        Kind::Emit,
+        Kind::Deliver,
+        Kind::Drop,
+        Kind::Refuse,
+        Kind::Handle,
+        Kind::Compute,
+    ];
+
     /// Whether something goes from source to target. A subscription and a
     /// dependency are relations: nothing moves on them yet.
     pub fn is_message(self) -> bool {
@@ -96,6 +115,7 @@ impl Kind {
             Kind::Start => "start",
             Kind::Depend => "depend",
             Kind::Subscribe => "subscribe",
+            Kind::Unsubscribe => "unsubscribe",
             Kind::Leak => "leak",
             Kind::Request => "request",
             Kind::Call => "call",
@@ -161,6 +181,10 @@ impl NameId {
     #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize
+    }
+
+    pub(super) fn to_u32(self) -> u32 {
+        self.0
     }
 
     pub(super) fn from_index(index: usize) -> Self {

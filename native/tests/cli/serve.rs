@@ -110,12 +110,14 @@ fn what_a_run_tells_adds_up() {
     assert_eq!(event, "end");
     assert_eq!(end["died"], Value::Null);
     let verdicts = end["verdicts"].as_array().unwrap();
-    assert!(
+    let count = |outcome| {
         verdicts
             .iter()
-            .all(|verdict| verdict["outcome"] == "passed"),
-        "{end}"
-    );
+            .filter(|it| it["outcome"] == outcome)
+            .count()
+    };
+    assert_eq!(count("failed"), 0, "{end}");
+    assert!(count("passed") >= 5, "{end}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Where things stand in a picture of services.
 
-use super::Surface;
+use super::{Surface, surface::within};
 use crate::playback::Playback;
 use highwater::trace::{Kind, NameId};
 
@@ -39,7 +39,7 @@ impl Node {
     /// The point of its middle axis at this height.
     fn at_height(&self, y: f64) -> (f64, f64) {
         let bottom = self.y + self.height;
-        (self.x + self.width / 2.0, y.clamp(self.y, bottom))
+        (self.x + self.width / 2.0, within(y, self.y, bottom))
     }
 }
 
@@ -76,7 +76,7 @@ impl Layout {
 
         let from = margin + front_width;
         let to = surface.width - margin - service_width;
-        let bus_width = ((to - from) * 0.22).clamp(10.0, 30.0);
+        let bus_width = within((to - from) * 0.22, 10.0, 30.0);
         let bus = bus(playback).map(|id| Node {
             id,
             x: f64::midpoint(from, to) - bus_width / 2.0,
@@ -90,7 +90,7 @@ impl Layout {
             bus,
             services: services.collect(),
             lanes_top: height,
-            lanes_left: (surface.width * 0.2).clamp(84.0, 130.0),
+            lanes_left: within(surface.width * 0.2, 84.0, 130.0),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{
     Surface,
     layout::{Layout, Node},
-    surface::Text,
+    surface::{Text, within},
 };
 use crate::playback::Playback;
 use highwater::trace::{Event, Kind, NameId, Phase};
@@ -165,7 +165,7 @@ fn messages(surface: &Surface, layout: &Layout, playback: &Playback) {
             .and_then(|target| layout.wire(event.source, target));
         let Some((from, to)) = wire else { continue };
         let way = now.saturating_sub(event.recorded_at()).as_secs_f64() / TRAVEL.as_secs_f64();
-        let eased = 1.0 - (1.0 - way.clamp(0.0, 1.0)).powi(2);
+        let eased = 1.0 - (1.0 - within(way, 0.0, 1.0)).powi(2);
         let at = (
             from.0 + (to.0 - from.0) * eased,
             from.1 + (to.1 - from.1) * eased,

@@ -56,7 +56,7 @@ impl Surface {
         is_dark: bool,
         is_still: bool,
     ) -> Result<Self, JsValue> {
-        let ratio = ratio.clamp(0.5, 4.0);
+        let ratio = within(ratio, 0.5, 4.0);
         let pixels = (to_pixels(width * ratio), to_pixels(height * ratio));
         if (canvas.width(), canvas.height()) != pixels {
             canvas.set_width(pixels.0);
@@ -147,11 +147,20 @@ pub(crate) struct Text<'a> {
     pub(crate) align: &'static str,
 }
 
+/// The number nearest to `value` from `least` to `most`; `least` if it is none.
+#[expect(
+    clippy::manual_clamp,
+    reason = "f64::clamp can panic with both bounds, and to put floats into words weighs 5 KB"
+)]
+pub(crate) fn within(value: f64, least: f64, most: f64) -> f64 {
+    value.max(least).min(most)
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "clamped to what a canvas can be"
 )]
 fn to_pixels(length: f64) -> u32 {
-    length.round().clamp(1.0, 16_384.0) as u32
+    within(length.round(), 1.0, 16_384.0) as u32
 }

@@ -1,0 +1,134 @@
+//! A batch as plain numbers.
+
+use super::{Batch, Counters, Event, Kind, NameId, Phase, VERSION};
+use std::time::Duration;
+
+/// A batch as it goes from one instance of the program to another: names, and
+/// whole numbers of 64 bits. A third of what it is as JSON, and next to no code
+/// to read.
+///
+/// ```
+/// use highwater::trace::{Batch, Packed};
+///
+/// let batch = Batch { names: vec!["EmailService".into()], ..Batch::default() };
+/// let Packed { names, words } = batch.clone().into();
+/// assert_eq!(Batch::try_from(Packed { names, words })?, batch);
+/// # Ok::<(), highwater::trace::Malformed>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Packed {
+    /// The batch's names.
+    pub names: Vec<String>,
+    /// The schema's version, the place of the first name, the records dropped;
+    /// then ten words a record.
+    pub words: Vec<u64>,
+}
+
+/// What was to be unpacked is no batch of this schema's version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a batch of records of version {VERSION}")]
+pub struct Malformed;
+
+const HEADER: usize = 3;
+const RECORD: usize = 10;
+
+/// In place of a name where there is none.
+const NONE: u32 = u32::MAX;
+
+impl From<Batch> for Packed {
+    fn from(batch: Batch) -> Self {
+        let mut words = Vec::with_capacity(HEADER + RECORD * batch.events.len());
+        words.extend([VERSION.into(), batch.first_name as u64, batch.dropped]);
+        for event in &batch.events {
+            words.extend(pack(event));
+        }
+        Packed {
+            names: batch.names,
+            words,
+        }
+    }
+}
+
+impl TryFrom<Packed> for Batch {
+    type Error = Malformed;
+
+    fn try_from(Packed { names, words }: Packed) -> Result<Self, Malformed> {
+        let (header, records) = words.split_first_chunk::<HEADER>().ok_or(Malformed)?;
+        let [version, first_name, dropped] = *header;
+        let (records, []) = records.as_chunks::<RECORD>() else {
+            return Err(Malformed);
+        };
+        let events: Option<Vec<Event>> = records.iter().map(unpack).collect();
+        match (events, usize::try_from(first_name)) {
+            (Some(events), Ok(first_name)) if version == u64::from(VERSION) => Ok(Batch {
+                first_name,
+                names,
+                events,
+                dropped,
+            }),
+            _ => Err(Malformed),
+        }
+    }
+}
+
+fn pack(event: &Event) -> [u64; RECORD] {
+    let Counters {
+        started,
+        succeeded,
+        failed,
+        sent,
+    } = event.counters;
+    let index = |name: Option<NameId>| name.map_or(NONE, NameId::to_u32);
+    [
+        nanoseconds(event.at),
+        nanoseconds(event.duration),
+        pair(event.source.to_u32(), index(event.target)),
+        pair(event.kind as u32, event.phase as u32),
+        pair(index(event.failure), event.thread),
+        event.subject,
+        started,
+        succeeded,
+        failed,
+        sent,
+    ]
+}
+
+fn unpack(record: &[u64; RECORD]) -> Option<Event> {
+    let [at, duration, names, what, more, subject, ..] = *record;
+    let [.., started, succeeded, failed, sent] = *record;
+    let name = |index: u32| (index != NONE).then(|| NameId::from_index(index as usize));
+    let (source, target) = halves(names);
+    let (kind, phase) = halves(what);
+    let (failure, thread) = halves(more);
+    Some(Event {
+        at: Duration::from_nanos(at),
+        duration: Duration::from_nanos(duration),
+        source: name(source)?,
+        target: name(target),
+        kind: *Kind::ALL.get(kind as usize)?,
+        phase: *[Phase::Begin, Phase::End, Phase::Instant].get(phase as usize)?,
+        subject,
+        failure: name(failure),
+        counters: Counters {
+            started,
+            succeeded,
+            failed,
+            sent,
+        },
+        thread,
+    })
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    // A run is shorter than the 584 years that fit.
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn pair(high: u32, low: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a half is what is wanted")]
+fn halves(word: u64) -> (u32, u32) {
+    ((word >> 32) as u32, word as u32)
+}
