@@ -73,6 +73,7 @@
 
 mod awaited;
 mod bus;
+mod cached;
 mod deliver;
 mod emitter;
 mod failure;
@@ -92,6 +93,7 @@ mod weak;
 pub use crate::overflow::Overflow;
 pub use awaited::MustAwait;
 pub use bus::{Bus, Tapped};
+pub use cached::CachedEmitter;
 pub use emitter::Emitter;
 pub use failure::{EmitError, Failure};
 pub use inbox::{Inbox, InboxFull, InboxStats, ZeroCapacity};

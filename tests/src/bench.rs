@@ -8,7 +8,7 @@ mod outcome;
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
-use outcome::Outcome;
+use outcome::{CACHED, OURS, Outcome};
 
 use crate::workspace::Workspace;
 
@@ -62,14 +62,16 @@ fn events() -> anyhow::Result<Outcome> {
         for listeners in emitters::LISTENERS {
             progress(round, &format!("emits to {listeners}"));
             outcome.emit("bare loop", listeners, emitters::bare_loop(listeners));
-            outcome.emit("highwater", listeners, emitters::highwater(listeners));
+            outcome.emit(OURS, listeners, emitters::highwater(listeners));
+            let cached = emitters::highwater_cached(listeners);
+            outcome.emit(CACHED, listeners, cached);
             for (name, nanoseconds) in node.emits(listeners)? {
                 outcome.emit(name, listeners, nanoseconds);
             }
         }
         progress(round, "inboxes");
         for setting in inboxes::Setting::ALL {
-            outcome.inbox("highwater", setting, inboxes::highwater(setting));
+            outcome.inbox(OURS, setting, inboxes::highwater(setting));
             outcome.inbox("async-channel", setting, inboxes::async_channel(setting));
         }
     }

@@ -4,7 +4,7 @@ use super::{
     BoxError, EmitError, Emitter, Failure, Outcome, Subscription,
     deliver::Progress,
     listener::{Listen, Running, Started},
-    lists::{Lists, Place},
+    lists::Place,
     monitor::{Tell, Told},
     serial::Serial,
 };
@@ -66,8 +66,9 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
     /// Hands an event to every listener, in order, each after the one before
     /// has completed, and says how many ran.
     ///
-    /// The listeners are those there were when this was called. Dropping the
-    /// future stops the listener that is running and starts no other.
+    /// Nothing happens until the future is first polled; the listeners are those
+    /// there are then. Dropping it stops the listener that is running and starts
+    /// no other.
     ///
     /// # Errors
     ///
@@ -85,7 +86,9 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
     /// Hands an event to every listener, started in order and awaited together,
     /// at most `limit` of them at a time (0: all), and says how many ran.
     ///
-    /// A plain listener runs at its turn and holds up the rest meanwhile. Under
+    /// As with [`emit_serial`](Self::emit_serial), the listeners are those there
+    /// are when the future is first polled. A plain listener runs at its turn and
+    /// holds up the rest meanwhile. Under
     /// [`Policy::FailFast`](super::Policy::FailFast) a failure starts no more
     /// listeners; those running are awaited, and if they fail too that is
     /// reported with it. Dropping the future stops those that are running.
@@ -114,18 +117,17 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
     where
         T: Into<Arc<E>>,
     {
-        let lists = self.shared.lists.get();
         let limit = if limit == 0 { usize::MAX } else { limit };
-        together(self.clone(), lists, event.into(), limit)
+        together(self.clone(), event.into(), limit)
     }
 }
 
 async fn together<E: ?Sized + Send + Sync + 'static>(
     emitter: Emitter<E>,
-    lists: Arc<Lists<E>>,
     event: Arc<E>,
     limit: usize,
 ) -> Result<usize, EmitError> {
+    let lists = emitter.shared.lists.get();
     let mut told = Told::begin_if_any(&*event, lists.monitors(), lists.listeners().len());
     let mut waiting = lists.listeners().iter().enumerate();
     let mut running = FuturesUnordered::new();

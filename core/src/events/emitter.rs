@@ -174,17 +174,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// run, and the emitter stays usable.
     #[inline]
     pub fn emit(&self, event: &E) -> Result<usize, EmitError> {
-        self.shared.lists.with(|lists| {
-            if !lists.is_plain() {
-                return self.emit_watched(lists, event);
-            }
-            for (index, entry) in lists.listeners().iter().enumerate() {
-                if let Err(error) = entry.listen.call(event) {
-                    return self.emit_on(lists, event, index, error);
-                }
-            }
-            Ok(lists.listeners().len())
-        })
+        self.shared.lists.with(|lists| self.emit_to(lists, event))
     }
 
     /// Adds a function that is told of every emit, delivery and failure as it
@@ -262,6 +252,23 @@ impl<E: ?Sized + 'static> Emitter<E> {
         WeakEmitter {
             shared: Arc::downgrade(&self.shared),
         }
+    }
+
+    #[expect(
+        clippy::inline_always,
+        reason = "a call here is a third of an emit to one"
+    )]
+    #[inline(always)]
+    pub(super) fn emit_to(&self, lists: &Lists<E>, event: &E) -> Result<usize, EmitError> {
+        if !lists.is_plain() {
+            return self.emit_watched(lists, event);
+        }
+        for (index, entry) in lists.listeners().iter().enumerate() {
+            if let Err(error) = entry.listen.call(event) {
+                return self.emit_on(lists, event, index, error);
+            }
+        }
+        Ok(lists.listeners().len())
     }
 
     #[track_caller]

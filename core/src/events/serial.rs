@@ -17,8 +17,8 @@ use std::{
 };
 
 /// Most awaited emits have nothing to wait for: an inbox with room, listeners
-/// that are plain. So this is three references, and becomes a future with a
-/// state of its own only where a listener has to be awaited.
+/// that are plain. So this is a reference and the event, and becomes a future
+/// with a state of its own only where a listener has to be awaited.
 pub(super) struct Serial<E: ?Sized, T> {
     emit: Option<Emit<E, T>>,
     awaiting: Option<BoxFuture<'static, Result<usize, EmitError>>>,
@@ -28,22 +28,13 @@ pub(super) struct Serial<E: ?Sized, T> {
 /// first of them is reached.
 struct Emit<E: ?Sized, T> {
     emitter: Emitter<E>,
-    lists: Arc<Lists<E>>,
     event: T,
 }
 
-impl<E, T> Serial<E, T>
-where
-    E: ?Sized + Send + Sync + 'static,
-{
+impl<E: ?Sized, T> Serial<E, T> {
     pub(super) fn new(emitter: Emitter<E>, event: T) -> Self {
-        let lists = emitter.shared.lists.get();
         Serial {
-            emit: Some(Emit {
-                emitter,
-                lists,
-                event,
-            }),
+            emit: Some(Emit { emitter, event }),
             awaiting: None,
         }
     }
@@ -59,17 +50,11 @@ where
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(emit) = self.emit.take() {
             let mut progress = Progress::default();
-            let reached = if emit.lists.monitors().is_empty() {
-                emit.run_to_first_wait(&mut progress)
-            } else {
-                Reached::Waiting(0, Begun::Not)
+            let waiting = emit.begin(&mut progress);
+            let Some(waiting) = waiting else {
+                return Poll::Ready(progress.conclude());
             };
-            match reached {
-                Reached::End => return Poll::Ready(progress.conclude()),
-                Reached::Waiting(index, begun) => {
-                    self.awaiting = Some(Box::pin(emit.finish(index, begun, progress)));
-                }
-            }
+            self.awaiting = Some(Box::pin(emit.finish(waiting, progress)));
         }
         match &mut self.awaiting {
             Some(awaiting) => awaiting.as_mut().poll(context),
@@ -82,14 +67,15 @@ where
 /// Nothing in it is ever pinned.
 impl<E: ?Sized, T> Unpin for Serial<E, T> {}
 
-/// How far an emit came without waiting.
-enum Reached {
-    End,
-    /// The listener of this index has to be awaited.
-    Waiting(usize, Begun),
+/// An emit that has come to a listener which has to be awaited.
+struct Waiting<E: ?Sized> {
+    lists: Arc<Lists<E>>,
+    /// Which of them.
+    index: usize,
+    begun: Begun,
 }
 
-/// How far its listener has come.
+/// How far a listener has come.
 enum Begun {
     Not,
     /// It may be called, and needs the event to be shared.
@@ -102,17 +88,35 @@ where
     E: ?Sized + Send + Sync + 'static,
     T: Borrow<E> + Into<Arc<E>> + Send + Sync + 'static,
 {
-    fn run_to_first_wait(&self, progress: &mut Progress) -> Reached {
-        for (index, entry) in self.lists.listeners().iter().enumerate() {
+    /// Goes as far as it can without waiting: to the end, most often.
+    fn begin(&self, progress: &mut Progress) -> Option<Waiting<E>> {
+        self.emitter.shared.lists.with(|lists| {
+            let (index, begun) = if lists.monitors().is_empty() {
+                self.run_to_first_wait(lists, progress)?
+            } else {
+                (0, Begun::Not)
+            };
+            Some(Waiting {
+                lists: Arc::clone(lists),
+                index,
+                begun,
+            })
+        })
+    }
+
+    fn run_to_first_wait(
+        &self,
+        lists: &Lists<E>,
+        progress: &mut Progress,
+    ) -> Option<(usize, Begun)> {
+        for (index, entry) in lists.listeners().iter().enumerate() {
             if !self.emitter.admits(entry) {
                 continue;
             }
             progress.delivered += 1;
             match entry.listen.start(self.event.borrow()) {
-                Started::Running(running) => {
-                    return Reached::Waiting(index, Begun::Running(running));
-                }
-                Started::Outlives => return Reached::Waiting(index, Begun::Admitted),
+                Started::Running(running) => return Some((index, Begun::Running(running))),
+                Started::Outlives => return Some((index, Begun::Admitted)),
                 Started::Done(Ok(())) => {}
                 Started::Done(Err(error)) => {
                     let settled = self.emitter.settle(entry, error, &mut progress.failures);
@@ -122,20 +126,16 @@ where
                 }
             }
         }
-        Reached::End
+        None
     }
 
-    async fn finish(
-        self,
-        from: usize,
-        mut begun: Begun,
-        mut progress: Progress,
-    ) -> Result<usize, EmitError> {
-        let Emit {
-            emitter,
+    async fn finish(self, waiting: Waiting<E>, mut progress: Progress) -> Result<usize, EmitError> {
+        let Emit { emitter, event } = self;
+        let Waiting {
             lists,
-            event,
-        } = self;
+            index: from,
+            mut begun,
+        } = waiting;
         let event: Arc<E> = event.into();
         let (listeners, monitors) = (lists.listeners(), lists.monitors());
         let mut told = Told::begin_if_any(&*event, monitors, listeners.len());

@@ -28,13 +28,14 @@ impl<T: Clone> Snapshot<T> {
         }
     }
 
-    /// Reads the value as it is now, for as long as `read` takes.
+    /// Reads the value as it is now, for as long as `read` takes; a clone of what
+    /// it is handed keeps the value for longer.
     #[expect(
         clippy::inline_always,
         reason = "a call here is a third of an emit to one"
     )]
     #[inline(always)]
-    pub(super) fn with<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+    pub(super) fn with<R>(&self, read: impl FnOnce(&Arc<T>) -> R) -> R {
         let Some(mut ready) = self.ready.try_lock() else {
             return read(&self.get());
         };
@@ -55,6 +56,20 @@ impl<T: Clone> Snapshot<T> {
     /// The value as it is now, to keep.
     pub(super) fn get(&self) -> Arc<T> {
         Arc::clone(&lock(&self.current))
+    }
+
+    /// The value as it is now, to keep until [`version`](Self::version) is
+    /// another.
+    pub(super) fn get_versioned(&self) -> (u64, Arc<T>) {
+        let current = lock(&self.current);
+        // Raised under the lock: it is that of the value.
+        (self.version.load(Ordering::Relaxed), Arc::clone(&current))
+    }
+
+    /// Another with each change.
+    #[inline]
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
     /// Changes the value. Readers that have begun keep the one they have.
@@ -83,9 +98,7 @@ impl<T: Clone> Snapshot<T> {
         // Dropped last, after the lock: it may be the last reference to what
         // was removed, and that may run a user's code.
         let _older = ready.take();
-        let current = lock(&self.current);
-        let version = self.version.load(Ordering::Relaxed);
-        let (_, value) = ready.insert((version, Arc::clone(&current)));
+        let (_, value) = ready.insert(self.get_versioned());
         value
     }
 

@@ -234,6 +234,11 @@ async fn run(context: Context) {
     let mut arrivals = context.seed.stream(0);
     let mut due = context.platform.now();
     for user in 1..=users {
+        // Users arrive when they arrive, however busy the server is: each
+        // request counts from when it was due.
+        due += arrivals.jitter(params.millis("interval"), 25);
+        let wait = due.saturating_sub(context.platform.now());
+        context.platform.sleep(wait).await;
         if user == users / 2 + 1 && params.choice("added") == "loyalty" {
             let loyalty = Service::start(&context, Profile::loyalty());
             // Under `direct` it runs and nobody calls it: that would take an
@@ -242,11 +247,6 @@ async fn run(context: Context) {
                 wiring.subscribe(loyalty);
             }
         }
-        // Users arrive when they arrive, however busy the server is: each
-        // request counts from when it was due.
-        due += arrivals.jitter(params.millis("interval"), 25);
-        let wait = due.saturating_sub(context.platform.now());
-        context.platform.sleep(wait).await;
         let answer = user_service.register(user, due);
         if waits {
             waiting.push(context.platform.spawn(answer));

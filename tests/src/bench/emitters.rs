@@ -41,6 +41,20 @@ pub(super) fn highwater(listeners: usize) -> f64 {
     })
 }
 
+/// Nanoseconds an emit by a handle that keeps the list of listeners.
+pub(super) fn highwater_cached(listeners: usize) -> f64 {
+    let sum = Arc::new(AtomicU64::new(0));
+    let emitter = Emitter::with_options(Options::new().max_listeners(0));
+    for _ in 0..listeners {
+        emitter.on("adder", adder(&sum)).detach();
+    }
+    let mut cached = emitter.cached();
+    time(listeners, &sum, |reading| {
+        let delivered = black_box(&mut cached).emit(reading);
+        debug_assert_eq!(delivered.ok(), Some(listeners));
+    })
+}
+
 /// The same listener for all. One thread writes, so that it costs no more than
 /// the addition.
 fn adder(sum: &Arc<AtomicU64>) -> impl Fn(&u64) + Send + Sync + use<> {
