@@ -36,6 +36,7 @@ async function start() {
   ({ Address } = wasm);
   scenarios = JSON.parse(wasm.scenarios());
   player.attach(wasm);
+  byId("scenarios").replaceChildren(...scenarios.map((known) => element("a", { href: `#/${known.name}` }, titleOf(known.name))));
   byId("copy").onclick = copyCommand;
   byId("worlds").onchange = goToKnobs;
   byId("knobs").onsubmit = (event) => event.preventDefault();
@@ -90,7 +91,8 @@ function show(address, world) {
   const scenario = scenarios.find((known) => known.name === name);
   document.title = `${name} · Highwater`;
   setText(byId("chapter"), scenario.chapter);
-  setText(byId("title"), name.charAt(0).toUpperCase() + name.slice(1));
+  setText(byId("title"), titleOf(name));
+  scenarios.forEach((known, place) => mark(byId("scenarios").children[place], known === scenario, "page"));
   setText(byId("summary"), `${scenario.summary}.`);
   setText(byId("command"), address.command);
   byId("worlds").querySelector(`[value=${world}]`).checked = true;
@@ -131,10 +133,17 @@ function makePresets(scenario) {
 function markPreset(scenario, values) {
   scenario.presets.forEach((preset, place) => {
     const isCurrent = Object.entries(wanted(scenario, preset)).every(([key, value]) => values[key] === value);
-    const button = byId("presets").children[place];
-    if (isCurrent) button.setAttribute("aria-current", "true");
-    else button.removeAttribute("aria-current");
+    mark(byId("presets").children[place], isCurrent, "true");
   });
+}
+
+function mark(node, isCurrent, as) {
+  if (isCurrent) node.setAttribute("aria-current", as);
+  else node.removeAttribute("aria-current");
+}
+
+function titleOf(name) {
+  return name.charAt(0).toUpperCase() + name.slice(1);
 }
 
 // Every parameter as a preset wants it.

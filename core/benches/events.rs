@@ -15,6 +15,8 @@ use std::{
     },
 };
 
+type Boxed = Box<dyn Fn(&u64)>;
+
 /// A listener that costs no more than an addition.
 fn adder(sum: &Arc<AtomicU64>) -> impl Fn(&u64) + Send + Sync + use<> {
     let sum = Arc::clone(sum);
@@ -29,7 +31,7 @@ fn emits(criterion: &mut Criterion) {
         let emitter = Emitter::with_options(options.clone());
         let watched = Emitter::with_options(options.clone());
         let bus = Bus::with_options(options);
-        let mut closures: Vec<Box<dyn Fn(&u64)>> = Vec::new();
+        let mut closures: Vec<Boxed> = Vec::new();
         for _ in 0..listeners {
             emitter.on("adder", adder(&sum)).detach();
             watched.on("adder", adder(&sum)).detach();

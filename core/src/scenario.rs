@@ -23,6 +23,8 @@
 mod checks;
 mod decoupling;
 mod experiment;
+mod narrating;
+mod observer;
 mod params;
 
 pub use checks::{Check, Decision, Outcome, Verdict};
@@ -36,7 +38,7 @@ use crate::{
 use futures::future::LocalBoxFuture;
 
 /// Every scenario, in the order of the chapters.
-pub static ALL: &[&Scenario] = &[&decoupling::SCENARIO];
+pub static ALL: &[&Scenario] = &[&observer::SCENARIO, &decoupling::SCENARIO];
 
 /// The scenario of that name.
 ///

@@ -1,17 +1,14 @@
 //! The page of `decoupling`, as `native serve` serves it.
 
-use std::time::Duration;
-
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use fantoccini::Locator;
-use serde_json::Value;
-use tokio::time::{Instant, sleep};
 
-use crate::browser::{self, Page};
+use crate::browser;
+use crate::experiment::{
+    BACKSPACE, DELETE, ENTER, TAB, choose, ensure_passed, evaluate, finished, focused, outcomes,
+    press, shown, type_into, until, visible,
+};
 use crate::server::Serve;
-
-/// How long a condition may take. Only ever waited out by a case that fails.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A short run that exercises every check: 100 % of the emails fail.
 const SHORT: &str = "users=4&interval=20&fail_rate=100";
@@ -256,84 +253,4 @@ async fn run_goes_on_after_a_step_that_had_nothing_to_step_to() -> Result<()> {
         page.assert_no_console_errors().await
     })
     .await
-}
-
-/// The private code points by which `WebDriver` names keys.
-const ENTER: &str = "\u{e007}";
-const TAB: &str = "\u{e004}";
-const BACKSPACE: &str = "\u{e003}";
-const DELETE: &str = "\u{e017}";
-
-async fn type_into(page: &Page, id: &str, keys: &str) -> Result<()> {
-    let element = page.client.find(Locator::Id(id)).await?;
-    Ok(element.send_keys(keys).await?)
-}
-
-async fn focused(page: &Page) -> Result<Value> {
-    evaluate(page, "return document.activeElement.id").await
-}
-
-/// Waits until the run is over and judged.
-async fn finished(page: &Page) -> Result<()> {
-    until(page, "!!document.querySelector('#verdicts [data-check]') && !document.querySelector('#run').disabled").await
-}
-
-async fn visible(page: &Page, selector: &str) -> Result<()> {
-    until(
-        page,
-        &format!("!document.querySelector('{selector}').hidden"),
-    )
-    .await
-}
-
-/// Waits until an expression is true. What the page shows changes frame by
-/// frame, so there is no one event to await.
-async fn until(page: &Page, expression: &str) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    while evaluate(page, &format!("return {expression}")).await? != true {
-        if Instant::now() > deadline {
-            bail!("never true: {expression}");
-        }
-        sleep(Duration::from_millis(25)).await;
-    }
-    Ok(())
-}
-
-async fn evaluate(page: &Page, script: &str) -> Result<Value> {
-    Ok(page.client.execute(script, Vec::new()).await?)
-}
-
-async fn press(page: &Page, id: &str) -> Result<()> {
-    let button = page.client.find(Locator::Id(id)).await?;
-    Ok(button.click().await?)
-}
-
-async fn choose(page: &Page, key: &str, option: &str) -> Result<()> {
-    let control = page
-        .client
-        .find(Locator::Id(&format!("knob-{key}")))
-        .await?;
-    Ok(control.select_by_value(option).await?)
-}
-
-async fn outcomes(page: &Page) -> Result<Vec<String>> {
-    let lines = page.client.find_all(Locator::Css("#verdicts li")).await?;
-    let mut outcomes = Vec::new();
-    for line in lines {
-        outcomes.push(line.attr("class").await?.unwrap_or_default());
-    }
-    Ok(outcomes)
-}
-
-/// No check failed; most passed, and the rest the parameters do not exercise.
-async fn ensure_passed(page: &Page) -> Result<()> {
-    let outcomes = outcomes(page).await?;
-    let count = |outcome: &str| outcomes.iter().filter(|known| *known == outcome).count();
-    ensure!(count("failed") == 0 && count("passed") >= 5, "{outcomes:?}");
-    Ok(())
-}
-
-/// Every number and verdict on the page.
-async fn shown(page: &Page) -> Result<(String, String)> {
-    Ok((page.text("#numbers").await?, page.text("#status").await?))
 }

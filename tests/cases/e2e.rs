@@ -2,13 +2,15 @@
 //! the program and the page first.
 //!
 //! `browser` opens a page and looks into its console, `server` has something to
-//! open; each other module is a group of cases.
+//! open, `experiment` is what a person does there; each other module is a group of cases.
 
 mod browser;
 mod console;
 mod driver;
+mod experiment;
 mod native;
 mod server;
 
 mod decoupling;
+mod observer;
 mod smoke;

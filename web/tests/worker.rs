@@ -15,8 +15,8 @@ use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
 /// Runs an experiment as the page does, and gathers what is reported.
-async fn gather(world: &str, pairs: &[(&str, &str)]) -> Trace {
-    let mut experiment = scenario::find("decoupling").unwrap().experiment();
+async fn gather(name: &str, world: &str, pairs: &[(&str, &str)]) -> Trace {
+    let mut experiment = scenario::find(name).unwrap().experiment();
     for (key, value) in pairs {
         experiment.set(key, value).unwrap();
     }
@@ -33,26 +33,29 @@ async fn gather(world: &str, pairs: &[(&str, &str)]) -> Trace {
         .iter()
         .flat_map(|(key, value)| [(*key).to_owned(), (*value).to_owned()])
         .collect();
-    let name = "decoupling".to_owned();
-    let ended = run(world.to_owned(), name, flat, report_function).await;
+    let ended = run(world.to_owned(), name.to_owned(), flat, report_function).await;
     assert!(matches!(ended, Ok(None)), "the run died");
     let gathered = trace.borrow();
     gathered.clone()
 }
 
-/// The same checks as in every other world, over every preset.
+/// The same checks as in every other world, over every preset of every scenario.
 async fn every_check_passes_in(world: &str) {
-    let scenario = scenario::find("decoupling").unwrap();
-    for preset in scenario.presets {
-        let short = [("users", "4"), ("interval", "20"), ("fail_rate", "100")];
-        let pairs: Vec<_> = short.iter().chain(preset.set).copied().collect();
-        let trace = gather(world, &pairs).await;
-        let verdicts = scenario.judge(&trace);
-        let passed = |verdict: &scenario::Verdict| verdict.outcome == Outcome::Passed;
-        assert!(verdicts.iter().filter(|it| passed(it)).count() >= 3);
-        for verdict in verdicts {
-            let outcome = verdict.outcome;
-            assert_ne!(outcome, Outcome::Failed, "{}: {verdict:?}", preset.title);
+    for scenario in scenario::ALL {
+        let short: &[_] = match scenario.name {
+            "decoupling" => &[("users", "4"), ("interval", "20"), ("fail_rate", "100")],
+            _ => &[("interval", "20"), ("work", "2")],
+        };
+        for preset in scenario.presets {
+            let pairs: Vec<_> = short.iter().chain(preset.set).copied().collect();
+            let trace = gather(scenario.name, world, &pairs).await;
+            let verdicts = scenario.judge(&trace);
+            let passed = |verdict: &scenario::Verdict| verdict.outcome == Outcome::Passed;
+            assert!(verdicts.iter().filter(|it| passed(it)).count() >= 3);
+            for verdict in verdicts {
+                let outcome = verdict.outcome;
+                assert_ne!(outcome, Outcome::Failed, "{}: {verdict:?}", preset.title);
+            }
         }
     }
 }
@@ -69,7 +72,7 @@ async fn every_check_passes_in_the_tab() {
 
 #[wasm_bindgen_test]
 async fn a_long_simulation_is_reported_whole() {
-    let trace = gather("virtual", &[("users", "2000")]).await;
+    let trace = gather("decoupling", "virtual", &[("users", "2000")]).await;
     let mut experiment = scenario::find("decoupling").unwrap().experiment();
     experiment.set("users", "2000").unwrap();
     assert!(trace.events.len() > 3 * 4096, "several batches");

@@ -1,5 +1,9 @@
 //! What a trace must prove.
 
+mod leak;
+
+pub(super) use leak::leak_reported;
+
 use crate::trace::Trace;
 use serde::Serialize;
 

@@ -44,6 +44,7 @@ impl Summary {
         let edge = (event.source, target);
         match event.kind {
             Kind::Subscribe => self.subscriptions.push(edge),
+            Kind::Unsubscribe => self.remove_subscription(edge),
             Kind::Depend => self.dependencies.push(edge),
             kind if kind.is_message() => self.add_to_edge(edge),
             _ => {}
@@ -99,7 +100,7 @@ impl Summary {
         self.dependencies.iter().copied()
     }
 
-    /// Who listens to whom, in order of subscription.
+    /// Who listens to whom at this moment, in order of subscription.
     pub fn subscriptions(&self) -> impl Iterator<Item = (NameId, NameId)> + '_ {
         self.subscriptions.iter().copied()
     }
@@ -110,6 +111,14 @@ impl Summary {
         self.edges()
             .find(|(from, to, _)| (*from, *to) == (source, target))
             .map_or(0, |(.., count)| count)
+    }
+
+    /// One of them: whoever subscribed twice still listens.
+    fn remove_subscription(&mut self, edge: (NameId, NameId)) {
+        let place = self.subscriptions.iter().position(|known| *known == edge);
+        if let Some(place) = place {
+            self.subscriptions.remove(place);
+        }
     }
 
     fn add_to_edge(&mut self, (source, target): (NameId, NameId)) {

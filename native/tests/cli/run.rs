@@ -6,6 +6,7 @@ use std::{fs, path::Path};
 
 /// Short, in real time.
 const QUICK: [&str; 4] = ["--set", "users=4", "--set", "interval=20"];
+const QUICK_OBSERVER: [&str; 4] = ["--set", "work=2", "--set", "interval=20"];
 
 #[test]
 fn every_preset_passes_in_both_worlds() {
@@ -21,7 +22,10 @@ fn every_preset_passes_in_both_worlds() {
                 .collect();
             for world in ["native", "virtual"] {
                 let mut arguments = vec!["run", name, "--json", "--world", world];
-                arguments.extend(QUICK);
+                arguments.extend(match name {
+                    "decoupling" => QUICK,
+                    _ => QUICK_OBSERVER,
+                });
                 arguments.extend(sets.iter().flat_map(|set| ["--set", set]));
                 let done = native(&arguments);
                 assert_eq!(done.code, Some(0), "{done:?}");

@@ -8,7 +8,7 @@ use highwater::trace::{Kind, NameId};
 pub(crate) struct Layout {
     /// Who takes requests.
     pub(crate) front: Option<Node>,
-    /// The bus, once somebody uses it.
+    /// The bus or emitter, once somebody depends on it.
     pub(crate) bus: Option<Node>,
     /// Who reacts, in the order they started.
     pub(crate) services: Vec<Node>,
@@ -63,7 +63,7 @@ impl Layout {
         });
 
         let service_width = (surface.width * 0.38).min(250.0);
-        let reacting: Vec<NameId> = started.into_iter().filter(|id| !is_front(id)).collect();
+        let reacting: Vec<NameId> = started.iter().copied().filter(|id| !is_front(id)).collect();
         // Room for four, so that a newcomer does not push the others about.
         let slot = inner / reacting.len().max(4) as f64;
         let services = reacting.into_iter().enumerate().map(|(place, id)| Node {
@@ -77,7 +77,7 @@ impl Layout {
         let from = margin + front_width;
         let to = surface.width - margin - service_width;
         let bus_width = within((to - from) * 0.22, 10.0, 30.0);
-        let bus = bus(playback).map(|id| Node {
+        let bus = bus(playback, &started).map(|id| Node {
             id,
             x: f64::midpoint(from, to) - bus_width / 2.0,
             y: margin,
@@ -103,9 +103,17 @@ impl Layout {
     pub(crate) fn wire(&self, source: NameId, target: NameId) -> Option<((f64, f64), (f64, f64))> {
         let service = |id| self.services.iter().find(|node| node.id == id);
         let front = self.front.as_ref();
+        if let (Some(from), Some(to)) = (service(source), front)
+            && to.id == target
+        {
+            return Some((from.left(), to.right()));
+        }
         if let Some(bus) = &self.bus {
             if target == bus.id {
-                let from = front.filter(|front| front.id == source)?.right();
+                let from = match service(source) {
+                    Some(service) => service.left(),
+                    None => front.filter(|front| front.id == source)?.right(),
+                };
                 return Some((from, bus.at_height(from.1)));
             }
             if source == bus.id {
@@ -129,8 +137,8 @@ fn started(playback: &Playback) -> Vec<NameId> {
     started
 }
 
-/// The bus: what listeners subscribe to.
-fn bus(playback: &Playback) -> Option<NameId> {
-    let first = playback.summary().subscriptions().next();
-    first.map(|(_, bus)| bus)
+/// The bus: what is depended on and is no service that started.
+fn bus(playback: &Playback, started: &[NameId]) -> Option<NameId> {
+    let mut known = playback.summary().dependencies().map(|(_, known)| known);
+    known.find(|id| !started.contains(id))
 }

@@ -20,7 +20,7 @@ const RECENT: usize = 500;
 pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
     wires(surface, layout, playback);
     if let Some(bus) = &layout.bus {
-        paint_bus(surface, bus);
+        paint_bus(surface, bus, playback.trace().name(bus.id));
     }
     if let Some(front) = &layout.front {
         paint_box(surface, front, playback, true);
@@ -59,7 +59,7 @@ fn wires(surface: &Surface, layout: &Layout, playback: &Playback) {
     }
 }
 
-fn paint_bus(surface: &Surface, bus: &Node) {
+fn paint_bus(surface: &Surface, bus: &Node, name: &str) {
     let theme = surface.theme;
     surface.panel(bus.x, bus.y, bus.width, bus.height, theme.accent, 1.5);
     let style = Text {
@@ -69,7 +69,7 @@ fn paint_bus(surface: &Surface, bus: &Node) {
         align: "center",
     };
     let middle = bus.x + bus.width / 2.0;
-    surface.text("bus", (middle, bus.y + 12.0), style, bus.width + 12.0);
+    surface.text(name, (middle, bus.y + 12.0), style, bus.width + 26.0);
 }
 
 fn paint_box(surface: &Surface, node: &Node, playback: &Playback, is_front: bool) {
@@ -129,11 +129,9 @@ fn paint_box(surface: &Surface, node: &Node, playback: &Playback, is_front: bool
 fn details(node: &Node, playback: &Playback, is_front: bool) -> Vec<String> {
     let summary = playback.summary();
     let counters = summary.counters(node.id);
-    let done = match (is_front, counters.failed) {
-        (true, 0) => format!("{} registered", counters.succeeded),
-        (true, failed) => format!("{} registered, {failed} failed", counters.succeeded),
-        (false, 0) => format!("{} done", counters.succeeded),
-        (false, failed) => format!("{} done, {failed} failed", counters.succeeded),
+    let done = match counters.failed {
+        0 => format!("{} done", counters.succeeded),
+        failed => format!("{} done, {failed} failed", counters.succeeded),
     };
     if is_front {
         let known = summary.dependencies().filter(|(from, _)| *from == node.id);

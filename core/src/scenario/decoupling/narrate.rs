@@ -1,7 +1,10 @@
 //! One record as a sentence.
 
 use super::EMAIL;
-use crate::trace::{Event, Kind, Phase, Trace};
+use crate::{
+    scenario::narrating::milliseconds,
+    trace::{Event, Kind, Phase, Trace},
+};
 
 pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
     let source = trace.name(event.source);
@@ -33,11 +36,4 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
             trace.name(cause)
         ),
     }
-}
-
-/// In whole numbers: formatting floats would weigh more than this scenario in
-/// what the page downloads.
-fn milliseconds(event: &Event) -> String {
-    let tenths = event.duration.as_micros() / 100;
-    format!("{}.{} ms", tenths / 10, tenths % 10)
 }

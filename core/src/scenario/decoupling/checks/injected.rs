@@ -4,7 +4,7 @@
 use super::{Facts, not_exercised};
 use crate::{
     scenario::{
-        checks::Decision,
+        checks::{self, Decision},
         decoupling::{AUDIT, EMAIL, EVENT_BUS, SESSION},
     },
     trace::{Kind, NameId, Phase, Trace},
@@ -152,42 +152,17 @@ pub(super) fn nested_emit_first(trace: &Trace) -> Decision {
 
 /// Who leaks listeners is told, once, and where.
 pub(super) fn leak_reported(trace: &Trace) -> Decision {
-    let claim = "listeners that pile up are reported once, at the eleventh".to_owned();
     let (session, bus) = (trace.id(SESSION), trace.id(EVENT_BUS));
-    let mut reports = Vec::new();
     let mut subscribed = 0;
     let mut leaked = 0;
     for event in &trace.events {
-        match event.kind {
-            // AuditLog's second subscription is to another type of event.
-            Kind::Subscribe if event.target == bus => {
-                leaked += u64::from(Some(event.source) == session);
-                subscribed += 1;
-            }
-            Kind::Leak => reports.push(*event),
-            _ => {}
+        if event.kind == Kind::Subscribe && event.target == bus {
+            leaked += u64::from(Some(event.source) == session);
+            subscribed += 1;
         }
     }
+    // AuditLog's second subscription is to another type of event.
     let others = u64::from(trace.param("reentry") == "email" && leaked > 0);
-    let listeners = subscribed - others;
-    if leaked == 0 || (listeners <= MAX_LISTENERS && reports.is_empty()) {
-        let hint = "there are no more than ten listeners: set leak=10, design=events, users=12";
-        return not_exercised(claim, hint);
-    }
-    let [report] = reports[..] else {
-        return Decision::Decided {
-            claim,
-            holds: false,
-            evidence: format!("{listeners} listeners, reported {} times", reports.len()),
-        };
-    };
-    let warning = report.target.map_or("", |warning| trace.name(warning));
-    Decision::Decided {
-        claim,
-        holds: report.subject == MAX_LISTENERS + 1 && warning.contains(SESSION),
-        evidence: format!("{leaked} leaked in all; {warning}"),
-    }
+    let hint = "there are no more than ten listeners: set leak=10, design=events, users=12";
+    checks::leak_reported(trace, SESSION, subscribed - others, leaked, hint)
 }
-
-/// What a bus takes for normal.
-const MAX_LISTENERS: u64 = 10;

@@ -1,0 +1,105 @@
+//! The subject: it announces readings, and knows nobody who listens.
+
+use super::{EMITTER, SENSOR};
+use crate::{
+    events::{Emitter, Notice, Options, Policy, Removal},
+    scenario::Context,
+    trace::{Kind, NameId, Recorder},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// What is announced.
+pub(super) struct Reading {
+    /// Its number among all readings.
+    pub(super) number: u64,
+    /// Its number among those that came of themselves; `None` of one that a
+    /// listener asked for.
+    pub(super) ordinal: Option<u64>,
+}
+
+/// Something that is watched.
+pub(super) struct Sensor {
+    id: NameId,
+    emitter_id: NameId,
+    emitter: Emitter<Reading>,
+    trace: Recorder,
+    announced: AtomicU64,
+}
+
+impl Sensor {
+    pub(super) fn start(context: &Context) -> Arc<Self> {
+        let trace = &context.trace;
+        let (id, emitter_id) = (trace.name(SENSOR), trace.name(EMITTER));
+        trace.instant(Kind::Start, id, 0);
+        trace.send(Kind::Depend, id, emitter_id, 0);
+        let emitter = Emitter::with_options(options(context, emitter_id));
+        // Deliveries are recorded as the emitter reports them.
+        let record = trace.clone();
+        let monitor = emitter.monitor(move |reading: &Reading, notice| {
+            if let Notice::Delivering { listener, .. } = notice {
+                let to = record.name(&listener.name);
+                record.send(Kind::Deliver, emitter_id, to, reading.number);
+            }
+        });
+        monitor.detach();
+        Arc::new(Sensor {
+            id,
+            emitter_id,
+            emitter,
+            trace: trace.clone(),
+            announced: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn id(&self) -> NameId {
+        self.id
+    }
+
+    pub(super) fn emitter_id(&self) -> NameId {
+        self.emitter_id
+    }
+
+    pub(super) fn emitter(&self) -> &Emitter<Reading> {
+        &self.emitter
+    }
+
+    /// Hands the next reading, due at `due`, to all who listen, and records what
+    /// comes of it.
+    pub(super) fn announce(&self, ordinal: Option<u64>, due: Duration) {
+        let number = self.announced.fetch_add(1, Ordering::Relaxed) + 1;
+        let announcing = self.trace.begin_at(due, Kind::Request, self.id, number);
+        self.trace
+            .send(Kind::Emit, self.id, self.emitter_id, number);
+        match self.emitter.emit(&Reading { number, ordinal }) {
+            Ok(_) => announcing.succeed(),
+            Err(error) => announcing.fail(&error.to_string()),
+        }
+    }
+}
+
+fn options(context: &Context, emitter_id: NameId) -> Options {
+    let params = &context.params;
+    let trace = context.trace.clone();
+    let policy = match params.choice("policy") {
+        "fail-fast" => Policy::FailFast,
+        _ => Policy::Isolate,
+    };
+    let removal = match params.choice("removal") {
+        "live" => Removal::Live,
+        _ => Removal::Snapshot,
+    };
+    Options::new()
+        .policy(policy)
+        .removal(removal)
+        .clock(context.platform.timer())
+        .on_leak(move |leak| {
+            let (warning, count) = (trace.name(&leak.to_string()), leak.listeners.len());
+            trace.send(Kind::Leak, emitter_id, warning, count as u64);
+        })
+}

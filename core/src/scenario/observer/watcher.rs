@@ -1,0 +1,80 @@
+//! A listener with work to do.
+
+use crate::{
+    platform::{Random, Timer},
+    scenario::Context,
+    trace::{Kind, NameId, Recorder, Span},
+};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// What each listener has: a name, and work that takes a while.
+#[derive(Clone)]
+pub(super) struct Watcher {
+    id: NameId,
+    trace: Recorder,
+    timer: Arc<dyn Timer>,
+    work: Duration,
+    draws: Arc<Mutex<Random>>,
+}
+
+/// An operational failure: expected, and no bug.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("no signal")]
+pub(super) struct NoSignal {
+    pub(super) reading: u64,
+}
+
+impl Watcher {
+    /// One that starts now. `stream` is the number of its random draws.
+    pub(super) fn start(context: &Context, name: &str, stream: u64) -> Self {
+        let watcher = Watcher::new(context, name, stream);
+        watcher.has_started();
+        watcher
+    }
+
+    /// One that starts later.
+    pub(super) fn new(context: &Context, name: &str, stream: u64) -> Self {
+        Watcher {
+            id: context.trace.name(name),
+            trace: context.trace.clone(),
+            timer: context.platform.timer(),
+            work: context.params.millis("work"),
+            draws: Arc::new(Mutex::new(context.seed.stream(stream))),
+        }
+    }
+
+    pub(super) fn has_started(&self) {
+        self.trace.instant(Kind::Start, self.id, 0);
+    }
+
+    pub(super) fn id(&self) -> NameId {
+        self.id
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.timer.now()
+    }
+
+    /// Begins to work on a reading.
+    pub(super) fn begin(&self, reading: u64) -> Span {
+        self.trace.begin(Kind::Handle, self.id, reading)
+    }
+
+    /// Holds the loop for as long as its work takes.
+    pub(super) fn work(&self) {
+        let mut draws = self.draws.lock().unwrap_or_else(PoisonError::into_inner);
+        let took = draws.jitter(self.work, 20);
+        drop(draws);
+        self.timer.block(took);
+    }
+
+    /// All there is to do, for those with nothing special about them.
+    pub(super) fn handle(&self, reading: u64) {
+        let span = self.begin(reading);
+        self.work();
+        span.succeed();
+    }
+}

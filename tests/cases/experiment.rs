@@ -1,0 +1,93 @@
+//! What a person does on the page of an experiment, and sees there.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+use fantoccini::Locator;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use crate::browser::Page;
+
+/// How long a condition may take. Only ever waited out by a case that fails.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The private code points by which `WebDriver` names keys.
+pub(crate) const ENTER: &str = "\u{e007}";
+pub(crate) const TAB: &str = "\u{e004}";
+pub(crate) const BACKSPACE: &str = "\u{e003}";
+pub(crate) const DELETE: &str = "\u{e017}";
+
+pub(crate) async fn type_into(page: &Page, id: &str, keys: &str) -> Result<()> {
+    let element = page.client.find(Locator::Id(id)).await?;
+    Ok(element.send_keys(keys).await?)
+}
+
+pub(crate) async fn focused(page: &Page) -> Result<Value> {
+    evaluate(page, "return document.activeElement.id").await
+}
+
+/// Waits until the run is over and judged.
+pub(crate) async fn finished(page: &Page) -> Result<()> {
+    until(page, "!!document.querySelector('#verdicts [data-check]') && !document.querySelector('#run').disabled").await
+}
+
+pub(crate) async fn visible(page: &Page, selector: &str) -> Result<()> {
+    until(
+        page,
+        &format!("!document.querySelector('{selector}').hidden"),
+    )
+    .await
+}
+
+/// Waits until an expression is true. What the page shows changes frame by
+/// frame, so there is no one event to await.
+pub(crate) async fn until(page: &Page, expression: &str) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while evaluate(page, &format!("return {expression}")).await? != true {
+        if Instant::now() > deadline {
+            bail!("never true: {expression}");
+        }
+        sleep(Duration::from_millis(25)).await;
+    }
+    Ok(())
+}
+
+pub(crate) async fn evaluate(page: &Page, script: &str) -> Result<Value> {
+    Ok(page.client.execute(script, Vec::new()).await?)
+}
+
+pub(crate) async fn press(page: &Page, id: &str) -> Result<()> {
+    let button = page.client.find(Locator::Id(id)).await?;
+    Ok(button.click().await?)
+}
+
+pub(crate) async fn choose(page: &Page, key: &str, option: &str) -> Result<()> {
+    let control = page
+        .client
+        .find(Locator::Id(&format!("knob-{key}")))
+        .await?;
+    Ok(control.select_by_value(option).await?)
+}
+
+pub(crate) async fn outcomes(page: &Page) -> Result<Vec<String>> {
+    let lines = page.client.find_all(Locator::Css("#verdicts li")).await?;
+    let mut outcomes = Vec::new();
+    for line in lines {
+        outcomes.push(line.attr("class").await?.unwrap_or_default());
+    }
+    Ok(outcomes)
+}
+
+/// No check failed; most passed, and the rest the parameters do not exercise.
+pub(crate) async fn ensure_passed(page: &Page) -> Result<()> {
+    let outcomes = outcomes(page).await?;
+    let count = |outcome: &str| outcomes.iter().filter(|known| *known == outcome).count();
+    ensure!(count("failed") == 0 && count("passed") >= 5, "{outcomes:?}");
+    Ok(())
+}
+
+/// Every number and verdict on the page.
+pub(crate) async fn shown(page: &Page) -> Result<(String, String)> {
+    Ok((page.text("#numbers").await?, page.text("#status").await?))
+}

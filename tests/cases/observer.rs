@@ -1,0 +1,69 @@
+//! The page of `observer`, and the way from one scenario to another.
+
+use anyhow::{Result, ensure};
+use fantoccini::Locator;
+
+use crate::browser;
+use crate::experiment::{ensure_passed, evaluate, finished, outcomes, press, shown, until};
+use crate::server::Serve;
+
+/// Every rule of an emitter at once, and quick in real time.
+const ALL: &str = "seed=7&interval=40&work=4&reentry=alarm&fail=display&leak=10&readings=12";
+
+#[tokio::test]
+async fn every_rule_is_shown_in_the_page_s_worlds() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        for world in ["virtual", "tab"] {
+            page.open(&format!("{}#/observer?{ALL}&world={world}", server.url))
+                .await?;
+            finished(page).await?;
+            ensure!(page.text("h1").await? == "Observer");
+            let outcomes = outcomes(page).await?;
+            ensure!(outcomes == ["passed"; 9], "on {world}: {outcomes:?}");
+        }
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn stepping_back_from_the_end_and_forth_is_the_same_run() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        page.open(&format!("{}#/observer?{ALL}", server.url))
+            .await?;
+        finished(page).await?;
+        let end = shown(page).await?;
+        press(page, "back").await?;
+        ensure!(shown(page).await? != end, "a step back changes something");
+        press(page, "step").await?;
+        ensure!(shown(page).await? == end);
+        let picture = browser::pictures().join("observer.png");
+        page.screenshot(&picture).await?;
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_link_leads_from_one_scenario_to_another() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        page.open(&server.url).await?;
+        finished(page).await?;
+        ensure!(page.text("h1").await? == "Observer", "the first of them");
+        let link = Locator::Css("#scenarios a[href='#/decoupling']");
+        page.client.find(link).await?.click().await?;
+        until(page, "document.querySelector('h1').textContent === 'Decoupling' && !document.querySelector('#verdicts [data-check]')").await?;
+        let current = evaluate(
+            page,
+            "return document.querySelector('#scenarios [aria-current=page]').textContent",
+        );
+        ensure!(current.await? == "Decoupling");
+        finished(page).await?;
+        ensure_passed(page).await?;
+        page.assert_no_console_errors().await
+    })
+    .await
+}
