@@ -80,9 +80,10 @@ impl Layout {
         let bus = bus(playback, &started).map(|id| Node {
             id,
             x: f64::midpoint(from, to) - bus_width / 2.0,
-            y: margin,
+            // Its name stands above it.
+            y: margin + 12.0,
             width: bus_width,
-            height: inner,
+            height: inner - 12.0,
         });
 
         Layout {

@@ -69,7 +69,7 @@ fn paint_bus(surface: &Surface, bus: &Node, name: &str) {
         align: "center",
     };
     let middle = bus.x + bus.width / 2.0;
-    surface.text(name, (middle, bus.y + 12.0), style, bus.width + 26.0);
+    surface.text(name, (middle, bus.y - 8.0), style, bus.width + 40.0);
 }
 
 fn paint_box(surface: &Surface, node: &Node, playback: &Playback, is_front: bool) {
