@@ -47,6 +47,8 @@ mod overflow;
 pub mod platform;
 #[cfg(feature = "playground")]
 pub mod scenario;
+pub mod stream;
+mod sync;
 pub mod trace;
 
 pub use clock::Clock;
