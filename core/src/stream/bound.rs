@@ -9,7 +9,8 @@ use std::fmt;
 /// - **There is room** as long as what is queued weighs less than the high
 ///   mark. The item that reaches or passes it is still admitted, whatever it
 ///   weighs, so that even one heavier than the whole bound gets through. What
-///   is queued therefore never weighs more than the high mark and one item.
+///   is queued therefore never weighs more than the high mark and one item. An
+///   item that weighs nothing always finds room while there is some.
 /// - **Whoever waits for room is woken** when the queue has drained to the low
 ///   mark, which is half the high one unless told otherwise: waking for every
 ///   single place would cost a change of tasks for each item. A reader that

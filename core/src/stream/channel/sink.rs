@@ -1,6 +1,7 @@
 //! A sender as a sink.
 
 use super::{SendError, Sender, Unfinished, line::Ticket, queue::Sent};
+use crate::stream::Stats;
 use futures::Sink;
 use std::{
     fmt,
@@ -20,13 +21,13 @@ use std::{
 /// - **Cancelled**: it is polled, so there is nothing to cancel.
 ///
 /// ```
-/// use futures::{SinkExt, StreamExt, TryStreamExt, stream};
+/// use futures::{StreamExt, TryStreamExt, future, stream};
 /// use highwater::{Overflow, stream::{Bound, channel}};
 ///
 /// # futures::executor::block_on(async {
 /// let (sender, receiver) = channel(Bound::items(2)?, Overflow::Wait);
 /// let numbers = stream::iter(0..100).map(Ok).forward(sender.into_sink());
-/// let (sent, sum) = futures::join!(numbers, receiver.try_fold(0, async |sum, n| Ok(sum + n)));
+/// let (sent, sum) = future::join(numbers, receiver.try_fold(0, async |sum, n| Ok(sum + n))).await;
 /// sent?;
 /// assert_eq!(sum?, 4950);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -46,6 +47,11 @@ impl<T> ChannelSink<T> {
             slot: None,
             ticket: Ticket::default(),
         }
+    }
+
+    /// What went through the channel so far; `None` once it is closed.
+    pub fn stats(&self) -> Option<Stats> {
+        self.sender.as_ref().map(Sender::stats)
     }
 
     /// Queues what waits in it.
