@@ -3,6 +3,8 @@
 mod end;
 mod error;
 mod line;
+#[cfg(all(test, loom))]
+mod model;
 mod queue;
 mod receiver;
 mod sending;
