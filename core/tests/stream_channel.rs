@@ -21,7 +21,6 @@ use std::{
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
-    thread,
     time::Duration,
 };
 
@@ -504,37 +503,10 @@ fn the_drop_of_an_item_may_use_the_channel() {
 }
 
 #[test]
-fn many_threads_send_and_each_ones_order_is_kept() {
-    const EACH: u32 = 20_000;
-    let bound = Bound::weight(64, |_: &(u32, u32)| 3).unwrap();
-    let (sender, mut receiver) = channel(bound, Overflow::Wait);
-    let threads: Vec<_> = (0..3)
-        .map(|own| {
-            let sender = sender.clone();
-            thread::spawn(move || {
-                for item in 0..EACH {
-                    block_on(sender.send((own, item))).unwrap();
-                }
-            })
-        })
-        .collect();
-    drop(sender);
-    let mut next = [0; 3];
-    while let Some(item) = block_on(receiver.next()) {
-        let (own, item) = item.unwrap();
-        assert_eq!(next[own as usize], item);
-        next[own as usize] += 1;
-    }
-    for thread in threads {
-        thread.join().unwrap();
-    }
-    assert_eq!(next, [EACH; 3]);
-    assert!(stats(&receiver).peak <= 64 + 3);
-}
-
-#[test]
 fn both_ends_may_go_anywhere() {
     fn anywhere<T: Send + Sync + Unpin>(_: &T) {}
+    fn ends(_: impl Sink<u32, Error = SendError>, _: impl Stream<Item = Result<u32, StreamError>>) {
+    }
     let (sender, receiver) = items(1, Overflow::Wait);
     anywhere(&sender.send(1));
     anywhere(&sender.ready());
@@ -545,7 +517,5 @@ fn both_ends_may_go_anywhere() {
     let sink = sender.into_sink();
     anywhere(&sink);
     assert!(format!("{sink:?}").contains("is_waiting: false"));
-    fn ends(_: impl Sink<u32, Error = SendError>, _: impl Stream<Item = Result<u32, StreamError>>) {
-    }
     ends(sink, receiver);
 }

@@ -26,7 +26,6 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
-    thread,
     time::Duration,
 };
 
@@ -305,38 +304,6 @@ fn a_buffer_is_filled_while_what_is_behind_it_waits() {
 }
 
 #[test]
-fn work_in_parallel_keeps_its_order_and_its_window() {
-    let running = Arc::new(AtomicUsize::new(0));
-    let most = Arc::new(AtomicUsize::new(0));
-    let kept = Kept::default();
-    let run = {
-        let (running, most) = (Arc::clone(&running), Arc::clone(&most));
-        Pipeline::from_stream("numbers", stream::iter(0..100_u32))
-            .parallel_map("work", 4, move |n| {
-                let running = Arc::clone(&running);
-                most.fetch_max(
-                    running.fetch_add(1, Ordering::Relaxed) + 1,
-                    Ordering::Relaxed,
-                );
-                let (done, job) = oneshot::channel();
-                // The later ones are done first.
-                thread::spawn(move || {
-                    for _ in 0..(100 - n) * 10 {
-                        thread::yield_now();
-                    }
-                    running.fetch_sub(1, Ordering::Relaxed);
-                    done.send(n * 2)
-                });
-                job
-            })
-            .into_sink("kept", kept.clone())
-    };
-    block_on(run).unwrap();
-    assert!(kept.items().into_iter().eq((0..100).map(|n| n * 2)));
-    assert!(most.load(Ordering::Relaxed) <= 4);
-}
-
-#[test]
 fn a_tee_serves_a_slow_branch_as_told() {
     let run = |overflow| {
         let kept = Kept::default();
@@ -436,35 +403,6 @@ fn a_throttle_sleeps_between_items() {
 }
 
 #[test]
-fn a_run_can_be_cancelled_from_elsewhere_even_if_nobody_ever_waits() {
-    let kept: Kept<u32> = Kept::default();
-    let run = Pipeline::from_stream("for ever", stream::repeat(1_u32))
-        .filter_map("nothing", |_| None::<u32>)
-        .into_sink("kept", kept.clone());
-    let cancel = run.cancel_handle();
-    let monitor = run.monitor();
-    let discarded = Arc::new(AtomicUsize::new(0));
-    let discards = Arc::clone(&discarded);
-    let run = run.on_abort(move || {
-        discards.fetch_add(1, Ordering::Relaxed);
-    });
-    let running = thread::spawn(move || block_on(run));
-    while monitor.report().stages[0].output.items < 1000 {
-        thread::yield_now();
-    }
-    assert!(!cancel.is_cancelled());
-    cancel.cancel();
-    let error = running.join().unwrap().unwrap_err();
-    assert!(error.is_cancelled() && cancel.is_cancelled());
-    assert_eq!(
-        (error.stage(), error.to_string().as_str()),
-        (None, "the run was cancelled")
-    );
-    assert!(!kept.is_closed());
-    assert_eq!(discarded.load(Ordering::Relaxed), 1);
-}
-
-#[test]
 fn what_is_half_written_is_discarded_when_the_run_is_dropped_and_only_then() {
     for polls in [0, 1] {
         let discarded = Arc::new(AtomicUsize::new(0));
@@ -550,7 +488,7 @@ fn a_run_is_as_mobile_as_its_parts() {
         .map("map", |chunk| chunk)
         .buffer("buffer", Bound::bytes(4).unwrap())
         .chunks("chunks", 3)
-        .parallel_map("parallel", 2, |chunk| future::ok::<_, Infallible>(chunk))
+        .parallel_map("parallel", 2, future::ok::<_, Infallible>)
         .throttle("pace", Duration::ZERO, |_| future::ready(()))
         .tee("tee", Bound::items(1).unwrap(), Overflow::DropOldest);
     let run = mobile(pipeline.into_sink("drain", sink::drain()));
