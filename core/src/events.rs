@@ -87,7 +87,6 @@ mod options;
 mod serial;
 mod snapshot;
 mod subscription;
-mod sync;
 mod weak;
 
 pub use crate::overflow::Overflow;

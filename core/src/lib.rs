@@ -6,6 +6,7 @@
 //! | module | pattern |
 //! |---|---|
 //! | [`events`] | services decoupled by typed, ordered, isolated events |
+//! | [`stream`] | pipelines whose memory does not depend on the data: backpressure |
 //! | [`trace`] | what happened, as records that pictures, reports and checks read |
 //!
 //! With the feature `playground` it also has what shows them at work:
@@ -31,7 +32,10 @@
 //!
 //! # Glossary
 //!
+//! - **Backpressure**: who produces waits until who consumes can keep up.
 //! - **Emit**: to hand an event to every listener, in order.
+//! - **High-water mark**: from here on a queue has no room. **Low-water mark**:
+//!   down to here it drains before those that wait are woken.
 //! - **Isolation**: one listener's failure does not stop its siblings.
 //! - **The loop**: the single thread that runs a server's tasks in turn.
 //!   Whatever *blocks the loop* delays everything else on it.
@@ -47,6 +51,8 @@ mod overflow;
 pub mod platform;
 #[cfg(feature = "playground")]
 pub mod scenario;
+pub mod stream;
+mod sync;
 pub mod trace;
 
 pub use clock::Clock;

@@ -1,6 +1,6 @@
 //! What an emitter keeps of each listener.
 
-use super::sync::{Arc, AtomicBool, Ordering};
+use crate::sync::{Arc, AtomicBool, Ordering};
 use futures::future::{BoxFuture, ready};
 use std::{fmt, panic::Location, sync::atomic::AtomicU64 as Counter, time::Duration};
 

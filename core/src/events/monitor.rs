@@ -1,6 +1,7 @@
 //! What is told of every emit.
 
-use super::{BoxError, ListenerId, Registration, sync::Arc};
+use super::{BoxError, ListenerId, Registration};
+use crate::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a monitor is told, as it happens.

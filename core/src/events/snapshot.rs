@@ -1,6 +1,6 @@
 //! A value that is read far more often than it is changed.
 
-use super::sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering, TryLock, lock};
+use crate::sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering, TryLock, lock};
 
 /// Readers see the value as it was when they began, whatever is changed
 /// meanwhile, by others or by themselves.

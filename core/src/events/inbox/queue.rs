@@ -2,7 +2,7 @@
 
 use super::{InboxFull, InboxStats};
 use crate::Overflow;
-use crate::events::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock};
 use std::{
     collections::VecDeque,
     task::{Context, Poll, Waker},

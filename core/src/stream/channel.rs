@@ -1,0 +1,231 @@
+//! A bounded channel of items, with backpressure.
+
+mod end;
+mod error;
+mod line;
+#[cfg(all(test, loom))]
+mod model;
+mod queue;
+mod receiver;
+mod sending;
+mod sink;
+mod state;
+
+pub use error::{BoxError, SendError, StreamError, Unfinished};
+pub use receiver::Receiver;
+pub use sending::{Ready, Sending};
+pub use sink::ChannelSink;
+
+use super::{Bound, Stats};
+use crate::{Clock, Overflow, sync::Arc};
+use queue::{Queue, Sent};
+use std::fmt;
+
+/// Makes a channel: any number of [`Sender`]s, one [`Receiver`], and a
+/// [`Bound`] on what is between them.
+///
+/// What it does with an item it has no room for is its [`Overflow`] policy:
+///
+/// | policy | [`send`](Sender::send) | [`try_send`](Sender::try_send) |
+/// |---|---|---|
+/// | [`Wait`](Overflow::Wait) | waits | is refused |
+/// | [`DropOldest`](Overflow::DropOldest) | drops the oldest until there is room | the same |
+/// | [`DropNewest`](Overflow::DropNewest) | drops the item | the same |
+/// | [`Latest`](Overflow::Latest) | drops all that is queued | the same |
+/// | [`Fail`](Overflow::Fail) | is refused | is refused |
+///
+/// Whatever is refused is given back; whatever is dropped is counted in the
+/// [`stats`](Sender::stats).
+///
+/// It ends in one of three ways, of which the first counts:
+///
+/// | | what is queued | then the reader sees |
+/// |---|---|---|
+/// | [`close`](Sender::close), or the last sender is dropped | is read | the end |
+/// | [`fail`](Sender::fail) | is read | the error, then the end |
+/// | [`abort`](Sender::abort) | is dropped, even after one of the others | [`StreamError::Aborted`], then the end |
+///
+/// From then on senders get their items back, those that wait at once. The same
+/// when the receiver is dropped; what is queued is dropped with it.
+///
+/// ```
+/// use futures::StreamExt;
+/// use highwater::{Overflow, stream::{Bound, channel}};
+///
+/// # futures::executor::block_on(async {
+/// let (sender, mut receiver) = channel(Bound::bytes(8)?, Overflow::Wait);
+/// sender.send(b"12345".to_vec()).await?;
+/// sender.send(b"67890".to_vec()).await?; // reaches the high mark
+/// let full = sender.try_send(b"more".to_vec()).unwrap_err();
+/// assert!(full.is_full());
+/// assert_eq!(full.into_inner(), b"more", "it is given back");
+///
+/// drop(sender);
+/// assert_eq!(receiver.next().await.unwrap()?, b"12345");
+/// assert_eq!(receiver.next().await.unwrap()?, b"67890");
+/// assert!(receiver.next().await.is_none());
+/// assert_eq!(receiver.stats().peak, 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub fn channel<T>(bound: Bound<T>, overflow: Overflow) -> (Sender<T>, Receiver<T>) {
+    connect(bound, overflow, None)
+}
+
+/// A [`channel`] that also measures how long senders wait for room.
+///
+/// The clock must not use the channel.
+pub fn channel_with_clock<T>(
+    bound: Bound<T>,
+    overflow: Overflow,
+    clock: Arc<dyn Clock>,
+) -> (Sender<T>, Receiver<T>) {
+    connect(bound, overflow, Some(clock))
+}
+
+pub(super) fn connect<T>(
+    bound: Bound<T>,
+    overflow: Overflow,
+    clock: Option<Arc<dyn Clock>>,
+) -> (Sender<T>, Receiver<T>) {
+    let queue = Arc::new(Queue::new(bound, overflow, clock));
+    (Sender(Arc::clone(&queue)), Receiver::new(queue))
+}
+
+/// Puts items into a [`channel`].
+///
+/// A clone sends into the same channel, which is closed when the last one is
+/// dropped. Each sender's items are read in the order they were sent.
+pub struct Sender<T>(Arc<Queue<T>>);
+
+impl<T> Sender<T> {
+    /// Queues an item if that can be done at once.
+    ///
+    /// Nobody overtakes: while others wait for room, an item of
+    /// [`Overflow::Wait`] is refused even if there is some.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] without room, if the policy is to wait or to fail;
+    /// [`SendError::Closed`] after the end. Both give the item back.
+    pub fn try_send(&self, value: T) -> Result<(), SendError<T>> {
+        match self.0.send(value, false) {
+            Sent::Done => Ok(()),
+            Sent::NoRoom(value) => Err(SendError::Full(value)),
+            Sent::Refused(error) => Err(error),
+        }
+    }
+
+    /// Queues an item, when there is room for it.
+    ///
+    /// *Cancelled*, by dropping the future, it gives its turn up: the item is
+    /// dropped and was not queued. To keep an item, use [`ready`](Self::ready)
+    /// and [`try_send`](Self::try_send).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] after the end, also one that comes while it waits;
+    /// [`SendError::Full`] with [`Overflow::Fail`] only. Both give the item
+    /// back.
+    pub fn send(&self, value: T) -> Sending<'_, T> {
+        Sending::new(&self.0, value)
+    }
+
+    /// Waits while the queue is *full*: from the item that reached the high
+    /// mark until it has drained to the low one.
+    ///
+    /// With a single sender, the next item then finds room; with several,
+    /// another may be quicker.
+    ///
+    /// *Cancelled*, it gives its turn up. Nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] after the end.
+    pub fn ready(&self) -> Ready<'_, T> {
+        Ready::new(&self.0)
+    }
+
+    /// Queues an item even if there is no room, and says whether there is room
+    /// for another: `false` asks the caller to wait until it is
+    /// [`ready`](Self::ready).
+    ///
+    /// This is what `write` does in Node, and like there whoever ignores the
+    /// `false` piles items up without bound. What that costs is the
+    /// [`peak`](Stats::peak). It is for those who cannot wait where an item
+    /// comes up but can where they get the next one.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] after the end; the item is given back.
+    pub fn force_send(&self, value: T) -> Result<bool, SendError<T>> {
+        self.0.force(value)
+    }
+
+    /// Takes no more items. The receiver reads what is queued, then ends.
+    /// Senders that wait get their items back.
+    ///
+    /// Says whether it was the first end. Doing it again does nothing.
+    pub fn close(&self) -> bool {
+        self.0.close()
+    }
+
+    /// Takes no more items. The receiver reads what is queued, then the error,
+    /// then ends: it cannot mistake a part for the whole.
+    ///
+    /// Says whether it was the first end; if not, the error is dropped.
+    pub fn fail(&self, error: impl Into<BoxError>) -> bool {
+        self.0.fail(error.into())
+    }
+
+    /// Takes no more items and drops what is queued. The receiver is told so
+    /// at once by [`StreamError::Aborted`], then ends.
+    ///
+    /// It also cuts short what was closed or failed. Says whether it was the
+    /// first abort.
+    pub fn abort(&self) -> bool {
+        self.0.abort()
+    }
+
+    /// Whether it takes nothing any more.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    /// What the channel holds at most.
+    pub fn bound(&self) -> Bound<T> {
+        *self.0.bound()
+    }
+
+    /// What went through the channel so far.
+    pub fn stats(&self) -> Stats {
+        self.0.stats()
+    }
+
+    /// The sender as a [`Sink`](futures::Sink).
+    pub fn into_sink(self) -> ChannelSink<T> {
+        ChannelSink::new(self)
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        self.0.add_sender();
+        Sender(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.0.remove_sender();
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("bound", self.0.bound())
+            .field("stats", &self.stats())
+            .finish()
+    }
+}

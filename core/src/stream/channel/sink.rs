@@ -1,0 +1,140 @@
+//! A sender as a sink.
+
+use super::{SendError, Sender, Unfinished, line::Ticket, queue::Sent};
+use crate::stream::Stats;
+use futures::Sink;
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// A [`Sender`] as a [`Sink`]: what [`Sender::into_sink`] makes.
+///
+/// An item there is no room for waits in the sink, which is not ready for
+/// another meanwhile. Its errors have no item to give back.
+///
+/// - **Closed**, it flushes and drops its sender.
+/// - **Dropped before that**, it was given up: the channel
+///   [fails](Sender::fail) with [`Unfinished`], so that the reader does not
+///   mistake a part for the whole. An item that waits in it is dropped.
+/// - **Cancelled**: it is polled, so there is nothing to cancel.
+///
+/// ```
+/// use futures::{StreamExt, TryStreamExt, future, stream};
+/// use highwater::{Overflow, stream::{Bound, channel}};
+///
+/// # futures::executor::block_on(async {
+/// let (sender, receiver) = channel(Bound::items(2)?, Overflow::Wait);
+/// let numbers = stream::iter(0..100).map(Ok).forward(sender.into_sink());
+/// let (sent, sum) = future::join(numbers, receiver.try_fold(0, async |sum, n| Ok(sum + n))).await;
+/// sent?;
+/// assert_eq!(sum?, 4950);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub struct ChannelSink<T> {
+    /// Until it is closed.
+    sender: Option<Sender<T>>,
+    slot: Option<T>,
+    ticket: Ticket,
+}
+
+impl<T> ChannelSink<T> {
+    pub(super) fn new(sender: Sender<T>) -> Self {
+        ChannelSink {
+            sender: Some(sender),
+            slot: None,
+            ticket: Ticket::default(),
+        }
+    }
+
+    /// What went through the channel so far; `None` once it is closed.
+    pub fn stats(&self) -> Option<Stats> {
+        self.sender.as_ref().map(Sender::stats)
+    }
+
+    /// Queues what waits in it.
+    fn poll_slot(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let Some(sender) = &self.sender else {
+            return Poll::Ready(Err(SendError::Closed(())));
+        };
+        if self.slot.is_none() {
+            return Poll::Ready(Ok(()));
+        }
+        let sent = sender
+            .0
+            .poll_send(&mut self.ticket, &mut self.slot, context);
+        sent.map_err(SendError::without_value)
+    }
+}
+
+impl<T> Sink<T> for ChannelSink<T> {
+    type Error = SendError;
+
+    fn poll_ready(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError>> {
+        ready!(self.poll_slot(context))?;
+        if self.sender.as_ref().is_some_and(Sender::is_closed) {
+            return Poll::Ready(Err(SendError::Closed(())));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, value: T) -> Result<(), SendError> {
+        let Some(sender) = &self.sender else {
+            return Err(SendError::Closed(()));
+        };
+        match sender.0.send(value, true) {
+            Sent::Done => Ok(()),
+            Sent::Refused(error) => Err(error.without_value()),
+            Sent::NoRoom(value) => {
+                self.slot = Some(value);
+                Ok(())
+            }
+        }
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError>> {
+        self.poll_slot(context)
+    }
+
+    fn poll_close(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError>> {
+        if self.sender.is_some() {
+            ready!(self.poll_slot(context))?;
+            self.sender = None;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Nothing in it is ever pinned.
+impl<T> Unpin for ChannelSink<T> {}
+
+impl<T> Drop for ChannelSink<T> {
+    fn drop(&mut self) {
+        if let Some(sender) = &self.sender {
+            if self.ticket.is_held() {
+                sender.0.stop_waiting(&mut self.ticket);
+            }
+            sender.fail(Unfinished);
+        }
+    }
+}
+
+impl<T> fmt::Debug for ChannelSink<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChannelSink")
+            .field("sender", &self.sender)
+            .field("is_waiting", &self.slot.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,81 @@
+//! The end that sets the pace.
+
+use super::{Meter, PipelineError, report::Stall};
+use crate::{
+    stream::{BoxError, Weigh},
+    sync::Arc,
+};
+use futures::{Sink, Stream, StreamExt};
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// Pulls items out of the stages whenever the destination is ready for one.
+pub(super) struct Drive<S, K> {
+    stream: S,
+    sink: Pin<Box<K>>,
+    has_ended: bool,
+    /// Whether it has accepted items since it was flushed.
+    is_dirty: bool,
+    meter: Arc<Meter>,
+    stall: Stall,
+}
+
+impl<S, K> Drive<S, K> {
+    pub(super) fn new(stream: S, sink: K, meter: Arc<Meter>) -> Self {
+        Drive {
+            stream,
+            sink: Box::pin(sink),
+            has_ended: false,
+            is_dirty: false,
+            stall: Stall::new(Arc::clone(&meter)),
+            meter,
+        }
+    }
+}
+
+impl<T, S, K> Future for Drive<S, K>
+where
+    T: Weigh,
+    S: Stream<Item = Result<T, PipelineError>> + Unpin,
+    K: Sink<T>,
+    K::Error: Into<BoxError>,
+{
+    type Output = Result<(), PipelineError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let own = &mut *self;
+        let fail = |error| own.meter.fail(error);
+        while !own.has_ended {
+            // Asked first, so that nothing is read before it can be written.
+            let is_ready = own.stall.note(own.sink.as_mut().poll_ready(context));
+            ready!(is_ready).map_err(fail)?;
+            match own.stream.poll_next_unpin(context)? {
+                Poll::Ready(Some(item)) => {
+                    let weight = item.weight();
+                    own.meter.take(weight);
+                    own.meter.hold(weight);
+                    own.sink.as_mut().start_send(item).map_err(fail)?;
+                    own.meter.give(weight);
+                    own.is_dirty = true;
+                }
+                Poll::Ready(None) => own.has_ended = true,
+                Poll::Pending => {
+                    // It may be long until the next one.
+                    if own.is_dirty {
+                        let flushed = own.sink.as_mut().poll_flush(context);
+                        own.is_dirty = flushed.map_err(fail)?.is_pending();
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+        let closed = own.stall.note(own.sink.as_mut().poll_close(context));
+        closed.map_err(fail)
+    }
+}
+
+/// The destination is pinned on its own.
+impl<S: Unpin, K> Unpin for Drive<S, K> {}

@@ -1,0 +1,86 @@
+//! Several items at a time, in order.
+
+use super::{Meter, PipelineError};
+use crate::{
+    stream::{BoxError, Weigh},
+    sync::Arc,
+};
+use futures::{Stream, StreamExt, stream::FuturesOrdered};
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+pub(super) struct Parallel<S, F, J: Future> {
+    stream: S,
+    start: F,
+    jobs: FuturesOrdered<J>,
+    window: usize,
+    /// The weight of the items that jobs were started for.
+    held: usize,
+    has_ended: bool,
+    meter: Arc<Meter>,
+}
+
+impl<S, F, J: Future> Parallel<S, F, J> {
+    /// `start` makes a job of an item and its weight; the job answers the
+    /// weight, too.
+    pub(super) fn new(stream: S, window: usize, start: F, meter: Arc<Meter>) -> Self {
+        Parallel {
+            stream,
+            start,
+            jobs: FuturesOrdered::new(),
+            window,
+            held: 0,
+            has_ended: false,
+            meter,
+        }
+    }
+}
+
+impl<T, U, E, S, F, J> Stream for Parallel<S, F, J>
+where
+    T: Weigh,
+    U: Weigh,
+    E: Into<BoxError>,
+    S: Stream<Item = Result<T, PipelineError>> + Unpin,
+    F: FnMut(T, usize) -> J,
+    J: Future<Output = (usize, Result<U, E>)>,
+{
+    type Item = Result<U, PipelineError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let own = &mut *self;
+        while !own.has_ended && own.jobs.len() < own.window {
+            match own.stream.poll_next_unpin(context)? {
+                Poll::Ready(Some(item)) => {
+                    let weight = item.weight();
+                    own.held += weight;
+                    own.meter.take(weight);
+                    own.meter.hold(own.held);
+                    own.jobs.push_back((own.start)(item, weight));
+                }
+                Poll::Ready(None) => own.has_ended = true,
+                Poll::Pending => break,
+            }
+        }
+        if own.jobs.is_empty() && !own.has_ended {
+            return Poll::Pending;
+        }
+        own.jobs.poll_next_unpin(context).map(|done| {
+            let (weight, result) = done?;
+            own.held -= weight;
+            Some(match result {
+                Ok(output) => {
+                    own.meter.give(output.weight());
+                    Ok(output)
+                }
+                Err(error) => Err(own.meter.fail(error)),
+            })
+        })
+    }
+}
+
+/// Only jobs are pinned, each on its own.
+impl<S: Unpin, F, J: Future> Unpin for Parallel<S, F, J> {}

@@ -1,0 +1,80 @@
+//! A second reader of what goes by.
+
+use super::{Meter, PipelineError};
+use crate::{
+    stream::{ChannelSink, SendError, Sender, Weigh},
+    sync::Arc,
+};
+use futures::{SinkExt, Stream, StreamExt};
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+pub(super) struct Tee<S, T> {
+    stream: S,
+    /// Until nobody reads it any more.
+    branch: Option<ChannelSink<T>>,
+    meter: Arc<Meter>,
+}
+
+impl<S, T> Tee<S, T> {
+    pub(super) fn new(stream: S, branch: Sender<T>, meter: Arc<Meter>) -> Self {
+        Tee {
+            stream,
+            branch: Some(branch.into_sink()),
+            meter,
+        }
+    }
+
+    /// A branch that nobody reads is no reason to stop; a full one is, if the
+    /// policy is to fail.
+    fn judge(&mut self, sent: Result<(), SendError>) -> Result<(), PipelineError> {
+        match sent {
+            Ok(()) => Ok(()),
+            Err(SendError::Closed(())) => {
+                self.branch = None;
+                Ok(())
+            }
+            Err(full) => Err(self.meter.fail(full)),
+        }
+    }
+}
+
+impl<T, S> Stream for Tee<S, T>
+where
+    T: Weigh + Clone,
+    S: Stream<Item = Result<T, PipelineError>> + Unpin,
+{
+    type Item = Result<T, PipelineError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let own = &mut *self;
+        if let Some(branch) = &mut own.branch {
+            let is_ready = ready!(branch.poll_ready_unpin(context));
+            own.judge(is_ready)?;
+        }
+        let Some(item) = ready!(own.stream.poll_next_unpin(context)).transpose()? else {
+            if let Some(branch) = &mut own.branch {
+                let _nobody_reads_it = ready!(branch.poll_close_unpin(context));
+                own.branch = None;
+            }
+            return Poll::Ready(None);
+        };
+        let weight = item.weight();
+        own.meter.take(weight);
+        own.meter.hold(weight);
+        if let Some(branch) = &mut own.branch {
+            let sent = branch.start_send_unpin(item.clone());
+            if let Some(stats) = branch.stats() {
+                own.meter.set_dropped(stats.dropped);
+            }
+            own.judge(sent)?;
+        }
+        own.meter.give(weight);
+        Poll::Ready(Some(Ok(item)))
+    }
+}
+
+/// Nothing of the items is ever pinned.
+impl<S: Unpin, T> Unpin for Tee<S, T> {}

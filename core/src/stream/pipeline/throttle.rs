@@ -1,0 +1,62 @@
+//! Items at a pace.
+
+use super::{Meter, PipelineError};
+use crate::{stream::Weigh, sync::Arc};
+use futures::{Stream, StreamExt};
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+pub(super) struct Throttle<S, F, N> {
+    stream: S,
+    pause: Duration,
+    sleep: F,
+    nap: Option<Pin<Box<N>>>,
+    meter: Arc<Meter>,
+}
+
+impl<S, F, N> Throttle<S, F, N> {
+    pub(super) fn new(stream: S, pause: Duration, sleep: F, meter: Arc<Meter>) -> Self {
+        Throttle {
+            stream,
+            pause,
+            sleep,
+            nap: None,
+            meter,
+        }
+    }
+}
+
+impl<T, S, F, N> Stream for Throttle<S, F, N>
+where
+    T: Weigh,
+    S: Stream<Item = Result<T, PipelineError>> + Unpin,
+    F: FnMut(Duration) -> N,
+    N: Future<Output = ()>,
+{
+    type Item = Result<T, PipelineError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let own = &mut *self;
+        if let Some(nap) = &mut own.nap {
+            ready!(nap.as_mut().poll(context));
+            own.nap = None;
+        }
+        let item = ready!(own.stream.poll_next_unpin(context)).transpose()?;
+        Poll::Ready(item.map(|item| {
+            let weight = item.weight();
+            own.meter.take(weight);
+            own.meter.hold(weight);
+            own.meter.give(weight);
+            // It passes while the item is worked on, too.
+            own.nap = Some(Box::pin((own.sleep)(own.pause)));
+            Ok(item)
+        }))
+    }
+}
+
+/// The nap is pinned on its own.
+impl<S: Unpin, F, N> Unpin for Throttle<S, F, N> {}

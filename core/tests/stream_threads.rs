@@ -1,0 +1,105 @@
+//! Streams between threads.
+
+#![expect(clippy::disallowed_methods, reason = "threads are the subject")]
+
+use futures::{StreamExt, TryStreamExt, channel::oneshot, executor::block_on, stream};
+use highwater::stream::{Bound, Overflow, Pipeline, channel};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+#[test]
+fn many_threads_send_and_each_ones_order_is_kept() {
+    const EACH: u32 = 20_000;
+    let bound = Bound::weight(64, |_: &(u32, u32)| 3).unwrap();
+    let (sender, mut receiver) = channel(bound, Overflow::Wait);
+    let threads: Vec<_> = (0..3)
+        .map(|own| {
+            let sender = sender.clone();
+            thread::spawn(move || {
+                for item in 0..EACH {
+                    block_on(sender.send((own, item))).unwrap();
+                }
+            })
+        })
+        .collect();
+    drop(sender);
+    let mut next = [0; 3];
+    while let Some(item) = block_on(receiver.next()) {
+        let (own, item) = item.unwrap();
+        assert_eq!(next[own as usize], item);
+        next[own as usize] += 1;
+    }
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(next, [EACH; 3]);
+    assert!(receiver.stats().peak <= 64 + 3);
+}
+
+#[test]
+fn work_in_parallel_keeps_its_order_and_its_window() {
+    let running = Arc::new(AtomicUsize::new(0));
+    let most = Arc::new(AtomicUsize::new(0));
+    let (sender, receiver) = channel(Bound::items(100).unwrap(), Overflow::Wait);
+    let run = {
+        let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+        Pipeline::from_stream("numbers", stream::iter(0..100_u32))
+            .parallel_map("work", 4, move |n| {
+                let running = Arc::clone(&running);
+                most.fetch_max(
+                    running.fetch_add(1, Ordering::Relaxed) + 1,
+                    Ordering::Relaxed,
+                );
+                let (done, job) = oneshot::channel();
+                // The later ones are done first.
+                thread::spawn(move || {
+                    for _ in 0..(100 - n) * 10 {
+                        thread::yield_now();
+                    }
+                    running.fetch_sub(1, Ordering::Relaxed);
+                    done.send(n * 2)
+                });
+                job
+            })
+            .into_sink("channel", sender.into_sink())
+    };
+    block_on(run).unwrap();
+    let kept: Vec<u32> = block_on(receiver.try_collect()).unwrap();
+    assert!(kept.into_iter().eq((0..100).map(|n| n * 2)));
+    assert!(most.load(Ordering::Relaxed) <= 4);
+}
+
+#[test]
+fn a_run_can_be_cancelled_from_elsewhere_even_if_nobody_ever_waits() {
+    let (sender, mut receiver) = channel(Bound::items(1).unwrap(), Overflow::Wait);
+    let run = Pipeline::from_stream("for ever", stream::repeat(1_u32))
+        .filter_map("nothing", |_| None::<u32>)
+        .into_sink("channel", sender.into_sink());
+    let cancel = run.cancel_handle();
+    let monitor = run.monitor();
+    let discarded = Arc::new(AtomicUsize::new(0));
+    let discards = Arc::clone(&discarded);
+    let run = run.on_abort(move || {
+        discards.fetch_add(1, Ordering::Relaxed);
+    });
+    let running = thread::spawn(move || block_on(run));
+    while monitor.report().stages[0].output.items < 1000 {
+        thread::yield_now();
+    }
+    assert!(!cancel.is_cancelled());
+    cancel.cancel();
+    let error = running.join().unwrap().unwrap_err();
+    assert!(error.is_cancelled() && cancel.is_cancelled());
+    assert_eq!(
+        (error.stage(), error.to_string().as_str()),
+        (None, "the run was cancelled")
+    );
+    let end = block_on(receiver.next()).unwrap();
+    assert!(end.unwrap_err().is_failed(), "it is not the whole");
+    assert_eq!(discarded.load(Ordering::Relaxed), 1);
+}
