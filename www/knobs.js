@@ -58,7 +58,7 @@ function makeNumber({ min, max }) {
 function unitOf({ kind, unit, min, max }) {
   // A range nobody would read is none to show.
   if (kind === "choice" || max === Number.MAX_SAFE_INTEGER) return "";
-  const sign = { ms: " ms", percent: " %", count: "" }[unit];
+  const sign = { ms: " ms", percent: " %", kib: " KiB", count: "" }[unit];
   return `${min.toLocaleString("en")}–${max.toLocaleString("en")}${sign}`;
 }
 

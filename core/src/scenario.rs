@@ -20,12 +20,14 @@
 //! To add one: a file here with a `pub(super) static SCENARIO`, and its line
 //! in [`ALL`].
 
+mod backpressure;
 mod checks;
 mod decoupling;
 mod experiment;
 mod narrating;
 mod observer;
 mod params;
+mod pipeline;
 
 pub use checks::{Check, Decision, Outcome, Verdict};
 pub use experiment::{Deadlock, Experiment, TRACE_CAPACITY};
@@ -38,7 +40,12 @@ use crate::{
 use futures::future::LocalBoxFuture;
 
 /// Every scenario, in the order of the chapters.
-pub static ALL: &[&Scenario] = &[&observer::SCENARIO, &decoupling::SCENARIO];
+pub static ALL: &[&Scenario] = &[
+    &observer::SCENARIO,
+    &decoupling::SCENARIO,
+    &backpressure::SCENARIO,
+    &pipeline::SCENARIO,
+];
 
 /// The scenario of that name.
 ///

@@ -38,7 +38,7 @@ mod wire;
 pub use event::{Counters, Event, Kind, NameId, Phase, VERSION};
 pub use recorder::{Batch, Recorder, Span};
 pub use ring::Ring;
-pub use summary::Summary;
+pub use summary::{Queue, Summary};
 pub use wire::{Malformed, Packed};
 
 use serde::{Deserialize, Serialize};

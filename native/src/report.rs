@@ -54,7 +54,8 @@ pub(crate) fn text(
         World::Native => "",
         World::Virtual => " (simulated)",
     };
-    let _ = writeln!(text, "\n{}", table::services(trace, simulated));
+    let _ = write!(text, "\n{}", table::services(trace, simulated));
+    let _ = writeln!(text, "{}", table::queues(trace, took(trace)));
     for verdict in verdicts {
         let _ = writeln!(text, "  {}", verdict_line(verdict, trace));
         if is_whole(trace) {

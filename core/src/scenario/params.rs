@@ -69,6 +69,9 @@ pub enum Unit {
     Ms,
     /// Parts of a hundred.
     Percent,
+    /// 1024 bytes.
+    #[serde(rename = "kib")]
+    KiB,
 }
 
 impl fmt::Display for Unit {
@@ -77,6 +80,7 @@ impl fmt::Display for Unit {
             Unit::Count => "",
             Unit::Ms => " ms",
             Unit::Percent => " %",
+            Unit::KiB => " KiB",
         })
     }
 }
@@ -197,6 +201,16 @@ impl Values {
     #[must_use]
     pub fn millis(&self, key: &str) -> Duration {
         Duration::from_millis(self.integer(key))
+    }
+
+    /// The value of an integer parameter in KiB, in bytes.
+    ///
+    /// # Panics
+    ///
+    /// If the schema has no such parameter: a bug in the scenario.
+    #[must_use]
+    pub fn kibibytes(&self, key: &str) -> usize {
+        usize::try_from(self.integer(key) * 1024).unwrap_or(usize::MAX)
     }
 
     /// The value of a choice.

@@ -73,13 +73,28 @@ pub enum Kind {
     Emit,
     /// The bus `source` handed an event to the listener `target`.
     Deliver,
-    /// The inbox of the listener `source` lost events, `subject` of them: it
-    /// was full.
+    /// The queue `source`, or the inbox of the listener `source`, was full and
+    /// lost items, `subject` of them.
     Drop,
-    /// The inbox of the listener `source` was full and refused an event.
+    /// The queue `source`, or the inbox of the listener `source`, was full and
+    /// refused an item.
     Refuse,
     /// A service worked on what it was given.
     Handle,
+    /// `source` wrote a chunk to `target`.
+    Write,
+    /// The queue `source` has its high-water mark at `subject` bytes.
+    Mark,
+    /// The queue `source` holds `subject` bytes now.
+    Level,
+    /// The queue `source` had no room, and who writes to it waited.
+    Stall,
+    /// `source` held something open: a file, a connection.
+    Open,
+    /// What `source` wrote is complete, and takes the place of what was there.
+    Commit,
+    /// What `source` had written in part was discarded.
+    Discard,
     /// A thread of the pool computed.
     Compute,
 }
@@ -99,13 +114,26 @@ impl Kind {
         Kind::Drop,
         Kind::Refuse,
         Kind::Handle,
+        Kind::Write,
+        Kind::Mark,
+        Kind::Level,
+        Kind::Stall,
+        Kind::Open,
+        Kind::Commit,
+        Kind::Discard,
         Kind::Compute,
     ];
 
     /// Whether something goes from source to target. A subscription and a
     /// dependency are relations: nothing moves on them yet.
     pub fn is_message(self) -> bool {
-        matches!(self, Kind::Call | Kind::Emit | Kind::Deliver)
+        matches!(self, Kind::Call | Kind::Emit | Kind::Deliver | Kind::Write)
+    }
+
+    /// Whether its spans are work, which totals and percentiles are about; to be
+    /// open, or to wait for room, is none.
+    pub(super) fn is_work(self) -> bool {
+        !matches!(self, Kind::Open | Kind::Stall)
     }
 
     /// The kind's name on the wire.
@@ -124,6 +152,13 @@ impl Kind {
             Kind::Drop => "drop",
             Kind::Refuse => "refuse",
             Kind::Handle => "handle",
+            Kind::Write => "write",
+            Kind::Mark => "mark",
+            Kind::Level => "level",
+            Kind::Stall => "stall",
+            Kind::Open => "open",
+            Kind::Commit => "commit",
+            Kind::Discard => "discard",
             Kind::Compute => "compute",
         }
     }
@@ -144,7 +179,7 @@ pub enum Phase {
 /// Totals of one source since the start of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
-    /// Spans begun.
+    /// Spans of work begun.
     pub started: u64,
     /// Spans that ended well.
     pub succeeded: u64,

@@ -159,6 +159,7 @@ impl Recorder {
             return now;
         };
         match (phase, failure) {
+            (Phase::Begin | Phase::End, _) if !kind.is_work() => {}
             (Phase::Begin, _) => counters.started += 1,
             (Phase::End, None) => counters.succeeded += 1,
             (Phase::End, Some(_)) => counters.failed += 1,

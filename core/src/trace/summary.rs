@@ -15,7 +15,26 @@ pub struct Summary {
     edges: Vec<(NameId, NameId, u64)>,
     subscriptions: Vec<(NameId, NameId)>,
     dependencies: Vec<(NameId, NameId)>,
+    queues: Vec<(NameId, Queue)>,
     events: u64,
+}
+
+/// What a queue held, and what it could not hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Queue {
+    /// Its high-water mark, in bytes.
+    pub mark: u64,
+    /// What it holds, in bytes.
+    pub level: u64,
+    /// The most it held so far, in bytes.
+    pub peak: u64,
+    /// How long those who write to it waited for room, if that is on record.
+    pub stalled: Option<Duration>,
+    /// Items it lost.
+    pub dropped: u64,
+    /// Items it refused.
+    pub refused: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,9 +56,10 @@ impl Summary {
         let source = &mut self.sources[index];
         source.events += 1;
         source.counters = event.counters;
-        if event.phase == Phase::End {
+        if event.phase == Phase::End && event.kind.is_work() {
             source.durations.push(event.duration);
         }
+        self.apply_to_queue(event);
         let Some(target) = event.target else { return };
         let edge = (event.source, target);
         match event.kind {
@@ -49,6 +69,11 @@ impl Summary {
             kind if kind.is_message() => self.add_to_edge(edge),
             _ => {}
         }
+    }
+
+    /// Every queue, in the order in which they were opened.
+    pub fn queues(&self) -> impl Iterator<Item = (NameId, Queue)> + '_ {
+        self.queues.iter().copied()
     }
 
     /// How many records were applied.
@@ -111,6 +136,34 @@ impl Summary {
         self.edges()
             .find(|(from, to, _)| (*from, *to) == (source, target))
             .map_or(0, |(.., count)| count)
+    }
+
+    /// What has no mark is no queue of bytes.
+    fn apply_to_queue(&mut self, event: &Event) {
+        if event.kind == Kind::Mark {
+            let mark = event.subject;
+            let queue = Queue {
+                mark,
+                ..Queue::default()
+            };
+            self.queues.push((event.source, queue));
+        }
+        let mut queues = self.queues.iter_mut();
+        let Some((_, queue)) = queues.find(|(id, _)| *id == event.source) else {
+            return;
+        };
+        match event.kind {
+            Kind::Level => {
+                queue.level = event.subject;
+                queue.peak = queue.peak.max(event.subject);
+            }
+            Kind::Stall if event.phase == Phase::End => {
+                *queue.stalled.get_or_insert_default() += event.duration;
+            }
+            Kind::Drop => queue.dropped += event.subject,
+            Kind::Refuse => queue.refused += 1,
+            _ => {}
+        }
     }
 
     /// One of them: whoever subscribed twice still listens.

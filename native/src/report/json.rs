@@ -35,6 +35,20 @@ pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
             })
         })
         .collect();
+    let queues: Vec<Value> = summary
+        .queues()
+        .map(|(id, queue)| {
+            json!({
+                "name": trace.name(id),
+                "mark_bytes": queue.mark,
+                "peak_bytes": queue.peak,
+                "level_bytes": queue.level,
+                "stalled_ns": queue.stalled.map(nanos),
+                "dropped": queue.dropped,
+                "refused": queue.refused,
+            })
+        })
+        .collect();
     let params: BTreeMap<_, _> = trace.params.iter().cloned().collect();
     let report = json!({
         "scenario": trace.scenario,
@@ -47,6 +61,7 @@ pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
         "died": trace.died,
         "sources": sources,
         "edges": edges,
+        "queues": queues,
         "verdicts": verdicts,
     });
     format!("{report:#}\n")

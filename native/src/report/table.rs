@@ -1,8 +1,8 @@
 //! Who did what, in columns.
 
-use super::{FAINT, human};
+use super::{FAINT, human, units::bytes};
 use highwater::trace::Trace;
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 /// A row for each service: what it handled, how long that took, and to whom
 /// it passes things on. `note` stands behind the figures that are times.
@@ -45,6 +45,43 @@ pub(super) fn services(trace: &Trace, note: &str) -> String {
         ]);
     }
     render(&rows)
+}
+
+/// A row for each queue of bytes: what it held, and what it could not hold;
+/// nothing where there is none.
+pub(super) fn queues(trace: &Trace, took: Duration) -> String {
+    let summary = trace.summary();
+    let header = [
+        "QUEUE",
+        "MARK",
+        "PEAK",
+        "AT THE END",
+        "STALLED",
+        "DROPPED",
+        "REFUSED",
+        "",
+    ];
+    let mut rows = vec![header.map(str::to_owned)];
+    for (id, queue) in summary.queues() {
+        let share = |stalled: Duration| {
+            let share = stalled.as_secs_f64() / took.as_secs_f64().max(f64::EPSILON);
+            format!("{:.0} %", 100.0 * share)
+        };
+        rows.push([
+            trace.name(id).to_owned(),
+            bytes(queue.mark),
+            bytes(queue.peak),
+            bytes(queue.level),
+            queue.stalled.map_or_else(|| "–".to_owned(), share),
+            queue.dropped.to_string(),
+            queue.refused.to_string(),
+            String::new(),
+        ]);
+    }
+    if rows.len() == 1 {
+        return String::new();
+    }
+    format!("\n{}", render(&rows))
 }
 
 /// The first and the last column are texts and start on the left; the others

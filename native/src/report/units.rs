@@ -1,4 +1,4 @@
-//! Durations for people.
+//! Durations and sizes for people.
 
 use std::time::Duration;
 
@@ -24,6 +24,22 @@ pub(crate) fn human(duration: Duration) -> String {
     }
 }
 
+/// `0 B`, `64 KiB`, `1.5 MiB`.
+pub(crate) fn bytes(bytes: u64) -> String {
+    let kibibytes = bytes as f64 / 1024.0;
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{} KiB", tenths(kibibytes)),
+        _ => format!("{} MiB", tenths(kibibytes / 1024.0)),
+    }
+}
+
+/// One digit behind the point, unless it is 0.
+fn tenths(number: f64) -> String {
+    let rounded = (number * 10.0).round() / 10.0;
+    format!("{rounded}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,5 +55,14 @@ mod tests {
         assert_eq!(shown(3_214_000), "3.21 s");
         assert_eq!(shown(61_940_000), "61.9 s");
         assert_eq!(shown(125_000_000), "2 min 5 s");
+    }
+
+    #[test]
+    fn sizes_are_in_binary_units() {
+        assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(64 << 10), "64 KiB");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(2496 << 10), "2.4 MiB");
     }
 }

@@ -1,0 +1,159 @@
+//! `backpressure`: a source that is quicker than its destination.
+//!
+//! Between them is a queue with a high-water mark. A source that heeds the
+//! queue's answer waits, and memory stays at the mark; one that ignores it is
+//! done sooner with its own part, and the queue grows with the input.
+
+mod checks;
+mod destination;
+mod facts;
+mod narrate;
+mod source;
+mod tank;
+
+use super::{Context, Param, ParamKind as Kind, Preset, Scenario, Unit};
+use futures::{FutureExt, future::join};
+use tank::Tank;
+
+/// The names in the trace. Pictures and checks find who they mean by them.
+const SOURCE: &str = "Source";
+const BUFFER: &str = "Buffer";
+const DESTINATION: &str = "Destination";
+
+/// Which part of the chunks has to be through when something is injected.
+const HALF: u64 = 2;
+
+pub(super) static SCENARIO: Scenario = Scenario {
+    name: "backpressure",
+    chapter: "streams",
+    summary: "A source quicker than its destination: it waits, or memory grows with the input",
+    params: &[
+        Param {
+            key: "heed",
+            label: "A full queue's answer",
+            help: "The source waits for it to drain, or ignores it and goes on writing.",
+            kind: Kind::Choice {
+                options: &["wait", "ignore"],
+                default: "wait",
+            },
+        },
+        Param {
+            key: "overflow",
+            label: "A full queue",
+            help: "Makes the source wait, drops the oldest or the newest chunk, keeps the latest alone, or refuses it. Ignored, it takes all.",
+            kind: Kind::Choice {
+                options: &["wait", "drop-oldest", "drop-newest", "latest", "fail"],
+                default: "wait",
+            },
+        },
+        Param {
+            key: "mark",
+            label: "High-water mark",
+            help: "From here on the queue is full. A source that waits goes on at half of it.",
+            kind: Kind::Integer {
+                unit: Unit::KiB,
+                min: 1,
+                max: 4_096,
+                default: 256,
+            },
+        },
+        Param {
+            key: "chunk",
+            label: "Chunk",
+            help: "How much is written at a time.",
+            kind: Kind::Integer {
+                unit: Unit::KiB,
+                min: 1,
+                max: 64,
+                default: 64,
+            },
+        },
+        Param {
+            key: "chunks",
+            label: "Chunks",
+            help: "How many there are.",
+            kind: Kind::Integer {
+                unit: Unit::Count,
+                min: 1,
+                max: 2_000,
+                default: 60,
+            },
+        },
+        Param {
+            key: "read",
+            label: "Source's time for a chunk",
+            help: "How long it takes to come up with one, give or take a fifth.",
+            kind: Kind::Integer {
+                unit: Unit::Ms,
+                min: 0,
+                max: 1_000,
+                default: 15,
+            },
+        },
+        Param {
+            key: "write",
+            label: "Destination's time for a chunk",
+            help: "How long it takes to be done with one, give or take a fifth.",
+            kind: Kind::Integer {
+                unit: Unit::Ms,
+                min: 0,
+                max: 1_000,
+                default: 45,
+            },
+        },
+        Param {
+            key: "inject",
+            label: "Half way through",
+            help: "The destination stalls for a second, the source has twenty chunks at once, or the destination fails.",
+            kind: Kind::Choice {
+                options: &["nothing", "stall", "burst", "error"],
+                default: "nothing",
+            },
+        },
+    ],
+    presets: &[
+        Preset {
+            title: "The slow end sets the pace",
+            set: &[],
+        },
+        Preset {
+            title: "The answer ignored: memory grows with the input",
+            set: &[("heed", "ignore")],
+        },
+        Preset {
+            title: "A destination that stalls",
+            set: &[("inject", "stall"), ("write", "30")],
+        },
+        Preset {
+            title: "A burst",
+            set: &[("inject", "burst"), ("read", "40"), ("write", "30")],
+        },
+        Preset {
+            title: "Readings: the oldest make room",
+            set: &[("overflow", "drop-oldest")],
+        },
+        Preset {
+            title: "A full queue that refuses",
+            set: &[("overflow", "fail")],
+        },
+        Preset {
+            title: "An error mid-stream",
+            set: &[("inject", "error")],
+        },
+    ],
+    run: |context| run(context).boxed_local(),
+    checks: checks::ALL,
+    narrate: narrate::narrate,
+};
+
+async fn run(context: Context) {
+    // In the order in which chunks go through them.
+    for name in [SOURCE, BUFFER, DESTINATION] {
+        let id = context.trace.name(name);
+        context.trace.instant(crate::trace::Kind::Start, id, 0);
+    }
+    let (sender, receiver) = Tank::open(&context);
+    let reading = source::read_all(context.clone(), sender);
+    let writing = destination::write_all(context, receiver);
+    join(reading, writing).await;
+}

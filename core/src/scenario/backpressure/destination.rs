@@ -1,0 +1,45 @@
+//! The slow end.
+
+use super::{
+    DESTINATION, HALF,
+    tank::{Chunk, Tank},
+};
+use crate::{scenario::Context, stream::Receiver, trace::Kind};
+use futures::StreamExt;
+use std::time::Duration;
+
+/// How long it stalls.
+const STALL: Duration = Duration::from_secs(1);
+
+/// Takes chunk after chunk, until there are no more or it fails.
+pub(super) async fn write_all(context: Context, (mut receiver, tank): (Receiver<Chunk>, Tank)) {
+    let (params, trace) = (&context.params, &context.trace);
+    let id = trace.name(DESTINATION);
+    let open = trace.begin(Kind::Open, id, 0);
+    let half = params.integer("chunks").div_ceil(HALF);
+    let inject = params.choice("inject");
+    let mut injected = inject == "nothing";
+    let mut draws = context.seed.stream(2);
+    while let Some(chunk) = receiver.next().await {
+        let Ok((number, _bytes)) = chunk else { break };
+        trace.send(Kind::Write, tank.id(), id, number);
+        tank.look(&receiver.stats());
+        let span = trace.begin(Kind::Handle, id, number);
+        let mut took = draws.jitter(params.millis("write"), 20);
+        // Not at one number, which may be of those that were dropped.
+        let is_due = !injected && number >= half;
+        injected |= is_due;
+        if is_due && inject == "stall" {
+            took += STALL;
+        }
+        context.platform.sleep(took).await;
+        if is_due && inject == "error" {
+            span.fail("no space left");
+            open.fail("no space left");
+            // Dropped here, it gives the source its chunks back.
+            return;
+        }
+        span.succeed();
+    }
+    open.succeed();
+}

@@ -1,0 +1,103 @@
+//! The quick end.
+
+use super::{
+    HALF, SOURCE,
+    tank::{Chunk, Tank},
+};
+use crate::{
+    scenario::Context,
+    stream::{SendError, Sender},
+    trace::{Kind, NameId},
+};
+use std::time::Duration;
+
+/// How many chunks a burst has.
+const BURST: u64 = 20;
+
+/// Comes up with chunk after chunk, and writes them, until there are no more or
+/// nobody takes them.
+pub(super) async fn read_all(context: Context, (sender, tank): (Sender<Chunk>, Tank)) {
+    let params = &context.params;
+    let chunks = params.integer("chunks");
+    let source = Source {
+        id: context.trace.name(SOURCE),
+        waits: params.choice("heed") == "wait",
+        context: &context,
+        sender,
+        tank,
+    };
+    let open = context.trace.begin(Kind::Open, source.id, 0);
+    let mut draws = context.seed.stream(1);
+    let mut due = context.platform.now();
+    for number in 1..=chunks {
+        let span = context.trace.begin(Kind::Handle, source.id, number);
+        let mut took = draws.jitter(params.millis("read"), 20);
+        let is_of_burst = (1..=BURST).contains(&number.saturating_sub(chunks / HALF));
+        if params.choice("inject") == "burst" && is_of_burst {
+            took = Duration::ZERO;
+        }
+        // It is as quick as it is, however long it had to wait before.
+        due = due.max(context.platform.now()) + took;
+        let wait = due.saturating_sub(context.platform.now());
+        context.platform.sleep(wait).await;
+        span.succeed();
+        let chunk = vec![0; params.kibibytes("chunk")];
+        if source.write((number, chunk)).await.is_err() {
+            break;
+        }
+    }
+    source.sender.close();
+    open.succeed();
+}
+
+struct Source<'a> {
+    id: NameId,
+    waits: bool,
+    context: &'a Context,
+    sender: Sender<Chunk>,
+    tank: Tank,
+}
+
+/// The destination is gone.
+struct Gone;
+
+impl Source<'_> {
+    async fn write(&self, chunk: Chunk) -> Result<(), Gone> {
+        let trace = &self.context.trace;
+        let number = chunk.0;
+        let sent = if self.waits {
+            self.send(chunk).await
+        } else {
+            // What it answers, nobody looks at.
+            self.sender.force_send(chunk).map(drop)
+        };
+        match sent {
+            Ok(()) => trace.send(Kind::Write, self.id, self.tank.id(), number),
+            Err(SendError::Full(_)) => trace.instant(Kind::Refuse, self.tank.id(), number),
+            Err(SendError::Closed(_)) => return Err(Gone),
+        }
+        self.tank.look(&self.sender.stats());
+        Ok(())
+    }
+
+    /// Writes as the policy has it; if that is to wait, the wait is on record.
+    async fn send(&self, chunk: Chunk) -> Result<(), SendError<Chunk>> {
+        let chunk = match self.sender.try_send(chunk) {
+            Err(SendError::Full(chunk)) if self.may_wait() => chunk,
+            sent => return sent,
+        };
+        let trace = &self.context.trace;
+        let stall = trace.begin(Kind::Stall, self.tank.id(), chunk.0);
+        let is_ready = self.sender.ready().await;
+        self.tank.look(&self.sender.stats());
+        match is_ready {
+            Ok(()) => stall.succeed(),
+            Err(_) => stall.fail("the destination is gone"),
+        }
+        self.sender.send(chunk).await
+    }
+
+    fn may_wait(&self) -> bool {
+        self.context.params.choice("overflow") == "wait"
+    }
+}

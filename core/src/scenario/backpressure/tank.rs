@@ -1,0 +1,66 @@
+//! The queue between them, on record.
+
+use super::BUFFER;
+use crate::{
+    Overflow,
+    scenario::Context,
+    stream::{Bound, Receiver, Sender, channel},
+    trace::{Kind, NameId, Recorder},
+};
+use std::{cell::Cell, rc::Rc};
+
+/// A chunk of bytes, and its number.
+pub(super) type Chunk = (u64, Vec<u8>);
+
+/// The channel as its records tell of it: how much it holds, what it lost.
+#[derive(Clone)]
+pub(super) struct Tank {
+    id: NameId,
+    trace: Recorder,
+    lost: Rc<Cell<u64>>,
+    level: Rc<Cell<Option<u64>>>,
+}
+
+impl Tank {
+    /// Both of its ends.
+    pub(super) fn open(context: &Context) -> ((Sender<Chunk>, Tank), (Receiver<Chunk>, Tank)) {
+        let params = &context.params;
+        let overflow = match params.choice("overflow") {
+            "drop-oldest" => Overflow::DropOldest,
+            "drop-newest" => Overflow::DropNewest,
+            "latest" => Overflow::Latest,
+            "fail" => Overflow::Fail,
+            _ => Overflow::Wait,
+        };
+        let high = params.kibibytes("mark");
+        // The number of a chunk is not part of what it weighs.
+        let bound = Bound::weight(high, |chunk: &Chunk| chunk.1.len());
+        let bound = bound.expect("the parameter's range begins at 1");
+        let (sender, receiver) = channel(bound, overflow);
+        let tank = Tank {
+            id: context.trace.name(BUFFER),
+            trace: context.trace.clone(),
+            lost: Rc::default(),
+            level: Rc::default(),
+        };
+        tank.trace.instant(Kind::Mark, tank.id, high as u64);
+        ((sender, tank.clone()), (receiver, tank))
+    }
+
+    pub(super) fn id(&self) -> NameId {
+        self.id
+    }
+
+    /// Records what has changed.
+    pub(super) fn look(&self, stats: &crate::stream::Stats) {
+        let dropped = stats.dropped.items;
+        let lost = dropped - self.lost.replace(dropped);
+        if lost > 0 {
+            self.trace.instant(Kind::Drop, self.id, lost);
+        }
+        let level = stats.queued.weight;
+        if self.level.replace(Some(level)) != Some(level) {
+            self.trace.instant(Kind::Level, self.id, level);
+        }
+    }
+}

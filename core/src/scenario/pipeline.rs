@@ -1,0 +1,183 @@
+//! `pipeline`: a file through stages, and what becomes of it when one fails.
+//!
+//! Connected as a pipeline, the first error stops every stage, and what was
+//! written in part is discarded. Connected by hand, the stage that failed says
+//! so, and nobody closes the rest.
+
+mod checks;
+mod connected;
+mod facts;
+mod file;
+mod narrate;
+mod output;
+mod piped;
+mod steps;
+
+use super::{Context, Param, ParamKind as Kind, Preset, Scenario, Unit};
+use crate::trace::Kind as Record;
+use futures::FutureExt;
+
+/// The names in the trace: the stages, in order, and the whole.
+const READ: &str = "Read";
+const BUFFER: &str = "Read ahead";
+const PARSE: &str = "Parse";
+const COMPRESS: &str = "Compress";
+const WRITE: &str = "Write";
+const TRANSFER: &str = "Transfer";
+
+/// How many lines are compressed together.
+const BATCH: usize = 20;
+
+pub(super) static SCENARIO: Scenario = Scenario {
+    name: "pipeline",
+    chapter: "streams",
+    summary: "A file through stages: read, parse, compress, write; and what is left when one fails",
+    params: &[
+        Param {
+            key: "connect",
+            label: "Stages are connected",
+            help: "As a pipeline that cleans up after itself, or by hand (pipe): whoever fails says so, and nobody closes the rest.",
+            kind: Kind::Choice {
+                options: &["pipeline", "pipe"],
+                default: "pipeline",
+            },
+        },
+        Param {
+            key: "fail",
+            label: "Failing stage",
+            help: "Which stage fails, half way through.",
+            kind: Kind::Choice {
+                options: &["none", "read", "parse", "compress", "write"],
+                default: "none",
+            },
+        },
+        Param {
+            key: "lines",
+            label: "Lines",
+            help: "How long the file is.",
+            kind: Kind::Integer {
+                unit: Unit::Count,
+                min: 1,
+                max: 50_000,
+                default: 1_600,
+            },
+        },
+        Param {
+            key: "chunk",
+            label: "Chunk",
+            help: "How much is read at a time. Lines do not end where chunks do.",
+            kind: Kind::Integer {
+                unit: Unit::KiB,
+                min: 1,
+                max: 64,
+                default: 1,
+            },
+        },
+        Param {
+            key: "mark",
+            label: "High-water mark",
+            help: "How far reading may run ahead of the stages behind it.",
+            kind: Kind::Integer {
+                unit: Unit::KiB,
+                min: 1,
+                max: 1_024,
+                default: 8,
+            },
+        },
+        Param {
+            key: "window",
+            label: "Batches compressed at once",
+            help: "Their order is kept.",
+            kind: Kind::Integer {
+                unit: Unit::Count,
+                min: 1,
+                max: 16,
+                default: 3,
+            },
+        },
+        Param {
+            key: "read",
+            label: "Time to read a chunk",
+            help: "Give or take a fifth.",
+            kind: Kind::Integer {
+                unit: Unit::Ms,
+                min: 0,
+                max: 1_000,
+                default: 10,
+            },
+        },
+        Param {
+            key: "compress",
+            label: "Time to compress a batch",
+            help: "Give or take a fifth. Batches do not wait for each other.",
+            kind: Kind::Integer {
+                unit: Unit::Ms,
+                min: 0,
+                max: 1_000,
+                default: 60,
+            },
+        },
+        Param {
+            key: "write",
+            label: "Time to write a batch",
+            help: "Give or take a fifth.",
+            kind: Kind::Integer {
+                unit: Unit::Ms,
+                min: 0,
+                max: 1_000,
+                default: 15,
+            },
+        },
+    ],
+    presets: &[
+        Preset {
+            title: "From a file to a file, stage by stage",
+            set: &[],
+        },
+        Preset {
+            title: "A slow destination: everything waits for it",
+            set: &[("write", "80"), ("lines", "800")],
+        },
+        Preset {
+            title: "The destination fails: the pipeline cleans up",
+            set: &[("fail", "write")],
+        },
+        Preset {
+            title: "The same, connected by hand",
+            set: &[("fail", "write"), ("connect", "pipe")],
+        },
+        Preset {
+            title: "One line is not what it should be",
+            set: &[("fail", "parse")],
+        },
+    ],
+    run: |context| run(context).boxed_local(),
+    checks: checks::ALL,
+    narrate: narrate::narrate,
+};
+
+async fn run(context: Context) {
+    let trace = &context.trace;
+    // In the order in which chunks go through them.
+    for name in [READ, BUFFER, PARSE, COMPRESS, WRITE] {
+        trace.instant(Record::Start, trace.name(name), 0);
+    }
+    let transfer = trace.begin(Record::Request, trace.name(TRANSFER), 0);
+    let left_open = if context.params.choice("connect") == "pipe" {
+        let (result, left) = piped::run(&context).await;
+        conclude(transfer, result);
+        Some(left)
+    } else {
+        conclude(transfer, connected::run(&context).await);
+        None
+    };
+    // What nobody closed is closed by the end of the program.
+    drop(left_open);
+}
+
+fn conclude(transfer: crate::trace::Span, result: Result<(), String>) {
+    match result {
+        Ok(()) => transfer.succeed(),
+        Err(cause) => transfer.fail(&cause),
+    }
+}

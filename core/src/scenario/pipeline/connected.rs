@@ -1,0 +1,138 @@
+//! The stages as a pipeline.
+
+use super::{
+    BATCH, BUFFER, COMPRESS, PARSE, READ, WRITE,
+    file::File,
+    output::{self, OutputSink},
+    steps::{Batch, Compressor, Parser},
+};
+use crate::{
+    scenario::Context,
+    stream::{Bound, Monitor, Pipeline, PipelineError},
+    trace::{Kind, NameId, Recorder},
+};
+use futures::StreamExt;
+use std::{
+    cell::{Cell, OnceCell},
+    error::Error,
+    rc::Rc,
+};
+
+/// Why it failed, if it did.
+pub(super) async fn run(context: &Context) -> Result<(), String> {
+    let (params, trace) = (&context.params, &context.trace);
+    let watch = Watch::new(trace);
+    let high = params.kibibytes("mark");
+    let mark = Bound::bytes(high).expect("the parameter's range begins at 1");
+    trace.instant(Kind::Mark, watch.buffer, high as u64);
+
+    let [read, parse, compress] = [READ, PARSE, COMPRESS].map(|name| trace.name(name));
+    let (parser, compressor) = (Parser::new(context), Compressor::new(context));
+    let (seed, window) = (context.seed, params.integer("window"));
+    let file = File::open(context).into_stream().inspect({
+        let (watch, chunks) = (watch.clone(), Counter::default());
+        move |chunk| {
+            if chunk.is_ok() {
+                watch.wrote(read, watch.buffer, chunks.next());
+            }
+        }
+    });
+    let taken = {
+        let (watch, chunks) = (watch.clone(), Counter::default());
+        move |chunk: Vec<u8>| {
+            watch.wrote(watch.buffer, parse, chunks.next());
+            chunk
+        }
+    };
+    let numbered = {
+        let (watch, batches) = (watch.clone(), Counter::default());
+        move |lines: Vec<u64>| {
+            let number = batches.next();
+            watch.wrote(parse, compress, number);
+            (number, lines)
+        }
+    };
+    let run = Pipeline::from_try_stream(READ, file)
+        .buffer(BUFFER, mark)
+        .map(BUFFER, taken)
+        .lines("Lines", LONGEST_LINE)
+        .try_map(PARSE, move |line| parser.parse(&line))
+        .batch("Batch", BATCH)
+        .map("Batch", numbered)
+        .parallel_map(
+            COMPRESS,
+            usize::try_from(window).unwrap_or(1),
+            move |batch: Batch| {
+                let draws = seed.stream(FIRST_BATCH_STREAM + batch.0);
+                compressor.clone().compress(batch, draws)
+            },
+        )
+        .into_sink(WRITE, OutputSink::open(context));
+    let _first_and_only = watch.monitor.set(run.monitor());
+    let discarded = trace.clone();
+    let run = run.on_abort(move || output::discard(&discarded));
+    match run.await {
+        Ok(_report) => {
+            output::commit(trace);
+            Ok(())
+        }
+        Err(error) => Err(in_words(&error)),
+    }
+}
+
+const LONGEST_LINE: usize = 256;
+
+/// Each batch has random draws of its own: several are compressed at a time.
+pub(super) const FIRST_BATCH_STREAM: u64 = 100;
+
+/// The stage, and what it said.
+fn in_words(error: &PipelineError) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// Records what goes from stage to stage, and how full the buffer is.
+#[derive(Clone)]
+struct Watch {
+    trace: Recorder,
+    buffer: NameId,
+    /// Of the run, once there is one.
+    monitor: Rc<OnceCell<Monitor>>,
+    level: Rc<Cell<u64>>,
+}
+
+impl Watch {
+    fn new(trace: &Recorder) -> Self {
+        Watch {
+            trace: trace.clone(),
+            buffer: trace.name(BUFFER),
+            monitor: Rc::default(),
+            level: Rc::default(),
+        }
+    }
+
+    fn wrote(&self, from: NameId, to: NameId, number: u64) {
+        self.trace.send(Kind::Write, from, to, number);
+        let report = self.monitor.get().map(Monitor::report);
+        let Some(buffer) = report.as_ref().and_then(|report| report.stage(BUFFER)) else {
+            return;
+        };
+        let level = buffer.input.weight - buffer.output.weight;
+        if self.level.replace(level) != level {
+            self.trace.instant(Kind::Level, self.buffer, level);
+        }
+    }
+}
+
+/// From 1.
+#[derive(Default)]
+struct Counter(Cell<u64>);
+
+impl Counter {
+    fn next(&self) -> u64 {
+        self.0.set(self.0.get() + 1);
+        self.0.get()
+    }
+}

@@ -1,0 +1,38 @@
+//! One record as a sentence.
+
+use super::{BUFFER, READ, TRANSFER};
+use crate::{
+    scenario::narrating::milliseconds,
+    trace::{Event, Kind, Phase, Trace},
+};
+
+pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
+    let source = trace.name(event.source);
+    let target = event.target.map_or("", |target| trace.name(target));
+    let number = event.subject;
+    let took = milliseconds(event);
+    let (goes, end) = match source {
+        READ | BUFFER => ("chunk", "file"),
+        _ => ("batch", "output"),
+    };
+    match (event.kind, event.phase, event.failure) {
+        (Kind::Start, ..) => format!("{source} is there."),
+        (Kind::Mark, ..) => format!("{source}'s high-water mark is at {} KiB.", number / 1024),
+        (Kind::Level, ..) => format!("{source} holds {number} bytes."),
+        (Kind::Open, Phase::Begin, _) => format!("{source} opens its {end}."),
+        (Kind::Open, _, None) => format!("{source} closes its {end}."),
+        (Kind::Open, ..) => format!("{source} lets go of its {end}."),
+        (Kind::Write, ..) => format!("{source} hands {goes} {number} to {target}."),
+        (Kind::Commit, ..) => "All is written: the output takes its place.".to_owned(),
+        (Kind::Discard, ..) => "What was written in part is discarded.".to_owned(),
+        (Kind::Request, Phase::Begin, _) => format!("{TRANSFER} begins."),
+        (Kind::Request, _, None) => format!("{TRANSFER} is complete, after {took}."),
+        (Kind::Request, _, Some(cause)) => format!("{TRANSFER}: {}.", trace.name(cause)),
+        (_, Phase::Begin, _) => format!("{source} works on {goes} {number}."),
+        (_, _, None) => format!("{source} is done with {goes} {number}, after {took}."),
+        (_, _, Some(cause)) => format!(
+            "{source} failed at {goes} {number}, after {took}: {}.",
+            trace.name(cause)
+        ),
+    }
+}

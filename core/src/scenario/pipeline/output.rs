@@ -1,0 +1,135 @@
+//! The file that is written: in part, until it is complete.
+
+use super::{COMPRESS, WRITE, steps};
+use crate::{
+    platform::{Random, Timer},
+    scenario::Context,
+    trace::{Kind, NameId, Recorder, Span},
+};
+use futures::{FutureExt, Sink, future::LocalBoxFuture};
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{self, Poll, ready},
+    time::Duration,
+};
+
+/// A destination, open until it is dropped. What it has written takes the place
+/// of what was there when it is [committed](Self::commit), not before.
+pub(super) struct Output {
+    id: NameId,
+    trace: Recorder,
+    timer: Arc<dyn Timer>,
+    took: Duration,
+    draws: Random,
+    bad_batch: Option<u64>,
+    open: Option<Span>,
+}
+
+impl Output {
+    pub(super) fn open(context: &Context) -> Self {
+        let trace = context.trace.clone();
+        let id = trace.name(WRITE);
+        let fails = context.params.choice("fail") == "write";
+        Output {
+            id,
+            open: Some(trace.begin(Kind::Open, id, 0)),
+            trace,
+            timer: context.platform.timer(),
+            took: context.params.millis("write"),
+            draws: context.seed.stream(2),
+            bad_batch: fails.then_some(steps::half_of_batches(context)),
+        }
+    }
+
+    pub(super) async fn write(&mut self, batch: &steps::Batch) -> io::Result<()> {
+        let span = self.trace.begin(Kind::Handle, self.id, batch.0);
+        let took = self.draws.jitter(self.took, 20);
+        self.timer.sleep(took).await;
+        if self.bad_batch == Some(batch.0) {
+            span.fail("no space left");
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        span.succeed();
+        Ok(())
+    }
+
+    /// All is written.
+    pub(super) fn close(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.succeed();
+        }
+    }
+}
+
+/// The output as a sink, which is closed when all is written.
+pub(super) struct OutputSink {
+    trace: Recorder,
+    output: Option<Output>,
+    writing: Option<LocalBoxFuture<'static, (Output, io::Result<()>)>>,
+}
+
+impl OutputSink {
+    pub(super) fn open(context: &Context) -> Self {
+        OutputSink {
+            trace: context.trace.clone(),
+            output: Some(Output::open(context)),
+            writing: None,
+        }
+    }
+}
+
+impl Sink<steps::Batch> for OutputSink {
+    type Error = io::Error;
+
+    fn poll_ready(self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(context)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, batch: steps::Batch) -> io::Result<()> {
+        let mut output = self.output.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let [compress, write] = [COMPRESS, WRITE].map(|name| self.trace.name(name));
+        self.trace.send(Kind::Write, compress, write, batch.0);
+        let writing = async move {
+            let written = output.write(&batch).await;
+            (output, written)
+        };
+        self.writing = Some(writing.boxed_local());
+        Ok(())
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Some(writing) = &mut self.writing else {
+            return Poll::Ready(Ok(()));
+        };
+        let (output, written) = ready!(writing.as_mut().poll(context));
+        self.writing = None;
+        self.output = Some(output);
+        Poll::Ready(written)
+    }
+
+    fn poll_close(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush(context))?;
+        if let Some(output) = &mut self.output {
+            output.close();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What became of the part that was written.
+pub(super) fn commit(trace: &Recorder) {
+    trace.instant(Kind::Commit, trace.name(WRITE), 0);
+}
+
+/// As above, if it was not to be.
+pub(super) fn discard(trace: &Recorder) {
+    trace.instant(Kind::Discard, trace.name(WRITE), 0);
+}

@@ -1,0 +1,97 @@
+//! The same stages, connected by hand, as with a `pipe` that knows nothing of
+//! failures: whoever fails says so, and nobody closes the others.
+
+use super::{
+    BATCH, BUFFER, COMPRESS, PARSE, READ, WRITE,
+    connected::FIRST_BATCH_STREAM,
+    file::File,
+    output::{self, Output},
+    steps::{Compressor, Parser},
+};
+use crate::{
+    scenario::Context,
+    trace::{Kind, NameId},
+};
+
+/// Both ends, which nobody closed.
+pub(super) struct LeftOpen {
+    _file: File,
+    _output: Output,
+}
+
+/// What it failed with, if it did; and what is still open.
+pub(super) async fn run(context: &Context) -> (Result<(), String>, LeftOpen) {
+    let (mut file, mut output) = (File::open(context), Output::open(context));
+    let result = copy(context, &mut file, &mut output).await;
+    if result.is_ok() {
+        output.close();
+        output::commit(&context.trace);
+    }
+    let left = LeftOpen {
+        _file: file,
+        _output: output,
+    };
+    (result, left)
+}
+
+async fn copy(context: &Context, file: &mut File, output: &mut Output) -> Result<(), String> {
+    let mut steps = Steps {
+        context,
+        parser: Parser::new(context),
+        compressor: Compressor::new(context),
+        output,
+        batches: 0,
+    };
+    let [read, buffer, parse] = [READ, BUFFER, PARSE].map(|name| context.trace.name(name));
+    let (mut line, mut lines) = (Vec::new(), Vec::new());
+    let mut chunks = 0;
+    while let Some(chunk) = file.read().await.map_err(|error| said(READ, &error))? {
+        chunks += 1;
+        context.trace.send(Kind::Write, read, buffer, chunks);
+        context.trace.send(Kind::Write, buffer, parse, chunks);
+        for byte in chunk {
+            if byte != b'\n' {
+                line.push(byte);
+                continue;
+            }
+            let number = steps.parser.parse(&line);
+            lines.push(number.map_err(|error| said(PARSE, &error))?);
+            line.clear();
+            if lines.len() == BATCH {
+                steps.finish(std::mem::take(&mut lines), parse).await?;
+            }
+        }
+    }
+    if !lines.is_empty() {
+        steps.finish(lines, parse).await?;
+    }
+    Ok(())
+}
+
+struct Steps<'a> {
+    context: &'a Context,
+    parser: Parser,
+    compressor: Compressor,
+    output: &'a mut Output,
+    batches: u64,
+}
+
+impl Steps<'_> {
+    async fn finish(&mut self, lines: Vec<u64>, parse: NameId) -> Result<(), String> {
+        self.batches += 1;
+        let number = self.batches;
+        let trace = &self.context.trace;
+        let [compress, write] = [COMPRESS, WRITE].map(|name| trace.name(name));
+        trace.send(Kind::Write, parse, compress, number);
+        let draws = self.context.seed.stream(FIRST_BATCH_STREAM + number);
+        let compressing = self.compressor.clone().compress((number, lines), draws);
+        let batch = compressing.await.map_err(|error| said(COMPRESS, &error))?;
+        trace.send(Kind::Write, compress, write, number);
+        let written = self.output.write(&batch).await;
+        written.map_err(|error| said(WRITE, &error))
+    }
+}
+
+fn said(stage: &str, error: &std::io::Error) -> String {
+    format!("{stage} failed: {error}")
+}

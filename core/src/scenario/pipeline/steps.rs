@@ -1,0 +1,80 @@
+//! What is done to what was read, however the stages are connected.
+
+use super::{COMPRESS, PARSE, file};
+use crate::{
+    platform::{Random, Timer},
+    scenario::Context,
+    trace::{Kind, NameId, Recorder},
+};
+use std::{io, sync::Arc, time::Duration};
+
+/// Lines that are compressed together: their number, and what they hold.
+pub(super) type Batch = (u64, Vec<u64>);
+
+/// Sees that every line is what it should be.
+pub(super) struct Parser {
+    bad_line: Option<u64>,
+}
+
+impl Parser {
+    pub(super) fn new(context: &Context) -> Self {
+        let params = &context.params;
+        let half = params.integer("lines").div_ceil(2);
+        Parser {
+            bad_line: (params.choice("fail") == PARSE.to_lowercase()).then_some(half),
+        }
+    }
+
+    /// The number of the line.
+    pub(super) fn parse(&self, line: &[u8]) -> io::Result<u64> {
+        let number = file::number_of(line).ok_or(io::ErrorKind::InvalidData)?;
+        if self.bad_line == Some(number) {
+            return Err(io::Error::other(format!("line {number} makes no sense")));
+        }
+        Ok(number)
+    }
+}
+
+/// Takes its time for each batch.
+#[derive(Clone)]
+pub(super) struct Compressor {
+    id: NameId,
+    trace: Recorder,
+    timer: Arc<dyn Timer>,
+    took: Duration,
+    bad_batch: Option<u64>,
+}
+
+impl Compressor {
+    pub(super) fn new(context: &Context) -> Self {
+        let fails = context.params.choice("fail") == "compress";
+        Compressor {
+            id: context.trace.name(COMPRESS),
+            trace: context.trace.clone(),
+            timer: context.platform.timer(),
+            took: context.params.millis("compress"),
+            bad_batch: fails.then_some(half_of_batches(context)),
+        }
+    }
+
+    /// `draws` are those of this batch.
+    pub(super) async fn compress(self, batch: Batch, mut draws: Random) -> io::Result<Batch> {
+        let span = self.trace.begin(Kind::Handle, self.id, batch.0);
+        self.timer.sleep(draws.jitter(self.took, 20)).await;
+        if self.bad_batch == Some(batch.0) {
+            span.fail("out of memory");
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        span.succeed();
+        Ok(batch)
+    }
+}
+
+/// The number of the batch in the middle.
+pub(super) fn half_of_batches(context: &Context) -> u64 {
+    let batches = context
+        .params
+        .integer("lines")
+        .div_ceil(super::BATCH as u64);
+    batches.div_ceil(2)
+}
