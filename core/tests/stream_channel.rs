@@ -1,67 +1,25 @@
-//! Channels: what they hold, what they give up, and how they end.
+//! Channels: what they hold, what they give up, and who waits.
 
+mod channel;
+mod common;
+
+use channel::{Woken, items, read_all, stats};
+use common::ManualClock;
 use futures::{
-    FutureExt, Sink, SinkExt, Stream, StreamExt,
+    FutureExt, Sink, Stream, StreamExt,
     executor::block_on,
-    stream::FusedStream,
-    task::{ArcWake, noop_waker, waker},
+    task::{noop_waker, waker},
 };
-use highwater::{
-    Clock,
-    stream::{
-        Bound, InvalidBound, Overflow, Receiver, SendError, Sender, Stats, StreamError, Unfinished,
-        Weigh, channel, channel_with_clock,
-    },
+use highwater::stream::{
+    Bound, InvalidBound, Overflow, Receiver, SendError, Sender, StreamError, Weigh, channel,
+    channel_with_clock,
 };
 use std::{
-    error::Error,
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
-
-fn items(high: usize, overflow: Overflow) -> (Sender<u32>, Receiver<u32>) {
-    channel(Bound::items(high).unwrap(), overflow)
-}
-
-/// What can be read at once, up to the end.
-fn read_all<T>(receiver: &mut Receiver<T>) -> Vec<T> {
-    let mut all = Vec::new();
-    while let Some(Some(Ok(item))) = receiver.next().now_or_never() {
-        all.push(item);
-    }
-    all
-}
-
-/// Whatever happened: each item is somewhere.
-fn stats<T>(receiver: &Receiver<T>) -> Stats {
-    let stats = receiver.stats();
-    let mut accounted = stats.received;
-    accounted += stats.dropped;
-    accounted += stats.queued;
-    assert_eq!(stats.sent, accounted, "{stats:?}");
-    stats
-}
-
-/// A waker that counts.
-#[derive(Default)]
-struct Woken(AtomicUsize);
-
-impl ArcWake for Woken {
-    fn wake_by_ref(woken: &Arc<Self>) {
-        woken.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl Woken {
-    fn times(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 #[test]
 fn marks_that_make_no_sense_are_refused() {
@@ -283,201 +241,27 @@ fn a_pending_read_that_is_dropped_loses_nothing() {
     assert_eq!(read_all(&mut receiver), [2, 3]);
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Ending {
-    Close,
-    ReaderCloses,
-    DropSenders,
-    Fail,
-    Abort,
-}
-
-#[test]
-fn each_ending_gives_back_what_waits_and_tells_the_reader() {
-    use Ending::*;
-    for ending in [Close, ReaderCloses, DropSenders, Fail, Abort] {
-        let (sender, mut receiver) = items(2, Overflow::Wait);
-        sender.try_send(1).unwrap();
-        sender.try_send(2).unwrap();
-        let mut waits = pin!(sender.send(3));
-        let mut not_ready = pin!(sender.ready());
-        assert!(waits.as_mut().now_or_never().is_none());
-        assert!(not_ready.as_mut().now_or_never().is_none());
-        let other = sender.clone();
-        match ending {
-            Close => assert!(other.close()),
-            ReaderCloses => assert!(receiver.close()),
-            Fail => assert!(other.fail("disk full")),
-            Abort => assert!(other.abort()),
-            DropSenders => {}
-        }
-        if ending != DropSenders {
-            assert!(sender.is_closed());
-            assert!(
-                !other.close() && !other.fail("too late"),
-                "the first counts"
-            );
-            assert_eq!(waits.now_or_never(), Some(Err(SendError::Closed(3))));
-            assert_eq!(not_ready.now_or_never(), Some(Err(SendError::Closed(()))));
-            assert_eq!(sender.try_send(4), Err(SendError::Closed(4)));
-            assert_eq!(sender.force_send(5), Err(SendError::Closed(5)));
-            assert_eq!(block_on(sender.send(6)), Err(SendError::Closed(6)));
-            assert_eq!(stats(&receiver).waiting, 0);
-        }
-        let queued = if ending == Abort { &[][..] } else { &[1, 2] };
-        assert_eq!(stats(&receiver).queued.items, queued.len() as u64);
-        if ending == DropSenders {
-            continue;
-        }
-        for item in queued {
-            assert_eq!(block_on(receiver.next()).unwrap().unwrap(), *item);
-        }
-        let end = block_on(receiver.next());
-        match ending {
-            Fail => {
-                let error = end.unwrap().unwrap_err();
-                assert!(error.is_failed() && !error.is_aborted());
-                assert_eq!(error.source().unwrap().to_string(), "disk full");
-            }
-            Abort => assert!(end.unwrap().unwrap_err().is_aborted()),
-            _ => assert!(end.is_none()),
-        }
-        assert!(receiver.is_terminated());
-        assert!(block_on(receiver.next()).is_none(), "the error comes once");
-    }
-}
-
-#[test]
-fn dropping_the_last_sender_closes_it() {
-    let (sender, mut receiver) = items(2, Overflow::Wait);
-    let other = sender.clone();
-    sender.try_send(1).unwrap();
-    drop(sender);
-    other.try_send(2).unwrap();
-    assert_eq!(read_all(&mut receiver), [1, 2]);
-    let woken = Arc::new(Woken::default());
-    let waker = waker(Arc::clone(&woken));
-    let mut context = Context::from_waker(&waker);
-    assert!(receiver.poll_next_unpin(&mut context).is_pending());
-    drop(other);
-    assert_eq!(woken.times(), 1);
-    assert!(matches!(
-        receiver.poll_next_unpin(&mut context),
-        Poll::Ready(None)
-    ));
-}
-
-#[test]
-fn an_abort_discards_what_the_reader_has_taken_and_cuts_a_closing_short() {
-    for first in [Ending::Close, Ending::Fail, Ending::Abort] {
-        let (sender, mut receiver) = channel(Bound::items(8).unwrap(), Overflow::Wait);
-        let item = Arc::new(());
-        for _ in 0..6 {
-            sender.try_send(Arc::clone(&item)).unwrap();
-        }
-        drop(block_on(receiver.next()));
-        match first {
-            Ending::Close => assert!(sender.close()),
-            Ending::Fail => assert!(sender.fail("gone")),
-            _ => {}
-        }
-        assert!(sender.abort());
-        assert!(!sender.abort());
-        assert!(matches!(
-            block_on(receiver.next()),
-            Some(Err(StreamError::Aborted))
-        ));
-        assert_eq!(Arc::strong_count(&item), 1);
-        let stats = stats(&receiver);
-        assert_eq!((stats.received.items, stats.dropped.items), (1, 5));
-        assert!(block_on(receiver.next()).is_none());
-    }
-}
-
-#[test]
-fn dropping_the_receiver_drops_what_is_queued_and_gives_back_what_waits() {
-    let (sender, mut receiver) = channel(Bound::items(6).unwrap(), Overflow::Wait);
-    let item = Arc::new(());
-    for _ in 0..6 {
-        sender.try_send(Arc::clone(&item)).unwrap();
-    }
-    let mut waits = pin!(sender.send(Arc::clone(&item)));
-    assert!(waits.as_mut().now_or_never().is_none());
-    drop(block_on(receiver.next()));
-    drop(receiver);
-    assert_eq!(Arc::strong_count(&item), 2, "with the sender that waits");
-    assert!(waits.now_or_never().unwrap().unwrap_err().is_closed());
-    let stats = sender.stats();
-    assert_eq!((stats.dropped.items, stats.queued.items), (5, 0));
-}
-
-#[test]
-fn a_sink_holds_one_item_and_is_not_ready_meanwhile() {
-    let (sender, mut receiver) = items(1, Overflow::Wait);
-    let mut sink = sender.into_sink();
-    block_on(sink.send(1)).unwrap();
-    assert!(sink.feed(2).now_or_never().unwrap().is_ok());
-    assert_eq!(stats(&receiver).queued.items, 1, "the bound is exact");
-    assert!(sink.flush().now_or_never().is_none());
-    assert!(sink.feed(3).now_or_never().is_none());
-    assert!(sink.close().now_or_never().is_none());
-    assert_eq!(block_on(receiver.next()).unwrap().unwrap(), 1);
-    block_on(sink.close()).unwrap();
-    assert!(sink.stats().is_none());
-    assert_eq!(block_on(sink.send(4)), Err(SendError::Closed(())));
-    assert_eq!(read_all(&mut receiver), [2]);
-    assert!(receiver.is_terminated());
-}
-
-#[test]
-fn a_sink_that_is_dropped_unclosed_fails_the_channel() {
-    let (sender, mut receiver) = items(1, Overflow::Wait);
-    let mut sink = sender.clone().into_sink();
-    block_on(sink.send(1)).unwrap();
-    assert!(sink.send(2).now_or_never().is_none());
-    drop(sink);
-    assert_eq!(block_on(receiver.next()).unwrap().unwrap(), 1);
-    let error = block_on(receiver.next()).unwrap().unwrap_err();
-    assert!(error.source().unwrap().is::<Unfinished>());
-    assert_eq!(stats(&receiver).waiting, 0);
-
-    let (sender, receiver) = items(1, Overflow::Wait);
-    let mut sink = sender.into_sink();
-    drop(receiver);
-    assert_eq!(block_on(sink.feed(1)), Err(SendError::Closed(())));
-}
-
-/// Set by the test.
-#[derive(Default)]
-struct Hand(AtomicU64);
-
-impl Clock for Hand {
-    fn now(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::Relaxed))
-    }
-}
-
 #[test]
 fn it_tells_how_long_senders_waited() {
-    let hand = Arc::new(Hand::default());
+    let hand = ManualClock::default();
     let bound = Bound::items(1).unwrap();
-    let (sender, mut receiver) = channel_with_clock(bound, Overflow::Wait, hand.clone());
+    let (sender, mut receiver) = channel_with_clock(bound, Overflow::Wait, Arc::new(hand.clone()));
     let stalled = |receiver: &Receiver<u32>| stats(receiver).stalled.unwrap().as_millis();
-    let set = |millis| hand.0.store(millis, Ordering::Relaxed);
-    set(5);
+    let pass = |millis| hand.advance(Duration::from_millis(millis));
+    pass(5);
     sender.try_send(1).unwrap();
     let mut first = pin!(sender.send(2));
     let mut second = Box::pin(sender.send(3));
     assert!(first.as_mut().now_or_never().is_none());
-    set(15);
+    pass(10);
     assert!(second.as_mut().now_or_never().is_none());
     assert_eq!(stalled(&receiver), 10, "so far");
-    set(25);
+    pass(10);
     block_on(receiver.next()).unwrap().unwrap();
     assert!(first.now_or_never().is_some());
-    set(35);
+    pass(10);
     drop(second);
-    set(99);
+    pass(64);
     assert_eq!(stalled(&receiver), 30, "time that any of them waited");
     assert_eq!(items(1, Overflow::Wait).0.stats().stalled, None);
 }

@@ -1,6 +1,8 @@
 //! Random scripts of sending, waiting, reading and ending, against a model that
 //! is a plain queue.
 
+mod plain_queue;
+
 use futures::{
     FutureExt, StreamExt,
     task::{ArcWake, waker},
@@ -8,9 +10,9 @@ use futures::{
 use highwater::stream::{
     Amount, Bound, Overflow, Receiver, SendError, Sender, StreamError, channel,
 };
+use plain_queue::{Answer, Ending, Item, Model};
 use proptest::prelude::*;
 use std::{
-    collections::VecDeque,
     pin::Pin,
     sync::{
         Arc,
@@ -18,9 +20,6 @@ use std::{
     },
     task::{Context, Poll},
 };
-
-/// A number, and its weight.
-type Item = (usize, usize);
 
 #[derive(Clone, Copy, Debug)]
 enum Action {
@@ -34,13 +33,6 @@ enum Action {
     Cancel(usize),
     Read,
     End(Ending),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Ending {
-    Close,
-    Fail,
-    Abort,
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -68,172 +60,6 @@ fn overflow() -> impl Strategy<Value = Overflow> {
         1 => Just(Overflow::Latest),
         1 => Just(Overflow::Fail),
     ]
-}
-
-/// What an action came to.
-#[derive(Debug, PartialEq)]
-enum Answer {
-    Done,
-    /// Only `force_send`: there is no room for another.
-    Last,
-    Full(Item),
-    Closed(Option<Item>),
-    Pending,
-    Read(Item),
-    Failed,
-    Aborted,
-    Ended,
-}
-
-/// Somebody who waits: to send an item, or to be ready.
-struct Waiting {
-    id: usize,
-    item: Option<Item>,
-    is_woken: bool,
-}
-
-struct Model {
-    high: usize,
-    low: usize,
-    overflow: Overflow,
-    queue: VecDeque<Item>,
-    line: VecDeque<Waiting>,
-    is_open: bool,
-    end: Option<Ending>,
-    /// The reader has seen the end.
-    is_told: bool,
-    sent: Amount,
-    received: Amount,
-    dropped: Amount,
-    refused: Amount,
-    peak: usize,
-}
-
-fn add(amount: &mut Amount, item: Item) {
-    amount.items += 1;
-    amount.weight += item.1 as u64;
-}
-
-impl Model {
-    fn weight(&self) -> usize {
-        self.queue.iter().map(|item| item.1).sum()
-    }
-
-    fn has_room(&self) -> bool {
-        self.weight() < self.high
-    }
-
-    fn push(&mut self, item: Item) {
-        self.queue.push_back(item);
-        add(&mut self.sent, item);
-        self.peak = self.peak.max(self.weight());
-        self.is_open &= self.has_room();
-    }
-
-    fn drop_oldest(&mut self) {
-        let oldest = self.queue.pop_front().unwrap();
-        add(&mut self.dropped, oldest);
-        // Nobody is told yet: the new item comes first.
-        self.is_open |= self.weight() <= self.low;
-    }
-
-    /// The gate opens at the low mark, and the first in line is told.
-    fn settle(&mut self) {
-        self.is_open |= self.weight() <= self.low;
-        if self.is_open
-            && let Some(first) = self.line.front_mut()
-        {
-            first.is_woken = true;
-        }
-    }
-
-    fn send(&mut self, item: Item, may_wait: bool) -> Answer {
-        if self.end.is_some() {
-            return Answer::Closed(Some(item));
-        }
-        let has_turn = self.line.is_empty() || self.overflow != Overflow::Wait;
-        if has_turn && self.has_room() {
-            self.push(item);
-            return Answer::Done;
-        }
-        match self.overflow {
-            Overflow::Wait if may_wait => return Answer::Pending,
-            Overflow::Wait | Overflow::Fail => {
-                add(&mut self.refused, item);
-                return Answer::Full(item);
-            }
-            Overflow::DropNewest => {
-                add(&mut self.sent, item);
-                add(&mut self.dropped, item);
-            }
-            Overflow::DropOldest => {
-                while !self.has_room() {
-                    self.drop_oldest();
-                }
-                self.push(item);
-            }
-            Overflow::Latest => {
-                while !self.queue.is_empty() {
-                    self.drop_oldest();
-                }
-                self.push(item);
-            }
-        }
-        Answer::Done
-    }
-
-    fn poll(&mut self, id: usize) -> Answer {
-        let index = self.line.iter().position(|waiting| waiting.id == id);
-        let index = index.unwrap();
-        let item = self.line[index].item;
-        if self.end.is_some() {
-            self.line.remove(index);
-            return Answer::Closed(item);
-        }
-        let may_pass = match item {
-            Some(_) => self.has_room(),
-            None => self.is_open,
-        };
-        if index > 0 || !may_pass {
-            self.line[index].is_woken = false;
-            return Answer::Pending;
-        }
-        self.line.remove(index);
-        if let Some(item) = item {
-            self.push(item);
-        }
-        Answer::Done
-    }
-
-    fn wait(&mut self, id: usize, item: Option<Item>) -> Answer {
-        let is_woken = false;
-        self.line.push_back(Waiting { id, item, is_woken });
-        self.poll(id)
-    }
-
-    fn read(&mut self) -> Answer {
-        if let Some(item) = self.queue.pop_front() {
-            add(&mut self.received, item);
-            return Answer::Read(item);
-        }
-        let is_told = std::mem::replace(&mut self.is_told, self.end.is_some());
-        match self.end {
-            None => Answer::Pending,
-            Some(Ending::Fail) if !is_told => Answer::Failed,
-            Some(Ending::Abort) if !is_told => Answer::Aborted,
-            Some(_) => Answer::Ended,
-        }
-    }
-
-    fn end(&mut self, ending: Ending) {
-        if ending == Ending::Abort {
-            while let Some(item) = self.queue.pop_front() {
-                add(&mut self.dropped, item);
-            }
-            self.end = Some(ending);
-        }
-        self.end.get_or_insert(ending);
-    }
 }
 
 #[derive(Default)]
@@ -314,21 +140,7 @@ proptest! {
         let bound = Bound::weight(high, |item: &Item| item.1).unwrap().low(low).unwrap();
         let (sender, receiver) = channel(bound, overflow);
         let mut real = Real { sender: &sender, receiver, waiting: Vec::new() };
-        let mut model = Model {
-            high,
-            low,
-            overflow,
-            queue: VecDeque::new(),
-            line: VecDeque::new(),
-            is_open: true,
-            end: None,
-            is_told: false,
-            sent: Amount::default(),
-            received: Amount::default(),
-            dropped: Amount::default(),
-            refused: Amount::default(),
-            peak: 0,
-        };
+        let mut model = Model::new(high, low, overflow);
         for (id, action) in script.into_iter().enumerate() {
             let (was, expected) = match action {
                 Action::TrySend(weight) => {

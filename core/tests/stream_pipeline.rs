@@ -1,95 +1,25 @@
-//! Pipelines: what the stages make, what they hold, and how a run ends.
+//! Pipelines: what the stages make, and what they hold.
+
+mod kept;
 
 use futures::{
-    FutureExt, Sink, StreamExt, TryStreamExt,
-    channel::oneshot,
-    executor::block_on,
-    future,
-    io::{AllowStdIo, Cursor},
-    sink, stream,
-    task::noop_waker,
+    FutureExt, StreamExt, TryStreamExt, channel::oneshot, executor::block_on, future, io::Cursor,
+    stream,
 };
 use highwater::{
     Clock,
-    stream::{
-        Bound, InvalidBound, LineTooLong, Overflow, Pipeline, PipelineError, Run, StreamError,
-        channel,
-    },
+    stream::{Bound, InvalidBound, LineTooLong, Overflow, Pipeline, StreamError, channel},
 };
+use kept::{Kept, poll};
 use std::{
     convert::Infallible,
     error::Error,
-    io,
-    pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
-
-/// A destination that keeps what it is given, and whether it was closed.
-#[derive(Clone, Default)]
-struct Kept<T> {
-    items: Arc<Mutex<Vec<T>>>,
-    is_closed: Arc<AtomicBool>,
-    /// Answers "not ready" for every other item, waking at once.
-    is_slow: bool,
-    was_asked: bool,
-}
-
-impl<T: Clone> Kept<T> {
-    fn items(&self) -> Vec<T> {
-        self.items.lock().unwrap().clone()
-    }
-
-    fn is_closed(&self) -> bool {
-        self.is_closed.load(Ordering::Relaxed)
-    }
-}
-
-impl<T> Unpin for Kept<T> {}
-
-impl<T> Sink<T> for Kept<T> {
-    type Error = Infallible;
-
-    fn poll_ready(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<(), Infallible>> {
-        if self.is_slow {
-            self.was_asked = !self.was_asked;
-            if self.was_asked {
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn start_send(self: Pin<&mut Self>, item: T) -> Result<(), Infallible> {
-        self.items.lock().unwrap().push(item);
-        Ok(())
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.is_closed.store(true, Ordering::Relaxed);
-        Poll::Ready(Ok(()))
-    }
-}
-
-fn poll<F>(run: &mut Run<F>) -> Poll<()>
-where
-    F: Future<Output = Result<(), PipelineError>>,
-{
-    let waker = noop_waker();
-    run.poll_unpin(&mut Context::from_waker(&waker)).map(drop)
-}
 
 #[test]
 fn stages_make_what_they_say() {
@@ -232,10 +162,7 @@ fn nothing_is_read_before_the_destination_is_ready() {
 fn the_peak_does_not_depend_on_how_much_goes_through() {
     let peaks = |count: usize| {
         let chunk = 1000;
-        let kept = Kept {
-            is_slow: true,
-            ..Kept::default()
-        };
+        let kept = Kept::slow();
         let live = Arc::new(AtomicUsize::new(0));
         let most = Arc::new(AtomicUsize::new(0));
         let source = {
@@ -363,10 +290,7 @@ impl Clock for Ticking {
 
 #[test]
 fn it_tells_how_long_a_stage_was_stalled() {
-    let kept = Kept {
-        is_slow: true,
-        ..Kept::default()
-    };
+    let kept = Kept::slow();
     let run = Pipeline::from_stream("numbers", stream::iter(0..9_u32))
         .with_clock(Arc::new(Ticking::default()))
         .map("map", |n| n)
@@ -400,106 +324,4 @@ fn a_throttle_sleeps_between_items() {
         wake.send(()).unwrap();
     }
     block_on(run).unwrap();
-}
-
-#[test]
-fn what_is_half_written_is_discarded_when_the_run_is_dropped_and_only_then() {
-    for polls in [0, 1] {
-        let discarded = Arc::new(AtomicUsize::new(0));
-        let run = |items: usize| {
-            let discarded = Arc::clone(&discarded);
-            let source = stream::iter(vec![1_u8; items]).chain(stream::pending());
-            Pipeline::from_stream("source", source.take(5))
-                .buffer("buffer", Bound::items(2).unwrap())
-                .into_sink("kept", Kept::default())
-                .on_abort(move || {
-                    discarded.fetch_add(1, Ordering::Relaxed);
-                })
-        };
-        let mut unfinished = run(3);
-        for _ in 0..polls {
-            assert!(poll(&mut unfinished).is_pending());
-        }
-        drop(unfinished);
-        assert_eq!(discarded.load(Ordering::Relaxed), 1);
-        block_on(run(5)).unwrap();
-        assert_eq!(discarded.load(Ordering::Relaxed), 1, "nothing to discard");
-    }
-}
-
-/// Fails at a certain write, or when it is flushed or closed.
-struct Failing {
-    writes_left: usize,
-    is_full: bool,
-}
-
-impl io::Write for Failing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.writes_left == 0 {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        self.writes_left -= 1;
-        Ok(bytes.len().div_ceil(2))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.is_full {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        Ok(())
-    }
-}
-
-#[test]
-fn a_writer_that_fails_names_itself_whenever_it_does() {
-    for (writes_left, is_full) in [(0, false), (3, false), (usize::MAX, true)] {
-        let writer = AllowStdIo::new(Failing {
-            writes_left,
-            is_full,
-        });
-        let run = Pipeline::from_reader("input", Cursor::new([7; 100]), 10)
-            .buffer("buffer", Bound::bytes(20).unwrap())
-            .into_writer("disk", writer);
-        let error = block_on(run).unwrap_err();
-        assert_eq!(error.stage(), Some("disk"));
-        let source = error.source().unwrap().downcast_ref::<io::Error>();
-        assert_eq!(source.unwrap().kind(), io::ErrorKind::StorageFull);
-    }
-}
-
-#[test]
-fn a_channel_that_fails_fails_the_run_it_is_the_source_of() {
-    let (sender, receiver) = channel(Bound::items(8).unwrap(), Overflow::Wait);
-    sender.try_send(1_u32).unwrap();
-    sender.fail("half of it");
-    let kept = Kept::default();
-    let run = Pipeline::from_try_stream("channel", receiver).into_sink("kept", kept.clone());
-    let error = block_on(run).unwrap_err();
-    assert_eq!(error.stage(), Some("channel"));
-    assert!(!kept.is_closed());
-}
-
-#[test]
-fn a_run_is_as_mobile_as_its_parts() {
-    fn mobile<T: Send + 'static>(run: T) -> T {
-        run
-    }
-    let (pipeline, _branch) = Pipeline::from_reader("input", Cursor::new("text"), 2)
-        .map("map", |chunk| chunk)
-        .buffer("buffer", Bound::bytes(4).unwrap())
-        .chunks("chunks", 3)
-        .parallel_map("parallel", 2, future::ok::<_, Infallible>)
-        .throttle("pace", Duration::ZERO, |_| future::ready(()))
-        .tee("tee", Bound::items(1).unwrap(), Overflow::DropOldest);
-    let run = mobile(pipeline.into_sink("drain", sink::drain()));
-    assert!(format!("{run:?}").contains("is_over: false"));
-    block_on(run).unwrap();
-
-    // What cannot leave its thread runs where it is.
-    let local = std::rc::Rc::new(std::cell::Cell::new(0_u32));
-    let run = Pipeline::from_stream("numbers", stream::iter(0..5_u32))
-        .map("sum", |n| local.set(local.get() + n))
-        .into_sink("drain", sink::drain());
-    block_on(run).unwrap();
-    assert_eq!(local.get(), 10);
 }

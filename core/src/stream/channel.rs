@@ -127,6 +127,22 @@ impl<T> Sender<T> {
     /// [`SendError::Closed`] after the end, also one that comes while it waits;
     /// [`SendError::Full`] with [`Overflow::Fail`] only. Both give the item
     /// back.
+    ///
+    /// ```
+    /// use futures::{FutureExt, StreamExt, executor::block_on};
+    /// use highwater::{Overflow, stream::{Bound, SendError, channel}};
+    ///
+    /// let (sender, mut receiver) = channel(Bound::items(1)?, Overflow::Wait);
+    /// block_on(sender.send("first"))?;
+    /// let mut second = sender.send("second");
+    /// assert!((&mut second).now_or_never().is_none(), "it waits");
+    /// block_on(receiver.next());
+    /// assert_eq!(second.now_or_never(), Some(Ok(())));
+    ///
+    /// drop(receiver);
+    /// assert_eq!(block_on(sender.send("third")), Err(SendError::Closed("third")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send(&self, value: T) -> Sending<'_, T> {
         Sending::new(&self.0, value)
     }
@@ -158,6 +174,25 @@ impl<T> Sender<T> {
     /// # Errors
     ///
     /// [`SendError::Closed`] after the end; the item is given back.
+    ///
+    /// ```
+    /// use futures::{FutureExt, StreamExt, executor::block_on};
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let bound = Bound::bytes(4)?.low(0)?;
+    /// let (sender, mut receiver) = channel(bound, Overflow::Wait);
+    /// assert_eq!(sender.force_send("ab"), Ok(true));
+    /// assert_eq!(sender.force_send("cd"), Ok(false), "wait for it to drain");
+    /// assert_eq!(sender.force_send("ignored"), Ok(false));
+    /// assert_eq!(sender.stats().peak, 11);
+    ///
+    /// assert!(sender.ready().now_or_never().is_none());
+    /// for _ in 0..3 {
+    ///     block_on(receiver.next());
+    /// }
+    /// assert_eq!(block_on(sender.ready()), Ok(()));
+    /// # Ok::<(), highwater::stream::InvalidBound>(())
+    /// ```
     pub fn force_send(&self, value: T) -> Result<bool, SendError<T>> {
         self.0.force(value)
     }
@@ -174,6 +209,19 @@ impl<T> Sender<T> {
     /// then ends: it cannot mistake a part for the whole.
     ///
     /// Says whether it was the first end; if not, the error is dropped.
+    ///
+    /// ```
+    /// use futures::{StreamExt, executor::block_on};
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, mut receiver) = channel(Bound::items(2)?, Overflow::Wait);
+    /// sender.try_send(1)?;
+    /// assert!(sender.fail("the disk is gone"));
+    /// assert_eq!(block_on(receiver.next()).unwrap()?, 1);
+    /// assert!(block_on(receiver.next()).unwrap().unwrap_err().is_failed());
+    /// assert!(block_on(receiver.next()).is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn fail(&self, error: impl Into<BoxError>) -> bool {
         self.0.fail(error.into())
     }
@@ -183,6 +231,18 @@ impl<T> Sender<T> {
     ///
     /// It also cuts short what was closed or failed. Says whether it was the
     /// first abort.
+    ///
+    /// ```
+    /// use futures::{StreamExt, executor::block_on};
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, mut receiver) = channel(Bound::items(2)?, Overflow::Wait);
+    /// sender.try_send(1)?;
+    /// assert!(sender.abort());
+    /// assert!(block_on(receiver.next()).unwrap().unwrap_err().is_aborted());
+    /// assert_eq!(sender.stats().dropped.items, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn abort(&self) -> bool {
         self.0.abort()
     }

@@ -169,8 +169,8 @@ where
             if let Some(invalid) = invalid {
                 return Err(invalid);
             }
-            // The pumps go first, so that what follows from an error of theirs
-            // is not taken for the first one.
+            // The pumps go first, so that what they fetch is written in the same
+            // turn. Whoever fails, nobody is polled after it.
             future::try_join(pumps, drive).map_ok(|_| ()).await
         };
         Run::new(work, Monitor(self.plan.meters.into()))

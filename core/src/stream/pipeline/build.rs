@@ -54,6 +54,16 @@ where
     }
 
     /// Makes another item of each, or fails.
+    ///
+    /// ```
+    /// use futures::{executor::block_on, sink, stream};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let run = Pipeline::from_stream("words", stream::iter(["1", "two"]))
+    ///     .try_map("parse", str::parse::<u32>)
+    ///     .into_sink("nowhere", sink::drain());
+    /// assert_eq!(block_on(run).unwrap_err().stage(), Some("parse"));
+    /// ```
     pub fn try_map<U: Weigh, E: Into<BoxError>>(
         self,
         name: impl Into<Arc<str>>,
@@ -103,6 +113,17 @@ where
 
     /// Makes a `Vec` of every `size` items: a [`Batch`]. A size of 0 fails the
     /// run.
+    ///
+    /// ```
+    /// use futures::{executor::block_on, sink, stream};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let run = Pipeline::from_stream("numbers", stream::iter(0..10))
+    ///     .batch("threes", 3)
+    ///     .into_sink("nowhere", sink::drain());
+    /// assert_eq!(block_on(run)?.stage("threes").unwrap().output.items, 4);
+    /// # Ok::<(), highwater::stream::PipelineError>(())
+    /// ```
     pub fn batch(
         mut self,
         name: impl Into<Arc<str>>,
@@ -117,6 +138,23 @@ where
     /// that the item takes in later stages counts.
     ///
     /// How to sleep depends on the world: hand in a timer's `sleep`.
+    ///
+    /// ```
+    /// use futures::{executor::block_on, future, sink, stream};
+    /// use highwater::stream::Pipeline;
+    /// use std::time::Duration;
+    ///
+    /// let mut slept = Duration::ZERO;
+    /// let run = Pipeline::from_stream("numbers", stream::iter(0..5))
+    ///     .throttle("pace", Duration::from_millis(20), |pause| {
+    ///         slept += pause;
+    ///         future::ready(())
+    ///     })
+    ///     .into_sink("nowhere", sink::drain());
+    /// block_on(run)?;
+    /// assert_eq!(slept, Duration::from_millis(100));
+    /// # Ok::<(), highwater::stream::PipelineError>(())
+    /// ```
     pub fn throttle<N: Future<Output = ()>>(
         mut self,
         name: impl Into<Arc<str>>,
@@ -135,6 +173,24 @@ where
     /// waits for that. An item that fails does so when its turn comes. Those in
     /// work are then dropped: whether a job elsewhere stops or is waited for
     /// when its future is dropped is the future's business.
+    ///
+    /// ```
+    /// use futures::{channel::oneshot, executor::block_on, io::Cursor};
+    /// use highwater::stream::Pipeline;
+    /// use std::thread;
+    ///
+    /// let mut output = Vec::new();
+    /// let run = Pipeline::from_reader("input", Cursor::new("in order"), 3)
+    ///     .parallel_map("upper", 2, |chunk| {
+    ///         let (done, job) = oneshot::channel();
+    ///         thread::spawn(move || done.send(chunk.to_ascii_uppercase()));
+    ///         job
+    ///     })
+    ///     .into_writer("output", &mut output);
+    /// block_on(run)?;
+    /// assert_eq!(output, b"IN ORDER");
+    /// # Ok::<(), highwater::stream::PipelineError>(())
+    /// ```
     pub fn parallel_map<U, E, J>(
         mut self,
         name: impl Into<Arc<str>>,
@@ -160,6 +216,18 @@ where
     /// read it meanwhile; with [`Overflow::Fail`] a full branch fails the run.
     /// A branch that is dropped is no longer served. If the run ends early, the
     /// branch [fails](Sender::fail).
+    ///
+    /// ```
+    /// use futures::{TryStreamExt, executor::block_on, sink, stream};
+    /// use highwater::{Overflow, stream::{Bound, Pipeline}};
+    ///
+    /// let (pipeline, latest) = Pipeline::from_stream("readings", stream::iter(0..100))
+    ///     .tee("latest", Bound::items(1)?, Overflow::Latest);
+    /// let report = block_on(pipeline.into_sink("nowhere", sink::drain()))?;
+    /// assert_eq!(block_on(latest.try_collect::<Vec<_>>())?, [99]);
+    /// assert_eq!(report.stage("latest").unwrap().dropped.items, 99);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn tee(
         mut self,
         name: impl Into<Arc<str>>,
@@ -180,6 +248,19 @@ where
 
     /// Lets the stages before it run ahead, up to a bound, while those behind it
     /// wait: reading overlaps with writing.
+    ///
+    /// ```
+    /// use futures::{executor::block_on, sink, stream};
+    /// use highwater::stream::{Bound, Pipeline};
+    ///
+    /// let run = Pipeline::from_stream("zeros", stream::iter(vec![[0_u8; 100]; 1000]))
+    ///     .buffer("ahead", Bound::bytes(1000)?)
+    ///     .into_sink("nowhere", sink::drain());
+    /// let report = block_on(run)?;
+    /// let ahead = report.stage("ahead").unwrap();
+    /// assert_eq!((ahead.output.weight, ahead.peak), (100_000, 1000));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn buffer(
         mut self,
         name: impl Into<Arc<str>>,

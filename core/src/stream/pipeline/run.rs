@@ -21,6 +21,22 @@ use std::{
 /// - **Cancelled**, by a [`Cancel`] or by dropping it, the same.
 ///
 /// It is `Send` if its parts are.
+///
+/// ```
+/// use futures::{executor::block_on, io::Cursor};
+/// use highwater::stream::Pipeline;
+/// use std::sync::mpsc;
+///
+/// let (discard, discarded) = mpsc::channel();
+/// let run = Pipeline::from_reader("input", Cursor::new("never read"), 1024)
+///     .into_writer("output", futures::io::sink())
+///     .on_abort(move || discard.send("the temporary file").unwrap());
+/// let (cancel, monitor) = (run.cancel_handle(), run.monitor());
+/// cancel.cancel();
+/// assert!(block_on(run).unwrap_err().is_cancelled());
+/// assert_eq!(discarded.try_recv(), Ok("the temporary file"));
+/// assert_eq!(monitor.report().stage("input").unwrap().output.items, 0);
+/// ```
 #[must_use = "a pipeline does nothing unless awaited"]
 pub struct Run<F> {
     /// Until it is over.
