@@ -17,6 +17,8 @@ pub(super) struct Facts {
     /// The highest level while the first half of the chunks was written, and
     /// after.
     pub(super) peaks: [u64; 2],
+    /// How often the level was not what was written and not yet taken.
+    pub(super) unexplained: usize,
     /// The level when the run was over.
     pub(super) rest: u64,
     /// The level at the end of each wait, in bytes.
@@ -72,6 +74,8 @@ impl Facts {
     }
 
     fn note_level(&mut self, level: u64, second_half: bool) {
+        let backlog = (self.written.len() - self.taken.len().min(self.written.len())) as u64;
+        self.unexplained += usize::from(level != backlog * self.chunk);
         self.rest = level;
         let peak = &mut self.peaks[usize::from(second_half)];
         *peak = level.max(*peak);

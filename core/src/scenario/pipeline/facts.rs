@@ -17,9 +17,7 @@ pub(super) struct Facts {
     pub(super) cause: Option<String>,
     /// Who opened something, and where that was closed.
     pub(super) open: Vec<(NameId, Option<usize>)>,
-    /// Where a stage failed first.
-    pub(super) failed_at: Option<usize>,
-    /// Chunks that were read after that.
+    /// Chunks that were read after the transfer had ended.
     pub(super) read_after: usize,
     pub(super) commits: usize,
     pub(super) discards: usize,
@@ -46,16 +44,12 @@ impl Facts {
                 (Kind::Handle, Phase::Begin) => {
                     compressing += u64::from(by(compress));
                     facts.at_once = facts.at_once.max(compressing);
-                    facts.read_after += usize::from(by(read) && facts.failed_at.is_some());
+                    facts.read_after += usize::from(by(read) && facts.end.is_some());
                 }
                 (Kind::Handle, Phase::End) => {
                     compressing -= u64::from(by(compress)).min(compressing);
-                    let cause = event.failure.map(|cause| trace.name(cause));
-                    if by(write) && cause.is_none() {
+                    if by(write) && event.failure.is_none() {
                         facts.written.push(event.subject);
-                    }
-                    if cause.is_some_and(|cause| cause != "cancelled") {
-                        facts.failed_at = facts.failed_at.or(Some(place));
                     }
                 }
                 (Kind::Open, Phase::Begin) => facts.open.push((event.source, None)),
