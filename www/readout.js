@@ -37,7 +37,7 @@ export function showVerdicts(verdicts) {
   );
 }
 
-export function showNumbers({ time_ms, event, events, dropped, rows }, world) {
+export function showNumbers({ time_ms, event, events, dropped, rows, queues }, world) {
   const clock = [
     `${(time_ms / 1000).toFixed(3)} s${world === "virtual" ? " simulated" : ""}`,
     `event ${event} of ${events}`,
@@ -48,16 +48,23 @@ export function showNumbers({ time_ms, event, events, dropped, rows }, world) {
   const times = world === "virtual" ? "simulated, not measured" : "measured in this tab";
   setText(byId("caption"), `Up to this moment of the run. Times are ${times}.`);
 
-  const body = byId("numbers");
+  fill(byId("numbers"), rows.map((row) => [
+    row.name, row.received || "–", row.started, row.succeeded, row.failed, row.in_flight,
+    milliseconds(row.p50_ms), milliseconds(row.p99_ms), row.sends_to.join(", ") || "–",
+  ]));
+  byId("queues").hidden = queues.length === 0;
+  fill(byId("queues").tBodies[0], queues.map((queue) => [
+    queue.name, bytes(queue.mark), bytes(queue.level), bytes(queue.peak),
+    milliseconds(queue.stalled_ms), queue.dropped, queue.refused,
+  ]));
+}
+
+// Changes only the cells that differ.
+function fill(body, rows) {
   while (body.rows.length > rows.length) body.deleteRow(-1);
-  rows.forEach((row, place) => {
-    const cells = [
-      row.received || "–", row.started, row.succeeded, row.failed, row.in_flight,
-      milliseconds(row.p50_ms), milliseconds(row.p99_ms), row.sends_to.join(", ") || "–",
-    ];
-    const line = body.rows[place] ?? newRow(body, cells.length);
-    setText(line.cells[0], row.name);
-    cells.forEach((cell, column) => setText(line.cells[column + 1], String(cell)));
+  rows.forEach((cells, place) => {
+    const line = body.rows[place] ?? newRow(body, cells.length - 1);
+    cells.forEach((cell, column) => setText(line.cells[column], String(cell)));
   });
 }
 
@@ -70,4 +77,8 @@ function newRow(body, cells) {
 
 function milliseconds(value) {
   return value === null ? "–" : `${value.toFixed(1)} ms`;
+}
+
+function bytes(value) {
+  return value < 4096 ? `${value} B` : `${(value / 1024).toLocaleString("en", { maximumFractionDigits: 1 })} KiB`;
 }

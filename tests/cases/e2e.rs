@@ -14,3 +14,4 @@ mod server;
 mod decoupling;
 mod observer;
 mod smoke;
+mod streams;

@@ -2,6 +2,7 @@
 
 mod lanes;
 mod layout;
+mod pipes;
 mod services;
 mod surface;
 
@@ -14,14 +15,18 @@ use layout::Layout;
 /// less while its page is laid out or not shown.
 const LEAST: (f64, f64) = (160.0, 120.0);
 
-/// Paints a moment of a run: above, who passes what to whom; below, who was
-/// busy when.
+/// Paints a moment of a run: above, who passes what to whom, or what flows from
+/// stage to stage; below, who was busy when.
 pub(crate) fn paint(surface: &Surface, playback: &Playback) {
     surface.clear();
     if surface.width < LEAST.0 || surface.height < LEAST.1 {
         return;
     }
     let layout = Layout::of(surface, playback);
-    services::paint(surface, &layout, playback);
+    if layout.is_chain {
+        pipes::paint(surface, &layout, playback);
+    } else {
+        services::paint(surface, &layout, playback);
+    }
     lanes::paint(surface, &layout, playback);
 }

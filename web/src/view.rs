@@ -149,12 +149,22 @@ impl View {
                     .collect(),
             }
         });
+        let queues = summary.queues().map(|(id, queue)| QueueRow {
+            name: trace.name(id),
+            mark: queue.mark,
+            level: queue.level,
+            peak: queue.peak,
+            stalled_ms: queue.stalled.map(milliseconds),
+            dropped: queue.dropped,
+            refused: queue.refused,
+        });
         json(&Numbers {
             time_ms: milliseconds(self.playback.time()),
             event: self.playback.position(),
             events: trace.events.len(),
             dropped: trace.dropped,
             rows: rows.collect(),
+            queues: queues.collect(),
         })
     }
 
@@ -211,6 +221,19 @@ struct Numbers<'a> {
     events: usize,
     dropped: u64,
     rows: Vec<Row<'a>>,
+    queues: Vec<QueueRow<'a>>,
+}
+
+/// Sizes in bytes.
+#[derive(Serialize)]
+struct QueueRow<'a> {
+    name: &'a str,
+    mark: u64,
+    level: u64,
+    peak: u64,
+    stalled_ms: Option<f64>,
+    dropped: u64,
+    refused: u64,
 }
 
 #[derive(Serialize)]

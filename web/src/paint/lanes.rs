@@ -10,11 +10,7 @@ const WINDOW: Duration = Duration::from_secs(3);
 
 pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
     let theme = surface.theme;
-    let scale = Scale {
-        left: layout.lanes_left,
-        width: (surface.width - layout.lanes_left - 12.0).max(1.0),
-        now: playback.time(),
-    };
+    let scale = Scale::of(surface, layout, playback);
     let lanes: Vec<NameId> = layout.lanes().collect();
     let top = layout.lanes_top + 4.0;
     let bottom = surface.height - 20.0;
@@ -45,15 +41,16 @@ pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
         );
     }
 
-    let since = scale.now.saturating_sub(WINDOW);
+    let since = scale.since();
     let ended = playback
         .played()
         .iter()
         .rev()
         .take_while(|event| event.recorded_at() >= since)
-        .filter(|event| event.phase == Phase::End)
+        .filter(|event| event.phase == Phase::End && event.kind != Kind::Open)
         .map(|event| (event, event.recorded_at()));
-    let open = playback.open().map(|event| (event, scale.now));
+    let open = playback.open().filter(|event| event.kind != Kind::Open);
+    let open = open.map(|event| (event, scale.now));
     // By lane and outcome, how far to the left is painted. Going back in time, a
     // bar that begins right of that is hidden behind one that is painted: what
     // there is to paint depends on the pixels, not on the load.
@@ -78,12 +75,13 @@ fn bar(surface: &Surface, scale: &Scale, event: &Event, end: Duration, y: f64, h
     let color = match (event.failure, event.kind) {
         (Some(_), _) => theme.bad,
         (None, Kind::Request) => theme.accent,
+        (None, Kind::Stall) => theme.line,
         (None, _) => theme.good,
     };
     let from = scale.x(event.at);
     let to = scale.x(end).max(from + 1.5);
-    // A failure is lower too: not told by colour alone.
-    let inset = if event.failure.is_some() {
+    // A failure and a wait are lower too: not told by colour alone.
+    let inset = if event.failure.is_some() || event.kind == Kind::Stall {
         height * 0.36
     } else {
         height * 0.22
@@ -102,7 +100,7 @@ fn ticks(surface: &Surface, scale: &Scale, top: f64, bottom: f64) {
         color: theme.muted,
         align: "center",
     };
-    let first = scale.now.saturating_sub(WINDOW).as_millis() / 500 + 1;
+    let first = scale.since().as_millis() / 500 + 1;
     let last = scale.now.as_millis() / 500;
     for tick in first..=last {
         let at = Duration::from_millis(500) * u32::try_from(tick).unwrap_or(u32::MAX);
@@ -115,17 +113,30 @@ fn ticks(surface: &Surface, scale: &Scale, top: f64, bottom: f64) {
     }
 }
 
-struct Scale {
+/// Where a moment is, from left to right.
+pub(super) struct Scale {
     left: f64,
-    width: f64,
-    now: Duration,
+    pub(super) width: f64,
+    pub(super) now: Duration,
 }
 
 impl Scale {
+    pub(super) fn of(surface: &Surface, layout: &Layout, playback: &Playback) -> Self {
+        Scale {
+            left: layout.lanes_left,
+            width: (surface.width - layout.lanes_left - 12.0).max(1.0),
+            now: playback.time(),
+        }
+    }
+
+    /// The first moment shown.
+    pub(super) fn since(&self) -> Duration {
+        self.now.saturating_sub(WINDOW)
+    }
+
     /// Until the window is full, the start of the run stays at the left.
-    fn x(&self, at: Duration) -> f64 {
-        let since = self.now.saturating_sub(WINDOW);
-        let way = at.saturating_sub(since).as_secs_f64() / WINDOW.as_secs_f64();
+    pub(super) fn x(&self, at: Duration) -> f64 {
+        let way = at.saturating_sub(self.since()).as_secs_f64() / WINDOW.as_secs_f64();
         self.left + self.width * way.min(1.0)
     }
 }

@@ -12,6 +12,10 @@ pub(crate) struct Layout {
     pub(crate) bus: Option<Node>,
     /// Who reacts, in the order they started.
     pub(crate) services: Vec<Node>,
+    /// Whether the services are stages, one behind the other.
+    pub(crate) is_chain: bool,
+    /// Where the levels of a queue begin.
+    pub(crate) history_top: f64,
     /// Where the lanes begin, and how wide their names are.
     pub(crate) lanes_top: f64,
     pub(crate) lanes_left: f64,
@@ -46,6 +50,9 @@ impl Node {
 impl Layout {
     pub(crate) fn of(surface: &Surface, playback: &Playback) -> Self {
         let started = started(playback);
+        if playback.summary().dependencies().next().is_none() {
+            return Layout::of_chain(surface, &started);
+        }
         // Who depends on others stands left.
         let front = playback.summary().dependencies().next();
         let is_front = |id: &NameId| front.is_some_and(|(source, _)| source == *id);
@@ -90,8 +97,36 @@ impl Layout {
             front,
             bus,
             services: services.collect(),
+            is_chain: false,
+            history_top: height,
             lanes_top: height,
-            lanes_left: within(surface.width * 0.2, 84.0, 130.0),
+            lanes_left: lanes_left(surface),
+        }
+    }
+
+    /// Stages from the left to the right.
+    fn of_chain(surface: &Surface, started: &[NameId]) -> Self {
+        let margin = if surface.width < 520.0 { 10.0 } else { 18.0 };
+        let history_top = (surface.height * 0.44).round();
+        // Room for three, so that the first ones do not fill the picture.
+        let slot = (surface.width - 2.0 * margin) / started.len().max(3) as f64;
+        let width = (slot * 0.72).min(150.0);
+        let height = within(history_top - 76.0, 40.0, 110.0);
+        let services = started.iter().enumerate().map(|(place, id)| Node {
+            id: *id,
+            x: margin + slot * place as f64 + (slot - width) / 2.0,
+            y: 26.0 + (history_top - 76.0 - height) / 2.0,
+            width,
+            height,
+        });
+        Layout {
+            front: None,
+            bus: None,
+            services: services.collect(),
+            is_chain: true,
+            history_top,
+            lanes_top: (surface.height * 0.66).round(),
+            lanes_left: lanes_left(surface),
         }
     }
 
@@ -103,6 +138,9 @@ impl Layout {
     /// The ends of the wire between two of them.
     pub(crate) fn wire(&self, source: NameId, target: NameId) -> Option<((f64, f64), (f64, f64))> {
         let service = |id| self.services.iter().find(|node| node.id == id);
+        if self.is_chain {
+            return Some((service(source)?.right(), service(target)?.left()));
+        }
         let front = self.front.as_ref();
         if let (Some(from), Some(to)) = (service(source), front)
             && to.id == target
@@ -125,6 +163,10 @@ impl Layout {
         let from = front.filter(|front| front.id == source)?.right();
         Some((from, service(target)?.left()))
     }
+}
+
+fn lanes_left(surface: &Surface) -> f64 {
+    within(surface.width * 0.2, 84.0, 130.0)
 }
 
 /// Who has started, in that order.

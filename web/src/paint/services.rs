@@ -6,7 +6,7 @@ use super::{
     surface::{Text, within},
 };
 use crate::playback::Playback;
-use highwater::trace::{Event, Kind, NameId, Phase};
+use highwater::trace::{Event, NameId, Phase};
 use std::time::Duration;
 
 /// How long a message is shown on its way. It took no time at all.
@@ -23,10 +23,15 @@ pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
         paint_bus(surface, bus, playback.trace().name(bus.id));
     }
     if let Some(front) = &layout.front {
-        paint_box(surface, front, playback, true);
+        panel(surface, front, playback, &details(front, playback, true));
     }
     for service in &layout.services {
-        paint_box(surface, service, playback, false);
+        panel(
+            surface,
+            service,
+            playback,
+            &details(service, playback, false),
+        );
     }
     messages(surface, layout, playback);
 }
@@ -72,7 +77,8 @@ fn paint_bus(surface: &Surface, bus: &Node, name: &str) {
     surface.text(name, (middle, bus.y - 8.0), style, bus.width + 40.0);
 }
 
-fn paint_box(surface: &Surface, node: &Node, playback: &Playback, is_front: bool) {
+/// A box with a name, what stands below it, and how its last work ended.
+pub(super) fn panel(surface: &Surface, node: &Node, playback: &Playback, lines: &[String]) {
     let theme = surface.theme;
     let summary = playback.summary();
     let counters = summary.counters(node.id);
@@ -104,7 +110,6 @@ fn paint_box(surface: &Surface, node: &Node, playback: &Playback, is_front: bool
         align: "left",
     };
     let line_height = 16.0;
-    let lines = details(node, playback, is_front);
     // The name always fits; of the details only as many as there is room for.
     let room_for = |count: usize| line_height * (count as f64 + 1.0) < node.height;
     let shown = (0..=lines.len()).rev().find(|count| room_for(*count));
@@ -145,31 +150,37 @@ fn details(node: &Node, playback: &Playback, is_front: bool) -> Vec<String> {
 }
 
 /// Dots on the wires, for what was passed on a moment ago.
-fn messages(surface: &Surface, layout: &Layout, playback: &Playback) {
-    if surface.is_still {
-        return;
-    }
-    let now = playback.screen_time();
-    let moving = playback
-        .played()
-        .iter()
-        .rev()
-        .take(RECENT)
-        .take_while(|event| event.recorded_at() + TRAVEL >= now)
-        .filter(|event| event.kind != Kind::Subscribe);
-    for event in moving {
+pub(super) fn messages(surface: &Surface, layout: &Layout, playback: &Playback) {
+    for event in recent(surface, playback).filter(|event| event.kind.is_message()) {
         let wire = event
             .target
             .and_then(|target| layout.wire(event.source, target));
         let Some((from, to)) = wire else { continue };
-        let way = now.saturating_sub(event.recorded_at()).as_secs_f64() / TRAVEL.as_secs_f64();
-        let eased = 1.0 - (1.0 - within(way, 0.0, 1.0)).powi(2);
+        let way = way(playback, event);
         let at = (
-            from.0 + (to.0 - from.0) * eased,
-            from.1 + (to.1 - from.1) * eased,
+            from.0 + (to.0 - from.0) * way,
+            from.1 + (to.1 - from.1) * way,
         );
         surface.dot(at, 5.0, surface.theme.accent);
     }
+}
+
+/// What was recorded a moment ago and still travels.
+pub(super) fn recent<'a>(
+    surface: &Surface,
+    playback: &'a Playback,
+) -> impl Iterator<Item = &'a Event> {
+    let now = playback.screen_time();
+    let shown = if surface.is_still { 0 } else { RECENT };
+    let latest = playback.played().iter().rev().take(shown);
+    latest.take_while(move |event| event.recorded_at() + TRAVEL >= now)
+}
+
+/// How far it has come, of 1: quicker at first.
+pub(super) fn way(playback: &Playback, event: &Event) -> f64 {
+    let since = playback.screen_time().saturating_sub(event.recorded_at());
+    let way = since.as_secs_f64() / TRAVEL.as_secs_f64();
+    1.0 - (1.0 - within(way, 0.0, 1.0)).powi(2)
 }
 
 /// Whether the source's last span failed, if it ended a moment ago.

@@ -117,6 +117,17 @@ impl Surface {
         context.fill();
     }
 
+    /// A hollow dot.
+    pub(crate) fn ring(&self, at: (f64, f64), radius: f64, color: &str) {
+        let context = &self.context;
+        context.begin_path();
+        // A radius is never refused: it is a positive number.
+        let _ = context.arc(at.0, at.1, radius, 0.0, std::f64::consts::TAU);
+        context.set_stroke_style_str(color);
+        context.set_line_width(2.0);
+        context.stroke();
+    }
+
     /// A cross: what failed.
     pub(crate) fn cross(&self, at: (f64, f64), size: f64, color: &str) {
         let (x, y) = at;
@@ -148,10 +159,8 @@ pub(crate) struct Text<'a> {
 }
 
 /// The number nearest to `value` from `least` to `most`; `least` if it is none.
-#[expect(
-    clippy::manual_clamp,
-    reason = "f64::clamp can panic with both bounds, and to put floats into words weighs 5 KB"
-)]
+/// `f64::clamp` can panic with both bounds, and what puts floats into words
+/// weighs 5 KB.
 pub(crate) fn within(value: f64, least: f64, most: f64) -> f64 {
     value.max(least).min(most)
 }

@@ -1,0 +1,60 @@
+//! The pages of `backpressure` and `pipeline`.
+
+use anyhow::{Result, ensure};
+
+use crate::browser;
+use crate::experiment::{finished, outcomes, press};
+use crate::server::Serve;
+
+#[tokio::test]
+async fn both_scenarios_hold_in_the_page_s_worlds() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        for world in ["virtual", "tab"] {
+            for (address, passed) in [
+                ("backpressure?chunks=24&read=5&write=30&inject=error", 5),
+                ("backpressure?chunks=24&read=5&write=30&heed=ignore", 2),
+                ("pipeline?lines=400&fail=write", 6),
+                ("pipeline?lines=400&fail=parse&connect=pipe", 5),
+            ] {
+                page.open(&format!("{}#/{address}&world={world}", server.url))
+                    .await?;
+                finished(page).await?;
+                let outcomes = outcomes(page).await?;
+                let count = |wanted: &str| outcomes.iter().filter(|it| *it == wanted).count();
+                ensure!(
+                    count("failed") == 0 && count("passed") >= passed,
+                    "{address} on {world}: {outcomes:?}"
+                );
+            }
+        }
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_full_tank_is_in_the_picture_and_in_the_table() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        for (name, query) in [
+            ("backpressure", ""),
+            ("ignored", "?heed=ignore"),
+            ("pipeline", ""),
+        ] {
+            let scenario = if name == "ignored" { "backpressure" } else { name };
+            page.open(&format!("{}#/{scenario}{query}", server.url)).await?;
+            finished(page).await?;
+            let held = page.text("#queues").await?;
+            ensure!(held.contains("KiB"), "{held}");
+            // From the end back into the midst of it.
+            for _ in 0..150 {
+                press(page, "back").await?;
+            }
+            let picture = browser::pictures().join(format!("{name}.png"));
+            page.screenshot(&picture).await?;
+        }
+        page.assert_no_console_errors().await
+    })
+    .await
+}

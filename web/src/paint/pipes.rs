@@ -1,0 +1,201 @@
+//! What flows from stage to stage, and how full the queues between them are.
+
+use super::{
+    Surface,
+    lanes::Scale,
+    layout::{Layout, Node},
+    services,
+    surface::Text,
+};
+use crate::playback::Playback;
+use highwater::trace::{Event, Kind, NameId, Phase, Queue};
+
+/// Above the mark there has to be room to see that it was passed.
+const HEADROOM: f64 = 1.25;
+
+pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
+    for pair in layout.services.windows(2) {
+        if let [from, to] = pair {
+            pipe(surface, playback, from, to);
+        }
+    }
+    for node in &layout.services {
+        match queue(playback, node.id) {
+            Some(queue) => tank(surface, playback, node, queue),
+            None => stage(surface, playback, node),
+        }
+    }
+    services::messages(surface, layout, playback);
+    credits(surface, layout, playback);
+    if let Some((id, queue)) = playback.summary().queues().next() {
+        history(surface, layout, playback, id, queue);
+    }
+}
+
+fn queue(playback: &Playback, id: NameId) -> Option<Queue> {
+    let mut queues = playback.summary().queues();
+    queues
+        .find(|(known, _)| *known == id)
+        .map(|(_, queue)| queue)
+}
+
+/// The pipe into a queue is shut while who writes to it waits.
+fn pipe(surface: &Surface, playback: &Playback, from: &Node, to: &Node) {
+    let theme = surface.theme;
+    let (start, end) = (from.right(), to.left());
+    let is_shut = |event: &Event| event.kind == Kind::Stall && event.source == to.id;
+    let shut = playback.open().any(is_shut);
+    let color = if shut { theme.bad } else { theme.line };
+    surface.line(start, end, color, if shut { 3.0 } else { 1.5 });
+    if shut {
+        let middle = f64::midpoint(start.0, end.0);
+        let (above, below) = (start.1 - 9.0, start.1 + 9.0);
+        surface.line((middle, above), (middle, below), color, 3.0);
+    }
+}
+
+/// A stage that does something, or passes on.
+fn stage(surface: &Surface, playback: &Playback, node: &Node) {
+    let counters = playback.summary().counters(node.id);
+    let detail = match (counters.started, counters.failed) {
+        (0, _) => format!("{} passed", counters.sent),
+        (_, 0) => format!("{} done", counters.succeeded),
+        (_, failed) => format!("{} done, {failed} failed", counters.succeeded),
+    };
+    services::panel(surface, node, playback, &[detail]);
+}
+
+/// How high it stands is how much it holds.
+fn tank(surface: &Surface, playback: &Playback, node: &Node, queue: Queue) {
+    let theme = surface.theme;
+    let full = full_scale(queue);
+    let height = |bytes: u64| (node.height - 3.0) * bytes as f64 / full;
+    let bottom = node.y + node.height;
+    let is_over = queue.level > queue.mark;
+    let border = if is_over { theme.bad } else { theme.accent };
+    surface.panel(node.x, node.y, node.width, node.height, border, 2.0);
+    let level = height(queue.level);
+    let color = if is_over { theme.bad } else { theme.accent };
+    surface.fill_rect(
+        node.x + 2.0,
+        bottom - 1.5 - level,
+        node.width - 4.0,
+        level,
+        color,
+    );
+
+    let mark = bottom - 1.5 - height(queue.mark);
+    let (left, right) = (node.x - 6.0, node.x + node.width + 6.0);
+    surface.line((left, mark), (right, mark), theme.text, 2.0);
+    let middle = node.x + node.width / 2.0;
+    let style = |bold, color| Text {
+        size: 11,
+        bold,
+        color,
+        align: "center",
+    };
+    let room = node.width + 24.0;
+    let name = playback.trace().name(node.id);
+    surface.text(name, (middle, node.y - 9.0), style(true, theme.text), room);
+    let holds = format!("{} of {}", size(queue.level), size(queue.mark));
+    surface.text(
+        &holds,
+        (middle, bottom + 10.0),
+        style(false, theme.muted),
+        room,
+    );
+    let lost = match (queue.dropped, queue.refused) {
+        (0, 0) => return,
+        (dropped, 0) => format!("{dropped} dropped"),
+        (_, refused) => format!("{refused} refused"),
+    };
+    surface.text(&lost, (middle, bottom + 24.0), style(true, theme.bad), room);
+}
+
+/// Room that was reported back to who waited: against the stream, and hollow.
+fn credits(surface: &Surface, layout: &Layout, playback: &Playback) {
+    let freed = |event: &&Event| (event.kind, event.phase) == (Kind::Stall, Phase::End);
+    for event in services::recent(surface, playback).filter(freed) {
+        let place = layout
+            .services
+            .iter()
+            .position(|node| node.id == event.source);
+        let before = place.and_then(|place| place.checked_sub(1));
+        let (Some(place), Some(before)) = (place, before) else {
+            continue;
+        };
+        let (from, to) = (
+            layout.services[place].left(),
+            layout.services[before].right(),
+        );
+        let way = services::way(playback, event);
+        let at = (from.0 + (to.0 - from.0) * way, from.1 - 12.0);
+        surface.ring(at, 4.0, surface.theme.good);
+    }
+}
+
+/// What the queue held, over the same time as the lanes below.
+fn history(surface: &Surface, layout: &Layout, playback: &Playback, id: NameId, queue: Queue) {
+    let theme = surface.theme;
+    let scale = Scale::of(surface, layout, playback);
+    let (top, bottom) = (layout.history_top + 6.0, layout.lanes_top - 6.0);
+    let full = full_scale(queue);
+    let y = |bytes: u64| bottom - (bottom - top) * (bytes as f64 / full).min(1.0);
+    let style = Text {
+        size: 11,
+        bold: false,
+        color: theme.muted,
+        align: "right",
+    };
+    let left = layout.lanes_left;
+    surface.line(
+        (left, bottom),
+        (left + scale.width, bottom),
+        theme.line,
+        1.0,
+    );
+    // Back in time, a rectangle from each record to the one after it.
+    let mut until = scale.x(scale.now);
+    let since = scale.since();
+    let levels = playback.played().iter().rev();
+    for event in levels.filter(|it| it.kind == Kind::Level && it.source == id) {
+        let from = scale.x(event.at.max(since)).floor();
+        // What falls on one pixel is painted once.
+        if from < until {
+            let height = bottom - y(event.subject);
+            let color = if event.subject > queue.mark {
+                theme.bad
+            } else {
+                theme.accent
+            };
+            surface.fill_rect(from, bottom - height, until - from, height, color);
+            until = from;
+        }
+        if event.at <= since {
+            break;
+        }
+    }
+    let mark = y(queue.mark);
+    surface.line((left, mark), (left + scale.width, mark), theme.text, 1.0);
+    let room = left - 14.0;
+    surface.text(&size(queue.mark), (left - 8.0, mark), style, room);
+    if y(queue.peak) < mark - 12.0 {
+        surface.text(&size(queue.peak), (left - 8.0, y(queue.peak)), style, room);
+    }
+}
+
+/// The tank grows with what it has held, so that the mark sinks in it.
+fn full_scale(queue: Queue) -> f64 {
+    (queue.mark as f64 * HEADROOM)
+        .max(queue.peak as f64)
+        .max(1.0)
+}
+
+/// In whole numbers.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..4096 => format!("{bytes} B"),
+        4096..4_194_304 => format!("{} KiB", bytes / 1024),
+        _ => format!("{} MiB", bytes / 1_048_576),
+    }
+}
