@@ -5,7 +5,10 @@
     reason = "a deadlock has to fail a test, not to hang it"
 )]
 
+mod logged;
+
 use highwater::events::{Bus, Emitter, Notice, Subscription};
+use logged::Log;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
@@ -13,35 +16,6 @@ use std::{
     thread,
     time::Duration,
 };
-
-/// What happened, in order.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
-
-impl Log {
-    fn add(&self, line: impl Into<String>) {
-        self.0.lock().unwrap().push(line.into());
-    }
-
-    fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
-    }
-
-    /// A listener that writes its name.
-    fn listener<E: ?Sized>(&self, name: &'static str) -> impl Fn(&E) + use<E> {
-        let log = self.clone();
-        move |_| log.add(name)
-    }
-
-    /// A listener that writes its name and fails.
-    fn failing<E: ?Sized>(&self, name: &'static str) -> impl Fn(&E) -> Result<(), String> + use<E> {
-        let log = self.clone();
-        move |_| {
-            log.add(name);
-            Err(format!("{name} is out"))
-        }
-    }
-}
 
 /// A deadlock would hang the test: it fails instead.
 fn within_a_minute(test: impl FnOnce() + Send + 'static) {
