@@ -111,9 +111,9 @@ fn failures_are_in_the_order_of_the_listeners_not_of_time() {
     test.goes_on(&mut emit);
     b.send(Ok(())).unwrap();
     a.send(Err("first")).unwrap();
-    let error = emit.now_or_never().unwrap().unwrap_err();
-    let text = "3 of 4 listeners failed: a: first; c: third; d: d is out";
-    assert_eq!(error.to_string(), text);
+    let failed = emit.now_or_never().unwrap().unwrap_err();
+    let message = "3 of 4 listeners failed: a: first; c: third; d: d is out";
+    assert_eq!(failed.to_string(), message);
 }
 
 #[test]
@@ -143,9 +143,9 @@ fn failing_fast_starts_no_more_and_awaits_those_that_run() {
     assert_eq!(test.log.take(), ["a starts", "b starts", "b ends"]);
     c.send(Ok(())).unwrap();
     a.send(Err("first")).unwrap();
-    let error = emit.now_or_never().unwrap().unwrap_err();
-    let text = "2 of 2 listeners failed: a: first; b: second";
-    assert_eq!(error.to_string(), text);
+    let failed = emit.now_or_never().unwrap().unwrap_err();
+    let message = "2 of 2 listeners failed: a: first; b: second";
+    assert_eq!(failed.to_string(), message);
     assert_eq!(test.log.take(), ["a ends"]);
 }
 
@@ -158,8 +158,8 @@ fn a_plain_failure_fails_as_fast() {
     let emit = test.begin(0);
     assert_eq!(test.log.take(), ["a starts", "b"]);
     a.send(Ok(())).unwrap();
-    let error = emit.now_or_never().unwrap().unwrap_err();
-    assert_eq!(error.to_string(), "1 of 2 listeners failed: b: b is out");
+    let failed = emit.now_or_never().unwrap().unwrap_err();
+    assert_eq!(failed.to_string(), "1 of 2 listeners failed: b: b is out");
 }
 
 #[test]
@@ -213,8 +213,8 @@ fn all_share_one_event() {
         };
         emitter.on_async("a", listener).detach();
     }
-    let emitted = emitter.emit_concurrent(Arc::clone(&event), 2);
-    assert_eq!(emitted.now_or_never().unwrap().unwrap(), 3);
-    let emitted = emitter.emit_serial(Arc::clone(&event));
-    assert_eq!(emitted.now_or_never().unwrap().unwrap(), 3);
+    let result = emitter.emit_concurrent(Arc::clone(&event), 2);
+    assert_eq!(result.now_or_never().unwrap().unwrap(), 3);
+    let result = emitter.emit_serial(Arc::clone(&event));
+    assert_eq!(result.now_or_never().unwrap().unwrap(), 3);
 }

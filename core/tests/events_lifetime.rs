@@ -212,8 +212,8 @@ fn the_last_handle_of_an_emitter_may_go_in_the_middle_of_its_emit() {
         let monitor = emitter.monitor(holding_monitor(&held));
         *last.lock().unwrap() = Some(emitter);
 
-        let emitted = weak.upgrade().unwrap().emit(&0);
-        assert_eq!(emitted.unwrap(), 3, "it completes");
+        let result = weak.upgrade().unwrap().emit(&0);
+        assert_eq!(result.unwrap(), 3, "it completes");
         assert!(weak.upgrade().is_none());
         assert_eq!(log.take(), ["held by 4", "held by 4"]);
         assert_eq!(Arc::strong_count(&held), 1);

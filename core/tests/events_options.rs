@@ -4,7 +4,7 @@ mod logged;
 
 use highwater::{
     Clock,
-    events::{Bus, Emitter, Failure, Leak, Options, Policy, Removal},
+    events::{Bus, Emitter, Failure, Leak, Options, Policy, Removal, WeakEmitter},
 };
 use logged::Log;
 use std::{
@@ -292,14 +292,15 @@ fn zero_is_no_bound_and_ten_the_usual_one() {
 
 #[test]
 fn what_reports_a_leak_may_use_the_emitter() {
-    let slot: Arc<OnceLock<Emitter<u8>>> = Arc::default();
+    let slot: Arc<OnceLock<WeakEmitter<u8>>> = Arc::default();
     let own = Arc::clone(&slot);
     let options = Options::new().max_listeners(1).on_leak(move |leak| {
-        let emitter = own.get().unwrap();
+        let emitter = own.get().unwrap().upgrade().unwrap();
         assert_eq!(emitter.remove_all(), leak.listeners.len());
         emitter.on("the last", |_| ()).detach();
     });
-    let emitter = slot.get_or_init(|| Emitter::with_options(options));
+    let emitter = Emitter::<u8>::with_options(options);
+    slot.set(emitter.downgrade()).unwrap();
     emitter.on("a", |_| ()).detach();
     emitter.on("b", |_| ()).detach();
     assert_eq!(format!("{emitter:?}"), r#"["the last"]"#);

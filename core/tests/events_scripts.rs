@@ -21,7 +21,7 @@ fn setup() -> impl Strategy<Value = Setup> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 12 } else { 2048 },
+        cases: if cfg!(miri) { 6 } else { 2048 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

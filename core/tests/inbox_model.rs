@@ -224,13 +224,11 @@ impl Real {
     fn start(&mut self, number: u32) -> Sent {
         let mut emit: Emit = Box::pin(self.emitter.emit_serial(self.event(number)));
         let mut woken = Arc::default();
-        match poll(&mut woken, |context| emit.poll_unpin(context)) {
-            Some(emitted) => sent(emitted),
-            None => {
-                self.waiting.insert(number, (emit, woken));
-                Sent::Waits
-            }
-        }
+        let Some(emitted) = poll(&mut woken, |context| emit.poll_unpin(context)) else {
+            self.waiting.insert(number, (emit, woken));
+            return Sent::Waits;
+        };
+        sent(emitted)
     }
 
     fn poll(&mut self, number: u32) -> Sent {
@@ -253,13 +251,11 @@ impl Real {
     fn poll_next(&mut self) -> Poll<Option<u32>> {
         let mut woken = Arc::default();
         let polled = poll(&mut woken, |context| self.inbox.poll_next_unpin(context));
-        match polled {
-            Some(next) => Poll::Ready(next.map(|event| event.0)),
-            None => {
-                self.sleeper = Some(woken);
-                Poll::Pending
-            }
-        }
+        let Some(next) = polled else {
+            self.sleeper = Some(woken);
+            return Poll::Pending;
+        };
+        Poll::Ready(next.map(|event| event.0))
     }
 }
 
@@ -318,7 +314,7 @@ fn compare(model: &Model, real: &mut Real) {
     assert_eq!(real.inbox.size_hint(), (stats.queued, most));
     // What is nowhere is freed.
     let events = stats.queued + real.waiting.len();
-    assert!(Arc::strong_count(&real.held) >= 1 + events);
+    assert!(Arc::strong_count(&real.held) > events);
     if real.waiting.is_empty() {
         assert_eq!(Arc::strong_count(&real.held), 1 + events);
     }
@@ -337,7 +333,7 @@ fn compare(model: &Model, real: &mut Real) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 12 } else { 1024 },
+        cases: if cfg!(miri) { 6 } else { 1024 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
