@@ -306,6 +306,35 @@ fn what_a_listener_or_monitor_holds_may_use_the_emitter_when_dropped() {
     });
 }
 
+/// After a panic what was removed goes with the next use of its emitter: here,
+/// a tap that is added.
+#[test]
+fn what_a_listener_holds_may_use_the_bus_when_it_goes_late() {
+    struct Leaves(Bus);
+    impl Drop for Leaves {
+        fn drop(&mut self) {
+            self.0.on("left", |_: &char| ()).detach();
+        }
+    }
+    within_a_minute(|| {
+        let bus = Bus::new();
+        let leaves = Leaves(bus.clone());
+        let holder = bus.on("holder", move |_: &u8| {
+            let _ = &leaves;
+        });
+        let slot = Mutex::new(Some(holder));
+        let bug = bus.on("bug", move |_: &u8| {
+            drop(slot.lock().unwrap().take());
+            assert!(slot.is_poisoned(), "a bug");
+        });
+        let panicked = catch_unwind(AssertUnwindSafe(|| bus.emit(&0_u8)));
+        assert!(panicked.is_err());
+        let tap = bus.tap(|_| ());
+        assert_eq!(bus.listener_count::<char>(), 1);
+        drop((bug, tap));
+    });
+}
+
 #[test]
 fn what_makes_a_name_may_use_the_emitter() {
     struct Numbered(Emitter<u8>);
