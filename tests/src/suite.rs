@@ -189,9 +189,10 @@ fn unit(workspace: &Workspace) -> Vec<Command> {
     ]
 }
 
-/// In release: it runs some hundred thousand orders of each test.
+/// In release: it runs some hundred thousand orders of each test. The library has
+/// no other tests inside.
 fn loom(workspace: &Workspace) -> Command {
-    let mut command = workspace.cargo("test --package highwater --release --lib loom");
+    let mut command = workspace.cargo("test --package highwater --release --lib");
     // Flags that would have all else built anew, so with an output of its own.
     command
         .env("RUSTFLAGS", "--cfg loom -D warnings")

@@ -1,5 +1,5 @@
 //! What threads can do to a snapshot and to a `once`, in every order: run by
-//! `RUSTFLAGS="--cfg loom" cargo test --release --lib loom`.
+//! `RUSTFLAGS="--cfg loom" cargo test --release --lib`.
 
 use super::{
     Emitter, ListenerId, Registration,

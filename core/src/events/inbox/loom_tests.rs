@@ -1,5 +1,5 @@
 //! What threads can do to an inbox's queue, in every order: run by
-//! `RUSTFLAGS="--cfg loom" cargo test --release --lib loom`.
+//! `RUSTFLAGS="--cfg loom" cargo test --release --lib`.
 //!
 //! A wake-up that is lost leaves a thread asleep with nobody to wake it, which
 //! loom reports as a deadlock.
