@@ -6,7 +6,6 @@ use std::{fs, path::Path};
 
 /// Short, in real time.
 const QUICK: [&str; 4] = ["--set", "users=4", "--set", "interval=20"];
-const QUICK_OBSERVER: [&str; 4] = ["--set", "work=2", "--set", "interval=20"];
 
 #[test]
 fn every_preset_passes_in_both_worlds() {
@@ -23,8 +22,10 @@ fn every_preset_passes_in_both_worlds() {
             for world in ["native", "virtual"] {
                 let mut arguments = vec!["run", name, "--json", "--world", world];
                 arguments.extend(match name {
-                    "decoupling" => QUICK,
-                    _ => QUICK_OBSERVER,
+                    "decoupling" => &QUICK[..],
+                    "observer" => &["--set", "work=2", "--set", "interval=20"],
+                    "pipeline" => &["--set", "lines=400"],
+                    _ => &["--set", "chunks=24", "--set", "read=5"],
                 });
                 arguments.extend(sets.iter().flat_map(|set| ["--set", set]));
                 let done = native(&arguments);
