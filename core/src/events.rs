@@ -104,4 +104,4 @@ pub use metrics::{EventMetrics, ListenerMetrics, Metrics, Percentiles};
 pub use monitor::Notice;
 pub use options::{Options, Policy, Removal};
 pub use subscription::Subscription;
-pub use weak::WeakEmitter;
+pub use weak::{WeakBus, WeakEmitter};

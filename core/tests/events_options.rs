@@ -77,7 +77,7 @@ fn isolated_failures_are_observed_as_they_happen() {
 }
 
 #[test]
-fn an_observer_that_fails_is_reported_in_place_of_what_it_observed() {
+fn an_observer_that_fails_is_reported_beside_what_it_observed() {
     let (emitter, log) = emitter(Options::new());
     let _a = emitter.on("a", log.failing("a"));
     let _b = emitter.on("b", log.listener("b"));
@@ -87,7 +87,7 @@ fn an_observer_that_fails_is_reported_in_place_of_what_it_observed() {
     assert_eq!(error.delivered(), 2);
     assert_eq!(
         error.to_string(),
-        "1 of 2 listeners failed: pager: no signal"
+        "1 of 2 listeners failed: a: a is out; observer pager: no signal"
     );
     assert_eq!(log.take(), ["a", "observed a: a is out", "b"]);
 
@@ -112,7 +112,10 @@ fn what_is_raised_goes_to_observers_or_comes_back() {
     assert_eq!(log.take(), ["observed job: lost"]);
     emitter.errors().on("pager", |_| Err("no signal")).detach();
     let error = emitter.raise(lost()).unwrap_err();
-    assert_eq!(error.failures()[0].to_string(), "pager: no signal");
+    assert_eq!(
+        error.to_string(),
+        "an observer failed: job: lost; observer pager: no signal"
+    );
     assert_eq!(error.delivered(), 2, "two observers ran");
 }
 
@@ -251,11 +254,45 @@ fn a_leak_is_reported_once_with_its_places_and_since_when() {
 }
 
 #[test]
+fn a_leak_of_one_line_is_one_whatever_the_names() {
+    let (options, leaks) = leaks(Options::new().max_listeners(2));
+    let (emitter, _) = emitter(options);
+    for connection in 0..3 {
+        emitter
+            .on(format!("connection {connection}"), |_| ())
+            .detach();
+    }
+    let text = leaks.lock().unwrap()[0].to_string();
+    assert!(text.contains(": 3 by \"connection 0\" at "), "{text}");
+    // Anew, once there were none.
+    emitter.remove_all();
+    for _ in 0..3 {
+        emitter.on("again", |_| ()).detach();
+    }
+    assert_eq!(leaks.lock().unwrap().len(), 2);
+}
+
+#[test]
+fn observers_of_failures_are_an_emitter_with_the_same_options() {
+    let (options, leaks) = leaks(Options::new().max_listeners(1));
+    let (emitter, _) = emitter(options);
+    for _ in 0..2 {
+        emitter.errors().on("observer", |_| ()).detach();
+    }
+    assert_eq!(leaks.lock().unwrap().len(), 1);
+}
+
+#[test]
 fn a_leak_of_many_places_names_the_busiest_two() {
     let (options, leaks) = leaks(Options::new().max_listeners(4));
     let (emitter, _) = emitter(options);
-    for name in ["a", "b", "c", "b", "c"] {
-        emitter.on(name, |_| ()).detach();
+    let add = [
+        |emitter: &Emitter<u8>| emitter.on("a", |_| ()).detach(),
+        |emitter: &Emitter<u8>| emitter.on("b", |_| ()).detach(),
+        |emitter: &Emitter<u8>| emitter.on("c", |_| ()).detach(),
+    ];
+    for line in [0, 1, 2, 1, 2] {
+        add[line](&emitter);
     }
     let text = leaks.lock().unwrap()[0].to_string();
     let (b, c) = (

@@ -56,11 +56,46 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
         F: Future<Output = R> + Send + 'static,
         R: Outcome,
     {
-        let listen = AsyncFunction(move |event: &Arc<E>| {
-            let running = listener(Arc::clone(event));
-            async move { running.await.into_result() }.boxed()
-        });
-        self.add(Place::Last, false, name.into(), Box::new(listen))
+        self.add(Place::Last, false, name.into(), boxed(listener))
+    }
+
+    /// [`on_async`](Self::on_async), before the listeners there are.
+    #[track_caller]
+    pub fn prepend_async<F, R>(
+        &self,
+        name: impl Into<Arc<str>>,
+        listener: impl Fn(Arc<E>) -> F + Send + Sync + 'static,
+    ) -> Subscription
+    where
+        F: Future<Output = R> + Send + 'static,
+        R: Outcome,
+    {
+        self.add(Place::First, false, name.into(), boxed(listener))
+    }
+
+    /// [`on_async`](Self::on_async), for one event: it is removed before it is
+    /// started.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// # futures::executor::block_on(async {
+    /// let emitter: Emitter<u32> = Emitter::new();
+    /// emitter.once_async("warm up", async |_| {}).detach();
+    /// assert_eq!(emitter.emit_serial(1).await.unwrap(), 1);
+    /// assert_eq!(emitter.emit_serial(2).await.unwrap(), 0);
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn once_async<F, R>(
+        &self,
+        name: impl Into<Arc<str>>,
+        listener: impl Fn(Arc<E>) -> F + Send + Sync + 'static,
+    ) -> Subscription
+    where
+        F: Future<Output = R> + Send + 'static,
+        R: Outcome,
+    {
+        self.add(Place::Last, true, name.into(), boxed(listener))
     }
 
     /// Hands an event to every listener, in order, each after the one before
@@ -68,7 +103,8 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
     ///
     /// Nothing happens until the future is first polled; the listeners are those
     /// there are then. Dropping it stops the listener that is running and starts
-    /// no other.
+    /// no other; failures it has not returned yet, and nobody observed, are
+    /// dropped with it, and a `once` that was called stays called.
     ///
     /// # Errors
     ///
@@ -91,7 +127,8 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
     /// holds up the rest meanwhile. Under
     /// [`Policy::FailFast`](super::Policy::FailFast) a failure starts no more
     /// listeners; those running are awaited, and if they fail too that is
-    /// reported with it. Dropping the future stops those that are running.
+    /// reported with it. Dropping the future stops those that are running, and drops
+    /// with it what it would have returned.
     ///
     /// # Errors
     ///
@@ -177,6 +214,18 @@ async fn together<E: ?Sized + Send + Sync + 'static>(
         failures,
     };
     progress.conclude()
+}
+
+fn boxed<E, F, R>(listener: impl Fn(Arc<E>) -> F + Send + Sync + 'static) -> Box<dyn Listen<E>>
+where
+    E: ?Sized + Send + Sync + 'static,
+    F: Future<Output = R> + Send + 'static,
+    R: Outcome,
+{
+    Box::new(AsyncFunction(move |event: &Arc<E>| {
+        let running = listener(Arc::clone(event));
+        async move { running.await.into_result() }.boxed()
+    }))
 }
 
 /// A listener that is started, then awaited.

@@ -1,8 +1,8 @@
 //! Many event types behind one handle.
 
 use super::{
-    EmitError, Emitter, ListenerId, Notice, Options, Outcome, Subscription, monitor::Monitor,
-    snapshot::Snapshot, subscription::Registry,
+    EmitError, Emitter, Failure, ListenerId, Notice, Options, Outcome, Subscription, WeakBus,
+    emitter::Errors, monitor::Monitor, snapshot::Snapshot, subscription::Registry,
 };
 use std::{
     any::{Any, TypeId},
@@ -30,12 +30,14 @@ use std::{
 /// ```
 #[derive(Clone)]
 pub struct Bus {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     lists: Snapshot<Lists>,
     options: Options,
+    /// Made when first asked for.
+    errors: Arc<Errors>,
 }
 
 #[derive(Clone)]
@@ -91,12 +93,15 @@ impl Bus {
                     taps: Vec::new(),
                 }),
                 options,
+                errors: Arc::default(),
             }),
         }
     }
 
     /// Adds a listener for events of type `E`: [`Emitter::on`]. For the other
     /// ways to add one, see [`emitter`](Self::emitter).
+    ///
+    /// A listener that uses the bus holds a [`WeakBus`].
     #[track_caller]
     pub fn on<E: 'static, R: Outcome>(
         &self,
@@ -128,6 +133,54 @@ impl Bus {
         let emitters = self.shared.lists.get();
         let mut emitters = emitters.emitters.iter();
         self.shared.remove(id) || emitters.any(|(_, emitter)| emitter.remove(id))
+    }
+
+    /// The failures of listeners for events of every type, of types yet to come
+    /// as well, that nobody observes by their own emitter's
+    /// [`errors`](Emitter::errors): the one place for a central handler.
+    ///
+    /// ```
+    /// use highwater::events::Bus;
+    ///
+    /// struct OrderPaid(u64);
+    ///
+    /// let bus = Bus::new();
+    /// let _handler = bus.errors().on("central", |failure| eprintln!("{failure}"));
+    /// let _stock = bus.on("Stock", |_: &OrderPaid| Err("none left"));
+    /// assert_eq!(bus.emit(&OrderPaid(7)).unwrap(), 1, "somebody knows");
+    /// ```
+    pub fn errors(&self) -> &Emitter<Failure> {
+        let options = &self.shared.options;
+        let make = || Emitter::with_options(options.clone());
+        self.shared.errors.get_or_init(make)
+    }
+
+    /// This bus, without keeping it alive: for a listener or tap that uses the
+    /// bus it is on, which would otherwise never be freed.
+    ///
+    /// ```
+    /// use highwater::events::Bus;
+    ///
+    /// struct OrderPaid(u64);
+    /// struct OrderShipped(u64);
+    ///
+    /// let bus = Bus::new();
+    /// let weak = bus.downgrade();
+    /// bus.on("Warehouse", move |order: &OrderPaid| {
+    ///     let bus = weak.upgrade().expect("it emits just now");
+    ///     bus.emit(&OrderShipped(order.0)).map(drop)
+    /// }).detach();
+    /// assert_eq!(bus.emit(&OrderPaid(7)).unwrap(), 1);
+    ///
+    /// let weak = bus.downgrade();
+    /// drop(bus);
+    /// assert!(weak.upgrade().is_none());
+    /// ```
+    #[must_use]
+    pub fn downgrade(&self) -> WeakBus {
+        WeakBus {
+            shared: Arc::downgrade(&self.shared),
+        }
     }
 
     /// Hands an event to every listener for its type: [`Emitter::emit`].
@@ -213,7 +266,8 @@ impl Bus {
     /// How many listeners there are for events of type `E`.
     #[must_use]
     pub fn listener_count<E: 'static>(&self) -> usize {
-        self.emitter::<E>().listener_count()
+        let known = |lists: &Arc<Lists>| lists.emitter::<E>().map(Emitter::listener_count);
+        self.shared.lists.with(known).unwrap_or(0)
     }
 
     /// The names of the event types it has been asked for, in that order.
@@ -236,7 +290,8 @@ impl Bus {
             if let Some(known) = lists.emitter() {
                 return known.clone();
             }
-            let emitter = Emitter::with_options(self.shared.options.clone());
+            let errors = Arc::clone(&self.shared.errors);
+            let emitter = Emitter::of_bus(self.shared.options.clone(), Some(errors));
             for tap in &lists.taps {
                 emitter.add_tap(tap.clone());
             }
@@ -284,6 +339,11 @@ impl<E: 'static> Typed for Emitter<E> {
 
 impl Registry for Shared {
     fn remove(&self, id: ListenerId) -> bool {
+        // Looked for first: a list that is changed is copied.
+        let is_tap = |lists: &Arc<Lists>| lists.taps.iter().any(|tap| tap.id == id);
+        if !self.lists.with(is_tap) {
+            return false;
+        }
         let (tap, emitters) = self.lists.update(|lists| {
             let tap = lists.taps.iter().position(|tap| tap.id == id);
             let tap = tap.map(|index| lists.taps.remove(index));

@@ -110,19 +110,34 @@ impl<E: ?Sized + 'static> Emitter<E> {
             failures.push(failure);
             return ControlFlow::Break(());
         }
-        match self.observe(&failure) {
-            Ok(true) => {}
-            Ok(false) => failures.push(failure),
-            Err(error) => failures.extend(error.into_failures()),
-        }
+        self.observe(failure, failures);
         ControlFlow::Continue(())
     }
 
-    /// Whether anybody observes the failure.
-    pub(super) fn observe(&self, failure: &Failure) -> Result<bool, EmitError> {
-        match self.shared.errors.get() {
-            Some(errors) => Ok(errors.emit(failure)? > 0),
-            None => Ok(false),
+    /// Hands a failure to whoever observes it: the emitter's own observers or,
+    /// without any, its bus's. If nobody does, or an observer fails, it stays
+    /// with the emit, and so does what the observer failed with.
+    /// Says how many observers ran.
+    pub(super) fn observe(&self, failure: Failure, unobserved: &mut Vec<Failure>) -> usize {
+        let own = self.shared.errors.get();
+        let of_bus = self.shared.bus_errors.as_ref();
+        for errors in own
+            .into_iter()
+            .chain(of_bus.and_then(|errors| errors.get()))
+        {
+            match errors.emit(&failure) {
+                Ok(0) => {}
+                Ok(ran) => return ran,
+                Err(error) => {
+                    let ran = error.delivered();
+                    unobserved.push(failure);
+                    let observers = error.into_failures().into_iter();
+                    unobserved.extend(observers.map(Failure::of_observer));
+                    return ran;
+                }
+            }
         }
+        unobserved.push(failure);
+        0
     }
 }

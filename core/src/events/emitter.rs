@@ -47,8 +47,13 @@ pub(super) struct Shared<E: ?Sized> {
     pub(super) lists: Snapshot<Lists<E>>,
     pub(super) options: Options,
     /// Made when first asked for: most emitters have no observers of errors.
-    pub(super) errors: OnceLock<Emitter<Failure>>,
+    pub(super) errors: Errors,
+    /// Those of its bus, if it has one.
+    pub(super) bus_errors: Option<Arc<Errors>>,
 }
+
+/// Who observes failures, once anybody does.
+pub(super) type Errors = OnceLock<Emitter<Failure>>;
 
 impl<E: ?Sized + 'static> Emitter<E> {
     /// An emitter without listeners.
@@ -60,11 +65,16 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// An emitter that behaves as told.
     #[must_use]
     pub fn with_options(options: Options) -> Self {
+        Emitter::of_bus(options, None)
+    }
+
+    pub(super) fn of_bus(options: Options, bus_errors: Option<Arc<Errors>>) -> Self {
         Emitter {
             shared: Arc::new(Shared {
                 lists: Snapshot::new(Lists::new()),
                 options,
                 errors: OnceLock::new(),
+                bus_errors,
             }),
         }
     }
@@ -157,8 +167,11 @@ impl<E: ?Sized + 'static> Emitter<E> {
 
     /// Hands an event to every listener, in order, and says how many ran.
     ///
-    /// Nothing is allocated unless a listener fails. Listeners may add and
-    /// remove listeners and emit again; an inner emit completes first.
+    /// Nothing is allocated unless a listener fails, or the list of listeners
+    /// changes meanwhile. Listeners may add and remove listeners, themselves
+    /// too, and emit again; an inner emit completes first. Should the last
+    /// handle of the emitter be dropped by a listener, the emit completes all
+    /// the same, and everything is freed after it.
     ///
     /// A listener added by [`on_async`](Self::on_async) cannot be awaited here:
     /// it fails with [`MustAwait`](super::MustAwait).
@@ -204,10 +217,14 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// The failures of this emitter's listeners, as events: listen here to
     /// observe them.
     ///
-    /// Under [`Policy::Isolate`](super::Policy::Isolate) a failure is handed over as it happens, and
-    /// `emit` returns only those that found no listener here, or whose observer
-    /// failed in turn. Under [`Policy::FailFast`](super::Policy::FailFast) every failure leaves `emit`,
+    /// Under [`Policy::Isolate`](super::Policy::Isolate) a failure is handed
+    /// over as it happens. `emit` returns those that nobody observes, and those
+    /// whose observer failed in turn, followed by what that failed with. Under
+    /// [`Policy::FailFast`](super::Policy::FailFast) every failure leaves `emit`,
     /// and only what is [raised](Self::raise) comes here.
+    ///
+    /// It is an emitter with the same [`Options`]. An observer that has to wait
+    /// is an [`Inbox`](super::Inbox): an asynchronous one would not be awaited.
     ///
     /// ```
     /// # use highwater::events::Emitter;
@@ -219,7 +236,9 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// assert_eq!(emitter.emit(&1).unwrap(), 1, "somebody knows");
     /// ```
     pub fn errors(&self) -> &Emitter<Failure> {
-        self.shared.errors.get_or_init(Emitter::new)
+        let options = &self.shared.options;
+        let make = || Emitter::with_options(options.clone());
+        self.shared.errors.get_or_init(make)
     }
 
     /// Hands a failure to the observers of [`errors`](Self::errors): for work
@@ -227,12 +246,15 @@ impl<E: ?Sized + 'static> Emitter<E> {
     ///
     /// # Errors
     ///
-    /// If nobody observes it, it comes back; if an observer fails, that does.
+    /// If nobody observes it, or an observer fails, it comes back, followed by
+    /// what the observer failed with.
     pub fn raise(&self, failure: Failure) -> Result<(), EmitError> {
-        match self.observe(&failure) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(EmitError::new(0, vec![failure])),
-            Err(error) => Err(error),
+        let mut unobserved = Vec::new();
+        let ran = self.observe(failure, &mut unobserved);
+        if unobserved.is_empty() {
+            Ok(())
+        } else {
+            Err(EmitError::new(ran, unobserved))
         }
     }
 
@@ -338,6 +360,10 @@ impl<E: ?Sized + 'static> Emitter<E> {
 
 impl<E: ?Sized + 'static> Registry for Shared<E> {
     fn remove(&self, id: ListenerId) -> bool {
+        // Looked for first: a list that is changed is copied.
+        if !self.lists.with(|lists| lists.has(id)) {
+            return false;
+        }
         let removed = self.lists.update(|lists| lists.remove(id));
         let Some(removed) = removed else {
             return false;

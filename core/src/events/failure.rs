@@ -1,7 +1,7 @@
 //! What an emit reports when listeners fail.
 
-use super::{BoxError, Registration};
-use std::{fmt, sync::Arc};
+use super::{BoxError, ListenerId, Registration};
+use std::{error::Error, fmt, panic::Location, sync::Arc};
 
 /// Some listeners failed, and nobody else was told.
 ///
@@ -20,7 +20,6 @@ use std::{fmt, sync::Arc};
 /// assert_eq!(error.failures().len(), 1);
 /// assert_eq!(error.to_string(), "1 of 2 listeners failed: disk: full");
 /// ```
-#[derive(thiserror::Error)]
 pub struct EmitError(Box<Report>);
 
 /// Boxed, so that an emit that succeeds, as almost all do, returns in registers.
@@ -37,8 +36,8 @@ impl EmitError {
         }))
     }
 
-    /// How many listeners ran, failed ones included. 0 for a failure that was
-    /// [raised](super::Emitter::raise) and nobody observes.
+    /// How many listeners ran, failed ones included. Of a failure that was
+    /// [raised](super::Emitter::raise), how many observers.
     pub fn delivered(&self) -> usize {
         self.0.delivered
     }
@@ -55,6 +54,15 @@ impl EmitError {
     }
 }
 
+impl EmitError {
+    /// What is raised was no listener's, in an emit.
+    fn is_of_raise(&self) -> bool {
+        self.failures()
+            .first()
+            .is_some_and(|first| first.id.is_none())
+    }
+}
+
 impl fmt::Debug for EmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EmitError")
@@ -64,14 +72,41 @@ impl fmt::Debug for EmitError {
     }
 }
 
-/// One listener's failure.
-#[derive(Debug)]
+impl Error for EmitError {
+    /// What failed first.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.failures().first().map(|failure| failure as _)
+    }
+}
+
+/// One listener's failure. A clone is the same failure.
+///
+/// ```
+/// use highwater::events::{Emitter, InboxFull, Overflow};
+///
+/// let emitter: Emitter<u8> = Emitter::new();
+/// let inbox = emitter.inbox("reader", 1, Overflow::Fail)?;
+/// emitter.emit(&1).unwrap();
+/// let error = emitter.emit(&2).unwrap_err();
+/// let [failure] = error.failures() else { panic!("one listener") };
+/// assert_eq!(failure.id, Some(inbox.id()));
+/// assert!(failure.error.is::<InboxFull>(), "what it failed with can be told");
+/// # Ok::<(), highwater::events::ZeroCapacity>(())
+/// ```
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Failure {
     /// The listener's name.
     pub listener: Arc<str>,
+    /// Its handle, and the line of code that added it; `None` if the failure was
+    /// [raised](super::Emitter::raise).
+    pub id: Option<ListenerId>,
+    /// As for `id`.
+    pub location: Option<&'static Location<'static>>,
     /// What it answered.
-    pub error: BoxError,
+    pub error: Arc<dyn Error + Send + Sync>,
+    /// Whether it is an observer of failures, which failed at one.
+    pub is_observers: bool,
 }
 
 impl Failure {
@@ -80,21 +115,39 @@ impl Failure {
     pub fn new(listener: impl Into<Arc<str>>, error: impl Into<BoxError>) -> Self {
         Failure {
             listener: listener.into(),
-            error: error.into(),
+            id: None,
+            location: None,
+            error: error.into().into(),
+            is_observers: false,
         }
+    }
+
+    pub(super) fn of_observer(mut self) -> Self {
+        self.is_observers = true;
+        self
     }
 
     pub(super) fn of(listener: &Registration, error: BoxError) -> Self {
         Failure {
             listener: Arc::clone(&listener.name),
-            error,
+            id: Some(listener.id),
+            location: Some(listener.location),
+            error: error.into(),
+            is_observers: false,
         }
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.error)
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.listener, self.error)
+        let role = if self.is_observers { "observer " } else { "" };
+        write!(f, "{role}{}: {}", self.listener, self.error)
     }
 }
 
@@ -102,7 +155,12 @@ impl fmt::Display for EmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.delivered() {
             0 => f.write_str("nobody observes: ")?,
-            ran => write!(f, "{} of {ran} listeners failed: ", self.failures().len())?,
+            _ if self.is_of_raise() => f.write_str("an observer failed: ")?,
+            ran => {
+                let failures = self.failures().iter();
+                let failed = failures.filter(|failure| !failure.is_observers).count();
+                write!(f, "{failed} of {ran} listeners failed: ")?;
+            }
         }
         for (index, failure) in self.failures().iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };

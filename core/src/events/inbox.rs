@@ -32,9 +32,9 @@ use waiting::Waiting;
 /// what that costs is counted in its [`stats`](Self::stats).
 ///
 /// - **Closed**, by [`close`](Self::close), it takes no more events. What is
-///   queued can still be read; then the stream ends. It also ends when the
-///   emitter is gone, or turned it [`off`](Emitter::off), and no emit that has
-///   begun still delivers to it.
+///   queued can still be read; then the stream ends. The same when the emitter
+///   is gone, or turns it [`off`](Emitter::off): what emits that have begun hand
+///   it after that is dropped, and counted.
 /// - **Dropped**, it unsubscribes, and what is queued is dropped with it. Emits
 ///   that wait for its room go on.
 /// - **Cancelled**: a pending read that is dropped loses nothing. An awaited
@@ -94,7 +94,8 @@ pub struct InboxStats {
 
 impl<E: Clone + Send + Sync + 'static> Emitter<E> {
     /// Adds an [`Inbox`] behind the listeners there are: events are cloned into
-    /// it, up to `capacity` of them.
+    /// it, up to `capacity` of them. Each is cloned before it is known whether
+    /// there is room: let large ones be shared (`Emitter<Arc<Large>>`).
     ///
     /// # Errors
     ///
@@ -160,7 +161,25 @@ impl<E> Inbox<E> {
         self.subscription.remove();
     }
 
-    /// The next event, if one is queued.
+    /// Whether it takes no more events. What is queued can still be read.
+    ///
+    /// ```
+    /// # use highwater::events::{Emitter, Overflow};
+    /// let emitter = Emitter::new();
+    /// let mut inbox = emitter.inbox("reader", 4, Overflow::Wait)?;
+    /// emitter.emit(&1).unwrap();
+    /// assert!(!inbox.is_closed());
+    /// drop(emitter);
+    /// assert!(inbox.is_closed());
+    /// assert_eq!((inbox.try_next(), inbox.try_next()), (Some(1), None));
+    /// # Ok::<(), highwater::events::ZeroCapacity>(())
+    /// ```
+    pub fn is_closed(&self) -> bool {
+        self.queue.is_closed()
+    }
+
+    /// The next event, if one is queued. `None` once it [is
+    /// closed](Self::is_closed): there will be no more.
     pub fn try_next(&mut self) -> Option<E> {
         match self.take(None) {
             Poll::Ready(event) => event,
@@ -192,9 +211,7 @@ impl<E> Stream for Inbox<E> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let queued = self.stats().queued;
-        let bound = self.queue.is_closed().then_some(queued);
-        (queued, bound)
+        self.queue.size_hint()
     }
 }
 
@@ -244,9 +261,15 @@ impl<E: Clone + Send + Sync + 'static> Listen<E> for Intake<E> {
             }
         }
     }
+
+    /// Not when the last list that has it is dropped: that may rest for long
+    /// with a cached handle.
+    fn removed(&self) {
+        self.0.close();
+    }
 }
 
-/// The emitter is gone, or has removed it.
+/// The emitter is gone.
 impl<E> Drop for Intake<E> {
     fn drop(&mut self) {
         self.0.close();

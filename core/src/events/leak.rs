@@ -76,7 +76,7 @@ impl fmt::Display for Leak {
 /// In its text; [`Leak::listeners`] has them all.
 const PLACES_SHOWN: usize = 2;
 
-/// The listeners added by one line of code under one name.
+/// The listeners added by one line of code, under whatever names.
 struct Place<'a> {
     /// The first to listen: its number is the lowest.
     first: &'a Registration,
@@ -86,9 +86,8 @@ struct Place<'a> {
 fn places(listeners: &[Registration]) -> Vec<Place<'_>> {
     let mut places: Vec<Place<'_>> = Vec::new();
     for listener in listeners {
-        let known = places.iter_mut().find(|place| {
-            place.first.location == listener.location && place.first.name == listener.name
-        });
+        let is_here = |place: &&mut Place<'_>| place.first.location == listener.location;
+        let known = places.iter_mut().find(is_here);
         let Some(place) = known else {
             places.push(Place {
                 first: listener,

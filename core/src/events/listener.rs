@@ -27,6 +27,11 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// assert_eq!(emitter.emit("12").unwrap_err().failures().len(), 1);
 /// assert_eq!(emitter.emit("seven").unwrap_err().failures().len(), 2);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a listener may not return `{Self}`",
+    label = "returns neither `()` nor `Result<(), E>`",
+    note = "a listener returns `()`, or a `Result<(), E>` whose error converts into `BoxError`; one that returns a future is added by `on_async`"
+)]
 pub trait Outcome {
     /// Success, or what went wrong.
     ///
@@ -101,6 +106,9 @@ pub(super) trait Listen<E: ?Sized>: Send + Sync {
     fn start_shared(&self, event: &Arc<E>) -> Running {
         Box::pin(ready(self.call(event)))
     }
+
+    /// It was taken off the list. Emits that have begun may still call it.
+    fn removed(&self) {}
 }
 
 /// A listener that is to be awaited.
@@ -162,6 +170,7 @@ impl<E: ?Sized> Entry<E> {
     /// From now on emits that see removals live pass it by.
     pub(super) fn mark_removed(&self) {
         self.is_removed.store(true, Ordering::Release);
+        self.listen.removed();
     }
 
     /// Whether [`admits`](Self::admits) may say no.

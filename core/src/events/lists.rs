@@ -62,8 +62,8 @@ impl<E: ?Sized> Lists<E> {
         self.listeners.insert(index, entry);
     }
 
-    /// Whether there are more than `max` listeners for the first time. 0 is no
-    /// bound.
+    /// Whether there are more than `max` listeners, for the first time since
+    /// there were none. 0 is no bound.
     pub(super) fn begins_to_leak(&mut self, max: usize) -> bool {
         let leaks = max > 0 && self.listeners.len() > max;
         leaks && !std::mem::replace(&mut self.has_leaked, true)
@@ -72,6 +72,12 @@ impl<E: ?Sized> Lists<E> {
     pub(super) fn add_monitor(&mut self, monitor: Monitor<E>) {
         self.monitors.push(monitor);
         self.is_plain = false;
+    }
+
+    pub(super) fn has(&self, id: ListenerId) -> bool {
+        let mut monitors = self.monitors.iter();
+        self.listeners.iter().any(|entry| entry.id() == id)
+            || monitors.any(|monitor| monitor.id == id)
     }
 
     pub(super) fn remove(&mut self, id: ListenerId) -> Option<Removed<E>> {
@@ -84,6 +90,8 @@ impl<E: ?Sized> Lists<E> {
             listener: listener.map(|index| self.listeners.remove(index)),
             _monitor: monitor.map(|index| self.monitors.remove(index)),
         };
+        // Whoever fills the list anew is told anew, as in Node.
+        self.has_leaked &= !self.listeners.is_empty();
         if !self.is_plain {
             let is_conditional = self.listeners.iter().any(|entry| entry.is_conditional());
             self.is_plain = self.monitors.is_empty() && !is_conditional;
@@ -93,6 +101,7 @@ impl<E: ?Sized> Lists<E> {
 
     pub(super) fn take_listeners(&mut self) -> Vec<Arc<Entry<E>>> {
         self.is_plain = self.monitors.is_empty();
+        self.has_leaked = false;
         std::mem::take(&mut self.listeners)
     }
 }

@@ -2,13 +2,17 @@
 
 use super::{BoxError, ListenerId, Registration};
 use crate::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 /// What a monitor is told, as it happens.
 ///
 /// Every [`Emitting`](Self::Emitting) is followed by one
 /// [`Emitted`](Self::Emitted) with the same number, also if a listener panics
-/// or an awaited emit is dropped half way; every
+/// or an awaited emit is dropped half way (though not if a monitor panics at
+/// `Emitting`); every
 /// [`Delivering`](Self::Delivering) by [`Delivered`](Self::Delivered) or
 /// [`Failed`](Self::Failed), unless it panics or is dropped. Nested emits lie
 /// within one another; concurrent ones, from other threads or awaited, are told
@@ -101,18 +105,17 @@ pub(super) struct Told<'a, E: ?Sized> {
 impl<'a, E: ?Sized> Told<'a, E> {
     pub(super) fn begin(event: &'a E, monitors: &'a [Monitor<E>], listeners: usize) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let told = Told {
+        let emit = NEXT.fetch_add(1, Ordering::Relaxed);
+        // Before there is anything to drop: should a monitor panic, it is not
+        // told of an end, and so does not panic a second time.
+        tell(event, monitors, Notice::Emitting { emit, listeners });
+        Told {
             event,
             monitors,
-            emit: NEXT.fetch_add(1, Ordering::Relaxed),
+            emit,
             delivered: 0,
             failed: 0,
-        };
-        told.tell(Notice::Emitting {
-            emit: told.emit,
-            listeners,
-        });
-        told
+        }
     }
 
     /// As [`begin`](Self::begin), unless nobody is to be told.
@@ -125,9 +128,13 @@ impl<'a, E: ?Sized> Told<'a, E> {
     }
 
     fn tell(&self, notice: Notice<'_>) {
-        for monitor in self.monitors {
-            (monitor.tell)(self.event, notice);
-        }
+        tell(self.event, self.monitors, notice);
+    }
+}
+
+fn tell<E: ?Sized>(event: &E, monitors: &[Monitor<E>], notice: Notice<'_>) {
+    for monitor in monitors {
+        (monitor.tell)(event, notice);
     }
 }
 
@@ -172,10 +179,18 @@ impl<T: Tell> Tell for Option<T> {
 
 impl<E: ?Sized> Drop for Told<'_, E> {
     fn drop(&mut self) {
-        self.tell(Notice::Emitted {
+        let emitted = Notice::Emitted {
             emit: self.emit,
             delivered: self.delivered,
             failed: self.failed,
-        });
+        };
+        if std::thread::panicking() {
+            // The panic under way is the one to tell of; another would end the
+            // process.
+            let told = AssertUnwindSafe(|| self.tell(emitted));
+            let _one_panic_is_enough = catch_unwind(told);
+        } else {
+            self.tell(emitted);
+        }
     }
 }

@@ -78,15 +78,16 @@ impl Options {
     }
 
     /// How many listeners for one type of event look like a leak: one more
-    /// than this, and a [`Leak`] is reported, once. 0: any number is fine.
+    /// than this, and a [`Leak`] is reported; again only when there were none
+    /// meanwhile. 0: any number is fine.
     #[must_use]
     pub fn max_listeners(mut self, max: usize) -> Self {
         self.max_listeners = max;
         self
     }
 
-    /// Hands leaks to this function instead of logging them as warnings (by
-    /// the `log` crate).
+    /// Hands leaks to this function instead of logging them as warnings by the
+    /// `log` crate, which a program without a logger never sees.
     #[must_use]
     pub fn on_leak(mut self, report: impl Fn(&Leak) + Send + Sync + 'static) -> Self {
         self.on_leak = Some(Arc::new(report));

@@ -36,21 +36,19 @@ impl<T: Clone> Snapshot<T> {
     )]
     #[inline(always)]
     pub(super) fn with<R>(&self, read: impl FnOnce(&Arc<T>) -> R) -> R {
+        let after = Forget {
+            snapshot: self,
+            version: self.version.load(Ordering::Acquire),
+        };
+        // Given back before `after` is dropped.
         let Some(mut ready) = self.ready.try_lock() else {
             return read(&self.get());
         };
-        let version = self.version.load(Ordering::Acquire);
         let value = match &*ready {
-            Some((known, value)) if *known == version => value,
+            Some((known, value)) if *known == after.version => value,
             _ => self.refresh(&mut ready),
         };
-        let result = read(value);
-        drop(ready);
-        // What was removed meanwhile goes now, not with the next reader.
-        if self.version.load(Ordering::Acquire) != version {
-            self.forget();
-        }
-        result
+        read(value)
     }
 
     /// The value as it is now, to keep.
@@ -107,5 +105,21 @@ impl<T: Clone> Snapshot<T> {
     fn forget(&self) {
         let older = self.ready.try_lock().and_then(|mut ready| ready.take());
         drop(older);
+    }
+}
+
+/// What was removed while somebody read goes when he has, not with the next
+/// reader; also if he panicked.
+struct Forget<'a, T: Clone> {
+    snapshot: &'a Snapshot<T>,
+    version: u64,
+}
+
+impl<T: Clone> Drop for Forget<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.snapshot.version.load(Ordering::Acquire) != self.version {
+            self.snapshot.forget();
+        }
     }
 }

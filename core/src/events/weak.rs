@@ -1,6 +1,6 @@
-//! An emitter that does not keep itself alive.
+//! An emitter or a bus that does not keep itself alive.
 
-use super::{Emitter, emitter::Shared};
+use super::{Bus, Emitter, bus, emitter::Shared};
 use std::{fmt, sync::Weak};
 
 /// An [`Emitter`] that does not keep itself alive: for a listener that emits on
@@ -46,5 +46,27 @@ impl<E: ?Sized> Clone for WeakEmitter<E> {
 impl<E: ?Sized> fmt::Debug for WeakEmitter<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WeakEmitter")
+    }
+}
+
+/// A [`Bus`] that does not keep itself alive: for a listener that uses the bus it
+/// listens on. See [`Bus::downgrade`].
+#[derive(Clone)]
+pub struct WeakBus {
+    pub(super) shared: Weak<bus::Shared>,
+}
+
+impl WeakBus {
+    /// The bus, if it is still there.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Bus> {
+        let shared = self.shared.upgrade()?;
+        Some(Bus { shared })
+    }
+}
+
+impl fmt::Debug for WeakBus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakBus")
     }
 }

@@ -4,8 +4,7 @@ use super::{Batch, Counters, Event, Kind, NameId, Phase, VERSION};
 use std::time::Duration;
 
 /// A batch as it goes from one instance of the program to another: names, and
-/// whole numbers of 64 bits. A third of what it is as JSON, and next to no code
-/// to read.
+/// whole numbers of 64 bits, 80 bytes a record. Next to no code reads it.
 ///
 /// ```
 /// use highwater::trace::{Batch, Packed};
@@ -58,6 +57,17 @@ impl TryFrom<Packed> for Batch {
         let (records, []) = records.as_chunks::<RECORD>() else {
             return Err(Malformed);
         };
+        // Nothing is named that is not there: readers keep totals by name.
+        let known = usize::try_from(first_name).ok();
+        let known = known.and_then(|first| first.checked_add(names.len()));
+        let known = known.ok_or(Malformed)?;
+        let is_known = |event: &Event| {
+            let others = event.target.into_iter().chain(event.failure);
+            others
+                .chain([event.source])
+                .all(|name| name.index() < known)
+        };
+        let unpack = |record| unpack(record).filter(is_known);
         let events: Option<Vec<Event>> = records.iter().map(unpack).collect();
         match (events, usize::try_from(first_name)) {
             (Some(events), Ok(first_name)) if version == u64::from(VERSION) => Ok(Batch {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use highwater::events::{Emitter, ListenerId, Options, Policy};
+use highwater::events::{Emitter, Failure, ListenerId, Options, Policy};
 
 use super::script::{Event, Operation, Script};
 
@@ -13,6 +13,8 @@ const MAX_LISTENERS: usize = 48;
 const MAX_CALLS: u32 = 200;
 
 /// What is emitted: how deep, and as an error its message.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
 struct Payload {
     depth: i32,
     message: String,
@@ -25,6 +27,8 @@ struct Thrown(String);
 
 struct Host {
     behaviours: Vec<Vec<Operation>>,
+    /// One for each event; Node's `error` goes by [`Emitter::errors`] of the
+    /// first, and [`Emitter::raise`].
     emitters: [Emitter<Payload>; 3],
     state: Mutex<State>,
 }
@@ -38,10 +42,30 @@ struct State {
 }
 
 /// The way a listener is added.
-type Add = fn(&Emitter<Payload>, Arc<str>, Listener) -> ListenerId;
+#[derive(Clone, Copy)]
+enum Add {
+    On,
+    Once,
+    Prepend,
+    PrependOnce,
+}
 
-/// What a listener is called with.
-type Listener = Box<dyn Fn(&Payload) -> Result<(), Thrown> + Send + Sync>;
+impl Add {
+    fn to<E: ?Sized + 'static>(
+        self,
+        emitter: &Emitter<E>,
+        name: String,
+        listener: impl Fn(&E) -> Result<(), Thrown> + Send + Sync + 'static,
+    ) -> ListenerId {
+        let added = match self {
+            Add::On => emitter.on(name, listener),
+            Add::Once => emitter.once(name, listener),
+            Add::Prepend => emitter.prepend(name, listener),
+            Add::PrependOnce => emitter.prepend_once(name, listener),
+        };
+        added.detach()
+    }
+}
 
 /// What ours makes of a script.
 pub(super) fn run(script: &Script) -> Vec<String> {
@@ -67,24 +91,22 @@ impl Host {
         by: usize,
     ) -> Result<(), Thrown> {
         match operation {
-            Operation::On(event) => self.add(event, |emitter, name, listener| {
-                emitter.on(name, listener).detach()
-            }),
-            Operation::Once(event) => self.add(event, |emitter, name, listener| {
-                emitter.once(name, listener).detach()
-            }),
-            Operation::Prepend(event) => self.add(event, |emitter, name, listener| {
-                emitter.prepend(name, listener).detach()
-            }),
-            Operation::PrependOnce(event) => self.add(event, |emitter, name, listener| {
-                emitter.prepend_once(name, listener).detach()
-            }),
+            Operation::On(event) => self.add(event, Add::On),
+            Operation::Once(event) => self.add(event, Add::Once),
+            Operation::Prepend(event) => self.add(event, Add::Prepend),
+            Operation::PrependOnce(event) => self.add(event, Add::PrependOnce),
             Operation::Off(number) => {
                 let registered = self.state().registered.clone();
                 if let Some(index) = number.checked_rem(registered.len()) {
                     let (event, id) = registered[index];
-                    self.emitter(event).off(id);
+                    match event {
+                        Event::Error => self.errors().off(id),
+                        event => self.emitter(event).off(id),
+                    };
                 }
+            }
+            Operation::RemoveAll(Event::Error) => {
+                self.errors().remove_all();
             }
             Operation::RemoveAll(event) => {
                 self.emitter(event).remove_all();
@@ -103,10 +125,18 @@ impl Host {
         if number == MAX_LISTENERS {
             return;
         }
-        let host = Arc::downgrade(self);
-        let listener = move |payload: &Payload| called(&host, number, event, payload.depth);
-        let name = number.to_string().into();
-        let id = add(self.emitter(event), name, Box::new(listener));
+        let (host, name) = (Arc::downgrade(self), number.to_string());
+        let called = move |depth| called(&host, number, event, depth);
+        let id = if event == Event::Error {
+            add.to(self.errors(), name, move |failure: &Failure| {
+                let payload = failure.error.downcast_ref::<Payload>();
+                called(payload.map_or(-1, |payload| payload.depth))
+            })
+        } else {
+            add.to(self.emitter(event), name, move |payload: &Payload| {
+                called(payload.depth)
+            })
+        };
         self.state().registered.push((event, id));
     }
 
@@ -121,22 +151,38 @@ impl Host {
         };
         let payload = Payload { depth, message };
         let name = event.name();
-        let thrown = match self.emitter(event).emit(&payload) {
-            // Node's rule: an error that nobody hears is thrown.
-            Ok(0) if event == Event::Error => payload.message,
-            Ok(delivered) => {
-                self.note(format!("{} {name}", delivered > 0));
+        let answer = if event == Event::Error {
+            self.emitters[0]
+                .raise(Failure::new("script", payload))
+                .map(|()| true)
+        } else {
+            self.emitter(event)
+                .emit(&payload)
+                .map(|delivered| delivered > 0)
+        };
+        let thrown = match answer {
+            Ok(heard) => {
+                self.note(format!("{heard} {name}"));
                 return Ok(());
             }
-            Err(error) => error.failures()[0].error.to_string(),
+            // The last: what comes back of an error that was raised is itself,
+            // then what a listener threw instead.
+            Err(error) => error
+                .into_failures()
+                .pop()
+                .map(|failure| failure.error.to_string()),
         };
+        let thrown = thrown.unwrap_or_default();
         self.note(format!("thrown {name} {thrown}"));
         Err(Thrown(thrown))
     }
 
     fn note_listeners(&self) {
         let has = Event::ALL.map(|event| {
-            let listeners = self.emitter(event).listeners();
+            let listeners = match event {
+                Event::Error => self.errors().listeners(),
+                event => self.emitter(event).listeners(),
+            };
             let numbers: Vec<&str> = listeners.iter().map(|listener| &*listener.name).collect();
             format!("{}={}", event.name(), numbers.join(","))
         });
@@ -145,6 +191,10 @@ impl Host {
 
     fn emitter(&self, event: Event) -> &Emitter<Payload> {
         &self.emitters[event as usize]
+    }
+
+    fn errors(&self) -> &Emitter<Failure> {
+        self.emitters[0].errors()
     }
 
     fn note(&self, step: String) {

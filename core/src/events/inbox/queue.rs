@@ -276,6 +276,18 @@ impl<E> Queue<E> {
         lock(&self.state).is_closed
     }
 
+    /// What a stream says of the rest of it.
+    pub(super) fn size_hint(&self) -> (usize, Option<usize>) {
+        let state = lock(&self.state);
+        let queued = state.events.len() + self.reader.unread.load(Ordering::Acquire);
+        let surely = match self.overflow {
+            // One more event may take the place of all of them.
+            Overflow::Latest if !state.is_closed => queued.min(1),
+            _ => queued,
+        };
+        (surely, state.is_closed.then_some(queued))
+    }
+
     pub(super) fn stats(&self) -> InboxStats {
         let state = lock(&self.state);
         let unread = self.reader.unread.load(Ordering::Acquire);

@@ -1,0 +1,116 @@
+//! Failures: who is told, what is kept of them, and panics beside them.
+
+use futures::{FutureExt, StreamExt};
+use highwater::events::{Bus, Emitter, Failure, Inbox, Notice, Overflow};
+use std::{
+    error::Error,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex},
+};
+
+#[test]
+fn a_bus_observes_what_nobody_else_does() {
+    let bus = Bus::new();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
+    let central = bus.errors().on("central", move |failure| {
+        log.lock().unwrap().push(failure.to_string());
+    });
+    bus.on("a", |_: &u8| Err("out")).detach();
+    bus.on("b", |_: &u16| Err("out, too")).detach();
+    assert_eq!(bus.emit(&1_u8).unwrap(), 1);
+    assert_eq!(bus.emit(&1_u16).unwrap(), 1);
+    let own = bus.emitter::<u8>().errors().on("own", |_| ());
+    bus.emit(&1_u8).unwrap();
+    assert_eq!(*seen.lock().unwrap(), ["a: out", "b: out, too"]);
+    drop((own, central));
+    assert!(bus.emit(&1_u8).is_err());
+}
+
+#[test]
+fn a_monitor_that_panics_ends_the_emit_and_no_more() {
+    let emitter = Emitter::<u8>::new();
+    let monitor = emitter.monitor(|_, _| panic!("nobody reads the log"));
+    emitter.on("a", |_| ()).detach();
+    assert!(catch_unwind(AssertUnwindSafe(|| emitter.emit(&1))).is_err());
+    drop(monitor);
+    let panics_at_the_end = |_: &u8, notice: Notice<'_>| {
+        assert!(!matches!(notice, Notice::Emitted { .. }), "at the end");
+    };
+    let monitor = emitter.monitor(panics_at_the_end);
+    assert!(catch_unwind(AssertUnwindSafe(|| emitter.emit(&1))).is_err());
+    // Beside a listener's own panic, which is the one that passes through.
+    let bug = emitter.on("b", |_| -> Result<(), String> { panic!("a bug") });
+    let panic = catch_unwind(AssertUnwindSafe(|| emitter.emit(&1))).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"a bug"));
+    drop((bug, monitor));
+    assert_eq!(emitter.emit(&1).unwrap(), 1);
+}
+
+#[test]
+fn what_failed_is_the_source_of_the_error() {
+    let emitter = Emitter::<u8>::new();
+    emitter
+        .on("parse", |_| "x".parse::<u8>().map(drop))
+        .detach();
+    let error = emitter.emit(&1).unwrap_err();
+    let failure = error.source().unwrap();
+    assert_eq!(failure.to_string(), "parse: invalid digit found in string");
+    let cause = failure.source().unwrap();
+    assert!(cause.is::<std::num::ParseIntError>());
+}
+
+#[test]
+fn failures_can_be_handled_in_the_background() {
+    let emitter = Emitter::<u8>::new();
+    let failures: Inbox<Failure> = emitter
+        .errors()
+        .inbox("handler", 4, Overflow::Fail)
+        .unwrap();
+    emitter.on("a", |_| Err("out")).detach();
+    assert_eq!(emitter.emit(&1).unwrap(), 1, "somebody is going to know");
+    let mut failures = failures;
+    assert_eq!(failures.try_next().unwrap().to_string(), "a: out");
+}
+
+#[test]
+fn an_inbox_that_is_turned_off_ends_whoever_holds_the_list() {
+    let emitter = Emitter::<u8>::new();
+    let mut inbox = emitter.inbox("inbox", 4, Overflow::Wait).unwrap();
+    // It keeps the list it last saw.
+    let mut resting = emitter.cached();
+    resting.emit(&1).unwrap();
+    assert!(emitter.off(inbox.id()));
+    assert_eq!(inbox.next().now_or_never(), Some(Some(1)));
+    assert_eq!(inbox.next().now_or_never(), Some(None), "it has ended");
+
+    // So does a listener that turns it off and panics.
+    let mut inbox = emitter.inbox("inbox", 4, Overflow::Wait).unwrap();
+    let (id, weak) = (inbox.id(), emitter.downgrade());
+    let bug = emitter.prepend("bug", move |_| -> Result<(), String> {
+        assert!(weak.upgrade().unwrap().off(id));
+        panic!("a bug");
+    });
+    assert!(catch_unwind(AssertUnwindSafe(|| emitter.emit(&2))).is_err());
+    assert_eq!(inbox.next().now_or_never(), Some(None));
+    drop(bug);
+}
+
+#[test]
+fn what_a_listener_holds_goes_with_it_also_after_a_panic() {
+    let emitter = Emitter::<u8>::new();
+    let held = Arc::new(());
+    let weak = emitter.downgrade();
+    let holder = Arc::clone(&held);
+    let holds = emitter.on("holds", move |_| {
+        let _held = &holder;
+    });
+    let id = holds.detach();
+    let bug = emitter.on("bug", move |_| -> Result<(), String> {
+        assert!(weak.upgrade().unwrap().off(id));
+        panic!("a bug");
+    });
+    assert!(catch_unwind(AssertUnwindSafe(|| emitter.emit(&1))).is_err());
+    assert_eq!(Arc::strong_count(&held), 1);
+    drop(bug);
+}
