@@ -203,6 +203,8 @@ fn help() -> String {
   cargo run -p tests -- deny --advisories   with the advisory database
   node tests/node/record-events.mjs --seed 7 --count 10000 \\
     | cargo run --release -p tests -- replay events -
+  node tests/node/record-streams.mjs --seed 7 --count 10000 \\
+    | cargo run --release -p tests -- replay streams -
   cargo run --release -p tests -- bench events",
     );
     help
