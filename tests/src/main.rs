@@ -205,7 +205,8 @@ fn help() -> String {
     | cargo run --release -p tests -- replay events -
   node tests/node/record-streams.mjs --seed 7 --count 10000 \\
     | cargo run --release -p tests -- replay streams -
-  cargo run --release -p tests -- bench events",
+  cargo run --release -p tests -- bench events
+  cargo run --release -p tests -- bench streams --size 1GiB",
     );
     help
 }

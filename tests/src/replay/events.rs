@@ -3,23 +3,23 @@
 mod host;
 mod script;
 
-use std::fmt;
-
+use super::Mark;
 pub(super) use script::Script;
 
-/// How often the scripts went where it matters.
-#[derive(Default)]
-pub(super) struct Seen {
-    calls: u64,
-    nested: u64,
-    thrown: u64,
-    unheard: u64,
-}
-
 impl super::Script for Script {
-    type Seen = Seen;
-
     const RECORDER: &str = "tests/node/record-events.mjs";
+
+    const MARKS: &[Mark] = &[
+        ("calls", |step| step.starts_with("call ")),
+        ("calls in nested emits", |step| {
+            step.starts_with("call ") && !step.ends_with(" 0")
+        }),
+        ("emits that threw", |step| step.starts_with("thrown ")),
+        ("errors that nobody heard", |step| {
+            let message = step.rsplit(' ').next();
+            step.starts_with("thrown ") && message.is_some_and(|message| message.starts_with('e'))
+        }),
+    ];
 
     fn check(&self) -> Result<(), String> {
         if self.behaviours.is_empty() {
@@ -35,61 +35,18 @@ impl super::Script for Script {
     fn run(&self) -> Vec<String> {
         host::run(self)
     }
-
-    fn see(seen: &mut Seen, trace: &[String]) {
-        for step in trace {
-            let words: Vec<&str> = step.split(' ').collect();
-            match words[..] {
-                ["call", _, _, depth] => {
-                    seen.calls += 1;
-                    seen.nested += u64::from(depth != "0");
-                }
-                ["thrown", _, message] => {
-                    seen.thrown += 1;
-                    seen.unheard += u64::from(message.starts_with('e'));
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
-impl fmt::Display for Seen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Seen {
-            calls,
-            nested,
-            thrown,
-            unheard,
-        } = self;
-        write!(
-            f,
-            "{calls} calls, {nested} of them in nested emits; \
-             {thrown} emits threw, {unheard} of them an error that nobody heard"
-        )
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{diverges_if_changed, replay_text, with_script, wrong};
+    use super::super::tests::{diverges_if_changed, does_the_same, with_script, wrong};
     use super::*;
 
     const RECORDED: &str = include_str!("../../node/events.jsonl");
 
     #[test]
     fn ours_does_what_node_did() {
-        let report = replay_text::<Script>(RECORDED).unwrap();
-        assert_eq!(report.divergences, 0, "{}", report.first.unwrap());
-        let Seen {
-            calls,
-            nested,
-            thrown,
-            unheard,
-        } = report.seen;
-        // A set that goes nowhere near the rules would prove nothing.
-        assert!(report.scripts >= 250);
-        assert!(calls > 2_000 && nested > 1_000 && thrown > 400 && unheard > 100);
+        does_the_same::<Script>(RECORDED, &[2_000, 1_000, 400, 100]);
     }
 
     #[test]

@@ -3,27 +3,24 @@
 mod host;
 mod script;
 
-use std::fmt;
-
 use highwater::stream::Bound;
 
+use super::Mark;
 pub(super) use script::Script;
 
-/// How often the scripts went where it matters.
-#[derive(Default)]
-pub(super) struct Seen {
-    written: u64,
-    gathered: u64,
-    refused: u64,
-    drained: u64,
-    finished: u64,
-    failed: u64,
-}
-
 impl super::Script for Script {
-    type Seen = Seen;
-
     const RECORDER: &str = "tests/node/record-streams.mjs";
+
+    const MARKS: &[Mark] = &[
+        ("writes that were true", |step| step == "true"),
+        ("writes that were false", |step| step == "false"),
+        ("chunks given many at once", |step| {
+            step.starts_with("give ") && step.contains('-')
+        }),
+        ("drains", |step| step == "drain"),
+        ("finishes", |step| step == "finish"),
+        ("errors", |step| step.starts_with("error ")),
+    ];
 
     fn check(&self) -> Result<(), String> {
         if self.answers.is_empty() {
@@ -40,65 +37,18 @@ impl super::Script for Script {
     fn run(&self) -> Vec<String> {
         host::run(self)
     }
-
-    fn see(seen: &mut Seen, trace: &[String]) {
-        for step in trace {
-            let (word, rest) = step.split_once(' ').unwrap_or((step, ""));
-            let count = match word {
-                "true" => &mut seen.written,
-                "give" if rest.contains('-') => &mut seen.gathered,
-                "false" => &mut seen.refused,
-                "drain" => &mut seen.drained,
-                "finish" => &mut seen.finished,
-                "error" => &mut seen.failed,
-                _ => continue,
-            };
-            *count += 1;
-        }
-    }
-}
-
-impl fmt::Display for Seen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Seen {
-            written,
-            gathered,
-            refused,
-            drained,
-            finished,
-            failed,
-        } = self;
-        write!(
-            f,
-            "{written} writes were true and {refused} false, {gathered} gave many chunks at once; \
-             {drained} drains, {finished} finished, {failed} failed"
-        )
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{diverges_if_changed, replay_text, with_script, wrong};
+    use super::super::tests::{diverges_if_changed, does_the_same, with_script, wrong};
     use super::*;
 
     const RECORDED: &str = include_str!("../../node/streams.jsonl");
 
     #[test]
     fn ours_does_what_node_did() {
-        let report = replay_text::<Script>(RECORDED).unwrap();
-        assert_eq!(report.divergences, 0, "{}", report.first.unwrap());
-        let Seen {
-            written,
-            gathered,
-            refused,
-            drained,
-            finished,
-            failed,
-        } = report.seen;
-        // A set that goes nowhere near the rules would prove nothing.
-        assert!(report.scripts >= 300);
-        assert!(written > 800 && refused > 1_500 && gathered > 30);
-        assert!(drained > 100 && finished > 50 && failed > 100);
+        does_the_same::<Script>(RECORDED, &[800, 1_500, 30, 100, 50, 100]);
     }
 
     #[test]

@@ -180,13 +180,10 @@ impl Host<'_> {
     }
 
     /// Drops what is queued. The reader is told so, and drops what it took out
-    /// to read; after the end there is nothing to tell.
+    /// to read.
     fn abort(&mut self) {
         self.sender.abort();
-        if !matches!(
-            self.read(),
-            Poll::Ready(Some(Err(StreamError::Aborted)) | None)
-        ) {
+        if !matches!(self.read(), Poll::Ready(Some(Err(StreamError::Aborted)))) {
             self.note("the reader was not told".to_owned());
         }
     }
@@ -277,7 +274,8 @@ impl Host<'_> {
                 return;
             }
             self.note("finish".to_owned());
-            self.destroy(None);
+            self.is_destroyed = true;
+            self.ticks.push_back(Tick::Close(None));
         }
     }
 
