@@ -1,5 +1,6 @@
 //! Scripts of stream operations.
 
+mod drain;
 mod host;
 mod script;
 

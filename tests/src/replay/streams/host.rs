@@ -24,18 +24,18 @@
 //!   destroyed keeps its length, and that of all behind it, until its callback
 //!   comes: the channel fails, and is aborted then. Otherwise it is aborted at
 //!   once.
+//! - that a write whose destination fails before it returns is `false`, and
+//!   destroys in the next tick: the channel is not told before.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 
 use futures::StreamExt as _;
 use highwater::stream::{
-    Bound, InvalidBound, Overflow, Ready, Receiver, Sender, StreamError, Weigh, channel,
+    Bound, InvalidBound, Overflow, Receiver, Sender, StreamError, Weigh, channel,
 };
 
+use super::drain::Drain;
 use super::script::{Answer, Operation, Script};
 
 struct Chunk {
@@ -64,9 +64,7 @@ struct Host<'a> {
     script: &'a Script,
     sender: &'a Sender<Chunk>,
     receiver: Receiver<Chunk>,
-    /// Pending from a `false` to its `drain`.
-    drain: Option<Ready<'a, Chunk>>,
-    woken: Arc<Woken>,
+    drain: Drain<'a, Chunk>,
     /// How many chunks have been written to the stream, and been given.
     chunks: u64,
     gives: usize,
@@ -97,8 +95,7 @@ pub(super) fn run(script: &Script) -> Vec<String> {
         script,
         sender: &sender,
         receiver,
-        drain: None,
-        woken: Arc::default(),
+        drain: Drain::new(&sender),
         chunks: 0,
         gives: 0,
         in_flight: 0,
@@ -210,7 +207,7 @@ impl Host<'_> {
                 Answer::Now => {
                     self.take("done");
                     // For objects, Node looks then whatever there is now.
-                    if self.script.object_mode || self.woken.0.load(Ordering::Relaxed) {
+                    if self.script.object_mode || self.drain.is_due() {
                         self.ticks.push_back(Tick::Drain);
                     }
                 }
@@ -285,47 +282,20 @@ impl Host<'_> {
         self.receiver.poll_next_unpin(&mut context)
     }
 
-    /// Whether a writer would have to wait; if so, it does from now on.
+    /// Whether a writer would have to wait. A wait that is over is told of first.
     fn waits(&mut self) -> bool {
         self.look_for_drain();
-        if self.drain.is_none() {
-            let ready = self.sender.ready();
-            self.drain = Some(ready);
-            self.poll_drain();
-        }
-        self.drain.is_some()
+        self.drain.waits()
     }
 
     fn look_for_drain(&mut self) {
-        if self.woken.0.swap(false, Ordering::Relaxed) && self.poll_drain() {
+        if self.drain.has_come() {
             self.note("drain".to_owned());
         }
     }
 
-    /// Whether the wait is over, and not because of the end.
-    fn poll_drain(&mut self) -> bool {
-        let Some(ready) = &mut self.drain else {
-            return false;
-        };
-        let waker = Waker::from(Arc::clone(&self.woken));
-        let Poll::Ready(room) = Pin::new(ready).poll(&mut Context::from_waker(&waker)) else {
-            return false;
-        };
-        self.drain = None;
-        room.is_ok()
-    }
-
     fn note(&mut self, step: String) {
         self.trace.push(step);
-    }
-}
-
-#[derive(Default)]
-struct Woken(AtomicBool);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 
