@@ -50,7 +50,8 @@
 //! # Coming from Node's streams
 //!
 //! A channel with a low mark of 0, written to by
-//! [`force_send`](Sender::force_send), follows a `Writable`'s rules:
+//! [`force_send`](Sender::force_send), follows a `Writable`'s rules. Random
+//! scripts of operations, recorded in Node, are replayed against it by its tests.
 //!
 //! | Node | here |
 //! |---|---|
@@ -62,6 +63,7 @@
 //! | `end()` | [`close`](Sender::close) |
 //! | `destroy(error)` | [`abort`](Sender::abort); [`fail`](Sender::fail) if what is queued is still to be read |
 //! | writing after the end is an error event | [`SendError::Closed`], with the item |
+//! | `cork()` | nothing is read for a while; what is sent meanwhile counts |
 //! | `for await (const chunk of readable)` | the [`Receiver`] is a `Stream` |
 //! | `pipeline(source, ...stages, destination)` | [`Pipeline`] |
 //! | `AbortSignal` | [`Cancel`], or dropping the [`Run`] |
@@ -72,6 +74,10 @@
 //! | Node | here | why |
 //! |---|---|---|
 //! | the chunk being written counts until its callback | an item counts until it is read | the reader has it, and knows |
+//! | `write` may answer after its chunk has been written, and then does not count it | [`force_send`](Sender::force_send) answers before anybody reads; `ready` tells | the reader is another task |
+//! | `destroy` leaves what is queued until the write in flight is back | [`abort`](Sender::abort) drops it at once, or when the reader next looks if that has taken it out to read | the memory is wanted now |
+//! | `drain` may come after a write has failed | never after the end | there will be no room |
+//! | corked after its end, it may never finish | closed, it ends when it is read | a hang explains nothing |
 //! | the `false` of `write` may be ignored | [`send`](Sender::send) waits; only `force_send` asks | the default must not cost the memory |
 //! | `drain` at length 0 | the low mark is half the high one | the reader has something to do while senders wake |
 //! | every stream of a pipeline has a buffer | a stage has none, unless told to by [`buffer`](Pipeline::buffer) | hidden buffers cannot be bounded |

@@ -23,7 +23,8 @@
 //   has EVENT=N,N ...       after each operation: who listens, in order
 
 import { EventEmitter } from 'node:events';
-import { parseArgs } from 'node:util';
+
+import { record } from './recording.mjs';
 
 const EVENTS = ['a', 'b', 'error'];
 // Beyond these an emit, a registration or a behaviour is passed over, so that
@@ -32,74 +33,7 @@ const MAX_DEPTH = 4;
 const MAX_LISTENERS = 48;
 const MAX_CALLS = 200;
 
-// A reader that has gone is no error.
-process.stdout.on('error', (error) => {
-  process.exit(error.code === 'EPIPE' ? 0 : 1);
-});
-
-const { seed, count } = options();
-await write(JSON.stringify({ format: 1, node: process.version, seed, count }));
-for (let number = 0; number < count; number += 1) {
-  const script = randomScript(random(seed * 1_000_003 + number));
-  script.trace = run(script);
-  await write(JSON.stringify(script));
-}
-
-function options() {
-  const help = `Usage: node record-events.mjs [--seed SEED] [--count COUNT]
-
-  --seed SEED    whole number from 0 to 2147483647 (default 1)
-  --count COUNT  how many scripts, from 1 to 10000000 (default 100)
-
-Example: node record-events.mjs --seed 7 --count 1000 > events.jsonl`;
-  const fail = (message) => {
-    process.stderr.write(`record-events: ${message}\n`);
-    process.exit(2);
-  };
-  let values;
-  try {
-    ({ values } = parseArgs({
-      options: {
-        seed: { type: 'string', default: '1' },
-        count: { type: 'string', default: '100' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    }));
-  } catch (error) {
-    fail(`${error.message}\n${help}`);
-  }
-  if (values.help) {
-    process.stdout.write(`${help}\n`);
-    process.exit(0);
-  }
-  const whole = (name, min, max) => {
-    const text = values[name];
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < min || value > max) {
-      fail(`--${name} ${text}: a whole number from ${min} to ${max} is needed`);
-    }
-    return value;
-  };
-  return { seed: whole('seed', 0, 2147483647), count: whole('count', 1, 10_000_000) };
-}
-
-/** Waits when the reader is slow. */
-function write(line) {
-  if (process.stdout.write(`${line}\n`)) {
-    return undefined;
-  }
-  return new Promise((resolve) => {
-    process.stdout.once('drain', resolve);
-  });
-}
-/** Numbers below n: a linear congruential generator's upper bits. */
-function random(seed) {
-  let state = (BigInt(seed) ^ 0x5deece66dn) & ((1n << 48n) - 1n);
-  return (n) => {
-    state = (state * 0x5deece66dn + 11n) & ((1n << 48n) - 1n);
-    return Number((state >> 17n) % BigInt(n));
-  };
-}
+await record('events', randomScript, run);
 
 function randomScript(below) {
   const event = () => EVENTS[below(5) % 3];

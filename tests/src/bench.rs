@@ -1,20 +1,16 @@
 //! `bench`: ours and its peers, side by side in one run.
 
-mod emitters;
-mod inboxes;
-mod node;
+mod events;
 mod outcome;
+mod queue;
+mod streams;
 
 use std::io::{self, IsTerminal as _};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 
-use outcome::{CACHED, OURS, Outcome};
+use bytesize::ByteSize;
 
-use crate::workspace::Workspace;
-
-/// How often each contestant has its turn. The best turn counts: whatever else
-/// the machine does only ever takes time away.
-const ROUNDS: usize = 7;
+const OURS: &str = "highwater";
 
 /// What to compare.
 #[derive(clap::Subcommand)]
@@ -26,20 +22,36 @@ pub(crate) enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Channels, against tokio's, async-channel, flume and kanal; and
+    /// `native pipe`, against Node's `pipeline`, gzip and pigz
+    Streams {
+        /// Print the figures for programs
+        #[arg(long)]
+        json: bool,
+        /// How much data the files are, at least 1MiB
+        #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size)]
+        size: ByteSize,
+        /// Leave the other half out
+        #[arg(long)]
+        only: Option<streams::Half>,
+    },
 }
 
 impl Bench {
     /// Exit code 1 if a target is missed.
     pub(crate) fn run(&self) -> ExitCode {
-        let Bench::Events { json } = self;
+        let (done, json) = match self {
+            Bench::Events { json } => (events::run(), *json),
+            Bench::Streams { json, size, only } => (streams::run(*size, *only), *json),
+        };
         if cfg!(debug_assertions) {
             eprintln!(
-                "tests: a debug build's figures mean nothing: cargo run --release -p tests -- bench events"
+                "tests: a debug build's figures mean nothing: cargo run --release -p tests -- bench …"
             );
         }
-        match events() {
+        match done {
             Ok(outcome) => {
-                if *json {
+                if json {
                     println!("{}", outcome.json());
                 } else {
                     print!("{outcome}");
@@ -54,35 +66,50 @@ impl Bench {
     }
 }
 
-fn events() -> anyhow::Result<Outcome> {
-    let node = node::Node::find(&Workspace::new()?);
-    let mut outcome = Outcome::new(node.versions());
-    // In turn, so that a bad moment of the machine hits all of them.
-    for round in 1..=ROUNDS {
-        for listeners in emitters::LISTENERS {
-            progress(round, &format!("emits to {listeners}"));
-            outcome.emit("bare loop", listeners, emitters::bare_loop(listeners));
-            outcome.emit(OURS, listeners, emitters::highwater(listeners));
-            let cached = emitters::highwater_cached(listeners);
-            outcome.emit(CACHED, listeners, cached);
-            for (name, nanoseconds) in node.emits(listeners)? {
-                outcome.emit(name, listeners, nanoseconds);
-            }
-        }
-        progress(round, "inboxes");
-        for setting in inboxes::Setting::ALL {
-            outcome.inbox(OURS, setting, inboxes::highwater(setting));
-            outcome.inbox("async-channel", setting, inboxes::async_channel(setting));
-        }
+fn size(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse()?;
+    if size < ByteSize::mib(1) {
+        return Err("at least 1MiB is needed to tell anything".to_owned());
     }
-    if io::stderr().is_terminal() {
-        eprint!("\r\x1b[K");
-    }
-    Ok(outcome)
+    Ok(size)
 }
 
-fn progress(round: usize, what: &str) {
-    if io::stderr().is_terminal() {
-        eprint!("\r\x1b[Kround {round} of {ROUNDS}: {what}");
+/// Has every contestant take its turn in each round, so that a bad moment of
+/// the machine hits all of them.
+fn rounds(
+    count: usize,
+    mut turns: impl FnMut(usize, &dyn Fn(&str)) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let is_terminal = io::stderr().is_terminal();
+    for round in 1..=count {
+        turns(round, &|what| {
+            if is_terminal {
+                eprint!("\r\x1b[Kround {round} of {count}: {what}");
+            }
+        })?;
+    }
+    if is_terminal {
+        eprint!("\r\x1b[K");
+    }
+    Ok(())
+}
+
+/// What a program prints, if it is there and content.
+fn printed(command: &mut Command) -> Option<String> {
+    let done = command.stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(done.stdout).ok()?;
+    done.status.success().then(|| text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_has_a_unit_and_is_worth_measuring() {
+        assert_eq!(size("1GiB"), Ok(ByteSize::gib(1)));
+        assert_eq!(size("64 MiB"), Ok(ByteSize::mib(64)));
+        assert!(size("1KiB").unwrap_err().contains("at least 1MiB"));
+        assert!(size("much").is_err());
     }
 }

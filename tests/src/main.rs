@@ -203,7 +203,10 @@ fn help() -> String {
   cargo run -p tests -- deny --advisories   with the advisory database
   node tests/node/record-events.mjs --seed 7 --count 10000 \\
     | cargo run --release -p tests -- replay events -
-  cargo run --release -p tests -- bench events",
+  node tests/node/record-streams.mjs --seed 7 --count 10000 \\
+    | cargo run --release -p tests -- replay streams -
+  cargo run --release -p tests -- bench events
+  cargo run --release -p tests -- bench streams --size 1GiB",
     );
     help
 }

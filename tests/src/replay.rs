@@ -1,7 +1,7 @@
 //! `replay`: what Node recorded, done again by ours, and the two compared.
 
-mod host;
-mod script;
+mod events;
+mod streams;
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -10,8 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use script::{Header, Script};
+/// The version of the lines that are read.
+const FORMAT: u32 = 1;
 
 /// What to replay.
 #[derive(clap::Subcommand)]
@@ -22,36 +25,65 @@ pub(crate) enum Replay {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Scripts of stream operations, against the channel of `highwater::stream`
+    Streams {
+        /// What `tests/node/record-streams.mjs` wrote; `-` is standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// Any line of a recording but the first.
+trait Script: DeserializeOwned {
+    /// The recorder of such scripts.
+    const RECORDER: &str;
+
+    /// Where it matters that the scripts go, and the steps of a trace that show
+    /// that they did.
+    const MARKS: &[Mark];
+
+    /// Whether it makes sense.
+    fn check(&self) -> Result<(), String>;
+
+    /// What Node made of it.
+    fn trace(&self) -> &[String];
+
+    /// What ours makes of it.
+    fn run(&self) -> Vec<String>;
+}
+
+/// A name for steps, and whether one is such a step.
+type Mark = (&'static str, fn(&str) -> bool);
+
+/// The first line of a recording.
+#[derive(Deserialize)]
+struct Header {
+    format: u32,
+    node: String,
+    seed: u64,
+    count: u64,
 }
 
 /// What came of a replay.
-pub(crate) struct Report {
-    pub(crate) scripts: u64,
-    pub(crate) divergences: u64,
+struct Report {
+    scripts: u64,
+    divergences: u64,
     /// The first divergence, in full.
-    pub(crate) first: Option<String>,
-    pub(crate) header: Header,
-    pub(crate) seen: Seen,
-}
-
-/// How often the scripts went where it matters.
-#[derive(Default)]
-pub(crate) struct Seen {
-    pub(crate) calls: u64,
-    pub(crate) nested: u64,
-    pub(crate) thrown: u64,
-    pub(crate) unheard: u64,
+    first: Option<String>,
+    header: Header,
+    /// How many steps there were of each mark.
+    seen: Vec<(&'static str, usize)>,
 }
 
 impl Replay {
     /// Exit code 1 for a divergence, 2 for a file that cannot be read.
     pub(crate) fn run(&self) -> ExitCode {
-        let Replay::Events { file } = self;
-        match replay_file(file) {
-            Ok(report) => {
-                print(&report);
-                ExitCode::from(u8::from(report.divergences > 0))
-            }
+        let replayed = match self {
+            Replay::Events { file } => replay_file::<events::Script>(file),
+            Replay::Streams { file } => replay_file::<streams::Script>(file),
+        };
+        match replayed {
+            Ok(divergences) => ExitCode::from(u8::from(divergences > 0)),
             Err(message) => {
                 eprintln!("tests: {message}");
                 ExitCode::from(2)
@@ -60,17 +92,21 @@ impl Replay {
     }
 }
 
-fn replay_file(file: &Path) -> Result<Report, String> {
-    if file == Path::new("-") {
-        return replay(io::stdin().lock(), "standard input");
-    }
-    let name = file.display().to_string();
-    let opened = File::open(file).map_err(|error| format!("{name}: {error}"))?;
-    replay(BufReader::new(opened), &name)
+/// Prints the report, and returns the number of divergences.
+fn replay_file<S: Script>(file: &Path) -> Result<u64, String> {
+    let report = if file == Path::new("-") {
+        replay::<S>(io::stdin().lock(), "standard input")?
+    } else {
+        let name = file.display().to_string();
+        let opened = File::open(file).map_err(|error| format!("{name}: {error}"))?;
+        replay::<S>(BufReader::new(opened), &name)?
+    };
+    print(&report);
+    Ok(report.divergences)
 }
 
 /// Reads a line at a time: memory does not depend on their number.
-pub(crate) fn replay(lines: impl BufRead, name: &str) -> Result<Report, String> {
+fn replay<S: Script>(lines: impl BufRead, name: &str) -> Result<Report, String> {
     let mut lines = lines.lines().zip(1u64..);
     let header = match lines.next() {
         Some((Ok(line), _)) => {
@@ -78,9 +114,8 @@ pub(crate) fn replay(lines: impl BufRead, name: &str) -> Result<Report, String> 
         }
         Some((Err(error), _)) => return Err(format!("{name}: {error}")),
         None => {
-            return Err(format!(
-                "{name} is empty: node tests/node/record-events.mjs writes scripts"
-            ));
+            let recorder = S::RECORDER;
+            return Err(format!("{name} is empty: node {recorder} writes scripts"));
         }
     };
     let progress = progress(header.count);
@@ -89,19 +124,21 @@ pub(crate) fn replay(lines: impl BufRead, name: &str) -> Result<Report, String> 
         divergences: 0,
         first: None,
         header,
-        seen: Seen::default(),
+        seen: S::MARKS.iter().map(|(name, _)| (*name, 0)).collect(),
     };
     for (line, number) in lines {
         let line = line.map_err(|error| format!("{name}:{number}: {error}"))?;
-        let script = Script::parse(&line).map_err(|error| format!("{name}:{number}: {error}"))?;
-        let ours = host::run(&script);
+        let script: S = parse(&line).map_err(|error| format!("{name}:{number}: {error}"))?;
+        let ours = script.run();
         report.scripts += 1;
-        report.seen.add(&ours);
-        if ours != script.trace {
+        for ((_, seen), (_, is_such)) in report.seen.iter_mut().zip(S::MARKS) {
+            *seen += ours.iter().filter(|step| is_such(step)).count();
+        }
+        if ours != script.trace() {
             report.divergences += 1;
             report
                 .first
-                .get_or_insert_with(|| divergence(number, &line, &script.trace, &ours));
+                .get_or_insert_with(|| divergence(number, &line, script.trace(), &ours));
         }
         progress.inc(1);
     }
@@ -113,6 +150,23 @@ pub(crate) fn replay(lines: impl BufRead, name: &str) -> Result<Report, String> 
         ));
     }
     Ok(report)
+}
+
+fn parse<S: Script>(line: &str) -> Result<S, String> {
+    let script: S = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    script.check()?;
+    Ok(script)
+}
+
+impl Header {
+    fn parse(line: &str) -> Result<Self, String> {
+        let header: Header = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        if header.format != FORMAT {
+            let found = header.format;
+            return Err(format!("format {found}: this reads format {FORMAT}"));
+        }
+        Ok(header)
+    }
 }
 
 fn progress(count: u64) -> ProgressBar {
@@ -130,7 +184,7 @@ fn progress(count: u64) -> ProgressBar {
 /// Both traces to where they part, and what each has next.
 fn divergence(number: u64, line: &str, node: &[String], ours: &[String]) -> String {
     let same = node.iter().zip(ours).take_while(|(a, b)| a == b).count();
-    let mut text = format!("line {number}: {}\n", script::without_trace(line));
+    let mut text = format!("line {number}: {}\n", without_trace(line));
     for step in &node[..same] {
         let _ = writeln!(text, "    both  {step}");
     }
@@ -147,43 +201,26 @@ fn divergence(number: u64, line: &str, node: &[String], ours: &[String]) -> Stri
     text
 }
 
+/// A script for people: without what came of it.
+fn without_trace(line: &str) -> String {
+    line.find(",\"trace\":")
+        .map_or_else(|| line.to_owned(), |end| format!("{}}}", &line[..end]))
+}
+
 fn print(report: &Report) {
-    let Seen {
-        calls,
-        nested,
-        thrown,
-        unheard,
-    } = report.seen;
     println!(
         "{} scripts, {} divergences",
         report.scripts, report.divergences
     );
     println!(
-        "recorded by Node {}, seed {}: {calls} calls, {nested} of them in nested emits; \
-         {thrown} emits threw, {unheard} of them an error that nobody heard",
+        "recorded by Node {}, seed {}",
         report.header.node, report.header.seed
     );
+    for (name, seen) in &report.seen {
+        println!("{seen:>9} {name}");
+    }
     if let Some(first) = &report.first {
         println!("\nThe first divergence, {first}");
-    }
-}
-
-impl Seen {
-    fn add(&mut self, trace: &[String]) {
-        for step in trace {
-            let words: Vec<&str> = step.split(' ').collect();
-            match words[..] {
-                ["call", _, _, depth] => {
-                    self.calls += 1;
-                    self.nested += u64::from(depth != "0");
-                }
-                ["thrown", _, message] => {
-                    self.thrown += 1;
-                    self.unheard += u64::from(message.starts_with('e'));
-                }
-                _ => {}
-            }
-        }
     }
 }
 
@@ -191,78 +228,64 @@ impl Seen {
 mod tests {
     use super::*;
 
-    const RECORDED: &str = include_str!("../node/events.jsonl");
-
-    fn replay_text(text: &str) -> Result<Report, String> {
-        replay(text.as_bytes(), "recorded")
-    }
-
-    #[test]
-    fn ours_does_what_node_did() {
-        let report = replay_text(RECORDED).unwrap();
-        assert_eq!(report.divergences, 0, "{}", report.first.unwrap());
-        let Seen {
-            calls,
-            nested,
-            thrown,
-            unheard,
-        } = report.seen;
-        // A set that goes nowhere near the rules would prove nothing.
-        assert!(report.scripts >= 250);
-        assert!(calls > 2_000 && nested > 1_000 && thrown > 400 && unheard > 100);
-    }
-
-    /// The recorded set, with the script in line 2 replaced.
-    fn with_script(script: &str) -> String {
+    /// A recording of one script.
+    pub(super) fn with_script(script: &str) -> String {
         format!("{{\"format\":1,\"node\":\"v20\",\"seed\":1,\"count\":1}}\n{script}\n")
     }
 
-    #[test]
-    fn a_trace_that_differs_anywhere_is_a_divergence() {
-        let script = |trace: &str| {
-            with_script(&format!(
-                r#"{{"behaviours":[[]],"operations":[["on","a"],["emit","a"]],"trace":[{trace}]}}"#
-            ))
-        };
-        let whole = r#""has a=0 b= error=","call 0 a 0","true a","has a=0 b= error=""#;
-        assert_eq!(replay_text(&script(whole)).unwrap().divergences, 0);
-        for tampered in [
-            whole.replace("call 0", "call 1"),
-            whole.replace("true a", "false a"),
-            whole.replace(r#""call 0 a 0","#, ""),
-            whole.replace(r#","true a","has a=0 b= error=""#, ""),
-            format!(r#"{whole},"true a""#),
-        ] {
-            let report = replay_text(&script(&tampered)).unwrap();
+    fn replay_text<S: Script>(text: &str) -> Result<Report, String> {
+        replay::<S>(text.as_bytes(), "recorded")
+    }
+
+    /// Sees that ours does what was recorded, in at least so many steps of each
+    /// mark: a set that goes nowhere near the rules would prove nothing.
+    pub(super) fn does_the_same<S: Script>(recorded: &str, least: &[usize]) {
+        let report = replay_text::<S>(recorded).unwrap();
+        assert_eq!(report.divergences, 0, "{}", report.first.unwrap());
+        assert!(report.scripts >= 250);
+        assert_eq!(report.seen.len(), least.len());
+        for ((name, seen), least) in report.seen.iter().zip(least) {
+            assert!(seen >= least, "{seen} {name}");
+        }
+    }
+
+    /// What is wrong with it.
+    pub(super) fn wrong<S: Script>(text: &str) -> String {
+        match replay_text::<S>(text) {
+            Ok(_) => panic!("{text} is fine"),
+            Err(message) => message,
+        }
+    }
+
+    /// Sees that ours diverges from a trace at each change of it, and not
+    /// without one.
+    pub(super) fn diverges_if_changed<S: Script>(
+        script: impl Fn(&str) -> String,
+        trace: &str,
+        changes: &[(&str, &str)],
+    ) {
+        let report = replay_text::<S>(&with_script(&script(trace))).unwrap();
+        assert_eq!(report.divergences, 0, "{:?}", report.first);
+        for (from, to) in changes {
+            let tampered = trace.replacen(from, to, 1);
+            assert_ne!(tampered, trace, "{from} is in it");
+            let report = replay_text::<S>(&with_script(&script(&tampered))).unwrap();
             assert_eq!(report.divergences, 1, "{tampered}");
             let first = report.first.unwrap();
-            assert!(
-                first.contains("> node") && first.contains("> ours"),
-                "{first}"
-            );
-            assert!(first.contains(r#"["on","a"]"#), "{first}");
+            let said = ["> node", "> ours", r#""operations":"#];
+            assert!(said.iter().all(|part| first.contains(part)), "{first}");
+            assert!(!first.contains("trace"), "{first}");
         }
     }
 
     #[test]
     fn bad_input_is_answered_with_its_line_and_what_is_wrong() {
-        let wrong = |text: &str| match replay_text(text) {
-            Ok(_) => panic!("{text} is fine"),
-            Err(message) => message,
-        };
-        assert!(wrong("").contains("is empty"));
+        let wrong = wrong::<events::Script>;
+        assert!(wrong("").contains("is empty: node tests/node/record-events.mjs"));
         assert!(wrong("nonsense").starts_with("recorded:1: "));
         assert!(wrong(r#"{"format":9,"node":"v20","seed":1,"count":1}"#).contains("format 9"));
         assert!(wrong(&with_script("{")).starts_with("recorded:2: "));
-        let unknown = r#"{"behaviours":[[]],"operations":[["of",1]],"trace":[]}"#;
-        let message = wrong(&with_script(unknown));
-        assert!(
-            message.contains("`of`") && message.contains("`off`"),
-            "{message}"
-        );
-        let none = r#"{"behaviours":[],"operations":[],"trace":[]}"#;
-        assert!(wrong(&with_script(none)).contains("behaviour"));
-        let short = with_script(unknown).lines().next().unwrap().to_owned();
+        let short = with_script("").lines().next().unwrap().to_owned();
         assert!(wrong(&short).contains("ends early: 0 of 1"));
     }
 }

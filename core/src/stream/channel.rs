@@ -229,6 +229,9 @@ impl<T> Sender<T> {
     /// Takes no more items and drops what is queued. The receiver is told so
     /// at once by [`StreamError::Aborted`], then ends.
     ///
+    /// What the receiver has taken out of the queue, and not yet read, it drops
+    /// when it next looks; until then that counts as queued.
+    ///
     /// It also cuts short what was closed or failed. Says whether it was the
     /// first abort.
     ///

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
+use super::super::printed;
 use super::emitters::TURN;
 use crate::workspace::Workspace;
 
@@ -26,7 +27,7 @@ struct Timed {
 
 impl Node {
     pub(super) fn find(workspace: &Workspace) -> Self {
-        let version = output(Command::new("node").arg("--version"));
+        let version = printed(Command::new("node").arg("--version"));
         let packages = workspace.root.join("target").join("npm");
         let eventemitter3 = version.as_ref().and_then(|_| install(&packages));
         if version.is_none() {
@@ -89,13 +90,7 @@ fn install(packages: &Path) -> Option<PathBuf> {
         let package = format!("{EVENTEMITTER3}@{EVENTEMITTER3_VERSION}");
         let mut npm = Command::new("npm");
         npm.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]);
-        output(npm.arg(packages).arg(package))?;
+        printed(npm.arg(packages).arg(package))?;
     }
     module.exists().then_some(module)
-}
-
-fn output(command: &mut Command) -> Option<String> {
-    let done = command.stderr(Stdio::null()).output().ok()?;
-    let text = String::from_utf8(done.stdout).ok()?;
-    done.status.success().then(|| text.trim().to_owned())
 }

@@ -3,19 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The version of the lines below.
-const FORMAT: u32 = 1;
-
-/// The first line of a recording.
-#[derive(Deserialize)]
-pub(crate) struct Header {
-    format: u32,
-    pub(crate) node: String,
-    pub(crate) seed: u64,
-    pub(crate) count: u64,
-}
-
-/// Any other line.
+/// A line of a recording.
 #[derive(Deserialize)]
 pub(crate) struct Script {
     pub(crate) behaviours: Vec<Vec<Operation>>,
@@ -60,27 +48,6 @@ impl Event {
     }
 }
 
-impl Header {
-    pub(super) fn parse(line: &str) -> Result<Self, String> {
-        let header: Header = serde_json::from_str(line).map_err(|error| error.to_string())?;
-        if header.format != FORMAT {
-            let found = header.format;
-            return Err(format!("format {found}: this reads format {FORMAT}"));
-        }
-        Ok(header)
-    }
-}
-
-impl Script {
-    pub(super) fn parse(line: &str) -> Result<Self, String> {
-        let script: Script = serde_json::from_str(line).map_err(|error| error.to_string())?;
-        if script.behaviours.is_empty() {
-            return Err("a script needs at least one behaviour".to_owned());
-        }
-        Ok(script)
-    }
-}
-
 /// On the wire a word, and what it applies to: `["on", "a"]`, `["throw"]`.
 impl TryFrom<Vec<Value>> for Operation {
     type Error = String;
@@ -120,10 +87,4 @@ impl Event {
         all.find(|event| event.name() == name)
             .ok_or_else(|| format!("unknown event `{name}`: there are `a`, `b`, `error`"))
     }
-}
-
-/// A script for people: without what came of it.
-pub(super) fn without_trace(line: &str) -> String {
-    line.find(",\"trace\":")
-        .map_or_else(|| line.to_owned(), |end| format!("{}}}", &line[..end]))
 }

@@ -1,0 +1,81 @@
+// What the recorders share: options, random numbers, and JSON lines, of which
+// the first is a header and each other one a script with its trace.
+
+import { parseArgs } from 'node:util';
+
+/**
+ * Writes as many random scripts as are asked for, and what came of them.
+ *
+ * `randomScript(below)` makes one, with `below(n)` for its numbers, and
+ * `run(script)` answers its trace, or the promise of one.
+ */
+export async function record(name, randomScript, run) {
+  // A reader that has gone is no error.
+  process.stdout.on('error', (error) => {
+    process.exit(error.code === 'EPIPE' ? 0 : 1);
+  });
+  const { seed, count } = options(name);
+  await write(JSON.stringify({ format: 1, node: process.version, seed, count }));
+  for (let number = 0; number < count; number += 1) {
+    const script = randomScript(random(seed * 1_000_003 + number));
+    script.trace = await run(script);
+    await write(JSON.stringify(script));
+  }
+}
+
+function options(name) {
+  const help = `Usage: node record-${name}.mjs [--seed SEED] [--count COUNT]
+
+  --seed SEED    whole number from 0 to 2147483647 (default 1)
+  --count COUNT  how many scripts, from 1 to 10000000 (default 100)
+
+Example: node record-${name}.mjs --seed 7 --count 1000 > ${name}.jsonl`;
+  const fail = (message) => {
+    process.stderr.write(`record-${name}: ${message}\n`);
+    process.exit(2);
+  };
+  let values;
+  try {
+    ({ values } = parseArgs({
+      options: {
+        seed: { type: 'string', default: '1' },
+        count: { type: 'string', default: '100' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    }));
+  } catch (error) {
+    fail(`${error.message}\n${help}`);
+  }
+  if (values.help) {
+    process.stdout.write(`${help}\n`);
+    process.exit(0);
+  }
+  const whole = (option, min, max) => {
+    const text = values[option];
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max) {
+      fail(`--${option} ${text}: a whole number from ${min} to ${max} is needed`);
+    }
+    return value;
+  };
+  return { seed: whole('seed', 0, 2147483647), count: whole('count', 1, 10_000_000) };
+}
+
+/** Waits when the reader is slow. */
+function write(line) {
+  if (process.stdout.write(`${line}\n`)) {
+    return undefined;
+  }
+  return new Promise((resolve) => {
+    process.stdout.once('drain', resolve);
+  });
+}
+
+/** Numbers below n: a linear congruential generator's upper bits. */
+function random(seed) {
+  let state = (BigInt(seed) ^ 0x5deece66dn) & ((1n << 48n) - 1n);
+  return (n) => {
+    state = (state * 0x5deece66dn + 11n) & ((1n << 48n) - 1n);
+    return Number((state >> 17n) % BigInt(n));
+  };
+}

@@ -1,0 +1,46 @@
+//! One writer, one reader, 1024 places.
+
+use std::thread;
+
+use futures::StreamExt as _;
+use highwater::events::{Emitter, Inbox, Overflow};
+
+use super::super::queue::{CAPACITY, Setting, time};
+
+pub(super) const SETTINGS: [Setting; 3] = [
+    Setting::OneThread,
+    Setting::TwoThreads,
+    Setting::TwoThreadsTrying,
+];
+
+/// Million events a second.
+pub(super) fn highwater(setting: Setting) -> f64 {
+    let emitter: Emitter<u64> = Emitter::new();
+    let inbox = emitter.inbox("reader", CAPACITY, Overflow::Wait);
+    let mut inbox: Inbox<u64> = inbox.expect("a capacity");
+    let send = async move |event| {
+        if setting == Setting::TwoThreadsTrying {
+            while emitter.emit(&event).is_err() {
+                thread::yield_now();
+            }
+        } else {
+            emitter.emit_serial(event).await.expect("there is room");
+        }
+    };
+    time(setting, send, async move || inbox.next().await)
+}
+
+/// Million messages a second.
+pub(super) fn async_channel(setting: Setting) -> f64 {
+    let (sender, receiver) = async_channel::bounded(CAPACITY);
+    let send = async move |event| {
+        if setting == Setting::TwoThreadsTrying {
+            while sender.try_send(event).is_err() {
+                thread::yield_now();
+            }
+        } else {
+            sender.send(event).await.expect("a reader");
+        }
+    };
+    time(setting, send, async move || receiver.recv().await.ok())
+}

@@ -1,0 +1,113 @@
+//! The figures of emitters and inboxes, and what is wanted of them.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::super::OURS;
+use super::super::outcome::{Best, Outcome, Target, or_dash};
+use super::super::queue::{Rates, Setting};
+use super::{ROUNDS, inboxes};
+
+/// What a loop that emits all the time uses; the targets are meant for it.
+pub(super) const CACHED: &str = "highwater, cached";
+const FLOOR: &str = "bare loop";
+const NODE: &str = "Node EventEmitter";
+const CHANNEL: &str = "async-channel";
+
+pub(super) struct Events {
+    versions: Vec<String>,
+    /// Nanoseconds, of each contestant with so many listeners.
+    emits: Best<(&'static str, usize)>,
+    inboxes: Rates,
+}
+
+impl Events {
+    pub(super) fn new(versions: Vec<String>) -> Self {
+        Events {
+            versions,
+            emits: Best::lowest(),
+            inboxes: Rates::new(),
+        }
+    }
+
+    pub(super) fn emit(&mut self, contestant: &'static str, listeners: usize, nanoseconds: f64) {
+        self.emits.add((contestant, listeners), nanoseconds);
+    }
+
+    pub(super) fn inbox(&mut self, contestant: &'static str, setting: Setting, millions: f64) {
+        self.inboxes.add(contestant, setting, millions);
+    }
+}
+
+impl Outcome for Events {
+    fn figures(&self) -> Value {
+        let emits = self
+            .emits
+            .iter()
+            .map(|((contestant, listeners), nanoseconds)| {
+                json!({
+                    "contestant": contestant,
+                    "listeners": listeners,
+                    "nanoseconds_per_emit": nanoseconds,
+                })
+            });
+        json!({
+            "peers": self.versions,
+            "rounds": ROUNDS,
+            "emits": emits.collect::<Value>(),
+            "inboxes": self.inboxes.json("million_events_per_second"),
+        })
+    }
+
+    fn targets(&self) -> Vec<Target> {
+        let mut targets = Vec::new();
+        let mut at_least = |text: String, least: f64, found: Option<f64>| {
+            targets.extend(found.map(|found| Target::at_least(text, least, found)));
+        };
+        let against_node = |listeners| self.emits.ratio(&(NODE, listeners), &(CACHED, listeners));
+        let rate = "emits a second by a cached handle against Node's";
+        at_least(format!("1 listener: {rate}"), 1.5, against_node(1));
+        at_least(format!("10 listeners: {rate}"), 5.0, against_node(10));
+        for setting in inboxes::SETTINGS {
+            let text = format!(
+                "inbox, {}: events a second against {CHANNEL}'s",
+                setting.name()
+            );
+            at_least(text, 1.0, self.inboxes.ratio(OURS, CHANNEL, setting));
+        }
+        let text = "10 listeners: time by a cached handle against the bare loop's";
+        let floor = self.emits.ratio(&(CACHED, 10), &(FLOOR, 10));
+        targets.extend(floor.map(|found| Target::at_most(text.to_owned(), 1.3, found)));
+        targets
+    }
+}
+
+impl fmt::Display for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let peers = self.versions.join(", ");
+        writeln!(f, "Best of {ROUNDS} rounds, in turn. {peers}\n")?;
+        writeln!(
+            f,
+            "LISTENERS  EMITTER            NS/EMIT  M EMITS/S  TIME ÷ BARE LOOP  RATE ÷ NODE"
+        )?;
+        let mut emits: Vec<_> = self.emits.iter().collect();
+        emits.sort_by_key(|((_, listeners), _)| listeners);
+        for (key, nanoseconds) in emits {
+            let (contestant, listeners) = key;
+            writeln!(
+                f,
+                "{listeners:>9}  {contestant:<17}  {nanoseconds:>7.1}  {:>9.1}  {:>16}  {:>11}",
+                1e3 / nanoseconds,
+                or_dash(self.emits.ratio(key, &(FLOOR, *listeners))),
+                or_dash(self.emits.ratio(&(NODE, *listeners), key)),
+            )?;
+        }
+        writeln!(f, "\nINBOX 1→1             QUEUE          M EVENTS/S")?;
+        writeln!(f, "{}", self.inboxes)?;
+        for target in self.targets() {
+            writeln!(f, "{target}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! One writer and one reader of a queue: how quick they are.
+
+use std::fmt;
+use std::thread;
+use std::time::Instant;
+
+use futures::executor::block_on;
+use futures::join;
+use serde_json::{Value, json};
+
+use super::outcome::Best;
+
+/// How many places there are.
+pub(super) const CAPACITY: usize = 1024;
+const ITEMS: u64 = 500_000;
+
+/// Who writes and reads, and how.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Setting {
+    /// Two tasks on one thread; a writer without room waits.
+    OneThread,
+    /// A thread each; a writer without room waits.
+    TwoThreads,
+    /// A thread each; a writer without room tries again.
+    TwoThreadsTrying,
+}
+
+impl Setting {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::OneThread => "one thread, awaited",
+            Self::TwoThreads => "two threads, awaited",
+            Self::TwoThreadsTrying => "two threads, tried",
+        }
+    }
+}
+
+/// Million items a second, of each queue in each setting.
+pub(super) struct Rates(Best<(&'static str, Setting)>);
+
+impl Rates {
+    pub(super) fn new() -> Self {
+        Rates(Best::highest())
+    }
+
+    pub(super) fn add(&mut self, contestant: &'static str, setting: Setting, millions: f64) {
+        self.0.add((contestant, setting), millions);
+    }
+
+    pub(super) fn ratio(
+        &self,
+        of: &'static str,
+        to: &'static str,
+        setting: Setting,
+    ) -> Option<f64> {
+        self.0.ratio(&(of, setting), &(to, setting))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().next().is_none()
+    }
+
+    /// For programs, with the name that the rate goes by.
+    pub(super) fn json(&self, rate: &str) -> Value {
+        let all = self.0.iter().map(|((contestant, setting), millions)| {
+            json!({
+                "contestant": contestant,
+                "setting": setting.name(),
+                rate: millions,
+            })
+        });
+        all.collect()
+    }
+}
+
+/// The rows of a table, of which the first column is 20 wide, and the second
+/// 13.
+impl fmt::Display for Rates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for ((contestant, setting), millions) in self.0.iter() {
+            let setting = setting.name();
+            writeln!(f, "{setting:<20}  {contestant:<13}  {millions:>10.1}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Million items a second. A writer that ends drops `send`, which has to end
+/// the reader.
+pub(super) fn time(
+    setting: Setting,
+    send: impl AsyncFn(u64) + Send + 'static,
+    mut receive: impl AsyncFnMut() -> Option<u64>,
+) -> f64 {
+    let read = async move {
+        let mut sum = 0;
+        while let Some(item) = receive().await {
+            sum += item;
+        }
+        sum
+    };
+    let start = Instant::now();
+    let sum = if setting == Setting::OneThread {
+        block_on(async { join!(write(send), read).1 })
+    } else {
+        let writer = thread::spawn(move || block_on(write(send)));
+        let sum = block_on(read);
+        writer.join().expect("the writer does not panic");
+        sum
+    };
+    let elapsed = start.elapsed();
+    assert_eq!(sum, ITEMS * (ITEMS - 1) / 2, "everything arrived");
+    ITEMS as f64 / elapsed.as_secs_f64() / 1e6
+}
+
+async fn write(send: impl AsyncFn(u64)) {
+    for item in 0..ITEMS {
+        send(item).await;
+    }
+}

@@ -1,0 +1,66 @@
+//! One writer, one reader, 1024 places; awaited.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use highwater::Clock;
+use highwater::stream::{Bound, Overflow, channel_with_clock};
+
+use super::super::OURS;
+use super::super::queue::{CAPACITY, Setting, time};
+
+/// Tells how many million items a second it is.
+type Time = fn(Setting) -> f64;
+
+pub(super) const ALL: [(&str, Time); 5] = [
+    (OURS, highwater),
+    ("async-channel", async_channel),
+    ("flume", flume),
+    ("kanal", kanal),
+    ("tokio mpsc", tokio),
+];
+
+struct SinceStart(Instant);
+
+impl Clock for SinceStart {
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Bounded by bytes, and it measures how long it stalled.
+fn highwater(setting: Setting) -> f64 {
+    let bound = Bound::bytes(CAPACITY * size_of::<u64>()).expect("not zero");
+    let clock = Arc::new(SinceStart(Instant::now()));
+    let (sender, mut receiver) = channel_with_clock(bound, Overflow::Wait, clock);
+    let send = async move |item: u64| sender.send(item).await.expect("a reader");
+    let receive = async move || receiver.next().await?.ok();
+    time(setting, send, receive)
+}
+
+fn async_channel(setting: Setting) -> f64 {
+    let (sender, receiver) = async_channel::bounded(CAPACITY);
+    let send = async move |item| sender.send(item).await.expect("a reader");
+    time(setting, send, async move || receiver.recv().await.ok())
+}
+
+fn flume(setting: Setting) -> f64 {
+    let (sender, receiver) = flume::bounded(CAPACITY);
+    let send = async move |item| sender.send_async(item).await.expect("a reader");
+    time(setting, send, async move || {
+        receiver.recv_async().await.ok()
+    })
+}
+
+fn kanal(setting: Setting) -> f64 {
+    let (sender, receiver) = kanal::bounded_async(CAPACITY);
+    let send = async move |item| sender.send(item).await.expect("a reader");
+    time(setting, send, async move || receiver.recv().await.ok())
+}
+
+fn tokio(setting: Setting) -> f64 {
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(CAPACITY);
+    let send = async move |item| sender.send(item).await.expect("a reader");
+    time(setting, send, async move || receiver.recv().await)
+}

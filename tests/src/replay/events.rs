@@ -1,0 +1,81 @@
+//! Scripts of emitter operations.
+
+mod host;
+mod script;
+
+use super::Mark;
+pub(super) use script::Script;
+
+impl super::Script for Script {
+    const RECORDER: &str = "tests/node/record-events.mjs";
+
+    const MARKS: &[Mark] = &[
+        ("calls", |step| step.starts_with("call ")),
+        ("calls in nested emits", |step| {
+            step.starts_with("call ") && !step.ends_with(" 0")
+        }),
+        ("emits that threw", |step| step.starts_with("thrown ")),
+        ("errors that nobody heard", |step| {
+            let message = step.rsplit(' ').next();
+            step.starts_with("thrown ") && message.is_some_and(|message| message.starts_with('e'))
+        }),
+    ];
+
+    fn check(&self) -> Result<(), String> {
+        if self.behaviours.is_empty() {
+            return Err("a script needs at least one behaviour".to_owned());
+        }
+        Ok(())
+    }
+
+    fn trace(&self) -> &[String] {
+        &self.trace
+    }
+
+    fn run(&self) -> Vec<String> {
+        host::run(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{diverges_if_changed, does_the_same, with_script, wrong};
+    use super::*;
+
+    const RECORDED: &str = include_str!("../../node/events.jsonl");
+
+    #[test]
+    fn ours_does_what_node_did() {
+        does_the_same::<Script>(RECORDED, &[2_000, 1_000, 400, 100]);
+    }
+
+    #[test]
+    fn a_trace_that_differs_anywhere_is_a_divergence() {
+        let script = |trace: &str| {
+            format!(
+                r#"{{"behaviours":[[]],"operations":[["on","a"],["emit","a"]],"trace":[{trace}]}}"#
+            )
+        };
+        let whole = r#""has a=0 b= error=","call 0 a 0","true a","has a=0 b= error=""#;
+        let changes = [
+            ("call 0", "call 1"),
+            ("true a", "false a"),
+            (r#""call 0 a 0","#, ""),
+            (r#","true a","has a=0 b= error=""#, ""),
+            (r#""true a""#, r#""true a","true a""#),
+        ];
+        diverges_if_changed::<Script>(script, whole, &changes);
+    }
+
+    #[test]
+    fn an_unknown_operation_is_answered_with_the_known_ones() {
+        let unknown = r#"{"behaviours":[[]],"operations":[["of",1]],"trace":[]}"#;
+        let message = wrong::<Script>(&with_script(unknown));
+        assert!(
+            message.contains("`of`") && message.contains("`off`"),
+            "{message}"
+        );
+        let none = r#"{"behaviours":[],"operations":[],"trace":[]}"#;
+        assert!(wrong::<Script>(&with_script(none)).contains("behaviour"));
+    }
+}

@@ -1,0 +1,93 @@
+//! Scripts of stream operations.
+
+mod drain;
+mod host;
+mod script;
+
+use highwater::stream::Bound;
+
+use super::Mark;
+pub(super) use script::Script;
+
+impl super::Script for Script {
+    const RECORDER: &str = "tests/node/record-streams.mjs";
+
+    const MARKS: &[Mark] = &[
+        ("writes that were true", |step| step == "true"),
+        ("writes that were false", |step| step == "false"),
+        ("chunks given many at once", |step| {
+            step.starts_with("give ") && step.contains('-')
+        }),
+        ("drains", |step| step == "drain"),
+        ("finishes", |step| step == "finish"),
+        ("errors", |step| step.starts_with("error ")),
+    ];
+
+    fn check(&self) -> Result<(), String> {
+        if self.answers.is_empty() {
+            return Err("a script needs at least one answer".to_owned());
+        }
+        let bound: Result<Bound<u8>, _> = host::bound(self);
+        bound.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn trace(&self) -> &[String] {
+        &self.trace
+    }
+
+    fn run(&self) -> Vec<String> {
+        host::run(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{diverges_if_changed, does_the_same, with_script, wrong};
+    use super::*;
+
+    const RECORDED: &str = include_str!("../../node/streams.jsonl");
+
+    #[test]
+    fn ours_does_what_node_did() {
+        does_the_same::<Script>(RECORDED, &[800, 1_500, 30, 100, 50, 100]);
+    }
+
+    #[test]
+    fn a_trace_that_differs_anywhere_is_a_divergence() {
+        let script = |trace: &str| {
+            format!(
+                r#"{{"highWaterMark":4,"objectMode":false,"writev":false,"answers":["later"],"operations":[["write",4],["done"],["end"]],"trace":[{trace}]}}"#
+            )
+        };
+        let whole = r#""give 0","false","is 4 true","done 0","drain","is 0 false","finish","close","is 0 false""#;
+        let changes = [
+            ("give 0", "give 1"),
+            ("done 0", "done 1"),
+            (r#""false""#, r#""true""#),
+            ("is 4", "is 0"),
+            ("true", "false"),
+            (r#""drain","#, ""),
+            (r#""finish","close""#, r#""close","finish""#),
+            (r#","close","is 0 false""#, ""),
+        ];
+        diverges_if_changed::<Script>(script, whole, &changes);
+    }
+
+    #[test]
+    fn a_script_that_makes_no_sense_is_answered_with_what_is_wrong() {
+        let script = |mark: &str, answers: &str, operations: &str| {
+            with_script(&format!(
+                r#"{{"highWaterMark":{mark},"objectMode":true,"writev":false,"answers":[{answers}],"operations":[{operations}],"trace":[]}}"#
+            ))
+        };
+        let message = wrong::<Script>(&script("1", "", ""));
+        assert!(message.contains("at least one answer"), "{message}");
+        let message = wrong::<Script>(&script("0", r#""now""#, ""));
+        assert!(message.contains("high-water mark"), "{message}");
+        let message = wrong::<Script>(&script("1", r#""now""#, r#"["write"]"#));
+        assert!(message.contains("`write` needs the size"), "{message}");
+        let message = wrong::<Script>(&script("1", r#""now""#, r#"["writes",1]"#));
+        assert!(message.contains("`writes`") && message.contains("`destroyWith`"));
+        assert!(wrong::<Script>("").contains("record-streams.mjs"));
+    }
+}
