@@ -74,6 +74,10 @@ Exit codes: 0 all is well, 1 a stage failed, 2 bad input, 130 Ctrl-C,
 
 /// What to stream, from where to where.
 #[derive(Args, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(crate) struct PipeOptions {
     /// The file to read; - is standard input
     pub(crate) input: PathBuf,

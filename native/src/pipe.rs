@@ -95,10 +95,11 @@ struct Work {
 impl Work {
     fn new(options: &PipeOptions) -> Self {
         let cores = thread::available_parallelism().map_or(1, Into::into);
-        let default = match options.gzip {
-            true => Size::clamped(cores * 4 * gzip::BLOCK),
-            false => Size::clamped(4 * CHUNK),
-        };
+        let default = Size::clamped(if options.gzip {
+            cores * 4 * gzip::BLOCK
+        } else {
+            4 * CHUNK
+        });
         let high_water = options.high_water.unwrap_or(default).bytes();
         let chunk = if options.gzip { gzip::BLOCK } else { CHUNK }.min(high_water);
         let output = chunk + if options.gzip { gzip::MARGIN } else { 0 };

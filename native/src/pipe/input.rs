@@ -72,7 +72,7 @@ impl Input {
             Input::File(_, len) => (*len > 0).then_some(*len),
             Input::Standard => {
                 let file = Handle::stdin().ok()?.as_file().metadata().ok()?;
-                file.is_file().then(|| file.len())
+                file.is_file().then_some(file.len())
             }
             Input::Special(_) => None,
         }

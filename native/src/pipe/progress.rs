@@ -1,9 +1,12 @@
 //! How far it is, where somebody looks.
 
 use super::counters::Counters;
-use indicatif::{ProgressBar, ProgressStyle};
+use futures::future::{self, Either};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use std::{
+    convert::Infallible,
     io::{self, IsTerminal},
+    pin::pin,
     time::Duration,
 };
 
@@ -33,20 +36,19 @@ pub(crate) async fn watch<T>(
             "{spinner} {bytes} in {elapsed}, {bytes_per_sec}",
         ),
     };
-    bar.set_style(
+    // Also if the run is interrupted.
+    let bar = bar.with_finish(ProgressFinish::AndClear).with_style(
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    let paint = async {
+    let paint = async || -> Infallible {
         loop {
             tokio::time::sleep(PERIOD).await;
             bar.set_position(counters.read());
             bar.tick();
         }
     };
-    let outcome = tokio::select! {
-        outcome = run => outcome,
-        () = paint => unreachable!("it paints until it is dropped"),
-    };
-    bar.finish_and_clear();
-    outcome
+    match future::select(pin!(run), pin!(paint())).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right((never, _)) => match never {},
+    }
 }

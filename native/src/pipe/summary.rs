@@ -113,20 +113,35 @@ impl Summary {
 }
 
 /// The most memory that the process has had, in bytes, if the system tells.
+#[cfg(target_os = "linux")]
 fn peak_rss() -> Option<u64> {
-    #[cfg(unix)]
-    {
-        use nix::sys::resource::{UsageWho, getrusage};
-        let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
-        let peak = u64::try_from(usage.max_rss()).ok()?;
-        // The one system that counts in bytes.
-        let unit = if cfg!(target_vendor = "apple") {
-            1
-        } else {
-            1024
-        };
-        Some(peak * unit)
-    }
-    #[cfg(not(unix))]
+    // What `getrusage` tells here is no less than what the process had that
+    // started this one.
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = peak.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// The most memory that the process has had, in bytes, if the system tells.
+#[cfg(all(unix, not(target_os = "linux")))]
+fn peak_rss() -> Option<u64> {
+    use nix::sys::resource::{UsageWho, getrusage};
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    let peak = u64::try_from(usage.max_rss()).ok()?;
+    // The one system that counts in bytes.
+    let unit = if cfg!(target_vendor = "apple") {
+        1
+    } else {
+        1024
+    };
+    Some(peak * unit)
+}
+
+/// No common measure.
+#[cfg(not(unix))]
+fn peak_rss() -> Option<u64> {
     None
 }
