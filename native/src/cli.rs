@@ -92,8 +92,8 @@ pub(crate) struct PipeOptions {
     /// Decompress
     #[arg(long)]
     pub(crate) gunzip: bool,
-    /// How much may wait behind the input and before the output [default:
-    /// 1MiB; with --gzip half of that for each core]
+    /// How much may wait behind the input, in --gzip and before the output, each
+    /// [default: 1MiB; with --gzip 1.5MiB for each core, up to 8MiB]
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub(crate) high_water: Option<Size>,
     /// Print the summary as one JSON object, to standard output unless that is

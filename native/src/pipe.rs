@@ -30,7 +30,7 @@ use highwater::{
 };
 use input::Input;
 use reading::Reading;
-use std::{io, path::Path, process::ExitCode, sync::Arc, thread};
+use std::{io, path::Path, process::ExitCode, sync::Arc};
 use summary::Summary;
 use writing::Writing;
 
@@ -94,15 +94,19 @@ struct Work {
 
 impl Work {
     fn new(options: &PipeOptions) -> Self {
-        let cores = thread::available_parallelism().map_or(1, Into::into);
-        let default = Size::clamped(if options.gzip {
-            cores * 4 * gzip::BLOCK
+        let default = if options.gzip {
+            gzip::default_high_water()
         } else {
             4 * CHUNK
-        });
-        let high_water = options.high_water.unwrap_or(default).bytes();
-        let chunk = if options.gzip { gzip::BLOCK } else { CHUNK }.min(high_water);
-        let output = chunk + if options.gzip { gzip::MARGIN } else { 0 };
+        };
+        let high_water = options.high_water.map_or(default, Size::bytes);
+        let (chunk, output) = if options.gzip {
+            let block = gzip::BLOCK.min(high_water);
+            (block, gzip::longest_member(block))
+        } else {
+            let chunk = CHUNK.min(high_water);
+            (chunk, chunk)
+        };
         Work {
             high_water,
             inputs: Buffers::new(chunk),
@@ -122,7 +126,7 @@ impl Work {
         let chunks = Reading {
             buffers: Arc::clone(&self.inputs),
             bound,
-            is_filling: options.gzip,
+            in_blocks: options.gzip,
             clock: Arc::clone(&self.clock),
             counters: Arc::clone(&self.counters),
         }

@@ -45,7 +45,8 @@ impl Buffers {
     /// channels and windows to say, not for this.
     pub(crate) fn take(self: &Arc<Self>) -> Chunk {
         let spare = self.lock().pop();
-        self.add(self.size);
+        let in_flight = self.in_flight.fetch_add(self.size, Ordering::Relaxed) + self.size;
+        self.peak.fetch_max(in_flight, Ordering::Relaxed);
         Chunk {
             buffer: spare.unwrap_or_else(|| vec![0; self.size].into()),
             len: 0,
@@ -53,14 +54,14 @@ impl Buffers {
         }
     }
 
+    /// How many bytes a chunk can hold.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
     /// The most bytes of memory that were in flight at once.
     pub(crate) fn peak(&self) -> usize {
         self.peak.load(Ordering::Relaxed)
-    }
-
-    fn add(&self, bytes: usize) {
-        let now = self.in_flight.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        self.peak.fetch_max(now, Ordering::Relaxed);
     }
 
     fn lock(&self) -> impl DerefMut<Target = Vec<Box<[u8]>>> + '_ {
@@ -78,23 +79,6 @@ impl Chunk {
     pub(crate) fn advance(&mut self, bytes: usize) {
         debug_assert!(bytes <= self.buffer.len() - self.len);
         self.len += bytes;
-    }
-
-    /// Appends bytes; makes the buffer larger if need be.
-    pub(crate) fn append(&mut self, bytes: &[u8]) {
-        if bytes.len() > self.room().len() {
-            self.grow(bytes.len());
-        }
-        self.room()[..bytes.len()].copy_from_slice(bytes);
-        self.advance(bytes.len());
-    }
-
-    /// Makes the buffer larger. It is not used again then.
-    pub(crate) fn grow(&mut self, bytes: usize) {
-        let mut buffer = std::mem::take(&mut self.buffer).into_vec();
-        buffer.resize(buffer.len() + bytes, 0);
-        self.buffer = buffer.into();
-        self.home.add(bytes);
     }
 }
 
@@ -121,11 +105,10 @@ impl Weigh for Chunk {
 impl Drop for Chunk {
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.buffer);
-        let home = &self.home;
-        home.in_flight.fetch_sub(buffer.len(), Ordering::Relaxed);
-        if buffer.len() == home.size {
-            home.lock().push(buffer);
-        }
+        self.home
+            .in_flight
+            .fetch_sub(buffer.len(), Ordering::Relaxed);
+        self.home.lock().push(buffer);
     }
 }
 
@@ -137,7 +120,8 @@ mod tests {
     fn buffers_are_used_again_and_their_peak_is_counted() {
         let buffers = Buffers::new(8);
         let mut first = buffers.take();
-        first.append(b"one");
+        first.room()[..3].copy_from_slice(b"one");
+        first.advance(3);
         let second = buffers.take();
         assert_eq!((&*first, first.weight()), (&b"one"[..], 8));
         assert_eq!(buffers.peak(), 16);
@@ -146,17 +130,5 @@ mod tests {
         assert!(again.iter().all(|chunk| chunk.is_empty()));
         assert_eq!(buffers.peak(), 16);
         assert_eq!(buffers.lock().len(), 0, "no other was made");
-    }
-
-    #[test]
-    fn a_chunk_that_has_grown_weighs_more_and_is_not_kept() {
-        let buffers = Buffers::new(4);
-        let mut chunk = buffers.take();
-        chunk.append(b"123456");
-        assert_eq!((&*chunk, chunk.weight()), (&b"123456"[..], 10));
-        drop(chunk);
-        assert_eq!(buffers.peak(), 10);
-        assert_eq!(buffers.lock().len(), 0);
-        assert_eq!(buffers.in_flight.load(Ordering::Relaxed), 0);
     }
 }

@@ -22,9 +22,9 @@ pub(crate) struct Reading {
     pub(crate) buffers: Arc<Buffers>,
     /// How far to read ahead.
     pub(crate) bound: Bound<Chunk>,
-    /// Whether to read on until a chunk is full. If not, what a pipe gives is
-    /// handed on at once.
-    pub(crate) is_filling: bool,
+    /// Whether chunks are blocks: full but for the last, and at least one, even
+    /// if that is empty. If not, what a pipe gives is handed on at once.
+    pub(crate) in_blocks: bool,
     /// Measures how long there is no room.
     pub(crate) clock: Arc<dyn Clock>,
     /// What is told of each read.
@@ -60,14 +60,17 @@ impl Reading {
             return Ok(());
         };
         let mut reader = input.open()?;
+        let mut is_wanted = self.in_blocks;
         // There has to be room first, so that nothing is in hand meanwhile.
         while block_on(sender.ready()).is_ok() {
             let mut chunk = self.buffers.take();
             let is_last = self.fill(&mut *reader, &mut chunk)?;
             self.counters.add_read(chunk.len());
-            if !chunk.is_empty() && sender.force_send(chunk).is_err() || is_last {
+            is_wanted |= !chunk.is_empty();
+            if is_wanted && sender.force_send(chunk).is_err() || is_last {
                 break;
             }
+            is_wanted = false;
         }
         let stalled = sender.stats().stalled;
         self.counters.set_stalled(stalled.unwrap_or_default());
@@ -83,7 +86,7 @@ impl Reading {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }
-            if !self.is_filling || chunk.room().is_empty() {
+            if !self.in_blocks || chunk.room().is_empty() {
                 return Ok(false);
             }
         }

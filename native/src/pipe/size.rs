@@ -16,12 +16,6 @@ impl Size {
     /// there is nothing left to bound.
     const RANGE: RangeInclusive<usize> = 4 * 1024..=1024 * 1024 * 1024;
 
-    /// A size for constants and cores: whatever is out of range is brought
-    /// into it.
-    pub(crate) fn clamped(bytes: usize) -> Self {
-        Size(bytes.clamp(*Self::RANGE.start(), *Self::RANGE.end()))
-    }
-
     /// In bytes.
     pub(crate) fn bytes(self) -> usize {
         self.0

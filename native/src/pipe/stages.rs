@@ -1,12 +1,6 @@
 //! The pipeline between reading and writing.
 
-use super::{
-    Work,
-    buffers::Chunk,
-    gunzip::Gunzip,
-    gzip::{BLOCK, Deflating, Member},
-    writing::Writing,
-};
+use super::{Work, buffers::Chunk, gunzip::Gunzip, gzip::Gzip, writing::Writing};
 use crate::cli::PipeOptions;
 use futures::{Stream, TryStreamExt};
 use highwater::stream::{BoxError, Pipeline, PipelineError, Receiver, Report, StreamError};
@@ -70,11 +64,12 @@ where
     if !options.gzip {
         return Ok(Box::pin(pipeline.into_sink("output", writing)));
     }
-    let mut deflating = Deflating::start(Arc::clone(&work.outputs))?;
-    let window = (work.high_water / BLOCK).max(1);
+    let gzip = Gzip::start(Arc::clone(&work.outputs))?;
+    // As many blocks as the mark allows: those in work, and those that are
+    // done and wait for one before them.
+    let window = (work.high_water / work.inputs.size()).max(1);
     let run = pipeline
-        .parallel_map("gzip", window, move |block| deflating.deflate(block))
-        .stage("member", Member::new(Arc::clone(&work.outputs)))
+        .parallel_map("gzip", window, move |block| gzip.compress(block))
         .into_sink("output", writing);
     Ok(Box::pin(run))
 }

@@ -16,7 +16,7 @@ use std::{
 };
 
 /// What gzip compresses at a time.
-const BLOCK: usize = 128 * 1024;
+const BLOCK: usize = 512 * 1024;
 
 /// None, one byte, and whatever lies around the size of a block and a chunk.
 const SIZES: [usize; 8] = [
