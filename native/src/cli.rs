@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{error::Error, report::BAD, world::World};
+use crate::{error::Error, pipe::Size, report::BAD, world::World};
 use clap::{Args, Parser, Subcommand, error::ErrorKind};
 use highwater::scenario::{self, Experiment};
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -18,6 +18,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
   native run decoupling --set design=direct     one experiment, in real time
   native run decoupling --world virtual         the same in simulated time, at once
   native serve                                  the page: http://127.0.0.1:8080/
+  native pipe server.log server.log.gz --gzip   a file through a pipeline
 
 Exit codes: 0 all is well, 1 a check or the run failed, 2 bad input,
 130 Ctrl-C (serve: 0 once the page is there)."
@@ -56,6 +57,49 @@ experiment if the world is virtual.")]
   native serve --addr 127.0.0.1:0        any free port
   native serve --no-build                the page as it was built last")]
     Serve(ServeOptions),
+    /// Stream a file through a pipeline: copy, change, compress
+    #[command(after_help = "Examples:
+  native pipe server.log copy.log
+  native pipe server.log server.log.gz --gzip
+  native pipe server.log.gz - --gunzip | sort
+  native pipe - LOUD.txt --upper --high-water 64KiB < quiet.txt
+
+It takes the same memory whatever the size. The output is there when it is
+complete, or as it was before. A summary goes to standard error.
+
+Exit codes: 0 all is well, 1 a stage failed, 2 bad input, 130 Ctrl-C,
+141 nobody reads the output any more (as other filters report it).")]
+    Pipe(PipeOptions),
+}
+
+/// What to stream, from where to where.
+#[derive(Args, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
+pub(crate) struct PipeOptions {
+    /// The file to read; - is standard input
+    pub(crate) input: PathBuf,
+    /// The file to write; - is standard output
+    pub(crate) output: PathBuf,
+    /// Make ASCII letters upper case
+    #[arg(long)]
+    pub(crate) upper: bool,
+    /// Compress, at level 6 and on all cores
+    #[arg(long, conflicts_with = "gunzip")]
+    pub(crate) gzip: bool,
+    /// Decompress
+    #[arg(long)]
+    pub(crate) gunzip: bool,
+    /// How much may wait behind the input, in --gzip and before the output, each
+    /// [default: 1MiB; with --gzip 1.5MiB for each core, up to 8MiB]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    pub(crate) high_water: Option<Size>,
+    /// Print the summary as one JSON object, to standard output unless that is
+    /// the output
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What to run, where, and what to keep of it.
@@ -158,7 +202,7 @@ pub(crate) fn explain(usage: &clap::Error) -> ExitCode {
     if usage.use_stderr() {
         let line = one_line(&usage.to_string());
         let right = match usage.kind() {
-            ErrorKind::InvalidSubcommand => "the commands are list, run and serve",
+            ErrorKind::InvalidSubcommand => "the commands are list, run, serve and pipe",
             _ => "--help shows what can be",
         };
         anstream::eprintln!("{BAD}error:{BAD:#} {line}; {right}");

@@ -1,7 +1,7 @@
 //! Why a command ends without having done its work.
 
-use highwater::scenario::InputError;
-use std::{io, net::SocketAddr, path::PathBuf};
+use highwater::{scenario::InputError, stream::BoxError};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 /// One line for people: what is wrong, and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,36 @@ pub(crate) enum Error {
     /// `--addr` that is none.
     #[error("--addr is ADDRESS:PORT, not \"{0}\": for example 127.0.0.1:8080")]
     NotAnAddress(String),
+    /// A file to read that cannot be read, known before the run.
+    #[error("{} cannot be read: {reason}", path.display())]
+    BadInput {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A file that is to become itself.
+    #[error(
+        "{} and {} are the same file: name another output",
+        input.display(),
+        output.display()
+    )]
+    SameFile {
+        /// What was to be read.
+        input: PathBuf,
+        /// What was to be written.
+        output: PathBuf,
+    },
+    /// A pipeline whose stage failed.
+    #[error("{stage} failed: {file}: {cause}")]
+    Pipe {
+        /// Which one.
+        stage: Arc<str>,
+        /// The file it worked on.
+        file: String,
+        /// What it said.
+        cause: BoxError,
+    },
     /// An output file that cannot be made, known before the run.
     #[error("{} cannot be written: {reason}", path.display())]
     BadOutput {
@@ -77,10 +107,13 @@ impl Error {
             Error::Input(_)
             | Error::NotAPair { .. }
             | Error::NotAnAddress(_)
+            | Error::BadInput { .. }
             | Error::BadOutput { .. }
+            | Error::SameFile { .. }
             | Error::SameOutput => 2,
             Error::Write { .. }
             | Error::Print(_)
+            | Error::Pipe { .. }
             | Error::PortTaken(_)
             | Error::Listen { .. }
             | Error::NoPage { .. }

@@ -25,6 +25,8 @@ pub(crate) enum Signal {
     Interrupt,
     /// What service managers send.
     Terminate,
+    /// The terminal is gone.
+    Hangup,
 }
 
 impl Signal {
@@ -33,6 +35,7 @@ impl Signal {
         match self {
             Signal::Interrupt => 130,
             Signal::Terminate => 143,
+            Signal::Hangup => 129,
         }
     }
 }
@@ -42,6 +45,7 @@ pub(crate) async fn interrupted() -> Signal {
     tokio::select! {
         () = ctrl_c() => Signal::Interrupt,
         () = terminate() => Signal::Terminate,
+        () = hangup() => Signal::Hangup,
     }
 }
 
@@ -54,8 +58,20 @@ async fn ctrl_c() {
 
 #[cfg(unix)]
 async fn terminate() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
+    receive(tokio::signal::unix::SignalKind::terminate()).await;
+}
+
+#[cfg(unix)]
+async fn hangup() {
+    if is_hangup_ignored() {
+        return std::future::pending().await;
+    }
+    receive(tokio::signal::unix::SignalKind::hangup()).await;
+}
+
+#[cfg(unix)]
+async fn receive(kind: tokio::signal::unix::SignalKind) {
+    match tokio::signal::unix::signal(kind) {
         Ok(mut signals) => {
             signals.recv().await;
         }
@@ -63,7 +79,22 @@ async fn terminate() {
     }
 }
 
+/// Whether whoever started the process wants it to outlive the terminal, as
+/// `nohup` does. Only Linux tells without a call that is unsafe.
+#[cfg(unix)]
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // A bit for each signal, the first of which is the hang-up.
+    ignored.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 == 1))
+}
+
 #[cfg(not(unix))]
 async fn terminate() {
+    std::future::pending().await
+}
+
+#[cfg(not(unix))]
+async fn hangup() {
     std::future::pending().await
 }

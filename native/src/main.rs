@@ -3,7 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `cli` | the command line, and which command it names |
-//! | `tour`, `run`, `list`, `serve` | one command each |
+//! | `tour`, `run`, `list`, `serve`, `pipe` | one command each |
 //! | `platform` | the ports: this machine's clock and tokio's tasks |
 //! | `world`, `running`, `death` | an experiment from its start to its end, or to its bug |
 //! | `report`, `plot`, `output` | what people and programs are shown |
@@ -11,7 +11,8 @@
 //!
 //! Results go to standard output, progress and logs to standard error. Exit
 //! codes: 0 all is well, 1 a check or the run failed, 2 bad input,
-//! 130 Ctrl-C (serve: 0 once the page is there).
+//! 130 Ctrl-C (serve: 0 once the page is there), 129 and 143 other requests to
+//! end, 141 nobody reads the output of `pipe` any more.
 
 mod cli;
 mod death;
@@ -19,6 +20,7 @@ mod error;
 mod interrupt;
 mod list;
 mod output;
+mod pipe;
 mod platform;
 mod plot;
 mod report;
@@ -61,6 +63,7 @@ async fn command(cli: Cli) -> Result<ExitCode, Error> {
         // The server has its own way to end: it lets its clients go first.
         Some(Command::Serve(options)) => serve::serve(&options).await,
         Some(Command::List { json }) => list::list(json),
+        Some(Command::Pipe(options)) => interrupt::unless_interrupted(pipe::pipe(&options)).await,
         Some(Command::Run(options)) => interrupt::unless_interrupted(run::run(&options)).await,
         None => interrupt::unless_interrupted(tour::tour()).await,
     }

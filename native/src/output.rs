@@ -90,12 +90,13 @@ impl Output {
 }
 
 /// A pipe or a device: it cannot be replaced, only written to.
-fn is_special(path: &Path) -> bool {
+pub(crate) fn is_special(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|existing| !existing.is_file() && !existing.is_dir())
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// The folder a file is in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -103,7 +104,7 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// A temporary file that is removed unless it is kept.
-fn beside(target: &Path) -> io::Result<NamedTempFile> {
+pub(crate) fn beside(target: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".highwater-").suffix(".part");
     // Temporary files are private by default. This one becomes an ordinary

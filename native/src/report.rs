@@ -5,6 +5,7 @@ mod table;
 mod units;
 
 pub(crate) use json::json;
+pub(crate) use table::render;
 pub(crate) use units::human;
 
 use crate::{

@@ -86,7 +86,7 @@ pub(super) fn queues(trace: &Trace, took: Duration) -> String {
 
 /// The first and the last column are texts and start on the left; the others
 /// are figures and end on the right.
-fn render<const N: usize>(rows: &[[String; N]]) -> String {
+pub(crate) fn render<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.max().unwrap_or(0)

@@ -51,7 +51,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             &["walk"],
-            &["'walk'", "the commands are list, run and serve"],
+            &["'walk'", "the commands are list, run, serve and pipe"],
         ),
         (
             &["run", "decoupling", "--trace", &missing],
@@ -113,6 +113,7 @@ fn every_command_has_help_with_examples() {
         &["list", "--help"],
         &["run", "--help"],
         &["serve", "--help"],
+        &["pipe", "--help"],
     ] {
         let done = native(arguments);
         assert_eq!(done.code, Some(0), "{done:?}");

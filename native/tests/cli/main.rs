@@ -2,6 +2,7 @@
 //! which code it exits. Nothing here depends on how long something takes.
 
 mod input;
+mod pipe;
 mod run;
 mod serve;
 mod server;

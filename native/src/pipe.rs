@@ -1,0 +1,205 @@
+//! `native pipe`: files and standard streams through a pipeline.
+//!
+//! A thread reads, a thread writes, and the pipeline between them is this
+//! task: `input` → `gunzip` → `upper` → `gzip` → `output`, of which those in
+//! the middle are there if they are asked for. Both ends hand over by channels
+//! with byte marks, so memory does not depend on the data.
+
+mod buffers;
+mod counters;
+mod destination;
+mod gunzip;
+mod gzip;
+mod input;
+mod progress;
+mod reading;
+mod size;
+mod stages;
+mod summary;
+mod writing;
+
+pub(crate) use size::Size;
+
+use crate::{cli::PipeOptions, error::Error, platform::NativeTimer, report};
+use buffers::Buffers;
+use counters::Counters;
+use destination::Destination;
+use highwater::{
+    Clock,
+    stream::{Bound, BoxError, PipelineError, Report},
+};
+use input::Input;
+use reading::Reading;
+use std::{io, path::Path, process::ExitCode, sync::Arc};
+use summary::Summary;
+use writing::Writing;
+
+/// What a read asks for. More is not quicker, and takes longer to come round.
+const CHUNK: usize = 256 * 1024;
+
+/// What other filters end with when nobody reads their output: 128 and the
+/// number of the signal that the system would have ended them with.
+const CLOSED_OUTPUT: u8 = 141;
+
+/// Streams what the options name and reports.
+///
+/// Dropped, it removes the file that is half written.
+///
+/// # Errors
+///
+/// Bad input, or the first stage that failed. The output is then as it was.
+pub(crate) async fn pipe(options: &PipeOptions) -> Result<ExitCode, Error> {
+    if input::is_same_file(&options.input, &options.output) {
+        return Err(Error::SameFile {
+            input: options.input.clone(),
+            output: options.output.clone(),
+        });
+    }
+    let input = Input::find(&options.input)?;
+    let (destination, open) = Destination::find(&options.output)?;
+    let _limits = report_limits();
+
+    let work = Work::new(options);
+    let len = input.len();
+    let prints = matches!(destination, Destination::Standard);
+    let outcome = async {
+        let run = work.start(options, input, open).map_err(Error::Runtime)?;
+        let report = run.await.map_err(|error| explain(options, error))?;
+        let completed = destination.complete();
+        completed.map_err(|cause| Error::Pipe {
+            stage: "output".into(),
+            file: name(&options.output, "standard output"),
+            cause: cause.into(),
+        })?;
+        Ok(report)
+    };
+    let outcome = progress::watch(len, prints, &work.counters, outcome).await;
+    let report = match outcome {
+        // Nobody is left to be told.
+        Err(error) if is_closed_output(&error) => return Ok(ExitCode::from(CLOSED_OUTPUT)),
+        outcome => outcome?,
+    };
+    print(options, &work.summary(options, report), prints)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A run's memory and measures.
+struct Work {
+    high_water: usize,
+    inputs: Arc<Buffers>,
+    outputs: Arc<Buffers>,
+    counters: Arc<Counters>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Work {
+    fn new(options: &PipeOptions) -> Self {
+        let default = if options.gzip {
+            gzip::default_high_water()
+        } else {
+            4 * CHUNK
+        };
+        let high_water = options.high_water.map_or(default, Size::bytes);
+        let (chunk, output) = if options.gzip {
+            let block = gzip::BLOCK.min(high_water);
+            (block, gzip::longest_member(block))
+        } else {
+            let chunk = CHUNK.min(high_water);
+            (chunk, chunk)
+        };
+        Work {
+            high_water,
+            inputs: Buffers::new(chunk),
+            outputs: Buffers::new(output),
+            counters: Arc::default(),
+            clock: Arc::new(NativeTimer::start(Arc::default())),
+        }
+    }
+
+    fn start(
+        &self,
+        options: &PipeOptions,
+        input: Input,
+        open: destination::Open,
+    ) -> io::Result<impl Future<Output = Result<Report, PipelineError>> + use<>> {
+        let bound = Bound::bytes(self.high_water).map_err(io::Error::other)?;
+        let chunks = Reading {
+            buffers: Arc::clone(&self.inputs),
+            bound,
+            in_blocks: options.gzip,
+            clock: Arc::clone(&self.clock),
+            counters: Arc::clone(&self.counters),
+        }
+        .start(input)?;
+        let writing = Writing::start(open, bound, Arc::clone(&self.counters))?;
+        stages::connect(options, self, chunks, writing)
+    }
+
+    fn summary(&self, options: &PipeOptions, report: Report) -> Summary {
+        Summary {
+            files: [
+                name(&options.input, "standard input"),
+                name(&options.output, "standard output"),
+            ],
+            bytes_in: self.counters.read(),
+            bytes_out: self.counters.written(),
+            took: self.clock.now(),
+            peak_in_flight: self.inputs.peak() + self.outputs.peak(),
+            input_stalled: self.counters.stalled(),
+            report,
+        }
+    }
+}
+
+/// Has the system answer a write beyond the largest file that is allowed with
+/// an error, instead of ending the process: what is half written is removed.
+#[cfg(unix)]
+fn report_limits() -> Option<tokio::signal::unix::Signal> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let number = nix::sys::signal::Signal::SIGXFSZ as i32;
+    signal(SignalKind::from_raw(number)).ok()
+}
+
+#[cfg(not(unix))]
+fn report_limits() {}
+
+/// Names the stage and the file.
+fn explain(options: &PipeOptions, error: PipelineError) -> Error {
+    let PipelineError::Failed { stage, source } = error else {
+        // Nobody has its handle: a run is stopped by dropping it.
+        return Error::Runtime(io::Error::other(error));
+    };
+    let file = match &*stage {
+        "output" => name(&options.output, "standard output"),
+        _ => name(&options.input, "standard input"),
+    };
+    Error::Pipe {
+        stage,
+        file,
+        cause: source,
+    }
+}
+
+fn is_closed_output(error: &Error) -> bool {
+    let is_broken_pipe = |cause: &BoxError| {
+        let cause = cause.downcast_ref::<io::Error>();
+        cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+    };
+    matches!(error, Error::Pipe { stage, cause, .. } if &**stage == "output" && is_broken_pipe(cause))
+}
+
+fn name(path: &Path, standard: &str) -> String {
+    match path.as_os_str().to_str() {
+        Some("-") => standard.to_owned(),
+        _ => path.display().to_string(),
+    }
+}
+
+fn print(options: &PipeOptions, summary: &Summary, prints_output: bool) -> Result<(), Error> {
+    match (options.json, prints_output) {
+        (true, false) => report::print(&summary.json())?,
+        (true, true) => anstream::eprint!("{}", summary.json()),
+        (false, _) => anstream::eprint!("{}", summary.text()),
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! Reading gzip files, of any number of members.
+
+use super::buffers::{Buffers, Chunk};
+use flate2::{Decompress, DecompressError, FlushDecompress, Status};
+use highwater::stream::Stage;
+use std::sync::Arc;
+
+/// A stage that decompresses. What it puts out is in chunks of one size, so
+/// that a few bytes which stand for gigabytes take no memory.
+#[derive(Debug)]
+pub(crate) struct Gunzip {
+    inflate: Decompress,
+    outputs: Arc<Buffers>,
+    /// The bytes in work, and how many of them are done.
+    input: Option<(Chunk, usize)>,
+    place: Place,
+    /// Members that were complete.
+    members: u64,
+}
+
+/// Where it is in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Before a member: there may be none any more.
+    Between,
+    /// Within a member.
+    Inside,
+    /// In the zeros that tapes and block devices are filled up with.
+    Padding,
+}
+
+/// Why it is no gzip file, or not a whole one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum GunzipError {
+    /// It does not begin like one.
+    #[error("it is not in gzip format")]
+    NotGzip,
+    /// There is nothing at all.
+    #[error("it is empty, and a gzip file is not")]
+    Empty,
+    /// What is in it cannot be, or does not fit its checksum.
+    #[error("the data is corrupt: {0}")]
+    Corrupt(String),
+    /// It ends too early.
+    #[error("it is truncated: it ends before the compressed data does")]
+    Truncated,
+    /// There is something else behind it.
+    #[error("it has other data behind its end")]
+    Garbage,
+}
+
+impl Gunzip {
+    /// `outputs` is where the memory for what comes out is from.
+    pub(crate) fn new(outputs: Arc<Buffers>) -> Self {
+        Gunzip {
+            inflate: Decompress::new_gzip(15),
+            outputs,
+            input: None,
+            place: Place::Between,
+            members: 0,
+        }
+    }
+
+    /// Decompresses from `rest` into a chunk. Answers how many bytes it took,
+    /// and the chunk unless that is empty.
+    fn inflate(&mut self, rest: &[u8]) -> Result<(usize, Option<Chunk>), GunzipError> {
+        let (before_in, before_out) = (self.inflate.total_in(), self.inflate.total_out());
+        let mut output = self.outputs.take();
+        let result = self
+            .inflate
+            .decompress(rest, output.room(), FlushDecompress::None);
+        let status = result.map_err(|error| self.explain(&error))?;
+        let count = |now: u64, before: u64| usize::try_from(now - before).unwrap_or(usize::MAX);
+        let taken = count(self.inflate.total_in(), before_in);
+        output.advance(count(self.inflate.total_out(), before_out));
+        if status == Status::StreamEnd {
+            self.inflate.reset(true);
+            self.members += 1;
+            self.place = Place::Between;
+        }
+        Ok((taken, (!output.is_empty()).then_some(output)))
+    }
+
+    fn explain(&self, error: &DecompressError) -> GunzipError {
+        let message = error.message().unwrap_or("it cannot be decompressed");
+        match (message, self.members) {
+            ("incorrect header check", 0) => GunzipError::NotGzip,
+            ("incorrect header check", _) => GunzipError::Garbage,
+            _ => GunzipError::Corrupt(message.to_owned()),
+        }
+    }
+}
+
+impl Stage<Chunk> for Gunzip {
+    type Output = Chunk;
+    type Error = GunzipError;
+
+    fn push(&mut self, chunk: Chunk) -> Result<(), GunzipError> {
+        self.input = Some((chunk, 0));
+        Ok(())
+    }
+
+    fn pull(&mut self) -> Result<Option<Chunk>, GunzipError> {
+        while let Some((chunk, start)) = self.input.take() {
+            let rest = &chunk[start..];
+            match (self.place, rest.first()) {
+                // What it has taken may still be good for more output: it is
+                // asked until there is none.
+                (Place::Inside, _) => {
+                    let is_asked_for_rest = rest.is_empty();
+                    let (taken, output) = self.inflate(rest)?;
+                    if output.is_some() || !is_asked_for_rest {
+                        self.input = Some((chunk, start + taken));
+                    }
+                    if output.is_some() {
+                        return Ok(output);
+                    }
+                }
+                (_, None) => {}
+                (Place::Between, Some(first)) => {
+                    let is_padding = self.members > 0 && *first == 0;
+                    self.place = if is_padding {
+                        Place::Padding
+                    } else {
+                        Place::Inside
+                    };
+                    self.input = Some((chunk, start));
+                }
+                (Place::Padding, Some(_)) => {
+                    if rest.iter().any(|byte| *byte != 0) {
+                        return Err(GunzipError::Garbage);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn finish(&mut self) -> Result<(), GunzipError> {
+        match self.place {
+            Place::Inside => Err(GunzipError::Truncated),
+            Place::Between if self.members == 0 => Err(GunzipError::Empty),
+            Place::Between | Place::Padding => Ok(()),
+        }
+    }
+}

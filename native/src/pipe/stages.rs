@@ -1,0 +1,83 @@
+//! The pipeline between reading and writing.
+
+use super::{Work, buffers::Chunk, gunzip::Gunzip, gzip::Gzip, writing::Writing};
+use crate::cli::PipeOptions;
+use futures::{Stream, TryStreamExt};
+use highwater::stream::{BoxError, Pipeline, PipelineError, Receiver, Report, StreamError};
+use std::{future::Future, io, pin::Pin, sync::Arc};
+
+/// A run, whatever its stages.
+pub(super) type Running = Pin<Box<dyn Future<Output = Result<Report, PipelineError>>>>;
+
+/// Puts the stages that the options name between the two ends.
+///
+/// # Errors
+///
+/// If the system gives no threads.
+pub(super) fn connect(
+    options: &PipeOptions,
+    work: &Work,
+    chunks: Receiver<Chunk>,
+    writing: Writing,
+) -> io::Result<Running> {
+    let input = Pipeline::from_try_stream("input", chunks.map_err(cause))
+        .with_clock(Arc::clone(&work.clock));
+    if options.gunzip {
+        let gunzip = Gunzip::new(Arc::clone(&work.outputs));
+        upper(options, work, input.stage("gunzip", gunzip), writing)
+    } else {
+        upper(options, work, input, writing)
+    }
+}
+
+fn upper<S, P>(
+    options: &PipeOptions,
+    work: &Work,
+    pipeline: Pipeline<S, P>,
+    writing: Writing,
+) -> io::Result<Running>
+where
+    S: Stream<Item = Result<Chunk, PipelineError>> + Unpin + 'static,
+    P: Future<Output = Result<(), PipelineError>> + 'static,
+{
+    if options.upper {
+        let pipeline = pipeline.map("upper", |mut chunk| {
+            chunk.make_ascii_uppercase();
+            chunk
+        });
+        gzip(options, work, pipeline, writing)
+    } else {
+        gzip(options, work, pipeline, writing)
+    }
+}
+
+fn gzip<S, P>(
+    options: &PipeOptions,
+    work: &Work,
+    pipeline: Pipeline<S, P>,
+    writing: Writing,
+) -> io::Result<Running>
+where
+    S: Stream<Item = Result<Chunk, PipelineError>> + Unpin + 'static,
+    P: Future<Output = Result<(), PipelineError>> + 'static,
+{
+    if !options.gzip {
+        return Ok(Box::pin(pipeline.into_sink("output", writing)));
+    }
+    let gzip = Gzip::start(Arc::clone(&work.outputs))?;
+    // As many blocks as the mark allows: those in work, and those that are
+    // done and wait for one before them.
+    let window = (work.high_water / work.inputs.size()).max(1);
+    let run = pipeline
+        .parallel_map("gzip", window, move |block| gzip.compress(block))
+        .into_sink("output", writing);
+    Ok(Box::pin(run))
+}
+
+/// What the input failed with, without the channel that it came through.
+fn cause(error: StreamError) -> BoxError {
+    match error {
+        StreamError::Failed(cause) => cause,
+        StreamError::Aborted => "the thread that reads has died".into(),
+    }
+}

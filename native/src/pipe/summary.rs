@@ -1,0 +1,147 @@
+//! What was done, for people and for programs.
+
+use super::size::human_bytes;
+use crate::report::{human, render};
+use highwater::stream::Report;
+use serde_json::{Value, json};
+use std::{fmt::Write, time::Duration};
+
+/// A complete run.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    /// What was read, and what was written.
+    pub(crate) files: [String; 2],
+    /// Bytes read.
+    pub(crate) bytes_in: u64,
+    /// Bytes written.
+    pub(crate) bytes_out: u64,
+    /// From the first read to the file in its place.
+    pub(crate) took: Duration,
+    /// The most bytes of memory that data took on its way.
+    pub(crate) peak_in_flight: usize,
+    /// How long reading waited for room.
+    pub(crate) input_stalled: Duration,
+    /// What went through each stage.
+    pub(crate) report: Report,
+}
+
+impl Summary {
+    /// The rate in MiB/s, of the end with more bytes: compressing and
+    /// decompressing the same file compare.
+    fn rate(&self) -> f64 {
+        let bytes = self.bytes_in.max(self.bytes_out);
+        bytes as f64 / (1024.0 * 1024.0) / self.took.as_secs_f64().max(1e-9)
+    }
+
+    /// Stages, and how long each had to wait for the one behind it, if that
+    /// is measured.
+    fn stages(&self) -> impl Iterator<Item = (&highwater::stream::StageReport, Option<Duration>)> {
+        self.report.stages.iter().enumerate().map(|(index, stage)| {
+            let stalled = match index {
+                0 => Some(self.input_stalled),
+                _ => stage
+                    .stalled
+                    .filter(|_| index + 1 == self.report.stages.len()),
+            };
+            (stage, stalled)
+        })
+    }
+
+    /// What a person reads.
+    pub(crate) fn text(&self) -> String {
+        let [input, output] = &self.files;
+        let mut text = String::new();
+        let _ = writeln!(
+            text,
+            "{input} to {output}: {} in, {} out, {}, {:.0} MiB/s",
+            human_bytes(self.bytes_in),
+            human_bytes(self.bytes_out),
+            human(self.took),
+            self.rate()
+        );
+        let resident = peak_rss().map_or_else(String::new, |bytes| {
+            format!(", {} of memory in all", human_bytes(bytes))
+        });
+        let _ = writeln!(
+            text,
+            "at most {} in flight{resident}\n",
+            human_bytes(self.peak_in_flight as u64)
+        );
+        let mut rows = vec![["STAGE", "CHUNKS", "AT MOST", "STALLED", ""].map(str::to_owned)];
+        for (stage, stalled) in self.stages() {
+            rows.push([
+                stage.name.to_string(),
+                stage.output.items.to_string(),
+                human_bytes(stage.peak as u64).to_string(),
+                stalled.map_or_else(|| "–".to_owned(), human),
+                String::new(),
+            ]);
+        }
+        text.push_str(&render(&rows));
+        text
+    }
+
+    /// What a program reads. Durations are whole nanoseconds.
+    pub(crate) fn json(&self) -> String {
+        let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let stages: Vec<Value> = self
+            .stages()
+            .map(|(stage, stalled)| {
+                json!({
+                    "name": &*stage.name,
+                    "chunks_in": stage.input.items,
+                    "chunks_out": stage.output.items,
+                    "peak_bytes": stage.peak,
+                    "stalled_ns": stalled.map(nanos),
+                })
+            })
+            .collect();
+        let [input, output] = &self.files;
+        let report = json!({
+            "input": input,
+            "output": output,
+            "bytes_in": self.bytes_in,
+            "bytes_out": self.bytes_out,
+            "duration_ns": nanos(self.took),
+            "mib_per_second": (self.rate() * 10.0).round() / 10.0,
+            "peak_in_flight_bytes": self.peak_in_flight,
+            "peak_rss_bytes": peak_rss(),
+            "stages": stages,
+        });
+        format!("{report:#}\n")
+    }
+}
+
+/// The most memory that the process has had, in bytes, if the system tells.
+#[cfg(target_os = "linux")]
+fn peak_rss() -> Option<u64> {
+    // What `getrusage` tells here is no less than what the process had that
+    // started this one.
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = peak.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// The most memory that the process has had, in bytes, if the system tells.
+#[cfg(all(unix, not(target_os = "linux")))]
+fn peak_rss() -> Option<u64> {
+    use nix::sys::resource::{UsageWho, getrusage};
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    let peak = u64::try_from(usage.max_rss()).ok()?;
+    // The one system that counts in bytes.
+    let unit = if cfg!(target_vendor = "apple") {
+        1
+    } else {
+        1024
+    };
+    Some(peak * unit)
+}
+
+/// No common measure.
+#[cfg(not(unix))]
+fn peak_rss() -> Option<u64> {
+    None
+}

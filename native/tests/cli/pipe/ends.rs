@@ -1,0 +1,108 @@
+//! What the output becomes: a file in its place, or what was written to.
+
+use super::{data, filter, names, text};
+use crate::support::{command, native};
+use std::{fs, process::Stdio};
+
+#[cfg(unix)]
+#[test]
+fn a_new_file_has_the_usual_mode_and_an_old_one_keeps_its_own() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let [input, output, usual] = ["in", "out", "usual"].map(|name| folder.path().join(name));
+    fs::write(&input, "new").unwrap();
+    fs::write(&usual, "what the umask leaves").unwrap();
+    let mode = |path| fs::metadata(path).unwrap().permissions().mode();
+
+    assert_eq!(native(&["pipe", text(&input), text(&output)]).code, Some(0));
+    assert_eq!(mode(&output), mode(&usual));
+
+    fs::write(&output, "old").unwrap();
+    fs::set_permissions(&output, fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(native(&["pipe", text(&input), text(&output)]).code, Some(0));
+    assert_eq!(fs::read_to_string(&output).unwrap(), "new");
+    assert_eq!(mode(&output) & 0o777, 0o640);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_stays_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let [input, real, link] = ["in", "real", "link"].map(|name| folder.path().join(name));
+    fs::write(&input, "new").unwrap();
+    fs::write(&real, "old").unwrap();
+    std::os::unix::fs::symlink("real", &link).unwrap();
+    assert_eq!(native(&["pipe", text(&input), text(&link)]).code, Some(0));
+    assert_eq!(fs::read_link(&link).unwrap().to_str(), Some("real"));
+    assert_eq!(fs::read_to_string(&real).unwrap(), "new");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn devices_and_named_pipes_are_written_and_read_directly() {
+    let folder = tempfile::tempdir().unwrap();
+    let [input, pipe, output] = ["in", "pipe", "out"].map(|name| folder.path().join(name));
+    let bytes = data(300_000);
+    fs::write(&input, &bytes).unwrap();
+    assert_eq!(native(&["pipe", text(&input), "/dev/null"]).code, Some(0));
+    assert_eq!(native(&["pipe", "/dev/null", "/dev/null"]).code, Some(0));
+
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let mut writer = command(&["pipe", text(&input), text(&pipe)])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let reader = native(&["pipe", text(&pipe), text(&output)]);
+    assert_eq!(reader.code, Some(0), "{reader:?}");
+    assert!(writer.wait().unwrap().success());
+    assert!(fs::read(&output).unwrap() == bytes);
+    assert_eq!(names(folder.path()), ["in", "out", "pipe"]);
+}
+
+#[test]
+fn standard_output_may_be_a_file_that_is_appended_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out");
+    fs::write(&output, "before ").unwrap();
+    let file = fs::OpenOptions::new().append(true).open(&output).unwrap();
+    let input = folder.path().join("in");
+    fs::write(&input, "after").unwrap();
+    let status = command(&["pipe", text(&input), "-"])
+        .stdout(file)
+        .stderr(Stdio::null())
+        .status();
+    assert!(status.unwrap().success());
+    assert_eq!(fs::read_to_string(&output).unwrap(), "before after");
+}
+
+#[test]
+fn what_a_pipe_gives_is_handed_on_before_it_ends() {
+    use std::io::{Read, Write};
+    let mut child = command(&["pipe", "-", "-", "--upper"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    for (sent, expected) in [(b"ping", b"PING"), (b"pong", b"PONG")] {
+        stdin.write_all(sent).unwrap();
+        let mut answer = [0; 4];
+        stdout.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, expected);
+    }
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn stages_can_be_combined() {
+    let plain = data(400_000);
+    let upper = plain.to_ascii_uppercase();
+    let packed = filter(&["--upper", "--gzip"], plain.clone()).stdout;
+    assert!(filter(&["--gunzip"], packed).stdout == upper);
+    let packed = filter(&["--gzip"], plain).stdout;
+    assert!(filter(&["--gunzip", "--upper"], packed).stdout == upper);
+}

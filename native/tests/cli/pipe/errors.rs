@@ -1,0 +1,208 @@
+//! What goes wrong: one line that names the stage and the file, the right
+//! code, and the output as it was.
+
+use super::{data, filter, names, text};
+use crate::support::{command, native};
+use std::{
+    fs,
+    io::{Read, Write},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+#[test]
+fn bad_input_is_one_line_and_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| text(&folder.path().join(name)).to_owned();
+    let [here, input, output] = ["", "in", "out"].map(at);
+    let [missing, nowhere] = ["none", "none/out"].map(at);
+    fs::write(&input, "text").unwrap();
+    let marks = [
+        "0",
+        "1",
+        "2GiB",
+        "-1",
+        "much",
+        "1.5MiB",
+        "99999999999999999999",
+    ];
+    let mut cases: Vec<(Vec<&str>, &str)> = vec![
+        (vec![&missing, &output], "none cannot be read: No such file"),
+        (vec![&here, &output], "cannot be read: it is a folder"),
+        (vec![&input, &here], "cannot be written: it is a folder"),
+        (
+            vec![&input, &nowhere],
+            "cannot be written: there is no folder",
+        ),
+        (
+            vec![&input, &output, "--gzip", "--gunzip"],
+            "'--gzip' cannot be used with '--gunzip'",
+        ),
+        (vec![&input], "<OUTPUT>"),
+    ];
+    for mark in marks {
+        let arguments = vec![&*input, &*output, "--high-water", mark];
+        cases.push((arguments, "it is 4KiB to 1GiB, for example 64KiB"));
+    }
+    for (arguments, message) in cases {
+        let done = native(&[vec!["pipe"], arguments.clone()].concat());
+        assert_eq!(done.code, Some(2), "{arguments:?}: {done:?}");
+        assert_eq!(done.stdout, "", "{arguments:?}");
+        assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
+        assert!(done.stderr.starts_with("error: "), "{done:?}");
+        assert!(done.stderr.contains(message), "no {message:?} in {done:?}");
+        assert_eq!(names(folder.path()), ["in"], "{arguments:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_is_not_streamed_into_itself_by_whatever_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, hard, soft] = ["file", "hard", "soft"].map(|name| folder.path().join(name));
+    fs::write(&file, "text").unwrap();
+    fs::hard_link(&file, &hard).unwrap();
+    std::os::unix::fs::symlink("file", &soft).unwrap();
+    let other_spelling = format!("{}/./file", folder.path().display());
+    let open = || fs::OpenOptions::new().append(true).open(&file).unwrap();
+    let mut runs = vec![
+        command(&["pipe", "-", text(&file)]),
+        command(&["pipe", text(&file), "-"]),
+        command(&["pipe", "-", "-"]),
+    ];
+    for run in &mut runs {
+        run.stdin(fs::File::open(&file).unwrap()).stdout(open());
+    }
+    for output in [text(&file), text(&hard), text(&soft), &other_spelling] {
+        runs.push(command(&["pipe", text(&file), output]));
+    }
+    for mut run in runs {
+        let done = run.stderr(Stdio::piped()).spawn().unwrap();
+        let done = done.wait_with_output().unwrap();
+        let stderr = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(2), "{run:?}: {stderr}");
+        assert!(stderr.contains("are the same file: name another output"));
+        assert_eq!(fs::read_to_string(&file).unwrap(), "text");
+    }
+    assert_eq!(names(folder.path()), ["file", "hard", "soft"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_not_allowed_is_said_so() {
+    use std::os::unix::fs::PermissionsExt;
+    if nix::unistd::geteuid().is_root() {
+        // To whom everything is allowed.
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
+    fs::write(&input, "new").unwrap();
+    fs::write(&output, "old").unwrap();
+    for (file, message) in [
+        (&output, "out cannot be written: "),
+        (&input, "in cannot be read: "),
+    ] {
+        fs::set_permissions(file, fs::Permissions::from_mode(0o200)).unwrap();
+        if file == &output {
+            fs::set_permissions(file, fs::Permissions::from_mode(0o400)).unwrap();
+        }
+        let done = native(&["pipe", text(&input), text(&output)]);
+        assert_eq!(done.code, Some(2), "{done:?}");
+        assert!(done.stderr.contains(message), "{done:?}");
+        assert!(done.stderr.contains("Permission denied"), "{done:?}");
+        fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(fs::read_to_string(&output).unwrap(), "old");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_named_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
+    fs::write(&input, data(3 << 20)).unwrap();
+    fs::write(&output, "old").unwrap();
+
+    let done = native(&["pipe", text(&input), "/dev/full"]);
+    assert_eq!(done.code, Some(1), "{done:?}");
+    let message = "error: output failed: /dev/full: No space left on device";
+    assert!(done.stderr.starts_with(message), "{done:?}");
+
+    // A limit is reached as a full disk is: in the middle of the file.
+    for option in ["--upper", "--gzip"] {
+        let program = env!("CARGO_BIN_EXE_native");
+        let script = r#"ulimit -f 200; exec "$0" "$@""#;
+        let arguments = ["pipe", text(&input), text(&output), option];
+        let done = Command::new("sh")
+            .args(["-c", script, program])
+            .args(arguments)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(1), "{stderr}");
+        let message = format!("error: output failed: {}: File too large", output.display());
+        assert!(stderr.starts_with(&message), "{stderr}");
+        as_it_was(folder.path());
+    }
+}
+
+#[test]
+fn a_stage_that_fails_leaves_the_output_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
+    let mut packed = filter(&["--gzip"], data(5 << 20)).stdout;
+    packed.pop();
+    fs::write(&input, packed).unwrap();
+    fs::write(&output, "old").unwrap();
+    let done = native(&["pipe", text(&input), text(&output), "--gunzip"]);
+    assert_eq!(done.code, Some(1), "{done:?}");
+    let message = format!("error: gunzip failed: {}: it is truncated", input.display());
+    assert!(done.stderr.starts_with(&message), "{done:?}");
+    as_it_was(folder.path());
+}
+
+#[cfg(unix)]
+#[test]
+fn who_closes_the_output_has_seen_enough() {
+    for options in [&[][..], &["--upper"], &["--gzip"]] {
+        let mut child = command(&["pipe", "-", "-"])
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let some = data(1 << 20);
+        // More than any pipe holds, until it reads no more.
+        let feed = std::thread::spawn(move || while stdin.write_all(&some).is_ok() {});
+        let mut stdout = child.stdout.take().unwrap();
+        stdout.read_exact(&mut [0]).unwrap();
+        drop(stdout);
+        let done = child.wait_with_output().unwrap();
+        feed.join().unwrap();
+        assert_eq!(done.status.code(), Some(141), "{done:?}");
+        assert_eq!(done.stderr, b"", "it ends quietly");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_output_that_fails_ends_the_run_although_no_input_comes() {
+    let mut child = command(&["pipe", "-", "/dev/full"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"a few bytes").unwrap();
+    // It is not closed before the run has ended.
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    drop(stdin);
+}
+
+fn as_it_was(folder: &Path) {
+    assert_eq!(names(folder), ["in", "out"]);
+    assert_eq!(fs::read_to_string(folder.join("out")).unwrap(), "old");
+}

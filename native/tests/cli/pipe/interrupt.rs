@@ -1,0 +1,67 @@
+//! A run that is killed half-way.
+
+use super::{data, names, text};
+use crate::support::{command, signal, wait_until};
+use std::{fs, io::Write, path::Path, process::Child, process::ChildStdin, process::Stdio};
+
+#[test]
+fn an_interrupted_run_leaves_neither_a_part_nor_a_changed_output() {
+    for (name, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
+        for option in ["--upper", "--gzip"] {
+            let folder = tempfile::tempdir().unwrap();
+            let output = folder.path().join("out");
+            fs::write(&output, "old").unwrap();
+            let (mut child, stdin) = half_way(folder.path(), &["pipe", "-", text(&output), option]);
+            signal(name, child.id());
+            // Its input is still open: it ends although it waits for more.
+            assert_eq!(child.wait().unwrap().code(), Some(code), "{name}");
+            drop(stdin);
+            assert_eq!(names(folder.path()), ["out"], "{name} {option}");
+            assert_eq!(fs::read_to_string(&output).unwrap(), "old");
+        }
+    }
+}
+
+#[test]
+fn who_is_to_outlive_the_terminal_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out");
+    let mut run = std::process::Command::new("sh");
+    run.args(["-c", r#"trap "" HUP; exec "$0" "$@""#]).args([
+        env!("CARGO_BIN_EXE_native"),
+        "pipe",
+        "-",
+        text(&output),
+    ]);
+    let (mut child, stdin) = start_half_way(folder.path(), &mut run);
+    signal("-HUP", child.id());
+    drop(stdin);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(fs::read(&output).unwrap() == data(SENT));
+}
+
+const SENT: usize = 3 << 20;
+
+fn half_way(folder: &Path, arguments: &[&str]) -> (Child, ChildStdin) {
+    start_half_way(folder, &mut command(arguments))
+}
+
+/// Starts a run and feeds it until a part of its output is written, beside
+/// where it is going to be.
+fn start_half_way(folder: &Path, run: &mut std::process::Command) -> (Child, ChildStdin) {
+    let mut child = run
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&data(SENT)).unwrap();
+    wait_until("a part of the output", || {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
+        let parts = folder.read_dir().unwrap().flatten();
+        parts
+            .filter(|entry| entry.path().extension().is_some_and(|it| it == "part"))
+            .any(|part| part.metadata().is_ok_and(|it| it.len() > 0))
+    });
+    (child, stdin)
+}
