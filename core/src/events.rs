@@ -2,8 +2,9 @@
 //!
 //! An [`Emitter`] hands events of one type to its listeners; a [`Bus`] holds
 //! an emitter for each event type; an [`Inbox`] is a subscription read as an
-//! asynchronous stream. All are `Send + Sync`, cheap to clone where they can be
-//! (a clone is the same emitter) and know nothing of any async runtime.
+//! asynchronous stream; a [`CachedEmitter`] is one thread's own handle, for a loop
+//! that emits all the time. All are `Send + Sync`, cheap to clone where they can
+//! be (a clone is the same emitter) and know nothing of any async runtime.
 //!
 //! The rules, wherever they are used:
 //!
@@ -13,18 +14,23 @@
 //!   200 ms. A listener with long work to do is an [`Inbox`], or
 //!   [asynchronous](Emitter::on_async).
 //! - **Isolation.** A listener that fails stops none of its siblings. What
-//!   failed goes to the observers of [`errors`](Emitter::errors) or, without
-//!   any, is returned by `emit`: no error is lost. [`Policy::FailFast`] stops at
-//!   the first instead.
+//!   failed goes to the observers of [`errors`](Emitter::errors), of the emitter
+//!   or of its [bus](Bus::errors); without any, it is returned by `emit`: no error
+//!   is lost, unless an awaited emit is dropped half way.
+//!   [`Policy::FailFast`] stops at the first instead.
 //! - **Snapshot.** `emit` runs the listeners there were when it began. One
 //!   added meanwhile waits for the next event; one removed meanwhile still
 //!   runs, unless [`Removal::Live`] was chosen.
 //! - **Depth first.** An emit from within a listener is over before the outer
 //!   one goes on to the next listener.
 //! - **Panics pass through.** They are bugs, not failures to isolate.
+//! - **Nothing is pulled from under an emit.** A listener may remove itself, all
+//!   others, or drop the last handle of its emitter or bus: the emit completes,
+//!   and what is not held any more is freed after it.
 //! - **Nothing piles up in silence.** The eleventh listener is reported as a
-//!   [`Leak`], with the lines of code that added them; a full [`Inbox`] counts
-//!   what it drops.
+//!   [`Leak`], with the lines of code that added them, and since when if the
+//!   [`Options`] have a clock; as a warning of the `log` crate, or to a function
+//!   of yours. A full [`Inbox`] counts what it drops.
 //!
 //! ```
 //! use highwater::events::Bus;
@@ -69,6 +75,8 @@
 //! | `events.on` buffers without bound | [`Inbox`] has a capacity and an [`Overflow`] policy | a slow reader must not cost the memory |
 //! | `emit` says whether there were listeners | how many ran | 0 is its `false` |
 //! | exceptions of any kind are caught alike | a `Result` is a failure, a panic is a bug and passes through | bugs are not to be handled |
+//! | a leak is printed to standard error | to the `log` crate, unless [`on_leak`](Options::on_leak) is set | a library does not print |
+//! | `removeAllListeners()` removes those of `error` too | [`remove_all`](Emitter::remove_all) leaves observers and monitors | they are not listeners |
 //! | one thread | any; an emit is seen by listeners whose `on` happened before it | servers have more |
 
 mod awaited;

@@ -23,10 +23,14 @@ fn an_emit_allocates_nothing() {
         let (emitter, bus) = (Emitter::<u64>::new(), Bus::new());
         for _ in 0..listeners {
             emitter
-                .on("listener", |event| drop(black_box(*event)))
+                .on("listener", |event| {
+                    black_box(*event);
+                })
                 .detach();
-            bus.on("listener", |event: &u64| drop(black_box(*event)))
-                .detach();
+            bus.on("listener", |event: &u64| {
+                black_box(*event);
+            })
+            .detach();
         }
         let mut cached = emitter.cached();
         assert_eq!(allocations(|| assert!(emitter.emit(&1).is_ok())), 0);
@@ -50,7 +54,11 @@ fn nor_does_one_that_is_nested_or_monitored() {
             .map(drop)
         })
         .detach();
-    outer.monitor(|_, notice| drop(black_box(notice))).detach();
+    outer
+        .monitor(|_, notice| {
+            black_box(notice);
+        })
+        .detach();
     assert_eq!(allocations(|| assert!(outer.emit(&3).is_ok())), 0);
 }
 

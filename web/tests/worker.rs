@@ -40,7 +40,8 @@ async fn gather(name: &str, world: &str, pairs: &[(&str, &str)]) -> Trace {
 }
 
 /// The same checks as in every other world, over every preset of every scenario.
-async fn every_check_passes_in(world: &str) {
+#[wasm_bindgen_test]
+async fn the_same_checks_pass_in_simulation_and_in_the_tab() {
     for scenario in scenario::ALL {
         let short: &[_] = match scenario.name {
             "decoupling" => &[("users", "4"), ("interval", "20"), ("fail_rate", "100")],
@@ -50,26 +51,24 @@ async fn every_check_passes_in(world: &str) {
         };
         for preset in scenario.presets {
             let pairs: Vec<_> = short.iter().chain(preset.set).copied().collect();
-            let trace = gather(scenario.name, world, &pairs).await;
-            let verdicts = scenario.judge(&trace);
-            let passed = |verdict: &scenario::Verdict| verdict.outcome == Outcome::Passed;
-            assert!(verdicts.iter().filter(|it| passed(it)).count() >= 2);
-            for verdict in verdicts {
-                let outcome = verdict.outcome;
-                assert_ne!(outcome, Outcome::Failed, "{}: {verdict:?}", preset.title);
+            let mut of_worlds = Vec::new();
+            for world in ["virtual", "tab"] {
+                let verdicts = scenario.judge(&gather(scenario.name, world, &pairs).await);
+                let count = |outcome| verdicts.iter().filter(|it| it.outcome == outcome).count();
+                assert_eq!(count(Outcome::Failed), 0, "{}: {verdicts:?}", preset.title);
+                assert!(
+                    count(Outcome::Passed) >= 2,
+                    "{}: {verdicts:?}",
+                    preset.title
+                );
+                of_worlds.push(verdicts.iter().map(|it| it.outcome).collect::<Vec<_>>());
+            }
+            // Whether a queue fills up depends on how quick the browser is.
+            if scenario.chapter == "events" {
+                assert_eq!(of_worlds[0], of_worlds[1], "{}", preset.title);
             }
         }
     }
-}
-
-#[wasm_bindgen_test]
-async fn every_check_passes_in_simulation() {
-    every_check_passes_in("virtual").await;
-}
-
-#[wasm_bindgen_test]
-async fn every_check_passes_in_the_tab() {
-    every_check_passes_in("tab").await;
 }
 
 #[wasm_bindgen_test]

@@ -9,7 +9,7 @@ pub(super) trait Outcome: fmt::Display {
     /// The figures, for programs.
     fn figures(&self) -> Value;
 
-    /// What was wanted, as far as there was something to compare with.
+    /// What was wanted.
     fn targets(&self) -> Vec<Target>;
 
     /// How many targets were missed.
@@ -53,6 +53,16 @@ impl Target {
         }
     }
 
+    /// There was nothing to compare with, so it is not met.
+    pub(super) fn not_measured(text: String) -> Self {
+        Target {
+            text,
+            wanted: "not measured: a peer is missing".to_owned(),
+            found: f64::NAN,
+            is_met: false,
+        }
+    }
+
     fn json(&self) -> Value {
         json!({
             "target": self.text,
@@ -72,6 +82,9 @@ impl fmt::Display for Target {
             found,
             ..
         } = self;
+        if found.is_nan() {
+            return write!(f, "missed  {text}: {wanted}");
+        }
         write!(f, "{verdict}  {text}: {found:.2} ({wanted})")
     }
 }
