@@ -4,6 +4,7 @@ use futures::{FutureExt, StreamExt};
 use highwater::events::{Bus, Emitter, Failure, Inbox, Notice, Overflow};
 use std::{
     error::Error,
+    hint::black_box,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
 };
@@ -103,7 +104,7 @@ fn what_a_listener_holds_goes_with_it_also_after_a_panic() {
     let weak = emitter.downgrade();
     let holder = Arc::clone(&held);
     let holds = emitter.on("holds", move |_| {
-        let _held = &holder;
+        black_box(&holder);
     });
     let id = holds.detach();
     let bug = emitter.on("bug", move |_| -> Result<(), String> {
