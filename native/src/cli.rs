@@ -7,13 +7,13 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 /// Highwater: production patterns you can watch, run and build on.
 ///
-/// Without a command: the tour. It runs every preset of every scenario in real
+/// Without a command: the tour. It runs two presets of every scenario in real
 /// time and fails if a check does.
 #[derive(Debug, Parser)]
 #[command(
     version,
     after_help = "Examples:
-  native                                        the tour, about 15 s
+  native                                        the tour, about 20 s
   native list                                   what there is to run
   native run decoupling --set design=direct     one experiment, in real time
   native run decoupling --world virtual         the same in simulated time, at once

@@ -209,11 +209,13 @@ fn loom(workspace: &Workspace) -> Command {
 }
 
 /// What Miri runs: the library's concurrent parts.
-const MIRI_TESTS: [&str; 12] = [
+const MIRI_TESTS: [&str; 14] = [
     "events",
+    "events_allocations",
     "events_awaited",
     "events_cached",
     "events_concurrent",
+    "events_failures",
     "events_lifetime",
     "events_metrics",
     "events_model",

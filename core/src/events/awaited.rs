@@ -60,6 +60,14 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
     }
 
     /// [`on_async`](Self::on_async), before the listeners there are.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u32> = Emitter::new();
+    /// emitter.on("store", |_| ()).detach();
+    /// emitter.prepend_async("check", async |_| {}).detach();
+    /// assert_eq!(&*emitter.listeners()[0].name, "check");
+    /// ```
     #[track_caller]
     pub fn prepend_async<F, R>(
         &self,
@@ -105,6 +113,16 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
     /// there are then. Dropping it stops the listener that is running and starts
     /// no other; failures it has not returned yet, and nobody observed, are
     /// dropped with it, and a `once` that was called stays called.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// # futures::executor::block_on(async {
+    /// let emitter: Emitter<str> = Emitter::new();
+    /// emitter.on_async("first", async |_| {}).detach();
+    /// emitter.on("then", |_| ()).detach();
+    /// assert_eq!(emitter.emit_serial("saved").await.unwrap(), 2);
+    /// # });
+    /// ```
     ///
     /// # Errors
     ///

@@ -78,12 +78,26 @@ trait Typed: Send + Sync {
 
 impl Bus {
     /// A bus without listeners.
+    ///
+    /// ```
+    /// # use highwater::events::Bus;
+    /// let bus = Bus::new();
+    /// assert!(bus.event_types().is_empty());
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Bus::with_options(Options::new())
     }
 
     /// A bus whose emitters behave as told.
+    ///
+    /// ```
+    /// # use highwater::events::{Bus, Options, Policy};
+    /// let bus = Bus::with_options(Options::new().policy(Policy::FailFast));
+    /// bus.on("a", |_: &u8| Err("out")).detach();
+    /// bus.on("b", |_: &u8| ()).detach();
+    /// assert_eq!(bus.emit(&1_u8).unwrap_err().delivered(), 1);
+    /// ```
     #[must_use]
     pub fn with_options(options: Options) -> Self {
         Bus {
@@ -102,6 +116,13 @@ impl Bus {
     /// ways to add one, see [`emitter`](Self::emitter).
     ///
     /// A listener that uses the bus holds a [`WeakBus`].
+    ///
+    /// ```
+    /// # use highwater::events::Bus;
+    /// let bus = Bus::new();
+    /// let _sum = bus.on("sum", |n: &u32| assert_eq!(*n, 7));
+    /// assert_eq!(bus.emit(&7_u32).unwrap(), 1);
+    /// ```
     #[track_caller]
     pub fn on<E: 'static, R: Outcome>(
         &self,
@@ -113,6 +134,15 @@ impl Bus {
 
     /// Adds an asynchronous listener for events of type `E`:
     /// [`Emitter::on_async`].
+    ///
+    /// ```
+    /// # use highwater::events::Bus;
+    /// # futures::executor::block_on(async {
+    /// let bus = Bus::new();
+    /// bus.on_async("store", async |id: std::sync::Arc<u32>| assert_eq!(*id, 7)).detach();
+    /// assert_eq!(bus.emit_serial(7_u32).await.unwrap(), 1);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn on_async<E: Send + Sync + 'static, F, R>(
         &self,
@@ -128,6 +158,14 @@ impl Bus {
 
     /// Removes a listener or a tap, of whatever type of event, and says whether
     /// it was there.
+    ///
+    /// ```
+    /// # use highwater::events::Bus;
+    /// let bus = Bus::new();
+    /// let id = bus.on("a", |_: &u8| ()).detach();
+    /// assert!(bus.off(id));
+    /// assert_eq!(bus.emit(&1_u8).unwrap(), 0);
+    /// ```
     #[allow(clippy::must_use_candidate, reason = "used for its effect")]
     pub fn off(&self, id: ListenerId) -> bool {
         let emitters = self.shared.lists.get();
@@ -184,6 +222,14 @@ impl Bus {
     }
 
     /// Hands an event to every listener for its type: [`Emitter::emit`].
+    ///
+    /// ```
+    /// # use highwater::events::Bus;
+    /// let bus = Bus::new();
+    /// bus.on("words", |word: &&str| assert_eq!(*word, "hello")).detach();
+    /// assert_eq!(bus.emit(&"hello").unwrap(), 1);
+    /// assert_eq!(bus.emit(&5_u8).unwrap(), 0, "another type");
+    /// ```
     ///
     /// # Errors
     ///
@@ -264,6 +310,13 @@ impl Bus {
     }
 
     /// How many listeners there are for events of type `E`.
+    ///
+    /// ```
+    /// # use highwater::events::Bus;
+    /// let bus = Bus::new();
+    /// bus.on("a", |_: &u8| ()).detach();
+    /// assert_eq!((bus.listener_count::<u8>(), bus.listener_count::<u16>()), (1, 0));
+    /// ```
     #[must_use]
     pub fn listener_count<E: 'static>(&self) -> usize {
         let known = |lists: &Arc<Lists>| lists.emitter::<E>().map(Emitter::listener_count);
@@ -271,6 +324,13 @@ impl Bus {
     }
 
     /// The names of the event types it has been asked for, in that order.
+    ///
+    /// ```
+    /// # use highwater::events::Bus;
+    /// let bus = Bus::new();
+    /// bus.on("a", |_: &u8| ()).detach();
+    /// assert_eq!(bus.event_types(), ["u8"]);
+    /// ```
     #[must_use]
     pub fn event_types(&self) -> Vec<&'static str> {
         let lists = self.shared.lists.get();
@@ -279,7 +339,14 @@ impl Bus {
     }
 
     /// The emitter of one event type, for all that an emitter can do: `once`,
-    /// `prepend`, `monitor`, an inbox.
+    /// `prepend`, `monitor`, an inbox, a [cached](Emitter::cached) handle.
+    ///
+    /// ```
+    /// # use highwater::events::Bus;
+    /// let bus = Bus::new();
+    /// bus.emitter::<u8>().once("first", |_| ()).detach();
+    /// assert_eq!((bus.emit(&1_u8).unwrap(), bus.emit(&2_u8).unwrap()), (1, 0));
+    /// ```
     #[must_use]
     pub fn emitter<E: 'static>(&self) -> Emitter<E> {
         if let Some(known) = self.shared.lists.with(|lists| lists.emitter().cloned()) {

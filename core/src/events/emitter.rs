@@ -56,13 +56,25 @@ pub(super) struct Shared<E: ?Sized> {
 pub(super) type Errors = OnceLock<Emitter<Failure>>;
 
 impl<E: ?Sized + 'static> Emitter<E> {
-    /// An emitter without listeners.
+    /// An emitter without listeners, with the default [`Options`].
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<str> = Emitter::new();
+    /// assert_eq!(emitter.emit("nobody listens: no error").unwrap(), 0);
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Emitter::with_options(Options::new())
     }
 
     /// An emitter that behaves as told.
+    ///
+    /// ```
+    /// # use highwater::events::{Emitter, Options, Removal};
+    /// let emitter: Emitter<u8> = Emitter::with_options(Options::new().removal(Removal::Live));
+    /// assert_eq!(emitter.emit(&1).unwrap(), 0);
+    /// ```
     #[must_use]
     pub fn with_options(options: Options) -> Self {
         Emitter::of_bus(options, None)
@@ -139,6 +151,15 @@ impl<E: ?Sized + 'static> Emitter<E> {
 
     /// Adds a listener for one event before those there are:
     /// [`prepend`](Self::prepend) and [`once`](Self::once) together.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// emitter.on("work", |_| ()).detach();
+    /// emitter.prepend_once("first of all", |_| ()).detach();
+    /// assert_eq!(&*emitter.listeners()[0].name, "first of all");
+    /// assert_eq!((emitter.emit(&1).unwrap(), emitter.emit(&2).unwrap()), (2, 1));
+    /// ```
     #[track_caller]
     pub fn prepend_once<R: Outcome>(
         &self,
@@ -150,6 +171,14 @@ impl<E: ?Sized + 'static> Emitter<E> {
 
     /// Removes a listener, and says whether it was there. A handle used twice,
     /// or one of another emitter's, removes nothing.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// let id = emitter.on("work", |_| ()).detach();
+    /// assert!(emitter.off(id));
+    /// assert!(!emitter.off(id), "a handle works once");
+    /// ```
     #[allow(clippy::must_use_candidate, reason = "used for its effect")]
     pub fn off(&self, id: ListenerId) -> bool {
         self.shared.remove(id)
@@ -157,6 +186,16 @@ impl<E: ?Sized + 'static> Emitter<E> {
 
     /// Removes every listener, and says how many. Monitors stay, and so do the
     /// observers of errors.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// let id = emitter.on("a", |_| ()).detach();
+    /// emitter.on("b", |_| ()).detach();
+    /// assert_eq!(emitter.remove_all(), 2);
+    /// assert_eq!(emitter.listener_count(), 0);
+    /// # let _ = id;
+    /// ```
     pub fn remove_all(&self) -> usize {
         let removed = self.shared.lists.update(Lists::take_listeners);
         for entry in &removed {
@@ -175,6 +214,15 @@ impl<E: ?Sized + 'static> Emitter<E> {
     ///
     /// A listener added by [`on_async`](Self::on_async) cannot be awaited here:
     /// it fails with [`MustAwait`](super::MustAwait).
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// emitter.on("a", |_| ()).detach();
+    /// emitter.on("b", |n| if *n > 1 { Err("too much") } else { Ok(()) }).detach();
+    /// assert_eq!(emitter.emit(&1).unwrap(), 2);
+    /// assert_eq!(emitter.emit(&2).unwrap_err().failures().len(), 1);
+    /// ```
     ///
     /// # Errors
     ///
@@ -244,6 +292,15 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// Hands a failure to the observers of [`errors`](Self::errors): for work
     /// that a listener started and did not wait for.
     ///
+    /// ```
+    /// # use highwater::events::{Emitter, Failure};
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// let lost = || Failure::new("upload", "connection lost");
+    /// assert!(emitter.raise(lost()).is_err(), "nobody observes");
+    /// emitter.errors().on("log", |failure| eprintln!("{failure}")).detach();
+    /// assert!(emitter.raise(lost()).is_ok());
+    /// ```
+    ///
     /// # Errors
     ///
     /// If nobody observes it, or an observer fails, it comes back, followed by
@@ -259,11 +316,27 @@ impl<E: ?Sized + 'static> Emitter<E> {
     }
 
     /// How many listeners there are.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// let _here = emitter.on("work", |_| ());
+    /// assert_eq!(emitter.listener_count(), 1);
+    /// ```
     pub fn listener_count(&self) -> usize {
         self.shared.lists.get().listeners().len()
     }
 
     /// Who listens, in order.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// emitter.once("ready", |_| ()).detach();
+    /// let ready = &emitter.listeners()[0];
+    /// assert_eq!((&*ready.name, ready.is_once), ("ready", true));
+    /// assert_eq!(ready.since, None, "its options have no clock");
+    /// ```
     pub fn listeners(&self) -> Vec<Registration> {
         self.shared.lists.get().registrations()
     }

@@ -145,17 +145,46 @@ impl<E> Inbox<E> {
     }
 
     /// How many events it holds at most.
+    ///
+    /// ```
+    /// # use highwater::events::{Emitter, Overflow};
+    /// let inbox = Emitter::<u8>::new().inbox("reader", 4, Overflow::Wait)?;
+    /// assert_eq!(inbox.capacity(), 4);
+    /// # Ok::<(), highwater::events::ZeroCapacity>(())
+    /// ```
     pub fn capacity(&self) -> usize {
         self.queue.capacity()
     }
 
     /// What went through it so far.
+    ///
+    /// ```
+    /// # use highwater::events::{Emitter, Overflow};
+    /// let emitter = Emitter::new();
+    /// let inbox = emitter.inbox("reader", 1, Overflow::DropNewest)?;
+    /// emitter.emit(&1).unwrap();
+    /// emitter.emit(&2).unwrap();
+    /// let stats = inbox.stats();
+    /// assert_eq!((stats.received, stats.queued, stats.dropped), (2, 1, 1));
+    /// # Ok::<(), highwater::events::ZeroCapacity>(())
+    /// ```
     pub fn stats(&self) -> InboxStats {
         self.queue.stats()
     }
 
     /// Unsubscribes it, and takes no more events. Emits that wait for room go on;
     /// what is queued can still be read. Closing it again does nothing.
+    ///
+    /// ```
+    /// # use highwater::events::{Emitter, Overflow};
+    /// let emitter = Emitter::new();
+    /// let mut inbox = emitter.inbox("reader", 4, Overflow::Wait)?;
+    /// emitter.emit(&1).unwrap();
+    /// inbox.close();
+    /// assert_eq!(emitter.emit(&2).unwrap(), 0);
+    /// assert_eq!((inbox.try_next(), inbox.try_next()), (Some(1), None));
+    /// # Ok::<(), highwater::events::ZeroCapacity>(())
+    /// ```
     pub fn close(&self) {
         self.queue.close();
         self.subscription.remove();

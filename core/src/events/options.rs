@@ -71,6 +71,17 @@ impl Options {
     }
 
     /// When the removal of a listener takes effect.
+    ///
+    /// ```
+    /// # use highwater::events::{Emitter, Options, Removal};
+    /// let emitter = Emitter::<u8>::with_options(Options::new().removal(Removal::Live));
+    /// let victim = std::sync::Mutex::new(None);
+    /// let victim = std::sync::Arc::new(victim);
+    /// let taken = std::sync::Arc::clone(&victim);
+    /// emitter.on("removes the next", move |_| drop(taken.lock().unwrap().take())).detach();
+    /// *victim.lock().unwrap() = Some(emitter.on("next", |_| ()));
+    /// assert_eq!(emitter.emit(&1).unwrap(), 1, "passed by at once");
+    /// ```
     #[must_use]
     pub fn removal(mut self, removal: Removal) -> Self {
         self.removal = removal;

@@ -135,16 +135,16 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[],
         },
         Preset {
-            title: "A slow destination: everything waits for it",
-            set: &[("write", "80"), ("lines", "800")],
-        },
-        Preset {
             title: "The destination fails: the pipeline cleans up",
             set: &[("fail", "write")],
         },
         Preset {
             title: "The same, connected by hand",
             set: &[("fail", "write"), ("connect", "pipe")],
+        },
+        Preset {
+            title: "A slow destination: everything waits for it",
+            set: &[("write", "80"), ("lines", "800")],
         },
         Preset {
             title: "One line is not what it should be",
