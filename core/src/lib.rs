@@ -9,16 +9,17 @@
 //! | [`stream`] | pipelines whose memory does not depend on the data: backpressure |
 //! | [`trace`] | what happened, as records that pictures, reports and checks read |
 //!
-//! With the feature `playground` it also has what shows them at work:
+//! With the feature `playground`, or `chapter-events` or `chapter-streams` for
+//! the scenarios of one chapter, it also has what shows them at work:
 //!
 //! | module | what it is |
 //! |---|---|
 #![cfg_attr(
-    feature = "playground",
+    feature = "scenarios",
     doc = "| [`platform`] | the ports a scenario runs against, and the world that is only simulated |"
 )]
 #![cfg_attr(
-    feature = "playground",
+    feature = "scenarios",
     doc = "| [`scenario`] | each pattern as an experiment with parameters, a trace and checks |"
 )]
 //!
@@ -47,9 +48,9 @@
 mod clock;
 pub mod events;
 mod overflow;
-#[cfg(feature = "playground")]
+#[cfg(feature = "scenarios")]
 pub mod platform;
-#[cfg(feature = "playground")]
+#[cfg(feature = "scenarios")]
 pub mod scenario;
 pub mod stream;
 mod sync;

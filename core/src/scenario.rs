@@ -17,19 +17,32 @@
 //! # Ok::<(), scenario::InputError>(())
 //! ```
 //!
-//! To add one: a file here with a `pub(super) static SCENARIO`, and its line
-//! in [`ALL`].
+//! Each chapter is a feature, so that a page can download it by itself: what is
+//! of one chapter only is named here, with its feature, and nowhere else.
+//!
+//! To add a scenario: a file here with a `pub(super) static SCENARIO`, its
+//! module and its line in [`ALL`], and its name in [`CHAPTERS`].
 
-mod backpressure;
 mod checks;
-mod decoupling;
+mod contents;
 mod experiment;
-mod narrating;
-mod observer;
 mod params;
+
+#[cfg(feature = "chapter-streams")]
+mod backpressure;
+#[cfg(feature = "chapter-events")]
+mod decoupling;
+#[cfg(feature = "chapter-events")]
+mod leak;
+#[cfg(any(feature = "chapter-events", feature = "chapter-streams"))]
+mod narrating;
+#[cfg(feature = "chapter-events")]
+mod observer;
+#[cfg(feature = "chapter-streams")]
 mod pipeline;
 
 pub use checks::{Check, Decision, Outcome, Verdict};
+pub use contents::{CHAPTERS, Chapter};
 pub use experiment::{Deadlock, Experiment, TRACE_CAPACITY};
 pub use params::{InputError, Kind as ParamKind, Param, SEED, Unit, Value, Values};
 
@@ -39,11 +52,15 @@ use crate::{
 };
 use futures::future::LocalBoxFuture;
 
-/// Every scenario, in the order of the chapters.
+/// Every scenario of this build's chapters, in the order of [`CHAPTERS`].
 pub static ALL: &[&Scenario] = &[
+    #[cfg(feature = "chapter-events")]
     &observer::SCENARIO,
+    #[cfg(feature = "chapter-events")]
     &decoupling::SCENARIO,
+    #[cfg(feature = "chapter-streams")]
     &backpressure::SCENARIO,
+    #[cfg(feature = "chapter-streams")]
     &pipeline::SCENARIO,
 ];
 
@@ -52,11 +69,12 @@ pub static ALL: &[&Scenario] = &[
 /// # Errors
 ///
 /// [`InputError::UnknownScenario`] names the known ones and the nearest.
+/// [`InputError::NotInThisBuild`]: there is one, in a chapter that is not here.
 pub fn find(name: &str) -> Result<&'static Scenario, InputError> {
     ALL.iter()
         .copied()
         .find(|scenario| scenario.name == name)
-        .ok_or_else(|| InputError::unknown_scenario(name))
+        .ok_or_else(|| InputError::no_scenario(name))
 }
 
 /// An experiment somebody can run.
@@ -65,7 +83,7 @@ pub fn find(name: &str) -> Result<&'static Scenario, InputError> {
 pub struct Scenario {
     /// Its name in commands and addresses.
     pub name: &'static str,
-    /// The chapter it belongs to.
+    /// The name of the chapter it belongs to.
     pub chapter: &'static str,
     /// What it shows, in one line.
     pub summary: &'static str,

@@ -1,9 +1,5 @@
 //! What a trace must prove.
 
-mod leak;
-
-pub(super) use leak::leak_reported;
-
 use crate::trace::Trace;
 use serde::Serialize;
 

@@ -3,7 +3,7 @@
 //! The schema alone makes the page's controls, the command line's `--set`, the
 //! address and the documentation.
 
-use super::{ALL, Scenario};
+use super::{CHAPTERS, Scenario};
 use serde::Serialize;
 use std::{fmt, time::Duration};
 
@@ -254,6 +254,14 @@ pub enum InputError {
         /// All names there are.
         known: String,
     },
+    /// There is such a scenario, but not in this build.
+    #[error("scenario {name:?} is of the chapter {chapter}, which this build does not have")]
+    NotInThisBuild {
+        /// The scenario.
+        name: &'static str,
+        /// Its chapter. The feature `chapter-…` of that name has it.
+        chapter: &'static str,
+    },
     /// The scenario has no such parameter.
     #[error("unknown parameter {key:?}{}: {scenario} has {known}", hint(*nearest))]
     UnknownParam {
@@ -279,8 +287,16 @@ pub enum InputError {
 }
 
 impl InputError {
-    pub(super) fn unknown_scenario(name: &str) -> Self {
-        let known: Vec<_> = ALL.iter().map(|scenario| scenario.name).collect();
+    /// Of a name that no scenario of this build has.
+    pub(super) fn no_scenario(name: &str) -> Self {
+        for chapter in CHAPTERS {
+            if let Some(name) = chapter.scenarios.iter().find(|known| **known == name) {
+                let chapter = chapter.name;
+                return InputError::NotInThisBuild { name, chapter };
+            }
+        }
+        let known = CHAPTERS.iter().flat_map(|chapter| chapter.scenarios);
+        let known: Vec<_> = known.copied().collect();
         InputError::UnknownScenario {
             name: name.to_owned(),
             nearest: nearest(name, &known),

@@ -7,7 +7,10 @@ mod list;
 
 use super::{EMITTER, ERROR_LOG, FORGOTTEN, facts::Facts};
 use crate::{
-    scenario::checks::{self, Check, Decision},
+    scenario::{
+        checks::{Check, Decision},
+        leak,
+    },
     trace::{Kind, Phase, Trace},
 };
 
@@ -200,7 +203,7 @@ fn leak_reported(trace: &Trace) -> Decision {
         }
     }
     let hint = "there are no more than ten listeners: set leak=10, readings=12";
-    checks::leak_reported(trace, FORGOTTEN, most, leaked, hint)
+    leak::leak_reported(trace, FORGOTTEN, most, leaked, hint)
 }
 
 fn not_exercised(claim: String, hint: &str) -> Decision {

@@ -4,8 +4,9 @@
 use super::{Facts, not_exercised};
 use crate::{
     scenario::{
-        checks::{self, Decision},
+        checks::Decision,
         decoupling::{AUDIT, EMAIL, EVENT_BUS, SESSION},
+        leak,
     },
     trace::{Kind, NameId, Phase, Trace},
 };
@@ -164,5 +165,5 @@ pub(super) fn leak_reported(trace: &Trace) -> Decision {
     // AuditLog's second subscription is to another type of event.
     let others = u64::from(trace.param("reentry") == "email" && leaked > 0);
     let hint = "there are no more than ten listeners: set leak=10, design=events, users=12";
-    checks::leak_reported(trace, SESSION, subscribed - others, leaked, hint)
+    leak::leak_reported(trace, SESSION, subscribed - others, leaked, hint)
 }

@@ -1,6 +1,6 @@
 //! Who leaks listeners is told: once, and where.
 
-use super::Decision;
+use super::checks::Decision;
 use crate::trace::{Kind, Trace};
 
 /// What an emitter takes for normal.
@@ -8,7 +8,7 @@ const MAX_LISTENERS: u64 = 10;
 
 /// Whether listeners that `culprit` left behind were reported. `listeners` were
 /// added for one type of event, the `leaked` ones among them.
-pub(in crate::scenario) fn leak_reported(
+pub(super) fn leak_reported(
     trace: &Trace,
     culprit: &str,
     listeners: u64,

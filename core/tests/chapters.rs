@@ -1,0 +1,57 @@
+//! The table of contents, in a build of every chapter, of one or of none.
+
+use highwater::scenario::{self, CHAPTERS, InputError};
+use std::collections::BTreeSet;
+
+fn built() -> [(&'static str, bool); 2] {
+    [
+        ("events", cfg!(feature = "chapter-events")),
+        ("streams", cfg!(feature = "chapter-streams")),
+    ]
+}
+
+#[test]
+fn a_build_has_its_chapters_in_the_order_of_the_contents() {
+    let names: Vec<_> = CHAPTERS.iter().map(|chapter| chapter.name).collect();
+    assert_eq!(names, built().map(|(name, _)| name));
+
+    let mut expected = Vec::new();
+    for (chapter, (_, is_built)) in CHAPTERS.iter().zip(built()) {
+        let scenarios = chapter.scenarios.iter().filter(|_| is_built);
+        expected.extend(scenarios.map(|name| (chapter.name, *name)));
+    }
+    let all = scenario::ALL.iter().map(|it| (it.chapter, it.name));
+    assert_eq!(all.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn no_scenario_is_in_two_chapters() {
+    let names: Vec<_> = CHAPTERS.iter().flat_map(|it| it.scenarios).collect();
+    let distinct: BTreeSet<_> = names.iter().collect();
+    assert_eq!(distinct.len(), names.len());
+}
+
+#[test]
+fn what_another_build_has_is_not_unknown() {
+    for (chapter, (_, is_built)) in CHAPTERS.iter().zip(built()) {
+        for name in chapter.scenarios {
+            match scenario::find(name) {
+                Ok(found) => assert!(is_built && found.name == *name),
+                Err(error) => {
+                    assert!(!is_built, "{error}");
+                    assert!(matches!(error, InputError::NotInThisBuild { .. }));
+                    assert!(error.to_string().contains(chapter.name), "{error}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_unknown_name_is_told_all_names_in_any_build() {
+    let error = scenario::find("decuopling").unwrap_err().to_string();
+    assert!(error.contains("did you mean \"decoupling\"?"), "{error}");
+    for name in CHAPTERS.iter().flat_map(|chapter| chapter.scenarios) {
+        assert!(error.contains(name), "{error}");
+    }
+}
