@@ -1,6 +1,8 @@
 // The page: an address becomes an experiment, and the player shows its run.
 
+import { chapterOf, chapters } from "./contents.js";
 import { element, makeKnobs, readKnobs, setKnobs } from "./knobs.js";
+import { Loader } from "./loader.js";
 import { Player } from "./player.js";
 import { byId, setText } from "./readout.js";
 
@@ -8,8 +10,9 @@ import { byId, setText } from "./readout.js";
 const MOST_NOTICES = 5;
 
 const player = new Player();
-let Address; // of the page's WebAssembly
-let scenarios = [];
+const loader = new Loader({ prepare: (wasm) => player.listenTo(wasm), missing: showMissing });
+let opened = {}; // what the address asks for: {chapter}, an object of its own each time
+let Address; // of the chapter that is shown
 let shown = null; // the scenario whose controls are on the page
 let name = "";
 
@@ -24,24 +27,19 @@ async function start() {
     event.preventDefault();
     byId("experiment").focus();
   };
-  let wasm;
-  try {
-    wasm = await import("./pkg/highwater_web.js");
-    await wasm.default();
-  } catch (error) {
-    setText(byId("title"), "Highwater could not start");
-    setText(byId("status"), `The page's WebAssembly is missing, or needs a newer browser. This builds and serves it: cargo run -p native -- serve (${error.message})`);
-    return;
-  }
-  ({ Address } = wasm);
-  scenarios = JSON.parse(wasm.scenarios());
-  player.attach(wasm);
-  byId("scenarios").replaceChildren(...scenarios.map((known) => element("a", { href: `#/${known.name}` }, titleOf(known.name))));
+  byId("scenarios").replaceChildren(...chapters.map(makeLinks));
   byId("copy").onclick = copyCommand;
   byId("worlds").onchange = goToKnobs;
   byId("knobs").onsubmit = (event) => event.preventDefault();
   addEventListener("hashchange", open);
-  open();
+  await open();
+}
+
+// A chapter's part of the navigation.
+function makeLinks(chapter) {
+  const links = element("div", { role: "group", ariaLabel: titleOf(chapter.name) });
+  links.append(...chapter.scenarios.map((scenario) => element("a", { href: `#/${scenario}` }, titleOf(scenario))));
+  return links;
 }
 
 // By an error of ours: those of a browser's extensions come this way too.
@@ -49,20 +47,36 @@ function failBy(error) {
   if (error?.stack?.includes(location.origin)) player.fail(error);
 }
 
-// Reads the address and starts what it names.
-function open() {
+// Reads the address and starts what it names, once its chapter is loaded.
+async function open() {
   const fragment = location.hash.startsWith("#/") ? location.hash.slice(2) : "";
   const [path, query = ""] = fragment.split("?");
-  const pairs = [...new URLSearchParams(query)];
+  const wanted = decode(path) || chapters[0].scenarios[0];
+  // Any chapter knows what to say of a scenario that there is not.
+  const chapter = (chapterOf(wanted) ?? chapters[0]).name;
+  const turn = { chapter };
+  opened = turn;
+  let loaded;
+  try {
+    loaded = await loader.load(chapter);
+  } catch (error) {
+    if (opened === turn) showUnusable(error);
+    return;
+  }
+  // Something else may have been opened meanwhile.
+  if (opened === turn) showFrom(loaded, chapter, wanted, [...new URLSearchParams(query)]);
+}
+
+function showFrom({ wasm, scenarios }, chapter, wanted, pairs) {
+  ({ Address } = wasm);
   const world = pairs.findLast(([key]) => key === "world")?.[1] ?? "virtual";
   const notices = [];
   if (!["virtual", "tab"].includes(world)) notices.push(`Ignored: world is virtual or tab, not "${world.slice(0, 40)}"`);
-  const address = read(decode(path) || scenarios[0].name, pairs.filter(([key]) => key !== "world"), notices);
+  const address = read(wanted, pairs.filter(([key]) => key !== "world"), notices);
   const more = notices.splice(MOST_NOTICES).length;
   if (more) notices.push(`… and ${more} more`);
-  byId("notice").hidden = notices.length === 0;
-  setText(byId("notice"), notices.join("\n"));
-  show(address, world === "tab" ? "tab" : "virtual");
+  notify(notices.join("\n"));
+  show(address, { wasm, chapter, scenario: scenarios.get(address.name), world: world === "tab" ? "tab" : "virtual" });
 }
 
 function read(wanted, pairs, notices) {
@@ -71,9 +85,25 @@ function read(wanted, pairs, notices) {
     notices.push(...address.ignored().map((line) => `Ignored: ${line}`));
     return address;
   } catch (error) {
-    notices.push(`${error.message}. Showing ${scenarios[0].name} instead.`);
-    return new Address(scenarios[0].name, []);
+    const [first] = chapters[0].scenarios;
+    notices.push(`${error.message}. Showing ${first} instead.`);
+    return new Address(first, []);
   }
+}
+
+function notify(text) {
+  byId("notice").hidden = text === "";
+  setText(byId("notice"), text);
+}
+
+function showMissing(chapter) {
+  if (opened.chapter !== chapter) return;
+  notify(`The chapter ${chapter} is not there, or not yet. This builds and serves it: cargo run -p native -- serve. As soon as it is there, it opens here.`);
+}
+
+function showUnusable(error) {
+  if (!shown) for (const id of ["title", "status"]) setText(byId(id), "Highwater could not start");
+  notify(`The page's WebAssembly could not be loaded, or needs a newer browser: ${error.message}`);
 }
 
 function decode(text) {
@@ -84,15 +114,14 @@ function decode(text) {
   }
 }
 
-function show(address, world) {
+function show(address, { wasm, chapter, scenario, world }) {
   name = address.name;
   const pairs = address.values();
   const values = Object.fromEntries(pairs.flatMap((key, at) => (at % 2 ? [] : [[key, pairs[at + 1]]])));
-  const scenario = scenarios.find((known) => known.name === name);
   document.title = `${name} · Highwater`;
   setText(byId("chapter"), scenario.chapter);
   setText(byId("title"), titleOf(name));
-  scenarios.forEach((known, place) => mark(byId("scenarios").children[place], known === scenario, "page"));
+  for (const link of byId("scenarios").querySelectorAll("a")) mark(link, link.hash === `#/${name}`, "page");
   setText(byId("summary"), `${scenario.summary}.`);
   setText(byId("command"), address.command);
   byId("worlds").querySelector(`[value=${world}]`).checked = true;
@@ -104,12 +133,12 @@ function show(address, world) {
   setKnobs(byId("knobs"), values);
   markPreset(scenario, values);
   address.free();
-  player.show({ name, pairs, world });
+  player.show({ wasm, chapter, name, pairs, world });
 }
 
 // Puts what the controls say into the address, once all of it is in range.
 function goToKnobs() {
-  if (byId("knobs").checkValidity()) go(readKnobs(byId("knobs")));
+  if (shown && byId("knobs").checkValidity()) go(readKnobs(byId("knobs")));
 }
 
 function go(pairs) {

@@ -11,8 +11,7 @@ const NARRATION_INTERVAL_MS = 1000;
 
 export class Player {
   #runner = new Runner();
-  #wasm = null;
-  #experiment = null; // {name, pairs, world}
+  #experiment = null; // {wasm, chapter, name, pairs, world}
   #view = null;
   #isPlaying = false;
   #isRecording = false; // a Worker still runs the experiment
@@ -24,28 +23,19 @@ export class Player {
   #lastFrame = 0;
   #lastNarration = 0;
 
-  // Takes the page's WebAssembly, and the buttons into service.
-  attach(wasm) {
-    this.#wasm = wasm;
+  // Hears what a chapter's WebAssembly has to say before it traps.
+  listenTo(wasm) {
     // Of a panic the trap that follows says nothing.
     wasm.on_panic((cause) => (this.#panic ||= cause));
-    this.#on("run", () => this.#play());
-    this.#on("pause", () => this.#pause());
-    this.#on("step", () => this.#move(() => (this.#isStepWanted = !this.#view.step() && this.#isRecording)));
-    this.#on("back", () => this.#move(() => this.#view.back()));
-    this.#on("reset", () => this.#reset());
-    this.#on("restart", () => this.#restart());
-    const repaint = () => (this.#isDirty = true);
-    for (const query of [prefersDark, prefersStill]) query.onchange = repaint;
-    new ResizeObserver(repaint).observe(byId("picture"));
-    requestAnimationFrame((now) => this.#frame(now));
   }
 
   // Forgets the run there was, and starts this experiment.
   show(experiment) {
     this.#guard(() => {
+      const isFirst = this.#experiment === null;
       this.#experiment = experiment;
       this.#clear();
+      if (isFirst) this.#attach();
       // Motion that nobody asked for is not started for those who do not want
       // it: they are shown the end.
       if (prefersStill.matches) this.#record();
@@ -63,6 +53,20 @@ export class Player {
     for (const id of ["run", "pause", "step", "back", "reset"]) byId(id).disabled = true;
     this.#showTrap(`The page itself failed: ${cause}. A restart loads it anew and keeps the experiment.`);
     byId("restart").onclick = () => location.reload();
+  }
+
+  // Takes the buttons into service, and the picture.
+  #attach() {
+    this.#on("run", () => this.#play());
+    this.#on("pause", () => this.#pause());
+    this.#on("step", () => this.#move(() => (this.#isStepWanted = !this.#view.step() && this.#isRecording)));
+    this.#on("back", () => this.#move(() => this.#view.back()));
+    this.#on("reset", () => this.#reset());
+    this.#on("restart", () => this.#restart());
+    const repaint = () => (this.#isDirty = true);
+    for (const query of [prefersDark, prefersStill]) query.onchange = repaint;
+    new ResizeObserver(repaint).observe(byId("picture"));
+    requestAnimationFrame((now) => this.#frame(now));
   }
 
   #on(id, action) {
@@ -83,8 +87,8 @@ export class Player {
   #clear() {
     this.#runner.stop();
     this.#view?.free();
-    const { name, pairs, world } = this.#experiment;
-    this.#view = new this.#wasm.View(new this.#wasm.Address(name, pairs), world);
+    const { wasm, name, pairs, world } = this.#experiment;
+    this.#view = new wasm.View(new wasm.Address(name, pairs), world);
     this.#isPlaying = this.#isRecording = this.#hasTrace = this.#isStepWanted = false;
     byId("trap").hidden = true;
     setText(byId("threads"), "");
@@ -93,7 +97,7 @@ export class Player {
 
   // Starts the experiment in its Worker.
   #record() {
-    const { name, pairs, world } = this.#experiment;
+    const { chapter, name, pairs, world } = this.#experiment;
     const build = world === "tab" && crossOriginIsolated ? "threads" : "single";
     this.#isRecording = this.#hasTrace = true;
     const listener = {
@@ -115,7 +119,7 @@ export class Player {
           if (this.#isStepWanted) this.#move(() => (this.#isStepWanted = !this.#view.step() && this.#isRecording));
         });
     }
-    this.#runner.start({ build, world, name, pairs }, listener);
+    this.#runner.start({ chapter, build, world, name, pairs }, listener);
     this.#update();
   }
 

@@ -1,4 +1,4 @@
-// Workers on behalf of the page: one a build, kept while it is well.
+// Workers on behalf of the page: one a chapter and build, kept while it is well.
 
 // How long a Worker may take to load. It answers in well under a second, and
 // when its threads do not start it takes eight to go on without.
@@ -10,9 +10,9 @@ export class Runner {
 
   // Runs an experiment; `listener` has ready(info), batch(names, words, now), end(died)
   // and lost(cause, isBug). A run that is still going is given up.
-  start({ build, world, name, pairs }, listener) {
+  start({ chapter, build, world, name, pairs }, listener) {
     this.stop();
-    const worker = this.#workers.get(build) ?? this.#load(build);
+    const worker = this.#workers.get(`${chapter}/${build}`) ?? this.#load(chapter, build);
     const run = { worker, listener };
     this.#current = run;
     worker.loaded.then((info) => {
@@ -31,9 +31,10 @@ export class Runner {
     this.#end(worker);
   }
 
-  #load(build) {
-    const thread = new Worker(new URL("worker.js", import.meta.url), { type: "module", name: build });
-    const worker = { build, thread, isLoaded: false };
+  #load(chapter, build) {
+    const key = `${chapter}/${build}`;
+    const thread = new Worker(new URL("worker.js", import.meta.url), { type: "module", name: key });
+    const worker = { key, build, thread, isLoaded: false };
     worker.loaded = new Promise((resolve) => (worker.resolve = resolve));
     worker.timer = setTimeout(() => this.#lose(worker, "its Worker does not answer", false), LOAD_PATIENCE_MS);
     thread.onmessage = ({ data }) => this.#message(worker, data);
@@ -42,8 +43,8 @@ export class Runner {
       event.preventDefault();
       this.#lose(worker, event.message || "its Worker could not be loaded", worker.isLoaded);
     };
-    thread.postMessage({ load: build });
-    this.#workers.set(build, worker);
+    thread.postMessage({ load: { chapter, build } });
+    this.#workers.set(key, worker);
     return worker;
   }
 
@@ -82,6 +83,6 @@ export class Runner {
   #end(worker) {
     clearTimeout(worker.timer);
     worker.thread.terminate();
-    if (this.#workers.get(worker.build) === worker) this.#workers.delete(worker.build);
+    if (this.#workers.get(worker.key) === worker) this.#workers.delete(worker.key);
   }
 }

@@ -2,9 +2,11 @@
 // outlives a trap. One Worker has one WebAssembly instance: after a trap both
 // are lost, and the page starts another.
 //
-// In:  {load: "single" | "threads"}, then {run: {world, name, pairs}}
+// In:  {load: {chapter, build: "single" | "threads"}}, then {run: {world, name, pairs}}
 // Out: {ready: {threads?, without?}}, {names, words, now}…, {end: {died}},
 //      {bug: message} or, if it could not be loaded, {unloadable: message}
+
+import { moduleOf } from "./contents.js";
 
 // How long a pool may take to start before the run goes without.
 const POOL_PATIENCE_MS = 8000;
@@ -31,26 +33,26 @@ onmessage = async ({ data }) => {
   }
 };
 
-async function load(build) {
+async function load({ chapter, build }) {
   let without;
   if (build === "threads") {
     try {
-      return { threads: await loadThreads() };
+      return { threads: await loadThreads(chapter) };
     } catch (error) {
       without = describe(error);
     }
   }
-  await use(await import("./pkg/highwater_web.js"));
+  await use(await import(moduleOf(chapter, "single")));
   return { without };
 }
 
 // Starts the pool and has it prove itself. It fails where there is no such
 // build (yet), and where the browser refuses the shared memory.
-async function loadThreads() {
+async function loadThreads(chapter) {
   const missing = () => {
     throw new Error("the threaded build is not there, or not yet");
   };
-  await use(await import("./pkg/threads/highwater_web.js").catch(missing));
+  await use(await import(moduleOf(chapter, "threads")).catch(missing));
   // At least two, or there is nothing to show; at most eight, since each takes
   // memory whether it works or not.
   const count = Math.min(Math.max(navigator.hardwareConcurrency ?? 2, 2), 8);

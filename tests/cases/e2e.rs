@@ -11,6 +11,7 @@ mod experiment;
 mod native;
 mod server;
 
+mod chapters;
 mod decoupling;
 mod observer;
 mod smoke;

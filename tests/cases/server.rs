@@ -26,8 +26,14 @@ impl Serve {
     /// Starts the built program on a free port. The suite has built the page:
     /// that each case looks whether it is stale would only take time.
     pub(crate) async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with more options.
+    pub(crate) async fn start_with(options: &[&str]) -> Result<Self> {
         let mut child = Command::from(native::command())
             .args(["serve", "--addr", "127.0.0.1:0", "--no-build"])
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

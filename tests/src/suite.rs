@@ -135,8 +135,14 @@ fn clippy(workspace: &Workspace) -> Vec<Command> {
     // After the subcommand: clippy is a program of its own, which gets no
     // option from before its name.
     let threads = format!("{web} --config web/threads.toml --features threads");
+    // A chapter has to do with what it names: with all of them, what one lacks
+    // another may have, and what is of no use to one is of use to another.
+    let chapter = "clippy --package highwater --lib --test chapters --features";
     let commands = [
         workspace.cargo("clippy --workspace --all-targets --all-features"),
+        workspace.cargo(&format!("{chapter} scenarios")),
+        workspace.cargo(&format!("{chapter} chapter-events")),
+        workspace.cargo(&format!("{chapter} chapter-streams")),
         // `--all-targets` leaves out the targets that say `test = false`.
         workspace.cargo("clippy --workspace --all-features --test e2e"),
         workspace.cargo(&web),
@@ -171,6 +177,8 @@ fn unit(workspace: &Workspace) -> Vec<Command> {
     let core = format!("build --package highwater --target {WASM}");
     vec![
         workspace.cargo("test --workspace --all-features --no-fail-fast"),
+        // A chapter without the others.
+        workspace.cargo("test --package highwater --features chapter-streams --test chapters"),
         // The library of a stranger, who has none of the playground, and with it.
         workspace.cargo(&format!("{core} --no-default-features")),
         workspace.cargo(&format!("{core} --all-features")),

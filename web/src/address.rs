@@ -4,9 +4,8 @@ use highwater::scenario::{self, Experiment, InputError, Param, SEED, Scenario};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-/// Every scenario with its parameters, the seed among them, and its presets, as
-/// JSON. The page makes its
-/// controls from this.
+/// Every scenario of this chapter with its parameters, the seed among them, and
+/// its presets, as JSON. The page makes its controls from this.
 #[wasm_bindgen]
 pub fn scenarios() -> String {
     let all: Vec<_> = scenario::ALL
@@ -63,7 +62,7 @@ impl Address {
     ///
     /// # Errors
     ///
-    /// An unknown scenario: one line that names the known ones.
+    /// An unknown scenario: one line that names the known ones, of all chapters.
     #[wasm_bindgen(constructor)]
     #[expect(
         clippy::needless_pass_by_value,

@@ -2,6 +2,7 @@
 
 use super::checkout;
 use crate::error::Error;
+use highwater::scenario;
 use std::{
     env, io,
     path::{Path, PathBuf},
@@ -13,14 +14,21 @@ use tokio::process::{Child, Command};
 #[path = "../../../web/bundle/src/environment.rs"]
 mod environment;
 
+/// The chapter that the page opens with.
+fn first_chapter() -> &'static str {
+    scenario::ALL.first().map_or("", |first| first.chapter)
+}
+
 /// The first of what the build makes.
-const BUILT: &str = "pkg/highwater_web.js";
+fn first_file() -> String {
+    format!("pkg/{}/highwater_web.js", first_chapter())
+}
 
 /// Sees to it that there is a page to serve. `build` is quick when nothing
 /// has changed since the last.
 ///
-/// The threaded build is left to [`build_the_rest`]: it takes longest, and the
-/// page does without it until then.
+/// The other chapters and the threaded builds are left to [`build_the_rest`]:
+/// the page waits for a chapter when it is opened, and does without threads.
 ///
 /// # Errors
 ///
@@ -39,7 +47,7 @@ pub(super) async fn prepare(www: &Path, build: bool) -> Result<(), Error> {
             anstream::eprintln!("building the page; the first time takes a minute or two");
         }
         let quiet: &[&str] = if first { &[] } else { &["-q"] };
-        match bundle(quiet, &["--single"]).await {
+        match bundle(quiet, &["--single", "--chapter", first_chapter()]).await {
             Ok(status) if status.success() => None,
             Ok(status) => Some(format!("the build failed ({status})")),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
@@ -50,16 +58,17 @@ pub(super) async fn prepare(www: &Path, build: bool) -> Result<(), Error> {
     } else {
         None
     };
-    match (www.join(BUILT).is_file(), failure) {
+    let file = first_file();
+    match (www.join(&file).is_file(), failure) {
         (true, None) => Ok(()),
         (true, Some(failure)) => {
             anstream::eprintln!("warning: {failure}: serving the page as it was built last");
             Ok(())
         }
         (false, Some(failure)) => Err(no_page(&format!("{failure}, and there is none yet"))),
-        (false, None) if build => Err(no_page(&format!("the build made no {BUILT}"))),
+        (false, None) if build => Err(no_page(&format!("the build made no {file}"))),
         (false, None) => Err(no_page(&format!(
-            "{BUILT} is missing: build it with cargo run -p bundle"
+            "{file} is missing: build it with cargo run -p bundle"
         ))),
     }
 }
@@ -72,7 +81,8 @@ pub(super) async fn build_the_rest() {
         Err(cause) => cause.to_string(),
     };
     anstream::eprintln!(
-        "warning: the threaded build failed ({failure}): in the tab the page runs on one thread"
+        "warning: the rest of the build failed ({failure}): \
+         chapters may be missing, and in the tab the page may run on one thread"
     );
 }
 
@@ -81,7 +91,7 @@ fn is_first_build(www: &Path) -> bool {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     let bundle = checkout().join(target).join("debug/bundle");
     let there = |program: &Path| program.with_extension(env::consts::EXE_EXTENSION).is_file();
-    !www.join(BUILT).is_file() || !there(&bundle)
+    !www.join(first_file()).is_file() || !there(&bundle)
 }
 
 /// Runs the bundle, which compiles in turn. Dropped, it ends them all.

@@ -19,15 +19,15 @@ fn every_response_is_isolated_and_typed() {
     let server = Server::start();
     for (path, status, content_type) in [
         ("/", 200, "text/html"),
-        ("/pkg/highwater_web.js", 200, "text/javascript"),
-        ("/pkg/highwater_web_bg.wasm", 200, "application/wasm"),
+        ("/pkg/events/highwater_web.js", 200, "text/javascript"),
+        ("/pkg/events/highwater_web_bg.wasm", 200, "application/wasm"),
         ("/healthz", 200, "text/plain; charset=utf-8"),
         ("/readyz", 200, "text/plain; charset=utf-8"),
         ("/none", 404, "text/plain; charset=utf-8"),
         ("/../Cargo.toml", 404, "text/plain; charset=utf-8"),
-        ("/pkg/.stamp", 404, "text/plain; charset=utf-8"),
-        ("/pkg/%2Estamp", 404, "text/plain; charset=utf-8"),
-        ("/pkg%2f%2estamp", 404, "text/plain; charset=utf-8"),
+        ("/pkg/events/.stamp", 404, "text/plain; charset=utf-8"),
+        ("/pkg/events/%2Estamp", 404, "text/plain; charset=utf-8"),
+        ("/pkg%2fevents%2f%2estamp", 404, "text/plain; charset=utf-8"),
         ("/api/scenarios", 200, "application/json"),
         ("/api/none", 404, "application/problem+json"),
         ("/api/runs", 405, "application/problem+json"),
@@ -287,7 +287,8 @@ fn a_missing_page_is_told_with_what_builds_it() {
     assert_eq!(done.code, Some(1), "{done:?}");
     assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
     assert!(
-        done.stderr.contains("pkg/highwater_web.js is missing"),
+        done.stderr
+            .contains("pkg/events/highwater_web.js is missing"),
         "{done:?}"
     );
     assert!(done.stderr.contains("cargo run -p bundle"), "{done:?}");

@@ -22,12 +22,12 @@ pub(crate) const JSON: (&str, &str) = ("Content-Type", "application/json");
 impl Server {
     pub(crate) fn start() -> Self {
         let www = tempfile::tempdir().unwrap();
-        fs::create_dir(www.path().join("pkg")).unwrap();
+        fs::create_dir_all(www.path().join("pkg/events")).unwrap();
         for (file, content) in [
             ("index.html", "<!doctype html><title>Highwater</title>"),
-            ("pkg/highwater_web.js", "export {};"),
-            ("pkg/highwater_web_bg.wasm", "\0asm"),
-            ("pkg/.stamp", "for programs"),
+            ("pkg/events/highwater_web.js", "export {};"),
+            ("pkg/events/highwater_web_bg.wasm", "\0asm"),
+            ("pkg/events/.stamp", "for programs"),
         ] {
             fs::write(www.path().join(file), content).unwrap();
         }

@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
-use crate::compile::NAME;
+/// The name of the module that the page imports.
+const NAME: &str = "highwater_web";
 
 /// Writes the module, the transformed `.wasm` and its snippets into `out`.
 pub(crate) fn generate(wasm: &Path, out: &Path) -> Result<()> {

@@ -1,20 +1,22 @@
-//! The whole of it: both builds, one after the other.
+//! The whole of it: every build, one after the other.
 
 use std::fs::{self, File, TryLockError};
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
-use crate::layout::{Flavour, Layout};
+use crate::layout::{Chapter, Flavour, Layout, chapters};
 use crate::toolchain::Toolchain;
 use crate::{bindgen, compile, stage, stamp::Stamp};
 
 /// What to build, and where to.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Only the single-threaded build. A threaded one stays if it is not stale
-    /// beside it, and is removed if it is.
+    /// Only the single-threaded builds. A threaded one stays if it is not stale
+    /// beside its own, and is removed if it is.
     pub single: bool,
+    /// The name of the only chapter to build; all of them when there is none.
+    pub chapter: Option<String>,
     /// The output directory; `www/pkg` when there is none.
     pub out: Option<PathBuf>,
 }
@@ -32,68 +34,106 @@ pub enum Outcome {
     Unavailable,
 }
 
+/// One build, and what became of it.
+#[derive(Clone, Debug)]
+pub struct Build {
+    /// Of which chapter.
+    pub chapter: &'static Chapter,
+    /// In which flavour.
+    pub flavour: Flavour,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
 /// What [`build`] did.
 #[derive(Clone, Debug)]
 pub struct Summary {
     /// Where everything is.
     pub layout: Layout,
-    /// The single-threaded build.
-    pub single: Outcome,
-    /// The threaded build.
-    pub threads: Outcome,
+    /// The builds, in the order they were made.
+    pub builds: Vec<Build>,
 }
 
 impl Summary {
     /// Whether any file changed.
     #[must_use]
     pub fn changed(&self) -> bool {
-        [&self.single, &self.threads].contains(&&Outcome::Built)
+        let mut outcomes = self.builds.iter().map(|build| &build.outcome);
+        outcomes.any(|outcome| *outcome == Outcome::Built)
     }
 }
 
-/// Brings the package up to date, telling its progress on standard error.
+/// Brings the package up to date, telling its progress on standard error: first
+/// every chapter's single-threaded build, since the page needs that, then the
+/// threaded ones.
 ///
 /// Two calls at once take turns, be they in one process or in two.
 ///
 /// # Errors
 ///
-/// When the single-threaded build fails or its compiler can be neither found
-/// nor installed. A threaded build that fails to *compile* is an error too; one
-/// whose toolchain cannot be had is [`Outcome::Unavailable`], with a warning.
+/// When there is no such chapter, or when a single-threaded build fails or its
+/// compiler can be neither found nor installed. A threaded build that fails to
+/// *compile* is an error too; one whose toolchain cannot be had is
+/// [`Outcome::Unavailable`], with a warning.
 pub fn build(options: &Options) -> Result<Summary> {
+    let wanted = wanted(options.chapter.as_deref())?;
     let layout = Layout::new(options.out.as_deref())?;
     let _turn = take_turn(&layout)?;
+    let mut builds = Vec::new();
+    let mut note = |chapter, flavour, outcome| {
+        builds.push(Build {
+            chapter,
+            flavour,
+            outcome,
+        });
+    };
 
     Toolchain::Stable.ensure(&layout.root)?;
-    // With the threaded build to follow at once, the old one may stay till then.
-    let keep: &[&str] = if options.single { &[] } else { &["threads"] };
-    let single = make(&layout, Flavour::Single, keep)?;
+    for chapter in &wanted {
+        // With the threaded build to follow, the old one may stay till then.
+        let keep: &[&str] = if options.single { &[] } else { &["threads"] };
+        let outcome = make(&layout, chapter, Flavour::Single, keep)?;
+        note(chapter, Flavour::Single, outcome);
+    }
 
-    let threads = if options.single {
-        Outcome::Skipped
-    } else if let Err(error) = Toolchain::Nightly.ensure(&layout.root) {
+    let nightly = (!options.single).then(|| Toolchain::Nightly.ensure(&layout.root));
+    if let Some(Err(error)) = &nightly {
         eprintln!(
             "bundle: warning: no threaded build: {error:#}\n\
              bundle: the page works without it, on one thread"
         );
-        // An old one would go on being served beside a newer page.
-        stage::remove(&layout.package, &layout.output_of(Flavour::Threads))?;
-        Outcome::Unavailable
-    } else {
-        make(&layout, Flavour::Threads, &[])?
-    };
+    }
+    for chapter in &wanted {
+        let outcome = match &nightly {
+            None => Outcome::Skipped,
+            Some(Ok(())) => make(&layout, chapter, Flavour::Threads, &[])?,
+            Some(Err(_)) => {
+                // An old one would go on being served beside a newer page.
+                let output = layout.output_of(chapter, Flavour::Threads);
+                stage::remove(&layout.package, &output)?;
+                Outcome::Unavailable
+            }
+        };
+        note(chapter, Flavour::Threads, outcome);
+    }
 
-    Ok(Summary {
-        layout,
-        single,
-        threads,
-    })
+    Ok(Summary { layout, builds })
 }
 
-fn make(layout: &Layout, flavour: Flavour, keep: &[&str]) -> Result<Outcome> {
-    eprintln!("bundle: building {} wasm…", flavour.name());
-    let wasm = compile::compile(layout, flavour)?;
-    let output = layout.output_of(flavour);
+fn wanted(only: Option<&str>) -> Result<Vec<&'static Chapter>> {
+    let all: Vec<_> = chapters().collect();
+    let Some(name) = only else { return Ok(all) };
+    if let Some(chapter) = all.iter().find(|chapter| chapter.name == name) {
+        return Ok(vec![chapter]);
+    }
+    let known: Vec<_> = all.iter().map(|chapter| chapter.name).collect();
+    bail!("no chapter {name:?}: the chapters are {}", known.join(", "))
+}
+
+fn make(layout: &Layout, chapter: &Chapter, flavour: Flavour, keep: &[&str]) -> Result<Outcome> {
+    eprintln!("bundle: building {}, {}…", chapter.name, flavour.name());
+    let wasm = compile::compile(layout, chapter, flavour)?;
+    let output = layout.output_of(chapter, flavour);
     let stamp = Stamp::of(&wasm)?;
     if stamp.matches(&output) {
         return Ok(Outcome::Fresh);
@@ -118,4 +158,20 @@ fn take_turn(layout: &Layout) -> Result<File> {
     }
     file.lock().with_context(cannot)?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chapter_is_chosen_by_its_name() {
+        let names = |only| -> Result<Vec<_>> {
+            Ok(wanted(only)?.iter().map(|chapter| chapter.name).collect())
+        };
+        assert_eq!(names(None).unwrap()[0], "events");
+        assert_eq!(names(Some("events")).unwrap(), ["events"]);
+        let error = names(Some("event")).unwrap_err().to_string();
+        assert!(error.contains("no chapter \"event\": the chapters are events"));
+    }
 }

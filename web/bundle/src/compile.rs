@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::layout::{Flavour, Layout};
+use crate::layout::{Chapter, Flavour, Layout};
 use crate::toolchain::{TARGET, Toolchain};
 
-/// The file name of the artifact, and of the module that the page imports.
-pub(crate) const NAME: &str = "highwater_web";
+/// The target of the `web` crate. Not its library: cargo keeps the libraries of
+/// two chapters under one name, and takes the one for the other.
+const BINARY: &str = "page";
 
-/// Builds one flavour and returns the path of its `.wasm` file. Does nothing
+/// Builds one flavour of a chapter and returns the path of its `.wasm` file. Does nothing
 /// but ask cargo when nothing changed.
-pub(crate) fn compile(layout: &Layout, flavour: Flavour) -> Result<PathBuf> {
+pub(crate) fn compile(layout: &Layout, chapter: &Chapter, flavour: Flavour) -> Result<PathBuf> {
     let target_dir = layout.target_of(flavour);
     let mut cargo = match flavour {
         Flavour::Single => Toolchain::Stable.cargo(&layout.root),
@@ -28,7 +29,8 @@ pub(crate) fn compile(layout: &Layout, flavour: Flavour) -> Result<PathBuf> {
     cargo
         .arg("--config")
         .arg(remapping(&homes(&layout.root)))
-        .args(["build", "--package", "highwater-web", "--lib"])
+        .args(["build", "--package", "highwater-web", "--bin", BINARY])
+        .args(["--no-default-features", "--features", chapter.name])
         .args(["--target", TARGET, "--profile", "wasm"])
         .arg("--target-dir")
         .arg(&target_dir);
@@ -37,12 +39,13 @@ pub(crate) fn compile(layout: &Layout, flavour: Flavour) -> Result<PathBuf> {
     }
     let status = cargo.status().context("cannot run cargo")?;
     if !status.success() {
-        bail!("the {} build failed: {status}", flavour.name());
+        let flavour = flavour.name();
+        bail!("the {flavour} build of {} failed: {status}", chapter.name);
     }
     Ok(target_dir
         .join(TARGET)
         .join("wasm")
-        .join(format!("{NAME}.wasm")))
+        .join(format!("{BINARY}.wasm")))
 }
 
 /// The folders of this machine that the compiler would write into the `.wasm`

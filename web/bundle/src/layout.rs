@@ -1,11 +1,25 @@
-//! Where things are, and which of the two builds they belong to.
+//! Where things are, and which of the builds they belong to.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-/// One of the two builds of the `web` crate.
+// The list that the crate has, without the crate: it would have this program
+// compiled, and every output written, anew at each of its changes.
+#[path = "../../../core/src/scenario/contents.rs"]
+mod contents;
+
+pub use contents::{CHAPTERS, Chapter};
+
+/// The chapters that have something to show. The first is what the page opens
+/// with.
+pub fn chapters() -> impl Iterator<Item = &'static Chapter> {
+    let has_scenarios = |chapter: &&Chapter| !chapter.scenarios.is_empty();
+    CHAPTERS.iter().filter(has_scenarios)
+}
+
+/// One of the two builds of a chapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavour {
     /// Runs everywhere, on one thread.
@@ -80,10 +94,11 @@ impl Layout {
 
     /// The output directory of a build.
     #[must_use]
-    pub fn output_of(&self, flavour: Flavour) -> PathBuf {
+    pub fn output_of(&self, chapter: &Chapter, flavour: Flavour) -> PathBuf {
+        let single = self.package.join(chapter.name);
         match flavour {
-            Flavour::Single => self.package.clone(),
-            Flavour::Threads => self.package.join("threads"),
+            Flavour::Single => single,
+            Flavour::Threads => single.join("threads"),
         }
     }
 }

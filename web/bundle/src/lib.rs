@@ -1,11 +1,13 @@
 //! Builds the page's WebAssembly package, `www/pkg`, from the `web` crate.
 //!
-//! Two builds come out of one crate:
+//! The page downloads the chapter that is opened, so each [`Chapter`] is a build
+//! of its own: of one crate, with the feature of that name. It comes in two
+//! flavours:
 //!
 //! | build | toolchain | output | when it is loaded |
 //! |---|---|---|---|
-//! | single-threaded | stable | `www/pkg/` | always, at once |
-//! | threaded | pinned nightly | `www/pkg/threads/` | by a Worker, where the browser allows shared memory |
+//! | single-threaded | stable | `www/pkg/CHAPTER/` | with the first of its scenarios |
+//! | threaded | pinned nightly | `www/pkg/CHAPTER/threads/` | by a Worker, where the browser allows shared memory |
 //!
 //! Each goes through the same steps, one module each: [`Toolchain`] makes sure
 //! that the compiler is there, `compile` has cargo build the `.wasm` file,
@@ -26,7 +28,7 @@ mod stage;
 mod stamp;
 mod toolchain;
 
-pub use build::{Options, Outcome, Summary, build};
-pub use layout::{Flavour, Layout};
+pub use build::{Build, Options, Outcome, Summary, build};
+pub use layout::{CHAPTERS, Chapter, Flavour, Layout, chapters};
 pub use report::{Budget, Report, Row};
 pub use toolchain::{NIGHTLY, TARGET, Toolchain};

@@ -12,7 +12,8 @@ use clap::Parser;
 const EXAMPLES: &str = "\
 Examples:
   cargo run -p bundle                       build what is stale in www/pkg
-  cargo run -p bundle -- --single           skip the threaded build
+  cargo run -p bundle -- --single           skip the threaded builds
+  cargo run -p bundle -- --chapter events   build that chapter only
   cargo run -p bundle -- --out /tmp/pkg     build somewhere else
   cargo run -p bundle -- --sizes            what the page weighs; 1 if it is too much";
 
@@ -20,9 +21,13 @@ Examples:
 #[derive(Parser)]
 #[command(name = "bundle", version, after_help = EXAMPLES)]
 struct Arguments {
-    /// Build only the single-threaded package
+    /// Build only what runs on one thread
     #[arg(long)]
     single: bool,
+
+    /// Build only this chapter [default: all of them]
+    #[arg(long, value_name = "NAME")]
+    chapter: Option<String>,
 
     /// Write the package to DIR [default: www/pkg of the workspace]
     #[arg(long, value_name = "DIR")]
@@ -48,6 +53,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let summary = bundle::build(&Options {
         single: arguments.single,
+        chapter: arguments.chapter,
         out: arguments.out,
     })?;
     let mut code = ExitCode::SUCCESS;

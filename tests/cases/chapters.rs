@@ -1,0 +1,134 @@
+//! The chapters: what there is, and the way from one to another.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use fantoccini::Locator;
+use serde_json::{Value, json};
+
+use crate::browser::{self, Page};
+use crate::experiment::{ensure_passed, evaluate, finished, until, visible};
+use crate::native;
+use crate::server::Serve;
+
+/// The chapters and their scenarios, as `native list` has them.
+fn listed() -> Result<Vec<(String, Vec<String>)>> {
+    let output = native::command().args(["list", "--json"]).output()?;
+    let catalog: Value = serde_json::from_slice(&output.stdout)?;
+    let mut chapters: Vec<(String, Vec<String>)> = Vec::new();
+    for scenario in catalog["scenarios"].as_array().context("no scenarios")? {
+        let text = |key: &str| scenario[key].as_str().unwrap_or_default().to_owned();
+        match chapters
+            .last_mut()
+            .filter(|(name, _)| *name == text("chapter"))
+        {
+            Some((_, scenarios)) => scenarios.push(text("name")),
+            None => chapters.push((text("chapter"), vec![text("name")])),
+        }
+    }
+    Ok(chapters)
+}
+
+#[tokio::test]
+async fn the_contents_are_what_there_is_to_run() -> Result<()> {
+    let server = Serve::start().await?;
+    let chapters: Vec<_> = listed()?
+        .into_iter()
+        .map(|(name, scenarios)| json!({ "name": name, "scenarios": scenarios }))
+        .collect();
+    browser::with(async |page| {
+        page.open(&server.url).await?;
+        let contents = evaluate(
+            page,
+            "return import(new URL('contents.js', location.origin)).then(it => it.chapters)",
+        );
+        ensure!(contents.await? == Value::from(chapters));
+        Ok(())
+    })
+    .await
+}
+
+/// The folders of the chapters whose WebAssembly the page has asked for, in the
+/// order it did.
+async fn loaded(page: &Page) -> Result<Value> {
+    let script = "return performance.getEntriesByType('resource').map(it => it.name)\
+                  .filter(it => it.endsWith('.wasm')).map(it => it.split('/').at(-2))";
+    evaluate(page, script).await
+}
+
+#[tokio::test]
+async fn each_chapter_is_loaded_once_and_when_it_is_opened() -> Result<()> {
+    let server = Serve::start().await?;
+    let chapters = listed()?;
+    browser::with(async |page| {
+        page.open(&server.url).await?;
+        finished(page).await?;
+        // There and back again: what was loaded is kept.
+        let mut expected: Vec<&str> = Vec::new();
+        let there = chapters.iter();
+        for (chapter, scenarios) in there.clone().chain(there.rev()) {
+            let name = scenarios.last().context("a chapter without scenarios")?;
+            let link = format!("#scenarios a[href='#/{name}']");
+            page.client.find(Locator::Css(&link)).await?.click().await?;
+            let current = "document.querySelector('#scenarios [aria-current=page]')?.hash";
+            until(page, &format!("{current} === '#/{name}'")).await?;
+            finished(page).await?;
+            ensure_passed(page).await?;
+            if !expected.contains(&chapter.as_str()) {
+                expected.push(chapter);
+            }
+            ensure!(loaded(page).await? == json!(expected), "after {name}");
+        }
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_chapter_that_is_not_built_yet_is_waited_for() -> Result<()> {
+    let chapters = listed()?;
+    let (chapter, scenarios) = chapters.last().context("no chapters")?;
+    let www = Path::new(env!("CARGO_MANIFEST_DIR")).join("../www");
+    let copy = tempfile::tempdir()?;
+    copy_folder(&www, copy.path())?;
+    // The server wants to see the first chapter: it is taken away after that.
+    let server = Serve::start_with(&["--www", &copy.path().display().to_string()]).await?;
+    let (folder, away) = (
+        copy.path().join("pkg").join(chapter),
+        copy.path().join("away"),
+    );
+    fs::rename(&folder, &away)?;
+    browser::with(async |page| {
+        page.open(&format!("{}#/{}", server.url, scenarios[0]))
+            .await?;
+        visible(page, "#notice").await?;
+        let notice = page.text("#notice").await?;
+        let expected = format!("The chapter {chapter} is not there, or not yet");
+        ensure!(notice.contains(&expected), "{notice}");
+        // A missing file is in the console in any case; an exception is not.
+        let entries = page.console().await?;
+        let thrown = entries.iter().find(|it| it.message.contains("Uncaught"));
+        ensure!(thrown.is_none(), "{thrown:?}");
+        fs::rename(&away, &folder)?;
+        finished(page).await?;
+        ensure_passed(page).await?;
+        until(page, "document.querySelector('#notice').hidden").await?;
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}

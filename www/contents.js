@@ -1,0 +1,17 @@
+// The table of contents. Each chapter has a WebAssembly of its own, which is
+// loaded when one of its scenarios is opened. A test compares this with what
+// `native list` has.
+
+export const chapters = [
+  { name: "events", scenarios: ["observer", "decoupling"] },
+];
+
+// The chapter that a scenario belongs to, if there is such a scenario.
+export function chapterOf(scenario) {
+  return chapters.find(({ scenarios }) => scenarios.includes(scenario));
+}
+
+// Where a chapter's WebAssembly is, of either build: "single" or "threads".
+export function moduleOf(chapter, build) {
+  return `./pkg/${chapter}/${build === "threads" ? "threads/" : ""}highwater_web.js`;
+}
