@@ -4,6 +4,7 @@
 
 export const chapters = [
   { name: "events", scenarios: ["observer", "decoupling"] },
+  { name: "streams", scenarios: ["backpressure", "pipeline"] },
 ];
 
 // The chapter that a scenario belongs to, if there is such a scenario.
