@@ -88,6 +88,30 @@ fn a_task_woken_as_it_ends_gets_no_further_turn() {
 }
 
 #[test]
+fn a_late_wake_up_is_nobody_else_s() {
+    let world = VirtualTime::new();
+    let platform = world.platform();
+    let waker = Rc::new(RefCell::new(None));
+    let kept = Rc::clone(&waker);
+    drop(platform.spawn(std::future::poll_fn(move |context| {
+        *kept.borrow_mut() = Some(context.waker().clone());
+        Poll::Ready(())
+    })));
+    assert_eq!((world.step(), world.step()), (Step::Ran, Step::Idle));
+    // Whatever the world keeps of a task that has ended, another may have now.
+    let polls = Rc::new(RefCell::new(0));
+    let own_polls = Rc::clone(&polls);
+    drop(platform.spawn(std::future::poll_fn(move |_| {
+        *own_polls.borrow_mut() += 1;
+        Poll::<()>::Pending
+    })));
+    assert_eq!((world.step(), world.step()), (Step::Ran, Step::Idle));
+    waker.take().unwrap().wake();
+    assert_eq!(world.step(), Step::Idle);
+    assert_eq!(*polls.borrow(), 1);
+}
+
+#[test]
 fn a_block_holds_up_every_timer_it_runs_past() {
     let (world, log) = (VirtualTime::new(), Log::default());
     let platform = world.platform();

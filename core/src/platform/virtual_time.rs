@@ -2,9 +2,10 @@
 
 use super::{Clock, Platform, Spawn, Timer};
 use futures::future::{BoxFuture, LocalBoxFuture};
+use slab::Slab;
 use std::{
-    cell::RefCell,
-    collections::{BTreeMap, VecDeque},
+    cell::{Cell, RefCell},
+    collections::VecDeque,
     fmt,
     pin::Pin,
     rc::{Rc, Weak},
@@ -102,7 +103,7 @@ impl VirtualTime {
             return Step::Ran;
         }
         let mut state = self.shared.state();
-        let Some(((deadline, _), waker)) = state.timers.pop_first() else {
+        let Some(((deadline, _), waker)) = state.timers.pop_front() else {
             return Step::Idle;
         };
         // `block` may have taken the clock past the deadline already.
@@ -121,7 +122,7 @@ impl VirtualTime {
             let due = !state.ready.is_empty()
                 || state
                     .timers
-                    .first_key_value()
+                    .front()
                     .is_some_and(|((deadline, _), _)| *deadline <= until);
             if !due {
                 state.now = state.now.max(until);
@@ -181,50 +182,78 @@ impl fmt::Debug for VirtualTime {
     }
 }
 
-type TaskId = u64;
-type Task = (LocalBoxFuture<'static, ()>, Arc<TaskWaker>);
+/// A place among the tasks, and a number that is never used again: places are,
+/// but a late wake-up is to find nothing rather than somebody else's task.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct TaskId {
+    place: usize,
+    number: u64,
+}
 
-/// The unfinished tasks. Ids are never used again, so a late wake-up finds
-/// nothing rather than somebody else's task.
+struct Task {
+    /// None while it runs.
+    future: Option<LocalBoxFuture<'static, ()>>,
+    waker: Arc<TaskWaker>,
+}
+
+/// The unfinished tasks.
 #[derive(Default)]
 struct Tasks {
-    unfinished: RefCell<BTreeMap<TaskId, Task>>,
-    next: RefCell<TaskId>,
+    unfinished: RefCell<Slab<Task>>,
+    next: Cell<u64>,
 }
 
 impl Tasks {
     fn spawn(&self, shared: &Arc<Shared>, task: LocalBoxFuture<'static, ()>) {
-        let id = {
-            let mut next = self.next.borrow_mut();
-            *next += 1;
-            *next
+        let mut unfinished = self.unfinished.borrow_mut();
+        let entry = unfinished.vacant_entry();
+        let id = TaskId {
+            place: entry.key(),
+            number: self.next.replace(self.next.get() + 1),
         };
         let waker = Arc::new(TaskWaker {
             id,
             queued: AtomicBool::new(false),
             shared: Arc::clone(shared),
         });
-        self.unfinished
-            .borrow_mut()
-            .insert(id, (task, Arc::clone(&waker)));
+        entry.insert(Task {
+            future: Some(task),
+            waker: Arc::clone(&waker),
+        });
         waker.wake();
     }
 
     fn run(&self, id: TaskId) {
-        // Taken out while it runs: it may spawn others.
-        let Some((mut task, waker)) = self.unfinished.borrow_mut().remove(&id) else {
+        let Some((mut future, waker)) = self.take(id) else {
             return;
         };
         waker.queued.store(false, Ordering::Relaxed);
         let as_waker = Waker::from(Arc::clone(&waker));
-        let poll = task.as_mut().poll(&mut Context::from_waker(&as_waker));
+        let poll = future.as_mut().poll(&mut Context::from_waker(&as_waker));
+        let mut unfinished = self.unfinished.borrow_mut();
         if poll.is_pending() {
-            self.unfinished.borrow_mut().insert(id, (task, waker));
-        } else if waker.queued.swap(true, Ordering::Relaxed) {
+            unfinished[id.place].future = Some(future);
+            return;
+        }
+        unfinished.remove(id.place);
+        // Its end may use the ports.
+        drop(unfinished);
+        drop(future);
+        if waker.queued.swap(true, Ordering::Relaxed) {
             // Woken as it ended: a turn without a task would be no step. From
             // here on it counts as queued, so that nothing queues it again.
             waker.shared.state().ready.retain(|ready| *ready != id);
         }
+    }
+
+    /// Takes a task's future out, to run it: it may spawn others meanwhile.
+    fn take(&self, id: TaskId) -> Option<(LocalBoxFuture<'static, ()>, Arc<TaskWaker>)> {
+        let mut unfinished = self.unfinished.borrow_mut();
+        let task = unfinished.get_mut(id.place)?;
+        if task.waker.id != id {
+            return None;
+        }
+        Some((task.future.take()?, Arc::clone(&task.waker)))
     }
 }
 
@@ -253,9 +282,36 @@ struct Shared {
 struct State {
     now: Duration,
     ready: VecDeque<TaskId>,
-    /// By deadline, then by the order in which they were set.
-    timers: BTreeMap<(Duration, u64), Waker>,
+    /// By deadline, then by the order in which they were set. Most are set for
+    /// later than the others or go off next, and so are added or taken at an
+    /// end; a tree would be a sixth of what the page downloads of this crate.
+    timers: VecDeque<(TimerKey, Waker)>,
     next_timer: u64,
+}
+
+type TimerKey = (Duration, u64);
+
+impl State {
+    /// Sets a timer, or another waker for one that is set: answers the old.
+    fn set(&mut self, key: TimerKey, waker: Waker) -> Option<Waker> {
+        match self.place_of(key) {
+            Ok(place) => Some(std::mem::replace(&mut self.timers[place].1, waker)),
+            Err(place) => {
+                self.timers.insert(place, (key, waker));
+                None
+            }
+        }
+    }
+
+    /// Forgets a timer, if it is set.
+    fn unset(&mut self, key: TimerKey) -> Option<Waker> {
+        let place = self.place_of(key).ok()?;
+        self.timers.remove(place).map(|(_, waker)| waker)
+    }
+
+    fn place_of(&self, key: TimerKey) -> Result<usize, usize> {
+        self.timers.binary_search_by_key(&key, |(key, _)| *key)
+    }
 }
 
 impl Shared {
@@ -308,7 +364,7 @@ impl Timer for VirtualTimer {
 /// Waits at least once, even for a moment that has passed: others get a turn,
 /// as they do in the tab and natively.
 struct Sleep {
-    key: (Duration, u64),
+    key: TimerKey,
     waited: bool,
     shared: Arc<Shared>,
 }
@@ -325,7 +381,7 @@ impl Future for Sleep {
         if waited && state.now >= self.key.0 {
             return Poll::Ready(());
         }
-        let before = state.timers.insert(self.key, waker);
+        let before = state.set(self.key, waker);
         drop(state);
         drop(before);
         Poll::Pending
@@ -334,7 +390,7 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        let waker = self.shared.state().timers.remove(&self.key);
+        let waker = self.shared.state().unset(self.key);
         drop(waker);
     }
 }
