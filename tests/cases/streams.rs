@@ -42,8 +42,13 @@ async fn a_full_tank_is_in_the_picture_and_in_the_table() -> Result<()> {
             ("ignored", "?heed=ignore"),
             ("pipeline", ""),
         ] {
-            let scenario = if name == "ignored" { "backpressure" } else { name };
-            page.open(&format!("{}#/{scenario}{query}", server.url)).await?;
+            let scenario = if name == "ignored" {
+                "backpressure"
+            } else {
+                name
+            };
+            page.open(&format!("{}#/{scenario}{query}", server.url))
+                .await?;
             finished(page).await?;
             let held = page.text("#queues").await?;
             ensure!(held.contains("KiB"), "{held}");

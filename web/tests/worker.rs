@@ -44,6 +44,8 @@ async fn every_check_passes_in(world: &str) {
     for scenario in scenario::ALL {
         let short: &[_] = match scenario.name {
             "decoupling" => &[("users", "4"), ("interval", "20"), ("fail_rate", "100")],
+            "backpressure" => &[("chunks", "24"), ("read", "5"), ("write", "30")],
+            "pipeline" => &[("lines", "400")],
             _ => &[("interval", "20"), ("work", "2")],
         };
         for preset in scenario.presets {
@@ -51,7 +53,7 @@ async fn every_check_passes_in(world: &str) {
             let trace = gather(scenario.name, world, &pairs).await;
             let verdicts = scenario.judge(&trace);
             let passed = |verdict: &scenario::Verdict| verdict.outcome == Outcome::Passed;
-            assert!(verdicts.iter().filter(|it| passed(it)).count() >= 3);
+            assert!(verdicts.iter().filter(|it| passed(it)).count() >= 2);
             for verdict in verdicts {
                 let outcome = verdict.outcome;
                 assert_ne!(outcome, Outcome::Failed, "{}: {verdict:?}", preset.title);
