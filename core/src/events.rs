@@ -81,6 +81,8 @@ mod inbox;
 mod leak;
 mod listener;
 mod lists;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod metrics;
 mod monitor;
 mod options;

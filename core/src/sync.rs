@@ -30,18 +30,65 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(loom)]
 mod model {
-    use super::{Mutex, MutexGuard};
+    use super::{AtomicBool, Ordering};
+    use std::{
+        ops::{Deref, DerefMut},
+        sync::{Mutex, MutexGuard},
+    };
 
-    /// loom's own lock, which is only tried.
-    pub(crate) struct TryLock<T>(Mutex<T>);
+    /// A lock that is only tried. Not loom's own: a thread about to *try* that
+    /// is held up by who has it, and so runs into deadlocks that are none.
+    pub(crate) struct TryLock<T> {
+        is_taken: AtomicBool,
+        /// Whoever has taken it has this to himself.
+        value: Mutex<T>,
+    }
+
+    pub(crate) struct Taken<'a, T> {
+        value: MutexGuard<'a, T>,
+        /// Dropped last.
+        _turn: Turn<'a>,
+    }
+
+    struct Turn<'a>(&'a AtomicBool);
 
     impl<T> TryLock<T> {
         pub(crate) fn new(value: T) -> Self {
-            TryLock(Mutex::new(value))
+            TryLock {
+                is_taken: AtomicBool::new(false),
+                value: Mutex::new(value),
+            }
         }
 
-        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-            self.0.try_lock().ok()
+        pub(crate) fn try_lock(&self) -> Option<Taken<'_, T>> {
+            // Not a swap: loom lets what a swap in vain stores come after the
+            // release it did not see, which no real one may.
+            self.is_taken
+                .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+                .ok()?;
+            let turn = Turn(&self.is_taken);
+            let value = self.value.try_lock().ok()?;
+            Some(Taken { value, _turn: turn })
+        }
+    }
+
+    impl Drop for Turn<'_> {
+        fn drop(&mut self) {
+            self.0.store(false, Ordering::Release);
+        }
+    }
+
+    impl<T> Deref for Taken<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            &self.value
+        }
+    }
+
+    impl<T> DerefMut for Taken<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            &mut self.value
         }
     }
 }

@@ -5,7 +5,10 @@
     reason = "a deadlock has to fail a test, not to hang it"
 )]
 
+mod logged;
+
 use highwater::events::{Bus, Emitter, Notice, Subscription};
+use logged::Log;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
@@ -13,35 +16,6 @@ use std::{
     thread,
     time::Duration,
 };
-
-/// What happened, in order.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
-
-impl Log {
-    fn add(&self, line: impl Into<String>) {
-        self.0.lock().unwrap().push(line.into());
-    }
-
-    fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
-    }
-
-    /// A listener that writes its name.
-    fn listener<E: ?Sized>(&self, name: &'static str) -> impl Fn(&E) + use<E> {
-        let log = self.clone();
-        move |_| log.add(name)
-    }
-
-    /// A listener that writes its name and fails.
-    fn failing<E: ?Sized>(&self, name: &'static str) -> impl Fn(&E) -> Result<(), String> + use<E> {
-        let log = self.clone();
-        move |_| {
-            log.add(name);
-            Err(format!("{name} is out"))
-        }
-    }
-}
 
 /// A deadlock would hang the test: it fails instead.
 fn within_a_minute(test: impl FnOnce() + Send + 'static) {
@@ -329,6 +303,35 @@ fn what_a_listener_or_monitor_holds_may_use_the_emitter_when_dropped() {
         });
         drop(monitor);
         assert_eq!(emitter.listener_count(), 0);
+    });
+}
+
+/// After a panic what was removed goes with the next use of its emitter: here,
+/// a tap that is added.
+#[test]
+fn what_a_listener_holds_may_use_the_bus_when_it_goes_late() {
+    struct Leaves(Bus);
+    impl Drop for Leaves {
+        fn drop(&mut self) {
+            self.0.on("left", |_: &char| ()).detach();
+        }
+    }
+    within_a_minute(|| {
+        let bus = Bus::new();
+        let leaves = Leaves(bus.clone());
+        let holder = bus.on("holder", move |_: &u8| {
+            let _ = &leaves;
+        });
+        let slot = Mutex::new(Some(holder));
+        let bug = bus.on("bug", move |_: &u8| {
+            drop(slot.lock().unwrap().take());
+            assert!(slot.is_poisoned(), "a bug");
+        });
+        let panicked = catch_unwind(AssertUnwindSafe(|| bus.emit(&0_u8)));
+        assert!(panicked.is_err());
+        let tap = bus.tap(|_| ());
+        assert_eq!(bus.listener_count::<char>(), 1);
+        drop((bug, tap));
     });
 }
 

@@ -96,7 +96,7 @@ fn the_bound_holds_while_a_reader_is_at_it() {
     for capacity in 1..=9 {
         for overflow in [Overflow::Fail, Overflow::DropNewest] {
             let (emitter, mut inbox) = inbox(capacity, overflow);
-            for event in 0..200 {
+            for event in 0..if cfg!(miri) { 30 } else { 200 } {
                 let _full = emitter.emit(&event);
                 if event % 3 == 0 {
                     assert!(inbox.try_next().is_some());

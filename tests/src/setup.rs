@@ -21,6 +21,8 @@ pub(crate) enum Need {
     WasmTarget,
     /// The pinned nightly, with sources to build the standard library from.
     Nightly,
+    /// The interpreter, of the pinned nightly.
+    Miri,
     /// Chrome or Chromium, and its driver.
     Chrome,
     /// Firefox, and its driver.
@@ -33,11 +35,12 @@ pub(crate) enum Need {
 
 impl Need {
     /// All of them, the quick ones first.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Rustfmt,
         Self::Clippy,
         Self::WasmTarget,
         Self::Nightly,
+        Self::Miri,
         Self::Chrome,
         Self::Firefox,
         Self::WasmPack,
@@ -52,6 +55,7 @@ impl Need {
             Self::Clippy => rust::component(workspace, "clippy", "cargo-clippy"),
             Self::WasmTarget => rust::wasm_target(workspace),
             Self::Nightly => rust::nightly(workspace),
+            Self::Miri => rust::miri(workspace),
             Self::Chrome => browser::chrome(workspace),
             Self::Firefox => browser::firefox(workspace),
             Self::WasmPack => tool::install(workspace, "wasm-pack", Some("0.15.1")),

@@ -11,6 +11,8 @@ pub(crate) enum Suite {
     Fmt,
     Clippy,
     Unit,
+    Loom,
+    Miri,
     Doc,
     Deny,
     Wasm,
@@ -36,10 +38,12 @@ pub(crate) struct Wishes {
 
 impl Suite {
     /// All of them, in the order they run: what fails fast comes first.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Fmt,
         Self::Clippy,
         Self::Unit,
+        Self::Loom,
+        Self::Miri,
         Self::Doc,
         Self::Deny,
         Self::Wasm,
@@ -57,6 +61,8 @@ impl Suite {
             Self::Fmt => "fmt",
             Self::Clippy => "clippy",
             Self::Unit => "unit",
+            Self::Loom => "loom",
+            Self::Miri => "miri",
             Self::Doc => "doc",
             Self::Deny => "deny",
             Self::Wasm => "wasm",
@@ -70,6 +76,8 @@ impl Suite {
             Self::Fmt => "the formatting",
             Self::Clippy => "the lints, on the host and for both wasm builds",
             Self::Unit => "every test that needs no browser, and doctests",
+            Self::Loom => "every order in which threads can meet in an emitter or an inbox",
+            Self::Miri => "the tests of events, in an interpreter that finds undefined behaviour",
             Self::Doc => "the documentation builds without a warning",
             Self::Deny => "licences, banned crates and sources of the dependencies",
             Self::Wasm => "both wasm builds, by wasm-pack in headless Chrome and Firefox",
@@ -81,7 +89,7 @@ impl Suite {
     pub(crate) fn kind(self) -> Kind {
         match self {
             Self::Fmt | Self::Clippy | Self::Doc | Self::Deny => Kind::Check,
-            Self::Unit | Self::Wasm | Self::E2e => Kind::Tests,
+            Self::Unit | Self::Loom | Self::Miri | Self::Wasm | Self::E2e => Kind::Tests,
         }
     }
 
@@ -91,6 +99,8 @@ impl Suite {
             Self::Fmt => &[Need::Rustfmt],
             Self::Clippy => &[Need::Clippy, Need::WasmTarget, Need::Nightly],
             Self::Unit | Self::Doc => &[Need::WasmTarget],
+            Self::Loom => &[],
+            Self::Miri => &[Need::Nightly, Need::Miri],
             Self::Deny => &[Need::CargoDeny],
             Self::Wasm => &[
                 Need::WasmTarget,
@@ -110,6 +120,8 @@ impl Suite {
             Self::Fmt => vec![workspace.cargo("fmt --all --check")],
             Self::Clippy => clippy(workspace),
             Self::Unit => unit(workspace),
+            Self::Loom => vec![loom(workspace)],
+            Self::Miri => vec![miri(workspace)],
             Self::Doc => doc(workspace),
             Self::Deny => {
                 let advisories = if wishes.advisories { " advisories" } else { "" };
@@ -185,6 +197,42 @@ fn unit(workspace: &Workspace) -> Vec<Command> {
     ]
 }
 
+/// In release: it runs some hundred thousand orders of each test. The library has
+/// no other tests inside.
+fn loom(workspace: &Workspace) -> Command {
+    let mut command = workspace.cargo("test --package highwater --release --lib");
+    // Flags that would have all else built anew, so with an output of its own.
+    command
+        .env("RUSTFLAGS", "--cfg loom -D warnings")
+        .env("CARGO_TARGET_DIR", workspace.target.join("loom"));
+    command
+}
+
+/// What Miri runs: the library's concurrent parts.
+const MIRI_TESTS: [&str; 12] = [
+    "events",
+    "events_awaited",
+    "events_cached",
+    "events_concurrent",
+    "events_lifetime",
+    "events_metrics",
+    "events_model",
+    "events_options",
+    "events_scripts",
+    "events_threads",
+    "inbox",
+    "inbox_model",
+];
+
+fn miri(workspace: &Workspace) -> Command {
+    let mut command = workspace.nightly_cargo("miri test --package highwater --no-fail-fast");
+    for test in MIRI_TESTS {
+        command.args(["--test", test]);
+    }
+    command.env("CARGO_TARGET_DIR", workspace.target.join("miri"));
+    command
+}
+
 fn wasm(workspace: &Workspace) -> Vec<Command> {
     let run = |browser: &str, threads: bool| {
         let mut command = workspace.command("wasm-pack");
@@ -222,6 +270,34 @@ mod tests {
             assert_eq!(Suite::named(suite.name()), Some(suite));
         }
         assert_eq!(Suite::named("everything"), None);
+    }
+
+    #[test]
+    fn miri_runs_every_test_of_events() {
+        let folder = Workspace::new().unwrap().root.join("core/tests");
+        let mut found: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
+            .filter_map(|name| name.strip_suffix(".rs").map(str::to_owned))
+            .filter(|name| name.starts_with("events") || name.starts_with("inbox"))
+            .collect();
+        found.sort();
+        assert_eq!(found, MIRI_TESTS);
+    }
+
+    #[test]
+    fn builds_with_flags_of_their_own_keep_to_themselves() {
+        let workspace = Workspace::new().unwrap();
+        for suite in [Suite::Loom, Suite::Miri] {
+            for command in suite.commands(&workspace, Wishes::default()) {
+                let target = command
+                    .get_envs()
+                    .find(|(name, _)| *name == "CARGO_TARGET_DIR")
+                    .and_then(|(_, value)| value);
+                let own = workspace.target.join(suite.name());
+                assert_eq!(target, Some(own.as_os_str()));
+            }
+        }
     }
 
     #[test]

@@ -197,12 +197,15 @@ impl Bus {
             tell: Arc::new(tell),
         };
         let id = tap.id;
-        self.shared.lists.update(|lists| {
-            for (_, emitter) in &lists.emitters {
-                emitter.add_tap(tap.clone());
-            }
-            lists.taps.push(tap);
+        let known = self.shared.lists.update(|lists| {
+            lists.taps.push(tap.clone());
+            lists.emitters.clone()
         });
+        // Not under the lock: a change may let go of what was removed before,
+        // and so run a user's code. Emitters made since have it from the list.
+        for (_, emitter) in known {
+            emitter.add_tap(tap.clone());
+        }
         let shared: Weak<Shared> = Arc::downgrade(&self.shared);
         Subscription::new(id, shared)
     }

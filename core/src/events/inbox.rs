@@ -1,5 +1,7 @@
 //! A subscription that is read as an asynchronous stream.
 
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod queue;
 mod refusal;
 mod waiting;

@@ -7,8 +7,9 @@ use std::{fmt, sync::Weak};
 /// [`detach`](Self::detach) leaves it there.
 ///
 /// What a listener holds is dropped with it: at once, or when the emits that
-/// are running it have ended. (Should an emit on another thread end in the very
-/// moment of the removal, then with the next use of the emitter.)
+/// are running it have ended. (Should a listener panic in such an emit, or one
+/// on another thread end in the very moment of the removal, then with the next
+/// use of the emitter.)
 ///
 /// It does not keep the emitter alive: once that is gone there is nothing to
 /// remove.

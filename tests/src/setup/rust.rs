@@ -31,14 +31,7 @@ pub(crate) fn wasm_target(workspace: &Workspace) -> Result<()> {
 /// The pinned nightly, with the sources of the standard library, and with the
 /// clippy that lints what only it compiles.
 pub(crate) fn nightly(workspace: &Workspace) -> Result<()> {
-    let run = |program| {
-        let mut command = workspace.command("rustup");
-        command.args(["run", NIGHTLY, program]);
-        command
-    };
-    let has_sources =
-        sysroot(&mut run("rustc")).is_ok_and(|path| path.join("lib/rustlib/src/rust").is_dir());
-    if has_sources && succeeds(run("cargo-clippy").arg("--version")) {
+    if has_sources(workspace) && succeeds(of_nightly(workspace, "cargo-clippy").arg("--version")) {
         return Ok(());
     }
     announce(NIGHTLY);
@@ -56,6 +49,35 @@ pub(crate) fn nightly(workspace: &Workspace) -> Result<()> {
             "clippy",
         ],
     )
+}
+
+/// The interpreter of the pinned nightly, and the sources it builds its own
+/// standard library from.
+pub(crate) fn miri(workspace: &Workspace) -> Result<()> {
+    if has_sources(workspace) && succeeds(of_nightly(workspace, "miri").arg("--version")) {
+        return Ok(());
+    }
+    announce("miri");
+    let add = [
+        "component",
+        "add",
+        "miri",
+        "rust-src",
+        "--toolchain",
+        NIGHTLY,
+    ];
+    rustup(workspace, &add)
+}
+
+fn has_sources(workspace: &Workspace) -> bool {
+    sysroot(&mut of_nightly(workspace, "rustc"))
+        .is_ok_and(|path| path.join("lib/rustlib/src/rust").is_dir())
+}
+
+fn of_nightly(workspace: &Workspace, program: &str) -> Command {
+    let mut command = workspace.command("rustup");
+    command.args(["run", NIGHTLY, program]);
+    command
 }
 
 fn rustup(workspace: &Workspace, arguments: &[&str]) -> Result<()> {

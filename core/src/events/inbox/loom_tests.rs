@@ -1,0 +1,235 @@
+//! What threads can do to an inbox's queue, in every order: run by
+//! `RUSTFLAGS="--cfg loom" cargo test --release --lib`.
+//!
+//! A wake-up that is lost leaves a thread asleep with nobody to wake it, which
+//! loom reports as a deadlock.
+
+use super::{
+    queue::{Queue, Sent},
+    waiting::Waiting,
+};
+use crate::{Overflow, events::loom_tests::model};
+use futures::FutureExt;
+use loom::{future::block_on, thread};
+use std::{collections::VecDeque, future::poll_fn, sync::Arc, task::Poll};
+
+fn queue(capacity: usize, overflow: Overflow) -> Arc<Queue<u32>> {
+    Arc::new(Queue::new(capacity, overflow))
+}
+
+/// The reader of a queue, as an inbox is one.
+struct Reader {
+    queue: Arc<Queue<u32>>,
+    batch: VecDeque<u32>,
+}
+
+impl Reader {
+    fn new(queue: &Arc<Queue<u32>>) -> Self {
+        Reader {
+            queue: Arc::clone(queue),
+            batch: VecDeque::new(),
+        }
+    }
+
+    fn next(&mut self) -> Option<u32> {
+        block_on(poll_fn(|context| {
+            if !self.batch.is_empty() {
+                self.queue.read(self.batch.len() - 1);
+                return Poll::Ready(self.batch.pop_front());
+            }
+            match self.queue.poll_batch(&mut self.batch, Some(context)) {
+                Some(true) => Poll::Ready(self.batch.pop_front()),
+                Some(false) => Poll::Ready(None),
+                None => Poll::Pending,
+            }
+        }))
+    }
+
+    fn rest(mut self) -> Vec<u32> {
+        std::iter::from_fn(|| self.next()).collect()
+    }
+}
+
+/// Sends as an awaited emit does.
+fn send(queue: &Arc<Queue<u32>>, event: u32) {
+    if let Sent::NoRoom(event) = queue.send(event, true) {
+        block_on(Waiting::new(Arc::clone(queue), event)).unwrap();
+    }
+}
+
+fn accounted(queue: &Queue<u32>) {
+    let stats = queue.stats();
+    let somewhere = stats.taken + stats.dropped + stats.refused + stats.queued as u64;
+    assert_eq!(stats.received, somewhere, "{stats:?}");
+    assert!(stats.peak <= queue.capacity(), "{stats:?}");
+    assert_eq!(stats.waiting, 0, "{stats:?}");
+}
+
+#[test]
+fn a_writer_that_waits_is_woken_and_nothing_is_lost_or_overtaken() {
+    for capacity in [1, 2] {
+        model(move || {
+            let queue = queue(capacity, Overflow::Wait);
+            let own = Arc::clone(&queue);
+            let writer = thread::spawn(move || {
+                for event in 0..4 {
+                    send(&own, event);
+                }
+                own.close();
+            });
+            assert_eq!(Reader::new(&queue).rest(), [0, 1, 2, 3]);
+            writer.join().unwrap();
+            accounted(&queue);
+        });
+    }
+}
+
+#[test]
+fn the_room_of_a_batch_is_given_to_a_writer_as_it_is_read() {
+    // Half of four is lent: what the reader reads without the lock is room.
+    model(|| {
+        let queue = queue(4, Overflow::Wait);
+        for event in 0..4 {
+            send(&queue, event);
+        }
+        let own = Arc::clone(&queue);
+        let writer = thread::spawn(move || {
+            send(&own, 4);
+            send(&own, 5);
+            own.close();
+        });
+        assert_eq!(Reader::new(&queue).rest(), [0, 1, 2, 3, 4, 5]);
+        writer.join().unwrap();
+        accounted(&queue);
+    });
+}
+
+#[test]
+fn a_writer_waits_for_the_last_read_of_a_batch() {
+    // The reader takes one event and sleeps for ever: the writer may neither
+    // miss the room that made nor need another read.
+    model(|| {
+        let queue = queue(3, Overflow::Wait);
+        for event in 0..3 {
+            send(&queue, event);
+        }
+        let mut reader = Reader::new(&queue);
+        assert_eq!(reader.next(), Some(0));
+        send(&queue, 3);
+        let own = Arc::clone(&queue);
+        let writer = thread::spawn(move || send(&own, 4));
+        assert_eq!(reader.next(), Some(1));
+        writer.join().unwrap();
+        accounted(&queue);
+        queue.close();
+        assert_eq!(reader.rest(), [2, 3, 4]);
+    });
+}
+
+#[test]
+fn two_writers_that_wait_are_both_woken() {
+    model(|| {
+        let queue = queue(1, Overflow::Wait);
+        let writers = [1, 2].map(|event| {
+            let own = Arc::clone(&queue);
+            thread::spawn(move || send(&own, event))
+        });
+        let mut reader = Reader::new(&queue);
+        let mut read = [reader.next(), reader.next()];
+        read.sort();
+        assert_eq!(read, [Some(1), Some(2)]);
+        for writer in writers {
+            writer.join().unwrap();
+        }
+        accounted(&queue);
+    });
+}
+
+#[test]
+fn a_writer_that_gives_up_passes_its_turn_on() {
+    model(|| {
+        let queue = queue(1, Overflow::Wait);
+        send(&queue, 0);
+        let mut gives_up = Waiting::new(Arc::clone(&queue), 1);
+        assert!((&mut gives_up).now_or_never().is_none());
+        let own = Arc::clone(&queue);
+        let waits = thread::spawn(move || send(&own, 2));
+        let giver = thread::spawn(move || drop(gives_up));
+        let mut reader = Reader::new(&queue);
+        assert_eq!(reader.next(), Some(0));
+        assert_eq!(reader.next(), Some(2));
+        waits.join().unwrap();
+        giver.join().unwrap();
+        accounted(&queue);
+    });
+}
+
+#[test]
+fn a_close_lets_a_writer_that_waits_go() {
+    model(|| {
+        let queue = queue(1, Overflow::Wait);
+        send(&queue, 0);
+        let own = Arc::clone(&queue);
+        let writer = thread::spawn(move || send(&own, 1));
+        queue.close();
+        writer.join().unwrap();
+        let stats = queue.stats();
+        assert_eq!((stats.dropped, stats.queued), (1, 1));
+        accounted(&queue);
+        assert_eq!(Reader::new(&queue).rest(), [0]);
+    });
+}
+
+#[test]
+fn a_close_and_a_read_that_race_leave_no_writer_asleep() {
+    model(|| {
+        let queue = queue(1, Overflow::Wait);
+        send(&queue, 0);
+        let own = Arc::clone(&queue);
+        let writer = thread::spawn(move || send(&own, 1));
+        let own = Arc::clone(&queue);
+        let closer = thread::spawn(move || own.close());
+        let read = Reader::new(&queue).rest();
+        assert!(read == [0] || read == [0, 1], "{read:?}");
+        writer.join().unwrap();
+        closer.join().unwrap();
+        accounted(&queue);
+    });
+}
+
+#[test]
+fn a_reader_that_sleeps_is_woken_by_an_event_and_by_the_end() {
+    for overflow in [Overflow::Wait, Overflow::DropOldest] {
+        model(move || {
+            let queue = queue(2, overflow);
+            let reader = Reader::new(&queue);
+            let reader = thread::spawn(move || reader.rest());
+            send(&queue, 0);
+            queue.close();
+            assert_eq!(reader.join().unwrap(), [0]);
+            accounted(&queue);
+        });
+    }
+}
+
+#[test]
+fn what_an_overflow_drops_is_counted_while_it_is_read() {
+    for overflow in [Overflow::DropOldest, Overflow::DropNewest, Overflow::Latest] {
+        model(move || {
+            let queue = queue(2, overflow);
+            let own = Arc::clone(&queue);
+            let writer = thread::spawn(move || {
+                for event in 0..4 {
+                    send(&own, event);
+                }
+                own.close();
+            });
+            let read = Reader::new(&queue).rest();
+            assert!(read.is_sorted(), "{read:?}");
+            writer.join().unwrap();
+            accounted(&queue);
+            let stats = queue.stats();
+            assert_eq!((stats.received, stats.taken), (4, read.len() as u64));
+        });
+    }
+}

@@ -1,0 +1,192 @@
+//! What threads can do to a snapshot and to a `once`, in every order: run by
+//! `RUSTFLAGS="--cfg loom" cargo test --release --lib`.
+
+use super::{
+    Emitter, ListenerId, Registration,
+    listener::{Admission, Entry, Function},
+    snapshot::Snapshot,
+};
+use loom::thread;
+use std::{
+    panic::Location,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+/// Tries every order in which threads are preempted at most three times: most
+/// bugs need two, and all orders would take hours.
+pub(super) fn model(test: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(test);
+}
+
+/// A value that is counted while it lives.
+#[derive(Clone)]
+struct Value(Vec<Arc<u32>>);
+
+fn sum(value: &Value) -> u32 {
+    value.0.iter().map(|part| **part).sum()
+}
+
+#[test]
+fn readers_see_each_change_in_order_and_none_is_lost() {
+    model(|| {
+        let snapshot = Arc::new(Snapshot::new(Value(Vec::new())));
+        let reader = |snapshot: &Arc<Snapshot<Value>>| {
+            let snapshot = Arc::clone(snapshot);
+            thread::spawn(move || {
+                let first = snapshot.with(|value| sum(value));
+                let second = snapshot.with(|value| {
+                    let outer = sum(value);
+                    let nested = snapshot.with(|value| sum(value));
+                    assert!(nested >= outer, "a later read is no older");
+                    outer
+                });
+                assert!([0, 1, 3].contains(&first) && second >= first);
+            })
+        };
+        let readers = [reader(&snapshot), reader(&snapshot)];
+        for part in [1, 2] {
+            snapshot.update(|value| value.0.push(Arc::new(part)));
+            // What one thread has done it sees.
+            assert!(snapshot.with(|value| sum(value)) >= part);
+        }
+        for reader in readers {
+            reader.join().unwrap();
+        }
+        assert_eq!(snapshot.with(|value| sum(value)), 3);
+        assert_eq!(sum(&snapshot.get()), 3);
+    });
+}
+
+#[test]
+fn two_updates_are_both_kept() {
+    model(|| {
+        let snapshot = Arc::new(Snapshot::new(Value(Vec::new())));
+        let other = Arc::clone(&snapshot);
+        let other = thread::spawn(move || {
+            other.update(|value| value.0.push(Arc::new(1)));
+            other.with(|value| assert!(sum(value) & 1 == 1));
+        });
+        snapshot.update(|value| value.0.push(Arc::new(2)));
+        snapshot.with(|value| assert!(sum(value) & 2 == 2));
+        other.join().unwrap();
+        assert_eq!(snapshot.with(|value| sum(value)), 3);
+    });
+}
+
+#[test]
+fn a_version_names_one_value() {
+    model(|| {
+        let snapshot = Arc::new(Snapshot::new(Value(Vec::new())));
+        let other = Arc::clone(&snapshot);
+        let updater = thread::spawn(move || {
+            other.update(|value| value.0.push(Arc::new(1)));
+            other.update(|value| value.0.push(Arc::new(1)));
+        });
+        let (version, value) = snapshot.get_versioned();
+        assert_eq!(u64::from(sum(&value)), version, "one more with each change");
+        if snapshot.version() == version {
+            let (again, same) = snapshot.get_versioned();
+            assert!(again > version || Arc::ptr_eq(&value, &same));
+        }
+        updater.join().unwrap();
+        assert_eq!(snapshot.version(), 2);
+    });
+}
+
+#[test]
+fn what_was_removed_is_freed_by_the_next_read_at_the_latest() {
+    model(|| {
+        let part = Arc::new(1);
+        let freed: Weak<u32> = Arc::downgrade(&part);
+        let snapshot = Arc::new(Snapshot::new(Value(vec![part])));
+        let other = Arc::clone(&snapshot);
+        let reader = thread::spawn(move || {
+            other.with(|value| assert!(sum(value) <= 1));
+        });
+        let removed = snapshot.update(|value| value.0.pop());
+        drop(removed);
+        reader.join().unwrap();
+        assert_eq!(snapshot.with(|value| sum(value)), 0);
+        assert!(freed.upgrade().is_none(), "nobody reads it any more");
+    });
+}
+
+fn entry(is_live: bool) -> Entry<u8> {
+    let registration = Registration {
+        id: ListenerId::next(),
+        name: "once".into(),
+        location: Location::caller(),
+        since: None,
+        is_once: true,
+    };
+    Entry::new(Box::new(Function(|_: &u8| Ok(()))), registration, is_live)
+}
+
+#[test]
+fn of_two_threads_one_is_admitted_to_a_once() {
+    model(|| {
+        let entry = Arc::new(entry(false));
+        let other = Arc::clone(&entry);
+        let called = |admission| matches!(admission, Admission::RemoveAndCall);
+        let other = thread::spawn(move || called(other.admits()));
+        let own = called(entry.admits());
+        assert!(own != other.join().unwrap(), "exactly one");
+    });
+}
+
+#[test]
+fn a_once_turned_off_live_is_called_at_most_once() {
+    model(|| {
+        let entry = Arc::new(entry(true));
+        let other = Arc::clone(&entry);
+        let remover = thread::spawn(move || other.mark_removed());
+        let first = matches!(entry.admits(), Admission::RemoveAndCall);
+        let second = matches!(entry.admits(), Admission::RemoveAndCall);
+        remover.join().unwrap();
+        assert!(!(first && second));
+        assert!(matches!(entry.admits(), Admission::Skip));
+    });
+}
+
+#[test]
+fn two_emits_call_a_once_once_and_all_it_holds_is_freed() {
+    model(|| {
+        let (emitter, calls) = (Emitter::<u8>::new(), Arc::new(AtomicUsize::new(0)));
+        let own = Arc::clone(&calls);
+        let call = move |_: &u8| {
+            own.fetch_add(1, Ordering::Relaxed);
+        };
+        emitter.once("once", call).detach();
+        let other = emitter.clone();
+        let other = thread::spawn(move || other.emit(&1).unwrap());
+        let delivered = emitter.emit(&1).unwrap() + other.join().unwrap();
+        assert_eq!(delivered, 1);
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+        assert_eq!(emitter.emit(&1).unwrap(), 0);
+        assert_eq!(Arc::strong_count(&calls), 1);
+    });
+}
+
+#[test]
+fn a_removal_that_races_with_an_emit_is_seen_by_the_next() {
+    model(|| {
+        let emitter = Emitter::<u8>::new();
+        let kept = emitter.on("kept", |_| ());
+        let removed = emitter.on("removed", |_| ());
+        let other = emitter.clone();
+        let other = thread::spawn(move || {
+            let delivered = other.emit(&1).unwrap();
+            assert!(delivered == 1 || delivered == 2);
+        });
+        removed.cancel();
+        assert_eq!(emitter.emit(&1).unwrap(), 1, "its own removal it sees");
+        other.join().unwrap();
+        drop(kept);
+        assert_eq!(emitter.emit(&1).unwrap(), 0);
+    });
+}

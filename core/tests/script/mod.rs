@@ -1,0 +1,131 @@
+//! Scripts of emitter operations, which the emitter and its model both run.
+
+pub(crate) mod model;
+pub(crate) mod real;
+
+use highwater::events::{Policy, Removal};
+use proptest::prelude::*;
+
+/// One step of a script, or of what a listener does when called.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Action {
+    Add(Kind),
+    /// Removes one of those ever added, which may be gone already.
+    Remove(usize),
+    RemoveAll,
+    Emit,
+    AddMonitor,
+    RemoveMonitor(usize),
+    /// Only in a listener: it fails.
+    Fail,
+}
+
+/// How a listener is added.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kind {
+    pub(crate) is_once: bool,
+    pub(crate) is_first: bool,
+}
+
+pub(crate) fn action() -> impl Strategy<Value = Action> {
+    let kind = |(is_once, is_first)| Action::Add(Kind { is_once, is_first });
+    prop_oneof![
+        8 => any::<(bool, bool)>().prop_map(kind),
+        4 => (0..MOST_LISTENERS).prop_map(Action::Remove),
+        1 => Just(Action::RemoveAll),
+        8 => Just(Action::Emit),
+        1 => Just(Action::AddMonitor),
+        1 => (0..MOST_MONITORS).prop_map(Action::RemoveMonitor),
+        3 => Just(Action::Fail),
+    ]
+}
+
+// A listener may add and emit: without these a script would not end.
+pub(crate) const MOST_LISTENERS: usize = 12;
+pub(crate) const MOST_MONITORS: usize = 3;
+const DEEPEST_EMIT: usize = 3;
+
+/// What a script runs under.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    pub(crate) policy: Policy,
+    pub(crate) removal: Removal,
+    /// Whether the emitter's errors have an observer.
+    pub(crate) is_observed: bool,
+    /// Whether the script's own emits go through a cached handle.
+    pub(crate) is_cached: bool,
+}
+
+/// What the emitter and its model have in common.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) setup: Setup,
+    pub(crate) behaviours: Vec<Vec<Action>>,
+}
+
+impl Shared {
+    pub(crate) fn behaviour(&self, listener: usize) -> &[Action] {
+        &self.behaviours[listener % self.behaviours.len()]
+    }
+}
+
+/// What happens, for the two to be compared by.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Line {
+    Called {
+        depth: usize,
+        listener: usize,
+    },
+    Emitted {
+        delivered: usize,
+        failed: Vec<usize>,
+    },
+    Removed(bool),
+    RemovedAll(usize),
+    Observed(usize),
+    Told {
+        monitor: usize,
+        /// In the order the emits that were told of began.
+        emit: usize,
+        depth: usize,
+        notice: Told,
+    },
+}
+
+/// A notice, to compare.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Told {
+    Emitting { listeners: usize },
+    Delivering(usize),
+    Delivered(usize),
+    Failed(usize),
+    Emitted { delivered: usize, failed: usize },
+}
+
+/// What both the emitter and the model can do.
+pub(crate) trait World {
+    fn add(&self, kind: Kind);
+    fn remove(&self, listener: usize);
+    fn remove_all(&self);
+    fn emit(&self, depth: usize);
+    fn add_monitor(&self);
+    fn remove_monitor(&self, monitor: usize);
+}
+
+/// Says whether it failed.
+pub(crate) fn perform(world: &impl World, actions: &[Action], depth: usize) -> bool {
+    let mut failed = false;
+    for action in actions {
+        match action {
+            Action::Add(kind) => world.add(*kind),
+            Action::Remove(listener) => world.remove(*listener),
+            Action::RemoveAll => world.remove_all(),
+            Action::Emit if depth < DEEPEST_EMIT => world.emit(depth),
+            Action::Emit => {}
+            Action::AddMonitor => world.add_monitor(),
+            Action::RemoveMonitor(monitor) => world.remove_monitor(*monitor),
+            Action::Fail => failed = true,
+        }
+    }
+    failed
+}

@@ -1,0 +1,187 @@
+//! An emitter's rules, in as few words as they take.
+
+use super::{Kind, Line, MOST_LISTENERS, MOST_MONITORS, Shared, Told, World, perform};
+use highwater::events::{Policy, Removal};
+use std::sync::{Mutex, MutexGuard};
+
+pub(crate) struct Model {
+    shared: Shared,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// All there ever were, by number.
+    added: Vec<Listener>,
+    /// The numbers of those there are, in order.
+    listeners: Vec<usize>,
+    monitors_added: usize,
+    monitors: Vec<usize>,
+    emits_told: usize,
+    log: Vec<Line>,
+}
+
+struct Listener {
+    is_once: bool,
+    has_fired: bool,
+}
+
+/// An emit in progress.
+struct Emit<'a> {
+    model: &'a Model,
+    monitors: Vec<usize>,
+    number: usize,
+    depth: usize,
+}
+
+impl Model {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Model {
+            shared,
+            state: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn listeners(&self) -> Vec<usize> {
+        self.state().listeners.clone()
+    }
+
+    pub(crate) fn take_log(&self) -> Vec<Line> {
+        std::mem::take(&mut self.state().log)
+    }
+
+    /// How many listeners and monitors there are.
+    pub(crate) fn held(&self) -> usize {
+        let state = self.state();
+        state.listeners.len() + state.monitors.len()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn note(&self, line: Line) {
+        self.state().log.push(line);
+    }
+
+    /// Whether an emit that comes to a listener calls it.
+    fn admits(&self, listener: usize) -> bool {
+        let mut state = self.state();
+        let is_removed = !state.listeners.contains(&listener);
+        if is_removed && self.shared.setup.removal == Removal::Live {
+            return false;
+        }
+        if !state.added[listener].is_once {
+            return true;
+        }
+        state.listeners.retain(|known| *known != listener);
+        !std::mem::replace(&mut state.added[listener].has_fired, true)
+    }
+}
+
+impl Emit<'_> {
+    fn tell(&self, notice: Told) {
+        for monitor in &self.monitors {
+            self.model.note(Line::Told {
+                monitor: *monitor,
+                emit: self.number,
+                depth: self.depth,
+                notice,
+            });
+        }
+    }
+}
+
+impl World for Model {
+    fn add(&self, Kind { is_once, is_first }: Kind) {
+        let mut state = self.state();
+        let number = state.added.len();
+        if number == MOST_LISTENERS {
+            return;
+        }
+        state.added.push(Listener {
+            is_once,
+            has_fired: false,
+        });
+        let place = if is_first { 0 } else { state.listeners.len() };
+        state.listeners.insert(place, number);
+    }
+
+    fn remove(&self, listener: usize) {
+        let mut state = self.state();
+        let before = state.listeners.len();
+        state.listeners.retain(|known| *known != listener);
+        let removed = state.listeners.len() < before;
+        state.log.push(Line::Removed(removed));
+    }
+
+    fn remove_all(&self) {
+        let mut state = self.state();
+        let removed = std::mem::take(&mut state.listeners).len();
+        state.log.push(Line::RemovedAll(removed));
+    }
+
+    fn emit(&self, depth: usize) {
+        let setup = self.shared.setup;
+        let (snapshot, monitors, number) = {
+            let mut state = self.state();
+            let number = state.emits_told;
+            state.emits_told += usize::from(!state.monitors.is_empty());
+            (state.listeners.clone(), state.monitors.clone(), number)
+        };
+        let emit = Emit {
+            model: self,
+            monitors,
+            number,
+            depth,
+        };
+        let listeners = snapshot.len();
+        emit.tell(Told::Emitting { listeners });
+        let (mut delivered, mut failures, mut unobserved) = (0, 0, Vec::new());
+        for listener in snapshot {
+            if !self.admits(listener) {
+                continue;
+            }
+            delivered += 1;
+            emit.tell(Told::Delivering(listener));
+            self.note(Line::Called { depth, listener });
+            if !perform(self, self.shared.behaviour(listener), depth + 1) {
+                emit.tell(Told::Delivered(listener));
+                continue;
+            }
+            failures += 1;
+            emit.tell(Told::Failed(listener));
+            if setup.policy == Policy::FailFast {
+                unobserved.push(listener);
+                break;
+            }
+            if setup.is_observed {
+                self.note(Line::Observed(listener));
+            } else {
+                unobserved.push(listener);
+            }
+        }
+        emit.tell(Told::Emitted {
+            delivered,
+            failed: failures,
+        });
+        self.note(Line::Emitted {
+            delivered,
+            failed: unobserved,
+        });
+    }
+
+    fn add_monitor(&self) {
+        let mut state = self.state();
+        let monitor = state.monitors_added;
+        if monitor < MOST_MONITORS {
+            state.monitors_added += 1;
+            state.monitors.push(monitor);
+        }
+    }
+
+    fn remove_monitor(&self, monitor: usize) {
+        let mut state = self.state();
+        state.monitors.retain(|known| *known != monitor);
+    }
+}
