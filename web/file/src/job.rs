@@ -17,17 +17,23 @@ use highwater::{
     stream::{Bound, Cancel, InvalidBound, Monitor, Pipeline, PipelineError},
 };
 use js_sys::Promise;
-use std::{arch::wasm32::memory_size, sync::Arc};
+use std::{arch::wasm32::memory_size, hint::black_box, sync::Arc};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 use web_sys::{Blob, WritableStream};
 
 /// How much of the file may wait for the stages, in bytes.
-const AHEAD: usize = 1024 * 1024;
+const AHEAD: usize = 512 * 1024;
 
-/// What goes through the stages at once, in bytes: each piece costs a few turns
-/// of the browser's loop.
-const CHUNK: usize = 256 * 1024;
+/// What goes through the stages at once, in bytes: each piece costs some
+/// promises.
+const CHUNK: usize = 128 * 1024;
+
+/// What the buffer and the stages need together, in bytes, and as much again for
+/// the gaps between their pieces. It is set aside when a run begins, so that
+/// WebAssembly's memory grows no more: when it does, something is kept that
+/// should not be.
+const SET_ASIDE: usize = 2 * (AHEAD + 4 * CHUNK);
 
 /// Counts a file's lines, hashes it and compresses it into a stream of the
 /// page's, all in one go.
@@ -59,10 +65,11 @@ impl Job {
     /// A browser without gzip.
     #[wasm_bindgen(constructor)]
     pub fn new(file: &Blob, into: WritableStream) -> Result<Job, JsError> {
+        set_aside();
         let clock = TabClock::start();
         let findings = Shared::default();
         let (plain, compressed) = gzip()?;
-        let before = Pipeline::from_try_stream("file", source::read(file))
+        let before = Pipeline::from_try_stream("file", source::read(file, clock.clone()))
             .with_clock(clock.clone())
             .buffer("read ahead", ahead()?)
             .chunks("chunks", CHUNK)
@@ -141,6 +148,13 @@ impl Watch {
 
 fn ahead() -> Result<Bound<Vec<u8>>, InvalidBound> {
     Bound::bytes(AHEAD)
+}
+
+/// Memory never shrinks: what is given back here is there for the run.
+fn set_aside() {
+    let room: Vec<u8> = Vec::with_capacity(SET_ASIDE);
+    // Or the compiler, which sees that nobody uses it, would not ask for it.
+    drop(black_box(room));
 }
 
 /// All there is, in bytes.
