@@ -64,7 +64,10 @@ mod tests {
         let wasm = dir.path().join("in.wasm");
         fs::write(&wasm, b"one").unwrap();
         let stamp = Stamp::of(&wasm).unwrap();
-        assert!(!stamp.matches("page", dir.path()), "nothing was written yet");
+        assert!(
+            !stamp.matches("page", dir.path()),
+            "nothing was written yet"
+        );
 
         for file in bindgen::outputs("page") {
             fs::write(dir.path().join(file), b"").unwrap();

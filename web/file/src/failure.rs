@@ -14,7 +14,9 @@ pub enum Failure {
     )]
     Unreadable,
     /// It gave more or less than it had when it was chosen.
-    #[error("the file was changed while it was read: it had {expected} bytes, and now gives {read}")]
+    #[error(
+        "the file was changed while it was read: it had {expected} bytes, and now gives {read}"
+    )]
     Changed {
         /// Its size when it was chosen, in bytes.
         expected: u64,
@@ -22,7 +24,9 @@ pub enum Failure {
         read: u64,
     },
     /// The browser grants the page no more storage.
-    #[error("the browser has no more room for the output: the disk or the page's share of it is full")]
+    #[error(
+        "the browser has no more room for the output: the disk or the page's share of it is full"
+    )]
     Full,
     /// Anything else, as the browser put it.
     #[error("{0}")]
