@@ -6,6 +6,9 @@
 
 import { folderOf, lockOf } from "./storage.js";
 
+// How many chunks are kept one by one.
+const MOST_PARTS = 64;
+
 export async function openOutput(name) {
   try {
     return await onDisk(name);
@@ -57,11 +60,18 @@ async function sweep(folder) {
 }
 
 function inMemory() {
-  const parts = [];
+  let parts = [];
+  const stream = new WritableStream({
+    write(chunk) {
+      parts.push(chunk);
+      // What is a blob the browser may move to its disk, if it likes.
+      if (parts.length === MOST_PARTS) parts = [new Blob(parts)];
+    },
+  });
   return {
     kept: "memory",
-    stream: new WritableStream({ write: (chunk) => void parts.push(chunk) }),
+    stream,
     file: async () => new Blob(parts),
-    discard: async () => void parts.splice(0),
+    discard: async () => void (parts = []),
   };
 }

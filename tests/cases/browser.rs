@@ -149,6 +149,8 @@ fn capabilities(profile: &Path) -> Capabilities {
         "--disable-quic".to_owned(),
         "--disable-sync".to_owned(),
         "--no-first-run".to_owned(),
+        // A name that browsers do not trust as they trust this machine's own.
+        "--host-resolver-rules=MAP untrusted.test 127.0.0.1".to_owned(),
         format!("--user-data-dir={}", profile.display()),
     ];
     let Value::Object(capabilities) = json!({

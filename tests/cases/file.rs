@@ -174,6 +174,65 @@ async fn lines_end_where_they_do_or_with_the_file() -> Result<()> {
 }
 
 #[tokio::test]
+async fn without_storage_the_output_is_in_memory() -> Result<()> {
+    let server = Serve::start().await?;
+    let folder = tempfile::tempdir()?;
+    let (path, content) = (folder.path().join("plain.log"), text(8 * MIB));
+    std::fs::write(&path, &content)?;
+    browser::with(async |page| {
+        let url = server.url.replace("127.0.0.1", "untrusted.test");
+        // The browser does not save what such a page offers without asking; a
+        // script may look, but for the page's policy.
+        let bypass = Cdp("Page.setBypassCSP", json!({ "enabled": true }));
+        page.client.issue_cmd(bypass).await?;
+        page.open(&format!("{url}#/pipeline")).await?;
+        ensure!(evaluate(page, "return isSecureContext").await? == false);
+        until(page, "!!document.querySelector('#own-input').onchange").await?;
+        choose(page, &path).await?;
+        let status = said(page, "Done: plain.log").await?;
+        ensure!(status.contains("in the browser's memory"), "{status}");
+        let hash = hex(Sha256::digest(&content));
+        ensure!(result(page, "SHA-256").await? == hash);
+        let unzip = "return fetch(document.querySelector('#own-download').href)\
+                     .then(it => it.body.pipeThrough(new DecompressionStream('gzip')))\
+                     .then(it => new Response(it).text())";
+        let output = evaluate(page, unzip).await?;
+        ensure!(output.as_str().map(str::as_bytes) == Some(&content[..]));
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn it_fits_a_narrow_screen() -> Result<()> {
+    let server = Serve::start().await?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join(format!("{}.log", "long".repeat(30)));
+    std::fs::write(&path, "one\n")?;
+    browser::with(async |page| {
+        open(page, &server).await?;
+        let narrow = json!({ "width": 320, "height": 900, "deviceScaleFactor": 1, "mobile": true });
+        let set_size = Cdp("Emulation.setDeviceMetricsOverride", narrow);
+        page.client.issue_cmd(set_size).await?;
+        choose(page, &path).await?;
+        said(page, "Done: ").await?;
+        let width = evaluate(page, "return document.documentElement.scrollWidth").await?;
+        ensure!(width == 320, "it is {width} wide");
+        let heights = "return ['own-input', 'own-cancel', 'own-download']\
+                       .map(id => document.getElementById(id).getBoundingClientRect().height)";
+        let heights = evaluate(page, heights).await?;
+        let enough = |height: &Value| height.as_f64().is_some_and(|height| height >= 24.0);
+        let all = heights.as_array().context("no heights")?;
+        ensure!(all.iter().all(enough), "{heights}");
+        let scroll = "document.querySelector('#own').scrollIntoView()";
+        evaluate(page, scroll).await?;
+        let picture = browser::pictures().join("own-file-narrow.png");
+        page.screenshot(&picture).await
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_cancelled_run_leaves_nothing() -> Result<()> {
     let server = Serve::start().await?;
     let folder = tempfile::tempdir()?;
