@@ -126,8 +126,7 @@ async fn a_file_goes_through_at_flat_memory_and_comes_out_whole() -> Result<()> 
             choose(page, &path).await?;
             said(page, &format!("Done: {name}")).await?;
             let hash = hex(Sha256::digest(&content));
-            let newlines = content.iter().filter(|byte| **byte == b'\n').count();
-            let lines = newlines + usize::from(content.last() != Some(&b'\n'));
+            let lines = content.split_inclusive(|byte| *byte == b'\n').count();
             ensure!(result(page, "SHA-256").await? == hash);
             let shown = result(page, "Lines").await?.replace(',', "");
             ensure!(shown == lines.to_string(), "{shown} of {lines} lines");

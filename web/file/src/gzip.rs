@@ -31,25 +31,31 @@ impl Weigh for Piece {
     }
 }
 
-/// Both ends: what is written to the first is to be read, compressed, from the
-/// second. It takes nothing while nobody reads.
-pub(crate) fn gzip() -> Result<
-    (
-        impl Sink<Vec<u8>, Error = Failure>,
-        impl Stream<Item = Result<Piece, Failure>>,
-    ),
-    Failure,
-> {
-    let gzip = CompressionStream::new("gzip")?;
-    let plain = WritableStream::from_raw(gzip.writable())
-        .into_sink()
-        .sink_map_err(Failure::from)
-        // A copy: the browser still has it when the pipeline is done with it.
-        .with(|bytes: Vec<u8>| future::ok(Uint8Array::from(bytes.as_slice()).into()));
-    let compressed = ReadableStream::from_raw(gzip.readable())
-        .into_stream()
-        .map(|piece| Ok(Piece(piece?.unchecked_into())));
-    Ok((plain, compressed))
+/// What is written to its one end is to be read, compressed, from the other. It
+/// takes nothing while nobody reads.
+pub(crate) struct Gzip(CompressionStream);
+
+impl Gzip {
+    /// Fails in a browser that has none.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        Ok(Gzip(CompressionStream::new("gzip")?))
+    }
+
+    /// Where bytes go in. To be asked for once.
+    pub(crate) fn plain(&self) -> impl Sink<Vec<u8>, Error = Failure> + use<> {
+        WritableStream::from_raw(self.0.writable())
+            .into_sink()
+            .sink_map_err(Failure::from)
+            // A copy: the browser still has it when the pipeline is done with it.
+            .with(|bytes: Vec<u8>| future::ok(Uint8Array::from(bytes.as_slice()).into()))
+    }
+
+    /// Where they come out. To be asked for once.
+    pub(crate) fn compressed(&self) -> impl Stream<Item = Result<Piece, Failure>> + use<> {
+        ReadableStream::from_raw(self.0.readable())
+            .into_stream()
+            .map(|piece| Ok(Piece(piece?.unchecked_into())))
+    }
 }
 
 /// Where the compressed pieces go. It is closed on success only.

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::TabClock,
-    gzip::{gzip, output},
+    gzip::{Gzip, output},
     source,
     stages::{CountLines, Hash, Shared},
     status::{Ended, Ending, Status, stages},
@@ -68,15 +68,15 @@ impl Job {
         set_aside();
         let clock = TabClock::start();
         let findings = Shared::default();
-        let (plain, compressed) = gzip()?;
+        let gzip = Gzip::new()?;
         let before = Pipeline::from_try_stream("file", source::read(file, clock.clone()))
             .with_clock(clock.clone())
             .buffer("read ahead", ahead()?)
             .chunks("chunks", CHUNK)
             .stage("lines", CountLines::new(&findings))
             .stage("SHA-256", Hash::new(&findings))
-            .into_sink("gzip", plain);
-        let behind = Pipeline::from_try_stream("gzipped", compressed)
+            .into_sink("gzip", gzip.plain());
+        let behind = Pipeline::from_try_stream("gzipped", gzip.compressed())
             .with_clock(clock.clone())
             .into_sink("output", output(into));
         let cancel = [before.cancel_handle(), behind.cancel_handle()];

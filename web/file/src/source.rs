@@ -52,7 +52,7 @@ pub(crate) fn read(
 
 impl Reading {
     async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
-        if self.clock.now() - self.last_turn >= LONGEST {
+        if self.clock.now() >= self.last_turn + LONGEST {
             next_turn().await;
             self.last_turn = self.clock.now();
         }
