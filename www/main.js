@@ -15,6 +15,7 @@ let opened = {}; // what the address asks for: {chapter}, an object of its own e
 let Address; // of the chapter that is shown
 let shown = null; // the scenario whose controls are on the page
 let name = "";
+let takesFiles = false;
 
 await start();
 
@@ -32,6 +33,8 @@ async function start() {
   byId("worlds").onchange = goToKnobs;
   byId("knobs").onsubmit = (event) => event.preventDefault();
   addEventListener("hashchange", open);
+  // A file that misses its target would take the place of the page.
+  for (const type of ["dragover", "drop"]) addEventListener(type, keepPage);
   await open();
 }
 
@@ -114,6 +117,21 @@ function decode(text) {
   }
 }
 
+function keepPage(event) {
+  if (!event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  if (!event.target.closest?.("#own-drop")) event.dataTransfer.dropEffect = "none";
+}
+
+// The part of the page that takes a visitor's own file: of one scenario, and
+// loaded with it.
+async function showOwnFile() {
+  byId("own").hidden = name !== "pipeline";
+  if (byId("own").hidden || takesFiles) return;
+  takesFiles = true;
+  (await import("./file.js")).start();
+}
+
 function show(address, { wasm, chapter, scenario, world }) {
   name = address.name;
   const pairs = address.values();
@@ -133,6 +151,7 @@ function show(address, { wasm, chapter, scenario, world }) {
   setKnobs(byId("knobs"), values);
   markPreset(scenario, values);
   address.free();
+  showOwnFile();
   player.show({ wasm, chapter, name, pairs, world });
 }
 

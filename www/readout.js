@@ -60,7 +60,7 @@ export function showNumbers({ time_ms, event, events, dropped, rows, queues }, w
 }
 
 // Changes only the cells that differ.
-function fill(body, rows) {
+export function fill(body, rows) {
   while (body.rows.length > rows.length) body.deleteRow(-1);
   rows.forEach((cells, place) => {
     const line = body.rows[place] ?? newRow(body, cells.length - 1);

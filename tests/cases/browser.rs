@@ -36,7 +36,7 @@ pub(crate) struct Page {
     pub(crate) client: Client,
     // Dropped in this order: the browser goes before its profile.
     _driver: Driver,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 /// Runs a case in a fresh browser; takes a picture if it fails.
@@ -69,7 +69,7 @@ impl Page {
         Ok(Self {
             client,
             _driver: driver,
-            _profile: profile,
+            profile,
         })
     }
 
@@ -79,6 +79,11 @@ impl Page {
             .goto(url)
             .await
             .with_context(|| format!("cannot open {url}"))
+    }
+
+    /// Where the browser puts what it downloads.
+    pub(crate) fn downloads(&self) -> PathBuf {
+        downloads(self.profile.path())
     }
 
     /// The text that a person sees in the element, once it is there.
@@ -124,6 +129,10 @@ pub(crate) fn pictures() -> PathBuf {
     test.ancestors().nth(3).unwrap().join("e2e")
 }
 
+fn downloads(profile: &Path) -> PathBuf {
+    profile.join("downloaded")
+}
+
 fn capabilities(profile: &Path) -> Capabilities {
     let arguments = [
         "--headless".to_owned(),
@@ -140,11 +149,16 @@ fn capabilities(profile: &Path) -> Capabilities {
         "--disable-quic".to_owned(),
         "--disable-sync".to_owned(),
         "--no-first-run".to_owned(),
+        // A name that browsers do not trust as they trust this machine's own.
+        "--host-resolver-rules=MAP untrusted.test 127.0.0.1".to_owned(),
         format!("--user-data-dir={}", profile.display()),
     ];
     let Value::Object(capabilities) = json!({
         "browserName": "chrome",
-        "goog:chromeOptions": { "args": arguments },
+        "goog:chromeOptions": {
+            "args": arguments,
+            "prefs": { "download.default_directory": downloads(profile) },
+        },
         // Without this the driver keeps warnings and errors only.
         "goog:loggingPrefs": { "browser": "ALL" },
     }) else {

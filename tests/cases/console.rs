@@ -1,4 +1,5 @@
-//! The browser's console, by a command of Chrome that is not in `WebDriver`.
+//! The browser's console, by a command of Chrome that is not in `WebDriver`, and
+//! any other of its own.
 
 use anyhow::{Context as _, Result};
 use fantoccini::wd::WebDriverCompatibleCommand;
@@ -17,6 +18,22 @@ impl WebDriverCompatibleCommand for Console {
 
     fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
         (Method::POST, Some(json!({ "type": "browser" }).to_string()))
+    }
+}
+
+/// Any command of Chrome's own protocol: its name and parameters.
+#[derive(Debug)]
+pub(crate) struct Cdp(pub(crate) &'static str, pub(crate) Value);
+
+impl WebDriverCompatibleCommand for Cdp {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        let session = session.unwrap_or_default();
+        base.join(&format!("session/{session}/goog/cdp/execute"))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        let body = json!({ "cmd": self.0, "params": self.1 });
+        (Method::POST, Some(body.to_string()))
     }
 }
 

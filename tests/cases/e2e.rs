@@ -13,6 +13,7 @@ mod server;
 
 mod chapters;
 mod decoupling;
+mod file;
 mod observer;
 mod smoke;
 mod streams;

@@ -143,7 +143,8 @@ impl Suite {
 }
 
 fn clippy(workspace: &Workspace) -> Vec<Command> {
-    let web = format!("clippy --package highwater-web --target {WASM} --all-targets");
+    let package = |name| format!("clippy --package {name} --target {WASM} --all-targets");
+    let (web, file) = (package("highwater-web"), package("highwater-file"));
     // After the subcommand: clippy is a program of its own, which gets no
     // option from before its name.
     let threads = format!("{web} --config web/threads.toml --features threads");
@@ -158,6 +159,7 @@ fn clippy(workspace: &Workspace) -> Vec<Command> {
         // `--all-targets` leaves out the targets that say `test = false`.
         workspace.cargo("clippy --workspace --all-features --test e2e"),
         workspace.cargo(&web),
+        workspace.cargo(&file),
         workspace.nightly_cargo(&threads),
     ];
     commands
@@ -171,9 +173,17 @@ fn clippy(workspace: &Workspace) -> Vec<Command> {
 
 /// The page's Rust is empty anywhere but in a browser.
 fn doc(workspace: &Workspace) -> Vec<Command> {
-    let web = format!("doc --package highwater-web --no-deps --target {WASM}");
+    let packages = ["highwater-web", "highwater-file"];
+    let [web, exclude] = ["--package", "--exclude"].map(|option| {
+        packages
+            .map(|package| format!("{option} {package}"))
+            .join(" ")
+    });
+    let web = format!("doc {web} --no-deps --target {WASM}");
     let commands = [
-        workspace.cargo("doc --workspace --exclude highwater-web --no-deps --all-features"),
+        workspace.cargo(&format!(
+            "doc --workspace {exclude} --no-deps --all-features"
+        )),
         workspace.cargo(&web),
     ];
     commands
@@ -236,18 +246,18 @@ fn miri(workspace: &Workspace) -> Command {
 }
 
 fn wasm(workspace: &Workspace) -> Vec<Command> {
-    let run = |browser: &str, threads: bool| {
+    let run = |browser: &str, folder: &str, threads: bool| {
         let mut command = workspace.command("wasm-pack");
         command.args(["test", "--headless", browser]);
         if threads {
             // The target of this toolchain is built along (`build-std`), which
             // wasm-pack does not know and would try to install.
-            command.args(["--mode", "no-install", "web"]);
+            command.args(["--mode", "no-install", folder]);
             command.args(["--config", "threads.toml", "--features", "threads"]);
             command.env("RUSTUP_TOOLCHAIN", crate::workspace::NIGHTLY);
             command.env("CARGO_TARGET_DIR", workspace.threads_target());
         } else {
-            command.arg("web");
+            command.arg(folder);
         }
         // A cold browser on a busy machine takes its time, in seconds.
         command.env("WASM_BINDGEN_TEST_TIMEOUT", "120");
@@ -255,10 +265,12 @@ fn wasm(workspace: &Workspace) -> Vec<Command> {
         command
     };
     vec![
-        run("--chrome", false),
-        run("--firefox", false),
-        run("--chrome", true),
-        run("--firefox", true),
+        run("--chrome", "web", false),
+        run("--firefox", "web", false),
+        run("--chrome", "web/file", false),
+        run("--firefox", "web/file", false),
+        run("--chrome", "web", true),
+        run("--firefox", "web", true),
     ]
 }
 

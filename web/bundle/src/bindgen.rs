@@ -5,14 +5,12 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
-/// The name of the module that the page imports.
-const NAME: &str = "highwater_web";
-
 /// Writes the module, the transformed `.wasm` and its snippets into `out`.
-pub(crate) fn generate(wasm: &Path, out: &Path) -> Result<()> {
+/// `name` is what the page imports.
+pub(crate) fn generate(wasm: &Path, name: &str, out: &Path) -> Result<()> {
     Bindgen::new()
         .input_path(wasm)
-        .out_name(NAME)
+        .out_name(name)
         .web(true)?
         // Without its default path the page would have to tell `init()` where
         // the `.wasm` file is.
@@ -26,6 +24,6 @@ pub(crate) fn generate(wasm: &Path, out: &Path) -> Result<()> {
 }
 
 /// The files that a complete output has.
-pub(crate) fn outputs() -> [String; 2] {
-    [format!("{NAME}.js"), format!("{NAME}_bg.wasm")]
+pub(crate) fn outputs(name: &str) -> [String; 2] {
+    [format!("{name}.js"), format!("{name}_bg.wasm")]
 }

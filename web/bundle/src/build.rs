@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::layout::{Chapter, Flavour, Layout, chapters};
+use crate::layout::{Chapter, Flavour, Layout, Part, chapters};
 use crate::toolchain::Toolchain;
 use crate::{bindgen, compile, stage, stamp::Stamp};
 
@@ -15,7 +15,7 @@ pub struct Options {
     /// Only the single-threaded builds. A threaded one stays if it is not stale
     /// beside its own, and is removed if it is.
     pub single: bool,
-    /// The name of the only chapter to build; all of them when there is none.
+    /// The name of the only chapter to build; everything when there is none.
     pub chapter: Option<String>,
     /// The output directory; `www/pkg` when there is none.
     pub out: Option<PathBuf>,
@@ -37,10 +37,8 @@ pub enum Outcome {
 /// One build, and what became of it.
 #[derive(Clone, Debug)]
 pub struct Build {
-    /// Of which chapter.
-    pub chapter: &'static Chapter,
-    /// In which flavour.
-    pub flavour: Flavour,
+    /// Of what.
+    pub part: Part,
     /// What became of it.
     pub outcome: Outcome,
 }
@@ -64,8 +62,8 @@ impl Summary {
 }
 
 /// Brings the package up to date, telling its progress on standard error: first
-/// every chapter's single-threaded build, since the page needs that, then the
-/// threaded ones.
+/// what runs on one thread, since the page needs that, then the threaded builds
+/// of the chapters.
 ///
 /// Two calls at once take turns, be they in one process or in two.
 ///
@@ -80,20 +78,17 @@ pub fn build(options: &Options) -> Result<Summary> {
     let layout = Layout::new(options.out.as_deref())?;
     let _turn = take_turn(&layout)?;
     let mut builds = Vec::new();
-    let mut note = |chapter, flavour, outcome| {
-        builds.push(Build {
-            chapter,
-            flavour,
-            outcome,
-        });
-    };
+    let mut note = |part, outcome| builds.push(Build { part, outcome });
 
     Toolchain::Stable.ensure(&layout.root)?;
     for chapter in &wanted {
         // With the threaded build to follow, the old one may stay till then.
         let keep: &[&str] = if options.single { &[] } else { &["threads"] };
-        let outcome = make(&layout, chapter, Flavour::Single, keep)?;
-        note(chapter, Flavour::Single, outcome);
+        let part = Part::Chapter(chapter, Flavour::Single);
+        note(part, make(&layout, part, keep)?);
+    }
+    if options.chapter.is_none() {
+        note(Part::File, make(&layout, Part::File, &[])?);
     }
 
     let nightly = (!options.single).then(|| Toolchain::Nightly.ensure(&layout.root));
@@ -104,17 +99,18 @@ pub fn build(options: &Options) -> Result<Summary> {
         );
     }
     for chapter in &wanted {
+        let part = Part::Chapter(chapter, Flavour::Threads);
         let outcome = match &nightly {
             None => Outcome::Skipped,
-            Some(Ok(())) => make(&layout, chapter, Flavour::Threads, &[])?,
+            Some(Ok(())) => make(&layout, part, &[])?,
             Some(Err(_)) => {
                 // An old one would go on being served beside a newer page.
-                let output = layout.output_of(chapter, Flavour::Threads);
+                let output = layout.output_of(part);
                 stage::remove(&layout.package, &output)?;
                 Outcome::Unavailable
             }
         };
-        note(chapter, Flavour::Threads, outcome);
+        note(part, outcome);
     }
 
     Ok(Summary { layout, builds })
@@ -130,16 +126,16 @@ fn wanted(only: Option<&str>) -> Result<Vec<&'static Chapter>> {
     bail!("no chapter {name:?}: the chapters are {}", known.join(", "))
 }
 
-fn make(layout: &Layout, chapter: &Chapter, flavour: Flavour, keep: &[&str]) -> Result<Outcome> {
-    eprintln!("bundle: building {}, {}…", chapter.name, flavour.name());
-    let wasm = compile::compile(layout, chapter, flavour)?;
-    let output = layout.output_of(chapter, flavour);
+fn make(layout: &Layout, part: Part, keep: &[&str]) -> Result<Outcome> {
+    eprintln!("bundle: building {part}…");
+    let wasm = compile::compile(layout, part)?;
+    let output = layout.output_of(part);
     let stamp = Stamp::of(&wasm)?;
-    if stamp.matches(&output) {
+    if stamp.matches(part.module(), &output) {
         return Ok(Outcome::Fresh);
     }
     stage::replace(&layout.package, &output, keep, |new| {
-        bindgen::generate(&wasm, new)?;
+        bindgen::generate(&wasm, part.module(), new)?;
         stamp.write(new)
     })?;
     Ok(Outcome::Built)

@@ -1,20 +1,18 @@
-//! The first step: cargo turns the `web` crate into a `.wasm` file.
+//! The first step: cargo turns a crate of the page into a `.wasm` file.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::layout::{Chapter, Flavour, Layout};
+use crate::layout::{Flavour, Layout, Part};
 use crate::toolchain::{TARGET, Toolchain};
 
-/// The target of the `web` crate. Not its library: cargo keeps the libraries of
-/// two chapters under one name, and takes the one for the other.
-const BINARY: &str = "page";
-
-/// Builds one flavour of a chapter and returns the path of its `.wasm` file. Does nothing
-/// but ask cargo when nothing changed.
-pub(crate) fn compile(layout: &Layout, chapter: &Chapter, flavour: Flavour) -> Result<PathBuf> {
+/// Builds one part and returns the path of its `.wasm` file. Does nothing but
+/// ask cargo when nothing changed.
+pub(crate) fn compile(layout: &Layout, part: Part) -> Result<PathBuf> {
+    let (package, binary) = part.source();
+    let flavour = part.flavour();
     let target_dir = layout.target_of(flavour);
     let mut cargo = match flavour {
         Flavour::Single => Toolchain::Stable.cargo(&layout.root),
@@ -29,23 +27,24 @@ pub(crate) fn compile(layout: &Layout, chapter: &Chapter, flavour: Flavour) -> R
     cargo
         .arg("--config")
         .arg(remapping(&homes(&layout.root)))
-        .args(["build", "--package", "highwater-web", "--bin", BINARY])
-        .args(["--no-default-features", "--features", chapter.name])
+        .args(["build", "--package", package, "--bin", binary])
         .args(["--target", TARGET, "--profile", "wasm"])
         .arg("--target-dir")
         .arg(&target_dir);
+    if let Part::Chapter(chapter, _) = part {
+        cargo.args(["--no-default-features", "--features", chapter.name]);
+    }
     if flavour == Flavour::Threads {
         cargo.args(["--features", "threads"]);
     }
     let status = cargo.status().context("cannot run cargo")?;
     if !status.success() {
-        let flavour = flavour.name();
-        bail!("the {flavour} build of {} failed: {status}", chapter.name);
+        bail!("the build of {part} failed: {status}");
     }
     Ok(target_dir
         .join(TARGET)
         .join("wasm")
-        .join(format!("{BINARY}.wasm")))
+        .join(format!("{binary}.wasm")))
 }
 
 /// The folders of this machine that the compiler would write into the `.wasm`

@@ -1,7 +1,7 @@
 //! Where things are, and which of the builds they belong to.
 
-use std::env;
 use std::path::{Path, PathBuf};
+use std::{env, fmt};
 
 use anyhow::{Context as _, Result};
 
@@ -35,6 +35,53 @@ impl Flavour {
         match self {
             Self::Single => "single-threaded",
             Self::Threads => "threaded",
+        }
+    }
+}
+
+/// One of the WebAssembly files that the page can download.
+#[derive(Clone, Copy, Debug)]
+pub enum Part {
+    /// A chapter, in one of its flavours.
+    Chapter(&'static Chapter, Flavour),
+    /// What takes a visitor's own file; it comes in one flavour.
+    File,
+}
+
+impl Part {
+    /// Which of the compilers builds it.
+    #[must_use]
+    pub fn flavour(self) -> Flavour {
+        match self {
+            Self::Chapter(_, flavour) => flavour,
+            Self::File => Flavour::Single,
+        }
+    }
+
+    /// The package it is built of, and the program in that. Not its library:
+    /// cargo keeps the libraries of two chapters under one name, and takes the
+    /// one for the other.
+    pub(crate) fn source(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Chapter(..) => ("highwater-web", "page"),
+            Self::File => ("highwater-file", "file"),
+        }
+    }
+
+    /// The name of the module that the page imports.
+    pub(crate) fn module(self) -> &'static str {
+        match self {
+            Self::Chapter(..) => "highwater_web",
+            Self::File => "highwater_file",
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chapter(chapter, flavour) => write!(f, "{}, {}", chapter.name, flavour.name()),
+            Self::File => f.write_str("file"),
         }
     }
 }
@@ -94,11 +141,13 @@ impl Layout {
 
     /// The output directory of a build.
     #[must_use]
-    pub fn output_of(&self, chapter: &Chapter, flavour: Flavour) -> PathBuf {
-        let single = self.package.join(chapter.name);
-        match flavour {
-            Flavour::Single => single,
-            Flavour::Threads => single.join("threads"),
+    pub fn output_of(&self, part: Part) -> PathBuf {
+        match part {
+            Part::Chapter(chapter, Flavour::Single) => self.package.join(chapter.name),
+            Part::Chapter(chapter, Flavour::Threads) => {
+                self.package.join(chapter.name).join("threads")
+            }
+            Part::File => self.package.join("file"),
         }
     }
 }

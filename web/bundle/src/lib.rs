@@ -1,4 +1,4 @@
-//! Builds the page's WebAssembly package, `www/pkg`, from the `web` crate.
+//! Builds the page's WebAssembly package, `www/pkg`, from the `web` crates.
 //!
 //! The page downloads the chapter that is opened, so each [`Chapter`] is a build
 //! of its own: of one crate, with the feature of that name. It comes in two
@@ -8,6 +8,9 @@
 //! |---|---|---|---|
 //! | single-threaded | stable | `www/pkg/CHAPTER/` | with the first of its scenarios |
 //! | threaded | pinned nightly | `www/pkg/CHAPTER/threads/` | by a Worker, where the browser allows shared memory |
+//!
+//! What takes a visitor's own file is a crate and a build of its own, loaded
+//! when a file is chosen: `www/pkg/file/`, single-threaded.
 //!
 //! Each goes through the same steps, one module each: [`Toolchain`] makes sure
 //! that the compiler is there, `compile` has cargo build the `.wasm` file,
@@ -29,6 +32,6 @@ mod stamp;
 mod toolchain;
 
 pub use build::{Build, Options, Outcome, Summary, build};
-pub use layout::{CHAPTERS, Chapter, Flavour, Layout, chapters};
+pub use layout::{CHAPTERS, Chapter, Flavour, Layout, Part, chapters};
 pub use report::{Budget, Report, Row};
 pub use toolchain::{NIGHTLY, TARGET, Toolchain};

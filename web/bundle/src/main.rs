@@ -17,7 +17,7 @@ Examples:
   cargo run -p bundle -- --out /tmp/pkg     build somewhere else
   cargo run -p bundle -- --sizes            what the page weighs; 1 if it is too much";
 
-/// Builds the page's WebAssembly package from the `web` crate.
+/// Builds the page's WebAssembly package from the `web` crates.
 #[derive(Parser)]
 #[command(name = "bundle", version, after_help = EXAMPLES)]
 struct Arguments {
@@ -25,7 +25,7 @@ struct Arguments {
     #[arg(long)]
     single: bool,
 
-    /// Build only this chapter [default: all of them]
+    /// Build only this chapter [default: all of them, and what takes a file]
     #[arg(long, value_name = "NAME")]
     chapter: Option<String>,
 

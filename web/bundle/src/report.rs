@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::layout::{Flavour, Layout, chapters};
+use crate::layout::{Flavour, Layout, Part, chapters};
 
 /// Brotli's best and slowest setting: what a careful host serves.
 const QUALITY: u32 = 11;
@@ -65,18 +65,15 @@ impl Report {
         let sources = weigh(&page, &page.join("pkg"), &["html", "css", "js"])?;
         let mut budgets = vec![budget("HTML + CSS + JS", 25_000, &sources)];
         let mut rows = sources;
-        for chapter in chapters() {
-            for (flavour, limit_bytes) in [(Flavour::Single, 100_000), (Flavour::Threads, 150_000)]
-            {
-                let output = layout.output_of(chapter, flavour);
-                // The threaded build lies within the other.
-                let threads = output.join("threads");
-                let files = weigh(&output, &threads, &["js", "wasm"])?;
-                let what = format!("{}, {} wasm", chapter.name, flavour.name());
-                budgets.push(budget(&what, limit_bytes, &wasm_only(&files)));
-                let folder = output.strip_prefix(&layout.package).unwrap_or(&output);
-                rows.extend(prefixed(&format!("pkg/{}", folder.display()), files));
-            }
+        for (part, limit_bytes) in limits() {
+            let output = layout.output_of(part);
+            // The threaded build lies within the other.
+            let threads = output.join("threads");
+            let files = weigh(&output, &threads, &["js", "wasm"])?;
+            let what = format!("{part} wasm");
+            budgets.push(budget(&what, limit_bytes, &wasm_only(&files)));
+            let folder = output.strip_prefix(&layout.package).unwrap_or(&output);
+            rows.extend(prefixed(&format!("pkg/{}", folder.display()), files));
         }
         Ok(Self { rows, budgets })
     }
@@ -114,6 +111,16 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+/// What each part may weigh.
+fn limits() -> impl Iterator<Item = (Part, usize)> {
+    let flavours = [(Flavour::Single, 100_000), (Flavour::Threads, 150_000)];
+    chapters()
+        .flat_map(move |chapter| {
+            flavours.map(|(flavour, limit)| (Part::Chapter(chapter, flavour), limit))
+        })
+        .chain([(Part::File, 60_000)])
 }
 
 fn budget(what: &str, limit_bytes: usize, rows: &[Row]) -> Budget {
@@ -197,11 +204,13 @@ mod tests {
             package: dir.path().join("www/pkg"),
         };
         fs::create_dir_all(dir.path().join("www/pkg/events/threads")).unwrap();
+        fs::create_dir_all(dir.path().join("www/pkg/file")).unwrap();
         for (file, bytes) in [
             ("index.html", 400),
             ("pkg/events/a.js", 30),
             ("pkg/events/a.wasm", 5_000),
             ("pkg/events/threads/a.wasm", 70),
+            ("pkg/file/a.wasm", 600),
             ("notes.txt", 9_000),
         ] {
             fs::write(dir.path().join("www").join(file), vec![b' '; bytes]).unwrap();
@@ -216,12 +225,14 @@ mod tests {
                 "index.html",
                 "pkg/events/a.js",
                 "pkg/events/a.wasm",
-                "pkg/events/threads/a.wasm"
+                "pkg/events/threads/a.wasm",
+                "pkg/file/a.wasm"
             ]
         );
         let weighed: Vec<_> = report.rows.iter().map(|row| row.brotli_bytes).collect();
         let counted: Vec<_> = report.budgets.iter().map(|b| b.brotli_bytes).collect();
         assert_eq!(counted[..3], [weighed[0], weighed[2], weighed[3]]);
+        assert_eq!(counted.last(), weighed.last());
         assert!(report.to_string().contains("ok"));
     }
 

@@ -31,10 +31,11 @@ impl Stamp {
         )))
     }
 
-    /// Whether `output` is complete and was made from exactly this.
-    pub(crate) fn matches(&self, output: &Path) -> bool {
+    /// Whether `output`, of the module `name`, is complete and was made from
+    /// exactly this.
+    pub(crate) fn matches(&self, name: &str, output: &Path) -> bool {
         fs::read_to_string(output.join(FILE)).is_ok_and(|found| found == self.0)
-            && bindgen::outputs()
+            && bindgen::outputs(name)
                 .iter()
                 .all(|file| output.join(file).is_file())
     }
@@ -63,21 +64,24 @@ mod tests {
         let wasm = dir.path().join("in.wasm");
         fs::write(&wasm, b"one").unwrap();
         let stamp = Stamp::of(&wasm).unwrap();
-        assert!(!stamp.matches(dir.path()), "nothing was written yet");
+        assert!(
+            !stamp.matches("page", dir.path()),
+            "nothing was written yet"
+        );
 
-        for file in bindgen::outputs() {
+        for file in bindgen::outputs("page") {
             fs::write(dir.path().join(file), b"").unwrap();
         }
         stamp.write(dir.path()).unwrap();
-        assert!(stamp.matches(dir.path()));
+        assert!(stamp.matches("page", dir.path()));
 
         fs::write(&wasm, b"two").unwrap();
         assert!(
-            !Stamp::of(&wasm).unwrap().matches(dir.path()),
+            !Stamp::of(&wasm).unwrap().matches("page", dir.path()),
             "other bytes"
         );
 
-        fs::remove_file(dir.path().join(&bindgen::outputs()[1])).unwrap();
-        assert!(!stamp.matches(dir.path()), "a file is gone");
+        fs::remove_file(dir.path().join(&bindgen::outputs("page")[1])).unwrap();
+        assert!(!stamp.matches("page", dir.path()), "a file is gone");
     }
 }

@@ -1,0 +1,336 @@
+//! A visitor's own file, on the page of `pipeline`.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use fantoccini::Locator;
+use flate2::read::GzDecoder;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::time::sleep;
+
+use crate::browser::{self, Page};
+use crate::console::Cdp;
+use crate::experiment::{evaluate, press, until};
+use crate::server::Serve;
+
+const MIB: u64 = 1024 * 1024;
+
+/// More than any case is going to wait for, on no disk.
+const HUGE: u64 = 64 * 1024 * MIB;
+
+/// Opens the page and waits until it takes files.
+async fn open(page: &Page, server: &Serve) -> Result<()> {
+    page.open(&format!("{}#/pipeline", server.url)).await?;
+    until(page, "!!document.querySelector('#own-input').onchange").await
+}
+
+/// Chooses a file, as a person does.
+async fn choose(page: &Page, path: &Path) -> Result<()> {
+    let input = page.client.find(Locator::Id("own-input")).await?;
+    Ok(input.send_keys(&path.display().to_string()).await?)
+}
+
+/// Waits until what is said of the file begins like this; answers all of it.
+async fn said(page: &Page, start: &str) -> Result<String> {
+    let status = "document.querySelector('#own-status').textContent";
+    until(page, &format!("{status}.startsWith({start:?})")).await?;
+    page.text("#own-status").await
+}
+
+/// Waits until some of the file has come out at the other end.
+async fn under_way(page: &Page) -> Result<()> {
+    until(
+        page,
+        "/MiB/.test([...document.querySelectorAll('#own-result tr')]\
+         .find(it => it.cells[0].textContent === 'Read')?.cells[1].textContent)",
+    )
+    .await
+}
+
+/// What the table of results has under a name.
+async fn result(page: &Page, name: &str) -> Result<String> {
+    let script = format!(
+        "return [...document.querySelectorAll('#own-result tr')]\
+         .find(it => it.cells[0].textContent === {name:?})?.cells[1].textContent"
+    );
+    let cell = evaluate(page, &script).await?;
+    Ok(cell.as_str().context("no such result")?.to_owned())
+}
+
+/// The files that the browser keeps for the page.
+async fn kept(page: &Page) -> Result<Value> {
+    let script = "return navigator.storage.getDirectory()\
+                  .then(root => root.getDirectoryHandle('outputs', { create: true }))\
+                  .then(folder => Array.fromAsync(folder.keys())).then(names => names.length)";
+    evaluate(page, script).await
+}
+
+fn hex(digest: impl AsRef<[u8]>) -> String {
+    let digits = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    digits.collect()
+}
+
+/// Text that compresses as text does, always the same.
+fn text(bytes: u64) -> Vec<u8> {
+    let mut state = 7_u32;
+    let mut text = Vec::new();
+    while (text.len() as u64) < bytes {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let _ = writeln!(text, "{:08} GET /users/{}", text.len(), state >> 12);
+    }
+    text.truncate(usize::try_from(bytes).unwrap_or(usize::MAX));
+    text
+}
+
+/// A file that has only a size.
+fn sparse(path: &Path, bytes: u64) -> Result<()> {
+    Ok(File::create(path)?.set_len(bytes)?)
+}
+
+/// Downloads the output; answers the hash of what is in it.
+async fn downloaded(page: &Page, name: &str) -> Result<String> {
+    press(page, "own-download").await?;
+    let path = page.downloads().join(name);
+    for _ in 0..400 {
+        // It gets its name when it is whole.
+        if path.is_file() {
+            let mut hasher = Sha256::new();
+            let mut output = GzDecoder::new(File::open(&path)?);
+            let mut buffer = vec![0; 64 * 1024];
+            loop {
+                match output.read(&mut buffer)? {
+                    0 => return Ok(hex(hasher.finalize())),
+                    read => hasher.update(&buffer[..read]),
+                }
+            }
+        }
+        sleep(Duration::from_millis(25)).await;
+    }
+    anyhow::bail!("{name} was not downloaded")
+}
+
+#[tokio::test]
+async fn a_file_goes_through_at_flat_memory_and_comes_out_whole() -> Result<()> {
+    let server = Serve::start().await?;
+    let folder = tempfile::tempdir()?;
+    browser::with(async |page| {
+        open(page, &server).await?;
+        let mut memories = Vec::new();
+        for (name, bytes) in [("small.log", 4 * MIB), ("large.log", 40 * MIB)] {
+            let (path, content) = (folder.path().join(name), text(bytes));
+            std::fs::write(&path, &content)?;
+            choose(page, &path).await?;
+            said(page, &format!("Done: {name}")).await?;
+            let hash = hex(Sha256::digest(&content));
+            let lines = content.split_inclusive(|byte| *byte == b'\n').count();
+            ensure!(result(page, "SHA-256").await? == hash);
+            let shown = result(page, "Lines").await?.replace(',', "");
+            ensure!(shown == lines.to_string(), "{shown} of {lines} lines");
+            let read = result(page, "Read").await?.replace(',', "");
+            ensure!(read.contains(&format!("({bytes} B)")), "{read}");
+            ensure!(downloaded(page, &format!("{name}.gz")).await? == hash);
+            memories.push(result(page, "Peak WebAssembly memory").await?);
+        }
+        ensure!(memories[0] == memories[1], "{memories:?}");
+        ensure!(memories[0].contains(" B)"), "to the byte: {memories:?}");
+        ensure!(kept(page).await? == 1, "the first output is still there");
+        press(page, "own-cancel").await?;
+        said(page, "The output is discarded").await?;
+        until(page, "document.querySelector('#own-download').hidden").await?;
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn lines_end_where_they_do_or_with_the_file() -> Result<()> {
+    let server = Serve::start().await?;
+    let folder = tempfile::tempdir()?;
+    browser::with(async |page| {
+        open(page, &server).await?;
+        for (name, content, lines) in [
+            ("empty", "", "0"),
+            ("open", "one\ntwo", "2"),
+            ("closed", "one\ntwo\n", "2"),
+            ("newline", "\n", "1"),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content)?;
+            choose(page, &path).await?;
+            said(page, &format!("Done: {name}")).await?;
+            let hash = hex(Sha256::digest(content));
+            ensure!(result(page, "Lines").await? == lines, "{name}");
+            ensure!(result(page, "SHA-256").await? == hash, "{name}");
+            ensure!(downloaded(page, &format!("{name}.gz")).await? == hash);
+        }
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn without_storage_the_output_is_in_memory() -> Result<()> {
+    let server = Serve::start().await?;
+    let folder = tempfile::tempdir()?;
+    let (path, content) = (folder.path().join("plain.log"), text(8 * MIB));
+    std::fs::write(&path, &content)?;
+    browser::with(async |page| {
+        let url = server.url.replace("127.0.0.1", "untrusted.test");
+        // The browser does not save what such a page offers without asking; a
+        // script may look, but for the page's policy.
+        let bypass = Cdp("Page.setBypassCSP", json!({ "enabled": true }));
+        page.client.issue_cmd(bypass).await?;
+        page.open(&format!("{url}#/pipeline")).await?;
+        ensure!(evaluate(page, "return isSecureContext").await? == false);
+        until(page, "!!document.querySelector('#own-input').onchange").await?;
+        choose(page, &path).await?;
+        let status = said(page, "Done: plain.log").await?;
+        ensure!(status.contains("in the browser's memory"), "{status}");
+        let hash = hex(Sha256::digest(&content));
+        ensure!(result(page, "SHA-256").await? == hash);
+        let unzip = "return fetch(document.querySelector('#own-download').href)\
+                     .then(it => it.body.pipeThrough(new DecompressionStream('gzip')))\
+                     .then(it => new Response(it).text())";
+        let output = evaluate(page, unzip).await?;
+        ensure!(output.as_str().map(str::as_bytes) == Some(&content[..]));
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn it_fits_a_narrow_screen() -> Result<()> {
+    let server = Serve::start().await?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join(format!("{}.log", "long".repeat(30)));
+    std::fs::write(&path, "one\n")?;
+    browser::with(async |page| {
+        open(page, &server).await?;
+        let narrow = json!({ "width": 320, "height": 900, "deviceScaleFactor": 1, "mobile": true });
+        let set_size = Cdp("Emulation.setDeviceMetricsOverride", narrow);
+        page.client.issue_cmd(set_size).await?;
+        choose(page, &path).await?;
+        said(page, "Done: ").await?;
+        let width = evaluate(page, "return document.documentElement.scrollWidth").await?;
+        ensure!(width == 320, "it is {width} wide");
+        let heights = "return ['own-input', 'own-cancel', 'own-download']\
+                       .map(id => document.getElementById(id).getBoundingClientRect().height)";
+        let heights = evaluate(page, heights).await?;
+        let enough = |height: &Value| height.as_f64().is_some_and(|height| height >= 24.0);
+        let all = heights.as_array().context("no heights")?;
+        ensure!(all.iter().all(enough), "{heights}");
+        let scroll = "document.querySelector('#own').scrollIntoView()";
+        evaluate(page, scroll).await?;
+        let picture = browser::pictures().join("own-file-narrow.png");
+        page.screenshot(&picture).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_cancelled_run_leaves_nothing() -> Result<()> {
+    let server = Serve::start().await?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("huge");
+    sparse(&path, HUGE)?;
+    browser::with(async |page| {
+        open(page, &server).await?;
+        choose(page, &path).await?;
+        under_way(page).await?;
+        press(page, "own-cancel").await?;
+        said(page, "Cancelled: huge").await?;
+        ensure!(kept(page).await? == 0);
+        until(page, "document.querySelector('#own-cancel').hidden").await?;
+
+        // Another file takes the place of one that is still being read.
+        choose(page, &path).await?;
+        under_way(page).await?;
+        let small = folder.path().join("small");
+        std::fs::write(&small, "one\n")?;
+        choose(page, &small).await?;
+        said(page, "Done: small").await?;
+        ensure!(result(page, "Lines").await? == "1");
+        ensure!(kept(page).await? == 1);
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_file_that_changes_meanwhile_fails_by_name() -> Result<()> {
+    let server = Serve::start().await?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("changing");
+    sparse(&path, HUGE)?;
+    browser::with(async |page| {
+        open(page, &server).await?;
+        choose(page, &path).await?;
+        under_way(page).await?;
+        sparse(&path, MIB)?;
+        let status = said(page, "Failed at the stage file: ").await?;
+        ensure!(status.contains("changed"), "{status}");
+        ensure!(kept(page).await? == 0);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_output_without_room_fails_by_name() -> Result<()> {
+    let server = Serve::start().await?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("random");
+    // What does not compress.
+    io::copy(
+        &mut File::open("/dev/urandom")?.take(24 * MIB),
+        &mut File::create(&path)?,
+    )?;
+    browser::with(async |page| {
+        open(page, &server).await?;
+        let origin = server.url.trim_end_matches('/');
+        let quota = json!({ "origin": origin, "quotaSize": 4 * MIB });
+        let set_quota = Cdp("Storage.overrideQuotaForOrigin", quota);
+        page.client.issue_cmd(set_quota).await?;
+        choose(page, &path).await?;
+        let status = said(page, "Failed at the stage output: ").await?;
+        ensure!(status.contains("no more room"), "{status}");
+        ensure!(kept(page).await? == 0);
+        Ok(())
+    })
+    .await
+}
+
+/// Lets go of a file over an element; answers whether the page kept the browser
+/// from opening it.
+async fn drop_on(page: &Page, selector: &str) -> Result<Value> {
+    let script = format!(
+        "const dataTransfer = new DataTransfer(); \
+         dataTransfer.items.add(new File(['one\\ntwo\\n'], 'dropped.txt')); \
+         const event = new DragEvent('drop', {{ dataTransfer, bubbles: true, cancelable: true }}); \
+         return !document.querySelector({selector:?}).dispatchEvent(event)"
+    );
+    evaluate(page, &script).await
+}
+
+#[tokio::test]
+async fn a_dropped_file_is_taken_on_the_target_only_and_never_opened() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        page.open(&format!("{}#/observer", server.url)).await?;
+        until(page, "!!document.querySelector('#scenarios a')").await?;
+        ensure!(drop_on(page, "main").await? == true);
+        until(page, "document.querySelector('#own').hidden").await?;
+        open(page, &server).await?;
+        ensure!(drop_on(page, "h1").await? == true);
+        ensure!(page.text("#own-status").await?.is_empty());
+        ensure!(drop_on(page, "#own-drop label").await? == true);
+        said(page, "Done: dropped.txt").await?;
+        ensure!(result(page, "Lines").await? == "2");
+        page.assert_no_console_errors().await
+    })
+    .await
+}

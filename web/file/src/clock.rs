@@ -1,0 +1,48 @@
+//! The time in a tab, and the turns of its loop.
+
+use highwater::Clock;
+use js_sys::{Function, Promise};
+use std::{sync::Arc, time::Duration};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+// Globals of windows and Workers alike.
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = performance, js_name = now)]
+    fn performance_now() -> f64;
+
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(callback: &Function) -> JsValue;
+}
+
+/// Lets the loop do what else there is: messages, timers.
+///
+/// The browser's streams answer by promises, and as long as these follow one
+/// another the loop comes to nothing else.
+pub(crate) async fn next_turn() {
+    let turn = Promise::new(&mut |resolve, _reject| {
+        set_timeout(&resolve);
+    });
+    // It is never rejected.
+    let _turned = JsFuture::from(turn).await;
+}
+
+/// The time since this was made.
+pub(crate) struct TabClock {
+    origin_ms: f64,
+}
+
+impl TabClock {
+    pub(crate) fn start() -> Arc<Self> {
+        Arc::new(TabClock {
+            origin_ms: performance_now(),
+        })
+    }
+}
+
+impl Clock for TabClock {
+    fn now(&self) -> Duration {
+        Duration::from_secs_f64((performance_now() - self.origin_ms).max(0.0) / 1000.0)
+    }
+}

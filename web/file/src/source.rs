@@ -1,0 +1,92 @@
+//! The file, read as its bytes are wanted.
+
+use crate::{
+    clock::{TabClock, next_turn},
+    failure::Failure,
+};
+use futures::{Stream, StreamExt, stream};
+use highwater::Clock;
+use js_sys::Uint8Array;
+use std::{sync::Arc, time::Duration};
+use wasm_bindgen::prelude::*;
+use wasm_streams::{ReadableStream, readable::IntoStream};
+use web_sys::Blob;
+
+/// How much is copied into this memory at once. Browsers hand out chunks of
+/// 64 KiB and more.
+const MOST_BYTES: u32 = 128 * 1024;
+
+/// How long to go on reading before the loop gets its turn: to be cancelled, and
+/// to tell the page where it is.
+const LONGEST: Duration = Duration::from_millis(50);
+
+struct Reading {
+    chunks: IntoStream<'static>,
+    /// What is left of the last one.
+    rest: Uint8Array,
+    expected: u64,
+    read: u64,
+    clock: Arc<TabClock>,
+    last_turn: Duration,
+}
+
+/// The bytes of a file, which is told to be over only when all that it had when
+/// it was chosen has come. Dropped, it lets go of the file.
+pub(crate) fn read(
+    file: &Blob,
+    clock: Arc<TabClock>,
+) -> impl Stream<Item = Result<Vec<u8>, Failure>> + use<> {
+    let reading = Reading {
+        chunks: ReadableStream::from_raw(file.stream()).into_stream(),
+        rest: Uint8Array::new_with_length(0),
+        expected: size_of(file),
+        read: 0,
+        last_turn: clock.now(),
+        clock,
+    };
+    stream::try_unfold(reading, async |mut reading| {
+        let piece = reading.next().await?;
+        Ok(piece.map(|piece| (piece, reading)))
+    })
+}
+
+impl Reading {
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        if self.clock.now() >= self.last_turn + LONGEST {
+            next_turn().await;
+            self.last_turn = self.clock.now();
+        }
+        while self.rest.length() == 0 {
+            match self.chunks.next().await.transpose()? {
+                Some(chunk) => self.rest = chunk.unchecked_into(),
+                None if self.read == self.expected => return Ok(None),
+                None => return Err(self.changed()),
+            }
+        }
+        let end = self.rest.length().min(MOST_BYTES);
+        let piece = self.rest.subarray(0, end).to_vec();
+        self.rest = self.rest.subarray(end, self.rest.length());
+        self.read += u64::from(end);
+        if self.read > self.expected {
+            return Err(self.changed());
+        }
+        Ok(Some(piece))
+    }
+
+    fn changed(&self) -> Failure {
+        Failure::Changed {
+            expected: self.expected,
+            read: self.read,
+        }
+    }
+}
+
+/// A browser counts in `f64`, whole and not negative.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "no file is as large as what an f64 cannot count"
+)]
+fn size_of(file: &Blob) -> u64 {
+    file.size() as u64
+}

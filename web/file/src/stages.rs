@@ -1,0 +1,101 @@
+//! The stages that look at what goes by, and hand it on as it is.
+
+use highwater::stream::Stage;
+use sha2::{Digest as _, Sha256};
+use std::{cell::RefCell, convert::Infallible, rc::Rc};
+
+/// What the stages have found out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Findings {
+    /// The lines that ended so far, and in the end the last one too.
+    pub(crate) lines: u64,
+    /// In the end.
+    pub(crate) sha256: Option<String>,
+}
+
+/// Findings of several stages, which all run in one task.
+pub(crate) type Shared = Rc<RefCell<Findings>>;
+
+/// Counts lines of any length: a last one need not end with a newline.
+pub(crate) struct CountLines {
+    chunk: Option<Vec<u8>>,
+    ends_open: bool,
+    findings: Shared,
+}
+
+/// Hashes.
+pub(crate) struct Hash {
+    chunk: Option<Vec<u8>>,
+    hasher: Sha256,
+    findings: Shared,
+}
+
+impl CountLines {
+    pub(crate) fn new(findings: &Shared) -> Self {
+        CountLines {
+            chunk: None,
+            ends_open: false,
+            findings: Rc::clone(findings),
+        }
+    }
+}
+
+impl Stage<Vec<u8>> for CountLines {
+    type Output = Vec<u8>;
+    type Error = Infallible;
+
+    fn push(&mut self, chunk: Vec<u8>) -> Result<(), Infallible> {
+        let ended = memchr::memchr_iter(b'\n', &chunk).count();
+        self.findings.borrow_mut().lines += ended as u64;
+        if let Some(&last) = chunk.last() {
+            self.ends_open = last != b'\n';
+        }
+        self.chunk = Some(chunk);
+        Ok(())
+    }
+
+    fn pull(&mut self) -> Result<Option<Vec<u8>>, Infallible> {
+        Ok(self.chunk.take())
+    }
+
+    fn finish(&mut self) -> Result<(), Infallible> {
+        self.findings.borrow_mut().lines += u64::from(self.ends_open);
+        Ok(())
+    }
+}
+
+impl Hash {
+    pub(crate) fn new(findings: &Shared) -> Self {
+        Hash {
+            chunk: None,
+            hasher: Sha256::new(),
+            findings: Rc::clone(findings),
+        }
+    }
+}
+
+impl Stage<Vec<u8>> for Hash {
+    type Output = Vec<u8>;
+    type Error = Infallible;
+
+    fn push(&mut self, chunk: Vec<u8>) -> Result<(), Infallible> {
+        self.hasher.update(&chunk);
+        self.chunk = Some(chunk);
+        Ok(())
+    }
+
+    fn pull(&mut self) -> Result<Option<Vec<u8>>, Infallible> {
+        Ok(self.chunk.take())
+    }
+
+    fn finish(&mut self) -> Result<(), Infallible> {
+        let digest = self.hasher.finalize_reset();
+        let hex = |nibble| char::from_digit(u32::from(nibble), 16);
+        let digits = digest
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .filter_map(hex);
+        self.findings.borrow_mut().sha256 = Some(digits.collect());
+        Ok(())
+    }
+}

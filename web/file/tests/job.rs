@@ -1,0 +1,159 @@
+//! A file through the stages, in a Worker.
+
+#![cfg(target_arch = "wasm32")]
+
+use highwater_file::{Failure, Job};
+use js_sys::{Array, Function, Object, Reflect, Uint8Array};
+use serde_json::Value;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+use web_sys::{Blob, WritableStream};
+
+wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+const MIB: u64 = 1024 * 1024;
+
+/// A file of these parts, each repeated.
+fn file(part: &[u8], times: usize) -> Blob {
+    let part = Uint8Array::from(part);
+    let parts: Array = std::iter::repeat_n(JsValue::from(part), times).collect();
+    Blob::new_with_u8_array_sequence(&parts).unwrap()
+}
+
+/// Megabytes that do not compress.
+fn noise(mib: usize) -> Blob {
+    let mut state = 7_u32;
+    let random = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state.to_le_bytes()[0]
+    });
+    // Farther apart than gzip looks back.
+    let block: Vec<u8> = random.take(64 * 1024).collect();
+    file(&block, mib * 16)
+}
+
+/// An output that does this with each chunk.
+fn output(write: &str) -> WritableStream {
+    let sink = Object::new();
+    let write = Function::new_with_args("chunk", write);
+    Reflect::set(&sink, &"write".into(), &write).unwrap();
+    WritableStream::new_with_underlying_sink(&sink).unwrap()
+}
+
+async fn ended(job: &mut Job) -> Value {
+    let text = JsFuture::from(job.run()).await.unwrap();
+    serde_json::from_str(&text.as_string().unwrap()).unwrap()
+}
+
+fn read(job: &Job) -> u64 {
+    let status: Value = serde_json::from_str(&job.status()).unwrap();
+    status["read"].as_u64().unwrap()
+}
+
+/// Once around the browser's loop, and a little more.
+async fn a_while() {
+    let wait = Function::new_no_args("return new Promise(resolve => setTimeout(resolve, 30))");
+    let promise = wait.call0(&JsValue::NULL).unwrap();
+    JsFuture::from(js_sys::Promise::from(promise))
+        .await
+        .unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn all_of_it_is_counted_hashed_and_compressed() {
+    let outputs = "(self.zipped ??= []).push(chunk)";
+    let mut job = Job::new(&file(b"one\ntwo", 1), output(outputs)).unwrap();
+    let ended = ended(&mut job).await;
+    assert_eq!(ended["how"], "done");
+    let status = &ended["status"];
+    assert_eq!((&status["lines"], &status["read"]), (&2.into(), &7.into()));
+    // `printf 'one\ntwo' | sha256sum`
+    let expected = "21066d108d5319ecb5a1fc4454f42ef22fc5f1c7df49c31d90294950e0ea8b2c";
+    assert_eq!(status["sha256"], expected);
+
+    let unzip = Function::new_no_args(
+        "const zipped = new Blob(self.zipped).stream(); \
+         return new Response(zipped.pipeThrough(new DecompressionStream('gzip'))).text()",
+    );
+    let text = unzip.call0(&JsValue::NULL).unwrap();
+    let text = JsFuture::from(js_sys::Promise::from(text)).await.unwrap();
+    assert_eq!(text.as_string().unwrap(), "one\ntwo");
+}
+
+#[wasm_bindgen_test]
+async fn an_output_that_takes_nothing_stops_the_reading() {
+    let mut job = Job::new(&noise(32), output("return new Promise(() => {})")).unwrap();
+    let run = job.run();
+    // Until it stands still.
+    let mut before = 0;
+    loop {
+        a_while().await;
+        let now = read(&job);
+        if now > 0 && now == before {
+            break;
+        }
+        before = now;
+    }
+    assert!(read(&job) < 2 * MIB, "{} bytes were read", read(&job));
+    job.cancel();
+    let ended = JsFuture::from(run).await.unwrap();
+    assert!(ended.as_string().unwrap().contains("\"how\":\"cancelled\""));
+}
+
+#[wasm_bindgen_test]
+async fn a_run_is_cancelled_while_everything_is_ready() {
+    let mut job = Job::new(&noise(64), output("")).unwrap();
+    let run = job.run();
+    while read(&job) == 0 {
+        a_while().await;
+    }
+    job.cancel();
+    let ended = JsFuture::from(run).await.unwrap();
+    assert!(ended.as_string().unwrap().contains("\"how\":\"cancelled\""));
+    assert!(read(&job) < 64 * MIB, "it came to its end");
+}
+
+#[wasm_bindgen_test]
+async fn memory_does_not_depend_on_the_file() {
+    let mut memory = Vec::new();
+    for mib in [2, 20] {
+        let mut job = Job::new(&noise(mib), output("")).unwrap();
+        let ended = ended(&mut job).await;
+        assert_eq!(ended["how"], "done");
+        let (now, before) = (
+            &ended["status"]["memory"],
+            &ended["status"]["memory_at_start"],
+        );
+        assert_eq!(now, before);
+        memory.push(now.clone());
+    }
+    assert_eq!(memory[0], memory[1]);
+}
+
+#[wasm_bindgen_test]
+async fn a_full_output_fails_by_name() {
+    let full = "throw new DOMException('no', 'QuotaExceededError')";
+    let mut job = Job::new(&noise(4), output(full)).unwrap();
+    let ended = ended(&mut job).await;
+    assert_eq!(
+        (&ended["how"], &ended["stage"]),
+        (&"failed".into(), &"output".into())
+    );
+    assert_eq!(ended["cause"], Failure::Full.to_string());
+}
+
+#[wasm_bindgen_test]
+fn what_is_thrown_is_put_in_plain_words() {
+    let thrown = |code: &str| {
+        let value = Function::new_no_args(&format!("return {code}")).call0(&JsValue::NULL);
+        Failure::from(value.unwrap())
+    };
+    let unreadable = "new DOMException('no', 'NotReadableError')";
+    assert_eq!(thrown(unreadable), Failure::Unreadable);
+    assert_eq!(thrown("new Error('why')"), Failure::Other("why".to_owned()));
+    assert_eq!(thrown("'why'"), Failure::Other("why".to_owned()));
+    assert_eq!(thrown("7"), Failure::Other("7".to_owned()));
+}
