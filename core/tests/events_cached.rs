@@ -40,6 +40,28 @@ fn it_sees_what_changed_since_its_last_emit() {
 }
 
 #[test]
+fn listeners_that_cannot_fail_and_that_can_may_be_together() {
+    let (emitter, log) = (Emitter::<u8>::new(), Log::default());
+    let mut cached = emitter.cached();
+    emitter.on("a", log.listener("a")).detach();
+    assert_eq!(cached.emit(&0).unwrap(), 1);
+    let told = log.clone();
+    let picky = move |n: &u8| {
+        told.add("picky");
+        if *n > 0 { Err("too much") } else { Ok(()) }
+    };
+    let picky = emitter.on("picky", picky);
+    emitter.on("b", log.listener("b")).detach();
+    assert_eq!(cached.emit(&0).unwrap(), 3);
+    let error = cached.emit(&1).unwrap_err();
+    assert_eq!((error.delivered(), error.failures().len()), (3, 1));
+    picky.cancel();
+    assert_eq!(cached.emit(&1).unwrap(), 2);
+    let (once, all) = (["a"], ["a", "picky", "b"]);
+    assert_eq!(log.take(), [&once[..], &all, &all, &["a", "b"]].concat());
+}
+
+#[test]
 fn what_changes_during_its_emit_goes_by_the_emitters_rules() {
     for (removal, expected) in [(Removal::Snapshot, 2), (Removal::Live, 1)] {
         let emitter = Emitter::<u8>::with_options(Options::new().removal(removal));

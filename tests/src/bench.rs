@@ -35,6 +35,9 @@ pub(crate) enum Bench {
         #[arg(long)]
         only: Option<streams::Half>,
     },
+    /// What `events` runs for each turn of an emitter
+    #[command(hide = true)]
+    Turn(events::Turn),
 }
 
 impl Bench {
@@ -43,6 +46,10 @@ impl Bench {
         let (done, json) = match self {
             Bench::Events { json } => (events::run(), *json),
             Bench::Streams { json, size, only } => (streams::run(*size, *only), *json),
+            Bench::Turn(turn) => {
+                turn.run();
+                return ExitCode::SUCCESS;
+            }
         };
         if cfg!(debug_assertions) {
             eprintln!(

@@ -56,7 +56,7 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
         F: Future<Output = R> + Send + 'static,
         R: Outcome,
     {
-        self.add(Place::Last, false, name.into(), boxed(listener))
+        self.add(Place::Last, false, name.into(), asynchronous(listener))
     }
 
     /// [`on_async`](Self::on_async), before the listeners there are.
@@ -78,7 +78,7 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
         F: Future<Output = R> + Send + 'static,
         R: Outcome,
     {
-        self.add(Place::First, false, name.into(), boxed(listener))
+        self.add(Place::First, false, name.into(), asynchronous(listener))
     }
 
     /// [`on_async`](Self::on_async), for one event: it is removed before it is
@@ -103,7 +103,7 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
         F: Future<Output = R> + Send + 'static,
         R: Outcome,
     {
-        self.add(Place::Last, true, name.into(), boxed(listener))
+        self.add(Place::Last, true, name.into(), asynchronous(listener))
     }
 
     /// Hands an event to every listener, in order, each after the one before
@@ -200,7 +200,7 @@ async fn together<E: ?Sized + Send + Sync + 'static>(
                 continue;
             }
             delivered += 1;
-            told.delivering(&entry.registration);
+            told.delivering(entry.registration());
             let future = match entry.listen.start(&event) {
                 Started::Done(result) => Either::Left(result),
                 Started::Running(future) => Either::Right(future),
@@ -218,7 +218,7 @@ async fn together<E: ?Sized + Send + Sync + 'static>(
         } else {
             break;
         };
-        told.ended(&entry.registration, &result);
+        told.ended(entry.registration(), &result);
         if let Err(error) = result {
             let mut own = Vec::new();
             stopped |= emitter.settle(entry, error, &mut own).is_break();
@@ -234,13 +234,15 @@ async fn together<E: ?Sized + Send + Sync + 'static>(
     progress.conclude()
 }
 
-fn boxed<E, F, R>(listener: impl Fn(Arc<E>) -> F + Send + Sync + 'static) -> Box<dyn Listen<E>>
+fn asynchronous<E, F, R>(
+    listener: impl Fn(Arc<E>) -> F + Send + Sync + 'static,
+) -> Arc<dyn Listen<E>>
 where
     E: ?Sized + Send + Sync + 'static,
     F: Future<Output = R> + Send + 'static,
     R: Outcome,
 {
-    Box::new(AsyncFunction(move |event: &Arc<E>| {
+    Arc::new(AsyncFunction(move |event: &Arc<E>| {
         let running = listener(Arc::clone(event));
         async move { running.await.into_result() }.boxed()
     }))
@@ -252,7 +254,7 @@ struct AsyncFunction<F>(F);
 impl<E, F> Listen<E> for AsyncFunction<F>
 where
     E: ?Sized,
-    F: Fn(&Arc<E>) -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync,
+    F: Fn(&Arc<E>) -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync + 'static,
 {
     fn call(&self, _: &E) -> Result<(), BoxError> {
         Err(MustAwait.into())

@@ -7,7 +7,7 @@ use super::{
     monitor::{Tell, Told, Untold},
     subscription::Registry,
 };
-use std::{ops::ControlFlow, sync::Arc};
+use std::ops::ControlFlow;
 
 /// How far an emit has come, and what nobody observed.
 #[derive(Default)]
@@ -65,7 +65,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
 
     fn deliver(
         &self,
-        listeners: &[Arc<Entry<E>>],
+        listeners: &[Entry<E>],
         event: &E,
         progress: &mut Progress,
         told: &mut impl Tell,
@@ -75,9 +75,9 @@ impl<E: ?Sized + 'static> Emitter<E> {
                 continue;
             }
             progress.delivered += 1;
-            told.delivering(&entry.registration);
+            told.delivering(entry.registration());
             let result = entry.listen.call(event);
-            told.ended(&entry.registration, &result);
+            told.ended(entry.registration(), &result);
             if let Err(error) = result
                 && self.settle(entry, error, &mut progress.failures).is_break()
             {
@@ -105,7 +105,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
         error: BoxError,
         failures: &mut Vec<Failure>,
     ) -> ControlFlow<()> {
-        let failure = Failure::of(&entry.registration, error);
+        let failure = Failure::of(entry.registration(), error);
         if self.shared.options.policy == Policy::FailFast {
             failures.push(failure);
             return ControlFlow::Break(());

@@ -358,8 +358,10 @@ impl<E: ?Sized + 'static> Emitter<E> {
         if !lists.is_plain() {
             return self.emit_watched(lists, event);
         }
-        for (index, entry) in lists.listeners().iter().enumerate() {
+        let mut rest = lists.listeners().iter();
+        while let Some(entry) = rest.next() {
             if let Err(error) = entry.listen.call(event) {
+                let index = lists.listeners().len() - rest.len() - 1;
                 return self.emit_on(lists, event, index, error);
             }
         }
@@ -374,8 +376,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
         name: Arc<str>,
         listener: impl Fn(&E) -> R + Send + Sync + 'static,
     ) -> Subscription {
-        let listen = Function(move |event: &E| listener(event).into_result());
-        self.add(place, is_once, name, Box::new(listen))
+        self.add(place, is_once, name, Arc::new(Function::new(listener)))
     }
 
     #[track_caller]
@@ -384,7 +385,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
         place: Place,
         is_once: bool,
         name: Arc<str>,
-        listen: Box<dyn Listen<E>>,
+        listen: Arc<dyn Listen<E>>,
     ) -> Subscription {
         let options = &self.shared.options;
         let registration = Registration {
@@ -396,7 +397,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
         };
         let id = registration.id;
         let is_live = options.removal == Removal::Live;
-        let entry = Arc::new(Entry::new(listen, registration, is_live));
+        let entry = Entry::new(listen, registration, is_live);
         let leaking = self.shared.lists.update(|lists| {
             lists.add(place, entry);
             let is_leaking = lists.begins_to_leak(options.max_listeners);

@@ -111,7 +111,7 @@ impl<E: Clone + Send + Sync + 'static> Emitter<E> {
             return Err(ZeroCapacity);
         }
         let queue = Arc::new(Queue::new(capacity, overflow));
-        let listen = Box::new(Intake(Arc::clone(&queue)));
+        let listen = Arc::new(Intake(Arc::clone(&queue)));
         Ok(Inbox {
             queue,
             batch: VecDeque::new(),

@@ -2,7 +2,9 @@
 
 use crate::sync::{Arc, AtomicBool, Ordering};
 use futures::future::{BoxFuture, ready};
-use std::{fmt, panic::Location, sync::atomic::AtomicU64 as Counter, time::Duration};
+use std::{
+    fmt, marker::PhantomData, panic::Location, sync::atomic::AtomicU64 as Counter, time::Duration,
+};
 
 /// What a listener fails with.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -32,7 +34,11 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
     label = "returns neither `()` nor `Result<(), E>`",
     note = "a listener returns `()`, or a `Result<(), E>` whose error converts into `BoxError`; one that returns a future is added by `on_async`"
 )]
-pub trait Outcome {
+pub trait Outcome: 'static {
+    /// Whether it can be a failure. A [cached](super::CachedEmitter) emit to
+    /// listeners that cannot fail looks at no result.
+    const CAN_FAIL: bool = true;
+
     /// Success, or what went wrong.
     ///
     /// # Errors
@@ -42,13 +48,15 @@ pub trait Outcome {
 }
 
 impl Outcome for () {
+    const CAN_FAIL: bool = false;
+
     #[inline]
     fn into_result(self) -> Result<(), BoxError> {
         Ok(())
     }
 }
 
-impl<E: Into<BoxError>> Outcome for Result<(), E> {
+impl<E: Into<BoxError> + 'static> Outcome for Result<(), E> {
     #[inline]
     fn into_result(self) -> Result<(), BoxError> {
         self.map_err(Into::into)
@@ -109,7 +117,16 @@ pub(super) trait Listen<E: ?Sized>: Send + Sync {
 
     /// It was taken off the list. Emits that have begun may still call it.
     fn removed(&self) {}
+
+    /// As [`call`](Self::call), for who calls it all the time, if it cannot
+    /// fail.
+    fn into_sure_call(self: Arc<Self>) -> Option<SureCall<E>> {
+        None
+    }
 }
+
+/// What calls a listener that cannot fail.
+pub(super) type SureCall<E> = Box<dyn Fn(&E) + Send + Sync>;
 
 /// A listener that is to be awaited.
 pub(super) type Running = BoxFuture<'static, Result<(), BoxError>>;
@@ -122,26 +139,53 @@ pub(super) enum Started {
 }
 
 /// The plain kind of listener.
-pub(super) struct Function<F>(pub(super) F);
+pub(super) struct Function<F, R> {
+    function: F,
+    returns: PhantomData<fn() -> R>,
+}
 
-impl<E, F> Listen<E> for Function<F>
-where
-    E: ?Sized,
-    F: Fn(&E) -> Result<(), BoxError> + Send + Sync,
-{
-    #[inline]
-    fn call(&self, event: &E) -> Result<(), BoxError> {
-        (self.0)(event)
+impl<F, R> Function<F, R> {
+    pub(super) fn new(function: F) -> Self {
+        Function {
+            function,
+            returns: PhantomData,
+        }
     }
 }
 
-/// A listener in an emitter's list.
+impl<E, F, R> Listen<E> for Function<F, R>
+where
+    E: ?Sized,
+    F: Fn(&E) -> R + Send + Sync + 'static,
+    R: Outcome,
+{
+    #[inline]
+    fn call(&self, event: &E) -> Result<(), BoxError> {
+        (self.function)(event).into_result()
+    }
+
+    fn into_sure_call(self: Arc<Self>) -> Option<SureCall<E>> {
+        if R::CAN_FAIL {
+            return None;
+        }
+        Some(Box::new(move |event| {
+            (self.function)(event);
+        }))
+    }
+}
+
+/// A listener in an emitter's list. What every emit calls lies in the list
+/// itself, what is seldom looked at apart. A clone is the same listener.
 pub(super) struct Entry<E: ?Sized> {
-    pub(super) listen: Box<dyn Listen<E>>,
+    pub(super) listen: Arc<dyn Listen<E>>,
+    state: Arc<State>,
+}
+
+struct State {
     is_live: bool,
     has_fired: AtomicBool,
     is_removed: AtomicBool,
-    pub(super) registration: Registration,
+    registration: Registration,
 }
 
 /// Whether an emit may call a listener it has come to.
@@ -153,44 +197,61 @@ pub(super) enum Admission {
 }
 
 impl<E: ?Sized> Entry<E> {
-    pub(super) fn new(listen: Box<dyn Listen<E>>, registration: Registration, live: bool) -> Self {
-        Entry {
-            listen,
+    pub(super) fn new(listen: Arc<dyn Listen<E>>, registration: Registration, live: bool) -> Self {
+        let state = State {
             is_live: live,
             has_fired: AtomicBool::new(false),
             is_removed: AtomicBool::new(false),
             registration,
+        };
+        Entry {
+            listen,
+            state: Arc::new(state),
         }
     }
 
+    pub(super) fn registration(&self) -> &Registration {
+        &self.state.registration
+    }
+
     pub(super) fn id(&self) -> ListenerId {
-        self.registration.id
+        self.state.registration.id
     }
 
     /// From now on emits that see removals live pass it by.
     pub(super) fn mark_removed(&self) {
-        self.is_removed.store(true, Ordering::Release);
+        self.state.is_removed.store(true, Ordering::Release);
         self.listen.removed();
     }
 
     /// Whether [`admits`](Self::admits) may say no.
     pub(super) fn is_conditional(&self) -> bool {
-        self.is_live || self.registration.is_once
+        self.state.is_live || self.state.registration.is_once
     }
 
     pub(super) fn admits(&self) -> Admission {
-        if self.is_live && self.is_removed.load(Ordering::Acquire) {
+        let state = &*self.state;
+        if state.is_live && state.is_removed.load(Ordering::Acquire) {
             return Admission::Skip;
         }
-        if !self.registration.is_once {
+        if !state.registration.is_once {
             return Admission::Call;
         }
         // Of all emits that have come to it, nested or on other threads, one
         // calls it.
-        if self.has_fired.swap(true, Ordering::AcqRel) {
+        if state.has_fired.swap(true, Ordering::AcqRel) {
             Admission::Skip
         } else {
             Admission::RemoveAndCall
+        }
+    }
+}
+
+impl<E: ?Sized> Clone for Entry<E> {
+    fn clone(&self) -> Self {
+        Entry {
+            listen: Arc::clone(&self.listen),
+            state: Arc::clone(&self.state),
         }
     }
 }

@@ -1,11 +1,15 @@
 //! What an emit takes its snapshot of.
 
-use super::{ListenerId, Registration, listener::Entry, monitor::Monitor};
+use super::{
+    ListenerId, Registration,
+    listener::{Entry, SureCall},
+    monitor::Monitor,
+};
 use std::sync::Arc;
 
 /// The listeners and the monitors of an emitter.
 pub(super) struct Lists<E: ?Sized> {
-    listeners: Vec<Arc<Entry<E>>>,
+    listeners: Vec<Entry<E>>,
     monitors: Vec<Monitor<E>>,
     is_plain: bool,
     has_leaked: bool,
@@ -20,7 +24,7 @@ pub(super) enum Place {
 
 /// What was in a list, to be dropped by who removed it.
 pub(super) struct Removed<E: ?Sized> {
-    pub(super) listener: Option<Arc<Entry<E>>>,
+    pub(super) listener: Option<Entry<E>>,
     _monitor: Option<Monitor<E>>,
 }
 
@@ -34,7 +38,7 @@ impl<E: ?Sized> Lists<E> {
         }
     }
 
-    pub(super) fn listeners(&self) -> &[Arc<Entry<E>>] {
+    pub(super) fn listeners(&self) -> &[Entry<E>] {
         &self.listeners
     }
 
@@ -48,12 +52,22 @@ impl<E: ?Sized> Lists<E> {
         self.is_plain
     }
 
-    pub(super) fn registrations(&self) -> Vec<Registration> {
-        let entries = self.listeners.iter();
-        entries.map(|entry| entry.registration.clone()).collect()
+    /// A way to each listener, if the emit is [plain](Self::is_plain) and none
+    /// can fail.
+    pub(super) fn sure_calls(&self) -> Option<Vec<SureCall<E>>> {
+        if !self.is_plain {
+            return None;
+        }
+        let call = |entry: &Entry<E>| Arc::clone(&entry.listen).into_sure_call();
+        self.listeners.iter().map(call).collect()
     }
 
-    pub(super) fn add(&mut self, place: Place, entry: Arc<Entry<E>>) {
+    pub(super) fn registrations(&self) -> Vec<Registration> {
+        let entries = self.listeners.iter();
+        entries.map(|entry| entry.registration().clone()).collect()
+    }
+
+    pub(super) fn add(&mut self, place: Place, entry: Entry<E>) {
         let index = match place {
             Place::First => 0,
             Place::Last => self.listeners.len(),
@@ -93,13 +107,13 @@ impl<E: ?Sized> Lists<E> {
         // Whoever fills the list anew is told anew, as in Node.
         self.has_leaked &= !self.listeners.is_empty();
         if !self.is_plain {
-            let is_conditional = self.listeners.iter().any(|entry| entry.is_conditional());
+            let is_conditional = self.listeners.iter().any(Entry::is_conditional);
             self.is_plain = self.monitors.is_empty() && !is_conditional;
         }
         Some(removed)
     }
 
-    pub(super) fn take_listeners(&mut self) -> Vec<Arc<Entry<E>>> {
+    pub(super) fn take_listeners(&mut self) -> Vec<Entry<E>> {
         self.is_plain = self.monitors.is_empty();
         self.has_leaked = false;
         std::mem::take(&mut self.listeners)

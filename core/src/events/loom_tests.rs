@@ -124,7 +124,7 @@ fn entry(is_live: bool) -> Entry<u8> {
         since: None,
         is_once: true,
     };
-    Entry::new(Box::new(Function(|_: &u8| Ok(()))), registration, is_live)
+    Entry::new(Arc::new(Function::new(|_: &u8| ())), registration, is_live)
 }
 
 #[test]

@@ -146,7 +146,7 @@ where
                     continue;
                 }
                 progress.delivered += 1;
-                told.delivering(&entry.registration);
+                told.delivering(entry.registration());
             }
             let started = match begun {
                 Begun::Running(running) => Started::Running(running),
@@ -158,7 +158,7 @@ where
                 Started::Running(running) => running.await,
                 Started::Outlives => entry.listen.start_shared(&event).await,
             };
-            told.ended(&entry.registration, &result);
+            told.ended(entry.registration(), &result);
             if let Err(error) = result
                 && emitter
                     .settle(entry, error, &mut progress.failures)

@@ -8,7 +8,10 @@ mod outcome;
 use super::outcome::Outcome;
 use super::{OURS, rounds};
 use crate::workspace::Workspace;
-use outcome::{CACHED, Events};
+pub(super) use emitters::Turn;
+
+use emitters::Emits;
+use outcome::Events;
 
 const ROUNDS: usize = 7;
 
@@ -18,10 +21,9 @@ pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
     rounds(ROUNDS, |_, progress| {
         for listeners in emitters::LISTENERS {
             progress(&format!("emits to {listeners}"));
-            outcome.emit("bare loop", listeners, emitters::bare_loop(listeners));
-            outcome.emit(OURS, listeners, emitters::highwater(listeners));
-            let cached = emitters::highwater_cached(listeners);
-            outcome.emit(CACHED, listeners, cached);
+            for emits in Emits::ALL {
+                outcome.emit(emits.name(), listeners, emits.time(listeners)?);
+            }
             for (name, nanoseconds) in node.emits(listeners)? {
                 outcome.emit(name, listeners, nanoseconds);
             }

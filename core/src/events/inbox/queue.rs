@@ -3,6 +3,7 @@
 use super::{InboxFull, InboxStats};
 use crate::Overflow;
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock};
+use crossbeam_utils::CachePadded;
 use std::{
     collections::VecDeque,
     task::{Context, Poll, Waker},
@@ -17,13 +18,12 @@ pub(super) struct Queue<E> {
     capacity: usize,
     overflow: Overflow,
     state: Mutex<State<E>>,
-    reader: ReadersOwn,
+    /// On cache lines apart from what writers lock: on the same, each would
+    /// take it from the other with each event.
+    reader: CachePadded<ReadersOwn>,
 }
 
-/// What the reader touches with each event it reads. Apart from what writers
-/// lock: on one cache line, each would take it from the other with each event.
-/// 128 bytes, since processors fetch lines of 64 in pairs.
-#[repr(align(128))]
+/// What the reader touches with each event it reads.
 struct ReadersOwn {
     /// How many events of its batch the reader has not read. Only the reader
     /// writes it.
@@ -83,10 +83,10 @@ impl<E> Queue<E> {
                 lent_ever: 0,
                 peak: 0,
             }),
-            reader: ReadersOwn {
+            reader: CachePadded::new(ReadersOwn {
                 unread: AtomicUsize::new(0),
                 wants_room: AtomicBool::new(false),
-            },
+            }),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::{
     stream::{Amount, Bound, Stats},
     sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, fence, lock},
 };
+use crossbeam_utils::CachePadded;
 use std::{
     collections::VecDeque,
     task::{Context, Poll, Waker},
@@ -21,19 +22,28 @@ use std::{
 /// The reader takes out all there is at once, so that it and the senders seldom
 /// want the lock at the same time. What it has taken and not yet read counts as
 /// queued all the same: the bound is exact.
+///
+/// What senders write with each item and what the reader writes with each are
+/// on cache lines of their own, apart from what both only read: else each would
+/// take the line from the other with each item.
 pub(super) struct Queue<T> {
     bound: Bound<T>,
     overflow: Overflow,
     clock: Option<Arc<dyn Clock>>,
     pub(super) senders: AtomicUsize,
-    pub(super) state: Mutex<State<T>>,
-    /// What the reader has not read of its batch. Only the reader writes them.
-    unread_items: AtomicUsize,
-    unread_weight: AtomicUsize,
     /// Whether the first in line is to be woken when the queue has drained, for
     /// the reader to see without the lock.
     wants_room: AtomicBool,
     pub(super) is_aborted: AtomicBool,
+    pub(super) state: CachePadded<Mutex<State<T>>>,
+    unread: CachePadded<Unread>,
+}
+
+/// What the reader has not read of its batch. Only the reader writes it.
+#[derive(Default)]
+struct Unread {
+    items: AtomicUsize,
+    weight: AtomicUsize,
 }
 
 /// What became of an item.
@@ -61,11 +71,10 @@ impl<T> Queue<T> {
             overflow,
             clock,
             senders: AtomicUsize::new(1),
-            state: Mutex::new(State::new()),
-            unread_items: AtomicUsize::new(0),
-            unread_weight: AtomicUsize::new(0),
             wants_room: AtomicBool::new(false),
             is_aborted: AtomicBool::new(false),
+            state: CachePadded::new(Mutex::new(State::new())),
+            unread: CachePadded::default(),
         }
     }
 
@@ -251,8 +260,8 @@ impl<T> Queue<T> {
         let first = batch.front().map_or(0, |first| first.weight);
         let others = weight.saturating_sub(first);
         state.lent = others;
-        self.unread_items.store(items - 1, Ordering::Relaxed);
-        self.unread_weight.store(others, Ordering::Release);
+        self.unread.items.store(items - 1, Ordering::Relaxed);
+        self.unread.weight.store(others, Ordering::Release);
         state.lent_ever += Amount::new(items, weight);
         // Nobody sleeps any more.
         let before = state.reader.take();
@@ -265,8 +274,8 @@ impl<T> Queue<T> {
 
     /// The reader has read an item of its batch.
     pub(super) fn read(&self, items: usize, weight: usize) {
-        self.unread_items.store(items, Ordering::Relaxed);
-        self.unread_weight.store(weight, Ordering::Release);
+        self.unread.items.store(items, Ordering::Relaxed);
+        self.unread.weight.store(weight, Ordering::Release);
         // Above the low mark nobody is to be woken, whatever else is queued.
         if weight > self.bound.low_mark() {
             return;
@@ -281,8 +290,8 @@ impl<T> Queue<T> {
     /// The reader gives its batch up.
     pub(super) fn discard(&self, items: usize, weight: usize) {
         let mut state = lock(&self.state);
-        self.unread_items.store(0, Ordering::Relaxed);
-        self.unread_weight.store(0, Ordering::Release);
+        self.unread.items.store(0, Ordering::Relaxed);
+        self.unread.weight.store(0, Ordering::Release);
         let batch = Amount::new(items, weight);
         state.lent_ever = state.lent_ever.minus(batch);
         state.dropped += batch;
@@ -291,8 +300,8 @@ impl<T> Queue<T> {
     pub(super) fn stats(&self) -> Stats {
         let state = lock(&self.state);
         let unread = Amount::new(
-            self.unread_items.load(Ordering::Relaxed),
-            self.unread_weight.load(Ordering::Acquire),
+            self.unread.items.load(Ordering::Relaxed),
+            self.unread.weight.load(Ordering::Acquire),
         );
         let mut queued = Amount::new(state.entries.len(), state.weight);
         queued += unread;
@@ -324,7 +333,7 @@ impl<T> Queue<T> {
     fn has_room(&self, state: &mut State<T>) -> bool {
         if state.total() >= self.bound.high_mark() {
             // Looked at only now: it is the reader's, and costs to share.
-            state.lent = self.unread_weight.load(Ordering::Acquire);
+            state.lent = self.unread.weight.load(Ordering::Acquire);
         }
         state.total() < self.bound.high_mark()
     }
@@ -332,7 +341,7 @@ impl<T> Queue<T> {
     /// Whether there is room that those who wait are to be woken for.
     fn is_open(&self, state: &mut State<T>) -> bool {
         if !state.is_open {
-            state.lent = self.unread_weight.load(Ordering::Acquire);
+            state.lent = self.unread.weight.load(Ordering::Acquire);
             state.is_open = state.total() <= self.bound.low_mark();
         }
         state.is_open
@@ -346,7 +355,7 @@ impl<T> Queue<T> {
         state.weight = state.weight.saturating_add(weight);
         state.sent += Amount::one(weight);
         if state.total() > state.peak {
-            state.lent = self.unread_weight.load(Ordering::Acquire);
+            state.lent = self.unread.weight.load(Ordering::Acquire);
             state.peak = state.peak.max(state.total());
         }
         if state.is_open && !self.has_room(state) {

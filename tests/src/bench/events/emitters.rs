@@ -1,11 +1,18 @@
 //! Emits in Rust: ours, and the floor.
 
+use std::env;
 use std::hint::black_box;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
+use clap::ValueEnum as _;
 use highwater::events::{Emitter, Options};
+
+use super::super::{OURS, printed};
+use super::outcome::{CACHED, FLOOR};
 
 /// How many listeners there are.
 pub(super) const LISTENERS: [usize; 3] = [1, 10, 100];
@@ -13,11 +20,61 @@ pub(super) const LISTENERS: [usize; 3] = [1, 10, 100];
 /// How long one turn takes.
 pub(super) const TURN: Duration = Duration::from_millis(150);
 
+/// What emits.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Emits {
+    BareLoop,
+    Emitter,
+    Cached,
+}
+
+/// One turn of a contestant, in a process of its own.
+#[derive(clap::Args)]
+pub(crate) struct Turn {
+    emits: Emits,
+    listeners: usize,
+}
+
+impl Emits {
+    pub(super) const ALL: [Self; 3] = [Self::BareLoop, Self::Emitter, Self::Cached];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::BareLoop => FLOOR,
+            Self::Emitter => OURS,
+            Self::Cached => CACHED,
+        }
+    }
+
+    /// Nanoseconds an emit. A process of its own, as Node's emitters have:
+    /// where the memory of a process comes to lie makes an emit quicker or
+    /// slower by a tenth, and so each gets the best of several.
+    pub(super) fn time(self, listeners: usize) -> anyhow::Result<f64> {
+        let name = self.to_possible_value().context("each has a name")?;
+        let mut turn = Command::new(env::current_exe()?);
+        turn.args(["bench", "turn", name.get_name(), &listeners.to_string()]);
+        let printed = printed(&mut turn).with_context(|| format!("{} failed", self.name()))?;
+        Ok(printed.parse()?)
+    }
+}
+
+impl Turn {
+    /// Prints nanoseconds an emit.
+    pub(crate) fn run(&self) {
+        let nanoseconds = match self.emits {
+            Emits::BareLoop => bare_loop(self.listeners),
+            Emits::Emitter => highwater(self.listeners),
+            Emits::Cached => highwater_cached(self.listeners),
+        };
+        println!("{nanoseconds}");
+    }
+}
+
 type Boxed = Box<dyn Fn(&u64) + Send + Sync>;
 
 /// A loop over boxed closures: what any emitter has to do at least. Nanoseconds
 /// an emit.
-pub(super) fn bare_loop(listeners: usize) -> f64 {
+fn bare_loop(listeners: usize) -> f64 {
     let sums = Sums::of(listeners);
     let closures: Vec<Boxed> = sums
         .adders()
@@ -31,7 +88,7 @@ pub(super) fn bare_loop(listeners: usize) -> f64 {
 }
 
 /// Nanoseconds an emit.
-pub(super) fn highwater(listeners: usize) -> f64 {
+fn highwater(listeners: usize) -> f64 {
     let sums = Sums::of(listeners);
     let emitter = sums.emitter();
     time(&sums, |reading| {
@@ -41,7 +98,7 @@ pub(super) fn highwater(listeners: usize) -> f64 {
 }
 
 /// Nanoseconds an emit by a handle that keeps the list of listeners.
-pub(super) fn highwater_cached(listeners: usize) -> f64 {
+fn highwater_cached(listeners: usize) -> f64 {
     let sums = Sums::of(listeners);
     let mut cached = sums.emitter().cached();
     time(&sums, |reading| {

@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use bytesize::ByteSize;
 
 use super::super::{OURS, printed};
-use super::data;
 use super::measure::{Used, measure};
+use super::{QUICK_TURNS, data};
 use crate::run::run_checked;
 use crate::workspace::Workspace;
 
@@ -68,6 +68,14 @@ impl Task {
             Self::Upper => "upper",
             Self::Copy => "copy",
             Self::Gzip => "gzip",
+        }
+    }
+
+    /// How many a round.
+    pub(super) fn turns(self) -> usize {
+        match self {
+            Self::Upper | Self::Copy => QUICK_TURNS,
+            Self::Gzip => 1,
         }
     }
 
@@ -164,6 +172,8 @@ impl Files {
         } else {
             Stdio::null()
         };
+        // What others have written is not to be written while it runs.
+        nix::unistd::sync();
         let Used { elapsed, peak_mib } = measure(by.command.stdout(stdout))?;
         let written = fs::metadata(&output).context("it wrote nothing")?.len();
         if is_checked {
