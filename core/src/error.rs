@@ -18,6 +18,7 @@ mod handler;
 mod incident;
 mod kind;
 mod kinds;
+mod known;
 mod problem;
 mod result_ext;
 mod retry;

@@ -1,5 +1,6 @@
 //! What joins a response with its lines in the log.
 
+use super::{Classification, Classify, Kind};
 use crate::sync::{AtomicU64, Ordering};
 use std::{fmt, str::FromStr};
 
@@ -63,6 +64,14 @@ impl CorrelationId {
         let bytes = &self.bytes[..usize::from(self.length)];
         // Only ASCII is taken in.
         str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+/// Where an id is asked for and has to be a good one.
+impl Classify for InvalidId {
+    fn classify(&self) -> Classification {
+        Classification::new(Kind::InvalidInput)
+            .with_public("An id is 1 to 64 letters, digits, '-', '_', '.' or ':'.")
     }
 }
 
