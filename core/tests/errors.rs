@@ -261,7 +261,7 @@ fn failures_of_listeners_are_not_the_clients() {
         let emitter: Emitter<()> = Emitter::new();
         for error in errors {
             let error = std::sync::Mutex::new(Some(error));
-            let fail = move |_: &()| Err(error.lock().unwrap().take().unwrap());
+            let fail = move |(): &()| Err(error.lock().unwrap().take().unwrap());
             emitter.on("listener", fail).detach();
         }
         AppError::from(emitter.emit(&()).unwrap_err())

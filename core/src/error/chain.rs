@@ -32,11 +32,6 @@ impl<'a> Chain<'a> {
             left: Self::DEEPEST,
         }
     }
-
-    /// Whether there are more than were followed.
-    pub(super) fn is_cut(&self) -> bool {
-        self.left == 0 && self.next.is_some()
-    }
 }
 
 impl<'a> Iterator for Chain<'a> {

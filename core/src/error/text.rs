@@ -43,9 +43,11 @@ pub(super) fn write_chain(error: &AppError, to: &mut dyn Write) -> fmt::Result {
         to.write_str(text)?;
         separator = ": ";
     }
-    // Whoever makes up a source may panic as well.
-    let mut chain = Chain::new(guarded(|| error.source()).unwrap_or(None));
-    while let Ok(Some(link)) = guarded(|| chain.next()) {
+    let mut next = error.source();
+    for _ in 0..Chain::DEEPEST {
+        let Some(link) = next else { return Ok(()) };
+        // To tell its source may panic as well.
+        next = guarded(|| link.source()).unwrap_or(None);
         let own = link.downcast_ref::<AppError>();
         match own.map(AppError::own_text) {
             Some(None) => continue,
@@ -57,10 +59,10 @@ pub(super) fn write_chain(error: &AppError, to: &mut dyn Write) -> fmt::Result {
         }
         separator = ": ";
     }
-    if chain.is_cut() {
-        write!(to, "{separator}{CUT}")?;
+    match next {
+        Some(_) => write!(to, "{separator}{CUT}"),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Writes what can be made of a value. It may refuse, or panic half-way.
