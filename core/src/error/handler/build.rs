@@ -29,7 +29,7 @@ impl Handler {
     }
 
     /// Retry what is worth it. The handler then has to be told of each
-    /// [request](Self::request), and each incident [when](Incident::at) it was.
+    /// [request](Self::request), and each incident [when](crate::error::Incident::at) it was.
     ///
     /// The jitter is drawn from the id and the attempt, so that a simulated run
     /// can be repeated.
