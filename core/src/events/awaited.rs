@@ -17,6 +17,15 @@ use std::{borrow::Borrow, future::Future, sync::Arc};
 
 /// What an asynchronous listener fails with in a plain
 /// [`emit`](Emitter::emit), which cannot wait for it.
+///
+/// ```
+/// use highwater::events::{Emitter, MustAwait};
+///
+/// let emitter: Emitter<u8> = Emitter::new();
+/// emitter.on_async("store", async |_| {}).detach();
+/// let error = emitter.emit(&1).unwrap_err();
+/// assert!(error.failures()[0].error.is::<MustAwait>());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it has to be awaited: use emit_serial or emit_concurrent")]
 pub struct MustAwait;

@@ -1,15 +1,20 @@
 //! Many event types behind one handle.
 
+mod tap;
+
+pub use tap::Tapped;
+
 use super::{
-    EmitError, Emitter, Failure, ListenerId, Notice, Options, Outcome, Subscription, WeakBus,
-    emitter::Errors, monitor::Monitor, snapshot::Snapshot, subscription::Registry,
+    EmitError, Emitter, Failure, ListenerId, Options, Outcome, Subscription, WeakBus,
+    emitter::Errors, snapshot::Snapshot, subscription::Registry,
 };
 use std::{
-    any::{Any, TypeId},
+    any::TypeId,
     fmt,
     future::Future,
     sync::{Arc, Weak},
 };
+use tap::{Tap, Typed};
 
 /// An [`Emitter`] for each event type, made when first asked for.
 ///
@@ -46,34 +51,6 @@ struct Lists {
     /// one of them.
     emitters: Vec<(TypeId, Arc<dyn Typed>)>,
     taps: Vec<Tap>,
-}
-
-/// What a [tap](Bus::tap) is told.
-#[derive(Clone, Copy)]
-#[non_exhaustive]
-pub struct Tapped<'a> {
-    /// The event; [`event_type`](Self::event_type) names what it is.
-    pub event: &'a dyn Any,
-    /// The name of the event's type.
-    pub event_type: &'static str,
-    /// What happens to it.
-    pub notice: Notice<'a>,
-}
-
-type TapFn = dyn Fn(Tapped<'_>) + Send + Sync;
-
-#[derive(Clone)]
-struct Tap {
-    id: ListenerId,
-    tell: Arc<TapFn>,
-}
-
-/// An emitter whose event type only its key tells.
-trait Typed: Send + Sync {
-    fn as_any(&self) -> &dyn Any;
-    fn event_type(&self) -> &'static str;
-    fn add_tap(&self, tap: Tap);
-    fn remove(&self, id: ListenerId) -> bool;
 }
 
 impl Bus {
@@ -377,33 +354,6 @@ impl Lists {
     }
 }
 
-impl<E: 'static> Typed for Emitter<E> {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn event_type(&self) -> &'static str {
-        std::any::type_name::<E>()
-    }
-
-    fn add_tap(&self, Tap { id, tell }: Tap) {
-        self.add_monitor(Monitor {
-            id,
-            tell: Arc::new(move |event: &E, notice| {
-                tell(Tapped {
-                    event,
-                    event_type: std::any::type_name::<E>(),
-                    notice,
-                });
-            }),
-        });
-    }
-
-    fn remove(&self, id: ListenerId) -> bool {
-        self.off(id)
-    }
-}
-
 impl Registry for Shared {
     fn remove(&self, id: ListenerId) -> bool {
         // Looked for first: a list that is changed is copied.
@@ -434,15 +384,6 @@ impl fmt::Debug for Bus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bus")
             .field("event_types", &self.event_types())
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Tapped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tapped")
-            .field("event_type", &self.event_type)
-            .field("notice", &self.notice)
             .finish_non_exhaustive()
     }
 }

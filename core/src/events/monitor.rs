@@ -17,6 +17,28 @@ use std::{
 /// [`Failed`](Self::Failed), unless it panics or is dropped. Nested emits lie
 /// within one another; concurrent ones, from other threads or awaited, are told
 /// apart by their number.
+///
+/// ```
+/// use highwater::events::{Emitter, Notice};
+/// use std::sync::{Arc, Mutex};
+///
+/// let emitter: Emitter<u8> = Emitter::new();
+/// emitter.on("a", |_| ()).detach();
+/// emitter.on("b", |_| Err("broken")).detach();
+/// let told = Arc::new(Mutex::new(Vec::new()));
+/// let own = Arc::clone(&told);
+/// let _monitor = emitter.monitor(move |_, notice| {
+///     own.lock().unwrap().push(match notice {
+///         Notice::Emitting { listeners, .. } => format!("to {listeners}"),
+///         Notice::Delivered { listener, .. } => format!("{} has it", listener.name),
+///         Notice::Failed { listener, error, .. } => format!("{}: {error}", listener.name),
+///         Notice::Emitted { failed, .. } => format!("{failed} failed"),
+///         _ => return,
+///     });
+/// });
+/// assert!(emitter.emit(&1).is_err());
+/// assert_eq!(*told.lock().unwrap(), ["to 2", "a has it", "b: broken", "1 failed"]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Notice<'a> {

@@ -1,0 +1,83 @@
+//! What sees every event of a bus, whatever its type.
+
+use super::super::{Emitter, ListenerId, Notice, monitor::Monitor};
+use std::{any::Any, fmt, sync::Arc};
+
+/// What a [tap](super::Bus::tap) is told.
+///
+/// ```
+/// use highwater::events::{Bus, Notice, Tapped};
+///
+/// struct Paid(u64);
+///
+/// let bus = Bus::new();
+/// let _audit = bus.tap(|Tapped { event, event_type, notice, .. }| {
+///     if let (Notice::Emitting { .. }, Some(Paid(cents))) = (notice, event.downcast_ref()) {
+///         assert!(event_type.ends_with("Paid"));
+///         println!("paid: {cents}");
+///     }
+/// });
+/// bus.emit(&Paid(999)).unwrap();
+/// ```
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Tapped<'a> {
+    /// The event; [`event_type`](Self::event_type) names what it is.
+    pub event: &'a dyn Any,
+    /// The name of the event's type.
+    pub event_type: &'static str,
+    /// What happens to it.
+    pub notice: Notice<'a>,
+}
+
+pub(super) type TapFn = dyn Fn(Tapped<'_>) + Send + Sync;
+
+#[derive(Clone)]
+pub(super) struct Tap {
+    pub(super) id: ListenerId,
+    pub(super) tell: Arc<TapFn>,
+}
+
+/// An emitter whose event type only its key tells.
+pub(super) trait Typed: Send + Sync {
+    fn as_any(&self) -> &dyn Any;
+    fn event_type(&self) -> &'static str;
+    fn add_tap(&self, tap: Tap);
+    fn remove(&self, id: ListenerId) -> bool;
+}
+
+impl<E: 'static> Typed for Emitter<E> {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn event_type(&self) -> &'static str {
+        std::any::type_name::<E>()
+    }
+
+    fn add_tap(&self, Tap { id, tell }: Tap) {
+        self.add_monitor(Monitor {
+            id,
+            tell: Arc::new(move |event: &E, notice| {
+                tell(Tapped {
+                    event,
+                    event_type: std::any::type_name::<E>(),
+                    notice,
+                });
+            }),
+        });
+    }
+
+    fn remove(&self, id: ListenerId) -> bool {
+        self.off(id)
+    }
+}
+
+impl fmt::Debug for Tapped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tapped")
+            .field("event_type", &self.event_type)
+            .field("notice", &self.notice)
+            .finish_non_exhaustive()
+    }
+}
