@@ -94,6 +94,19 @@ fn a_line_without_an_end_is_not_kept_for_ever() {
 }
 
 #[test]
+fn a_line_that_comes_byte_by_byte_is_not_kept_for_ever_either() {
+    for size in 1..5 {
+        let run = Pipeline::from_reader("zeros", Cursor::new(vec![b'0'; 1000]), size)
+            .lines("lines", 10)
+            .into_sink("kept", Kept::default());
+        let monitor = run.monitor();
+        assert_eq!(block_on(run).unwrap_err().stage(), Some("lines"));
+        let peak = monitor.report().stage("lines").unwrap().peak;
+        assert!(peak <= 11 + size, "{peak} bytes, read by {size}");
+    }
+}
+
+#[test]
 fn sizes_that_make_no_sense_fail_the_run_and_ask_nothing_of_the_source() {
     let asked = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&asked);
