@@ -107,6 +107,21 @@ fn a_line_that_comes_byte_by_byte_is_not_kept_for_ever_either() {
 }
 
 #[test]
+fn items_of_no_length_do_not_pile_up_in_a_buffer_of_bytes() {
+    let mut run = Pipeline::from_reader("newlines", Cursor::new(vec![b'\n'; 10_000]), 1000)
+        .lines("lines", 10)
+        .buffer("ahead", Bound::bytes(100).unwrap())
+        .parallel_map("never", 1, |_| future::pending::<Result<(), Infallible>>())
+        .into_sink("kept", Kept::default());
+    let monitor = run.monitor();
+    for _ in 0..200 {
+        assert!(poll(&mut run).is_pending());
+    }
+    let input = monitor.report().stage("ahead").unwrap().input.items;
+    assert!(input <= 101, "{input} lines");
+}
+
+#[test]
 fn sizes_that_make_no_sense_fail_the_run_and_ask_nothing_of_the_source() {
     let asked = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&asked);
