@@ -8,7 +8,7 @@ use futures::{
 };
 use highwater::{
     Clock,
-    stream::{Bound, InvalidBound, LineTooLong, Overflow, Pipeline, StreamError, channel},
+    stream::{Bound, InvalidBound, LineTooLong, Overflow, Pipeline, StreamError, Weigh, channel},
 };
 use kept::{Kept, poll};
 use std::{
@@ -119,6 +119,29 @@ fn items_of_no_length_do_not_pile_up_in_a_buffer_of_bytes() {
     }
     let input = monitor.report().stage("ahead").unwrap().input.items;
     assert!(input <= 101, "{input} lines");
+}
+
+#[test]
+fn weights_without_bounds_do_not_overflow() {
+    #[derive(Clone)]
+    struct Heavy;
+    impl Weigh for Heavy {
+        fn weight(&self) -> usize {
+            usize::MAX
+        }
+    }
+    assert_eq!(vec![Heavy, Heavy].weight(), usize::MAX);
+    assert_eq!((Heavy, Heavy).weight(), usize::MAX);
+    let (pipeline, _branch) = Pipeline::from_stream("source", stream::iter(vec![Heavy; 9]))
+        .buffer("ahead", Bound::bytes(10).unwrap())
+        .parallel_map("parallel", 3, |item| async { Ok::<_, Infallible>(item) })
+        .tee("tee", Bound::bytes(10).unwrap(), Overflow::DropOldest);
+    let run = pipeline
+        .batch("batch", 3)
+        .into_sink("kept", Kept::default());
+    let report = block_on(run).unwrap();
+    assert_eq!(report.stage("kept").unwrap().output.items, 3);
+    assert_eq!(report.peak(), usize::MAX);
 }
 
 #[test]
