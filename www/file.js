@@ -40,9 +40,9 @@ async function choose(files) {
     await run.ended;
   }
   await discard();
+  await hold();
   // Something else may have been chosen meanwhile.
   if (own !== turn) return;
-  await hold();
   begin(file, files.length > 1 ? ` Of ${files.length} files, the first is taken.` : "");
 }
 

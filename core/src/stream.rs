@@ -74,6 +74,7 @@
 //! | Node | here | why |
 //! |---|---|---|
 //! | the chunk being written counts until its callback | an item counts until it is read | the reader has it, and knows |
+//! | an empty chunk counts as nothing | as one byte, unless a [weight](Bound::weight) of your own says so | else there could be any number of them |
 //! | `write` may answer after its chunk has been written, and then does not count it | [`force_send`](Sender::force_send) answers before anybody reads; `ready` tells | the reader is another task |
 //! | `destroy` leaves what is queued until the write in flight is back | [`abort`](Sender::abort) drops it at once, or when the reader next looks if that has taken it out to read | the memory is wanted now |
 //! | `drain` may come after a write has failed | never after the end | there will be no room |

@@ -8,7 +8,7 @@ use futures::{
 };
 use highwater::{
     Clock,
-    stream::{Bound, InvalidBound, LineTooLong, Overflow, Pipeline, StreamError, channel},
+    stream::{Bound, InvalidBound, LineTooLong, Overflow, Pipeline, StreamError, Weigh, channel},
 };
 use kept::{Kept, poll};
 use std::{
@@ -91,6 +91,57 @@ fn a_line_without_an_end_is_not_kept_for_ever() {
     let monitor = run.monitor();
     assert_eq!(block_on(run).unwrap_err().stage(), Some("lines"));
     assert!(monitor.report().stage("lines").unwrap().peak <= 11_000);
+}
+
+#[test]
+fn a_line_that_comes_byte_by_byte_is_not_kept_for_ever_either() {
+    for size in 1..5 {
+        let run = Pipeline::from_reader("zeros", Cursor::new(vec![b'0'; 1000]), size)
+            .lines("lines", 10)
+            .into_sink("kept", Kept::default());
+        let monitor = run.monitor();
+        assert_eq!(block_on(run).unwrap_err().stage(), Some("lines"));
+        let peak = monitor.report().stage("lines").unwrap().peak;
+        assert!(peak <= 11 + size, "{peak} bytes, read by {size}");
+    }
+}
+
+#[test]
+fn items_of_no_length_do_not_pile_up_in_a_buffer_of_bytes() {
+    let mut run = Pipeline::from_reader("newlines", Cursor::new(vec![b'\n'; 10_000]), 1000)
+        .lines("lines", 10)
+        .buffer("ahead", Bound::bytes(100).unwrap())
+        .parallel_map("never", 1, |_| future::pending::<Result<(), Infallible>>())
+        .into_sink("kept", Kept::default());
+    let monitor = run.monitor();
+    for _ in 0..200 {
+        assert!(poll(&mut run).is_pending());
+    }
+    let input = monitor.report().stage("ahead").unwrap().input.items;
+    assert!(input <= 101, "{input} lines");
+}
+
+#[test]
+fn weights_without_bounds_do_not_overflow() {
+    #[derive(Clone)]
+    struct Heavy;
+    impl Weigh for Heavy {
+        fn weight(&self) -> usize {
+            usize::MAX
+        }
+    }
+    assert_eq!(vec![Heavy, Heavy].weight(), usize::MAX);
+    assert_eq!((Heavy, Heavy).weight(), usize::MAX);
+    let (pipeline, _branch) = Pipeline::from_stream("source", stream::iter(vec![Heavy; 9]))
+        .buffer("ahead", Bound::bytes(10).unwrap())
+        .parallel_map("parallel", 3, |item| async { Ok::<_, Infallible>(item) })
+        .tee("tee", Bound::bytes(10).unwrap(), Overflow::DropOldest);
+    let run = pipeline
+        .batch("batch", 3)
+        .into_sink("kept", Kept::default());
+    let report = block_on(run).unwrap();
+    assert_eq!(report.stage("kept").unwrap().output.items, 3);
+    assert_eq!(report.peak(), usize::MAX);
 }
 
 #[test]

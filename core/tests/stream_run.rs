@@ -9,14 +9,14 @@ use futures::{
     io::{AllowStdIo, Cursor},
     sink, stream,
 };
-use highwater::stream::{Bound, Overflow, Pipeline, channel};
+use highwater::stream::{Bound, Cancel, Overflow, Pipeline, channel};
 use kept::{Kept, poll};
 use std::{
     convert::Infallible,
     error::Error,
     io,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -123,4 +123,25 @@ fn a_run_is_as_mobile_as_its_parts() {
         .into_sink("drain", sink::drain());
     block_on(run).unwrap();
     assert_eq!(local.get(), 10);
+}
+
+#[test]
+fn a_stage_that_makes_many_of_one_can_be_cancelled() {
+    let kept = Kept::default();
+    let seen = kept.clone();
+    let cancel = Arc::new(OnceLock::<Cancel>::new());
+    let told = Arc::clone(&cancel);
+    let run = Pipeline::from_stream("source", stream::iter([vec![b'\n'; 10_000]]))
+        .lines("lines", 10)
+        .map("cancel", move |line| {
+            if seen.items().len() == 100 {
+                told.get().unwrap().cancel();
+            }
+            line
+        })
+        .into_sink("kept", kept.clone());
+    assert!(cancel.set(run.cancel_handle()).is_ok());
+    assert!(block_on(run).unwrap_err().is_cancelled());
+    let written = kept.items().len();
+    assert!(written < 2000, "{written} more before it was seen");
 }

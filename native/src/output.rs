@@ -77,8 +77,7 @@ impl Output {
             content(&mut writer)?;
             return writer.flush();
         }
-        // A link stays a link: what it points to is replaced.
-        let target = self.path.canonicalize().unwrap_or(self.path.clone());
+        let target = target_of(&self.path)?;
         let mut beside = beside(&target)?;
         let mut writer = BufWriter::new(beside.as_file_mut());
         content(&mut writer)?;
@@ -101,6 +100,28 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     }
+}
+
+/// What is replaced: a link stays a link, and what it leads to is, or is going
+/// to be, the file.
+///
+/// # Errors
+///
+/// A link that leads nowhere but to itself.
+pub(crate) fn target_of(path: &Path) -> io::Result<PathBuf> {
+    /// As many as the system follows.
+    const MOST_LINKS: usize = 40;
+    if let Ok(target) = path.canonicalize() {
+        return Ok(target);
+    }
+    let mut target = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match fs::read_link(&target) {
+            Ok(next) => target = folder_of(&target).join(next),
+            Err(_no_link) => return Ok(target),
+        }
+    }
+    Err(io::Error::other("its links lead in a circle"))
 }
 
 /// A temporary file that is removed unless it is kept.

@@ -334,3 +334,35 @@ async fn a_dropped_file_is_taken_on_the_target_only_and_never_opened() -> Result
     })
     .await
 }
+
+#[tokio::test]
+async fn of_two_files_that_come_at_once_the_last_is_taken() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        open(page, &server).await?;
+        // The first file has to wait for the page's lock, as it may where the
+        // browser is busy. Then comes the second.
+        let script = "const request = navigator.locks.request.bind(navigator.locks); \
+             navigator.locks.request = (name, hold) => \
+               new Promise(resolve => setTimeout(resolve, 300)).then(() => request(name, hold)); \
+             const Real = Worker; \
+             window.begun = 0; \
+             window.Worker = function (url, options) { \
+               begun += options.name === 'file'; \
+               return new Real(url, options); \
+             }; \
+             const drop = name => { \
+               const dataTransfer = new DataTransfer(); \
+               dataTransfer.items.add(new File(['one\\n'], name)); \
+               const event = new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }); \
+               document.querySelector('#own-drop').dispatchEvent(event); \
+             }; \
+             drop('first'); \
+             return new Promise(resolve => setTimeout(resolve, 50)).then(() => drop('second'))";
+        evaluate(page, script).await?;
+        said(page, "Done: second").await?;
+        ensure!(evaluate(page, "return begun").await? == 1, "both were begun");
+        page.assert_no_console_errors().await
+    })
+    .await
+}

@@ -9,8 +9,7 @@ use std::fmt;
 /// - **There is room** as long as what is queued weighs less than the high
 ///   mark. The item that reaches or passes it is still admitted, whatever it
 ///   weighs, so that even one heavier than the whole bound gets through. What
-///   is queued therefore never weighs more than the high mark and one item. An
-///   item that weighs nothing always finds room while there is some.
+///   is queued therefore never weighs more than the high mark and one item.
 /// - **Whoever waits for room is woken** when the queue has drained to the low
 ///   mark, which is half the high one unless told otherwise: waking for every
 ///   single place would cost a change of tasks for each item. A reader that
@@ -65,7 +64,7 @@ impl<T> Bound<T> {
     }
 
     /// Items that weigh `high` together, by a weight of your own: it is asked
-    /// once for each item.
+    /// once for each item. Of items that weigh nothing there may be any number.
     ///
     /// # Errors
     ///
@@ -117,13 +116,15 @@ impl<T> Bound<T> {
 }
 
 impl<T: Weigh> Bound<T> {
-    /// Items of `high` bytes together, as [`Weigh`] tells.
+    /// Items of `high` bytes together, as [`Weigh`] tells. One of no length, such
+    /// as an empty line, counts as one byte: else there could be any number of
+    /// them.
     ///
     /// # Errors
     ///
     /// [`InvalidBound::Zero`].
     pub fn bytes(high: usize) -> Result<Self, InvalidBound> {
-        Self::new(high, Some(T::weight))
+        Self::new(high, Some(|item| item.weight().max(1)))
     }
 }
 

@@ -9,11 +9,13 @@ mod run;
 mod source;
 mod tee;
 mod throttle;
+mod turn;
 
 pub use error::PipelineError;
 pub(super) use report::Meter;
 pub use report::{Monitor, Report, StageReport};
 pub use run::{Cancel, Run};
+pub(super) use turn::Turn;
 
 use super::{BoxError, InvalidBound, Weigh};
 use crate::{Clock, sync::Arc};

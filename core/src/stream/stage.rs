@@ -10,7 +10,7 @@ pub(super) use each::Each;
 
 use super::{
     BoxError, Weigh,
-    pipeline::{Meter, PipelineError},
+    pipeline::{Meter, PipelineError, Turn},
 };
 use crate::sync::Arc;
 use futures::{Stream, StreamExt};
@@ -99,6 +99,7 @@ pub(super) struct Staged<S, G> {
     stream: S,
     stage: G,
     meter: Arc<Meter>,
+    turn: Turn,
     is_finished: bool,
 }
 
@@ -108,6 +109,7 @@ impl<S, G> Staged<S, G> {
             stream,
             stage,
             meter,
+            turn: Turn::of_stage(),
             is_finished: false,
         }
     }
@@ -127,12 +129,17 @@ where
             stream,
             stage,
             meter,
+            turn,
             is_finished,
         } = &mut *self;
+        if turn.is_over(context) {
+            return Poll::Pending;
+        }
         loop {
             match stage.pull() {
                 Ok(Some(output)) => {
                     meter.give(output.weight());
+                    turn.count();
                     return Poll::Ready(Some(Ok(output)));
                 }
                 Ok(None) if *is_finished => return Poll::Ready(None),
@@ -140,10 +147,12 @@ where
                 Err(error) => return Poll::Ready(Some(Err(meter.fail(error)))),
             }
             let next = ready!(stream.poll_next_unpin(context)).transpose()?;
+            // What is made of few at a time leaves it to the source.
+            turn.end();
             let done = if let Some(item) = next {
                 let weight = item.weight();
                 meter.take(weight);
-                meter.hold(stage.held() + weight);
+                meter.hold(stage.held().saturating_add(weight));
                 stage.push(item)
             } else {
                 *is_finished = true;

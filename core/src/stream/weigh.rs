@@ -38,7 +38,8 @@ pub trait Weigh {
     where
         Self: Sized,
     {
-        items.iter().map(Weigh::weight).sum()
+        let weights = items.iter().map(Weigh::weight);
+        weights.fold(0, usize::saturating_add)
     }
 }
 
@@ -128,6 +129,6 @@ impl<T: Weigh> Weigh for Option<T> {
 
 impl<A: Weigh, B: Weigh> Weigh for (A, B) {
     fn weight(&self) -> usize {
-        self.0.weight() + self.1.weight()
+        self.0.weight().saturating_add(self.1.weight())
     }
 }

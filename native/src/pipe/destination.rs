@@ -2,12 +2,12 @@
 
 use crate::{
     error::Error,
-    output::{beside, folder_of, is_special},
+    output::{beside, folder_of, is_special, target_of},
 };
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::{Path, PathBuf, is_separator},
 };
 use tempfile::TempPath;
 
@@ -56,6 +56,11 @@ impl Destination {
         if path.is_dir() {
             return Err(bad("it is a folder, and has to be a file".to_owned()));
         }
+        if path.as_os_str().to_string_lossy().ends_with(is_separator) {
+            return Err(bad(
+                "it is a folder's name, and has to be a file's".to_owned()
+            ));
+        }
         let folder = folder_of(path);
         if !folder.is_dir() {
             return Err(bad(format!("there is no folder {}", folder.display())));
@@ -79,9 +84,13 @@ impl Destination {
 }
 
 fn make(path: &Path) -> io::Result<(File, TempPath, PathBuf)> {
-    // A link stays a link: what it points to is replaced.
-    let target = path.canonicalize().unwrap_or(path.to_owned());
-    let existing = fs::metadata(&target).ok();
+    let target = target_of(path)?;
+    let existing = match fs::metadata(&target) {
+        Ok(existing) => Some(existing),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        // What has such a name could not take its place in the end.
+        Err(error) => return Err(error),
+    };
     if existing.is_some() {
         // A file that is read-only is meant to stay as it is, although to
         // replace it takes no more than the right to write its folder.
@@ -89,11 +98,27 @@ fn make(path: &Path) -> io::Result<(File, TempPath, PathBuf)> {
     }
     let (file, part) = beside(&target)?.into_parts();
     if let Some(existing) = existing {
-        // Before anything is written: what was private stays so.
+        // Before anything is written: what was private stays so. To be another's
+        // changes what may be done with it, and so comes first.
+        keep_owner(&file, &existing);
         file.set_permissions(existing.permissions())?;
     }
     Ok((file, part, target))
 }
+
+/// Whose the old one was is the new one, as far as the system allows: it allows
+/// root to give files away, and others to give theirs to a group they are in.
+#[cfg(unix)]
+fn keep_owner(file: &File, existing: &Metadata) {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let (owner, group) = (existing.uid(), existing.gid());
+    if fchown(file, Some(owner), Some(group)).is_err() {
+        let _not_allowed = fchown(file, None, Some(group));
+    }
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_file: &File, _existing: &Metadata) {}
 
 fn open_stdout() -> io::Result<Box<dyn Write>> {
     // Rust's own handle looks for the last newline in whatever is written.

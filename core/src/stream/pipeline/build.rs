@@ -168,6 +168,9 @@ where
     /// Works on up to `window` items at a time; their order is kept. A window of
     /// 0 fails the run.
     ///
+    /// An error of a stage before it stops the run at once; the items in work
+    /// then are not written, although they came first.
+    ///
     /// What `start` answers decides where the work is done: a plain future is
     /// polled by the run's task, one that stands for a job of a thread pool
     /// waits for that. An item that fails does so when its turn comes. Those in

@@ -56,7 +56,7 @@ where
             match own.stream.poll_next_unpin(context)? {
                 Poll::Ready(Some(item)) => {
                     let weight = item.weight();
-                    own.held += weight;
+                    own.held = own.held.saturating_add(weight);
                     own.meter.take(weight);
                     own.meter.hold(own.held);
                     own.jobs.push_back((own.start)(item, weight));
@@ -70,7 +70,7 @@ where
         }
         own.jobs.poll_next_unpin(context).map(|done| {
             let (weight, result) = done?;
-            own.held -= weight;
+            own.held = own.held.saturating_sub(weight);
             Some(match result {
                 Ok(output) => {
                     own.meter.give(output.weight());

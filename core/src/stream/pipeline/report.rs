@@ -50,7 +50,8 @@ impl Report {
     /// The peaks of all stages together: no less than the most that was in
     /// flight at once.
     pub fn peak(&self) -> usize {
-        self.stages.iter().map(|stage| stage.peak).sum()
+        let peaks = self.stages.iter().map(|stage| stage.peak);
+        peaks.fold(0, usize::saturating_add)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where a pipeline's items come from.
 
-use super::{Meter, PipelineError};
+use super::{Meter, PipelineError, Turn};
 use crate::{
     stream::{BoxError, Weigh},
     sync::Arc,
@@ -16,20 +16,15 @@ use std::{
 pub(super) struct Source<S> {
     stream: Option<Pin<Box<S>>>,
     meter: Arc<Meter>,
-    /// Items in a row for which nobody had to wait.
-    in_a_row: u32,
+    turn: Turn,
 }
-
-// A source that is always ready and a destination that always takes would keep
-// the loop from everything else, a cancellation included.
-const MOST_IN_A_ROW: u32 = 128;
 
 impl<S> Source<S> {
     pub(super) fn new(stream: S, meter: Arc<Meter>) -> Self {
         Source {
             stream: Some(Box::pin(stream)),
             meter,
-            in_a_row: 0,
+            turn: Turn::of_source(),
         }
     }
 }
@@ -43,19 +38,17 @@ where
     type Item = Result<T, PipelineError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.in_a_row == MOST_IN_A_ROW {
-            self.in_a_row = 0;
-            context.waker().wake_by_ref();
+        if self.turn.is_over(context) {
             return Poll::Pending;
         }
         let Some(stream) = &mut self.stream else {
             return Poll::Ready(None);
         };
         let Poll::Ready(item) = stream.as_mut().poll_next(context) else {
-            self.in_a_row = 0;
+            self.turn.end();
             return Poll::Pending;
         };
-        self.in_a_row += 1;
+        self.turn.count();
         match item {
             Some(Ok(item)) => {
                 let weight = item.weight();

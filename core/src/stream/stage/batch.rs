@@ -43,7 +43,7 @@ impl<T: Weigh> Stage<T> for Batch<T> {
     type Error = Infallible;
 
     fn push(&mut self, item: T) -> Result<(), Infallible> {
-        self.weight += item.weight();
+        self.weight = self.weight.saturating_add(item.weight());
         self.items.push(item);
         Ok(())
     }

@@ -152,7 +152,8 @@ impl<T: AsRef<[u8]>> Stage<T> for Lines<T> {
             let end = memchr::memchr(b'\n', rest);
             let part = &rest[..end.unwrap_or(rest.len())];
             // One more for the carriage return that is not part of the line.
-            if part.len() > (self.longest - self.line.len().min(self.longest)).saturating_add(1) {
+            let most = self.longest.saturating_add(1);
+            if part.len() > most.saturating_sub(self.line.len()) {
                 let longest = self.longest;
                 return Err(LineTooLong { longest });
             }

@@ -37,6 +37,50 @@ fn a_link_stays_a_link() {
     assert_eq!(fs::read_to_string(&real).unwrap(), "new");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_to_what_is_not_there_yet_stays_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let [input, real, link] = ["in", "real", "link"].map(|name| folder.path().join(name));
+    fs::write(&input, "new").unwrap();
+    std::os::unix::fs::symlink("between", &link).unwrap();
+    std::os::unix::fs::symlink("real", folder.path().join("between")).unwrap();
+    let done = native(&["pipe", text(&input), text(&link)]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(fs::read_to_string(&real).unwrap(), "new");
+    assert_eq!(names(folder.path()), ["between", "in", "link", "real"]);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+
+    let circle = folder.path().join("circle");
+    std::os::unix::fs::symlink("circle", &circle).unwrap();
+    let done = native(&["pipe", text(&input), text(&circle)]);
+    assert_eq!(done.code, Some(2), "{done:?}");
+    assert!(done.stderr.contains("circle cannot be written"), "{done:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_stays_whose_it_is() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    if !nix::unistd::geteuid().is_root() {
+        // Nobody else can give a file away, nor write what is another's.
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
+    fs::write(&input, "new").unwrap();
+    fs::write(&output, "old").unwrap();
+    chown(&output, Some(4321), Some(1234)).unwrap();
+    fs::set_permissions(&output, fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(native(&["pipe", text(&input), text(&output)]).code, Some(0));
+    let now = fs::metadata(&output).unwrap();
+    assert_eq!(
+        (now.uid(), now.gid(), now.mode() & 0o777),
+        (4321, 1234, 0o640)
+    );
+    assert_eq!(fs::read_to_string(&output).unwrap(), "new");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn devices_and_named_pipes_are_written_and_read_directly() {

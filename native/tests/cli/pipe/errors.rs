@@ -15,7 +15,8 @@ fn bad_input_is_one_line_and_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| text(&folder.path().join(name)).to_owned();
     let [here, input, output] = ["", "in", "out"].map(at);
-    let [missing, nowhere] = ["none", "none/out"].map(at);
+    let [missing, nowhere, no_file] = ["none", "none/out", "none/"].map(at);
+    let too_long = at(&"long".repeat(100));
     fs::write(&input, "text").unwrap();
     let marks = [
         "0",
@@ -34,6 +35,11 @@ fn bad_input_is_one_line_and_exit_code_2() {
             vec![&input, &nowhere],
             "cannot be written: there is no folder",
         ),
+        (
+            vec![&input, &no_file],
+            "none/ cannot be written: it is a folder's name",
+        ),
+        (vec![&input, &too_long], "cannot be written: File name too"),
         (
             vec![&input, &output, "--gzip", "--gunzip"],
             "'--gzip' cannot be used with '--gunzip'",

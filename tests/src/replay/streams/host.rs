@@ -82,7 +82,8 @@ pub(super) fn bound<T: Weigh>(script: &Script) -> Result<Bound<T>, InvalidBound>
     let bound = if script.object_mode {
         Bound::items(high)?
     } else {
-        Bound::bytes(high)?
+        // As there, an empty chunk counts as nothing.
+        Bound::weight(high, T::weight)?
     };
     bound.low(0)
 }
