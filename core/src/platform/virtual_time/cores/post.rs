@@ -4,7 +4,8 @@ use super::{MESSAGE_DELAY, PROCESS_START, Shared};
 use crate::platform::{Exit, ProcessEvent};
 use futures::channel::mpsc::UnboundedSender;
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    cell::RefCell,
+    sync::{Arc, Mutex, PoisonError},
     task::{Wake, Waker},
     time::Duration,
 };
@@ -16,13 +17,13 @@ pub(super) struct Post {
     parent: Arc<Shared>,
     process: Arc<Shared>,
     events: UnboundedSender<ProcessEvent>,
-    fate: Arc<Mutex<Fate>>,
+    fate: RefCell<Fate>,
 }
 
 /// How a process ends.
 #[derive(Default)]
 struct Fate {
-    /// When it was killed. It may be told so before it comes to that moment.
+    /// When it was killed. Its turn at that moment may be still to come.
     killed_at: Option<Duration>,
     /// When it came to its end, by its program or by a bug.
     exited_at: Option<Duration>,
@@ -41,7 +42,7 @@ impl Post {
             parent: Arc::clone(parent),
             process: Arc::clone(process),
             events,
-            fate: Arc::default(),
+            fate: RefCell::default(),
         }
     }
 
@@ -61,42 +62,36 @@ impl Post {
 
     /// Tells the parent something, unless the process has ended.
     pub(super) fn to_parent(&self, event: ProcessEvent) {
-        let fate = self.fate();
-        if fate.has_ended || fate.exited_at.is_some() {
-            return;
+        if !self.has_ended() {
+            self.tell(event, self.now());
         }
-        drop(fate);
-        self.tell(event, self.now());
     }
 
     /// The process ends by itself.
     pub(super) fn exit(&self, exit: Exit) {
-        let now = self.now();
-        let mut fate = self.fate();
-        if fate.has_ended || fate.exited_at.is_some() {
+        if self.has_ended() {
             return;
         }
-        fate.exited_at = Some(now);
-        fate.has_ended = true;
-        drop(fate);
+        let now = self.now();
+        self.fate.borrow_mut().exited_at = Some(now);
+        self.end();
         self.tell(ProcessEvent::Exited(exit), now);
     }
 
     /// The parent ends the process, now.
     pub(super) fn kill(&self) {
         let now = self.parent.state().now;
-        let mut fate = self.fate();
+        let mut fate = self.fate.borrow_mut();
         if fate.killed_at.is_some() || fate.exited_at.is_some_and(|at| at <= now) {
             return;
         }
         fate.killed_at = Some(now);
-        drop(fate);
         self.tell(ProcessEvent::Exited(Exit::Killed), now);
     }
 
     /// When it was killed, if it was.
     pub(super) fn killed_at(&self) -> Option<Duration> {
-        self.fate().killed_at
+        self.fate.borrow().killed_at
     }
 
     /// Whether it was killed before it would do anything at `at`.
@@ -107,24 +102,21 @@ impl Post {
     /// Nothing of it runs any more, and what it does as it is dropped is told
     /// to nobody.
     pub(super) fn end(&self) {
-        self.fate().has_ended = true;
+        self.fate.borrow_mut().has_ended = true;
     }
 
     /// Whether nothing of it runs any more.
     pub(super) fn has_ended(&self) -> bool {
-        self.fate().has_ended
+        self.fate.borrow().has_ended
     }
 
-    /// Has the parent told at its time. What was done later than the process
-    /// was killed is not done: it was blocked then, and did not come to it.
+    /// Has the parent told at its time. What a process that is blocked does
+    /// after it was killed arrives after that it was killed, and is not read.
     fn tell(&self, event: ProcessEvent, sent: Duration) {
-        let (events, fate) = (self.events.clone(), Arc::clone(&self.fate));
+        let events = self.events.clone();
         let deliver = move || {
-            let killed = lock(&fate).killed_at;
-            if killed.is_none_or(|killed| sent <= killed) {
-                // Nobody reads if the handle was dropped.
-                let _ = events.unbounded_send(event);
-            }
+            // Nobody reads if the handle was dropped.
+            let _ = events.unbounded_send(event);
         };
         let at = sent.saturating_add(MESSAGE_DELAY);
         self.parent.state().wake_at(at, letter(deliver));
@@ -135,14 +127,6 @@ impl Post {
         let now = self.process.state().now;
         self.to_loop_time(now)
     }
-
-    fn fate(&self) -> MutexGuard<'_, Fate> {
-        lock(&self.fate)
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is to be done at a time, in the shape in which a timer keeps it.
@@ -154,7 +138,7 @@ struct Letter(Mutex<Option<Box<dyn FnOnce() + Send>>>);
 
 impl Wake for Letter {
     fn wake(self: Arc<Self>) {
-        let deliver = lock(&self.0).take();
+        let deliver = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(deliver) = deliver {
             deliver();
         }
