@@ -1,0 +1,1 @@
+//! Each check of `taxonomy` and `handler` can fail.
