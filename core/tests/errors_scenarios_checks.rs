@@ -166,7 +166,7 @@ fn an_answer_of_another_class() {
 #[test]
 fn a_retry_beyond_what_is_allowed() {
     let budget = tampered("taxonomy", TAXONOMY, |trace| {
-        set_param(trace, "budget", "0")
+        set_param(trace, "budget", "0");
     });
     assert_eq!(budget, ["retry-what-may-help"]);
     let attempts = tampered("taxonomy", TAXONOMY, |trace| {
@@ -205,7 +205,7 @@ fn attempt_again(trace: &mut Trace, number: u64) {
         .iter()
         .rposition(|it| of_it(it) && it.kind == Kind::Log);
     let log = log.unwrap();
-    trace.events.splice(log + 1..log + 1, again);
+    trace.events.splice((log + 1)..=log, again);
     forge(trace, log, |it| it.kind = Kind::Retry);
 }
 
