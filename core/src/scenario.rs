@@ -33,19 +33,31 @@ mod params;
 mod backpressure;
 #[cfg(feature = "chapter-events")]
 mod decoupling;
+#[cfg(feature = "chapter-errors")]
+mod handler;
 #[cfg(feature = "chapter-events")]
 mod leak;
-#[cfg(any(feature = "chapter-events", feature = "chapter-streams"))]
+#[cfg(any(
+    feature = "chapter-events",
+    feature = "chapter-streams",
+    feature = "chapter-errors"
+))]
 mod narrating;
 #[cfg(feature = "chapter-events")]
 mod observer;
 #[cfg(feature = "chapter-streams")]
 mod pipeline;
+#[cfg(feature = "chapter-errors")]
+mod railway;
+#[cfg(feature = "chapter-errors")]
+mod taxonomy;
 
 pub use checks::{Check, Decision, Outcome, Verdict};
 pub use contents::{CHAPTERS, Chapter};
 pub use experiment::{Deadlock, Experiment, TRACE_CAPACITY};
 pub use params::{InputError, Kind as ParamKind, Param, SEED, Unit, Value, Values};
+#[cfg(feature = "chapter-errors")]
+pub use railway::Tally;
 
 #[cfg(feature = "processes")]
 use crate::platform::Program;
@@ -65,11 +77,18 @@ pub static ALL: &[&Scenario] = &[
     &backpressure::SCENARIO,
     #[cfg(feature = "chapter-streams")]
     &pipeline::SCENARIO,
+    #[cfg(feature = "chapter-errors")]
+    &taxonomy::SCENARIO,
+    #[cfg(feature = "chapter-errors")]
+    &handler::SCENARIO,
 ];
 
 /// Every program that a scenario of this build starts in a process of its own.
 #[cfg(feature = "processes")]
-pub static PROGRAMS: &[&Program] = &[];
+pub static PROGRAMS: &[&Program] = &[
+    #[cfg(feature = "chapter-errors")]
+    &handler::WORKER,
+];
 
 /// The program of that name: what a new process asks for, which is told no
 /// more than a name.

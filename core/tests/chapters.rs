@@ -3,10 +3,11 @@
 use highwater::scenario::{self, CHAPTERS, InputError};
 use std::collections::BTreeSet;
 
-fn built() -> [(&'static str, bool); 2] {
+fn built() -> [(&'static str, bool); 3] {
     [
         ("events", cfg!(feature = "chapter-events")),
         ("streams", cfg!(feature = "chapter-streams")),
+        ("errors", cfg!(feature = "chapter-errors")),
     ]
 }
 

@@ -156,6 +156,7 @@ fn clippy(workspace: &Workspace) -> Vec<Command> {
         workspace.cargo(&format!("{chapter} scenarios")),
         workspace.cargo(&format!("{chapter} chapter-events")),
         workspace.cargo(&format!("{chapter} chapter-streams")),
+        workspace.cargo(&format!("{chapter} chapter-errors")),
         // `--all-targets` leaves out the targets that say `test = false`.
         workspace.cargo("clippy --workspace --all-features --test e2e"),
         workspace.cargo(&web),

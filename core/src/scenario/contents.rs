@@ -25,4 +25,8 @@ pub const CHAPTERS: &[Chapter] = &[
         name: "streams",
         scenarios: &["backpressure", "pipeline"],
     },
+    Chapter {
+        name: "errors",
+        scenarios: &["taxonomy", "handler"],
+    },
 ];

@@ -54,7 +54,7 @@ impl Event {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Kind {
-    /// A service came up.
+    /// A service came up, or a process that is ready: `subject` is its id.
     Start,
     /// `source` holds on to `target`: a dependency in the code.
     Depend,
@@ -77,7 +77,7 @@ pub enum Kind {
     /// lost items, `subject` of them.
     Drop,
     /// The queue `source`, or the inbox of the listener `source`, was full and
-    /// refused an item.
+    /// refused an item; or the circuit breaker `source` let a call not through.
     Refuse,
     /// A service worked on what it was given.
     Handle,
@@ -97,6 +97,20 @@ pub enum Kind {
     Discard,
     /// A thread of the pool computed.
     Compute,
+    /// The handler of errors `source` wrote a line about the request `subject` to
+    /// the log; `failure` is the error's code.
+    Log,
+    /// `source` had the request `subject` done again; `failure` is why.
+    Retry,
+    /// The answer of `source` to the request `subject` was well-formed, and wrong.
+    Wrong,
+    /// The answer of `source` to the request `subject` showed internal detail.
+    Expose,
+    /// The process `source` with the id `subject` has exited; `failure` is why,
+    /// unless it came to its end. Its [`Start`](Kind::Start) has the same id.
+    Exit,
+    /// The circuit breaker `source` changed to the state `target`.
+    Switch,
 }
 
 impl Kind {
@@ -122,6 +136,12 @@ impl Kind {
         Kind::Commit,
         Kind::Discard,
         Kind::Compute,
+        Kind::Log,
+        Kind::Retry,
+        Kind::Wrong,
+        Kind::Expose,
+        Kind::Exit,
+        Kind::Switch,
     ];
 
     /// Whether something goes from source to target. A subscription and a
@@ -160,6 +180,12 @@ impl Kind {
             Kind::Commit => "commit",
             Kind::Discard => "discard",
             Kind::Compute => "compute",
+            Kind::Log => "log",
+            Kind::Retry => "retry",
+            Kind::Wrong => "wrong",
+            Kind::Expose => "expose",
+            Kind::Exit => "exit",
+            Kind::Switch => "switch",
         }
     }
 }

@@ -80,6 +80,13 @@ impl Recorder {
         self.write(kind, Phase::Instant, source, None, subject, None, None);
     }
 
+    /// As [`instant`](Self::instant), with a cause: a short fixed text, since it
+    /// enters the table of names.
+    pub fn caused(&self, kind: Kind, source: NameId, subject: u64, cause: &str) {
+        let cause = Some(self.name(cause));
+        self.write(kind, Phase::Instant, source, None, subject, None, cause);
+    }
+
     /// Records that `source` passes something on to `target`.
     pub fn send(&self, kind: Kind, source: NameId, target: NameId, subject: u64) {
         self.write(

@@ -1,0 +1,76 @@
+//! What a run of `handler` must prove.
+//!
+//! The predicates look at counts and at the order of records, never at how
+//! long something took, so they hold in every world.
+
+mod bugs;
+mod requests;
+
+use crate::{
+    scenario::checks::{Check, Decision},
+    trace::Trace,
+};
+
+pub(super) const ALL: &[Check] = &[
+    Check {
+        name: "every-request-accounted",
+        decide: requests::every_request_accounted,
+    },
+    Check {
+        name: "operational-restarts-nothing",
+        decide: bugs::operational_restarts_nothing,
+    },
+    Check {
+        name: "bug-and-restart",
+        decide: bugs::bug_and_restart,
+    },
+    Check {
+        name: "another-process",
+        decide: bugs::another_process,
+    },
+    Check {
+        name: "wrong-answers",
+        decide: bugs::wrong_answers,
+    },
+    Check {
+        name: "retrying-a-bug",
+        decide: bugs::retrying_a_bug,
+    },
+    Check {
+        name: "gives-up",
+        decide: bugs::gives_up,
+    },
+    Check {
+        name: "nothing-exposed",
+        decide: requests::nothing_exposed,
+    },
+    Check {
+        name: "logged-once",
+        decide: requests::logged_once,
+    },
+];
+
+const NO_BUG: &str = "no request ran into the bug: set bug_every=20";
+
+/// What happens to a worker that has a bug.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Policy {
+    Supervise,
+    Crash,
+    Swallow,
+}
+
+fn policy(trace: &Trace) -> Policy {
+    match trace.param("policy") {
+        "crash" => Policy::Crash,
+        "swallow" => Policy::Swallow,
+        _ => Policy::Supervise,
+    }
+}
+
+fn not_exercised(claim: String, hint: &str) -> Decision {
+    Decision::NotExercised {
+        claim,
+        hint: hint.to_owned(),
+    }
+}

@@ -1,0 +1,214 @@
+//! About bugs: who ends by them, who is wrong after them, who has had enough.
+
+use super::{NO_BUG, Policy, not_exercised, policy};
+use crate::{
+    scenario::{
+        checks::Decision,
+        handler::{
+            ATTEMPTS, KILLED,
+            facts::{Facts, Life, Served, workers},
+        },
+        railway::Tally,
+    },
+    trace::Trace,
+};
+
+const TURNED_DOWN: &str = "503 unavailable";
+
+pub(super) fn operational_restarts_nothing(trace: &Trace) -> Decision {
+    let claim = "no operational error ends a worker".to_owned();
+    let facts = Facts::of(trace);
+    let errors: usize = facts.lives.iter().map(|life| life.operational).sum();
+    if errors == 0 {
+        return not_exercised(claim, "there were none: set operational=20");
+    }
+    // Whoever ended had a bug, or was killed when the supervisor gave up.
+    let ended = facts.lives.iter().filter(|life| match life.exit {
+        Some((_, cause)) => cause.is_some(),
+        None => false,
+    });
+    let is_explained =
+        |ended: &&Life| ended.bugs > 0 || (ended.ended_by(KILLED) && facts.given_up.is_some());
+    let (explained, ended): (Vec<_>, Vec<_>) = ended.partition(is_explained);
+    Decision::Decided {
+        claim,
+        holds: ended.is_empty(),
+        evidence: format!(
+            "{errors} operational errors; {} workers ended by something else, {} without",
+            explained.len(),
+            ended.len()
+        ),
+    }
+}
+
+pub(super) fn bug_and_restart(trace: &Trace) -> Decision {
+    let facts = Facts::of(trace);
+    let policy = policy(trace);
+    let claim = match policy {
+        Policy::Supervise if facts.given_up.is_some() => {
+            "every bug ends its worker, and all but those at the end are replaced"
+        }
+        Policy::Supervise => "every bug ends one worker, and one takes its place",
+        Policy::Crash => "every bug ends its worker for good: nobody takes its place",
+        Policy::Swallow => "no bug ends a worker",
+    }
+    .to_owned();
+    let bugs = facts.bugs();
+    if bugs == 0 {
+        return not_exercised(claim, NO_BUG);
+    }
+    let restarts = facts.lives.len().saturating_sub(workers(trace));
+    let crashes = facts.crashes();
+    let had_one = |life: &Life| life.bugs == usize::from(life.has_crashed());
+    let one_each = facts.lives.iter().all(had_one);
+    let are_replaced = (0..facts.lives.len())
+        .all(|life| !facts.lives[life].has_crashed() || facts.is_replaced(life));
+    Decision::Decided {
+        claim,
+        holds: match policy {
+            Policy::Supervise if facts.given_up.is_some() => {
+                restarts < crashes && facts.lives.iter().all(had_its_end)
+            }
+            Policy::Supervise => one_each && are_replaced && restarts == bugs,
+            Policy::Crash => crashes > 0 && restarts == 0 && facts.lives.iter().all(died_of_it),
+            Policy::Swallow => crashes == 0 && restarts == 0,
+        },
+        evidence: format!("{bugs} bugs, {crashes} workers ended by one, {restarts} replaced"),
+    }
+}
+
+/// Whoever had a bug has ended by it, or was killed as all were.
+fn had_its_end(life: &Life) -> bool {
+    life.has_crashed() || life.bugs == 0 || life.ended_by(KILLED)
+}
+
+/// Whoever had a bug is dead, and nobody else is.
+fn died_of_it(life: &Life) -> bool {
+    life.has_crashed() == (life.bugs > 0)
+}
+
+pub(super) fn another_process(trace: &Trace) -> Decision {
+    let claim = "who takes the place of a worker is another process".to_owned();
+    let facts = Facts::of(trace);
+    let restarts = facts.lives.len().saturating_sub(workers(trace));
+    if restarts == 0 {
+        return not_exercised(
+            claim,
+            "nobody was replaced: set policy=supervise, bug_every=20",
+        );
+    }
+    let is_new = |(place, life): (usize, &Life)| {
+        facts.lives[..place].iter().all(|other| other.id != life.id)
+    };
+    let ids: Vec<String> = facts.lives.iter().map(|life| life.id.to_string()).collect();
+    Decision::Decided {
+        claim,
+        holds: facts.lives.iter().enumerate().all(is_new),
+        evidence: format!("processes {}", ids.join(", ")),
+    }
+}
+
+pub(super) fn wrong_answers(trace: &Trace) -> Decision {
+    let facts = Facts::of(trace);
+    let is_swallowed = policy(trace) == Policy::Swallow;
+    let claim = if is_swallowed {
+        "after a bug that was swallowed a worker's answers are wrong, though every request is answered"
+    } else {
+        "no answer is wrong: who has had a bug begins nothing more"
+    }
+    .to_owned();
+    if facts.bugs() == 0 {
+        return not_exercised(claim, NO_BUG);
+    }
+    let succeeded = |request: &&Served| request.ends > 0 && request.failure.is_none();
+    let good = facts.requests.iter().filter(succeeded).count();
+    let wrong = facts.requests.iter().filter(|it| it.is_wrong).count();
+    let is_due = |request: &&Served| succeeded(request) && facts.is_tainted(request);
+    let due = facts.requests.iter().filter(is_due).count();
+    if is_swallowed && due == 0 {
+        return not_exercised(claim, "none came after a bug: set requests=60");
+    }
+    let is_right = |request: &Served| request.is_wrong == is_due(&request);
+    let available = Tally::of(trace).availability().unwrap_or(0);
+    Decision::Decided {
+        claim,
+        holds: if is_swallowed {
+            facts.requests.iter().all(is_right) && facts.lost() == 0
+        } else {
+            wrong == 0 && due == 0
+        },
+        evidence: format!(
+            "{wrong} of {good} good answers are wrong; {}.{} % available",
+            available / 10,
+            available % 10
+        ),
+    }
+}
+
+pub(super) fn retrying_a_bug(trace: &Trace) -> Decision {
+    let facts = Facts::of(trace);
+    let retries_all = trace.param("retry") == "everything";
+    let claim = if retries_all {
+        "retrying a bug multiplies the load, and each attempt meets the bug again"
+    } else {
+        "a bug is not retried"
+    }
+    .to_owned();
+    let hit = facts.with_bug().count();
+    if hit == 0 {
+        return not_exercised(claim, NO_BUG);
+    }
+    let attempts = usize::try_from(ATTEMPTS).unwrap_or(0);
+    // Unless nobody was left to try it.
+    let was_retried = |request: &Served| {
+        let is_turned_down = request.failure == Some(TURNED_DOWN);
+        request.tries() == attempts || (is_turned_down && request.tries() < attempts)
+    };
+    let was_not = |request: &Served| request.tries() == 1 && request.retries == 0;
+    let tries: usize = facts.with_bug().map(Served::tries).sum();
+    Decision::Decided {
+        claim,
+        holds: facts.with_bug().all(|request| {
+            if retries_all {
+                was_retried(request)
+            } else {
+                was_not(request)
+            }
+        }),
+        evidence: format!(
+            "{hit} requests with a bug were tried {tries} times, and {} workers ended by it",
+            facts.crashes()
+        ),
+    }
+}
+
+pub(super) fn gives_up(trace: &Trace) -> Decision {
+    let claim =
+        "when more workers end than may be replaced, the supervisor gives up and requests get a 503"
+            .to_owned();
+    let facts = Facts::of(trace);
+    let Some(place) = facts.given_up else {
+        let hint = "it never came to that: set bug_every=3, restarts=3, policy=supervise";
+        return not_exercised(claim, hint);
+    };
+    let allowed: usize = trace.param("restarts").parse().unwrap_or(0);
+    let is_later = |request: &&Served| request.begin > place;
+    let later = facts.requests.iter().filter(is_later).count();
+    let turned_down = |request: &Served| request.failure == Some(TURNED_DOWN);
+    let left = facts
+        .lives
+        .iter()
+        .filter(|life| life.exit.is_none())
+        .count();
+    Decision::Decided {
+        claim,
+        holds: facts.crashes() > allowed
+            && left == 0
+            && facts.requests.iter().filter(is_later).all(turned_down),
+        evidence: format!(
+            "{} workers ended by a bug, {allowed} replacements allowed; {later} requests came after, {} of all got a 503",
+            facts.crashes(),
+            facts.ended_with(TURNED_DOWN)
+        ),
+    }
+}

@@ -1,0 +1,82 @@
+//! About requests: answers, losses and the log.
+
+use super::not_exercised;
+use crate::{
+    scenario::{
+        checks::Decision,
+        handler::facts::{Facts, Served},
+        railway::LOST,
+    },
+    trace::Trace,
+};
+
+pub(super) fn every_request_accounted(trace: &Trace) -> Decision {
+    let facts = Facts::of(trace);
+    let requests = facts.requests.len() - 1;
+    let ended = facts.requests[1..].iter().filter(|it| it.ends == 1).count();
+    let lost = facts.lost();
+    // Lost can be only what somebody had who is gone.
+    let is_explained = |request: &Served| {
+        let latest = request.calls.last();
+        latest.is_some_and(|(life, call)| match facts.lives[*life].exit {
+            Some((exit, cause)) => cause.is_some() && *call < exit,
+            None => false,
+        })
+    };
+    let mut all_lost = facts.requests.iter().filter(|it| it.failure == Some(LOST));
+    Decision::Decided {
+        claim: "every request is answered, or was lost with a worker that died".to_owned(),
+        holds: ended == requests && facts.requests[0].ends == 0 && all_lost.all(is_explained),
+        evidence: format!("{} of {requests} answered, {lost} lost", ended - lost),
+    }
+}
+
+pub(super) fn nothing_exposed(trace: &Trace) -> Decision {
+    let claim = "no answer shows internal detail".to_owned();
+    let facts = Facts::of(trace);
+    let is_answer = |request: &&Served| request.failure.is_some_and(|it| it != LOST);
+    let answers = facts.requests.iter().filter(is_answer).count();
+    if answers == 0 {
+        return not_exercised(claim, NOTHING_FAILED);
+    }
+    let exposed: usize = facts.requests.iter().map(|it| it.exposed).sum();
+    Decision::Decided {
+        claim,
+        holds: exposed == 0,
+        evidence: format!("{exposed} of {answers} failures showed what the client must not see"),
+    }
+}
+
+pub(super) fn logged_once(trace: &Trace) -> Decision {
+    let claim = "every error is logged once, with its id and its code".to_owned();
+    let facts = Facts::of(trace);
+    let errors = facts.errors();
+    if errors == 0 {
+        return not_exercised(claim, NOTHING_FAILED);
+    }
+    let is_well = |request: &Served| {
+        let codes = request.faults.iter().map(|fault| code_of(fault));
+        request.logged.iter().copied().eq(codes)
+    };
+    let lines: usize = facts.requests.iter().map(|it| it.logged.len()).sum();
+    Decision::Decided {
+        claim,
+        holds: facts.requests.iter().all(is_well),
+        evidence: format!("{errors} errors, {lines} lines of the log"),
+    }
+}
+
+/// The code of an error. Written down once more, so that the check does not ask
+/// whom it checks.
+fn code_of(fault: &str) -> &'static str {
+    match fault {
+        "invalid amount" => "invalid_input",
+        "no such account" => "not_found",
+        "the bank timed out" => "timeout",
+        "no worker" => "unavailable",
+        "a bug in the fees" => "internal_error",
+        _ => "none",
+    }
+}
+
+const NOTHING_FAILED: &str = "nothing failed: set operational=20, or bug_every=20";

@@ -1,0 +1,290 @@
+//! Who takes the requests, and hands them to the workers.
+
+use super::{
+    ATTEMPTS, DISPATCHER, GATEWAY,
+    cluster::{Cluster, Place},
+    ledger::TOTAL,
+    lines::{Order, Told},
+};
+use crate::{
+    error::{AppError, Handler, Incident},
+    platform::{ProcessEvent, Random},
+    scenario::{
+        Context,
+        railway::{Answer, HANDED_BACK, LOST, Logbook, SECRET, answer, id_of},
+    },
+    trace::{Kind, NameId, Span},
+};
+use std::{mem, time::Duration};
+
+pub(super) struct Gateway {
+    context: Context,
+    id: NameId,
+    dispatcher: NameId,
+    cluster: Cluster,
+    log: Logbook,
+    handler: Handler,
+    retries_all: bool,
+    arrivals: Random,
+    /// When the next request arrives, and its number. `None` while nobody is
+    /// there to take it.
+    due: Option<Duration>,
+    next: u64,
+    last: u64,
+    /// Requests that are not answered yet.
+    open: Vec<Open>,
+    /// Those of them that wait for a worker.
+    waiting: Vec<u64>,
+}
+
+/// A request that is not answered yet.
+struct Open {
+    order: Order,
+    request: Span,
+    attempt: Option<Span>,
+    /// Who has it.
+    at: Option<Place>,
+    tries: u64,
+}
+
+impl Gateway {
+    pub(super) fn start(context: &Context) -> Self {
+        let trace = &context.trace;
+        let [id, dispatcher] = [GATEWAY, DISPATCHER].map(|name| {
+            let id = trace.name(name);
+            trace.instant(Kind::Start, id, 0);
+            id
+        });
+        let cluster = Cluster::start(context);
+        let log = Logbook::open(trace);
+        let lines = log.clone();
+        Gateway {
+            id,
+            dispatcher,
+            cluster,
+            log,
+            handler: Handler::new().log_to(move |_, line| lines.write(line)),
+            retries_all: context.params.choice("retry") == "everything",
+            arrivals: context.seed.stream(0),
+            due: None,
+            next: 1,
+            last: context.params.integer("requests"),
+            open: Vec::new(),
+            waiting: Vec::new(),
+            context: context.clone(),
+        }
+    }
+
+    /// Does what is to be done next; `false` if there is nothing more.
+    pub(super) async fn next(&mut self) -> bool {
+        let is_over = self.next > self.last && self.open.is_empty();
+        if is_over && self.cluster.is_settled() {
+            return false;
+        }
+        let due = self.due.filter(|_| self.next <= self.last);
+        match self.cluster.next(due).await {
+            Some((place, ProcessEvent::Ready)) => self.cluster.ready(place),
+            Some((place, ProcessEvent::Message(line))) => self.hear(place, &line),
+            Some((place, ProcessEvent::Exited(exit))) => {
+                self.cluster.exited(place, &exit);
+                self.lose(place);
+            }
+            None => {}
+        }
+        for number in mem::take(&mut self.waiting) {
+            self.dispatch(number);
+        }
+        if self.due.is_none() && self.cluster.is_settled() {
+            self.due = Some(self.context.platform.now());
+            self.wait();
+        }
+        self.admit();
+        true
+    }
+
+    /// Lets the workers come to their end.
+    pub(super) async fn close(self) {
+        self.cluster.close().await;
+    }
+
+    /// Takes the requests that have arrived by now.
+    fn admit(&mut self) {
+        let now = self.context.platform.now();
+        while let Some(due) = self.due
+            && due <= now
+            && self.next <= self.last
+        {
+            let number = self.next;
+            let trace = &self.context.trace;
+            self.open.push(Open {
+                order: Order::draw(&self.context, number),
+                request: trace.begin_at(due, Kind::Request, self.id, number),
+                attempt: None,
+                at: None,
+                tries: 0,
+            });
+            self.next += 1;
+            self.wait();
+            self.dispatch(number);
+        }
+    }
+
+    /// They arrive when they arrive, however many are being served.
+    fn wait(&mut self) {
+        let interval = self.context.params.millis("interval");
+        let pause = self.arrivals.jitter(interval, 25);
+        self.due = self.due.map(|due| due + pause);
+    }
+
+    /// Hands a request to whose turn it is. If there is nobody it waits, or is
+    /// turned down if there will be nobody.
+    fn dispatch(&mut self, number: u64) {
+        let place = self.cluster.pick();
+        if place.is_none() && self.cluster.is_worth_waiting() {
+            self.waiting.push(number);
+            return;
+        }
+        let (Some((slot, generation)), Some(open)) = (place, self.find(number)) else {
+            return self.turn_down(number);
+        };
+        open.at = Some((slot, generation));
+        open.tries += 1;
+        let order = open.order.to_string();
+        let worker = self.cluster.id(slot);
+        let trace = &self.context.trace;
+        trace.send(Kind::Call, self.id, worker, number);
+        let attempt = trace.begin(Kind::Handle, worker, number);
+        if let Some(open) = self.find(number) {
+            open.attempt = Some(attempt);
+        }
+        self.cluster.send(slot, order);
+    }
+
+    /// There is no worker, and there will be none.
+    fn turn_down(&mut self, number: u64) {
+        let trace = &self.context.trace;
+        let attempt = trace.begin(Kind::Handle, self.dispatcher, number);
+        attempt.fail("no worker");
+        let error = AppError::unavailable("a worker").with_context("cluster", SECRET);
+        let incident = Incident::new(id_of(number), "POST /transfers");
+        let decision = self.handler.handle(&error, &incident);
+        let (Some(problem), Some(open)) = (decision.problem(), self.close_request(number)) else {
+            return;
+        };
+        let body = problem.to_json();
+        let answered = Answer::of(problem, &body);
+        let trace = &self.context.trace;
+        answer(trace, self.id, (number, open.request), answered);
+    }
+
+    /// A worker tells something.
+    fn hear(&mut self, place: Place, line: &str) {
+        let Some(told) = Told::read(line) else {
+            return;
+        };
+        let worker = self.cluster.id(place.0);
+        let trace = self.context.trace.clone();
+        match told {
+            Told::Log { line } => self.log.write(line),
+            Told::Drain => self.cluster.drain(place.0),
+            Told::Raised { number, error } => {
+                if let Some(attempt) = self.end_attempt(number) {
+                    attempt.fail(error);
+                }
+            }
+            Told::Again { number, code } => {
+                trace.caused(Kind::Retry, self.log.id(), number, code);
+                if let Some(open) = self.find(number) {
+                    open.attempt = Some(trace.begin(Kind::Handle, worker, number));
+                }
+            }
+            Told::Done { number, total } => {
+                let Some(open) = self.close_request(number) else {
+                    return;
+                };
+                if let Some(attempt) = open.attempt {
+                    attempt.succeed();
+                }
+                // The client knows what all accounts hold together.
+                if total != TOTAL {
+                    trace.instant(Kind::Wrong, worker, number);
+                }
+                open.request.succeed();
+            }
+            Told::Failed {
+                number,
+                status,
+                code,
+                body,
+            } => {
+                if status >= 500 && self.retry(number, code) {
+                    return;
+                }
+                if let Some(open) = self.close_request(number) {
+                    let answered = Answer { status, code, body };
+                    answer(&trace, self.id, (number, open.request), answered);
+                }
+            }
+            Told::Back { number } => {
+                if let Some(attempt) = self.end_attempt(number) {
+                    attempt.fail(HANDED_BACK);
+                }
+                if let Some(open) = self.find(number) {
+                    // It never had it, and cannot lose it.
+                    open.at = None;
+                    open.tries -= 1;
+                }
+                self.dispatch(number);
+            }
+        }
+    }
+
+    /// What was under way in a process that has exited is lost.
+    fn lose(&mut self, place: Place) {
+        let theirs = self.open.iter().filter(|open| open.at == Some(place));
+        let theirs: Vec<u64> = theirs.map(|open| open.order.number).collect();
+        for number in theirs {
+            if let Some(attempt) = self.end_attempt(number) {
+                attempt.fail(LOST);
+            }
+            if self.retry(number, LOST) {
+                continue;
+            }
+            if let Some(open) = self.close_request(number) {
+                open.request.fail(LOST);
+            }
+        }
+    }
+
+    /// A gateway that retries everything does not ask what it was.
+    fn retry(&mut self, number: u64, cause: &str) -> bool {
+        let retries_all = self.retries_all;
+        let Some(open) = self.find(number) else {
+            return false;
+        };
+        if !retries_all || open.tries >= ATTEMPTS {
+            return false;
+        }
+        open.at = None;
+        let trace = &self.context.trace;
+        trace.caused(Kind::Retry, self.id, number, cause);
+        self.dispatch(number);
+        true
+    }
+
+    fn find(&mut self, number: u64) -> Option<&mut Open> {
+        self.open
+            .iter_mut()
+            .find(|open| open.order.number == number)
+    }
+
+    fn end_attempt(&mut self, number: u64) -> Option<Span> {
+        self.find(number)?.attempt.take()
+    }
+
+    fn close_request(&mut self, number: u64) -> Option<Open> {
+        let mut places = self.open.iter();
+        let place = places.position(|open| open.order.number == number)?;
+        Some(self.open.remove(place))
+    }
+}

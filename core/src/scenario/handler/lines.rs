@@ -1,0 +1,162 @@
+//! What goes between the gateway and a worker: lines of text.
+
+use super::ledger::{ACCOUNTS, UNLUCKY};
+use crate::{
+    platform::Random,
+    scenario::{Context, Values},
+};
+use std::fmt;
+
+/// A request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order {
+    pub(super) number: u64,
+    pub(super) amount: usize,
+    /// Whose money it is.
+    pub(super) from: usize,
+    /// How many attempts at its confirmation time out.
+    pub(super) timeouts: u32,
+}
+
+impl Order {
+    /// What a request is, by its number and the seed alone.
+    pub(super) fn draw(context: &Context, number: u64) -> Self {
+        let mut draws = context.seed.stream(1000 + number);
+        let place = usize::try_from(number).unwrap_or(0);
+        let usual = Order {
+            number,
+            amount: 1 + place % (UNLUCKY - 1),
+            from: place % ACCOUNTS,
+            timeouts: 0,
+        };
+        if has_bug(&context.params, number) {
+            let amount = UNLUCKY;
+            return Order { amount, ..usual };
+        }
+        usual.with_fault(&context.params, &mut draws)
+    }
+
+    fn with_fault(self, params: &Values, draws: &mut Random) -> Self {
+        let percent = u32::try_from(params.integer("operational")).unwrap_or(100);
+        if !draws.chance(percent) {
+            return self;
+        }
+        let [is_invalid, is_unknown, is_long] = [33, 50, 40].map(|percent| draws.chance(percent));
+        match (is_invalid, is_unknown) {
+            (true, _) => Order { amount: 0, ..self },
+            (_, true) => Order {
+                from: ACCOUNTS,
+                ..self
+            },
+            _ => Order {
+                timeouts: if is_long { u32::MAX } else { 1 },
+                ..self
+            },
+        }
+    }
+
+    pub(super) fn read(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        Some(Order {
+            number: words.next()?.parse().ok()?,
+            amount: words.next()?.parse().ok()?,
+            from: words.next()?.parse().ok()?,
+            timeouts: words.next()?.parse().ok()?,
+        })
+    }
+}
+
+fn has_bug(params: &Values, number: u64) -> bool {
+    number.checked_rem(params.integer("bug_every")) == Some(0)
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Order {
+            number,
+            amount,
+            from,
+            timeouts,
+        } = self;
+        write!(f, "{number} {amount} {from} {timeouts}")
+    }
+}
+
+/// What a worker tells of a request, and of itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Told<'a> {
+    /// An error came up. What is made of it is not known yet.
+    Raised { number: u64, error: &'a str },
+    /// The handler wants it attempted again, because of that code.
+    Again { number: u64, code: &'a str },
+    /// It is done, and that is what the accounts hold together.
+    Done { number: u64, total: i64 },
+    /// That is the answer to an error.
+    Failed {
+        number: u64,
+        status: u16,
+        code: &'a str,
+        body: &'a str,
+    },
+    /// It was not begun, as the worker takes no more.
+    Back { number: u64 },
+    /// A line of the log.
+    Log { line: &'a str },
+    /// It wants no more requests.
+    Drain,
+}
+
+impl<'a> Told<'a> {
+    pub(super) fn read(line: &'a str) -> Option<Self> {
+        let (what, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match what {
+            "log" => return Some(Told::Log { line: rest }),
+            "drain" => return Some(Told::Drain),
+            _ => {}
+        }
+        let (number, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        let number = number.parse().ok()?;
+        Some(match what {
+            "raised" => Told::Raised {
+                number,
+                error: rest,
+            },
+            "again" => Told::Again { number, code: rest },
+            "done" => Told::Done {
+                number,
+                total: rest.parse().ok()?,
+            },
+            "failed" => {
+                let (status, rest) = rest.split_once(' ')?;
+                let (code, body) = rest.split_once(' ')?;
+                Told::Failed {
+                    number,
+                    status: status.parse().ok()?,
+                    code,
+                    body,
+                }
+            }
+            "back" => Told::Back { number },
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Told::Raised { number, error } => write!(f, "raised {number} {error}"),
+            Told::Again { number, code } => write!(f, "again {number} {code}"),
+            Told::Done { number, total } => write!(f, "done {number} {total}"),
+            Told::Failed {
+                number,
+                status,
+                code,
+                body,
+            } => write!(f, "failed {number} {status} {code} {body}"),
+            Told::Back { number } => write!(f, "back {number}"),
+            Told::Log { line } => write!(f, "log {line}"),
+            Told::Drain => f.write_str("drain"),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What the scenarios about errors have in common: requests with ids, a log that
+//! is on record, clients that look at what they are answered.
+//!
+//! Good requests go straight through. Operational errors branch off to an answer
+//! or to another attempt, bugs to the end of whoever had them.
+
+mod knobs;
+mod tally;
+
+pub(super) use knobs::{choice, number};
+pub use tally::Tally;
+
+use crate::{
+    error::{CorrelationId, Problem},
+    trace::{Kind, NameId, Recorder, Span},
+};
+
+/// The name in the trace.
+pub(super) const ERROR_HANDLER: &str = "ErrorHandler";
+
+/// How a request ends, or an attempt at it, of whoever had it when it died.
+pub(super) const LOST: &str = "lost";
+
+/// How an attempt ends that was not begun: it is for somebody else.
+pub(super) const HANDED_BACK: &str = "handed back";
+
+/// Every error has it in its details. No answer may.
+pub(super) const SECRET: &str = "password=hunter2";
+
+/// The id that the client gave to a request: its number can be told from it, so
+/// that whoever finds it in a log or an answer knows which one is meant.
+pub(super) fn id_of(request: u64) -> CorrelationId {
+    let id = CorrelationId::parse(format!("request-{request}"));
+    id.expect("it is made of letters, digits and a dash")
+}
+
+/// Which request has that id; 0 if none has.
+pub(super) fn request_of(id: &str) -> u64 {
+    let number = id.strip_prefix("request-");
+    number.map_or(0, |number| number.parse().unwrap_or(0))
+}
+
+/// The log of a program, which also puts on record that it was written to.
+#[derive(Clone)]
+pub(super) struct Logbook {
+    trace: Recorder,
+    id: NameId,
+}
+
+impl Logbook {
+    pub(super) fn open(trace: &Recorder) -> Self {
+        let id = trace.name(ERROR_HANDLER);
+        trace.instant(Kind::Start, id, 0);
+        Logbook {
+            trace: trace.clone(),
+            id,
+        }
+    }
+
+    pub(super) fn id(&self) -> NameId {
+        self.id
+    }
+
+    /// A line as a [`Handler`](crate::error::Handler) writes it. Whose it is and
+    /// what it is about is read from the line, as an operator would.
+    pub(super) fn write(&self, line: &str) {
+        let value = |key| line.split(' ').find_map(|word| word.strip_prefix(key));
+        let request = request_of(value("id=").unwrap_or_default());
+        let code = value("code=").unwrap_or("no code");
+        self.trace.caused(Kind::Log, self.id, request, code);
+    }
+}
+
+/// A client is answered, and looks at the body.
+pub(super) fn answer(trace: &Recorder, by: NameId, request: (u64, Span), answer: Answer<'_>) {
+    let (number, span) = request;
+    if answer.body.contains(SECRET) {
+        trace.instant(Kind::Expose, by, number);
+    }
+    span.fail(&format!("{} {}", answer.status, answer.code));
+}
+
+/// An answer that is none to be glad of.
+#[derive(Clone, Copy)]
+pub(super) struct Answer<'a> {
+    pub(super) status: u16,
+    pub(super) code: &'a str,
+    pub(super) body: &'a str,
+}
+
+impl<'a> Answer<'a> {
+    /// What a problem is sent as.
+    pub(super) fn of(problem: &Problem, body: &'a str) -> Self {
+        Answer {
+            status: problem.status(),
+            code: problem.code(),
+            body,
+        }
+    }
+}

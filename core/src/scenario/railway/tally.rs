@@ -1,0 +1,147 @@
+//! The numbers of a run about errors.
+
+use super::{HANDED_BACK, LOST};
+use crate::trace::{Event, Kind, NameId, Phase, Trace};
+use std::time::Duration;
+
+/// What became of the requests of a run about errors, and of the processes that
+/// served them: from the trace alone, for tables, reports and checks.
+///
+/// ```
+/// use highwater::scenario::{self, Tally};
+///
+/// let trace = scenario::find("taxonomy")?.experiment().simulate();
+/// let tally = Tally::of(&trace);
+/// assert_eq!(tally.answered() + tally.lost, tally.requests);
+/// assert_eq!(tally.logged, tally.errors, "each error is logged once");
+/// # Ok::<(), scenario::InputError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tally {
+    /// Requests that arrived.
+    pub requests: u64,
+    /// Requests answered with 2xx, right or wrong.
+    pub succeeded: u64,
+    /// Requests answered with 4xx: the client's fault.
+    pub client_errors: u64,
+    /// Requests answered with 5xx.
+    pub server_errors: u64,
+    /// Requests that nobody answered: who had them was gone.
+    pub lost: u64,
+    /// Of those that succeeded, the ones with a wrong answer.
+    pub wrong: u64,
+    /// Answers that showed internal detail.
+    pub exposed: u64,
+    /// Attempts at requests, those that were handed back aside.
+    pub attempts: u64,
+    /// Attempts that ended in an error.
+    pub errors: u64,
+    /// Requests done again.
+    pub retries: u64,
+    /// Calls that a circuit breaker let not through.
+    pub refused: u64,
+    /// Lines of the log.
+    pub logged: u64,
+    /// Processes that exited otherwise than at their own end.
+    pub crashes: u64,
+    /// Processes that took the place of one that had exited.
+    pub restarts: u64,
+    /// The longest that a place was empty, from an exit to when the next process
+    /// there was ready.
+    pub longest_restart: Duration,
+    /// Which places have had a process, and since when they have none.
+    places: Vec<(NameId, Option<Duration>)>,
+}
+
+impl Tally {
+    /// Of a whole trace.
+    #[must_use]
+    pub fn of(trace: &Trace) -> Self {
+        let mut tally = Tally::default();
+        for event in &trace.events {
+            tally.apply(trace, event);
+        }
+        tally
+    }
+
+    /// Adds the next record of a trace, or of what is there of it already.
+    pub fn apply(&mut self, trace: &Trace, event: &Event) {
+        let cause = event.failure.map(|cause| trace.name(cause));
+        match (event.kind, event.phase) {
+            (Kind::Request, Phase::Begin) => self.requests += 1,
+            (Kind::Request, Phase::End) => self.end(cause),
+            (Kind::Handle, Phase::End) => {
+                let is_begun = cause != Some(HANDED_BACK);
+                let is_error = is_begun && cause.is_some_and(|cause| cause != LOST);
+                self.attempts += u64::from(is_begun);
+                self.errors += u64::from(is_error);
+            }
+            (Kind::Wrong, _) => self.wrong += 1,
+            (Kind::Expose, _) => self.exposed += 1,
+            (Kind::Retry, _) => self.retries += 1,
+            (Kind::Refuse, _) => self.refused += 1,
+            (Kind::Log, _) => self.logged += 1,
+            (Kind::Start, _) if event.subject > 0 => self.start(event),
+            (Kind::Exit, _) if event.subject > 0 => {
+                self.crashes += u64::from(cause.is_some());
+                *self.place(event.source) = Some(event.at);
+            }
+            _ => {}
+        }
+    }
+
+    /// Requests that were answered, whatever the answer.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.succeeded + self.client_errors + self.server_errors
+    }
+
+    /// Requests that still wait for what becomes of them.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.requests.saturating_sub(self.answered() + self.lost)
+    }
+
+    /// Of a thousand requests that are over, those that were answered and not
+    /// with a 5xx: what a monitor calls available, wrong answers included. `None`
+    /// before the first.
+    #[must_use]
+    pub fn availability(&self) -> Option<u64> {
+        let available = self.succeeded + self.client_errors;
+        (available * 1000).checked_div(self.answered() + self.lost)
+    }
+
+    /// The attempts that a hundred requests took: 100 if nothing was retried.
+    /// `None` before the first.
+    #[must_use]
+    pub fn amplification(&self) -> Option<u64> {
+        (self.attempts * 100).checked_div(self.answered() + self.lost)
+    }
+
+    fn end(&mut self, cause: Option<&str>) {
+        match cause.and_then(|cause| cause.as_bytes().first()) {
+            None => self.succeeded += 1,
+            Some(b'4') => self.client_errors += 1,
+            Some(b'5') => self.server_errors += 1,
+            Some(_) => self.lost += 1,
+        }
+    }
+
+    fn start(&mut self, event: &Event) {
+        if let Some(since) = self.place(event.source).take() {
+            self.restarts += 1;
+            let empty = event.at.saturating_sub(since);
+            self.longest_restart = self.longest_restart.max(empty);
+        }
+    }
+
+    fn place(&mut self, source: NameId) -> &mut Option<Duration> {
+        let place = self.places.iter().position(|(known, _)| *known == source);
+        let place = place.unwrap_or_else(|| {
+            self.places.push((source, None));
+            self.places.len() - 1
+        });
+        &mut self.places[place].1
+    }
+}

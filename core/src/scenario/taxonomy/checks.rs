@@ -1,0 +1,267 @@
+//! What a run of `taxonomy` must prove.
+//!
+//! The predicates look at counts and at the order of records, never at how
+//! long something took, so they hold in every world.
+
+use super::{
+    bank::PROBES,
+    facts::{BUG, Facts, Served, answer_to, code_of, is_transient},
+};
+use crate::{
+    scenario::checks::{Check, Decision},
+    trace::Trace,
+};
+
+pub(super) const ALL: &[Check] = &[
+    Check {
+        name: "every-request-answered",
+        decide: every_request_answered,
+    },
+    Check {
+        name: "answer-by-class",
+        decide: answer_by_class,
+    },
+    Check {
+        name: "retry-what-may-help",
+        decide: retry_what_may_help,
+    },
+    Check {
+        name: "bugs-and-load",
+        decide: bugs_and_load,
+    },
+    Check {
+        name: "nothing-exposed",
+        decide: nothing_exposed,
+    },
+    Check {
+        name: "logged-once",
+        decide: logged_once,
+    },
+    Check {
+        name: "breaker-probes",
+        decide: breaker_probes,
+    },
+];
+
+fn every_request_answered(trace: &Trace) -> Decision {
+    let facts = Facts::of(trace);
+    let requests = facts.requests.len() - 1;
+    let answered = facts.requests[1..].iter().filter(|it| it.answers == 1);
+    let answered = answered.count();
+    Decision::Decided {
+        claim: "every request is answered once".to_owned(),
+        holds: answered == requests && facts.requests[0].answers == 0,
+        evidence: format!("{answered} of {requests}"),
+    }
+}
+
+fn answer_by_class(trace: &Trace) -> Decision {
+    let facts = Facts::of(trace);
+    let claim = if is_classified(trace) {
+        "every failure is answered with the status and the code of its class"
+    } else {
+        "with a catch-all every failure is a 500, whoever's fault it is"
+    }
+    .to_owned();
+    let failed = facts.failed().count();
+    if failed == 0 {
+        return not_exercised(claim, NOTHING_FAILED);
+    }
+    // What came last is what is answered. Nothing else is a failure.
+    let is_right = |request: &&Served| match (request.failure, request.faults.last()) {
+        (Some(answer), Some(fault)) if is_classified(trace) => answer == answer_to(fault),
+        (answer, _) => answer == Some("500 error"),
+    };
+    let right = facts.failed().filter(is_right).count();
+    let clients = facts.failed().filter(|request| {
+        let fault = request.faults.last();
+        fault.is_some_and(|fault| answer_to(fault).starts_with('4'))
+    });
+    Decision::Decided {
+        claim,
+        holds: right == failed,
+        evidence: format!(
+            "{right} of {failed} failures; {} of them are the client's fault",
+            clients.count()
+        ),
+    }
+}
+
+fn retry_what_may_help(trace: &Trace) -> Decision {
+    let facts = Facts::of(trace);
+    let is_classified = is_classified(trace);
+    let claim = if is_classified {
+        "only what is transient and idempotent is done again, no more often than the budget allows"
+    } else {
+        "with a catch-all everything is done again: bugs, the client's errors and what is not idempotent"
+    }
+    .to_owned();
+    let most = attempts(trace);
+    if facts.errors() == 0 {
+        return not_exercised(claim, NOTHING_FAILED);
+    }
+    if !is_classified && most < 2 {
+        return not_exercised(claim, "nothing is done again: set attempts=3");
+    }
+    let retries: usize = facts.requests.iter().map(|it| it.retries.len()).sum();
+    let in_vain = |request: &Served| -> usize {
+        let is_in_vain = |after: &&usize| {
+            let fault = after.checked_sub(1).and_then(|at| request.faults.get(at));
+            !request.is_lookup || !fault.is_some_and(|fault| is_transient(fault))
+        };
+        request.retries.iter().filter(is_in_vain).count()
+    };
+    let in_vain: usize = facts.requests.iter().map(in_vain).sum();
+    // Each retry is an attempt, and each attempt but the first is a retry.
+    let accounted = facts.requests.iter().all(|request| {
+        let retries = request.retries.len() as u64;
+        request.attempts <= most && retries + 1 == request.attempts.max(1)
+    });
+    let all_attempts = |request: &Served| request.attempts == most;
+    Decision::Decided {
+        claim,
+        holds: accounted
+            && if is_classified {
+                in_vain == 0 && facts.overdrawn == 0
+            } else {
+                facts.failed().all(all_attempts)
+            },
+        evidence: format!(
+            "{retries} retries of {} errors, {in_vain} of what no retry helps or must not be done twice{}",
+            facts.errors(),
+            if is_classified {
+                format!(", {} beyond the budget", facts.overdrawn)
+            } else {
+                String::new()
+            }
+        ),
+    }
+}
+
+/// The error is in the program: the next attempt has it too.
+fn bugs_and_load(trace: &Trace) -> Decision {
+    let facts = Facts::of(trace);
+    let is_classified = is_classified(trace);
+    let claim = if is_classified {
+        "a bug is not retried: it costs the bank one call"
+    } else {
+        "with a catch-all bugs are retried, and the load on the bank multiplies"
+    }
+    .to_owned();
+    let with_bug = |request: &&Served| request.faults.contains(&BUG);
+    let bugs = |request: &Served| request.faults.iter().filter(|it| **it == BUG).count();
+    let hit = facts.requests.iter().filter(with_bug).count();
+    let bugs: usize = facts.requests.iter().map(bugs).sum();
+    if hit == 0 {
+        return not_exercised(claim, "no request ran into the bug: set bug=20");
+    }
+    if !is_classified && attempts(trace) < 2 {
+        return not_exercised(claim, "nothing is done again: set attempts=3");
+    }
+    let of_bugs = facts.requests.iter().filter(with_bug);
+    let calls: u64 = of_bugs.map(|request| request.calls).sum();
+    // A bug can come up last only, if nobody tries again.
+    let ended = facts.requests.iter().filter(with_bug).all(|request| {
+        let first = request.faults.iter().position(|fault| *fault == BUG);
+        let first = first.unwrap_or(0) as u64;
+        request.attempts
+            == if is_classified {
+                first + 1
+            } else {
+                attempts(trace)
+            }
+    });
+    Decision::Decided {
+        claim,
+        holds: ended && (!is_classified || bugs == hit),
+        evidence: format!(
+            "{hit} requests ran into the bug {bugs} times, and called the bank {calls} times"
+        ),
+    }
+}
+
+fn nothing_exposed(trace: &Trace) -> Decision {
+    let facts = Facts::of(trace);
+    let claim = if is_classified(trace) {
+        "no answer shows internal detail"
+    } else {
+        "with a catch-all every failure shows internal detail"
+    }
+    .to_owned();
+    let failed = facts.failed().count();
+    if failed == 0 {
+        return not_exercised(claim, NOTHING_FAILED);
+    }
+    let exposed = facts.requests.iter().filter(|it| it.exposed > 0).count();
+    Decision::Decided {
+        claim,
+        holds: exposed == if is_classified(trace) { 0 } else { failed },
+        evidence: format!("{exposed} of {failed} failures showed what the client must not see"),
+    }
+}
+
+fn logged_once(trace: &Trace) -> Decision {
+    let facts = Facts::of(trace);
+    let is_classified = is_classified(trace);
+    let claim = if is_classified {
+        "every error is logged once, with its id and its code"
+    } else {
+        "with a catch-all every error is logged on every floor"
+    }
+    .to_owned();
+    let errors = facts.errors();
+    if errors == 0 {
+        return not_exercised(claim, NOTHING_FAILED);
+    }
+    let is_well = |request: &Served| {
+        if is_classified {
+            let codes = request.faults.iter().map(|fault| code_of(fault));
+            request.logged.iter().copied().eq(codes)
+        } else {
+            request.logged.len() == 2 * request.faults.len()
+        }
+    };
+    let lines: usize = facts.requests.iter().map(|it| it.logged.len()).sum();
+    Decision::Decided {
+        claim,
+        holds: facts.requests.iter().all(is_well),
+        evidence: format!("{errors} errors, {lines} lines of the log"),
+    }
+}
+
+fn breaker_probes(trace: &Trace) -> Decision {
+    let claim =
+        format!("the breaker lets no call through while it is open, and {PROBES} at most to probe");
+    if trace.param("breaker") == "off" {
+        return not_exercised(claim, "there is none: set breaker=on");
+    }
+    let breaker = Facts::of(trace).breaker;
+    if breaker.opened == 0 {
+        return not_exercised(claim, "it never opened: set outage=1500, interval=30");
+    }
+    Decision::Decided {
+        claim,
+        holds: breaker.astray == 0 && breaker.most_probes <= u64::from(PROBES),
+        evidence: format!(
+            "opened {} times, {} calls refused, {} probes, {} at most at a time",
+            breaker.opened, breaker.refused, breaker.probed, breaker.most_probes
+        ),
+    }
+}
+
+const NOTHING_FAILED: &str = "nothing failed: set invalid=20, or timeout=20";
+
+fn is_classified(trace: &Trace) -> bool {
+    trace.param("design") == "classified"
+}
+
+fn attempts(trace: &Trace) -> u64 {
+    trace.param("attempts").parse().unwrap_or(1)
+}
+
+fn not_exercised(claim: String, hint: &str) -> Decision {
+    Decision::NotExercised {
+        claim,
+        hint: hint.to_owned(),
+    }
+}

@@ -1,0 +1,158 @@
+//! Two ways to deal with what the service throws.
+
+use super::{
+    API, CATCH_ALL,
+    service::{Payment, Service},
+};
+use crate::{
+    error::{AppError, Decision, Handler, Incident, Retry, RetryBudget},
+    platform::Platform,
+    scenario::{
+        Context,
+        railway::{Answer, ERROR_HANDLER, Logbook, answer, id_of},
+    },
+    trace::{Kind, NameId, Recorder, Span},
+};
+use std::time::Duration;
+
+/// How many retries there may be at once, before requests have paid for them.
+pub(super) const BURST: u64 = 3;
+
+/// The first wait before a retry.
+const BACKOFF: Duration = Duration::from_millis(40);
+
+pub(super) struct Api {
+    id: NameId,
+    trace: Recorder,
+    platform: Platform,
+    service: Service,
+    attempts: u32,
+    design: Design,
+}
+
+enum Design {
+    /// One handler, which acts by the class of an error.
+    Classified(Box<Handler>),
+    /// `catch (e) { log(e); retry or answer 500 }`, on each floor.
+    CatchAll { id: NameId },
+}
+
+impl Api {
+    pub(super) fn start(context: &Context) -> Self {
+        let trace = context.trace.clone();
+        let id = trace.name(API);
+        trace.instant(Kind::Start, id, 0);
+        let service = Service::start(context);
+        let attempts = u32::try_from(context.params.integer("attempts")).unwrap_or(1);
+        let design = if context.params.choice("design") == "classified" {
+            Design::Classified(Box::new(handler(context, attempts)))
+        } else {
+            let id = trace.name(CATCH_ALL);
+            trace.instant(Kind::Start, id, 0);
+            Design::CatchAll { id }
+        };
+        Api {
+            id,
+            trace,
+            platform: context.platform.clone(),
+            service,
+            attempts,
+            design,
+        }
+    }
+
+    pub(super) fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// Answers a request that arrived at `due`.
+    pub(super) async fn serve(&self, mut payment: Payment, due: Duration) {
+        let span = self
+            .trace
+            .begin_at(due, Kind::Request, self.id, payment.number);
+        match &self.design {
+            Design::Classified(handler) => self.handled(&mut payment, span, handler).await,
+            Design::CatchAll { id } => self.caught(&mut payment, span, *id).await,
+        }
+    }
+
+    /// What to do is not for this function to know: the handler says.
+    async fn handled(&self, payment: &mut Payment, span: Span, handler: &Handler) {
+        let number = payment.number;
+        handler.request(self.platform.now());
+        let mut attempt = 1;
+        loop {
+            let error: AppError = match self.service.attempt(payment, attempt).await {
+                Ok(_) => return span.succeed(),
+                Err(error) => error.into(),
+            };
+            let now = self.platform.now();
+            let incident = Incident::new(id_of(number), payment.operation());
+            let mut incident = incident.attempt(attempt).at(now);
+            incident.is_idempotent = payment.is_lookup;
+            match handler.handle(&error, &incident) {
+                Decision::Retry(after) => self.platform.sleep(after).await,
+                // That a bug should also end the process is another scenario.
+                Decision::Respond(problem) | Decision::Drain(problem) => {
+                    let body = problem.to_json();
+                    let answered = Answer::of(&problem, &body);
+                    return answer(&self.trace, self.id, (number, span), answered);
+                }
+                Decision::Crash => return,
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Whatever it is, it is caught, logged, retried, and told to the client.
+    async fn caught(&self, payment: &mut Payment, span: Span, catch_all: NameId) {
+        let number = payment.number;
+        let mut attempt = 1;
+        loop {
+            let Err(error) = self.service.attempt(payment, attempt).await else {
+                return span.succeed();
+            };
+            // Each floor logs what it passes on.
+            for floor in [self.service.operation(payment), catch_all] {
+                self.trace.caused(Kind::Log, floor, number, "error");
+            }
+            if attempt >= self.attempts {
+                let body = format!("Error: {error}");
+                let answered = Answer {
+                    status: 500,
+                    code: "error",
+                    body: &body,
+                };
+                return answer(&self.trace, self.id, (number, span), answered);
+            }
+            let cause = "error";
+            self.trace.caused(Kind::Retry, catch_all, number, cause);
+            self.platform.sleep(BACKOFF).await;
+            attempt += 1;
+        }
+    }
+}
+
+/// The one place that errors come to.
+fn handler(context: &Context, attempts: u32) -> Handler {
+    let percent = u32::try_from(context.params.integer("budget")).unwrap_or(100);
+    let burst = u32::try_from(BURST).unwrap_or(1);
+    let budget = RetryBudget::new().percent(percent).per_second(0);
+    let retry = Retry::new()
+        .attempts(attempts)
+        .backoff(BACKOFF)
+        .longest(Duration::from_secs(2))
+        .budget(budget.burst(burst));
+    let log = Logbook::open(&context.trace);
+    let trace = context.trace.clone();
+    let id = trace.name(ERROR_HANDLER);
+    Handler::new()
+        .retry(retry)
+        .log_to(move |_, line| log.write(line))
+        .on_error(move |report| {
+            if report.decision.is_retry() {
+                let request = crate::scenario::railway::request_of(report.incident.id.as_str());
+                trace.caused(Kind::Retry, id, request, report.error.code());
+            }
+        })
+}

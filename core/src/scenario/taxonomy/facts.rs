@@ -1,0 +1,190 @@
+//! What the checks ask of a trace.
+
+use super::{BREAKER, GET, HALF_OPEN, OPEN, designs::BURST};
+use crate::trace::{Event, Kind, Phase, Trace};
+
+/// Gathered in one pass over the trace.
+#[derive(Default)]
+pub(super) struct Facts<'a> {
+    /// By their numbers, from 1. The first is for what belongs to none.
+    pub(super) requests: Vec<Served<'a>>,
+    /// How often there were more retries than the requests had paid for.
+    pub(super) overdrawn: u64,
+    pub(super) breaker: BreakerFacts,
+    /// What is left of the budget, in hundredths of a retry.
+    budget: u64,
+    share: u64,
+}
+
+/// What became of a request.
+#[derive(Clone, Default)]
+pub(super) struct Served<'a> {
+    pub(super) is_lookup: bool,
+    /// What its attempts failed with, in turn.
+    pub(super) faults: Vec<&'a str>,
+    pub(super) attempts: u64,
+    /// After how many faults it was done again, each time.
+    pub(super) retries: Vec<usize>,
+    /// Calls to the bank.
+    pub(super) calls: u64,
+    /// The codes that the log has.
+    pub(super) logged: Vec<&'a str>,
+    pub(super) exposed: u64,
+    pub(super) answers: u64,
+    /// The status and the code, if it was not answered well.
+    pub(super) failure: Option<&'a str>,
+}
+
+#[derive(Default)]
+pub(super) struct BreakerFacts {
+    pub(super) opened: u64,
+    pub(super) probed: u64,
+    /// The most probes there were at a time.
+    pub(super) most_probes: u64,
+    pub(super) refused: u64,
+    /// Calls while it was open, and refusals while it was not.
+    pub(super) astray: u64,
+    state: State,
+    probes: u64,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Closed,
+    Open,
+    HalfOpen,
+}
+
+/// What follows from an error of the service: the answer, and whether it may be
+/// done again. Written down once more, so that the checks do not ask whom they
+/// check.
+const EXPECTED: [(&str, &str, bool); 8] = [
+    ("invalid input", "400 invalid_input", false),
+    ("no such payment", "404 not_found", false),
+    ("paid already", "409 conflict", false),
+    ("too many requests", "429 rate_limited", false),
+    ("the bank timed out", "504 timeout", true),
+    ("the bank is down", "503 unavailable", true),
+    ("the bank is left alone", "503 unavailable", true),
+    (BUG, "500 internal_error", false),
+];
+
+pub(super) const BUG: &str = "a bug in the receipt";
+
+/// The answer to a fault.
+pub(super) fn answer_to(fault: &str) -> &'static str {
+    let known = EXPECTED.iter().find(|(known, ..)| *known == fault);
+    known.map_or("none", |(_, answer, _)| answer)
+}
+
+/// The code of a fault.
+pub(super) fn code_of(fault: &str) -> &'static str {
+    answer_to(fault).split(' ').next_back().unwrap_or("none")
+}
+
+/// Whether it may be over the next time.
+pub(super) fn is_transient(fault: &str) -> bool {
+    EXPECTED
+        .iter()
+        .any(|(known, _, is_transient)| *known == fault && *is_transient)
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn of(trace: &'a Trace) -> Self {
+        let number = |key| trace.param(key).parse().unwrap_or(0_u64);
+        let count = usize::try_from(number("requests")).unwrap_or(0);
+        let mut facts = Facts {
+            requests: vec![Served::default(); count + 1],
+            budget: BURST * 100,
+            share: number("budget"),
+            ..Facts::default()
+        };
+        for event in &trace.events {
+            facts.add(trace, event);
+        }
+        facts
+    }
+
+    /// Those that went wrong.
+    pub(super) fn failed(&self) -> impl Iterator<Item = &Served<'a>> + '_ {
+        self.requests.iter().filter(|it| it.failure.is_some())
+    }
+
+    /// Errors of the service.
+    pub(super) fn errors(&self) -> usize {
+        self.requests.iter().map(|it| it.faults.len()).sum()
+    }
+
+    fn add(&mut self, trace: &'a Trace, event: &Event) {
+        let is_switch = event.kind == Kind::Switch || event.kind == Kind::Refuse;
+        if is_switch && trace.name(event.source) == BREAKER {
+            self.breaker
+                .add(event, event.target.map(|to| trace.name(to)));
+            return;
+        }
+        let place = usize::try_from(event.subject).unwrap_or(0);
+        let place = if place < self.requests.len() {
+            place
+        } else {
+            0
+        };
+        let request = &mut self.requests[place];
+        let cause = event.failure.map(|cause| trace.name(cause));
+        match (event.kind, event.phase) {
+            (Kind::Request, Phase::Begin) => {
+                self.budget = (self.budget + self.share).min(BURST * 100);
+            }
+            (Kind::Request, _) => {
+                request.answers += 1;
+                request.failure = cause;
+            }
+            (Kind::Handle, Phase::Begin) => {
+                request.attempts += 1;
+                request.is_lookup = trace.name(event.source) == GET;
+            }
+            (Kind::Handle, _) => request.faults.extend(cause),
+            (Kind::Retry, _) => {
+                request.retries.push(request.faults.len());
+                self.overdrawn += u64::from(self.budget < 100);
+                self.budget = self.budget.saturating_sub(100);
+            }
+            (Kind::Call, _) => {
+                request.calls += 1;
+                self.breaker.call();
+            }
+            (Kind::Log, _) => request.logged.extend(cause),
+            (Kind::Expose, _) => request.exposed += 1,
+            _ => {}
+        }
+    }
+}
+
+impl BreakerFacts {
+    fn add(&mut self, event: &Event, to: Option<&str>) {
+        if event.kind == Kind::Refuse {
+            self.refused += 1;
+            self.astray += u64::from(self.state == State::Closed);
+            return;
+        }
+        self.probes = 0;
+        self.state = match to {
+            Some(OPEN) => State::Open,
+            Some(HALF_OPEN) => State::HalfOpen,
+            _ => State::Closed,
+        };
+        self.opened += u64::from(self.state == State::Open);
+    }
+
+    fn call(&mut self) {
+        match self.state {
+            State::Closed => {}
+            State::Open => self.astray += 1,
+            State::HalfOpen => {
+                self.probed += 1;
+                self.probes += 1;
+                self.most_probes = self.most_probes.max(self.probes);
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The service: what it does for a request, and what can come in between.
+
+use super::{CREATE, GET, bank::Bank, payment_error::PaymentError};
+use crate::{
+    platform::Random,
+    scenario::{Context, Values},
+    trace::{Kind, NameId, Recorder},
+};
+
+/// What awaits a request, drawn before it is made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Invalid,
+    NotFound,
+    Conflict,
+    RateLimited,
+    Timeout,
+    Bug,
+}
+
+/// The faults in the order in which they are drawn, and whose share each is.
+const FAULTS: [(Fault, &str); 6] = [
+    (Fault::Invalid, "invalid"),
+    (Fault::NotFound, "not_found"),
+    (Fault::Conflict, "conflict"),
+    (Fault::RateLimited, "rate_limited"),
+    (Fault::Timeout, "timeout"),
+    (Fault::Bug, "bug"),
+];
+
+/// One request: draws of its own, so that it is the same in each world and
+/// design.
+pub(super) struct Payment {
+    pub(super) number: u64,
+    /// To look a payment up is idempotent, to make one is not.
+    pub(super) is_lookup: bool,
+    fault: Option<Fault>,
+    draws: Random,
+}
+
+impl Payment {
+    pub(super) fn draw(context: &Context, number: u64) -> Self {
+        let mut draws = context.seed.stream(1000 + number);
+        let fault = draw_fault(&context.params, &mut draws);
+        let is_lookup = draws.chance(50) && fault != Some(Fault::Conflict);
+        Payment {
+            number,
+            is_lookup,
+            fault,
+            draws,
+        }
+    }
+
+    pub(super) fn operation(&self) -> &'static str {
+        if self.is_lookup { GET } else { CREATE }
+    }
+}
+
+/// The shares are of all requests: those that are drawn first leave less for the
+/// others.
+fn draw_fault(params: &Values, draws: &mut Random) -> Option<Fault> {
+    let mut rest = 100;
+    for (fault, share) in FAULTS {
+        let share = params.integer(share).min(rest);
+        let percent = (share * 100).checked_div(rest).unwrap_or(0);
+        if draws.chance(u32::try_from(percent).unwrap_or(100)) {
+            return Some(fault);
+        }
+        rest -= share;
+    }
+    None
+}
+
+/// What both designs are about.
+pub(super) struct Service {
+    trace: Recorder,
+    bank: Bank,
+    get: NameId,
+    create: NameId,
+}
+
+impl Service {
+    pub(super) fn start(context: &Context) -> Self {
+        let trace = context.trace.clone();
+        let [get, create] = [GET, CREATE].map(|operation| {
+            let id = trace.name(operation);
+            trace.instant(Kind::Start, id, 0);
+            id
+        });
+        let bank = Bank::open(context);
+        Service {
+            trace,
+            bank,
+            get,
+            create,
+        }
+    }
+
+    pub(super) fn bank(&self) -> &Bank {
+        &self.bank
+    }
+
+    pub(super) fn operation(&self, payment: &Payment) -> NameId {
+        if payment.is_lookup {
+            self.get
+        } else {
+            self.create
+        }
+    }
+
+    /// Attempts a request.
+    pub(super) async fn attempt(
+        &self,
+        payment: &mut Payment,
+        attempt: u32,
+    ) -> Result<u8, PaymentError> {
+        let operation = self.operation(payment);
+        let span = self.trace.begin(Kind::Handle, operation, payment.number);
+        let result = self.serve(operation, payment, attempt).await;
+        match &result {
+            Ok(_) => span.succeed(),
+            Err(error) => span.fail(error.name()),
+        }
+        result
+    }
+
+    async fn serve(
+        &self,
+        operation: NameId,
+        payment: &mut Payment,
+        attempt: u32,
+    ) -> Result<u8, PaymentError> {
+        let number = payment.number;
+        match payment.fault {
+            Some(Fault::Invalid) => return Err(PaymentError::Invalid(number)),
+            Some(Fault::NotFound) => return Err(PaymentError::NotFound(number)),
+            Some(Fault::Conflict) => return Err(PaymentError::Conflict(number)),
+            Some(Fault::RateLimited) => return Err(PaymentError::RateLimited(number)),
+            Some(Fault::Timeout | Fault::Bug) | None => {}
+        }
+        // Whatever it was, it may be over the next time.
+        let is_slow = payment.fault == Some(Fault::Timeout);
+        let times_out = is_slow && (attempt == 1 || payment.draws.chance(40));
+        let receipt = self
+            .bank
+            .call(operation, number, times_out, &mut payment.draws)
+            .await?;
+        // The bug: digits are counted from 0. An index by brackets would panic,
+        // and in a browser nobody could catch that.
+        let index = match payment.fault {
+            Some(Fault::Bug) => receipt.len(),
+            _ => receipt.len() - 1,
+        };
+        let digit = receipt.get(index).copied();
+        digit.ok_or(PaymentError::OutOfRange {
+            index,
+            length: receipt.len(),
+        })
+    }
+}
