@@ -121,6 +121,35 @@ fn probes_that_take_longer_than_the_rest_close_it_all_the_same() {
 }
 
 #[test]
+fn what_says_nothing_about_the_dependency_neither_opens_nor_closes_it() {
+    let after = |kind: Kind| {
+        let mut breaker = Breaker::new("stock").failures(2).rest(at(100));
+        for failed in [Kind::Timeout, kind, Kind::Timeout] {
+            if let Ok(permit) = breaker.admit(at(0)) {
+                breaker.record::<()>(permit, &Err(AppError::new(failed)), at(0));
+            }
+        }
+        let in_a_row = breaker.state();
+        let mut breaker = opened().probes(1);
+        let probe = breaker.admit(at(100)).unwrap();
+        breaker.record::<()>(probe, &Err(AppError::new(kind)), at(100));
+        (in_a_row, breaker.state())
+    };
+    for kind in [Kind::Cancelled, Kind::Bug] {
+        let expected = (BreakerState::Open, BreakerState::HalfOpen);
+        assert_eq!(after(kind), expected, "{kind:?}: no news");
+    }
+    for kind in [Kind::Unavailable, Kind::Failure] {
+        let expected = (BreakerState::Open, BreakerState::Open);
+        assert_eq!(after(kind), expected, "{kind:?}: it failed");
+    }
+    for kind in [Kind::NotFound, Kind::InvalidInput, Kind::Conflict] {
+        let expected = (BreakerState::Closed, BreakerState::Closed);
+        assert_eq!(after(kind), expected, "{kind:?}: an answer");
+    }
+}
+
+#[test]
 fn new_settings_hold_for_what_has_failed_already() {
     let mut breaker = Breaker::new("stock").failures(9);
     for _ in 0..5 {

@@ -4,7 +4,7 @@ mod permit;
 
 pub use permit::{BreakerOpen, Permit};
 
-use super::AppError;
+use super::{AppError, Kind};
 use std::time::Duration;
 
 /// A circuit breaker: after some failures in a row it lets no call through for a
@@ -188,9 +188,13 @@ impl Breaker {
         }
     }
 
-    /// How the call went: a failure is what is
-    /// [transient](AppError::is_transient). Any other error is the caller's, or
-    /// an answer.
+    /// How the call went, by the [kind](AppError::kind) of its error:
+    ///
+    /// - It failed if it is [unavailable](Kind::Unavailable), timed out, or is a
+    ///   [failure](Kind::Failure), which is what nobody classified too.
+    /// - What was [cancelled](Kind::Cancelled) says nothing about the dependency,
+    ///   and nor does a bug of ours: as if the permit was dropped.
+    /// - Any other error is an answer, and so it went well.
     ///
     /// ```
     /// use highwater::error::{AppError, Breaker, BreakerState};
@@ -208,8 +212,9 @@ impl Breaker {
     /// assert_eq!(breaker.state(), BreakerState::Open);
     /// ```
     pub fn record<T>(&mut self, permit: Permit, result: &Result<T, AppError>, now: Duration) {
-        match result {
-            Err(error) if error.is_transient() => self.failed(permit, now),
+        match result.as_ref().err().map(AppError::kind) {
+            Some(Kind::Unavailable | Kind::Timeout | Kind::Failure) => self.failed(permit, now),
+            Some(Kind::Cancelled | Kind::Bug) => {}
             _ => self.succeeded(permit, now),
         }
     }
