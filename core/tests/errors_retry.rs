@@ -99,7 +99,11 @@ fn the_wait_is_spread_over_a_window_that_doubles() {
     let wait = retry.decide(failed(&later, 1), START, || 1 << 63);
     assert_eq!(wait, Ok(ms(950)), "not earlier, and not all at once");
     let mut draw = |draw| retry.decide(failed(&later, 5), START, || draw).unwrap();
-    assert_eq!(draw(1 << 63), ms(950), "spread over what is left, not cut off");
+    assert_eq!(
+        draw(1 << 63),
+        ms(950),
+        "spread over what is left, not cut off"
+    );
     let last = draw(u64::MAX);
     assert!(
         last < ms(1_000) && last > ms(999),
