@@ -253,6 +253,9 @@ fn a_panic_is_a_bug_whatever_it_says() {
     );
     assert_eq!(panic(|| panic!("row")).detail(), Some("panicked: row"));
     assert!(panic(|| std::panic::panic_any(7)).detail().is_some());
+    let boxed = std::panic::catch_unwind(|| panic!("row")).unwrap_err();
+    let without_the_star = AppError::from_panic(&boxed);
+    assert_eq!(without_the_star.detail(), Some("panicked: row"));
 }
 
 #[test]

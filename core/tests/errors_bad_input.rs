@@ -3,7 +3,7 @@
 use highwater::error::{AppError, Chain, Decision, Handler, Ids, Incident, Kind, Problem};
 use std::{
     error::Error,
-    fmt,
+    fmt, io,
     sync::{Arc, Mutex},
 };
 
@@ -35,15 +35,30 @@ enum Wrong {
     PanicsInDisplay,
     PanicsHalfWay,
     PanicsInSource,
+    PanicsWithABomb,
     RefusesToPrint,
     IsItsOwnSource,
     HasNoEnd,
+}
+
+/// Panics when it is dropped, with another that does, so many times.
+struct Bomb(u8);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if let Some(left) = self.0.checked_sub(1)
+            && !std::thread::panicking()
+        {
+            std::panic::panic_any(Bomb(left));
+        }
+    }
 }
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Wrong::PanicsInDisplay => panic!("there is no text"),
+            Wrong::PanicsWithABomb => std::panic::panic_any(Bomb(2)),
             Wrong::PanicsHalfWay => {
                 f.write_str("the first half")?;
                 panic!("there is no second half")
@@ -78,6 +93,10 @@ fn a_text_that_panics_is_replaced_by_a_note() {
             Wrong::PanicsHalfWay,
             "the first half(its text cannot be made: that panics)",
         ),
+        (
+            Wrong::PanicsWithABomb,
+            "(its text cannot be made: that panics)",
+        ),
         (Wrong::PanicsInSource, "round"),
         (Wrong::RefusesToPrint, ""),
     ] {
@@ -89,6 +108,25 @@ fn a_text_that_panics_is_replaced_by_a_note() {
     let error = AppError::not_found("it").with_context("wrong", Wrong::PanicsHalfWay);
     let (line, _) = handle(&error, "GET /");
     assert!(line.ends_with("wrong=\"the first half(its text cannot be made: that panics)\""));
+}
+
+#[test]
+fn a_panic_of_which_the_payload_panics_is_survived() {
+    let handler = Handler::new()
+        .log_to(|_, _| std::panic::panic_any(Bomb(2)))
+        .on_error(|_| std::panic::panic_any(Bomb(2)));
+    let incident = Incident::new(Ids::new(7).make(), "GET /");
+    let decision = handler.handle(&AppError::not_found("it"), &incident);
+    assert_eq!(decision.problem().map(Problem::status), Some(404));
+    assert_eq!(handler.stats().bugs, 1);
+}
+
+#[test]
+fn a_source_that_panics_does_not_keep_an_error_from_being_classified() {
+    let boxed = AppError::from_boxed(Box::new(Wrong::PanicsInSource));
+    assert_eq!(boxed.kind(), Kind::Failure);
+    let timed_out = io::Error::new(io::ErrorKind::TimedOut, Wrong::PanicsInSource);
+    assert_eq!(AppError::from(timed_out).kind(), Kind::Timeout);
 }
 
 #[test]
@@ -116,7 +154,7 @@ fn a_text_without_end_is_cut() {
 fn nothing_breaks_the_line_or_passes_for_another_value() {
     let nasty = "x\r\nid=fake level=\"ERROR\" \u{1b}[31m\0\u{2028}\u{202e}\\";
     let error = AppError::failure(nasty)
-        .with_source(std::io::Error::other(nasty))
+        .with_source(io::Error::other(nasty))
         .with_field(nasty, nasty)
         .with_context("key", nasty);
     let (line, json) = handle(&error, nasty);
@@ -191,7 +229,7 @@ fn texts_of_any_length_and_number_are_cut() {
     let long = "ü\n".repeat(1 << 16);
     let mut error = AppError::invalid_input(long.clone())
         .with_detail(long.clone())
-        .with_source(std::io::Error::other(long.clone()));
+        .with_source(io::Error::other(long.clone()));
     for _ in 0..100 {
         error = error
             .with_context("many", &long)

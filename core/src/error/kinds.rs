@@ -140,6 +140,9 @@ impl AppError {
     /// ```
     #[track_caller]
     pub fn from_panic(payload: &(dyn Any + Send)) -> Self {
+        // `&payload` of a box is taken for the payload itself by the compiler.
+        let boxed = payload.downcast_ref::<Box<dyn Any + Send>>();
+        let payload = boxed.map_or(payload, |inner| &**inner);
         let text = payload.downcast_ref::<&'static str>().copied();
         let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
         Self::bug(match text {

@@ -1,6 +1,6 @@
 //! What is known of errors that others made.
 
-use super::{AppError, Chain, Classification, Classify, Kind};
+use super::{AppError, Chain, Classification, Classify, Kind, text::guarded};
 use std::{
     error::Error,
     io::{self, ErrorKind},
@@ -38,7 +38,7 @@ impl Classification {
             // What it carries is not its source.
             next = match io.and_then(io::Error::get_ref) {
                 Some(carried) => Some(carried),
-                None => link.source(),
+                None => guarded(|| link.source()).unwrap_or(None),
             };
         }
         outer_kind.map(|kind| from_io(kind).into())
