@@ -4,7 +4,8 @@ use futures::{StreamExt, executor::block_on};
 use highwater::{
     Overflow,
     error::{
-        AppError, Class, Classification, Classify, CorrelationId, Ids, Kind, Problem, ResultExt,
+        AppError, BreakerOpen, Class, Classification, Classify, CorrelationId, Ids, Kind, Problem,
+        ResultExt,
     },
     events::{Emitter, Failure, InboxFull, MustAwait, ZeroCapacity},
     stream::{
@@ -152,6 +153,7 @@ fn of_a_bug_nothing_can_be_made_public() {
         .with_field("sum", "is negative")
         .with_retry_after(Duration::from_secs(1));
     assert_eq!((error.code(), error.status()), ("negative_sum", 500));
+    assert!(error.fields().is_empty());
     assert_eq!(error.public_message(), Kind::Bug.public_message());
     assert_eq!(format!("{error:#}"), "the sum is negative: row 7");
     let plain = Problem::new(&AppError::bug("any"), &id());
@@ -236,6 +238,17 @@ fn an_app_error_is_found_wherever_it_is_carried() {
     );
     let unknown = AppError::from(io::Error::new(ErrorKind::TimedOut, "no idea"));
     assert_eq!(unknown.kind(), Kind::Timeout, "as its carrier says");
+
+    let retry_after = Duration::from_secs(7);
+    let open = BreakerOpen {
+        dependency: "stock",
+        retry_after,
+    };
+    let error = AppError::from_boxed(Box::new(io::Error::other(open)));
+    assert_eq!(
+        (error.kind(), error.retry_after()),
+        (Kind::Unavailable, Some(retry_after))
+    );
 
     let boxed = AppError::from_boxed(Box::new(AppError::bug("out of balance")));
     assert_eq!(boxed.detail(), Some("out of balance"), "it is the same");
@@ -417,4 +430,16 @@ fn a_problem_has_the_members_of_the_rfc() {
     );
     assert_eq!(problem.retry_after_seconds(), Some(1), "never too early");
     assert_eq!(serde_json::to_string(&problem).unwrap(), problem.to_json());
+}
+
+#[test]
+fn a_problem_is_titled_as_the_registry_names_its_status() {
+    let title = |status| {
+        let odd = Classification::new(Kind::Failure).with_status(status);
+        Problem::new(&AppError::new(odd), &id()).title()
+    };
+    assert_eq!(title(413), "Content Too Large");
+    assert_eq!(title(422), "Unprocessable Content");
+    assert_eq!(title(506), "Variant Also Negotiates");
+    assert_eq!((title(499), title(599)), ("Client Error", "Server Error"));
 }

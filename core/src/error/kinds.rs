@@ -25,7 +25,8 @@ impl AppError {
         Self::new(Kind::InvalidInput).with_public(message)
     }
 
-    /// 401: nobody knows who asks.
+    /// 401: nobody knows who asks. The response has to say in its
+    /// `WWW-Authenticate` header how to tell.
     #[track_caller]
     pub fn unauthorized(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Unauthorized).with_public(message)
