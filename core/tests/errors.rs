@@ -4,7 +4,8 @@ use futures::{StreamExt, executor::block_on};
 use highwater::{
     Overflow,
     error::{
-        AppError, Class, Classification, Classify, CorrelationId, Ids, Kind, Problem, ResultExt,
+        AppError, BreakerOpen, Class, Classification, Classify, CorrelationId, Ids, Kind, Problem,
+        ResultExt,
     },
     events::{Emitter, Failure, InboxFull, MustAwait, ZeroCapacity},
     stream::{
@@ -152,6 +153,7 @@ fn of_a_bug_nothing_can_be_made_public() {
         .with_field("sum", "is negative")
         .with_retry_after(Duration::from_secs(1));
     assert_eq!((error.code(), error.status()), ("negative_sum", 500));
+    assert!(error.fields().is_empty());
     assert_eq!(error.public_message(), Kind::Bug.public_message());
     assert_eq!(format!("{error:#}"), "the sum is negative: row 7");
     let plain = Problem::new(&AppError::bug("any"), &id());
@@ -237,6 +239,17 @@ fn an_app_error_is_found_wherever_it_is_carried() {
     let unknown = AppError::from(io::Error::new(ErrorKind::TimedOut, "no idea"));
     assert_eq!(unknown.kind(), Kind::Timeout, "as its carrier says");
 
+    let retry_after = Duration::from_secs(7);
+    let open = BreakerOpen {
+        dependency: "stock",
+        retry_after,
+    };
+    let error = AppError::from_boxed(Box::new(io::Error::other(open)));
+    assert_eq!(
+        (error.kind(), error.retry_after()),
+        (Kind::Unavailable, Some(retry_after))
+    );
+
     let boxed = AppError::from_boxed(Box::new(AppError::bug("out of balance")));
     assert_eq!(boxed.detail(), Some("out of balance"), "it is the same");
     let boxed = AppError::from_boxed(Box::new(carried(AppError::bug("out of balance"))));
@@ -253,6 +266,9 @@ fn a_panic_is_a_bug_whatever_it_says() {
     );
     assert_eq!(panic(|| panic!("row")).detail(), Some("panicked: row"));
     assert!(panic(|| std::panic::panic_any(7)).detail().is_some());
+    let boxed = std::panic::catch_unwind(|| panic!("row")).unwrap_err();
+    let without_the_star = AppError::from_panic(&boxed);
+    assert_eq!(without_the_star.detail(), Some("panicked: row"));
 }
 
 #[test]
@@ -414,4 +430,16 @@ fn a_problem_has_the_members_of_the_rfc() {
     );
     assert_eq!(problem.retry_after_seconds(), Some(1), "never too early");
     assert_eq!(serde_json::to_string(&problem).unwrap(), problem.to_json());
+}
+
+#[test]
+fn a_problem_is_titled_as_the_registry_names_its_status() {
+    let title = |status| {
+        let odd = Classification::new(Kind::Failure).with_status(status);
+        Problem::new(&AppError::new(odd), &id()).title()
+    };
+    assert_eq!(title(413), "Content Too Large");
+    assert_eq!(title(422), "Unprocessable Content");
+    assert_eq!(title(506), "Variant Also Negotiates");
+    assert_eq!((title(499), title(599)), ("Client Error", "Server Error"));
 }

@@ -3,7 +3,7 @@
 use highwater::error::{AppError, Chain, Decision, Handler, Ids, Incident, Kind, Problem};
 use std::{
     error::Error,
-    fmt,
+    fmt, io,
     sync::{Arc, Mutex},
 };
 
@@ -25,7 +25,7 @@ fn handle(error: &AppError, operation: &str) -> (String, String) {
         panic!("{} lines", lines.len());
     };
     assert!(!line.contains(char::is_control), "{line:?}");
-    assert!(line.len() <= 24 * 1024, "{} bytes", line.len());
+    assert!(line.len() <= 16 * 1024 + 16, "{} bytes", line.len());
     (line.clone(), problem.to_json())
 }
 
@@ -35,15 +35,30 @@ enum Wrong {
     PanicsInDisplay,
     PanicsHalfWay,
     PanicsInSource,
+    PanicsWithABomb,
     RefusesToPrint,
     IsItsOwnSource,
     HasNoEnd,
+}
+
+/// Panics when it is dropped, with another that does, so many times.
+struct Bomb(u8);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if let Some(left) = self.0.checked_sub(1)
+            && !std::thread::panicking()
+        {
+            std::panic::panic_any(Bomb(left));
+        }
+    }
 }
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Wrong::PanicsInDisplay => panic!("there is no text"),
+            Wrong::PanicsWithABomb => std::panic::panic_any(Bomb(2)),
             Wrong::PanicsHalfWay => {
                 f.write_str("the first half")?;
                 panic!("there is no second half")
@@ -78,6 +93,10 @@ fn a_text_that_panics_is_replaced_by_a_note() {
             Wrong::PanicsHalfWay,
             "the first half(its text cannot be made: that panics)",
         ),
+        (
+            Wrong::PanicsWithABomb,
+            "(its text cannot be made: that panics)",
+        ),
         (Wrong::PanicsInSource, "round"),
         (Wrong::RefusesToPrint, ""),
     ] {
@@ -89,6 +108,25 @@ fn a_text_that_panics_is_replaced_by_a_note() {
     let error = AppError::not_found("it").with_context("wrong", Wrong::PanicsHalfWay);
     let (line, _) = handle(&error, "GET /");
     assert!(line.ends_with("wrong=\"the first half(its text cannot be made: that panics)\""));
+}
+
+#[test]
+fn a_panic_of_which_the_payload_panics_is_survived() {
+    let handler = Handler::new()
+        .log_to(|_, _| std::panic::panic_any(Bomb(2)))
+        .on_error(|_| std::panic::panic_any(Bomb(2)));
+    let incident = Incident::new(Ids::new(7).make(), "GET /");
+    let decision = handler.handle(&AppError::not_found("it"), &incident);
+    assert_eq!(decision.problem().map(Problem::status), Some(404));
+    assert_eq!(handler.stats().bugs, 1);
+}
+
+#[test]
+fn a_source_that_panics_does_not_keep_an_error_from_being_classified() {
+    let boxed = AppError::from_boxed(Box::new(Wrong::PanicsInSource));
+    assert_eq!(boxed.kind(), Kind::Failure);
+    let timed_out = io::Error::new(io::ErrorKind::TimedOut, Wrong::PanicsInSource);
+    assert_eq!(AppError::from(timed_out).kind(), Kind::Timeout);
 }
 
 #[test]
@@ -116,7 +154,7 @@ fn a_text_without_end_is_cut() {
 fn nothing_breaks_the_line_or_passes_for_another_value() {
     let nasty = "x\r\nid=fake level=\"ERROR\" \u{1b}[31m\0\u{2028}\u{202e}\\";
     let error = AppError::failure(nasty)
-        .with_source(std::io::Error::other(nasty))
+        .with_source(io::Error::other(nasty))
         .with_field(nasty, nasty)
         .with_context("key", nasty);
     let (line, json) = handle(&error, nasty);
@@ -132,9 +170,41 @@ fn nothing_breaks_the_line_or_passes_for_another_value() {
 
     let error = AppError::not_found(nasty).with_context("a key\n", 7);
     let (line, json) = handle(&error, "GET /");
-    assert!(line.ends_with(r#"context="a key\n""#), "{line}");
+    assert!(line.ends_with(r#"context="a key\n" value=7"#), "{line}");
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["detail"], nasty, "as JSON has it");
+}
+
+#[test]
+fn context_does_not_pass_for_the_lines_own() {
+    let error = AppError::not_found("it")
+        .with_context("id", 42)
+        .with_context("decision", "drain");
+    let (line, _) = handle(&error, "GET /");
+    assert!(
+        line.ends_with("context=id value=42 context=decision value=drain"),
+        "{line}"
+    );
+    for own in line.split(' ').filter_map(|pair| pair.split_once('=')) {
+        let (key, _) = own;
+        let is_context = matches!(key, "context" | "value");
+        let count = format!(" {line}").matches(&format!(" {key}=")).count();
+        assert!(is_context || count == 1, "{key} in {line}");
+    }
+}
+
+#[test]
+fn a_long_operation_does_not_crowd_out_the_rest() {
+    let error = AppError::not_found("it").with_context("order", "4".repeat(1_000));
+    let path = "a".repeat(15_900);
+    let (line, _) = handle(&error, &path);
+    assert!(line.contains(" error=\"it\" order=4444"), "{line}");
+    assert!(
+        line.contains("operation=\"aaaa") && line.contains("aaaa…\""),
+        "{line}"
+    );
+    let (line, _) = handle(&AppError::not_found("it"), &path.replace('a', "ü\n"));
+    assert!(line.contains("operation=\"ü\\nü\\n"), "{line}");
 }
 
 #[test]
@@ -159,7 +229,7 @@ fn texts_of_any_length_and_number_are_cut() {
     let long = "ü\n".repeat(1 << 16);
     let mut error = AppError::invalid_input(long.clone())
         .with_detail(long.clone())
-        .with_source(std::io::Error::other(long.clone()));
+        .with_source(io::Error::other(long.clone()));
     for _ in 0..100 {
         error = error
             .with_context("many", &long)
@@ -175,12 +245,12 @@ fn texts_of_any_length_and_number_are_cut() {
 #[test]
 fn a_chain_as_deep_as_it_likes_is_cut_and_dropped() {
     let mut error = AppError::failure("the root");
-    for depth in 0..10_000 {
+    for depth in 0..200_000 {
         error = AppError::failure(format!("depth {depth}")).with_source(error);
     }
     let (line, _) = handle(&error, "GET /");
     assert!(
-        line.contains("depth 9999: depth 9998:") && line.ends_with(": …\""),
+        line.contains("depth 199999: depth 199998:") && line.ends_with(": …\""),
         "{line}"
     );
 }

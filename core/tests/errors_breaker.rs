@@ -85,15 +85,81 @@ fn half_open_it_closes_when_all_probes_succeed_and_opens_when_one_fails() {
 }
 
 #[test]
-fn a_probe_that_is_never_heard_of_has_failed() {
+fn a_probe_that_is_never_heard_of_is_replaced() {
     let mut breaker = opened();
     drop(breaker.admit(at(100)).unwrap());
     drop(breaker.admit(at(150)).unwrap());
     assert!(breaker.admit(at(249)).is_err());
-    let refused = breaker.admit(at(260)).unwrap_err();
-    assert_eq!(refused.retry_after, at(90), "open again since 250");
+    drop(breaker.admit(at(250)).unwrap());
+    drop(breaker.admit(at(250)).unwrap());
+    assert!(breaker.admit(at(349)).is_err(), "by as many");
+}
+
+#[test]
+fn probes_that_go_well_close_it_however_seldom_they_are() {
+    let mut breaker = opened();
+    let first = breaker.admit(at(1_000)).unwrap();
+    breaker.succeeded(first, at(1_001));
+    let second = breaker.admit(at(2_000)).unwrap();
+    breaker.succeeded(second, at(2_001));
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[test]
+fn probes_that_take_longer_than_the_rest_close_it_all_the_same() {
+    let mut breaker = opened();
+    for start in [100, 400] {
+        let probe = breaker.admit(at(start)).unwrap();
+        breaker.succeeded(probe, at(start + 150));
+    }
+    assert_eq!(breaker.state(), BreakerState::Closed);
+
+    let mut breaker = opened();
+    let slow = breaker.admit(at(100)).unwrap();
+    breaker.failed(slow, at(250));
     assert_eq!(breaker.state(), BreakerState::Open);
-    assert!(breaker.admit(at(350)).is_ok());
+}
+
+#[test]
+fn what_says_nothing_about_the_dependency_neither_opens_nor_closes_it() {
+    let after = |kind: Kind| {
+        let mut breaker = Breaker::new("stock").failures(2).rest(at(100));
+        for failed in [Kind::Timeout, kind, Kind::Timeout] {
+            if let Ok(permit) = breaker.admit(at(0)) {
+                breaker.record::<()>(permit, &Err(AppError::new(failed)), at(0));
+            }
+        }
+        let in_a_row = breaker.state();
+        let mut breaker = opened().probes(1);
+        let probe = breaker.admit(at(100)).unwrap();
+        breaker.record::<()>(probe, &Err(AppError::new(kind)), at(100));
+        (in_a_row, breaker.state())
+    };
+    for kind in [Kind::Cancelled, Kind::Bug] {
+        let expected = (BreakerState::Open, BreakerState::HalfOpen);
+        assert_eq!(after(kind), expected, "{kind:?}: no news");
+    }
+    for kind in [Kind::Unavailable, Kind::Failure] {
+        let expected = (BreakerState::Open, BreakerState::Open);
+        assert_eq!(after(kind), expected, "{kind:?}: it failed");
+    }
+    for kind in [Kind::NotFound, Kind::InvalidInput, Kind::Conflict] {
+        let expected = (BreakerState::Closed, BreakerState::Closed);
+        assert_eq!(after(kind), expected, "{kind:?}: an answer");
+    }
+}
+
+#[test]
+fn new_settings_hold_for_what_has_failed_already() {
+    let mut breaker = Breaker::new("stock").failures(9);
+    for _ in 0..5 {
+        let permit = breaker.admit(at(0)).unwrap();
+        breaker.failed(permit, at(0));
+    }
+    let mut breaker = breaker.failures(2);
+    let permit = breaker.admit(at(0)).unwrap();
+    breaker.failed(permit, at(0));
+    assert_eq!(breaker.state(), BreakerState::Open);
 }
 
 #[test]
@@ -141,6 +207,14 @@ fn settings_of_nothing_count_as_one_and_time_does_not_go_back() {
     assert!(breaker.admit(at(150)).is_err());
     breaker.succeeded(probe, at(150));
     assert_eq!(breaker.state(), BreakerState::Closed);
+
+    let mut restless = Breaker::new("stock").failures(1).rest(Duration::ZERO);
+    let permit = restless.admit(at(1)).unwrap();
+    restless.failed(permit, at(1));
+    let probe = restless.admit(at(2)).unwrap();
+    assert!(restless.admit(at(2)).is_err(), "one at a time");
+    restless.succeeded(probe, at(3));
+    assert_eq!(restless.state(), BreakerState::Closed);
 
     let mut forever = Breaker::new("stock").failures(1).rest(Duration::MAX);
     let permit = forever.admit(at(1)).unwrap();
@@ -235,10 +309,13 @@ proptest! {
                     prop_assert_eq!(succeeds, Some(true), "only a probe closes it");
                     prop_assert!(did_well >= probes, "all of them have to succeed");
                 }
+                (BreakerState::HalfOpen, BreakerState::Open) => {
+                    prop_assert!(matches!(step, Step::Fail(_)), "only a failure opens it");
+                }
                 _ => {}
             }
         }
         // Whatever was forgotten, it does not stay shut.
-        prop_assert!(breaker.admit(at(now + 2 * rest)).is_ok());
+        prop_assert!(breaker.admit(at(now + rest)).is_ok());
     }
 }

@@ -98,8 +98,17 @@ fn the_wait_is_spread_over_a_window_that_doubles() {
     let later = AppError::timeout("it").with_retry_after(ms(900));
     let wait = retry.decide(failed(&later, 1), START, || 1 << 63);
     assert_eq!(wait, Ok(ms(950)), "not earlier, and not all at once");
-    let wait = retry.decide(failed(&later, 5), START, || u64::MAX);
-    assert_eq!(wait, Ok(ms(1_000)), "nor later than is waited for");
+    let mut draw = |draw| retry.decide(failed(&later, 5), START, || draw).unwrap();
+    assert_eq!(
+        draw(1 << 63),
+        ms(950),
+        "spread over what is left, not cut off"
+    );
+    let last = draw(u64::MAX);
+    assert!(
+        last < ms(1_000) && last > ms(999),
+        "nor later than is waited for"
+    );
 }
 
 #[test]
@@ -121,10 +130,10 @@ fn extreme_settings_do_no_harm() {
         let wait = retry.decide(failed(&error, u32::MAX - 1), Duration::MAX, || u64::MAX);
         assert_eq!(wait, Ok(longest));
     }
-    for attempts in [0, 1] {
+    for (attempts, attempt) in [(0, 1), (1, 1), (0, 0), (1, 0)] {
         let mut never = Retry::new().attempts(attempts);
-        let answer = never.decide(failed(&error, 1), START, || 0);
-        assert_eq!(answer, Err(GiveUp::Attempts));
+        let answer = never.decide(failed(&error, attempt), START, || 0);
+        assert_eq!(answer, Err(GiveUp::Attempts), "{attempt} of {attempts}");
     }
     let mut none = RetryBudget::new().burst(0);
     none.deposit(Duration::MAX);

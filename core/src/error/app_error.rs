@@ -260,6 +260,17 @@ impl fmt::Debug for AppError {
     }
 }
 
+/// One after the other: a chain as deep as it likes would overflow the stack.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let mut next = self.source.take();
+        while let Some(source) = next {
+            let own = source.downcast::<AppError>();
+            next = own.ok().and_then(|mut own| own.0.source.take());
+        }
+    }
+}
+
 impl Error for AppError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         let source = self.0.source.as_deref();

@@ -4,7 +4,7 @@ mod permit;
 
 pub use permit::{BreakerOpen, Permit};
 
-use super::AppError;
+use super::{AppError, Kind};
 use std::time::Duration;
 
 /// A circuit breaker: after some failures in a row it lets no call through for a
@@ -16,11 +16,13 @@ use std::time::Duration;
 ///   dependency that is down, which gets the rest that it needs.
 /// - **Half-open**, after [`rest`](Self::rest), it admits as many calls as there
 ///   are [`probes`](Self::probes), and no other before the outcome: it closes
-///   when all have succeeded, and opens at the first failure. A probe that is not
-///   reported within the same time, from the last one on, has failed too.
+///   when all have succeeded, and opens at the first failure. Those that are not
+///   reported within the same time, from the last one on, may never be, so others
+///   are admitted in their place. What comes of them still counts: a call may take
+///   longer than the rest.
 ///
-/// What comes in of a call that was admitted before its last change counts no
-/// more. It is a pure state machine: `now` is the time since any start, and one
+/// What comes in of a call that was admitted before it last opened or closed
+/// counts no more. It is a pure state machine: `now` is the time since any start, and one
 /// earlier than it was told before counts as that one.
 ///
 /// ```
@@ -69,7 +71,7 @@ enum Phase {
     HalfOpen {
         admitted: u32,
         succeeded: u32,
-        /// Whoever was admitted and not reported until then has failed.
+        /// Whoever was admitted and not reported until then is replaced.
         until: Duration,
     },
 }
@@ -106,9 +108,10 @@ impl Breaker {
         self
     }
 
-    /// How long it stays open, and waits for its probes.
+    /// How long it stays open, and waits for its probes; 0 counts as a
+    /// nanosecond.
     pub fn rest(mut self, rest: Duration) -> Self {
-        self.rest = rest;
+        self.rest = rest.max(Duration::from_nanos(1));
         self
     }
 
@@ -152,9 +155,15 @@ impl Breaker {
         }
         match &mut self.phase {
             Phase::Closed { failed } => *failed = 0,
-            Phase::HalfOpen { succeeded, .. } => {
+            Phase::HalfOpen {
+                admitted,
+                succeeded,
+                ..
+            } => {
                 *succeeded += 1;
-                if *succeeded == self.probes {
+                // It may be one that was replaced already.
+                *admitted = (*admitted).max(*succeeded);
+                if *succeeded >= self.probes {
                     self.change(Phase::Closed { failed: 0 });
                 }
             }
@@ -170,18 +179,22 @@ impl Breaker {
         match &mut self.phase {
             Phase::Closed { failed } => {
                 *failed += 1;
-                if *failed == self.failures {
-                    self.open(self.now);
+                if *failed >= self.failures {
+                    self.open();
                 }
             }
-            Phase::HalfOpen { .. } => self.open(self.now),
+            Phase::HalfOpen { .. } => self.open(),
             Phase::Open { .. } => {}
         }
     }
 
-    /// How the call went: a failure is what is
-    /// [transient](AppError::is_transient). Any other error is the caller's, or
-    /// an answer.
+    /// How the call went, by the [kind](AppError::kind) of its error:
+    ///
+    /// - It failed if it is [unavailable](Kind::Unavailable), timed out, or is a
+    ///   [failure](Kind::Failure), which is what nobody classified too.
+    /// - What was [cancelled](Kind::Cancelled) says nothing about the dependency,
+    ///   and nor does a bug of ours: as if the permit was dropped.
+    /// - Any other error is an answer, and so it went well.
     ///
     /// ```
     /// use highwater::error::{AppError, Breaker, BreakerState};
@@ -199,8 +212,9 @@ impl Breaker {
     /// assert_eq!(breaker.state(), BreakerState::Open);
     /// ```
     pub fn record<T>(&mut self, permit: Permit, result: &Result<T, AppError>, now: Duration) {
-        match result {
-            Err(error) if error.is_transient() => self.failed(permit, now),
+        match result.as_ref().err().map(AppError::kind) {
+            Some(Kind::Unavailable | Kind::Timeout | Kind::Failure) => self.failed(permit, now),
+            Some(Kind::Cancelled | Kind::Bug) => {}
             _ => self.succeeded(permit, now),
         }
     }
@@ -217,23 +231,18 @@ impl Breaker {
     /// Does what was due by now.
     fn turn_to(&mut self, now: Duration) {
         self.now = self.now.max(now);
-        if let Phase::HalfOpen {
-            admitted: 1..,
-            until,
-            ..
-        } = self.phase
-            && until <= self.now
-        {
-            self.open(until);
-        }
-        if let Phase::Open { until } = self.phase
-            && until <= self.now
-        {
-            self.change(Phase::HalfOpen {
+        match &mut self.phase {
+            Phase::Open { until } if *until <= self.now => self.change(Phase::HalfOpen {
                 admitted: 0,
                 succeeded: 0,
                 until: self.now,
-            });
+            }),
+            Phase::HalfOpen {
+                admitted,
+                succeeded,
+                until,
+            } if *until <= self.now => *admitted = *succeeded,
+            _ => {}
         }
     }
 
@@ -243,8 +252,8 @@ impl Breaker {
         generation != self.generation
     }
 
-    fn open(&mut self, since: Duration) {
-        let until = since.saturating_add(self.rest);
+    fn open(&mut self) {
+        let until = self.now.saturating_add(self.rest);
         self.change(Phase::Open { until });
     }
 

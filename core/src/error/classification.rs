@@ -97,16 +97,18 @@ impl Classification {
     }
 
     /// Adds what is wrong with one field. The client is told, unless the status
-    /// says that it is not its fault.
+    /// says that it is not its fault. A bug has none.
     pub fn with_field(
         mut self,
         field: impl Into<Cow<'static, str>>,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        self.fields.push(FieldError {
-            field: field.into(),
-            detail: detail.into(),
-        });
+        if !self.is_bug() {
+            self.fields.push(FieldError {
+                field: field.into(),
+                detail: detail.into(),
+            });
+        }
         self
     }
 

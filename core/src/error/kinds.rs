@@ -25,7 +25,8 @@ impl AppError {
         Self::new(Kind::InvalidInput).with_public(message)
     }
 
-    /// 401: nobody knows who asks.
+    /// 401: nobody knows who asks. The response has to say in its
+    /// `WWW-Authenticate` header how to tell.
     #[track_caller]
     pub fn unauthorized(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Unauthorized).with_public(message)
@@ -140,6 +141,9 @@ impl AppError {
     /// ```
     #[track_caller]
     pub fn from_panic(payload: &(dyn Any + Send)) -> Self {
+        // `&payload` of a box is taken for the payload itself by the compiler.
+        let boxed = payload.downcast_ref::<Box<dyn Any + Send>>();
+        let payload = boxed.map_or(payload, |inner| &**inner);
         let text = payload.downcast_ref::<&'static str>().copied();
         let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
         Self::bug(match text {

@@ -1,14 +1,14 @@
 //! What is known of errors that others made.
 
-use super::{AppError, Chain, Classification, Classify, Kind};
+use super::{AppError, BreakerOpen, Chain, Classification, Classify, Kind, text::guarded};
 use std::{
     error::Error,
     io::{self, ErrorKind},
 };
 
 impl Classification {
-    /// What is known of any error: it, or one of its sources, is an [`AppError`] or
-    /// an [`io::Error`]. `None` if neither is.
+    /// What is known of any error: it, or one of its sources, is an [`AppError`], a
+    /// [`BreakerOpen`] or an [`io::Error`]. `None` if none is.
     ///
     /// It is for an error in a box, of which no more can be told than this. An
     /// enum of your own is not found in there: make it an `AppError` before it
@@ -33,12 +33,15 @@ impl Classification {
             if let Some(known) = link.downcast_ref::<AppError>() {
                 return Some(known.classification().clone());
             }
+            if let Some(open) = link.downcast_ref::<BreakerOpen>() {
+                return Some(open.classify());
+            }
             let io = link.downcast_ref::<io::Error>();
             outer_kind = outer_kind.or_else(|| io.map(io::Error::kind));
             // What it carries is not its source.
             next = match io.and_then(io::Error::get_ref) {
                 Some(carried) => Some(carried),
-                None => link.source(),
+                None => guarded(|| link.source()).unwrap_or(None),
             };
         }
         outer_kind.map(|kind| from_io(kind).into())

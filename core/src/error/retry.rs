@@ -49,7 +49,7 @@ pub struct Failed<'a> {
     pub error: &'a AppError,
     /// Whether doing it twice is the same as doing it once.
     pub is_idempotent: bool,
-    /// The how manieth attempt it was, from 1.
+    /// The how manieth attempt it was, from 1; 0 counts as 1.
     pub attempt: u32,
 }
 
@@ -124,8 +124,9 @@ impl Retry {
     ///
     /// `draw` is asked for a random number, once, if it comes to a retry. The
     /// wait is spread over all of the time from 0 to twice the last one's, as
-    /// clients that failed together must not come back together. It is at least
-    /// what the error [asks for](AppError::retry_after).
+    /// clients that failed together must not come back together. What the error
+    /// [asks for](AppError::retry_after) is added to it; then it is spread over no
+    /// more than what is left up to the [longest](Self::longest).
     ///
     /// # Errors
     ///
@@ -143,19 +144,20 @@ impl Retry {
         if !failed.is_idempotent {
             return Err(GiveUp::NotIdempotent);
         }
-        if attempt >= self.attempts {
+        if attempt.max(1) >= self.attempts {
             return Err(GiveUp::Attempts);
         }
         let earliest = error.retry_after().unwrap_or_default();
-        if earliest > self.longest {
+        let Some(left) = self.longest.checked_sub(earliest) else {
             return Err(GiveUp::TooLate);
-        }
+        };
         // Last, as it is used up by asking.
         if !self.budget.withdraw(now) {
             return Err(GiveUp::Budget);
         }
-        let wait = part(self.window(attempt), draw());
-        Ok(wait.saturating_add(earliest).min(self.longest))
+        // Cut off at the longest instead, all that is beyond would come together.
+        let window = self.window(attempt).min(left);
+        Ok(earliest + part(window, draw()))
     }
 
     /// What is left of the budget.

@@ -7,6 +7,7 @@ use std::{
     error::Error,
     fmt::{self, Display, Write},
     io,
+    ops::Deref,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -21,8 +22,29 @@ const PANICKED: &str = "(its text cannot be made: that panics)";
 
 /// Runs what others wrote. It is told by its panic that it has a bug; whatever
 /// it may have left half-changed is its own, and not looked at again.
-pub(super) fn guarded<R>(run: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
-    catch_unwind(AssertUnwindSafe(run))
+pub(super) fn guarded<R>(run: impl FnOnce() -> R) -> Result<R, Panic> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| Panic(Some(payload)))
+}
+
+/// What a panic left behind, which may panic itself when it is dropped.
+pub(super) struct Panic(Option<Box<dyn Any + Send>>);
+
+impl Deref for Panic {
+    type Target = dyn Any + Send;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_deref().unwrap_or(&())
+    }
+}
+
+impl Drop for Panic {
+    fn drop(&mut self) {
+        let payload = self.0.take();
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            // So may what it panicked with. This has an end, a loop need not.
+            std::mem::forget(again);
+        }
+    }
 }
 
 /// The text of a value, as long as is kept.

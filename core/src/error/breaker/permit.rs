@@ -5,8 +5,8 @@ use std::time::Duration;
 
 /// One call may be made. To be given back with how it went.
 ///
-/// One that is dropped instead counts for nothing while the breaker is closed,
-/// and as a failure, after a while, while it probes.
+/// One that is dropped instead counts for nothing; while the breaker probes, its
+/// place is taken, after a while, by another.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "give it back with how the call went"]
 pub struct Permit {

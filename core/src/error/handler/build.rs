@@ -80,7 +80,9 @@ impl Handler {
     /// fault at `Warn`, the client's at `Info`. What is retried is not over yet
     /// and logged at `Debug`.
     ///
-    /// A line is made of `key=value`, in quotes if there is need:
+    /// A line is made of `key=value`, in quotes if there is need. Context of which
+    /// the key is no word, or one of the line's own, is written as
+    /// `context=key value=value`: each line has one `id`.
     ///
     /// ```
     /// use highwater::error::{AppError, Handler, Incident};

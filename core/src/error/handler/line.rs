@@ -6,9 +6,28 @@ use crate::error::{
 };
 use std::fmt::{self, Write};
 
-/// How many bytes of a line there are at most; of its chain, a quarter.
+/// How many bytes of a line are written until it is cut; of each value, a quarter,
+/// so that what a client sent cannot crowd out the rest.
 const LONGEST_LINE: usize = 16 * 1024;
-const LONGEST_CHAIN: usize = LONGEST_LINE / 4;
+const LONGEST_VALUE: usize = LONGEST_LINE / 4;
+
+/// The keys that a line has by itself.
+const OWN_KEYS: [&str; 14] = [
+    "id",
+    "class",
+    "code",
+    "status",
+    "decision",
+    "gave_up",
+    "operation",
+    "attempt",
+    "at",
+    "error",
+    "field",
+    "problem",
+    "context",
+    "value",
+];
 
 /// Stands for what is left out.
 const CUT: &str = "…";
@@ -47,7 +66,12 @@ impl Line {
             self.text("problem", &field.detail);
         }
         for (key, value) in error.context() {
-            self.text(key, value);
+            if needs_no_quotes(key) && !OWN_KEYS.contains(&key) {
+                self.text(key, value);
+            } else {
+                self.text("context", key);
+                self.text("value", value);
+            }
         }
     }
 
@@ -68,15 +92,11 @@ impl Line {
     }
 
     fn text(&mut self, key: &str, value: &str) {
-        let is_plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"\\=".contains(byte);
-        let needs_none = |text: &str| !text.is_empty() && text.as_bytes().iter().all(is_plain);
-        if !needs_none(key) {
-            return self.text("context", key);
-        }
-        if self.0.len() + key.len() + value.len() > LONGEST_LINE {
+        let longest = value.len().min(LONGEST_VALUE);
+        if self.0.len() + key.len() + longest > LONGEST_LINE {
             return self.cut();
         }
-        if needs_none(value) {
+        if value.len() == longest && needs_no_quotes(value) {
             self.plain(key, value);
         } else {
             self.quoted(key, |quoted| quoted.write_str(value));
@@ -85,7 +105,7 @@ impl Line {
 
     fn quoted(&mut self, key: &str, write: impl FnOnce(&mut Escaped<'_>) -> fmt::Result) {
         self.plain(key, "\"");
-        let end = self.0.len() + LONGEST_CHAIN;
+        let end = LONGEST_LINE.min(self.0.len() + LONGEST_VALUE);
         let mut escaped = Escaped {
             text: &mut self.0,
             end,
@@ -142,6 +162,11 @@ impl Escaped<'_> {
         self.end = 0;
         Err(fmt::Error)
     }
+}
+
+fn needs_no_quotes(text: &str) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"\\=".contains(byte);
+    !text.is_empty() && text.as_bytes().iter().all(is_plain)
 }
 
 fn is_safe(byte: u8) -> bool {
