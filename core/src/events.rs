@@ -82,6 +82,7 @@
 mod awaited;
 mod bus;
 mod cached;
+mod classify;
 mod deliver;
 mod emitter;
 mod failure;

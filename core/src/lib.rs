@@ -46,6 +46,7 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+pub mod error;
 pub mod events;
 mod overflow;
 #[cfg(feature = "scenarios")]

@@ -89,6 +89,7 @@
 
 mod bound;
 mod channel;
+mod classify;
 mod pipeline;
 mod stage;
 mod stats;

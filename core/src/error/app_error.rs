@@ -1,0 +1,253 @@
+//! One error type for a whole application.
+
+use super::{Chain, Class, Classification, FieldError, Kind, text};
+use crate::sync::{AtomicBool, Ordering};
+use std::{borrow::Cow, error::Error, fmt, panic::Location, time::Duration};
+
+/// An error with all that is needed to answer it, log it and act on it.
+///
+/// It keeps apart what the client is told and what the operator is:
+///
+/// | | for the client | for the operator |
+/// |---|---|---|
+/// | text | [`public_message`](Self::public_message), `{}` | [`detail`](Self::detail), [`chain`](Self::chain), `{:#}` |
+/// | values | [`fields`](Self::fields), [`retry_after`](Self::retry_after) | [`context`](Self::context), [`location`](Self::location) |
+///
+/// What is printed by accident with `{}` therefore gives nothing away.
+///
+/// It is as wide as one pointer, so a `Result` with it costs little where all is
+/// well. Whatever is [`Classify`](super::Classify) becomes one by `?`.
+///
+/// ```
+/// use highwater::error::AppError;
+/// use std::io;
+///
+/// let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+/// let error = AppError::unavailable("stripe")
+///     .with_context("order", 42)
+///     .with_source(refused);
+///
+/// assert_eq!((error.code(), error.status()), ("unavailable", 503));
+/// assert!(error.is_operational() && error.is_transient());
+/// assert_eq!(error.to_string(), "A service that is needed for this is unavailable.");
+/// assert_eq!(format!("{error:#}"), "stripe is unavailable: connection refused");
+/// assert_eq!(error.context().next(), Some(("order", "42")));
+/// ```
+pub struct AppError(Box<Inner>);
+
+struct Inner {
+    classification: Classification,
+    detail: Option<Cow<'static, str>>,
+    context: Vec<(&'static str, String)>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+    location: &'static Location<'static>,
+    /// Set by the handler, which logs and counts an error once.
+    is_handled: AtomicBool,
+}
+
+impl AppError {
+    /// An error of a kind, or with a [`Classification`] of its own. The usual
+    /// kinds have a constructor each.
+    #[track_caller]
+    pub fn new(classification: impl Into<Classification>) -> Self {
+        AppError(Box::new(Inner {
+            classification: classification.into(),
+            detail: None,
+            context: Vec::new(),
+            source: None,
+            location: Location::caller(),
+            is_handled: AtomicBool::new(false),
+        }))
+    }
+
+    /// What the operator is told: the log has it, no response ever.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
+    /// What caused it. The log has it, no response ever.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Adds a value for the log, such as the number of an order. No response
+    /// ever has it.
+    ///
+    /// No more than a kilobyte of its text is kept. If the text cannot be made
+    /// because that panics, a note is kept instead.
+    ///
+    /// ```
+    /// use highwater::error::AppError;
+    ///
+    /// let error = AppError::not_found("There is no such file.")
+    ///     .with_context("user", 7)
+    ///     // For bytes that need not be text; a path has its `display()`.
+    ///     .with_context("name", b"caf\xe9".escape_ascii());
+    /// let context: Vec<_> = error.context().collect();
+    /// assert_eq!(context, [("user", "7"), ("name", "caf\\xe9")]);
+    /// ```
+    #[must_use]
+    pub fn with_context(mut self, key: &'static str, value: impl fmt::Display) -> Self {
+        self.0.context.push((key, text::kept(&value)));
+        self
+    }
+
+    /// What the client is told. It must not say how the inside looks. Of a bug
+    /// nothing else is told than that it was one.
+    #[must_use]
+    pub fn with_public(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.change(|classification| classification.with_public(message));
+        self
+    }
+
+    /// Adds what is wrong with one field. The client is told, unless the status
+    /// says that it is not its fault.
+    #[must_use]
+    pub fn with_field(
+        mut self,
+        field: impl Into<Cow<'static, str>>,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        self.change(|classification| classification.with_field(field, detail));
+        self
+    }
+
+    /// Not worth trying again before this has passed.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.change(|classification| classification.with_retry_after(after));
+        self
+    }
+
+    /// What is decided by it.
+    pub fn classification(&self) -> &Classification {
+        &self.0.classification
+    }
+
+    /// What kind of error it is.
+    pub fn kind(&self) -> Kind {
+        self.0.classification.kind()
+    }
+
+    /// Whose fault it is.
+    pub fn class(&self) -> Class {
+        self.0.classification.class()
+    }
+
+    /// Whether the world is to blame.
+    pub fn is_operational(&self) -> bool {
+        !self.is_bug()
+    }
+
+    /// Whether the program is to blame.
+    pub fn is_bug(&self) -> bool {
+        self.0.classification.is_bug()
+    }
+
+    /// Whether the same may succeed a little later. A bug never is.
+    pub fn is_transient(&self) -> bool {
+        self.0.classification.is_transient()
+    }
+
+    /// Its name for programs: stable, in `snake_case`.
+    pub fn code(&self) -> &'static str {
+        self.0.classification.code()
+    }
+
+    /// Its status of HTTP, from 400 to 599.
+    pub fn status(&self) -> u16 {
+        self.0.classification.status()
+    }
+
+    /// What the client is told.
+    pub fn public_message(&self) -> &str {
+        self.0.classification.public_message()
+    }
+
+    /// What is wrong with which field, in the order they were added.
+    pub fn fields(&self) -> &[FieldError] {
+        self.0.classification.fields()
+    }
+
+    /// Before this has passed it is not worth trying again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.classification.retry_after()
+    }
+
+    /// What the operator is told, if more than its sources say.
+    pub fn detail(&self) -> Option<&str> {
+        self.0.detail.as_deref()
+    }
+
+    /// Values for the log, in the order they were added.
+    pub fn context(&self) -> impl ExactSizeIterator<Item = (&'static str, &str)> {
+        let context = self.0.context.iter();
+        context.map(|(key, value)| (*key, value.as_str()))
+    }
+
+    /// Where it was raised: the line that called the constructor, or of the `?`
+    /// that converted it.
+    pub fn location(&self) -> &'static Location<'static> {
+        self.0.location
+    }
+
+    /// What caused it, from the nearest to the root; cut where it is endless.
+    pub fn chain(&self) -> Chain<'_> {
+        Chain::new(self.source())
+    }
+
+    fn change(&mut self, change: impl FnOnce(Classification) -> Classification) {
+        let old = Classification::new(self.kind());
+        let old = std::mem::replace(&mut self.0.classification, old);
+        self.0.classification = change(old);
+    }
+
+    /// Says whether it was not handled before, and notes that it is now.
+    pub(super) fn is_first_handled(&self) -> bool {
+        !self.0.is_handled.swap(true, Ordering::Relaxed)
+    }
+
+    /// What is said of it in a chain for the operator.
+    pub(super) fn own_text(&self) -> Option<&str> {
+        match self.detail() {
+            // What an error classified itself has to say is said by itself.
+            None if self.0.source.is_some() => None,
+            None => Some(self.public_message()),
+            detail => detail,
+        }
+    }
+}
+
+/// `{}` is for the client, `{:#}` is for the operator, with all sources.
+impl fmt::Display for AppError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            text::write_chain(self, f)
+        } else {
+            f.write_str(self.public_message())
+        }
+    }
+}
+
+impl fmt::Debug for AppError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppError")
+            .field("classification", &self.0.classification)
+            .field("detail", &self.0.detail)
+            .field("context", &self.0.context)
+            .field("source", &self.0.source)
+            .field("location", &format_args!("{}", self.0.location))
+            .finish()
+    }
+}
+
+impl Error for AppError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let source = self.0.source.as_deref();
+        source.map(|source| source as _)
+    }
+}

@@ -1,0 +1,116 @@
+//! How many retries there may be.
+
+use std::time::Duration;
+
+/// A token bucket for retries: a share of the requests, and a few each second
+/// whatever comes.
+///
+/// When a dependency is down, every request fails. Three attempts for each would
+/// send it three times its load just when it tries to come back. With a budget of
+/// 20 % it gets 1.2 times its load, however many attempts there may be.
+///
+/// Each [request](Self::deposit) pays in its share of a token, time pays in the
+/// minimum, and each retry [takes](Self::withdraw) one whole token. What the
+/// bucket holds is bounded, so that a quiet night does not save up for a storm.
+///
+/// It has no clock: `now` is the time since any start. A time earlier than
+/// one it was told before counts as that one.
+///
+/// ```
+/// use highwater::error::RetryBudget;
+/// use std::time::Duration;
+///
+/// let mut budget = RetryBudget::new().percent(20).per_second(0).burst(1);
+/// let now = Duration::ZERO;
+/// assert!(budget.withdraw(now), "it starts full");
+/// assert!(!budget.withdraw(now));
+/// for _request in 0..5 {
+///     budget.deposit(now);
+/// }
+/// assert!(budget.withdraw(now), "five requests pay for a retry");
+/// assert!(!budget.withdraw(now));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "it does nothing by itself"]
+pub struct RetryBudget {
+    percent: u32,
+    per_second: u32,
+    burst: u32,
+    /// In billionths of a token, in which a nanosecond and a percent are whole.
+    held: u64,
+    filled_at: Duration,
+}
+
+const TOKEN: u64 = 1_000_000_000;
+
+impl RetryBudget {
+    /// A fifth of the requests and 10 a second; up to 100 at once.
+    pub const fn new() -> Self {
+        RetryBudget {
+            percent: 20,
+            per_second: 10,
+            burst: 100,
+            held: 100 * TOKEN,
+            filled_at: Duration::ZERO,
+        }
+    }
+
+    /// How many retries a hundred requests pay for.
+    pub const fn percent(mut self, percent: u32) -> Self {
+        self.percent = percent;
+        self
+    }
+
+    /// How many retries there may be each second, if there are few requests.
+    pub const fn per_second(mut self, retries: u32) -> Self {
+        self.per_second = retries;
+        self
+    }
+
+    /// How many retries it holds at most. It starts with as many.
+    pub const fn burst(mut self, retries: u32) -> Self {
+        self.burst = retries;
+        self.held = self.full();
+        self
+    }
+
+    /// A request, no retry, is made.
+    pub fn deposit(&mut self, now: Duration) {
+        self.fill(now);
+        self.add(u64::from(self.percent) * (TOKEN / 100));
+    }
+
+    /// Takes a retry out, if there is one.
+    pub fn withdraw(&mut self, now: Duration) -> bool {
+        self.fill(now);
+        let left = self.held.checked_sub(TOKEN);
+        self.held = left.unwrap_or(self.held);
+        left.is_some()
+    }
+
+    /// How many retries it held when it was last told the time.
+    pub fn available(&self) -> u64 {
+        self.held / TOKEN
+    }
+
+    fn fill(&mut self, now: Duration) {
+        let passed = now.saturating_sub(self.filled_at).as_nanos();
+        let passed = u64::try_from(passed).unwrap_or(u64::MAX);
+        self.filled_at = self.filled_at.max(now);
+        self.add(passed.saturating_mul(u64::from(self.per_second)));
+    }
+
+    fn add(&mut self, amount: u64) {
+        self.held = self.held.saturating_add(amount).min(self.full());
+    }
+
+    const fn full(&self) -> u64 {
+        self.burst as u64 * TOKEN
+    }
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,54 @@
+//! An error, what caused it, what caused that.
+
+use std::{error::Error, fmt, iter::FusedIterator};
+
+/// The sources of an error, from the nearest to the root.
+///
+/// No more than [`DEEPEST`](Self::DEEPEST) of them: an error may claim to be its
+/// own source, and whoever follows would never come to an end.
+///
+/// ```
+/// use highwater::error::AppError;
+/// use std::io;
+///
+/// let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+/// let error = AppError::unavailable("stripe").with_source(refused);
+/// let chain: Vec<_> = error.chain().map(ToString::to_string).collect();
+/// assert_eq!(chain, ["connection refused"]);
+/// ```
+#[derive(Clone)]
+pub struct Chain<'a> {
+    next: Option<&'a (dyn Error + 'static)>,
+    left: usize,
+}
+
+impl<'a> Chain<'a> {
+    /// How many sources are followed.
+    pub const DEEPEST: usize = 16;
+
+    pub(super) fn new(first: Option<&'a (dyn Error + 'static)>) -> Self {
+        Chain {
+            next: first,
+            left: Self::DEEPEST,
+        }
+    }
+}
+
+impl<'a> Iterator for Chain<'a> {
+    type Item = &'a (dyn Error + 'static);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let link = self.next.take()?;
+        self.next = link.source();
+        Some(link)
+    }
+}
+
+impl FusedIterator for Chain<'_> {}
+
+impl fmt::Debug for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}

@@ -1,0 +1,339 @@
+//! The one place where errors are handled.
+
+mod counts;
+mod line;
+
+pub use counts::HandlerStats;
+
+use super::{
+    AppError, Class, Decision, Failed, GiveUp, Incident, Problem, Report, Retry, correlation::mix,
+    text::guarded,
+};
+use crate::sync::{Mutex, lock};
+use counts::Counts;
+use log::Level;
+use std::{borrow::Cow, fmt, time::Duration};
+
+/// What is done about a bug.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Policy {
+    /// Answer, take no more work, let finish what is under way, end, and be
+    /// replaced by a supervisor.
+    #[default]
+    Supervise,
+    /// End at once. What is under way is lost.
+    Crash,
+    /// Answer and go on, in whatever state the bug has left behind. It is here to
+    /// show what becomes of it: wrong answers.
+    Swallow,
+}
+
+/// The one place that all errors come to. It logs and counts each once, tells
+/// those who observe, and [decides](Decision) what is done.
+///
+/// | error | [`Supervise`](Policy::Supervise) | [`Crash`](Policy::Crash) | [`Swallow`](Policy::Swallow) |
+/// |---|---|---|---|
+/// | operational, and worth a [`Retry`] | `Retry` | `Retry` | `Retry` |
+/// | operational otherwise | `Respond` | `Respond` | `Respond` |
+/// | a bug | `Drain` | `Crash` | `Respond` |
+///
+/// The decision is only made here: to sleep, to answer and to end is for those
+/// who know how, such as a server.
+///
+/// It gets by with all that is wrong with an error: a text that panics when it is
+/// made, sources that go round in a circle, line breaks and control characters,
+/// texts of any length.
+///
+/// ```
+/// use highwater::error::{AppError, Decision, Handler, Ids, Incident};
+///
+/// let ids = Ids::new(7);
+/// let handler = Handler::new();
+///
+/// let incident = Incident::new(ids.make(), "GET /orders/42");
+/// let error = AppError::not_found("There is no such order.");
+/// let Decision::Respond(problem) = handler.handle(&error, &incident) else {
+///     panic!("nothing is wrong with us");
+/// };
+/// assert_eq!((problem.status(), problem.id()), (404, &incident.id));
+///
+/// let incident = Incident::new(ids.make(), "GET /orders/43");
+/// let bug = AppError::bug("an order without a customer");
+/// assert!(handler.handle(&bug, &incident).is_fatal());
+/// assert_eq!(handler.stats().bugs, 1);
+/// ```
+pub struct Handler {
+    policy: Policy,
+    types: Option<Cow<'static, str>>,
+    log: Option<Box<Log>>,
+    observers: Vec<Box<Observer>>,
+    retry: Option<Mutex<Retry>>,
+    counts: Mutex<Counts>,
+}
+
+type Log = dyn Fn(Level, &str) + Send + Sync;
+type Observer = dyn Fn(&Report<'_>) + Send + Sync;
+
+/// Of the records it writes with the `log` crate.
+const LOG_TARGET: &str = "highwater::error";
+
+impl Handler {
+    /// One that supervises, writes with the `log` crate and retries nothing.
+    pub fn new() -> Self {
+        Handler {
+            policy: Policy::default(),
+            types: None,
+            log: None,
+            observers: Vec::new(),
+            retry: None,
+            counts: Mutex::default(),
+        }
+    }
+
+    /// What is done about a bug.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Retry what is worth it. The handler then has to be told of each
+    /// [request](Self::request), and each incident [when](Incident::at) it was.
+    ///
+    /// The jitter is drawn from the id and the attempt, so that a simulated run
+    /// can be repeated.
+    ///
+    /// ```
+    /// use highwater::error::{AppError, Handler, Ids, Incident, Retry};
+    /// use std::time::Duration;
+    ///
+    /// let handler = Handler::new().retry(Retry::new());
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /stock")
+    ///     .idempotent()
+    ///     .at(Duration::from_secs(1));
+    /// handler.request(incident.now);
+    /// let error = AppError::timeout("reading the stock");
+    /// assert!(handler.handle(&error, &incident).is_retry());
+    ///
+    /// let error = AppError::timeout("reading the stock");
+    /// let third = incident.attempt(3);
+    /// assert!(!handler.handle(&error, &third).is_retry(), "it is enough");
+    /// ```
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(Mutex::new(retry));
+        self
+    }
+
+    /// Where people can read what a problem means: its type is this and its code.
+    ///
+    /// ```
+    /// use highwater::error::{AppError, Handler, Ids, Incident};
+    ///
+    /// let handler = Handler::new().problem_types("https://example.com/problems/");
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+    /// let decision = handler.handle(&AppError::not_found("There is no such order."), &incident);
+    /// let problem = decision.problem().unwrap();
+    /// assert_eq!(problem.type_uri(), "https://example.com/problems/not_found");
+    /// ```
+    #[must_use]
+    pub fn problem_types(mut self, base: impl Into<Cow<'static, str>>) -> Self {
+        self.types = Some(base.into());
+        self
+    }
+
+    /// Takes the lines of the log, instead of the `log` crate: one for each
+    /// error, without a line break in it.
+    ///
+    /// A bug is logged at the level `Error`, what is otherwise not the client's
+    /// fault at `Warn`, the client's at `Info`. What is retried is not over yet
+    /// and logged at `Debug`.
+    ///
+    /// A line is made of `key=value`, in quotes if there is need:
+    ///
+    /// ```
+    /// use highwater::error::{AppError, Handler, Incident};
+    /// use std::sync::mpsc;
+    ///
+    /// let (write, lines) = mpsc::channel();
+    /// let handler = Handler::new().log_to(move |level, line| {
+    ///     write.send(format!("{level} {line}")).unwrap();
+    /// });
+    /// let error = AppError::unavailable("stripe").with_context("card", "4242\nid=fake");
+    /// let incident = Incident::new("order-42".parse()?, "POST /orders");
+    /// let _decision = handler.handle(&error, &incident);
+    ///
+    /// let line = lines.recv()?;
+    /// assert!(line.starts_with(
+    ///     "WARN id=order-42 class=operational code=unavailable status=503 decision=respond "
+    /// ));
+    /// assert!(line.contains(r#" operation="POST /orders" attempt=1 "#));
+    /// assert!(line.ends_with(r#" error="stripe is unavailable" card="4242\nid=fake""#));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn log_to(mut self, log: impl Fn(Level, &str) + Send + Sync + 'static) -> Self {
+        self.log = Some(Box::new(log));
+        self
+    }
+
+    /// Also tells this function of each error, once. It can be called more than
+    /// once.
+    ///
+    /// One that panics has a bug, which is handled like any other: under
+    /// [`Policy::Supervise`] the process drains.
+    #[must_use]
+    pub fn on_error(mut self, observer: impl Fn(&Report<'_>) + Send + Sync + 'static) -> Self {
+        self.observers.push(Box::new(observer));
+        self
+    }
+
+    /// To be told of each request, retries aside, if it [retries](Self::retry): a
+    /// share of them is what there may be of retries. Otherwise it does nothing.
+    pub fn request(&self, now: Duration) {
+        if let Some(retry) = &self.retry {
+            lock(retry).request(now);
+        }
+    }
+
+    /// Logs and counts an error, tells those who observe, and decides what is
+    /// done.
+    ///
+    /// An error that was handled before, in an inner layer, is decided again but
+    /// neither logged nor counted nor observed.
+    pub fn handle(&self, error: &AppError, incident: &Incident<'_>) -> Decision {
+        let (decision, gave_up) = self.decide(error, incident);
+        if !error.is_first_handled() {
+            return decision;
+        }
+        lock(&self.counts).add(error, &decision);
+        let report = Report {
+            error,
+            incident,
+            decision: &decision,
+            gave_up,
+        };
+        let panic = self.tell(&report).err();
+        // Of a bug in here the request knows nothing: it is still answered.
+        match panic.map(|panic| self.handle_own(&panic, incident)) {
+            Some(Decision::Crash) => Decision::Crash,
+            Some(Decision::Drain(_)) => match decision {
+                Decision::Respond(problem) => Decision::Drain(problem),
+                Decision::Retry(_) => Decision::Drain(self.problem(error, incident)),
+                fatal => fatal,
+            },
+            _ => decision,
+        }
+    }
+
+    /// What was handled so far.
+    pub fn stats(&self) -> HandlerStats {
+        lock(&self.counts).stats()
+    }
+
+    fn decide(&self, error: &AppError, incident: &Incident<'_>) -> (Decision, Option<GiveUp>) {
+        let mut gave_up = None;
+        let decision = match (error.class(), self.policy, &self.retry) {
+            (Class::Programmer, Policy::Crash, _) => Decision::Crash,
+            (Class::Programmer, Policy::Supervise, _) => {
+                Decision::Drain(self.problem(error, incident))
+            }
+            (Class::Operational, _, Some(retry)) => {
+                let failed = Failed {
+                    error,
+                    is_idempotent: incident.is_idempotent,
+                    attempt: incident.attempt,
+                };
+                let answer = lock(retry).decide(failed, incident.now, || jitter(incident));
+                gave_up = answer.err();
+                answer.map_or_else(|_| self.respond(error, incident), Decision::Retry)
+            }
+            (Class::Operational, _, None) | (Class::Programmer, Policy::Swallow, _) => {
+                self.respond(error, incident)
+            }
+        };
+        (decision, gave_up)
+    }
+
+    fn respond(&self, error: &AppError, incident: &Incident<'_>) -> Decision {
+        Decision::Respond(self.problem(error, incident))
+    }
+
+    fn problem(&self, error: &AppError, incident: &Incident<'_>) -> Problem {
+        let problem = Problem::new(error, &incident.id);
+        match &self.types {
+            None => problem,
+            Some(base) => {
+                let uri = format!("{base}{}", problem.code());
+                problem.with_type(uri)
+            }
+        }
+    }
+
+    /// Everybody is told, even if one panics; the first panic is returned.
+    fn tell(&self, report: &Report<'_>) -> Result<(), AppError> {
+        let mut told = guarded(|| self.write(report));
+        for observer in &self.observers {
+            told = told.and(guarded(|| observer(report)));
+        }
+        told.map_err(|payload| AppError::from_panic(&*payload))
+    }
+
+    /// A panic of a log or of an observer. They are not told of it.
+    fn handle_own(&self, panic: &AppError, incident: &Incident<'_>) -> Decision {
+        let (decision, _) = self.decide(panic, incident);
+        lock(&self.counts).add(panic, &decision);
+        let report = Report {
+            error: panic,
+            incident,
+            decision: &decision,
+            gave_up: None,
+        };
+        // The log may be what panicked, and would again.
+        let _in_vain = guarded(|| self.write(&report));
+        decision
+    }
+
+    fn write(&self, report: &Report<'_>) {
+        let level = level(report);
+        match &self.log {
+            Some(log) => log(level, &line::line(report)),
+            None if log::log_enabled!(target: LOG_TARGET, level) => {
+                log::log!(target: LOG_TARGET, level, "{}", line::line(report));
+            }
+            None => {}
+        }
+    }
+}
+
+impl Default for Handler {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Handler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handler")
+            .field("policy", &self.policy)
+            .field("retry", &self.retry)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+fn level(report: &Report<'_>) -> Level {
+    match report.error {
+        error if error.is_bug() => Level::Error,
+        _ if report.decision.is_retry() => Level::Debug,
+        error if error.status() >= 500 => Level::Warn,
+        _ => Level::Info,
+    }
+}
+
+/// A number that looks random and can be told again from the incident.
+fn jitter(incident: &Incident<'_>) -> u64 {
+    let id = incident.id.as_str().bytes();
+    let id = id.fold(0, |sum, byte| mix(sum ^ u64::from(byte)));
+    mix(id ^ u64::from(incident.attempt))
+}

@@ -1,0 +1,74 @@
+//! What was handled.
+
+use crate::error::{AppError, Decision};
+
+/// What a [`Handler`](super::Handler) has handled so far.
+///
+/// ```
+/// use highwater::error::{AppError, Handler, Ids, Incident};
+///
+/// let handler = Handler::new();
+/// for message in ["one", "two"] {
+///     let incident = Incident::new(Ids::new(7).make(), "GET /");
+///     let _answer = handler.handle(&AppError::not_found(message), &incident);
+/// }
+/// let stats = handler.stats();
+/// assert_eq!((stats.handled, stats.operational, stats.bugs), (2, 2, 0));
+/// assert_eq!(stats.codes, [("not_found", 2)]);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HandlerStats {
+    /// All errors.
+    pub handled: u64,
+    /// Operational errors.
+    pub operational: u64,
+    /// Bugs, those of the handler's own observers included.
+    pub bugs: u64,
+    /// What was decided to be done again.
+    pub retries: u64,
+    /// What was decided to be answered and gone on after.
+    pub responses: u64,
+    /// What was decided to drain the process.
+    pub drains: u64,
+    /// What was decided to crash it.
+    pub crashes: u64,
+    /// Errors by their code, in the order in which they were first seen.
+    pub codes: Vec<(&'static str, u64)>,
+    /// Errors with other codes: of the first 64 only each is counted.
+    pub other_codes: u64,
+}
+
+const MOST_CODES: usize = 64;
+
+#[derive(Debug, Default)]
+pub(super) struct Counts(HandlerStats);
+
+impl Counts {
+    pub(super) fn add(&mut self, error: &AppError, decision: &Decision) {
+        let stats = &mut self.0;
+        stats.handled += 1;
+        if error.is_bug() {
+            stats.bugs += 1;
+        } else {
+            stats.operational += 1;
+        }
+        match decision {
+            Decision::Respond(_) => stats.responses += 1,
+            Decision::Retry(_) => stats.retries += 1,
+            Decision::Drain(_) => stats.drains += 1,
+            Decision::Crash => stats.crashes += 1,
+        }
+        let code = error.code();
+        let has_room = stats.codes.len() < MOST_CODES;
+        match stats.codes.iter_mut().find(|(known, _)| *known == code) {
+            Some((_, count)) => *count += 1,
+            None if has_room => stats.codes.push((code, 1)),
+            None => stats.other_codes += 1,
+        }
+    }
+
+    pub(super) fn stats(&self) -> HandlerStats {
+        self.0.clone()
+    }
+}

@@ -1,0 +1,140 @@
+//! The usual kinds of errors, and what follows from each.
+
+use super::Class;
+
+/// What kind of error it is. The class, the status and whether a retry may help
+/// follow from it; a [`Classification`](super::Classification) says the rest.
+///
+/// | kind | code | status | class | worth a retry |
+/// |---|---|---|---|---|
+/// | [`InvalidInput`](Self::InvalidInput) | `invalid_input` | 400 | operational | |
+/// | [`Unauthorized`](Self::Unauthorized) | `unauthorized` | 401 | operational | |
+/// | [`Forbidden`](Self::Forbidden) | `forbidden` | 403 | operational | |
+/// | [`NotFound`](Self::NotFound) | `not_found` | 404 | operational | |
+/// | [`MethodNotAllowed`](Self::MethodNotAllowed) | `method_not_allowed` | 405 | operational | |
+/// | [`Conflict`](Self::Conflict) | `conflict` | 409 | operational | |
+/// | [`TooLarge`](Self::TooLarge) | `too_large` | 413 | operational | |
+/// | [`UnsupportedMediaType`](Self::UnsupportedMediaType) | `unsupported_media_type` | 415 | operational | |
+/// | [`RateLimited`](Self::RateLimited) | `rate_limited` | 429 | operational | |
+/// | [`Failure`](Self::Failure) | `failure` | 500 | operational | |
+/// | [`Cancelled`](Self::Cancelled) | `cancelled` | 503 | operational | |
+/// | [`Unavailable`](Self::Unavailable) | `unavailable` | 503 | operational | yes |
+/// | [`Timeout`](Self::Timeout) | `timeout` | 504 | operational | yes |
+/// | [`Bug`](Self::Bug) | `internal_error` | 500 | programmer | |
+///
+/// ```
+/// use highwater::error::{Class, Kind};
+///
+/// assert_eq!(Kind::Timeout.status(), 504);
+/// assert_eq!(Kind::Timeout.class(), Class::Operational);
+/// assert!(Kind::Timeout.is_transient());
+/// assert!(!Kind::Bug.is_transient(), "a bug is still there the next time");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// What was asked cannot be understood, or breaks a rule.
+    InvalidInput,
+    /// Nobody knows who asks.
+    Unauthorized,
+    /// Who asks may not.
+    Forbidden,
+    /// What was asked for is not there.
+    NotFound,
+    /// It is there, but cannot be done to it.
+    MethodNotAllowed,
+    /// What is there does not allow it now: it exists already, or has changed.
+    Conflict,
+    /// More was sent than is taken.
+    TooLarge,
+    /// What was sent is in a format that is not read here.
+    UnsupportedMediaType,
+    /// Who asks has asked too often. It is theirs to wait. Where a *dependency*
+    /// says this to us, that is [`Unavailable`](Self::Unavailable).
+    RateLimited,
+    /// Something outside the program failed that is not the client's doing and
+    /// is not likely to pass: a full disk, a file that may not be read, an
+    /// error nobody classified.
+    Failure,
+    /// It was given up half-way because somebody wanted that.
+    Cancelled,
+    /// A dependency is down, or refuses for now.
+    Unavailable,
+    /// An answer did not come in time.
+    Timeout,
+    /// The program is wrong.
+    Bug,
+}
+
+impl Kind {
+    /// Whose fault it is. Only a [`Bug`](Self::Bug) is the program's.
+    pub const fn class(self) -> Class {
+        match self {
+            Kind::Bug => Class::Programmer,
+            _ => Class::Operational,
+        }
+    }
+
+    /// Its name for programs: stable, in `snake_case`.
+    pub const fn code(self) -> &'static str {
+        self.facts().0
+    }
+
+    /// Its status of HTTP, from 400 to 599.
+    pub const fn status(self) -> u16 {
+        self.facts().1
+    }
+
+    /// What the client is told unless something better is known.
+    pub const fn public_message(self) -> &'static str {
+        self.facts().2
+    }
+
+    /// Whether the same may succeed a little later: an
+    /// [`Unavailable`](Self::Unavailable) or a [`Timeout`](Self::Timeout).
+    ///
+    /// No error of the client's is: sending the same again for them changes
+    /// nothing.
+    pub const fn is_transient(self) -> bool {
+        matches!(self, Kind::Unavailable | Kind::Timeout)
+    }
+
+    const fn facts(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Kind::InvalidInput => ("invalid_input", 400, "The request is not valid."),
+            Kind::Unauthorized => ("unauthorized", 401, "Authentication is needed."),
+            Kind::Forbidden => ("forbidden", 403, "This is not allowed."),
+            Kind::NotFound => ("not_found", 404, "There is no such resource."),
+            Kind::MethodNotAllowed => (
+                "method_not_allowed",
+                405,
+                "This method is not allowed here.",
+            ),
+            Kind::Conflict => (
+                "conflict",
+                409,
+                "The request conflicts with the present state.",
+            ),
+            Kind::TooLarge => ("too_large", 413, "The request is too large."),
+            Kind::UnsupportedMediaType => (
+                "unsupported_media_type",
+                415,
+                "The request has a media type that is not supported.",
+            ),
+            Kind::RateLimited => ("rate_limited", 429, "There were too many requests."),
+            Kind::Failure => ("failure", 500, "The request could not be completed."),
+            Kind::Cancelled => (
+                "cancelled",
+                503,
+                "The request was cancelled before it was done.",
+            ),
+            Kind::Unavailable => (
+                "unavailable",
+                503,
+                "A service that is needed for this is unavailable.",
+            ),
+            Kind::Timeout => ("timeout", 504, "The request took too long."),
+            Kind::Bug => ("internal_error", 500, "Something went wrong on our side."),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What is known of errors that others made.
+
+use super::{AppError, Chain, Classification, Classify, Kind};
+use std::{
+    error::Error,
+    io::{self, ErrorKind},
+};
+
+impl Classification {
+    /// What is known of any error: it, or one of its sources, is an [`AppError`] or
+    /// an [`io::Error`]. `None` if neither is.
+    ///
+    /// It is for an error in a box, of which no more can be told than this. An
+    /// enum of your own is not found in there: make it an `AppError` before it
+    /// goes in.
+    ///
+    /// ```
+    /// use highwater::error::{AppError, Classification, Kind};
+    /// use std::io;
+    ///
+    /// let inner = AppError::invalid_input("The file is not valid.");
+    /// let outer = io::Error::other(inner);
+    /// let found = Classification::of(&outer).unwrap();
+    /// assert_eq!(found.kind(), Kind::InvalidInput, "the io::Error only carries it");
+    ///
+    /// assert_eq!(Classification::of(&std::fmt::Error), None);
+    /// ```
+    pub fn of(error: &(dyn Error + 'static)) -> Option<Self> {
+        let mut outer_kind = None;
+        let mut next = Some(error);
+        for _ in 0..Chain::DEEPEST {
+            let Some(link) = next else { break };
+            if let Some(known) = link.downcast_ref::<AppError>() {
+                return Some(known.classification().clone());
+            }
+            let io = link.downcast_ref::<io::Error>();
+            outer_kind = outer_kind.or_else(|| io.map(io::Error::kind));
+            // What it carries is not its source.
+            next = match io.and_then(io::Error::get_ref) {
+                Some(carried) => Some(carried),
+                None => link.source(),
+            };
+        }
+        outer_kind.map(|kind| from_io(kind).into())
+    }
+}
+
+impl AppError {
+    /// Any error, as far as it is [known](Classification::of); a
+    /// [`Failure`](Kind::Failure) if it is not: who returned it expected it, so it
+    /// is no bug. An `AppError` in the box comes out of it.
+    ///
+    /// It is for where all that is left is a box. Where the type is still known,
+    /// [`Classify`] it, or say [what it is](super::ResultExt::classified).
+    ///
+    /// ```
+    /// use highwater::error::AppError;
+    ///
+    /// fn job(fails: bool) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    ///     if fails {
+    ///         return Err(AppError::timeout("the job").into());
+    ///     }
+    ///     Err("it is Monday".into())
+    /// }
+    ///
+    /// assert_eq!(AppError::from_boxed(job(true).unwrap_err()).code(), "timeout");
+    /// let unknown = AppError::from_boxed(job(false).unwrap_err());
+    /// assert_eq!((unknown.code(), unknown.is_bug()), ("failure", false));
+    /// assert_eq!(format!("{unknown:#}"), "it is Monday");
+    /// ```
+    #[track_caller]
+    pub fn from_boxed(error: Box<dyn Error + Send + Sync>) -> Self {
+        match error.downcast::<AppError>() {
+            Ok(own) => *own,
+            Err(error) => {
+                let known = Classification::of(&*error);
+                AppError::new(known.unwrap_or(Kind::Failure.into())).with_source(error)
+            }
+        }
+    }
+}
+
+/// An error of the system is never taken for a bug, and never for the client's
+/// fault: whose file it is that cannot be found is not for it to know. Where it is
+/// the client's, [say so](super::ResultExt::classified).
+///
+/// | error | kind |
+/// |---|---|
+/// | no answer in time, or none yet | [`Timeout`](Kind::Timeout) |
+/// | a connection that is refused, broken or cut short; a network or host that cannot be reached; what is busy or was interrupted | [`Unavailable`](Kind::Unavailable) |
+/// | all others: no such file, no permission, no space, data that makes no sense | [`Failure`](Kind::Failure) |
+///
+/// One that carries an [`AppError`] is what that is.
+///
+/// ```
+/// use highwater::error::{AppError, Kind};
+/// use std::io::{self, ErrorKind};
+///
+/// let kind = |error: ErrorKind| AppError::from(io::Error::from(error)).kind();
+/// assert_eq!(kind(ErrorKind::ConnectionReset), Kind::Unavailable);
+/// assert_eq!(kind(ErrorKind::NotFound), Kind::Failure);
+/// ```
+impl Classify for io::Error {
+    fn classify(&self) -> Classification {
+        Classification::of(self).unwrap_or(from_io(self.kind()).into())
+    }
+}
+
+fn from_io(kind: ErrorKind) -> Kind {
+    match kind {
+        // That it would block is what a socket with a timeout answers.
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => Kind::Timeout,
+        ErrorKind::ConnectionRefused
+        | ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::NotConnected
+        | ErrorKind::BrokenPipe
+        | ErrorKind::UnexpectedEof
+        | ErrorKind::HostUnreachable
+        | ErrorKind::NetworkUnreachable
+        | ErrorKind::NetworkDown
+        | ErrorKind::StaleNetworkFileHandle
+        | ErrorKind::ResourceBusy
+        | ErrorKind::ExecutableFileBusy
+        | ErrorKind::Deadlock
+        | ErrorKind::Interrupted => Kind::Unavailable,
+        _ => Kind::Failure,
+    }
+}

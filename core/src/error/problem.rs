@@ -1,0 +1,230 @@
+//! What the client gets to see.
+
+use super::{AppError, CorrelationId, FieldError, Kind, text};
+use serde::Serialize;
+use std::{borrow::Cow, time::Duration};
+
+/// The body of a response to an error: problem details, as RFC 9457 has them.
+///
+/// It is made of what is public and of nothing else. What is internal in the
+/// error, its detail, context, sources and location, is not even looked at. Of
+/// what is public it also leaves out what is wrong with which field if the
+/// status says that it is not the client's fault; and of a bug it says only that
+/// something went wrong, whatever its code.
+///
+/// Beside the members of the RFC it has `code`, by which programs tell problems
+/// apart; `id`, which the log has too; `errors`, what is wrong with which field;
+/// and `retry_after_ms`.
+///
+/// ```
+/// use highwater::error::{AppError, CorrelationId, Problem};
+///
+/// let id: CorrelationId = "order-42".parse()?;
+/// let error = AppError::invalid_input("The order is not valid.")
+///     .with_field("quantity", "has to be at least 1")
+///     .with_context("user", 7);
+/// assert_eq!(Problem::new(&error, &id).to_json(), concat!(
+///     r#"{"type":"about:blank","title":"Bad Request","status":400,"#,
+///     r#""detail":"The order is not valid.","code":"invalid_input","id":"order-42","#,
+///     r#""errors":[{"field":"quantity","detail":"has to be at least 1"}]}"#,
+/// ));
+///
+/// let bug = AppError::bug("user 7 has two carts");
+/// assert_eq!(Problem::new(&bug, &id).to_json(), concat!(
+///     r#"{"type":"about:blank","title":"Internal Server Error","status":500,"#,
+///     r#""detail":"Something went wrong on our side.","code":"internal_error","id":"order-42"}"#,
+/// ));
+/// # Ok::<(), highwater::error::InvalidId>(())
+/// ```
+// Boxed, as it is handed through every layer of a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+#[must_use = "it is to be sent"]
+pub struct Problem(Box<Members>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Members {
+    #[serde(rename = "type")]
+    kind: Cow<'static, str>,
+    title: &'static str,
+    status: u16,
+    detail: Cow<'static, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<Cow<'static, str>>,
+    code: &'static str,
+    id: CorrelationId,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+}
+
+/// How many fields a response names at most.
+const MOST_FIELDS: usize = 32;
+
+impl Problem {
+    /// The media type of its JSON.
+    pub const CONTENT_TYPE: &'static str = "application/problem+json";
+
+    /// What of an error is for the client. Texts longer than a kilobyte are cut,
+    /// and no more than 32 fields are named.
+    pub fn new(error: &AppError, id: &CorrelationId) -> Self {
+        let classification = error.classification();
+        let is_bug = classification.is_bug();
+        let is_clients = classification.status() < 500;
+        let fields = match classification.fields() {
+            fields if is_clients => &fields[..fields.len().min(MOST_FIELDS)],
+            _ => &[],
+        };
+        let retry_after = classification.retry_after().filter(|_| !is_bug);
+        Problem(Box::new(Members {
+            kind: Cow::Borrowed("about:blank"),
+            title: title(classification.status()),
+            status: classification.status(),
+            detail: shortened(classification.public()),
+            instance: None,
+            code: if is_bug {
+                Kind::Bug.code()
+            } else {
+                classification.code()
+            },
+            id: *id,
+            errors: fields.iter().cloned().map(short_field).collect(),
+            retry_after_ms: retry_after.map(to_ms),
+        }))
+    }
+
+    /// With a URI for its type, at which people can read what it means. Without,
+    /// it is `about:blank`: the status and the code say it all.
+    pub fn with_type(mut self, uri: impl Into<Cow<'static, str>>) -> Self {
+        self.0.kind = uri.into();
+        self
+    }
+
+    /// With a URI for this very occurrence.
+    pub fn with_instance(mut self, uri: impl Into<Cow<'static, str>>) -> Self {
+        self.0.instance = Some(uri.into());
+        self
+    }
+
+    /// The status to answer with, from 400 to 599.
+    pub fn status(&self) -> u16 {
+        self.0.status
+    }
+
+    /// The URI of its type.
+    pub fn type_uri(&self) -> &str {
+        &self.0.kind
+    }
+
+    /// The name of its status.
+    pub fn title(&self) -> &'static str {
+        self.0.title
+    }
+
+    /// What the client is told.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// By which programs tell it apart.
+    pub fn code(&self) -> &'static str {
+        self.0.code
+    }
+
+    /// By which its line in the log is found.
+    pub fn id(&self) -> &CorrelationId {
+        &self.0.id
+    }
+
+    /// What is wrong with which field.
+    pub fn errors(&self) -> &[FieldError] {
+        &self.0.errors
+    }
+
+    /// For the header `Retry-After`, which RFC 9110 has in whole seconds: it is
+    /// rounded up, as coming back too early is what it is to prevent.
+    ///
+    /// ```
+    /// use highwater::error::{AppError, Ids, Problem};
+    /// use std::time::Duration;
+    ///
+    /// let error = AppError::rate_limited(Duration::from_millis(1_001));
+    /// let problem = Problem::new(&error, &Ids::new(7).make());
+    /// assert_eq!(problem.retry_after_seconds(), Some(2));
+    /// assert!(problem.to_json().contains(r#""retry_after_ms":1001"#));
+    /// ```
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.0.retry_after_ms.map(|ms| ms.div_ceil(1_000))
+    }
+
+    /// The body, in one line of JSON.
+    ///
+    /// # Panics
+    ///
+    /// Never: nothing in it can fail to be written.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(&self.0).expect("texts and numbers can be written")
+    }
+}
+
+fn shortened(message: Cow<'static, str>) -> Cow<'static, str> {
+    text::shortened(&message).map_or(message, Cow::Owned)
+}
+
+fn short_field(field: FieldError) -> FieldError {
+    FieldError {
+        field: shortened(field.field),
+        detail: shortened(field.detail),
+    }
+}
+
+/// Rounded up, so that it is not over before it is.
+fn to_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+/// The names that the registry of HTTP has for the statuses of errors.
+const fn title(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Content",
+        423 => "Locked",
+        424 => "Failed Dependency",
+        425 => "Too Early",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        451 => "Unavailable For Legal Reasons",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        507 => "Insufficient Storage",
+        508 => "Loop Detected",
+        511 => "Network Authentication Required",
+        _ if status < 500 => "Client Error",
+        _ => "Server Error",
+    }
+}

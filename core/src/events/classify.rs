@@ -1,0 +1,97 @@
+//! What the errors of this module are to a whole application.
+
+use super::{EmitError, Failure, InboxFull, MustAwait, ZeroCapacity};
+use crate::error::{Classification, Classify, Kind};
+use std::{error::Error, time::Duration};
+
+/// An emit fails for its listeners, and none of their failures is the fault of
+/// whoever asked for what was emitted: `invalid_input` between two services is an
+/// error of ours.
+///
+/// It is a [`Bug`](Kind::Bug) if one of them is; [`Unavailable`](Kind::Unavailable)
+/// if all may pass, so that emitting again may help; otherwise a
+/// [`Failure`](Kind::Failure). Listeners that did not fail ran: emitting again runs
+/// them again.
+///
+/// ```
+/// use highwater::{error::{AppError, Kind}, events::Emitter};
+///
+/// let emitter: Emitter<u8> = Emitter::new();
+/// emitter.on("mail", |_| Err(AppError::unavailable("the mail server"))).detach();
+/// let error: AppError = emitter.emit(&1).unwrap_err().into();
+/// assert_eq!(error.kind(), Kind::Unavailable);
+///
+/// emitter.on("audit", |_| Err("the disk is full")).detach();
+/// let error: AppError = emitter.emit(&1).unwrap_err().into();
+/// assert_eq!(error.kind(), Kind::Failure, "it will not pass for both");
+/// ```
+impl Classify for EmitError {
+    fn classify(&self) -> Classification {
+        let all = self.failures().iter().map(Classify::classify);
+        all.reduce(worse).unwrap_or(Kind::Failure.into())
+    }
+}
+
+/// As for [`EmitError`].
+impl Classify for Failure {
+    fn classify(&self) -> Classification {
+        match known(&*self.error) {
+            Some(known) if known.is_bug() => Kind::Bug.into(),
+            Some(known) if known.is_transient() => waiting(Kind::Unavailable, known.retry_after()),
+            _ => Kind::Failure.into(),
+        }
+    }
+}
+
+/// There is more to do than is done: that passes.
+impl Classify for InboxFull {
+    fn classify(&self) -> Classification {
+        Kind::Unavailable.into()
+    }
+}
+
+/// The program emits in a way that its listeners cannot be awaited.
+impl Classify for MustAwait {
+    fn classify(&self) -> Classification {
+        Kind::Bug.into()
+    }
+}
+
+/// The program asks for what makes no sense. Where the capacity is a setting,
+/// whoever set it is to be told instead.
+impl Classify for ZeroCapacity {
+    fn classify(&self) -> Classification {
+        Kind::Bug.into()
+    }
+}
+
+fn known(error: &(dyn Error + 'static)) -> Option<Classification> {
+    if let Some(emit) = error.downcast_ref::<EmitError>() {
+        return Some(emit.classify());
+    }
+    if let Some(full) = error.downcast_ref::<InboxFull>() {
+        return Some(full.classify());
+    }
+    if let Some(must_await) = error.downcast_ref::<MustAwait>() {
+        return Some(must_await.classify());
+    }
+    Classification::of(error)
+}
+
+fn worse(one: Classification, other: Classification) -> Classification {
+    match (one.is_transient(), other.is_transient()) {
+        _ if one.is_bug() => one,
+        _ if other.is_bug() => other,
+        (false, _) => one,
+        (_, false) => other,
+        (true, true) => waiting(one.kind(), one.retry_after().max(other.retry_after())),
+    }
+}
+
+fn waiting(kind: Kind, retry_after: Option<Duration>) -> Classification {
+    let classification = Classification::new(kind);
+    match retry_after {
+        Some(after) => classification.with_retry_after(after),
+        None => classification,
+    }
+}

@@ -1,0 +1,269 @@
+//! The handler: each error once, and what is done about it.
+
+use highwater::error::{
+    AppError, Decision, GiveUp, Handler, Ids, Incident, Kind, Policy, Retry, RetryBudget,
+};
+use log::Level;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// What a handler wrote.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<(Level, String)>>>);
+
+impl Lines {
+    fn of(&self, handler: Handler) -> Handler {
+        let lines = self.clone();
+        handler.log_to(move |level, line| {
+            let mut lines = lines.0.lock().unwrap();
+            lines.push((level, line.to_owned()));
+        })
+    }
+
+    fn take(&self) -> Vec<(Level, String)> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+fn incident() -> Incident<'static> {
+    Incident::new(Ids::new(7).make(), "GET /orders/42")
+}
+
+#[test]
+fn no_operational_error_ends_anything_and_every_bug_does() {
+    for policy in [Policy::Supervise, Policy::Crash, Policy::Swallow] {
+        let handler = Handler::new().policy(policy);
+        let operational = handler.handle(&AppError::unavailable("stripe"), &incident());
+        assert!(!operational.is_fatal(), "{policy:?}");
+        let bug = handler.handle(&AppError::bug("it"), &incident());
+        assert_eq!(bug.is_fatal(), policy != Policy::Swallow, "{policy:?}");
+        assert_eq!(
+            bug.problem().is_some(),
+            policy != Policy::Crash,
+            "{policy:?}"
+        );
+        let expected = match policy {
+            Policy::Supervise => "drain",
+            Policy::Crash => "crash",
+            Policy::Swallow => "respond",
+        };
+        assert_eq!(bug.as_str(), expected);
+        let stats = handler.stats();
+        assert_eq!((stats.handled, stats.operational, stats.bugs), (2, 1, 1));
+        assert_eq!(stats.responses + stats.drains + stats.crashes, 2);
+    }
+}
+
+#[test]
+fn the_answer_carries_the_id_of_the_line_in_the_log() {
+    let lines = Lines::default();
+    let handler = lines.of(Handler::new());
+    let ids = Ids::new(7);
+    for error in [
+        AppError::not_found("it"),
+        AppError::bug("it"),
+        AppError::timeout("it"),
+    ] {
+        let incident = Incident::new(ids.make(), "GET /orders/42");
+        let decision = handler.handle(&error, &incident);
+        let problem = decision.problem().unwrap();
+        assert_eq!(problem.id(), &incident.id);
+        assert!(problem.to_json().contains(incident.id.as_str()));
+        let [(_, line)] = &lines.take()[..] else {
+            panic!("one line");
+        };
+        assert_eq!(line.matches(incident.id.as_str()).count(), 1, "{line}");
+    }
+}
+
+#[test]
+fn an_error_that_two_layers_handle_is_logged_counted_and_observed_once() {
+    let lines = Lines::default();
+    let seen = Arc::new(Mutex::new(0));
+    let handler = lines.of(Handler::new()).on_error({
+        let seen = Arc::clone(&seen);
+        move |_| *seen.lock().unwrap() += 1
+    });
+    let error = AppError::bug("it");
+    let first = handler.handle(&error, &incident());
+    assert_eq!(handler.handle(&error, &incident()), first);
+    assert_eq!(lines.take().len(), 1);
+    assert_eq!((*seen.lock().unwrap(), handler.stats().handled), (1, 1));
+}
+
+#[test]
+fn how_loud_it_is_logged_depends_on_whose_fault_it_is() {
+    let lines = Lines::default();
+    let handler = lines.of(Handler::new().retry(Retry::new()));
+    for (error, level) in [
+        (AppError::bug("it"), Level::Error),
+        (AppError::failure("it"), Level::Warn),
+        (AppError::unavailable("it"), Level::Warn),
+        (AppError::invalid_input("it"), Level::Info),
+        (AppError::rate_limited(Duration::ZERO), Level::Info),
+    ] {
+        let _decision = handler.handle(&error, &incident());
+        assert_eq!(lines.take()[0].0, level, "{error:?}");
+    }
+    let retried = handler.handle(&AppError::timeout("it"), &incident().idempotent());
+    assert!(retried.is_retry());
+    assert_eq!(lines.take()[0].0, Level::Debug, "it is not over yet");
+}
+
+#[test]
+fn a_line_says_all_there_is_to_say() {
+    let lines = Lines::default();
+    let handler = lines.of(Handler::new().retry(Retry::new().attempts(2)));
+    let error = AppError::unavailable("stripe")
+        .with_source(std::io::Error::other("no route"))
+        .with_context("order", 42)
+        .with_context("note", "");
+    let line = line!() - 4;
+    let incident = incident().idempotent().attempt(2);
+    let decision = handler.handle(&error, &incident);
+    assert!(!decision.is_retry());
+    let id = incident.id;
+    let file = file!();
+    let column = error.location().column();
+    let expected = format!(
+        "id={id} class=operational code=unavailable status=503 decision=respond \
+         gave_up=\"it was attempted as often as allowed\" operation=\"GET /orders/42\" attempt=2 \
+         at=\"{file}:{line}:{column}\" error=\"stripe is unavailable: no route\" order=42 note=\"\""
+    );
+    assert_eq!(lines.take(), [(Level::Warn, expected)]);
+}
+
+#[test]
+fn observers_see_the_error_the_incident_and_the_decision() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let handler = Handler::new().retry(Retry::new()).on_error({
+        let seen = Arc::clone(&seen);
+        move |report| {
+            let what = (
+                report.error.kind(),
+                report.decision.as_str(),
+                report.gave_up,
+            );
+            seen.lock().unwrap().push(what);
+        }
+    });
+    let _decision = handler.handle(&AppError::timeout("it"), &incident().idempotent());
+    let _decision = handler.handle(&AppError::timeout("it"), &incident());
+    let _decision = handler.handle(&AppError::bug("it"), &incident().idempotent());
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [
+            (Kind::Timeout, "retry", None),
+            (Kind::Timeout, "respond", Some(GiveUp::NotIdempotent)),
+            (Kind::Bug, "drain", None),
+        ]
+    );
+}
+
+#[test]
+fn an_observer_that_panics_is_a_bug_and_the_request_is_answered() {
+    for (policy, expected) in [
+        (Policy::Supervise, "drain"),
+        (Policy::Crash, "crash"),
+        (Policy::Swallow, "respond"),
+    ] {
+        let lines = Lines::default();
+        let seen = Arc::new(Mutex::new(0));
+        let handler = lines
+            .of(Handler::new().policy(policy))
+            .on_error(|_| panic!("row 7"));
+        let handler = handler.on_error({
+            let seen = Arc::clone(&seen);
+            move |_| *seen.lock().unwrap() += 1
+        });
+        let decision = handler.handle(&AppError::not_found("it"), &incident());
+        assert_eq!(decision.as_str(), expected);
+        if let Some(problem) = decision.problem() {
+            assert_eq!(problem.status(), 404, "it is told what it asked for");
+        }
+        assert_eq!(*seen.lock().unwrap(), 1, "the others are told all the same");
+        let levels = lines.take().into_iter().map(|(level, _)| level);
+        assert!(levels.eq([Level::Info, Level::Error]));
+        let stats = handler.stats();
+        assert_eq!((stats.handled, stats.operational, stats.bugs), (2, 1, 1));
+    }
+}
+
+#[test]
+fn a_log_that_panics_stops_neither_the_answer_nor_the_observers() {
+    let seen = Arc::new(Mutex::new(0));
+    let handler = Handler::new().log_to(|_, _| panic!("the disk is full"));
+    let handler = handler.retry(Retry::new()).on_error({
+        let seen = Arc::clone(&seen);
+        move |_| *seen.lock().unwrap() += 1
+    });
+    let decision = handler.handle(&AppError::timeout("it"), &incident().idempotent());
+    let Decision::Drain(problem) = decision else {
+        panic!("a process that cannot log is replaced");
+    };
+    assert_eq!(problem.status(), 504);
+    assert_eq!(*seen.lock().unwrap(), 1);
+    assert!(
+        handler
+            .handle(&AppError::timeout("it"), &incident())
+            .is_fatal()
+    );
+}
+
+#[test]
+fn a_handler_retries_within_the_budget_and_with_jitter_that_can_be_repeated() {
+    let budget = || RetryBudget::new().percent(10).per_second(0).burst(3);
+    let make = || Handler::new().retry(Retry::new().attempts(9).budget(budget()));
+    let (handler, again) = (make(), make());
+    let ids = Ids::new(7);
+    let mut waits = Vec::new();
+    for request in 0..40 {
+        let incident = Incident::new(ids.make(), "GET /stock").idempotent();
+        handler.request(incident.now);
+        again.request(incident.now);
+        let decision = handler.handle(&AppError::timeout("it"), &incident);
+        assert_eq!(
+            again.handle(&AppError::timeout("it"), &incident),
+            decision,
+            "{request}"
+        );
+        if let Decision::Retry(wait) = decision {
+            assert!(wait < Duration::from_millis(100));
+            waits.push(wait);
+        }
+    }
+    // It starts full, so what the first request pays in is lost.
+    assert_eq!(waits.len(), 3 + 3, "three and a tenth of the requests");
+    assert_eq!(handler.stats().retries, 6);
+    let distinct: std::collections::BTreeSet<_> = waits.iter().collect();
+    assert_eq!(
+        distinct.len(),
+        waits.len(),
+        "they do not come back together"
+    );
+}
+
+#[test]
+fn the_number_of_codes_that_are_counted_has_a_bound() {
+    let handler = Handler::new();
+    for number in 0..100 {
+        let code: &'static str = Box::leak(format!("code_{number}").into_boxed_str());
+        let odd = highwater::error::Classification::new(Kind::Conflict).with_code(code);
+        for _ in 0..2 {
+            let _decision = handler.handle(&AppError::new(odd.clone()), &incident());
+        }
+    }
+    let stats = handler.stats();
+    assert_eq!((stats.codes.len(), stats.other_codes), (64, 72));
+    assert_eq!(stats.codes[0], ("code_0", 2));
+    assert_eq!(stats.handled, 200);
+}
+
+#[test]
+fn threads_can_share_one() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    shared(&Handler::new());
+    shared(&Ids::new(7));
+}
