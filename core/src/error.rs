@@ -15,6 +15,8 @@ mod classification;
 mod classify;
 mod correlation;
 mod handler;
+#[cfg(feature = "tower")]
+pub mod http;
 mod incident;
 mod kind;
 mod kinds;
