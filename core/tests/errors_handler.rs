@@ -136,6 +136,21 @@ fn a_line_says_all_there_is_to_say() {
 }
 
 #[test]
+fn what_a_cause_knows_is_in_the_line_too() {
+    let lines = Lines::default();
+    let handler = lines.of(Handler::new());
+    let cause = AppError::unavailable("stripe").with_context("host", "10.0.0.7");
+    let carried = std::io::Error::other(cause);
+    let error = AppError::failure("no charge")
+        .with_source(carried)
+        .with_context("order", 42);
+    let _decision = handler.handle(&error, &incident());
+    let (_, line) = &lines.take()[0];
+    let end = r#"error="no charge: stripe is unavailable" order=42 host=10.0.0.7"#;
+    assert!(line.ends_with(end), "{line}");
+}
+
+#[test]
 fn observers_see_the_error_the_incident_and_the_decision() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let handler = Handler::new().retry(Retry::new()).on_error({

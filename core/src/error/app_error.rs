@@ -104,6 +104,21 @@ impl AppError {
         self
     }
 
+    /// A code of its own instead of its kind's, in `snake_case`. Programs rely on
+    /// it: once given, it stays.
+    ///
+    /// ```
+    /// use highwater::error::AppError;
+    ///
+    /// let error = AppError::conflict("There is none left.").with_code("sold_out");
+    /// assert_eq!((error.code(), error.status()), ("sold_out", 409));
+    /// ```
+    #[must_use]
+    pub fn with_code(mut self, code: &'static str) -> Self {
+        self.change(|classification| classification.with_code(code));
+        self
+    }
+
     /// Adds what is wrong with one field. The client is told, unless the status
     /// says that it is not its fault.
     #[must_use]

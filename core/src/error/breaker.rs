@@ -1,6 +1,10 @@
 //! Leaving a dependency alone that is down.
 
-use super::{AppError, Classification, Classify, Kind};
+mod permit;
+
+pub use permit::{BreakerOpen, Permit};
+
+use super::AppError;
 use std::time::Duration;
 
 /// A circuit breaker: after some failures in a row it lets no call through for a
@@ -79,28 +83,6 @@ pub enum BreakerState {
     Open,
     /// A few are admitted, to see how they fare.
     HalfOpen,
-}
-
-/// One call may be made. To be given back with how it went.
-///
-/// One that is dropped instead counts for nothing while the breaker is closed,
-/// and as a failure, after a while, while it probes.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use = "give it back with how the call went"]
-pub struct Permit {
-    generation: u64,
-}
-
-/// The call may not be made: the dependency is left alone. Becomes an
-/// [unavailable](Kind::Unavailable) [`AppError`] by `?`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{dependency} is left alone, as it failed")]
-pub struct BreakerOpen {
-    /// What the breaker is for.
-    pub dependency: &'static str,
-    /// Before this has passed no call is admitted; 0 if the outcome of the probes
-    /// is waited for.
-    pub retry_after: Duration,
 }
 
 impl Breaker {
@@ -275,18 +257,5 @@ impl Breaker {
         Permit {
             generation: self.generation,
         }
-    }
-}
-
-impl Permit {
-    /// It is good for one report.
-    fn generation(self) -> u64 {
-        self.generation
-    }
-}
-
-impl Classify for BreakerOpen {
-    fn classify(&self) -> Classification {
-        Classification::new(Kind::Unavailable).with_retry_after(self.retry_after)
     }
 }

@@ -1,5 +1,6 @@
 //! The one place where errors are handled.
 
+mod build;
 mod counts;
 mod line;
 
@@ -15,6 +16,19 @@ use log::Level;
 use std::{borrow::Cow, fmt, time::Duration};
 
 /// What is done about a bug.
+///
+/// ```
+/// use highwater::error::{AppError, Handler, Ids, Incident, Policy};
+///
+/// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+/// let decided = |policy| {
+///     let handler = Handler::new().policy(policy);
+///     handler.handle(&AppError::bug("it"), &incident).as_str()
+/// };
+/// assert_eq!(decided(Policy::Supervise), "drain");
+/// assert_eq!(decided(Policy::Crash), "crash");
+/// assert_eq!(decided(Policy::Swallow), "respond");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Policy {
     /// Answer, take no more work, let finish what is under way, end, and be
@@ -78,116 +92,6 @@ type Observer = dyn Fn(&Report<'_>) + Send + Sync;
 const LOG_TARGET: &str = "highwater::error";
 
 impl Handler {
-    /// One that supervises, writes with the `log` crate and retries nothing.
-    pub fn new() -> Self {
-        Handler {
-            policy: Policy::default(),
-            types: None,
-            log: None,
-            observers: Vec::new(),
-            retry: None,
-            counts: Mutex::default(),
-        }
-    }
-
-    /// What is done about a bug.
-    #[must_use]
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
-        self
-    }
-
-    /// Retry what is worth it. The handler then has to be told of each
-    /// [request](Self::request), and each incident [when](Incident::at) it was.
-    ///
-    /// The jitter is drawn from the id and the attempt, so that a simulated run
-    /// can be repeated.
-    ///
-    /// ```
-    /// use highwater::error::{AppError, Handler, Ids, Incident, Retry};
-    /// use std::time::Duration;
-    ///
-    /// let handler = Handler::new().retry(Retry::new());
-    /// let incident = Incident::new(Ids::new(7).make(), "GET /stock")
-    ///     .idempotent()
-    ///     .at(Duration::from_secs(1));
-    /// handler.request(incident.now);
-    /// let error = AppError::timeout("reading the stock");
-    /// assert!(handler.handle(&error, &incident).is_retry());
-    ///
-    /// let error = AppError::timeout("reading the stock");
-    /// let third = incident.attempt(3);
-    /// assert!(!handler.handle(&error, &third).is_retry(), "it is enough");
-    /// ```
-    #[must_use]
-    pub fn retry(mut self, retry: Retry) -> Self {
-        self.retry = Some(Mutex::new(retry));
-        self
-    }
-
-    /// Where people can read what a problem means: its type is this and its code.
-    ///
-    /// ```
-    /// use highwater::error::{AppError, Handler, Ids, Incident};
-    ///
-    /// let handler = Handler::new().problem_types("https://example.com/problems/");
-    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
-    /// let decision = handler.handle(&AppError::not_found("There is no such order."), &incident);
-    /// let problem = decision.problem().unwrap();
-    /// assert_eq!(problem.type_uri(), "https://example.com/problems/not_found");
-    /// ```
-    #[must_use]
-    pub fn problem_types(mut self, base: impl Into<Cow<'static, str>>) -> Self {
-        self.types = Some(base.into());
-        self
-    }
-
-    /// Takes the lines of the log, instead of the `log` crate: one for each
-    /// error, without a line break in it.
-    ///
-    /// A bug is logged at the level `Error`, what is otherwise not the client's
-    /// fault at `Warn`, the client's at `Info`. What is retried is not over yet
-    /// and logged at `Debug`.
-    ///
-    /// A line is made of `key=value`, in quotes if there is need:
-    ///
-    /// ```
-    /// use highwater::error::{AppError, Handler, Incident};
-    /// use std::sync::mpsc;
-    ///
-    /// let (write, lines) = mpsc::channel();
-    /// let handler = Handler::new().log_to(move |level, line| {
-    ///     write.send(format!("{level} {line}")).unwrap();
-    /// });
-    /// let error = AppError::unavailable("stripe").with_context("card", "4242\nid=fake");
-    /// let incident = Incident::new("order-42".parse()?, "POST /orders");
-    /// let _decision = handler.handle(&error, &incident);
-    ///
-    /// let line = lines.recv()?;
-    /// assert!(line.starts_with(
-    ///     "WARN id=order-42 class=operational code=unavailable status=503 decision=respond "
-    /// ));
-    /// assert!(line.contains(r#" operation="POST /orders" attempt=1 "#));
-    /// assert!(line.ends_with(r#" error="stripe is unavailable" card="4242\nid=fake""#));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn log_to(mut self, log: impl Fn(Level, &str) + Send + Sync + 'static) -> Self {
-        self.log = Some(Box::new(log));
-        self
-    }
-
-    /// Also tells this function of each error, once. It can be called more than
-    /// once.
-    ///
-    /// One that panics has a bug, which is handled like any other: under
-    /// [`Policy::Supervise`] the process drains.
-    #[must_use]
-    pub fn on_error(mut self, observer: impl Fn(&Report<'_>) + Send + Sync + 'static) -> Self {
-        self.observers.push(Box::new(observer));
-        self
-    }
-
     /// To be told of each request, retries aside, if it [retries](Self::retry): a
     /// share of them is what there may be of retries. Otherwise it does nothing.
     pub fn request(&self, now: Duration) {
@@ -303,12 +207,6 @@ impl Handler {
             }
             None => {}
         }
-    }
-}
-
-impl Default for Handler {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

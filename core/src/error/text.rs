@@ -6,6 +6,7 @@ use std::{
     any::Any,
     error::Error,
     fmt::{self, Display, Write},
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -43,11 +44,8 @@ pub(super) fn write_chain(error: &AppError, to: &mut dyn Write) -> fmt::Result {
         to.write_str(text)?;
         separator = ": ";
     }
-    let mut next = error.source();
-    for _ in 0..Chain::DEEPEST {
-        let Some(link) = next else { return Ok(()) };
-        // To tell its source may panic as well.
-        next = guarded(|| link.source()).unwrap_or(None);
+    let mut links = Links::of(error);
+    for link in &mut links {
         let own = link.downcast_ref::<AppError>();
         match own.map(AppError::own_text) {
             Some(None) => continue,
@@ -59,9 +57,44 @@ pub(super) fn write_chain(error: &AppError, to: &mut dyn Write) -> fmt::Result {
         }
         separator = ": ";
     }
-    match next {
+    match links.next {
         Some(_) => write!(to, "{separator}{CUT}"),
         None => Ok(()),
+    }
+}
+
+/// The sources of an error, as an operator wants to see them: no more than a
+/// [`Chain`] has, in none of which anything panics. Of an [`io::Error`] that only
+/// carries another, it is the other that has something to say.
+pub(super) struct Links<'a> {
+    next: Option<&'a (dyn Error + 'static)>,
+    left: usize,
+}
+
+impl<'a> Links<'a> {
+    pub(super) fn of(error: &'a AppError) -> Self {
+        Links {
+            next: error.source(),
+            left: Chain::DEEPEST,
+        }
+    }
+}
+
+impl<'a> Iterator for Links<'a> {
+    type Item = &'a (dyn Error + 'static);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            self.left = self.left.checked_sub(1)?;
+            let link = self.next?;
+            let io = link.downcast_ref::<io::Error>();
+            if let Some(carried) = io.and_then(io::Error::get_ref) {
+                self.next = Some(carried);
+                continue;
+            }
+            self.next = guarded(|| link.source()).unwrap_or(None);
+            return Some(link);
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! One line of the log for one error.
 
-use crate::error::{Report, text};
+use crate::error::{
+    AppError, Report,
+    text::{self, Links},
+};
 use std::fmt::{self, Write};
 
 /// How many bytes of a line there are at most; of its chain, a quarter.
@@ -29,19 +32,25 @@ pub(super) fn line(report: &Report<'_>) -> String {
     line.number("attempt", incident.attempt);
     line.quoted("at", |value| write!(value, "{}", error.location()));
     line.quoted("error", |value| text::write_chain(error, value));
-    for field in error.fields() {
-        line.text("field", &field.field);
-        line.text("problem", &field.detail);
-    }
-    for (key, value) in error.context() {
-        line.text(key, value);
-    }
+    line.values(error);
+    let causes = Links::of(error).filter_map(|link| link.downcast_ref());
+    causes.for_each(|cause| line.values(cause));
     line.0
 }
 
 struct Line(String);
 
 impl Line {
+    fn values(&mut self, error: &AppError) {
+        for field in error.fields() {
+            self.text("field", &field.field);
+            self.text("problem", &field.detail);
+        }
+        for (key, value) in error.context() {
+            self.text(key, value);
+        }
+    }
+
     /// A value that is known to need no quotes.
     fn plain(&mut self, key: &str, value: &str) {
         if !self.0.is_empty() {

@@ -1,0 +1,39 @@
+//! What a breaker answers.
+
+use crate::error::{Classification, Classify, Kind};
+use std::time::Duration;
+
+/// One call may be made. To be given back with how it went.
+///
+/// One that is dropped instead counts for nothing while the breaker is closed,
+/// and as a failure, after a while, while it probes.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "give it back with how the call went"]
+pub struct Permit {
+    pub(super) generation: u64,
+}
+
+/// The call may not be made: the dependency is left alone. Becomes an
+/// [unavailable](Kind::Unavailable) [`AppError`](crate::error::AppError) by `?`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{dependency} is left alone, as it failed")]
+pub struct BreakerOpen {
+    /// What the breaker is for.
+    pub dependency: &'static str,
+    /// Before this has passed no call is admitted; 0 if the outcome of the probes
+    /// is waited for.
+    pub retry_after: Duration,
+}
+
+impl Permit {
+    /// It is good for one report.
+    pub(super) fn generation(self) -> u64 {
+        self.generation
+    }
+}
+
+impl Classify for BreakerOpen {
+    fn classify(&self) -> Classification {
+        Classification::new(Kind::Unavailable).with_retry_after(self.retry_after)
+    }
+}
