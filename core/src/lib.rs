@@ -8,6 +8,7 @@
 //! | [`events`] | services decoupled by typed, ordered, isolated events |
 //! | [`stream`] | pipelines whose memory does not depend on the data: backpressure |
 //! | [`error`] | whose fault an error is decides what becomes of it; one handler; bugs crash |
+//! | [`scale`] | a supervisor that replaces what has ended, and knows when to give up |
 //! | [`trace`] | what happened, as records that pictures, reports and checks read |
 //!
 //! With the feature `playground`, or `chapter-events` or `chapter-streams` for
@@ -56,6 +57,7 @@ pub mod events;
 mod overflow;
 #[cfg(feature = "scenarios")]
 pub mod platform;
+pub mod scale;
 #[cfg(feature = "scenarios")]
 pub mod scenario;
 pub mod stream;

@@ -5,22 +5,33 @@
 //! | [`Clock`], [`Timer`] | simulated, steppable | `performance.now`, `setTimeout` | the operating system's |
 //! | [`Spawn`] | [`VirtualTime`] | the tab's event loop | tokio, one thread |
 //! | [`Seed`] | the same draws everywhere | | |
+#![cfg_attr(
+    feature = "processes",
+    doc = "| [`Processes`] | a simulated core with its own state | a Worker with its own instance | a child process |"
+)]
 //!
-//! Two more ports complete the picture and come with the scenarios that need
-//! them: *Compute* takes CPU work off the loop (a simulated core, a Web Worker
-//! sharing memory, a rayon thread), *Processes* isolates it (a simulated core
-//! with its own state, a Worker with its own instance, a child process).
+//! One more port completes the picture and comes with the scenarios that need
+//! it: *Compute* takes CPU work off the loop (a simulated core, a Web Worker
+//! sharing memory, a rayon thread).
 //!
 //! A scenario's tasks run on **one thread, the loop, in every world**: that is
 //! the subject, a Node-like server's loop that CPU work really blocks. Tasks
 //! need not be `Send`; timers, recorders and random draws are `Send + Sync`,
 //! so that listeners may hold them.
 
+#[cfg(feature = "processes")]
+mod processes;
 mod random;
 mod virtual_time;
 
 pub use crate::Clock;
+#[cfg(feature = "processes")]
+pub use processes::{
+    Exit, Order, Process, ProcessContext, ProcessEvent, Processes, Program, ToParent, ToProcess,
+};
 pub use random::{Random, Seed};
+#[cfg(feature = "processes")]
+pub use virtual_time::{MESSAGE_DELAY, PROCESS_START};
 pub use virtual_time::{Step, VirtualTime};
 
 use futures::{
@@ -62,12 +73,27 @@ pub trait Spawn {
 pub struct Platform {
     timer: Arc<dyn Timer>,
     spawn: Rc<dyn Spawn>,
+    #[cfg(feature = "processes")]
+    processes: Option<Rc<dyn Processes>>,
 }
 
 impl Platform {
     /// The ports of one world.
     pub fn new(timer: Arc<dyn Timer>, spawn: Rc<dyn Spawn>) -> Self {
-        Platform { timer, spawn }
+        Platform {
+            timer,
+            spawn,
+            #[cfg(feature = "processes")]
+            processes: None,
+        }
+    }
+
+    /// The same with processes.
+    #[cfg(feature = "processes")]
+    #[must_use]
+    pub fn with_processes(mut self, processes: Rc<dyn Processes>) -> Self {
+        self.processes = Some(processes);
+        self
     }
 
     /// The clock and timer.
@@ -96,6 +122,21 @@ impl Platform {
             let _ = sender.send(task.await);
         }));
         Task { receiver }
+    }
+
+    /// Starts a program in a process of its own. It does not fail: if there can
+    /// be no process, that is what the process tells as its
+    /// [end](Exit::Lost).
+    ///
+    /// # Panics
+    ///
+    /// If this world has no processes. Those of a process are none: it starts
+    /// no others.
+    #[cfg(feature = "processes")]
+    #[must_use = "dropping a process kills it"]
+    pub fn start(&self, program: &'static Program) -> Process {
+        let processes = self.processes.as_ref();
+        processes.expect("this world has processes").start(program)
     }
 }
 

@@ -21,7 +21,8 @@
 //! of one chapter only is named here, with its feature, and nowhere else.
 //!
 //! To add a scenario: a file here with a `pub(super) static SCENARIO`, its
-//! module and its line in [`ALL`], and its name in [`CHAPTERS`].
+//! module and its line in [`ALL`], and its name in [`CHAPTERS`]; if it starts
+//! processes, its programs in `PROGRAMS`.
 
 mod checks;
 mod contents;
@@ -46,6 +47,8 @@ pub use contents::{CHAPTERS, Chapter};
 pub use experiment::{Deadlock, Experiment, TRACE_CAPACITY};
 pub use params::{InputError, Kind as ParamKind, Param, SEED, Unit, Value, Values};
 
+#[cfg(feature = "processes")]
+use crate::platform::Program;
 use crate::{
     platform::{Platform, Seed},
     trace::{Event, Recorder, Trace},
@@ -63,6 +66,21 @@ pub static ALL: &[&Scenario] = &[
     #[cfg(feature = "chapter-streams")]
     &pipeline::SCENARIO,
 ];
+
+/// Every program that a scenario of this build starts in a process of its own.
+#[cfg(feature = "processes")]
+pub static PROGRAMS: &[&Program] = &[];
+
+/// The program of that name: what a new process asks for, which is told no
+/// more than a name.
+#[cfg(feature = "processes")]
+#[must_use]
+pub fn program(name: &str) -> Option<&'static Program> {
+    PROGRAMS
+        .iter()
+        .copied()
+        .find(|program| program.name == name)
+}
 
 /// The scenario of that name.
 ///

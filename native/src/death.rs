@@ -1,5 +1,6 @@
 //! Why a run ended before its scenario did.
 
+use highwater::platform::Exit;
 use std::{any::Any, cell::Cell, fmt, panic, thread};
 
 /// What a run died of.
@@ -30,6 +31,16 @@ impl Death {
         Death {
             message: message.to_owned(),
             location: LAST_PANIC.take(),
+        }
+    }
+}
+
+impl From<Death> for Exit {
+    /// What a child tells of its own.
+    fn from(death: Death) -> Self {
+        Exit::Bug {
+            message: death.message,
+            location: death.location,
         }
     }
 }

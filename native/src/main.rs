@@ -5,6 +5,7 @@
 //! | `cli` | the command line, and which command it names |
 //! | `tour`, `run`, `list`, `serve`, `pipe` | one command each |
 //! | `platform` | the ports: this machine's clock and tokio's tasks |
+//! | `processes` | the port for processes: this program again, as a child |
 //! | `world`, `running`, `death` | an experiment from its start to its end, or to its bug |
 //! | `report`, `plot`, `output` | what people and programs are shown |
 //! | `error`, `interrupt` | how commands end early |
@@ -23,6 +24,7 @@ mod output;
 mod pipe;
 mod platform;
 mod plot;
+mod processes;
 mod report;
 mod run;
 mod running;
@@ -37,6 +39,9 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     death::keep_panics_for_the_report();
+    if let Some(code) = processes::run_as_child() {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(usage) => return cli::explain(&usage),

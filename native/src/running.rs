@@ -3,8 +3,9 @@
 use crate::{
     death::{Death, LOOP_THREAD},
     platform::{NativeSpawn, NativeTimer, Stop},
+    processes::NativeProcesses,
 };
-use futures::FutureExt;
+use futures::{FutureExt, future::LocalBoxFuture};
 use highwater::{
     platform::{Platform, Timer},
     scenario::{Experiment, TRACE_CAPACITY},
@@ -29,6 +30,20 @@ impl Running {
     ///
     /// If the system gives no thread, or no runtime for it.
     pub(crate) fn start(experiment: &Experiment, guard: impl Send + 'static) -> io::Result<Self> {
+        let experiment = experiment.clone();
+        let start = move |platform, recorder| experiment.start(platform, recorder);
+        Running::start_with(start, guard)
+    }
+
+    /// As [`start`](Self::start), with anything that runs as an experiment does.
+    ///
+    /// # Errors
+    ///
+    /// If the system gives no thread, or no runtime for it.
+    pub(crate) fn start_with(
+        start: impl FnOnce(Platform, Recorder) -> LocalBoxFuture<'static, ()> + Send + 'static,
+        guard: impl Send + 'static,
+    ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()?;
@@ -38,7 +53,7 @@ impl Running {
         let (send_end, ended) = oneshot::channel();
 
         let run = Run {
-            experiment: experiment.clone(),
+            start,
             timer,
             recorder: recorder.clone(),
             stop: Arc::clone(&stop),
@@ -82,18 +97,19 @@ impl Drop for Running {
 }
 
 /// What moves to the thread.
-struct Run {
-    experiment: Experiment,
+struct Run<S> {
+    start: S,
     timer: Arc<dyn Timer>,
     recorder: Recorder,
     stop: Arc<Stop>,
 }
 
-impl Run {
+impl<S: FnOnce(Platform, Recorder) -> LocalBoxFuture<'static, ()>> Run<S> {
     async fn complete(self) -> Result<(), Death> {
         let (spawn, mut bugs) = NativeSpawn::new();
         let platform = Platform::new(self.timer, Rc::new(spawn));
-        let scenario = self.experiment.start(platform, self.recorder);
+        let platform = platform.with_processes(Rc::new(NativeProcesses));
+        let scenario = (self.start)(platform, self.recorder);
         tokio::select! {
             // The task that panicked comes before the one that waited for it
             // and panics in turn: the first bug is the one to tell of.

@@ -1,21 +1,19 @@
 //! The world that is only simulated.
 
+#[cfg(feature = "processes")]
+mod cores;
+mod tasks;
+mod timers;
+
+#[cfg(feature = "processes")]
+pub use cores::{MESSAGE_DELAY, PROCESS_START};
+
 use super::{Clock, Platform, Spawn, Timer};
-use futures::future::{BoxFuture, LocalBoxFuture};
-use slab::Slab;
-use std::{
-    cell::{Cell, RefCell},
-    collections::VecDeque,
-    fmt,
-    pin::Pin,
-    rc::{Rc, Weak},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
-    time::Duration,
-};
+#[cfg(feature = "processes")]
+use cores::Cores;
+use std::{cell::RefCell, fmt, rc::Rc, sync::Arc, time::Duration};
+use tasks::{Spawner, Tasks};
+use timers::{Shared, VirtualTimer};
 
 /// A single-threaded executor whose clock stands still while tasks run and
 /// jumps to the next timer when none can.
@@ -26,6 +24,15 @@ use std::{
 ///
 /// Dropping it drops the tasks it has not finished; what is spawned on one of
 /// its platforms after that never runs.
+///
+#[cfg_attr(
+    feature = "processes",
+    doc = "Its processes are simulated cores, each with tasks and a clock of its own: one that
+blocks holds up nobody else. The next step is that of the core whose turn comes
+first, the loop's if others come at the same time. A process begins
+[`PROCESS_START`] after it was asked for, and a message takes [`MESSAGE_DELAY`].
+"
+)]
 ///
 /// ```
 /// use highwater::platform::VirtualTime;
@@ -46,12 +53,14 @@ use std::{
 pub struct VirtualTime {
     tasks: Rc<Tasks>,
     shared: Arc<Shared>,
+    #[cfg(feature = "processes")]
+    cores: Rc<Cores>,
 }
 
 /// What [`VirtualTime::step`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// It ran one task up to its next wait.
+    /// It ran one task up to its next wait, or a process took its turn.
     Ran,
     /// No task could run: the clock went to the next timer, and that fired.
     Advanced(Duration),
@@ -66,12 +75,22 @@ impl VirtualTime {
         VirtualTime {
             tasks: Rc::default(),
             shared: Arc::default(),
+            #[cfg(feature = "processes")]
+            cores: Rc::default(),
         }
     }
 
     /// The ports of this world.
     #[must_use]
     pub fn platform(&self) -> Platform {
+        let platform = self.core();
+        #[cfg(feature = "processes")]
+        let platform = platform.with_processes(cores::processes(&self.cores, &self.shared));
+        platform
+    }
+
+    /// The ports of one core.
+    fn core(&self) -> Platform {
         let spawner = Spawner {
             tasks: Rc::downgrade(&self.tasks),
             shared: Arc::clone(&self.shared),
@@ -85,7 +104,7 @@ impl VirtualTime {
         Arc::new(VirtualTimer(Arc::clone(&self.shared)))
     }
 
-    /// The simulated time.
+    /// The simulated time, on the loop.
     #[must_use]
     pub fn now(&self) -> Duration {
         self.shared.state().now
@@ -97,6 +116,10 @@ impl VirtualTime {
     ///
     /// If the task it runs panics: the panic passes through.
     pub fn step(&self) -> Step {
+        #[cfg(feature = "processes")]
+        if self.cores.step_before(self.next_at()) {
+            return Step::Ran;
+        }
         let ready = self.shared.state().ready.pop_front();
         if let Some(task) = ready {
             self.tasks.run(task);
@@ -124,6 +147,8 @@ impl VirtualTime {
                     .timers
                     .front()
                     .is_some_and(|((deadline, _), _)| *deadline <= until);
+            #[cfg(feature = "processes")]
+            let due = due || self.cores.next_at().is_some_and(|at| at <= until);
             if !due {
                 state.now = state.now.max(until);
                 return;
@@ -155,6 +180,13 @@ impl VirtualTime {
     }
 }
 
+#[cfg(feature = "processes")]
+impl VirtualTime {
+    fn next_at(&self) -> Option<Duration> {
+        self.shared.state().next_at()
+    }
+}
+
 impl Drop for VirtualTime {
     /// Cancels every task. Tasks hold ports of this world and so hold each
     /// other: left alone they would outlive it, and so would their spans.
@@ -162,6 +194,8 @@ impl Drop for VirtualTime {
         // Taken out first: what a task does when dropped may use the ports.
         let unfinished = self.tasks.unfinished.take();
         drop(unfinished);
+        #[cfg(feature = "processes")]
+        self.cores.end();
     }
 }
 
@@ -179,218 +213,5 @@ impl fmt::Debug for VirtualTime {
             .field("ready", &state.ready.len())
             .field("timers", &state.timers.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// A place among the tasks, and a number that is never used again: places are,
-/// but a late wake-up is to find nothing rather than somebody else's task.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct TaskId {
-    place: usize,
-    number: u64,
-}
-
-struct Task {
-    /// None while it runs.
-    future: Option<LocalBoxFuture<'static, ()>>,
-    waker: Arc<TaskWaker>,
-}
-
-/// The unfinished tasks.
-#[derive(Default)]
-struct Tasks {
-    unfinished: RefCell<Slab<Task>>,
-    next: Cell<u64>,
-}
-
-impl Tasks {
-    fn spawn(&self, shared: &Arc<Shared>, task: LocalBoxFuture<'static, ()>) {
-        let mut unfinished = self.unfinished.borrow_mut();
-        let entry = unfinished.vacant_entry();
-        let id = TaskId {
-            place: entry.key(),
-            number: self.next.replace(self.next.get() + 1),
-        };
-        let waker = Arc::new(TaskWaker {
-            id,
-            queued: AtomicBool::new(false),
-            shared: Arc::clone(shared),
-        });
-        entry.insert(Task {
-            future: Some(task),
-            waker: Arc::clone(&waker),
-        });
-        waker.wake();
-    }
-
-    fn run(&self, id: TaskId) {
-        let Some((mut future, waker)) = self.take(id) else {
-            return;
-        };
-        waker.queued.store(false, Ordering::Relaxed);
-        let as_waker = Waker::from(Arc::clone(&waker));
-        let poll = future.as_mut().poll(&mut Context::from_waker(&as_waker));
-        let mut unfinished = self.unfinished.borrow_mut();
-        if poll.is_pending() {
-            unfinished[id.place].future = Some(future);
-            return;
-        }
-        unfinished.remove(id.place);
-        // Its end may use the ports.
-        drop(unfinished);
-        drop(future);
-        if waker.queued.swap(true, Ordering::Relaxed) {
-            // Woken as it ended: a turn without a task would be no step. From
-            // here on it counts as queued, so that nothing queues it again.
-            waker.shared.state().ready.retain(|ready| *ready != id);
-        }
-    }
-
-    /// Takes a task's future out, to run it: it may spawn others meanwhile.
-    fn take(&self, id: TaskId) -> Option<(LocalBoxFuture<'static, ()>, Arc<TaskWaker>)> {
-        let mut unfinished = self.unfinished.borrow_mut();
-        let task = unfinished.get_mut(id.place)?;
-        if task.waker.id != id {
-            return None;
-        }
-        Some((task.future.take()?, Arc::clone(&task.waker)))
-    }
-}
-
-/// Weak, because tasks hold their platform: a world that is dropped half-way
-/// drops its tasks with it, as a reset needs.
-struct Spawner {
-    tasks: Weak<Tasks>,
-    shared: Arc<Shared>,
-}
-
-impl Spawn for Spawner {
-    fn spawn_local(&self, task: LocalBoxFuture<'static, ()>) {
-        if let Some(tasks) = self.tasks.upgrade() {
-            tasks.spawn(&self.shared, task);
-        }
-    }
-}
-
-/// What timers and wakers reach: they are `Send`, as their traits ask.
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    now: Duration,
-    ready: VecDeque<TaskId>,
-    /// By deadline, then by the order in which they were set. Most are set for
-    /// later than the others or go off next, and so are added or taken at an
-    /// end; a tree would be a sixth of what the page downloads of this crate.
-    timers: VecDeque<(TimerKey, Waker)>,
-    next_timer: u64,
-}
-
-type TimerKey = (Duration, u64);
-
-impl State {
-    /// Sets a timer, or another waker for one that is set: answers the old.
-    fn set(&mut self, key: TimerKey, waker: Waker) -> Option<Waker> {
-        match self.place_of(key) {
-            Ok(place) => Some(std::mem::replace(&mut self.timers[place].1, waker)),
-            Err(place) => {
-                self.timers.insert(place, (key, waker));
-                None
-            }
-        }
-    }
-
-    /// Forgets a timer, if it is set.
-    fn unset(&mut self, key: TimerKey) -> Option<Waker> {
-        let place = self.place_of(key).ok()?;
-        self.timers.remove(place).map(|(_, waker)| waker)
-    }
-
-    fn place_of(&self, key: TimerKey) -> Result<usize, usize> {
-        self.timers.binary_search_by_key(&key, |(key, _)| *key)
-    }
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-struct TaskWaker {
-    id: TaskId,
-    queued: AtomicBool,
-    shared: Arc<Shared>,
-}
-
-impl Wake for TaskWaker {
-    fn wake(self: Arc<Self>) {
-        if !self.queued.swap(true, Ordering::Relaxed) {
-            self.shared.state().ready.push_back(self.id);
-        }
-    }
-}
-
-struct VirtualTimer(Arc<Shared>);
-
-impl Clock for VirtualTimer {
-    fn now(&self) -> Duration {
-        self.0.state().now
-    }
-}
-
-impl Timer for VirtualTimer {
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        let mut state = self.0.state();
-        // "For ever" is a duration too, and must not overflow.
-        let key = (state.now.saturating_add(duration), state.next_timer);
-        state.next_timer += 1;
-        Box::pin(Sleep {
-            key,
-            waited: false,
-            shared: Arc::clone(&self.0),
-        })
-    }
-
-    fn block(&self, duration: Duration) {
-        let mut state = self.0.state();
-        state.now = state.now.saturating_add(duration);
-    }
-}
-
-/// Waits at least once, even for a moment that has passed: others get a turn,
-/// as they do in the tab and natively.
-struct Sleep {
-    key: TimerKey,
-    waited: bool,
-    shared: Arc<Shared>,
-}
-
-impl Future for Sleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let waited = std::mem::replace(&mut self.waited, true);
-        // Wakers are cloned and dropped outside the lock: they are the
-        // caller's code, which may itself use a timer.
-        let waker = context.waker().clone();
-        let mut state = self.shared.state();
-        if waited && state.now >= self.key.0 {
-            return Poll::Ready(());
-        }
-        let before = state.set(self.key, waker);
-        drop(state);
-        drop(before);
-        Poll::Pending
-    }
-}
-
-impl Drop for Sleep {
-    fn drop(&mut self) {
-        let waker = self.shared.state().unset(self.key);
-        drop(waker);
     }
 }

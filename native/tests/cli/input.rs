@@ -143,3 +143,10 @@ fn the_list_has_every_scenario_with_its_schema() {
     }
     assert!(!text.contains('\u{1b}'), "plain when it is not a terminal");
 }
+
+#[test]
+fn what_only_this_program_asks_of_itself_is_refused_to_people() {
+    let done = native(&["--process", "nonsense"]);
+    assert_eq!(done.code, Some(2), "{done:?}");
+    assert_eq!(done.stdout, "lost there is no program \"nonsense\"\n");
+}

@@ -1,0 +1,139 @@
+//! How messages travel where a line of text is all that can: through the pipes
+//! of a child process, and to and from a Worker.
+
+use super::{Exit, ProcessEvent};
+
+/// What a parent sends a process, apart from signals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// A message.
+    Message(String),
+    /// There will be no more of them.
+    Close,
+}
+
+impl Order {
+    /// As one line, without its end.
+    ///
+    /// ```
+    /// use highwater::platform::Order;
+    ///
+    /// let order = Order::Message("two\nlines".to_owned());
+    /// assert_eq!(order.to_line(), r"message two\nlines");
+    /// assert_eq!(Order::from_line(&order.to_line()), Some(order));
+    /// assert_eq!(Order::from_line("anything else"), None);
+    /// ```
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        match self {
+            Order::Message(text) => line("message", text),
+            Order::Close => "close".to_owned(),
+        }
+    }
+
+    /// Reads such a line; `None` if it is none.
+    #[must_use]
+    pub fn from_line(line: &str) -> Option<Self> {
+        match split(line) {
+            ("message", text) => Some(Order::Message(unescape(text?))),
+            ("close", None) => Some(Order::Close),
+            _ => None,
+        }
+    }
+}
+
+impl ProcessEvent {
+    /// As one line, without its end.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        match self {
+            ProcessEvent::Ready => "ready".to_owned(),
+            ProcessEvent::Message(text) => line("message", text),
+            ProcessEvent::Exited(Exit::Finished) => "finished".to_owned(),
+            ProcessEvent::Exited(Exit::Killed) => "killed".to_owned(),
+            ProcessEvent::Exited(Exit::Lost { reason }) => line("lost", reason),
+            ProcessEvent::Exited(Exit::Bug { message, location }) => {
+                let mut bug = line("bug", message);
+                if let Some(location) = location {
+                    bug.push('\t');
+                    escape(location, &mut bug);
+                }
+                bug
+            }
+        }
+    }
+
+    /// Reads such a line; `None` if it is none.
+    #[must_use]
+    pub fn from_line(line: &str) -> Option<Self> {
+        Some(match split(line) {
+            ("ready", None) => ProcessEvent::Ready,
+            ("message", text) => ProcessEvent::Message(unescape(text?)),
+            ("finished", None) => ProcessEvent::Exited(Exit::Finished),
+            ("killed", None) => ProcessEvent::Exited(Exit::Killed),
+            ("lost", reason) => ProcessEvent::Exited(Exit::Lost {
+                reason: unescape(reason?),
+            }),
+            ("bug", bug) => {
+                let (message, location) = match bug?.split_once('\t') {
+                    Some((message, location)) => (message, Some(unescape(location))),
+                    None => (bug?, None),
+                };
+                let message = unescape(message);
+                ProcessEvent::Exited(Exit::Bug { message, location })
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn line(word: &str, text: &str) -> String {
+    let mut line = String::with_capacity(word.len() + 1 + text.len());
+    line.push_str(word);
+    line.push(' ');
+    escape(text, &mut line);
+    line
+}
+
+fn split(line: &str) -> (&str, Option<&str>) {
+    match line.split_once(' ') {
+        Some((word, text)) => (word, Some(text)),
+        None => (line, None),
+    }
+}
+
+/// A line stays one whatever is in the text, and a tab divides it.
+fn escape(text: &str, into: &mut String) {
+    for character in text.chars() {
+        let letter = match character {
+            '\\' => '\\',
+            '\n' => 'n',
+            '\r' => 'r',
+            '\t' => 't',
+            other => {
+                into.push(other);
+                continue;
+            }
+        };
+        into.push('\\');
+        into.push(letter);
+    }
+}
+
+fn unescape(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        plain.push(match character {
+            '\\' => match characters.next() {
+                Some('n') => '\n',
+                Some('r') => '\r',
+                Some('t') => '\t',
+                Some(other) => other,
+                None => '\\',
+            },
+            other => other,
+        });
+    }
+    plain
+}

@@ -1,0 +1,146 @@
+//! What goes between a simulated process and its parent, each thing dated.
+
+use super::{MESSAGE_DELAY, PROCESS_START, Shared};
+use crate::platform::{Exit, ProcessEvent};
+use futures::channel::mpsc::UnboundedSender;
+use std::{
+    cell::RefCell,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Wake, Waker},
+    time::Duration,
+};
+
+/// The post between a process and its parent. Times are the loop's.
+pub(super) struct Post {
+    /// When the process begins.
+    begins: Duration,
+    parent: Arc<Shared>,
+    process: Arc<Shared>,
+    events: UnboundedSender<ProcessEvent>,
+    fate: RefCell<Fate>,
+}
+
+/// How a process ends.
+#[derive(Default)]
+struct Fate {
+    /// When it was killed. Its turn at that moment may be still to come.
+    killed_at: Option<Duration>,
+    /// When it came to its end, by its program or by a bug.
+    exited_at: Option<Duration>,
+    /// Nothing of it runs any more.
+    has_ended: bool,
+}
+
+impl Post {
+    pub(super) fn new(
+        parent: &Arc<Shared>,
+        process: &Arc<Shared>,
+        events: UnboundedSender<ProcessEvent>,
+    ) -> Self {
+        Post {
+            begins: parent.state().now.saturating_add(PROCESS_START),
+            parent: Arc::clone(parent),
+            process: Arc::clone(process),
+            events,
+            fate: RefCell::default(),
+        }
+    }
+
+    /// The loop's time when the process's clock shows `at`.
+    pub(super) fn to_loop_time(&self, at: Duration) -> Duration {
+        self.begins.saturating_add(at)
+    }
+
+    /// Does something in the process when a message sent now arrives.
+    pub(super) fn to_process(&self, deliver: impl FnOnce() + Send + 'static) {
+        let sent = self.parent.state().now;
+        let at = sent.saturating_add(MESSAGE_DELAY);
+        // What comes before the process has begun is there when it does.
+        let at = at.saturating_sub(self.begins);
+        self.process.state().wake_at(at, letter(deliver));
+    }
+
+    /// Tells the parent something, unless the process has ended.
+    pub(super) fn to_parent(&self, event: ProcessEvent) {
+        if !self.has_ended() {
+            self.tell(event, self.now());
+        }
+    }
+
+    /// The process ends by itself.
+    pub(super) fn exit(&self, exit: Exit) {
+        if self.has_ended() {
+            return;
+        }
+        let now = self.now();
+        self.fate.borrow_mut().exited_at = Some(now);
+        self.end();
+        self.tell(ProcessEvent::Exited(exit), now);
+    }
+
+    /// The parent ends the process, now.
+    pub(super) fn kill(&self) {
+        let now = self.parent.state().now;
+        let mut fate = self.fate.borrow_mut();
+        if fate.killed_at.is_some() || fate.exited_at.is_some_and(|at| at <= now) {
+            return;
+        }
+        fate.killed_at = Some(now);
+        self.tell(ProcessEvent::Exited(Exit::Killed), now);
+    }
+
+    /// When it was killed, if it was.
+    pub(super) fn killed_at(&self) -> Option<Duration> {
+        self.fate.borrow().killed_at
+    }
+
+    /// Whether it was killed before it would do anything at `at`.
+    pub(super) fn is_killed_by(&self, at: Duration) -> bool {
+        self.killed_at().is_some_and(|killed| killed <= at)
+    }
+
+    /// Nothing of it runs any more, and what it does as it is dropped is told
+    /// to nobody.
+    pub(super) fn end(&self) {
+        self.fate.borrow_mut().has_ended = true;
+    }
+
+    /// Whether nothing of it runs any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.fate.borrow().has_ended
+    }
+
+    /// Has the parent told at its time. What a process that is blocked does
+    /// after it was killed arrives after that it was killed, and is not read.
+    fn tell(&self, event: ProcessEvent, sent: Duration) {
+        let events = self.events.clone();
+        let deliver = move || {
+            // Nobody reads if the handle was dropped.
+            let _ = events.unbounded_send(event);
+        };
+        let at = sent.saturating_add(MESSAGE_DELAY);
+        self.parent.state().wake_at(at, letter(deliver));
+    }
+
+    /// What the process's clock shows, as the loop's time.
+    fn now(&self) -> Duration {
+        let now = self.process.state().now;
+        self.to_loop_time(now)
+    }
+}
+
+/// What is to be done at a time, in the shape in which a timer keeps it.
+fn letter(deliver: impl FnOnce() + Send + 'static) -> Waker {
+    Waker::from(Arc::new(Letter(Mutex::new(Some(Box::new(deliver))))))
+}
+
+struct Letter(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl Wake for Letter {
+    fn wake(self: Arc<Self>) {
+        let deliver = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(deliver) = deliver {
+            deliver();
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The tasks of a simulated world, and who wakes them.
+
+use super::{Spawn, timers::Shared};
+use futures::future::LocalBoxFuture;
+use slab::Slab;
+use std::{
+    cell::{Cell, RefCell},
+    rc::Weak,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Wake, Waker},
+};
+
+/// A place among the tasks, and a number that is never used again: places are,
+/// but a late wake-up is to find nothing rather than somebody else's task.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct TaskId {
+    place: usize,
+    number: u64,
+}
+
+pub(super) struct Task {
+    /// None while it runs.
+    future: Option<LocalBoxFuture<'static, ()>>,
+    waker: Arc<TaskWaker>,
+}
+
+/// The unfinished tasks.
+#[derive(Default)]
+pub(super) struct Tasks {
+    pub(super) unfinished: RefCell<Slab<Task>>,
+    next: Cell<u64>,
+}
+
+impl Tasks {
+    pub(super) fn spawn(&self, shared: &Arc<Shared>, task: LocalBoxFuture<'static, ()>) {
+        let mut unfinished = self.unfinished.borrow_mut();
+        let entry = unfinished.vacant_entry();
+        let id = TaskId {
+            place: entry.key(),
+            number: self.next.replace(self.next.get() + 1),
+        };
+        let waker = Arc::new(TaskWaker {
+            id,
+            queued: AtomicBool::new(false),
+            shared: Arc::clone(shared),
+        });
+        entry.insert(Task {
+            future: Some(task),
+            waker: Arc::clone(&waker),
+        });
+        waker.wake();
+    }
+
+    pub(super) fn run(&self, id: TaskId) {
+        let Some((mut future, waker)) = self.take(id) else {
+            return;
+        };
+        waker.queued.store(false, Ordering::Relaxed);
+        let as_waker = Waker::from(Arc::clone(&waker));
+        let poll = future.as_mut().poll(&mut Context::from_waker(&as_waker));
+        let mut unfinished = self.unfinished.borrow_mut();
+        if poll.is_pending() {
+            unfinished[id.place].future = Some(future);
+            return;
+        }
+        unfinished.remove(id.place);
+        // Its end may use the ports.
+        drop(unfinished);
+        drop(future);
+        if waker.queued.swap(true, Ordering::Relaxed) {
+            // Woken as it ended: a turn without a task would be no step. From
+            // here on it counts as queued, so that nothing queues it again.
+            waker.shared.state().ready.retain(|ready| *ready != id);
+        }
+    }
+
+    /// Takes a task's future out, to run it: it may spawn others meanwhile.
+    fn take(&self, id: TaskId) -> Option<(LocalBoxFuture<'static, ()>, Arc<TaskWaker>)> {
+        let mut unfinished = self.unfinished.borrow_mut();
+        let task = unfinished.get_mut(id.place)?;
+        if task.waker.id != id {
+            return None;
+        }
+        Some((task.future.take()?, Arc::clone(&task.waker)))
+    }
+}
+
+/// Weak, because tasks hold their platform: a world that is dropped half-way
+/// drops its tasks with it, as a reset needs.
+pub(super) struct Spawner {
+    pub(super) tasks: Weak<Tasks>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Spawn for Spawner {
+    fn spawn_local(&self, task: LocalBoxFuture<'static, ()>) {
+        if let Some(tasks) = self.tasks.upgrade() {
+            tasks.spawn(&self.shared, task);
+        }
+    }
+}
+
+struct TaskWaker {
+    id: TaskId,
+    queued: AtomicBool,
+    shared: Arc<Shared>,
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        if !self.queued.swap(true, Ordering::Relaxed) {
+            self.shared.state().ready.push_back(self.id);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The clock of a simulated world, and who waits for it.
+
+use super::{Clock, Timer, tasks::TaskId};
+use futures::future::BoxFuture;
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+/// What timers and wakers reach: they are `Send`, as their traits ask.
+#[derive(Default)]
+pub(super) struct Shared {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) now: Duration,
+    pub(super) ready: VecDeque<TaskId>,
+    /// By deadline, then by the order in which they were set. Most are set for
+    /// later than the others or go off next, and so are added or taken at an
+    /// end; a tree would be a sixth of what the page downloads of this crate.
+    pub(super) timers: VecDeque<(TimerKey, Waker)>,
+    next_timer: u64,
+}
+
+pub(super) type TimerKey = (Duration, u64);
+
+impl State {
+    /// When there is something to do: `None` if never.
+    #[cfg(feature = "processes")]
+    pub(super) fn next_at(&self) -> Option<Duration> {
+        if !self.ready.is_empty() {
+            return Some(self.now);
+        }
+        // `block` may have taken the clock past the deadline already.
+        let ((deadline, _), _) = self.timers.front()?;
+        Some(self.now.max(*deadline))
+    }
+
+    /// Wakes somebody at a time, whoever waits then.
+    #[cfg(feature = "processes")]
+    pub(super) fn wake_at(&mut self, at: Duration, waker: Waker) {
+        let key = (at, self.next_timer);
+        self.next_timer += 1;
+        self.set(key, waker);
+    }
+
+    /// Sets a timer, or another waker for one that is set: answers the old.
+    fn set(&mut self, key: TimerKey, waker: Waker) -> Option<Waker> {
+        match self.place_of(key) {
+            Ok(place) => Some(std::mem::replace(&mut self.timers[place].1, waker)),
+            Err(place) => {
+                self.timers.insert(place, (key, waker));
+                None
+            }
+        }
+    }
+
+    /// Forgets a timer, if it is set.
+    fn unset(&mut self, key: TimerKey) -> Option<Waker> {
+        let place = self.place_of(key).ok()?;
+        self.timers.remove(place).map(|(_, waker)| waker)
+    }
+
+    fn place_of(&self, key: TimerKey) -> Result<usize, usize> {
+        self.timers.binary_search_by_key(&key, |(key, _)| *key)
+    }
+}
+
+impl Shared {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) struct VirtualTimer(pub(super) Arc<Shared>);
+
+impl Clock for VirtualTimer {
+    fn now(&self) -> Duration {
+        self.0.state().now
+    }
+}
+
+impl Timer for VirtualTimer {
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let mut state = self.0.state();
+        // "For ever" is a duration too, and must not overflow.
+        let key = (state.now.saturating_add(duration), state.next_timer);
+        state.next_timer += 1;
+        Box::pin(Sleep {
+            key,
+            waited: false,
+            shared: Arc::clone(&self.0),
+        })
+    }
+
+    fn block(&self, duration: Duration) {
+        let mut state = self.0.state();
+        state.now = state.now.saturating_add(duration);
+    }
+}
+
+/// Waits at least once, even for a moment that has passed: others get a turn,
+/// as they do in the tab and natively.
+struct Sleep {
+    key: TimerKey,
+    waited: bool,
+    shared: Arc<Shared>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let waited = std::mem::replace(&mut self.waited, true);
+        // Wakers are cloned and dropped outside the lock: they are the
+        // caller's code, which may itself use a timer.
+        let waker = context.waker().clone();
+        let mut state = self.shared.state();
+        if waited && state.now >= self.key.0 {
+            return Poll::Ready(());
+        }
+        let before = state.set(self.key, waker);
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        let waker = self.shared.state().unset(self.key);
+        drop(waker);
+    }
+}

@@ -1,0 +1,10 @@
+//! Staying up although parts of oneself end: who is started again, and when to
+//! give up.
+//!
+//! A [`Supervisor`] decides; whoever drives it acts. It reads no clock and starts
+//! nothing, so that the same one supervises processes, Workers and simulated
+//! cores, and a test takes it through an hour in no time.
+
+mod supervisor;
+
+pub use supervisor::{Action, Supervisor, SupervisorOptions};

@@ -1,0 +1,158 @@
+//! Processes under a supervisor, as a scenario would have them.
+
+use super::OBEDIENT;
+use futures::{
+    StreamExt,
+    channel::mpsc,
+    future::{Either, select},
+};
+use highwater::{
+    platform::{Exit, Platform, Process, ProcessEvent},
+    scale::{Action, Supervisor, SupervisorOptions},
+};
+use std::{rc::Rc, time::Duration};
+
+/// What a worker tells: its slot, its generation, and what.
+type News = (usize, u64, ProcessEvent);
+
+struct Cluster {
+    platform: Platform,
+    supervisor: Supervisor,
+    workers: Vec<Option<Rc<Process>>>,
+    sender: mpsc::UnboundedSender<News>,
+    news: mpsc::UnboundedReceiver<News>,
+}
+
+impl Cluster {
+    fn new(platform: &Platform, slots: usize, options: SupervisorOptions) -> Self {
+        let (sender, news) = mpsc::unbounded();
+        Cluster {
+            supervisor: Supervisor::new(slots, options, platform.now()),
+            platform: platform.clone(),
+            workers: vec![None; slots],
+            sender,
+            news,
+        }
+    }
+
+    /// Does what the supervisor asks for, until a worker tells something.
+    /// `None` if it gives up.
+    async fn next(&mut self) -> Option<News> {
+        loop {
+            while let Some(action) = self.supervisor.next_action() {
+                match action {
+                    Action::Start { slot, generation } => self.start(slot, generation),
+                    Action::Kill { slot, .. } => self.worker(slot).kill(),
+                    Action::Escalate => return None,
+                    other => panic!("{other:?}"),
+                }
+            }
+            let deadline = self.supervisor.next_deadline().unwrap_or(Duration::MAX);
+            let pause = deadline.saturating_sub(self.platform.now());
+            let told = match select(self.news.next(), self.platform.sleep(pause)).await {
+                Either::Left((told, _)) => told,
+                Either::Right(_) => None,
+            };
+            let now = self.platform.now();
+            self.supervisor.tick(now);
+            let Some((slot, generation, event)) = told else {
+                continue;
+            };
+            match event {
+                ProcessEvent::Ready => self.supervisor.ready(slot, generation, now),
+                ProcessEvent::Exited(_) => {
+                    self.workers[slot] = None;
+                    self.supervisor.exited(slot, generation, now);
+                }
+                ProcessEvent::Message(_) => {}
+            }
+            return Some((slot, generation, event));
+        }
+    }
+
+    fn start(&mut self, slot: usize, generation: u64) {
+        let process = Rc::new(self.platform.start(&OBEDIENT));
+        self.workers[slot] = Some(Rc::clone(&process));
+        let sender = self.sender.clone();
+        drop(self.platform.spawn(async move {
+            loop {
+                let event = process.next().await;
+                let is_last = matches!(event, ProcessEvent::Exited(_));
+                if sender.unbounded_send((slot, generation, event)).is_err() || is_last {
+                    return;
+                }
+            }
+        }));
+    }
+
+    fn worker(&self, slot: usize) -> &Process {
+        self.workers[slot].as_ref().unwrap()
+    }
+
+    async fn all_ready(&mut self) {
+        while (0..self.workers.len()).any(|slot| !self.supervisor.is_ready(slot)) {
+            assert!(self.next().await.is_some(), "it gave up");
+        }
+    }
+}
+
+impl Drop for Cluster {
+    /// The tasks that listen hold the processes.
+    fn drop(&mut self) {
+        for worker in self.workers.iter().flatten() {
+            worker.kill();
+        }
+    }
+}
+
+/// Each bug leads to one restart, of the worker that had it.
+pub(super) async fn restarts(platform: Platform) {
+    let mut cluster = Cluster::new(&platform, 2, SupervisorOptions::new());
+    cluster.all_ready().await;
+    let undisturbed = cluster.worker(0).id();
+    let mut ids = vec![undisturbed, cluster.worker(1).id()];
+    for (generation, order) in (1..).zip(["crash", "return", "block"]) {
+        cluster.worker(1).send(order);
+        let exit = loop {
+            let told = cluster.next().await.unwrap();
+            match told {
+                (1, of, ProcessEvent::Exited(exit)) => {
+                    assert_eq!(of, generation);
+                    break exit;
+                }
+                (1, _, ProcessEvent::Message(_)) => cluster.worker(1).kill(),
+                other => panic!("{other:?}"),
+            }
+        };
+        match order {
+            "crash" => assert!(exit.is_bug()),
+            "return" => assert_eq!(exit, Exit::Finished),
+            _ => assert_eq!(exit, Exit::Killed),
+        }
+        cluster.all_ready().await;
+        assert_eq!(cluster.supervisor.restarts(), generation);
+        assert_eq!(cluster.supervisor.generation(1), generation + 1);
+        let id = cluster.worker(1).id();
+        assert!(!ids.contains(&id), "{id} again: {ids:?}");
+        ids.push(id);
+    }
+    assert_eq!(cluster.worker(0).id(), undisturbed);
+    assert_eq!(cluster.supervisor.generation(0), 1);
+}
+
+/// A crash loop comes to its end.
+pub(super) async fn is_given_up(platform: Platform) {
+    let options = SupervisorOptions::new()
+        .intensity(2, Duration::from_hours(1))
+        .backoff(Duration::from_millis(2), Duration::from_millis(4));
+    let mut cluster = Cluster::new(&platform, 1, options);
+    let mut bugs = 0;
+    while let Some((_, _, event)) = cluster.next().await {
+        match event {
+            ProcessEvent::Ready => cluster.worker(0).send("crash"),
+            ProcessEvent::Exited(exit) => bugs += u32::from(exit.is_bug()),
+            ProcessEvent::Message(text) => panic!("{text}"),
+        }
+    }
+    assert_eq!((bugs, cluster.supervisor.restarts()), (3, 2));
+}
