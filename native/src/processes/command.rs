@@ -46,7 +46,7 @@ pub(super) fn program() -> Option<String> {
 
 /// This program's file. On Linux it is found although it was replaced by a new
 /// build meanwhile, which might talk another way.
-fn this_program() -> io::Result<PathBuf> {
+pub(crate) fn this_program() -> io::Result<PathBuf> {
     let running = PathBuf::from("/proc/self/exe");
     if running.exists() {
         return Ok(running);
