@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn json_that_is_none_is_told_apart_from_what_does_not_fit() {
-        let deep = "[".repeat(10_000);
+        let deep = format!(r#"{{"params": {{"users": {}"#, "[".repeat(10_000));
         for malformed in ["", "{", "not", &deep] {
             let error = read(malformed.as_bytes()).unwrap_err();
             assert_eq!(error.code(), "malformed_json", "{malformed}");

@@ -89,3 +89,36 @@ fn is_hidden(uri: &Uri) -> bool {
 async fn no_such_file(uri: Uri) -> AppError {
     AppError::not_found(format!("There is no {}: the page is at /.", uri.path()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::worker::Phase;
+    use axum::{
+        body::{Body, to_bytes},
+        http::header,
+    };
+    use futures::stream;
+    use tokio::sync::watch;
+    use tower::ServiceExt;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_waited_for_no_longer_than_that() {
+        let (_phase, watched) = watch::channel(Phase::Serves);
+        let site = Site {
+            www: Path::new("."),
+            faults: false,
+        };
+        let state = Arc::new(api::State::new(watched));
+        let handler = errors::layer(|| panic!("a slow client is no bug"));
+        let body = Body::from_stream(stream::pending::<Result<String, std::io::Error>>());
+        let request = Request::post("/api/runs").header(header::CONTENT_TYPE, "application/json");
+        let request = request.body(body).unwrap();
+        let Ok(answer) = router(site, state, handler).oneshot(request).await;
+        assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem["code"], "timeout");
+        assert_eq!(problem["type"], "/problems/timeout");
+    }
+}
