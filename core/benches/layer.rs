@@ -58,6 +58,10 @@ fn bare(criterion: &mut Criterion) {
     group.bench_function("with the layer", |bencher| {
         bencher.iter_batched(request, |it| ask(&mut with, it), BatchSize::SmallInput);
     });
+    let mut unnamed = layer().name_errors_only().layer(without);
+    group.bench_function("with the layer, only errors are named", |bencher| {
+        bencher.iter_batched(request, |it| ask(&mut unnamed, it), BatchSize::SmallInput);
+    });
     group.bench_function("with the layer, and an id of the client", |bencher| {
         bencher.iter_batched(
             named_request,

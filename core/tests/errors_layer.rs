@@ -165,6 +165,24 @@ fn what_is_well_passes_with_an_id() {
 }
 
 #[test]
+fn if_only_errors_are_named_what_is_well_passes_as_it_is() {
+    let tested = Tested::with(Handler::new(), HandlerLayer::name_errors_only);
+    let answer = tested.ask(answering(|request: Request<String>| {
+        assert!(!request.headers().contains_key(REQUEST_ID));
+        Answer::default()
+    }));
+    assert!(answer.headers().is_empty());
+    let answer = tested.ask(failing(|| AppError::not_found("it")));
+    problem(&answer, &tested);
+    let request = Request::get("/").header(REQUEST_ID, "order-42");
+    let answer = tested.ask_for(
+        answering(|_| Answer::default()),
+        request.body(String::new()).unwrap(),
+    );
+    assert_eq!(answer.headers()[REQUEST_ID], "order-42");
+}
+
+#[test]
 fn a_good_id_of_a_client_is_kept_and_a_bad_one_is_not() {
     let ask = |tested: &Tested, id: &[u8]| {
         let request = Request::get("/").header(REQUEST_ID, id).body(String::new());

@@ -14,6 +14,7 @@ pub(super) struct Shared {
     pub(super) handler: Arc<Handler>,
     pub(super) ids: Arc<Ids>,
     pub(super) are_clients_ids_taken: bool,
+    pub(super) are_all_named: bool,
     pub(super) on_drain: Option<Arc<Hook>>,
     pub(super) on_crash: Option<Arc<Hook>>,
     pub(super) locate_panic: Option<Arc<Locate>>,
@@ -22,12 +23,12 @@ pub(super) struct Shared {
 type Hook = dyn Fn() + Send + Sync;
 type Locate = dyn Fn() -> Option<String> + Send + Sync;
 
-/// What is kept of a request.
+/// What is kept of a request, which costs as good as nothing to keep.
 #[derive(Debug)]
 pub(super) struct Asked {
-    id: CorrelationId,
-    /// The same, as it goes into the response.
-    header: HeaderValue,
+    /// As it goes into the response: the client's if it is a good one, or our own.
+    /// If there is none it is made when it is needed.
+    id: Option<HeaderValue>,
     method: Method,
     uri: Uri,
 }
@@ -37,19 +38,24 @@ impl Asked {
     pub(super) fn identify<Q>(request: &mut Request<Q>, shared: &Shared) -> Self {
         let sent = request.headers().get(REQUEST_ID);
         let sent = sent.filter(|_| shared.are_clients_ids_taken);
-        let good = sent.and_then(|value| Some((CorrelationId::parse(value).ok()?, value.clone())));
-        let (id, header) = good.unwrap_or_else(|| {
-            let id = shared.ids.make();
-            let header = header_of(&id);
-            request.headers_mut().insert(REQUEST_ID, header.clone());
-            (id, header)
-        });
+        let good = sent.filter(|value| CorrelationId::parse(value).is_ok());
+        let mut id = good.cloned();
+        if id.is_none() && shared.are_all_named {
+            let own = header_of(&shared.ids.make());
+            request.headers_mut().insert(REQUEST_ID, own.clone());
+            id = Some(own);
+        }
         Asked {
             id,
-            header,
             method: request.method().clone(),
             uri: request.uri().clone(),
         }
+    }
+
+    fn id(&self, shared: &Shared) -> CorrelationId {
+        let known = self.id.as_ref();
+        let known = known.and_then(|id| CorrelationId::parse(id).ok());
+        known.unwrap_or_else(|| shared.ids.make())
     }
 
     /// Without the query, which may have what is nobody's business.
@@ -85,8 +91,9 @@ impl Shared {
                 return self.answer(error, asked, Some(head));
             }
         }
-        let headers = response.headers_mut();
-        headers.insert(REQUEST_ID, asked.header.clone());
+        if let Some(id) = &asked.id {
+            response.headers_mut().insert(REQUEST_ID, id.clone());
+        }
         response
     }
 
@@ -117,7 +124,8 @@ impl Shared {
         head: Option<response::Parts>,
     ) -> Response<B> {
         let operation = asked.operation();
-        let incident = Incident::new(asked.id, &operation);
+        let id = asked.id(self);
+        let incident = Incident::new(id, &operation);
         let decision = self.handler.handle(error, &incident);
         match decision {
             Decision::Respond(_) | Decision::Retry(_) => {}
@@ -130,10 +138,10 @@ impl Shared {
         let problem = match decision {
             Decision::Respond(problem) | Decision::Drain(problem) => problem,
             // Nothing is retried here, and nothing has crashed.
-            Decision::Retry(_) | Decision::Crash => Problem::new(error, &asked.id),
+            Decision::Retry(_) | Decision::Crash => Problem::new(error, &id),
         };
         let head = head.unwrap_or_else(|| Response::new(()).into_parts().0);
-        render(problem, head, asked)
+        render(problem, head)
     }
 
     /// Calls a hook. If that panics, there is one more bug to be told of.
@@ -145,18 +153,15 @@ impl Shared {
     }
 }
 
-fn render<B: From<String>>(
-    problem: Problem,
-    mut head: response::Parts,
-    asked: &Asked,
-) -> Response<B> {
+fn render<B: From<String>>(problem: Problem, mut head: response::Parts) -> Response<B> {
     let body = problem.to_json();
     head.status =
         StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     forget_body(&mut head.headers);
     let content_type = HeaderValue::from_static(Problem::CONTENT_TYPE);
     head.headers.insert(header::CONTENT_TYPE, content_type);
-    head.headers.insert(REQUEST_ID, asked.header.clone());
+    let id = header_of(problem.id());
+    head.headers.insert(REQUEST_ID, id);
     if let Some(seconds) = problem.retry_after_seconds() {
         head.headers.insert(header::RETRY_AFTER, seconds.into());
     }

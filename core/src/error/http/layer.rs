@@ -68,6 +68,7 @@ impl HandlerLayer {
                 handler: handler.into(),
                 ids: Arc::new(ids),
                 are_clients_ids_taken: true,
+                are_all_named: true,
                 on_drain: None,
                 on_crash: None,
                 locate_panic: None,
@@ -149,6 +150,16 @@ impl HandlerLayer {
         locate: impl Fn() -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         Arc::make_mut(&mut self.shared).locate_panic = Some(Arc::new(locate));
+        self
+    }
+
+    /// Makes an id only for a request that goes wrong. One of a client is still
+    /// kept and sent back.
+    ///
+    /// To make one, and to send it, is most of what the layer costs while all is
+    /// well. Without it the service has no id to log or to hand on.
+    pub fn name_errors_only(mut self) -> Self {
+        Arc::make_mut(&mut self.shared).are_all_named = false;
         self
     }
 
