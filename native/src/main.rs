@@ -3,7 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `cli` | the command line, and which command it names |
-//! | `tour`, `run`, `list`, `serve`, `pipe` | one command each |
+//! | `tour`, `run`, `list`, `serve`, `pipe` | one command each; `serve` starts this program again to serve |
 //! | `platform` | the ports: this machine's clock and tokio's tasks |
 //! | `processes` | the port for processes: this program again, as a child |
 //! | `world`, `running`, `death` | an experiment from its start to its end, or to its bug |
