@@ -195,6 +195,16 @@ fn a_good_id_of_a_client_is_kept_and_a_bad_one_is_not() {
         let made = ask(&tested, bad);
         assert_eq!(made.len(), 32, "{made}");
     }
+    // Nor is it handed on while all is well.
+    let request = Request::get("/").header(REQUEST_ID, "a b");
+    let answer = tested.ask_for(
+        answering(|request: Request<String>| {
+            assert_ne!(request.headers()[REQUEST_ID], "a b");
+            Answer::default()
+        }),
+        request.body(String::new()).unwrap(),
+    );
+    assert_ne!(answer.headers()[REQUEST_ID], "a b");
     let own = Tested::with(Handler::new(), HandlerLayer::ignore_clients_ids);
     assert_ne!(ask(&own, b"order-42"), "order-42");
 }
