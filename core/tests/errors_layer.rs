@@ -204,6 +204,8 @@ fn a_good_id_of_a_client_is_kept_and_a_bad_one_is_not() {
         }),
         request.body(String::new()).unwrap(),
     );
+    // A panic in there would be answered.
+    assert_eq!(answer.status(), 200);
     assert_ne!(answer.headers()[REQUEST_ID], "a b");
     let own = Tested::with(Handler::new(), HandlerLayer::ignore_clients_ids);
     assert_ne!(ask(&own, b"order-42"), "order-42");
