@@ -14,6 +14,10 @@
 //! [`Retry`], its [`RetryBudget`] and the [`Breaker`] keep an error from becoming
 //! an outage. None of this knows an async runtime, a clock, a random source or a
 //! web framework.
+#![cfg_attr(
+    feature = "tower",
+    doc = "\nAround a service of `tower`, and so around a server of axum or hyper, all of it is one layer: [`http`]."
+)]
 //!
 //! ```
 //! use highwater::error::{AppError, Decision, Handler, Ids, Incident, Kind, ResultExt};
@@ -132,6 +136,8 @@ mod classification;
 mod classify;
 mod correlation;
 mod handler;
+#[cfg(feature = "tower")]
+pub mod http;
 mod incident;
 mod kind;
 mod kinds;

@@ -55,8 +55,17 @@ experiment if the world is virtual.")]
     #[command(after_help = "Examples:
   native serve
   native serve --addr 127.0.0.1:0        any free port
-  native serve --no-build                the page as it was built last")]
+  native serve --no-build                the page as it was built last
+  native serve --faults                  and then, for instance:
+    curl -i -X POST http://127.0.0.1:8080/api/faults/bug
+
+Two processes do it: one serves, the other starts it again when it has a bug.
+Errors are problem+json, each with the id that its line on standard error has.")]
     Serve(ServeOptions),
+    /// Serve with the socket of a supervisor
+    #[cfg(unix)]
+    #[command(hide = true)]
+    ServeWorker(WorkerOptions),
     /// Stream a file through a pipeline: copy, change, compress
     #[command(after_help = "Examples:
   native pipe server.log copy.log
@@ -167,6 +176,22 @@ pub(crate) struct ServeOptions {
     /// Serve this folder as it is, in place of the page of this checkout
     #[arg(long, value_name = "DIR")]
     www: Option<PathBuf>,
+    /// Serve POST /api/faults/bug as well, which is a bug: to see what becomes of
+    /// it. Whoever can reach the server can then make it start again
+    #[arg(long)]
+    pub(crate) faults: bool,
+}
+
+/// What a supervisor tells the process that serves.
+#[cfg(unix)]
+#[derive(Args, Debug)]
+pub(crate) struct WorkerOptions {
+    /// The folder with the page
+    #[arg(long)]
+    pub(crate) www: PathBuf,
+    /// Whether bugs can be asked for
+    #[arg(long)]
+    pub(crate) faults: bool,
 }
 
 impl ServeOptions {

@@ -63,12 +63,16 @@ pub(crate) const LOOP_THREAD: &str = "loop";
 pub(crate) fn keep_panics_for_the_report() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
-        if thread::current().name() == Some(LOOP_THREAD) {
-            LAST_PANIC.set(panic.location().map(ToString::to_string));
-        } else {
+        LAST_PANIC.set(panic.location().map(ToString::to_string));
+        if thread::current().name() != Some(LOOP_THREAD) {
             print(panic);
         }
     }));
+}
+
+/// Where in the code the panic was that was just caught on this thread.
+pub(crate) fn place_of_last_panic() -> Option<String> {
+    LAST_PANIC.take()
 }
 
 thread_local! {

@@ -95,6 +95,15 @@ pub(crate) enum Error {
         /// Why, and what to do.
         reason: String,
     },
+    /// The process that serves ends again and again.
+    #[error(
+        "the serving process ended more often than 5 times in 10 s, the last time because of \
+         {0}: what it said of that is above"
+    )]
+    KeepsEnding(String),
+    /// A serving process that nobody supervises.
+    #[error("serve-worker is what serve starts, with a socket ({0}): use native serve")]
+    NotAWorker(#[source] io::Error),
     /// The system gave no thread or no runtime.
     #[error("cannot start: {0}")]
     Runtime(#[source] io::Error),
@@ -110,13 +119,15 @@ impl Error {
             | Error::BadInput { .. }
             | Error::BadOutput { .. }
             | Error::SameFile { .. }
-            | Error::SameOutput => 2,
+            | Error::SameOutput
+            | Error::NotAWorker(_) => 2,
             Error::Write { .. }
             | Error::Print(_)
             | Error::Pipe { .. }
             | Error::PortTaken(_)
             | Error::Listen { .. }
             | Error::NoPage { .. }
+            | Error::KeepsEnding(_)
             | Error::Runtime(_) => 1,
         }
     }

@@ -3,7 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `cli` | the command line, and which command it names |
-//! | `tour`, `run`, `list`, `serve`, `pipe` | one command each |
+//! | `tour`, `run`, `list`, `serve`, `pipe` | one command each; `serve` starts this program again to serve |
 //! | `platform` | the ports: this machine's clock and tokio's tasks |
 //! | `processes` | the port for processes: this program again, as a child |
 //! | `world`, `running`, `death` | an experiment from its start to its end, or to its bug |
@@ -67,6 +67,8 @@ async fn command(cli: Cli) -> Result<ExitCode, Error> {
     match cli.command {
         // The server has its own way to end: it lets its clients go first.
         Some(Command::Serve(options)) => serve::serve(&options).await,
+        #[cfg(unix)]
+        Some(Command::ServeWorker(options)) => serve::serve_as_child(&options).await,
         Some(Command::List { json }) => list::list(json),
         Some(Command::Pipe(options)) => interrupt::unless_interrupted(pipe::pipe(&options)).await,
         Some(Command::Run(options)) => interrupt::unless_interrupted(run::run(&options)).await,

@@ -1,49 +1,52 @@
 //! `native serve`: the page and its API.
+//!
+//! Two processes do it. One binds, builds the page, and holds the socket
+//! (`supervisor`); the other is started by it and serves (`child`, `worker`). If
+//! that one has a bug, it answers what it has and is replaced. The rest is what
+//! is served: `routes`, `api`, `stream`, `problems`, `faults`, `headers`, and
+//! `errors` for when it goes wrong.
 
 mod api;
+#[cfg(unix)]
+mod child;
+#[cfg(unix)]
+mod control;
+mod errors;
+mod faults;
 mod headers;
 mod page;
-mod problem;
+mod problems;
+mod routes;
 mod stream;
+#[cfg(unix)]
+mod supervisor;
+mod worker;
+
+#[cfg(unix)]
+pub(crate) use child::serve as serve_as_child;
 
 use crate::{
     cli::ServeOptions,
     error::Error,
-    interrupt::interrupted,
+    interrupt::{Signal, interrupted},
     report::{self, BAD},
 };
-use axum::{
-    Router,
-    extract::Request,
-    handler::HandlerWithoutStateExt,
-    http::{StatusCode, Uri},
-    middleware::{Next, from_fn, map_response},
-    response::IntoResponse,
-    routing::{any, get, post},
-    serve::ListenerExt,
-};
-use percent_encoding::percent_decode_str;
 use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
     pin::pin,
     process::ExitCode,
-    sync::Arc,
-    time::Duration,
 };
-use tokio::{net::TcpListener, sync::watch};
-use tower_http::services::ServeDir;
+use tokio::net::TcpListener;
 
-/// How long clients have to take what they were promised once the server is
-/// asked to end.
-const GRACE: Duration = Duration::from_secs(2);
-
-/// Binds, builds the page, and serves until it is asked to end.
+/// Binds, builds the page, and sees to it that it is served until it is asked to
+/// end.
 ///
 /// # Errors
 ///
-/// Bad input, an address that cannot be had, or no page to serve.
+/// Bad input, an address that cannot be had, no page to serve, or a process that
+/// keeps ending.
 pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
     let addr = options.addr()?;
     let (www, build) = options.www();
@@ -63,23 +66,10 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
         signal = &mut interrupted => return Ok(ExitCode::from(signal.exit_code())),
         ready = page::prepare(&www, build) => ready?,
     }
-
-    let (announce_end, end) = watch::channel(false);
-    let state = Arc::new(api::State::new(end.clone()));
-    let listener = listener.tap_io(|connection| {
-        // Small events are to arrive when they happen, not when more follow.
-        let _ = connection.set_nodelay(true);
-    });
-    let server = axum::serve(listener, router(&www, state))
-        .with_graceful_shutdown(api::ended(end))
-        .into_future();
-    report::print(&format!(
-        "Highwater is at http://{addr}/ (Ctrl-C stops it)\n"
-    ))?;
-    let stopped = async {
-        interrupted.await;
-        announce_end.send_replace(true);
-        tokio::time::sleep(GRACE).await;
+    let say_where = || {
+        report::print(&format!(
+            "Highwater is at http://{addr}/ (Ctrl-C stops it)\n"
+        ))
     };
     let build_the_rest = async {
         if build {
@@ -88,11 +78,9 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        _ = server => {}
-        () = stopped => {}
-        () = build_the_rest => {}
+        served = serve_it(listener, www, options.faults, interrupted, say_where) => served,
+        () = build_the_rest => Ok(ExitCode::SUCCESS),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// The folder this program was built from.
@@ -110,43 +98,42 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {
         })
 }
 
-fn router(www: &Path, state: Arc<api::State>) -> Router {
-    Router::new()
-        .route("/healthz", get(|| async { "alive\n" }))
-        // It listens before the page is there, but answers only after.
-        .route("/readyz", get(|| async { "ready\n" }))
-        .route("/api/scenarios", get(api::scenarios))
-        .route("/api/runs", post(api::run))
-        .route("/api/", any(problem::not_found))
-        .route("/api/{*unknown}", any(problem::not_found))
-        .method_not_allowed_fallback(problem::method_not_allowed)
-        .fallback_service(files(www))
-        .layer(api::body_limit())
-        .layer(map_response(headers::harden))
-        .with_state(state)
+#[cfg(unix)]
+async fn serve_it(
+    listener: TcpListener,
+    www: PathBuf,
+    faults: bool,
+    signal: impl Future<Output = Signal>,
+    is_served: impl FnOnce() -> Result<(), Error>,
+) -> Result<ExitCode, Error> {
+    let listener = listener.into_std().map_err(Error::Runtime)?;
+    supervisor::supervise(listener, www, faults, signal, is_served).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
-/// The page's files. What is hidden in their folder is for programs.
-fn files(www: &Path) -> Router {
-    let folder = ServeDir::new(www).fallback(no_such_file.into_service());
-    Router::new()
-        .fallback_service(folder)
-        .layer(from_fn(async |request: Request, next: Next| {
-            if is_hidden(request.uri()) {
-                return no_such_file(request.uri().clone()).await.into_response();
-            }
-            next.run(request).await
-        }))
-}
+/// Without a socket to hand on, this process serves itself, and a bug ends it.
+#[cfg(not(unix))]
+async fn serve_it(
+    listener: TcpListener,
+    www: PathBuf,
+    faults: bool,
+    signal: impl Future<Output = Signal>,
+    is_served: impl FnOnce() -> Result<(), Error>,
+) -> Result<ExitCode, Error> {
+    use std::sync::Arc;
+    use worker::{Phase, advance};
 
-/// Whether a file or folder on the way begins with a dot, however it is
-/// spelt: the folder's files are looked up by the decoded path.
-fn is_hidden(uri: &Uri) -> bool {
-    let path = percent_decode_str(uri.path()).decode_utf8_lossy();
-    path.split(['/', '\\']).any(|name| name.starts_with('.'))
-}
-
-async fn no_such_file(uri: Uri) -> (StatusCode, String) {
-    let line = format!("There is no {}: the page is at /.\n", uri.path());
-    (StatusCode::NOT_FOUND, line)
+    let phase = Arc::new(tokio::sync::watch::Sender::new(Phase::Serves));
+    let site = routes::Site { www: &www, faults };
+    let served = worker::serve(listener, site, Arc::clone(&phase), || {});
+    let stopped = async {
+        signal.await;
+        advance(&phase, Phase::Ends);
+        std::future::pending::<()>().await;
+    };
+    is_served()?;
+    tokio::select! {
+        code = served => Ok(code),
+        () = stopped => Ok(ExitCode::SUCCESS),
+    }
 }

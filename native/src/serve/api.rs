@@ -1,16 +1,24 @@
 //! What the page asks for.
 
-use super::{problem::Problem, stream};
+use super::{
+    errors::busy,
+    stream,
+    worker::{Phase, reached},
+};
 use crate::{list, running::Running};
 use axum::{
     body::Bytes,
     extract::{self, DefaultBodyLimit, rejection::BytesRejection},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use highwater::scenario::{self, Experiment};
+use highwater::{
+    error::{AppError, Classification, Kind},
+    scenario::{self, Experiment},
+};
 use serde::Deserialize;
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use serde_json::{Value, error::Category};
+use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::{Semaphore, watch};
 
 /// Each run holds a thread, and blocks it now and then.
@@ -21,23 +29,30 @@ const BODY_LIMIT_BYTES: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct State {
     places: Arc<Semaphore>,
-    end: watch::Receiver<bool>,
+    phase: watch::Receiver<Phase>,
 }
 
 impl State {
-    /// `end` turns true when the server is asked to end.
-    pub(super) fn new(end: watch::Receiver<bool>) -> Self {
+    /// Runs are cut short when the server comes to its end.
+    pub(super) fn new(phase: watch::Receiver<Phase>) -> Self {
         State {
             places: Arc::new(Semaphore::new(RUNS_AT_ONCE)),
-            end,
+            phase,
         }
     }
 }
 
-/// Completes when the server is asked to end.
-pub(super) async fn ended(mut end: watch::Receiver<bool>) {
-    // An error means that who asks is gone, which is the end as well.
-    let _ = end.wait_for(|ended| *ended).await;
+/// Tells a client to ask no more on this connection once the server takes no
+/// more requests.
+pub(super) async fn say_goodbye(
+    extract::State(state): extract::State<Arc<State>>,
+    mut response: Response,
+) -> Response {
+    if *state.phase.borrow() > Phase::Serves {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
 }
 
 /// More than this is not read.
@@ -57,35 +72,45 @@ pub(super) async fn run(
     extract::State(state): extract::State<Arc<State>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
+) -> Result<Response, AppError> {
     require_json(&headers)?;
     let body = body.map_err(|rejection| match rejection.status() {
-        status @ StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-            status,
-            format!("a request has at most {BODY_LIMIT_BYTES} bytes"),
-        ),
-        status => Problem::new(status, rejection.body_text()),
+        StatusCode::PAYLOAD_TOO_LARGE => AppError::too_large(BODY_LIMIT_BYTES as u64),
+        _ => AppError::invalid_input("The body did not come whole.").with_source(rejection),
     })?;
     let experiment = read(&body)?;
     let place = Arc::clone(&state.places).try_acquire_owned().map_err(|_| {
-        let detail = format!("{RUNS_AT_ONCE} runs are in progress: try again when one has ended");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1)
+        busy(format!(
+            "{RUNS_AT_ONCE} runs are in progress: try again when one has ended."
+        ))
     })?;
     // The thread gives the place back when it really ends.
     let running = Running::start(&experiment, place).map_err(|cause| {
-        let detail = format!("no thread for the run: {cause}");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1)
+        busy("No run can be started now: try again later.".to_owned()).with_source(cause)
     })?;
-    Ok(stream::answer(
-        experiment,
-        running,
-        ended(state.end.clone()),
+    let end = reached(state.phase.clone(), Phase::Ends);
+    Ok(stream::answer(experiment, running, end))
+}
+
+/// Nothing of the API is there.
+pub(super) async fn not_found(uri: Uri) -> AppError {
+    AppError::not_found(format!(
+        "There is no {}: there are GET /api/scenarios and POST /api/runs.",
+        uri.path()
+    ))
+}
+
+/// Something is there, but not for this method.
+pub(super) async fn method_not_allowed(uri: Uri) -> AppError {
+    AppError::method_not_allowed().with_public(format!(
+        "{} does not take this method: see the header Allow.",
+        uri.path()
     ))
 }
 
 /// A page elsewhere can make a browser send a form or plain text here, but
 /// for JSON the browser asks us first, and we do not agree.
-fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+fn require_json(headers: &HeaderMap) -> Result<(), AppError> {
     let content_type = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -94,60 +119,81 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     if media_type.eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
-    Err(Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "the request has to say Content-Type: application/json",
+    Err(AppError::unsupported_media_type(
+        "The request has to say Content-Type: application/json.",
     ))
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct Request {
     scenario: String,
     #[serde(default)]
-    params: BTreeMap<String, Scalar>,
+    params: BTreeMap<String, Value>,
     #[serde(default)]
-    seed: Option<Scalar>,
+    seed: Option<Value>,
+}
+
+/// All that is wrong with the fields is told at once.
+fn read(body: &[u8]) -> Result<Experiment, AppError> {
+    let request: Request = serde_json::from_slice(body).map_err(|cause| not_read(&cause))?;
+    let scenario = scenario::find(&request.scenario)
+        .map_err(|error| invalid(vec![("scenario".to_owned(), error.to_string())]))?;
+    let mut experiment = scenario.experiment();
+    let mut wrong = Vec::new();
+    let seed = request.seed.map(|seed| ("seed".to_owned(), seed));
+    for (key, value) in request.params.into_iter().chain(seed) {
+        let done = text(&value).and_then(|value| {
+            let set = experiment.set(&key, &value);
+            set.map_err(|error| error.to_string())
+        });
+        if let Err(detail) = done {
+            let is_seed = key == "seed";
+            let field = if is_seed {
+                key
+            } else {
+                format!("params.{key}")
+            };
+            wrong.push((field, detail));
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(experiment);
+    }
+    Err(invalid(wrong))
 }
 
 /// A number may come as a number or as its digits, as the page's forms and
 /// addresses have it.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Scalar {
-    Number(serde_json::Number),
-    Text(String),
-}
-
-impl fmt::Display for Scalar {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Scalar::Number(number) => number.fmt(f),
-            Scalar::Text(text) => text.fmt(f),
-        }
+fn text(value: &Value) -> Result<String, String> {
+    match value {
+        Value::Number(number) => Ok(number.to_string()),
+        Value::String(text) => Ok(text.clone()),
+        _ => Err("it has to be a number or a text".to_owned()),
     }
 }
 
-fn read(body: &[u8]) -> Result<Experiment, Problem> {
-    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
-    let request: Request = serde_json::from_slice(body).map_err(|cause| {
-        bad(format!(
-            "the request is {{\"scenario\", \"params\", \"seed\"}}: {cause}"
-        ))
-    })?;
-    let scenario = scenario::find(&request.scenario).map_err(|error| bad(error.to_string()))?;
-    let mut experiment = scenario.experiment();
-    let seed = request.seed.iter().map(|seed| ("seed", seed));
-    let params = request
-        .params
-        .iter()
-        .map(|(key, value)| (key.as_str(), value));
-    for (key, value) in params.chain(seed) {
-        experiment
-            .set(key, &value.to_string())
-            .map_err(|error| bad(error.to_string()))?;
-    }
-    Ok(experiment)
+/// What the parser says is about what it was given, and no secret.
+fn not_read(cause: &serde_json::Error) -> AppError {
+    let what = Classification::new(Kind::InvalidInput);
+    let what = match cause.classify() {
+        Category::Data => what,
+        Category::Syntax | Category::Eof | Category::Io => what.with_code("malformed_json"),
+    };
+    AppError::new(what).with_public(format!(
+        "The request is {{\"scenario\", \"params\", \"seed\"}}: {cause}."
+    ))
+}
+
+fn invalid(wrong: Vec<(String, String)>) -> AppError {
+    let message = match &wrong[..] {
+        [(_, detail)] => detail.clone(),
+        several => format!("{} fields are not valid.", several.len()),
+    };
+    let error = AppError::invalid_input(message);
+    wrong.into_iter().fold(error, |error, (field, detail)| {
+        error.with_field(field, detail)
+    })
 }
 
 #[cfg(test)]
@@ -165,8 +211,35 @@ mod tests {
 
     #[test]
     fn a_misspelt_field_is_an_error() {
-        let problem = read(br#"{"scenario": "decoupling", "parms": {}}"#).unwrap_err();
-        let problem = format!("{problem:?}");
-        assert!(problem.contains("unknown field `parms`"), "{problem}");
+        let error = read(br#"{"scenario": "decoupling", "parms": {}}"#).unwrap_err();
+        let message = error.public_message();
+        assert!(message.contains("unknown field `parms`"), "{message}");
+    }
+
+    #[test]
+    fn every_field_that_is_wrong_is_named() {
+        let body = br#"{"scenario": "decoupling", "params": {"users": 0, "usrs": 1, "interval": []}, "seed": -1}"#;
+        let error = read(body).unwrap_err();
+        let fields = error.fields().iter().map(|field| &*field.field);
+        let fields: Vec<&str> = fields.collect();
+        assert_eq!(
+            fields,
+            ["params.interval", "params.users", "params.usrs", "seed"]
+        );
+        assert_eq!(error.public_message(), "4 fields are not valid.");
+    }
+
+    #[test]
+    fn json_that_is_none_is_told_apart_from_what_does_not_fit() {
+        let deep = format!(r#"{{"params": {{"users": {}"#, "[".repeat(10_000));
+        for malformed in ["", "{", "not", &deep] {
+            let error = read(malformed.as_bytes()).unwrap_err();
+            assert_eq!(error.code(), "malformed_json", "{malformed}");
+        }
+        for misfit in ["[]", "{}", r#"{"scenario": 7}"#] {
+            let error = read(misfit.as_bytes()).unwrap_err();
+            assert_eq!(error.code(), "invalid_input", "{misfit}");
+            assert!(!error.public_message().contains("struct"), "{error}");
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! The program from outside: what it prints, writes and answers, and with
 //! which code it exits. Nothing here depends on how long something takes.
 
+mod errors;
 mod input;
 mod pipe;
+mod replaced;
 mod run;
 mod serve;
 mod server;

@@ -1,12 +1,14 @@
 //! A running `native serve`, and what it answers.
 
-use crate::support::command;
+use crate::support::{PATIENCE, command, wait_until};
 use serde_json::Value;
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Child, Stdio},
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
 };
 use tempfile::TempDir;
 
@@ -14,6 +16,9 @@ use tempfile::TempDir;
 pub(crate) struct Server {
     pub(crate) process: Child,
     pub(crate) addr: String,
+    log: Arc<Mutex<Vec<String>>>,
+    /// Ends when nobody is left who could write to the log.
+    reader: JoinHandle<()>,
     _www: TempDir,
 }
 
@@ -21,6 +26,10 @@ pub(crate) const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 impl Server {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    pub(crate) fn start_with(options: &[&str]) -> Self {
         let www = tempfile::tempdir().unwrap();
         fs::create_dir_all(www.path().join("pkg/events")).unwrap();
         for (file, content) in [
@@ -33,8 +42,9 @@ impl Server {
         }
         let mut process = command(&["serve", "--no-build", "--addr", "127.0.0.1:0", "--www"])
             .arg(www.path())
+            .args(options)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -43,11 +53,45 @@ impl Server {
         let addr = line
             .strip_prefix("Highwater is at http://")
             .and_then(|rest| rest.strip_suffix("/ (Ctrl-C stops it)\n"));
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let stderr = BufReader::new(process.stderr.take().unwrap());
+        let reader = thread::spawn({
+            let log = Arc::clone(&log);
+            move || {
+                for line in stderr.lines() {
+                    log.lock().unwrap().push(line.unwrap());
+                }
+            }
+        });
         Server {
+            log,
+            reader,
             addr: addr.unwrap_or_else(|| panic!("{line:?}")).to_owned(),
             process,
             _www: www,
         }
+    }
+
+    /// The lines of the log so far that have this in them.
+    pub(crate) fn logged(&self, what: &str) -> Vec<String> {
+        let log = self.log.lock().unwrap();
+        log.iter().filter(|it| it.contains(what)).cloned().collect()
+    }
+
+    pub(crate) fn wait_for_log(&self, what: &str) {
+        wait_until(what, || !self.logged(what).is_empty());
+    }
+
+    /// Waits until no process is left that this server has started, nor itself.
+    pub(crate) fn wait_for_the_last_process(&self) {
+        wait_until("the end of all processes", || self.reader.is_finished());
+    }
+
+    /// The process that answers, as it says itself.
+    pub(crate) fn serving_process(&self) -> u32 {
+        let answer = self.request("GET", "/readyz", &[], "");
+        let number = answer.body.trim().rsplit(' ').next().unwrap();
+        number.parse().unwrap_or_else(|_| panic!("{answer:?}"))
     }
 
     pub(crate) fn run(&self, body: &str) -> Answer {
@@ -62,6 +106,7 @@ impl Server {
         body: &str,
     ) -> Answer {
         let mut stream = self.send(method, path, headers, body);
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut answer = Vec::new();
         // A server that refuses a long request may hang up on the rest of it
         // once it has answered.
@@ -105,7 +150,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let mut lines = head.lines();
         let status = lines.next().unwrap().split(' ').nth(1).unwrap();

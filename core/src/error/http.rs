@@ -1,0 +1,52 @@
+//! Errors as answers of an HTTP server: a layer around any service of `tower`.
+//!
+//! [`HandlerLayer`] goes around everything that is served, and whatever goes
+//! wrong in there comes out as [problem details](super::Problem), handled once
+//! by the [`Handler`](super::Handler):
+//!
+//! | what happens inside | what the client gets |
+//! |---|---|
+//! | the service fails | its error, as far as it is public |
+//! | a response made [from an `AppError`](#errors-in-responses) | the same |
+//! | a panic | 500, and [`on_drain`](HandlerLayer::on_drain) is called |
+//! | a bare 404, 405, 413, 415 … of a framework | the same status and headers, as a problem |
+//! | any other response | that, untouched |
+//!
+//! Each request has a [`CorrelationId`](super::CorrelationId): that of its header
+//! [`x-request-id`](REQUEST_ID) if it has a good one, else a new one. The service
+//! finds it in that header of the request, the client in that of the response
+//! and in the problem's `id`, and the operator in the log.
+//!
+//! An error response is *bare* if it says nothing of its type or is plain text,
+//! as those of frameworks are. One in JSON or HTML was made by somebody for
+//! somebody, and is left as it is. Who wants to give people something better than
+//! JSON can do so further out: a response that was made here has its
+//! [`Problem`](super::Problem) in its extensions.
+//!
+//! What goes wrong after the head of a response was sent comes too late: then all
+//! that can be done is to cut it short, and the server does. What is no HTTP never
+//! gets here.
+//!
+//! # Errors in responses
+//!
+//! Where a service has to answer and cannot fail, as those of many frameworks,
+//! an error goes in the response: `Response::from(error)`. With the feature
+//! `axum`, a handler of axum simply returns `Result<_, AppError>`. On its way
+//! through other layers it is a response without a body that has the error's
+//! status, and the error, as an `Arc<AppError>`, in its extensions.
+
+mod answer;
+mod bare;
+mod future;
+mod layer;
+mod raised;
+mod service;
+
+pub use future::HandlerFuture;
+pub use layer::HandlerLayer;
+pub use service::HandlerService;
+
+use http::HeaderName;
+
+/// Has the id of a request, in the request and in its response.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

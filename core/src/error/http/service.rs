@@ -1,0 +1,86 @@
+//! A service that never fails, around one that may.
+
+use super::{
+    HandlerFuture,
+    answer::{Asked, Shared},
+};
+use crate::{
+    error::{AppError, text::guarded},
+    sync::Arc,
+};
+use http::{Request, Response};
+use std::{
+    convert::Infallible,
+    fmt,
+    task::{Context, Poll},
+};
+use tower_service::Service;
+
+/// What a [`HandlerLayer`](super::HandlerLayer) makes of a service.
+///
+/// It is ready when the service inside is. Where that one fails instead, the next
+/// request is answered with that error.
+pub struct HandlerService<S> {
+    inner: S,
+    shared: Arc<Shared>,
+    /// Why the service inside will not be ready.
+    failed: Option<AppError>,
+}
+
+impl<S> HandlerService<S> {
+    pub(super) fn new(inner: S, shared: Arc<Shared>) -> Self {
+        HandlerService {
+            inner,
+            shared,
+            failed: None,
+        }
+    }
+}
+
+impl<S, Q, B> Service<Request<Q>> for HandlerService<S>
+where
+    S: Service<Request<Q>, Response = Response<B>>,
+    S::Error: Into<AppError>,
+    B: From<String>,
+{
+    type Response = Response<B>;
+    type Error = Infallible;
+    type Future = HandlerFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        if self.failed.is_none() {
+            let ready = guarded(|| self.inner.poll_ready(context));
+            self.failed = match ready {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(Ok(()))) => None,
+                Ok(Poll::Ready(Err(error))) => Some(error.into()),
+                Err(panic) => Some(self.shared.bug(&*panic)),
+            };
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Q>) -> HandlerFuture<S::Future> {
+        let asked = Asked::identify(&mut request, &self.shared);
+        let called = match self.failed.take() {
+            Some(error) => Err(error),
+            None => guarded(|| self.inner.call(request)).map_err(|panic| self.shared.bug(&*panic)),
+        };
+        HandlerFuture::new(called, asked, Arc::clone(&self.shared))
+    }
+}
+
+impl<S: Clone> Clone for HandlerService<S> {
+    fn clone(&self) -> Self {
+        HandlerService::new(self.inner.clone(), Arc::clone(&self.shared))
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for HandlerService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandlerService")
+            .field("inner", &self.inner)
+            .field("handler", &self.shared.handler)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,615 @@
+//! The layer from outside: whatever goes wrong in a service is answered, once.
+
+use axum::{
+    Json, Router,
+    body::Body,
+    routing::{get, post},
+};
+use futures::executor::block_on;
+use highwater::error::{
+    AppError, Handler, Ids, Policy, Problem,
+    http::{HandlerLayer, REQUEST_ID},
+};
+use http::{Method, Request, Response, StatusCode, header};
+use proptest::prelude::*;
+use serde_json::Value;
+use std::{
+    convert::Infallible,
+    error::Error,
+    fmt,
+    future::{Future, pending, poll_fn, ready},
+    pin::pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+use tower_http::limit::RequestBodyLimitLayer;
+
+type Answer = Response<String>;
+
+/// A layer, what it logged, and how often it was to drain.
+#[derive(Clone)]
+struct Tested {
+    layer: HandlerLayer,
+    lines: Arc<Mutex<Vec<String>>>,
+    drains: Arc<AtomicUsize>,
+}
+
+impl Tested {
+    fn new() -> Self {
+        Self::with(Handler::new(), |layer| layer)
+    }
+
+    fn with(handler: Handler, adapt: impl FnOnce(HandlerLayer) -> HandlerLayer) -> Self {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let drains = Arc::new(AtomicUsize::new(0));
+        let handler = handler.log_to({
+            let lines = Arc::clone(&lines);
+            move |_, line| lines.lock().unwrap().push(line.to_owned())
+        });
+        let layer = HandlerLayer::new(handler, Ids::new(7)).on_drain({
+            let drains = Arc::clone(&drains);
+            move || {
+                drains.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        Tested {
+            layer: adapt(layer),
+            lines,
+            drains,
+        }
+    }
+
+    /// What a service around which it is answers.
+    fn ask<S, E>(&self, service: S) -> Answer
+    where
+        S: Service<Request<String>, Response = Answer, Error = E>,
+        E: Into<AppError>,
+    {
+        let request = Request::post("/orders?card=SECRET").body(String::new());
+        self.ask_for(service, request.unwrap())
+    }
+
+    fn ask_for<S, Q, E>(&self, service: S, request: Request<Q>) -> Answer
+    where
+        S: Service<Request<Q>, Response = Answer, Error = E>,
+        E: Into<AppError>,
+    {
+        let Ok(answer) = block_on(self.layer.layer(service).oneshot(request));
+        answer
+    }
+
+    /// The only line since it was asked last.
+    fn line(&self) -> String {
+        let mut lines = std::mem::take(&mut *self.lines.lock().unwrap());
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        lines.remove(0)
+    }
+
+    fn drains(&self) -> usize {
+        self.drains.load(Ordering::Relaxed)
+    }
+}
+
+/// A problem, with the same id in body, header and log.
+#[track_caller]
+fn problem(answer: &Answer, tested: &Tested) -> Value {
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    let problem: Value = serde_json::from_str(answer.body()).unwrap();
+    assert_eq!(problem["status"], answer.status().as_u16());
+    let id = problem["id"].as_str().unwrap();
+    assert_eq!(answer.headers()[REQUEST_ID], id);
+    assert!(tested.line().starts_with(&format!("id={id} ")));
+    problem
+}
+
+fn answering<Q>(
+    answer: impl FnMut(Request<Q>) -> Answer,
+) -> impl Service<Request<Q>, Response = Answer, Error = Infallible> {
+    let mut answer = answer;
+    service_fn(move |request| ready(Ok(answer(request))))
+}
+
+fn failing(
+    mut error: impl FnMut() -> AppError,
+) -> impl Service<Request<String>, Response = Answer, Error = AppError> {
+    service_fn(move |_| ready(Err(error())))
+}
+
+#[test]
+fn an_error_is_answered_with_what_is_public_of_it() {
+    let tested = Tested::new();
+    let answer = tested.ask(failing(|| {
+        AppError::invalid_input("The order is not valid.")
+            .with_field("quantity", "has to be at least 1")
+            .with_context("user", "SECRET")
+    }));
+    let problem = problem(&answer, &tested);
+    assert_eq!(problem["code"], "invalid_input");
+    assert_eq!(problem["errors"][0]["field"], "quantity");
+    assert!(!answer.body().contains("SECRET"));
+    assert_eq!(tested.drains(), 0, "it is not ours");
+}
+
+#[test]
+fn the_log_has_the_method_and_the_path_but_not_the_query() {
+    let tested = Tested::new();
+    tested.ask(failing(|| AppError::timeout("the database")));
+    let line = tested.line();
+    assert!(line.contains(r#"operation="POST /orders" "#), "{line}");
+    assert!(!line.contains("SECRET"), "{line}");
+}
+
+#[test]
+fn what_is_well_passes_with_an_id() {
+    let tested = Tested::new();
+    let seen = Arc::new(Mutex::new(None));
+    let answer = tested.ask(answering(|request: Request<String>| {
+        let id = request.headers().get(REQUEST_ID).cloned();
+        *seen.lock().unwrap() = id;
+        let mut answer = Answer::new("all is well".into());
+        answer.headers_mut().insert("x-own", "1".parse().unwrap());
+        answer
+    }));
+    assert_eq!(
+        (answer.status().as_u16(), &**answer.body()),
+        (200, "all is well")
+    );
+    assert_eq!(answer.headers()["x-own"], "1");
+    let seen = seen.lock().unwrap().take();
+    assert_eq!(seen.as_ref(), answer.headers().get(REQUEST_ID));
+    assert_eq!(tested.lines.lock().unwrap().len(), 0);
+}
+
+#[test]
+fn if_only_errors_are_named_what_is_well_passes_as_it_is() {
+    let tested = Tested::with(Handler::new(), HandlerLayer::name_errors_only);
+    let answer = tested.ask(answering(|request: Request<String>| {
+        assert!(!request.headers().contains_key(REQUEST_ID));
+        Answer::default()
+    }));
+    assert!(answer.headers().is_empty());
+    let answer = tested.ask(failing(|| AppError::not_found("it")));
+    problem(&answer, &tested);
+    let request = Request::get("/").header(REQUEST_ID, "order-42");
+    let answer = tested.ask_for(
+        answering(|_| Answer::default()),
+        request.body(String::new()).unwrap(),
+    );
+    assert_eq!(answer.headers()[REQUEST_ID], "order-42");
+}
+
+#[test]
+fn a_good_id_of_a_client_is_kept_and_a_bad_one_is_not() {
+    let ask = |tested: &Tested, id: &[u8]| {
+        let request = Request::get("/").header(REQUEST_ID, id).body(String::new());
+        let answer = tested.ask_for(failing(|| AppError::not_found("it")), request.unwrap());
+        problem(&answer, tested)["id"].as_str().unwrap().to_owned()
+    };
+    let tested = Tested::new();
+    assert_eq!(ask(&tested, b"order-42"), "order-42");
+    for bad in [&b""[..], b"a b", b"\xff", b"id=\"fake\"", &[b'x'; 65]] {
+        let made = ask(&tested, bad);
+        assert_eq!(made.len(), 32, "{made}");
+    }
+    // Nor is it handed on while all is well.
+    let request = Request::get("/").header(REQUEST_ID, "a b");
+    let answer = tested.ask_for(
+        answering(|request: Request<String>| {
+            assert_ne!(request.headers()[REQUEST_ID], "a b");
+            Answer::default()
+        }),
+        request.body(String::new()).unwrap(),
+    );
+    // A panic in there would be answered.
+    assert_eq!(answer.status(), 200);
+    assert_ne!(answer.headers()[REQUEST_ID], "a b");
+    let own = Tested::with(Handler::new(), HandlerLayer::ignore_clients_ids);
+    assert_ne!(ask(&own, b"order-42"), "order-42");
+}
+
+async fn broken(_: Request<String>) -> Result<Answer, Infallible> {
+    panic!("SECRET of a panic")
+}
+
+#[test]
+fn a_panic_is_answered_once_and_drains() {
+    let tested = Tested::with(Handler::new(), |layer| {
+        layer.locate_panics(|| Some("stock.rs:7:1".into()))
+    });
+    let answer = tested.ask(service_fn(broken));
+    assert_eq!(answer.status(), 500);
+    assert!(!answer.body().contains("SECRET") && !answer.body().contains("stock.rs"));
+    assert_eq!(tested.drains(), 1);
+    let line = tested.lines.lock().unwrap()[0].clone();
+    assert!(line.contains("SECRET of a panic"), "{line}");
+    assert!(line.ends_with(r"panicked_at=stock.rs:7:1"), "{line}");
+    assert_eq!(problem(&answer, &tested)["code"], "internal_error");
+}
+
+#[test]
+fn a_panic_before_there_is_a_future_is_one_as_well() {
+    let tested = Tested::new();
+    let answer = tested.ask(answering(|_| panic!("while it is called")));
+    assert_eq!(answer.status(), 500);
+    assert_eq!(tested.drains(), 1);
+    problem(&answer, &tested);
+}
+
+/// It panics as it is polled, and as what is left of it is dropped.
+struct Spiteful;
+
+impl Future for Spiteful {
+    type Output = Result<Answer, Infallible>;
+
+    fn poll(self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        panic!("polled")
+    }
+}
+
+impl Drop for Spiteful {
+    fn drop(&mut self) {
+        panic!("dropped")
+    }
+}
+
+#[test]
+fn a_panic_that_panics_again_as_it_is_cleared_away_is_answered() {
+    let tested = Tested::new();
+    let answer = tested.ask(service_fn(|_| Spiteful));
+    assert_eq!(answer.status(), 500);
+    problem(&answer, &tested);
+}
+
+/// A service that is never ready, in one way or another.
+#[derive(Clone)]
+struct Unready(fn() -> Poll<Result<(), AppError>>);
+
+impl Service<Request<String>> for Unready {
+    type Response = Answer;
+    type Error = AppError;
+    type Future = std::future::Ready<Result<Answer, AppError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), AppError>> {
+        self.0()
+    }
+
+    fn call(&mut self, _: Request<String>) -> Self::Future {
+        panic!("it was called and is not ready")
+    }
+}
+
+#[test]
+fn a_service_that_fails_to_be_ready_answers_why() {
+    let tested = Tested::new();
+    let answer = tested.ask(Unready(|| {
+        Poll::Ready(Err(AppError::unavailable("the pool")))
+    }));
+    assert_eq!(answer.status(), 503);
+    problem(&answer, &tested);
+    let answer = tested.ask(Unready(|| panic!("not ready")));
+    assert_eq!(answer.status(), 500);
+    problem(&answer, &tested);
+
+    let mut waits = tested.layer.layer(Unready(|| Poll::Pending));
+    let ready = block_on(poll_fn(|context| {
+        Poll::Ready(Service::<Request<String>>::poll_ready(&mut waits, context))
+    }));
+    assert!(ready.is_pending(), "who waits is not hurried");
+}
+
+#[test]
+fn bare_responses_become_problems_and_keep_what_they_say_otherwise() {
+    let tested = Tested::new();
+    for (status, code) in [
+        (400, "invalid_input"),
+        (401, "unauthorized"),
+        (403, "forbidden"),
+        (404, "not_found"),
+        (405, "method_not_allowed"),
+        (408, "timeout"),
+        (409, "conflict"),
+        (410, "not_found"),
+        (413, "too_large"),
+        (415, "unsupported_media_type"),
+        (418, "invalid_input"),
+        (422, "invalid_input"),
+        (429, "rate_limited"),
+        (500, "failure"),
+        (502, "failure"),
+        (503, "unavailable"),
+        (504, "timeout"),
+    ] {
+        for content_type in [None, Some("text/plain; charset=utf-8"), Some("TEXT/PLAIN")] {
+            let answer = tested.ask(answering(|_| {
+                let mut answer = Response::builder()
+                    .status(status)
+                    .header(header::ALLOW, "GET")
+                    .header(header::CONTENT_LENGTH, "6")
+                    .header(header::ETAG, "\"secret\"");
+                if let Some(content_type) = content_type {
+                    answer = answer.header(header::CONTENT_TYPE, content_type);
+                }
+                answer.body("SECRET".to_owned()).unwrap()
+            }));
+            assert_eq!(answer.status(), status);
+            assert_eq!(answer.headers()["allow"], "GET");
+            assert!(!answer.headers().contains_key("content-length"));
+            assert!(!answer.headers().contains_key("etag"));
+            assert!(!answer.body().contains("SECRET"));
+            assert_eq!(problem(&answer, &tested)["code"], code, "{status}");
+        }
+    }
+    assert_eq!(tested.drains(), 0, "that somebody answered 500 is no bug");
+}
+
+#[test]
+fn what_somebody_made_for_somebody_is_left_alone() {
+    let tested = Tested::new();
+    for content_type in ["text/html", "application/json", "application/problem+json"] {
+        let answer = tested.ask(answering(|_| {
+            let answer = Response::builder()
+                .status(404)
+                .header(header::CONTENT_TYPE, content_type);
+            answer.body("theirs".to_owned()).unwrap()
+        }));
+        assert_eq!(answer.headers()["content-type"], content_type);
+        assert_eq!(answer.body(), "theirs");
+        assert!(answer.headers().contains_key(REQUEST_ID));
+    }
+    let redirect = tested.ask(answering(|_| {
+        let answer = Response::builder().status(303);
+        answer.body("elsewhere".to_owned()).unwrap()
+    }));
+    assert_eq!(redirect.body(), "elsewhere");
+    assert!(tested.lines.lock().unwrap().is_empty());
+}
+
+#[test]
+fn an_error_may_come_in_a_response_through_other_layers() {
+    let tested = Tested::new();
+    let raised =
+        answering(|_| AppError::rate_limited(std::time::Duration::from_millis(1_500)).into());
+    let service = ServiceBuilder::new()
+        .map_response(|mut response: Answer| {
+            response
+                .headers_mut()
+                .insert("x-layer", "1".parse().unwrap());
+            response
+        })
+        .service(raised);
+    let answer = tested.ask(service);
+    assert_eq!(answer.status(), 429);
+    assert_eq!(answer.headers()["x-layer"], "1");
+    assert_eq!(answer.headers()["retry-after"], "2");
+    assert_eq!(problem(&answer, &tested)["retry_after_ms"], 1_500);
+    let problem = answer.extensions().get::<Problem>().unwrap();
+    assert_eq!(problem.code(), "rate_limited", "for layers further out");
+}
+
+#[test]
+fn two_layers_are_as_one() {
+    let tested = Tested::new();
+    let inner = tested.layer.layer(failing(|| AppError::bug("it")));
+    let answer = tested.ask(inner);
+    assert_eq!(tested.drains(), 1);
+    problem(&answer, &tested);
+}
+
+#[test]
+fn a_body_that_is_too_large_is_told_so() {
+    let tested = Tested::new();
+    let service = ServiceBuilder::new()
+        // Its body is of a type of its own.
+        .map_response(|response: Response<_>| response.map(|_| String::new()))
+        .layer(RequestBodyLimitLayer::new(4))
+        .service(service_fn(|_| {
+            ready(Ok::<_, Infallible>(Response::new(Body::empty())))
+        }));
+    let request = Request::post("/").header(header::CONTENT_LENGTH, 5);
+    let answer = tested.ask_for(service, request.body(Body::from("12345")).unwrap());
+    assert_eq!(answer.status(), 413);
+    assert_eq!(problem(&answer, &tested)["code"], "too_large");
+}
+
+/// An error with a bug in every corner.
+#[derive(Debug)]
+struct Rotten;
+
+impl fmt::Display for Rotten {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("displayed")
+    }
+}
+
+impl Error for Rotten {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        panic!("asked for its source")
+    }
+}
+
+impl Drop for Rotten {
+    fn drop(&mut self) {
+        panic!("dropped")
+    }
+}
+
+#[test]
+fn an_error_that_panics_wherever_it_is_touched_is_answered() {
+    let tested = Tested::new();
+    let answer = tested.ask(failing(|| AppError::failure("it").with_source(Rotten)));
+    assert_eq!(answer.status(), 500);
+    assert_eq!(tested.drains(), 1, "there is a bug after all");
+    let raised = answering(|_| AppError::failure("it").with_source(Rotten).into());
+    let answer = tested.ask(raised);
+    assert_eq!(answer.status(), 500);
+    assert_eq!(tested.drains(), 2);
+}
+
+#[test]
+fn an_observer_that_panics_drains_and_does_not_change_the_answer() {
+    let handler = Handler::new().on_error(|_| panic!("observed"));
+    let tested = Tested::with(handler, |layer| layer);
+    for _ in 0..2 {
+        let answer = tested.ask(failing(|| AppError::not_found("There is no such page.")));
+        assert_eq!(answer.status(), 404);
+        let lines = std::mem::take(&mut *tested.lines.lock().unwrap());
+        assert_eq!(lines.len(), 2, "the error, and the bug: {lines:?}");
+    }
+    assert_eq!(tested.drains(), 2);
+}
+
+#[test]
+fn a_log_that_panics_does_not_change_the_answer() {
+    let layer = HandlerLayer::new(Handler::new().log_to(|_, _| panic!("logged")), Ids::new(7));
+    let service = layer.layer(failing(|| AppError::not_found("There is no such page.")));
+    let request = Request::get("/").body(String::new()).unwrap();
+    let Ok(answer) = block_on(service.oneshot(request));
+    assert_eq!(answer.status(), 404);
+}
+
+#[test]
+fn hooks_that_panic_are_bugs_that_are_told_of() {
+    let tested = Tested::with(Handler::new(), |layer| {
+        layer
+            .on_drain(|| panic!("SECRET while draining"))
+            .locate_panics(|| panic!("SECRET while looking"))
+    });
+    let answer = tested.ask(failing(|| AppError::bug("it")));
+    assert_eq!(answer.status(), 500);
+    assert!(!answer.body().contains("SECRET"));
+    let lines = tested.lines.lock().unwrap().join("\n");
+    assert!(lines.contains("while draining"), "{lines}");
+}
+
+#[test]
+fn under_crash_the_hook_is_what_ends_the_process() {
+    let crashes = Arc::new(AtomicUsize::new(0));
+    let tested = Tested::with(Handler::new().policy(Policy::Crash), {
+        let crashes = Arc::clone(&crashes);
+        |layer| {
+            layer.on_crash(move || {
+                crashes.fetch_add(1, Ordering::Relaxed);
+            })
+        }
+    });
+    assert_eq!(
+        tested.ask(failing(|| AppError::timeout("it"))).status(),
+        504
+    );
+    assert_eq!(crashes.load(Ordering::Relaxed), 0);
+    assert_eq!(tested.ask(failing(|| AppError::bug("it"))).status(), 500);
+    assert_eq!(crashes.load(Ordering::Relaxed), 1);
+    assert_eq!(tested.drains(), 0);
+}
+
+#[test]
+fn a_request_that_is_given_up_gives_up_the_service() {
+    let tested = Tested::new();
+    let held = Arc::new(());
+    let service = service_fn(|_| {
+        let held = Arc::clone(&held);
+        async move {
+            pending::<()>().await;
+            drop(held);
+            Ok::<_, Infallible>(Answer::default())
+        }
+    });
+    {
+        let request = Request::get("/").body(String::new()).unwrap();
+        let mut answer = pin!(tested.layer.layer(service).oneshot(request));
+        let polled = answer
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        assert_eq!(Arc::strong_count(&held), 2);
+    }
+    assert_eq!(Arc::strong_count(&held), 1);
+}
+
+#[test]
+fn whatever_axum_refuses_is_a_problem() {
+    async fn order(Json(order): Json<Value>) -> Result<String, AppError> {
+        let quantity = order["quantity"].as_u64();
+        let quantity = quantity.ok_or_else(|| AppError::invalid_input("How many?"))?;
+        Ok(quantity.to_string())
+    }
+    let tested = Tested::new();
+    let app = Router::new()
+        .route("/orders", post(order))
+        .route("/bug", get(async || -> String { panic!("SECRET") }))
+        .layer(tested.layer.clone());
+    let json = "application/json";
+    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    for (method, path, content_type, body, status) in [
+        (Method::POST, "/orders", json, r#"{"quantity": 7}"#, 200),
+        (Method::POST, "/orders", json, "{}", 400),
+        (Method::POST, "/orders", json, "{", 400),
+        (Method::POST, "/orders", json, &deep, 400),
+        (Method::POST, "/orders", "text/plain", "{}", 415),
+        (Method::GET, "/orders", json, "", 405),
+        (Method::GET, "/nowhere", json, "", 404),
+        (Method::GET, "/bug", json, "", 500),
+    ] {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header(header::CONTENT_TYPE, content_type);
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let Ok(answer) = block_on(app.clone().oneshot(request));
+        let (head, body) = answer.into_parts();
+        let body = block_on(axum::body::to_bytes(body, usize::MAX)).unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert_eq!(head.status, StatusCode::from_u16(status).unwrap(), "{body}");
+        if status != 200 {
+            let answer = Response::from_parts(head, body);
+            assert!(!answer.body().contains("SECRET"));
+            problem(&answer, &tested);
+        }
+    }
+    assert_eq!(tested.drains(), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: if cfg!(miri) { 6 } else { 512 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// Whatever an error holds and however it comes, nothing internal is in any
+    /// part of the answer.
+    #[test]
+    fn no_answer_has_what_is_internal(
+        status in 400..600_u16,
+        texts in prop::collection::vec(".*", 1..6),
+        is_bug: bool,
+        is_raised: bool,
+        id in "[ -~]{0,80}",
+    ) {
+        let build = || {
+            let first = AppError::bug(format!("SECRET{}", texts[0]));
+            let error = texts.iter().fold(first, |source, text| {
+                let kind = highwater::error::Kind::Failure;
+                let odd = highwater::error::Classification::new(kind).with_status(status);
+                AppError::new(odd)
+                    .with_detail(format!("SECRET{text}"))
+                    .with_context("key", format!("SECRET{text}"))
+                    .with_source(source)
+            });
+            if is_bug { AppError::bug("SECRET").with_source(error) } else { error }
+        };
+        let tested = Tested::new();
+        let request = Request::get("/").header(REQUEST_ID, id).body(String::new()).unwrap();
+        let answer = if is_raised {
+            tested.ask_for(answering(|_| build().into()), request)
+        } else {
+            tested.ask_for(failing(build), request)
+        };
+        let whole = format!("{:?} {}", answer.headers(), answer.body());
+        prop_assert!(!whole.contains("SECRET"), "{}", whole);
+        prop_assert_eq!(tested.drains(), usize::from(is_bug));
+        problem(&answer, &tested);
+    }
+}

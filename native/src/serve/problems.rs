@@ -1,0 +1,94 @@
+//! What a problem means: the page that its `type` names.
+
+use super::errors::PROBLEMS;
+use axum::extract::Path;
+use highwater::error::AppError;
+use std::fmt::Write;
+
+/// A code, what it means and what to do about it.
+struct Meaning {
+    code: &'static str,
+    text: &'static str,
+}
+
+/// Of all problems that this server may answer with.
+const MEANINGS: [Meaning; 13] = [
+    Meaning {
+        code: "invalid_input",
+        text: "The request could be read, but not all of it can be done. Where `errors` is there, \
+               it says of each field what is wrong with it. The same request will fail again.",
+    },
+    Meaning {
+        code: "malformed_json",
+        text: "The body is no JSON. `detail` says where it stops being some. It may also be nested \
+               too deeply: 128 levels are read.",
+    },
+    Meaning {
+        code: "not_found",
+        text: "There is nothing at this address.",
+    },
+    Meaning {
+        code: "method_not_allowed",
+        text: "There is something at this address, but not for this method. The header Allow names \
+               those that there are.",
+    },
+    Meaning {
+        code: "too_large",
+        text: "The request is larger than this server reads.",
+    },
+    Meaning {
+        code: "unsupported_media_type",
+        text: "The body is in a format that is not read here: it has to be JSON, and the header \
+               Content-Type has to say application/json.",
+    },
+    Meaning {
+        code: "busy",
+        text: "As many runs are in progress as there may be at once. The header Retry-After says \
+               when to come back.",
+    },
+    Meaning {
+        code: "timeout",
+        text: "The request did not come whole in time. Sending it again may help.",
+    },
+    Meaning {
+        code: "unavailable",
+        text: "Something that is needed to answer is not available for now. Try again later.",
+    },
+    Meaning {
+        code: "forbidden",
+        text: "This is not allowed.",
+    },
+    Meaning {
+        code: "conflict",
+        text: "The request does not fit what is there now.",
+    },
+    Meaning {
+        code: "failure",
+        text: "Something failed that is not your fault and is not likely to pass. The server's log \
+               says more about it: look for the `id`.",
+    },
+    Meaning {
+        code: "internal_error",
+        text: "The server has a bug, and you found it. Nothing more is told of it here; the \
+               server's log says more: look for the `id`. The process that had it takes no more \
+               requests and is replaced.",
+    },
+];
+
+/// `GET /problems/`: all that there are.
+pub(super) async fn list() -> String {
+    let mut text = "What may go wrong here, by the code of the problem:\n\n".to_owned();
+    for Meaning { code, .. } in &MEANINGS {
+        // A string takes everything.
+        let _always = writeln!(text, "{PROBLEMS}{code}");
+    }
+    text
+}
+
+/// `GET /problems/CODE`: what one means.
+pub(super) async fn one(Path(code): Path<String>) -> Result<String, AppError> {
+    let found = MEANINGS.iter().find(|meaning| meaning.code == code);
+    let found = found
+        .ok_or_else(|| AppError::not_found(format!("No problem has that code: see {PROBLEMS}.")))?;
+    Ok(format!("{}\n\n{}\n", found.code, found.text))
+}

@@ -1,0 +1,191 @@
+//! What `native serve` answers when something is wrong, and what it logs.
+
+use crate::{
+    server::{Answer, JSON, Server},
+    support::wait_until,
+};
+use serde_json::{Value, json};
+
+/// A problem as it has to be, in the log once.
+#[track_caller]
+fn problem(server: &Server, answer: &Answer, status: u16, code: &str) -> Value {
+    assert_eq!(answer.status, status, "{answer:?}");
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/problem+json")
+    );
+    let problem = answer.json();
+    assert_eq!(problem["status"], status);
+    assert_eq!(problem["code"], code);
+    assert_eq!(problem["type"], format!("/problems/{code}"));
+    assert!(problem["title"].is_string(), "{problem}");
+    for internal in [".rs", "highwater", "panicked", "struct", "enum"] {
+        assert!(!answer.body.contains(internal), "{internal}: {problem}");
+    }
+
+    let id = problem["id"].as_str().unwrap();
+    assert_eq!(answer.header("x-request-id"), Some(id));
+    // It is written before it is answered, and read a little later.
+    wait_until(id, || !server.logged(id).is_empty());
+    // The next one is behind it in the log, and so would a second line be.
+    let next = server.request("GET", "/api/next", &[("x-request-id", "next")], "");
+    assert_eq!(next.header("x-request-id"), Some("next"));
+    server.wait_for_log("id=next ");
+    let lines = server.logged(id);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains(&format!("id={id} ")), "{lines:?}");
+    assert!(lines[0].contains(&format!("code={code} ")), "{lines:?}");
+    problem
+}
+
+#[test]
+fn bad_runs_are_problems_that_say_what_would_be_right() {
+    let server = Server::start();
+    let deep = format!(r#"{{"params": {{"users": {}"#, "[".repeat(2_000));
+    let long = "x".repeat(17 * 1024);
+    for (body, status, code, detail) in [
+        (
+            r#"{"scenario": "decopling"}"#,
+            400,
+            "invalid_input",
+            "did you mean \"decoupling\"?",
+        ),
+        (
+            r#"{"scenario": "decoupling", "params": {"users": 0}}"#,
+            400,
+            "invalid_input",
+            "users is 1 to 10000, not \"0\"",
+        ),
+        (
+            r#"{"scenario": "decoupling", "params": {"users": {}}}"#,
+            400,
+            "invalid_input",
+            "it has to be a number or a text",
+        ),
+        (
+            r#"{"scenario": "decoupling", "seed": -1}"#,
+            400,
+            "invalid_input",
+            "seed is 0 to",
+        ),
+        (
+            r#"{"scenario": "decoupling", "sede": 1}"#,
+            400,
+            "invalid_input",
+            "unknown field `sede`",
+        ),
+        ("[]", 400, "invalid_input", "the request is"),
+        (
+            "{",
+            400,
+            "malformed_json",
+            "the request is {\"scenario\", \"params\", \"seed\"}",
+        ),
+        (&deep, 400, "malformed_json", "recursion limit"),
+        (&long, 413, "too_large", "16384 bytes"),
+    ] {
+        let answer = server.run(body);
+        let problem = problem(&server, &answer, status, code);
+        let line = problem["detail"].as_str().unwrap();
+        let has = line.to_lowercase().contains(&detail.to_lowercase());
+        assert!(has && !line.contains('\n'), "{line}");
+    }
+}
+
+#[test]
+fn each_field_that_is_wrong_is_named() {
+    let server = Server::start();
+    let body = r#"{"scenario": "decoupling", "params": {"users": 0, "usrs": 3}, "seed": "x"}"#;
+    let problem = problem(&server, &server.run(body), 400, "invalid_input");
+    let fields: Vec<&Value> = problem["errors"].as_array().unwrap().iter().collect();
+    let names: Vec<&Value> = fields.iter().map(|field| &field["field"]).collect();
+    assert_eq!(json!(names), json!(["params.users", "params.usrs", "seed"]));
+    assert_eq!(fields[0]["detail"], "users is 1 to 10000, not \"0\"");
+}
+
+#[test]
+fn what_is_not_there_or_not_for_that_is_a_problem() {
+    let server = Server::start();
+    let form = ("Content-Type", "text/plain");
+    for (method, path, headers, status, code) in [
+        ("GET", "/api/none", &[][..], 404, "not_found"),
+        ("GET", "/none.html", &[], 404, "not_found"),
+        ("GET", "/api/runs", &[], 405, "method_not_allowed"),
+        ("DELETE", "/api/scenarios", &[], 405, "method_not_allowed"),
+        ("POST", "/", &[], 405, "method_not_allowed"),
+        // What another site's form can send without asking is not taken.
+        ("POST", "/api/runs", &[form], 415, "unsupported_media_type"),
+        // It is there with --faults only.
+        ("POST", "/api/faults/bug", &[JSON], 404, "not_found"),
+    ] {
+        let answer = server.request(method, path, headers, "{}");
+        problem(&server, &answer, status, code);
+        assert_eq!(answer.header("allow").is_some(), status == 405, "{path}");
+    }
+}
+
+#[test]
+fn a_person_is_told_in_words_and_a_program_in_json() {
+    let server = Server::start();
+    let browser = ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+    let words = server.request("GET", "/none", &[browser], "");
+    assert_eq!(words.status, 404);
+    assert_eq!(
+        words.header("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
+    assert_eq!(words.header("vary"), Some("accept"));
+    assert!(
+        words
+            .body
+            .starts_with("There is no /none: the page is at /.\n")
+    );
+    let id = words.header("x-request-id").unwrap();
+    assert!(words.body.contains(id), "{words:?}");
+    wait_until("its line in the log", || server.logged(id).len() == 1);
+
+    let json = server.request("GET", "/none", &[("Accept", "*/*")], "");
+    problem(&server, &json, 404, "not_found");
+    let api = server.request("GET", "/api/none", &[browser], "");
+    problem(&server, &api, 404, "not_found");
+}
+
+#[test]
+fn an_id_of_the_client_s_is_kept_if_it_is_a_good_one() {
+    let server = Server::start();
+    let ask = |id| {
+        let answer = server.request("GET", "/api/none", &[("X-Request-Id", id)], "");
+        answer.json()["id"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(ask("order-42"), "order-42");
+    assert_ne!(ask("order 42"), "order 42");
+    let well = server.request("GET", "/healthz", &[("X-Request-Id", "well")], "");
+    assert_eq!(well.header("x-request-id"), Some("well"));
+}
+
+#[test]
+fn what_a_problem_means_can_be_read_at_its_type() {
+    let server = Server::start();
+    let list = server.request("GET", "/problems/", &[], "");
+    let types: Vec<&str> = list.body.lines().filter(|it| it.starts_with('/')).collect();
+    assert!(types.len() >= 10, "{list:?}");
+    for uri in types {
+        let page = server.request("GET", uri, &[], "");
+        assert_eq!(page.status, 200);
+        let code = uri.rsplit('/').next().unwrap();
+        assert!(page.body.starts_with(code), "{page:?}");
+    }
+    for answer in [
+        server.request("GET", "/api/none", &[], ""),
+        server.request("GET", "/api/runs", &[], ""),
+        server.run("{"),
+        server.run("[]"),
+    ] {
+        let problem = answer.json();
+        let uri = problem["type"].as_str().unwrap();
+        let page = server.request("GET", uri, &[], "");
+        assert_eq!(page.status, 200, "{uri}");
+    }
+    let unknown = server.request("GET", "/problems/none", &[], "");
+    problem(&server, &unknown, 404, "not_found");
+}

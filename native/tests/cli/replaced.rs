@@ -1,0 +1,147 @@
+//! The process that serves has a bug, or is killed: another one serves, nobody
+//! is turned away, and nothing is left behind.
+#![cfg(unix)]
+
+use crate::{
+    server::{Answer, JSON, Server},
+    support::{signal, wait_until},
+};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+/// It takes two seconds, in which it is told.
+const RUN: &str = r#"{"scenario": "decoupling", "params": {"users": 100, "interval": 20}}"#;
+
+fn bug(server: &Server) -> Answer {
+    server.request("POST", "/api/faults/bug", &[JSON], "{}")
+}
+
+/// Waits until another process serves than this one, and says which.
+fn other_than(server: &Server, old: u32) -> u32 {
+    let mut serving = old;
+    wait_until("another process that serves", || {
+        serving = server.serving_process();
+        serving != old
+    });
+    serving
+}
+
+#[test]
+fn a_bug_is_answered_and_replaces_the_process_and_nobody_else_knows() {
+    let server = Server::start_with(&["--faults"]);
+    let old = server.serving_process();
+    let mut told = server.send("POST", "/api/runs", &[JSON], RUN);
+    // It is under way once its answer has begun.
+    let mut begin = [0; 12];
+    told.read_exact(&mut begin).unwrap();
+
+    let answer = bug(&server);
+    assert_eq!(answer.status, 500, "{answer:?}");
+    let problem = answer.json();
+    assert_eq!(problem["code"], "internal_error");
+    assert_eq!(problem["type"], "/problems/internal_error");
+    assert!(!answer.body.contains("a bug"), "{answer:?}");
+    let id = problem["id"].as_str().unwrap();
+    assert_eq!(answer.header("x-request-id"), Some(id));
+
+    let new = other_than(&server, old);
+    let mut rest = String::new();
+    told.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("event: end"), "it was finished: {rest}");
+    let status = server.request("GET", "/healthz", &[], "").status;
+    assert_eq!(status, 200);
+    assert_eq!(server.serving_process(), new);
+
+    server.wait_for_log(&format!("process {new} serves"));
+    let lines = server.logged(id);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("panicked_at="), "{lines:?}");
+    assert!(lines[0].contains("faults.rs:"), "{lines:?}");
+    let drains = server.logged(&format!("process {old} had a bug"));
+    assert_eq!(drains.len(), 1, "{drains:?}");
+}
+
+#[test]
+fn a_connection_that_is_open_is_answered_and_closed() {
+    let server = Server::start_with(&["--faults"]);
+    let mut open = TcpStream::connect(&server.addr).unwrap();
+    write!(open, "POST /api/faults/bug HTTP/1.1\r\nHost: it\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    // To its end: the process that has a bug does not wait for more.
+    open.read_to_string(&mut answer).unwrap();
+    let answer = Answer::read(&answer);
+    assert_eq!(answer.status, 500);
+    assert_eq!(answer.header("connection"), Some("close"));
+}
+
+#[test]
+fn a_killed_process_is_replaced() {
+    let server = Server::start();
+    let old = server.serving_process();
+    signal("-KILL", old);
+    // Nobody is refused meanwhile: who comes waits for the next process.
+    let new = server.serving_process();
+    assert_ne!(new, old);
+    server.wait_for_log(&format!("process {old} ended: signal: 9"));
+}
+
+#[test]
+fn after_a_signal_to_end_nothing_is_left() {
+    for name in ["-TERM", "-INT", "-HUP"] {
+        let mut server = Server::start_with(&["--faults"]);
+        let old = server.serving_process();
+        let mut told = server.send("POST", "/api/runs", &[JSON], RUN);
+        told.read_exact(&mut [0; 12]).unwrap();
+        // One that drains, and one that serves.
+        assert_eq!(bug(&server).status, 500);
+        other_than(&server, old);
+        signal(name, server.process.id());
+        assert_eq!(server.process.wait().unwrap().code(), Some(0), "{name}");
+        server.wait_for_the_last_process();
+    }
+}
+
+#[test]
+fn if_the_supervisor_is_killed_nothing_is_left() {
+    let mut server = Server::start_with(&["--faults"]);
+    let old = server.serving_process();
+    let mut told = server.send("POST", "/api/runs", &[JSON], RUN);
+    told.read_exact(&mut [0; 12]).unwrap();
+    assert_eq!(bug(&server).status, 500);
+    other_than(&server, old);
+    server.process.kill().unwrap();
+    server.process.wait().unwrap();
+    server.wait_for_the_last_process();
+    assert!(TcpStream::connect(&server.addr).is_err());
+}
+
+#[test]
+fn bug_after_bug_ends_it_with_a_word() {
+    let mut server = Server::start_with(&["--faults"]);
+    wait_until("it to give up", || {
+        // It is not answered if that is over meanwhile.
+        if let Ok(mut connection) = TcpStream::connect(&server.addr) {
+            let _ = write!(connection, "POST /api/faults/bug HTTP/1.0\r\n\r\n");
+            let _ = connection.read_to_end(&mut Vec::new());
+        }
+        server.process.try_wait().unwrap().is_some()
+    });
+    assert_eq!(server.process.wait().unwrap().code(), Some(1));
+    server.wait_for_the_last_process();
+    let last = server.logged("error: the serving process ended more often than 5 times");
+    assert_eq!(last.len(), 1);
+    assert!(
+        last[0].contains("the last time because of a bug"),
+        "{last:?}"
+    );
+}
+
+#[test]
+fn a_worker_without_a_supervisor_says_what_starts_it() {
+    let done = crate::support::native(&["serve-worker", "--www", "."]);
+    assert_eq!(done.code, Some(2), "{done:?}");
+    assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
+    assert!(done.stderr.contains("use native serve"), "{done:?}");
+}
