@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`events`] | services decoupled by typed, ordered, isolated events |
 //! | [`stream`] | pipelines whose memory does not depend on the data: backpressure |
+//! | [`error`] | whose fault an error is decides what becomes of it; one handler; bugs crash |
 //! | [`scale`] | a supervisor that replaces what has ended, and knows when to give up |
 //! | [`trace`] | what happened, as records that pictures, reports and checks read |
 //!
@@ -35,6 +36,10 @@
 //! # Glossary
 //!
 //! - **Backpressure**: who produces waits until who consumes can keep up.
+//! - **Bug**, or *programmer error*: the program is wrong, and what state it left
+//!   behind is unknown. All other errors are **operational**: to be expected.
+//! - **Correlation id**: what joins a response with its line in the log.
+//! - **Drain**: to take nothing new and let finish what is under way.
 //! - **Emit**: to hand an event to every listener, in order.
 //! - **High-water mark**: from here on a queue has no room. **Low-water mark**:
 //!   down to here it drains before those that wait are woken.

@@ -16,6 +16,19 @@ use log::Level;
 use std::{borrow::Cow, fmt, time::Duration};
 
 /// What is done about a bug.
+///
+/// ```
+/// use highwater::error::{AppError, Handler, Ids, Incident, Policy};
+///
+/// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+/// let decided = |policy| {
+///     let handler = Handler::new().policy(policy);
+///     handler.handle(&AppError::bug("it"), &incident).as_str()
+/// };
+/// assert_eq!(decided(Policy::Supervise), "drain");
+/// assert_eq!(decided(Policy::Crash), "crash");
+/// assert_eq!(decided(Policy::Swallow), "respond");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Policy {
     /// Answer, take no more work, let finish what is under way, end, and be

@@ -68,6 +68,19 @@ impl<'a> Incident<'a> {
 }
 
 /// What a [`Handler`](super::Handler) has decided, to be done by whoever asked.
+///
+/// ```
+/// use highwater::error::{AppError, Decision, Handler, Ids, Incident};
+///
+/// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+/// let (status, goes_on) = match Handler::new().handle(&AppError::bug("it"), &incident) {
+///     Decision::Respond(problem) => (Some(problem.status()), true),
+///     Decision::Retry(_after) => (None, true),
+///     Decision::Drain(problem) => (Some(problem.status()), false),
+///     Decision::Crash => (None, false),
+/// };
+/// assert_eq!((status, goes_on), (Some(500), false));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "it has to be done"]
 pub enum Decision {

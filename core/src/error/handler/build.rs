@@ -29,7 +29,7 @@ impl Handler {
     }
 
     /// Retry what is worth it. The handler then has to be told of each
-    /// [request](Self::request), and each incident [when](Incident::at) it was.
+    /// [request](Self::request), and each incident [when](crate::error::Incident::at) it was.
     ///
     /// The jitter is drawn from the id and the attempt, so that a simulated run
     /// can be repeated.
@@ -113,6 +113,20 @@ impl Handler {
     ///
     /// One that panics has a bug, which is handled like any other: under
     /// [`Policy::Supervise`] the process drains.
+    ///
+    /// ```
+    /// use highwater::error::{AppError, Handler, Ids, Incident};
+    /// use std::sync::mpsc;
+    ///
+    /// let (tell, told) = mpsc::channel();
+    /// let handler = Handler::new().on_error(move |report| {
+    ///     tell.send((report.error.code(), report.decision.as_str())).unwrap();
+    /// });
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+    /// let _decision = handler.handle(&AppError::timeout("reading the order"), &incident);
+    /// assert_eq!(told.recv()?, ("timeout", "respond"));
+    /// # Ok::<(), mpsc::RecvError>(())
+    /// ```
     #[must_use]
     pub fn on_error(mut self, observer: impl Fn(&Report<'_>) + Send + Sync + 'static) -> Self {
         self.observers.push(Box::new(observer));
