@@ -42,7 +42,7 @@ async function load({ chapter, build }) {
       without = describe(error);
     }
   }
-  await use(await import(moduleOf(chapter, "single")));
+  await use(await import(moduleOf(chapter, "single")), chapter);
   return { without };
 }
 
@@ -52,7 +52,7 @@ async function loadThreads(chapter) {
   const missing = () => {
     throw new Error("the threaded build is not there, or not yet");
   };
-  await use(await import(moduleOf(chapter, "threads")).catch(missing));
+  await use(await import(moduleOf(chapter, "threads")).catch(missing), chapter);
   // At least two, or there is nothing to show; at most eight, since each takes
   // memory whether it works or not.
   const count = Math.min(Math.max(navigator.hardwareConcurrency ?? 2, 2), 8);
@@ -63,10 +63,17 @@ async function loadThreads(chapter) {
   return JSON.parse(wasm.prove_threads());
 }
 
-async function use(module) {
+async function use(module, chapter) {
   await module.default();
   wasm = module;
   wasm.on_panic((bug) => postMessage({ bug }));
+  // Of the chapters that have processes.
+  wasm.start_processes_by?.((program) => {
+    const name = `${chapter}: ${program}`;
+    const process = new Worker(new URL("process.js", import.meta.url), { type: "module", name });
+    process.postMessage({ load: { chapter, program } });
+    return process;
+  });
 }
 
 function describe(error) {

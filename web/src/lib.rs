@@ -3,7 +3,8 @@
 //! Two kinds of JavaScript use it. The page itself asks for the
 //! [schema](scenarios), reads addresses ([`Address`]) and shows a trace
 //! ([`View`]). A Worker runs experiments ([`run`]), so that the page never
-//! blocks and outlives a trap, and posts what they record.
+//! blocks and outlives a trap, and posts what they record. Where an experiment
+//! needs processes, each is a Worker of that Worker, which runs one program.
 
 #![cfg(target_arch = "wasm32")]
 
@@ -13,12 +14,22 @@ mod platform;
 mod playback;
 #[cfg(feature = "threads")]
 mod pool;
+#[cfg(feature = "processes")]
+mod process;
+#[cfg(feature = "processes")]
+mod processes;
 mod session;
 mod view;
 
 pub use address::{Address, scenarios};
+#[cfg(feature = "processes")]
+pub use platform::tab;
 #[cfg(feature = "threads")]
 pub use pool::prove_threads;
+#[cfg(feature = "processes")]
+pub use process::{Inbox, run_process, run_program};
+#[cfg(feature = "processes")]
+pub use processes::start_processes_by;
 pub use session::{on_panic, run};
 pub use view::View;
 #[cfg(feature = "threads")]

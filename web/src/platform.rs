@@ -70,7 +70,22 @@ impl Spawn for TabSpawn {
     }
 }
 
+/// The ports of this Worker, whose time begins now: for tests that run no
+/// scenario.
+#[cfg(feature = "processes")]
+pub fn tab() -> Platform {
+    platform(TabTimer::start())
+}
+
 /// The ports of this window or Worker.
 pub(crate) fn platform(timer: Arc<TabTimer>) -> Platform {
+    let platform = core(timer);
+    #[cfg(feature = "processes")]
+    let platform = platform.with_processes(Rc::new(crate::processes::TabProcesses));
+    platform
+}
+
+/// The same without processes: what a process has.
+pub(crate) fn core(timer: Arc<TabTimer>) -> Platform {
     Platform::new(timer, Rc::new(TabSpawn))
 }

@@ -62,6 +62,8 @@ async fn run_in_tab(experiment: &Experiment, report: Function) -> Option<String>
         let is_over = matches!(select(running.as_mut(), tick).await, Either::Left(_));
         reporter.report();
         if is_over {
+            #[cfg(feature = "processes")]
+            crate::processes::end_all();
             return None;
         }
     }

@@ -1,0 +1,88 @@
+//! Being a process: one program of a scenario in a Worker of its own, and a
+//! parent to talk to.
+
+use crate::platform::{TabTimer, core};
+use futures::channel::mpsc::{self, UnboundedSender};
+use highwater::{
+    platform::{Exit, Order, ProcessContext, ProcessEvent, Program, ToParent},
+    scenario,
+};
+use std::{panic::PanicHookInfo, rc::Rc};
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = postMessage)]
+    fn post_message(line: &str);
+}
+
+/// Takes what the parent sends.
+#[wasm_bindgen]
+pub struct Inbox(UnboundedSender<String>);
+
+#[wasm_bindgen]
+impl Inbox {
+    /// A message of the Worker.
+    pub fn deliver(&self, line: &str) {
+        match Order::from_line(line) {
+            // Nobody takes it once the program has been told to end.
+            Some(Order::Message(text)) => drop(self.0.unbounded_send(text)),
+            Some(Order::Close) => self.0.close_channel(),
+            None => {}
+        }
+    }
+}
+
+/// Runs the program of that name in this Worker, as the process that it is.
+///
+/// It tells by the Worker's messages what it has to, its end included; the
+/// parent ends the Worker then.
+///
+/// # Errors
+///
+/// If this build has no program of that name.
+#[wasm_bindgen]
+pub fn run_process(program: &str) -> Result<Inbox, JsError> {
+    let program = scenario::program(program)
+        .ok_or_else(|| JsError::new(&["there is no program ", program].concat()))?;
+    Ok(run_program(program))
+}
+
+/// As [`run_process`], for a program that is no scenario's.
+pub fn run_program(program: &'static Program) -> Inbox {
+    std::panic::set_hook(Box::new(report_panic));
+    let (sender, inbox) = mpsc::unbounded();
+    let platform = core(TabTimer::start());
+    let context = ProcessContext::new(platform, inbox, Rc::new(Parent));
+    wasm_bindgen_futures::spawn_local(async move {
+        (program.run)(context).await;
+        say(&ProcessEvent::Exited(Exit::Finished));
+    });
+    Inbox(sender)
+}
+
+/// Whoever made this Worker.
+struct Parent;
+
+impl ToParent for Parent {
+    fn send(&self, message: String) {
+        say(&ProcessEvent::Message(message));
+    }
+
+    fn ready(&self) {
+        say(&ProcessEvent::Ready);
+    }
+}
+
+fn say(event: &ProcessEvent) {
+    post_message(&event.to_line());
+}
+
+/// The last words: the instance traps next.
+fn report_panic(info: &PanicHookInfo<'_>) {
+    let message = info.payload_as_str().unwrap_or("a panic without a message");
+    say(&ProcessEvent::Exited(Exit::Bug {
+        message: message.to_owned(),
+        location: info.location().map(ToString::to_string),
+    }));
+}

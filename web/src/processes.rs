@@ -1,0 +1,174 @@
+//! Processes in the tab: a Worker each, with a WebAssembly instance of its own,
+//! reached by messages. It is a Worker of the Worker that a scenario runs in, and
+//! ends with it.
+
+use futures::channel::mpsc::{self, UnboundedSender};
+use highwater::platform::{Exit, Order, Process, ProcessEvent, Processes, Program, ToProcess};
+use js_sys::Function;
+use std::{
+    cell::{Cell, RefCell},
+    rc::{Rc, Weak},
+};
+use wasm_bindgen::prelude::*;
+use web_sys::{ErrorEvent, MessageEvent, Worker};
+
+thread_local! {
+    static STARTER: RefCell<Option<Function>> = const { RefCell::new(None) };
+    static STARTED: Cell<u32> = const { Cell::new(0) };
+    static RUNNING: RefCell<Vec<Weak<Shell>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Sets how processes are made: a function of a program's name that answers a
+/// new Worker, which is to call [`run_process`](crate::run_process).
+#[wasm_bindgen]
+pub fn start_processes_by(starter: Function) {
+    STARTER.set(Some(starter));
+}
+
+/// Starts Workers.
+pub(crate) struct TabProcesses;
+
+impl Processes for TabProcesses {
+    fn start(&self, program: &'static Program) -> Process {
+        let (events, told) = mpsc::unbounded();
+        let shell = match make(program.name) {
+            Ok(worker) => Shell::new(worker, events),
+            Err(cause) => {
+                // Whoever is to read it is about to be made.
+                let _ = events.unbounded_send(lost(&cause));
+                return Process::new(0, told, Rc::new(Nobody));
+            }
+        };
+        let id = STARTED.get() + 1;
+        STARTED.set(id);
+        RUNNING.with_borrow_mut(|running| {
+            running.retain(|shell| shell.strong_count() > 0);
+            running.push(Rc::downgrade(&shell));
+        });
+        Process::new(id, told, shell)
+    }
+}
+
+/// Ends every process that is left: a task that is never woken again may hold
+/// its handle for as long as this instance lives.
+pub(crate) fn end_all() {
+    for shell in RUNNING.take() {
+        if let Some(shell) = shell.upgrade() {
+            shell.kill();
+        }
+    }
+}
+
+fn make(program: &str) -> Result<Worker, JsValue> {
+    let starter = STARTER.with_borrow(Clone::clone);
+    let starter = starter.ok_or_else(|| JsValue::from("nothing here makes Workers"))?;
+    starter
+        .call1(&JsValue::NULL, &program.into())?
+        .dyn_into::<Worker>()
+}
+
+fn lost(cause: &JsValue) -> ProcessEvent {
+    let text = cause.as_string();
+    let reason =
+        text.unwrap_or_else(|| String::from(js_sys::Object::from(cause.clone()).to_string()));
+    ProcessEvent::Exited(Exit::Lost { reason })
+}
+
+/// A Worker, and who is told of it.
+struct Shell {
+    worker: Worker,
+    events: UnboundedSender<ProcessEvent>,
+    has_ended: Cell<bool>,
+    /// What the Worker calls.
+    listeners: RefCell<Option<Listeners>>,
+}
+
+type Listeners = (
+    Closure<dyn FnMut(MessageEvent)>,
+    Closure<dyn FnMut(ErrorEvent)>,
+);
+
+impl Shell {
+    fn new(worker: Worker, events: UnboundedSender<ProcessEvent>) -> Rc<Self> {
+        let shell = Rc::new(Shell {
+            worker,
+            events,
+            has_ended: Cell::new(false),
+            listeners: RefCell::default(),
+        });
+        let weak = Rc::downgrade(&shell);
+        let on_message = Closure::new(move |event: MessageEvent| {
+            let line = event.data().as_string().unwrap_or_default();
+            if let (Some(shell), Some(event)) = (weak.upgrade(), ProcessEvent::from_line(&line)) {
+                shell.hear(event);
+            }
+        });
+        let weak = Rc::downgrade(&shell);
+        let on_error = Closure::new(move |event: ErrorEvent| {
+            // It is told; the console need not say it too.
+            event.prevent_default();
+            if let Some(shell) = weak.upgrade() {
+                shell.hear(lost(&event.message().into()));
+            }
+        });
+        let calls: [&Function; 2] = [
+            on_message.as_ref().unchecked_ref(),
+            on_error.as_ref().unchecked_ref(),
+        ];
+        shell.worker.set_onmessage(Some(calls[0]));
+        shell.worker.set_onerror(Some(calls[1]));
+        shell.listeners.replace(Some((on_message, on_error)));
+        shell
+    }
+
+    fn hear(&self, event: ProcessEvent) {
+        if self.has_ended.get() {
+            return;
+        }
+        if let ProcessEvent::Exited(_) = event {
+            self.has_ended.set(true);
+            // After a trap the instance is lost, and its Worker still there.
+            self.worker.terminate();
+        }
+        // Nobody reads if the handle was dropped.
+        let _ = self.events.unbounded_send(event);
+    }
+
+    fn order(&self, order: &Order) {
+        // It fails where the Worker has ended, and then nobody takes it.
+        let _ = self.worker.post_message(&order.to_line().into());
+    }
+}
+
+impl ToProcess for Shell {
+    fn send(&self, message: String) {
+        self.order(&Order::Message(message));
+    }
+
+    fn close(&self) {
+        self.order(&Order::Close);
+    }
+
+    fn kill(&self) {
+        self.hear(ProcessEvent::Exited(Exit::Killed));
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        // Something may be on its way, and would call what is gone.
+        self.worker.set_onmessage(None);
+        self.worker.set_onerror(None);
+    }
+}
+
+/// The way to a process that could not be made.
+struct Nobody;
+
+impl ToProcess for Nobody {
+    fn send(&self, _: String) {}
+
+    fn close(&self) {}
+
+    fn kill(&self) {}
+}

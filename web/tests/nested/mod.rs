@@ -1,0 +1,40 @@
+//! Workers of the tests' Worker, to be processes: what `www/worker.js` and
+//! `www/process.js` do for the page.
+
+use js_sys::{Function, JsString};
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(thread_local_v2, js_namespace = ["import", "meta"], js_name = url)]
+    static URL: JsString;
+}
+
+/// Has processes made from the test's own WebAssembly: each calls what that
+/// exports as `run`, with the name of its program.
+pub(crate) fn make_processes_by(run: &str) {
+    let make = Function::new_with_args("url, run, program", MAKE);
+    let url: JsValue = URL.with(JsString::clone).into();
+    let make = make.bind2(&JsValue::NULL, &url, &run.into());
+    highwater_web::start_processes_by(make.unchecked_into());
+}
+
+const MAKE: &str = r#"
+    const script = `
+        const early = [];
+        let deliver = (line) => early.push(line);
+        onmessage = ({ data }) => deliver(data);
+        addEventListener("error", (event) => event.preventDefault());
+        try {
+            const wasm = await import("${url}");
+            await wasm.default("${url}_bg.wasm");
+            const inbox = wasm.${run}("${program}");
+            deliver = (line) => inbox.deliver(line);
+            early.forEach(deliver);
+        } catch (error) {
+            postMessage("lost " + error.message);
+        }
+    `;
+    const blob = new Blob([script], { type: "text/javascript" });
+    return new Worker(URL.createObjectURL(blob), { type: "module", name: program });
+"#;

@@ -1,0 +1,111 @@
+//! Processes in the tab: Workers of the Worker that a scenario runs in, each with
+//! an instance of its own.
+#![cfg(target_arch = "wasm32")]
+
+mod nested;
+#[path = "../../core/tests/worlds/mod.rs"]
+mod worlds;
+
+use highwater::platform::{Exit, ProcessEvent};
+use highwater_web::{Inbox, run_program, tab};
+use js_sys::{Function, Promise};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+use worlds::OBEDIENT;
+
+wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+/// What a process of these tests calls.
+#[wasm_bindgen]
+pub fn run_test_program(name: &str) -> Option<Inbox> {
+    let mut programs = worlds::PROGRAMS.iter();
+    Some(run_program(programs.find(|it| it.name == name)?))
+}
+
+#[wasm_bindgen_test]
+async fn what_holds_in_every_world_holds_here() {
+    nested::make_processes_by("run_test_program");
+    for (_, check) in worlds::CHECKS {
+        check(tab()).await;
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_panic_anywhere_in_a_process_is_its_bug() {
+    nested::make_processes_by("run_test_program");
+    let platform = tab();
+    for (order, says) in [("panic", "by itself"), ("panic in a task", "in a task")] {
+        let process = platform.start(&OBEDIENT);
+        process.send(order);
+        match process.exited().await {
+            Exit::Bug { message, location } => {
+                assert_eq!(message, says);
+                let location = location.unwrap();
+                assert!(location.contains("worlds/mod.rs:"), "{location}");
+            }
+            other => panic!("{order}: {other:?}"),
+        }
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_process_that_cannot_be_made_is_lost() {
+    let platform = tab();
+    // A program that nobody has, and no Worker at all.
+    nested::make_processes_by("run_process");
+    let unknown = platform.start(&OBEDIENT);
+    assert_ne!(unknown.id(), 0);
+    let exit = unknown.exited().await;
+    assert_eq!(exit.to_string(), "lost: there is no program obedient");
+    let fails = Function::new_no_args("throw new Error('no more Workers')");
+    highwater_web::start_processes_by(fails);
+    let none = platform.start(&OBEDIENT);
+    none.send("anything");
+    assert_eq!(none.id(), 0);
+    let lost = Exit::Lost {
+        reason: "Error: no more Workers".to_owned(),
+    };
+    assert_eq!(none.next().await, ProcessEvent::Exited(lost));
+}
+
+/// A run is stopped by ending its Worker, whose processes go with it: so the
+/// browser has to do, whatever they are busy with.
+#[wasm_bindgen_test]
+async fn the_workers_of_a_worker_end_with_it() {
+    let promise = Function::new_no_args(END_WITH_IT)
+        .call0(&JsValue::NULL)
+        .unwrap();
+    let ended = JsFuture::from(promise.unchecked_into::<Promise>()).await;
+    assert_eq!(ended.unwrap(), JsValue::TRUE);
+}
+
+const END_WITH_IT: &str = r#"
+    return (async () => {
+        const blob = (script) => URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+        const ticks = new BroadcastChannel("ticks");
+        let count = 0;
+        const first = new Promise((resolve) => {
+            ticks.onmessage = () => { count += 1; resolve(); };
+        });
+        // It blocks: no message of anybody's could stop it.
+        const inner = blob(`
+            const ticks = new BroadcastChannel("ticks");
+            for (;;) {
+                const until = performance.now() + 5;
+                while (performance.now() < until);
+                ticks.postMessage(0);
+            }
+        `);
+        const outer = new Worker(blob(`
+            new Worker("${inner}", { type: "module" });
+        `), { type: "module" });
+        await first;
+        outer.terminate();
+        for (;;) {
+            const before = count;
+            await new Promise((resolve) => setTimeout(resolve, 250));
+            if (count === before) return true;
+        }
+    })();
+"#;
