@@ -12,7 +12,8 @@
 //! | [`trace`] | what happened, as records that pictures, reports and checks read |
 //!
 //! With the feature `playground`, or `chapter-events`, `chapter-streams` or
-//! `chapter-errors` for the scenarios of one chapter, it also has what shows them at work:
+//! `chapter-errors` for the scenarios of one chapter, it also has what shows them
+//! at work:
 //!
 //! | module | what it is |
 //! |---|---|

@@ -152,20 +152,7 @@ proptest! {
 fn every_preset_holds() {
     for name in NAMES {
         for preset in scenario::find(name).unwrap().presets {
-            let trace = simulate(name, preset.set);
-            println!("{name}: {}", preset.title);
-            for verdict in scenario::find(name).unwrap().judge(&trace) {
-                println!(
-                    "  {:?} {}: {}",
-                    verdict.outcome, verdict.claim, verdict.evidence
-                );
-            }
-            println!(
-                "  {:?} {:?}",
-                trace.events.last().unwrap().at,
-                Tally::of(&trace)
-            );
-            assert_holds(&trace);
+            assert_holds(&simulate(name, preset.set));
         }
     }
 }
@@ -197,25 +184,22 @@ fn another_seed_is_another_run() {
 
 #[test]
 fn the_greatest_run_loses_no_record() {
-    let greatest = [
-        (
-            "taxonomy",
-            &[
-                ("design", "catch_all"),
-                ("attempts", "5"),
-                ("timeout", "100"),
-                ("outage", "10000"),
-            ][..],
-        ),
-        (
-            "handler",
-            &[
-                ("retry", "everything"),
-                ("bug_every", "2"),
-                ("policy", "swallow"),
-                ("operational", "100"),
-            ],
-        ),
+    let retried = [
+        ("design", "catch_all"),
+        ("attempts", "5"),
+        ("outage", "10000"),
+    ];
+    let swallowed = [
+        ("policy", "swallow"),
+        ("retry", "everything"),
+        ("bug_every", "2"),
+    ];
+    // Whatever a worker has not begun when it drains goes to another.
+    let handed_back = [("latency", "1000"), ("restarts", "20"), ("bug_every", "50")];
+    let greatest: [(_, &[_]); 3] = [
+        ("taxonomy", &retried),
+        ("handler", &swallowed),
+        ("handler", &handed_back),
     ];
     for (name, pairs) in greatest {
         let mut experiment = experiment(name, pairs);
@@ -223,13 +207,44 @@ fn the_greatest_run_loses_no_record() {
         experiment.set("interval", "0").unwrap();
         let trace = experiment.simulate();
         assert_eq!(trace.dropped, 0);
-        assert!(
-            trace.events.len() < TRACE_CAPACITY / 2,
-            "{}",
-            trace.events.len()
-        );
+        let length = trace.events.len();
+        assert!(length < TRACE_CAPACITY, "{length}");
         assert_holds(&trace);
     }
+}
+
+/// What becomes of requests under each policy, with the same three bugs.
+#[test]
+fn a_swallowed_bug_is_green_and_wrong() {
+    let tally = |pairs: &[(&str, &str)]| Tally::of(&simulate("handler", pairs));
+    let supervised = tally(&[]);
+    let swallowed = tally(&[("policy", "swallow")]);
+    let crashed = tally(&[("policy", "crash")]);
+    assert_eq!(supervised.availability(), swallowed.availability());
+    assert_eq!((supervised.wrong, supervised.lost), (0, 0));
+    assert_eq!((supervised.crashes, supervised.restarts), (3, 3));
+    assert!(swallowed.wrong > 10, "{swallowed:?}");
+    assert_eq!((swallowed.crashes, swallowed.restarts), (0, 0));
+    assert!(crashed.lost > 0 && crashed.restarts == 0, "{crashed:?}");
+    assert!(crashed.availability() < supervised.availability());
+}
+
+#[test]
+fn a_retried_bug_multiplies_the_load_and_takes_the_cluster_down() {
+    let tally = |pairs: &[(&str, &str)]| Tally::of(&simulate("handler", pairs));
+    let spared = tally(&[("workers", "4")]);
+    let retried = tally(&[("workers", "4"), ("retry", "everything")]);
+    assert!(retried.crashes > 2 * spared.crashes, "{retried:?}");
+    assert!(retried.availability() < spared.availability());
+    let load = |pairs| tally(pairs).amplification();
+    let operational = [("operational", "0"), ("workers", "4"), ("restarts", "20")];
+    assert_eq!(load(&operational), Some(100));
+    let [a, b, c] = operational;
+    assert_eq!(
+        load(&[a, b, c, ("retry", "everything")]),
+        Some(110),
+        "66 for 60"
+    );
 }
 
 /// What was recorded can be told.

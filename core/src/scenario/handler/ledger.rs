@@ -81,17 +81,17 @@ impl Ledger {
             return Err(LedgerError::Invalid);
         }
         let [first, second] = &mut self.accounts;
-        let (payer, payee) = match from {
+        let (giver, taker) = match from {
             0 => (first, second),
             1 => (second, first),
             _ => return Err(LedgerError::NotFound(from)),
         };
         let money = i64::try_from(amount).map_err(|_| LedgerError::Invalid)?;
-        *payer -= money;
-        // The bug: who pays has paid already when the table turns out to be too
+        *giver -= money;
+        // The bug: who gives has given already when the table turns out to be too
         // short. In a program without `get` this is where it would panic.
         let fee = FEES.get(amount).ok_or(LedgerError::OutOfRange(amount))?;
-        *payee += money - fee;
+        *taker += money - fee;
         self.fees += fee;
         Ok(self.accounts.iter().sum::<i64>() + self.fees)
     }

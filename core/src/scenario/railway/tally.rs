@@ -39,6 +39,8 @@ pub struct Tally {
     pub errors: u64,
     /// Requests done again.
     pub retries: u64,
+    /// Calls that a circuit breaker let not through.
+    pub refused: u64,
     /// Lines of the log.
     pub logged: u64,
     /// Processes that exited otherwise than at their own end.
@@ -78,6 +80,7 @@ impl Tally {
             (Kind::Wrong, _) => self.wrong += 1,
             (Kind::Expose, _) => self.exposed += 1,
             (Kind::Retry, _) => self.retries += 1,
+            (Kind::Refuse, _) => self.refused += 1,
             (Kind::Log, _) => self.logged += 1,
             (Kind::Start, _) if event.subject > 0 => self.start(event),
             (Kind::Exit, _) if event.subject > 0 => {

@@ -32,7 +32,7 @@ pub(super) struct Api {
 
 enum Design {
     /// One handler, which acts by the class of an error.
-    Classified(Handler),
+    Classified(Box<Handler>),
     /// `catch (e) { log(e); retry or answer 500 }`, on each floor.
     CatchAll { id: NameId },
 }
@@ -45,7 +45,7 @@ impl Api {
         let service = Service::start(context);
         let attempts = u32::try_from(context.params.integer("attempts")).unwrap_or(1);
         let design = if context.params.choice("design") == "classified" {
-            Design::Classified(handler(context, attempts))
+            Design::Classified(Box::new(handler(context, attempts)))
         } else {
             let id = trace.name(CATCH_ALL);
             trace.instant(Kind::Start, id, 0);

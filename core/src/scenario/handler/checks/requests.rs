@@ -17,8 +17,8 @@ pub(super) fn every_request_accounted(trace: &Trace) -> Decision {
     let lost = facts.lost();
     // Lost can be only what somebody had who is gone.
     let is_explained = |request: &Served| {
-        let last = request.calls.last();
-        last.is_some_and(|(life, call)| match facts.lives[*life].exit {
+        let latest = request.calls.last();
+        latest.is_some_and(|(life, call)| match facts.lives[*life].exit {
             Some((exit, cause)) => cause.is_some() && *call < exit,
             None => false,
         })
