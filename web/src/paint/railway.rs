@@ -41,7 +41,7 @@ pub(super) fn paint(surface: &Surface, plan: &Plan, playback: &Playback) {
 
 /// Where there is a way, used or not.
 fn tracks(surface: &Surface, plan: &Plan) {
-    for node in &plan.stations {
+    for node in &plan.layout.services {
         for way in [plan.to(node), plan.good(node), plan.astray(node)] {
             track(surface, &way, surface.theme.line, 1.5);
         }
@@ -114,7 +114,7 @@ fn station(surface: &Surface, node: &super::layout::Node, playback: &Playback) {
         &state,
         (right, above),
         style(border, true, "right"),
-        room * 0.48,
+        room * 0.44,
     );
     surface.text(
         &detail,
