@@ -327,10 +327,14 @@ fn a_bug_that_ends_too_few_or_too_many() {
         trace.events[exit].failure = name(trace, "a bug");
     });
     assert_eq!(ended_by_it, ["bug-and-restart"]);
+    // After it was given up.
     let too_many = tampered("handler", CRASH_LOOP, |trace| {
-        set_param(trace, "restarts", "2");
+        let exit = last_exit(trace);
+        forge(trace, exit, |it| {
+            (it.kind, it.subject, it.failure) = (Kind::Start, 99, None);
+        });
     });
-    assert_eq!(too_many, ["bug-and-restart"]);
+    assert_eq!(too_many, ["bug-and-restart", "gives-up"]);
 }
 
 #[test]

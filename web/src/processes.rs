@@ -49,9 +49,10 @@ impl Processes for TabProcesses {
     }
 }
 
-/// Ends every process that is left: a task that is never woken again may hold
-/// its handle for as long as this instance lives.
+/// Ends every process that is left, for the next run to begin anew: a task that
+/// is never woken again may hold a handle for as long as this instance lives.
 pub(crate) fn end_all() {
+    STARTED.set(0);
     for shell in RUNNING.take() {
         if let Some(shell) = shell.upgrade() {
             shell.kill();

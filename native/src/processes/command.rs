@@ -44,12 +44,15 @@ pub(super) fn program() -> Option<String> {
     env::var(VARIABLE).ok()
 }
 
-/// This program's file. On Linux it is found although it was replaced by a new
-/// build meanwhile, which might talk another way.
+/// This program's file. On Linux it is found although it was replaced meanwhile,
+/// by a new build that might talk another way; there its name is not its own any
+/// more, so the usual way comes first.
 fn this_program() -> io::Result<PathBuf> {
+    let path = env::current_exe()?;
     let running = PathBuf::from("/proc/self/exe");
-    if running.exists() {
-        return Ok(running);
-    }
-    env::current_exe()
+    Ok(if !path.exists() && running.exists() {
+        running
+    } else {
+        path
+    })
 }

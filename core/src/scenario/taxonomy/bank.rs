@@ -16,10 +16,10 @@ use std::{
 const FAILURES: u32 = 5;
 
 /// How many calls it then probes with.
-pub(super) const PROBES: u32 = 2;
+pub(super) const PROBES: u32 = 1;
 
 /// How long it lets the bank rest.
-const REST: Duration = Duration::from_millis(150);
+const REST: Duration = Duration::from_millis(200);
 
 /// The digits of a receipt.
 type Receipt = [u8; 4];

@@ -83,7 +83,7 @@ pub(super) const ALL: &[Param] = &[
     choice(
         "breaker",
         "Circuit breaker",
-        "After five failures in a row the bank is left alone for a while, and then probed with two calls.",
+        "After five failures in a row the bank is left alone for a while, and then probed with one call.",
         &["on", "off"],
     ),
 ];

@@ -67,7 +67,7 @@ pub(super) fn bug_and_restart(trace: &Trace) -> Decision {
         claim,
         holds: match policy {
             Policy::Supervise if facts.given_up.is_some() => {
-                restarts <= allowed(trace) && facts.lives.iter().all(had_its_end)
+                restarts < crashes && facts.lives.iter().all(had_its_end)
             }
             Policy::Supervise => one_each && are_replaced && restarts == bugs,
             Policy::Crash => crashes > 0 && restarts == 0 && facts.lives.iter().all(died_of_it),
@@ -80,11 +80,6 @@ pub(super) fn bug_and_restart(trace: &Trace) -> Decision {
 /// Whoever had a bug has ended by it, or was killed as all were.
 fn had_its_end(life: &Life) -> bool {
     life.has_crashed() || life.bugs == 0 || life.ended_by(KILLED)
-}
-
-/// How many restarts there may be.
-fn allowed(trace: &Trace) -> usize {
-    trace.param("restarts").parse().unwrap_or(0)
 }
 
 /// Whoever had a bug is dead, and nobody else is.
@@ -196,7 +191,7 @@ pub(super) fn gives_up(trace: &Trace) -> Decision {
         let hint = "it never came to that: set bug_every=3, restarts=3, policy=supervise";
         return not_exercised(claim, hint);
     };
-    let allowed = allowed(trace);
+    let allowed: usize = trace.param("restarts").parse().unwrap_or(0);
     let is_later = |request: &&Served| request.begin > place;
     let later = facts.requests.iter().filter(is_later).count();
     let turned_down = |request: &Served| request.failure == Some(TURNED_DOWN);
