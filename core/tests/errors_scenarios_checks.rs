@@ -6,7 +6,6 @@ use highwater::{
     trace::{Event, Kind, NameId, Phase, Trace},
 };
 
-const TAXONOMY: &[(&str, &str)] = &[];
 const CATCH_ALL: &[(&str, &str)] = &[("design", "catch_all")];
 const SUPERVISE: &[(&str, &str)] = &[];
 const SWALLOW: &[(&str, &str)] = &[("policy", "swallow")];
@@ -151,7 +150,7 @@ fn an_answer_that_shows_too_much_or_too_little() {
 
 #[test]
 fn an_answer_of_another_class() {
-    let other = tampered("taxonomy", TAXONOMY, |trace| {
+    let other = tampered("taxonomy", &[], |trace| {
         let answer = ended(trace, Kind::Request, "404 not_found");
         trace.events[answer].failure = trace.id("500 internal_error");
     });
@@ -165,16 +164,16 @@ fn an_answer_of_another_class() {
 
 #[test]
 fn a_retry_beyond_what_is_allowed() {
-    let budget = tampered("taxonomy", TAXONOMY, |trace| {
+    let budget = tampered("taxonomy", &[], |trace| {
         set_param(trace, "budget", "0");
     });
     assert_eq!(budget, ["retry-what-may-help"]);
-    let attempts = tampered("taxonomy", TAXONOMY, |trace| {
+    let attempts = tampered("taxonomy", &[], |trace| {
         set_param(trace, "attempts", "1");
     });
     assert_eq!(attempts, ["retry-what-may-help"]);
     // To make a payment must not be done twice.
-    let not_idempotent = tampered("taxonomy", TAXONOMY, |trace| {
+    let not_idempotent = tampered("taxonomy", &[], |trace| {
         let retry = trace.events[first(trace, |it| it.kind == Kind::Retry)];
         let create = trace.id("CreatePayment").unwrap();
         for event in &mut trace.events {
@@ -184,7 +183,7 @@ fn a_retry_beyond_what_is_allowed() {
         }
     });
     assert_eq!(not_idempotent, ["retry-what-may-help"]);
-    let unasked = tampered("taxonomy", TAXONOMY, |trace| {
+    let unasked = tampered("taxonomy", &[], |trace| {
         let retry = first(trace, |it| it.kind == Kind::Retry);
         trace.events.remove(retry);
     });
@@ -211,7 +210,7 @@ fn attempt_again(trace: &mut Trace, number: u64) {
 
 #[test]
 fn a_bug_that_is_retried_in_spite_of_its_class() {
-    let retried = tampered("taxonomy", TAXONOMY, |trace| {
+    let retried = tampered("taxonomy", &[], |trace| {
         let bug = ended(trace, Kind::Handle, "a bug in the receipt");
         attempt_again(trace, trace.events[bug].subject);
     });
@@ -245,7 +244,7 @@ fn a_breaker_that_lets_too_much_through_or_too_little() {
         first(trace, |it| it.kind == Kind::Switch && it.target == state)
     };
     for (state, calls) in [("open", 1), ("half-open", 3)] {
-        let through = tampered("taxonomy", TAXONOMY, |trace| {
+        let through = tampered("taxonomy", &[], |trace| {
             let call = trace.events[first(trace, |it| it.kind == Kind::Call)];
             let switch = to(trace, state);
             let number = trace.events[switch].subject;
@@ -258,7 +257,7 @@ fn a_breaker_that_lets_too_much_through_or_too_little() {
         });
         assert_eq!(through, ["breaker-probes"], "{state}");
     }
-    let refused = tampered("taxonomy", TAXONOMY, |trace| {
+    let refused = tampered("taxonomy", &[], |trace| {
         let refusal = first(trace, |it| it.kind == Kind::Refuse);
         let refusal = trace.events.remove(refusal);
         trace.events.insert(0, refusal);
@@ -292,8 +291,8 @@ fn a_request_that_is_lost_by_who_lives() {
 
 /// The last exit of a worker: at its own end.
 fn last_exit(trace: &Trace) -> usize {
-    let last = trace.events.iter().rposition(|it| it.kind == Kind::Exit);
-    last.unwrap()
+    let mut events = trace.events.iter();
+    events.rposition(|it| it.kind == Kind::Exit).unwrap()
 }
 
 #[test]
@@ -388,10 +387,8 @@ fn a_supervisor_that_gives_up_too_early_or_not_at_all() {
     });
     assert_eq!(early, ["gives-up"]);
     let served = tampered("handler", CRASH_LOOP, |trace| {
-        let last = trace
-            .events
-            .iter()
-            .rposition(|it| it.kind == Kind::Request && it.phase == Phase::End);
+        let mut events = trace.events.iter();
+        let last = events.rposition(|it| it.kind == Kind::Request);
         trace.events[last.unwrap()].failure = None;
     });
     assert_eq!(served, ["gives-up"]);
