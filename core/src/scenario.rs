@@ -57,7 +57,7 @@ pub use contents::{CHAPTERS, Chapter};
 pub use experiment::{Deadlock, Experiment, TRACE_CAPACITY};
 pub use params::{InputError, Kind as ParamKind, Param, SEED, Unit, Value, Values};
 #[cfg(feature = "chapter-errors")]
-pub use railway::Tally;
+pub use railway::{Generation, Station, StationState, Tally};
 
 #[cfg(feature = "processes")]
 use crate::platform::Program;

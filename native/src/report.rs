@@ -1,5 +1,6 @@
 //! What a run showed, for people and for programs.
 
+mod errors;
 mod json;
 mod table;
 mod units;
@@ -56,6 +57,7 @@ pub(crate) fn text(
         World::Virtual => " (simulated)",
     };
     let _ = write!(text, "\n{}", table::services(trace, simulated));
+    text += &errors::table(trace);
     let _ = writeln!(text, "{}", table::queues(trace, took(trace)));
     for verdict in verdicts {
         let _ = writeln!(text, "  {}", verdict_line(verdict, trace));

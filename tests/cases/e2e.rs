@@ -13,6 +13,7 @@ mod server;
 
 mod chapters;
 mod decoupling;
+mod errors;
 mod file;
 mod observer;
 mod smoke;

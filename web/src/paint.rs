@@ -3,6 +3,8 @@
 mod lanes;
 mod layout;
 mod pipes;
+#[cfg(feature = "errors")]
+mod railway;
 mod services;
 mod surface;
 
@@ -15,12 +17,17 @@ use layout::Layout;
 /// less while its page is laid out or not shown.
 const LEAST: (f64, f64) = (160.0, 120.0);
 
-/// Paints a moment of a run: above, who passes what to whom, or what flows from
-/// stage to stage; below, who was busy when.
+/// Paints a moment of a run: above, who passes what to whom, what flows from
+/// stage to stage, or what becomes of requests; below, who was busy when.
 pub(crate) fn paint(surface: &Surface, playback: &Playback) {
     surface.clear();
     if surface.width < LEAST.0 || surface.height < LEAST.1 {
         return;
+    }
+    #[cfg(feature = "errors")]
+    if let Some(plan) = railway::Plan::of(surface, playback) {
+        railway::paint(surface, &plan, playback);
+        return lanes::paint(surface, &plan.layout, playback);
     }
     let layout = Layout::of(surface, playback);
     if layout.is_chain {

@@ -1,5 +1,7 @@
 //! A place in a trace, to move forward and back.
 
+#[cfg(feature = "errors")]
+use highwater::scenario::Tally;
 use highwater::trace::{Batch, Event, Phase, Summary, Trace};
 use std::time::Duration;
 
@@ -26,6 +28,8 @@ pub(crate) struct Playback {
     time: Duration,
     afterglow: Duration,
     summary: Summary,
+    #[cfg(feature = "errors")]
+    tally: Tally,
     /// The begins of what is in flight, which is little at any moment.
     open: Vec<Event>,
 }
@@ -41,6 +45,8 @@ impl Playback {
             time: Duration::ZERO,
             afterglow: Duration::ZERO,
             summary: Summary::default(),
+            #[cfg(feature = "errors")]
+            tally: Tally::default(),
             open: Vec::new(),
         };
         playback.known_until = playback.last_record();
@@ -103,6 +109,10 @@ impl Playback {
     pub(crate) fn go_to(&mut self, position: usize) {
         self.position = 0;
         self.summary = Summary::default();
+        #[cfg(feature = "errors")]
+        {
+            self.tally = Tally::default();
+        }
         self.open.clear();
         while self.position < position.min(self.trace.events.len()) {
             self.apply_next();
@@ -129,6 +139,12 @@ impl Playback {
     /// The totals at this moment.
     pub(crate) fn summary(&self) -> &Summary {
         &self.summary
+    }
+
+    /// What became of requests, up to this moment.
+    #[cfg(feature = "errors")]
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// The moment, on the run's clock.
@@ -184,6 +200,8 @@ impl Playback {
             Phase::Instant => {}
         }
         self.summary.apply(event);
+        #[cfg(feature = "errors")]
+        self.tally.apply(&self.trace, event);
         self.position += 1;
     }
 

@@ -165,6 +165,8 @@ impl View {
             dropped: trace.dropped,
             rows: rows.collect(),
             queues: queues.collect(),
+            #[cfg(feature = "errors")]
+            errors: Errors::of(&self.playback),
         })
     }
 
@@ -222,6 +224,33 @@ struct Numbers<'a> {
     dropped: u64,
     rows: Vec<Row<'a>>,
     queues: Vec<QueueRow<'a>>,
+    #[cfg(feature = "errors")]
+    errors: Errors<'a>,
+}
+
+/// What became of requests, and of the processes that served them.
+#[cfg(feature = "errors")]
+#[derive(Serialize)]
+struct Errors<'a> {
+    figures: Vec<(&'static str, String)>,
+    /// Whose place, what is there, how many there were, and which.
+    processes: Vec<(&'a str, &'static str, usize, String)>,
+}
+
+#[cfg(feature = "errors")]
+impl<'a> Errors<'a> {
+    fn of(playback: &'a Playback) -> Self {
+        let (trace, tally) = (playback.trace(), playback.tally());
+        let processes = tally.stations().iter().map(|it| {
+            let name = trace.name(it.worker);
+            let history = it.history(trace);
+            (name, it.state.as_str(), it.generation(), history)
+        });
+        Errors {
+            figures: tally.figures(),
+            processes: processes.collect(),
+        }
+    }
 }
 
 /// Sizes in bytes.

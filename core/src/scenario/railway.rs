@@ -4,10 +4,14 @@
 //! Good requests go straight through. Operational errors branch off to an answer
 //! or to another attempt, bugs to the end of whoever had them.
 
+mod figures;
 mod knobs;
+mod station;
 mod tally;
 
 pub(super) use knobs::{choice, number};
+pub(super) use station::{DRAINING, STARTING};
+pub use station::{Generation, Station, StationState};
 pub use tally::Tally;
 
 use crate::{

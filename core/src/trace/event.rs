@@ -109,7 +109,8 @@ pub enum Kind {
     /// The process `source` with the id `subject` has exited; `failure` is why,
     /// unless it came to its end. Its [`Start`](Kind::Start) has the same id.
     Exit,
-    /// The circuit breaker `source` changed to the state `target`.
+    /// The circuit breaker `source`, or the process `source` with the id `subject`,
+    /// changed to the state `target`.
     Switch,
 }
 

@@ -1,6 +1,6 @@
 //! The report a program reads.
 
-use super::took;
+use super::{errors, took};
 use highwater::{scenario::Verdict, trace::Trace};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
@@ -62,6 +62,7 @@ pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
         "sources": sources,
         "edges": edges,
         "queues": queues,
+        "errors": errors::json(trace),
         "verdicts": verdicts,
     });
     format!("{report:#}\n")

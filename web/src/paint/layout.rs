@@ -165,7 +165,7 @@ impl Layout {
     }
 }
 
-fn lanes_left(surface: &Surface) -> f64 {
+pub(super) fn lanes_left(surface: &Surface) -> f64 {
     within(surface.width * 0.2, 84.0, 130.0)
 }
 

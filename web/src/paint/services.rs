@@ -197,7 +197,7 @@ fn recent_outcome(playback: &Playback, source: NameId) -> Option<bool> {
         .map(|event| event.failure.is_some())
 }
 
-fn received(playback: &Playback, target: NameId) -> u64 {
+pub(super) fn received(playback: &Playback, target: NameId) -> u64 {
     let edges = playback.summary().edges();
     edges
         .filter(|(_, to, _)| *to == target)

@@ -4,7 +4,10 @@ use super::{BUG_EXIT, GIVEN_UP, KILLED, SUPERVISOR, WORKER, WORKERS, worker};
 use crate::{
     platform::{Exit, Platform, Process, ProcessEvent},
     scale::{Action, Supervisor, SupervisorOptions},
-    scenario::{Context, railway::LOST},
+    scenario::{
+        Context,
+        railway::{DRAINING, LOST, STARTING},
+    },
     trace::{Kind, NameId, Recorder},
 };
 use futures::{
@@ -171,6 +174,9 @@ impl Cluster {
         let slot = &mut self.slots[slot];
         slot.state = State::Draining;
         if let Some(process) = &slot.process {
+            let state = self.trace.name(DRAINING);
+            let id = process.id().into();
+            self.trace.send(Kind::Switch, slot.id, state, id);
             process.close();
         }
     }
@@ -224,6 +230,8 @@ impl Cluster {
         place.process = Some(Rc::clone(&process));
         place.generation = generation;
         place.state = State::Starting;
+        let (state, id) = (self.trace.name(STARTING), process.id().into());
+        self.trace.send(Kind::Switch, place.id, state, id);
         let sender = self.sender.clone();
         drop(self.platform.spawn(async move {
             loop {

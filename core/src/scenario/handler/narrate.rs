@@ -18,6 +18,7 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
     match (event.kind, event.phase, event.failure) {
         (Kind::Start, ..) if number == 0 => format!("{source} is there."),
         (Kind::Start, ..) => format!("{source} is ready, as process {number}."),
+        (Kind::Switch, ..) => format!("{source}, process {number}, is {target}."),
         (Kind::Exit, ..) if source == SUPERVISOR => format!("{source} gives up: {cause}."),
         (Kind::Exit, _, None) => format!("{source}, process {number}, has come to its end."),
         (Kind::Exit, ..) => format!("{source}, process {number}, is gone: {cause}."),

@@ -1,6 +1,6 @@
 //! The numbers of a run about errors.
 
-use super::{HANDED_BACK, LOST};
+use super::{DRAINING, HANDED_BACK, LOST, STARTING, Station, StationState};
 use crate::trace::{Event, Kind, NameId, Phase, Trace};
 use std::time::Duration;
 
@@ -50,8 +50,8 @@ pub struct Tally {
     /// The longest that a place was empty, from an exit to when the next process
     /// there was ready.
     pub longest_restart: Duration,
-    /// Which places have had a process, and since when they have none.
-    places: Vec<(NameId, Option<Duration>)>,
+    /// In the order in which they got their first process.
+    stations: Vec<Station>,
 }
 
 impl Tally {
@@ -83,9 +83,12 @@ impl Tally {
             (Kind::Refuse, _) => self.refused += 1,
             (Kind::Log, _) => self.logged += 1,
             (Kind::Start, _) if event.subject > 0 => self.start(event),
+            (Kind::Switch, _) => self.switch(trace, event),
             (Kind::Exit, _) if event.subject > 0 => {
                 self.crashes += u64::from(cause.is_some());
-                *self.place(event.source) = Some(event.at);
+                let station = self.station(event.source);
+                station.exit(event.failure);
+                station.empty_since = Some(event.at);
             }
             _ => {}
         }
@@ -101,6 +104,12 @@ impl Tally {
     #[must_use]
     pub fn in_flight(&self) -> u64 {
         self.requests.saturating_sub(self.answered() + self.lost)
+    }
+
+    /// Every place for a process, with who is there and who was.
+    #[must_use]
+    pub fn stations(&self) -> &[Station] {
+        &self.stations
     }
 
     /// Of a thousand requests that are over, those that were answered and not
@@ -129,19 +138,32 @@ impl Tally {
     }
 
     fn start(&mut self, event: &Event) {
-        if let Some(since) = self.place(event.source).take() {
+        let station = self.station(event.source);
+        station.enter(event.subject, StationState::Ready);
+        if let Some(since) = station.empty_since.take() {
             self.restarts += 1;
             let empty = event.at.saturating_sub(since);
             self.longest_restart = self.longest_restart.max(empty);
         }
     }
 
-    fn place(&mut self, source: NameId) -> &mut Option<Duration> {
-        let place = self.places.iter().position(|(known, _)| *known == source);
+    /// A breaker's states are none of these.
+    fn switch(&mut self, trace: &Trace, event: &Event) {
+        let state = match event.target.map(|state| trace.name(state)) {
+            Some(STARTING) => StationState::Starting,
+            Some(DRAINING) => StationState::Draining,
+            _ => return,
+        };
+        self.station(event.source).enter(event.subject, state);
+    }
+
+    fn station(&mut self, worker: NameId) -> &mut Station {
+        let mut stations = self.stations.iter();
+        let place = stations.position(|station| station.worker == worker);
         let place = place.unwrap_or_else(|| {
-            self.places.push((source, None));
-            self.places.len() - 1
+            self.stations.push(Station::new(worker));
+            self.stations.len() - 1
         });
-        &mut self.places[place].1
+        &mut self.stations[place]
     }
 }

@@ -1,0 +1,153 @@
+//! What became of the requests of a run about errors, and of the processes that
+//! served them.
+
+use super::table::render;
+use highwater::{
+    scenario::{self, Tally},
+    trace::Trace,
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How many figures stand beside each other.
+const COLUMNS: usize = 6;
+
+/// The figures of a run about errors; none of another.
+fn tally(trace: &Trace) -> Option<Tally> {
+    let scenario = scenario::find(&trace.scenario).ok()?;
+    (scenario.chapter == "errors").then(|| Tally::of(trace))
+}
+
+/// The figures in columns, and a row for each place with its process ids before
+/// and after each crash; nothing for a run that is not about errors.
+pub(super) fn table(trace: &Trace) -> String {
+    let Some(tally) = tally(trace) else {
+        return String::new();
+    };
+    let mut text = String::new();
+    for figures in tally.figures().chunks(COLUMNS) {
+        let row = |cell: fn(&(&str, String)) -> String| {
+            let mut row = [const { String::new() }; COLUMNS + 1];
+            for (place, figure) in figures.iter().enumerate() {
+                row[place] = cell(figure);
+            }
+            row
+        };
+        let header = row(|(name, _)| name.to_uppercase());
+        text.push('\n');
+        text += &render(&[header, row(|(_, value)| value.clone())]);
+    }
+    let header = ["PLACE", "STATE", "GENERATION", "PROCESSES"];
+    let mut rows = vec![header.map(str::to_owned)];
+    for station in tally.stations() {
+        rows.push([
+            trace.name(station.worker).to_owned(),
+            station.state.as_str().to_owned(),
+            station.generation().to_string(),
+            station.history(trace),
+        ]);
+    }
+    if rows.len() > 1 {
+        text.push('\n');
+        text += &render(&rows);
+    }
+    text
+}
+
+/// The same for programs; null for a run that is not about errors.
+pub(super) fn json(trace: &Trace) -> Value {
+    let Some(tally) = tally(trace) else {
+        return Value::Null;
+    };
+    let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    let places: Vec<Value> = tally
+        .stations()
+        .iter()
+        .map(|station| {
+            let generations: Vec<Value> = station
+                .generations
+                .iter()
+                .map(|generation| {
+                    let cause = generation.cause.map(|cause| trace.name(cause));
+                    json!({ "process": generation.process, "ended_by": cause })
+                })
+                .collect();
+            json!({
+                "name": trace.name(station.worker),
+                "state": station.state.as_str(),
+                "generations": generations,
+            })
+        })
+        .collect();
+    json!({
+        "requests": tally.requests,
+        "available_permille": tally.availability(),
+        "answered_2xx": tally.succeeded,
+        "answered_4xx": tally.client_errors,
+        "answered_5xx": tally.server_errors,
+        "wrong": tally.wrong,
+        "exposed": tally.exposed,
+        "lost": tally.lost,
+        "in_flight": tally.in_flight(),
+        "attempts": tally.attempts,
+        "attempts_of_100_requests": tally.amplification(),
+        "retries": tally.retries,
+        "refused": tally.refused,
+        "errors": tally.errors,
+        "logged": tally.logged,
+        "crashes": tally.crashes,
+        "restarts": tally.restarts,
+        "longest_restart_ns": nanos(tally.longest_restart),
+        "places": places,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn simulated(name: &str, set: &[(&str, &str)]) -> Trace {
+        let mut experiment = scenario::find(name).unwrap().experiment();
+        for (key, value) in set {
+            experiment.set(key, value).unwrap();
+        }
+        experiment.simulate()
+    }
+
+    #[test]
+    fn a_crash_stands_between_two_process_ids() {
+        let text = table(&simulated(
+            "handler",
+            &[("bug_every", "50"), ("workers", "1")],
+        ));
+        assert!(text.contains("1 ✗ a bug → 2"), "{text}");
+        assert!(
+            text.contains("AVAILABLE") && text.contains("LONGEST RESTART"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn where_there_is_no_process_there_is_no_table_of_them() {
+        let text = table(&simulated("taxonomy", &[]));
+        assert!(text.contains("ATTEMPTS A REQUEST"), "{text}");
+        assert!(!text.contains("GENERATION"), "{text}");
+        assert_eq!(table(&simulated("decoupling", &[])), "");
+    }
+
+    #[test]
+    fn programs_read_the_ids_and_the_causes() {
+        let report = json(&simulated(
+            "handler",
+            &[("bug_every", "50"), ("workers", "1")],
+        ));
+        let generations = &report["places"][0]["generations"];
+        assert_eq!(generations[0]["ended_by"], "a bug");
+        assert_ne!(generations[0]["process"], generations[1]["process"]);
+        assert_eq!(
+            (&report["crashes"], &report["restarts"]),
+            (&json!(1), &json!(1))
+        );
+        assert!(json(&simulated("pipeline", &[])).is_null());
+    }
+}

@@ -1,0 +1,162 @@
+//! The pages of `taxonomy` and `handler`.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::browser;
+use crate::experiment::{ENTER, evaluate, finished, focused, outcomes, press, type_into};
+use crate::native;
+use crate::server::Serve;
+
+/// Both scenarios, in each of their designs and policies, and short.
+const RUNS: [(&str, &[&str]); 5] = [
+    ("taxonomy", &["requests=30", "interval=20"]),
+    (
+        "taxonomy",
+        &["design=catch_all", "requests=30", "interval=20"],
+    ),
+    ("handler", &SHORT),
+    (
+        "handler",
+        &[
+            "policy=swallow",
+            "requests=30",
+            "interval=20",
+            "bug_every=10",
+        ],
+    ),
+    (
+        "handler",
+        &["policy=crash", "requests=30", "interval=20", "bug_every=10"],
+    ),
+];
+
+/// Two workers, and two bugs one after the other.
+const SHORT: [&str; 3] = ["requests=24", "interval=20", "bug_every=10"];
+
+#[tokio::test]
+async fn both_scenarios_hold_alike_in_the_page_s_worlds_and_natively() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        for (scenario, set) in RUNS {
+            let expected = natively(scenario, set, "virtual")?;
+            ensure!(!expected.iter().any(|it| it == "failed"), "{expected:?}");
+            let count = expected.iter().filter(|it| *it == "passed").count();
+            ensure!(count >= 4, "{scenario} {set:?}: {expected:?}");
+            ensure!(
+                natively(scenario, set, "native")? == expected,
+                "{scenario} {set:?}, natively"
+            );
+            for world in ["virtual", "tab"] {
+                let query = set.join("&");
+                let address = format!("{}#/{scenario}?{query}&world={world}", server.url);
+                page.open(&address).await?;
+                finished(page).await?;
+                let outcomes = outcomes(page).await?;
+                ensure!(
+                    outcomes == expected,
+                    "{scenario} {set:?} on {world}: {outcomes:?}, not {expected:?}"
+                );
+            }
+        }
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_crash_in_the_tab_gives_the_place_a_new_worker() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        let address = format!("{}#/handler?{}&world=tab", server.url, SHORT.join("&"));
+        page.open(&address).await?;
+        finished(page).await?;
+        let places = page.text("#processes").await?;
+        ensure!(places.contains("✗ a bug → "), "{places}");
+        let figures = page.text("#errors").await?;
+        ensure!(figures.contains("Restarts 2"), "{figures}");
+        ensure!(figures.contains("Wrong answers 0"), "{figures}");
+        // From the end back to where somebody is at each place.
+        let generation = "[...document.querySelectorAll('#processes tbody tr')]\
+                          .map(row => Number(row.cells[2].textContent))\
+                          .reduce((most, one) => Math.max(most, one), 0)";
+        ensure!(
+            evaluate(page, &format!("return {generation}"))
+                .await?
+                .as_u64()
+                >= Some(2)
+        );
+        press(page, "reset").await?;
+        ensure!(evaluate(page, &format!("return {generation}")).await? == 0);
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_swallowed_bug_is_available_and_wrong() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        page.open(&format!(
+            "{}#/handler?policy=swallow&operational=0",
+            server.url
+        ))
+        .await?;
+        finished(page).await?;
+        let figures = page.text("#errors").await?;
+        ensure!(figures.contains("Crashes 0"), "{figures}");
+        ensure!(!figures.contains("Wrong answers 0"), "{figures}");
+        ensure!(figures.contains("Available 9"), "{figures}");
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_keyboard_runs_steps_and_goes_back() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        for scenario in ["taxonomy", "handler"] {
+            page.open(&format!("{}#/{scenario}", server.url)).await?;
+            finished(page).await?;
+            let all = async || {
+                let mut all = page.text("#numbers").await?;
+                all += &page.text("#errors").await?;
+                Ok::<_, anyhow::Error>(all)
+            };
+            let end = all().await?;
+            for _ in 0..60 {
+                type_into(page, "back", ENTER).await?;
+            }
+            ensure!(focused(page).await? == "back");
+            ensure!(all().await? != end, "steps back change something");
+            let picture = browser::pictures().join(format!("{scenario}.png"));
+            page.screenshot(&picture).await?;
+            for _ in 0..60 {
+                type_into(page, "step", ENTER).await?;
+            }
+            ensure!(all().await? == end);
+            type_into(page, "reset", ENTER).await?;
+            ensure!(focused(page).await? == "run");
+            type_into(page, "run", ENTER).await?;
+            ensure!(focused(page).await? == "pause");
+            finished(page).await?;
+            ensure!(all().await? == end);
+        }
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+/// How each check comes out where the program runs it.
+fn natively(scenario: &str, set: &[&str], world: &str) -> Result<Vec<String>> {
+    let mut command = native::command();
+    command.args(["run", scenario, "--json", "--world", world]);
+    for assignment in set {
+        command.args(["--set", assignment]);
+    }
+    let report: Value = serde_json::from_slice(&command.output()?.stdout)?;
+    let verdicts = report["verdicts"].as_array().context("no verdicts")?;
+    let outcomes = verdicts.iter().map(|it| it["outcome"].as_str());
+    Ok(outcomes.flatten().map(str::to_owned).collect())
+}

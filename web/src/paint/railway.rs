@@ -1,0 +1,254 @@
+//! Requests on rails: from the left through a station to an answer. An error
+//! takes the switch to the handler, and from there the one to another attempt or
+//! to an answer that is none to be glad of; a bug ends on the siding below.
+
+mod plan;
+mod traffic;
+
+use super::{Surface, services, surface::Text};
+use crate::playback::Playback;
+use highwater::{
+    scenario::{StationState, Tally},
+    trace::{Kind, NameId},
+};
+pub(super) use plan::Plan;
+use plan::{Point, Siding};
+
+/// A line of the log, and of whatever stands in a box.
+const LINE: f64 = 14.0;
+
+pub(super) fn paint(surface: &Surface, plan: &Plan, playback: &Playback) {
+    let tally = playback.tally();
+    tracks(surface, plan);
+    traffic::latest(surface, plan, playback);
+    if let Some(front) = &plan.layout.front {
+        let lines = [
+            format!("{} arrived", tally.requests),
+            format!("{} in flight", tally.in_flight()),
+            tally.available(),
+            "available".to_owned(),
+        ];
+        services::panel(surface, front, playback, &lines);
+    }
+    for node in &plan.stations {
+        station(surface, node, playback);
+    }
+    answers(surface, plan, tally);
+    handler(surface, plan, playback);
+    siding(surface, plan, playback);
+    traffic::moving(surface, plan, playback);
+}
+
+/// Where there is a way, used or not.
+fn tracks(surface: &Surface, plan: &Plan) {
+    for node in &plan.layout.services {
+        for way in [plan.to(node), plan.good(node), plan.astray(node)] {
+            track(surface, &way, surface.theme.line, 1.5);
+        }
+    }
+    for way in [plan.arrival(), plan.again(), plan.failed(1), plan.failed(2)] {
+        track(surface, &way, surface.theme.line, 1.5);
+    }
+}
+
+fn track(surface: &Surface, way: &[Point], color: &str, weight: f64) {
+    for pair in way.windows(2) {
+        surface.line(pair[0], pair[1], color, weight);
+    }
+}
+
+fn style<'a>(color: &'a str, bold: bool, align: &'static str) -> Text<'a> {
+    Text {
+        size: 11,
+        bold,
+        color,
+        align,
+    }
+}
+
+/// A process, with its id and which one of its place it is; or a part of the
+/// service that does the work.
+fn station(surface: &Surface, node: &super::layout::Node, playback: &Playback) {
+    let theme = surface.theme;
+    let counters = playback.summary().counters(node.id);
+    let mut stations = playback.tally().stations().iter();
+    let process = stations.find(|station| station.worker == node.id);
+    let (state, detail, border) = match process {
+        Some(station) => {
+            let (id, generation) = (station.process(), station.generation());
+            let (sign, border) = match station.state {
+                StationState::Ready if counters.in_flight() > 0 => ("● ", theme.accent),
+                StationState::Ready => ("● ", theme.good),
+                StationState::Starting => ("○ ", theme.muted),
+                StationState::Draining => ("▽ ", theme.bad),
+                StationState::Dead => ("✗ ", theme.bad),
+                StationState::Ended => ("– ", theme.line),
+            };
+            let detail = format!("process {id}, generation {generation}");
+            (format!("{sign}{}", station.state.as_str()), detail, border)
+        }
+        None if counters.started > 0 => {
+            let (done, failed) = (counters.succeeded, counters.failed);
+            let is_busy = counters.in_flight() > 0;
+            let border = if is_busy { theme.accent } else { theme.line };
+            (
+                String::new(),
+                format!("{done} done, {failed} failed"),
+                border,
+            )
+        }
+        None => (
+            changed_to(playback, node.id),
+            calls(playback, node.id),
+            theme.line,
+        ),
+    };
+    surface.panel(node.x, node.y, node.width, node.height, border, 2.0);
+    let (left, right) = (node.x + 8.0, node.x + node.width - 8.0);
+    let room = node.width - 16.0;
+    let (above, below) = (node.y + node.height * 0.3, node.y + node.height * 0.7);
+    let share = if state.is_empty() { room } else { room * 0.5 };
+    let name = playback.trace().name(node.id);
+    surface.text(name, (left, above), style(theme.text, true, "left"), share);
+    surface.text(
+        &state,
+        (right, above),
+        style(border, true, "right"),
+        room * 0.44,
+    );
+    surface.text(
+        &detail,
+        (left, below),
+        style(theme.muted, false, "left"),
+        room,
+    );
+}
+
+/// The state of a breaker.
+fn changed_to(playback: &Playback, id: NameId) -> String {
+    let mut latest = playback.played().iter().rev();
+    let change = latest.find(|event| event.kind == Kind::Switch && event.source == id);
+    let state = change.and_then(|event| event.target);
+    state
+        .map_or("", |state| playback.trace().name(state))
+        .to_owned()
+}
+
+fn calls(playback: &Playback, id: NameId) -> String {
+    let refused = playback.tally().refused;
+    match services::received(playback, id) {
+        0 if refused > 0 => format!("{refused} refused"),
+        0 => String::new(),
+        calls => format!("{calls} calls"),
+    }
+}
+
+/// The platforms at which requests end.
+fn answers(surface: &Surface, plan: &Plan, tally: &Tally) {
+    let theme = surface.theme;
+    let counts = [
+        ("2xx", tally.succeeded, theme.good),
+        ("4xx", tally.client_errors, theme.line),
+        ("5xx", tally.server_errors, theme.bad),
+        ("lost", tally.lost, theme.bad),
+    ];
+    for (node, (name, count, color)) in plan.answers.iter().zip(counts) {
+        let is_wrong = name == "2xx" && tally.wrong > 0;
+        let border = match (count, is_wrong) {
+            (0, _) => theme.line,
+            (_, true) => theme.bad,
+            _ => color,
+        };
+        surface.panel(node.x, node.y, node.width, node.height, border, 2.0);
+        let middle = node.x + node.width / 2.0;
+        let room = node.width - 8.0;
+        let text = format!("{name}: {count}");
+        let y = node.y + node.height / 2.0;
+        let up = if is_wrong { LINE / 2.0 } else { 0.0 };
+        surface.text(
+            &text,
+            (middle, y - up),
+            style(theme.text, true, "center"),
+            room,
+        );
+        if is_wrong {
+            let wrong = format!("✗ {} wrong", tally.wrong);
+            surface.text(
+                &wrong,
+                (middle, y + up),
+                style(theme.bad, true, "center"),
+                room,
+            );
+        }
+    }
+}
+
+/// One box for whatever goes wrong, with the last lines of its log.
+fn handler(surface: &Surface, plan: &Plan, playback: &Playback) {
+    let theme = surface.theme;
+    let node = &plan.handler;
+    surface.panel(node.x, node.y, node.width, node.height, theme.accent, 2.0);
+    let (left, room) = (node.x + 8.0, node.width - 16.0);
+    let title = format!(
+        "{}: {} logged",
+        playback.trace().name(node.id),
+        playback.tally().logged
+    );
+    let mut y = node.y + 11.0;
+    surface.text(&title, (left, y), style(theme.text, true, "left"), room);
+    let bottom = node.y + node.height;
+    let written = playback
+        .played()
+        .iter()
+        .rev()
+        .filter(|event| event.kind == Kind::Log);
+    for event in written {
+        y += LINE;
+        if y + 6.0 > bottom {
+            break;
+        }
+        let code = event.failure.map_or("", |code| playback.trace().name(code));
+        let is_bug = code == plan::BUG_CODE;
+        let color = if is_bug { theme.bad } else { theme.muted };
+        let sign = if is_bug { "✗ " } else { "" };
+        let line = format!("{sign}request-{} {code}", event.subject);
+        surface.text(&line, (left, y), style(color, is_bug, "left"), room);
+    }
+    let retries = format!("↻ {} retried", playback.tally().retries);
+    let (at, room) = plan.retry_label();
+    surface.text(&retries, at, style(theme.text, false, "center"), room);
+}
+
+/// Where a bug leads: its worker drains, dies, and another starts.
+fn siding(surface: &Surface, plan: &Plan, playback: &Playback) {
+    let tally = playback.tally();
+    let theme = surface.theme;
+    let Some(Siding { y, stops, room }) = plan.siding else {
+        return;
+    };
+    track(surface, &plan.to_siding(), theme.line, 1.5);
+    surface.line((stops[0], y), (stops[2], y), theme.line, 1.5);
+    let is_any = |state, least| {
+        let mut stations = tally.stations().iter();
+        stations.any(|it| it.state == state && it.generation() > least)
+    };
+    let labels = [
+        ("▽ drain".to_owned(), is_any(StationState::Draining, 0)),
+        (
+            format!("✗ {} crashed", tally.crashes),
+            is_any(StationState::Dead, 0),
+        ),
+        (
+            format!("↻ {} restarted", tally.restarts),
+            is_any(StationState::Starting, 1),
+        ),
+    ];
+    for (x, (label, is_now)) in stops.into_iter().zip(labels) {
+        if is_now {
+            surface.dot((x, y), 5.0, theme.bad);
+        }
+        surface.ring((x, y), 5.0, if is_now { theme.bad } else { theme.line });
+        let color = if is_now { theme.bad } else { theme.muted };
+        surface.text(&label, (x, y + 14.0), style(color, is_now, "center"), room);
+    }
+}
