@@ -48,16 +48,11 @@ pub(super) static SCENARIO: Scenario = Scenario {
         },
         Preset {
             title: "A bank that is down, and a breaker",
-            set: &[("outage", "1500"), ("interval", "30"), ("requests", "100")],
+            set: &[("outage", "1500"), ("requests", "100")],
         },
         Preset {
             title: "The same without the breaker",
-            set: &[
-                ("outage", "1500"),
-                ("interval", "30"),
-                ("requests", "100"),
-                ("breaker", "off"),
-            ],
+            set: &[("outage", "1500"), ("requests", "100"), ("breaker", "off")],
         },
         Preset {
             title: "Bugs, retried by a catch-all",

@@ -23,7 +23,7 @@ pub(super) const ALL: &[Param] = &[
         "interval",
         "Time between requests",
         "How far apart they arrive, give or take a quarter. They do not wait for each other.",
-        (Ms, 0, 1_000, 40),
+        (Ms, 0, 1_000, 30),
     ),
     number(
         "latency",

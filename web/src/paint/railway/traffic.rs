@@ -29,19 +29,29 @@ pub(super) fn latest(surface: &Surface, plan: &Plan, playback: &Playback) {
     }
 }
 
+/// What is bad goes on top: a wrong answer has just left as a right one.
 pub(super) fn moving(surface: &Surface, plan: &Plan, playback: &Playback) {
-    for event in services::recent(surface, playback) {
-        let Some((way, train)) = way_of(plan, playback, event) else {
-            continue;
-        };
-        let at = along(&way, services::way(playback, event));
-        let color = color(surface, train);
-        match train {
-            Train::Request | Train::Good => {
-                surface.fill_rect(at.0 - 6.0, at.1 - 4.0, 12.0, 8.0, color);
-            }
-            Train::Switched => surface.ring(at, 5.0, color),
-            Train::Bad => surface.cross(at, 6.0, color),
+    for is_bad in [false, true] {
+        for event in services::recent(surface, playback) {
+            let way = way_of(plan, playback, event);
+            let Some((way, train)) = way.filter(|(_, it)| (*it == Train::Bad) == is_bad) else {
+                continue;
+            };
+            let at = along(&way, services::way(playback, event));
+            paint(surface, at, train);
+        }
+    }
+}
+
+fn paint(surface: &Surface, at: Point, train: Train) {
+    let color = color(surface, train);
+    let wagon = |color| surface.fill_rect(at.0 - 6.0, at.1 - 4.0, 12.0, 8.0, color);
+    match train {
+        Train::Request | Train::Good => wagon(color),
+        Train::Switched => surface.ring(at, 5.0, color),
+        Train::Bad => {
+            wagon(surface.theme.background);
+            surface.cross(at, 6.0, color);
         }
     }
 }
