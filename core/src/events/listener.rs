@@ -178,6 +178,8 @@ where
 /// itself, what is seldom looked at apart. A clone is the same listener.
 pub(super) struct Entry<E: ?Sized> {
     pub(super) listen: Arc<dyn Listen<E>>,
+    /// Whether [`admits`](Self::admits) may say no.
+    is_conditional: bool,
     state: Arc<State>,
 }
 
@@ -198,6 +200,7 @@ pub(super) enum Admission {
 
 impl<E: ?Sized> Entry<E> {
     pub(super) fn new(listen: Arc<dyn Listen<E>>, registration: Registration, live: bool) -> Self {
+        let is_conditional = live || registration.is_once;
         let state = State {
             is_live: live,
             has_fired: AtomicBool::new(false),
@@ -206,6 +209,7 @@ impl<E: ?Sized> Entry<E> {
         };
         Entry {
             listen,
+            is_conditional,
             state: Arc::new(state),
         }
     }
@@ -226,10 +230,13 @@ impl<E: ?Sized> Entry<E> {
 
     /// Whether [`admits`](Self::admits) may say no.
     pub(super) fn is_conditional(&self) -> bool {
-        self.state.is_live || self.state.registration.is_once
+        self.is_conditional
     }
 
     pub(super) fn admits(&self) -> Admission {
+        if !self.is_conditional {
+            return Admission::Call;
+        }
         let state = &*self.state;
         if state.is_live && state.is_removed.load(Ordering::Acquire) {
             return Admission::Skip;
@@ -251,6 +258,7 @@ impl<E: ?Sized> Clone for Entry<E> {
     fn clone(&self) -> Self {
         Entry {
             listen: Arc::clone(&self.listen),
+            is_conditional: self.is_conditional,
             state: Arc::clone(&self.state),
         }
     }
