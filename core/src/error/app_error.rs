@@ -48,6 +48,14 @@ struct Inner {
 impl AppError {
     /// An error of a kind, or with a [`Classification`] of its own. The usual
     /// kinds have a constructor each.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Classification, Kind};
+    /// let error = AppError::new(Kind::Conflict);
+    /// assert_eq!((error.code(), error.status()), ("conflict", 409));
+    /// let error = AppError::new(Classification::new(Kind::NotFound).with_status(410));
+    /// assert_eq!(error.status(), 410);
+    /// ```
     #[track_caller]
     pub fn new(classification: impl Into<Classification>) -> Self {
         AppError(Box::new(Inner {
@@ -61,6 +69,13 @@ impl AppError {
     }
 
     /// What the operator is told: the log has it, no response ever.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Kind};
+    /// let error = AppError::new(Kind::Failure).with_detail("the disk is full");
+    /// assert_eq!(error.detail(), Some("the disk is full"));
+    /// assert_eq!(error.to_string(), "The request could not be completed.");
+    /// ```
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.0.detail = Some(detail.into());
@@ -68,6 +83,13 @@ impl AppError {
     }
 
     /// What caused it. The log has it, no response ever.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::failure("cannot read the rates").with_source("no such file");
+    /// assert_eq!(format!("{error:#}"), "cannot read the rates: no such file");
+    /// assert_eq!(error.to_string(), "The request could not be completed.");
+    /// ```
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
@@ -98,6 +120,14 @@ impl AppError {
 
     /// What the client is told. It must not say how the inside looks. Of a bug
     /// nothing else is told than that it was one.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::unavailable("stripe").with_public("Cards cannot be charged now.");
+    /// assert_eq!(error.public_message(), "Cards cannot be charged now.");
+    /// let bug = AppError::bug("no cart").with_public("There is no cart.");
+    /// assert_eq!(bug.public_message(), "Something went wrong on our side.");
+    /// ```
     #[must_use]
     pub fn with_public(mut self, message: impl Into<Cow<'static, str>>) -> Self {
         self.change(|classification| classification.with_public(message));
@@ -121,6 +151,14 @@ impl AppError {
 
     /// Adds what is wrong with one field. The client is told, unless the status
     /// says that it is not its fault.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::invalid_input("The order is not valid.")
+    ///     .with_field("quantity", "has to be at least 1")
+    ///     .with_field("street", "is missing");
+    /// assert_eq!(error.fields().len(), 2);
+    /// ```
     #[must_use]
     pub fn with_field(
         mut self,
@@ -132,6 +170,13 @@ impl AppError {
     }
 
     /// Not worth trying again before this has passed.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// # use std::time::Duration;
+    /// let error = AppError::unavailable("stripe").with_retry_after(Duration::from_secs(2));
+    /// assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
+    /// ```
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.change(|classification| classification.with_retry_after(after));
@@ -139,66 +184,146 @@ impl AppError {
     }
 
     /// What is decided by it.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Classification, Kind};
+    /// let error = AppError::timeout("reading the stock");
+    /// assert_eq!(error.classification(), &Classification::new(Kind::Timeout));
+    /// ```
     pub fn classification(&self) -> &Classification {
         &self.0.classification
     }
 
     /// What kind of error it is.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Kind};
+    /// assert_eq!(AppError::timeout("reading the stock").kind(), Kind::Timeout);
+    /// ```
     pub fn kind(&self) -> Kind {
         self.0.classification.kind()
     }
 
     /// Whose fault it is.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Class};
+    /// assert_eq!(AppError::timeout("reading the stock").class(), Class::Operational);
+    /// assert_eq!(AppError::bug("the stock is negative").class(), Class::Programmer);
+    /// ```
     pub fn class(&self) -> Class {
         self.0.classification.class()
     }
 
     /// Whether the world is to blame.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// assert!(AppError::timeout("reading the stock").is_operational());
+    /// assert!(!AppError::bug("the stock is negative").is_operational());
+    /// ```
     pub fn is_operational(&self) -> bool {
         !self.is_bug()
     }
 
     /// Whether the program is to blame.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// assert!(AppError::bug("the stock is negative").is_bug());
+    /// assert!(!AppError::failure("the disk is full").is_bug());
+    /// ```
     pub fn is_bug(&self) -> bool {
         self.0.classification.is_bug()
     }
 
     /// Whether the same may succeed a little later. A bug never is.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// assert!(AppError::timeout("reading the stock").is_transient());
+    /// assert!(!AppError::conflict("There is none left.").is_transient());
+    /// ```
     pub fn is_transient(&self) -> bool {
         self.0.classification.is_transient()
     }
 
     /// Its name for programs: stable, in `snake_case`.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// assert_eq!(AppError::timeout("reading the stock").code(), "timeout");
+    /// ```
     pub fn code(&self) -> &'static str {
         self.0.classification.code()
     }
 
     /// Its status of HTTP, from 400 to 599.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// assert_eq!(AppError::timeout("reading the stock").status(), 504);
+    /// ```
     pub fn status(&self) -> u16 {
         self.0.classification.status()
     }
 
     /// What the client is told.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::timeout("reading the stock");
+    /// assert_eq!(error.public_message(), "The request took too long.");
+    /// ```
     pub fn public_message(&self) -> &str {
         self.0.classification.public_message()
     }
 
     /// What is wrong with which field, in the order they were added.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::invalid_input("The order is not valid.").with_field("street", "is missing");
+    /// assert_eq!(error.fields()[0].field, "street");
+    /// assert!(AppError::timeout("reading the stock").fields().is_empty());
+    /// ```
     pub fn fields(&self) -> &[FieldError] {
         self.0.classification.fields()
     }
 
     /// Before this has passed it is not worth trying again.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// # use std::time::Duration;
+    /// let error = AppError::rate_limited(Duration::from_secs(3));
+    /// assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
+    /// assert_eq!(AppError::timeout("reading the stock").retry_after(), None);
+    /// ```
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.classification.retry_after()
     }
 
     /// What the operator is told, if more than its sources say.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Kind};
+    /// let error = AppError::timeout("reading the stock");
+    /// assert_eq!(error.detail(), Some("reading the stock timed out"));
+    /// assert_eq!(AppError::new(Kind::Timeout).detail(), None);
+    /// ```
     pub fn detail(&self) -> Option<&str> {
         self.0.detail.as_deref()
     }
 
     /// Values for the log, in the order they were added.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::timeout("the stock").with_context("order", 42).with_context("try", 3);
+    /// assert_eq!(error.context().len(), 2);
+    /// assert_eq!(error.context().last(), Some(("try", "3")));
+    /// ```
     pub fn context(&self) -> impl ExactSizeIterator<Item = (&'static str, &str)> {
         let context = self.0.context.iter();
         context.map(|(key, value)| (*key, value.as_str()))
@@ -206,11 +331,25 @@ impl AppError {
 
     /// Where it was raised: the line that called the constructor, or of the `?`
     /// that converted it.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::bug("the stock is negative");
+    /// assert_eq!((error.location().file(), error.location().line()), (file!(), line!() - 1));
+    /// ```
     pub fn location(&self) -> &'static Location<'static> {
         self.0.location
     }
 
     /// What caused it, from the nearest to the root; cut where it is endless.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let inner = AppError::timeout("reading the rates").with_source("reset by peer");
+    /// let error = AppError::unavailable("the bank").with_source(inner);
+    /// assert_eq!(error.chain().count(), 2);
+    /// assert_eq!(error.chain().last().unwrap().to_string(), "reset by peer");
+    /// ```
     pub fn chain(&self) -> Chain<'_> {
         Chain::new(self.source())
     }

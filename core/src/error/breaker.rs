@@ -77,6 +77,17 @@ enum Phase {
 }
 
 /// What a [`Breaker`] does with calls.
+///
+/// ```
+/// # use highwater::error::{Breaker, BreakerState};
+/// # use std::time::Duration;
+/// let mut breaker = Breaker::new("stripe").failures(1).rest(Duration::from_secs(1));
+/// let permit = breaker.admit(Duration::ZERO).unwrap();
+/// breaker.failed(permit, Duration::ZERO);
+/// assert_eq!(breaker.state(), BreakerState::Open);
+/// let _probe = breaker.admit(Duration::from_secs(1)).unwrap();
+/// assert_eq!(breaker.state(), BreakerState::HalfOpen);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BreakerState {
     /// All are admitted.
@@ -90,6 +101,18 @@ pub enum BreakerState {
 impl Breaker {
     /// For a dependency, closed: it opens after 5 failures in a row, for 5
     /// seconds, and then probes with one call.
+    ///
+    /// ```
+    /// # use highwater::error::{Breaker, BreakerState};
+    /// # use std::time::Duration;
+    /// let mut breaker = Breaker::new("stripe");
+    /// for _call in 0..5 {
+    ///     assert_eq!(breaker.state(), BreakerState::Closed);
+    ///     let permit = breaker.admit(Duration::ZERO).unwrap();
+    ///     breaker.failed(permit, Duration::ZERO);
+    /// }
+    /// assert_eq!(breaker.state(), BreakerState::Open);
+    /// ```
     pub const fn new(dependency: &'static str) -> Self {
         Breaker {
             dependency,
@@ -103,6 +126,15 @@ impl Breaker {
     }
 
     /// How many failures in a row open it; 0 counts as 1.
+    ///
+    /// ```
+    /// # use highwater::error::Breaker;
+    /// # use std::time::Duration;
+    /// let mut breaker = Breaker::new("stripe").failures(1);
+    /// let permit = breaker.admit(Duration::ZERO).unwrap();
+    /// breaker.failed(permit, Duration::ZERO);
+    /// assert!(breaker.admit(Duration::ZERO).is_err());
+    /// ```
     pub fn failures(mut self, failures: u32) -> Self {
         self.failures = failures.max(1);
         self
@@ -110,6 +142,16 @@ impl Breaker {
 
     /// How long it stays open, and waits for its probes; 0 counts as a
     /// nanosecond.
+    ///
+    /// ```
+    /// # use highwater::error::Breaker;
+    /// # use std::time::Duration;
+    /// let mut breaker = Breaker::new("stripe").failures(1).rest(Duration::from_secs(2));
+    /// let permit = breaker.admit(Duration::ZERO).unwrap();
+    /// breaker.failed(permit, Duration::ZERO);
+    /// assert!(breaker.admit(Duration::from_secs(1)).is_err());
+    /// assert!(breaker.admit(Duration::from_secs(2)).is_ok());
+    /// ```
     pub fn rest(mut self, rest: Duration) -> Self {
         self.rest = rest.max(Duration::from_nanos(1));
         self
@@ -117,12 +159,33 @@ impl Breaker {
 
     /// How many calls it probes with, all of which have to succeed; 0 counts as
     /// 1.
+    ///
+    /// ```
+    /// # use highwater::error::Breaker;
+    /// # use std::time::Duration;
+    /// let mut breaker = Breaker::new("stripe").failures(1).probes(2);
+    /// let permit = breaker.admit(Duration::ZERO).unwrap();
+    /// breaker.failed(permit, Duration::ZERO);
+    /// let later = Duration::from_secs(5);
+    /// assert!(breaker.admit(later).is_ok() && breaker.admit(later).is_ok());
+    /// assert!(breaker.admit(later).is_err());
+    /// ```
     pub fn probes(mut self, probes: u32) -> Self {
         self.probes = probes.max(1);
         self
     }
 
     /// Asks whether a call may be made.
+    ///
+    /// ```
+    /// # use highwater::error::Breaker;
+    /// # use std::time::Duration;
+    /// let mut breaker = Breaker::new("stripe").failures(1);
+    /// let permit = breaker.admit(Duration::ZERO).unwrap();
+    /// breaker.failed(permit, Duration::ZERO);
+    /// let refused = breaker.admit(Duration::from_secs(1)).unwrap_err();
+    /// assert_eq!(refused.retry_after, Duration::from_secs(4));
+    /// ```
     ///
     /// # Errors
     ///
@@ -149,6 +212,20 @@ impl Breaker {
 
     /// The call went well, as far as the dependency goes: that it did not find
     /// something is an answer too.
+    ///
+    /// ```
+    /// # use highwater::error::{Breaker, BreakerState};
+    /// # use std::time::Duration;
+    /// let mut breaker = Breaker::new("stripe").failures(2);
+    /// for is_well in [false, true, false] {
+    ///     let permit = breaker.admit(Duration::ZERO).unwrap();
+    ///     match is_well {
+    ///         true => breaker.succeeded(permit, Duration::ZERO),
+    ///         false => breaker.failed(permit, Duration::ZERO),
+    ///     }
+    /// }
+    /// assert_eq!(breaker.state(), BreakerState::Closed, "not two in a row");
+    /// ```
     pub fn succeeded(&mut self, permit: Permit, now: Duration) {
         if self.is_stale(permit.generation(), now) {
             return;
@@ -172,6 +249,17 @@ impl Breaker {
     }
 
     /// The call went wrong, and that is the dependency's fault.
+    ///
+    /// ```
+    /// # use highwater::error::{Breaker, BreakerState};
+    /// # use std::time::Duration;
+    /// let mut breaker = Breaker::new("stripe").failures(2);
+    /// for state in [BreakerState::Closed, BreakerState::Open] {
+    ///     let permit = breaker.admit(Duration::ZERO).unwrap();
+    ///     breaker.failed(permit, Duration::ZERO);
+    ///     assert_eq!(breaker.state(), state);
+    /// }
+    /// ```
     pub fn failed(&mut self, permit: Permit, now: Duration) {
         if self.is_stale(permit.generation(), now) {
             return;
@@ -220,6 +308,11 @@ impl Breaker {
     }
 
     /// What it does with calls, as it was when it was last told the time.
+    ///
+    /// ```
+    /// # use highwater::error::{Breaker, BreakerState};
+    /// assert_eq!(Breaker::new("stripe").state(), BreakerState::Closed);
+    /// ```
     pub fn state(&self) -> BreakerState {
         match self.phase {
             Phase::Closed { .. } => BreakerState::Closed,

@@ -45,6 +45,12 @@ const TOKEN: u64 = 1_000_000_000;
 
 impl RetryBudget {
     /// A fifth of the requests and 10 a second; up to 100 at once.
+    ///
+    /// ```
+    /// # use highwater::error::RetryBudget;
+    /// assert_eq!(RetryBudget::new().available(), 100);
+    /// assert_eq!(RetryBudget::new(), RetryBudget::new().percent(20).per_second(10).burst(100));
+    /// ```
     pub const fn new() -> Self {
         RetryBudget {
             percent: 20,
@@ -56,18 +62,46 @@ impl RetryBudget {
     }
 
     /// How many retries a hundred requests pay for.
+    ///
+    /// ```
+    /// # use highwater::error::RetryBudget;
+    /// # use std::time::Duration;
+    /// let mut budget = RetryBudget::new().percent(50).burst(1);
+    /// assert!(budget.withdraw(Duration::ZERO));
+    /// budget.deposit(Duration::ZERO);
+    /// assert_eq!(budget.available(), 0);
+    /// budget.deposit(Duration::ZERO);
+    /// assert_eq!(budget.available(), 1, "two requests pay for a retry");
+    /// ```
     pub const fn percent(mut self, percent: u32) -> Self {
         self.percent = percent;
         self
     }
 
     /// How many retries there may be each second, if there are few requests.
+    ///
+    /// ```
+    /// # use highwater::error::RetryBudget;
+    /// # use std::time::Duration;
+    /// let mut budget = RetryBudget::new().per_second(2).burst(1);
+    /// assert!(budget.withdraw(Duration::ZERO));
+    /// assert!(!budget.withdraw(Duration::from_millis(499)));
+    /// assert!(budget.withdraw(Duration::from_millis(500)));
+    /// ```
     pub const fn per_second(mut self, retries: u32) -> Self {
         self.per_second = retries;
         self
     }
 
     /// How many retries it holds at most. It starts with as many.
+    ///
+    /// ```
+    /// # use highwater::error::RetryBudget;
+    /// # use std::time::Duration;
+    /// let mut budget = RetryBudget::new().burst(2);
+    /// assert!(budget.withdraw(Duration::ZERO) && budget.withdraw(Duration::ZERO));
+    /// assert!(!budget.withdraw(Duration::ZERO));
+    /// ```
     pub const fn burst(mut self, retries: u32) -> Self {
         self.burst = retries;
         self.held = self.full();
@@ -75,12 +109,29 @@ impl RetryBudget {
     }
 
     /// A request, no retry, is made.
+    ///
+    /// ```
+    /// # use highwater::error::RetryBudget;
+    /// # use std::time::Duration;
+    /// let mut budget = RetryBudget::new().percent(100).burst(1);
+    /// assert!(budget.withdraw(Duration::ZERO));
+    /// budget.deposit(Duration::ZERO);
+    /// assert_eq!(budget.available(), 1);
+    /// ```
     pub fn deposit(&mut self, now: Duration) {
         self.fill(now);
         self.add(u64::from(self.percent) * (TOKEN / 100));
     }
 
     /// Takes a retry out, if there is one.
+    ///
+    /// ```
+    /// # use highwater::error::RetryBudget;
+    /// # use std::time::Duration;
+    /// let mut budget = RetryBudget::new().burst(1);
+    /// assert!(budget.withdraw(Duration::ZERO));
+    /// assert!(!budget.withdraw(Duration::ZERO), "there was only one");
+    /// ```
     pub fn withdraw(&mut self, now: Duration) -> bool {
         self.fill(now);
         let left = self.held.checked_sub(TOKEN);
@@ -89,6 +140,14 @@ impl RetryBudget {
     }
 
     /// How many retries it held when it was last told the time.
+    ///
+    /// ```
+    /// # use highwater::error::RetryBudget;
+    /// # use std::time::Duration;
+    /// let mut budget = RetryBudget::new().burst(3);
+    /// budget.withdraw(Duration::ZERO);
+    /// assert_eq!(budget.available(), 2);
+    /// ```
     pub fn available(&self) -> u64 {
         self.held / TOKEN
     }

@@ -23,6 +23,12 @@ pub enum Class {
 
 impl Class {
     /// As it is written in a log: `operational` or `programmer`.
+    ///
+    /// ```
+    /// # use highwater::error::Class;
+    /// assert_eq!(Class::Operational.as_str(), "operational");
+    /// assert_eq!(Class::Programmer.as_str(), "programmer");
+    /// ```
     pub const fn as_str(self) -> &'static str {
         match self {
             Class::Operational => "operational",

@@ -30,6 +30,12 @@ pub struct CorrelationId {
 
 /// A text that is no [`CorrelationId`]: empty, too long, or with a character that
 /// none has. Make a [new one](Ids::make).
+///
+/// ```
+/// # use highwater::error::{AppError, CorrelationId, InvalidId};
+/// assert_eq!(CorrelationId::parse(""), Err(InvalidId));
+/// assert_eq!(AppError::from(InvalidId).status(), 400);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a correlation id is 1 to 64 letters, digits, '-', '_', '.' or ':'")]
 pub struct InvalidId;
@@ -42,6 +48,13 @@ impl CorrelationId {
     ///
     /// Nothing stops a client from sending the id of somebody else's request:
     /// where clients are not trusted, make ids, and log theirs beside them.
+    ///
+    /// ```
+    /// # use highwater::error::CorrelationId;
+    /// assert_eq!(CorrelationId::parse("order-42").unwrap().as_str(), "order-42");
+    /// assert!(CorrelationId::parse("order 42").is_err());
+    /// assert!(CorrelationId::parse([b'x'; 65]).is_err());
+    /// ```
     ///
     /// # Errors
     ///
@@ -60,6 +73,12 @@ impl CorrelationId {
     }
 
     /// As text.
+    ///
+    /// ```
+    /// # use highwater::error::CorrelationId;
+    /// let id: CorrelationId = "order-42".parse().unwrap();
+    /// assert_eq!(id.as_str(), "order-42");
+    /// ```
     pub fn as_str(&self) -> &str {
         let bytes = &self.bytes[..usize::from(self.length)];
         // Only ASCII is taken in.
@@ -132,6 +151,12 @@ pub struct Ids {
 
 impl Ids {
     /// A generator that differs from those with other seeds.
+    ///
+    /// ```
+    /// # use highwater::error::Ids;
+    /// assert_eq!(Ids::new(7).make(), Ids::new(7).make());
+    /// assert_ne!(Ids::new(7).make(), Ids::new(8).make());
+    /// ```
     pub fn new(seed: u64) -> Self {
         Ids {
             seed,
@@ -140,6 +165,12 @@ impl Ids {
     }
 
     /// One that this generator has not made before. Threads may share it.
+    ///
+    /// ```
+    /// # use highwater::error::Ids;
+    /// let ids = Ids::new(7);
+    /// assert_ne!(ids.make(), ids.make());
+    /// ```
     pub fn make(&self) -> CorrelationId {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let count = self.made.fetch_add(1, Ordering::Relaxed);

@@ -94,6 +94,18 @@ const LOG_TARGET: &str = "highwater::error";
 impl Handler {
     /// To be told of each request, retries aside, if it [retries](Self::retry): a
     /// share of them is what there may be of retries. Otherwise it does nothing.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Handler, Ids, Incident, Retry, RetryBudget};
+    /// # use std::time::Duration;
+    /// let budget = RetryBudget::new().percent(100).per_second(0).burst(1);
+    /// let handler = Handler::new().retry(Retry::new().budget(budget));
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /stock").idempotent();
+    /// let is_retried = || handler.handle(&AppError::timeout("the stock"), &incident).is_retry();
+    /// assert!(is_retried() && !is_retried());
+    /// handler.request(Duration::ZERO);
+    /// assert!(is_retried());
+    /// ```
     pub fn request(&self, now: Duration) {
         if let Some(retry) = &self.retry {
             lock(retry).request(now);
@@ -105,6 +117,15 @@ impl Handler {
     ///
     /// An error that was handled before, in an inner layer, is decided again but
     /// neither logged nor counted nor observed.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Handler, Ids, Incident};
+    /// let (handler, error) = (Handler::new(), AppError::not_found("There is no such order."));
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+    /// let inner = handler.handle(&error, &incident);
+    /// assert_eq!(handler.handle(&error, &incident), inner);
+    /// assert_eq!(handler.stats().handled, 1);
+    /// ```
     pub fn handle(&self, error: &AppError, incident: &Incident<'_>) -> Decision {
         let (decision, gave_up) = self.decide(error, incident);
         if !error.is_first_handled() {
@@ -131,6 +152,14 @@ impl Handler {
     }
 
     /// What was handled so far.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Handler, Ids, Incident};
+    /// let handler = Handler::new();
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+    /// let _answer = handler.handle(&AppError::timeout("reading the order"), &incident);
+    /// assert_eq!((handler.stats().responses, handler.stats().retries), (1, 0));
+    /// ```
     pub fn stats(&self) -> HandlerStats {
         lock(&self.counts).stats()
     }

@@ -35,6 +35,13 @@ pub struct Incident<'a> {
 impl<'a> Incident<'a> {
     /// The first attempt at what had better not be done twice, at the start of
     /// time.
+    ///
+    /// ```
+    /// # use highwater::error::{Ids, Incident};
+    /// let incident = Incident::new(Ids::new(7).make(), "POST /orders");
+    /// assert_eq!((incident.operation, incident.attempt), ("POST /orders", 1));
+    /// assert!(!incident.is_idempotent);
+    /// ```
     pub fn new(id: CorrelationId, operation: &'a str) -> Self {
         Incident {
             id,
@@ -46,6 +53,12 @@ impl<'a> Incident<'a> {
     }
 
     /// Doing it twice is the same as doing it once.
+    ///
+    /// ```
+    /// # use highwater::error::{Ids, Incident};
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42").idempotent();
+    /// assert!(incident.is_idempotent);
+    /// ```
     #[must_use]
     pub fn idempotent(mut self) -> Self {
         self.is_idempotent = true;
@@ -53,6 +66,12 @@ impl<'a> Incident<'a> {
     }
 
     /// The how manieth time it was done, from 1.
+    ///
+    /// ```
+    /// # use highwater::error::{Ids, Incident};
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42").attempt(2);
+    /// assert_eq!(incident.attempt, 2);
+    /// ```
     #[must_use]
     pub fn attempt(mut self, attempt: u32) -> Self {
         self.attempt = attempt;
@@ -60,6 +79,13 @@ impl<'a> Incident<'a> {
     }
 
     /// When it was. Only a handler that retries has to know.
+    ///
+    /// ```
+    /// # use highwater::error::{Ids, Incident};
+    /// # use std::time::Duration;
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /stock").at(Duration::from_secs(60));
+    /// assert_eq!(incident.now, Duration::from_secs(60));
+    /// ```
     #[must_use]
     pub fn at(mut self, now: Duration) -> Self {
         self.now = now;
@@ -98,6 +124,13 @@ pub enum Decision {
 
 impl Decision {
     /// The answer, if there is one.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Decision, Ids, Problem};
+    /// let problem = Problem::new(&AppError::bug("no cart"), &Ids::new(7).make());
+    /// assert_eq!(Decision::Drain(problem.clone()).problem(), Some(&problem));
+    /// assert_eq!(Decision::Crash.problem(), None);
+    /// ```
     pub fn problem(&self) -> Option<&Problem> {
         match self {
             Decision::Respond(problem) | Decision::Drain(problem) => Some(problem),
@@ -106,16 +139,37 @@ impl Decision {
     }
 
     /// Whether it is to be done again.
+    ///
+    /// ```
+    /// # use highwater::error::Decision;
+    /// # use std::time::Duration;
+    /// assert!(Decision::Retry(Duration::from_millis(50)).is_retry());
+    /// assert!(!Decision::Crash.is_retry());
+    /// ```
     pub fn is_retry(&self) -> bool {
         matches!(self, Decision::Retry(_))
     }
 
     /// Whether the process has to end.
+    ///
+    /// ```
+    /// # use highwater::error::Decision;
+    /// # use std::time::Duration;
+    /// assert!(Decision::Crash.is_fatal());
+    /// assert!(!Decision::Retry(Duration::from_millis(50)).is_fatal());
+    /// ```
     pub fn is_fatal(&self) -> bool {
         matches!(self, Decision::Drain(_) | Decision::Crash)
     }
 
     /// As it is written in a log: `respond`, `retry`, `drain` or `crash`.
+    ///
+    /// ```
+    /// # use highwater::error::Decision;
+    /// # use std::time::Duration;
+    /// assert_eq!(Decision::Crash.as_str(), "crash");
+    /// assert_eq!(Decision::Retry(Duration::from_millis(50)).as_str(), "retry");
+    /// ```
     pub fn as_str(&self) -> &'static str {
         match self {
             Decision::Respond(_) => "respond",
@@ -127,6 +181,18 @@ impl Decision {
 }
 
 /// What a [`Handler`](super::Handler) tells its observers.
+///
+/// ```
+/// # use highwater::error::{AppError, Handler, Ids, Incident, Report};
+/// # use std::sync::mpsc;
+/// let (tell, told) = mpsc::channel();
+/// let handler = Handler::new().on_error(move |report: &Report<'_>| {
+///     tell.send((report.error.status(), report.incident.attempt, report.gave_up)).unwrap();
+/// });
+/// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+/// let _decision = handler.handle(&AppError::not_found("There is no such order."), &incident);
+/// assert_eq!(told.recv().unwrap(), (404, 1, None), "it never retries");
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Report<'a> {

@@ -68,6 +68,12 @@ pub enum Kind {
 
 impl Kind {
     /// Whose fault it is. Only a [`Bug`](Self::Bug) is the program's.
+    ///
+    /// ```
+    /// # use highwater::error::{Class, Kind};
+    /// assert_eq!(Kind::Failure.class(), Class::Operational);
+    /// assert_eq!(Kind::Bug.class(), Class::Programmer);
+    /// ```
     pub const fn class(self) -> Class {
         match self {
             Kind::Bug => Class::Programmer,
@@ -76,16 +82,31 @@ impl Kind {
     }
 
     /// Its name for programs: stable, in `snake_case`.
+    ///
+    /// ```
+    /// # use highwater::error::Kind;
+    /// assert_eq!(Kind::Bug.code(), "internal_error");
+    /// ```
     pub const fn code(self) -> &'static str {
         self.facts().0
     }
 
     /// Its status of HTTP, from 400 to 599.
+    ///
+    /// ```
+    /// # use highwater::error::Kind;
+    /// assert_eq!(Kind::TooLarge.status(), 413);
+    /// ```
     pub const fn status(self) -> u16 {
         self.facts().1
     }
 
     /// What the client is told unless something better is known.
+    ///
+    /// ```
+    /// # use highwater::error::Kind;
+    /// assert_eq!(Kind::NotFound.public_message(), "There is no such resource.");
+    /// ```
     pub const fn public_message(self) -> &'static str {
         self.facts().2
     }
@@ -95,6 +116,12 @@ impl Kind {
     ///
     /// No error of the client's is: sending the same again for them changes
     /// nothing.
+    ///
+    /// ```
+    /// # use highwater::error::Kind;
+    /// assert!(Kind::Unavailable.is_transient());
+    /// assert!(!Kind::RateLimited.is_transient());
+    /// ```
     pub const fn is_transient(self) -> bool {
         matches!(self, Kind::Unavailable | Kind::Timeout)
     }

@@ -20,6 +20,12 @@ use std::{any::Any, borrow::Cow, fmt, time::Duration};
 /// ```
 impl AppError {
     /// 400: what was asked cannot be understood, or breaks a rule.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::invalid_input("The quantity is no number.");
+    /// assert_eq!((error.status(), error.public_message()), (400, "The quantity is no number."));
+    /// ```
     #[track_caller]
     pub fn invalid_input(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::InvalidInput).with_public(message)
@@ -27,18 +33,36 @@ impl AppError {
 
     /// 401: nobody knows who asks. The response has to say in its
     /// `WWW-Authenticate` header how to tell.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::unauthorized("Log in first.");
+    /// assert_eq!((error.status(), error.public_message()), (401, "Log in first."));
+    /// ```
     #[track_caller]
     pub fn unauthorized(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Unauthorized).with_public(message)
     }
 
     /// 403: who asks may not.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::forbidden("This is somebody else's order.");
+    /// assert_eq!((error.status(), error.code()), (403, "forbidden"));
+    /// ```
     #[track_caller]
     pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Forbidden).with_public(message)
     }
 
     /// 404: what was asked for is not there.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::not_found("There is no such order.");
+    /// assert_eq!((error.status(), error.code()), (404, "not_found"));
+    /// ```
     #[track_caller]
     pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::NotFound).with_public(message)
@@ -46,18 +70,36 @@ impl AppError {
 
     /// 405: it is there, but cannot be done to it. The response has to name in
     /// its `Allow` header what can.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::method_not_allowed();
+    /// assert_eq!((error.status(), error.public_message()), (405, "This method is not allowed here."));
+    /// ```
     #[track_caller]
     pub fn method_not_allowed() -> Self {
         Self::new(Kind::MethodNotAllowed)
     }
 
     /// 409: what is there does not allow it now.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::conflict("The order was sent already.");
+    /// assert_eq!((error.status(), error.code()), (409, "conflict"));
+    /// ```
     #[track_caller]
     pub fn conflict(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Conflict).with_public(message)
     }
 
     /// 413: more was sent than is taken.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::too_large(1_024);
+    /// assert_eq!((error.status(), error.public_message()), (413, "No more than 1024 bytes are taken."));
+    /// ```
     #[track_caller]
     pub fn too_large(limit_bytes: u64) -> Self {
         let message = format!("No more than {limit_bytes} bytes are taken.");
@@ -65,6 +107,12 @@ impl AppError {
     }
 
     /// 415: what was sent is in a format that is not read here.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::unsupported_media_type("Only JSON is read here.");
+    /// assert_eq!((error.status(), error.public_message()), (415, "Only JSON is read here."));
+    /// ```
     #[track_caller]
     pub fn unsupported_media_type(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::UnsupportedMediaType).with_public(message)
@@ -75,6 +123,14 @@ impl AppError {
     /// Where a dependency says this to us, our client is not to blame: that is
     /// [`unavailable`](Self::unavailable), with the same
     /// [`with_retry_after`](Self::with_retry_after).
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// # use std::time::Duration;
+    /// let error = AppError::rate_limited(Duration::from_secs(3));
+    /// assert_eq!((error.status(), error.retry_after()), (429, Some(Duration::from_secs(3))));
+    /// assert!(!error.is_transient(), "it is the client's to wait");
+    /// ```
     #[track_caller]
     pub fn rate_limited(retry_after: Duration) -> Self {
         Self::new(Kind::RateLimited).with_retry_after(retry_after)
@@ -97,18 +153,39 @@ impl AppError {
 /// ```
 impl AppError {
     /// 503: a dependency is down, or refuses for now.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::unavailable("stripe");
+    /// assert_eq!((error.status(), error.detail()), (503, Some("stripe is unavailable")));
+    /// assert!(error.is_transient());
+    /// ```
     #[track_caller]
     pub fn unavailable(dependency: impl fmt::Display) -> Self {
         Self::new(Kind::Unavailable).with_detail(format!("{dependency} is unavailable"))
     }
 
     /// 504: an answer did not come in time.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::timeout("reading the stock");
+    /// assert_eq!((error.status(), error.detail()), (504, Some("reading the stock timed out")));
+    /// assert!(error.is_transient());
+    /// ```
     #[track_caller]
     pub fn timeout(operation: impl fmt::Display) -> Self {
         Self::new(Kind::Timeout).with_detail(format!("{operation} timed out"))
     }
 
     /// 503: it was given up half-way because somebody wanted that.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::cancelled("the export");
+    /// assert_eq!((error.status(), error.detail()), (503, Some("the export was cancelled")));
+    /// assert!(!error.is_transient());
+    /// ```
     #[track_caller]
     pub fn cancelled(operation: impl fmt::Display) -> Self {
         Self::new(Kind::Cancelled).with_detail(format!("{operation} was cancelled"))
@@ -116,12 +193,26 @@ impl AppError {
 
     /// 500, and no bug: something outside the program failed, and is not likely
     /// to pass.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::failure("the disk is full");
+    /// assert_eq!((error.status(), error.detail()), (500, Some("the disk is full")));
+    /// assert!(error.is_operational());
+    /// ```
     #[track_caller]
     pub fn failure(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Failure).with_detail(detail)
     }
 
     /// 500: the program is wrong.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::bug("the stock is negative");
+    /// assert_eq!((error.status(), error.code()), (500, "internal_error"));
+    /// assert!(error.is_bug());
+    /// ```
     #[track_caller]
     pub fn bug(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Bug).with_detail(detail)

@@ -68,6 +68,14 @@ impl Problem {
 
     /// What of an error is for the client. Texts longer than a kilobyte are cut,
     /// and no more than 32 fields are named.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Ids, Problem};
+    /// let error = AppError::unavailable("stripe").with_context("order", 42);
+    /// let problem = Problem::new(&error, &Ids::new(7).make());
+    /// assert_eq!(problem.status(), 503);
+    /// assert!(!problem.to_json().contains("stripe"));
+    /// ```
     pub fn new(error: &AppError, id: &CorrelationId) -> Self {
         let classification = error.classification();
         let is_bug = classification.is_bug();
@@ -96,48 +104,106 @@ impl Problem {
 
     /// With a URI for its type, at which people can read what it means. Without,
     /// it is `about:blank`: the status and the code say it all.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Ids, Problem};
+    /// let problem = Problem::new(&AppError::conflict("There is none left."), &Ids::new(7).make())
+    ///     .with_type("https://example.com/problems/sold_out");
+    /// assert_eq!(problem.type_uri(), "https://example.com/problems/sold_out");
+    /// ```
     pub fn with_type(mut self, uri: impl Into<Cow<'static, str>>) -> Self {
         self.0.kind = uri.into();
         self
     }
 
     /// With a URI for this very occurrence.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Ids, Problem};
+    /// let problem = Problem::new(&AppError::conflict("There is none left."), &Ids::new(7).make())
+    ///     .with_instance("/orders/42");
+    /// assert!(problem.to_json().contains(r#""instance":"/orders/42""#));
+    /// ```
     pub fn with_instance(mut self, uri: impl Into<Cow<'static, str>>) -> Self {
         self.0.instance = Some(uri.into());
         self
     }
 
     /// The status to answer with, from 400 to 599.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Ids, Problem};
+    /// let problem = Problem::new(&AppError::conflict("There is none left."), &Ids::new(7).make());
+    /// assert_eq!(problem.status(), 409);
+    /// ```
     pub fn status(&self) -> u16 {
         self.0.status
     }
 
     /// The URI of its type.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Ids, Problem};
+    /// let problem = Problem::new(&AppError::conflict("There is none left."), &Ids::new(7).make());
+    /// assert_eq!(problem.type_uri(), "about:blank");
+    /// ```
     pub fn type_uri(&self) -> &str {
         &self.0.kind
     }
 
     /// The name of its status.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Ids, Problem};
+    /// let problem = Problem::new(&AppError::too_large(1_024), &Ids::new(7).make());
+    /// assert_eq!(problem.title(), "Content Too Large");
+    /// ```
     pub fn title(&self) -> &'static str {
         self.0.title
     }
 
     /// What the client is told.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Ids, Problem};
+    /// let problem = Problem::new(&AppError::conflict("There is none left."), &Ids::new(7).make());
+    /// assert_eq!(problem.detail(), "There is none left.");
+    /// ```
     pub fn detail(&self) -> &str {
         &self.0.detail
     }
 
     /// By which programs tell it apart.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Ids, Problem};
+    /// let error = AppError::bug("the stock is negative").with_code("negative_stock");
+    /// let problem = Problem::new(&error, &Ids::new(7).make());
+    /// assert_eq!(problem.code(), "internal_error", "the other one is for the log");
+    /// ```
     pub fn code(&self) -> &'static str {
         self.0.code
     }
 
     /// By which its line in the log is found.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Ids, Problem};
+    /// let id = Ids::new(7).make();
+    /// assert_eq!(Problem::new(&AppError::bug("the stock is negative"), &id).id(), &id);
+    /// ```
     pub fn id(&self) -> &CorrelationId {
         &self.0.id
     }
 
     /// What is wrong with which field.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Ids, Problem};
+    /// let error = AppError::invalid_input("The order is not valid.").with_field("street", "is missing");
+    /// let problem = Problem::new(&error, &Ids::new(7).make());
+    /// assert_eq!(problem.errors(), error.fields());
+    /// ```
     pub fn errors(&self) -> &[FieldError] {
         &self.0.errors
     }
@@ -159,6 +225,15 @@ impl Problem {
     }
 
     /// The body, in one line of JSON.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, CorrelationId, Problem};
+    /// let id: CorrelationId = "order-42".parse().unwrap();
+    /// assert_eq!(Problem::new(&AppError::conflict("There is none left."), &id).to_json(), concat!(
+    ///     r#"{"type":"about:blank","title":"Conflict","status":409,"#,
+    ///     r#""detail":"There is none left.","code":"conflict","id":"order-42"}"#,
+    /// ));
+    /// ```
     ///
     /// # Panics
     ///

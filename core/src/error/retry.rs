@@ -43,6 +43,16 @@ pub struct Retry {
 }
 
 /// An attempt that went wrong.
+///
+/// ```
+/// # use highwater::error::{AppError, Failed, Retry};
+/// # use std::time::Duration;
+/// let error = AppError::timeout("reading the stock");
+/// let failed = Failed { error: &error, is_idempotent: true, attempt: 1 };
+/// assert!(Retry::new().decide(failed, Duration::ZERO, || 0).is_ok());
+/// let failed = Failed { is_idempotent: false, ..failed };
+/// assert!(Retry::new().decide(failed, Duration::ZERO, || 0).is_err());
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Failed<'a> {
     /// How.
@@ -54,6 +64,15 @@ pub struct Failed<'a> {
 }
 
 /// Why something is not done again.
+///
+/// ```
+/// # use highwater::error::{AppError, Failed, GiveUp, Retry};
+/// # use std::time::Duration;
+/// let error = AppError::timeout("charging the card");
+/// let failed = Failed { error: &error, is_idempotent: false, attempt: 1 };
+/// let why = Retry::new().decide(failed, Duration::ZERO, || 0).unwrap_err();
+/// assert_eq!((why, why.to_string().as_str()), (GiveUp::NotIdempotent, "it is not idempotent"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum GiveUp {
@@ -78,6 +97,13 @@ pub enum GiveUp {
 
 impl Retry {
     /// Three attempts, from 100 ms up to 10 s apart, within the usual budget.
+    ///
+    /// ```
+    /// # use highwater::error::Retry;
+    /// # use std::time::Duration;
+    /// let usual = Retry::new().attempts(3).backoff(Duration::from_millis(100));
+    /// assert_eq!(Retry::new(), usual.longest(Duration::from_secs(10)));
+    /// ```
     pub const fn new() -> Self {
         Retry {
             attempts: 3,
@@ -89,6 +115,15 @@ impl Retry {
 
     /// How often it is attempted at most, the first time included. With 0 or 1
     /// it is never retried.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Failed, GiveUp, Retry};
+    /// # use std::time::Duration;
+    /// let error = AppError::timeout("reading the stock");
+    /// let failed = Failed { error: &error, is_idempotent: true, attempt: 1 };
+    /// let mut never = Retry::new().attempts(1);
+    /// assert_eq!(never.decide(failed, Duration::ZERO, || 0), Err(GiveUp::Attempts));
+    /// ```
     pub const fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
@@ -96,6 +131,18 @@ impl Retry {
 
     /// The first wait is shorter than this, the second than twice as much, and so
     /// on.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Failed, Retry};
+    /// # use std::time::Duration;
+    /// let error = AppError::timeout("reading the stock");
+    /// let mut retry = Retry::new().backoff(Duration::from_millis(8));
+    /// let mut wait = |attempt| {
+    ///     let failed = Failed { error: &error, is_idempotent: true, attempt };
+    ///     retry.decide(failed, Duration::ZERO, || 1 << 63).unwrap().as_millis()
+    /// };
+    /// assert_eq!((wait(1), wait(2)), (4, 8), "half of 8 and half of 16");
+    /// ```
     pub const fn backoff(mut self, first: Duration) -> Self {
         self.backoff = first;
         self
@@ -103,12 +150,31 @@ impl Retry {
 
     /// No wait is longer than this. An error that says to come back
     /// [later](AppError::retry_after) is not retried.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Failed, GiveUp, Retry};
+    /// # use std::time::Duration;
+    /// let error = AppError::unavailable("stripe").with_retry_after(Duration::from_secs(2));
+    /// let failed = Failed { error: &error, is_idempotent: true, attempt: 1 };
+    /// let mut impatient = Retry::new().longest(Duration::from_secs(1));
+    /// assert_eq!(impatient.decide(failed, Duration::ZERO, || 0), Err(GiveUp::TooLate));
+    /// ```
     pub const fn longest(mut self, longest: Duration) -> Self {
         self.longest = longest;
         self
     }
 
     /// Another budget.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Failed, GiveUp, Retry, RetryBudget};
+    /// # use std::time::Duration;
+    /// let error = AppError::timeout("reading the stock");
+    /// let failed = Failed { error: &error, is_idempotent: true, attempt: 1 };
+    /// let mut retry = Retry::new().budget(RetryBudget::new().burst(1));
+    /// assert!(retry.decide(failed, Duration::ZERO, || 0).is_ok());
+    /// assert_eq!(retry.decide(failed, Duration::ZERO, || 0), Err(GiveUp::Budget));
+    /// ```
     pub const fn budget(mut self, budget: RetryBudget) -> Self {
         self.budget = budget;
         self
@@ -116,6 +182,18 @@ impl Retry {
 
     /// To be told of each request, retries aside: a share of them is what there
     /// may be of retries.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Failed, Retry, RetryBudget};
+    /// # use std::time::Duration;
+    /// let error = AppError::timeout("reading the stock");
+    /// let failed = Failed { error: &error, is_idempotent: true, attempt: 1 };
+    /// let mut retry = Retry::new().budget(RetryBudget::new().percent(100).burst(1));
+    /// retry.decide(failed, Duration::ZERO, || 0).unwrap();
+    /// assert_eq!(retry.available(), 0);
+    /// retry.request(Duration::ZERO);
+    /// assert_eq!(retry.available(), 1);
+    /// ```
     pub fn request(&mut self, now: Duration) {
         self.budget.deposit(now);
     }
@@ -127,6 +205,15 @@ impl Retry {
     /// clients that failed together must not come back together. What the error
     /// [asks for](AppError::retry_after) is added to it; then it is spread over no
     /// more than what is left up to the [longest](Self::longest).
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Failed, Retry};
+    /// # use std::time::Duration;
+    /// let error = AppError::unavailable("stripe").with_retry_after(Duration::from_secs(2));
+    /// let failed = Failed { error: &error, is_idempotent: true, attempt: 1 };
+    /// let wait = Retry::new().decide(failed, Duration::ZERO, || 1 << 63).unwrap();
+    /// assert_eq!(wait, Duration::from_millis(2_050), "what it asks for, and half of 100 ms");
+    /// ```
     ///
     /// # Errors
     ///
@@ -161,6 +248,11 @@ impl Retry {
     }
 
     /// What is left of the budget.
+    ///
+    /// ```
+    /// # use highwater::error::{Retry, RetryBudget};
+    /// assert_eq!(Retry::new().budget(RetryBudget::new().burst(7)).available(), 7);
+    /// ```
     pub fn available(&self) -> u64 {
         self.budget.available()
     }

@@ -221,6 +221,16 @@ impl Bus {
     /// Hands an event to every listener for its type, each after the one before
     /// has completed: [`Emitter::emit_serial`].
     ///
+    /// ```
+    /// # use highwater::events::Bus;
+    /// # futures::executor::block_on(async {
+    /// let bus = Bus::new();
+    /// bus.on_async("store", async |_: std::sync::Arc<u32>| {}).detach();
+    /// assert_eq!(bus.emit_serial(7_u32).await.unwrap(), 1);
+    /// assert!(bus.emit(&7_u32).is_err(), "it would not be awaited");
+    /// # });
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`EmitError`] holds what failed and nobody observed.
@@ -233,6 +243,18 @@ impl Bus {
 
     /// Hands an event to every listener for its type, at most `limit` at a
     /// time: [`Emitter::emit_concurrent`].
+    ///
+    /// ```
+    /// # use highwater::events::Bus;
+    /// # use std::sync::Arc;
+    /// # futures::executor::block_on(async {
+    /// let bus = Bus::new();
+    /// bus.on_async("mail", async |_: Arc<u32>| Err("no route")).detach();
+    /// bus.on_async("store", async |_: Arc<u32>| {}).detach();
+    /// let error = bus.emit_concurrent(7_u32, 2).await.unwrap_err();
+    /// assert_eq!((error.delivered(), error.failures().len()), (2, 1));
+    /// # });
+    /// ```
     ///
     /// # Errors
     ///

@@ -43,6 +43,14 @@ pub struct CachedEmitter<E: ?Sized> {
 
 impl<E: ?Sized + 'static> Emitter<E> {
     /// This emitter, for a loop that emits all the time.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// let mut cached = emitter.cached();
+    /// emitter.on("late", |_| ()).detach();
+    /// assert_eq!(cached.emit(&1).unwrap(), 1, "it sees who came after it");
+    /// ```
     #[must_use]
     pub fn cached(&self) -> CachedEmitter<E> {
         let (version, lists) = self.shared.lists.get_versioned();
@@ -58,6 +66,15 @@ impl<E: ?Sized + 'static> Emitter<E> {
 impl<E: ?Sized + 'static> CachedEmitter<E> {
     /// Hands an event to every listener, in order, and says how many ran:
     /// [`Emitter::emit`].
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// emitter.on("digit", |n| if *n > 9 { Err("too much") } else { Ok(()) }).detach();
+    /// let mut cached = emitter.cached();
+    /// assert_eq!(cached.emit(&9).unwrap(), 1);
+    /// assert_eq!(cached.emit(&10).unwrap_err().failures().len(), 1);
+    /// ```
     ///
     /// # Errors
     ///
@@ -76,6 +93,13 @@ impl<E: ?Sized + 'static> CachedEmitter<E> {
     }
 
     /// The emitter behind it.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let mut cached = Emitter::<u8>::new().cached();
+    /// cached.emitter().on("work", |_| ()).detach();
+    /// assert_eq!(cached.emit(&1).unwrap(), 1);
+    /// ```
     pub fn emitter(&self) -> &Emitter<E> {
         &self.emitter
     }

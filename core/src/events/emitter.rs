@@ -225,6 +225,16 @@ impl<E: ?Sized + 'static> Emitter<E> {
     }
 
     /// This emitter, without keeping it alive.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// let (held, weak) = (emitter.downgrade(), emitter.downgrade());
+    /// emitter.on("holds it", move |_| assert!(held.upgrade().is_some())).detach();
+    /// assert_eq!(emitter.emit(&1).unwrap(), 1);
+    /// drop(emitter);
+    /// assert!(weak.upgrade().is_none(), "its listener did not keep it alive");
+    /// ```
     #[must_use]
     pub fn downgrade(&self) -> WeakEmitter<E> {
         WeakEmitter {

@@ -38,16 +38,47 @@ impl EmitError {
 
     /// How many listeners ran, failed ones included. Of a failure that was
     /// [raised](super::Emitter::raise), how many observers.
+    ///
+    /// ```
+    /// # use highwater::events::{Emitter, Failure};
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// emitter.on("disk", |_| Err("full")).detach();
+    /// emitter.on("mail", |_| ()).detach();
+    /// assert_eq!(emitter.emit(&1).unwrap_err().delivered(), 2);
+    /// let raised = emitter.raise(Failure::new("upload", "connection lost"));
+    /// assert_eq!(raised.unwrap_err().delivered(), 0, "nobody observes");
+    /// ```
     pub fn delivered(&self) -> usize {
         self.0.delivered
     }
 
     /// What failed, in the order of the listeners. Never empty.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// emitter.on("disk", |_| Err("full")).detach();
+    /// emitter.on("mail", |_| Err("no route")).detach();
+    /// let error = emitter.emit(&1).unwrap_err();
+    /// let names: Vec<_> = error.failures().iter().map(|failure| &*failure.listener).collect();
+    /// assert_eq!(names, ["disk", "mail"]);
+    /// ```
     pub fn failures(&self) -> &[Failure] {
         &self.0.failures
     }
 
     /// What failed, to keep.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// emitter.on("disk", |_| Err("full")).detach();
+    /// let mut kept = Vec::new();
+    /// for n in [1, 2] {
+    ///     kept.extend(emitter.emit(&n).unwrap_err().into_failures());
+    /// }
+    /// assert_eq!(kept.len(), 2);
+    /// ```
     #[must_use]
     pub fn into_failures(self) -> Vec<Failure> {
         self.0.failures
@@ -112,6 +143,13 @@ pub struct Failure {
 impl Failure {
     /// What went wrong in work that a listener started and did not wait for,
     /// for [`Emitter::raise`](super::Emitter::raise).
+    ///
+    /// ```
+    /// # use highwater::events::Failure;
+    /// let failure = Failure::new("upload", "connection lost");
+    /// assert_eq!(failure.to_string(), "upload: connection lost");
+    /// assert_eq!(failure.id, None, "no emit called it");
+    /// ```
     pub fn new(listener: impl Into<Arc<str>>, error: impl Into<BoxError>) -> Self {
         Failure {
             listener: listener.into(),

@@ -72,6 +72,21 @@ pub struct Inbox<E> {
 /// What went through an inbox, and what did not.
 ///
 /// Every event received was taken, dropped or refused, or is queued.
+///
+/// ```
+/// use highwater::events::{Emitter, Overflow};
+///
+/// let emitter = Emitter::new();
+/// let mut inbox = emitter.inbox("reader", 2, Overflow::DropOldest)?;
+/// for n in 1..=3 {
+///     emitter.emit(&n).unwrap();
+/// }
+/// assert_eq!(inbox.try_next(), Some(2));
+/// let stats = inbox.stats();
+/// assert_eq!((stats.received, stats.dropped, stats.taken, stats.queued), (3, 1, 1, 1));
+/// assert_eq!(stats.peak, 2);
+/// # Ok::<(), highwater::events::ZeroCapacity>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InboxStats {
@@ -96,6 +111,16 @@ impl<E: Clone + Send + Sync + 'static> Emitter<E> {
     /// Adds an [`Inbox`] behind the listeners there are: events are cloned into
     /// it, up to `capacity` of them. Each is cloned before it is known whether
     /// there is room: let large ones be shared (`Emitter<Arc<Large>>`).
+    ///
+    /// ```
+    /// # use highwater::events::{Emitter, Overflow};
+    /// let emitter: Emitter<String> = Emitter::new();
+    /// let mut inbox = emitter.inbox("reader", 4, Overflow::Wait)?;
+    /// emitter.emit(&"a line".to_owned()).unwrap();
+    /// assert_eq!(inbox.try_next().as_deref(), Some("a line"));
+    /// assert!(emitter.inbox("no room", 0, Overflow::Wait).is_err());
+    /// # Ok::<(), highwater::events::ZeroCapacity>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -124,6 +149,16 @@ impl<E: Clone + Send + Sync + 'static> Emitter<E> {
 impl Bus {
     /// Adds an [`Inbox`] for events of type `E`: [`Emitter::inbox`].
     ///
+    /// ```
+    /// # use highwater::events::{Bus, Overflow};
+    /// let bus = Bus::new();
+    /// let mut bytes = bus.inbox::<u8>("bytes", 4, Overflow::Wait)?;
+    /// bus.emit(&7_u8).unwrap();
+    /// bus.emit(&"another type").unwrap();
+    /// assert_eq!((bytes.try_next(), bytes.try_next()), (Some(7), None));
+    /// # Ok::<(), highwater::events::ZeroCapacity>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ZeroCapacity`] if there is to be no room at all.
@@ -140,6 +175,16 @@ impl Bus {
 
 impl<E> Inbox<E> {
     /// Its handle as a listener: [`off`](Emitter::off) closes it.
+    ///
+    /// ```
+    /// # use highwater::events::{Emitter, Overflow};
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// let inbox = emitter.inbox("reader", 4, Overflow::Wait)?;
+    /// assert_eq!(inbox.id(), emitter.listeners()[0].id);
+    /// assert!(emitter.off(inbox.id()));
+    /// assert!(inbox.is_closed());
+    /// # Ok::<(), highwater::events::ZeroCapacity>(())
+    /// ```
     pub fn id(&self) -> ListenerId {
         self.subscription.id()
     }
@@ -209,6 +254,16 @@ impl<E> Inbox<E> {
 
     /// The next event, if one is queued. `None` once it [is
     /// closed](Self::is_closed): there will be no more.
+    ///
+    /// ```
+    /// # use highwater::events::{Emitter, Overflow};
+    /// let emitter = Emitter::new();
+    /// let mut inbox = emitter.inbox("reader", 4, Overflow::Wait)?;
+    /// assert_eq!(inbox.try_next(), None, "none yet");
+    /// emitter.emit(&1).unwrap();
+    /// assert_eq!(inbox.try_next(), Some(1));
+    /// # Ok::<(), highwater::events::ZeroCapacity>(())
+    /// ```
     pub fn try_next(&mut self) -> Option<E> {
         match self.take(None) {
             Poll::Ready(event) => event,

@@ -7,6 +7,20 @@ use std::{
 };
 
 /// What a listener fails with.
+///
+/// ```
+/// use highwater::events::BoxError;
+///
+/// fn check(text: &str) -> Result<(), BoxError> {
+///     match text.parse::<u8>()? {
+///         0 => Err("zero".into()),
+///         _ => Ok(()),
+///     }
+/// }
+///
+/// assert_eq!(check("0").unwrap_err().to_string(), "zero");
+/// assert!(check("?").unwrap_err().is::<std::num::ParseIntError>());
+/// ```
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a listener may return: nothing, or a `Result`.
@@ -37,9 +51,22 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub trait Outcome: 'static {
     /// Whether it can be a failure. A [cached](super::CachedEmitter) emit to
     /// listeners that cannot fail looks at no result.
+    ///
+    /// ```
+    /// # use highwater::events::{BoxError, Outcome};
+    /// assert!(!<()>::CAN_FAIL);
+    /// assert!(Result::<(), BoxError>::CAN_FAIL);
+    /// ```
     const CAN_FAIL: bool = true;
 
     /// Success, or what went wrong.
+    ///
+    /// ```
+    /// # use highwater::events::Outcome;
+    /// assert!(().into_result().is_ok());
+    /// let error = Err("full").into_result().unwrap_err();
+    /// assert_eq!(error.to_string(), "full");
+    /// ```
     ///
     /// # Errors
     ///
@@ -66,6 +93,16 @@ impl<E: Into<BoxError> + 'static> Outcome for Result<(), E> {
 /// Names one listener, for [`off`](super::Emitter::off) and in notices. No two
 /// listeners of a program have the same, of whatever emitter, so a handle used
 /// twice or on the wrong emitter removes nothing.
+///
+/// ```
+/// use highwater::events::Emitter;
+///
+/// let (one, other) = (Emitter::<u8>::new(), Emitter::<u8>::new());
+/// let id = one.on("work", |_| ()).detach();
+/// assert!(!other.off(id), "not its own");
+/// assert!(one.off(id));
+/// assert!(!one.off(id), "a handle works once");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListenerId(u64);
 
@@ -83,6 +120,16 @@ impl fmt::Display for ListenerId {
 }
 
 /// Who listens, from where, since when.
+///
+/// ```
+/// use highwater::events::Emitter;
+///
+/// let emitter: Emitter<u8> = Emitter::new();
+/// let (id, line) = (emitter.once("ready", |_| ()).detach(), line!());
+/// let ready = &emitter.listeners()[0];
+/// assert_eq!((ready.id, &*ready.name, ready.is_once), (id, "ready", true));
+/// assert_eq!(ready.location.line(), line);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Registration {

@@ -54,6 +54,26 @@ pub struct Metrics {
 }
 
 /// The figures of one type of event.
+///
+/// ```
+/// use highwater::events::{Bus, Metrics};
+/// # use highwater::Clock;
+/// # use std::{sync::Arc, time::Duration};
+/// # struct Still;
+/// # impl Clock for Still {
+/// #     fn now(&self) -> Duration {
+/// #         Duration::ZERO
+/// #     }
+/// # }
+///
+/// let bus = Bus::new();
+/// let metrics = Metrics::new(&bus, Arc::new(Still));
+/// bus.on("digit", |n: &u8| if *n > 9 { Err("too much") } else { Ok(()) }).detach();
+/// bus.emit(&9_u8).unwrap();
+/// bus.emit(&10_u8).unwrap_err();
+/// let bytes = &metrics.report()[0];
+/// assert_eq!((bytes.event, bytes.emitted, bytes.failed), ("u8", 2, 1));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EventMetrics {
@@ -72,6 +92,33 @@ pub struct EventMetrics {
 }
 
 /// The figures of one listener.
+///
+/// ```
+/// use highwater::events::{Bus, Metrics};
+/// # use highwater::Clock;
+/// # use std::{sync::{Arc, atomic::{AtomicU64, Ordering}}, time::Duration};
+/// # struct Hand(AtomicU64);
+/// # impl Hand {
+/// #     fn advance(&self, ms: u64) {
+/// #         self.0.fetch_add(ms, Ordering::Relaxed);
+/// #     }
+/// # }
+/// # impl Clock for Hand {
+/// #     fn now(&self) -> Duration {
+/// #         Duration::from_millis(self.0.load(Ordering::Relaxed))
+/// #     }
+/// # }
+/// # let clock = Arc::new(Hand(AtomicU64::new(0)));
+///
+/// let bus = Bus::new();
+/// let metrics = Metrics::new(&bus, clock.clone());
+/// bus.on("slow", move |_: &u8| clock.advance(200)).detach();
+/// bus.on("next", |_: &u8| ()).detach();
+/// bus.emit(&1_u8).unwrap();
+/// let [slow, next] = &metrics.report()[0].listeners[..] else { panic!("two") };
+/// assert!(slow.took.max > next.took.max);
+/// assert!(next.lag.max > slow.lag.max, "it had to wait");
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ListenerMetrics {
@@ -91,6 +138,33 @@ pub struct ListenerMetrics {
 }
 
 /// Of a set of durations, to within a hundredth; zeros of an empty one.
+///
+/// ```
+/// use highwater::events::{Bus, Metrics};
+/// # use highwater::Clock;
+/// # use std::{sync::{Arc, atomic::{AtomicU64, Ordering}}, time::Duration};
+/// # struct Hand(AtomicU64);
+/// # impl Hand {
+/// #     fn advance(&self, ms: u64) {
+/// #         self.0.fetch_add(ms, Ordering::Relaxed);
+/// #     }
+/// # }
+/// # impl Clock for Hand {
+/// #     fn now(&self) -> Duration {
+/// #         Duration::from_millis(self.0.load(Ordering::Relaxed))
+/// #     }
+/// # }
+/// # let clock = Arc::new(Hand(AtomicU64::new(0)));
+///
+/// let bus = Bus::new();
+/// let metrics = Metrics::new(&bus, clock.clone());
+/// bus.on("takes", move |ms: &u64| clock.advance(*ms)).detach();
+/// for ms in [1_u64, 1, 1, 1, 500] {
+///     bus.emit(&ms).unwrap();
+/// }
+/// let took = metrics.report()[0].took;
+/// assert!(took.p50 < Duration::from_millis(2) && took.max >= Duration::from_millis(500));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Percentiles {
@@ -104,6 +178,23 @@ pub struct Percentiles {
 
 impl Metrics {
     /// Begins to measure.
+    ///
+    /// ```
+    /// # use highwater::events::{Bus, Metrics};
+    /// # use highwater::Clock;
+    /// # use std::{sync::Arc, time::Duration};
+    /// # struct Still;
+    /// # impl Clock for Still {
+    /// #     fn now(&self) -> Duration {
+    /// #         Duration::ZERO
+    /// #     }
+    /// # }
+    /// let bus = Bus::new();
+    /// bus.emit(&1_u8).unwrap();
+    /// let metrics = Metrics::new(&bus, Arc::new(Still));
+    /// bus.emit(&2_u8).unwrap();
+    /// assert_eq!(metrics.report()[0].emitted, 1, "the first was before");
+    /// ```
     #[must_use = "dropping it ends the measurement"]
     pub fn new(bus: &Bus, clock: Arc<dyn Clock>) -> Self {
         let state = Arc::new(Mutex::new(State::default()));
@@ -119,6 +210,26 @@ impl Metrics {
     }
 
     /// The figures so far, in the order in which events were first emitted.
+    ///
+    /// ```
+    /// # use highwater::events::{Bus, Metrics};
+    /// # use highwater::Clock;
+    /// # use std::{sync::Arc, time::Duration};
+    /// # struct Still;
+    /// # impl Clock for Still {
+    /// #     fn now(&self) -> Duration {
+    /// #         Duration::ZERO
+    /// #     }
+    /// # }
+    /// let bus = Bus::new();
+    /// let metrics = Metrics::new(&bus, Arc::new(Still));
+    /// bus.emit(&"a").unwrap();
+    /// bus.emit(&1_u8).unwrap();
+    /// bus.emit(&"b").unwrap();
+    /// let report = metrics.report();
+    /// let events: Vec<_> = report.iter().map(|each| (each.event, each.emitted)).collect();
+    /// assert_eq!(events, [("&str", 2), ("u8", 1)]);
+    /// ```
     pub fn report(&self) -> Vec<EventMetrics> {
         lock(&self.state).events.iter().map(Event::report).collect()
     }

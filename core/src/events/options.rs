@@ -5,6 +5,17 @@ use crate::Clock;
 use std::{fmt, sync::Arc};
 
 /// What an emit does when a listener fails.
+///
+/// ```
+/// use highwater::events::{Emitter, Options, Policy};
+///
+/// for (policy, ran) in [(Policy::Isolate, 2), (Policy::FailFast, 1)] {
+///     let emitter: Emitter<u8> = Emitter::with_options(Options::new().policy(policy));
+///     emitter.on("disk", |_| Err("full")).detach();
+///     emitter.on("mail", |_| ()).detach();
+///     assert_eq!(emitter.emit(&1).unwrap_err().delivered(), ran);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
     /// Every sibling runs. Failures go to the observers of
@@ -18,6 +29,20 @@ pub enum Policy {
 }
 
 /// When the removal of a listener takes effect.
+///
+/// ```
+/// use highwater::events::{Emitter, Options, Removal};
+///
+/// for (removal, ran) in [(Removal::Snapshot, 2), (Removal::Live, 1)] {
+///     let emitter: Emitter<u8> = Emitter::with_options(Options::new().removal(removal));
+///     let weak = emitter.downgrade();
+///     emitter.on("removes all", move |_| {
+///         weak.upgrade().unwrap().remove_all();
+///     }).detach();
+///     emitter.on("next", |_| ()).detach();
+///     assert_eq!(emitter.emit(&1).unwrap(), ran);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Removal {
     /// With the next emit. Those that have begun still call it (Node's rule).
@@ -52,6 +77,15 @@ pub(super) type LeakFn = dyn Fn(&Leak) + Send + Sync;
 impl Options {
     /// Isolated failures, removals that wait for the next emit, a warning at
     /// the eleventh listener (as Node does), no clock.
+    ///
+    /// ```
+    /// # use highwater::events::{Emitter, Options};
+    /// let emitter: Emitter<u8> = Emitter::with_options(Options::new());
+    /// emitter.on("disk", |_| Err("full")).detach();
+    /// emitter.on("mail", |_| ()).detach();
+    /// assert_eq!(emitter.emit(&1).unwrap_err().delivered(), 2, "isolated");
+    /// assert_eq!(emitter.listeners()[0].since, None, "no clock");
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Options {
@@ -64,6 +98,15 @@ impl Options {
     }
 
     /// What an emit does when a listener fails.
+    ///
+    /// ```
+    /// # use highwater::events::{Emitter, Options, Policy};
+    /// let options = Options::new().policy(Policy::FailFast);
+    /// let emitter: Emitter<u8> = Emitter::with_options(options);
+    /// emitter.on("disk", |_| Err("full")).detach();
+    /// emitter.errors().on("log", |failure| eprintln!("{failure}")).detach();
+    /// assert!(emitter.emit(&1).is_err(), "though there is an observer");
+    /// ```
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
@@ -91,6 +134,18 @@ impl Options {
     /// How many listeners for one type of event look like a leak: one more
     /// than this, and a [`Leak`] is reported; again only when there were none
     /// meanwhile. 0: any number is fine.
+    ///
+    /// ```
+    /// # use highwater::events::{Emitter, Options};
+    /// let (report, reports) = std::sync::mpsc::channel();
+    /// let options = Options::new().max_listeners(1);
+    /// let options = options.on_leak(move |leak| report.send(leak.listeners.len()).unwrap());
+    /// let emitter: Emitter<u8> = Emitter::with_options(options);
+    /// emitter.on("one", |_| ()).detach();
+    /// assert!(reports.try_recv().is_err(), "one is fine");
+    /// emitter.on("one more", |_| ()).detach();
+    /// assert_eq!(reports.try_recv(), Ok(2));
+    /// ```
     #[must_use]
     pub fn max_listeners(mut self, max: usize) -> Self {
         self.max_listeners = max;
@@ -99,6 +154,18 @@ impl Options {
 
     /// Hands leaks to this function instead of logging them as warnings by the
     /// `log` crate, which a program without a logger never sees.
+    ///
+    /// ```
+    /// # use highwater::events::{Emitter, Options};
+    /// let (report, reports) = std::sync::mpsc::channel();
+    /// let options = Options::new().on_leak(move |leak| report.send(leak.clone()).unwrap());
+    /// let emitter: Emitter<u8> = Emitter::with_options(options);
+    /// for _request in 0..11 {
+    ///     emitter.on("forgotten", |_| ()).detach();
+    /// }
+    /// let leak = reports.try_recv().unwrap();
+    /// assert_eq!((leak.event, leak.listeners.len()), ("u8", 11));
+    /// ```
     #[must_use]
     pub fn on_leak(mut self, report: impl Fn(&Leak) + Send + Sync + 'static) -> Self {
         self.on_leak = Some(Arc::new(report));
@@ -106,6 +173,21 @@ impl Options {
     }
 
     /// Lets registrations and leaks say since when.
+    ///
+    /// ```
+    /// # use highwater::{Clock, events::{Emitter, Options}};
+    /// # use std::{sync::Arc, time::Duration};
+    /// # struct At(Duration);
+    /// # impl Clock for At {
+    /// #     fn now(&self) -> Duration {
+    /// #         self.0
+    /// #     }
+    /// # }
+    /// let now = Duration::from_millis(5);
+    /// let emitter: Emitter<u8> = Emitter::with_options(Options::new().clock(Arc::new(At(now))));
+    /// emitter.on("work", |_| ()).detach();
+    /// assert_eq!(emitter.listeners()[0].since, Some(now));
+    /// ```
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);

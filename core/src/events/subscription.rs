@@ -47,11 +47,28 @@ impl Subscription {
     }
 
     /// The listener's handle.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// let work = emitter.on("work", |_| ());
+    /// assert_eq!(work.id(), emitter.listeners()[0].id);
+    /// assert!(emitter.off(work.id()));
+    /// ```
     pub fn id(&self) -> ListenerId {
         self.id
     }
 
     /// Removes the listener, as dropping this does.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// let work = emitter.on("work", |_| ());
+    /// assert_eq!(emitter.emit(&1).unwrap(), 1);
+    /// work.cancel();
+    /// assert_eq!(emitter.emit(&2).unwrap(), 0);
+    /// ```
     pub fn cancel(self) {}
 
     pub(super) fn remove(&self) {
@@ -63,6 +80,15 @@ impl Subscription {
 
     /// Leaves the listener in place for as long as the emitter lives, or until
     /// it is turned [`off`](super::Emitter::off) by the handle returned.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// let id = emitter.on("work", |_| ()).detach();
+    /// assert_eq!(emitter.emit(&1).unwrap(), 1);
+    /// assert!(emitter.off(id));
+    /// assert_eq!(emitter.emit(&2).unwrap(), 0);
+    /// ```
     pub fn detach(mut self) -> ListenerId {
         self.registry = None;
         self.id

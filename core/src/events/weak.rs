@@ -28,6 +28,16 @@ pub struct WeakEmitter<E: ?Sized> {
 
 impl<E: ?Sized> WeakEmitter<E> {
     /// The emitter, if it is still there.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// emitter.on("work", |_| ()).detach();
+    /// let weak = emitter.downgrade();
+    /// assert_eq!(weak.upgrade().unwrap().emit(&1).unwrap(), 1, "the same emitter");
+    /// drop(emitter);
+    /// assert!(weak.upgrade().is_none());
+    /// ```
     #[must_use]
     pub fn upgrade(&self) -> Option<Emitter<E>> {
         let shared = self.shared.upgrade()?;
@@ -51,6 +61,19 @@ impl<E: ?Sized> fmt::Debug for WeakEmitter<E> {
 
 /// A [`Bus`] that does not keep itself alive: for a listener that uses the bus it
 /// listens on. See [`Bus::downgrade`].
+///
+/// ```
+/// use highwater::events::Bus;
+///
+/// let bus = Bus::new();
+/// let weak = bus.downgrade();
+/// bus.on("double", move |n: &u8| {
+///     let bus = weak.upgrade().expect("it emits just now");
+///     bus.emit(&(u16::from(*n) * 2)).map(drop)
+/// }).detach();
+/// bus.on("doubled", |n: &u16| assert_eq!(*n, 14)).detach();
+/// assert_eq!(bus.emit(&7_u8).unwrap(), 1);
+/// ```
 #[derive(Clone)]
 pub struct WeakBus {
     pub(super) shared: Weak<bus::Shared>,
@@ -58,6 +81,16 @@ pub struct WeakBus {
 
 impl WeakBus {
     /// The bus, if it is still there.
+    ///
+    /// ```
+    /// # use highwater::events::Bus;
+    /// let bus = Bus::new();
+    /// bus.on("work", |_: &u8| ()).detach();
+    /// let weak = bus.downgrade();
+    /// assert_eq!(weak.upgrade().unwrap().emit(&1_u8).unwrap(), 1, "the same bus");
+    /// drop(bus);
+    /// assert!(weak.upgrade().is_none());
+    /// ```
     #[must_use]
     pub fn upgrade(&self) -> Option<Bus> {
         let shared = self.shared.upgrade()?;

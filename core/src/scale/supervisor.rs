@@ -11,6 +11,19 @@ use slot::{Slot, State};
 use std::{collections::VecDeque, time::Duration};
 
 /// What a [`Supervisor`] wants done.
+///
+/// ```
+/// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+/// # use std::time::Duration;
+/// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
+/// let mut started = Vec::new();
+/// while let Some(action) = supervisor.next_action() {
+///     if let Action::Start { slot, generation } = action {
+///         started.push((slot, generation));
+///     }
+/// }
+/// assert_eq!(started, [(0, 1)]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
@@ -92,6 +105,14 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// A supervisor of `slots` workers. It wants all of them started now.
+    ///
+    /// ```
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
+    /// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 0, generation: 1 }));
+    /// assert_eq!(supervisor.next_action(), None);
+    /// ```
     #[must_use]
     pub fn new(slots: usize, options: SupervisorOptions, now: Duration) -> Self {
         let mut supervisor = Supervisor {
@@ -125,6 +146,16 @@ impl Supervisor {
 
     /// When to [`tick`](Self::tick) if nothing happens before; `None` if only
     /// an event can change anything.
+    ///
+    /// ```
+    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let options = SupervisorOptions::new().ready_within(Duration::from_secs(2));
+    /// let mut supervisor = Supervisor::new(1, options, Duration::ZERO);
+    /// assert_eq!(supervisor.next_deadline(), Some(Duration::from_secs(2)));
+    /// supervisor.ready(0, 1, Duration::from_secs(1));
+    /// assert_eq!(supervisor.next_deadline(), None);
+    /// ```
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
         self.slots.iter().filter_map(Slot::deadline).min()
@@ -154,6 +185,16 @@ impl Supervisor {
     }
 
     /// A worker has ended, or could not be started: of itself, by a bug, killed.
+    ///
+    /// ```
+    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
+    /// supervisor.exited(0, 1, Duration::from_secs(1));
+    /// assert_eq!(supervisor.generation(0), 2);
+    /// supervisor.exited(0, 1, Duration::from_secs(1));
+    /// assert_eq!(supervisor.generation(0), 2, "that one was replaced already");
+    /// ```
     pub fn exited(&mut self, slot: usize, generation: u64, now: Duration) {
         let period = self.options.period;
         let Some(worker) = self.present(slot, generation) else {
@@ -185,6 +226,18 @@ impl Supervisor {
 
     /// Time has passed. Before the [`next_deadline`](Self::next_deadline) this
     /// changes nothing.
+    ///
+    /// ```
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let options = SupervisorOptions::new().ready_within(Duration::from_secs(2));
+    /// let mut supervisor = Supervisor::new(1, options, Duration::ZERO);
+    /// while supervisor.next_action().is_some() {}
+    /// supervisor.tick(Duration::from_secs(1));
+    /// assert_eq!(supervisor.next_action(), None);
+    /// supervisor.tick(Duration::from_secs(2));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Kill { slot: 0, generation: 1 }));
+    /// ```
     pub fn tick(&mut self, now: Duration) {
         for slot in 0..self.slots.len() {
             let worker = &mut self.slots[slot];
@@ -202,6 +255,15 @@ impl Supervisor {
     }
 
     /// Whether a slot's worker can take work; `false` for a slot that is none.
+    ///
+    /// ```
+    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
+    /// assert!(!supervisor.is_ready(0));
+    /// supervisor.ready(0, 1, Duration::from_secs(1));
+    /// assert!(supervisor.is_ready(0));
+    /// ```
     #[must_use]
     pub fn is_ready(&self, slot: usize) -> bool {
         let state = self.slots.get(slot).map(|worker| worker.state);
@@ -209,12 +271,29 @@ impl Supervisor {
     }
 
     /// How often a slot's worker was started; 0 for a slot that is none.
+    ///
+    /// ```
+    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
+    /// supervisor.exited(0, 1, Duration::from_secs(1));
+    /// assert_eq!((supervisor.generation(0), supervisor.generation(1)), (2, 0));
+    /// ```
     #[must_use]
     pub fn generation(&self, slot: usize) -> u64 {
         self.slots.get(slot).map_or(0, |worker| worker.generation)
     }
 
     /// How many replacements it decided on, those that still wait included.
+    ///
+    /// ```
+    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let mut supervisor = Supervisor::new(2, SupervisorOptions::new(), Duration::ZERO);
+    /// assert_eq!(supervisor.restarts(), 0);
+    /// supervisor.exited(1, 1, Duration::from_secs(1));
+    /// assert_eq!(supervisor.restarts(), 1);
+    /// ```
     #[must_use]
     pub fn restarts(&self) -> u64 {
         self.restarts

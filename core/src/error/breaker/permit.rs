@@ -7,6 +7,15 @@ use std::time::Duration;
 ///
 /// One that is dropped instead counts for nothing; while the breaker probes, its
 /// place is taken, after a while, by another.
+///
+/// ```
+/// # use highwater::error::{Breaker, BreakerState, Permit};
+/// # use std::time::Duration;
+/// let mut breaker = Breaker::new("stripe").failures(1);
+/// let permit: Permit = breaker.admit(Duration::ZERO).unwrap();
+/// drop(permit);
+/// assert_eq!(breaker.state(), BreakerState::Closed);
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "give it back with how the call went"]
 pub struct Permit {
@@ -15,6 +24,17 @@ pub struct Permit {
 
 /// The call may not be made: the dependency is left alone. Becomes an
 /// [unavailable](Kind::Unavailable) [`AppError`](crate::error::AppError) by `?`.
+///
+/// ```
+/// # use highwater::error::{AppError, Breaker, BreakerOpen};
+/// # use std::time::Duration;
+/// let mut breaker = Breaker::new("stripe").failures(1);
+/// let permit = breaker.admit(Duration::ZERO).unwrap();
+/// breaker.failed(permit, Duration::ZERO);
+/// let open: BreakerOpen = breaker.admit(Duration::ZERO).unwrap_err();
+/// assert_eq!(open.to_string(), "stripe is left alone, as it failed");
+/// assert_eq!(AppError::from(open).status(), 503);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{dependency} is left alone, as it failed")]
 pub struct BreakerOpen {

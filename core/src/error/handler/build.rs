@@ -10,6 +10,13 @@ use std::borrow::Cow;
 
 impl Handler {
     /// One that supervises, writes with the `log` crate and retries nothing.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Handler, Ids, Incident};
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /stock").idempotent();
+    /// let decision = Handler::new().handle(&AppError::timeout("reading the stock"), &incident);
+    /// assert_eq!(decision.as_str(), "respond");
+    /// ```
     pub fn new() -> Self {
         Handler {
             policy: Policy::default(),
@@ -22,6 +29,13 @@ impl Handler {
     }
 
     /// What is done about a bug.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Decision, Handler, Ids, Incident, Policy};
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /stock");
+    /// let handler = Handler::new().policy(Policy::Crash);
+    /// assert_eq!(handler.handle(&AppError::bug("no cart"), &incident), Decision::Crash);
+    /// ```
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;

@@ -19,6 +19,18 @@ pin_project! {
     /// Completes with the service's answer, or with one to what went wrong.
     /// Dropped, it drops what the service was doing.
     ///
+    /// ```
+    /// # use highwater::error::{AppError, Handler, Ids, http::{HandlerFuture, HandlerLayer}};
+    /// # use http::{Request, Response};
+    /// # use tower::{Layer, Service, service_fn};
+    /// let layer = HandlerLayer::new(Handler::new(), Ids::new(7));
+    /// let mut service = layer.layer(service_fn(async |_: Request<()>| {
+    ///     Err::<Response<String>, _>(AppError::not_found("There is no such page."))
+    /// }));
+    /// let future: HandlerFuture<_> = service.call(Request::new(()));
+    /// assert_eq!(futures::executor::block_on(future).unwrap().status(), 404);
+    /// ```
+    ///
     /// # Panics
     ///
     /// If it is polled once it has completed, as other futures do.

@@ -62,6 +62,15 @@ pub struct HandlerLayer {
 impl HandlerLayer {
     /// One with a handler, which others may share, and ids for requests that come
     /// without one.
+    ///
+    /// ```
+    /// # use highwater::error::{Handler, Ids, http::HandlerLayer};
+    /// # use std::sync::Arc;
+    /// let handler = Arc::new(Handler::new());
+    /// let _pages = HandlerLayer::new(Arc::clone(&handler), Ids::new(7));
+    /// let _orders = HandlerLayer::new(Arc::clone(&handler), Ids::new(8));
+    /// assert_eq!(Arc::strong_count(&handler), 3);
+    /// ```
     pub fn new(handler: impl Into<Arc<Handler>>, ids: Ids) -> Self {
         HandlerLayer {
             shared: Arc::new(Shared {
@@ -124,6 +133,22 @@ impl HandlerLayer {
     /// Should it come back, the bug is answered.
     ///
     /// Without it, the process aborts.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Handler, Ids, Policy, http::HandlerLayer};
+    /// # use http::{Request, Response};
+    /// # use std::sync::mpsc;
+    /// # use tower::{Layer, ServiceExt, service_fn};
+    /// let (crash, crashed) = mpsc::channel();
+    /// let layer = HandlerLayer::new(Handler::new().policy(Policy::Crash), Ids::new(7))
+    ///     .on_crash(move || crash.send(()).unwrap());
+    /// let service = layer.layer(service_fn(async |_: Request<()>| {
+    ///     Err::<Response<String>, _>(AppError::bug("no cart"))
+    /// }));
+    /// let answer = futures::executor::block_on(service.oneshot(Request::new(()))).unwrap();
+    /// assert_eq!(answer.status(), 500, "as it came back");
+    /// assert!(crashed.try_recv().is_ok());
+    /// ```
     pub fn on_crash(mut self, crash: impl Fn() + Send + Sync + 'static) -> Self {
         Arc::make_mut(&mut self.shared).on_crash = Some(Arc::new(crash));
         self
@@ -158,6 +183,18 @@ impl HandlerLayer {
     ///
     /// To make one, and to send it, is most of what the layer costs while all is
     /// well. Without it the service has no id to log or to hand on.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Handler, Ids, http::HandlerLayer};
+    /// # use http::{Request, Response};
+    /// # use tower::{Layer, ServiceExt, service_fn};
+    /// let layer = HandlerLayer::new(Handler::new(), Ids::new(7)).name_errors_only();
+    /// let service = layer.layer(service_fn(async |_: Request<()>| {
+    ///     Ok::<_, AppError>(Response::new(String::new()))
+    /// }));
+    /// let answer = futures::executor::block_on(service.oneshot(Request::new(()))).unwrap();
+    /// assert!(!answer.headers().contains_key("x-request-id"));
+    /// ```
     pub fn name_errors_only(mut self) -> Self {
         Arc::make_mut(&mut self.shared).are_all_named = false;
         self
@@ -166,6 +203,19 @@ impl HandlerLayer {
     /// Makes all ids itself: nothing stops a client from sending that of somebody
     /// else's request. Otherwise a good one of a client is kept, so that what a
     /// request causes in several services has one id.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Handler, Ids, http::HandlerLayer};
+    /// # use http::{Request, Response};
+    /// # use tower::{Layer, ServiceExt, service_fn};
+    /// let layer = HandlerLayer::new(Handler::new(), Ids::new(7)).ignore_clients_ids();
+    /// let service = layer.layer(service_fn(async |_: Request<()>| {
+    ///     Ok::<_, AppError>(Response::new(String::new()))
+    /// }));
+    /// let request = Request::get("/").header("x-request-id", "order-42").body(()).unwrap();
+    /// let answer = futures::executor::block_on(service.oneshot(request)).unwrap();
+    /// assert_ne!(answer.headers()["x-request-id"], "order-42");
+    /// ```
     pub fn ignore_clients_ids(mut self) -> Self {
         Arc::make_mut(&mut self.shared).are_clients_ids_taken = false;
         self

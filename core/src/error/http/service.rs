@@ -20,6 +20,18 @@ use tower_service::Service;
 ///
 /// It is ready when the service inside is. Where that one fails instead, the next
 /// request is answered with that error.
+///
+/// ```
+/// # use highwater::error::{AppError, Handler, Ids, http::{HandlerLayer, HandlerService}};
+/// # use http::{Request, Response};
+/// # use tower::{Layer, ServiceExt, service_fn};
+/// let layer = HandlerLayer::new(Handler::new(), Ids::new(7));
+/// let service: HandlerService<_> = layer.layer(service_fn(async |_: Request<()>| {
+///     Err::<Response<String>, _>(AppError::not_found("There is no such page."))
+/// }));
+/// let answer = futures::executor::block_on(service.oneshot(Request::new(()))).unwrap();
+/// assert_eq!(answer.status(), 404);
+/// ```
 pub struct HandlerService<S> {
     inner: S,
     shared: Arc<Shared>,

@@ -21,6 +21,17 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// A listener that holds its own emitter, to emit again, keeps it alive for
     /// as long as it is subscribed: for ever, if it is detached. Let it hold a
     /// [`WeakEmitter`](super::super::WeakEmitter).
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// let digit = emitter.on("digit", |n| if *n > 9 { Err("too much") } else { Ok(()) });
+    /// assert_eq!(emitter.emit(&9).unwrap(), 1);
+    /// let error = emitter.emit(&10).unwrap_err();
+    /// assert_eq!(error.to_string(), "1 of 1 listeners failed: digit: too much");
+    /// drop(digit);
+    /// assert_eq!(emitter.emit(&10).unwrap(), 0);
+    /// ```
     #[track_caller]
     pub fn on<R: Outcome>(
         &self,

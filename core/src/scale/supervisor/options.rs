@@ -28,6 +28,11 @@ pub struct SupervisorOptions {
 impl SupervisorOptions {
     /// At most 5 restarts in 10 s; pauses from 100 ms to 10 s; 10 s to be ready;
     /// seed 1.
+    ///
+    /// ```
+    /// # use highwater::scale::SupervisorOptions;
+    /// assert_eq!(SupervisorOptions::new(), SupervisorOptions::default().seed(1));
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         SupervisorOptions {
@@ -43,6 +48,15 @@ impl SupervisorOptions {
     /// At most `restarts` within any `period`, of all slots together: with the
     /// next end it gives up. None means that the first end is one too many. Who
     /// was ready for a `period` starts with the first pause again.
+    ///
+    /// ```
+    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let never = SupervisorOptions::new().intensity(0, Duration::from_secs(60));
+    /// let mut supervisor = Supervisor::new(1, never, Duration::ZERO);
+    /// supervisor.exited(0, 1, Duration::from_secs(1));
+    /// assert!(supervisor.has_escalated());
+    /// ```
     #[must_use]
     pub fn intensity(mut self, restarts: usize, period: Duration) -> Self {
         self.restarts = restarts;
@@ -52,6 +66,18 @@ impl SupervisorOptions {
 
     /// How long the second replacement in a row waits (the first never does) and
     /// how long any waits at most. In between it doubles each time.
+    ///
+    /// ```
+    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let ms = Duration::from_millis;
+    /// let options = SupervisorOptions::new().backoff(ms(10), ms(1_000));
+    /// let mut supervisor = Supervisor::new(1, options, ms(0));
+    /// supervisor.exited(0, 1, ms(1));
+    /// supervisor.exited(0, 2, ms(1));
+    /// let later = supervisor.next_deadline().unwrap();
+    /// assert!(ms(1 + 5) <= later && later <= ms(1 + 10));
+    /// ```
     #[must_use]
     pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
         self.first_pause = first;
@@ -61,6 +87,14 @@ impl SupervisorOptions {
 
     /// How long a worker may take until it is ready, from when its start is
     /// asked for. [`Duration::MAX`]: as long as it likes.
+    ///
+    /// ```
+    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let patient = SupervisorOptions::new().ready_within(Duration::from_secs(60));
+    /// let supervisor = Supervisor::new(1, patient, Duration::ZERO);
+    /// assert_eq!(supervisor.next_deadline(), Some(Duration::from_secs(60)));
+    /// ```
     #[must_use]
     pub fn ready_within(mut self, patience: Duration) -> Self {
         self.ready_within = patience;
@@ -69,6 +103,19 @@ impl SupervisorOptions {
 
     /// What the pauses are shortened by is drawn from this: the same seed, the
     /// same pauses. Several supervisors of one kind should differ.
+    ///
+    /// ```
+    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let pause = |seed| {
+    ///     let mut supervisor = Supervisor::new(1, SupervisorOptions::new().seed(seed), Duration::ZERO);
+    ///     supervisor.exited(0, 1, Duration::ZERO);
+    ///     supervisor.exited(0, 2, Duration::ZERO);
+    ///     supervisor.next_deadline()
+    /// };
+    /// assert_eq!(pause(7), pause(7));
+    /// assert_ne!(pause(7), pause(8));
+    /// ```
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
