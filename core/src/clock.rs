@@ -10,20 +10,20 @@ use std::time::Duration;
 ///
 /// ```
 /// use highwater::Clock;
-/// use std::time::{Duration, Instant};
+/// use std::{sync::Arc, time::Instant};
 ///
-/// struct System(Instant);
-///
-/// impl Clock for System {
-///     fn now(&self) -> Duration {
-///         self.0.elapsed()
-///     }
-/// }
-///
-/// let clock = System(Instant::now());
+/// let start = Instant::now();
+/// let clock: Arc<dyn Clock> = Arc::new(move || start.elapsed());
 /// assert!(clock.now() <= clock.now());
 /// ```
 pub trait Clock: Send + Sync {
     /// Time passed since the start of the run. Never decreases.
     fn now(&self) -> Duration;
+}
+
+/// A function that tells the time is a clock.
+impl<F: Fn() -> Duration + Send + Sync> Clock for F {
+    fn now(&self) -> Duration {
+        self()
+    }
 }

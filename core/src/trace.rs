@@ -6,18 +6,11 @@
 //! as a [`Trace`] to check and export.
 //!
 //! ```
-//! use highwater::Clock;
 //! use highwater::trace::{Kind, Recorder, Summary};
 //! use std::{sync::Arc, time::Duration};
 //!
-//! struct Frozen;
-//! impl Clock for Frozen {
-//!     fn now(&self) -> Duration {
-//!         Duration::from_millis(5)
-//!     }
-//! }
-//!
-//! let recorder = Recorder::new(Arc::new(Frozen), 1024);
+//! let clock = Arc::new(|| Duration::from_millis(5));
+//! let recorder = Recorder::new(clock, 1024);
 //! let service = recorder.name("EmailService");
 //! recorder.begin(Kind::Handle, service, 7).succeed();
 //!

@@ -1,5 +1,8 @@
 //! A breaker, against a list of what was admitted and how it went.
 
+mod cases;
+
+use cases::cases;
 use highwater::error::{AppError, Breaker, BreakerOpen, BreakerState, Kind, Permit};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -242,11 +245,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 6 } else { 1024 },
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(cases(1024))]
 
     #[test]
     fn it_never_lets_through_more_probes_than_allowed(

@@ -1,123 +1,32 @@
 //! The layer from outside: whatever goes wrong in a service is answered, once.
 
+mod cases;
+mod layered;
+
 use axum::{
     Json, Router,
     body::Body,
     routing::{get, post},
 };
+use cases::cases;
 use futures::executor::block_on;
 use highwater::error::{
-    AppError, Handler, Ids, Policy, Problem,
+    AppError, Handler, Problem,
     http::{HandlerLayer, REQUEST_ID},
 };
 use http::{Method, Request, Response, StatusCode, header};
+use layered::{Answer, Tested, answering, failing, problem};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::{
     convert::Infallible,
-    error::Error,
-    fmt,
-    future::{Future, pending, poll_fn, ready},
+    future::{Future, pending, ready},
     pin::pin,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Poll, Waker},
+    sync::{Arc, Mutex},
+    task::{Context, Waker},
 };
-use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::limit::RequestBodyLimitLayer;
-
-type Answer = Response<String>;
-
-/// A layer, what it logged, and how often it was to drain.
-#[derive(Clone)]
-struct Tested {
-    layer: HandlerLayer,
-    lines: Arc<Mutex<Vec<String>>>,
-    drains: Arc<AtomicUsize>,
-}
-
-impl Tested {
-    fn new() -> Self {
-        Self::with(Handler::new(), |layer| layer)
-    }
-
-    fn with(handler: Handler, adapt: impl FnOnce(HandlerLayer) -> HandlerLayer) -> Self {
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let drains = Arc::new(AtomicUsize::new(0));
-        let handler = handler.log_to({
-            let lines = Arc::clone(&lines);
-            move |_, line| lines.lock().unwrap().push(line.to_owned())
-        });
-        let layer = HandlerLayer::new(handler, Ids::new(7)).on_drain({
-            let drains = Arc::clone(&drains);
-            move || {
-                drains.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-        Tested {
-            layer: adapt(layer),
-            lines,
-            drains,
-        }
-    }
-
-    /// What a service around which it is answers.
-    fn ask<S, E>(&self, service: S) -> Answer
-    where
-        S: Service<Request<String>, Response = Answer, Error = E>,
-        E: Into<AppError>,
-    {
-        let request = Request::post("/orders?card=SECRET").body(String::new());
-        self.ask_for(service, request.unwrap())
-    }
-
-    fn ask_for<S, Q, E>(&self, service: S, request: Request<Q>) -> Answer
-    where
-        S: Service<Request<Q>, Response = Answer, Error = E>,
-        E: Into<AppError>,
-    {
-        let Ok(answer) = block_on(self.layer.layer(service).oneshot(request));
-        answer
-    }
-
-    /// The only line since it was asked last.
-    fn line(&self) -> String {
-        let mut lines = std::mem::take(&mut *self.lines.lock().unwrap());
-        assert_eq!(lines.len(), 1, "{lines:?}");
-        lines.remove(0)
-    }
-
-    fn drains(&self) -> usize {
-        self.drains.load(Ordering::Relaxed)
-    }
-}
-
-/// A problem, with the same id in body, header and log.
-#[track_caller]
-fn problem(answer: &Answer, tested: &Tested) -> Value {
-    assert_eq!(answer.headers()["content-type"], "application/problem+json");
-    let problem: Value = serde_json::from_str(answer.body()).unwrap();
-    assert_eq!(problem["status"], answer.status().as_u16());
-    let id = problem["id"].as_str().unwrap();
-    assert_eq!(answer.headers()[REQUEST_ID], id);
-    assert!(tested.line().starts_with(&format!("id={id} ")));
-    problem
-}
-
-fn answering<Q>(
-    answer: impl FnMut(Request<Q>) -> Answer,
-) -> impl Service<Request<Q>, Response = Answer, Error = Infallible> {
-    let mut answer = answer;
-    service_fn(move |request| ready(Ok(answer(request))))
-}
-
-fn failing(
-    mut error: impl FnMut() -> AppError,
-) -> impl Service<Request<String>, Response = Answer, Error = AppError> {
-    service_fn(move |_| ready(Err(error())))
-}
 
 #[test]
 fn an_error_is_answered_with_what_is_public_of_it() {
@@ -209,96 +118,6 @@ fn a_good_id_of_a_client_is_kept_and_a_bad_one_is_not() {
     assert_ne!(answer.headers()[REQUEST_ID], "a b");
     let own = Tested::with(Handler::new(), HandlerLayer::ignore_clients_ids);
     assert_ne!(ask(&own, b"order-42"), "order-42");
-}
-
-async fn broken(_: Request<String>) -> Result<Answer, Infallible> {
-    panic!("SECRET of a panic")
-}
-
-#[test]
-fn a_panic_is_answered_once_and_drains() {
-    let tested = Tested::with(Handler::new(), |layer| {
-        layer.locate_panics(|| Some("stock.rs:7:1".into()))
-    });
-    let answer = tested.ask(service_fn(broken));
-    assert_eq!(answer.status(), 500);
-    assert!(!answer.body().contains("SECRET") && !answer.body().contains("stock.rs"));
-    assert_eq!(tested.drains(), 1);
-    let line = tested.lines.lock().unwrap()[0].clone();
-    assert!(line.contains("SECRET of a panic"), "{line}");
-    assert!(line.ends_with(r"panicked_at=stock.rs:7:1"), "{line}");
-    assert_eq!(problem(&answer, &tested)["code"], "internal_error");
-}
-
-#[test]
-fn a_panic_before_there_is_a_future_is_one_as_well() {
-    let tested = Tested::new();
-    let answer = tested.ask(answering(|_| panic!("while it is called")));
-    assert_eq!(answer.status(), 500);
-    assert_eq!(tested.drains(), 1);
-    problem(&answer, &tested);
-}
-
-/// It panics as it is polled, and as what is left of it is dropped.
-struct Spiteful;
-
-impl Future for Spiteful {
-    type Output = Result<Answer, Infallible>;
-
-    fn poll(self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        panic!("polled")
-    }
-}
-
-impl Drop for Spiteful {
-    fn drop(&mut self) {
-        panic!("dropped")
-    }
-}
-
-#[test]
-fn a_panic_that_panics_again_as_it_is_cleared_away_is_answered() {
-    let tested = Tested::new();
-    let answer = tested.ask(service_fn(|_| Spiteful));
-    assert_eq!(answer.status(), 500);
-    problem(&answer, &tested);
-}
-
-/// A service that is never ready, in one way or another.
-#[derive(Clone)]
-struct Unready(fn() -> Poll<Result<(), AppError>>);
-
-impl Service<Request<String>> for Unready {
-    type Response = Answer;
-    type Error = AppError;
-    type Future = std::future::Ready<Result<Answer, AppError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), AppError>> {
-        self.0()
-    }
-
-    fn call(&mut self, _: Request<String>) -> Self::Future {
-        panic!("it was called and is not ready")
-    }
-}
-
-#[test]
-fn a_service_that_fails_to_be_ready_answers_why() {
-    let tested = Tested::new();
-    let answer = tested.ask(Unready(|| {
-        Poll::Ready(Err(AppError::unavailable("the pool")))
-    }));
-    assert_eq!(answer.status(), 503);
-    problem(&answer, &tested);
-    let answer = tested.ask(Unready(|| panic!("not ready")));
-    assert_eq!(answer.status(), 500);
-    problem(&answer, &tested);
-
-    let mut waits = tested.layer.layer(Unready(|| Poll::Pending));
-    let ready = block_on(poll_fn(|context| {
-        Poll::Ready(Service::<Request<String>>::poll_ready(&mut waits, context))
-    }));
-    assert!(ready.is_pending(), "who waits is not hurried");
 }
 
 #[test]
@@ -415,97 +234,6 @@ fn a_body_that_is_too_large_is_told_so() {
     assert_eq!(problem(&answer, &tested)["code"], "too_large");
 }
 
-/// An error with a bug in every corner.
-#[derive(Debug)]
-struct Rotten;
-
-impl fmt::Display for Rotten {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        panic!("displayed")
-    }
-}
-
-impl Error for Rotten {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        panic!("asked for its source")
-    }
-}
-
-impl Drop for Rotten {
-    fn drop(&mut self) {
-        panic!("dropped")
-    }
-}
-
-#[test]
-fn an_error_that_panics_wherever_it_is_touched_is_answered() {
-    let tested = Tested::new();
-    let answer = tested.ask(failing(|| AppError::failure("it").with_source(Rotten)));
-    assert_eq!(answer.status(), 500);
-    assert_eq!(tested.drains(), 1, "there is a bug after all");
-    let raised = answering(|_| AppError::failure("it").with_source(Rotten).into());
-    let answer = tested.ask(raised);
-    assert_eq!(answer.status(), 500);
-    assert_eq!(tested.drains(), 2);
-}
-
-#[test]
-fn an_observer_that_panics_drains_and_does_not_change_the_answer() {
-    let handler = Handler::new().on_error(|_| panic!("observed"));
-    let tested = Tested::with(handler, |layer| layer);
-    for _ in 0..2 {
-        let answer = tested.ask(failing(|| AppError::not_found("There is no such page.")));
-        assert_eq!(answer.status(), 404);
-        let lines = std::mem::take(&mut *tested.lines.lock().unwrap());
-        assert_eq!(lines.len(), 2, "the error, and the bug: {lines:?}");
-    }
-    assert_eq!(tested.drains(), 2);
-}
-
-#[test]
-fn a_log_that_panics_does_not_change_the_answer() {
-    let layer = HandlerLayer::new(Handler::new().log_to(|_, _| panic!("logged")), Ids::new(7));
-    let service = layer.layer(failing(|| AppError::not_found("There is no such page.")));
-    let request = Request::get("/").body(String::new()).unwrap();
-    let Ok(answer) = block_on(service.oneshot(request));
-    assert_eq!(answer.status(), 404);
-}
-
-#[test]
-fn hooks_that_panic_are_bugs_that_are_told_of() {
-    let tested = Tested::with(Handler::new(), |layer| {
-        layer
-            .on_drain(|| panic!("SECRET while draining"))
-            .locate_panics(|| panic!("SECRET while looking"))
-    });
-    let answer = tested.ask(failing(|| AppError::bug("it")));
-    assert_eq!(answer.status(), 500);
-    assert!(!answer.body().contains("SECRET"));
-    let lines = tested.lines.lock().unwrap().join("\n");
-    assert!(lines.contains("while draining"), "{lines}");
-}
-
-#[test]
-fn under_crash_the_hook_is_what_ends_the_process() {
-    let crashes = Arc::new(AtomicUsize::new(0));
-    let tested = Tested::with(Handler::new().policy(Policy::Crash), {
-        let crashes = Arc::clone(&crashes);
-        |layer| {
-            layer.on_crash(move || {
-                crashes.fetch_add(1, Ordering::Relaxed);
-            })
-        }
-    });
-    assert_eq!(
-        tested.ask(failing(|| AppError::timeout("it"))).status(),
-        504
-    );
-    assert_eq!(crashes.load(Ordering::Relaxed), 0);
-    assert_eq!(tested.ask(failing(|| AppError::bug("it"))).status(), 500);
-    assert_eq!(crashes.load(Ordering::Relaxed), 1);
-    assert_eq!(tested.drains(), 0);
-}
-
 #[test]
 fn a_request_that_is_given_up_gives_up_the_service() {
     let tested = Tested::new();
@@ -572,11 +300,7 @@ fn whatever_axum_refuses_is_a_problem() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 6 } else { 512 },
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(cases(512))]
 
     /// Whatever an error holds and however it comes, nothing internal is in any
     /// part of the answer.

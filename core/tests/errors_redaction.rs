@@ -1,6 +1,9 @@
 //! Whatever an error holds: what is internal is not in the answer, what is the
 //! operator's is in the log, once and in one line.
 
+mod cases;
+
+use cases::cases;
 use highwater::error::{
     AppError, Classification, CorrelationId, Handler, Ids, Incident, Kind, Policy, Problem, Retry,
 };
@@ -17,17 +20,7 @@ const SECRET: &str = "SECRET";
 const SAID: &str = "SAID";
 
 fn kind() -> impl Strategy<Value = Kind> {
-    prop::sample::select(vec![
-        Kind::InvalidInput,
-        Kind::NotFound,
-        Kind::Conflict,
-        Kind::RateLimited,
-        Kind::Failure,
-        Kind::Cancelled,
-        Kind::Unavailable,
-        Kind::Timeout,
-        Kind::Bug,
-    ])
+    prop::sample::select(Kind::ALL)
 }
 
 #[derive(Clone, Debug)]
@@ -79,11 +72,7 @@ fn build(kind: Kind, parts: &[Part]) -> AppError {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 6 } else { 1024 },
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(cases(1024))]
 
     #[test]
     fn no_answer_has_what_is_internal(

@@ -1,5 +1,8 @@
 //! Retries: only what is worth it, never more than there may be.
 
+mod cases;
+
+use cases::cases;
 use highwater::error::{AppError, Failed, GiveUp, Kind, Retry, RetryBudget};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -180,16 +183,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn config() -> ProptestConfig {
-    ProptestConfig {
-        cases: if cfg!(miri) { 6 } else { 1024 },
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(cases(1024))]
 
     /// In each stretch of time, not only from the start.
     #[test]

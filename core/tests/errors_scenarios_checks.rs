@@ -1,38 +1,16 @@
 //! Each check of `taxonomy` and `handler` can fail: a trace that was tampered
 //! with in one place fails the checks that look there, and no other.
 
-use highwater::{
-    scenario::{self, Outcome},
-    trace::{Event, Kind, NameId, Phase, Trace},
-};
+mod tampered;
+
+use highwater::trace::{Event, Kind, NameId, Phase, Trace};
+use tampered::tampered;
 
 const CATCH_ALL: &[(&str, &str)] = &[("design", "catch_all")];
 const SUPERVISE: &[(&str, &str)] = &[];
 const SWALLOW: &[(&str, &str)] = &[("policy", "swallow")];
 const CRASH: &[(&str, &str)] = &[("policy", "crash")];
 const CRASH_LOOP: &[(&str, &str)] = &[("bug_every", "3"), ("restarts", "3")];
-
-/// The checks that fail when a run was tampered with.
-fn tampered(
-    name: &str,
-    pairs: &[(&str, &str)],
-    tamper: impl FnOnce(&mut Trace),
-) -> Vec<&'static str> {
-    let mut experiment = scenario::find(name).unwrap().experiment();
-    for (key, value) in pairs {
-        experiment.set(key, value).unwrap();
-    }
-    let mut trace = experiment.simulate();
-    assert_eq!(failed(&trace), [""; 0]);
-    tamper(&mut trace);
-    failed(&trace)
-}
-
-fn failed(trace: &Trace) -> Vec<&'static str> {
-    let verdicts = scenario::find(&trace.scenario).unwrap().judge(trace);
-    let failed = verdicts.iter().filter(|it| it.outcome == Outcome::Failed);
-    failed.map(|verdict| verdict.check).collect()
-}
 
 /// The place of the first record that is like this.
 fn first(trace: &Trace, is_it: impl Fn(&Event) -> bool) -> usize {

@@ -1,6 +1,9 @@
 //! Random scripts of adding, removing and emitting, also from within
 //! listeners, against a model that is a plain list.
 
+mod cases;
+
+use cases::cases;
 use highwater::events::{Emitter, Subscription};
 use proptest::prelude::*;
 use std::{
@@ -171,11 +174,7 @@ impl World for Arc<Real> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 6 } else { 1024 },
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(cases(1024))]
 
     #[test]
     fn an_emitter_is_a_list_with_snapshots(

@@ -2,10 +2,7 @@
 
 mod logged;
 
-use highwater::{
-    Clock,
-    events::{Bus, Emitter, Failure, Leak, Options, Policy, Removal, WeakEmitter},
-};
+use highwater::events::{Bus, Emitter, Failure, Leak, Options, Policy, Removal, WeakEmitter};
 use logged::Log;
 use std::{
     sync::{Arc, Mutex, OnceLock},
@@ -204,15 +201,6 @@ fn a_once_removed_live_before_its_turn_is_never_called() {
     }
 }
 
-/// Says that it is always the same time.
-struct Stopped(Duration);
-
-impl Clock for Stopped {
-    fn now(&self) -> Duration {
-        self.0
-    }
-}
-
 fn leaks(options: Options) -> (Options, Arc<Mutex<Vec<Leak>>>) {
     let leaks: Arc<Mutex<Vec<Leak>>> = Arc::default();
     let report = Arc::clone(&leaks);
@@ -222,7 +210,7 @@ fn leaks(options: Options) -> (Options, Arc<Mutex<Vec<Leak>>>) {
 
 #[test]
 fn a_leak_is_reported_once_with_its_places_and_since_when() {
-    let clock = Arc::new(Stopped(Duration::from_millis(1500)));
+    let clock = Arc::new(|| Duration::from_millis(1500));
     let (options, leaks) = leaks(Options::new().max_listeners(3).clock(clock));
     let (emitter, _) = emitter(options);
     let _start = emitter.on("start", |_| ());
@@ -345,7 +333,7 @@ fn what_reports_a_leak_may_use_the_emitter() {
 
 #[test]
 fn a_buss_options_are_those_of_each_of_its_emitters() {
-    let clock = Arc::new(Stopped(Duration::from_secs(9)));
+    let clock = Arc::new(|| Duration::from_secs(9));
     let options = Options::new()
         .policy(Policy::FailFast)
         .removal(Removal::Live)

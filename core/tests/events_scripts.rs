@@ -1,8 +1,10 @@
 //! Random scripts of all that an emitter can do, under all its options, against
 //! a model of its rules; what monitors are told is part of it.
 
+mod cases;
 mod script;
 
+use cases::cases;
 use highwater::events::{Options, Policy, Removal};
 use proptest::prelude::*;
 use script::{Action, Setup, Shared, action, model::Model, perform, real::Real};
@@ -20,11 +22,7 @@ fn setup() -> impl Strategy<Value = Setup> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 6 } else { 2048 },
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(cases(2048))]
 
     #[test]
     fn an_emitter_keeps_its_rules(

@@ -1,5 +1,8 @@
 //! Random uses of an inbox, against a model that is a plain queue.
 
+mod cases;
+
+use cases::cases;
 use futures::{
     FutureExt, Stream, StreamExt,
     task::{ArcWake, waker},
@@ -335,11 +338,7 @@ fn compare(model: &Model, real: &mut Real) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 6 } else { 1024 },
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(cases(1024))]
 
     #[test]
     fn an_inbox_is_a_bounded_queue(

@@ -330,20 +330,16 @@ fn a_tee_serves_a_slow_branch_as_told() {
 }
 
 /// Moves on by itself, a millisecond for each look.
-#[derive(Default)]
-struct Ticking(AtomicU64);
-
-impl Clock for Ticking {
-    fn now(&self) -> Duration {
-        Duration::from_millis(self.0.fetch_add(1, Ordering::Relaxed))
-    }
+fn ticking() -> impl Clock {
+    let ticks = AtomicU64::new(0);
+    move || Duration::from_millis(ticks.fetch_add(1, Ordering::Relaxed))
 }
 
 #[test]
 fn it_tells_how_long_a_stage_was_stalled() {
     let kept = Kept::slow();
     let run = Pipeline::from_stream("numbers", stream::iter(0..9_u32))
-        .with_clock(Arc::new(Ticking::default()))
+        .with_clock(Arc::new(ticking()))
         .map("map", |n| n)
         .into_sink("kept", kept);
     let report = block_on(run).unwrap();

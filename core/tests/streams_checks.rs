@@ -1,32 +1,10 @@
 //! Each check of `backpressure` and `pipeline` can fail: a trace that was
 //! tampered with in one place fails the checks that look there, and no other.
 
-use highwater::{
-    scenario::{self, Outcome},
-    trace::{Event, Kind, Phase, Trace},
-};
+mod tampered;
 
-/// The checks that fail when a run was tampered with.
-fn tampered(
-    name: &str,
-    pairs: &[(&str, &str)],
-    tamper: impl FnOnce(&mut Trace),
-) -> Vec<&'static str> {
-    let mut experiment = scenario::find(name).unwrap().experiment();
-    for (key, value) in pairs {
-        experiment.set(key, value).unwrap();
-    }
-    let mut trace = experiment.simulate();
-    assert_eq!(failed(&trace), [""; 0]);
-    tamper(&mut trace);
-    failed(&trace)
-}
-
-fn failed(trace: &Trace) -> Vec<&'static str> {
-    let verdicts = scenario::find(&trace.scenario).unwrap().judge(trace);
-    let failed = verdicts.iter().filter(|it| it.outcome == Outcome::Failed);
-    failed.map(|verdict| verdict.check).collect()
-}
+use highwater::trace::{Event, Kind, Phase, Trace};
+use tampered::tampered;
 
 /// The place of the first record of this kind, source and number, but a begin.
 fn place(trace: &Trace, kind: Kind, source: &str, number: u64) -> usize {

@@ -65,12 +65,8 @@ pub fn run_program(program: &'static Program) -> Inbox {
 struct Parent;
 
 impl ToParent for Parent {
-    fn send(&self, message: String) {
-        say(&ProcessEvent::Message(message));
-    }
-
-    fn ready(&self) {
-        say(&ProcessEvent::Ready);
+    fn tell(&self, event: ProcessEvent) {
+        say(&event);
     }
 }
 

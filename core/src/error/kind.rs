@@ -67,6 +67,30 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind, in the order of the table.
+    ///
+    /// ```
+    /// # use highwater::error::Kind;
+    /// let bugs: Vec<_> = Kind::ALL.iter().filter(|kind| kind.code() == "internal_error").collect();
+    /// assert_eq!(bugs, [&Kind::Bug]);
+    /// ```
+    pub const ALL: &[Kind] = &[
+        Kind::InvalidInput,
+        Kind::Unauthorized,
+        Kind::Forbidden,
+        Kind::NotFound,
+        Kind::MethodNotAllowed,
+        Kind::Conflict,
+        Kind::TooLarge,
+        Kind::UnsupportedMediaType,
+        Kind::RateLimited,
+        Kind::Failure,
+        Kind::Cancelled,
+        Kind::Unavailable,
+        Kind::Timeout,
+        Kind::Bug,
+    ];
+
     /// Whose fault it is. Only a [`Bug`](Self::Bug) is the program's.
     ///
     /// ```

@@ -8,12 +8,7 @@ use super::{
     EmitError, Emitter, Failure, ListenerId, Options, Outcome, Subscription, WeakBus,
     emitter::Errors, snapshot::Snapshot, subscription::Registry,
 };
-use std::{
-    any::TypeId,
-    fmt,
-    future::Future,
-    sync::{Arc, Weak},
-};
+use std::{any::TypeId, fmt, future::Future, sync::Arc};
 use tap::{Tap, Typed};
 
 /// An [`Emitter`] for each event type, made when first asked for.
@@ -265,47 +260,6 @@ impl Bus {
         limit: usize,
     ) -> impl Future<Output = Result<usize, EmitError>> + Send + use<E> {
         self.emitter::<E>().emit_concurrent(event, limit)
-    }
-
-    /// Adds a function that is told of every event of every type, of types yet
-    /// to come as well: [`Emitter::monitor`] for all.
-    ///
-    /// ```
-    /// use highwater::events::{Bus, Notice};
-    /// use std::sync::mpsc;
-    ///
-    /// struct OrderPaid(u64);
-    ///
-    /// let bus = Bus::new();
-    /// let (log, logged) = mpsc::channel();
-    /// let _tap = bus.tap(move |tapped| {
-    ///     if let Notice::Emitting { listeners, .. } = tapped.notice {
-    ///         let order = tapped.event.downcast_ref::<OrderPaid>().map(|paid| paid.0);
-    ///         log.send((order, listeners)).unwrap();
-    ///     }
-    /// });
-    /// bus.emit(&OrderPaid(7)).unwrap();
-    /// bus.emit(&"anything").unwrap();
-    /// # drop(_tap);
-    /// assert_eq!(logged.iter().collect::<Vec<_>>(), [(Some(7), 0), (None, 0)]);
-    /// ```
-    pub fn tap(&self, tell: impl Fn(Tapped<'_>) + Send + Sync + 'static) -> Subscription {
-        let tap = Tap {
-            id: ListenerId::next(),
-            tell: Arc::new(tell),
-        };
-        let id = tap.id;
-        let known = self.shared.lists.update(|lists| {
-            lists.taps.push(tap.clone());
-            lists.emitters.clone()
-        });
-        // Not under the lock: a change may let go of what was removed before,
-        // and so run a user's code. Emitters made since have it from the list.
-        for (_, emitter) in known {
-            emitter.add_tap(tap.clone());
-        }
-        let shared: Weak<Shared> = Arc::downgrade(&self.shared);
-        Subscription::new(id, shared)
     }
 
     /// How many listeners there are for events of type `E`.

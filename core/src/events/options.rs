@@ -175,16 +175,10 @@ impl Options {
     /// Lets registrations and leaks say since when.
     ///
     /// ```
-    /// # use highwater::{Clock, events::{Emitter, Options}};
+    /// # use highwater::events::{Emitter, Options};
     /// # use std::{sync::Arc, time::Duration};
-    /// # struct At(Duration);
-    /// # impl Clock for At {
-    /// #     fn now(&self) -> Duration {
-    /// #         self.0
-    /// #     }
-    /// # }
     /// let now = Duration::from_millis(5);
-    /// let emitter: Emitter<u8> = Emitter::with_options(Options::new().clock(Arc::new(At(now))));
+    /// let emitter: Emitter<u8> = Emitter::with_options(Options::new().clock(Arc::new(move || now)));
     /// emitter.on("work", |_| ()).detach();
     /// assert_eq!(emitter.listeners()[0].since, Some(now));
     /// ```

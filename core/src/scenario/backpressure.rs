@@ -11,7 +11,7 @@ mod narrate;
 mod source;
 mod tank;
 
-use super::{Context, Param, ParamKind as Kind, Preset, Scenario, Unit};
+use super::{Context, Param, Preset, Scenario, Unit};
 use futures::{FutureExt, future::join};
 use tank::Tank;
 
@@ -28,88 +28,54 @@ pub(super) static SCENARIO: Scenario = Scenario {
     chapter: "streams",
     summary: "A source quicker than its destination: it waits, or memory grows with the input",
     params: &[
-        Param {
-            key: "heed",
-            label: "A full queue's answer",
-            help: "The source waits for it to drain, or ignores it and goes on writing.",
-            kind: Kind::Choice {
-                options: &["wait", "ignore"],
-                default: "wait",
-            },
-        },
-        Param {
-            key: "overflow",
-            label: "A full queue",
-            help: "Makes the source wait, drops the oldest or the newest chunk, keeps the latest alone, or refuses it. Ignored, it takes all.",
-            kind: Kind::Choice {
-                options: &["wait", "drop-oldest", "drop-newest", "latest", "fail"],
-                default: "wait",
-            },
-        },
-        Param {
-            key: "mark",
-            label: "High-water mark",
-            help: "From here on the queue is full. A source that waits goes on at half of it.",
-            kind: Kind::Integer {
-                unit: Unit::KiB,
-                min: 1,
-                max: 4_096,
-                default: 256,
-            },
-        },
-        Param {
-            key: "chunk",
-            label: "Chunk",
-            help: "How much is written at a time.",
-            kind: Kind::Integer {
-                unit: Unit::KiB,
-                min: 1,
-                max: 64,
-                default: 64,
-            },
-        },
-        Param {
-            key: "chunks",
-            label: "Chunks",
-            help: "How many there are.",
-            kind: Kind::Integer {
-                unit: Unit::Count,
-                min: 1,
-                max: 2_000,
-                default: 60,
-            },
-        },
-        Param {
-            key: "read",
-            label: "Source's time for a chunk",
-            help: "How long it takes to come up with one, give or take a fifth.",
-            kind: Kind::Integer {
-                unit: Unit::Ms,
-                min: 0,
-                max: 1_000,
-                default: 15,
-            },
-        },
-        Param {
-            key: "write",
-            label: "Destination's time for a chunk",
-            help: "How long it takes to be done with one, give or take a fifth.",
-            kind: Kind::Integer {
-                unit: Unit::Ms,
-                min: 0,
-                max: 1_000,
-                default: 45,
-            },
-        },
-        Param {
-            key: "inject",
-            label: "Half way through",
-            help: "The destination stalls for a second, the source has twenty chunks at once, or the destination fails.",
-            kind: Kind::Choice {
-                options: &["nothing", "stall", "burst", "error"],
-                default: "nothing",
-            },
-        },
+        Param::choice(
+            "heed",
+            "A full queue's answer",
+            "The source waits for it to drain, or ignores it and goes on writing.",
+            &["wait", "ignore"],
+        ),
+        Param::choice(
+            "overflow",
+            "A full queue",
+            "Makes the source wait, drops the oldest or the newest chunk, keeps the latest alone, or refuses it. Ignored, it takes all.",
+            &["wait", "drop-oldest", "drop-newest", "latest", "fail"],
+        ),
+        Param::integer(
+            "mark",
+            "High-water mark",
+            "From here on the queue is full. A source that waits goes on at half of it.",
+            (Unit::KiB, 1, 4_096, 256),
+        ),
+        Param::integer(
+            "chunk",
+            "Chunk",
+            "How much is written at a time.",
+            (Unit::KiB, 1, 64, 64),
+        ),
+        Param::integer(
+            "chunks",
+            "Chunks",
+            "How many there are.",
+            (Unit::Count, 1, 2_000, 60),
+        ),
+        Param::integer(
+            "read",
+            "Source's time for a chunk",
+            "How long it takes to come up with one, give or take a fifth.",
+            (Unit::Ms, 0, 1_000, 15),
+        ),
+        Param::integer(
+            "write",
+            "Destination's time for a chunk",
+            "How long it takes to be done with one, give or take a fifth.",
+            (Unit::Ms, 0, 1_000, 45),
+        ),
+        Param::choice(
+            "inject",
+            "Half way through",
+            "The destination stalls for a second, the source has twenty chunks at once, or the destination fails.",
+            &["nothing", "stall", "burst", "error"],
+        ),
     ],
     presets: &[
         Preset {

@@ -12,7 +12,7 @@ mod service;
 mod user_service;
 mod wiring;
 
-use super::{Context, Param, ParamKind as Kind, Preset, Scenario, Unit};
+use super::{Context, Param, Preset, Scenario, Unit};
 use futures::FutureExt;
 use service::{Profile, Service};
 use user_service::UserService;
@@ -33,135 +33,84 @@ pub(super) static SCENARIO: Scenario = Scenario {
     chapter: "events",
     summary: "A sign-up and the services that react to it: called one by one, or told by an event",
     params: &[
-        Param {
-            key: "design",
-            label: "Design",
-            help: "How UserService reaches the others: by an event on a bus, or by calling each by name.",
-            kind: Kind::Choice {
-                options: &["events", "direct"],
-                default: "events",
-            },
-        },
-        Param {
-            key: "listeners",
-            label: "Listeners",
-            help: "Do the work before emit returns (sync), or take it from an inbox in the background (async). Direct calls are always sync.",
-            kind: Kind::Choice {
-                options: &["sync", "async"],
-                default: "sync",
-            },
-        },
-        Param {
-            key: "users",
-            label: "Users",
-            help: "How many users sign up.",
-            kind: Kind::Integer {
-                unit: Unit::Count,
-                min: 1,
-                max: 10_000,
-                default: 12,
-            },
-        },
-        Param {
-            key: "interval",
-            label: "Time between sign-ups",
-            help: "How far apart they arrive, give or take a quarter. They do not wait for each other.",
-            kind: Kind::Integer {
-                unit: Unit::Ms,
-                min: 0,
-                max: 10_000,
-                default: 250,
-            },
-        },
-        Param {
-            key: "email_latency",
-            label: "Email latency",
-            help: "How long EmailService takes for one mail, give or take a fifth.",
-            kind: Kind::Integer {
-                unit: Unit::Ms,
-                min: 0,
-                max: 5_000,
-                default: 80,
-            },
-        },
-        Param {
-            key: "fail",
-            label: "Failing service",
-            help: "Which service has an operational failure now and then.",
-            kind: Kind::Choice {
-                options: &["email", "audit", "metrics", "none"],
-                default: "email",
-            },
-        },
-        Param {
-            key: "fail_rate",
-            label: "Failures",
-            help: "How often it fails.",
-            kind: Kind::Integer {
-                unit: Unit::Percent,
-                min: 1,
-                max: 100,
-                default: 40,
-            },
-        },
-        Param {
-            key: "fault",
-            label: "Kind of failure",
-            help: "An error is expected and handled. A panic is a bug: it ends the run.",
-            kind: Kind::Choice {
-                options: &["error", "panic"],
-                default: "error",
-            },
-        },
-        Param {
-            key: "added",
-            label: "Service added while running",
-            help: "Start LoyaltyService when half of the users have signed up.",
-            kind: Kind::Choice {
-                options: &["loyalty", "none"],
-                default: "loyalty",
-            },
-        },
-        Param {
-            key: "inbox",
-            label: "Inbox capacity",
-            help: "How many events the inbox of an asynchronous listener holds.",
-            kind: Kind::Integer {
-                unit: Unit::Count,
-                min: 1,
-                max: 10_000,
-                default: 16,
-            },
-        },
-        Param {
-            key: "overflow",
-            label: "A full inbox",
-            help: "Makes the sign-up wait, drops the oldest or the newest event, keeps the latest alone, or fails its listener.",
-            kind: Kind::Choice {
-                options: &["wait", "drop-oldest", "drop-newest", "latest", "fail"],
-                default: "wait",
-            },
-        },
-        Param {
-            key: "reentry",
-            label: "Listener that emits",
-            help: "EmailService announces each mail by an event of its own, from within its listener. AuditLog hears of both.",
-            kind: Kind::Choice {
-                options: &["none", "email"],
-                default: "none",
-            },
-        },
-        Param {
-            key: "leak",
-            label: "Listeners leaked",
-            help: "How many of the first sign-ups leave a listener behind that nobody removes. The bus warns at the eleventh.",
-            kind: Kind::Integer {
-                unit: Unit::Count,
-                min: 0,
-                max: 10,
-                default: 0,
-            },
-        },
+        Param::choice(
+            "design",
+            "Design",
+            "How UserService reaches the others: by an event on a bus, or by calling each by name.",
+            &["events", "direct"],
+        ),
+        Param::choice(
+            "listeners",
+            "Listeners",
+            "Do the work before emit returns (sync), or take it from an inbox in the background (async). Direct calls are always sync.",
+            &["sync", "async"],
+        ),
+        Param::integer(
+            "users",
+            "Users",
+            "How many users sign up.",
+            (Unit::Count, 1, 10_000, 12),
+        ),
+        Param::integer(
+            "interval",
+            "Time between sign-ups",
+            "How far apart they arrive, give or take a quarter. They do not wait for each other.",
+            (Unit::Ms, 0, 10_000, 250),
+        ),
+        Param::integer(
+            "email_latency",
+            "Email latency",
+            "How long EmailService takes for one mail, give or take a fifth.",
+            (Unit::Ms, 0, 5_000, 80),
+        ),
+        Param::choice(
+            "fail",
+            "Failing service",
+            "Which service has an operational failure now and then.",
+            &["email", "audit", "metrics", "none"],
+        ),
+        Param::integer(
+            "fail_rate",
+            "Failures",
+            "How often it fails.",
+            (Unit::Percent, 1, 100, 40),
+        ),
+        Param::choice(
+            "fault",
+            "Kind of failure",
+            "An error is expected and handled. A panic is a bug: it ends the run.",
+            &["error", "panic"],
+        ),
+        Param::choice(
+            "added",
+            "Service added while running",
+            "Start LoyaltyService when half of the users have signed up.",
+            &["loyalty", "none"],
+        ),
+        Param::integer(
+            "inbox",
+            "Inbox capacity",
+            "How many events the inbox of an asynchronous listener holds.",
+            (Unit::Count, 1, 10_000, 16),
+        ),
+        Param::choice(
+            "overflow",
+            "A full inbox",
+            "Makes the sign-up wait, drops the oldest or the newest event, keeps the latest alone, or fails its listener.",
+            &["wait", "drop-oldest", "drop-newest", "latest", "fail"],
+        ),
+        Param::choice(
+            "reentry",
+            "Listener that emits",
+            "EmailService announces each mail by an event of its own, from within its listener. AuditLog hears of both.",
+            &["none", "email"],
+        ),
+        Param::integer(
+            "leak",
+            "Listeners leaked",
+            "How many of the first sign-ups leave a listener behind that nobody removes. The bus warns at the eleventh.",
+            (Unit::Count, 0, 10, 0),
+        ),
     ],
     presets: &[
         Preset {

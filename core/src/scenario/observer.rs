@@ -41,39 +41,24 @@ pub(super) static SCENARIO: Scenario = Scenario {
     chapter: "events",
     summary: "A sensor and those who watch it: who is called, in which order, and what if the list changes meanwhile",
     params: &[
-        Param {
-            key: "readings",
-            label: "Readings",
-            help: "How many readings the sensor announces.",
-            kind: Kind::Integer {
-                unit: Unit::Count,
-                min: 1,
-                max: 2_000,
-                default: 6,
-            },
-        },
-        Param {
-            key: "interval",
-            label: "Time between readings",
-            help: "How far apart they are.",
-            kind: Kind::Integer {
-                unit: Unit::Ms,
-                min: 0,
-                max: 10_000,
-                default: 400,
-            },
-        },
-        Param {
-            key: "work",
-            label: "Work of a listener",
-            help: "How long each listener takes, give or take a fifth. Nobody else runs meanwhile.",
-            kind: Kind::Integer {
-                unit: Unit::Ms,
-                min: 0,
-                max: 1_000,
-                default: 40,
-            },
-        },
+        Param::integer(
+            "readings",
+            "Readings",
+            "How many readings the sensor announces.",
+            (Unit::Count, 1, 2_000, 6),
+        ),
+        Param::integer(
+            "interval",
+            "Time between readings",
+            "How far apart they are.",
+            (Unit::Ms, 0, 10_000, 400),
+        ),
+        Param::integer(
+            "work",
+            "Work of a listener",
+            "How long each listener takes, give or take a fifth. Nobody else runs meanwhile.",
+            (Unit::Ms, 0, 1_000, 40),
+        ),
         Param {
             key: "change",
             label: "During the third emit",
@@ -83,62 +68,42 @@ pub(super) static SCENARIO: Scenario = Scenario {
                 default: "both",
             },
         },
-        Param {
-            key: "removal",
-            label: "A removal takes effect",
-            help: "With the next emit (snapshot), as in Node, or at once (live).",
-            kind: Kind::Choice {
-                options: &["snapshot", "live"],
-                default: "snapshot",
-            },
-        },
-        Param {
-            key: "reentry",
-            label: "Listener that emits",
-            help: "Alarm, at its turn, has the sensor announce another reading.",
-            kind: Kind::Choice {
-                options: &["none", "alarm"],
-                default: "none",
-            },
-        },
-        Param {
-            key: "fail",
-            label: "Failing listener",
-            help: "Which listener fails, at every second reading.",
-            kind: Kind::Choice {
-                options: &["none", "display"],
-                default: "none",
-            },
-        },
-        Param {
-            key: "policy",
-            label: "A failure",
-            help: "Stops no sibling (isolate), or ends the emit (fail-fast), as in Node.",
-            kind: Kind::Choice {
-                options: &["isolate", "fail-fast"],
-                default: "isolate",
-            },
-        },
-        Param {
-            key: "errors",
-            label: "Failures are",
-            help: "Handed to ErrorLog, or observed by nobody: then they leave emit.",
-            kind: Kind::Choice {
-                options: &["unobserved", "observed"],
-                default: "unobserved",
-            },
-        },
-        Param {
-            key: "leak",
-            label: "Listeners leaked",
-            help: "How many of the first readings leave a listener behind that nobody removes. The emitter warns at the eleventh.",
-            kind: Kind::Integer {
-                unit: Unit::Count,
-                min: 0,
-                max: 10,
-                default: 0,
-            },
-        },
+        Param::choice(
+            "removal",
+            "A removal takes effect",
+            "With the next emit (snapshot), as in Node, or at once (live).",
+            &["snapshot", "live"],
+        ),
+        Param::choice(
+            "reentry",
+            "Listener that emits",
+            "Alarm, at its turn, has the sensor announce another reading.",
+            &["none", "alarm"],
+        ),
+        Param::choice(
+            "fail",
+            "Failing listener",
+            "Which listener fails, at every second reading.",
+            &["none", "display"],
+        ),
+        Param::choice(
+            "policy",
+            "A failure",
+            "Stops no sibling (isolate), or ends the emit (fail-fast), as in Node.",
+            &["isolate", "fail-fast"],
+        ),
+        Param::choice(
+            "errors",
+            "Failures are",
+            "Handed to ErrorLog, or observed by nobody: then they leave emit.",
+            &["unobserved", "observed"],
+        ),
+        Param::integer(
+            "leak",
+            "Listeners leaked",
+            "How many of the first readings leave a listener behind that nobody removes. The emitter warns at the eleventh.",
+            (Unit::Count, 0, 10, 0),
+        ),
     ],
     presets: &[
         Preset {

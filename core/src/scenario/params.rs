@@ -21,19 +21,59 @@ pub struct Param {
     pub kind: Kind,
 }
 
+/// What a number counts, and its least, greatest and default value.
+pub(super) type Range = (Unit, u64, u64, u64);
+
+impl Param {
+    /// A whole number.
+    pub(super) const fn integer(
+        key: &'static str,
+        label: &'static str,
+        help: &'static str,
+        (unit, min, max, default): Range,
+    ) -> Self {
+        let kind = Kind::Integer {
+            unit,
+            min,
+            max,
+            default,
+        };
+        Param {
+            key,
+            label,
+            help,
+            kind,
+        }
+    }
+
+    /// One of several words, of which the first is the default.
+    pub(super) const fn choice(
+        key: &'static str,
+        label: &'static str,
+        help: &'static str,
+        options: &'static [&'static str],
+    ) -> Self {
+        let kind = Kind::Choice {
+            options,
+            default: options[0],
+        };
+        Param {
+            key,
+            label,
+            help,
+            kind,
+        }
+    }
+}
+
 /// The seed, which every scenario has. Its greatest value is the last that
 /// readers which keep numbers as doubles, JavaScript's among them, keep exactly.
-pub static SEED: Param = Param {
-    key: "seed",
-    label: "Seed",
-    help: "Every random draw follows from it: the same seed, the same run.",
-    kind: Kind::Integer {
-        unit: Unit::Count,
-        min: 0,
-        max: (1 << 53) - 1,
-        default: 1,
-    },
-};
+pub static SEED: Param = Param::integer(
+    "seed",
+    "Seed",
+    "Every random draw follows from it: the same seed, the same run.",
+    (Unit::Count, 0, (1 << 53) - 1, 1),
+);
 
 /// What a parameter may be.
 #[derive(Clone, Copy, Debug, Serialize)]

@@ -13,7 +13,7 @@ mod output;
 mod piped;
 mod steps;
 
-use super::{Context, Param, ParamKind as Kind, Preset, Scenario, Unit};
+use super::{Context, Param, Preset, Scenario, Unit};
 use crate::trace::Kind as Record;
 use futures::FutureExt;
 
@@ -33,101 +33,60 @@ pub(super) static SCENARIO: Scenario = Scenario {
     chapter: "streams",
     summary: "A file through stages: read, parse, compress, write; and what is left when one fails",
     params: &[
-        Param {
-            key: "connect",
-            label: "Stages are connected",
-            help: "As a pipeline that cleans up after itself, or by hand (pipe): whoever fails says so, and nobody closes the rest.",
-            kind: Kind::Choice {
-                options: &["pipeline", "pipe"],
-                default: "pipeline",
-            },
-        },
-        Param {
-            key: "fail",
-            label: "Failing stage",
-            help: "Which stage fails, half way through.",
-            kind: Kind::Choice {
-                options: &["none", "read", "parse", "compress", "write"],
-                default: "none",
-            },
-        },
-        Param {
-            key: "lines",
-            label: "Lines",
-            help: "How long the file is.",
-            kind: Kind::Integer {
-                unit: Unit::Count,
-                min: 1,
-                max: 50_000,
-                default: 1_600,
-            },
-        },
-        Param {
-            key: "chunk",
-            label: "Chunk",
-            help: "How much is read at a time. Lines do not end where chunks do.",
-            kind: Kind::Integer {
-                unit: Unit::KiB,
-                min: 1,
-                max: 64,
-                default: 1,
-            },
-        },
-        Param {
-            key: "mark",
-            label: "High-water mark",
-            help: "How far reading may run ahead of the stages behind it.",
-            kind: Kind::Integer {
-                unit: Unit::KiB,
-                min: 1,
-                max: 1_024,
-                default: 8,
-            },
-        },
-        Param {
-            key: "window",
-            label: "Batches compressed at once",
-            help: "Their order is kept.",
-            kind: Kind::Integer {
-                unit: Unit::Count,
-                min: 1,
-                max: 16,
-                default: 3,
-            },
-        },
-        Param {
-            key: "read",
-            label: "Time to read a chunk",
-            help: "Give or take a fifth.",
-            kind: Kind::Integer {
-                unit: Unit::Ms,
-                min: 0,
-                max: 1_000,
-                default: 10,
-            },
-        },
-        Param {
-            key: "compress",
-            label: "Time to compress a batch",
-            help: "Give or take a fifth. Batches do not wait for each other.",
-            kind: Kind::Integer {
-                unit: Unit::Ms,
-                min: 0,
-                max: 1_000,
-                default: 60,
-            },
-        },
-        Param {
-            key: "write",
-            label: "Time to write a batch",
-            help: "Give or take a fifth.",
-            kind: Kind::Integer {
-                unit: Unit::Ms,
-                min: 0,
-                max: 1_000,
-                default: 15,
-            },
-        },
+        Param::choice(
+            "connect",
+            "Stages are connected",
+            "As a pipeline that cleans up after itself, or by hand (pipe): whoever fails says so, and nobody closes the rest.",
+            &["pipeline", "pipe"],
+        ),
+        Param::choice(
+            "fail",
+            "Failing stage",
+            "Which stage fails, half way through.",
+            &["none", "read", "parse", "compress", "write"],
+        ),
+        Param::integer(
+            "lines",
+            "Lines",
+            "How long the file is.",
+            (Unit::Count, 1, 50_000, 1_600),
+        ),
+        Param::integer(
+            "chunk",
+            "Chunk",
+            "How much is read at a time. Lines do not end where chunks do.",
+            (Unit::KiB, 1, 64, 1),
+        ),
+        Param::integer(
+            "mark",
+            "High-water mark",
+            "How far reading may run ahead of the stages behind it.",
+            (Unit::KiB, 1, 1_024, 8),
+        ),
+        Param::integer(
+            "window",
+            "Batches compressed at once",
+            "Their order is kept.",
+            (Unit::Count, 1, 16, 3),
+        ),
+        Param::integer(
+            "read",
+            "Time to read a chunk",
+            "Give or take a fifth.",
+            (Unit::Ms, 0, 1_000, 10),
+        ),
+        Param::integer(
+            "compress",
+            "Time to compress a batch",
+            "Give or take a fifth. Batches do not wait for each other.",
+            (Unit::Ms, 0, 1_000, 60),
+        ),
+        Param::integer(
+            "write",
+            "Time to write a batch",
+            "Give or take a fifth.",
+            (Unit::Ms, 0, 1_000, 15),
+        ),
     ],
     presets: &[
         Preset {

@@ -5,19 +5,34 @@
 //! or to another attempt, bugs to the end of whoever had them.
 
 mod figures;
-mod knobs;
+mod narrate;
 mod station;
 mod tally;
 
-pub(super) use knobs::{choice, number};
+pub(super) use narrate::narrate;
 pub(super) use station::{DRAINING, STARTING};
 pub use station::{Generation, Station, StationState};
 pub use tally::Tally;
 
+use super::{Param, Unit};
 use crate::{
     error::{CorrelationId, Problem},
     trace::{Kind, NameId, Recorder, Span},
 };
+
+pub(super) const REQUESTS: Param = Param::integer(
+    "requests",
+    "Requests",
+    "How many there are.",
+    (Unit::Count, 1, 2_000, 60),
+);
+
+pub(super) const INTERVAL: Param = Param::integer(
+    "interval",
+    "Time between requests",
+    "How far apart they arrive, give or take a quarter. They do not wait for each other.",
+    (Unit::Ms, 0, 1_000, 30),
+);
 
 /// The name in the trace.
 pub(super) const ERROR_HANDLER: &str = "ErrorHandler";

@@ -107,12 +107,8 @@ fn complete(
 struct Parent;
 
 impl ToParent for Parent {
-    fn send(&self, message: String) {
-        say(&ProcessEvent::Message(message));
-    }
-
-    fn ready(&self) {
-        say(&ProcessEvent::Ready);
+    fn tell(&self, event: ProcessEvent) {
+        say(&event);
     }
 }
 

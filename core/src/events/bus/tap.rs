@@ -1,9 +1,16 @@
 //! What sees every event of a bus, whatever its type.
 
-use super::super::{Emitter, ListenerId, Notice, monitor::Monitor};
-use std::{any::Any, fmt, sync::Arc};
+use super::{
+    super::{Emitter, ListenerId, Notice, Subscription, monitor::Monitor},
+    Bus, Shared,
+};
+use std::{
+    any::Any,
+    fmt,
+    sync::{Arc, Weak},
+};
 
-/// What a [tap](super::Bus::tap) is told.
+/// What a [tap](Bus::tap) is told.
 ///
 /// ```
 /// use highwater::events::{Bus, Notice, Tapped};
@@ -44,6 +51,49 @@ pub(super) trait Typed: Send + Sync {
     fn event_type(&self) -> &'static str;
     fn add_tap(&self, tap: Tap);
     fn remove(&self, id: ListenerId) -> bool;
+}
+
+impl Bus {
+    /// Adds a function that is told of every event of every type, of types yet
+    /// to come as well: [`Emitter::monitor`] for all.
+    ///
+    /// ```
+    /// use highwater::events::{Bus, Notice};
+    /// use std::sync::mpsc;
+    ///
+    /// struct OrderPaid(u64);
+    ///
+    /// let bus = Bus::new();
+    /// let (log, logged) = mpsc::channel();
+    /// let _tap = bus.tap(move |tapped| {
+    ///     if let Notice::Emitting { listeners, .. } = tapped.notice {
+    ///         let order = tapped.event.downcast_ref::<OrderPaid>().map(|paid| paid.0);
+    ///         log.send((order, listeners)).unwrap();
+    ///     }
+    /// });
+    /// bus.emit(&OrderPaid(7)).unwrap();
+    /// bus.emit(&"anything").unwrap();
+    /// # drop(_tap);
+    /// assert_eq!(logged.iter().collect::<Vec<_>>(), [(Some(7), 0), (None, 0)]);
+    /// ```
+    pub fn tap(&self, tell: impl Fn(Tapped<'_>) + Send + Sync + 'static) -> Subscription {
+        let tap = Tap {
+            id: ListenerId::next(),
+            tell: Arc::new(tell),
+        };
+        let id = tap.id;
+        let known = self.shared.lists.update(|lists| {
+            lists.taps.push(tap.clone());
+            lists.emitters.clone()
+        });
+        // Not under the lock: a change may let go of what was removed before,
+        // and so run a user's code. Emitters made since have it from the list.
+        for (_, emitter) in known {
+            emitter.add_tap(tap.clone());
+        }
+        let shared: Weak<Shared> = Arc::downgrade(&self.shared);
+        Subscription::new(id, shared)
+    }
 }
 
 impl<E: 'static> Typed for Emitter<E> {

@@ -1,5 +1,6 @@
 //! The process's own end of itself.
 
+use super::ProcessEvent;
 use crate::platform::Platform;
 use futures::{StreamExt, channel::mpsc};
 use std::{
@@ -22,11 +23,8 @@ pub struct ProcessContext {
 
 /// What a world carries from a process of its.
 pub trait ToParent {
-    /// Carries a message, in order.
-    fn send(&self, message: String);
-
-    /// Tells that the process can take work.
-    fn ready(&self);
+    /// Carries what the process tells, in order.
+    fn tell(&self, event: ProcessEvent);
 
     /// Ends the process as a bug does: by a panic, unless a world has a way of
     /// its own. Where it comes back, nothing of the process may run any more.
@@ -70,12 +68,12 @@ impl ProcessContext {
 
     /// Sends the parent a message, and does not wait.
     pub fn send(&self, message: impl Into<String>) {
-        self.parent.send(message.into());
+        self.parent.tell(ProcessEvent::Message(message.into()));
     }
 
     /// Tells the parent that the process can take work.
     pub fn ready(&self) {
-        self.parent.ready();
+        self.parent.tell(ProcessEvent::Ready);
     }
 
     /// Ends the process as a bug would, and never completes. Natively and in the

@@ -169,12 +169,8 @@ impl ToProcess for Child {
 struct Parent(Rc<Post>);
 
 impl ToParent for Parent {
-    fn send(&self, message: String) {
-        self.0.to_parent(ProcessEvent::Message(message));
-    }
-
-    fn ready(&self) {
-        self.0.to_parent(ProcessEvent::Ready);
+    fn tell(&self, event: ProcessEvent) {
+        self.0.to_parent(event);
     }
 
     fn crash(&self, message: String) {

@@ -3,59 +3,49 @@
 use crate::scenario::{
     Param,
     Unit::{Count, Ms, Percent},
-    railway::{choice, number},
+    railway::{INTERVAL, REQUESTS},
 };
 
 pub(super) const ALL: &[Param] = &[
-    choice(
+    Param::choice(
         "policy",
         "A bug in a worker",
         "Drains it, for a supervisor to replace it; ends it at once, with nobody to replace it; or is answered with a 500 and forgotten.",
         &["supervise", "crash", "swallow"],
     ),
-    number(
+    Param::integer(
         "workers",
         "Workers",
         "How many processes serve.",
         (Count, 1, 4, 2),
     ),
-    number(
-        "requests",
-        "Requests",
-        "How many there are.",
-        (Count, 1, 2_000, 60),
-    ),
-    number(
-        "interval",
-        "Time between requests",
-        "How far apart they arrive, give or take a quarter. They do not wait for each other.",
-        (Ms, 0, 1_000, 30),
-    ),
-    number(
+    REQUESTS,
+    INTERVAL,
+    Param::integer(
         "latency",
         "Time for a request",
         "How long a worker takes for one, in which it may begin others.",
         (Ms, 0, 1_000, 60),
     ),
-    number(
+    Param::integer(
         "bug_every",
         "A bug every",
         "The how manieth request runs into the bug each time; 0 for none.",
         (Count, 0, 1_000, 20),
     ),
-    number(
+    Param::integer(
         "operational",
         "Operational errors",
         "Requests that are invalid, ask for what is not there, or time out.",
         (Percent, 0, 100, 15),
     ),
-    choice(
+    Param::choice(
         "retry",
         "What the gateway retries",
         "Nothing, as a worker's handler retries what is worth it; or everything that failed with a 5xx or was lost, bugs too.",
         &["nothing", "everything"],
     ),
-    number(
+    Param::integer(
         "restarts",
         "Restarts allowed",
         "How many there may be within ten seconds: with one more the supervisor gives up.",

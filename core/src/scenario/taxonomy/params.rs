@@ -2,85 +2,76 @@
 
 use crate::scenario::{
     Param,
-    Unit::{self, Count, Ms},
-    railway::{choice, number},
+    Unit::{Count, Ms, Percent},
+    params::Range,
+    railway::{INTERVAL, REQUESTS},
 };
 
 pub(super) const ALL: &[Param] = &[
-    choice(
+    Param::choice(
         "design",
         "Design",
         "One handler that acts by the class of an error, or a catch-all that logs, retries and answers 500 whatever it is.",
         &["classified", "catch_all"],
     ),
-    number(
-        "requests",
-        "Requests",
-        "How many there are.",
-        (Count, 1, 2_000, 60),
-    ),
-    number(
-        "interval",
-        "Time between requests",
-        "How far apart they arrive, give or take a quarter. They do not wait for each other.",
-        (Ms, 0, 1_000, 30),
-    ),
-    number(
+    REQUESTS,
+    INTERVAL,
+    Param::integer(
         "latency",
         "Latency of the bank",
         "How long a call takes, give or take a fifth. One that times out is given up after three times as long.",
         (Ms, 0, 1_000, 20),
     ),
-    number(
+    Param::integer(
         "invalid",
         "Invalid input",
         "Requests that break a rule.",
         share(6),
     ),
-    number(
+    Param::integer(
         "not_found",
         "Not found",
         "Requests for what is not there.",
         share(6),
     ),
-    number(
+    Param::integer(
         "conflict",
         "Conflict",
         "Payments that were made already.",
         share(5),
     ),
-    number(
+    Param::integer(
         "rate_limited",
         "Rate-limited",
         "Requests of who asks too often.",
         share(4),
     ),
-    number(
+    Param::integer(
         "timeout",
         "Timeouts",
         "Requests whose first call to the bank times out.",
         share(8),
     ),
-    number("bug", "Bugs", "Requests that run into the bug.", share(10)),
-    number(
+    Param::integer("bug", "Bugs", "Requests that run into the bug.", share(10)),
+    Param::integer(
         "outage",
         "Outage of the bank",
         "For how long the bank is down, from when a third of the requests have arrived.",
         (Ms, 0, 10_000, 400),
     ),
-    number(
+    Param::integer(
         "attempts",
         "Attempts",
         "How often a request is attempted at most, the first time included.",
         (Count, 1, 5, 3),
     ),
-    number(
+    Param::integer(
         "budget",
         "Retry budget",
         "How many retries a hundred requests pay for. A catch-all has none.",
         share(20),
     ),
-    choice(
+    Param::choice(
         "breaker",
         "Circuit breaker",
         "After five failures in a row the bank is left alone for a while, and then probed with one call.",
@@ -88,6 +79,6 @@ pub(super) const ALL: &[Param] = &[
     ),
 ];
 
-const fn share(default: u64) -> (Unit, u64, u64, u64) {
-    (Unit::Percent, 0, 100, default)
+const fn share(default: u64) -> Range {
+    (Percent, 0, 100, default)
 }

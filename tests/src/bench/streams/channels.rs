@@ -1,10 +1,9 @@
 //! One writer, one reader, 1024 places; awaited.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::StreamExt as _;
-use highwater::Clock;
 use highwater::stream::{Bound, Overflow, channel_with_clock};
 
 use super::super::OURS;
@@ -21,18 +20,11 @@ pub(super) const ALL: [(&str, Time); 5] = [
     ("tokio mpsc", tokio),
 ];
 
-struct SinceStart(Instant);
-
-impl Clock for SinceStart {
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
-}
-
 /// Bounded by bytes, and it measures how long it stalled.
 fn highwater(setting: Setting) -> f64 {
     let bound = Bound::bytes(CAPACITY * size_of::<u64>()).expect("not zero");
-    let clock = Arc::new(SinceStart(Instant::now()));
+    let start = Instant::now();
+    let clock = Arc::new(move || start.elapsed());
     let (sender, mut receiver) = channel_with_clock(bound, Overflow::Wait, clock);
     let send = async move |item: u64| sender.send(item).await.expect("a reader");
     let receive = async move || receiver.next().await?.ok();

@@ -1,0 +1,25 @@
+//! One record as a sentence, of those that all scenarios about errors make.
+
+use crate::{
+    scenario::narrating::milliseconds,
+    trace::{Event, Kind, Phase, Trace},
+};
+
+pub(in crate::scenario) fn narrate(trace: &Trace, event: &Event) -> String {
+    let source = trace.name(event.source);
+    let cause = event.failure.map_or("", |cause| trace.name(cause));
+    let number = event.subject;
+    let took = milliseconds(event);
+    match (event.kind, event.phase, event.failure) {
+        (Kind::Start, ..) => format!("{source} is there."),
+        (Kind::Request, Phase::Begin, _) => format!("Request {number} arrives."),
+        (Kind::Request, _, None) => format!("Request {number} is answered with 200, after {took}."),
+        (Kind::Request, ..) => format!("Request {number} is answered with {cause}, after {took}."),
+        (Kind::Log, ..) => format!("{source} logs request {number}: {cause}."),
+        (Kind::Retry, ..) => format!("{source} has request {number} done again: {cause}."),
+        (Kind::Expose, ..) => format!("The answer to request {number} shows internal detail."),
+        (_, Phase::Begin, _) => format!("{source} is to do request {number}."),
+        (_, _, None) => format!("{source} is done with request {number}, after {took}."),
+        _ => format!("{source} failed at request {number}, after {took}: {cause}."),
+    }
+}

@@ -1,0 +1,174 @@
+//! What the errors of others are to an application: the system's, and those of
+//! our own modules.
+
+use futures::{StreamExt, executor::block_on};
+use highwater::{
+    Overflow,
+    error::{AppError, BreakerOpen, Classify, Kind},
+    events::{Emitter, Failure, InboxFull, MustAwait, ZeroCapacity},
+    stream::{
+        Bound, InvalidBound, LineTooLong, Pipeline, SendError, StreamError, Unfinished, channel,
+    },
+};
+use std::{
+    error::Error,
+    io::{self, ErrorKind},
+    time::Duration,
+};
+
+#[test]
+fn an_error_of_the_system_is_neither_the_clients_nor_a_bug() {
+    for (error, kind) in [
+        (ErrorKind::TimedOut, Kind::Timeout),
+        (ErrorKind::WouldBlock, Kind::Timeout),
+        (ErrorKind::ConnectionRefused, Kind::Unavailable),
+        (ErrorKind::BrokenPipe, Kind::Unavailable),
+        (ErrorKind::Interrupted, Kind::Unavailable),
+        (ErrorKind::NotFound, Kind::Failure),
+        (ErrorKind::PermissionDenied, Kind::Failure),
+        (ErrorKind::InvalidInput, Kind::Failure),
+        (ErrorKind::StorageFull, Kind::Failure),
+        (ErrorKind::Other, Kind::Failure),
+    ] {
+        assert_eq!(
+            AppError::from(io::Error::from(error)).kind(),
+            kind,
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn an_app_error_is_found_wherever_it_is_carried() {
+    let carried = |error: AppError| io::Error::new(ErrorKind::TimedOut, io::Error::other(error));
+    let error = AppError::from(carried(AppError::forbidden("Not yours.")));
+    assert_eq!(
+        (error.kind(), error.public_message()),
+        (Kind::Forbidden, "Not yours.")
+    );
+    let unknown = AppError::from(io::Error::new(ErrorKind::TimedOut, "no idea"));
+    assert_eq!(unknown.kind(), Kind::Timeout, "as its carrier says");
+
+    let retry_after = Duration::from_secs(7);
+    let open = BreakerOpen {
+        dependency: "stock",
+        retry_after,
+    };
+    let error = AppError::from_boxed(Box::new(io::Error::other(open)));
+    assert_eq!(
+        (error.kind(), error.retry_after()),
+        (Kind::Unavailable, Some(retry_after))
+    );
+
+    let boxed = AppError::from_boxed(Box::new(AppError::bug("out of balance")));
+    assert_eq!(boxed.detail(), Some("out of balance"), "it is the same");
+    let boxed = AppError::from_boxed(Box::new(carried(AppError::bug("out of balance"))));
+    assert!(boxed.is_bug());
+}
+
+#[test]
+fn a_panic_is_a_bug_whatever_it_says() {
+    let panic = |run: fn()| AppError::from_panic(&*std::panic::catch_unwind(run).unwrap_err());
+    let error = panic(|| panic!("row {}", 7));
+    assert_eq!(
+        (error.detail(), error.is_bug()),
+        (Some("panicked: row 7"), true)
+    );
+    assert_eq!(panic(|| panic!("row")).detail(), Some("panicked: row"));
+    assert!(panic(|| std::panic::panic_any(7)).detail().is_some());
+    let boxed = std::panic::catch_unwind(|| panic!("row")).unwrap_err();
+    let without_the_star = AppError::from_panic(&boxed);
+    assert_eq!(without_the_star.detail(), Some("panicked: row"));
+}
+
+#[test]
+fn failures_of_listeners_are_not_the_clients() {
+    let emit = |errors: Vec<AppError>| {
+        let emitter: Emitter<()> = Emitter::new();
+        for error in errors {
+            let error = std::sync::Mutex::new(Some(error));
+            let fail = move |(): &()| Err(error.lock().unwrap().take().unwrap());
+            emitter.on("listener", fail).detach();
+        }
+        AppError::from(emitter.emit(&()).unwrap_err())
+    };
+    let down = || AppError::unavailable("mail").with_retry_after(Duration::from_secs(2));
+    assert_eq!(emit(vec![AppError::not_found("it")]).kind(), Kind::Failure);
+    let error = emit(vec![AppError::timeout("it"), down()]);
+    assert_eq!(error.kind(), Kind::Unavailable);
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
+    assert_eq!(
+        emit(vec![down(), AppError::failure("it")]).kind(),
+        Kind::Failure
+    );
+    assert_eq!(
+        emit(vec![down(), AppError::bug("it"), down()]).kind(),
+        Kind::Bug
+    );
+    assert_eq!(
+        emit(vec![AppError::failure("it"), AppError::bug("it")]).kind(),
+        Kind::Bug
+    );
+}
+
+#[test]
+fn what_events_refuse_is_a_bug_or_passes() {
+    let emitter = Emitter::new();
+    let _inbox = emitter.inbox("reader", 1, Overflow::Fail).unwrap();
+    emitter.emit(&1).unwrap();
+    let full = AppError::from(emitter.emit(&2).unwrap_err());
+    assert_eq!(full.kind(), Kind::Unavailable);
+
+    let listener = Failure::new("late", InboxFull { capacity: 1 });
+    assert_eq!(listener.classify().kind(), Kind::Unavailable);
+    assert_eq!(AppError::from(ZeroCapacity).kind(), Kind::Bug);
+
+    let emitter: Emitter<u8> = Emitter::new();
+    let _awaited = emitter.on_async("awaited", |_| async { Ok::<_, MustAwait>(()) });
+    let must_await = emitter.emit(&1).unwrap_err();
+    assert!(must_await.failures()[0].error.is::<MustAwait>());
+    assert_eq!(AppError::from(must_await).kind(), Kind::Bug);
+}
+
+#[test]
+fn a_stream_that_fails_is_what_its_sender_failed_with() {
+    let read = |fail: Box<dyn Error + Send + Sync>| {
+        let (sender, mut receiver) = channel(Bound::<u8>::items(1).unwrap(), Overflow::Wait);
+        sender.fail(fail);
+        AppError::from(block_on(receiver.next()).unwrap().unwrap_err())
+    };
+    assert_eq!(
+        read(Box::new(AppError::conflict("it"))).kind(),
+        Kind::Conflict
+    );
+    assert_eq!(read(Box::new(LineTooLong { longest: 9 })).status(), 413);
+    assert_eq!(read(Box::new(Unfinished)).kind(), Kind::Cancelled);
+    assert_eq!(read("nobody knows".into()).kind(), Kind::Failure);
+    let nested = StreamError::Failed(Box::new(AppError::bug("it")));
+    assert!(read(Box::new(nested)).is_bug());
+    assert_eq!(AppError::from(StreamError::Aborted).kind(), Kind::Cancelled);
+
+    assert_eq!(AppError::from(SendError::Full(7)).kind(), Kind::Unavailable);
+    assert_eq!(AppError::from(SendError::Closed(7)).kind(), Kind::Cancelled);
+    assert!(AppError::from(InvalidBound::Zero).is_bug());
+}
+
+#[test]
+fn a_pipeline_that_fails_is_what_its_stage_failed_with() {
+    let run = |error: fn() -> Box<dyn Error + Send + Sync>| {
+        let items = futures::stream::once(async move { Err::<Vec<u8>, _>(error()) });
+        let pipeline = Pipeline::from_try_stream("source", Box::pin(items));
+        let result = block_on(pipeline.into_writer("sink", futures::io::sink()));
+        AppError::from(result.unwrap_err())
+    };
+    let error = run(|| Box::new(AppError::invalid_input("Line 3 is no number.")));
+    assert_eq!(
+        (error.status(), error.public_message()),
+        (400, "Line 3 is no number.")
+    );
+    assert_eq!(
+        run(|| Box::new(io::Error::from(ErrorKind::TimedOut))).kind(),
+        Kind::Timeout
+    );
+    assert_eq!(run(|| "nobody knows".into()).kind(), Kind::Failure);
+}

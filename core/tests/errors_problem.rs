@@ -1,0 +1,89 @@
+//! Ids, and problems that have them.
+
+use highwater::error::{AppError, Classification, CorrelationId, Ids, Kind, Problem};
+use std::time::Duration;
+
+fn id() -> CorrelationId {
+    Ids::new(7).make()
+}
+
+#[test]
+fn an_id_is_taken_from_a_client_only_if_it_is_harmless() {
+    let longest = "a".repeat(CorrelationId::LONGEST);
+    for fine in [
+        "a",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "a_b.c:D-9",
+        &longest,
+    ] {
+        assert_eq!(fine.parse::<CorrelationId>().unwrap().as_str(), fine);
+    }
+    let too_long = "a".repeat(CorrelationId::LONGEST + 1);
+    for bad in [
+        "",
+        " ",
+        "a b",
+        "a\n",
+        "a\0",
+        "a=b",
+        "\"",
+        "ü",
+        "\u{202e}a",
+        &too_long,
+    ] {
+        let error = bad.parse::<CorrelationId>().unwrap_err();
+        assert_eq!(AppError::from(error).status(), 400, "{bad:?}");
+    }
+    assert!(CorrelationId::parse(b"caf\xe9").is_err(), "no text at all");
+}
+
+#[test]
+fn ids_are_different_and_can_be_made_again() {
+    let (ids, again) = (Ids::new(7), Ids::new(7));
+    let made: std::collections::BTreeSet<_> = (0..1_000).map(|_| ids.make()).collect();
+    assert_eq!(made.len(), 1_000);
+    assert!((0..1_000).all(|_| made.contains(&again.make())));
+    let other = Ids::new(8);
+    assert!((0..1_000).all(|_| !made.contains(&other.make())));
+    let is_hex = |id: &CorrelationId| id.as_str().bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(
+        made.iter()
+            .all(|id| is_hex(id) && CorrelationId::parse(id.as_str()) == Ok(*id))
+    );
+}
+
+#[test]
+fn a_problem_has_the_members_of_the_rfc() {
+    let error = AppError::rate_limited(Duration::from_nanos(1));
+    let problem = Problem::new(&error, &"order-42".parse().unwrap())
+        .with_type("https://example.com/problems/rate_limited")
+        .with_instance("/orders/42");
+    let json: serde_json::Value = serde_json::from_str(&problem.to_json()).unwrap();
+    assert_eq!(
+        json,
+        serde_json::json!({
+            "type": "https://example.com/problems/rate_limited",
+            "title": "Too Many Requests",
+            "status": 429,
+            "detail": "There were too many requests.",
+            "instance": "/orders/42",
+            "code": "rate_limited",
+            "id": "order-42",
+            "retry_after_ms": 1,
+        })
+    );
+    assert_eq!(problem.retry_after_seconds(), Some(1), "never too early");
+    assert_eq!(serde_json::to_string(&problem).unwrap(), problem.to_json());
+}
+
+#[test]
+fn a_problem_is_titled_as_the_registry_names_its_status() {
+    let title = |status| {
+        let odd = Classification::new(Kind::Failure).with_status(status);
+        Problem::new(&AppError::new(odd), &id()).title()
+    };
+    assert_eq!(title(413), "Content Too Large");
+    assert_eq!(title(422), "Unprocessable Content");
+    assert_eq!(title(506), "Variant Also Negotiates");
+    assert_eq!((title(499), title(599)), ("Client Error", "Server Error"));
+}

@@ -1,0 +1,109 @@
+//! A service with the layer around it, and what became of a request.
+
+use futures::executor::block_on;
+use highwater::error::{
+    AppError, Handler, Ids,
+    http::{HandlerLayer, REQUEST_ID},
+};
+use http::{Request, Response};
+use serde_json::Value;
+use std::{
+    convert::Infallible,
+    future::ready,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+pub(crate) type Answer = Response<String>;
+
+/// A layer, what it logged, and how often it was to drain.
+#[derive(Clone)]
+pub(crate) struct Tested {
+    pub(crate) layer: HandlerLayer,
+    pub(crate) lines: Arc<Mutex<Vec<String>>>,
+    pub(crate) drains: Arc<AtomicUsize>,
+}
+
+impl Tested {
+    pub(crate) fn new() -> Self {
+        Self::with(Handler::new(), |layer| layer)
+    }
+
+    pub(crate) fn with(handler: Handler, adapt: impl FnOnce(HandlerLayer) -> HandlerLayer) -> Self {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let drains = Arc::new(AtomicUsize::new(0));
+        let handler = handler.log_to({
+            let lines = Arc::clone(&lines);
+            move |_, line| lines.lock().unwrap().push(line.to_owned())
+        });
+        let layer = HandlerLayer::new(handler, Ids::new(7)).on_drain({
+            let drains = Arc::clone(&drains);
+            move || {
+                drains.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        Tested {
+            layer: adapt(layer),
+            lines,
+            drains,
+        }
+    }
+
+    /// What a service around which it is answers.
+    pub(crate) fn ask<S, E>(&self, service: S) -> Answer
+    where
+        S: Service<Request<String>, Response = Answer, Error = E>,
+        E: Into<AppError>,
+    {
+        let request = Request::post("/orders?card=SECRET").body(String::new());
+        self.ask_for(service, request.unwrap())
+    }
+
+    pub(crate) fn ask_for<S, Q, E>(&self, service: S, request: Request<Q>) -> Answer
+    where
+        S: Service<Request<Q>, Response = Answer, Error = E>,
+        E: Into<AppError>,
+    {
+        let Ok(answer) = block_on(self.layer.layer(service).oneshot(request));
+        answer
+    }
+
+    /// The only line since it was asked last.
+    pub(crate) fn line(&self) -> String {
+        let mut lines = std::mem::take(&mut *self.lines.lock().unwrap());
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        lines.remove(0)
+    }
+
+    pub(crate) fn drains(&self) -> usize {
+        self.drains.load(Ordering::Relaxed)
+    }
+}
+
+/// A problem, with the same id in body, header and log.
+#[track_caller]
+pub(crate) fn problem(answer: &Answer, tested: &Tested) -> Value {
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    let problem: Value = serde_json::from_str(answer.body()).unwrap();
+    assert_eq!(problem["status"], answer.status().as_u16());
+    let id = problem["id"].as_str().unwrap();
+    assert_eq!(answer.headers()[REQUEST_ID], id);
+    assert!(tested.line().starts_with(&format!("id={id} ")));
+    problem
+}
+
+pub(crate) fn answering<Q>(
+    answer: impl FnMut(Request<Q>) -> Answer,
+) -> impl Service<Request<Q>, Response = Answer, Error = Infallible> {
+    let mut answer = answer;
+    service_fn(move |request| ready(Ok(answer(request))))
+}
+
+pub(crate) fn failing(
+    mut error: impl FnMut() -> AppError,
+) -> impl Service<Request<String>, Response = Answer, Error = AppError> {
+    service_fn(move |_| ready(Err(error())))
+}
