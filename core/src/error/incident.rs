@@ -26,7 +26,7 @@ pub struct Incident<'a> {
     /// Whether doing it twice is the same as doing it once. Only then can it be
     /// retried.
     pub is_idempotent: bool,
-    /// The how manieth time it was done, from 1.
+    /// Which attempt it was, counted from 1.
     pub attempt: u32,
     /// The time, since any start.
     pub now: Duration,
@@ -65,7 +65,7 @@ impl<'a> Incident<'a> {
         self
     }
 
-    /// The how manieth time it was done, from 1.
+    /// Which attempt it was, counted from 1.
     ///
     /// ```
     /// # use highwater::error::{Ids, Incident};

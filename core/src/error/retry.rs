@@ -59,7 +59,7 @@ pub struct Failed<'a> {
     pub error: &'a AppError,
     /// Whether doing it twice is the same as doing it once.
     pub is_idempotent: bool,
-    /// The how manieth attempt it was, from 1; 0 counts as 1.
+    /// Which attempt it was, counted from 1; 0 counts as 1.
     pub attempt: u32,
 }
 

@@ -47,6 +47,7 @@ impl Param {
     }
 
     /// One of several words, of which the first is the default.
+    #[allow(dead_code, reason = "without a chapter there is no scenario to use it")]
     pub(super) const fn choice(
         key: &'static str,
         label: &'static str,

@@ -20,7 +20,7 @@ use std::{rc::Rc, time::Duration};
 /// The span in which restarts are counted.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// A process: which slot it is in, and the how manieth one there it is.
+/// A process: which slot it is in, and which one there, counted from 1.
 pub(super) type Place = (usize, u64);
 
 pub(super) struct Cluster {

@@ -30,7 +30,7 @@ pub(super) const ALL: &[Param] = &[
     Param::integer(
         "bug_every",
         "A bug every",
-        "The how manieth request runs into the bug each time; 0 for none.",
+        "One request in so many runs into the bug; 0 for none.",
         (Count, 0, 1_000, 20),
     ),
     Param::integer(

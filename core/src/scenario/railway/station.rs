@@ -57,7 +57,7 @@ impl Station {
         }
     }
 
-    /// The how manieth process is there, from 1.
+    /// Which of its processes is there, counted from 1.
     #[must_use]
     pub fn generation(&self) -> usize {
         self.generations.len()
