@@ -16,6 +16,7 @@
 //! end, 141 nobody reads the output of `pipe` any more.
 
 mod cli;
+mod compute;
 mod death;
 mod error;
 mod interrupt;
