@@ -65,6 +65,7 @@ impl Cluster {
             trace.instant(Kind::Start, id, 0);
             let options = SupervisorOptions::new()
                 .intensity(restarts, PERIOD)
+                .steady_after(Duration::MAX)
                 .backoff(Duration::from_millis(50), Duration::from_millis(400))
                 .seed(context.seed.0);
             Supervisor::new(workers, options, context.platform.now())
@@ -208,7 +209,9 @@ impl Cluster {
         while let Some(action) = self.supervisor.as_mut().and_then(Supervisor::next_action) {
             match action {
                 Action::Start { slot, generation } => self.spawn(slot, generation),
-                Action::Kill { slot, .. } => {
+                // Only when it gives up would one be asked to drain: what that
+                // costs is to be seen.
+                Action::Drain { slot, .. } | Action::Kill { slot, .. } => {
                     let slot = &mut self.slots[slot];
                     slot.state = State::Draining;
                     if let Some(process) = &slot.process {
@@ -219,6 +222,8 @@ impl Cluster {
                     self.has_given_up = true;
                     self.trace.caused(Kind::Exit, self.id, 0, GIVEN_UP);
                 }
+                // It is not asked for any.
+                Action::Reloaded | Action::ReloadAborted { .. } => {}
             }
         }
     }
