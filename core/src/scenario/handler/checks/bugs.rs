@@ -16,7 +16,7 @@ use crate::{
 const TURNED_DOWN: &str = "503 unavailable";
 
 pub(super) fn operational_restarts_nothing(trace: &Trace) -> Decision {
-    let claim = "no operational error ends a worker".to_owned();
+    let claim = "no operational error ends a worker: only a bug or a kill does".to_owned();
     let facts = Facts::of(trace);
     let errors: usize = facts.lives.iter().map(|life| life.operational).sum();
     // Whoever ended had a bug, or was killed: when the supervisor gave up, or by
