@@ -186,9 +186,9 @@ pub(crate) struct ServeOptions {
 #[cfg(unix)]
 #[derive(Args, Debug)]
 pub(crate) struct WorkerOptions {
-    /// The folder with the page
+    /// The folder with the page; without one, the service of a cluster
     #[arg(long)]
-    pub(crate) www: PathBuf,
+    pub(crate) www: Option<PathBuf>,
     /// Whether bugs can be asked for
     #[arg(long)]
     pub(crate) faults: bool,

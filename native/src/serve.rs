@@ -11,12 +11,15 @@ mod api;
 mod child;
 #[cfg(unix)]
 mod control;
+mod deadline;
 mod errors;
 mod faults;
 mod headers;
+mod metrics;
 mod page;
 mod problems;
 mod routes;
+mod service;
 mod stream;
 #[cfg(unix)]
 mod supervisor;
@@ -120,12 +123,16 @@ async fn serve_it(
     signal: impl Future<Output = Signal>,
     is_served: impl FnOnce() -> Result<(), Error>,
 ) -> Result<ExitCode, Error> {
+    use metrics::Meter;
     use std::sync::Arc;
-    use worker::{Phase, advance};
+    use worker::{Content, Phase, Worker, advance};
 
     let phase = Arc::new(tokio::sync::watch::Sender::new(Phase::Serves));
-    let site = routes::Site { www: &www, faults };
-    let served = worker::serve(listener, site, Arc::clone(&phase), || {});
+    let content = Content::Page(routes::Site { www: &www, faults });
+    let meter = Arc::new(Meter::default());
+    let scrape = metrics::of_one(&meter);
+    let worker = Worker::new(content, meter, scrape, Arc::clone(&phase), || {});
+    let served = worker.serve(listener);
     let stopped = async {
         signal.await;
         advance(&phase, Phase::Ends);

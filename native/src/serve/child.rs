@@ -6,8 +6,9 @@
 
 use super::{
     control::{Order, Word},
+    metrics::{self, Meter},
     routes::Site,
-    worker::{self, Phase, advance},
+    worker::{Content, Phase, Worker, advance},
 };
 use crate::{cli::WorkerOptions, error::Error};
 use std::{
@@ -35,13 +36,21 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
     let (listener, line) = inherited().map_err(Error::NotAWorker)?;
     let phase = Arc::new(watch::Sender::new(Phase::Serves));
     listen(&line, Arc::clone(&phase)).map_err(Error::Runtime)?;
-    say(&line, Word::Ready);
-    let site = Site {
-        www: &options.www,
-        faults: options.faults,
+    let faults = options.faults;
+    let content = match &options.www {
+        Some(www) => Content::Page(Site { www, faults }),
+        None => Content::Plain { faults },
     };
-    let has_bug = move || say(&line, Word::Drains);
-    Ok(worker::serve(listener, site, phase, has_bug).await)
+    let meter = Arc::new(Meter::default());
+    let scrape = metrics::of_one(&meter);
+    let line = Arc::new(line);
+    let has_bug = {
+        let line = Arc::clone(&line);
+        move || say(&line, Word::Drains)
+    };
+    let worker = Worker::new(content, meter, scrape, phase, has_bug);
+    say(&line, Word::Ready);
+    Ok(worker.serve(listener).await)
 }
 
 fn inherited() -> io::Result<(TcpListener, UnixStream)> {
