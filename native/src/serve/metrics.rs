@@ -69,13 +69,6 @@ pub(super) struct Metrics {
 #[error("the line has no metrics: {0}")]
 pub(super) struct NoMetrics(#[from] serde_json::Error);
 
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "what a supervisor needs to tell of all its workers"
-    )
-)]
 impl Metrics {
     /// All of it in one line, without the line break.
     pub(super) fn to_line(&self) -> String {
