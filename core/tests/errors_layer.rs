@@ -181,6 +181,21 @@ fn bare_responses_become_problems_and_keep_what_they_say_otherwise() {
 }
 
 #[test]
+fn how_long_it_really_is_is_still_told_to_who_asked_for_what_is_beyond() {
+    let tested = Tested::new();
+    for (status, is_told) in [(416, true), (404, false)] {
+        let answer = tested.ask(answering(|_| {
+            let answer = Response::builder()
+                .status(status)
+                .header(header::CONTENT_RANGE, "bytes */2");
+            answer.body(String::new()).unwrap()
+        }));
+        problem(&answer, &tested);
+        assert_eq!(answer.headers().contains_key("content-range"), is_told);
+    }
+}
+
+#[test]
 fn what_somebody_made_for_somebody_is_left_alone() {
     let tested = Tested::new();
     for content_type in ["text/html", "application/json", "application/problem+json"] {
