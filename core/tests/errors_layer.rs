@@ -251,6 +251,16 @@ fn two_layers_are_as_one() {
 }
 
 #[test]
+fn an_outer_layer_leaves_a_problem_its_id() {
+    let inner = Tested::with(Handler::new(), HandlerLayer::ignore_clients_ids);
+    let outer = Tested::new();
+    let service = inner.layer.layer(failing(|| AppError::not_found("it")));
+    let request = Request::get("/").header(REQUEST_ID, "order-42");
+    let answer = outer.ask_for(service, request.body(String::new()).unwrap());
+    assert_ne!(problem(&answer, &inner)["id"], "order-42");
+}
+
+#[test]
 fn a_body_that_is_too_large_is_told_so() {
     let tested = Tested::new();
     // Its body is of a type of its own.
