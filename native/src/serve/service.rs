@@ -54,7 +54,7 @@ pub(super) struct Shared {
 
 /// All that is served. Whatever goes wrong in it comes to the handler. With
 /// `faults` there are some to ask for.
-pub(super) fn service(shared: Shared, faults: bool, handler: HandlerLayer) -> Errorproof {
+pub(super) fn service(shared: Shared, faults: bool, handler: &HandlerLayer) -> Errorproof {
     let limits = shared.limits;
     let mut router = Router::new()
         .route("/healthz", get(|| async { "alive\n" }))
@@ -76,7 +76,7 @@ pub(super) fn service(shared: Shared, faults: bool, handler: HandlerLayer) -> Er
         worker: process::id().into(),
         router,
     };
-    handler.name_errors_only().layer(plain)
+    handler.layer(plain)
 }
 
 impl Service<Request<Incoming>> for Plain {
