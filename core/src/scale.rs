@@ -5,8 +5,8 @@
 //! as they can take, and turns the rest away with the time to come back. A
 //! [`LagMonitor`] shows what it is for: how late the loop is for what is due.
 //!
-//! **Staying up although parts of oneself end.** A [`Supervisor`] decides who is
-//! started again, and when to give up; whoever drives it acts. It reads no clock
+//! **Staying up although parts of oneself end or are replaced.** A [`Supervisor`]
+//! decides who is started again, in which order, and when to give up; whoever drives it acts. It reads no clock
 //! and starts nothing, so that the same one supervises processes, Workers and
 //! simulated cores, and a test takes it through an hour in no time.
 
