@@ -131,7 +131,10 @@ impl Worker {
                 let state = Arc::new(api::State::new(phase.subscribe()));
                 Services::Page(router(site, state, &shared, handler).into_service())
             }
-            Content::Plain { faults } => Services::Plain(service::service(shared, faults, handler)),
+            Content::Plain { faults } => {
+                let meter = Arc::clone(&meter);
+                Services::Plain(service::service(shared, meter, faults, &handler))
+            }
         };
         Worker {
             service,
@@ -170,7 +173,7 @@ impl Worker {
 /// `Connection: close`; then those that ask nothing are closed, and requests that
 /// are under way are finished. It ends with the last connection, or at its
 /// deadline, which cuts what is left.
-async fn serve_on<A: Accept, S: Served>(
+async fn serve_on<A: Accept, S: Served<B>, B: watched::Content>(
     listener: A,
     service: S,
     limits: Limits,

@@ -2,7 +2,8 @@
 
 use super::{gate::Gate, pulse::Pulse};
 use axum::{
-    body::{Body, Bytes, HttpBody},
+    BoxError,
+    body::{Bytes, HttpBody},
     http::{HeaderValue, Request, Response, header},
 };
 use http_body::{Frame, SizeHint};
@@ -10,6 +11,7 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use std::{
     convert::Infallible,
+    marker::PhantomData,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -18,42 +20,53 @@ use tokio::time::Instant;
 use tower::Service;
 
 /// What is served on connections: anything of tower's that never fails.
-pub(in crate::serve) trait Served:
-    Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
+pub(in crate::serve) trait Served<B>:
+    Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
     + Clone
     + Send
     + 'static
 {
 }
 
-impl<S> Served for S where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
+impl<B, S> Served<B> for S where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
         + Clone
         + Send
         + 'static
 {
 }
 
+/// What it answers with.
+pub(in crate::serve) trait Content:
+    HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static
+{
+}
+
+impl<B> Content for B where B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static {}
+
 /// A service that notes what becomes of its requests.
 #[derive(Debug)]
-pub(super) struct Watched<S> {
+pub(super) struct Watched<S, B> {
     service: S,
     pulse: Arc<Pulse>,
     gate: Arc<Gate>,
+    /// What it answers with.
+    content: PhantomData<fn() -> B>,
 }
 
-impl<S> Watched<S> {
+impl<S, B> Watched<S, B> {
     pub(super) fn new(service: S, pulse: Arc<Pulse>, gate: Arc<Gate>) -> Self {
         Watched {
             service,
             pulse,
             gate,
+            content: PhantomData,
         }
     }
 }
 
-impl<S: Served> hyper::service::Service<Request<Incoming>> for Watched<S> {
-    type Response = Response<Reply>;
+impl<S: Served<B>, B> hyper::service::Service<Request<Incoming>> for Watched<S, B> {
+    type Response = Response<Reply<B>>;
     type Error = Infallible;
     type Future = Answering<S::Future>;
 
@@ -76,21 +89,18 @@ pin_project! {
     }
 }
 
-impl<F> Future for Answering<F>
+impl<F, B> Future for Answering<F>
 where
-    F: Future<Output = Result<Response<Body>, Infallible>>,
+    F: Future<Output = Result<Response<B>, Infallible>>,
 {
-    type Output = Result<Response<Reply>, Infallible>;
+    type Output = Result<Response<Reply<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Ok(mut response) = ready!(this.future.poll(context));
         let mut under_way = this.under_way.take().expect("polled after completion");
         under_way.is_answered(&mut response);
-        Poll::Ready(Ok(response.map(|body| Reply {
-            body,
-            _under_way: under_way,
-        })))
+        Poll::Ready(Ok(response.map(|body| Reply { body, under_way })))
     }
 }
 
@@ -114,7 +124,7 @@ impl UnderWay {
         }
     }
 
-    fn is_answered(&mut self, response: &mut Response<Body>) {
+    fn is_answered<B>(&mut self, response: &mut Response<B>) {
         self.has_answer = true;
         let meter = &self.gate.meter;
         meter.is_answered(response.status(), self.asked.elapsed());
@@ -132,22 +142,24 @@ impl Drop for UnderWay {
     }
 }
 
-/// The body of an answer. It is under way until this is dropped.
-#[derive(Debug)]
-pub(super) struct Reply {
-    body: Body,
-    _under_way: UnderWay,
+pin_project! {
+    /// The body of an answer. It is under way until this is dropped.
+    pub(super) struct Reply<B> {
+        #[pin]
+        body: B,
+        under_way: UnderWay,
+    }
 }
 
-impl HttpBody for Reply {
-    type Data = Bytes;
-    type Error = axum::Error;
+impl<B: HttpBody> HttpBody for Reply<B> {
+    type Data = B::Data;
+    type Error = B::Error;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.project().body.poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {
