@@ -10,6 +10,7 @@
 //! | `SIGTERM`, `SIGINT` | the end, in peace; a second one: at once |
 //! | `SIGTTIN`, `SIGTTOU` | one worker more, one fewer |
 
+mod files;
 mod journal;
 mod news;
 mod plan;
@@ -69,6 +70,7 @@ pub(super) async fn supervise(
     signals: Signals,
     is_served: impl FnOnce() -> Result<(), Error>,
 ) -> Result<ExitCode, Error> {
+    files::make_room();
     let mut shell = Shell::new(plan)?;
     shell.run(signals, is_served).await
     // If workers are left after all, they are killed as they are dropped.

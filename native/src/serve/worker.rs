@@ -173,7 +173,7 @@ impl Worker {
 /// `Connection: close`; then those that ask nothing are closed, and requests that
 /// are under way are finished. It ends with the last connection, or at its
 /// deadline, which cuts what is left.
-async fn serve_on<A: Accept, S: Served<B>, B: watched::Content>(
+async fn serve_on<A: Accept, S: Served>(
     listener: A,
     service: S,
     limits: Limits,

@@ -152,3 +152,109 @@ fn write_all(mut stream: UnixStream, words: &Receiver<Said>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem;
+
+    struct Supervisor {
+        line: Arc<Line>,
+        phase: Arc<watch::Sender<Phase>>,
+        meter: Arc<Meter>,
+        words: BufReader<UnixStream>,
+    }
+
+    impl Supervisor {
+        fn new() -> Self {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            let phase = Arc::new(watch::Sender::new(Phase::Serves));
+            let meter = Arc::new(Meter::default());
+            let line = Line::open(&theirs, Arc::clone(&phase), Arc::clone(&meter)).unwrap();
+            // The end of the line would be the end of this process.
+            mem::forget(ours.try_clone().unwrap());
+            Supervisor {
+                line,
+                phase,
+                meter,
+                words: BufReader::new(ours),
+            }
+        }
+
+        fn order(&mut self, order: &str) {
+            let line = format!("{order}\n");
+            self.words.get_mut().write_all(line.as_bytes()).unwrap();
+        }
+
+        fn word(&mut self) -> Word {
+            let mut line = String::new();
+            self.words.read_line(&mut line).unwrap();
+            Word::parse(line.trim_end()).unwrap_or_else(|| panic!("{line:?}"))
+        }
+    }
+
+    #[tokio::test]
+    async fn orders_are_followed_and_nonsense_is_passed_over() {
+        let mut supervisor = Supervisor::new();
+        let mut phase = supervisor.phase.subscribe();
+        supervisor.order("dance");
+        supervisor.order("drain");
+        phase.wait_for(|it| *it == Phase::Drains).await.unwrap();
+        supervisor.order("stop");
+        phase.wait_for(|it| *it == Phase::Ends).await.unwrap();
+    }
+
+    #[test]
+    fn words_come_in_order_and_the_last_is_written_before_it_ends() {
+        let mut supervisor = Supervisor::new();
+        supervisor.line.say(Word::Ready);
+        supervisor.line.say(Word::Beat);
+        supervisor.line.close(Word::Drains);
+        for word in [Word::Ready, Word::Beat, Word::Drains] {
+            assert_eq!(supervisor.word(), word);
+        }
+    }
+
+    #[test]
+    fn a_supervisor_that_does_not_read_holds_up_nobody() {
+        let supervisor = Supervisor::new();
+        for _ in 0..100_000 {
+            supervisor.line.say(Word::Beat);
+        }
+        supervisor.line.close(Word::Drains);
+    }
+
+    #[test]
+    fn numbers_are_told_though_the_loop_hangs() {
+        let mut supervisor = Supervisor::new();
+        // Nothing runs here but the line itself.
+        supervisor.order("metrics");
+        let Word::Metrics(line) = supervisor.word() else {
+            panic!("no metrics");
+        };
+        assert_eq!(Metrics::from_line(&line).unwrap().workers, 1);
+    }
+
+    #[tokio::test]
+    async fn the_numbers_of_all_are_those_that_the_supervisor_tells() {
+        let mut supervisor = Supervisor::new();
+        let scrape = supervisor.line.scrape(&supervisor.meter);
+        let asked = [scrape(), scrape()];
+        assert_eq!(supervisor.word(), Word::Scrape);
+        let all = Metrics {
+            workers: 7,
+            ..Metrics::default()
+        };
+        supervisor.order(&format!("scraped {}", all.to_line()));
+        for told in asked {
+            assert_eq!(told.await.workers, 7);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn if_the_supervisor_does_not_answer_there_are_those_of_one() {
+        let supervisor = Supervisor::new();
+        let scrape = supervisor.line.scrape(&supervisor.meter);
+        assert_eq!(scrape().await.workers, 1);
+    }
+}

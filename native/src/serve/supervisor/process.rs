@@ -246,3 +246,79 @@ impl fmt::Display for End {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream as Pair;
+
+    async fn heard(said: &[u8]) -> Vec<Word> {
+        let (ours, mut theirs) = Pair::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let (read, _write) = UnixStream::from_std(ours).unwrap().into_split();
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let hearing = tokio::spawn(hear(read, (3, 1), tell));
+        let said = said.to_vec();
+        let saying = std::thread::spawn(move || io::Write::write_all(&mut theirs, &said));
+        hearing.await.unwrap();
+        saying.join().unwrap().unwrap();
+        let mut words = Vec::new();
+        while let Some(Told { name, event }) = told.recv().await {
+            assert_eq!(name, (3, 1));
+            match event {
+                Event::Said(word) => words.push(word),
+                Event::Exited(end) => panic!("{end}"),
+            }
+        }
+        words
+    }
+
+    #[tokio::test]
+    async fn what_is_no_word_is_passed_over() {
+        let words = heard(b"ready\nserving on port 80\n\n\xff\xfe\nbeat\nmetrics {}\ndrai").await;
+        let metrics = Word::Metrics("{}".to_owned());
+        assert_eq!(words, [Word::Ready, Word::Beat, metrics]);
+    }
+
+    #[tokio::test]
+    async fn a_line_without_an_end_takes_no_memory_without_an_end() {
+        let mut said = vec![b'x'; 3 << 20];
+        said.extend(b"\nbeat\n");
+        assert_eq!(heard(&said).await, [Word::Beat]);
+    }
+
+    #[test]
+    fn an_end_is_told_in_words() {
+        for (status, words, is_in_peace) in [
+            (0, "with exit code 0", true),
+            (70 << 8, "with exit code 70", true),
+            (1 << 8, "with exit code 1", false),
+            (9, "by SIGKILL", false),
+            (64, "by signal 64", false),
+        ] {
+            let end = End(Ok(ExitStatus::from_raw(status)));
+            assert_eq!(end.to_string(), words);
+            assert_eq!(end.is_in_peace(), is_in_peace, "{words}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_that_does_not_know_what_it_is_to_do_ends() {
+        let recipe = |program: &str| Recipe {
+            listener: Some(net::TcpListener::bind("127.0.0.1:0").unwrap()),
+            content: Content::Plain { faults: false },
+            program: Program(program.into()),
+        };
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let process = Process::start(&recipe("/bin/false"), (0, 1), &tell).unwrap();
+        assert_eq!(process.stage, Stage::Starts);
+        let Told { name, event } = told.recv().await.unwrap();
+        assert_eq!(name, (0, 1));
+        assert!(matches!(event, Event::Exited(end) if !end.is_in_peace()));
+        let stopped = Recipe {
+            listener: None,
+            ..recipe("/bin/false")
+        };
+        assert!(Process::start(&stopped, (0, 2), &tell).is_err());
+    }
+}

@@ -4,7 +4,7 @@ use super::{
     gate::{Gate, Place, Strain},
     pulse::Pulse,
     socket::Socket,
-    watched::{Content, Served, Watched},
+    watched::{Served, Watched},
 };
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -20,11 +20,10 @@ const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Serves a connection until the client closes it, it is overdue, or the worker
 /// has drained. A request that is under way then is answered first, as the last.
-pub(super) async fn serve<I, S, B>(stream: I, service: S, gate: Arc<Gate>, place: Place)
+pub(super) async fn serve<I, S>(stream: I, service: S, gate: Arc<Gate>, place: Place)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Served<B>,
-    B: Content,
+    S: Served,
 {
     let pulse = Arc::new(Pulse::new());
     let socket = Socket::new(stream, Arc::clone(&pulse), Arc::clone(&gate));

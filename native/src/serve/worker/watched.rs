@@ -11,7 +11,6 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use std::{
     convert::Infallible,
-    marker::PhantomData,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -20,53 +19,47 @@ use tokio::time::Instant;
 use tower::Service;
 
 /// What is served on connections: anything of tower's that never fails.
-pub(in crate::serve) trait Served<B>:
-    Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
+pub(in crate::serve) trait Served:
+    Service<Request<Incoming>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
     + Clone
     + Send
     + 'static
 {
+    /// The bodies of its answers.
+    type Body: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
 }
 
-impl<B, S> Served<B> for S where
+impl<S, B> Served for S
+where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
         + Clone
         + Send
-        + 'static
+        + 'static,
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
+    type Body = B;
 }
-
-/// What it answers with.
-pub(in crate::serve) trait Content:
-    HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static
-{
-}
-
-impl<B> Content for B where B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static {}
 
 /// A service that notes what becomes of its requests.
 #[derive(Debug)]
-pub(super) struct Watched<S, B> {
+pub(super) struct Watched<S> {
     service: S,
     pulse: Arc<Pulse>,
     gate: Arc<Gate>,
-    /// What it answers with.
-    content: PhantomData<fn() -> B>,
 }
 
-impl<S, B> Watched<S, B> {
+impl<S> Watched<S> {
     pub(super) fn new(service: S, pulse: Arc<Pulse>, gate: Arc<Gate>) -> Self {
         Watched {
             service,
             pulse,
             gate,
-            content: PhantomData,
         }
     }
 }
 
-impl<S: Served<B>, B> hyper::service::Service<Request<Incoming>> for Watched<S, B> {
-    type Response = Response<Reply<B>>;
+impl<S: Served> hyper::service::Service<Request<Incoming>> for Watched<S> {
+    type Response = Response<Reply<S::Body>>;
     type Error = Infallible;
     type Future = Answering<S::Future>;
 
@@ -100,7 +93,10 @@ where
         let Ok(mut response) = ready!(this.future.poll(context));
         let mut under_way = this.under_way.take().expect("polled after completion");
         under_way.is_answered(&mut response);
-        Poll::Ready(Ok(response.map(|body| Reply { body, under_way })))
+        Poll::Ready(Ok(response.map(|body| Reply {
+            body,
+            _under_way: under_way,
+        })))
     }
 }
 
@@ -144,10 +140,11 @@ impl Drop for UnderWay {
 
 pin_project! {
     /// The body of an answer. It is under way until this is dropped.
+    #[derive(Debug)]
     pub(super) struct Reply<B> {
         #[pin]
         body: B,
-        under_way: UnderWay,
+        _under_way: UnderWay,
     }
 }
 
