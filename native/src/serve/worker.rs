@@ -131,7 +131,10 @@ impl Worker {
                 let state = Arc::new(api::State::new(phase.subscribe()));
                 Services::Page(router(site, state, &shared, handler).into_service())
             }
-            Content::Plain { faults } => Services::Plain(service::service(shared, faults, handler)),
+            Content::Plain { faults } => {
+                let meter = Arc::clone(&meter);
+                Services::Plain(service::service(shared, meter, faults, &handler))
+            }
         };
         Worker {
             service,

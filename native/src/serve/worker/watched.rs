@@ -2,7 +2,8 @@
 
 use super::{gate::Gate, pulse::Pulse};
 use axum::{
-    body::{Body, Bytes, HttpBody},
+    BoxError,
+    body::{Bytes, HttpBody},
     http::{HeaderValue, Request, Response, header},
 };
 use http_body::{Frame, SizeHint};
@@ -19,19 +20,24 @@ use tower::Service;
 
 /// What is served on connections: anything of tower's that never fails.
 pub(in crate::serve) trait Served:
-    Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
+    Service<Request<Incoming>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
     + Clone
     + Send
     + 'static
 {
+    /// The bodies of its answers.
+    type Body: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
 }
 
-impl<S> Served for S where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
+impl<S, B> Served for S
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
         + Clone
         + Send
-        + 'static
+        + 'static,
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
+    type Body = B;
 }
 
 /// A service that notes what becomes of its requests.
@@ -53,7 +59,7 @@ impl<S> Watched<S> {
 }
 
 impl<S: Served> hyper::service::Service<Request<Incoming>> for Watched<S> {
-    type Response = Response<Reply>;
+    type Response = Response<Reply<S::Body>>;
     type Error = Infallible;
     type Future = Answering<S::Future>;
 
@@ -76,11 +82,11 @@ pin_project! {
     }
 }
 
-impl<F> Future for Answering<F>
+impl<F, B> Future for Answering<F>
 where
-    F: Future<Output = Result<Response<Body>, Infallible>>,
+    F: Future<Output = Result<Response<B>, Infallible>>,
 {
-    type Output = Result<Response<Reply>, Infallible>;
+    type Output = Result<Response<Reply<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -114,7 +120,7 @@ impl UnderWay {
         }
     }
 
-    fn is_answered(&mut self, response: &mut Response<Body>) {
+    fn is_answered<B>(&mut self, response: &mut Response<B>) {
         self.has_answer = true;
         let meter = &self.gate.meter;
         meter.is_answered(response.status(), self.asked.elapsed());
@@ -132,22 +138,25 @@ impl Drop for UnderWay {
     }
 }
 
-/// The body of an answer. It is under way until this is dropped.
-#[derive(Debug)]
-pub(super) struct Reply {
-    body: Body,
-    _under_way: UnderWay,
+pin_project! {
+    /// The body of an answer. It is under way until this is dropped.
+    #[derive(Debug)]
+    pub(super) struct Reply<B> {
+        #[pin]
+        body: B,
+        _under_way: UnderWay,
+    }
 }
 
-impl HttpBody for Reply {
-    type Data = Bytes;
-    type Error = axum::Error;
+impl<B: HttpBody> HttpBody for Reply<B> {
+    type Data = B::Data;
+    type Error = B::Error;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.project().body.poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {
