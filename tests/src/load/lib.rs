@@ -12,11 +12,13 @@
 //!
 //! `plan` is what is asked for and `running` a load on its way; `client` is one
 //! client, `connection` and `answer` are what it speaks, `arrivals` is the open
-//! loop, and `ledger` with its `tally`s is the result.
+//! loop, and `ledger` with its `tally`s is the result. `cluster` is what the load
+//! is for: a server with workers, as a process that one can do things to.
 
 mod answer;
 mod arrivals;
 mod client;
+pub mod cluster;
 mod connection;
 mod ledger;
 mod plan;
