@@ -234,7 +234,7 @@ fn a_retried_bug_multiplies_the_load_and_takes_the_cluster_down() {
     let tally = |pairs: &[(&str, &str)]| Tally::of(&simulate("handler", pairs));
     let spared = tally(&[("workers", "4")]);
     let retried = tally(&[("workers", "4"), ("retry", "everything")]);
-    assert!(retried.crashes > 2 * spared.crashes, "{retried:?}");
+    assert!(retried.crashes >= 2 * spared.crashes, "{retried:?}");
     assert!(retried.availability() < spared.availability());
     let load = |pairs| tally(pairs).amplification();
     let operational = [("operational", "0"), ("workers", "4"), ("restarts", "20")];

@@ -10,7 +10,7 @@ use std::{
     rc::{Rc, Weak},
 };
 use wasm_bindgen::prelude::*;
-use web_sys::{ErrorEvent, MessageEvent, Worker};
+use web_sys::{Event, MessageEvent, Worker};
 
 thread_local! {
     static STARTER: RefCell<Option<Function>> = const { RefCell::new(None) };
@@ -84,10 +84,7 @@ struct Shell {
     listeners: RefCell<Option<Listeners>>,
 }
 
-type Listeners = (
-    Closure<dyn FnMut(MessageEvent)>,
-    Closure<dyn FnMut(ErrorEvent)>,
-);
+type Listeners = (Closure<dyn FnMut(MessageEvent)>, Closure<dyn FnMut(Event)>);
 
 impl Shell {
     fn new(worker: Worker, events: UnboundedSender<ProcessEvent>) -> Rc<Self> {
@@ -105,11 +102,15 @@ impl Shell {
             }
         });
         let weak = Rc::downgrade(&shell);
-        let on_error = Closure::new(move |event: ErrorEvent| {
+        let on_error = Closure::new(move |event: Event| {
             // It is told; the console need not say it too.
             event.prevent_default();
+            // One whose script cannot be loaded says nothing of why.
+            let message = js_sys::Reflect::get(&event, &"message".into()).unwrap_or_default();
+            let message = message.as_string().unwrap_or_default();
+            let why = ["its Worker failed. ", &message].concat();
             if let Some(shell) = weak.upgrade() {
-                shell.hear(lost(&event.message().into()));
+                shell.hear(lost(&why.into()));
             }
         });
         let calls: [&Function; 2] = [

@@ -67,6 +67,13 @@ async fn a_process_that_cannot_be_made_is_lost() {
         reason: "Error: no more Workers".to_owned(),
     };
     assert_eq!(none.next().await, ProcessEvent::Exited(lost));
+    // A Worker whose script is not there.
+    let missing =
+        Function::new_no_args("return new Worker(new URL('not-there.js', location.href))");
+    highwater_web::start_processes_by(missing);
+    let unloadable = platform.start(&OBEDIENT);
+    let exit = unloadable.exited().await.to_string();
+    assert!(exit.starts_with("lost: its Worker failed"), "{exit}");
 }
 
 /// A run is stopped by ending its Worker, whose processes go with it: so the

@@ -1,52 +1,19 @@
 //! Starts again what has ended, and knows when that is of no use.
 
+mod action;
+mod asked;
 mod backoff;
 mod options;
 mod slot;
+mod told;
 
+pub use action::Action;
 pub use options::SupervisorOptions;
 
+use asked::Reload;
 use backoff::Backoff;
-use slot::{Slot, State};
+use slot::{Leaver, Slot, State};
 use std::{collections::VecDeque, time::Duration};
-
-/// What a [`Supervisor`] wants done.
-///
-/// ```
-/// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
-/// # use std::time::Duration;
-/// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
-/// let mut started = Vec::new();
-/// while let Some(action) = supervisor.next_action() {
-///     if let Action::Start { slot, generation } = action {
-///         started.push((slot, generation));
-///     }
-/// }
-/// assert_eq!(started, [(0, 1)]);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Action {
-    /// Start the worker of a slot, and say with its generation what becomes of it.
-    Start {
-        /// Which slot, from 0.
-        slot: usize,
-        /// How often the slot's worker was started, this time included.
-        generation: u64,
-    },
-    /// End the worker of a slot, by force, and say when it has exited.
-    Kill {
-        /// Which slot, from 0.
-        slot: usize,
-        /// Which of the slot's workers.
-        generation: u64,
-    },
-    /// Give up: too many workers ended in too little time. A supervisor above
-    /// this one decides then; a program without one exits, and not with success.
-    /// Before this come [`Kill`](Self::Kill)s of all that still runs, and after
-    /// it nothing.
-    Escalate,
-}
 
 /// Keeps a number of workers running: for each that ends it has another started.
 ///
@@ -59,14 +26,22 @@ pub enum Action {
 /// - **Whatever the reason**: a worker that ended well is missing all the same.
 /// - **At once, then ever later**: the first replacement starts at once. If that
 ///   one does not last either, the next waits: 100 ms and doubling up to 10 s,
-///   each shortened by up to half at random, so that not all come at once. Who is
-///   ready for the length of the period is forgiven.
+///   each shortened by up to half at random, so that not all come at once.
 /// - **Not for ever**: more than 5 ends in 10 s, of all slots together, and it
 ///   gives up: [`Action::Escalate`].
-/// - **Readiness**: a worker that is not [`ready`](Self::ready) in time is killed.
+/// - **Who has lasted is forgiven**: the end of a worker that was ready for a
+///   while ([`steady_after`](SupervisorOptions::steady_after)) does not count,
+///   and its replacement starts at once.
+/// - **Readiness and signs of life**: a worker that is not
+///   [`ready`](Self::ready) in time is killed, and so is one whose
+///   [`heartbeat`](Self::heartbeat) fails to come, if any is asked for.
+/// - **Change in operation**: [`reload`](Self::reload) replaces all workers
+///   without a gap, [`scale_to`](Self::scale_to) has more or fewer of them, and
+///   [`shutdown`](Self::shutdown) ends them. Workers are asked to drain first, and
+///   killed if that takes too long. Ends that were asked for never count.
 ///
 /// A worker is named by its slot and its generation. What is said of one that
-/// is not the slot's present worker comes too late, and changes nothing.
+/// has exited, or that was never started, changes nothing.
 ///
 /// Dropped, it says nothing: its workers are for their owner to end.
 ///
@@ -94,12 +69,19 @@ pub enum Action {
 #[derive(Clone, Debug)]
 pub struct Supervisor {
     options: SupervisorOptions,
+    /// Those that are wanted, and behind them those that once were: their
+    /// generations go on if they are wanted again.
     slots: Vec<Slot>,
+    wanted: usize,
+    /// Workers that drain, and those that are killed and have no place.
+    leavers: Vec<Leaver>,
     backoff: Backoff,
     /// When the latest workers ended, the oldest first: those that count.
     ends: VecDeque<Duration>,
     restarts: u64,
+    reload: Reload,
     has_escalated: bool,
+    is_shut_down: bool,
     actions: VecDeque<Action>,
 }
 
@@ -117,10 +99,14 @@ impl Supervisor {
     pub fn new(slots: usize, options: SupervisorOptions, now: Duration) -> Self {
         let mut supervisor = Supervisor {
             slots: vec![Slot::new(); slots],
+            wanted: slots,
+            leavers: Vec::new(),
             backoff: Backoff::new(&options),
             ends: VecDeque::new(),
             restarts: 0,
+            reload: Reload::None,
             has_escalated: false,
+            is_shut_down: false,
             actions: VecDeque::new(),
             options,
         };
@@ -158,70 +144,9 @@ impl Supervisor {
     /// ```
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
-        self.slots.iter().filter_map(Slot::deadline).min()
-    }
-
-    /// A worker says that it can take work.
-    ///
-    /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
-    /// # use std::time::Duration;
-    /// let options = SupervisorOptions::new().ready_within(Duration::from_secs(2));
-    /// let mut supervisor = Supervisor::new(2, options, Duration::ZERO);
-    /// while supervisor.next_action().is_some() {}
-    ///
-    /// supervisor.ready(0, 1, Duration::from_secs(1));
-    /// assert!(supervisor.is_ready(0));
-    /// // The other one does not say so in time.
-    /// supervisor.tick(Duration::from_secs(2));
-    /// assert_eq!(supervisor.next_action(), Some(Action::Kill { slot: 1, generation: 1 }));
-    /// ```
-    pub fn ready(&mut self, slot: usize, generation: u64, now: Duration) {
-        if let Some(worker) = self.present(slot, generation)
-            && let State::Starting { .. } = worker.state
-        {
-            worker.state = State::Ready { since: now };
-        }
-    }
-
-    /// A worker has ended, or could not be started: of itself, by a bug, killed.
-    ///
-    /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions};
-    /// # use std::time::Duration;
-    /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
-    /// supervisor.exited(0, 1, Duration::from_secs(1));
-    /// assert_eq!(supervisor.generation(0), 2);
-    /// supervisor.exited(0, 1, Duration::from_secs(1));
-    /// assert_eq!(supervisor.generation(0), 2, "that one was replaced already");
-    /// ```
-    pub fn exited(&mut self, slot: usize, generation: u64, now: Duration) {
-        let period = self.options.period;
-        let Some(worker) = self.present(slot, generation) else {
-            return;
-        };
-        if worker.has_lasted(period, now) {
-            worker.replaced = 0;
-        }
-        let replaced = worker.replaced;
-        worker.replaced = replaced.saturating_add(1);
-        worker.state = State::Ended;
-        if self.has_escalated {
-            return;
-        }
-        if self.is_too_much(now) {
-            self.escalate();
-            return;
-        }
-        self.restarts += 1;
-        let pause = self.backoff.pause(replaced);
-        if pause.is_zero() {
-            self.start(slot, now);
-        } else {
-            self.slots[slot].state = State::Waiting {
-                until: now.saturating_add(pause),
-            };
-        }
+        let slots = self.slots.iter().filter_map(Slot::deadline);
+        let leavers = self.leavers.iter().filter_map(Leaver::deadline);
+        slots.chain(leavers).min()
     }
 
     /// Time has passed. Before the [`next_deadline`](Self::next_deadline) this
@@ -239,16 +164,18 @@ impl Supervisor {
     /// assert_eq!(supervisor.next_action(), Some(Action::Kill { slot: 0, generation: 1 }));
     /// ```
     pub fn tick(&mut self, now: Duration) {
-        for slot in 0..self.slots.len() {
-            let worker = &mut self.slots[slot];
-            if worker.deadline().is_none_or(|deadline| now < deadline) {
-                continue;
+        let is_due = |deadline: Option<Duration>| deadline.is_some_and(|at| at <= now);
+        for slot in 0..self.wanted {
+            if is_due(self.slots[slot].deadline()) {
+                self.tick_slot(slot, now);
             }
-            if let State::Waiting { .. } = worker.state {
-                self.start(slot, now);
-            } else {
-                worker.state = State::Killed;
-                let generation = worker.generation;
+        }
+        for leaver in &mut self.leavers {
+            if is_due(leaver.deadline()) {
+                leaver.is_killed = true;
+                let Leaver {
+                    slot, generation, ..
+                } = *leaver;
                 self.actions.push_back(Action::Kill { slot, generation });
             }
         }
@@ -266,11 +193,39 @@ impl Supervisor {
     /// ```
     #[must_use]
     pub fn is_ready(&self, slot: usize) -> bool {
-        let state = self.slots.get(slot).map(|worker| worker.state);
-        matches!(state, Some(State::Ready { .. }))
+        self.slots.get(slot).is_some_and(Slot::is_ready)
     }
 
-    /// How often a slot's worker was started; 0 for a slot that is none.
+    /// How many slots' workers can take work.
+    ///
+    /// ```
+    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let mut supervisor = Supervisor::new(2, SupervisorOptions::new(), Duration::ZERO);
+    /// supervisor.ready(1, 1, Duration::from_secs(1));
+    /// assert_eq!(supervisor.ready_count(), 1);
+    /// ```
+    #[must_use]
+    pub fn ready_count(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.is_ready()).count()
+    }
+
+    /// How many workers are wanted: as many as it was made for, or was
+    /// [scaled](Self::scale_to) to last.
+    ///
+    /// ```
+    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let supervisor = Supervisor::new(2, SupervisorOptions::new(), Duration::ZERO);
+    /// assert_eq!(supervisor.slots(), 2);
+    /// ```
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.wanted
+    }
+
+    /// How often a worker of a slot was started, that of a reload under way
+    /// included; 0 for a slot that never was one.
     ///
     /// ```
     /// # use highwater::scale::{Supervisor, SupervisorOptions};
@@ -281,7 +236,7 @@ impl Supervisor {
     /// ```
     #[must_use]
     pub fn generation(&self, slot: usize) -> u64 {
-        self.slots.get(slot).map_or(0, |worker| worker.generation)
+        self.slots.get(slot).map_or(0, |worker| worker.started)
     }
 
     /// How many replacements it decided on, those that still wait included.
@@ -322,15 +277,46 @@ impl Supervisor {
         self.has_escalated
     }
 
-    /// A slot whose worker that is, if it lives as far as we know.
-    fn present(&mut self, slot: usize, generation: u64) -> Option<&mut Slot> {
-        let worker = self.slots.get_mut(slot)?;
-        (worker.generation == generation && worker.is_alive()).then_some(worker)
+    /// Whether a rolling reload is under way.
+    ///
+    /// ```
+    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let mut supervisor = Supervisor::new(2, SupervisorOptions::new(), Duration::ZERO);
+    /// supervisor.reload(Duration::from_secs(1));
+    /// assert!(supervisor.is_reloading());
+    /// ```
+    #[must_use]
+    pub fn is_reloading(&self) -> bool {
+        self.reload != Reload::None
+    }
+
+    /// Whether it was [shut down](Self::shutdown) or has given up, and all workers
+    /// have exited.
+    ///
+    /// ```
+    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
+    /// supervisor.shutdown(Duration::from_secs(1));
+    /// assert!(!supervisor.is_stopped());
+    /// supervisor.exited(0, 1, Duration::from_secs(2));
+    /// assert!(supervisor.is_stopped());
+    /// ```
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.is_ending() && self.leavers.is_empty()
+    }
+
+    /// Whether nothing is started any more.
+    fn is_ending(&self) -> bool {
+        self.is_shut_down || self.has_escalated
     }
 
     fn start(&mut self, slot: usize, now: Duration) {
         let worker = &mut self.slots[slot];
-        worker.generation += 1;
+        worker.started += 1;
+        worker.generation = worker.started;
         worker.state = State::Starting {
             until: now.saturating_add(self.options.ready_within),
         };
@@ -338,33 +324,25 @@ impl Supervisor {
         self.actions.push_back(Action::Start { slot, generation });
     }
 
-    /// Counts an end, and says whether it is one too many.
-    fn is_too_much(&mut self, now: Duration) -> bool {
-        let period = self.options.period;
-        while let Some(first) = self.ends.front()
-            && now.saturating_sub(*first) > period
-        {
-            self.ends.pop_front();
-        }
-        self.ends.push_back(now);
-        self.ends.len() > self.options.restarts
-    }
-
-    fn escalate(&mut self) {
-        self.has_escalated = true;
-        // What was not begun yet is not to be.
-        for slot in 0..self.slots.len() {
-            let worker = &mut self.slots[slot];
-            let generation = worker.generation;
-            match worker.state {
-                State::Starting { .. } | State::Ready { .. } => {
-                    worker.state = State::Killed;
-                    self.actions.push_back(Action::Kill { slot, generation });
-                }
-                State::Waiting { .. } => worker.state = State::Ended,
-                State::Killed | State::Ended => {}
+    /// Something about a slot has taken too long, or long enough.
+    fn tick_slot(&mut self, slot: usize, now: Duration) {
+        let had_lasted = self.slots[slot].has_lasted(self.options.proof(), now);
+        let worker = &mut self.slots[slot];
+        let generation = worker.generation;
+        match worker.state {
+            State::Waiting { until } if until <= now => self.start(slot, now),
+            State::Starting { until } | State::Ready { until, .. } if until <= now => {
+                worker.state = State::Killed { had_lasted };
+                self.actions.push_back(Action::Kill { slot, generation });
             }
+            _ => {}
         }
-        self.actions.push_back(Action::Escalate);
+        if let Some(newcomer) = self.slots[slot].newcomer
+            && newcomer.until <= now
+        {
+            let generation = newcomer.generation;
+            self.kill(slot, generation, now);
+            self.abort_reload(slot, generation, now);
+        }
     }
 }

@@ -30,7 +30,6 @@ const ATTEMPTS: u64 = 3;
 
 /// How processes end.
 const BUG_EXIT: &str = "a bug";
-const KILLED: &str = "killed";
 const GIVEN_UP: &str = "too many restarts";
 
 /// What a worker is.

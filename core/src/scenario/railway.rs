@@ -40,6 +40,12 @@ pub(super) const ERROR_HANDLER: &str = "ErrorHandler";
 /// How a request ends, or an attempt at it, of whoever had it when it died.
 pub(super) const LOST: &str = "lost";
 
+/// How a process ends that its supervisor killed.
+pub(super) const KILLED: &str = "killed";
+
+/// How a process ends that nobody here killed.
+pub(super) const KILLED_FROM_OUTSIDE: &str = "killed from outside";
+
 /// How an attempt ends that was not begun: it is for somebody else.
 pub(super) const HANDED_BACK: &str = "handed back";
 

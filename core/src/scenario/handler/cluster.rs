@@ -1,12 +1,12 @@
 //! The workers' processes, and who replaces them.
 
-use super::{BUG_EXIT, GIVEN_UP, KILLED, SUPERVISOR, WORKER, WORKERS, worker};
+use super::{BUG_EXIT, GIVEN_UP, SUPERVISOR, WORKER, WORKERS, worker};
 use crate::{
     platform::{Exit, Platform, Process, ProcessEvent},
     scale::{Action, Supervisor, SupervisorOptions},
     scenario::{
         Context,
-        railway::{DRAINING, LOST, STARTING},
+        railway::{DRAINING, KILLED, KILLED_FROM_OUTSIDE, STARTING},
     },
     trace::{Kind, NameId, Recorder},
 };
@@ -15,7 +15,7 @@ use futures::{
     channel::mpsc,
     future::{Either, select},
 };
-use std::{rc::Rc, time::Duration};
+use std::{mem, rc::Rc, time::Duration};
 
 /// The span in which restarts are counted.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -50,6 +50,8 @@ enum State {
     Starting,
     Ready,
     Draining,
+    /// The supervisor wants it to be gone.
+    Killed,
     Gone,
 }
 
@@ -65,6 +67,7 @@ impl Cluster {
             trace.instant(Kind::Start, id, 0);
             let options = SupervisorOptions::new()
                 .intensity(restarts, PERIOD)
+                .steady_after(Duration::MAX)
                 .backoff(Duration::from_millis(50), Duration::from_millis(400))
                 .seed(context.seed.0);
             Supervisor::new(workers, options, context.platform.now())
@@ -129,7 +132,7 @@ impl Cluster {
         self.slots.iter().all(|slot| match slot.state {
             State::Ready => true,
             State::Gone => !are_replaced,
-            State::Starting | State::Draining => false,
+            State::Starting | State::Draining | State::Killed => false,
         })
     }
 
@@ -208,9 +211,11 @@ impl Cluster {
         while let Some(action) = self.supervisor.as_mut().and_then(Supervisor::next_action) {
             match action {
                 Action::Start { slot, generation } => self.spawn(slot, generation),
-                Action::Kill { slot, .. } => {
+                // Only when it gives up would one be asked to drain: what that
+                // costs is to be seen.
+                Action::Drain { slot, .. } | Action::Kill { slot, .. } => {
                     let slot = &mut self.slots[slot];
-                    slot.state = State::Draining;
+                    slot.state = State::Killed;
                     if let Some(process) = &slot.process {
                         process.kill();
                     }
@@ -219,6 +224,8 @@ impl Cluster {
                     self.has_given_up = true;
                     self.trace.caused(Kind::Exit, self.id, 0, GIVEN_UP);
                 }
+                // It is not asked for any.
+                Action::Reloaded | Action::ReloadAborted { .. } => {}
             }
         }
     }
@@ -246,13 +253,15 @@ impl Cluster {
 
     fn bury(&mut self, slot: usize, exit: &Exit) {
         let slot = &mut self.slots[slot];
-        slot.state = State::Gone;
+        let state = mem::replace(&mut slot.state, State::Gone);
         let id = slot.process.take().map_or(0, |process| process.id());
         let cause = match exit {
             Exit::Finished => return self.trace.instant(Kind::Exit, slot.id, id.into()),
             Exit::Bug { .. } => BUG_EXIT,
-            Exit::Killed => KILLED,
-            Exit::Lost { .. } => LOST,
+            Exit::Killed if state == State::Killed => KILLED,
+            // By whoever found its id in the report.
+            Exit::Killed => KILLED_FROM_OUTSIDE,
+            Exit::Lost { reason } => reason,
         };
         self.trace.caused(Kind::Exit, slot.id, id.into(), cause);
     }

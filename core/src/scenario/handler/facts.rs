@@ -2,7 +2,7 @@
 
 use super::{BUG_EXIT, SUPERVISOR, WORKERS, ledger::BUG};
 use crate::{
-    scenario::railway::{HANDED_BACK, LOST},
+    scenario::railway::{HANDED_BACK, KILLED, KILLED_FROM_OUTSIDE, LOST},
     trace::{Event, Kind, NameId, Phase, Trace},
 };
 
@@ -11,8 +11,10 @@ use crate::{
 pub(super) struct Facts<'a> {
     /// By their numbers, from 1. The first is for what belongs to none.
     pub(super) requests: Vec<Served<'a>>,
-    /// Every process there was.
+    /// Every process that was ready once.
     pub(super) lives: Vec<Life<'a>>,
+    /// Processes that ended before they were ready, and were not killed.
+    pub(super) stillborn: usize,
     /// Where the supervisor gave up, by the place in the trace.
     pub(super) given_up: Option<usize>,
 }
@@ -100,6 +102,12 @@ impl<'a> Facts<'a> {
         self.lives.iter().filter(|life| life.has_crashed()).count()
     }
 
+    /// Processes that somebody else killed.
+    pub(super) fn killed_from_outside(&self) -> usize {
+        let is_killed = |life: &&Life| life.ended_by(KILLED_FROM_OUTSIDE);
+        self.lives.iter().filter(is_killed).count()
+    }
+
     /// Whether another process has taken the place of this one.
     pub(super) fn is_replaced(&self, life: usize) -> bool {
         let worker = self.lives[life].worker;
@@ -118,11 +126,10 @@ impl<'a> Facts<'a> {
                 exit: None,
             }),
             Kind::Exit if trace.name(event.source) == SUPERVISOR => self.given_up = Some(place),
-            Kind::Exit => {
-                if let Some(life) = self.present(event.source) {
-                    self.lives[life].exit = Some((place, cause));
-                }
-            }
+            Kind::Exit => match self.present(event.source) {
+                Some(life) => self.lives[life].exit = Some((place, cause)),
+                None => self.stillborn += usize::from(cause != Some(KILLED)),
+            },
             _ => self.add_to_request(trace, place, event),
         }
     }

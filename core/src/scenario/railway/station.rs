@@ -90,7 +90,9 @@ impl Station {
 
     /// This process is there now, if it was not before.
     pub(super) fn enter(&mut self, process: u64, state: StationState) {
-        if self.process() != process || self.generations.is_empty() {
+        // An id may come again; and those that could not be started have none.
+        let is_new = state == StationState::Starting || self.generations.is_empty();
+        if is_new || self.process() != process {
             self.generations.push(Generation {
                 process,
                 cause: None,

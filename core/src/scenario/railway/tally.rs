@@ -1,6 +1,6 @@
 //! The numbers of a run about errors.
 
-use super::{DRAINING, HANDED_BACK, LOST, STARTING, Station, StationState};
+use super::{DRAINING, HANDED_BACK, KILLED, LOST, STARTING, Station, StationState};
 use crate::trace::{Event, Kind, NameId, Phase, Trace};
 use std::time::Duration;
 
@@ -43,7 +43,8 @@ pub struct Tally {
     pub refused: u64,
     /// Lines of the log.
     pub logged: u64,
-    /// Processes that exited otherwise than at their own end.
+    /// Processes that exited by themselves and not at their own end, or could not
+    /// be started. Those that were killed are none.
     pub crashes: u64,
     /// Processes that took the place of one that had exited.
     pub restarts: u64,
@@ -84,12 +85,7 @@ impl Tally {
             (Kind::Log, _) => self.logged += 1,
             (Kind::Start, _) if event.subject > 0 => self.start(event),
             (Kind::Switch, _) => self.switch(trace, event),
-            (Kind::Exit, _) if event.subject > 0 => {
-                self.crashes += u64::from(cause.is_some());
-                let station = self.station(event.source);
-                station.exit(event.failure);
-                station.empty_since = Some(event.at);
-            }
+            (Kind::Exit, _) => self.exit(event, cause),
             _ => {}
         }
     }
@@ -144,6 +140,17 @@ impl Tally {
             self.restarts += 1;
             let empty = event.at.saturating_sub(since);
             self.longest_restart = self.longest_restart.max(empty);
+        }
+    }
+
+    /// A supervisor exits too, and is at no place.
+    fn exit(&mut self, event: &Event, cause: Option<&str>) {
+        let mut stations = self.stations.iter_mut();
+        if let Some(station) = stations.find(|station| station.worker == event.source) {
+            station.exit(event.failure);
+            station.empty_since = Some(event.at);
+            let has_crashed = cause.is_some_and(|cause| !cause.starts_with(KILLED));
+            self.crashes += u64::from(has_crashed);
         }
     }
 

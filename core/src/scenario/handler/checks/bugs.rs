@@ -5,10 +5,10 @@ use crate::{
     scenario::{
         checks::Decision,
         handler::{
-            ATTEMPTS, KILLED,
+            ATTEMPTS,
             facts::{Facts, Life, Served, workers},
         },
-        railway::Tally,
+        railway::{KILLED, KILLED_FROM_OUTSIDE, Tally},
     },
     trace::Trace,
 };
@@ -16,27 +16,31 @@ use crate::{
 const TURNED_DOWN: &str = "503 unavailable";
 
 pub(super) fn operational_restarts_nothing(trace: &Trace) -> Decision {
-    let claim = "no operational error ends a worker".to_owned();
+    let claim = "no operational error ends a worker: only a bug or a kill does".to_owned();
     let facts = Facts::of(trace);
     let errors: usize = facts.lives.iter().map(|life| life.operational).sum();
-    if errors == 0 {
-        return not_exercised(claim, "there were none: set operational=20");
-    }
-    // Whoever ended had a bug, or was killed when the supervisor gave up.
+    // Whoever ended had a bug, or was killed: when the supervisor gave up, or by
+    // somebody else.
     let ended = facts.lives.iter().filter(|life| match life.exit {
         Some((_, cause)) => cause.is_some(),
         None => false,
     });
-    let is_explained =
-        |ended: &&Life| ended.bugs > 0 || (ended.ended_by(KILLED) && facts.given_up.is_some());
+    let is_explained = |ended: &&Life| {
+        ended.bugs > 0
+            || (ended.ended_by(KILLED) && facts.given_up.is_some())
+            || ended.ended_by(KILLED_FROM_OUTSIDE)
+    };
     let (explained, ended): (Vec<_>, Vec<_>) = ended.partition(is_explained);
+    let without = ended.len() + facts.stillborn;
+    if errors == 0 && without == 0 {
+        return not_exercised(claim, "there were none: set operational=20");
+    }
     Decision::Decided {
         claim,
-        holds: ended.is_empty(),
+        holds: without == 0,
         evidence: format!(
-            "{errors} operational errors; {} workers ended by something else, {} without",
-            explained.len(),
-            ended.len()
+            "{errors} operational errors; {} workers ended by a bug or a kill, {without} by neither",
+            explained.len()
         ),
     }
 }
@@ -59,7 +63,10 @@ pub(super) fn bug_and_restart(trace: &Trace) -> Decision {
     }
     let restarts = facts.lives.len().saturating_sub(workers(trace));
     let crashes = facts.crashes();
-    let had_one = |life: &Life| life.bugs == usize::from(life.has_crashed());
+    let killed = facts.killed_from_outside();
+    let had_one = |life: &Life| {
+        life.bugs == usize::from(life.has_crashed()) || life.ended_by(KILLED_FROM_OUTSIDE)
+    };
     let one_each = facts.lives.iter().all(had_one);
     let are_replaced = (0..facts.lives.len())
         .all(|life| !facts.lives[life].has_crashed() || facts.is_replaced(life));
@@ -67,11 +74,11 @@ pub(super) fn bug_and_restart(trace: &Trace) -> Decision {
         claim,
         holds: match policy {
             Policy::Supervise if facts.given_up.is_some() => {
-                restarts < crashes && facts.lives.iter().all(had_its_end)
+                restarts < crashes + killed && facts.lives.iter().all(had_its_end)
             }
-            Policy::Supervise => one_each && are_replaced && restarts == bugs,
+            Policy::Supervise => one_each && are_replaced && restarts == crashes + killed,
             Policy::Crash => crashes > 0 && restarts == 0 && facts.lives.iter().all(died_of_it),
-            Policy::Swallow => crashes == 0 && restarts == 0,
+            Policy::Swallow => crashes == 0 && restarts == killed,
         },
         evidence: format!("{bugs} bugs, {crashes} workers ended by one, {restarts} replaced"),
     }
@@ -79,7 +86,8 @@ pub(super) fn bug_and_restart(trace: &Trace) -> Decision {
 
 /// Whoever had a bug has ended by it, or was killed as all were.
 fn had_its_end(life: &Life) -> bool {
-    life.has_crashed() || life.bugs == 0 || life.ended_by(KILLED)
+    let is_killed = life.ended_by(KILLED) || life.ended_by(KILLED_FROM_OUTSIDE);
+    life.has_crashed() || life.bugs == 0 || is_killed
 }
 
 /// Whoever had a bug is dead, and nobody else is.
@@ -133,7 +141,8 @@ pub(super) fn wrong_answers(trace: &Trace) -> Decision {
     Decision::Decided {
         claim,
         holds: if is_swallowed {
-            facts.requests.iter().all(is_right) && facts.lost() == 0
+            facts.requests.iter().all(is_right)
+                && (facts.lost() == 0 || facts.killed_from_outside() > 0)
         } else {
             wrong == 0 && due == 0
         },
@@ -202,7 +211,7 @@ pub(super) fn gives_up(trace: &Trace) -> Decision {
         .count();
     Decision::Decided {
         claim,
-        holds: facts.crashes() > allowed
+        holds: facts.crashes() + facts.killed_from_outside() > allowed
             && left == 0
             && facts.requests.iter().filter(is_later).all(turned_down),
         evidence: format!(

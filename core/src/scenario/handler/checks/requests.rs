@@ -27,7 +27,10 @@ pub(super) fn every_request_accounted(trace: &Trace) -> Decision {
     Decision::Decided {
         claim: "every request is answered, or was lost with a worker that died".to_owned(),
         holds: ended == requests && facts.requests[0].ends == 0 && all_lost.all(is_explained),
-        evidence: format!("{} of {requests} answered, {lost} lost", ended - lost),
+        evidence: format!(
+            "{} of {requests} answered, {lost} lost",
+            ended.saturating_sub(lost)
+        ),
     }
 }
 

@@ -1,0 +1,143 @@
+//! `handler` where processes fare otherwise than it is used to: they cannot be
+//! started, or somebody kills them from outside.
+
+use futures::channel::mpsc;
+use highwater::{
+    platform::{Exit, Platform, Process, ProcessEvent, Processes, Program, ToProcess, VirtualTime},
+    scenario::{self, Outcome, StationState, TRACE_CAPACITY, Tally},
+    trace::{Recorder, Trace},
+};
+use std::{cell::Cell, rc::Rc, time::Duration};
+
+/// A run of `handler` in a simulated world with other processes.
+fn run(pairs: &[(&str, &str)], others: impl FnOnce(Platform) -> Rc<dyn Processes>) -> Trace {
+    let mut experiment = scenario::find("handler").unwrap().experiment();
+    for (key, value) in pairs {
+        experiment.set(key, value).unwrap();
+    }
+    let world = VirtualTime::new();
+    let recorder = Recorder::new(world.timer(), TRACE_CAPACITY);
+    let platform = world.platform();
+    let platform = platform.clone().with_processes(others(platform));
+    let ended = world.run_to_end(experiment.start(platform, recorder.clone()));
+    assert_eq!(ended, Some(()), "it comes to its end");
+    let mut trace = experiment.new_trace("virtual");
+    trace.append(recorder.drain());
+    trace
+}
+
+fn failed(trace: &Trace) -> Vec<&'static str> {
+    let verdicts = scenario::find("handler").unwrap().judge(trace);
+    let failed = verdicts.iter().filter(|it| it.outcome == Outcome::Failed);
+    failed.map(|verdict| verdict.check).collect()
+}
+
+/// Starts none.
+struct Exhausted;
+
+impl Processes for Exhausted {
+    fn start(&self, _: &'static Program) -> Process {
+        let (events, told) = mpsc::unbounded();
+        let reason = "too many open files".to_owned();
+        let lost = ProcessEvent::Exited(Exit::Lost { reason });
+        events.unbounded_send(lost).unwrap();
+        Process::new(0, told, Rc::new(Nobody))
+    }
+}
+
+struct Nobody;
+
+impl ToProcess for Nobody {
+    fn send(&self, _: String) {}
+    fn close(&self) {}
+    fn kill(&self) {}
+}
+
+/// Without workers nothing is shown, so that must not look like a success.
+#[test]
+fn workers_that_cannot_be_started_fail_the_run_and_say_why() {
+    for policy in ["supervise", "crash", "swallow"] {
+        let trace = run(&[("policy", policy)], |_| Rc::new(Exhausted));
+        let failed = failed(&trace);
+        assert!(
+            failed.contains(&"operational-restarts-nothing"),
+            "{policy}: {failed:?}"
+        );
+        let tally = Tally::of(&trace);
+        assert_eq!((tally.server_errors, tally.requests), (60, 60));
+        for station in tally.stations() {
+            assert_eq!(station.state, StationState::Dead);
+            let history = station.history(&trace);
+            assert!(history.contains("✗ too many open files"), "{history}");
+        }
+        let starts = tally.stations().iter().map(|it| it.generations.len());
+        let (starts, crashes) = (starts.sum::<usize>(), tally.crashes);
+        assert_eq!(usize::try_from(crashes).unwrap(), starts);
+    }
+}
+
+/// Starts real ones, the first of which somebody kills.
+struct Shot {
+    inner: Platform,
+    is_done: Cell<bool>,
+}
+
+impl Processes for Shot {
+    fn start(&self, program: &'static Program) -> Process {
+        let process = Rc::new(self.inner.start(program));
+        let (events, told) = mpsc::unbounded();
+        let id = process.id();
+        if !self.is_done.replace(true) {
+            let (platform, process) = (self.inner.clone(), Rc::clone(&process));
+            drop(self.inner.spawn(async move {
+                platform.sleep(Duration::from_millis(500)).await;
+                process.kill();
+            }));
+        }
+        let heard = Rc::clone(&process);
+        drop(self.inner.spawn(async move {
+            loop {
+                let event = heard.next().await;
+                let is_last = matches!(event, ProcessEvent::Exited(_));
+                if events.unbounded_send(event).is_err() || is_last {
+                    return;
+                }
+            }
+        }));
+        Process::new(id, told, Rc::new(Line(process)))
+    }
+}
+
+struct Line(Rc<Process>);
+
+impl ToProcess for Line {
+    fn send(&self, message: String) {
+        self.0.send(message);
+    }
+
+    fn close(&self) {
+        self.0.close();
+    }
+
+    fn kill(&self) {
+        self.0.kill();
+    }
+}
+
+/// Its id is in the report: who tries that must not be told that an operational
+/// error did it.
+#[test]
+fn a_worker_that_is_killed_from_outside_is_replaced_and_is_no_bug() {
+    for (policy, restarts) in [("supervise", 4), ("crash", 0), ("swallow", 1)] {
+        let trace = run(&[("policy", policy), ("latency", "200")], |inner| {
+            let is_done = Cell::default();
+            Rc::new(Shot { inner, is_done })
+        });
+        assert_eq!(failed(&trace), [""; 0], "{policy}");
+        let tally = Tally::of(&trace);
+        assert_eq!(tally.restarts, restarts, "{policy}");
+        let history = tally.stations()[0].history(&trace);
+        assert!(history.contains("✗ killed from outside"), "{history}");
+        assert!(tally.lost > 0, "what it had is gone");
+    }
+}

@@ -1,0 +1,286 @@
+//! A supervisor that reloads, scales and ends: scripts.
+
+use highwater::scale::{Action, Supervisor, SupervisorOptions};
+use std::time::Duration;
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn actions(supervisor: &mut Supervisor) -> Vec<Action> {
+    std::iter::from_fn(|| supervisor.next_action()).collect()
+}
+
+fn start(slot: usize, generation: u64) -> Action {
+    Action::Start { slot, generation }
+}
+
+fn drain(slot: usize, generation: u64) -> Action {
+    Action::Drain { slot, generation }
+}
+
+fn kill(slot: usize, generation: u64) -> Action {
+    Action::Kill { slot, generation }
+}
+
+fn aborted(slot: usize, generation: u64) -> Action {
+    Action::ReloadAborted { slot, generation }
+}
+
+fn options() -> SupervisorOptions {
+    SupervisorOptions::new()
+        .ready_within(ms(2_000))
+        .drain_within(ms(5_000))
+        .stop_within(ms(3_000))
+}
+
+/// So many slots, all with a worker that is ready.
+fn at_work(slots: usize) -> Supervisor {
+    let mut supervisor = Supervisor::new(slots, options(), ms(0));
+    assert_eq!(actions(&mut supervisor).len(), slots);
+    for slot in 0..slots {
+        supervisor.ready(slot, 1, ms(0));
+    }
+    supervisor
+}
+
+#[test]
+fn a_reload_goes_slot_by_slot_and_leaves_none_empty() {
+    let mut supervisor = at_work(3);
+    supervisor.reload(ms(100));
+    for slot in 0..3 {
+        assert_eq!(actions(&mut supervisor), [start(slot, 2)]);
+        assert_eq!(supervisor.ready_count(), 3);
+        supervisor.ready(slot, 2, ms(110));
+        assert_eq!(actions(&mut supervisor), [drain(slot, 1)]);
+        assert_eq!(supervisor.ready_count(), 3);
+        assert!(supervisor.is_reloading());
+        supervisor.exited(slot, 1, ms(120));
+    }
+    assert_eq!(actions(&mut supervisor), [Action::Reloaded]);
+    assert!(!supervisor.is_reloading());
+    assert_eq!(
+        (supervisor.restarts(), supervisor.next_deadline()),
+        (0, None)
+    );
+}
+
+#[test]
+fn who_does_not_drain_in_time_is_killed_and_the_reload_goes_on() {
+    let mut supervisor = at_work(2);
+    supervisor.reload(ms(100));
+    supervisor.ready(0, 2, ms(200));
+    assert_eq!(actions(&mut supervisor), [start(0, 2), drain(0, 1)]);
+    supervisor.tick(ms(5_199));
+    assert_eq!(actions(&mut supervisor), []);
+    supervisor.tick(ms(5_200));
+    assert_eq!(actions(&mut supervisor), [kill(0, 1)]);
+    supervisor.exited(0, 1, ms(5_201));
+    assert_eq!(actions(&mut supervisor), [start(1, 2)]);
+}
+
+#[test]
+fn a_new_worker_of_no_use_aborts_the_reload_and_the_old_ones_go_on() {
+    // It ends, it drains, it is not ready in time.
+    for case in 0..3 {
+        let mut supervisor = at_work(3);
+        supervisor.reload(ms(100));
+        supervisor.ready(0, 2, ms(110));
+        supervisor.exited(0, 1, ms(120));
+        assert_eq!(
+            actions(&mut supervisor),
+            [start(0, 2), drain(0, 1), start(1, 2)]
+        );
+        match case {
+            0 => supervisor.exited(1, 2, ms(130)),
+            1 => supervisor.draining(1, 2, ms(130)),
+            _ => {
+                supervisor.tick(ms(2_120));
+                assert_eq!(supervisor.next_action(), Some(kill(1, 2)));
+            }
+        }
+        assert_eq!(actions(&mut supervisor), [aborted(1, 2)]);
+        assert_eq!((supervisor.ready_count(), supervisor.restarts()), (3, 0));
+        assert!(!supervisor.is_reloading());
+        // The next one reaches all of them, however often it failed.
+        supervisor.exited(1, 2, ms(2_200));
+        supervisor.reload(ms(2_300));
+        assert_eq!(actions(&mut supervisor), [start(0, 3)]);
+    }
+}
+
+#[test]
+fn reloads_that_fail_do_not_count_as_a_crash_loop() {
+    let mut supervisor = at_work(1);
+    for generation in 2..100 {
+        supervisor.reload(ms(100));
+        supervisor.exited(0, generation, ms(100));
+        assert_eq!(
+            actions(&mut supervisor),
+            [start(0, generation), aborted(0, generation)]
+        );
+    }
+    assert!(supervisor.is_ready(0) && !supervisor.has_escalated());
+}
+
+#[test]
+fn a_reload_during_a_reload_follows_it_once() {
+    let mut supervisor = at_work(1);
+    supervisor.reload(ms(100));
+    supervisor.reload(ms(101));
+    supervisor.reload(ms(102));
+    supervisor.ready(0, 2, ms(110));
+    supervisor.exited(0, 1, ms(120));
+    assert_eq!(
+        actions(&mut supervisor),
+        [start(0, 2), drain(0, 1), Action::Reloaded, start(0, 3)]
+    );
+    supervisor.ready(0, 3, ms(130));
+    supervisor.exited(0, 2, ms(140));
+    assert_eq!(actions(&mut supervisor), [drain(0, 2), Action::Reloaded]);
+    assert!(!supervisor.is_reloading());
+}
+
+#[test]
+fn after_a_failed_reload_the_one_asked_for_meanwhile_waits_for_who_is_killed() {
+    let mut supervisor = at_work(1);
+    supervisor.reload(ms(0));
+    supervisor.reload(ms(1));
+    supervisor.tick(ms(2_000));
+    assert_eq!(
+        actions(&mut supervisor),
+        [start(0, 2), kill(0, 2), aborted(0, 2)]
+    );
+    assert!(supervisor.is_reloading());
+    supervisor.exited(0, 2, ms(2_001));
+    assert_eq!(actions(&mut supervisor), [start(0, 3)]);
+}
+
+#[test]
+fn who_crashes_during_a_reload_has_its_newcomer_take_the_place() {
+    let mut supervisor = at_work(2);
+    supervisor.reload(ms(100));
+    assert_eq!(actions(&mut supervisor), [start(0, 2)]);
+    supervisor.exited(0, 1, ms(110));
+    // Nobody drains there, so the reload goes on.
+    assert_eq!(actions(&mut supervisor), [start(1, 2)]);
+    assert_eq!(supervisor.restarts(), 1);
+    supervisor.ready(0, 2, ms(120));
+    assert_eq!(supervisor.ready_count(), 2);
+    // In the other slot the old one has a bug.
+    supervisor.draining(1, 1, ms(130));
+    assert_eq!(actions(&mut supervisor), [Action::Reloaded]);
+    supervisor.ready(1, 2, ms(140));
+    assert_eq!(supervisor.ready_count(), 2);
+}
+
+#[test]
+fn a_crash_in_a_slot_that_is_not_reached_yet_has_new_code_already() {
+    let mut supervisor = at_work(2);
+    supervisor.reload(ms(100));
+    supervisor.exited(1, 1, ms(110));
+    supervisor.ready(1, 2, ms(120));
+    supervisor.ready(0, 2, ms(130));
+    supervisor.exited(0, 1, ms(140));
+    assert_eq!(
+        actions(&mut supervisor),
+        [start(0, 2), start(1, 2), drain(0, 1), Action::Reloaded]
+    );
+}
+
+#[test]
+fn a_reload_starts_whoever_waits_for_a_second_chance() {
+    let mut supervisor = at_work(1);
+    supervisor.exited(0, 1, ms(10));
+    supervisor.exited(0, 2, ms(20));
+    assert_eq!(actions(&mut supervisor), [start(0, 2)]);
+    supervisor.reload(ms(21));
+    assert_eq!(actions(&mut supervisor), [start(0, 3), Action::Reloaded]);
+}
+
+#[test]
+fn more_workers_and_fewer_whose_generations_go_on() {
+    let mut supervisor = at_work(1);
+    supervisor.scale_to(3, ms(100));
+    assert_eq!(actions(&mut supervisor), [start(1, 1), start(2, 1)]);
+    supervisor.ready(1, 1, ms(110));
+    supervisor.scale_to(1, ms(200));
+    assert_eq!(actions(&mut supervisor), [drain(1, 1), drain(2, 1)]);
+    supervisor.ready(2, 1, ms(201));
+    assert_eq!((supervisor.slots(), supervisor.ready_count()), (1, 1));
+    // The old ones have not ended yet.
+    supervisor.scale_to(2, ms(300));
+    assert_eq!(actions(&mut supervisor), [start(1, 2)]);
+    supervisor.exited(1, 1, ms(310));
+    supervisor.tick(ms(5_200));
+    assert_eq!(actions(&mut supervisor), [kill(1, 2), kill(2, 1)]);
+    assert_eq!(supervisor.restarts(), 0);
+}
+
+#[test]
+fn a_slot_that_is_given_up_takes_its_newcomer_with_it() {
+    let mut supervisor = at_work(2);
+    supervisor.scale_to(1, ms(50));
+    supervisor.scale_to(2, ms(60));
+    supervisor.ready(1, 2, ms(70));
+    assert_eq!(actions(&mut supervisor), [drain(1, 1), start(1, 2)]);
+    supervisor.reload(ms(100));
+    supervisor.ready(0, 2, ms(110));
+    supervisor.exited(0, 1, ms(120));
+    assert_eq!(
+        actions(&mut supervisor),
+        [start(0, 2), drain(0, 1), start(1, 3)]
+    );
+    supervisor.scale_to(1, ms(130));
+    assert_eq!(
+        actions(&mut supervisor),
+        [drain(1, 2), drain(1, 3), Action::Reloaded]
+    );
+}
+
+#[test]
+fn a_shutdown_lets_all_finish_and_kills_who_does_not() {
+    let mut supervisor = at_work(3);
+    supervisor.reload(ms(100));
+    supervisor.exited(2, 1, ms(110));
+    supervisor.exited(2, 2, ms(120));
+    assert_eq!(actions(&mut supervisor), [start(0, 2), start(2, 2)]);
+    supervisor.shutdown(ms(130));
+    supervisor.shutdown(ms(140));
+    assert_eq!(
+        actions(&mut supervisor),
+        [drain(0, 1), drain(0, 2), drain(1, 1)]
+    );
+    assert!(!supervisor.is_reloading());
+    supervisor.exited(0, 1, ms(200));
+    supervisor.exited(1, 1, ms(200));
+    supervisor.tick(ms(3_130));
+    assert_eq!(actions(&mut supervisor), [kill(0, 2)]);
+    assert!(!supervisor.is_stopped());
+    supervisor.exited(0, 2, ms(3_140));
+    assert!(supervisor.is_stopped());
+    assert_eq!(supervisor.next_deadline(), None);
+}
+
+#[test]
+fn who_drains_already_has_no_more_time_than_the_others_at_a_shutdown() {
+    let options = options().drain_within(Duration::MAX);
+    let mut supervisor = Supervisor::new(1, options, ms(0));
+    supervisor.draining(0, 1, ms(10));
+    supervisor.shutdown(ms(100));
+    assert_eq!(
+        actions(&mut supervisor),
+        [start(0, 1), start(0, 2), drain(0, 2)]
+    );
+    supervisor.tick(ms(3_100));
+    assert_eq!(actions(&mut supervisor), [kill(0, 1), kill(0, 2)]);
+}
+
+#[test]
+fn nobody_at_all_reloads_and_ends_at_once() {
+    let mut supervisor = at_work(0);
+    supervisor.reload(ms(1));
+    assert_eq!(actions(&mut supervisor), [Action::Reloaded]);
+    supervisor.shutdown(ms(2));
+    assert!(supervisor.is_stopped());
+}
