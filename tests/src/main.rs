@@ -206,7 +206,9 @@ fn help() -> String {
   node tests/node/record-streams.mjs --seed 7 --count 10000 \\
     | cargo run --release -p tests -- replay streams -
   cargo run --release -p tests -- bench events
-  cargo run --release -p tests -- bench streams --size 1GiB",
+  cargo run --release -p tests -- bench streams --size 1GiB
+  cargo run --release -p tests -- bench scaling
+  cargo run --release -p tests -- bench scaling --soak 1000000",
     );
     help
 }
