@@ -138,6 +138,7 @@ function show(address, { wasm, chapter, scenario, world }) {
   const values = Object.fromEntries(pairs.flatMap((key, at) => (at % 2 ? [] : [[key, pairs[at + 1]]])));
   document.title = `${name} · Highwater`;
   setText(byId("chapter"), scenario.chapter);
+  for (const text of document.querySelectorAll("[data-chapter]")) text.hidden = text.dataset.chapter !== chapter;
   setText(byId("title"), titleOf(name));
   for (const link of byId("scenarios").querySelectorAll("a")) mark(link, link.hash === `#/${name}`, "page");
   setText(byId("summary"), `${scenario.summary}.`);

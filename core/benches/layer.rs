@@ -58,9 +58,9 @@ fn bare(criterion: &mut Criterion) {
     group.bench_function("with the layer", |bencher| {
         bencher.iter_batched(request, |it| ask(&mut with, it), BatchSize::SmallInput);
     });
-    let mut unnamed = layer().name_errors_only().layer(without);
-    group.bench_function("with the layer, only errors are named", |bencher| {
-        bencher.iter_batched(request, |it| ask(&mut unnamed, it), BatchSize::SmallInput);
+    let mut named = layer().set_request_ids().layer(without);
+    group.bench_function("with the layer, all requests are named", |bencher| {
+        bencher.iter_batched(request, |it| ask(&mut named, it), BatchSize::SmallInput);
     });
     group.bench_function("with the layer, and an id of the client", |bencher| {
         bencher.iter_batched(

@@ -261,6 +261,21 @@ fn a_handler_retries_within_the_budget_and_with_jitter_that_can_be_repeated() {
 }
 
 #[test]
+fn what_one_layer_has_handled_is_not_retried_by_the_next() {
+    let budget = RetryBudget::new().percent(0).per_second(0).burst(2);
+    let handler = Handler::new().retry(Retry::new().attempts(9).budget(budget));
+    let incident = incident().idempotent();
+    let error = AppError::timeout("it");
+    assert!(handler.handle(&error, &incident).is_retry());
+    assert!(!handler.handle(&error, &incident).is_retry());
+    let next = handler.handle(&AppError::timeout("it"), &incident);
+    assert!(next.is_retry(), "half of the budget is left");
+    let last = handler.handle(&AppError::timeout("it"), &incident);
+    assert!(!last.is_retry());
+    assert_eq!(handler.stats().retries, 2);
+}
+
+#[test]
 fn the_number_of_codes_that_are_counted_has_a_bound() {
     let handler = Handler::new();
     for number in 0..100 {

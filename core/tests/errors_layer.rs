@@ -53,42 +53,36 @@ fn the_log_has_the_method_and_the_path_but_not_the_query() {
 }
 
 #[test]
-fn what_is_well_passes_with_an_id() {
+fn what_is_well_passes_as_it_is() {
     let tested = Tested::new();
-    let seen = Arc::new(Mutex::new(None));
     let answer = tested.ask(answering(|request: Request<String>| {
-        let id = request.headers().get(REQUEST_ID).cloned();
-        *seen.lock().unwrap() = id;
+        assert!(request.headers().is_empty());
         let mut answer = Answer::new("all is well".into());
         answer.headers_mut().insert("x-own", "1".parse().unwrap());
         answer
     }));
+    // A panic in there would be answered.
     assert_eq!(
         (answer.status().as_u16(), &**answer.body()),
         (200, "all is well")
     );
+    assert_eq!(answer.headers().len(), 1, "{answer:?}");
     assert_eq!(answer.headers()["x-own"], "1");
-    let seen = seen.lock().unwrap().take();
-    assert_eq!(seen.as_ref(), answer.headers().get(REQUEST_ID));
     assert_eq!(tested.lines.lock().unwrap().len(), 0);
 }
 
 #[test]
-fn if_only_errors_are_named_what_is_well_passes_as_it_is() {
-    let tested = Tested::with(Handler::new(), HandlerLayer::name_errors_only);
+fn each_request_has_an_id_if_it_is_to() {
+    let tested = Tested::with(Handler::new(), HandlerLayer::set_request_ids);
+    let seen = Arc::new(Mutex::new(None));
     let answer = tested.ask(answering(|request: Request<String>| {
-        assert!(!request.headers().contains_key(REQUEST_ID));
+        let id = request.headers().get(REQUEST_ID).cloned();
+        *seen.lock().unwrap() = id;
         Answer::default()
     }));
-    assert!(answer.headers().is_empty());
-    let answer = tested.ask(failing(|| AppError::not_found("it")));
-    problem(&answer, &tested);
-    let request = Request::get("/").header(REQUEST_ID, "order-42");
-    let answer = tested.ask_for(
-        answering(|_| Answer::default()),
-        request.body(String::new()).unwrap(),
-    );
-    assert_eq!(answer.headers()[REQUEST_ID], "order-42");
+    let seen = seen.lock().unwrap().take();
+    assert_eq!(seen.as_ref().unwrap().len(), 32);
+    assert_eq!(seen.as_ref(), answer.headers().get(REQUEST_ID));
 }
 
 #[test]
@@ -104,20 +98,41 @@ fn a_good_id_of_a_client_is_kept_and_a_bad_one_is_not() {
         let made = ask(&tested, bad);
         assert_eq!(made.len(), 32, "{made}");
     }
-    // Nor is it handed on while all is well.
-    let request = Request::get("/").header(REQUEST_ID, "a b");
-    let answer = tested.ask_for(
-        answering(|request: Request<String>| {
-            assert_ne!(request.headers()[REQUEST_ID], "a b");
-            Answer::default()
-        }),
-        request.body(String::new()).unwrap(),
-    );
-    // A panic in there would be answered.
-    assert_eq!(answer.status(), 200);
-    assert_ne!(answer.headers()[REQUEST_ID], "a b");
     let own = Tested::with(Handler::new(), HandlerLayer::ignore_clients_ids);
     assert_ne!(ask(&own, b"order-42"), "order-42");
+}
+
+#[test]
+fn a_service_finds_no_id_that_the_log_would_not_have() {
+    let ask = |tested: &Tested, ids: &[&str]| {
+        let mut request = Request::get("/").body(String::new()).unwrap();
+        for id in ids {
+            let id = id.parse().unwrap();
+            request.headers_mut().append(REQUEST_ID, id);
+        }
+        let mut seen = Vec::new();
+        let answer = tested.ask_for(
+            answering(|request: Request<String>| {
+                seen.extend(request.headers().get_all(REQUEST_ID).iter().cloned());
+                Answer::default()
+            }),
+            request,
+        );
+        assert_eq!(answer.status(), 200);
+        let sent_back = answer.headers().get_all(REQUEST_ID).iter();
+        assert!(sent_back.eq(&seen), "{answer:?}");
+        seen
+    };
+    let tested = Tested::new();
+    assert_eq!(ask(&tested, &["order-42"]), ["order-42"]);
+    for bad in [&["a b"][..], &["order-42", "order-43"]] {
+        assert!(ask(&tested, bad).is_empty(), "{bad:?}");
+    }
+    let own = Tested::with(Handler::new(), HandlerLayer::ignore_clients_ids);
+    assert!(ask(&own, &["order-42"]).is_empty());
+    let all = Tested::with(Handler::new(), HandlerLayer::set_request_ids);
+    let made = ask(&all, &["order-42", "order-43"]);
+    assert!(made.len() == 1 && made[0].len() == 32, "{made:?}");
 }
 
 #[test]
@@ -169,15 +184,17 @@ fn bare_responses_become_problems_and_keep_what_they_say_otherwise() {
 fn what_somebody_made_for_somebody_is_left_alone() {
     let tested = Tested::new();
     for content_type in ["text/html", "application/json", "application/problem+json"] {
-        let answer = tested.ask(answering(|_| {
+        let request = Request::get("/").header(REQUEST_ID, "order-42");
+        let theirs = answering(|_| {
             let answer = Response::builder()
                 .status(404)
                 .header(header::CONTENT_TYPE, content_type);
             answer.body("theirs".to_owned()).unwrap()
-        }));
+        });
+        let answer = tested.ask_for(theirs, request.body(String::new()).unwrap());
         assert_eq!(answer.headers()["content-type"], content_type);
         assert_eq!(answer.body(), "theirs");
-        assert!(answer.headers().contains_key(REQUEST_ID));
+        assert_eq!(answer.headers()[REQUEST_ID], "order-42");
     }
     let redirect = tested.ask(answering(|_| {
         let answer = Response::builder().status(303);
@@ -221,9 +238,8 @@ fn two_layers_are_as_one() {
 #[test]
 fn a_body_that_is_too_large_is_told_so() {
     let tested = Tested::new();
+    // Its body is of a type of its own.
     let service = ServiceBuilder::new()
-        // Its body is of a type of its own.
-        .map_response(|response: Response<_>| response.map(|_| String::new()))
         .layer(RequestBodyLimitLayer::new(4))
         .service(service_fn(|_| {
             ready(Ok::<_, Infallible>(Response::new(Body::empty())))

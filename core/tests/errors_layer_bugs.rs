@@ -3,7 +3,9 @@
 mod layered;
 
 use futures::executor::block_on;
-use highwater::error::{AppError, Handler, Ids, Policy, http::HandlerLayer};
+use highwater::error::{
+    AppError, Classification, Classify, Handler, Ids, Policy, http::HandlerLayer,
+};
 use http::Request;
 use layered::{Answer, Tested, answering, failing, problem};
 use std::{
@@ -11,11 +13,12 @@ use std::{
     error::Error,
     fmt,
     future::{Future, poll_fn},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -53,7 +56,7 @@ struct Spiteful;
 impl Future for Spiteful {
     type Output = Result<Answer, Infallible>;
 
-    fn poll(self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
         panic!("polled")
     }
 }
@@ -62,6 +65,87 @@ impl Drop for Spiteful {
     fn drop(&mut self) {
         panic!("dropped")
     }
+}
+
+/// It waits, or answers, and panics as it is dropped.
+struct Sour(Option<Answer>);
+
+impl Future for Sour {
+    type Output = Result<Answer, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0
+            .take()
+            .map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer)))
+    }
+}
+
+impl Drop for Sour {
+    fn drop(&mut self) {
+        panic!("dropped")
+    }
+}
+
+#[test]
+fn a_panic_as_the_service_is_cleared_away_does_not_change_the_answer() {
+    let tested = Tested::new();
+    let answer = tested.ask(service_fn(|_| {
+        Sour(Some(Answer::new("all is well".into())))
+    }));
+    assert_eq!(
+        (answer.status().as_u16(), &**answer.body()),
+        (200, "all is well")
+    );
+    let line = tested.line();
+    assert!(line.contains(r#"error="panicked: dropped""#), "{line}");
+    assert_eq!(tested.drains(), 1);
+}
+
+#[test]
+fn a_panic_as_a_request_is_given_up_is_known() {
+    let tested = Tested::new();
+    let service = tested.layer.layer(service_fn(|_| Sour(None)));
+    let request = Request::get("/orders").body(String::new()).unwrap();
+    let mut answer = Box::pin(service.oneshot(request));
+    let polled = answer
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+    drop(answer);
+    let line = tested.line();
+    assert!(line.contains(r#"error="panicked: dropped""#), "{line}");
+    assert_eq!(tested.drains(), 1);
+}
+
+#[test]
+#[should_panic = "polled after completion"]
+fn nothing_is_made_up_for_who_asks_twice() {
+    let tested = Tested::new();
+    let mut service = tested.layer.layer(answering(|_| Answer::default()));
+    let mut answer = Box::pin(service.call(Request::new(String::new())));
+    assert_eq!(block_on(&mut answer).unwrap().status(), 200);
+    let _again = block_on(answer);
+}
+
+/// An error that has a bug where it should say what it is.
+#[derive(Debug, thiserror::Error)]
+#[error("it")]
+struct Unclear;
+
+impl Classify for Unclear {
+    fn classify(&self) -> Classification {
+        panic!("classified")
+    }
+}
+
+#[test]
+fn an_error_that_panics_as_it_is_classified_is_answered() {
+    let tested = Tested::new();
+    let fails = service_fn(async |_: Request<String>| Err::<Answer, _>(Unclear));
+    let answer = tested.ask(fails);
+    assert_eq!(answer.status(), 500);
+    assert_eq!(problem(&answer, &tested)["code"], "internal_error");
+    assert_eq!(tested.drains(), 1);
 }
 
 #[test]
@@ -137,6 +221,16 @@ fn an_error_that_panics_wherever_it_is_touched_is_answered() {
     let answer = tested.ask(failing(|| AppError::failure("it").with_source(Rotten)));
     assert_eq!(answer.status(), 500);
     assert_eq!(tested.drains(), 1, "there is a bug after all");
+    let lines = std::mem::take(&mut *tested.lines.lock().unwrap());
+    let id = answer.headers()["x-request-id"].to_str().unwrap();
+    let have_it = lines
+        .iter()
+        .filter(|line| line.starts_with(&format!("id={id} ")));
+    assert_eq!(
+        (have_it.count(), lines.len()),
+        (2, 2),
+        "the error, and its bug: {lines:?}"
+    );
     let raised = answering(|_| AppError::failure("it").with_source(Rotten).into());
     let answer = tested.ask(raised);
     assert_eq!(answer.status(), 500);

@@ -15,7 +15,7 @@ use crate::{
 };
 use anstyle::{AnsiColor, Style};
 use highwater::{
-    scenario::{Experiment, Outcome, Verdict},
+    scenario::{Experiment, Outcome, Tally, Verdict},
     trace::{Event, Trace},
 };
 use std::{
@@ -129,6 +129,9 @@ fn head(text: &mut String, experiment: &Experiment, world: World, trace: &Trace)
         scenario.name, scenario.summary
     );
     let (where_it_ran, took_in) = match world {
+        World::Native if !Tally::of(trace).stations().is_empty() => {
+            ("native: real time, one thread and its child processes", "")
+        }
         World::Native => ("native: real time, one thread", ""),
         World::Virtual => ("virtual: simulated time, exactly repeatable", " simulated"),
     };

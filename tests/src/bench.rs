@@ -1,5 +1,6 @@
 //! `bench`: ours and its peers, side by side in one run.
 
+mod errors;
 mod events;
 mod outcome;
 mod queue;
@@ -36,6 +37,13 @@ pub(crate) enum Bench {
         #[arg(long)]
         only: Option<streams::Half>,
     },
+    /// A server with the layer for errors and without; and an error from `?` to
+    /// what is sent and logged
+    Errors {
+        /// Print the figures for programs
+        #[arg(long)]
+        json: bool,
+    },
     /// `native cluster`, against Node and its cluster, under load, kills and
     /// restarts; and work off the loop, against worker threads and piscina
     Scaling {
@@ -64,6 +72,7 @@ impl Bench {
         let (done, json) = match self {
             Bench::Events { json } => (events::run(), *json),
             Bench::Streams { json, size, only } => (streams::run(*size, *only), *json),
+            Bench::Errors { json } => (errors::run(), *json),
             Bench::Scaling {
                 soak: Some(requests),
                 ..

@@ -204,7 +204,7 @@ impl View {
             .events
             .last()
             .map_or(Duration::ZERO, Event::recorded_at);
-        let tenths = (end.as_millis() + 50) / 100;
+        let tenths = end.as_secs() * 10 + u64::from((end.subsec_millis() + 50) / 100);
         format!(
             "The run is over after {}.{} {how}: {} checks passed, {} failed, {} not exercised.",
             tenths / 10,

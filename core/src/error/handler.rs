@@ -116,7 +116,8 @@ impl Handler {
     /// done.
     ///
     /// An error that was handled before, in an inner layer, is decided again but
-    /// neither logged nor counted nor observed.
+    /// neither logged nor counted nor observed. Nor is it retried again: layers
+    /// that each retry multiply the load on what is down.
     ///
     /// ```
     /// # use highwater::error::{AppError, Handler, Ids, Incident};
@@ -127,8 +128,10 @@ impl Handler {
     /// assert_eq!(handler.stats().handled, 1);
     /// ```
     pub fn handle(&self, error: &AppError, incident: &Incident<'_>) -> Decision {
-        let (decision, gave_up) = self.decide(error, incident);
-        if !error.is_first_handled() {
+        let is_first = error.is_first_handled();
+        let retry = self.retry.as_ref().filter(|_| is_first);
+        let (decision, gave_up) = self.decide(error, incident, retry);
+        if !is_first {
             return decision;
         }
         lock(&self.counts).add(error, &decision);
@@ -164,9 +167,14 @@ impl Handler {
         lock(&self.counts).stats()
     }
 
-    fn decide(&self, error: &AppError, incident: &Incident<'_>) -> (Decision, Option<GiveUp>) {
+    fn decide(
+        &self,
+        error: &AppError,
+        incident: &Incident<'_>,
+        retry: Option<&Mutex<Retry>>,
+    ) -> (Decision, Option<GiveUp>) {
         let mut gave_up = None;
-        let decision = match (error.class(), self.policy, &self.retry) {
+        let decision = match (error.class(), self.policy, retry) {
             (Class::Programmer, Policy::Crash, _) => Decision::Crash,
             (Class::Programmer, Policy::Supervise, _) => {
                 Decision::Drain(self.problem(error, incident))
@@ -192,7 +200,8 @@ impl Handler {
         Decision::Respond(self.problem(error, incident))
     }
 
-    fn problem(&self, error: &AppError, incident: &Incident<'_>) -> Problem {
+    /// What the client is told, whatever is decided.
+    pub(super) fn problem(&self, error: &AppError, incident: &Incident<'_>) -> Problem {
         let problem = Problem::new(error, &incident.id);
         match &self.types {
             None => problem,
@@ -214,7 +223,7 @@ impl Handler {
 
     /// A panic of a log or of an observer. They are not told of it.
     fn handle_own(&self, panic: &AppError, incident: &Incident<'_>) -> Decision {
-        let (decision, _) = self.decide(panic, incident);
+        let (decision, _) = self.decide(panic, incident, None);
         lock(&self.counts).add(panic, &decision);
         let report = Report {
             error: panic,

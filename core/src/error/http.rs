@@ -8,14 +8,18 @@
 //! |---|---|
 //! | the service fails | its error, as far as it is public |
 //! | a response made [from an `AppError`](#errors-in-responses) | the same |
-//! | a panic | 500, and [`on_drain`](HandlerLayer::on_drain) is called |
+//! | a panic, also one while something is dropped | 500, and [`on_drain`](HandlerLayer::on_drain) is called |
 //! | a bare 404, 405, 413, 415 … of a framework | the same status and headers, as a problem |
 //! | any other response | that, untouched |
+//! | its body fails or panics under way | a body that is cut short; [handled](HandlerBody) as any error |
 //!
-//! Each request has a [`CorrelationId`](super::CorrelationId): that of its header
-//! [`x-request-id`](REQUEST_ID) if it has a good one, else a new one. The service
-//! finds it in that header of the request, the client in that of the response
-//! and in the problem's `id`, and the operator in the log.
+//! Each request that goes wrong has a [`CorrelationId`](super::CorrelationId): that
+//! of its header [`x-request-id`](REQUEST_ID) if it has one, and a good one; else a
+//! new one. The client finds it in that header of the response and in the
+//! problem's `id`, the operator in the log. An id of a client is in that header of
+//! every response. A bad one is not: it is taken out of the request, so that the
+//! service can rely on what it finds there. Requests that go well and came without
+//! have none, unless [they are to](HandlerLayer::set_request_ids).
 //!
 //! An error response is *bare* if it says nothing of its type or is plain text,
 //! as those of frameworks are. One in JSON or HTML was made by somebody for
@@ -23,9 +27,7 @@
 //! JSON can do so further out: a response that was made here has its
 //! [`Problem`](super::Problem) in its extensions.
 //!
-//! What goes wrong after the head of a response was sent comes too late: then all
-//! that can be done is to cut it short, and the server does. What is no HTTP never
-//! gets here.
+//! What is no HTTP never gets here.
 //!
 //! # Errors in responses
 //!
@@ -36,12 +38,15 @@
 //! status, and the error, as an `Arc<AppError>`, in its extensions.
 
 mod answer;
+mod asked;
 mod bare;
+mod body;
 mod future;
 mod layer;
 mod raised;
 mod service;
 
+pub use body::HandlerBody;
 pub use future::HandlerFuture;
 pub use layer::HandlerLayer;
 pub use service::HandlerService;

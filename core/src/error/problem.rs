@@ -239,7 +239,8 @@ impl Problem {
     ///
     /// Never: nothing in it can fail to be written.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(&self.0).expect("texts and numbers can be written")
+        // Texts and numbers can be written: it never fails.
+        serde_json::to_string(&self.0).unwrap_or_default()
     }
 }
 
@@ -256,7 +257,11 @@ fn short_field(field: FieldError) -> FieldError {
 
 /// Rounded up, so that it is not over before it is.
 fn to_ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    let begun = u64::from(duration.subsec_nanos().div_ceil(1_000_000));
+    duration
+        .as_secs()
+        .saturating_mul(1000)
+        .saturating_add(begun)
 }
 
 /// The names that the registry of HTTP has for the statuses of errors.

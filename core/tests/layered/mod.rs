@@ -6,9 +6,12 @@ use highwater::error::{
     http::{HandlerLayer, REQUEST_ID},
 };
 use http::{Request, Response};
+use http_body::Body;
+use http_body_util::BodyExt;
 use serde_json::Value;
 use std::{
     convert::Infallible,
+    error::Error,
     future::ready,
     sync::{
         Arc, Mutex,
@@ -53,22 +56,31 @@ impl Tested {
     }
 
     /// What a service around which it is answers.
-    pub(crate) fn ask<S, E>(&self, service: S) -> Answer
+    pub(crate) fn ask<S, B, E>(&self, service: S) -> Answer
     where
-        S: Service<Request<String>, Response = Answer, Error = E>,
+        S: Service<Request<String>, Response = Response<B>, Error = E>,
         E: Into<AppError>,
+        B: Body,
+        B::Data: From<String>,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let request = Request::post("/orders?card=SECRET").body(String::new());
         self.ask_for(service, request.unwrap())
     }
 
-    pub(crate) fn ask_for<S, Q, E>(&self, service: S, request: Request<Q>) -> Answer
+    pub(crate) fn ask_for<S, Q, B, E>(&self, service: S, request: Request<Q>) -> Answer
     where
-        S: Service<Request<Q>, Response = Answer, Error = E>,
+        S: Service<Request<Q>, Response = Response<B>, Error = E>,
         E: Into<AppError>,
+        B: Body,
+        B::Data: From<String>,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let Ok(answer) = block_on(self.layer.layer(service).oneshot(request));
-        answer
+        let (head, body) = answer.into_parts();
+        let body = block_on(body.collect()).expect("the body comes whole");
+        let body = String::from_utf8(body.to_bytes().to_vec()).expect("it is text");
+        Answer::from_parts(head, body)
     }
 
     /// The only line since it was asked last.

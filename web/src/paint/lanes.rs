@@ -100,10 +100,9 @@ fn ticks(surface: &Surface, scale: &Scale, top: f64, bottom: f64) {
         color: theme.muted,
         align: "center",
     };
-    let first = scale.since().as_millis() / 500 + 1;
-    let last = scale.now.as_millis() / 500;
-    for tick in first..=last {
-        let at = Duration::from_millis(500) * u32::try_from(tick).unwrap_or(u32::MAX);
+    let halves = |at: Duration| at.as_secs() * 2 + u64::from(at.subsec_millis() / 500);
+    for tick in halves(scale.since()) + 1..=halves(scale.now) {
+        let at = Duration::from_millis(500 * tick);
         let x = scale.x(at);
         surface.line((x, top), (x, bottom), theme.panel, 1.0);
         if tick % 2 == 0 {

@@ -1,6 +1,10 @@
-//! A request under way.
+//! The answer to a request, under way.
 
-use super::answer::{Asked, Shared};
+use super::{
+    HandlerBody,
+    answer::{answer, pass},
+    asked::Asked,
+};
 use crate::{
     error::{AppError, text::guarded},
     sync::Arc,
@@ -17,7 +21,8 @@ use std::{
 
 pin_project! {
     /// Completes with the service's answer, or with one to what went wrong.
-    /// Dropped, it drops what the service was doing.
+    /// Dropped, as when the client goes away, it drops what the service was doing.
+    /// That is no error; a panic in there is handled.
     ///
     /// ```
     /// # use highwater::error::{AppError, Handler, Ids, http::{HandlerFuture, HandlerLayer}};
@@ -37,8 +42,18 @@ pin_project! {
     pub struct HandlerFuture<F> {
         #[pin]
         state: State<F>,
-        asked: Asked,
-        shared: Arc<Shared>,
+        // Until it has completed.
+        asked: Option<Asked>,
+    }
+
+    impl<F> PinnedDrop for HandlerFuture<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let dropped = guarded(|| this.state.set(State::Completed));
+            if let (Err(panic), Some(mut asked)) = (dropped, this.asked.take()) {
+                asked.handle_panic(&*panic);
+            }
+        }
     }
 }
 
@@ -47,19 +62,19 @@ pin_project! {
     enum State<F> {
         Called { #[pin] future: F },
         Failed { error: Option<AppError> },
+        Completed,
     }
 }
 
 impl<F> HandlerFuture<F> {
-    pub(super) fn new(called: Result<F, AppError>, asked: Asked, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(called: Result<F, AppError>, asked: Asked) -> Self {
         let state = match called {
             Ok(future) => State::Called { future },
             Err(error) => State::Failed { error: Some(error) },
         };
         HandlerFuture {
             state,
-            asked,
-            shared,
+            asked: Some(asked),
         }
     }
 }
@@ -68,31 +83,42 @@ impl<F, B, E> Future for HandlerFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
     E: Into<AppError>,
-    B: From<String>,
 {
-    type Output = Result<Response<B>, Infallible>;
+    type Output = Result<Response<HandlerBody<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let error = match this.state.as_mut().project() {
-            StateProjection::Called { future } => match guarded(|| future.poll(context)) {
-                Ok(outcome) => match ready!(outcome) {
-                    Ok(response) => return Poll::Ready(Ok(this.shared.pass(response, this.asked))),
-                    Err(error) => error.into(),
-                },
-                Err(panic) => {
-                    let bug = this.shared.bug(&*panic);
-                    // What a panic has left may panic again as it is dropped.
-                    // That it panicked is known.
-                    let _again = guarded(|| this.state.set(State::Failed { error: None }));
-                    bug
+        let outcome = match this.state.as_mut().project() {
+            StateProjection::Called { future } => {
+                let mut polled = Poll::Pending;
+                // Set in there, as a response is large to hand on. Also what an
+                // error says of itself may panic.
+                let polling = guarded(|| polled = future.poll(context).map_err(Into::into));
+                if let Err(panic) = polling {
+                    let mut asked = this.asked.take().expect(AGAIN);
+                    let bug = asked.bug(&*panic);
+                    // That it panics again as it is cleared away is no news.
+                    let _again = guarded(|| this.state.set(State::Completed));
+                    return Poll::Ready(Ok(answer(Arc::new(bug), &mut asked, None)));
                 }
-            },
-            StateProjection::Failed { error } => error.take().expect("polled after completion"),
+                ready!(polled)
+            }
+            StateProjection::Failed { error } => Err(error.take().expect(AGAIN)),
+            StateProjection::Completed => panic!("{AGAIN}"),
         };
-        Poll::Ready(Ok(this.shared.answer(Arc::new(error), this.asked, None)))
+        let mut asked = this.asked.take().expect(AGAIN);
+        // What is left of it may panic as it is dropped.
+        if let Err(panic) = guarded(|| this.state.set(State::Completed)) {
+            asked.handle_panic(&*panic);
+        }
+        Poll::Ready(Ok(match outcome {
+            Ok(response) => pass(response, asked),
+            Err(error) => answer(Arc::new(error), &mut asked, None),
+        }))
     }
 }
+
+const AGAIN: &str = "polled after completion";
 
 impl<F> fmt::Debug for HandlerFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

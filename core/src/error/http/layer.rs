@@ -1,6 +1,6 @@
 //! Puts the handler around a service.
 
-use super::{HandlerService, answer::Shared};
+use super::{HandlerService, asked::Shared};
 use crate::{
     error::{Handler, Ids},
     sync::Arc,
@@ -14,8 +14,8 @@ use std::fmt;
 /// inside may fail with an [`AppError`](crate::error::AppError) or with anything
 /// that [is classified](crate::error::Classify); of one that fails with a box,
 /// `map_err` it by [`AppError::from_boxed`](crate::error::AppError::from_boxed).
-/// The service that comes out never fails. Its body only has to be one that can
-/// be made from a `String`, as axum's `Body` can, and `Full<Bytes>`.
+/// The service that comes out never fails. Its responses may have any body: what
+/// goes wrong in that is [handled as well](super::HandlerBody).
 ///
 /// It knows no runtime, and starts nothing. A service that is cloned, as servers
 /// do for each connection, shares it.
@@ -26,6 +26,7 @@ use std::fmt;
 /// ```
 /// use highwater::error::{AppError, Handler, Ids, http::HandlerLayer};
 /// use http::{Request, Response};
+/// use http_body_util::BodyExt;
 /// use tower::{Layer, ServiceExt, service_fn};
 ///
 /// async fn serve(request: Request<String>) -> Result<Response<String>, AppError> {
@@ -45,12 +46,13 @@ use std::fmt;
 /// assert_eq!(answer.status(), 503);
 /// assert_eq!(answer.headers()["content-type"], "application/problem+json");
 /// assert_eq!(answer.headers()["x-request-id"], "order-42");
-/// assert_eq!(answer.body(), concat!(
+/// let body = answer.into_body().collect().await?.to_bytes();
+/// assert_eq!(body, concat!(
 ///     r#"{"type":"about:blank","title":"Service Unavailable","status":503,"#,
 ///     r#""detail":"A service that is needed for this is unavailable.","#,
 ///     r#""code":"unavailable","id":"order-42"}"#,
 /// ));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// # }).unwrap();
 /// ```
 #[derive(Clone)]
@@ -77,7 +79,7 @@ impl HandlerLayer {
                 handler: handler.into(),
                 ids: Arc::new(ids),
                 are_clients_ids_taken: true,
-                are_all_named: true,
+                are_all_named: false,
                 on_drain: None,
                 on_crash: None,
                 locate_panic: None,
@@ -118,7 +120,6 @@ impl HandlerLayer {
     ///
     /// let answer = service.oneshot(Request::new(3)).await?;
     /// assert_eq!(answer.status(), 500);
-    /// assert!(!answer.body().contains("index out of bounds"));
     /// assert!(drained.try_recv().is_ok());
     /// # Ok::<(), std::convert::Infallible>(())
     /// # }).unwrap();
@@ -178,31 +179,34 @@ impl HandlerLayer {
         self
     }
 
-    /// Makes an id only for a request that goes wrong. One of a client is still
-    /// kept and sent back.
+    /// Gives each request an id at once, and not only those that go wrong: the
+    /// service finds it in the header of the request, to log it and to hand it on,
+    /// and the client in that of every response.
     ///
-    /// To make one, and to send it, is most of what the layer costs while all is
-    /// well. Without it the service has no id to log or to hand on.
+    /// To make an id and to send it is more than all else that the layer does
+    /// while all is well.
     ///
     /// ```
     /// # use highwater::error::{AppError, Handler, Ids, http::HandlerLayer};
     /// # use http::{Request, Response};
     /// # use tower::{Layer, ServiceExt, service_fn};
-    /// let layer = HandlerLayer::new(Handler::new(), Ids::new(7)).name_errors_only();
-    /// let service = layer.layer(service_fn(async |_: Request<()>| {
+    /// let layer = HandlerLayer::new(Handler::new(), Ids::new(7)).set_request_ids();
+    /// let service = layer.layer(service_fn(async |request: Request<()>| {
+    ///     assert!(request.headers().contains_key("x-request-id"));
     ///     Ok::<_, AppError>(Response::new(String::new()))
     /// }));
     /// let answer = futures::executor::block_on(service.oneshot(Request::new(()))).unwrap();
-    /// assert!(!answer.headers().contains_key("x-request-id"));
+    /// assert_eq!(answer.status(), 200);
+    /// assert!(answer.headers().contains_key("x-request-id"));
     /// ```
-    pub fn name_errors_only(mut self) -> Self {
-        Arc::make_mut(&mut self.shared).are_all_named = false;
+    pub fn set_request_ids(mut self) -> Self {
+        Arc::make_mut(&mut self.shared).are_all_named = true;
         self
     }
 
-    /// Makes all ids itself: nothing stops a client from sending that of somebody
-    /// else's request. Otherwise a good one of a client is kept, so that what a
-    /// request causes in several services has one id.
+    /// Takes no id of a client: nothing stops it from sending that of somebody
+    /// else's request. Otherwise a good one is kept, so that what a request causes
+    /// in several services has one id.
     ///
     /// ```
     /// # use highwater::error::{AppError, Handler, Ids, http::HandlerLayer};
@@ -210,7 +214,7 @@ impl HandlerLayer {
     /// # use tower::{Layer, ServiceExt, service_fn};
     /// let layer = HandlerLayer::new(Handler::new(), Ids::new(7)).ignore_clients_ids();
     /// let service = layer.layer(service_fn(async |_: Request<()>| {
-    ///     Ok::<_, AppError>(Response::new(String::new()))
+    ///     Err::<Response<String>, _>(AppError::not_found("There is no such page."))
     /// }));
     /// let request = Request::get("/").header("x-request-id", "order-42").body(()).unwrap();
     /// let answer = futures::executor::block_on(service.oneshot(request)).unwrap();

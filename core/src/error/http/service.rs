@@ -1,8 +1,8 @@
 //! A service that never fails, around one that may.
 
 use super::{
-    HandlerFuture,
-    answer::{Asked, Shared},
+    HandlerBody, HandlerFuture,
+    asked::{Asked, Shared},
 };
 use crate::{
     error::{AppError, text::guarded},
@@ -53,19 +53,17 @@ impl<S, Q, B> Service<Request<Q>> for HandlerService<S>
 where
     S: Service<Request<Q>, Response = Response<B>>,
     S::Error: Into<AppError>,
-    B: From<String>,
 {
-    type Response = Response<B>;
+    type Response = Response<HandlerBody<B>>;
     type Error = Infallible;
     type Future = HandlerFuture<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         if self.failed.is_none() {
-            let ready = guarded(|| self.inner.poll_ready(context));
+            let ready = guarded(|| self.inner.poll_ready(context).map_err(Into::into));
             self.failed = match ready {
                 Ok(Poll::Pending) => return Poll::Pending,
-                Ok(Poll::Ready(Ok(()))) => None,
-                Ok(Poll::Ready(Err(error))) => Some(error.into()),
+                Ok(Poll::Ready(ready)) => ready.err(),
                 Err(panic) => Some(self.shared.bug(&*panic)),
             };
         }
@@ -73,12 +71,12 @@ where
     }
 
     fn call(&mut self, mut request: Request<Q>) -> HandlerFuture<S::Future> {
-        let asked = Asked::identify(&mut request, &self.shared);
+        let asked = Asked::new(&mut request, &self.shared);
         let called = match self.failed.take() {
             Some(error) => Err(error),
             None => guarded(|| self.inner.call(request)).map_err(|panic| self.shared.bug(&*panic)),
         };
-        HandlerFuture::new(called, asked, Arc::clone(&self.shared))
+        HandlerFuture::new(called, asked)
     }
 }
 

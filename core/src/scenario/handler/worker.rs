@@ -22,7 +22,10 @@ const ATTEMPTS: u32 = 2;
 
 /// What the first line that a worker gets tells it.
 pub(super) fn settings(policy: &str, latency: Duration) -> String {
-    format!("{policy} {}", latency.as_millis())
+    format!(
+        "{policy} {}",
+        u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)
+    )
 }
 
 pub(super) async fn run(context: ProcessContext) {

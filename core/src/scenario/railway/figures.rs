@@ -1,11 +1,13 @@
 //! The numbers of a run about errors, as they are read.
 
 use super::Tally;
+use crate::scenario::narrating::tenths;
 use std::time::Duration;
 
 impl Tally {
     /// Each number with what it counts, for whoever shows them: the same in
-    /// every world. Those about processes are there if processes are.
+    /// every world. Those about processes are there if processes are, and that of a breaker
+    /// if not.
     ///
     /// ```
     /// use highwater::scenario::{self, Tally};
@@ -29,12 +31,13 @@ impl Tally {
             ("Still in flight", number(self.in_flight())),
             ("Attempts a request", self.attempts_a_request()),
             ("Retries", number(self.retries)),
-            ("Refused by a breaker", number(self.refused)),
             ("Errors", number(self.errors)),
             ("Log lines", number(self.logged)),
             ("Answers with internal detail", number(self.exposed)),
         ];
-        if !self.stations().is_empty() {
+        if self.stations().is_empty() {
+            figures.push(("Refused by a breaker", number(self.refused)));
+        } else {
             figures.extend([
                 ("Crashes", number(self.crashes)),
                 ("Restarts", number(self.restarts)),
@@ -62,8 +65,7 @@ impl Tally {
         if self.longest_restart == Duration::ZERO {
             return dash();
         }
-        let tenths = self.longest_restart.as_micros() / 100;
-        format!("{}.{} ms", tenths / 10, tenths % 10)
+        tenths(self.longest_restart)
     }
 }
 

@@ -91,7 +91,7 @@ fn retry_what_may_help(trace: &Trace) -> Decision {
     let facts = Facts::of(trace);
     let is_classified = is_classified(trace);
     let claim = if is_classified {
-        "only what is transient and idempotent is done again, no more often than the budget allows"
+        "what is transient and idempotent is done again as far as the budget allows, and nothing else"
     } else {
         "with a catch-all everything is done again: bugs, the client's errors and what is not idempotent"
     }
@@ -122,7 +122,7 @@ fn retry_what_may_help(trace: &Trace) -> Decision {
         claim,
         holds: accounted
             && if is_classified {
-                in_vain == 0 && facts.overdrawn == 0
+                in_vain == 0 && facts.overdrawn == 0 && facts.missed == 0
             } else {
                 facts.failed().all(all_attempts)
             },
@@ -130,7 +130,10 @@ fn retry_what_may_help(trace: &Trace) -> Decision {
             "{retries} retries of {} errors, {in_vain} of what no retry helps or must not be done twice{}",
             facts.errors(),
             if is_classified {
-                format!(", {} beyond the budget", facts.overdrawn)
+                format!(
+                    ", {} beyond the budget, {} missed",
+                    facts.overdrawn, facts.missed
+                )
             } else {
                 String::new()
             }
@@ -230,8 +233,9 @@ fn logged_once(trace: &Trace) -> Decision {
 }
 
 fn breaker_probes(trace: &Trace) -> Decision {
-    let claim =
-        format!("the breaker lets no call through while it is open, and {PROBES} at most to probe");
+    let claim = format!(
+        "the breaker lets no call through while it is open, then {PROBES} to probe, and closes if that comes out well"
+    );
     if trace.param("breaker") == "off" {
         return not_exercised(claim, "there is none: set breaker=on");
     }
@@ -241,7 +245,7 @@ fn breaker_probes(trace: &Trace) -> Decision {
     }
     Decision::Decided {
         claim,
-        holds: breaker.astray == 0 && breaker.most_probes <= u64::from(PROBES),
+        holds: breaker.astray + breaker.misjudged == 0 && breaker.most_probes <= u64::from(PROBES),
         evidence: format!(
             "opened {} times, {} calls refused, {} probes, {} at most at a time",
             breaker.opened, breaker.refused, breaker.probed, breaker.most_probes

@@ -2,18 +2,22 @@
 
 use super::{BREAKER, GET, HALF_OPEN, OPEN, designs::BURST};
 use crate::trace::{Event, Kind, Phase, Trace};
+use std::mem;
 
 /// Gathered in one pass over the trace.
 #[derive(Default)]
 pub(super) struct Facts<'a> {
     /// By their numbers, from 1. The first is for what belongs to none.
     pub(super) requests: Vec<Served<'a>>,
+    /// How often there was no retry where one might have helped, and was paid for.
+    pub(super) missed: u64,
     /// How often there were more retries than the requests had paid for.
     pub(super) overdrawn: u64,
     pub(super) breaker: BreakerFacts,
     /// What is left of the budget, in hundredths of a retry.
     budget: u64,
     share: u64,
+    attempts: u64,
 }
 
 /// What became of a request.
@@ -25,6 +29,10 @@ pub(super) struct Served<'a> {
     pub(super) attempts: u64,
     /// After how many faults it was done again, each time.
     pub(super) retries: Vec<usize>,
+    /// Its latest error is worth another attempt, and there was none yet.
+    is_owed: bool,
+    /// What it had of the bank last was a probe of the breaker.
+    is_probe: bool,
     /// Calls to the bank.
     pub(super) calls: u64,
     /// The codes that the log has.
@@ -44,6 +52,8 @@ pub(super) struct BreakerFacts {
     pub(super) refused: u64,
     /// Calls while it was open, and refusals while it was not.
     pub(super) astray: u64,
+    /// Probes that succeeded and did not close it, or failed and did.
+    pub(super) misjudged: u64,
     state: State,
     probes: u64,
 }
@@ -66,11 +76,13 @@ const EXPECTED: [(&str, &str, bool); 8] = [
     ("too many requests", "429 rate_limited", false),
     ("the bank timed out", "504 timeout", true),
     ("the bank is down", "503 unavailable", true),
-    ("the bank is left alone", "503 unavailable", true),
+    (LEFT_ALONE, "503 unavailable", true),
     (BUG, "500 internal_error", false),
 ];
 
 pub(super) const BUG: &str = "a bug in the receipt";
+
+const LEFT_ALONE: &str = "the bank is left alone";
 
 /// The answer to a fault.
 pub(super) fn answer_to(fault: &str) -> &'static str {
@@ -98,6 +110,7 @@ impl<'a> Facts<'a> {
             requests: vec![Served::default(); count + 1],
             budget: BURST * 100,
             share: number("budget"),
+            attempts: number("attempts"),
             ..Facts::default()
         };
         for event in &trace.events {
@@ -136,6 +149,7 @@ impl<'a> Facts<'a> {
                 self.budget = (self.budget + self.share).min(BURST * 100);
             }
             (Kind::Request, _) => {
+                self.missed += u64::from(request.is_owed);
                 request.answers += 1;
                 request.failure = cause;
             }
@@ -143,15 +157,27 @@ impl<'a> Facts<'a> {
                 request.attempts += 1;
                 request.is_lookup = trace.name(event.source) == GET;
             }
-            (Kind::Handle, _) => request.faults.extend(cause),
+            (Kind::Handle, _) => {
+                request.faults.extend(cause);
+                // Where the bank is left alone another attempt may come too soon.
+                let is_worth_it = |fault| is_transient(fault) && fault != LEFT_ALONE;
+                request.is_owed = request.is_lookup
+                    && cause.is_some_and(is_worth_it)
+                    && request.attempts < self.attempts
+                    && self.budget >= 100;
+                if mem::take(&mut request.is_probe) {
+                    self.breaker.judged(cause.is_none_or(|fault| fault == BUG));
+                }
+            }
             (Kind::Retry, _) => {
+                request.is_owed = false;
                 request.retries.push(request.faults.len());
                 self.overdrawn += u64::from(self.budget < 100);
                 self.budget = self.budget.saturating_sub(100);
             }
             (Kind::Call, _) => {
                 request.calls += 1;
-                self.breaker.call();
+                request.is_probe = self.breaker.call();
             }
             (Kind::Log, _) => request.logged.extend(cause),
             (Kind::Expose, _) => request.exposed += 1,
@@ -176,7 +202,8 @@ impl BreakerFacts {
         self.opened += u64::from(self.state == State::Open);
     }
 
-    fn call(&mut self) {
+    /// Whether the call is a probe.
+    fn call(&mut self) -> bool {
         match self.state {
             State::Closed => {}
             State::Open => self.astray += 1,
@@ -186,5 +213,11 @@ impl BreakerFacts {
                 self.most_probes = self.most_probes.max(self.probes);
             }
         }
+        self.state == State::HalfOpen
+    }
+
+    /// A probe has come out well, or not.
+    fn judged(&mut self, is_well: bool) {
+        self.misjudged += u64::from(is_well != (self.state == State::Closed));
     }
 }

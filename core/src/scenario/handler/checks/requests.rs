@@ -1,6 +1,6 @@
 //! About requests: answers, losses and the log.
 
-use super::not_exercised;
+use super::{Policy, not_exercised, policy};
 use crate::{
     scenario::{
         checks::Decision,
@@ -15,6 +15,9 @@ pub(super) fn every_request_accounted(trace: &Trace) -> Decision {
     let requests = facts.requests.len() - 1;
     let ended = facts.requests[1..].iter().filter(|it| it.ends == 1).count();
     let lost = facts.lost();
+    // Who drains finishes what it has. Nobody else but the supervisor ends one.
+    let is_calm = facts.given_up.is_none() && facts.killed_from_outside() == 0;
+    let drains = policy(trace) != Policy::Crash && is_calm;
     // Lost can be only what somebody had who is gone.
     let is_explained = |request: &Served| {
         let latest = request.calls.last();
@@ -25,8 +28,16 @@ pub(super) fn every_request_accounted(trace: &Trace) -> Decision {
     };
     let mut all_lost = facts.requests.iter().filter(|it| it.failure == Some(LOST));
     Decision::Decided {
-        claim: "every request is answered, or was lost with a worker that died".to_owned(),
-        holds: ended == requests && facts.requests[0].ends == 0 && all_lost.all(is_explained),
+        claim: if drains {
+            "every request is answered: a worker that drains finishes what it has"
+        } else {
+            "every request is answered, or was lost with a worker that died"
+        }
+        .to_owned(),
+        holds: !(drains && lost > 0)
+            && ended == requests
+            && facts.requests[0].ends == 0
+            && all_lost.all(is_explained),
         evidence: format!(
             "{} of {requests} answered, {lost} lost",
             ended.saturating_sub(lost)

@@ -1,0 +1,182 @@
+//! The body of a response, on its way to the client.
+
+use super::asked::Asked;
+use crate::error::{AppError, text::guarded};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use std::{
+    error::Error,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+pin_project! {
+    /// The body of the service's response as it is, or a problem.
+    ///
+    /// If the body fails or panics under way, the head of the response is gone and
+    /// the client cannot be answered any more. It is handled all the same: logged
+    /// once, counted, and after a panic the process is to drain. The body then
+    /// ends with the [`AppError`] for its error, upon which a server closes the
+    /// connection, so that the client does not take what it has for the whole.
+    ///
+    /// Dropped before its end, as when the client goes away, it drops the
+    /// service's body. That is no error; a panic in there is handled.
+    ///
+    /// ```
+    /// # use futures::executor::block_on;
+    /// # use highwater::error::{AppError, Handler, Ids, http::{HandlerBody, HandlerLayer}};
+    /// # use http::{Request, Response};
+    /// # use http_body_util::{BodyExt, StreamBody};
+    /// # use std::sync::Arc;
+    /// # use tower::{Layer, ServiceExt, service_fn};
+    /// let handler = Arc::new(Handler::new());
+    /// let layer = HandlerLayer::new(Arc::clone(&handler), Ids::new(7));
+    /// let service = layer.layer(service_fn(async |_: Request<()>| {
+    ///     let rows = futures::stream::once(async {
+    ///         Err::<http_body::Frame<axum::body::Bytes>, _>(AppError::unavailable("the database"))
+    ///     });
+    ///     Ok::<_, AppError>(Response::new(StreamBody::new(rows)))
+    /// }));
+    /// let response = block_on(service.oneshot(Request::new(()))).unwrap();
+    /// assert_eq!(response.status(), 200, "by now there are no rows, and no error");
+    ///
+    /// let body: HandlerBody<_> = response.into_body();
+    /// let error = block_on(body.collect()).unwrap_err();
+    /// assert_eq!(error.downcast::<AppError>().unwrap().code(), "unavailable");
+    /// assert_eq!(handler.stats().codes, [("unavailable", 1)]);
+    /// ```
+    pub struct HandlerBody<B> {
+        #[pin]
+        state: State<B>,
+        // Until something went wrong; after that nothing more is of interest.
+        asked: Option<Asked>,
+    }
+
+    impl<B> PinnedDrop for HandlerBody<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let dropped = guarded(|| this.state.set(State::Ended));
+            if let (Err(panic), Some(mut asked)) = (dropped, this.asked.take()) {
+                asked.handle_panic(&*panic);
+            }
+        }
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<B> {
+        Passed { #[pin] body: B },
+        Told { problem: Option<String> },
+        Ended,
+    }
+}
+
+impl<B> HandlerBody<B> {
+    /// A body of the service.
+    pub(super) fn passed(body: B, asked: Asked) -> Self {
+        HandlerBody {
+            state: State::Passed { body },
+            asked: Some(asked),
+        }
+    }
+
+    /// One of ours.
+    pub(super) fn told(problem: String) -> Self {
+        HandlerBody {
+            state: State::Told {
+                problem: Some(problem),
+            },
+            asked: None,
+        }
+    }
+}
+
+impl<B> Body for HandlerBody<B>
+where
+    B: Body,
+    B::Data: From<String>,
+    B::Error: Into<BoxError>,
+{
+    type Data = B::Data;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
+        let mut this = self.project();
+        let polled = match this.state.as_mut().project() {
+            StateProjection::Passed { body } => guarded(|| match body.poll_frame(context) {
+                Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(opened(error.into())))),
+                Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
+                Poll::Ready(None) => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }),
+            StateProjection::Told { problem } => {
+                let frame = problem.take().map(|text| Ok(Frame::data(text.into())));
+                return Poll::Ready(frame);
+            }
+            StateProjection::Ended => return Poll::Ready(None),
+        };
+        let error = match polled {
+            Ok(Poll::Ready(Some(Err(error)))) => error,
+            Ok(Poll::Ready(Some(Ok(frame)))) => return Poll::Ready(Some(Ok(frame))),
+            Ok(Poll::Ready(None)) => return Poll::Ready(None),
+            Ok(Poll::Pending) => return Poll::Pending,
+            Err(panic) => match this.asked {
+                Some(asked) => asked.bug(&*panic),
+                None => AppError::from_panic(&*panic),
+            },
+        };
+        let error = error.with_context("response", "cut short");
+        if let Some(mut asked) = this.asked.take() {
+            let _too_late = asked.handle(&error);
+            if let Err(panic) = guarded(|| this.state.set(State::Ended)) {
+                asked.handle_panic(&*panic);
+            }
+        }
+        Poll::Ready(Some(Err(Box::new(error))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.state {
+            State::Passed { body } => body.is_end_stream(),
+            State::Told { problem } => problem.is_none(),
+            State::Ended => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.state {
+            State::Passed { body } => body.size_hint(),
+            State::Told { problem } => {
+                let length = problem.as_ref().map_or(0, String::len);
+                SizeHint::with_exact(length as u64)
+            }
+            State::Ended => SizeHint::with_exact(0),
+        }
+    }
+}
+
+/// What is known of an error of a body. Axum's is a box, and says nothing itself.
+#[track_caller]
+fn opened(error: BoxError) -> AppError {
+    #[cfg(feature = "axum")]
+    let error = match error.downcast::<axum_core::Error>() {
+        Ok(error) => error.into_inner(),
+        Err(error) => error,
+    };
+    AppError::from_boxed(error)
+}
+
+impl<B> fmt::Debug for HandlerBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandlerBody")
+            .field("asked", &self.asked)
+            .finish_non_exhaustive()
+    }
+}
