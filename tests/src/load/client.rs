@@ -98,6 +98,7 @@ impl Worker {
             _ => None,
         };
         if pause.is_none() && self.due.is_none() {
+            self.forget_closed(connection);
             return Some(None);
         }
         let next = async {
@@ -122,19 +123,20 @@ impl Worker {
                 () = self.shared.over() => return None,
                 () = closed => self.forget_closed(connection),
                 next = &mut next => {
-                    if connection.as_ref().is_some_and(Connection::is_closed) {
-                        self.forget_closed(connection);
-                    }
+                    self.forget_closed(connection);
                     return next;
                 }
             }
         }
     }
 
+    /// Does not use a connection again of which it knows that it is closed.
     fn forget_closed(&self, connection: &mut Option<Connection>) {
-        *connection = None;
-        self.shared
-            .tally(self.group, |tally| tally.closed_idle += 1);
+        if connection.as_ref().is_some_and(Connection::is_closed) {
+            *connection = None;
+            self.shared
+                .tally(self.group, |tally| tally.closed_idle += 1);
+        }
     }
 
     /// Sends one request, on the connection it has or on a new one. `worker` is

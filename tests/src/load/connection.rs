@@ -88,7 +88,8 @@ impl Connection {
         }
     }
 
-    /// Whether the other side has closed it, as far as is known here.
+    /// Whether the other side has closed it, as far as is known here. The system
+    /// is only asked if it has told of something.
     pub(crate) fn is_closed(&self) -> bool {
         let nothing = self.stream.try_read(&mut [0]);
         !nothing.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
