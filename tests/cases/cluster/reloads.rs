@@ -6,7 +6,8 @@ use load::cluster::runs;
 use nix::sys::signal::Signal;
 
 use crate::support::{
-    all_workers, are_gone, assert_nothing_failed, every_kind, start, wait_for, wait_for_workers,
+    all_workers, are_gone, assert_logged, assert_nothing_failed, every_kind, start, wait_for,
+    wait_for_workers,
 };
 
 #[test]
@@ -67,7 +68,7 @@ fn there_can_be_one_worker_more_and_one_fewer_but_not_none() {
     cluster.signal(Signal::SIGTTOU).unwrap();
     let last = wait_for_workers(&cluster, 1);
     cluster.signal(Signal::SIGTTOU).unwrap();
-    // Had it been taken, there would be one afterwards and not two.
+    assert_logged(&cluster, &["there can be 1 to"]);
     cluster.signal(Signal::SIGTTIN).unwrap();
     let two = wait_for_workers(&cluster, 2);
     assert!(two.contains(&last[0]), "{last:?} of {two:?}");
