@@ -63,7 +63,7 @@ proptest! {
             prop_assert_eq!(monitor.beat(due + ms(*late)), ms(*late));
             prop_assert!(monitor.next_due() > due + ms(*late), "the next is to come");
             prop_assert!(monitor.next_due() <= due + ms(late + interval));
-            let since = monitor.next_due() - ms(start);
+            let since = monitor.next_due().saturating_sub(ms(start));
             prop_assert_eq!(since.as_millis() % u128::from(interval), 0);
             due_so_far = since.as_millis() / u128::from(interval) - 1;
         }

@@ -48,6 +48,8 @@ pub struct Tally {
     pub crashes: u64,
     /// Processes that took the place of one that had exited.
     pub restarts: u64,
+    /// Whether the supervisor has given up: nobody is replaced any more.
+    pub has_given_up: bool,
     /// The longest that a place was empty, from an exit to when the next process
     /// there was ready.
     pub longest_restart: Duration,
@@ -143,7 +145,7 @@ impl Tally {
         }
     }
 
-    /// A supervisor exits too, and is at no place.
+    /// A supervisor that gives up exits too, and is at no place.
     fn exit(&mut self, event: &Event, cause: Option<&str>) {
         let mut stations = self.stations.iter_mut();
         if let Some(station) = stations.find(|station| station.worker == event.source) {
@@ -151,6 +153,8 @@ impl Tally {
             station.empty_since = Some(event.at);
             let has_crashed = cause.is_some_and(|cause| !cause.starts_with(KILLED));
             self.crashes += u64::from(has_crashed);
+        } else {
+            self.has_given_up = true;
         }
     }
 
