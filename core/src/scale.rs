@@ -22,3 +22,9 @@ pub use lag::LagMonitor;
 pub use pool::{Pool, PoolOptions, PoolStats, QueueFull, Rejected, Work};
 pub use supervisor::{Action, Supervisor, SupervisorOptions};
 pub use ticket::{Cancellation, Ticket, WorkError};
+
+// The port for threads lets jobs in as a pool does work.
+#[cfg(feature = "compute")]
+pub(crate) use admission::{Admission, Ended, Place};
+#[cfg(feature = "compute")]
+pub(crate) use ticket::Cancel;

@@ -31,6 +31,8 @@ mod params;
 
 #[cfg(feature = "chapter-streams")]
 mod backpressure;
+#[cfg(feature = "chapter-scaling")]
+mod blocking;
 #[cfg(feature = "chapter-events")]
 mod decoupling;
 #[cfg(feature = "chapter-errors")]
@@ -40,7 +42,8 @@ mod leak;
 #[cfg(any(
     feature = "chapter-events",
     feature = "chapter-streams",
-    feature = "chapter-errors"
+    feature = "chapter-errors",
+    feature = "chapter-scaling"
 ))]
 mod narrating;
 #[cfg(feature = "chapter-events")]
@@ -49,8 +52,12 @@ mod observer;
 mod pipeline;
 #[cfg(feature = "chapter-errors")]
 mod railway;
+#[cfg(feature = "chapter-scaling")]
+mod scaling;
 #[cfg(feature = "chapter-errors")]
 mod taxonomy;
+#[cfg(feature = "chapter-scaling")]
+mod threads;
 
 pub use checks::{Check, Decision, Outcome, Verdict};
 pub use contents::{CHAPTERS, Chapter};
@@ -58,6 +65,8 @@ pub use experiment::{Deadlock, Experiment, TRACE_CAPACITY};
 pub use params::{InputError, Kind as ParamKind, Param, SEED, Unit, Value, Values};
 #[cfg(feature = "chapter-errors")]
 pub use railway::{Generation, Station, StationState, Tally};
+#[cfg(feature = "chapter-scaling")]
+pub use scaling::scaling_figures;
 
 #[cfg(feature = "processes")]
 use crate::platform::Program;
@@ -81,6 +90,10 @@ pub static ALL: &[&Scenario] = &[
     &taxonomy::SCENARIO,
     #[cfg(feature = "chapter-errors")]
     &handler::SCENARIO,
+    #[cfg(feature = "chapter-scaling")]
+    &blocking::SCENARIO,
+    #[cfg(feature = "chapter-scaling")]
+    &threads::SCENARIO,
 ];
 
 /// Every program that a scenario of this build starts in a process of its own.

@@ -1,5 +1,5 @@
 //! A pool in front of real threads, and in front of none.
-#![allow(clippy::disallowed_methods, reason = "real threads are the point")]
+#![expect(clippy::disallowed_methods, reason = "real threads are the point")]
 
 use futures::{FutureExt, executor::block_on, future::join_all};
 use highwater::{

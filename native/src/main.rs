@@ -17,6 +17,7 @@
 //! any more.
 
 mod cli;
+mod compute;
 mod death;
 mod error;
 mod interrupt;

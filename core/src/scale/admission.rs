@@ -1,5 +1,6 @@
 //! Who is let in, who waits, and who is turned away.
 
+use super::PoolStats;
 use crate::sync::{Arc, Mutex, lock};
 use std::{collections::VecDeque, time::Duration};
 
@@ -27,11 +28,12 @@ struct State<W> {
 
 /// What has become of work.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) running: usize,
-    pub(crate) accepted: u64,
-    pub(crate) rejected: u64,
-    pub(crate) ended: [u64; 4],
+struct Counts {
+    running: usize,
+    accepted: u64,
+    rejected: u64,
+    /// By [`Ended`].
+    ended: [u64; 4],
 }
 
 /// How work ended.
@@ -104,9 +106,20 @@ impl<W> Admission<W> {
     }
 
     /// What has become of work so far, and how much waits.
-    pub(crate) fn counts(&self) -> (Counts, usize) {
+    pub(crate) fn stats(&self) -> PoolStats {
         let state = lock(&self.state);
-        (state.counts, state.waiting.len())
+        let counts = state.counts;
+        let [done, panicked, cancelled, lost] = counts.ended;
+        PoolStats {
+            running: counts.running,
+            waiting: state.waiting.len(),
+            accepted: counts.accepted,
+            rejected: counts.rejected,
+            done,
+            panicked,
+            cancelled,
+            lost,
+        }
     }
 
     /// When there will be room, as things go.

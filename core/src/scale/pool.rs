@@ -147,18 +147,7 @@ impl Pool {
     /// assert_eq!((stats.accepted, stats.done, stats.running), (1, 1, 0));
     /// ```
     pub fn stats(&self) -> PoolStats {
-        let (counts, waiting) = self.0.admission.counts();
-        let [done, panicked, cancelled, lost] = counts.ended;
-        PoolStats {
-            running: counts.running,
-            waiting,
-            accepted: counts.accepted,
-            rejected: counts.rejected,
-            done,
-            panicked,
-            cancelled,
-            lost,
-        }
+        self.0.admission.stats()
     }
 }
 

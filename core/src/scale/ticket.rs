@@ -41,7 +41,7 @@ struct Line {
 }
 
 /// Cancels work that waits.
-pub(super) trait Cancel: Send + Sync {
+pub(crate) trait Cancel: Send + Sync {
     fn cancel(&self, number: u64);
 }
 
@@ -53,7 +53,7 @@ impl<W: Send> Cancel for super::admission::Admission<W> {
 }
 
 impl<T> Ticket<T> {
-    pub(super) fn new(
+    pub(crate) fn new(
         result: oneshot::Receiver<Result<T, WorkError>>,
         cancellation: Cancellation,
         (number, admission): (u64, Arc<dyn Cancel>),
@@ -118,7 +118,7 @@ impl<T> fmt::Debug for Ticket<T> {
 pub struct Cancellation(Arc<AtomicBool>);
 
 impl Cancellation {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Cancellation(Arc::new(AtomicBool::new(false)))
     }
 

@@ -112,6 +112,10 @@ pub enum Kind {
     /// The circuit breaker `source`, or the process `source` with the id `subject`,
     /// changed to the state `target`.
     Switch,
+    /// The loop's heartbeat came, from when it was due.
+    Beat,
+    /// `source` came to the result `subject`, of the job `target`.
+    Result,
 }
 
 impl Kind {
@@ -143,6 +147,8 @@ impl Kind {
         Kind::Expose,
         Kind::Exit,
         Kind::Switch,
+        Kind::Beat,
+        Kind::Result,
     ];
 
     /// Whether something goes from source to target. A subscription and a
@@ -187,6 +193,8 @@ impl Kind {
             Kind::Expose => "expose",
             Kind::Exit => "exit",
             Kind::Switch => "switch",
+            Kind::Beat => "beat",
+            Kind::Result => "result",
         }
     }
 }

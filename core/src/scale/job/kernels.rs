@@ -34,6 +34,31 @@ fn is_prime(number: u32) -> bool {
     (2..=number.isqrt()).all(|divisor| !number.is_multiple_of(divisor))
 }
 
+/// The same count, quickly: by the sieve of Eratosthenes, over odd numbers.
+#[cfg(feature = "compute")]
+pub(super) fn sieve(below: u32) -> u64 {
+    if below < 3 {
+        return 0;
+    }
+    // Place `n` stands for `2 n + 1`; 1 is no prime, and 2 takes its place in
+    // the count.
+    let mut is_composite = vec![false; below as usize / 2];
+    let places = is_composite.len();
+    for place in 1..places {
+        let number = 2 * place + 1;
+        let square = number * number / 2;
+        if square >= places {
+            break;
+        }
+        if !is_composite[place] {
+            for multiple in (square..places).step_by(number) {
+                is_composite[multiple] = true;
+            }
+        }
+    }
+    is_composite.iter().filter(|it| !**it).count() as u64
+}
+
 pub(super) fn fib(index: u32, is_cancelled: Ask) -> Option<u64> {
     if index < SMALL_FIB {
         return Some(small_fib(index));
