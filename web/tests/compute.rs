@@ -4,6 +4,7 @@
 
 #[path = "../../core/tests/computing/mod.rs"]
 mod computing;
+mod pooled;
 
 use highwater::{platform::Clock, scale::Job, trace::Recorder};
 use highwater_web::tab;
@@ -11,24 +12,6 @@ use std::sync::Arc;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
-
-const THREADS: usize = 3;
-
-/// Starts the pool, as the page does; there is one for all of these tests.
-#[cfg(feature = "threads")]
-async fn start_pool() {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    static IS_STARTED: AtomicBool = AtomicBool::new(false);
-    if !IS_STARTED.swap(true, Ordering::Relaxed) {
-        let pool = highwater_web::init_thread_pool(THREADS);
-        wasm_bindgen_futures::JsFuture::from(pool).await.unwrap();
-        highwater_web::prove_threads();
-    }
-}
-
-#[cfg(not(feature = "threads"))]
-async fn start_pool() {}
 
 fn recorder() -> (highwater::platform::Platform, Recorder) {
     let platform = tab();
@@ -38,7 +21,7 @@ fn recorder() -> (highwater::platform::Platform, Recorder) {
 
 #[wasm_bindgen_test]
 async fn what_holds_in_every_world_holds_here() {
-    start_pool().await;
+    pooled::start().await;
     for (_, check) in computing::CHECKS {
         let (platform, trace) = recorder();
         check(platform, trace).await;
@@ -47,11 +30,11 @@ async fn what_holds_in_every_world_holds_here() {
 
 #[wasm_bindgen_test]
 async fn it_says_whether_there_are_threads() {
-    start_pool().await;
+    pooled::start().await;
     let (platform, trace) = recorder();
     let threads = platform.threads(100, 100);
     let expected = if cfg!(feature = "threads") {
-        THREADS
+        pooled::THREADS as usize
     } else {
         1
     };

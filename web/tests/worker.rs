@@ -3,6 +3,7 @@
 #![cfg(target_arch = "wasm32")]
 
 mod nested;
+mod pooled;
 
 use highwater::{
     scenario::{self, Outcome},
@@ -45,6 +46,7 @@ async fn gather(name: &str, world: &str, pairs: &[(&str, &str)]) -> Trace {
 #[wasm_bindgen_test]
 async fn the_same_checks_pass_in_simulation_and_in_the_tab() {
     nested::make_processes_by("run_process");
+    pooled::start().await;
     for scenario in scenario::ALL {
         let short: &[_] = match scenario.name {
             "decoupling" => &[("users", "4"), ("interval", "20"), ("fail_rate", "100")],
@@ -101,12 +103,11 @@ async fn an_unknown_world_is_an_error() {
 async fn the_pool_computes_on_distinct_threads() {
     use std::collections::BTreeSet;
 
-    let pool = highwater_web::init_thread_pool(3);
-    wasm_bindgen_futures::JsFuture::from(pool).await.unwrap();
+    pooled::start().await;
     let proof: serde_json::Value = serde_json::from_str(&highwater_web::prove_threads()).unwrap();
     assert_eq!(proof["primes"], 17_984, "the primes below 200,000");
     let trace: Batch = serde_json::from_value(proof["trace"].clone()).unwrap();
     let threads: BTreeSet<u32> = trace.events.iter().map(|event| event.thread).collect();
-    assert_eq!(threads.len(), 3, "{trace:?}");
+    assert_eq!(threads.len(), pooled::THREADS as usize, "{trace:?}");
     assert!(!threads.contains(&0), "0 is the loop");
 }
