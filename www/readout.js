@@ -37,7 +37,7 @@ export function showVerdicts(verdicts) {
   );
 }
 
-export function showNumbers({ time_ms, event, events, dropped, rows, queues, errors }, world) {
+export function showNumbers({ time_ms, event, events, dropped, rows, queues, errors, scaling }, world) {
   const clock = [
     `${(time_ms / 1000).toFixed(3)} s${world === "virtual" ? " simulated" : ""}`,
     `event ${event} of ${events}`,
@@ -57,7 +57,8 @@ export function showNumbers({ time_ms, event, events, dropped, rows, queues, err
     queue.name, bytes(queue.mark), bytes(queue.level), bytes(queue.peak),
     milliseconds(queue.stalled_ms), queue.dropped, queue.refused,
   ]));
-  for (const [id, lines] of [["errors", errors?.figures], ["processes", errors?.processes]]) {
+  const tables = [["errors", errors?.figures], ["processes", errors?.processes], ["scaling", scaling]];
+  for (const [id, lines] of tables) {
     byId(id).hidden = !lines?.length;
     fill(byId(id).tBodies[0], lines ?? []);
   }

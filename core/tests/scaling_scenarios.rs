@@ -28,7 +28,7 @@ fn outcome(trace: &Trace, check: &str) -> Outcome {
 }
 
 fn figure(trace: &Trace, name: &str) -> String {
-    let figures = scaling_figures(trace);
+    let figures = scaling_figures(trace, &trace.events);
     let found = figures.iter().find(|(it, _)| it == name);
     found
         .unwrap_or_else(|| panic!("no {name} in {figures:?}"))
@@ -126,7 +126,8 @@ fn small_jobs_are_not_worth_it() {
 
 #[test]
 fn other_experiments_have_no_such_figures() {
-    assert!(scaling_figures(&simulate("decoupling", &[])).is_empty());
+    let trace = simulate("decoupling", &[]);
+    assert!(scaling_figures(&trace, &trace.events).is_empty());
 }
 
 #[test]
@@ -227,4 +228,17 @@ fn place(trace: &Trace, kind: Kind, phase: Phase) -> usize {
 fn remove(trace: &mut Trace, kind: Kind, phase: Phase) {
     let place = place(trace, kind, phase);
     trace.events.remove(place);
+}
+
+#[test]
+fn figures_grow_with_what_was_played() {
+    for name in ["blocking", "threads"] {
+        let trace = simulate(name, &[]);
+        let mut last = Vec::new();
+        for played in 0..=trace.events.len() {
+            last = scaling_figures(&trace, &trace.events[..played]);
+        }
+        assert_eq!(last, scaling_figures(&trace, &trace.events));
+        assert!(!last.is_empty());
+    }
 }

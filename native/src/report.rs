@@ -2,6 +2,7 @@
 
 mod errors;
 mod json;
+mod scaling;
 mod table;
 mod units;
 
@@ -58,6 +59,7 @@ pub(crate) fn text(
     };
     let _ = write!(text, "\n{}", table::services(trace, simulated));
     text += &errors::table(trace);
+    text += &scaling::table(trace);
     let _ = writeln!(text, "{}", table::queues(trace, took(trace)));
     for verdict in verdicts {
         let _ = writeln!(text, "  {}", verdict_line(verdict, trace));
@@ -132,6 +134,10 @@ fn head(text: &mut String, experiment: &Experiment, world: World, trace: &Trace)
         World::Native if !Tally::of(trace).stations().is_empty() => {
             ("native: real time, one thread and its child processes", "")
         }
+        World::Native if trace.events.iter().any(|event| event.thread != 0) => (
+            "native: real time, one thread for the loop and others for jobs",
+            "",
+        ),
         World::Native => ("native: real time, one thread", ""),
         World::Virtual => ("virtual: simulated time, exactly repeatable", " simulated"),
     };

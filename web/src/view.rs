@@ -167,6 +167,8 @@ impl View {
             queues: queues.collect(),
             #[cfg(feature = "errors")]
             errors: Errors::of(&self.playback),
+            #[cfg(feature = "scaling")]
+            scaling: highwater::scenario::scaling_figures(trace, self.playback.played()),
         })
     }
 
@@ -226,6 +228,9 @@ struct Numbers<'a> {
     queues: Vec<QueueRow<'a>>,
     #[cfg(feature = "errors")]
     errors: Errors<'a>,
+    /// Each with what it counts.
+    #[cfg(feature = "scaling")]
+    scaling: Vec<(String, String)>,
 }
 
 /// What became of requests, and of the processes that served them.

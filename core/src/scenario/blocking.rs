@@ -156,8 +156,8 @@ fn hog(context: &Context) {
     let _result = context.platform.hold(job, &context.trace, 0);
 }
 
-fn started(context: &Context, name: &str, subject: u64) -> NameId {
+fn started(context: &Context, name: &str) -> NameId {
     let id = context.trace.name(name);
-    context.trace.instant(Kind::Start, id, subject);
+    context.trace.instant(Kind::Start, id, 0);
     id
 }

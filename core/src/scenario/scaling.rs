@@ -52,5 +52,5 @@ pub(super) fn record_threads(threads: &Threads, pool: NameId, trace: &Recorder) 
     } else {
         0
     };
-    trace.instant(Kind::Start, pool, count);
+    trace.instant(Kind::Threads, pool, count);
 }

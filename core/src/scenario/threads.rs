@@ -92,13 +92,16 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn start(context: &'a Context) -> Self {
-        let own = context.trace.name(LOOP);
-        context.trace.instant(Kind::Start, own, 0);
+        let [own, pool] = [LOOP, POOL].map(|name| {
+            let id = context.trace.name(name);
+            context.trace.instant(Kind::Start, id, 0);
+            id
+        });
         let most = context.params.integer("threads");
         Run {
             context,
             own,
-            pool: context.trace.name(POOL),
+            pool,
             kind: scaling::kind(&context.params),
             jobs: context.params.integer("jobs"),
             most: usize::try_from(most).unwrap_or(usize::MAX),

@@ -116,6 +116,8 @@ pub enum Kind {
     Beat,
     /// `source` came to the result `subject`, of the job `target`.
     Result,
+    /// The pool `source` has `subject` threads; none where the loop does its jobs.
+    Threads,
 }
 
 impl Kind {
@@ -149,6 +151,7 @@ impl Kind {
         Kind::Switch,
         Kind::Beat,
         Kind::Result,
+        Kind::Threads,
     ];
 
     /// Whether something goes from source to target. A subscription and a
@@ -195,6 +198,7 @@ impl Kind {
             Kind::Switch => "switch",
             Kind::Beat => "beat",
             Kind::Result => "result",
+            Kind::Threads => "threads",
         }
     }
 }

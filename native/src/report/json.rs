@@ -1,6 +1,6 @@
 //! The report a program reads.
 
-use super::{errors, took};
+use super::{errors, scaling, took};
 use highwater::{scenario::Verdict, trace::Trace};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
@@ -63,6 +63,7 @@ pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
         "edges": edges,
         "queues": queues,
         "errors": errors::json(trace),
+        "scaling": scaling::json(trace),
         "verdicts": verdicts,
     });
     format!("{report:#}\n")

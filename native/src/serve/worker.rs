@@ -2,6 +2,7 @@
 
 mod accept;
 mod connection;
+mod episode;
 mod gate;
 mod limits;
 mod pulse;

@@ -64,7 +64,7 @@ fn no_beat_while_held(trace: &Trace) -> Decision {
         claim: claim.to_owned(),
         holds: facts.while_held == 0 && facts.beats > 0,
         evidence: format!(
-            "{} jobs on the loop, {} records of the loop meanwhile; {} heartbeats in all",
+            "jobs on the loop: {}, other records of the loop meanwhile: {}; {} heartbeats in all",
             facts.held, facts.while_held, facts.beats
         ),
     }
@@ -87,7 +87,7 @@ fn beats_while_offloaded(trace: &Trace) -> Decision {
         claim: claim.to_owned(),
         holds: facts.beats_meanwhile > 0,
         evidence: format!(
-            "{} jobs on threads, {} heartbeats meanwhile",
+            "jobs on threads: {}, heartbeats meanwhile: {}",
             facts.offloaded, facts.beats_meanwhile
         ),
     }

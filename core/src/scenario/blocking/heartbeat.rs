@@ -19,7 +19,7 @@ pub(super) struct Heartbeat {
 impl Heartbeat {
     pub(super) fn start(context: &Context) -> Self {
         let is_over = Rc::new(Cell::new(false));
-        let id = started(context, HEARTBEAT, 0);
+        let id = started(context, HEARTBEAT);
         let (context, ends) = (context.clone(), Rc::clone(&is_over));
         let platform = context.platform.clone();
         let task = platform.spawn(async move {

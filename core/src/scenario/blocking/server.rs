@@ -32,9 +32,10 @@ impl Server {
             let number = |key| usize::try_from(params.integer(key)).unwrap_or(usize::MAX);
             context.platform.threads(number("threads"), number("queue"))
         });
-        let [requests, own] = [REQUESTS, LOOP].map(|name| started(context, name, 0));
+        let [requests, own] = [REQUESTS, LOOP].map(|name| started(context, name));
         let pool = context.trace.name(POOL);
         if let Some(threads) = &threads {
+            context.trace.instant(Kind::Start, pool, 0);
             scaling::record_threads(threads, pool, &context.trace);
         }
         Server {

@@ -48,14 +48,19 @@ pub(in crate::scenario) struct Facts {
 
 impl Facts {
     pub(in crate::scenario) fn of(trace: &Trace) -> Self {
+        Facts::until(trace, &trace.events)
+    }
+
+    /// As far as the trace was played.
+    pub(super) fn until(trace: &Trace, played: &[Event]) -> Self {
         let interval = trace.param("beat").parse().unwrap_or(0);
         let mut facts = Facts {
             interval: Duration::from_millis(interval),
             ..Facts::default()
         };
-        let [heartbeat, pool] = [HEARTBEAT, POOL].map(|name| trace.id(name));
+        let heartbeat = trace.id(HEARTBEAT);
         let mut ended_let_in = 0;
-        for event in &trace.events {
+        for event in played {
             let is_held = facts.under_way.iter().any(|(thread, ..)| *thread == 0);
             let ends_it = event.kind == Kind::Compute && event.phase == Phase::End;
             if is_held && event.thread == 0 && !ends_it {
@@ -63,7 +68,7 @@ impl Facts {
             }
             let is_end = event.phase == Phase::End;
             match event.kind {
-                Kind::Start if Some(event.source) == pool => facts.threads = event.subject,
+                Kind::Threads => facts.threads = event.subject,
                 Kind::Request if event.phase == Phase::Begin => facts.requests += 1,
                 Kind::Request if event.failure.is_some() => facts.turned_away += 1,
                 Kind::Request => facts.answered += 1,
@@ -160,7 +165,7 @@ pub(in crate::scenario) fn each_job_once(trace: &Trace) -> Decision {
         claim: claim.to_owned(),
         holds: facts.begun == facts.ended && facts.impossible == 0 && facts.under_way.is_empty(),
         evidence: format!(
-            "{} begun, {} ended, {ids}, at most {} at once",
+            "{} begun, {} ended, {ids}; at most {} on threads at once",
             facts.begun, facts.ended, facts.most_at_once
         ),
     }
@@ -177,7 +182,7 @@ pub(in crate::scenario) fn one_result(trace: &Trace) -> Decision {
         claim: claim.to_owned(),
         holds: facts.others == 0,
         evidence: format!(
-            "{} results of {} jobs, {} that differ",
+            "{} results, of {} sizes of job; {} differ",
             facts.results,
             facts.firsts.len(),
             facts.others

@@ -1,14 +1,14 @@
 //! The numbers of a run about CPU work, as they are read.
 
-use super::{Facts, HEARTBEAT, REQUESTS};
+use super::{Facts, HEARTBEAT};
 use crate::{
     scale::LagMonitor,
     trace::{Event, Kind, Phase, Trace},
 };
 use std::time::Duration;
 
-/// Each number with what it counts, for whoever shows them; none of a run about
-/// something else.
+/// Each number with what it counts, for whoever shows them, as far as a trace was
+/// played; none of a run about something else.
 ///
 /// Of `blocking`: how late the loop was, and what became of requests and jobs. Of
 /// `threads`: how long each round took, how much sooner than on the loop, and from
@@ -18,40 +18,44 @@ use std::time::Duration;
 /// use highwater::scenario::{self, scaling_figures};
 ///
 /// let trace = scenario::find("threads")?.experiment().simulate();
-/// let figures = scaling_figures(&trace);
+/// let figures = scaling_figures(&trace, &trace.events);
 /// assert_eq!(figures[4].0, "4 threads");
 /// assert!(figures[4].1.contains("4.00 times as quick"), "{figures:?}");
 /// # Ok::<(), scenario::InputError>(())
 /// ```
 #[must_use]
-pub fn figures(trace: &Trace) -> Vec<(String, String)> {
+pub fn figures(trace: &Trace, played: &[Event]) -> Vec<(String, String)> {
     match trace.scenario.as_str() {
-        "blocking" => of_blocking(trace),
-        "threads" if trace.param("measure") == "speed-up" => speed_up(trace),
-        "threads" => break_even(trace),
+        "blocking" => of_blocking(trace, played),
+        "threads" if trace.param("measure") == "speed-up" => speed_up(&rounds(trace, played)),
+        "threads" => break_even(&rounds(trace, played)),
         _ => Vec::new(),
     }
 }
 
-fn of_blocking(trace: &Trace) -> Vec<(String, String)> {
-    let facts = Facts::of(trace);
+fn of_blocking(trace: &Trace, played: &[Event]) -> Vec<(String, String)> {
+    let facts = Facts::until(trace, played);
     let heartbeat = trace.id(HEARTBEAT);
     let is_beat = |event: &&Event| {
         let is_end = event.phase == Phase::End;
         event.kind == Kind::Beat && is_end && Some(event.source) == heartbeat
     };
     let mut monitor = None;
-    for beat in trace.events.iter().filter(is_beat) {
+    for beat in played.iter().filter(is_beat) {
         let first = beat.at.saturating_sub(facts.interval);
         let monitor = monitor.get_or_insert_with(|| LagMonitor::new(facts.interval, first));
         monitor.beat(beat.recorded_at());
     }
     let monitor = monitor.unwrap_or_else(|| LagMonitor::new(facts.interval, Duration::ZERO));
-    let requests = trace.id(REQUESTS);
-    let summary = trace.summary();
-    let latency = |percent| {
-        let known = requests.and_then(|id| summary.percentile(id, percent));
-        known.map_or_else(|| "–".to_owned(), milliseconds)
+    let ends = played.iter().filter(|it| it.phase == Phase::End);
+    let requests = ends.filter(|it| it.kind == Kind::Request);
+    let mut latencies: Vec<Duration> = requests.map(|it| it.duration).collect();
+    latencies.sort_unstable();
+    // The nearest rank.
+    let latency = |percent: usize| {
+        let rank = (latencies.len() * percent).div_ceil(100);
+        let known = latencies.get(rank.saturating_sub(1));
+        known.map_or_else(|| "–".to_owned(), |latency| milliseconds(*latency))
     };
     let rows: [(&str, String); 14] = [
         ("Loop lag p50", milliseconds(monitor.p50())),
@@ -79,9 +83,10 @@ struct Round<'a> {
     took: Duration,
 }
 
-fn rounds(trace: &Trace) -> Vec<Round<'_>> {
-    let ends = trace.events.iter();
-    let ends = ends.filter(|it| it.kind == Kind::Handle && it.phase == Phase::End);
+fn rounds<'a>(trace: &'a Trace, played: &[Event]) -> Vec<Round<'a>> {
+    let ends = played
+        .iter()
+        .filter(|it| it.kind == Kind::Handle && it.phase == Phase::End);
     ends.map(|event| Round {
         name: trace.name(event.source),
         subject: event.subject,
@@ -90,8 +95,7 @@ fn rounds(trace: &Trace) -> Vec<Round<'_>> {
     .collect()
 }
 
-fn speed_up(trace: &Trace) -> Vec<(String, String)> {
-    let rounds = rounds(trace);
+fn speed_up(rounds: &[Round<'_>]) -> Vec<(String, String)> {
     let base = rounds.first().map_or(Duration::ZERO, |round| round.took);
     let row = |round: &Round<'_>| {
         let took = milliseconds(round.took);
@@ -104,8 +108,7 @@ fn speed_up(trace: &Trace) -> Vec<(String, String)> {
     rounds.iter().map(row).collect()
 }
 
-fn break_even(trace: &Trace) -> Vec<(String, String)> {
-    let rounds = rounds(trace);
+fn break_even(rounds: &[Round<'_>]) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     let mut pays_from = None;
     for pair in rounds.chunks_exact(2) {

@@ -1,6 +1,5 @@
 //! One record as a sentence.
 
-use super::POOL;
 use crate::{
     scenario::narrating::milliseconds,
     trace::{Event, Kind, Phase, Trace},
@@ -12,7 +11,7 @@ pub(in crate::scenario) fn narrate(trace: &Trace, event: &Event) -> String {
     let number = event.subject;
     let took = milliseconds(event);
     match (event.kind, event.phase) {
-        (Kind::Start, _) if source == POOL => match number {
+        (Kind::Threads, _) => match number {
             0 => "There are no threads here: the loop does what is offloaded.".to_owned(),
             1 => "There is one thread.".to_owned(),
             _ => format!("There are {number} threads."),

@@ -1,0 +1,60 @@
+//! How late the loop was, and what threads were good for.
+
+use super::table::render;
+use highwater::{scenario::scaling_figures, trace::Trace};
+use serde_json::{Map, Value};
+
+/// A row for each figure; nothing for a run that is not about CPU work.
+pub(super) fn table(trace: &Trace) -> String {
+    let figures = scaling_figures(trace, &trace.events);
+    if figures.is_empty() {
+        return String::new();
+    }
+    let header = ["OF THIS RUN", ""].map(str::to_owned);
+    let rows = figures.into_iter().map(|(name, value)| [name, value]);
+    let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
+    format!("\n{}", render(&rows))
+}
+
+/// The same for programs; null for a run that is not about CPU work.
+pub(super) fn json(trace: &Trace) -> Value {
+    let figures = scaling_figures(trace, &trace.events);
+    if figures.is_empty() {
+        return Value::Null;
+    }
+    let entries = figures.into_iter();
+    let entries: Map<_, _> = entries
+        .map(|(name, value)| (name, Value::String(value)))
+        .collect();
+    Value::Object(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use highwater::scenario;
+
+    fn simulated(name: &str) -> Trace {
+        scenario::find(name).unwrap().experiment().simulate()
+    }
+
+    #[test]
+    fn threads_are_compared_with_the_loop() {
+        let text = table(&simulated("threads"));
+        assert!(text.contains("4 threads    4.00 times as quick"), "{text}");
+        let report = json(&simulated("threads"));
+        assert!(report["On the loop"].as_str().unwrap().ends_with(" ms"));
+    }
+
+    #[test]
+    fn the_loops_lag_is_there() {
+        let text = table(&simulated("blocking"));
+        assert!(text.contains("Loop lag p99"), "{text}");
+    }
+
+    #[test]
+    fn a_run_about_something_else_has_no_such_figures() {
+        assert_eq!(table(&simulated("decoupling")), "");
+        assert!(json(&simulated("decoupling")).is_null());
+    }
+}
