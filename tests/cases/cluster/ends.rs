@@ -1,7 +1,8 @@
 //! The end of a cluster: asked for, asked for twice, and in a crash loop.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -38,6 +39,27 @@ fn asked_to_end_it_answers_what_it_has_and_leaves_nothing() {
         }
         assert_eq!(total.unsuccessful(), 0, "{ledger}");
     }
+}
+
+#[test]
+fn what_is_under_way_when_it_is_asked_to_end_is_finished() {
+    let mut cluster = start(2);
+    let mut connection = connect(cluster.addr());
+    let ask = |connection: &mut TcpStream, path: &str| {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: it\r\n\r\n");
+        connection.write_all(head.as_bytes()).unwrap();
+    };
+    ask(&mut connection, "/");
+    // Now it is in line no more: some worker has it, and with it what comes next.
+    connection.read_exact(&mut [0; 12]).unwrap();
+    ask(&mut connection, "/work?job=fib:36");
+    cluster.signal(Signal::SIGTERM).unwrap();
+    let mut answers = String::new();
+    connection.read_to_string(&mut answers).unwrap();
+    assert!(answers.ends_with("fib:36 = 14930352\n"), "{answers}");
+    assert!(answers.to_lowercase().contains("\r\nconnection: close\r\n"));
+    let status = cluster.wait(PATIENCE).unwrap().expect("it ends");
+    assert_eq!(in_words(status), "code 0", "{}", told(&cluster));
 }
 
 #[test]
@@ -104,11 +126,11 @@ fn a_worker_that_ends_at_once_again_and_again_ends_all_of_it_with_a_word() {
     let mut cluster = start_with(native::command(), 1, &["--faults"]);
     wait_until("it gives up", || {
         // It is not answered if that is over meanwhile.
-        if let Ok(mut connection) = std::net::TcpStream::connect(cluster.addr()) {
+        if let Ok(mut connection) = TcpStream::connect(cluster.addr()) {
             let head = "POST /faults/exit HTTP/1.1\r\nHost: it\r\nContent-Length: 0\r\n\r\n";
             let _ = connection.write_all(head.as_bytes());
             let _ = connection.set_read_timeout(Some(Duration::from_secs(1)));
-            let _ = std::io::Read::read(&mut connection, &mut [0; 64]);
+            let _ = connection.read(&mut [0; 64]);
         }
         matches!(cluster.wait(Duration::ZERO), Ok(Some(_)))
     });

@@ -2,7 +2,7 @@
 //! `cargo run -p tests -- cluster`, which builds the program first.
 //!
 //! `support` starts a cluster and asks it; each other module is a group of cases:
-//! reloads, killed workers, the end of all of it, clients that misbehave, and
+//! reloads, killed workers, jobs, the end of all of it, clients that misbehave, and
 //! what it refuses to start with.
 
 #[path = "../native.rs"]
@@ -11,6 +11,7 @@ mod support;
 
 mod clients;
 mod ends;
+mod jobs;
 mod kills;
 mod reloads;
 mod start;
