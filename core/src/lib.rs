@@ -11,9 +11,9 @@
 //! | [`scale`] | a supervisor that replaces what has ended, and knows when to give up |
 //! | [`trace`] | what happened, as records that pictures, reports and checks read |
 //!
-//! With the feature `playground`, or `chapter-events`, `chapter-streams` or
-//! `chapter-errors` for the scenarios of one chapter, it also has what shows them
-//! at work:
+//! With the feature `playground`, or `chapter-events`, `chapter-streams`,
+//! `chapter-errors` or `chapter-scaling` for the scenarios of one chapter, it also
+//! has what shows them at work:
 //!
 //! | module | what it is |
 //! |---|---|

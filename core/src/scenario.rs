@@ -31,8 +31,12 @@ mod params;
 
 #[cfg(feature = "chapter-streams")]
 mod backpressure;
+#[cfg(feature = "chapter-scaling")]
+mod cluster;
 #[cfg(feature = "chapter-events")]
 mod decoupling;
+#[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
+mod fleet;
 #[cfg(feature = "chapter-errors")]
 mod handler;
 #[cfg(feature = "chapter-events")]
@@ -40,7 +44,8 @@ mod leak;
 #[cfg(any(
     feature = "chapter-events",
     feature = "chapter-streams",
-    feature = "chapter-errors"
+    feature = "chapter-errors",
+    feature = "chapter-scaling"
 ))]
 mod narrating;
 #[cfg(feature = "chapter-events")]
@@ -49,6 +54,8 @@ mod observer;
 mod pipeline;
 #[cfg(feature = "chapter-errors")]
 mod railway;
+#[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
+mod station;
 #[cfg(feature = "chapter-errors")]
 mod taxonomy;
 
@@ -57,7 +64,9 @@ pub use contents::{CHAPTERS, Chapter};
 pub use experiment::{Deadlock, Experiment, TRACE_CAPACITY};
 pub use params::{InputError, Kind as ParamKind, Param, SEED, Unit, Value, Values};
 #[cfg(feature = "chapter-errors")]
-pub use railway::{Generation, Station, StationState, Tally};
+pub use railway::Tally;
+#[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
+pub use station::{Generation, Station, StationState, Stations};
 
 #[cfg(feature = "processes")]
 use crate::platform::Program;
@@ -81,6 +90,8 @@ pub static ALL: &[&Scenario] = &[
     &taxonomy::SCENARIO,
     #[cfg(feature = "chapter-errors")]
     &handler::SCENARIO,
+    #[cfg(feature = "chapter-scaling")]
+    &cluster::SCENARIO,
 ];
 
 /// Every program that a scenario of this build starts in a process of its own.
@@ -88,6 +99,8 @@ pub static ALL: &[&Scenario] = &[
 pub static PROGRAMS: &[&Program] = &[
     #[cfg(feature = "chapter-errors")]
     &handler::WORKER,
+    #[cfg(feature = "chapter-scaling")]
+    &cluster::WORKER,
 ];
 
 /// The program of that name: what a new process asks for, which is told no

@@ -3,11 +3,12 @@
 use highwater::scenario::{self, CHAPTERS, InputError};
 use std::collections::BTreeSet;
 
-fn built() -> [(&'static str, bool); 3] {
+fn built() -> [(&'static str, bool); 4] {
     [
         ("events", cfg!(feature = "chapter-events")),
         ("streams", cfg!(feature = "chapter-streams")),
         ("errors", cfg!(feature = "chapter-errors")),
+        ("scaling", cfg!(feature = "chapter-scaling")),
     ]
 }
 

@@ -157,6 +157,7 @@ fn clippy(workspace: &Workspace) -> Vec<Command> {
         workspace.cargo(&format!("{chapter} chapter-events")),
         workspace.cargo(&format!("{chapter} chapter-streams")),
         workspace.cargo(&format!("{chapter} chapter-errors")),
+        workspace.cargo(&format!("{chapter} chapter-scaling")),
         // `--all-targets` leaves out the targets that say `test = false`.
         workspace.cargo("clippy --workspace --all-features --test e2e"),
         workspace.cargo(&web),

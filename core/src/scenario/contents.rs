@@ -29,4 +29,8 @@ pub const CHAPTERS: &[Chapter] = &[
         name: "errors",
         scenarios: &["taxonomy", "handler"],
     },
+    Chapter {
+        name: "scaling",
+        scenarios: &["cluster"],
+    },
 ];

@@ -112,6 +112,8 @@ pub enum Kind {
     /// The circuit breaker `source`, or the process `source` with the id `subject`,
     /// changed to the state `target`.
     Switch,
+    /// `source` gave a sign of life; `subject` is which it was, if they are counted.
+    Beat,
 }
 
 impl Kind {
@@ -143,6 +145,7 @@ impl Kind {
         Kind::Expose,
         Kind::Exit,
         Kind::Switch,
+        Kind::Beat,
     ];
 
     /// Whether something goes from source to target. A subscription and a
@@ -187,6 +190,7 @@ impl Kind {
             Kind::Expose => "expose",
             Kind::Exit => "exit",
             Kind::Switch => "switch",
+            Kind::Beat => "beat",
         }
     }
 }
