@@ -8,7 +8,7 @@
 //! | [`events`] | services decoupled by typed, ordered, isolated events |
 //! | [`stream`] | pipelines whose memory does not depend on the data: backpressure |
 //! | [`error`] | whose fault an error is decides what becomes of it; one handler; bugs crash |
-//! | [`scale`] | a supervisor that replaces what has ended, and knows when to give up |
+//! | [`scale`] | CPU work off the loop, behind a queue with a bound; a supervisor that replaces what has ended |
 //! | [`trace`] | what happened, as records that pictures, reports and checks read |
 //!
 //! With the feature `playground`, or `chapter-events`, `chapter-streams`,

@@ -9,30 +9,39 @@
     feature = "processes",
     doc = "| [`Processes`] | a simulated core with its own state | a Worker with its own instance | a child process |"
 )]
-//!
-//! One more port completes the picture and comes with the scenarios that need
-//! it: *Compute* takes CPU work off the loop (a simulated core, a Web Worker
-//! sharing memory, a rayon thread).
+#![cfg_attr(
+    feature = "compute",
+    doc = "| [`Compute`] | simulated cores, a cost model | Web Workers sharing memory, or the loop alone | rayon threads |"
+)]
 //!
 //! A scenario's tasks run on **one thread, the loop, in every world**: that is
 //! the subject, a Node-like server's loop that CPU work really blocks. Tasks
 //! need not be `Send`; timers, recorders and random draws are `Send + Sync`,
 //! so that listeners may hold them.
 
+#[cfg(feature = "compute")]
+mod compute;
 #[cfg(feature = "processes")]
 mod processes;
 mod random;
 mod virtual_time;
 
 pub use crate::Clock;
+#[cfg(feature = "compute")]
+pub use compute::{Compute, Errand, Executor, Threads};
 #[cfg(feature = "processes")]
 pub use processes::{
     Exit, Order, Process, ProcessContext, ProcessEvent, Processes, Program, ToParent, ToProcess,
 };
 pub use random::{Random, Seed};
+#[cfg(feature = "compute")]
+pub use virtual_time::{HANDOFF, SIMULATED_CORES};
 #[cfg(feature = "processes")]
 pub use virtual_time::{MESSAGE_DELAY, PROCESS_START};
 pub use virtual_time::{Step, VirtualTime};
+
+#[cfg(feature = "compute")]
+use crate::{scale::Job, trace::Recorder};
 
 use futures::{
     channel::oneshot,
@@ -75,6 +84,8 @@ pub struct Platform {
     spawn: Rc<dyn Spawn>,
     #[cfg(feature = "processes")]
     processes: Option<Rc<dyn Processes>>,
+    #[cfg(feature = "compute")]
+    compute: Option<Rc<dyn Compute>>,
 }
 
 impl Platform {
@@ -85,7 +96,17 @@ impl Platform {
             spawn,
             #[cfg(feature = "processes")]
             processes: None,
+            #[cfg(feature = "compute")]
+            compute: None,
         }
+    }
+
+    /// The same with threads.
+    #[cfg(feature = "compute")]
+    #[must_use]
+    pub fn with_compute(mut self, compute: Rc<dyn Compute>) -> Self {
+        self.compute = Some(compute);
+        self
     }
 
     /// The same with processes.
@@ -137,6 +158,46 @@ impl Platform {
     pub fn start(&self, program: &'static Program) -> Process {
         let processes = self.processes.as_ref();
         processes.expect("this world has processes").start(program)
+    }
+
+    /// Starts threads, that many or as many as there can be, with a queue for so
+    /// many jobs in front of them.
+    ///
+    /// # Panics
+    ///
+    /// If this world has no such port.
+    #[cfg(feature = "compute")]
+    #[must_use]
+    pub fn threads(&self, threads: usize, waiting: usize) -> Threads {
+        let clock: Arc<dyn Clock> = self.timer();
+        Threads::start(self.compute(), (threads, waiting), clock)
+    }
+
+    /// Does a job here and now: the loop is held, and that is on record as
+    /// `Loop`'s, with `number` for its subject.
+    ///
+    /// # Panics
+    ///
+    /// If this world has no such port.
+    #[cfg(feature = "compute")]
+    pub fn hold(&self, job: Job, trace: &Recorder, number: u64) -> u64 {
+        compute::hold(self.compute(), job, trace, number)
+    }
+
+    /// How many cores there are for threads, as far as is known: at least one.
+    ///
+    /// # Panics
+    ///
+    /// If this world has no such port.
+    #[cfg(feature = "compute")]
+    #[must_use]
+    pub fn cores(&self) -> usize {
+        self.compute().cores()
+    }
+
+    #[cfg(feature = "compute")]
+    fn compute(&self) -> &Rc<dyn Compute> {
+        self.compute.as_ref().expect("this world has threads")
     }
 }
 

@@ -32,6 +32,8 @@ mod params;
 #[cfg(feature = "chapter-streams")]
 mod backpressure;
 #[cfg(feature = "chapter-scaling")]
+mod blocking;
+#[cfg(feature = "chapter-scaling")]
 mod cluster;
 #[cfg(feature = "chapter-events")]
 mod decoupling;
@@ -54,10 +56,14 @@ mod observer;
 mod pipeline;
 #[cfg(feature = "chapter-errors")]
 mod railway;
+#[cfg(feature = "chapter-scaling")]
+mod scaling;
 #[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
 mod station;
 #[cfg(feature = "chapter-errors")]
 mod taxonomy;
+#[cfg(feature = "chapter-scaling")]
+mod threads;
 
 pub use checks::{Check, Decision, Outcome, Verdict};
 pub use contents::{CHAPTERS, Chapter};
@@ -65,6 +71,8 @@ pub use experiment::{Deadlock, Experiment, TRACE_CAPACITY};
 pub use params::{InputError, Kind as ParamKind, Param, SEED, Unit, Value, Values};
 #[cfg(feature = "chapter-errors")]
 pub use railway::Tally;
+#[cfg(feature = "chapter-scaling")]
+pub use scaling::scaling_figures;
 #[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
 pub use station::{Generation, Station, StationState, Stations};
 
@@ -90,6 +98,10 @@ pub static ALL: &[&Scenario] = &[
     &taxonomy::SCENARIO,
     #[cfg(feature = "chapter-errors")]
     &handler::SCENARIO,
+    #[cfg(feature = "chapter-scaling")]
+    &blocking::SCENARIO,
+    #[cfg(feature = "chapter-scaling")]
+    &threads::SCENARIO,
     #[cfg(feature = "chapter-scaling")]
     &cluster::SCENARIO,
 ];

@@ -181,6 +181,21 @@ fn bare_responses_become_problems_and_keep_what_they_say_otherwise() {
 }
 
 #[test]
+fn how_long_it_really_is_is_still_told_to_who_asked_for_what_is_beyond() {
+    let tested = Tested::new();
+    for (status, is_told) in [(416, true), (404, false)] {
+        let answer = tested.ask(answering(|_| {
+            let answer = Response::builder()
+                .status(status)
+                .header(header::CONTENT_RANGE, "bytes */2");
+            answer.body(String::new()).unwrap()
+        }));
+        problem(&answer, &tested);
+        assert_eq!(answer.headers().contains_key("content-range"), is_told);
+    }
+}
+
+#[test]
 fn what_somebody_made_for_somebody_is_left_alone() {
     let tested = Tested::new();
     for content_type in ["text/html", "application/json", "application/problem+json"] {
@@ -233,6 +248,16 @@ fn two_layers_are_as_one() {
     let answer = tested.ask(inner);
     assert_eq!(tested.drains(), 1);
     problem(&answer, &tested);
+}
+
+#[test]
+fn an_outer_layer_leaves_a_problem_its_id() {
+    let inner = Tested::with(Handler::new(), HandlerLayer::ignore_clients_ids);
+    let outer = Tested::new();
+    let service = inner.layer.layer(failing(|| AppError::not_found("it")));
+    let request = Request::get("/").header(REQUEST_ID, "order-42");
+    let answer = outer.ask_for(service, request.body(String::new()).unwrap());
+    assert_ne!(problem(&answer, &inner)["id"], "order-42");
 }
 
 #[test]

@@ -124,5 +124,8 @@ fn restarts_and_how_long_they_took() {
         (2, 2),
         "a kill is no crash"
     );
+    assert!(tally.has_given_up);
+    let figures = tally.figures();
+    assert!(figures.contains(&("Restarts", "2, then given up".to_owned())));
     assert_eq!(tally.longest_restart, Duration::from_millis(30));
 }

@@ -1,9 +1,15 @@
 //! The command line.
 
+mod serving;
+
+#[cfg(unix)]
+pub(crate) use serving::WorkerOptions;
+pub(crate) use serving::{ClusterOptions, MOST_WORKERS, ServeOptions};
+
 use crate::{error::Error, pipe::Size, report::BAD, world::World};
 use clap::{Args, Parser, Subcommand, error::ErrorKind};
 use highwater::scenario::{self, Experiment};
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 /// Highwater: production patterns you can watch, run and build on.
 ///
@@ -18,10 +24,11 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
   native run decoupling --set design=direct     one experiment, in real time
   native run decoupling --world virtual         the same in simulated time, at once
   native serve                                  the page: http://127.0.0.1:8080/
+  native cluster --workers 4                    a service of 4 processes, for load
   native pipe server.log server.log.gz --gzip   a file through a pipeline
 
 Exit codes: 0 all is well, 1 a check or the run failed, 2 bad input,
-130 Ctrl-C (serve: 0 once the page is there)."
+130 Ctrl-C (serve and cluster: 0 once they serve)."
 )]
 pub(crate) struct Cli {
     /// What to do.
@@ -56,12 +63,46 @@ experiment if the world is virtual.")]
   native serve
   native serve --addr 127.0.0.1:0        any free port
   native serve --no-build                the page as it was built last
+  native serve --workers 4               with four workers
   native serve --faults                  and then, for instance:
     curl -i -X POST http://127.0.0.1:8080/api/faults/bug
 
-Two processes do it: one serves, the other starts it again when it has a bug.
-Errors are problem+json, each with the id that its line on standard error has.")]
+Workers serve; a supervisor starts them again when they have a bug, crash or hang.
+Errors are problem+json, each with the id that its line on standard error has.
+Signals and exit codes are those of native cluster: see its --help.")]
     Serve(ServeOptions),
+    /// Serve a small service with several workers, to put load on
+    #[command(after_help = "Examples:
+  native cluster                         a worker for each core, any free port
+  native cluster --addr 127.0.0.1:8081 --workers 2, and then, for instance:
+    wrk -t2 -c64 -d10 http://127.0.0.1:8081/
+    curl -i 'http://127.0.0.1:8081/work?job=fib:27'
+    kill -HUP $(pgrep -of 'native cluster')
+  native cluster --json | jq -c .        what happens, for programs
+
+Addresses: / answers at once and says in x-worker which process did, /work computes
+a job off the loop, /healthz and /readyz say how it is, /metrics (Prometheus) is of
+all workers together.
+
+Signals, for the process that was started:
+  HUP          rolling reload: each worker is replaced by a new one of the program as
+               it is now. No request is lost, but for clients that keep a connection
+               open and idle for more than 1 s and use it just when it is closed. A
+               new worker that does not get ready changes nothing
+  TERM, INT    the end: what is under way is finished, but within 8 s (serve: 2 s).
+               A second one: at once
+  TTIN, TTOU   one worker more, one fewer
+
+A worker that ends, or gives no sign of life for 5 s, is replaced at once; if its
+replacement does not last either, after a pause: 100 ms, and doubling up to 10 s. If
+more than 5 end within 10 s that had not served for a second, it gives up.
+
+systemd: Type=notify-reload, and a socket unit if you like, which has the say then in
+place of --addr.
+
+Exit codes: 0 it was asked to end, 1 it gave up or cannot listen, 2 bad input, 130 or
+143 it was asked to end twice.")]
+    Cluster(ClusterOptions),
     /// Serve with the socket of a supervisor
     #[cfg(unix)]
     #[command(hide = true)]
@@ -164,70 +205,12 @@ impl RunOptions {
     }
 }
 
-/// Where to serve, and what.
-#[derive(Args, Debug)]
-pub(crate) struct ServeOptions {
-    /// Where to listen
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
-    addr: String,
-    /// Serve the page as it was built last
-    #[arg(long)]
-    no_build: bool,
-    /// Serve this folder as it is, in place of the page of this checkout
-    #[arg(long, value_name = "DIR")]
-    www: Option<PathBuf>,
-    /// Serve POST /api/faults/bug as well, which is a bug: to see what becomes of
-    /// it. Whoever can reach the server can then make it start again
-    #[arg(long)]
-    pub(crate) faults: bool,
-}
-
-/// What a supervisor tells the process that serves.
-#[cfg(unix)]
-#[derive(Args, Debug)]
-pub(crate) struct WorkerOptions {
-    /// The folder with the page
-    #[arg(long)]
-    pub(crate) www: PathBuf,
-    /// Whether bugs can be asked for
-    #[arg(long)]
-    pub(crate) faults: bool,
-}
-
-impl ServeOptions {
-    /// Where to listen.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotAnAddress`].
-    pub(crate) fn addr(&self) -> Result<SocketAddr, Error> {
-        let text = self.addr.trim();
-        // The one name everybody types. Others would need a resolver, and
-        // may mean several addresses.
-        let numeric = match text.strip_prefix("localhost:") {
-            Some(port) => format!("127.0.0.1:{port}"),
-            None => text.to_owned(),
-        };
-        numeric
-            .parse()
-            .map_err(|_| Error::NotAnAddress(text.to_owned()))
-    }
-
-    /// The folder with the page, and whether it is to be built first.
-    pub(crate) fn www(&self) -> (PathBuf, bool) {
-        match &self.www {
-            Some(folder) => (folder.clone(), false),
-            None => (crate::serve::checkout().join("www"), !self.no_build),
-        }
-    }
-}
-
 /// Shows help, or says in one line what is wrong with the command line.
 pub(crate) fn explain(usage: &clap::Error) -> ExitCode {
     if usage.use_stderr() {
         let line = one_line(&usage.to_string());
         let right = match usage.kind() {
-            ErrorKind::InvalidSubcommand => "the commands are list, run, serve and pipe",
+            ErrorKind::InvalidSubcommand => "the commands are list, run, serve, cluster and pipe",
             _ => "--help shows what can be",
         };
         anstream::eprintln!("{BAD}error:{BAD:#} {line}; {right}");

@@ -79,6 +79,20 @@ pub(crate) enum Error {
         any = SocketAddr::new(.0.ip(), 0)
     )]
     PortTaken(SocketAddr),
+    /// The port is for the system's own services.
+    #[error(
+        "{0} is not for everybody: ports below 1024 need privileges, as a service manager that \
+         listens for us has; --addr {any} takes any free port",
+        any = SocketAddr::new(.0.ip(), 0)
+    )]
+    PortOfOthers(SocketAddr),
+    /// What a service manager listens on for us cannot be served.
+    #[error("the socket that was passed on cannot be served: {0}")]
+    PassedOn(#[source] io::Error),
+    /// Not on this system.
+    #[cfg_attr(unix, expect(dead_code, reason = "this is Unix"))]
+    #[error("{0} needs a Unix: elsewhere workers cannot inherit a socket")]
+    NeedsUnix(&'static str),
     /// The address cannot be listened on.
     #[error("cannot listen on {addr}: {cause}; --addr 127.0.0.1:0 takes any free port")]
     Listen {
@@ -95,14 +109,17 @@ pub(crate) enum Error {
         /// Why, and what to do.
         reason: String,
     },
-    /// The process that serves ends again and again.
+    /// Workers end again and again.
     #[error(
-        "the serving process ended more often than 5 times in 10 s, the last time because of \
-         {0}: what it said of that is above"
+        "workers keep ending, and starting them anew is of no use: {0}; what they said of that is \
+         above"
     )]
     KeepsEnding(String),
-    /// A serving process that nobody supervises.
-    #[error("serve-worker is what serve starts, with a socket ({0}): use native serve")]
+    /// A worker that nobody supervises.
+    #[error(
+        "serve-worker is what serve and cluster start, with a socket ({0}): use native serve or \
+         native cluster"
+    )]
     NotAWorker(#[source] io::Error),
     /// The system gave no thread or no runtime.
     #[error("cannot start: {0}")]
@@ -126,6 +143,9 @@ impl Error {
             | Error::Pipe { .. }
             | Error::PortTaken(_)
             | Error::Listen { .. }
+            | Error::PortOfOthers(_)
+            | Error::PassedOn(_)
+            | Error::NeedsUnix(_)
             | Error::NoPage { .. }
             | Error::KeepsEnding(_)
             | Error::Runtime(_) => 1,

@@ -3,7 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `cli` | the command line, and which command it names |
-//! | `tour`, `run`, `list`, `serve`, `pipe` | one command each; `serve` starts this program again to serve |
+//! | `tour`, `run`, `list`, `serve`, `pipe` | one command each, and `cluster` in `serve`; both start this program again to serve |
 //! | `platform` | the ports: this machine's clock and tokio's tasks |
 //! | `processes` | the port for processes: this program again, as a child |
 //! | `world`, `running`, `death` | an experiment from its start to its end, or to its bug |
@@ -12,10 +12,12 @@
 //!
 //! Results go to standard output, progress and logs to standard error. Exit
 //! codes: 0 all is well, 1 a check or the run failed, 2 bad input,
-//! 130 Ctrl-C (serve: 0 once the page is there), 129 and 143 other requests to
-//! end, 141 nobody reads the output of `pipe` any more.
+//! 130 Ctrl-C (`serve` and `cluster`: 0 once they serve, and 130 at the second
+//! one), 129 and 143 other requests to end, 141 nobody reads the output of `pipe`
+//! any more.
 
 mod cli;
+mod compute;
 mod death;
 mod error;
 mod interrupt;
@@ -67,6 +69,7 @@ async fn command(cli: Cli) -> Result<ExitCode, Error> {
     match cli.command {
         // The server has its own way to end: it lets its clients go first.
         Some(Command::Serve(options)) => serve::serve(&options).await,
+        Some(Command::Cluster(options)) => serve::cluster(&options).await,
         #[cfg(unix)]
         Some(Command::ServeWorker(options)) => serve::serve_as_child(&options).await,
         Some(Command::List { json }) => list::list(json),

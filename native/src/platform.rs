@@ -74,6 +74,14 @@ impl Stop {
         self.waiting.notify_one();
     }
 
+    /// Whether the end has been asked for.
+    pub(crate) fn is_requested(&self) -> bool {
+        *self
+            .requested
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Completes when the end has been asked for. One task may wait for it.
     pub(crate) async fn requested(&self) {
         self.waiting.notified().await;

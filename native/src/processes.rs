@@ -14,8 +14,6 @@ mod command;
 mod tests;
 
 pub(crate) use child::run_as_child;
-#[cfg(unix)]
-pub(crate) use command::this_program;
 
 use futures::channel::mpsc::{self, UnboundedSender};
 use highwater::platform::{Exit, Order, Process, ProcessEvent, Processes, Program, ToProcess};

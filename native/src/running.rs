@@ -1,6 +1,7 @@
 //! A native run in progress, on a thread of its own.
 
 use crate::{
+    compute::NativeCompute,
     death::{Death, LOOP_THREAD},
     platform::{NativeSpawn, NativeTimer, Stop},
     processes::NativeProcesses,
@@ -108,7 +109,9 @@ impl<S: FnOnce(Platform, Recorder) -> LocalBoxFuture<'static, ()>> Run<S> {
     async fn complete(self) -> Result<(), Death> {
         let (spawn, mut bugs) = NativeSpawn::new();
         let platform = Platform::new(self.timer, Rc::new(spawn));
-        let platform = platform.with_processes(Rc::new(NativeProcesses));
+        let platform = platform
+            .with_processes(Rc::new(NativeProcesses))
+            .with_compute(Rc::new(NativeCompute::new(Arc::clone(&self.stop))));
         let scenario = (self.start)(platform, self.recorder);
         tokio::select! {
             // The task that panicked comes before the one that waited for it

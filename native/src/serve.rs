@@ -1,22 +1,29 @@
 //! `native serve`: the page and its API.
 //!
-//! Two processes do it. One binds, builds the page, and holds the socket
-//! (`supervisor`); the other is started by it and serves (`child`, `worker`). If
-//! that one has a bug, it answers what it has and is replaced. The rest is what
-//! is served: `routes`, `api`, `stream`, `problems`, `faults`, `headers`, and
+//! Several processes do it. One binds (`listen`), builds the page, and holds the
+//! socket (`supervisor`); the workers are started by it and serve (`child`,
+//! `worker`). If one has a bug, it answers what it has and is replaced. `native
+//! cluster` (`cluster`) does the same with less to serve. The rest is what is served: `routes`, `api`, `stream`, `problems`, `faults`, `headers`, and
 //! `errors` for when it goes wrong.
 
+#[cfg(not(unix))]
+mod alone;
 mod api;
 #[cfg(unix)]
 mod child;
+mod cluster;
 #[cfg(unix)]
 mod control;
+mod deadline;
 mod errors;
 mod faults;
 mod headers;
+mod listen;
+mod metrics;
 mod page;
 mod problems;
 mod routes;
+mod service;
 mod stream;
 #[cfg(unix)]
 mod supervisor;
@@ -24,48 +31,55 @@ mod worker;
 
 #[cfg(unix)]
 pub(crate) use child::serve as serve_as_child;
+pub(crate) use cluster::cluster;
 
 use crate::{
     cli::ServeOptions,
     error::Error,
-    interrupt::{Signal, interrupted},
     report::{self, BAD},
 };
+use listen::listen;
 use std::{
-    io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    pin::pin,
     process::ExitCode,
 };
-use tokio::net::TcpListener;
+
+#[cfg(not(unix))]
+use alone::{Content, Plan, Signals, supervise};
+#[cfg(unix)]
+use supervisor::{Content, Plan, Signals, supervise};
 
 /// Binds, builds the page, and sees to it that it is served until it is asked to
 /// end.
 ///
 /// # Errors
 ///
-/// Bad input, an address that cannot be had, no page to serve, or a process that
-/// keeps ending.
+/// Bad input, an address that cannot be had, no page to serve, or workers that
+/// keep ending.
 pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
     let addr = options.addr()?;
     let (www, build) = options.www();
+    // From here on no signal is lost.
+    let mut signals = Signals::new()?;
     // Before the build: who has to choose another port should not wait for it.
-    let listener = listen(addr).await?;
+    let listener = listen(addr)?;
     let addr = listener.local_addr().unwrap_or(addr);
-    if !addr.ip().is_loopback() {
-        anstream::eprintln!(
-            "{BAD}warning:{BAD:#} whoever reaches {addr} can open the page and start runs; \
-             browsers give the page threads on 127.0.0.1 or over HTTPS only"
-        );
-    }
-    // One listener for all that follows: a signal between two would be lost.
-    let mut interrupted = pin!(interrupted());
+    warn_of_strangers(addr);
     tokio::select! {
         biased;
-        signal = &mut interrupted => return Ok(ExitCode::from(signal.exit_code())),
+        signal = signals.stop() => return Ok(ExitCode::from(signal.exit_code())),
         ready = page::prepare(&www, build) => ready?,
     }
+    let plan = Plan {
+        listener,
+        content: Content::Page {
+            www,
+            faults: options.faults,
+        },
+        workers: options.workers(),
+        json: false,
+    };
     let say_where = || {
         report::print(&format!(
             "Highwater is at http://{addr}/ (Ctrl-C stops it)\n"
@@ -78,7 +92,7 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        served = serve_it(listener, www, options.faults, interrupted, say_where) => served,
+        served = supervise(plan, signals, say_where) => served,
         () = build_the_rest => Ok(ExitCode::SUCCESS),
     }
 }
@@ -89,51 +103,12 @@ pub(crate) fn checkout() -> PathBuf {
     native.parent().unwrap_or(native).to_owned()
 }
 
-async fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(addr)
-        .await
-        .map_err(|cause| match cause.kind() {
-            io::ErrorKind::AddrInUse => Error::PortTaken(addr),
-            _ => Error::Listen { addr, cause },
-        })
-}
-
-#[cfg(unix)]
-async fn serve_it(
-    listener: TcpListener,
-    www: PathBuf,
-    faults: bool,
-    signal: impl Future<Output = Signal>,
-    is_served: impl FnOnce() -> Result<(), Error>,
-) -> Result<ExitCode, Error> {
-    let listener = listener.into_std().map_err(Error::Runtime)?;
-    supervisor::supervise(listener, www, faults, signal, is_served).await?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Without a socket to hand on, this process serves itself, and a bug ends it.
-#[cfg(not(unix))]
-async fn serve_it(
-    listener: TcpListener,
-    www: PathBuf,
-    faults: bool,
-    signal: impl Future<Output = Signal>,
-    is_served: impl FnOnce() -> Result<(), Error>,
-) -> Result<ExitCode, Error> {
-    use std::sync::Arc;
-    use worker::{Phase, advance};
-
-    let phase = Arc::new(tokio::sync::watch::Sender::new(Phase::Serves));
-    let site = routes::Site { www: &www, faults };
-    let served = worker::serve(listener, site, Arc::clone(&phase), || {});
-    let stopped = async {
-        signal.await;
-        advance(&phase, Phase::Ends);
-        std::future::pending::<()>().await;
-    };
-    is_served()?;
-    tokio::select! {
-        code = served => Ok(code),
-        () = stopped => Ok(ExitCode::SUCCESS),
+/// Says so if others than this machine can reach an address.
+fn warn_of_strangers(addr: SocketAddr) {
+    if !addr.ip().is_loopback() {
+        anstream::eprintln!(
+            "{BAD}warning:{BAD:#} whoever reaches {addr} can use it; on the page that means to \
+             start runs, and browsers give it threads on 127.0.0.1 or over HTTPS only"
+        );
     }
 }

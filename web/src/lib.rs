@@ -9,6 +9,8 @@
 #![cfg(target_arch = "wasm32")]
 
 mod address;
+#[cfg(feature = "compute")]
+mod compute;
 mod paint;
 mod platform;
 mod playback;
@@ -22,7 +24,7 @@ mod session;
 mod view;
 
 pub use address::{Address, scenarios};
-#[cfg(feature = "processes")]
+#[cfg(any(feature = "processes", feature = "compute"))]
 pub use platform::tab;
 #[cfg(feature = "threads")]
 pub use pool::prove_threads;

@@ -8,7 +8,14 @@ use futures::{
 };
 use highwater::platform::{Clock, Platform, Spawn, Timer};
 use js_sys::Function;
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use wasm_bindgen::prelude::*;
 
 // Globals of windows and Workers alike; `web_sys::window()` is none in a Worker.
@@ -19,37 +26,49 @@ extern "C" {
 
     #[wasm_bindgen(js_name = setTimeout)]
     fn set_timeout(callback: &Function, delay_ms: f64) -> JsValue;
+
+    #[wasm_bindgen(thread_local_v2, js_namespace = performance, js_name = timeOrigin)]
+    static TIME_ORIGIN_MS: JsValue;
+}
+
+/// The time by a clock that all Workers of the page share: `performance.now` of
+/// each counts from when that Worker began.
+fn shared_now_ms() -> f64 {
+    let origin_ms = TIME_ORIGIN_MS.with(JsValue::as_f64);
+    origin_ms.unwrap_or(0.0) + performance_now()
 }
 
 /// The time since this was made.
 pub(crate) struct TabTimer {
     origin_ms: f64,
+    /// The latest time that was told, in nanoseconds: the clocks of two threads
+    /// differ by a little, and time must not go back.
+    latest: AtomicU64,
 }
 
 impl TabTimer {
     pub(crate) fn start() -> Arc<Self> {
         Arc::new(TabTimer {
-            origin_ms: performance_now(),
+            origin_ms: shared_now_ms(),
+            latest: AtomicU64::new(0),
         })
     }
 }
 
 impl Clock for TabTimer {
     fn now(&self) -> Duration {
+        let since_ms = (shared_now_ms() - self.origin_ms).max(0.0);
         // Whole nanoseconds: the browser's own resolution is 5 µs or coarser.
-        Duration::from_secs_f64((performance_now() - self.origin_ms).max(0.0) / 1000.0)
+        let now = Duration::from_secs_f64(since_ms / 1000.0);
+        let nanoseconds = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let before = self.latest.fetch_max(nanoseconds, Ordering::Relaxed);
+        Duration::from_nanos(nanoseconds.max(before))
     }
 }
 
 impl Timer for TabTimer {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        let (sender, receiver) = oneshot::channel();
-        let callback = Closure::once_into_js(move || {
-            // Nobody waits any more if the future was dropped.
-            let _ = sender.send(());
-        });
-        set_timeout(callback.unchecked_ref(), duration.as_secs_f64() * 1000.0);
-        receiver.map(|_| ()).boxed()
+        timeout(duration.as_secs_f64() * 1000.0)
     }
 
     /// Spins, since a tab has no other way to hold its loop. Only ever called
@@ -62,6 +81,22 @@ impl Timer for TabTimer {
     }
 }
 
+fn timeout(delay_ms: f64) -> BoxFuture<'static, ()> {
+    let (sender, receiver) = oneshot::channel();
+    let callback = Closure::once_into_js(move || {
+        // Nobody waits any more if the future was dropped.
+        let _ = sender.send(());
+    });
+    set_timeout(callback.unchecked_ref(), delay_ms);
+    receiver.map(|_| ()).boxed()
+}
+
+/// Completes when everything else that is due has had its turn.
+#[cfg(feature = "compute")]
+pub(crate) fn turn() -> BoxFuture<'static, ()> {
+    timeout(0.0)
+}
+
 struct TabSpawn;
 
 impl Spawn for TabSpawn {
@@ -72,7 +107,7 @@ impl Spawn for TabSpawn {
 
 /// The ports of this Worker, whose time begins now: for tests that run no
 /// scenario.
-#[cfg(feature = "processes")]
+#[cfg(any(feature = "processes", feature = "compute"))]
 pub fn tab() -> Platform {
     platform(TabTimer::start())
 }
@@ -87,5 +122,8 @@ pub(crate) fn platform(timer: Arc<TabTimer>) -> Platform {
 
 /// The same without processes: what a process has.
 pub(crate) fn core(timer: Arc<TabTimer>) -> Platform {
-    Platform::new(timer, Rc::new(TabSpawn))
+    let platform = Platform::new(timer, Rc::new(TabSpawn));
+    #[cfg(feature = "compute")]
+    let platform = platform.with_compute(Rc::new(crate::compute::TabCompute));
+    platform
 }

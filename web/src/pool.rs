@@ -3,7 +3,7 @@
 use crate::{address::json, platform::TabTimer};
 use highwater::trace::{Batch, Kind, Recorder};
 use serde::Serialize;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use wasm_bindgen::prelude::*;
 
 /// What the job below counts: there are 17,984 primes below this.
@@ -41,6 +41,7 @@ pub fn prove_threads() -> String {
         span.succeed();
         found
     });
+    PROVEN.store(found.len(), Ordering::Relaxed);
     let trace = recorder.drain();
     let mut threads: Vec<u32> = trace.events.iter().map(|event| event.thread).collect();
     threads.sort_unstable();
@@ -52,9 +53,17 @@ pub fn prove_threads() -> String {
     })
 }
 
+/// How many threads have proved themselves; 0 before they did.
+#[cfg(feature = "compute")]
+pub(crate) fn proven() -> usize {
+    PROVEN.load(Ordering::Relaxed)
+}
+
+static PROVEN: AtomicUsize = AtomicUsize::new(0);
+
 /// This thread's number, from 1: the loop's is 0. Each thread draws its own
 /// when it first asks.
-fn thread_id() -> u32 {
+pub(crate) fn thread_id() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     thread_local! {
         static ID: u32 = NEXT.fetch_add(1, Ordering::Relaxed);

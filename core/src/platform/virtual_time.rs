@@ -3,10 +3,14 @@
 #[cfg(feature = "processes")]
 mod cores;
 mod tasks;
+#[cfg(feature = "compute")]
+mod threads;
 mod timers;
 
 #[cfg(feature = "processes")]
 pub use cores::{MESSAGE_DELAY, PROCESS_START};
+#[cfg(feature = "compute")]
+pub use threads::{HANDOFF, SIMULATED_CORES};
 
 use super::{Clock, Platform, Spawn, Timer};
 #[cfg(feature = "processes")]
@@ -31,6 +35,14 @@ use timers::{Shared, VirtualTimer};
 blocks holds up nobody else. The next step is that of the core whose turn comes
 first, the loop's if others come at the same time. A process begins
 [`PROCESS_START`] after it was asked for, and a message takes [`MESSAGE_DELAY`].
+"
+)]
+#[cfg_attr(
+    feature = "compute",
+    doc = "
+Its threads share [`SIMULATED_CORES`], and a job takes what it
+[costs](crate::scale::Job::cost), on a thread [`HANDOFF`] longer. More threads than
+cores take turns, and lose a little by that. The loop has a core of its own.
 "
 )]
 ///
@@ -95,7 +107,11 @@ impl VirtualTime {
             tasks: Rc::downgrade(&self.tasks),
             shared: Arc::clone(&self.shared),
         };
-        Platform::new(self.timer(), Rc::new(spawner))
+        let platform = Platform::new(self.timer(), Rc::new(spawner));
+        #[cfg(feature = "compute")]
+        let platform =
+            platform.with_compute(Rc::new(threads::SimulatedCompute(Arc::clone(&self.shared))));
+        platform
     }
 
     /// The clock and timer of this world.
@@ -194,6 +210,8 @@ impl Drop for VirtualTime {
         // Taken out first: what a task does when dropped may use the ports.
         let unfinished = self.tasks.unfinished.take();
         drop(unfinished);
+        #[cfg(feature = "compute")]
+        self.shared.threads.end();
         #[cfg(feature = "processes")]
         self.cores.end();
     }

@@ -8,10 +8,13 @@ mod balance;
 mod checks;
 mod crew;
 mod facts;
+mod figures;
 mod front;
 mod narrate;
 mod params;
 mod worker;
+
+pub(super) use figures::figures;
 
 use super::{Context, Preset, Scenario};
 use crate::platform::Program;

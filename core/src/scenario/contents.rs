@@ -31,6 +31,6 @@ pub const CHAPTERS: &[Chapter] = &[
     },
     Chapter {
         name: "scaling",
-        scenarios: &["cluster"],
+        scenarios: &["blocking", "threads", "cluster"],
     },
 ];

@@ -112,8 +112,10 @@ pub enum Kind {
     /// The circuit breaker `source`, or the process `source` with the id `subject`,
     /// changed to the state `target`.
     Switch,
-    /// `source` gave a sign of life; `subject` is which it was, if they are counted.
+    /// A heartbeat came: of a loop, from when it was due; or of the process `source`.
     Beat,
+    /// `source` came to the result `subject`, of the job `target`.
+    Result,
 }
 
 impl Kind {
@@ -146,6 +148,7 @@ impl Kind {
         Kind::Exit,
         Kind::Switch,
         Kind::Beat,
+        Kind::Result,
     ];
 
     /// Whether something goes from source to target. A subscription and a
@@ -191,6 +194,7 @@ impl Kind {
             Kind::Exit => "exit",
             Kind::Switch => "switch",
             Kind::Beat => "beat",
+            Kind::Result => "result",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{command, lost};
 use crate::{
+    compute::NativeCompute,
     death::{Death, LOOP_THREAD},
     platform::{NativeSpawn, NativeTimer},
 };
@@ -88,8 +89,10 @@ fn complete(
     let tasks = LocalSet::new();
     Ok(tasks.block_on(&runtime, async {
         let (spawn, mut bugs) = NativeSpawn::new();
-        let timer = Arc::new(NativeTimer::start(Arc::default()));
-        let platform = Platform::new(timer, Rc::new(spawn));
+        let stop = Arc::default();
+        let timer = Arc::new(NativeTimer::start(Arc::clone(&stop)));
+        let platform =
+            Platform::new(timer, Rc::new(spawn)).with_compute(Rc::new(NativeCompute::new(stop)));
         let context = ProcessContext::new(platform, received, Rc::new(Parent));
         let program = async move { (program.run)(context).await };
         tokio::select! {

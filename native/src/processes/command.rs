@@ -47,7 +47,7 @@ pub(super) fn program() -> Option<String> {
 /// This program's file. On Linux it is found although it was replaced meanwhile,
 /// by a new build that might talk another way; there its name is not its own any
 /// more, so the usual way comes first.
-pub(crate) fn this_program() -> io::Result<PathBuf> {
+fn this_program() -> io::Result<PathBuf> {
     let path = env::current_exe()?;
     let running = PathBuf::from("/proc/self/exe");
     Ok(if !path.exists() && running.exists() {

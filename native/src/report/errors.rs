@@ -97,6 +97,7 @@ pub(super) fn json(trace: &Trace) -> Value {
         "logged": tally.logged,
         "crashes": tally.crashes,
         "restarts": tally.restarts,
+        "has_given_up": tally.has_given_up,
         "longest_restart_ns": nanos(tally.longest_restart),
         "places": places,
     })

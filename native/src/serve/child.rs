@@ -1,30 +1,34 @@
-//! Being the serving process of a supervisor.
+//! Being a worker of a supervisor.
 //!
 //! Its standard input is the socket that it accepts connections from, which the
-//! supervisor holds for all its processes in turn. Its standard output is the line
-//! to the supervisor, both ways.
+//! supervisor holds for all its workers. Its standard output is the line to the
+//! supervisor, both ways.
+
+mod line;
 
 use super::{
-    control::{Order, Word},
+    control::{BEAT_EVERY, Word},
+    metrics::Meter,
     routes::Site,
-    worker::{self, Phase, advance},
+    worker::{Content, Phase, Worker, advance},
 };
 use crate::{cli::WorkerOptions, error::Error};
+use line::Line;
 use std::{
-    io::{self, BufRead, BufReader, Write},
-    net,
+    io, net,
     os::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
     },
-    process::{self, ExitCode},
+    process::ExitCode,
     sync::Arc,
-    thread,
 };
-use tokio::{net::TcpListener, sync::watch};
-
-/// How it exits if the supervisor is gone.
-const EXIT_ORPHANED: i32 = 1;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    time::sleep,
+};
 
 /// Serves what it has inherited, until it is told to end, has a bug, or is alone.
 ///
@@ -32,51 +36,78 @@ const EXIT_ORPHANED: i32 = 1;
 ///
 /// If a supervisor did not start it.
 pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
+    end_with_parent();
     let (listener, line) = inherited().map_err(Error::NotAWorker)?;
     let phase = Arc::new(watch::Sender::new(Phase::Serves));
-    listen(&line, Arc::clone(&phase)).map_err(Error::Runtime)?;
-    say(&line, Word::Ready);
-    let site = Site {
-        www: &options.www,
-        faults: options.faults,
+    let meter = Arc::new(Meter::default());
+    let line = Line::open(&line, Arc::clone(&phase), Arc::clone(&meter));
+    let line = line.map_err(Error::Runtime)?;
+    leave_on_signals(&line, &phase).map_err(Error::Runtime)?;
+    let faults = options.faults;
+    let content = match &options.www {
+        Some(www) => Content::Page(Site { www, faults }),
+        None => Content::Plain { faults },
     };
-    let has_bug = move || say(&line, Word::Drains);
-    Ok(worker::serve(listener, site, phase, has_bug).await)
+    let has_bug = {
+        let line = Arc::clone(&line);
+        move || line.say(Word::Drains)
+    };
+    let scrape = line.scrape(&meter);
+    let worker = Worker::new(content, Arc::clone(&meter), scrape, phase, has_bug);
+    line.say(Word::Ready);
+    tokio::spawn({
+        let line = Arc::clone(&line);
+        async move {
+            loop {
+                sleep(BEAT_EVERY).await;
+                line.say(Word::Beat);
+            }
+        }
+    });
+    let code = worker.serve(listener).await;
+    line.close(Word::Metrics(meter.metrics().to_line()));
+    Ok(code)
+}
+
+/// Has the system kill this process when the supervisor is gone, even if it is
+/// stopped or its threads hang. It may be gone already: then the line has its end.
+fn end_with_parent() {
+    #[cfg(target_os = "linux")]
+    {
+        use nix::sys::{prctl, signal::Signal};
+        // Elsewhere, and if it fails, the line is what ends it.
+        let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+    }
 }
 
 fn inherited() -> io::Result<(TcpListener, UnixStream)> {
     let socket: OwnedFd = io::stdin().as_fd().try_clone_to_owned()?;
     let line: OwnedFd = io::stdout().as_fd().try_clone_to_owned()?;
     let listener = net::TcpListener::from(socket);
-    listener.set_nonblocking(true)?;
+    // First of all: what is none of ours, a terminal perhaps, is to stay as it is.
     listener.local_addr()?;
     let line = UnixStream::from(line);
     line.peer_addr()?;
+    listener.set_nonblocking(true)?;
     Ok((TcpListener::from_std(listener)?, line))
 }
 
-/// Follows orders, on a thread of its own: it is to end with the supervisor even
-/// if a bug holds up the loop.
-fn listen(line: &UnixStream, phase: Arc<watch::Sender<Phase>>) -> io::Result<()> {
-    let line = BufReader::new(line.try_clone()?);
-    let follow = move || {
-        for order in line.lines() {
-            match order.ok().as_deref().map(Order::parse) {
-                Some(Some(Order::Stop)) => {
-                    advance(&phase, Phase::Ends);
-                }
-                // A supervisor of another build, perhaps.
-                Some(None) => {}
-                None => break,
+/// A signal ends it in peace. Service managers send them to all processes of a
+/// service at once, supervisor and workers alike.
+fn leave_on_signals(line: &Arc<Line>, phase: &Arc<watch::Sender<Phase>>) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (line, phase) = (Arc::clone(line), Arc::clone(phase));
+    tokio::spawn(async move {
+        for next in [Phase::Drains, Phase::Ends] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if advance(&phase, next) && next == Phase::Drains {
+                line.say(Word::Leaves);
             }
         }
-        process::exit(EXIT_ORPHANED);
-    };
-    let thread = thread::Builder::new().name("orders".to_owned());
-    thread.spawn(follow).map(drop)
-}
-
-fn say(mut line: &UnixStream, word: Word) {
-    // If nobody hears it, the thread that listens ends the process.
-    let _ = writeln!(line, "{word}");
+    });
+    Ok(())
 }

@@ -1,52 +1,107 @@
-//! What a supervisor and a serving process say to each other: a word a line.
+//! What a supervisor and a worker say to each other: a line each, a word first.
+//!
+//! Both may be of different builds during a reload. A line that one does not
+//! understand is passed over.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-/// What a serving process says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How often a worker gives a sign of life.
+pub(super) const BEAT_EVERY: Duration = Duration::from_millis(500);
+
+/// How long its supervisor goes without one until it takes the worker to hang.
+pub(super) const ALIVE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long workers have to tell their metrics. The others are told without those
+/// of one that takes longer.
+pub(super) const SCRAPE_WITHIN: Duration = Duration::from_millis(500);
+
+/// The longest line that is read. Longer ones are not of us.
+pub(super) const LONGEST_LINE_BYTES: u64 = 1 << 20;
+
+/// What a worker says.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Word {
     /// It serves.
     Ready,
-    /// It has a bug: it takes no more requests, and ends when it has answered
-    /// those that it has.
+    /// Its loop goes round.
+    Beat,
+    /// It had a bug: it takes no more requests, and ends when it has answered those
+    /// that it has.
     Drains,
+    /// It does the same because a signal came, and not from its supervisor.
+    Leaves,
+    /// What it has counted, in one line.
+    Metrics(String),
+    /// It wants to know what all have counted.
+    Scrape,
 }
 
-/// What it is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a worker is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Order {
-    /// To end, and let clients take what they were promised if they are quick.
+    /// To take no more connections, and to end when it has answered those that it
+    /// has.
+    Drain,
+    /// To end soon: who has been promised something may have it if that is quick.
     Stop,
+    /// To say what it has counted.
+    Metrics,
+    /// What all have counted, as it wanted to know.
+    Scraped(String),
 }
 
 impl Word {
     pub(super) fn parse(line: &str) -> Option<Self> {
-        let all = [Word::Ready, Word::Drains];
-        all.into_iter().find(|word| word.to_string() == line)
+        Some(match split(line) {
+            ("ready", "") => Word::Ready,
+            ("beat", "") => Word::Beat,
+            ("drains", "") => Word::Drains,
+            ("leaves", "") => Word::Leaves,
+            ("metrics", numbers) => Word::Metrics(numbers.to_owned()),
+            ("scrape", "") => Word::Scrape,
+            _ => return None,
+        })
     }
 }
 
 impl Order {
     pub(super) fn parse(line: &str) -> Option<Self> {
-        (line == Order::Stop.to_string()).then_some(Order::Stop)
+        Some(match split(line) {
+            ("drain", "") => Order::Drain,
+            ("stop", "") => Order::Stop,
+            ("metrics", "") => Order::Metrics,
+            ("scraped", numbers) => Order::Scraped(numbers.to_owned()),
+            _ => return None,
+        })
     }
 }
 
 impl fmt::Display for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Word::Ready => "ready",
-            Word::Drains => "drains",
-        })
+        match self {
+            Word::Ready => f.write_str("ready"),
+            Word::Beat => f.write_str("beat"),
+            Word::Drains => f.write_str("drains"),
+            Word::Leaves => f.write_str("leaves"),
+            Word::Metrics(numbers) => write!(f, "metrics {numbers}"),
+            Word::Scrape => f.write_str("scrape"),
+        }
     }
 }
 
 impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Order::Drain => f.write_str("drain"),
             Order::Stop => f.write_str("stop"),
+            Order::Metrics => f.write_str("metrics"),
+            Order::Scraped(numbers) => write!(f, "scraped {numbers}"),
         }
     }
+}
+
+fn split(line: &str) -> (&str, &str) {
+    line.split_once(' ').unwrap_or((line, ""))
 }
 
 #[cfg(test)]
@@ -55,10 +110,34 @@ mod tests {
 
     #[test]
     fn what_is_said_is_understood() {
-        for word in [Word::Ready, Word::Drains] {
+        let numbers = || r#"{"a": 1}"#.to_owned();
+        for word in [
+            Word::Ready,
+            Word::Beat,
+            Word::Drains,
+            Word::Leaves,
+            Word::Metrics(numbers()),
+            Word::Scrape,
+        ] {
             assert_eq!(Word::parse(&word.to_string()), Some(word));
         }
-        assert_eq!(Order::parse(&Order::Stop.to_string()), Some(Order::Stop));
-        assert_eq!(Word::parse("stop"), None);
+        for order in [
+            Order::Drain,
+            Order::Stop,
+            Order::Metrics,
+            Order::Scraped(numbers()),
+        ] {
+            assert_eq!(Order::parse(&order.to_string()), Some(order));
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_nothing() {
+        for line in ["", "Ready", "ready now", "stop", "beats"] {
+            assert_eq!(Word::parse(line), None, "{line}");
+        }
+        for line in ["", "ready", "stop now"] {
+            assert_eq!(Order::parse(line), None, "{line}");
+        }
     }
 }

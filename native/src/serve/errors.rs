@@ -14,7 +14,7 @@ use highwater::error::{AppError, Classification, Handler, Ids, Kind, Problem, ht
 use log::Level;
 use std::{
     hash::{BuildHasher, RandomState},
-    io::Write,
+    io::{self, Write},
     time::Duration,
 };
 
@@ -71,6 +71,9 @@ fn words(problem: &Problem) -> String {
 }
 
 fn log(level: Level, line: &str) {
+    // In one piece: other processes write to the same place, and what is formatted
+    // there is written bit by bit.
+    let line = format!("{level} {line}\n");
     // Nobody is left to be told if it cannot be written.
-    let _ = writeln!(anstream::stderr().lock(), "{level} {line}");
+    let _ = io::stderr().lock().write_all(line.as_bytes());
 }

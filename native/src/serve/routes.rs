@@ -1,23 +1,22 @@
 //! What is at which address.
 
-use super::{api, errors, faults, headers, problems};
+use super::{
+    api, deadline, errors, faults, headers, problems,
+    service::{self, Shared},
+};
 use axum::{
     Router,
     extract::Request,
     handler::HandlerWithoutStateExt,
-    http::{StatusCode, Uri},
-    middleware::{Next, from_fn, map_response, map_response_with_state},
+    http::Uri,
+    middleware::{Next, from_fn, from_fn_with_state, map_response, map_response_with_state},
     response::IntoResponse,
     routing::{any, get, post},
 };
 use highwater::error::{AppError, http::HandlerLayer};
 use percent_encoding::percent_decode_str;
-use std::{path::Path, process, sync::Arc, time::Duration};
-use tower_http::{services::ServeDir, timeout::TimeoutLayer};
-
-/// How long a request may take to come, and its answer to begin. How long that
-/// goes on is up to the run.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+use std::{path::Path, sync::Arc};
+use tower_http::services::ServeDir;
 
 /// What to serve.
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +28,20 @@ pub(super) struct Site<'a> {
 }
 
 /// All that is served. Whatever goes wrong in it comes to the handler.
-pub(super) fn router(site: Site<'_>, state: Arc<api::State>, handler: HandlerLayer) -> Router {
+pub(super) fn router(
+    site: Site<'_>,
+    state: Arc<api::State>,
+    shared: &Shared,
+    handler: HandlerLayer,
+) -> Router {
     let mut router = Router::new()
         .route("/healthz", get(|| async { "alive\n" }))
         // It listens before the page is there, but answers only after.
-        .route("/readyz", get(ready))
+        .route(
+            "/readyz",
+            get(service::ready_or_not).with_state(shared.clone()),
+        )
+        .route("/metrics", get(service::metrics).with_state(shared.clone()))
         .route("/api/scenarios", get(api::scenarios))
         .route("/api/runs", post(api::run))
         .route("/api/", any(api::not_found))
@@ -47,10 +55,7 @@ pub(super) fn router(site: Site<'_>, state: Arc<api::State>, handler: HandlerLay
         .method_not_allowed_fallback(api::method_not_allowed)
         .fallback_service(files(site.www))
         .layer(api::body_limit())
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::REQUEST_TIMEOUT,
-            ANSWER_WITHIN,
-        ))
+        .layer(from_fn_with_state(shared.limits, deadline::keep))
         .layer(handler)
         .layer(from_fn(errors::in_words))
         .layer(map_response(headers::harden))
@@ -59,11 +64,6 @@ pub(super) fn router(site: Site<'_>, state: Arc<api::State>, handler: HandlerLay
             api::say_goodbye,
         ))
         .with_state(state)
-}
-
-/// Also which process says so.
-async fn ready() -> String {
-    format!("ready: process {}\n", process::id())
 }
 
 /// The page's files. What is hidden in their folder is for programs.
@@ -93,28 +93,36 @@ async fn no_such_file(uri: Uri) -> AppError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::worker::Phase;
+    use crate::serve::{
+        metrics::Metrics,
+        worker::{Limits, Phase},
+    };
     use axum::{
         body::{Body, to_bytes},
-        http::header,
+        http::{StatusCode, header},
     };
-    use futures::stream;
+    use futures::{FutureExt, future, stream};
     use tokio::sync::watch;
     use tower::ServiceExt;
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_never_ends_is_waited_for_no_longer_than_that() {
-        let (_phase, watched) = watch::channel(Phase::Serves);
+        let (_phase, phase) = watch::channel(Phase::Serves);
         let site = Site {
             www: Path::new("."),
             faults: false,
         };
-        let state = Arc::new(api::State::new(watched));
+        let state = Arc::new(api::State::new(phase.clone()));
+        let shared = Shared {
+            limits: Limits::default(),
+            phase,
+            scrape: Arc::new(|| future::ready(Metrics::default()).boxed()),
+        };
         let handler = errors::layer(|| panic!("a slow client is no bug"));
         let body = Body::from_stream(stream::pending::<Result<String, std::io::Error>>());
         let request = Request::post("/api/runs").header(header::CONTENT_TYPE, "application/json");
         let request = request.body(body).unwrap();
-        let Ok(answer) = router(site, state, handler).oneshot(request).await;
+        let Ok(answer) = router(site, state, &shared, handler).oneshot(request).await;
         assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
         let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
         let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();

@@ -1,214 +1,304 @@
-//! Keeps a process serving: the shell around [`Supervisor`], which decides.
+//! Keeps workers serving: the shell around [`Supervisor`], which decides.
 //!
 //! This process holds the socket that connections come in by and serves none of
-//! them. While no process serves, as between a crash and its replacement,
+//! them. While no worker serves, as between a crash and its replacement,
 //! connections wait in the socket's queue and none is refused.
+//!
+//! | signal | what is done |
+//! |---|---|
+//! | `SIGHUP` | a rolling reload |
+//! | `SIGTERM`, `SIGINT` | the end, in peace; a second one: at once |
+//! | `SIGTTIN`, `SIGTTOU` | one worker more, one fewer |
 
+mod files;
+mod journal;
+mod news;
+mod plan;
 mod process;
+mod scrape;
+mod signals;
+mod systemd;
+mod wishes;
 
-use crate::{
-    error::Error,
-    interrupt::{Signal, interrupted},
+pub(crate) use plan::{Content, Plan};
+pub(crate) use signals::Signals;
+
+use super::{
+    control::{ALIVE_WITHIN, Order},
+    worker::{DRAIN_WITHIN, GRACE},
 };
+use crate::error::Error;
 use highwater::scale::{Action, Supervisor, SupervisorOptions};
-use process::{End, Event, Process, Told};
-use std::{collections::BTreeMap, net::TcpListener, path::PathBuf, time::Duration};
+use journal::{Journal, Who, log};
+use process::{Name, Process, Program, Recipe, Stage, Told};
+use scrape::Scrapes;
+use serde_json::json;
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher, RandomState},
+    process::ExitCode,
+    time::Duration,
+};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, sleep_until},
 };
 
-pub(super) use process::Recipe;
+/// How many ends are borne in [`PERIOD`].
+const RESTARTS: usize = 5;
+const PERIOD: Duration = Duration::from_secs(10);
 
-/// How long serving processes have to end once they are told to: longer than
-/// they give their clients.
-const STOP_WITHIN: Duration = Duration::from_secs(3);
+/// A worker that has served for so long can do its work.
+const STEADY_AFTER: Duration = Duration::from_secs(1);
 
-/// Starts a process that serves and replaces it when it ends, until a signal
-/// comes. `is_served` is called once, when the first process is ready.
+/// How long a worker may take until it serves.
+const READY_WITHIN: Duration = Duration::from_secs(10);
+
+/// If this process itself was held up for so long, it hears what was said
+/// meanwhile before it takes silence for an end.
+const HELD_UP: Duration = Duration::from_millis(500);
+
+/// Starts workers and replaces those that end, until a signal asks for the end of
+/// all. `is_served` is called once, when the first one is ready.
 ///
 /// # Errors
 ///
-/// If the processes end too fast, and what `is_served` fails with. No process is
-/// left in any case.
+/// If workers end too fast, and what `is_served` fails with. No worker is left in
+/// any case.
 pub(super) async fn supervise(
-    listener: TcpListener,
-    www: PathBuf,
-    faults: bool,
-    signal: impl Future<Output = Signal>,
+    plan: Plan,
+    signals: Signals,
     is_served: impl FnOnce() -> Result<(), Error>,
-) -> Result<(), Error> {
-    let recipe = Recipe {
-        listener,
-        www,
-        faults,
-    };
-    let mut shell = Shell::new(recipe);
-    tokio::select! {
-        biased;
-        _ = signal => {
-            shell.stop().await;
-            Ok(())
-        }
-        error = shell.run(is_served) => {
-            shell.stop().await;
-            Err(error)
-        }
-    }
+) -> Result<ExitCode, Error> {
+    files::make_room();
+    let mut shell = Shell::new(plan)?;
+    shell.run(signals, is_served).await
+    // If workers are left after all, they are killed as they are dropped.
 }
 
 struct Shell {
     recipe: Recipe,
+    journal: Journal,
+    patience: Duration,
     start: Instant,
     machine: Supervisor,
-    /// Those that have not ended, the draining ones included, by slot and
-    /// generation.
-    processes: BTreeMap<(usize, u64), Process>,
+    /// Those that have not ended, the draining ones included.
+    processes: BTreeMap<Name, Process>,
+    scrapes: Scrapes,
     tell: mpsc::UnboundedSender<Told>,
     told: mpsc::UnboundedReceiver<Told>,
+    /// Whether all is to end.
+    is_ending: bool,
+    /// When those that drain for that are to be hurried.
+    hurry_at: Option<Instant>,
     last_end: String,
 }
 
 impl Shell {
-    fn new(recipe: Recipe) -> Self {
+    fn new(plan: Plan) -> Result<Self, Error> {
         let (tell, told) = mpsc::unbounded_channel();
-        Shell {
-            recipe,
+        let patience = plan.content.patience();
+        let options = SupervisorOptions::new()
+            .intensity(RESTARTS, PERIOD)
+            .steady_after(STEADY_AFTER)
+            .ready_within(READY_WITHIN)
+            .heartbeat_within(ALIVE_WITHIN)
+            // Longer than they give themselves.
+            .drain_within(DRAIN_WITHIN + 2 * GRACE)
+            .stop_within(patience + 2 * GRACE)
+            // What the standard library seeds its maps with comes from the system.
+            .seed(RandomState::new().hash_one("pauses"));
+        Ok(Shell {
+            recipe: Recipe {
+                listener: Some(plan.listener),
+                content: plan.content,
+                program: Program::this().map_err(Error::Runtime)?,
+            },
+            journal: Journal { json: plan.json },
+            patience,
             start: Instant::now(),
-            machine: Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO),
+            machine: Supervisor::new(plan.workers, options, Duration::ZERO),
             processes: BTreeMap::new(),
+            scrapes: Scrapes::default(),
             tell,
             told,
+            is_ending: false,
+            hurry_at: None,
             last_end: String::new(),
-        }
+        })
     }
 
-    /// Runs until it is of no use any more.
-    async fn run(&mut self, is_served: impl FnOnce() -> Result<(), Error>) -> Error {
+    /// Runs until all workers have ended for good.
+    async fn run(
+        &mut self,
+        mut signals: Signals,
+        is_served: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<ExitCode, Error> {
         let mut is_served = Some(is_served);
+        let mut is_stopping = false;
         loop {
-            while let Some(action) = self.machine.next_action() {
-                if self.act(action) {
-                    return Error::KeepsEnding(std::mem::take(&mut self.last_end));
-                }
+            self.act();
+            if self.machine.is_stopped() {
+                break;
             }
-            let deadline = self.machine.next_deadline();
+            let deadline = self.deadline();
             let deadline = async {
                 match deadline {
-                    Some(deadline) => sleep_until(self.start + deadline).await,
+                    Some(deadline) => sleep_until(deadline).await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
+                // News first: they may be what a deadline is about.
+                biased;
+                wish = signals.next() => {
+                    if let signals::Wish::Stop(signal) = wish {
+                        if is_stopping {
+                            log("asked again to end: what is under way is cut off");
+                            return Ok(ExitCode::from(signal.exit_code()));
+                        }
+                        is_stopping = true;
+                    }
+                    self.grant(wish);
+                }
                 Some(told) = self.told.recv() => {
                     let is_ready = self.hear(told);
-                    if is_ready
-                        && let Some(is_served) = is_served.take()
-                        && let Err(error) = is_served()
-                    {
-                        return error;
+                    if is_ready && let Some(is_served) = is_served.take() {
+                        is_served()?;
+                        systemd::ready(&self.status());
                     }
                 }
-                () = deadline => self.machine.tick(self.start.elapsed()),
+                () = deadline => self.tick().await,
             }
         }
-    }
-
-    /// Does what the machine wants; whether that was to give up.
-    fn act(&mut self, action: Action) -> bool {
-        match action {
-            Action::Start { slot, generation } => {
-                match Process::start(&self.recipe, (slot, generation), &self.tell) {
-                    Ok(process) => {
-                        self.processes.insert((slot, generation), process);
-                    }
-                    Err(cause) => {
-                        self.last_end = format!("it cannot be started: {cause}");
-                        log(&format!("the serving process: {}", self.last_end));
-                        self.machine.exited(slot, generation, self.start.elapsed());
-                    }
-                }
-            }
-            Action::Kill { slot, generation } => {
-                if let Some(process) = self.processes.get(&(slot, generation)) {
-                    log(&format!("process {} is ended by force", process.id));
-                    process.kill();
-                }
-            }
-            Action::Escalate => return true,
-            // A machine that can do more does it when it is told to.
-            _ => {}
+        if self.machine.has_escalated() {
+            let last_end = std::mem::take(&mut self.last_end);
+            return Err(Error::KeepsEnding(last_end));
         }
-        false
+        self.journal.of_all("stopped", json!({}));
+        Ok(ExitCode::SUCCESS)
     }
 
-    /// Hears of a process; whether it is that it serves.
-    fn hear(&mut self, told: Told) -> bool {
-        let Told { name, event } = told;
-        let (slot, generation) = name;
+    /// When something is to be done if nothing happens.
+    fn deadline(&self) -> Option<Instant> {
+        let deadlines = [self.machine.next_deadline(), self.scrapes.deadline()];
+        let deadlines = deadlines.into_iter().flatten();
+        // Those of the machine may be as far away as no clock goes.
+        let deadlines = deadlines.filter_map(|after| self.start.checked_add(after));
+        deadlines.chain(self.hurry_at).min()
+    }
+
+    async fn tick(&mut self) {
+        let late = self.deadline().map_or(Duration::ZERO, |at| at.elapsed());
+        if late > HELD_UP {
+            // Those who read what workers say have their turn first.
+            sleep(HELD_UP / 5).await;
+            while let Ok(told) = self.told.try_recv() {
+                self.hear(told);
+            }
+        }
         let now = self.start.elapsed();
-        match event {
-            Event::Ready => {
-                let is_replacement = generation > 1;
-                if let Some(process) = self.processes.get(&name)
-                    && is_replacement
-                {
-                    log(&format!("process {} serves", process.id));
-                }
-                self.machine.ready(slot, generation, now);
-                return true;
-            }
-            Event::Drains => {
-                if let Some(process) = self.processes.get(&name) {
-                    self.last_end = "a bug".into();
-                    log(&format!(
-                        "process {} had a bug: it finishes what it has, and another one takes over",
-                        process.id
-                    ));
-                }
-                // Its place is free: nobody is to wait for it.
-                self.machine.exited(slot, generation, now);
-            }
-            Event::Exited(end) => {
-                let Some(process) = self.processes.remove(&name) else {
-                    return false;
-                };
-                if let End::Unexpected(how) = end {
-                    log(&format!("process {} ended: {how}", process.id));
-                    self.last_end = how;
-                }
-                self.machine.exited(slot, generation, now);
+        self.machine.tick(now);
+        self.answer_scrapes();
+        if self.hurry_at.is_some_and(|at| at <= Instant::now()) {
+            self.hurry_at = None;
+            for process in self.processes.values() {
+                process.order(Order::Stop);
             }
         }
-        false
     }
 
-    /// Lets all processes end, and sees to it that they do: at once if there is
-    /// another signal.
-    async fn stop(&mut self) {
-        for process in self.processes.values() {
-            process.stop();
-        }
-        let end = async {
-            while !self.processes.is_empty()
-                && let Some(Told { name, event }) = self.told.recv().await
-            {
-                if let Event::Exited(_) = event {
-                    self.processes.remove(&name);
-                }
+    /// Does what the machine wants.
+    fn act(&mut self) {
+        while let Some(action) = self.machine.next_action() {
+            match action {
+                Action::Start { slot, generation } => self.start(slot, generation),
+                Action::Drain { slot, generation } => self.drain((slot, generation)),
+                Action::Kill { slot, generation } => self.kill((slot, generation)),
+                Action::Reloaded => self.reloaded(),
+                Action::ReloadAborted { slot, .. } => self.reload_aborted(slot),
+                Action::Escalate => self.give_up(),
+                // A machine that can do more does it when it is told to.
+                _ => {}
             }
+        }
+    }
+
+    fn start(&mut self, slot: usize, generation: u64) {
+        let name = (slot, generation);
+        match Process::start(&self.recipe, name, &self.tell) {
+            Ok(process) => {
+                self.journal.of("started", process.who);
+                self.processes.insert(name, process);
+            }
+            Err(cause) => {
+                self.last_end = format!("it cannot be started: {cause}");
+                log(format!("worker {}: {}", slot + 1, self.last_end));
+                self.machine.exited(slot, generation, self.start.elapsed());
+            }
+        }
+    }
+
+    fn drain(&mut self, name: Name) {
+        let is_hurried = self.is_ending && self.patience.is_zero();
+        let Some(process) = self.processes.get_mut(&name) else {
+            return;
         };
-        tokio::select! {
-            () = end => {}
-            () = sleep(STOP_WITHIN) => {}
-            _ = interrupted() => {}
-        }
-        // Those that are left are killed as they are dropped.
+        process.stage = Stage::Drains;
+        self.journal.of("draining", process.who);
+        process.order(if is_hurried {
+            Order::Stop
+        } else {
+            Order::Drain
+        });
     }
-}
 
-fn log(line: &str) {
-    use std::io::Write;
-    // Nobody is left to be told if it cannot be written.
-    let _ = writeln!(anstream::stderr().lock(), "{line}");
+    fn kill(&mut self, name: Name) {
+        let Some(process) = self.processes.get(&name) else {
+            return;
+        };
+        let why = match process.stage {
+            _ if self.machine.has_escalated() => "it is not needed any more",
+            Stage::Starts => "it was not ready in time",
+            Stage::Serves => "it hangs: it has given no sign of life for too long",
+            Stage::Drains => "it has not come to its end in time",
+        };
+        log(format!("{} is ended by force: {why}", process.who));
+        self.journal.of_why("killed", process.who, why);
+        process.kill();
+    }
+
+    fn give_up(&mut self) {
+        log(format!(
+            "gives up: more than {RESTARTS} workers ended within {} s of those that had not \
+             served for {} s yet",
+            PERIOD.as_secs(),
+            STEADY_AFTER.as_secs(),
+        ));
+        self.journal.of_all("gave_up", json!({}));
+        systemd::stopping();
+        self.end();
+    }
+
+    /// All is to end: nobody is to come any more.
+    fn end(&mut self) {
+        self.is_ending = true;
+        self.hurry_at = Some(Instant::now() + self.patience);
+        self.recipe.listener = None;
+    }
+
+    /// The worker that has a slot now.
+    fn in_slot(&self, slot: usize) -> Option<Who> {
+        let mut workers = self.processes.range((slot, 0)..=(slot, u64::MAX)).rev();
+        let serves = |(_, process): &(&Name, &Process)| process.stage == Stage::Serves;
+        workers.find(serves).map(|(_, process)| process.who)
+    }
+
+    fn status(&self) -> String {
+        let (ready, all) = (self.machine.ready_count(), self.machine.slots());
+        format!(
+            "{ready} of {all} workers serve, {} were replaced",
+            self.machine.restarts()
+        )
+    }
 }

@@ -1,16 +1,40 @@
 //! The process that serves, until it is told to end or has a bug.
 
+mod accept;
+mod connection;
+mod gate;
+mod limits;
+mod pulse;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod watched;
+
+pub(super) use limits::Limits;
+pub(super) use pulse::Overdue;
+
 use super::{
     api, errors,
+    metrics::{Meter, Scrape},
     routes::{Site, router},
+    service::{self, Errorproof, Shared},
 };
-use axum::serve::{Listener, ListenerExt};
-use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use accept::{Accept, accept_all};
+use axum::routing::RouterIntoService;
+use gate::Gate;
+use hyper::body::Incoming;
+use std::{
+    io::Write,
+    process::{self, ExitCode},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::watch,
     time::{sleep, timeout},
 };
+use watched::Served;
 
 /// How a serving process ends that had a bug: as `sysexits.h` has it for an
 /// error in the program itself.
@@ -23,10 +47,6 @@ pub(super) const GRACE: Duration = Duration::from_secs(2);
 /// How long requests have that are under way when there is a bug. Another
 /// process serves meanwhile, so that nobody waits for it.
 pub(super) const DRAIN_WITHIN: Duration = Duration::from_secs(30);
-
-/// How long connections that are open stay so when there is a bug. A request
-/// that is just on its way is still answered, and told that it was the last.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// How far it is. It only goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,89 +73,157 @@ pub(super) async fn reached(mut phase: watch::Receiver<Phase>, which: Phase) {
     let _ = phase.wait_for(|phase| *phase >= which).await;
 }
 
-/// Serves until `phase` says that it is over. A bug advances that itself, after
-/// `has_bug` was called; the first one, that is.
-pub(super) async fn serve(
-    listener: TcpListener,
-    site: Site<'_>,
+/// What a worker serves.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Content<'a> {
+    /// The page and its API.
+    Page(Site<'a>),
+    /// As good as nothing, and faults if they are wanted.
+    Plain { faults: bool },
+}
+
+/// All that is needed to serve, but for connections.
+///
+/// What may fail or panic as it is made has been made: a worker that is there can
+/// say that it is ready.
+pub(super) struct Worker {
+    service: Services,
+    limits: Limits,
+    meter: Arc<Meter>,
     phase: Arc<watch::Sender<Phase>>,
-    has_bug: impl Fn() + Send + Sync + 'static,
-) -> ExitCode {
-    let watched = phase.subscribe();
-    let (note_bug, bug) = watch::channel(false);
-    let handler = errors::layer({
-        let phase = Arc::clone(&phase);
-        move || {
-            if !note_bug.send_replace(true) && *phase.borrow() == Phase::Serves {
-                has_bug();
+    bug: watch::Receiver<bool>,
+}
+
+enum Services {
+    Page(RouterIntoService<Incoming>),
+    Plain(Errorproof),
+}
+
+impl Worker {
+    /// One that serves until `phase` says that it is over. A bug advances that
+    /// itself, after `has_bug` was called; the first one, that is. `scrape` is what
+    /// `GET /metrics` tells.
+    pub(super) fn new(
+        content: Content<'_>,
+        meter: Arc<Meter>,
+        scrape: Scrape,
+        phase: Arc<watch::Sender<Phase>>,
+        has_bug: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        let limits = Limits::of_this_process();
+        let (note_bug, bug) = watch::channel(false);
+        let handler = errors::layer({
+            let phase = Arc::clone(&phase);
+            move || {
+                if !note_bug.send_replace(true) && *phase.borrow() == Phase::Serves {
+                    has_bug();
+                }
+                advance(&phase, Phase::Drains);
             }
-            advance(&phase, Phase::Drains);
+        });
+        let shared = Shared {
+            limits,
+            phase: phase.subscribe(),
+            scrape,
+        };
+        let service = match content {
+            Content::Page(site) => {
+                let state = Arc::new(api::State::new(phase.subscribe()));
+                Services::Page(router(site, state, &shared, handler).into_service())
+            }
+            Content::Plain { faults } => {
+                Services::Plain(service::service(shared, faults, &handler))
+            }
+        };
+        Worker {
+            service,
+            limits,
+            meter,
+            phase,
+            bug,
         }
-    });
-    let state = Arc::new(api::State::new(watched.clone()));
-    let listener = Accepting {
-        listener: Some(listener),
-        phase: watched.clone(),
+    }
+
+    /// Serves to the end. The code says whether there was a bug.
+    pub(super) async fn serve(self, listener: TcpListener) -> ExitCode {
+        let Worker {
+            service,
+            limits,
+            meter,
+            phase,
+            bug,
+        } = self;
+        match service {
+            Services::Page(page) => serve_on(listener, page, limits, meter, phase).await,
+            Services::Plain(plain) => serve_on(listener, plain, limits, meter, phase).await,
+        }
+        if *bug.borrow() {
+            ExitCode::from(EXIT_BUG)
+        } else {
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// Serves anything on connections from anywhere.
+///
+/// When it drains, no more connections are accepted. Those that are open are
+/// served for the time of the [linger](Limits::linger), each answer with
+/// `Connection: close`; then those that ask nothing are closed, and requests that
+/// are under way are finished. It ends with the last connection, or at its
+/// deadline, which cuts what is left.
+async fn serve_on<A: Accept, S: Served>(
+    listener: A,
+    service: S,
+    limits: Limits,
+    meter: Arc<Meter>,
+    phase: Arc<watch::Sender<Phase>>,
+) {
+    let watched = phase.subscribe();
+    let gate = Arc::new(Gate::new(limits, Arc::clone(&meter), watched.clone()));
+    let take = |stream, place| {
+        let gate = Arc::clone(&gate);
+        tokio::spawn(connection::serve(stream, service.clone(), gate, place));
     };
-    let listener = listener.tap_io(|connection| {
-        // Small events are to arrive when they happen, not when more follow.
-        let _ = connection.set_nodelay(true);
-    });
-    let server = axum::serve(listener, router(site, state, handler))
-        .with_graceful_shutdown(lingered(watched.clone()))
-        .into_future();
-    let deadline = async {
-        reached(watched.clone(), Phase::Drains).await;
-        // Not for ever: somebody may be told an endless run.
-        let _ = timeout(DRAIN_WITHIN, reached(watched, Phase::Ends)).await;
-        advance(&phase, Phase::Ends);
-        sleep(GRACE).await;
+    let accepting = accept_all(listener, Arc::clone(&gate), watched.clone(), take);
+    let ending = async {
+        accepting.await;
+        drain(&gate, &limits, &phase).await;
     };
     tokio::select! {
-        _ = server => {}
+        () = ending => {}
+        () = meter.watch_loop() => {}
+    }
+}
+
+/// Lets the connections that are open come to their end.
+async fn drain(gate: &Gate, limits: &Limits, phase: &watch::Sender<Phase>) {
+    let watched = phase.subscribe();
+    let closed = async {
+        tokio::select! {
+            () = gate.is_empty() => return,
+            () = sleep(limits.linger) => {}
+            () = reached(watched.clone(), Phase::Ends) => {}
+        }
+        gate.close();
+        gate.is_empty().await;
+    };
+    let deadline = async {
+        // Not for ever: somebody may be told an endless run.
+        let _ = timeout(limits.drain, reached(watched.clone(), Phase::Ends)).await;
+        advance(phase, Phase::Ends);
+        sleep(limits.grace).await;
+    };
+    tokio::select! {
+        () = closed => {}
         () = deadline => {}
     }
-    if *bug.borrow() {
-        ExitCode::from(EXIT_BUG)
-    } else {
-        ExitCode::SUCCESS
-    }
 }
 
-/// Completes when open connections that ask nothing are to be closed.
-async fn lingered(phase: watch::Receiver<Phase>) {
-    reached(phase.clone(), Phase::Drains).await;
-    let _ = timeout(LINGER, reached(phase, Phase::Ends)).await;
-}
-
-/// Accepts connections as long as it serves. Those that come later are for
-/// another process that has the same socket.
-struct Accepting {
-    listener: Option<TcpListener>,
-    phase: watch::Receiver<Phase>,
-}
-
-impl Listener for Accepting {
-    type Io = TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
-        if let Some(listener) = &mut self.listener {
-            tokio::select! {
-                // In this order: after a bug not one more is accepted.
-                biased;
-                () = reached(self.phase.clone(), Phase::Drains) => {}
-                connection = Listener::accept(listener) => return connection,
-            }
-        }
-        self.listener = None;
-        std::future::pending().await
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        match &self.listener {
-            Some(listener) => listener.local_addr(),
-            None => Err(io::ErrorKind::NotConnected.into()),
-        }
-    }
+/// A line about a worker, with the number of its process.
+fn log(line: &str) {
+    // Whole, as others write to the same place.
+    let line = format!("process {}: {line}\n", process::id());
+    // Nobody is left to be told if it cannot be written.
+    let _ = anstream::stderr().write_all(line.as_bytes());
 }

@@ -51,7 +51,10 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             &["walk"],
-            &["'walk'", "the commands are list, run, serve and pipe"],
+            &[
+                "'walk'",
+                "the commands are list, run, serve, cluster and pipe",
+            ],
         ),
         (
             &["run", "decoupling", "--trace", &missing],
@@ -72,6 +75,14 @@ fn bad_input_is_one_line_and_exit_code_2() {
         (
             &["serve", "--addr", "8080"],
             &["--addr is ADDRESS:PORT, not \"8080\"", "127.0.0.1:8080"],
+        ),
+        (
+            &["cluster", "--workers", "0"],
+            &["'0'", "--workers", "there can be 1 to 1,024 workers"],
+        ),
+        (
+            &["serve", "--workers", "10000"],
+            &["'10000'", "--workers", "there can be 1 to 1,024 workers"],
         ),
     ];
     for (arguments, parts) in cases {
@@ -113,6 +124,7 @@ fn every_command_has_help_with_examples() {
         &["list", "--help"],
         &["run", "--help"],
         &["serve", "--help"],
+        &["cluster", "--help"],
         &["pipe", "--help"],
     ] {
         let done = native(arguments);

@@ -238,10 +238,12 @@ fn siding(surface: &Surface, plan: &Plan, playback: &Playback) {
             format!("✗ {} crashed", tally.crashes),
             is_any(StationState::Dead, 0),
         ),
-        (
-            format!("↻ {} restarted", tally.restarts),
-            is_any(StationState::Starting, 1),
-        ),
+        if tally.has_given_up {
+            (format!("✗ gave up after {}", tally.restarts), true)
+        } else {
+            let restarted = format!("↻ {} restarted", tally.restarts);
+            (restarted, is_any(StationState::Starting, 1))
+        },
     ];
     for (x, (label, is_now)) in stops.into_iter().zip(labels) {
         if is_now {

@@ -1,7 +1,11 @@
 //! The clock of a simulated world, and who waits for it.
 
+#[cfg(feature = "compute")]
+use super::threads::SharedCores;
 use super::{Clock, Timer, tasks::TaskId};
 use futures::future::BoxFuture;
+#[cfg(any(feature = "processes", feature = "compute"))]
+use std::task::Wake;
 use std::{
     collections::VecDeque,
     pin::Pin,
@@ -14,6 +18,8 @@ use std::{
 #[derive(Default)]
 pub(super) struct Shared {
     state: Mutex<State>,
+    #[cfg(feature = "compute")]
+    pub(super) threads: SharedCores,
 }
 
 #[derive(Default)]
@@ -42,7 +48,7 @@ impl State {
     }
 
     /// Wakes somebody at a time, whoever waits then.
-    #[cfg(feature = "processes")]
+    #[cfg(any(feature = "processes", feature = "compute"))]
     pub(super) fn wake_at(&mut self, at: Duration, waker: Waker) {
         let key = (at, self.next_timer);
         self.next_timer += 1;
@@ -72,6 +78,14 @@ impl State {
 }
 
 impl Shared {
+    /// Holds the loop, while threads go on.
+    pub(super) fn hold(self: &Arc<Self>, duration: Duration) {
+        let until = self.state().now.saturating_add(duration);
+        #[cfg(feature = "compute")]
+        self.threads.run_until(self, until);
+        self.state().now = until;
+    }
+
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -99,8 +113,7 @@ impl Timer for VirtualTimer {
     }
 
     fn block(&self, duration: Duration) {
-        let mut state = self.0.state();
-        state.now = state.now.saturating_add(duration);
+        self.0.hold(duration);
     }
 }
 
@@ -135,5 +148,24 @@ impl Drop for Sleep {
     fn drop(&mut self) {
         let waker = self.shared.state().unset(self.key);
         drop(waker);
+    }
+}
+
+/// What is to be done at a time, in the shape in which a timer keeps it.
+#[cfg(any(feature = "processes", feature = "compute"))]
+pub(super) fn letter(deliver: impl FnOnce() + Send + 'static) -> Waker {
+    Waker::from(Arc::new(Letter(Mutex::new(Some(Box::new(deliver))))))
+}
+
+#[cfg(any(feature = "processes", feature = "compute"))]
+struct Letter(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+#[cfg(any(feature = "processes", feature = "compute"))]
+impl Wake for Letter {
+    fn wake(self: Arc<Self>) {
+        let deliver = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(deliver) = deliver {
+            deliver();
+        }
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Facts<'a> {
 #[derive(Clone, Default)]
 pub(super) struct Served<'a> {
     /// Where it arrived, by the place in the trace.
-    pub(super) begin: usize,
+    pub(super) begin: Option<usize>,
     /// To which life it was handed, and where.
     pub(super) call: Option<(usize, usize)>,
     pub(super) ends: usize,
@@ -210,7 +210,7 @@ impl<'a> Facts<'a> {
     fn request(&mut self, place: usize, event: &Event, cause: Option<&'a str>) {
         let request = self.numbered(event.subject);
         if event.phase == Phase::Begin {
-            request.begin = place;
+            request.begin = Some(place);
             return;
         }
         request.ends += 1;

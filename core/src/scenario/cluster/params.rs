@@ -45,7 +45,7 @@ pub(super) const ALL: &[Param] = &[
     Param::integer(
         "work",
         "Time for a request",
-        "How long one holds its worker's loop, which begins no other meanwhile.",
+        "About how long one takes its worker, of CPU time, which begins no other meanwhile; exactly so in simulated time.",
         (Ms, 0, 200, 25),
     ),
     Param::integer(

@@ -1,7 +1,7 @@
 //! The program of a worker: one request after the other.
 
 use super::BEAT;
-use crate::platform::ProcessContext;
+use crate::{platform::ProcessContext, scale::Job, trace::Recorder};
 use std::time::Duration;
 
 /// For how long a worker that hangs holds its loop: longer than anybody waits.
@@ -9,7 +9,8 @@ const FOR_EVER: Duration = Duration::from_mins(10);
 
 /// What the first line that a worker gets tells it.
 pub(super) fn settings(work: Duration, startup: Duration, dies_at_start: bool) -> String {
-    let [work, startup] = [work, startup].map(|time| time.as_millis());
+    let work = Job::costing(Job::Primes, work);
+    let startup = startup.as_millis();
     let version = if dies_at_start { "bad" } else { "good" };
     format!("{work} {startup} {version}")
 }
@@ -43,16 +44,16 @@ impl Told {
 pub(super) async fn run(context: ProcessContext) {
     let settings = context.recv().await.unwrap_or_default();
     let mut words = settings.split(' ');
-    let mut millis = || {
-        let word = words.next().unwrap_or_default();
-        Duration::from_millis(word.parse().unwrap_or(0))
-    };
-    let [work, startup] = [millis(), millis()];
+    let mut next = || words.next().unwrap_or_default();
+    let work = next().parse().unwrap_or(Job::Primes(0));
+    let startup = Duration::from_millis(next().parse().unwrap_or(0));
     context.platform().sleep(startup).await;
-    if words.next() == Some("bad") {
+    if next() == "bad" {
         match context.crash("this version does not work").await {}
     }
     context.ready();
+    // Its parent keeps the record of the run.
+    let unread = Recorder::new(context.platform().timer(), 1);
     // Dropped when the program ends.
     drop(context.platform().spawn(beat(context.clone())));
     while let Some(line) = context.recv().await {
@@ -61,7 +62,7 @@ pub(super) async fn run(context: ProcessContext) {
             continue;
         }
         context.send(format!("begun {line}"));
-        context.platform().timer().block(work);
+        let _result = context.platform().hold(work, &unread, 0);
         context.send(format!("done {line}"));
         // It is somebody else's turn: a heart beats on this loop, too.
         context.platform().sleep(Duration::ZERO).await;

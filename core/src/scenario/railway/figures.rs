@@ -40,7 +40,7 @@ impl Tally {
         } else {
             figures.extend([
                 ("Crashes", number(self.crashes)),
-                ("Restarts", number(self.restarts)),
+                ("Restarts", self.restarted()),
                 ("Longest restart", self.restart_time()),
             ]);
         }
@@ -59,6 +59,15 @@ impl Tally {
         hundredths.map_or_else(dash, |hundredths| {
             format!("{}.{:02}", hundredths / 100, hundredths % 100)
         })
+    }
+
+    fn restarted(&self) -> String {
+        let more = if self.has_given_up {
+            ", then given up"
+        } else {
+            ""
+        };
+        format!("{}{more}", self.restarts)
     }
 
     fn restart_time(&self) -> String {

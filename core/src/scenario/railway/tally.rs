@@ -52,6 +52,8 @@ pub struct Tally {
     pub crashes: u64,
     /// Processes that took the place of one that had exited.
     pub restarts: u64,
+    /// Whether the supervisor has given up: nobody is replaced any more.
+    pub has_given_up: bool,
     /// The longest that a place was empty, from an exit to when the next process
     /// there was ready.
     pub longest_restart: Duration,
@@ -90,11 +92,7 @@ impl Tally {
             (Kind::Retry, _) => self.retries += 1,
             (Kind::Refuse, _) => self.refused += 1,
             (Kind::Log, _) => self.logged += 1,
-            // A supervisor exits too, and is at no place.
-            (Kind::Exit, _) if self.stations.get(event.source).is_some() => {
-                let has_crashed = cause.is_some_and(|cause| !cause.starts_with(KILLED));
-                self.crashes += u64::from(has_crashed);
-            }
+            (Kind::Exit, _) => self.exit(event, cause),
             _ => {}
         }
     }
@@ -139,6 +137,16 @@ impl Tally {
             Some(b'4') => self.client_errors += 1,
             Some(b'5') => self.server_errors += 1,
             Some(_) => self.lost += 1,
+        }
+    }
+
+    /// A supervisor that gives up exits too, and is at no place.
+    fn exit(&mut self, event: &Event, cause: Option<&str>) {
+        if self.stations.get(event.source).is_some() {
+            let has_crashed = cause.is_some_and(|cause| !cause.starts_with(KILLED));
+            self.crashes += u64::from(has_crashed);
+        } else {
+            self.has_given_up = true;
         }
     }
 }

@@ -1,199 +1,324 @@
-//! One serving process, as its supervisor has it.
+//! One worker's process, as its supervisor has it.
 
-use super::super::{
-    control::{Order, Word},
-    worker::{DRAIN_WITHIN, EXIT_BUG, GRACE},
+use super::{
+    super::{
+        control::{LONGEST_LINE_BYTES, Order, Word},
+        worker::EXIT_BUG,
+    },
+    Content,
+    journal::Who,
 };
-use crate::processes::this_program;
 use std::{
-    env, io, net,
-    os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
+    env, fmt, io, net,
+    os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream, unix::process::ExitStatusExt},
     path::PathBuf,
     process::{ExitStatus, Stdio},
+    time::Duration,
 };
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::UnixStream,
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
     process::{Child, Command},
-    sync::mpsc,
-    time::{Instant, sleep_until},
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    time::timeout,
 };
 
 /// What a process is started with.
 #[derive(Debug)]
-pub(crate) struct Recipe {
-    pub(super) listener: net::TcpListener,
-    pub(super) www: PathBuf,
-    pub(super) faults: bool,
+pub(super) struct Recipe {
+    /// None when no worker is to be started any more.
+    pub(super) listener: Option<net::TcpListener>,
+    pub(super) content: Content,
+    pub(super) program: Program,
 }
+
+/// This program's file, as it was called at the start. What stands there now is
+/// what is started: that is how a reload brings a new build.
+#[derive(Debug)]
+pub(super) struct Program(PathBuf);
 
 /// A process that has not ended yet. Dropped, it is killed.
 #[derive(Debug)]
 pub(super) struct Process {
-    /// As the operating system numbers it.
-    pub(super) id: u32,
-    orders: mpsc::UnboundedSender<ToDo>,
+    pub(super) who: Who,
+    pub(super) stage: Stage,
+    orders: UnboundedSender<Order>,
+    kill: UnboundedSender<()>,
 }
 
-#[derive(Debug)]
-enum ToDo {
-    Stop,
-    Kill,
+/// How far it is, as far as was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Starts,
+    Serves,
+    Drains,
 }
+
+/// A slot and a generation.
+pub(super) type Name = (usize, u64);
 
 /// Something happened to a process.
 #[derive(Debug)]
 pub(super) struct Told {
-    /// Its slot and generation.
-    pub(super) name: (usize, u64),
+    pub(super) name: Name,
     pub(super) event: Event,
 }
 
 #[derive(Debug)]
 pub(super) enum Event {
-    Ready,
-    Drains,
+    Said(Word),
     Exited(End),
 }
 
+/// How a process ended.
 #[derive(Debug)]
-pub(super) enum End {
-    /// As it was told to, or after a bug that it had told of.
-    Expected,
-    /// Otherwise, and how.
-    Unexpected(String),
+pub(super) struct End(io::Result<ExitStatus>);
+
+/// How long what it said before its end may take to be read. Somebody it has
+/// started may hold the line open.
+const LAST_WORDS_WITHIN: Duration = Duration::from_millis(100);
+
+impl Program {
+    pub(super) fn this() -> io::Result<Self> {
+        Ok(Program(env::current_exe()?))
+    }
+
+    /// The file to start. Where there is none just now, on Linux the one that runs
+    /// can be had still, which is better than no worker.
+    fn path(&self) -> PathBuf {
+        let running = PathBuf::from("/proc/self/exe");
+        if !self.0.exists() && running.exists() {
+            running
+        } else {
+            self.0.clone()
+        }
+    }
 }
 
 impl Process {
     /// Starts one. It inherits the socket, and nothing else of ours.
     pub(super) fn start(
         recipe: &Recipe,
-        name: (usize, u64),
-        tell: &mpsc::UnboundedSender<Told>,
+        (slot, generation): Name,
+        tell: &UnboundedSender<Told>,
     ) -> io::Result<Self> {
         let (ours, theirs) = StdUnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let line = UnixStream::from_std(ours)?;
-        let socket = OwnedFd::from(recipe.listener.try_clone()?);
-        let mut command = Command::new(this_program()?);
+        let listener = recipe.listener.as_ref();
+        let listener = listener.ok_or_else(|| io::Error::other("all is to end"))?;
+        let socket = OwnedFd::from(listener.try_clone()?);
+        let mut command = Command::new(recipe.program.path());
         command
             .arg0(env::args_os().next().unwrap_or_default())
             .arg("serve-worker")
-            .arg("--www")
-            .arg(&recipe.www)
+            .args(recipe.content.arguments())
             .stdin(Stdio::from(socket))
             .stdout(Stdio::from(OwnedFd::from(theirs)))
+            // What a service manager is to be told is for us to tell.
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("WATCHDOG_USEC")
+            .env_remove("WATCHDOG_PID")
             // Or Ctrl-C would end it too, in the midst of its answers.
             .process_group(0)
             .kill_on_drop(true);
-        if recipe.faults {
-            command.arg("--faults");
-        }
         let child = command.spawn()?;
-        let id = child.id().unwrap_or_default();
-        let (orders, to_do) = mpsc::unbounded_channel();
-        let attended = Attended {
-            child,
-            line,
-            to_do,
-            name,
-            tell: tell.clone(),
-        };
-        tokio::spawn(attended.attend());
-        Ok(Process { id, orders })
+        let pid = child.id().unwrap_or_default();
+        let (orders, to_tell) = mpsc::unbounded_channel();
+        let (kill, to_kill) = mpsc::unbounded_channel();
+        let name = (slot, generation);
+        tokio::spawn(attend(child, line, to_tell, to_kill, name, tell.clone()));
+        Ok(Process {
+            who: Who {
+                slot,
+                generation,
+                pid,
+            },
+            stage: Stage::Starts,
+            orders,
+            kill,
+        })
     }
 
-    /// Lets it end in peace.
-    pub(super) fn stop(&self) {
+    pub(super) fn order(&self, order: Order) {
         // Nobody takes it if it has ended.
-        let _ = self.orders.send(ToDo::Stop);
+        let _ = self.orders.send(order);
     }
 
     pub(super) fn kill(&self) {
-        let _ = self.orders.send(ToDo::Kill);
+        let _ = self.kill.send(());
     }
 }
 
-/// What is needed to look after a process.
-struct Attended {
-    child: Child,
+/// Looks after a process, and tells what happens to it, to the end.
+async fn attend(
+    mut child: Child,
     line: UnixStream,
-    to_do: mpsc::UnboundedReceiver<ToDo>,
-    name: (usize, u64),
-    tell: mpsc::UnboundedSender<Told>,
+    orders: UnboundedReceiver<Order>,
+    mut kill: UnboundedReceiver<()>,
+    name: Name,
+    tell: UnboundedSender<Told>,
+) {
+    let (read, write) = line.into_split();
+    // Each by itself: a process that does not read is to be killed all the same.
+    let mut hearing = tokio::spawn(hear(read, name, tell.clone()));
+    let telling = tokio::spawn(write_all(write, orders));
+    let status = loop {
+        tokio::select! {
+            status = child.wait() => break status,
+            killed = kill.recv() => match killed {
+                // It fails if it has just ended.
+                Some(()) => drop(child.start_kill()),
+                // Nobody has it any more. It is killed as it is dropped.
+                None => return,
+            },
+        }
+    };
+    // What it said comes before its end.
+    let _ = timeout(LAST_WORDS_WITHIN, &mut hearing).await;
+    hearing.abort();
+    telling.abort();
+    let event = Event::Exited(End(status));
+    // Nobody hears it when the supervisor ends.
+    let _ = tell.send(Told { name, event });
 }
 
-impl Attended {
-    /// Tells what happens to it, to the end.
-    async fn attend(mut self) {
-        let (read, mut write) = self.line.split();
-        let mut words = BufReader::new(read).lines();
-        let mut is_heard = true;
-        let mut is_ending = false;
-        let mut deadline = None;
-        let tell = |event| {
-            // Nobody hears it when the supervisor ends.
-            let _ = self.tell.send(Told {
-                name: self.name,
-                event,
-            });
-        };
-        loop {
-            let overdue = async {
-                match deadline {
-                    Some(deadline) => sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                word = words.next_line(), if is_heard => match word {
-                    Ok(Some(word)) => match Word::parse(&word) {
-                        Some(Word::Ready) => tell(Event::Ready),
-                        Some(Word::Drains) => {
-                            is_ending = true;
-                            deadline = Some(Instant::now() + DRAIN_WITHIN + 2 * GRACE);
-                            tell(Event::Drains);
-                        }
-                        None => {}
-                    },
-                    _ => is_heard = false,
-                },
-                to_do = self.to_do.recv() => match to_do {
-                    Some(ToDo::Stop) => {
-                        is_ending = true;
-                        // It fails if it has just ended.
-                        let order = format!("{}\n", Order::Stop);
-                        let _ = write.write_all(order.as_bytes()).await;
-                    }
-                    Some(ToDo::Kill) => deadline = Some(Instant::now()),
-                    // Dropped with the child, which that kills.
-                    None => return,
-                },
-                status = self.child.wait() => {
-                    tell(Event::Exited(end(status, is_ending)));
-                    return;
-                }
-                () = overdue => {
-                    // It fails if it has just ended. It is not tried again.
-                    let _ = self.child.start_kill();
-                    deadline = None;
-                }
+/// Hands on what a process says.
+async fn hear(line: OwnedReadHalf, name: Name, tell: UnboundedSender<Told>) {
+    let mut line = BufReader::new(line);
+    let mut word = Vec::new();
+    loop {
+        word.clear();
+        let mut limited = (&mut line).take(LONGEST_LINE_BYTES);
+        match limited.read_until(b'\n', &mut word).await {
+            // It may go on without a line: it is its signs of life that are missed.
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let word = String::from_utf8_lossy(&word);
+        if let Some(word) = Word::parse(word.trim_end_matches('\n')) {
+            let event = Event::Said(word);
+            if tell.send(Told { name, event }).is_err() {
+                return;
             }
         }
     }
 }
 
-fn end(status: io::Result<ExitStatus>, is_ending: bool) -> End {
-    match status {
-        Ok(status) if is_ending && is_in_peace(status) => End::Expected,
-        Ok(status) => End::Unexpected(status.to_string()),
-        Err(cause) => End::Unexpected(cause.to_string()),
+/// Tells a process what it is to do.
+async fn write_all(mut line: OwnedWriteHalf, mut orders: UnboundedReceiver<Order>) {
+    while let Some(order) = orders.recv().await {
+        if line
+            .write_all(format!("{order}\n").as_bytes())
+            .await
+            .is_err()
+        {
+            return;
+        }
     }
 }
 
-fn is_in_peace(status: ExitStatus) -> bool {
-    let after_bug = i32::from(EXIT_BUG);
-    status
-        .code()
-        .is_some_and(|code| code == 0 || code == after_bug)
+impl End {
+    /// Whether it ended by itself and without an error, but for a bug that it has
+    /// told of.
+    pub(super) fn is_in_peace(&self) -> bool {
+        let code = self.0.as_ref().ok().and_then(ExitStatus::code);
+        code.is_some_and(|code| code == 0 || code == i32::from(EXIT_BUG))
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = match &self.0 {
+            Ok(status) => status,
+            Err(cause) => return write!(f, "nobody knows how: {cause}"),
+        };
+        match (status.code(), status.signal()) {
+            (Some(code), _) => write!(f, "with exit code {code}"),
+            (None, Some(signal)) => match nix::sys::signal::Signal::try_from(signal) {
+                Ok(signal) => write!(f, "by {signal}"),
+                Err(_) => write!(f, "by signal {signal}"),
+            },
+            (None, None) => write!(f, "{status}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream as Pair;
+
+    async fn heard(said: &[u8]) -> Vec<Word> {
+        let (ours, mut theirs) = Pair::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let (read, _write) = UnixStream::from_std(ours).unwrap().into_split();
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let hearing = tokio::spawn(hear(read, (3, 1), tell));
+        let said = said.to_vec();
+        let saying = std::thread::spawn(move || io::Write::write_all(&mut theirs, &said));
+        hearing.await.unwrap();
+        saying.join().unwrap().unwrap();
+        let mut words = Vec::new();
+        while let Some(Told { name, event }) = told.recv().await {
+            assert_eq!(name, (3, 1));
+            match event {
+                Event::Said(word) => words.push(word),
+                Event::Exited(end) => panic!("{end}"),
+            }
+        }
+        words
+    }
+
+    #[tokio::test]
+    async fn what_is_no_word_is_passed_over() {
+        let words = heard(b"ready\nserving on port 80\n\n\xff\xfe\nbeat\nmetrics {}\ndrai").await;
+        let metrics = Word::Metrics("{}".to_owned());
+        assert_eq!(words, [Word::Ready, Word::Beat, metrics]);
+    }
+
+    #[tokio::test]
+    async fn a_line_without_an_end_takes_no_memory_without_an_end() {
+        let mut said = vec![b'x'; 3 << 20];
+        said.extend(b"\nbeat\n");
+        assert_eq!(heard(&said).await, [Word::Beat]);
+    }
+
+    #[test]
+    fn an_end_is_told_in_words() {
+        for (status, words, is_in_peace) in [
+            (0, "with exit code 0", true),
+            (70 << 8, "with exit code 70", true),
+            (1 << 8, "with exit code 1", false),
+            (9, "by SIGKILL", false),
+            (64, "by signal 64", false),
+        ] {
+            let end = End(Ok(ExitStatus::from_raw(status)));
+            assert_eq!(end.to_string(), words);
+            assert_eq!(end.is_in_peace(), is_in_peace, "{words}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_that_does_not_know_what_it_is_to_do_ends() {
+        let recipe = |program: &str| Recipe {
+            listener: Some(net::TcpListener::bind("127.0.0.1:0").unwrap()),
+            content: Content::Plain { faults: false },
+            program: Program(program.into()),
+        };
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let process = Process::start(&recipe("/bin/false"), (0, 1), &tell).unwrap();
+        assert_eq!(process.stage, Stage::Starts);
+        let Told { name, event } = told.recv().await.unwrap();
+        assert_eq!(name, (0, 1));
+        assert!(matches!(event, Event::Exited(end) if !end.is_in_peace()));
+        let stopped = Recipe {
+            listener: None,
+            ..recipe("/bin/false")
+        };
+        assert!(Process::start(&stopped, (0, 2), &tell).is_err());
+    }
 }

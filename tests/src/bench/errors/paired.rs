@@ -2,7 +2,7 @@
 
 /// The median of differences, and what it may be as well.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Median {
+pub(super) struct Difference {
     pub(super) median: f64,
     /// Between these it is, in at least 95 of 100 repetitions. Nothing is taken
     /// for granted about how the differences are spread: how many of them are
@@ -11,13 +11,13 @@ pub(super) struct Median {
     pub(super) high: f64,
 }
 
-impl Median {
+impl Difference {
     /// `None` for too few of them to say anything: fewer than 6.
     pub(super) fn of(differences: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<f64> = differences.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
         let outside = outside(sorted.len())?;
-        Some(Median {
+        Some(Difference {
             median: median_of_sorted(&sorted)?,
             low: sorted[outside],
             high: sorted[sorted.len() - 1 - outside],
@@ -30,10 +30,31 @@ impl Median {
     }
 }
 
-/// The middle one.
-pub(super) fn median(mut figures: Vec<f64>) -> Option<f64> {
-    figures.sort_by(f64::total_cmp);
-    median_of_sorted(&figures)
+/// Three figures that quarter the others; none of them is a number if there are
+/// no others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Quartiles {
+    pub(super) low: f64,
+    pub(super) median: f64,
+    pub(super) high: f64,
+}
+
+impl Quartiles {
+    pub(super) fn of(mut figures: Vec<f64>) -> Self {
+        figures.sort_by(f64::total_cmp);
+        let quarter = figures.len() / 4;
+        let at = |place: usize| figures.get(place).copied();
+        Quartiles {
+            low: at(quarter).unwrap_or(f64::NAN),
+            median: median_of_sorted(&figures).unwrap_or(f64::NAN),
+            high: at((figures.len() - quarter).saturating_sub(1)).unwrap_or(f64::NAN),
+        }
+    }
+
+    /// How wide the middle half is.
+    pub(super) fn width(&self) -> f64 {
+        self.high - self.low
+    }
 }
 
 fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
@@ -77,19 +98,22 @@ mod tests {
     #[test]
     fn what_is_the_same_differs_by_zero_and_what_is_not_does_not() {
         let noise = |shift: f64| (-10..=10).map(move |step| f64::from(step) + shift);
-        let same = Median::of(noise(0.0)).unwrap();
+        let same = Difference::of(noise(0.0)).unwrap();
         assert_eq!((same.low, same.median, same.high), (-5.0, 0.0, 5.0));
         assert!(same.contains_zero());
-        assert!(Median::of(noise(5.0)).unwrap().contains_zero());
-        assert!(!Median::of(noise(5.5)).unwrap().contains_zero());
-        assert!(!Median::of(noise(-5.5)).unwrap().contains_zero());
-        assert_eq!(Median::of([1.0; 5]), None);
+        assert!(Difference::of(noise(5.0)).unwrap().contains_zero());
+        assert!(!Difference::of(noise(5.5)).unwrap().contains_zero());
+        assert!(!Difference::of(noise(-5.5)).unwrap().contains_zero());
+        assert_eq!(Difference::of([1.0; 5]), None);
     }
 
     #[test]
     fn the_middle_of_an_even_number_is_between_two() {
-        assert_eq!(median(vec![4.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
-        assert_eq!(median(vec![]), None);
+        let all = |figures| Quartiles::of(figures);
+        assert!(all(vec![4.0, 1.0, 2.0]).median.total_cmp(&2.0).is_eq());
+        assert!(all(vec![4.0, 1.0, 2.0, 3.0]).median.total_cmp(&2.5).is_eq());
+        assert!(all(vec![]).median.is_nan());
+        let all = all((1..=100).rev().map(f64::from).collect());
+        assert_eq!((all.low, all.median, all.high), (26.0, 50.5, 75.0));
     }
 }

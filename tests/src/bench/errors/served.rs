@@ -1,10 +1,10 @@
-//! Small servers over HTTP: with the layer, without, and without once more.
+//! Small servers over HTTP: with the layer, and what to compare it with.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
@@ -18,8 +18,9 @@ use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
+use tower::layer::layer_fn;
 
-use super::paired::median;
+use super::paired::Quartiles;
 
 /// So often each contestant takes its turn in a round,
 const TURNS: usize = 20;
@@ -30,36 +31,77 @@ const WARM_UP: usize = 100;
 
 const ANSWER: &str = "an order";
 
-/// Microseconds a request, in the middle, in one round.
+/// What a server has around its route.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Around {
+    Nothing,
+    /// As above, in another server: how much two differ that do not.
+    NothingAgain,
+    /// A layer that does nothing. Axum keeps each in a box, whatever it does.
+    EmptyLayer,
+    Layer,
+}
+
+impl Around {
+    pub(super) const ALL: [Self; COUNT] = [
+        Self::Nothing,
+        Self::NothingAgain,
+        Self::EmptyLayer,
+        Self::Layer,
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "without the layer",
+            Self::NothingAgain => "without, once more",
+            Self::EmptyLayer => "with an empty layer",
+            Self::Layer => "with the layer",
+        }
+    }
+
+    fn router(self) -> Router {
+        let router = Router::new().route("/orders/{number}", get(async || ANSWER));
+        match self {
+            Self::Nothing | Self::NothingAgain => router,
+            Self::EmptyLayer => router.layer(layer_fn(|route| route)),
+            Self::Layer => {
+                let layer = HandlerLayer::new(Handler::new(), Ids::new(7));
+                router.layer(layer.on_drain(|| {}))
+            }
+        }
+    }
+}
+
+const COUNT: usize = 4;
+
+/// What the requests of one round took, in microseconds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Served {
-    pub(super) without: f64,
-    /// Another server of the same kind: how much two differ that do not.
-    pub(super) again: f64,
-    pub(super) with: f64,
+pub(super) struct Served([Quartiles; COUNT]);
+
+impl Served {
+    pub(super) fn by(&self, around: Around) -> Quartiles {
+        self.0[around as usize]
+    }
 }
 
 /// All on one thread, and so on one core: whatever the machine does, it does to
 /// all of them.
 pub(super) struct Servers {
-    addresses: [SocketAddr; 3],
+    addresses: Vec<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Servers {
     pub(super) fn start() -> Result<Self> {
-        let without = || Router::new().route("/orders/{number}", get(async || ANSWER));
-        let layer = HandlerLayer::new(Handler::new(), Ids::new(7)).on_drain(|| {});
-        let routers = [without(), without(), without().layer(layer)];
         let runtime = runtime()?;
         let mut addresses = Vec::new();
         let mut served = Vec::new();
-        for router in routers {
+        for around in Around::ALL {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
             let listener = runtime.block_on(listener)?;
             addresses.push(listener.local_addr()?);
-            served.push((listener, router));
+            served.push((listener, around.router()));
         }
         let (stop, stopped) = oneshot::channel();
         let thread = thread::spawn(move || {
@@ -73,9 +115,8 @@ impl Servers {
                 }
             });
         });
-        let addresses = addresses.try_into();
         Ok(Servers {
-            addresses: addresses.ok().context("there are three")?,
+            addresses,
             stop: Some(stop),
             thread: Some(thread),
         })
@@ -88,7 +129,7 @@ impl Servers {
         let uris = self.addresses.iter();
         let uris = uris.map(|address| format!("http://{address}/orders/42").parse());
         let uris: Vec<Uri> = uris.collect::<Result<_, _>>()?;
-        let mut times: [Vec<f64>; 3] = Default::default();
+        let mut times: [Vec<f64>; COUNT] = Default::default();
         runtime.block_on(async {
             for uri in &uris {
                 for _ in 0..WARM_UP {
@@ -107,12 +148,7 @@ impl Servers {
             }
             anyhow::Ok(())
         })?;
-        let [without, again, with] = times.map(|times| median(times).unwrap_or(f64::NAN));
-        Ok(Served {
-            without,
-            again,
-            with,
-        })
+        Ok(Served(times.map(Quartiles::of)))
     }
 }
 
@@ -136,14 +172,13 @@ fn runtime() -> Result<Runtime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
 }
 
-/// Who comes when: all six orders in turn, so that nobody always follows the same.
-fn order(turn: usize) -> [usize; 3] {
-    let first = turn % 3;
-    let (second, third) = ((first + 1) % 3, (first + 2) % 3);
-    match turn / 3 % 2 {
-        0 => [first, second, third],
-        _ => [first, third, second],
+/// Who comes when: each at each place, and not always after the same.
+fn order(turn: usize) -> [usize; COUNT] {
+    let mut order = std::array::from_fn(|place| (place + turn) % COUNT);
+    if turn / COUNT % 2 == 1 {
+        order.reverse();
     }
+    order
 }
 
 #[cfg(test)]
@@ -152,11 +187,13 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn everybody_comes_once_a_turn_and_in_each_order() {
-        let orders: BTreeSet<_> = (0..6).map(order).collect();
-        assert_eq!(orders.len(), 6);
-        for order in orders {
-            assert_eq!(BTreeSet::from(order).len(), 3);
+    fn everybody_comes_once_a_turn_and_at_each_place() {
+        for place in 0..COUNT {
+            let who = (0..COUNT).map(|turn| order(turn)[place]);
+            assert_eq!(who.collect::<BTreeSet<_>>().len(), COUNT);
+        }
+        for turn in 0..2 * COUNT {
+            assert_eq!(BTreeSet::from(order(turn)).len(), COUNT);
         }
     }
 
@@ -164,8 +201,8 @@ mod tests {
     fn all_servers_answer() {
         let servers = Servers::start().unwrap();
         let served = servers.ask_in_turn(1).unwrap();
-        for time in [served.without, served.again, served.with] {
-            assert!(time > 0.0, "{served:?}");
+        for around in Around::ALL {
+            assert!(served.by(around).median > 0.0, "{served:?}");
         }
     }
 }

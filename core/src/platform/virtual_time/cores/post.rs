@@ -1,14 +1,9 @@
 //! What goes between a simulated process and its parent, each thing dated.
 
 use super::{MESSAGE_DELAY, PROCESS_START, Shared};
-use crate::platform::{Exit, ProcessEvent};
+use crate::platform::{Exit, ProcessEvent, virtual_time::timers::letter};
 use futures::channel::mpsc::UnboundedSender;
-use std::{
-    cell::RefCell,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Wake, Waker},
-    time::Duration,
-};
+use std::{cell::RefCell, sync::Arc, time::Duration};
 
 /// The post between a process and its parent. Times are the loop's.
 pub(super) struct Post {
@@ -126,21 +121,5 @@ impl Post {
     fn now(&self) -> Duration {
         let now = self.process.state().now;
         self.to_loop_time(now)
-    }
-}
-
-/// What is to be done at a time, in the shape in which a timer keeps it.
-fn letter(deliver: impl FnOnce() + Send + 'static) -> Waker {
-    Waker::from(Arc::new(Letter(Mutex::new(Some(Box::new(deliver))))))
-}
-
-struct Letter(Mutex<Option<Box<dyn FnOnce() + Send>>>);
-
-impl Wake for Letter {
-    fn wake(self: Arc<Self>) {
-        let deliver = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(deliver) = deliver {
-            deliver();
-        }
     }
 }

@@ -151,7 +151,7 @@ pub(super) fn gives_up(trace: &Trace) -> Decision {
     let is_before = |life: &&Life| life.exit.is_some_and(|(exit, _)| exit < place);
     // A new worker that dies in a rolling reload has that aborted, and no more.
     let ended = facts.unasked().filter(is_before).count();
-    let later = facts.served().iter().filter(|it| it.begin > place);
+    let later = facts.served().iter().filter(|it| it.begin > Some(place));
     let refused = |request: &Served| request.failure == Some(REFUSED);
     let started = facts.lives.iter().filter(|it| it.started > place).count();
     Decision::Decided {

@@ -1,0 +1,133 @@
+//! The work itself. Each kernel looks up now and then, about every millisecond.
+
+use sha2::{Digest, Sha256};
+
+/// A question that may be asked often.
+type Ask<'a> = &'a dyn Fn() -> bool;
+
+/// At least so many numbers are tried between two looks; a large one takes more
+/// divisions than a thousand small ones.
+const NUMBERS: u32 = 1 << 9;
+
+/// Below this index naive recursion takes less than a millisecond.
+const SMALL_FIB: u32 = 22;
+
+const HASHES: u32 = 1 << 12;
+
+const ITERATIONS: u32 = 256;
+
+pub(super) fn primes(below: u32, is_cancelled: Ask) -> Option<u64> {
+    let mut count = 0;
+    let mut first = 2;
+    while first < below {
+        if is_cancelled() {
+            return None;
+        }
+        let end = first.saturating_add(NUMBERS).min(below);
+        count += (first..end).filter(|number| is_prime(*number)).count() as u64;
+        first = end;
+    }
+    Some(count)
+}
+
+fn is_prime(number: u32) -> bool {
+    (2..=number.isqrt()).all(|divisor| !number.is_multiple_of(divisor))
+}
+
+/// The same count, quickly: by the sieve of Eratosthenes, over odd numbers.
+#[cfg(feature = "compute")]
+pub(super) fn sieve(below: u32) -> u64 {
+    if below < 3 {
+        return 0;
+    }
+    // Place `n` stands for `2 n + 1`; 1 is no prime, and 2 takes its place in
+    // the count.
+    let mut is_composite = vec![false; below as usize / 2];
+    let places = is_composite.len();
+    for place in 1..places {
+        let number = 2 * place + 1;
+        let square = number * number / 2;
+        if square >= places {
+            break;
+        }
+        if !is_composite[place] {
+            for multiple in (square..places).step_by(number) {
+                is_composite[multiple] = true;
+            }
+        }
+    }
+    is_composite.iter().filter(|it| !**it).count() as u64
+}
+
+pub(super) fn fib(index: u32, is_cancelled: Ask) -> Option<u64> {
+    if index < SMALL_FIB {
+        return Some(small_fib(index));
+    }
+    if index == SMALL_FIB && is_cancelled() {
+        return None;
+    }
+    let one = fib(index - 1, is_cancelled)?;
+    Some(one.wrapping_add(fib(index - 2, is_cancelled)?))
+}
+
+fn small_fib(index: u32) -> u64 {
+    if index < 2 {
+        return u64::from(index);
+    }
+    small_fib(index - 1) + small_fib(index - 2)
+}
+
+/// The same number, in no time.
+pub(super) fn fibonacci(index: u32) -> u64 {
+    let (mut one, mut next) = (0_u64, 1_u64);
+    for _ in 0..index {
+        (one, next) = (next, one.wrapping_add(next));
+    }
+    one
+}
+
+pub(super) fn hash_chain(length: u32, is_cancelled: Ask) -> Option<u64> {
+    let mut digest = [0; 32];
+    for step in 0..length {
+        if step % HASHES == 0 && is_cancelled() {
+            return None;
+        }
+        digest = Sha256::digest(digest).into();
+    }
+    let [first @ .., _, _, _, _, _, _, _, _] = digest;
+    let (first, _) = first.split_first_chunk()?;
+    Some(u64::from_be_bytes(*first))
+}
+
+/// Sums and products of doubles are rounded alike everywhere; nothing else is
+/// done with them.
+pub(super) fn mandelbrot(side: u32, is_cancelled: Ask) -> Option<u64> {
+    let step = 2.5 / f64::from(side.max(1));
+    let mut steps = 0_u64;
+    for row in 0..side {
+        let im = f64::from(row) * step - 1.25;
+        for column in 0..side {
+            // So many pixels take a millisecond at most.
+            if column % 1024 == 0 && is_cancelled() {
+                return None;
+            }
+            let re = f64::from(column) * step - 2.0;
+            steps = steps.wrapping_add(escape(re, im).into());
+        }
+    }
+    Some(steps)
+}
+
+/// How many steps until it is certain that the point is not in the set.
+fn escape(re: f64, im: f64) -> u32 {
+    let (mut x, mut y) = (0.0, 0.0);
+    for step in 0..ITERATIONS {
+        let (xx, yy) = (x * x, y * y);
+        if xx + yy > 4.0 {
+            return step;
+        }
+        y = 2.0 * x * y + im;
+        x = xx - yy + re;
+    }
+    ITERATIONS
+}

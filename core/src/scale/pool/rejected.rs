@@ -1,0 +1,101 @@
+//! Work that was not let in.
+
+use crate::error::{AppError, Classification, Classify, Kind};
+use std::{error::Error, fmt, time::Duration};
+
+/// There is no room: as much runs and waits as may. It has the work.
+///
+/// ```
+/// use highwater::{error::AppError, scale::{Pool, PoolOptions}};
+/// # use std::sync::Mutex;
+/// # let later = Mutex::new(Vec::new());
+/// # let pool = Pool::new(PoolOptions::new(1).waiting(0), move |work| later.lock().unwrap().push(work));
+///
+/// let _busy = pool.try_run(|_| ());
+/// let rejected = pool.try_run(|_| "worth it").unwrap_err();
+/// let error = AppError::from(rejected);
+/// assert_eq!((error.status(), error.retry_after().is_some()), (503, true));
+/// ```
+pub struct Rejected<F> {
+    /// What was to be done.
+    pub work: F,
+    /// Not worth trying again before this has passed.
+    pub retry_after: Duration,
+}
+
+impl<F> Rejected<F> {
+    /// What was to be done.
+    ///
+    /// ```
+    /// # use highwater::scale::Rejected;
+    /// # use std::time::Duration;
+    /// let rejected = Rejected { work: "this", retry_after: Duration::from_secs(1) };
+    /// assert_eq!(rejected.into_inner(), "this");
+    /// ```
+    pub fn into_inner(self) -> F {
+        self.work
+    }
+
+    /// The same without the work, for those who want to know and not to try again.
+    ///
+    /// ```
+    /// # use highwater::scale::Rejected;
+    /// # use std::time::Duration;
+    /// let rejected = Rejected { work: "this", retry_after: Duration::from_millis(20) };
+    /// assert_eq!(rejected.without_work().to_string(), "the queue is full: try again in 20ms");
+    /// ```
+    pub fn without_work(self) -> QueueFull {
+        QueueFull {
+            retry_after: self.retry_after,
+        }
+    }
+}
+
+impl<F> fmt::Display for Rejected<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let retry_after = self.retry_after;
+        QueueFull { retry_after }.fmt(f)
+    }
+}
+
+impl<F> fmt::Debug for Rejected<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejected")
+            .field("retry_after", &self.retry_after)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<F> Error for Rejected<F> {}
+
+/// As [`QueueFull`], whatever the work is.
+impl<F> From<Rejected<F>> for AppError {
+    #[track_caller]
+    fn from(rejected: Rejected<F>) -> Self {
+        AppError::from(rejected.without_work())
+    }
+}
+
+/// There is no room for work: as much runs and waits as may.
+///
+/// ```
+/// use highwater::{error::{AppError, Kind}, scale::QueueFull};
+/// use std::time::Duration;
+///
+/// let error = AppError::from(QueueFull { retry_after: Duration::from_secs(2) });
+/// assert_eq!(error.kind(), Kind::Unavailable);
+/// assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the queue is full: try again in {retry_after:?}")]
+pub struct QueueFull {
+    /// Not worth trying again before this has passed.
+    pub retry_after: Duration,
+}
+
+/// There is more to do than is done: that passes, and it says when.
+impl Classify for QueueFull {
+    fn classify(&self) -> Classification {
+        Classification::new(Kind::Unavailable).with_retry_after(self.retry_after)
+    }
+}

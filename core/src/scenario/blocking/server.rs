@@ -1,0 +1,79 @@
+//! Who answers, on the one loop.
+
+use super::started;
+use crate::{
+    platform::Threads,
+    scale::Job,
+    scenario::{
+        Context,
+        scaling::{self, LOOP, POOL, REQUESTS},
+    },
+    trace::{Kind, NameId},
+};
+use std::{rc::Rc, time::Duration};
+
+/// How a request ends for whose job there is no room.
+const REJECTED: &str = "503: the queue is full, try again later";
+
+pub(super) struct Server {
+    context: Context,
+    requests: NameId,
+    own: NameId,
+    pool: NameId,
+    job: Job,
+    /// None if jobs run on the loop.
+    threads: Option<Threads>,
+}
+
+impl Server {
+    pub(super) fn start(context: &Context) -> Self {
+        let params = &context.params;
+        let threads = (params.choice("run") == "offloaded").then(|| {
+            let number = |key| usize::try_from(params.integer(key)).unwrap_or(usize::MAX);
+            context.platform.threads(number("threads"), number("queue"))
+        });
+        let [requests, own] = [REQUESTS, LOOP].map(|name| started(context, name, 0));
+        let pool = context.trace.name(POOL);
+        if let Some(threads) = &threads {
+            scaling::record_threads(threads, pool, &context.trace);
+        }
+        Server {
+            requests,
+            own,
+            pool,
+            job: Job::costing(scaling::kind(params), params.millis("size")),
+            threads,
+            context: context.clone(),
+        }
+    }
+
+    /// Answers a request, which has arrived at `due`.
+    pub(super) async fn serve(self: Rc<Self>, number: u64, takes_job: bool, due: Duration) {
+        let trace = &self.context.trace;
+        let request = trace.begin_at(due, Kind::Request, self.requests, number);
+        let handle = trace.begin(Kind::Handle, self.own, number);
+        let timer = self.context.platform.timer();
+        timer.block(self.context.params.millis("work"));
+        handle.succeed();
+        if takes_job {
+            match self.compute(number).await {
+                Ok(result) => scaling::record_result(self.job, result, self.pool, trace),
+                Err(cause) => return request.fail(cause),
+            }
+        }
+        request.succeed();
+    }
+
+    async fn compute(&self, number: u64) -> Result<u64, &'static str> {
+        let (platform, trace) = (&self.context.platform, &self.context.trace);
+        let Some(threads) = &self.threads else {
+            return Ok(platform.hold(self.job, trace, number));
+        };
+        let Ok(ticket) = threads.try_compute(self.job, trace, number) else {
+            trace.instant(Kind::Refuse, self.pool, number);
+            return Err(REJECTED);
+        };
+        trace.send(Kind::Call, self.own, self.pool, number);
+        ticket.await.map_err(|_| "500: the job is lost")
+    }
+}

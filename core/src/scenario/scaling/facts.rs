@@ -1,0 +1,193 @@
+//! What the checks ask of a trace.
+
+use super::{HEARTBEAT, POOL};
+use crate::{
+    scenario::checks::Decision,
+    trace::{Event, Kind, NameId, Phase, Trace},
+};
+use std::time::Duration;
+
+/// Gathered in one pass over the trace.
+#[derive(Default)]
+pub(in crate::scenario) struct Facts {
+    pub(in crate::scenario) requests: u64,
+    pub(in crate::scenario) answered: u64,
+    pub(in crate::scenario) turned_away: u64,
+    pub(in crate::scenario) beats: u64,
+    /// How often the heart is to beat.
+    pub(in crate::scenario) interval: Duration,
+    /// Jobs that held the loop, and what the loop recorded while one did.
+    pub(in crate::scenario) held: u64,
+    pub(in crate::scenario) while_held: u64,
+    /// Jobs on threads, how long there was one, and the beats meanwhile.
+    pub(in crate::scenario) offloaded: u64,
+    pub(in crate::scenario) computing: Duration,
+    pub(in crate::scenario) beats_meanwhile: u64,
+    /// How many threads there are; 0 without any.
+    pub(in crate::scenario) threads: u64,
+    /// Jobs a queue let in, the most at once, and those it refused.
+    pub(in crate::scenario) let_in: u64,
+    pub(in crate::scenario) most_let_in: u64,
+    pub(in crate::scenario) refused: u64,
+    /// Jobs that began, that ended well, and that are under way at the end.
+    begun: u64,
+    ended: u64,
+    /// Jobs under way: thread, number, since when.
+    under_way: Vec<(u32, u64, Duration)>,
+    /// Which threads computed.
+    pub(in crate::scenario) ids: Vec<u32>,
+    most_at_once: u64,
+    /// A thread that began with a job in hand, an end without a beginning, or
+    /// more jobs at once than threads.
+    pub(in crate::scenario) impossible: u64,
+    results: u64,
+    /// The first result of each job, and how many were others.
+    firsts: Vec<(Option<NameId>, u64)>,
+    others: u64,
+}
+
+impl Facts {
+    pub(in crate::scenario) fn of(trace: &Trace) -> Self {
+        let interval = trace.param("beat").parse().unwrap_or(0);
+        let mut facts = Facts {
+            interval: Duration::from_millis(interval),
+            ..Facts::default()
+        };
+        let [heartbeat, pool] = [HEARTBEAT, POOL].map(|name| trace.id(name));
+        let mut ended_let_in = 0;
+        for event in &trace.events {
+            let is_held = facts.under_way.iter().any(|(thread, ..)| *thread == 0);
+            let ends_it = event.kind == Kind::Compute && event.phase == Phase::End;
+            if is_held && event.thread == 0 && !ends_it {
+                facts.while_held += 1;
+            }
+            let is_end = event.phase == Phase::End;
+            match event.kind {
+                Kind::Start if Some(event.source) == pool => facts.threads = event.subject,
+                Kind::Request if event.phase == Phase::Begin => facts.requests += 1,
+                Kind::Request if event.failure.is_some() => facts.turned_away += 1,
+                Kind::Request => facts.answered += 1,
+                Kind::Beat if is_end && Some(event.source) == heartbeat => facts.beat(),
+                Kind::Refuse => facts.refused += 1,
+                Kind::Call => facts.let_in += 1,
+                Kind::Compute => facts.compute(event),
+                Kind::Result => facts.note_result(event),
+                _ => {}
+            }
+            // The job of an overlooked hog has no number, and was let in by nobody.
+            ended_let_in += u64::from(ends_it && event.subject > 0);
+            let inside = facts.let_in.saturating_sub(ended_let_in);
+            facts.most_let_in = facts.most_let_in.max(inside);
+        }
+        facts
+    }
+
+    /// Why no job ran on a thread: what to set, or that nothing helps.
+    pub(in crate::scenario) fn why_not_offloaded(&self, trace: &Trace, set: &str) -> String {
+        if self.threads == 0 && trace.id(POOL).is_some() && self.let_in > 0 {
+            return "there are no threads here: the loop does it all. With shared memory there are (cargo run -p native -- serve)".to_owned();
+        }
+        ["nothing was offloaded: set ", set].concat()
+    }
+
+    fn beat(&mut self) {
+        self.beats += 1;
+        let is_offloaded = self.under_way.iter().any(|(thread, ..)| *thread != 0);
+        self.beats_meanwhile += u64::from(is_offloaded);
+    }
+
+    fn compute(&mut self, event: &Event) {
+        let thread = event.thread;
+        if event.phase == Phase::Begin {
+            self.begun += 1;
+            self.impossible += u64::from(self.under_way.iter().any(|(it, ..)| *it == thread));
+            self.under_way.push((thread, event.subject, event.at));
+            self.most_at_once = self.most_at_once.max(self.at_once());
+            if thread == 0 {
+                self.held += 1;
+            } else {
+                self.offloaded += 1;
+                if !self.ids.contains(&thread) {
+                    self.ids.push(thread);
+                }
+                self.impossible += u64::from(self.at_once() > self.threads);
+            }
+            return;
+        }
+        let mut under_way = self.under_way.iter();
+        let is_it = |it: &&(u32, u64, Duration)| (it.0, it.1) == (thread, event.subject);
+        let Some((_, _, since)) = under_way.find(is_it).copied() else {
+            self.impossible += 1;
+            return;
+        };
+        self.under_way
+            .retain(|it| (it.0, it.1) != (thread, event.subject));
+        self.ended += u64::from(event.failure.is_none());
+        if thread != 0 {
+            self.computing += event.recorded_at().saturating_sub(since);
+        }
+    }
+
+    /// Jobs under way on threads.
+    fn at_once(&self) -> u64 {
+        let on_threads = self.under_way.iter().filter(|(thread, ..)| *thread != 0);
+        on_threads.count() as u64
+    }
+
+    fn note_result(&mut self, event: &Event) {
+        self.results += 1;
+        let (job, result) = (event.target, event.subject);
+        match self.firsts.iter().find(|(it, _)| *it == job) {
+            Some((_, first)) => self.others += u64::from(*first != result),
+            None => self.firsts.push((job, result)),
+        }
+    }
+}
+
+/// A thread is a place for one job, and there are so many.
+pub(in crate::scenario) fn each_job_once(trace: &Trace) -> Decision {
+    let claim = "each job begins and ends once; a thread does one at a time, and there are never more than threads";
+    let facts = Facts::of(trace);
+    if facts.begun == 0 {
+        return not_exercised(claim, "there was no job: set every=20");
+    }
+    let ids = match facts.ids.len() {
+        0 => "on the loop".to_owned(),
+        1 => "on one thread".to_owned(),
+        more => format!("on {more} threads"),
+    };
+    Decision::Decided {
+        claim: claim.to_owned(),
+        holds: facts.begun == facts.ended && facts.impossible == 0 && facts.under_way.is_empty(),
+        evidence: format!(
+            "{} begun, {} ended, {ids}, at most {} at once",
+            facts.begun, facts.ended, facts.most_at_once
+        ),
+    }
+}
+
+/// The same work comes to the same result, wherever it is done.
+pub(in crate::scenario) fn one_result(trace: &Trace) -> Decision {
+    let claim = "the same job always comes to the same result, wherever it ran";
+    let facts = Facts::of(trace);
+    if facts.results < 2 {
+        return not_exercised(claim, "fewer than two jobs were done: set every=20");
+    }
+    Decision::Decided {
+        claim: claim.to_owned(),
+        holds: facts.others == 0,
+        evidence: format!(
+            "{} results of {} jobs, {} that differ",
+            facts.results,
+            facts.firsts.len(),
+            facts.others
+        ),
+    }
+}
+
+pub(in crate::scenario) fn not_exercised(claim: &str, hint: impl Into<String>) -> Decision {
+    Decision::NotExercised {
+        claim: claim.to_owned(),
+        hint: hint.into(),
+    }
+}

@@ -1,0 +1,154 @@
+//! The numbers of a run about CPU work, as they are read.
+
+use super::{Facts, HEARTBEAT, REQUESTS};
+use crate::{
+    scale::LagMonitor,
+    scenario::cluster,
+    trace::{Event, Kind, Phase, Trace},
+};
+use std::time::Duration;
+
+/// Each number with what it counts, for whoever shows them; none of a run about
+/// something else.
+///
+/// Of `blocking`: how late the loop was, and what became of requests and jobs. Of
+/// `threads`: how long each round took, how much sooner than on the loop, and from
+/// which size of a job on threads pay. Of `cluster`: what became of requests, and of
+/// the processes that served them.
+///
+/// ```
+/// use highwater::scenario::{self, scaling_figures};
+///
+/// let trace = scenario::find("threads")?.experiment().simulate();
+/// let figures = scaling_figures(&trace);
+/// assert_eq!(figures[4].0, "4 threads");
+/// assert!(figures[4].1.contains("4.00 times as quick"), "{figures:?}");
+/// # Ok::<(), scenario::InputError>(())
+/// ```
+#[must_use]
+pub fn figures(trace: &Trace) -> Vec<(String, String)> {
+    match trace.scenario.as_str() {
+        "blocking" => of_blocking(trace),
+        "threads" if trace.param("measure") == "speed-up" => speed_up(trace),
+        "threads" => break_even(trace),
+        "cluster" => cluster::figures(trace),
+        _ => Vec::new(),
+    }
+}
+
+fn of_blocking(trace: &Trace) -> Vec<(String, String)> {
+    let facts = Facts::of(trace);
+    let heartbeat = trace.id(HEARTBEAT);
+    let is_beat = |event: &&Event| {
+        let is_end = event.phase == Phase::End;
+        event.kind == Kind::Beat && is_end && Some(event.source) == heartbeat
+    };
+    let mut monitor = None;
+    for beat in trace.events.iter().filter(is_beat) {
+        let first = beat.at.saturating_sub(facts.interval);
+        let monitor = monitor.get_or_insert_with(|| LagMonitor::new(facts.interval, first));
+        monitor.beat(beat.recorded_at());
+    }
+    let monitor = monitor.unwrap_or_else(|| LagMonitor::new(facts.interval, Duration::ZERO));
+    let requests = trace.id(REQUESTS);
+    let summary = trace.summary();
+    let latency = |percent| {
+        let known = requests.and_then(|id| summary.percentile(id, percent));
+        known.map_or_else(dash, milliseconds)
+    };
+    let rows: [(&str, String); 14] = [
+        ("Loop lag p50", milliseconds(monitor.p50())),
+        ("Loop lag p99", milliseconds(monitor.p99())),
+        ("Loop lag, most", milliseconds(monitor.max())),
+        ("Heartbeats", monitor.beats().to_string()),
+        ("Heartbeats missed", monitor.missed().to_string()),
+        ("Request p50", latency(50)),
+        ("Request p99", latency(99)),
+        ("Requests", facts.requests.to_string()),
+        ("Answered", facts.answered.to_string()),
+        ("Turned away", facts.turned_away.to_string()),
+        ("Jobs on the loop", facts.held.to_string()),
+        ("Jobs on threads", facts.offloaded.to_string()),
+        ("Threads", facts.threads.to_string()),
+        ("Jobs in the pool, most", facts.most_let_in.to_string()),
+    ];
+    rows.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// What was measured in one go.
+struct Round<'a> {
+    name: &'a str,
+    subject: u64,
+    took: Duration,
+}
+
+fn rounds(trace: &Trace) -> Vec<Round<'_>> {
+    let ends = trace.events.iter();
+    let ends = ends.filter(|it| it.kind == Kind::Handle && it.phase == Phase::End);
+    ends.map(|event| Round {
+        name: trace.name(event.source),
+        subject: event.subject,
+        took: event.duration,
+    })
+    .collect()
+}
+
+fn speed_up(trace: &Trace) -> Vec<(String, String)> {
+    let rounds = rounds(trace);
+    let base = rounds.first().map_or(Duration::ZERO, |round| round.took);
+    let row = |round: &Round<'_>| {
+        let took = milliseconds(round.took);
+        let text = match round.subject {
+            0 => took,
+            _ => [&times(base, round.took), " times as quick, ", &took].concat(),
+        };
+        (round.name.to_owned(), text)
+    };
+    rounds.iter().map(row).collect()
+}
+
+fn break_even(trace: &Trace) -> Vec<(String, String)> {
+    let rounds = rounds(trace);
+    let mut rows = Vec::new();
+    let mut pays_from = None;
+    for pair in rounds.chunks_exact(2) {
+        let [on_the_loop, on_threads] = [&pair[0], &pair[1]];
+        let size = micros(on_the_loop.subject);
+        if on_threads.took >= on_the_loop.took {
+            pays_from = None;
+        } else if pays_from.is_none() {
+            pays_from = Some(size.clone());
+        }
+        let text = [
+            "loop ",
+            &milliseconds(on_the_loop.took),
+            ", threads ",
+            &milliseconds(on_threads.took),
+        ];
+        rows.push((["Jobs of ", &size].concat(), text.concat()));
+    }
+    let never = || "not in this range".to_owned();
+    let pays_from = pays_from.unwrap_or_else(never);
+    rows.push(("Threads pay from".to_owned(), pays_from));
+    rows
+}
+
+fn micros(micros: u64) -> String {
+    format!("{micros} µs")
+}
+
+/// In whole numbers: formatting floats would weigh more than a scenario in what
+/// the page downloads.
+pub(in crate::scenario) fn milliseconds(duration: Duration) -> String {
+    let hundredths = duration.as_micros() / 10;
+    format!("{}.{:02} ms", hundredths / 100, hundredths % 100)
+}
+
+fn times(base: Duration, took: Duration) -> String {
+    let hundredths = base.as_nanos() * 100 / took.as_nanos().max(1);
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
+pub(in crate::scenario) fn dash() -> String {
+    "–".to_owned()
+}

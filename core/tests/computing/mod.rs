@@ -1,0 +1,197 @@
+//! What holds of threads in every world.
+//!
+//! Nothing here depends on how long something takes. A check that does not hold
+//! panics or never ends. Each is given threads' world and a recorder of its time.
+
+use futures::{
+    FutureExt,
+    future::{LocalBoxFuture, join_all},
+};
+use highwater::{
+    platform::Platform,
+    scale::{Job, Ticket, WorkError},
+    trace::{Batch, Event, Kind, Phase, Recorder},
+};
+use std::{collections::BTreeSet, time::Duration};
+
+/// A check, to be run where its world's tasks run.
+pub(crate) type Check = fn(Platform, Recorder) -> LocalBoxFuture<'static, ()>;
+
+/// Every check and its name.
+pub(crate) static CHECKS: &[(&str, Check)] = &[
+    ("results", |p, trace| results(p, trace).boxed_local()),
+    ("bounds", |p, trace| bounds(p, trace).boxed_local()),
+    ("rejected", |p, trace| rejected(p, trace).boxed_local()),
+    ("cancelled", |p, trace| cancelled(p, trace).boxed_local()),
+    ("held", |p, trace| held(p, trace).boxed_local()),
+    ("others", |p, trace| others(p, trace).boxed_local()),
+];
+
+const KINDS: [fn(u32) -> Job; 4] = [Job::Primes, Job::Fib, Job::HashChain, Job::Mandelbrot];
+
+type Result = std::result::Result<u64, WorkError>;
+
+fn computed(batch: &Batch) -> Vec<Event> {
+    let events = batch.events.iter();
+    events
+        .filter(|it| it.kind == Kind::Compute)
+        .copied()
+        .collect()
+}
+
+async fn all(tickets: impl IntoIterator<Item = Ticket<u64>>) -> Vec<Result> {
+    join_all(tickets).await
+}
+
+/// The same results as anywhere, in the order of the tickets.
+async fn results(platform: Platform, trace: Recorder) {
+    let threads = platform.threads(2, 100);
+    let jobs: Vec<Job> = KINDS
+        .iter()
+        .flat_map(|kind| [0, 1, 2, 17, 22].map(kind))
+        .collect();
+    let tickets = jobs.iter().zip(0..);
+    let tickets = tickets.map(|(job, number)| threads.try_compute(*job, &trace, number).unwrap());
+    let results = all(tickets.collect::<Vec<_>>()).await;
+    let expected = jobs.iter().map(|job| Ok(job.run()));
+    assert!(results.into_iter().eq(expected));
+}
+
+/// Each begins and ends once, on a thread that does nothing else meanwhile.
+async fn bounds(platform: Platform, trace: Recorder) {
+    const JOBS: u64 = 40;
+    let threads = platform.threads(3, 100);
+    assert!((1..=3).contains(&threads.count()));
+    let job = Job::costing(Job::Primes, Duration::from_millis(1));
+    let tickets = (0..JOBS).map(|number| threads.try_compute(job, &trace, number).unwrap());
+    let results = all(tickets.collect::<Vec<_>>()).await;
+    assert!(results.iter().all(|result| *result == results[0]));
+    let batch = trace.drain();
+    let events = computed(&batch);
+    let mut running: Vec<(u32, u64)> = Vec::new();
+    let mut ended = BTreeSet::new();
+    for event in &events {
+        let name = &batch.names[event.source.index()];
+        if event.thread == 0 {
+            assert_eq!(name, "Loop");
+        } else {
+            assert_eq!(*name, format!("Thread {}", event.thread));
+        }
+        assert_eq!(event.thread != 0, threads.is_off_loop());
+        let it = (event.thread, event.subject);
+        if event.phase == Phase::Begin {
+            assert!(running.iter().all(|(thread, _)| *thread != event.thread));
+            running.push(it);
+            assert!(running.len() <= threads.count());
+        } else {
+            let place = running.iter().position(|other| *other == it);
+            running.remove(place.expect("it has begun, on that thread"));
+            assert!(ended.insert(event.subject));
+        }
+    }
+    assert_eq!(ended.len() as u64, JOBS);
+    assert!(running.is_empty());
+    assert!(events.is_sorted_by_key(Event::recorded_at));
+    let stats = threads.stats();
+    assert_eq!((stats.accepted, stats.done, stats.running), (JOBS, JOBS, 0));
+}
+
+/// What runs on until it is cancelled.
+fn for_ever() -> Job {
+    Job::Fib(60)
+}
+
+async fn rejected(platform: Platform, trace: Recorder) {
+    let threads = platform.threads(1, 1);
+    let small = Job::Fib(10);
+    let tickets = [1, 2].map(|number| threads.try_compute(small, &trace, number).unwrap());
+    let third = threads.try_compute(small, &trace, 3);
+    // It may be done already, where the thread is quick.
+    if let Err(rejected) = third {
+        assert_eq!(rejected.work, small);
+        assert!(!rejected.retry_after.is_zero());
+    }
+    assert_eq!(all(tickets).await, [Ok(55), Ok(55)]);
+    let again = threads.try_compute(small, &trace, 4).unwrap();
+    assert_eq!(again.await, Ok(55));
+}
+
+/// A ticket that is dropped gives the thread back, and what waits never runs.
+async fn cancelled(platform: Platform, trace: Recorder) {
+    let threads = platform.threads(1, 2);
+    if !threads.is_off_loop() {
+        // The loop would compute until it is cancelled, and nobody could.
+        return;
+    }
+    let endless = threads.try_compute(for_ever(), &trace, 1).unwrap();
+    let waits = threads.try_compute(for_ever(), &trace, 2).unwrap();
+    platform.sleep(Duration::from_millis(5)).await;
+    drop(waits);
+    let next = threads.try_compute(Job::Fib(10), &trace, 3).unwrap();
+    drop(endless);
+    assert_eq!(next.await, Ok(55));
+    let batch = trace.drain();
+    let events = computed(&batch);
+    let outcomes = events.iter().filter(|it| it.phase == Phase::End);
+    let outcomes: Vec<_> = outcomes
+        .map(|it| {
+            (
+                it.subject,
+                it.failure.map(|cause| batch.names[cause.index()].as_str()),
+            )
+        })
+        .collect();
+    assert_eq!(outcomes, [(1, Some("cancelled")), (3, None)]);
+    assert_eq!(threads.stats().cancelled, 2);
+}
+
+/// What is done on the loop holds it.
+async fn held(platform: Platform, trace: Recorder) {
+    let own = (platform.clone(), trace.clone());
+    let beat = trace.name("Beat");
+    let other = platform.spawn(async move {
+        own.0.sleep(Duration::ZERO).await;
+        own.1.instant(Kind::Handle, beat, 0);
+    });
+    let job = Job::costing(Job::HashChain, Duration::from_millis(5));
+    assert_eq!(platform.hold(job, &trace, 7), job.run());
+    other.await;
+    let events = trace.drain().events;
+    let [begin, end, beat] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(
+        (begin.kind, begin.subject, begin.thread),
+        (Kind::Compute, 7, 0)
+    );
+    assert_eq!(
+        (end.kind, end.phase, end.thread),
+        (Kind::Compute, Phase::End, 0)
+    );
+    assert_eq!(beat.kind, Kind::Handle);
+}
+
+/// While others compute, the loop goes on; and they do while it is held.
+async fn others(platform: Platform, trace: Recorder) {
+    let threads = platform.threads(1, 0);
+    if !threads.is_off_loop() {
+        return;
+    }
+    let endless = threads.try_compute(for_ever(), &trace, 1).unwrap();
+    for _ in 0..20 {
+        platform.sleep(Duration::ZERO).await;
+    }
+    assert!(
+        threads.try_compute(Job::Fib(1), &trace, 2).is_err(),
+        "there is no other"
+    );
+    drop(endless);
+    let next = loop {
+        match threads.try_compute(Job::Fib(20), &trace, 3) {
+            Ok(ticket) => break ticket,
+            Err(_) => platform.sleep(Duration::from_millis(1)).await,
+        }
+    };
+    assert_eq!(next.await, Ok(6_765));
+    assert!(platform.cores() >= 1);
+}

@@ -1,0 +1,212 @@
+//! A pool in front of real threads, and in front of none.
+#![expect(clippy::disallowed_methods, reason = "real threads are the point")]
+
+use futures::{FutureExt, executor::block_on, future::join_all};
+use highwater::{
+    error::{AppError, Kind},
+    scale::{Job, Pool, PoolOptions, Work, WorkError},
+};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+fn on_threads(options: PoolOptions) -> Pool {
+    Pool::new(options, |work| drop(thread::spawn(|| work.run())))
+}
+
+/// A pool whose work is done when the test says so.
+fn by_hand(options: PoolOptions) -> (Pool, Arc<Mutex<Vec<Work>>>) {
+    let handed: Arc<Mutex<Vec<Work>>> = Arc::default();
+    let list = Arc::clone(&handed);
+    let pool = Pool::new(options, move |work| list.lock().unwrap().push(work));
+    (pool, handed)
+}
+
+fn take(handed: &Mutex<Vec<Work>>) -> Work {
+    handed.lock().unwrap().remove(0)
+}
+
+#[test]
+fn never_more_at_once_than_asked_for() {
+    const AT_ONCE: usize = 3;
+    const ALL: usize = 200;
+    let pool = on_threads(PoolOptions::new(AT_ONCE).waiting(ALL));
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let tickets = (0..ALL).map(|number| {
+        let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+        let work = move |_: &_| {
+            most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            thread::yield_now();
+            running.fetch_sub(1, Ordering::SeqCst);
+            number
+        };
+        pool.try_run(work).unwrap()
+    });
+    let results = block_on(join_all(tickets.collect::<Vec<_>>()));
+    assert!(
+        results.into_iter().map(Result::unwrap).eq(0..ALL),
+        "each its own"
+    );
+    let most = most.load(Ordering::SeqCst);
+    assert!((1..=AT_ONCE).contains(&most), "{most} at once");
+    let stats = pool.stats();
+    assert_eq!(
+        (stats.accepted, stats.done, stats.waiting),
+        (ALL as u64, ALL as u64, 0)
+    );
+}
+
+#[test]
+fn a_full_pool_gives_the_work_back() {
+    let (pool, handed) = by_hand(PoolOptions::new(1).waiting(1));
+    let tickets = [1, 2].map(|number| pool.try_run(move |_| number).unwrap());
+    let rejected = pool.try_run(|_| 3).unwrap_err();
+    assert_eq!(pool.stats().rejected, 1);
+    let error = AppError::from(rejected.without_work());
+    assert_eq!((error.kind(), error.status()), (Kind::Unavailable, 503));
+    assert!(error.retry_after().is_some());
+
+    let rejected = pool.try_run(|_| 3).unwrap_err();
+    take(&handed).run();
+    assert!(
+        handed.lock().unwrap().is_empty(),
+        "the same thread took both"
+    );
+    let third = pool.try_run(rejected.into_inner()).unwrap();
+    take(&handed).run();
+    let results = tickets.into_iter().chain([third]).map(block_on);
+    assert!(results.eq([Ok(1), Ok(2), Ok(3)]));
+}
+
+#[test]
+fn a_dropped_ticket_makes_room_and_its_work_never_runs() {
+    let (pool, handed) = by_hand(PoolOptions::new(1).waiting(1));
+    let ran = Arc::new(AtomicBool::new(false));
+    let work = || {
+        let ran = Arc::clone(&ran);
+        move |_: &_| ran.store(true, Ordering::SeqCst)
+    };
+    let handed_on = pool.try_run(work()).unwrap();
+    let waits = pool.try_run(work()).unwrap();
+    drop(waits);
+    assert_eq!((pool.stats().waiting, pool.stats().cancelled), (0, 1));
+    let other = pool.try_run(|_| "other").expect("there is room again");
+    // It is with the threads already, and has not begun.
+    drop(handed_on);
+    take(&handed).run();
+    assert!(!ran.load(Ordering::SeqCst));
+    assert_eq!(block_on(other), Ok("other"));
+    let stats = pool.stats();
+    assert_eq!((stats.cancelled, stats.done, stats.running), (2, 1, 0));
+}
+
+#[test]
+fn cancelled_work_gives_its_thread_back() {
+    let pool = on_threads(PoolOptions::new(1));
+    let (begun, has_begun) = mpsc::channel();
+    let for_ever = pool.try_run(move |cancellation| {
+        begun.send(()).unwrap();
+        Job::Fib(90).run_until(|| cancellation.is_cancelled())
+    });
+    let next = pool.try_run(|_| "next").unwrap();
+    has_begun.recv().unwrap();
+    drop(for_ever);
+    assert_eq!(block_on(next), Ok("next"));
+    assert_eq!(pool.stats().cancelled, 1);
+}
+
+#[test]
+fn a_panic_is_the_works_own() {
+    let pool = on_threads(PoolOptions::new(1).waiting(3));
+    let bug = pool.try_run(|_| -> u8 { panic!("bug {}", 7) }).unwrap();
+    let silent = pool
+        .try_run(|_| -> u8 { std::panic::panic_any(7) })
+        .unwrap();
+    let well = pool.try_run(|_| 1).unwrap();
+    let error = block_on(bug).unwrap_err();
+    assert_eq!(error.to_string(), "the work panicked: bug 7");
+    assert!(error.is_panic() && !error.is_lost());
+    assert_eq!(AppError::from(error).kind(), Kind::Bug);
+    assert!(block_on(silent).unwrap_err().is_panic());
+    assert_eq!(block_on(well), Ok(1), "its thread goes on");
+    assert_eq!((pool.stats().panicked, pool.stats().done), (2, 1));
+}
+
+#[test]
+fn a_result_that_panics_as_it_is_dropped_costs_no_thread() {
+    struct Mine;
+    impl Drop for Mine {
+        fn drop(&mut self) {
+            assert!(thread::panicking(), "trap");
+        }
+    }
+    let (pool, handed) = by_hand(PoolOptions::new(1));
+    let ticket = pool.try_run(|cancellation| {
+        while !cancellation.is_cancelled() {}
+        Mine
+    });
+    let next = pool.try_run(|_| "next").unwrap();
+    let work = take(&handed);
+    let thread = thread::spawn(|| work.run());
+    drop(ticket);
+    thread.join().unwrap();
+    assert_eq!(block_on(next), Ok("next"));
+}
+
+#[test]
+fn what_the_threads_drop_is_lost_and_nobody_waits_for_ever() {
+    let (pool, handed) = by_hand(PoolOptions::new(2).waiting(2));
+    let tickets: Vec<_> = (0..4)
+        .map(|number| pool.try_run(move |_| number).unwrap())
+        .collect();
+    drop(take(&handed));
+    let mut tickets = tickets.into_iter();
+    let lost = block_on(tickets.next().unwrap()).unwrap_err();
+    assert_eq!(lost, WorkError::Lost);
+    assert!(lost.is_lost());
+    assert_eq!(AppError::from(lost).kind(), Kind::Cancelled);
+    assert_eq!(pool.stats().waiting, 2, "the other may take them yet");
+    drop(take(&handed));
+    assert!(
+        block_on(join_all(tickets))
+            .iter()
+            .all(|it| *it == Err(WorkError::Lost))
+    );
+    let stats = pool.stats();
+    assert_eq!((stats.lost, stats.running, stats.waiting), (4, 0, 0));
+    // And it takes work again.
+    let ticket = pool.try_run(|_| 1).unwrap();
+    take(&handed).run();
+    assert_eq!(block_on(ticket), Ok(1));
+}
+
+#[test]
+fn a_dropped_pool_still_runs_what_it_accepted() {
+    let (pool, handed) = by_hand(PoolOptions::new(1));
+    let tickets = [1, 2].map(|number| pool.try_run(move |_| number).unwrap());
+    drop(pool);
+    take(&handed).run();
+    assert!(tickets.into_iter().map(block_on).eq([Ok(1), Ok(2)]));
+}
+
+#[test]
+fn whoever_has_the_result_finds_its_place_free() {
+    let pool = on_threads(PoolOptions::new(1).waiting(0));
+    for number in 0..500 {
+        let ticket = pool.try_run(move |_| number).expect("the last one is over");
+        assert_eq!(block_on(ticket), Ok(number));
+    }
+}
+
+#[test]
+fn work_may_ask_the_pool_it_runs_in() {
+    let pool = Pool::new(PoolOptions::new(2).waiting(8), Work::run);
+    let own = pool.clone();
+    let ticket = pool.try_run(move |_| own.try_run(|_| 1).unwrap().now_or_never());
+    assert_eq!(block_on(ticket.unwrap()), Ok(Some(Ok(1))));
+}

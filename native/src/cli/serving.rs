@@ -1,0 +1,142 @@
+//! What `serve` and `cluster` are told.
+
+use crate::error::Error;
+use clap::Args;
+use std::{net::SocketAddr, path::PathBuf, thread};
+
+/// Where to serve, and what.
+#[derive(Args, Debug)]
+pub(crate) struct ServeOptions {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    addr: String,
+    /// Serve the page as it was built last
+    #[arg(long)]
+    no_build: bool,
+    /// Serve this folder as it is, in place of the page of this checkout
+    #[arg(long, value_name = "DIR")]
+    www: Option<PathBuf>,
+    /// How many workers serve, 1 to 1,024
+    #[arg(long, value_name = "N", default_value = "1", value_parser = workers,
+          allow_hyphen_values = true)]
+    workers: u16,
+    /// Serve POST /api/faults/bug as well, which is a bug: to see what becomes of
+    /// it. Whoever can reach the server can then make it start again
+    #[arg(long)]
+    pub(crate) faults: bool,
+}
+
+/// Where a cluster is to serve, and by how many.
+#[derive(Args, Debug)]
+pub(crate) struct ClusterOptions {
+    /// Where to listen; port 0 is any free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    addr: String,
+    /// How many workers serve, 1 to 1,024 [default: as many as there are cores]
+    #[arg(long, value_name = "N", value_parser = workers, allow_hyphen_values = true)]
+    workers: Option<u16>,
+    /// Print what happens, a JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Serve POST /faults/bug, /faults/hang and /faults/exit as well: to see what
+    /// becomes of them. Whoever can reach the cluster can then disturb it
+    #[arg(long)]
+    pub(crate) faults: bool,
+}
+
+/// As many workers as there can be: more have never been of use to anybody.
+pub(crate) const MOST_WORKERS: u16 = 1024;
+
+fn workers(text: &str) -> Result<u16, String> {
+    let count = text.trim().parse().ok();
+    let count = count.filter(|count| (1..=MOST_WORKERS).contains(count));
+    count.ok_or_else(|| "there can be 1 to 1,024 workers".to_owned())
+}
+
+/// What a supervisor tells the process that serves.
+#[cfg(unix)]
+#[derive(Args, Debug)]
+pub(crate) struct WorkerOptions {
+    /// The folder with the page; without one, the service of a cluster
+    #[arg(long)]
+    pub(crate) www: Option<PathBuf>,
+    /// Whether bugs can be asked for
+    #[arg(long)]
+    pub(crate) faults: bool,
+}
+
+impl ServeOptions {
+    /// Where to listen.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAnAddress`].
+    pub(crate) fn addr(&self) -> Result<SocketAddr, Error> {
+        addr(&self.addr)
+    }
+
+    /// How many workers serve.
+    pub(crate) fn workers(&self) -> usize {
+        self.workers.into()
+    }
+
+    /// The folder with the page, and whether it is to be built first.
+    pub(crate) fn www(&self) -> (PathBuf, bool) {
+        match &self.www {
+            Some(folder) => (folder.clone(), false),
+            None => (crate::serve::checkout().join("www"), !self.no_build),
+        }
+    }
+}
+
+impl ClusterOptions {
+    /// Where to listen.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAnAddress`].
+    pub(crate) fn addr(&self) -> Result<SocketAddr, Error> {
+        addr(&self.addr)
+    }
+
+    /// How many workers serve.
+    pub(crate) fn workers(&self) -> usize {
+        let cores = || thread::available_parallelism().map_or(1, usize::from);
+        let cores = || cores().min(MOST_WORKERS.into());
+        self.workers.map_or_else(cores, usize::from)
+    }
+}
+
+fn addr(text: &str) -> Result<SocketAddr, Error> {
+    let text = text.trim();
+    // The one name everybody types. Others would need a resolver, and may mean
+    // several addresses.
+    let numeric = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.to_owned(),
+    };
+    numeric
+        .parse()
+        .map_err(|_| Error::NotAnAddress(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::{Cli, one_line};
+    use clap::Parser;
+
+    #[test]
+    fn workers_are_1_to_1024() {
+        for wrong in ["0", "-1", "1025", "10000", "100000", "two", ""] {
+            for command in ["cluster", "serve"] {
+                let arguments = ["native", command, "--workers", wrong];
+                let error = Cli::try_parse_from(arguments).unwrap_err();
+                let line = one_line(&error.to_string());
+                assert!(line.contains("there can be 1 to 1,024 workers"), "{line}");
+            }
+        }
+        for right in ["1", "1024"] {
+            assert!(Cli::try_parse_from(["native", "cluster", "--workers", right]).is_ok());
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Threads of the operating system, and jobs that hold the loop.
+
+#[cfg(test)]
+mod tests;
+
+use crate::platform::Stop;
+use highwater::{
+    platform::{Compute, Errand, Executor},
+    scale::Job,
+};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::{cell::Cell, sync::Arc, thread};
+
+/// A pool of rayon's for each that is asked for.
+#[derive(Debug)]
+pub(crate) struct NativeCompute {
+    stop: Arc<Stop>,
+    started: Cell<u32>,
+}
+
+impl NativeCompute {
+    /// `stop` cuts short what holds the loop.
+    pub(crate) fn new(stop: Arc<Stop>) -> Self {
+        NativeCompute {
+            stop,
+            started: Cell::new(0),
+        }
+    }
+}
+
+impl Compute for NativeCompute {
+    fn cores(&self) -> usize {
+        thread::available_parallelism().map_or(1, usize::from)
+    }
+
+    fn start(&self, threads: usize) -> Arc<dyn Executor> {
+        let mut threads = threads;
+        while threads > 0 {
+            let name = |place| format!("computes {place}");
+            let builder = ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .thread_name(name);
+            if let Ok(pool) = builder.build() {
+                let first = self.started.get() + 1;
+                let count = u32::try_from(threads).unwrap_or(u32::MAX);
+                self.started.set(self.started.get().saturating_add(count));
+                return Arc::new(Threads { pool, first });
+            }
+            // The system has no more: then with fewer.
+            threads /= 2;
+        }
+        Arc::new(NoThreads)
+    }
+
+    fn hold(&self, job: Job) -> u64 {
+        // The run is over then, and nobody looks at the result.
+        let result = job.run_until(|| self.stop.is_requested());
+        result.unwrap_or_default()
+    }
+}
+
+struct Threads {
+    pool: ThreadPool,
+    /// The number in the trace of the first: that of others are others.
+    first: u32,
+}
+
+impl Executor for Threads {
+    fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
+    fn is_off_loop(&self) -> bool {
+        true
+    }
+
+    fn execute(&self, errand: Errand) {
+        let first = self.first;
+        self.pool.spawn(move || {
+            let place = rayon::current_thread_index().unwrap_or(0);
+            errand.run(first + u32::try_from(place).unwrap_or(0));
+        });
+    }
+}
+
+/// The system gives none: the loop does it.
+struct NoThreads;
+
+impl Executor for NoThreads {
+    fn threads(&self) -> usize {
+        1
+    }
+
+    fn is_off_loop(&self) -> bool {
+        false
+    }
+
+    fn execute(&self, errand: Errand) {
+        tokio::task::spawn_local(async {
+            let mut next = Some(errand);
+            while let Some(errand) = next {
+                tokio::task::yield_now().await;
+                next = errand.run_one(0);
+            }
+        });
+    }
+}

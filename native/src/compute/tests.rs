@@ -1,0 +1,79 @@
+//! Threads of this machine.
+
+#[path = "../../../core/tests/computing/mod.rs"]
+mod computing;
+
+use super::*;
+use crate::platform::{NativeSpawn, NativeTimer};
+use highwater::{platform::Platform, trace::Recorder};
+use std::rc::Rc;
+use tokio::task::LocalSet;
+
+fn platform() -> (Platform, Recorder) {
+    let stop: Arc<Stop> = Arc::default();
+    let timer = Arc::new(NativeTimer::start(Arc::clone(&stop)));
+    let trace = Recorder::new(timer.clone(), 4096);
+    let (spawn, _bugs) = NativeSpawn::new();
+    let platform = Platform::new(timer, Rc::new(spawn));
+    (
+        platform.with_compute(Rc::new(NativeCompute::new(stop))),
+        trace,
+    )
+}
+
+#[tokio::test]
+async fn what_holds_in_every_world_holds_here() {
+    for (_, check) in computing::CHECKS {
+        let (platform, trace) = platform();
+        LocalSet::new().run_until(check(platform, trace)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_threads_of_two_pools_have_other_numbers() {
+    let (platform, trace) = platform();
+    for _ in 0..2 {
+        let threads = platform.threads(1, 0);
+        assert!(threads.is_off_loop());
+        let ticket = threads.try_compute(Job::Fib(5), &trace, 0).unwrap();
+        assert_eq!(ticket.await, Ok(5));
+    }
+    let events = trace.drain().events;
+    let threads: Vec<u32> = events.iter().map(|event| event.thread).collect();
+    assert_eq!(threads, [1, 1, 2, 2]);
+}
+
+#[tokio::test]
+async fn without_threads_the_loop_does_it_and_is_held() {
+    for (_, check) in computing::CHECKS {
+        let (platform, trace) = platform();
+        let platform = platform.with_compute(Rc::new(TheLoop));
+        LocalSet::new().run_until(check(platform, trace)).await;
+    }
+}
+
+/// As where the system gives no thread.
+struct TheLoop;
+
+impl Compute for TheLoop {
+    fn cores(&self) -> usize {
+        1
+    }
+
+    fn start(&self, _: usize) -> Arc<dyn Executor> {
+        Arc::new(NoThreads)
+    }
+
+    fn hold(&self, job: Job) -> u64 {
+        job.run()
+    }
+}
+
+#[test]
+fn a_stop_frees_a_loop_that_is_held() {
+    let stop: Arc<Stop> = Arc::default();
+    let compute = NativeCompute::new(Arc::clone(&stop));
+    stop.request();
+    // Were it not freed, this test would take centuries.
+    assert_eq!(compute.hold(Job::Fib(90)), 0);
+}

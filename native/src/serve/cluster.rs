@@ -1,0 +1,62 @@
+//! `native cluster`: a service of several workers, to put load on.
+
+use super::listen::listen;
+use crate::{cli::ClusterOptions, error::Error, report};
+use std::process::ExitCode;
+
+/// Binds, and sees to it that so many workers serve until it is asked to end.
+///
+/// # Errors
+///
+/// Bad input, an address that cannot be had, or workers that keep ending.
+pub(crate) async fn cluster(options: &ClusterOptions) -> Result<ExitCode, Error> {
+    #[cfg(unix)]
+    {
+        serve(options).await
+    }
+    #[cfg(not(unix))]
+    {
+        Err(Error::NeedsUnix("cluster"))
+    }
+}
+
+#[cfg(unix)]
+async fn serve(options: &ClusterOptions) -> Result<ExitCode, Error> {
+    use super::supervisor::{Content, Plan, Signals, supervise};
+    use serde_json::json;
+
+    let addr = options.addr()?;
+    let workers = options.workers();
+    let signals = Signals::new()?;
+    let listener = listen(addr)?;
+    let addr = listener.local_addr().unwrap_or(addr);
+    super::warn_of_strangers(addr);
+    if options.json {
+        let line = json!({
+            "event": "listening",
+            "pid": std::process::id(),
+            "addr": addr.to_string(),
+            "workers": workers,
+        });
+        report::print(&format!("{line}\n"))?;
+    }
+    let plan = Plan {
+        listener,
+        content: Content::Plain {
+            faults: options.faults,
+        },
+        workers,
+        json: options.json,
+    };
+    supervise(plan, signals, || {
+        if options.json {
+            return Ok(());
+        }
+        let count = match workers {
+            1 => "1 worker is".to_owned(),
+            several => format!("{several} workers are"),
+        };
+        report::print(&format!("{count} at http://{addr}/ (Ctrl-C stops them)\n"))
+    })
+    .await
+}

@@ -1,0 +1,182 @@
+//! What a worker counts while it serves.
+
+use super::{super::worker::Overdue, Durations, Metrics};
+use axum::http::StatusCode;
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::time::{Instant, sleep_until};
+
+/// Counts what happens in a worker, at the price of a few additions a request.
+#[derive(Debug, Default)]
+pub(in crate::serve) struct Meter {
+    asked: Count,
+    over: Count,
+    hung_up: Count,
+    answered: [Count; 5],
+    accepted: Count,
+    closed: Count,
+    not_accepted: Count,
+    full: Count,
+    idle: Count,
+    slow_heads: Count,
+    stalled: Count,
+    read_bytes: Count,
+    written_bytes: Count,
+    /// No other thread is ever waited for, but for the one that scrapes.
+    latency: Mutex<Durations>,
+    lag: Mutex<Durations>,
+}
+
+/// How often the loop is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+impl Meter {
+    /// Looks how late the loop is, for ever.
+    pub(in crate::serve) async fn watch_loop(&self) {
+        loop {
+            // From now, not from when it was due: what came of a busy loop before is
+            // not counted again.
+            let due = Instant::now() + LOOK_EVERY;
+            sleep_until(due).await;
+            self.has_lag(due.elapsed());
+        }
+    }
+
+    /// All that was counted.
+    pub(in crate::serve) fn metrics(&self) -> Metrics {
+        // What ends is read before what begins, so that no difference is negative.
+        let (over, closed) = (self.over.get(), self.closed.get());
+        let accepted = self.accepted.get();
+        Metrics {
+            workers: 1,
+            in_flight: self.asked.get() - over,
+            answered: self.answered.each_ref().map(Count::get),
+            hung_up: self.hung_up.get(),
+            open: accepted - closed,
+            accepted,
+            not_accepted: self.not_accepted.get(),
+            full: self.full.get(),
+            idle: self.idle.get(),
+            slow_heads: self.slow_heads.get(),
+            stalled: self.stalled.get(),
+            read_bytes: self.read_bytes.get(),
+            written_bytes: self.written_bytes.get(),
+            latency: locked(&self.latency, |latency| latency.clone()),
+            lag: locked(&self.lag, |lag| lag.clone()),
+            ..Metrics::default()
+        }
+    }
+
+    pub(in crate::serve) fn has_accepted(&self) {
+        self.accepted.add(1);
+    }
+
+    /// A connection that was accepted is none any more.
+    pub(in crate::serve) fn has_closed(&self) {
+        self.closed.add(1);
+    }
+
+    pub(in crate::serve) fn has_not_accepted(&self) {
+        self.not_accepted.add(1);
+    }
+
+    /// A connection has to wait for a place.
+    pub(in crate::serve) fn is_full(&self) {
+        self.full.add(1);
+    }
+
+    pub(in crate::serve) fn is_overdue(&self, overdue: Overdue) {
+        let count = match overdue {
+            Overdue::Idle => &self.idle,
+            Overdue::Head => &self.slow_heads,
+            Overdue::Stall => &self.stalled,
+        };
+        count.add(1);
+    }
+
+    pub(in crate::serve) fn has_read(&self, bytes: usize) {
+        self.read_bytes.add(bytes as u64);
+    }
+
+    pub(in crate::serve) fn has_written(&self, bytes: usize) {
+        self.written_bytes.add(bytes as u64);
+    }
+
+    pub(in crate::serve) fn is_asked(&self) {
+        self.asked.add(1);
+    }
+
+    /// The answer begins, so long after its request was there.
+    pub(in crate::serve) fn is_answered(&self, status: StatusCode, took: Duration) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
+        self.answered[class].add(1);
+        locked(&self.latency, |latency| latency.record(took));
+    }
+
+    /// The request is none any more. If it has no answer, its client hung up.
+    pub(in crate::serve) fn is_over(&self, has_answer: bool) {
+        if !has_answer {
+            self.hung_up.add(1);
+        }
+        self.over.add(1);
+    }
+
+    /// The loop was so late.
+    pub(in crate::serve) fn has_lag(&self, lag: Duration) {
+        locked(&self.lag, |lags| lags.record(lag));
+    }
+}
+
+#[derive(Debug, Default)]
+struct Count(AtomicU64);
+
+impl Count {
+    fn add(&self, more: u64) {
+        self.0.fetch_add(more, Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+fn locked<R>(durations: &Mutex<Durations>, with: impl FnOnce(&mut Durations) -> R) -> R {
+    with(&mut durations.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::{advance, sleep};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_is_held_up_is_late() {
+        let meter = Meter::default();
+        let busy = async {
+            sleep(LOOK_EVERY / 2).await;
+            advance(Duration::from_secs(2)).await;
+            sleep(LOOK_EVERY).await;
+        };
+        tokio::select! {
+            () = meter.watch_loop() => {}
+            () = busy => {}
+        }
+        let lag = meter.metrics().lag;
+        assert!(lag.max() > Duration::from_secs(1), "{lag:?}");
+    }
+
+    #[test]
+    fn who_hangs_up_is_not_in_flight() {
+        let meter = Meter::default();
+        meter.is_asked();
+        assert_eq!(meter.metrics().in_flight, 1);
+        meter.is_over(false);
+        let metrics = meter.metrics();
+        assert_eq!((metrics.in_flight, metrics.hung_up), (0, 1));
+    }
+}

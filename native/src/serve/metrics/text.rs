@@ -1,0 +1,262 @@
+//! Metrics as Prometheus reads them.
+
+use super::{Durations, Metrics};
+use prometheus::{
+    Encoder, TextEncoder,
+    proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType},
+};
+use std::time::Duration;
+
+/// The upper bounds of latencies and lags that are told apart, in seconds.
+const BOUNDS: [f64; 16] = [
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0,
+];
+
+impl Metrics {
+    /// What the text is, in the header `Content-Type`.
+    pub(in crate::serve) const CONTENT_TYPE: &'static str = prometheus::TEXT_FORMAT;
+
+    /// The text.
+    pub(in crate::serve) fn to_text(&self) -> String {
+        let families = self.families();
+        let mut text = Vec::new();
+        let encoded = TextEncoder::new().encode(&families, &mut text);
+        encoded.expect("a vector takes everything, and no family is empty");
+        String::from_utf8(text).expect("names and numbers are text")
+    }
+
+    fn families(&self) -> Vec<MetricFamily> {
+        let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+        let classes = classes.into_iter().zip(self.answered);
+        vec![
+            gauge(
+                "workers",
+                "Workers that are in these numbers.",
+                self.workers,
+            ),
+            labelled(
+                "http_requests_total",
+                "Requests that were answered, by the class of their status.",
+                "status",
+                classes,
+            ),
+            counter(
+                "http_requests_hung_up_total",
+                "Requests whose client was gone before the answer began.",
+                self.hung_up,
+            ),
+            gauge(
+                "http_requests_in_flight",
+                "Requests that are not answered to the end.",
+                self.in_flight,
+            ),
+            durations(
+                "http_request_duration_seconds",
+                "From the end of a request's head to the beginning of its answer.",
+                &self.latency,
+            ),
+            gauge("connections_open", "Connections that are open.", self.open),
+            counter(
+                "connections_accepted_total",
+                "Connections that were accepted.",
+                self.accepted,
+            ),
+            counter(
+                "connections_accept_errors_total",
+                "Connections that could not be accepted.",
+                self.not_accepted,
+            ),
+            counter(
+                "connections_waits_total",
+                "How often no connection was accepted until another one ended.",
+                self.full,
+            ),
+            labelled(
+                "connections_cut_off_total",
+                "Connections that were cut off, by what took too long.",
+                "reason",
+                [
+                    ("idle", self.idle),
+                    ("head", self.slow_heads),
+                    ("stall", self.stalled),
+                ],
+            ),
+            counter(
+                "received_bytes_total",
+                "Bytes that were read from connections.",
+                self.read_bytes,
+            ),
+            counter(
+                "sent_bytes_total",
+                "Bytes that were written to connections.",
+                self.written_bytes,
+            ),
+            labelled(
+                "jobs_total",
+                "Jobs, by what became of them.",
+                "outcome",
+                [
+                    ("done", self.jobs_done),
+                    ("rejected", self.jobs_rejected),
+                    ("panicked", self.jobs_panicked),
+                ],
+            ),
+            durations(
+                "loop_lag_seconds",
+                "How late the event loop came to what was due.",
+                &self.lag,
+            ),
+        ]
+    }
+}
+
+fn counter(name: &str, help: &str, value: u64) -> MetricFamily {
+    family(name, help, MetricType::COUNTER, vec![counted(value)])
+}
+
+/// A counter for each value of a label.
+fn labelled<'a>(
+    name: &str,
+    help: &str,
+    label: &str,
+    values: impl IntoIterator<Item = (&'a str, u64)>,
+) -> MetricFamily {
+    let metrics = values.into_iter().map(|(of, value)| {
+        let mut pair = LabelPair::default();
+        pair.set_name(label.to_owned());
+        pair.set_value(of.to_owned());
+        let mut metric = counted(value);
+        metric.set_label(vec![pair]);
+        metric
+    });
+    family(name, help, MetricType::COUNTER, metrics.collect())
+}
+
+fn counted(value: u64) -> Metric {
+    let mut counter = Counter::default();
+    counter.set_value(value as f64);
+    let mut metric = Metric::default();
+    metric.set_counter(counter);
+    metric
+}
+
+fn gauge(name: &str, help: &str, value: u64) -> MetricFamily {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value as f64);
+    let metric = Metric::from_gauge(gauge);
+    family(name, help, MetricType::GAUGE, vec![metric])
+}
+
+fn durations(name: &str, help: &str, durations: &Durations) -> MetricFamily {
+    let buckets = BOUNDS.map(|bound| {
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(bound);
+        let within = durations.count_within(Duration::from_secs_f64(bound));
+        bucket.set_cumulative_count(within);
+        bucket
+    });
+    let mut histogram = Histogram::default();
+    histogram.set_sample_count(durations.count());
+    histogram.set_sample_sum(durations.sum().as_secs_f64());
+    histogram.set_bucket(buckets.to_vec());
+    let mut metric = Metric::default();
+    metric.set_histogram(histogram);
+    family(name, help, MetricType::HISTOGRAM, vec![metric])
+}
+
+fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(format!("highwater_{name}"));
+    family.set_help(help.to_owned());
+    family.set_field_type(kind);
+    family.set_metric(metrics);
+    family
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Meter, *};
+    use axum::http::StatusCode;
+    use prometheus_parse::{Scrape, Value};
+    use std::collections::BTreeMap;
+
+    fn some() -> Metrics {
+        let meter = Meter::default();
+        for millis in [1, 30, 20_000] {
+            meter.is_asked();
+            meter.is_answered(StatusCode::OK, Duration::from_millis(millis));
+            meter.is_over(true);
+        }
+        meter.metrics()
+    }
+
+    fn parse(text: &str) -> Scrape {
+        let lines = text.lines().map(|line| Ok(line.to_owned()));
+        Scrape::parse(lines).unwrap()
+    }
+
+    #[test]
+    fn a_parser_reads_the_numbers() {
+        let scrape = parse(&some().to_text());
+        let of = |name: &str, label: Option<(&str, &str)>| {
+            let sample = scrape.samples.iter().find(|sample| {
+                let is_labelled =
+                    label.is_none_or(|(key, value)| sample.labels.get(key) == Some(value));
+                sample.metric == name && is_labelled
+            });
+            sample.map(|sample| sample.value.clone())
+        };
+        let answered = of("highwater_http_requests_total", Some(("status", "2xx")));
+        assert_eq!(answered, Some(Value::Counter(3.0)));
+        let workers = of("highwater_workers", None);
+        assert_eq!(workers, Some(Value::Gauge(1.0)));
+        let Some(Value::Histogram(buckets)) = of("highwater_http_request_duration_seconds", None)
+        else {
+            panic!("no histogram");
+        };
+        let within = |bound: f64| {
+            let bucket = buckets.iter().find(|bucket| bucket.less_than >= bound);
+            bucket.map(|bucket| bucket.count)
+        };
+        assert_eq!(within(0.05), Some(2.0));
+        assert_eq!(within(10.0), Some(2.0));
+        assert_eq!(within(f64::INFINITY), Some(3.0));
+    }
+
+    /// As `promtool check metrics` has it.
+    #[test]
+    fn each_family_is_told_once_and_named_by_what_it_is() {
+        let text = some().to_text();
+        let mut kinds = BTreeMap::new();
+        let mut helped = None;
+        for line in text.lines() {
+            if let Some(help) = line.strip_prefix("# HELP ") {
+                let (name, help) = help.split_once(' ').unwrap();
+                assert!(help.ends_with('.'), "{line}");
+                helped = Some(name);
+            } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = kind.split_once(' ').unwrap();
+                assert_eq!(helped, Some(name), "{line}");
+                assert_eq!(kinds.insert(name, kind), None, "{line}");
+                let is_total = name.ends_with("_total");
+                assert_eq!(is_total, kind == "counter", "{line}");
+            } else {
+                let family = helped.unwrap();
+                assert!(line.starts_with(family), "{line}");
+            }
+        }
+        assert_eq!(kinds.len(), 14);
+    }
+
+    #[test]
+    fn buckets_only_grow() {
+        let metrics = some();
+        let within = BOUNDS.map(|bound| {
+            let bound = Duration::from_secs_f64(bound);
+            metrics.latency.count_within(bound)
+        });
+        assert!(within.is_sorted(), "{within:?}");
+        assert!(BOUNDS.is_sorted());
+    }
+}

@@ -1,0 +1,79 @@
+//! What a supervisor tells of its workers: to people a line of the log, to
+//! programs an object of JSON.
+
+use crate::report;
+use serde_json::{Value, json};
+use std::{fmt, io::Write, process};
+
+/// Where it is told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Journal {
+    /// Whether programs are told, on standard output.
+    pub(super) json: bool,
+}
+
+/// A worker, as people and programs know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Who {
+    pub(super) slot: usize,
+    pub(super) generation: u64,
+    /// The number of its process.
+    pub(super) pid: u32,
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "worker {} (pid {})", self.slot + 1, self.pid)
+    }
+}
+
+impl Journal {
+    /// Something happened to a worker.
+    pub(super) fn of(self, event: &str, who: Who) {
+        self.of_why(event, who, Value::Null);
+    }
+
+    /// The same, and why.
+    pub(super) fn of_why(self, event: &str, who: Who, why: impl Into<Value>) {
+        let Who {
+            slot,
+            generation,
+            pid,
+        } = who;
+        let mut told = json!({
+            "event": event,
+            "pid": pid,
+            "worker": slot + 1,
+            "generation": generation,
+        });
+        let why = why.into();
+        if !why.is_null() {
+            told["why"] = why;
+        }
+        self.print(&told);
+    }
+
+    /// Something happened to all of it.
+    pub(super) fn of_all(self, event: &str, more: Value) {
+        let mut told = json!({"event": event, "pid": process::id()});
+        if let (Some(told), Value::Object(more)) = (told.as_object_mut(), more) {
+            told.extend(more);
+        }
+        self.print(&told);
+    }
+
+    fn print(self, told: &Value) {
+        if self.json {
+            // Nobody is left to be told if it cannot be printed.
+            let _ = report::print(&format!("{told}\n"));
+        }
+    }
+}
+
+/// Writes a line to the log.
+pub(super) fn log(line: impl fmt::Display) {
+    // Whole, as workers write to the same place.
+    let line = format!("{line}\n");
+    // Nobody is left to be told if it cannot be written.
+    let _ = anstream::stderr().write_all(line.as_bytes());
+}

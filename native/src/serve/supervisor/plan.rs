@@ -1,0 +1,53 @@
+//! What a supervisor is to have served.
+
+use std::{ffi::OsString, net::TcpListener, path::PathBuf, time::Duration};
+
+/// How long requests of a cluster have to be answered when it is asked to end,
+/// until what is left is cut short.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What is to be served, and by how many.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) listener: TcpListener,
+    pub(crate) content: Content,
+    pub(crate) workers: usize,
+    /// Whether what happens is told on standard output.
+    pub(crate) json: bool,
+}
+
+/// What workers serve.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// The page and its API.
+    Page { www: PathBuf, faults: bool },
+    /// What a cluster serves.
+    Plain { faults: bool },
+}
+
+impl Content {
+    /// What a worker is told of it on its command line.
+    pub(super) fn arguments(&self) -> Vec<OsString> {
+        let (www, faults) = match self {
+            Content::Page { www, faults } => (Some(www), *faults),
+            Content::Plain { faults } => (None, *faults),
+        };
+        let mut arguments = Vec::new();
+        if let Some(www) = www {
+            arguments.extend(["--www".into(), www.into()]);
+        }
+        if faults {
+            arguments.push("--faults".into());
+        }
+        arguments
+    }
+
+    /// How long requests have when all ends. Who looks at an endless run on the
+    /// page is told at once that it is over.
+    pub(super) fn patience(&self) -> Duration {
+        match self {
+            Content::Page { .. } => Duration::ZERO,
+            Content::Plain { .. } => PATIENCE,
+        }
+    }
+}

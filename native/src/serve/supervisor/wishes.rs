@@ -1,0 +1,93 @@
+//! What a supervisor does because somebody asked for it.
+
+use super::{Shell, journal::log, signals::Wish, systemd};
+use crate::cli::MOST_WORKERS;
+use serde_json::json;
+use std::cmp::Ordering;
+
+impl Shell {
+    /// Does what a signal asks for.
+    pub(super) fn grant(&mut self, wish: Wish) {
+        match wish {
+            Wish::Stop(_) => self.stop(),
+            Wish::Reload => self.reload(),
+            Wish::More => self.scale_to(self.machine.slots() + 1),
+            Wish::Fewer => self.scale_to(self.machine.slots() - 1),
+        }
+    }
+
+    fn stop(&mut self) {
+        if self.machine.has_escalated() {
+            // It ends already.
+            return;
+        }
+        log(
+            "asked to end: no more connections are accepted; a second signal cuts off what is \
+             under way",
+        );
+        self.journal.of_all("stopping", json!({}));
+        systemd::stopping();
+        self.end();
+        self.machine.shutdown(self.start.elapsed());
+    }
+
+    fn reload(&mut self) {
+        if self.is_ending {
+            return log("reload: not now, it ends");
+        }
+        if self.machine.is_reloading() {
+            log("reload: one is under way, and another one follows it");
+        } else {
+            log("reload: all workers are replaced, one after the other");
+        }
+        self.journal.of_all("reloading", json!({}));
+        systemd::reloading();
+        self.machine.reload(self.start.elapsed());
+    }
+
+    fn scale_to(&mut self, workers: usize) {
+        let before = self.machine.slots();
+        if self.is_ending {
+            return log("no more and no fewer workers: it ends");
+        }
+        if !(1..=usize::from(MOST_WORKERS)).contains(&workers) {
+            return log(format!(
+                "{before} workers it is: there can be 1 to {}",
+                usize::from(MOST_WORKERS)
+            ));
+        }
+        let change = match workers.cmp(&before) {
+            Ordering::Less => "one fewer",
+            _ => "one more",
+        };
+        log(format!("{change}: {workers} of them from now on"));
+        self.journal.of_all("scaled", json!({"workers": workers}));
+        self.machine.scale_to(workers, self.start.elapsed());
+        systemd::status(&self.status());
+    }
+
+    pub(super) fn reloaded(&mut self) {
+        log("reload: done");
+        self.journal.of_all("reloaded", json!({}));
+        if !self.machine.is_reloading() {
+            systemd::ready(&self.status());
+        }
+    }
+
+    pub(super) fn reload_aborted(&mut self, slot: usize) {
+        let who = self.in_slot(slot);
+        let goes_on = who.map_or_else(
+            || "the others go on".to_owned(),
+            |who| format!("pid {} goes on, and so do all others", who.pid),
+        );
+        log(format!(
+            "reload: given up at worker {}, as its replacement came to nothing; {goes_on}",
+            slot + 1
+        ));
+        self.journal
+            .of_all("reload_aborted", json!({"worker": slot + 1}));
+        if !self.machine.is_reloading() {
+            systemd::ready(&self.status());
+        }
+    }
+}

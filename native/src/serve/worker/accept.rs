@@ -1,0 +1,104 @@
+//! Taking connections out of the socket's queue.
+
+use super::{
+    Phase,
+    gate::{Gate, Place},
+    reached,
+};
+use std::{io, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::yield_now,
+    time::sleep,
+};
+
+/// The first wait when the system lets no connection in. Each further one is
+/// twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// Where connections come from.
+pub(super) trait Accept: Send {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next one, when there is one. Dropped before that, it takes none.
+    fn accept(&mut self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Accept for TcpListener {
+    type Stream = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<TcpStream> {
+        let (stream, _) = TcpListener::accept(self).await?;
+        // Small events are to arrive when they happen, not when more follow.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+}
+
+/// Hands connections to `take`, each with its place, until the worker drains. The
+/// listener is gone then: those that come later are for another process that has
+/// the same socket.
+///
+/// Where there is no place for more, none is accepted until one is free. Nobody is
+/// refused: the queue of the socket holds them.
+pub(super) async fn accept_all<A: Accept>(
+    mut listener: A,
+    gate: Arc<Gate>,
+    phase: watch::Receiver<Phase>,
+    mut take: impl FnMut(A::Stream, Place),
+) {
+    let accepting = async {
+        let mut wait = FIRST_WAIT;
+        loop {
+            let mut place = gate.place().await;
+            match listener.accept().await {
+                Ok(stream) => {
+                    wait = FIRST_WAIT;
+                    place.take();
+                    take(stream, place);
+                    // One at a time: those that are open have their turn first, and
+                    // so has another process that has less to do.
+                    yield_now().await;
+                }
+                Err(error) if is_of_the_client(&error) => {
+                    gate.meter.has_not_accepted();
+                    yield_now().await;
+                }
+                Err(error) => {
+                    gate.meter.has_not_accepted();
+                    if wait == FIRST_WAIT {
+                        super::log(&format!(
+                            "no connection can be accepted ({error}): they wait in the queue of \
+                             the socket"
+                        ));
+                    }
+                    drop(place);
+                    gate.is_short();
+                    sleep(wait).await;
+                    wait = LONGEST_WAIT.min(2 * wait);
+                }
+            }
+        }
+    };
+    tokio::select! {
+        // In this order: once it drains not one more is accepted.
+        biased;
+        () = reached(phase, Phase::Drains) => {}
+        () = accepting => {}
+    }
+}
+
+/// Whether it says something of that one connection only: it was gone before it
+/// was accepted.
+fn is_of_the_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,59 @@
+//! One connection, from its first byte to its last.
+
+use super::{
+    gate::{Gate, Place, Strain},
+    pulse::Pulse,
+    socket::Socket,
+    watched::{Served, Watched},
+};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use std::{pin::pin, sync::Arc};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Instant, sleep_until},
+};
+
+/// What a client may make us keep of a head, or of an answer that it does not
+/// take.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Serves a connection until the client closes it, it is overdue, or the worker
+/// has drained. A request that is under way then is answered first, as the last.
+pub(super) async fn serve<I, S>(stream: I, service: S, gate: Arc<Gate>, place: Place)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Served,
+{
+    let pulse = Arc::new(Pulse::new());
+    let socket = Socket::new(stream, Arc::clone(&pulse), Arc::clone(&gate));
+    let service = Watched::new(service, Arc::clone(&pulse), Arc::clone(&gate));
+    let connection = http1::Builder::new()
+        .max_buf_size(BUFFER_BYTES)
+        .serve_connection(TokioIo::new(socket), service);
+    let mut connection = pin!(connection);
+    let mut timer = pin!(sleep_until(Instant::now()));
+    let mut strain = gate.strain();
+    loop {
+        tokio::select! {
+            // In this order: what has come is read before anything is overdue.
+            biased;
+            // An error is the client's: it was answered if that was possible.
+            _ = connection.as_mut() => break,
+            _ = strain.changed() => {
+                if *strain.borrow() == Strain::Closing {
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+            () = timer.as_mut() => {}
+        }
+        match pulse.check(&gate.limits()) {
+            Ok(next) => timer.as_mut().reset(next),
+            Err(overdue) => {
+                gate.meter.is_overdue(overdue);
+                break;
+            }
+        }
+    }
+    drop(place);
+}

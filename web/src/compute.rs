@@ -1,0 +1,103 @@
+//! Threads in the tab: Workers that share this one's memory, where the page may
+//! have that. Where not, the loop does what there is to do, and says so.
+
+use highwater::{
+    platform::{Compute, Errand, Executor},
+    scale::Job,
+};
+use std::sync::Arc;
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(thread_local_v2, js_namespace = navigator, js_name = hardwareConcurrency)]
+    static HARDWARE_CONCURRENCY: JsValue;
+}
+
+/// Computes with the threads of this build's pool, or with none.
+pub(crate) struct TabCompute;
+
+impl Compute for TabCompute {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a small whole number"
+    )]
+    fn cores(&self) -> usize {
+        let cores = HARDWARE_CONCURRENCY.with(JsValue::as_f64);
+        cores.map_or(1, |cores| (cores as usize).max(1))
+    }
+
+    #[cfg_attr(
+        not(feature = "threads"),
+        expect(unused_variables, reason = "there are none")
+    )]
+    fn start(&self, threads: usize) -> Arc<dyn Executor> {
+        #[cfg(feature = "threads")]
+        if let Some(threads) = shared::Threads::of_pool(threads) {
+            return Arc::new(threads);
+        }
+        Arc::new(TheLoop)
+    }
+
+    fn hold(&self, job: Job) -> u64 {
+        job.run()
+    }
+}
+
+/// No threads: this Worker's loop, which is held by each job.
+struct TheLoop;
+
+impl Executor for TheLoop {
+    fn threads(&self) -> usize {
+        1
+    }
+
+    fn is_off_loop(&self) -> bool {
+        false
+    }
+
+    fn execute(&self, errand: Errand) {
+        wasm_bindgen_futures::spawn_local(async {
+            let mut next = Some(errand);
+            while let Some(errand) = next {
+                // Whatever else is due has a turn between two jobs.
+                crate::platform::turn().await;
+                next = errand.run_one(0);
+            }
+        });
+    }
+}
+
+#[cfg(feature = "threads")]
+mod shared {
+    use super::{Errand, Executor};
+    use crate::pool;
+
+    /// Some of the pool's threads. There is one pool, since its threads are
+    /// started by the page, before the run.
+    pub(super) struct Threads {
+        count: usize,
+    }
+
+    impl Threads {
+        pub(super) fn of_pool(wanted: usize) -> Option<Self> {
+            let count = pool::proven().min(wanted);
+            (count > 0).then_some(Threads { count })
+        }
+    }
+
+    impl Executor for Threads {
+        fn threads(&self) -> usize {
+            self.count
+        }
+
+        fn is_off_loop(&self) -> bool {
+            true
+        }
+
+        fn execute(&self, errand: Errand) {
+            rayon::spawn(|| errand.run(pool::thread_id()));
+        }
+    }
+}
