@@ -1,7 +1,13 @@
 //! Why a run ended before its scenario did.
 
 use highwater::platform::Exit;
-use std::{any::Any, cell::Cell, fmt, panic, thread};
+use std::{
+    any::Any,
+    cell::Cell,
+    fmt,
+    io::{self, Write},
+    panic, thread,
+};
 
 /// What a run died of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,15 +65,34 @@ impl fmt::Display for Death {
 pub(crate) const LOOP_THREAD: &str = "loop";
 
 /// Keeps a scenario's panic for the report, which says in one line what and
-/// where it was. Any other panic is ours and printed as usual.
+/// where it was. Any other panic is ours and printed as usual, unless its message
+/// would look like lines of the log: it may have in it what a client sent.
 pub(crate) fn keep_panics_for_the_report() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
-        LAST_PANIC.set(panic.location().map(ToString::to_string));
-        if thread::current().name() != Some(LOOP_THREAD) {
-            print(panic);
+        let place = panic.location().map(ToString::to_string);
+        LAST_PANIC.set(place.clone());
+        if thread::current().name() == Some(LOOP_THREAD) {
+            return;
+        }
+        let message = panic.payload_as_str().unwrap_or_default();
+        match in_one_line(message, place) {
+            Some(line) => {
+                // Nobody is left to be told if it cannot be written.
+                let _ = io::stderr().write_all(line.as_bytes());
+            }
+            None => print(panic),
         }
     }));
+}
+
+/// A panic whose message has control characters, without them.
+fn in_one_line(message: &str, place: Option<String>) -> Option<String> {
+    if !message.contains(char::is_control) {
+        return None;
+    }
+    let place = place.unwrap_or_else(|| "an unknown place".to_owned());
+    Some(format!("panicked at {place}: {}\n", message.escape_debug()))
 }
 
 /// Where in the code the panic was that was just caught on this thread.
@@ -77,4 +102,19 @@ pub(crate) fn place_of_last_panic() -> Option<String> {
 
 thread_local! {
     static LAST_PANIC: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_does_not_look_like_a_line_of_the_log() {
+        assert_eq!(in_one_line("bad name Ada", None), None, "as usual");
+        let line = in_one_line("bad name x\nERROR id=1", Some("src/a.rs:1:2".to_owned()));
+        assert_eq!(
+            line.as_deref(),
+            Some("panicked at src/a.rs:1:2: bad name x\\nERROR id=1\n")
+        );
+    }
 }

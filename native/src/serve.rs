@@ -27,6 +27,7 @@ mod service;
 mod stream;
 #[cfg(unix)]
 mod supervisor;
+mod work;
 mod worker;
 
 #[cfg(unix)]

@@ -4,6 +4,7 @@ mod errors;
 mod events;
 mod outcome;
 mod queue;
+mod scaling;
 mod streams;
 
 use std::io::{self, IsTerminal as _};
@@ -43,6 +44,23 @@ pub(crate) enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// `native cluster`, against Node and its cluster, under load, kills and
+    /// restarts; and work off the loop, against worker threads and piscina
+    Scaling {
+        /// Print the figures for programs
+        #[arg(long)]
+        json: bool,
+        /// Instead, reload ours under load until so many requests were sent,
+        /// and fail if one of them did
+        #[arg(
+            long,
+            value_name = "REQUESTS",
+            num_args = 0..=1,
+            default_missing_value = "1000000",
+            conflicts_with = "json"
+        )]
+        soak: Option<u64>,
+    },
     /// What `events` runs for each turn of an emitter
     #[command(hide = true)]
     Turn(events::Turn),
@@ -55,6 +73,13 @@ impl Bench {
             Bench::Events { json } => (events::run(), *json),
             Bench::Streams { json, size, only } => (streams::run(*size, *only), *json),
             Bench::Errors { json } => (errors::run(), *json),
+            Bench::Scaling {
+                soak: Some(requests),
+                ..
+            } => {
+                return scaling::soak(*requests).unwrap_or_else(|error| failed(&error));
+            }
+            Bench::Scaling { json, soak: None } => (scaling::run(), *json),
             Bench::Turn(turn) => {
                 turn.run();
                 return ExitCode::SUCCESS;
@@ -74,12 +99,14 @@ impl Bench {
                 }
                 ExitCode::from(u8::from(outcome.misses() > 0))
             }
-            Err(error) => {
-                eprintln!("tests: error: {error:#}");
-                ExitCode::FAILURE
-            }
+            Err(error) => failed(&error),
         }
     }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("tests: error: {error:#}");
+    ExitCode::FAILURE
 }
 
 fn size(text: &str) -> Result<ByteSize, String> {

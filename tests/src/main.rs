@@ -207,7 +207,9 @@ fn help() -> String {
     | cargo run --release -p tests -- replay streams -
   cargo run --release -p tests -- bench events
   cargo run --release -p tests -- bench streams --size 1GiB
-  cargo run --release -p tests -- bench errors",
+  cargo run --release -p tests -- bench errors
+  cargo run --release -p tests -- bench scaling
+  cargo run --release -p tests -- bench scaling --soak 1000000",
     );
     help
 }

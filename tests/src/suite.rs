@@ -11,6 +11,7 @@ pub(crate) enum Suite {
     Fmt,
     Clippy,
     Unit,
+    Cluster,
     Loom,
     Miri,
     Doc,
@@ -38,10 +39,11 @@ pub(crate) struct Wishes {
 
 impl Suite {
     /// All of them, in the order they run: what fails fast comes first.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Fmt,
         Self::Clippy,
         Self::Unit,
+        Self::Cluster,
         Self::Loom,
         Self::Miri,
         Self::Doc,
@@ -61,6 +63,7 @@ impl Suite {
             Self::Fmt => "fmt",
             Self::Clippy => "clippy",
             Self::Unit => "unit",
+            Self::Cluster => "cluster",
             Self::Loom => "loom",
             Self::Miri => "miri",
             Self::Doc => "doc",
@@ -76,6 +79,7 @@ impl Suite {
             Self::Fmt => "the formatting",
             Self::Clippy => "the lints, on the host and for both wasm builds",
             Self::Unit => "every test that needs no browser, and doctests",
+            Self::Cluster => "`native cluster` under load: reloads, killed workers, faults",
             Self::Loom => "every order in which threads can meet in an emitter or an inbox",
             Self::Miri => "the tests of events, in an interpreter that finds undefined behaviour",
             Self::Doc => "the documentation builds without a warning",
@@ -89,7 +93,9 @@ impl Suite {
     pub(crate) fn kind(self) -> Kind {
         match self {
             Self::Fmt | Self::Clippy | Self::Doc | Self::Deny => Kind::Check,
-            Self::Unit | Self::Loom | Self::Miri | Self::Wasm | Self::E2e => Kind::Tests,
+            Self::Unit | Self::Cluster | Self::Loom | Self::Miri | Self::Wasm | Self::E2e => {
+                Kind::Tests
+            }
         }
     }
 
@@ -99,7 +105,7 @@ impl Suite {
             Self::Fmt => &[Need::Rustfmt],
             Self::Clippy => &[Need::Clippy, Need::WasmTarget, Need::Nightly],
             Self::Unit | Self::Doc => &[Need::WasmTarget],
-            Self::Loom => &[],
+            Self::Cluster | Self::Loom => &[],
             Self::Miri => &[Need::Nightly, Need::Miri],
             Self::Deny => &[Need::CargoDeny],
             Self::Wasm => &[
@@ -120,6 +126,7 @@ impl Suite {
             Self::Fmt => vec![workspace.cargo("fmt --all --check")],
             Self::Clippy => clippy(workspace),
             Self::Unit => unit(workspace),
+            Self::Cluster => cluster(workspace),
             Self::Loom => vec![loom(workspace)],
             Self::Miri => vec![miri(workspace)],
             Self::Doc => doc(workspace),
@@ -159,7 +166,7 @@ fn clippy(workspace: &Workspace) -> Vec<Command> {
         workspace.cargo(&format!("{chapter} chapter-errors")),
         workspace.cargo(&format!("{chapter} chapter-scaling")),
         // `--all-targets` leaves out the targets that say `test = false`.
-        workspace.cargo("clippy --workspace --all-features --test e2e"),
+        workspace.cargo("clippy --workspace --all-features --test cluster --test e2e"),
         workspace.cargo(&web),
         workspace.cargo(&file),
         workspace.nightly_cargo(&threads),
@@ -207,6 +214,13 @@ fn unit(workspace: &Workspace) -> Vec<Command> {
         workspace.cargo(&format!("{core} --no-default-features")),
         workspace.cargo(&format!("{core} --all-features")),
     ]
+}
+
+fn cluster(workspace: &Workspace) -> Vec<Command> {
+    let mut test = workspace.cargo("test --package tests --test cluster --no-fail-fast --");
+    // Most of the time they wait, for what takes the cluster seconds.
+    test.arg("--test-threads=4");
+    vec![workspace.cargo("build --package native"), test]
 }
 
 /// In release: it runs some hundred thousand orders of each test. The library has

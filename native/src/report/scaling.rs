@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 /// A row for each figure; nothing for a run that is not about CPU work.
 pub(super) fn table(trace: &Trace) -> String {
-    let figures = scaling_figures(trace, &trace.events);
+    let figures = scaling_figures(trace);
     if figures.is_empty() {
         return String::new();
     }
@@ -18,7 +18,7 @@ pub(super) fn table(trace: &Trace) -> String {
 
 /// The same for programs; null for a run that is not about CPU work.
 pub(super) fn json(trace: &Trace) -> Value {
-    let figures = scaling_figures(trace, &trace.events);
+    let figures = scaling_figures(trace);
     if figures.is_empty() {
         return Value::Null;
     }

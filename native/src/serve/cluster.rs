@@ -1,7 +1,6 @@
 //! `native cluster`: a service of several workers, to put load on.
 
-use super::listen::listen;
-use crate::{cli::ClusterOptions, error::Error, report};
+use crate::{cli::ClusterOptions, error::Error};
 use std::process::ExitCode;
 
 /// Binds, and sees to it that so many workers serve until it is asked to end.
@@ -16,13 +15,18 @@ pub(crate) async fn cluster(options: &ClusterOptions) -> Result<ExitCode, Error>
     }
     #[cfg(not(unix))]
     {
+        options.addr()?;
         Err(Error::NeedsUnix("cluster"))
     }
 }
 
 #[cfg(unix)]
 async fn serve(options: &ClusterOptions) -> Result<ExitCode, Error> {
-    use super::supervisor::{Content, Plan, Signals, supervise};
+    use super::{
+        listen::listen,
+        supervisor::{Content, Plan, Signals, supervise},
+    };
+    use crate::report;
     use serde_json::json;
 
     let addr = options.addr()?;

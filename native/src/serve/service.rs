@@ -2,8 +2,9 @@
 
 use super::{
     deadline, faults,
-    metrics::{Metrics, Scrape},
+    metrics::{Meter, Metrics, Scrape},
     problems,
+    work::{self, Desk},
     worker::{Limits, Phase},
 };
 use axum::{
@@ -24,6 +25,7 @@ use hyper::body::Incoming;
 use std::{
     convert::Infallible,
     process,
+    sync::Arc,
     task::{Context, Poll},
 };
 use tokio::sync::watch;
@@ -54,29 +56,44 @@ pub(super) struct Shared {
 
 /// All that is served. Whatever goes wrong in it comes to the handler. With
 /// `faults` there are some to ask for.
-pub(super) fn service(shared: Shared, faults: bool, handler: &HandlerLayer) -> Errorproof {
+pub(super) fn service(
+    shared: Shared,
+    meter: Arc<Meter>,
+    faults: bool,
+    handler: &HandlerLayer,
+) -> Errorproof {
+    let plain = Plain {
+        worker: process::id().into(),
+        router: routes(shared, meter, faults),
+    };
+    handler.layer(plain)
+}
+
+fn routes(shared: Shared, meter: Arc<Meter>, faults: bool) -> Router {
     let limits = shared.limits;
+    let desk = Arc::new(Desk::new(meter));
     let mut router = Router::new()
+        .route("/work", get(work::work).with_state(Arc::clone(&desk)))
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(ready_or_not))
         .route("/metrics", get(metrics))
         .route("/problems/", get(problems::list))
         .route("/problems/{code}", get(problems::one))
-        .fallback(async || AppError::not_found("There are GET /, /healthz, /readyz and /metrics."));
+        .fallback(async || {
+            AppError::not_found(
+                "There are GET /, /work?job=fib:27, /healthz, /readyz and /metrics.",
+            )
+        });
     if faults {
         router = router
             .route("/faults/bug", post(faults::bug))
+            .route("/faults/job", post(work::bug).with_state(desk))
             .route("/faults/hang", post(faults::hang))
             .route("/faults/exit", post(faults::exit));
     }
-    let router = router
+    router
         .layer(from_fn_with_state(limits, deadline::keep))
-        .with_state(shared);
-    let plain = Plain {
-        worker: process::id().into(),
-        router,
-    };
-    handler.layer(plain)
+        .with_state(shared)
 }
 
 impl Service<Request<Incoming>> for Plain {
@@ -137,5 +154,98 @@ impl FromRef<Shared> for watch::Receiver<Phase> {
 impl FromRef<Shared> for Scrape {
     fn from_ref(shared: &Shared) -> Self {
         Scrape::clone(&shared.scrape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::{errors, metrics, worker::advance};
+    use axum::body::to_bytes;
+    use highwater::error::http::REQUEST_ID;
+    use tower::ServiceExt;
+
+    /// The routes, which take other bodies than those from a connection.
+    struct Asked {
+        router: Router,
+        meter: Arc<Meter>,
+        phase: watch::Sender<Phase>,
+    }
+
+    fn served(faults: bool) -> Asked {
+        let (phase, watched) = watch::channel(Phase::Serves);
+        let meter = Arc::new(Meter::default());
+        let shared = Shared {
+            limits: Limits::default(),
+            phase: watched,
+            scrape: metrics::of_one(&meter),
+        };
+        let router = routes(shared, Arc::clone(&meter), faults);
+        let router = router.layer(errors::layer(|| {}));
+        Asked {
+            router,
+            meter,
+            phase,
+        }
+    }
+
+    impl Asked {
+        async fn ask(&self, method: &str, path: &str) -> (u16, String) {
+            let request = Request::builder().method(method).uri(path);
+            let request = request.body(Body::empty()).unwrap();
+            let Ok(answer) = self.router.clone().oneshot(request).await;
+            let status = answer.status().as_u16();
+            assert_eq!(status >= 400, answer.headers().contains_key(REQUEST_ID));
+            let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        }
+    }
+
+    #[tokio::test]
+    async fn it_is_not_ready_for_more_when_it_drains() {
+        let asked = served(false);
+        assert_eq!(asked.ask("GET", "/readyz").await.0, 200);
+        advance(&asked.phase, Phase::Drains);
+        let (status, problem) = asked.ask("GET", "/readyz").await;
+        assert_eq!(status, 503, "{problem}");
+        assert_eq!(asked.ask("GET", "/healthz").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn jobs_are_done_and_counted() {
+        let asked = served(false);
+        let (status, result) = asked.ask("GET", "/work?job=fib:20").await;
+        assert_eq!((status, &*result), (200, "fib:20 = 6765\n"));
+        let (_, text) = asked.ask("GET", "/metrics").await;
+        let line = "highwater_jobs_total{outcome=\"done\"} 1\n";
+        assert!(text.contains(line), "{text}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_job_is_told_with_what_is() {
+        let asked = served(false);
+        for path in ["/work", "/work?job=fib", "/work?job=fib:-1", "/work?jobs=1"] {
+            let (status, problem) = asked.ask("GET", path).await;
+            assert_eq!(status, 400, "{path}");
+            assert!(problem.contains("fib:"), "{problem}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_job_with_a_bug_is_a_bug_and_the_threads_go_on() {
+        let asked = served(true);
+        let (status, problem) = asked.ask("POST", "/faults/job").await;
+        assert_eq!(status, 500);
+        assert!(!problem.contains("a bug in a job"), "{problem}");
+        assert_eq!(asked.meter.metrics().jobs_panicked, 1);
+        assert_eq!(asked.ask("GET", "/work?job=fib:20").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn faults_are_there_for_those_who_want_them_only() {
+        let asked = served(false);
+        for path in ["/faults/bug", "/faults/hang", "/faults/exit", "/faults/job"] {
+            assert_eq!(asked.ask("POST", path).await.0, 404, "{path}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod connection;
+mod episode;
 mod gate;
 mod limits;
 mod pulse;
@@ -132,7 +133,8 @@ impl Worker {
                 Services::Page(router(site, state, &shared, handler).into_service())
             }
             Content::Plain { faults } => {
-                Services::Plain(service::service(shared, faults, &handler))
+                let meter = Arc::clone(&meter);
+                Services::Plain(service::service(shared, meter, faults, &handler))
             }
         };
         Worker {

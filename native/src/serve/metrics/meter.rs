@@ -2,6 +2,7 @@
 
 use super::{super::worker::Overdue, Durations, Metrics};
 use axum::http::StatusCode;
+use highwater::scale::LagMonitor;
 use std::{
     sync::{
         Mutex, PoisonError,
@@ -27,6 +28,9 @@ pub(in crate::serve) struct Meter {
     stalled: Count,
     read_bytes: Count,
     written_bytes: Count,
+    jobs_done: Count,
+    jobs_rejected: Count,
+    jobs_panicked: Count,
     /// No other thread is ever waited for, but for the one that scrapes.
     latency: Mutex<Durations>,
     lag: Mutex<Durations>,
@@ -35,15 +39,17 @@ pub(in crate::serve) struct Meter {
 /// How often the loop is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// As many looks count as missed at once, however late the loop is.
+const MOST_MISSED: u32 = 1_000;
+
 impl Meter {
     /// Looks how late the loop is, for ever.
     pub(in crate::serve) async fn watch_loop(&self) {
+        let begin = Instant::now();
+        let mut monitor = LagMonitor::new(LOOK_EVERY, Duration::ZERO);
         loop {
-            // From now, not from when it was due: what came of a busy loop before is
-            // not counted again.
-            let due = Instant::now() + LOOK_EVERY;
-            sleep_until(due).await;
-            self.has_lag(due.elapsed());
+            sleep_until(begin + monitor.next_due()).await;
+            self.has_lag(monitor.beat(begin.elapsed()));
         }
     }
 
@@ -68,7 +74,9 @@ impl Meter {
             written_bytes: self.written_bytes.get(),
             latency: locked(&self.latency, |latency| latency.clone()),
             lag: locked(&self.lag, |lag| lag.clone()),
-            ..Metrics::default()
+            jobs_done: self.jobs_done.get(),
+            jobs_rejected: self.jobs_rejected.get(),
+            jobs_panicked: self.jobs_panicked.get(),
         }
     }
 
@@ -126,9 +134,31 @@ impl Meter {
         self.over.add(1);
     }
 
-    /// The loop was so late.
+    /// A job came to its end.
+    pub(in crate::serve) fn job_is_done(&self) {
+        self.jobs_done.add(1);
+    }
+
+    /// There was no room for a job.
+    pub(in crate::serve) fn job_is_rejected(&self) {
+        self.jobs_rejected.add(1);
+    }
+
+    pub(in crate::serve) fn job_has_panicked(&self) {
+        self.jobs_panicked.add(1);
+    }
+
+    /// The loop was so late. What would have been due meanwhile was late as well,
+    /// if less so.
     pub(in crate::serve) fn has_lag(&self, lag: Duration) {
-        locked(&self.lag, |lags| lags.record(lag));
+        let step = LOOK_EVERY.max(lag / MOST_MISSED);
+        locked(&self.lag, |lags| {
+            let mut late = Some(lag);
+            while let Some(lag) = late {
+                lags.record(lag);
+                late = lag.checked_sub(step);
+            }
+        });
     }
 }
 

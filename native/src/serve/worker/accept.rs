@@ -5,7 +5,11 @@ use super::{
     gate::{Gate, Place},
     reached,
 };
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -18,6 +22,10 @@ use tokio::{
 /// twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// How many times the loop goes round between two connections, and how long.
+const MOST_TURNS: usize = 64;
+const LONGEST_TURNS: Duration = Duration::from_micros(50);
 
 /// Where connections come from.
 pub(super) trait Accept: Send {
@@ -59,9 +67,7 @@ pub(super) async fn accept_all<A: Accept>(
                     wait = FIRST_WAIT;
                     place.take();
                     take(stream, place);
-                    // One at a time: those that are open have their turn first, and
-                    // so has another process that has less to do.
-                    yield_now().await;
+                    give_way(gate.open()).await;
                 }
                 Err(error) if is_of_the_client(&error) => {
                     gate.meter.has_not_accepted();
@@ -69,14 +75,8 @@ pub(super) async fn accept_all<A: Accept>(
                 }
                 Err(error) => {
                     gate.meter.has_not_accepted();
-                    if wait == FIRST_WAIT {
-                        super::log(&format!(
-                            "no connection can be accepted ({error}): they wait in the queue of \
-                             the socket"
-                        ));
-                    }
                     drop(place);
-                    gate.is_short();
+                    gate.is_short(&error);
                     sleep(wait).await;
                     wait = LONGEST_WAIT.min(2 * wait);
                 }
@@ -88,6 +88,22 @@ pub(super) async fn accept_all<A: Accept>(
         biased;
         () = reached(phase, Phase::Drains) => {}
         () = accepting => {}
+    }
+}
+
+/// Lets others go first, before the next connection: those that are open, and
+/// another worker that has fewer of them.
+///
+/// All workers wait for one socket, and the system wakes them all; without this,
+/// the one that is awake already takes a whole burst. The more it has, the longer
+/// it holds back, but never for long: a loop that is busy goes round once.
+async fn give_way(open: usize) {
+    let begin = Instant::now();
+    for _ in 0..open.clamp(1, MOST_TURNS) {
+        yield_now().await;
+        if begin.elapsed() > LONGEST_TURNS {
+            break;
+        }
     }
 }
 

@@ -1,10 +1,13 @@
 //! Who is let in, and what all connections of a worker have in common.
 
-use super::{Phase, limits::Limits};
+use super::{Phase, episode::Episode, limits::Limits};
 use crate::serve::metrics::Meter;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -19,6 +22,8 @@ pub(super) struct Gate {
     places: Arc<Semaphore>,
     /// The system has no room for another one.
     is_short: AtomicBool,
+    fullness: Episode,
+    shortage: Episode,
 }
 
 /// What connections have to know of the others.
@@ -46,7 +51,14 @@ impl Gate {
             strain: watch::Sender::new(Strain::Calm),
             places: Arc::new(Semaphore::new(places)),
             is_short: AtomicBool::new(false),
+            fullness: Episode::default(),
+            shortage: Episode::default(),
         }
+    }
+
+    /// How many connections are open.
+    pub(super) fn open(&self) -> usize {
+        self.limits.connections - self.places.available_permits()
     }
 
     /// What holds for a connection now.
@@ -83,7 +95,8 @@ impl Gate {
             Some(permit)
         } else {
             self.meter.is_full();
-            if self.change(Strain::Calm, Strain::Full) {
+            self.change(Strain::Calm, Strain::Full);
+            if self.fullness.begins() {
                 super::log(&format!(
                     "all {} connections that there may be are open: others wait in the queue of \
                      the socket",
@@ -102,8 +115,13 @@ impl Gate {
 
     /// The system has no room for another connection, though there is a place:
     /// some of those that are open are to go.
-    pub(super) fn is_short(&self) {
+    pub(super) fn is_short(&self, error: &io::Error) {
         self.is_short.store(true, Relaxed);
+        if self.shortage.begins() {
+            super::log(&format!(
+                "no connection can be accepted ({error}): they wait in the queue of the socket"
+            ));
+        }
         self.change(Strain::Calm, Strain::Full);
     }
 
@@ -120,8 +138,7 @@ impl Gate {
         }
     }
 
-    /// Not at the first place that is free again, or an episode would begin with
-    /// each connection.
+    /// Not at the first place that is free again: who waits takes that.
     fn has_room(&self) {
         let enough = (self.limits.connections / 8).max(2);
         let is_enough = self.places.available_permits() + 1 >= enough;
@@ -130,14 +147,14 @@ impl Gate {
         }
     }
 
-    fn change(&self, from: Strain, to: Strain) -> bool {
+    fn change(&self, from: Strain, to: Strain) {
         self.strain.send_if_modified(|strain| {
             let is_it = *strain == from;
             if is_it {
                 *strain = to;
             }
             is_it
-        })
+        });
     }
 }
 

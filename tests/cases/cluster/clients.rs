@@ -1,0 +1,111 @@
+//! Clients that take more than their share: everybody else is served.
+
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use load::cluster::Cluster;
+use load::{Client, Load};
+
+use crate::native;
+use crate::support::{
+    PATIENCE, ask, assert_is_closed, assert_nothing_failed, connect, start, start_with, told,
+};
+
+/// Fails unless somebody with a new connection is served, again and again.
+#[track_caller]
+fn assert_serves(cluster: &Cluster) {
+    let load = Load::on(cluster.addr()).timeout(Duration::from_secs(30));
+    let running = load.clients(Client::NewConnection, 2).start();
+    let is_served = running.wait_for_answers(50, PATIENCE);
+    let ledger = running.stop();
+    assert!(is_served, "{ledger}{}", told(cluster));
+    assert_nothing_failed(&ledger);
+}
+
+#[test]
+fn half_a_head_is_not_waited_for_for_ever() {
+    let cluster = start(1);
+    let workers = cluster.workers();
+    let mut halves: Vec<TcpStream> = (0..20)
+        .map(|_| {
+            let mut half = connect(cluster.addr());
+            half.write_all(b"GET / HTTP/1.1\r\nHos").unwrap();
+            half
+        })
+        .collect();
+    assert_serves(&cluster);
+    for half in &mut halves {
+        assert_is_closed(half);
+    }
+    assert_eq!(cluster.workers(), workers);
+}
+
+#[test]
+fn a_body_that_never_ends_is_cut_off() {
+    let cluster = start(1);
+    let workers = cluster.workers();
+    let mut endless = connect(cluster.addr());
+    let head = "POST /work?job=fib:5 HTTP/1.1\r\nHost: it\r\nTransfer-Encoding: chunked\r\n\r\n";
+    endless.write_all(head.as_bytes()).unwrap();
+    let mut read = endless.try_clone().unwrap();
+    let sends = thread::spawn(move || {
+        while endless.write_all(b"1\r\nx\r\n").is_ok() {
+            thread::sleep(Duration::from_millis(50));
+        }
+    });
+    assert_serves(&cluster);
+    assert_is_closed(&mut read);
+    sends.join().unwrap();
+    assert_eq!(cluster.workers(), workers);
+}
+
+#[test]
+fn five_hundred_idle_connections_are_in_nobodys_way() {
+    let cluster = start(2);
+    let workers = cluster.workers();
+    let mut idle: Vec<TcpStream> = (0..500).map(|_| connect(cluster.addr())).collect();
+    assert_serves(&cluster);
+    // They can still be used.
+    let last = idle.last_mut().unwrap();
+    last.write_all(b"GET / HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    assert_is_closed(last);
+    assert_eq!(cluster.workers(), workers);
+}
+
+#[test]
+fn with_few_files_connections_wait_and_none_is_refused() {
+    let mut command = Command::new("sh");
+    let program = native::command().get_program().to_owned();
+    // The supervisor too has 64.
+    command.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\""]);
+    command.arg(program);
+    let cluster = start_with(command, 2, &[]);
+    let workers = cluster.workers();
+    // More than it may have open together.
+    let idle: Vec<TcpStream> = (0..200).map(|_| connect(cluster.addr())).collect();
+    let running = Load::on(cluster.addr())
+        .clients(Client::NewConnection, 40)
+        .clients(Client::KeepAlive, 4)
+        .timeout(PATIENCE)
+        .start();
+    let is_served = running.wait_for_answers(500, PATIENCE);
+    let ledger = running.stop();
+    assert!(is_served, "{ledger}{}", told(&cluster));
+    assert_nothing_failed(&ledger);
+    drop(idle);
+    assert_eq!(cluster.workers(), workers, "{}", told(&cluster));
+}
+
+#[test]
+fn all_the_workers_are_in_the_metrics() {
+    let cluster = start(2);
+    assert_serves(&cluster);
+    let answer = ask(cluster.addr(), "GET", "/metrics");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(ask(cluster.addr(), "GET", "/readyz").status, 200);
+    assert_eq!(ask(cluster.addr(), "GET", "/no-such-thing").status, 404);
+}

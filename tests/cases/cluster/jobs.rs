@@ -1,0 +1,137 @@
+//! CPU work on request: the loop goes on, and no thread is lost.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use load::cluster::Cluster;
+use load::{Client, Load};
+
+use crate::native;
+use crate::support::{
+    PATIENCE, all_workers, ask, assert_logged, assert_nothing_failed, connect, start, start_with,
+    told, wait_for_workers, wait_until,
+};
+
+/// So many a thread may wait.
+const WAITING: usize = 64;
+
+/// Asks for what would take centuries.
+fn endless_job(addr: SocketAddr) -> TcpStream {
+    let mut connection = connect(addr);
+    connection
+        .write_all(b"GET /work?job=fib:90 HTTP/1.1\r\nHost: it\r\n\r\n")
+        .unwrap();
+    connection
+}
+
+fn threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Fails unless a small job is done, by the threads that endless ones had.
+#[track_caller]
+fn assert_works(cluster: &Cluster) {
+    wait_until("a job that is done", || {
+        let answer = ask(cluster.addr(), "GET", "/work?job=fib:20");
+        assert!([200, 503].contains(&answer.status), "{answer:?}");
+        answer.text.ends_with("fib:20 = 6765\n")
+    });
+}
+
+#[test]
+fn while_jobs_hold_every_thread_the_loop_serves_and_who_hangs_up_ends_theirs() {
+    let cluster = start(1);
+    let workers = cluster.workers();
+    let mut jobs: Vec<TcpStream> = (0..threads())
+        .map(|_| endless_job(cluster.addr()))
+        .collect();
+    let running = Load::on(cluster.addr())
+        .clients(Client::KeepAlive, 2)
+        .clients(Client::NewConnection, 2)
+        .start();
+    assert!(
+        running.wait_for_answers(500, PATIENCE),
+        "{}",
+        told(&cluster)
+    );
+    assert_nothing_failed(&running.stop());
+    for job in &mut jobs {
+        job.set_nonblocking(true).unwrap();
+        let answer = job.read(&mut [0]).map_err(|error| error.kind());
+        assert_eq!(answer, Err(io::ErrorKind::WouldBlock), "{}", told(&cluster));
+    }
+    drop(jobs);
+    assert_works(&cluster);
+    assert_eq!(cluster.workers(), workers);
+}
+
+#[test]
+fn jobs_that_find_no_place_are_told_when_to_come_back() {
+    const TOO_MANY: usize = 5;
+    let places = threads() * (1 + WAITING);
+    if places > 500 {
+        println!("not tested: {places} jobs at once are more connections than we may have");
+        return;
+    }
+    let cluster = start(1);
+    let mut jobs: Vec<TcpStream> = (0..places + TOO_MANY)
+        .map(|_| endless_job(cluster.addr()))
+        .collect();
+    let mut rejected = 0;
+    wait_until("those without a place to be told", || {
+        for job in &mut jobs {
+            job.set_nonblocking(true).unwrap();
+            let mut answer = [0; 1024];
+            if let Ok(length @ 1..) = job.read(&mut answer) {
+                let answer = String::from_utf8_lossy(&answer[..length]).to_lowercase();
+                assert!(answer.starts_with("http/1.1 503"), "{answer}");
+                assert!(answer.contains("\r\nretry-after: "), "{answer}");
+                rejected += 1;
+            }
+        }
+        rejected >= TOO_MANY
+    });
+    assert_eq!(rejected, TOO_MANY);
+    // It is not held up by them, and has them no longer than their clients.
+    assert_eq!(ask(cluster.addr(), "GET", "/").status, 200);
+    drop(jobs);
+    assert_works(&cluster);
+}
+
+#[test]
+fn a_job_that_panics_is_a_bug_and_the_service_goes_on() {
+    let cluster = start_with(native::command(), 2, &["--faults"]);
+    let running = Load::on(cluster.addr())
+        .clients(Client::KeepAlive, 2)
+        .clients(Client::NewConnection, 2)
+        .start();
+    assert!(running.wait_for_answers(100, PATIENCE));
+    // So that it is not taken for a crash loop.
+    thread::sleep(Duration::from_secs(1));
+    let answer = ask(cluster.addr(), "POST", "/faults/job");
+    assert_eq!(answer.status, 500, "{answer:?}");
+    assert!(!answer.text.contains("a bug in a job"), "{answer:?}");
+    wait_until("its worker is replaced", || {
+        all_workers(&cluster).len() == 3
+    });
+    wait_for_workers(&cluster, 2);
+    assert_works(&cluster);
+    assert_nothing_failed(&running.stop());
+    assert_logged(&cluster, &["a bug in a job"]);
+}
+
+#[test]
+fn what_is_no_job_is_told_so() {
+    let cluster = start(1);
+    for path in [
+        "/work",
+        "/work?job=fib",
+        "/work?job=sort:3",
+        "/work?job=fib:-1",
+    ] {
+        let answer = ask(cluster.addr(), "GET", path);
+        assert_eq!(answer.status, 400, "{path}: {answer:?}");
+    }
+}

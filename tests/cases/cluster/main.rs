@@ -1,0 +1,17 @@
+//! `native cluster` under load, while all that can happen to it does. Run by
+//! `cargo run -p tests -- cluster`, which builds the program first.
+//!
+//! `support` starts a cluster and asks it; each other module is a group of cases:
+//! reloads, killed workers, jobs, the end of all of it, clients that misbehave, and
+//! what it refuses to start with.
+
+#[path = "../native.rs"]
+mod native;
+mod support;
+
+mod clients;
+mod ends;
+mod jobs;
+mod kills;
+mod reloads;
+mod start;

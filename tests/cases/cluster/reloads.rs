@@ -1,0 +1,76 @@
+//! Reloads, and more workers or fewer: nobody notices.
+
+use std::time::Duration;
+
+use load::cluster::runs;
+use nix::sys::signal::Signal;
+
+use crate::support::{
+    all_workers, are_gone, assert_logged, assert_nothing_failed, every_kind, start, wait_for,
+    wait_for_workers,
+};
+
+#[test]
+fn clients_of_every_kind_notice_no_reload() {
+    const RELOADS: usize = 4;
+    let cluster = start(2);
+    let first = cluster.workers();
+    let running = every_kind(&cluster);
+    assert!(running.wait_for_answers(100, Duration::from_secs(30)));
+    for reload in 1..=RELOADS {
+        cluster.signal(Signal::SIGHUP).unwrap();
+        wait_for(&cluster, "reloaded", reload);
+    }
+    let ledger = running.stop();
+    assert_nothing_failed(&ledger);
+    // All of every generation served, and those before the last are gone.
+    let all = all_workers(&cluster);
+    assert_eq!(all.len(), 2 * (RELOADS + 1));
+    let total = ledger.total();
+    for worker in &all[..all.len() - 2] {
+        assert!(total.workers.contains_key(worker), "{worker}: {ledger}");
+    }
+    let present = wait_for_workers(&cluster, 2);
+    assert!(first.iter().all(|worker| !present.contains(worker)));
+    assert!(are_gone(&first, Duration::from_secs(5)));
+    assert!(present.iter().all(|worker| runs(*worker)));
+}
+
+#[test]
+fn a_reload_during_a_reload_comes_after_it_and_once() {
+    let cluster = start(2);
+    let running = every_kind(&cluster);
+    cluster.signal(Signal::SIGHUP).unwrap();
+    wait_for(&cluster, "reloading", 1);
+    // Signals of a kind that come at once are one to begin with.
+    for _ in 0..3 {
+        cluster.signal(Signal::SIGHUP).unwrap();
+    }
+    wait_for(&cluster, "reloaded", 2);
+    // If there had been a third one of its own, this were the fourth.
+    let workers = wait_for_workers(&cluster, 2);
+    cluster.signal(Signal::SIGHUP).unwrap();
+    wait_for(&cluster, "reloaded", 3);
+    assert_nothing_failed(&running.stop());
+    assert_eq!(cluster.count("reloaded"), 3);
+    assert_eq!(all_workers(&cluster).len(), 2 * 4);
+    assert!(are_gone(&workers, Duration::from_secs(5)));
+}
+
+#[test]
+fn there_can_be_one_worker_more_and_one_fewer_but_not_none() {
+    let cluster = start(2);
+    let running = every_kind(&cluster);
+    cluster.signal(Signal::SIGTTIN).unwrap();
+    wait_for_workers(&cluster, 3);
+    cluster.signal(Signal::SIGTTOU).unwrap();
+    wait_for_workers(&cluster, 2);
+    cluster.signal(Signal::SIGTTOU).unwrap();
+    let last = wait_for_workers(&cluster, 1);
+    cluster.signal(Signal::SIGTTOU).unwrap();
+    assert_logged(&cluster, &["there can be 1 to"]);
+    cluster.signal(Signal::SIGTTIN).unwrap();
+    let two = wait_for_workers(&cluster, 2);
+    assert!(two.contains(&last[0]), "{last:?} of {two:?}");
+    assert_nothing_failed(&running.stop());
+}

@@ -1,0 +1,291 @@
+//! The generator of load, against servers that do all that a server can do to
+//! it.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use load::{Client, Failure, Ledger, Load};
+
+/// How long a case waits before it fails: long enough for any machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+const SOON: Duration = Duration::from_millis(50);
+const HELLO: &str = "HTTP/1.1 200 OK\r\nX-Worker: 7\r\nContent-Length: 6\r\n\r\nhello\n";
+
+/// A server that does the same with each connection, on a thread for each. The
+/// threads end with the test.
+fn server(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let serve = Arc::new(serve);
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            let (serve, connection) = (Arc::clone(&serve), connection.unwrap());
+            thread::spawn(move || serve(connection));
+        }
+    });
+    addr
+}
+
+/// Reads a request; whether there was one. It has its lines, without the empty
+/// one at the end.
+fn request(connection: &mut BufReader<TcpStream>) -> Option<Vec<String>> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if connection.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        match line.trim_end() {
+            "" => return Some(lines),
+            line => lines.push(line.to_owned()),
+        }
+    }
+}
+
+/// Answers each request on a connection with the same.
+fn answering(answer: &'static str) -> SocketAddr {
+    server(move |connection| {
+        let mut connection = BufReader::new(connection);
+        while let Some(lines) = request(&mut connection) {
+            let closes = lines.iter().any(|line| line == "Connection: close");
+            if connection.get_mut().write_all(answer.as_bytes()).is_err() || closes {
+                return;
+            }
+        }
+    })
+}
+
+/// Runs a load until something is in the ledger.
+fn until(load: Load, has_happened: impl Fn(&Ledger) -> bool) -> Ledger {
+    let running = load.start();
+    let since = std::time::Instant::now();
+    while !has_happened(&running.ledger()) {
+        let ledger = running.ledger();
+        assert!(since.elapsed() < PATIENCE, "not in {PATIENCE:?}: {ledger}");
+        thread::sleep(Duration::from_millis(5));
+    }
+    let ledger = running.stop();
+    assert!(ledger.adds_up(), "{ledger}");
+    ledger
+}
+
+/// How all failures of a few clients of this server are called.
+fn failure(addr: SocketAddr) -> Failure {
+    let load = Load::on(addr)
+        .timeout(SOON)
+        .clients(Client::KeepAlive, 2)
+        .clients(Client::NewConnection, 2);
+    let ledger = until(load, |ledger| ledger.total().failures() >= 8);
+    let total = ledger.total();
+    assert_eq!(total.answered(), 0, "{ledger}");
+    assert_eq!(ledger.failed().count() as u64, total.failures());
+    let mut kinds: Vec<_> = total.failures.keys().copied().collect();
+    assert_eq!(kinds.len(), 1, "{ledger}");
+    kinds.remove(0)
+}
+
+#[test]
+fn every_answer_is_counted_with_its_status_and_its_worker() {
+    let load = Load::on(answering(HELLO))
+        .clients(Client::KeepAlive, 3)
+        .clients(Client::NewConnection, 2)
+        .clients(Client::ThinkTime(Duration::from_millis(1)), 2);
+    let ledger = until(load, |ledger| {
+        ledger.by_client().all(|(_, tally)| tally.answered() >= 20)
+    });
+    let total = ledger.total();
+    assert_eq!(total.failures(), 0, "{ledger}");
+    assert_eq!(total.statuses.keys().collect::<Vec<_>>(), [&200]);
+    assert_eq!(total.workers[&7], total.answered());
+    assert_eq!(total.latency.len(), total.answered());
+    let tallies: Vec<_> = ledger.by_client().map(|(_, tally)| tally).collect();
+    assert_eq!(tallies[0].connections, 3, "each keeps its own");
+    assert_eq!(tallies[1].connections, tallies[1].sent, "a new one each");
+    assert_eq!(tallies[2].connections, 2, "each keeps its own");
+}
+
+#[test]
+fn answers_that_are_no_success_are_answers() {
+    let busy = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+    let load = Load::on(answering(busy)).clients(Client::KeepAlive, 1);
+    let total = until(load, |ledger| ledger.total().answered() >= 3).total();
+    assert_eq!(total.unsuccessful(), total.answered());
+    assert_eq!(total.failures(), 0);
+}
+
+#[test]
+fn bodies_of_every_kind_are_read_to_their_end() {
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+                   3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n";
+    let load = Load::on(answering(chunked)).clients(Client::KeepAlive, 1);
+    let total = until(load, |ledger| ledger.total().answered() >= 3).total();
+    assert_eq!((total.failures(), total.connections), (0, 1));
+
+    // Byte for byte, so that every piece of it is cut somewhere.
+    let in_pieces = server(move |connection| {
+        let mut connection = BufReader::new(connection);
+        connection.get_ref().set_nodelay(true).unwrap();
+        while request(&mut connection).is_some() {
+            for byte in chunked.bytes() {
+                connection.get_mut().write_all(&[byte]).unwrap();
+                thread::sleep(Duration::from_micros(200));
+            }
+        }
+    });
+    let load = Load::on(in_pieces).clients(Client::KeepAlive, 1);
+    let total = until(load, |ledger| ledger.total().answered() >= 3).total();
+    assert_eq!((total.failures(), total.connections), (0, 1));
+
+    let to_the_end = server(|connection| {
+        let mut connection = BufReader::new(connection);
+        let _ = request(&mut connection);
+        let _ = connection
+            .get_mut()
+            .write_all(b"HTTP/1.0 200 OK\r\n\r\nhello");
+    });
+    let load = Load::on(to_the_end).clients(Client::KeepAlive, 1);
+    let total = until(load, |ledger| ledger.total().answered() >= 3).total();
+    assert_eq!(total.failures(), 0);
+    assert_eq!(total.connections, total.sent);
+}
+
+#[test]
+fn a_connection_that_says_close_is_not_used_again() {
+    let closing = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    // It would answer again: that it is not asked to is the client's doing.
+    let load = Load::on(answering(closing)).clients(Client::KeepAlive, 1);
+    let total = until(load, |ledger| ledger.total().answered() >= 3).total();
+    assert_eq!(total.connections, total.sent);
+}
+
+#[test]
+fn who_is_not_there_refuses() {
+    let addr = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .unwrap();
+    assert_eq!(failure(addr), Failure::Refused);
+}
+
+#[test]
+fn a_connection_that_ends_is_told_apart_by_how_far_the_answer_was() {
+    // What is not read when it is closed makes it a reset.
+    let resetting = server(|connection| drop(connection.peek(&mut [0])));
+    assert_eq!(failure(resetting), Failure::Reset);
+    let closing = server(|connection| drop(request(&mut BufReader::new(connection))));
+    assert_eq!(failure(closing), Failure::Reset);
+    for part in ["HTTP/1.1 200", &HELLO[..HELLO.len() - 2]] {
+        let part = part.to_owned();
+        let cutting = server(move |connection| {
+            let mut connection = BufReader::new(connection);
+            let _ = request(&mut connection);
+            let _ = connection.get_mut().write_all(part.as_bytes());
+        });
+        assert_eq!(failure(cutting), Failure::Cut);
+    }
+}
+
+#[test]
+fn what_hangs_times_out_wherever_it_hangs() {
+    let held = Arc::new(Mutex::new(Vec::new()));
+    for part in ["", "HTTP/1.1 200", &HELLO[..HELLO.len() - 2]] {
+        let (part, held) = (part.to_owned(), Arc::clone(&held));
+        let hanging = server(move |mut connection| {
+            let _ = connection.write_all(part.as_bytes());
+            held.lock().unwrap().push(connection);
+        });
+        assert_eq!(failure(hanging), Failure::TimedOut);
+    }
+}
+
+#[test]
+fn what_is_no_http_is_malformed() {
+    assert_eq!(failure(answering("220 ready\r\n\r\n")), Failure::Malformed);
+    let more_than_said = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nhello";
+    assert_eq!(failure(answering(more_than_said)), Failure::Malformed);
+}
+
+#[test]
+fn a_failure_says_which_worker_had_the_connection() {
+    let answers = AtomicUsize::new(0);
+    let once = server(move |connection| {
+        let mut connection = BufReader::new(connection);
+        let _ = request(&mut connection);
+        let _ = connection.get_mut().write_all(HELLO.as_bytes());
+        let _ = request(&mut connection);
+        answers.fetch_add(1, Ordering::Relaxed);
+    });
+    let load = Load::on(once).clients(Client::KeepAlive, 1);
+    let ledger = until(load, |ledger| ledger.total().failures() >= 2);
+    for failed in ledger.failed() {
+        assert_eq!((failed.failure, failed.worker), (Failure::Reset, Some(7)));
+        assert!(failed.started <= failed.ended);
+    }
+}
+
+#[test]
+fn a_connection_closed_while_idle_fails_nothing() {
+    let once = server(|connection| {
+        let mut connection = BufReader::new(connection);
+        let _ = request(&mut connection);
+        let _ = connection.get_mut().write_all(HELLO.as_bytes());
+    });
+    let thinking = Client::ThinkTime(Duration::from_millis(20));
+    let load = Load::on(once).clients(thinking, 2);
+    let total = until(load, |ledger| ledger.total().closed_idle >= 4).total();
+    assert_eq!(total.failures(), 0, "{total}");
+}
+
+#[test]
+fn in_an_open_loop_a_stall_is_charged_to_all_that_it_kept_waiting() {
+    const CLIENTS: usize = 4;
+    const STALL: Duration = Duration::from_millis(500);
+    let stalled = |rate: Option<f64>| {
+        let served = AtomicUsize::new(0);
+        let gate = Mutex::new(());
+        let addr = server(move |connection| {
+            let mut connection = BufReader::new(connection);
+            while request(&mut connection).is_some() {
+                let gate = gate.lock().unwrap();
+                if served.fetch_add(1, Ordering::Relaxed) == 50 {
+                    // All of it stalls, once.
+                    thread::sleep(STALL);
+                }
+                drop(gate);
+                let _ = connection.get_mut().write_all(HELLO.as_bytes());
+            }
+        });
+        let load = Load::on(addr).clients(Client::KeepAlive, CLIENTS);
+        let load = match rate {
+            Some(rate) => load.rate(rate),
+            None => load,
+        };
+        let total = until(load, |ledger| ledger.total().answered() >= 700).total();
+        let half = u64::try_from(STALL.as_nanos() / 2).unwrap();
+        total.latency.count_between(half, u64::MAX)
+    };
+    // A request was due each millisecond: half of them waited for half of it.
+    let open = stalled(Some(1_000.0));
+    assert!(open >= 200, "{open}");
+    // Of each client one request, and those after it never knew. A machine with
+    // a stall of its own may add some.
+    let closed = stalled(None);
+    assert!(closed <= open / 10, "{closed} of {open}");
+}
+
+#[test]
+fn what_was_due_and_not_sent_is_told() {
+    let hanging = server(|connection| {
+        let _ = connection.peek(&mut [0]);
+        thread::sleep(PATIENCE);
+    });
+    let load = Load::on(hanging)
+        .timeout(Duration::from_secs(1))
+        .rate(1_000.0)
+        .clients(Client::KeepAlive, 2);
+    let ledger = until(load, |ledger| ledger.total().failures() >= 2);
+    assert!(ledger.never_sent >= 100, "{ledger}");
+}

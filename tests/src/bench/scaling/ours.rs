@@ -1,0 +1,94 @@
+//! Ours: work that a loop hands to threads.
+
+use std::time::{Duration, Instant};
+
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use highwater::scale::{Job, LagMonitor, Pool, PoolOptions};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::sleep_until;
+
+use super::node::Delay;
+
+const THREADS: usize = 2;
+/// How often the loop is due.
+const PERIOD: Duration = Duration::from_millis(5);
+/// So many small tasks are under way, as many as with piscina.
+const WINDOW: usize = 64;
+const WARM_UP: Duration = Duration::from_millis(200);
+const TURN: Duration = Duration::from_secs(1);
+
+/// How late a loop is while two of these are computed off it.
+pub(super) fn delay(size: u32) -> Delay {
+    let pool = pool();
+    event_loop().block_on(async {
+        // Its threads are there before it is measured.
+        for _ in 0..THREADS {
+            submit(&pool, Job::Fib(1)).await;
+        }
+        let start = Instant::now();
+        let mut monitor = LagMonitor::new(PERIOD, start.elapsed());
+        let mut work: FuturesUnordered<_> = (0..THREADS)
+            .map(|_| submit(&pool, Job::Fib(size)))
+            .collect();
+        loop {
+            let due = tokio::time::Instant::from_std(start + monitor.next_due());
+            tokio::select! {
+                biased;
+                () = sleep_until(due) => {
+                    monitor.beat(start.elapsed());
+                }
+                done = work.next() => if done.is_none() {
+                    break;
+                },
+            }
+        }
+        let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
+        Delay {
+            p50: ms(monitor.p50()),
+            p99: ms(monitor.p99()),
+            max: ms(monitor.max()),
+        }
+    })
+}
+
+/// How many of these are done a second, for one loop that hands them over and
+/// waits for each.
+pub(super) fn tasks(size: u32) -> f64 {
+    let pool = pool();
+    event_loop().block_on(async {
+        rate(&pool, size, WARM_UP).await;
+        rate(&pool, size, TURN).await
+    })
+}
+
+async fn rate(pool: &Pool, size: u32, turn: Duration) -> f64 {
+    let start = Instant::now();
+    let mut done = 0_u64;
+    let mut work: FuturesUnordered<_> = (0..WINDOW).map(|_| submit(pool, Job::Fib(size))).collect();
+    while work.next().await.is_some() {
+        done += 1;
+        if start.elapsed() < turn {
+            work.push(submit(pool, Job::Fib(size)));
+        }
+    }
+    done as f64 / start.elapsed().as_secs_f64()
+}
+
+async fn submit(pool: &Pool, job: Job) -> u64 {
+    let ticket = pool.try_run(move |_| job.run());
+    let ticket = ticket.expect("there is room for all of them");
+    ticket.await.expect("a job does not panic")
+}
+
+fn pool() -> Pool {
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(THREADS);
+    let threads = threads.build().expect("there are threads");
+    let options = PoolOptions::new(THREADS).waiting(WINDOW);
+    Pool::new(options, move |work| threads.spawn(|| work.run()))
+}
+
+/// As a server has it.
+fn event_loop() -> Runtime {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_time().build().expect("there is a loop")
+}

@@ -1,0 +1,289 @@
+//! The figures of servers and pools, and what is wanted of them.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::super::OURS;
+use super::super::outcome::{Best, Outcome, Target, or_dash};
+use super::http::Turn;
+use super::node::{Delay, PISCINA};
+use super::restarts::Restarts;
+use super::servers::Contestant;
+use super::{BIG, HTTP_ROUNDS, POOL_ROUNDS, SMALL};
+
+pub(super) struct Scaling {
+    versions: Vec<String>,
+    generator: &'static str,
+    /// Requests a second.
+    rates: Best<&'static str>,
+    /// In milliseconds.
+    latencies: Best<&'static str>,
+    /// In milliseconds, the best turn by its 99 of a hundred.
+    delays: Vec<(&'static str, Delay)>,
+    /// Small tasks a second.
+    tasks: Best<&'static str>,
+    /// In milliseconds, the quickest first.
+    kills: Vec<(&'static str, Vec<f64>)>,
+    restarts: Vec<(&'static str, Restarts)>,
+}
+
+impl Scaling {
+    pub(super) fn new(versions: Vec<String>, generator: &'static str) -> Self {
+        Scaling {
+            versions,
+            generator,
+            rates: Best::highest(),
+            latencies: Best::lowest(),
+            delays: Vec::new(),
+            tasks: Best::highest(),
+            kills: Vec::new(),
+            restarts: Vec::new(),
+        }
+    }
+
+    pub(super) fn http(&mut self, contestant: Contestant, turn: &Turn) {
+        self.rates.add(contestant.name(), turn.per_second);
+        self.latencies.add(contestant.name(), turn.p99_ms);
+    }
+
+    pub(super) fn delay(&mut self, contestant: &'static str, delay: Delay) {
+        let known = self.delays.iter_mut().find(|(name, _)| *name == contestant);
+        match known {
+            Some((_, best)) if delay.p99 < best.p99 => *best = delay,
+            Some(_) => {}
+            None => self.delays.push((contestant, delay)),
+        }
+    }
+
+    pub(super) fn tasks(&mut self, contestant: &'static str, per_second: f64) {
+        self.tasks.add(contestant, per_second);
+    }
+
+    pub(super) fn kills(&mut self, contestant: Contestant, milliseconds: Vec<f64>) {
+        self.kills.push((contestant.name(), milliseconds));
+    }
+
+    pub(super) fn restarts(&mut self, contestant: Contestant, restarts: Restarts) {
+        self.restarts.push((contestant.name(), restarts));
+    }
+}
+
+impl Outcome for Scaling {
+    fn figures(&self) -> Value {
+        let http = self.rates.iter().map(|(contestant, rate)| {
+            json!({
+                "contestant": contestant,
+                "requests_per_second": rate,
+                "p99_ms": self.latencies.get(contestant),
+            })
+        });
+        let delays = self.delays.iter().map(|(contestant, delay)| {
+            json!({
+                "contestant": contestant,
+                "p50_ms": delay.p50,
+                "p99_ms": delay.p99,
+                "max_ms": delay.max,
+            })
+        });
+        let tasks = self.tasks.iter().map(
+            |(contestant, rate)| json!({ "contestant": contestant, "tasks_per_second": rate }),
+        );
+        let kills = self.kills.iter().map(|(contestant, all)| {
+            json!({
+                "contestant": contestant,
+                "kills": all.len(),
+                "median_ms": median(all),
+                "longest_ms": all.last(),
+            })
+        });
+        let restarts = self.restarts.iter().map(|(contestant, found)| {
+            json!({
+                "contestant": contestant,
+                "restarts": found.times,
+                "requests": found.sent,
+                "failed": found.failed,
+            })
+        });
+        json!({
+            "peers": self.versions,
+            "load": self.generator,
+            "http": http.collect::<Value>(),
+            "loop_delay": delays.collect::<Value>(),
+            "small_tasks": tasks.collect::<Value>(),
+            "kill_to_replacement": kills.collect::<Value>(),
+            "rolling_restart": restarts.collect::<Value>(),
+        })
+    }
+
+    fn targets(&self) -> Vec<Target> {
+        let at_least = |text: &str, least, found: Option<f64>| match found {
+            Some(found) => Target::at_least(text.to_owned(), least, found),
+            None => Target::not_measured(text.to_owned()),
+        };
+        let at_most = |text: &str, most, found: Option<f64>| match found {
+            Some(found) => Target::at_most(text.to_owned(), most, found),
+            None => Target::not_measured(text.to_owned()),
+        };
+        let cluster = Contestant::NodeCluster.name();
+        let delay = of(&self.delays, OURS).map(|delay| delay.p99);
+        let kill = of(&self.kills, OURS).map(|all| median(all));
+        let failed = of(&self.restarts, OURS).map(|found| found.failed as f64);
+        vec![
+            at_least(
+                "2 workers: requests a second against Node's cluster",
+                2.0,
+                self.rates.ratio(&OURS, &cluster),
+            ),
+            at_most(
+                &format!("a loop under two fib({BIG}) off it: ms late, 99 of 100"),
+                5.0,
+                delay,
+            ),
+            at_least(
+                "small tasks a second against piscina's",
+                10.0,
+                self.tasks.ratio(&OURS, &PISCINA),
+            ),
+            at_most("kill -9 to a replacement that listens: ms", 30.0, kill),
+            at_most("requests that fail in a rolling reload", 0.0, failed),
+        ]
+    }
+}
+
+impl fmt::Display for Scaling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let peers = self.versions.join(", ");
+        writeln!(
+            f,
+            "In turn, the best of {HTTP_ROUNDS} rounds for requests and of {POOL_ROUNDS} for pools. {peers}\n"
+        )?;
+        let cluster = Contestant::NodeCluster.name();
+        writeln!(
+            f,
+            "SERVER               REQUESTS/S  P99 MS  ÷ NODE CLUSTER     load by {}",
+            self.generator
+        )?;
+        for (contestant, rate) in self.rates.iter() {
+            writeln!(
+                f,
+                "{contestant:<19}  {rate:>10.0}  {:>6.2}  {:>14}",
+                self.latencies.get(contestant).unwrap_or(f64::NAN),
+                or_dash(self.rates.ratio(contestant, &cluster)),
+            )?;
+        }
+        writeln!(
+            f,
+            "\nLOOP UNDER 2 FIB({BIG})  P50 MS LATE  P99 MS LATE  MAX MS LATE"
+        )?;
+        for (contestant, delay) in &self.delays {
+            writeln!(
+                f,
+                "{contestant:<19}  {:>11.1}  {:>11.1}  {:>11.1}",
+                delay.p50, delay.p99, delay.max
+            )?;
+        }
+        writeln!(f, "\nFIB({SMALL}) BY 2 THREADS    TASKS/S")?;
+        for (contestant, rate) in self.tasks.iter() {
+            writeln!(f, "{contestant:<19}  {rate:>9.0}")?;
+        }
+        writeln!(
+            f,
+            "\nKILL -9              KILLS  MEDIAN MS TO A REPLACEMENT  LONGEST MS"
+        )?;
+        for (contestant, all) in &self.kills {
+            writeln!(
+                f,
+                "{contestant:<19}  {:>5}  {:>26.1}  {:>10.1}",
+                all.len(),
+                median(all),
+                all.last().unwrap_or(&f64::NAN)
+            )?;
+        }
+        writeln!(f, "\nROLLING RESTART      RESTARTS  REQUESTS  FAILED")?;
+        for (contestant, found) in &self.restarts {
+            let Restarts {
+                times,
+                sent,
+                failed,
+            } = found;
+            writeln!(f, "{contestant:<19}  {times:>8}  {sent:>8}  {failed:>6}")?;
+        }
+        writeln!(f)?;
+        for target in self.targets() {
+            writeln!(f, "{target}")?;
+        }
+        writeln!(
+            f,
+            "\nA tick that a loop had no time for is late as well, from when it was due: on a machine\n\
+             that has other work to do, so are all. Node's cluster starts a worker before it stops the\n\
+             old one. Latencies of servers that share their cores with the load say less than their\n\
+             order."
+        )
+    }
+}
+
+fn of<'a, T>(all: &'a [(&'static str, T)], contestant: &str) -> Option<&'a T> {
+    let found = all.iter().find(|(name, _)| *name == contestant)?;
+    Some(&found.1)
+}
+
+/// Of what is sorted.
+fn median(all: &[f64]) -> f64 {
+    all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::node::How;
+    use super::*;
+
+    #[test]
+    fn without_node_its_targets_are_missed_and_ours_are_not() {
+        let mut outcome = Scaling::new(Vec::new(), "wrk");
+        outcome.http(
+            Contestant::Ours,
+            &Turn {
+                per_second: 100_000.0,
+                p99_ms: 1.0,
+            },
+        );
+        let delay = Delay {
+            p50: 0.5,
+            p99: 2.0,
+            max: 4.0,
+        };
+        outcome.delay(OURS, delay);
+        outcome.delay(How::Loop.name(), delay);
+        outcome.tasks(OURS, 1e6);
+        outcome.kills(Contestant::Ours, vec![10.0, 20.0, 90.0]);
+        let restarts = Restarts {
+            times: 3,
+            sent: 1_000,
+            failed: 0,
+        };
+        outcome.restarts(Contestant::Ours, restarts);
+        assert_eq!(outcome.misses(), 2, "{outcome}");
+        assert_eq!(outcome.json()["kill_to_replacement"][0]["median_ms"], 20.0);
+        outcome.restarts.clear();
+        outcome.restarts(
+            Contestant::Ours,
+            Restarts {
+                failed: 1,
+                ..restarts
+            },
+        );
+        assert_eq!(outcome.misses(), 3, "{outcome}");
+    }
+
+    #[test]
+    fn the_turn_with_the_least_delay_counts_as_a_whole() {
+        let mut outcome = Scaling::new(Vec::new(), "wrk");
+        for (p99, max) in [(3.0, 9.0), (2.0, 10.0), (4.0, 5.0)] {
+            let p50 = 1.0;
+            outcome.delay(OURS, Delay { p50, p99, max });
+        }
+        let delay = of(&outcome.delays, OURS).unwrap();
+        assert_eq!((delay.p99, delay.max), (2.0, 10.0));
+    }
+}

@@ -1,0 +1,76 @@
+//! The servers that are compared.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use load::cluster::Cluster;
+
+use super::super::OURS;
+use crate::run::run_checked;
+use crate::workspace::Workspace;
+
+/// How many workers a cluster has.
+pub(super) const WORKERS: usize = 2;
+
+/// A server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contestant {
+    NodeSingle,
+    NodeCluster,
+    Ours,
+}
+
+impl Contestant {
+    pub(super) const ALL: [Self; 3] = [Self::NodeSingle, Self::NodeCluster, Self::Ours];
+    /// Those that replace what ends.
+    pub(super) const CLUSTERS: [Self; 2] = [Self::NodeCluster, Self::Ours];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::NodeSingle => "Node",
+            Self::NodeCluster => "Node cluster of 2",
+            Self::Ours => OURS,
+        }
+    }
+}
+
+/// Where they are.
+pub(super) struct Servers {
+    script: PathBuf,
+    native: PathBuf,
+}
+
+impl Servers {
+    /// Builds ours.
+    pub(super) fn prepare(workspace: &Workspace) -> Result<Self> {
+        run_checked(&mut workspace.cargo("build --release -p native"))?;
+        Ok(Servers {
+            script: workspace.root.join("tests/node/bench-http.mjs"),
+            native: workspace.target.join("release/native"),
+        })
+    }
+
+    pub(super) fn start(&self, contestant: Contestant) -> Result<Cluster> {
+        let workers = WORKERS.to_string();
+        let mut node = Command::new("node");
+        node.arg(&self.script);
+        let (mut command, workers) = match contestant {
+            Contestant::NodeSingle => {
+                node.arg("single");
+                (node, 1)
+            }
+            Contestant::NodeCluster => {
+                node.args(["cluster", &workers]);
+                (node, WORKERS)
+            }
+            Contestant::Ours => {
+                let mut native = Command::new(&self.native);
+                native.args(["cluster", "--json", "--workers", &workers]);
+                (native, WORKERS)
+            }
+        };
+        Cluster::start(&mut command, workers)
+            .with_context(|| format!("cannot start {}", contestant.name()))
+    }
+}

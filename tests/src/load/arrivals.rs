@@ -1,0 +1,69 @@
+//! When requests are due in an open loop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use async_channel::{Receiver, Sender};
+
+/// Who ends it does not wait for longer than this.
+const NAP: Duration = Duration::from_millis(20);
+
+/// A thread that says of each request when it is due. A timer of the event loop
+/// would do so to a millisecond, which is more than most answers take.
+pub(crate) struct Arrivals {
+    pub(crate) due: Receiver<Instant>,
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Arrivals {
+    pub(crate) fn start(per_second: f64) -> Self {
+        let (send, due) = async_channel::unbounded();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let thread = {
+            let is_over = Arc::clone(&is_over);
+            thread::spawn(move || arrive(per_second, &send, &is_over))
+        };
+        Arrivals {
+            due,
+            is_over,
+            thread,
+        }
+    }
+
+    /// Has no more of them come; how many nobody took.
+    pub(crate) fn stop(self) -> u64 {
+        self.is_over.store(true, Ordering::Relaxed);
+        // It has no more to lose than what it would have sent.
+        let _ = self.thread.join();
+        let mut left = 0;
+        while self.due.try_recv().is_ok() {
+            left += 1;
+        }
+        left
+    }
+}
+
+fn arrive(per_second: f64, send: &Sender<Instant>, is_over: &AtomicBool) {
+    let start = Instant::now();
+    for number in 0_u64.. {
+        // From the start each time: what is late once must not make all that
+        // follow late.
+        let due = start + Duration::from_secs_f64(number as f64 / per_second);
+        loop {
+            if is_over.load(Ordering::Relaxed) {
+                return;
+            }
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            thread::sleep(left.min(NAP));
+        }
+        if send.try_send(due).is_err() {
+            return;
+        }
+    }
+}
