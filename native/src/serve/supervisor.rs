@@ -175,6 +175,7 @@ impl Shell {
             let last_end = std::mem::take(&mut self.last_end);
             return Err(Error::KeepsEnding(last_end));
         }
+        log("all workers have ended");
         self.journal.of_all("stopped", json!({}));
         Ok(ExitCode::SUCCESS)
     }
@@ -232,8 +233,8 @@ impl Shell {
                 self.processes.insert(name, process);
             }
             Err(cause) => {
-                self.last_end = format!("it cannot be started: {cause}");
-                log(format!("worker {}: {}", slot + 1, self.last_end));
+                self.last_end = format!("worker {} cannot be started: {cause}", slot + 1);
+                log(&self.last_end);
                 self.machine.exited(slot, generation, self.start.elapsed());
             }
         }
@@ -260,7 +261,7 @@ impl Shell {
         let why = match process.stage {
             _ if self.machine.has_escalated() => "it is not needed any more",
             Stage::Starts => "it was not ready in time",
-            Stage::Serves => "it hangs: it has given no sign of life for too long",
+            Stage::Serves => "it hangs, and gave no sign of life in time",
             Stage::Drains => "it has not come to its end in time",
         };
         log(format!("{} is ended by force: {why}", process.who));
@@ -270,8 +271,8 @@ impl Shell {
 
     fn give_up(&mut self) {
         log(format!(
-            "gives up: more than {RESTARTS} workers ended within {} s of those that had not \
-             served for {} s yet",
+            "gives up: more than {RESTARTS} workers ended within {} s, each before it had served \
+             for {} s",
             PERIOD.as_secs(),
             STEADY_AFTER.as_secs(),
         ));

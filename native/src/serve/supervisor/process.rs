@@ -111,7 +111,8 @@ impl Process {
         let listener = recipe.listener.as_ref();
         let listener = listener.ok_or_else(|| io::Error::other("all is to end"))?;
         let socket = OwnedFd::from(listener.try_clone()?);
-        let mut command = Command::new(recipe.program.path());
+        let program = recipe.program.path();
+        let mut command = Command::new(&program);
         command
             .arg0(env::args_os().next().unwrap_or_default())
             .arg("serve-worker")
@@ -125,7 +126,9 @@ impl Process {
             // Or Ctrl-C would end it too, in the midst of its answers.
             .process_group(0)
             .kill_on_drop(true);
-        let child = command.spawn()?;
+        let child = command.spawn().map_err(|cause| {
+            io::Error::new(cause.kind(), format!("{}: {cause}", program.display()))
+        })?;
         let pid = child.id().unwrap_or_default();
         let (orders, to_tell) = mpsc::unbounded_channel();
         let (kill, to_kill) = mpsc::unbounded_channel();
