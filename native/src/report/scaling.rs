@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn threads_are_compared_with_the_loop() {
         let text = table(&simulated("threads"));
-        assert!(text.contains("4 threads    4.00 times as quick"), "{text}");
+        assert!(text.contains("4 threads    3.99 times as quick"), "{text}");
         let report = json(&simulated("threads"));
         assert!(report["On the loop"].as_str().unwrap().ends_with(" ms"));
     }
