@@ -35,8 +35,10 @@ impl Stations {
     /// long it was.
     pub fn apply(&mut self, trace: &Trace, event: &Event) -> Option<Duration> {
         match event.kind {
+            // What was not starting before is a pool, and its subject no process.
             Kind::Start if event.subject > 0 => {
-                let station = self.station(event.source);
+                let mut stations = self.0.iter_mut();
+                let station = stations.find(|it| it.worker == event.source)?;
                 station.enter(event.subject, StationState::Ready);
                 let since = station.empty_since.take()?;
                 return Some(event.at.saturating_sub(since));

@@ -21,8 +21,11 @@ pub(super) fn paint(surface: &Surface, playback: &Playback) {
     let rows = Rows::of(surface, playback);
     let scale = Scale::new(surface, rows.left, playback);
     ticks(surface, &scale, rows.top, rows.bottom);
-    for row in &rows.all {
-        label(surface, &rows, row, playback);
+    for (place, row) in rows.all.iter().enumerate() {
+        // Of lanes that are lower than a line, each so manieth is labelled.
+        if place.is_multiple_of(rows::labelled_each(row.height)) {
+            label(surface, &rows, row, playback);
+        }
         let y = row.top + row.height;
         surface.line((rows.left, y), (scale.right(), y), surface.theme.panel, 1.0);
         match row.role {
@@ -109,7 +112,7 @@ fn bar(
         (None, false) => theme.good,
     };
     let (top, height) = match (row.role, event.kind) {
-        (Role::Worker, _) => (row.height * 0.12, row.height * 0.4),
+        (Role::Worker, _) => (row.height * 0.22, row.height * 0.36),
         // What only passes through is lower than what holds the loop.
         (Role::Cpu, Kind::Handle) => (row.height * 0.34, row.height * 0.32),
         _ => (row.height * 0.14, row.height * 0.72),

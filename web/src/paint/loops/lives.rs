@@ -8,6 +8,9 @@ use crate::{
 use highwater::trace::{Event, Kind};
 use std::time::Duration;
 
+/// About as wide is a letter.
+const WIDTH: f64 = 7.0;
+
 /// What a process is at a time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -21,6 +24,8 @@ enum Stage {
 /// as high while it drains; how it ended stands at its end.
 pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
     let mut under_way: Option<(Stage, &Event)> = None;
+    // Up to where there is text already.
+    let mut written = f64::NEG_INFINITY;
     for event in playback.played() {
         if event.source != row.id {
             continue;
@@ -40,8 +45,18 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
             band(surface, row, scale, stage, (began, event.at));
         }
         under_way = stage.map(|stage| (stage, event));
-        if event.kind == Kind::Exit && event.at >= scale.since() {
-            end(surface, row, scale, event, playback);
+        if event.at < scale.since() {
+            continue;
+        }
+        if event.kind == Kind::Exit {
+            end(surface, row, scale, event, playback, &mut written);
+        } else if event.kind == Kind::Start {
+            let at = (scale.x(event.at) + 2.0, row.top + row.height * 0.1);
+            let id = event.subject.to_string();
+            if at.0 > written {
+                surface.text(&id, at, style(surface.theme.muted, false, "left"), 50.0);
+                written = at.0 + WIDTH * id.len() as f64;
+            }
         }
     }
     if let Some((stage, began)) = under_way {
@@ -61,7 +76,7 @@ fn band(
     }
     let theme = surface.theme;
     let (left, right) = (scale.x(began.at.max(scale.since())), scale.x(end));
-    let (y, height) = (row.top + row.height * 0.06, row.height * 0.52);
+    let (y, height) = (row.top + row.height * 0.18, row.height * 0.44);
     let width = (right - left).max(1.0);
     match stage {
         Stage::Ready => surface.fill_rect(left, y, width, height, theme.panel),
@@ -81,26 +96,34 @@ fn band(
     }
     if stage == Stage::Ready && began.at >= scale.since() {
         surface.line((left, y), (left, y + height), theme.good, 2.0);
-        let text = format!("{}", began.subject);
-        let at = (left + 4.0, row.top + row.height * 0.7);
-        surface.text(&text, at, style(theme.muted, false, "left"), 60.0);
     }
 }
 
-/// That a process is gone, and why.
-fn end(surface: &Surface, row: &Row, scale: &Scale, event: &Event, playback: &Playback) {
+/// That a process is gone, and why, if there is room for that.
+fn end(
+    surface: &Surface,
+    row: &Row,
+    scale: &Scale,
+    event: &Event,
+    playback: &Playback,
+    written: &mut f64,
+) {
     let theme = surface.theme;
     let x = scale.x(event.at);
-    let y = row.top + row.height * 0.32;
+    let y = row.top + row.height * 0.4;
     let Some(cause) = event.failure else {
-        let height = row.height * 0.26;
+        let height = row.height * 0.22;
         return surface.line((x, y - height), (x, y + height), theme.line, 2.0);
     };
     surface.cross((x, y), 5.0, theme.bad);
     let cause = playback.trace().name(cause);
-    let at = (x - 8.0, row.top + row.height * 0.7);
-    let room = (x - scale.x(scale.since())).max(24.0);
-    surface.text(cause, at, style(theme.bad, true, "right"), room.min(110.0));
+    let width = WIDTH * cause.len() as f64;
+    let at = (x + 2.0, row.top + row.height * 0.1);
+    let left = (x - width).max(scale.x(scale.since()));
+    if left > *written {
+        *written = left + width;
+        surface.text(cause, at, style(theme.bad, true, "right"), width.max(10.0));
+    }
 }
 
 /// What a supervisor changed to, and when: flags.

@@ -11,7 +11,7 @@ use highwater::{
 
 /// How many lanes there is room for from the start, so that newcomers do not push
 /// the others about.
-const ROOM: usize = 5;
+const ROOM: f64 = 4.0;
 
 /// What a lane is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,16 @@ pub(super) enum Role {
     Cpu,
     /// A place for a process.
     Worker,
+}
+
+impl Role {
+    /// How high its lane is, of what there is for each.
+    fn share(self) -> f64 {
+        match self {
+            Role::Supervisor | Role::Rounds => 0.5,
+            _ => 1.0,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -73,19 +83,30 @@ impl Rows {
         }
         let top = 6.0;
         let bottom = surface.height - 20.0;
-        let height = (bottom - top) / rows.len().max(ROOM) as f64;
-        let height = height.min(70.0);
-        for (place, row) in rows.iter_mut().enumerate() {
-            row.top = top + height * place as f64;
-            row.height = height;
+        let shares: f64 = rows.iter().map(|row| row.role.share()).sum();
+        let height = (bottom - top) / shares.max(ROOM);
+        let mut next = top;
+        for row in &mut rows {
+            row.top = next;
+            row.height = height * row.role.share();
+            next += row.height;
         }
         Rows {
-            bottom: top + height * rows.len() as f64,
+            bottom: next,
             all: rows,
             left: lanes_left(surface),
             top,
         }
     }
+}
+
+/// How many lanes of that height share a label.
+pub(super) fn labelled_each(height: f64) -> usize {
+    let mut each = 1;
+    while height * (each as f64) < 12.0 && each < 12 {
+        each += 1;
+    }
+    each
 }
 
 /// Whose lane a record asks for, if for any.
