@@ -6,7 +6,7 @@ export const chapters = [
   { name: "events", scenarios: ["observer", "decoupling"] },
   { name: "streams", scenarios: ["backpressure", "pipeline"] },
   { name: "errors", scenarios: ["taxonomy", "handler"] },
-  { name: "scaling", scenarios: ["blocking", "threads"] },
+  { name: "scaling", scenarios: ["blocking", "threads", "cluster"] },
 ];
 
 // The chapter that a scenario belongs to, if there is such a scenario.

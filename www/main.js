@@ -132,13 +132,19 @@ async function showOwnFile() {
   (await import("./file.js")).start();
 }
 
+// The one demonstration that holds the page's own loop.
+async function showFreeze() {
+  byId("freeze").hidden = name !== "blocking";
+  if (!byId("freeze").hidden) (await import("./freeze.js")).start();
+}
+
 function show(address, { wasm, chapter, scenario, world }) {
   name = address.name;
   const pairs = address.values();
   const values = Object.fromEntries(pairs.flatMap((key, at) => (at % 2 ? [] : [[key, pairs[at + 1]]])));
   document.title = `${name} · Highwater`;
   setText(byId("chapter"), scenario.chapter);
-  for (const text of document.querySelectorAll("[data-chapter]")) text.hidden = text.dataset.chapter !== chapter;
+  for (const text of document.querySelectorAll("[data-chapter]")) text.hidden = !text.dataset.chapter.split(" ").includes(chapter);
   setText(byId("title"), titleOf(name));
   for (const link of byId("scenarios").querySelectorAll("a")) mark(link, link.hash === `#/${name}`, "page");
   setText(byId("summary"), `${scenario.summary}.`);
@@ -153,6 +159,7 @@ function show(address, { wasm, chapter, scenario, world }) {
   markPreset(scenario, values);
   address.free();
   showOwnFile();
+  showFreeze();
   player.show({ wasm, chapter, name, pairs, world });
 }
 

@@ -1,6 +1,6 @@
 // One run at a time: recorded by a Worker, played, stepped through and shown.
 
-import { byId, setText, showNumbers, showVerdicts } from "./readout.js";
+import { byId, setText, showNumbers, showTable, showVerdicts } from "./readout.js";
 import { Runner } from "./runner.js";
 
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
@@ -197,7 +197,14 @@ export class Player {
     if (now - this.#lastNarration >= NARRATION_INTERVAL_MS) {
       this.#lastNarration = now;
       setText(byId("narration"), this.#view.status());
+      this.#showFigures();
     }
+  }
+
+  // Of a chapter that has some. They are made from all that was recorded.
+  #showFigures() {
+    const { wasm } = this.#experiment;
+    showTable("figures", wasm.View.prototype.figures ? JSON.parse(this.#view.figures()) : []);
   }
 
   #paint() {
@@ -212,6 +219,7 @@ export class Player {
     const numbers = JSON.parse(this.#view.numbers());
     showNumbers(numbers, this.#experiment.world);
     showVerdicts(JSON.parse(this.#view.verdicts()));
+    this.#showFigures();
     const status = this.#view.status();
     setText(byId("narration"), status);
     // Read aloud: what was asked for, and how it came out, not every sentence.

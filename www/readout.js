@@ -37,7 +37,7 @@ export function showVerdicts(verdicts) {
   );
 }
 
-export function showNumbers({ time_ms, event, events, dropped, rows, queues, errors, scaling }, world) {
+export function showNumbers({ time_ms, event, events, dropped, rows, queues, errors, processes }, world) {
   const clock = [
     `${(time_ms / 1000).toFixed(3)} s${world === "virtual" ? " simulated" : ""}`,
     `event ${event} of ${events}`,
@@ -57,11 +57,14 @@ export function showNumbers({ time_ms, event, events, dropped, rows, queues, err
     queue.name, bytes(queue.mark), bytes(queue.level), bytes(queue.peak),
     milliseconds(queue.stalled_ms), queue.dropped, queue.refused,
   ]));
-  const tables = [["errors", errors?.figures], ["processes", errors?.processes], ["scaling", scaling]];
-  for (const [id, lines] of tables) {
-    byId(id).hidden = !lines?.length;
-    fill(byId(id).tBodies[0], lines ?? []);
-  }
+  showTable("errors", errors);
+  showTable("processes", processes);
+}
+
+// A table that is there if there is something for it.
+export function showTable(id, lines = []) {
+  byId(id).hidden = lines.length === 0;
+  fill(byId(id).tBodies[0], lines);
 }
 
 // Changes only the cells that differ.

@@ -33,8 +33,12 @@ mod params;
 mod backpressure;
 #[cfg(feature = "chapter-scaling")]
 mod blocking;
+#[cfg(feature = "chapter-scaling")]
+mod cluster;
 #[cfg(feature = "chapter-events")]
 mod decoupling;
+#[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
+mod fleet;
 #[cfg(feature = "chapter-errors")]
 mod handler;
 #[cfg(feature = "chapter-events")]
@@ -54,6 +58,8 @@ mod pipeline;
 mod railway;
 #[cfg(feature = "chapter-scaling")]
 mod scaling;
+#[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
+mod station;
 #[cfg(feature = "chapter-errors")]
 mod taxonomy;
 #[cfg(feature = "chapter-scaling")]
@@ -64,9 +70,11 @@ pub use contents::{CHAPTERS, Chapter};
 pub use experiment::{Deadlock, Experiment, TRACE_CAPACITY};
 pub use params::{InputError, Kind as ParamKind, Param, SEED, Unit, Value, Values};
 #[cfg(feature = "chapter-errors")]
-pub use railway::{Generation, Station, StationState, Tally};
+pub use railway::Tally;
 #[cfg(feature = "chapter-scaling")]
 pub use scaling::scaling_figures;
+#[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
+pub use station::{Generation, Station, StationState, Stations};
 
 #[cfg(feature = "processes")]
 use crate::platform::Program;
@@ -94,6 +102,8 @@ pub static ALL: &[&Scenario] = &[
     &blocking::SCENARIO,
     #[cfg(feature = "chapter-scaling")]
     &threads::SCENARIO,
+    #[cfg(feature = "chapter-scaling")]
+    &cluster::SCENARIO,
 ];
 
 /// Every program that a scenario of this build starts in a process of its own.
@@ -101,6 +111,8 @@ pub static ALL: &[&Scenario] = &[
 pub static PROGRAMS: &[&Program] = &[
     #[cfg(feature = "chapter-errors")]
     &handler::WORKER,
+    #[cfg(feature = "chapter-scaling")]
+    &cluster::WORKER,
 ];
 
 /// The program of that name: what a new process asks for, which is told no

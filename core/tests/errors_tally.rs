@@ -107,8 +107,11 @@ fn restarts_and_how_long_they_took() {
     let Written { clock, recorder } = &written;
     let [one, two, supervisor] = ["Worker 1", "Worker 2", "Supervisor"].map(|it| recorder.name(it));
     recorder.instant(Kind::Start, supervisor, 0);
-    recorder.instant(Kind::Start, one, 11);
-    recorder.instant(Kind::Start, two, 12);
+    let starting = recorder.name("starting");
+    for (worker, id) in [(one, 11), (two, 12)] {
+        recorder.send(Kind::Switch, worker, starting, id);
+        recorder.instant(Kind::Start, worker, id);
+    }
     for (millis, id) in [(30, 13), (20, 14)] {
         recorder.caused(Kind::Exit, one, id, "a bug");
         clock.advance(Duration::from_millis(millis));

@@ -140,7 +140,7 @@ fn errors_say_what_is_wrong_and_what_would_be_right() {
     let error = scenario::find("decopling").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "unknown scenario \"decopling\" (did you mean \"decoupling\"?): the scenarios are observer, decoupling, backpressure, pipeline, taxonomy, handler, blocking, threads"
+        "unknown scenario \"decopling\" (did you mean \"decoupling\"?): the scenarios are observer, decoupling, backpressure, pipeline, taxonomy, handler, blocking, threads, cluster"
     );
     let error = scenario::find("qqq").unwrap_err().to_string();
     assert!(!error.contains("did you mean"), "{error}");

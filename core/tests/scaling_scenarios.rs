@@ -28,7 +28,7 @@ fn outcome(trace: &Trace, check: &str) -> Outcome {
 }
 
 fn figure(trace: &Trace, name: &str) -> String {
-    let figures = scaling_figures(trace, &trace.events);
+    let figures = scaling_figures(trace);
     let found = figures.iter().find(|(it, _)| it == name);
     found
         .unwrap_or_else(|| panic!("no {name} in {figures:?}"))
@@ -127,7 +127,7 @@ fn small_jobs_are_not_worth_it() {
 #[test]
 fn other_experiments_have_no_such_figures() {
     let trace = simulate("decoupling", &[]);
-    assert!(scaling_figures(&trace, &trace.events).is_empty());
+    assert!(scaling_figures(&trace).is_empty());
 }
 
 #[test]
@@ -216,6 +216,58 @@ fn a_heart_that_stood_still_although_all_was_offloaded_is_seen() {
     assert_eq!(outcome(&trace, "queue-bounded"), Outcome::Failed);
 }
 
+#[test]
+fn one_thread_at_a_time_is_not_several() {
+    // Each round on threads of its own, of which only one ever does anything.
+    let mut trace = simulate("threads", &[]);
+    let mut round = 0;
+    let mut under_way = Vec::new();
+    for event in &mut trace.events {
+        round += u32::from(event.kind == Kind::Threads);
+        if event.thread != 0 {
+            under_way.push(event.thread);
+            event.thread = round;
+        }
+    }
+    assert!(round > 2 && under_way.contains(&2));
+    assert_eq!(outcome(&trace, "several-threads"), Outcome::Failed);
+}
+
+#[test]
+fn a_heart_has_no_time_to_beat_while_the_loop_is_held() {
+    // Jobs that are over while somebody holds the loop, or within one beat.
+    let mut trace = simulate("blocking", &[("run", "offloaded"), ("inject", "hog")]);
+    let hog = trace
+        .events
+        .iter()
+        .position(|it| it.kind == Kind::Compute && it.thread == 0)
+        .unwrap();
+    let beats = trace.events.iter().filter(|it| it.kind == Kind::Beat);
+    assert!(beats.count() > 10);
+    let at = trace.events[hog].at;
+    trace.events.retain(|it| {
+        let is_job = it.kind == Kind::Compute && it.thread != 0;
+        it.kind != Kind::Beat && (!is_job || it.recorded_at() == at)
+    });
+    assert_eq!(
+        outcome(&trace, "beats-while-offloaded"),
+        Outcome::NotExercised
+    );
+    let wide = [
+        ("run", "offloaded"),
+        ("inject", "burst"),
+        ("every", "0"),
+        ("threads", "16"),
+        ("beat", "200"),
+        ("size", "300"),
+    ];
+    let trace = simulate("blocking", &wide);
+    assert_eq!(
+        outcome(&trace, "beats-while-offloaded"),
+        Outcome::NotExercised
+    );
+}
+
 fn is(event: &highwater::trace::Event, kind: Kind, phase: Phase, least: u32) -> bool {
     event.kind == kind && event.phase == phase && event.thread >= least
 }
@@ -236,9 +288,11 @@ fn figures_grow_with_what_was_played() {
         let trace = simulate(name, &[]);
         let mut last = Vec::new();
         for played in 0..=trace.events.len() {
-            last = scaling_figures(&trace, &trace.events[..played]);
+            let mut so_far = trace.clone();
+            so_far.events.truncate(played);
+            last = scaling_figures(&so_far);
         }
-        assert_eq!(last, scaling_figures(&trace, &trace.events));
+        assert_eq!(last, scaling_figures(&trace));
         assert!(!last.is_empty());
     }
 }

@@ -2,6 +2,7 @@
 
 mod errors;
 mod json;
+mod processes;
 mod scaling;
 mod table;
 mod units;
@@ -16,7 +17,7 @@ use crate::{
 };
 use anstyle::{AnsiColor, Style};
 use highwater::{
-    scenario::{Experiment, Outcome, Tally, Verdict},
+    scenario::{Experiment, Outcome, Stations, Verdict},
     trace::{Event, Trace},
 };
 use std::{
@@ -131,7 +132,7 @@ fn head(text: &mut String, experiment: &Experiment, world: World, trace: &Trace)
         scenario.name, scenario.summary
     );
     let (where_it_ran, took_in) = match world {
-        World::Native if !Tally::of(trace).stations().is_empty() => {
+        World::Native if !Stations::of(trace).as_slice().is_empty() => {
             ("native: real time, one thread and its child processes", "")
         }
         World::Native if trace.events.iter().any(|event| event.thread != 0) => (

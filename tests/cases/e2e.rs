@@ -16,5 +16,6 @@ mod decoupling;
 mod errors;
 mod file;
 mod observer;
+mod scaling;
 mod smoke;
 mod streams;

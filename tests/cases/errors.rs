@@ -1,7 +1,6 @@
 //! The pages of `taxonomy` and `handler`.
 
-use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use anyhow::{Result, ensure};
 
 use crate::browser;
 use crate::experiment::{ENTER, evaluate, finished, focused, outcomes, press, type_into};
@@ -39,12 +38,12 @@ async fn both_scenarios_hold_alike_in_the_page_s_worlds_and_natively() -> Result
     let server = Serve::start().await?;
     browser::with(async |page| {
         for (scenario, set) in RUNS {
-            let expected = natively(scenario, set, "virtual")?;
+            let expected = native::outcomes(scenario, set, "virtual")?;
             ensure!(!expected.iter().any(|it| it == "failed"), "{expected:?}");
             let count = expected.iter().filter(|it| *it == "passed").count();
             ensure!(count >= 4, "{scenario} {set:?}: {expected:?}");
             ensure!(
-                natively(scenario, set, "native")? == expected,
+                native::outcomes(scenario, set, "native")? == expected,
                 "{scenario} {set:?}, natively"
             );
             for world in ["virtual", "tab"] {
@@ -146,17 +145,4 @@ async fn the_keyboard_runs_steps_and_goes_back() -> Result<()> {
         page.assert_no_console_errors().await
     })
     .await
-}
-
-/// How each check comes out where the program runs it.
-fn natively(scenario: &str, set: &[&str], world: &str) -> Result<Vec<String>> {
-    let mut command = native::command();
-    command.args(["run", scenario, "--json", "--world", world]);
-    for assignment in set {
-        command.args(["--set", assignment]);
-    }
-    let report: Value = serde_json::from_slice(&command.output()?.stdout)?;
-    let verdicts = report["verdicts"].as_array().context("no verdicts")?;
-    let outcomes = verdicts.iter().map(|it| it["outcome"].as_str());
-    Ok(outcomes.flatten().map(str::to_owned).collect())
 }

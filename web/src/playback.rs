@@ -1,5 +1,8 @@
 //! A place in a trace, to move forward and back.
 
+use highwater::scenario;
+#[cfg(any(feature = "errors", feature = "scaling"))]
+use highwater::scenario::Stations;
 #[cfg(feature = "errors")]
 use highwater::scenario::Tally;
 use highwater::trace::{Batch, Event, Phase, Summary, Trace};
@@ -30,6 +33,8 @@ pub(crate) struct Playback {
     summary: Summary,
     #[cfg(feature = "errors")]
     tally: Tally,
+    #[cfg(any(feature = "errors", feature = "scaling"))]
+    stations: Stations,
     /// The begins of what is in flight, which is little at any moment.
     open: Vec<Event>,
 }
@@ -47,6 +52,8 @@ impl Playback {
             summary: Summary::default(),
             #[cfg(feature = "errors")]
             tally: Tally::default(),
+            #[cfg(any(feature = "errors", feature = "scaling"))]
+            stations: Stations::default(),
             open: Vec::new(),
         };
         playback.known_until = playback.last_record();
@@ -113,6 +120,10 @@ impl Playback {
         {
             self.tally = Tally::default();
         }
+        #[cfg(any(feature = "errors", feature = "scaling"))]
+        {
+            self.stations = Stations::default();
+        }
         self.open.clear();
         while self.position < position.min(self.trace.events.len()) {
             self.apply_next();
@@ -147,6 +158,35 @@ impl Playback {
         &self.tally
     }
 
+    /// The processes there are, and those there were, up to this moment.
+    #[cfg(any(feature = "errors", feature = "scaling"))]
+    pub(crate) fn stations(&self) -> &Stations {
+        &self.stations
+    }
+
+    /// Whether it is a run about what loops do.
+    pub(crate) fn is_about_loops(&self) -> bool {
+        let scenario = scenario::find(&self.trace.scenario);
+        scenario.is_ok_and(|scenario| scenario.chapter == "scaling")
+    }
+
+    /// The trace as if the run had ended at this moment.
+    #[cfg(feature = "scaling")]
+    pub(crate) fn prefix(&self) -> Trace {
+        let trace = &self.trace;
+        Trace {
+            version: trace.version,
+            scenario: trace.scenario.clone(),
+            world: trace.world.clone(),
+            seed: trace.seed,
+            params: trace.params.clone(),
+            names: trace.names.clone(),
+            events: self.played().to_vec(),
+            dropped: trace.dropped,
+            died: None,
+        }
+    }
+
     /// The moment, on the run's clock.
     pub(crate) fn time(&self) -> Duration {
         self.time
@@ -154,6 +194,7 @@ impl Playback {
 
     /// The moment for what moves on the screen: it goes on for a little when
     /// the run's own time is over.
+    #[allow(dead_code, reason = "in a picture of loops nothing travels")]
     pub(crate) fn screen_time(&self) -> Duration {
         self.time + self.afterglow
     }
@@ -202,6 +243,8 @@ impl Playback {
         self.summary.apply(event);
         #[cfg(feature = "errors")]
         self.tally.apply(&self.trace, event);
+        #[cfg(any(feature = "errors", feature = "scaling"))]
+        self.stations.apply(&self.trace, event);
         self.position += 1;
     }
 

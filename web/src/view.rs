@@ -166,10 +166,19 @@ impl View {
             rows: rows.collect(),
             queues: queues.collect(),
             #[cfg(feature = "errors")]
-            errors: Errors::of(&self.playback),
-            #[cfg(feature = "scaling")]
-            scaling: highwater::scenario::scaling_figures(trace, self.playback.played()),
+            errors: self.playback.tally().figures(),
+            #[cfg(any(feature = "errors", feature = "scaling"))]
+            processes: processes(&self.playback),
         })
+    }
+
+    /// Of a run about loops what it comes to at this moment, as JSON: what is
+    /// measured, and the value. It takes the longer the more was recorded.
+    #[cfg(feature = "scaling")]
+    pub fn figures(&self) -> String {
+        json(&highwater::scenario::scaling_figures(
+            &self.playback.prefix(),
+        ))
     }
 
     /// The verdicts, as JSON; an empty list until the whole run is played.
@@ -226,36 +235,27 @@ struct Numbers<'a> {
     dropped: u64,
     rows: Vec<Row<'a>>,
     queues: Vec<QueueRow<'a>>,
+    /// What became of requests.
     #[cfg(feature = "errors")]
-    errors: Errors<'a>,
-    /// Each with what it counts.
-    #[cfg(feature = "scaling")]
-    scaling: Vec<(String, String)>,
+    errors: Vec<(&'static str, String)>,
+    #[cfg(any(feature = "errors", feature = "scaling"))]
+    processes: Vec<ProcessRow<'a>>,
 }
 
-/// What became of requests, and of the processes that served them.
-#[cfg(feature = "errors")]
-#[derive(Serialize)]
-struct Errors<'a> {
-    figures: Vec<(&'static str, String)>,
-    /// Whose place, what is there, how many there were, and which.
-    processes: Vec<(&'a str, &'static str, usize, String)>,
-}
+/// Whose place, what is there, how many there were, and which.
+#[cfg(any(feature = "errors", feature = "scaling"))]
+type ProcessRow<'a> = (&'a str, &'static str, usize, String);
 
-#[cfg(feature = "errors")]
-impl<'a> Errors<'a> {
-    fn of(playback: &'a Playback) -> Self {
-        let (trace, tally) = (playback.trace(), playback.tally());
-        let processes = tally.stations().iter().map(|it| {
-            let name = trace.name(it.worker);
-            let history = it.history(trace);
-            (name, it.state.as_str(), it.generation(), history)
-        });
-        Errors {
-            figures: tally.figures(),
-            processes: processes.collect(),
-        }
-    }
+#[cfg(any(feature = "errors", feature = "scaling"))]
+fn processes(playback: &Playback) -> Vec<ProcessRow<'_>> {
+    let trace = playback.trace();
+    let stations = playback.stations().as_slice().iter();
+    let rows = stations.map(|it| {
+        let name = trace.name(it.worker);
+        let history = it.history(trace);
+        (name, it.state.as_str(), it.generation(), history)
+    });
+    rows.collect()
 }
 
 /// Sizes in bytes.

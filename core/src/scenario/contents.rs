@@ -31,6 +31,6 @@ pub const CHAPTERS: &[Chapter] = &[
     },
     Chapter {
         name: "scaling",
-        scenarios: &["blocking", "threads"],
+        scenarios: &["blocking", "threads", "cluster"],
     },
 ];

@@ -23,14 +23,12 @@ use gateway::Gateway;
 const GATEWAY: &str = "Gateway";
 const DISPATCHER: &str = "Dispatcher";
 const SUPERVISOR: &str = "Supervisor";
-const WORKERS: [&str; 4] = ["Worker 1", "Worker 2", "Worker 3", "Worker 4"];
+
+/// How many workers there are at most.
+const WORKERS: usize = 4;
 
 /// How often a gateway that retries everything attempts a request.
 const ATTEMPTS: u64 = 3;
-
-/// How processes end.
-const BUG_EXIT: &str = "a bug";
-const GIVEN_UP: &str = "too many restarts";
 
 /// What a worker is.
 pub(super) static WORKER: Program = Program {

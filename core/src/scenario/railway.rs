@@ -6,12 +6,9 @@
 
 mod figures;
 mod narrate;
-mod station;
 mod tally;
 
 pub(super) use narrate::narrate;
-pub(super) use station::{DRAINING, STARTING};
-pub use station::{Generation, Station, StationState};
 pub use tally::Tally;
 
 use super::{Param, Unit};
@@ -36,15 +33,6 @@ pub(super) const INTERVAL: Param = Param::integer(
 
 /// The name in the trace.
 pub(super) const ERROR_HANDLER: &str = "ErrorHandler";
-
-/// How a request ends, or an attempt at it, of whoever had it when it died.
-pub(super) const LOST: &str = "lost";
-
-/// How a process ends that its supervisor killed.
-pub(super) const KILLED: &str = "killed";
-
-/// How a process ends that nobody here killed.
-pub(super) const KILLED_FROM_OUTSIDE: &str = "killed from outside";
 
 /// How an attempt ends that was not begun: it is for somebody else.
 pub(super) const HANDED_BACK: &str = "handed back";

@@ -7,6 +7,7 @@ mod narrate;
 
 pub(super) use facts::{Facts, each_job_once, not_exercised, one_result};
 pub use figures::figures as scaling_figures;
+pub(super) use figures::{dash, milliseconds};
 pub(super) use narrate::narrate;
 
 use super::{Param, Values};

@@ -112,7 +112,7 @@ pub enum Kind {
     /// The circuit breaker `source`, or the process `source` with the id `subject`,
     /// changed to the state `target`.
     Switch,
-    /// The loop's heartbeat came, from when it was due.
+    /// A heartbeat came: of a loop, from when it was due; or of the process `source`.
     Beat,
     /// `source` came to the result `subject`, of the job `target`.
     Result,

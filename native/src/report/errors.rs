@@ -1,7 +1,7 @@
 //! What became of the requests of a run about errors, and of the processes that
 //! served them.
 
-use super::table::render;
+use super::{processes, table::render};
 use highwater::{
     scenario::{self, Tally},
     trace::Trace,
@@ -37,20 +37,7 @@ pub(super) fn table(trace: &Trace) -> String {
         text.push('\n');
         text += &render(&[header, row(|(_, value)| value.clone())]);
     }
-    let header = ["PLACE", "STATE", "GENERATION", "PROCESSES"];
-    let mut rows = vec![header.map(str::to_owned)];
-    for station in tally.stations() {
-        rows.push([
-            trace.name(station.worker).to_owned(),
-            station.state.as_str().to_owned(),
-            station.generation().to_string(),
-            station.history(trace),
-        ]);
-    }
-    if rows.len() > 1 {
-        text.push('\n');
-        text += &render(&rows);
-    }
+    text += &processes::table(tally.stations(), trace);
     text
 }
 
@@ -60,25 +47,6 @@ pub(super) fn json(trace: &Trace) -> Value {
         return Value::Null;
     };
     let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    let places: Vec<Value> = tally
-        .stations()
-        .iter()
-        .map(|station| {
-            let generations: Vec<Value> = station
-                .generations
-                .iter()
-                .map(|generation| {
-                    let cause = generation.cause.map(|cause| trace.name(cause));
-                    json!({ "process": generation.process, "ended_by": cause })
-                })
-                .collect();
-            json!({
-                "name": trace.name(station.worker),
-                "state": station.state.as_str(),
-                "generations": generations,
-            })
-        })
-        .collect();
     json!({
         "requests": tally.requests,
         "available_permille": tally.availability(),
@@ -99,7 +67,7 @@ pub(super) fn json(trace: &Trace) -> Value {
         "restarts": tally.restarts,
         "has_given_up": tally.has_given_up,
         "longest_restart_ns": nanos(tally.longest_restart),
-        "places": places,
+        "places": processes::json(tally.stations(), trace),
     })
 }
 

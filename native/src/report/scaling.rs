@@ -1,31 +1,40 @@
-//! How late the loop was, and what threads were good for.
+//! How late the loop was, what threads were good for, and who served.
 
-use super::table::render;
-use highwater::{scenario::scaling_figures, trace::Trace};
+use super::{processes, table::render};
+use highwater::{
+    scenario::{Stations, scaling_figures},
+    trace::Trace,
+};
 use serde_json::{Map, Value};
 
-/// A row for each figure; nothing for a run that is not about CPU work.
+/// A row for each figure, and one for each place with its process ids; nothing for
+/// a run that is not about CPU work.
 pub(super) fn table(trace: &Trace) -> String {
-    let figures = scaling_figures(trace, &trace.events);
+    let figures = scaling_figures(trace);
     if figures.is_empty() {
         return String::new();
     }
     let header = ["OF THIS RUN", ""].map(str::to_owned);
     let rows = figures.into_iter().map(|(name, value)| [name, value]);
     let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
-    format!("\n{}", render(&rows))
+    let stations = Stations::of(trace);
+    let places = processes::table(stations.as_slice(), trace);
+    format!("\n{}{places}", render(&rows))
 }
 
 /// The same for programs; null for a run that is not about CPU work.
 pub(super) fn json(trace: &Trace) -> Value {
-    let figures = scaling_figures(trace, &trace.events);
+    let figures = scaling_figures(trace);
     if figures.is_empty() {
         return Value::Null;
     }
     let entries = figures.into_iter();
-    let entries: Map<_, _> = entries
+    let mut entries: Map<_, _> = entries
         .map(|(name, value)| (name, Value::String(value)))
         .collect();
+    let stations = Stations::of(trace);
+    let places = processes::json(stations.as_slice(), trace);
+    entries.insert("places".to_owned(), places);
     Value::Object(entries)
 }
 
@@ -41,7 +50,7 @@ mod tests {
     #[test]
     fn threads_are_compared_with_the_loop() {
         let text = table(&simulated("threads"));
-        assert!(text.contains("4 threads    4.00 times as quick"), "{text}");
+        assert!(text.contains("4 threads    3.99 times as quick"), "{text}");
         let report = json(&simulated("threads"));
         assert!(report["On the loop"].as_str().unwrap().ends_with(" ms"));
     }
@@ -50,6 +59,18 @@ mod tests {
     fn the_loops_lag_is_there() {
         let text = table(&simulated("blocking"));
         assert!(text.contains("Loop lag p99"), "{text}");
+    }
+
+    #[test]
+    fn a_kill_stands_between_two_process_ids() {
+        let text = table(&simulated("cluster"));
+        assert!(text.contains("3 ✗ killed from outside → 4"), "{text}");
+        assert!(text.contains("Lost in flight"), "{text}");
+        let report = json(&simulated("cluster"));
+        let generations = &report["places"][2]["generations"];
+        assert_eq!(generations[0]["ended_by"], "killed from outside");
+        assert_ne!(generations[0]["process"], generations[1]["process"]);
+        assert!(!table(&simulated("blocking")).contains("GENERATION"));
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! Who was busy when: a lane each, the present at the right.
 
-use super::{Surface, layout::Layout, surface::Text};
+use super::{
+    Surface,
+    axis::{Scale, ticks},
+    layout::Layout,
+    surface::Text,
+};
 use crate::playback::Playback;
 use highwater::trace::{Event, Kind, NameId, Phase};
 use std::time::Duration;
 
-/// How much of the past is shown.
-const WINDOW: Duration = Duration::from_secs(3);
-
 pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
     let theme = surface.theme;
-    let scale = Scale::of(surface, layout, playback);
+    let scale = Scale::new(surface, layout.lanes_left, playback);
     let lanes: Vec<NameId> = layout.lanes().collect();
     let top = layout.lanes_top + 4.0;
     let bottom = surface.height - 20.0;
@@ -89,53 +91,5 @@ fn bar(surface: &Surface, scale: &Scale, event: &Event, end: Duration, y: f64, h
     surface.fill_rect(from, y + inset, to - from, height - 2.0 * inset, color);
     if event.failure.is_some() {
         surface.cross((to, y + height / 2.0), 4.0, color);
-    }
-}
-
-fn ticks(surface: &Surface, scale: &Scale, top: f64, bottom: f64) {
-    let theme = surface.theme;
-    let style = Text {
-        size: 11,
-        bold: false,
-        color: theme.muted,
-        align: "center",
-    };
-    let halves = |at: Duration| at.as_secs() * 2 + u64::from(at.subsec_millis() / 500);
-    for tick in halves(scale.since()) + 1..=halves(scale.now) {
-        let at = Duration::from_millis(500 * tick);
-        let x = scale.x(at);
-        surface.line((x, top), (x, bottom), theme.panel, 1.0);
-        if tick % 2 == 0 {
-            let label = format!("{} s", at.as_secs());
-            surface.text(&label, (x, bottom + 10.0), style, 60.0);
-        }
-    }
-}
-
-/// Where a moment is, from left to right.
-pub(super) struct Scale {
-    left: f64,
-    pub(super) width: f64,
-    pub(super) now: Duration,
-}
-
-impl Scale {
-    pub(super) fn of(surface: &Surface, layout: &Layout, playback: &Playback) -> Self {
-        Scale {
-            left: layout.lanes_left,
-            width: (surface.width - layout.lanes_left - 12.0).max(1.0),
-            now: playback.time(),
-        }
-    }
-
-    /// The first moment shown.
-    pub(super) fn since(&self) -> Duration {
-        self.now.saturating_sub(WINDOW)
-    }
-
-    /// Until the window is full, the start of the run stays at the left.
-    pub(super) fn x(&self, at: Duration) -> f64 {
-        let way = at.saturating_sub(self.since()).as_secs_f64() / WINDOW.as_secs_f64();
-        self.left + self.width * way.min(1.0)
     }
 }

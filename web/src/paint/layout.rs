@@ -1,6 +1,6 @@
 //! Where things stand in a picture of services.
 
-use super::{Surface, surface::within};
+use super::{Surface, axis::lanes_left, surface::within};
 use crate::playback::Playback;
 use highwater::trace::{Kind, NameId};
 
@@ -163,10 +163,6 @@ impl Layout {
         let from = front.filter(|front| front.id == source)?.right();
         Some((from, service(target)?.left()))
     }
-}
-
-pub(super) fn lanes_left(surface: &Surface) -> f64 {
-    within(surface.width * 0.2, 84.0, 130.0)
 }
 
 /// Who has started, in that order.

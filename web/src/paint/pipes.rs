@@ -2,7 +2,7 @@
 
 use super::{
     Surface,
-    lanes::Scale,
+    axis::Scale,
     layout::{Layout, Node},
     services,
     surface::Text,
@@ -137,7 +137,7 @@ fn credits(surface: &Surface, layout: &Layout, playback: &Playback) {
 /// What the queue held, over the same time as the lanes below.
 fn history(surface: &Surface, layout: &Layout, playback: &Playback, id: NameId, queue: Queue) {
     let theme = surface.theme;
-    let scale = Scale::of(surface, layout, playback);
+    let scale = Scale::new(surface, layout.lanes_left, playback);
     let (top, bottom) = (layout.history_top + 6.0, layout.lanes_top - 6.0);
     let full = full_scale(queue);
     let y = |bytes: u64| bottom - (bottom - top) * (bytes as f64 / full).min(1.0);

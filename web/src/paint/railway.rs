@@ -81,7 +81,7 @@ fn station(surface: &Surface, node: &super::layout::Node, playback: &Playback) {
                 StationState::Ready => ("● ", theme.good),
                 StationState::Starting => ("○ ", theme.muted),
                 StationState::Draining => ("▽ ", theme.bad),
-                StationState::Dead => ("✗ ", theme.bad),
+                StationState::Killed | StationState::Dead => ("✗ ", theme.bad),
                 StationState::Ended => ("– ", theme.line),
             };
             let detail = format!("process {id}, generation {generation}");

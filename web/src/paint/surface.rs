@@ -44,6 +44,7 @@ pub(crate) struct Surface {
     pub(crate) width: f64,
     pub(crate) height: f64,
     /// The user asked for reduced motion: nothing travels.
+    #[allow(dead_code, reason = "in a picture of loops nothing travels")]
     pub(crate) is_still: bool,
 }
 

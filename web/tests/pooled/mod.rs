@@ -1,6 +1,7 @@
 //! Threads for the tests of a file, which share one instance, and so one pool.
 
 /// How many there are.
+#[allow(dead_code, reason = "not every file looks at it in every build")]
 pub(crate) const THREADS: u32 = 3;
 
 /// Starts them, as `www/worker.js` does for the page; a second time does nothing.
@@ -19,4 +20,6 @@ pub(crate) async fn start() {
 
 /// As in the threaded build, where there are some.
 #[cfg(not(feature = "threads"))]
-pub(crate) async fn start() {}
+pub(crate) fn start() -> std::future::Ready<()> {
+    std::future::ready(())
+}

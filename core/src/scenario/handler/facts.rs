@@ -1,8 +1,11 @@
 //! What the checks ask of a trace.
 
-use super::{BUG_EXIT, SUPERVISOR, WORKERS, ledger::BUG};
+use super::{SUPERVISOR, WORKERS, ledger::BUG};
 use crate::{
-    scenario::railway::{HANDED_BACK, KILLED, KILLED_FROM_OUTSIDE, LOST},
+    scenario::{
+        fleet::{BUG_EXIT, KILLED, KILLED_FROM_OUTSIDE, LOST},
+        railway::HANDED_BACK,
+    },
     trace::{Event, Kind, NameId, Phase, Trace},
 };
 
@@ -213,5 +216,5 @@ impl Life<'_> {
 /// How many workers there are to be.
 pub(super) fn workers(trace: &Trace) -> usize {
     let workers = trace.param("workers").parse().unwrap_or(0);
-    WORKERS.len().min(workers)
+    WORKERS.min(workers)
 }

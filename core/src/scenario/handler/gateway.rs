@@ -11,7 +11,8 @@ use crate::{
     platform::{ProcessEvent, Random},
     scenario::{
         Context,
-        railway::{Answer, HANDED_BACK, LOST, Logbook, SECRET, answer, id_of},
+        fleet::LOST,
+        railway::{Answer, HANDED_BACK, Logbook, SECRET, answer, id_of},
     },
     trace::{Kind, NameId, Span},
 };

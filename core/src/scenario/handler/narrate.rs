@@ -3,8 +3,9 @@
 use super::SUPERVISOR;
 use crate::{
     scenario::{
+        fleet::LOST,
         narrating::milliseconds,
-        railway::{self, HANDED_BACK, LOST},
+        railway::{self, HANDED_BACK},
     },
     trace::{Event, Kind, Phase, Trace},
 };

@@ -1,7 +1,11 @@
 //! The numbers of a run about errors.
 
-use super::{DRAINING, HANDED_BACK, KILLED, LOST, STARTING, Station, StationState};
-use crate::trace::{Event, Kind, NameId, Phase, Trace};
+use super::HANDED_BACK;
+use crate::scenario::{
+    fleet::{KILLED, LOST},
+    station::{Station, Stations},
+};
+use crate::trace::{Event, Kind, Phase, Trace};
 use std::time::Duration;
 
 /// What became of the requests of a run about errors, and of the processes that
@@ -53,8 +57,7 @@ pub struct Tally {
     /// The longest that a place was empty, from an exit to when the next process
     /// there was ready.
     pub longest_restart: Duration,
-    /// In the order in which they got their first process.
-    stations: Vec<Station>,
+    stations: Stations,
 }
 
 impl Tally {
@@ -71,6 +74,10 @@ impl Tally {
     /// Adds the next record of a trace, or of what is there of it already.
     pub fn apply(&mut self, trace: &Trace, event: &Event) {
         let cause = event.failure.map(|cause| trace.name(cause));
+        if let Some(empty) = self.stations.apply(trace, event) {
+            self.restarts += 1;
+            self.longest_restart = self.longest_restart.max(empty);
+        }
         match (event.kind, event.phase) {
             (Kind::Request, Phase::Begin) => self.requests += 1,
             (Kind::Request, Phase::End) => self.end(cause),
@@ -85,8 +92,6 @@ impl Tally {
             (Kind::Retry, _) => self.retries += 1,
             (Kind::Refuse, _) => self.refused += 1,
             (Kind::Log, _) => self.logged += 1,
-            (Kind::Start, _) if event.subject > 0 => self.start(event),
-            (Kind::Switch, _) => self.switch(trace, event),
             (Kind::Exit, _) => self.exit(event, cause),
             _ => {}
         }
@@ -107,7 +112,7 @@ impl Tally {
     /// Every place for a process, with who is there and who was.
     #[must_use]
     pub fn stations(&self) -> &[Station] {
-        &self.stations
+        self.stations.as_slice()
     }
 
     /// Of a thousand requests that are over, those that were answered and not
@@ -135,46 +140,13 @@ impl Tally {
         }
     }
 
-    fn start(&mut self, event: &Event) {
-        let station = self.station(event.source);
-        station.enter(event.subject, StationState::Ready);
-        if let Some(since) = station.empty_since.take() {
-            self.restarts += 1;
-            let empty = event.at.saturating_sub(since);
-            self.longest_restart = self.longest_restart.max(empty);
-        }
-    }
-
     /// A supervisor that gives up exits too, and is at no place.
     fn exit(&mut self, event: &Event, cause: Option<&str>) {
-        let mut stations = self.stations.iter_mut();
-        if let Some(station) = stations.find(|station| station.worker == event.source) {
-            station.exit(event.failure);
-            station.empty_since = Some(event.at);
+        if self.stations.get(event.source).is_some() {
             let has_crashed = cause.is_some_and(|cause| !cause.starts_with(KILLED));
             self.crashes += u64::from(has_crashed);
         } else {
             self.has_given_up = true;
         }
-    }
-
-    /// A breaker's states are none of these.
-    fn switch(&mut self, trace: &Trace, event: &Event) {
-        let state = match event.target.map(|state| trace.name(state)) {
-            Some(STARTING) => StationState::Starting,
-            Some(DRAINING) => StationState::Draining,
-            _ => return,
-        };
-        self.station(event.source).enter(event.subject, state);
-    }
-
-    fn station(&mut self, worker: NameId) -> &mut Station {
-        let mut stations = self.stations.iter();
-        let place = stations.position(|station| station.worker == worker);
-        let place = place.unwrap_or_else(|| {
-            self.stations.push(Station::new(worker));
-            self.stations.len() - 1
-        });
-        &mut self.stations[place]
     }
 }

@@ -3,32 +3,36 @@
 use super::{Facts, HEARTBEAT};
 use crate::{
     scale::LagMonitor,
+    scenario::cluster,
     trace::{Event, Kind, Phase, Trace},
 };
 use std::time::Duration;
 
-/// Each number with what it counts, for whoever shows them, as far as a trace was
-/// played; none of a run about something else.
+/// Each number with what it counts, for whoever shows them, as far as a trace
+/// goes; none of a run about something else.
 ///
 /// Of `blocking`: how late the loop was, and what became of requests and jobs. Of
 /// `threads`: how long each round took, how much sooner than on the loop, and from
-/// which size of a job on threads pay.
+/// which size of a job on threads pay. Of `cluster`: what became of requests, and of
+/// the processes that served them.
 ///
 /// ```
 /// use highwater::scenario::{self, scaling_figures};
 ///
 /// let trace = scenario::find("threads")?.experiment().simulate();
-/// let figures = scaling_figures(&trace, &trace.events);
+/// let figures = scaling_figures(&trace);
 /// assert_eq!(figures[4].0, "4 threads");
-/// assert!(figures[4].1.contains("4.00 times as quick"), "{figures:?}");
+/// assert!(figures[4].1.starts_with("3.99 times as quick"), "{figures:?}");
 /// # Ok::<(), scenario::InputError>(())
 /// ```
 #[must_use]
-pub fn figures(trace: &Trace, played: &[Event]) -> Vec<(String, String)> {
+pub fn figures(trace: &Trace) -> Vec<(String, String)> {
+    let played = &trace.events;
     match trace.scenario.as_str() {
         "blocking" => of_blocking(trace, played),
         "threads" if trace.param("measure") == "speed-up" => speed_up(&rounds(trace, played)),
         "threads" => break_even(&rounds(trace, played)),
+        "cluster" => cluster::figures(trace),
         _ => Vec::new(),
     }
 }
@@ -139,7 +143,7 @@ fn micros(micros: u64) -> String {
 
 /// In whole numbers: formatting floats would weigh more than a scenario in what
 /// the page downloads.
-fn milliseconds(duration: Duration) -> String {
+pub(in crate::scenario) fn milliseconds(duration: Duration) -> String {
     let hundredths = duration.as_micros() / 10;
     format!("{}.{:02} ms", hundredths / 100, hundredths % 100)
 }
@@ -147,4 +151,8 @@ fn milliseconds(duration: Duration) -> String {
 fn times(base: Duration, took: Duration) -> String {
     let hundredths = base.as_nanos() * 100 / took.as_nanos().max(1);
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
+pub(in crate::scenario) fn dash() -> String {
+    "–".to_owned()
 }

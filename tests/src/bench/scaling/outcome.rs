@@ -215,9 +215,10 @@ impl fmt::Display for Scaling {
         }
         writeln!(
             f,
-            "\nA tick that a loop had no time for is late as well, from when it was due. Node's\n\
-             cluster starts a worker before it stops the old one. Latencies of servers that share\n\
-             their cores with the load say less than their order."
+            "\nA tick that a loop had no time for is late as well, from when it was due: on a machine\n\
+             that has other work to do, so are all. Node's cluster starts a worker before it stops the\n\
+             old one. Latencies of servers that share their cores with the load say less than their\n\
+             order."
         )
     }
 }

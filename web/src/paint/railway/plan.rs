@@ -2,7 +2,8 @@
 
 use super::super::{
     Surface,
-    layout::{Layout, Node, lanes_left},
+    axis::lanes_left,
+    layout::{Layout, Node},
     surface::within,
 };
 use crate::playback::Playback;

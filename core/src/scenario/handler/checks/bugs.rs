@@ -4,11 +4,12 @@ use super::{NO_BUG, Policy, not_exercised, policy};
 use crate::{
     scenario::{
         checks::Decision,
+        fleet::{KILLED, KILLED_FROM_OUTSIDE},
         handler::{
             ATTEMPTS,
             facts::{Facts, Life, Served, workers},
         },
-        railway::{KILLED, KILLED_FROM_OUTSIDE, Tally},
+        railway::Tally,
     },
     trace::Trace,
 };

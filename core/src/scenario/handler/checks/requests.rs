@@ -4,8 +4,8 @@ use super::{Policy, not_exercised, policy};
 use crate::{
     scenario::{
         checks::Decision,
+        fleet::LOST,
         handler::facts::{Facts, Served},
-        railway::LOST,
     },
     trace::Trace,
 };

@@ -1,11 +1,93 @@
 //! A place for a process, and the processes that were there.
 
-use crate::trace::{NameId, Trace};
+use super::fleet::{DRAINING, KILLED, STARTING};
+use crate::trace::{Event, Kind, NameId, Trace};
 use std::{fmt::Write, time::Duration};
 
-/// What a process changes to, in the trace.
-pub(in crate::scenario) const STARTING: &str = "starting";
-pub(in crate::scenario) const DRAINING: &str = "draining";
+/// Every place for a process of a run, from its trace, in the order in which they
+/// got their first process.
+///
+/// ```
+/// use highwater::scenario::{self, StationState, Stations};
+///
+/// # if let Ok(scenario) = scenario::find("cluster") {
+/// let stations = Stations::of(&scenario.experiment().simulate());
+/// let [first, ..] = stations.as_slice() else { panic!("there are workers") };
+/// assert_eq!(first.state, StationState::Ended);
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stations(Vec<Station>);
+
+impl Stations {
+    /// Of a whole trace.
+    #[must_use]
+    pub fn of(trace: &Trace) -> Self {
+        let mut stations = Stations::default();
+        for event in &trace.events {
+            stations.apply(trace, event);
+        }
+        stations
+    }
+
+    /// Adds the next record of a trace, or of what is there of it already. Where
+    /// that is of a process that fills a place which was empty, answers for how
+    /// long it was.
+    pub fn apply(&mut self, trace: &Trace, event: &Event) -> Option<Duration> {
+        match event.kind {
+            // What was not starting before is a pool, and its subject no process.
+            Kind::Start if event.subject > 0 => {
+                let mut stations = self.0.iter_mut();
+                let station = stations.find(|it| it.worker == event.source)?;
+                station.enter(event.subject, StationState::Ready);
+                let since = station.empty_since.take()?;
+                return Some(event.at.saturating_sub(since));
+            }
+            Kind::Switch => {
+                let state = match event.target.map(|state| trace.name(state)) {
+                    Some(STARTING) => StationState::Starting,
+                    Some(DRAINING) => StationState::Draining,
+                    Some(KILLED) => StationState::Killed,
+                    // A breaker's are none of these.
+                    _ => return None,
+                };
+                self.station(event.source).enter(event.subject, state);
+            }
+            Kind::Exit => {
+                // A supervisor exits too, and is at no place.
+                let mut stations = self.0.iter_mut();
+                if let Some(station) = stations.find(|it| it.worker == event.source) {
+                    station.exit(event.failure);
+                    station.empty_since = Some(event.at);
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Each of them.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Station] {
+        &self.0
+    }
+
+    /// The place of that name, if there is one.
+    #[must_use]
+    pub fn get(&self, worker: NameId) -> Option<&Station> {
+        self.0.iter().find(|station| station.worker == worker)
+    }
+
+    fn station(&mut self, worker: NameId) -> &mut Station {
+        let mut stations = self.0.iter();
+        let place = stations.position(|station| station.worker == worker);
+        let place = place.unwrap_or_else(|| {
+            self.0.push(Station::new(worker));
+            self.0.len() - 1
+        });
+        &mut self.0[place]
+    }
+}
 
 /// A place for a process: who is there, and who was there before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +101,7 @@ pub struct Station {
     pub generations: Vec<Generation>,
     /// Since when nobody is there who is ready; `None` if somebody is, and before
     /// the first.
-    pub(super) empty_since: Option<Duration>,
+    empty_since: Option<Duration>,
 }
 
 /// What the process at a [`Station`] does.
@@ -31,6 +113,8 @@ pub enum StationState {
     Ready,
     /// It takes no more requests, and finishes those it has.
     Draining,
+    /// It was killed, and is about to be gone.
+    Killed,
     /// It has died, and no other is there yet.
     Dead,
     /// It has come to its end.
@@ -48,7 +132,7 @@ pub struct Generation {
 }
 
 impl Station {
-    pub(super) fn new(worker: NameId) -> Self {
+    fn new(worker: NameId) -> Self {
         Station {
             worker,
             state: StationState::Starting,
@@ -89,7 +173,7 @@ impl Station {
     }
 
     /// This process is there now, if it was not before.
-    pub(super) fn enter(&mut self, process: u64, state: StationState) {
+    fn enter(&mut self, process: u64, state: StationState) {
         // An id may come again; and those that could not be started have none.
         let is_new = state == StationState::Starting || self.generations.is_empty();
         if is_new || self.process() != process {
@@ -101,7 +185,7 @@ impl Station {
         self.state = state;
     }
 
-    pub(super) fn exit(&mut self, cause: Option<NameId>) {
+    fn exit(&mut self, cause: Option<NameId>) {
         if let Some(latest) = self.generations.last_mut() {
             latest.cause = cause;
         }
@@ -120,6 +204,7 @@ impl StationState {
             StationState::Starting => STARTING,
             StationState::Ready => "ready",
             StationState::Draining => DRAINING,
+            StationState::Killed => KILLED,
             StationState::Dead => "dead",
             StationState::Ended => "ended",
         }

@@ -1,0 +1,51 @@
+//! What a run of `cluster` must prove.
+//!
+//! The predicates look at counts and at the order of records, never at how
+//! long something took, so they hold in every world.
+
+mod requests;
+mod workers;
+
+use crate::scenario::checks::{Check, Decision};
+
+pub(super) const ALL: &[Check] = &[
+    Check {
+        name: "every-request-accounted",
+        decide: requests::every_request_accounted,
+    },
+    Check {
+        name: "failed-was-in-flight",
+        decide: requests::failed_was_in_flight,
+    },
+    Check {
+        name: "everybody-in-turn",
+        decide: requests::everybody_in_turn,
+    },
+    Check {
+        name: "another-process",
+        decide: workers::another_process,
+    },
+    Check {
+        name: "who-ends-is-replaced",
+        decide: workers::who_ends_is_replaced,
+    },
+    Check {
+        name: "who-hangs-is-found",
+        decide: workers::who_hangs_is_found,
+    },
+    Check {
+        name: "reload",
+        decide: workers::reload,
+    },
+    Check {
+        name: "gives-up",
+        decide: workers::gives_up,
+    },
+];
+
+fn not_exercised(claim: String, hint: &str) -> Decision {
+    Decision::NotExercised {
+        claim,
+        hint: hint.to_owned(),
+    }
+}

@@ -1,0 +1,252 @@
+//! The workers, their supervisor, and who hands them work.
+
+use super::{
+    HANGING, NO_SIGN_OF_LIFE, NOT_DRAINED, NOT_READY, RELOAD_ABORTED, RELOADED, RELOADING, STOPPED,
+    SUPERVISOR, WORKER,
+    balance::Balance,
+    worker::{self, HANG},
+};
+use crate::{
+    platform::{Exit, Platform, ProcessEvent},
+    scale::{Action, Supervisor, SupervisorOptions},
+    scenario::{
+        Context, Values,
+        fleet::{Fleet, GIVEN_UP, Member, State},
+    },
+    trace::{Kind, NameId, Recorder},
+};
+use std::time::Duration;
+
+/// The span in which restarts are counted.
+const PERIOD: Duration = Duration::from_mins(1);
+
+pub(super) struct Crew {
+    platform: Platform,
+    trace: Recorder,
+    params: Values,
+    supervisor: Supervisor,
+    id: NameId,
+    fleet: Fleet,
+    balance: Balance,
+    /// Whether those who are started from now on die of it.
+    is_bad: bool,
+    /// All were stopped, and are started again when the last is gone.
+    is_down: bool,
+    /// They were started again, and a reload is over when they are ready.
+    is_coming_up: bool,
+    hanging: Option<Member>,
+}
+
+impl Crew {
+    pub(super) fn start(context: &Context) -> Self {
+        let params = &context.params;
+        let trace = context.trace.clone();
+        let number = |key| usize::try_from(params.integer(key)).unwrap_or(0);
+        let options = SupervisorOptions::new()
+            .intensity(number("restarts"), PERIOD)
+            .steady_after(Duration::MAX)
+            .backoff(Duration::from_millis(50), Duration::from_millis(400))
+            .heartbeat_within(params.millis("heartbeat"))
+            .seed(context.seed.0);
+        let id = trace.name(SUPERVISOR);
+        trace.instant(Kind::Start, id, 0);
+        Crew {
+            platform: context.platform.clone(),
+            params: params.clone(),
+            supervisor: Supervisor::new(number("workers"), options, context.platform.now()),
+            id,
+            fleet: Fleet::new(context, number("workers")),
+            balance: Balance::new(params.choice("balance") == "least_busy"),
+            is_bad: false,
+            is_down: false,
+            is_coming_up: false,
+            hanging: None,
+            trace,
+        }
+    }
+
+    /// Whose the next request is, and its name in the trace; `None` if nobody
+    /// takes one.
+    pub(super) fn pick(&mut self) -> Option<(Member, NameId)> {
+        let place = self.balance.pick(self.fleet.ready_places())?;
+        Some((self.fleet.member(place)?, self.fleet.id(place)))
+    }
+
+    pub(super) fn send(&self, member: Member, line: String) {
+        if let Some(place) = self.fleet.place_of(member) {
+            self.fleet.send(place, line);
+        }
+    }
+
+    /// The name of a worker in the trace, unless it is gone.
+    pub(super) fn id(&self, member: Member) -> Option<NameId> {
+        let place = self.fleet.place_of(member)?;
+        Some(self.fleet.id(place))
+    }
+
+    /// Whether somebody is about to take requests.
+    pub(super) fn is_worth_waiting(&self) -> bool {
+        !self.supervisor.has_escalated() && !self.is_down && !self.is_coming_up
+    }
+
+    /// Whether nothing will change by itself.
+    pub(super) fn is_settled(&self) -> bool {
+        if self.supervisor.has_escalated() {
+            return self.fleet.is_empty();
+        }
+        let is_busy_with_itself = self.supervisor.is_reloading() || self.is_down;
+        let are_ready = self.fleet.states().all(|state| state == State::Ready);
+        let ready = self.fleet.ready_places().count();
+        let wanted = self.supervisor.slots();
+        !is_busy_with_itself && self.hanging.is_none() && are_ready && ready == wanted
+    }
+
+    /// Does what the supervisor wants done, and waits for news, but not beyond
+    /// `until`, nor beyond when the supervisor has to be asked again.
+    pub(super) async fn next(&mut self, until: Option<Duration>) -> Option<(Member, ProcessEvent)> {
+        self.act();
+        let asked = self.supervisor.next_deadline();
+        let news = self.fleet.next(until.into_iter().chain(asked).min()).await;
+        if let Some((member, ProcessEvent::Message(_))) = &news {
+            // Whatever it says, it lives.
+            let now = self.platform.now();
+            self.supervisor.heartbeat(member.0, member.1, now);
+        }
+        self.supervisor.tick(self.platform.now());
+        self.act();
+        news
+    }
+
+    pub(super) fn ready(&mut self, member: Member) {
+        self.fleet.ready(member);
+        let now = self.platform.now();
+        self.supervisor.ready(member.0, member.1, now);
+        self.act();
+        if self.is_coming_up && self.fleet.ready_places().count() == self.supervisor.slots() {
+            self.is_coming_up = false;
+            self.switch(RELOADED);
+        }
+    }
+
+    pub(super) fn beat(&self, member: Member) {
+        if let Some(place) = self.fleet.place_of(member) {
+            self.trace.instant(Kind::Beat, self.fleet.id(place), 0);
+        }
+    }
+
+    /// It has done what it was handed.
+    pub(super) fn done(&mut self, member: Member) {
+        if let Some(place) = self.fleet.place_of(member) {
+            self.balance.done(place);
+        }
+    }
+
+    pub(super) fn exited(&mut self, member: Member, exit: &Exit) {
+        self.fleet.bury(member, exit);
+        if self.hanging == Some(member) {
+            self.hanging = None;
+        }
+        let now = self.platform.now();
+        self.supervisor.exited(member.0, member.1, now);
+        self.act();
+        if self.is_down && self.fleet.is_empty() {
+            self.is_down = false;
+            self.is_coming_up = true;
+            self.supervisor.scale_to(self.workers(), now);
+            self.act();
+        }
+    }
+
+    /// What is to happen happens.
+    pub(super) fn strike(&mut self) {
+        let event = self.params.choice("event");
+        self.is_bad = matches!(event, "crash_loop" | "bad_reload");
+        let busiest = self.balance.busiest(self.fleet.ready_places());
+        match (event, busiest) {
+            ("kill" | "crash_loop", Some(place)) => self.fleet.shoot(place),
+            ("hang", Some(place)) => {
+                let state = self.trace.name(HANGING);
+                self.hanging = self.fleet.member(place);
+                let id = self.fleet.process_id(place);
+                self.trace
+                    .send(Kind::Switch, self.fleet.id(place), state, id);
+                self.fleet.send(place, HANG.to_owned());
+            }
+            ("reload" | "bad_reload", _) => self.reload(),
+            _ => {}
+        }
+    }
+
+    /// Lets all come to their end.
+    pub(super) async fn close(mut self) {
+        self.supervisor.shutdown(self.platform.now());
+        while !self.fleet.is_empty() {
+            if let Some((member, ProcessEvent::Exited(exit))) = self.next(None).await {
+                self.exited(member, &exit);
+            }
+        }
+    }
+
+    fn reload(&mut self) {
+        let now = self.platform.now();
+        self.switch(RELOADING);
+        if self.params.choice("restart") == "rolling" {
+            self.supervisor.reload(now);
+        } else {
+            self.is_down = true;
+            self.supervisor.scale_to(0, now);
+        }
+        self.act();
+    }
+
+    fn act(&mut self) {
+        while let Some(action) = self.supervisor.next_action() {
+            match action {
+                Action::Start { slot, generation } => self.spawn((slot, generation)),
+                Action::Drain { slot, generation } => {
+                    let Some(place) = self.fleet.place_of((slot, generation)) else {
+                        continue;
+                    };
+                    if self.is_down {
+                        self.fleet.kill(place, STOPPED);
+                    } else {
+                        self.fleet.drain(place);
+                    }
+                }
+                Action::Kill { slot, generation } => self.kill((slot, generation)),
+                Action::Escalate => self.trace.caused(Kind::Exit, self.id, 0, GIVEN_UP),
+                Action::Reloaded => self.switch(RELOADED),
+                Action::ReloadAborted { .. } => self.switch(RELOAD_ABORTED),
+            }
+        }
+    }
+
+    fn spawn(&mut self, member: Member) {
+        let [work, startup] = ["work", "startup"].map(|key| self.params.millis(key));
+        let settings = worker::settings(work, startup, self.is_bad);
+        let place = self.fleet.start(member, &WORKER, &settings);
+        self.balance.reset(place);
+    }
+
+    fn kill(&mut self, member: Member) {
+        let Some(place) = self.fleet.place_of(member) else {
+            return;
+        };
+        let cause = match self.fleet.state(place) {
+            Some(State::Starting) => NOT_READY,
+            Some(State::Draining) => NOT_DRAINED,
+            _ => NO_SIGN_OF_LIFE,
+        };
+        self.fleet.kill(place, cause);
+    }
+
+    fn workers(&self) -> usize {
+        usize::try_from(self.params.integer("workers")).unwrap_or(0)
+    }
+
+    /// Puts on record what the supervisor changes to.
+    fn switch(&self, state: &str) {
+        let state = self.trace.name(state);
+        self.trace.send(Kind::Switch, self.id, state, 0);
+    }
+}

@@ -1,0 +1,150 @@
+//! The pages of `blocking`, `threads` and `cluster`.
+
+use anyhow::{Result, ensure};
+
+use crate::browser;
+use crate::experiment::{ENTER, evaluate, finished, focused, outcomes, press, type_into, until};
+use crate::native;
+use crate::server::Serve;
+
+/// Each scenario in each of its ways, and short.
+const RUNS: [(&str, &[&str]); 9] = [
+    ("blocking", &BLOCKING),
+    (
+        "blocking",
+        &["run=offloaded", "requests=40", "interval=20", "size=400"],
+    ),
+    ("threads", &["threads=2", "jobs=16", "size=5"]),
+    ("cluster", &SHORT),
+    ("cluster", &["event=hang", SHORT[0], SHORT[1]]),
+    ("cluster", &["event=crash_loop", SHORT[0], SHORT[1]]),
+    ("cluster", &["event=reload", SHORT[0], SHORT[1]]),
+    (
+        "cluster",
+        &[
+            "event=reload",
+            "restart=stop_then_start",
+            SHORT[0],
+            SHORT[1],
+        ],
+    ),
+    ("cluster", &["event=bad_reload", SHORT[0], SHORT[1]]),
+];
+
+const BLOCKING: [&str; 3] = ["requests=40", "interval=20", "size=300"];
+
+const SHORT: [&str; 2] = ["requests=50", "interval=20"];
+
+#[tokio::test]
+async fn all_scenarios_hold_alike_in_the_page_s_worlds_and_natively() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        for (scenario, set) in RUNS {
+            let expected = native::outcomes(scenario, set, "virtual")?;
+            ensure!(!expected.iter().any(|it| it == "failed"), "{expected:?}");
+            let count = expected.iter().filter(|it| *it == "passed").count();
+            ensure!(count >= 4, "{scenario} {set:?}: {expected:?}");
+            ensure!(
+                native::outcomes(scenario, set, "native")? == expected,
+                "{scenario} {set:?}, natively"
+            );
+            for world in ["virtual", "tab"] {
+                let query = set.join("&");
+                let address = format!("{}#/{scenario}?{query}&world={world}", server.url);
+                page.open(&address).await?;
+                finished(page).await?;
+                let outcomes = outcomes(page).await?;
+                ensure!(
+                    outcomes == expected,
+                    "{scenario} {set:?} on {world}: {outcomes:?}, not {expected:?}"
+                );
+            }
+        }
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_kill_in_the_tab_gives_the_place_a_new_worker_and_loses_little() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        page.open(&format!("{}#/cluster?world=tab", server.url))
+            .await?;
+        finished(page).await?;
+        let places = page.text("#processes").await?;
+        ensure!(places.contains("✗ killed from outside → "), "{places}");
+        let figures = page.text("#figures").await?;
+        ensure!(figures.contains("Requests 120"), "{figures}");
+        ensure!(figures.contains("Refused 0"), "{figures}");
+        ensure!(figures.contains("Workers that died 1"), "{figures}");
+        // Back to where nobody was started yet.
+        press(page, "reset").await?;
+        let rows = "return document.querySelectorAll('#processes tbody tr').length";
+        ensure!(evaluate(page, rows).await? == 0);
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_freeze_of_the_tab_is_felt_and_recorded() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        page.open(&format!("{}#/blocking?{}", server.url, BLOCKING.join("&")))
+            .await?;
+        finished(page).await?;
+        ensure!(evaluate(page, "return document.getElementById('freezes').hidden").await? == true);
+        type_into(page, "freeze-now", ENTER).await?;
+        until(
+            page,
+            "document.querySelectorAll('#freezes tbody tr').length === 1",
+        )
+        .await?;
+        let row = "return [...document.querySelector('#freezes tbody tr').cells]\
+                   .map(it => parseInt(it.textContent))";
+        let figures = evaluate(page, row).await?;
+        // Held for, without a frame, late, missed: it really stood still.
+        let at = |place: usize| figures[place].as_u64().unwrap_or(0);
+        ensure!(at(1) >= 500 && at(2) >= 400 && at(3) >= 400, "{figures}");
+        ensure!(at(4) >= 10, "{figures}");
+        let status = page.text("#freeze-status").await?;
+        ensure!(status.contains("This tab stood still"), "{status}");
+        ensure!(focused(page).await? == "freeze-now");
+        // It is of that page only.
+        page.open(&format!("{}#/cluster", server.url)).await?;
+        finished(page).await?;
+        ensure!(evaluate(page, "return document.getElementById('freeze').hidden").await? == true);
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_keyboard_runs_steps_and_goes_back() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        for scenario in ["blocking", "threads", "cluster"] {
+            page.open(&format!("{}#/{scenario}", server.url)).await?;
+            finished(page).await?;
+            let all = async || {
+                let mut all = page.text("#numbers").await?;
+                all += &page.text("#figures").await?;
+                Ok::<_, anyhow::Error>(all)
+            };
+            let end = all().await?;
+            for _ in 0..60 {
+                type_into(page, "back", ENTER).await?;
+            }
+            ensure!(all().await? != end, "steps back change something");
+            let picture = browser::pictures().join(format!("{scenario}.png"));
+            page.screenshot(&picture).await?;
+            for _ in 0..60 {
+                type_into(page, "step", ENTER).await?;
+            }
+            ensure!(all().await? == end);
+        }
+        page.assert_no_console_errors().await
+    })
+    .await
+}

@@ -1,0 +1,70 @@
+//! The time that is shown, from left to right.
+
+use super::{
+    Surface,
+    surface::{Text, within},
+};
+use crate::playback::Playback;
+use std::time::Duration;
+
+/// How much of the past is shown.
+const WINDOW: Duration = Duration::from_secs(3);
+
+pub(super) fn ticks(surface: &Surface, scale: &Scale, top: f64, bottom: f64) {
+    let theme = surface.theme;
+    let style = Text {
+        size: 11,
+        bold: false,
+        color: theme.muted,
+        align: "center",
+    };
+    let halves = |at: Duration| at.as_secs() * 2 + u64::from(at.subsec_millis() / 500);
+    for tick in halves(scale.since()) + 1..=halves(scale.now) {
+        let at = Duration::from_millis(500 * tick);
+        let x = scale.x(at);
+        surface.line((x, top), (x, bottom), theme.panel, 1.0);
+        if tick % 2 == 0 {
+            let label = format!("{} s", at.as_secs());
+            surface.text(&label, (x, bottom + 10.0), style, 60.0);
+        }
+    }
+}
+
+/// How wide the names of lanes are.
+pub(super) fn lanes_left(surface: &Surface) -> f64 {
+    within(surface.width * 0.2, 84.0, 130.0)
+}
+
+/// Where a moment is, from left to right.
+pub(super) struct Scale {
+    left: f64,
+    pub(super) width: f64,
+    pub(super) now: Duration,
+}
+
+impl Scale {
+    pub(super) fn new(surface: &Surface, left: f64, playback: &Playback) -> Self {
+        Scale {
+            left,
+            width: (surface.width - left - 12.0).max(1.0),
+            now: playback.time(),
+        }
+    }
+
+    /// Where the present is once the window is full.
+    #[cfg(feature = "scaling")]
+    pub(super) fn right(&self) -> f64 {
+        self.left + self.width
+    }
+
+    /// The first moment shown.
+    pub(super) fn since(&self) -> Duration {
+        self.now.saturating_sub(WINDOW)
+    }
+
+    /// Until the window is full, the start of the run stays at the left.
+    pub(super) fn x(&self, at: Duration) -> f64 {
+        let way = at.saturating_sub(self.since()).as_secs_f64() / WINDOW.as_secs_f64();
+        self.left + self.width * way.min(1.0)
+    }
+}

@@ -1,0 +1,169 @@
+//! Loops side by side: a lane for each loop, thread or process, all on one axis of
+//! time. What holds a loop is a bar, a request that waits a dot, and where no
+//! heartbeat comes its line is flat.
+
+mod lives;
+mod pulse;
+mod queue;
+mod rows;
+
+use super::{
+    Surface,
+    axis::{Scale, ticks},
+    surface::Text,
+};
+use crate::playback::Playback;
+use highwater::trace::{Event, Kind, Phase};
+use rows::{Role, Row, Rows};
+use std::time::Duration;
+
+pub(super) fn paint(surface: &Surface, playback: &Playback) {
+    let rows = Rows::of(surface, playback);
+    let scale = Scale::new(surface, rows.left, playback);
+    ticks(surface, &scale, rows.top, rows.bottom);
+    for (place, row) in rows.all.iter().enumerate() {
+        // Of lanes that are lower than a line, each so manieth is labelled.
+        if place.is_multiple_of(rows::labelled_each(row.height)) {
+            label(surface, &rows, row, playback);
+        }
+        let y = row.top + row.height;
+        surface.line((rows.left, y), (scale.right(), y), surface.theme.panel, 1.0);
+        match row.role {
+            Role::Requests => queue::paint(surface, row, &scale, playback),
+            Role::Pulse => pulse::of_loop(surface, row, &scale, playback),
+            Role::Supervisor => lives::orders(surface, row, &scale, playback),
+            Role::Worker => {
+                lives::paint(surface, row, &scale, playback);
+                pulse::of_worker(surface, row, &scale, playback);
+                bars(surface, row, &scale, playback);
+            }
+            Role::Cpu | Role::Rounds => bars(surface, row, &scale, playback),
+        }
+    }
+}
+
+/// What stands at the left of a lane.
+fn label(surface: &Surface, rows: &Rows, row: &Row, playback: &Playback) {
+    let theme = surface.theme;
+    let middle = row.top + row.height / 2.0;
+    let room = rows.left - 14.0;
+    let (text, color) = rows::detail(row, playback, surface);
+    let has_room = row.height >= 28.0;
+    let up = if text.is_empty() || !has_room {
+        0.0
+    } else {
+        7.0
+    };
+    let at = |y| (rows.left - 8.0, y);
+    let name = match row.role {
+        Role::Rounds => "Rounds",
+        _ => playback.trace().name(row.id),
+    };
+    surface.text(
+        name,
+        at(middle - up),
+        style(theme.text, true, "right"),
+        room,
+    );
+    if up > 0.0 {
+        surface.text(&text, at(middle + up), style(color, false, "right"), room);
+    }
+}
+
+/// What held the loop, the thread or the worker.
+fn bars(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
+    let is_its = |event: &&Event| match row.role {
+        Role::Rounds => event.kind == Kind::Handle,
+        _ => event.source == row.id && matches!(event.kind, Kind::Handle | Kind::Compute),
+    };
+    let open = playback.open().filter(is_its);
+    let open = open.map(|event| (event, scale.now, true));
+    let ended = in_window(playback, scale)
+        .filter(|event| event.phase == Phase::End)
+        .filter(is_its)
+        .map(|event| (event, event.recorded_at(), false));
+    // Going back in time, a bar that begins right of what is painted is hidden
+    // behind it: what there is to paint depends on the pixels, not on the load.
+    let mut painted = [f64::INFINITY; 2];
+    for (event, end, is_open) in open.chain(ended) {
+        let painted = &mut painted[usize::from(event.kind == Kind::Compute)];
+        let from = scale.x(event.at).floor();
+        if from >= *painted {
+            continue;
+        }
+        *painted = from;
+        bar(surface, row, scale, (event, end, is_open), playback);
+    }
+}
+
+fn bar(
+    surface: &Surface,
+    row: &Row,
+    scale: &Scale,
+    (event, end, is_open): (&Event, Duration, bool),
+    playback: &Playback,
+) {
+    let theme = surface.theme;
+    let from = scale.x(event.at);
+    let width = (scale.x(end) - from).max(1.5);
+    let color = match (event.failure, is_open) {
+        (Some(_), _) => theme.bad,
+        (None, true) => theme.accent,
+        (None, false) => theme.good,
+    };
+    let (top, height) = match (row.role, event.kind) {
+        (Role::Worker, _) => (row.height * 0.22, row.height * 0.36),
+        // What only passes through is lower than what holds the loop.
+        (Role::Cpu, Kind::Handle) => (row.height * 0.34, row.height * 0.32),
+        _ => (row.height * 0.14, row.height * 0.72),
+    };
+    let y = row.top + top;
+    if row.role == Role::Rounds {
+        surface.panel(from, y, width, height, theme.line, 1.0);
+        let name = playback.trace().name(event.source);
+        let at = (from + width / 2.0, y + height / 2.0);
+        if width > 40.0 {
+            surface.text(name, at, style(theme.text, false, "center"), width - 6.0);
+        }
+        return;
+    }
+    surface.fill_rect(from, y, width, height, color);
+    if event.failure.is_some() {
+        surface.cross((from + width, y + height / 2.0), 4.0, theme.bad);
+    }
+    // How long it was held is what this is about.
+    let ms = event
+        .recorded_at()
+        .max(end)
+        .saturating_sub(event.at)
+        .as_millis();
+    if event.kind == Kind::Compute && width > 56.0 && height > 10.0 {
+        let text = format!("job, {ms} ms");
+        let at = (from + width / 2.0, y + height / 2.0);
+        surface.text(
+            &text,
+            at,
+            style(theme.background, true, "center"),
+            width - 6.0,
+        );
+    }
+}
+
+/// What was recorded in the time that is shown, the latest first.
+fn in_window<'a>(
+    playback: &'a Playback,
+    scale: &Scale,
+) -> impl Iterator<Item = &'a Event> + use<'a> {
+    let since = scale.since();
+    let played = playback.played().iter().rev();
+    played.take_while(move |event| event.recorded_at() >= since)
+}
+
+fn style<'a>(color: &'a str, bold: bool, align: &'static str) -> Text<'a> {
+    Text {
+        size: 11,
+        bold,
+        color,
+        align,
+    }
+}

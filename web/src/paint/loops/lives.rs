@@ -1,0 +1,156 @@
+//! Processes, one after the other at a place, and who wanted what of them.
+
+use super::{in_window, rows::Row, style};
+use crate::{
+    paint::{Surface, axis::Scale},
+    playback::Playback,
+};
+use highwater::trace::{Event, Kind};
+use std::time::Duration;
+
+/// About as wide is a letter.
+const WIDTH: f64 = 7.0;
+
+/// What a process is at a time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Starting,
+    Ready,
+    Draining,
+    Killed,
+}
+
+/// Each process as a band: an outline while it starts, full while it is ready, half
+/// as high while it drains; how it ended stands at its end.
+pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
+    let mut under_way: Option<(Stage, &Event)> = None;
+    // Up to where there is text already.
+    let mut written = f64::NEG_INFINITY;
+    for event in playback.played() {
+        if event.source != row.id {
+            continue;
+        }
+        let stage = match event.kind {
+            Kind::Start => Some(Stage::Ready),
+            Kind::Switch => match event.target.map(|state| playback.trace().name(state)) {
+                Some("starting") => Some(Stage::Starting),
+                Some("draining") => Some(Stage::Draining),
+                Some("killed") => Some(Stage::Killed),
+                _ => continue,
+            },
+            Kind::Exit => None,
+            _ => continue,
+        };
+        if let Some((stage, began)) = under_way {
+            band(surface, row, scale, stage, (began, event.at));
+        }
+        under_way = stage.map(|stage| (stage, event));
+        if event.at < scale.since() {
+            continue;
+        }
+        if event.kind == Kind::Exit {
+            end(surface, row, scale, event, playback, &mut written);
+        } else if event.kind == Kind::Start {
+            let at = (scale.x(event.at) + 2.0, row.top + row.height * 0.1);
+            let id = event.subject.to_string();
+            if at.0 > written {
+                surface.text(&id, at, style(surface.theme.muted, false, "left"), 50.0);
+                written = at.0 + WIDTH * id.len() as f64;
+            }
+        }
+    }
+    if let Some((stage, began)) = under_way {
+        band(surface, row, scale, stage, (began, scale.now));
+    }
+}
+
+fn band(
+    surface: &Surface,
+    row: &Row,
+    scale: &Scale,
+    stage: Stage,
+    (began, end): (&Event, Duration),
+) {
+    if end < scale.since() {
+        return;
+    }
+    let theme = surface.theme;
+    let (left, right) = (scale.x(began.at.max(scale.since())), scale.x(end));
+    let (y, height) = (row.top + row.height * 0.18, row.height * 0.44);
+    let width = (right - left).max(1.0);
+    match stage {
+        Stage::Ready => surface.fill_rect(left, y, width, height, theme.panel),
+        Stage::Draining => {
+            surface.fill_rect(left, y + height / 2.0, width, height / 2.0, theme.panel);
+            surface.line((left, y), (left, y + height), theme.accent, 2.0);
+        }
+        Stage::Starting => {
+            let middle = y + height / 2.0;
+            surface.line((left, middle), (right, middle), theme.line, 1.0);
+            surface.ring((left + 3.0, middle), 3.0, theme.line);
+        }
+        Stage::Killed => {
+            let middle = y + height / 2.0;
+            surface.line((left, middle), (right, middle), theme.bad, 2.0);
+        }
+    }
+    if stage == Stage::Ready && began.at >= scale.since() {
+        surface.line((left, y), (left, y + height), theme.good, 2.0);
+    }
+}
+
+/// That a process is gone, and why, if there is room for that.
+fn end(
+    surface: &Surface,
+    row: &Row,
+    scale: &Scale,
+    event: &Event,
+    playback: &Playback,
+    written: &mut f64,
+) {
+    let theme = surface.theme;
+    let x = scale.x(event.at);
+    let y = row.top + row.height * 0.4;
+    let Some(cause) = event.failure else {
+        let height = row.height * 0.22;
+        return surface.line((x, y - height), (x, y + height), theme.line, 2.0);
+    };
+    surface.cross((x, y), 5.0, theme.bad);
+    let cause = playback.trace().name(cause);
+    let width = WIDTH * cause.len() as f64;
+    let at = (x + 2.0, row.top + row.height * 0.1);
+    let left = (x - width).max(scale.x(scale.since()));
+    if left > *written {
+        *written = left + width;
+        surface.text(cause, at, style(theme.bad, true, "right"), width.max(10.0));
+    }
+}
+
+/// What a supervisor changed to, and when: flags.
+pub(super) fn orders(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
+    let theme = surface.theme;
+    let mut right = f64::INFINITY;
+    let of_it = |event: &&Event| event.source == row.id;
+    for event in in_window(playback, scale).filter(of_it) {
+        let (word, color) = match (event.kind, event.target, event.failure) {
+            (Kind::Switch, Some(state), _) => (state, theme.accent),
+            (Kind::Exit, _, Some(cause)) => (cause, theme.bad),
+            _ => continue,
+        };
+        let x = scale.x(event.at);
+        let (top, bottom) = (row.top + 3.0, row.top + row.height - 3.0);
+        surface.line((x, top), (x, bottom), color, 2.0);
+        // Where the next flag leaves no room its own is not written.
+        let room = (right - x - 8.0).min(scale.right() - x);
+        right = x;
+        let sign = if color == theme.bad { "✗ " } else { "▸ " };
+        let text = [sign, playback.trace().name(word)].concat();
+        let at = (x + 4.0, row.top + row.height / 2.0);
+        if room > 30.0 {
+            surface.text(&text, at, style(color, true, "left"), room);
+        } else if x - scale.x(scale.since()) > 60.0 {
+            let at = (x - 4.0, row.top + row.height / 2.0);
+            surface.text(&text, at, style(color, true, "right"), 120.0);
+        }
+    }
+}

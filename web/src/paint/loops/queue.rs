@@ -1,0 +1,73 @@
+//! Requests as dots: where one came, as high as there were requests then.
+
+use super::{in_window, rows::Row, style};
+use crate::{
+    paint::{Surface, axis::Scale},
+    playback::Playback,
+};
+use highwater::trace::{Event, Kind, Phase};
+
+/// The most dots, and crosses. The numbers are exact; dots need not be.
+const MOST: usize = 250;
+
+pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
+    let theme = surface.theme;
+    let is_its = |event: &&Event| event.kind == Kind::Request && event.source == row.id;
+    let bottom = row.top + row.height - 5.0;
+    let most = (row.height - 10.0).max(1.0);
+    let place = |event: &Event, depth: u64| {
+        // With as many as a lane is high the rest lies on top of each other.
+        let above = (depth.saturating_sub(1) as f64 * 4.0).min(most);
+        let left = scale.x(scale.since());
+        (scale.x(event.at).max(left), bottom - above)
+    };
+    let events: Vec<&Event> = in_window(playback, scale).filter(is_its).collect();
+    let ends = || events.iter().filter(|event| event.phase == Phase::End);
+    let open: Vec<u64> = playback
+        .open()
+        .filter(is_its)
+        .map(|it| it.subject)
+        .collect();
+    let step = events.len().div_ceil(MOST).max(1) as u64;
+    // How many there were when one came: those that had come, and not ended by
+    // then. What held the loop also held up the record of what came meanwhile.
+    let mut earlier = ends().peekable();
+    let before_all = ends().next_back().map_or_else(
+        || playback.summary().counters(row.id).finished(),
+        |event| event.counters.finished() - 1,
+    );
+    let begun = events.iter().filter(|event| event.phase == Phase::Begin);
+    for event in begun {
+        while earlier
+            .peek()
+            .is_some_and(|end| end.recorded_at() > event.at)
+        {
+            earlier.next();
+        }
+        let finished = earlier
+            .peek()
+            .map_or(before_all, |end| end.counters.finished());
+        let depth = event.counters.started.saturating_sub(finished);
+        // What is shown of one moment is shown of the next.
+        if event.subject.is_multiple_of(step) {
+            let is_open = open.contains(&event.subject);
+            let (radius, color) = if is_open {
+                (3.0, theme.accent)
+            } else {
+                (1.5, theme.line)
+            };
+            surface.dot(place(event, depth), radius, color);
+        }
+    }
+    let failed = ends().filter(|event| event.failure.is_some());
+    for event in failed.take(MOST) {
+        let x = scale.x(event.recorded_at());
+        surface.cross((x, bottom - most / 2.0), 4.0, theme.bad);
+    }
+    let counters = playback.summary().counters(row.id);
+    if counters.failed > 0 {
+        let text = format!("✗ {} failed", counters.failed);
+        let at = (scale.right() - 4.0, row.top + 8.0);
+        surface.text(&text, at, style(theme.bad, true, "right"), 120.0);
+    }
+}

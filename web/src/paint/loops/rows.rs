@@ -1,0 +1,159 @@
+//! Which lanes there are, and where.
+
+use crate::{
+    paint::{Surface, axis::lanes_left},
+    playback::Playback,
+};
+use highwater::{
+    scenario::{Station, StationState},
+    trace::{Event, Kind, NameId, Phase},
+};
+
+/// How many lanes there is room for from the start, so that newcomers do not push
+/// the others about.
+const ROOM: f64 = 4.0;
+
+/// What a lane is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Requests, from when they came.
+    Requests,
+    /// What a supervisor wants, and when.
+    Supervisor,
+    /// The heartbeat of a loop.
+    Pulse,
+    /// What is measured, one thing after the other.
+    Rounds,
+    /// A loop or a thread.
+    Cpu,
+    /// A place for a process.
+    Worker,
+}
+
+impl Role {
+    /// How high its lane is, of what there is for each.
+    fn share(self) -> f64 {
+        match self {
+            Role::Supervisor | Role::Rounds => 0.5,
+            _ => 1.0,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Row {
+    pub(super) id: NameId,
+    pub(super) role: Role,
+    /// Which thread it is; 0 is the loop.
+    thread: u32,
+    pub(super) top: f64,
+    pub(super) height: f64,
+}
+
+pub(super) struct Rows {
+    pub(super) all: Vec<Row>,
+    pub(super) left: f64,
+    pub(super) top: f64,
+    pub(super) bottom: f64,
+}
+
+impl Rows {
+    pub(super) fn of(surface: &Surface, playback: &Playback) -> Self {
+        let mut rows: Vec<Row> = Vec::new();
+        for event in playback.played() {
+            let Some(role) = role(playback, event) else {
+                continue;
+            };
+            let is_there =
+                |row: &Row| row.role == role && (row.id == event.source || role == Role::Rounds);
+            if rows.iter().any(is_there) {
+                continue;
+            }
+            let thread = if role == Role::Cpu { event.thread } else { 0 };
+            let row = Row {
+                id: event.source,
+                role,
+                thread,
+                top: 0.0,
+                height: 0.0,
+            };
+            let rank = |row: &Row| (row.role as u8, row.thread);
+            let place = rows.iter().position(|other| rank(other) > rank(&row));
+            rows.insert(place.unwrap_or(rows.len()), row);
+        }
+        let top = 6.0;
+        let bottom = surface.height - 20.0;
+        let shares: f64 = rows.iter().map(|row| row.role.share()).sum();
+        let height = (bottom - top) / shares.max(ROOM);
+        let mut next = top;
+        for row in &mut rows {
+            row.top = next;
+            row.height = height * row.role.share();
+            next += row.height;
+        }
+        Rows {
+            bottom: next,
+            all: rows,
+            left: lanes_left(surface),
+            top,
+        }
+    }
+}
+
+/// How many lanes of that height share a label.
+pub(super) fn labelled_each(height: f64) -> usize {
+    let mut each = 1;
+    while height * (each as f64) < 12.0 && each < 12 {
+        each += 1;
+    }
+    each
+}
+
+/// Whose lane a record asks for, if for any.
+fn role(playback: &Playback, event: &Event) -> Option<Role> {
+    match event.kind {
+        Kind::Request => Some(Role::Requests),
+        Kind::Beat if event.phase == Phase::End => Some(Role::Pulse),
+        Kind::Compute => Some(Role::Cpu),
+        Kind::Switch if event.subject > 0 => Some(Role::Worker),
+        Kind::Start if event.subject == 0 => match playback.trace().name(event.source) {
+            "Supervisor" => Some(Role::Supervisor),
+            "Loop" => Some(Role::Cpu),
+            "Front" | "Requests" => Some(Role::Requests),
+            "Heartbeat" => Some(Role::Pulse),
+            _ => None,
+        },
+        Kind::Handle if playback.trace().scenario == "threads" => Some(Role::Rounds),
+        _ => None,
+    }
+}
+
+/// What is to be said of a lane, and in which colour.
+pub(super) fn detail(row: &Row, playback: &Playback, surface: &Surface) -> (String, &'static str) {
+    let theme = surface.theme;
+    let counters = playback.summary().counters(row.id);
+    let text = match row.role {
+        Role::Requests => format!("{} waiting", counters.in_flight()),
+        Role::Cpu => format!("{} done", counters.succeeded),
+        Role::Worker => {
+            let station = playback.stations().get(row.id);
+            return station.map_or((String::new(), theme.muted), |it| state(it, surface));
+        }
+        Role::Pulse | Role::Rounds | Role::Supervisor => String::new(),
+    };
+    (text, theme.muted)
+}
+
+/// The state of a process: by a sign, a word and a colour.
+fn state(station: &Station, surface: &Surface) -> (String, &'static str) {
+    let theme = surface.theme;
+    let (sign, color) = match station.state {
+        StationState::Starting => ("○", theme.muted),
+        StationState::Ready => ("●", theme.good),
+        StationState::Draining => ("▽", theme.accent),
+        StationState::Killed | StationState::Dead => ("✗", theme.bad),
+        StationState::Ended => ("–", theme.muted),
+    };
+    let (word, process) = (station.state.as_str(), station.process());
+    (format!("{sign} {word} {process}"), color)
+}
