@@ -54,7 +54,7 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
         let line = Arc::clone(&line);
         move || line.say(Word::Drains)
     };
-    let scrape = line.scrape(&meter);
+    let scrape = line.scrape();
     let worker = Worker::new(content, Arc::clone(&meter), scrape, phase, has_bug);
     line.say(Word::Ready);
     tokio::spawn({

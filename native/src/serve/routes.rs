@@ -112,7 +112,7 @@ mod tests {
         let shared = Shared {
             limits: Limits::default(),
             phase,
-            scrape: Arc::new(|| future::ready(Metrics::default()).boxed()),
+            scrape: Arc::new(|| future::ready(Some(Metrics::default())).boxed()),
         };
         let handler = errors::layer(|| panic!("a slow client is no bug"));
         let body = Body::from_stream(stream::pending::<Result<String, std::io::Error>>());
