@@ -21,7 +21,12 @@ const RUNS: [(&str, &[&str]); 9] = [
     ("cluster", &["event=reload", SHORT[0], SHORT[1]]),
     (
         "cluster",
-        &["event=reload", "restart=stop_then_start", SHORT[0], SHORT[1]],
+        &[
+            "event=reload",
+            "restart=stop_then_start",
+            SHORT[0],
+            SHORT[1],
+        ],
     ),
     ("cluster", &["event=bad_reload", SHORT[0], SHORT[1]]),
 ];
@@ -91,7 +96,11 @@ async fn a_freeze_of_the_tab_is_felt_and_recorded() -> Result<()> {
         finished(page).await?;
         ensure!(evaluate(page, "return document.getElementById('freezes').hidden").await? == true);
         type_into(page, "freeze-now", ENTER).await?;
-        until(page, "document.querySelectorAll('#freezes tbody tr').length === 1").await?;
+        until(
+            page,
+            "document.querySelectorAll('#freezes tbody tr').length === 1",
+        )
+        .await?;
         let row = "return [...document.querySelector('#freezes tbody tr').cells]\
                    .map(it => parseInt(it.textContent))";
         let figures = evaluate(page, row).await?;
