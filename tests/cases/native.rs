@@ -29,7 +29,7 @@ fn program() -> PathBuf {
 
 /// How each check comes out where the program runs it.
 pub(crate) fn outcomes(scenario: &str, set: &[&str], world: &str) -> Result<Vec<String>> {
-    let mut command = self::command();
+    let mut command = command();
     command.args(["run", scenario, "--json", "--world", world]);
     for assignment in set {
         command.args(["--set", assignment]);

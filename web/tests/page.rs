@@ -13,17 +13,25 @@ use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 wasm_bindgen_test_configure!(run_in_browser);
 
 fn address(pairs: &[(&str, &str)]) -> Address {
+    address_of("decoupling", pairs)
+}
+
+fn address_of(name: &str, pairs: &[(&str, &str)]) -> Address {
     let pairs = pairs
         .iter()
         .flat_map(|(key, value)| [(*key).to_owned(), (*value).to_owned()]);
     // `JsError` has no `Debug` to unwrap with.
-    let address = Address::new("decoupling", pairs.collect()).ok();
-    address.expect("decoupling is a scenario")
+    let address = Address::new(name, pairs.collect()).ok();
+    address.expect("it is a scenario")
 }
 
 /// A view of a whole simulated run, at its start.
 fn view(pairs: &[(&str, &str)]) -> View {
-    let mut experiment = scenario::find("decoupling").unwrap().experiment();
+    view_of("decoupling", pairs)
+}
+
+fn view_of(name: &str, pairs: &[(&str, &str)]) -> View {
+    let mut experiment = scenario::find(name).unwrap().experiment();
     for (key, value) in pairs {
         experiment.set(key, value).unwrap();
     }
@@ -34,7 +42,7 @@ fn view(pairs: &[(&str, &str)]) -> View {
         events: trace.events,
         dropped: trace.dropped,
     };
-    let mut view = View::new(address(pairs), "virtual".to_owned());
+    let mut view = View::new(address_of(name, pairs), "virtual".to_owned());
     let Packed { names, words } = batch.into();
     assert!(view.push(names, words, 0.0).is_ok());
     view.complete(None);
@@ -134,6 +142,38 @@ fn every_moment_of_either_design_can_be_painted() {
         assert!(pictures.len() > 40, "{} pictures", pictures.len());
     }
     assert_eq!((canvas.width(), canvas.height()), (1, 1), "never empty");
+}
+
+/// Every preset of the scenarios about loops, at the start, on the way and at the
+/// end: the picture and the figures.
+#[wasm_bindgen_test]
+fn every_moment_of_loops_can_be_painted() {
+    let document = web_sys::window().unwrap().document().unwrap();
+    let canvas = document.create_element("canvas").unwrap();
+    let canvas: web_sys::HtmlCanvasElement = canvas.unchecked_into();
+    let scenarios = scenario::ALL.iter().filter(|it| it.chapter == "scaling");
+    for scenario in scenarios {
+        for preset in scenario.presets {
+            let mut view = view_of(scenario.name, preset.set);
+            let mut moments = 0;
+            loop {
+                for (width, height) in [(1.0, 1.0), (328.0, 384.0), (820.0, 432.0)] {
+                    let painted = view.paint(&canvas, width, height, 1.0, moments % 2 == 0, true);
+                    assert!(painted.is_ok(), "{} {moments}", scenario.name);
+                }
+                let figures: Value = serde_json::from_str(&view.figures()).unwrap();
+                assert!(figures.is_array());
+                if view.is_finished() {
+                    break;
+                }
+                view.advance(100.0);
+                moments += 1;
+            }
+            assert!(moments > 5, "{}: {moments}", scenario.name);
+            let figures: Value = serde_json::from_str(&view.figures()).unwrap();
+            assert!(figures.as_array().unwrap().len() > 3, "{figures}");
+        }
+    }
 }
 
 #[wasm_bindgen_test]
