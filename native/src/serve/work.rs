@@ -7,7 +7,7 @@ use highwater::{
     scale::{Cancellation, Job, Pool, PoolOptions, WorkError},
 };
 use serde::Deserialize;
-use std::{sync::Arc, thread};
+use std::{sync::Arc, thread, time::Instant};
 
 /// How many jobs may wait for each thread. Who comes later is better off
 /// elsewhere.
@@ -29,7 +29,10 @@ impl Desk {
     /// One in front of rayon's threads, of which there is one a core.
     pub(super) fn new(meter: Arc<Meter>) -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        let options = PoolOptions::new(threads).waiting(WAITING_PER_THREAD * threads);
+        let start = Instant::now();
+        let options = PoolOptions::new(threads)
+            .waiting(WAITING_PER_THREAD * threads)
+            .clock(Arc::new(move || start.elapsed()));
         Desk {
             pool: Pool::new(options, |work| rayon::spawn(|| work.run())),
             meter,
