@@ -51,6 +51,18 @@ fn it_asks_now_and_then_and_then_ends() {
 }
 
 #[test]
+fn a_job_that_never_ends_does_not_end_its_thread_either() {
+    for kind in KINDS {
+        let asked = Cell::new(0);
+        let ask = || {
+            asked.set(asked.get() + 1);
+            asked.get() > 2
+        };
+        assert_eq!(kind(u32::MAX).run_until(ask), None);
+    }
+}
+
+#[test]
 fn sizes_are_what_fits() {
     for kind in KINDS {
         for cost in [1, 40, 2_000, 60_000].map(Duration::from_millis) {

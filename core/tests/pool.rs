@@ -13,6 +13,7 @@ use std::{
         mpsc,
     },
     thread,
+    time::Duration,
 };
 
 fn on_threads(options: PoolOptions) -> Pool {
@@ -29,6 +30,15 @@ fn by_hand(options: PoolOptions) -> (Pool, Arc<Mutex<Vec<Work>>>) {
 
 fn take(handed: &Mutex<Vec<Work>>) -> Work {
     handed.lock().unwrap().remove(0)
+}
+
+/// Panics as it is dropped.
+struct Trap;
+
+impl Drop for Trap {
+    fn drop(&mut self) {
+        assert!(thread::panicking(), "trap");
+    }
 }
 
 #[test]
@@ -139,16 +149,10 @@ fn a_panic_is_the_works_own() {
 
 #[test]
 fn a_result_that_panics_as_it_is_dropped_costs_no_thread() {
-    struct Mine;
-    impl Drop for Mine {
-        fn drop(&mut self) {
-            assert!(thread::panicking(), "trap");
-        }
-    }
     let (pool, handed) = by_hand(PoolOptions::new(1));
     let ticket = pool.try_run(|cancellation| {
         while !cancellation.is_cancelled() {}
-        Mine
+        Trap
     });
     let next = pool.try_run(|_| "next").unwrap();
     let work = take(&handed);
@@ -156,6 +160,66 @@ fn a_result_that_panics_as_it_is_dropped_costs_no_thread() {
     drop(ticket);
     thread.join().unwrap();
     assert_eq!(block_on(next), Ok("next"));
+}
+
+#[test]
+fn cancelled_work_that_panics_as_it_is_dropped_costs_no_thread() {
+    let (pool, handed) = by_hand(PoolOptions::new(1));
+    let trap = Trap;
+    let ticket = pool.try_run(move |_| drop(trap)).unwrap();
+    let next = pool.try_run(|_| "next").unwrap();
+    drop(ticket);
+    take(&handed).run();
+    assert_eq!(block_on(next), Ok("next"));
+    assert_eq!((pool.stats().cancelled, pool.stats().lost), (1, 0));
+}
+
+#[test]
+fn a_panic_that_panics_as_it_is_dropped_costs_no_thread() {
+    let (pool, handed) = by_hand(PoolOptions::new(1));
+    let ticket = pool
+        .try_run(|_| -> u8 { std::panic::panic_any(Trap) })
+        .unwrap();
+    let next = pool.try_run(|_| "next").unwrap();
+    take(&handed).run();
+    assert!(block_on(ticket).unwrap_err().is_panic());
+    assert_eq!(block_on(next), Ok("next"));
+    assert_eq!((pool.stats().panicked, pool.stats().lost), (1, 0));
+}
+
+#[test]
+fn who_gave_up_does_not_make_work_look_quick() {
+    let hand: Arc<AtomicUsize> = Arc::default();
+    let clock = Arc::clone(&hand);
+    let seconds = move || Duration::from_secs(clock.load(Ordering::SeqCst) as u64);
+    // Of four, one is over four times as soon.
+    let options = PoolOptions::new(4).waiting(0).clock(Arc::new(seconds));
+    let (pool, handed) = by_hand(options);
+    let long = pool.try_run(move |_| hand.fetch_add(8, Ordering::SeqCst));
+    take(&handed).run();
+    assert_eq!(block_on(long.unwrap()), Ok(0));
+    for _ in 0..100 {
+        drop(pool.try_run(|_| ()).unwrap());
+        take(&handed).run();
+    }
+    let _busy = [(); 4].map(|()| pool.try_run(|_| ()).unwrap());
+    let rejected = pool.try_run(|_| ()).unwrap_err();
+    assert_eq!(rejected.retry_after, Duration::from_secs(2));
+}
+
+#[test]
+fn threads_that_cannot_be_had_cost_no_place() {
+    let fails = Arc::new(AtomicBool::new(true));
+    let is_failing = Arc::clone(&fails);
+    let pool = Pool::new(PoolOptions::new(1).waiting(0), move |work| {
+        assert!(!is_failing.load(Ordering::SeqCst), "no more threads");
+        work.run();
+    });
+    let asks = || drop(pool.try_run(|_| ()));
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(asks)).is_err());
+    assert_eq!((pool.stats().lost, pool.stats().running), (1, 0));
+    fails.store(false, Ordering::SeqCst);
+    assert_eq!(block_on(pool.try_run(|_| 1).unwrap()), Ok(1));
 }
 
 #[test]

@@ -96,10 +96,10 @@ impl World {
             self.rejected += 1;
             return;
         };
+        self.waiting.push(number);
         if is_free {
-            self.with_threads.push(number);
-        } else {
-            self.waiting.push(number);
+            // Of those that wait, the first.
+            self.with_threads.push(self.waiting.remove(0));
         }
         self.asked.push(Asked {
             panics,

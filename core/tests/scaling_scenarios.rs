@@ -216,6 +216,58 @@ fn a_heart_that_stood_still_although_all_was_offloaded_is_seen() {
     assert_eq!(outcome(&trace, "queue-bounded"), Outcome::Failed);
 }
 
+#[test]
+fn one_thread_at_a_time_is_not_several() {
+    // Each round on threads of its own, of which only one ever does anything.
+    let mut trace = simulate("threads", &[]);
+    let mut round = 0;
+    let mut under_way = Vec::new();
+    for event in &mut trace.events {
+        round += u32::from(event.kind == Kind::Threads);
+        if event.thread != 0 {
+            under_way.push(event.thread);
+            event.thread = round;
+        }
+    }
+    assert!(round > 2 && under_way.contains(&2));
+    assert_eq!(outcome(&trace, "several-threads"), Outcome::Failed);
+}
+
+#[test]
+fn a_heart_has_no_time_to_beat_while_the_loop_is_held() {
+    // Jobs that are over while somebody holds the loop, or within one beat.
+    let mut trace = simulate("blocking", &[("run", "offloaded"), ("inject", "hog")]);
+    let hog = trace
+        .events
+        .iter()
+        .position(|it| it.kind == Kind::Compute && it.thread == 0)
+        .unwrap();
+    let beats = trace.events.iter().filter(|it| it.kind == Kind::Beat);
+    assert!(beats.count() > 10);
+    let at = trace.events[hog].at;
+    trace.events.retain(|it| {
+        let is_job = it.kind == Kind::Compute && it.thread != 0;
+        it.kind != Kind::Beat && (!is_job || it.recorded_at() == at)
+    });
+    assert_eq!(
+        outcome(&trace, "beats-while-offloaded"),
+        Outcome::NotExercised
+    );
+    let wide = [
+        ("run", "offloaded"),
+        ("inject", "burst"),
+        ("every", "0"),
+        ("threads", "16"),
+        ("beat", "200"),
+        ("size", "300"),
+    ];
+    let trace = simulate("blocking", &wide);
+    assert_eq!(
+        outcome(&trace, "beats-while-offloaded"),
+        Outcome::NotExercised
+    );
+}
+
 fn is(event: &highwater::trace::Event, kind: Kind, phase: Phase, least: u32) -> bool {
     event.kind == kind && event.phase == phase && event.thread >= least
 }

@@ -143,6 +143,17 @@ fn ends_that_are_far_apart_are_no_loop() {
 }
 
 #[test]
+fn one_end_too_many_is_one_within_the_period_its_last_moment_included() {
+    for (second, is_too_much) in [(1_000, true), (1_001, false)] {
+        let options = SupervisorOptions::new().intensity(1, ms(1_000));
+        let mut supervisor = Supervisor::new(1, options, ms(0));
+        supervisor.exited(0, 1, ms(0));
+        supervisor.exited(0, 2, ms(second));
+        assert_eq!(supervisor.has_escalated(), is_too_much, "{second} ms");
+    }
+}
+
+#[test]
 fn whoever_has_lasted_is_forgiven_even_if_all_end_at_once() {
     let options = SupervisorOptions::new().steady_after(ms(1_000));
     let mut supervisor = Supervisor::new(100, options, ms(0));

@@ -86,6 +86,10 @@ struct Driver {
     is_shut_down: bool,
     has_escalated: bool,
     outcomes: usize,
+    /// The last generations when the reload under way began, and whether another
+    /// one is to follow.
+    before_reload: BTreeMap<usize, u64>,
+    is_asked_again: bool,
 }
 
 impl Driver {
@@ -107,6 +111,8 @@ impl Driver {
             is_shut_down: false,
             has_escalated: false,
             outcomes: 0,
+            before_reload: BTreeMap::new(),
+            is_asked_again: false,
         };
         driver.act(&Event::Pass(0));
         driver
@@ -144,7 +150,14 @@ impl Driver {
             Event::Drains(number) => self.drains(number),
             Event::Exit(number) => self.exit(number),
             Event::Stale(slot) => self.stale(slot % 4),
-            Event::Reload => self.supervisor.reload(self.now),
+            Event::Reload => {
+                if was_reloading {
+                    self.is_asked_again = true;
+                } else {
+                    self.before_reload = self.generations.clone();
+                }
+                self.supervisor.reload(self.now);
+            }
             Event::Scale(slots) => {
                 self.supervisor.scale_to(slots, self.now);
                 if !self.is_over() {
@@ -302,6 +315,12 @@ impl Driver {
                 Action::Reloaded | Action::ReloadAborted { .. } => {
                     assert!(!is_over, "{action:?}");
                     self.outcomes += 1;
+                    if action == Action::Reloaded {
+                        self.check_reloaded();
+                    }
+                    if std::mem::take(&mut self.is_asked_again) {
+                        self.before_reload = self.generations.clone();
+                    }
                 }
                 Action::Escalate => {
                     assert!(!is_over, "twice");
@@ -315,6 +334,16 @@ impl Driver {
         self.supervisor.tick(self.now);
         let more = self.supervisor.next_action();
         assert_eq!(more, None, "a tick at once changes nothing");
+    }
+
+    /// Nobody from before a reload is left but who drains by itself, or is one
+    /// too many.
+    fn check_reloaded(&self) {
+        for ((slot, generation), worker) in &self.workers {
+            let before = self.before_reload.get(slot).copied().unwrap_or(0);
+            let is_new = *generation > before;
+            assert!(is_new || worker.role == Role::Goes, "{:?}", self.workers);
+        }
     }
 
     fn drain(&mut self, name: (usize, u64), event: &Event) {

@@ -199,6 +199,19 @@ fn a_reload_starts_whoever_waits_for_a_second_chance() {
 }
 
 #[test]
+fn a_reload_is_not_complete_while_one_from_before_it_is_dying() {
+    let mut supervisor = Supervisor::new(1, options().heartbeat_within(ms(500)), ms(0));
+    supervisor.ready(0, 1, ms(0));
+    supervisor.tick(ms(500));
+    assert_eq!(actions(&mut supervisor), [start(0, 1), kill(0, 1)]);
+    supervisor.reload(ms(510));
+    assert_eq!(actions(&mut supervisor), []);
+    assert!(supervisor.is_reloading());
+    supervisor.exited(0, 1, ms(520));
+    assert_eq!(actions(&mut supervisor), [start(0, 2), Action::Reloaded]);
+}
+
+#[test]
 fn more_workers_and_fewer_whose_generations_go_on() {
     let mut supervisor = at_work(1);
     supervisor.scale_to(3, ms(100));

@@ -79,6 +79,8 @@ Signals and exit codes are those of native cluster: see its --help.")]
     curl -i 'http://127.0.0.1:8081/work?job=fib:27'
     kill -HUP $(pgrep -of 'native cluster')
   native cluster --json | jq -c .        what happens, for programs
+  native cluster --addr 127.0.0.1:8081 --faults, and then, for instance:
+    curl -i -X POST http://127.0.0.1:8081/faults/hang
 
 Addresses: / answers at once and says in x-worker which process did, /work computes
 a job off the loop, /healthz and /readyz say how it is, /metrics (Prometheus) is of

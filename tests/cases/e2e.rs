@@ -2,12 +2,14 @@
 //! the program and the page first.
 //!
 //! `browser` opens a page and looks into its console, `server` has something to
-//! open, `experiment` is what a person does there; each other module is a group of cases.
+//! open, `experiment` is what a person does there, `judged` what the program says
+//! of the same; each other module is a group of cases.
 
 mod browser;
 mod console;
 mod driver;
 mod experiment;
+mod judged;
 mod native;
 mod server;
 

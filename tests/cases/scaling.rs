@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 
 use crate::browser;
 use crate::experiment::{ENTER, evaluate, finished, focused, outcomes, press, type_into, until};
-use crate::native;
+use crate::judged;
 use crate::server::Serve;
 
 /// Each scenario in each of its ways, and short.
@@ -40,12 +40,12 @@ async fn all_scenarios_hold_alike_in_the_page_s_worlds_and_natively() -> Result<
     let server = Serve::start().await?;
     browser::with(async |page| {
         for (scenario, set) in RUNS {
-            let expected = native::outcomes(scenario, set, "virtual")?;
+            let expected = judged::outcomes(scenario, set, "virtual")?;
             ensure!(!expected.iter().any(|it| it == "failed"), "{expected:?}");
             let count = expected.iter().filter(|it| *it == "passed").count();
             ensure!(count >= 4, "{scenario} {set:?}: {expected:?}");
             ensure!(
-                native::outcomes(scenario, set, "native")? == expected,
+                judged::outcomes(scenario, set, "native")? == expected,
                 "{scenario} {set:?}, natively"
             );
             for world in ["virtual", "tab"] {

@@ -276,7 +276,7 @@ fn wasm(workspace: &Workspace) -> Vec<Command> {
             command.arg(folder);
         }
         // A cold browser on a busy machine takes its time, in seconds.
-        command.env("WASM_BINDGEN_TEST_TIMEOUT", "120");
+        command.env("WASM_BINDGEN_TEST_TIMEOUT", "300");
         command.env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "60");
         command
     };

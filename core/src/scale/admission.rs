@@ -79,9 +79,15 @@ impl<W> Admission<W> {
             state.next += 1;
             state.counts.accepted += 1;
             state.counts.running += 1;
+            let mut first = wrap(work);
+            // Where work was lost, others may wait although a place is free.
+            if let Some((_, longest)) = state.waiting.pop_front() {
+                state.waiting.push_back((number, first));
+                first = longest;
+            }
             drop(state);
             let place = Place(Some(Arc::clone(self)));
-            (self.start)(wrap(work), place);
+            (self.start)(first, place);
             return Ok(number);
         }
         if state.waiting.len() < self.waiting {
@@ -150,7 +156,10 @@ impl<W> Place<W> {
         let admission = self.0.as_ref()?;
         let mut state = lock(&admission.state);
         state.count(ended);
-        if let Some(took) = took {
+        // How soon somebody gave up says nothing about work.
+        if let Some(took) = took
+            && ended != Ended::Cancelled
+        {
             let mean = state.mean.unwrap_or(took);
             state.mean = Some(mean / 8 * 7 + took / 8);
         }

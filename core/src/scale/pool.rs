@@ -33,6 +33,9 @@ use std::{
 /// - **Cancelled**, by a dropped ticket, work that waits never runs.
 /// - **Dropped**, the pool still runs what it has accepted.
 ///
+/// Work must not block until other work of the same pool is done: with as many
+/// that do as may run at once, none would ever go on.
+///
 /// ```
 /// use futures::executor::block_on;
 /// use highwater::scale::{Job, Pool, PoolOptions};
@@ -112,6 +115,11 @@ impl Pool {
     /// # Errors
     ///
     /// [`Rejected`], with the work, when as many run and wait as may.
+    ///
+    /// # Panics
+    ///
+    /// If the function that is to have it run does, as `std::thread::spawn` does
+    /// where there are no more threads. The work is lost, and its place free.
     pub fn try_run<T, F>(&self, work: F) -> Result<Ticket<T>, Rejected<F>>
     where
         T: Send + 'static,
@@ -267,21 +275,30 @@ where
     T: Send + 'static,
 {
     fn work(&mut self) -> Ended {
-        let state = mem::replace(&mut self.state, State::Over);
-        let (State::Waiting(work), false) = (state, self.cancellation.is_cancelled()) else {
+        let State::Waiting(work) = mem::replace(&mut self.state, State::Over) else {
             return Ended::Cancelled;
         };
+        if self.cancellation.is_cancelled() {
+            contain(|| drop(work));
+            return Ended::Cancelled;
+        }
         // What it has left half-changed nobody sees: it has taken all it has.
-        let result = catch_unwind(AssertUnwindSafe(|| work(&self.cancellation)));
-        let ended = match result {
-            Err(_) => Ended::Panicked,
-            Ok(_) if self.cancellation.is_cancelled() => Ended::Cancelled,
-            Ok(_) => Ended::Done,
-        };
-        self.state = State::Done(result.map_err(|panic| WorkError::Panicked {
-            message: message(&*panic),
-        }));
-        ended
+        match catch_unwind(AssertUnwindSafe(|| work(&self.cancellation))) {
+            Ok(result) => {
+                self.state = State::Done(Ok(result));
+                if self.cancellation.is_cancelled() {
+                    Ended::Cancelled
+                } else {
+                    Ended::Done
+                }
+            }
+            Err(panic) => {
+                let message = message(&*panic);
+                contain(|| drop(panic));
+                self.state = State::Done(Err(WorkError::Panicked { message }));
+                Ended::Panicked
+            }
+        }
     }
 
     fn deliver(&mut self) {
@@ -291,10 +308,18 @@ where
         ) else {
             return;
         };
-        // A result that nobody waits for may panic as it is dropped, and a waker
-        // as it is called. The panic has been told of by its hook, and is no
-        // reason to lose the thread.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(sender.send(result))));
+        contain(|| drop(sender.send(result)));
+    }
+}
+
+/// Does what calls code of others besides the work: a result that nobody waits
+/// for may panic as it is dropped, as may work that was cancelled and what was
+/// thrown, and a waker as it is called. The panic has been told of by its hook,
+/// and is no reason to lose the thread.
+fn contain(drops: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(drops)) {
+        // It might panic as well.
+        mem::forget(panic);
     }
 }
 

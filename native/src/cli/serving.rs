@@ -38,8 +38,10 @@ pub(crate) struct ClusterOptions {
     /// Print what happens, a JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
-    /// Serve POST /faults/bug, /faults/job, /faults/hang and /faults/exit as well:
-    /// to see what becomes of them. Whoever can reach the cluster can then disturb it
+    /// Serve POST /faults/bug (a handler panics), /faults/job (a job does),
+    /// /faults/hang (a worker's loop is held up) and /faults/exit (a worker ends) as
+    /// well: to see what becomes of them. Whoever can reach the cluster can then
+    /// disturb it
     #[arg(long)]
     pub(crate) faults: bool,
 }

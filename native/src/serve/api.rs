@@ -9,7 +9,7 @@ use crate::{list, running::Running};
 use axum::{
     body::Bytes,
     extract::{self, DefaultBodyLimit, rejection::BytesRejection},
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use highwater::{
@@ -40,19 +40,6 @@ impl State {
             phase,
         }
     }
-}
-
-/// Tells a client to ask no more on this connection once the server takes no
-/// more requests.
-pub(super) async fn say_goodbye(
-    extract::State(state): extract::State<Arc<State>>,
-    mut response: Response,
-) -> Response {
-    if *state.phase.borrow() > Phase::Serves {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(header::CONNECTION, close);
-    }
-    response
 }
 
 /// More than this is not read.

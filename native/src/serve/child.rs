@@ -14,7 +14,9 @@ use super::{
 };
 use crate::{cli::WorkerOptions, error::Error};
 use line::Line;
+use nix::unistd::dup2_stdin;
 use std::{
+    fs::File,
     io, net,
     os::{
         fd::{AsFd, OwnedFd},
@@ -52,7 +54,7 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
         let line = Arc::clone(&line);
         move || line.say(Word::Drains)
     };
-    let scrape = line.scrape(&meter);
+    let scrape = line.scrape();
     let worker = Worker::new(content, Arc::clone(&meter), scrape, phase, has_bug);
     line.say(Word::Ready);
     tokio::spawn({
@@ -89,6 +91,9 @@ fn inherited() -> io::Result<(TcpListener, UnixStream)> {
     let line = UnixStream::from(line);
     line.peer_addr()?;
     listener.set_nonblocking(true)?;
+    // Or this process would go on listening when it drains: who came then would wait
+    // in the queue of a socket that nobody accepts from.
+    dup2_stdin(File::open("/dev/null")?)?;
     Ok((TcpListener::from_std(listener)?, line))
 }
 

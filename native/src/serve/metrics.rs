@@ -11,20 +11,22 @@ mod text;
 pub(super) use durations::Durations;
 pub(super) use meter::Meter;
 
-use futures::{
-    FutureExt,
-    future::{BoxFuture, ready},
-};
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Asks for the numbers of all workers, as far as they tell them.
-pub(super) type Scrape = Arc<dyn Fn() -> BoxFuture<'static, Metrics> + Send + Sync>;
+/// Asks for the numbers of all workers, as far as they tell them. `None` if there is
+/// nobody who knows.
+pub(super) type Scrape = Arc<dyn Fn() -> BoxFuture<'static, Option<Metrics>> + Send + Sync>;
 
 /// Those of a worker that knows of no others.
+#[cfg(any(test, not(unix)))]
 pub(super) fn of_one(meter: &Arc<Meter>) -> Scrape {
     let meter = Arc::clone(meter);
-    Arc::new(move || ready(meter.metrics()).boxed())
+    Arc::new(move || {
+        let metrics = meter.metrics();
+        Box::pin(async move { Some(metrics) })
+    })
 }
 
 /// What has happened in a worker since its start, or in several.

@@ -9,7 +9,7 @@ use axum::{
     extract::Request,
     handler::HandlerWithoutStateExt,
     http::Uri,
-    middleware::{Next, from_fn, from_fn_with_state, map_response, map_response_with_state},
+    middleware::{Next, from_fn, from_fn_with_state, map_response},
     response::IntoResponse,
     routing::{any, get, post},
 };
@@ -59,10 +59,6 @@ pub(super) fn router(
         .layer(handler)
         .layer(from_fn(errors::in_words))
         .layer(map_response(headers::harden))
-        .layer(map_response_with_state(
-            Arc::clone(&state),
-            api::say_goodbye,
-        ))
         .with_state(state)
 }
 
@@ -116,7 +112,7 @@ mod tests {
         let shared = Shared {
             limits: Limits::default(),
             phase,
-            scrape: Arc::new(|| future::ready(Metrics::default()).boxed()),
+            scrape: Arc::new(|| future::ready(Some(Metrics::default())).boxed()),
         };
         let handler = errors::layer(|| panic!("a slow client is no bug"));
         let body = Body::from_stream(stream::pending::<Result<String, std::io::Error>>());

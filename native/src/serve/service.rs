@@ -137,12 +137,15 @@ pub(super) async fn ready_or_not(
 }
 
 /// `GET /metrics`: the numbers of all workers, for Prometheus.
-pub(super) async fn metrics(State(scrape): State<Scrape>) -> impl IntoResponse {
-    let metrics = scrape().await;
-    (
+pub(super) async fn metrics(State(scrape): State<Scrape>) -> Result<impl IntoResponse, AppError> {
+    let metrics = scrape().await.ok_or_else(|| {
+        AppError::unavailable("a supervisor that does not answer")
+            .with_public("Nobody tells the numbers of all workers just now: try again later.")
+    })?;
+    Ok((
         [(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)],
         metrics.to_text(),
-    )
+    ))
 }
 
 impl FromRef<Shared> for watch::Receiver<Phase> {

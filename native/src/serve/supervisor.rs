@@ -54,6 +54,8 @@ const STEADY_AFTER: Duration = Duration::from_secs(1);
 /// How long a worker may take until it serves.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
+const HANGS: &str = "it hangs, and gave no sign of life in time";
+
 /// If this process itself was held up for so long, it hears what was said
 /// meanwhile before it takes silence for an end.
 const HELD_UP: Duration = Duration::from_millis(500);
@@ -175,6 +177,7 @@ impl Shell {
             let last_end = std::mem::take(&mut self.last_end);
             return Err(Error::KeepsEnding(last_end));
         }
+        log("all workers have ended");
         self.journal.of_all("stopped", json!({}));
         Ok(ExitCode::SUCCESS)
     }
@@ -185,7 +188,8 @@ impl Shell {
         let deadlines = deadlines.into_iter().flatten();
         // Those of the machine may be as far away as no clock goes.
         let deadlines = deadlines.filter_map(|after| self.start.checked_add(after));
-        deadlines.chain(self.hurry_at).min()
+        let silences = self.processes.values().filter_map(Process::hangs_at);
+        deadlines.chain(self.hurry_at).chain(silences).min()
     }
 
     async fn tick(&mut self) {
@@ -200,6 +204,7 @@ impl Shell {
         let now = self.start.elapsed();
         self.machine.tick(now);
         self.answer_scrapes();
+        self.kill_silent_leavers();
         if self.hurry_at.is_some_and(|at| at <= Instant::now()) {
             self.hurry_at = None;
             for process in self.processes.values() {
@@ -232,8 +237,8 @@ impl Shell {
                 self.processes.insert(name, process);
             }
             Err(cause) => {
-                self.last_end = format!("it cannot be started: {cause}");
-                log(format!("worker {}: {}", slot + 1, self.last_end));
+                self.last_end = format!("worker {} cannot be started: {cause}", slot + 1);
+                log(&self.last_end);
                 self.machine.exited(slot, generation, self.start.elapsed());
             }
         }
@@ -260,18 +265,38 @@ impl Shell {
         let why = match process.stage {
             _ if self.machine.has_escalated() => "it is not needed any more",
             Stage::Starts => "it was not ready in time",
-            Stage::Serves => "it hangs: it has given no sign of life for too long",
+            Stage::Serves => HANGS,
             Stage::Drains => "it has not come to its end in time",
         };
-        log(format!("{} is ended by force: {why}", process.who));
-        self.journal.of_why("killed", process.who, why);
-        process.kill();
+        self.end_by_force(name, why);
+    }
+
+    /// The machine gives those that drain their time. But nobody has anything of one
+    /// that hangs.
+    fn kill_silent_leavers(&mut self) {
+        let now = Instant::now();
+        let hangs = |process: &Process| process.hangs_at().is_some_and(|at| at <= now);
+        let silent = self.processes.iter().filter(|(_, it)| hangs(it));
+        let silent: Vec<Name> = silent.map(|(name, _)| *name).collect();
+        for name in silent {
+            self.end_by_force(name, HANGS);
+        }
+    }
+
+    fn end_by_force(&mut self, name: Name, why: &str) {
+        let Some(process) = self.processes.get_mut(&name) else {
+            return;
+        };
+        if process.kill() {
+            log(format!("{} is ended by force: {why}", process.who));
+            self.journal.of_why("killed", process.who, why);
+        }
     }
 
     fn give_up(&mut self) {
         log(format!(
-            "gives up: more than {RESTARTS} workers ended within {} s of those that had not \
-             served for {} s yet",
+            "gives up: more than {RESTARTS} workers ended within {} s, each before it had served \
+             for {} s",
             PERIOD.as_secs(),
             STEADY_AFTER.as_secs(),
         ));

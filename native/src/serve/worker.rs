@@ -155,9 +155,12 @@ impl Worker {
             phase,
             bug,
         } = self;
+        let had_bug = bug.clone();
         match service {
-            Services::Page(page) => serve_on(listener, page, limits, meter, phase).await,
-            Services::Plain(plain) => serve_on(listener, plain, limits, meter, phase).await,
+            Services::Page(page) => serve_on(listener, page, limits, meter, phase, had_bug).await,
+            Services::Plain(plain) => {
+                serve_on(listener, plain, limits, meter, phase, had_bug).await;
+            }
         }
         if *bug.borrow() {
             ExitCode::from(EXIT_BUG)
@@ -169,17 +172,18 @@ impl Worker {
 
 /// Serves anything on connections from anywhere.
 ///
-/// When it drains, no more connections are accepted. Those that are open are
-/// served for the time of the [linger](Limits::linger), each answer with
-/// `Connection: close`; then those that ask nothing are closed, and requests that
-/// are under way are finished. It ends with the last connection, or at its
-/// deadline, which cuts what is left.
+/// When it drains, no more connections are accepted but those that are in the queue
+/// already. All that are open are served for the time of the
+/// [linger](Limits::linger), each answer with `Connection: close`; then those that
+/// ask nothing are closed, and requests that are under way are finished. It ends
+/// with the last connection, or at its deadline, which cuts what is left.
 async fn serve_on<A: Accept, S: Served>(
     listener: A,
     service: S,
     limits: Limits,
     meter: Arc<Meter>,
     phase: Arc<watch::Sender<Phase>>,
+    bug: watch::Receiver<bool>,
 ) {
     let watched = phase.subscribe();
     let gate = Arc::new(Gate::new(limits, Arc::clone(&meter), watched.clone()));
@@ -187,7 +191,7 @@ async fn serve_on<A: Accept, S: Served>(
         let gate = Arc::clone(&gate);
         tokio::spawn(connection::serve(stream, service.clone(), gate, place));
     };
-    let accepting = accept_all(listener, Arc::clone(&gate), watched.clone(), take);
+    let accepting = accept_all(listener, Arc::clone(&gate), watched.clone(), bug, take);
     let ending = async {
         accepting.await;
         drain(&gate, &limits, &phase).await;

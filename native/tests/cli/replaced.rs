@@ -203,7 +203,7 @@ fn there_are_as_many_workers_as_signals_ask_for() {
     signal("-TTOU", server.process.id());
     server.wait_for_log("one fewer: 1 of them");
     signal("-TTOU", server.process.id());
-    server.wait_for_log("there can be 1 to 1024");
+    server.wait_for_log("there can be 1 to 1,024");
 }
 
 #[test]

@@ -188,7 +188,7 @@ impl Compute for SimulatedCompute {
     fn start(&self, threads: usize) -> Arc<dyn Executor> {
         let count = u32::try_from(threads).unwrap_or(u32::MAX);
         let mut under_way = self.0.threads.lock();
-        let first = under_way.started + 1;
+        let first = under_way.started.saturating_add(1);
         under_way.started = under_way.started.saturating_add(count);
         Arc::new(SimulatedThreads {
             shared: Arc::downgrade(&self.0),
@@ -227,7 +227,7 @@ impl Executor for SimulatedThreads {
             let under_way = shared.threads.lock();
             !under_way.has_ended && under_way.jobs.iter().all(|(busy, ..)| busy != thread)
         };
-        let mut all = self.first..self.first + self.count;
+        let mut all = self.first..self.first.saturating_add(self.count);
         if let Some(thread) = all.find(is_free) {
             shared.threads.begin(&shared, thread, errand);
         }

@@ -12,6 +12,10 @@ const NUMBERS: u32 = 1 << 9;
 /// Below this index naive recursion takes less than a millisecond.
 const SMALL_FIB: u32 = 22;
 
+/// Nobody sees the end of one of this index, and what has a larger one must not
+/// find the end of its stack before.
+const DEEPEST_FIB: u32 = 128;
+
 const HASHES: u32 = 1 << 12;
 
 const ITERATIONS: u32 = 256;
@@ -60,14 +64,18 @@ pub(super) fn sieve(below: u32) -> u64 {
 }
 
 pub(super) fn fib(index: u32, is_cancelled: Ask) -> Option<u64> {
+    recursive_fib(index.min(DEEPEST_FIB), is_cancelled)
+}
+
+fn recursive_fib(index: u32, is_cancelled: Ask) -> Option<u64> {
     if index < SMALL_FIB {
         return Some(small_fib(index));
     }
     if index == SMALL_FIB && is_cancelled() {
         return None;
     }
-    let one = fib(index - 1, is_cancelled)?;
-    Some(one.wrapping_add(fib(index - 2, is_cancelled)?))
+    let one = recursive_fib(index - 1, is_cancelled)?;
+    Some(one.wrapping_add(recursive_fib(index - 2, is_cancelled)?))
 }
 
 fn small_fib(index: u32) -> u64 {

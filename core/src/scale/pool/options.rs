@@ -83,7 +83,8 @@ impl PoolOptions {
     }
 
     /// By this clock it sees how long work takes, and tells who is rejected when
-    /// the next place becomes free, as things go: a millisecond at least.
+    /// the next place becomes free, as things go: a millisecond at least. Work that
+    /// was cancelled is left out of that.
     ///
     /// ```
     /// # use highwater::scale::{Pool, PoolOptions};

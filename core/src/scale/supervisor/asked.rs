@@ -140,7 +140,12 @@ impl Supervisor {
             return;
         }
         let wanted = &mut self.slots[..self.wanted];
+        let is_anyone_dying = wanted.iter().any(Slot::is_dying);
         let Some((slot, worker)) = (0..).zip(wanted).find(|(_, worker)| worker.is_stale()) else {
+            if is_anyone_dying {
+                // Once it has exited it is replaced, and this comes here again.
+                return;
+            }
             self.actions.push_back(Action::Reloaded);
             self.end_reload(now);
             return;

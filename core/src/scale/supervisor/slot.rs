@@ -99,6 +99,11 @@ impl Slot {
         works && self.generation < self.fresh_from
     }
 
+    /// Whether its worker is from before the reload, and about to exit.
+    pub(super) fn is_dying(&self) -> bool {
+        matches!(self.state, State::Killed { .. }) && self.generation < self.fresh_from
+    }
+
     /// Whether its worker was at work for so long that its end is a new matter.
     pub(super) fn has_lasted(&self, long: Duration, now: Duration) -> bool {
         match self.state {

@@ -19,7 +19,8 @@ pub(in crate::scenario) struct Facts {
     /// Jobs that held the loop, and what the loop recorded while one did.
     pub(in crate::scenario) held: u64,
     pub(in crate::scenario) while_held: u64,
-    /// Jobs on threads, how long there was one, and the beats meanwhile.
+    /// Jobs on threads, how long there was one and the loop was not held, and the
+    /// beats meanwhile.
     pub(in crate::scenario) offloaded: u64,
     pub(in crate::scenario) computing: Duration,
     pub(in crate::scenario) beats_meanwhile: u64,
@@ -32,10 +33,15 @@ pub(in crate::scenario) struct Facts {
     /// Jobs that began, that ended well, and that are under way at the end.
     begun: u64,
     ended: u64,
-    /// Jobs under way: thread, number, since when.
-    under_way: Vec<(u32, u64, Duration)>,
-    /// Which threads computed.
-    pub(in crate::scenario) ids: Vec<u32>,
+    /// Jobs under way: thread and number.
+    under_way: Vec<(u32, u64)>,
+    /// When the last job began or ended.
+    last: Duration,
+    /// Which threads computed; which of those that were started last; and how
+    /// many did the most times that some were started.
+    ids: Vec<u32>,
+    ids_of_pool: Vec<u32>,
+    pub(in crate::scenario) most_of_a_pool: u64,
     most_at_once: u64,
     /// A thread that began with a job in hand, an end without a beginning, or
     /// more jobs at once than threads.
@@ -68,7 +74,10 @@ impl Facts {
             }
             let is_end = event.phase == Phase::End;
             match event.kind {
-                Kind::Threads => facts.threads = event.subject,
+                Kind::Threads => {
+                    facts.threads = event.subject;
+                    facts.ids_of_pool.clear();
+                }
                 Kind::Request if event.phase == Phase::Begin => facts.requests += 1,
                 Kind::Request if event.failure.is_some() => facts.turned_away += 1,
                 Kind::Request => facts.answered += 1,
@@ -103,34 +112,44 @@ impl Facts {
 
     fn compute(&mut self, event: &Event) {
         let thread = event.thread;
+        self.pass_to(event.recorded_at());
         if event.phase == Phase::Begin {
             self.begun += 1;
             self.impossible += u64::from(self.under_way.iter().any(|(it, ..)| *it == thread));
-            self.under_way.push((thread, event.subject, event.at));
+            self.under_way.push((thread, event.subject));
             self.most_at_once = self.most_at_once.max(self.at_once());
             if thread == 0 {
                 self.held += 1;
             } else {
                 self.offloaded += 1;
-                if !self.ids.contains(&thread) {
-                    self.ids.push(thread);
+                for ids in [&mut self.ids, &mut self.ids_of_pool] {
+                    if !ids.contains(&thread) {
+                        ids.push(thread);
+                    }
                 }
+                let ids = self.ids_of_pool.len() as u64;
+                self.most_of_a_pool = self.most_of_a_pool.max(ids);
                 self.impossible += u64::from(self.at_once() > self.threads);
             }
             return;
         }
-        let mut under_way = self.under_way.iter();
-        let is_it = |it: &&(u32, u64, Duration)| (it.0, it.1) == (thread, event.subject);
-        let Some((_, _, since)) = under_way.find(is_it).copied() else {
+        let it = (thread, event.subject);
+        let Some(place) = self.under_way.iter().position(|other| *other == it) else {
             self.impossible += 1;
             return;
         };
-        self.under_way
-            .retain(|it| (it.0, it.1) != (thread, event.subject));
+        self.under_way.remove(place);
         self.ended += u64::from(event.failure.is_none());
-        if thread != 0 {
-            self.computing += event.recorded_at().saturating_sub(since);
+    }
+
+    /// Time in which the loop could have beaten while threads computed: not what
+    /// several threads do at once, nor while the loop is held.
+    fn pass_to(&mut self, now: Duration) {
+        let is_held = self.under_way.iter().any(|(thread, ..)| *thread == 0);
+        if self.at_once() > 0 && !is_held {
+            self.computing += now.saturating_sub(self.last);
         }
+        self.last = now;
     }
 
     /// Jobs under way on threads.

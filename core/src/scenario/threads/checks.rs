@@ -53,7 +53,10 @@ fn several_threads(trace: &Trace) -> Decision {
     }
     Decision::Decided {
         claim: claim.to_owned(),
-        holds: facts.ids.len() > 1,
-        evidence: format!("{} threads, of {} at once", facts.ids.len(), facts.threads),
+        holds: facts.most_of_a_pool > 1,
+        evidence: format!(
+            "at most {} threads, of {} that there were at once",
+            facts.most_of_a_pool, facts.threads
+        ),
     }
 }

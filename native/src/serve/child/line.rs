@@ -2,7 +2,7 @@
 
 use super::super::{
     control::{Order, SCRAPE_WITHIN, Word},
-    metrics::{self, Meter, Metrics, Scrape},
+    metrics::{Meter, Metrics, Scrape},
     worker::{Phase, advance},
 };
 use futures::FutureExt;
@@ -86,22 +86,14 @@ impl Line {
     }
 
     /// Asks the supervisor for the numbers of all workers. If it does not answer,
-    /// there are those of this one.
-    pub(super) fn scrape(self: &Arc<Self>, meter: &Arc<Meter>) -> Scrape {
+    /// there are none: those of this one would look as if sums went down.
+    pub(super) fn scrape(self: &Arc<Self>) -> Scrape {
         let line = Arc::clone(self);
-        let own = metrics::of_one(meter);
         Arc::new(move || {
-            let own = Arc::clone(&own);
             let (tell, told) = oneshot::channel();
             line.waiting().push(tell);
             line.say(Word::Scrape);
-            async move {
-                match timeout(2 * SCRAPE_WITHIN, told).await {
-                    Ok(Ok(all)) => all,
-                    _ => own().await,
-                }
-            }
-            .boxed()
+            async move { timeout(2 * SCRAPE_WITHIN, told).await.ok()?.ok() }.boxed()
         })
     }
 
@@ -161,7 +153,6 @@ mod tests {
     struct Supervisor {
         line: Arc<Line>,
         phase: Arc<watch::Sender<Phase>>,
-        meter: Arc<Meter>,
         words: BufReader<UnixStream>,
     }
 
@@ -170,13 +161,12 @@ mod tests {
             let (ours, theirs) = UnixStream::pair().unwrap();
             let phase = Arc::new(watch::Sender::new(Phase::Serves));
             let meter = Arc::new(Meter::default());
-            let line = Line::open(&theirs, Arc::clone(&phase), Arc::clone(&meter)).unwrap();
+            let line = Line::open(&theirs, Arc::clone(&phase), meter).unwrap();
             // The end of the line would be the end of this process.
             mem::forget(ours.try_clone().unwrap());
             Supervisor {
                 line,
                 phase,
-                meter,
                 words: BufReader::new(ours),
             }
         }
@@ -238,7 +228,7 @@ mod tests {
     #[tokio::test]
     async fn the_numbers_of_all_are_those_that_the_supervisor_tells() {
         let mut supervisor = Supervisor::new();
-        let scrape = supervisor.line.scrape(&supervisor.meter);
+        let scrape = supervisor.line.scrape();
         let asked = [scrape(), scrape()];
         assert_eq!(supervisor.word(), Word::Scrape);
         let all = Metrics {
@@ -247,14 +237,14 @@ mod tests {
         };
         supervisor.order(&format!("scraped {}", all.to_line()));
         for told in asked {
-            assert_eq!(told.await.workers, 7);
+            assert_eq!(told.await.unwrap().workers, 7);
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn if_the_supervisor_does_not_answer_there_are_those_of_one() {
+    async fn if_the_supervisor_does_not_answer_there_are_none() {
         let supervisor = Supervisor::new();
-        let scrape = supervisor.line.scrape(&supervisor.meter);
-        assert_eq!(scrape().await.workers, 1);
+        let scrape = supervisor.line.scrape();
+        assert_eq!(scrape().await, None);
     }
 }

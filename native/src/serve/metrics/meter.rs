@@ -55,15 +55,16 @@ impl Meter {
 
     /// All that was counted.
     pub(in crate::serve) fn metrics(&self) -> Metrics {
-        // What ends is read before what begins, so that no difference is negative.
+        // What ends is read before what begins, so that no difference is
+        // negative; and where a processor has it the other way round, it is none.
         let (over, closed) = (self.over.get(), self.closed.get());
         let accepted = self.accepted.get();
         Metrics {
             workers: 1,
-            in_flight: self.asked.get() - over,
+            in_flight: self.asked.get().saturating_sub(over),
             answered: self.answered.each_ref().map(Count::get),
             hung_up: self.hung_up.get(),
-            open: accepted - closed,
+            open: accepted.saturating_sub(closed),
             accepted,
             not_accepted: self.not_accepted.get(),
             full: self.full.get(),

@@ -16,6 +16,9 @@ impl Shell {
         let Told { name, event } = told;
         let (slot, generation) = name;
         let now = self.start.elapsed();
+        if let Some(process) = self.processes.get_mut(&name) {
+            process.is_heard();
+        }
         match event {
             Event::Said(Word::Ready) => {
                 self.is_ready(name);

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        control::{LONGEST_LINE_BYTES, Order, Word},
+        control::{ALIVE_WITHIN, LONGEST_LINE_BYTES, Order, Word},
         worker::EXIT_BUG,
     },
     Content,
@@ -23,7 +23,7 @@ use tokio::{
     },
     process::{Child, Command},
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 /// What a process is started with.
@@ -45,6 +45,9 @@ pub(super) struct Program(PathBuf);
 pub(super) struct Process {
     pub(super) who: Who,
     pub(super) stage: Stage,
+    /// When it said something last.
+    heard: Instant,
+    is_killed: bool,
     orders: UnboundedSender<Order>,
     kill: UnboundedSender<()>,
 }
@@ -111,7 +114,8 @@ impl Process {
         let listener = recipe.listener.as_ref();
         let listener = listener.ok_or_else(|| io::Error::other("all is to end"))?;
         let socket = OwnedFd::from(listener.try_clone()?);
-        let mut command = Command::new(recipe.program.path());
+        let program = recipe.program.path();
+        let mut command = Command::new(&program);
         command
             .arg0(env::args_os().next().unwrap_or_default())
             .arg("serve-worker")
@@ -125,7 +129,9 @@ impl Process {
             // Or Ctrl-C would end it too, in the midst of its answers.
             .process_group(0)
             .kill_on_drop(true);
-        let child = command.spawn()?;
+        let child = command.spawn().map_err(|cause| {
+            io::Error::new(cause.kind(), format!("{}: {cause}", program.display()))
+        })?;
         let pid = child.id().unwrap_or_default();
         let (orders, to_tell) = mpsc::unbounded_channel();
         let (kill, to_kill) = mpsc::unbounded_channel();
@@ -138,6 +144,8 @@ impl Process {
                 pid,
             },
             stage: Stage::Starts,
+            heard: Instant::now(),
+            is_killed: false,
             orders,
             kill,
         })
@@ -148,8 +156,21 @@ impl Process {
         let _ = self.orders.send(order);
     }
 
-    pub(super) fn kill(&self) {
+    /// It said something.
+    pub(super) fn is_heard(&mut self) {
+        self.heard = Instant::now();
+    }
+
+    /// When it is taken to hang, if it drains. Of the others that is known already.
+    pub(super) fn hangs_at(&self) -> Option<Instant> {
+        let drains = self.stage == Stage::Drains && !self.is_killed;
+        drains.then(|| self.heard + ALIVE_WITHIN)
+    }
+
+    /// Kills it; whether it was to live until now.
+    pub(super) fn kill(&mut self) -> bool {
         let _ = self.kill.send(());
+        !std::mem::replace(&mut self.is_killed, true)
     }
 }
 

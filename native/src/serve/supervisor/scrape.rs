@@ -67,11 +67,19 @@ impl Scrapes {
     }
 
     /// Those that are answered now: who asked, and the answer. Nobody waits for
-    /// workers that take too long.
+    /// workers that take too long: of them there is what they told last.
     pub(super) fn complete(&mut self, now: Duration) -> Vec<(Name, Metrics)> {
         let is_complete = |scrape: &mut Scrape| scrape.waits_for.is_empty() || scrape.until <= now;
         let complete = self.open.extract_if(.., is_complete);
-        complete.map(|scrape| (scrape.asker, scrape.sum)).collect()
+        let last = &self.last;
+        let answer = |mut scrape: Scrape| {
+            // What they did before counts still: or sums would go down, and up again.
+            for late in scrape.waits_for.iter().filter_map(|name| last.get(name)) {
+                scrape.sum.merge(&late.clone().of_the_past());
+            }
+            (scrape.asker, scrape.sum)
+        };
+        complete.map(answer).collect()
     }
 
     /// When nobody waits any longer.
@@ -118,6 +126,17 @@ mod tests {
         scrapes.told(ASKER, accepted(3));
         let late = scrapes.deadline().unwrap();
         assert_eq!(scrapes.complete(late)[0].1.workers, 1);
+    }
+
+    #[test]
+    fn sums_do_not_go_down_while_one_hangs() {
+        let mut scrapes = Scrapes::default();
+        scrapes.told(OTHER, accepted(4));
+        scrapes.begin(ASKER, all(), Duration::ZERO);
+        scrapes.told(ASKER, accepted(3));
+        let late = scrapes.deadline().unwrap();
+        let sum = &scrapes.complete(late)[0].1;
+        assert_eq!((sum.accepted, sum.workers), (7, 1));
     }
 
     #[test]

@@ -51,9 +51,12 @@ impl Shell {
             return log("no more and no fewer workers: it ends");
         }
         if !(1..=usize::from(MOST_WORKERS)).contains(&workers) {
+            let so_many = match before {
+                1 => "1 worker".to_owned(),
+                several => format!("{several} workers"),
+            };
             return log(format!(
-                "{before} workers it is: there can be 1 to {}",
-                usize::from(MOST_WORKERS)
+                "no change, {so_many} as before: there can be 1 to 1,024"
             ));
         }
         let change = match workers.cmp(&before) {

@@ -6,7 +6,7 @@ use super::{
     reached,
 };
 use std::{
-    io,
+    io, iter,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -27,12 +27,19 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const MOST_TURNS: usize = 64;
 const LONGEST_TURNS: Duration = Duration::from_micros(50);
 
+/// How many of those that are in the queue are taken at the end: as many as there
+/// can be, so that it ends if others keep coming.
+const MOST_REST: usize = 4096;
+
 /// Where connections come from.
 pub(super) trait Accept: Send {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// The next one, when there is one. Dropped before that, it takes none.
     fn accept(&mut self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Those that are there already, without waiting for more.
+    fn rest(self) -> impl Iterator<Item = Self::Stream> + Send;
 }
 
 impl Accept for TcpListener {
@@ -44,11 +51,33 @@ impl Accept for TcpListener {
         let _ = stream.set_nodelay(true);
         Ok(stream)
     }
+
+    fn rest(self) -> impl Iterator<Item = TcpStream> + Send {
+        // The system is asked: what the runtime knows may be out of date.
+        let listener = self.into_std().ok();
+        iter::from_fn(move || {
+            loop {
+                match listener.as_ref()?.accept() {
+                    Ok((stream, _)) => {
+                        stream.set_nonblocking(true).ok()?;
+                        let _ = stream.set_nodelay(true);
+                        return TcpStream::from_std(stream).ok();
+                    }
+                    Err(error) if is_of_the_client(&error) => {}
+                    Err(_) => return None,
+                }
+            }
+        })
+    }
 }
 
 /// Hands connections to `take`, each with its place, until the worker drains. The
 /// listener is gone then: those that come later are for another process that has
 /// the same socket.
+///
+/// If there is no other one, whoever is in the queue when the last listener is gone
+/// is cut off. So those that are there already are taken at the end, unless
+/// `has_bug` says that this process is to answer nobody whom it need not answer.
 ///
 /// Where there is no place for more, none is accepted until one is free. Nobody is
 /// refused: the queue of the socket holds them.
@@ -56,6 +85,7 @@ pub(super) async fn accept_all<A: Accept>(
     mut listener: A,
     gate: Arc<Gate>,
     phase: watch::Receiver<Phase>,
+    has_bug: watch::Receiver<bool>,
     mut take: impl FnMut(A::Stream, Place),
 ) {
     let accepting = async {
@@ -88,6 +118,16 @@ pub(super) async fn accept_all<A: Accept>(
         biased;
         () = reached(phase, Phase::Drains) => {}
         () = accepting => {}
+    }
+    if *has_bug.borrow() {
+        return;
+    }
+    for stream in listener.rest().take(MOST_REST) {
+        let Some(mut place) = gate.free_place() else {
+            break;
+        };
+        place.take();
+        take(stream, place);
     }
 }
 

@@ -106,6 +106,16 @@ impl Gate {
             // It is never closed.
             places.acquire_owned().await.ok()
         };
+        self.hand_out(permit)
+    }
+
+    /// A place for a connection, if there is one now.
+    pub(super) fn free_place(self: &Arc<Self>) -> Option<Place> {
+        let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        Some(self.hand_out(Some(permit)))
+    }
+
+    fn hand_out(self: &Arc<Self>, permit: Option<OwnedSemaphorePermit>) -> Place {
         Place {
             gate: Arc::clone(self),
             is_taken: false,

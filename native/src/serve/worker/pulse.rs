@@ -2,7 +2,7 @@
 
 use super::limits::Limits;
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -25,6 +25,8 @@ pub(super) struct Pulse {
     read: AtomicU64,
     /// The same of the last write, if the client does not take it; else [`NEVER`].
     blocked: AtomicU64,
+    /// Whether the last request has a body.
+    has_body: AtomicBool,
 }
 
 /// Why a connection is cut off.
@@ -51,6 +53,7 @@ impl Pulse {
             state: AtomicU64::new(IDLE),
             read: AtomicU64::new(0),
             blocked: AtomicU64::new(NEVER),
+            has_body: AtomicBool::new(false),
         }
     }
 
@@ -64,10 +67,16 @@ impl Pulse {
     }
 
     /// A request is there; when the last of its head came.
-    pub(super) fn is_asked(&self) -> Instant {
+    pub(super) fn is_asked(&self, has_body: bool) -> Instant {
+        self.has_body.store(has_body, Relaxed);
         let read = self.read.load(Relaxed);
         self.begin(SERVED, read);
         self.opened + Duration::from_micros(read)
+    }
+
+    /// Whether the client may still send a body that nobody reads.
+    pub(super) fn may_be_sent(&self) -> bool {
+        self.has_body.load(Relaxed)
     }
 
     /// The answer is made, all of it.
@@ -168,7 +177,7 @@ mod tests {
     async fn a_connection_without_requests_is_idle() {
         let pulse = Pulse::new();
         pulse.has_read();
-        pulse.is_asked();
+        pulse.is_asked(false);
         advance(100 * SECOND).await;
         assert!(pulse.check(&limits()).is_ok());
         pulse.is_answered();
@@ -188,7 +197,7 @@ mod tests {
     async fn who_takes_a_little_now_and_then_is_not_cut_off() {
         let pulse = Pulse::new();
         pulse.has_read();
-        pulse.is_asked();
+        pulse.is_asked(false);
         pulse.is_blocked();
         pulse.is_answered();
         for _ in 0..9 {
@@ -208,6 +217,6 @@ mod tests {
         pulse.has_read();
         let read = Instant::now();
         advance(SECOND).await;
-        assert_eq!(pulse.is_asked(), read);
+        assert_eq!(pulse.is_asked(false), read);
     }
 }

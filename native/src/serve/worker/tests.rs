@@ -32,6 +32,7 @@ struct Server {
     queue: mpsc::UnboundedSender<io::Result<DuplexStream>>,
     phase: Arc<watch::Sender<Phase>>,
     meter: Arc<Meter>,
+    bug: watch::Sender<bool>,
     serving: JoinHandle<()>,
 }
 
@@ -49,6 +50,10 @@ impl Accept for Queue {
             None => pending().await,
         }
     }
+
+    fn rest(mut self) -> impl Iterator<Item = DuplexStream> + Send {
+        std::iter::from_fn(move || self.queue.try_recv().ok()?.ok())
+    }
 }
 
 impl Server {
@@ -65,17 +70,20 @@ impl Server {
     ) -> Self {
         let phase = Arc::new(watch::Sender::new(Phase::Serves));
         let meter = Arc::new(Meter::default());
+        let bug = watch::Sender::new(false);
         let serving = serve_on(
             listener,
             service_fn(answer),
             limits,
             Arc::clone(&meter),
             Arc::clone(&phase),
+            bug.subscribe(),
         );
         Server {
             queue,
             phase,
             meter,
+            bug,
             serving: tokio::spawn(serving),
         }
     }

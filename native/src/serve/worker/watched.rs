@@ -64,7 +64,7 @@ impl<S: Served> hyper::service::Service<Request<Incoming>> for Watched<S> {
     type Future = Answering<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let under_way = UnderWay::new(&self.pulse, &self.gate);
+        let under_way = UnderWay::new(&self.pulse, &self.gate, !request.body().is_end_stream());
         Answering {
             // What is served here is always ready.
             future: self.service.clone().call(request),
@@ -110,10 +110,10 @@ struct UnderWay {
 }
 
 impl UnderWay {
-    fn new(pulse: &Arc<Pulse>, gate: &Arc<Gate>) -> Self {
+    fn new(pulse: &Arc<Pulse>, gate: &Arc<Gate>, has_body: bool) -> Self {
         gate.meter.is_asked();
         UnderWay {
-            asked: pulse.is_asked(),
+            asked: pulse.is_asked(has_body),
             pulse: Arc::clone(pulse),
             gate: Arc::clone(gate),
             has_answer: false,

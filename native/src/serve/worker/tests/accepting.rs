@@ -82,6 +82,10 @@ impl Accept for Short {
         }
         self.queue.accept().await
     }
+
+    fn rest(self) -> impl Iterator<Item = DuplexStream> + Send {
+        self.queue.rest()
+    }
 }
 
 #[tokio::test(start_paused = true)]

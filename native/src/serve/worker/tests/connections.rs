@@ -121,6 +121,27 @@ async fn a_body_that_nobody_reads_does_not_hold_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_sends_more_than_is_read_still_gets_the_answer_but_has_no_place_for_long() {
+    let server = Server::start(Limits::default());
+    let head = "POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 1000000000\r\n\r\n";
+    let mut client = server.ask(head).await;
+    let begin = Instant::now();
+    let body = [b'x'; 4096];
+    // As a client does that reads when it has sent all.
+    while begin.elapsed() < SECOND {
+        client.stream.write_all(&body).await.expect("it is taken");
+        sleep(SECOND / 100).await;
+    }
+    client.closes().await;
+    assert!(client.read.starts_with("HTTP/1.1 200 OK"));
+    while client.stream.write_all(&body).await.is_ok() {
+        sleep(SECOND / 100).await;
+    }
+    assert_is(begin.elapsed(), 2 * SECOND);
+    assert_eq!(server.meter.metrics().open, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_head_without_an_end_is_not_kept() {
     let server = Server::start(Limits::default());
     let mut client = server.ask("GET / HTTP/1.1\r\n").await;

@@ -35,6 +35,41 @@ async fn no_connection_is_accepted_any_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_in_the_queue_already_is_answered() {
+    let server = Server::start(Limits::default());
+    advance(&server.phase, Phase::Drains);
+    let mut clients = [server.ask(GET).await, server.ask(GET).await];
+    for client in &mut clients {
+        assert!(is_last(&client.answer().await));
+    }
+    assert_is(server.ends().await, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_are_taken_from_the_queue_than_there_is_room_for() {
+    let server = Server::start(Limits {
+        connections: 1,
+        ..Limits::default()
+    });
+    advance(&server.phase, Phase::Drains);
+    let mut first = server.ask(GET).await;
+    let mut second = server.ask(GET).await;
+    first.answer().await;
+    second.closes().await;
+    assert_eq!(second.read, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_bug_the_queue_is_left_to_others() {
+    let server = Server::start(Limits::default());
+    server.bug.send_replace(true);
+    advance(&server.phase, Phase::Drains);
+    let mut client = server.ask(GET).await;
+    client.closes().await;
+    assert_eq!(client.read, "");
+}
+
+#[tokio::test(start_paused = true)]
 async fn connections_that_ask_nothing_are_closed_after_the_linger() {
     let server = Server::start(Limits::default());
     let mut silent = server.ask("").await;
