@@ -1,17 +1,25 @@
-//! `handler` where processes fare otherwise than it is used to: they cannot be
+//! `handler` and `cluster` where processes fare otherwise than it is used to: they cannot be
 //! started, or somebody kills them from outside.
 
 use futures::channel::mpsc;
 use highwater::{
     platform::{Exit, Platform, Process, ProcessEvent, Processes, Program, ToProcess, VirtualTime},
-    scenario::{self, Outcome, StationState, TRACE_CAPACITY, Tally},
+    scenario::{self, Outcome, StationState, Stations, TRACE_CAPACITY, Tally},
     trace::{Recorder, Trace},
 };
 use std::{cell::Cell, rc::Rc, time::Duration};
 
 /// A run of `handler` in a simulated world with other processes.
 fn run(pairs: &[(&str, &str)], others: impl FnOnce(Platform) -> Rc<dyn Processes>) -> Trace {
-    let mut experiment = scenario::find("handler").unwrap().experiment();
+    run_of("handler", pairs, others)
+}
+
+fn run_of(
+    scenario: &str,
+    pairs: &[(&str, &str)],
+    others: impl FnOnce(Platform) -> Rc<dyn Processes>,
+) -> Trace {
+    let mut experiment = scenario::find(scenario).unwrap().experiment();
     for (key, value) in pairs {
         experiment.set(key, value).unwrap();
     }
@@ -27,7 +35,7 @@ fn run(pairs: &[(&str, &str)], others: impl FnOnce(Platform) -> Rc<dyn Processes
 }
 
 fn failed(trace: &Trace) -> Vec<&'static str> {
-    let verdicts = scenario::find("handler").unwrap().judge(trace);
+    let verdicts = scenario::find(&trace.scenario).unwrap().judge(trace);
     let failed = verdicts.iter().filter(|it| it.outcome == Outcome::Failed);
     failed.map(|verdict| verdict.check).collect()
 }
@@ -139,5 +147,38 @@ fn a_worker_that_is_killed_from_outside_is_replaced_and_is_no_bug() {
         let history = tally.stations()[0].history(&trace);
         assert!(history.contains("✗ killed from outside"), "{history}");
         assert!(tally.lost > 0, "what it had is gone");
+    }
+}
+
+#[test]
+fn a_cluster_that_cannot_be_started_gives_up_and_fails_the_run() {
+    for event in ["none", "kill", "hang", "reload"] {
+        let trace = run_of("cluster", &[("event", event)], |_| Rc::new(Exhausted));
+        let failed = failed(&trace);
+        assert!(failed.contains(&"another-process"), "{event}: {failed:?}");
+        assert!(!failed.contains(&"gives-up"), "{event}: {failed:?}");
+        let stations = Stations::of(&trace);
+        for station in stations.as_slice() {
+            let history = station.history(&trace);
+            assert!(history.contains("✗ too many open files"), "{history}");
+        }
+    }
+}
+
+/// In the midst of whatever else happens.
+#[test]
+fn a_worker_of_a_cluster_that_is_killed_from_outside_is_replaced() {
+    for event in ["none", "kill", "hang", "reload", "bad_reload", "crash_loop"] {
+        for interval in ["5", "12", "20"] {
+            let pairs = [("event", event), ("interval", interval)];
+            let trace = run_of("cluster", &pairs, |inner| {
+                let is_done = Cell::default();
+                Rc::new(Shot { inner, is_done })
+            });
+            let verdicts = scenario::find("cluster").unwrap().judge(&trace);
+            let failed = verdicts.iter().filter(|it| it.outcome == Outcome::Failed);
+            let failed: Vec<_> = failed.collect();
+            assert!(failed.is_empty(), "{event} {interval}: {failed:?}");
+        }
     }
 }

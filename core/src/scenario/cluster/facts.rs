@@ -46,8 +46,9 @@ pub(super) struct Life<'a> {
     pub(super) id: u64,
     pub(super) started: usize,
     takes_work: bool,
-    /// It was asked to come to its end.
-    pub(super) drains: bool,
+    /// It was asked to come to its end; or it ended before it could take the place
+    /// that a reload had for it, which was aborted for that.
+    was_asked: bool,
     pub(super) hangs: bool,
     /// Where it exited, and why if not at its own end.
     pub(super) exit: Option<(usize, Option<&'a str>)>,
@@ -152,7 +153,7 @@ impl<'a> Facts<'a> {
                 id: event.subject,
                 started: place,
                 takes_work: false,
-                drains: false,
+                was_asked: false,
                 hangs: false,
                 exit: None,
                 calls: 0,
@@ -171,6 +172,13 @@ impl<'a> Facts<'a> {
                 });
             }
             (RELOADED | RELOAD_ABORTED, _) => {
+                let just_now = place.checked_sub(1);
+                let is_it = |life: &&mut Life| life.exit.map(|(exit, _)| exit) == just_now;
+                if state == RELOAD_ABORTED
+                    && let Some(life) = self.lives.iter_mut().find(is_it)
+                {
+                    life.was_asked = true;
+                }
                 if let Some(reload) = &mut self.reload {
                     reload.end = reload.end.or(Some((place, state)));
                 }
@@ -178,7 +186,7 @@ impl<'a> Facts<'a> {
             (HANGING, Some(life)) => self.lives[life].hangs = true,
             (DRAINING | KILLED, Some(life)) => {
                 self.lives[life].takes_work = false;
-                self.lives[life].drains |= state == DRAINING;
+                self.lives[life].was_asked |= state == DRAINING;
             }
             _ => {}
         }
@@ -247,8 +255,9 @@ impl Life<'_> {
         self.exit.is_some_and(|(_, cause)| cause.is_some())
     }
 
+    /// Whether its end is one that a supervisor counts.
     pub(super) fn ended_unasked(&self) -> bool {
-        let was_asked = self.drains || self.ended_by(STOPPED) || self.ended_by(NOT_DRAINED);
+        let was_asked = self.was_asked || self.ended_by(STOPPED) || self.ended_by(NOT_DRAINED);
         self.exit.is_some() && !was_asked
     }
 }

@@ -91,13 +91,16 @@ pub(super) fn reload(trace: &Trace) -> Decision {
     let left = left.filter(|life| is_gone_by(life, reload)).count();
     let came = facts.lives.iter().filter(|life| !began(life)).count();
     // Somebody else may kill a worker meanwhile, and that is not the reload's.
-    let is_disturbed = facts.unasked().any(|life| {
-        let is_old = life.started < reload.begin;
-        life.exit.is_some_and(|(exit, _)| facts.is_in_reload(exit)) && (is_old || !is_bad)
+    let is_disturbed = facts.lives.iter().any(|life| {
+        let is_others = life.ended_by(KILLED_FROM_OUTSIDE) || life.ended_by(NO_SIGN_OF_LIFE);
+        is_others && life.exit.is_some_and(|(exit, _)| facts.is_in_reload(exit))
     });
     let with_reload = |it: &&Served| match (it.failure, it.call) {
-        (Some(LOST), Some((life, _))) => !facts.lives[life].ended_unasked(),
-        (Some(_), _) => true,
+        (Some(LOST), Some((life, _))) => {
+            let life = &facts.lives[life];
+            !life.ended_unasked() && !life.ended_by(KILLED_FROM_OUTSIDE)
+        }
+        (Some(_), _) => facts.is_in_reload(it.end),
         (None, _) => false,
     };
     let failed = facts.served().iter().filter(with_reload).count();
@@ -149,7 +152,6 @@ pub(super) fn gives_up(trace: &Trace) -> Decision {
         return not_exercised(claim, "it never came to that: set event=crash_loop");
     };
     let is_before = |life: &&Life| life.exit.is_some_and(|(exit, _)| exit < place);
-    // A new worker that dies in a rolling reload has that aborted, and no more.
     let ended = facts.unasked().filter(is_before).count();
     let later = facts.served().iter().filter(|it| it.begin > Some(place));
     let refused = |request: &Served| request.failure == Some(REFUSED);
