@@ -63,7 +63,7 @@ pub(super) fn failed_was_in_flight(trace: &Trace) -> Decision {
         claim,
         holds: lost <= in_flight && facts.served().iter().all(is_explained),
         evidence: format!(
-            "{lost} lost of {in_flight} in flight on {dead} workers that died; {refused} found nobody"
+            "workers that died: {dead}, with {in_flight} in flight, of which {lost} were lost; {refused} found nobody"
         ),
     }
 }
