@@ -1,5 +1,8 @@
 //! `cluster` in simulated time: whatever is set, all that it claims holds.
 
+mod drawn;
+
+use drawn::{number, some, word};
 use highwater::{
     scenario::{self, Experiment, Outcome, TRACE_CAPACITY},
     trace::{Kind, Phase, Trace},
@@ -41,19 +44,6 @@ fn ended_with(trace: &Trace, failure: Option<&str>) -> usize {
 
 fn bytes(trace: &Trace) -> Vec<u8> {
     serde_json::to_vec(trace).unwrap()
-}
-
-fn word(words: &'static [&'static str]) -> impl Strategy<Value = String> {
-    prop::sample::select(words).prop_map(str::to_owned)
-}
-
-fn number(range: std::ops::RangeInclusive<u64>) -> impl Strategy<Value = String> {
-    range.prop_map(|number| number.to_string())
-}
-
-/// Often nothing, sometimes some, sometimes a lot.
-fn some(few: u64, many: u64) -> impl Strategy<Value = String> {
-    prop_oneof![number(0..=0), number(1..=few), number(many..=many)]
 }
 
 fn anything() -> impl Strategy<Value = Vec<(&'static str, String)>> {

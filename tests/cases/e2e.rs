@@ -2,8 +2,8 @@
 //! the program and the page first.
 //!
 //! `browser` opens a page and looks into its console, `server` has something to
-//! open, `experiment` is what a person does there, `judged` what the program says
-//! of the same; each other module is a group of cases.
+//! open, `experiment` is what a person does there, `judged` how it comes out
+//! everywhere; each other module is a group of cases.
 
 mod browser;
 mod console;

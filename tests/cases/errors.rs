@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use crate::browser;
-use crate::experiment::{ENTER, evaluate, finished, focused, outcomes, press, type_into};
+use crate::experiment::{ENTER, evaluate, finished, focused, press, type_into};
 use crate::judged;
 use crate::server::Serve;
 
@@ -37,27 +37,7 @@ const SHORT: [&str; 3] = ["requests=24", "interval=20", "bug_every=10"];
 async fn both_scenarios_hold_alike_in_the_page_s_worlds_and_natively() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
-        for (scenario, set) in RUNS {
-            let expected = judged::outcomes(scenario, set, "virtual")?;
-            ensure!(!expected.iter().any(|it| it == "failed"), "{expected:?}");
-            let count = expected.iter().filter(|it| *it == "passed").count();
-            ensure!(count >= 4, "{scenario} {set:?}: {expected:?}");
-            ensure!(
-                judged::outcomes(scenario, set, "native")? == expected,
-                "{scenario} {set:?}, natively"
-            );
-            for world in ["virtual", "tab"] {
-                let query = set.join("&");
-                let address = format!("{}#/{scenario}?{query}&world={world}", server.url);
-                page.open(&address).await?;
-                finished(page).await?;
-                let outcomes = outcomes(page).await?;
-                ensure!(
-                    outcomes == expected,
-                    "{scenario} {set:?} on {world}: {outcomes:?}, not {expected:?}"
-                );
-            }
-        }
+        judged::alike(page, &server, &RUNS).await?;
         page.assert_no_console_errors().await
     })
     .await
