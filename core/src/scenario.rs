@@ -24,6 +24,8 @@
 //! module and its line in [`ALL`], and its name in [`CHAPTERS`]; if it starts
 //! processes, its programs in `PROGRAMS`.
 
+#[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
+mod arrivals;
 mod checks;
 mod contents;
 mod experiment;

@@ -2,25 +2,21 @@
 
 use super::{FRONT, REFUSED, crew::Crew, worker::Told};
 use crate::{
-    platform::{ProcessEvent, Random},
+    platform::ProcessEvent,
     scenario::{
         Context,
+        arrivals::Arrivals,
         fleet::{LOST, Member},
     },
     trace::{Kind, NameId, Span},
 };
-use std::{mem, time::Duration};
+use std::mem;
 
 pub(super) struct Front {
     context: Context,
     id: NameId,
     crew: Crew,
-    arrivals: Random,
-    /// When the next request arrives, and its number. `None` while nobody is
-    /// there to take it.
-    due: Option<Duration>,
-    next: u64,
-    last: u64,
+    arrivals: Arrivals,
     /// With which request something happens.
     strike_at: u64,
     /// Requests that are not answered yet.
@@ -47,10 +43,7 @@ impl Front {
         Front {
             id,
             crew: Crew::start(context),
-            arrivals: context.seed.stream(0),
-            due: None,
-            next: 1,
-            last: requests,
+            arrivals: Arrivals::new(context),
             strike_at: (requests * 2).div_ceil(5),
             open: Vec::new(),
             waiting: Vec::new(),
@@ -60,12 +53,11 @@ impl Front {
 
     /// Does what is to be done next; `false` if there is nothing more.
     pub(super) async fn next(&mut self) -> bool {
-        let is_over = self.next > self.last && self.open.is_empty();
+        let is_over = self.arrivals.are_over() && self.open.is_empty();
         if is_over && self.crew.is_settled() {
             return false;
         }
-        let due = self.due.filter(|_| self.next <= self.last);
-        match self.crew.next(due).await {
+        match self.crew.next(self.arrivals.due()).await {
             Some((member, ProcessEvent::Ready)) => self.crew.ready(member),
             Some((member, ProcessEvent::Message(line))) => self.hear(member, &line),
             Some((member, ProcessEvent::Exited(exit))) => {
@@ -77,9 +69,8 @@ impl Front {
         for number in mem::take(&mut self.waiting) {
             self.dispatch(number);
         }
-        if self.due.is_none() && self.crew.is_settled() {
-            self.due = Some(self.context.platform.now());
-            self.wait();
+        if !self.arrivals.have_begun() && self.crew.is_settled() {
+            self.arrivals.begin(self.context.platform.now());
         }
         self.admit();
         true
@@ -93,32 +84,19 @@ impl Front {
     /// Takes the requests that have arrived by now.
     fn admit(&mut self) {
         let now = self.context.platform.now();
-        while let Some(due) = self.due
-            && due <= now
-            && self.next <= self.last
-        {
-            let number = self.next;
+        while let Some((number, came)) = self.arrivals.take(now) {
             let trace = &self.context.trace;
             self.open.push(Open {
                 number,
-                request: trace.begin_at(due, Kind::Request, self.id, number),
+                request: trace.begin_at(came, Kind::Request, self.id, number),
                 work: None,
                 at: None,
             });
-            self.next += 1;
-            self.wait();
             self.dispatch(number);
             if number == self.strike_at {
                 self.crew.strike();
             }
         }
-    }
-
-    /// They arrive when they arrive, however many are being served.
-    fn wait(&mut self) {
-        let interval = self.context.params.millis("interval");
-        let pause = self.arrivals.jitter(interval, 25);
-        self.due = self.due.map(|due| due + pause);
     }
 
     /// Hands a request to a worker. If there is none it waits, or is refused if

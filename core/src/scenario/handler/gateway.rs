@@ -8,15 +8,16 @@ use super::{
 };
 use crate::{
     error::{AppError, Handler, Incident},
-    platform::{ProcessEvent, Random},
+    platform::ProcessEvent,
     scenario::{
         Context,
+        arrivals::Arrivals,
         fleet::LOST,
         railway::{Answer, HANDED_BACK, Logbook, SECRET, answer, id_of},
     },
     trace::{Kind, NameId, Span},
 };
-use std::{mem, time::Duration};
+use std::mem;
 
 pub(super) struct Gateway {
     context: Context,
@@ -26,12 +27,7 @@ pub(super) struct Gateway {
     log: Logbook,
     handler: Handler,
     retries_all: bool,
-    arrivals: Random,
-    /// When the next request arrives, and its number. `None` while nobody is
-    /// there to take it.
-    due: Option<Duration>,
-    next: u64,
-    last: u64,
+    arrivals: Arrivals,
     /// Requests that are not answered yet.
     open: Vec<Open>,
     /// Those of them that wait for a worker.
@@ -66,10 +62,7 @@ impl Gateway {
             log,
             handler: Handler::new().log_to(move |_, line| lines.write(line)),
             retries_all: context.params.choice("retry") == "everything",
-            arrivals: context.seed.stream(0),
-            due: None,
-            next: 1,
-            last: context.params.integer("requests"),
+            arrivals: Arrivals::new(context),
             open: Vec::new(),
             waiting: Vec::new(),
             context: context.clone(),
@@ -78,12 +71,11 @@ impl Gateway {
 
     /// Does what is to be done next; `false` if there is nothing more.
     pub(super) async fn next(&mut self) -> bool {
-        let is_over = self.next > self.last && self.open.is_empty();
+        let is_over = self.arrivals.are_over() && self.open.is_empty();
         if is_over && self.cluster.is_settled() {
             return false;
         }
-        let due = self.due.filter(|_| self.next <= self.last);
-        match self.cluster.next(due).await {
+        match self.cluster.next(self.arrivals.due()).await {
             Some((place, ProcessEvent::Ready)) => self.cluster.ready(place),
             Some((place, ProcessEvent::Message(line))) => self.hear(place, &line),
             Some((place, ProcessEvent::Exited(exit))) => {
@@ -95,9 +87,8 @@ impl Gateway {
         for number in mem::take(&mut self.waiting) {
             self.dispatch(number);
         }
-        if self.due.is_none() && self.cluster.is_settled() {
-            self.due = Some(self.context.platform.now());
-            self.wait();
+        if !self.arrivals.have_begun() && self.cluster.is_settled() {
+            self.arrivals.begin(self.context.platform.now());
         }
         self.admit();
         true
@@ -111,30 +102,17 @@ impl Gateway {
     /// Takes the requests that have arrived by now.
     fn admit(&mut self) {
         let now = self.context.platform.now();
-        while let Some(due) = self.due
-            && due <= now
-            && self.next <= self.last
-        {
-            let number = self.next;
+        while let Some((number, came)) = self.arrivals.take(now) {
             let trace = &self.context.trace;
             self.open.push(Open {
                 order: Order::draw(&self.context, number),
-                request: trace.begin_at(due, Kind::Request, self.id, number),
+                request: trace.begin_at(came, Kind::Request, self.id, number),
                 attempt: None,
                 at: None,
                 tries: 0,
             });
-            self.next += 1;
-            self.wait();
             self.dispatch(number);
         }
-    }
-
-    /// They arrive when they arrive, however many are being served.
-    fn wait(&mut self) {
-        let interval = self.context.params.millis("interval");
-        let pause = self.arrivals.jitter(interval, 25);
-        self.due = self.due.map(|due| due + pause);
     }
 
     /// Hands a request to whose turn it is. If there is nobody it waits, or is

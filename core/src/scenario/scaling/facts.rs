@@ -201,7 +201,7 @@ pub(in crate::scenario) fn one_result(trace: &Trace) -> Decision {
         claim: claim.to_owned(),
         holds: facts.others == 0,
         evidence: format!(
-            "{} results, of {} sizes of job; {} differ",
+            "results: {}, sizes of job: {}, that differ: {}",
             facts.results,
             facts.firsts.len(),
             facts.others

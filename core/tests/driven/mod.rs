@@ -1,0 +1,378 @@
+//! A supervisor, driven and watched.
+
+mod calm;
+mod event;
+mod worker;
+
+pub(crate) use event::{Event, event};
+use highwater::scale::{Action, Supervisor, SupervisorOptions};
+use std::{collections::BTreeMap, time::Duration};
+use worker::{Role, State, Worker};
+
+const RESTARTS: usize = 4;
+const PERIOD: Duration = Duration::from_secs(5);
+const STEADY: Duration = Duration::from_secs(3);
+const READY_WITHIN: Duration = Duration::from_secs(2);
+const ALIVE_WITHIN: Duration = Duration::from_secs(4);
+const DRAIN_WITHIN: Duration = Duration::from_secs(6);
+const STOP_WITHIN: Duration = Duration::from_secs(1);
+
+/// Whoever drives a supervisor, and watches what it asks for.
+pub(crate) struct Driver {
+    supervisor: Supervisor,
+    now: Duration,
+    wanted: usize,
+    /// Those that have not exited.
+    workers: BTreeMap<(usize, u64), Worker>,
+    generations: BTreeMap<usize, u64>,
+    /// When each worker ended whose end counts.
+    ends: Vec<Duration>,
+    is_shut_down: bool,
+    has_escalated: bool,
+    outcomes: usize,
+    /// The last generations when the reload under way began, and whether another
+    /// one is to follow.
+    before_reload: BTreeMap<usize, u64>,
+    is_asked_again: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(slots: usize) -> Self {
+        let options = SupervisorOptions::new()
+            .intensity(RESTARTS, PERIOD)
+            .steady_after(STEADY)
+            .ready_within(READY_WITHIN)
+            .heartbeat_within(ALIVE_WITHIN)
+            .drain_within(DRAIN_WITHIN)
+            .stop_within(STOP_WITHIN);
+        let mut driver = Driver {
+            supervisor: Supervisor::new(slots, options, Duration::ZERO),
+            now: Duration::ZERO,
+            wanted: slots,
+            workers: BTreeMap::new(),
+            generations: BTreeMap::new(),
+            ends: Vec::new(),
+            is_shut_down: false,
+            has_escalated: false,
+            outcomes: 0,
+            before_reload: BTreeMap::new(),
+            is_asked_again: false,
+        };
+        driver.act(&Event::Pass(0));
+        driver
+    }
+
+    fn pick(&self, number: usize) -> Option<(usize, u64)> {
+        let count = self.workers.len().max(1);
+        self.workers.keys().nth(number % count).copied()
+    }
+
+    pub(crate) fn happen(&mut self, event: &Event) {
+        let ready_before = self.supervisor.ready_count();
+        let was_reloading = self.supervisor.is_reloading();
+        match *event {
+            Event::Pass(passed) => {
+                self.now += Duration::from_millis(passed);
+                self.supervisor.tick(self.now);
+            }
+            Event::Deadline => {
+                if let Some(deadline) = self.supervisor.next_deadline() {
+                    self.now = self.now.max(deadline);
+                    self.supervisor.tick(self.now);
+                }
+            }
+            Event::Ready(number) => self.ready(number),
+            Event::Heartbeat(number) => {
+                if let Some(name) = self.pick(number) {
+                    self.supervisor.heartbeat(name.0, name.1, self.now);
+                    let worker = self.workers.get_mut(&name).unwrap();
+                    if let State::Ready { .. } = worker.state {
+                        worker.until = self.now + ALIVE_WITHIN;
+                    }
+                }
+            }
+            Event::Drains(number) => self.drains(number),
+            Event::Exit(number) => self.exit(number),
+            Event::Stale(slot) => self.stale(slot % 4),
+            Event::Reload => {
+                if was_reloading {
+                    self.is_asked_again = true;
+                } else {
+                    self.before_reload = self.generations.clone();
+                }
+                self.supervisor.reload(self.now);
+            }
+            Event::Scale(slots) => {
+                self.supervisor.scale_to(slots, self.now);
+                if !self.is_over() {
+                    self.wanted = slots;
+                    let gone = self.workers.range_mut((slots, 0)..);
+                    gone.filter(|(_, worker)| worker.role != Role::MakesRoom)
+                        .for_each(|(_, worker)| worker.role = Role::Goes);
+                }
+            }
+            Event::Shutdown => {
+                self.supervisor.shutdown(self.now);
+                if !self.is_over() {
+                    self.hurry();
+                    self.is_shut_down = true;
+                }
+            }
+        }
+        self.act(event);
+        self.check();
+        let is_harmless = matches!(
+            event,
+            Event::Ready(_) | Event::Heartbeat(_) | Event::Reload | Event::Stale(_)
+        );
+        if is_harmless || (was_reloading && matches!(event, Event::Exit(_)) && ready_before > 1) {
+            let is_fine = self.supervisor.ready_count() > 0 || ready_before == 0;
+            assert!(
+                is_fine || self.has_escalated,
+                "nobody is ready after {event:?}"
+            );
+        }
+    }
+
+    fn ready(&mut self, number: usize) {
+        let Some(name) = self.pick(number) else {
+            return;
+        };
+        self.supervisor.ready(name.0, name.1, self.now);
+        let worker = self.workers.get_mut(&name).unwrap();
+        if worker.state == State::Starting {
+            worker.state = State::Ready { since: self.now };
+            worker.until = self.now + ALIVE_WITHIN;
+            if worker.role == Role::Comes {
+                worker.role = Role::Holds;
+                let old = self.workers.range_mut((name.0, 0)..name);
+                old.filter(|(_, old)| old.role == Role::Holds)
+                    .for_each(|(_, old)| old.role = Role::MakesRoom);
+            }
+        }
+    }
+
+    fn drains(&mut self, number: usize) {
+        let Some(name) = self.pick(number) else {
+            return;
+        };
+        self.supervisor.draining(name.0, name.1, self.now);
+        let worker = self.workers.get_mut(&name).unwrap();
+        let (State::Starting | State::Ready { .. }) = worker.state else {
+            return;
+        };
+        let counts = worker.state == State::Starting && worker.role == Role::Holds;
+        worker.state = State::Drains;
+        worker.until = self.now + DRAIN_WITHIN;
+        if worker.role == Role::Comes {
+            worker.role = Role::MakesRoom;
+        } else {
+            worker.role = Role::Goes;
+            self.move_up(name.0);
+        }
+        if counts {
+            self.ends.push(self.now);
+        }
+    }
+
+    fn exit(&mut self, number: usize) {
+        let Some(name) = self.pick(number) else {
+            return;
+        };
+        self.supervisor.exited(name.0, name.1, self.now);
+        let worker = self.workers.remove(&name).unwrap();
+        if worker.role == Role::Holds {
+            self.move_up(name.0);
+            let has_lasted = match worker.state {
+                State::Ready { since } => self.now.saturating_sub(since) >= STEADY,
+                State::Killed { had_lasted } => had_lasted,
+                State::Starting | State::Drains => false,
+            };
+            if !has_lasted {
+                self.ends.push(self.now);
+            }
+        }
+    }
+
+    /// The place of a slot is free.
+    fn move_up(&mut self, slot: usize) {
+        let of_slot = self.workers.range_mut((slot, 0)..(slot + 1, 0));
+        of_slot
+            .filter(|(_, worker)| worker.role == Role::Comes)
+            .for_each(|(_, worker)| worker.role = Role::Holds);
+    }
+
+    fn stale(&mut self, slot: usize) {
+        let started = self.generations.get(&slot).copied().unwrap_or(0);
+        for generation in [0, started + 1, u64::MAX] {
+            self.supervisor.ready(slot, generation, self.now);
+            self.supervisor.heartbeat(slot, generation, self.now);
+            self.supervisor.draining(slot, generation, self.now);
+            self.supervisor.exited(slot, generation, self.now);
+        }
+        for generation in 1..=started {
+            if !self.workers.contains_key(&(slot, generation)) {
+                self.supervisor.ready(slot, generation, self.now);
+                self.supervisor.heartbeat(slot, generation, self.now);
+                self.supervisor.draining(slot, generation, self.now);
+                self.supervisor.exited(slot, generation, self.now);
+            }
+        }
+        assert_eq!(self.supervisor.clone().next_action(), None);
+    }
+
+    fn act(&mut self, event: &Event) {
+        while let Some(action) = self.supervisor.next_action() {
+            let is_over = self.is_over();
+            match action {
+                Action::Start { slot, generation } => {
+                    assert!(!is_over && slot < self.wanted, "{action:?}");
+                    let last = self.generations.entry(slot).or_default();
+                    *last += 1;
+                    assert_eq!(generation, *last);
+                    let mut workers = self.workers.iter();
+                    let is_held =
+                        workers.any(|(name, worker)| name.0 == slot && worker.role == Role::Holds);
+                    let worker = Worker {
+                        state: State::Starting,
+                        until: self.now + READY_WITHIN,
+                        role: if is_held { Role::Comes } else { Role::Holds },
+                    };
+                    self.workers.insert((slot, generation), worker);
+                }
+                Action::Drain { slot, generation } => self.drain((slot, generation), event),
+                Action::Kill { slot, generation } => {
+                    let gives_up = self.recent() > RESTARTS;
+                    let worker = self.workers.get_mut(&(slot, generation)).unwrap();
+                    let had_lasted = match worker.state {
+                        State::Killed { .. } => panic!("{action:?} again"),
+                        State::Ready { since } => self.now.saturating_sub(since) >= STEADY,
+                        State::Starting | State::Drains => false,
+                    };
+                    if worker.role == Role::Comes {
+                        worker.role = Role::MakesRoom;
+                    }
+                    let gives_up = gives_up && worker.state == State::Starting;
+                    assert!(worker.until <= self.now || gives_up, "{action:?} too early");
+                    worker.state = State::Killed { had_lasted };
+                }
+                Action::Reloaded | Action::ReloadAborted { .. } => {
+                    assert!(!is_over, "{action:?}");
+                    self.outcomes += 1;
+                    if action == Action::Reloaded {
+                        self.check_reloaded();
+                    }
+                    if std::mem::take(&mut self.is_asked_again) {
+                        self.before_reload = self.generations.clone();
+                    }
+                }
+                Action::Escalate => {
+                    assert!(!is_over, "twice");
+                    assert_eq!(self.recent(), RESTARTS + 1);
+                    self.hurry();
+                    self.has_escalated = true;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        self.supervisor.tick(self.now);
+        let more = self.supervisor.next_action();
+        assert_eq!(more, None, "a tick at once changes nothing");
+    }
+
+    /// Nobody from before a reload is left but who drains by itself, or is one
+    /// too many.
+    fn check_reloaded(&self) {
+        for ((slot, generation), worker) in &self.workers {
+            let before = self.before_reload.get(slot).copied().unwrap_or(0);
+            let is_new = *generation > before;
+            assert!(is_new || worker.role == Role::Goes, "{:?}", self.workers);
+        }
+    }
+
+    fn drain(&mut self, name: (usize, u64), event: &Event) {
+        let gives_up = self.recent() > RESTARTS;
+        let is_replaced = self.workers.iter().any(|(it, worker)| {
+            it.0 == name.0 && it.1 > name.1 && matches!(worker.state, State::Ready { .. })
+        });
+        let worker = self.workers.get_mut(&name).unwrap();
+        assert!(matches!(
+            worker.state,
+            State::Starting | State::Ready { .. }
+        ));
+        worker.state = State::Drains;
+        match event {
+            _ if self.is_shut_down || gives_up => worker.until = self.now + STOP_WITHIN,
+            Event::Scale(_) => worker.until = self.now + DRAIN_WITHIN,
+            _ => {
+                assert!(is_replaced, "{name:?} drains, and nobody has its place");
+                worker.until = self.now + DRAIN_WITHIN;
+            }
+        }
+    }
+
+    /// From now on nobody has more time than for a stop.
+    fn hurry(&mut self) {
+        let until = self.now + STOP_WITHIN;
+        for worker in self.workers.values_mut() {
+            if worker.state == State::Drains {
+                worker.until = worker.until.min(until);
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_shut_down || self.has_escalated
+    }
+
+    /// How many ends count against it.
+    fn recent(&self) -> usize {
+        let in_period = |end: &&Duration| self.now.saturating_sub(**end) <= PERIOD;
+        self.ends.iter().filter(in_period).count()
+    }
+
+    fn check(&self) {
+        let deadline = self.supervisor.next_deadline();
+        assert!(deadline.is_none_or(|deadline| deadline > self.now));
+        assert_eq!(self.supervisor.has_escalated(), self.has_escalated);
+        assert_eq!(self.supervisor.slots(), self.wanted);
+        let is_stopped = self.is_over() && self.workers.is_empty();
+        assert_eq!(self.supervisor.is_stopped(), is_stopped);
+        for (name, worker) in &self.workers {
+            let is_killed = matches!(worker.state, State::Killed { .. });
+            assert!(is_killed || self.now < worker.until, "{name:?} {worker:?}");
+        }
+        if self.is_over() {
+            let works =
+                |worker: &Worker| matches!(worker.state, State::Starting | State::Ready { .. });
+            assert!(!self.workers.values().any(works));
+            assert!(!self.supervisor.is_reloading());
+            return;
+        }
+        assert!(self.recent() <= RESTARTS, "it should have given up");
+        let placed = self
+            .workers
+            .values()
+            .filter(|worker| worker.role != Role::Goes);
+        assert!(placed.count() <= self.wanted + 1, "{:?}", self.workers);
+        let mut ready_count = 0;
+        for slot in 0..self.wanted {
+            let of_slot = |it: &(&(usize, u64), &Worker)| it.0.0 == slot;
+            let workers = self.workers.iter().filter(of_slot);
+            let placed = workers
+                .clone()
+                .filter(|(_, worker)| worker.role != Role::Goes)
+                .count();
+            assert!(placed <= 2, "{:?}", self.workers);
+            assert!(placed <= 1 || self.supervisor.is_reloading() || self.outcomes > 0);
+            // If nobody is there, somebody will be.
+            assert!(placed > 0 || deadline.is_some());
+            let is_ready = |worker: &Worker| matches!(worker.state, State::Ready { .. });
+            let ready = workers.filter(|(_, worker)| is_ready(worker)).count();
+            assert!(ready <= 1, "two at work in slot {slot}: {:?}", self.workers);
+            assert_eq!(self.supervisor.is_ready(slot), ready == 1);
+            ready_count += ready;
+        }
+        assert_eq!(self.supervisor.ready_count(), ready_count);
+    }
+}

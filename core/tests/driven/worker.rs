@@ -1,0 +1,31 @@
+//! What is to be expected of a worker.
+
+use std::time::Duration;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum State {
+    Starting,
+    Ready { since: Duration },
+    Drains,
+    Killed { had_lasted: bool },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Role {
+    /// It has the place of its slot.
+    Holds,
+    /// It is to have it.
+    Comes,
+    /// It goes, and a reload waits for it.
+    MakesRoom,
+    /// It goes.
+    Goes,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Worker {
+    pub(super) state: State,
+    /// By when it is to do what it is to do next.
+    pub(super) until: Duration,
+    pub(super) role: Role,
+}
