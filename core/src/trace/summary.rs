@@ -103,7 +103,8 @@ impl Summary {
             return None;
         }
         let mut durations = durations.clone();
-        Some(select(&mut durations, place))
+        let (_, nearest, _) = durations.select_nth_unstable(place);
+        Some(*nearest)
     }
 
     /// Every source that recorded something, in the order of the trace's names.
@@ -180,35 +181,4 @@ impl Summary {
             None => self.edges.push((source, target, 1)),
         }
     }
-}
-
-/// What stands at this place when all are in order: Hoare's way. That of the
-/// library can also do without luck, and weighs as much as a scenario in what the
-/// page downloads.
-fn select(values: &mut [Duration], place: usize) -> Duration {
-    let (mut low, mut high) = (0, values.len() - 1);
-    while low < high {
-        let pivot = values[low + (high - low) / 2];
-        let (mut left, mut right) = (low, high);
-        loop {
-            while values[left] < pivot {
-                left += 1;
-            }
-            while pivot < values[right] {
-                right -= 1;
-            }
-            if left >= right {
-                break;
-            }
-            values.swap(left, right);
-            left += 1;
-            right -= 1;
-        }
-        if place <= right {
-            high = right;
-        } else {
-            low = right + 1;
-        }
-    }
-    values[place]
 }

@@ -54,11 +54,6 @@ pub(in crate::scenario) struct Facts {
 
 impl Facts {
     pub(in crate::scenario) fn of(trace: &Trace) -> Self {
-        Facts::until(trace, &trace.events)
-    }
-
-    /// As far as the trace was played.
-    pub(super) fn until(trace: &Trace, played: &[Event]) -> Self {
         let interval = trace.param("beat").parse().unwrap_or(0);
         let mut facts = Facts {
             interval: Duration::from_millis(interval),
@@ -66,7 +61,7 @@ impl Facts {
         };
         let heartbeat = trace.id(HEARTBEAT);
         let mut ended_let_in = 0;
-        for event in played {
+        for event in &trace.events {
             let is_held = facts.under_way.iter().any(|(thread, ..)| *thread == 0);
             let ends_it = event.kind == Kind::Compute && event.phase == Phase::End;
             if is_held && event.thread == 0 && !ends_it {

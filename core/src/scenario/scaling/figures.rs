@@ -1,6 +1,6 @@
 //! The numbers of a run about CPU work, as they are read.
 
-use super::{Facts, HEARTBEAT};
+use super::{Facts, HEARTBEAT, REQUESTS};
 use crate::{
     scale::LagMonitor,
     scenario::cluster,
@@ -27,39 +27,34 @@ use std::time::Duration;
 /// ```
 #[must_use]
 pub fn figures(trace: &Trace) -> Vec<(String, String)> {
-    let played = &trace.events;
     match trace.scenario.as_str() {
-        "blocking" => of_blocking(trace, played),
-        "threads" if trace.param("measure") == "speed-up" => speed_up(&rounds(trace, played)),
-        "threads" => break_even(&rounds(trace, played)),
+        "blocking" => of_blocking(trace),
+        "threads" if trace.param("measure") == "speed-up" => speed_up(&rounds(trace)),
+        "threads" => break_even(&rounds(trace)),
         "cluster" => cluster::figures(trace),
         _ => Vec::new(),
     }
 }
 
-fn of_blocking(trace: &Trace, played: &[Event]) -> Vec<(String, String)> {
-    let facts = Facts::until(trace, played);
+fn of_blocking(trace: &Trace) -> Vec<(String, String)> {
+    let facts = Facts::of(trace);
     let heartbeat = trace.id(HEARTBEAT);
     let is_beat = |event: &&Event| {
         let is_end = event.phase == Phase::End;
         event.kind == Kind::Beat && is_end && Some(event.source) == heartbeat
     };
     let mut monitor = None;
-    for beat in played.iter().filter(is_beat) {
+    for beat in trace.events.iter().filter(is_beat) {
         let first = beat.at.saturating_sub(facts.interval);
         let monitor = monitor.get_or_insert_with(|| LagMonitor::new(facts.interval, first));
         monitor.beat(beat.recorded_at());
     }
     let monitor = monitor.unwrap_or_else(|| LagMonitor::new(facts.interval, Duration::ZERO));
-    let ends = played.iter().filter(|it| it.phase == Phase::End);
-    let requests = ends.filter(|it| it.kind == Kind::Request);
-    let mut latencies: Vec<Duration> = requests.map(|it| it.duration).collect();
-    latencies.sort_unstable();
-    // The nearest rank.
-    let latency = |percent: usize| {
-        let rank = (latencies.len() * percent).div_ceil(100);
-        let known = latencies.get(rank.saturating_sub(1));
-        known.map_or_else(|| "–".to_owned(), |latency| milliseconds(*latency))
+    let requests = trace.id(REQUESTS);
+    let summary = trace.summary();
+    let latency = |percent| {
+        let known = requests.and_then(|id| summary.percentile(id, percent));
+        known.map_or_else(dash, milliseconds)
     };
     let rows: [(&str, String); 14] = [
         ("Loop lag p50", milliseconds(monitor.p50())),
@@ -87,8 +82,9 @@ struct Round<'a> {
     took: Duration,
 }
 
-fn rounds<'a>(trace: &'a Trace, played: &[Event]) -> Vec<Round<'a>> {
-    let ends = played
+fn rounds(trace: &Trace) -> Vec<Round<'_>> {
+    let ends = trace
+        .events
         .iter()
         .filter(|it| it.kind == Kind::Handle && it.phase == Phase::End);
     ends.map(|event| Round {
@@ -141,16 +137,20 @@ fn micros(micros: u64) -> String {
     format!("{micros} µs")
 }
 
-/// In whole numbers: formatting floats would weigh more than a scenario in what
-/// the page downloads.
+/// In whole numbers of 64 bits: formatting any other would weigh more than a
+/// scenario in what the page downloads.
 pub(in crate::scenario) fn milliseconds(duration: Duration) -> String {
-    let hundredths = duration.as_micros() / 10;
+    let hundredths = nanos(duration) / 10_000;
     format!("{}.{:02} ms", hundredths / 100, hundredths % 100)
 }
 
 fn times(base: Duration, took: Duration) -> String {
-    let hundredths = base.as_nanos() * 100 / took.as_nanos().max(1);
+    let hundredths = nanos(base).saturating_mul(100) / nanos(took).max(1);
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 pub(in crate::scenario) fn dash() -> String {
