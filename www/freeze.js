@@ -37,7 +37,6 @@ async function freeze() {
   while (performance.now() - began < HOLD_MS);
   const held = performance.now() - began;
 
-  // Until the loop has caught up.
   for (let frame = 0; frame < 3; frame += 1) await nextFrame();
   await new Promise((resolve) => setTimeout(resolve, 2 * BEAT_MS));
   clearInterval(timer);
@@ -46,7 +45,7 @@ async function freeze() {
   freezes.push([freezes.length + 1, heldMs, frameMs, lateMs, watch.beats]);
   setText(
     byId("freeze-status"),
-    `This tab stood still: no frame for ${frameMs}, its heartbeat came ${lateMs} late, and ${watch.beats} were missed. The run goes on in its Worker, which has a loop of its own.`,
+    `This tab stood still: no frame for ${frameMs}, its heartbeat came ${lateMs} late, and ${watch.beats} were missed. Runs go on meanwhile, in a Worker that has a loop of its own.`,
   );
   show();
   byId("freeze-now").disabled = false;

@@ -1,33 +1,35 @@
 // Controls made from a scenario's parameter schema.
 
-// Fills the form; `changed` is called when any value was set.
+// Fills the form; `changed` is called with the control that was set.
 export function makeKnobs(form, params, changed) {
   form.replaceChildren(...params.map((param) => makeKnob(param, changed)));
 }
 
 // What the form holds, as [key, value] pairs.
 export function readKnobs(form) {
-  return [...new FormData(form)].map(([key, value]) => [key, String(value)]);
+  return [...form.elements].map(({ name, value }) => [name, value]);
 }
 
-// Sets the form to these values, which are in range.
-export function setKnobs(form, values) {
-  for (const [key, value] of Object.entries(values)) {
-    form.elements[key].value = value;
-    showProblem(form.elements[key]);
+// Sets the form to these values. In the midst of a run not all can be set.
+export function setKnobs(form, values, isMidst) {
+  for (const control of form.elements) {
+    control.value = values[control.name];
+    control.disabled = isMidst && !control.isLive;
+    showProblem(control);
   }
 }
 
 function makeKnob(param, changed) {
-  const control = param.kind === "choice" ? makeSelect(param) : makeNumber(param);
+  const control = makeControl(param);
   control.id = `knob-${param.key}`;
   control.name = param.key;
+  control.isLive = param.live;
   const help = element("p", { className: "help", id: `help-${param.key}` }, param.help);
   const problem = element("p", { className: "problem", id: `problem-${param.key}`, hidden: true });
   control.setAttribute("aria-describedby", `${problem.id} ${help.id}`);
   control.addEventListener("change", () => {
     showProblem(control);
-    changed();
+    changed(control);
   });
   const label = element("label", { htmlFor: control.id }, param.label);
   label.append(element("span", { className: "unit" }, unitOf(param)));
@@ -36,11 +38,15 @@ function makeKnob(param, changed) {
   return knob;
 }
 
+export function makeControl(param) {
+  return param.kind === "choice" ? makeSelect(param) : makeNumber(param);
+}
+
 // Says what is wrong with a value, beside it and to screen readers.
 function showProblem(control) {
   const isValid = control.checkValidity();
   const problem = document.getElementById(`problem-${control.name}`);
-  control.setAttribute("aria-invalid", String(!isValid));
+  control.ariaInvalid = !isValid;
   problem.hidden = isValid;
   problem.textContent = isValid ? "" : control.validationMessage;
 }
@@ -58,7 +64,7 @@ function makeNumber({ min, max }) {
 function unitOf({ kind, unit, min, max }) {
   // A range nobody would read is none to show.
   if (kind === "choice" || max === Number.MAX_SAFE_INTEGER) return "";
-  const sign = { ms: " ms", percent: " %", kib: " KiB", count: "" }[unit];
+  const sign = { ms: " ms", us: " µs", percent: " %", kib: " KiB", count: "" }[unit];
   return `${min.toLocaleString("en")}–${max.toLocaleString("en")}${sign}`;
 }
 

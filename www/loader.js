@@ -44,7 +44,8 @@ export class Loader {
       } catch (error) {
         if (isThere) throw error;
       }
-      isThere = (await fetch(address, { method: "HEAD" })).ok;
+      // Nothing is, where there is no network.
+      isThere = await fetch(address, { method: "HEAD" }).then(({ ok }) => ok, () => false);
       if (isThere) continue;
       this.missing(chapter);
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));

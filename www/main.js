@@ -1,21 +1,31 @@
 // The page: an address becomes an experiment, and the player shows its run.
 
 import { chapterOf, chapters } from "./contents.js";
+import { Home } from "./home.js";
+import { start as startKeys } from "./keys.js";
 import { element, makeKnobs, readKnobs, setKnobs } from "./knobs.js";
 import { Loader } from "./loader.js";
 import { Player } from "./player.js";
+import { read } from "./reading.js";
 import { byId, setText } from "./readout.js";
+import { isServed, Runner } from "./runner.js";
+import { forkAt, moment } from "./timeline.js";
 
-// The most lines of a notice: an address can hold any number of mistakes.
+// Lines of a notice: an address can hold any number of mistakes.
 const MOST_NOTICES = 5;
+const worlds = ["virtual", "tab", isServed && "native"];
 
-const player = new Player();
+const page = document.documentElement.dataset; // its `page` is "home" or "experiment"
+const runner = new Runner();
+const player = new Player(runner);
 const loader = new Loader({ prepare: (wasm) => player.listenTo(wasm), missing: showMissing });
+const home = new Home(loader, runner);
 let opened = {}; // what the address asks for: {chapter}, an object of its own each time
 let Address; // of the chapter that is shown
 let shown = null; // the scenario whose controls are on the page
 let name = "";
-let takesFiles = false;
+let entries = []; // of the address that is shown: [key or key@ms, value]
+let from = 0; // the millisecond at which the next run goes on
 
 await start();
 
@@ -26,22 +36,38 @@ async function start() {
   // Not by the address: that is the experiment's.
   byId("skip").onclick = (event) => {
     event.preventDefault();
-    byId("experiment").focus();
+    byId(page.page).focus();
   };
   byId("scenarios").replaceChildren(...chapters.map(makeLinks));
-  byId("copy").onclick = copyCommand;
-  byId("worlds").onchange = goToKnobs;
+  byId("unserved").hidden = isServed;
+  byId("native").disabled = !isServed;
+  byId("copy").onclick = byId("copy-link").onclick = copy;
+  player.onRecorded = compare;
+  byId("worlds").onchange = () => shown && go(entries);
+  byId("fork").onchange = showKnobs;
+  byId("drop").onclick = () => go(entries.filter((it) => !isChange(it)));
   byId("knobs").onsubmit = (event) => event.preventDefault();
   addEventListener("hashchange", open);
   // A file that misses its target would take the place of the page.
   for (const type of ["dragover", "drop"]) addEventListener(type, keepPage);
+  startKeys();
   await open();
+  // By then all that comes with the first picture is there.
+  setTimeout(keepFiles, 2000);
 }
 
-// A chapter's part of the navigation.
+// For when there is no network. The page does without where it may keep nothing.
+async function keepFiles() {
+  try {
+    await navigator.serviceWorker.register("sw.js");
+    const { active } = await navigator.serviceWorker.ready;
+    active.postMessage(performance.getEntriesByType("resource").map(({ name }) => name));
+  } catch {}
+}
+
 function makeLinks(chapter) {
-  const links = element("div", { role: "group", ariaLabel: titleOf(chapter.name) });
-  links.append(...chapter.scenarios.map((scenario) => element("a", { href: `#/${scenario}` }, titleOf(scenario))));
+  const links = element("div", { role: "group", ariaLabel: chapter.name });
+  links.append(...chapter.scenarios.map((scenario) => element("a", { href: `#/${scenario}` }, scenario)));
   return links;
 }
 
@@ -54,7 +80,9 @@ function failBy(error) {
 async function open() {
   const fragment = location.hash.startsWith("#/") ? location.hash.slice(2) : "";
   const [path, query = ""] = fragment.split("?");
-  const wanted = decode(path) || chapters[0].scenarios[0];
+  turnTo(path);
+  if (!path) return;
+  const wanted = decode(path);
   // Any chapter knows what to say of a scenario that there is not.
   const chapter = (chapterOf(wanted) ?? chapters[0]).name;
   const turn = { chapter };
@@ -70,19 +98,40 @@ async function open() {
   if (opened === turn) showFrom(loaded, chapter, wanted, [...new URLSearchParams(query)]);
 }
 
+// Turns to home, where there is no path, or to the experiments.
+function turnTo(path) {
+  const before = page.page;
+  if (path) home.hide();
+  page.page = path ? "experiment" : "home";
+  const isNew = page.page !== before;
+  if (path) {
+    if (isNew) scrollTo(0, 0);
+  } else {
+    opened = {};
+    document.title = "Highwater";
+    player.hide();
+    home.show();
+  }
+  // What had the focus is gone.
+  if (isNew) byId(page.page).focus({ preventScroll: true });
+}
+
 function showFrom({ wasm, scenarios }, chapter, wanted, pairs) {
   ({ Address } = wasm);
-  const world = pairs.findLast(([key]) => key === "world")?.[1] ?? "virtual";
+  const { world = "virtual", at = 0 } = Object.fromEntries(pairs);
+  const isNumber = at >= 0 && at < 1e9;
   const notices = [];
-  if (!["virtual", "tab"].includes(world)) notices.push(`Ignored: world is virtual or tab, not "${world.slice(0, 40)}"`);
-  const address = read(wanted, pairs.filter(([key]) => key !== "world"), notices);
+  const isThere = worlds.includes(world);
+  if (!isThere) notices.push(`Ignored: this page has no world "${world.slice(0, 40)}"`);
+  if (!isNumber) notices.push("Ignored: at takes the number of a record");
+  const address = readAddress(wanted, pairs.filter(([key]) => key !== "world" && key !== "at"), notices);
   const more = notices.splice(MOST_NOTICES).length;
   if (more) notices.push(`… and ${more} more`);
   notify(notices.join("\n"));
-  show(address, { wasm, chapter, scenario: scenarios.get(address.name), world: world === "tab" ? "tab" : "virtual" });
+  show(address, { wasm, chapter, scenario: scenarios.get(address.name), world: isThere ? world : "virtual", at: isNumber && +at });
 }
 
-function read(wanted, pairs, notices) {
+function readAddress(wanted, pairs, notices) {
   try {
     const address = new Address(wanted, pairs.flat());
     notices.push(...address.ignored().map((line) => `Ignored: ${line}`));
@@ -100,6 +149,7 @@ function notify(text) {
 }
 
 function showMissing(chapter) {
+  byId("missing").hidden = false;
   if (opened.chapter !== chapter) return;
   notify(`The chapter ${chapter} is not there, or not yet. This builds and serves it: cargo run -p native -- serve. As soon as it is there, it opens here.`);
 }
@@ -123,63 +173,93 @@ function keepPage(event) {
   if (!event.target.closest?.("#own-drop")) event.dataTransfer.dropEffect = "none";
 }
 
-// The part of the page that takes a visitor's own file: of one scenario, and
-// loaded with it.
-async function showOwnFile() {
-  byId("own").hidden = name !== "pipeline";
-  if (byId("own").hidden || takesFiles) return;
-  takesFiles = true;
-  (await import("./file.js")).start();
+// A part of the page that one scenario has. The page goes on without.
+function showPart(id, scenario, load) {
+  const show = (module) => {
+    module?.start();
+    byId(id).hidden = name !== scenario;
+  };
+  if (name === scenario) load().then(show, () => {});
+  else show();
 }
 
-// The one demonstration that holds the page's own loop.
-async function showFreeze() {
-  byId("freeze").hidden = name !== "blocking";
-  if (!byId("freeze").hidden) (await import("./freeze.js")).start();
-}
-
-function show(address, { wasm, chapter, scenario, world }) {
+function show(address, { wasm, chapter, scenario, world, at }) {
   name = address.name;
   const pairs = address.values();
-  const values = Object.fromEntries(pairs.flatMap((key, at) => (at % 2 ? [] : [[key, pairs[at + 1]]])));
+  entries = pairs.flatMap((key, at) => (at % 2 ? [] : [[key, pairs[at + 1]]]));
+  const values = Object.fromEntries(entries);
+  const changes = entries.filter(isChange).map(([key, value]) => `${key.replace("@", ` = ${value} from `)} ms`);
+  setText(byId("changes"), changes.join(", "));
+  if (document.activeElement === byId("drop")) byId("speed").focus();
+  byId("drop").hidden = !changes.length;
   document.title = `${name} · Highwater`;
   setText(byId("chapter"), scenario.chapter);
-  for (const text of document.querySelectorAll("[data-chapter]")) text.hidden = !text.dataset.chapter.split(" ").includes(chapter);
-  setText(byId("title"), titleOf(name));
-  for (const link of byId("scenarios").querySelectorAll("a")) mark(link, link.hash === `#/${name}`, "page");
+  setText(byId("title"), name);
+  for (const link of byId("scenarios").querySelectorAll("a")) link.ariaCurrent = link.hash === `#/${name}` ? "page" : null;
   setText(byId("summary"), `${scenario.summary}.`);
+  const fragment = fragmentOf(address, world);
+  setText(byId("link"), new URL(fragment, location).href);
   setText(byId("command"), address.command);
   byId("worlds").querySelector(`[value=${world}]`).checked = true;
   if (shown !== scenario) {
-    makeKnobs(byId("knobs"), scenario.params, goToKnobs);
+    makeKnobs(byId("knobs"), scenario.params, turn);
     makePresets(scenario);
     shown = scenario;
   }
-  setKnobs(byId("knobs"), values);
+  showKnobs();
   markPreset(scenario, values);
   address.free();
-  showOwnFile();
-  showFreeze();
-  player.show({ wasm, chapter, name, pairs, world });
+  // What takes a visitor's own file, and what holds the page's own loop.
+  showPart("own", "pipeline", () => import("./file/file.js"));
+  showPart("freeze", "blocking", () => import("./freeze.js"));
+  player.show({ wasm, chapter, name, pairs, values, world, fragment, isHeld: !from && at, from: (world === "virtual" && from) || at });
+  from = 0;
+  read(chapter, scenario, values, world === "virtual" ? {} : { world });
+}
+
+// Not there yet, or no more: the page goes on without.
+function compare(run) {
+  import("./analysis/compare.js").then(({ keep }) => keep(run), () => {});
+}
+
+function isChange([key]) {
+  return key.includes("@");
+}
+
+// What the knobs say is so at the start, or where changes apply from.
+function showKnobs() {
+  const at = forkAt();
+  const values = {};
+  for (const [name, value] of entries) {
+    const [key, ms = 0] = name.split("@");
+    if (ms <= at) values[key] = value;
+  }
+  setKnobs(byId("knobs"), values, at);
 }
 
 // Puts what the controls say into the address, once all of it is in range.
-function goToKnobs() {
-  if (shown && byId("knobs").checkValidity()) go(readKnobs(byId("knobs")));
+function turn({ name: key, value, isLive }) {
+  if (!byId("knobs").checkValidity()) return;
+  const at = forkAt();
+  from = isLive && at;
+  go([...entries, ...(at ? [[from ? `${key}@${at}` : key, value]] : readKnobs(byId("knobs")))]);
 }
 
 function go(pairs) {
   const address = new Address(name, pairs.flat());
-  const world = byId("worlds").querySelector(":checked").value;
-  const fragment = address.fragment + (world === "tab" ? "&world=tab" : "");
+  const fragment = fragmentOf(address, byId("worlds").querySelector(":checked").value);
   address.free();
   if (fragment === location.hash) open();
   else location.hash = fragment;
 }
 
+function fragmentOf({ fragment }, world) {
+  return world === "virtual" ? fragment : `${fragment}&world=${world}`;
+}
+
 function makePresets(scenario) {
   const buttons = scenario.presets.map((preset) => {
-    const button = element("button", { type: "button" }, preset.title);
+    const button = element("button", {}, preset.title);
     button.onclick = () => go([...Object.entries(wanted(scenario, preset)), ["seed", byId("knobs").elements.seed.value]]);
     return button;
   });
@@ -189,17 +269,8 @@ function makePresets(scenario) {
 function markPreset(scenario, values) {
   scenario.presets.forEach((preset, place) => {
     const isCurrent = Object.entries(wanted(scenario, preset)).every(([key, value]) => values[key] === value);
-    mark(byId("presets").children[place], isCurrent, "true");
+    byId("presets").children[place].ariaCurrent = isCurrent || null;
   });
-}
-
-function mark(node, isCurrent, as) {
-  if (isCurrent) node.setAttribute("aria-current", as);
-  else node.removeAttribute("aria-current");
-}
-
-function titleOf(name) {
-  return name.charAt(0).toUpperCase() + name.slice(1);
 }
 
 // Every parameter as a preset wants it.
@@ -208,13 +279,15 @@ function wanted({ params }, { set }) {
   return Object.fromEntries([...defaults, ...set]);
 }
 
-async function copyCommand() {
+async function copy({ target }) {
+  const source = byId(target.value);
+  if (target.value === "link") setText(source, source.textContent.split("&at=")[0] + moment());
   try {
-    await navigator.clipboard.writeText(byId("command").textContent);
-    setText(byId("copy"), "Copied");
+    await navigator.clipboard.writeText(source.textContent);
+    setText(target, "Copied");
   } catch {
-    getSelection().selectAllChildren(byId("command"));
-    setText(byId("copy"), "Selected: copy it");
+    getSelection().selectAllChildren(source);
+    setText(target, "Selected: copy it");
   }
-  setTimeout(() => setText(byId("copy"), "Copy"), 2000);
+  setTimeout(() => setText(target, `Copy ${target.value}`), 2000);
 }

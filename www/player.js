@@ -1,7 +1,7 @@
 // One run at a time: recorded by a Worker, played, stepped through and shown.
 
 import { byId, setText, showNumbers, showTable, showVerdicts } from "./readout.js";
-import { Runner } from "./runner.js";
+import { attachTimeline, offerFork, showTime, speedNow } from "./timeline.js";
 
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 const prefersStill = matchMedia("(prefers-reduced-motion: reduce)");
@@ -10,18 +10,28 @@ const prefersStill = matchMedia("(prefers-reduced-motion: reduce)");
 const NARRATION_INTERVAL_MS = 1000;
 
 export class Player {
-  #runner = new Runner();
-  #experiment = null; // {wasm, chapter, name, pairs, world}
+  #runner;
+  #experiment = null; // {wasm, chapter, name, pairs, values, world, fragment, from, isHeld}
   #view = null;
   #isPlaying = false;
   #isRecording = false; // a Worker still runs the experiment
   #hasTrace = false;
   #isStepWanted = false; // as soon as there is something to step to
   #isDirty = true;
+  #ratio = 0; // of the screen it was painted for
   #isBroken = false;
   #panic = "";
   #lastFrame = 0;
   #lastNarration = 0;
+  #batches = [];
+
+  // Called when a run was recorded, to its end or until it died, with the experiment,
+  // died and batches: [{names, words}].
+  onRecorded = () => {};
+
+  constructor(runner) {
+    this.#runner = runner;
+  }
 
   // Hears what a chapter's WebAssembly has to say before it traps.
   listenTo(wasm) {
@@ -29,7 +39,8 @@ export class Player {
     wasm.on_panic((cause) => (this.#panic ||= cause));
   }
 
-  // Forgets the run there was, and starts this experiment.
+  // Forgets the run there was, and starts this experiment, or goes on `from` a moment;
+  // if it is to be held there, that is the number of a record.
   show(experiment) {
     this.#guard(() => {
       const isFirst = this.#experiment === null;
@@ -41,6 +52,12 @@ export class Player {
       if (prefersStill.matches) this.#record();
       else this.#play();
     });
+  }
+
+  // Nobody looks any more.
+  hide() {
+    if (!this.#isPlaying && !this.#isRecording) return;
+    this.#guard(() => this.#clear());
   }
 
   // The page itself has failed, and a trapped instance cannot go on: says so,
@@ -63,9 +80,12 @@ export class Player {
     this.#on("back", () => this.#move(() => this.#view.back()));
     this.#on("reset", () => this.#reset());
     this.#on("restart", () => this.#restart());
+    attachTimeline((ms) => this.#guard(() => this.#move(() => this.#view.seek(ms))));
     const repaint = () => (this.#isDirty = true);
     for (const query of [prefersDark, prefersStill]) query.onchange = repaint;
     new ResizeObserver(repaint).observe(byId("picture"));
+    addEventListener("beforeprint", () => this.#guard(() => this.#paint(false)));
+    addEventListener("afterprint", repaint);
     requestAnimationFrame((now) => this.#frame(now));
   }
 
@@ -82,14 +102,13 @@ export class Player {
     }
   }
 
-  // --- The run -------------------------------------------------------------
-
   #clear() {
     this.#runner.stop();
     this.#view?.free();
     const { wasm, name, pairs, world } = this.#experiment;
     this.#view = new wasm.View(new wasm.Address(name, pairs), world);
     this.#isPlaying = this.#isRecording = this.#hasTrace = this.#isStepWanted = false;
+    this.#batches = [];
     byId("trap").hidden = true;
     setText(byId("threads"), "");
     this.#update();
@@ -97,18 +116,26 @@ export class Player {
 
   // Starts the experiment in its Worker.
   #record() {
-    const { chapter, name, pairs, world } = this.#experiment;
+    const { world } = this.#experiment;
     const build = world === "tab" && crossOriginIsolated ? "threads" : "single";
     this.#isRecording = this.#hasTrace = true;
     const listener = {
-      ready: (info) => setText(byId("threads"), world === "tab" ? describeThreads(info) : ""),
-      batch: (names, words, now) => this.#view.push(names, words, now),
+      ready: (info) => setText(byId("threads"), world === "virtual" ? "" : describeThreads(info)),
+      batch: (names, words, now) => {
+        // Others tell the time only.
+        if (names.length || words.length > 3) this.#batches.push({ names, words });
+        this.#view.push(names, words, now);
+        if (!this.#isPlaying) this.#showNumbers(JSON.parse(this.#view.numbers()));
+        const { from, isHeld } = this.#experiment;
+        if (!from || !(isHeld ? this.#view.goTo(from) : this.#view.seek(from))) return;
+        this.#experiment.from = 0;
+        if (isHeld) this.#pause();
+      },
       end: (died) => this.#recorded(died),
       lost: (cause, isBug) => {
+        if (this.#isPlaying) this.#view.toEnd();
         this.#isPlaying = false;
         this.#recorded(cause);
-        this.#view.toEnd();
-        this.#update();
         this.#showTrap(isBug ? describeBug(cause) : describeLoss(cause));
       },
     };
@@ -119,14 +146,17 @@ export class Player {
           if (this.#isStepWanted) this.#move(() => (this.#isStepWanted = !this.#view.step() && this.#isRecording));
         });
     }
-    this.#runner.start({ chapter, build, world, name, pairs }, listener);
+    this.#runner.start({ ...this.#experiment, build }, listener);
     this.#update();
   }
 
   #recorded(died) {
     this.#isRecording = false;
     this.#view.complete(died);
-    if (prefersStill.matches && !this.#isPlaying) this.#view.toEnd();
+    this.onRecorded({ ...this.#experiment, died, batches: this.#batches });
+    const { isHeld } = this.#experiment;
+    if (prefersStill.matches && !this.#isPlaying && !isHeld) this.#view.toEnd();
+    this.#experiment.from = 0;
     this.#update();
   }
 
@@ -144,6 +174,7 @@ export class Player {
   }
 
   #move(how) {
+    this.#experiment.from = 0;
     this.#isPlaying = this.#isStepWanted = false;
     if (!this.#hasTrace) this.#record();
     how();
@@ -170,22 +201,21 @@ export class Player {
     byId("trap").hidden = false;
   }
 
-  // --- Every frame ---------------------------------------------------------
-
   #frame(now) {
     // A hidden tab gets no frames; on return play goes on where it stood.
     const elapsed = Math.min(now - this.#lastFrame, 100);
     this.#lastFrame = now;
     this.#guard(() => {
       if (this.#isPlaying) this.#advance(elapsed, now);
-      if (this.#isDirty) this.#paint();
+      // Another screen may have finer dots.
+      if (this.#isDirty || this.#ratio !== devicePixelRatio) this.#paint(prefersDark.matches);
       this.#isDirty = false;
     });
     if (!this.#isBroken) requestAnimationFrame((next) => this.#frame(next));
   }
 
-  // The numbers follow every frame, the narration once a second.
   #advance(elapsed, now) {
+    this.#view.speed = speedNow();
     this.#view.advance(elapsed);
     this.#isDirty = true;
     if (this.#view.isFinished) {
@@ -193,12 +223,17 @@ export class Player {
       this.#update();
       return;
     }
-    showNumbers(JSON.parse(this.#view.numbers()), this.#experiment.world);
+    this.#showNumbers(JSON.parse(this.#view.numbers()));
     if (now - this.#lastNarration >= NARRATION_INTERVAL_MS) {
       this.#lastNarration = now;
       setText(byId("narration"), this.#view.status());
       this.#showFigures();
     }
+  }
+
+  #showNumbers(numbers) {
+    showNumbers(numbers, this.#experiment.world);
+    showTime(numbers);
   }
 
   // Of a chapter that has some. They are made from all that was recorded.
@@ -207,24 +242,27 @@ export class Player {
     showTable("figures", wasm.View.prototype.figures ? JSON.parse(this.#view.figures()) : []);
   }
 
-  #paint() {
+  #paint(isDark) {
     const canvas = byId("picture");
     const { clientWidth, clientHeight } = canvas;
-    this.#view.paint(canvas, clientWidth, clientHeight, devicePixelRatio, prefersDark.matches, prefersStill.matches);
+    this.#ratio = devicePixelRatio;
+    this.#view.paint(canvas, clientWidth, clientHeight, this.#ratio, isDark, prefersStill.matches);
   }
 
-  // All that is shown, after anything but time has changed.
+  // All that is shown.
   #update() {
     this.#isDirty = true;
     const numbers = JSON.parse(this.#view.numbers());
-    showNumbers(numbers, this.#experiment.world);
+    this.#showNumbers(numbers);
     showVerdicts(JSON.parse(this.#view.verdicts()));
     this.#showFigures();
     const status = this.#view.status();
     setText(byId("narration"), status);
     // Read aloud: what was asked for, and how it came out, not every sentence.
     setText(byId("status"), this.#isPlaying ? "The run is playing." : status);
-    const isAtStart = numbers.event === 0;
+    // While it plays it leaves the start, without another word from here.
+    offerFork(!this.#isPlaying);
+    const isAtStart = numbers.event === 0 && !this.#isPlaying;
     enable("run", !this.#isPlaying, "pause");
     enable("pause", this.#isPlaying, "run");
     enable("step", true);
@@ -244,10 +282,11 @@ function enable(id, isEnabled, successor) {
   }
 }
 
-function describeThreads({ threads, without }) {
+function describeThreads({ threads, without, process }) {
+  if (process) return `On the server: the loop is a thread of process ${process}, jobs have other threads of it, and processes are its children.`;
   if (threads) {
     const { threads: ids, primes } = threads;
-    return `This tab is isolated: when its Worker started, ${ids.length} threads (ids ${ids.join(", ")}) counted ${primes.toLocaleString("en")} primes. This scenario runs on its loop alone.`;
+    return `This tab is isolated: when its Worker started, ${ids.length} threads (ids ${ids.join(", ")}) counted ${primes.toLocaleString("en")} primes.`;
   }
   return crossOriginIsolated
     ? `This tab has one thread: ${without}.`
@@ -255,9 +294,9 @@ function describeThreads({ threads, without }) {
 }
 
 function describeBug(cause) {
-  return `The run trapped: ${cause}. That is a bug, not a failure to handle: its WebAssembly instance is lost, and its Worker was ended. The page goes on; a restart runs the experiment in a new Worker.`;
+  return `The run died: ${cause}. That is a bug, not a failure to handle: what ran it is lost. The page goes on; a restart runs the experiment anew.`;
 }
 
 function describeLoss(cause) {
-  return `The run could not start: ${cause}. Is the server still there? A restart tries again in a new Worker.`;
+  return `The run was lost: ${cause}. A restart tries again.`;
 }

@@ -29,7 +29,7 @@ export function showVerdicts(verdicts) {
       line.dataset.check = check;
       line.append(
         element("span", { className: "outcome" }, OUTCOMES[outcome]),
-        element("span", {}, claim.charAt(0).toUpperCase() + claim.slice(1)),
+        element("span", {}, claim),
         element("span", { className: "evidence" }, evidence),
       );
       return line;
@@ -37,28 +37,29 @@ export function showVerdicts(verdicts) {
   );
 }
 
-export function showNumbers({ time_ms, event, events, dropped, rows, queues, errors, processes }, world) {
+export function showNumbers({ time_us, event, events, dropped, rows, queues, errors, processes, latest }, world) {
   const clock = [
-    `${(time_ms / 1000).toFixed(3)} s${world === "virtual" ? " simulated" : ""}`,
-    `event ${event} of ${events}`,
+    `${(time_us / 1e6).toFixed(3)} s${world === "virtual" ? " simulated" : ""}`,
+    `record ${event} of ${events}`,
   ];
   if (dropped) clock.push(`${dropped} records dropped`);
   setText(byId("clock"), clock.join(" · "));
 
-  const times = world === "virtual" ? "simulated, not measured" : "measured in this tab";
-  setText(byId("caption"), `Up to this moment of the run. Times are ${times}.`);
+  const times = { virtual: "simulated, not measured", tab: "measured in this tab", native: "measured natively" }[world];
+  setText(byId("caption"), `Up to this moment of the run. Times are of what succeeded, ${times}.`);
 
   fill(byId("numbers"), rows.map((row) => [
     row.name, row.received || "–", row.started, row.succeeded, row.failed, row.in_flight,
-    milliseconds(row.p50_ms), milliseconds(row.p99_ms), row.sends_to.join(", ") || "–",
+    milliseconds(row.p50_us), milliseconds(row.p99_us), row.sends_to.join(", ") || "–",
   ]));
   byId("queues").hidden = queues.length === 0;
   fill(byId("queues").tBodies[0], queues.map((queue) => [
     queue.name, bytes(queue.mark), bytes(queue.level), bytes(queue.peak),
-    milliseconds(queue.stalled_ms), queue.dropped, queue.refused,
+    milliseconds(queue.stalled_us), queue.dropped, queue.refused,
   ]));
   showTable("errors", errors);
   showTable("processes", processes);
+  dispatchEvent(new CustomEvent("numbers", { detail: latest }));
 }
 
 // A table that is there if there is something for it.
@@ -83,8 +84,8 @@ function newRow(body, cells) {
   return row;
 }
 
-function milliseconds(value) {
-  return value === null ? "–" : `${value.toFixed(1)} ms`;
+function milliseconds(us) {
+  return us === null ? "–" : `${(us / 1000).toFixed(1)} ms`;
 }
 
 function bytes(value) {

@@ -1,17 +1,23 @@
-// Workers on behalf of the page: one a chapter and build, kept while it is well.
+// Runs on behalf of the page: in Workers, one a chapter and build, kept while it is
+// well, or on the machine of the server, by the API of `native serve`.
 
-// How long a Worker may take to load. It answers in well under a second, and
-// when its threads do not start it takes eight to go on without.
+// A Worker loads in well under a second, or in eight if its threads do not start.
 const LOAD_PATIENCE_MS = 20000;
+
+// Whether there is that API: a header of the document says so.
+export const isServed = performance.getEntriesByType("navigation")[0]?.serverTiming?.some(({ name }) => name === "native");
 
 export class Runner {
   #workers = new Map();
   #current = null;
+  #hangUp = () => {};
 
   // Runs an experiment; `listener` has ready(info), batch(names, words, now), end(died)
   // and lost(cause, isBug). A run that is still going is given up.
-  start({ chapter, build, world, name, pairs }, listener) {
+  start(experiment, listener) {
+    const { chapter, build, world, name, pairs } = experiment;
     this.stop();
+    if (world === "native") return void (this.#hangUp = runNatively(experiment, listener));
     const worker = this.#workers.get(`${chapter}/${build}`) ?? this.#load(chapter, build);
     const run = { worker, listener };
     this.#current = run;
@@ -23,12 +29,13 @@ export class Runner {
   }
 
   // Gives up the current run. A Worker in the midst of one cannot be told to
-  // stop, so it is ended, and the next run gets a new one.
+  // stop, so it is ended, and the next run gets a new one. One that still loads
+  // has nothing to stop.
   stop() {
-    if (!this.#current) return;
-    const { worker } = this.#current;
+    this.#hangUp();
+    const worker = this.#current?.worker;
     this.#current = null;
-    this.#end(worker);
+    if (worker?.isLoaded) this.#end(worker);
   }
 
   #load(chapter, build) {
@@ -49,9 +56,9 @@ export class Runner {
   }
 
   #message(worker, data) {
+    if (data.lock) return navigator.locks.request(data.lock, () => this.#lose(worker, "its Worker ended", false));
     if (data.ready) return this.#ready(worker, data.ready);
-    if (data.unloadable) return this.#lose(worker, data.unloadable, false);
-    if (data.bug) return this.#lose(worker, data.bug, true);
+    if (data.bug) return this.#lose(worker, data.bug, worker.isLoaded);
     const run = this.#current;
     if (run?.worker !== worker) return;
     if (data.words) run.listener.batch(data.names, data.words, data.now);
@@ -85,4 +92,38 @@ export class Runner {
     worker.thread.terminate();
     if (this.#workers.get(worker.key) === worker) this.#workers.delete(worker.key);
   }
+}
+
+// What it answers hangs up, which ends the run.
+function runNatively({ name, values }, listener) {
+  const call = new AbortController();
+  const tell = (what, ...message) => call.signal.aborted || listener[what](...message);
+  follow({ scenario: name, params: values, records: "packed" }, call.signal, tell).catch(({ message }) => tell("lost", message));
+  return () => call.abort();
+}
+
+async function follow(wanted, signal, tell) {
+  const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(wanted), signal };
+  const answer = await fetch("api/runs", request).catch(() => fail("the server cannot be reached"));
+  if (!answer.ok) fail(`the server refused: ${(await answer.json()).detail.slice(0, -1)}`);
+  tell("ready", { process: answer.headers.get("X-Worker") });
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  // An event is a few records, so little is kept.
+  for (let text = ""; ; ) {
+    const { value } = await reader.read().catch(() => ({}));
+    if (!value) fail("the connection ended in the middle of it");
+    const events = (text + value).split("\n\n");
+    text = events.pop();
+    for (const event of events) {
+      const data = event.split("\ndata: ")[1];
+      if (!data) continue;
+      const { names, words, now_ms, died } = JSON.parse(data);
+      if (!words) return tell(died ? "lost" : "end", died, true);
+      tell("batch", names, new BigUint64Array(Uint8Array.from(atob(words), (byte) => byte.charCodeAt()).buffer), now_ms);
+    }
+  }
+}
+
+function fail(cause) {
+  throw new Error(cause);
 }

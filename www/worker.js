@@ -3,8 +3,8 @@
 // are lost, and the page starts another.
 //
 // In:  {load: {chapter, build: "single" | "threads"}}, then {run: {world, name, pairs}}
-// Out: {ready: {threads?, without?}}, {names, words, now}…, {end: {died}},
-//      {bug: message} or, if it could not be loaded, {unloadable: message}
+// Out: {lock}, {ready: {threads?, without?}}, {names, words, now}…, {end: {died}} or
+//      {bug: message}
 
 import { moduleOf } from "./contents.js";
 
@@ -13,23 +13,24 @@ const POOL_PATIENCE_MS = 8000;
 
 let wasm;
 
+// Held for as long as this Worker lives, so that its end is noticed.
+const lock = `${name} ${Math.random()}`;
+navigator.locks?.request(lock, () => {
+  postMessage({ lock });
+  return new Promise(() => {});
+});
+
 onmessage = async ({ data }) => {
-  if (data.load) {
-    try {
-      postMessage({ ready: await load(data.load) });
-    } catch (error) {
-      postMessage({ unloadable: describe(error) });
-    }
-  }
-  if (data.run) {
-    try {
+  try {
+    if (data.load) postMessage({ ready: await load(data.load) });
+    if (data.run) {
       const { world, name, pairs } = data.run;
       const report = (names, words, now) => postMessage({ names, words, now }, [words.buffer]);
       const died = await wasm.run(world, name, pairs, report);
       postMessage({ end: { died } });
-    } catch (error) {
-      postMessage({ bug: describe(error) });
     }
+  } catch (error) {
+    postMessage({ bug: describe(error) });
   }
 };
 
@@ -67,7 +68,6 @@ async function use(module, chapter) {
   await module.default();
   wasm = module;
   wasm.on_panic((bug) => postMessage({ bug }));
-  // Of the chapters that have processes.
   wasm.start_processes_by?.((program) => {
     const name = `${chapter}: ${program}`;
     const process = new Worker(new URL("process.js", import.meta.url), { type: "module", name });

@@ -25,6 +25,10 @@
     feature = "scenarios",
     doc = "| [`scenario`] | each pattern as an experiment with parameters, a trace and checks |"
 )]
+#![cfg_attr(
+    feature = "analysis",
+    doc = "| [`analysis`] | what is made of whole traces: figures, plots, tables, challenges (feature `analysis`) |"
+)]
 //!
 //! # One core, several worlds
 //!
@@ -52,6 +56,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "analysis")]
+pub mod analysis;
 mod clock;
 pub mod error;
 pub mod events;
@@ -67,3 +73,8 @@ pub mod trace;
 
 pub use clock::Clock;
 pub use overflow::Overflow;
+
+// What the README shows of the library runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

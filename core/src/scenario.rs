@@ -26,9 +26,11 @@
 
 #[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
 mod arrivals;
+mod change;
 mod checks;
 mod contents;
 mod experiment;
+mod input_error;
 mod params;
 
 #[cfg(feature = "chapter-streams")]
@@ -67,10 +69,12 @@ mod taxonomy;
 #[cfg(feature = "chapter-scaling")]
 mod threads;
 
+pub use change::{Change, MOST_CHANGES};
 pub use checks::{Check, Decision, Outcome, Verdict};
 pub use contents::{CHAPTERS, Chapter};
 pub use experiment::{Deadlock, Experiment, TRACE_CAPACITY};
-pub use params::{InputError, Kind as ParamKind, Param, SEED, Unit, Value, Values};
+pub use input_error::InputError;
+pub use params::{Kind as ParamKind, Param, SEED, Unit, Value, Values};
 #[cfg(feature = "chapter-errors")]
 pub use railway::Tally;
 #[cfg(feature = "chapter-scaling")]
@@ -82,7 +86,7 @@ pub use station::{Generation, Station, StationState, Stations};
 use crate::platform::Program;
 use crate::{
     platform::{Platform, Seed},
-    trace::{Event, Recorder, Trace},
+    trace::{Event, Kind, Recorder, Trace},
 };
 use futures::future::LocalBoxFuture;
 
@@ -159,7 +163,7 @@ pub struct Scenario {
     pub run: fn(Context) -> LocalBoxFuture<'static, ()>,
     /// What its trace must prove.
     pub checks: &'static [Check],
-    /// One record as a sentence.
+    /// One record that is its own as a sentence: see [`sentence`](Self::sentence).
     pub narrate: fn(&Trace, &Event) -> String,
 }
 
@@ -177,6 +181,17 @@ impl Scenario {
     #[must_use]
     pub fn judge(&self, trace: &Trace) -> Vec<Verdict> {
         self.checks.iter().map(|check| check.judge(trace)).collect()
+    }
+
+    /// A record of its trace as a sentence.
+    #[must_use]
+    pub fn sentence(&self, trace: &Trace, event: &Event) -> String {
+        match (event.kind, event.target) {
+            (Kind::Change, Some(what)) => {
+                format!("From now on {}.", trace.name(what))
+            }
+            _ => (self.narrate)(trace, event),
+        }
     }
 }
 
@@ -198,6 +213,7 @@ pub struct Context {
     pub trace: Recorder,
     /// Its random draws.
     pub seed: Seed,
-    /// Its parameters.
+    /// Its parameters. One that is [live](field@Param::live) is to be read whenever it is
+    /// used.
     pub params: Values,
 }

@@ -60,6 +60,23 @@ pub struct Trace {
     pub died: Option<String>,
 }
 
+/// Of nothing yet: everything but the schema's version is empty.
+impl Default for Trace {
+    fn default() -> Self {
+        Trace {
+            version: VERSION,
+            scenario: String::new(),
+            world: String::new(),
+            seed: 0,
+            params: Vec::new(),
+            names: Vec::new(),
+            events: Vec::new(),
+            dropped: 0,
+            died: None,
+        }
+    }
+}
+
 impl Trace {
     /// The name behind an id; `?` for an id of another trace.
     #[must_use]

@@ -230,7 +230,7 @@ fn the_default_experiment_has_the_shortest_address() {
 fn the_schema_is_data_for_other_programs() {
     let param = &decoupling().scenario().params[4];
     let expected = serde_json::json!({
-        "key": "email_latency", "label": param.label, "help": param.help,
+        "key": "email_latency", "label": param.label, "help": param.help, "live": true,
         "kind": "integer", "unit": "ms", "min": 0, "max": 5000, "default": 80,
     });
     assert_eq!(serde_json::to_value(param).unwrap(), expected);

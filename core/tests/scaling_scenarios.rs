@@ -1,6 +1,9 @@
 //! The scenarios about CPU work: what each preset proves, and that a trace which
 //! was tampered with does not.
 
+mod figured;
+
+use figured::figure;
 use highwater::{
     platform::SIMULATED_CORES,
     scenario::{self, Outcome, Verdict, scaling_figures},
@@ -25,15 +28,6 @@ fn outcome(trace: &Trace, check: &str) -> Outcome {
     verdict
         .unwrap_or_else(|| panic!("no check {check}"))
         .outcome
-}
-
-fn figure(trace: &Trace, name: &str) -> String {
-    let figures = scaling_figures(trace);
-    let found = figures.iter().find(|(it, _)| it == name);
-    found
-        .unwrap_or_else(|| panic!("no {name} in {figures:?}"))
-        .1
-        .clone()
 }
 
 #[test]

@@ -6,7 +6,8 @@ use common::ManualClock;
 use highwater::{
     Clock,
     trace::{
-        Batch, Counters, Event, Kind, Malformed, Packed, Phase, Recorder, Ring, Trace, VERSION,
+        Batch, Counters, Event, Kind, Malformed, Packed, Phase, Recorder, Ring, Summary, Trace,
+        VERSION,
     },
 };
 use proptest::prelude::*;
@@ -46,6 +47,38 @@ fn a_full_ring_drops_the_oldest_and_counts() {
     let mut least = Ring::new(0);
     least.extend([1, 2]);
     assert_eq!(least.drain().collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn what_is_only_counted_stands_in_the_next_record() {
+    let (clock, recorder) = recorder(8);
+    let (source, target) = (recorder.name("source"), recorder.name("target"));
+    let counting = recorder.counting();
+    let open = counting.begin(Kind::Handle, source, 1);
+    clock.advance(MS);
+    counting.begin(Kind::Handle, source, 2).fail("a cause");
+    counting.send(Kind::Call, source, target, 1);
+    drop(counting.on_thread(3).begin(Kind::Handle, source, 3));
+    assert_eq!(recorder.recorded(), 0);
+    recorder.instant(Kind::Start, source, 0);
+    open.succeed();
+    recorder.begin(Kind::Handle, source, 4).succeed();
+    let events = recorder.drain().events;
+    assert_eq!(
+        events.iter().map(|it| it.subject).collect::<Vec<_>>(),
+        [0, 4, 4]
+    );
+    let counters = |started, succeeded, failed, sent| Counters {
+        started,
+        succeeded,
+        failed,
+        sent,
+    };
+    assert_eq!(events[0].counters, counters(3, 0, 2, 1));
+    assert_eq!(events[2].counters, counters(4, 2, 2, 1));
+    let mut summary = Summary::default();
+    summary.apply(&events[0]);
+    assert!(summary.is_sample(source) && !summary.is_sample(target));
 }
 
 #[test]

@@ -243,13 +243,15 @@ proptest! {
         prop_assert_eq!(summary.events(), trace.events.len() as u64);
         for source in summary.sources() {
             let of = |phase| trace.events.iter().filter(move |e| e.source == source && e.phase == phase);
-            let samples: Vec<_> = of(Phase::End).map(|event| event.duration).collect();
+            let well = of(Phase::End).filter(|event| event.failure.is_none());
+            let samples: Vec<_> = well.map(|event| event.duration).collect();
             for percent in [0, 1, 50, 90, 99, 100] {
                 let percentile = summary.percentile(source, percent);
                 prop_assert_eq!(percentile, nearest_rank(&samples, percent));
             }
             prop_assert_eq!(summary.counters(source).started, of(Phase::Begin).count() as u64);
-            prop_assert_eq!(summary.counters(source).finished(), samples.len() as u64);
+            prop_assert_eq!(summary.counters(source).succeeded, samples.len() as u64);
+            prop_assert_eq!(summary.counters(source).finished(), of(Phase::End).count() as u64);
         }
     }
 }

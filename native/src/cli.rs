@@ -7,8 +7,15 @@ pub(crate) use serving::WorkerOptions;
 pub(crate) use serving::{ClusterOptions, MOST_WORKERS, ServeOptions};
 
 use crate::{error::Error, pipe::Size, report::BAD, world::World};
-use clap::{Args, Parser, Subcommand, error::ErrorKind};
-use highwater::scenario::{self, Experiment};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+    error::ErrorKind,
+};
+use highwater::{
+    analysis::Metric,
+    scenario::{self, Experiment},
+};
 use std::{path::PathBuf, process::ExitCode};
 
 /// Highwater: production patterns you can watch, run and build on.
@@ -52,7 +59,9 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   native run decoupling
   native run decoupling --set design=direct --set users=100 --set interval=20
-  native run decoupling --world virtual --seed 7 --trace trace.json --plot latency.svg
+  native run decoupling --world virtual --seed 7 --trace trace.json --plot run.svg
+  native run backpressure --set heed=ignore --plot memory.svg --metric bytes
+  native run decoupling --set email_latency@1500=400    slower after 1.5 s
   native run decoupling --json
 
 A trace opens in https://ui.perfetto.dev; its bytes depend on nothing but the
@@ -66,6 +75,14 @@ experiment if the world is virtual.")]
   native serve --workers 4               with four workers
   native serve --faults                  and then, for instance:
     curl -i -X POST http://127.0.0.1:8080/api/faults/bug
+
+The API: GET /api/scenarios, and POST /api/runs, whose answer is the run while it
+happens (server-sent events: trace, again and again, then end), by the process that
+x-worker names. Whoever hangs up ends it.
+    curl -N http://127.0.0.1:8080/api/runs -H 'Content-Type: application/json' \
+      -d '{\"scenario\": \"cluster\", \"params\": {\"requests\": 50}, \"seed\": 1}'
+\"records\": \"packed\" has the records as 64-bit words, little-endian, in base64, and
+the run's time every 50 ms, in place of an object a record.
 
 Workers serve; a supervisor starts them again when they have a bug, crash or hang.
 Errors are problem+json, each with the id that its line on standard error has.
@@ -91,8 +108,8 @@ Signals, for the process that was started:
                it is now. No request is lost, but for clients that keep a connection
                open and idle for more than 1 s and use it just when it is closed. A
                new worker that does not get ready changes nothing
-  TERM, INT    the end: what is under way is finished, but within 8 s (serve: 2 s).
-               A second one: at once
+  TERM, INT    graceful shutdown: what is under way is finished, within 8 s (serve:
+               2 s). A second one: at once
   TTIN, TTOU   one worker more, one fewer
 
 A worker that ends, or gives no sign of life for 5 s, is replaced at once; if its
@@ -159,7 +176,8 @@ pub(crate) struct PipeOptions {
 pub(crate) struct RunOptions {
     /// The scenario: see `native list`
     name: String,
-    /// Set a parameter; the last one counts
+    /// Set a parameter; the last one counts. KEY@MS=VALUE changes it in the midst of
+    /// the run, if it is live: see `native list`
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
     /// The seed of every random draw [default: 1]
@@ -171,9 +189,15 @@ pub(crate) struct RunOptions {
     /// Write the trace, in the Chrome trace-event format
     #[arg(long, value_name = "FILE.json")]
     pub(crate) trace: Option<PathBuf>,
-    /// Write a plot of every latency over time
+    /// Write every record as a line of comma-separated values
+    #[arg(long, value_name = "FILE.csv")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Plot every metric that the run has over time
     #[arg(long, value_name = "FILE.svg")]
     pub(crate) plot: Option<PathBuf>,
+    /// Plot this one only
+    #[arg(long, value_name = "NAME", requires = "plot", value_parser = metric())]
+    pub(crate) metric: Option<Metric>,
     /// Print the report as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -205,6 +229,13 @@ impl RunOptions {
         }
         Ok(experiment)
     }
+}
+
+/// Metrics by their names.
+fn metric() -> impl TypedValueParser<Value = Metric> {
+    let names = Metric::ALL.map(Metric::name);
+    // It takes no other names.
+    PossibleValuesParser::new(names).map(|name| Metric::named(&name).unwrap_or(Metric::Latency))
 }
 
 /// Shows help, or says in one line what is wrong with the command line.

@@ -59,8 +59,13 @@ pub(crate) enum Error {
         reason: String,
     },
     /// One file for two outputs.
-    #[error("--trace and --plot name the same file: each needs one of its own")]
-    SameOutput,
+    #[error("{first} and {second} name the same file: each needs one of its own")]
+    SameOutput {
+        /// The option that names it.
+        first: &'static str,
+        /// The option that names it, too.
+        second: &'static str,
+    },
     /// An output file that could not be written after all.
     #[error("{} was not written: {cause}", path.display())]
     Write {
@@ -136,7 +141,7 @@ impl Error {
             | Error::BadInput { .. }
             | Error::BadOutput { .. }
             | Error::SameFile { .. }
-            | Error::SameOutput
+            | Error::SameOutput { .. }
             | Error::NotAWorker(_) => 2,
             Error::Write { .. }
             | Error::Print(_)

@@ -61,13 +61,20 @@ impl fmt::Display for Listed {
         let faint = report::FAINT;
         writeln!(f, "{bold}{}{bold:#}: {}", scenario.name, scenario.summary)?;
         writeln!(f, "\n  Parameters (--set key=value), each with its default")?;
+        if scenario.params.iter().any(|param| param.live) {
+            writeln!(
+                f,
+                "  {faint}Those that are live can change in the midst of a run: --set key@ms=value{faint:#}"
+            )?;
+        }
         let params = || scenario.params.iter().chain([&SEED]);
         let assignments: Vec<String> = params()
             .map(|param| format!("{}={}", param.key, param.default()))
             .collect();
         let width = assignments.iter().map(String::len).max().unwrap_or(0);
         for (param, assignment) in params().zip(&assignments) {
-            writeln!(f, "    {assignment:width$}  {}", param.range())?;
+            let live = if param.live { ", live" } else { "" };
+            writeln!(f, "    {assignment:width$}  {}{live}", param.range())?;
             writeln!(f, "    {:width$}  {faint}{}{faint:#}", "", param.help)?;
         }
         writeln!(f, "\n  Presets")?;

@@ -7,7 +7,7 @@
 //! | `platform` | the ports: this machine's clock and tokio's tasks |
 //! | `processes` | the port for processes: this program again, as a child |
 //! | `world`, `running`, `death` | an experiment from its start to its end, or to its bug |
-//! | `report`, `plot`, `output` | what people and programs are shown |
+//! | `report`, `output` | what people and programs are shown |
 //! | `error`, `interrupt` | how commands end early |
 //!
 //! Results go to standard output, progress and logs to standard error. Exit
@@ -25,7 +25,6 @@ mod list;
 mod output;
 mod pipe;
 mod platform;
-mod plot;
 mod processes;
 mod report;
 mod run;

@@ -17,6 +17,7 @@ use crate::{
 };
 use anstyle::{AnsiColor, Style};
 use highwater::{
+    analysis::digest,
     scenario::{Experiment, Outcome, Stations, Verdict},
     trace::{Event, Trace},
 };
@@ -143,7 +144,8 @@ fn head(text: &mut String, experiment: &Experiment, world: World, trace: &Trace)
         World::Virtual => ("virtual: simulated time, exactly repeatable", " simulated"),
     };
     let changed: Vec<String> = experiment
-        .changed()
+        .settings(false)
+        .into_iter()
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
     let set = match changed.as_slice() {
@@ -159,6 +161,10 @@ fn head(text: &mut String, experiment: &Experiment, world: World, trace: &Trace)
         human(took(trace)),
         trace.events.len()
     );
+    // Of a real run nobody else has the same.
+    if world == World::Virtual {
+        let _ = writeln!(text, "  digest {}", digest(trace));
+    }
 }
 
 fn foot(text: &mut String, experiment: &Experiment, world: World) {
@@ -185,6 +191,18 @@ mod tests {
         assert!(text.contains("virtual: simulated time"), "{text}");
         assert!(text.contains(" s simulated, "), "{text}");
         assert!(text.contains("P99 (SIMULATED)"), "{text}");
+    }
+
+    #[test]
+    fn a_simulation_has_a_digest() {
+        let digest = |set: &[_]| {
+            let text = plain(set);
+            let line = text.lines().find_map(|line| line.strip_prefix("  digest "));
+            line.map(str::to_owned).filter(|digest| digest.len() == 64)
+        };
+        assert!(digest(&[]).is_some());
+        assert_eq!(digest(&[]), digest(&[]));
+        assert_ne!(digest(&[]), digest(&[("users", "3")]));
     }
 
     #[test]

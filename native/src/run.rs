@@ -4,12 +4,16 @@ use crate::{
     cli::RunOptions,
     error::Error,
     output::Output,
-    plot, report,
+    report,
     world::{self, Ended, World},
 };
-use highwater::scenario::Experiment;
+use futures::future::try_join_all;
+use highwater::{
+    analysis::{Figure, Metric, Run, plot, write_csv},
+    scenario::Experiment,
+};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::{process::ExitCode, time::Duration};
+use std::{cell::Cell, process::ExitCode, time::Duration};
 
 /// Runs what the options name and reports.
 ///
@@ -20,20 +24,35 @@ pub(crate) async fn run(options: &RunOptions) -> Result<ExitCode, Error> {
     let experiment = options.experiment()?;
     let check = |path: &Option<_>| path.as_deref().map(Output::check).transpose();
     let trace_file = check(&options.trace)?;
+    let csv_file = check(&options.csv)?;
     let plot_file = check(&options.plot)?;
-    if let (Some(trace), Some(plot)) = (&trace_file, &plot_file)
-        && trace.is_same_as(plot)
-    {
-        return Err(Error::SameOutput);
+    let files = [
+        ("--trace", &trace_file),
+        ("--csv", &csv_file),
+        ("--plot", &plot_file),
+    ];
+    for (place, (second, file)) in files.iter().enumerate() {
+        for (first, other) in &files[..place] {
+            if let (Some(file), Some(other)) = (file, other)
+                && file.is_same_as(other)
+            {
+                return Err(Error::SameOutput { first, second });
+            }
+        }
     }
 
-    let ended = watch(options.world, &experiment).await?;
+    let experiments = [experiment];
+    let ended = watch(options.world, &experiments).await?.remove(0);
+    let [experiment] = experiments;
     // Written even if the run died: then they are wanted most.
     if let Some(file) = trace_file {
         file.write(|writer| ended.trace.write_chrome(writer))?;
     }
+    if let Some(file) = csv_file {
+        file.write(|writer| write_csv(&ended.trace, writer))?;
+    }
     if let Some(file) = plot_file {
-        let picture = plot::latencies(&ended.trace);
+        let picture = picture(&experiment, &ended, options.metric);
         file.write(|writer| writer.write_all(picture.as_bytes()))?;
     }
     let verdicts = experiment.scenario().judge(&ended.trace);
@@ -45,12 +64,29 @@ pub(crate) async fn run(options: &RunOptions) -> Result<ExitCode, Error> {
     Ok(report::exit_code(&ended, &verdicts))
 }
 
-/// Runs an experiment and shows on the terminal that something happens.
+/// One metric over time, or all that the run has something of.
+fn picture(experiment: &Experiment, ended: &Ended, metric: Option<Metric>) -> String {
+    let set = experiment.settings(false).into_iter();
+    let pairs = set.map(|(key, value)| [&key, "=", &value].concat());
+    let label = pairs.collect::<Vec<_>>().join(" ");
+    let run = Run {
+        label: &label,
+        trace: &ended.trace,
+    };
+    let mut figure = Figure::default();
+    if let Some(metric) = metric {
+        figure.metrics = vec![metric];
+    }
+    plot(&[run], &figure)
+}
+
+/// Runs experiments side by side, and shows on the terminal that something
+/// happens.
 ///
 /// # Errors
 ///
 /// If the system gives no thread.
-pub(crate) async fn watch(world: World, experiment: &Experiment) -> Result<Ended, Error> {
+pub(crate) async fn watch(world: World, experiments: &[Experiment]) -> Result<Vec<Ended>, Error> {
     // Hidden by itself where standard error is not a terminal.
     let bar = ProgressBar::new_spinner();
     bar.set_style(
@@ -58,10 +94,17 @@ pub(crate) async fn watch(world: World, experiment: &Experiment) -> Result<Ended
             .unwrap_or_else(|_| ProgressStyle::default_spinner()),
     );
     bar.enable_steady_tick(Duration::from_millis(100));
-    let ended = world::run(world, experiment, |records| bar.set_position(records)).await;
+    let records = vec![Cell::new(0); experiments.len()];
+    let runs = experiments.iter().zip(&records).map(|(experiment, own)| {
+        world::run(world, experiment, |so_far| {
+            own.set(so_far);
+            bar.set_position(records.iter().map(Cell::get).sum());
+        })
+    });
+    let ended = try_join_all(runs).await;
     bar.finish_and_clear();
     let ended = ended.map_err(Error::Runtime)?;
-    if let Some(death) = &ended.death {
+    for death in ended.iter().filter_map(|ended| ended.death.as_ref()) {
         anstream::eprintln!("{}the run died:{:#} {death}", report::BAD, report::BAD);
     }
     Ok(ended)

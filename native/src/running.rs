@@ -8,17 +8,18 @@ use crate::{
 };
 use futures::{FutureExt, future::LocalBoxFuture};
 use highwater::{
-    platform::{Platform, Timer},
+    platform::{Clock, Platform, Timer},
     scenario::{Experiment, TRACE_CAPACITY},
     trace::Recorder,
 };
-use std::{io, panic::AssertUnwindSafe, rc::Rc, sync::Arc, thread};
+use std::{io, panic::AssertUnwindSafe, rc::Rc, sync::Arc, thread, time::Duration};
 use tokio::{sync::oneshot, task::LocalSet};
 
 /// A run in progress. Dropping it asks the run to end.
 #[derive(Debug)]
 pub(crate) struct Running {
     recorder: Recorder,
+    timer: Arc<NativeTimer>,
     stop: Arc<Stop>,
     ended: oneshot::Receiver<Option<Death>>,
 }
@@ -55,7 +56,7 @@ impl Running {
 
         let run = Run {
             start,
-            timer,
+            timer: timer.clone(),
             recorder: recorder.clone(),
             stop: Arc::clone(&stop),
         };
@@ -72,6 +73,7 @@ impl Running {
             })?;
         Ok(Running {
             recorder,
+            timer,
             stop,
             ended,
         })
@@ -80,6 +82,11 @@ impl Running {
     /// What it records, to be drained.
     pub(crate) fn recorder(&self) -> Recorder {
         self.recorder.clone()
+    }
+
+    /// The run's own time.
+    pub(crate) fn now(&self) -> Duration {
+        self.timer.now()
     }
 
     /// Completes when the run has ended, with the bug if one ended it. To be
@@ -133,7 +140,7 @@ mod tests {
         scenario::{self, Outcome},
         trace::{Kind, Trace},
     };
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     /// How long a test waits before it fails: long enough for any machine.
     const PATIENCE: Duration = Duration::from_mins(1);

@@ -3,7 +3,8 @@
 //! Several processes do it. One binds (`listen`), builds the page, and holds the
 //! socket (`supervisor`); the workers are started by it and serve (`child`,
 //! `worker`). If one has a bug, it answers what it has and is replaced. `native
-//! cluster` (`cluster`) does the same with less to serve. The rest is what is served: `routes`, `api`, `stream`, `problems`, `faults`, `headers`, and
+//! cluster` (`cluster`) does the same with less to serve. The rest is what is served:
+//! `routes`, `api`, `stream` and `records`, `problems`, `faults`, `headers`, and
 //! `errors` for when it goes wrong.
 
 #[cfg(not(unix))]
@@ -22,6 +23,7 @@ mod listen;
 mod metrics;
 mod page;
 mod problems;
+mod records;
 mod routes;
 mod service;
 mod stream;

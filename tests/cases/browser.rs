@@ -1,4 +1,4 @@
-//! A headless Chrome for one case.
+//! A headless browser for one case: Chrome, or Firefox as well.
 //!
 //! ```ignore
 //! browser::with(async |page| {
@@ -25,13 +25,25 @@ use tempfile::TempDir;
 
 use crate::console::{Console, Entry};
 use crate::driver::Driver;
+use crate::firefox;
 
 /// How long an element may take to show up. Generous: it is only ever waited
 /// out by a case that fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Which browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Chrome or Chromium.
+    Chrome,
+    /// Firefox.
+    Firefox,
+}
+
 /// An open browser window, driven by a [`Driver`] of its own.
 pub(crate) struct Page {
+    /// Of which browser.
+    pub(crate) kind: Kind,
     /// Everything that `WebDriver` can do.
     pub(crate) client: Client,
     // Dropped in this order: the browser goes before its profile.
@@ -39,9 +51,14 @@ pub(crate) struct Page {
     profile: TempDir,
 }
 
-/// Runs a case in a fresh browser; takes a picture if it fails.
+/// Runs a case in a fresh Chrome; takes a picture if it fails.
 pub(crate) async fn with(case: impl AsyncFnOnce(&Page) -> Result<()>) -> Result<()> {
-    let page = Page::start().await?;
+    with_a(Kind::Chrome, case).await
+}
+
+/// The same in a browser of this kind.
+pub(crate) async fn with_a(kind: Kind, case: impl AsyncFnOnce(&Page) -> Result<()>) -> Result<()> {
+    let page = Page::start(kind).await?;
     let result = case(&page).await;
     if result.is_err() {
         // Libtest names the thread of a case after it.
@@ -58,15 +75,20 @@ pub(crate) async fn with(case: impl AsyncFnOnce(&Page) -> Result<()>) -> Result<
 }
 
 impl Page {
-    async fn start() -> Result<Self> {
+    async fn start(kind: Kind) -> Result<Self> {
         let profile = tempfile::tempdir()?;
-        let driver = Driver::start().await?;
+        let driver = Driver::start(kind).await?;
+        let capabilities = match kind {
+            Kind::Chrome => capabilities(profile.path()),
+            Kind::Firefox => firefox::capabilities(),
+        };
         let client = ClientBuilder::new(HttpConnector::new())
-            .capabilities(capabilities(profile.path()))
+            .capabilities(capabilities)
             .connect(&driver.url())
             .await
             .context("cannot start a browser")?;
         Ok(Self {
+            kind,
             client,
             _driver: driver,
             profile,
@@ -101,6 +123,9 @@ impl Page {
     /// What the console got since the last call, oldest first: calls of
     /// `console.…`, uncaught exceptions, failed requests, policy violations.
     pub(crate) async fn console(&self) -> Result<Vec<Entry>> {
+        if self.kind == Kind::Firefox {
+            return firefox::console(self).await;
+        }
         let answer = self.client.issue_cmd(Console).await?;
         Entry::parse(&answer)
     }

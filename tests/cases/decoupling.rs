@@ -6,7 +6,7 @@ use fantoccini::Locator;
 use crate::browser;
 use crate::experiment::{
     BACKSPACE, DELETE, ENTER, TAB, choose, ensure_passed, evaluate, finished, focused, outcomes,
-    press, shown, type_into, until, visible,
+    played, press, shown, type_into, until, visible,
 };
 use crate::server::Serve;
 
@@ -19,7 +19,7 @@ async fn a_simulation_plays_to_its_verdicts() -> Result<()> {
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?seed=7", server.url))
             .await?;
-        finished(page).await?;
+        played(page).await?;
         ensure_passed(page).await?;
         ensure!(page.text("h1").await? == "Decoupling");
         ensure!(page.text("#clock").await?.contains("simulated"));
@@ -45,12 +45,12 @@ async fn back_after_step_returns_to_the_same_numbers() -> Result<()> {
             .await?;
         finished(page).await?;
         press(page, "reset").await?;
-        ensure!(page.text("#clock").await?.contains("event 0 of"));
+        ensure!(page.text("#clock").await?.contains("record 0 of"));
         for _ in 0..20 {
             press(page, "step").await?;
         }
         let (before, moment) = (shown(page).await?, page.text("#clock").await?);
-        ensure!(moment.contains("event 20 of"), "{moment}");
+        ensure!(moment.contains("record 20 of"), "{moment}");
         press(page, "step").await?;
         ensure!(shown(page).await? != before, "a step changes something");
         press(page, "back").await?;
@@ -126,7 +126,7 @@ async fn an_address_with_unknown_keys_runs_with_defaults_and_says_so() -> Result
             "unknown parameter \"usres\" (did you mean \"users\"?)",
             "users is 1 to 10000",
             "design is events or direct",
-            "world is virtual or tab, not \"mars\"",
+            "this page has no world \"mars\"",
         ] {
             ensure!(notice.contains(expected), "{expected} is not in: {notice}");
         }
@@ -171,6 +171,37 @@ async fn a_trap_is_shown_and_can_be_restarted_from() -> Result<()> {
         .with_context(|| format!("on {world}"))?;
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_that_ends_without_a_word_is_noticed() -> Result<()> {
+    // As a browser may end one: nobody is told. The page makes its own otherwise.
+    const KEEP: &str = "
+        const Real = Worker;
+        window.Worker = class extends Real {
+            constructor(...how) { super(...how); window.latest = this; }
+        };";
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        page.open(&format!("{}#/decoupling", server.url)).await?;
+        finished(page).await?;
+        evaluate(page, KEEP).await?;
+        evaluate(page, "location.hash = '#/decoupling?world=tab'").await?;
+        until(
+            page,
+            "+document.querySelector('#numbers td:nth-child(3)')?.textContent > 3",
+        )
+        .await?;
+        evaluate(page, "latest.terminate()").await?;
+        visible(page, "#trap").await?;
+        let said = page.text("#trap-text").await?;
+        ensure!(said.contains("its Worker ended"), "{said}");
+        press(page, "restart").await?;
+        finished(page).await?;
+        ensure_passed(page).await?;
+        page.assert_no_console_errors().await
+    })
+    .await
 }
 
 #[tokio::test]
@@ -239,7 +270,7 @@ async fn run_goes_on_after_a_step_that_had_nothing_to_step_to() -> Result<()> {
             .await?;
         until(
             page,
-            "document.querySelector('#clock').textContent.includes('event 8')",
+            "document.querySelector('#clock').textContent.includes('record 8')",
         )
         .await?;
         press(page, "step").await?;

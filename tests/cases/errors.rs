@@ -104,16 +104,12 @@ async fn the_keyboard_runs_steps_and_goes_back() -> Result<()> {
                 Ok::<_, anyhow::Error>(all)
             };
             let end = all().await?;
-            for _ in 0..60 {
-                type_into(page, "back", ENTER).await?;
-            }
+            type_into(page, "back", &ENTER.repeat(60)).await?;
             ensure!(focused(page).await? == "back");
             ensure!(all().await? != end, "steps back change something");
             let picture = browser::pictures().join(format!("{scenario}.png"));
             page.screenshot(&picture).await?;
-            for _ in 0..60 {
-                type_into(page, "step", ENTER).await?;
-            }
+            type_into(page, "step", &ENTER.repeat(60)).await?;
             ensure!(all().await? == end);
             type_into(page, "reset", ENTER).await?;
             ensure!(focused(page).await? == "run");

@@ -10,13 +10,15 @@ use tokio::time::{Instant, sleep};
 use crate::browser::Page;
 
 /// How long a condition may take. Only ever waited out by a case that fails.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// The private code points by which `WebDriver` names keys.
 pub(crate) const ENTER: &str = "\u{e007}";
 pub(crate) const TAB: &str = "\u{e004}";
 pub(crate) const BACKSPACE: &str = "\u{e003}";
 pub(crate) const DELETE: &str = "\u{e017}";
+pub(crate) const HOME: &str = "\u{e011}";
+pub(crate) const PAGE_UP: &str = "\u{e00e}";
 
 pub(crate) async fn type_into(page: &Page, id: &str, keys: &str) -> Result<()> {
     let element = page.client.find(Locator::Id(id)).await?;
@@ -27,9 +29,29 @@ pub(crate) async fn focused(page: &Page) -> Result<Value> {
     evaluate(page, "return document.activeElement.id").await
 }
 
-/// Waits until the run is over and judged.
+/// Waits until the run is over and judged. It is played quickly: at its own speed
+/// the cases would do little but look on.
 pub(crate) async fn finished(page: &Page) -> Result<()> {
+    set_speed(page, "16").await?;
+    played(page).await?;
+    set_speed(page, "1").await
+}
+
+/// The same, at the speed that is chosen.
+pub(crate) async fn played(page: &Page) -> Result<()> {
     until(page, "!!document.querySelector('#verdicts [data-check]') && !document.querySelector('#run').disabled").await
+}
+
+async fn set_speed(page: &Page, speed: &str) -> Result<()> {
+    let script = format!("document.querySelector('#speed').value = '{speed}'");
+    evaluate(page, &script).await.map(drop)
+}
+
+/// Goes to the middle of the run.
+pub(crate) async fn go_to_the_middle(page: &Page) -> Result<()> {
+    let script = "const slider = document.querySelector('#time'); \
+                  slider.value = slider.max / 2; slider.dispatchEvent(new Event('input'))";
+    evaluate(page, script).await.map(drop)
 }
 
 pub(crate) async fn visible(page: &Page, selector: &str) -> Result<()> {

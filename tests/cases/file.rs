@@ -25,7 +25,7 @@ const HUGE: u64 = 64 * 1024 * MIB;
 /// Opens the page and waits until it takes files.
 async fn open(page: &Page, server: &Serve) -> Result<()> {
     page.open(&format!("{}#/pipeline", server.url)).await?;
-    until(page, "!!document.querySelector('#own-input').onchange").await
+    until(page, "!!document.querySelector('#own-input')?.onchange").await
 }
 
 /// Chooses a file, as a person does.
@@ -186,7 +186,7 @@ async fn without_storage_the_output_is_in_memory() -> Result<()> {
         page.client.issue_cmd(bypass).await?;
         page.open(&format!("{url}#/pipeline")).await?;
         ensure!(evaluate(page, "return isSecureContext").await? == false);
-        until(page, "!!document.querySelector('#own-input').onchange").await?;
+        until(page, "!!document.querySelector('#own-input')?.onchange").await?;
         choose(page, &path).await?;
         let status = said(page, "Done: plain.log").await?;
         ensure!(status.contains("in the browser's memory"), "{status}");

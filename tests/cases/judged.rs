@@ -3,6 +3,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use tokio::process::Command;
 
 use crate::browser::Page;
 use crate::experiment::{finished, outcomes};
@@ -13,20 +14,17 @@ use crate::server::Serve;
 /// each comes out alike.
 pub(crate) async fn alike(page: &Page, server: &Serve, runs: &[(&str, &[&str])]) -> Result<()> {
     for (scenario, set) in runs {
-        let expected = native_outcomes(scenario, set, "virtual")?;
+        // Both take real time, so one does while the other does.
+        let (natively, on_the_page) = tokio::join!(
+            native_outcomes(scenario, set, "native"),
+            page_outcomes(page, server, scenario, set),
+        );
+        let expected = native_outcomes(scenario, set, "virtual").await?;
         ensure!(!expected.iter().any(|it| it == "failed"), "{expected:?}");
         let count = expected.iter().filter(|it| *it == "passed").count();
         ensure!(count >= 4, "{scenario} {set:?}: {expected:?}");
-        ensure!(
-            native_outcomes(scenario, set, "native")? == expected,
-            "{scenario} {set:?}, natively"
-        );
-        for world in ["virtual", "tab"] {
-            let query = set.join("&");
-            let address = format!("{}#/{scenario}?{query}&world={world}", server.url);
-            page.open(&address).await?;
-            finished(page).await?;
-            let outcomes = outcomes(page).await?;
+        ensure!(natively? == expected, "{scenario} {set:?}, natively");
+        for (world, outcomes) in on_the_page? {
             ensure!(
                 outcomes == expected,
                 "{scenario} {set:?} on {world}: {outcomes:?}, not {expected:?}"
@@ -36,14 +34,32 @@ pub(crate) async fn alike(page: &Page, server: &Serve, runs: &[(&str, &[&str])])
     Ok(())
 }
 
+/// How each check comes out in each of the page's own worlds.
+async fn page_outcomes(
+    page: &Page,
+    server: &Serve,
+    scenario: &str,
+    set: &[&str],
+) -> Result<Vec<(&'static str, Vec<String>)>> {
+    let mut of_worlds = Vec::new();
+    for world in ["virtual", "tab"] {
+        let query = set.join("&");
+        let address = format!("{}#/{scenario}?{query}&world={world}", server.url);
+        page.open(&address).await?;
+        finished(page).await?;
+        of_worlds.push((world, outcomes(page).await?));
+    }
+    Ok(of_worlds)
+}
+
 /// How each check comes out where the program runs it.
-fn native_outcomes(scenario: &str, set: &[&str], world: &str) -> Result<Vec<String>> {
-    let mut command = command();
+async fn native_outcomes(scenario: &str, set: &[&str], world: &str) -> Result<Vec<String>> {
+    let mut command = Command::from(command());
     command.args(["run", scenario, "--json", "--world", world]);
     for assignment in set {
         command.args(["--set", assignment]);
     }
-    let report: Value = serde_json::from_slice(&command.output()?.stdout)?;
+    let report: Value = serde_json::from_slice(&command.output().await?.stdout)?;
     let verdicts = report["verdicts"].as_array().context("no verdicts")?;
     let outcomes = verdicts.iter().map(|it| it["outcome"].as_str());
     Ok(outcomes.flatten().map(str::to_owned).collect())

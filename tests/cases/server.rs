@@ -1,14 +1,17 @@
 //! Something for the browser to look at.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use axum::Router;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+use tower_http::services::ServeDir;
 
 use crate::native;
 
@@ -19,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Serve {
     /// The address of the page: `http://127.0.0.1:PORT/`.
     pub(crate) url: String,
-    _child: Child,
+    child: Child,
 }
 
 impl Serve {
@@ -53,7 +56,14 @@ impl Serve {
         .context("native serve prints no address")??;
         // Whatever else it prints has to go somewhere.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Ok(Self { url, _child: child })
+        Ok(Self { url, child })
+    }
+}
+
+impl Serve {
+    /// The process that holds the socket; those that serve are its children.
+    pub(crate) fn process(&self) -> Option<u32> {
+        self.child.id()
     }
 }
 
@@ -102,6 +112,37 @@ impl Static {
 }
 
 impl Drop for Static {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A server of a folder's files, with none of the headers that `native` adds.
+pub(crate) struct Folder {
+    /// The address of its index.
+    pub(crate) url: String,
+    task: AbortHandle,
+}
+
+impl Folder {
+    /// Serves a folder of the workspace.
+    pub(crate) async fn start(folder: &str) -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let files = Router::new().fallback_service(ServeDir::new(root.join(folder)));
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}/", listener.local_addr()?);
+        let serving = axum::serve(listener, files).into_future();
+        let task = tokio::spawn(async move {
+            let _ = serving.await;
+        });
+        Ok(Self {
+            url,
+            task: task.abort_handle(),
+        })
+    }
+}
+
+impl Drop for Folder {
     fn drop(&mut self) {
         self.task.abort();
     }

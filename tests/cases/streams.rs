@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use crate::browser;
-use crate::experiment::{finished, outcomes, press};
+use crate::experiment::{finished, go_to_the_middle, outcomes};
 use crate::server::Serve;
 
 #[tokio::test]
@@ -53,9 +53,9 @@ async fn a_full_tank_is_in_the_picture_and_in_the_table() -> Result<()> {
             let held = page.text("#queues").await?;
             ensure!(held.contains("KiB"), "{held}");
             // From the end back into the midst of it.
-            for _ in 0..150 {
-                press(page, "back").await?;
-            }
+            go_to_the_middle(page).await?;
+            let held = page.text("#queues").await?;
+            ensure!(held.contains("KiB"), "{held}");
             let picture = browser::pictures().join(format!("{name}.png"));
             page.screenshot(&picture).await?;
         }

@@ -6,7 +6,7 @@
 //! ended by one number, and nothing that we did not start ever is.
 
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio, exit};
+use std::process::{Child, ChildStdout, Command, Stdio, exit};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -14,9 +14,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use wait4::Wait4 as _;
 
-/// The group that runs now. One at a time: suites run in turn.
-static CURRENT: Mutex<Option<Pid>> = Mutex::new(None);
+/// The groups that run now: one for each suite that is under way.
+static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// What a shell returns for a program ended by Ctrl-C.
 const INTERRUPTED: i32 = 130;
@@ -25,15 +26,19 @@ const INTERRUPTED: i32 = 130;
 /// close its browser and remove the profile.
 const GRACE: Duration = Duration::from_millis(700);
 
-/// Has Ctrl-C (and SIGTERM, and SIGHUP) end the running group, then us.
+/// Has Ctrl-C (and SIGTERM, and SIGHUP) end the running groups, then us.
 pub(crate) fn end_with_us() -> Result<()> {
     ctrlc::set_handler(|| {
         // Held until we are gone, so that no next command is started meanwhile.
-        let current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(group) = *current {
-            let _ = killpg(group, Signal::SIGTERM);
+        let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        if !running.is_empty() {
+            for &group in running.iter() {
+                let _ = killpg(group, Signal::SIGTERM);
+            }
             thread::sleep(GRACE);
-            let _ = killpg(group, Signal::SIGKILL);
+            for &group in running.iter() {
+                let _ = killpg(group, Signal::SIGKILL);
+            }
         }
         eprintln!("tests: interrupted");
         exit(INTERRUPTED);
@@ -43,8 +48,18 @@ pub(crate) fn end_with_us() -> Result<()> {
 
 /// A running child that leads its own group.
 pub(crate) struct Group {
-    child: Child,
+    /// Until it was waited for.
+    child: Option<Child>,
     id: Pid,
+}
+
+/// How a child ended.
+pub(crate) struct Ended {
+    /// Whether it exited with zero.
+    pub(crate) success: bool,
+    /// How long processors were busy with it, and with all below it that was
+    /// waited for.
+    pub(crate) busy: Duration,
 }
 
 impl Group {
@@ -52,7 +67,7 @@ impl Group {
     pub(crate) fn spawn(command: &mut Command) -> Result<(Self, ChildStdout)> {
         // Held over the start, so that Ctrl-C cannot fall between it and the
         // note of it.
-        let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut child = command
             .process_group(0)
             .stdin(Stdio::null())
@@ -61,25 +76,36 @@ impl Group {
             .with_context(|| format!("cannot run {}", command.get_program().display()))?;
         let stdout = child.stdout.take().context("the child has no output")?;
         let id = Pid::from_raw(i32::try_from(child.id()).context("an odd process id")?);
-        *current = Some(id);
+        running.push(id);
+        let child = Some(child);
         Ok((Self { child, id }, stdout))
     }
 
     /// Waits for the child, then ends whatever it left running. Until then its
     /// output may stay open.
-    pub(crate) fn wait(mut self) -> Result<ExitStatus> {
-        self.child.wait().context("lost the child")
+    pub(crate) fn wait(mut self) -> Result<Ended> {
+        let child = self.child.take().context("lost the child")?;
+        let used = child.wait4().context("lost the child")?;
+        Ok(Ended {
+            success: used.status.success(),
+            busy: used.rusage.utime + used.rusage.stime,
+        })
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        RUNNING
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|&id| id != self.id);
         // Fails when nobody is left, which is how it should be.
         if killpg(self.id, Signal::SIGTERM).is_ok() {
             thread::sleep(GRACE);
             let _ = killpg(self.id, Signal::SIGKILL);
         }
-        let _ = self.child.wait();
+        if let Some(child) = &mut self.child {
+            let _ = child.wait();
+        }
     }
 }

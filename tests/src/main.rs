@@ -1,15 +1,19 @@
 //! `cargo run -p tests`: installs what the suites need, runs them all, and says
 //! what happened.
 //!
-//! Beside the suites there are `replay`, ours against what Node recorded, and
-//! `bench`, ours timed beside its peers.
+//! Beside the suites there are `replay`, ours against what Node recorded, `bench`,
+//! ours timed beside its peers, and `page`, the page against its budgets.
 //!
 //! `suite` says what there is to run, `setup` finds or installs what that needs,
-//! `run` runs a command and counts the tests in its output (`summary`), `group`
-//! ends what it started, and `table` is the result.
+//! `course` runs suites side by side, `run` a command, whose `output` is shown at
+//! once or held back and whose tests are counted (`summary`), `group` ends what it
+//! started, and `table` is the result.
 
 mod bench;
+mod course;
 mod group;
+mod output;
+mod page;
 mod replay;
 mod run;
 mod setup;
@@ -19,8 +23,9 @@ mod table;
 mod workspace;
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
@@ -28,9 +33,9 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use crate::bench::Bench;
 use crate::replay::Replay;
 use crate::setup::Need;
-use crate::suite::{Kind, Suite, Wishes};
+use crate::suite::{Suite, Wishes};
 use crate::summary::Tally;
-use crate::table::Table;
+use crate::table::{Row, Table};
 use crate::workspace::Workspace;
 
 /// The word that asks for the installation only.
@@ -60,6 +65,14 @@ enum Command {
     /// Time ours and its peers side by side
     #[command(subcommand)]
     Bench(Bench),
+    /// Measure the page in Chrome, against its budgets
+    Page,
+    /// Take pictures of the page: home and each scenario, light and dark, narrow
+    /// and wide
+    Screenshots {
+        /// Where to [default: target/screenshots]
+        folder: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -68,6 +81,8 @@ fn main() -> ExitCode {
     match &arguments.command {
         Some(Command::Replay(replay)) => return replay.run(),
         Some(Command::Bench(bench)) => return bench.run(),
+        Some(Command::Page) => return page::measure(),
+        Some(Command::Screenshots { folder }) => return page::screenshots(folder.as_deref()),
         None => {}
     }
     let suites = match chosen(&arguments.suites) {
@@ -136,7 +151,12 @@ fn run(suites: &[Suite], wishes: Wishes) -> Result<bool> {
             passed: 0,
             failed: missing.len(),
         };
-        table.add(SETUP, failed, started.elapsed());
+        table.add(Row {
+            suite: SETUP,
+            tally: failed,
+            took: started.elapsed(),
+            busy: Duration::ZERO,
+        });
         print!("{table}");
         return Ok(false);
     }
@@ -146,47 +166,10 @@ fn run(suites: &[Suite], wishes: Wishes) -> Result<bool> {
         return Ok(true);
     }
 
-    for &suite in suites {
-        let started = Instant::now();
-        eprintln!("\n== {}: {}", suite.name(), suite.about());
-        let tally = run_suite(&workspace, suite, wishes);
-        table.add(suite.name(), tally, started.elapsed());
-    }
-    print!("\n{table}");
+    let started = Instant::now();
+    course::run(&workspace, suites, wishes, &mut table);
+    print!("\nin {:.1} s:\n{table}", started.elapsed().as_secs_f64());
     Ok(table.total().failed == 0)
-}
-
-fn run_suite(workspace: &Workspace, suite: Suite, wishes: Wishes) -> Tally {
-    let mut tally = Tally::default();
-    let mut success = true;
-    for mut command in suite.commands(workspace, wishes) {
-        match run::run(&mut command) {
-            Ok(finished) => {
-                tally += finished.tally;
-                success &= finished.success;
-            }
-            Err(error) => {
-                eprintln!("tests: error: {error:#}");
-                success = false;
-            }
-        }
-    }
-    verdict(suite.kind(), tally, success)
-}
-
-/// A failure always counts, even one that happened before any test could; and
-/// a suite of tests in which none ran has not passed.
-fn verdict(kind: Kind, tally: Tally, success: bool) -> Tally {
-    match kind {
-        Kind::Check if success => Tally::PASS,
-        Kind::Check => Tally::FAIL,
-        Kind::Tests if success && tally == Tally::default() => Tally::FAIL,
-        Kind::Tests if !success => Tally {
-            failed: tally.failed.max(1),
-            ..tally
-        },
-        Kind::Tests => tally,
-    }
 }
 
 fn help() -> String {
@@ -209,7 +192,9 @@ fn help() -> String {
   cargo run --release -p tests -- bench streams --size 1GiB
   cargo run --release -p tests -- bench errors
   cargo run --release -p tests -- bench scaling
-  cargo run --release -p tests -- bench scaling --soak 1000000",
+  cargo run --release -p tests -- bench scaling --soak 1000000
+  cargo run -p tests -- page                what the page weighs, and how quick it is
+  cargo run -p tests -- screenshots         what it looks like",
     );
     help
 }
@@ -234,15 +219,5 @@ mod tests {
             assert!(message.contains(name), "{message}");
         }
         assert_eq!(message.lines().count(), 1);
-    }
-
-    #[test]
-    fn a_failure_counts_even_without_a_failed_test() {
-        let tally = |passed, failed| Tally { passed, failed };
-        assert_eq!(verdict(Kind::Tests, tally(3, 0), false), tally(3, 1));
-        assert_eq!(verdict(Kind::Tests, tally(3, 2), false), tally(3, 2));
-        assert_eq!(verdict(Kind::Tests, tally(3, 0), true), tally(3, 0));
-        assert_eq!(verdict(Kind::Tests, tally(0, 0), true), tally(0, 1));
-        assert_eq!(verdict(Kind::Check, tally(9, 9), true), tally(1, 0));
     }
 }

@@ -1,12 +1,14 @@
 //! Runs a command, shows what it prints and counts the tests in it.
 
-use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 
 use crate::group::Group;
+use crate::output::Output;
 use crate::summary::Tally;
 
 /// What came of a command.
@@ -15,22 +17,39 @@ pub(crate) struct Finished {
     pub(crate) success: bool,
     /// The sum of the summary lines it printed.
     pub(crate) tally: Tally,
+    /// How long processors were busy with it.
+    pub(crate) busy: Duration,
 }
 
 /// Runs `command` to its end. Its standard output goes through us, line by
-/// line; its standard error is ours, so that cargo sees the terminal.
-pub(crate) fn run(command: &mut Command) -> Result<Finished> {
-    eprintln!("$ {}", line_of(command));
+/// line; its standard error directly.
+pub(crate) fn run(command: &mut Command, output: &Output) -> Result<Finished> {
+    output.say(format_args!("$ {}", line_of(command)));
+    output.take_errors_of(command)?;
+    let to = output.again()?;
     let (group, stdout) = Group::spawn(command)?;
-    let counter = thread::spawn(move || relay(stdout, io::stdout()));
-    let success = group.wait()?.success();
-    let tally = counter.join().unwrap_or_default();
-    Ok(Finished { success, tally })
+    let counter = thread::spawn(move || relay(stdout, to));
+    let ended = group.wait()?;
+    Ok(Finished {
+        success: ended.success,
+        tally: counter.join().unwrap_or_default(),
+        busy: ended.busy,
+    })
+}
+
+/// Runs `command` for what it prints, however it ends.
+pub(crate) fn read(command: &mut Command) -> Result<String> {
+    eprintln!("$ {}", line_of(command));
+    let (group, mut stdout) = Group::spawn(command)?;
+    let mut text = String::new();
+    stdout.read_to_string(&mut text)?;
+    group.wait()?;
+    Ok(text)
 }
 
 /// Runs `command` for its effect.
 pub(crate) fn run_checked(command: &mut Command) -> Result<()> {
-    if run(command)?.success {
+    if run(command, &Output::Ours)?.success {
         return Ok(());
     }
     bail!("`{}` failed", line_of(command))
@@ -81,16 +100,21 @@ mod tests {
 
     #[test]
     fn the_exit_status_is_told() {
-        assert!(
-            run(Command::new("sh").args(["-c", "exit 0"]))
-                .unwrap()
-                .success
-        );
-        assert!(
-            !run(Command::new("sh").args(["-c", "exit 3"]))
-                .unwrap()
-                .success
-        );
+        let run = |script| run(Command::new("sh").args(["-c", script]), &Output::Ours);
+        assert!(run("exit 0").unwrap().success);
+        assert!(!run("exit 3").unwrap().success);
+    }
+
+    #[test]
+    fn what_is_held_back_has_everything_in_its_order() {
+        let mut output = Output::held().unwrap();
+        let script = "echo out; sleep 0.2; echo error >&2; sleep 0.2; echo last";
+        for _ in 0..2 {
+            run(Command::new("sh").args(["-c", script]), &output).unwrap();
+        }
+        let text = output.text().unwrap();
+        let once = format!("$ sh -c {script}\nout\nerror\nlast\n");
+        assert_eq!(text, once.repeat(2));
     }
 
     #[test]
@@ -98,9 +122,21 @@ mod tests {
         // The sleeper keeps the output open: unless it is ended with its
         // parent, this test takes a minute and then fails.
         let started = std::time::Instant::now();
-        let finished = run(Command::new("sh").args(["-c", "sleep 60 & exit 0"])).unwrap();
-        assert!(finished.success);
+        let sleeper = "sleep 60 & exit 0";
+        let finished = run(Command::new("sh").args(["-c", sleeper]), &Output::Ours);
+        assert!(finished.unwrap().success);
         assert!(started.elapsed().as_secs() < 30);
+    }
+
+    #[test]
+    fn time_that_is_waited_is_not_busy() {
+        let busy = |script| {
+            let finished = run(Command::new("sh").args(["-c", script]), &Output::Ours);
+            finished.unwrap().busy
+        };
+        let counts = "i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done";
+        // Of a child of the child too.
+        assert!(busy(&format!("( {counts} ); true")) > busy("sleep 0.2"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Finds what the suites need, and installs what is missing.
 
 mod browser;
+mod npm;
 mod rust;
 mod system;
 mod tool;
@@ -27,6 +28,8 @@ pub(crate) enum Need {
     Chrome,
     /// Firefox, and its driver.
     Firefox,
+    /// What finds faults in a page's accessibility.
+    Axe,
     WasmPack,
     /// `wasm-bindgen` and its test runner, which wasm-pack looks for.
     WasmBindgen,
@@ -35,7 +38,7 @@ pub(crate) enum Need {
 
 impl Need {
     /// All of them, the quick ones first.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Rustfmt,
         Self::Clippy,
         Self::WasmTarget,
@@ -43,6 +46,7 @@ impl Need {
         Self::Miri,
         Self::Chrome,
         Self::Firefox,
+        Self::Axe,
         Self::WasmPack,
         Self::WasmBindgen,
         Self::CargoDeny,
@@ -58,6 +62,7 @@ impl Need {
             Self::Miri => rust::miri(workspace),
             Self::Chrome => browser::chrome(workspace),
             Self::Firefox => browser::firefox(workspace),
+            Self::Axe => npm::axe(workspace),
             Self::WasmPack => tool::install(workspace, "wasm-pack", Some("0.15.1")),
             Self::WasmBindgen => tool::wasm_bindgen(workspace),
             Self::CargoDeny => tool::install(workspace, "cargo-deny", Some("0.20.2")),

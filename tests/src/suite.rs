@@ -38,18 +38,21 @@ pub(crate) struct Wishes {
 }
 
 impl Suite {
-    /// All of them, in the order they run: what fails fast comes first.
+    /// All of them, in the order they are begun: what fails fast comes first,
+    /// and what is short last, so that of two in a row neither waits long for the
+    /// other. Those that compile into one folder exclude each other while they
+    /// do, so they are not neighbours.
     pub(crate) const ALL: [Self; 10] = [
         Self::Fmt,
         Self::Clippy,
-        Self::Unit,
-        Self::Cluster,
         Self::Loom,
+        Self::Unit,
         Self::Miri,
-        Self::Doc,
-        Self::Deny,
         Self::Wasm,
         Self::E2e,
+        Self::Cluster,
+        Self::Doc,
+        Self::Deny,
     ];
 
     /// The suite of that name.
@@ -85,7 +88,7 @@ impl Suite {
             Self::Doc => "the documentation builds without a warning",
             Self::Deny => "licences, banned crates and sources of the dependencies",
             Self::Wasm => "both wasm builds, by wasm-pack in headless Chrome and Firefox",
-            Self::E2e => "the page, served by `native` and driven in headless Chrome",
+            Self::E2e => "the page, served by `native` and driven in headless browsers",
         }
     }
 
@@ -97,6 +100,12 @@ impl Suite {
                 Kind::Tests
             }
         }
+    }
+
+    /// Whether most of it is scenarios and servers in real time, with deadlines of
+    /// their own.
+    pub(crate) fn is_timed(self) -> bool {
+        matches!(self, Self::Cluster | Self::Wasm | Self::E2e)
     }
 
     /// What has to be installed for it.
@@ -116,7 +125,13 @@ impl Suite {
                 Need::WasmPack,
                 Need::WasmBindgen,
             ],
-            Self::E2e => &[Need::WasmTarget, Need::Nightly, Need::Chrome],
+            Self::E2e => &[
+                Need::WasmTarget,
+                Need::Nightly,
+                Need::Chrome,
+                Need::Firefox,
+                Need::Axe,
+            ],
         }
     }
 
@@ -143,7 +158,8 @@ impl Suite {
                 // So that no case waits for a build of minutes; and it fails if a
                 // budget is not kept.
                 workspace.cargo("run --package bundle -- --sizes"),
-                workspace.cargo("test --workspace --all-features --test e2e"),
+                // They wait for what is played, and for browsers to start.
+                workspace.cargo("test --workspace --all-features --test e2e -- --test-threads=4"),
             ],
         }
     }
@@ -152,6 +168,7 @@ impl Suite {
 fn clippy(workspace: &Workspace) -> Vec<Command> {
     let package = |name| format!("clippy --package {name} --target {WASM} --all-targets");
     let (web, file) = (package("highwater-web"), package("highwater-file"));
+    let analysis = package("highwater-analysis");
     // After the subcommand: clippy is a program of its own, which gets no
     // option from before its name.
     let threads = format!("{web} --config web/threads.toml --features threads");
@@ -160,15 +177,20 @@ fn clippy(workspace: &Workspace) -> Vec<Command> {
     let chapter = "clippy --package highwater --lib --test chapters --features";
     let commands = [
         workspace.cargo("clippy --workspace --all-targets --all-features"),
+        // What is made of traces knows no scenario.
+        workspace.cargo("clippy --package highwater --lib --features analysis"),
         workspace.cargo(&format!("{chapter} scenarios")),
         workspace.cargo(&format!("{chapter} chapter-events")),
         workspace.cargo(&format!("{chapter} chapter-streams")),
         workspace.cargo(&format!("{chapter} chapter-errors")),
         workspace.cargo(&format!("{chapter} chapter-scaling")),
         // `--all-targets` leaves out the targets that say `test = false`.
-        workspace.cargo("clippy --workspace --all-features --test cluster --test e2e"),
+        workspace.cargo(
+            "clippy --workspace --all-features --test native_cluster --test e2e --test page",
+        ),
         workspace.cargo(&web),
         workspace.cargo(&file),
+        workspace.cargo(&analysis),
         workspace.nightly_cargo(&threads),
     ];
     commands
@@ -182,7 +204,7 @@ fn clippy(workspace: &Workspace) -> Vec<Command> {
 
 /// The page's Rust is empty anywhere but in a browser.
 fn doc(workspace: &Workspace) -> Vec<Command> {
-    let packages = ["highwater-web", "highwater-file"];
+    let packages = ["highwater-web", "highwater-file", "highwater-analysis"];
     let [web, exclude] = ["--package", "--exclude"].map(|option| {
         packages
             .map(|package| format!("{option} {package}"))
@@ -205,9 +227,12 @@ fn doc(workspace: &Workspace) -> Vec<Command> {
 }
 
 fn unit(workspace: &Workspace) -> Vec<Command> {
-    let core = format!("build --package highwater --target {WASM}");
+    let core = format!("check --package highwater --target {WASM}");
+    let mut test = workspace.cargo("test --workspace --all-features --no-fail-fast");
+    // Those that take seconds wait, for processes and for real time.
+    test.env("RUST_TEST_THREADS", "4");
     vec![
-        workspace.cargo("test --workspace --all-features --no-fail-fast"),
+        test,
         // A chapter without the others.
         workspace.cargo("test --package highwater --features chapter-streams --test chapters"),
         // The library of a stranger, who has none of the playground, and with it.
@@ -217,16 +242,18 @@ fn unit(workspace: &Workspace) -> Vec<Command> {
 }
 
 fn cluster(workspace: &Workspace) -> Vec<Command> {
-    let mut test = workspace.cargo("test --package tests --test cluster --no-fail-fast --");
+    // With the features of the whole workspace, for which everything else is built.
+    let test = "test --workspace --all-features --test native_cluster --no-fail-fast --";
+    let mut test = workspace.cargo(test);
     // Most of the time they wait, for what takes the cluster seconds.
     test.arg("--test-threads=4");
     vec![workspace.cargo("build --package native"), test]
 }
 
-/// In release: it runs some hundred thousand orders of each test. The library has
-/// no other tests inside.
+/// In a profile of its own: it runs some hundred thousand orders of each test. The
+/// library has no other tests inside.
 fn loom(workspace: &Workspace) -> Command {
-    let mut command = workspace.cargo("test --package highwater --release --lib");
+    let mut command = workspace.cargo("test --package highwater --profile loom --lib");
     // Flags that would have all else built anew, so with an output of its own.
     command
         .env("RUSTFLAGS", "--cfg loom -D warnings")
@@ -285,6 +312,8 @@ fn wasm(workspace: &Workspace) -> Vec<Command> {
         run("--firefox", "web", false),
         run("--chrome", "web/file", false),
         run("--firefox", "web/file", false),
+        run("--chrome", "web/analysis", false),
+        run("--firefox", "web/analysis", false),
         run("--chrome", "web", true),
         run("--firefox", "web", true),
     ]

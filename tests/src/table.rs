@@ -9,16 +9,27 @@ use crate::summary::Tally;
 #[derive(Default)]
 pub(crate) struct Table(Vec<Row>);
 
-struct Row {
-    suite: &'static str,
-    tally: Tally,
-    took: Duration,
+/// The result of a suite.
+pub(crate) struct Row {
+    pub(crate) suite: &'static str,
+    pub(crate) tally: Tally,
+    /// From its start to its end.
+    pub(crate) took: Duration,
+    /// How long processors were busy with it: of two, together, twice as long
+    /// as it took, if it never waited.
+    pub(crate) busy: Duration,
 }
 
 impl Table {
     /// Adds the result of a suite.
-    pub(crate) fn add(&mut self, suite: &'static str, tally: Tally, took: Duration) {
-        self.0.push(Row { suite, tally, took });
+    pub(crate) fn add(&mut self, row: Row) {
+        self.0.push(row);
+    }
+
+    /// Puts the suites in this order.
+    pub(crate) fn sort_by(&mut self, order: &[&str]) {
+        self.0
+            .sort_by_key(|row| order.iter().position(|name| *name == row.suite));
     }
 
     /// The sum of all suites.
@@ -36,13 +47,17 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<8}{:>8}{:>8}{:>10}",
-            "suite", "passed", "failed", "time"
+            "{:<8}{:>8}{:>8}{:>10}{:>10}",
+            "suite", "passed", "failed", "time", "busy"
         )?;
-        for Row { suite, tally, took } in &self.0 {
-            let Tally { passed, failed } = tally;
-            let seconds = took.as_secs_f64();
-            writeln!(f, "{suite:<8}{passed:>8}{failed:>8}{seconds:>8.1} s")?;
+        for row in &self.0 {
+            let Tally { passed, failed } = row.tally;
+            let [took, busy] = [row.took, row.busy].map(|time| time.as_secs_f64());
+            let suite = row.suite;
+            writeln!(
+                f,
+                "{suite:<8}{passed:>8}{failed:>8}{took:>8.1} s{busy:>8.1} s"
+            )?;
         }
         let Tally { passed, failed } = self.total();
         writeln!(f, "{passed} passed, {failed} failed")
@@ -53,17 +68,37 @@ impl fmt::Display for Table {
 mod tests {
     use super::*;
 
+    fn row(suite: &'static str, passed: usize, failed: usize) -> Row {
+        Row {
+            suite,
+            tally: Tally { passed, failed },
+            took: Duration::from_millis(1500),
+            busy: Duration::from_millis(2750),
+        }
+    }
+
     #[test]
     fn the_total_is_the_last_line() {
         let mut table = Table::default();
-        let tally = |passed, failed| Tally { passed, failed };
-        table.add("unit", tally(40, 0), Duration::from_millis(1500));
-        table.add("e2e", tally(2, 1), Duration::from_secs(9));
+        table.add(row("unit", 40, 0));
+        table.add(row("e2e", 2, 1));
         let text = table.to_string();
         assert_eq!(text.lines().last(), Some("42 passed, 1 failed"));
         assert!(
-            text.contains("unit          40       0     1.5 s"),
+            text.contains("unit          40       0     1.5 s     2.8 s"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn whoever_is_done_first_the_order_is_the_same() {
+        let mut table = Table::default();
+        for suite in ["e2e", "fmt", "unit"] {
+            table.add(row(suite, 1, 0));
+        }
+        table.sort_by(&["fmt", "unit", "e2e"]);
+        let text = table.to_string();
+        let names: Vec<_> = text.lines().filter_map(|it| it.split(' ').next()).collect();
+        assert_eq!(names, ["suite", "fmt", "unit", "e2e", "3"]);
     }
 }

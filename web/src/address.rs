@@ -82,12 +82,12 @@ impl Address {
         self.experiment.scenario().name.to_owned()
     }
 
-    /// Every parameter and its value, then the seed: a flat list, `key, value,
-    /// key, value…`, as [`new`](Self::new) takes it.
+    /// Every parameter and its value, what changes in the midst of the run, then the
+    /// seed: a flat list, `key, value, key, value…`, as [`new`](Self::new) takes it.
     pub fn values(&self) -> Vec<String> {
         let mut values = Vec::new();
-        for (key, value) in self.experiment.params().iter() {
-            values.extend([key.to_owned(), value.to_string()]);
+        for (key, value) in self.experiment.settings(true) {
+            values.extend([key, value]);
         }
         values.extend(["seed".to_owned(), self.experiment.seed().to_string()]);
         values

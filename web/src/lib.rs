@@ -11,6 +11,7 @@
 mod address;
 #[cfg(feature = "compute")]
 mod compute;
+mod guides;
 mod paint;
 mod platform;
 mod playback;
@@ -22,6 +23,11 @@ mod process;
 mod processes;
 mod session;
 mod view;
+
+/// Smaller and quicker than the standard library's. Threads share that one.
+#[cfg(not(target_feature = "atomics"))]
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
 pub use address::{Address, scenarios};
 #[cfg(any(feature = "processes", feature = "compute"))]

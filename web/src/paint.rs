@@ -49,7 +49,7 @@ fn paint_services(surface: &Surface, playback: &Playback) {
     #[cfg(feature = "errors")]
     if let Some(plan) = railway::Plan::of(surface, playback) {
         railway::paint(surface, &plan, playback);
-        return lanes::paint(surface, &plan.layout, playback);
+        return paint_lanes(surface, &plan.layout, playback);
     }
     let layout = Layout::of(surface, playback);
     if layout.is_chain {
@@ -57,5 +57,12 @@ fn paint_services(surface: &Surface, playback: &Playback) {
     } else {
         services::paint(surface, &layout, playback);
     }
-    lanes::paint(surface, &layout, playback);
+    paint_lanes(surface, &layout, playback);
+}
+
+#[cfg(any(feature = "events", feature = "streams", feature = "errors"))]
+fn paint_lanes(surface: &Surface, layout: &Layout, playback: &Playback) {
+    if !surface.is_small {
+        lanes::paint(surface, layout, playback);
+    }
 }

@@ -2,9 +2,13 @@
 
 use highwater::scenario;
 #[cfg(any(feature = "errors", feature = "scaling"))]
+use highwater::scenario::Station;
+#[cfg(all(feature = "scaling", not(feature = "errors")))]
 use highwater::scenario::Stations;
 #[cfg(feature = "errors")]
 use highwater::scenario::Tally;
+#[cfg(feature = "scaling")]
+use highwater::trace::NameId;
 use highwater::trace::{Batch, Event, Phase, Summary, Trace};
 use std::time::Duration;
 
@@ -14,6 +18,12 @@ const AFTERGLOW: Duration = Duration::from_millis(800);
 
 /// Behind a live run by more than this, a playback hurries to catch up.
 const LATE: Duration = Duration::from_millis(100);
+
+/// How many moments are kept, at most, to go back to.
+const MOST_KEPT: usize = 16;
+
+/// How many records lie between two of them at first.
+const FIRST_SPACING: usize = 1024;
 
 /// Plays a trace: a moment in it, and the [`Summary`] of all that was recorded
 /// up to then.
@@ -26,14 +36,25 @@ pub(crate) struct Playback {
     is_complete: bool,
     /// The run's own clock when the last batch was taken.
     known_until: Duration,
-    /// How many records are played.
-    position: usize,
     time: Duration,
     afterglow: Duration,
+    now: Moment,
+    /// Moments to go back to, `spacing` records from one to the next. The first is
+    /// the start.
+    kept: Vec<Moment>,
+    spacing: usize,
+}
+
+/// All that is known of a prefix of the trace.
+#[derive(Clone, Debug, Default)]
+struct Moment {
+    /// How many records are played.
+    position: usize,
     summary: Summary,
     #[cfg(feature = "errors")]
     tally: Tally,
-    #[cfg(any(feature = "errors", feature = "scaling"))]
+    /// A tally has them too.
+    #[cfg(all(feature = "scaling", not(feature = "errors")))]
     stations: Stations,
     /// The begins of what is in flight, which is little at any moment.
     open: Vec<Event>,
@@ -46,15 +67,11 @@ impl Playback {
             trace,
             is_complete: false,
             known_until: Duration::ZERO,
-            position: 0,
             time: Duration::ZERO,
             afterglow: Duration::ZERO,
-            summary: Summary::default(),
-            #[cfg(feature = "errors")]
-            tally: Tally::default(),
-            #[cfg(any(feature = "errors", feature = "scaling"))]
-            stations: Stations::default(),
-            open: Vec::new(),
+            now: Moment::default(),
+            kept: vec![Moment::default()],
+            spacing: FIRST_SPACING,
         };
         playback.known_until = playback.last_record();
         playback
@@ -72,13 +89,14 @@ impl Playback {
         self.trace.died = died;
     }
 
-    /// Plays on for `elapsed`, but not past what is known.
-    pub(crate) fn advance(&mut self, elapsed: Duration) {
+    /// Plays on for `elapsed`, but not past what is known. One that `may_hurry`
+    /// catches up with a run that it has fallen behind.
+    pub(crate) fn advance(&mut self, elapsed: Duration, may_hurry: bool) {
         let mut target = self.time + elapsed;
-        if !self.is_complete && self.known_until > self.time + LATE {
+        if may_hurry && !self.is_complete && self.known_until > self.time + LATE {
             target += elapsed / 2;
         }
-        let end = self.end();
+        let end = self.length();
         if self.is_complete {
             self.afterglow += target.saturating_sub(end.max(self.time));
             self.afterglow = self.afterglow.min(AFTERGLOW);
@@ -104,32 +122,39 @@ impl Playback {
 
     /// Goes back to before the last record; `false` at the start.
     pub(crate) fn back(&mut self) -> bool {
-        let Some(position) = self.position.checked_sub(1) else {
+        let Some(position) = self.now.position.checked_sub(1) else {
             return false;
         };
         self.go_to(position);
         true
     }
 
-    /// Goes to where the first `position` records are played; all of them, if
-    /// there are not as many.
-    pub(crate) fn go_to(&mut self, position: usize) {
-        self.position = 0;
-        self.summary = Summary::default();
-        #[cfg(feature = "errors")]
-        {
-            self.tally = Tally::default();
+    /// Goes to a moment of the run; `false` if it is not known yet, and goes to the
+    /// latest that is.
+    pub(crate) fn seek(&mut self, time: Duration) -> bool {
+        let is_known = time <= self.known_until;
+        let time = time.min(self.length());
+        let is_past = |event: &Event| event.recorded_at() <= time;
+        self.go_to(self.trace.events.partition_point(is_past));
+        self.time = time;
+        is_known
+    }
+
+    /// Goes to where the first `position` records are played; `false` if there are
+    /// not as many, and all are played. It is not far from a moment that was kept.
+    pub(crate) fn go_to(&mut self, position: usize) -> bool {
+        let is_known = position <= self.trace.events.len();
+        let position = position.min(self.trace.events.len());
+        let mut kept = self.kept.iter().rev();
+        if let Some(nearest) = kept.find(|moment| moment.position <= position) {
+            self.now = nearest.clone();
         }
-        #[cfg(any(feature = "errors", feature = "scaling"))]
-        {
-            self.stations = Stations::default();
-        }
-        self.open.clear();
-        while self.position < position.min(self.trace.events.len()) {
+        while self.now.position < position {
             self.apply_next();
         }
         self.time = self.latest().map_or(Duration::ZERO, Event::recorded_at);
         self.afterglow = Duration::ZERO;
+        is_known
     }
 
     /// Whether all of a whole trace is played.
@@ -139,7 +164,7 @@ impl Playback {
 
     /// Whether every record of a whole trace is played: what it shows is final.
     pub(crate) fn is_at_end(&self) -> bool {
-        self.is_complete && self.position == self.trace.events.len()
+        self.is_complete && self.now.position == self.trace.events.len()
     }
 
     /// The trace as far as it is known.
@@ -149,19 +174,28 @@ impl Playback {
 
     /// The totals at this moment.
     pub(crate) fn summary(&self) -> &Summary {
-        &self.summary
+        &self.now.summary
     }
 
     /// What became of requests, up to this moment.
     #[cfg(feature = "errors")]
     pub(crate) fn tally(&self) -> &Tally {
-        &self.tally
+        &self.now.tally
     }
 
     /// The processes there are, and those there were, up to this moment.
     #[cfg(any(feature = "errors", feature = "scaling"))]
-    pub(crate) fn stations(&self) -> &Stations {
-        &self.stations
+    pub(crate) fn stations(&self) -> &[Station] {
+        #[cfg(feature = "errors")]
+        return self.now.tally.stations();
+        #[cfg(not(feature = "errors"))]
+        self.now.stations.as_slice()
+    }
+
+    /// The place of that name, if there is one.
+    #[cfg(feature = "scaling")]
+    pub(crate) fn station(&self, worker: NameId) -> Option<&Station> {
+        self.stations().iter().find(|it| it.worker == worker)
     }
 
     /// Whether it is a run about what loops do.
@@ -201,12 +235,12 @@ impl Playback {
 
     /// How many records are played.
     pub(crate) fn position(&self) -> usize {
-        self.position
+        self.now.position
     }
 
     /// The records played so far, the oldest first.
     pub(crate) fn played(&self) -> &[Event] {
-        &self.trace.events[..self.position]
+        &self.trace.events[..self.now.position]
     }
 
     /// The last record played.
@@ -216,17 +250,55 @@ impl Playback {
 
     /// The begins whose end is not played yet.
     pub(crate) fn open(&self) -> impl Iterator<Item = &Event> {
-        self.open.iter()
+        self.now.open.iter()
     }
 
     fn upcoming(&self) -> Option<&Event> {
-        self.trace.events.get(self.position)
+        self.trace.events.get(self.now.position)
     }
 
     fn apply_next(&mut self) {
-        let Some(event) = self.trace.events.get(self.position) else {
+        let Some(event) = self.trace.events.get(self.now.position) else {
             return;
         };
+        self.now.apply(&self.trace, event);
+        if self.now.position == self.kept.len() * self.spacing {
+            self.keep();
+        }
+    }
+
+    fn keep(&mut self) {
+        if self.kept.len() == MOST_KEPT {
+            // Every other one is given up.
+            self.spacing *= 2;
+            for place in 1..MOST_KEPT / 2 {
+                self.kept.swap(place, 2 * place);
+            }
+            self.kept.truncate(MOST_KEPT / 2);
+        }
+        self.kept.push(self.now.clone());
+    }
+
+    fn last_record(&self) -> Duration {
+        self.trace
+            .events
+            .last()
+            .map_or(Duration::ZERO, Event::recorded_at)
+    }
+
+    /// The latest moment that can be shown.
+    pub(crate) fn length(&self) -> Duration {
+        if self.is_complete {
+            self.last_record()
+        } else {
+            self.known_until
+        }
+    }
+}
+
+impl Moment {
+    /// Adds the next record.
+    fn apply(&mut self, trace: &Trace, event: &Event) {
         match event.phase {
             Phase::Begin => self.open.push(*event),
             Phase::End => {
@@ -242,25 +314,11 @@ impl Playback {
         }
         self.summary.apply(event);
         #[cfg(feature = "errors")]
-        self.tally.apply(&self.trace, event);
-        #[cfg(any(feature = "errors", feature = "scaling"))]
-        self.stations.apply(&self.trace, event);
+        self.tally.apply(trace, event);
+        #[cfg(all(feature = "scaling", not(feature = "errors")))]
+        self.stations.apply(trace, event);
+        #[cfg(not(any(feature = "errors", feature = "scaling")))]
+        let _ = trace;
         self.position += 1;
-    }
-
-    fn last_record(&self) -> Duration {
-        self.trace
-            .events
-            .last()
-            .map_or(Duration::ZERO, Event::recorded_at)
-    }
-
-    /// The latest moment that can be shown.
-    fn end(&self) -> Duration {
-        if self.is_complete {
-            self.last_record()
-        } else {
-            self.known_until
-        }
     }
 }

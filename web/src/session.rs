@@ -6,12 +6,18 @@ use crate::{
 };
 use futures::future::{Either, select};
 use highwater::{
-    platform::{Clock, Timer, VirtualTime},
-    scenario::{Experiment, TRACE_CAPACITY},
-    trace::{Batch, Packed, Recorder},
+    platform::{Clock, Step, Timer, VirtualTime},
+    scenario::{Deadlock, Experiment, TRACE_CAPACITY},
+    trace::{Packed, Recorder},
 };
 use js_sys::Function;
-use std::{cell::RefCell, panic::PanicHookInfo, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    panic::PanicHookInfo,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 use wasm_bindgen::prelude::*;
 
 /// How often a running experiment reports: once a frame.
@@ -20,6 +26,9 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(16);
 /// The most records in one report, so that the page can paint between reports
 /// of a long simulation.
 const REPORT_EVENTS: usize = 4096;
+
+/// How many steps a simulation goes between reports: a frame's worth or two.
+const REPORT_STEPS: u64 = 1 << 16;
 
 /// Runs an experiment to its end, `virtual` or in this `tab`.
 ///
@@ -69,14 +78,32 @@ async fn run_in_tab(experiment: &Experiment, report: Function) -> Option<String>
     }
 }
 
-/// As [`Experiment::simulate`], but what was recorded before a bug is reported.
+/// As [`Experiment::simulate`], but what was recorded before a bug is reported, and
+/// what is there already while there is more to come.
 fn simulate(experiment: &Experiment, report: Function) -> Option<String> {
     let world = VirtualTime::new();
     let recorder = Recorder::new(world.timer(), TRACE_CAPACITY);
     let reporter = Reporter::new(recorder.clone(), world.timer(), report);
-    let ended = experiment.simulate_in(&world, &recorder);
+    let main = experiment.start(world.platform(), recorder);
+    let is_over = Rc::new(Cell::new(false));
+    let ends = Rc::clone(&is_over);
+    drop(world.platform().spawn(async move {
+        main.await;
+        ends.set(true);
+    }));
+    let mut steps = 0_u64;
+    let mut died = None;
+    while !is_over.get() && died.is_none() {
+        if world.step() == Step::Idle {
+            died = Some(Deadlock.to_string());
+        }
+        steps += 1;
+        if steps.is_multiple_of(REPORT_STEPS) {
+            reporter.report();
+        }
+    }
     reporter.report();
-    ended.err().map(|deadlock| deadlock.to_string())
+    died
 }
 
 /// Tells the page what was recorded since it was last told.
@@ -104,18 +131,12 @@ impl Reporter {
         let now_ms = self.clock.now().as_secs_f64() * 1000.0;
         let mut rest = self.recorder.drain();
         loop {
-            let later = rest.events.split_off(rest.events.len().min(REPORT_EVENTS));
-            let known_until = match later.first() {
+            let next = rest.split_off(REPORT_EVENTS);
+            let known_until = match next.events.first() {
                 Some(_) => 0.0,
                 None => now_ms,
             };
             // The page's own function: if it throws, the page has said so.
-            let next = Batch {
-                first_name: rest.first_name + rest.names.len(),
-                names: Vec::new(),
-                events: later,
-                dropped: rest.dropped,
-            };
             let Packed { names, words } = rest.into();
             let _ = self.report.call3(
                 &JsValue::NULL,

@@ -19,6 +19,8 @@ pub struct View {
     address: Address,
     playback: Playback,
     world: String,
+    /// How many milliseconds of the run a millisecond on the screen is.
+    speed: f64,
     /// Judged once, at the end: for a long run that takes a while.
     verdicts: OnceCell<Vec<Verdict>>,
 }
@@ -33,6 +35,7 @@ impl View {
             playback: Playback::new(trace),
             address,
             world,
+            speed: 1.0,
             verdicts: OnceCell::new(),
         }
     }
@@ -59,9 +62,32 @@ impl View {
         self.playback.complete(died);
     }
 
-    /// Plays on for so many milliseconds.
+    /// Sets how many milliseconds of the run a millisecond on the screen is: 1 at
+    /// first.
+    #[wasm_bindgen(setter)]
+    pub fn set_speed(&mut self, speed: f64) {
+        self.speed = speed;
+    }
+
+    /// Plays on for so many milliseconds on the screen.
     pub fn advance(&mut self, elapsed_ms: f64) {
-        self.playback.advance(duration(elapsed_ms));
+        let elapsed = duration(elapsed_ms * self.speed);
+        // A simulation is ahead of whoever watches it.
+        let may_hurry = self.speed >= 1.0 && self.world != "virtual";
+        self.playback.advance(elapsed, may_hurry);
+    }
+
+    /// Goes to so many milliseconds after the start; `false` if the latest moment
+    /// that is known comes before that, and goes there.
+    pub fn seek(&mut self, time_ms: f64) -> bool {
+        self.playback.seek(duration(time_ms))
+    }
+
+    /// Goes to where so many records are played; `false` if there are not as many
+    /// yet, and goes to the last one.
+    #[wasm_bindgen(js_name = goTo)]
+    pub fn go_to(&mut self, records: usize) -> bool {
+        self.playback.go_to(records)
     }
 
     /// Goes to the next record; `false` if there is none yet.
@@ -110,6 +136,26 @@ impl View {
         Ok(())
     }
 
+    /// Paints this moment as one picture of many: without who was busy when,
+    /// unless that is all there is to see.
+    ///
+    /// # Errors
+    ///
+    /// If the canvas has no 2D context.
+    #[wasm_bindgen(js_name = paintSmall)]
+    pub fn paint_small(
+        &self,
+        canvas: &web_sys::HtmlCanvasElement,
+        width: f64,
+        height: f64,
+        ratio: f64,
+        dark: bool,
+    ) -> Result<(), JsValue> {
+        let surface = Surface::new(canvas, width, height, ratio, dark, false)?;
+        paint::paint(&surface.small(), &self.playback);
+        Ok(())
+    }
+
     /// This moment in one sentence.
     pub fn status(&self) -> String {
         let trace = self.playback.trace();
@@ -117,7 +163,7 @@ impl View {
             return self.conclusion();
         }
         match self.playback.latest() {
-            Some(event) => (self.address.experiment().scenario().narrate)(trace, event),
+            Some(event) => self.address.experiment().scenario().sentence(trace, event),
             None => "At the start: nothing has happened yet.".to_owned(),
         }
     }
@@ -133,19 +179,30 @@ impl View {
                 .filter(|(_, target, _)| *target == source)
                 .map(|(.., count)| count)
                 .sum();
+            let is_sample = summary.is_sample(source);
+            let of_what = if is_sample { ", times of a sample" } else { "" };
             Row {
-                name: trace.name(source),
-                received: delivered,
+                name: [trace.name(source), of_what].concat(),
+                received: match delivered {
+                    1.. if is_sample => counters.started,
+                    all => all,
+                },
                 started: counters.started,
                 succeeded: counters.succeeded,
                 failed: counters.failed,
                 in_flight: counters.in_flight(),
-                p50_ms: summary.percentile(source, 50).map(milliseconds),
-                p99_ms: summary.percentile(source, 99).map(milliseconds),
+                p50_us: summary.percentile(source, 50).map(microseconds),
+                p99_us: summary.percentile(source, 99).map(microseconds),
                 sends_to: summary
                     .edges()
                     .filter(|(from, ..)| *from == source)
-                    .map(|(_, target, count)| format!("{} ({count})", trace.name(target)))
+                    .map(|(_, target, count)| {
+                        if is_sample {
+                            trace.name(target).to_owned()
+                        } else {
+                            format!("{} ({count})", trace.name(target))
+                        }
+                    })
                     .collect(),
             }
         });
@@ -154,17 +211,23 @@ impl View {
             mark: queue.mark,
             level: queue.level,
             peak: queue.peak,
-            stalled_ms: queue.stalled.map(milliseconds),
+            stalled_us: queue.stalled.map(microseconds),
             dropped: queue.dropped,
             refused: queue.refused,
         });
         json(&Numbers {
-            time_ms: milliseconds(self.playback.time()),
+            time_us: microseconds(self.playback.time()),
+            length_us: microseconds(self.playback.length()),
             event: self.playback.position(),
             events: trace.events.len(),
             dropped: trace.dropped,
             rows: rows.collect(),
             queues: queues.collect(),
+            latest: self.playback.latest().map(|event| {
+                let failure = event.failure.map_or("", |cause| trace.name(cause));
+                let source = trace.name(event.source);
+                (event.kind as u8, event.phase as u8, source, failure)
+            }),
             #[cfg(feature = "errors")]
             errors: self.playback.tally().figures(),
             #[cfg(any(feature = "errors", feature = "scaling"))]
@@ -229,12 +292,17 @@ impl View {
 
 #[derive(Serialize)]
 struct Numbers<'a> {
-    time_ms: f64,
+    time_us: u64,
+    /// As far as it is known.
+    length_us: u64,
     event: usize,
     events: usize,
     dropped: u64,
-    rows: Vec<Row<'a>>,
+    rows: Vec<Row>,
     queues: Vec<QueueRow<'a>>,
+    /// The record played last: its kind and phase by their numbers, whose it is,
+    /// and why it failed.
+    latest: Option<(u8, u8, &'a str, &'a str)>,
     /// What became of requests.
     #[cfg(feature = "errors")]
     errors: Vec<(&'static str, String)>,
@@ -249,7 +317,7 @@ type ProcessRow<'a> = (&'a str, &'static str, usize, String);
 #[cfg(any(feature = "errors", feature = "scaling"))]
 fn processes(playback: &Playback) -> Vec<ProcessRow<'_>> {
     let trace = playback.trace();
-    let stations = playback.stations().as_slice().iter();
+    let stations = playback.stations().iter();
     let rows = stations.map(|it| {
         let name = trace.name(it.worker);
         let history = it.history(trace);
@@ -265,21 +333,21 @@ struct QueueRow<'a> {
     mark: u64,
     level: u64,
     peak: u64,
-    stalled_ms: Option<f64>,
+    stalled_us: Option<u64>,
     dropped: u64,
     refused: u64,
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
-    name: &'a str,
+struct Row {
+    name: String,
     received: u64,
     started: u64,
     succeeded: u64,
     failed: u64,
     in_flight: u64,
-    p50_ms: Option<f64>,
-    p99_ms: Option<f64>,
+    p50_us: Option<u64>,
+    p99_us: Option<u64>,
     sends_to: Vec<String>,
 }
 
@@ -288,6 +356,7 @@ fn duration(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms / 1000.0).unwrap_or(Duration::ZERO)
 }
 
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
+/// Whole, since what puts fractions into JSON weighs more than a scenario.
+fn microseconds(duration: Duration) -> u64 {
+    duration.as_secs() * 1_000_000 + u64::from(duration.subsec_micros())
 }

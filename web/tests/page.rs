@@ -91,6 +91,32 @@ fn an_address_keeps_what_it_can_and_names_what_it_ignored() {
 }
 
 #[wasm_bindgen_test]
+fn an_address_has_what_changes_in_the_midst_of_the_run() {
+    let set = [
+        ("email_latency@900", "400"),
+        ("users@900", "3"),
+        ("users", "5"),
+    ];
+    let address = address(&set);
+    assert_eq!(
+        address.fragment(),
+        "#/decoupling?seed=1&users=5&email_latency@900=400"
+    );
+    let values = address.values();
+    let place = values
+        .iter()
+        .position(|it| it == "email_latency@900")
+        .unwrap();
+    assert_eq!(values[place + 1], "400");
+    assert!(address.ignored()[0].starts_with("users can be set before a run only"));
+    let mut view = view(&[("email_latency@900", "400")]);
+    while view.status() != "From now on email_latency=400." {
+        assert!(view.step(), "it is on record");
+    }
+    assert!(numbers(&view)["time_us"].as_u64() >= Some(900_000));
+}
+
+#[wasm_bindgen_test]
 fn back_after_step_returns_to_the_same_numbers() {
     let mut view = view(&[("users", "3")]);
     let mut seen = vec![view.numbers()];
@@ -106,6 +132,59 @@ fn back_after_step_returns_to_the_same_numbers() {
         assert_eq!(view.verdicts(), "[]", "no verdict before the end");
     }
     assert!(!view.back(), "that was the start");
+}
+
+/// In a run so long that moments to go back to are given up meanwhile.
+#[wasm_bindgen_test]
+fn any_way_to_a_moment_gives_the_same_numbers() {
+    let set = [("users", "2000"), ("interval", "1"), ("email_latency", "1")];
+    let mut stepped = view(&set);
+    let mut seen = Vec::new();
+    let mut steps = 0;
+    while stepped.step() {
+        steps += 1;
+        if steps % 997 == 0 {
+            seen.push((numbers(&stepped), stepped.status()));
+        }
+    }
+    assert!(seen.len() > 20, "{} moments", seen.len());
+    let length = numbers(&stepped)["length_us"].as_f64().unwrap();
+    // From the end, forward from the start, and from here to there and back.
+    let count = seen.len();
+    let mixed = (0..count).map(|place| place * 7 % count);
+    let mut places: Vec<usize> = (0..count).rev().chain(0..count).chain(mixed).collect();
+    places.extend([count - 1, 0]);
+    let mut sought = view(&set);
+    sought.to_end();
+    for place in places {
+        let (there, status) = &seen[place];
+        sought.seek(there["time_us"].as_f64().unwrap() / 1000.0);
+        // Other records may have the same moment, after it or before.
+        while numbers(&sought)["event"].as_u64() > there["event"].as_u64() {
+            assert!(sought.back());
+        }
+        while numbers(&sought)["event"].as_u64() < there["event"].as_u64() {
+            assert!(sought.step());
+        }
+        assert_eq!((&numbers(&sought), &sought.status()), (there, status));
+    }
+    sought.seek(length);
+    assert_eq!(
+        sought.verdicts(),
+        stepped.verdicts(),
+        "beyond the last: all"
+    );
+    assert_eq!(numbers(&sought), numbers(&stepped));
+}
+
+#[wasm_bindgen_test]
+fn a_speed_is_what_of_the_run_passes_in_a_frame() {
+    for (speed, expected) in [(0.25, 25_000), (1.0, 100_000), (16.0, 1_600_000)] {
+        let mut view = view(&[]);
+        view.set_speed(speed);
+        view.advance(100.0);
+        assert_eq!(numbers(&view)["time_us"], expected, "{speed}");
+    }
 }
 
 #[wasm_bindgen_test]
@@ -154,7 +233,12 @@ fn every_moment_of_loops_can_be_painted() {
     let scenarios = scenario::ALL.iter().filter(|it| it.chapter == "scaling");
     for scenario in scenarios {
         for preset in scenario.presets {
-            let mut view = view_of(scenario.name, preset.set);
+            let mut set = preset.set.to_vec();
+            if set.iter().any(|(key, _)| *key == "users") {
+                // Fewer, and quicker: as many records.
+                set.extend([("users", "3000"), ("think", "1000")]);
+            }
+            let mut view = view_of(scenario.name, &set);
             let mut moments = 0;
             loop {
                 for (width, height) in [(1.0, 1.0), (328.0, 384.0), (820.0, 432.0)] {

@@ -46,4 +46,12 @@ impl Random {
         let factor = self.0.random_range(100 - percent..=100 + percent);
         duration * factor / 100
     }
+
+    /// Any time up to `longest`, evenly spread, in whole microseconds. More than
+    /// an hour of `longest` does not count.
+    pub fn within(&mut self, longest: Duration) -> Duration {
+        let micros = longest.min(Duration::from_hours(1)).as_micros();
+        let micros = u32::try_from(micros).unwrap_or(u32::MAX);
+        Duration::from_micros(self.0.random_range(0..=micros).into())
+    }
 }

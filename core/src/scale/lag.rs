@@ -95,8 +95,8 @@ impl LagMonitor {
         let lag = now.saturating_sub(self.due);
         self.beats += 1;
         self.max = self.max.max(lag);
-        let missed = lag.as_nanos() / self.interval.as_nanos();
-        let missed = u64::try_from(missed).unwrap_or(u64::MAX);
+        let (lag_nanos, interval_nanos) = (nanos(lag), nanos(self.interval));
+        let missed = lag_nanos / interval_nanos;
         self.missed = self.missed.saturating_add(missed);
         let step = self.interval.max(lag / MOST_MISSED);
         let mut late = lag;
@@ -108,8 +108,7 @@ impl LagMonitor {
             }
         }
         // What is left of the interval under way.
-        let rest = lag.as_nanos() % self.interval.as_nanos();
-        let rest = Duration::from_nanos(u64::try_from(rest).unwrap_or(0));
+        let rest = Duration::from_nanos(lag_nanos % interval_nanos);
         self.due = (self.due.saturating_add(lag))
             .saturating_sub(rest)
             .saturating_add(self.interval);
@@ -206,10 +205,9 @@ impl LagMonitor {
     }
 
     fn record(&mut self, lag: Duration) {
-        let nanoseconds = u64::try_from(lag.as_nanos()).unwrap_or(u64::MAX);
         if let Some(lags) = &mut self.lags {
             // It grows to hold whatever comes.
-            let _recorded = lags.record(nanoseconds);
+            let _recorded = lags.record(nanos(lag));
         }
     }
 
@@ -219,4 +217,9 @@ impl LagMonitor {
         // A bucket's upper end may be beyond all that is in it.
         Duration::from_nanos(value).min(self.max)
     }
+}
+
+/// More than the 584 years that fit count as these.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

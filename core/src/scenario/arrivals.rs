@@ -1,6 +1,6 @@
 //! Requests that come from outside, one after the other.
 
-use super::Context;
+use super::{Context, Values};
 use crate::platform::Random;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 /// `requests` and `interval` say.
 pub(super) struct Arrivals {
     draws: Random,
-    interval: Duration,
+    params: Values,
     /// When the next one arrives. `None` while nobody is there to take it.
     due: Option<Duration>,
     next: u64,
@@ -22,10 +22,10 @@ impl Arrivals {
     pub(super) fn new(context: &Context) -> Self {
         Arrivals {
             draws: context.seed.stream(0),
-            interval: context.params.millis("interval"),
             due: None,
             next: 1,
             last: context.params.integer("requests"),
+            params: context.params.clone(),
         }
     }
 
@@ -59,7 +59,8 @@ impl Arrivals {
     }
 
     fn wait(&mut self) {
-        let pause = self.draws.jitter(self.interval, 25);
+        let interval = self.params.millis("interval");
+        let pause = self.draws.jitter(interval, 25);
         self.due = self.due.map(|due| due + pause);
     }
 }

@@ -37,7 +37,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::choice(
             "overflow",
             "A full queue",
-            "Makes the source wait, drops the oldest or the newest chunk, keeps the latest alone, or refuses it. Ignored, it takes all.",
+            "Makes the source wait, drops the oldest or the newest chunk, keeps only the latest, or refuses it. No effect if ignored.",
             &["wait", "drop-oldest", "drop-newest", "latest", "fail"],
         ),
         Param::integer(
@@ -63,13 +63,15 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "Source's time for a chunk",
             "How long it takes to come up with one, give or take a fifth.",
             (Unit::Ms, 0, 1_000, 15),
-        ),
+        )
+        .live(),
         Param::integer(
             "write",
             "Destination's time for a chunk",
             "How long it takes to be done with one, give or take a fifth.",
             (Unit::Ms, 0, 1_000, 45),
-        ),
+        )
+        .live(),
         Param::choice(
             "inject",
             "Half way through",

@@ -45,13 +45,15 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "Job",
             "About how long one takes: exactly so in simulated time.",
             (Ms, 1, 5_000, 600),
-        ),
+        )
+        .live(),
         Param::integer(
             "every",
             "A job every",
             "One request in so many takes a job; 0 for none.",
             (Count, 0, 200, 20),
-        ),
+        )
+        .live(),
         Param::integer(
             "requests",
             "Requests",
@@ -63,13 +65,15 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "Time between requests",
             "How far apart they arrive, give or take a quarter. They do not wait for each other.",
             (Ms, 1, 500, 30),
-        ),
+        )
+        .live(),
         Param::integer(
             "work",
             "Time for a request",
             "How long each of them takes on the loop.",
             (Ms, 0, 100, 1),
-        ),
+        )
+        .live(),
         Param::integer(
             "beat",
             "Heartbeat every",
@@ -122,7 +126,7 @@ async fn run(context: Context) {
     let params = &context.params;
     let server = Rc::new(Server::start(&context));
     let heartbeat = Heartbeat::start(&context);
-    let (requests, every) = (params.integer("requests"), params.integer("every"));
+    let requests = params.integer("requests");
     let mut arrivals = context.seed.stream(0);
     let mut due = context.platform.now();
     let mut under_way = Vec::new();
@@ -135,6 +139,7 @@ async fn run(context: Context) {
         due += arrivals.jitter(params.millis("interval"), 25);
         let wait = due.saturating_sub(context.platform.now());
         context.platform.sleep(wait).await;
+        let every = params.integer("every");
         serve(number, number.checked_rem(every) == Some(0), due);
         if number == requests.div_ceil(2) {
             match params.choice("inject") {

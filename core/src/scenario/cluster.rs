@@ -3,6 +3,9 @@
 //! Each request holds the loop of its worker for a while. Then a worker is
 //! killed, hangs or cannot be started again, or all are replaced by new ones: what
 //! does a client notice?
+//!
+//! The requests come from outside, or they are those of users: a million, if so
+//! wished.
 
 mod balance;
 mod checks;
@@ -12,6 +15,8 @@ mod figures;
 mod front;
 mod narrate;
 mod params;
+mod served;
+mod users;
 mod worker;
 
 pub(super) use figures::figures;
@@ -43,6 +48,9 @@ const STOPPED: &str = "stopped";
 
 /// How a request ends that found nobody.
 const REFUSED: &str = "refused";
+
+/// What the front comes to in the end, where there are users.
+const HAVE_ASKED: &str = "Users that asked";
 
 /// How often a worker gives a sign of life while it has nothing to do.
 const BEAT: Duration = Duration::from_millis(100);
@@ -90,6 +98,10 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Preset {
             title: "The same, stopped first: nobody is left",
             set: &[("event", "bad_reload"), ("restart", "stop_then_start")],
+        },
+        Preset {
+            title: "A million users, and a reload that none of them notices",
+            set: &[("event", "reload"), ("users", "1000000"), ("workers", "8")],
         },
     ],
     run: |context| run(context).boxed_local(),

@@ -56,25 +56,29 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "Time between sign-ups",
             "How far apart they arrive, give or take a quarter. They do not wait for each other.",
             (Unit::Ms, 0, 10_000, 250),
-        ),
+        )
+        .live(),
         Param::integer(
             "email_latency",
             "Email latency",
             "How long EmailService takes for one mail, give or take a fifth.",
             (Unit::Ms, 0, 5_000, 80),
-        ),
+        )
+        .live(),
         Param::choice(
             "fail",
             "Failing service",
             "Which service has an operational failure now and then.",
             &["email", "audit", "metrics", "none"],
-        ),
+        )
+        .live(),
         Param::integer(
             "fail_rate",
             "Failures",
             "How often it fails.",
             (Unit::Percent, 1, 100, 40),
-        ),
+        )
+        .live(),
         Param::choice(
             "fault",
             "Kind of failure",
@@ -96,7 +100,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::choice(
             "overflow",
             "A full inbox",
-            "Makes the sign-up wait, drops the oldest or the newest event, keeps the latest alone, or fails its listener.",
+            "Makes the sign-up wait, drops the oldest or the newest event, keeps only the latest, or fails its listener.",
             &["wait", "drop-oldest", "drop-newest", "latest", "fail"],
         ),
         Param::choice(
@@ -158,12 +162,8 @@ async fn run(context: Context) {
     // Named first, so that tables and plots begin with the subject.
     let _ = context.trace.name(USER_SERVICE);
     let wiring = Wiring::new(&context);
-    let [email, audit, metrics] = [
-        Profile::email(params),
-        Profile::audit(params),
-        Profile::metrics(params),
-    ]
-    .map(|profile| Service::start(&context, profile));
+    let [email, audit, metrics] = [Profile::email(), Profile::audit(), Profile::metrics()]
+        .map(|profile| Service::start(&context, profile));
 
     let is_direct = params.choice("design") == "direct";
     let user_service = if is_direct {

@@ -1,6 +1,9 @@
 //! A scenario with everything set: what an address or a command line names.
 
-use super::{Context, InputError, SEED, Scenario, Value, Values};
+use super::{
+    Change, Context, InputError, Param, SEED, Scenario, Value, Values,
+    change::{MOMENT, MOST_CHANGES, Schedule},
+};
 use crate::{
     platform::{Platform, Seed, VirtualTime},
     trace::{Recorder, Trace, VERSION},
@@ -12,13 +15,30 @@ use futures::future::LocalBoxFuture;
 /// still loses none.
 pub const TRACE_CAPACITY: usize = 1 << 18;
 
-/// A scenario, its parameters and the seed. Run twice in simulated time, it
-/// gives the same trace, byte for byte.
+/// A scenario, its parameters, the seed, and what changes in the midst of the run.
+/// Run twice in simulated time, it gives the same trace, byte for byte.
+///
+/// ```
+/// use highwater::{scenario, trace::Kind};
+///
+/// let mut slower = scenario::find("decoupling")?.experiment();
+/// let before = slower.simulate();
+/// slower.set("email_latency@1500", "400")?;
+/// let after = slower.simulate();
+///
+/// let change = after.events.iter().position(|it| it.kind == Kind::Change);
+/// let change = change.expect("it is on record");
+/// assert_eq!(after.events[..change], before.events[..change], "the past is the same");
+/// assert!(after.events.len() > change && after.events[change + 1..] != before.events[change..]);
+/// # Ok::<(), scenario::InputError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Experiment {
     scenario: &'static Scenario,
     params: Values,
     seed: u64,
+    /// In the order of their moments, then of their keys.
+    changes: Vec<Change>,
 }
 
 impl Experiment {
@@ -27,6 +47,7 @@ impl Experiment {
             scenario,
             params: Values::defaults(scenario.params),
             seed: 1,
+            changes: Vec::new(),
         }
     }
 
@@ -53,24 +74,56 @@ impl Experiment {
 
     /// Sets a parameter, or the seed by the key `seed`.
     ///
+    /// The key `KEY@MS` changes the parameter `KEY` in the midst of the run, so many
+    /// milliseconds after its start, if it is [live](field@Param::live): whatever uses it
+    /// from then on uses the new value. What is under way goes on as it began. A
+    /// moment that the run does not reach changes nothing. Of several changes of a
+    /// parameter at one moment the last counts.
+    ///
     /// # Errors
     ///
     /// [`InputError`]; nothing is changed then.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), InputError> {
-        if key == SEED.key {
-            if let Value::Integer(seed) = SEED.parse(value)? {
-                self.seed = seed;
-            }
-            return Ok(());
+        if let Some((key, moment)) = key.split_once('@') {
+            return self.change(key, moment, value);
         }
-        let param = self
-            .scenario
-            .params
-            .iter()
-            .find(|param| param.key == key)
-            .ok_or_else(|| InputError::unknown_param(key, self.scenario))?;
-        self.params.put(key, param.parse(value)?);
+        let param = self.param(key)?;
+        let value = param.parse(value)?;
+        match value {
+            Value::Integer(seed) if key == SEED.key => self.seed = seed,
+            _ => self.params.put(key, value),
+        }
         Ok(())
+    }
+
+    fn change(&mut self, key: &str, moment: &str, value: &str) -> Result<(), InputError> {
+        let param = self.param(key)?;
+        if !param.live {
+            return Err(InputError::not_live(key, self.scenario));
+        }
+        let Value::Integer(at_ms) = MOMENT.parse(moment)? else {
+            return Ok(());
+        };
+        let key = param.key;
+        let value = param.parse(value)?;
+        let change = Change { key, at_ms, value };
+        let place = |it: &Change| (it.at_ms, it.key).cmp(&(at_ms, key));
+        match self.changes.binary_search_by(place) {
+            Ok(known) => self.changes[known] = change,
+            Err(_) if self.changes.len() == MOST_CHANGES => return Err(InputError::TooManyChanges),
+            Err(place) => self.changes.insert(place, change),
+        }
+        Ok(())
+    }
+
+    fn param(&self, key: &str) -> Result<&'static Param, InputError> {
+        if key == SEED.key {
+            return Ok(&SEED);
+        }
+        let mut params = self.scenario.params.iter();
+        params
+            .find(|param| param.key == key)
+            .ok_or_else(|| InputError::unknown_param(key, self.scenario))
     }
 
     /// The scenario.
@@ -79,7 +132,7 @@ impl Experiment {
         self.scenario
     }
 
-    /// The parameters.
+    /// The parameters, as they are at the start.
     #[must_use]
     pub fn params(&self) -> &Values {
         &self.params
@@ -100,12 +153,34 @@ impl Experiment {
             .map(|(pair, _)| pair)
     }
 
+    /// What changes in the midst of the run, the earliest first.
+    #[must_use]
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// What this experiment is, the seed aside: keys, and values as
+    /// [`set`](Self::set) takes them; or what of it is not as by default.
+    #[must_use]
+    pub fn settings(&self, with_defaults: bool) -> Vec<(String, String)> {
+        let mut settings = Vec::new();
+        for ((key, value), param) in self.params.iter().zip(self.scenario.params) {
+            if with_defaults || value != param.default() {
+                settings.push((key.to_owned(), value.to_string()));
+            }
+        }
+        for change in &self.changes {
+            settings.push(change.setting());
+        }
+        settings
+    }
+
     /// The command line that runs this experiment natively.
     #[must_use]
     pub fn command_line(&self) -> String {
         let mut line = format!("cargo run -p native -- run {}", self.scenario.name);
-        for (key, value) in self.changed() {
-            line.extend([" --set ", key, "=", &value.to_string()]);
+        for (key, value) in self.settings(false) {
+            line.extend([" --set ", &key, "=", &value]);
         }
         line + &format!(" --seed {}", self.seed)
     }
@@ -114,8 +189,8 @@ impl Experiment {
     #[must_use]
     pub fn fragment(&self) -> String {
         let mut fragment = format!("#/{}?seed={}", self.scenario.name, self.seed);
-        for (key, value) in self.changed() {
-            fragment.extend(["&", key, "=", &value.to_string()]);
+        for (key, value) in self.settings(false) {
+            fragment.extend(["&", &key, "=", &value]);
         }
         fragment
     }
@@ -128,11 +203,7 @@ impl Experiment {
             scenario: self.scenario.name.to_owned(),
             world: world.to_owned(),
             seed: self.seed,
-            params: self
-                .params
-                .iter()
-                .map(|(key, value)| (key.to_owned(), value.to_string()))
-                .collect(),
+            params: self.settings(true),
             names: Vec::new(),
             events: Vec::new(),
             dropped: 0,
@@ -143,11 +214,16 @@ impl Experiment {
     /// Starts the experiment in a world. The future completes when all it
     /// started has ended.
     pub fn start(&self, platform: Platform, trace: Recorder) -> LocalBoxFuture<'static, ()> {
+        let mut params = self.params.clone();
+        if !self.changes.is_empty() {
+            let schedule = Schedule::new(&self.changes, platform.timer(), &trace);
+            params.follow(schedule);
+        }
         (self.scenario.run)(Context {
             platform,
             trace,
             seed: Seed(self.seed),
-            params: self.params.clone(),
+            params,
         })
     }
 

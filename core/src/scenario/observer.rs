@@ -52,17 +52,20 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "Time between readings",
             "How far apart they are.",
             (Unit::Ms, 0, 10_000, 400),
-        ),
+        )
+        .live(),
         Param::integer(
             "work",
             "Work of a listener",
             "How long each listener takes, give or take a fifth. Nobody else runs meanwhile.",
             (Unit::Ms, 0, 1_000, 40),
-        ),
+        )
+        .live(),
         Param {
             key: "change",
             label: "During the third emit",
             help: "Display, at its turn, removes Logger behind it, adds Newcomer, or does both.",
+            live: false,
             kind: Kind::Choice {
                 options: &["nothing", "remove", "add", "both"],
                 default: "both",
@@ -85,7 +88,8 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "Failing listener",
             "Which listener fails, at every second reading.",
             &["none", "display"],
-        ),
+        )
+        .live(),
         Param::choice(
             "policy",
             "A failure",
@@ -95,7 +99,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::choice(
             "errors",
             "Failures are",
-            "Handed to ErrorLog, or observed by nobody: then they leave emit.",
+            "Handed to ErrorLog, or observed by nobody: then emit fails.",
             &["unobserved", "observed"],
         ),
         Param::integer(
@@ -119,7 +123,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[("reentry", "alarm"), ("change", "nothing")],
         },
         Preset {
-            title: "An error nobody observes leaves emit",
+            title: "An error nobody observes: emit fails",
             set: &[("fail", "display"), ("change", "nothing")],
         },
         Preset {

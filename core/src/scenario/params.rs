@@ -3,7 +3,7 @@
 //! The schema alone makes the page's controls, the command line's `--set`, the
 //! address and the documentation.
 
-use super::{CHAPTERS, Scenario};
+use super::{InputError, change::Schedule};
 use serde::Serialize;
 use std::{fmt, time::Duration};
 
@@ -16,6 +16,9 @@ pub struct Param {
     pub label: &'static str,
     /// What it does, in one sentence.
     pub help: &'static str,
+    /// Whether it can change in the midst of a run: see
+    /// [`Experiment::set`](super::Experiment::set).
+    pub live: bool,
     /// What may be set, and the default.
     #[serde(flatten)]
     pub kind: Kind,
@@ -42,8 +45,15 @@ impl Param {
             key,
             label,
             help,
+            live: false,
             kind,
         }
+    }
+
+    /// The same, and it can change in the midst of a run.
+    #[allow(dead_code, reason = "without a chapter there is no scenario to use it")]
+    pub(super) const fn live(self) -> Self {
+        Param { live: true, ..self }
     }
 
     /// One of several words, of which the first is the default.
@@ -62,6 +72,7 @@ impl Param {
             key,
             label,
             help,
+            live: false,
             kind,
         }
     }
@@ -108,6 +119,8 @@ pub enum Unit {
     Count,
     /// Milliseconds.
     Ms,
+    /// Microseconds.
+    Us,
     /// Parts of a hundred.
     Percent,
     /// 1024 bytes.
@@ -120,6 +133,7 @@ impl fmt::Display for Unit {
         f.write_str(match self {
             Unit::Count => "",
             Unit::Ms => " ms",
+            Unit::Us => " µs",
             Unit::Percent => " %",
             Unit::KiB => " KiB",
         })
@@ -195,9 +209,14 @@ impl Param {
 }
 
 /// A value for each parameter of a schema.
+///
+/// Those of a run in progress follow its clock: a parameter that is changed in its
+/// midst has its new value from then on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Values {
     values: Vec<(&'static str, Value)>,
+    /// Of a run in progress that has changes.
+    schedule: Option<Schedule>,
 }
 
 impl Values {
@@ -207,7 +226,12 @@ impl Values {
                 .iter()
                 .map(|param| (param.key, param.default()))
                 .collect(),
+            schedule: None,
         }
+    }
+
+    pub(super) fn follow(&mut self, schedule: Schedule) {
+        self.schedule = Some(schedule);
     }
 
     pub(super) fn put(&mut self, key: &str, value: Value) {
@@ -216,7 +240,7 @@ impl Values {
         }
     }
 
-    /// Every key and its value, in the order of the schema.
+    /// Every key and its value at the start of a run, in the order of the schema.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, Value)> + '_ {
         self.values.iter().copied()
     }
@@ -268,105 +292,13 @@ impl Values {
     }
 
     fn get(&self, key: &str) -> Value {
+        let changed = self.schedule.as_ref().and_then(|it| it.value_now(key));
+        if let Some(value) = changed {
+            return value;
+        }
         match self.values.iter().find(|(known, _)| *known == key) {
             Some((_, value)) => *value,
             None => panic!("no parameter {key}"),
         }
     }
-}
-
-/// Input that names nothing there is, or is out of range.
-///
-/// Each message is one line that says what is wrong and what would be right;
-/// what was put in stands in it escaped.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InputError {
-    /// No scenario has that name.
-    #[error(
-        "unknown scenario {name:?}{}: the scenarios are {known}",
-        hint(*nearest)
-    )]
-    UnknownScenario {
-        /// What was asked for.
-        name: String,
-        /// The name most like it.
-        nearest: Option<&'static str>,
-        /// All names there are.
-        known: String,
-    },
-    /// There is such a scenario, but not in this build.
-    #[error("scenario {name:?} is of the chapter {chapter}, which this build does not have")]
-    NotInThisBuild {
-        /// The scenario.
-        name: &'static str,
-        /// Its chapter. The feature `chapter-…` of that name has it.
-        chapter: &'static str,
-    },
-    /// The scenario has no such parameter.
-    #[error("unknown parameter {key:?}{}: {scenario} has {known}", hint(*nearest))]
-    UnknownParam {
-        /// What was to be set.
-        key: String,
-        /// The scenario.
-        scenario: &'static str,
-        /// The key most like it.
-        nearest: Option<&'static str>,
-        /// All keys there are.
-        known: String,
-    },
-    /// The value is not in the parameter's range.
-    #[error("{key} is {range}, not {value:?}")]
-    BadValue {
-        /// The parameter.
-        key: &'static str,
-        /// What it was to be set to.
-        value: String,
-        /// What may be set, with its unit.
-        range: String,
-    },
-}
-
-impl InputError {
-    /// Of a name that no scenario of this build has.
-    pub(super) fn no_scenario(name: &str) -> Self {
-        for chapter in CHAPTERS {
-            if let Some(name) = chapter.scenarios.iter().find(|known| **known == name) {
-                let chapter = chapter.name;
-                return InputError::NotInThisBuild { name, chapter };
-            }
-        }
-        let known = CHAPTERS.iter().flat_map(|chapter| chapter.scenarios);
-        let known: Vec<_> = known.copied().collect();
-        InputError::UnknownScenario {
-            name: name.to_owned(),
-            nearest: nearest(name, &known),
-            known: known.join(", "),
-        }
-    }
-
-    pub(super) fn unknown_param(key: &str, scenario: &'static Scenario) -> Self {
-        let mut known: Vec<_> = scenario.params.iter().map(|param| param.key).collect();
-        known.push("seed");
-        InputError::UnknownParam {
-            key: key.to_owned(),
-            scenario: scenario.name,
-            nearest: nearest(key, &known),
-            known: known.join(", "),
-        }
-    }
-}
-
-fn hint(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |name| format!(" (did you mean \"{name}\"?)"))
-}
-
-/// The name most like `wanted`, unless it is not like any.
-fn nearest(wanted: &str, known: &[&'static str]) -> Option<&'static str> {
-    known
-        .iter()
-        .map(|name| (strsim::jaro_winkler(wanted, name), *name))
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
 }

@@ -74,19 +74,22 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "Time to read a chunk",
             "Give or take a fifth.",
             (Unit::Ms, 0, 1_000, 10),
-        ),
+        )
+        .live(),
         Param::integer(
             "compress",
             "Time to compress a batch",
             "Give or take a fifth. Batches do not wait for each other.",
             (Unit::Ms, 0, 1_000, 60),
-        ),
+        )
+        .live(),
         Param::integer(
             "write",
             "Time to write a batch",
             "Give or take a fifth.",
             (Unit::Ms, 0, 1_000, 15),
-        ),
+        )
+        .live(),
     ],
     presets: &[
         Preset {

@@ -29,7 +29,8 @@ pub(super) const INTERVAL: Param = Param::integer(
     "Time between requests",
     "How far apart they arrive, give or take a quarter. They do not wait for each other.",
     (Unit::Ms, 0, 1_000, 30),
-);
+)
+.live();
 
 /// The name in the trace.
 pub(super) const ERROR_HANDLER: &str = "ErrorHandler";

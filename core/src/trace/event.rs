@@ -118,6 +118,9 @@ pub enum Kind {
     Result,
     /// The pool `source` has `subject` threads; none where the loop does its jobs.
     Threads,
+    /// The operator `source` set a parameter `subject` milliseconds after the start:
+    /// `target` is its key and value, as `interval=10`.
+    Change,
 }
 
 impl Kind {
@@ -152,6 +155,7 @@ impl Kind {
         Kind::Beat,
         Kind::Result,
         Kind::Threads,
+        Kind::Change,
     ];
 
     /// Whether something goes from source to target. A subscription and a
@@ -199,6 +203,7 @@ impl Kind {
             Kind::Beat => "beat",
             Kind::Result => "result",
             Kind::Threads => "threads",
+            Kind::Change => "change",
         }
     }
 }

@@ -16,6 +16,7 @@ use std::{
 pub struct Recorder {
     shared: Arc<Shared>,
     thread: u32,
+    only_counts: bool,
 }
 
 struct Shared {
@@ -48,6 +49,7 @@ impl Recorder {
                 state: Mutex::new(state),
             }),
             thread: 0,
+            only_counts: false,
         }
     }
 
@@ -56,8 +58,33 @@ impl Recorder {
     #[must_use]
     pub fn on_thread(&self, thread: u32) -> Self {
         Recorder {
-            shared: Arc::clone(&self.shared),
             thread,
+            ..self.clone()
+        }
+    }
+
+    /// The same trace, with no record of what is written: the source's totals
+    /// grow by it, and stand in its next record. For one of so many that nobody
+    /// would read them all; who reads percentiles then reads those of the others.
+    ///
+    /// ```
+    /// use highwater::trace::{Kind, Recorder};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// let service = recorder.name("EmailService");
+    /// recorder.counting().begin(Kind::Handle, service, 1).succeed();
+    /// recorder.begin(Kind::Handle, service, 2).succeed();
+    ///
+    /// let events = recorder.drain().events;
+    /// assert_eq!(events.len(), 2);
+    /// assert_eq!(events[1].counters.succeeded, 2);
+    /// ```
+    #[must_use]
+    pub fn counting(&self) -> Self {
+        Recorder {
+            only_counts: true,
+            ..self.clone()
         }
     }
 
@@ -175,6 +202,9 @@ impl Recorder {
         let counters = *counters;
         // Never later than now, or records would not be in the order of time.
         let at = began.unwrap_or(now).min(now);
+        if self.only_counts {
+            return at;
+        }
         state.recorded += 1;
         state.ring.push(Event {
             at,
@@ -272,4 +302,33 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// Records dropped since the start of the run.
     pub dropped: u64,
+}
+
+impl Batch {
+    /// Keeps the first `records` records, and every name, and answers the batch
+    /// that comes next: for who takes a little at a time. It is empty if there were
+    /// no more.
+    ///
+    /// ```
+    /// use highwater::trace::{Kind, Recorder};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// let queue = recorder.name("queue");
+    /// (0..5).for_each(|subject| recorder.instant(Kind::Level, queue, subject));
+    ///
+    /// let mut batch = recorder.drain();
+    /// let rest = batch.split_off(3);
+    /// assert_eq!((batch.events.len(), rest.events.len()), (3, 2));
+    /// assert_eq!((batch.names.len(), rest.first_name), (1, 1));
+    /// ```
+    #[must_use = "what is not kept is in the answer alone"]
+    pub fn split_off(&mut self, records: usize) -> Batch {
+        Batch {
+            first_name: self.first_name + self.names.len(),
+            names: Vec::new(),
+            events: self.events.split_off(records.min(self.events.len())),
+            dropped: self.dropped,
+        }
+    }
 }

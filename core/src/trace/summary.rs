@@ -1,6 +1,6 @@
 //! A trace folded into totals.
 
-use super::{Counters, Event, Kind, NameId, Phase};
+use super::{Counters, Event, Kind, NameId, Phase, wire::nanoseconds};
 use std::time::Duration;
 
 /// Totals over a prefix of a trace: who did how much, how long it took, who
@@ -41,14 +41,22 @@ pub struct Queue {
 struct Source {
     events: u64,
     counters: Counters,
-    /// As they came: played far more often than asked for a percentile.
-    durations: Vec<Duration>,
+    lost: u64,
+    /// How many spans of work that ended are on record.
+    ended: u64,
+    /// Of what ended well, in nanoseconds, as they came: played far more often than
+    /// asked for a percentile.
+    durations: Vec<u64>,
 }
 
 impl Summary {
     /// Adds the next record.
     pub fn apply(&mut self, event: &Event) {
         self.events += 1;
+        // Who sets parameters is no part of what is run.
+        if event.kind == Kind::Change {
+            return;
+        }
         let index = event.source.index();
         if self.sources.len() <= index {
             self.sources.resize_with(index + 1, Source::default);
@@ -57,7 +65,15 @@ impl Summary {
         source.events += 1;
         source.counters = event.counters;
         if event.phase == Phase::End && event.kind.is_work() {
-            source.durations.push(event.duration);
+            source.ended += 1;
+            if event.failure.is_none() {
+                source.durations.push(nanoseconds(event.duration));
+            }
+        }
+        match event.kind {
+            Kind::Drop => source.lost += event.subject,
+            Kind::Refuse => source.lost += 1,
+            _ => {}
         }
         self.apply_to_queue(event);
         let Some(target) = event.target else { return };
@@ -90,8 +106,15 @@ impl Summary {
             .map_or_else(Counters::default, |source| source.counters)
     }
 
-    /// The shortest duration that at least `percent` % of the source's spans
-    /// stayed within (nearest rank); `None` before the first span ended.
+    /// How much of what was passed to a source its full queue dropped or refused.
+    #[must_use]
+    pub fn lost(&self, source: NameId) -> u64 {
+        self.sources.get(source.index()).map_or(0, |it| it.lost)
+    }
+
+    /// The shortest duration that at least `percent` % of the source's spans that
+    /// ended well stayed within (nearest rank); `None` before there is one. Those that
+    /// failed do not count: to be refused takes no time.
     ///
     /// Takes time in proportion to the number of spans.
     #[must_use]
@@ -104,7 +127,16 @@ impl Summary {
         }
         let mut durations = durations.clone();
         let (_, nearest, _) = durations.select_nth_unstable(place);
-        Some(*nearest)
+        Some(Duration::from_nanos(*nearest))
+    }
+
+    /// Whether only some of what the source ended is on record, as of a
+    /// [sample](super::Recorder::counting): the counters are of all, percentiles and
+    /// edges of what is there.
+    #[must_use]
+    pub fn is_sample(&self, source: NameId) -> bool {
+        let on_record = self.sources.get(source.index()).map_or(0, |it| it.ended);
+        on_record < self.counters(source).finished()
     }
 
     /// Every source that recorded something, in the order of the trace's names.

@@ -23,6 +23,14 @@ pub struct Packed {
     pub words: Vec<u64>,
 }
 
+impl Packed {
+    /// The words of its records, without what stands before them.
+    #[cfg(feature = "analysis")]
+    pub(crate) fn records(&self) -> &[u64] {
+        self.words.get(HEADER..).unwrap_or_default()
+    }
+}
+
 /// What was to be unpacked is no batch of this schema's version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a batch of records of version {VERSION}")]
@@ -129,7 +137,7 @@ fn unpack(record: &[u64; RECORD]) -> Option<Event> {
     })
 }
 
-fn nanoseconds(duration: Duration) -> u64 {
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
     // A run is shorter than the 584 years that fit.
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,7 +1,7 @@
 //! The report a program reads.
 
 use super::{errors, scaling, took};
-use highwater::{scenario::Verdict, trace::Trace};
+use highwater::{analysis::digest, scenario::Verdict, trace::Trace};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 
@@ -22,6 +22,7 @@ pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
                 "sent": counters.sent,
                 "p50_ns": summary.percentile(source, 50).map(nanos),
                 "p99_ns": summary.percentile(source, 99).map(nanos),
+                "is_sample": summary.is_sample(source),
             })
         })
         .collect();
@@ -56,6 +57,7 @@ pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
         "seed": trace.seed,
         "params": params,
         "duration_ns": nanos(took(trace)),
+        "digest": digest(trace),
         "records": trace.events.len(),
         "dropped": trace.dropped,
         "died": trace.died,

@@ -14,12 +14,14 @@ pub(super) fn services(trace: &Trace, note: &str) -> String {
         "HANDLED".to_owned(),
         "FAILED".to_owned(),
         "IN FLIGHT".to_owned(),
-        format!("P50{note}"),
-        format!("P99{note}"),
+        format!("OK P50{note}"),
+        format!("OK P99{note}"),
         "PASSES ON TO".to_owned(),
     ]];
     for source in summary.sources() {
         let counters = summary.counters(source);
+        let is_sample = summary.is_sample(source);
+        let of_what = if is_sample { ", times of a sample" } else { "" };
         // A bus has no work of its own: dashes, not zeros.
         let figure = |number: u64| match counters.started {
             0 => "–".to_owned(),
@@ -32,10 +34,16 @@ pub(super) fn services(trace: &Trace, note: &str) -> String {
         let targets: Vec<String> = summary
             .edges()
             .filter(|(from, ..)| *from == source)
-            .map(|(_, target, count)| format!("{} {count}×", trace.name(target)))
+            .map(|(_, target, count)| {
+                if is_sample {
+                    trace.name(target).to_owned()
+                } else {
+                    format!("{} {count}×", trace.name(target))
+                }
+            })
             .collect();
         rows.push([
-            trace.name(source).to_owned(),
+            [trace.name(source), of_what].concat(),
             figure(counters.finished()),
             figure(counters.failed),
             figure(counters.in_flight()),

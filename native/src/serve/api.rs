@@ -2,7 +2,8 @@
 
 use super::{
     errors::busy,
-    stream,
+    records::Records,
+    stream::{self, Telling},
     worker::{Phase, reached},
 };
 use crate::{list, running::Running};
@@ -65,18 +66,22 @@ pub(super) async fn run(
         StatusCode::PAYLOAD_TOO_LARGE => AppError::too_large(BODY_LIMIT_BYTES as u64),
         _ => AppError::invalid_input("The body did not come whole.").with_source(rejection),
     })?;
-    let experiment = read(&body)?;
+    let (experiment, records) = read(&body)?;
     let place = Arc::clone(&state.places).try_acquire_owned().map_err(|_| {
         busy(format!(
             "{RUNS_AT_ONCE} runs are in progress: try again when one has ended."
         ))
     })?;
-    // The thread gives the place back when it really ends.
-    let running = Running::start(&experiment, place).map_err(|cause| {
+    // It is free again when the thread has really ended, and the client has taken
+    // what was kept for it: so no number of slow clients fills the memory.
+    let place = Arc::new(place);
+    let running = Running::start(&experiment, Arc::clone(&place)).map_err(|cause| {
         busy("No run can be started now: try again later.".to_owned()).with_source(cause)
     })?;
     let end = reached(state.phase.clone(), Phase::Ends);
-    Ok(stream::answer(experiment, running, end))
+    Ok(stream::answer(Telling::new(
+        experiment, running, records, place, end,
+    )))
 }
 
 /// Nothing of the API is there.
@@ -119,10 +124,12 @@ struct Request {
     params: BTreeMap<String, Value>,
     #[serde(default)]
     seed: Option<Value>,
+    #[serde(default)]
+    records: Records,
 }
 
 /// All that is wrong with the fields is told at once.
-fn read(body: &[u8]) -> Result<Experiment, AppError> {
+fn read(body: &[u8]) -> Result<(Experiment, Records), AppError> {
     let request: Request = serde_json::from_slice(body).map_err(|cause| not_read(&cause))?;
     let scenario = scenario::find(&request.scenario)
         .map_err(|error| invalid(vec![("scenario".to_owned(), error.to_string())]))?;
@@ -145,7 +152,7 @@ fn read(body: &[u8]) -> Result<Experiment, AppError> {
         }
     }
     if wrong.is_empty() {
-        return Ok(experiment);
+        return Ok((experiment, request.records));
     }
     Err(invalid(wrong))
 }
@@ -168,7 +175,7 @@ fn not_read(cause: &serde_json::Error) -> AppError {
         Category::Syntax | Category::Eof | Category::Io => what.with_code("malformed_json"),
     };
     AppError::new(what).with_public(format!(
-        "The request is {{\"scenario\", \"params\", \"seed\"}}: {cause}."
+        "The request is {{\"scenario\", \"params\", \"seed\", \"records\"}}: {cause}."
     ))
 }
 
@@ -190,10 +197,28 @@ mod tests {
     #[test]
     fn numbers_may_come_as_texts() {
         let body = br#"{"scenario": "decoupling", "params": {"users": 3, "interval": "20"}, "seed": "9007199254740991"}"#;
-        let experiment = read(body).unwrap();
+        let (experiment, records) = read(body).unwrap();
+        assert_eq!(records, Records::Json);
         assert_eq!(experiment.params().integer("users"), 3);
         assert_eq!(experiment.params().integer("interval"), 20);
         assert_eq!(experiment.seed(), (1 << 53) - 1);
+    }
+
+    #[test]
+    fn a_change_in_the_midst_is_a_param_with_its_moment() {
+        let body = br#"{"scenario": "backpressure", "params": {"write@1500": 100, "read@9": "1"}}"#;
+        let (experiment, _) = read(body).unwrap();
+        assert_eq!(
+            experiment.fragment(),
+            "#/backpressure?seed=1&read@9=1&write@1500=100"
+        );
+        let error = read(br#"{"scenario": "backpressure", "params": {"mark@1500": 1}}"#);
+        let error = error.unwrap_err();
+        assert_eq!(error.fields()[0].field, "params.mark@1500");
+        assert_eq!(
+            error.public_message(),
+            "mark can be set before a run only; while backpressure runs, read, write can change"
+        );
     }
 
     #[test]
@@ -223,7 +248,13 @@ mod tests {
             let error = read(malformed.as_bytes()).unwrap_err();
             assert_eq!(error.code(), "malformed_json", "{malformed}");
         }
-        for misfit in ["[]", "{}", r#"{"scenario": 7}"#] {
+        let misfits = [
+            "[]",
+            "{}",
+            r#"{"scenario": 7}"#,
+            r#"{"scenario": "decoupling", "records": "raw"}"#,
+        ];
+        for misfit in misfits {
             let error = read(misfit.as_bytes()).unwrap_err();
             assert_eq!(error.code(), "invalid_input", "{misfit}");
             assert!(!error.public_message().contains("struct"), "{error}");

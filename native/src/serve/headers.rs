@@ -17,8 +17,10 @@ pub(super) async fn harden(mut response: Response) -> Response {
 /// The first three isolate the page from all others, in return for which a
 /// browser gives it memory shared by threads. `wasm-unsafe-eval` lets it
 /// compile WebAssembly, and nothing else. `no-cache` means: ask whether it has
-/// changed, so that a rebuilt page never runs beside old modules.
-const HEADERS: [(HeaderName, &str); 7] = [
+/// changed, so that a rebuilt page never runs beside old modules. By the last the
+/// page knows that there is this API where it came from: a browser shows a script
+/// no other header of the document itself.
+const HEADERS: [(HeaderName, &str); 8] = [
     (
         HeaderName::from_static("cross-origin-opener-policy"),
         "same-origin",
@@ -40,4 +42,5 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::CACHE_CONTROL, "no-cache"),
+    (HeaderName::from_static("server-timing"), "native"),
 ];

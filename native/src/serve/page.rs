@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 #[path = "../../../web/bundle/src/environment.rs"]
 mod environment;
 
-/// The chapter that the page opens with.
+/// The chapter that comes first on the page.
 fn first_chapter() -> &'static str {
     scenario::ALL.first().map_or("", |first| first.chapter)
 }
@@ -28,7 +28,7 @@ fn first_file() -> String {
 /// has changed since the last.
 ///
 /// The other chapters and the threaded builds are left to [`build_the_rest`]:
-/// the page waits for a chapter when it is opened, and does without threads.
+/// the page waits for a chapter that it is to show, and does without threads.
 ///
 /// # Errors
 ///

@@ -32,7 +32,7 @@ use tokio::sync::watch;
 use tower::{Layer, Service};
 
 /// Which process answers.
-const WORKER: HeaderName = HeaderName::from_static("x-worker");
+pub(super) const WORKER: HeaderName = HeaderName::from_static("x-worker");
 
 const GREETING: &str = "Hello from one of many.\n";
 

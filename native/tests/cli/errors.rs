@@ -79,7 +79,7 @@ fn bad_runs_are_problems_that_say_what_would_be_right() {
             "{",
             400,
             "malformed_json",
-            "the request is {\"scenario\", \"params\", \"seed\"}",
+            "the request is {\"scenario\", \"params\", \"seed\", \"records\"}",
         ),
         (&deep, 400, "malformed_json", "recursion limit"),
         (&long, 413, "too_large", "16384 bytes"),

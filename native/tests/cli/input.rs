@@ -37,6 +37,21 @@ fn bad_input_is_one_line_and_exit_code_2() {
             &["--set takes key=value, not \"users\"", "for example --set"],
         ),
         (
+            &["run", "decoupling", "--set", "users@500=3"],
+            &[
+                "users can be set before a run only",
+                "while decoupling runs, interval, email_latency, fail, fail_rate can change",
+            ],
+        ),
+        (
+            &["run", "decoupling", "--set", "interval@soon=3"],
+            &["the moment of a change is 1 to 1000000000 ms, not \"soon\""],
+        ),
+        (
+            &["run", "decoupling", "--set", "intervall@500=3"],
+            &["unknown parameter \"intervall\" (did you mean \"interval\"?)"],
+        ),
+        (
             &["run", "decoupling", "--seed", "-1"],
             &["seed is 0 to 9007199254740991, not \"-1\""],
         ),
@@ -86,14 +101,34 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
     ];
     for (arguments, parts) in cases {
-        let done = native(arguments);
-        assert_eq!(done.code, Some(2), "{arguments:?}: {done:?}");
-        assert_eq!(done.stdout, "", "{arguments:?}");
-        assert_eq!(done.stderr.lines().count(), 1, "{arguments:?}: {done:?}");
-        assert!(done.stderr.starts_with("error: "), "{done:?}");
-        for part in *parts {
-            assert!(done.stderr.contains(part), "no {part:?} in {done:?}");
-        }
+        expect_one_line(arguments, parts);
+    }
+}
+
+#[test]
+fn files_and_metrics_are_refused_by_name() {
+    expect_one_line(
+        &["run", "decoupling", "--csv", "x", "--plot", "x"],
+        &["--csv and --plot name the same file"],
+    );
+    expect_one_line(
+        &["run", "decoupling", "--plot", "x", "--metric", "speed"],
+        &["'speed'", "latency, throughput, in_flight"],
+    );
+    expect_one_line(
+        &["run", "decoupling", "--metric", "latency"],
+        &["--plot <FILE.svg>"],
+    );
+}
+
+fn expect_one_line(arguments: &[&str], parts: &[&str]) {
+    let done = native(arguments);
+    assert_eq!(done.code, Some(2), "{arguments:?}: {done:?}");
+    assert_eq!(done.stdout, "", "{arguments:?}");
+    assert_eq!(done.stderr.lines().count(), 1, "{arguments:?}: {done:?}");
+    assert!(done.stderr.starts_with("error: "), "{done:?}");
+    for part in parts {
+        assert!(done.stderr.contains(part), "no {part:?} in {done:?}");
     }
 }
 
@@ -147,12 +182,15 @@ fn the_list_has_every_scenario_with_its_schema() {
     assert_eq!(interval["unit"], "ms");
     assert_eq!(interval["max"], 10_000);
     assert_eq!(interval["default"], 250);
+    assert_eq!(interval["live"], true);
+    assert_eq!(params[0]["live"], false);
 
     let text = native(&["list"]).stdout;
     for param in params {
         let key = param["key"].as_str().unwrap();
         assert!(text.contains(&format!("    {key}=")), "no {key} in {text}");
     }
+    assert!(text.contains("0 to 10000 ms, live\n"), "{text}");
     assert!(!text.contains('\u{1b}'), "plain when it is not a terminal");
 }
 

@@ -9,3 +9,4 @@ mod run;
 mod serve;
 mod server;
 mod support;
+mod told;

@@ -2,7 +2,7 @@
 
 use crate::support::native;
 use serde_json::Value;
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Mutex, thread};
 
 /// Short, in real time.
 const QUICK: [&str; 4] = ["--set", "users=4", "--set", "interval=20"];
@@ -10,46 +10,68 @@ const QUICK: [&str; 4] = ["--set", "users=4", "--set", "interval=20"];
 #[test]
 fn every_preset_passes_in_both_worlds() {
     let list = native(&["list", "--json"]).json();
-    for scenario in list["scenarios"].as_array().unwrap() {
-        let name = scenario["name"].as_str().unwrap();
-        for preset in scenario["presets"].as_array().unwrap() {
-            let sets: Vec<String> = preset["set"]
-                .as_object()
-                .unwrap()
-                .iter()
-                .map(|(key, value)| format!("{key}={}", value.as_str().unwrap()))
-                .collect();
-            let of_worlds = ["native", "virtual"].map(|world| {
-                let mut arguments = vec!["run", name, "--json", "--world", world];
-                arguments.extend(match name {
-                    "decoupling" => &QUICK[..],
-                    "observer" => &["--set", "work=2", "--set", "interval=20"],
-                    "pipeline" => &["--set", "lines=400"],
-                    "backpressure" => &["--set", "chunks=24", "--set", "read=5"],
-                    // It takes as long as its jobs do.
-                    _ if scenario["chapter"] == "scaling" => &[],
-                    _ => &["--set", "interval=15", "--set", "latency=20"],
-                });
-                arguments.extend(sets.iter().flat_map(|set| ["--set", set]));
-                let done = native(&arguments);
-                assert_eq!(done.code, Some(0), "{done:?}");
-                let report = done.json();
-                assert_eq!(report["world"], world);
-                let verdicts = report["verdicts"].as_array().unwrap();
-                assert!(!verdicts.is_empty());
-                for verdict in verdicts {
-                    assert_ne!(verdict["outcome"], "failed", "{world}: {verdict}");
+    let presets = |scenario: &Value| {
+        let scenario = scenario.clone();
+        let presets = scenario["presets"].as_array().unwrap().clone();
+        presets
+            .into_iter()
+            .map(move |preset| (scenario.clone(), preset))
+    };
+    let scenarios = list["scenarios"].as_array().unwrap();
+    // They take seconds of real time, and most of it they wait.
+    let left = Mutex::new(scenarios.iter().flat_map(presets));
+    let next = || left.lock().unwrap().next();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some((scenario, preset)) = next() {
+                    preset_passes_in_both_worlds(&scenario, &preset);
                 }
-                let outcome =
-                    |verdict: &Value| [verdict["check"].clone(), verdict["outcome"].clone()];
-                verdicts.iter().map(outcome).collect::<Vec<_>>()
             });
-            // Whether a queue fills up depends on how quick the machine is, and so
-            // does whether a breaker opens.
-            if scenario["chapter"] == "events" || name == "handler" {
-                assert_eq!(of_worlds[0], of_worlds[1], "{name}: {preset}");
-            }
         }
+    });
+}
+
+fn preset_passes_in_both_worlds(scenario: &Value, preset: &Value) {
+    let name = scenario["name"].as_str().unwrap();
+    let sets: Vec<String> = preset["set"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap()))
+        .collect();
+    let of_worlds = ["native", "virtual"].map(|world| {
+        let mut arguments = vec!["run", name, "--json", "--world", world];
+        arguments.extend(match name {
+            "decoupling" => &QUICK[..],
+            "observer" => &["--set", "work=2", "--set", "interval=20"],
+            "pipeline" => &["--set", "lines=400"],
+            "backpressure" => &["--set", "chunks=24", "--set", "read=5"],
+            // It takes as long as its jobs do.
+            _ if scenario["chapter"] == "scaling" => &[],
+            _ => &["--set", "interval=15", "--set", "latency=20"],
+        });
+        arguments.extend(sets.iter().flat_map(|set| ["--set", set]));
+        if name == "cluster" && sets.iter().any(|set| set.starts_with("users=")) {
+            // A million are for a machine that does nothing else.
+            arguments.extend(["--set", "users=3000", "--set", "think=2000"]);
+        }
+        let done = native(&arguments);
+        assert_eq!(done.code, Some(0), "{done:?}");
+        let report = done.json();
+        assert_eq!(report["world"], world);
+        let verdicts = report["verdicts"].as_array().unwrap();
+        assert!(!verdicts.is_empty());
+        for verdict in verdicts {
+            assert_ne!(verdict["outcome"], "failed", "{world}: {verdict}");
+        }
+        let outcome = |verdict: &Value| [verdict["check"].clone(), verdict["outcome"].clone()];
+        verdicts.iter().map(outcome).collect::<Vec<_>>()
+    });
+    // Whether a queue fills up depends on how quick the machine is, and so does
+    // whether a breaker opens.
+    if scenario["chapter"] == "events" || name == "handler" {
+        assert_eq!(of_worlds[0], of_worlds[1], "{name}: {preset}");
     }
 }
 
@@ -135,6 +157,37 @@ fn a_simulated_trace_depends_on_the_experiment_alone() {
 }
 
 #[test]
+fn a_change_in_the_midst_of_a_run_is_on_record_in_both_worlds() {
+    for world in ["native", "virtual"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trace.json");
+        let mut arguments = vec!["run", "backpressure", "--world", world, "--json"];
+        arguments.extend(["--set", "chunks=20", "--set", "read=2", "--set", "write=4"]);
+        arguments.extend(["--set", "write@30=10", "--trace", path.to_str().unwrap()]);
+        let done = native(&arguments);
+        assert_eq!(done.code, Some(0), "{done:?}");
+        let report = done.json();
+        assert_eq!(report["params"]["write"], "4");
+        assert_eq!(report["params"]["write@30"], "10");
+        let trace = fs::read_to_string(&path).unwrap();
+        assert_eq!(trace.matches("write=10").count(), 1, "{world}");
+    }
+    let text = native(&[
+        "run",
+        "backpressure",
+        "--world",
+        "virtual",
+        "--set",
+        "write@30=90",
+    ]);
+    assert!(text.stdout.contains("  set    write@30=90\n"), "{text:?}");
+    assert!(
+        text.stdout.contains(" --set write@30=90 --seed 1 "),
+        "{text:?}"
+    );
+}
+
+#[test]
 fn a_bug_ends_the_run_in_both_worlds() {
     for world in ["native", "virtual"] {
         for listeners in ["listeners=sync", "listeners=async"] {
@@ -186,12 +239,46 @@ fn a_plot_is_a_picture_in_svg() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plot.svg");
     let plot = path.to_str().unwrap();
-    let done = native(&["run", "decoupling", "--world", "virtual", "--plot", plot]);
-    assert_eq!(done.code, Some(0), "{done:?}");
-    let text = fs::read_to_string(&path).unwrap();
-    let picture = roxmltree::Document::parse(&text).unwrap();
-    assert_eq!(picture.root_element().tag_name().name(), "svg");
+    let texts = |more: &[&str]| {
+        let run = [
+            "run",
+            "decoupling",
+            "--world",
+            "virtual",
+            "--set",
+            "users=5",
+        ];
+        let done = native(&[&run, &["--plot", plot] as &[_], more].concat());
+        assert_eq!(done.code, Some(0), "{done:?}");
+        let text = fs::read_to_string(&path).unwrap();
+        let picture = roxmltree::Document::parse(&text).unwrap();
+        assert_eq!(picture.root_element().tag_name().name(), "svg");
+        let texts = picture.descendants().filter_map(|node| node.text());
+        texts.map(str::to_owned).collect::<Vec<_>>().join("|")
+    };
+    let all = texts(&[]);
+    assert!(
+        all.contains("|decoupling: simulated, seed 1|users=5|"),
+        "{all}"
+    );
+    assert!(all.contains("|Latency (ms)|") && all.contains("|In flight (sign-ups)|"));
+    let one = texts(&["--metric", "in_flight"]);
+    assert!(!one.contains("Latency") && one.contains("|In flight (sign-ups)|"));
     assert_eq!(files(folder.path()), ["plot.svg"]);
+}
+
+#[test]
+fn records_are_lines_of_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.csv");
+    let csv = path.to_str().unwrap();
+    let done = native(&[
+        "run", "observer", "--world", "virtual", "--json", "--csv", csv,
+    ]);
+    let report: Value = serde_json::from_str(&done.stdout).unwrap();
+    let lines = fs::read_to_string(&path).unwrap().lines().count() as u64;
+    assert_eq!(report["records"].as_u64(), Some(lines - 1));
+    assert_eq!(report["digest"].as_str().unwrap().len(), 64);
 }
 
 #[cfg(target_os = "linux")]

@@ -42,6 +42,7 @@ fn every_response_is_isolated_and_typed() {
             ("x-content-type-options", "nosniff"),
             ("referrer-policy", "no-referrer"),
             ("cache-control", "no-cache"),
+            ("server-timing", "native"),
         ] {
             assert_eq!(answer.header(name), Some(value), "{name} of {path}");
         }

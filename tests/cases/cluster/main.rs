@@ -5,6 +5,10 @@
 //! reloads, killed workers, jobs, the end of all of it, clients that misbehave, and
 //! what it refuses to start with.
 
+#[allow(
+    dead_code,
+    reason = "shared with the cases of e2e, which need more of it"
+)]
 #[path = "../native.rs"]
 mod native;
 mod support;

@@ -5,6 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Result, bail};
 use nix::unistd::Uid;
 
+use crate::output::Output;
 use crate::run::{run, run_checked};
 use crate::workspace::Workspace;
 
@@ -53,7 +54,11 @@ pub(crate) fn apt(workspace: &Workspace, packages: &[&str]) -> Result<()> {
     let prefix: &[&str] = if Uid::effective().is_root() {
         &["env"]
     } else if workspace.find("sudo").is_some()
-        && run(workspace.command("sudo").args(["-n", "true"])).is_ok_and(|it| it.success)
+        && run(
+            workspace.command("sudo").args(["-n", "true"]),
+            &Output::Ours,
+        )
+        .is_ok_and(|it| it.success)
     {
         &["sudo", "-n", "env"]
     } else {
@@ -69,7 +74,7 @@ pub(crate) fn apt(workspace: &Workspace, packages: &[&str]) -> Result<()> {
     };
     // An old index names versions that are gone. Should this fail, the install
     // may still work, and says what is wrong if it does not.
-    let _ = run(&mut apt_get(&["update"]));
+    let _ = run(&mut apt_get(&["update"]), &Output::Ours);
     let mut install = apt_get(&["install", "--yes", "--no-install-recommends"]);
     run_checked(install.args(packages)).context(advice)
 }

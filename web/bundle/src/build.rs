@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::layout::{Chapter, Flavour, Layout, Part, chapters};
+use crate::layout::{Flavour, Layout, Part, chapters};
 use crate::toolchain::Toolchain;
-use crate::{bindgen, compile, stage, stamp::Stamp};
+use crate::{bindgen, compile, reading, stage, stamp::Stamp};
 
 /// What to build, and where to.
 #[derive(Clone, Debug, Default)]
@@ -15,7 +15,8 @@ pub struct Options {
     /// Only the single-threaded builds. A threaded one stays if it is not stale
     /// beside its own, and is removed if it is.
     pub single: bool,
-    /// The name of the only chapter to build; everything when there is none.
+    /// The name of the only chapter to build, or `file` or `analysis`; everything
+    /// when there is none.
     pub chapter: Option<String>,
     /// The output directory; `www/pkg` when there is none.
     pub out: Option<PathBuf>,
@@ -81,14 +82,10 @@ pub fn build(options: &Options) -> Result<Summary> {
     let mut note = |part, outcome| builds.push(Build { part, outcome });
 
     Toolchain::Stable.ensure(&layout.root)?;
-    for chapter in &wanted {
+    for part in &wanted {
         // With the threaded build to follow, the old one may stay till then.
         let keep: &[&str] = if options.single { &[] } else { &["threads"] };
-        let part = Part::Chapter(chapter, Flavour::Single);
-        note(part, make(&layout, part, keep)?);
-    }
-    if options.chapter.is_none() {
-        note(Part::File, make(&layout, Part::File, &[])?);
+        note(*part, make(&layout, *part, keep)?);
     }
 
     let nightly = (!options.single).then(|| Toolchain::Nightly.ensure(&layout.root));
@@ -98,7 +95,10 @@ pub fn build(options: &Options) -> Result<Summary> {
              bundle: the page works without it, on one thread"
         );
     }
-    for chapter in &wanted {
+    for part in wanted {
+        let Part::Chapter(chapter, _) = part else {
+            continue;
+        };
         let part = Part::Chapter(chapter, Flavour::Threads);
         let outcome = match &nightly {
             None => Outcome::Skipped,
@@ -116,13 +116,19 @@ pub fn build(options: &Options) -> Result<Summary> {
     Ok(Summary { layout, builds })
 }
 
-fn wanted(only: Option<&str>) -> Result<Vec<&'static Chapter>> {
-    let all: Vec<_> = chapters().collect();
-    let Some(name) = only else { return Ok(all) };
-    if let Some(chapter) = all.iter().find(|chapter| chapter.name == name) {
-        return Ok(vec![chapter]);
+/// What is wanted, as far as it runs on one thread.
+fn wanted(only: Option<&str>) -> Result<Vec<Part>> {
+    let chapters =
+        chapters().map(|chapter| (chapter.name, Part::Chapter(chapter, Flavour::Single)));
+    let others = [("file", Part::File), ("analysis", Part::Analysis)];
+    let all: Vec<_> = chapters.chain(others).collect();
+    let Some(name) = only else {
+        return Ok(all.into_iter().map(|(_, part)| part).collect());
+    };
+    if let Some((_, part)) = all.iter().find(|(known, _)| *known == name) {
+        return Ok(vec![*part]);
     }
-    let known: Vec<_> = all.iter().map(|chapter| chapter.name).collect();
+    let known: Vec<_> = all.iter().map(|(name, _)| *name).collect();
     bail!("no chapter {name:?}: the chapters are {}", known.join(", "))
 }
 
@@ -130,12 +136,23 @@ fn make(layout: &Layout, part: Part, keep: &[&str]) -> Result<Outcome> {
     eprintln!("bundle: building {part}…");
     let wasm = compile::compile(layout, part)?;
     let output = layout.output_of(part);
+    // One for both builds of a chapter.
+    let reading = match part {
+        Part::Chapter(chapter, Flavour::Single) => Some(reading::of(&layout.root, chapter)?),
+        _ => None,
+    };
     let stamp = Stamp::of(&wasm)?;
     if stamp.matches(part.module(), &output) {
-        return Ok(Outcome::Fresh);
+        return match reading {
+            Some(text) if stage::update(&output, reading::FILE, &text)? => Ok(Outcome::Built),
+            _ => Ok(Outcome::Fresh),
+        };
     }
     stage::replace(&layout.package, &output, keep, |new| {
         bindgen::generate(&wasm, part.module(), new)?;
+        if let Some(text) = &reading {
+            fs::write(new.join(reading::FILE), text)?;
+        }
         stamp.write(new)
     })?;
     Ok(Outcome::Built)
@@ -162,11 +179,13 @@ mod tests {
 
     #[test]
     fn a_chapter_is_chosen_by_its_name() {
-        let names = |only| -> Result<Vec<_>> {
-            Ok(wanted(only)?.iter().map(|chapter| chapter.name).collect())
+        let names = |only| -> Result<Vec<String>> {
+            Ok(wanted(only)?.iter().map(Part::to_string).collect())
         };
-        assert_eq!(names(None).unwrap()[0], "events");
-        assert_eq!(names(Some("events")).unwrap(), ["events"]);
+        assert_eq!(names(None).unwrap()[0], "events, single-threaded");
+        assert_eq!(names(None).unwrap().last().unwrap(), "analysis");
+        assert_eq!(names(Some("events")).unwrap(), ["events, single-threaded"]);
+        assert_eq!(names(Some("file")).unwrap(), ["file"]);
         let error = names(Some("event")).unwrap_err().to_string();
         assert!(error.contains("no chapter \"event\": the chapters are events"));
     }

@@ -12,8 +12,8 @@ mod contents;
 
 pub use contents::{CHAPTERS, Chapter};
 
-/// The chapters that have something to show. The first is what the page opens
-/// with.
+/// The chapters that have something to show, in the order in which the page
+/// shows them.
 pub fn chapters() -> impl Iterator<Item = &'static Chapter> {
     let has_scenarios = |chapter: &&Chapter| !chapter.scenarios.is_empty();
     CHAPTERS.iter().filter(has_scenarios)
@@ -46,6 +46,8 @@ pub enum Part {
     Chapter(&'static Chapter, Flavour),
     /// What takes a visitor's own file; it comes in one flavour.
     File,
+    /// What is made of whole runs; it comes in one flavour.
+    Analysis,
 }
 
 impl Part {
@@ -54,7 +56,7 @@ impl Part {
     pub fn flavour(self) -> Flavour {
         match self {
             Self::Chapter(_, flavour) => flavour,
-            Self::File => Flavour::Single,
+            Self::File | Self::Analysis => Flavour::Single,
         }
     }
 
@@ -65,6 +67,7 @@ impl Part {
         match self {
             Self::Chapter(..) => ("highwater-web", "page"),
             Self::File => ("highwater-file", "file"),
+            Self::Analysis => ("highwater-analysis", "analysis"),
         }
     }
 
@@ -73,6 +76,7 @@ impl Part {
         match self {
             Self::Chapter(..) => "highwater_web",
             Self::File => "highwater_file",
+            Self::Analysis => "highwater_analysis",
         }
     }
 }
@@ -82,6 +86,7 @@ impl fmt::Display for Part {
         match self {
             Self::Chapter(chapter, flavour) => write!(f, "{}, {}", chapter.name, flavour.name()),
             Self::File => f.write_str("file"),
+            Self::Analysis => f.write_str("analysis"),
         }
     }
 }
@@ -148,6 +153,7 @@ impl Layout {
                 self.package.join(chapter.name).join("threads")
             }
             Part::File => self.package.join("file"),
+            Part::Analysis => self.package.join("analysis"),
         }
     }
 }

@@ -10,7 +10,11 @@
 //! | threaded | pinned nightly | `www/pkg/CHAPTER/threads/` | by a Worker, where the browser allows shared memory |
 //!
 //! What takes a visitor's own file is a crate and a build of its own, loaded
-//! when a file is chosen: `www/pkg/file/`, single-threaded.
+//! when a file is chosen: `www/pkg/file/`, single-threaded. What is made of whole
+//! runs is another, loaded after the first of them: `www/pkg/analysis/`.
+//!
+//! With a chapter comes what there is to read about its scenarios, `reading.json`:
+//! the guides of `web/guides` and excerpts of the sources that run.
 //!
 //! Each goes through the same steps, one module each: [`Toolchain`] makes sure
 //! that the compiler is there, `compile` has cargo build the `.wasm` file,
@@ -26,6 +30,7 @@ mod build;
 mod compile;
 mod environment;
 mod layout;
+mod reading;
 mod report;
 mod stage;
 mod stamp;

@@ -25,7 +25,7 @@ struct Arguments {
     #[arg(long)]
     single: bool,
 
-    /// Build only this chapter [default: all of them, and what takes a file]
+    /// Build only this chapter, or `file` or `analysis` [default: all of them]
     #[arg(long, value_name = "NAME")]
     chapter: Option<String>,
 

@@ -42,10 +42,22 @@ impl Budget {
     }
 }
 
+/// Of the page's sources, those that come with a part and not with the page: what
+/// takes a visitor's own file, when its scenario is opened, and what compares runs,
+/// after the first one. They count with their part.
+fn folder_of(part: Part) -> Option<&'static str> {
+    match part {
+        Part::File => Some("file/"),
+        Part::Analysis => Some("analysis/"),
+        Part::Chapter(..) => None,
+    }
+}
+
 /// Every file of the page and the budgets they count towards.
 ///
-/// The glue that wasm-bindgen writes is listed, but counts towards no budget:
-/// the wasm budgets are about the `.wasm` files, the other is about the sources.
+/// The glue that wasm-bindgen writes and what there is to read are listed, but count
+/// towards no budget: the wasm budgets are about the `.wasm` files, the other is
+/// about the sources.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The files, sources first.
@@ -62,16 +74,23 @@ impl Report {
     /// When a file cannot be read.
     pub fn new(layout: &Layout) -> Result<Self> {
         let page = layout.page();
-        let sources = weigh(&page, &page.join("pkg"), &["html", "css", "js"])?;
+        let mut rows = weigh(&page, &page.join("pkg"), &["html", "css", "js"])?;
+        let comes_with = |part, row: &Row| {
+            folder_of(part).is_some_and(|folder: &str| row.file.starts_with(folder))
+        };
+        let comes_later = |row: &Row| limits().any(|(part, _)| comes_with(part, row));
+        let (later, sources): (Vec<_>, Vec<_>) = rows.iter().cloned().partition(comes_later);
         let mut budgets = vec![budget("HTML + CSS + JS", 25_000, &sources)];
-        let mut rows = sources;
         for (part, limit_bytes) in limits() {
             let output = layout.output_of(part);
             // The threaded build lies within the other.
             let threads = output.join("threads");
-            let files = weigh(&output, &threads, &["js", "wasm"])?;
-            let what = format!("{part} wasm");
-            budgets.push(budget(&what, limit_bytes, &wasm_only(&files)));
+            let files = weigh(&output, &threads, &["js", "json", "wasm"])?;
+            let mut counted = wasm_only(&files);
+            counted.extend(later.iter().filter(|row| comes_with(part, row)).cloned());
+            let with = folder_of(part).map_or("", |_| " + JS");
+            let what = format!("{part} wasm{with}");
+            budgets.push(budget(&what, limit_bytes, &counted));
             let folder = output.strip_prefix(&layout.package).unwrap_or(&output);
             rows.extend(prefixed(&format!("pkg/{}", folder.display()), files));
         }
@@ -120,7 +139,7 @@ fn limits() -> impl Iterator<Item = (Part, usize)> {
         .flat_map(move |chapter| {
             flavours.map(|(flavour, limit)| (Part::Chapter(chapter, flavour), limit))
         })
-        .chain([(Part::File, 60_000)])
+        .chain([(Part::File, 60_000), (Part::Analysis, 100_000)])
 }
 
 fn budget(what: &str, limit_bytes: usize, rows: &[Row]) -> Budget {
@@ -205,12 +224,18 @@ mod tests {
         };
         fs::create_dir_all(dir.path().join("www/pkg/events/threads")).unwrap();
         fs::create_dir_all(dir.path().join("www/pkg/file")).unwrap();
+        fs::create_dir_all(dir.path().join("www/file")).unwrap();
+        fs::create_dir_all(dir.path().join("www/pkg/analysis")).unwrap();
+        fs::create_dir_all(dir.path().join("www/analysis")).unwrap();
         for (file, bytes) in [
+            ("analysis/compare.js", 300),
+            ("file/file.js", 900),
             ("index.html", 400),
             ("pkg/events/a.js", 30),
             ("pkg/events/a.wasm", 5_000),
             ("pkg/events/threads/a.wasm", 70),
             ("pkg/file/a.wasm", 600),
+            ("pkg/analysis/a.wasm", 4_000),
             ("notes.txt", 9_000),
         ] {
             fs::write(dir.path().join("www").join(file), vec![b' '; bytes]).unwrap();
@@ -222,17 +247,21 @@ mod tests {
         assert_eq!(
             files,
             [
+                "analysis/compare.js",
+                "file/file.js",
                 "index.html",
                 "pkg/events/a.js",
                 "pkg/events/a.wasm",
                 "pkg/events/threads/a.wasm",
-                "pkg/file/a.wasm"
+                "pkg/file/a.wasm",
+                "pkg/analysis/a.wasm"
             ]
         );
         let weighed: Vec<_> = report.rows.iter().map(|row| row.brotli_bytes).collect();
         let counted: Vec<_> = report.budgets.iter().map(|b| b.brotli_bytes).collect();
-        assert_eq!(counted[..3], [weighed[0], weighed[2], weighed[3]]);
-        assert_eq!(counted.last(), weighed.last());
+        assert_eq!(counted[..3], [weighed[2], weighed[4], weighed[5]]);
+        let later = [weighed[1] + weighed[6], weighed[0] + weighed[7]];
+        assert_eq!(counted[counted.len() - 2..], later);
         assert!(report.to_string().contains("ok"));
     }
 

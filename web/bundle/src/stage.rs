@@ -44,6 +44,19 @@ pub(crate) fn replace(
     swap(&new, output, &staging)
 }
 
+/// Brings one file of a complete output up to date, by a rename too. Says whether
+/// it was not.
+pub(crate) fn update(output: &Path, name: &str, text: &str) -> Result<bool> {
+    let path = output.join(name);
+    if fs::read(&path).is_ok_and(|found| found == text.as_bytes()) {
+        return Ok(false);
+    }
+    let new = output.join(format!(".{name}"));
+    let write = || fs::write(&new, text).and_then(|()| fs::rename(&new, &path));
+    write().with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(true)
+}
+
 /// Removes `output`, by a rename first: it is there, or it is not.
 pub(crate) fn remove(package: &Path, output: &Path) -> Result<()> {
     if !output.exists() {
@@ -128,6 +141,16 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(names(&package), ["old.js"]);
         assert_eq!(names(dir.path()), ["pkg"]);
+    }
+
+    #[test]
+    fn a_file_is_written_when_it_differs() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(update(dir.path(), "a.json", "1").unwrap());
+        assert!(!update(dir.path(), "a.json", "1").unwrap());
+        assert!(update(dir.path(), "a.json", "2").unwrap());
+        assert_eq!(fs::read_to_string(dir.path().join("a.json")).unwrap(), "2");
+        assert_eq!(names(dir.path()), ["a.json"], "nothing is left beside it");
     }
 
     #[test]

@@ -50,14 +50,17 @@ impl Node {
 impl Layout {
     pub(crate) fn of(surface: &Surface, playback: &Playback) -> Self {
         let started = started(playback);
-        if playback.summary().dependencies().next().is_none() {
+        if matches!(
+            playback.trace().scenario.as_str(),
+            "backpressure" | "pipeline"
+        ) {
             return Layout::of_chain(surface, &started);
         }
         // Who depends on others stands left.
         let front = playback.summary().dependencies().next();
         let is_front = |id: &NameId| front.is_some_and(|(source, _)| source == *id);
         let margin = if surface.width < 520.0 { 10.0 } else { 18.0 };
-        let height = (surface.height * 0.6).round();
+        let height = surface.above_lanes(0.6);
         let inner = height - 2.0 * margin;
 
         let front_width = (surface.width * 0.27).min(190.0);
@@ -107,7 +110,8 @@ impl Layout {
     /// Stages from the left to the right.
     fn of_chain(surface: &Surface, started: &[NameId]) -> Self {
         let margin = if surface.width < 520.0 { 10.0 } else { 18.0 };
-        let history_top = (surface.height * 0.44).round();
+        let lanes_top = surface.above_lanes(0.66);
+        let history_top = (lanes_top * 0.66).round();
         // Room for three, so that the first ones do not fill the picture.
         let slot = (surface.width - 2.0 * margin) / started.len().max(3) as f64;
         let width = (slot * 0.72).min(150.0);
@@ -125,7 +129,7 @@ impl Layout {
             services: services.collect(),
             is_chain: true,
             history_top,
-            lanes_top: (surface.height * 0.66).round(),
+            lanes_top,
             lanes_left: lanes_left(surface),
         }
     }

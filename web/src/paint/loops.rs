@@ -42,6 +42,11 @@ pub(super) fn paint(surface: &Surface, playback: &Playback) {
     }
 }
 
+/// In 64 bits: what formats more would weigh a kilobyte.
+fn milliseconds(duration: Duration) -> u64 {
+    duration.as_secs() * 1_000 + u64::from(duration.subsec_millis())
+}
+
 /// What stands at the left of a lane.
 fn label(surface: &Surface, rows: &Rows, row: &Row, playback: &Playback) {
     let theme = surface.theme;
@@ -132,11 +137,7 @@ fn bar(
         surface.cross((from + width, y + height / 2.0), 4.0, theme.bad);
     }
     // How long it was held is what this is about.
-    let ms = event
-        .recorded_at()
-        .max(end)
-        .saturating_sub(event.at)
-        .as_millis();
+    let ms = milliseconds(event.recorded_at().max(end).saturating_sub(event.at));
     if event.kind == Kind::Compute && width > 56.0 && height > 10.0 {
         let text = format!("job, {ms} ms");
         let at = (from + width / 2.0, y + height / 2.0);

@@ -142,8 +142,12 @@ fn details(node: &Node, playback: &Playback, is_front: bool) -> Vec<String> {
         let known = summary.dependencies().filter(|(from, _)| *from == node.id);
         return vec![done, format!("depends on {}", known.count())];
     }
-    let waiting = received(playback, node.id).saturating_sub(counters.started);
-    match waiting {
+    // A mail that is announced is no work for those that hear of it.
+    let trace = playback.trace();
+    let may_wait = trace.param("listeners") == "async" && trace.param("reentry") != "email";
+    let waiting =
+        received(playback, node.id).saturating_sub(counters.started + summary.lost(node.id));
+    match waiting * u64::from(may_wait) {
         0 => vec![done],
         _ => vec![done, format!("{waiting} waiting")],
     }

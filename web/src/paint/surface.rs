@@ -46,6 +46,9 @@ pub(crate) struct Surface {
     /// The user asked for reduced motion: nothing travels.
     #[allow(dead_code, reason = "in a picture of loops nothing travels")]
     pub(crate) is_still: bool,
+    /// One of many, beside which nothing is read: without who was busy when.
+    #[allow(dead_code, reason = "a picture of loops is that alone")]
+    pub(crate) is_small: bool,
 }
 
 impl Surface {
@@ -74,7 +77,22 @@ impl Surface {
             width,
             height,
             is_still,
+            is_small: false,
         })
+    }
+
+    /// The same, for one picture of many.
+    pub(crate) fn small(mut self) -> Self {
+        self.is_small = true;
+        self
+    }
+
+    /// How much of the height is for what is above the lanes, of `share` where
+    /// there are any.
+    #[allow(dead_code, reason = "a picture of loops is lanes alone")]
+    pub(crate) fn above_lanes(&self, share: f64) -> f64 {
+        let share = if self.is_small { 1.0 } else { share };
+        (self.height * share).round()
     }
 
     pub(crate) fn clear(&self) {

@@ -10,12 +10,16 @@ extern "C" {
     static URL: JsString;
 }
 
+/// The address of the test's own module.
+pub(crate) fn url() -> JsValue {
+    URL.with(JsString::clone).into()
+}
+
 /// Has processes made from the test's own WebAssembly: each calls what that
 /// exports as `run`, with the name of its program.
 pub(crate) fn make_processes_by(run: &str) {
     let make = Function::new_with_args("url, run, program", MAKE);
-    let url: JsValue = URL.with(JsString::clone).into();
-    let make = make.bind2(&JsValue::NULL, &url, &run.into());
+    let make = make.bind2(&JsValue::NULL, &url(), &run.into());
     highwater_web::start_processes_by(make.unchecked_into());
 }
 

@@ -161,8 +161,9 @@ impl UnderWay {
     fn next_at(&self) -> Option<Duration> {
         let rest = self.jobs.iter().map(|(_, _, rest)| *rest).min()?;
         // Rounded up: at that time nothing is left of it.
-        let left = rest.as_nanos() * u128::from(self.slowness());
-        let left = u64::try_from(left.div_ceil(1_000)).unwrap_or(u64::MAX);
+        // What takes longer than can be said is looked after again before it is over.
+        let rest = u64::try_from(rest.as_nanos()).unwrap_or(u64::MAX);
+        let left = rest.saturating_mul(self.slowness().into()).div_ceil(1_000);
         Some(self.since.saturating_add(Duration::from_nanos(left)))
     }
 

@@ -20,7 +20,6 @@ pub(super) struct Server {
     requests: NameId,
     own: NameId,
     pool: NameId,
-    job: Job,
     /// None if jobs run on the loop.
     threads: Option<Threads>,
 }
@@ -42,7 +41,6 @@ impl Server {
             requests,
             own,
             pool,
-            job: Job::costing(scaling::kind(params), params.millis("size")),
             threads,
             context: context.clone(),
         }
@@ -57,20 +55,22 @@ impl Server {
         timer.block(self.context.params.millis("work"));
         handle.succeed();
         if takes_job {
-            match self.compute(number).await {
-                Ok(result) => scaling::record_result(self.job, result, self.pool, trace),
+            let params = &self.context.params;
+            let job = Job::costing(scaling::kind(params), params.millis("size"));
+            match self.compute(job, number).await {
+                Ok(result) => scaling::record_result(job, result, self.pool, trace),
                 Err(cause) => return request.fail(cause),
             }
         }
         request.succeed();
     }
 
-    async fn compute(&self, number: u64) -> Result<u64, &'static str> {
+    async fn compute(&self, job: Job, number: u64) -> Result<u64, &'static str> {
         let (platform, trace) = (&self.context.platform, &self.context.trace);
         let Some(threads) = &self.threads else {
-            return Ok(platform.hold(self.job, trace, number));
+            return Ok(platform.hold(job, trace, number));
         };
-        let Ok(ticket) = threads.try_compute(self.job, trace, number) else {
+        let Ok(ticket) = threads.try_compute(job, trace, number) else {
             trace.instant(Kind::Refuse, self.pool, number);
             return Err(REJECTED);
         };

@@ -6,6 +6,7 @@
 mod requests;
 mod workers;
 
+use super::facts::Facts;
 use crate::scenario::checks::{Check, Decision};
 
 pub(super) const ALL: &[Check] = &[
@@ -42,6 +43,19 @@ pub(super) const ALL: &[Check] = &[
         decide: workers::gives_up,
     },
 ];
+
+/// What is shown by requests says of how many it is.
+fn decided(facts: &Facts, claim: String, holds: bool, mut evidence: String) -> Decision {
+    let one_of = facts.requests.one_of;
+    if one_of > 1 {
+        evidence.extend(["; on record is one user of ", &one_of.to_string()]);
+    }
+    Decision::Decided {
+        claim,
+        holds,
+        evidence,
+    }
+}
 
 fn not_exercised(claim: String, hint: &str) -> Decision {
     Decision::NotExercised {

@@ -89,6 +89,11 @@ impl Crew {
         !self.supervisor.has_escalated() && !self.is_down && !self.is_coming_up
     }
 
+    /// Whether nobody takes requests, and somebody is about to.
+    pub(super) fn keeps_waiting(&self) -> bool {
+        self.is_worth_waiting() && self.fleet.ready_places().next().is_none()
+    }
+
     /// Whether nothing will change by itself.
     pub(super) fn is_settled(&self) -> bool {
         if self.supervisor.has_escalated() {
@@ -222,7 +227,11 @@ impl Crew {
     }
 
     fn spawn(&mut self, member: Member) {
-        let [work, startup] = ["work", "startup"].map(|key| self.params.millis(key));
+        let work = match self.params.integer("users") {
+            0 => self.params.millis("work"),
+            _ => Duration::from_micros(self.params.integer("service")),
+        };
+        let startup = self.params.integer("startup");
         let settings = worker::settings(work, startup, self.is_bad);
         let place = self.fleet.start(member, &WORKER, &settings);
         self.balance.reset(place);

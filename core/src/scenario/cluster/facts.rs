@@ -1,18 +1,18 @@
 //! What the checks ask of a trace.
 
 use super::{
-    HANGING, NOT_DRAINED, REFUSED, RELOAD_ABORTED, RELOADED, RELOADING, STOPPED, SUPERVISOR,
+    FRONT, HANGING, NOT_DRAINED, RELOAD_ABORTED, RELOADED, RELOADING, STOPPED, SUPERVISOR,
+    served::Requests,
 };
 use crate::{
-    scenario::fleet::{DRAINING, KILLED, LOST, STARTING},
+    scenario::fleet::{DRAINING, KILLED, STARTING},
     trace::{Event, Kind, NameId, Phase, Trace},
 };
 
 /// Gathered in one pass over the trace.
 #[derive(Default)]
 pub(super) struct Facts<'a> {
-    /// By their numbers, from 1. The first is for what belongs to none.
-    pub(super) requests: Vec<Served<'a>>,
+    pub(super) requests: Requests<'a>,
     /// Every process that was started, or was to be.
     pub(super) lives: Vec<Life<'a>>,
     pub(super) workers: usize,
@@ -27,19 +27,6 @@ pub(super) struct Facts<'a> {
     spares_the_busy: bool,
 }
 
-/// What became of a request.
-#[derive(Clone, Default)]
-pub(super) struct Served<'a> {
-    /// Where it arrived, by the place in the trace.
-    pub(super) begin: Option<usize>,
-    /// To which life it was handed, and where.
-    pub(super) call: Option<(usize, usize)>,
-    pub(super) ends: usize,
-    /// Where it ended last.
-    pub(super) end: usize,
-    pub(super) failure: Option<&'a str>,
-}
-
 /// What became of a process.
 pub(super) struct Life<'a> {
     pub(super) worker: NameId,
@@ -52,9 +39,13 @@ pub(super) struct Life<'a> {
     pub(super) hangs: bool,
     /// Where it exited, and why if not at its own end.
     pub(super) exit: Option<(usize, Option<&'a str>)>,
-    pub(super) calls: usize,
-    /// Requests it has and has not done; once it has exited, those it left.
-    pub(super) in_flight: usize,
+    /// How many requests its place had begun before.
+    earlier: u64,
+    /// How many it was handed; or has begun, where not all are on record.
+    pub(super) calls: u64,
+    /// Requests on record that it has and has not done; once it has exited, those
+    /// it left.
+    pub(super) in_flight: u64,
     last_call: usize,
 }
 
@@ -71,7 +62,7 @@ impl<'a> Facts<'a> {
     pub(super) fn of(trace: &'a Trace) -> Self {
         let number = |key| trace.param(key).parse().unwrap_or(0_usize);
         let mut facts = Facts {
-            requests: vec![Served::default(); number("requests") + 1],
+            requests: Requests::of(trace),
             workers: number("workers"),
             spares_the_busy: trace.param("balance") == "least_busy",
             ..Facts::default()
@@ -87,20 +78,6 @@ impl<'a> Facts<'a> {
             }
         }
         facts
-    }
-
-    /// Requests that were there.
-    pub(super) fn served(&self) -> &[Served<'a>] {
-        &self.requests[1..]
-    }
-
-    pub(super) fn ended_with(&self, failure: Option<&str>) -> usize {
-        let of_it = |it: &&Served| it.ends > 0 && it.failure == failure;
-        self.served().iter().filter(of_it).count()
-    }
-
-    pub(super) fn failed(&self) -> usize {
-        self.ended_with(Some(LOST)) + self.ended_with(Some(REFUSED))
     }
 
     /// Processes whose end nobody had asked for.
@@ -123,6 +100,14 @@ impl<'a> Facts<'a> {
     fn add(&mut self, trace: &'a Trace, place: usize, event: &Event) {
         let cause = event.failure.map(|cause| trace.name(cause));
         let is_supervisor = trace.name(event.source) == SUPERVISOR;
+        if trace.name(event.source) == FRONT {
+            self.requests.counters = event.counters;
+        } else if self.requests.is_sample()
+            && let Some(life) = self.present(event.source)
+        {
+            let life = &mut self.lives[life];
+            life.calls = event.counters.started - life.earlier;
+        }
         match event.kind {
             Kind::Switch => {
                 let state = event.target.map_or("", |state| trace.name(state));
@@ -141,6 +126,7 @@ impl<'a> Facts<'a> {
                 }
             }
             Kind::Call => self.call(place, event),
+            Kind::Result => self.requests.asked = event.subject,
             Kind::Request => self.request(place, event, cause),
             _ => {}
         }
@@ -156,6 +142,7 @@ impl<'a> Facts<'a> {
                 was_asked: false,
                 hangs: false,
                 exit: None,
+                earlier: event.counters.started,
                 calls: 0,
                 in_flight: 0,
                 last_call: 0,
@@ -212,15 +199,14 @@ impl<'a> Facts<'a> {
         life.calls += 1;
         life.in_flight += 1;
         life.last_call = place;
-        self.numbered(event.subject).call = Some((chosen, place));
+        self.requests.numbered(event.subject).call = Some((chosen, place));
     }
 
     fn request(&mut self, place: usize, event: &Event, cause: Option<&'a str>) {
-        let request = self.numbered(event.subject);
         if event.phase == Phase::Begin {
-            request.begin = Some(place);
-            return;
+            return self.requests.begin(event.subject, place);
         }
+        let request = self.requests.numbered(event.subject);
         request.ends += 1;
         request.end = place;
         request.failure = cause;
@@ -230,12 +216,6 @@ impl<'a> Facts<'a> {
             let in_flight = &mut self.lives[life].in_flight;
             *in_flight = in_flight.saturating_sub(1);
         }
-    }
-
-    fn numbered(&mut self, number: u64) -> &mut Served<'a> {
-        let number = usize::try_from(number).unwrap_or(0);
-        let is_one = number < self.requests.len();
-        &mut self.requests[if is_one { number } else { 0 }]
     }
 
     /// The process of a worker that there is at this time.

@@ -1,11 +1,8 @@
 //! The numbers of a run, as they are read.
 
-use super::{FRONT, REFUSED, facts::Facts};
+use super::{FRONT, facts::Facts, served::Totals};
 use crate::{
-    scenario::{
-        fleet::LOST,
-        scaling::{dash, milliseconds},
-    },
+    scenario::scaling::{dash, milliseconds},
     trace::{Kind, Trace},
 };
 use std::time::Duration;
@@ -13,17 +10,35 @@ use std::time::Duration;
 /// Each number with what it counts.
 pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
     let facts = Facts::of(trace);
-    let number = |count: usize| count.to_string();
+    let number = |count: u64| count.to_string();
+    let requests = &facts.requests;
+    let Totals {
+        sent,
+        answered,
+        lost,
+        refused,
+    } = requests.totals();
+    // Of a sample only the totals tell: who waits for a new worker was handed to nobody
+    // either, and is not refused.
+    let may_refuse = facts.given_up.is_some() || facts.reload.is_some();
+    let (lost, refused) = if may_refuse || !requests.is_sample() {
+        (lost, refused)
+    } else {
+        (lost + refused, 0)
+    };
     let died = facts.lives.iter().filter(|life| life.has_died());
     let in_flight = died.clone().map(|life| life.in_flight).sum();
-    let arrived = facts.served().iter().filter(|it| it.begin.is_some());
-    let is_open = |it: &&super::facts::Served| it.ends == 0;
-    let open = arrived.clone().filter(is_open).count();
     let summary = trace.summary();
     let front = trace.id(FRONT);
+    // What nothing but records can tell is of those that there are.
+    let on_record = if requests.is_sample() {
+        ", of those on record"
+    } else {
+        ""
+    };
     let latency = |percent| {
         let known = front.and_then(|id| summary.percentile(id, percent));
-        known.map_or_else(dash, milliseconds)
+        known.map_or_else(dash, milliseconds) + on_record
     };
     let shares = facts.lives.iter().map(|life| number(life.calls));
     let at = |place: usize| trace.events.get(place).map(|event| event.at);
@@ -32,16 +47,19 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
         Some(at(end)?.saturating_sub(at(reload.begin)?))
     });
     let rows: [(&str, String); 13] = [
-        ("Requests", number(arrived.count())),
-        ("Answered", number(facts.ended_with(None))),
-        ("Lost in flight", number(facts.ended_with(Some(LOST)))),
-        ("Refused", number(facts.ended_with(Some(REFUSED)))),
-        ("In flight now", number(open)),
+        ("Requests", number(sent)),
+        ("Answered", number(answered)),
+        ("Lost in flight", number(lost)),
+        ("Refused", number(refused)),
+        (
+            "In flight now",
+            number(sent.saturating_sub(answered + lost + refused)),
+        ),
         ("Request p50", latency(50)),
         ("Request p99", latency(99)),
-        ("Workers that died", number(died.count())),
-        ("In flight on them", number(in_flight)),
-        ("Processes started", number(facts.lives.len())),
+        ("Workers that died", number(died.count() as u64)),
+        ("In flight on them", number(in_flight) + on_record),
+        ("Processes started", number(facts.lives.len() as u64)),
         ("Requests by process", shares.collect::<Vec<_>>().join(", ")),
         ("Reload", reload.map_or_else(dash, milliseconds)),
         ("Longest without a heartbeat", silence(trace)),
@@ -57,6 +75,8 @@ fn silence(trace: &Trace) -> String {
     for event in &trace.events {
         let worker = match event.kind {
             Kind::Start if event.subject > 0 => event.source,
+            // What a dead one had is lost after it.
+            Kind::Handle if event.failure.is_some() => continue,
             Kind::Beat | Kind::Handle | Kind::Exit => event.source,
             _ => continue,
         };

@@ -1,6 +1,11 @@
 //! Who takes the requests, and hands them to the workers.
 
-use super::{FRONT, REFUSED, crew::Crew, worker::Told};
+use super::{
+    FRONT, HAVE_ASKED, REFUSED,
+    crew::Crew,
+    users::{self, Users},
+    worker::Told,
+};
 use crate::{
     platform::ProcessEvent,
     scenario::{
@@ -8,26 +13,38 @@ use crate::{
         arrivals::Arrivals,
         fleet::{LOST, Member},
     },
-    trace::{Kind, NameId, Span},
+    trace::{Kind, NameId, Recorder, Span},
 };
-use std::mem;
+use std::{collections::VecDeque, mem, time::Duration};
 
 pub(super) struct Front {
     context: Context,
     id: NameId,
     crew: Crew,
     arrivals: Arrivals,
-    /// With which request something happens.
+    /// In place of arrivals from outside.
+    users: Option<Users>,
+    /// Of how many users one is on record.
+    one_of: u64,
+    /// For the others.
+    counting: Recorder,
+    /// How many requests have come.
+    came: u64,
+    /// With which of them something happens.
     strike_at: u64,
-    /// Requests that are not answered yet.
-    open: Vec<Open>,
+    /// Requests that are not answered yet, each at its place in the order in which
+    /// they came, from the first of them on.
+    open: VecDeque<Option<Open>>,
     /// Those of them that wait for a worker.
     waiting: Vec<u64>,
 }
 
 /// A request that is not answered yet.
 struct Open {
+    /// Which it is of all.
     number: u64,
+    /// The same, or whose it is.
+    subject: u64,
     request: Span,
     /// While it holds a loop.
     work: Option<Span>,
@@ -39,13 +56,19 @@ impl Front {
     pub(super) fn start(context: &Context) -> Self {
         let id = context.trace.name(FRONT);
         context.trace.instant(Kind::Start, id, 0);
-        let requests = context.params.integer("requests");
+        let users = Users::of(context);
+        let outside = || context.params.integer("requests");
+        let requests = users.as_ref().map_or_else(outside, Users::requests);
         Front {
             id,
             crew: Crew::start(context),
             arrivals: Arrivals::new(context),
+            users,
+            one_of: users::one_of(context.params.integer("users")),
+            counting: context.trace.counting(),
+            came: 0,
             strike_at: (requests * 2).div_ceil(5),
-            open: Vec::new(),
+            open: VecDeque::new(),
             waiting: Vec::new(),
             context: context.clone(),
         }
@@ -53,11 +76,15 @@ impl Front {
 
     /// Does what is to be done next; `false` if there is nothing more.
     pub(super) async fn next(&mut self) -> bool {
-        let is_over = self.arrivals.are_over() && self.open.is_empty();
+        let (have_begun, due) = match &self.users {
+            Some(users) => (users.have_begun(), users.due()),
+            None => (self.arrivals.have_begun(), self.arrivals.due()),
+        };
+        let is_over = have_begun && due.is_none() && self.open.is_empty();
         if is_over && self.crew.is_settled() {
             return false;
         }
-        match self.crew.next(self.arrivals.due()).await {
+        match self.crew.next(due).await {
             Some((member, ProcessEvent::Ready)) => self.crew.ready(member),
             Some((member, ProcessEvent::Message(line))) => self.hear(member, &line),
             Some((member, ProcessEvent::Exited(exit))) => {
@@ -66,11 +93,17 @@ impl Front {
             }
             None => {}
         }
-        for number in mem::take(&mut self.waiting) {
-            self.dispatch(number);
+        if !self.crew.keeps_waiting() {
+            for number in mem::take(&mut self.waiting) {
+                self.dispatch(number);
+            }
         }
-        if !self.arrivals.have_begun() && self.crew.is_settled() {
-            self.arrivals.begin(self.context.platform.now());
+        if !have_begun && self.crew.is_settled() {
+            let now = self.now();
+            match &mut self.users {
+                Some(users) => users.begin(now),
+                None => self.arrivals.begin(now),
+            }
         }
         self.admit();
         true
@@ -78,20 +111,35 @@ impl Front {
 
     /// Lets the workers come to their end.
     pub(super) async fn close(self) {
+        if let Some(users) = &self.users {
+            let trace = &self.context.trace;
+            trace.send(Kind::Result, self.id, trace.name(HAVE_ASKED), users.asked());
+        }
         self.crew.close().await;
     }
 
     /// Takes the requests that have arrived by now.
     fn admit(&mut self) {
-        let now = self.context.platform.now();
-        while let Some((number, came)) = self.arrivals.take(now) {
-            let trace = &self.context.trace;
-            self.open.push(Open {
+        let now = self.now();
+        loop {
+            let next = match &mut self.users {
+                Some(users) => users.take(now),
+                None => self.arrivals.take(now),
+            };
+            let Some((subject, came)) = next else {
+                return;
+            };
+            self.came += 1;
+            let number = self.came;
+            let trace = self.trace(subject);
+            let open = Open {
                 number,
-                request: trace.begin_at(came, Kind::Request, self.id, number),
+                subject,
+                request: trace.begin_at(came, Kind::Request, self.id, subject),
                 work: None,
                 at: None,
-            });
+            };
+            self.open.push_back(Some(open));
             self.dispatch(number);
             if number == self.strike_at {
                 self.crew.strike();
@@ -105,15 +153,16 @@ impl Front {
         let Some((member, worker)) = self.crew.pick() else {
             if self.crew.is_worth_waiting() {
                 self.waiting.push(number);
-            } else if let Some(open) = self.close_request(number) {
-                open.request.fail(REFUSED);
+            } else {
+                self.end(number, Some(REFUSED));
             }
             return;
         };
-        let trace = &self.context.trace;
-        trace.send(Kind::Call, self.id, worker, number);
         if let Some(open) = self.find(number) {
             open.at = Some(member);
+            let subject = open.subject;
+            self.trace(subject)
+                .send(Kind::Call, self.id, worker, subject);
         }
         self.crew.send(member, number.to_string());
     }
@@ -124,21 +173,18 @@ impl Front {
             None => {}
             Some(Told::Beat) => self.crew.beat(member),
             Some(Told::Begun(number)) => {
-                let trace = self.context.trace.clone();
                 if let Some(worker) = self.crew.id(member)
-                    && let Some(open) = self.find(number)
+                    && let Some(subject) = self.find(number).map(|open| open.subject)
                 {
-                    open.work = Some(trace.begin(Kind::Handle, worker, number));
+                    let work = self.trace(subject).begin(Kind::Handle, worker, subject);
+                    if let Some(open) = self.find(number) {
+                        open.work = Some(work);
+                    }
                 }
             }
             Some(Told::Done(number)) => {
                 self.crew.done(member);
-                if let Some(open) = self.close_request(number) {
-                    if let Some(work) = open.work {
-                        work.succeed();
-                    }
-                    open.request.succeed();
-                }
+                self.end(number, None);
             }
         }
     }
@@ -146,25 +192,55 @@ impl Front {
     /// What was in flight in a process that has exited is lost. To do it again
     /// would be wrong where nobody knows how far it was.
     fn lose(&mut self, member: Member) {
-        let theirs = self.open.iter().filter(|open| open.at == Some(member));
+        let open = self.open.iter().flatten();
+        let theirs = open.filter(|open| open.at == Some(member));
         let theirs: Vec<u64> = theirs.map(|open| open.number).collect();
         for number in theirs {
-            if let Some(open) = self.close_request(number) {
-                if let Some(work) = open.work {
-                    work.fail(LOST);
-                }
-                open.request.fail(LOST);
-            }
+            self.end(number, Some(LOST));
+        }
+    }
+
+    /// A request is answered, or has failed.
+    fn end(&mut self, number: u64, failure: Option<&str>) {
+        let Some(open) = self.place(number).and_then(Option::take) else {
+            return;
+        };
+        while let Some(None) = self.open.front() {
+            self.open.pop_front();
+        }
+        let end = |span: Span| match failure {
+            Some(cause) => span.fail(cause),
+            None => span.succeed(),
+        };
+        open.work.map(end);
+        end(open.request);
+        let now = self.now();
+        if let Some(users) = &mut self.users {
+            users.answer(open.subject, now);
         }
     }
 
     fn find(&mut self, number: u64) -> Option<&mut Open> {
-        self.open.iter_mut().find(|open| open.number == number)
+        self.place(number)?.as_mut()
     }
 
-    fn close_request(&mut self, number: u64) -> Option<Open> {
-        let mut places = self.open.iter();
-        let place = places.position(|open| open.number == number)?;
-        Some(self.open.remove(place))
+    fn place(&mut self, number: u64) -> Option<&mut Option<Open>> {
+        // The last is the latest that came.
+        let from_last = usize::try_from(self.came.checked_sub(number)?).ok()?;
+        let place = self.open.len().checked_sub(from_last + 1)?;
+        self.open.get_mut(place)
+    }
+
+    /// Where what is about a user or a request is recorded.
+    fn trace(&self, subject: u64) -> &Recorder {
+        if subject.is_multiple_of(self.one_of) {
+            &self.context.trace
+        } else {
+            &self.counting
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.context.platform.now()
     }
 }

@@ -11,6 +11,10 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
     let target = event.target.map_or("", |target| trace.name(target));
     let cause = event.failure.map_or("", |cause| trace.name(cause));
     let number = event.subject;
+    let [request, the_request] = match trace.param("users") {
+        "" | "0" => ["Request", "request"],
+        _ => ["User", "user"],
+    };
     let took = milliseconds(event);
     match (event.kind, event.phase) {
         (Kind::Start, _) if number > 0 => format!("{source} is ready, as process {number}."),
@@ -25,20 +29,21 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
             format!("{source}, process {number}, has come to its end.")
         }
         (Kind::Exit, _) => format!("{source}, process {number}, is gone: {cause}."),
-        (Kind::Request, Phase::Begin) => format!("Request {number} arrives."),
+        (Kind::Request, Phase::Begin) => format!("{request} {number} arrives."),
         (Kind::Request, _) if cause.is_empty() => {
-            format!("Request {number} is answered, after {took}.")
+            format!("{request} {number} is answered, after {took}.")
         }
         (Kind::Request, _) if cause == LOST => {
-            format!("Request {number} is lost, after {took}.")
+            format!("{request} {number} is lost, after {took}.")
         }
-        (Kind::Request, _) => format!("Request {number} is {cause}: nobody is there."),
-        (Kind::Call, _) => format!("{source} hands request {number} to {target}."),
+        (Kind::Request, _) => format!("{request} {number} is {cause}: nobody is there."),
+        (Kind::Call, _) => format!("{source} hands {the_request} {number} to {target}."),
         (Kind::Beat, _) => format!("{source} gives a sign of life."),
-        (_, Phase::Begin) => format!("{source} begins request {number}."),
+        (Kind::Result, _) => format!("{target}: {number}."),
+        (_, Phase::Begin) => format!("{source} begins {the_request} {number}."),
         (_, _) if cause.is_empty() => {
-            format!("{source} is done with request {number}, after {took}.")
+            format!("{source} is done with {the_request} {number}, after {took}.")
         }
-        _ => format!("Request {number} goes down with {source}."),
+        _ => format!("{request} {number} goes down with {source}."),
     }
 }

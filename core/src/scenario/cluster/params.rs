@@ -2,14 +2,14 @@
 
 use crate::scenario::{
     Param,
-    Unit::{Count, Ms},
+    Unit::{Count, Ms, Us},
 };
 
 pub(super) const ALL: &[Param] = &[
     Param::choice(
         "event",
         "What happens",
-        "To a worker, or to all, when two of five requests have come: one is killed, hangs, or is killed and cannot be started again; all are replaced by new ones, which are well or die at their start.",
+        "To a worker, or to all, when 40 % of the requests have come: one is killed, hangs, or is killed and cannot be started again; all are replaced by new ones, which are well or die at their start.",
         &["kill", "hang", "crash_loop", "reload", "bad_reload", "none"],
     ),
     Param::choice(
@@ -21,13 +21,13 @@ pub(super) const ALL: &[Param] = &[
     Param::choice(
         "balance",
         "Who gets a request",
-        "The worker that has waited longest for one, or the one that has the fewest to do.",
+        "Each worker in turn, or the one that has the fewest to do.",
         &["round_robin", "least_busy"],
     ),
     Param::integer(
         "workers",
         "Workers",
-        "How many processes serve.",
+        "How many processes serve. In simulation each has a core of its own.",
         (Count, 1, 8, 3),
     ),
     Param::integer(
@@ -41,22 +41,42 @@ pub(super) const ALL: &[Param] = &[
         "Time between requests",
         "How far apart they arrive, give or take a quarter. They do not wait for each other.",
         (Ms, 0, 200, 15),
+    )
+    .live(),
+    Param::integer(
+        "users",
+        "Users",
+        "Each asks, thinks and asks again, for twice its time to think; 0 for requests from outside. All are counted, at most 2,000 on record.",
+        (Count, 0, 1_000_000, 0),
+    ),
+    Param::integer(
+        "think",
+        "Time to think",
+        "How long a user thinks, give or take half.",
+        (Ms, 100, 60_000, 20_000),
+    ),
+    Param::integer(
+        "service",
+        "Time for a user's request",
+        "In place of the time for a request.",
+        (Us, 1, 10_000, 100),
     ),
     Param::integer(
         "work",
         "Time for a request",
-        "About how long one takes its worker, of CPU time, which begins no other meanwhile; exactly so in simulated time.",
+        "About how much CPU time it takes; its worker begins no other meanwhile. Exactly so in simulated time.",
         (Ms, 0, 200, 25),
     ),
     Param::integer(
         "startup",
-        "Time for a start",
+        "Startup time",
         "How long a worker takes, once it runs, until it takes requests.",
         (Ms, 0, 1_000, 50),
-    ),
+    )
+    .live(),
     Param::integer(
         "heartbeat",
-        "Patience with a worker",
+        "Heartbeat timeout",
         "How long it may give no sign of life until it is killed.",
         (Ms, 500, 5_000, 1_000),
     ),

@@ -8,11 +8,10 @@ use std::time::Duration;
 const FOR_EVER: Duration = Duration::from_mins(10);
 
 /// What the first line that a worker gets tells it.
-pub(super) fn settings(work: Duration, startup: Duration, dies_at_start: bool) -> String {
+pub(super) fn settings(work: Duration, startup_ms: u64, dies_at_start: bool) -> String {
     let work = Job::costing(Job::Primes, work);
-    let startup = startup.as_millis();
     let version = if dies_at_start { "bad" } else { "good" };
-    format!("{work} {startup} {version}")
+    format!("{work} {startup_ms} {version}")
 }
 
 /// That it is to hang, in place of a request's number.

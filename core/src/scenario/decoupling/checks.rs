@@ -5,7 +5,7 @@
 
 mod injected;
 
-use super::{EMAIL, EVENT_BUS, LOYALTY, facts::Facts};
+use super::{AUDIT, EMAIL, EVENT_BUS, LOYALTY, METRICS, facts::Facts};
 use crate::{
     scenario::checks::{Check, Decision},
     trace::{NameId, Trace},
@@ -64,20 +64,24 @@ fn every_sign_up_answered(trace: &Trace) -> Decision {
 
 fn failure_and_registration(trace: &Trace) -> Decision {
     let facts = Facts::of(trace);
-    // Both in the order of users: one service fails, and at most once for each.
-    let failed_users: Vec<u64> = facts.failures().map(|(_, user)| user).collect();
-    let lost: Vec<u64> = facts
-        .requests()
-        .filter(|(_, request)| request.failed)
-        .map(|(user, _)| user)
-        .collect();
+    let services = [EMAIL, AUDIT, METRICS].map(|name| trace.id(name));
+    let (mut seen, mut lost, mut both) = (0, 0, 0);
+    for (user, request) in facts.requests() {
+        let has_failed = services.iter().flatten().any(|service| {
+            let handled = facts.handled(*service, user);
+            handled.is_some_and(|it| it.failed)
+        });
+        seen += u64::from(has_failed);
+        lost += u64::from(request.failed);
+        both += u64::from(has_failed && request.failed);
+    }
     let service = failing_service(trace);
     let claim = if facts.is_direct {
         format!("with direct calls a failing {service} fails the registration")
     } else {
         format!("with events a failing {service} fails no registration")
     };
-    if failed_users.is_empty() {
+    if seen == 0 {
         return not_exercised(
             claim,
             "nothing failed: set fail=email, or a higher fail_rate",
@@ -85,15 +89,13 @@ fn failure_and_registration(trace: &Trace) -> Decision {
     }
     Decision::Decided {
         holds: if facts.is_direct {
-            lost == failed_users
+            (seen, lost) == (both, both)
         } else {
-            lost.is_empty()
+            lost == 0
         },
         evidence: format!(
-            "{} of {} sign-ups saw a failure, {} registrations failed",
-            failed_users.len(),
+            "{seen} of {} sign-ups saw a failure, {lost} registrations failed",
             facts.requests().count(),
-            lost.len()
         ),
         claim,
     }
@@ -219,6 +221,9 @@ fn not_exercised(claim: String, hint: &str) -> Decision {
 }
 
 fn failing_service(trace: &Trace) -> &'static str {
+    if trace.params.iter().any(|(key, _)| key.starts_with("fail@")) {
+        return "service";
+    }
     match trace.param("fail") {
         "audit" => "audit log",
         "metrics" => "metrics service",

@@ -14,10 +14,11 @@ use std::{
 /// What one service is like.
 pub(super) struct Profile {
     name: &'static str,
+    /// What `fail` calls it, if it can fail.
+    fails_as: Option<&'static str>,
     /// Which streams of random draws are its own.
     number: u64,
-    latency: Duration,
-    fault: Option<Fault>,
+    latency: fn(&Values) -> Duration,
 }
 
 #[derive(Clone, Copy)]
@@ -27,46 +28,45 @@ struct Fault {
 }
 
 impl Profile {
-    pub(super) fn email(params: &Values) -> Self {
+    pub(super) fn email() -> Self {
         Profile {
             name: EMAIL,
+            fails_as: Some("email"),
             number: 1,
-            latency: params.millis("email_latency"),
-            fault: Fault::of(params, "email"),
+            latency: |params| params.millis("email_latency"),
         }
     }
 
-    pub(super) fn audit(params: &Values) -> Self {
+    pub(super) fn audit() -> Self {
         Profile {
             name: AUDIT,
+            fails_as: Some("audit"),
             number: 2,
-            latency: Duration::from_millis(5),
-            fault: Fault::of(params, "audit"),
+            latency: |_| Duration::from_millis(5),
         }
     }
 
-    pub(super) fn metrics(params: &Values) -> Self {
+    pub(super) fn metrics() -> Self {
         Profile {
             name: METRICS,
+            fails_as: Some("metrics"),
             number: 3,
-            latency: Duration::from_millis(1),
-            fault: Fault::of(params, "metrics"),
+            latency: |_| Duration::from_millis(1),
         }
     }
 
     pub(super) fn loyalty() -> Self {
         Profile {
             name: LOYALTY,
+            fails_as: None,
             number: 4,
-            latency: Duration::from_millis(10),
-            fault: None,
+            latency: |_| Duration::from_millis(10),
         }
     }
-}
 
-impl Fault {
-    fn of(params: &Values, service: &str) -> Option<Self> {
-        (params.choice("fail") == service).then(|| Fault {
+    /// How it fails at this time, if it does.
+    fn fault(&self, params: &Values) -> Option<Fault> {
+        (Some(params.choice("fail")) == self.fails_as).then(|| Fault {
             percent: u32::try_from(params.integer("fail_rate")).unwrap_or(100),
             is_bug: params.choice("fault") == "panic",
         })
@@ -89,6 +89,7 @@ struct Draws {
 /// A running service.
 pub(super) struct Service {
     profile: Profile,
+    params: Values,
     id: NameId,
     draws: Mutex<Draws>,
     timer: Arc<dyn Timer>,
@@ -101,6 +102,7 @@ impl Service {
         context.trace.instant(Kind::Start, id, 0);
         Service {
             id,
+            params: context.params.clone(),
             draws: Mutex::new(Draws {
                 latency: context.seed.stream(2 * profile.number),
                 fault: context.seed.stream(2 * profile.number + 1),
@@ -138,8 +140,9 @@ impl Service {
     /// How long this one takes, and whether it fails.
     fn draw(&self, user: u64) -> (Duration, bool) {
         let mut draws = self.draws.lock().unwrap_or_else(PoisonError::into_inner);
-        let latency = draws.latency.jitter(self.profile.latency, 20);
-        let Some(fault) = self.profile.fault else {
+        let latency = (self.profile.latency)(&self.params);
+        let latency = draws.latency.jitter(latency, 20);
+        let Some(fault) = self.profile.fault(&self.params) else {
             return (latency, false);
         };
         let fails = draws.fault.chance(fault.percent);

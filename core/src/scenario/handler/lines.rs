@@ -16,10 +16,12 @@ pub(super) struct Order {
     pub(super) from: usize,
     /// How many attempts at its confirmation time out.
     pub(super) timeouts: u32,
+    /// How long each takes, in milliseconds.
+    pub(super) latency_ms: u64,
 }
 
 impl Order {
-    /// What a request is, by its number and the seed alone.
+    /// What a request is, by its number, the seed and the parameters at this time.
     pub(super) fn draw(context: &Context, number: u64) -> Self {
         let mut draws = context.seed.stream(1000 + number);
         let place = usize::try_from(number).unwrap_or(0);
@@ -28,6 +30,7 @@ impl Order {
             amount: 1 + place % (UNLUCKY - 1),
             from: place % ACCOUNTS,
             timeouts: 0,
+            latency_ms: context.params.integer("latency"),
         };
         if has_bug(&context.params, number) {
             let amount = UNLUCKY;
@@ -62,6 +65,7 @@ impl Order {
             amount: words.next()?.parse().ok()?,
             from: words.next()?.parse().ok()?,
             timeouts: words.next()?.parse().ok()?,
+            latency_ms: words.next()?.parse().ok()?,
         })
     }
 }
@@ -77,8 +81,9 @@ impl fmt::Display for Order {
             amount,
             from,
             timeouts,
+            latency_ms,
         } = self;
-        write!(f, "{number} {amount} {from} {timeouts}")
+        write!(f, "{number} {amount} {from} {timeouts} {latency_ms}")
     }
 }
 

@@ -26,19 +26,22 @@ pub(super) const ALL: &[Param] = &[
         "Time for a request",
         "How long a worker takes for one, in which it may begin others.",
         (Ms, 0, 1_000, 60),
-    ),
+    )
+    .live(),
     Param::integer(
         "bug_every",
         "A bug every",
         "One request in so many runs into the bug; 0 for none.",
         (Count, 0, 1_000, 20),
-    ),
+    )
+    .live(),
     Param::integer(
         "operational",
         "Operational errors",
         "Requests that are invalid, ask for what is not there, or time out.",
         (Percent, 0, 100, 15),
-    ),
+    )
+    .live(),
     Param::choice(
         "retry",
         "What the gateway retries",

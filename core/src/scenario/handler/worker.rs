@@ -87,7 +87,6 @@ struct Worker {
     /// Lines of the log that are not told yet: the handler's log may be written
     /// from any thread, and a process's context is of one only.
     log: Arc<Mutex<Vec<String>>>,
-    latency: Duration,
 }
 
 impl Worker {
@@ -113,7 +112,6 @@ impl Worker {
             ledger: RefCell::new(Ledger::new()),
             handler,
             log,
-            latency,
         }
     }
 
@@ -152,7 +150,8 @@ impl Worker {
         let number = order.number;
         let mut attempt = 1;
         loop {
-            self.context.platform().sleep(self.latency).await;
+            let latency = Duration::from_millis(order.latency_ms);
+            self.context.platform().sleep(latency).await;
             if attempt > order.timeouts {
                 return self.tell(Told::Done { number, total });
             }

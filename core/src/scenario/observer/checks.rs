@@ -152,9 +152,9 @@ fn failure_and_siblings(trace: &Trace) -> Decision {
 fn errors_surface(trace: &Trace) -> Decision {
     let observed = trace.param("errors") == "observed" && trace.param("policy") == "isolate";
     let claim = if observed {
-        "a failure that is observed does not leave emit"
+        "a failure that is observed does not fail emit"
     } else {
-        "a failure that nobody observes leaves emit"
+        "a failure that nobody observes fails emit"
     }
     .to_owned();
     let facts = Facts::of(trace);
@@ -182,7 +182,7 @@ fn errors_surface(trace: &Trace) -> Decision {
     Decision::Decided {
         claim,
         holds: (left, logged, spurious) == (expected_left, expected_logged, 0),
-        evidence: format!("{failures} failures: {left} left emit, {logged} were observed"),
+        evidence: format!("{failures} failures: {left} failed emit, {logged} were observed"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     platform::{Random, Timer},
-    scenario::Context,
+    scenario::{Context, Values},
     trace::{Kind, NameId, Recorder, Span},
 };
 use std::{
@@ -16,7 +16,7 @@ pub(super) struct Watcher {
     id: NameId,
     trace: Recorder,
     timer: Arc<dyn Timer>,
-    work: Duration,
+    params: Values,
     draws: Arc<Mutex<Random>>,
 }
 
@@ -41,7 +41,7 @@ impl Watcher {
             id: context.trace.name(name),
             trace: context.trace.clone(),
             timer: context.platform.timer(),
-            work: context.params.millis("work"),
+            params: context.params.clone(),
             draws: Arc::new(Mutex::new(context.seed.stream(stream))),
         }
     }
@@ -66,7 +66,7 @@ impl Watcher {
     /// Holds the loop for as long as its work takes.
     pub(super) fn work(&self) {
         let mut draws = self.draws.lock().unwrap_or_else(PoisonError::into_inner);
-        let took = draws.jitter(self.work, 20);
+        let took = draws.jitter(self.params.millis("work"), 20);
         drop(draws);
         self.timer.block(took);
     }

@@ -32,13 +32,14 @@ impl Wiring {
         list.joins(display.id());
         let change = Change::of(context, &list, newcomer);
         let logger_here = Arc::clone(&change.logger);
-        let fails = context.params.choice("fail") == "display";
+        let params = context.params.clone();
         let display = emitter.on(DISPLAY, move |reading: &Reading| {
             let span = display.begin(reading.number);
             if reading.ordinal == Some(CHANGE_AT) {
                 change.make();
             }
             display.work();
+            let fails = params.choice("fail") == "display";
             if fails && reading.ordinal.is_some_and(|ordinal| ordinal % 2 == 0) {
                 let error = NoSignal {
                     reading: reading.number,

@@ -32,15 +32,15 @@ pub(super) async fn run(context: &Context) -> Result<(), String> {
     let file = File::open(context).into_stream().inspect({
         let (watch, chunks) = (watch.clone(), Counter::default());
         move |chunk| {
-            if chunk.is_ok() {
-                watch.wrote(read, watch.buffer, chunks.next());
+            if let Ok(chunk) = chunk {
+                watch.wrote(read, watch.buffer, chunks.next(), chunk.len());
             }
         }
     });
     let taken = {
         let (watch, chunks) = (watch.clone(), Counter::default());
         move |chunk: Vec<u8>| {
-            watch.wrote(watch.buffer, parse, chunks.next());
+            watch.wrote(watch.buffer, parse, chunks.next(), 0);
             chunk
         }
     };
@@ -48,7 +48,7 @@ pub(super) async fn run(context: &Context) -> Result<(), String> {
         let (watch, batches) = (watch.clone(), Counter::default());
         move |lines: Vec<u64>| {
             let number = batches.next();
-            watch.wrote(parse, compress, number);
+            watch.wrote(parse, compress, number, 0);
             (number, lines)
         }
     };
@@ -113,13 +113,14 @@ impl Watch {
         }
     }
 
-    fn wrote(&self, from: NameId, to: NameId, number: u64) {
+    /// `arriving` bytes are about to be put into the buffer: it was waited for room.
+    fn wrote(&self, from: NameId, to: NameId, number: u64, arriving: usize) {
         self.trace.send(Kind::Write, from, to, number);
         let report = self.monitor.get().map(Monitor::report);
         let Some(buffer) = report.as_ref().and_then(|report| report.stage(BUFFER)) else {
             return;
         };
-        let level = buffer.input.weight - buffer.output.weight;
+        let level = buffer.input.weight - buffer.output.weight + arriving as u64;
         if self.level.replace(level) != level {
             self.trace.instant(Kind::Level, self.buffer, level);
         }

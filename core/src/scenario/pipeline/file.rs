@@ -3,18 +3,18 @@
 use super::READ;
 use crate::{
     platform::{Random, Timer},
-    scenario::Context,
+    scenario::{Context, Values},
     trace::{Kind, NameId, Recorder, Span},
 };
 use futures::{Stream, stream};
-use std::{io, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
 /// A file, open until it is dropped.
 pub(super) struct File {
     id: NameId,
     trace: Recorder,
     timer: Arc<dyn Timer>,
-    took: Duration,
+    params: Values,
     draws: Random,
     size: usize,
     lines: u64,
@@ -40,7 +40,7 @@ impl File {
             open: Some(trace.begin(Kind::Open, id, 0)),
             trace,
             timer: context.platform.timer(),
-            took: params.millis("read"),
+            params: params.clone(),
             draws: context.seed.stream(1),
             size,
             lines,
@@ -65,7 +65,7 @@ impl File {
         }
         self.chunks += 1;
         let span = self.trace.begin(Kind::Handle, self.id, self.chunks);
-        let took = self.draws.jitter(self.took, 20);
+        let took = self.draws.jitter(self.params.millis("read"), 20);
         self.timer.sleep(took).await;
         if self.bad_chunk == Some(self.chunks) {
             span.fail("cannot be read");

@@ -3,7 +3,7 @@
 use super::{COMPRESS, WRITE, steps};
 use crate::{
     platform::{Random, Timer},
-    scenario::Context,
+    scenario::{Context, Values},
     trace::{Kind, NameId, Recorder, Span},
 };
 use futures::{FutureExt, Sink, future::LocalBoxFuture};
@@ -12,7 +12,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{self, Poll, ready},
-    time::Duration,
 };
 
 /// A destination, open until it is dropped. What it has written takes the place
@@ -21,7 +20,7 @@ pub(super) struct Output {
     id: NameId,
     trace: Recorder,
     timer: Arc<dyn Timer>,
-    took: Duration,
+    params: Values,
     draws: Random,
     bad_batch: Option<u64>,
     open: Option<Span>,
@@ -37,7 +36,7 @@ impl Output {
             open: Some(trace.begin(Kind::Open, id, 0)),
             trace,
             timer: context.platform.timer(),
-            took: context.params.millis("write"),
+            params: context.params.clone(),
             draws: context.seed.stream(2),
             bad_batch: fails.then_some(steps::half_of_batches(context)),
         }
@@ -45,7 +44,7 @@ impl Output {
 
     pub(super) async fn write(&mut self, batch: &steps::Batch) -> io::Result<()> {
         let span = self.trace.begin(Kind::Handle, self.id, batch.0);
-        let took = self.draws.jitter(self.took, 20);
+        let took = self.draws.jitter(self.params.millis("write"), 20);
         self.timer.sleep(took).await;
         if self.bad_batch == Some(batch.0) {
             span.fail("no space left");

@@ -3,10 +3,10 @@
 use super::{COMPRESS, PARSE, file};
 use crate::{
     platform::{Random, Timer},
-    scenario::Context,
+    scenario::{Context, Values},
     trace::{Kind, NameId, Recorder},
 };
-use std::{io, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
 /// Lines that are compressed together: their number, and what they hold.
 pub(super) type Batch = (u64, Vec<u64>);
@@ -41,7 +41,7 @@ pub(super) struct Compressor {
     id: NameId,
     trace: Recorder,
     timer: Arc<dyn Timer>,
-    took: Duration,
+    params: Values,
     bad_batch: Option<u64>,
 }
 
@@ -52,7 +52,7 @@ impl Compressor {
             id: context.trace.name(COMPRESS),
             trace: context.trace.clone(),
             timer: context.platform.timer(),
-            took: context.params.millis("compress"),
+            params: context.params.clone(),
             bad_batch: fails.then_some(half_of_batches(context)),
         }
     }
@@ -60,7 +60,8 @@ impl Compressor {
     /// `draws` are those of this batch.
     pub(super) async fn compress(self, batch: Batch, mut draws: Random) -> io::Result<Batch> {
         let span = self.trace.begin(Kind::Handle, self.id, batch.0);
-        self.timer.sleep(draws.jitter(self.took, 20)).await;
+        let took = draws.jitter(self.params.millis("compress"), 20);
+        self.timer.sleep(took).await;
         if self.bad_batch == Some(batch.0) {
             span.fail("out of memory");
             return Err(io::ErrorKind::OutOfMemory.into());

@@ -43,13 +43,10 @@ fn of_blocking(trace: &Trace) -> Vec<(String, String)> {
         let is_end = event.phase == Phase::End;
         event.kind == Kind::Beat && is_end && Some(event.source) == heartbeat
     };
-    let mut monitor = None;
+    let mut monitor = LagMonitor::new(facts.interval, Duration::ZERO);
     for beat in trace.events.iter().filter(is_beat) {
-        let first = beat.at.saturating_sub(facts.interval);
-        let monitor = monitor.get_or_insert_with(|| LagMonitor::new(facts.interval, first));
-        monitor.beat(beat.recorded_at());
+        monitor.beat(monitor.next_due() + beat.duration);
     }
-    let monitor = monitor.unwrap_or_else(|| LagMonitor::new(facts.interval, Duration::ZERO));
     let requests = trace.id(REQUESTS);
     let summary = trace.summary();
     let latency = |percent| {

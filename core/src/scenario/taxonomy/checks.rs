@@ -60,7 +60,7 @@ fn answer_by_class(trace: &Trace) -> Decision {
     let claim = if is_classified(trace) {
         "every failure is answered with the status and the code of its class"
     } else {
-        "with a catch-all every failure is a 500, whoever's fault it is"
+        "with a catch-all every failure is a 500, whosever fault it is"
     }
     .to_owned();
     let failed = facts.failed().count();
@@ -234,7 +234,7 @@ fn logged_once(trace: &Trace) -> Decision {
 
 fn breaker_probes(trace: &Trace) -> Decision {
     let claim = format!(
-        "the breaker lets no call through while it is open, then {PROBES} to probe, and closes if that comes out well"
+        "the breaker lets no call through while it is open, {PROBES} when half-open, and closes if that succeeds"
     );
     if trace.param("breaker") == "off" {
         return not_exercised(claim, "there is none: set breaker=on");

@@ -27,32 +27,37 @@ pub(super) const ALL: &[Param] = &[
         "Invalid input",
         "Requests that break a rule.",
         share(6),
-    ),
+    )
+    .live(),
     Param::integer(
         "not_found",
         "Not found",
         "Requests for what is not there.",
         share(6),
-    ),
+    )
+    .live(),
     Param::integer(
         "conflict",
         "Conflict",
         "Payments that were made already.",
         share(5),
-    ),
+    )
+    .live(),
     Param::integer(
         "rate_limited",
         "Rate-limited",
         "Requests of who asks too often.",
         share(4),
-    ),
+    )
+    .live(),
     Param::integer(
         "timeout",
         "Timeouts",
         "Requests whose first call to the bank times out.",
         share(8),
-    ),
-    Param::integer("bug", "Bugs", "Requests that run into the bug.", share(10)),
+    )
+    .live(),
+    Param::integer("bug", "Bugs", "Requests that run into the bug.", share(10)).live(),
     Param::integer(
         "outage",
         "Outage of the bank",

@@ -118,8 +118,8 @@ fn end(
     surface.cross((x, y), 5.0, theme.bad);
     let cause = playback.trace().name(cause);
     let width = WIDTH * cause.len() as f64;
-    let at = (x + 2.0, row.top + row.height * 0.1);
     let left = (x - width).max(scale.x(scale.since()));
+    let at = (left + width + 2.0, row.top + row.height * 0.1);
     if left > *written {
         *written = left + width;
         surface.text(cause, at, style(theme.bad, true, "right"), width.max(10.0));
@@ -142,13 +142,15 @@ pub(super) fn orders(surface: &Surface, row: &Row, scale: &Scale, playback: &Pla
         surface.line((x, top), (x, bottom), color, 2.0);
         // Where the next flag leaves no room its own is not written.
         let room = (right - x - 8.0).min(scale.right() - x);
-        right = x;
+        let is_free = x <= right;
+        right = right.min(x);
         let sign = if color == theme.bad { "✗ " } else { "▸ " };
         let text = [sign, playback.trace().name(word)].concat();
         let at = (x + 4.0, row.top + row.height / 2.0);
         if room > 30.0 {
             surface.text(&text, at, style(color, true, "left"), room);
-        } else if x - scale.x(scale.since()) > 60.0 {
+        } else if is_free && x - scale.x(scale.since()) > 60.0 {
+            right = x - 124.0;
             let at = (x - 4.0, row.top + row.height / 2.0);
             surface.text(&text, at, style(color, true, "right"), 120.0);
         }

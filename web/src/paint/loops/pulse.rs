@@ -1,6 +1,6 @@
 //! A heartbeat: a spike for each beat, and a flat line where none came.
 
-use super::{in_window, rows::Row, style};
+use super::{in_window, milliseconds, rows::Row, style};
 use crate::{
     paint::{Surface, axis::Scale},
     playback::Playback,
@@ -57,7 +57,7 @@ pub(super) fn of_worker(surface: &Surface, row: &Row, scale: &Scale, playback: &
     let signs = in_window(playback, scale)
         .filter(of_it)
         .filter_map(|event| Some((event.recorded_at(), sign(event)?)));
-    let state = playback.stations().get(row.id).map(|it| it.state);
+    let state = playback.station(row.id).map(|it| it.state);
     let is_alive = matches!(
         state,
         Some(StationState::Ready | StationState::Draining | StationState::Killed)
@@ -104,7 +104,7 @@ fn line(
             };
             surface.line((x, strip.y), (right, strip.y), color, weight);
             if is_flat && right - x > 70.0 {
-                let flat = end.saturating_sub(at).as_millis();
+                let flat = milliseconds(end.saturating_sub(at));
                 let text = format!("no heartbeat, {flat} ms");
                 let at = (f64::midpoint(x, right), strip.y - 8.0);
                 surface.text(&text, at, style(theme.bad, true, "center"), right - x);

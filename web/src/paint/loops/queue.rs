@@ -23,10 +23,11 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
     };
     let events: Vec<&Event> = in_window(playback, scale).filter(is_its).collect();
     let ends = || events.iter().filter(|event| event.phase == Phase::End);
-    let open: Vec<u64> = playback
+    // By when it came, too: users come again.
+    let open: Vec<_> = playback
         .open()
         .filter(is_its)
-        .map(|it| it.subject)
+        .map(|it| (it.subject, it.at))
         .collect();
     let step = events.len().div_ceil(MOST).max(1) as u64;
     // How many there were when one came: those that had come, and not ended by
@@ -47,10 +48,17 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
         let finished = earlier
             .peek()
             .map_or(before_all, |end| end.counters.finished());
+        // What was recorded as it came knows by itself, though others may not be
+        // on record.
+        let finished = if event.duration.is_zero() {
+            event.counters.finished()
+        } else {
+            finished
+        };
         let depth = event.counters.started.saturating_sub(finished);
         // What is shown of one moment is shown of the next.
         if event.subject.is_multiple_of(step) {
-            let is_open = open.contains(&event.subject);
+            let is_open = open.contains(&(event.subject, event.at));
             let (radius, color) = if is_open {
                 (3.0, theme.accent)
             } else {
@@ -69,5 +77,10 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
         let text = format!("✗ {} failed", counters.failed);
         let at = (scale.right() - 4.0, row.top + 8.0);
         surface.text(&text, at, style(theme.bad, true, "right"), 120.0);
+    }
+    if playback.summary().is_sample(row.id) {
+        let at = (scale.right() - 4.0, row.top + row.height - 8.0);
+        let text = "dots and bars: a sample";
+        surface.text(text, at, style(theme.muted, false, "right"), 160.0);
     }
 }

@@ -136,7 +136,7 @@ pub(super) fn detail(row: &Row, playback: &Playback, surface: &Surface) -> (Stri
         Role::Requests => format!("{} waiting", counters.in_flight()),
         Role::Cpu => format!("{} done", counters.succeeded),
         Role::Worker => {
-            let station = playback.stations().get(row.id);
+            let station = playback.station(row.id);
             return station.map_or((String::new(), theme.muted), |it| state(it, surface));
         }
         Role::Pulse | Role::Rounds | Role::Supervisor => String::new(),

@@ -50,7 +50,7 @@ impl Plan {
         let handler = events.find(|event| is_handler(event.source))?.source;
 
         let margin = if surface.width < 520.0 { 10.0 } else { 18.0 };
-        let height = (surface.height * 0.66).round();
+        let height = surface.above_lanes(0.66);
         let has_processes = !trace.param("workers").is_empty();
         let floor = height - if has_processes { 44.0 } else { 10.0 };
         let side = within(surface.width * 0.2, 58.0, 140.0);

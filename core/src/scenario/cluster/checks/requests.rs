@@ -1,12 +1,13 @@
 //! About requests: who gets them, and what becomes of them.
 
-use super::not_exercised;
+use super::{decided, not_exercised};
 use crate::{
     scenario::{
         checks::Decision,
         cluster::{
             REFUSED,
-            facts::{Facts, Served},
+            facts::Facts,
+            served::{Served, Totals},
         },
         fleet::LOST,
     },
@@ -15,14 +16,29 @@ use crate::{
 
 pub(super) fn every_request_accounted(trace: &Trace) -> Decision {
     let facts = Facts::of(trace);
-    let sent = facts.served().len();
-    let once = facts.served().iter().filter(|it| it.ends == 1).count();
-    let (answered, failed) = (facts.ended_with(None), facts.failed());
-    Decision::Decided {
-        claim: "every request is answered or has failed, once".to_owned(),
-        holds: once == sent && answered + failed == sent && facts.requests[0].ends == 0,
-        evidence: format!("{sent} sent: {answered} answered, {failed} failed"),
-    }
+    let requests = &facts.requests;
+    let Totals {
+        sent,
+        answered,
+        lost,
+        refused,
+    } = requests.totals();
+    let failed = lost + refused;
+    let (claim, of_users) = match requests.users {
+        0 => ("", String::new()),
+        users => (
+            "every user asks, and ",
+            format!(" by {} of {users} users", requests.asked),
+        ),
+    };
+    let are_once = requests.on_record().iter().all(|it| it.ends == 1);
+    let is_complete = answered + failed == sent && requests.strays() == 0;
+    decided(
+        &facts,
+        [claim, "every request is answered or has failed, once"].concat(),
+        are_once && is_complete && requests.have_all_asked(),
+        format!("{sent} sent{of_users}: {answered} answered, {failed} failed"),
+    )
 }
 
 pub(super) fn failed_was_in_flight(trace: &Trace) -> Decision {
@@ -34,10 +50,8 @@ pub(super) fn failed_was_in_flight(trace: &Trace) -> Decision {
     let (dead, in_flight) = died.fold((0, 0), |(dead, in_flight), life| {
         (dead + 1, in_flight + life.in_flight)
     });
-    let (lost, refused) = (
-        facts.ended_with(Some(LOST)),
-        facts.ended_with(Some(REFUSED)),
-    );
+    let requests = &facts.requests;
+    let [lost, refused] = [LOST, REFUSED].map(|how| requests.ended_with(Some(how)));
     if dead + lost + refused == 0 {
         return not_exercised(claim, "nobody died: set event=kill");
     }
@@ -59,26 +73,30 @@ pub(super) fn failed_was_in_flight(trace: &Trace) -> Decision {
         Some(_) => was_nobody_there(request),
         None => true,
     };
-    Decision::Decided {
+    decided(
+        &facts,
         claim,
-        holds: lost <= in_flight && facts.served().iter().all(is_explained),
-        evidence: format!(
+        lost <= in_flight && requests.on_record().iter().all(is_explained),
+        format!(
             "workers that died: {dead}, with {in_flight} in flight, of which {lost} were lost; {refused} found nobody"
         ),
-    }
+    )
 }
 
 pub(super) fn everybody_in_turn(trace: &Trace) -> Decision {
     let claim = match trace.param("balance") {
         "least_busy" => "each request goes to the worker that has the fewest to do",
-        _ => "each request goes to the worker that has waited longest for one",
+        _ => "requests go to the workers in turn",
     }
     .to_owned();
     let facts = Facts::of(trace);
     if facts.workers < 2 {
         return not_exercised(claim, "there is no choice: set workers=3");
     }
-    let calls: usize = facts.lives.iter().map(|life| life.calls).sum();
+    if facts.requests.is_sample() {
+        return not_exercised(claim, "not every request is on record: set users=2000");
+    }
+    let calls: u64 = facts.lives.iter().map(|life| life.calls).sum();
     let shares = facts.lives.iter().filter(|life| life.calls > 0);
     let shares: Vec<_> = shares.map(|life| life.calls.to_string()).collect();
     Decision::Decided {

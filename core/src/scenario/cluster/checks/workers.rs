@@ -1,12 +1,13 @@
 //! About workers: who ends, who is replaced, who has had enough.
 
-use super::not_exercised;
+use super::{decided, not_exercised};
 use crate::{
     scenario::{
         checks::Decision,
         cluster::{
-            NO_SIGN_OF_LIFE, REFUSED, RELOAD_ABORTED, RELOADED,
-            facts::{Facts, Life, Reload, Served},
+            NO_SIGN_OF_LIFE, NOT_DRAINED, REFUSED, RELOAD_ABORTED, RELOADED,
+            facts::{Facts, Life, Reload},
+            served::Served,
         },
         fleet::{KILLED_FROM_OUTSIDE, LOST},
     },
@@ -55,16 +56,17 @@ pub(super) fn who_hangs_is_found(trace: &Trace) -> Decision {
     if found.is_empty() && missed.is_empty() {
         return not_exercised(claim, "nobody hung: set event=hang");
     }
-    Decision::Decided {
+    decided(
+        &facts,
         claim,
-        holds: missed.is_empty(),
-        evidence: format!(
+        missed.is_empty(),
+        format!(
             "{} killed, {} still there; {} requests were lost with it",
             found.len(),
             missed.len(),
-            found.iter().map(|life| life.in_flight).sum::<usize>()
+            found.iter().map(|life| life.in_flight).sum::<u64>()
         ),
-    }
+    )
 }
 
 pub(super) fn reload(trace: &Trace) -> Decision {
@@ -86,6 +88,12 @@ pub(super) fn reload(trace: &Trace) -> Decision {
     let Some(reload) = &facts.reload else {
         return not_exercised(claim, "nobody reloaded: set event=reload");
     };
+    if is_rolling && facts.lives.iter().any(|it| it.ended_by(NOT_DRAINED)) {
+        return not_exercised(
+            claim,
+            "some had not drained when their time was up: set work=25, interval=15",
+        );
+    }
     let began = |life: &&Life| life.started < reload.begin;
     let left = facts.lives.iter().filter(began);
     let left = left.filter(|life| is_gone_by(life, reload)).count();
@@ -103,7 +111,13 @@ pub(super) fn reload(trace: &Trace) -> Decision {
         (Some(_), _) => facts.is_in_reload(it.end),
         (None, _) => false,
     };
-    let failed = facts.served().iter().filter(with_reload).count();
+    let requests = &facts.requests;
+    let totals = requests.totals();
+    let mut failed = requests.on_record().iter().filter(with_reload).count() as u64;
+    if requests.is_sample() && !is_disturbed {
+        // Nothing else happens.
+        failed = totals.lost + totals.refused;
+    }
     let ended = reload.end.map(|(_, how)| how);
     let is_whole = is_disturbed || reload.fewest >= facts.workers;
     let holds = match (is_rolling, is_bad) {
@@ -122,9 +136,7 @@ pub(super) fn reload(trace: &Trace) -> Decision {
         holds,
         evidence: format!(
             "{left} replaced, {came} started, at worst {} of {} ready; {failed} of {} requests failed",
-            reload.fewest,
-            facts.workers,
-            facts.served().len()
+            reload.fewest, facts.workers, totals.sent
         ),
     }
 }
@@ -153,18 +165,23 @@ pub(super) fn gives_up(trace: &Trace) -> Decision {
     };
     let is_before = |life: &&Life| life.exit.is_some_and(|(exit, _)| exit < place);
     let ended = facts.unasked().filter(is_before).count();
-    let later = facts.served().iter().filter(|it| it.begin > Some(place));
+    let later = facts
+        .requests
+        .on_record()
+        .iter()
+        .filter(|it| it.begin > Some(place));
     let refused = |request: &Served| request.failure == Some(REFUSED);
     let started = facts.lives.iter().filter(|it| it.started > place).count();
-    Decision::Decided {
+    decided(
+        &facts,
         claim,
-        holds: facts.given_up.is_some()
+        facts.given_up.is_some()
             && ended == restarts + 1
             && started == 0
             && later.clone().all(refused),
-        evidence: format!(
+        format!(
             "{ended} ended unasked before, {started} started after; {} requests came then, and were refused",
             later.count()
         ),
-    }
+    )
 }

@@ -40,7 +40,7 @@ async function run({ file, name }) {
 async function load() {
   let wasm;
   try {
-    wasm = await import("./pkg/file/highwater_file.js");
+    wasm = await import("../pkg/file/highwater_file.js");
   } catch {
     throw new Error("its WebAssembly is not there, or not yet; this builds it: cargo run -p bundle");
   }

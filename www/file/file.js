@@ -1,11 +1,44 @@
 // A visitor's own file: chosen or dropped, taken through the stages by a Worker,
 // shown while it goes on, and offered for download.
 
-import { byId, fill, setText } from "./readout.js";
+import { element } from "../knobs.js";
+import { byId, fill, setText } from "../readout.js";
 import { folderOf, lockOf } from "./storage.js";
 
 // This page's output. Another page, or the next load of this one, has another.
 const name = `${Date.now()}-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+
+// What is read and filled in.
+const PARTS = `
+  <h2 id="own-title">Your own file</h2>
+  <p>Take a file of any size through the same stages, in this tab: its lines are counted, its SHA-256 is made, and it is compressed. It never leaves your computer, and the memory it takes does not depend on its size.</p>
+  <div class="drop" id="own-drop">
+    <label for="own-input">Choose a file, or drop one here:</label>
+    <input type="file" id="own-input">
+  </div>
+  <p id="own-status" role="status"></p>
+  <div id="own-run" hidden>
+    <progress id="own-progress" aria-label="Read of the file" max="1" value="0"></progress>
+    <p class="command"><a id="own-download" hidden></a> <button id="own-cancel">Cancel</button></p>
+    <div class="scroll" role="region" aria-label="Tables of your file, scroll sideways" tabindex="0">
+      <table id="own-result">
+        <caption>Measured in this tab. WebAssembly memory never shrinks, so what there is is its peak.</caption>
+        <tbody></tbody>
+      </table>
+      <table id="own-stages">
+        <caption>Stage by stage, from the file to the output.</caption>
+        <thead>
+          <tr>
+            <th scope="col">Stage</th>
+            <th scope="col">Passed on</th>
+            <th scope="col">Peak</th>
+            <th scope="col">Waited for room</th>
+          </tr>
+        </thead>
+        <tbody></tbody>
+      </table>
+    </div>
+  </div>`;
 
 let run = null; // {file, worker, ended (a promise), spoken}, until it has ended
 let link = ""; // to the output
@@ -14,6 +47,9 @@ let turn = 0;
 // Takes the controls into service. What is dropped anywhere else on the page has
 // no effect.
 export function start() {
+  if (byId("own").firstChild) return;
+  document.head.append(element("link", { rel: "stylesheet", href: new URL("file.css", import.meta.url) }));
+  byId("own").innerHTML = PARTS;
   const input = byId("own-input");
   // What is chosen a second time is read a second time.
   input.onclick = () => (input.value = "");
@@ -57,7 +93,7 @@ function hold() {
 }
 
 function begin(file, note) {
-  const worker = new Worker(new URL("file-worker.js", import.meta.url), { type: "module", name: "file" });
+  const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module", name: "file" });
   run = { file, worker, spoken: 0 };
   run.ended = new Promise((resolve) => (run.resolve = resolve));
   worker.onmessage = ({ data }) => (data.end ? end(data) : show(data.status));

@@ -1,0 +1,100 @@
+//! What is counted of a run.
+
+use super::work::{Totals, Work};
+use crate::{
+    scale::LagMonitor,
+    trace::{Event, Kind, NameId, Phase, Trace},
+};
+use std::time::Duration;
+
+/// What is counted in one pass over the trace.
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) totals: Totals,
+    pub(super) wrong: u64,
+    pub(super) exposed: u64,
+    pub(super) retries: u64,
+    pub(super) dropped: u64,
+    pub(super) refused: u64,
+    pub(super) has_queue: bool,
+    pub(super) mark: u64,
+    levels: Levels,
+    pub(super) most_bytes: u64,
+    pub(super) stalled: Option<Duration>,
+    processes: Vec<NameId>,
+    pub(super) lost: u64,
+}
+
+impl Counts {
+    pub(super) fn of(trace: &Trace) -> Self {
+        let work = Work::of(trace);
+        let mut counts = Counts::default();
+        for event in &trace.events {
+            counts.apply(&work, event);
+        }
+        counts
+    }
+
+    fn apply(&mut self, work: &Work, event: &Event) {
+        self.totals.apply(work, event);
+        match event.kind {
+            Kind::Wrong => self.wrong += 1,
+            Kind::Expose => self.exposed += 1,
+            Kind::Retry => self.retries += 1,
+            Kind::Drop => self.dropped += event.subject,
+            Kind::Refuse => self.refused += 1,
+            Kind::Mark => {
+                self.has_queue = true;
+                self.mark += event.subject;
+            }
+            Kind::Level => self.most_bytes = self.most_bytes.max(self.levels.apply(event)),
+            Kind::Stall if event.phase == Phase::End => {
+                *self.stalled.get_or_insert_default() += event.duration;
+            }
+            // A process is started before it is ready; of a supervisor neither is
+            // recorded under a number.
+            Kind::Start | Kind::Switch
+                if event.subject > 0 && !self.processes.contains(&event.source) =>
+            {
+                self.processes.push(event.source);
+            }
+            Kind::Exit if self.processes.contains(&event.source) => {
+                self.lost += u64::from(event.failure.is_some());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What every queue holds, in bytes.
+#[derive(Default)]
+pub(super) struct Levels(Vec<(NameId, u64)>);
+
+impl Levels {
+    /// Takes in how much one of them holds now; answers with what all do.
+    pub(super) fn apply(&mut self, level: &Event) -> u64 {
+        let mut known = self.0.iter_mut();
+        match known.find(|(source, _)| *source == level.source) {
+            Some((_, bytes)) => *bytes = level.subject,
+            None => self.0.push((level.source, level.subject)),
+        }
+        self.0.iter().map(|(_, bytes)| bytes).sum()
+    }
+}
+
+/// As the loop's own monitor measures it: a beat that comes late stands for
+/// those that were due meanwhile. How late each was is what its record says.
+pub(super) fn lag_p99(trace: &Trace) -> Option<Duration> {
+    let interval = Duration::from_millis(trace.param("beat").parse().ok()?);
+    let mut monitor = None;
+    for beat in trace.events.iter().filter(|event| is_beat(event)) {
+        let monitor = monitor.get_or_insert_with(|| LagMonitor::new(interval, Duration::ZERO));
+        monitor.beat(monitor.next_due() + beat.duration);
+    }
+    monitor.map(|monitor| monitor.p99())
+}
+
+/// Whether the record is of the heartbeat of a loop, and not of a process.
+pub(super) fn is_beat(event: &Event) -> bool {
+    event.kind == Kind::Beat && event.phase == Phase::End
+}

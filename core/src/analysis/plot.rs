@@ -1,0 +1,237 @@
+//! Series of several runs as one picture.
+
+mod legend;
+mod panel;
+mod scale;
+mod svg;
+mod theme;
+
+use super::{
+    Metric, Series,
+    measures::{duration, nanos},
+};
+use crate::trace::Trace;
+use legend::Legend;
+use panel::Panel;
+use plotters::{coord::Shift, prelude::*};
+use std::{fmt, time::Duration};
+use svg::{Dash, Svg};
+use theme::Theme;
+
+/// A run with what it is called in a plot.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// Its name in the legend: best what sets it apart from the others.
+    pub label: &'a str,
+    /// What was recorded.
+    pub trace: &'a Trace,
+}
+
+/// How a plot is to look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figure {
+    /// What it shows, from the top down: a chart each. Those that no run has
+    /// anything of are left out.
+    pub metrics: Vec<Metric>,
+    /// Its width in pixels, of which it takes 280 to 2000. From 600 on the legend
+    /// stands beside the charts, and under them otherwise.
+    pub width: u32,
+    /// Light on dark.
+    pub dark: bool,
+}
+
+/// All that there is, for a page.
+impl Default for Figure {
+    fn default() -> Self {
+        Figure {
+            metrics: Metric::ALL.to_vec(),
+            width: 960,
+            dark: false,
+        }
+    }
+}
+
+/// Plots runs over one another, as an SVG document of its own.
+///
+/// Runs are told apart by colour, by dashes and by markers. The same runs always
+/// give the same bytes, in a browser as natively: nothing in it is measured by a
+/// font. Its title, which readers of screens read, says what it shows.
+///
+/// ```
+/// use highwater::{analysis::{Figure, Run, plot}, trace::Trace};
+///
+/// let trace = Trace::default();
+/// let svg = plot(&[Run { label: "before", trace: &trace }], &Figure::default());
+/// assert!(svg.contains("Nothing was recorded"));
+/// ```
+#[must_use]
+pub fn plot(runs: &[Run<'_>], figure: &Figure) -> String {
+    let layout = Layout::of(runs, figure);
+    let mut svg = String::new();
+    let backend = Svg::new(&mut svg, (layout.width, layout.height), &layout.title);
+    // Nothing can fail: the picture is a string in memory.
+    let dash = backend.dash();
+    let area = backend.into_drawing_area();
+    let _ = draw(&layout, &Canvas { area: &area, dash });
+    drop(area);
+    svg.push_str("</svg>\n");
+    svg
+}
+
+/// Everything is in tenths of a pixel, since plotters knows whole numbers only.
+const PIXEL: i32 = 10;
+
+const MARGIN: i32 = 12 * PIXEL;
+const TITLE: i32 = 17 * PIXEL;
+const TEXT: i32 = 13 * PIXEL;
+/// Of the title, and of what stands over a chart.
+const TITLE_HEIGHT: i32 = 26 * PIXEL;
+const HEADING_HEIGHT: i32 = 46 * PIXEL;
+const LEGEND_WIDTH: i32 = 230 * PIXEL;
+
+/// What is drawn on.
+struct Canvas<'a, 'svg> {
+    area: &'a DrawingArea<Svg<'svg>, Shift>,
+    dash: Dash,
+}
+
+type Drawn = Result<(), DrawingAreaErrorKind<fmt::Error>>;
+
+/// Where everything is.
+struct Layout<'a> {
+    panels: Vec<Panel<'a>>,
+    legend: Option<Legend<'a>>,
+    title: String,
+    subtitle: String,
+    theme: Theme,
+    width: i32,
+    height: i32,
+    /// The right end of the charts.
+    right: i32,
+}
+
+impl<'a> Layout<'a> {
+    fn of(runs: &'a [Run<'a>], figure: &Figure) -> Self {
+        let width = i32::try_from(figure.width.clamp(280, 2000)).unwrap_or(960) * PIXEL;
+        let is_wide = width >= 600 * PIXEL;
+        let end = runs.iter().map(|run| duration(run.trace)).max();
+        let end = end.unwrap_or_default().max(Duration::from_nanos(1));
+        let window = Series::window(runs.iter().map(|run| run.trace));
+        let panels = figure.metrics.iter().filter_map(|metric| {
+            let of = |run: &Run<'_>| Series::of(run.trace, *metric, window);
+            Panel::new(runs, *metric, runs.iter().map(of).collect(), nanos(end))
+        });
+        let mut panels: Vec<_> = panels.collect();
+        let legend = (runs.len() > 1).then(|| Legend::of(runs));
+        let beside = if legend.is_some() && is_wide {
+            LEGEND_WIDTH
+        } else {
+            0
+        };
+        let subtitle = match runs {
+            [run] => run.label.to_owned(),
+            _ => String::new(),
+        };
+        let mut top = MARGIN + TITLE_HEIGHT;
+        if !subtitle.is_empty() {
+            top += 20 * PIXEL;
+        }
+        let top_of_charts = top;
+        let height = if panels.len() > 1 { 150 } else { 260 } * PIXEL;
+        for panel in &mut panels {
+            top = panel.place(top, height);
+        }
+        let mut legend = legend;
+        if let Some(legend) = &mut legend {
+            top = if is_wide {
+                let at = (width - beside + MARGIN, top_of_charts + HEADING_HEIGHT);
+                top.max(legend.place(at, beside - 2 * MARGIN))
+            } else {
+                legend.place((MARGIN, top + MARGIN), width - 2 * MARGIN)
+            };
+        }
+        if panels.is_empty() {
+            top += 40 * PIXEL;
+        }
+        Layout {
+            panels,
+            legend,
+            title: title(runs, figure),
+            subtitle,
+            theme: Theme::new(figure.dark),
+            width,
+            height: top + MARGIN,
+            right: width - beside - MARGIN,
+        }
+    }
+}
+
+fn draw(layout: &Layout<'_>, canvas: &Canvas<'_, '_>) -> Drawn {
+    let theme = &layout.theme;
+    canvas.area.fill(&theme.background)?;
+    let room = layout.width - 2 * MARGIN;
+    let text = shorten(&layout.title, TITLE, room);
+    canvas
+        .area
+        .draw_text(&text, &theme.title(), (MARGIN, MARGIN))?;
+    let text = shorten(&layout.subtitle, TEXT, room);
+    let at = (MARGIN, MARGIN + TITLE_HEIGHT);
+    canvas.area.draw_text(&text, &theme.muted(TEXT), at)?;
+    let last = layout.panels.len().saturating_sub(1);
+    for (index, panel) in layout.panels.iter().enumerate() {
+        panel.draw(canvas, theme, layout.right, index == last)?;
+    }
+    if let Some(legend) = &layout.legend {
+        legend.draw(canvas, theme)?;
+    }
+    if layout.panels.is_empty() {
+        let text = "Nothing was recorded that this could show.";
+        let at = (MARGIN, MARGIN + 2 * TITLE_HEIGHT);
+        canvas.area.draw_text(text, &theme.text(TEXT), at)?;
+    }
+    Ok(())
+}
+
+/// Of one run with its world and seed; of several, where the legend has them, with
+/// what it is that they are compared by.
+fn title(runs: &[Run<'_>], figure: &Figure) -> String {
+    let mut scenarios: Vec<&str> = Vec::new();
+    for run in runs {
+        if !scenarios.contains(&run.trace.scenario.as_str()) {
+            scenarios.push(&run.trace.scenario);
+        }
+    }
+    let scenarios = scenarios.join(", ");
+    match (runs, figure.metrics.as_slice()) {
+        ([run], _) => format!("{scenarios}: {}", circumstances(run.trace)),
+        (_, [metric]) => format!("{scenarios}: {} of {} runs", metric.label(), runs.len()),
+        _ => format!("{scenarios}: {} runs", runs.len()),
+    }
+}
+
+/// Where a run was, its seed, and how it ended if that was early.
+fn circumstances(trace: &Trace) -> String {
+    let world = match trace.world.as_str() {
+        "virtual" => "simulated",
+        "tab" => "in a tab, real time",
+        "native" => "native, real time",
+        other => other,
+    };
+    let died = match (&trace.died, trace.dropped) {
+        (Some(_), _) => ", until it died",
+        (None, 0) => "",
+        (None, _) => ", records lost",
+    };
+    format!("{world}, seed {}{died}", trace.seed)
+}
+
+/// As much of a text as there is room for. How wide it is depends on a font that
+/// nobody has asked: on average a little more than half as wide as it is high.
+fn shorten(text: &str, size: i32, room: i32) -> String {
+    let most = usize::try_from(room * 100 / (size * 55)).unwrap_or(0);
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let kept = text.chars().take(most.saturating_sub(1));
+    kept.chain(['…']).collect()
+}

@@ -1,0 +1,301 @@
+//! One metric of all runs: a chart with its axes.
+
+use super::theme::{Theme, stroke_width};
+use super::{Canvas, Drawn, HEADING_HEIGHT, MARGIN, PIXEL, Run, TEXT, scale::Scale, shorten};
+use crate::analysis::{
+    Line, Metric, Point, Series, Unit,
+    measures::nanos,
+    work::{Totals, Work},
+};
+use crate::trace::Kind;
+use plotters::{coord::ranged1d::Ranged, prelude::*};
+use std::time::Duration;
+
+pub(super) struct Panel<'a> {
+    runs: &'a [Run<'a>],
+    metric: Metric,
+    /// Of each run.
+    series: Vec<Series>,
+    /// How long the longest run took, in nanoseconds.
+    end: u64,
+    top: i32,
+    height: i32,
+}
+
+type Chart<'a, 'b> = ChartContext<'a, super::Svg<'b>, Cartesian2d<Scale, Scale>>;
+
+const SMALL: i32 = 12 * PIXEL;
+const LEFT: i32 = 46 * PIXEL;
+const AXIS_HEIGHT: i32 = 24 * PIXEL;
+const UNDER_LAST: i32 = 20 * PIXEL;
+
+impl<'a> Panel<'a> {
+    /// None where no run has anything of it.
+    pub(super) fn new(
+        runs: &'a [Run<'a>],
+        metric: Metric,
+        series: Vec<Series>,
+        end: u64,
+    ) -> Option<Self> {
+        let panel = Panel {
+            runs,
+            metric,
+            series,
+            end,
+            top: 0,
+            height: 0,
+        };
+        // That nothing failed needs no chart.
+        let least = u64::from(metric == Metric::Failures);
+        panel.greatest().filter(|it| *it >= least).map(|_| panel)
+    }
+
+    /// Puts it there; answers with where it ends.
+    pub(super) fn place(&mut self, top: i32, height: i32) -> i32 {
+        self.top = top;
+        self.height = height;
+        top + HEADING_HEIGHT + height + AXIS_HEIGHT + UNDER_LAST
+    }
+
+    pub(super) fn draw(
+        &self,
+        canvas: &Canvas<'_, '_>,
+        theme: &Theme,
+        right: i32,
+        is_last: bool,
+    ) -> Drawn {
+        let greatest = self.greatest().unwrap_or(0);
+        let marks = if self.height > 200 * PIXEL { 6 } else { 4 };
+        let values = Scale::of(self.metric.unit(), greatest, marks).up_to_a_mark();
+        let width = right - MARGIN;
+        let marks = if width < 500 * PIXEL { 6 } else { 10 };
+        let times = Scale::of(Unit::Nanoseconds, self.end, marks);
+
+        let values_end = values.range().end;
+        let [heading, lines] = self.heading(&values);
+        let heading = shorten(&heading, TEXT, width);
+        let at = (MARGIN, self.top + 4 * PIXEL);
+        canvas.area.draw_text(&heading, &theme.text(TEXT), at)?;
+        let lines = shorten(&lines, SMALL, width);
+        let at = (MARGIN, at.1 + 18 * PIXEL);
+        canvas.area.draw_text(&lines, &theme.muted(SMALL), at)?;
+        canvas.dash.set("");
+        let size = (
+            width.unsigned_abs(),
+            (self.height + AXIS_HEIGHT).unsigned_abs(),
+        );
+        let place = canvas
+            .area
+            .clone()
+            .shrink((MARGIN, self.top + HEADING_HEIGHT), size);
+        let mut chart = ChartBuilder::on(&place)
+            .x_label_area_size(AXIS_HEIGHT)
+            .y_label_area_size(LEFT)
+            .build_cartesian_2d(times.clone(), values)?;
+        chart
+            .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(theme.grid)
+            .axis_style(theme.muted)
+            .label_style(theme.muted(SMALL))
+            .set_all_tick_mark_size(4 * PIXEL)
+            .draw()?;
+        if is_last {
+            let mut text = format!("Time since the start ({})", times.name);
+            if self.changes().next().is_some() {
+                text.push_str("; upright: a parameter was changed");
+            }
+            let text = shorten(&text, SMALL, width - LEFT);
+            let bottom = self.top + HEADING_HEIGHT + self.height + AXIS_HEIGHT;
+            let at = (MARGIN + LEFT, bottom + 2 * PIXEL);
+            canvas.area.draw_text(&text, &theme.muted(SMALL), at)?;
+        }
+        for (index, at) in self.changes() {
+            canvas.dash.set("10 30");
+            let line = vec![(at, 0), (at, values_end)];
+            let style = theme.run(index).stroke_width(stroke_width(1));
+            chart.draw_series([PathElement::new(line, style)])?;
+        }
+        for (index, series) in self.series.iter().enumerate() {
+            // The thin lines first: the others are what it is about.
+            for (place, line) in series.lines.iter().enumerate().rev() {
+                canvas.dash.set(Theme::dash(index));
+                let width = if place == 0 {
+                    stroke_width(2)
+                } else {
+                    stroke_width(1)
+                };
+                let style = theme.run(index).stroke_width(width);
+                for path in self.paths(line) {
+                    chart.draw_series([PathElement::new(path, style)])?;
+                }
+                self.mark(canvas, theme, &chart, index, line)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Which run was changed while it ran, and when.
+    fn changes(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        self.runs.iter().enumerate().flat_map(|(index, run)| {
+            let events = run.trace.events.iter();
+            let changes = events.filter(|event| event.kind == Kind::Change);
+            changes.map(move |event| (index, nanos(event.at)))
+        })
+    }
+
+    fn greatest(&self) -> Option<u64> {
+        let lines = self.series.iter().flat_map(|series| &series.lines);
+        let points = lines.flat_map(|line| &line.points);
+        points.filter_map(|point| point.value).max()
+    }
+
+    /// What is shown, in which unit; and which line is which.
+    fn heading(&self, values: &Scale) -> [String; 2] {
+        let label = self.metric.label();
+        let window = self.series.iter().filter_map(|series| series.window).max();
+        let over = window.map_or_else(String::new, |window| {
+            ["over the last ", &round_text(window)].concat()
+        });
+        let has_wrong = self.series.iter().any(|series| series.lines.len() > 1);
+        let unit = match self.metric {
+            Metric::Throughput => [self.noun(), " done well per second"].concat(),
+            Metric::InFlight | Metric::Failures => self.noun().to_owned(),
+            Metric::Latency | Metric::Bytes | Metric::Lag => values.name.to_owned(),
+        };
+        let lines = match self.metric {
+            Metric::Latency => {
+                let of_what = if self.is_from_its_turn() {
+                    "of each once begun, "
+                } else if self.is_of_sample() {
+                    "of those on record and done well, "
+                } else {
+                    "of those done well, "
+                };
+                ["thick p99, thin p50, ", of_what, &over].concat()
+            }
+            Metric::Throughput => over,
+            Metric::Failures if has_wrong => "thick failed, thin wrong answers".to_owned(),
+            Metric::Failures => String::new(),
+            Metric::InFlight if self.is_of_sample() => {
+                "begun and not ended, at the moments on record".to_owned()
+            }
+            Metric::InFlight if self.is_from_its_turn() => "begun and not ended".to_owned(),
+            Metric::InFlight => "begun and not ended, those that wait for the loop too".to_owned(),
+            Metric::Bytes => "thick held, thin high-water mark".to_owned(),
+            Metric::Lag => "how late each heartbeat came".to_owned(),
+        };
+        [format!("{label} ({unit})"), lines]
+    }
+
+    /// Whether a run has more done well than it has records of.
+    fn is_of_sample(&self) -> bool {
+        let mut runs = self.runs.iter();
+        runs.any(|run| {
+            let (work, mut totals) = (Work::of(run.trace), Totals::default());
+            let ended = work.ended(run.trace).into_iter();
+            let on_record = ended.filter(|it| it.is_well).count() as u64;
+            for event in &run.trace.events {
+                totals.apply(&work, event);
+            }
+            on_record < totals.sum().succeeded
+        })
+    }
+
+    fn is_from_its_turn(&self) -> bool {
+        let mut runs = self.runs.iter();
+        runs.any(|run| Work::of(run.trace).is_from_its_turn)
+    }
+
+    fn noun(&self) -> &'static str {
+        let mut nouns = self.runs.iter().map(|run| Work::of(run.trace).noun);
+        let first = nouns.next().unwrap_or("requests");
+        if nouns.all(|noun| noun == first) {
+            first
+        } else {
+            "requests, chunks or jobs"
+        }
+    }
+
+    /// A line in pieces, at the places of its points. A single point would not be
+    /// seen: it is as long as what it looks back on.
+    fn paths(&self, line: &Line) -> Vec<Vec<(u64, u64)>> {
+        let pieces = line.points.split(|point| point.value.is_none());
+        let path = |piece: &[Point]| {
+            let mut path: Vec<(u64, u64)> = Vec::new();
+            for point in piece {
+                let (x, y) = place(point);
+                let before = path.last().copied();
+                if let Some((_, before)) = before.filter(|_| self.metric.is_stepped()) {
+                    path.push((x, before));
+                }
+                path.push((x, y));
+            }
+            if let [(x, y)] = path[..] {
+                let windows = self.series.iter().filter_map(|series| series.window);
+                let length = windows.max().map_or(self.end / 50, nanos);
+                path.insert(0, (x.saturating_sub(length), y));
+            }
+            path
+        };
+        pieces.map(path).filter(|path| !path.is_empty()).collect()
+    }
+
+    /// Marks a line at some places, of each run at others.
+    fn mark(
+        &self,
+        canvas: &Canvas<'_, '_>,
+        theme: &Theme,
+        chart: &Chart<'_, '_>,
+        index: usize,
+        line: &Line,
+    ) -> Drawn {
+        const MARKS: u64 = 5;
+        let runs = self.series.len().max(1) as u64;
+        if runs == 1 {
+            return Ok(());
+        }
+        for mark in 0..MARKS {
+            let part = 2 * (mark * runs + index as u64) + 1;
+            let at = u128::from(self.end) * u128::from(part) / u128::from(2 * MARKS * runs);
+            let Some(point) = self.near(line, u64::try_from(at).unwrap_or(0)) else {
+                continue;
+            };
+            let (x, y) = place(&point);
+            theme.mark(canvas, index, chart.backend_coord(&(x, y)))?;
+        }
+        Ok(())
+    }
+
+    /// What a line shows at that time, or next to it; `None` where it has ended.
+    fn near(&self, line: &Line, at: u64) -> Option<Point> {
+        let after = line.points.partition_point(|point| nanos(point.at) <= at);
+        let next = line.points.get(after)?;
+        let before = after.checked_sub(1).map(|before| line.points[before]);
+        match before {
+            Some(before) if self.metric.is_stepped() => Some(Point {
+                at: Duration::from_nanos(at),
+                ..before
+            }),
+            _ => Some(*next),
+        }
+        .filter(|point| point.value.is_some())
+    }
+}
+
+fn place(point: &Point) -> (u64, u64) {
+    (nanos(point.at), point.value.unwrap_or(0))
+}
+
+/// Without decimals where there are none.
+fn round_text(duration: Duration) -> String {
+    let nanos = nanos(duration);
+    let sizes = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs")];
+    let whole = sizes
+        .into_iter()
+        .find(|(size, _)| nanos > 0 && nanos.is_multiple_of(*size));
+    match whole {
+        Some((size, name)) => format!("{} {name}", nanos / size),
+        None => Unit::Nanoseconds.text(nanos),
+    }
+}

@@ -1,0 +1,137 @@
+//! Axes: how long they are, what they count in, and where they are marked.
+
+use crate::analysis::Unit;
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+use std::ops::Range;
+
+/// An axis from 0 on, marked at steps of 1, 2 or 5 of some power of ten. Its values
+/// are whole numbers, in the unit of what is measured.
+#[derive(Clone)]
+pub(super) struct Scale {
+    /// What it counts in; empty for things.
+    pub(super) name: &'static str,
+    /// How much one of these is in the unit of the values.
+    size: u64,
+    step: Step,
+    /// Where it ends.
+    end: u64,
+}
+
+/// From one mark to the next, in what the axis counts in.
+#[derive(Clone, Copy)]
+struct Step {
+    /// 1, 2 or 5.
+    digit: u64,
+    /// How many zeros follow; and of how many decimals it is, where none do.
+    zeros: u32,
+    decimals: u32,
+}
+
+impl Scale {
+    /// For values up to `greatest`, with about so many marks.
+    pub(super) fn of(unit: Unit, greatest: u64, marks: u64) -> Self {
+        let (size, name) = match unit {
+            Unit::Count => (1, ""),
+            Unit::MilliPerSecond => (1_000, "/s"),
+            Unit::Bytes if greatest < 2 << 10 => (1, "B"),
+            Unit::Bytes if greatest < 2 << 20 => (1 << 10, "KiB"),
+            Unit::Bytes => (1 << 20, "MiB"),
+            Unit::Nanoseconds if greatest < 2_000_000 => (1_000, "µs"),
+            Unit::Nanoseconds if greatest < 2_000_000_000 => (1_000_000, "ms"),
+            Unit::Nanoseconds => (1_000_000_000, "s"),
+        };
+        let end = greatest.max(1);
+        let step = Step::at_least(end.div_ceil(marks), size);
+        Scale {
+            name,
+            size,
+            step,
+            end,
+        }
+    }
+
+    /// The same, up to its next mark.
+    pub(super) fn up_to_a_mark(self) -> Self {
+        let length = self.step.length(self.size);
+        let end = self.end.div_ceil(length) * length;
+        Scale { end, ..self }
+    }
+}
+
+impl Ranged for Scale {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = u64;
+
+    fn map(&self, value: &u64, (first, last): (i32, i32)) -> i32 {
+        let along = i128::from(last - first) * i128::from(*value) / i128::from(self.end);
+        first + i32::try_from(along).unwrap_or(0)
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<u64> {
+        if hint.weight().allow_light_points() {
+            return Vec::new();
+        }
+        let length = self.step.length(self.size);
+        let marks = (0..).map(|mark| mark * length);
+        marks.take_while(|mark| *mark <= self.end).collect()
+    }
+
+    fn range(&self) -> Range<u64> {
+        0..self.end
+    }
+}
+
+impl ValueFormatter<u64> for Scale {
+    fn format_ext(&self, value: &u64) -> String {
+        let length = self.step.length(self.size);
+        self.step.times((value + length / 2) / length)
+    }
+}
+
+impl Step {
+    /// The first that is as long, of what is so large.
+    fn at_least(length: u64, size: u64) -> Self {
+        let mut step = Step {
+            digit: 1,
+            zeros: 0,
+            decimals: match size {
+                1 => 0,
+                1_000 | 1_000_000 | 1_000_000_000 => 3,
+                // Of 1024, half is the least that is whole.
+                _ => 1,
+            },
+        };
+        while step.length(size) < length {
+            step = match (step.digit, step.decimals) {
+                (1, _) => Step { digit: 2, ..step },
+                (2, _) => Step { digit: 5, ..step },
+                (_, 0) => Step {
+                    digit: 1,
+                    zeros: step.zeros + 1,
+                    ..step
+                },
+                (_, decimals) => Step {
+                    digit: 1,
+                    decimals: decimals - 1,
+                    ..step
+                },
+            };
+        }
+        step
+    }
+
+    fn length(self, size: u64) -> u64 {
+        let whole = size.saturating_mul(self.digit * 10_u64.pow(self.zeros.min(18)));
+        (whole / 10_u64.pow(self.decimals)).max(1)
+    }
+
+    fn times(self, count: u64) -> String {
+        let whole = count.saturating_mul(self.digit * 10_u64.pow(self.zeros.min(18)));
+        let parts = 10_u64.pow(self.decimals);
+        match self.decimals as usize {
+            0 => whole.to_string(),
+            _ if whole == 0 => "0".to_owned(),
+            width => format!("{}.{:0width$}", whole / parts, whole % parts),
+        }
+    }
+}

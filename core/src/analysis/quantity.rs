@@ -1,0 +1,71 @@
+//! Whole numbers with a unit, for people.
+
+use serde::Serialize;
+
+/// What a whole number counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Unit {
+    /// Things.
+    Count,
+    /// Nanoseconds.
+    Nanoseconds,
+    /// Bytes.
+    Bytes,
+    /// Thousandths of a thing a second.
+    MilliPerSecond,
+}
+
+const MICRO: u64 = 1_000;
+const MILLI: u64 = 1_000_000;
+const SECOND: u64 = 1_000_000_000;
+
+impl Unit {
+    /// The number with its unit, to three digits: `81.6 ms`, `1.50 MiB`, `12.0 /s`.
+    ///
+    /// ```
+    /// use highwater::analysis::Unit;
+    ///
+    /// assert_eq!(Unit::Nanoseconds.text(81_634_000), "81.6 ms");
+    /// assert_eq!(Unit::Bytes.text(256 * 1024), "256 KiB");
+    /// assert_eq!(Unit::MilliPerSecond.text(21_893), "21.9 /s");
+    /// assert_eq!(Unit::Count.text(120), "120");
+    /// ```
+    #[must_use]
+    pub fn text(self, number: u64) -> String {
+        let (size, name) = match self {
+            Unit::Count => return number.to_string(),
+            Unit::MilliPerSecond => (1_000, "/s"),
+            Unit::Bytes if number < 1 << 10 => return format!("{number} B"),
+            Unit::Bytes if number < 1 << 20 => (1 << 10, "KiB"),
+            Unit::Bytes => (1 << 20, "MiB"),
+            // Three digits of it would round up to a thousand of the smaller unit.
+            Unit::Nanoseconds if number < 999_500 => (MICRO, "µs"),
+            Unit::Nanoseconds if number < 999_500 * MICRO => (MILLI, "ms"),
+            Unit::Nanoseconds => (SECOND, "s"),
+        };
+        let digits = three_digits(number, size);
+        format!("{digits} {name}")
+    }
+}
+
+/// In whole numbers: to format any other would add much to what a page downloads.
+fn three_digits(number: u64, size: u64) -> String {
+    let parts = |per: u64| {
+        let rounded = u128::from(number) * u128::from(per) + u128::from(size / 2);
+        rounded / u128::from(size)
+    };
+    let (hundredths, tenths) = (parts(100), parts(10));
+    if number == 0 {
+        "0".to_owned()
+    } else if number.is_multiple_of(size) && number / size >= 100 {
+        (number / size).to_string()
+    } else if hundredths < 1000 {
+        format!("{}.{:02}", hundredths / 100, hundredths % 100)
+    } else if tenths < 1000 {
+        format!("{}.{}", tenths / 10, tenths % 10)
+    } else {
+        parts(1).to_string()
+    }
+}

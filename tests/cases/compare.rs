@@ -1,0 +1,138 @@
+//! Runs side by side: what is kept, what is shown of it, and what can be taken.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use fantoccini::Locator;
+use serde_json::Value;
+
+use crate::browser::{self, Page};
+use crate::experiment::{ENTER, evaluate, focused, press, until};
+use crate::native;
+use crate::server::Serve;
+
+const SHORT: &str = "requests=20&interval=20";
+
+#[tokio::test]
+async fn worlds_and_settings_stand_side_by_side_and_can_be_taken() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        page.open(&format!("{}#/handler?{SHORT}", server.url))
+            .await?;
+        until(page, &columns(1)).await?;
+        for (world, count) in [("tab", 2), ("native", 3), ("virtual", 3)] {
+            let radio = format!("#worlds [value={world}]");
+            let radio = page.client.find(Locator::Css(&radio)).await?;
+            radio.click().await?;
+            until(page, &columns(count)).await?;
+        }
+        // The simulation again took the place of the first.
+        let last = "document.querySelector('#runs th:last-child').textContent";
+        until(page, &format!("{last} === 'Simulation'")).await?;
+        page.open(&format!("{}#/handler?{SHORT}&policy=swallow", server.url))
+            .await?;
+        until(page, &columns(4)).await?;
+        ensure!(
+            heads(page)
+                .await?
+                .starts_with("Run policy=supervise, This tab")
+        );
+
+        // The same records as the program has, and the same file.
+        let shown = evaluate(
+            page,
+            "return [...document.querySelectorAll('#runs code')].map(it => it.title)",
+        );
+        let shown = shown.await?;
+        let report = simulated()?;
+        ensure!(
+            shown[3] == report["digest"],
+            "{shown}, not {}",
+            report["digest"]
+        );
+        ensure!(shown[2] != shown[3], "{shown}");
+
+        for (name, begin) in [("chrome", "{\"traceEvents\""), ("csv", "at_ns,")] {
+            let file = format!(
+                "handler-virtual.{}",
+                if name == "csv" { "csv" } else { "json" }
+            );
+            let button = format!("#runs td:last-child [name={name}]");
+            let button = page.client.find(Locator::Css(&button)).await?;
+            button.send_keys(ENTER).await?;
+            let taken = downloaded(&page.downloads().join(file)).await?;
+            ensure!(taken.starts_with(begin), "{name}: {}", &taken[..40]);
+        }
+        let metric = page.client.find(Locator::Id("metric")).await?;
+        metric.select_by_value("in_flight").await?;
+        until(
+            page,
+            "document.querySelector('#plot svg').textContent.includes('In flight')",
+        )
+        .await?;
+        let button = page
+            .client
+            .find(Locator::Css("#compare [name=svg]"))
+            .await?;
+        button.click().await?;
+        let taken = downloaded(&page.downloads().join("highwater.svg")).await?;
+        ensure!(taken.starts_with("<svg xmlns=") && taken.contains("In flight"));
+
+        let button = page
+            .client
+            .find(Locator::Css("#runs [name=forget]"))
+            .await?;
+        button.send_keys(ENTER).await?;
+        until(page, &columns(3)).await?;
+        ensure!(focused(page).await? == "metric");
+
+        // A run that is gone back to is kept anew, and its link with it.
+        let link = page.client.find(Locator::Css("#runs th a")).await?;
+        link.send_keys(ENTER).await?;
+        until(page, "document.activeElement.id === 'metric'").await?;
+        page.open(&format!("{}#/handler?{SHORT}&policy=swallow", server.url))
+            .await?;
+        until(page, &columns(3)).await?;
+
+        // Headless, a browser may not copy: then what there is to copy is selected.
+        press(page, "copy-link").await?;
+        let link = format!("{}#/handler?seed=1&policy=swallow&{SHORT}", server.url);
+        ensure!(page.text("#link").await? == link, "{link}");
+        page.open(&format!("{}#/taxonomy", server.url)).await?;
+        until(page, &columns(1)).await?;
+        ensure!(heads(page).await? == "Run Simulation", "others have gone");
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+fn columns(count: usize) -> String {
+    format!("document.querySelectorAll('#runs thead th').length === {count} + 1")
+}
+
+async fn heads(page: &Page) -> Result<String> {
+    let heads = "return [...document.querySelectorAll('#runs thead th')]\
+                 .map(it => it.textContent).join(' ')";
+    let heads = evaluate(page, heads).await?;
+    Ok(heads.as_str().unwrap_or_default().to_owned())
+}
+
+/// What the program has to say of the same simulation.
+fn simulated() -> Result<Value> {
+    let mut command = native::command();
+    command.args(["run", "handler", "--json", "--world", "virtual"]);
+    for setting in SHORT.split('&').chain(["policy=swallow"]) {
+        command.args(["--set", setting]);
+    }
+    Ok(serde_json::from_slice(&command.output()?.stdout)?)
+}
+
+/// What is in a file once that is there, whole.
+async fn downloaded(file: &Path) -> Result<String> {
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !file.exists() && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    fs::read_to_string(file).with_context(|| format!("there is no {}", file.display()))
+}

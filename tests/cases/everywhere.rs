@@ -1,0 +1,108 @@
+//! Everything there is, in each browser: one walks through all of it, since to
+//! start one takes longer than most cases.
+
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::browser::{self, Kind, Page};
+use crate::experiment::{evaluate, finished, until};
+use crate::look::{Look, NARROW, WIDE};
+use crate::native::{self, listed};
+use crate::server::Serve;
+use crate::{axe, fuzz, keyboard, keys, offline};
+
+#[tokio::test]
+async fn chrome_walks_through_everything() -> Result<()> {
+    browser::with_a(Kind::Chrome, walk).await
+}
+
+#[tokio::test]
+async fn firefox_walks_through_everything() -> Result<()> {
+    browser::with_a(Kind::Firefox, walk).await
+}
+
+async fn walk(page: &Page) -> Result<()> {
+    let server = Serve::start().await?;
+    let scenarios: Vec<_> = listed()?.into_iter().flat_map(|(_, names)| names).collect();
+    timed("keyboard", by_keyboard(page, &server, &scenarios)).await?;
+    timed("axe", for_everyone(page, &server, &scenarios)).await?;
+    timed("keys", keys::work(page)).await?;
+    timed("addresses", fuzz::visit(page)).await?;
+    // Of two chapters, neither of which is loaded with the page.
+    let (opened, unopened) = (&scenarios[scenarios.len() - 1], &scenarios[2]);
+    timed("offline", offline::reload(page, opened, unopened)).await?;
+    timed("files", offline::from_files(page, opened)).await
+}
+
+/// Says how long a part of it took: this is a case of minutes.
+async fn timed(part: &str, what: impl Future<Output = Result<()>>) -> Result<()> {
+    let started = Instant::now();
+    let result = what.await;
+    eprintln!("{part}: {:.1} s", started.elapsed().as_secs_f64());
+    result.context(part.to_owned())
+}
+
+async fn by_keyboard(page: &Page, server: &Serve, scenarios: &[String]) -> Result<()> {
+    Look::USUAL.apply(page).await?;
+    page.open(&server.url).await?;
+    for scenario in scenarios {
+        keyboard::walk(page, scenario).await?;
+        page.assert_no_console_errors()
+            .await
+            .context(scenario.clone())?;
+    }
+    Ok(())
+}
+
+/// Light or dark, and how wide. From one to the next one thing changes.
+fn looks() -> [Look; 4] {
+    let all = [(false, WIDE), (true, WIDE), (true, NARROW), (false, NARROW)];
+    all.map(|(is_dark, width)| Look {
+        is_dark,
+        is_still: true,
+        width,
+    })
+}
+
+/// Has axe look at all there is at the end of each run.
+async fn for_everyone(page: &Page, server: &Serve, scenarios: &[String]) -> Result<()> {
+    page.open(&server.url).await?;
+    axe::load(page).await?;
+    for look in looks() {
+        look.apply(page).await?;
+        axe::ensure_clean(page, &format!("home, {look:?}")).await?;
+    }
+    for scenario in scenarios {
+        for look in looks() {
+            look.apply(page).await?;
+            let is_first = look.width == WIDE && !look.is_dark;
+            if is_first {
+                evaluate(page, &format!("location.hash = '#/{scenario}'")).await?;
+            }
+            finished(page).await?;
+            if is_first {
+                ensure_same_trace(page, scenario).await?;
+            }
+            // The source in the place of the guide, in some of the looks.
+            let open = usize::from(look.is_dark);
+            let open = format!("document.querySelectorAll('#reading details')[{open}].open = true");
+            evaluate(page, &open).await?;
+            axe::ensure_clean(page, &format!("{scenario}, {look:?}")).await?;
+        }
+    }
+    page.assert_no_console_errors().await
+}
+
+/// The records of a simulation are those that the program has of it, so they are the
+/// same in each browser.
+async fn ensure_same_trace(page: &Page, scenario: &str) -> Result<()> {
+    let mut command = native::command();
+    command.args(["run", scenario, "--world", "virtual", "--json"]);
+    let report: Value = serde_json::from_slice(&command.output()?.stdout)?;
+    let digest = report["digest"].as_str().context("no digest")?;
+    let shown = "[...document.querySelectorAll('#runs code')].at(-1)?.title";
+    let is_same = until(page, &format!("{shown} === '{digest}'")).await;
+    is_same.with_context(|| format!("another trace of {scenario} than natively"))
+}

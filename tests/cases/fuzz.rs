@@ -1,0 +1,105 @@
+//! Addresses that nobody would write: each is answered in words, with a page that
+//! works.
+
+use anyhow::{Context as _, Result, ensure};
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use serde_json::Value;
+
+use crate::browser::Page;
+use crate::experiment::{evaluate, finished};
+use crate::native;
+
+const COUNT: usize = 120;
+
+/// Opens one after the other, the same ones each time.
+pub(crate) async fn visit(page: &Page) -> Result<()> {
+    // Each is left as soon as it is shown, whatever it has begun. What names no
+    // scenario is answered by a notice. The wait, in milliseconds, is shorter than
+    // a driver waits for a script.
+    const SCRIPT: &str = "
+        const [address] = arguments, before = location.hash, deadline = performance.now() + 25_000;
+        const frame = () => new Promise(requestAnimationFrame);
+        const [title, notice, trap] = ['title', 'notice', 'trap'].map(id => document.getElementById(id));
+        const isHome = () => document.documentElement.dataset.page === 'home';
+        const links = [...document.querySelectorAll('#scenarios a')].map(it => it.hash);
+        title.textContent = '';
+        location.hash = address;
+        const [path] = location.hash.split('?');
+        const isAnswered = path.length < 3 ? isHome : () => title.textContent;
+        return (async () => {
+            if (location.hash === before) return;
+            while (!isAnswered() && performance.now() < deadline) await frame();
+            await frame();
+            const isRight = path.length < 3 || (links.includes('#/' + title.textContent) && (links.includes(path) || !notice.hidden));
+            if (!isAnswered() || !isRight || !trap.hidden) return [title, notice, trap].map(it => it.hidden || it.textContent);
+        })();";
+    for address in addresses()? {
+        let arguments = vec![Value::from(address.clone())];
+        let broken = page.client.execute(SCRIPT, arguments).await?;
+        ensure!(broken.is_null(), "{address:?} is answered by {broken}");
+        let errors = page.assert_no_console_errors().await;
+        errors.with_context(|| format!("after {address:?}"))?;
+    }
+    evaluate(page, "location.hash = '#/observer'").await?;
+    finished(page).await
+}
+
+fn addresses() -> Result<Vec<String>> {
+    let output = native::command().args(["list", "--json"]).output()?;
+    let catalog: Value = serde_json::from_slice(&output.stdout)?;
+    let scenarios = catalog["scenarios"].as_array().context("no scenarios")?;
+    let strategy = select(scenarios.clone()).prop_flat_map(|scenario| address(&scenario));
+    let mut runner = TestRunner::deterministic();
+    let drawn = (0..COUNT).map(|_| Ok(strategy.new_tree(&mut runner)?.current()));
+    let drawn: Result<_, proptest::test_runner::Reason> = drawn.collect();
+    drawn.map_err(|reason| anyhow::anyhow!("{reason}"))
+}
+
+/// An address of this scenario, or nearly.
+fn address(scenario: &Value) -> impl Strategy<Value = String> + use<> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let name = text(&scenario["name"]);
+    let params = scenario["params"].as_array().cloned().unwrap_or_default();
+    let mut keys: Vec<_> = params.iter().map(|param| text(&param["key"])).collect();
+    keys.extend(["world", "at", "seed", "", "__proto__"].map(str::to_owned));
+    let mut values: Vec<_> = params
+        .iter()
+        .flat_map(|param| [&param["min"], &param["max"], &param["default"]])
+        .filter(|value| !value.is_null())
+        .map(|value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        })
+        .collect();
+    let odd = [
+        "",
+        "-1",
+        "1e9",
+        "NaN",
+        "007",
+        "18446744073709551616",
+        "%",
+        "%zz",
+        "%00",
+        "tab",
+        "<b>",
+        "é",
+        "\u{202e}",
+    ];
+    values.extend(odd.map(str::to_owned));
+    let key = prop_oneof![8 => select(keys), 1 => ".{0,12}"];
+    let value = prop_oneof![8 => select(values), 1 => ".{0,12}", 1 => "[a-z=&?#/%+;]{0,400}"];
+    let pairs = prop::collection::vec((key, value), 0..12);
+    let name = prop_oneof![8 => Just(name), 1 => ".{0,20}", 1 => "[a-z%/?#]{0,300}"];
+    (name, pairs).prop_map(|(name, pairs)| {
+        let pairs: Vec<_> = pairs
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        format!("#/{name}?{}", pairs.join("&"))
+    })
+}

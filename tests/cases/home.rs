@@ -1,0 +1,101 @@
+//! Home: what can be read at once, and the pictures that come to it.
+
+use anyhow::{Result, ensure};
+use fantoccini::Locator;
+use serde_json::{Value, json};
+
+use crate::browser::{self, Page};
+use crate::console::Cdp;
+use crate::experiment::{evaluate, finished, focused, press, until};
+use crate::server::Serve;
+
+/// All pictures that are there, as what they show.
+const PICTURES: &str = "[...document.querySelectorAll('#home canvas')].map(it => it.toDataURL())";
+
+/// Takes each card into sight, in turn, until its picture is there.
+async fn see_all(page: &Page) -> Result<()> {
+    for card in 0..9 {
+        let canvas = format!("document.querySelectorAll('#home canvas')[{card}]");
+        evaluate(page, &format!("{canvas}.scrollIntoView()")).await?;
+        // Without one it has the size that a canvas has by itself.
+        until(page, &format!("{canvas}.width !== 300")).await?;
+    }
+    Ok(())
+}
+
+async fn first_picture(page: &Page) -> Result<Value> {
+    evaluate(page, &format!("return {PICTURES}[0]")).await
+}
+
+#[tokio::test]
+async fn each_card_has_a_living_picture_and_leads_to_its_scenario() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        page.open(&server.url).await?;
+        let question = page.text("#home h1").await?;
+        ensure!(
+            question.starts_with("How does a basic server"),
+            "{question}"
+        );
+        see_all(page).await?;
+        let different = format!("new Set({PICTURES}).size");
+        ensure!(evaluate(page, &format!("return {different}")).await? == 9);
+        // What moves can be stopped.
+        evaluate(page, "scrollTo(0, 0)").await?;
+        let shown = first_picture(page).await?;
+        until(
+            page,
+            &format!("{PICTURES}[0] !== '{}'", shown.as_str().unwrap_or_default()),
+        )
+        .await?;
+        press(page, "motion").await?;
+        let stopped = first_picture(page).await?;
+        evaluate(
+            page,
+            "return new Promise(resolve => setTimeout(resolve, 200))",
+        )
+        .await?;
+        ensure!(first_picture(page).await? == stopped, "it is still");
+        // There and back again.
+        let card = Locator::Css("#home a[href='#/pipeline']");
+        page.client.find(card).await?.click().await?;
+        finished(page).await?;
+        ensure!(page.text("h1").await? == "Pipeline");
+        ensure!(evaluate(page, "return scrollY").await? == 0);
+        page.client.back().await?;
+        until(page, "document.title === 'Highwater'").await?;
+        ensure!(focused(page).await? == "home");
+        // Where one was is further down than some experiments reach.
+        let down = "scrollTo(0, document.documentElement.scrollHeight); return scrollY";
+        let down = evaluate(page, down).await?;
+        evaluate(page, "location.hash = '#/cluster'").await?;
+        finished(page).await?;
+        page.client.back().await?;
+        until(page, "document.title === 'Highwater'").await?;
+        until(page, &format!("scrollY === {down}")).await?;
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn nothing_moves_for_who_does_not_want_it() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        let still = json!([{ "name": "prefers-reduced-motion", "value": "reduce" }]);
+        let emulate = Cdp("Emulation.setEmulatedMedia", json!({ "features": still }));
+        page.client.issue_cmd(emulate).await?;
+        page.open(&server.url).await?;
+        until(page, "document.querySelector('#home canvas').width !== 300").await?;
+        let shown = first_picture(page).await?;
+        evaluate(
+            page,
+            "return new Promise(resolve => setTimeout(resolve, 200))",
+        )
+        .await?;
+        ensure!(first_picture(page).await? == shown);
+        ensure!(page.text("#motion").await? == "Play the pictures");
+        page.assert_no_console_errors().await
+    })
+    .await
+}

@@ -1,0 +1,156 @@
+//! The page by keyboard alone.
+
+use std::iter;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
+use serde_json::Value;
+
+use crate::browser::Page;
+use crate::experiment::{ENTER, TAB, evaluate, until};
+
+const DOWN: &str = "\u{e015}";
+const SHIFT: char = '\u{e008}';
+
+/// How often the way to a control may be guessed anew.
+const MOST_GUESSES: usize = 40;
+
+/// Opens a scenario by its link, at home by that of its card, then in each world there is: Reset, Step, Back,
+/// Run and Pause.
+pub(crate) async fn walk(page: &Page, scenario: &str) -> Result<()> {
+    tab_to(
+        page,
+        &format!(":is(#scenarios, #home) a[href='#/{scenario}']"),
+    )
+    .await?;
+    press(page, ENTER).await?;
+    until(
+        page,
+        &format!("document.title.startsWith('{scenario} ') && {STARTED}"),
+    )
+    .await?;
+    let worlds = evaluate(page, WORLDS).await?;
+    let worlds = worlds.as_array().context("no worlds")?;
+    ensure!(worlds.len() >= 2, "{worlds:?}");
+    for world in worlds {
+        let world = world.as_str().unwrap_or_default();
+        enter(page, world)
+            .await
+            .with_context(|| format!("{scenario} in {world}"))?;
+    }
+    Ok(())
+}
+
+/// Those that can be chosen, the first one last: so that each is chosen.
+const WORLDS: &str = "const all = [...document.querySelectorAll('[name=world]:not(:disabled)')]; \
+                      return [...all.slice(1), all[0]].map(it => it.value)";
+
+/// Notes that the page has taken note of another address.
+const WATCH: &str = "window.hasChanged = false; \
+    addEventListener('hashchange', () => setTimeout(() => (window.hasChanged = true)), { once: true })";
+
+/// Whether the run has begun to be shown.
+const STARTED: &str = "/record [1-9]/.test(document.querySelector('#clock').textContent)";
+
+async fn enter(page: &Page, world: &str) -> Result<()> {
+    tab_to(page, "[name=world]:checked").await?;
+    evaluate(page, WATCH).await?;
+    press(page, DOWN).await?;
+    until(page, "window.hasChanged").await?;
+    until(
+        page,
+        &format!("document.querySelector('[name=world]:checked').value === '{world}' && {STARTED}"),
+    )
+    .await?;
+
+    activate(page, "reset").await?;
+    until(
+        page,
+        &format!("{POSITION} === 0 && !document.querySelector('#run').disabled"),
+    )
+    .await?;
+    // A step may be of several records: those of the same moment.
+    let mut positions = vec![0];
+    for _ in 0..3 {
+        let before = positions[positions.len() - 1];
+        activate(page, "step").await?;
+        until(page, &format!("{POSITION} > {before}")).await?;
+        positions.push(position(page).await?);
+    }
+    activate(page, "back").await?;
+    until(page, &format!("{POSITION} === {}", positions[2])).await?;
+    activate(page, "run").await?;
+    until(page, &format!("{POSITION} > {}", positions[2])).await?;
+    // A short run may be over by now.
+    if evaluate(page, "return !document.querySelector('#pause').disabled").await? == true {
+        activate(page, "pause").await?;
+    }
+    until(
+        page,
+        "!document.querySelector('#run').disabled && document.querySelector('#trap').hidden",
+    )
+    .await
+}
+
+const POSITION: &str =
+    "Number(/record ([0-9]+)/.exec(document.querySelector('#clock').textContent)?.[1])";
+
+async fn position(page: &Page) -> Result<u64> {
+    let position = evaluate(page, &format!("return {POSITION}")).await?;
+    position.as_u64().context("no position")
+}
+
+/// Goes to a button and presses it.
+async fn activate(page: &Page, id: &str) -> Result<()> {
+    until(page, &format!("!document.querySelector('#{id}').disabled")).await?;
+    tab_to(page, &format!("#{id}")).await?;
+    press(page, ENTER).await
+}
+
+/// Goes on, or back, from control to control, until this one has the focus.
+pub(crate) async fn tab_to(page: &Page, selector: &str) -> Result<()> {
+    // How many controls there are on the way: a guess, to be there in one go.
+    let script = "
+        const wanted = [...document.querySelectorAll(arguments[0])].find((it) => it.checkVisibility());
+        const stops = [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex=\"0\"]')]
+            .filter((it) => !it.disabled && it.checkVisibility() && (it.type !== 'radio' || it.checked));
+        const [to, from] = [wanted, document.activeElement].map((it) => stops.indexOf(it));
+        return wanted === document.activeElement ? 0 : to - from || 1";
+    for _ in 0..MOST_GUESSES {
+        let arguments = vec![Value::from(selector)];
+        let steps = page.client.execute(script, arguments).await?;
+        match steps.as_i64().context("no way")? {
+            0 => return Ok(()),
+            steps => go(page, steps).await?,
+        }
+    }
+    bail!("no way by Tab to {selector}")
+}
+
+/// Presses a key, wherever the focus is.
+pub(crate) async fn press(page: &Page, key: &str) -> Result<()> {
+    let key = key.chars().next().context("no key")?;
+    perform(page, strike(key)).await
+}
+
+/// So many controls on, or back.
+async fn go(page: &Page, steps: i64) -> Result<()> {
+    let tab = TAB.chars().next().context("no key")?;
+    let count = usize::try_from(steps.unsigned_abs())?;
+    let mut keys: Vec<_> = iter::repeat_n(strike(tab), count).flatten().collect();
+    if steps < 0 {
+        keys.insert(0, KeyAction::Down { value: SHIFT });
+        keys.push(KeyAction::Up { value: SHIFT });
+    }
+    perform(page, keys).await
+}
+
+fn strike(value: char) -> [KeyAction; 2] {
+    [KeyAction::Down { value }, KeyAction::Up { value }]
+}
+
+async fn perform(page: &Page, keys: impl IntoIterator<Item = KeyAction>) -> Result<()> {
+    let keyboard = KeyActions::new("keyboard".to_owned());
+    let actions = keys.into_iter().fold(keyboard, KeyActions::then);
+    Ok(page.client.perform_actions(actions).await?)
+}

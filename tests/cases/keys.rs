@@ -1,0 +1,68 @@
+//! Single keys, and what they must not do.
+
+use anyhow::{Result, ensure};
+use serde_json::Value;
+
+use crate::browser::Page;
+use crate::experiment::{evaluate, finished, until};
+use crate::keyboard::{press, tab_to};
+
+const ESCAPE: &str = "\u{e00c}";
+const SPACE: &str = " ";
+
+/// On a page of which the run is over: by each key what it stands for, unless it is
+/// meant for something else or was switched off.
+pub(crate) async fn work(page: &Page) -> Result<()> {
+    finished(page).await?;
+    press(page, "0").await?;
+    until(
+        page,
+        "/record 0/.test(document.querySelector('#clock').textContent)",
+    )
+    .await?;
+    press(page, "s").await?;
+    until(
+        page,
+        "/record [1-9]/.test(document.querySelector('#clock').textContent)",
+    )
+    .await?;
+
+    // What is typed into a control is the control's.
+    let before = clock(page).await?;
+    tab_to(page, "#speed").await?;
+    press(page, "s").await?;
+    ensure!(
+        clock(page).await? == before,
+        "a control's key has moved the run"
+    );
+
+    evaluate(page, "document.activeElement.blur()").await?;
+    press(page, "?").await?;
+    until(
+        page,
+        "document.querySelector('#keys').matches(':popover-open')",
+    )
+    .await?;
+    let list = page.text("#keys-list").await?;
+    for line in ["R Run", "P Pause", "S Step", "B Back", "0 Reset", "? Keys"] {
+        ensure!(list.contains(line), "no {line} in {list}");
+    }
+    tab_to(page, "#keys-on").await?;
+    press(page, SPACE).await?;
+    press(page, ESCAPE).await?;
+    until(
+        page,
+        "!document.querySelector('#keys').matches(':popover-open')",
+    )
+    .await?;
+    press(page, "s").await?;
+    ensure!(
+        clock(page).await? == before,
+        "a key that is switched off has moved the run"
+    );
+    Ok(())
+}
+
+async fn clock(page: &Page) -> Result<Value> {
+    evaluate(page, "return document.querySelector('#clock').textContent").await
+}

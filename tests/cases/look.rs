@@ -1,0 +1,93 @@
+//! How somebody looks at the page.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::browser::{Kind, Page};
+use crate::console::Cdp;
+use crate::experiment::until;
+use crate::firefox;
+
+/// The narrowest screen that the page is made for, in CSS pixels.
+pub(crate) const NARROW: u32 = 320;
+
+/// A screen that has room for everything.
+pub(crate) const WIDE: u32 = 1280;
+
+/// What the person prefers, and has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    /// Light on dark.
+    pub(crate) is_dark: bool,
+    /// As little motion as possible.
+    pub(crate) is_still: bool,
+    /// In CSS pixels.
+    pub(crate) width: u32,
+}
+
+impl Look {
+    /// As most people look.
+    pub(crate) const USUAL: Self = Self {
+        is_dark: false,
+        is_still: false,
+        width: WIDE,
+    };
+
+    /// Makes it so, from now on.
+    pub(crate) async fn apply(self, page: &Page) -> Result<()> {
+        match page.kind {
+            Kind::Chrome => self.apply_to_chrome(page).await?,
+            Kind::Firefox => self.apply_to_firefox(page).await?,
+        }
+        let prefers =
+            |feature: &str, it: bool| format!("matchMedia('({feature})').matches === {it}");
+        until(page, &prefers("prefers-color-scheme: dark", self.is_dark)).await?;
+        until(
+            page,
+            &prefers("prefers-reduced-motion: reduce", self.is_still),
+        )
+        .await?;
+        until(page, &format!("innerWidth === {}", self.width)).await
+    }
+
+    fn scheme(self) -> &'static str {
+        if self.is_dark { "dark" } else { "light" }
+    }
+
+    async fn apply_to_chrome(self, page: &Page) -> Result<()> {
+        let motion = if self.is_still {
+            "reduce"
+        } else {
+            "no-preference"
+        };
+        let media = json!({ "features": [
+            { "name": "prefers-color-scheme", "value": self.scheme() },
+            { "name": "prefers-reduced-motion", "value": motion },
+        ]});
+        page.client
+            .issue_cmd(Cdp("Emulation.setEmulatedMedia", media))
+            .await?;
+        let size = json!({
+            "width": self.width, "height": 900, "deviceScaleFactor": 1, "mobile": false,
+        });
+        let size = Cdp("Emulation.setDeviceMetricsOverride", size);
+        page.client.issue_cmd(size).await?;
+        Ok(())
+    }
+
+    async fn apply_to_firefox(self, page: &Page) -> Result<()> {
+        const SCRIPT: &str = "
+            const [scheme, still, width] = arguments;
+            Services.prefs.setIntPref('layout.css.prefers-color-scheme.content-override', scheme);
+            Services.prefs.setIntPref('ui.prefersReducedMotion', still);
+            gBrowser.selectedBrowser.style = `min-width: ${width}px; max-width: ${width}px`;";
+        let scheme = u8::from(!self.is_dark);
+        let arguments = [
+            scheme.into(),
+            u8::from(self.is_still).into(),
+            Value::from(self.width),
+        ];
+        firefox::in_browser(page, SCRIPT, arguments.to_vec()).await?;
+        Ok(())
+    }
+}

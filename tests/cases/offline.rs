@@ -1,0 +1,79 @@
+//! The page without its server, and from one that knows nothing of it.
+
+use anyhow::{Result, ensure};
+
+use crate::browser::{Kind, Page};
+use crate::experiment::{evaluate, finished, until};
+use crate::server::{Folder, Serve};
+
+/// What was opened once opens again, and what was not says so.
+pub(crate) async fn reload(page: &Page, opened: &str, unopened: &str) -> Result<()> {
+    let server = Serve::start().await?;
+    let address = format!("{}#/{opened}", server.url);
+    page.open(&address).await?;
+    finished(page).await?;
+    until(page, &kept("highwater_web_bg.wasm")).await?;
+    // What only its Worker asks for, on the way to a run for real.
+    until(page, &kept("process.js")).await?;
+    come_back(page, &address).await?;
+    page.assert_no_console_errors().await?;
+
+    drop(server);
+    come_back(page, &address).await?;
+    let isolated = evaluate(page, "return crossOriginIsolated").await?;
+    ensure!(isolated == true, "without the headers it was served with");
+    ensure_thrown_nothing(page).await?;
+    let script = format!("location.hash = '#/{unopened}'");
+    evaluate(page, &script).await?;
+    until(page, "!document.querySelector('#notice').hidden").await?;
+    let notice = page.text("#notice").await?;
+    ensure!(notice.contains("is not there"), "{notice}");
+    ensure_thrown_nothing(page).await?;
+    // Or it goes on to look for it.
+    page.open("about:blank").await
+}
+
+/// Not by `WebDriver`'s reload, with which Firefox passes over what is kept.
+async fn come_back(page: &Page, address: &str) -> Result<()> {
+    page.open("about:blank").await?;
+    page.open(address).await?;
+    finished(page).await
+}
+
+/// A host that serves files and no more: all is there but threads, and that is said.
+pub(crate) async fn from_files(page: &Page, scenario: &str) -> Result<()> {
+    let folder = Folder::start("www").await?;
+    page.open(&format!("{}#/{scenario}", folder.url)).await?;
+    finished(page).await?;
+    page.open(&format!("{}#/{scenario}?world=tab", folder.url))
+        .await?;
+    until(
+        page,
+        "document.querySelector('#threads').textContent.includes('COOP and COEP')",
+    )
+    .await?;
+    finished(page).await?;
+    page.assert_no_console_errors().await
+}
+
+/// Whether a file of this name is kept.
+fn kept(name: &str) -> String {
+    format!(
+        "caches.open('highwater').then((it) => it.keys()) \
+         .then((all) => all.some(({{ url }}) => url.endsWith('{name}')))"
+    )
+}
+
+/// A file that could not be had is in the console in any case.
+async fn ensure_thrown_nothing(page: &Page) -> Result<()> {
+    let entries = page.console().await?;
+    let is_thrown = |message: &str| match page.kind {
+        Kind::Chrome => message.contains("Uncaught"),
+        Kind::Firefox => message.contains("Error"),
+    };
+    let thrown = entries
+        .iter()
+        .find(|it| it.is_error() && is_thrown(&it.message));
+    ensure!(thrown.is_none(), "{thrown:?}");
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! The budgets of the page, measured in Chrome.
+
+use std::iter;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::browser::{self, Page};
+use crate::native::listed;
+use crate::play;
+use crate::server::Serve;
+use crate::sizes;
+use crate::table::Table;
+
+/// Some fifty thousand records in twenty simulated seconds, played at four times that
+/// speed.
+const BUSY: &str = "decoupling?listeners=async&users=4000&interval=0&email_latency=0&fail=none";
+const SPEED: &str = "4";
+
+/// How long the page plays until what it keeps is kept, and after that, in seconds
+/// of the runs.
+const WARM_UP: u32 = 120;
+const PLAY: u32 = 600;
+
+/// Measures all there is. `sizes` is what the bundle has printed.
+pub(crate) async fn measure(sizes: &Path) -> Result<Table> {
+    let mut table = Table::default();
+    for (what, found, limit) in sizes::read(sizes)? {
+        table.at_most(
+            format!("{what}, brotli"),
+            found / 1000.0,
+            limit / 1000.0,
+            "KB",
+        );
+    }
+    let server = Serve::start().await?;
+    let scenarios: Vec<_> = listed()?.into_iter().flat_map(|(_, names)| names).collect();
+    browser::with(async |page| {
+        play::probe(page).await?;
+        first_pictures(page, &server, &scenarios, &mut table).await?;
+        interactions(page, &server, &scenarios, &mut table).await?;
+        busy(page, &server, &mut table).await?;
+        memory(page, &server, &scenarios, &mut table).await
+    })
+    .await?;
+    Ok(table)
+}
+
+/// Each for somebody who has never been here.
+async fn first_pictures(
+    page: &Page,
+    server: &Serve,
+    scenarios: &[String],
+    table: &mut Table,
+) -> Result<()> {
+    let mut slowest = (0.0, "");
+    for address in iter::once("").chain(scenarios.iter().map(String::as_str)) {
+        let mut moved = f64::INFINITY;
+        // The quickest counts: whatever else the machine does only takes time away.
+        for _ in 0..3 {
+            play::arrive(page, &server.url, address).await?;
+            moved = moved.min(play::moved_at(page).await?);
+        }
+        if address.is_empty() {
+            table.at_most("first moving picture, home", moved, 1000.0, "ms");
+        } else if moved > slowest.0 {
+            slowest = (moved, address);
+        }
+    }
+    let what = format!("first moving picture, slowest scenario ({})", slowest.1);
+    table.at_most(what, slowest.0, 1000.0, "ms");
+    Ok(())
+}
+
+/// While all is played and pressed.
+async fn interactions(
+    page: &Page,
+    server: &Serve,
+    scenarios: &[String],
+    table: &mut Table,
+) -> Result<()> {
+    play::arrive(page, &server.url, "").await?;
+    play::moved_at(page).await?;
+    for scenario in scenarios {
+        play::press_everything(page, scenario)
+            .await
+            .with_context(|| scenario.clone())?;
+    }
+    table.at_most(
+        "interaction, p98",
+        play::slowest_interaction(page).await?,
+        100.0,
+        "ms",
+    );
+    let (p95, count) = play::frames(page).await?;
+    ensure!(count > 300.0, "only {count} frames");
+    table.at_most("the page's work of a frame, p95", p95, 8.0, "ms");
+    Ok(())
+}
+
+async fn busy(page: &Page, server: &Serve, table: &mut Table) -> Result<()> {
+    play::arrive(page, &server.url, BUSY).await?;
+    play::moved_at(page).await?;
+    let (seconds, records, dropped) = play::race(page, SPEED).await?;
+    let rate = (records / seconds).round();
+    table.at_least("events a second, played and painted", rate, 10_000.0, "/s");
+    table.at_most("of them dropped", dropped, 0.0, "");
+    let (p95, _) = play::frames(page).await?;
+    table.at_most("the page's work of a frame meanwhile, p95", p95, 8.0, "ms");
+    Ok(())
+}
+
+async fn memory(
+    page: &Page,
+    server: &Serve,
+    scenarios: &[String],
+    table: &mut Table,
+) -> Result<()> {
+    const MEGABYTE: f64 = 1e6;
+    play::arrive(page, &server.url, &scenarios[0]).await?;
+    play::moved_at(page).await?;
+    play::hurry(page).await?;
+    play::play(page, scenarios, WARM_UP).await?;
+    let before = play::memory(page).await?;
+    play::play(page, scenarios, PLAY).await?;
+    let after = play::memory(page).await?;
+    for (what, before, after) in [
+        ("objects", before.0, after.0),
+        ("WebAssembly", before.1, after.1),
+    ] {
+        let (before, after) = (before / MEGABYTE, after / MEGABYTE);
+        let what = format!("memory after ten minutes of play, {what}");
+        table.at_most(what, after, before * 1.1, "MB");
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! The page, measured and pictured in Chrome. Run by `cargo run -p tests -- page`
+//! and `-- screenshots`, which build the program and the page first.
+//!
+//! `budgets` measures (`probe.js` inside the page, `play` what is done there,
+//! `sizes` what the build printed) and `table` prints; `screenshots` takes
+//! pictures.
+
+mod budgets;
+mod play;
+mod screenshots;
+mod sizes;
+mod table;
+
+#[allow(
+    dead_code,
+    reason = "shared with the cases of e2e, which need more of it"
+)]
+#[path = "../browser.rs"]
+mod browser;
+#[allow(
+    dead_code,
+    reason = "shared with the cases of e2e, which need more of it"
+)]
+#[path = "../console.rs"]
+mod console;
+#[path = "../driver.rs"]
+mod driver;
+#[allow(
+    dead_code,
+    reason = "shared with the cases of e2e, which need more of it"
+)]
+#[path = "../experiment.rs"]
+mod experiment;
+#[path = "../firefox.rs"]
+mod firefox;
+#[allow(
+    dead_code,
+    reason = "shared with the cases of e2e, which need more of it"
+)]
+#[path = "../look.rs"]
+mod look;
+#[path = "../native.rs"]
+mod native;
+#[allow(
+    dead_code,
+    reason = "shared with the cases of e2e, which need more of it"
+)]
+#[path = "../server.rs"]
+mod server;
+
+use std::env;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("tests: error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<ExitCode> {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    let [what, path] = arguments.as_slice() else {
+        bail!("this is run by `cargo run -p tests -- page` and `-- screenshots`");
+    };
+    let path = Path::new(path);
+    match what.as_str() {
+        "budgets" => {
+            let table = budgets::measure(path).await?;
+            print!("{table}");
+            Ok(ExitCode::from(u8::from(!table.is_kept())))
+        }
+        "screenshots" => {
+            screenshots::take(path).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        other => bail!("there is no {other}"),
+    }
+}

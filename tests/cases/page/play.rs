@@ -1,0 +1,203 @@
+//! What is done on the page while it is measured.
+
+use anyhow::{Context as _, Result};
+use fantoccini::Locator;
+use serde_json::{Value, json};
+
+use crate::browser::Page;
+use crate::console::Cdp;
+use crate::experiment::{TAB, evaluate, press, until};
+use crate::look::Look;
+
+/// Whether a run has begun to be shown.
+const STARTED: &str = "/record [1-9]/.test(document.querySelector('#clock').textContent)";
+
+/// Has the probe run in each page that is opened from now on.
+pub(crate) async fn probe(page: &Page) -> Result<()> {
+    Look::USUAL.apply(page).await?;
+    let script = json!({ "source": include_str!("probe.js") });
+    let add = Cdp("Page.addScriptToEvaluateOnNewDocument", script);
+    page.client.issue_cmd(add).await?;
+    Ok(())
+}
+
+/// Opens an address in a browser that has never seen the page.
+pub(crate) async fn arrive(page: &Page, url: &str, address: &str) -> Result<()> {
+    page.open("about:blank").await?;
+    let all = json!({ "origin": url.trim_end_matches('/'), "storageTypes": "all" });
+    page.client
+        .issue_cmd(Cdp("Storage.clearDataForOrigin", all))
+        .await?;
+    page.client
+        .issue_cmd(Cdp("Network.clearBrowserCache", json!({})))
+        .await?;
+    page.open(&format!("{url}#/{address}")).await
+}
+
+/// Milliseconds from then until a picture moved.
+pub(crate) async fn moved_at(page: &Page) -> Result<f64> {
+    until(page, "probe.movedAt !== null").await?;
+    number(page, "probe.movedAt").await
+}
+
+/// Everything that can be pressed while a run plays, and a knob.
+pub(crate) async fn press_everything(page: &Page, scenario: &str) -> Result<()> {
+    // At home, or in the navigation.
+    let link = format!("a[href='#/{scenario}']");
+    for link in page.client.find_all(Locator::Css(&link)).await? {
+        if link.is_displayed().await? {
+            link.click().await?;
+            break;
+        }
+    }
+    until(
+        page,
+        &format!("document.title.startsWith('{scenario} ') && {STARTED}"),
+    )
+    .await?;
+    for id in ["pause", "step", "step", "back", "reset", "run"] {
+        until(page, &format!("!document.querySelector('#{id}').disabled")).await?;
+        press(page, id).await?;
+    }
+    let seed = page.client.find(Locator::Id("knob-seed")).await?;
+    seed.send_keys(&format!("1{TAB}")).await?;
+    for selector in [
+        "[name=world][value=tab]",
+        "[name=world][value=virtual]",
+        "#presets button:last-child",
+    ] {
+        until(page, STARTED).await?;
+        click(page, selector).await?;
+    }
+    until(page, STARTED).await
+}
+
+/// In the page: the longest interaction of all but one in fifty.
+const SLOWEST: &str = "(() => {
+    const slow = [...probe.interactions.values()].sort((one, other) => other - one);
+    return slow[Math.floor(performance.interactionCount / 50)] ?? 16;
+})()";
+
+/// The longest of all but one in fifty: milliseconds from what was pressed to what
+/// was shown. What was quicker than a frame of 16 is not told apart.
+pub(crate) async fn slowest_interaction(page: &Page) -> Result<f64> {
+    // They come when the browser has the time.
+    evaluate(
+        page,
+        "return new Promise((resolve) => setTimeout(resolve, 500))",
+    )
+    .await?;
+    number(page, SLOWEST).await
+}
+
+/// The 95th percentile of the page's own work of a frame, in milliseconds, and how
+/// many frames there were; from now on counted anew.
+pub(crate) async fn frames(page: &Page) -> Result<(f64, f64)> {
+    const SCRIPT: &str = "
+        const all = probe.frames.splice(0).map(({ took }) => took).sort((one, other) => one - other);
+        return [all[Math.floor(all.length * 0.95)] ?? 0, all.length];";
+    let found = evaluate(page, SCRIPT).await?;
+    let at = |place: usize| found[place].as_f64().context("no frames");
+    Ok((at(0)?, at(1)?))
+}
+
+/// Plays a run from its start to its end at this speed: how many seconds that took,
+/// how many records it was, and how many were dropped.
+pub(crate) async fn race(page: &Page, speed: &str) -> Result<(f64, f64, f64)> {
+    const SCRIPT: &str = "
+        const text = () => document.querySelector('#clock').textContent;
+        const position = () => /record ([0-9]+) of ([0-9]+)/.exec(text()).slice(1).map(Number);
+        probe.frames.splice(0);
+        const began = performance.now();
+        document.querySelector('#run').click();
+        return (async () => {
+            for (;;) {
+                await new Promise(requestAnimationFrame);
+                const [event, events] = position();
+                if (event > 0 && event === events) break;
+            }
+            const dropped = Number(/([0-9]+) records dropped/.exec(text())?.[1] ?? 0);
+            return [(performance.now() - began) / 1000, position()[1], dropped];
+        })();";
+    press(page, "reset").await?;
+    let select = page.client.find(Locator::Id("speed")).await?;
+    select.select_by_value(speed).await?;
+    let found = evaluate(page, SCRIPT).await?;
+    let at = |place: usize| found[place].as_f64().context("no clock");
+    Ok((at(0)?, at(1)?, at(2)?))
+}
+
+/// Has the page play by another clock than the screen's from now on.
+pub(crate) async fn hurry(page: &Page) -> Result<()> {
+    evaluate(
+        page,
+        "probe.hurry(); return new Promise((resolve) => setTimeout(resolve, 100))",
+    )
+    .await?;
+    Ok(())
+}
+
+/// Plays so many seconds of runs, one scenario after the other, in a hurry.
+pub(crate) async fn play(page: &Page, scenarios: &[String], seconds: u32) -> Result<()> {
+    // In one go it would be longer than a script may take.
+    const SCRIPT: &str = "
+        const [names, wanted, began] = arguments;
+        const byId = (id) => document.getElementById(id);
+        const now = () => Number(/^[0-9.]*/.exec(byId('clock').textContent)[0]);
+        return (async () => {
+            const until = performance.now() + 10000;
+            for (let frames = 0; probe.played - began < wanted && performance.now() < until; frames += 1) {
+                const before = now();
+                probe.frame();
+                probe.played += Math.max(0, now() - before);
+                // Its Worker has a word too.
+                await new Promise((resolve) => setTimeout(resolve));
+                const isOver = !byId('run').disabled && byId('verdicts').querySelector('[data-check]');
+                if (isOver) {
+                    probe.next = (probe.next ?? 0) + 1;
+                    location.hash = `#/${names[probe.next % names.length]}`;
+                    await new Promise((resolve) => setTimeout(resolve, 50));
+                }
+            }
+            return probe.played - began;
+        })();";
+    let began = number(page, "(probe.played ??= 0)").await?;
+    loop {
+        let arguments = vec![json!(scenarios), json!(seconds), json!(began)];
+        let played = page.client.execute(SCRIPT, arguments).await?;
+        if played.as_f64().context("nothing played")? >= f64::from(seconds) {
+            return Ok(());
+        }
+    }
+}
+
+/// What the page takes, in bytes: objects, its Workers' as well, and the memories of
+/// its WebAssembly, which never shrink.
+pub(crate) async fn memory(page: &Page) -> Result<(f64, f64)> {
+    const MODULES: &str = "(async () => {
+        const { chapters, moduleOf } = await import(new URL('contents.js', location.origin));
+        let sum = 0;
+        for (const { name } of chapters) {
+            const module = await import(new URL(moduleOf(name, 'single'), location.origin));
+            sum += (await module.default()).memory.buffer.byteLength;
+        }
+        return sum;
+    })()";
+    let objects = "performance.measureUserAgentSpecificMemory().then(({ bytes }) => bytes)";
+    Ok((number(page, objects).await?, number(page, MODULES).await?))
+}
+
+async fn click(page: &Page, selector: &str) -> Result<()> {
+    let element = page.client.find(Locator::Css(selector)).await?;
+    element
+        .click()
+        .await
+        .with_context(|| format!("cannot click {selector}"))
+}
+
+async fn number(page: &Page, expression: &str) -> Result<f64> {
+    let found: Value = evaluate(page, &format!("return {expression}")).await?;
+    found
+        .as_f64()
+        .with_context(|| format!("{expression} is {found}"))
+}

@@ -1,0 +1,108 @@
+//! Pictures of the page: home and each scenario, light and dark, on a phone and on
+//! a desk.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+use crate::browser::{self, Page};
+use crate::console::Cdp;
+use crate::experiment::{evaluate, finished, press, until};
+use crate::look::Look;
+use crate::native::listed;
+use crate::server::Serve;
+
+/// Of a phone and a desk, in CSS pixels.
+const WIDTHS: [u32; 2] = [360, 1280];
+
+/// What is below that on a page is not pictured.
+const MOST_HEIGHT: f64 = 4000.0;
+
+/// So many records before its end a run shows more than at its end.
+const BACK: usize = 12;
+
+/// Writes `NAME-light-360.png` and so on into the folder.
+pub(crate) async fn take(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot create {}", folder.display()))?;
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        page.open(&server.url).await?;
+        home(page, folder).await?;
+        for name in listed()?.into_iter().flat_map(|(_, names)| names) {
+            page.open(&format!("{}#/{name}", server.url)).await?;
+            scenario(page, folder, &name).await.with_context(|| name)?;
+        }
+        Ok(())
+    })
+    .await?;
+    println!("{}", folder.display());
+    Ok(())
+}
+
+async fn home(page: &Page, folder: &Path) -> Result<()> {
+    Look::USUAL.apply(page).await?;
+    // Its pictures come when they come into sight.
+    evaluate(
+        page,
+        "
+        return (async () => {
+            for (const canvas of document.querySelectorAll('#home canvas')) {
+                canvas.scrollIntoView();
+                while (canvas.width === 300) await new Promise(requestAnimationFrame);
+            }
+            scrollTo(0, 0);
+        })()",
+    )
+    .await?;
+    each_look(page, folder, "home").await
+}
+
+async fn scenario(page: &Page, folder: &Path, name: &str) -> Result<()> {
+    Look::USUAL.apply(page).await?;
+    finished(page).await?;
+    for _ in 0..BACK {
+        press(page, "back").await?;
+    }
+    each_look(page, folder, name).await
+}
+
+async fn each_look(page: &Page, folder: &Path, name: &str) -> Result<()> {
+    for width in WIDTHS {
+        for is_dark in [false, true] {
+            Look {
+                is_dark,
+                width,
+                is_still: false,
+            }
+            .apply(page)
+            .await?;
+            // Painted anew, in that size and those colours.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            until(page, "document.readyState === 'complete'").await?;
+            let scheme = if is_dark { "dark" } else { "light" };
+            let file = folder.join(format!("{name}-{scheme}-{width}.png"));
+            std::fs::write(&file, picture(page, width).await?)
+                .with_context(|| format!("cannot write {}", file.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The whole page, not only what is in sight.
+async fn picture(page: &Page, width: u32) -> Result<Vec<u8>> {
+    let height = evaluate(page, "return document.documentElement.scrollHeight").await?;
+    let height = height.as_f64().context("no height")?.min(MOST_HEIGHT);
+    let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
+    let wish = json!({ "captureBeyondViewport": true, "clip": clip });
+    let answer: Value = page
+        .client
+        .issue_cmd(Cdp("Page.captureScreenshot", wish))
+        .await?;
+    let data = answer["data"].as_str().context("no picture")?;
+    Ok(BASE64_STANDARD.decode(data)?)
+}

@@ -1,0 +1,105 @@
+//! The page's third world: the machine of the server.
+#![cfg(target_os = "linux")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use fantoccini::Locator;
+use tokio::time::{sleep, timeout};
+
+use crate::browser::{self, Page};
+use crate::experiment::{evaluate, press, until, visible};
+use crate::server::Serve;
+
+/// Runs of a minute and more, in which no process is replaced.
+const LONG: [&str; 2] = [
+    "handler?requests=1000&interval=100&bug_every=0&workers=3",
+    "cluster?requests=1000&interval=100&event=none&workers=4",
+];
+
+#[tokio::test]
+async fn natively_the_processes_on_the_page_are_those_of_the_system() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async move |page| {
+        for long in LONG {
+            page.open(&format!("{}#/{long}&world=native", server.url))
+                .await?;
+            let workers = long.rsplit('=').next().unwrap_or_default();
+            let rows = "document.querySelectorAll('#processes tbody tr').length";
+            until(page, &format!("{rows} === {workers}")).await?;
+
+            let supervisor = server.process().context("the server has ended")?;
+            let serving = serving(page).await?;
+            ensure!(children_of(supervisor).contains(&serving), "{serving}");
+            let shown = shown(page).await?;
+            ensure!(shown.len().to_string() == workers, "{shown:?}");
+            let there = children_of(serving);
+            ensure!(shown == there, "{shown:?} on the page, {there:?} there are");
+
+            // Whoever goes back to the start, or elsewhere, ends them.
+            press(page, "reset").await?;
+            gone(&shown).await?;
+            ensure!(evaluate(page, &format!("return {rows}")).await? == 0);
+            press(page, "run").await?;
+            until(page, &format!("{rows} === {workers}")).await?;
+            let again = self::shown(page).await?;
+            ensure!(again.is_disjoint(&shown), "{again:?} after {shown:?}");
+            let link = page.client.find(Locator::Css("#scenarios a")).await?;
+            link.click().await?;
+            gone(&again).await?;
+        }
+        page.assert_no_console_errors().await?;
+        // An answer that is cut in the middle is no end.
+        page.open(&format!("{}#/{}&world=native", server.url, LONG[1]))
+            .await?;
+        until(page, "!!document.querySelector('#processes tbody tr')").await?;
+        drop(server);
+        visible(page, "#trap").await?;
+        let trap = page.text("#trap-text").await?;
+        ensure!(trap.contains("ended in the middle of it"), "{trap}");
+        // The browser's own line is in the console; an exception is not.
+        let entries = page.console().await?;
+        ensure!(!entries.iter().any(|it| it.message.contains("Uncaught")));
+        Ok(())
+    })
+    .await
+}
+
+/// The process that serves, as the page tells it.
+async fn serving(page: &Page) -> Result<u32> {
+    let line = page.text("#threads").await?;
+    let (_, rest) = line.split_once("a thread of process ").context("none")?;
+    let number = rest.split(|it: char| !it.is_ascii_digit()).next();
+    Ok(number.unwrap_or_default().parse()?)
+}
+
+/// The ids of the processes that there are, as the page's table has them.
+async fn shown(page: &Page) -> Result<BTreeSet<u32>> {
+    let ids = "return [...document.querySelectorAll('#processes tbody tr')]\
+               .map(it => Number(it.cells[3].textContent))";
+    Ok(serde_json::from_value(evaluate(page, ids).await?)?)
+}
+
+fn children_of(parent: u32) -> BTreeSet<u32> {
+    let tasks = fs::read_dir(format!("/proc/{parent}/task"));
+    let tasks = tasks.into_iter().flatten().flatten();
+    let children = tasks.map(|task| fs::read_to_string(task.path().join("children")));
+    let children: Vec<String> = children.flatten().collect();
+    let numbers = children.iter().flat_map(|it| it.split_whitespace());
+    numbers.flat_map(str::parse).collect()
+}
+
+/// Waits until none of them is there.
+async fn gone(processes: &BTreeSet<u32>) -> Result<()> {
+    let is_there = |id: &u32| Path::new(&format!("/proc/{id}")).exists();
+    let gone = async {
+        while processes.iter().any(is_there) {
+            sleep(Duration::from_millis(25)).await;
+        }
+    };
+    let gone = timeout(Duration::from_secs(30), gone).await;
+    gone.with_context(|| format!("still there of {processes:?}"))
+}

@@ -1,0 +1,154 @@
+//! Moments of a run: to change something from, and to send to somebody.
+
+use anyhow::{Context as _, Result, ensure};
+use fantoccini::Locator;
+
+use crate::browser;
+use crate::experiment::{
+    BACKSPACE, ENTER, HOME, PAGE_UP, ensure_passed, evaluate, finished, focused, go_to_the_middle,
+    press, shown, type_into, until, visible,
+};
+use crate::server::Serve;
+
+#[tokio::test]
+async fn a_change_from_this_moment_keeps_the_past() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        page.open(&format!("{}#/decoupling?seed=7", server.url))
+            .await?;
+        let speed = page.client.find(Locator::Id("speed")).await?;
+        speed.select_by_value("16").await?;
+        finished(page).await?;
+        // Half way along the slider.
+        type_into(page, "time", &[HOME, &PAGE_UP.repeat(5)].concat()).await?;
+        let (before, moment) = (shown(page).await?, page.text("#clock").await?);
+        let (_, record) = moment.split_once("record ").context("no record")?;
+        let record: u32 = record.split(' ').next().unwrap_or("").parse()?;
+        ensure!(record > 40 && record < 140, "{moment}");
+        press(page, "fork").await?;
+        ensure!(
+            evaluate(
+                page,
+                "return document.querySelector('#knob-users').disabled"
+            )
+            .await?
+                == true
+        );
+        let slower = [&BACKSPACE.repeat(2), "400", ENTER].concat();
+        type_into(page, "knob-email_latency", &slower).await?;
+        until(page, "location.hash.includes('&email_latency@')").await?;
+        finished(page).await?;
+        ensure_passed(page).await?;
+        ensure!(
+            page.text("#changes")
+                .await?
+                .contains("email_latency = 400 from ")
+        );
+        let command = page.text("#command").await?;
+        ensure!(command.contains(" --set email_latency@"), "{command}");
+        press(page, "reset").await?;
+        let steps = format!(
+            "for (let i = 0; i < {record}; i += 1) document.querySelector('#step').click()"
+        );
+        evaluate(page, &steps).await?;
+        ensure!(shown(page).await? == before, "the past is the same");
+        type_into(page, "drop", ENTER).await?;
+        until(page, "!location.hash.includes('@')").await?;
+        ensure!(focused(page).await? == "speed", "the button has gone");
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_link_leads_to_the_first_moments_and_in_any_world() -> Result<()> {
+    const BACK_TO_THE_THIRD: &str = "
+        const record = () => +document.querySelector('#clock').textContent.match(/record (\\d+)/)[1];
+        while (record() > 3) document.querySelector('#back').click();
+        while (record() < 3) document.querySelector('#step').click();";
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        for world in ["virtual", "tab"] {
+            page.open("about:blank").await?;
+            page.open(&format!("{}#/taxonomy?world={world}", server.url))
+                .await?;
+            finished(page).await?;
+            // At the start many records are of one instant. The slider takes them all.
+            type_into(page, "time", HOME).await?;
+            evaluate(page, BACK_TO_THE_THIRD).await?;
+            press(page, "copy-link").await?;
+            let link = page.text("#link").await?;
+            ensure!(link.ends_with("&at=3"), "{link}");
+            page.open("about:blank").await?;
+            page.open(&link).await?;
+            until(
+                page,
+                "document.querySelector('#clock').textContent.includes('record 3 of ')",
+            )
+            .await?;
+            until(page, "!document.querySelector('#run').disabled").await?;
+        }
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_link_into_a_run_that_dies_leads_to_its_moment() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        page.open(&format!("{}#/decoupling?fault=panic&at=5", server.url))
+            .await?;
+        visible(page, "#trap").await?;
+        let clock = page.text("#clock").await?;
+        ensure!(clock.contains("record 5 of "), "{clock}");
+        // Run anew it plays to where it dies.
+        press(page, "restart").await?;
+        until(page, "document.querySelector('#trap').hidden").await?;
+        visible(page, "#trap").await?;
+        let clock = page.text("#clock").await?;
+        ensure!(!clock.contains("record 5 of "), "{clock}");
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_link_from_the_midst_of_a_run_leads_there() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        for scenario in ["observer", "cluster"] {
+            page.open(&format!("{}#/{scenario}?seed=7", server.url))
+                .await?;
+            finished(page).await?;
+            let whole = page.text("#link").await?;
+            press(page, "copy-link").await?;
+            ensure!(page.text("#link").await? == whole, "its end is no moment");
+            go_to_the_middle(page).await?;
+            // To the next record, which may be of the same moment as others.
+            press(page, "step").await?;
+            let (before, clock) = (shown(page).await?, page.text("#clock").await?);
+            press(page, "copy-link").await?;
+            let link = page.text("#link").await?;
+            ensure!(link.starts_with(&format!("{whole}&at=")), "{link}");
+            page.open("about:blank").await?;
+            page.open(&link).await?;
+            until(page, "!document.querySelector('#fork').parentNode.hidden").await?;
+            ensure!(page.text("#clock").await? == clock, "{link} leads there");
+            ensure!(shown(page).await? == before, "{link} shows the same");
+            ensure!(page.text("#notice").await?.is_empty());
+            press(page, "run").await?;
+            finished(page).await?;
+        }
+        for at in ["noon", "1e999", "4294967296"] {
+            page.open("about:blank").await?;
+            page.open(&format!("{}#/observer?at={at}", server.url))
+                .await?;
+            finished(page).await?;
+            let notice = page.text("#notice").await?;
+            ensure!(notice.contains("at takes the number"), "{at}: {notice}");
+        }
+        page.assert_no_console_errors().await
+    })
+    .await
+}

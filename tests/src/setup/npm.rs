@@ -1,0 +1,32 @@
+//! What comes from npm: not a part of the page, and never of the repository.
+
+use std::fs;
+
+use anyhow::{Context as _, Result};
+
+use super::announce;
+use super::system::apt;
+use crate::run::run_checked;
+use crate::workspace::Workspace;
+
+const AXE: &str = "axe-core";
+const AXE_VERSION: &str = "4.14.1";
+
+/// axe, in `target/npm`.
+pub(crate) fn axe(workspace: &Workspace) -> Result<()> {
+    let folder = workspace.target.join("npm");
+    let package = folder.join("node_modules").join(AXE).join("package.json");
+    let wanted = format!("\"version\": \"{AXE_VERSION}\"");
+    if fs::read_to_string(package).is_ok_and(|text| text.contains(&wanted)) {
+        return Ok(());
+    }
+    if workspace.find("npm").is_none() {
+        announce("npm");
+        apt(workspace, &["npm"]).context("not found: npm")?;
+    }
+    announce(AXE);
+    let mut install = workspace.command("npm");
+    install.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]);
+    install.arg(folder).arg(format!("{AXE}@{AXE_VERSION}"));
+    run_checked(&mut install).with_context(|| format!("not found: {AXE}"))
+}

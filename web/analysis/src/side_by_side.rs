@@ -1,0 +1,182 @@
+//! The part of the page where runs stand side by side: which are kept, what they are
+//! called, and their table.
+
+use crate::{
+    runs::{Labelled, MOST, Runs},
+    table::Table,
+};
+use highwater::{analysis, trace::Trace};
+use pulldown_cmark_escape::escape_html;
+use wasm_bindgen::prelude::*;
+
+/// How much of a digest is shown; the rest is in the tooltip.
+const SHOWN_DIGITS: usize = 16;
+
+const SECTION: &str = "<h2>Side by side</h2>
+<p>The last run of each experiment with this scenario, in each world; six at most. \
+    Change something, or run it elsewhere, to compare.</p>
+<div class=scroll id=runs role=region aria-label='Runs, scroll sideways' tabindex=0></div>
+<p><label>Plot <select id=metric></select></label> \
+    <button type=button name=svg data-file=highwater.svg>SVG</button></p>
+<div id=plot></div>";
+
+#[wasm_bindgen]
+impl Runs {
+    /// As [`add`](Self::add), for the last run of each experiment of one scenario in
+    /// each world: it takes the place of the one there was, runs of another scenario
+    /// go, and so does the oldest if there are six.
+    ///
+    /// `address` is the page's own of it, from the `#` on. Its label is what sets it
+    /// apart from the others.
+    ///
+    /// # Errors
+    ///
+    /// None: room was made.
+    pub fn keep(
+        &mut self,
+        address: String,
+        scenario: String,
+        world: String,
+        pairs: Vec<String>,
+        died: Option<String>,
+    ) -> Result<usize, JsError> {
+        self.0
+            .retain(|run| run.trace.scenario == scenario && run.address != address);
+        if self.0.len() == MOST {
+            self.0.remove(0);
+        }
+        let index = self.add(String::new(), scenario, world, pairs, died)?;
+        self.0[index].address = address;
+        self.name_all();
+        Ok(index)
+    }
+
+    /// Forgets a run that was kept. Those after it move up, and labels are made anew.
+    ///
+    /// # Errors
+    ///
+    /// There is no such run.
+    pub fn forget(&mut self, index: usize) -> Result<(), JsError> {
+        self.remove(index)?;
+        self.name_all();
+        Ok(())
+    }
+
+    /// What all of it is in, as HTML; to be there once.
+    pub fn section(&self) -> String {
+        SECTION.to_owned()
+    }
+
+    /// The table as HTML: a column a run, with buttons by the names of what they do,
+    /// `chrome`, `csv` and `forget`, and the run's number as their value.
+    pub fn html(&self) -> String {
+        let scenario = self.0.first().map_or("nothing", |run| &run.trace.scenario);
+        let caption = ["<table><caption>Runs of ", &escape(scenario)].concat();
+        let mut html = caption + ".</caption><thead><tr><th scope=col>Run</th>";
+        for run in &self.0 {
+            let address = escape(&run.address);
+            let label = escape(&run.label);
+            html.extend(["<th scope=col><a href=\"", &address, "\">", &label]);
+            html.push_str("</a></th>");
+        }
+        html.push_str("</tr></thead><tbody>");
+        for row in Table::of(&self.0).rows {
+            let cells = row.cells.into_iter();
+            let cells = cells.map(|cell| cell.map_or("–".to_owned(), |cell| cell.text));
+            write_row(&mut html, &row.label, cells);
+        }
+        if self.0.iter().any(|run| run.trace.died.is_some()) {
+            let died = |run: &Labelled| escape(run.trace.died.as_deref().unwrap_or("–"));
+            write_row(&mut html, "Died", self.0.iter().map(died));
+        }
+        let digest = |run: &Labelled| {
+            let all = analysis::digest(&run.trace);
+            let shown = &all[..SHOWN_DIGITS];
+            ["<code title=", &all, ">", shown, "…</code>"].concat()
+        };
+        write_row(&mut html, "Digest", self.0.iter().map(digest));
+        let buttons = self
+            .0
+            .iter()
+            .enumerate()
+            .map(|(index, run)| run.buttons(index));
+        write_row(&mut html, "This run", buttons);
+        html + "</tbody></table>"
+    }
+
+    /// What can be plotted, as the HTML of options; `chosen` is the one there was.
+    pub fn options(&self, chosen: &str) -> String {
+        let mut html = String::new();
+        for metric in self.some_have() {
+            let (name, label) = (metric.name(), metric.label());
+            let selected = if name == chosen { " selected" } else { "" };
+            html.extend(["<option value=", name, selected, ">", label, "</option>"]);
+        }
+        html
+    }
+}
+
+impl Runs {
+    /// Names each by what is not the same in all, and by its world.
+    fn name_all(&mut self) {
+        let names: Vec<String> = self.0.iter().map(|run| self.name(&run.trace)).collect();
+        for (run, name) in self.0.iter_mut().zip(names) {
+            run.label = name;
+        }
+    }
+
+    fn name(&self, trace: &Trace) -> String {
+        let traces = || self.0.iter().map(|run| &run.trace);
+        let mut name = String::new();
+        for (key, value) in &trace.params {
+            if traces().any(|other| other.param(key) != value) {
+                name.extend([key, "=", value, ", "]);
+            }
+        }
+        if traces().any(|other| other.seed != trace.seed) {
+            name.extend(["seed=", &trace.seed.to_string(), ", "]);
+        }
+        name + match trace.world.as_str() {
+            "virtual" => "Simulation",
+            "tab" => "This tab",
+            _ => "Native",
+        }
+    }
+}
+
+impl Labelled {
+    fn buttons(&self, index: usize) -> String {
+        let Trace {
+            scenario, world, ..
+        } = &self.trace;
+        let mut html = String::new();
+        for (name, text, file) in [
+            ("chrome", "Chrome trace", "json"),
+            ("csv", "CSV", "csv"),
+            ("forget", "Remove", ""),
+        ] {
+            let label = escape(&self.label);
+            html.extend(["<button type=button name=", name, " value="]);
+            html.extend([&index.to_string(), " aria-label=\"", text, ": ", &label]);
+            html.extend(["\" data-file=\"", scenario, "-", world, ".", file, "\">"]);
+            html.extend([text, "</button> "]);
+        }
+        html
+    }
+}
+
+fn write_row(html: &mut String, label: &str, cells: impl Iterator<Item = String>) {
+    html.extend(["<tr><th scope=row>", label, "</th>"]);
+    for cell in cells {
+        html.extend(["<td>", &cell, "</td>"]);
+    }
+    html.push_str("</tr>");
+}
+
+/// As text in HTML, or in an attribute: nothing in it is markup.
+pub(crate) fn escape(text: &str) -> String {
+    let mut html = String::new();
+    // Nothing can fail: it is a string in memory.
+    let _ = escape_html(&mut html, text);
+    html
+}

@@ -1,0 +1,80 @@
+//! Figures of several runs, side by side.
+
+use crate::runs::Labelled;
+use highwater::analysis::{Measure, Measures, Unit};
+use serde::Serialize;
+
+#[derive(Serialize)]
+pub(crate) struct Table<'a> {
+    columns: Vec<Column<'a>>,
+    pub(crate) rows: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Column<'a> {
+    label: &'a str,
+    scenario: &'a str,
+    world: &'a str,
+    /// As text: not every number of 64 bits is one to JavaScript.
+    seed: String,
+    died: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Row {
+    key: &'static str,
+    pub(crate) label: String,
+    unit: Unit,
+    pub(crate) cells: Vec<Option<Cell>>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Cell {
+    value: u64,
+    pub(crate) text: String,
+}
+
+impl<'a> Table<'a> {
+    pub(crate) fn of(runs: &'a [Labelled]) -> Self {
+        let column = |run: &'a Labelled| Column {
+            label: &run.label,
+            scenario: &run.trace.scenario,
+            world: &run.trace.world,
+            seed: run.trace.seed.to_string(),
+            died: run.trace.died.as_deref(),
+        };
+        let measures: Vec<_> = runs.iter().map(Labelled::measures).collect();
+        let first = measures.iter().take(1).flat_map(|it| it.iter());
+        Table {
+            columns: runs.iter().map(column).collect(),
+            rows: first.filter_map(|it| Row::of(it, &measures)).collect(),
+        }
+    }
+}
+
+impl Row {
+    /// None of which there would be nothing to see.
+    fn of(measure: &Measure, runs: &[&Measures]) -> Option<Self> {
+        let Measure {
+            key, label, unit, ..
+        } = measure;
+        let of_run = |run: &&Measures| run.iter().find(|it| it.key == *key).cloned();
+        let measures: Vec<_> = runs.iter().filter_map(of_run).collect();
+        let is_nothing = |it: &Measure| it.value.unwrap_or(0) == 0;
+        if *key != "failed" && measures.iter().all(is_nothing) {
+            return None;
+        }
+        let cell = |measure: Measure| {
+            let value = measure.value?;
+            let note = measure.note.map(|note| [" (", &note, ")"].concat());
+            let text = unit.text(value) + &note.unwrap_or_default();
+            Some(Cell { value, text })
+        };
+        Some(Row {
+            key,
+            label: label.clone(),
+            unit: *unit,
+            cells: measures.into_iter().map(cell).collect(),
+        })
+    }
+}

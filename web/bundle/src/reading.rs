@@ -1,0 +1,99 @@
+//! What is read beside a picture, as data that the page loads after it: the
+//! guides of `web/guides`, and excerpts of the sources that run.
+
+mod excerpt;
+mod guide;
+mod mark;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
+
+use crate::layout::Chapter;
+use excerpt::Excerpt;
+use mark::Kinds;
+
+/// The file in a chapter's output.
+pub(crate) const FILE: &str = "reading.json";
+
+/// What there is to read in a chapter.
+#[derive(Serialize)]
+struct Book {
+    /// How its pictures are read.
+    caption: String,
+    /// About each scenario, by its name.
+    about: BTreeMap<&'static str, Reading>,
+}
+
+/// What there is to read about one scenario.
+#[derive(Serialize)]
+struct Reading {
+    /// As HTML.
+    guide: String,
+    sources: Vec<Excerpt>,
+}
+
+/// What there is to read in a chapter, as JSON. `root` is the workspace's.
+///
+/// # Errors
+///
+/// A guide is missing or has a mistake; an excerpt names what is not there.
+pub(crate) fn of(root: &Path, chapter: &Chapter) -> Result<String> {
+    let guides = root.join("web/guides");
+    let sources = guides.join("sources.toml");
+    let table = table::read(&text_of(&sources)?)
+        .with_context(|| format!("cannot use {}", sources.display()))?;
+    if let Some(name) = table.keys().find(|name| !is_scenario(name)) {
+        bail!("{}: there is no scenario {name}", sources.display());
+    }
+    let kinds = Kinds::read(root)?;
+    let caption = text_of(&guides.join(format!("{}.txt", chapter.name)))?;
+    let mut about = BTreeMap::new();
+    for name in chapter.scenarios {
+        let path = guides.join(format!("{name}.md"));
+        let guide = guide::to_html(name, &text_of(&path)?);
+        let entries = table.get(*name).map_or(&[][..], Vec::as_slice);
+        let sources = entries.iter().map(|entry| {
+            Excerpt::find(root, entry, &kinds)
+                .with_context(|| format!("{}, {name}, {}", sources.display(), entry.item))
+        });
+        let sources = sources.collect::<Result<_>>()?;
+        about.insert(*name, Reading { guide, sources });
+    }
+    Ok(serde_json::to_string(&Book { caption, about })?)
+}
+
+fn is_scenario(name: &str) -> bool {
+    let mut chapters = crate::CHAPTERS.iter();
+    chapters.any(|chapter| chapter.scenarios.contains(&name))
+}
+
+fn text_of(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::Layout;
+
+    #[test]
+    fn every_scenario_has_something_to_read() {
+        let root = Layout::new(None).unwrap().root;
+        for chapter in crate::chapters() {
+            let reading = of(&root, chapter).unwrap();
+            let reading: serde_json::Value = serde_json::from_str(&reading).unwrap();
+            for name in chapter.scenarios {
+                let about = &reading["about"][name];
+                let steps = about["guide"].as_str().unwrap();
+                assert!((3..=5).contains(&steps.matches("<li>").count()), "{name}");
+                let sources = about["sources"].as_array().unwrap();
+                assert!((2..=6).contains(&sources.len()), "{name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! An excerpt of a source file: an item found by its name.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde::Serialize;
+use syn::spanned::Spanned as _;
+use syn::{Attribute, File, ImplItem, Item, Type};
+
+use super::mark::{Kinds, Mark};
+use super::table::Entry;
+use super::text_of;
+
+/// More lines than this nobody reads beside a picture.
+const MOST_LINES: usize = 36;
+
+/// Lines of a file, and what executes them.
+#[derive(Serialize)]
+pub(super) struct Excerpt {
+    title: String,
+    file: String,
+    /// The number of its first line.
+    line: usize,
+    when: String,
+    code: String,
+    marks: Vec<Mark>,
+}
+
+impl Excerpt {
+    pub(super) fn find(root: &Path, entry: &Entry, kinds: &Kinds) -> Result<Self> {
+        let text = text_of(&root.join(&entry.file))?;
+        let file =
+            syn::parse_file(&text).with_context(|| format!("cannot parse {}", entry.file))?;
+        let (first, last) = lines_of(&file, &entry.item)?;
+        let lines: Vec<&str> = text
+            .lines()
+            .skip(first - 1)
+            .take(last + 1 - first)
+            .collect();
+        let place =
+            |text: &Option<String>| text.as_ref().map(|text| only(&lines, text)).transpose();
+        let from = place(&entry.from)?.unwrap_or(0);
+        let to = place(&entry.to)?.unwrap_or(lines.len() - 1);
+        ensure!(from <= to, "it ends before it begins");
+        let lines = &lines[from..=to];
+        ensure!(
+            lines.len() <= MOST_LINES,
+            "{} lines are too many",
+            lines.len()
+        );
+        let marks = entry.marks.iter();
+        let marks = marks.map(|(record, text)| Mark::read(record, kinds, only(lines, text)?));
+        let mut marks = marks.collect::<Result<Vec<_>>>()?;
+        marks.sort();
+        Ok(Excerpt {
+            title: entry.title.clone(),
+            file: entry.file.clone(),
+            line: first + from,
+            when: entry.when.clone(),
+            code: to_the_left(lines),
+            marks,
+        })
+    }
+}
+
+/// The one line that has this in it.
+fn only(lines: &[&str], text: &str) -> Result<usize> {
+    let mut found = (0..lines.len()).filter(|place| lines[*place].contains(text));
+    let place = found
+        .next()
+        .with_context(|| format!("no line has {text:?}"))?;
+    ensure!(found.next().is_none(), "more than one line has {text:?}");
+    Ok(place)
+}
+
+/// Without what they are all indented by.
+fn to_the_left(lines: &[&str]) -> String {
+    let indent = |line: &&str| line.len() - line.trim_start().len();
+    let written = lines.iter().filter(|line| !line.trim().is_empty());
+    let least = written.map(indent).min().unwrap_or(0);
+    let lines = lines.iter().map(|line| line.get(least..).unwrap_or(""));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The first and the last line of an item, without what is said about it.
+fn lines_of(file: &File, name: &str) -> Result<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut note = |attributes: &[Attribute], all: proc_macro2::Span| {
+        let after = attributes.last().map(|it| it.span().end().line + 1);
+        found.push((after.unwrap_or(all.start().line), all.end().line));
+    };
+    for item in &file.items {
+        match (item, name.split_once("::")) {
+            (Item::Fn(it), None) if it.sig.ident == name => note(&it.attrs, it.span()),
+            (Item::Impl(it), Some((of, name))) if is_called(&it.self_ty, of) => {
+                for item in &it.items {
+                    if let ImplItem::Fn(it) = item
+                        && it.sig.ident == name
+                    {
+                        note(&it.attrs, it.span());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    match found[..] {
+        [lines] => Ok(lines),
+        [] => bail!("there is no such item in the file"),
+        _ => bail!("there are {} items of that name in the file", found.len()),
+    }
+}
+
+fn is_called(it: &Type, name: &str) -> bool {
+    match it {
+        Type::Path(it) => it.path.segments.last().is_some_and(|it| it.ident == name),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: &str = "\
+/// One.
+fn one() {
+    two()
+}
+
+impl<'a> Thing<'a> {
+    /// Two,
+    /// in lines.
+    #[must_use]
+    pub(super) fn two(&self) -> u8 {
+        let one = 1;
+
+        one + 1
+    }
+}
+";
+
+    fn find(entry: &str) -> Result<Excerpt> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("core/src/trace")).unwrap();
+        std::fs::write(
+            folder.path().join("core/src/trace/event.rs"),
+            "enum Kind { Call }",
+        )
+        .unwrap();
+        std::fs::write(folder.path().join("a.rs"), SOURCE).unwrap();
+        let kinds = Kinds::read(folder.path()).unwrap();
+        let entry = toml::from_str(&format!("title = ''\nfile = 'a.rs'\n{entry}")).unwrap();
+        Excerpt::find(folder.path(), &entry, &kinds)
+    }
+
+    #[test]
+    fn an_item_is_found_by_its_name() {
+        let one = find("item = 'one'").unwrap();
+        assert_eq!(
+            (one.line, one.code.as_str()),
+            (2, "fn one() {\n    two()\n}")
+        );
+        let two = find("item = 'Thing::two'\nmarks = [['call', 'let one']]").unwrap();
+        assert_eq!(two.line, 10);
+        assert!(two.code.starts_with("pub(super) fn two") && two.code.ends_with("\n}"));
+        assert_eq!(two.marks[0].line, 1);
+        let part = find("item = 'Thing::two'\nfrom = 'let one'\nto = 'one + 1'").unwrap();
+        assert_eq!(
+            (part.line, part.code.as_str()),
+            (11, "let one = 1;\n\none + 1")
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_or_is_there_twice_is_an_error() {
+        for (entry, expected) in [
+            ("item = 'Thing::three'", "no such item"),
+            ("item = 'two'", "no such item"),
+            ("item = 'one'\nmarks = [['call', 'three']]", "no line has"),
+            (
+                "item = 'Thing::two'\nmarks = [['call', 'one']]",
+                "more than one line",
+            ),
+            (
+                "item = 'one'\nmarks = [['cry', 'two']]",
+                "no records are of the kind",
+            ),
+        ] {
+            let error = find(entry).err().unwrap().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! A guide: Markdown, with two things more.
+//!
+//! - `[make email slow](email_latency=200)` sets this, and all else to its default:
+//!   a link to that experiment. `[as it was]()` sets nothing.
+//! - `{email_latency}` is the knob itself, `{=EmailService: p99}` a number of the
+//!   run: a table's row and its column, or the row alone if it has one number.
+//!
+//! That the keys and values are there is checked where there is a schema: when
+//! `web` is compiled.
+
+use pulldown_cmark::{CowStr, Event, Parser, Tag, TextMergeStream, html};
+use pulldown_cmark_escape::escape_html;
+
+/// The guide to the scenario `name` as HTML, in which the page finds links that
+/// set something by `data-set`, places for knobs by `data-knob`, and those for
+/// numbers by `data-number`.
+pub(super) fn to_html(name: &str, guide: &str) -> String {
+    let events = TextMergeStream::new(Parser::new(guide)).flat_map(|event| match event {
+        Event::Start(Tag::Link { dest_url, .. }) if !dest_url.starts_with('#') => {
+            let set = escaped(&dest_url);
+            vec![raw(format!(
+                "<a href=\"#/{name}?{set}\" data-set=\"{set}\">"
+            ))]
+        }
+        Event::Text(text) => in_text(&text),
+        other => vec![other],
+    });
+    let mut out = String::new();
+    html::push_html(&mut out, events);
+    out
+}
+
+/// The places for knobs and numbers in a text.
+fn in_text(text: &str) -> Vec<Event<'static>> {
+    let mut events = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{')
+        && let Some((place, after)) = after.split_once('}')
+    {
+        events.push(plain(before));
+        events.push(raw(match place.strip_prefix('=') {
+            Some(number) => format!("<b data-number=\"{}\">…</b>", escaped(number)),
+            None => format!("<span data-knob=\"{}\"></span>", escaped(place)),
+        }));
+        rest = after;
+    }
+    events.push(plain(rest));
+    events
+}
+
+fn plain(text: &str) -> Event<'static> {
+    Event::Text(CowStr::from(text.to_owned()))
+}
+
+fn raw(html: String) -> Event<'static> {
+    Event::InlineHtml(html.into())
+}
+
+fn escaped(text: &str) -> String {
+    let mut html = String::new();
+    // Nothing can fail: it is a string in memory.
+    let _ = escape_html(&mut html, text);
+    html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::to_html;
+
+    #[test]
+    fn a_link_says_what_it_sets() {
+        let html = to_html("observer", "Now [make it slow](work=9&fail=none).");
+        let set = "work=9&amp;fail=none";
+        let link = format!("<a href=\"#/observer?{set}\" data-set=\"{set}\">make it slow</a>");
+        assert_eq!(
+            html,
+            format!(
+                "<p>Now {link}.</p>
+"
+            )
+        );
+        assert!(to_html("observer", "[home](#/)").contains("<a href=\"#/\">home</a>"));
+        assert!(to_html("observer", "[as it was]()").contains("data-set=\"\""));
+    }
+
+    #[test]
+    fn knobs_and_numbers_have_their_places() {
+        assert_eq!(
+            to_html("observer", "{fail_rate} % and {=Bus: p99}, {"),
+            "<p><span data-knob=\"fail_rate\"></span> % and <b data-number=\"Bus: p99\">…</b>, {</p>\n"
+        );
+    }
+}

@@ -1,0 +1,116 @@
+//! Which records a line of source is executed by.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
+use syn::Item;
+
+use super::text_of;
+
+/// Where the kinds of records are listed, in the order of their numbers.
+const KINDS: &str = "core/src/trace/event.rs";
+
+/// The names of the kinds, each at the place of its number.
+pub(super) struct Kinds(Vec<String>);
+
+impl Kinds {
+    pub(super) fn read(root: &Path) -> Result<Self> {
+        let file = syn::parse_file(&text_of(&root.join(KINDS))?)
+            .with_context(|| format!("cannot parse {KINDS}"))?;
+        let kinds = file.items.into_iter().find_map(|item| match item {
+            Item::Enum(kinds) if kinds.ident == "Kind" => Some(kinds),
+            _ => None,
+        });
+        let kinds = kinds.with_context(|| format!("{KINDS} has no enum Kind"))?;
+        let names = kinds.variants.iter();
+        Ok(Kinds(
+            names
+                .map(|it| it.ident.to_string().to_lowercase())
+                .collect(),
+        ))
+    }
+}
+
+/// A line, and the records by which it is executed.
+#[derive(Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub(super) struct Mark {
+    /// The more is asked of a record, the earlier it comes: the first that fits
+    /// is the one.
+    #[serde(skip)]
+    asks: std::cmp::Reverse<usize>,
+    kind: usize,
+    /// 0 begin, 1 end, 2 instant, 3 an end in failure.
+    phase: Option<usize>,
+    /// Whose record; of all whose name begins so, if it ends with `*`.
+    by: Option<String>,
+    failure: Option<String>,
+    /// From 0, within the excerpt.
+    pub(super) line: usize,
+}
+
+const PHASES: [&str; 4] = ["begin", "end", "instant", "failed"];
+
+impl Mark {
+    /// Reads `kind[ phase][ by NAME][: failure]`.
+    pub(super) fn read(record: &str, kinds: &Kinds, line: usize) -> Result<Self> {
+        let (rest, failure) = cut(record, ": ");
+        let (rest, by) = cut(rest, " by ");
+        let (kind, phase) = cut(rest, " ");
+        let Some(number) = kinds.0.iter().position(|known| *known == kind) else {
+            bail!(
+                "no records are of the kind {kind:?}: there are {}",
+                kinds.0.join(", ")
+            );
+        };
+        let phase = phase.map(|phase| {
+            let place = PHASES.iter().position(|known| *known == phase);
+            place.with_context(|| format!("no phase is called {phase:?}: {}", PHASES.join(", ")))
+        });
+        let phase = phase.transpose()?;
+        let asked = [
+            phase.is_some(),
+            by.is_some(),
+            failure.is_some(),
+            phase == Some(3),
+        ];
+        Ok(Mark {
+            asks: std::cmp::Reverse(asked.into_iter().filter(|it| *it).count()),
+            kind: number,
+            phase,
+            by: by.map(str::to_owned),
+            failure: failure.map(str::to_owned),
+            line,
+        })
+    }
+}
+
+fn cut<'a>(text: &'a str, at: &str) -> (&'a str, Option<&'a str>) {
+    match text.split_once(at) {
+        Some((before, after)) => (before, Some(after)),
+        None => (text, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_told_by_kind_phase_source_and_failure() {
+        let kinds = Kinds(vec!["start".to_owned(), "handle".to_owned()]);
+        let read = |record| Mark::read(record, &kinds, 7);
+        let mark = read("handle failed by Worker *: a bug").unwrap();
+        assert_eq!((mark.kind, mark.phase, mark.line), (1, Some(3), 7));
+        assert_eq!(mark.by.as_deref(), Some("Worker *"));
+        assert_eq!(mark.failure.as_deref(), Some("a bug"));
+        assert!(mark < read("handle end").unwrap(), "it asks for more");
+        assert!(read("handel").is_err() && read("handle before").is_err());
+    }
+
+    #[test]
+    fn the_kinds_are_those_of_the_trace() {
+        let root = crate::layout::Layout::new(None).unwrap().root;
+        assert_eq!(Kinds::read(&root).unwrap().0[..2], ["start", "depend"]);
+    }
+}

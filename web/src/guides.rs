@@ -1,0 +1,133 @@
+//! The guides set parameters, and have knobs in their sentences. Whether there
+//! are such parameters and values is checked here, while this is compiled: here
+//! is the schema. The bundle makes of them what the page shows.
+
+use highwater::scenario::{self, Param, ParamKind};
+
+macro_rules! check {
+    ($($chapter:literal: $($name:literal)+;)+) => {
+        $($(
+            #[cfg(feature = $chapter)]
+            const _: () = check($name, include_bytes!(concat!("../guides/", $name, ".md")));
+        )+)+
+        const CHECKED: &[&str] = &[$($(#[cfg(feature = $chapter)] $name),+),+];
+    };
+}
+
+check! {
+    "events": "observer" "decoupling";
+    "streams": "backpressure" "pipeline";
+    "errors": "taxonomy" "handler";
+    "scaling": "blocking" "threads" "cluster";
+}
+
+const _: () = assert!(CHECKED.len() == scenario::ALL.len(), "one is not checked");
+
+/// Looks for `[words](key=value&…)` and `{key}`, and fails with the first that
+/// the scenario does not know. `[words](#…)` and `{=…}` are something else.
+const fn check(name: &str, guide: &[u8]) {
+    let params = params_of(name);
+    let mut at = 0;
+    while at + 2 < guide.len() {
+        match (guide[at], guide[at + 1], guide[at + 2]) {
+            (b']', b'(', b'#') | (b'{', b'=', _) => {}
+            (b']', b'(', _) => check_settings(params, part(guide, at + 2, b')')),
+            (b'{', ..) => drop_it(param(params, part(guide, at + 1, b'}'))),
+            _ => {}
+        }
+        at += 1;
+    }
+}
+
+const fn check_settings(params: &[Param], mut rest: &[u8]) {
+    while !rest.is_empty() {
+        let setting = part(rest, 0, b'&');
+        let key = part(setting, 0, b'=');
+        let value = skip(setting, key.len() + 1);
+        if !accepts(param(params, key), value) {
+            fail(setting);
+        }
+        rest = skip(rest, setting.len() + 1);
+    }
+}
+
+const fn accepts(param: &Param, value: &[u8]) -> bool {
+    match param.kind {
+        ParamKind::Integer { min, max, .. } => match u64::from_str_radix(text(value), 10) {
+            Ok(number) => min <= number && number <= max,
+            Err(_) => false,
+        },
+        ParamKind::Choice { options, .. } => {
+            let mut at = 0;
+            while at < options.len() {
+                if is_same(options[at].as_bytes(), value) {
+                    return true;
+                }
+                at += 1;
+            }
+            false
+        }
+    }
+}
+
+const fn params_of(name: &str) -> &'static [Param] {
+    let mut at = 0;
+    while at < scenario::ALL.len() {
+        if is_same(scenario::ALL[at].name.as_bytes(), name.as_bytes()) {
+            return scenario::ALL[at].params;
+        }
+        at += 1;
+    }
+    panic!("there is a guide to a scenario that there is not")
+}
+
+const fn param<'a>(params: &'a [Param], key: &[u8]) -> &'a Param {
+    let mut at = 0;
+    while at < params.len() {
+        if is_same(params[at].key.as_bytes(), key) {
+            return &params[at];
+        }
+        at += 1;
+    }
+    fail(key)
+}
+
+/// From `at` up to the next `end`, or to the end.
+const fn part(from: &[u8], at: usize, end: u8) -> &[u8] {
+    let rest = skip(from, at);
+    let mut length = 0;
+    while length < rest.len() && rest[length] != end {
+        length += 1;
+    }
+    rest.split_at(length).0
+}
+
+const fn skip(from: &[u8], count: usize) -> &[u8] {
+    let count = if count < from.len() {
+        count
+    } else {
+        from.len()
+    };
+    from.split_at(count).1
+}
+
+const fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
+const fn text(bytes: &[u8]) -> &str {
+    match str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => "",
+    }
+}
+
+const fn fail(what: &[u8]) -> ! {
+    panic!("{}", text(what))
+}
+
+const fn drop_it(_: &Param) {}

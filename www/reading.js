@@ -1,0 +1,136 @@
+// What is read beside the picture: a guide with knobs in its sentences, and the
+// source, with the line that made the latest record.
+
+import { element, makeControl } from "./knobs.js";
+import { byId, setText } from "./readout.js";
+
+const REFRESH_MS = 200; // for numbers in sentences to be readable
+const FAILED = 3; // as a phase: an end in failure
+
+const guide = byId("guide");
+const chapters = new Map();
+let shown = {}; // {name, values, defaults}
+let sources = []; // that can run: {node, lines, marks}
+let latest = null;
+let timer = 0;
+
+addEventListener("numbers", ({ detail }) => {
+  latest = detail;
+  markRunning();
+  timer ||= setTimeout(refresh, REFRESH_MS);
+});
+byId("source").ontoggle = markRunning;
+
+// Shows what there is about a scenario with these values, in this world.
+export async function read(chapter, { name, params }, values, world) {
+  shown = { name, values, defaults: Object.fromEntries(params.map(({ key, default: value }) => [key, String(value)])) };
+  if (!chapters.has(chapter)) chapters.set(chapter, load(chapter));
+  const { about, caption } = await chapters.get(chapter);
+  if (shown.values !== values) return;
+  byId("reading").hidden = !about;
+  if (!about) return;
+  const it = about[name];
+  if (guide.dataset.of !== name) {
+    guide.dataset.of = name;
+    setText(byId("legend"), caption);
+    guide.innerHTML = it.guide;
+    for (const place of guide.querySelectorAll("[data-knob]")) place.replaceWith(makeKnob(params, place.dataset.knob));
+  }
+  for (const control of knobsIn(guide)) control.value = values[control.name];
+  for (const link of guide.querySelectorAll("a")) {
+    link.hash = `#/${name}?${new URLSearchParams({ seed: values.seed, ...setBy(link), ...world })}`;
+    link.ariaCurrent = isOn(link, link);
+  }
+  const canRun = ({ when }) => [...new URLSearchParams(when)].every(([key, value]) => values[key] === value);
+  sources = it.sources.filter(canRun).map(makeSource);
+  byId("excerpts").replaceChildren(...sources.map(({ node }) => node));
+  markRunning();
+  refresh();
+}
+
+// Without it, the page is what it is.
+async function load(chapter) {
+  try {
+    return await (await fetch(new URL(`pkg/${chapter}/reading.json`, import.meta.url))).json();
+  } catch {
+    chapters.delete(chapter);
+    return {};
+  }
+}
+
+const knobsIn = (node) => [...node.querySelectorAll("select, input")];
+const setBy = (link) => Object.fromEntries(new URLSearchParams(link?.dataset.set));
+
+// Whether a sentence is about the settings there are: those of the last link
+// before it, and the defaults of what others set. Its own knobs are free.
+function isOn(place, link) {
+  const free = knobsIn(place.closest("li")).map(({ name }) => name);
+  const keys = [...guide.querySelectorAll("a")].flatMap((other) => Object.keys(setBy(other)));
+  const wanted = { ...shown.defaults, ...setBy(link) };
+  return keys.every((key) => free.includes(key) || shown.values[key] === wanted[key]);
+}
+
+function makeKnob(params, name) {
+  const param = params.find(({ key }) => key === name);
+  const control = Object.assign(makeControl(param), { name, ariaLabel: param.label });
+  control.onchange = () => {
+    if (!control.reportValidity()) return;
+    const knob = byId(`knob-${name}`);
+    knob.value = control.value;
+    knob.dispatchEvent(new Event("change"));
+  };
+  return control;
+}
+
+// The numbers that stand in sentences are those of the tables.
+function refresh() {
+  timer = 0;
+  let link;
+  for (const place of guide.querySelectorAll("a, [data-number]")) {
+    const number = place.dataset.number?.split(": ");
+    if (number) setText(place, (isOn(place, link) && numberOf(...number)) || "…");
+    else link = place;
+  }
+}
+
+function numberOf(row, column) {
+  for (const { tHead, tBodies } of document.querySelectorAll("#tables table")) {
+    const heads = [...tHead.rows[0].cells];
+    const at = column ? heads.findIndex((cell) => cell.textContent === column) : heads.length === 2 && 1;
+    const line = at > 0 && [...tBodies[0].rows].find(({ cells }) => cells[0].textContent === row);
+    if (line) return line.cells[at].textContent;
+  }
+}
+
+function makeSource({ title, file, line, code, marks }) {
+  const lines = code.split("\n").map((text) => element("span", {}, `${text}\n`));
+  const pre = element("pre", { tabIndex: 0, role: "region", ariaLabel: title });
+  pre.append(...lines);
+  const node = element("div");
+  node.append(element("h3", {}, title), element("p", { className: "help" }, `${file}:${line}`), pre);
+  return { node, lines, marks };
+}
+
+function markRunning() {
+  if (!byId("source").open) return;
+  const panel = byId("excerpts");
+  for (const { lines, marks } of sources) {
+    const at = latest ? marks.find((mark) => fits(mark, latest))?.line : -1;
+    lines.forEach((line, place) => line.classList.toggle("runs", place === at));
+  }
+  // Nothing scrolls by itself while it is played.
+  const line = !byId("run").disabled && panel.querySelector(".runs");
+  if (line && Math.abs(line.offsetTop - panel.scrollTop - panel.clientHeight / 2) > panel.clientHeight / 2 - 20) {
+    panel.scrollTop = line.offsetTop - panel.clientHeight / 3;
+  }
+}
+
+// Whether a line with this mark makes records like that one.
+export function fits({ kind, phase, by, failure }, [ofKind, ofPhase, source, cause]) {
+  return (
+    kind === ofKind &&
+    (phase === FAILED ? ofPhase === 1 && cause : phase === null || phase === ofPhase) &&
+    (by?.endsWith("*") ? source.startsWith(by.slice(0, -1)) : !by || by === source) &&
+    (!failure || failure === cause)
+  );
+}
