@@ -5,10 +5,12 @@
 //! do. So two run at a time, whichever are next: one prints as it goes, and what
 //! the other one prints is shown when it is over, and so in one piece.
 //!
-//! Those that run scenarios in real time have the machine to themselves after that:
-//! a process that takes a second to start, since compilers are at work, is taken
-//! for one that never will.
+//! Those that run scenarios in real time come after that, one by one: a process
+//! that takes a second to start, since compilers are at work, is taken for one that
+//! never will. Beside them run only those that leave the processors to whoever else
+//! wants them.
 
+use std::process::Command;
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,17 +23,23 @@ use crate::workspace::Workspace;
 
 /// Runs the suites, and adds what came of them to the table.
 pub(crate) fn run(workspace: &Workspace, suites: &[Suite], wishes: Wishes, table: &mut Table) {
-    let (alone, others): (Vec<_>, Vec<_>) =
-        suites.iter().copied().partition(|suite| suite.is_timed());
-    side_by_side(workspace, &others, wishes, table);
-    for suite in alone {
-        table.add(run_suite(workspace, suite, wishes, &Output::Ours));
-    }
+    let (patient, others): (Vec<_>, Vec<_>) =
+        suites.iter().copied().partition(|suite| suite.is_patient());
+    let (timed, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|suite| suite.is_timed());
+    side_by_side(workspace, &[], &others, wishes, table);
+    side_by_side(workspace, &timed, &patient, wishes, table);
     table.sort_by(&Suite::ALL.map(Suite::name));
 }
 
-fn side_by_side(workspace: &Workspace, suites: &[Suite], wishes: Wishes, table: &mut Table) {
-    let left = Mutex::new(suites.iter().copied());
+/// Runs the suites of `row`, which are never two at a time, beside `others`.
+fn side_by_side(
+    workspace: &Workspace,
+    row: &[Suite],
+    others: &[Suite],
+    wishes: Wishes,
+    table: &mut Table,
+) {
+    let left = Mutex::new(others.iter().copied());
     let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
     let mut show = |row: Row, output: Output| {
         if let Err(error) = output.show() {
@@ -41,8 +49,10 @@ fn side_by_side(workspace: &Workspace, suites: &[Suite], wishes: Wishes, table: 
     };
     thread::scope(|scope| {
         let (sender, over) = mpsc::channel();
+        let mut row = row.iter().copied();
+        let mut ours = || row.next().or_else(next);
         // The first is ours in any case.
-        let first = next();
+        let first = ours();
         scope.spawn(move || {
             while let Some(suite) = next() {
                 // Without a file to hold it back in, it is shown as it comes.
@@ -53,13 +63,13 @@ fn side_by_side(workspace: &Workspace, suites: &[Suite], wishes: Wishes, table: 
             }
         });
         let mut suite = first;
-        while let Some(ours) = suite {
-            let row = run_suite(workspace, ours, wishes, &Output::Ours);
+        while let Some(running) = suite {
+            let row = run_suite(workspace, running, wishes, &Output::Ours);
             show(row, Output::Ours);
             for (row, output) in over.try_iter() {
                 show(row, output);
             }
-            suite = next();
+            suite = ours();
         }
         for (row, output) in over {
             show(row, output);
@@ -74,6 +84,9 @@ fn run_suite(workspace: &Workspace, suite: Suite, wishes: Wishes, output: &Outpu
     let mut busy = Duration::ZERO;
     let mut success = true;
     for mut command in suite.commands(workspace, wishes) {
+        if suite.is_patient() {
+            command = patient(&command);
+        }
         match crate::run::run(&mut command, output) {
             Ok(finished) => {
                 tally += finished.tally;
@@ -94,6 +107,23 @@ fn run_suite(workspace: &Workspace, suite: Suite, wishes: Wishes, output: &Outpu
     }
 }
 
+/// The same command, which gets what the others leave of the processors.
+fn patient(command: &Command) -> Command {
+    let mut nice = Command::new("nice");
+    nice.args(["-n", "19"]).arg(command.get_program());
+    nice.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => nice.env(name, value),
+            None => nice.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        nice.current_dir(folder);
+    }
+    nice
+}
+
 /// A failure always counts, even one that happened before any test could; and
 /// a suite of tests in which none ran has not passed.
 fn verdict(kind: Kind, tally: Tally, success: bool) -> Tally {
@@ -112,6 +142,19 @@ fn verdict(kind: Kind, tally: Tally, success: bool) -> Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_patient_command_is_the_same_command() {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "nice; pwd; echo $WHAT $HOME"])
+            .current_dir("/")
+            .env("WHAT", "this")
+            .env_remove("HOME");
+        let output = patient(&command).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(text.lines().collect::<Vec<_>>(), ["19", "/", "this"]);
+    }
 
     #[test]
     fn a_failure_counts_even_without_a_failed_test() {

@@ -40,17 +40,16 @@ pub(crate) struct Wishes {
 impl Suite {
     /// All of them, in the order they are begun: what fails fast comes first,
     /// and what is short last, so that of two in a row neither waits long for the
-    /// other. Those that compile into one folder exclude each other while they
-    /// do, so they are not neighbours.
+    /// other.
     pub(crate) const ALL: [Self; 10] = [
         Self::Fmt,
         Self::Clippy,
-        Self::Loom,
         Self::Unit,
-        Self::Miri,
         Self::Wasm,
         Self::E2e,
         Self::Cluster,
+        Self::Miri,
+        Self::Loom,
         Self::Doc,
         Self::Deny,
     ];
@@ -106,6 +105,11 @@ impl Suite {
     /// their own.
     pub(crate) fn is_timed(self) -> bool {
         matches!(self, Self::Cluster | Self::Wasm | Self::E2e)
+    }
+
+    /// Whether it may take its time: it computes, and awaits nothing.
+    pub(crate) fn is_patient(self) -> bool {
+        matches!(self, Self::Loom | Self::Miri | Self::Doc | Self::Deny)
     }
 
     /// What has to be installed for it.
@@ -166,12 +170,13 @@ impl Suite {
 }
 
 fn clippy(workspace: &Workspace) -> Vec<Command> {
-    let package = |name| format!("clippy --package {name} --target {WASM} --all-targets");
-    let (web, file) = (package("highwater-web"), package("highwater-file"));
-    let analysis = package("highwater-analysis");
+    let page = format!("{} --target {WASM} --all-targets", packages("--package"));
     // After the subcommand: clippy is a program of its own, which gets no
     // option from before its name.
-    let threads = format!("{web} --config web/threads.toml --features threads");
+    let threads = format!(
+        "clippy --package highwater-web --target {WASM} --all-targets \
+         --config web/threads.toml --features threads"
+    );
     // A chapter has to do with what it names: with all of them, what one lacks
     // another may have, and what is of no use to one is of use to another.
     let chapter = "clippy --package highwater --lib --test chapters --features";
@@ -188,9 +193,7 @@ fn clippy(workspace: &Workspace) -> Vec<Command> {
         workspace.cargo(
             "clippy --workspace --all-features --test native_cluster --test e2e --test page",
         ),
-        workspace.cargo(&web),
-        workspace.cargo(&file),
-        workspace.cargo(&analysis),
+        workspace.cargo(&format!("clippy {page}")),
         workspace.nightly_cargo(&threads),
     ];
     commands
@@ -202,15 +205,17 @@ fn clippy(workspace: &Workspace) -> Vec<Command> {
         .collect()
 }
 
-/// The page's Rust is empty anywhere but in a browser.
+/// The packages of the page, each after this option. Their Rust is empty anywhere
+/// but in a browser.
+fn packages(option: &str) -> String {
+    ["highwater-web", "highwater-file", "highwater-analysis"]
+        .map(|package| format!("{option} {package}"))
+        .join(" ")
+}
+
 fn doc(workspace: &Workspace) -> Vec<Command> {
-    let packages = ["highwater-web", "highwater-file", "highwater-analysis"];
-    let [web, exclude] = ["--package", "--exclude"].map(|option| {
-        packages
-            .map(|package| format!("{option} {package}"))
-            .join(" ")
-    });
-    let web = format!("doc {web} --no-deps --target {WASM}");
+    let web = format!("doc {} --no-deps --target {WASM}", packages("--package"));
+    let exclude = packages("--exclude");
     let commands = [
         workspace.cargo(&format!(
             "doc --workspace {exclude} --no-deps --all-features"
@@ -261,29 +266,9 @@ fn loom(workspace: &Workspace) -> Command {
     command
 }
 
-/// What Miri runs: the library's concurrent parts.
-const MIRI_TESTS: [&str; 14] = [
-    "events",
-    "events_allocations",
-    "events_awaited",
-    "events_cached",
-    "events_concurrent",
-    "events_failures",
-    "events_lifetime",
-    "events_metrics",
-    "events_model",
-    "events_options",
-    "events_scripts",
-    "events_threads",
-    "inbox",
-    "inbox_model",
-];
-
+/// The library's concurrent parts.
 fn miri(workspace: &Workspace) -> Command {
-    let mut command = workspace.nightly_cargo("miri test --package highwater --no-fail-fast");
-    for test in MIRI_TESTS {
-        command.args(["--test", test]);
-    }
+    let mut command = workspace.nightly_cargo("miri test --package highwater --test events");
     command.env("CARGO_TARGET_DIR", workspace.target.join("miri"));
     command
 }
@@ -329,19 +314,6 @@ mod tests {
             assert_eq!(Suite::named(suite.name()), Some(suite));
         }
         assert_eq!(Suite::named("everything"), None);
-    }
-
-    #[test]
-    fn miri_runs_every_test_of_events() {
-        let folder = Workspace::new().unwrap().root.join("core/tests");
-        let mut found: Vec<String> = std::fs::read_dir(folder)
-            .unwrap()
-            .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
-            .filter_map(|name| name.strip_suffix(".rs").map(str::to_owned))
-            .filter(|name| name.starts_with("events") || name.starts_with("inbox"))
-            .collect();
-        found.sort();
-        assert_eq!(found, MIRI_TESTS);
     }
 
     #[test]

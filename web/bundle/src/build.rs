@@ -1,7 +1,9 @@
-//! The whole of it: every build, one after the other.
+//! The whole of it: every build, those on one thread beside the threaded ones.
 
 use std::fs::{self, File, TryLockError};
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::thread;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -49,7 +51,7 @@ pub struct Build {
 pub struct Summary {
     /// Where everything is.
     pub layout: Layout,
-    /// The builds, in the order they were made.
+    /// The builds: the single-threaded ones first.
     pub builds: Vec<Build>,
 }
 
@@ -62,9 +64,8 @@ impl Summary {
     }
 }
 
-/// Brings the package up to date, telling its progress on standard error: first
-/// what runs on one thread, since the page needs that, then the threaded builds
-/// of the chapters.
+/// Brings the package up to date, telling its progress on standard error: what
+/// runs on one thread, and beside it the threaded builds of the chapters.
 ///
 /// Two calls at once take turns, be they in one process or in two.
 ///
@@ -78,31 +79,54 @@ pub fn build(options: &Options) -> Result<Summary> {
     let wanted = wanted(options.chapter.as_deref())?;
     let layout = Layout::new(options.out.as_deref())?;
     let _turn = take_turn(&layout)?;
-    let mut builds = Vec::new();
-    let mut note = |part, outcome| builds.push(Build { part, outcome });
 
     Toolchain::Stable.ensure(&layout.root)?;
-    for part in &wanted {
-        // With the threaded build to follow, the old one may stay till then.
-        let keep: &[&str] = if options.single { &[] } else { &["threads"] };
-        note(*part, make(&layout, *part, keep)?);
-    }
+    // Each compiles into a folder of its own, and much of what either takes is the
+    // work of one core: a crate optimised as a whole.
+    let (single, threaded) = thread::scope(|scope| {
+        let threaded = scope.spawn(|| build_threaded(&layout, &wanted, options.single));
+        (
+            build_single(&layout, &wanted, options.single),
+            threaded.join().unwrap_or_else(|panic| resume_unwind(panic)),
+        )
+    });
+    let builds = [single?, threaded?].concat();
+    Ok(Summary { layout, builds })
+}
 
-    let nightly = (!options.single).then(|| Toolchain::Nightly.ensure(&layout.root));
+/// `only` these are wanted, so that a threaded one of another state has to go.
+fn build_single(layout: &Layout, wanted: &[Part], only: bool) -> Result<Vec<Build>> {
+    // With the threaded build beside it, the old one may stay till then.
+    let keep: &[&str] = if only { &[] } else { &["threads"] };
+    let build = |part: &Part| {
+        let outcome = make(layout, *part, keep)?;
+        Ok(Build {
+            part: *part,
+            outcome,
+        })
+    };
+    wanted.iter().map(build).collect()
+}
+
+/// The threaded builds of the chapters that are wanted, unless all is to be
+/// `single`.
+fn build_threaded(layout: &Layout, wanted: &[Part], single: bool) -> Result<Vec<Build>> {
+    let nightly = (!single).then(|| Toolchain::Nightly.ensure(&layout.root));
     if let Some(Err(error)) = &nightly {
         eprintln!(
             "bundle: warning: no threaded build: {error:#}\n\
              bundle: the page works without it, on one thread"
         );
     }
+    let mut builds = Vec::new();
     for part in wanted {
-        let Part::Chapter(chapter, _) = part else {
+        let Part::Chapter(chapter, _) = *part else {
             continue;
         };
         let part = Part::Chapter(chapter, Flavour::Threads);
         let outcome = match &nightly {
             None => Outcome::Skipped,
-            Some(Ok(())) => make(&layout, part, &[])?,
+            Some(Ok(())) => make(layout, part, &[])?,
             Some(Err(_)) => {
                 // An old one would go on being served beside a newer page.
                 let output = layout.output_of(part);
@@ -110,10 +134,9 @@ pub fn build(options: &Options) -> Result<Summary> {
                 Outcome::Unavailable
             }
         };
-        note(part, outcome);
+        builds.push(Build { part, outcome });
     }
-
-    Ok(Summary { layout, builds })
+    Ok(builds)
 }
 
 /// What is wanted, as far as it runs on one thread.

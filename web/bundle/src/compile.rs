@@ -20,7 +20,9 @@ pub(crate) fn compile(layout: &Layout, part: Part) -> Result<PathBuf> {
             let mut cargo = Toolchain::Nightly.cargo(&layout.root);
             cargo
                 .arg("--config")
-                .arg(layout.root.join("web/threads.toml"));
+                .arg(layout.root.join("web/threads.toml"))
+                // On a terminal two progress bars would overwrite each other.
+                .arg("--quiet");
             cargo
         }
     };

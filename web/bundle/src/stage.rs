@@ -4,12 +4,19 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 /// Staging directories are hidden and begin like this, for `.gitignore`.
 const PREFIX: &str = ".pkg-";
+
+/// One output may be a folder of another, which keeps it: they take turns.
+fn take_turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Fills a fresh directory beside `package` with `fill`, then swaps it in at
 /// `output`, which is `package` itself or a folder of it. The folders of the
@@ -35,6 +42,7 @@ pub(crate) fn replace(
     let new = staging.path().join("new");
     fs::create_dir(&new)?;
     fill(&new)?;
+    let _turn = take_turn();
     for folder in keep {
         let old = output.join(folder);
         if old.is_dir() {
@@ -59,6 +67,7 @@ pub(crate) fn update(output: &Path, name: &str, text: &str) -> Result<bool> {
 
 /// Removes `output`, by a rename first: it is there, or it is not.
 pub(crate) fn remove(package: &Path, output: &Path) -> Result<()> {
+    let _turn = take_turn();
     if !output.exists() {
         return Ok(());
     }

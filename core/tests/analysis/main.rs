@@ -1,0 +1,5 @@
+//! What is made of whole traces.
+
+mod challenges;
+mod figures;
+mod plot;

@@ -1,0 +1,318 @@
+//! A breaker, against a list of what was admitted and how it went.
+
+use crate::cases::cases;
+use highwater::error::{AppError, Breaker, BreakerOpen, BreakerState, Kind, Permit};
+use proptest::prelude::*;
+use std::time::Duration;
+
+fn at(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn breaker() -> Breaker {
+    Breaker::new("stock").failures(3).rest(at(100)).probes(2)
+}
+
+/// One that has failed three times at 0.
+fn opened() -> Breaker {
+    let mut breaker = breaker();
+    for _ in 0..3 {
+        let permit = breaker.admit(at(0)).unwrap();
+        breaker.failed(permit, at(0));
+    }
+    assert_eq!(breaker.state(), BreakerState::Open);
+    breaker
+}
+
+#[test]
+fn only_failures_in_a_row_open_it() {
+    let mut breaker = breaker();
+    for _ in 0..10 {
+        for _ in 0..2 {
+            let permit = breaker.admit(at(0)).unwrap();
+            breaker.failed(permit, at(0));
+        }
+        let permit = breaker.admit(at(0)).unwrap();
+        breaker.succeeded(permit, at(0));
+    }
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[test]
+fn open_it_says_when_to_come_back() {
+    let mut breaker = opened();
+    let error = breaker.admit(at(30)).unwrap_err();
+    let expected = BreakerOpen {
+        dependency: "stock",
+        retry_after: at(70),
+    };
+    assert_eq!(error, expected);
+    let error = AppError::from(error);
+    assert_eq!(
+        (error.kind(), error.retry_after()),
+        (Kind::Unavailable, Some(at(70)))
+    );
+    assert_eq!(format!("{error:#}"), "stock is left alone, as it failed");
+    assert!(breaker.admit(at(99)).is_err());
+    assert!(breaker.admit(at(100)).is_ok());
+}
+
+#[test]
+fn half_open_it_closes_when_all_probes_succeed_and_opens_when_one_fails() {
+    let mut breaker = opened();
+    let (first, second) = (
+        breaker.admit(at(100)).unwrap(),
+        breaker.admit(at(100)).unwrap(),
+    );
+    let refused = breaker.admit(at(100)).unwrap_err();
+    assert_eq!(refused.retry_after, Duration::ZERO);
+    breaker.succeeded(first, at(110));
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
+    assert!(breaker.admit(at(110)).is_err(), "there were two");
+    breaker.succeeded(second, at(120));
+    assert_eq!(breaker.state(), BreakerState::Closed);
+
+    let mut breaker = opened();
+    let (first, second) = (
+        breaker.admit(at(100)).unwrap(),
+        breaker.admit(at(100)).unwrap(),
+    );
+    breaker.failed(first, at(110));
+    assert_eq!(breaker.state(), BreakerState::Open);
+    breaker.succeeded(second, at(120));
+    assert_eq!(breaker.state(), BreakerState::Open, "that was before");
+    assert!(breaker.admit(at(209)).is_err());
+    assert!(breaker.admit(at(210)).is_ok());
+}
+
+#[test]
+fn a_probe_that_is_never_heard_of_is_replaced() {
+    let mut breaker = opened();
+    drop(breaker.admit(at(100)).unwrap());
+    drop(breaker.admit(at(150)).unwrap());
+    assert!(breaker.admit(at(249)).is_err());
+    drop(breaker.admit(at(250)).unwrap());
+    drop(breaker.admit(at(250)).unwrap());
+    assert!(breaker.admit(at(349)).is_err(), "by as many");
+}
+
+#[test]
+fn probes_that_go_well_close_it_however_seldom_they_are() {
+    let mut breaker = opened();
+    let first = breaker.admit(at(1_000)).unwrap();
+    breaker.succeeded(first, at(1_001));
+    let second = breaker.admit(at(2_000)).unwrap();
+    breaker.succeeded(second, at(2_001));
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[test]
+fn probes_that_take_longer_than_the_rest_close_it_all_the_same() {
+    let mut breaker = opened();
+    for start in [100, 400] {
+        let probe = breaker.admit(at(start)).unwrap();
+        breaker.succeeded(probe, at(start + 150));
+    }
+    assert_eq!(breaker.state(), BreakerState::Closed);
+
+    let mut breaker = opened();
+    let slow = breaker.admit(at(100)).unwrap();
+    breaker.failed(slow, at(250));
+    assert_eq!(breaker.state(), BreakerState::Open);
+}
+
+#[test]
+fn what_says_nothing_about_the_dependency_neither_opens_nor_closes_it() {
+    let after = |kind: Kind| {
+        let mut breaker = Breaker::new("stock").failures(2).rest(at(100));
+        for failed in [Kind::Timeout, kind, Kind::Timeout] {
+            if let Ok(permit) = breaker.admit(at(0)) {
+                breaker.record::<()>(permit, &Err(AppError::new(failed)), at(0));
+            }
+        }
+        let in_a_row = breaker.state();
+        let mut breaker = opened().probes(1);
+        let probe = breaker.admit(at(100)).unwrap();
+        breaker.record::<()>(probe, &Err(AppError::new(kind)), at(100));
+        (in_a_row, breaker.state())
+    };
+    for kind in [Kind::Cancelled, Kind::Bug] {
+        let expected = (BreakerState::Open, BreakerState::HalfOpen);
+        assert_eq!(after(kind), expected, "{kind:?}: no news");
+    }
+    for kind in [Kind::Unavailable, Kind::Failure] {
+        let expected = (BreakerState::Open, BreakerState::Open);
+        assert_eq!(after(kind), expected, "{kind:?}: it failed");
+    }
+    for kind in [Kind::NotFound, Kind::InvalidInput, Kind::Conflict] {
+        let expected = (BreakerState::Closed, BreakerState::Closed);
+        assert_eq!(after(kind), expected, "{kind:?}: an answer");
+    }
+}
+
+#[test]
+fn new_settings_hold_for_what_has_failed_already() {
+    let mut breaker = Breaker::new("stock").failures(9);
+    for _ in 0..5 {
+        let permit = breaker.admit(at(0)).unwrap();
+        breaker.failed(permit, at(0));
+    }
+    let mut breaker = breaker.failures(2);
+    let permit = breaker.admit(at(0)).unwrap();
+    breaker.failed(permit, at(0));
+    assert_eq!(breaker.state(), BreakerState::Open);
+}
+
+#[test]
+fn what_comes_late_counts_no_more() {
+    let mut breaker = breaker();
+    let late: Vec<_> = (0..9).map(|_| breaker.admit(at(0)).unwrap()).collect();
+    for _ in 0..3 {
+        let permit = breaker.admit(at(0)).unwrap();
+        breaker.failed(permit, at(0));
+    }
+    let (first, second) = (
+        breaker.admit(at(100)).unwrap(),
+        breaker.admit(at(100)).unwrap(),
+    );
+    for permit in late {
+        breaker.failed(permit, at(100));
+        assert_eq!(breaker.state(), BreakerState::HalfOpen);
+    }
+    breaker.succeeded(first, at(100));
+    breaker.succeeded(second, at(100));
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[test]
+fn nobody_who_probes_is_no_failure() {
+    let mut breaker = breaker();
+    let late = breaker.admit(at(0)).unwrap();
+    for _ in 0..3 {
+        let permit = breaker.admit(at(0)).unwrap();
+        breaker.failed(permit, at(0));
+    }
+    // It is half-open from here, and nobody asks for a while.
+    breaker.succeeded(late, at(100));
+    assert!(breaker.admit(at(150)).is_ok());
+}
+
+#[test]
+fn settings_of_nothing_count_as_one_and_time_does_not_go_back() {
+    let mut breaker = Breaker::new("stock").failures(0).probes(0).rest(at(100));
+    let permit = breaker.admit(at(50)).unwrap();
+    breaker.failed(permit, at(20));
+    assert_eq!(breaker.state(), BreakerState::Open);
+    assert_eq!(breaker.admit(at(0)).unwrap_err().retry_after, at(100));
+    let probe = breaker.admit(at(150)).unwrap();
+    assert!(breaker.admit(at(150)).is_err());
+    breaker.succeeded(probe, at(150));
+    assert_eq!(breaker.state(), BreakerState::Closed);
+
+    let mut restless = Breaker::new("stock").failures(1).rest(Duration::ZERO);
+    let permit = restless.admit(at(1)).unwrap();
+    restless.failed(permit, at(1));
+    let probe = restless.admit(at(2)).unwrap();
+    assert!(restless.admit(at(2)).is_err(), "one at a time");
+    restless.succeeded(probe, at(3));
+    assert_eq!(restless.state(), BreakerState::Closed);
+
+    let mut forever = Breaker::new("stock").failures(1).rest(Duration::MAX);
+    let permit = forever.admit(at(1)).unwrap();
+    forever.failed(permit, at(1));
+    assert!(forever.admit(at(1_000_000)).is_err());
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Admit,
+    Succeed(usize),
+    Fail(usize),
+    Forget(usize),
+    Pass(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        5 => Just(Step::Admit),
+        3 => (0..8_usize).prop_map(Step::Succeed),
+        3 => (0..8_usize).prop_map(Step::Fail),
+        1 => (0..8_usize).prop_map(Step::Forget),
+        3 => (0..60_u64).prop_map(Step::Pass),
+    ]
+}
+
+proptest! {
+    #![proptest_config(cases(1024))]
+
+    #[test]
+    fn it_never_lets_through_more_probes_than_allowed(
+        failures in 1..4_u32,
+        probes in 1..4_u32,
+        steps in prop::collection::vec(step(), 0..160),
+    ) {
+        let rest = 100;
+        let mut breaker = Breaker::new("stock").failures(failures).rest(at(rest)).probes(probes);
+        let mut now = 0;
+        // Those under way, and whether each is a probe.
+        let mut calls: Vec<(Permit, bool)> = Vec::new();
+        // Since it was closed last: when it opened, who was admitted when, and how
+        // many did well.
+        let (mut opened_at, mut admitted_at, mut did_well) = (0, Vec::new(), 0);
+        for step in steps {
+            let before = breaker.state();
+            let mut succeeds = None;
+            match step {
+                Step::Pass(ms) => now += ms,
+                Step::Admit => match breaker.admit(at(now)) {
+                    Ok(permit) => {
+                        let is_probe = breaker.state() != BreakerState::Closed;
+                        if is_probe {
+                            prop_assert!(now >= opened_at + rest, "it has to rest first");
+                            admitted_at.push(now);
+                            // However it opened and probed again meanwhile: what is
+                            // left alone gets no more than this in the time of a rest.
+                            let is_near = |other: &&u64| **other + rest > now;
+                            let near = admitted_at.iter().filter(is_near).count();
+                            prop_assert!(near <= probes as usize, "{} within a rest", near);
+                        }
+                        calls.push((permit, is_probe));
+                    }
+                    Err(refused) => {
+                        prop_assert_ne!(breaker.state(), BreakerState::Closed);
+                        prop_assert!(refused.retry_after <= at(rest));
+                    }
+                },
+                Step::Forget(index) if index < calls.len() => drop(calls.swap_remove(index)),
+                Step::Succeed(index) if index < calls.len() => {
+                    let (permit, is_probe) = calls.swap_remove(index);
+                    breaker.succeeded(permit, at(now));
+                    did_well += u32::from(is_probe);
+                    succeeds = Some(is_probe);
+                }
+                Step::Fail(index) if index < calls.len() => {
+                    breaker.failed(calls.swap_remove(index).0, at(now));
+                }
+                Step::Forget(_) | Step::Succeed(_) | Step::Fail(_) => {}
+            }
+            match (before, breaker.state()) {
+                (BreakerState::Closed, BreakerState::Closed) => {}
+                (BreakerState::Closed, after) => {
+                    prop_assert_eq!(after, BreakerState::Open);
+                    (opened_at, did_well) = (now, 0);
+                    admitted_at.clear();
+                }
+                (_, BreakerState::Closed) => {
+                    prop_assert_eq!(succeeds, Some(true), "only a probe closes it");
+                    prop_assert!(did_well >= probes, "all of them have to succeed");
+                }
+                (BreakerState::HalfOpen, BreakerState::Open) => {
+                    prop_assert!(matches!(step, Step::Fail(_)), "only a failure opens it");
+                }
+                _ => {}
+            }
+        }
+        // Whatever was forgotten, it does not stay shut.
+        prop_assert!(breaker.admit(at(now + rest)).is_ok());
+    }
+}

@@ -1,0 +1,12 @@
+//! Errors: what they are, who is told, and what is done about them.
+
+mod bad_input;
+mod breaker;
+#[path = "../cases/mod.rs"]
+mod cases;
+mod handler;
+mod kinds;
+mod known;
+mod problem;
+mod redaction;
+mod retry;

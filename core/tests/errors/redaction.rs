@@ -1,0 +1,126 @@
+//! Whatever an error holds: what is internal is not in the answer, what is the
+//! operator's is in the log, once and in one line.
+
+use crate::cases::cases;
+use highwater::error::{
+    AppError, Classification, CorrelationId, Handler, Ids, Incident, Kind, Policy, Problem, Retry,
+};
+use proptest::prelude::*;
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// In each text for the operator, and in none for the client.
+const SECRET: &str = "SECRET";
+/// In what a bug would like to say.
+const SAID: &str = "SAID";
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop::sample::select(Kind::ALL)
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    Detail(String),
+    Context(String),
+    Field(String),
+    Public(String),
+    RetryAfter(u64),
+    /// It becomes the source of another.
+    Wrapped(Kind),
+    /// The same, in an [`io::Error`].
+    Carried(Kind),
+    Status(u16),
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    prop_oneof![
+        ".*".prop_map(Part::Detail),
+        ".*".prop_map(Part::Context),
+        ".*".prop_map(Part::Field),
+        ".*".prop_map(Part::Public),
+        any::<u64>().prop_map(Part::RetryAfter),
+        kind().prop_map(Part::Wrapped),
+        kind().prop_map(Part::Carried),
+        any::<u16>().prop_map(Part::Status),
+        (400..600_u16).prop_map(Part::Status),
+    ]
+}
+
+fn build(kind: Kind, parts: &[Part]) -> AppError {
+    let mut error = AppError::new(kind).with_source(io::Error::other(SECRET));
+    for part in parts {
+        error = match part.clone() {
+            Part::Detail(text) => error.with_detail(format!("{SECRET}{text}")),
+            Part::Context(text) => error.with_context("key", format!("{SECRET}{text}")),
+            Part::Field(text) => error.with_field(format!("{SAID}{text}"), format!("{SAID}{text}")),
+            Part::Public(text) => error.with_public(format!("{SAID}{text}")),
+            Part::RetryAfter(ms) => error.with_retry_after(Duration::from_millis(ms)),
+            Part::Wrapped(kind) => AppError::new(kind).with_source(error),
+            Part::Carried(kind) => AppError::new(kind).with_source(io::Error::other(error)),
+            Part::Status(status) => {
+                let odd = Classification::new(error.kind()).with_status(status);
+                AppError::new(odd).with_source(error)
+            }
+        };
+    }
+    error
+}
+
+proptest! {
+    #![proptest_config(cases(1024))]
+
+    #[test]
+    fn no_answer_has_what_is_internal(
+        kind in kind(),
+        parts in prop::collection::vec(part(), 0..8),
+        policy in prop::sample::select(vec![Policy::Supervise, Policy::Swallow]),
+    ) {
+        let error = build(kind, &parts);
+        let ids = Ids::new(7);
+        let id = ids.make();
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let handler = Handler::new().policy(policy).retry(Retry::new()).log_to({
+            let lines = Arc::clone(&lines);
+            move |_, line| lines.lock().unwrap().push(line.to_owned())
+        });
+        let decision = handler.handle(&error, &Incident::new(id, "GET /"));
+        let problem = decision.problem().expect("not idempotent, and no crash");
+        let json = problem.to_json();
+
+        prop_assert!(!json.contains(SECRET), "{}", json);
+        prop_assert!(!error.to_string().contains(SECRET));
+        let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+        prop_assert_eq!(&read["status"], error.status());
+        prop_assert_eq!(&read["id"], id.as_str());
+        prop_assert!((400..600).contains(&problem.status()));
+        if error.is_bug() {
+            prop_assert!(!json.contains(SAID), "{}", json);
+            let plain = Problem::new(&AppError::bug("any"), &id);
+            prop_assert_eq!(problem, &plain);
+            prop_assert_eq!(decision.is_fatal(), policy == Policy::Supervise);
+        } else {
+            prop_assert!(!decision.is_fatal());
+        }
+        if error.status() >= 500 {
+            prop_assert!(problem.errors().is_empty());
+        }
+
+        let lines = lines.lock().unwrap();
+        prop_assert_eq!(lines.len(), 1);
+        let line = &lines[0];
+        prop_assert!(!line.contains(char::is_control), "{:?}", line);
+        prop_assert!(line.contains(SECRET), "the operator is told: {}", line);
+        prop_assert_eq!(line.matches(id.as_str()).count(), 1);
+    }
+
+    #[test]
+    fn an_id_is_itself_or_none(text in "[a-zA-Z0-9_.:-]{0,70}|.*") {
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+        let is_fine = (1..=64).contains(&text.len()) && text.chars().all(is_allowed);
+        let parsed = text.parse::<CorrelationId>().ok();
+        prop_assert_eq!(parsed.as_ref().map(CorrelationId::as_str), is_fine.then_some(&*text));
+    }
+}

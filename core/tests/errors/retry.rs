@@ -1,0 +1,292 @@
+//! Retries: only what is worth it, never more than there may be.
+
+use crate::cases::cases;
+use highwater::error::{AppError, Failed, GiveUp, Kind, Retry, RetryBudget};
+use proptest::prelude::*;
+use std::time::Duration;
+
+const START: Duration = Duration::ZERO;
+
+fn generous() -> RetryBudget {
+    RetryBudget::new().burst(1_000_000)
+}
+
+fn failed(error: &AppError, attempt: u32) -> Failed<'_> {
+    Failed {
+        error,
+        is_idempotent: true,
+        attempt,
+    }
+}
+
+#[test]
+fn only_what_passes_and_may_be_done_twice_is_retried() {
+    let mut retry = Retry::new();
+    let mut decide = |kind: Kind, is_idempotent| {
+        let error = AppError::new(kind);
+        let failed = Failed {
+            is_idempotent,
+            ..failed(&error, 1)
+        };
+        retry.decide(failed, START, || 0)
+    };
+    for kind in [Kind::Unavailable, Kind::Timeout] {
+        assert_eq!(decide(kind, true), Ok(Duration::ZERO));
+        assert_eq!(decide(kind, false), Err(GiveUp::NotIdempotent));
+    }
+    for kind in [
+        Kind::Bug,
+        Kind::Failure,
+        Kind::Cancelled,
+        Kind::NotFound,
+        Kind::RateLimited,
+    ] {
+        assert_eq!(decide(kind, true), Err(GiveUp::NotTransient), "{kind:?}");
+    }
+}
+
+#[test]
+fn what_is_not_retried_costs_nothing_of_the_budget() {
+    let budget = RetryBudget::new().percent(0).per_second(0).burst(1);
+    let mut retry = Retry::new().attempts(2).budget(budget);
+    let (bug, timeout) = (AppError::bug("it"), AppError::timeout("it"));
+    let late = AppError::timeout("it").with_retry_after(Duration::from_hours(1));
+    let draw = || panic!("no random number is asked for");
+    assert!(retry.decide(failed(&bug, 1), START, draw).is_err());
+    let unsafe_to_repeat = Failed {
+        is_idempotent: false,
+        ..failed(&timeout, 1)
+    };
+    assert!(retry.decide(unsafe_to_repeat, START, draw).is_err());
+    let answer = retry.decide(failed(&timeout, 2), START, draw);
+    assert_eq!(answer, Err(GiveUp::Attempts));
+    let answer = retry.decide(failed(&late, 1), START, draw);
+    assert_eq!(answer, Err(GiveUp::TooLate));
+    assert_eq!(retry.available(), 1);
+    assert!(retry.decide(failed(&timeout, 1), START, || 0).is_ok());
+    let answer = retry.decide(failed(&timeout, 1), START, draw);
+    assert_eq!(answer, Err(GiveUp::Budget));
+}
+
+#[test]
+fn the_wait_is_spread_over_a_window_that_doubles() {
+    let ms = Duration::from_millis;
+    let mut retry = Retry::new()
+        .attempts(u32::MAX)
+        .backoff(ms(100))
+        .longest(ms(1_000))
+        .budget(generous());
+    let error = AppError::timeout("it");
+    for (attempt, window) in [
+        (0, ms(100)),
+        (1, ms(100)),
+        (2, ms(200)),
+        (3, ms(400)),
+        (4, ms(800)),
+        (5, ms(1_000)),
+        (33, ms(1_000)),
+        (u32::MAX - 1, ms(1_000)),
+    ] {
+        let mut wait = |draw: u64| {
+            retry
+                .decide(failed(&error, attempt), START, || draw)
+                .unwrap()
+        };
+        assert_eq!(wait(0), Duration::ZERO, "attempt {attempt}");
+        assert_eq!(wait(1 << 63), window / 2, "attempt {attempt}");
+        assert!(wait(u64::MAX) < window && wait(u64::MAX) + ms(1) > window);
+    }
+    let later = AppError::timeout("it").with_retry_after(ms(900));
+    let wait = retry.decide(failed(&later, 1), START, || 1 << 63);
+    assert_eq!(wait, Ok(ms(950)), "not earlier, and not all at once");
+    let mut draw = |draw| retry.decide(failed(&later, 5), START, || draw).unwrap();
+    assert_eq!(
+        draw(1 << 63),
+        ms(950),
+        "spread over what is left, not cut off"
+    );
+    let last = draw(u64::MAX);
+    assert!(
+        last < ms(1_000) && last > ms(999),
+        "nor later than is waited for"
+    );
+}
+
+#[test]
+fn extreme_settings_do_no_harm() {
+    let longest = Duration::MAX;
+    let mut retry = Retry::new()
+        .attempts(u32::MAX)
+        .backoff(longest)
+        .longest(longest)
+        .budget(
+            RetryBudget::new()
+                .percent(u32::MAX)
+                .per_second(u32::MAX)
+                .burst(u32::MAX),
+        );
+    let error = AppError::timeout("it").with_retry_after(longest);
+    for _ in 0..3 {
+        retry.request(Duration::MAX);
+        let wait = retry.decide(failed(&error, u32::MAX - 1), Duration::MAX, || u64::MAX);
+        assert_eq!(wait, Ok(longest));
+    }
+    for (attempts, attempt) in [(0, 1), (1, 1), (0, 0), (1, 0)] {
+        let mut never = Retry::new().attempts(attempts);
+        let answer = never.decide(failed(&error, attempt), START, || 0);
+        assert_eq!(answer, Err(GiveUp::Attempts), "{attempt} of {attempts}");
+    }
+    let mut none = RetryBudget::new().burst(0);
+    none.deposit(Duration::MAX);
+    assert!(!none.withdraw(Duration::MAX));
+}
+
+#[test]
+fn a_dependency_that_is_down_gets_a_fifth_more_not_three_times_its_load() {
+    let mut retry = Retry::new().attempts(3);
+    let error = AppError::unavailable("stock");
+    let (requests, seconds) = (10_000, 10);
+    let mut calls = 0_u64;
+    for request in 0..requests {
+        let now = Duration::from_secs(seconds) * request / requests;
+        retry.request(now);
+        let mut attempt = 1;
+        calls += 1;
+        while retry.decide(failed(&error, attempt), now, || 0).is_ok() {
+            attempt += 1;
+            calls += 1;
+        }
+    }
+    let most = u64::from(requests) * 12 / 10 + 100 + 10 * seconds;
+    assert!(calls <= most, "{calls} of at most {most}");
+    assert!(calls > most - 20, "{calls}: it is used up");
+}
+
+/// Something that happens to a budget.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Request,
+    Withdraw,
+    Pass(Duration),
+    /// The clock is read by another thread, and later told.
+    Back(Duration),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => Just(Step::Request),
+        4 => Just(Step::Withdraw),
+        2 => (0..2_000_u64).prop_map(|ms| Step::Pass(Duration::from_millis(ms))),
+        1 => (0..2_000_u64).prop_map(|ms| Step::Back(Duration::from_millis(ms))),
+    ]
+}
+
+proptest! {
+    #![proptest_config(cases(1024))]
+
+    /// In each stretch of time, not only from the start.
+    #[test]
+    fn there_are_never_more_retries_than_a_share_a_minimum_and_a_burst(
+        percent in 0..150_u32,
+        per_second in 0..20_u32,
+        burst in 0..8_u32,
+        steps in prop::collection::vec(step(), 0..120),
+    ) {
+        let mut budget = RetryBudget::new().percent(percent).per_second(per_second).burst(burst);
+        let mut now = Duration::ZERO;
+        // What came before each granted retry: requests, time, retries.
+        let (mut requests, mut granted) = (0_u64, Vec::new());
+        for step in steps {
+            match step {
+                Step::Request => {
+                    budget.deposit(now);
+                    requests += 1;
+                }
+                Step::Withdraw => {
+                    if budget.withdraw(now) {
+                        granted.push((requests, now));
+                    }
+                }
+                Step::Pass(time) => now += time,
+                Step::Back(time) => {
+                    budget.deposit(now.saturating_sub(time));
+                    requests += 1;
+                }
+            }
+            prop_assert!(budget.available() <= u64::from(burst));
+        }
+        for (first, (requests, since)) in granted.iter().enumerate() {
+            for (last, (later, until)) in granted.iter().enumerate().skip(first) {
+                // In hundred thousandths, where all is whole.
+                let retries = (last - first + 1) as u128 * 100_000;
+                let share = u128::from(later - requests) * u128::from(percent) * 1_000;
+                let minimum = until.saturating_sub(*since).as_millis() * u128::from(per_second) * 100;
+                let most = share + minimum + u128::from(burst) * 100_000;
+                prop_assert!(retries <= most, "{} of {}", retries, most);
+            }
+        }
+    }
+
+    /// And what there may be, there is.
+    #[test]
+    fn a_budget_that_is_paid_in_pays_out(
+        percent in 1..150_u32,
+        per_second in 1..20_u32,
+        burst in 1..8_u32,
+        steps in prop::collection::vec(step(), 0..60),
+    ) {
+        let mut budget = RetryBudget::new().percent(percent).per_second(per_second).burst(burst);
+        let mut now = Duration::ZERO;
+        for step in steps {
+            match step {
+                Step::Request => budget.deposit(now),
+                Step::Withdraw => drop(budget.withdraw(now)),
+                Step::Pass(time) => now += time,
+                Step::Back(time) => budget.deposit(now.saturating_sub(time)),
+            }
+        }
+        let mut by_requests = budget.clone();
+        for _ in 0..100_u32.div_ceil(percent) {
+            by_requests.deposit(now);
+        }
+        prop_assert!(by_requests.withdraw(now));
+        now += Duration::from_secs(1);
+        prop_assert!(budget.withdraw(now));
+    }
+
+    #[test]
+    fn no_request_is_attempted_more_often_than_allowed(
+        attempts in 0..6_u32,
+        burst in 0..20_u32,
+        requests in prop::collection::vec(
+            (any::<bool>(), any::<bool>(), prop::option::of(0..20_000_u64), any::<u64>()),
+            0..40,
+        ),
+    ) {
+        let longest = Duration::from_secs(5);
+        let budget = RetryBudget::new().percent(0).per_second(0).burst(burst);
+        let mut retry = Retry::new().attempts(attempts).longest(longest).budget(budget);
+        let mut retries = 0;
+        for (is_transient, is_idempotent, retry_after, draw) in requests {
+            let kind = if is_transient { Kind::Timeout } else { Kind::Bug };
+            let mut error = AppError::new(kind);
+            let retry_after = retry_after.map(Duration::from_millis);
+            if let Some(after) = retry_after {
+                error = error.with_retry_after(after);
+            }
+            let mut made = 1;
+            while let Ok(wait) = retry.decide(
+                Failed { error: &error, is_idempotent, attempt: made },
+                START,
+                || draw,
+            ) {
+                prop_assert!(is_transient && is_idempotent);
+                prop_assert!(wait <= longest && wait >= retry_after.unwrap_or_default());
+                made += 1;
+                retries += 1;
+            }
+            prop_assert!(made <= attempts.max(1));
+        }
+        prop_assert!(retries <= burst);
+    }
+}

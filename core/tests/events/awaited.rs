@@ -1,0 +1,210 @@
+//! Asynchronous listeners and the emits that await them one after the other.
+
+use crate::gated::{Gates, notices};
+use crate::logged::Log;
+use futures::FutureExt;
+use highwater::events::{Bus, Emitter, MustAwait, Options, Policy, Removal};
+use std::{pin::pin, sync::Arc};
+
+#[test]
+fn a_plain_emit_says_that_it_cannot_wait() {
+    let (emitter, log) = (Emitter::<u8>::new(), Log::default());
+    let asynchronous = async |_| panic!("nobody would await it");
+    let _a = emitter.on_async::<_, ()>("a", asynchronous);
+    let _b = emitter.on("b", log.listener("b"));
+    let error = emitter.emit(&0).unwrap_err();
+    assert_eq!(error.delivered(), 2);
+    let [failure] = error.failures() else {
+        panic!("{error}");
+    };
+    assert_eq!(&*failure.listener, "a");
+    assert_eq!(failure.error.downcast_ref(), Some(&MustAwait));
+    assert_eq!(log.take(), ["b"]);
+    assert!(emitter.cached().emit(&0).is_err());
+}
+
+#[test]
+fn one_listener_is_awaited_after_the_other() {
+    let (emitter, gates) = (Emitter::<u8>::new(), Gates::default());
+    let log = gates.log.clone();
+    let a = gates.listen(&emitter, "a");
+    emitter.on("b", log.listener("b")).detach();
+    let c = gates.listen(&emitter, "c");
+    emitter.on("d", log.listener("d")).detach();
+    let mut emit = pin!(emitter.emit_serial(0));
+    assert!(emit.as_mut().now_or_never().is_none());
+    assert!(emit.as_mut().now_or_never().is_none());
+    assert_eq!(log.take(), ["a starts"]);
+    c.send(Ok(())).unwrap();
+    assert!(emit.as_mut().now_or_never().is_none());
+    assert_eq!(log.take(), [""; 0], "c is ready, but not yet its turn");
+    a.send(Ok(())).unwrap();
+    assert_eq!(emit.now_or_never().unwrap().unwrap(), 4);
+    assert_eq!(log.take(), ["a ends", "b", "c starts", "c ends", "d"]);
+}
+
+#[test]
+fn nothing_happens_before_the_first_poll_and_the_listeners_are_those_then() {
+    for (removal, expected) in [(Removal::Snapshot, 4), (Removal::Live, 3)] {
+        let emitter = Emitter::<u8>::with_options(Options::new().removal(removal));
+        let gates = Gates::default();
+        let log = gates.log.clone();
+        let early = emitter.on("early", log.listener("removed before the poll"));
+        let mut emit = pin!(emitter.emit_serial(0));
+        early.cancel();
+        emitter.on("plain", log.listener("plain")).detach();
+        let gate = gates.listen(&emitter, "gated");
+        let removed = emitter.on("removed", log.listener("removed"));
+        let _last = emitter.once("last", log.listener("last"));
+        assert_eq!(log.take(), [""; 0]);
+        assert!(emit.as_mut().now_or_never().is_none());
+        assert_eq!(log.take(), ["plain", "gated starts"]);
+        removed.cancel();
+        emitter.on("late", log.listener("late")).detach();
+        gate.send(Ok(())).unwrap();
+        assert_eq!(emit.now_or_never().unwrap().unwrap(), expected);
+        let mut lines = vec!["gated ends", "removed", "last"];
+        lines.retain(|line| *line != "removed" || removal == Removal::Snapshot);
+        assert_eq!(log.take(), lines, "{removal:?}");
+    }
+}
+
+#[test]
+fn dropped_before_its_first_poll_an_emit_never_was() {
+    let (emitter, gates) = (Emitter::<Arc<()>>::new(), Gates::default());
+    let _monitor = emitter.monitor(notices(&gates.log));
+    let _gate = gates.listen(&emitter, "a");
+    let _once = emitter.once("b", gates.log.listener("b"));
+    let event = Arc::new(());
+    drop(emitter.emit_serial(Arc::clone(&event)));
+    drop(emitter.emit_concurrent(Arc::clone(&event), 0));
+    assert_eq!(gates.log.take(), [""; 0]);
+    assert_eq!(emitter.listener_count(), 2);
+    assert_eq!(Arc::strong_count(&event), 1);
+}
+
+#[test]
+fn dropped_midway_it_stops_the_listener_that_runs_and_starts_no_other() {
+    for is_monitored in [false, true] {
+        let (emitter, gates) = (Emitter::<Arc<()>>::new(), Gates::default());
+        let log = gates.log.clone();
+        let monitor = emitter.monitor(notices(&log));
+        if !is_monitored {
+            monitor.cancel();
+        }
+        emitter.on("fails", log.failing("fails")).detach();
+        let _gate = gates.listen(&emitter, "a");
+        emitter.on("b", log.listener("b")).detach();
+        let event = Arc::new(());
+        let mut emit = Box::pin(emitter.emit_serial(Arc::clone(&event)));
+        assert!(emit.as_mut().now_or_never().is_none());
+        log.take();
+        drop(emit);
+        // Told of last, when all of it is over.
+        let end = ["a is stopped", "emitted: 2 ran, 1 failed"];
+        assert_eq!(log.take(), end[..if is_monitored { 2 } else { 1 }]);
+        assert_eq!(Arc::strong_count(&event), 1);
+    }
+}
+
+#[test]
+fn its_failures_go_where_the_policy_says() {
+    let fails = |options: Options| {
+        let (emitter, gates) = (Emitter::<u8>::with_options(options), Gates::default());
+        let log = gates.log.clone();
+        emitter.on("a", log.failing("a")).detach();
+        gates.listen(&emitter, "b").send(Err("late")).unwrap();
+        gates.listen(&emitter, "c").send(Ok(())).unwrap();
+        emitter.on("d", log.failing("d")).detach();
+        (emitter, log)
+    };
+    let (emitter, log) = fails(Options::new());
+    let error = emitter.emit_serial(0).now_or_never().unwrap().unwrap_err();
+    let text = "3 of 4 listeners failed: a: a is out; b: late; d: d is out";
+    assert_eq!(error.to_string(), text);
+    let lines = ["a", "b starts", "b ends", "c starts", "c ends", "d"];
+    assert_eq!(log.take(), lines);
+
+    let (emitter, log) = fails(Options::new());
+    let own = log.clone();
+    let observer = move |failure: &_| own.add(format!("observed {failure}"));
+    emitter.errors().on("observer", observer).detach();
+    assert_eq!(emitter.emit_serial(0).now_or_never().unwrap().unwrap(), 4);
+    let lines = log.take();
+    assert_eq!(lines[1], "observed a: a is out", "as it happens");
+    assert_eq!(lines[4], "observed b: late");
+
+    let (emitter, log) = fails(Options::new().policy(Policy::FailFast));
+    let error = emitter.emit_serial(0).now_or_never().unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "1 of 1 listeners failed: a: a is out");
+    assert!(emitter.off(emitter.listeners()[0].id));
+    log.take();
+    let error = emitter.emit_serial(0).now_or_never().unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "1 of 1 listeners failed: b: late");
+    assert_eq!(log.take(), ["b starts", "b ends"]);
+}
+
+#[test]
+fn a_monitor_hears_an_awaited_emit_in_order() {
+    let (emitter, gates) = (Emitter::<u8>::new(), Gates::default());
+    let log = gates.log.clone();
+    let _monitor = emitter.monitor(notices(&log));
+    gates.listen(&emitter, "a").send(Err("late")).unwrap();
+    emitter.once("b", log.listener("b")).detach();
+    let result = emitter.emit_serial(0).now_or_never().unwrap();
+    assert!(result.is_err());
+    let expected = [
+        "emitting to 2",
+        "to a",
+        "a starts",
+        "a ends",
+        "a failed: late",
+        "to b",
+        "b",
+        "b is done",
+        "emitted: 2 ran, 1 failed",
+    ];
+    assert_eq!(log.take(), expected);
+}
+
+#[test]
+fn the_future_keeps_its_emitter_until_it_is_done() {
+    let (emitter, gates) = (Emitter::<u8>::new(), Gates::default());
+    let gate = gates.listen(&emitter, "a");
+    let weak = emitter.downgrade();
+    let mut emit = Box::pin(emitter.emit_serial(0));
+    assert!(emit.as_mut().now_or_never().is_none());
+    drop(emitter);
+    gate.send(Ok(())).unwrap();
+    assert_eq!(emit.as_mut().now_or_never().unwrap().unwrap(), 1);
+    drop(emit);
+    assert!(weak.upgrade().is_none());
+}
+
+#[test]
+fn an_event_may_be_unsized_and_a_bus_awaits_as_its_emitters_do() {
+    let emitter = Emitter::<str>::new();
+    let listener = async |text: Arc<str>| match &*text {
+        "good" => Ok(()),
+        _ => Err("bad"),
+    };
+    emitter.on_async("a", listener).detach();
+    assert_eq!(
+        emitter.emit_serial("good").now_or_never().unwrap().unwrap(),
+        1
+    );
+    let owned = "bad".to_owned();
+    assert!(emitter.emit_serial(owned).now_or_never().unwrap().is_err());
+    let shared: Arc<str> = "good".into();
+    let result = emitter.emit_concurrent(shared, 1).now_or_never();
+    assert_eq!(result.unwrap().unwrap(), 1);
+
+    let bus = Bus::new();
+    bus.on_async("a", async |_: Arc<u8>| ()).detach();
+    bus.on("b", |_: &u8| ()).detach();
+    let result = bus.emit_serial(1_u8).now_or_never().unwrap();
+    assert_eq!(result.unwrap(), 2);
+    let result = bus.emit_concurrent(1_u8, 1).now_or_never().unwrap();
+    assert_eq!(result.unwrap(), 2);
+    assert_eq!(bus.emit_serial('x').now_or_never().unwrap().unwrap(), 0);
+}

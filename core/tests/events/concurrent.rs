@@ -1,0 +1,218 @@
+//! Emits that await several listeners at a time.
+
+use crate::gated;
+use crate::gated::{Gates, notices};
+use crate::logged::Log;
+use futures::FutureExt;
+use highwater::events::{EmitError, Emitter, Options, Policy, Removal};
+use std::{future::Future, pin::Pin, sync::Arc};
+
+type Emit = Pin<Box<dyn Future<Output = Result<usize, EmitError>> + Send>>;
+
+struct Test {
+    emitter: Emitter<u8>,
+    gates: Gates,
+    log: Log,
+}
+
+fn test(options: Options) -> Test {
+    let gates = Gates::default();
+    Test {
+        emitter: Emitter::with_options(options),
+        log: gates.log.clone(),
+        gates,
+    }
+}
+
+impl Test {
+    fn gate(&self, name: &'static str) -> gated::Gate {
+        self.gates.listen(&self.emitter, name)
+    }
+
+    /// An emit that has begun and waits.
+    fn begin(&self, limit: usize) -> Emit {
+        let mut emit: Emit = Box::pin(self.emitter.emit_concurrent(0, limit));
+        self.goes_on(&mut emit);
+        emit
+    }
+
+    fn goes_on(&self, emit: &mut Emit) {
+        assert!(emit.now_or_never().is_none(), "{:?}", self.log.take());
+    }
+}
+
+#[test]
+fn at_most_the_limit_run_at_a_time_and_they_start_in_order() {
+    let test = test(Options::new());
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| test.gate(name));
+    let mut emit = test.begin(2);
+    assert_eq!(test.log.take(), ["a starts", "b starts"]);
+    b.send(Ok(())).unwrap();
+    test.goes_on(&mut emit);
+    assert_eq!(test.log.take(), ["b ends", "c starts"]);
+    d.send(Ok(())).unwrap();
+    test.goes_on(&mut emit);
+    assert_eq!(test.log.take(), [""; 0], "d has not started");
+    c.send(Ok(())).unwrap();
+    test.goes_on(&mut emit);
+    assert_eq!(test.log.take(), ["c ends", "d starts", "d ends"]);
+    a.send(Ok(())).unwrap();
+    assert_eq!(emit.now_or_never().unwrap().unwrap(), 4);
+    assert_eq!(test.log.take(), ["a ends"]);
+}
+
+#[test]
+fn without_a_limit_all_run_and_with_one_of_one_they_take_turns() {
+    let all = test(Options::new());
+    let gates = ["a", "b", "c"].map(|name| all.gate(name));
+    let emit = all.begin(0);
+    assert_eq!(all.log.take(), ["a starts", "b starts", "c starts"]);
+    for gate in gates {
+        gate.send(Ok(())).unwrap();
+    }
+    assert_eq!(emit.now_or_never().unwrap().unwrap(), 3);
+
+    let one = test(Options::new());
+    let gates = ["a", "b"].map(|name| one.gate(name));
+    let emit = one.begin(1);
+    assert_eq!(one.log.take(), ["a starts"]);
+    for gate in gates {
+        gate.send(Ok(())).unwrap();
+    }
+    assert_eq!(emit.now_or_never().unwrap().unwrap(), 2);
+    assert_eq!(one.log.take(), ["a ends", "b starts", "b ends"]);
+}
+
+#[test]
+fn a_plain_listener_runs_at_its_turn() {
+    let test = test(Options::new());
+    let a = test.gate("a");
+    test.emitter.on("b", test.log.listener("b")).detach();
+    let c = test.gate("c");
+    test.emitter.once("d", test.log.listener("d")).detach();
+    let mut emit = test.begin(2);
+    assert_eq!(test.log.take(), ["a starts", "b", "c starts"]);
+    a.send(Ok(())).unwrap();
+    test.goes_on(&mut emit);
+    assert_eq!(test.log.take(), ["a ends", "d"]);
+    c.send(Ok(())).unwrap();
+    assert_eq!(emit.now_or_never().unwrap().unwrap(), 4);
+}
+
+#[test]
+fn failures_are_in_the_order_of_the_listeners_not_of_time() {
+    let test = test(Options::new());
+    let [a, b, c] = ["a", "b", "c"].map(|name| test.gate(name));
+    test.emitter.on("d", test.log.failing("d")).detach();
+    let mut emit = test.begin(0);
+    c.send(Err("third")).unwrap();
+    test.goes_on(&mut emit);
+    b.send(Ok(())).unwrap();
+    a.send(Err("first")).unwrap();
+    let failed = emit.now_or_never().unwrap().unwrap_err();
+    let message = "3 of 4 listeners failed: a: first; c: third; d: d is out";
+    assert_eq!(failed.to_string(), message);
+}
+
+#[test]
+fn an_observer_hears_failures_as_they_happen() {
+    let test = test(Options::new());
+    let own = test.log.clone();
+    let observer = move |failure: &_| own.add(format!("observed {failure}"));
+    test.emitter.errors().on("observer", observer).detach();
+    let [a, b] = ["a", "b"].map(|name| test.gate(name));
+    let mut emit = test.begin(0);
+    test.log.take();
+    b.send(Err("early")).unwrap();
+    test.goes_on(&mut emit);
+    assert_eq!(test.log.take(), ["b ends", "observed b: early"]);
+    a.send(Err("late")).unwrap();
+    assert_eq!(emit.now_or_never().unwrap().unwrap(), 2);
+    assert_eq!(test.log.take(), ["a ends", "observed a: late"]);
+}
+
+#[test]
+fn failing_fast_starts_no_more_and_awaits_those_that_run() {
+    let test = test(Options::new().policy(Policy::FailFast));
+    let [a, b, c] = ["a", "b", "c"].map(|name| test.gate(name));
+    let mut emit = test.begin(2);
+    b.send(Err("second")).unwrap();
+    test.goes_on(&mut emit);
+    assert_eq!(test.log.take(), ["a starts", "b starts", "b ends"]);
+    c.send(Ok(())).unwrap();
+    a.send(Err("first")).unwrap();
+    let failed = emit.now_or_never().unwrap().unwrap_err();
+    let message = "2 of 2 listeners failed: a: first; b: second";
+    assert_eq!(failed.to_string(), message);
+    assert_eq!(test.log.take(), ["a ends"]);
+}
+
+#[test]
+fn a_plain_failure_fails_as_fast() {
+    let test = test(Options::new().policy(Policy::FailFast));
+    let a = test.gate("a");
+    test.emitter.on("b", test.log.failing("b")).detach();
+    let _c = test.gate("c");
+    let emit = test.begin(0);
+    assert_eq!(test.log.take(), ["a starts", "b"]);
+    a.send(Ok(())).unwrap();
+    let failed = emit.now_or_never().unwrap().unwrap_err();
+    assert_eq!(failed.to_string(), "1 of 2 listeners failed: b: b is out");
+}
+
+#[test]
+fn dropped_it_stops_those_that_run_and_starts_no_other() {
+    let test = test(Options::new());
+    let _monitor = test.emitter.monitor(notices(&test.log));
+    let _gates = ["a", "b", "c"].map(|name| test.gate(name));
+    let emit = test.begin(2);
+    let begun = ["emitting to 3", "to a", "a starts", "to b", "b starts"];
+    assert_eq!(test.log.take(), begun);
+    drop(emit);
+    let mut lines = test.log.take();
+    assert_eq!(lines.pop().unwrap(), "emitted: 2 ran, 0 failed");
+    lines.sort();
+    assert_eq!(lines, ["a is stopped", "b is stopped"]);
+}
+
+#[test]
+fn the_listeners_are_those_at_the_first_poll() {
+    for (removal, expected) in [(Removal::Snapshot, 3), (Removal::Live, 2)] {
+        let test = test(Options::new().removal(removal));
+        let early = test.emitter.on("early", test.log.listener("early"));
+        let mut emit: Emit = Box::pin(test.emitter.emit_concurrent(0, 1));
+        early.cancel();
+        let a = test.gate("a");
+        let removed = test.emitter.on("removed", test.log.listener("removed"));
+        test.emitter.on("b", test.log.listener("b")).detach();
+        assert_eq!(test.log.take(), [""; 0], "lazy");
+        test.goes_on(&mut emit);
+        removed.cancel();
+        test.emitter.on("late", test.log.listener("late")).detach();
+        a.send(Ok(())).unwrap();
+        let delivered = emit.now_or_never().unwrap().unwrap();
+        assert_eq!(delivered, expected, "{removal:?}");
+        let lines = test.log.take();
+        assert_eq!(lines.last().unwrap(), "b");
+        assert_eq!(lines.len(), delivered + 1);
+    }
+}
+
+#[test]
+fn all_share_one_event() {
+    let emitter = Emitter::<u8>::new();
+    let event = Arc::new(7);
+    let (own, all) = (Arc::clone(&event), [(); 3]);
+    for () in all {
+        let own = Arc::clone(&own);
+        let listener = move |event| {
+            assert!(Arc::ptr_eq(&event, &own), "it is not copied");
+            async {}
+        };
+        emitter.on_async("a", listener).detach();
+    }
+    let result = emitter.emit_concurrent(Arc::clone(&event), 2);
+    assert_eq!(result.now_or_never().unwrap().unwrap(), 3);
+    let result = emitter.emit_serial(Arc::clone(&event));
+    assert_eq!(result.now_or_never().unwrap().unwrap(), 3);
+}

@@ -1,0 +1,298 @@
+//! Handles, `once` and `prepend`, and what is let go of in the middle of an
+//! emit.
+
+#![expect(clippy::disallowed_methods, reason = "threads that race for a once")]
+
+use crate::logged::Log;
+use highwater::events::{Bus, Emitter, ListenerId, Options, Overflow, Policy, Removal};
+use std::{
+    sync::{
+        Arc, Barrier, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+/// Miri is some hundred times slower.
+const ROUNDS: usize = if cfg!(miri) { 10 } else { 500 };
+
+#[test]
+fn a_once_is_called_once_whatever_emits_lie_within_another() {
+    for removal in [Removal::Snapshot, Removal::Live] {
+        let log = Log::default();
+        let emitter = Emitter::with_options(Options::new().removal(removal));
+        let (weak, own) = (emitter.downgrade(), log.clone());
+        let first = move |depth: &u8| {
+            own.add(format!("first {depth}"));
+            if *depth < 2 {
+                weak.upgrade().unwrap().emit(&(depth + 1)).unwrap();
+            }
+        };
+        emitter.on("first", first).detach();
+        let (weak, own) = (emitter.downgrade(), log.clone());
+        let once = move |depth: &u8| {
+            own.add(format!("once {depth}"));
+            // It is gone before it is called.
+            assert_eq!(weak.upgrade().unwrap().listener_count(), 1);
+        };
+        let once = emitter.once("once", once).detach();
+        let flags: Vec<bool> = emitter.listeners().iter().map(|one| one.is_once).collect();
+        assert_eq!(flags, [false, true]);
+        assert_eq!(emitter.emit(&0).unwrap(), 1, "the innermost emit has it");
+        assert_eq!(log.take(), ["first 0", "first 1", "first 2", "once 2"]);
+        assert!(!emitter.off(once), "its handle is used up");
+    }
+}
+
+#[test]
+fn of_two_threads_one_calls_a_once() {
+    for removal in [Removal::Snapshot, Removal::Live] {
+        let emitter = Emitter::<usize>::with_options(Options::new().removal(removal));
+        let (calls, start) = (Arc::new(AtomicUsize::new(0)), Barrier::new(2));
+        let race = || {
+            let mut delivered = 0;
+            for round in 0..ROUNDS {
+                if start.wait().is_leader() {
+                    let calls = Arc::clone(&calls);
+                    let call = move |_: &usize| {
+                        calls.fetch_add(1, Ordering::Relaxed);
+                    };
+                    emitter.once("once", call).detach();
+                }
+                start.wait();
+                delivered += emitter.emit(&round).unwrap();
+            }
+            delivered
+        };
+        let delivered: usize = thread::scope(|scope| {
+            let racers = [scope.spawn(race), scope.spawn(race)];
+            racers.map(|racer| racer.join().unwrap()).iter().sum()
+        });
+        assert_eq!(calls.load(Ordering::Relaxed), ROUNDS);
+        assert_eq!(delivered, ROUNDS);
+        assert_eq!(emitter.listener_count(), 0);
+        assert_eq!(Arc::strong_count(&calls), 1, "each is freed");
+    }
+}
+
+#[test]
+fn the_latest_prepended_comes_first() {
+    let (emitter, log) = (Emitter::<u8>::new(), Log::default());
+    emitter.on("on", log.listener("on")).detach();
+    emitter.once("once", log.listener("once")).detach();
+    emitter.prepend("p", log.listener("p")).detach();
+    emitter.prepend_once("po", log.listener("po")).detach();
+    emitter.prepend("q", log.listener("q")).detach();
+    assert_eq!(emitter.emit(&0).unwrap(), 5);
+    assert_eq!(log.take(), ["q", "po", "p", "on", "once"]);
+    assert_eq!(emitter.emit(&0).unwrap(), 3);
+    assert_eq!(log.take(), ["q", "p", "on"]);
+}
+
+#[test]
+fn a_handle_works_once_and_on_its_own_emitter() {
+    let (emitter, other) = (Emitter::<u8>::new(), Emitter::<u8>::new());
+    let handle = emitter.on("a", |_| ()).detach();
+    let theirs = other.on("a", |_| ()).detach();
+    assert!(!other.off(handle));
+    assert!(emitter.off(handle));
+    assert!(!emitter.off(handle));
+    assert!(!emitter.off(theirs));
+    assert_eq!((emitter.listener_count(), other.listener_count()), (0, 1));
+
+    let subscription = emitter.on("b", |_| ());
+    let id = subscription.id();
+    assert!(emitter.off(id));
+    drop(subscription);
+    assert!(!emitter.off(id), "nor does its subscription mind");
+
+    let monitor = emitter.monitor(|_, _| panic!("it was turned off"));
+    assert_eq!(emitter.remove_all(), 0, "a monitor is no listener");
+    assert!(emitter.off(monitor.id()));
+    assert_eq!(emitter.emit(&0).unwrap(), 0);
+}
+
+#[test]
+fn a_bus_turns_off_what_is_its_own_whatever_its_type() {
+    let (bus, other) = (Bus::new(), Bus::new());
+    let number = bus.on("a", |_: &u8| ()).detach();
+    let letter = bus.on("a", |_: &char| ()).detach();
+    let tap = bus.tap(|_| panic!("it was turned off")).detach();
+    for handle in [number, letter, tap] {
+        assert!(!other.off(handle));
+        assert!(bus.off(handle));
+        assert!(!bus.off(handle));
+    }
+    let emitted = (bus.emit(&1_u8).unwrap(), bus.emit(&'x').unwrap());
+    assert_eq!(emitted, (0, 0));
+}
+
+#[test]
+fn a_tap_hears_of_types_yet_to_come_until_it_is_removed() {
+    let (bus, log) = (Bus::new(), Log::default());
+    bus.on("known", |_: &u8| ()).detach();
+    let own = log.clone();
+    let tap = bus.tap(move |tapped| own.add(format!("{tapped:?}")));
+    bus.emit(&1_u8).unwrap();
+    let lines = log.take();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert!(
+        lines[3].contains("Emitted") && lines[3].contains("\"u8\""),
+        "{lines:?}"
+    );
+    bus.emit(&'x').unwrap();
+    let lines = log.take();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains("\"char\"") && lines[0].contains("listeners: 0"));
+
+    tap.cancel();
+    let emitted = (bus.emit(&1_u8), bus.emit(&'x'), bus.emit(&"another"));
+    assert_eq!(log.take(), [""; 0], "{emitted:?}");
+    assert_eq!(bus.event_types(), ["u8", "char", "&str"]);
+}
+
+#[test]
+fn a_listener_may_turn_off_everything_on_its_bus() {
+    for (removal, expected) in [(Removal::Snapshot, 3), (Removal::Live, 1)] {
+        let (bus, log) = (
+            Bus::with_options(Options::new().removal(removal)),
+            Log::default(),
+        );
+        let handles: Arc<Mutex<Vec<ListenerId>>> = Arc::default();
+        let (own, all) = (bus.clone(), Arc::clone(&handles));
+        let off = move |_: &u8| {
+            for handle in all.lock().unwrap().drain(..) {
+                assert!(own.off(handle));
+            }
+        };
+        let held = Arc::new(());
+        let holder = Arc::clone(&held);
+        let told = log.clone();
+        handles.lock().unwrap().extend([
+            bus.tap(move |_| told.add("tap")).detach(),
+            bus.on("off", off).detach(),
+            bus.on("a", log.listener::<u8>("a")).detach(),
+            bus.on("b", move |_: &u8| drop(Arc::clone(&holder)))
+                .detach(),
+            bus.on("of another type", |_: &char| ()).detach(),
+        ]);
+        assert_eq!(bus.emit(&0_u8).unwrap(), expected);
+        log.take();
+        assert_eq!(Arc::strong_count(&held), 1, "what they held is let go");
+        assert_eq!((bus.emit(&0_u8).unwrap(), bus.emit(&'x').unwrap()), (0, 0));
+        assert_eq!(log.take(), [""; 0]);
+    }
+}
+
+/// Held by listeners, and counted.
+fn holding<E: ?Sized>(held: &Arc<()>, log: &Log) -> impl Fn(&E) + use<E> {
+    let (held, log) = (Arc::clone(held), log.clone());
+    move |_| log.add(format!("held by {}", Arc::strong_count(&held) - 1))
+}
+
+#[test]
+fn the_last_handle_of_an_emitter_may_go_in_the_middle_of_its_emit() {
+    for options in [
+        Options::new(),
+        Options::new().removal(Removal::Live),
+        Options::new().policy(Policy::FailFast),
+    ] {
+        let (held, log) = (Arc::new(()), Log::default());
+        let emitter = Emitter::<u8>::with_options(options);
+        let weak = emitter.downgrade();
+        let last = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&last);
+        let lets_go = move |_: &u8| drop(slot.lock().unwrap().take());
+        let first = emitter.on("lets go", lets_go);
+        emitter.once("a", holding(&held, &log)).detach();
+        let subscription = emitter.on("b", holding(&held, &log));
+        emitter.errors().on("c", holding(&held, &log)).detach();
+        let monitor = emitter.monitor(holding_monitor(&held));
+        *last.lock().unwrap() = Some(emitter);
+
+        let result = weak.upgrade().unwrap().emit(&0);
+        assert_eq!(result.unwrap(), 3, "it completes");
+        assert!(weak.upgrade().is_none());
+        assert_eq!(log.take(), ["held by 4", "held by 4"]);
+        assert_eq!(Arc::strong_count(&held), 1);
+        drop((first, subscription, monitor));
+    }
+}
+
+fn holding_monitor(held: &Arc<()>) -> impl Fn(&u8, highwater::events::Notice<'_>) + use<> {
+    let held = Arc::clone(held);
+    move |_, _| assert!(Arc::strong_count(&held) > 1)
+}
+
+#[test]
+fn the_last_handle_of_a_bus_may_go_in_the_middle_of_its_emit() {
+    let (held, log) = (Arc::new(()), Log::default());
+    let last = Arc::new(Mutex::new(Some(Bus::new())));
+    let bus = || last.lock().unwrap().clone().unwrap();
+    let slot = Arc::clone(&last);
+    let lets_go = move |_: &u8| drop(slot.lock().unwrap().take());
+    let subscriptions = (
+        bus().on("lets go", lets_go),
+        bus().on("a", holding::<u8>(&held, &log)),
+        bus().on("of another type", holding::<char>(&held, &log)),
+    );
+    let tap = Arc::clone(&held);
+    let tap = bus().tap(move |_| assert!(Arc::strong_count(&tap) > 1));
+    let mut inbox = bus().inbox::<u8>("inbox", 1, Overflow::Fail).unwrap();
+    assert_eq!(bus().emit(&7_u8).unwrap(), 3);
+    assert_eq!(log.take(), ["held by 3"]);
+    assert_eq!(
+        Arc::strong_count(&held),
+        1,
+        "all went when the emit was over"
+    );
+    assert_eq!(inbox.try_next(), Some(7));
+    drop((subscriptions, tap));
+}
+
+#[test]
+fn an_emitter_of_a_bus_outlives_it() {
+    let (bus, log) = (Bus::new(), Log::default());
+    let emitter = bus.emitter::<u8>();
+    let other = bus.emitter::<char>().downgrade();
+    emitter.on("a", log.failing("a")).detach();
+    drop(bus);
+    assert!(emitter.emit(&0).is_err());
+    assert_eq!(log.take(), ["a"]);
+    assert!(other.upgrade().is_none());
+}
+
+#[test]
+fn an_inbox_may_go_in_the_middle_of_the_emit_that_comes_to_it() {
+    let (emitter, held) = (Emitter::<Arc<()>>::new(), Arc::new(()));
+    let slot = Arc::new(Mutex::new(None));
+    let own = Arc::clone(&slot);
+    let lets_go = move |_: &Arc<()>| drop(own.lock().unwrap().take());
+    emitter.on("lets go", lets_go).detach();
+    let inbox = emitter.inbox("inbox", 4, Overflow::Wait).unwrap();
+    *slot.lock().unwrap() = Some(inbox);
+    assert_eq!(
+        emitter.emit(&held).unwrap(),
+        2,
+        "by its snapshot it is there"
+    );
+    assert_eq!(Arc::strong_count(&held), 1, "but it keeps nothing");
+    assert_eq!(emitter.listener_count(), 1);
+}
+
+#[test]
+fn a_monitor_may_turn_itself_off_and_hears_that_emit_out() {
+    let (emitter, log) = (Emitter::<u8>::new(), Log::default());
+    let slot = Arc::new(Mutex::new(None));
+    let (own, told) = (Arc::clone(&slot), log.clone());
+    let monitor = emitter.monitor(move |_, _| {
+        drop(own.lock().unwrap().take());
+        told.add("told");
+    });
+    *slot.lock().unwrap() = Some(monitor);
+    emitter.on("a", |_| ()).detach();
+    emitter.emit(&0).unwrap();
+    assert_eq!(log.take().len(), 4);
+    emitter.emit(&0).unwrap();
+    assert_eq!(log.take().len(), 0);
+}

@@ -1,0 +1,241 @@
+//! The layer, where something is wrong with the body of a response: its head is
+//! gone by then.
+
+use crate::layered::{Answer, Tested, answering, failing, problem};
+use axum::{Router, body::Bytes, routing::get};
+use futures::{executor::block_on, stream};
+use highwater::error::{AppError, http::HandlerBody};
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, StreamBody};
+use std::{
+    convert::Infallible,
+    future::ready,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+/// What is to come of a body.
+enum Part {
+    Data(&'static str),
+    Waits,
+    Panics,
+    Fails(AppError),
+}
+
+/// Comes in parts.
+struct Parts {
+    parts: Vec<Part>,
+    is_rotten: bool,
+}
+
+impl Body for Parts {
+    type Data = Bytes;
+    type Error = AppError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AppError>>> {
+        if self.parts.is_empty() {
+            return Poll::Ready(None);
+        }
+        match self.parts.remove(0) {
+            Part::Data(text) => Poll::Ready(Some(Ok(Frame::data(text.into())))),
+            Part::Waits => Poll::Pending,
+            Part::Panics => panic!("SECRET of a body"),
+            Part::Fails(error) => Poll::Ready(Some(Err(error))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.parts.len() as u64)
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        assert!(!self.is_rotten, "dropped");
+    }
+}
+
+/// A service that answers once, with that.
+fn once<B>(
+    response: Response<B>,
+) -> impl Service<Request<String>, Response = Response<B>, Error = Infallible> {
+    let mut response = Some(response);
+    service_fn(move |_| ready(Ok(response.take().unwrap())))
+}
+
+fn body_of(tested: &Tested, parts: Vec<Part>, is_rotten: bool) -> HandlerBody<Parts> {
+    let service = once(Response::new(Parts { parts, is_rotten }));
+    let request = Request::get("/rows").body(String::new()).unwrap();
+    let Ok(response) = block_on(tested.layer.layer(service).oneshot(request));
+    assert_eq!(response.status(), 200);
+    response.into_body()
+}
+
+fn next<B: Body + Unpin>(body: &mut B) -> Option<Result<Frame<B::Data>, B::Error>> {
+    block_on(body.frame())
+}
+
+fn data(frame: Option<Result<Frame<Bytes>, Box<dyn std::error::Error + Send + Sync>>>) -> Bytes {
+    frame.unwrap().unwrap().into_data().unwrap()
+}
+
+#[test]
+fn a_body_comes_as_it_is() {
+    let tested = Tested::new();
+    let parts = vec![Part::Data("all is "), Part::Data("well")];
+    let mut body = body_of(&tested, parts, false);
+    assert_eq!(body.size_hint().exact(), Some(2));
+    assert_eq!(data(next(&mut body)), "all is ");
+    assert!(!body.is_end_stream());
+    assert_eq!(data(next(&mut body)), "well");
+    assert!(body.is_end_stream() && next(&mut body).is_none());
+    drop(body);
+    assert!(tested.lines.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_problem_is_a_body_as_others_are() {
+    let tested = Tested::new();
+    let not_found = || AppError::not_found("There is no such page.");
+    let service = tested.layer.layer(failing(not_found));
+    let Ok(response) = block_on(service.oneshot(Request::new(String::new())));
+    let (head, mut body) = response.into_parts();
+    assert!(!body.is_end_stream());
+    let length = body.size_hint().exact().unwrap();
+    let text = data(next(&mut body));
+    assert_eq!(text.len() as u64, length);
+    assert!(body.is_end_stream() && next(&mut body).is_none());
+    assert_eq!(body.size_hint().exact(), Some(0));
+    let text = String::from_utf8(text.to_vec()).unwrap();
+    problem(&Answer::from_parts(head, text), &tested);
+}
+
+#[test]
+fn a_body_that_panics_is_cut_short_and_drains() {
+    let tested = Tested::new();
+    let parts = vec![Part::Data("all is "), Part::Panics, Part::Data("more")];
+    let mut body = body_of(&tested, parts, false);
+    assert_eq!(data(next(&mut body)), "all is ");
+    let error = next(&mut body).unwrap().unwrap_err();
+    assert!(!error.to_string().contains("SECRET"), "{error}");
+    assert!(next(&mut body).is_none() && body.is_end_stream());
+    let line = tested.line();
+    assert!(
+        line.contains(r#"operation="GET /rows" "#) && line.contains("SECRET of a body"),
+        "{line}"
+    );
+    assert!(line.ends_with(r#" response="cut short""#), "{line}");
+    assert_eq!(tested.drains(), 1);
+}
+
+#[test]
+fn a_body_that_fails_is_told_of_once_however_many_layers_there_are() {
+    let tested = Tested::new();
+    let parts = vec![Part::Fails(AppError::unavailable("the database"))];
+    let body = body_of(&tested, parts, false);
+    let outer = tested.layer.layer(once(Response::new(body)));
+    let request = Request::new(String::new());
+    let mut body = block_on(outer.oneshot(request)).unwrap().into_body();
+    let error = next(&mut body).unwrap().unwrap_err();
+    assert_eq!(error.downcast::<AppError>().unwrap().code(), "unavailable");
+    assert!(tested.line().contains("the database is unavailable"));
+    assert_eq!(tested.drains(), 0);
+}
+
+#[test]
+fn a_panic_as_a_body_is_cleared_away_is_known() {
+    for parts in [vec![], vec![Part::Waits], vec![Part::Data("all is ")]] {
+        let tested = Tested::new();
+        let mut body = body_of(&tested, parts, true);
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let _any = Pin::new(&mut body).poll_frame(&mut context);
+        drop(body);
+        assert!(tested.line().contains(r#"error="panicked: dropped""#));
+        assert_eq!(tested.drains(), 1);
+    }
+    let tested = Tested::new();
+    let mut body = body_of(&tested, vec![Part::Fails(AppError::timeout("it"))], true);
+    assert!(next(&mut body).unwrap().is_err());
+    assert_eq!(
+        tested.lines.lock().unwrap().len(),
+        2,
+        "the error and the bug"
+    );
+    drop(body);
+    assert_eq!(tested.lines.lock().unwrap().len(), 2);
+}
+
+#[test]
+fn an_error_in_place_of_a_body_that_panics_as_it_is_dropped_is_answered() {
+    let tested = Tested::new();
+    let body = Parts {
+        parts: vec![],
+        is_rotten: true,
+    };
+    let usual = tested.ask(answering(|_| AppError::not_found("it").into()));
+    problem(&usual, &tested);
+    let response = Response::builder().status(404).body(body);
+    let answer = tested.ask(once(response.unwrap()));
+    assert_eq!(answer.status(), 404);
+    assert_eq!(
+        tested.lines.lock().unwrap().len(),
+        2,
+        "the error and the bug"
+    );
+    assert_eq!(tested.drains(), 1);
+}
+
+#[test]
+fn what_a_stream_of_axum_fails_with_is_known() {
+    let tested = Tested::new();
+    let app = Router::new()
+        .route(
+            "/own",
+            get(async || {
+                let rows = stream::iter([Ok("row"), Err(AppError::unavailable("the database"))]);
+                axum::body::Body::from_stream(rows)
+            }),
+        )
+        .route(
+            "/io",
+            get(async || {
+                let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+                axum::body::Body::from_stream(stream::iter([Ok("row"), Err(reset)]))
+            }),
+        )
+        .layer(tested.layer.clone());
+    for path in ["/own", "/io"] {
+        let request = Request::get(path).body(axum::body::Body::empty()).unwrap();
+        let Ok(response) = block_on(app.clone().oneshot(request));
+        assert!(block_on(response.into_body().collect()).is_err());
+        let line = tested.line();
+        assert!(line.contains(" code=unavailable "), "{line}");
+    }
+}
+
+#[test]
+fn trailers_pass() {
+    let tested = Tested::new();
+    let answer = tested.layer.layer(service_fn(async |_: Request<()>| {
+        let mut trailers = http::HeaderMap::new();
+        trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
+        let frames = [
+            Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"all is well"))),
+            Ok(Frame::trailers(trailers)),
+        ];
+        Ok::<_, Infallible>(Response::new(StreamBody::new(stream::iter(frames))))
+    }));
+    let Ok(response) = block_on(answer.oneshot(Request::new(())));
+    let body = block_on(response.into_body().collect()).unwrap();
+    assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
+}

@@ -1,0 +1,120 @@
+//! Jobs come to the same result in every world: these are the results.
+
+use crate::cases;
+use highwater::scale::Job;
+use proptest::prelude::*;
+use std::{cell::Cell, time::Duration};
+
+const KINDS: [fn(u32) -> Job; 4] = [Job::Primes, Job::Fib, Job::HashChain, Job::Mandelbrot];
+
+#[test]
+fn the_results_are_these() {
+    for (job, result) in [
+        ("primes:0", 0),
+        ("primes:2", 0),
+        ("primes:3", 1),
+        ("primes:1000", 168),
+        ("primes:100000", 9_592),
+        ("fib:0", 0),
+        ("fib:1", 1),
+        ("fib:21", 10_946),
+        ("fib:27", 196_418),
+        ("hash:0", 0),
+        ("hash:1", 0x6668_7aad_f862_bd77),
+        ("hash:10000", 5_973_431_211_556_338_806),
+        ("mandelbrot:0", 0),
+        ("mandelbrot:1", 1),
+        ("mandelbrot:64", 277_184),
+    ] {
+        let job: Job = job.parse().unwrap();
+        assert_eq!(job.run(), result, "{job}");
+        assert_eq!(job.run_until(|| false), Some(result), "{job}");
+    }
+}
+
+#[test]
+fn it_asks_now_and_then_and_then_ends() {
+    for kind in KINDS {
+        let job = Job::costing(kind, Duration::from_millis(20));
+        let asked = Cell::new(0);
+        let ask = |until| {
+            asked.set(asked.get() + 1);
+            asked.get() == until
+        };
+        assert!(job.run_until(|| ask(0)).is_some(), "{job}");
+        let all = asked.replace(0);
+        assert!((5..2_000).contains(&all), "{job} asks {all} times");
+        assert_eq!(job.run_until(|| ask(3)), None, "{job}");
+        assert_eq!(asked.get(), 3, "{job}");
+    }
+}
+
+#[test]
+fn a_job_that_never_ends_does_not_end_its_thread_either() {
+    for kind in KINDS {
+        let asked = Cell::new(0);
+        let ask = || {
+            asked.set(asked.get() + 1);
+            asked.get() > 2
+        };
+        assert_eq!(kind(u32::MAX).run_until(ask), None);
+    }
+}
+
+#[test]
+fn sizes_are_what_fits() {
+    for kind in KINDS {
+        for cost in [1, 40, 2_000, 60_000].map(Duration::from_millis) {
+            let job = Job::costing(kind, cost);
+            assert!(job.cost() <= cost, "{job}: {:?}", job.cost());
+            let size: u32 = job.to_string().split_once(':').unwrap().1.parse().unwrap();
+            assert!(kind(size + 1).cost() > cost, "{job}: {:?}", job.cost());
+        }
+        assert!(kind(u32::MAX).cost() > Duration::from_mins(5));
+        let smallest = Job::costing(kind, Duration::ZERO);
+        assert!(smallest.to_string().ends_with(":0"), "{smallest}");
+    }
+}
+
+#[test]
+fn what_names_no_job_is_said_to() {
+    for text in [
+        "",
+        ":",
+        "fib",
+        "fib:",
+        "fib:-1",
+        "fib:+1",
+        "fib: 1",
+        "fib:4294967296",
+        "Fib:1",
+        "sleep:1",
+        "fib:1:2",
+        "fib:١",
+    ] {
+        let error = text.parse::<Job>().unwrap_err();
+        assert_eq!(error.0, text);
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("{text:?} is no job"))
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(cases::cases(256))]
+
+    #[test]
+    fn a_job_is_read_as_it_was_written(kind in 0_usize..4, size: u32) {
+        let job = KINDS[kind](size);
+        prop_assert_eq!(job.to_string().parse(), Ok(job));
+    }
+
+    #[test]
+    fn more_of_it_never_costs_less(kind in 0_usize..4, size: u32, more: u32) {
+        let job = KINDS[kind];
+        prop_assert!(job(size).cost() <= job(size.saturating_add(more)).cost());
+        prop_assert!(job(size % 100).cost() <= job(size % 100 + 1).cost());
+    }
+}

@@ -1,0 +1,12 @@
+//! Pools of threads, supervised processes, and how late a loop is.
+
+#[path = "../cases/mod.rs"]
+mod cases;
+mod driven;
+mod jobs;
+mod lag;
+mod pool;
+mod pool_model;
+mod supervisor_model;
+mod supervisor_operated;
+mod supervisor_restarts;

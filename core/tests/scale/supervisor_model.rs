@@ -1,0 +1,20 @@
+//! A supervisor under random histories, in virtual time.
+
+use crate::driven::{Driver, event};
+use proptest::prelude::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_history_is_survived_or_given_up(
+        slots in 0..4_usize,
+        events in prop::collection::vec(event(), 0..150),
+    ) {
+        let mut driver = Driver::new(slots);
+        for event in &events {
+            driver.happen(event);
+        }
+        driver.calm_down();
+    }
+}

@@ -1,0 +1,180 @@
+//! `cluster` in simulated time: whatever is set, all that it claims holds.
+
+use crate::drawn::{number, some, word};
+use highwater::{
+    scenario::{self, Experiment, Outcome, TRACE_CAPACITY},
+    trace::{Kind, Phase, Trace},
+};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+fn experiment<V: AsRef<str>>(pairs: &[(&str, V)]) -> Experiment {
+    let mut experiment = scenario::find("cluster").unwrap().experiment();
+    for (key, value) in pairs {
+        experiment.set(key, value.as_ref()).unwrap();
+    }
+    experiment
+}
+
+fn simulate(pairs: &[(&str, &str)]) -> Trace {
+    experiment(pairs).simulate()
+}
+
+/// A preset as it is, but with a thousandth of the users.
+fn quick<'a>(set: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut set = set.to_vec();
+    if set.iter().any(|(key, _)| *key == "users") {
+        set.extend([("users", "3000"), ("think", "500")]);
+    }
+    set
+}
+
+fn assert_holds(trace: &Trace) {
+    for verdict in scenario::find("cluster").unwrap().judge(trace) {
+        assert_ne!(
+            verdict.outcome,
+            Outcome::Failed,
+            "{:?} {verdict:?}",
+            trace.params
+        );
+    }
+}
+
+/// How many requests ended so; `None` for well.
+fn ended_with(trace: &Trace, failure: Option<&str>) -> usize {
+    let is_end = |it: &&highwater::trace::Event| {
+        (it.kind, it.phase) == (Kind::Request, Phase::End)
+            && it.failure.map(|id| trace.name(id)) == failure
+    };
+    trace.events.iter().filter(is_end).count()
+}
+
+fn bytes(trace: &Trace) -> Vec<u8> {
+    serde_json::to_vec(trace).unwrap()
+}
+
+fn anything() -> impl Strategy<Value = Vec<(&'static str, String)>> {
+    let events = &["kill", "hang", "crash_loop", "reload", "bad_reload", "none"];
+    let how = (
+        word(events),
+        word(&["rolling", "stop_then_start"]),
+        word(&["round_robin", "least_busy"]),
+    );
+    let numbers = (
+        number(1..=8),
+        number(1..=80),
+        some(30, 200),
+        some(50, 200),
+        some(100, 1_000),
+        number(500..=1_500),
+        number(0..=10),
+        number(0..=1_000_000),
+    );
+    (how, numbers).prop_map(|(how, numbers)| {
+        let (workers, requests, interval, work, startup, heartbeat, restarts, seed) = numbers;
+        vec![
+            ("event", how.0),
+            ("restart", how.1),
+            ("balance", how.2),
+            ("workers", workers),
+            ("requests", requests),
+            ("interval", interval),
+            ("work", work),
+            ("startup", startup),
+            ("heartbeat", heartbeat),
+            ("restarts", restarts),
+            ("seed", seed),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_set_what_it_claims_holds(pairs in anything()) {
+        let experiment = experiment(&pairs);
+        let trace = experiment.simulate();
+        assert_holds(&trace);
+        prop_assert_eq!(bytes(&trace), bytes(&experiment.simulate()), "byte for byte");
+    }
+}
+
+#[test]
+fn every_preset_holds_and_together_they_show_every_check() {
+    let scenario = scenario::find("cluster").unwrap();
+    let mut passed = BTreeSet::new();
+    for preset in scenario.presets {
+        let trace = simulate(&quick(preset.set));
+        assert_holds(&trace);
+        let verdicts = scenario.judge(&trace);
+        let shown = verdicts.iter().filter(|it| it.outcome == Outcome::Passed);
+        passed.extend(shown.map(|verdict| verdict.check));
+    }
+    let all: BTreeSet<_> = scenario.checks.iter().map(|check| check.name).collect();
+    assert_eq!(passed, all);
+}
+
+#[test]
+fn another_seed_is_another_run() {
+    let one = simulate(&[("seed", "1")]);
+    let mut other = simulate(&[("seed", "2")]);
+    other.seed = one.seed;
+    assert_ne!(bytes(&one), bytes(&other));
+}
+
+#[test]
+fn the_greatest_run_loses_no_record() {
+    let greatest = [
+        ("requests", "2000"),
+        ("interval", "200"),
+        ("workers", "8"),
+        ("work", "200"),
+        ("event", "reload"),
+    ];
+    let trace = simulate(&greatest);
+    assert_eq!(trace.dropped, 0);
+    let length = trace.events.len();
+    assert!(length < TRACE_CAPACITY, "{length}");
+    assert_holds(&trace);
+}
+
+/// The same event at the same time, carried out in two ways.
+#[test]
+fn a_rolling_reload_fails_nothing_and_a_restart_does() {
+    let rolling = simulate(&[("event", "reload")]);
+    assert_eq!(ended_with(&rolling, None), 120);
+    let stopped = simulate(&[("event", "reload"), ("restart", "stop_then_start")]);
+    assert!(ended_with(&stopped, Some("lost")) > 0);
+    assert!(ended_with(&stopped, Some("refused")) > 0);
+    let bad = simulate(&[("event", "bad_reload")]);
+    assert_eq!(ended_with(&bad, None), 120, "the old ones are there");
+    let stopped = simulate(&[("event", "bad_reload"), ("restart", "stop_then_start")]);
+    assert!(ended_with(&stopped, None) < 60, "nobody is");
+}
+
+#[test]
+fn who_spares_the_busy_loses_less_to_one_that_hangs() {
+    let lost = |balance| {
+        let pairs = [("event", "hang"), ("balance", balance), ("requests", "200")];
+        ended_with(&simulate(&pairs), Some("lost"))
+    };
+    let (in_turn, spared) = (lost("round_robin"), lost("least_busy"));
+    assert!(0 < spared && 2 * spared < in_turn, "{spared} of {in_turn}");
+}
+
+/// What was recorded can be told.
+#[test]
+fn every_record_is_a_sentence_of_its_own_kind() {
+    let scenario = scenario::find("cluster").unwrap();
+    for preset in scenario.presets {
+        let trace = simulate(&quick(preset.set));
+        for event in &trace.events {
+            let sentence = (scenario.narrate)(&trace, event);
+            assert!(
+                sentence.ends_with('.') && !sentence.contains('?'),
+                "{sentence}"
+            );
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Each check of `cluster` can fail: a trace that was tampered with in one place
+//! fails the check that looks there.
+
+use crate::tampered;
+use highwater::trace::{Event, Kind, NameId, Phase, Trace};
+
+type Pairs = &'static [(&'static str, &'static str)];
+
+const KILL: Pairs = &[];
+const HANG: Pairs = &[("event", "hang")];
+const RELOAD: Pairs = &[("event", "reload")];
+const STOP_FIRST: Pairs = &[("event", "reload"), ("restart", "stop_then_start")];
+const BAD_RELOAD: Pairs = &[("event", "bad_reload")];
+const CRASH_LOOP: Pairs = &[("event", "crash_loop")];
+
+fn tampered(pairs: Pairs, tamper: impl FnOnce(&mut Trace)) -> Vec<&'static str> {
+    tampered::tampered("cluster", pairs, tamper)
+}
+
+/// The place of the first record that is like this.
+fn first(trace: &Trace, is_it: impl Fn(&Event) -> bool) -> usize {
+    trace.events.iter().position(is_it).expect("there is one")
+}
+
+/// A name of the table, entered if it is new.
+fn name(trace: &mut Trace, text: &str) -> Option<NameId> {
+    if trace.id(text).is_none() {
+        trace.names.push(text.to_owned());
+    }
+    trace.id(text)
+}
+
+fn ended(trace: &Trace, kind: Kind, failure: Option<&str>) -> usize {
+    first(trace, |it| {
+        let is_end = it.kind == kind && it.phase != Phase::Begin;
+        is_end && it.failure.map(|id| trace.name(id)) == failure
+    })
+}
+
+fn switched(trace: &Trace, state: &str) -> usize {
+    let state = trace.id(state);
+    first(trace, |it| it.kind == Kind::Switch && it.target == state)
+}
+
+#[test]
+fn a_request_that_ends_never_or_twice() {
+    let never = tampered(KILL, |trace| {
+        let end = ended(trace, Kind::Request, None);
+        trace.events.remove(end);
+    });
+    assert!(never.contains(&"every-request-accounted"), "{never:?}");
+    let twice = tampered(KILL, |trace| {
+        let end = ended(trace, Kind::Request, None);
+        trace.events.insert(end, trace.events[end]);
+    });
+    assert!(twice.contains(&"every-request-accounted"), "{twice:?}");
+}
+
+#[test]
+fn a_request_that_is_lost_by_who_lives_or_refused_although_somebody_was_there() {
+    let lost = tampered(KILL, |trace| {
+        let end = ended(trace, Kind::Request, None);
+        trace.events[end].failure = trace.id("lost");
+    });
+    assert_eq!(lost, ["failed-was-in-flight"]);
+    let refused = tampered(KILL, |trace| {
+        let refused = name(trace, "refused");
+        let end = ended(trace, Kind::Request, None);
+        trace.events[end].failure = refused;
+    });
+    assert_eq!(refused, ["failed-was-in-flight"]);
+}
+
+#[test]
+fn a_worker_that_gets_more_than_its_share() {
+    for balance in ["round_robin", "least_busy"] {
+        let pairs = [("event", "none"), ("balance", balance)];
+        let failed = tampered::tampered("cluster", &pairs, |trace| {
+            let worker = trace.id("Worker 1");
+            for event in &mut trace.events {
+                if event.kind == Kind::Call {
+                    event.target = worker;
+                }
+            }
+        });
+        assert_eq!(failed, ["everybody-in-turn"]);
+    }
+}
+
+#[test]
+fn the_same_process_again() {
+    let same = tampered(KILL, |trace| {
+        let starting = trace.id("starting");
+        let is_it = |it: &Event| it.kind == Kind::Switch && it.target == starting;
+        let id = trace.events[first(trace, is_it)].subject;
+        let last = trace.events.iter().rposition(is_it).unwrap();
+        trace.events[last].subject = id;
+    });
+    assert_eq!(same, ["another-process"]);
+}
+
+#[test]
+fn a_worker_that_nobody_replaces() {
+    let missing = tampered(KILL, |trace| {
+        let last = trace
+            .events
+            .iter()
+            .rposition(|it| it.kind == Kind::Start)
+            .unwrap();
+        trace.events.remove(last);
+    });
+    assert!(missing.contains(&"who-ends-is-replaced"), "{missing:?}");
+}
+
+#[test]
+fn a_worker_that_hangs_and_is_not_found() {
+    let missed = tampered(HANG, |trace| {
+        let exit = ended(trace, Kind::Exit, Some("no sign of life"));
+        trace.events[exit].failure = name(trace, "a bug");
+    });
+    assert_eq!(missed, ["who-hangs-is-found"]);
+}
+
+#[test]
+fn a_reload_that_is_noticed_or_is_none() {
+    let too_early = tampered(RELOAD, |trace| {
+        // The old one drains before the new one is ready.
+        let drain = switched(trace, "draining");
+        let ready = trace.events[..drain]
+            .iter()
+            .rposition(|it| it.kind == Kind::Start)
+            .unwrap();
+        let drain = trace.events.remove(drain);
+        trace.events.insert(ready, drain);
+    });
+    assert_eq!(too_early, ["reload"]);
+    let unfinished = tampered(RELOAD, |trace| {
+        let end = switched(trace, "reloaded");
+        trace.events[end].target = name(trace, "reload aborted");
+    });
+    assert_eq!(unfinished, ["reload"]);
+    let lost = tampered(RELOAD, |trace| {
+        let end = ended(trace, Kind::Request, None);
+        trace.events[end].failure = name(trace, "lost");
+    });
+    assert_eq!(lost, ["failed-was-in-flight", "reload"]);
+    let not_aborted = tampered(BAD_RELOAD, |trace| {
+        let end = switched(trace, "reload aborted");
+        trace.events[end].target = name(trace, "reloaded");
+    });
+    assert_eq!(not_aborted, ["reload"]);
+    let unnoticed = tampered(STOP_FIRST, |trace| {
+        // As if the first had served all the time.
+        let killed = trace.id("killed");
+        trace.events.retain(|it| it.target != killed);
+        let exit = ended(trace, Kind::Exit, Some("stopped"));
+        trace.events.remove(exit);
+    });
+    assert!(unnoticed.contains(&"reload"), "{unnoticed:?}");
+}
+
+#[test]
+fn a_supervisor_that_gives_up_too_early_or_not_at_all() {
+    let early = tampered(CRASH_LOOP, |trace| {
+        for (key, value) in &mut trace.params {
+            if key == "restarts" {
+                *value = "6".to_owned();
+            }
+        }
+    });
+    assert_eq!(early, ["gives-up"]);
+    let goes_on = tampered(CRASH_LOOP, |trace| {
+        let given_up = ended(trace, Kind::Exit, Some("too many restarts"));
+        let start = trace.events[switched(trace, "starting")];
+        trace.events.insert(given_up + 1, start);
+        trace.events[given_up + 1].subject = 99;
+    });
+    assert_eq!(goes_on, ["gives-up"]);
+    let unsaid = tampered(CRASH_LOOP, |trace| {
+        let given_up = ended(trace, Kind::Exit, Some("too many restarts"));
+        trace.events.remove(given_up);
+    });
+    assert!(unsaid.contains(&"gives-up"), "{unsaid:?}");
+}

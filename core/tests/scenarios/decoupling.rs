@@ -1,0 +1,211 @@
+//! `decoupling` in simulated time: whatever is set, all that it claims holds.
+
+use crate::portable::assert_decoupling_holds;
+use highwater::{
+    platform::VirtualTime,
+    scenario::{self, Experiment, Outcome, TRACE_CAPACITY},
+    trace::{Recorder, Trace},
+};
+use proptest::prelude::*;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+fn experiment<V: AsRef<str>>(pairs: &[(&str, V)]) -> Experiment {
+    let mut experiment = scenario::find("decoupling").unwrap().experiment();
+    for (key, value) in pairs {
+        experiment.set(key, value.as_ref()).unwrap();
+    }
+    experiment
+}
+
+/// Anything but a panic, with no more users than a test has time for.
+fn pairs() -> impl Strategy<Value = Vec<(&'static str, String)>> {
+    let word = |words: &'static [&'static str]| prop::sample::select(words).prop_map(str::to_owned);
+    let number = |range: std::ops::RangeInclusive<u64>| range.prop_map(|n| n.to_string());
+    let choices = (
+        word(&["events", "direct"]),
+        word(&["sync", "async"]),
+        word(&["email", "audit", "metrics", "none"]),
+        word(&["loyalty", "none"]),
+        word(&["wait", "drop-oldest", "drop-newest", "latest", "fail"]),
+        word(&["none", "email"]),
+    );
+    let numbers = (
+        number(1..=40),
+        prop_oneof![number(0..=0), number(1..=300), number(10_000..=10_000)],
+        prop_oneof![number(0..=0), number(1..=300), number(5_000..=5_000)],
+        prop_oneof![number(1..=99), number(100..=100)],
+        number(1..=4),
+        number(0..=10),
+        (0..1u64 << 53).prop_map(|seed| seed.to_string()),
+    );
+    (choices, numbers).prop_map(|(choices, numbers)| {
+        let (design, listeners, fail, added, overflow, reentry) = choices;
+        let (users, interval, email_latency, fail_rate, inbox, leak, seed) = numbers;
+        vec![
+            ("design", design),
+            ("listeners", listeners),
+            ("fail", fail),
+            ("added", added),
+            ("users", users),
+            ("interval", interval),
+            ("email_latency", email_latency),
+            ("fail_rate", fail_rate),
+            ("inbox", inbox),
+            ("overflow", overflow),
+            ("reentry", reentry),
+            ("leak", leak),
+            ("seed", seed),
+        ]
+    })
+}
+
+fn bytes(trace: &Trace) -> Vec<u8> {
+    serde_json::to_vec(trace).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_set_what_it_claims_holds(pairs in pairs()) {
+        let experiment = experiment(&pairs);
+        let trace = experiment.simulate();
+        assert_decoupling_holds(&trace);
+        prop_assert_eq!(bytes(&trace), bytes(&experiment.simulate()), "byte for byte");
+    }
+}
+
+#[test]
+fn every_preset_holds() {
+    for preset in experiment::<&str>(&[]).scenario().presets {
+        assert_decoupling_holds(&experiment(preset.set).simulate());
+    }
+}
+
+#[test]
+fn the_presets_show_something_in_every_check() {
+    let mut passed: Vec<_> = Vec::new();
+    let scenario = scenario::find("decoupling").unwrap();
+    for preset in scenario.presets {
+        let verdicts = scenario.judge(&experiment(preset.set).simulate());
+        let shown = verdicts.iter().filter(|v| v.outcome == Outcome::Passed);
+        passed.extend(shown.map(|verdict| verdict.check));
+    }
+    assert!(
+        scenario
+            .checks
+            .iter()
+            .all(|check| passed.contains(&check.name))
+    );
+}
+
+#[test]
+fn another_seed_is_another_run() {
+    let one = experiment(&[("seed", "1")]).simulate();
+    let mut other = experiment(&[("seed", "2")]).simulate();
+    other.seed = one.seed;
+    assert_ne!(bytes(&one), bytes(&other));
+}
+
+#[test]
+fn a_service_that_always_fails_skips_those_it_never_let_be_called() {
+    let always = [
+        ("design", "direct"),
+        ("fail", "email"),
+        ("fail_rate", "100"),
+    ];
+    let trace = experiment(&always).simulate();
+    assert_eq!(
+        trace
+            .summary()
+            .percentile(trace.id("AuditLog").unwrap(), 50),
+        None
+    );
+    assert_decoupling_holds(&trace);
+}
+
+#[test]
+fn the_greatest_run_loses_no_record() {
+    let greatest = [
+        ("users", "10000"),
+        ("interval", "0"),
+        ("fail_rate", "100"),
+        ("added", "loyalty"),
+    ];
+    let more = [("fail", "none"), ("reentry", "email"), ("leak", "10")];
+    for (listeners, overflow) in [("sync", "wait"), ("async", "wait"), ("async", "latest")] {
+        let mut experiment = experiment(&greatest);
+        experiment.set("listeners", listeners).unwrap();
+        experiment.set("overflow", overflow).unwrap();
+        let trace = experiment.simulate();
+        assert_eq!(trace.dropped, 0);
+        if overflow == "wait" {
+            let expected = "users x records, and the start";
+            assert_eq!(trace.events.len(), 135_010, "{expected}");
+        }
+        for (key, value) in more {
+            experiment.set(key, value).unwrap();
+        }
+        let trace = experiment.simulate();
+        assert_eq!(trace.dropped, 0);
+        let length = trace.events.len();
+        assert!(length < TRACE_CAPACITY, "{length}");
+    }
+}
+
+#[test]
+fn a_bug_ends_the_run_and_then_nothing_is_proven() {
+    for (design, listeners) in [("events", "sync"), ("events", "async"), ("direct", "sync")] {
+        let experiment = experiment(&[
+            ("design", design),
+            ("listeners", listeners),
+            ("fault", "panic"),
+            ("fail", "audit"),
+        ]);
+        let world = VirtualTime::new();
+        let recorder = Recorder::new(world.timer(), TRACE_CAPACITY);
+        let run = experiment.start(world.platform(), recorder.clone());
+        let panic = catch_unwind(AssertUnwindSafe(|| world.run_to_end(run))).unwrap_err();
+        let message = panic.downcast_ref::<String>().unwrap();
+        assert!(message.contains("AuditLog has a bug"), "{message}");
+
+        // What was recorded before it died is there to be looked at.
+        let mut trace = experiment.new_trace("virtual");
+        trace.append(recorder.drain());
+        trace.died = Some(message.clone());
+        assert_eq!(
+            trace
+                .summary()
+                .counters(trace.id("AuditLog").unwrap())
+                .failed,
+            1
+        );
+        for verdict in experiment.scenario().judge(&trace) {
+            assert_eq!(verdict.outcome, Outcome::Failed, "{verdict:?}");
+            assert!(verdict.evidence.contains("AuditLog has a bug"));
+        }
+        let simulated = catch_unwind(AssertUnwindSafe(|| experiment.simulate()));
+        assert!(simulated.is_err(), "the panic passes through");
+    }
+}
+
+#[test]
+fn the_arrivals_stay_the_same_whatever_the_services_do() {
+    let arrivals = |pairs: &[(&str, &str)]| {
+        let trace = experiment(pairs).simulate();
+        let begins = trace.events.into_iter().filter(|event| {
+            event.kind == highwater::trace::Kind::Request
+                && event.phase == highwater::trace::Phase::Begin
+        });
+        begins.map(|event| event.at).collect::<Vec<_>>()
+    };
+    let expected = arrivals(&[]);
+    assert_eq!(
+        arrivals(&[("design", "direct"), ("fail", "none")]),
+        expected
+    );
+    assert_eq!(
+        arrivals(&[("email_latency", "5000"), ("added", "none")]),
+        expected
+    );
+}

@@ -1,0 +1,222 @@
+//! Each check of `taxonomy` and `handler` can fail: a trace that was tampered
+//! with in one place fails the checks that look there, and no other.
+
+use crate::forging::{ended, first, forge, name, set_param};
+use crate::tampered::tampered;
+use highwater::trace::{Event, Kind, Phase, Trace};
+
+const CATCH_ALL: &[(&str, &str)] = &[("design", "catch_all")];
+const SUPERVISE: &[(&str, &str)] = &[];
+const SWALLOW: &[(&str, &str)] = &[("policy", "swallow")];
+const CRASH: &[(&str, &str)] = &[("policy", "crash")];
+const CRASH_LOOP: &[(&str, &str)] = &[("bug_every", "3"), ("restarts", "3")];
+
+/// What can be done to a log, in either scenario.
+fn tampered_logs(scenario: &str) -> [Vec<&'static str>; 4] {
+    let first_line = |trace: &Trace| first(trace, |it| it.kind == Kind::Log);
+    let missing = tampered(scenario, &[], |trace| {
+        let line = first_line(trace);
+        trace.events.remove(line);
+    });
+    let twice = tampered(scenario, &[], |trace| {
+        let line = first_line(trace);
+        forge(trace, line, |_| {});
+    });
+    let without_id = tampered(scenario, &[], |trace| {
+        let line = first_line(trace);
+        trace.events[line].subject = 0;
+    });
+    let of_another_code = tampered(scenario, &[], |trace| {
+        let line = first_line(trace);
+        trace.events[line].failure = trace.id("ErrorHandler");
+    });
+    [missing, twice, without_id, of_another_code]
+}
+
+#[test]
+fn a_log_that_is_not_of_each_error_once() {
+    for scenario in ["taxonomy", "handler"] {
+        for failed in tampered_logs(scenario) {
+            assert_eq!(failed, ["logged-once"], "{scenario}");
+        }
+    }
+    let once = tampered("taxonomy", CATCH_ALL, |trace| {
+        let line = first(trace, |it| it.kind == Kind::Log);
+        trace.events.remove(line);
+    });
+    assert_eq!(once, ["logged-once"]);
+}
+
+#[test]
+fn a_request_that_is_answered_never_or_twice() {
+    for (scenario, check) in [
+        ("taxonomy", "every-request-answered"),
+        ("handler", "every-request-accounted"),
+    ] {
+        let never = tampered(scenario, &[], |trace| {
+            let answer = ended(trace, Kind::Request, "");
+            trace.events.remove(answer);
+        });
+        assert_eq!(never, [check]);
+        let twice = tampered(scenario, &[], |trace| {
+            let answer = ended(trace, Kind::Request, "");
+            forge(trace, answer, |_| {});
+        });
+        assert_eq!(twice, [check]);
+    }
+}
+
+#[test]
+fn an_answer_that_shows_too_much_or_too_little() {
+    for (scenario, code) in [
+        ("taxonomy", "404 not_found"),
+        ("handler", "400 invalid_input"),
+    ] {
+        let shown = tampered(scenario, &[], |trace| {
+            let answer = ended(trace, Kind::Request, code);
+            forge(trace, answer, |it| {
+                (it.kind, it.phase) = (Kind::Expose, Phase::Instant);
+            });
+        });
+        assert_eq!(shown, ["nothing-exposed"]);
+    }
+    let hidden = tampered("taxonomy", CATCH_ALL, |trace| {
+        let exposed = first(trace, |it| it.kind == Kind::Expose);
+        trace.events.remove(exposed);
+    });
+    assert_eq!(hidden, ["nothing-exposed"]);
+}
+
+#[test]
+fn a_request_that_is_lost_by_who_lives() {
+    let lost = tampered("handler", CRASH, |trace| {
+        let answer = ended(trace, Kind::Request, "");
+        let lost = name(trace, "lost");
+        let number = trace.events[answer].subject;
+        let worker = |it: &Event| it.kind == Kind::Call && it.subject == number;
+        let worker = trace.events[first(trace, worker)].target;
+        trace.events[answer].failure = lost;
+        // As if that worker had come to its own end.
+        for event in &mut trace.events {
+            if event.kind == Kind::Exit && Some(event.source) == worker {
+                event.failure = None;
+            }
+        }
+    });
+    assert!(lost.contains(&"every-request-accounted"), "{lost:?}");
+    let vanished = tampered("handler", CRASH, |trace| {
+        let lost = ended(trace, Kind::Request, "lost");
+        trace.events.remove(lost);
+    });
+    assert_eq!(vanished, ["every-request-accounted"]);
+}
+
+/// The last exit of a worker: at its own end.
+fn last_exit(trace: &Trace) -> usize {
+    let mut events = trace.events.iter();
+    events.rposition(|it| it.kind == Kind::Exit).unwrap()
+}
+
+#[test]
+fn an_operational_error_that_ends_a_worker() {
+    let ended = tampered("handler", &[("bug_every", "0")], |trace| {
+        let exit = last_exit(trace);
+        trace.events[exit].failure = name(trace, "a bug");
+    });
+    assert_eq!(ended, ["operational-restarts-nothing"]);
+}
+
+#[test]
+fn a_bug_that_ends_too_few_or_too_many() {
+    // Somebody new, without need.
+    for pairs in [SUPERVISE, SWALLOW, CRASH] {
+        let one_more = tampered("handler", pairs, |trace| {
+            let exit = last_exit(trace);
+            forge(trace, exit, |it| {
+                (it.kind, it.subject, it.failure) = (Kind::Start, 99, None);
+            });
+        });
+        assert_eq!(one_more, ["bug-and-restart"], "{pairs:?}");
+    }
+    let survived = tampered("handler", CRASH, |trace| {
+        let exit = ended(trace, Kind::Exit, "a bug");
+        trace.events[exit].failure = None;
+    });
+    assert!(survived.contains(&"bug-and-restart"), "{survived:?}");
+    let ended_by_it = tampered("handler", SWALLOW, |trace| {
+        let exit = last_exit(trace);
+        trace.events[exit].failure = name(trace, "a bug");
+    });
+    assert_eq!(ended_by_it, ["bug-and-restart"]);
+    // After it was given up.
+    let too_many = tampered("handler", CRASH_LOOP, |trace| {
+        let exit = last_exit(trace);
+        forge(trace, exit, |it| {
+            (it.kind, it.subject, it.failure) = (Kind::Start, 99, None);
+        });
+    });
+    assert_eq!(too_many, ["bug-and-restart", "gives-up"]);
+}
+
+#[test]
+fn the_same_process_again() {
+    let same = tampered("handler", SUPERVISE, |trace| {
+        let is_start = |it: &Event| it.kind == Kind::Start && it.subject > 0;
+        let id = trace.events[first(trace, is_start)].subject;
+        let last = trace.events.iter().rposition(is_start).unwrap();
+        trace.events[last].subject = id;
+    });
+    assert_eq!(same, ["another-process"]);
+}
+
+#[test]
+fn an_answer_that_is_wrong_or_right_against_all_odds() {
+    let right = tampered("handler", SWALLOW, |trace| {
+        let wrong = first(trace, |it| it.kind == Kind::Wrong);
+        trace.events.remove(wrong);
+    });
+    assert_eq!(right, ["wrong-answers"]);
+    for pairs in [SUPERVISE, SWALLOW, CRASH] {
+        let wrong = tampered("handler", pairs, |trace| {
+            let answer = ended(trace, Kind::Request, "");
+            forge(trace, answer, |it| {
+                (it.kind, it.phase) = (Kind::Wrong, Phase::Instant);
+            });
+        });
+        assert_eq!(wrong, ["wrong-answers"], "{pairs:?}");
+    }
+}
+
+#[test]
+fn a_bug_that_is_retried_or_is_not() {
+    let retried = tampered("handler", SUPERVISE, |trace| {
+        let bug = ended(trace, Kind::Handle, "a bug in the fees");
+        forge(trace, bug, |it| {
+            (it.kind, it.phase) = (Kind::Retry, Phase::Instant);
+        });
+    });
+    assert_eq!(retried, ["retrying-a-bug"]);
+    let is_not = tampered("handler", SUPERVISE, |trace| {
+        set_param(trace, "retry", "everything");
+    });
+    assert_eq!(is_not, ["retrying-a-bug"]);
+}
+
+#[test]
+fn a_supervisor_that_gives_up_too_early_or_not_at_all() {
+    let early = tampered("handler", CRASH_LOOP, |trace| {
+        set_param(trace, "restarts", "4");
+    });
+    assert_eq!(early, ["gives-up"]);
+    let served = tampered("handler", CRASH_LOOP, |trace| {
+        let mut events = trace.events.iter();
+        let last = events.rposition(|it| it.kind == Kind::Request);
+        trace.events[last.unwrap()].failure = None;
+    });
+    assert_eq!(served, ["gives-up"]);
+    let unsaid = tampered("handler", CRASH_LOOP, |trace| {
+        let given_up = ended(trace, Kind::Exit, "too many restarts");
+        trace.events.remove(given_up);
+    });
+    assert!(unsaid.contains(&"bug-and-restart"), "{unsaid:?}");
+}

@@ -1,0 +1,104 @@
+//! Who is at the places for processes, from a trace made by hand and from runs.
+
+use crate::common::ManualClock;
+use highwater::{
+    scenario::{self, StationState, Tally},
+    trace::{Kind, Recorder, Trace},
+};
+use std::{sync::Arc, time::Duration};
+
+/// What the first place shows after each record.
+fn states(trace: &Trace) -> Vec<(StationState, u64, usize)> {
+    let mut tally = Tally::default();
+    let mut states = Vec::new();
+    for event in &trace.events {
+        tally.apply(trace, event);
+        let station = &tally.stations()[0];
+        states.push((station.state, station.process(), station.generation()));
+    }
+    states
+}
+
+fn written(write: impl FnOnce(&Recorder)) -> Trace {
+    let clock = ManualClock::default();
+    clock.advance(Duration::from_millis(5));
+    let recorder = Recorder::new(Arc::new(clock), 1000);
+    write(&recorder);
+    let experiment = scenario::find("handler").unwrap().experiment();
+    let mut trace = experiment.new_trace("virtual");
+    trace.append(recorder.drain());
+    trace
+}
+
+#[test]
+fn a_place_goes_from_one_process_to_the_next() {
+    let trace = written(|recorder| {
+        let worker = recorder.name("Worker 1");
+        let [starting, draining] = ["starting", "draining"].map(|state| recorder.name(state));
+        recorder.send(Kind::Switch, worker, starting, 7);
+        recorder.instant(Kind::Start, worker, 7);
+        recorder.send(Kind::Switch, worker, draining, 7);
+        recorder.caused(Kind::Exit, worker, 7, "a bug");
+        recorder.send(Kind::Switch, worker, starting, 9);
+        recorder.instant(Kind::Start, worker, 9);
+        recorder.instant(Kind::Exit, worker, 9);
+    });
+    let expected = [
+        (StationState::Starting, 7, 1),
+        (StationState::Ready, 7, 1),
+        (StationState::Draining, 7, 1),
+        (StationState::Dead, 7, 1),
+        (StationState::Starting, 9, 2),
+        (StationState::Ready, 9, 2),
+        (StationState::Ended, 9, 2),
+    ];
+    assert_eq!(states(&trace), expected);
+    let tally = Tally::of(&trace);
+    assert_eq!(tally.stations()[0].history(&trace), "7 ✗ a bug → 9");
+}
+
+#[test]
+fn a_breaker_is_no_place_for_a_process() {
+    let trace = written(|recorder| {
+        let (breaker, open) = (recorder.name("Breaker"), recorder.name("open"));
+        recorder.send(Kind::Switch, breaker, open, 3);
+    });
+    assert!(Tally::of(&trace).stations().is_empty());
+}
+
+#[test]
+fn each_crash_of_a_run_stands_between_two_ids() {
+    let trace = scenario::find("handler").unwrap().experiment().simulate();
+    let tally = Tally::of(&trace);
+    let mut ids: Vec<u64> = Vec::new();
+    let mut crashes = 0;
+    for station in tally.stations() {
+        assert_eq!(station.state, StationState::Ended);
+        ids.extend(station.generations.iter().map(|it| it.process));
+        let (last, before) = station.generations.split_last().unwrap();
+        assert_eq!(last.cause, None, "the last one came to its end");
+        assert!(before.iter().all(|it| it.cause.is_some()));
+        crashes += before.len() as u64;
+    }
+    assert!(crashes > 0);
+    assert_eq!((crashes, crashes), (tally.crashes, tally.restarts));
+    let count = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), count, "no process is in two places");
+}
+
+#[test]
+fn every_figure_is_in_words_from_the_first_record_on() {
+    let nothing = Tally::default().figures();
+    assert_eq!(nothing[0], ("Available", "–".to_owned()));
+    let trace = scenario::find("handler").unwrap().experiment().simulate();
+    let figures = Tally::of(&trace).figures();
+    let has = |figures: &[(&str, String)], name| figures.iter().any(|it| it.0 == name);
+    assert!(has(&figures, "Crashes") && !has(&nothing, "Crashes"));
+    // Where there are processes there is no breaker.
+    assert!(has(&nothing, "Refused by a breaker") && !has(&figures, "Refused by a breaker"));
+    let value = |name| figures.iter().find(|it| it.0 == name).map(|it| &it.1);
+    assert_eq!(value("Log lines"), value("Errors"));
+    assert!(value("Longest restart").unwrap().ends_with(" ms"));
+}

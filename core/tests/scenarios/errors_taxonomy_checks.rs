@@ -1,0 +1,164 @@
+//! Each check of `taxonomy` can fail: see the checks of both scenarios.
+
+use crate::forging::{cause, ended, first, forge, name, set_param};
+use crate::tampered::tampered;
+use highwater::trace::{Event, Kind, Trace};
+
+const CATCH_ALL: &[(&str, &str)] = &[("design", "catch_all")];
+
+#[test]
+fn an_answer_of_another_class() {
+    let other = tampered("taxonomy", &[], |trace| {
+        let answer = ended(trace, Kind::Request, "404 not_found");
+        trace.events[answer].failure = trace.id("500 internal_error");
+    });
+    assert_eq!(other, ["answer-by-class"]);
+    let right = tampered("taxonomy", CATCH_ALL, |trace| {
+        let answer = ended(trace, Kind::Request, "500 error");
+        trace.events[answer].failure = trace.id("CatchAll");
+    });
+    assert_eq!(right, ["answer-by-class"]);
+}
+
+#[test]
+fn a_retry_beyond_what_is_allowed() {
+    let budget = tampered("taxonomy", &[], |trace| {
+        set_param(trace, "budget", "0");
+    });
+    assert_eq!(budget, ["retry-what-may-help"]);
+    let attempts = tampered("taxonomy", &[], |trace| {
+        set_param(trace, "attempts", "1");
+    });
+    assert_eq!(attempts, ["retry-what-may-help"]);
+    // To make a payment must not be done twice.
+    let not_idempotent = tampered("taxonomy", &[], |trace| {
+        let retry = trace.events[first(trace, |it| it.kind == Kind::Retry)];
+        let create = trace.id("CreatePayment").unwrap();
+        for event in &mut trace.events {
+            if event.kind == Kind::Handle && event.subject == retry.subject {
+                event.source = create;
+            }
+        }
+    });
+    assert_eq!(not_idempotent, ["retry-what-may-help"]);
+    let unasked = tampered("taxonomy", &[], |trace| {
+        let retry = first(trace, |it| it.kind == Kind::Retry);
+        trace.events.remove(retry);
+    });
+    assert_eq!(unasked, ["retry-what-may-help"]);
+}
+
+/// A whole attempt more, and the retry that asked for it.
+fn attempt_again(trace: &mut Trace, number: u64) {
+    let of_it = |it: &Event| it.subject == number;
+    let again: Vec<Event> = trace
+        .events
+        .iter()
+        .filter(|it| of_it(it) && matches!(it.kind, Kind::Handle | Kind::Call | Kind::Log))
+        .copied()
+        .collect();
+    let log = trace
+        .events
+        .iter()
+        .rposition(|it| of_it(it) && it.kind == Kind::Log);
+    let log = log.unwrap();
+    trace.events.splice((log + 1)..=log, again);
+    forge(trace, log, |it| it.kind = Kind::Retry);
+}
+
+#[test]
+fn a_bug_that_is_retried_in_spite_of_its_class() {
+    let retried = tampered("taxonomy", &[], |trace| {
+        let bug = ended(trace, Kind::Handle, "a bug in the receipt");
+        attempt_again(trace, trace.events[bug].subject);
+    });
+    assert_eq!(retried, ["retry-what-may-help", "bugs-and-load"]);
+    let given_up = tampered("taxonomy", CATCH_ALL, |trace| {
+        let bug = ended(trace, Kind::Handle, "a bug in the receipt");
+        let number = trace.events[bug].subject;
+        let retry = |it: &Event| it.kind == Kind::Retry && it.subject == number;
+        let retry = first(trace, retry);
+        let (mut place, mut attempts) = (0, 0);
+        trace.events.remove(retry);
+        trace.events.retain(|it| {
+            let is_later = place >= retry && it.subject == number && it.kind == Kind::Handle;
+            place += 1;
+            attempts += usize::from(is_later);
+            !is_later || attempts > 2
+        });
+        let logs = |it: &Event| it.kind == Kind::Log && it.subject == number;
+        for _floor in 0..2 {
+            let log = first(trace, logs);
+            trace.events.remove(log);
+        }
+    });
+    assert_eq!(given_up, ["retry-what-may-help", "bugs-and-load"]);
+}
+
+/// An attempt, its retry and the line of its log are gone as if never made: what
+/// came of it is answered.
+#[test]
+fn a_retry_that_was_due_and_paid_for() {
+    let none = tampered("taxonomy", &[("timeout", "60")], |trace| {
+        let lookup = trace.id("GetPayment").unwrap();
+        let timed_out = first(trace, |it| {
+            it.source == lookup && cause(trace, it) == "the bank timed out"
+        });
+        let number = trace.events[timed_out].subject;
+        let mut events = trace.events.iter();
+        let answer = events.rposition(|it| it.kind == Kind::Request && it.subject == number);
+        trace.events[answer.unwrap()].failure = name(trace, "504 timeout");
+        let mut place = 0;
+        trace.events.retain(|it| {
+            let is_later = place > timed_out && it.subject == number;
+            place += 1;
+            let is_first_log = it.kind == Kind::Log && place <= timed_out + 3;
+            !is_later || it.kind == Kind::Request || is_first_log
+        });
+    });
+    assert_eq!(none, ["retry-what-may-help"]);
+}
+
+#[test]
+fn a_breaker_that_does_not_mind_how_a_probe_comes_out() {
+    let stays_open = tampered("taxonomy", &[], |trace| {
+        let [open, closed] = ["open", "closed"].map(|state| trace.id(state));
+        let change = first(trace, |it| it.kind == Kind::Switch && it.target == closed);
+        trace.events[change].target = open;
+        let breaker = trace.events[change].source;
+        let mut place = 0;
+        trace.events.retain(|it| {
+            place += 1;
+            place <= change + 1 || !(it.kind == Kind::Call || it.source == breaker)
+        });
+    });
+    assert_eq!(stays_open, ["breaker-probes"]);
+}
+
+#[test]
+fn a_breaker_that_lets_too_much_through_or_too_little() {
+    let to = |trace: &Trace, state: &str| {
+        let state = trace.id(state);
+        first(trace, |it| it.kind == Kind::Switch && it.target == state)
+    };
+    for (state, calls) in [("open", 1), ("half-open", 3)] {
+        let through = tampered("taxonomy", &[], |trace| {
+            let call = trace.events[first(trace, |it| it.kind == Kind::Call)];
+            let switch = to(trace, state);
+            let number = trace.events[switch].subject;
+            for _ in 0..calls {
+                forge(trace, switch, |it| {
+                    *it = call;
+                    it.subject = number;
+                });
+            }
+        });
+        assert_eq!(through, ["breaker-probes"], "{state}");
+    }
+    let refused = tampered("taxonomy", &[], |trace| {
+        let refusal = first(trace, |it| it.kind == Kind::Refuse);
+        let refusal = trace.events.remove(refusal);
+        trace.events.insert(0, refusal);
+    });
+    assert_eq!(refused, ["breaker-probes"]);
+}

@@ -1,0 +1,290 @@
+//! The scenarios about CPU work: what each preset proves, and that a trace which
+//! was tampered with does not.
+
+use crate::figured::figure;
+use highwater::{
+    platform::SIMULATED_CORES,
+    scenario::{self, Outcome, Verdict, scaling_figures},
+    trace::{Kind, Phase, Trace},
+};
+
+fn simulate(name: &str, set: &[(&str, &str)]) -> Trace {
+    let mut experiment = scenario::find(name).unwrap().experiment();
+    for (key, value) in set {
+        experiment.set(key, value).unwrap();
+    }
+    experiment.simulate()
+}
+
+fn judge(trace: &Trace) -> Vec<Verdict> {
+    scenario::find(&trace.scenario).unwrap().judge(trace)
+}
+
+fn outcome(trace: &Trace, check: &str) -> Outcome {
+    let verdicts = judge(trace);
+    let verdict = verdicts.iter().find(|it| it.check == check);
+    verdict
+        .unwrap_or_else(|| panic!("no check {check}"))
+        .outcome
+}
+
+#[test]
+fn every_preset_holds() {
+    for name in ["blocking", "threads"] {
+        let scenario = scenario::find(name).unwrap();
+        for preset in scenario.presets {
+            let verdicts = judge(&simulate(name, preset.set));
+            let count = |outcome| verdicts.iter().filter(|it| it.outcome == outcome).count();
+            assert_eq!(count(Outcome::Failed), 0, "{}: {verdicts:#?}", preset.title);
+            assert!(
+                count(Outcome::Passed) >= 4,
+                "{}: {verdicts:#?}",
+                preset.title
+            );
+        }
+    }
+}
+
+#[test]
+fn each_check_is_exercised_by_some_preset() {
+    for name in ["blocking", "threads"] {
+        let scenario = scenario::find(name).unwrap();
+        for check in scenario.checks {
+            let is_passed = |set| outcome(&simulate(name, set), check.name) == Outcome::Passed;
+            let some = scenario.presets.iter().any(|preset| is_passed(preset.set));
+            assert!(some, "{name}: {}", check.name);
+        }
+    }
+}
+
+#[test]
+fn every_record_has_a_sentence() {
+    for name in ["blocking", "threads"] {
+        let scenario = scenario::find(name).unwrap();
+        for preset in scenario.presets {
+            let trace = simulate(name, preset.set);
+            for event in &trace.events {
+                let sentence = (scenario.narrate)(&trace, event);
+                assert!(sentence.ends_with('.'), "{sentence}");
+                assert!(!sentence.contains(": 0."), "{:?}: {sentence}", event.kind);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_job_on_the_loop_stops_the_heart_and_on_a_thread_it_does_not() {
+    let on_the_loop = simulate("blocking", &[]);
+    assert_eq!(figure(&on_the_loop, "Jobs on the loop"), "3");
+    let lag = |trace: &Trace| -> u64 {
+        let figure = figure(trace, "Loop lag, most");
+        figure.split('.').next().unwrap().parse().unwrap()
+    };
+    assert!(lag(&on_the_loop) > 500);
+    let offloaded = simulate("blocking", &[("run", "offloaded")]);
+    assert_eq!(figure(&offloaded, "Jobs on threads"), "3");
+    assert!(lag(&offloaded) < 10);
+    let hog = simulate("blocking", &[("run", "offloaded"), ("inject", "hog")]);
+    assert!(lag(&hog) > 1_900, "one that was overlooked is enough");
+}
+
+#[test]
+fn what_there_is_no_room_for_is_turned_away_at_once() {
+    let set = [("run", "offloaded"), ("inject", "burst"), ("every", "0")];
+    let trace = simulate("blocking", &set);
+    // Two run and four wait.
+    assert_eq!(figure(&trace, "Jobs in the pool, most"), "6");
+    assert_eq!(figure(&trace, "Turned away"), "6");
+    assert_eq!(outcome(&trace, "queue-bounded"), Outcome::Passed);
+}
+
+#[test]
+fn cores_are_the_limit() {
+    let trace = simulate("threads", &[("threads", "8"), ("jobs", "32")]);
+    let times = |threads: usize| -> f64 {
+        let figure = figure(&trace, &format!("{threads} threads"));
+        figure.split(' ').next().unwrap().parse().unwrap()
+    };
+    assert!(times(2) > 1.9);
+    assert!(times(SIMULATED_CORES) > 3.9);
+    assert!(times(2 * SIMULATED_CORES) <= times(SIMULATED_CORES));
+}
+
+#[test]
+fn small_jobs_are_not_worth_it() {
+    let trace = simulate("threads", &[("measure", "break-even"), ("jobs", "50")]);
+    assert_eq!(figure(&trace, "Threads pay from"), "4 µs");
+}
+
+#[test]
+fn other_experiments_have_no_such_figures() {
+    let trace = simulate("decoupling", &[]);
+    assert!(scaling_figures(&trace).is_empty());
+}
+
+#[test]
+fn an_experiment_at_the_ends_of_its_ranges_holds() {
+    let many = [
+        ("run", "offloaded"),
+        ("every", "1"),
+        ("requests", "200"),
+        ("interval", "1"),
+        ("threads", "1"),
+        ("queue", "0"),
+        ("beat", "10"),
+        ("size", "5000"),
+        ("job", "fib"),
+    ];
+    let none = [("every", "0"), ("requests", "1"), ("work", "100")];
+    for trace in [simulate("blocking", &many), simulate("blocking", &none)] {
+        let failed = judge(&trace);
+        assert!(
+            failed.iter().all(|it| it.outcome != Outcome::Failed),
+            "{failed:#?}"
+        );
+    }
+    for job in ["primes", "fib", "hash", "mandelbrot"] {
+        let one = [("threads", "1"), ("jobs", "1"), ("size", "1"), ("job", job)];
+        let failed = judge(&simulate("threads", &one));
+        assert!(
+            failed.iter().all(|it| it.outcome != Outcome::Failed),
+            "{failed:#?}"
+        );
+    }
+}
+
+/// A change to a trace, and the check that has to see it.
+type Tampering = (&'static str, &'static str, fn(&mut Trace));
+
+#[test]
+fn what_was_tampered_with_does_not_hold() {
+    let changes: [Tampering; 7] = [
+        ("blocking", "every-request-answered", |trace| {
+            remove(trace, Kind::Request, Phase::End);
+        }),
+        ("blocking", "no-beat-while-held", |trace| {
+            let begin = place(trace, Kind::Compute, Phase::Begin);
+            let beat = place(trace, Kind::Beat, Phase::Begin);
+            let beat = trace.events[beat];
+            trace.events.insert(begin + 1, beat);
+        }),
+        ("blocking", "each-job-once", |trace| {
+            remove(trace, Kind::Compute, Phase::End);
+        }),
+        ("blocking", "one-result", |trace| {
+            let result = place(trace, Kind::Result, Phase::Instant);
+            trace.events[result].subject += 1;
+        }),
+        ("threads", "off-the-loop", |trace| {
+            let is_first = |event: &&mut _| is(event, Kind::Compute, Phase::Begin, 1);
+            trace.events.iter_mut().find(is_first).unwrap().thread = 0;
+        }),
+        ("threads", "several-threads", |trace| {
+            let computes = trace.events.iter_mut().filter(|it| it.thread != 0);
+            computes.for_each(|it| it.thread = 1);
+        }),
+        ("threads", "each-job-once", |trace| {
+            let begin = place(trace, Kind::Compute, Phase::Begin);
+            let again = trace.events[begin];
+            trace.events.insert(begin, again);
+        }),
+    ];
+    for (name, check, tamper) in changes {
+        let mut trace = simulate(name, &[]);
+        assert_eq!(outcome(&trace, check), Outcome::Passed, "{name}: {check}");
+        tamper(&mut trace);
+        assert_eq!(outcome(&trace, check), Outcome::Failed, "{name}: {check}");
+    }
+}
+
+#[test]
+fn a_heart_that_stood_still_although_all_was_offloaded_is_seen() {
+    let mut trace = simulate("blocking", &[("run", "offloaded")]);
+    trace.events.retain(|event| event.kind != Kind::Beat);
+    assert_eq!(outcome(&trace, "beats-while-offloaded"), Outcome::Failed);
+
+    let mut trace = simulate("blocking", &[("run", "offloaded"), ("every", "1")]);
+    trace.params.retain(|(key, _)| key != "queue");
+    assert_eq!(outcome(&trace, "queue-bounded"), Outcome::Failed);
+}
+
+#[test]
+fn one_thread_at_a_time_is_not_several() {
+    // Each round on threads of its own, of which only one ever does anything.
+    let mut trace = simulate("threads", &[]);
+    let mut round = 0;
+    let mut under_way = Vec::new();
+    for event in &mut trace.events {
+        round += u32::from(event.kind == Kind::Threads);
+        if event.thread != 0 {
+            under_way.push(event.thread);
+            event.thread = round;
+        }
+    }
+    assert!(round > 2 && under_way.contains(&2));
+    assert_eq!(outcome(&trace, "several-threads"), Outcome::Failed);
+}
+
+#[test]
+fn a_heart_has_no_time_to_beat_while_the_loop_is_held() {
+    // Jobs that are over while somebody holds the loop, or within one beat.
+    let mut trace = simulate("blocking", &[("run", "offloaded"), ("inject", "hog")]);
+    let hog = trace
+        .events
+        .iter()
+        .position(|it| it.kind == Kind::Compute && it.thread == 0)
+        .unwrap();
+    let beats = trace.events.iter().filter(|it| it.kind == Kind::Beat);
+    assert!(beats.count() > 10);
+    let at = trace.events[hog].at;
+    trace.events.retain(|it| {
+        let is_job = it.kind == Kind::Compute && it.thread != 0;
+        it.kind != Kind::Beat && (!is_job || it.recorded_at() == at)
+    });
+    assert_eq!(
+        outcome(&trace, "beats-while-offloaded"),
+        Outcome::NotExercised
+    );
+    let wide = [
+        ("run", "offloaded"),
+        ("inject", "burst"),
+        ("every", "0"),
+        ("threads", "16"),
+        ("beat", "200"),
+        ("size", "300"),
+    ];
+    let trace = simulate("blocking", &wide);
+    assert_eq!(
+        outcome(&trace, "beats-while-offloaded"),
+        Outcome::NotExercised
+    );
+}
+
+fn is(event: &highwater::trace::Event, kind: Kind, phase: Phase, least: u32) -> bool {
+    event.kind == kind && event.phase == phase && event.thread >= least
+}
+
+fn place(trace: &Trace, kind: Kind, phase: Phase) -> usize {
+    let mut events = trace.events.iter();
+    events.position(|event| is(event, kind, phase, 0)).unwrap()
+}
+
+fn remove(trace: &mut Trace, kind: Kind, phase: Phase) {
+    let place = place(trace, kind, phase);
+    trace.events.remove(place);
+}
+
+#[test]
+fn figures_grow_with_what_was_played() {
+    for name in ["blocking", "threads"] {
+        let trace = simulate(name, &[]);
+        let mut last = Vec::new();
+        for played in 0..=trace.events.len() {
+            let mut so_far = trace.clone();
+            so_far.events.truncate(played);
+            last = scaling_figures(&so_far);
+        }
+        assert_eq!(last, scaling_figures(&trace));
+        assert!(!last.is_empty());
+    }
+}

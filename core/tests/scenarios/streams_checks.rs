@@ -1,0 +1,169 @@
+//! Each check of `backpressure` and `pipeline` can fail: a trace that was
+//! tampered with in one place fails the checks that look there, and no other.
+
+use crate::tampered::tampered;
+use highwater::trace::{Event, Kind, Phase, Trace};
+
+/// The place of the first record of this kind, source and number, but a begin.
+fn place(trace: &Trace, kind: Kind, source: &str, number: u64) -> usize {
+    let source = trace.id(source).unwrap();
+    let is_it = |event: &Event| {
+        (event.kind, event.source, event.subject) == (kind, source, number)
+            && event.phase != Phase::Begin
+    };
+    trace.events.iter().position(is_it).unwrap()
+}
+
+#[test]
+fn a_chunk_that_vanishes_or_comes_out_of_turn() {
+    let vanished = tampered("backpressure", &[], |trace| {
+        let taken = place(trace, Kind::Write, "Buffer", 60);
+        trace.events.remove(taken);
+    });
+    assert_eq!(vanished, ["every-chunk-accounted"]);
+    let out_of_turn = tampered("backpressure", &[], |trace| {
+        let taken = place(trace, Kind::Write, "Buffer", 7);
+        trace.events[taken].subject = 9;
+    });
+    assert_eq!(out_of_turn, ["every-chunk-accounted"]);
+    let uncounted = tampered("backpressure", &[("overflow", "drop-oldest")], |trace| {
+        let lost = trace.events.iter().position(|it| it.kind == Kind::Drop);
+        trace.events.remove(lost.unwrap());
+    });
+    assert_eq!(uncounted, ["every-chunk-accounted"]);
+}
+
+#[test]
+fn a_peak_above_the_mark() {
+    let over = tampered("backpressure", &[], |trace| {
+        let levels = trace
+            .events
+            .iter()
+            .rposition(|it| it.kind == Kind::Level && it.subject > 0);
+        trace.events[levels.unwrap()].subject = (256 + 65) * 1024;
+    });
+    assert_eq!(over, ["peak-bounded", "peak-and-input"]);
+    // Ignored, the buffer holds what was written and not taken: no less.
+    let less = tampered("backpressure", &[("heed", "ignore")], |trace| {
+        let level = trace
+            .events
+            .iter()
+            .rposition(|it| it.kind == Kind::Level && it.subject > 0);
+        trace.events[level.unwrap()].subject -= 1;
+    });
+    assert_eq!(less, ["peak-and-input"]);
+}
+
+#[test]
+fn a_source_that_goes_on_too_early() {
+    let early = tampered("backpressure", &[], |trace| {
+        let resumed = trace
+            .events
+            .iter()
+            .position(|it| (it.kind, it.phase) == (Kind::Stall, Phase::End));
+        let resumed = resumed.unwrap();
+        let level = trace.events[..resumed]
+            .iter()
+            .rposition(|it| it.kind == Kind::Level);
+        trace.events[level.unwrap()].subject = 129 * 1024;
+    });
+    assert_eq!(early, ["resumes-at-low-mark"]);
+}
+
+#[test]
+fn a_source_that_writes_to_who_is_gone() {
+    let pairs = [("inject", "error"), ("overflow", "drop-newest")];
+    let written = tampered("backpressure", &pairs, |trace| {
+        let write = place(trace, Kind::Write, "Source", 1);
+        let write = trace.events.remove(write);
+        let end = trace.events.len();
+        trace.events.insert(
+            end,
+            Event {
+                subject: 60,
+                ..write
+            },
+        );
+    });
+    assert_eq!(written, ["error-stops-the-source"]);
+    let left_open = tampered("backpressure", &pairs, |trace| {
+        let closed = place(trace, Kind::Open, "Source", 0);
+        trace.events.remove(closed);
+    });
+    assert_eq!(left_open, ["error-stops-the-source"]);
+}
+
+#[test]
+fn a_batch_out_of_order_or_missing() {
+    let swapped = tampered("pipeline", &[], |trace| {
+        let (third, fourth) = (
+            place(trace, Kind::Handle, "Write", 3),
+            place(trace, Kind::Handle, "Write", 4),
+        );
+        (trace.events[third].subject, trace.events[fourth].subject) = (4, 3);
+    });
+    assert_eq!(swapped, ["in-order-and-complete"]);
+    let uncommitted = tampered("pipeline", &[], |trace| {
+        let commit = place(trace, Kind::Commit, "Write", 0);
+        trace.events.remove(commit);
+    });
+    assert_eq!(uncommitted, ["in-order-and-complete"]);
+}
+
+#[test]
+fn too_much_ahead_or_at_once() {
+    let ahead = tampered("pipeline", &[], |trace| {
+        let level = trace.events.iter().position(|it| it.kind == Kind::Level);
+        trace.events[level.unwrap()].subject = 9 * 1024 + 1;
+    });
+    assert_eq!(ahead, ["memory-bounded"]);
+    let at_once = tampered("pipeline", &[], |trace| {
+        let first = trace.id("Compress").unwrap();
+        let is_begin =
+            |it: &Event| (it.kind, it.phase, it.source) == (Kind::Handle, Phase::Begin, first);
+        let begin = trace.events.iter().position(is_begin).unwrap();
+        let begin = trace.events[begin];
+        trace.events.splice(0..0, [begin; 3]);
+    });
+    assert_eq!(at_once, ["window-bounded"]);
+}
+
+#[test]
+fn another_error_than_the_first() {
+    let masked = tampered("pipeline", &[("fail", "write")], |trace| {
+        let end = place(trace, Kind::Request, "Transfer", 0);
+        let cause = trace.events[end].failure.unwrap();
+        trace.names[cause.index()] = "Read failed: premature close".to_owned();
+    });
+    assert_eq!(masked, ["first-error-named"]);
+}
+
+#[test]
+fn something_left_open_or_read_or_half_written() {
+    let pairs = [("fail", "write")];
+    let left_open = tampered("pipeline", &pairs, |trace| {
+        let closed = place(trace, Kind::Open, "Read", 0);
+        trace.events.remove(closed);
+    });
+    assert_eq!(left_open, ["everything-ended"]);
+    let read_on = tampered("pipeline", &pairs, |trace| {
+        let read = trace.id("Read").unwrap();
+        let is_begin =
+            |it: &&Event| (it.kind, it.phase, it.source) == (Kind::Handle, Phase::Begin, read);
+        let begin = *trace.events.iter().find(is_begin).unwrap();
+        trace.events.push(begin);
+    });
+    assert_eq!(read_on, ["everything-ended"]);
+    let kept = tampered("pipeline", &pairs, |trace| {
+        let discard = place(trace, Kind::Discard, "Write", 0);
+        trace.events.remove(discard);
+    });
+    assert_eq!(kept, ["nothing-half-written"]);
+    let piped = [("fail", "write"), ("connect", "pipe")];
+    let tidied = tampered("pipeline", &piped, |trace| {
+        let end = place(trace, Kind::Request, "Transfer", 0);
+        let end = trace.events.remove(end);
+        trace.events.push(end);
+    });
+    assert_eq!(tidied, ["everything-ended"]);
+}

@@ -1,0 +1,302 @@
+//! Channels: what they hold, what they give up, and who waits.
+
+use crate::channels::{Woken, items, read_all, stats};
+use crate::common::ManualClock;
+use futures::{
+    FutureExt, Sink, Stream, StreamExt,
+    executor::block_on,
+    task::{noop_waker, waker},
+};
+use highwater::stream::{
+    Bound, InvalidBound, Overflow, Receiver, SendError, Sender, StreamError, Weigh, channel,
+    channel_with_clock,
+};
+use std::{
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+#[test]
+fn marks_that_make_no_sense_are_refused() {
+    assert_eq!(Bound::<u32>::items(0).unwrap_err(), InvalidBound::Zero);
+    assert_eq!(Bound::<Vec<u8>>::bytes(0).unwrap_err(), InvalidBound::Zero);
+    assert!(Bound::<u32>::weight(0, |_| 1).is_err());
+    for low in [4, 5, usize::MAX] {
+        let refused = Bound::<u32>::items(4).unwrap().low(low).unwrap_err();
+        assert_eq!(refused, InvalidBound::LowNotBelowHigh { low, high: 4 });
+        assert!(refused.to_string().contains("below the high-water mark 4"));
+    }
+    let bound = Bound::<u32>::items(1).unwrap();
+    assert_eq!((bound.high_mark(), bound.low_mark()), (1, 0));
+    assert!(format!("{bound:?}").contains("high: 1"));
+}
+
+#[test]
+fn things_weigh_what_they_hold() {
+    assert_eq!(vec![1_u8, 2, 3].weight(), 3);
+    assert_eq!(b"abcd".as_slice().weight(), 4);
+    assert_eq!(Box::<[u8]>::from([1, 2]).weight(), 2);
+    assert_eq!(Arc::<[u8]>::from([1, 2]).weight(), 2);
+    assert_eq!(("text", "more".to_owned()).weight(), 8);
+    assert_eq!(vec![1_u32, 2].weight(), 8);
+    assert_eq!(vec![Some([0_u16; 3]), None].weight(), 6);
+}
+
+#[test]
+fn items_are_read_in_the_order_they_were_sent() {
+    let (sender, mut receiver) = items(4, Overflow::Wait);
+    for item in 1..=3 {
+        sender.try_send(item).unwrap();
+    }
+    assert_eq!(block_on(receiver.next()).unwrap().unwrap(), 1);
+    sender.try_send(4).unwrap();
+    assert_eq!(read_all(&mut receiver), [2, 3, 4]);
+    assert!(
+        receiver.next().now_or_never().is_none(),
+        "there may be more"
+    );
+    let stats = stats(&receiver);
+    assert_eq!(
+        (stats.sent.items, stats.received.items, stats.peak),
+        (4, 4, 3)
+    );
+}
+
+#[test]
+fn a_full_channel_does_what_its_policy_says() {
+    for (overflow, kept, dropped) in [
+        (Overflow::DropOldest, &[3, 4, 5][..], 2),
+        (Overflow::DropNewest, &[1, 2, 3], 2),
+        (Overflow::Latest, &[4, 5], 3),
+    ] {
+        let (sender, mut receiver) = items(3, overflow);
+        for item in 1..=5 {
+            assert!(sender.send(item).now_or_never().unwrap().is_ok());
+        }
+        assert_eq!(stats(&receiver).dropped.items, dropped, "{overflow:?}");
+        assert_eq!(read_all(&mut receiver), kept, "{overflow:?}");
+        assert_eq!(stats(&receiver).peak, 3);
+    }
+    for overflow in [Overflow::Fail, Overflow::Wait] {
+        let (sender, mut receiver) = items(1, overflow);
+        sender.try_send(1).unwrap();
+        let full = sender.try_send(2).unwrap_err();
+        assert!(full.is_full() && !full.is_closed());
+        assert_eq!(full.to_string(), "the channel is full");
+        assert_eq!(full.into_inner(), 2);
+        assert_eq!(stats(&receiver).refused.items, 1);
+        let waits = sender.send(3).now_or_never();
+        assert_eq!(waits.is_none(), overflow == Overflow::Wait);
+        assert!(waits.is_none_or(|sent| sent == Err(SendError::Full(3))));
+        assert_eq!(read_all(&mut receiver), [1]);
+    }
+}
+
+#[test]
+fn an_item_heavier_than_the_bound_gets_through() {
+    for overflow in [Overflow::Wait, Overflow::DropOldest, Overflow::Latest] {
+        let (sender, mut receiver) = channel(Bound::bytes(10).unwrap(), overflow);
+        sender.try_send(vec![0_u8; 9]).unwrap();
+        sender.try_send(vec![0; 1000]).unwrap();
+        assert_eq!(stats(&receiver).peak, 1009, "the high mark and one item");
+        assert_eq!(
+            sender.try_send(vec![0; 1]).is_err(),
+            overflow == Overflow::Wait
+        );
+        let rest = read_all(&mut receiver);
+        assert_eq!(rest.len(), if overflow == Overflow::Wait { 2 } else { 1 });
+    }
+}
+
+#[test]
+fn the_bound_holds_while_a_reader_is_at_it() {
+    for high in 1..=9 {
+        for overflow in [Overflow::Fail, Overflow::DropNewest, Overflow::DropOldest] {
+            let (sender, mut receiver) = items(high, overflow);
+            for item in 0..200 {
+                let _full = sender.try_send(item);
+                if item % 3 == 0 {
+                    assert!(receiver.next().now_or_never().is_some());
+                    // The place it had is free at once.
+                    sender.try_send(item).unwrap();
+                    assert!(stats(&receiver).queued.items <= high as u64);
+                }
+            }
+            assert_eq!(stats(&receiver).peak, high);
+        }
+    }
+}
+
+#[test]
+fn whoever_waits_is_woken_at_the_low_mark_and_nobody_overtakes() {
+    let (sender, mut receiver) = channel(Bound::items(4).unwrap(), Overflow::Wait);
+    for item in 1..=4 {
+        assert_eq!(sender.force_send(item), Ok(item < 4));
+    }
+    let (first_woken, second_woken) = (Arc::new(Woken::default()), Arc::new(Woken::default()));
+    let mut first = pin!(sender.send(5));
+    let mut second = pin!(sender.send(6));
+    let poll = |sending: &mut (dyn Future<Output = _> + Unpin), woken: &Arc<Woken>| {
+        sending.poll_unpin(&mut Context::from_waker(&waker(Arc::clone(woken))))
+    };
+    assert!(poll(&mut first, &first_woken).is_pending());
+    assert!(poll(&mut second, &second_woken).is_pending());
+    assert_eq!(stats(&receiver).waiting, 2);
+
+    assert_eq!(block_on(receiver.next()).unwrap().unwrap(), 1);
+    assert_eq!(first_woken.times(), 0, "above the low mark");
+    assert!(sender.try_send(7).unwrap_err().is_full(), "not its turn");
+    assert_eq!(block_on(receiver.next()).unwrap().unwrap(), 2);
+    assert_eq!(first_woken.times(), 1);
+    assert_eq!(second_woken.times(), 0, "one after the other");
+    assert_eq!(poll(&mut first, &first_woken), Poll::Ready(Ok(())));
+    assert_eq!(second_woken.times(), 1, "there is room for another");
+    assert_eq!(poll(&mut second, &second_woken), Poll::Ready(Ok(())));
+    assert_eq!(read_all(&mut receiver), [3, 4, 5, 6]);
+    assert_eq!(
+        (stats(&receiver).refused.items, stats(&receiver).waiting),
+        (1, 0)
+    );
+}
+
+#[test]
+fn with_a_low_mark_of_zero_it_is_ready_when_it_is_empty_as_in_node() {
+    let bound = Bound::bytes(4).unwrap().low(0).unwrap();
+    let (sender, mut receiver) = channel(bound, Overflow::Wait);
+    assert_eq!(sender.force_send("abc"), Ok(true));
+    assert!(sender.ready().now_or_never().is_some());
+    assert_eq!(sender.force_send("d"), Ok(false));
+    assert_eq!(sender.force_send("ignored"), Ok(false));
+    assert_eq!(stats(&receiver).peak, 11, "what it costs is seen");
+    let woken = Arc::new(Woken::default());
+    let mut ready = pin!(sender.ready());
+    let waker = waker(Arc::clone(&woken));
+    let mut context = Context::from_waker(&waker);
+    assert!(ready.poll_unpin(&mut context).is_pending());
+    for item in ["abc", "d"] {
+        assert_eq!(block_on(receiver.next()).unwrap().unwrap(), item);
+        assert_eq!(woken.times(), 0);
+        assert!(ready.poll_unpin(&mut context).is_pending());
+    }
+    assert_eq!(block_on(receiver.next()).unwrap().unwrap(), "ignored");
+    assert_eq!(woken.times(), 1);
+    assert_eq!(ready.poll_unpin(&mut context), Poll::Ready(Ok(())));
+    assert_eq!(sender.force_send("abcd"), Ok(false));
+}
+
+#[test]
+fn senders_that_give_up_their_turn_wake_the_next_and_leave_nothing() {
+    let (sender, mut receiver) = items(1, Overflow::Wait);
+    sender.try_send(1).unwrap();
+    let woken = Arc::new(Woken::default());
+    let waker = waker(Arc::clone(&woken));
+    let mut context = Context::from_waker(&waker);
+    let mut first = Box::pin(sender.send(2));
+    let mut second = Box::pin(sender.ready());
+    let mut third = Box::pin(sender.send(4));
+    let noop = noop_waker();
+    assert!(
+        first
+            .poll_unpin(&mut Context::from_waker(&noop))
+            .is_pending()
+    );
+    assert!(
+        second
+            .poll_unpin(&mut Context::from_waker(&noop))
+            .is_pending()
+    );
+    assert!(third.poll_unpin(&mut context).is_pending());
+
+    assert_eq!(block_on(receiver.next()).unwrap().unwrap(), 1);
+    drop(first);
+    assert_eq!(woken.times(), 0);
+    drop(second);
+    assert_eq!(woken.times(), 1);
+    assert!(third.now_or_never().is_some());
+    assert_eq!(read_all(&mut receiver), [4], "what gave up is not queued");
+    assert_eq!(stats(&receiver).sent.items, 2);
+}
+
+#[test]
+fn a_pending_read_that_is_dropped_loses_nothing() {
+    let (sender, mut receiver) = items(2, Overflow::Wait);
+    assert!(receiver.next().now_or_never().is_none());
+    sender.try_send(1).unwrap();
+    assert_eq!(read_all(&mut receiver), [1]);
+    let woken = Arc::new(Woken::default());
+    let waker = waker(Arc::clone(&woken));
+    assert!(
+        receiver
+            .poll_next_unpin(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    sender.try_send(2).unwrap();
+    sender.try_send(3).unwrap();
+    assert_eq!(woken.times(), 1, "once is enough");
+    assert_eq!(read_all(&mut receiver), [2, 3]);
+}
+
+#[test]
+fn it_tells_how_long_senders_waited() {
+    let hand = ManualClock::default();
+    let bound = Bound::items(1).unwrap();
+    let (sender, mut receiver) = channel_with_clock(bound, Overflow::Wait, Arc::new(hand.clone()));
+    let stalled = |receiver: &Receiver<u32>| stats(receiver).stalled.unwrap().as_millis();
+    let pass = |millis| hand.advance(Duration::from_millis(millis));
+    pass(5);
+    sender.try_send(1).unwrap();
+    let mut first = pin!(sender.send(2));
+    let mut second = Box::pin(sender.send(3));
+    assert!(first.as_mut().now_or_never().is_none());
+    pass(10);
+    assert!(second.as_mut().now_or_never().is_none());
+    assert_eq!(stalled(&receiver), 10, "so far");
+    pass(10);
+    block_on(receiver.next()).unwrap().unwrap();
+    assert!(first.now_or_never().is_some());
+    pass(10);
+    drop(second);
+    pass(64);
+    assert_eq!(stalled(&receiver), 30, "time that any of them waited");
+    assert_eq!(items(1, Overflow::Wait).0.stats().stalled, None);
+}
+
+#[test]
+fn the_drop_of_an_item_may_use_the_channel() {
+    struct Busy(Sender<u8>);
+    impl Drop for Busy {
+        fn drop(&mut self) {
+            assert_eq!(self.0.try_send(1), Ok(()));
+        }
+    }
+    let (inner, _reader) = channel(Bound::items(100).unwrap(), Overflow::Fail);
+    for overflow in [Overflow::DropOldest, Overflow::DropNewest, Overflow::Latest] {
+        let (sender, receiver) = channel(Bound::items(1).unwrap(), overflow);
+        for _ in 0..3 {
+            assert!(sender.try_send(Busy(inner.clone())).is_ok());
+        }
+        sender.abort();
+        drop(receiver);
+    }
+    assert_eq!(inner.stats().sent.items, 9);
+}
+
+#[test]
+fn both_ends_may_go_anywhere() {
+    fn anywhere<T: Send + Sync + Unpin>(_: &T) {}
+    fn ends(_: impl Sink<u32, Error = SendError>, _: impl Stream<Item = Result<u32, StreamError>>) {
+    }
+    let (sender, receiver) = items(1, Overflow::Wait);
+    anywhere(&sender.send(1));
+    anywhere(&sender.ready());
+    anywhere(&receiver);
+    anywhere(&sender);
+    let text = format!("{sender:?} {receiver:?}");
+    assert!(text.contains("high: 1") && text.contains("queued"));
+    let sink = sender.into_sink();
+    anywhere(&sink);
+    assert!(format!("{sink:?}").contains("is_waiting: false"));
+    ends(sink, receiver);
+}

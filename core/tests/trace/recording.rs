@@ -1,0 +1,381 @@
+//! Recording, draining and the wire schema.
+
+use crate::common::ManualClock;
+use highwater::{
+    Clock,
+    trace::{
+        Batch, Counters, Event, Kind, Malformed, Packed, Phase, Recorder, Ring, Summary, Trace,
+        VERSION,
+    },
+};
+use proptest::prelude::*;
+use std::{sync::Arc, time::Duration};
+
+fn recorder(capacity: usize) -> (ManualClock, Recorder) {
+    let clock = ManualClock::default();
+    let recorder = Recorder::new(Arc::new(clock.clone()), capacity);
+    (clock, recorder)
+}
+
+fn empty_trace() -> Trace {
+    Trace {
+        version: VERSION,
+        scenario: "test".to_owned(),
+        world: "virtual".to_owned(),
+        seed: 1,
+        params: Vec::new(),
+        names: Vec::new(),
+        events: Vec::new(),
+        dropped: 0,
+        died: None,
+    }
+}
+
+const MS: Duration = Duration::from_millis(1);
+
+#[test]
+fn a_full_ring_drops_the_oldest_and_counts() {
+    let mut ring = Ring::new(3);
+    ring.extend(0..5);
+    assert_eq!((ring.len(), ring.dropped()), (3, 2));
+    assert_eq!(ring.drain().collect::<Vec<_>>(), [2, 3, 4]);
+    assert!(ring.is_empty());
+    ring.extend(5..9);
+    assert_eq!(ring.dropped(), 3, "the count goes on");
+    let mut least = Ring::new(0);
+    least.extend([1, 2]);
+    assert_eq!(least.drain().collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn what_is_only_counted_stands_in_the_next_record() {
+    let (clock, recorder) = recorder(8);
+    let (source, target) = (recorder.name("source"), recorder.name("target"));
+    let counting = recorder.counting();
+    let open = counting.begin(Kind::Handle, source, 1);
+    clock.advance(MS);
+    counting.begin(Kind::Handle, source, 2).fail("a cause");
+    counting.send(Kind::Call, source, target, 1);
+    drop(counting.on_thread(3).begin(Kind::Handle, source, 3));
+    assert_eq!(recorder.recorded(), 0);
+    recorder.instant(Kind::Start, source, 0);
+    open.succeed();
+    recorder.begin(Kind::Handle, source, 4).succeed();
+    let events = recorder.drain().events;
+    assert_eq!(
+        events.iter().map(|it| it.subject).collect::<Vec<_>>(),
+        [0, 4, 4]
+    );
+    let counters = |started, succeeded, failed, sent| Counters {
+        started,
+        succeeded,
+        failed,
+        sent,
+    };
+    assert_eq!(events[0].counters, counters(3, 0, 2, 1));
+    assert_eq!(events[2].counters, counters(4, 2, 2, 1));
+    let mut summary = Summary::default();
+    summary.apply(&events[0]);
+    assert!(summary.is_sample(source) && !summary.is_sample(target));
+}
+
+#[test]
+fn a_recorder_counts_what_it_dropped_and_counters_survive() {
+    let (_, recorder) = recorder(4);
+    let source = recorder.name("source");
+    for subject in 0..10 {
+        recorder.begin(Kind::Handle, source, subject).succeed();
+    }
+    let batch = recorder.drain();
+    assert_eq!((batch.events.len(), batch.dropped), (4, 16));
+    assert_eq!(recorder.recorded(), 20);
+    // Whoever sees only the last record still knows the totals.
+    let totals = batch.events.last().unwrap().counters;
+    assert_eq!((totals.started, totals.succeeded), (10, 10));
+}
+
+#[test]
+fn batches_in_a_row_are_the_whole() {
+    let (clock, recorder) = recorder(1024);
+    let mut pieces = empty_trace();
+    let mut whole = Vec::new();
+    for round in 0..5u64 {
+        // A new name in every second round, an old one in the others.
+        let source = recorder.name(&format!("source {}", round / 2));
+        let target = recorder.name("bus");
+        recorder.send(Kind::Emit, source, target, round);
+        clock.advance(MS);
+        whole.push((round, recorder.name(&format!("source {}", round / 2))));
+        pieces.append(recorder.drain());
+    }
+    let emitted = pieces.events.iter().map(|e| (e.subject, e.source));
+    assert_eq!(emitted.collect::<Vec<_>>(), whole);
+    assert_eq!(pieces.names, ["source 0", "bus", "source 1", "source 2"]);
+    let empty = recorder.drain();
+    assert_eq!((empty.first_name, empty.names.len()), (4, 0));
+    assert!(empty.events.is_empty());
+}
+
+#[test]
+fn a_lost_batch_leaves_later_names_in_their_places() {
+    let (_, recorder) = recorder(16);
+    let _lost = (recorder.name("lost"), recorder.drain());
+    let kept = recorder.name("kept");
+    recorder.instant(Kind::Start, kept, 0);
+    let mut trace = empty_trace();
+    trace.append(recorder.drain());
+    assert_eq!(trace.names, ["?", "kept"]);
+    assert_eq!(trace.name(trace.events[0].source), "kept");
+    assert_eq!(trace.id("kept"), Some(kept));
+    assert_eq!(trace.id("lost"), None);
+}
+
+#[test]
+fn counters_go_by_source_and_stand_in_each_record() {
+    let (_, recorder) = recorder(64);
+    let (one, two) = (recorder.name("one"), recorder.name("two"));
+    let first = recorder.begin(Kind::Handle, one, 1);
+    let second = recorder.begin(Kind::Handle, one, 2);
+    recorder.send(Kind::Call, two, one, 1);
+    first.fail("out");
+    second.succeed();
+    recorder.instant(Kind::Start, two, 0);
+    let events = recorder.drain().events;
+    let seen: Vec<_> = events
+        .iter()
+        .map(|event| {
+            let Counters {
+                started,
+                succeeded,
+                failed,
+                sent,
+            } = event.counters;
+            (started, succeeded, failed, sent)
+        })
+        .collect();
+    let expected = [
+        (1, 0, 0, 0),
+        (2, 0, 0, 0),
+        (0, 0, 0, 1),
+        (2, 0, 1, 0),
+        (2, 1, 1, 0),
+        (0, 0, 0, 1),
+    ];
+    assert_eq!(seen, expected);
+    assert_eq!(events[3].counters.in_flight(), 1);
+    assert_eq!(events[4].counters.finished(), 2);
+}
+
+#[test]
+fn a_dropped_span_is_recorded_as_cancelled() {
+    let (clock, recorder) = recorder(64);
+    let source = recorder.name("source");
+    let span = recorder.on_thread(3).begin(Kind::Handle, source, 1);
+    clock.advance(7 * MS);
+    drop(span);
+    recorder.begin(Kind::Handle, source, 2).succeed();
+    let mut trace = empty_trace();
+    trace.append(recorder.drain());
+    let end = trace.events[1];
+    assert_eq!((end.phase, end.duration), (Phase::End, 7 * MS));
+    assert_eq!(trace.name(end.failure.unwrap()), "cancelled");
+    assert_eq!((end.thread, end.counters.in_flight()), (3, 0));
+    assert_eq!(trace.events.len(), 4, "each span ended once");
+    assert_eq!(trace.events[3].failure, None);
+}
+
+#[test]
+fn a_span_counts_from_when_it_was_due() {
+    let (clock, recorder) = recorder(64);
+    let source = recorder.name("source");
+    clock.advance(10 * MS);
+    let late = recorder.begin_at(4 * MS, Kind::Request, source, 1);
+    // What is due in the future would be ahead of the records that follow.
+    let early = recorder.begin_at(50 * MS, Kind::Request, source, 2);
+    clock.advance(5 * MS);
+    late.succeed();
+    early.succeed();
+    let spans: Vec<_> = recorder
+        .drain()
+        .events
+        .iter()
+        .map(|event| (event.at / 1_000_000, event.duration / 1_000_000))
+        .map(|(at, duration)| (at.as_nanos(), duration.as_nanos()))
+        .collect();
+    assert_eq!(spans, [(4, 6), (10, 0), (4, 11), (10, 5)]);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Advance(u64),
+    Begin { source: u8, due_ms: u64 },
+    End { which: usize, well: bool },
+    Instant(u8),
+    Drain,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..50u64).prop_map(Step::Advance),
+        (0..3u8, 0..200u64).prop_map(|(source, due_ms)| Step::Begin { source, due_ms }),
+        (any::<usize>(), any::<bool>()).prop_map(|(which, well)| Step::End { which, well }),
+        (0..3u8).prop_map(Step::Instant),
+        Just(Step::Drain),
+    ]
+}
+
+/// Records a random script, drains it in pieces and puts them together.
+fn perform(script: &[Step]) -> Trace {
+    let (clock, recorder) = recorder(1024);
+    let mut trace = empty_trace();
+    let mut open = Vec::new();
+    for (number, step) in script.iter().enumerate() {
+        let name = |source: u8| recorder.name(&format!("source {source}"));
+        match step {
+            Step::Advance(by) => clock.advance(MS * u32::try_from(*by).unwrap()),
+            Step::Begin { source, due_ms } => {
+                let due = Duration::from_millis(*due_ms);
+                open.push(recorder.begin_at(due, Kind::Handle, name(*source), number as u64));
+            }
+            Step::End { which, well } if !open.is_empty() => {
+                let span = open.swap_remove(which % open.len());
+                if *well {
+                    span.succeed();
+                } else {
+                    span.fail("out");
+                }
+            }
+            Step::End { .. } => {}
+            Step::Instant(source) => recorder.instant(Kind::Start, name(*source), 0),
+            Step::Drain => trace.append(recorder.drain()),
+        }
+    }
+    drop(open);
+    trace.append(recorder.drain());
+    assert_eq!(recorder.recorded(), trace.events.len() as u64);
+    trace
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn records_are_in_the_order_of_time(script in prop::collection::vec(step(), 0..60)) {
+        let trace = perform(&script);
+        let times: Vec<_> = trace.events.iter().map(Event::recorded_at).collect();
+        prop_assert!(times.is_sorted(), "{times:?}");
+        // Nothing was left open, so that all that began has ended.
+        let summary = trace.summary();
+        for source in summary.sources() {
+            prop_assert_eq!(summary.counters(source).in_flight(), 0);
+        }
+    }
+
+    #[test]
+    fn a_trace_survives_the_wire(script in prop::collection::vec(step(), 0..60)) {
+        let trace = perform(&script);
+        let text = serde_json::to_string(&trace).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Trace>(&text).unwrap(), trace);
+    }
+}
+
+/// Whoever has to change these lines has to raise `VERSION`: pages, scripts
+/// and stored traces read them.
+#[test]
+fn the_wire_schema_is_of_version_1() {
+    assert_eq!(VERSION, 1);
+    let (clock, recorder) = recorder(64);
+    let (source, target) = (recorder.name("source"), recorder.name("target"));
+    recorder.send(Kind::Emit, source, target, 7);
+    clock.advance(Duration::from_nanos(1500));
+    let span = recorder
+        .on_thread(2)
+        .begin_at(Duration::ZERO, Kind::Request, source, 7);
+    span.fail("out");
+    let batch = recorder.drain();
+    let text = serde_json::to_string(&batch).unwrap();
+    assert_eq!(serde_json::from_str::<Batch>(&text).unwrap(), batch);
+    let expected = concat!(
+        r#"{"first_name":0,"names":["source","target","out"],"events":["#,
+        r#"{"at_ns":0,"source":0,"target":1,"kind":"emit","phase":"instant","subject":7,"#,
+        r#""counters":{"started":0,"succeeded":0,"failed":0,"sent":1}},"#,
+        r#"{"at_ns":0,"duration_ns":1500,"source":0,"kind":"request","phase":"begin","subject":7,"#,
+        r#""counters":{"started":1,"succeeded":0,"failed":0,"sent":1},"thread":2},"#,
+        r#"{"at_ns":0,"duration_ns":1500,"source":0,"kind":"request","phase":"end","subject":7,"#,
+        r#""failure":2,"counters":{"started":1,"succeeded":0,"failed":1,"sent":1},"thread":2}"#,
+        r#"],"dropped":0}"#,
+    );
+    assert_eq!(text, expected);
+    let mut trace = empty_trace();
+    trace.params = vec![("key".to_owned(), "value".to_owned())];
+    assert_eq!(trace.param("key"), "value");
+    let expected = concat!(
+        r#"{"version":1,"scenario":"test","world":"virtual","seed":1,"#,
+        r#""params":[["key","value"]],"names":[],"events":[],"dropped":0,"died":null}"#,
+    );
+    assert_eq!(serde_json::to_string(&trace).unwrap(), expected);
+}
+
+#[test]
+fn every_kind_has_its_name_on_the_wire() {
+    for (number, kind) in Kind::ALL.iter().copied().enumerate() {
+        assert_eq!(kind as usize, number, "{kind:?}");
+        let text = serde_json::to_string(&kind).unwrap();
+        assert_eq!(text, format!("{:?}", kind.as_str()));
+        assert_eq!(serde_json::from_str::<Kind>(&text).unwrap(), kind);
+    }
+}
+
+#[test]
+fn a_recorder_takes_records_from_any_thread() {
+    fn crosses<T: Send + Sync>(_: &T) {}
+    let (clock, recorder) = recorder(1);
+    crosses(&recorder);
+    crosses(&recorder.begin(Kind::Handle, recorder.name("source"), 1));
+    assert_eq!(clock.now(), Duration::ZERO);
+}
+
+#[test]
+fn a_packed_batch_is_unpacked_to_the_same() {
+    let (_, recorder) = recorder(64);
+    let (from, to) = (recorder.name("from"), recorder.name("to"));
+    drop(recorder.drain());
+    for (index, kind) in [Kind::Start, Kind::Unsubscribe, Kind::Compute]
+        .into_iter()
+        .enumerate()
+    {
+        recorder.send(kind, from, to, u64::MAX - index as u64);
+    }
+    recorder
+        .on_thread(3)
+        .begin(Kind::Handle, to, 7)
+        .fail("no room");
+    let batch = recorder.drain();
+    assert_eq!((batch.first_name, batch.events.len()), (2, 5));
+    let packed = Packed::from(batch.clone());
+    assert_eq!(Batch::try_from(packed), Ok(batch));
+}
+
+#[test]
+fn what_is_no_batch_is_refused() {
+    let (_, recorder) = recorder(64);
+    let name = recorder.name("name");
+    recorder.instant(Kind::Start, name, 1);
+    let Packed { names, words } = recorder.drain().into();
+    let unpack = |words: &[u64]| {
+        Batch::try_from(Packed {
+            names: names.clone(),
+            words: words.to_vec(),
+        })
+    };
+    assert!(unpack(&words).is_ok());
+    for length in (0..words.len()).filter(|length| *length != 3) {
+        assert_eq!(unpack(&words[..length]), Err(Malformed), "{length} words");
+    }
+    // The version; the name, the kind and the phase of the record.
+    for (place, word) in [(0, 99), (5, u64::MAX), (6, 99 << 32), (6, 99)] {
+        let mut words = words.clone();
+        words[place] = word;
+        assert_eq!(unpack(&words), Err(Malformed), "word {place}");
+    }
+}
