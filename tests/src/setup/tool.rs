@@ -53,11 +53,13 @@ fn installed(workspace: &Workspace, name: &str, version: Option<&str>) -> bool {
 pub(crate) fn wasm_bindgen(workspace: &Workspace) -> Result<()> {
     let names = ["bindgen", "bindgen-test-runner"];
     let mut build = workspace.cargo("build --quiet --workspace --all-features");
-    // The features of the whole workspace: `unit` uses the same, so that both
-    // share what they compile.
+    // The features of the whole workspace, and for those of the tests' own
+    // dependencies a test: `unit` uses the same, so that both share what they
+    // compile.
     for name in names {
         build.args(["--bin", name]);
     }
+    build.args(["--test", "chapters"]);
     run_checked(&mut build)?;
     for name in names {
         let file = |name: &str| Path::new(name).with_extension(std::env::consts::EXE_EXTENSION);
