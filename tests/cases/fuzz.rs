@@ -33,7 +33,8 @@ pub(crate) async fn visit(page: &Page) -> Result<()> {
             if (location.hash === before) return;
             while (!isAnswered() && performance.now() < deadline) await frame();
             await frame();
-            const isRight = path.length < 3 || (links.includes('#/' + title.textContent) && (links.includes(path) || !notice.hidden));
+            const shown = '#/' + title.textContent;
+            const isRight = path.length < 3 || path === shown || (links.includes(shown) && !links.includes(path) && !notice.hidden);
             if (!isAnswered() || !isRight || !trap.hidden) return [title, notice, trap].map(it => it.hidden || it.textContent);
         })();";
     for address in addresses()? {

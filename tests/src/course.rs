@@ -7,40 +7,33 @@
 //!
 //! Those that run scenarios in real time come after that, one by one: a process
 //! that takes a second to start, since compilers are at work, is taken for one that
-//! never will. Beside them run only those that leave the processors to whoever else
-//! wants them.
+//! never will.
+//!
+//! Beside all of these, those that only compute get what is left of the processors.
 
+use std::panic::resume_unwind;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
+use std::{iter, vec};
 
 use crate::output::Output;
-use crate::suite::{Kind, Suite, Wishes};
+use crate::suite::{Kind, Pace, Suite, Wishes};
 use crate::summary::Tally;
 use crate::table::{Row, Table};
 use crate::workspace::Workspace;
 
-/// Runs the suites, and adds what came of them to the table.
+/// Runs the suites, each once, and adds what came of them to the table.
 pub(crate) fn run(workspace: &Workspace, suites: &[Suite], wishes: Wishes, table: &mut Table) {
-    let (patient, others): (Vec<_>, Vec<_>) =
-        suites.iter().copied().partition(|suite| suite.is_patient());
-    let (timed, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|suite| suite.is_timed());
-    side_by_side(workspace, &[], &others, wishes, table);
-    side_by_side(workspace, &timed, &patient, wishes, table);
-    table.sort_by(&Suite::ALL.map(Suite::name));
-}
-
-/// Runs the suites of `row`, which are never two at a time, beside `others`.
-fn side_by_side(
-    workspace: &Workspace,
-    row: &[Suite],
-    others: &[Suite],
-    wishes: Wishes,
-    table: &mut Table,
-) {
-    let left = Mutex::new(others.iter().copied());
-    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let of = |pace| {
+        let suites = suites.iter().copied();
+        let own: Vec<_> = suites.filter(|suite| suite.pace() == pace).collect();
+        Queue(Mutex::new(own.into_iter()))
+    };
+    let (quick, timed, patient) = (of(Pace::Quick), of(Pace::Timed), of(Pace::Patient));
+    // One of them prints as it goes in any case.
+    let first = [&quick, &timed, &patient].into_iter().find_map(Queue::next);
     let mut show = |row: Row, output: Output| {
         if let Err(error) = output.show() {
             eprintln!("tests: error: {error:#}");
@@ -49,32 +42,55 @@ fn side_by_side(
     };
     thread::scope(|scope| {
         let (sender, over) = mpsc::channel();
-        let mut row = row.iter().copied();
-        let mut ours = || row.next().or_else(next);
-        // The first is ours in any case.
-        let first = ours();
-        scope.spawn(move || {
-            while let Some(suite) = next() {
-                // Without a file to hold it back in, it is shown as it comes.
-                let output = Output::held().unwrap_or(Output::Ours);
-                let row = run_suite(workspace, suite, wishes, &output);
-                // The receiver is there until all are over.
-                let _ = sender.send((row, output));
+        let beside = |queue| {
+            let sender = sender.clone();
+            move || {
+                for suite in Queue::iter(queue) {
+                    // Without a file to hold it back in, it is shown as it comes.
+                    let output = Output::held().unwrap_or(Output::Ours);
+                    let row = run_suite(workspace, suite, wishes, &output);
+                    // The receiver is there until all are over.
+                    let _ = sender.send((row, output));
+                }
             }
-        });
-        let mut suite = first;
-        while let Some(running) = suite {
-            let row = run_suite(workspace, running, wishes, &Output::Ours);
+        };
+        let second = scope.spawn(beside(&quick));
+        scope.spawn(beside(&patient));
+        drop(sender);
+
+        let mut in_front = |suite| {
+            let row = run_suite(workspace, suite, wishes, &Output::Ours);
             show(row, Output::Ours);
             for (row, output) in over.try_iter() {
                 show(row, output);
             }
-            suite = ours();
-        }
+        };
+        first
+            .into_iter()
+            .chain(quick.iter())
+            .for_each(&mut in_front);
+        second.join().unwrap_or_else(|panic| resume_unwind(panic));
+        timed.iter().chain(patient.iter()).for_each(&mut in_front);
         for (row, output) in over {
             show(row, output);
         }
     });
+    table.sort_by(&Suite::ALL.map(Suite::name));
+}
+
+/// Suites that wait for whoever is next to run one.
+struct Queue(Mutex<vec::IntoIter<Suite>>);
+
+impl Queue {
+    fn next(&self) -> Option<Suite> {
+        let mut suites = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        suites.next()
+    }
+
+    /// What is left, as it is asked for.
+    fn iter(&self) -> impl Iterator<Item = Suite> {
+        iter::from_fn(|| self.next())
+    }
 }
 
 fn run_suite(workspace: &Workspace, suite: Suite, wishes: Wishes, output: &Output) -> Row {
@@ -84,7 +100,7 @@ fn run_suite(workspace: &Workspace, suite: Suite, wishes: Wishes, output: &Outpu
     let mut busy = Duration::ZERO;
     let mut success = true;
     for mut command in suite.commands(workspace, wishes) {
-        if suite.is_patient() {
+        if suite.pace() == Pace::Patient {
             command = patient(&command);
         }
         match crate::run::run(&mut command, output) {

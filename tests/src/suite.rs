@@ -29,6 +29,19 @@ pub(crate) enum Kind {
     Tests,
 }
 
+/// How a suite goes with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Beside another one like it.
+    Quick,
+    /// Most of it is scenarios and servers in real time, with deadlines of their
+    /// own: not beside others of these two.
+    Timed,
+    /// It may take its time, and compiles into no folder that another one waits for:
+    /// beside any, with what is left of the processors.
+    Patient,
+}
+
 /// What a person may ask of the suites.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wishes {
@@ -38,19 +51,19 @@ pub(crate) struct Wishes {
 }
 
 impl Suite {
-    /// All of them, in the order they are begun: what fails fast comes first,
-    /// and what is short last, so that of two in a row neither waits long for the
-    /// other.
+    /// All of them, in the order they are begun as far as they go alike: what fails
+    /// fast comes first, and what is short last, so that of two in a row neither
+    /// waits long for the other.
     pub(crate) const ALL: [Self; 10] = [
         Self::Fmt,
         Self::Clippy,
         Self::Unit,
+        Self::Doc,
         Self::Wasm,
         Self::E2e,
         Self::Cluster,
         Self::Miri,
         Self::Loom,
-        Self::Doc,
         Self::Deny,
     ];
 
@@ -101,15 +114,13 @@ impl Suite {
         }
     }
 
-    /// Whether most of it is scenarios and servers in real time, with deadlines of
-    /// their own.
-    pub(crate) fn is_timed(self) -> bool {
-        matches!(self, Self::Cluster | Self::Wasm | Self::E2e)
-    }
-
-    /// Whether it may take its time: it computes, and awaits nothing.
-    pub(crate) fn is_patient(self) -> bool {
-        matches!(self, Self::Loom | Self::Miri | Self::Doc | Self::Deny)
+    /// How it goes with others.
+    pub(crate) fn pace(self) -> Pace {
+        match self {
+            Self::Fmt | Self::Clippy | Self::Unit | Self::Doc => Pace::Quick,
+            Self::Cluster | Self::Wasm | Self::E2e => Pace::Timed,
+            Self::Loom | Self::Miri | Self::Deny => Pace::Patient,
+        }
     }
 
     /// What has to be installed for it.
@@ -206,7 +217,8 @@ fn clippy(workspace: &Workspace) -> Vec<Command> {
 }
 
 /// The packages of the page, each after this option. Their Rust is empty anywhere
-/// but in a browser.
+/// but in a browser. What one of them lacks and another has is missed where each is
+/// built by itself, by `wasm`.
 fn packages(option: &str) -> String {
     ["highwater-web", "highwater-file", "highwater-analysis"]
         .map(|package| format!("{option} {package}"))
@@ -266,7 +278,7 @@ fn loom(workspace: &Workspace) -> Command {
     command
 }
 
-/// The library's concurrent parts.
+/// The library's events, which are shared between threads without locks.
 fn miri(workspace: &Workspace) -> Command {
     let mut command = workspace.nightly_cargo("miri test --package highwater --test events");
     command.env("CARGO_TARGET_DIR", workspace.target.join("miri"));
@@ -306,6 +318,9 @@ fn wasm(workspace: &Workspace) -> Vec<Command> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
     use super::*;
 
     #[test]
@@ -317,9 +332,33 @@ mod tests {
     }
 
     #[test]
+    fn every_file_of_the_librarys_tests_is_in_a_program() {
+        let folder = Workspace::new().unwrap().root.join("core/tests");
+        let entries = |folder: &Path| -> Vec<PathBuf> {
+            let entries = fs::read_dir(folder).unwrap();
+            entries.map(|entry| entry.unwrap().path()).collect()
+        };
+        let mut found = 0;
+        for program in entries(&folder) {
+            let Ok(main) = fs::read_to_string(program.join("main.rs")) else {
+                continue;
+            };
+            for file in entries(&program) {
+                let name = file.file_stem().unwrap().to_str().unwrap();
+                let line = format!("mod {name};");
+                let is_named = name == "main" || main.lines().any(|found| found == line);
+                assert!(is_named, "{} is in no program", file.display());
+                found += 1;
+            }
+        }
+        assert!(found > 50, "{found}");
+    }
+
+    #[test]
     fn builds_with_flags_of_their_own_keep_to_themselves() {
         let workspace = Workspace::new().unwrap();
         for suite in [Suite::Loom, Suite::Miri] {
+            assert_eq!(suite.pace(), Pace::Patient);
             for command in suite.commands(&workspace, Wishes::default()) {
                 let target = command
                     .get_envs()

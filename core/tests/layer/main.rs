@@ -1,8 +1,11 @@
 //! The layer of errors around a service of tower's.
 
+#[cfg(feature = "axum")]
 mod answers;
+#[cfg(feature = "axum")]
 mod bodies;
 mod bugs;
+#[cfg(feature = "axum")]
 #[path = "../cases/mod.rs"]
 mod cases;
 mod layered;

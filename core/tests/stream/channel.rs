@@ -1,7 +1,7 @@
 //! Channels: what they hold, what they give up, and who waits.
 
-use crate::channels::{Woken, items, read_all, stats};
 use crate::common::ManualClock;
+use crate::support::{Woken, items, read_all, stats};
 use futures::{
     FutureExt, Sink, Stream, StreamExt,
     executor::block_on,

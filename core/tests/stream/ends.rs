@@ -1,6 +1,6 @@
 //! Channels: how they end, and what becomes of what is queued.
 
-use crate::channels::{Woken, items, read_all, stats};
+use crate::support::{Woken, items, read_all, stats};
 use futures::{
     FutureExt, SinkExt, StreamExt, executor::block_on, stream::FusedStream, task::waker,
 };

@@ -1,7 +1,6 @@
 //! Channels, and the pipelines between them.
 
 mod channel;
-mod channels;
 mod cleanup;
 #[path = "../common/mod.rs"]
 mod common;
@@ -11,4 +10,5 @@ mod model;
 mod pipeline;
 mod plain_queue;
 mod run;
+mod support;
 mod threads;

@@ -1,8 +1,10 @@
-//! The whole of it: every build, those on one thread beside the threaded ones.
+//! The whole of it: every build. Those on one thread come first; the others are
+//! compiled meanwhile.
 
 use std::fs::{self, File, TryLockError};
 use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, Result, bail};
@@ -51,7 +53,7 @@ pub struct Build {
 pub struct Summary {
     /// Where everything is.
     pub layout: Layout,
-    /// The builds: the single-threaded ones first.
+    /// The builds, in the order they were made.
     pub builds: Vec<Build>,
 }
 
@@ -64,8 +66,9 @@ impl Summary {
     }
 }
 
-/// Brings the package up to date, telling its progress on standard error: what
-/// runs on one thread, and beside it the threaded builds of the chapters.
+/// Brings the package up to date, telling its progress on standard error: first
+/// what runs on one thread, since the page needs that, then the threaded builds
+/// of the chapters, which are compiled meanwhile.
 ///
 /// Two calls at once take turns, be they in one process or in two.
 ///
@@ -79,64 +82,97 @@ pub fn build(options: &Options) -> Result<Summary> {
     let wanted = wanted(options.chapter.as_deref())?;
     let layout = Layout::new(options.out.as_deref())?;
     let _turn = take_turn(&layout)?;
-
     Toolchain::Stable.ensure(&layout.root)?;
     // Each compiles into a folder of its own, and much of what either takes is the
     // work of one core: a crate optimised as a whole.
-    let (single, threaded) = thread::scope(|scope| {
-        let threaded = scope.spawn(|| build_threaded(&layout, &wanted, options.single));
+    let failed = AtomicBool::new(false);
+    let (single, ahead) = thread::scope(|scope| {
+        let ahead = scope.spawn(|| compile_ahead(&layout, options, &wanted, &failed));
+        let single = make_single(&layout, options, &wanted);
+        failed.store(single.is_err(), Ordering::Relaxed);
         (
-            build_single(&layout, &wanted, options.single),
-            threaded.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            single,
+            ahead.join().unwrap_or_else(|panic| resume_unwind(panic)),
         )
     });
-    let builds = [single?, threaded?].concat();
-    Ok(Summary { layout, builds })
+    let single = single?;
+    let threaded = make_threaded(&layout, &wanted, &ahead?)?;
+    Ok(Summary {
+        layout,
+        builds: [single, threaded].concat(),
+    })
 }
 
-/// `only` these are wanted, so that a threaded one of another state has to go.
-fn build_single(layout: &Layout, wanted: &[Part], only: bool) -> Result<Vec<Build>> {
-    // With the threaded build beside it, the old one may stay till then.
-    let keep: &[&str] = if only { &[] } else { &["threads"] };
-    let build = |part: &Part| {
+fn make_single(layout: &Layout, options: &Options, wanted: &[Part]) -> Result<Vec<Build>> {
+    // With the threaded build to follow, the old one may stay till then.
+    let keep: &[&str] = if options.single { &[] } else { &["threads"] };
+    let make = |part: &Part| {
         let outcome = make(layout, *part, keep)?;
         Ok(Build {
             part: *part,
             outcome,
         })
     };
-    wanted.iter().map(build).collect()
+    wanted.iter().map(make).collect()
 }
 
-/// The threaded builds of the chapters that are wanted, unless all is to be
-/// `single`.
-fn build_threaded(layout: &Layout, wanted: &[Part], single: bool) -> Result<Vec<Build>> {
-    let nightly = (!single).then(|| Toolchain::Nightly.ensure(&layout.root));
-    if let Some(Err(error)) = &nightly {
+/// Has the threaded builds compiled, so that [`make_threaded`] finds them done, and
+/// says what becomes of them. Nothing is written to the package: it is to change
+/// only once the other builds are there.
+fn compile_ahead(
+    layout: &Layout,
+    options: &Options,
+    wanted: &[Part],
+    failed: &AtomicBool,
+) -> Result<Ahead> {
+    if options.single {
+        return Ok(Ahead::Unwanted);
+    }
+    if let Err(error) = Toolchain::Nightly.ensure(&layout.root) {
+        return Ok(Ahead::Unavailable(error));
+    }
+    for part in wanted.iter().filter_map(|part| part.threaded()) {
+        if failed.load(Ordering::Relaxed) {
+            break;
+        }
+        eprintln!("bundle: compiling {part}…");
+        compile::compile(layout, part)?;
+    }
+    Ok(Ahead::Compiled)
+}
+
+/// How far the threaded builds are.
+enum Ahead {
+    /// They were not asked for.
+    Unwanted,
+    /// There is no compiler for them.
+    Unavailable(anyhow::Error),
+    /// They are compiled.
+    Compiled,
+}
+
+fn make_threaded(layout: &Layout, wanted: &[Part], ahead: &Ahead) -> Result<Vec<Build>> {
+    if let Ahead::Unavailable(error) = ahead {
         eprintln!(
             "bundle: warning: no threaded build: {error:#}\n\
              bundle: the page works without it, on one thread"
         );
     }
-    let mut builds = Vec::new();
-    for part in wanted {
-        let Part::Chapter(chapter, _) = *part else {
-            continue;
-        };
-        let part = Part::Chapter(chapter, Flavour::Threads);
-        let outcome = match &nightly {
-            None => Outcome::Skipped,
-            Some(Ok(())) => make(layout, part, &[])?,
-            Some(Err(_)) => {
+    let make = |part| {
+        let outcome = match ahead {
+            Ahead::Unwanted => Outcome::Skipped,
+            Ahead::Compiled => make(layout, part, &[])?,
+            Ahead::Unavailable(_) => {
                 // An old one would go on being served beside a newer page.
                 let output = layout.output_of(part);
                 stage::remove(&layout.package, &output)?;
                 Outcome::Unavailable
             }
         };
-        builds.push(Build { part, outcome });
-    }
-    Ok(builds)
+        Ok(Build { part, outcome })
+    };
+    let threaded = wanted.iter().filter_map(|part| part.threaded());
+    threaded.map(make).collect()
 }
 
 /// What is wanted, as far as it runs on one thread.

@@ -1,6 +1,7 @@
 //! The first step: cargo turns a crate of the page into a `.wasm` file.
 
 use std::env;
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -20,9 +21,11 @@ pub(crate) fn compile(layout: &Layout, part: Part) -> Result<PathBuf> {
             let mut cargo = Toolchain::Nightly.cargo(&layout.root);
             cargo
                 .arg("--config")
-                .arg(layout.root.join("web/threads.toml"))
-                // On a terminal two progress bars would overwrite each other.
-                .arg("--quiet");
+                .arg(layout.root.join("web/threads.toml"));
+            // On a terminal two progress bars would overwrite each other.
+            if io::stderr().is_terminal() {
+                cargo.arg("--quiet");
+            }
             cargo
         }
     };

@@ -60,6 +60,14 @@ impl Part {
         }
     }
 
+    /// The other build of a chapter; of what has but one, none.
+    pub(crate) fn threaded(self) -> Option<Self> {
+        match self {
+            Self::Chapter(chapter, _) => Some(Self::Chapter(chapter, Flavour::Threads)),
+            Self::File | Self::Analysis => None,
+        }
+    }
+
     /// The package it is built of, and the program in that. Not its library:
     /// cargo keeps the libraries of two chapters under one name, and takes the
     /// one for the other.

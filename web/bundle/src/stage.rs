@@ -4,19 +4,12 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 /// Staging directories are hidden and begin like this, for `.gitignore`.
 const PREFIX: &str = ".pkg-";
-
-/// One output may be a folder of another, which keeps it: they take turns.
-fn take_turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Fills a fresh directory beside `package` with `fill`, then swaps it in at
 /// `output`, which is `package` itself or a folder of it. The folders of the
@@ -42,7 +35,6 @@ pub(crate) fn replace(
     let new = staging.path().join("new");
     fs::create_dir(&new)?;
     fill(&new)?;
-    let _turn = take_turn();
     for folder in keep {
         let old = output.join(folder);
         if old.is_dir() {
@@ -67,7 +59,6 @@ pub(crate) fn update(output: &Path, name: &str, text: &str) -> Result<bool> {
 
 /// Removes `output`, by a rename first: it is there, or it is not.
 pub(crate) fn remove(package: &Path, output: &Path) -> Result<()> {
-    let _turn = take_turn();
     if !output.exists() {
         return Ok(());
     }
@@ -80,7 +71,8 @@ pub(crate) fn remove(package: &Path, output: &Path) -> Result<()> {
 }
 
 fn swap(new: &Path, output: &Path, staging: &TempDir) -> Result<()> {
-    match fs::rename(output, staging.path().join("old")) {
+    let old = staging.path().join("old");
+    match fs::rename(output, &old) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error).context("cannot move the old output away"),
@@ -88,7 +80,11 @@ fn swap(new: &Path, output: &Path, staging: &TempDir) -> Result<()> {
     if let Some(parent) = output.parent() {
         fs::create_dir_all(parent)?;
     }
-    fs::rename(new, output).with_context(|| format!("cannot write {}", output.display()))
+    fs::rename(new, output).with_context(|| {
+        // There is none if there was no output yet.
+        let _ = fs::rename(&old, output);
+        format!("cannot write {}", output.display())
+    })
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
