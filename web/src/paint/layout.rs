@@ -109,12 +109,17 @@ impl Layout {
 
     /// Stages from the left to the right.
     fn of_chain(surface: &Surface, started: &[NameId]) -> Self {
-        let margin = if surface.width < 520.0 { 10.0 } else { 18.0 };
+        // Where there is little room, names need it more than pipes do.
+        let (margin, share) = if surface.width < 520.0 {
+            (10.0, 0.84)
+        } else {
+            (18.0, 0.72)
+        };
         let lanes_top = surface.above_lanes(0.66);
         let history_top = (lanes_top * 0.66).round();
         // Room for three, so that the first ones do not fill the picture.
         let slot = (surface.width - 2.0 * margin) / started.len().max(3) as f64;
-        let width = (slot * 0.72).min(150.0);
+        let width = (slot * share).min(150.0);
         let height = within(history_top - 76.0, 40.0, 110.0);
         let services = started.iter().enumerate().map(|(place, id)| Node {
             id: *id,

@@ -95,10 +95,16 @@ pub(super) fn panel(surface: &Surface, node: &Node, playback: &Playback, lines: 
     };
     surface.panel(node.x, node.y, node.width, node.height, border, weight);
 
-    let left = node.x + 10.0;
-    let room = node.width - 20.0;
+    // In a narrow one the name gets all there is: the cross stands above it.
+    let (margin, for_cross, size) = if node.width < 80.0 {
+        (5.0, 0.0, 11)
+    } else {
+        (10.0, 14.0, 13)
+    };
+    let left = node.x + margin;
+    let room = node.width - 2.0 * margin;
     let title = Text {
-        size: 13,
+        size,
         bold: true,
         color: theme.text,
         align: "left",
@@ -119,7 +125,7 @@ pub(super) fn panel(surface: &Surface, node: &Node, playback: &Playback, lines: 
         playback.trace().name(node.id),
         (left, y),
         title,
-        room - 14.0,
+        room - for_cross,
     );
     for line in lines {
         y += line_height;
