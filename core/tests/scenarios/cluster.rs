@@ -1,19 +1,17 @@
 //! `cluster` in simulated time: whatever is set, all that it claims holds.
 
-use crate::drawn::{number, some, word};
+use crate::drawn::{crew, number, some};
+use crate::simulated::{
+    self, assert_none_fails, assert_presets_show_all, assert_seeds_differ, assert_told, bytes,
+};
 use highwater::{
-    scenario::{self, Experiment, Outcome, TRACE_CAPACITY},
+    scenario::{self, Experiment, TRACE_CAPACITY},
     trace::{Kind, Phase, Trace},
 };
 use proptest::prelude::*;
-use std::collections::BTreeSet;
 
 fn experiment<V: AsRef<str>>(pairs: &[(&str, V)]) -> Experiment {
-    let mut experiment = scenario::find("cluster").unwrap().experiment();
-    for (key, value) in pairs {
-        experiment.set(key, value.as_ref()).unwrap();
-    }
-    experiment
+    simulated::experiment("cluster", pairs)
 }
 
 fn simulate(pairs: &[(&str, &str)]) -> Trace {
@@ -29,17 +27,6 @@ fn quick<'a>(set: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     set
 }
 
-fn assert_holds(trace: &Trace) {
-    for verdict in scenario::find("cluster").unwrap().judge(trace) {
-        assert_ne!(
-            verdict.outcome,
-            Outcome::Failed,
-            "{:?} {verdict:?}",
-            trace.params
-        );
-    }
-}
-
 /// How many requests ended so; `None` for well.
 fn ended_with(trace: &Trace, failure: Option<&str>) -> usize {
     let is_end = |it: &&highwater::trace::Event| {
@@ -49,42 +36,15 @@ fn ended_with(trace: &Trace, failure: Option<&str>) -> usize {
     trace.events.iter().filter(is_end).count()
 }
 
-fn bytes(trace: &Trace) -> Vec<u8> {
-    serde_json::to_vec(trace).unwrap()
-}
-
 fn anything() -> impl Strategy<Value = Vec<(&'static str, String)>> {
-    let events = &["kill", "hang", "crash_loop", "reload", "bad_reload", "none"];
-    let how = (
-        word(events),
-        word(&["rolling", "stop_then_start"]),
-        word(&["round_robin", "least_busy"]),
-    );
-    let numbers = (
-        number(1..=8),
-        number(1..=80),
-        some(30, 200),
-        some(50, 200),
-        some(100, 1_000),
-        number(500..=1_500),
-        number(0..=10),
-        number(0..=1_000_000),
-    );
-    (how, numbers).prop_map(|(how, numbers)| {
-        let (workers, requests, interval, work, startup, heartbeat, restarts, seed) = numbers;
-        vec![
-            ("event", how.0),
-            ("restart", how.1),
-            ("balance", how.2),
-            ("workers", workers),
+    let load = (number(1..=80), some(30, 200), some(50, 200));
+    (crew(), load).prop_map(|(mut pairs, (requests, interval, work))| {
+        pairs.extend([
             ("requests", requests),
             ("interval", interval),
             ("work", work),
-            ("startup", startup),
-            ("heartbeat", heartbeat),
-            ("restarts", restarts),
-            ("seed", seed),
-        ]
+        ]);
+        pairs
     })
 }
 
@@ -95,32 +55,19 @@ proptest! {
     fn whatever_is_set_what_it_claims_holds(pairs in anything()) {
         let experiment = experiment(&pairs);
         let trace = experiment.simulate();
-        assert_holds(&trace);
+        assert_none_fails(&trace);
         prop_assert_eq!(bytes(&trace), bytes(&experiment.simulate()), "byte for byte");
     }
 }
 
 #[test]
 fn every_preset_holds_and_together_they_show_every_check() {
-    let scenario = scenario::find("cluster").unwrap();
-    let mut passed = BTreeSet::new();
-    for preset in scenario.presets {
-        let trace = simulate(&quick(preset.set));
-        assert_holds(&trace);
-        let verdicts = scenario.judge(&trace);
-        let shown = verdicts.iter().filter(|it| it.outcome == Outcome::Passed);
-        passed.extend(shown.map(|verdict| verdict.check));
-    }
-    let all: BTreeSet<_> = scenario.checks.iter().map(|check| check.name).collect();
-    assert_eq!(passed, all);
+    assert_presets_show_all("cluster", |set| simulate(&quick(set)));
 }
 
 #[test]
 fn another_seed_is_another_run() {
-    let one = simulate(&[("seed", "1")]);
-    let mut other = simulate(&[("seed", "2")]);
-    other.seed = one.seed;
-    assert_ne!(bytes(&one), bytes(&other));
+    assert_seeds_differ("cluster");
 }
 
 #[test]
@@ -136,7 +83,7 @@ fn the_greatest_run_loses_no_record() {
     assert_eq!(trace.dropped, 0);
     let length = trace.events.len();
     assert!(length < TRACE_CAPACITY, "{length}");
-    assert_holds(&trace);
+    assert_none_fails(&trace);
 }
 
 /// The same event at the same time, carried out in two ways.
@@ -169,12 +116,6 @@ fn every_record_is_a_sentence_of_its_own_kind() {
     let scenario = scenario::find("cluster").unwrap();
     for preset in scenario.presets {
         let trace = simulate(&quick(preset.set));
-        for event in &trace.events {
-            let sentence = (scenario.narrate)(&trace, event);
-            assert!(
-                sentence.ends_with('.') && !sentence.contains('?'),
-                "{sentence}"
-            );
-        }
+        assert_told(&trace);
     }
 }

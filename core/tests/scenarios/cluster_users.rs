@@ -1,8 +1,9 @@
 //! `cluster` with users, up to a million: each of them asks, every request is
 //! counted, and few are on record.
 
-use crate::drawn::{number, some, word};
+use crate::drawn::{crew, number};
 use crate::figured::figure;
+use crate::simulated::{self, assert_none_fails};
 use crate::tampered;
 use highwater::{
     scenario::{self, Experiment, Outcome, TRACE_CAPACITY},
@@ -12,11 +13,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 fn experiment<V: AsRef<str>>(pairs: &[(&str, V)]) -> Experiment {
-    let mut experiment = scenario::find("cluster").unwrap().experiment();
-    for (key, value) in pairs {
-        experiment.set(key, value.as_ref()).unwrap();
-    }
-    experiment
+    simulated::experiment("cluster", pairs)
 }
 
 fn simulate(pairs: &[(&str, &str)]) -> Trace {
@@ -24,15 +21,8 @@ fn simulate(pairs: &[(&str, &str)]) -> Trace {
 }
 
 fn outcomes(trace: &Trace) -> Vec<(&'static str, Outcome)> {
+    assert_none_fails(trace);
     let verdicts = scenario::find("cluster").unwrap().judge(trace);
-    for verdict in &verdicts {
-        assert_ne!(
-            verdict.outcome,
-            Outcome::Failed,
-            "{:?} {verdict:?}",
-            trace.params
-        );
-    }
     let outcomes = verdicts.iter().map(|it| (it.check, it.outcome));
     outcomes.collect()
 }
@@ -253,37 +243,10 @@ fn each_claim_about_users_can_fail() {
 }
 
 fn anything() -> impl Strategy<Value = Vec<(&'static str, String)>> {
-    let events = &["kill", "hang", "crash_loop", "reload", "bad_reload", "none"];
-    let how = (
-        word(events),
-        word(&["rolling", "stop_then_start"]),
-        word(&["round_robin", "least_busy"]),
-    );
-    let numbers = (
-        number(1..=8),
-        number(1..=3_000),
-        number(100..=900),
-        number(1..=300),
-        some(100, 1_000),
-        number(500..=1_500),
-        number(0..=10),
-        number(0..=1_000_000),
-    );
-    (how, numbers).prop_map(|(how, numbers)| {
-        let (workers, users, think, service, startup, heartbeat, restarts, seed) = numbers;
-        vec![
-            ("event", how.0),
-            ("restart", how.1),
-            ("balance", how.2),
-            ("workers", workers),
-            ("users", users),
-            ("think", think),
-            ("service", service),
-            ("startup", startup),
-            ("heartbeat", heartbeat),
-            ("restarts", restarts),
-            ("seed", seed),
-        ]
+    let load = (number(1..=3_000), number(100..=900), number(1..=300));
+    (crew(), load).prop_map(|(mut pairs, (users, think, service))| {
+        pairs.extend([("users", users), ("think", think), ("service", service)]);
+        pairs
     })
 }
 

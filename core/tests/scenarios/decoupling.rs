@@ -1,26 +1,22 @@
 //! `decoupling` in simulated time: whatever is set, all that it claims holds.
 
+use crate::drawn::{number, word};
 use crate::portable::assert_decoupling_holds;
+use crate::simulated::{self, assert_presets_show_all, assert_seeds_differ, bytes};
 use highwater::{
     platform::VirtualTime,
-    scenario::{self, Experiment, Outcome, TRACE_CAPACITY},
-    trace::{Recorder, Trace},
+    scenario::{Experiment, Outcome, TRACE_CAPACITY},
+    trace::Recorder,
 };
 use proptest::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 fn experiment<V: AsRef<str>>(pairs: &[(&str, V)]) -> Experiment {
-    let mut experiment = scenario::find("decoupling").unwrap().experiment();
-    for (key, value) in pairs {
-        experiment.set(key, value.as_ref()).unwrap();
-    }
-    experiment
+    simulated::experiment("decoupling", pairs)
 }
 
 /// Anything but a panic, with no more users than a test has time for.
 fn pairs() -> impl Strategy<Value = Vec<(&'static str, String)>> {
-    let word = |words: &'static [&'static str]| prop::sample::select(words).prop_map(str::to_owned);
-    let number = |range: std::ops::RangeInclusive<u64>| range.prop_map(|n| n.to_string());
     let choices = (
         word(&["events", "direct"]),
         word(&["sync", "async"]),
@@ -36,7 +32,7 @@ fn pairs() -> impl Strategy<Value = Vec<(&'static str, String)>> {
         prop_oneof![number(1..=99), number(100..=100)],
         number(1..=4),
         number(0..=10),
-        (0..1u64 << 53).prop_map(|seed| seed.to_string()),
+        number(0..=(1 << 53) - 1),
     );
     (choices, numbers).prop_map(|(choices, numbers)| {
         let (design, listeners, fail, added, overflow, reentry) = choices;
@@ -57,10 +53,6 @@ fn pairs() -> impl Strategy<Value = Vec<(&'static str, String)>> {
             ("seed", seed),
         ]
     })
-}
-
-fn bytes(trace: &Trace) -> Vec<u8> {
-    serde_json::to_vec(trace).unwrap()
 }
 
 proptest! {
@@ -84,27 +76,12 @@ fn every_preset_holds() {
 
 #[test]
 fn the_presets_show_something_in_every_check() {
-    let mut passed: Vec<_> = Vec::new();
-    let scenario = scenario::find("decoupling").unwrap();
-    for preset in scenario.presets {
-        let verdicts = scenario.judge(&experiment(preset.set).simulate());
-        let shown = verdicts.iter().filter(|v| v.outcome == Outcome::Passed);
-        passed.extend(shown.map(|verdict| verdict.check));
-    }
-    assert!(
-        scenario
-            .checks
-            .iter()
-            .all(|check| passed.contains(&check.name))
-    );
+    assert_presets_show_all("decoupling", |set| experiment(set).simulate());
 }
 
 #[test]
 fn another_seed_is_another_run() {
-    let one = experiment(&[("seed", "1")]).simulate();
-    let mut other = experiment(&[("seed", "2")]).simulate();
-    other.seed = one.seed;
-    assert_ne!(bytes(&one), bytes(&other));
+    assert_seeds_differ("decoupling");
 }
 
 #[test]

@@ -1,26 +1,21 @@
 //! Each check of `decoupling` can fail: a trace that was tampered with in one
 //! place fails exactly the check that looks there.
 
+use crate::simulated::{self, checks};
 use highwater::{
     scenario::{self, Outcome},
     trace::{Event, Kind, Phase, Trace},
 };
 
 fn simulate(pairs: &[(&str, &str)]) -> Trace {
-    let mut experiment = scenario::find("decoupling").unwrap().experiment();
-    for (key, value) in pairs {
-        experiment.set(key, value).unwrap();
-    }
-    let trace = experiment.simulate();
+    let trace = simulated::simulate("decoupling", pairs);
     assert_eq!(failed(&trace), [""; 0]);
     trace
 }
 
 /// The names of the checks that fail.
 fn failed(trace: &Trace) -> Vec<&'static str> {
-    let verdicts = scenario::find("decoupling").unwrap().judge(trace);
-    let failed = verdicts.iter().filter(|v| v.outcome == Outcome::Failed);
-    failed.map(|verdict| verdict.check).collect()
+    checks(trace, Outcome::Failed)
 }
 
 /// The place of a record.

@@ -2,8 +2,12 @@
 //! claim holds.
 
 use crate::drawn::{number, some, word};
+use crate::simulated::{
+    assert_none_fails, assert_presets_show_all, assert_seeds_differ, assert_told, bytes,
+    experiment, simulate,
+};
 use highwater::{
-    scenario::{self, Experiment, Outcome, TRACE_CAPACITY, Tally},
+    scenario::{self, TRACE_CAPACITY, Tally},
     trace::{Kind, Trace},
 };
 use proptest::prelude::*;
@@ -11,38 +15,14 @@ use std::collections::BTreeSet;
 
 const NAMES: [&str; 2] = ["taxonomy", "handler"];
 
-fn experiment<V: AsRef<str>>(name: &str, pairs: &[(&str, V)]) -> Experiment {
-    let mut experiment = scenario::find(name).unwrap().experiment();
-    for (key, value) in pairs {
-        experiment.set(key, value.as_ref()).unwrap();
-    }
-    experiment
-}
-
-fn simulate(name: &str, pairs: &[(&str, &str)]) -> Trace {
-    experiment(name, pairs).simulate()
-}
-
 fn assert_holds(trace: &Trace) {
-    let scenario = scenario::find(&trace.scenario).unwrap();
-    for verdict in scenario.judge(trace) {
-        assert_ne!(
-            verdict.outcome,
-            Outcome::Failed,
-            "{:?} {verdict:?}",
-            trace.params
-        );
-    }
+    assert_none_fails(trace);
     let tally = Tally::of(trace);
     assert_eq!(tally.answered() + tally.lost, tally.requests);
     assert_eq!(tally.in_flight(), 0);
     if trace.param("design") != "catch_all" {
         assert_eq!((tally.logged, tally.exposed), (tally.errors, 0));
     }
-}
-
-fn bytes(trace: &Trace) -> Vec<u8> {
-    serde_json::to_vec(trace).unwrap()
 }
 
 fn taxonomy() -> impl Strategy<Value = Vec<(&'static str, String)>> {
@@ -148,25 +128,14 @@ fn every_preset_holds() {
 #[test]
 fn the_presets_show_something_in_every_check() {
     for name in NAMES {
-        let scenario = scenario::find(name).unwrap();
-        let mut passed = BTreeSet::new();
-        for preset in scenario.presets {
-            let verdicts = scenario.judge(&simulate(name, preset.set));
-            let shown = verdicts.iter().filter(|it| it.outcome == Outcome::Passed);
-            passed.extend(shown.map(|verdict| verdict.check));
-        }
-        let all: BTreeSet<_> = scenario.checks.iter().map(|check| check.name).collect();
-        assert_eq!(passed, all);
+        assert_presets_show_all(name, |set| simulate(name, set));
     }
 }
 
 #[test]
 fn another_seed_is_another_run() {
     for name in NAMES {
-        let one = simulate(name, &[("seed", "1")]);
-        let mut other = simulate(name, &[("seed", "2")]);
-        other.seed = one.seed;
-        assert_ne!(bytes(&one), bytes(&other));
+        assert_seeds_differ(name);
     }
 }
 
@@ -243,12 +212,9 @@ fn every_record_is_a_sentence_of_its_own_kind() {
         let mut told = BTreeSet::new();
         for preset in scenario.presets {
             let trace = simulate(name, preset.set);
+            assert_told(&trace);
             for event in &trace.events {
                 let sentence = (scenario.narrate)(&trace, event);
-                assert!(
-                    sentence.ends_with('.') && !sentence.contains('?'),
-                    "{sentence}"
-                );
                 // Each kind has words of its own: the default is for work alone.
                 let is_work =
                     sentence.contains(" is done with ") || sentence.contains(" failed at ");

@@ -1,6 +1,7 @@
 //! `handler` and `cluster` where processes fare otherwise than it is used to: they cannot be
 //! started, or somebody kills them from outside.
 
+use crate::simulated::experiment;
 use futures::channel::mpsc;
 use highwater::{
     platform::{Exit, Platform, Process, ProcessEvent, Processes, Program, ToProcess, VirtualTime},
@@ -19,10 +20,7 @@ fn run_of(
     pairs: &[(&str, &str)],
     others: impl FnOnce(Platform) -> Rc<dyn Processes>,
 ) -> Trace {
-    let mut experiment = scenario::find(scenario).unwrap().experiment();
-    for (key, value) in pairs {
-        experiment.set(key, value).unwrap();
-    }
+    let experiment = experiment(scenario, pairs);
     let world = VirtualTime::new();
     let recorder = Recorder::new(world.timer(), TRACE_CAPACITY);
     let platform = world.platform();

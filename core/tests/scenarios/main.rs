@@ -23,6 +23,7 @@ mod observer;
 mod params;
 mod portable;
 mod scaling;
+mod simulated;
 mod streams;
 mod streams_checks;
 mod tampered;

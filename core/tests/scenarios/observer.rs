@@ -1,24 +1,15 @@
 //! `observer` in simulated time: whatever is set, all that it claims holds, and
 //! each check can fail.
 
+use crate::simulated::{self, assert_presets_show_all, assert_told, checks};
 use highwater::{
-    scenario::{self, Experiment, Outcome},
+    scenario::{Experiment, Outcome},
     trace::{Event, Kind, Phase, Trace},
 };
 use proptest::prelude::*;
 
 fn experiment<V: AsRef<str>>(pairs: &[(&str, V)]) -> Experiment {
-    let mut experiment = scenario::find("observer").unwrap().experiment();
-    for (key, value) in pairs {
-        experiment.set(key, value.as_ref()).unwrap();
-    }
-    experiment
-}
-
-fn outcomes(trace: &Trace, wanted: Outcome) -> Vec<&'static str> {
-    let verdicts = scenario::find("observer").unwrap().judge(trace);
-    let with = verdicts.iter().filter(|it| it.outcome == wanted);
-    with.map(|verdict| verdict.check).collect()
+    simulated::experiment("observer", pairs)
 }
 
 /// Whom each reading was handed to, in order; inner emits apart.
@@ -53,23 +44,7 @@ fn the_list_is_what_the_rules_make_of_it() {
 
 #[test]
 fn every_check_is_passed_by_some_preset_and_failed_by_none() {
-    let scenario = scenario::find("observer").unwrap();
-    let mut passed = Vec::new();
-    for preset in scenario.presets {
-        let trace = experiment(preset.set).simulate();
-        assert_eq!(
-            outcomes(&trace, Outcome::Failed),
-            [""; 0],
-            "{}",
-            preset.title
-        );
-        passed.extend(outcomes(&trace, Outcome::Passed));
-    }
-    let mut checks = scenario.checks.iter();
-    assert!(
-        checks.all(|check| passed.contains(&check.name)),
-        "{passed:?}"
-    );
+    assert_presets_show_all("observer", |set| experiment(set).simulate());
 }
 
 #[test]
@@ -85,7 +60,7 @@ fn the_greatest_run_loses_no_record() {
     ];
     let trace = experiment(&greatest).simulate();
     assert_eq!(trace.dropped, 0);
-    assert_eq!(outcomes(&trace, Outcome::Failed), [""; 0]);
+    assert_eq!(checks(&trace, Outcome::Failed), [""; 0]);
 }
 
 proptest! {
@@ -120,14 +95,9 @@ proptest! {
             ("seed", &seed),
         ]);
         let trace = experiment.simulate();
-        let verdicts = experiment.scenario().judge(&trace);
-        let failed: Vec<_> = verdicts.iter().filter(|it| it.outcome == Outcome::Failed).collect();
-        prop_assert!(failed.is_empty(), "{:?}", failed);
+        prop_assert_eq!(checks(&trace, Outcome::Failed), [""; 0]);
         prop_assert_eq!(&trace, &experiment.simulate(), "the same run again");
-        for event in &trace.events {
-            let sentence = (experiment.scenario().narrate)(&trace, event);
-            prop_assert!(sentence.ends_with('.') && !sentence.contains('?'), "{}", sentence);
-        }
+        assert_told(&trace);
     }
 }
 
@@ -149,9 +119,9 @@ fn delivery(trace: &Trace, to: &str, reading: u64) -> usize {
 /// A run, tampered with.
 fn tampered(pairs: &[(&str, &str)], tamper: impl FnOnce(&mut Trace)) -> Vec<&'static str> {
     let mut trace = experiment(pairs).simulate();
-    assert_eq!(outcomes(&trace, Outcome::Failed), [""; 0]);
+    assert_eq!(checks(&trace, Outcome::Failed), [""; 0]);
     tamper(&mut trace);
-    outcomes(&trace, Outcome::Failed)
+    checks(&trace, Outcome::Failed)
 }
 
 #[test]

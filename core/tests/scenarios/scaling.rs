@@ -2,19 +2,12 @@
 //! was tampered with does not.
 
 use crate::figured::figure;
+use crate::simulated::{assert_presets_show_all, simulate};
 use highwater::{
     platform::SIMULATED_CORES,
     scenario::{self, Outcome, Verdict, scaling_figures},
     trace::{Kind, Phase, Trace},
 };
-
-fn simulate(name: &str, set: &[(&str, &str)]) -> Trace {
-    let mut experiment = scenario::find(name).unwrap().experiment();
-    for (key, value) in set {
-        experiment.set(key, value).unwrap();
-    }
-    experiment.simulate()
-}
 
 fn judge(trace: &Trace) -> Vec<Verdict> {
     scenario::find(&trace.scenario).unwrap().judge(trace)
@@ -48,12 +41,7 @@ fn every_preset_holds() {
 #[test]
 fn each_check_is_exercised_by_some_preset() {
     for name in ["blocking", "threads"] {
-        let scenario = scenario::find(name).unwrap();
-        for check in scenario.checks {
-            let is_passed = |set| outcome(&simulate(name, set), check.name) == Outcome::Passed;
-            let some = scenario.presets.iter().any(|preset| is_passed(preset.set));
-            assert!(some, "{name}: {}", check.name);
-        }
+        assert_presets_show_all(name, |set| simulate(name, set));
     }
 }
 

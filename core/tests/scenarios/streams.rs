@@ -1,25 +1,13 @@
 //! `backpressure` and `pipeline` in simulated time: whatever is set, all that
 //! they claim holds.
 
+use crate::drawn::{number, word};
+use crate::simulated::{assert_presets_show_all, assert_told, checks, experiment, simulate};
 use highwater::{
-    scenario::{self, Experiment, Outcome},
+    scenario::{Experiment, Outcome},
     trace::{Kind, Trace},
 };
 use proptest::prelude::*;
-
-fn experiment<V: AsRef<str>>(name: &str, pairs: &[(&str, V)]) -> Experiment {
-    let mut experiment = scenario::find(name).unwrap().experiment();
-    for (key, value) in pairs {
-        experiment.set(key, value.as_ref()).unwrap();
-    }
-    experiment
-}
-
-fn outcomes(trace: &Trace, wanted: Outcome) -> Vec<&'static str> {
-    let verdicts = scenario::find(&trace.scenario).unwrap().judge(trace);
-    let with = verdicts.iter().filter(|it| it.outcome == wanted);
-    with.map(|verdict| verdict.check).collect()
-}
 
 /// The most a queue held, in bytes.
 fn peak(trace: &Trace) -> u64 {
@@ -30,16 +18,7 @@ fn peak(trace: &Trace) -> u64 {
 #[test]
 fn every_check_is_passed_by_some_preset_and_failed_by_none() {
     for name in ["backpressure", "pipeline"] {
-        let scenario = scenario::find(name).unwrap();
-        let mut passed = Vec::new();
-        for preset in scenario.presets {
-            let trace = experiment(name, preset.set).simulate();
-            let failed = outcomes(&trace, Outcome::Failed);
-            assert_eq!(failed, [""; 0], "{}", preset.title);
-            passed.extend(outcomes(&trace, Outcome::Passed));
-        }
-        let mut checks = scenario.checks.iter();
-        assert!(checks.all(|it| passed.contains(&it.name)), "{passed:?}");
+        assert_presets_show_all(name, |set| simulate(name, set));
     }
 }
 
@@ -52,13 +31,12 @@ fn a_hundred_times_the_input_has_the_same_peak_unless_the_mark_is_ignored() {
             ("chunk", "4"),
             ("mark", "16"),
         ];
-        peak(&experiment("backpressure", &pairs).simulate())
+        peak(&simulate("backpressure", &pairs))
     };
     assert_eq!(with("20", "wait"), with("2000", "wait"));
     assert!(with("2000", "ignore") > 90 * with("20", "ignore"));
 
-    let with =
-        |lines| peak(&experiment("pipeline", &[("lines", lines), ("write", "60")]).simulate());
+    let with = |lines| peak(&simulate("pipeline", &[("lines", lines), ("write", "60")]));
     assert_eq!(with("2000"), with("50000"));
 }
 
@@ -75,35 +53,18 @@ fn the_greatest_runs_lose_no_record() {
         ("backpressure", &backpressure[..]),
         ("pipeline", &pipeline[..]),
     ] {
-        let trace = experiment(name, pairs).simulate();
+        let trace = simulate(name, pairs);
         assert_eq!((trace.dropped, &trace.died), (0, &None));
-        assert_eq!(outcomes(&trace, Outcome::Failed), [""; 0]);
+        assert_eq!(checks(&trace, Outcome::Failed), [""; 0]);
     }
-}
-
-fn number(range: std::ops::RangeInclusive<u64>) -> impl Strategy<Value = String> {
-    range.prop_map(|number| number.to_string())
-}
-
-fn word(words: &'static [&'static str]) -> impl Strategy<Value = String> {
-    prop::sample::select(words).prop_map(str::to_owned)
 }
 
 fn holds(experiment: &Experiment) -> Result<(), TestCaseError> {
     let trace = experiment.simulate();
     prop_assert_eq!((trace.dropped, &trace.died), (0, &None));
-    let verdicts = experiment.scenario().judge(&trace);
-    let failed: Vec<_> = verdicts
-        .iter()
-        .filter(|it| it.outcome == Outcome::Failed)
-        .collect();
-    prop_assert!(failed.is_empty(), "{:?}", failed);
+    prop_assert_eq!(checks(&trace, Outcome::Failed), [""; 0]);
     prop_assert_eq!(&trace, &experiment.simulate(), "the same run again");
-    for event in &trace.events {
-        let sentence = (experiment.scenario().narrate)(&trace, event);
-        let is_one = sentence.ends_with('.') && !sentence.contains('?');
-        prop_assert!(is_one, "{}", sentence);
-    }
+    assert_told(&trace);
     Ok(())
 }
 

@@ -1,9 +1,7 @@
 //! What a scenario's checks say of a run that was tampered with.
 
-use highwater::{
-    scenario::{self, Outcome},
-    trace::Trace,
-};
+use crate::simulated::{checks, simulate};
+use highwater::{scenario::Outcome, trace::Trace};
 
 /// The checks that fail when a run was tampered with, of which none failed
 /// before.
@@ -12,18 +10,12 @@ pub(crate) fn tampered(
     pairs: &[(&str, &str)],
     tamper: impl FnOnce(&mut Trace),
 ) -> Vec<&'static str> {
-    let mut experiment = scenario::find(name).unwrap().experiment();
-    for (key, value) in pairs {
-        experiment.set(key, value).unwrap();
-    }
-    let mut trace = experiment.simulate();
+    let mut trace = simulate(name, pairs);
     assert_eq!(failed(&trace), [""; 0]);
     tamper(&mut trace);
     failed(&trace)
 }
 
 fn failed(trace: &Trace) -> Vec<&'static str> {
-    let verdicts = scenario::find(&trace.scenario).unwrap().judge(trace);
-    let failed = verdicts.iter().filter(|it| it.outcome == Outcome::Failed);
-    failed.map(|verdict| verdict.check).collect()
+    checks(trace, Outcome::Failed)
 }

@@ -1,0 +1,70 @@
+//! Runs in simulated time, and what holds of them whatever they show.
+
+use highwater::{
+    scenario::{self, Experiment, Outcome},
+    trace::Trace,
+};
+use std::collections::BTreeSet;
+
+/// A scenario with these of its parameters set.
+pub(crate) fn experiment<V: AsRef<str>>(name: &str, pairs: &[(&str, V)]) -> Experiment {
+    let mut experiment = scenario::find(name).unwrap().experiment();
+    for (key, value) in pairs {
+        experiment.set(key, value.as_ref()).unwrap();
+    }
+    experiment
+}
+
+pub(crate) fn simulate(name: &str, pairs: &[(&str, &str)]) -> Trace {
+    experiment(name, pairs).simulate()
+}
+
+/// As it is written.
+pub(crate) fn bytes(trace: &Trace) -> Vec<u8> {
+    serde_json::to_vec(trace).unwrap()
+}
+
+/// The names of the checks that come to this.
+pub(crate) fn checks(trace: &Trace, wanted: Outcome) -> Vec<&'static str> {
+    let verdicts = scenario::find(&trace.scenario).unwrap().judge(trace);
+    let with = verdicts.iter().filter(|it| it.outcome == wanted);
+    with.map(|verdict| verdict.check).collect()
+}
+
+pub(crate) fn assert_none_fails(trace: &Trace) {
+    for verdict in scenario::find(&trace.scenario).unwrap().judge(trace) {
+        let is_failed = verdict.outcome == Outcome::Failed;
+        assert!(!is_failed, "{:?} {verdict:?}", trace.params);
+    }
+}
+
+/// Each check is passed by some preset, and failed by none.
+pub(crate) fn assert_presets_show_all(name: &str, simulate: impl Fn(&[(&str, &str)]) -> Trace) {
+    let scenario = scenario::find(name).unwrap();
+    let mut passed = BTreeSet::new();
+    for preset in scenario.presets {
+        let trace = simulate(preset.set);
+        assert_none_fails(&trace);
+        passed.extend(checks(&trace, Outcome::Passed));
+    }
+    let all: BTreeSet<_> = scenario.checks.iter().map(|check| check.name).collect();
+    assert_eq!(passed, all);
+}
+
+/// Two seeds do not differ in name only.
+pub(crate) fn assert_seeds_differ(name: &str) {
+    let one = simulate(name, &[("seed", "1")]);
+    let mut other = simulate(name, &[("seed", "2")]);
+    other.seed = one.seed;
+    assert_ne!(bytes(&one), bytes(&other));
+}
+
+/// Each record is told in a sentence of its own.
+pub(crate) fn assert_told(trace: &Trace) {
+    let scenario = scenario::find(&trace.scenario).unwrap();
+    for event in &trace.events {
+        let sentence = (scenario.narrate)(trace, event);
+        let is_one = sentence.ends_with('.') && !sentence.contains('?');
+        assert!(is_one, "{sentence}");
+    }
+}
