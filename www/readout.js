@@ -18,7 +18,7 @@ export function showVerdicts(verdicts) {
   if (text === shownVerdicts) return;
   shownVerdicts = text;
   if (verdicts.length === 0) {
-    const waiting = element("li", { className: "pending" });
+    const waiting = element("li");
     waiting.append(element("span", { className: "outcome" }, "…"), element("span", {}, "The verdicts come at the end of the run."));
     byId("verdicts").replaceChildren(waiting);
     return;

@@ -41,9 +41,9 @@ pub(crate) async fn run(options: &RunOptions) -> Result<ExitCode, Error> {
         }
     }
 
-    let experiments = [experiment];
-    let ended = watch(options.world, &experiments).await?.remove(0);
-    let [experiment] = experiments;
+    let ended = watch(options.world, std::slice::from_ref(&experiment))
+        .await?
+        .remove(0);
     // Written even if the run died: then they are wanted most.
     if let Some(file) = trace_file {
         file.write(|writer| ended.trace.write_chrome(writer))?;

@@ -20,7 +20,8 @@ pub(crate) async fn load(page: &Page) -> Result<()> {
     Ok(())
 }
 
-/// Fails if axe finds anything to complain of, by any of its rules.
+/// Fails if axe finds anything to complain of, by its usual rules or the size of
+/// targets.
 pub(crate) async fn ensure_clean(page: &Page, what: &str) -> Result<()> {
     const SCRIPT: &str = "return axe.run({ rules: { 'target-size': { enabled: true } } })
         .then(({ violations }) => violations.flatMap(({ id, help, nodes }) =>

@@ -95,8 +95,11 @@ impl Page {
         })
     }
 
-    /// Opens a page and waits until it is loaded.
+    /// Opens a page and waits until it is loaded, or goes to another fragment of
+    /// the one that is open: then what is judged there is not judged yet.
     pub(crate) async fn open(&self, url: &str) -> Result<()> {
+        const FORGET: &str = "document.querySelector('#verdicts')?.replaceChildren()";
+        self.client.execute(FORGET, Vec::new()).await?;
         self.client
             .goto(url)
             .await

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use crate::browser::{self, Kind, Page};
-use crate::experiment::{evaluate, finished, until};
+use crate::experiment::{evaluate, finished, go, until};
 use crate::look::{Look, NARROW, WIDE};
 use crate::native::{self, listed};
 use crate::server::Serve;
@@ -79,7 +79,7 @@ async fn for_everyone(page: &Page, server: &Serve, scenarios: &[String]) -> Resu
             look.apply(page).await?;
             let is_first = look.width == WIDE && !look.is_dark;
             if is_first {
-                evaluate(page, &format!("location.hash = '#/{scenario}'")).await?;
+                go(page, &format!("#/{scenario}")).await?;
             }
             finished(page).await?;
             if is_first {

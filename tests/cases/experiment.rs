@@ -29,6 +29,16 @@ pub(crate) async fn focused(page: &Page) -> Result<Value> {
     evaluate(page, "return document.activeElement.id").await
 }
 
+/// Follows an address. Nothing is judged there yet, whatever was before.
+pub(crate) async fn go(page: &Page, fragment: &str) -> Result<()> {
+    const SCRIPT: &str = "
+        document.querySelector('#verdicts').replaceChildren();
+        location.hash = arguments[0];";
+    let arguments = vec![Value::from(fragment)];
+    page.client.execute(SCRIPT, arguments).await?;
+    Ok(())
+}
+
 /// Waits until the run is over and judged. It is played quickly: at its own speed
 /// the cases would do little but look on.
 pub(crate) async fn finished(page: &Page) -> Result<()> {

@@ -9,7 +9,7 @@ use proptest::test_runner::TestRunner;
 use serde_json::Value;
 
 use crate::browser::Page;
-use crate::experiment::{evaluate, finished};
+use crate::experiment::{finished, go};
 use crate::native;
 
 const COUNT: usize = 120;
@@ -44,7 +44,7 @@ pub(crate) async fn visit(page: &Page) -> Result<()> {
         let errors = page.assert_no_console_errors().await;
         errors.with_context(|| format!("after {address:?}"))?;
     }
-    evaluate(page, "location.hash = '#/observer'").await?;
+    go(page, "#/observer").await?;
     finished(page).await
 }
 

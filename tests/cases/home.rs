@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::browser::{self, Page};
 use crate::console::Cdp;
-use crate::experiment::{evaluate, finished, focused, press, until};
+use crate::experiment::{evaluate, finished, focused, go, press, until};
 use crate::server::Serve;
 
 /// All pictures that are there, as what they show.
@@ -68,7 +68,7 @@ async fn each_card_has_a_living_picture_and_leads_to_its_scenario() -> Result<()
         // Where one was is further down than some experiments reach.
         let down = "scrollTo(0, document.documentElement.scrollHeight); return scrollY";
         let down = evaluate(page, down).await?;
-        evaluate(page, "location.hash = '#/cluster'").await?;
+        go(page, "#/cluster").await?;
         finished(page).await?;
         page.client.back().await?;
         until(page, "document.title === 'Highwater'").await?;

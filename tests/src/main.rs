@@ -2,7 +2,8 @@
 //! what happened.
 //!
 //! Beside the suites there are `replay`, ours against what Node recorded, `bench`,
-//! ours timed beside its peers, and `page`, the page against its budgets.
+//! ours timed beside its peers, `page`, the page against its budgets, and
+//! `screenshots`, what it looks like.
 //!
 //! `suite` says what there is to run, `setup` finds or installs what that needs,
 //! `course` runs suites side by side, `run` a command, whose `output` is shown at
@@ -81,8 +82,8 @@ fn main() -> ExitCode {
     match &arguments.command {
         Some(Command::Replay(replay)) => return replay.run(),
         Some(Command::Bench(bench)) => return bench.run(),
-        Some(Command::Page) => return page::measure(),
-        Some(Command::Screenshots { folder }) => return page::screenshots(folder.as_deref()),
+        Some(Command::Page) => return code(page::measure()),
+        Some(Command::Screenshots { folder }) => return code(page::screenshots(folder.as_deref())),
         None => {}
     }
     let suites = match chosen(&arguments.suites) {
@@ -95,7 +96,12 @@ fn main() -> ExitCode {
     let wishes = Wishes {
         advisories: arguments.advisories,
     };
-    match run(&suites, wishes) {
+    code(run(&suites, wishes))
+}
+
+/// Zero if everything passed.
+fn code(done: Result<bool>) -> ExitCode {
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

@@ -34,11 +34,11 @@ pub(crate) fn paint(surface: &Surface, playback: &Playback) {
         return;
     }
     #[cfg(feature = "scaling")]
-    if playback.is_about_loops() {
+    if playback.is_about("scaling") {
         loops::paint(surface, playback);
     }
     #[cfg(any(feature = "events", feature = "streams", feature = "errors"))]
-    if !playback.is_about_loops() {
+    if !playback.is_about("scaling") {
         paint_services(surface, playback);
     }
 }

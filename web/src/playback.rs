@@ -146,7 +146,10 @@ impl Playback {
         let is_known = position <= self.trace.events.len();
         let position = position.min(self.trace.events.len());
         let mut kept = self.kept.iter().rev();
-        if let Some(nearest) = kept.find(|moment| moment.position <= position) {
+        if let Some(nearest) = kept.find(|moment| moment.position <= position)
+            // This moment may be nearer yet.
+            && !(nearest.position..=position).contains(&self.now.position)
+        {
             self.now = nearest.clone();
         }
         while self.now.position < position {
@@ -198,10 +201,10 @@ impl Playback {
         self.stations().iter().find(|it| it.worker == worker)
     }
 
-    /// Whether it is a run about what loops do.
-    pub(crate) fn is_about_loops(&self) -> bool {
+    /// Whether it is a run of this chapter.
+    pub(crate) fn is_about(&self, chapter: &str) -> bool {
         let scenario = scenario::find(&self.trace.scenario);
-        scenario.is_ok_and(|scenario| scenario.chapter == "scaling")
+        scenario.is_ok_and(|scenario| scenario.chapter == chapter)
     }
 
     /// The trace as if the run had ended at this moment.

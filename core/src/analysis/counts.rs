@@ -86,12 +86,9 @@ impl Levels {
 /// those that were due meanwhile. How late each was is what its record says.
 pub(super) fn lag_p99(trace: &Trace) -> Option<Duration> {
     let interval = Duration::from_millis(trace.param("beat").parse().ok()?);
-    let mut monitor = None;
-    for beat in trace.events.iter().filter(|event| is_beat(event)) {
-        let monitor = monitor.get_or_insert_with(|| LagMonitor::new(interval, Duration::ZERO));
-        monitor.beat(monitor.next_due() + beat.duration);
-    }
-    monitor.map(|monitor| monitor.p99())
+    let beats = trace.events.iter().filter(|event| is_beat(event));
+    let monitor = LagMonitor::of_lags(interval, beats.map(|beat| beat.duration));
+    (monitor.beats() > 0).then(|| monitor.p99())
 }
 
 /// Whether the record is of the heartbeat of a loop, and not of a process.

@@ -2,11 +2,9 @@
 
 use super::{Series, Unit};
 use crate::trace::Trace;
-use serde::Serialize;
 
 /// What can be plotted over time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Metric {
     /// How many were done well, per second, over the last while.

@@ -37,10 +37,10 @@ impl Unit {
         let (size, name) = match self {
             Unit::Count => return number.to_string(),
             Unit::MilliPerSecond => (1_000, "/s"),
+            // From here on what would round up to one of the next unit is one of it.
             Unit::Bytes if number < 1 << 10 => return format!("{number} B"),
-            Unit::Bytes if number < 1 << 20 => (1 << 10, "KiB"),
+            Unit::Bytes if number < (1 << 20) - (1 << 9) => (1 << 10, "KiB"),
             Unit::Bytes => (1 << 20, "MiB"),
-            // Three digits of it would round up to a thousand of the smaller unit.
             Unit::Nanoseconds if number < 999_500 => (MICRO, "µs"),
             Unit::Nanoseconds if number < 999_500 * MICRO => (MILLI, "ms"),
             Unit::Nanoseconds => (SECOND, "s"),
@@ -59,8 +59,6 @@ fn three_digits(number: u64, size: u64) -> String {
     let (hundredths, tenths) = (parts(100), parts(10));
     if number == 0 {
         "0".to_owned()
-    } else if number.is_multiple_of(size) && number / size >= 100 {
-        (number / size).to_string()
     } else if hundredths < 1000 {
         format!("{}.{:02}", hundredths / 100, hundredths % 100)
     } else if tenths < 1000 {

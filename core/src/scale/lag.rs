@@ -67,6 +67,16 @@ impl LagMonitor {
         }
     }
 
+    /// A run that is over, of which is known how late each beat came.
+    #[cfg(any(feature = "analysis", feature = "chapter-scaling"))]
+    pub(crate) fn of_lags(interval: Duration, lags: impl IntoIterator<Item = Duration>) -> Self {
+        let mut monitor = LagMonitor::new(interval, Duration::ZERO);
+        for lag in lags {
+            monitor.beat(monitor.next_due() + lag);
+        }
+        monitor
+    }
+
     /// When the next beat is due: sleep until then.
     ///
     /// ```

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     platform::{Platform, Seed, VirtualTime},
-    trace::{Recorder, Trace, VERSION},
+    trace::{Recorder, Trace},
 };
 use futures::future::LocalBoxFuture;
 
@@ -144,15 +144,6 @@ impl Experiment {
         self.seed
     }
 
-    /// The parameters that differ from their defaults.
-    pub fn changed(&self) -> impl Iterator<Item = (&'static str, Value)> + '_ {
-        self.params
-            .iter()
-            .zip(self.scenario.params)
-            .filter(|((_, value), param)| *value != param.default())
-            .map(|(pair, _)| pair)
-    }
-
     /// What changes in the midst of the run, the earliest first.
     #[must_use]
     pub fn changes(&self) -> &[Change] {
@@ -199,15 +190,11 @@ impl Experiment {
     #[must_use]
     pub fn new_trace(&self, world: &str) -> Trace {
         Trace {
-            version: VERSION,
             scenario: self.scenario.name.to_owned(),
             world: world.to_owned(),
             seed: self.seed,
             params: self.settings(true),
-            names: Vec::new(),
-            events: Vec::new(),
-            dropped: 0,
-            died: None,
+            ..Trace::default()
         }
     }
 

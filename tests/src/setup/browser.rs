@@ -3,10 +3,10 @@
 //! Whatever is on the PATH will do: the drivers look for their browser
 //! themselves, under all its names.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use super::system::{System, apt};
-use super::{announce, tool};
+use super::system::{System, install};
+use super::tool;
 use crate::workspace::Workspace;
 
 /// The names that Chrome goes by, or its open twin.
@@ -61,12 +61,4 @@ fn has_any(workspace: &Workspace, programs: &[&str]) -> bool {
     programs
         .iter()
         .any(|program| workspace.find(program).is_some())
-}
-
-fn install(workspace: &Workspace, packages: &[&str], what: &str) -> Result<()> {
-    if packages.is_empty() {
-        anyhow::bail!("not found: {what}; install them so that they are on the PATH");
-    }
-    announce(what);
-    apt(workspace, packages).with_context(|| format!("not found: {what}"))
 }

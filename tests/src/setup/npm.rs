@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Result};
 
 use super::announce;
-use super::system::apt;
+use super::system::{System, install};
 use crate::run::run_checked;
 use crate::workspace::Workspace;
 
@@ -21,12 +21,15 @@ pub(crate) fn axe(workspace: &Workspace) -> Result<()> {
         return Ok(());
     }
     if workspace.find("npm").is_none() {
-        announce("npm");
-        apt(workspace, &["npm"]).context("not found: npm")?;
+        let packages: &[&str] = match System::detect() {
+            System::Debian | System::Ubuntu => &["npm"],
+            System::Other => &[],
+        };
+        install(workspace, packages, "npm")?;
     }
     announce(AXE);
-    let mut install = workspace.command("npm");
-    install.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]);
-    install.arg(folder).arg(format!("{AXE}@{AXE_VERSION}"));
-    run_checked(&mut install).with_context(|| format!("not found: {AXE}"))
+    let mut npm = workspace.command("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]);
+    npm.arg(folder).arg(format!("{AXE}@{AXE_VERSION}"));
+    run_checked(&mut npm).with_context(|| format!("not found: {AXE}"))
 }

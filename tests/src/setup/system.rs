@@ -5,6 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Result, bail};
 use nix::unistd::Uid;
 
+use super::announce;
 use crate::output::Output;
 use crate::run::{run, run_checked};
 use crate::workspace::Workspace;
@@ -43,12 +44,21 @@ impl System {
     }
 }
 
+/// Installs the packages; where we know of none, the error says what is missing.
+pub(crate) fn install(workspace: &Workspace, packages: &[&str], what: &str) -> Result<()> {
+    if packages.is_empty() {
+        anyhow::bail!("not found: {what}; install it so that it is on the PATH");
+    }
+    announce(what);
+    apt(workspace, packages).with_context(|| format!("not found: {what}"))
+}
+
 /// Installs packages with apt, as root or with a sudo that asks nothing.
 ///
 /// # Errors
 ///
 /// When we may not, or it fails. The message has the command for a person.
-pub(crate) fn apt(workspace: &Workspace, packages: &[&str]) -> Result<()> {
+fn apt(workspace: &Workspace, packages: &[&str]) -> Result<()> {
     let list = packages.join(" ");
     let advice = format!("install it with `sudo apt-get install {list}`");
     let prefix: &[&str] = if Uid::effective().is_root() {

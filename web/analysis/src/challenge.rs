@@ -8,7 +8,7 @@ use highwater::{analysis, trace::Trace};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-#[wasm_bindgen]
+/// As data, for Rust alone.
 impl Runs {
     /// The challenge of a run's scenario, and which of its goals the run meets, as
     /// JSON; `null` if there is none.
@@ -26,7 +26,7 @@ impl Runs {
     /// ```
     ///
     /// It starts from `settings`, with every other parameter at its default; those
-    /// that are `fixed` are its load, and not to be changed. They are met when all
+    /// that are `fixed` are its load, and not to be changed. It is met when all
     /// goals are.
     ///
     /// # Errors
@@ -42,7 +42,10 @@ impl Runs {
     pub fn challenge_of(scenario: &str) -> String {
         json(&Challenge::of(scenario, None))
     }
+}
 
+#[wasm_bindgen]
+impl Runs {
     /// The challenge of a run's scenario as HTML: the task, a link to its start in
     /// the world of that run, and the goals; empty if there is none. A run that has
     /// another load is no attempt, and nothing is said of its goals.
@@ -78,6 +81,9 @@ fn html(scenario: &str, run: Option<&Trace>) -> String {
     let status = match (is_attempt, run) {
         (true, _) if met == goals.len() => "✓ The last run meets it.".to_owned(),
         (true, _) => format!("The last run meets {met} of {} goals.", goals.len()),
+        (false, Some(run)) if run.died.is_some() || run.dropped > 0 => {
+            "The last run was not whole, so it shows nothing.".to_owned()
+        }
         (false, Some(_)) => "The last run had another load.".to_owned(),
         (false, None) => "There is no run yet.".to_owned(),
     };

@@ -34,6 +34,7 @@ pub(crate) struct Labelled {
     /// Made once, when all is there: of a long run that takes a while.
     measures: OnceCell<Measures>,
     metrics: OnceCell<Vec<Metric>>,
+    digest: OnceCell<String>,
 }
 
 #[wasm_bindgen]
@@ -44,8 +45,88 @@ impl Runs {
         Runs::default()
     }
 
+    /// Appends what was recorded of a run, as a Worker reports it: names, and
+    /// whole numbers.
+    ///
+    /// # Errors
+    ///
+    /// It is no batch of records, or one of another version; or there is no such
+    /// run.
+    pub fn push(
+        &mut self,
+        index: usize,
+        names: Vec<String>,
+        words: Vec<u64>,
+    ) -> Result<(), JsError> {
+        let mut batch = Batch::try_from(Packed { names, words })?;
+        let run = self.get_mut(index)?;
+        run.measures.take();
+        run.metrics.take();
+        run.digest.take();
+        let trace = &mut run.trace;
+        let room = MOST_RECORDS.saturating_sub(trace.events.len());
+        let too_many = batch.events.len().saturating_sub(room) as u64;
+        batch.events.truncate(room);
+        trace.append(batch);
+        // What was too much for here counts as lost, too.
+        run.too_many += too_many;
+        run.trace.dropped += run.too_many;
+        Ok(())
+    }
+
+    /// All runs over one another in one SVG document, `width` pixels wide (280 to
+    /// 2000; from 600 on with the legend beside), light on dark or dark on light.
+    ///
+    /// `metric` is a name of [`metrics`](Self::metrics), or empty for all of them,
+    /// one under the other.
+    ///
+    /// # Errors
+    ///
+    /// There is no such metric.
+    pub fn plot(&self, metric: &str, width: u32, dark: bool) -> Result<String, JsError> {
+        let metrics = match Metric::named(metric) {
+            Some(metric) => vec![metric],
+            None if metric.is_empty() => Metric::ALL.to_vec(),
+            None => return Err(JsError::new("there is no such metric")),
+        };
+        let runs: Vec<Run<'_>> = self.0.iter().map(Labelled::run).collect();
+        Ok(analysis::plot(
+            &runs,
+            &Figure {
+                metrics,
+                width,
+                dark,
+            },
+        ))
+    }
+
+    /// Every record of a run as comma-separated values (RFC 4180).
+    ///
+    /// # Errors
+    ///
+    /// There is no such run.
+    pub fn csv(&self, index: usize) -> Result<Vec<u8>, JsError> {
+        let mut csv = Vec::new();
+        // Memory takes whatever is written to it.
+        let _ = analysis::write_csv(&self.get(index)?.trace, &mut csv);
+        Ok(csv)
+    }
+
+    /// A run in the Chrome trace-event format, which Perfetto opens.
+    ///
+    /// # Errors
+    ///
+    /// There is no such run.
+    pub fn chrome(&self, index: usize) -> Result<Vec<u8>, JsError> {
+        let mut chrome = Vec::new();
+        let _ = self.get(index)?.trace.write_chrome(&mut chrome);
+        Ok(chrome)
+    }
+}
+
+/// What only Rust asks for: an export would be downloaded, whoever calls it.
+impl Runs {
     /// How many there are.
-    #[wasm_bindgen(getter)]
     pub fn length(&self) -> usize {
         self.0.len()
     }
@@ -60,10 +141,7 @@ impl Runs {
     /// # Errors
     ///
     /// There are six already: remove one first.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "JavaScript cannot lend a list of strings"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "as JavaScript hands them on")]
     pub fn add(
         &mut self,
         label: String,
@@ -96,36 +174,9 @@ impl Runs {
             too_many: 0,
             measures: OnceCell::new(),
             metrics: OnceCell::new(),
+            digest: OnceCell::new(),
         });
         Ok(self.0.len() - 1)
-    }
-
-    /// Appends what was recorded of a run, as a Worker reports it: names, and
-    /// whole numbers.
-    ///
-    /// # Errors
-    ///
-    /// It is no batch of records, or one of another version; or there is no such
-    /// run.
-    pub fn push(
-        &mut self,
-        index: usize,
-        names: Vec<String>,
-        words: Vec<u64>,
-    ) -> Result<(), JsError> {
-        let mut batch = Batch::try_from(Packed { names, words })?;
-        let run = self.get_mut(index)?;
-        run.measures.take();
-        run.metrics.take();
-        let trace = &mut run.trace;
-        let room = MOST_RECORDS.saturating_sub(trace.events.len());
-        let too_many = batch.events.len().saturating_sub(room) as u64;
-        batch.events.truncate(room);
-        trace.append(batch);
-        // What was too much for here counts as lost, too.
-        run.too_many += too_many;
-        run.trace.dropped += run.too_many;
-        Ok(())
     }
 
     /// Forgets a run; those after it move up.
@@ -153,32 +204,6 @@ impl Runs {
         json(&described.collect::<Vec<_>>())
     }
 
-    /// All runs over one another in one SVG document, `width` pixels wide (280 to
-    /// 2000; from 600 on with the legend beside), light on dark or dark on light.
-    ///
-    /// `metric` is a name of [`metrics`](Self::metrics), or empty for all of them,
-    /// one under the other.
-    ///
-    /// # Errors
-    ///
-    /// There is no such metric.
-    pub fn plot(&self, metric: &str, width: u32, dark: bool) -> Result<String, JsError> {
-        let metrics = match Metric::named(metric) {
-            Some(metric) => vec![metric],
-            None if metric.is_empty() => Metric::ALL.to_vec(),
-            None => return Err(JsError::new("there is no such metric")),
-        };
-        let runs: Vec<Run<'_>> = self.0.iter().map(Labelled::run).collect();
-        Ok(analysis::plot(
-            &runs,
-            &Figure {
-                metrics,
-                width,
-                dark,
-            },
-        ))
-    }
-
     /// A row a figure, a column a run, as JSON:
     ///
     /// ```json
@@ -202,29 +227,6 @@ impl Runs {
         json(&Table::of(&self.0))
     }
 
-    /// Every record of a run as comma-separated values (RFC 4180).
-    ///
-    /// # Errors
-    ///
-    /// There is no such run.
-    pub fn csv(&self, index: usize) -> Result<Vec<u8>, JsError> {
-        let mut csv = Vec::new();
-        // Memory takes whatever is written to it.
-        let _ = analysis::write_csv(&self.get(index)?.trace, &mut csv);
-        Ok(csv)
-    }
-
-    /// A run in the Chrome trace-event format, which Perfetto opens.
-    ///
-    /// # Errors
-    ///
-    /// There is no such run.
-    pub fn chrome(&self, index: usize) -> Result<Vec<u8>, JsError> {
-        let mut chrome = Vec::new();
-        let _ = self.get(index)?.trace.write_chrome(&mut chrome);
-        Ok(chrome)
-    }
-
     /// SHA-256 over all records of a run: of a simulation the same in every browser,
     /// and as `native run --world virtual` prints it.
     ///
@@ -232,7 +234,7 @@ impl Runs {
     ///
     /// There is no such run.
     pub fn digest(&self, index: usize) -> Result<String, JsError> {
-        Ok(analysis::digest(&self.get(index)?.trace))
+        Ok(self.get(index)?.digest().to_owned())
     }
 }
 
@@ -259,6 +261,10 @@ impl Labelled {
 
     fn metrics(&self) -> &[Metric] {
         self.metrics.get_or_init(|| Metric::of(&self.trace))
+    }
+
+    pub(crate) fn digest(&self) -> &str {
+        self.digest.get_or_init(|| analysis::digest(&self.trace))
     }
 
     fn run(&self) -> Run<'_> {

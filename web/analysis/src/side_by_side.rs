@@ -5,7 +5,7 @@ use crate::{
     runs::{Labelled, MOST, Runs},
     table::Table,
 };
-use highwater::{analysis, trace::Trace};
+use highwater::trace::Trace;
 use pulldown_cmark_escape::escape_html;
 use wasm_bindgen::prelude::*;
 
@@ -90,9 +90,9 @@ impl Runs {
             write_row(&mut html, "Died", self.0.iter().map(died));
         }
         let digest = |run: &Labelled| {
-            let all = analysis::digest(&run.trace);
+            let all = run.digest();
             let shown = &all[..SHOWN_DIGITS];
-            ["<code title=", &all, ">", shown, "…</code>"].concat()
+            ["<code title=", all, ">", shown, "…</code>"].concat()
         };
         write_row(&mut html, "Digest", self.0.iter().map(digest));
         let buttons = self

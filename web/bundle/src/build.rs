@@ -83,11 +83,12 @@ pub fn build(options: &Options) -> Result<Summary> {
     let layout = Layout::new(options.out.as_deref())?;
     let _turn = take_turn(&layout)?;
     Toolchain::Stable.ensure(&layout.root)?;
+    let threaded: Vec<_> = wanted.iter().filter_map(|part| part.threaded()).collect();
     // Each compiles into a folder of its own, and much of what either takes is the
     // work of one core: a crate optimised as a whole.
     let failed = AtomicBool::new(false);
     let (single, ahead) = thread::scope(|scope| {
-        let ahead = scope.spawn(|| compile_ahead(&layout, options, &wanted, &failed));
+        let ahead = scope.spawn(|| compile_ahead(&layout, options, &threaded, &failed));
         let single = make_single(&layout, options, &wanted);
         failed.store(single.is_err(), Ordering::Relaxed);
         (
@@ -96,7 +97,7 @@ pub fn build(options: &Options) -> Result<Summary> {
         )
     });
     let single = single?;
-    let threaded = make_threaded(&layout, &wanted, &ahead?)?;
+    let threaded = make_threaded(&layout, threaded, ahead?.as_ref())?;
     Ok(Summary {
         layout,
         builds: [single, threaded].concat(),
@@ -116,63 +117,54 @@ fn make_single(layout: &Layout, options: &Options, wanted: &[Part]) -> Result<Ve
     wanted.iter().map(make).collect()
 }
 
-/// Has the threaded builds compiled, so that [`make_threaded`] finds them done, and
-/// says what becomes of them. Nothing is written to the package: it is to change
-/// only once the other builds are there.
+/// Has the threaded builds compiled, so that [`make_threaded`] finds them done, or
+/// says what becomes of them instead. Nothing is written to the package: it is to
+/// change only once the other builds are there.
 fn compile_ahead(
     layout: &Layout,
     options: &Options,
-    wanted: &[Part],
+    threaded: &[Part],
     failed: &AtomicBool,
-) -> Result<Ahead> {
-    if options.single {
-        return Ok(Ahead::Unwanted);
+) -> Result<Option<Outcome>> {
+    if options.single || threaded.is_empty() {
+        return Ok(Some(Outcome::Skipped));
     }
     if let Err(error) = Toolchain::Nightly.ensure(&layout.root) {
-        return Ok(Ahead::Unavailable(error));
-    }
-    for part in wanted.iter().filter_map(|part| part.threaded()) {
-        if failed.load(Ordering::Relaxed) {
-            break;
-        }
-        eprintln!("bundle: compiling {part}…");
-        compile::compile(layout, part)?;
-    }
-    Ok(Ahead::Compiled)
-}
-
-/// How far the threaded builds are.
-enum Ahead {
-    /// They were not asked for.
-    Unwanted,
-    /// There is no compiler for them.
-    Unavailable(anyhow::Error),
-    /// They are compiled.
-    Compiled,
-}
-
-fn make_threaded(layout: &Layout, wanted: &[Part], ahead: &Ahead) -> Result<Vec<Build>> {
-    if let Ahead::Unavailable(error) = ahead {
         eprintln!(
             "bundle: warning: no threaded build: {error:#}\n\
              bundle: the page works without it, on one thread"
         );
+        return Ok(Some(Outcome::Unavailable));
     }
+    for part in threaded {
+        if failed.load(Ordering::Relaxed) {
+            break;
+        }
+        eprintln!("bundle: compiling {part}…");
+        // Where it is put, the next one will be: its turn comes again.
+        compile::compile(layout, *part)?;
+    }
+    Ok(None)
+}
+
+/// Makes them, unless something else becomes of them.
+fn make_threaded(
+    layout: &Layout,
+    threaded: Vec<Part>,
+    instead: Option<&Outcome>,
+) -> Result<Vec<Build>> {
     let make = |part| {
-        let outcome = match ahead {
-            Ahead::Unwanted => Outcome::Skipped,
-            Ahead::Compiled => make(layout, part, &[])?,
-            Ahead::Unavailable(_) => {
-                // An old one would go on being served beside a newer page.
-                let output = layout.output_of(part);
-                stage::remove(&layout.package, &output)?;
-                Outcome::Unavailable
-            }
+        if instead == Some(&Outcome::Unavailable) {
+            // An old one would go on being served beside a newer page.
+            stage::remove(&layout.package, &layout.output_of(part))?;
+        }
+        let outcome = match instead {
+            Some(outcome) => outcome.clone(),
+            None => make(layout, part, &[])?,
         };
         Ok(Build { part, outcome })
     };
-    let threaded = wanted.iter().filter_map(|part| part.threaded());
-    threaded.map(make).collect()
+    threaded.into_iter().map(make).collect()
 }
 
 /// What is wanted, as far as it runs on one thread.

@@ -50,10 +50,7 @@ impl Node {
 impl Layout {
     pub(crate) fn of(surface: &Surface, playback: &Playback) -> Self {
         let started = started(playback);
-        if matches!(
-            playback.trace().scenario.as_str(),
-            "backpressure" | "pipeline"
-        ) {
+        if playback.is_about("streams") {
             return Layout::of_chain(surface, &started);
         }
         // Who depends on others stands left.

@@ -43,10 +43,8 @@ fn of_blocking(trace: &Trace) -> Vec<(String, String)> {
         let is_end = event.phase == Phase::End;
         event.kind == Kind::Beat && is_end && Some(event.source) == heartbeat
     };
-    let mut monitor = LagMonitor::new(facts.interval, Duration::ZERO);
-    for beat in trace.events.iter().filter(is_beat) {
-        monitor.beat(monitor.next_due() + beat.duration);
-    }
+    let beats = trace.events.iter().filter(is_beat);
+    let monitor = LagMonitor::of_lags(facts.interval, beats.map(|beat| beat.duration));
     let requests = trace.id(REQUESTS);
     let summary = trace.summary();
     let latency = |percent| {
