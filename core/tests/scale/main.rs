@@ -10,3 +10,4 @@ mod pool_model;
 mod supervisor_model;
 mod supervisor_operated;
 mod supervisor_restarts;
+mod supervisor_serves;
