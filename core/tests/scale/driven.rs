@@ -424,6 +424,7 @@ impl Driver {
             ready_count += ready;
         }
         assert_eq!(self.supervisor.ready_count(), ready_count);
-        assert!(reloaded_slots <= usize::from(self.supervisor.is_reloading()));
+        // One may be left of a reload that was aborted in another slot.
+        assert!(reloaded_slots <= 1, "{:?}", self.workers);
     }
 }
