@@ -3,7 +3,7 @@
 //! Every error is problem details (RFC 9457) with the id that its line in the log
 //! has. To people it is a few words instead.
 
-use crate::death;
+use crate::{death, logging};
 use axum::{
     extract::Request,
     http::{HeaderValue, header},
@@ -11,10 +11,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use highwater::error::{AppError, Classification, Handler, Ids, Kind, Problem, http::HandlerLayer};
-use log::Level;
 use std::{
     hash::{BuildHasher, RandomState},
-    io::{self, Write},
     time::Duration,
 };
 
@@ -24,7 +22,9 @@ pub(super) const PROBLEMS: &str = "/problems/";
 /// The layer around all that is served. A bug is answered, and then `drain` is
 /// called.
 pub(super) fn layer(drain: impl Fn() + Send + Sync + 'static) -> HandlerLayer {
-    let handler = Handler::new().problem_types(PROBLEMS).log_to(log);
+    let handler = Handler::new()
+        .problem_types(PROBLEMS)
+        .log_with(logging::request);
     // What the standard library seeds its maps with comes from the system.
     let seed = RandomState::new().hash_one("ids");
     HandlerLayer::new(handler, Ids::new(seed))
@@ -68,12 +68,4 @@ fn words(problem: &Problem) -> String {
     let (detail, id) = (problem.detail(), problem.id());
     let (status, title) = (problem.status(), problem.title());
     format!("{detail}\n\n{status} {title}, request {id}\n")
-}
-
-fn log(level: Level, line: &str) {
-    // In one piece: other processes write to the same place, and what is formatted
-    // there is written bit by bit.
-    let line = format!("{level} {line}\n");
-    // Nobody is left to be told if it cannot be written.
-    let _ = io::stderr().lock().write_all(line.as_bytes());
 }

@@ -43,7 +43,7 @@ impl Metrics {
             ),
             counter(
                 "http_requests_hung_up_total",
-                "Requests whose client was gone before the answer began.",
+                "Requests whose client hung up before it had all of the answer.",
                 self.hung_up,
             ),
             gauge(
@@ -101,6 +101,21 @@ impl Metrics {
                     ("rejected", self.jobs_rejected),
                     ("panicked", self.jobs_panicked),
                 ],
+            ),
+            counter(
+                "log_lines_dropped_total",
+                "Lines of the log that were dropped as their reader stalled or was gone.",
+                self.log_dropped,
+            ),
+            counter(
+                "journal_lines_dropped_total",
+                "Lines of JSON on standard output that were dropped for the same reason.",
+                self.journal_dropped,
+            ),
+            counter(
+                "log_lines_left_out_total",
+                "Lines of the log that were repeated, and were counted only.",
+                self.log_left_out,
             ),
             durations(
                 "loop_lag_seconds",
@@ -186,7 +201,7 @@ mod tests {
         for millis in [1, 30, 20_000] {
             meter.is_asked();
             meter.is_answered(StatusCode::OK, Duration::from_millis(millis));
-            meter.is_over(true);
+            meter.is_over(false);
         }
         meter.metrics()
     }
@@ -246,7 +261,7 @@ mod tests {
                 assert!(line.starts_with(family), "{line}");
             }
         }
-        assert_eq!(kinds.len(), 14);
+        assert_eq!(kinds.len(), 17);
     }
 
     #[test]

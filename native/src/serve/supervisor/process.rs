@@ -9,10 +9,13 @@ use super::{
     journal::Who,
 };
 use std::{
-    env, fmt, io, net,
+    env, fmt, io,
+    mem::discriminant,
+    net,
     os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream, unix::process::ExitStatusExt},
     path::PathBuf,
     process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -22,7 +25,10 @@ use tokio::{
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
     process::{Child, Command},
-    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    sync::{
+        Notify,
+        mpsc::{self, UnboundedReceiver, UnboundedSender},
+    },
     time::{Instant, timeout},
 };
 
@@ -48,7 +54,7 @@ pub(super) struct Process {
     /// When it said something last.
     heard: Instant,
     is_killed: bool,
-    orders: UnboundedSender<Order>,
+    orders: Arc<Orders>,
     kill: UnboundedSender<()>,
 }
 
@@ -133,7 +139,8 @@ impl Process {
             io::Error::new(cause.kind(), format!("{}: {cause}", program.display()))
         })?;
         let pid = child.id().unwrap_or_default();
-        let (orders, to_tell) = mpsc::unbounded_channel();
+        let orders = Arc::<Orders>::default();
+        let to_tell = Arc::clone(&orders);
         let (kill, to_kill) = mpsc::unbounded_channel();
         let name = (slot, generation);
         tokio::spawn(attend(child, line, to_tell, to_kill, name, tell.clone()));
@@ -152,8 +159,7 @@ impl Process {
     }
 
     pub(super) fn order(&self, order: Order) {
-        // Nobody takes it if it has ended.
-        let _ = self.orders.send(order);
+        self.orders.push(order);
     }
 
     /// It said something.
@@ -178,7 +184,7 @@ impl Process {
 async fn attend(
     mut child: Child,
     line: UnixStream,
-    orders: UnboundedReceiver<Order>,
+    orders: Arc<Orders>,
     mut kill: UnboundedReceiver<()>,
     name: Name,
     tell: UnboundedSender<Told>,
@@ -230,8 +236,9 @@ async fn hear(line: OwnedReadHalf, name: Name, tell: UnboundedSender<Told>) {
 }
 
 /// Tells a process what it is to do.
-async fn write_all(mut line: OwnedWriteHalf, mut orders: UnboundedReceiver<Order>) {
-    while let Some(order) = orders.recv().await {
+async fn write_all(mut line: OwnedWriteHalf, orders: Arc<Orders>) {
+    loop {
+        let order = orders.next().await;
         if line
             .write_all(format!("{order}\n").as_bytes())
             .await
@@ -239,6 +246,42 @@ async fn write_all(mut line: OwnedWriteHalf, mut orders: UnboundedReceiver<Order
         {
             return;
         }
+    }
+}
+
+/// Orders that a process has not taken yet, however long it does not read: at most
+/// one of each kind, of which the last one counts.
+#[derive(Debug, Default)]
+struct Orders {
+    waiting: Mutex<Vec<Order>>,
+    changed: Notify,
+}
+
+impl Orders {
+    fn push(&self, order: Order) {
+        let mut waiting = self.lock();
+        waiting.retain(|known| discriminant(known) != discriminant(&order));
+        waiting.push(order);
+        drop(waiting);
+        self.changed.notify_one();
+    }
+
+    async fn next(&self) -> Order {
+        loop {
+            if let Some(order) = self.take_first() {
+                return order;
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    fn take_first(&self) -> Option<Order> {
+        let mut waiting = self.lock();
+        (!waiting.is_empty()).then(|| waiting.remove(0))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Order>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -306,6 +349,26 @@ mod tests {
         let mut said = vec![b'x'; 3 << 20];
         said.extend(b"\nbeat\n");
         assert_eq!(heard(&said).await, [Word::Beat]);
+    }
+
+    #[tokio::test]
+    async fn orders_for_a_stalled_process_are_bounded() {
+        let orders = Orders::default();
+        for number in 0..1_000 {
+            orders.push(Order::Metrics);
+            orders.push(Order::Scraped(number.to_string()));
+        }
+        orders.push(Order::Drain);
+        orders.push(Order::Stop);
+        let taken = [
+            orders.next().await,
+            orders.next().await,
+            orders.next().await,
+            orders.next().await,
+        ];
+        let last = Order::Scraped("999".to_owned());
+        assert_eq!(taken, [Order::Metrics, last, Order::Drain, Order::Stop]);
+        assert_eq!(orders.take_first(), None);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(super) struct Pulse {
     blocked: AtomicU64,
     /// Whether the last request has a body.
     has_body: AtomicBool,
+    /// Whether it was found to be overdue.
+    is_cut_off: AtomicBool,
 }
 
 /// Why a connection is cut off.
@@ -54,6 +56,7 @@ impl Pulse {
             read: AtomicU64::new(0),
             blocked: AtomicU64::new(NEVER),
             has_body: AtomicBool::new(false),
+            is_cut_off: AtomicBool::new(false),
         }
     }
 
@@ -77,6 +80,11 @@ impl Pulse {
     /// Whether the client may still send a body that nobody reads.
     pub(super) fn may_be_sent(&self) -> bool {
         self.has_body.load(Relaxed)
+    }
+
+    /// Whether it is this side that ends the connection.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.is_cut_off.load(Relaxed)
     }
 
     /// The answer is made, all of it.
@@ -126,7 +134,10 @@ impl Pulse {
         };
         let spent = Duration::from_micros(now - since);
         match limit.checked_sub(spent) {
-            None | Some(Duration::ZERO) => Err(overdue),
+            None | Some(Duration::ZERO) => {
+                self.is_cut_off.store(true, Relaxed);
+                Err(overdue)
+            }
             Some(left) => Ok(self.opened + Duration::from_micros(now) + left.min(shortest)),
         }
     }

@@ -1,13 +1,16 @@
 //! The service, as a connection calls it: counted, timed and told of the end.
 
 use super::{gate::Gate, pulse::Pulse};
+use crate::logging;
 use axum::{
     BoxError,
     body::{Bytes, HttpBody},
-    http::{HeaderValue, Request, Response, header},
+    http::{HeaderValue, Method, Request, Response, StatusCode, header},
 };
+use highwater::error::Kind;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
+use log::Level;
 use pin_project_lite::pin_project;
 use std::{
     convert::Infallible,
@@ -64,7 +67,7 @@ impl<S: Served> hyper::service::Service<Request<Incoming>> for Watched<S> {
     type Future = Answering<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let under_way = UnderWay::new(&self.pulse, &self.gate, !request.body().is_end_stream());
+        let under_way = UnderWay::new(&self.pulse, &self.gate, &request);
         Answering {
             // What is served here is always ready.
             future: self.service.clone().call(request),
@@ -85,6 +88,7 @@ pin_project! {
 impl<F, B> Future for Answering<F>
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
+    B: HttpBody,
 {
     type Output = Result<Response<Reply<B>>, Infallible>;
 
@@ -93,9 +97,9 @@ where
         let Ok(mut response) = ready!(this.future.poll(context));
         let mut under_way = this.under_way.take().expect("polled after completion");
         under_way.is_answered(&mut response);
-        Poll::Ready(Ok(response.map(|body| Reply {
-            body,
-            _under_way: under_way,
+        Poll::Ready(Ok(response.map(|body| {
+            under_way.has_all |= body.is_end_stream() || body.size_hint().exact() == Some(0);
+            Reply { body, under_way }
         })))
     }
 }
@@ -106,22 +110,39 @@ struct UnderWay {
     pulse: Arc<Pulse>,
     gate: Arc<Gate>,
     asked: Instant,
+    /// What was asked, if somebody wants to know.
+    operation: Option<String>,
+    /// Of the answer there is the head only.
+    is_head: bool,
     has_answer: bool,
+    is_for_nobody: bool,
+    /// All of the answer was made, or it failed.
+    has_all: bool,
 }
 
 impl UnderWay {
-    fn new(pulse: &Arc<Pulse>, gate: &Arc<Gate>, has_body: bool) -> Self {
+    fn new(pulse: &Arc<Pulse>, gate: &Arc<Gate>, request: &Request<Incoming>) -> Self {
         gate.meter.is_asked();
+        let operation = || format!("{} {}", request.method(), request.uri().path());
         UnderWay {
-            asked: pulse.is_asked(has_body),
+            asked: pulse.is_asked(!request.body().is_end_stream()),
             pulse: Arc::clone(pulse),
             gate: Arc::clone(gate),
+            operation: logging::is_enabled(Level::Debug).then(operation),
+            is_head: request.method() == Method::HEAD,
             has_answer: false,
+            is_for_nobody: false,
+            has_all: false,
         }
     }
 
     fn is_answered<B>(&mut self, response: &mut Response<B>) {
+        // It is made for whoever counts: nobody reads it.
+        self.is_for_nobody = response.status().as_u16() == Kind::ClientGone.status();
         self.has_answer = true;
+        let status = response.status();
+        let has_none = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+        self.has_all = self.is_head || has_none;
         let meter = &self.gate.meter;
         meter.is_answered(response.status(), self.asked.elapsed());
         if self.gate.says_goodbye() {
@@ -133,7 +154,21 @@ impl UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.gate.meter.is_over(self.has_answer);
+        let is_ours = self.pulse.is_cut_off() || self.gate.is_ending();
+        let is_given_up = !self.has_all && !is_ours;
+        let has_hung_up = is_given_up || self.is_for_nobody;
+        self.gate.meter.is_over(has_hung_up);
+        if let Some(operation) = self.operation.as_deref().filter(|_| has_hung_up) {
+            let when = match (self.is_for_nobody, self.has_answer) {
+                (true, _) => "while it sent the request",
+                (false, false) => "before the answer began",
+                (false, true) => "before the end of the answer",
+            };
+            logging::debug(format_args!(
+                "a client hung up {when}: operation=\"{}\"",
+                operation.escape_debug()
+            ));
+        }
         self.pulse.is_answered();
     }
 }
@@ -144,7 +179,7 @@ pin_project! {
     pub(super) struct Reply<B> {
         #[pin]
         body: B,
-        _under_way: UnderWay,
+        under_way: UnderWay,
     }
 }
 
@@ -156,7 +191,15 @@ impl<B: HttpBody> HttpBody for Reply<B> {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.project().body.poll_frame(context)
+        let mut this = self.project();
+        let frame = this.body.as_mut().poll_frame(context);
+        let is_last = match &frame {
+            Poll::Ready(Some(Ok(_))) => this.body.is_end_stream(),
+            Poll::Ready(Some(Err(_)) | None) => true,
+            Poll::Pending => false,
+        };
+        this.under_way.has_all |= is_last;
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

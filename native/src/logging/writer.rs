@@ -1,0 +1,457 @@
+//! Lines on their way to a file that may not take them: a bounded queue, and a
+//! thread that writes.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How many lines wait for a reader that stalls. Further ones are dropped.
+pub(super) const CAPACITY: usize = 1024;
+
+/// How often dropped lines are reported while the reader takes some lines, but not
+/// as many as there are.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// The longest line, with its line break. Linux writes as much to a pipe in one
+/// piece, so lines of several processes do not mix.
+pub(super) const LONGEST_LINE: usize = 4096;
+
+/// Stands for what is cut off.
+const CUT: &str = "…";
+
+/// A file that takes whole lines.
+pub(super) trait Output: Send + 'static {
+    /// Writes a line, and waits until it is taken.
+    ///
+    /// # Errors
+    ///
+    /// If the line, or the rest of it, will never be taken.
+    fn write_line(&mut self, line: &str) -> io::Result<()>;
+}
+
+/// What a queue says of itself.
+pub(super) trait Notices: Send + 'static {
+    /// The line that reports how many lines were dropped.
+    fn dropped(&self, count: u64) -> String;
+
+    /// Lines that are due, and when to ask again. `is_last` asks for all of them,
+    /// due or not.
+    fn due(&self, now: Instant, is_last: bool) -> (Vec<String>, Option<Instant>);
+}
+
+/// Takes lines without ever waiting for the one who reads them.
+///
+/// A line that finds the queue full is dropped and counted, as is one that the file
+/// does not take. When a line is taken again, the count is written as one line.
+#[derive(Debug)]
+pub(super) struct LineQueue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lines: VecDeque<String>,
+    /// The writer waits for lines.
+    is_idle: bool,
+    /// All lines, and what there is to say, are to be written now.
+    is_closing: bool,
+    is_flushed: bool,
+    dropped: u64,
+    /// Of the dropped ones, those of which no line has told.
+    unreported: u64,
+}
+
+impl LineQueue {
+    /// Starts the thread that writes.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no room for another thread.
+    pub(super) fn start(
+        name: &str,
+        output: impl Output,
+        notices: impl Notices,
+    ) -> io::Result<Arc<Self>> {
+        let queue = Arc::new(LineQueue {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let writer = Writer {
+            queue: Arc::clone(&queue),
+            output,
+            notices,
+            reported: None,
+        };
+        let thread = thread::Builder::new().name(name.to_owned());
+        thread.spawn(move || writer.run())?;
+        Ok(queue)
+    }
+
+    /// Hands in a line without its line break; it is dropped if the queue is full.
+    pub(super) fn push(&self, line: String) {
+        let mut state = self.lock();
+        if state.lines.len() >= CAPACITY {
+            return state.drop_lines(1);
+        }
+        state.lines.push_back(line);
+        if state.is_idle {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Has the rest written, notices included, but waits no longer than that.
+    pub(super) fn flush(&self, deadline: Instant) {
+        let mut state = self.lock();
+        state.is_closing = true;
+        state.is_flushed = false;
+        self.changed.notify_all();
+        let wait = deadline.saturating_duration_since(Instant::now());
+        let waited = self
+            .changed
+            .wait_timeout_while(state, wait, |state| !state.is_flushed);
+        drop(waited);
+    }
+
+    /// How many lines were dropped so far.
+    pub(super) fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn drop_lines(&mut self, count: u64) {
+        self.dropped += count;
+        self.unreported += count;
+    }
+}
+
+struct Writer<O, N> {
+    queue: Arc<LineQueue>,
+    output: O,
+    notices: N,
+    reported: Option<Instant>,
+}
+
+/// What the writer does next.
+enum Step {
+    Write(String),
+    /// Nothing waits; whether all is to be written now.
+    Rest {
+        is_closing: bool,
+    },
+}
+
+impl<O: Output, N: Notices> Writer<O, N> {
+    fn run(mut self) {
+        loop {
+            let (due, next) = self.notices.due(Instant::now(), false);
+            for line in due {
+                self.write(&line);
+            }
+            match self.next(next) {
+                Step::Write(line) => self.write(&line),
+                Step::Rest { is_closing: false } => {}
+                Step::Rest { is_closing: true } => {
+                    let (due, _) = self.notices.due(Instant::now(), true);
+                    for line in due {
+                        self.write(&line);
+                    }
+                    self.report(true);
+                    let mut state = self.queue.lock();
+                    if state.lines.is_empty() {
+                        state.is_closing = false;
+                        state.is_flushed = true;
+                        self.queue.changed.notify_all();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for a line, or until then.
+    fn next(&self, until: Option<Instant>) -> Step {
+        let mut state = self.queue.lock();
+        loop {
+            if let Some(line) = state.lines.pop_front() {
+                return Step::Write(line);
+            }
+            let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if state.is_closing || wait.is_some_and(|wait| wait.is_zero()) {
+                let is_closing = state.is_closing;
+                return Step::Rest { is_closing };
+            }
+            state.is_idle = true;
+            let changed = &self.queue.changed;
+            state = match wait {
+                Some(wait) => {
+                    let waited = changed.wait_timeout(state, wait);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+            state.is_idle = false;
+        }
+    }
+
+    fn write(&mut self, line: &str) {
+        if self.output.write_line(line).is_ok() {
+            self.report(false);
+        } else {
+            self.queue.lock().drop_lines(1);
+        }
+    }
+
+    /// Reports the lines that were dropped, once those before them are written.
+    fn report(&mut self, is_last: bool) {
+        let now = Instant::now();
+        let is_due = is_last
+            || self
+                .reported
+                .is_none_or(|reported| now - reported >= REPORT_EVERY);
+        let unreported = {
+            let mut state = self.queue.lock();
+            if state.unreported == 0 || !(state.lines.is_empty() || is_due) {
+                return;
+            }
+            std::mem::take(&mut state.unreported)
+        };
+        self.reported = Some(now);
+        let report = self.notices.dropped(unreported);
+        if self.output.write_line(&report).is_err() {
+            self.queue.lock().unreported += unreported;
+        }
+    }
+}
+
+/// Fits a text into one line: control characters are spelled out, and what is too
+/// long is cut.
+pub(super) fn one_line(text: &str) -> String {
+    let mut line = if text.contains(char::is_control) {
+        text.chars().fold(String::new(), |mut line, char| {
+            if char.is_control() {
+                line.extend(char.escape_debug());
+            } else {
+                line.push(char);
+            }
+            line
+        })
+    } else {
+        text.to_owned()
+    };
+    cut(&mut line, LONGEST_LINE - 1);
+    line
+}
+
+/// Cuts a text, and marks that.
+pub(super) fn cut(text: &mut String, longest: usize) {
+    if text.len() > longest {
+        text.truncate(text.floor_char_boundary(longest - CUT.len()));
+        text.push_str(CUT);
+    }
+}
+
+/// A standard stream, past the locks of the standard library: another thread that
+/// prints does not wait for this one.
+#[derive(Debug)]
+pub(super) struct Stream {
+    #[cfg(unix)]
+    file: std::fs::File,
+    #[cfg(not(unix))]
+    is_stdout: bool,
+}
+
+#[cfg(unix)]
+impl Stream {
+    pub(super) fn stdout() -> io::Result<Self> {
+        Self::of(&io::stdout())
+    }
+
+    pub(super) fn stderr() -> io::Result<Self> {
+        Self::of(&io::stderr())
+    }
+
+    fn of(stream: &impl std::os::fd::AsFd) -> io::Result<Self> {
+        let file = stream.as_fd().try_clone_to_owned()?.into();
+        Ok(Stream { file })
+    }
+}
+
+#[cfg(unix)]
+impl Output for Stream {
+    fn write_line(&mut self, line: &str) -> io::Result<()> {
+        use io::{ErrorKind, Write};
+        let line = format!("{line}\n");
+        let mut rest = line.as_bytes();
+        while !rest.is_empty() {
+            match self.file.write(rest) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait_until_ready(),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+impl Stream {
+    /// Waits for a reader that set the stream to non-blocking, as a shell or a
+    /// terminal may.
+    fn wait_until_ready(&self) {
+        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+        use std::os::fd::AsFd;
+        // Never twice in a row without a rest, whatever the system says.
+        thread::sleep(Duration::from_millis(1));
+        let mut files = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
+        let _ = poll(&mut files, PollTimeout::NONE);
+    }
+}
+
+#[cfg(not(unix))]
+impl Stream {
+    pub(super) fn stdout() -> io::Result<Self> {
+        Ok(Stream { is_stdout: true })
+    }
+
+    pub(super) fn stderr() -> io::Result<Self> {
+        Ok(Stream { is_stdout: false })
+    }
+}
+
+#[cfg(not(unix))]
+impl Output for Stream {
+    fn write_line(&mut self, line: &str) -> io::Result<()> {
+        use io::Write;
+        let line = format!("{line}\n");
+        if self.is_stdout {
+            let mut stdout = io::stdout();
+            stdout.write_all(line.as_bytes())?;
+            return stdout.flush();
+        }
+        io::stderr().write_all(line.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+
+    /// A file whose reader takes a line when the test says so.
+    struct Gated {
+        taken: SyncSender<String>,
+        fails: Receiver<bool>,
+    }
+
+    impl Output for Gated {
+        fn write_line(&mut self, line: &str) -> io::Result<()> {
+            if self.fails.try_recv() == Ok(true) {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            self.taken.send(line.to_owned()).map_err(io::Error::other)
+        }
+    }
+
+    struct Counted;
+
+    impl Notices for Counted {
+        fn dropped(&self, count: u64) -> String {
+            format!("{count} dropped")
+        }
+
+        fn due(&self, _: Instant, is_last: bool) -> (Vec<String>, Option<Instant>) {
+            let last = is_last.then(|| "last".to_owned());
+            (last.into_iter().collect(), None)
+        }
+    }
+
+    fn stalled() -> (Arc<LineQueue>, Receiver<String>, Sender<bool>) {
+        let (taken, reader) = sync_channel(0);
+        let (fail, fails) = channel();
+        let output = Gated { taken, fails };
+        let queue = LineQueue::start("test", output, Counted).unwrap();
+        (queue, reader, fail)
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    #[test]
+    fn stalled_reader_drops_lines_and_one_line_reports_them() {
+        let (queue, reader, _) = stalled();
+        let total = CAPACITY + 100;
+        for number in 0..total {
+            queue.push(number.to_string());
+        }
+        let dropped = queue.dropped();
+        // The writer may hold one.
+        assert!((99..=100).contains(&dropped), "{dropped}");
+        let written = total - usize::try_from(dropped).unwrap();
+        for number in 0..written {
+            assert_eq!(reader.recv().unwrap(), number.to_string());
+        }
+        assert_eq!(reader.recv().unwrap(), format!("{dropped} dropped"));
+        queue.push("next".to_owned());
+        assert_eq!(reader.recv().unwrap(), "next");
+        assert_eq!(queue.dropped(), dropped);
+    }
+
+    #[test]
+    fn closed_reader_counts_lines_and_reports_them_later() {
+        let (queue, reader, fail) = stalled();
+        for _ in 0..3 {
+            fail.send(true).unwrap();
+            queue.push("lost".to_owned());
+        }
+        while queue.dropped() < 3 {
+            thread::yield_now();
+        }
+        queue.push("back".to_owned());
+        assert_eq!(reader.recv().unwrap(), "back");
+        assert_eq!(reader.recv().unwrap(), "3 dropped");
+    }
+
+    #[test]
+    fn flush_writes_everything_and_gives_up_on_a_stalled_reader() {
+        let (queue, reader, _) = stalled();
+        for line in ["one", "two"] {
+            queue.push(line.to_owned());
+        }
+        // Nobody reads.
+        queue.flush(Instant::now() + Duration::from_millis(20));
+        let flushing = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.flush(soon())
+        });
+        let lines: Vec<String> = (0..3).map(|_| reader.recv().unwrap()).collect();
+        assert_eq!(lines, ["one", "two", "last"]);
+        // What was asked for twice may be said twice.
+        while !flushing.is_finished() {
+            let _ = reader.recv_timeout(Duration::from_millis(1));
+        }
+        flushing.join().unwrap();
+    }
+
+    #[test]
+    fn lines_are_cut_and_control_characters_are_spelled_out() {
+        assert_eq!(one_line("a\nb\u{1b}[0m"), "a\\nb\\u{1b}[0m");
+        let long = one_line(&"é".repeat(LONGEST_LINE));
+        assert!(
+            long.len() < LONGEST_LINE && long.ends_with(CUT),
+            "{}",
+            long.len()
+        );
+    }
+}
