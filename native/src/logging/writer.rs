@@ -10,11 +10,7 @@ use std::{
 };
 
 /// How many lines wait for a reader that stalls. Further ones are dropped.
-pub(super) const CAPACITY: usize = 1024;
-
-/// How often dropped lines are reported while the reader takes some lines, but not
-/// as many as there are.
-const REPORT_EVERY: Duration = Duration::from_secs(1);
+pub(super) const CAPACITY: usize = 512;
 
 /// The longest line, with its line break. Linux writes as much to a pipe in one
 /// piece, so lines of several processes do not mix.
@@ -64,6 +60,8 @@ struct State {
     dropped: u64,
     /// Of the dropped ones, those of which no line has told.
     unreported: u64,
+    /// How many lines are written before that is told, as they came before.
+    report_after: usize,
 }
 
 impl LineQueue {
@@ -85,7 +83,6 @@ impl LineQueue {
             queue: Arc::clone(&queue),
             output,
             notices,
-            reported: None,
         };
         let thread = thread::Builder::new().name(name.to_owned());
         thread.spawn(move || writer.run())?;
@@ -129,6 +126,9 @@ impl LineQueue {
 
 impl State {
     fn drop_lines(&mut self, count: u64) {
+        if self.unreported == 0 {
+            self.report_after = self.lines.len();
+        }
         self.dropped += count;
         self.unreported += count;
     }
@@ -138,7 +138,6 @@ struct Writer<O, N> {
     queue: Arc<LineQueue>,
     output: O,
     notices: N,
-    reported: Option<Instant>,
 }
 
 /// What the writer does next.
@@ -182,6 +181,7 @@ impl<O: Output, N: Notices> Writer<O, N> {
         let mut state = self.queue.lock();
         loop {
             if let Some(line) = state.lines.pop_front() {
+                state.report_after = state.report_after.saturating_sub(1);
                 return Step::Write(line);
             }
             let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -212,19 +212,13 @@ impl<O: Output, N: Notices> Writer<O, N> {
 
     /// Reports the lines that were dropped, once those before them are written.
     fn report(&mut self, is_last: bool) {
-        let now = Instant::now();
-        let is_due = is_last
-            || self
-                .reported
-                .is_none_or(|reported| now - reported >= REPORT_EVERY);
         let unreported = {
             let mut state = self.queue.lock();
-            if state.unreported == 0 || !(state.lines.is_empty() || is_due) {
+            if state.unreported == 0 || (state.report_after > 0 && !is_last) {
                 return;
             }
             std::mem::take(&mut state.unreported)
         };
-        self.reported = Some(now);
         let report = self.notices.dropped(unreported);
         if self.output.write_line(&report).is_err() {
             self.queue.lock().unreported += unreported;

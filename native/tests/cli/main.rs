@@ -3,6 +3,7 @@
 
 mod errors;
 mod input;
+mod logs;
 mod pipe;
 mod replaced;
 mod run;

@@ -9,7 +9,7 @@ use axum::{
 };
 use highwater::error::Kind;
 use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
+use hyper::body::{Buf, Incoming};
 use log::Level;
 use pin_project_lite::pin_project;
 use std::{
@@ -97,9 +97,16 @@ where
         let Ok(mut response) = ready!(this.future.poll(context));
         let mut under_way = this.under_way.take().expect("polled after completion");
         under_way.is_answered(&mut response);
+        let length = response.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
         Poll::Ready(Ok(response.map(|body| {
-            under_way.has_all |= body.is_end_stream() || body.size_hint().exact() == Some(0);
-            Reply { body, under_way }
+            let left = length.or_else(|| body.size_hint().exact());
+            under_way.has_all |= body.is_end_stream() || left == Some(0);
+            Reply {
+                body,
+                left,
+                under_way,
+            }
         })))
     }
 }
@@ -179,6 +186,8 @@ pin_project! {
     pub(super) struct Reply<B> {
         #[pin]
         body: B,
+        // How many bytes are to come, if that is known: nobody asks for more then.
+        left: Option<u64>,
         under_way: UnderWay,
     }
 }
@@ -194,7 +203,11 @@ impl<B: HttpBody> HttpBody for Reply<B> {
         let mut this = self.project();
         let frame = this.body.as_mut().poll_frame(context);
         let is_last = match &frame {
-            Poll::Ready(Some(Ok(_))) => this.body.is_end_stream(),
+            Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(0, |data| data.remaining() as u64);
+                *this.left = this.left.map(|left| left.saturating_sub(bytes));
+                *this.left == Some(0) || this.body.is_end_stream()
+            }
             Poll::Ready(Some(Err(_)) | None) => true,
             Poll::Pending => false,
         };
