@@ -213,6 +213,16 @@ pub(crate) fn flush() {
     }
 }
 
+/// The same before the last metrics are told: lines that are left behind count as
+/// dropped.
+#[cfg(unix)]
+pub(crate) fn give_up() {
+    flush();
+    if let Some(log) = LOG.get() {
+        log.stderr.give_up();
+    }
+}
+
 impl Log {
     /// Writes a line unless it is left out; whether it was written.
     fn write(&self, kind: impl FnOnce() -> Kind, line: impl FnOnce() -> String) -> bool {

@@ -54,6 +54,10 @@ struct State {
     lines: VecDeque<String>,
     /// The writer waits for lines.
     is_idle: bool,
+    /// The writer has a line that is not taken yet.
+    is_writing: bool,
+    /// The process ends: nobody waits for the writer any more.
+    is_given_up: bool,
     /// All lines, and what there is to say, are to be written now.
     is_closing: bool,
     is_flushed: bool,
@@ -104,6 +108,9 @@ impl LineQueue {
     /// Has the rest written, notices included, but waits no longer than that.
     pub(super) fn flush(&self, deadline: Instant) {
         let mut state = self.lock();
+        if state.is_given_up {
+            return;
+        }
         state.is_closing = true;
         state.is_flushed = false;
         self.changed.notify_all();
@@ -112,6 +119,17 @@ impl LineQueue {
             .changed
             .wait_timeout_while(state, wait, |state| !state.is_flushed);
         drop(waited);
+    }
+
+    /// Counts the lines that are not written as dropped: the process ends.
+    pub(super) fn give_up(&self) {
+        let mut state = self.lock();
+        let rest = state.lines.len() + usize::from(state.is_writing);
+        if rest > 0 {
+            state.lines.clear();
+            state.is_given_up = true;
+            state.drop_lines(rest as u64);
+        }
     }
 
     /// How many lines were dropped so far.
@@ -182,6 +200,7 @@ impl<O: Output, N: Notices> Writer<O, N> {
         loop {
             if let Some(line) = state.lines.pop_front() {
                 state.report_after = state.report_after.saturating_sub(1);
+                state.is_writing = true;
                 return Step::Write(line);
             }
             let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -203,11 +222,14 @@ impl<O: Output, N: Notices> Writer<O, N> {
     }
 
     fn write(&mut self, line: &str) {
-        if self.output.write_line(line).is_ok() {
-            self.report(false);
-        } else {
-            self.queue.lock().drop_lines(1);
+        let written = self.output.write_line(line);
+        let mut state = self.queue.lock();
+        state.is_writing = false;
+        if written.is_err() {
+            return state.drop_lines(1);
         }
+        drop(state);
+        self.report(false);
     }
 
     /// Reports the lines that were dropped, once those before them are written.
@@ -436,6 +458,18 @@ mod tests {
             let _ = reader.recv_timeout(Duration::from_millis(1));
         }
         flushing.join().unwrap();
+    }
+
+    #[test]
+    fn lines_that_a_process_leaves_behind_are_counted() {
+        let (queue, _reader, _) = stalled();
+        for line in ["one", "two", "three"] {
+            queue.push(line.to_owned());
+        }
+        queue.flush(Instant::now());
+        queue.give_up();
+        assert_eq!(queue.dropped(), 3);
+        queue.flush(soon());
     }
 
     #[test]

@@ -68,6 +68,7 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
         }
     });
     let code = worker.serve(listener).await;
+    logging::give_up();
     line.close(Word::Metrics(meter.metrics().to_line()));
     Ok(code)
 }

@@ -301,3 +301,17 @@ fn panics_are_lines_of_the_log() {
         assert!(line.starts_with("ERROR "), "{line}");
     }
 }
+
+#[test]
+fn lines_that_a_replaced_worker_could_not_write_are_counted() {
+    const REQUESTS: u64 = 200;
+    let service = Stalled::start(&["--log-level", "debug"]);
+    for _ in 0..REQUESTS {
+        service.get(&format!("/api/{}", "x".repeat(4_000)));
+    }
+    signal("-HUP", service.process.id());
+    // A pipe takes 64 KiB, of lines of more than 1 KiB each.
+    wait_until("the old worker has told how many", || {
+        service.metric("highwater_log_lines_dropped_total") >= REQUESTS - 64
+    });
+}
