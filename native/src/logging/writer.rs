@@ -52,10 +52,7 @@ pub(super) struct LineQueue {
 #[derive(Debug, Default)]
 struct State {
     lines: VecDeque<String>,
-    /// The writer waits for lines.
-    is_idle: bool,
-    /// The writer has a line that is not taken yet.
-    is_writing: bool,
+    writer: Activity,
     /// The process ends: nobody waits for the writer any more.
     is_given_up: bool,
     /// All lines, and what there is to say, are to be written now.
@@ -66,6 +63,18 @@ struct State {
     unreported: u64,
     /// How many lines are written before that is told, as they came before.
     report_after: usize,
+}
+
+/// What the writer does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Activity {
+    /// It looks for lines.
+    #[default]
+    Looks,
+    /// It waits for lines.
+    Waits,
+    /// It has a line that is not taken yet.
+    Writes,
 }
 
 impl LineQueue {
@@ -100,7 +109,7 @@ impl LineQueue {
             return state.drop_lines(1);
         }
         state.lines.push_back(line);
-        if state.is_idle {
+        if state.writer == Activity::Waits {
             self.changed.notify_all();
         }
     }
@@ -124,7 +133,7 @@ impl LineQueue {
     /// Counts the lines that are not written as dropped: the process ends.
     pub(super) fn give_up(&self) {
         let mut state = self.lock();
-        let rest = state.lines.len() + usize::from(state.is_writing);
+        let rest = state.lines.len() + usize::from(state.writer == Activity::Writes);
         if rest > 0 {
             state.lines.clear();
             state.is_given_up = true;
@@ -200,7 +209,7 @@ impl<O: Output, N: Notices> Writer<O, N> {
         loop {
             if let Some(line) = state.lines.pop_front() {
                 state.report_after = state.report_after.saturating_sub(1);
-                state.is_writing = true;
+                state.writer = Activity::Writes;
                 return Step::Write(line);
             }
             let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -208,7 +217,7 @@ impl<O: Output, N: Notices> Writer<O, N> {
                 let is_closing = state.is_closing;
                 return Step::Rest { is_closing };
             }
-            state.is_idle = true;
+            state.writer = Activity::Waits;
             let changed = &self.queue.changed;
             state = match wait {
                 Some(wait) => {
@@ -217,14 +226,14 @@ impl<O: Output, N: Notices> Writer<O, N> {
                 }
                 None => changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
-            state.is_idle = false;
+            state.writer = Activity::Looks;
         }
     }
 
     fn write(&mut self, line: &str) {
         let written = self.output.write_line(line);
         let mut state = self.queue.lock();
-        state.is_writing = false;
+        state.writer = Activity::Looks;
         if written.is_err() {
             return state.drop_lines(1);
         }
@@ -401,7 +410,7 @@ mod tests {
     }
 
     fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(60)
+        Instant::now() + Duration::from_mins(1)
     }
 
     #[test]

@@ -101,7 +101,9 @@ where
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
         Poll::Ready(Ok(response.map(|body| {
             let left = length.or_else(|| body.size_hint().exact());
-            under_way.has_all |= body.is_end_stream() || left == Some(0);
+            if body.is_end_stream() || left == Some(0) {
+                under_way.is_complete();
+            }
             Reply {
                 body,
                 left,
@@ -121,10 +123,18 @@ struct UnderWay {
     operation: Option<String>,
     /// Of the answer there is the head only.
     is_head: bool,
-    has_answer: bool,
-    is_for_nobody: bool,
-    /// All of the answer was made, or it failed.
-    has_all: bool,
+    progress: Progress,
+}
+
+/// How far the answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Asked,
+    Begun,
+    /// All of it was made, or it failed.
+    Over,
+    /// It is made for whoever counts: the client was gone before.
+    ForNobody,
 }
 
 impl UnderWay {
@@ -137,24 +147,32 @@ impl UnderWay {
             gate: Arc::clone(gate),
             operation: logging::is_enabled(Level::Debug).then(operation),
             is_head: request.method() == Method::HEAD,
-            has_answer: false,
-            is_for_nobody: false,
-            has_all: false,
+            progress: Progress::Asked,
         }
     }
 
     fn is_answered<B>(&mut self, response: &mut Response<B>) {
-        // It is made for whoever counts: nobody reads it.
-        self.is_for_nobody = response.status().as_u16() == Kind::ClientGone.status();
-        self.has_answer = true;
         let status = response.status();
-        let has_none = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
-        self.has_all = self.is_head || has_none;
+        let has_no_body = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+        self.progress = if status.as_u16() == Kind::ClientGone.status() {
+            Progress::ForNobody
+        } else if self.is_head || has_no_body {
+            Progress::Over
+        } else {
+            Progress::Begun
+        };
         let meter = &self.gate.meter;
-        meter.is_answered(response.status(), self.asked.elapsed());
+        meter.is_answered(status, self.asked.elapsed());
         if self.gate.says_goodbye() {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
+        }
+    }
+
+    /// Nothing more of the answer is to come.
+    fn is_complete(&mut self) {
+        if self.progress == Progress::Begun {
+            self.progress = Progress::Over;
         }
     }
 }
@@ -162,15 +180,14 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         let is_ours = self.pulse.is_cut_off() || self.gate.is_ending();
-        let is_given_up = !self.has_all && !is_ours;
-        let has_hung_up = is_given_up || self.is_for_nobody;
-        self.gate.meter.is_over(has_hung_up);
-        if let Some(operation) = self.operation.as_deref().filter(|_| has_hung_up) {
-            let when = match (self.is_for_nobody, self.has_answer) {
-                (true, _) => "while it sent the request",
-                (false, false) => "before the answer began",
-                (false, true) => "before the end of the answer",
-            };
+        let when = match self.progress {
+            Progress::ForNobody => Some("while it sent the request"),
+            Progress::Asked if !is_ours => Some("before the answer began"),
+            Progress::Begun if !is_ours => Some("before the end of the answer"),
+            _ => None,
+        };
+        self.gate.meter.is_over(when.is_some());
+        if let (Some(when), Some(operation)) = (when, &self.operation) {
             logging::debug(format_args!(
                 "a client hung up {when}: operation=\"{}\"",
                 operation.escape_debug()
@@ -211,7 +228,9 @@ impl<B: HttpBody> HttpBody for Reply<B> {
             Poll::Ready(Some(Err(_)) | None) => true,
             Poll::Pending => false,
         };
-        this.under_way.has_all |= is_last;
+        if is_last {
+            this.under_way.is_complete();
+        }
         frame
     }
 
