@@ -1,11 +1,10 @@
-//! The log and the journal of a process that serves. Nothing that writes to them
-//! waits for whoever reads them.
+//! The log and the journal of a serving process. Writing to them never blocks.
 //!
-//! Lines go through bounded queues to a thread each: the log to standard error, the
-//! journal and what people are told at the start to standard output. A line that
-//! does not fit is dropped and counted; when the reader is back, one line says how
-//! many were. Lines that are repeated are left out and counted. Where nothing was
-//! [started](start), as in other commands, lines are written at once.
+//! Lines go through bounded queues, with a writer thread each: the log to standard
+//! error, the journal and the address of the service to standard output. A line that
+//! does not fit is dropped and counted. When the reader reads again, one line reports
+//! the number. Repeated lines are left out and counted. Before [`start`], and in
+//! other commands, lines are written at once.
 
 mod sampler;
 mod writer;
@@ -27,10 +26,10 @@ use writer::{LineQueue, Notices, Stream, cut, one_line};
 /// The level without `--log-level`.
 pub(crate) const DEFAULT_LEVEL: LevelFilter = LevelFilter::Info;
 
-/// How long the end of the process waits for a reader that stalls.
+/// The longest that an exiting process waits for a stalled reader.
 const FLUSH_WITHIN: Duration = Duration::from_millis(250);
 
-/// How much of a panic's message is logged.
+/// The longest part of a panic's message that is logged, in bytes.
 const LONGEST_MESSAGE: usize = 1024;
 
 static LOG: OnceLock<Log> = OnceLock::new();
@@ -44,23 +43,23 @@ struct Log {
     sampler: Arc<Mutex<Sampler>>,
 }
 
-/// What was not written so far.
+/// Numbers of the lines that were not written.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
-    /// Lines of the log that found no room, or nobody who took them.
+    /// Lines of the log that found the queue full or the reader gone.
     pub(crate) log_dropped: u64,
     /// The same of the journal.
     pub(crate) journal_dropped: u64,
-    /// Lines of the log that were left out as they were repeated.
+    /// Lines of the log that the sampler left out.
     pub(crate) left_out: u64,
 }
 
-/// Has the log written in the background from now on, and the journal of one that
-/// is not a worker.
+/// Starts the writer threads: of the log, and of the journal unless this is a worker,
+/// whose standard output is its control channel.
 ///
 /// # Errors
 ///
-/// If the system has no room for that.
+/// If the system has no room for another thread or file.
 pub(crate) fn start(level: LevelFilter, is_worker: bool) -> io::Result<()> {
     let sampler = Arc::default();
     let notices = LogNotices {
@@ -83,7 +82,7 @@ pub(crate) fn start(level: LevelFilter, is_worker: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns whether lines are written in the background.
+/// Returns whether lines go to writer threads.
 pub(crate) fn is_started() -> bool {
     LOG.get().is_some()
 }
@@ -99,7 +98,7 @@ pub(crate) fn is_enabled(level: Level) -> bool {
     LOG.get().map_or(DEFAULT_LEVEL, |log| log.level) >= level
 }
 
-/// Returns what was not written so far.
+/// Returns how many lines were not written so far.
 pub(crate) fn counts() -> Counts {
     let Some(log) = LOG.get() else {
         return Counts::default();
@@ -111,7 +110,7 @@ pub(crate) fn counts() -> Counts {
     }
 }
 
-/// Writes a line to the log: something that happened, whatever the level.
+/// Writes a line to the log, whatever the level.
 pub(crate) fn line(line: &str) {
     match LOG.get() {
         Some(log) => {
@@ -122,7 +121,7 @@ pub(crate) fn line(line: &str) {
     }
 }
 
-/// The same of a client that hung up, which is for those who debug only.
+/// Writes a line at debug level.
 pub(crate) fn debug(line: impl fmt::Display) {
     if let Some(log) = LOG.get().filter(|_| is_enabled(Level::Debug)) {
         log.stderr
@@ -130,7 +129,7 @@ pub(crate) fn debug(line: impl fmt::Display) {
     }
 }
 
-/// Writes what is known of a request that failed.
+/// Writes the line of a failed request, unless the level or the sampler leaves it out.
 pub(crate) fn request(report: &Report<'_>) {
     let level = report.level();
     let Some(log) = LOG.get() else {
@@ -153,8 +152,10 @@ pub(crate) fn request(report: &Report<'_>) {
     log.write(kind, || one_line(&format!("{level} {}", report.line())));
 }
 
-/// Writes a panic in one line, and its backtrace if one is wanted. The place is
-/// where it was in the code.
+/// Writes a panic as one line, and its backtrace if `RUST_BACKTRACE` asks for one.
+///
+/// After a panic that cannot unwind, the standard library would write to standard
+/// error and abort. That write could block, so this aborts first.
 pub(crate) fn panic(place: &str, thread: &str, message: &str) {
     let Some(log) = LOG.get() else { return };
     let mut shown = message.to_owned();
@@ -173,8 +174,6 @@ pub(crate) fn panic(place: &str, thread: &str, message: &str) {
             }
         }
     }
-    // What follows these is a message of the standard library's own, straight to
-    // standard error, and the end of the process.
     let is_fatal = [
         "panic in a destructor during cleanup",
         "panic in a function that cannot unwind",
@@ -185,8 +184,8 @@ pub(crate) fn panic(place: &str, thread: &str, message: &str) {
     }
 }
 
-/// Writes a line that has colours where those are shown: why a command failed, or
-/// what may go wrong.
+/// Writes a line that may contain colours. They are removed unless a terminal shows
+/// them.
 pub(crate) fn styled(line: &str) {
     match LOG.get() {
         Some(log) => log.stderr.push(plain(line)),
@@ -194,15 +193,15 @@ pub(crate) fn styled(line: &str) {
     }
 }
 
-/// Writes a line to standard output: an event for programs, or where the service is.
+/// Writes a line to standard output.
 pub(crate) fn print(line: &str) {
     if let Some(stdout) = LOG.get().and_then(|log| log.stdout.as_ref()) {
         stdout.push(line.to_owned());
     }
 }
 
-/// Has everything written that waits, but does not wait long for a reader that
-/// stalls. It is for the end of the process.
+/// Writes all queued lines before the process exits. Gives up after a quarter of a
+/// second if the reader stalls.
 pub(crate) fn flush() {
     if let Some(log) = LOG.get() {
         let deadline = Instant::now() + FLUSH_WITHIN;
@@ -213,8 +212,8 @@ pub(crate) fn flush() {
     }
 }
 
-/// The same before the last metrics are told: lines that are left behind count as
-/// dropped.
+/// Flushes, and counts the lines that could not be written as dropped. A worker
+/// calls it before it sends its last metrics.
 #[cfg(unix)]
 pub(crate) fn give_up() {
     flush();
@@ -224,9 +223,9 @@ pub(crate) fn give_up() {
 }
 
 impl Log {
-    /// Writes a line unless it is left out; whether it was written.
+    /// Writes a line unless the sampler leaves it out. Returns whether it did.
     fn write(&self, kind: impl FnOnce() -> Kind, line: impl FnOnce() -> String) -> bool {
-        // Who debugs wants each of them.
+        // Debugging takes every line.
         if self.level >= LevelFilter::Debug {
             self.stderr.push(line());
             return true;
@@ -246,7 +245,7 @@ impl Log {
     }
 }
 
-/// Without colours, if those would not be shown.
+/// Removes colours unless standard error shows them.
 fn plain(line: &str) -> String {
     use anstream::{AutoStream, ColorChoice, adapter::strip_str};
     match AutoStream::choice(&io::stderr()) {

@@ -37,7 +37,7 @@ impl Classification {
         Self::of_source(error)
     }
 
-    /// The same for an error of any body: whose connection was closed is not known.
+    /// Classifies an error without taking a closed connection for the client's.
     fn of_source(error: &(dyn Error + 'static)) -> Option<Self> {
         let mut outer_kind = None;
         for link in causes(error) {
@@ -69,8 +69,8 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     std::iter::successors(Some(error), next).take(Chain::DEEPEST)
 }
 
-/// Returns whether it says, by its types, that a client closed the connection
-/// while the body of its request was read.
+/// Returns whether the types in an error's chain say that a client closed the
+/// connection while the body of its request was read.
 fn is_closed_by_client(error: &(dyn Error + 'static)) -> bool {
     let mut is_of_body = false;
     causes(error).any(|link| {
@@ -126,8 +126,8 @@ impl AppError {
         }
     }
 
-    /// What is known of an error of a response's body. One that an inner layer has
-    /// handled, and that others have wrapped since, counts as handled.
+    /// Classifies an error of a response's body. An error that an inner layer has
+    /// handled counts as handled, also inside a wrapper.
     #[cfg(feature = "tower")]
     #[track_caller]
     pub(super) fn from_body(error: Box<dyn Error + Send + Sync>) -> Self {
@@ -159,10 +159,10 @@ impl AppError {
         }
     }
 
-    /// Returns whether the client's leaving is what it is about, or what caused it.
+    /// Returns whether the error is about a client that hung up, or was caused by one.
     ///
-    /// An error that was classified as one of the server's stays that, unless its
-    /// source is known to be of the client.
+    /// An error that was classified as the server's stays that, unless a source is
+    /// explicitly [`ClientGone`](Kind::ClientGone).
     pub(super) fn is_hang_up(&self) -> bool {
         if self.kind() == Kind::ClientGone {
             return true;

@@ -1,4 +1,4 @@
-//! Leaving out lines that are repeated, and saying how many.
+//! Sampling of repeated lines.
 
 use log::Level;
 use std::{
@@ -8,14 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a kind of line is counted before it is written again.
+/// The period in which one line of a kind is written.
 pub(super) const PERIOD: Duration = Duration::from_secs(1);
 
-/// How many kinds are told apart. The lines of further ones are of one kind, but for
-/// panics: there are as many places as the program has.
+/// The most kinds that are counted separately. Further ones share one entry, except
+/// for panics, whose places in the code are finite.
 const MOST_KINDS: usize = 256;
 
-/// What makes two lines the same, but for what a client or the time put in.
+/// The identity of a line without the parts that clients or time put in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     /// A request that failed.
@@ -35,7 +35,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The kind of a line that names workers and processes by numbers.
+    /// Returns the kind of a line: its text with every number replaced.
     pub(super) fn of_text(line: &str) -> Self {
         let mut text = String::with_capacity(line.len());
         for char in line.chars() {
@@ -48,8 +48,8 @@ impl Kind {
         Kind::Text(text)
     }
 
-    /// How many lines are written in a period. All that happens to workers is, as
-    /// long as it is not a flood.
+    /// Returns how many lines of this kind are written in a period. Every event of a
+    /// worker is, short of a flood.
     fn most_in_a_period(&self) -> u32 {
         match self {
             Kind::Text(_) => 100,
@@ -81,8 +81,8 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Writes the first line of a kind at once, then at most one a second, and counts
-/// those that are left out in between.
+/// A sampler that admits the first line of a kind at once, then one a period, and
+/// counts the others.
 #[derive(Debug, Default)]
 pub(super) struct Sampler {
     kinds: HashMap<Kind, Entry>,
@@ -98,8 +98,8 @@ struct Entry {
 }
 
 impl Sampler {
-    /// Returns how many lines of that kind were left out since the last one that was
-    /// written, if this one is to be written.
+    /// Admits a line or leaves it out. For an admitted line, returns how many of its
+    /// kind were left out since the last one.
     pub(super) fn admit(&mut self, kind: Kind, now: Instant) -> Option<u64> {
         let is_known = self.kinds.contains_key(&kind);
         let has_room = self.kinds.len() < MOST_KINDS || matches!(kind, Kind::Panic(_));
@@ -129,8 +129,8 @@ impl Sampler {
         Some(std::mem::take(&mut entry.left_out))
     }
 
-    /// Takes the kinds that were silent for a period, or all of them: those of which
-    /// lines were left out, and how many.
+    /// Removes the kinds that were silent for a period, or all kinds. Returns those of
+    /// which lines were left out, with the number.
     pub(super) fn take_silent(&mut self, now: Instant, all: bool) -> Vec<(Kind, u64)> {
         let silent = self
             .kinds
@@ -139,13 +139,13 @@ impl Sampler {
         silent.filter(|(_, left_out)| *left_out > 0).collect()
     }
 
-    /// When a kind may have been silent for a period.
+    /// Returns when the next kind may have been silent for a period.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let seen = self.kinds.values().map(|entry| entry.seen);
         seen.min().map(|seen| seen + PERIOD)
     }
 
-    /// How many lines were left out so far.
+    /// Returns how many lines were left out so far.
     pub(super) fn left_out(&self) -> u64 {
         self.left_out
     }

@@ -1,5 +1,4 @@
-//! Lines on their way to a file that may not take them: a bounded queue, and a
-//! thread that writes.
+//! A bounded queue of lines, and the thread that writes them to a file.
 
 use std::{
     collections::VecDeque,
@@ -9,40 +8,40 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many lines wait for a reader that stalls. Further ones are dropped.
+/// The most lines that wait for a stalled reader. Further ones are dropped.
 pub(super) const CAPACITY: usize = 512;
 
 /// The longest line, with its line break. Linux writes as much to a pipe in one
 /// piece, so lines of several processes do not mix.
 pub(super) const LONGEST_LINE: usize = 4096;
 
-/// Stands for what is cut off.
+/// Marks the end of a line that was cut.
 const CUT: &str = "…";
 
-/// A file that takes whole lines.
+/// A destination of whole lines.
 pub(super) trait Output: Send + 'static {
-    /// Writes a line, and waits until it is taken.
+    /// Writes a line. Blocks while the reader stalls.
     ///
     /// # Errors
     ///
-    /// If the line, or the rest of it, will never be taken.
+    /// If the line cannot be written, as when the reader is gone.
     fn write_line(&mut self, line: &str) -> io::Result<()>;
 }
 
-/// What a queue says of itself.
+/// Lines that a queue adds by itself.
 pub(super) trait Notices: Send + 'static {
-    /// The line that reports how many lines were dropped.
+    /// Returns the line that reports dropped lines.
     fn dropped(&self, count: u64) -> String;
 
-    /// Lines that are due, and when to ask again. `is_last` asks for all of them,
-    /// due or not.
+    /// Returns the lines that are due, and when to call again. With `is_last`, returns
+    /// all lines, due or not.
     fn due(&self, now: Instant, is_last: bool) -> (Vec<String>, Option<Instant>);
 }
 
-/// Takes lines without ever waiting for the one who reads them.
+/// A bounded queue that never blocks its senders.
 ///
-/// A line that finds the queue full is dropped and counted, as is one that the file
-/// does not take. When a line is taken again, the count is written as one line.
+/// A line is dropped and counted if the queue is full or the write fails. Once the
+/// lines before them are written, one line reports the number of dropped lines.
 #[derive(Debug)]
 pub(super) struct LineQueue {
     state: Mutex<State>,
@@ -53,32 +52,32 @@ pub(super) struct LineQueue {
 struct State {
     lines: VecDeque<String>,
     writer: Activity,
-    /// The process ends: nobody waits for the writer any more.
+    /// The process exits without waiting for the writer.
     is_given_up: bool,
-    /// All lines, and what there is to say, are to be written now.
+    /// A flush was requested.
     is_closing: bool,
     is_flushed: bool,
     dropped: u64,
-    /// Of the dropped ones, those of which no line has told.
+    /// Dropped lines that no line has reported.
     unreported: u64,
-    /// How many lines are written before that is told, as they came before.
+    /// Queued lines that are older than the dropped ones.
     report_after: usize,
 }
 
-/// What the writer does.
+/// The writer's activity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Activity {
-    /// It looks for lines.
+    /// Between two lines.
     #[default]
     Looks,
-    /// It waits for lines.
+    /// Waiting for a line.
     Waits,
-    /// It has a line that is not taken yet.
+    /// Writing a line.
     Writes,
 }
 
 impl LineQueue {
-    /// Starts the thread that writes.
+    /// Starts the writer thread.
     ///
     /// # Errors
     ///
@@ -102,7 +101,7 @@ impl LineQueue {
         Ok(queue)
     }
 
-    /// Hands in a line without its line break; it is dropped if the queue is full.
+    /// Queues a line, without its line break. Drops it if the queue is full.
     pub(super) fn push(&self, line: String) {
         let mut state = self.lock();
         if state.lines.len() >= CAPACITY {
@@ -114,7 +113,7 @@ impl LineQueue {
         }
     }
 
-    /// Has the rest written, notices included, but waits no longer than that.
+    /// Waits until all lines and notices are written, or until the deadline.
     pub(super) fn flush(&self, deadline: Instant) {
         let mut state = self.lock();
         if state.is_given_up {
@@ -130,7 +129,7 @@ impl LineQueue {
         drop(waited);
     }
 
-    /// Counts the lines that are not written as dropped: the process ends.
+    /// Drops and counts the lines that are not written, as the process exits.
     pub(super) fn give_up(&self) {
         let mut state = self.lock();
         let rest = state.lines.len() + usize::from(state.writer == Activity::Writes);
@@ -141,7 +140,7 @@ impl LineQueue {
         }
     }
 
-    /// How many lines were dropped so far.
+    /// Returns how many lines were dropped so far.
     pub(super) fn dropped(&self) -> u64 {
         self.lock().dropped
     }
@@ -167,10 +166,10 @@ struct Writer<O, N> {
     notices: N,
 }
 
-/// What the writer does next.
+/// The writer's next step.
 enum Step {
     Write(String),
-    /// Nothing waits; whether all is to be written now.
+    /// No line is queued.
     Rest {
         is_closing: bool,
     },
@@ -203,7 +202,7 @@ impl<O: Output, N: Notices> Writer<O, N> {
         }
     }
 
-    /// Waits for a line, or until then.
+    /// Waits for a line, a flush, or the given instant.
     fn next(&self, until: Option<Instant>) -> Step {
         let mut state = self.queue.lock();
         loop {
@@ -241,7 +240,7 @@ impl<O: Output, N: Notices> Writer<O, N> {
         self.report(false);
     }
 
-    /// Reports the lines that were dropped, once those before them are written.
+    /// Reports dropped lines once the older lines are written.
     fn report(&mut self, is_last: bool) {
         let unreported = {
             let mut state = self.queue.lock();
@@ -257,8 +256,7 @@ impl<O: Output, N: Notices> Writer<O, N> {
     }
 }
 
-/// Fits a text into one line: control characters are spelled out, and what is too
-/// long is cut.
+/// Fits a text into one line: escapes control characters and cuts what is too long.
 pub(super) fn one_line(text: &str) -> String {
     let mut line = if text.contains(char::is_control) {
         text.chars().fold(String::new(), |mut line, char| {
@@ -276,7 +274,7 @@ pub(super) fn one_line(text: &str) -> String {
     line
 }
 
-/// Cuts a text, and marks that.
+/// Cuts a text to a length in bytes, and marks the cut.
 pub(super) fn cut(text: &mut String, longest: usize) {
     if text.len() > longest {
         text.truncate(text.floor_char_boundary(longest - CUT.len()));
@@ -284,8 +282,8 @@ pub(super) fn cut(text: &mut String, longest: usize) {
     }
 }
 
-/// A standard stream, past the locks of the standard library: another thread that
-/// prints does not wait for this one.
+/// A standard stream without the standard library's lock: a blocked write holds up no
+/// thread that prints.
 #[derive(Debug)]
 pub(super) struct Stream {
     #[cfg(unix)]
@@ -331,12 +329,12 @@ impl Output for Stream {
 
 #[cfg(unix)]
 impl Stream {
-    /// Waits for a reader that set the stream to non-blocking, as a shell or a
-    /// terminal may.
+    /// Waits until a non-blocking stream takes data. Another process that shares the
+    /// stream may have set that.
     fn wait_until_ready(&self) {
         use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
         use std::os::fd::AsFd;
-        // Never twice in a row without a rest, whatever the system says.
+        // Avoids a busy loop if the stream is ready and still does not take the line.
         thread::sleep(Duration::from_millis(1));
         let mut files = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
         let _ = poll(&mut files, PollTimeout::NONE);

@@ -97,7 +97,7 @@ pub(super) async fn method_not_allowed(uri: Uri) -> AppError {
     ))
 }
 
-/// A client that is gone has done nothing wrong.
+/// Classifies a body that could not be read. A client that hung up is no bad request.
 fn not_whole(rejection: BytesRejection) -> AppError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return AppError::too_large(BODY_LIMIT_BYTES as u64);

@@ -61,8 +61,8 @@ fn not_whole() -> AppError {
     AppError::new(timeout).with_public("The request did not come whole in time.")
 }
 
-/// Why a request did not come whole. A connection that is closed is the client's
-/// doing, whatever is made of the error further in.
+/// Marks the error of a connection that the client closed, so that it is recognised
+/// whatever wraps it.
 fn of_client(error: axum::Error) -> axum::Error {
     let known = Classification::of(&error);
     if known.is_some_and(|known| known.kind() == Kind::ClientGone) {

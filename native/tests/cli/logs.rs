@@ -1,4 +1,4 @@
-//! The log of a service: nobody waits for its reader, what is repeated is counted,
+//! The log of a service: a stalled reader blocks nothing, repeated lines are sampled,
 //! and clients that hang up are no errors.
 #![cfg(unix)]
 
@@ -247,7 +247,7 @@ fn clients_that_hang_up_are_counted_apart_and_not_logged() {
         let name = format!("highwater_http_requests_total{{status=\"{class}\"}}");
         assert_eq!(metric(&metrics, &name), 0, "{class}");
     }
-    // Whoever has all of an answer has not hung up.
+    // A client that has the whole answer has not hung up.
     for (method, path) in [
         ("HEAD", "/"),
         ("GET", "/"),

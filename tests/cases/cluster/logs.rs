@@ -1,5 +1,5 @@
-//! Readers of the log and of the journal that stall: the service goes on, and what
-//! could not be written is counted.
+//! Stalled readers of the log and of the journal: the service goes on, and dropped
+//! lines are counted.
 
 use std::io::{BufRead as _, BufReader, PipeReader, Read as _, Write as _, pipe};
 use std::net::{SocketAddr, TcpStream};
@@ -212,4 +212,25 @@ fn stalled_journal_holds_up_nobody_and_is_reported() {
     let rest: Vec<String> = read.iter().collect();
     let last: serde_json::Value = serde_json::from_str(rest.last().unwrap()).unwrap();
     assert_eq!(last["event"], "stopped");
+}
+
+#[test]
+fn client_that_stops_waiting_is_counted_apart() {
+    let cluster = Stalled::start(&[]);
+    let log = lines(cluster.stderr.try_clone().unwrap());
+    let mut connection = TcpStream::connect(cluster.addr).unwrap();
+    // It takes longer than any test.
+    let head = "GET /work?job=fib:60 HTTP/1.1\r\nHost: it\r\n\r\n";
+    connection.write_all(head.as_bytes()).unwrap();
+    wait_until("it is under way", || {
+        cluster.metric("highwater_http_requests_in_flight") == 2
+    });
+    drop(connection);
+    wait_until("it is counted", || {
+        cluster.metric("highwater_http_requests_hung_up_total") == 1
+    });
+    let failed = cluster.metric("highwater_http_requests_total{status=\"5xx\"}");
+    assert_eq!(failed, 0);
+    let errors: Vec<String> = log.try_iter().filter(|it| it.contains(" id=")).collect();
+    assert_eq!(errors, [""; 0]);
 }

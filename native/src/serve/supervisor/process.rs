@@ -249,8 +249,8 @@ async fn write_all(mut line: OwnedWriteHalf, orders: Arc<Orders>) {
     }
 }
 
-/// Orders that a process has not taken yet, however long it does not read: at most
-/// one of each kind, of which the last one counts.
+/// Orders that a process has not read yet: at most one of each kind, the latest. A
+/// process that does not read costs no memory.
 #[derive(Debug, Default)]
 struct Orders {
     waiting: Mutex<Vec<Order>>,

@@ -12,7 +12,7 @@ use std::{
 };
 use tokio::time::timeout;
 
-/// How long a service manager that does not read is waited for, in the background.
+/// The longest that a background task waits for a stalled service manager.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The service is there, or a reload is over.
@@ -49,8 +49,8 @@ fn tell(states: &[NotifyState<'_>]) {
     let _ = send(&name, message);
 }
 
-/// Sends a datagram. A service manager whose queue is full is waited for by a task
-/// of its own.
+/// Sends a datagram without blocking. If the receiver's queue is full, a background
+/// task waits for it.
 fn send(name: &OsStr, message: String) -> io::Result<()> {
     let socket = UnixDatagram::unbound()?;
     socket.connect_addr(&address(name)?)?;
@@ -67,7 +67,7 @@ fn send(name: &OsStr, message: String) -> io::Result<()> {
     }
 }
 
-/// A path, or a name in the abstract namespace, which begins with `@`.
+/// Parses a path, or `@` and a name in the abstract namespace.
 fn address(name: &OsStr) -> io::Result<SocketAddr> {
     #[cfg(target_os = "linux")]
     {

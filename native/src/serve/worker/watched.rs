@@ -102,7 +102,7 @@ where
         Poll::Ready(Ok(response.map(|body| {
             let left = length.or_else(|| body.size_hint().exact());
             if body.is_end_stream() || left == Some(0) {
-                under_way.is_complete();
+                under_way.complete();
             }
             Reply {
                 body,
@@ -119,21 +119,21 @@ struct UnderWay {
     pulse: Arc<Pulse>,
     gate: Arc<Gate>,
     asked: Instant,
-    /// What was asked, if somebody wants to know.
+    /// The method and the path, if hang-ups are logged.
     operation: Option<String>,
-    /// Of the answer there is the head only.
+    /// The answer has no body.
     is_head: bool,
     progress: Progress,
 }
 
-/// How far the answer is.
+/// The progress of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
     Asked,
     Begun,
-    /// All of it was made, or it failed.
+    /// All of the body was produced, or it failed.
     Over,
-    /// It is made for whoever counts: the client was gone before.
+    /// The client hung up while it sent the request.
     ForNobody,
 }
 
@@ -169,8 +169,8 @@ impl UnderWay {
         }
     }
 
-    /// Nothing more of the answer is to come.
-    fn is_complete(&mut self) {
+    /// Notes that no more of the answer will come.
+    fn complete(&mut self) {
         if self.progress == Progress::Begun {
             self.progress = Progress::Over;
         }
@@ -203,7 +203,8 @@ pin_project! {
     pub(super) struct Reply<B> {
         #[pin]
         body: B,
-        // How many bytes are to come, if that is known: nobody asks for more then.
+        // The bytes that are left, if known. After the last one hyper drops the body
+        // without polling for its end.
         left: Option<u64>,
         under_way: UnderWay,
     }
@@ -229,7 +230,7 @@ impl<B: HttpBody> HttpBody for Reply<B> {
             Poll::Pending => false,
         };
         if is_last {
-            this.under_way.is_complete();
+            this.under_way.complete();
         }
         frame
     }
