@@ -25,6 +25,7 @@ pub(crate) use signals::Signals;
 
 use super::{
     control::{ALIVE_WITHIN, Order},
+    turns::TurnTable,
     worker::{DRAIN_WITHIN, GRACE},
 };
 use crate::error::Error;
@@ -37,6 +38,7 @@ use std::{
     collections::BTreeMap,
     hash::{BuildHasher, RandomState},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -78,6 +80,18 @@ pub(super) async fn supervise(
     // If workers are left after all, they are killed as they are dropped.
 }
 
+/// What the workers share to take turns. They serve without it, too.
+fn turn_table() -> Option<Arc<TurnTable>> {
+    let table = TurnTable::create();
+    table
+        .inspect_err(|cause| {
+            log(format!(
+                "the workers cannot take turns ({cause}): connections may be shared unevenly"
+            ));
+        })
+        .ok()
+}
+
 struct Shell {
     recipe: Recipe,
     journal: Journal,
@@ -115,6 +129,7 @@ impl Shell {
                 listener: Some(plan.listener),
                 content: plan.content,
                 program: Program::this().map_err(Error::Runtime)?,
+                turns: turn_table(),
             },
             journal: Journal { json: plan.json },
             patience,

@@ -3,6 +3,7 @@
 use super::{
     super::{
         control::{ALIVE_WITHIN, LONGEST_LINE_BYTES, Order, Word},
+        turns::{self, TurnTable},
         worker::EXIT_BUG,
     },
     Content,
@@ -13,6 +14,7 @@ use std::{
     os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream, unix::process::ExitStatusExt},
     path::PathBuf,
     process::{ExitStatus, Stdio},
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -33,6 +35,8 @@ pub(super) struct Recipe {
     pub(super) listener: Option<net::TcpListener>,
     pub(super) content: Content,
     pub(super) program: Program,
+    /// None if they are to accept connections without turns.
+    pub(super) turns: Option<Arc<TurnTable>>,
 }
 
 /// This program's file, as it was called at the start. What stands there now is
@@ -126,9 +130,14 @@ impl Process {
             .env_remove("NOTIFY_SOCKET")
             .env_remove("WATCHDOG_USEC")
             .env_remove("WATCHDOG_PID")
+            .env_remove(turns::VARIABLE)
             // Or Ctrl-C would end it too, in the midst of its answers.
             .process_group(0)
             .kill_on_drop(true);
+        let seat = recipe.turns.as_ref().and_then(TurnTable::seat);
+        if let Some(seat) = &seat {
+            command.env(turns::VARIABLE, seat.variable());
+        }
         let child = command.spawn().map_err(|cause| {
             io::Error::new(cause.kind(), format!("{}: {cause}", program.display()))
         })?;
@@ -136,7 +145,11 @@ impl Process {
         let (orders, to_tell) = mpsc::unbounded_channel();
         let (kill, to_kill) = mpsc::unbounded_channel();
         let name = (slot, generation);
-        tokio::spawn(attend(child, line, to_tell, to_kill, name, tell.clone()));
+        let attending = attend(child, line, to_tell, to_kill, name, tell.clone());
+        tokio::spawn(async move {
+            attending.await;
+            drop(seat);
+        });
         Ok(Process {
             who: Who {
                 slot,
@@ -329,6 +342,7 @@ mod tests {
             listener: Some(net::TcpListener::bind("127.0.0.1:0").unwrap()),
             content: Content::Plain { faults: false },
             program: Program(program.into()),
+            turns: None,
         };
         let (tell, mut told) = mpsc::unbounded_channel();
         let process = Process::start(&recipe("/bin/false"), (0, 1), &tell).unwrap();

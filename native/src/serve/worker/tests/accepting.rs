@@ -67,7 +67,7 @@ async fn without_others_that_wait_nobody_has_to_give_way() {
 
 /// A socket for which the system has no descriptors at first.
 struct Short {
-    queue: Queue,
+    queue: Incoming,
     tries: Arc<AtomicUsize>,
     until: Instant,
 }
@@ -75,16 +75,20 @@ struct Short {
 impl Accept for Short {
     type Stream = DuplexStream;
 
-    async fn accept(&mut self) -> io::Result<DuplexStream> {
+    async fn arrival(&mut self) -> io::Result<()> {
+        self.queue.arrival().await
+    }
+
+    fn is_pending(&mut self) -> bool {
+        self.queue.is_pending()
+    }
+
+    fn try_accept(&mut self) -> io::Result<DuplexStream> {
         self.tries.fetch_add(1, Relaxed);
         if Instant::now() < self.until {
             return Err(io::Error::from_raw_os_error(24));
         }
-        self.queue.accept().await
-    }
-
-    fn rest(self) -> impl Iterator<Item = DuplexStream> + Send {
-        self.queue.rest()
+        self.queue.try_accept()
     }
 }
 
@@ -93,7 +97,7 @@ async fn without_descriptors_it_is_not_tried_again_and_again() {
     let (queue, connections) = mpsc::unbounded_channel();
     let tries = Arc::new(AtomicUsize::new(0));
     let short = Short {
-        queue: Queue { queue: connections },
+        queue: Incoming::new(connections),
         tries: Arc::clone(&tries),
         until: Instant::now() + 60 * SECOND,
     };
@@ -111,7 +115,7 @@ async fn without_descriptors_it_is_not_tried_again_and_again() {
 async fn it_drains_even_if_it_can_accept_nothing() {
     let (queue, connections) = mpsc::unbounded_channel();
     let short = Short {
-        queue: Queue { queue: connections },
+        queue: Incoming::new(connections),
         tries: Arc::default(),
         until: Instant::now() + 60 * SECOND,
     };
