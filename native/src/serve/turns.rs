@@ -6,7 +6,7 @@
 //! [`Entry`] each, which counts the connections that it took. A worker that is
 //! [`LEAD`] connections ahead of another one leaves the next connection to it.
 //!
-//! Nobody is waited for in vain: a worker that stops accepting clears its entry, and
+//! A connection never waits for a worker in vain: one that stops accepting clears its entry, and
 //! one that does not look at the queue for [`PATIENCE`] although connections wait
 //! there is passed over until it looks again. It then continues at the count of the
 //! others, so that it is not flooded with the connections that it missed.
@@ -144,14 +144,13 @@ impl Turns {
 
     /// Whether the next connection is for this worker. If not, look again soon, with
     /// the same `wait` for as long as connections are in the queue.
-    pub(super) fn look(&self, wait: &mut Wait) -> bool {
+    pub(super) fn look(&self, wait: &mut Wait, now: Instant) -> bool {
         let own = self.own();
         if own.is_passed_over() {
             self.catch_up();
         }
         own.looks.fetch_add(1, SeqCst);
-        let now = Instant::now();
-        let step = LONGEST_STEP.min(now - wait.last_look);
+        let step = LONGEST_STEP.min(now.duration_since(wait.last_look));
         wait.last_look = now;
         let taken = own.taken();
         let mut holds_up = Vec::new();
@@ -203,10 +202,146 @@ impl Drop for Turns {
 }
 
 impl Wait {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Wait {
-            last_look: Instant::now(),
+            last_look: now,
             for_whom: Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TICK: Duration = Duration::from_millis(1);
+
+    /// Workers that share a table.
+    pub(in crate::serve) fn workers(count: usize) -> Vec<Turns> {
+        let entries: Vec<Entry> = (0..count).map(|_| Entry::new()).collect();
+        let entries: &'static [Entry] = entries.leak();
+        let used = Box::leak(Box::new(AtomicU64::new(count as u64)));
+        let worker = |own| Turns { entries, used, own };
+        (0..count).map(worker).collect()
+    }
+
+    /// A worker that looks whether it may take the next of endless connections.
+    struct Looking {
+        turns: Turns,
+        wait: Wait,
+        took: u64,
+    }
+
+    impl Looking {
+        fn all(count: usize, now: Instant) -> Vec<Self> {
+            let looking = |turns: Turns| {
+                turns.join();
+                Looking {
+                    turns,
+                    wait: Wait::new(now),
+                    took: 0,
+                }
+            };
+            workers(count).into_iter().map(looking).collect()
+        }
+
+        fn looks(&mut self, now: Instant) -> bool {
+            let is_next = self.turns.look(&mut self.wait, now);
+            if is_next {
+                self.turns.took();
+                self.took += 1;
+                self.wait = Wait::new(now);
+            }
+            is_next
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn live_workers_stay_within_the_lead(
+            count in 1_usize..16,
+            order in prop::collection::vec(any::<prop::sample::Index>(), 0..2000),
+        ) {
+            let now = Instant::now();
+            let mut workers = Looking::all(count, now);
+            for index in order {
+                workers[index.index(count)].looks(now);
+                let took = || workers.iter().map(|worker| worker.took);
+                prop_assert!(took().max() <= took().min().map(|least| least + LEAD));
+            }
+        }
+
+        #[test]
+        fn connections_never_wait_longer_than_the_patience(
+            counts in prop::collection::vec((0_u64..100, 0_u8..4), 1..16),
+            live in any::<prop::sample::Index>(),
+        ) {
+            let mut now = Instant::now();
+            let mut workers = Looking::all(counts.len(), now);
+            let live = live.index(counts.len());
+            let mut looks = Vec::new();
+            for (index, (taken, state)) in counts.iter().enumerate() {
+                let turns = &workers[index].turns;
+                turns.own().taken.store(*taken, SeqCst);
+                match state {
+                    _ if index == live => looks.push(index),
+                    // It is stopped, or its loop is blocked.
+                    0 => {}
+                    1 => turns.leave(),
+                    _ => looks.push(index),
+                }
+            }
+            for _ in 0..10 {
+                let begin = now;
+                let mut is_taken = false;
+                while !is_taken {
+                    now += TICK;
+                    for index in &looks {
+                        is_taken |= workers[*index].looks(now);
+                    }
+                    prop_assert!(now - begin <= PATIENCE + 2 * TICK);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_who_returns_continues_at_the_count_of_the_others() {
+        let mut now = Instant::now();
+        let mut workers = Looking::all(2, now);
+        while workers[0].took < 1000 {
+            now += TICK;
+            workers[0].looks(now);
+        }
+        while workers[1].looks(now) {}
+        assert!(workers[1].took <= LEAD, "{}", workers[1].took);
+        // It was waited for once.
+        assert!(workers[0].took >= 1000);
+        assert!(!workers[1].turns.own().is_passed_over());
+    }
+
+    #[test]
+    fn newcomer_starts_at_the_count_of_the_others() {
+        let now = Instant::now();
+        let mut workers = Looking::all(2, now);
+        workers[1].turns.leave();
+        for _ in 0..1000 {
+            assert!(workers[0].looks(now));
+        }
+        workers[1].turns.join();
+        while workers[1].looks(now) {}
+        assert_eq!(workers[1].took, LEAD);
+    }
+
+    #[test]
+    fn own_delays_are_not_held_against_others() {
+        let mut now = Instant::now();
+        let mut workers = Looking::all(2, now);
+        while workers[0].looks(now) {}
+        now += 100 * PATIENCE;
+        assert!(!workers[0].looks(now));
+        assert!(workers[1].looks(now));
+        assert!(workers[0].looks(now));
     }
 }

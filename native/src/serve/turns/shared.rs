@@ -225,3 +225,55 @@ fn keeps_its_size(file: &File) -> bool {
 fn keeps_its_size(_file: &File) -> bool {
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_reserved_until_the_worker_has_exited() {
+        let table = TurnTable::create().unwrap();
+        let seats: Vec<Seat> = (0..3).map(|_| table.seat().unwrap()).collect();
+        assert_eq!(table.memory.used.load(SeqCst), 3);
+        let [first, second, third] = &seats[..] else {
+            panic!("there are three");
+        };
+        assert!(first.variable().ends_with(":0"), "{}", first.variable());
+        assert!(second.variable().ends_with(":1"), "{}", second.variable());
+        assert!(third.variable().ends_with(":2"), "{}", third.variable());
+        let entry = &table.memory.entries[1];
+        entry.accepts.store(1, SeqCst);
+        drop(seats);
+        assert!(!entry.takes_turns());
+        assert!(table.seat().unwrap().variable().ends_with(":0"));
+    }
+
+    #[test]
+    fn processes_see_the_same_entries() {
+        let table = TurnTable::create().unwrap();
+        let memory = Memory::of(&table.file).unwrap();
+        memory.entries[7].taken.store(42, SeqCst);
+        assert_eq!(table.memory.entries[7].taken(), 42);
+    }
+
+    #[test]
+    fn unknown_layouts_are_not_used() {
+        let table = TurnTable::create().unwrap();
+        let header = map(&table.file, size_of::<Header>()).unwrap().0;
+        for field in [&header.magic, &header.entry_bytes, &header.entries] {
+            let known = field.swap(1, SeqCst);
+            assert!(Memory::of(&table.file).is_err());
+            field.store(known, SeqCst);
+        }
+        assert!(Memory::of(&table.file).is_ok());
+        assert!(Memory::of(&tempfile::tempfile().unwrap()).is_err());
+    }
+
+    #[test]
+    fn full_table_has_no_entry_left() {
+        let table = TurnTable::create().unwrap();
+        let seats: Vec<Seat> = (0..ENTRIES).map_while(|_| table.seat()).collect();
+        assert_eq!(seats.len(), ENTRIES);
+        assert!(table.seat().is_none());
+    }
+}

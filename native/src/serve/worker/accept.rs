@@ -6,17 +6,13 @@ use super::{
     reached,
 };
 use crate::serve::turns::{Turns, Wait};
-use std::{
-    io,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::watch,
     task::yield_now,
-    time::sleep,
+    time::{Instant, sleep},
 };
 
 /// The first wait when the system lets no connection in. Each further one is
@@ -26,7 +22,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// How often a worker looks at once whether it is its turn, and for how long, before
 /// it sleeps between two looks. Where the others run too, this is all it takes.
-const QUICK_LOOKS: usize = 32;
+const QUICK_LOOKS: usize = 8;
 const QUICK_LOOKS_WITHIN: Duration = Duration::from_micros(50);
 
 /// How long it sleeps between two looks, unless another connection arrives.
@@ -269,9 +265,9 @@ async fn next<A: Accept>(queue: &mut A, turns: &Turns) -> io::Result<A::Stream> 
     loop {
         let begin = Instant::now();
         let mut quick_looks = 0..QUICK_LOOKS;
-        let mut wait = Wait::new();
+        let mut wait = Wait::new(begin);
         loop {
-            if turns.look(&mut wait) {
+            if turns.look(&mut wait, Instant::now()) {
                 match queue.try_accept() {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     accepted => return accepted,

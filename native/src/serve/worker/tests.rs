@@ -85,12 +85,21 @@ impl Server {
         queue: mpsc::UnboundedSender<io::Result<DuplexStream>>,
         limits: Limits,
     ) -> Self {
+        Self::start_with(listener, queue, limits, Turns::alone())
+    }
+
+    fn start_with(
+        listener: impl Accept<Stream = DuplexStream> + 'static,
+        queue: mpsc::UnboundedSender<io::Result<DuplexStream>>,
+        limits: Limits,
+        turns: Turns,
+    ) -> Self {
         let phase = Arc::new(watch::Sender::new(Phase::Serves));
         let meter = Arc::new(Meter::default());
         let bug = watch::Sender::new(false);
         let serving = serve_on(
             listener,
-            Turns::alone(),
+            turns,
             service_fn(answer),
             limits,
             Arc::clone(&meter),
