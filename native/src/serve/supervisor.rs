@@ -13,6 +13,7 @@
 mod files;
 mod journal;
 mod news;
+mod orphans;
 mod plan;
 mod process;
 mod scrape;
@@ -31,6 +32,7 @@ use super::{
 use crate::error::Error;
 use highwater::scale::{Action, Supervisor, SupervisorOptions};
 use journal::{Journal, Who, log};
+use orphans::Children;
 use process::{Name, Process, Program, Recipe, Stage, Told};
 use scrape::Scrapes;
 use serde_json::json;
@@ -76,7 +78,11 @@ pub(super) async fn supervise(
 ) -> Result<ExitCode, Error> {
     files::make_room();
     let mut shell = Shell::new(plan)?;
-    shell.run(signals, is_served).await
+    let orphans = orphans::reap(shell.recipe.children.clone());
+    tokio::select! {
+        ended = shell.run(signals, is_served) => ended,
+        never = orphans => match never {},
+    }
     // If workers are left after all, they are killed as they are dropped.
 }
 
@@ -130,6 +136,7 @@ impl Shell {
                 content: plan.content,
                 program: Program::this().map_err(Error::Runtime)?,
                 turns: turn_table(),
+                children: Children::default(),
             },
             journal: Journal { json: plan.json },
             patience,

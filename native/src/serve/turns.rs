@@ -26,8 +26,9 @@ use tokio::time::Instant;
 /// How many connections a worker may take more than another one.
 const LEAD: u64 = 4;
 
-/// How long connections wait for a worker that gives no sign.
-const PATIENCE: Duration = Duration::from_millis(12);
+/// How long connections wait for a worker that gives no sign. Clients do not notice
+/// it, and it is rare that a busy machine lets a process wait longer for a processor.
+const PATIENCE: Duration = Duration::from_millis(30);
 
 /// How much of [`PATIENCE`] can pass between two looks. If this process itself does
 /// not run for a while, the others on the machine probably did not run either.

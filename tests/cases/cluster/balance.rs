@@ -7,7 +7,6 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
 use std::os::fd::AsRawFd as _;
-use std::process::Command;
 use std::time::Duration;
 
 use futures::future::{join_all, try_join_all};
@@ -142,12 +141,11 @@ fn four_workers_share_bursts_evenly() {
 fn inherited_socket_is_shared_evenly() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     fcntl(&socket, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
-    let mut command = Command::new("sh");
-    let descriptor = socket.as_raw_fd();
-    let script =
-        format!("exec 3<&{descriptor}; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"");
-    command.args(["-c", &script]);
-    command.arg(native::command().get_program());
+    let mut command = native::command();
+    // As by systemd, but for the number, which would be 3.
+    command
+        .env("LISTEN_FDS", "1")
+        .env("LISTEN_FDS_FIRST_FD", socket.as_raw_fd().to_string());
     let cluster = start_with(command, 2, &[]);
     assert_eq!(cluster.addr(), socket.local_addr().unwrap());
     assert_even(&cluster, cluster.addr(), 2, After::Closed);

@@ -16,6 +16,7 @@ mod support;
 mod balance;
 mod clients;
 mod ends;
+mod init;
 mod jobs;
 mod kills;
 mod reloads;

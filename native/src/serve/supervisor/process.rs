@@ -8,6 +8,7 @@ use super::{
     },
     Content,
     journal::Who,
+    orphans::Children,
 };
 use std::{
     env, fmt, io, net,
@@ -37,6 +38,7 @@ pub(super) struct Recipe {
     pub(super) program: Program,
     /// None if they are to accept connections without turns.
     pub(super) turns: Option<Arc<TurnTable>>,
+    pub(super) children: Children,
 }
 
 /// This program's file, as it was called at the start. What stands there now is
@@ -138,7 +140,8 @@ impl Process {
         if let Some(seat) = &seat {
             command.env(turns::VARIABLE, seat.variable());
         }
-        let child = command.spawn().map_err(|cause| {
+        let spawned = recipe.children.spawn(&mut command);
+        let (child, own_child) = spawned.map_err(|cause| {
             io::Error::new(cause.kind(), format!("{}: {cause}", program.display()))
         })?;
         let pid = child.id().unwrap_or_default();
@@ -148,7 +151,7 @@ impl Process {
         let attending = attend(child, line, to_tell, to_kill, name, tell.clone());
         tokio::spawn(async move {
             attending.await;
-            drop(seat);
+            drop((seat, own_child));
         });
         Ok(Process {
             who: Who {
@@ -343,6 +346,7 @@ mod tests {
             content: Content::Plain { faults: false },
             program: Program(program.into()),
             turns: None,
+            children: Children::default(),
         };
         let (tell, mut told) = mpsc::unbounded_channel();
         let process = Process::start(&recipe("/bin/false"), (0, 1), &tell).unwrap();
