@@ -2,7 +2,7 @@
 //!
 //! Several processes do it. One binds (`listen`), builds the page, and holds the
 //! socket (`supervisor`); the workers are started by it and serve (`child`,
-//! `worker`). If one has a bug, it answers what it has and is replaced. `native
+//! `worker`), each in its turn (`turns`). If one has a bug, it answers what it has and is replaced. `native
 //! cluster` (`cluster`) does the same with less to serve. The rest is what is served:
 //! `routes`, `api`, `stream` and `records`, `problems`, `faults`, `headers`, and
 //! `errors` for when it goes wrong.
@@ -29,6 +29,7 @@ mod service;
 mod stream;
 #[cfg(unix)]
 mod supervisor;
+mod turns;
 mod work;
 mod worker;
 

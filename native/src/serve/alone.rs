@@ -4,6 +4,7 @@
 use super::{
     metrics::{self, Meter},
     routes::Site,
+    turns::Turns,
     worker::{Phase, Worker, advance},
 };
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
     interrupt::{Signal, interrupted},
 };
 use std::{net, path::PathBuf, process::ExitCode, sync::Arc};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 
 /// What is to be served, and by how many.
 pub(super) struct Plan {
@@ -54,7 +55,6 @@ pub(super) async fn supervise(
         return Err(Error::NeedsUnix("serve --workers"));
     }
     let Content::Page { www, faults } = plan.content;
-    let listener = TcpListener::from_std(plan.listener).map_err(Error::Runtime)?;
     let phase = Arc::new(watch::Sender::new(Phase::Serves));
     let content = super::worker::Content::Page(Site { www: &www, faults });
     let meter = Arc::new(Meter::default());
@@ -67,7 +67,7 @@ pub(super) async fn supervise(
     };
     is_served()?;
     tokio::select! {
-        code = worker.serve(listener) => Ok(code),
+        code = worker.serve(plan.listener, Turns::alone()) => code.map_err(Error::Runtime),
         () = stopped => Ok(ExitCode::SUCCESS),
     }
 }

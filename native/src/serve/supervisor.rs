@@ -13,6 +13,7 @@
 mod files;
 mod journal;
 mod news;
+mod orphans;
 mod plan;
 mod process;
 mod scrape;
@@ -25,11 +26,13 @@ pub(crate) use signals::Signals;
 
 use super::{
     control::{ALIVE_WITHIN, Order},
+    turns::TurnTable,
     worker::{DRAIN_WITHIN, GRACE},
 };
 use crate::error::Error;
 use highwater::scale::{Action, Supervisor, SupervisorOptions};
 use journal::{Journal, Who, log};
+use orphans::Children;
 use process::{Name, Process, Program, Recipe, Stage, Told};
 use scrape::Scrapes;
 use serde_json::json;
@@ -37,6 +40,7 @@ use std::{
     collections::BTreeMap,
     hash::{BuildHasher, RandomState},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -74,8 +78,24 @@ pub(super) async fn supervise(
 ) -> Result<ExitCode, Error> {
     files::make_room();
     let mut shell = Shell::new(plan)?;
-    shell.run(signals, is_served).await
+    let orphans = orphans::reap(shell.recipe.children.clone());
+    tokio::select! {
+        ended = shell.run(signals, is_served) => ended,
+        never = orphans => match never {},
+    }
     // If workers are left after all, they are killed as they are dropped.
+}
+
+/// What the workers share to take turns. They serve without it, too.
+fn turn_table() -> Option<Arc<TurnTable>> {
+    let table = TurnTable::create();
+    table
+        .inspect_err(|cause| {
+            log(format!(
+                "the workers cannot take turns ({cause}): connections may be shared unevenly"
+            ));
+        })
+        .ok()
 }
 
 struct Shell {
@@ -115,6 +135,8 @@ impl Shell {
                 listener: Some(plan.listener),
                 content: plan.content,
                 program: Program::this().map_err(Error::Runtime)?,
+                turns: turn_table(),
+                children: Children::default(),
             },
             journal: Journal { json: plan.json },
             patience,

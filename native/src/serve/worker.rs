@@ -19,19 +19,21 @@ use super::{
     metrics::{Meter, Scrape},
     routes::{Site, router},
     service::{self, Errorproof, Shared},
+    turns::Turns,
 };
 use crate::logging;
-use accept::{Accept, accept_all};
+use accept::{Accept, Queue, accept_all};
 use axum::routing::RouterIntoService;
 use gate::Gate;
 use hyper::body::Incoming;
 use std::{
+    io,
+    net::TcpListener,
     process::{self, ExitCode},
     sync::Arc,
     time::Duration,
 };
 use tokio::{
-    net::TcpListener,
     sync::watch,
     time::{sleep, timeout},
 };
@@ -147,7 +149,13 @@ impl Worker {
     }
 
     /// Serves to the end. The code says whether there was a bug.
-    pub(super) async fn serve(self, listener: TcpListener) -> ExitCode {
+    ///
+    /// # Errors
+    ///
+    /// If the runtime cannot wait for connections at this listener, which must be
+    /// non-blocking.
+    pub(super) async fn serve(self, listener: TcpListener, turns: Turns) -> io::Result<ExitCode> {
+        let queue = Queue::new(listener)?;
         let Worker {
             service,
             limits,
@@ -157,16 +165,18 @@ impl Worker {
         } = self;
         let had_bug = bug.clone();
         match service {
-            Services::Page(page) => serve_on(listener, page, limits, meter, phase, had_bug).await,
+            Services::Page(page) => {
+                serve_on(queue, turns, page, limits, meter, phase, had_bug).await;
+            }
             Services::Plain(plain) => {
-                serve_on(listener, plain, limits, meter, phase, had_bug).await;
+                serve_on(queue, turns, plain, limits, meter, phase, had_bug).await;
             }
         }
-        if *bug.borrow() {
+        Ok(if *bug.borrow() {
             ExitCode::from(EXIT_BUG)
         } else {
             ExitCode::SUCCESS
-        }
+        })
     }
 }
 
@@ -178,7 +188,8 @@ impl Worker {
 /// ask nothing are closed, and requests that are under way are finished. It ends
 /// with the last connection, or at its deadline, which cuts what is left.
 async fn serve_on<A: Accept, S: Served>(
-    listener: A,
+    queue: A,
+    turns: Turns,
     service: S,
     limits: Limits,
     meter: Arc<Meter>,
@@ -191,7 +202,7 @@ async fn serve_on<A: Accept, S: Served>(
         let gate = Arc::clone(&gate);
         tokio::spawn(connection::serve(stream, service.clone(), gate, place));
     };
-    let accepting = accept_all(listener, Arc::clone(&gate), watched.clone(), bug, take);
+    let accepting = accept_all(queue, turns, Arc::clone(&gate), watched.clone(), bug, take);
     let ending = async {
         accepting.await;
         drain(&gate, &limits, &phase).await;

@@ -3,10 +3,12 @@
 use super::{
     super::{
         control::{ALIVE_WITHIN, LONGEST_LINE_BYTES, Order, Word},
+        turns::{self, TurnTable},
         worker::EXIT_BUG,
     },
     Content,
     journal::Who,
+    orphans::Children,
 };
 use std::{
     env, fmt, io,
@@ -39,6 +41,9 @@ pub(super) struct Recipe {
     pub(super) listener: Option<net::TcpListener>,
     pub(super) content: Content,
     pub(super) program: Program,
+    /// None if they are to accept connections without turns.
+    pub(super) turns: Option<Arc<TurnTable>>,
+    pub(super) children: Children,
 }
 
 /// This program's file, as it was called at the start. What stands there now is
@@ -132,10 +137,16 @@ impl Process {
             .env_remove("NOTIFY_SOCKET")
             .env_remove("WATCHDOG_USEC")
             .env_remove("WATCHDOG_PID")
+            .env_remove(turns::VARIABLE)
             // Or Ctrl-C would end it too, in the midst of its answers.
             .process_group(0)
             .kill_on_drop(true);
-        let child = command.spawn().map_err(|cause| {
+        let seat = recipe.turns.as_ref().and_then(TurnTable::seat);
+        if let Some(seat) = &seat {
+            command.env(turns::VARIABLE, seat.variable());
+        }
+        let spawned = recipe.children.spawn(&mut command);
+        let (child, own_child) = spawned.map_err(|cause| {
             io::Error::new(cause.kind(), format!("{}: {cause}", program.display()))
         })?;
         let pid = child.id().unwrap_or_default();
@@ -143,7 +154,11 @@ impl Process {
         let to_tell = Arc::clone(&orders);
         let (kill, to_kill) = mpsc::unbounded_channel();
         let name = (slot, generation);
-        tokio::spawn(attend(child, line, to_tell, to_kill, name, tell.clone()));
+        let attending = attend(child, line, to_tell, to_kill, name, tell.clone());
+        tokio::spawn(async move {
+            attending.await;
+            drop((seat, own_child));
+        });
         Ok(Process {
             who: Who {
                 slot,
@@ -392,6 +407,8 @@ mod tests {
             listener: Some(net::TcpListener::bind("127.0.0.1:0").unwrap()),
             content: Content::Plain { faults: false },
             program: Program(program.into()),
+            turns: None,
+            children: Children::default(),
         };
         let (tell, mut told) = mpsc::unbounded_channel();
         let process = Process::start(&recipe("/bin/false"), (0, 1), &tell).unwrap();

@@ -56,11 +56,6 @@ impl Gate {
         }
     }
 
-    /// How many connections are open.
-    pub(super) fn open(&self) -> usize {
-        self.limits.connections - self.places.available_permits()
-    }
-
     /// What holds for a connection now.
     pub(super) fn limits(&self) -> Limits {
         let limits = self.limits;
