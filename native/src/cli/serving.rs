@@ -1,6 +1,9 @@
 //! What `serve` and `cluster` are told.
 
-use crate::error::Error;
+use crate::{
+    error::Error,
+    serve::{Hosts, parse_name},
+};
 use clap::Args;
 use std::{net::SocketAddr, path::PathBuf, thread};
 
@@ -16,6 +19,12 @@ pub(crate) struct ServeOptions {
     /// Serve this folder as it is, in place of the page of this checkout
     #[arg(long, value_name = "DIR")]
     www: Option<PathBuf>,
+    /// Answer requests for this host name too; may be repeated. A server on a loopback
+    /// address answers only those for localhost and loopback addresses, so that no page
+    /// elsewhere can reach it under a name of its own. On other addresses every host
+    /// name is answered
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    allow_host: Vec<String>,
     /// How many workers serve, 1 to 1,024
     #[arg(long, value_name = "N", default_value = "1", value_parser = workers,
           allow_hyphen_values = true)]
@@ -65,6 +74,23 @@ pub(crate) struct WorkerOptions {
     /// Whether bugs can be asked for
     #[arg(long)]
     pub(crate) faults: bool,
+    /// Whether only loopback hosts are answered, and those of --allow-host
+    #[arg(long)]
+    loopback_hosts: bool,
+    #[arg(long, value_parser = parse_name)]
+    allow_host: Vec<String>,
+}
+
+#[cfg(unix)]
+impl WorkerOptions {
+    /// The hosts that requests may be for.
+    pub(crate) fn hosts(&self) -> Hosts {
+        if self.loopback_hosts {
+            Hosts::LoopbackAnd(self.allow_host.clone())
+        } else {
+            Hosts::Any
+        }
+    }
 }
 
 impl ServeOptions {
@@ -75,6 +101,15 @@ impl ServeOptions {
     /// [`Error::NotAnAddress`].
     pub(crate) fn addr(&self) -> Result<SocketAddr, Error> {
         addr(&self.addr)
+    }
+
+    /// The hosts that requests may be for, if the server listens at this address.
+    pub(crate) fn hosts(&self, addr: SocketAddr) -> Hosts {
+        if addr.ip().to_canonical().is_loopback() {
+            Hosts::LoopbackAnd(self.allow_host.clone())
+        } else {
+            Hosts::Any
+        }
     }
 
     /// How many workers serve.

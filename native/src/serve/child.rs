@@ -46,8 +46,13 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
     let line = line.map_err(Error::Runtime)?;
     leave_on_signals(&line, &phase).map_err(Error::Runtime)?;
     let faults = options.faults;
+    let hosts = options.hosts();
     let content = match &options.www {
-        Some(www) => Content::Page(Site { www, faults }),
+        Some(www) => Content::Page(Site {
+            www,
+            faults,
+            hosts: &hosts,
+        }),
         None => Content::Plain { faults },
     };
     let has_bug = {

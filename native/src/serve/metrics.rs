@@ -41,6 +41,8 @@ pub(super) struct Metrics {
     pub(super) answered: [u64; 5],
     /// Requests whose client was gone before the answer began.
     pub(super) hung_up: u64,
+    /// Requests whose head could not be read.
+    pub(super) malformed: u64,
     /// Connections that are open.
     pub(super) open: u64,
     pub(super) accepted: u64,
@@ -95,6 +97,7 @@ impl Metrics {
             in_flight,
             answered,
             hung_up,
+            malformed,
             open,
             accepted,
             not_accepted,
@@ -116,6 +119,7 @@ impl Metrics {
             *sum += more;
         }
         self.hung_up += hung_up;
+        self.malformed += malformed;
         self.open += open;
         self.accepted += accepted;
         self.not_accepted += not_accepted;

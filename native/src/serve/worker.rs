@@ -5,6 +5,7 @@ mod connection;
 mod episode;
 mod gate;
 mod limits;
+mod malformed;
 mod pulse;
 mod socket;
 #[cfg(test)]
@@ -23,7 +24,9 @@ use super::{
 use accept::{Accept, accept_all};
 use axum::routing::RouterIntoService;
 use gate::Gate;
+use highwater::error::Handler;
 use hyper::body::Incoming;
+use malformed::Malformed;
 use std::{
     io::Write,
     process::{self, ExitCode},
@@ -93,6 +96,7 @@ pub(super) struct Worker {
     meter: Arc<Meter>,
     phase: Arc<watch::Sender<Phase>>,
     bug: watch::Receiver<bool>,
+    handler: Arc<Handler>,
 }
 
 enum Services {
@@ -113,7 +117,8 @@ impl Worker {
     ) -> Self {
         let limits = Limits::of_this_process();
         let (note_bug, bug) = watch::channel(false);
-        let handler = errors::layer({
+        let handler = errors::handler();
+        let layer = errors::layer(Arc::clone(&handler), {
             let phase = Arc::clone(&phase);
             move || {
                 if !note_bug.send_replace(true) && *phase.borrow() == Phase::Serves {
@@ -130,11 +135,11 @@ impl Worker {
         let service = match content {
             Content::Page(site) => {
                 let state = Arc::new(api::State::new(phase.subscribe()));
-                Services::Page(router(site, state, &shared, handler).into_service())
+                Services::Page(router(site, state, &shared, layer).into_service())
             }
             Content::Plain { faults } => {
                 let meter = Arc::clone(&meter);
-                Services::Plain(service::service(shared, meter, faults, &handler))
+                Services::Plain(service::service(shared, meter, faults, &layer))
             }
         };
         Worker {
@@ -143,6 +148,7 @@ impl Worker {
             meter,
             phase,
             bug,
+            handler,
         }
     }
 
@@ -154,12 +160,16 @@ impl Worker {
             meter,
             phase,
             bug,
+            handler,
         } = self;
         let had_bug = bug.clone();
+        let malformed = Malformed::new(handler);
         match service {
-            Services::Page(page) => serve_on(listener, page, limits, meter, phase, had_bug).await,
+            Services::Page(page) => {
+                serve_on(listener, page, limits, meter, phase, had_bug, malformed).await;
+            }
             Services::Plain(plain) => {
-                serve_on(listener, plain, limits, meter, phase, had_bug).await;
+                serve_on(listener, plain, limits, meter, phase, had_bug, malformed).await;
             }
         }
         if *bug.borrow() {
@@ -184,12 +194,15 @@ async fn serve_on<A: Accept, S: Served>(
     meter: Arc<Meter>,
     phase: Arc<watch::Sender<Phase>>,
     bug: watch::Receiver<bool>,
+    malformed: Malformed,
 ) {
     let watched = phase.subscribe();
     let gate = Arc::new(Gate::new(limits, Arc::clone(&meter), watched.clone()));
+    let malformed = Arc::new(malformed);
     let take = |stream, place| {
-        let gate = Arc::clone(&gate);
-        tokio::spawn(connection::serve(stream, service.clone(), gate, place));
+        let (gate, malformed) = (Arc::clone(&gate), Arc::clone(&malformed));
+        let service = service.clone();
+        tokio::spawn(connection::serve(stream, service, gate, malformed, place));
     };
     let accepting = accept_all(listener, Arc::clone(&gate), watched.clone(), bug, take);
     let ending = async {

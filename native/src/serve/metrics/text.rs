@@ -46,6 +46,11 @@ impl Metrics {
                 "Requests whose client was gone before the answer began.",
                 self.hung_up,
             ),
+            counter(
+                "http_requests_malformed_total",
+                "Requests that were rejected because their head could not be read.",
+                self.malformed,
+            ),
             gauge(
                 "http_requests_in_flight",
                 "Requests that are not answered to the end.",
@@ -246,7 +251,7 @@ mod tests {
                 assert!(line.starts_with(family), "{line}");
             }
         }
-        assert_eq!(kinds.len(), 14);
+        assert_eq!(kinds.len(), 15);
     }
 
     #[test]

@@ -78,6 +78,7 @@ impl Server {
             Arc::clone(&meter),
             Arc::clone(&phase),
             bug.subscribe(),
+            Malformed::new(errors::handler()),
         );
         Server {
             queue,

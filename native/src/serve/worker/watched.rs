@@ -23,6 +23,7 @@ pub(in crate::serve) trait Served:
     Service<Request<Incoming>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
     + Clone
     + Send
+    + Unpin
     + 'static
 {
     /// The bodies of its answers.
@@ -34,6 +35,7 @@ where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
         + Clone
         + Send
+        + Unpin
         + 'static,
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
@@ -122,6 +124,10 @@ impl UnderWay {
 
     fn is_answered<B>(&mut self, response: &mut Response<B>) {
         self.has_answer = true;
+        self.pulse.has_answer();
+        if response.headers().contains_key(header::CONNECTION) {
+            self.pulse.is_refused();
+        }
         let meter = &self.gate.meter;
         meter.is_answered(response.status(), self.asked.elapsed());
         if self.gate.says_goodbye() {
