@@ -61,6 +61,7 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
     };
     let scrape = line.scrape();
     let worker = Worker::new(content, Arc::clone(&meter), scrape, phase, has_bug);
+    line.say(Word::Version(env!("CARGO_PKG_VERSION").to_owned()));
     line.say(Word::Ready);
     tokio::spawn({
         let line = Arc::clone(&line);

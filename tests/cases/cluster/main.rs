@@ -14,6 +14,7 @@ mod native;
 mod support;
 
 mod clients;
+mod deploy;
 mod ends;
 mod jobs;
 mod kills;

@@ -35,6 +35,11 @@ impl Shell {
         if self.is_ending {
             return log("reload: not now, it ends");
         }
+        if let Err(cause) = self.recipe.program.find() {
+            log(format!("reload aborted: {cause}; all workers keep serving"));
+            let why = json!({"why": cause.to_string()});
+            return self.journal.of_all("reload_aborted", why);
+        }
         if self.machine.is_reloading() {
             log("reload: one is under way, and another one follows it");
         } else {
