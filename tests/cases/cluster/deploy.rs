@@ -154,6 +154,20 @@ fn every_way_to_name_the_program_is_resolved_anew() {
 }
 
 #[test]
+fn start_folder_may_be_replaced_too() {
+    let releases = Releases::new();
+    releases.install("app");
+    let mut command = releases.command("app/native", "./native");
+    command.current_dir(releases.path("app"));
+    let cluster = start_with(command, 1, &[]);
+    fs::rename(releases.path("app"), releases.path("old")).unwrap();
+    reload_in_vain(&cluster, 1, &["reload aborted: ", "No such file"]);
+    fs::rename(releases.path("rel/2"), releases.path("app")).unwrap();
+    fs::remove_dir_all(releases.path("old")).unwrap();
+    reload_to(&cluster, &releases.path("app/native"), 1, 1);
+}
+
+#[test]
 fn reload_starts_the_file_that_replaced_the_program() {
     let releases = Releases::new();
     let path = releases.path("rel/1/native");
