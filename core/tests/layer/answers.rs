@@ -278,8 +278,7 @@ fn what_somebody_made_for_somebody_is_left_alone() {
 #[test]
 fn an_error_may_come_in_a_response_through_other_layers() {
     let tested = Tested::new();
-    let raised =
-        answering(|_| AppError::rate_limited(std::time::Duration::from_millis(1_500)).into());
+    let raised = answering(|_| AppError::rate_limited(Duration::from_millis(1_500)).into());
     let service = ServiceBuilder::new()
         .map_response(|mut response: Answer| {
             response

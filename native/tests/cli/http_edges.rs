@@ -344,7 +344,7 @@ fn other_methods_are_not_allowed_and_the_right_ones_are_named() {
 }
 
 #[test]
-fn accept_decides_how_an_error_is_told() {
+fn accept_chooses_between_text_and_json() {
     let server = Server::start();
     for (accept, is_person) in [
         ("text/html,application/xhtml+xml,*/*;q=0.8", true),

@@ -42,7 +42,7 @@ impl Releases {
         install(&folder.join("native"));
     }
 
-    /// As `ln -sfn` does, at one stroke.
+    /// Points a link to a folder, atomically.
     fn point(&self, link: &str, folder: &str) {
         let new = self.path("new-link");
         symlink(folder, &new).unwrap();
@@ -108,7 +108,7 @@ fn reload_follows_a_link_that_was_swapped() {
     let running = every_kind(&cluster);
     releases.point("current", "rel/2");
     reload_to(&cluster, &releases.path("rel/2/native"), 1, 2);
-    // The old release is of no use any more, and nobody needs it.
+    // The old release is not needed any more.
     fs::remove_dir_all(releases.path("rel/1")).unwrap();
     reload_to(&cluster, &releases.path("rel/2/native"), 2, 2);
     assert_nothing_failed(&running.stop());

@@ -44,17 +44,18 @@ pub(super) struct Launched<T> {
     pub(super) what: T,
     /// The file that was started, without links in its path.
     pub(super) file: PathBuf,
-    /// Why the running program was started instead of the one that was wanted.
+    /// The reason if the running program was started instead of the named one.
     pub(super) in_place_of: Option<io::Error>,
 }
 
-/// What Linux appends to the path of a running program whose file was removed.
+/// The suffix that Linux appends to the path of a running program whose file was
+/// removed.
 const DELETED: &[u8] = b" (deleted)";
 
 /// The running program's file, even if it was removed. Only Linux has it.
 const RUNNING: &str = "/proc/self/exe";
 
-/// Where shells look if there is no `PATH`.
+/// The folders in which shells look if there is no `PATH`.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 impl Program {
@@ -62,7 +63,8 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// If `argv[0]` is of no use and the system does not know the running program.
+    /// If `argv[0]` does not lead to the running program, and the system cannot name
+    /// it either.
     pub(super) fn this() -> io::Result<Self> {
         let called = env::args_os().next();
         let called = called.and_then(|called| {

@@ -59,7 +59,7 @@ impl Malformed {
             socket.write_all(answer.as_bytes()).await?;
             socket.shutdown().await
         };
-        // It fails if the client has gone, and nobody is left to be answered.
+        // If it fails, the client has gone.
         let _ = timeout(2 * gate.limits().grace, sending).await;
     }
 

@@ -25,10 +25,10 @@ pub(super) struct Pulse {
     read: AtomicU64,
     /// The same of the last write, if the client does not take it; else [`NEVER`].
     blocked: AtomicU64,
-    /// Whether the client may still send what nobody reads: the last request has a
-    /// body, or its answer is the last one although the client does not expect that.
+    /// True if the client may still be sending: the last request has a body, or its
+    /// answer is the last one and the client does not expect that.
     may_be_sent: AtomicBool,
-    /// Whether the service has an answer of which nothing was written.
+    /// True if the service has an answer of which nothing was written yet.
     answer_is_due: AtomicBool,
 }
 
@@ -83,7 +83,7 @@ impl Pulse {
         self.may_be_sent.store(true, Relaxed);
     }
 
-    /// Whether the client may still send what nobody reads.
+    /// Returns true if the client may still be sending.
     pub(super) fn may_be_sent(&self) -> bool {
         self.may_be_sent.load(Relaxed)
     }

@@ -18,9 +18,9 @@ pub(super) struct Socket<I> {
     inner: I,
     pulse: Arc<Pulse>,
     gate: Arc<Gate>,
-    /// Whether hyper's own answer to a malformed request was kept back.
+    /// True if hyper's own answer to a malformed request was withheld.
     is_withheld: bool,
-    /// Whether the client may be sending although there is no request.
+    /// True if the client may be sending although there is no request.
     may_be_sent: bool,
     /// Until when it is read although it is closed.
     lingers: Option<Pin<Box<Sleep>>>,
@@ -117,9 +117,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
         Pin::new(&mut self.inner).poll_flush(context)
     }
 
-    /// Closes our direction. If the client may still send what nobody reads, or has
-    /// sent it already, that is passed over for a while: the system would answer it
-    /// with a reset, and the client might lose the answer that says why.
+    /// Closes our direction. If the client may still be sending, or has sent more than
+    /// was read, that is discarded for a while: the system would answer it with a
+    /// reset, and the client might lose the answer that says why.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.is_withheld {
