@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,8 +14,8 @@ use tempfile::TempDir;
 
 use crate::native;
 use crate::support::{
-    all_workers, ask, assert_logged, assert_nothing_failed, every_kind, start_with, told, wait_for,
-    wait_for_workers, wait_until,
+    PATIENCE, all_workers, ask, assert_logged, assert_nothing_failed, every_kind, start_with, told,
+    wait_for, wait_for_workers, wait_until,
 };
 
 /// A folder with releases, on the file system that the program is built on.
@@ -253,4 +254,34 @@ fn program_in_use_cannot_be_overwritten() {
     assert_eq!(error.kind(), io::ErrorKind::ExecutableFileBusy);
     fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
     reload_to(&cluster, &path, 1, 1);
+}
+
+#[test]
+fn service_manager_is_told_that_an_aborted_reload_is_over() {
+    let releases = Releases::new();
+    // Paths of sockets are short, and that of the releases may be long.
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let wait_for_state = |state: &str| {
+        let mut message = [0; 4096];
+        loop {
+            let length = manager.recv(&mut message).unwrap();
+            let message = String::from_utf8_lossy(&message[..length]);
+            if message.lines().any(|line| line == state) {
+                return;
+            }
+        }
+    };
+    let path = releases.path("current/native");
+    let mut command = releases.command("current/native", path.to_str().unwrap());
+    command.env("NOTIFY_SOCKET", &socket);
+    let cluster = start_with(command, 1, &[]);
+    wait_for_state("READY=1");
+    fs::remove_file(releases.path("current")).unwrap();
+    cluster.signal(Signal::SIGHUP).unwrap();
+    wait_for_state("RELOADING=1");
+    wait_for_state("READY=1");
+    wait_for(&cluster, "reload_aborted", 1);
 }
