@@ -125,20 +125,19 @@ fn reload_follows_a_link_that_was_swapped() {
 
 #[test]
 fn every_way_to_name_the_program_is_resolved_anew() {
-    // What it is called, the folder it is started in, and the variables that a shell
-    // would set.
-    let cases: [(&str, &str, &[(&str, &str)]); 5] = [
-        ("current/native", ".", &[]),
-        ("./rel/../current/native", ".", &[]),
-        ("./native", "current", &[("PWD", "current")]),
-        ("native", ".", &[("PATH", "current")]),
-        ("native", "rel", &[("PATH", "none"), ("PATH", "../current")]),
+    // Its name, the folder it is started in, and a variable that a shell would set.
+    let cases = [
+        ("current/native", ".", None),
+        ("./rel/../current/native", ".", None),
+        ("./native", "current", Some(("PWD", "current"))),
+        ("native", ".", Some(("PATH", "current"))),
+        ("native", "rel", Some(("PATH", "../current"))),
     ];
-    for (called, folder, variables) in cases {
+    for (called, folder, variable) in cases {
         let releases = Releases::new();
         let mut command = releases.command("current/native", called);
         command.current_dir(releases.path(folder));
-        for (name, value) in variables {
+        if let Some((name, value)) = variable {
             let is_relative = value.starts_with("..");
             let value = if is_relative {
                 PathBuf::from(value)
