@@ -310,7 +310,7 @@ fn paths_that_no_file_can_have_are_not_found() {
 
 #[cfg(unix)]
 #[test]
-fn other_methods_are_not_allowed_and_the_right_ones_are_named() {
+fn disallowed_methods_get_405_with_allow() {
     let server = Server::start();
     let cluster = Cluster::start();
     for (addr, path) in [

@@ -219,7 +219,7 @@ fn program_that_cannot_be_started_aborts_the_reload() {
 }
 
 #[test]
-fn crashed_worker_without_a_program_is_replaced_by_the_running_one() {
+fn crash_without_a_program_restarts_the_running_one() {
     let releases = Releases::new();
     let called = releases.path("current/native");
     let called = called.to_str().unwrap();
@@ -256,7 +256,7 @@ fn program_in_use_cannot_be_overwritten() {
 }
 
 #[test]
-fn service_manager_is_told_that_an_aborted_reload_is_over() {
+fn service_manager_learns_of_the_aborted_reload() {
     let releases = Releases::new();
     // Paths of sockets are short, and that of the releases may be long.
     let folder = tempfile::tempdir().unwrap();

@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_program_is_replaced_by_the_running_one_only_if_allowed() {
+    fn missing_program_falls_back_only_if_allowed() {
         let missing = Program::Path("/nowhere/native".into());
         let error = missing.launch(false, |_| Ok(())).unwrap_err();
         assert!(error.to_string().contains("/nowhere/native"), "{error}");
