@@ -86,7 +86,8 @@ x-worker names. Whoever hangs up ends it.
 the run's time every 50 ms, in place of an object a record.
 
 Workers serve; a supervisor starts them again when they have a bug, crash or hang.
-Errors are problem+json, each with the id that its line on standard error has.
+Errors are problem+json, each with the id that its line on standard error has; of
+lines that are repeated one a second is written, unless with --log-level debug.
 Signals and exit codes are those of native cluster: see its --help.")]
     Serve(ServeOptions),
     /// Serve a small service with several workers, to put load on
@@ -117,6 +118,9 @@ Signals, for the process that was started:
 A worker that ends, or gives no sign of life for 5 s, is replaced at once; if its
 replacement does not last either, after a pause: 100 ms, and doubling up to 10 s. If
 more than 5 end within 10 s that had not served for a second, it gives up.
+
+The log is on standard error. A reader that stalls holds up nothing: lines that it has
+no room for are dropped, counted in /metrics, and reported once it reads again.
 
 systemd: Type=notify-reload, and a socket unit if you like, which has the say then in
 place of --addr.

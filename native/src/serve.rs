@@ -38,11 +38,7 @@ pub(crate) use child::serve as serve_as_child;
 pub(crate) use cluster::cluster;
 pub(crate) use hosts::{Hosts, parse_name};
 
-use crate::{
-    cli::ServeOptions,
-    error::Error,
-    report::{self, BAD},
-};
+use crate::{cli::ServeOptions, error::Error, logging, report::BAD};
 use listen::listen;
 use std::{
     net::SocketAddr,
@@ -63,6 +59,7 @@ use supervisor::{Content, Plan, Signals, supervise};
 /// Bad input, an address that cannot be had, no page to serve, or workers that
 /// keep ending.
 pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
+    logging::start(options.log_level, false).map_err(Error::Runtime)?;
     let addr = options.addr()?;
     let (www, build) = options.www();
     // From here on no signal is lost.
@@ -87,9 +84,8 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
         json: false,
     };
     let say_where = || {
-        report::print(&format!(
-            "Highwater is at http://{addr}/ (Ctrl-C stops it)\n"
-        ))
+        logging::print(&format!("Highwater is at http://{addr}/ (Ctrl-C stops it)"));
+        Ok(())
     };
     let build_the_rest = async {
         if build {
@@ -112,9 +108,9 @@ pub(crate) fn checkout() -> PathBuf {
 /// Says so if others than this machine can reach an address.
 fn warn_of_strangers(addr: SocketAddr) {
     if !addr.ip().is_loopback() {
-        anstream::eprintln!(
+        logging::styled(&format!(
             "{BAD}warning:{BAD:#} whoever reaches {addr} can use it; on the page that means to \
              start runs, and browsers give it threads on 127.0.0.1 or over HTTPS only"
-        );
+        ));
     }
 }

@@ -2,9 +2,14 @@
 
 use crate::{
     error::Error,
+    logging::DEFAULT_LEVEL,
     serve::{Hosts, parse_name},
 };
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use log::LevelFilter;
 use std::{net::SocketAddr, path::PathBuf, thread};
 
 /// Where to serve, and what.
@@ -33,6 +38,13 @@ pub(crate) struct ServeOptions {
     /// it. Whoever can reach the server can then make it start again
     #[arg(long)]
     pub(crate) faults: bool,
+    /// Log requests that fail at this level and above: error (bugs), warn (what else
+    /// is the server's), info (what is the client's) or debug (clients that hang up
+    /// as well). Of lines that are repeated one a second is written, with the number
+    /// of those left out; at debug, all
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log_level(),
+          hide_possible_values = true)]
+    pub(crate) log_level: LevelFilter,
 }
 
 /// Where a cluster is to serve, and by how many.
@@ -53,10 +65,22 @@ pub(crate) struct ClusterOptions {
     /// disturb it
     #[arg(long)]
     pub(crate) faults: bool,
+    /// Log requests that fail at this level and above: error (bugs), warn (what else
+    /// is the server's), info (what is the client's) or debug (clients that hang up
+    /// as well). Of lines that are repeated one a second is written, with the number
+    /// of those left out; at debug, all
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log_level(),
+          hide_possible_values = true)]
+    pub(crate) log_level: LevelFilter,
 }
 
 /// As many workers as there can be: more have never been of use to anybody.
 pub(crate) const MOST_WORKERS: u16 = 1024;
+
+fn log_level() -> impl TypedValueParser<Value = LevelFilter> {
+    PossibleValuesParser::new(["error", "warn", "info", "debug"])
+        .map(|level| level.parse().unwrap_or(DEFAULT_LEVEL))
+}
 
 fn workers(text: &str) -> Result<u16, String> {
     let count = text.trim().parse().ok();
@@ -79,6 +103,9 @@ pub(crate) struct WorkerOptions {
     loopback_hosts: bool,
     #[arg(long, value_parser = parse_name)]
     allow_host: Vec<String>,
+    /// The level of the log
+    #[arg(long, default_value = "info", value_parser = log_level())]
+    pub(crate) log_level: LevelFilter,
 }
 
 #[cfg(unix)]

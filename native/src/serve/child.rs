@@ -12,7 +12,7 @@ use super::{
     routes::Site,
     worker::{Content, Phase, Worker, advance},
 };
-use crate::{cli::WorkerOptions, error::Error};
+use crate::{cli::WorkerOptions, error::Error, logging};
 use line::Line;
 use nix::unistd::dup2_stdin;
 use std::{
@@ -40,6 +40,7 @@ use tokio::{
 pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
     end_with_parent();
     let (listener, line) = inherited().map_err(Error::NotAWorker)?;
+    logging::start(options.log_level, true).map_err(Error::Runtime)?;
     let phase = Arc::new(watch::Sender::new(Phase::Serves));
     let meter = Arc::new(Meter::default());
     let line = Line::open(&line, Arc::clone(&phase), Arc::clone(&meter));
@@ -73,6 +74,7 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
         }
     });
     let code = worker.serve(listener).await;
+    logging::give_up();
     line.close(Word::Metrics(meter.metrics().to_line()));
     Ok(code)
 }

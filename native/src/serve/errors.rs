@@ -3,7 +3,7 @@
 //! Every error is problem details (RFC 9457) with the id that its line in the log
 //! has. To people it is a few words instead.
 
-use crate::death;
+use crate::{death, logging};
 use axum::{
     extract::Request,
     http::{HeaderMap, HeaderValue, header},
@@ -12,14 +12,12 @@ use axum::{
 };
 use headers_accept::Accept;
 use highwater::error::{AppError, Classification, Handler, Ids, Kind, Problem, http::HandlerLayer};
-use log::Level;
 use mediatype::{
     MediaType, MediaTypeBuf, Name,
     names::{APPLICATION, HTML, JSON, PLAIN, TEXT},
 };
 use std::{
     hash::{BuildHasher, RandomState},
-    io::{self, Write},
     sync::Arc,
     time::Duration,
 };
@@ -29,7 +27,10 @@ pub(super) const PROBLEMS: &str = "/problems/";
 
 /// Returns the handler of all errors of a worker.
 pub(super) fn handler() -> Arc<Handler> {
-    Arc::new(Handler::new().problem_types(PROBLEMS).log_to(log))
+    let handler = Handler::new()
+        .problem_types(PROBLEMS)
+        .log_with(logging::request);
+    Arc::new(handler)
 }
 
 const PROBLEM: Name<'_> = Name::new_unchecked("problem");
@@ -105,14 +106,6 @@ fn words(problem: &Problem) -> String {
     let (detail, id) = (problem.detail(), problem.id());
     let (status, title) = (problem.status(), problem.title());
     format!("{detail}\n\n{status} {title}, request {id}\n")
-}
-
-fn log(level: Level, line: &str) {
-    // In one piece: other processes write to the same place, and what is formatted
-    // there is written bit by bit.
-    let line = format!("{level} {line}\n");
-    // Nobody is left to be told if it cannot be written.
-    let _ = io::stderr().lock().write_all(line.as_bytes());
 }
 
 #[cfg(test)]

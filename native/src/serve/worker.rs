@@ -21,6 +21,7 @@ use super::{
     routes::{Site, router},
     service::{self, Errorproof, Shared},
 };
+use crate::logging;
 use accept::{Accept, accept_all};
 use axum::routing::RouterIntoService;
 use gate::Gate;
@@ -28,7 +29,6 @@ use highwater::error::Handler;
 use hyper::body::Incoming;
 use malformed::Malformed;
 use std::{
-    io::Write,
     process::{self, ExitCode},
     sync::Arc,
     time::Duration,
@@ -241,8 +241,5 @@ async fn drain(gate: &Gate, limits: &Limits, phase: &watch::Sender<Phase>) {
 
 /// A line about a worker, with the number of its process.
 fn log(line: &str) {
-    // Whole, as others write to the same place.
-    let line = format!("process {}: {line}\n", process::id());
-    // Nobody is left to be told if it cannot be written.
-    let _ = anstream::stderr().write_all(line.as_bytes());
+    logging::line(&format!("process {}: {line}", process::id()));
 }

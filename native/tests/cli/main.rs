@@ -4,6 +4,7 @@
 mod errors;
 mod http_edges;
 mod input;
+mod logs;
 mod pipe;
 mod replaced;
 mod run;

@@ -1,8 +1,9 @@
 //! What a worker counts while it serves.
 
 use super::{super::worker::Overdue, Durations, Metrics};
+use crate::logging;
 use axum::http::StatusCode;
-use highwater::scale::LagMonitor;
+use highwater::{error::Kind, scale::LagMonitor};
 use std::{
     sync::{
         Mutex, PoisonError,
@@ -80,6 +81,7 @@ impl Meter {
             jobs_done: self.jobs_done.get(),
             jobs_rejected: self.jobs_rejected.get(),
             jobs_panicked: self.jobs_panicked.get(),
+            ..Metrics::of_log(logging::counts())
         }
     }
 
@@ -133,15 +135,20 @@ impl Meter {
         self.answered[class].add(1);
     }
 
-    /// The answer begins, so long after its request was there.
+    /// The answer begins, so long after its request was there. One to a client that
+    /// is gone is none.
     pub(in crate::serve) fn is_answered(&self, status: StatusCode, took: Duration) {
+        if status.as_u16() == Kind::ClientGone.status() {
+            return;
+        }
         self.count_status(status.as_u16());
         locked(&self.latency, |latency| latency.record(took));
     }
 
-    /// The request is none any more. If it has no answer, its client hung up.
-    pub(in crate::serve) fn is_over(&self, has_answer: bool) {
-        if !has_answer {
+    /// The request is none any more: it was answered to the end, or its client hung
+    /// up, or it was cut off.
+    pub(in crate::serve) fn is_over(&self, has_hung_up: bool) {
+        if has_hung_up {
             self.hung_up.add(1);
         }
         self.over.add(1);
@@ -218,7 +225,7 @@ mod tests {
         let meter = Meter::default();
         meter.is_asked();
         assert_eq!(meter.metrics().in_flight, 1);
-        meter.is_over(false);
+        meter.is_over(true);
         let metrics = meter.metrics();
         assert_eq!((metrics.in_flight, metrics.hung_up), (0, 1));
     }

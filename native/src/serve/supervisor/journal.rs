@@ -1,9 +1,9 @@
 //! What a supervisor tells of its workers: to people a line of the log, to
 //! programs an object of JSON.
 
-use crate::report;
+use crate::logging;
 use serde_json::{Value, json};
-use std::{fmt, io::Write, path::Path, process};
+use std::{fmt, path::Path, process};
 
 /// Where it is told.
 #[derive(Clone, Copy, Debug)]
@@ -78,16 +78,12 @@ impl Journal {
 
     fn print(self, told: &Value) {
         if self.json {
-            // Nobody is left to be told if it cannot be printed.
-            let _ = report::print(&format!("{told}\n"));
+            logging::print(&told.to_string());
         }
     }
 }
 
 /// Writes a line to the log.
 pub(super) fn log(line: impl fmt::Display) {
-    // Whole, as workers write to the same place.
-    let line = format!("{line}\n");
-    // Nobody is left to be told if it cannot be written.
-    let _ = anstream::stderr().write_all(line.as_bytes());
+    logging::line(&line.to_string());
 }

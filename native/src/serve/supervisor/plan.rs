@@ -1,6 +1,6 @@
 //! What a supervisor is to have served.
 
-use crate::serve::Hosts;
+use crate::{logging, serve::Hosts};
 use std::{ffi::OsString, net::TcpListener, path::PathBuf, time::Duration};
 
 /// How long requests of a cluster have to be answered when it is asked to end,
@@ -51,6 +51,12 @@ impl Content {
         }
         if faults {
             arguments.push("--faults".into());
+        }
+        // An older build, after a reload, may not know it.
+        let level = logging::level();
+        if level != logging::DEFAULT_LEVEL {
+            let level = level.as_str().to_ascii_lowercase();
+            arguments.extend(["--log-level".into(), level.into()]);
         }
         arguments
     }

@@ -10,10 +10,13 @@ use super::{
     program::Program,
 };
 use std::{
-    env, fmt, io, net,
+    env, fmt, io,
+    mem::discriminant,
+    net,
     os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream, unix::process::ExitStatusExt},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -23,7 +26,10 @@ use tokio::{
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
     process::{Child, Command},
-    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    sync::{
+        Notify,
+        mpsc::{self, UnboundedReceiver, UnboundedSender},
+    },
     time::{Instant, timeout},
 };
 
@@ -48,7 +54,7 @@ pub(super) struct Process {
     /// When it said something last.
     heard: Instant,
     is_killed: bool,
-    orders: UnboundedSender<Order>,
+    orders: Arc<Orders>,
     kill: UnboundedSender<()>,
 }
 
@@ -114,7 +120,8 @@ impl Process {
             .kill_on_drop(true);
         let child = command.spawn()?;
         let pid = child.id().unwrap_or_default();
-        let (orders, to_tell) = mpsc::unbounded_channel();
+        let orders = Arc::<Orders>::default();
+        let to_tell = Arc::clone(&orders);
         let (kill, to_kill) = mpsc::unbounded_channel();
         let name = (slot, generation);
         tokio::spawn(attend(child, line, to_tell, to_kill, name, tell.clone()));
@@ -135,8 +142,7 @@ impl Process {
     }
 
     pub(super) fn order(&self, order: Order) {
-        // Nobody takes it if it has ended.
-        let _ = self.orders.send(order);
+        self.orders.push(order);
     }
 
     /// It said something.
@@ -161,7 +167,7 @@ impl Process {
 async fn attend(
     mut child: Child,
     line: UnixStream,
-    orders: UnboundedReceiver<Order>,
+    orders: Arc<Orders>,
     mut kill: UnboundedReceiver<()>,
     name: Name,
     tell: UnboundedSender<Told>,
@@ -213,8 +219,9 @@ async fn hear(line: OwnedReadHalf, name: Name, tell: UnboundedSender<Told>) {
 }
 
 /// Tells a process what it is to do.
-async fn write_all(mut line: OwnedWriteHalf, mut orders: UnboundedReceiver<Order>) {
-    while let Some(order) = orders.recv().await {
+async fn write_all(mut line: OwnedWriteHalf, orders: Arc<Orders>) {
+    loop {
+        let order = orders.next().await;
         if line
             .write_all(format!("{order}\n").as_bytes())
             .await
@@ -222,6 +229,42 @@ async fn write_all(mut line: OwnedWriteHalf, mut orders: UnboundedReceiver<Order
         {
             return;
         }
+    }
+}
+
+/// Orders that a process has not read yet: at most one of each kind, the latest. A
+/// process that does not read costs no memory.
+#[derive(Debug, Default)]
+struct Orders {
+    waiting: Mutex<Vec<Order>>,
+    changed: Notify,
+}
+
+impl Orders {
+    fn push(&self, order: Order) {
+        let mut waiting = self.lock();
+        waiting.retain(|known| discriminant(known) != discriminant(&order));
+        waiting.push(order);
+        drop(waiting);
+        self.changed.notify_one();
+    }
+
+    async fn next(&self) -> Order {
+        loop {
+            if let Some(order) = self.take_first() {
+                return order;
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    fn take_first(&self) -> Option<Order> {
+        let mut waiting = self.lock();
+        (!waiting.is_empty()).then(|| waiting.remove(0))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Order>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -289,6 +332,26 @@ mod tests {
         let mut said = vec![b'x'; 3 << 20];
         said.extend(b"\nbeat\n");
         assert_eq!(heard(&said).await, [Word::Beat]);
+    }
+
+    #[tokio::test]
+    async fn orders_for_a_stalled_process_are_bounded() {
+        let orders = Orders::default();
+        for number in 0..1_000 {
+            orders.push(Order::Metrics);
+            orders.push(Order::Scraped(number.to_string()));
+        }
+        orders.push(Order::Drain);
+        orders.push(Order::Stop);
+        let taken = [
+            orders.next().await,
+            orders.next().await,
+            orders.next().await,
+            orders.next().await,
+        ];
+        let last = Order::Scraped("999".to_owned());
+        assert_eq!(taken, [Order::Metrics, last, Order::Drain, Order::Stop]);
+        assert_eq!(orders.take_first(), None);
     }
 
     #[test]

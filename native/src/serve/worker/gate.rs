@@ -88,6 +88,11 @@ impl Gate {
         *self.phase.borrow() > Phase::Serves || *self.strain.borrow() > Strain::Calm
     }
 
+    /// Whether what is not finished is cut short.
+    pub(super) fn is_ending(&self) -> bool {
+        *self.phase.borrow() >= Phase::Ends
+    }
+
     /// A place for a connection, when there is one.
     pub(super) async fn place(self: &Arc<Self>) -> Place {
         let places = Arc::clone(&self.places);

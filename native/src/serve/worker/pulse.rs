@@ -30,6 +30,8 @@ pub(super) struct Pulse {
     may_be_sent: AtomicBool,
     /// True if the service has an answer of which nothing was written yet.
     answer_is_due: AtomicBool,
+    /// Whether it was found to be overdue.
+    is_cut_off: AtomicBool,
 }
 
 /// Why a connection is cut off.
@@ -58,6 +60,7 @@ impl Pulse {
             blocked: AtomicU64::new(NEVER),
             may_be_sent: AtomicBool::new(false),
             answer_is_due: AtomicBool::new(false),
+            is_cut_off: AtomicBool::new(false),
         }
     }
 
@@ -96,6 +99,11 @@ impl Pulse {
     /// Returns true if what is written next begins with an answer of the service.
     pub(super) fn answer_is_due(&self) -> bool {
         self.answer_is_due.load(Relaxed)
+    }
+
+    /// Whether it is this side that ends the connection.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.is_cut_off.load(Relaxed)
     }
 
     /// The answer is made, all of it.
@@ -146,7 +154,10 @@ impl Pulse {
         };
         let spent = Duration::from_micros(now - since);
         match limit.checked_sub(spent) {
-            None | Some(Duration::ZERO) => Err(overdue),
+            None | Some(Duration::ZERO) => {
+                self.is_cut_off.store(true, Relaxed);
+                Err(overdue)
+            }
             Some(left) => Ok(self.opened + Duration::from_micros(now) + left.min(shortest)),
         }
     }
