@@ -73,6 +73,7 @@ experiment if the world is virtual.")]
   native serve --addr 127.0.0.1:0        any free port
   native serve --no-build                the page as it was built last
   native serve --workers 4               with four workers
+  native serve --allow-host page.test    and answer for http://page.test:8080/ too
   native serve --faults                  and then, for instance:
     curl -i -X POST http://127.0.0.1:8080/api/faults/bug
 
@@ -105,8 +106,9 @@ a job off the loop, /healthz and /readyz say how it is, /metrics (Prometheus) is
 all workers together.
 
 Signals, for the process that was started:
-  HUP          rolling reload: each worker is replaced by a new one of the program as
-               it is now. No request is lost, but for clients that keep a connection
+  HUP          rolling reload: each worker is replaced by a new one of the program that
+               its path, or its name in PATH, leads to now. The log names the file and
+               the version. If it cannot be started, nothing changes. No request is lost, but for clients that keep a connection
                open and idle for more than 1 s and use it just when it is closed. A
                new worker that does not get ready changes nothing
   TERM, INT    graceful shutdown: what is under way is finished, within 8 s (serve:

@@ -4,8 +4,8 @@
 //! socket (`supervisor`); the workers are started by it and serve (`child`,
 //! `worker`), each in its turn (`turns`). If one has a bug, it answers what it has and is replaced. `native
 //! cluster` (`cluster`) does the same with less to serve. The rest is what is served:
-//! `routes`, `api`, `stream` and `records`, `problems`, `faults`, `headers`, and
-//! `errors` for when it goes wrong.
+//! `routes`, `api`, `stream` and `records`, `problems`, `faults`, `headers`, `hosts`,
+//! and `errors` for when it goes wrong.
 
 #[cfg(not(unix))]
 mod alone;
@@ -19,6 +19,7 @@ mod deadline;
 mod errors;
 mod faults;
 mod headers;
+mod hosts;
 mod listen;
 mod metrics;
 mod page;
@@ -36,6 +37,7 @@ mod worker;
 #[cfg(unix)]
 pub(crate) use child::serve as serve_as_child;
 pub(crate) use cluster::cluster;
+pub(crate) use hosts::{Hosts, parse_name};
 
 use crate::{cli::ServeOptions, error::Error, logging, report::BAD};
 use listen::listen;
@@ -77,6 +79,7 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
         content: Content::Page {
             www,
             faults: options.faults,
+            hosts: options.hosts(addr),
         },
         workers: options.workers(),
         json: false,

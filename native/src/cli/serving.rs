@@ -1,6 +1,10 @@
 //! What `serve` and `cluster` are told.
 
-use crate::{error::Error, logging::DEFAULT_LEVEL};
+use crate::{
+    error::Error,
+    logging::DEFAULT_LEVEL,
+    serve::{Hosts, parse_name},
+};
 use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
@@ -20,6 +24,12 @@ pub(crate) struct ServeOptions {
     /// Serve this folder as it is, in place of the page of this checkout
     #[arg(long, value_name = "DIR")]
     www: Option<PathBuf>,
+    /// Answer requests for this host name too; may be repeated. A server on a loopback
+    /// address answers only those for localhost and loopback addresses, so that no page
+    /// elsewhere can reach it under a name of its own. On other addresses every host
+    /// name is answered
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    allow_host: Vec<String>,
     /// How many workers serve, 1 to 1,024
     #[arg(long, value_name = "N", default_value = "1", value_parser = workers,
           allow_hyphen_values = true)]
@@ -88,9 +98,26 @@ pub(crate) struct WorkerOptions {
     /// Whether bugs can be asked for
     #[arg(long)]
     pub(crate) faults: bool,
+    /// Whether only loopback hosts are answered, and those of --allow-host
+    #[arg(long)]
+    loopback_hosts: bool,
+    #[arg(long, value_parser = parse_name)]
+    allow_host: Vec<String>,
     /// The level of the log
     #[arg(long, default_value = "info", value_parser = log_level())]
     pub(crate) log_level: LevelFilter,
+}
+
+#[cfg(unix)]
+impl WorkerOptions {
+    /// The hosts that requests may be for.
+    pub(crate) fn hosts(&self) -> Hosts {
+        if self.loopback_hosts {
+            Hosts::LoopbackAnd(self.allow_host.clone())
+        } else {
+            Hosts::Any
+        }
+    }
 }
 
 impl ServeOptions {
@@ -101,6 +128,15 @@ impl ServeOptions {
     /// [`Error::NotAnAddress`].
     pub(crate) fn addr(&self) -> Result<SocketAddr, Error> {
         addr(&self.addr)
+    }
+
+    /// The hosts that requests may be for, if the server listens at this address.
+    pub(crate) fn hosts(&self, addr: SocketAddr) -> Hosts {
+        if addr.ip().to_canonical().is_loopback() {
+            Hosts::LoopbackAnd(self.allow_host.clone())
+        } else {
+            Hosts::Any
+        }
     }
 
     /// How many workers serve.

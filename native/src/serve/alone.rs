@@ -2,6 +2,7 @@
 //! serves itself, and a bug ends it.
 
 use super::{
+    Hosts,
     metrics::{self, Meter},
     routes::Site,
     turns::Turns,
@@ -25,7 +26,11 @@ pub(super) struct Plan {
 /// What is served.
 pub(super) enum Content {
     /// The page and its API.
-    Page { www: PathBuf, faults: bool },
+    Page {
+        www: PathBuf,
+        faults: bool,
+        hosts: Hosts,
+    },
 }
 
 /// Ctrl-C.
@@ -54,9 +59,13 @@ pub(super) async fn supervise(
     if plan.workers > 1 || plan.json {
         return Err(Error::NeedsUnix("serve --workers"));
     }
-    let Content::Page { www, faults } = plan.content;
+    let Content::Page { www, faults, hosts } = plan.content;
     let phase = Arc::new(watch::Sender::new(Phase::Serves));
-    let content = super::worker::Content::Page(Site { www: &www, faults });
+    let content = super::worker::Content::Page(Site {
+        www: &www,
+        faults,
+        hosts: &hosts,
+    });
     let meter = Arc::new(Meter::default());
     let scrape = metrics::of_one(&meter);
     let worker = Worker::new(content, meter, scrape, Arc::clone(&phase), || {});

@@ -48,8 +48,13 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
     let line = line.map_err(Error::Runtime)?;
     leave_on_signals(&line, &phase).map_err(Error::Runtime)?;
     let faults = options.faults;
+    let hosts = options.hosts();
     let content = match &options.www {
-        Some(www) => Content::Page(Site { www, faults }),
+        Some(www) => Content::Page(Site {
+            www,
+            faults,
+            hosts: &hosts,
+        }),
         None => Content::Plain { faults },
     };
     let has_bug = {
@@ -58,6 +63,7 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
     };
     let scrape = line.scrape();
     let worker = Worker::new(content, Arc::clone(&meter), scrape, phase, has_bug);
+    line.say(Word::Version(env!("CARGO_PKG_VERSION").to_owned()));
     line.say(Word::Ready);
     tokio::spawn({
         let line = Arc::clone(&line);

@@ -42,6 +42,8 @@ pub(super) struct Metrics {
     pub(super) answered: [u64; 5],
     /// Requests whose client hung up before it had all of the answer.
     pub(super) hung_up: u64,
+    /// Requests whose head could not be read.
+    pub(super) malformed: u64,
     /// Connections that are open.
     pub(super) open: u64,
     pub(super) accepted: u64,
@@ -102,6 +104,7 @@ impl Metrics {
             in_flight,
             answered,
             hung_up,
+            malformed,
             open,
             accepted,
             not_accepted,
@@ -126,6 +129,7 @@ impl Metrics {
             *sum += more;
         }
         self.hung_up += hung_up;
+        self.malformed += malformed;
         self.open += open;
         self.accepted += accepted;
         self.not_accepted += not_accepted;

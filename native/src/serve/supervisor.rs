@@ -16,6 +16,7 @@ mod news;
 mod orphans;
 mod plan;
 mod process;
+mod program;
 mod scrape;
 mod signals;
 mod systemd;
@@ -33,7 +34,8 @@ use crate::error::Error;
 use highwater::scale::{Action, Supervisor, SupervisorOptions};
 use journal::{Journal, Who, log};
 use orphans::Children;
-use process::{Name, Process, Program, Recipe, Stage, Told};
+use process::{Name, Process, Recipe, Stage, Told};
+use program::{Launched, Program};
 use scrape::Scrapes;
 use serde_json::json;
 use std::{
@@ -253,9 +255,27 @@ impl Shell {
 
     fn start(&mut self, slot: usize, generation: u64) {
         let name = (slot, generation);
-        match Process::start(&self.recipe, name, &self.tell) {
-            Ok(process) => {
-                self.journal.of("started", process.who);
+        // A reload is to bring what stands there now, or nothing.
+        let may_fall_back = !self.machine.is_reloading();
+        let recipe = &self.recipe;
+        let launched = recipe.program.launch(may_fall_back, |program| {
+            Process::start(recipe, program, name, &self.tell)
+        });
+        match launched {
+            Ok(Launched {
+                what: mut process,
+                file,
+                in_place_of,
+            }) => {
+                if let Some(cause) = in_place_of {
+                    log(format!(
+                        "{}: {cause}; the running program is started in its place: {}",
+                        process.who,
+                        file.display()
+                    ));
+                }
+                self.journal.started(process.who, &file);
+                process.program = file;
                 self.processes.insert(name, process);
             }
             Err(cause) => {

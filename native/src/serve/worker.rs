@@ -5,6 +5,7 @@ mod connection;
 mod episode;
 mod gate;
 mod limits;
+mod malformed;
 mod pulse;
 mod socket;
 #[cfg(test)]
@@ -25,7 +26,9 @@ use crate::logging;
 use accept::{Accept, Queue, accept_all};
 use axum::routing::RouterIntoService;
 use gate::Gate;
+use highwater::error::Handler;
 use hyper::body::Incoming;
+use malformed::Malformed;
 use std::{
     io,
     net::TcpListener,
@@ -95,6 +98,16 @@ pub(super) struct Worker {
     meter: Arc<Meter>,
     phase: Arc<watch::Sender<Phase>>,
     bug: watch::Receiver<bool>,
+    handler: Arc<Handler>,
+}
+
+/// The parts of a worker that its connections need beside the service.
+struct Serving {
+    limits: Limits,
+    meter: Arc<Meter>,
+    phase: Arc<watch::Sender<Phase>>,
+    bug: watch::Receiver<bool>,
+    malformed: Malformed,
 }
 
 enum Services {
@@ -115,7 +128,8 @@ impl Worker {
     ) -> Self {
         let limits = Limits::of_this_process();
         let (note_bug, bug) = watch::channel(false);
-        let handler = errors::layer({
+        let handler = errors::handler();
+        let layer = errors::layer(Arc::clone(&handler), {
             let phase = Arc::clone(&phase);
             move || {
                 if !note_bug.send_replace(true) && *phase.borrow() == Phase::Serves {
@@ -132,11 +146,11 @@ impl Worker {
         let service = match content {
             Content::Page(site) => {
                 let state = Arc::new(api::State::new(phase.subscribe()));
-                Services::Page(router(site, state, &shared, handler).into_service())
+                Services::Page(router(site, state, &shared, layer).into_service())
             }
             Content::Plain { faults } => {
                 let meter = Arc::clone(&meter);
-                Services::Plain(service::service(shared, meter, faults, &handler))
+                Services::Plain(service::service(shared, meter, faults, &layer))
             }
         };
         Worker {
@@ -145,6 +159,7 @@ impl Worker {
             meter,
             phase,
             bug,
+            handler,
         }
     }
 
@@ -162,15 +177,18 @@ impl Worker {
             meter,
             phase,
             bug,
+            handler,
         } = self;
-        let had_bug = bug.clone();
+        let serving = Serving {
+            limits,
+            meter,
+            phase,
+            bug: bug.clone(),
+            malformed: Malformed::new(handler),
+        };
         match service {
-            Services::Page(page) => {
-                serve_on(queue, turns, page, limits, meter, phase, had_bug).await;
-            }
-            Services::Plain(plain) => {
-                serve_on(queue, turns, plain, limits, meter, phase, had_bug).await;
-            }
+            Services::Page(page) => serve_on(queue, turns, page, serving).await,
+            Services::Plain(plain) => serve_on(queue, turns, plain, serving).await,
         }
         Ok(if *bug.borrow() {
             ExitCode::from(EXIT_BUG)
@@ -187,20 +205,21 @@ impl Worker {
 /// [linger](Limits::linger), each answer with `Connection: close`; then those that
 /// ask nothing are closed, and requests that are under way are finished. It ends
 /// with the last connection, or at its deadline, which cuts what is left.
-async fn serve_on<A: Accept, S: Served>(
-    queue: A,
-    turns: Turns,
-    service: S,
-    limits: Limits,
-    meter: Arc<Meter>,
-    phase: Arc<watch::Sender<Phase>>,
-    bug: watch::Receiver<bool>,
-) {
+async fn serve_on<A: Accept, S: Served>(queue: A, turns: Turns, service: S, serving: Serving) {
+    let Serving {
+        limits,
+        meter,
+        phase,
+        bug,
+        malformed,
+    } = serving;
     let watched = phase.subscribe();
     let gate = Arc::new(Gate::new(limits, Arc::clone(&meter), watched.clone()));
+    let malformed = Arc::new(malformed);
     let take = |stream, place| {
-        let gate = Arc::clone(&gate);
-        tokio::spawn(connection::serve(stream, service.clone(), gate, place));
+        let (gate, malformed) = (Arc::clone(&gate), Arc::clone(&malformed));
+        let service = service.clone();
+        tokio::spawn(connection::serve(stream, service, gate, malformed, place));
     };
     let accepting = accept_all(queue, turns, Arc::clone(&gate), watched.clone(), bug, take);
     let ending = async {

@@ -2,6 +2,7 @@
 //! which code it exits. Nothing here depends on how long something takes.
 
 mod errors;
+mod http_edges;
 mod input;
 mod logs;
 mod pipe;

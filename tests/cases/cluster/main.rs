@@ -15,6 +15,7 @@ mod support;
 
 mod balance;
 mod clients;
+mod deploy;
 mod ends;
 mod init;
 mod jobs;

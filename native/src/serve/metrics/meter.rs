@@ -19,6 +19,7 @@ pub(in crate::serve) struct Meter {
     asked: Count,
     over: Count,
     hung_up: Count,
+    malformed: Count,
     answered: [Count; 5],
     accepted: Count,
     closed: Count,
@@ -65,6 +66,7 @@ impl Meter {
             in_flight: self.asked.get().saturating_sub(over),
             answered: self.answered.each_ref().map(Count::get),
             hung_up: self.hung_up.get(),
+            malformed: self.malformed.get(),
             open: accepted.saturating_sub(closed),
             accepted,
             not_accepted: self.not_accepted.get(),
@@ -122,14 +124,24 @@ impl Meter {
         self.asked.add(1);
     }
 
+    /// Counts a request whose head could not be read, and the answer to it.
+    pub(in crate::serve) fn is_malformed(&self, status: u16) {
+        self.malformed.add(1);
+        self.count_status(status);
+    }
+
+    fn count_status(&self, status: u16) {
+        let class = usize::from(status / 100).clamp(1, 5) - 1;
+        self.answered[class].add(1);
+    }
+
     /// The answer begins, so long after its request was there. One to a client that
     /// is gone is none.
     pub(in crate::serve) fn is_answered(&self, status: StatusCode, took: Duration) {
         if status.as_u16() == Kind::ClientGone.status() {
             return;
         }
-        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
-        self.answered[class].add(1);
+        self.count_status(status.as_u16());
         locked(&self.latency, |latency| latency.record(took));
     }
 

@@ -9,13 +9,14 @@ use super::{
     Content,
     journal::Who,
     orphans::Children,
+    program::Program,
 };
 use std::{
     env, fmt, io,
     mem::discriminant,
     net,
     os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream, unix::process::ExitStatusExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -46,15 +47,14 @@ pub(super) struct Recipe {
     pub(super) children: Children,
 }
 
-/// This program's file, as it was called at the start. What stands there now is
-/// what is started: that is how a reload brings a new build.
-#[derive(Debug)]
-pub(super) struct Program(PathBuf);
-
 /// A process that has not ended yet. Dropped, it is killed.
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) who: Who,
+    /// The file that it runs.
+    pub(super) program: PathBuf,
+    /// What it says of itself.
+    pub(super) version: Option<String>,
     pub(super) stage: Stage,
     /// When it said something last.
     heard: Instant,
@@ -95,27 +95,11 @@ pub(super) struct End(io::Result<ExitStatus>);
 /// started may hold the line open.
 const LAST_WORDS_WITHIN: Duration = Duration::from_millis(100);
 
-impl Program {
-    pub(super) fn this() -> io::Result<Self> {
-        Ok(Program(env::current_exe()?))
-    }
-
-    /// The file to start. Where there is none just now, on Linux the one that runs
-    /// can be had still, which is better than no worker.
-    fn path(&self) -> PathBuf {
-        let running = PathBuf::from("/proc/self/exe");
-        if !self.0.exists() && running.exists() {
-            running
-        } else {
-            self.0.clone()
-        }
-    }
-}
-
 impl Process {
-    /// Starts one. It inherits the socket, and nothing else of ours.
+    /// Starts one from this file. It inherits the socket, and nothing else of ours.
     pub(super) fn start(
         recipe: &Recipe,
+        program: &Path,
         (slot, generation): Name,
         tell: &UnboundedSender<Told>,
     ) -> io::Result<Self> {
@@ -125,8 +109,7 @@ impl Process {
         let listener = recipe.listener.as_ref();
         let listener = listener.ok_or_else(|| io::Error::other("all is to end"))?;
         let socket = OwnedFd::from(listener.try_clone()?);
-        let program = recipe.program.path();
-        let mut command = Command::new(&program);
+        let mut command = Command::new(program);
         command
             .arg0(env::args_os().next().unwrap_or_default())
             .arg("serve-worker")
@@ -145,10 +128,7 @@ impl Process {
         if let Some(seat) = &seat {
             command.env(turns::VARIABLE, seat.variable());
         }
-        let spawned = recipe.children.spawn(&mut command);
-        let (child, own_child) = spawned.map_err(|cause| {
-            io::Error::new(cause.kind(), format!("{}: {cause}", program.display()))
-        })?;
+        let (child, own_child) = recipe.children.spawn(&mut command)?;
         let pid = child.id().unwrap_or_default();
         let orders = Arc::<Orders>::default();
         let to_tell = Arc::clone(&orders);
@@ -165,6 +145,8 @@ impl Process {
                 generation,
                 pid,
             },
+            program: program.to_owned(),
+            version: None,
             stage: Stage::Starts,
             heard: Instant::now(),
             is_killed: false,
@@ -403,23 +385,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_does_not_know_what_it_is_to_do_ends() {
-        let recipe = |program: &str| Recipe {
+        let program = Path::new("/bin/false");
+        let recipe = Recipe {
             listener: Some(net::TcpListener::bind("127.0.0.1:0").unwrap()),
             content: Content::Plain { faults: false },
-            program: Program(program.into()),
+            program: Program::Path(program.into()),
             turns: None,
             children: Children::default(),
         };
         let (tell, mut told) = mpsc::unbounded_channel();
-        let process = Process::start(&recipe("/bin/false"), (0, 1), &tell).unwrap();
+        let process = Process::start(&recipe, program, (0, 1), &tell).unwrap();
         assert_eq!(process.stage, Stage::Starts);
         let Told { name, event } = told.recv().await.unwrap();
         assert_eq!(name, (0, 1));
         assert!(matches!(event, Event::Exited(end) if !end.is_in_peace()));
         let stopped = Recipe {
             listener: None,
-            ..recipe("/bin/false")
+            ..recipe
         };
-        assert!(Process::start(&stopped, (0, 2), &tell).is_err());
+        assert!(Process::start(&stopped, program, (0, 2), &tell).is_err());
     }
 }

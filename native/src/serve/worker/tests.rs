@@ -101,10 +101,13 @@ impl Server {
             listener,
             turns,
             service_fn(answer),
-            limits,
-            Arc::clone(&meter),
-            Arc::clone(&phase),
-            bug.subscribe(),
+            Serving {
+                limits,
+                meter: Arc::clone(&meter),
+                phase: Arc::clone(&phase),
+                bug: bug.subscribe(),
+                malformed: Malformed::new(errors::handler()),
+            },
         );
         Server {
             queue,

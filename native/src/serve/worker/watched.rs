@@ -26,6 +26,7 @@ pub(in crate::serve) trait Served:
     Service<Request<Incoming>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
     + Clone
     + Send
+    + Unpin
     + 'static
 {
     /// The bodies of its answers.
@@ -37,6 +38,7 @@ where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
         + Clone
         + Send
+        + Unpin
         + 'static,
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
@@ -152,6 +154,10 @@ impl UnderWay {
     }
 
     fn is_answered<B>(&mut self, response: &mut Response<B>) {
+        self.pulse.has_answer();
+        if response.headers().contains_key(header::CONNECTION) {
+            self.pulse.is_refused();
+        }
         let status = response.status();
         let has_no_body = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
         self.progress = if status.as_u16() == Kind::ClientGone.status() {
