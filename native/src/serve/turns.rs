@@ -308,7 +308,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn one_who_returns_continues_at_the_count_of_the_others() {
+    fn returning_worker_continues_at_the_count_of_the_others() {
         let mut now = Instant::now();
         let mut workers = Looking::all(2, now);
         while workers[0].took < 1000 {
@@ -323,7 +323,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn newcomer_starts_at_the_count_of_the_others() {
+    fn joining_worker_starts_at_the_count_of_the_others() {
         let now = Instant::now();
         let mut workers = Looking::all(2, now);
         workers[1].turns.leave();

@@ -1,4 +1,4 @@
-//! What a service manager and a container expect: notifications at sockets of every
+//! Duties towards a service manager and a container: notifications at sockets of every
 //! kind, and no zombies.
 
 use std::collections::BTreeSet;
