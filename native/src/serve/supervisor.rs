@@ -88,7 +88,7 @@ pub(super) async fn supervise(
     // If workers are left after all, they are killed as they are dropped.
 }
 
-/// What the workers share to take turns. They serve without it, too.
+/// Creates the table by which the workers take turns. They serve without it, too.
 fn turn_table() -> Option<Arc<TurnTable>> {
     let table = TurnTable::create();
     table

@@ -23,21 +23,21 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// How many connections a worker may take more than another one.
+/// The most connections that a worker takes more than another one.
 const LEAD: u64 = 4;
 
-/// How long connections wait for a worker that gives no sign. Clients do not notice
+/// The time that connections wait for a worker that gives no sign. Clients do not notice
 /// it, and it is rare that a busy machine lets a process wait longer for a processor.
 const PATIENCE: Duration = Duration::from_millis(30);
 
-/// How much of [`PATIENCE`] can pass between two looks. If this process itself does
+/// The most of [`PATIENCE`] that passes between two looks. If this process itself does
 /// not run for a while, the others on the machine probably did not run either.
 const LONGEST_STEP: Duration = Duration::from_millis(2);
 
 /// Not the number of any look.
 const NEVER: u64 = u64::MAX;
 
-/// What the other workers can see of a worker. It is shared memory: each field is
+/// A worker as the others see it. It is shared memory: each field is
 /// read and written by several processes.
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -46,7 +46,7 @@ pub(super) struct Entry {
     accepts: AtomicU32,
     /// The connections that it took, or was excused from.
     taken: AtomicU64,
-    /// How often it has looked at the queue.
+    /// Counts the times that it has looked at the queue.
     looks: AtomicU64,
     /// The number of looks at which another worker passed over it, or [`NEVER`].
     passed_over_at: AtomicU64,
@@ -56,7 +56,7 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Turns {
     entries: &'static [Entry],
-    /// How many of the entries were ever in use.
+    /// The number of entries that were ever in use.
     used: &'static AtomicU64,
     own: usize,
 }
@@ -137,13 +137,13 @@ impl Turns {
         self.own().taken.fetch_add(1, SeqCst);
     }
 
-    /// Whether another worker has taken more connections.
+    /// Returns whether another worker has taken more connections.
     pub(super) fn is_behind(&self) -> bool {
         let taken = self.own().taken();
         self.others().any(|(_, other)| other.taken() > taken)
     }
 
-    /// Whether the next connection is for this worker. If not, look again soon, with
+    /// Returns whether the next connection is for this worker. If not, look again soon, with
     /// the same `wait` for as long as connections are in the queue.
     pub(super) fn look(&self, wait: &mut Wait, now: Instant) -> bool {
         let own = self.own();
@@ -308,7 +308,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn one_who_returns_continues_at_the_count_of_the_others() {
+    fn returning_worker_continues_at_the_count_of_the_others() {
         let mut now = Instant::now();
         let mut workers = Looking::all(2, now);
         while workers[0].took < 1000 {
@@ -323,7 +323,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn newcomer_starts_at_the_count_of_the_others() {
+    fn joining_worker_starts_at_the_count_of_the_others() {
         let now = Instant::now();
         let mut workers = Looking::all(2, now);
         workers[1].turns.leave();

@@ -22,10 +22,10 @@ use crate::support::{PATIENCE, start, start_with, told, wait_for, wait_for_worke
 
 const BURST: usize = 64;
 const ROUNDS: usize = 100;
-/// In how many of them the shares must be even.
+/// The rounds in which the shares must be even.
 const EVEN_ROUNDS: usize = 95;
 
-/// What becomes of the connections of a round.
+/// The fate of a round's connections.
 #[derive(Clone, Copy, Debug)]
 enum After {
     /// They are closed as the next round begins.
@@ -34,7 +34,7 @@ enum After {
     Kept,
 }
 
-/// How many of a burst each of so many workers may get.
+/// Returns the share of a burst that each of so many workers may get.
 fn fair(workers: usize) -> RangeInclusive<usize> {
     match workers {
         2 => BURST * 40 / 100 + 1..=BURST * 60 / 100,
@@ -49,7 +49,7 @@ async fn open(addr: SocketAddr) -> Vec<TcpStream> {
     try_join_all(burst).await.unwrap()
 }
 
-/// The worker that answers on a connection.
+/// Returns the worker that answers on a connection.
 async fn worker(connection: &mut TcpStream) -> io::Result<u32> {
     connection
         .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -74,7 +74,7 @@ async fn worker(connection: &mut TcpStream) -> io::Result<u32> {
     }
 }
 
-/// How many of these connections each worker has. All are answered.
+/// Counts the connections that each worker has. All are answered.
 async fn shares(connections: &mut [TcpStream]) -> BTreeMap<u32, usize> {
     let mut shares = BTreeMap::new();
     for answered in join_all(connections.iter_mut().map(worker)).await {
@@ -161,7 +161,7 @@ fn replacements_share_bursts_evenly() {
     assert_even(&cluster, cluster.addr(), 2, After::Kept);
 }
 
-/// Whether a process is stopped by a signal.
+/// Returns whether a signal has stopped a process.
 fn is_stopped(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     stat.contains(") T ")
@@ -195,7 +195,7 @@ fn stopped_worker_delays_no_connection_and_is_not_flooded_later() {
     assert_eq!(cluster.count("exited"), 0, "{}", told(&cluster));
 }
 
-/// The processor time that a process has used, in ticks of 10 ms.
+/// Returns the processor time that a process has used, in ticks of 10 ms.
 fn ticks(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let (_, fields) = stat.rsplit_once(") ").unwrap();

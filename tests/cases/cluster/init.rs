@@ -1,4 +1,4 @@
-//! What a service manager and a container expect: notifications at sockets of every
+//! Duties towards a service manager and a container: notifications at sockets of every
 //! kind, and no zombies.
 
 use std::collections::BTreeSet;
@@ -104,7 +104,7 @@ fn becomes_a_subreaper() {
     Command::new("sh")
         .args(["-c", script, "sh", &orphans])
         .current_dir(folder)
-        .spawn()
+        .status()
         .unwrap();
     let error = native::command()
         .args(["cluster", "--json", "--workers", "2"])
@@ -141,7 +141,6 @@ fn orphans_are_reaped_and_workers_exits_are_still_known() {
         let others = children(cluster.pid()).into_iter();
         others.filter(|pid| !workers.contains(pid)).count()
     };
-    // The shell that has started them has ended, and is reaped, too.
     wait_until("all orphans are there", || others() == ORPHANS);
     fs::write(folder.path().join("go"), "").unwrap();
     let killed = cluster.workers()[0];

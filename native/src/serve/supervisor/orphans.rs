@@ -68,7 +68,7 @@ mod linux {
         time::sleep,
     };
 
-    /// How long until it is looked again, if a child of our own is in the way.
+    /// The delay before the next try, if a child of our own is in the way.
     const AGAIN_AFTER: Duration = Duration::from_millis(20);
 
     pub(super) fn adopts_orphans() -> bool {

@@ -19,27 +19,30 @@ use std::{
 };
 use tokio::{net, sync::mpsc};
 
-/// How many messages may wait to be sent.
+/// The most messages that wait to be sent.
 const WAITING: usize = 64;
 
-/// The service is there, or a reload is over.
+/// The most characters of a socket's name that are logged.
+const SHOWN: usize = 100;
+
+/// Notifies that the service is ready, or a reload is over.
 pub(super) fn ready(status: &str) {
     notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// A reload has begun.
+/// Notifies that a reload has begun.
 pub(super) fn reloading() {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
         notify(&[NotifyState::Reloading, now]);
     }
 }
 
-/// The service comes to its end.
+/// Notifies that the service is shutting down.
 pub(super) fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
-/// How it is.
+/// Notifies of the state of the service, in words.
 pub(super) fn status(status: &str) {
     notify(&[NotifyState::Status(status)]);
 }
@@ -50,6 +53,7 @@ fn notify(states: &[NotifyState<'_>]) {
         let name = env::var_os("NOTIFY_SOCKET")?;
         let address = address(&name);
         let address = address.inspect_err(|cause| {
+            let name: String = name.to_string_lossy().chars().take(SHOWN).collect();
             log(format!(
                 "NOTIFY_SOCKET={name:?} is ignored: {cause}; the service manager is not notified"
             ));
@@ -151,7 +155,7 @@ mod tests {
         }
         for count in 0..WAITING {
             let mut message = [0; 100];
-            let received = timeout(Duration::from_secs(60), socket.recv(&mut message));
+            let received = timeout(Duration::from_mins(1), socket.recv(&mut message));
             let length = received.await.unwrap().unwrap();
             let expected = format!("STATUS={count}\n");
             assert_eq!(&message[..length], expected.as_bytes());
@@ -170,7 +174,7 @@ mod tests {
         let manager = Manager::new(address(OsStr::new(&format!("@{name}"))).unwrap());
         manager.notify(&[NotifyState::Ready, NotifyState::Status("fine")]);
         let mut message = [0; 100];
-        let received = timeout(Duration::from_secs(60), socket.recv(&mut message));
+        let received = timeout(Duration::from_mins(1), socket.recv(&mut message));
         let length = received.await.unwrap().unwrap();
         assert_eq!(&message[..length], b"READY=1\nSTATUS=fine\n");
     }

@@ -41,7 +41,7 @@ struct Header {
     /// The size of an entry, in bytes.
     entry_bytes: AtomicU64,
     entries: AtomicU64,
-    /// How many of the entries were ever in use.
+    /// The number of entries that were ever in use.
     used: AtomicU64,
 }
 
@@ -121,8 +121,8 @@ impl Drop for Seat {
     }
 }
 
-/// The turns of this process, which a supervisor has started; without others if it
-/// shares no table that this build understands.
+/// Returns the turns of this process, which a supervisor has started; without others
+/// if it shares no table that this build understands.
 pub(in crate::serve) fn inherit() -> Turns {
     inherited().unwrap_or_else(Turns::alone)
 }
@@ -212,8 +212,8 @@ fn file(bytes: usize) -> io::Result<File> {
     Ok(file)
 }
 
-/// Whether nobody can cut the file, which would end the processes that have it
-/// mapped.
+/// Returns whether no process can truncate the file, which would crash those that
+/// have it mapped.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn keeps_its_size(file: &File) -> bool {
     use nix::fcntl::SealFlag;

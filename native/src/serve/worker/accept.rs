@@ -20,16 +20,16 @@ use tokio::{
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// How often a worker looks at once whether it is its turn, and for how long, before
-/// it sleeps between two looks. Where the others run too, this is all it takes.
+/// The looks that a worker takes without a sleep in between while it is not its turn,
+/// and the time limit for them. Where the others run too, this is all it takes.
 const QUICK_LOOKS: usize = 8;
 const QUICK_LOOKS_WITHIN: Duration = Duration::from_micros(50);
 
-/// How long it sleeps between two looks, unless another connection arrives.
+/// The sleep between two looks, unless another connection arrives.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
-/// How many connections a worker that is behind the others takes without letting its
-/// open connections continue.
+/// The most connections that a worker that is behind the others takes without letting
+/// its open connections continue.
 const LONGEST_CATCH_UP: usize = 64;
 
 /// How many of those that are in the queue are taken at the end: as many as there
@@ -44,7 +44,7 @@ pub(super) trait Accept: Send {
     /// Dropped before that, it misses none.
     fn arrival(&mut self) -> impl Future<Output = io::Result<()>> + Send;
 
-    /// Whether a connection is in the queue.
+    /// Returns whether a connection is in the queue.
     fn is_pending(&mut self) -> bool;
 
     /// Takes the next connection.
@@ -222,12 +222,11 @@ async fn accept<A: Accept>(
     let mut wait = FIRST_WAIT;
     let mut catches_up = 0;
     loop {
-        let mut place = match gate.free_place() {
-            Some(place) => place,
-            None => {
-                turns.leave();
-                gate.place().await
-            }
+        let mut place = if let Some(place) = gate.free_place() {
+            place
+        } else {
+            turns.leave();
+            gate.place().await
         };
         turns.join();
         match next(queue, turns).await {
