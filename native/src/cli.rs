@@ -73,6 +73,7 @@ experiment if the world is virtual.")]
   native serve --addr 127.0.0.1:0        any free port
   native serve --no-build                the page as it was built last
   native serve --workers 4               with four workers
+  native serve --allow-host page.test    and answer for http://page.test:8080/ too
   native serve --faults                  and then, for instance:
     curl -i -X POST http://127.0.0.1:8080/api/faults/bug
 
@@ -85,7 +86,8 @@ x-worker names. Whoever hangs up ends it.
 the run's time every 50 ms, in place of an object a record.
 
 Workers serve; a supervisor starts them again when they have a bug, crash or hang.
-Errors are problem+json, each with the id that its line on standard error has.
+Errors are problem+json, each with the id that its line on standard error has; of
+lines that are repeated one a second is written, unless with --log-level debug.
 Signals and exit codes are those of native cluster: see its --help.")]
     Serve(ServeOptions),
     /// Serve a small service with several workers, to put load on
@@ -104,8 +106,9 @@ a job off the loop, /healthz and /readyz say how it is, /metrics (Prometheus) is
 all workers together.
 
 Signals, for the process that was started:
-  HUP          rolling reload: each worker is replaced by a new one of the program as
-               it is now. No request is lost, but for clients that keep a connection
+  HUP          rolling reload: each worker is replaced by a new one of the program that
+               its path, or its name in PATH, leads to now. The log names the file and
+               the version. If it cannot be started, nothing changes. No request is lost, but for clients that keep a connection
                open and idle for more than 1 s and use it just when it is closed. A
                new worker that does not get ready changes nothing
   TERM, INT    graceful shutdown: what is under way is finished, within 8 s (serve:
@@ -115,6 +118,9 @@ Signals, for the process that was started:
 A worker that ends, or gives no sign of life for 5 s, is replaced at once; if its
 replacement does not last either, after a pause: 100 ms, and doubling up to 10 s. If
 more than 5 end within 10 s that had not served for a second, it gives up.
+
+The log is on standard error. A reader that stalls holds up nothing: lines that it has
+no room for are dropped, counted in /metrics, and reported once it reads again.
 
 systemd: Type=notify-reload, and a socket unit if you like, which has the say then in
 place of --addr.

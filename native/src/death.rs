@@ -1,5 +1,6 @@
 //! Why a run ended before its scenario did.
 
+use crate::logging;
 use highwater::platform::Exit;
 use std::{
     any::Any,
@@ -66,7 +67,8 @@ pub(crate) const LOOP_THREAD: &str = "loop";
 
 /// Keeps a scenario's panic for the report, which says in one line what and
 /// where it was. Any other panic is ours and printed as usual, unless its message
-/// would look like lines of the log: it may have in it what a client sent.
+/// would look like lines of the log: it may have in it what a client sent. A process
+/// that serves has it in its log, in one line: to print it would wait for a reader.
 pub(crate) fn keep_panics_for_the_report() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
@@ -76,6 +78,11 @@ pub(crate) fn keep_panics_for_the_report() {
             return;
         }
         let message = panic.payload_as_str().unwrap_or_default();
+        if logging::is_started() {
+            let place = place.as_deref().unwrap_or(UNKNOWN_PLACE);
+            let thread = thread::current();
+            return logging::panic(place, thread.name().unwrap_or("unnamed"), message);
+        }
         match in_one_line(message, place) {
             Some(line) => {
                 // Nobody is left to be told if it cannot be written.
@@ -86,12 +93,14 @@ pub(crate) fn keep_panics_for_the_report() {
     }));
 }
 
+const UNKNOWN_PLACE: &str = "an unknown place";
+
 /// A panic whose message has control characters, without them.
 fn in_one_line(message: &str, place: Option<String>) -> Option<String> {
     if !message.contains(char::is_control) {
         return None;
     }
-    let place = place.unwrap_or_else(|| "an unknown place".to_owned());
+    let place = place.unwrap_or_else(|| UNKNOWN_PLACE.to_owned());
     Some(format!("panicked at {place}: {}\n", message.escape_debug()))
 }
 

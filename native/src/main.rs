@@ -8,6 +8,7 @@
 //! | `processes` | the port for processes: this program again, as a child |
 //! | `world`, `running`, `death` | an experiment from its start to its end, or to its bug |
 //! | `report`, `output` | what people and programs are shown |
+//! | `logging` | the lines of a process that serves, which wait for nobody |
 //! | `error`, `interrupt` | how commands end early |
 //!
 //! Results go to standard output, progress and logs to standard error. Exit
@@ -22,6 +23,7 @@ mod death;
 mod error;
 mod interrupt;
 mod list;
+mod logging;
 mod output;
 mod pipe;
 mod platform;
@@ -55,13 +57,12 @@ fn main() -> ExitCode {
     let outcome = runtime
         .map_err(Error::Runtime)
         .and_then(|runtime| runtime.block_on(command(cli)));
-    match outcome {
-        Ok(code) => code,
-        Err(error) => {
-            anstream::eprintln!("{}error:{:#} {error}", report::BAD, report::BAD);
-            ExitCode::from(error.exit_code())
-        }
-    }
+    let code = outcome.unwrap_or_else(|error| {
+        logging::styled(&format!("{}error:{:#} {error}", report::BAD, report::BAD));
+        ExitCode::from(error.exit_code())
+    });
+    logging::flush();
+    code
 }
 
 async fn command(cli: Cli) -> Result<ExitCode, Error> {

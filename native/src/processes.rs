@@ -15,6 +15,7 @@ mod tests;
 
 pub(crate) use child::run_as_child;
 
+use crate::logging;
 use futures::channel::mpsc::{self, UnboundedSender};
 use highwater::platform::{Exit, Order, Process, ProcessEvent, Processes, Program, ToProcess};
 use std::{
@@ -143,7 +144,7 @@ fn hear(stdout: ChildStdout, child: &Mutex<Child>, events: &UnboundedSender<Proc
             // Nobody reads if the handle was dropped.
             Some(event) => drop(events.unbounded_send(event)),
             // Somebody printed it.
-            None => anstream::eprintln!("{line}"),
+            None => logging::line(&line),
         }
     }
     // Its output has ended, as it does when a process ends: it takes no time.

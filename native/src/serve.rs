@@ -2,10 +2,10 @@
 //!
 //! Several processes do it. One binds (`listen`), builds the page, and holds the
 //! socket (`supervisor`); the workers are started by it and serve (`child`,
-//! `worker`). If one has a bug, it answers what it has and is replaced. `native
+//! `worker`), each in its turn (`turns`). If one has a bug, it answers what it has and is replaced. `native
 //! cluster` (`cluster`) does the same with less to serve. The rest is what is served:
-//! `routes`, `api`, `stream` and `records`, `problems`, `faults`, `headers`, and
-//! `errors` for when it goes wrong.
+//! `routes`, `api`, `stream` and `records`, `problems`, `faults`, `headers`, `hosts`,
+//! and `errors` for when it goes wrong.
 
 #[cfg(not(unix))]
 mod alone;
@@ -19,6 +19,7 @@ mod deadline;
 mod errors;
 mod faults;
 mod headers;
+mod hosts;
 mod listen;
 mod metrics;
 mod page;
@@ -29,18 +30,16 @@ mod service;
 mod stream;
 #[cfg(unix)]
 mod supervisor;
+mod turns;
 mod work;
 mod worker;
 
 #[cfg(unix)]
 pub(crate) use child::serve as serve_as_child;
 pub(crate) use cluster::cluster;
+pub(crate) use hosts::{Hosts, parse_name};
 
-use crate::{
-    cli::ServeOptions,
-    error::Error,
-    report::{self, BAD},
-};
+use crate::{cli::ServeOptions, error::Error, logging, report::BAD};
 use listen::listen;
 use std::{
     net::SocketAddr,
@@ -61,6 +60,7 @@ use supervisor::{Content, Plan, Signals, supervise};
 /// Bad input, an address that cannot be had, no page to serve, or workers that
 /// keep ending.
 pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
+    logging::start(options.log_level, false).map_err(Error::Runtime)?;
     let addr = options.addr()?;
     let (www, build) = options.www();
     // From here on no signal is lost.
@@ -79,14 +79,14 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
         content: Content::Page {
             www,
             faults: options.faults,
+            hosts: options.hosts(addr),
         },
         workers: options.workers(),
         json: false,
     };
     let say_where = || {
-        report::print(&format!(
-            "Highwater is at http://{addr}/ (Ctrl-C stops it)\n"
-        ))
+        logging::print(&format!("Highwater is at http://{addr}/ (Ctrl-C stops it)"));
+        Ok(())
     };
     let build_the_rest = async {
         if build {
@@ -109,9 +109,9 @@ pub(crate) fn checkout() -> PathBuf {
 /// Says so if others than this machine can reach an address.
 fn warn_of_strangers(addr: SocketAddr) {
     if !addr.ip().is_loopback() {
-        anstream::eprintln!(
+        logging::styled(&format!(
             "{BAD}warning:{BAD:#} whoever reaches {addr} can use it; on the page that means to \
              start runs, and browsers give it threads on 127.0.0.1 or over HTTPS only"
-        );
+        ));
     }
 }

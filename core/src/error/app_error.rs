@@ -241,6 +241,12 @@ impl AppError {
         Chain::new(self.source())
     }
 
+    /// Returns whether it was handled.
+    #[cfg(feature = "tower")]
+    pub(super) fn is_handled(&self) -> bool {
+        self.0.is_handled.load(Ordering::Relaxed)
+    }
+
     /// Says whether it was not handled before, and notes that it is now.
     pub(super) fn is_first_handled(&self) -> bool {
         !self.0.is_handled.swap(true, Ordering::Relaxed)

@@ -280,8 +280,9 @@ impl Breaker {
     ///
     /// - It failed if it is [unavailable](Kind::Unavailable), timed out, or is a
     ///   [failure](Kind::Failure), which is what nobody classified too.
-    /// - What was [cancelled](Kind::Cancelled) says nothing about the dependency,
-    ///   and nor does a bug of ours: as if the permit was dropped.
+    /// - What was [cancelled](Kind::Cancelled), or given up as [the client is
+    ///   gone](Kind::ClientGone), says nothing about the dependency, and nor does a
+    ///   bug of ours: as if the permit was dropped.
     /// - Any other error is an answer, and so it went well.
     ///
     /// ```
@@ -302,7 +303,7 @@ impl Breaker {
     pub fn record<T>(&mut self, permit: Permit, result: &Result<T, AppError>, now: Duration) {
         match result.as_ref().err().map(AppError::kind) {
             Some(Kind::Unavailable | Kind::Timeout | Kind::Failure) => self.failed(permit, now),
-            Some(Kind::Cancelled | Kind::Bug) => {}
+            Some(Kind::Cancelled | Kind::ClientGone | Kind::Bug) => {}
             _ => self.succeeded(permit, now),
         }
     }

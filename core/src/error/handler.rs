@@ -51,6 +51,9 @@ pub enum Policy {
 /// | operational otherwise | `Respond` | `Respond` | `Respond` |
 /// | a bug | `Drain` | `Crash` | `Respond` |
 ///
+/// That a [client is gone](super::Kind::ClientGone) is no error: it is counted
+/// [apart](HandlerStats::hung_up), logged at debug, and not observed.
+///
 /// The decision is only made here: to sleep, to answer and to end is for those
 /// who know how, such as a server.
 ///
@@ -85,7 +88,7 @@ pub struct Handler {
     counts: Mutex<Counts>,
 }
 
-type Log = dyn Fn(Level, &str) + Send + Sync;
+type Log = dyn Fn(&Report<'_>) + Send + Sync;
 type Observer = dyn Fn(&Report<'_>) + Send + Sync;
 
 /// Of the records it writes with the `log` crate.
@@ -129,6 +132,9 @@ impl Handler {
     /// ```
     pub fn handle(&self, error: &AppError, incident: &Incident<'_>) -> Decision {
         let is_first = error.is_first_handled();
+        if error.is_hang_up() {
+            return self.handle_hang_up(error, incident, is_first);
+        }
         let retry = self.retry.as_ref().filter(|_| is_first);
         let (decision, gave_up) = self.decide(error, incident, retry);
         if !is_first {
@@ -140,10 +146,45 @@ impl Handler {
             incident,
             decision: &decision,
             gave_up,
+            is_hang_up: false,
         };
-        let panic = self.tell(&report).err();
-        // Of a bug in here the request knows nothing: it is still answered.
-        match panic.map(|panic| self.handle_own(&panic, incident)) {
+        self.with_own(decision.clone(), self.tell(&report), error, incident)
+    }
+
+    /// The client is gone: nothing of it is for anybody but who debugs.
+    fn handle_hang_up(
+        &self,
+        error: &AppError,
+        incident: &Incident<'_>,
+        is_first: bool,
+    ) -> Decision {
+        let decision = self.respond(error, incident);
+        if !is_first {
+            return decision;
+        }
+        lock(&self.counts).add_hang_up();
+        let report = Report {
+            error,
+            incident,
+            decision: &decision,
+            gave_up: None,
+            is_hang_up: true,
+        };
+        let written = guarded(|| self.write(&report));
+        let written = written.map_err(|payload| AppError::from_panic(&*payload));
+        self.with_own(decision.clone(), written, error, incident)
+    }
+
+    /// What is decided if the log or an observer panicked. Of a bug in here the
+    /// request knows nothing: it is still answered.
+    fn with_own(
+        &self,
+        decision: Decision,
+        told: Result<(), AppError>,
+        error: &AppError,
+        incident: &Incident<'_>,
+    ) -> Decision {
+        match told.err().map(|panic| self.handle_own(&panic, incident)) {
             Some(Decision::Crash) => Decision::Crash,
             Some(Decision::Drain(_)) => match decision {
                 Decision::Respond(problem) => Decision::Drain(problem),
@@ -230,6 +271,7 @@ impl Handler {
             incident,
             decision: &decision,
             gave_up: None,
+            is_hang_up: false,
         };
         // The log may be what panicked, and would again.
         let _in_vain = guarded(|| self.write(&report));
@@ -237,9 +279,9 @@ impl Handler {
     }
 
     fn write(&self, report: &Report<'_>) {
-        let level = level(report);
+        let level = report.level();
         match &self.log {
-            Some(log) => log(level, &line::line(report)),
+            Some(log) => log(report),
             None if log::log_enabled!(target: LOG_TARGET, level) => {
                 log::log!(target: LOG_TARGET, level, "{}", line::line(report));
             }
@@ -258,12 +300,43 @@ impl fmt::Debug for Handler {
     }
 }
 
-fn level(report: &Report<'_>) -> Level {
-    match report.error {
-        error if error.is_bug() => Level::Error,
-        _ if report.decision.is_retry() => Level::Debug,
-        error if error.status() >= 500 => Level::Warn,
-        _ => Level::Info,
+impl Report<'_> {
+    /// Returns the level at which the error is logged: `Error` for a bug, `Warn` for
+    /// what is otherwise not the client's fault, `Info` for the client's, and `Debug`
+    /// for what is retried and for clients that are gone.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Handler, Ids, Incident};
+    /// # use std::sync::mpsc;
+    /// let (tell, told) = mpsc::channel();
+    /// let handler = Handler::new().on_error(move |report| tell.send(report.level()).unwrap());
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+    /// let _answer = handler.handle(&AppError::timeout("the stock"), &incident);
+    /// assert_eq!(told.recv().unwrap(), log::Level::Warn);
+    /// ```
+    pub fn level(&self) -> Level {
+        match self.error {
+            _ if self.is_hang_up => Level::Debug,
+            error if error.is_bug() => Level::Error,
+            _ if self.decision.is_retry() => Level::Debug,
+            error if error.status() >= 500 => Level::Warn,
+            _ => Level::Info,
+        }
+    }
+
+    /// Writes the line of the log, as [`log_to`](Handler::log_to) gets it.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Handler, Ids, Incident};
+    /// # use std::sync::mpsc;
+    /// let (tell, told) = mpsc::channel();
+    /// let handler = Handler::new().on_error(move |report| tell.send(report.line()).unwrap());
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+    /// let _answer = handler.handle(&AppError::timeout("the stock"), &incident);
+    /// assert!(told.recv().unwrap().contains(" code=timeout status=504 "));
+    /// ```
+    pub fn line(&self) -> String {
+        line::line(self)
     }
 }
 

@@ -204,4 +204,5 @@ pub struct Report<'a> {
     pub decision: &'a Decision,
     /// Why it is not retried; `None` if it is, or if the handler never does.
     pub gave_up: Option<GiveUp>,
+    pub(super) is_hang_up: bool,
 }

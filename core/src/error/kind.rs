@@ -16,6 +16,7 @@ use super::Class;
 /// | [`TooLarge`](Self::TooLarge) | `too_large` | 413 | operational | |
 /// | [`UnsupportedMediaType`](Self::UnsupportedMediaType) | `unsupported_media_type` | 415 | operational | |
 /// | [`RateLimited`](Self::RateLimited) | `rate_limited` | 429 | operational | |
+/// | [`ClientGone`](Self::ClientGone) | `client_gone` | 499 | operational | |
 /// | [`Failure`](Self::Failure) | `failure` | 500 | operational | |
 /// | [`Cancelled`](Self::Cancelled) | `cancelled` | 503 | operational | |
 /// | [`Unavailable`](Self::Unavailable) | `unavailable` | 503 | operational | yes |
@@ -52,6 +53,11 @@ pub enum Kind {
     /// Who asks has asked too often. It is theirs to wait. Where a *dependency*
     /// says this to us, that is [`Unavailable`](Self::Unavailable).
     RateLimited,
+    /// The client closed the connection before it had sent all of the request, or
+    /// had all of the answer. A [`Handler`](super::Handler) logs it at debug and
+    /// counts it apart: it is nobody's error. Where a *dependency* closes a
+    /// connection, that is [`Unavailable`](Self::Unavailable).
+    ClientGone,
     /// Something outside the program failed that is not the client's doing and
     /// is not likely to pass: a full disk, a file that may not be read, an
     /// error nobody classified.
@@ -84,6 +90,7 @@ impl Kind {
         Kind::TooLarge,
         Kind::UnsupportedMediaType,
         Kind::RateLimited,
+        Kind::ClientGone,
         Kind::Failure,
         Kind::Cancelled,
         Kind::Unavailable,
@@ -173,6 +180,12 @@ impl Kind {
                 "The request has a media type that is not supported.",
             ),
             Kind::RateLimited => ("rate_limited", 429, "There were too many requests."),
+            // The status that proxies use for it: no standard has one.
+            Kind::ClientGone => (
+                "client_gone",
+                499,
+                "The client closed the connection before the request was done.",
+            ),
             Kind::Failure => ("failure", 500, "The request could not be completed."),
             Kind::Cancelled => (
                 "cancelled",

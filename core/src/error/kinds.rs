@@ -191,6 +191,23 @@ impl AppError {
         Self::new(Kind::Cancelled).with_detail(format!("{operation} was cancelled"))
     }
 
+    /// 499: the client closed the connection before the request was done.
+    ///
+    /// A server puts it where reading a request or writing its answer fails for
+    /// that reason. A [`Handler`](super::Handler) finds it as the source of other
+    /// errors, too.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::client_gone().with_source("reset by peer");
+    /// assert_eq!((error.status(), error.code()), (499, "client_gone"));
+    /// assert!(error.is_operational() && !error.is_transient());
+    /// ```
+    #[track_caller]
+    pub fn client_gone() -> Self {
+        Self::new(Kind::ClientGone)
+    }
+
     /// 500, and no bug: something outside the program failed, and is not likely
     /// to pass.
     ///

@@ -10,6 +10,11 @@ impl Classification {
     /// What is known of any error: it, or one of its sources, is an [`AppError`], a
     /// [`BreakerOpen`] or an [`io::Error`]. `None` if none is.
     ///
+    /// With the feature `axum`, an error of a body of axum whose connection was
+    /// closed is [`ClientGone`](Kind::ClientGone): what a handler reads is the body
+    /// of its request. Where it reads one of axum's bodies that comes from
+    /// elsewhere, it has to [say what that is](super::ResultExt::classified).
+    ///
     /// It is for an error in a box, of which no more can be told than this. An
     /// enum of your own is not found in there: make it an `AppError` before it
     /// goes in.
@@ -26,10 +31,16 @@ impl Classification {
     /// assert_eq!(Classification::of(&std::fmt::Error), None);
     /// ```
     pub fn of(error: &(dyn Error + 'static)) -> Option<Self> {
+        if is_closed_by_client(error) {
+            return Some(Kind::ClientGone.into());
+        }
+        Self::of_source(error)
+    }
+
+    /// Classifies an error without taking a closed connection for the client's.
+    fn of_source(error: &(dyn Error + 'static)) -> Option<Self> {
         let mut outer_kind = None;
-        let mut next = Some(error);
-        for _ in 0..Chain::DEEPEST {
-            let Some(link) = next else { break };
+        for link in causes(error) {
             if let Some(known) = link.downcast_ref::<AppError>() {
                 return Some(known.classification().clone());
             }
@@ -38,14 +49,47 @@ impl Classification {
             }
             let io = link.downcast_ref::<io::Error>();
             outer_kind = outer_kind.or_else(|| io.map(io::Error::kind));
-            // What it carries is not its source.
-            next = match io.and_then(io::Error::get_ref) {
-                Some(carried) => Some(carried),
-                None => guarded(|| link.source()).unwrap_or(None),
-            };
         }
         outer_kind.map(|kind| from_io(kind).into())
     }
+}
+
+/// An error and its sources, [`Chain::DEEPEST`] of them at most. The error that an
+/// [`io::Error`] carries comes after it.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let next = |link: &&'a (dyn Error + 'static)| -> Option<&'a (dyn Error + 'static)> {
+        let link = *link;
+        let io = link.downcast_ref::<io::Error>();
+        // What it carries is not its source.
+        match io.and_then(io::Error::get_ref) {
+            Some(carried) => Some(carried),
+            None => guarded(|| link.source()).unwrap_or(None),
+        }
+    };
+    std::iter::successors(Some(error), next).take(Chain::DEEPEST)
+}
+
+/// Returns whether the types in an error's chain say that a client closed the
+/// connection while the body of its request was read.
+fn is_closed_by_client(error: &(dyn Error + 'static)) -> bool {
+    let mut is_of_body = false;
+    causes(error).any(|link| {
+        #[cfg(feature = "axum")]
+        {
+            is_of_body |= link.is::<axum_core::Error>();
+        }
+        let io = link.downcast_ref::<io::Error>();
+        let is_closed = |io: &io::Error| {
+            matches!(
+                io.kind(),
+                ErrorKind::UnexpectedEof
+                    | ErrorKind::ConnectionReset
+                    | ErrorKind::ConnectionAborted
+                    | ErrorKind::BrokenPipe
+            )
+        };
+        is_of_body && io.is_some_and(is_closed)
+    })
 }
 
 impl AppError {
@@ -80,6 +124,57 @@ impl AppError {
                 AppError::new(known.unwrap_or(Kind::Failure.into())).with_source(error)
             }
         }
+    }
+
+    /// Classifies an error of a response's body. An error that an inner layer has
+    /// handled counts as handled, also inside a wrapper.
+    #[cfg(feature = "tower")]
+    #[track_caller]
+    pub(super) fn from_body(error: Box<dyn Error + Send + Sync>) -> Self {
+        // Axum's error is a box, and says nothing itself; layers may add one each.
+        #[cfg(feature = "axum")]
+        let error = {
+            let mut error = error;
+            loop {
+                match error.downcast::<axum_core::Error>() {
+                    Ok(outer) => error = outer.into_inner(),
+                    Err(inner) => break inner,
+                }
+            }
+        };
+        match error.downcast::<AppError>() {
+            Ok(own) => *own,
+            Err(error) => {
+                let known = Classification::of_source(&*error);
+                let is_handled = causes(&*error).any(|link| {
+                    let own = link.downcast_ref::<AppError>();
+                    own.is_some_and(AppError::is_handled)
+                });
+                let error = AppError::new(known.unwrap_or(Kind::Failure.into())).with_source(error);
+                if is_handled {
+                    error.is_first_handled();
+                }
+                error
+            }
+        }
+    }
+
+    /// Returns whether the error is about a client that hung up, or was caused by one.
+    ///
+    /// An error that was classified as the server's stays that, unless a source is
+    /// explicitly [`ClientGone`](Kind::ClientGone).
+    pub(super) fn is_hang_up(&self) -> bool {
+        if self.kind() == Kind::ClientGone {
+            return true;
+        }
+        let Some(source) = self.source().filter(|_| !self.is_bug()) else {
+            return false;
+        };
+        let is_marked = causes(source).any(|link| {
+            let own = link.downcast_ref::<AppError>();
+            own.is_some_and(|own| own.kind() == Kind::ClientGone)
+        });
+        is_marked || (self.status() < 500 && is_closed_by_client(source))
     }
 }
 

@@ -208,8 +208,10 @@ impl Problem {
         &self.0.errors
     }
 
-    /// For the header `Retry-After`, which RFC 9110 has in whole seconds: it is
-    /// rounded up, as coming back too early is what it is to prevent.
+    /// Returns the value of the header `Retry-After`, in whole seconds.
+    ///
+    /// Fractions are rounded up, and the result is at least 1: with 0, clients would
+    /// come back at once.
     ///
     /// ```
     /// use highwater::error::{AppError, Ids, Problem};
@@ -219,9 +221,13 @@ impl Problem {
     /// let problem = Problem::new(&error, &Ids::new(7).make());
     /// assert_eq!(problem.retry_after_seconds(), Some(2));
     /// assert!(problem.to_json().contains(r#""retry_after_ms":1001"#));
+    ///
+    /// let error = AppError::rate_limited(Duration::ZERO);
+    /// let problem = Problem::new(&error, &Ids::new(7).make());
+    /// assert_eq!(problem.retry_after_seconds(), Some(1));
     /// ```
     pub fn retry_after_seconds(&self) -> Option<u64> {
-        self.0.retry_after_ms.map(|ms| ms.div_ceil(1_000))
+        self.0.retry_after_ms.map(|ms| ms.div_ceil(1_000).max(1))
     }
 
     /// The body, in one line of JSON.

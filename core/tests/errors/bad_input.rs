@@ -25,7 +25,7 @@ fn handle(error: &AppError, operation: &str) -> (String, String) {
         panic!("{} lines", lines.len());
     };
     assert!(!line.contains(char::is_control), "{line:?}");
-    assert!(line.len() <= 16 * 1024 + 16, "{} bytes", line.len());
+    assert!(line.len() <= 3 * 1024 + 16, "{} bytes", line.len());
     (line.clone(), problem.to_json())
 }
 

@@ -21,6 +21,7 @@ use std::{
     pin::pin,
     sync::{Arc, Mutex},
     task::{Context, Waker},
+    time::Duration,
 };
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::limit::RequestBodyLimitLayer;
@@ -178,6 +179,64 @@ fn bare_responses_become_problems_and_keep_what_they_say_otherwise() {
 }
 
 #[test]
+fn replaced_body_loses_the_headers_computed_from_it() {
+    for name in [
+        "content-digest",
+        "repr-digest",
+        "unencoded-digest",
+        "digest",
+        "content-md5",
+        "signature",
+        "signature-input",
+        "content-location",
+        "content-encoding",
+        "content-language",
+        "content-disposition",
+        "content-range",
+        "accept-ranges",
+        "etag",
+        "last-modified",
+        "trailer",
+    ] {
+        let tested = Tested::new();
+        let answer = tested.ask(answering(move |_| {
+            let bare = Response::builder()
+                .status(404)
+                .header(name, "of the old body");
+            let bare = bare.header("x-kept", "yes");
+            bare.body("a plain text".to_owned()).unwrap()
+        }));
+        problem(&answer, &tested);
+        assert!(!answer.headers().contains_key(name), "{name}");
+        assert_eq!(answer.headers()["x-kept"], "yes");
+    }
+}
+
+#[test]
+fn retry_after_is_at_least_one_second() {
+    let millis = Duration::from_millis;
+    for (after, sent) in [
+        (Duration::ZERO, "1"),
+        (Duration::from_nanos(1), "1"),
+        (millis(999), "1"),
+        (millis(1000), "1"),
+        (millis(1001), "2"),
+    ] {
+        let tested = Tested::new();
+        let answer = tested.ask(failing(move || AppError::rate_limited(after)));
+        assert_eq!(answer.headers()["retry-after"], sent, "{after:?}");
+    }
+    for (bare, sent) in [("0", "1"), ("00", "1"), ("7", "7"), ("soon", "soon")] {
+        let tested = Tested::new();
+        let answer = tested.ask(answering(move |_| {
+            let busy = Response::builder().status(503).header("retry-after", bare);
+            busy.body(String::new()).unwrap()
+        }));
+        assert_eq!(answer.headers()["retry-after"], sent, "{bare}");
+    }
+}
+
+#[test]
 fn how_long_it_really_is_is_still_told_to_who_asked_for_what_is_beyond() {
     let tested = Tested::new();
     for (status, is_told) in [(416, true), (404, false)] {
@@ -219,8 +278,7 @@ fn what_somebody_made_for_somebody_is_left_alone() {
 #[test]
 fn an_error_may_come_in_a_response_through_other_layers() {
     let tested = Tested::new();
-    let raised =
-        answering(|_| AppError::rate_limited(std::time::Duration::from_millis(1_500)).into());
+    let raised = answering(|_| AppError::rate_limited(Duration::from_millis(1_500)).into());
     let service = ServiceBuilder::new()
         .map_response(|mut response: Answer| {
             response

@@ -223,6 +223,39 @@ fn what_a_stream_of_axum_fails_with_is_known() {
     }
 }
 
+/// Wraps what went wrong further in, as layers do that know nothing of its type.
+#[derive(Debug, thiserror::Error)]
+#[error("a layer in between: {0}")]
+struct Wrapped(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+#[test]
+fn a_wrapped_body_error_has_one_line_and_one_id() {
+    type Wrap = fn(Box<dyn std::error::Error + Send + Sync>) -> axum::Error;
+    let wraps: [Wrap; 4] = [
+        |error| axum::Error::new(error),
+        |error| axum::Error::new(axum::Error::new(axum::Error::new(error))),
+        |error| axum::Error::new(io::Error::other(error)),
+        |error| axum::Error::new(Wrapped(Box::new(Wrapped(error)))),
+    ];
+    for wrap in wraps {
+        for part in [
+            Part::Fails(AppError::unavailable("the database")),
+            Part::Panics,
+        ] {
+            let tested = Tested::new();
+            let body = body_of(&tested, vec![Part::Data("row"), part], false);
+            let body = axum::body::Body::new(body.map_err(wrap));
+            let outer = tested.layer.layer(once(Response::new(body)));
+            let mut body = block_on(outer.oneshot(Request::new(String::new())))
+                .unwrap()
+                .into_body();
+            assert_eq!(data(next(&mut body)), "row");
+            assert!(next(&mut body).unwrap().is_err());
+            assert_eq!(tested.lines.lock().unwrap().len(), 1);
+        }
+    }
+}
+
 #[test]
 fn trailers_pass() {
     let tested = Tested::new();

@@ -8,6 +8,7 @@ use highwater::error::{
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt;
+use log::Level;
 use serde_json::Value;
 use std::{
     convert::Infallible,
@@ -26,7 +27,10 @@ pub(crate) type Answer = Response<String>;
 #[derive(Clone)]
 pub(crate) struct Tested {
     pub(crate) layer: HandlerLayer,
+    pub(crate) handler: Arc<Handler>,
     pub(crate) lines: Arc<Mutex<Vec<String>>>,
+    /// The level of each line that was ever logged.
+    pub(crate) levels: Arc<Mutex<Vec<Level>>>,
     pub(crate) drains: Arc<AtomicUsize>,
 }
 
@@ -38,11 +42,15 @@ impl Tested {
     pub(crate) fn with(handler: Handler, adapt: impl FnOnce(HandlerLayer) -> HandlerLayer) -> Self {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let drains = Arc::new(AtomicUsize::new(0));
-        let handler = handler.log_to({
-            let lines = Arc::clone(&lines);
-            move |_, line| lines.lock().unwrap().push(line.to_owned())
-        });
-        let layer = HandlerLayer::new(handler, Ids::new(7)).on_drain({
+        let levels = Arc::new(Mutex::new(Vec::new()));
+        let handler = Arc::new(handler.log_to({
+            let (lines, levels) = (Arc::clone(&lines), Arc::clone(&levels));
+            move |level, line| {
+                levels.lock().unwrap().push(level);
+                lines.lock().unwrap().push(line.to_owned());
+            }
+        }));
+        let layer = HandlerLayer::new(Arc::clone(&handler), Ids::new(7)).on_drain({
             let drains = Arc::clone(&drains);
             move || {
                 drains.fetch_add(1, Ordering::Relaxed);
@@ -50,7 +58,9 @@ impl Tested {
         });
         Tested {
             layer: adapt(layer),
+            handler,
             lines,
+            levels,
             drains,
         }
     }

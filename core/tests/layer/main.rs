@@ -8,4 +8,6 @@ mod bugs;
 #[cfg(feature = "axum")]
 #[path = "../cases/mod.rs"]
 mod cases;
+#[cfg(feature = "axum")]
+mod hang_ups;
 mod layered;

@@ -1,7 +1,15 @@
 //! What `serve` and `cluster` are told.
 
-use crate::error::Error;
-use clap::Args;
+use crate::{
+    error::Error,
+    logging::DEFAULT_LEVEL,
+    serve::{Hosts, parse_name},
+};
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use log::LevelFilter;
 use std::{net::SocketAddr, path::PathBuf, thread};
 
 /// Where to serve, and what.
@@ -16,6 +24,12 @@ pub(crate) struct ServeOptions {
     /// Serve this folder as it is, in place of the page of this checkout
     #[arg(long, value_name = "DIR")]
     www: Option<PathBuf>,
+    /// Answer requests for this host name too; may be repeated. A server on a loopback
+    /// address answers only those for localhost and loopback addresses, so that no page
+    /// elsewhere can reach it under a name of its own. On other addresses every host
+    /// name is answered
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    allow_host: Vec<String>,
     /// How many workers serve, 1 to 1,024
     #[arg(long, value_name = "N", default_value = "1", value_parser = workers,
           allow_hyphen_values = true)]
@@ -24,6 +38,13 @@ pub(crate) struct ServeOptions {
     /// it. Whoever can reach the server can then make it start again
     #[arg(long)]
     pub(crate) faults: bool,
+    /// Log requests that fail at this level and above: error (bugs), warn (what else
+    /// is the server's), info (what is the client's) or debug (clients that hang up
+    /// as well). Of lines that are repeated one a second is written, with the number
+    /// of those left out; at debug, all
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log_level(),
+          hide_possible_values = true)]
+    pub(crate) log_level: LevelFilter,
 }
 
 /// Where a cluster is to serve, and by how many.
@@ -44,10 +65,22 @@ pub(crate) struct ClusterOptions {
     /// disturb it
     #[arg(long)]
     pub(crate) faults: bool,
+    /// Log requests that fail at this level and above: error (bugs), warn (what else
+    /// is the server's), info (what is the client's) or debug (clients that hang up
+    /// as well). Of lines that are repeated one a second is written, with the number
+    /// of those left out; at debug, all
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log_level(),
+          hide_possible_values = true)]
+    pub(crate) log_level: LevelFilter,
 }
 
 /// As many workers as there can be: more have never been of use to anybody.
 pub(crate) const MOST_WORKERS: u16 = 1024;
+
+fn log_level() -> impl TypedValueParser<Value = LevelFilter> {
+    PossibleValuesParser::new(["error", "warn", "info", "debug"])
+        .map(|level| level.parse().unwrap_or(DEFAULT_LEVEL))
+}
 
 fn workers(text: &str) -> Result<u16, String> {
     let count = text.trim().parse().ok();
@@ -65,6 +98,26 @@ pub(crate) struct WorkerOptions {
     /// Whether bugs can be asked for
     #[arg(long)]
     pub(crate) faults: bool,
+    /// Whether only loopback hosts are answered, and those of --allow-host
+    #[arg(long)]
+    loopback_hosts: bool,
+    #[arg(long, value_parser = parse_name)]
+    allow_host: Vec<String>,
+    /// The level of the log
+    #[arg(long, default_value = "info", value_parser = log_level())]
+    pub(crate) log_level: LevelFilter,
+}
+
+#[cfg(unix)]
+impl WorkerOptions {
+    /// The hosts that requests may be for.
+    pub(crate) fn hosts(&self) -> Hosts {
+        if self.loopback_hosts {
+            Hosts::LoopbackAnd(self.allow_host.clone())
+        } else {
+            Hosts::Any
+        }
+    }
 }
 
 impl ServeOptions {
@@ -75,6 +128,15 @@ impl ServeOptions {
     /// [`Error::NotAnAddress`].
     pub(crate) fn addr(&self) -> Result<SocketAddr, Error> {
         addr(&self.addr)
+    }
+
+    /// The hosts that requests may be for, if the server listens at this address.
+    pub(crate) fn hosts(&self, addr: SocketAddr) -> Hosts {
+        if addr.ip().to_canonical().is_loopback() {
+            Hosts::LoopbackAnd(self.allow_host.clone())
+        } else {
+            Hosts::Any
+        }
     }
 
     /// How many workers serve.

@@ -2,8 +2,10 @@
 //! serves itself, and a bug ends it.
 
 use super::{
+    Hosts,
     metrics::{self, Meter},
     routes::Site,
+    turns::Turns,
     worker::{Phase, Worker, advance},
 };
 use crate::{
@@ -11,7 +13,7 @@ use crate::{
     interrupt::{Signal, interrupted},
 };
 use std::{net, path::PathBuf, process::ExitCode, sync::Arc};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 
 /// What is to be served, and by how many.
 pub(super) struct Plan {
@@ -24,7 +26,11 @@ pub(super) struct Plan {
 /// What is served.
 pub(super) enum Content {
     /// The page and its API.
-    Page { www: PathBuf, faults: bool },
+    Page {
+        www: PathBuf,
+        faults: bool,
+        hosts: Hosts,
+    },
 }
 
 /// Ctrl-C.
@@ -53,10 +59,13 @@ pub(super) async fn supervise(
     if plan.workers > 1 || plan.json {
         return Err(Error::NeedsUnix("serve --workers"));
     }
-    let Content::Page { www, faults } = plan.content;
-    let listener = TcpListener::from_std(plan.listener).map_err(Error::Runtime)?;
+    let Content::Page { www, faults, hosts } = plan.content;
     let phase = Arc::new(watch::Sender::new(Phase::Serves));
-    let content = super::worker::Content::Page(Site { www: &www, faults });
+    let content = super::worker::Content::Page(Site {
+        www: &www,
+        faults,
+        hosts: &hosts,
+    });
     let meter = Arc::new(Meter::default());
     let scrape = metrics::of_one(&meter);
     let worker = Worker::new(content, meter, scrape, Arc::clone(&phase), || {});
@@ -67,7 +76,7 @@ pub(super) async fn supervise(
     };
     is_served()?;
     tokio::select! {
-        code = worker.serve(listener) => Ok(code),
+        code = worker.serve(plan.listener, Turns::alone()) => code.map_err(Error::Runtime),
         () = stopped => Ok(ExitCode::SUCCESS),
     }
 }

@@ -62,10 +62,7 @@ pub(super) async fn run(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, AppError> {
     require_json(&headers)?;
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => AppError::too_large(BODY_LIMIT_BYTES as u64),
-        _ => AppError::invalid_input("The body did not come whole.").with_source(rejection),
-    })?;
+    let body = body.map_err(not_whole)?;
     let (experiment, records) = read(&body)?;
     let place = Arc::clone(&state.places).try_acquire_owned().map_err(|_| {
         busy(format!(
@@ -98,6 +95,21 @@ pub(super) async fn method_not_allowed(uri: Uri) -> AppError {
         "{} does not take this method: see the header Allow.",
         uri.path()
     ))
+}
+
+/// Classifies a body that could not be read. A client that hung up is no bad request.
+fn not_whole(rejection: BytesRejection) -> AppError {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return AppError::too_large(BODY_LIMIT_BYTES as u64);
+    }
+    let known = Classification::of(&rejection);
+    let is_gone = known.is_some_and(|known| known.kind() == Kind::ClientGone);
+    let error = if is_gone {
+        AppError::client_gone()
+    } else {
+        AppError::invalid_input("The body did not come whole.")
+    };
+    error.with_source(rejection)
 }
 
 /// A page elsewhere can make a browser send a form or plain text here, but

@@ -2,7 +2,7 @@
 //!
 //! Its standard input is the socket that it accepts connections from, which the
 //! supervisor holds for all its workers. Its standard output is the line to the
-//! supervisor, both ways.
+//! supervisor, both ways. It also inherits the table of [`turns`], if there is one.
 
 mod line;
 
@@ -10,9 +10,10 @@ use super::{
     control::{BEAT_EVERY, Word},
     metrics::Meter,
     routes::Site,
+    turns,
     worker::{Content, Phase, Worker, advance},
 };
-use crate::{cli::WorkerOptions, error::Error};
+use crate::{cli::WorkerOptions, error::Error, logging};
 use line::Line;
 use nix::unistd::dup2_stdin;
 use std::{
@@ -26,7 +27,6 @@ use std::{
     sync::Arc,
 };
 use tokio::{
-    net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
     time::sleep,
@@ -40,14 +40,21 @@ use tokio::{
 pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
     end_with_parent();
     let (listener, line) = inherited().map_err(Error::NotAWorker)?;
+    logging::start(options.log_level, true).map_err(Error::Runtime)?;
+    let turns = turns::inherit();
     let phase = Arc::new(watch::Sender::new(Phase::Serves));
     let meter = Arc::new(Meter::default());
     let line = Line::open(&line, Arc::clone(&phase), Arc::clone(&meter));
     let line = line.map_err(Error::Runtime)?;
     leave_on_signals(&line, &phase).map_err(Error::Runtime)?;
     let faults = options.faults;
+    let hosts = options.hosts();
     let content = match &options.www {
-        Some(www) => Content::Page(Site { www, faults }),
+        Some(www) => Content::Page(Site {
+            www,
+            faults,
+            hosts: &hosts,
+        }),
         None => Content::Plain { faults },
     };
     let has_bug = {
@@ -56,6 +63,7 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
     };
     let scrape = line.scrape();
     let worker = Worker::new(content, Arc::clone(&meter), scrape, phase, has_bug);
+    line.say(Word::Version(env!("CARGO_PKG_VERSION").to_owned()));
     line.say(Word::Ready);
     tokio::spawn({
         let line = Arc::clone(&line);
@@ -66,7 +74,9 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
             }
         }
     });
-    let code = worker.serve(listener).await;
+    let code = worker.serve(listener, turns).await;
+    let code = code.map_err(Error::NotAWorker)?;
+    logging::give_up();
     line.close(Word::Metrics(meter.metrics().to_line()));
     Ok(code)
 }
@@ -82,7 +92,7 @@ fn end_with_parent() {
     }
 }
 
-fn inherited() -> io::Result<(TcpListener, UnixStream)> {
+fn inherited() -> io::Result<(net::TcpListener, UnixStream)> {
     let socket: OwnedFd = io::stdin().as_fd().try_clone_to_owned()?;
     let line: OwnedFd = io::stdout().as_fd().try_clone_to_owned()?;
     let listener = net::TcpListener::from(socket);
@@ -94,7 +104,7 @@ fn inherited() -> io::Result<(TcpListener, UnixStream)> {
     // Or this process would go on listening when it drains: who came then would wait
     // in the queue of a socket that nobody accepts from.
     dup2_stdin(File::open("/dev/null")?)?;
-    Ok((TcpListener::from_std(listener)?, line))
+    Ok((listener, line))
 }
 
 /// A signal ends it in peace. Service managers send them to all processes of a

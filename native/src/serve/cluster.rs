@@ -26,9 +26,10 @@ async fn serve(options: &ClusterOptions) -> Result<ExitCode, Error> {
         listen::listen,
         supervisor::{Content, Plan, Signals, supervise},
     };
-    use crate::report;
+    use crate::logging;
     use serde_json::json;
 
+    logging::start(options.log_level, false).map_err(Error::Runtime)?;
     let addr = options.addr()?;
     let workers = options.workers();
     let signals = Signals::new()?;
@@ -42,7 +43,7 @@ async fn serve(options: &ClusterOptions) -> Result<ExitCode, Error> {
             "addr": addr.to_string(),
             "workers": workers,
         });
-        report::print(&format!("{line}\n"))?;
+        logging::print(&line.to_string());
     }
     let plan = Plan {
         listener,
@@ -60,7 +61,8 @@ async fn serve(options: &ClusterOptions) -> Result<ExitCode, Error> {
             1 => "1 worker is".to_owned(),
             several => format!("{several} workers are"),
         };
-        report::print(&format!("{count} at http://{addr}/ (Ctrl-C stops them)\n"))
+        logging::print(&format!("{count} at http://{addr}/ (Ctrl-C stops them)"));
+        Ok(())
     })
     .await
 }

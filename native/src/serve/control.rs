@@ -21,6 +21,8 @@ pub(super) const LONGEST_LINE_BYTES: u64 = 1 << 20;
 /// What a worker says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Word {
+    /// Which version of the program it runs.
+    Version(String),
     /// It serves.
     Ready,
     /// Its loop goes round.
@@ -53,6 +55,7 @@ pub(super) enum Order {
 impl Word {
     pub(super) fn parse(line: &str) -> Option<Self> {
         Some(match split(line) {
+            ("version", version) => Word::Version(version.to_owned()),
             ("ready", "") => Word::Ready,
             ("beat", "") => Word::Beat,
             ("drains", "") => Word::Drains,
@@ -79,6 +82,7 @@ impl Order {
 impl fmt::Display for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Word::Version(version) => write!(f, "version {version}"),
             Word::Ready => f.write_str("ready"),
             Word::Beat => f.write_str("beat"),
             Word::Drains => f.write_str("drains"),
@@ -112,6 +116,7 @@ mod tests {
     fn what_is_said_is_understood() {
         let numbers = || r#"{"a": 1}"#.to_owned();
         for word in [
+            Word::Version("1.2.3".to_owned()),
             Word::Ready,
             Word::Beat,
             Word::Drains,

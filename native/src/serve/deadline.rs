@@ -61,6 +61,16 @@ fn not_whole() -> AppError {
     AppError::new(timeout).with_public("The request did not come whole in time.")
 }
 
+/// Marks the error of a connection that the client closed, so that it is recognised
+/// whatever wraps it.
+fn of_client(error: axum::Error) -> axum::Error {
+    let known = Classification::of(&error);
+    if known.is_some_and(|known| known.kind() == Kind::ClientGone) {
+        return axum::Error::new(AppError::client_gone().with_source(error));
+    }
+    error
+}
+
 /// The client did nothing wrong, and may try again.
 fn too_slow() -> AppError {
     AppError::new(Classification::new(Kind::Unavailable))
@@ -84,7 +94,7 @@ impl HttpBody for Coming {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         self.is_awaited.store(frame.is_pending(), Relaxed);
-        frame
+        frame.map_err(of_client)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Faults to see what becomes of them. They are served with `--faults` only.
 
+use crate::logging;
 use std::{hint, process};
 
 /// `POST …/bug`: a bug, as any handler may have one.
@@ -17,5 +18,6 @@ pub(super) async fn hang() {
 
 /// `POST …/exit`: the process ends where it stands.
 pub(super) async fn exit() {
+    logging::flush();
     process::exit(1)
 }

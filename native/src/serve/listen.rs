@@ -48,7 +48,10 @@ fn passed_on() -> Result<Option<TcpListener>, Error> {
         let cause = format!("{} were passed on, and one is served", sockets.len());
         return Err(Error::PassedOn(io::Error::other(cause)));
     }
-    let listener = sockets.take_tcp_listener(0).map_err(Error::PassedOn)?;
+    let listener = sockets.take_tcp_listener(0).map_err(|cause| {
+        let cause = format!("{cause}; a TCP socket is needed, as by ListenStream=127.0.0.1:8080");
+        Error::PassedOn(io::Error::other(cause))
+    })?;
     if let Some(listener) = &listener {
         listener.set_nonblocking(true).map_err(Error::PassedOn)?;
     }

@@ -11,6 +11,7 @@ mod text;
 pub(super) use durations::Durations;
 pub(super) use meter::Meter;
 
+use crate::logging::Counts;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -39,8 +40,10 @@ pub(super) struct Metrics {
     pub(super) in_flight: u64,
     /// Answers that have begun, by the first digit of their status, from 1.
     pub(super) answered: [u64; 5],
-    /// Requests whose client was gone before the answer began.
+    /// Requests whose client hung up before it had all of the answer.
     pub(super) hung_up: u64,
+    /// Requests whose head could not be read.
+    pub(super) malformed: u64,
     /// Connections that are open.
     pub(super) open: u64,
     pub(super) accepted: u64,
@@ -60,6 +63,12 @@ pub(super) struct Metrics {
     /// Jobs for which there was no room.
     pub(super) jobs_rejected: u64,
     pub(super) jobs_panicked: u64,
+    /// Lines that were not written as their reader stalled or was gone: of the log,
+    /// and of what programs are told.
+    pub(super) log_dropped: u64,
+    pub(super) journal_dropped: u64,
+    /// Lines of the log that were repeated, and counted only.
+    pub(super) log_left_out: u64,
     /// From the end of a request's head to the beginning of its answer.
     pub(super) latency: Durations,
     /// How late the loop came to what was due, looked at again and again.
@@ -95,6 +104,7 @@ impl Metrics {
             in_flight,
             answered,
             hung_up,
+            malformed,
             open,
             accepted,
             not_accepted,
@@ -107,6 +117,9 @@ impl Metrics {
             jobs_done,
             jobs_rejected,
             jobs_panicked,
+            log_dropped,
+            journal_dropped,
+            log_left_out,
             latency,
             lag,
         } = other;
@@ -116,6 +129,7 @@ impl Metrics {
             *sum += more;
         }
         self.hung_up += hung_up;
+        self.malformed += malformed;
         self.open += open;
         self.accepted += accepted;
         self.not_accepted += not_accepted;
@@ -128,8 +142,21 @@ impl Metrics {
         self.jobs_done += jobs_done;
         self.jobs_rejected += jobs_rejected;
         self.jobs_panicked += jobs_panicked;
+        self.log_dropped += log_dropped;
+        self.journal_dropped += journal_dropped;
+        self.log_left_out += log_left_out;
         self.latency.merge(latency);
         self.lag.merge(lag);
+    }
+
+    /// What a process has written of its log.
+    pub(super) fn of_log(counts: Counts) -> Self {
+        Metrics {
+            log_dropped: counts.log_dropped,
+            journal_dropped: counts.journal_dropped,
+            log_left_out: counts.left_out,
+            ..Metrics::default()
+        }
     }
 
     /// What is left of a worker that has ended: what it did, and nothing that it

@@ -1,7 +1,7 @@
 //! The page's files: there, and up to date.
 
 use super::checkout;
-use crate::error::Error;
+use crate::{error::Error, logging};
 use highwater::scenario;
 use std::{
     env, io,
@@ -44,7 +44,7 @@ pub(super) async fn prepare(www: &Path, build: bool) -> Result<(), Error> {
     let failure = if build {
         let first = is_first_build(www);
         if first {
-            anstream::eprintln!("building the page; the first time takes a minute or two");
+            logging::line("building the page; the first time takes a minute or two");
         }
         let quiet: &[&str] = if first { &[] } else { &["-q"] };
         match bundle(quiet, &["--single", "--chapter", first_chapter()]).await {
@@ -62,7 +62,9 @@ pub(super) async fn prepare(www: &Path, build: bool) -> Result<(), Error> {
     match (www.join(&file).is_file(), failure) {
         (true, None) => Ok(()),
         (true, Some(failure)) => {
-            anstream::eprintln!("warning: {failure}: serving the page as it was built last");
+            logging::line(&format!(
+                "warning: {failure}: serving the page as it was built last"
+            ));
             Ok(())
         }
         (false, Some(failure)) => Err(no_page(&format!("{failure}, and there is none yet"))),
@@ -80,10 +82,10 @@ pub(super) async fn build_the_rest() {
         Ok(status) => status.to_string(),
         Err(cause) => cause.to_string(),
     };
-    anstream::eprintln!(
+    logging::line(&format!(
         "warning: the rest of the build failed ({failure}): \
          chapters may be missing, and in the tab the page may run on one thread"
-    );
+    ));
 }
 
 /// Whether the build is a long one, about which people have to be told.

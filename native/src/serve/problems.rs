@@ -12,7 +12,7 @@ struct Meaning {
 }
 
 /// Of all problems that this server may answer with.
-const MEANINGS: [Meaning; 13] = [
+const MEANINGS: [Meaning; 14] = [
     Meaning {
         code: "invalid_input",
         text: "The request could be read, but not all of it can be done. Where `errors` is there, \
@@ -57,6 +57,11 @@ const MEANINGS: [Meaning; 13] = [
     Meaning {
         code: "forbidden",
         text: "This is not allowed.",
+    },
+    Meaning {
+        code: "misdirected_request",
+        text: "The request is for a host name that this server is not to answer. `detail` says \
+               which, and how to allow it.",
     },
     Meaning {
         code: "conflict",

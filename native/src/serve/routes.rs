@@ -1,21 +1,26 @@
 //! What is at which address.
 
 use super::{
-    api, deadline, errors, faults, headers, problems,
+    api, deadline, errors, faults, headers,
+    hosts::{self, Hosts},
+    problems,
     service::{self, Shared},
 };
 use axum::{
     Router,
-    extract::Request,
-    handler::HandlerWithoutStateExt,
-    http::Uri,
+    extract::{Request, State},
+    http::{StatusCode, Uri},
     middleware::{Next, from_fn, from_fn_with_state, map_response},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
     routing::{any, get, post},
 };
 use highwater::error::{AppError, http::HandlerLayer};
 use percent_encoding::percent_decode_str;
-use std::{path::Path, sync::Arc};
+use std::{
+    io::{self, ErrorKind},
+    path::Path,
+    sync::Arc,
+};
 use tower_http::services::ServeDir;
 
 /// What to serve.
@@ -25,6 +30,8 @@ pub(super) struct Site<'a> {
     pub(super) www: &'a Path,
     /// Whether bugs can be asked for.
     pub(super) faults: bool,
+    /// The hosts that requests may be for.
+    pub(super) hosts: &'a Hosts,
 }
 
 /// All that is served. Whatever goes wrong in it comes to the handler.
@@ -51,28 +58,67 @@ pub(super) fn router(
     if site.faults {
         router = router.route("/api/faults/bug", post(faults::bug));
     }
+    let hosts = Arc::new(site.hosts.clone());
     router
         .method_not_allowed_fallback(api::method_not_allowed)
         .fallback_service(files(site.www))
         .layer(api::body_limit())
         .layer(from_fn_with_state(shared.limits, deadline::keep))
+        .layer(from_fn_with_state(hosts, check_host))
         .layer(handler)
         .layer(from_fn(errors::in_words))
         .layer(map_response(headers::harden))
         .with_state(state)
 }
 
+async fn check_host(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
+    match hosts::refusal(&hosts, &request) {
+        Some(refusal) => refusal,
+        None => next.run(request).await,
+    }
+}
+
 /// The page's files. What is hidden in their folder is for programs.
 fn files(www: &Path) -> Router {
-    let folder = ServeDir::new(www).fallback(no_such_file.into_service());
-    Router::new()
-        .fallback_service(folder)
-        .layer(from_fn(async |request: Request, next: Next| {
-            if is_hidden(request.uri()) {
-                return no_such_file(request.uri().clone()).await.into_response();
-            }
-            next.run(request).await
-        }))
+    let folder = ServeDir::new(www);
+    Router::new().fallback(async move |request: Request| file(folder, request).await)
+}
+
+async fn file(mut folder: ServeDir, request: Request) -> Response {
+    let uri = request.uri().clone();
+    if is_hidden(&uri) {
+        return no_such_file(&uri).into_response();
+    }
+    match folder.try_call(request).await {
+        Ok(response) if response.status() == StatusCode::NOT_FOUND => {
+            no_such_file(&uri).into_response()
+        }
+        Ok(response) => response.into_response(),
+        Err(cause) if is_absent(&cause) => no_such_file(&uri).with_source(cause).into_response(),
+        Err(cause) => AppError::from(cause).into_response(),
+    }
+}
+
+/// Returns true if no file can be at the path, or none that this process may read.
+/// Other errors are the system's.
+fn is_absent(cause: &io::Error) -> bool {
+    // Its kind is not stable.
+    #[cfg(unix)]
+    let is_loop = cause.raw_os_error() == Some(nix::errno::Errno::ELOOP as i32);
+    #[cfg(not(unix))]
+    let is_loop = false;
+    is_loop
+        || matches!(
+            cause.kind(),
+            ErrorKind::NotFound
+                | ErrorKind::PermissionDenied
+                | ErrorKind::NotADirectory
+                | ErrorKind::IsADirectory
+                // The name or the whole path is too long.
+                | ErrorKind::InvalidFilename
+                // It has a NUL.
+                | ErrorKind::InvalidInput
+        )
 }
 
 /// Whether a file or folder on the way begins with a dot, however it is
@@ -82,7 +128,7 @@ fn is_hidden(uri: &Uri) -> bool {
     path.split(['/', '\\']).any(|name| name.starts_with('.'))
 }
 
-async fn no_such_file(uri: Uri) -> AppError {
+fn no_such_file(uri: &Uri) -> AppError {
     AppError::not_found(format!("There is no {}: the page is at /.", uri.path()))
 }
 
@@ -95,7 +141,7 @@ mod tests {
     };
     use axum::{
         body::{Body, to_bytes},
-        http::{StatusCode, header},
+        http::header,
     };
     use futures::{FutureExt, future, stream};
     use tokio::sync::watch;
@@ -107,6 +153,7 @@ mod tests {
         let site = Site {
             www: Path::new("."),
             faults: false,
+            hosts: &Hosts::Any,
         };
         let state = Arc::new(api::State::new(phase.clone()));
         let shared = Shared {
@@ -114,9 +161,11 @@ mod tests {
             phase,
             scrape: Arc::new(|| future::ready(Some(Metrics::default())).boxed()),
         };
-        let handler = errors::layer(|| panic!("a slow client is no bug"));
-        let body = Body::from_stream(stream::pending::<Result<String, std::io::Error>>());
-        let request = Request::post("/api/runs").header(header::CONTENT_TYPE, "application/json");
+        let handler = errors::layer(errors::handler(), || panic!("a slow client is no bug"));
+        let body = Body::from_stream(stream::pending::<Result<String, io::Error>>());
+        let request = Request::post("/api/runs")
+            .header(header::HOST, "test")
+            .header(header::CONTENT_TYPE, "application/json");
         let request = request.body(body).unwrap();
         let Ok(answer) = router(site, state, &shared, handler).oneshot(request).await;
         assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);

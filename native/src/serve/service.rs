@@ -2,6 +2,7 @@
 
 use super::{
     deadline, faults,
+    hosts::{self, Hosts},
     metrics::{Meter, Metrics, Scrape},
     problems,
     work::{self, Desk},
@@ -106,9 +107,18 @@ impl Service<Request<Incoming>> for Plain {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let is_greeted = matches!(*request.method(), Method::GET | Method::HEAD);
-        if is_greeted && request.uri().path() == "/" {
-            return Either::Left(ready(Ok(self.greet())));
+        if let Some(refusal) = hosts::refusal(&Hosts::Any, &request) {
+            return Either::Left(ready(Ok(refusal)));
+        }
+        if request.uri().path() == "/" {
+            let is_greeted = matches!(*request.method(), Method::GET | Method::HEAD);
+            let answer = if is_greeted {
+                self.greet()
+            } else {
+                let allow = [(header::ALLOW, "GET,HEAD")];
+                (allow, AppError::method_not_allowed()).into_response()
+            };
+            return Either::Left(ready(Ok(answer)));
         }
         Either::Right(self.router.call(request))
     }
@@ -184,7 +194,7 @@ mod tests {
             scrape: metrics::of_one(&meter),
         };
         let router = routes(shared, Arc::clone(&meter), faults);
-        let router = router.layer(errors::layer(|| {}));
+        let router = router.layer(errors::layer(errors::handler(), || {}));
         Asked {
             router,
             meter,

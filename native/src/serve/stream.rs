@@ -2,7 +2,7 @@
 //! again, then `end`.
 
 use super::{records::Records, service::WORKER};
-use crate::{death::Death, running::Running};
+use crate::{death::Death, logging, running::Running};
 use axum::response::{
     IntoResponse, Response, Sse,
     sse::{Event, KeepAlive},
@@ -147,7 +147,7 @@ impl Telling {
 
 /// The page is told what died; where in the code is for the server's log.
 fn tell(experiment: &Experiment, death: &Death) -> String {
-    anstream::eprintln!("a run died ({}): {death}", experiment.fragment());
+    logging::line(&format!("a run died ({}): {death}", experiment.fragment()));
     death.message.clone()
 }
 

@@ -13,8 +13,10 @@
 mod files;
 mod journal;
 mod news;
+mod orphans;
 mod plan;
 mod process;
+mod program;
 mod scrape;
 mod signals;
 mod systemd;
@@ -25,18 +27,22 @@ pub(crate) use signals::Signals;
 
 use super::{
     control::{ALIVE_WITHIN, Order},
+    turns::TurnTable,
     worker::{DRAIN_WITHIN, GRACE},
 };
 use crate::error::Error;
 use highwater::scale::{Action, Supervisor, SupervisorOptions};
 use journal::{Journal, Who, log};
-use process::{Name, Process, Program, Recipe, Stage, Told};
+use orphans::Children;
+use process::{Name, Process, Recipe, Stage, Told};
+use program::{Launched, Program};
 use scrape::Scrapes;
 use serde_json::json;
 use std::{
     collections::BTreeMap,
     hash::{BuildHasher, RandomState},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -74,8 +80,24 @@ pub(super) async fn supervise(
 ) -> Result<ExitCode, Error> {
     files::make_room();
     let mut shell = Shell::new(plan)?;
-    shell.run(signals, is_served).await
+    let orphans = orphans::reap(shell.recipe.children.clone());
+    tokio::select! {
+        ended = shell.run(signals, is_served) => ended,
+        never = orphans => match never {},
+    }
     // If workers are left after all, they are killed as they are dropped.
+}
+
+/// Creates the table by which the workers take turns. They serve without it, too.
+fn turn_table() -> Option<Arc<TurnTable>> {
+    let table = TurnTable::create();
+    table
+        .inspect_err(|cause| {
+            log(format!(
+                "the workers cannot take turns ({cause}): connections may be shared unevenly"
+            ));
+        })
+        .ok()
 }
 
 struct Shell {
@@ -115,6 +137,8 @@ impl Shell {
                 listener: Some(plan.listener),
                 content: plan.content,
                 program: Program::this().map_err(Error::Runtime)?,
+                turns: turn_table(),
+                children: Children::default(),
             },
             journal: Journal { json: plan.json },
             patience,
@@ -231,9 +255,27 @@ impl Shell {
 
     fn start(&mut self, slot: usize, generation: u64) {
         let name = (slot, generation);
-        match Process::start(&self.recipe, name, &self.tell) {
-            Ok(process) => {
-                self.journal.of("started", process.who);
+        // A reload is to bring what stands there now, or nothing.
+        let may_fall_back = !self.machine.is_reloading();
+        let recipe = &self.recipe;
+        let launched = recipe.program.launch(may_fall_back, |program| {
+            Process::start(recipe, program, name, &self.tell)
+        });
+        match launched {
+            Ok(Launched {
+                what: mut process,
+                file,
+                in_place_of,
+            }) => {
+                if let Some(cause) = in_place_of {
+                    log(format!(
+                        "{}: {cause}; the running program is started in its place: {}",
+                        process.who,
+                        file.display()
+                    ));
+                }
+                self.journal.started(process.who, &file);
+                process.program = file;
                 self.processes.insert(name, process);
             }
             Err(cause) => {

@@ -5,6 +5,7 @@ mod connection;
 mod episode;
 mod gate;
 mod limits;
+mod malformed;
 mod pulse;
 mod socket;
 #[cfg(test)]
@@ -19,19 +20,23 @@ use super::{
     metrics::{Meter, Scrape},
     routes::{Site, router},
     service::{self, Errorproof, Shared},
+    turns::Turns,
 };
-use accept::{Accept, accept_all};
+use crate::logging;
+use accept::{Accept, Queue, accept_all};
 use axum::routing::RouterIntoService;
 use gate::Gate;
+use highwater::error::Handler;
 use hyper::body::Incoming;
+use malformed::Malformed;
 use std::{
-    io::Write,
+    io,
+    net::TcpListener,
     process::{self, ExitCode},
     sync::Arc,
     time::Duration,
 };
 use tokio::{
-    net::TcpListener,
     sync::watch,
     time::{sleep, timeout},
 };
@@ -93,6 +98,16 @@ pub(super) struct Worker {
     meter: Arc<Meter>,
     phase: Arc<watch::Sender<Phase>>,
     bug: watch::Receiver<bool>,
+    handler: Arc<Handler>,
+}
+
+/// The parts of a worker that its connections need beside the service.
+struct Serving {
+    limits: Limits,
+    meter: Arc<Meter>,
+    phase: Arc<watch::Sender<Phase>>,
+    bug: watch::Receiver<bool>,
+    malformed: Malformed,
 }
 
 enum Services {
@@ -113,7 +128,8 @@ impl Worker {
     ) -> Self {
         let limits = Limits::of_this_process();
         let (note_bug, bug) = watch::channel(false);
-        let handler = errors::layer({
+        let handler = errors::handler();
+        let layer = errors::layer(Arc::clone(&handler), {
             let phase = Arc::clone(&phase);
             move || {
                 if !note_bug.send_replace(true) && *phase.borrow() == Phase::Serves {
@@ -130,11 +146,11 @@ impl Worker {
         let service = match content {
             Content::Page(site) => {
                 let state = Arc::new(api::State::new(phase.subscribe()));
-                Services::Page(router(site, state, &shared, handler).into_service())
+                Services::Page(router(site, state, &shared, layer).into_service())
             }
             Content::Plain { faults } => {
                 let meter = Arc::clone(&meter);
-                Services::Plain(service::service(shared, meter, faults, &handler))
+                Services::Plain(service::service(shared, meter, faults, &layer))
             }
         };
         Worker {
@@ -143,30 +159,42 @@ impl Worker {
             meter,
             phase,
             bug,
+            handler,
         }
     }
 
     /// Serves to the end. The code says whether there was a bug.
-    pub(super) async fn serve(self, listener: TcpListener) -> ExitCode {
+    ///
+    /// # Errors
+    ///
+    /// If the runtime cannot wait for connections at this listener, which must be
+    /// non-blocking.
+    pub(super) async fn serve(self, listener: TcpListener, turns: Turns) -> io::Result<ExitCode> {
+        let queue = Queue::new(listener)?;
         let Worker {
             service,
             limits,
             meter,
             phase,
             bug,
+            handler,
         } = self;
-        let had_bug = bug.clone();
+        let serving = Serving {
+            limits,
+            meter,
+            phase,
+            bug: bug.clone(),
+            malformed: Malformed::new(handler),
+        };
         match service {
-            Services::Page(page) => serve_on(listener, page, limits, meter, phase, had_bug).await,
-            Services::Plain(plain) => {
-                serve_on(listener, plain, limits, meter, phase, had_bug).await;
-            }
+            Services::Page(page) => serve_on(queue, turns, page, serving).await,
+            Services::Plain(plain) => serve_on(queue, turns, plain, serving).await,
         }
-        if *bug.borrow() {
+        Ok(if *bug.borrow() {
             ExitCode::from(EXIT_BUG)
         } else {
             ExitCode::SUCCESS
-        }
+        })
     }
 }
 
@@ -177,21 +205,23 @@ impl Worker {
 /// [linger](Limits::linger), each answer with `Connection: close`; then those that
 /// ask nothing are closed, and requests that are under way are finished. It ends
 /// with the last connection, or at its deadline, which cuts what is left.
-async fn serve_on<A: Accept, S: Served>(
-    listener: A,
-    service: S,
-    limits: Limits,
-    meter: Arc<Meter>,
-    phase: Arc<watch::Sender<Phase>>,
-    bug: watch::Receiver<bool>,
-) {
+async fn serve_on<A: Accept, S: Served>(queue: A, turns: Turns, service: S, serving: Serving) {
+    let Serving {
+        limits,
+        meter,
+        phase,
+        bug,
+        malformed,
+    } = serving;
     let watched = phase.subscribe();
     let gate = Arc::new(Gate::new(limits, Arc::clone(&meter), watched.clone()));
+    let malformed = Arc::new(malformed);
     let take = |stream, place| {
-        let gate = Arc::clone(&gate);
-        tokio::spawn(connection::serve(stream, service.clone(), gate, place));
+        let (gate, malformed) = (Arc::clone(&gate), Arc::clone(&malformed));
+        let service = service.clone();
+        tokio::spawn(connection::serve(stream, service, gate, malformed, place));
     };
-    let accepting = accept_all(listener, Arc::clone(&gate), watched.clone(), bug, take);
+    let accepting = accept_all(queue, turns, Arc::clone(&gate), watched.clone(), bug, take);
     let ending = async {
         accepting.await;
         drain(&gate, &limits, &phase).await;
@@ -228,8 +258,5 @@ async fn drain(gate: &Gate, limits: &Limits, phase: &watch::Sender<Phase>) {
 
 /// A line about a worker, with the number of its process.
 fn log(line: &str) {
-    // Whole, as others write to the same place.
-    let line = format!("process {}: {line}\n", process::id());
-    // Nobody is left to be told if it cannot be written.
-    let _ = anstream::stderr().write_all(line.as_bytes());
+    logging::line(&format!("process {}: {line}", process::id()));
 }

@@ -6,6 +6,11 @@ use crate::{
 };
 use serde_json::{Value, json};
 
+/// A server that logs each problem, repeated ones too.
+fn server() -> Server {
+    Server::start_with(&["--log-level", "debug"])
+}
+
 /// A problem as it has to be, in the log once.
 #[track_caller]
 fn problem(server: &Server, answer: &Answer, status: u16, code: &str) -> Value {
@@ -40,7 +45,7 @@ fn problem(server: &Server, answer: &Answer, status: u16, code: &str) -> Value {
 
 #[test]
 fn bad_runs_are_problems_that_say_what_would_be_right() {
-    let server = Server::start();
+    let server = server();
     let deep = format!(r#"{{"params": {{"users": {}"#, "[".repeat(2_000));
     let long = "x".repeat(17 * 1024);
     for (body, status, code, detail) in [
@@ -94,7 +99,7 @@ fn bad_runs_are_problems_that_say_what_would_be_right() {
 
 #[test]
 fn each_field_that_is_wrong_is_named() {
-    let server = Server::start();
+    let server = server();
     let body = r#"{"scenario": "decoupling", "params": {"users": 0, "usrs": 3}, "seed": "x"}"#;
     let problem = problem(&server, &server.run(body), 400, "invalid_input");
     let fields: Vec<&Value> = problem["errors"].as_array().unwrap().iter().collect();
@@ -105,7 +110,7 @@ fn each_field_that_is_wrong_is_named() {
 
 #[test]
 fn what_is_not_there_or_not_for_that_is_a_problem() {
-    let server = Server::start();
+    let server = server();
     let form = ("Content-Type", "text/plain");
     for (method, path, headers, status, code) in [
         ("GET", "/api/none", &[][..], 404, "not_found"),
@@ -126,7 +131,7 @@ fn what_is_not_there_or_not_for_that_is_a_problem() {
 
 #[test]
 fn a_person_is_told_in_words_and_a_program_in_json() {
-    let server = Server::start();
+    let server = server();
     let browser = ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8");
     let words = server.request("GET", "/none", &[browser], "");
     assert_eq!(words.status, 404);
@@ -152,7 +157,7 @@ fn a_person_is_told_in_words_and_a_program_in_json() {
 
 #[test]
 fn an_id_of_the_client_s_is_kept_if_it_is_a_good_one() {
-    let server = Server::start();
+    let server = server();
     let ask = |id| {
         let answer = server.request("GET", "/api/none", &[("X-Request-Id", id)], "");
         answer.json()["id"].as_str().unwrap().to_owned()
@@ -165,7 +170,7 @@ fn an_id_of_the_client_s_is_kept_if_it_is_a_good_one() {
 
 #[test]
 fn what_a_problem_means_can_be_read_at_its_type() {
-    let server = Server::start();
+    let server = server();
     let list = server.request("GET", "/problems/", &[], "");
     let types: Vec<&str> = list.body.lines().filter(|it| it.starts_with('/')).collect();
     assert!(types.len() >= 10, "{list:?}");

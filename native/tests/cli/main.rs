@@ -2,7 +2,9 @@
 //! which code it exits. Nothing here depends on how long something takes.
 
 mod errors;
+mod http_edges;
 mod input;
+mod logs;
 mod pipe;
 mod replaced;
 mod run;

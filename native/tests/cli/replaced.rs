@@ -68,7 +68,11 @@ fn a_bug_is_answered_and_replaces_the_process_and_nobody_else_knows() {
 fn a_connection_that_is_open_is_answered_and_closed() {
     let server = Server::start_with(&["--faults"]);
     let mut open = TcpStream::connect(&server.addr).unwrap();
-    write!(open, "POST /api/faults/bug HTTP/1.1\r\nHost: it\r\n\r\n").unwrap();
+    write!(
+        open,
+        "POST /api/faults/bug HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    )
+    .unwrap();
     let mut answer = String::new();
     // To its end: the process that has a bug does not wait for more.
     open.read_to_string(&mut answer).unwrap();

@@ -19,7 +19,7 @@ pub(crate) struct Server {
     log: Arc<Mutex<Vec<String>>>,
     /// Ends when nobody is left who could write to the log.
     reader: JoinHandle<()>,
-    _www: TempDir,
+    pub(crate) www: TempDir,
 }
 
 pub(crate) const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -68,7 +68,7 @@ impl Server {
             reader,
             addr: addr.unwrap_or_else(|| panic!("{line:?}")).to_owned(),
             process,
-            _www: www,
+            www,
         }
     }
 

@@ -2,8 +2,8 @@
 //! `cargo run -p tests -- cluster`, which builds the program first.
 //!
 //! `support` starts a cluster and asks it; each other module is a group of cases:
-//! reloads, killed workers, jobs, the end of all of it, clients that misbehave, and
-//! what it refuses to start with.
+//! reloads, killed workers, shares of a burst, jobs, the end of all of it, clients
+//! that misbehave, logs that nobody reads, and what it refuses to start with.
 
 #[allow(
     dead_code,
@@ -13,9 +13,13 @@
 mod native;
 mod support;
 
+mod balance;
 mod clients;
+mod deploy;
 mod ends;
+mod init;
 mod jobs;
 mod kills;
+mod logs;
 mod reloads;
 mod start;

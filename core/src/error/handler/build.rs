@@ -92,7 +92,11 @@ impl Handler {
     ///
     /// A bug is logged at the level `Error`, what is otherwise not the client's
     /// fault at `Warn`, the client's at `Info`. What is retried is not over yet
-    /// and logged at `Debug`.
+    /// and logged at `Debug`, as are clients that are gone.
+    ///
+    /// A line is cut at three kilobytes, each value at one, and the operation, which
+    /// has in it what a client sent, at a quarter of one: so a line with a prefix is
+    /// written whole to a pipe that several processes share.
     ///
     /// A line is made of `key=value`, in quotes if there is need. Context of which
     /// the key is no word, or one of the line's own, is written as
@@ -119,7 +123,33 @@ impl Handler {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn log_to(mut self, log: impl Fn(Level, &str) + Send + Sync + 'static) -> Self {
+    pub fn log_to(self, log: impl Fn(Level, &str) + Send + Sync + 'static) -> Self {
+        self.log_with(move |report| log(report.level(), &report.line()))
+    }
+
+    /// Hands each error to this function, instead of the `log` crate, before its
+    /// line is made: a log that leaves out what is repeated saves that.
+    ///
+    /// A later one replaces an earlier one, and that of [`log_to`](Self::log_to).
+    ///
+    /// ```
+    /// use highwater::error::{AppError, Handler, Ids, Incident};
+    /// use std::sync::mpsc;
+    ///
+    /// let (write, lines) = mpsc::channel();
+    /// let handler = Handler::new().log_with(move |report| {
+    ///     if report.level() <= log::Level::Warn {
+    ///         write.send(report.line()).unwrap();
+    ///     }
+    /// });
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+    /// let _answer = handler.handle(&AppError::not_found("There is no such order."), &incident);
+    /// let _answer = handler.handle(&AppError::unavailable("stripe"), &incident);
+    /// assert!(lines.recv()?.contains(" code=unavailable "));
+    /// # Ok::<(), mpsc::RecvError>(())
+    /// ```
+    #[must_use]
+    pub fn log_with(mut self, log: impl Fn(&Report<'_>) + Send + Sync + 'static) -> Self {
         self.log = Some(Box::new(log));
         self
     }

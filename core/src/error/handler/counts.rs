@@ -19,7 +19,7 @@ use crate::error::{AppError, Decision};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HandlerStats {
-    /// All errors.
+    /// All errors. Requests whose client was gone are not among them.
     pub handled: u64,
     /// Operational errors.
     pub operational: u64,
@@ -33,6 +33,8 @@ pub struct HandlerStats {
     pub drains: u64,
     /// What was decided to crash it.
     pub crashes: u64,
+    /// Requests whose [client was gone](crate::error::Kind::ClientGone).
+    pub hung_up: u64,
     /// Errors by their code, in the order in which they were first seen.
     pub codes: Vec<(&'static str, u64)>,
     /// Errors with other codes: of the first 64 only each is counted.
@@ -66,6 +68,10 @@ impl Counts {
             None if has_room => stats.codes.push((code, 1)),
             None => stats.other_codes += 1,
         }
+    }
+
+    pub(super) fn add_hang_up(&mut self) {
+        self.0.hung_up += 1;
     }
 
     pub(super) fn stats(&self) -> HandlerStats {

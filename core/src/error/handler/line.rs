@@ -6,10 +6,12 @@ use crate::error::{
 };
 use std::fmt::{self, Write};
 
-/// How many bytes of a line are written until it is cut; of each value, a quarter,
-/// so that what a client sent cannot crowd out the rest.
-const LONGEST_LINE: usize = 16 * 1024;
-const LONGEST_VALUE: usize = LONGEST_LINE / 4;
+/// How many bytes of a line are written until it is cut: with a prefix it is still
+/// shorter than the 4,096 bytes that Linux writes to a pipe in one piece.
+const LONGEST_LINE: usize = 3 * 1024;
+/// Of each value, so that what a client sent cannot crowd out the rest.
+const LONGEST_VALUE: usize = 1024;
+const LONGEST_OPERATION: usize = 256;
 
 /// The keys that a line has by itself.
 const OWN_KEYS: [&str; 14] = [
@@ -47,7 +49,7 @@ pub(super) fn line(report: &Report<'_>) -> String {
     if let Some(why) = report.gave_up {
         line.quoted("gave_up", |value| write!(value, "{why}"));
     }
-    line.text("operation", incident.operation);
+    line.short("operation", incident.operation);
     line.number("attempt", incident.attempt);
     line.quoted("at", |value| write!(value, "{}", error.location()));
     line.quoted("error", |value| text::write_chain(error, value));
@@ -103,9 +105,26 @@ impl Line {
         }
     }
 
+    /// A text that a client wrote as long as it liked.
+    fn short(&mut self, key: &str, value: &str) {
+        if value.len() <= LONGEST_OPERATION && needs_no_quotes(value) {
+            return self.plain(key, value);
+        }
+        self.quoted_within(LONGEST_OPERATION, key, |quoted| quoted.write_str(value));
+    }
+
     fn quoted(&mut self, key: &str, write: impl FnOnce(&mut Escaped<'_>) -> fmt::Result) {
+        self.quoted_within(LONGEST_VALUE, key, write);
+    }
+
+    fn quoted_within(
+        &mut self,
+        longest: usize,
+        key: &str,
+        write: impl FnOnce(&mut Escaped<'_>) -> fmt::Result,
+    ) {
         self.plain(key, "\"");
-        let end = LONGEST_LINE.min(self.0.len() + LONGEST_VALUE);
+        let end = LONGEST_LINE.min(self.0.len() + longest);
         let mut escaped = Escaped {
             text: &mut self.0,
             end,

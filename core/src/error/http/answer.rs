@@ -5,7 +5,7 @@ use crate::{
     error::{AppError, Problem, text::guarded},
     sync::Arc,
 };
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, response};
 
 /// Lets a response through; what it has of an error is handled.
 pub(super) fn pass<B>(mut response: Response<B>, mut asked: Asked) -> Response<HandlerBody<B>> {
@@ -69,24 +69,45 @@ fn render<B>(problem: Problem, asked: &Asked, head: response::Parts) -> Response
     }
     if let Some(seconds) = problem.retry_after_seconds() {
         head.headers.insert(header::RETRY_AFTER, seconds.into());
+    } else if head.headers.get(header::RETRY_AFTER).is_some_and(is_zero) {
+        // Zero makes clients come back at once, and all together.
+        head.headers.insert(header::RETRY_AFTER, 1.into());
     }
     head.extensions.insert(problem);
     Response::from_parts(head, HandlerBody::told(body))
 }
 
-/// What a response says of a body that it does not have any more. The rest stays:
-/// which methods there are, how to authenticate, who may read it.
+/// Returns true for `0`, however many digits it has.
+fn is_zero(value: &HeaderValue) -> bool {
+    let digits = value.as_bytes().trim_ascii();
+    !digits.is_empty() && digits.iter().all(|digit| *digit == b'0')
+}
+
+/// Headers that describe the content of a response, and headers that were computed
+/// from it: digests and signatures.
+const CONTENT_HEADERS: [HeaderName; 16] = [
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_LOCATION,
+    header::ETAG,
+    header::LAST_MODIFIED,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("signature"),
+    HeaderName::from_static("signature-input"),
+    HeaderName::from_static("unencoded-digest"),
+];
+
+/// Removes the headers that are about the replaced body. The others stay: `Allow`,
+/// `WWW-Authenticate`, those of CORS.
 fn forget_body(status: StatusCode, headers: &mut HeaderMap) {
-    for name in [
-        header::CONTENT_DISPOSITION,
-        header::CONTENT_ENCODING,
-        header::CONTENT_LANGUAGE,
-        header::CONTENT_LENGTH,
-        header::ETAG,
-        header::LAST_MODIFIED,
-        header::TRAILER,
-        header::TRANSFER_ENCODING,
-    ] {
+    for name in CONTENT_HEADERS {
         headers.remove(name);
     }
     // With this status they are about what was asked for: how long it really is.

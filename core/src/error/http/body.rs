@@ -20,7 +20,9 @@ pin_project! {
     /// the client cannot be answered any more. It is handled all the same: logged
     /// once, counted, and after a panic the process is to drain. The body then
     /// ends with the [`AppError`] for its error, upon which a server closes the
-    /// connection, so that the client does not take what it has for the whole.
+    /// connection, so that the client does not take what it has for the whole. It is
+    /// one error with one id, however many layers it passes and whatever they wrap
+    /// around it.
     ///
     /// Dropped before its end, as when the client goes away, it drops the
     /// service's body. That is no error; a panic in there is handled.
@@ -111,7 +113,9 @@ where
         let mut this = self.project();
         let polled = match this.state.as_mut().project() {
             StateProjection::Passed { body } => guarded(|| match body.poll_frame(context) {
-                Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(opened(error.into())))),
+                Poll::Ready(Some(Err(error))) => {
+                    Poll::Ready(Some(Err(AppError::from_body(error.into()))))
+                }
                 Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
                 Poll::Ready(None) => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
@@ -160,17 +164,6 @@ where
             State::Ended => SizeHint::with_exact(0),
         }
     }
-}
-
-/// What is known of an error of a body. Axum's is a box, and says nothing itself.
-#[track_caller]
-fn opened(error: BoxError) -> AppError {
-    #[cfg(feature = "axum")]
-    let error = match error.downcast::<axum_core::Error>() {
-        Ok(error) => error.into_inner(),
-        Err(error) => error,
-    };
-    AppError::from_boxed(error)
 }
 
 impl<B> fmt::Debug for HandlerBody<B> {

@@ -5,6 +5,7 @@ use super::super::{
     metrics::{Meter, Metrics, Scrape},
     worker::{Phase, advance},
 };
+use crate::logging;
 use futures::FutureExt;
 use std::{
     io::{self, BufRead, BufReader, Write},
@@ -91,8 +92,16 @@ impl Line {
         let line = Arc::clone(self);
         Arc::new(move || {
             let (tell, told) = oneshot::channel();
-            line.waiting().push(tell);
-            line.say(Word::Scrape);
+            let is_asked = {
+                let mut waiting = line.waiting();
+                waiting.retain(|scrape| !scrape.is_closed());
+                waiting.push(tell);
+                waiting.len() > 1
+            };
+            // One question at a time: all who wait get the same answer.
+            if !is_asked {
+                line.say(Word::Scrape);
+            }
             async move { timeout(2 * SCRAPE_WITHIN, told).await.ok()?.ok() }.boxed()
         })
     }
@@ -121,6 +130,7 @@ impl Line {
                 None => {}
             }
         }
+        logging::flush();
         process::exit(EXIT_ORPHANED);
     }
 

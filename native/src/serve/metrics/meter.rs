@@ -1,8 +1,9 @@
 //! What a worker counts while it serves.
 
 use super::{super::worker::Overdue, Durations, Metrics};
+use crate::logging;
 use axum::http::StatusCode;
-use highwater::scale::LagMonitor;
+use highwater::{error::Kind, scale::LagMonitor};
 use std::{
     sync::{
         Mutex, PoisonError,
@@ -18,6 +19,7 @@ pub(in crate::serve) struct Meter {
     asked: Count,
     over: Count,
     hung_up: Count,
+    malformed: Count,
     answered: [Count; 5],
     accepted: Count,
     closed: Count,
@@ -64,6 +66,7 @@ impl Meter {
             in_flight: self.asked.get().saturating_sub(over),
             answered: self.answered.each_ref().map(Count::get),
             hung_up: self.hung_up.get(),
+            malformed: self.malformed.get(),
             open: accepted.saturating_sub(closed),
             accepted,
             not_accepted: self.not_accepted.get(),
@@ -78,6 +81,7 @@ impl Meter {
             jobs_done: self.jobs_done.get(),
             jobs_rejected: self.jobs_rejected.get(),
             jobs_panicked: self.jobs_panicked.get(),
+            ..Metrics::of_log(logging::counts())
         }
     }
 
@@ -120,16 +124,31 @@ impl Meter {
         self.asked.add(1);
     }
 
-    /// The answer begins, so long after its request was there.
-    pub(in crate::serve) fn is_answered(&self, status: StatusCode, took: Duration) {
-        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
+    /// Counts a request whose head could not be read, and the answer to it.
+    pub(in crate::serve) fn is_malformed(&self, status: u16) {
+        self.malformed.add(1);
+        self.count_status(status);
+    }
+
+    fn count_status(&self, status: u16) {
+        let class = usize::from(status / 100).clamp(1, 5) - 1;
         self.answered[class].add(1);
+    }
+
+    /// The answer begins, so long after its request was there. One to a client that
+    /// is gone is none.
+    pub(in crate::serve) fn is_answered(&self, status: StatusCode, took: Duration) {
+        if status.as_u16() == Kind::ClientGone.status() {
+            return;
+        }
+        self.count_status(status.as_u16());
         locked(&self.latency, |latency| latency.record(took));
     }
 
-    /// The request is none any more. If it has no answer, its client hung up.
-    pub(in crate::serve) fn is_over(&self, has_answer: bool) {
-        if !has_answer {
+    /// The request is none any more: it was answered to the end, or its client hung
+    /// up, or it was cut off.
+    pub(in crate::serve) fn is_over(&self, has_hung_up: bool) {
+        if has_hung_up {
             self.hung_up.add(1);
         }
         self.over.add(1);
@@ -206,7 +225,7 @@ mod tests {
         let meter = Meter::default();
         meter.is_asked();
         assert_eq!(meter.metrics().in_flight, 1);
-        meter.is_over(false);
+        meter.is_over(true);
         let metrics = meter.metrics();
         assert_eq!((metrics.in_flight, metrics.hung_up), (0, 1));
     }

@@ -19,11 +19,32 @@ impl Metrics {
 
     /// The text.
     pub(in crate::serve) fn to_text(&self) -> String {
-        let families = self.families();
+        let mut families = self.families();
+        families.extend(self.log_families());
         let mut text = Vec::new();
         let encoded = TextEncoder::new().encode(&families, &mut text);
         encoded.expect("a vector takes everything, and no family is empty");
         String::from_utf8(text).expect("names and numbers are text")
+    }
+
+    fn log_families(&self) -> [MetricFamily; 3] {
+        [
+            counter(
+                "log_lines_dropped_total",
+                "Lines of the log that were dropped as their reader stalled or was gone.",
+                self.log_dropped,
+            ),
+            counter(
+                "journal_lines_dropped_total",
+                "Lines of JSON on standard output that were dropped for the same reason.",
+                self.journal_dropped,
+            ),
+            counter(
+                "log_lines_left_out_total",
+                "Lines of the log that were repeated, and were counted only.",
+                self.log_left_out,
+            ),
+        ]
     }
 
     fn families(&self) -> Vec<MetricFamily> {
@@ -43,8 +64,13 @@ impl Metrics {
             ),
             counter(
                 "http_requests_hung_up_total",
-                "Requests whose client was gone before the answer began.",
+                "Requests whose client hung up before it had all of the answer.",
                 self.hung_up,
+            ),
+            counter(
+                "http_requests_malformed_total",
+                "Requests that were rejected because their head could not be read.",
+                self.malformed,
             ),
             gauge(
                 "http_requests_in_flight",
@@ -186,7 +212,7 @@ mod tests {
         for millis in [1, 30, 20_000] {
             meter.is_asked();
             meter.is_answered(StatusCode::OK, Duration::from_millis(millis));
-            meter.is_over(true);
+            meter.is_over(false);
         }
         meter.metrics()
     }
@@ -246,7 +272,7 @@ mod tests {
                 assert!(line.starts_with(family), "{line}");
             }
         }
-        assert_eq!(kinds.len(), 14);
+        assert_eq!(kinds.len(), 18);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! What a supervisor tells of its workers: to people a line of the log, to
 //! programs an object of JSON.
 
-use crate::report;
+use crate::logging;
 use serde_json::{Value, json};
-use std::{fmt, io::Write, process};
+use std::{fmt, path::Path, process};
 
 /// Where it is told.
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +33,23 @@ impl Journal {
         self.of_why(event, who, Value::Null);
     }
 
+    /// A worker was started from this file.
+    pub(super) fn started(self, who: Who, program: &Path) {
+        let program = program.display().to_string();
+        self.of_with("started", who, "program", program.into());
+    }
+
+    /// A worker serves, and says that it is of this version.
+    pub(super) fn ready(self, who: Who, version: Option<&str>) {
+        self.of_with("ready", who, "version", version.into());
+    }
+
     /// The same, and why.
     pub(super) fn of_why(self, event: &str, who: Who, why: impl Into<Value>) {
+        self.of_with(event, who, "why", why.into());
+    }
+
+    fn of_with(self, event: &str, who: Who, key: &str, value: Value) {
         let Who {
             slot,
             generation,
@@ -46,9 +61,8 @@ impl Journal {
             "worker": slot + 1,
             "generation": generation,
         });
-        let why = why.into();
-        if !why.is_null() {
-            told["why"] = why;
+        if !value.is_null() {
+            told[key] = value;
         }
         self.print(&told);
     }
@@ -64,16 +78,12 @@ impl Journal {
 
     fn print(self, told: &Value) {
         if self.json {
-            // Nobody is left to be told if it cannot be printed.
-            let _ = report::print(&format!("{told}\n"));
+            logging::print(&told.to_string());
         }
     }
 }
 
 /// Writes a line to the log.
 pub(super) fn log(line: impl fmt::Display) {
-    // Whole, as workers write to the same place.
-    let line = format!("{line}\n");
-    // Nobody is left to be told if it cannot be written.
-    let _ = anstream::stderr().write_all(line.as_bytes());
+    logging::line(&line.to_string());
 }

@@ -25,6 +25,11 @@ impl Shell {
                 self.machine.ready(slot, generation, now);
                 return true;
             }
+            Event::Said(Word::Version(version)) => {
+                if let Some(process) = self.processes.get_mut(&name) {
+                    process.version = Some(version);
+                }
+            }
             Event::Said(Word::Beat) => self.machine.heartbeat(slot, generation, now),
             Event::Said(Word::Drains) => self.drains(
                 name,
@@ -53,18 +58,20 @@ impl Shell {
     }
 
     fn is_ready(&mut self, name: Name) {
-        let is_first = name.1 == 1;
         let Some(process) = self.processes.get_mut(&name) else {
             return;
         };
         if process.stage == Stage::Starts {
             process.stage = Stage::Serves;
         }
-        self.journal.of("ready", process.who);
-        // One that serves alone is what is said next anyway.
-        if !is_first || self.machine.slots() > 1 {
-            log(format!("{} serves", process.who));
-        }
+        let version = process.version.as_deref();
+        self.journal.ready(process.who, version);
+        log(format!(
+            "{} serves: {}, version {}",
+            process.who,
+            process.program.display(),
+            version.unwrap_or("unknown")
+        ));
     }
 
     /// A worker drains although nobody asked for it.
@@ -84,14 +91,20 @@ impl Shell {
     fn exited(&mut self, name: Name, end: &End) {
         self.scrapes.ended(name);
         self.answer_scrapes();
-        let Some(Process { who, stage, .. }) = self.processes.remove(&name) else {
+        let Some(Process {
+            who,
+            program,
+            stage,
+            ..
+        }) = self.processes.remove(&name)
+        else {
             return;
         };
         let is_expected = stage == Stage::Drains && end.is_in_peace();
         if !is_expected {
             let before = match stage {
-                Stage::Starts => " before it was ready",
-                Stage::Serves | Stage::Drains => "",
+                Stage::Starts => format!(" before it was ready ({})", program.display()),
+                Stage::Serves | Stage::Drains => String::new(),
             };
             log(format!("{who} ended{before}, {end}"));
             self.last_end = format!("{who} ended{before}, {end}");

@@ -1,5 +1,6 @@
 //! What a supervisor is to have served.
 
+use crate::{logging, serve::Hosts};
 use std::{ffi::OsString, net::TcpListener, path::PathBuf, time::Duration};
 
 /// How long requests of a cluster have to be answered when it is asked to end,
@@ -20,7 +21,11 @@ pub(crate) struct Plan {
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     /// The page and its API.
-    Page { www: PathBuf, faults: bool },
+    Page {
+        www: PathBuf,
+        faults: bool,
+        hosts: Hosts,
+    },
     /// What a cluster serves.
     Plain { faults: bool },
 }
@@ -28,16 +33,30 @@ pub(crate) enum Content {
 impl Content {
     /// What a worker is told of it on its command line.
     pub(super) fn arguments(&self) -> Vec<OsString> {
+        let mut arguments = Vec::new();
         let (www, faults) = match self {
-            Content::Page { www, faults } => (Some(www), *faults),
+            Content::Page { www, faults, hosts } => {
+                if let Hosts::LoopbackAnd(allowed) = hosts {
+                    arguments.push("--loopback-hosts".into());
+                    for name in allowed {
+                        arguments.extend(["--allow-host".into(), name.into()]);
+                    }
+                }
+                (Some(www), *faults)
+            }
             Content::Plain { faults } => (None, *faults),
         };
-        let mut arguments = Vec::new();
         if let Some(www) = www {
             arguments.extend(["--www".into(), www.into()]);
         }
         if faults {
             arguments.push("--faults".into());
+        }
+        // An older build, after a reload, may not know it.
+        let level = logging::level();
+        if level != logging::DEFAULT_LEVEL {
+            let level = level.as_str().to_ascii_lowercase();
+            arguments.extend(["--log-level".into(), level.into()]);
         }
         arguments
     }

@@ -3,16 +3,22 @@
 use super::{
     super::{
         control::{ALIVE_WITHIN, LONGEST_LINE_BYTES, Order, Word},
+        turns::{self, TurnTable},
         worker::EXIT_BUG,
     },
     Content,
     journal::Who,
+    orphans::Children,
+    program::Program,
 };
 use std::{
-    env, fmt, io, net,
+    env, fmt, io,
+    mem::discriminant,
+    net,
     os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream, unix::process::ExitStatusExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -22,7 +28,10 @@ use tokio::{
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
     process::{Child, Command},
-    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    sync::{
+        Notify,
+        mpsc::{self, UnboundedReceiver, UnboundedSender},
+    },
     time::{Instant, timeout},
 };
 
@@ -33,22 +42,24 @@ pub(super) struct Recipe {
     pub(super) listener: Option<net::TcpListener>,
     pub(super) content: Content,
     pub(super) program: Program,
+    /// None if they are to accept connections without turns.
+    pub(super) turns: Option<Arc<TurnTable>>,
+    pub(super) children: Children,
 }
-
-/// This program's file, as it was called at the start. What stands there now is
-/// what is started: that is how a reload brings a new build.
-#[derive(Debug)]
-pub(super) struct Program(PathBuf);
 
 /// A process that has not ended yet. Dropped, it is killed.
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) who: Who,
+    /// The file that it runs.
+    pub(super) program: PathBuf,
+    /// What it says of itself.
+    pub(super) version: Option<String>,
     pub(super) stage: Stage,
     /// When it said something last.
     heard: Instant,
     is_killed: bool,
-    orders: UnboundedSender<Order>,
+    orders: Arc<Orders>,
     kill: UnboundedSender<()>,
 }
 
@@ -84,27 +95,11 @@ pub(super) struct End(io::Result<ExitStatus>);
 /// started may hold the line open.
 const LAST_WORDS_WITHIN: Duration = Duration::from_millis(100);
 
-impl Program {
-    pub(super) fn this() -> io::Result<Self> {
-        Ok(Program(env::current_exe()?))
-    }
-
-    /// The file to start. Where there is none just now, on Linux the one that runs
-    /// can be had still, which is better than no worker.
-    fn path(&self) -> PathBuf {
-        let running = PathBuf::from("/proc/self/exe");
-        if !self.0.exists() && running.exists() {
-            running
-        } else {
-            self.0.clone()
-        }
-    }
-}
-
 impl Process {
-    /// Starts one. It inherits the socket, and nothing else of ours.
+    /// Starts one from this file. It inherits the socket, and nothing else of ours.
     pub(super) fn start(
         recipe: &Recipe,
+        program: &Path,
         (slot, generation): Name,
         tell: &UnboundedSender<Told>,
     ) -> io::Result<Self> {
@@ -114,8 +109,7 @@ impl Process {
         let listener = recipe.listener.as_ref();
         let listener = listener.ok_or_else(|| io::Error::other("all is to end"))?;
         let socket = OwnedFd::from(listener.try_clone()?);
-        let program = recipe.program.path();
-        let mut command = Command::new(&program);
+        let mut command = Command::new(program);
         command
             .arg0(env::args_os().next().unwrap_or_default())
             .arg("serve-worker")
@@ -126,23 +120,33 @@ impl Process {
             .env_remove("NOTIFY_SOCKET")
             .env_remove("WATCHDOG_USEC")
             .env_remove("WATCHDOG_PID")
+            .env_remove(turns::VARIABLE)
             // Or Ctrl-C would end it too, in the midst of its answers.
             .process_group(0)
             .kill_on_drop(true);
-        let child = command.spawn().map_err(|cause| {
-            io::Error::new(cause.kind(), format!("{}: {cause}", program.display()))
-        })?;
+        let seat = recipe.turns.as_ref().and_then(TurnTable::seat);
+        if let Some(seat) = &seat {
+            command.env(turns::VARIABLE, seat.variable());
+        }
+        let (child, own_child) = recipe.children.spawn(&mut command)?;
         let pid = child.id().unwrap_or_default();
-        let (orders, to_tell) = mpsc::unbounded_channel();
+        let orders = Arc::<Orders>::default();
+        let to_tell = Arc::clone(&orders);
         let (kill, to_kill) = mpsc::unbounded_channel();
         let name = (slot, generation);
-        tokio::spawn(attend(child, line, to_tell, to_kill, name, tell.clone()));
+        let attending = attend(child, line, to_tell, to_kill, name, tell.clone());
+        tokio::spawn(async move {
+            attending.await;
+            drop((seat, own_child));
+        });
         Ok(Process {
             who: Who {
                 slot,
                 generation,
                 pid,
             },
+            program: program.to_owned(),
+            version: None,
             stage: Stage::Starts,
             heard: Instant::now(),
             is_killed: false,
@@ -152,8 +156,7 @@ impl Process {
     }
 
     pub(super) fn order(&self, order: Order) {
-        // Nobody takes it if it has ended.
-        let _ = self.orders.send(order);
+        self.orders.push(order);
     }
 
     /// It said something.
@@ -178,7 +181,7 @@ impl Process {
 async fn attend(
     mut child: Child,
     line: UnixStream,
-    orders: UnboundedReceiver<Order>,
+    orders: Arc<Orders>,
     mut kill: UnboundedReceiver<()>,
     name: Name,
     tell: UnboundedSender<Told>,
@@ -230,8 +233,9 @@ async fn hear(line: OwnedReadHalf, name: Name, tell: UnboundedSender<Told>) {
 }
 
 /// Tells a process what it is to do.
-async fn write_all(mut line: OwnedWriteHalf, mut orders: UnboundedReceiver<Order>) {
-    while let Some(order) = orders.recv().await {
+async fn write_all(mut line: OwnedWriteHalf, orders: Arc<Orders>) {
+    loop {
+        let order = orders.next().await;
         if line
             .write_all(format!("{order}\n").as_bytes())
             .await
@@ -239,6 +243,42 @@ async fn write_all(mut line: OwnedWriteHalf, mut orders: UnboundedReceiver<Order
         {
             return;
         }
+    }
+}
+
+/// Orders that a process has not read yet: at most one of each kind, the latest. A
+/// process that does not read costs no memory.
+#[derive(Debug, Default)]
+struct Orders {
+    waiting: Mutex<Vec<Order>>,
+    changed: Notify,
+}
+
+impl Orders {
+    fn push(&self, order: Order) {
+        let mut waiting = self.lock();
+        waiting.retain(|known| discriminant(known) != discriminant(&order));
+        waiting.push(order);
+        drop(waiting);
+        self.changed.notify_one();
+    }
+
+    async fn next(&self) -> Order {
+        loop {
+            if let Some(order) = self.take_first() {
+                return order;
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    fn take_first(&self) -> Option<Order> {
+        let mut waiting = self.lock();
+        (!waiting.is_empty()).then(|| waiting.remove(0))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Order>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -308,6 +348,26 @@ mod tests {
         assert_eq!(heard(&said).await, [Word::Beat]);
     }
 
+    #[tokio::test]
+    async fn orders_for_a_stalled_process_are_bounded() {
+        let orders = Orders::default();
+        for number in 0..1_000 {
+            orders.push(Order::Metrics);
+            orders.push(Order::Scraped(number.to_string()));
+        }
+        orders.push(Order::Drain);
+        orders.push(Order::Stop);
+        let taken = [
+            orders.next().await,
+            orders.next().await,
+            orders.next().await,
+            orders.next().await,
+        ];
+        let last = Order::Scraped("999".to_owned());
+        assert_eq!(taken, [Order::Metrics, last, Order::Drain, Order::Stop]);
+        assert_eq!(orders.take_first(), None);
+    }
+
     #[test]
     fn an_end_is_told_in_words() {
         for (status, words, is_in_peace) in [
@@ -325,21 +385,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_does_not_know_what_it_is_to_do_ends() {
-        let recipe = |program: &str| Recipe {
+        let program = Path::new("/bin/false");
+        let recipe = Recipe {
             listener: Some(net::TcpListener::bind("127.0.0.1:0").unwrap()),
             content: Content::Plain { faults: false },
-            program: Program(program.into()),
+            program: Program::Path(program.into()),
+            turns: None,
+            children: Children::default(),
         };
         let (tell, mut told) = mpsc::unbounded_channel();
-        let process = Process::start(&recipe("/bin/false"), (0, 1), &tell).unwrap();
+        let process = Process::start(&recipe, program, (0, 1), &tell).unwrap();
         assert_eq!(process.stage, Stage::Starts);
         let Told { name, event } = told.recv().await.unwrap();
         assert_eq!(name, (0, 1));
         assert!(matches!(event, Event::Exited(end) if !end.is_in_peace()));
         let stopped = Recipe {
             listener: None,
-            ..recipe("/bin/false")
+            ..recipe
         };
-        assert!(Process::start(&stopped, (0, 2), &tell).is_err());
+        assert!(Process::start(&stopped, program, (0, 2), &tell).is_err());
     }
 }

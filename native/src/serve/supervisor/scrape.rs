@@ -4,6 +4,7 @@ use super::{
     super::{control::SCRAPE_WITHIN, metrics::Metrics},
     process::Name,
 };
+use crate::logging;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -31,10 +32,13 @@ impl Scrapes {
     /// A worker wants to know what all of these have counted, which are to be
     /// asked now.
     pub(super) fn begin(&mut self, asker: Name, all: BTreeSet<Name>, now: Duration) {
+        // This process has a log as well.
+        let mut sum = Metrics::of_log(logging::counts());
+        sum.merge(&self.past);
         self.open.push(Scrape {
             asker,
             waits_for: all,
-            sum: self.past.clone(),
+            sum,
             until: now.saturating_add(SCRAPE_WITHIN),
         });
     }

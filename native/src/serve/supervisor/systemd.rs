@@ -1,31 +1,181 @@
-//! What a service manager that knows systemd's protocol is told. Where there is
-//! none, nobody is.
+//! Notifications to a service manager that speaks systemd's protocol, at the socket
+//! that `NOTIFY_SOCKET` names. Without the variable nothing is sent.
+//!
+//! Sending never blocks: a manager that does not read its socket holds up only the
+//! task that sends. Up to [`WAITING`] messages wait for it; further ones are dropped.
 
-use sd_notify::{NotifyState, notify};
+use super::journal::log;
+use sd_notify::NotifyState;
+use std::{
+    env,
+    ffi::OsStr,
+    fmt::Write,
+    io,
+    os::unix::{
+        ffi::OsStrExt,
+        net::{SocketAddr, UnixDatagram},
+    },
+    sync::OnceLock,
+};
+use tokio::{net, sync::mpsc};
 
-/// The service is there, or a reload is over.
+/// The most messages that wait to be sent.
+const WAITING: usize = 64;
+
+/// The most characters of a socket's name that are logged.
+const SHOWN: usize = 100;
+
+/// Notifies that the service is ready, or a reload is over.
 pub(super) fn ready(status: &str) {
-    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+    notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// A reload has begun.
+/// Notifies that a reload has begun.
 pub(super) fn reloading() {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
-        tell(&[NotifyState::Reloading, now]);
+        notify(&[NotifyState::Reloading, now]);
     }
 }
 
-/// The service comes to its end.
+/// Notifies that the service is shutting down.
 pub(super) fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    notify(&[NotifyState::Stopping]);
 }
 
-/// How it is.
+/// Notifies of the state of the service, in words.
 pub(super) fn status(status: &str) {
-    tell(&[NotifyState::Status(status)]);
+    notify(&[NotifyState::Status(status)]);
 }
 
-fn tell(states: &[NotifyState<'_>]) {
-    // It is no reason to end that a service manager does not hear it.
-    let _ = notify(states);
+fn notify(states: &[NotifyState<'_>]) {
+    static MANAGER: OnceLock<Option<Manager>> = OnceLock::new();
+    let manager = MANAGER.get_or_init(|| {
+        let name = env::var_os("NOTIFY_SOCKET")?;
+        let address = address(&name);
+        let address = address.inspect_err(|cause| {
+            let name: String = name.to_string_lossy().chars().take(SHOWN).collect();
+            log(format!(
+                "NOTIFY_SOCKET={name:?} is ignored: {cause}; the service manager is not notified"
+            ));
+        });
+        Some(Manager::new(address.ok()?))
+    });
+    if let Some(manager) = manager {
+        manager.notify(states);
+    }
+}
+
+/// The address of a manager's socket: an absolute path, or `@` and an abstract name.
+fn address(name: &OsStr) -> io::Result<SocketAddr> {
+    match name.as_bytes() {
+        [b'/', _, ..] => SocketAddr::from_pathname(name),
+        [b'@', name @ ..] if !name.is_empty() => of_abstract_name(name),
+        _ => Err(io::Error::other(
+            "it must be an absolute path, or @ and the name of an abstract socket",
+        )),
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn of_abstract_name(name: &[u8]) -> io::Result<SocketAddr> {
+    use std::os::linux::net::SocketAddrExt;
+    SocketAddr::from_abstract_name(name)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn of_abstract_name(_name: &[u8]) -> io::Result<SocketAddr> {
+    Err(io::Error::other("abstract sockets exist on Linux only"))
+}
+
+/// A service manager, and the messages that it has not been sent yet.
+#[derive(Debug)]
+struct Manager(mpsc::Sender<String>);
+
+impl Manager {
+    fn new(address: SocketAddr) -> Self {
+        let (messages, mut to_send) = mpsc::channel::<String>(WAITING);
+        tokio::spawn(async move {
+            while let Some(message) = to_send.recv().await {
+                // Nothing depends on it: the manager may be gone.
+                let _ = send(&address, message.as_bytes()).await;
+            }
+        });
+        Manager(messages)
+    }
+
+    fn notify(&self, states: &[NotifyState<'_>]) {
+        let mut message = String::new();
+        for state in states {
+            // Writing to a string does not fail.
+            let _ = writeln!(message, "{state}");
+        }
+        let _ = self.0.try_send(message);
+    }
+}
+
+/// Sends a message when the socket has room for it.
+async fn send(address: &SocketAddr, message: &[u8]) -> io::Result<()> {
+    let socket = UnixDatagram::unbound()?;
+    socket.connect_addr(address)?;
+    socket.set_nonblocking(true)?;
+    net::UnixDatagram::from_std(socket)?.send(message).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{process, time::Duration};
+    use tokio::time::timeout;
+
+    #[test]
+    fn odd_names_are_refused() {
+        for name in ["", "/", "@", "run/notify", "vsock:2:1234"] {
+            assert!(address(OsStr::new(name)).is_err(), "{name:?}");
+        }
+        for start in ["/", "@"] {
+            let name = start.to_owned() + &"x".repeat(300);
+            assert!(address(OsStr::new(&name)).is_err());
+        }
+        assert!(address(OsStr::new("/run/notify")).is_ok());
+        #[cfg(target_os = "linux")]
+        assert!(address(OsStr::new("@notify")).is_ok());
+    }
+
+    #[tokio::test]
+    async fn unread_messages_wait_and_keep_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let socket = net::UnixDatagram::bind(&path).unwrap();
+        let manager = Manager::new(address(path.as_os_str()).unwrap());
+        // More than a socket has room for, by default ten messages.
+        for count in 0..WAITING {
+            manager.notify(&[NotifyState::Status(&count.to_string())]);
+            tokio::task::yield_now().await;
+        }
+        for count in 0..WAITING {
+            let mut message = [0; 100];
+            let received = timeout(Duration::from_mins(1), socket.recv(&mut message));
+            let length = received.await.unwrap().unwrap();
+            let expected = format!("STATUS={count}\n");
+            assert_eq!(&message[..length], expected.as_bytes());
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn abstract_sockets_receive_messages() {
+        use std::os::linux::net::SocketAddrExt;
+        let name = format!("highwater-{}", process::id());
+        let bound = SocketAddr::from_abstract_name(&name).unwrap();
+        let socket = UnixDatagram::bind_addr(&bound).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let socket = net::UnixDatagram::from_std(socket).unwrap();
+        let manager = Manager::new(address(OsStr::new(&format!("@{name}"))).unwrap());
+        manager.notify(&[NotifyState::Ready, NotifyState::Status("fine")]);
+        let mut message = [0; 100];
+        let received = timeout(Duration::from_mins(1), socket.recv(&mut message));
+        let length = received.await.unwrap().unwrap();
+        assert_eq!(&message[..length], b"READY=1\nSTATUS=fine\n");
+    }
 }

@@ -35,6 +35,17 @@ impl Shell {
         if self.is_ending {
             return log("reload: not now, it ends");
         }
+        if let Err(cause) = self.recipe.program.find() {
+            log(format!("reload aborted: {cause}; all workers keep serving"));
+            let why = json!({"why": cause.to_string()});
+            self.journal.of_all("reload_aborted", why);
+            // A service manager that asked for it waits for both.
+            systemd::reloading();
+            if !self.machine.is_reloading() {
+                systemd::ready(&self.status());
+            }
+            return;
+        }
         if self.machine.is_reloading() {
             log("reload: one is under way, and another one follows it");
         } else {

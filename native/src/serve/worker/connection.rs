@@ -2,6 +2,7 @@
 
 use super::{
     gate::{Gate, Place, Strain},
+    malformed::Malformed,
     pulse::Pulse,
     socket::Socket,
     watched::{Served, Watched},
@@ -16,33 +17,36 @@ use tokio::{
 
 /// What a client may make us keep of a head, or of an answer that it does not
 /// take.
-const BUFFER_BYTES: usize = 64 * 1024;
+pub(super) const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Serves a connection until the client closes it, it is overdue, or the worker
 /// has drained. A request that is under way then is answered first, as the last.
-pub(super) async fn serve<I, S>(stream: I, service: S, gate: Arc<Gate>, place: Place)
-where
+pub(super) async fn serve<I, S>(
+    stream: I,
+    service: S,
+    gate: Arc<Gate>,
+    malformed: Arc<Malformed>,
+    place: Place,
+) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Served,
 {
     let pulse = Arc::new(Pulse::new());
     let socket = Socket::new(stream, Arc::clone(&pulse), Arc::clone(&gate));
     let service = Watched::new(service, Arc::clone(&pulse), Arc::clone(&gate));
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .max_buf_size(BUFFER_BYTES)
         .serve_connection(TokioIo::new(socket), service);
-    let mut connection = pin!(connection);
     let mut timer = pin!(sleep_until(Instant::now()));
     let mut strain = gate.strain();
-    loop {
+    let served = loop {
         tokio::select! {
             // In this order: what has come is read before anything is overdue.
             biased;
-            // An error is the client's: it was answered if that was possible.
-            _ = connection.as_mut() => break,
+            served = &mut connection => break served,
             _ = strain.changed() => {
                 if *strain.borrow() == Strain::Closing {
-                    connection.as_mut().graceful_shutdown();
+                    Pin::new(&mut connection).graceful_shutdown();
                 }
             }
             () = timer.as_mut() => {}
@@ -51,9 +55,19 @@ where
             Ok(next) => timer.as_mut().reset(next),
             Err(overdue) => {
                 gate.meter.is_overdue(overdue);
-                break;
+                break Ok(());
             }
         }
+    };
+    // Of the other errors nobody is left who could be told.
+    if let Err(error) = served
+        && error.is_parse()
+    {
+        let parts = connection.into_parts();
+        let socket = parts.io.into_inner();
+        malformed
+            .answer(error, &parts.read_buf, socket, &gate)
+            .await;
     }
     drop(place);
 }

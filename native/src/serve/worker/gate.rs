@@ -56,11 +56,6 @@ impl Gate {
         }
     }
 
-    /// How many connections are open.
-    pub(super) fn open(&self) -> usize {
-        self.limits.connections - self.places.available_permits()
-    }
-
     /// What holds for a connection now.
     pub(super) fn limits(&self) -> Limits {
         let limits = self.limits;
@@ -86,6 +81,11 @@ impl Gate {
     /// Whether a client is to ask no more on its connection.
     pub(super) fn says_goodbye(&self) -> bool {
         *self.phase.borrow() > Phase::Serves || *self.strain.borrow() > Strain::Calm
+    }
+
+    /// Whether what is not finished is cut short.
+    pub(super) fn is_ending(&self) -> bool {
+        *self.phase.borrow() >= Phase::Ends
     }
 
     /// A place for a connection, when there is one.

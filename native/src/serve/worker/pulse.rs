@@ -25,8 +25,13 @@ pub(super) struct Pulse {
     read: AtomicU64,
     /// The same of the last write, if the client does not take it; else [`NEVER`].
     blocked: AtomicU64,
-    /// Whether the last request has a body.
-    has_body: AtomicBool,
+    /// True if the client may still be sending: the last request has a body, or its
+    /// answer is the last one and the client does not expect that.
+    may_be_sent: AtomicBool,
+    /// True if the service has an answer of which nothing was written yet.
+    answer_is_due: AtomicBool,
+    /// Whether it was found to be overdue.
+    is_cut_off: AtomicBool,
 }
 
 /// Why a connection is cut off.
@@ -53,7 +58,9 @@ impl Pulse {
             state: AtomicU64::new(IDLE),
             read: AtomicU64::new(0),
             blocked: AtomicU64::new(NEVER),
-            has_body: AtomicBool::new(false),
+            may_be_sent: AtomicBool::new(false),
+            answer_is_due: AtomicBool::new(false),
+            is_cut_off: AtomicBool::new(false),
         }
     }
 
@@ -68,15 +75,35 @@ impl Pulse {
 
     /// A request is there; when the last of its head came.
     pub(super) fn is_asked(&self, has_body: bool) -> Instant {
-        self.has_body.store(has_body, Relaxed);
+        self.may_be_sent.store(has_body, Relaxed);
         let read = self.read.load(Relaxed);
         self.begin(SERVED, read);
         self.opened + Duration::from_micros(read)
     }
 
-    /// Whether the client may still send a body that nobody reads.
+    /// Notes that the service closes the connection after its answer.
+    pub(super) fn is_refused(&self) {
+        self.may_be_sent.store(true, Relaxed);
+    }
+
+    /// Returns true if the client may still be sending.
     pub(super) fn may_be_sent(&self) -> bool {
-        self.has_body.load(Relaxed)
+        self.may_be_sent.load(Relaxed)
+    }
+
+    /// Notes that the service has an answer, which is written next.
+    pub(super) fn has_answer(&self) {
+        self.answer_is_due.store(true, Relaxed);
+    }
+
+    /// Returns true if what is written next begins with an answer of the service.
+    pub(super) fn answer_is_due(&self) -> bool {
+        self.answer_is_due.load(Relaxed)
+    }
+
+    /// Whether it is this side that ends the connection.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.is_cut_off.load(Relaxed)
     }
 
     /// The answer is made, all of it.
@@ -93,6 +120,7 @@ impl Pulse {
 
     /// The client took something.
     pub(super) fn has_written(&self) {
+        self.answer_is_due.store(false, Relaxed);
         if self.blocked.load(Relaxed) != NEVER {
             self.blocked.store(NEVER, Relaxed);
             // It was not for the client to ask meanwhile.
@@ -126,7 +154,10 @@ impl Pulse {
         };
         let spent = Duration::from_micros(now - since);
         match limit.checked_sub(spent) {
-            None | Some(Duration::ZERO) => Err(overdue),
+            None | Some(Duration::ZERO) => {
+                self.is_cut_off.store(true, Relaxed);
+                Err(overdue)
+            }
             Some(left) => Ok(self.opened + Duration::from_micros(now) + left.min(shortest)),
         }
     }

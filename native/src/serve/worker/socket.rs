@@ -18,6 +18,10 @@ pub(super) struct Socket<I> {
     inner: I,
     pulse: Arc<Pulse>,
     gate: Arc<Gate>,
+    /// True if hyper's own answer to a malformed request was withheld.
+    is_withheld: bool,
+    /// True if the client may be sending although there is no request.
+    may_be_sent: bool,
     /// Until when it is read although it is closed.
     lingers: Option<Pin<Box<Sleep>>>,
 }
@@ -28,8 +32,24 @@ impl<I> Socket<I> {
             inner,
             pulse,
             gate,
+            is_withheld: false,
+            may_be_sent: false,
             lingers: None,
         }
+    }
+
+    /// Returns true if hyper's answer to a malformed request was withheld. Another
+    /// one can be written then; after it, the socket lingers as it is shut down.
+    pub(super) fn take_withheld(&mut self) -> bool {
+        self.may_be_sent = true;
+        std::mem::take(&mut self.is_withheld)
+    }
+
+    /// Withholds what is written if it is hyper's answer to a malformed request. It is
+    /// the last that hyper writes.
+    fn withholds(&mut self, bytes: &[u8]) -> bool {
+        self.is_withheld |= !self.pulse.answer_is_due() && is_bare_error(bytes);
+        self.is_withheld
     }
 
     fn note(&self, written: &Poll<io::Result<usize>>) {
@@ -67,6 +87,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.withholds(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let written = Pin::new(&mut self.inner).poll_write(context, bytes);
         self.note(&written);
         written
@@ -77,6 +100,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let only = slices.first().filter(|_| slices.len() == 1);
+        if self.withholds(only.map_or(&[], |slice| slice)) {
+            return Poll::Ready(Ok(only.map_or(0, |slice| slice.len())));
+        }
         let written = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
         self.note(&written);
         written
@@ -90,15 +117,24 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
         Pin::new(&mut self.inner).poll_flush(context)
     }
 
-    /// Closes our direction. If the client may still send what nobody reads, that is
-    /// passed over for a while: the system would answer it with a reset, and the
-    /// client might lose the answer that says why.
+    /// Closes our direction. If the client may still be sending, or has sent more than
+    /// was read, that is discarded for a while: the system would answer it with a
+    /// reset, and the client might lose the answer that says why.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.is_withheld {
+            // There is an answer to come.
+            return Poll::Ready(Ok(()));
+        }
         if this.lingers.is_none() {
             ready!(Pin::new(&mut this.inner).poll_shutdown(context))?;
-            if !this.pulse.may_be_sent() {
-                return Poll::Ready(Ok(()));
+            if !this.may_be_sent && !this.pulse.may_be_sent() {
+                let mut byte = [0];
+                let mut byte = ReadBuf::new(&mut byte);
+                let read = Pin::new(&mut this.inner).poll_read(context, &mut byte);
+                if read.is_pending() || byte.filled().is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
             }
         }
         let grace = this.gate.limits().grace;
@@ -113,4 +149,26 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// Returns true for the whole head of an error without content, with no more headers
+/// than hyper adds by itself.
+fn is_bare_error(bytes: &[u8]) -> bool {
+    let Some(head) = bytes.strip_prefix(b"HTTP/1.") else {
+        return false;
+    };
+    let Some(head) = head.strip_suffix(b"\r\n\r\n") else {
+        return false;
+    };
+    let mut lines = head.split(|byte| *byte == b'\n');
+    // What is left of it: "1 400 Bad Request".
+    let is_error = lines
+        .next()
+        .is_some_and(|line| line.get(1..4).is_some_and(|it| it.starts_with(b" 4")));
+    let is_of_hyper = |line: &[u8]| {
+        [&b"connection: "[..], b"content-length: 0", b"date: "]
+            .iter()
+            .any(|own| line.starts_with(own))
+    };
+    is_error && lines.all(is_of_hyper)
 }

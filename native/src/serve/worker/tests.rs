@@ -9,7 +9,7 @@ use axum::{
     body::Body,
     http::{Request, Response},
 };
-use std::{convert::Infallible, future::pending, io};
+use std::{collections::VecDeque, convert::Infallible, future::pending};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     sync::mpsc,
@@ -37,29 +37,46 @@ struct Server {
 }
 
 /// What comes out of a socket's queue, errors included.
-struct Queue {
-    queue: mpsc::UnboundedReceiver<io::Result<DuplexStream>>,
+struct Incoming {
+    arriving: mpsc::UnboundedReceiver<io::Result<DuplexStream>>,
+    arrived: VecDeque<io::Result<DuplexStream>>,
 }
 
-impl Accept for Queue {
-    type Stream = DuplexStream;
-
-    async fn accept(&mut self) -> io::Result<DuplexStream> {
-        match self.queue.recv().await {
-            Some(accepted) => accepted,
-            None => pending().await,
+impl Incoming {
+    fn new(arriving: mpsc::UnboundedReceiver<io::Result<DuplexStream>>) -> Self {
+        Incoming {
+            arriving,
+            arrived: VecDeque::new(),
         }
     }
+}
 
-    fn rest(mut self) -> impl Iterator<Item = DuplexStream> + Send {
-        std::iter::from_fn(move || self.queue.try_recv().ok()?.ok())
+impl Accept for Incoming {
+    type Stream = DuplexStream;
+
+    async fn arrival(&mut self) -> io::Result<()> {
+        match self.arriving.recv().await {
+            Some(accepted) => self.arrived.push_back(accepted),
+            None => pending().await,
+        }
+        Ok(())
+    }
+
+    fn is_pending(&mut self) -> bool {
+        !self.arrived.is_empty() || !self.arriving.is_empty()
+    }
+
+    fn try_accept(&mut self) -> io::Result<DuplexStream> {
+        let arrived = self.arrived.pop_front();
+        let arrived = arrived.or_else(|| self.arriving.try_recv().ok());
+        arrived.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
     }
 }
 
 impl Server {
     fn start(limits: Limits) -> Self {
         let (queue, connections) = mpsc::unbounded_channel();
-        let listener = Queue { queue: connections };
+        let listener = Incoming::new(connections);
         Self::start_on(listener, queue, limits)
     }
 
@@ -68,16 +85,29 @@ impl Server {
         queue: mpsc::UnboundedSender<io::Result<DuplexStream>>,
         limits: Limits,
     ) -> Self {
+        Self::start_with(listener, queue, limits, Turns::alone())
+    }
+
+    fn start_with(
+        listener: impl Accept<Stream = DuplexStream> + 'static,
+        queue: mpsc::UnboundedSender<io::Result<DuplexStream>>,
+        limits: Limits,
+        turns: Turns,
+    ) -> Self {
         let phase = Arc::new(watch::Sender::new(Phase::Serves));
         let meter = Arc::new(Meter::default());
         let bug = watch::Sender::new(false);
         let serving = serve_on(
             listener,
+            turns,
             service_fn(answer),
-            limits,
-            Arc::clone(&meter),
-            Arc::clone(&phase),
-            bug.subscribe(),
+            Serving {
+                limits,
+                meter: Arc::clone(&meter),
+                phase: Arc::clone(&phase),
+                bug: bug.subscribe(),
+                malformed: Malformed::new(errors::handler()),
+            },
         );
         Server {
             queue,
@@ -108,7 +138,7 @@ impl Server {
     }
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+async fn answer(request: Request<hyper::body::Incoming>) -> Result<Response<Body>, Infallible> {
     match request.uri().path() {
         "/slow" => sleep(5 * SECOND).await,
         "/never" => pending().await,

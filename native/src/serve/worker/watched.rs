@@ -1,13 +1,16 @@
 //! The service, as a connection calls it: counted, timed and told of the end.
 
 use super::{gate::Gate, pulse::Pulse};
+use crate::logging;
 use axum::{
     BoxError,
     body::{Bytes, HttpBody},
-    http::{HeaderValue, Request, Response, header},
+    http::{HeaderValue, Method, Request, Response, StatusCode, header},
 };
+use highwater::error::Kind;
 use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
+use hyper::body::{Buf, Incoming};
+use log::Level;
 use pin_project_lite::pin_project;
 use std::{
     convert::Infallible,
@@ -23,6 +26,7 @@ pub(in crate::serve) trait Served:
     Service<Request<Incoming>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
     + Clone
     + Send
+    + Unpin
     + 'static
 {
     /// The bodies of its answers.
@@ -34,6 +38,7 @@ where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
         + Clone
         + Send
+        + Unpin
         + 'static,
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
@@ -64,7 +69,7 @@ impl<S: Served> hyper::service::Service<Request<Incoming>> for Watched<S> {
     type Future = Answering<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let under_way = UnderWay::new(&self.pulse, &self.gate, !request.body().is_end_stream());
+        let under_way = UnderWay::new(&self.pulse, &self.gate, &request);
         Answering {
             // What is served here is always ready.
             future: self.service.clone().call(request),
@@ -85,6 +90,7 @@ pin_project! {
 impl<F, B> Future for Answering<F>
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
+    B: HttpBody,
 {
     type Output = Result<Response<Reply<B>>, Infallible>;
 
@@ -93,9 +99,18 @@ where
         let Ok(mut response) = ready!(this.future.poll(context));
         let mut under_way = this.under_way.take().expect("polled after completion");
         under_way.is_answered(&mut response);
-        Poll::Ready(Ok(response.map(|body| Reply {
-            body,
-            _under_way: under_way,
+        let length = response.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        Poll::Ready(Ok(response.map(|body| {
+            let left = length.or_else(|| body.size_hint().exact());
+            if body.is_end_stream() || left == Some(0) {
+                under_way.complete();
+            }
+            Reply {
+                body,
+                left,
+                under_way,
+            }
         })))
     }
 }
@@ -106,34 +121,84 @@ struct UnderWay {
     pulse: Arc<Pulse>,
     gate: Arc<Gate>,
     asked: Instant,
-    has_answer: bool,
+    /// The method and the path, if hang-ups are logged.
+    operation: Option<String>,
+    /// The answer has no body.
+    is_head: bool,
+    progress: Progress,
+}
+
+/// The progress of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Asked,
+    Begun,
+    /// All of the body was produced, or it failed.
+    Over,
+    /// The client hung up while it sent the request.
+    ForNobody,
 }
 
 impl UnderWay {
-    fn new(pulse: &Arc<Pulse>, gate: &Arc<Gate>, has_body: bool) -> Self {
+    fn new(pulse: &Arc<Pulse>, gate: &Arc<Gate>, request: &Request<Incoming>) -> Self {
         gate.meter.is_asked();
+        let operation = || format!("{} {}", request.method(), request.uri().path());
         UnderWay {
-            asked: pulse.is_asked(has_body),
+            asked: pulse.is_asked(!request.body().is_end_stream()),
             pulse: Arc::clone(pulse),
             gate: Arc::clone(gate),
-            has_answer: false,
+            operation: logging::is_enabled(Level::Debug).then(operation),
+            is_head: request.method() == Method::HEAD,
+            progress: Progress::Asked,
         }
     }
 
     fn is_answered<B>(&mut self, response: &mut Response<B>) {
-        self.has_answer = true;
+        self.pulse.has_answer();
+        if response.headers().contains_key(header::CONNECTION) {
+            self.pulse.is_refused();
+        }
+        let status = response.status();
+        let has_no_body = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+        self.progress = if status.as_u16() == Kind::ClientGone.status() {
+            Progress::ForNobody
+        } else if self.is_head || has_no_body {
+            Progress::Over
+        } else {
+            Progress::Begun
+        };
         let meter = &self.gate.meter;
-        meter.is_answered(response.status(), self.asked.elapsed());
+        meter.is_answered(status, self.asked.elapsed());
         if self.gate.says_goodbye() {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
+        }
+    }
+
+    /// Notes that no more of the answer will come.
+    fn complete(&mut self) {
+        if self.progress == Progress::Begun {
+            self.progress = Progress::Over;
         }
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.gate.meter.is_over(self.has_answer);
+        let is_ours = self.pulse.is_cut_off() || self.gate.is_ending();
+        let when = match self.progress {
+            Progress::ForNobody => Some("while it sent the request"),
+            Progress::Asked if !is_ours => Some("before the answer began"),
+            Progress::Begun if !is_ours => Some("before the end of the answer"),
+            _ => None,
+        };
+        self.gate.meter.is_over(when.is_some());
+        if let (Some(when), Some(operation)) = (when, &self.operation) {
+            logging::debug(format_args!(
+                "a client hung up {when}: operation=\"{}\"",
+                operation.escape_debug()
+            ));
+        }
         self.pulse.is_answered();
     }
 }
@@ -144,7 +209,10 @@ pin_project! {
     pub(super) struct Reply<B> {
         #[pin]
         body: B,
-        _under_way: UnderWay,
+        // The bytes that are left, if known. After the last one hyper drops the body
+        // without polling for its end.
+        left: Option<u64>,
+        under_way: UnderWay,
     }
 }
 
@@ -156,7 +224,21 @@ impl<B: HttpBody> HttpBody for Reply<B> {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.project().body.poll_frame(context)
+        let mut this = self.project();
+        let frame = this.body.as_mut().poll_frame(context);
+        let is_last = match &frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(0, |data| data.remaining() as u64);
+                *this.left = this.left.map(|left| left.saturating_sub(bytes));
+                *this.left == Some(0) || this.body.is_end_stream()
+            }
+            Poll::Ready(Some(Err(_)) | None) => true,
+            Poll::Pending => false,
+        };
+        if is_last {
+            this.under_way.complete();
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,7 +1,9 @@
 //! More clients than there is room for.
 
 use super::*;
+use crate::serve::turns::{Wait, tests::workers};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use tokio::task::yield_now;
 
 fn room_for(connections: usize) -> Limits {
     Limits {
@@ -67,7 +69,7 @@ async fn without_others_that_wait_nobody_has_to_give_way() {
 
 /// A socket for which the system has no descriptors at first.
 struct Short {
-    queue: Queue,
+    queue: Incoming,
     tries: Arc<AtomicUsize>,
     until: Instant,
 }
@@ -75,16 +77,20 @@ struct Short {
 impl Accept for Short {
     type Stream = DuplexStream;
 
-    async fn accept(&mut self) -> io::Result<DuplexStream> {
+    async fn arrival(&mut self) -> io::Result<()> {
+        self.queue.arrival().await
+    }
+
+    fn is_pending(&mut self) -> bool {
+        self.queue.is_pending()
+    }
+
+    fn try_accept(&mut self) -> io::Result<DuplexStream> {
         self.tries.fetch_add(1, Relaxed);
         if Instant::now() < self.until {
             return Err(io::Error::from_raw_os_error(24));
         }
-        self.queue.accept().await
-    }
-
-    fn rest(self) -> impl Iterator<Item = DuplexStream> + Send {
-        self.queue.rest()
+        self.queue.try_accept()
     }
 }
 
@@ -93,7 +99,7 @@ async fn without_descriptors_it_is_not_tried_again_and_again() {
     let (queue, connections) = mpsc::unbounded_channel();
     let tries = Arc::new(AtomicUsize::new(0));
     let short = Short {
-        queue: Queue { queue: connections },
+        queue: Incoming::new(connections),
         tries: Arc::clone(&tries),
         until: Instant::now() + 60 * SECOND,
     };
@@ -111,7 +117,7 @@ async fn without_descriptors_it_is_not_tried_again_and_again() {
 async fn it_drains_even_if_it_can_accept_nothing() {
     let (queue, connections) = mpsc::unbounded_channel();
     let short = Short {
-        queue: Queue { queue: connections },
+        queue: Incoming::new(connections),
         tries: Arc::default(),
         until: Instant::now() + 60 * SECOND,
     };
@@ -135,4 +141,65 @@ async fn a_client_that_is_gone_delays_nobody() {
     server.ask(GET).await.answer().await;
     assert_is(begin.elapsed(), Duration::ZERO);
     assert_eq!(server.meter.metrics().not_accepted, 3);
+}
+
+/// Takes so many of endless connections, as another worker that never waits.
+fn take(turns: &Turns, count: usize) -> usize {
+    let mut wait = Wait::new(Instant::now());
+    let may_take = |_: &usize| turns.look(&mut wait, Instant::now());
+    (0..count)
+        .take_while(may_take)
+        .map(|_| turns.took())
+        .count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn worker_ahead_of_another_leaves_the_connection_to_it() {
+    let [turns, other] = workers(2).try_into().unwrap();
+    other.join();
+    let (queue, connections) = mpsc::unbounded_channel();
+    let listener = Incoming::new(connections);
+    let server = Server::start_with(listener, queue, Limits::default(), turns);
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        clients.push(server.ask(GET).await);
+    }
+    let mut wait = Wait::new(Instant::now());
+    while server.meter.metrics().accepted < 4 {
+        other.look(&mut wait, Instant::now());
+        yield_now().await;
+    }
+    for _ in 0..100 {
+        other.look(&mut wait, Instant::now());
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(server.meter.metrics().accepted, 4);
+    // It gives no sign any more, so the connections do not wait for it.
+    for client in &mut clients {
+        client.answer().await;
+    }
+    assert_eq!(server.meter.metrics().accepted, 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_full_or_draining_worker() {
+    let [turns, other] = workers(2).try_into().unwrap();
+    other.join();
+    let (queue, connections) = mpsc::unbounded_channel();
+    let listener = Incoming::new(connections);
+    let server = Server::start_with(listener, queue, room_for(1), turns);
+    yield_now().await;
+    // While it has room it is waited for.
+    assert!(take(&other, 100) < 100);
+    let held = server.ask(NEVER).await;
+    while server.meter.metrics().accepted < 1 {
+        yield_now().await;
+    }
+    assert_eq!(take(&other, 100), 100);
+    drop(held);
+    sleep(SECOND).await;
+    assert!(take(&other, 100) < 100);
+    advance(&server.phase, Phase::Drains);
+    sleep(SECOND).await;
+    assert_eq!(take(&other, 100), 100);
 }

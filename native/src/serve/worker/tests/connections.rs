@@ -142,15 +142,44 @@ async fn who_sends_more_than_is_read_still_gets_the_answer_but_has_no_place_for_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_head_without_an_end_is_not_kept() {
+async fn endless_head_is_answered_while_it_is_sent() {
     let server = Server::start(Limits::default());
     let mut client = server.ask("GET / HTTP/1.1\r\n").await;
-    let mut sent = 0;
     let header = format!("x-{}: y\r\n", "x".repeat(100));
-    while client.stream.write_all(header.as_bytes()).await.is_ok() {
-        sent += header.len();
-        assert!(sent < 1 << 20, "{sent} bytes were taken");
+    let begin = Instant::now();
+    // As a client does that reads when it has sent all.
+    for _ in 0..1_000 {
+        client.send(&header).await;
     }
+    sleep(SECOND).await;
+    client.send(&header).await;
     client.closes().await;
     assert!(client.read.starts_with("HTTP/1.1 431 "), "{}", client.read);
+    assert!(
+        client
+            .read
+            .contains("content-type: application/problem+json\r\n")
+    );
+    while client.stream.write_all(header.as_bytes()).await.is_ok() {
+        sleep(SECOND / 100).await;
+    }
+    assert_is(begin.elapsed(), 2 * SECOND);
+    let metrics = server.meter.metrics();
+    assert_eq!((metrics.malformed, metrics.answered[3]), (1, 1));
+    assert_eq!(metrics.open, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn malformed_request_after_others_is_answered_and_counted() {
+    let server = Server::start(Limits::default());
+    let mut client = server.ask(&format!("{GET}{GET}GET /\r\n\r\n")).await;
+    client.closes().await;
+    let answers: Vec<&str> = client.read.split("HTTP/1.1 ").skip(1).collect();
+    assert_eq!(answers.len(), 3, "{}", client.read);
+    assert!(answers[1].starts_with("200 OK"), "{}", client.read);
+    assert!(answers[2].starts_with("400 Bad Request"), "{}", client.read);
+    assert!(answers[2].contains("\r\ndate: "), "{}", client.read);
+    let metrics = server.meter.metrics();
+    assert_eq!((metrics.malformed, metrics.answered), (1, [0, 2, 0, 1, 0]));
+    assert_eq!(metrics.in_flight, 0);
 }

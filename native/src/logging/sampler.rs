@@ -1,0 +1,213 @@
+//! Sampling of repeated lines.
+
+use log::Level;
+use std::{
+    collections::HashMap,
+    fmt,
+    panic::Location,
+    time::{Duration, Instant},
+};
+
+/// The period in which one line of a kind is written.
+pub(super) const PERIOD: Duration = Duration::from_secs(1);
+
+/// The most kinds that are counted separately. Further ones share one entry, except
+/// for panics, whose places in the code are finite.
+const MOST_KINDS: usize = 256;
+
+/// The identity of a line without the parts that clients or time put in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// A request that failed.
+    Request {
+        level: Level,
+        code: &'static str,
+        status: u16,
+        at: &'static Location<'static>,
+        panicked_at: Option<String>,
+    },
+    /// A panic, by its place in the code.
+    Panic(String),
+    /// Any other line, without its numbers.
+    Text(String),
+    /// Lines of kinds that there is no room for.
+    Other,
+}
+
+impl Kind {
+    /// Returns the kind of a line: its text with every number replaced.
+    pub(super) fn of_text(line: &str) -> Self {
+        let mut text = String::with_capacity(line.len());
+        for char in line.chars() {
+            match char {
+                '0'..='9' if text.ends_with('#') => {}
+                '0'..='9' => text.push('#'),
+                char => text.push(char),
+            }
+        }
+        Kind::Text(text)
+    }
+
+    /// Returns how many lines of this kind are written in a period. Every event of a
+    /// worker is, short of a flood.
+    fn most_in_a_period(&self) -> u32 {
+        match self {
+            Kind::Text(_) => 100,
+            Kind::Request { .. } | Kind::Panic(_) | Kind::Other => 1,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Kind::Request {
+                code,
+                status,
+                at,
+                panicked_at,
+                ..
+            } => {
+                write!(f, "code={code} status={status} at=\"{at}\"")?;
+                match panicked_at {
+                    Some(place) => write!(f, " panicked_at={place}"),
+                    None => Ok(()),
+                }
+            }
+            Kind::Panic(place) => write!(f, "panicked_at={place}"),
+            Kind::Text(text) => write!(f, "like=\"{text}\""),
+            Kind::Other => f.write_str("of several kinds"),
+        }
+    }
+}
+
+/// A sampler that admits the first line of a kind at once, then one a period, and
+/// counts the others.
+#[derive(Debug, Default)]
+pub(super) struct Sampler {
+    kinds: HashMap<Kind, Entry>,
+    left_out: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    began: Instant,
+    seen: Instant,
+    written: u32,
+    left_out: u64,
+}
+
+impl Sampler {
+    /// Admits a line or leaves it out. For an admitted line, returns how many of its
+    /// kind were left out since the last one.
+    pub(super) fn admit(&mut self, kind: Kind, now: Instant) -> Option<u64> {
+        let is_known = self.kinds.contains_key(&kind);
+        let has_room = self.kinds.len() < MOST_KINDS || matches!(kind, Kind::Panic(_));
+        let kind = if is_known || has_room {
+            kind
+        } else {
+            Kind::Other
+        };
+        let most = kind.most_in_a_period();
+        let entry = self.kinds.entry(kind).or_insert(Entry {
+            began: now,
+            seen: now,
+            written: 0,
+            left_out: 0,
+        });
+        entry.seen = now;
+        if now.saturating_duration_since(entry.began) >= PERIOD {
+            entry.began = now;
+            entry.written = 0;
+        }
+        if entry.written >= most {
+            entry.left_out += 1;
+            self.left_out += 1;
+            return None;
+        }
+        entry.written += 1;
+        Some(std::mem::take(&mut entry.left_out))
+    }
+
+    /// Removes the kinds that were silent for a period, or all kinds. Returns those of
+    /// which lines were left out, with the number.
+    pub(super) fn take_silent(&mut self, now: Instant, all: bool) -> Vec<(Kind, u64)> {
+        let silent = self
+            .kinds
+            .extract_if(|_, entry| all || now.saturating_duration_since(entry.seen) >= PERIOD);
+        let silent = silent.map(|(kind, entry)| (kind, entry.left_out));
+        silent.filter(|(_, left_out)| *left_out > 0).collect()
+    }
+
+    /// Returns when the next kind may have been silent for a period.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let seen = self.kinds.values().map(|entry| entry.seen);
+        seen.min().map(|seen| seen + PERIOD)
+    }
+
+    /// Returns how many lines were left out so far.
+    pub(super) fn left_out(&self) -> u64 {
+        self.left_out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_line_is_written_then_one_a_second_and_the_counts_add_up() {
+        let mut sampler = Sampler::default();
+        let begin = Instant::now();
+        let (mut written, mut left_out) = (0, 0);
+        for step in 0..2_500 {
+            let now = begin + Duration::from_millis(step);
+            if let Some(before) = sampler.admit(Kind::Panic("a.rs:1:1".to_owned()), now) {
+                assert_eq!(step % 1_000, 0);
+                written += 1;
+                left_out += before;
+            }
+        }
+        assert_eq!((written, left_out), (3, 1_998));
+        let end = begin + Duration::from_millis(2_499);
+        assert_eq!(sampler.take_silent(end, false), []);
+        let silent = sampler.take_silent(end + PERIOD, false);
+        assert_eq!(silent, [(Kind::Panic("a.rs:1:1".to_owned()), 499)]);
+        assert_eq!(sampler.next_due(), None);
+        assert_eq!(sampler.left_out(), 2_497);
+    }
+
+    #[test]
+    fn first_line_of_each_panic_place_is_written() {
+        let mut sampler = Sampler::default();
+        let now = Instant::now();
+        for place in 0..2 * MOST_KINDS {
+            let kind = Kind::Panic(format!("a.rs:{place}:1"));
+            assert_eq!(sampler.admit(kind.clone(), now), Some(0));
+            assert_eq!(sampler.admit(kind, now), None);
+        }
+    }
+
+    #[test]
+    fn kinds_are_bounded() {
+        let mut sampler = Sampler::default();
+        let now = Instant::now();
+        for text in 0..10 * MOST_KINDS {
+            sampler.admit(Kind::Text(text.to_string()), now);
+        }
+        assert!(sampler.kinds.len() <= MOST_KINDS + 1);
+        let left_out: u64 = sampler.take_silent(now, true).iter().map(|it| it.1).sum();
+        assert_eq!(
+            left_out,
+            9 * MOST_KINDS as u64 - 1,
+            "one of the others is written"
+        );
+    }
+
+    #[test]
+    fn worker_lines_differ_by_their_text_only() {
+        let kind = |line| Kind::of_text(line);
+        assert_eq!(kind("worker 1 (pid 17)"), kind("worker 23 (pid 4)"));
+        assert_ne!(kind("worker 1 serves"), kind("worker 1 drains"));
+    }
+}

@@ -1,0 +1,492 @@
+//! A bounded queue of lines, and the thread that writes them to a file.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The most lines that wait for a stalled reader. Further ones are dropped.
+pub(super) const CAPACITY: usize = 512;
+
+/// The longest line, with its line break. Linux writes as much to a pipe in one
+/// piece, so lines of several processes do not mix.
+pub(super) const LONGEST_LINE: usize = 4096;
+
+/// Marks the end of a line that was cut.
+const CUT: &str = "…";
+
+/// A destination of whole lines.
+pub(super) trait Output: Send + 'static {
+    /// Writes a line. Blocks while the reader stalls.
+    ///
+    /// # Errors
+    ///
+    /// If the line cannot be written, as when the reader is gone.
+    fn write_line(&mut self, line: &str) -> io::Result<()>;
+}
+
+/// Lines that a queue adds by itself.
+pub(super) trait Notices: Send + 'static {
+    /// Returns the line that reports dropped lines.
+    fn dropped(&self, count: u64) -> String;
+
+    /// Returns the lines that are due, and when to call again. With `is_last`, returns
+    /// all lines, due or not.
+    fn due(&self, now: Instant, is_last: bool) -> (Vec<String>, Option<Instant>);
+}
+
+/// A bounded queue that never blocks its senders.
+///
+/// A line is dropped and counted if the queue is full or the write fails. Once the
+/// lines before them are written, one line reports the number of dropped lines.
+#[derive(Debug)]
+pub(super) struct LineQueue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lines: VecDeque<String>,
+    writer: Activity,
+    /// The process exits without waiting for the writer.
+    is_given_up: bool,
+    /// A flush was requested.
+    is_closing: bool,
+    is_flushed: bool,
+    dropped: u64,
+    /// Dropped lines that no line has reported.
+    unreported: u64,
+    /// Queued lines that are older than the dropped ones.
+    report_after: usize,
+}
+
+/// The writer's activity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Activity {
+    /// Between two lines.
+    #[default]
+    Looks,
+    /// Waiting for a line.
+    Waits,
+    /// Writing a line.
+    Writes,
+}
+
+impl LineQueue {
+    /// Starts the writer thread.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no room for another thread.
+    pub(super) fn start(
+        name: &str,
+        output: impl Output,
+        notices: impl Notices,
+    ) -> io::Result<Arc<Self>> {
+        let queue = Arc::new(LineQueue {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let writer = Writer {
+            queue: Arc::clone(&queue),
+            output,
+            notices,
+        };
+        let thread = thread::Builder::new().name(name.to_owned());
+        thread.spawn(move || writer.run())?;
+        Ok(queue)
+    }
+
+    /// Queues a line, without its line break. Drops it if the queue is full.
+    pub(super) fn push(&self, line: String) {
+        let mut state = self.lock();
+        if state.lines.len() >= CAPACITY {
+            return state.drop_lines(1);
+        }
+        state.lines.push_back(line);
+        if state.writer == Activity::Waits {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits until all lines and notices are written, or until the deadline.
+    pub(super) fn flush(&self, deadline: Instant) {
+        let mut state = self.lock();
+        if state.is_given_up {
+            return;
+        }
+        state.is_closing = true;
+        state.is_flushed = false;
+        self.changed.notify_all();
+        let wait = deadline.saturating_duration_since(Instant::now());
+        let waited = self
+            .changed
+            .wait_timeout_while(state, wait, |state| !state.is_flushed);
+        drop(waited);
+    }
+
+    /// Drops and counts the lines that are not written, as the process exits.
+    pub(super) fn give_up(&self) {
+        let mut state = self.lock();
+        let rest = state.lines.len() + usize::from(state.writer == Activity::Writes);
+        if rest > 0 {
+            state.lines.clear();
+            state.is_given_up = true;
+            state.drop_lines(rest as u64);
+        }
+    }
+
+    /// Returns how many lines were dropped so far.
+    pub(super) fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn drop_lines(&mut self, count: u64) {
+        if self.unreported == 0 {
+            self.report_after = self.lines.len();
+        }
+        self.dropped += count;
+        self.unreported += count;
+    }
+}
+
+struct Writer<O, N> {
+    queue: Arc<LineQueue>,
+    output: O,
+    notices: N,
+}
+
+/// The writer's next step.
+enum Step {
+    Write(String),
+    /// No line is queued.
+    Rest {
+        is_closing: bool,
+    },
+}
+
+impl<O: Output, N: Notices> Writer<O, N> {
+    fn run(mut self) {
+        loop {
+            let (due, next) = self.notices.due(Instant::now(), false);
+            for line in due {
+                self.write(&line);
+            }
+            match self.next(next) {
+                Step::Write(line) => self.write(&line),
+                Step::Rest { is_closing: false } => {}
+                Step::Rest { is_closing: true } => {
+                    let (due, _) = self.notices.due(Instant::now(), true);
+                    for line in due {
+                        self.write(&line);
+                    }
+                    self.report(true);
+                    let mut state = self.queue.lock();
+                    if state.lines.is_empty() {
+                        state.is_closing = false;
+                        state.is_flushed = true;
+                        self.queue.changed.notify_all();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for a line, a flush, or the given instant.
+    fn next(&self, until: Option<Instant>) -> Step {
+        let mut state = self.queue.lock();
+        loop {
+            if let Some(line) = state.lines.pop_front() {
+                state.report_after = state.report_after.saturating_sub(1);
+                state.writer = Activity::Writes;
+                return Step::Write(line);
+            }
+            let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if state.is_closing || wait.is_some_and(|wait| wait.is_zero()) {
+                let is_closing = state.is_closing;
+                return Step::Rest { is_closing };
+            }
+            state.writer = Activity::Waits;
+            let changed = &self.queue.changed;
+            state = match wait {
+                Some(wait) => {
+                    let waited = changed.wait_timeout(state, wait);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+            state.writer = Activity::Looks;
+        }
+    }
+
+    fn write(&mut self, line: &str) {
+        let written = self.output.write_line(line);
+        let mut state = self.queue.lock();
+        state.writer = Activity::Looks;
+        if written.is_err() {
+            return state.drop_lines(1);
+        }
+        drop(state);
+        self.report(false);
+    }
+
+    /// Reports dropped lines once the older lines are written.
+    fn report(&mut self, is_last: bool) {
+        let unreported = {
+            let mut state = self.queue.lock();
+            if state.unreported == 0 || (state.report_after > 0 && !is_last) {
+                return;
+            }
+            std::mem::take(&mut state.unreported)
+        };
+        let report = self.notices.dropped(unreported);
+        if self.output.write_line(&report).is_err() {
+            self.queue.lock().unreported += unreported;
+        }
+    }
+}
+
+/// Fits a text into one line: escapes control characters and cuts what is too long.
+pub(super) fn one_line(text: &str) -> String {
+    let mut line = if text.contains(char::is_control) {
+        text.chars().fold(String::new(), |mut line, char| {
+            if char.is_control() {
+                line.extend(char.escape_debug());
+            } else {
+                line.push(char);
+            }
+            line
+        })
+    } else {
+        text.to_owned()
+    };
+    cut(&mut line, LONGEST_LINE - 1);
+    line
+}
+
+/// Cuts a text to a length in bytes, and marks the cut.
+pub(super) fn cut(text: &mut String, longest: usize) {
+    if text.len() > longest {
+        text.truncate(text.floor_char_boundary(longest - CUT.len()));
+        text.push_str(CUT);
+    }
+}
+
+/// A standard stream without the standard library's lock: a blocked write holds up no
+/// thread that prints.
+#[derive(Debug)]
+pub(super) struct Stream {
+    #[cfg(unix)]
+    file: std::fs::File,
+    #[cfg(not(unix))]
+    is_stdout: bool,
+}
+
+#[cfg(unix)]
+impl Stream {
+    pub(super) fn stdout() -> io::Result<Self> {
+        Self::of(&io::stdout())
+    }
+
+    pub(super) fn stderr() -> io::Result<Self> {
+        Self::of(&io::stderr())
+    }
+
+    fn of(stream: &impl std::os::fd::AsFd) -> io::Result<Self> {
+        let file = stream.as_fd().try_clone_to_owned()?.into();
+        Ok(Stream { file })
+    }
+}
+
+#[cfg(unix)]
+impl Output for Stream {
+    fn write_line(&mut self, line: &str) -> io::Result<()> {
+        use io::{ErrorKind, Write};
+        let line = format!("{line}\n");
+        let mut rest = line.as_bytes();
+        while !rest.is_empty() {
+            match self.file.write(rest) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait_until_ready(),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+impl Stream {
+    /// Waits until a non-blocking stream takes data. Another process that shares the
+    /// stream may have set that.
+    fn wait_until_ready(&self) {
+        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+        use std::os::fd::AsFd;
+        // Avoids a busy loop if the stream is ready and still does not take the line.
+        thread::sleep(Duration::from_millis(1));
+        let mut files = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
+        let _ = poll(&mut files, PollTimeout::NONE);
+    }
+}
+
+#[cfg(not(unix))]
+impl Stream {
+    pub(super) fn stdout() -> io::Result<Self> {
+        Ok(Stream { is_stdout: true })
+    }
+
+    pub(super) fn stderr() -> io::Result<Self> {
+        Ok(Stream { is_stdout: false })
+    }
+}
+
+#[cfg(not(unix))]
+impl Output for Stream {
+    fn write_line(&mut self, line: &str) -> io::Result<()> {
+        use io::Write;
+        let line = format!("{line}\n");
+        if self.is_stdout {
+            let mut stdout = io::stdout();
+            stdout.write_all(line.as_bytes())?;
+            return stdout.flush();
+        }
+        io::stderr().write_all(line.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+
+    /// A file whose reader takes a line when the test says so.
+    struct Gated {
+        taken: SyncSender<String>,
+        fails: Receiver<bool>,
+    }
+
+    impl Output for Gated {
+        fn write_line(&mut self, line: &str) -> io::Result<()> {
+            if self.fails.try_recv() == Ok(true) {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            self.taken.send(line.to_owned()).map_err(io::Error::other)
+        }
+    }
+
+    struct Counted;
+
+    impl Notices for Counted {
+        fn dropped(&self, count: u64) -> String {
+            format!("{count} dropped")
+        }
+
+        fn due(&self, _: Instant, is_last: bool) -> (Vec<String>, Option<Instant>) {
+            let last = is_last.then(|| "last".to_owned());
+            (last.into_iter().collect(), None)
+        }
+    }
+
+    fn stalled() -> (Arc<LineQueue>, Receiver<String>, Sender<bool>) {
+        let (taken, reader) = sync_channel(0);
+        let (fail, fails) = channel();
+        let output = Gated { taken, fails };
+        let queue = LineQueue::start("test", output, Counted).unwrap();
+        (queue, reader, fail)
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_mins(1)
+    }
+
+    #[test]
+    fn stalled_reader_drops_lines_and_one_line_reports_them() {
+        let (queue, reader, _) = stalled();
+        let total = CAPACITY + 100;
+        for number in 0..total {
+            queue.push(number.to_string());
+        }
+        let dropped = queue.dropped();
+        // The writer may hold one.
+        assert!((99..=100).contains(&dropped), "{dropped}");
+        let written = total - usize::try_from(dropped).unwrap();
+        for number in 0..written {
+            assert_eq!(reader.recv().unwrap(), number.to_string());
+        }
+        assert_eq!(reader.recv().unwrap(), format!("{dropped} dropped"));
+        queue.push("next".to_owned());
+        assert_eq!(reader.recv().unwrap(), "next");
+        assert_eq!(queue.dropped(), dropped);
+    }
+
+    #[test]
+    fn closed_reader_counts_lines_and_reports_them_later() {
+        let (queue, reader, fail) = stalled();
+        for _ in 0..3 {
+            fail.send(true).unwrap();
+            queue.push("lost".to_owned());
+        }
+        while queue.dropped() < 3 {
+            thread::yield_now();
+        }
+        queue.push("back".to_owned());
+        assert_eq!(reader.recv().unwrap(), "back");
+        assert_eq!(reader.recv().unwrap(), "3 dropped");
+    }
+
+    #[test]
+    fn flush_writes_everything_and_gives_up_on_a_stalled_reader() {
+        let (queue, reader, _) = stalled();
+        for line in ["one", "two"] {
+            queue.push(line.to_owned());
+        }
+        // Nobody reads.
+        queue.flush(Instant::now() + Duration::from_millis(20));
+        let flushing = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.flush(soon())
+        });
+        let lines: Vec<String> = (0..3).map(|_| reader.recv().unwrap()).collect();
+        assert_eq!(lines, ["one", "two", "last"]);
+        // What was asked for twice may be said twice.
+        while !flushing.is_finished() {
+            let _ = reader.recv_timeout(Duration::from_millis(1));
+        }
+        flushing.join().unwrap();
+    }
+
+    #[test]
+    fn lines_that_a_process_leaves_behind_are_counted() {
+        let (queue, _reader, _) = stalled();
+        for line in ["one", "two", "three"] {
+            queue.push(line.to_owned());
+        }
+        queue.flush(Instant::now());
+        queue.give_up();
+        assert_eq!(queue.dropped(), 3);
+        queue.flush(soon());
+    }
+
+    #[test]
+    fn lines_are_cut_and_control_characters_are_spelled_out() {
+        assert_eq!(one_line("a\nb\u{1b}[0m"), "a\\nb\\u{1b}[0m");
+        let long = one_line(&"é".repeat(LONGEST_LINE));
+        assert!(
+            long.len() < LONGEST_LINE && long.ends_with(CUT),
+            "{}",
+            long.len()
+        );
+    }
+}

@@ -1,0 +1,282 @@
+//! Checks of the `Host` header.
+//!
+//! Every request is held to RFC 9112, section 3.2: HTTP/1.1 needs one valid `Host`.
+//!
+//! A server on a loopback address also refuses the names of other machines. A page
+//! elsewhere can have its own name resolved to 127.0.0.1 (DNS rebinding), and the
+//! visitor's browser then takes this server for a part of that page. The browser
+//! still sends that name as `Host`, which gives it away.
+
+use axum::{
+    http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, Version, header},
+    response::{IntoResponse, Response},
+};
+use highwater::error::{AppError, Classification, Kind};
+use std::net::{IpAddr, Ipv6Addr};
+
+/// The hosts that requests may be for.
+#[derive(Clone, Debug)]
+pub(crate) enum Hosts {
+    /// Every valid host.
+    Any,
+    /// `localhost` and its subdomains, loopback addresses, and these names, as
+    /// [`parse_name`] returns them.
+    LoopbackAnd(Vec<String>),
+}
+
+/// The response to a request whose `Host` is missing, invalid or not served.
+/// The connection is closed after it: a proxy in between may have understood the
+/// request differently.
+pub(super) fn refusal<B>(hosts: &Hosts, request: &Request<B>) -> Option<Response> {
+    let checked = check(hosts, request.version(), request.uri(), request.headers());
+    let mut response = checked.err()?.into_response();
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    Some(response)
+}
+
+fn check(hosts: &Hosts, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), AppError> {
+    let mut sent = headers.get_all(header::HOST).iter();
+    let host = match (sent.next(), sent.next()) {
+        (Some(_), Some(_)) => {
+            return Err(AppError::invalid_input(
+                "The request has more than one Host header.",
+            ));
+        }
+        (Some(host), None) => Some(host.to_str().ok().and_then(Host::parse).ok_or_else(|| {
+            AppError::invalid_input(
+                "The Host header has to be a host name or an IP address, with a port or without.",
+            )
+        })?),
+        (None, _) if version < Version::HTTP_11 => None,
+        (None, _) => {
+            return Err(AppError::invalid_input(
+                "The request has no Host header, which HTTP/1.1 requires.",
+            ));
+        }
+    };
+    // A target with a host of its own overrides the header.
+    let host = match uri.authority() {
+        Some(authority) => Some(Host::parse(authority.as_str()).ok_or_else(|| {
+            AppError::invalid_input("The request target has no valid host and port.")
+        })?),
+        None => host,
+    };
+    match (hosts, host) {
+        (Hosts::LoopbackAnd(allowed), Some(host)) if !host.is_one_of(allowed) => {
+            Err(misdirected(&host.name()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn misdirected(name: &str) -> AppError {
+    let misdirected = Classification::new(Kind::Forbidden)
+        .with_status(StatusCode::MISDIRECTED_REQUEST.as_u16())
+        .with_code("misdirected_request");
+    AppError::new(misdirected).with_public(format!(
+        "This server listens on this machine only, and {name} is not one of its names. To allow \
+         it, start the server with --allow-host {name}."
+    ))
+}
+
+/// The host of a `Host` header, without the port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Host<'a> {
+    Ip(IpAddr),
+    Name(&'a str),
+}
+
+impl<'a> Host<'a> {
+    /// `uri-host [":" port]` of RFC 9110. `None` if it is anything else.
+    ///
+    /// Names with a comma are refused although the grammar has them: a comma is what
+    /// joins two headers into one.
+    fn parse(text: &'a str) -> Option<Self> {
+        let (host, port) = if let Some(literal) = text.strip_prefix('[') {
+            let (address, port) = literal.split_once(']')?;
+            (Host::Ip(address.parse::<Ipv6Addr>().ok()?.into()), port)
+        } else {
+            let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+            let host = match name.parse() {
+                Ok(address) => Host::Ip(IpAddr::V4(address)),
+                Err(_) if is_name(name) => Host::Name(name),
+                Err(_) => return None,
+            };
+            (host, port)
+        };
+        let is_valid = match port.strip_prefix(':') {
+            Some(digits) => is_port(digits),
+            None => port.is_empty(),
+        };
+        is_valid.then_some(host)
+    }
+
+    fn is_one_of(self, allowed: &[String]) -> bool {
+        self.is_loopback() || allowed.contains(&self.name())
+    }
+
+    fn is_loopback(self) -> bool {
+        match self {
+            Host::Ip(address) => address.to_canonical().is_loopback(),
+            Host::Name(_) => {
+                let name = self.name();
+                name == "localhost" || name.ends_with(".localhost")
+            }
+        }
+    }
+
+    /// The one spelling that equal hosts have: lower case, without the final dot of a
+    /// full name and the brackets of an address.
+    fn name(self) -> String {
+        match self {
+            Host::Ip(address) => address.to_string(),
+            Host::Name(name) => name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase(),
+        }
+    }
+}
+
+/// Parses a name to allow, and returns it as it is compared.
+///
+/// # Errors
+///
+/// If it is not a host name or an address, or has a scheme, port or path.
+pub(crate) fn parse_name(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let address = text.parse::<Ipv6Addr>().ok();
+    let host = match address {
+        Some(address) => Some(Host::Ip(address.into())),
+        None => Host::parse(text).filter(|_| text.ends_with(']') || !text.contains(':')),
+    };
+    // There are no patterns: a name with a star would never be matched.
+    let host = host.filter(|_| !text.contains('*'));
+    host.map(Host::name)
+        .ok_or_else(|| "a host name or an address without scheme and port is needed".to_owned())
+}
+
+/// `reg-name` of RFC 3986, and neither empty nor with a comma.
+fn is_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    while let Some(byte) = bytes.next() {
+        let is_valid = match byte {
+            b'%' => {
+                let mut is_hex = || bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
+                is_hex() && is_hex()
+            }
+            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+'
+            | b';' | b'=' => true,
+            _ => byte.is_ascii_alphanumeric(),
+        };
+        if !is_valid {
+            return false;
+        }
+    }
+    !name.is_empty()
+}
+
+/// The grammar has empty ports, and leading zeros.
+fn is_port(digits: &str) -> bool {
+    let significant = digits.trim_start_matches('0');
+    digits.bytes().all(|byte| byte.is_ascii_digit())
+        && (significant.is_empty() || significant.parse::<u16>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn valid_hosts_are_parsed() {
+        for (text, name) in [
+            ("localhost", "localhost"),
+            ("LocalHost.:8080", "localhost"),
+            ("a-b_c.example", "a-b_c.example"),
+            ("caf%C3%A9", "caf%c3%a9"),
+            ("127.0.0.1:80", "127.0.0.1"),
+            ("127.0.0.1:", "127.0.0.1"),
+            ("127.0.0.1:00080", "127.0.0.1"),
+            ("127.0.0.1:65535", "127.0.0.1"),
+            ("[::1]", "::1"),
+            ("[0:0::1]:8080", "::1"),
+        ] {
+            assert_eq!(Host::parse(text).map(Host::name).as_deref(), Some(name));
+        }
+    }
+
+    #[test]
+    fn invalid_hosts_are_refused() {
+        for text in [
+            "",
+            ":80",
+            "a b",
+            "a\tb",
+            "a,b",
+            "user@a",
+            "a/b",
+            "http://a",
+            "a:b",
+            "a:80:80",
+            "a:-1",
+            "a:+1",
+            "a:65536",
+            "a%2",
+            "a%zz",
+            "::1",
+            "[::1",
+            "[::1]a",
+            "[::g]",
+            "[fe80::1%25eth0]",
+            "[127.0.0.1]",
+            "a]",
+            "caf\u{e9}",
+            "a\\b",
+            "a?b",
+            "a#b",
+        ] {
+            assert_eq!(Host::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn loopback_hosts_are_recognized() {
+        let is_loopback = |text| Host::parse(text).unwrap().is_loopback();
+        for text in [
+            "localhost",
+            "LOCALHOST.",
+            "app.localhost",
+            "127.0.0.1",
+            "127.255.255.254:1",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+        ] {
+            assert!(is_loopback(text), "{text}");
+        }
+        for text in [
+            "example.com",
+            "localhost.example.com",
+            "notlocalhost",
+            "127.0.0.1.example.com",
+            "128.0.0.1",
+            "0.0.0.0",
+            "[::]",
+            "[::2]",
+        ] {
+            assert!(!is_loopback(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn allowed_names_have_no_scheme_port_or_path() {
+        for (text, name) in [
+            ("Highwater.Test.", "highwater.test"),
+            ("10.0.0.1", "10.0.0.1"),
+            ("[fe80::0:1]", "fe80::1"),
+            ("fe80::0:1", "fe80::1"),
+        ] {
+            assert_eq!(parse_name(text).as_deref(), Ok(name));
+        }
+        for text in ["", "a:80", "http://a", "a/b", "[::1]:80", "a,b", "*", "*.a"] {
+            assert!(parse_name(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The program that workers are started from.
+//!
+//! A deployment replaces the program's file, or points a symbolic link to another
+//! folder, and asks for a reload. So the program is known by the name that it was
+//! called by, and the name is resolved again for each worker:
+//!
+//! | called as | resolved as |
+//! |---|---|
+//! | `/srv/current/highwater` | that path, with all links followed anew |
+//! | `bin/highwater` | the same below the folder it was started in, as the shell names that folder: after `cd /srv/current`, the link `current` is followed anew |
+//! | `highwater` | the first file of that name in the folders of `PATH` |
+//!
+//! The folder and `PATH` are those of the start. Where `argv[0]` does not lead to the
+//! running program, as some launchers set it to something else, the name is the path
+//! of the running program.
+
+use nix::{
+    errno::Errno,
+    unistd::{AccessFlags, access},
+};
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    fs, io,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    path::{Path, PathBuf},
+};
+
+/// A name of a program, to be resolved each time that it is started.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Program {
+    /// An absolute path.
+    Path(PathBuf),
+    /// A name to look for in these folders.
+    Lookup {
+        name: OsString,
+        folders: Vec<PathBuf>,
+    },
+}
+
+/// Something that was started.
+#[derive(Debug)]
+pub(super) struct Launched<T> {
+    pub(super) what: T,
+    /// The file that was started, without links in its path.
+    pub(super) file: PathBuf,
+    /// The reason if the running program was started instead of the named one.
+    pub(super) in_place_of: Option<io::Error>,
+}
+
+/// The suffix that Linux appends to the path of a running program whose file was
+/// removed.
+const DELETED: &[u8] = b" (deleted)";
+
+/// The running program's file, even if it was removed. Only Linux has it.
+const RUNNING: &str = "/proc/self/exe";
+
+/// The folders in which shells look if there is no `PATH`.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+impl Program {
+    /// Returns the name that this program was called by.
+    ///
+    /// # Errors
+    ///
+    /// If `argv[0]` does not lead to the running program, and the system cannot name
+    /// it either.
+    pub(super) fn this() -> io::Result<Self> {
+        let called = env::args_os().next();
+        let called = called.and_then(|called| {
+            let folder = start_folder(env::var_os("PWD"))?;
+            Some(Self::called(called, &folder, env::var_os("PATH")))
+        });
+        match called {
+            Some(program) if program.is_running() => Ok(program),
+            _ => Ok(Program::Path(without_deleted(env::current_exe()?))),
+        }
+    }
+
+    fn called(called: OsString, folder: &Path, path: Option<OsString>) -> Self {
+        if called.as_bytes().contains(&b'/') {
+            return Program::Path(folder.join(called));
+        }
+        let path = path.unwrap_or_else(|| DEFAULT_PATH.into());
+        // An empty entry is the folder itself.
+        let folders = env::split_paths(&path).map(|entry| folder.join(entry));
+        Program::Lookup {
+            name: called,
+            folders: folders.collect(),
+        }
+    }
+
+    /// Returns true if the name leads to the running program, or to a file that has
+    /// replaced the running one already.
+    fn is_running(&self) -> bool {
+        let identity = |path: &Path| {
+            let metadata = fs::metadata(path).ok()?;
+            Some((metadata.dev(), metadata.ino()))
+        };
+        let Ok(found) = self.find() else {
+            return false;
+        };
+        let Ok(exe) = env::current_exe() else {
+            return false;
+        };
+        let running = identity(Path::new(RUNNING)).or_else(|| identity(&exe));
+        let is_replaced = exe != without_deleted(exe.clone());
+        is_replaced || identity(&found) == running
+    }
+
+    /// Returns the file to start now, without links in its path.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or it cannot be executed.
+    pub(super) fn find(&self) -> io::Result<PathBuf> {
+        match self {
+            Program::Path(path) => executable(path).map_err(|cause| {
+                io::Error::new(cause.kind(), format!("{}: {cause}", path.display()))
+            }),
+            Program::Lookup { name, folders } => folders
+                .iter()
+                .find_map(|folder| executable(&folder.join(name)).ok())
+                .ok_or_else(|| {
+                    let name = name.display();
+                    let cause = format!("no folder of PATH has a program {name}");
+                    io::Error::new(io::ErrorKind::NotFound, cause)
+                }),
+        }
+    }
+
+    /// Has `start` called with the file to start now. If that cannot be started and
+    /// `may_fall_back`, the running program is started once more.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing was started.
+    pub(super) fn launch<T>(
+        &self,
+        may_fall_back: bool,
+        mut start: impl FnMut(&Path) -> io::Result<T>,
+    ) -> io::Result<Launched<T>> {
+        let cause = match self.find() {
+            Ok(file) => match start(&file) {
+                Ok(what) => {
+                    return Ok(Launched {
+                        what,
+                        file,
+                        in_place_of: None,
+                    });
+                }
+                Err(cause) => {
+                    let text = format!("{}: {cause}", file.display());
+                    let named = io::Error::new(cause.kind(), text);
+                    if !is_of_the_file(&cause) {
+                        return Err(named);
+                    }
+                    named
+                }
+            },
+            Err(cause) => cause,
+        };
+        match fs::read_link(RUNNING) {
+            Ok(file) if may_fall_back => Ok(Launched {
+                what: start(Path::new(RUNNING))?,
+                file,
+                in_place_of: Some(cause),
+            }),
+            _ => Err(cause),
+        }
+    }
+}
+
+/// The folder that this process was started in. `PWD` has the links by which a shell
+/// went there; the system knows only where they lead.
+fn start_folder(pwd: Option<OsString>) -> Option<PathBuf> {
+    let here = env::current_dir().ok()?;
+    let is_here = |path: &PathBuf| {
+        path.is_absolute() && fs::canonicalize(path).is_ok_and(|path| path == here)
+    };
+    let pwd = pwd.map(PathBuf::from).filter(is_here);
+    Some(pwd.unwrap_or(here))
+}
+
+fn without_deleted(exe: PathBuf) -> PathBuf {
+    match exe.as_os_str().as_bytes().strip_suffix(DELETED) {
+        Some(path) if !exe.exists() => OsStr::from_bytes(path).into(),
+        _ => exe,
+    }
+}
+
+fn executable(path: &Path) -> io::Result<PathBuf> {
+    let file = fs::canonicalize(path)?;
+    if !fs::metadata(&file)?.is_file() {
+        return Err(io::Error::other("not a file"));
+    }
+    access(&file, AccessFlags::X_OK)?;
+    Ok(file)
+}
+
+/// Returns true if a program could not be started for a reason that its file has, and
+/// not the system.
+fn is_of_the_file(cause: &io::Error) -> bool {
+    let errno = cause.raw_os_error().map(Errno::from_raw);
+    matches!(
+        errno,
+        Some(
+            Errno::ENOENT
+                | Errno::EACCES
+                | Errno::EPERM
+                | Errno::ENOEXEC
+                | Errno::ETXTBSY
+                | Errno::ELOOP
+                | Errno::ENOTDIR
+                | Errno::EISDIR
+        )
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn program(path: &Path) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "#!/bin/sh\n").unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    #[test]
+    fn path_is_resolved_anew_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        let [one, two] = ["rel/1/native", "rel/2/native"].map(|path| folder.join(path));
+        program(&one);
+        program(&two);
+        let current = folder.join("current");
+        let called = Program::called("current/native".into(), &folder, None);
+        assert!(
+            called
+                .find()
+                .unwrap_err()
+                .to_string()
+                .contains("current/native")
+        );
+        symlink("rel/1", &current).unwrap();
+        assert_eq!(called.find().unwrap(), one);
+        fs::remove_file(&current).unwrap();
+        symlink("rel/2", &current).unwrap();
+        assert_eq!(called.find().unwrap(), two);
+        // What is no program is none, whatever it is.
+        fs::set_permissions(&two, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(called.find().is_err());
+        fs::remove_file(&two).unwrap();
+        fs::create_dir(&two).unwrap();
+        assert!(
+            called
+                .find()
+                .unwrap_err()
+                .to_string()
+                .contains("not a file")
+        );
+    }
+
+    #[test]
+    fn name_without_a_slash_is_looked_up_in_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        let path = env::join_paths([folder.join("a"), "b".into(), "".into()]).unwrap();
+        let called = Program::called("native".into(), &folder, Some(path));
+        assert!(called.find().unwrap_err().to_string().contains("PATH"));
+        for path in ["native", "b/native", "a/native"] {
+            let path = folder.join(path);
+            program(&path);
+            assert_eq!(called.find().unwrap(), path);
+        }
+        // Those that cannot be executed are passed over, as by a shell.
+        let first = folder.join("a/native");
+        fs::set_permissions(&first, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(called.find().unwrap(), folder.join("b/native"));
+    }
+
+    #[test]
+    fn start_folder_is_named_as_the_shell_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = env::current_dir().unwrap();
+        let link = folder.path().join("link");
+        symlink(&here, &link).unwrap();
+        let named = |pwd: &Path| start_folder(Some(pwd.into()));
+        assert_eq!(named(&link), Some(link.clone()));
+        for wrong in ["/", "", "link", "/nowhere"] {
+            assert_eq!(named(Path::new(wrong)), Some(here.clone()), "{wrong}");
+        }
+        assert_eq!(start_folder(None), Some(here));
+    }
+
+    #[test]
+    fn missing_program_falls_back_only_if_allowed() {
+        let missing = Program::Path("/nowhere/native".into());
+        let error = missing.launch(false, |_| Ok(())).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/native"), "{error}");
+        if cfg!(target_os = "linux") {
+            let launched = missing.launch(true, |file| Ok(file.to_owned())).unwrap();
+            assert_eq!(launched.what, Path::new(RUNNING));
+            assert_eq!(launched.file, env::current_exe().unwrap());
+            assert!(launched.in_place_of.is_some());
+        }
+        // It is not the file's fault if there is no process to be had.
+        let present = Program::Path("/bin/sh".into());
+        let error = io::Error::from(Errno::EAGAIN);
+        let mut error = Some(error);
+        let tried = present.launch(true, |_| Err::<(), _>(error.take().unwrap()));
+        assert!(tried.is_err());
+    }
+
+    #[test]
+    fn removed_file_loses_its_mark() {
+        let mark = |path: &str| without_deleted(path.into());
+        assert_eq!(
+            mark("/nowhere/native (deleted)"),
+            Path::new("/nowhere/native")
+        );
+        assert_eq!(mark("/nowhere/native"), Path::new("/nowhere/native"));
+    }
+}

@@ -1,0 +1,122 @@
+//! Requests whose head hyper could not read, and so no service has seen.
+//!
+//! hyper answers most of them with a status and nothing else. The connection's
+//! [`Socket`] withholds that, and they are answered here like every other error:
+//! counted, logged, and with a problem document.
+
+use super::{connection::BUFFER_BYTES, gate::Gate, socket::Socket};
+use axum::http::{StatusCode, header};
+use highwater::error::{
+    AppError, Classification, Handler, Ids, Incident, Kind, Problem, http::REQUEST_ID,
+};
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::SystemTime,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    time::timeout,
+};
+
+/// Answers malformed requests.
+#[derive(Debug)]
+pub(super) struct Malformed {
+    handler: Arc<Handler>,
+    ids: Ids,
+}
+
+impl Malformed {
+    pub(super) fn new(handler: Arc<Handler>) -> Self {
+        // The standard library seeds its maps with random bytes of the system.
+        let seed = RandomState::new().hash_one("malformed");
+        Malformed {
+            handler,
+            ids: Ids::new(seed),
+        }
+    }
+
+    /// Answers the request that hyper failed on with this error, and closes the
+    /// connection. `head` is as much of it as was read. Only the log and the counters show it if hyper has sent its own
+    /// answer already.
+    pub(super) async fn answer<I>(
+        &self,
+        error: hyper::Error,
+        head: &[u8],
+        mut socket: Socket<I>,
+        gate: &Gate,
+    ) where
+        I: AsyncRead + AsyncWrite + Unpin,
+    {
+        let is_answered = !socket.take_withheld() && !error.is_parse_version_h2();
+        let error = classify(error, head);
+        gate.meter.is_malformed(error.status());
+        let answer = self.handle(&error);
+        if is_answered {
+            return;
+        }
+        let sending = async {
+            socket.write_all(answer.as_bytes()).await?;
+            socket.shutdown().await
+        };
+        // If it fails, the client has gone.
+        let _ = timeout(2 * gate.limits().grace, sending).await;
+    }
+
+    /// Logs the error, and returns the whole response to it.
+    fn handle(&self, error: &AppError) -> String {
+        let id = self.ids.make();
+        let incident = Incident::new(id, "reading the head of a request");
+        let decision = self.handler.handle(error, &incident);
+        let problem = decision.problem().map(Problem::to_json).unwrap_or_default();
+        let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        let date = httpdate::fmt_http_date(SystemTime::now());
+        format!(
+            "HTTP/1.1 {status}\r\n{}: {}\r\n{}: {}\r\n{}: close\r\n{}: {date}\r\n{}: {id}\r\n\
+             {}: nosniff\r\n\r\n{problem}",
+            header::CONTENT_TYPE,
+            Problem::CONTENT_TYPE,
+            header::CONTENT_LENGTH,
+            problem.len(),
+            header::CONNECTION,
+            header::DATE,
+            REQUEST_ID,
+            header::X_CONTENT_TYPE_OPTIONS,
+        )
+    }
+}
+
+fn classify(error: hyper::Error, head: &[u8]) -> AppError {
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let is_line_too_long = error.is_parse_too_large() && line.len() > BUFFER_BYTES / 2;
+    // hyper tells these apart in its texts only.
+    let text = error.to_string();
+    let (kind, status, message) = if text.contains("version") {
+        (
+            Kind::InvalidInput,
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            "This server speaks HTTP/1.1 and HTTP/1.0.",
+        )
+    } else if is_line_too_long || text.contains("URI too long") {
+        (
+            Kind::TooLarge,
+            StatusCode::URI_TOO_LONG,
+            "The address of the request is too long.",
+        )
+    } else if error.is_parse_too_large() {
+        (
+            Kind::TooLarge,
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "The headers of the request are too large, or too many.",
+        )
+    } else {
+        (
+            Kind::InvalidInput,
+            StatusCode::BAD_REQUEST,
+            "The request is not valid HTTP.",
+        )
+    };
+    AppError::new(Classification::new(kind).with_status(status.as_u16()))
+        .with_public(message)
+        .with_source(error)
+}

@@ -1,0 +1,368 @@
+//! Requests at the edges of HTTP, byte by byte.
+
+use crate::{
+    server::{Answer, Server},
+    support::{PATIENCE, command, native, wait_until},
+};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Child, Stdio},
+};
+
+/// Sends these bytes and reads until the server closes. Fails if it resets the
+/// connection.
+fn exchange(addr: &str, bytes: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(bytes).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    Answer::read(&answer)
+}
+
+/// Sends a head with these lines.
+fn ask(addr: &str, lines: &[&str]) -> Answer {
+    let head = lines.join("\r\n") + "\r\nConnection: close\r\n\r\n";
+    exchange(addr, head.as_bytes())
+}
+
+/// Fails unless it is a problem document with this status and an id.
+#[track_caller]
+fn assert_problem(answer: &Answer, status: u16) {
+    assert_eq!(answer.status, status, "{answer:?}");
+    let content_type = answer.header("content-type");
+    assert_eq!(content_type, Some("application/problem+json"), "{answer:?}");
+    let problem = answer.json();
+    assert_eq!(problem["status"], status, "{problem}");
+    assert_eq!(problem["id"].as_str(), answer.header("x-request-id"));
+}
+
+/// A running `native cluster`, killed when dropped.
+struct Cluster {
+    process: Child,
+    addr: String,
+}
+
+impl Cluster {
+    fn start() -> Self {
+        let mut process = command(&["cluster", "--workers", "1"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = process.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let addr = line
+            .split("http://")
+            .nth(1)
+            .and_then(|it| it.split('/').next());
+        let addr = addr.unwrap_or_else(|| panic!("{line:?}")).to_owned();
+        Cluster { process, addr }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn http_1_1_needs_one_valid_host() {
+    let server = Server::start();
+    let cluster = Cluster::start();
+    for addr in [&server.addr, &cluster.addr] {
+        let get = "GET / HTTP/1.1";
+        assert_problem(&ask(addr, &[get]), 400);
+        for host in [
+            "", "a b", "a,b", "u@a", "a/b", "a:b", "a:1:2", "a:65536", "[::1", "::1", "[::g]",
+            "a%2", "http://a",
+        ] {
+            let host = format!("Host: {host}");
+            let answer = ask(addr, &[get, &host]);
+            assert_problem(&answer, 400);
+            assert_eq!(answer.header("connection"), Some("close"), "{host}");
+        }
+        let own = format!("Host: {addr}");
+        for twice in [[&*own, &own], [&own, "host: b"]] {
+            assert_problem(&ask(addr, &[get, twice[0], twice[1]]), 400);
+        }
+        // Both are said of every version.
+        assert_problem(&ask(addr, &["GET / HTTP/1.0", &own, &own]), 400);
+        assert_problem(&ask(addr, &["GET / HTTP/1.0", "Host: a b"]), 400);
+        assert_eq!(ask(addr, &["GET / HTTP/1.0"]).status, 200);
+        assert_eq!(ask(addr, &[get, &own]).status, 200);
+        // The target's host stands for that of the header, which is needed all the same.
+        let absolute = format!("GET http://{addr}/healthz HTTP/1.1");
+        assert_problem(&ask(addr, &[&absolute]), 400);
+        assert_eq!(ask(addr, &[&absolute, "Host: other"]).status, 200);
+        assert_problem(&ask(addr, &["GET http://u@a/ HTTP/1.1", &own]), 400);
+    }
+    // A plain service has the names that it is given from outside.
+    let other = ask(&cluster.addr, &["GET / HTTP/1.1", "Host: example.com"]);
+    assert_eq!(other.status, 200);
+}
+
+#[test]
+fn hosts_that_are_not_loopback_need_allow_host() {
+    let server = Server::start_with(&["--allow-host", "Page.Test", "--allow-host", "192.0.2.7"]);
+    let status = |host: &str| {
+        let host = format!("Host: {host}");
+        let answer = ask(&server.addr, &["GET /healthz HTTP/1.1", &host]);
+        if answer.status != 200 {
+            assert_problem(&answer, 421);
+            assert_eq!(answer.json()["code"], "misdirected_request");
+            assert!(answer.body.contains("--allow-host"), "{answer:?}");
+        }
+        answer.status
+    };
+    for host in [
+        "localhost",
+        "LOCALHOST:1",
+        "localhost.",
+        "app.localhost",
+        "127.0.0.1",
+        "127.1.2.3:80",
+        "[::1]:8080",
+        "page.test",
+        "PAGE.test.:8080",
+        "192.0.2.7:80",
+    ] {
+        assert_eq!(status(host), 200, "{host}");
+    }
+    for host in [
+        "example.com",
+        "localhost.example.com",
+        "127.0.0.1.example.com",
+        "sub.page.test",
+        "192.0.2.8",
+        "0.0.0.0",
+        "[::2]",
+    ] {
+        assert_eq!(status(host), 421, "{host}");
+    }
+    // No address is left out, and no method.
+    for line in [
+        "GET /",
+        "POST /api/runs",
+        "GET /none",
+        "GET http://example.com/",
+    ] {
+        let line = format!("{line} HTTP/1.1");
+        let answer = ask(&server.addr, &[&line, "Host: example.com"]);
+        assert_eq!(answer.status, 421, "{answer:?}");
+    }
+    let target = "GET http://localhost/healthz HTTP/1.1";
+    assert_eq!(
+        ask(&server.addr, &[target, "Host: example.com"]).status,
+        200
+    );
+}
+
+#[test]
+fn allow_host_takes_host_names_only() {
+    for wrong in ["", "a:80", "http://a", "a/b", "*.a"] {
+        let done = native(&["serve", "--allow-host", wrong]);
+        assert_eq!(done.code, Some(2), "{wrong}: {done:?}");
+        assert!(done.stderr.contains("host name"), "{wrong}: {done:?}");
+    }
+}
+
+#[test]
+fn malformed_requests_are_answered_logged_and_counted() {
+    let server = Server::start();
+    let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(70_000));
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(200));
+    let large = format!("GET / HTTP/1.1\r\na: {}\r\n\r\n", "b".repeat(200_000));
+    let requests = [
+        ("GET /\r\n\r\n", 400),
+        ("GET  / HTTP/1.1\r\n\r\n", 400),
+        ("\u{16}\u{3}\u{1}\u{2}", 400),
+        ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
+        (
+            "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            400,
+        ),
+        (&*long, 414),
+        (&*many, 431),
+        (&*large, 431),
+        ("GET / HTTP/2.0\r\n\r\n", 505),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    ];
+    for (request, status) in requests {
+        let answer = exchange(&server.addr, request.as_bytes());
+        assert_problem(&answer, status);
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert!(answer.header("date").is_some(), "{answer:?}");
+        let id = answer.header("x-request-id").unwrap();
+        wait_until("its line in the log", || !server.logged(id).is_empty());
+    }
+    let metrics = server.request("GET", "/metrics", &[], "").body;
+    let count = requests.len();
+    for line in [
+        format!("http_requests_malformed_total {count}\n"),
+        format!("http_requests_total{{status=\"4xx\"}} {}\n", count - 2),
+    ] {
+        assert!(metrics.contains(&line), "{line}: {metrics}");
+    }
+}
+
+#[test]
+fn answer_reaches_a_client_that_is_still_sending() {
+    let server = Server::start();
+    let own = format!("Host: {}\r\n", server.addr);
+    let header = format!("x: {}\r\n", "y".repeat(1000));
+    for (begin, rest, status) in [
+        (
+            "GET / HTTP/1.1\r\n".to_owned() + &header.repeat(80),
+            &*header,
+            431,
+        ),
+        ("GET /".to_owned() + &"x".repeat(80_000), "xxxxxxxx", 414),
+        (
+            "no HTTP\r\n\r\n".to_owned() + &"x".repeat(80_000),
+            "xxxxxxxx",
+            400,
+        ),
+        (
+            "GET / HTTP/1.1\r\n\r\n".to_owned(),
+            "GET / HTTP/1.1\r\n\r\n",
+            400,
+        ),
+        (
+            format!("POST / HTTP/1.1\r\n{own}Content-Length: 1000000\r\n\r\n"),
+            "xxxxxxxx",
+            405,
+        ),
+        (
+            format!("POST /api/runs HTTP/1.1\r\n{own}Content-Type: application/json\r\n")
+                + "Content-Length: 1000000\r\n\r\n"
+                + &"x".repeat(20_000),
+            "xxxxxxxx",
+            413,
+        ),
+        (
+            format!("GET / HTTP/1.1\r\n{own}Connection: close\r\n\r\n") + &"x".repeat(80_000),
+            "xxxxxxxx",
+            200,
+        ),
+    ] {
+        let mut stream = TcpStream::connect(&server.addr).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(begin.as_bytes()).unwrap();
+        // The answer is there, and more is sent after it.
+        assert_eq!(stream.peek(&mut [0]).unwrap(), 1, "{status}");
+        for _ in 0..10 {
+            stream.write_all(rest.as_bytes()).unwrap();
+        }
+        let mut answer = String::new();
+        let read = stream.read_to_string(&mut answer);
+        assert!(read.is_ok(), "{status}: {read:?} after {answer:?}");
+        assert_eq!(Answer::read(&answer).status, status, "{answer}");
+    }
+}
+
+#[test]
+fn paths_that_no_file_can_have_are_not_found() {
+    let server = Server::start();
+    let www = server.www.path();
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("loop_b", www.join("loop_a")).unwrap();
+        std::os::unix::fs::symlink("loop_a", www.join("loop_b")).unwrap();
+    }
+    fs::create_dir(www.join("empty")).unwrap();
+    for path in [
+        &*format!("/{}", "a".repeat(256)),
+        &format!("/{}", "%61".repeat(256)),
+        &format!("/pkg/{}/index.html", "a".repeat(256)),
+        &"/a".repeat(2_500),
+        &("/a".repeat(2_500) + "/"),
+        &"/pkg/events".repeat(500),
+        "/index.html/x",
+        "/index.html/",
+        "/a%00b",
+        "/loop_a",
+        "/loop_a/",
+        "/loop_a/x",
+        "/empty/",
+        "/%ff",
+        "/..%2f..%2fetc%2fpasswd",
+    ] {
+        for method in ["GET", "HEAD"] {
+            let answer = server.request(method, path, &[], "");
+            assert_eq!(answer.status, 404, "{method} {path}: {answer:?}");
+        }
+    }
+    assert_eq!(server.request("GET", "/", &[], "").status, 200);
+    fs::remove_dir_all(www).unwrap();
+    for path in ["/", "/index.html", "/pkg/"] {
+        assert_eq!(server.request("GET", path, &[], "").status, 404, "{path}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn disallowed_methods_get_405_with_allow() {
+    let server = Server::start();
+    let cluster = Cluster::start();
+    for (addr, path) in [
+        (&server.addr, "/"),
+        (&server.addr, "/index.html"),
+        (&server.addr, "/healthz"),
+        (&server.addr, "/readyz"),
+        (&server.addr, "/metrics"),
+        (&server.addr, "/problems/"),
+        (&server.addr, "/problems/busy"),
+        (&server.addr, "/api/scenarios"),
+        (&cluster.addr, "/"),
+        (&cluster.addr, "/work"),
+        (&cluster.addr, "/healthz"),
+        (&cluster.addr, "/metrics"),
+    ] {
+        let own = format!("Host: {addr}");
+        for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "FOO"] {
+            let answer = ask(addr, &[&format!("{method} {path} HTTP/1.1"), &own]);
+            assert_problem(&answer, 405);
+            assert_eq!(answer.header("allow"), Some("GET,HEAD"), "{method} {path}");
+        }
+        let head = ask(addr, &[&format!("HEAD {path} HTTP/1.1"), &own]);
+        let get = ask(addr, &[&format!("GET {path} HTTP/1.1"), &own]);
+        assert_eq!((head.status, &*head.body), (get.status, ""), "{path}");
+    }
+    let own = format!("Host: {}", server.addr);
+    let answer = ask(&server.addr, &["GET /api/runs HTTP/1.1", &own]);
+    assert_problem(&answer, 405);
+    assert_eq!(answer.header("allow"), Some("POST"));
+}
+
+#[test]
+fn accept_chooses_between_text_and_json() {
+    let server = Server::start();
+    for (accept, is_person) in [
+        ("text/html,application/xhtml+xml,*/*;q=0.8", true),
+        ("TEXT/HTML;charset=utf-8", true),
+        ("text/html;q=0", false),
+        ("application/json, text/html;q=0.9", false),
+        ("application/json;q=0.1, text/*", true),
+        ("application/x-text/html", false),
+        ("*/*", false),
+    ] {
+        let answer = server.request("GET", "/none", &[("Accept", accept)], "");
+        assert_eq!(answer.status, 404);
+        let content_type = answer.header("content-type").unwrap();
+        assert_eq!(
+            content_type.starts_with("text/plain"),
+            is_person,
+            "{accept}"
+        );
+        assert_eq!(answer.header("vary"), Some("accept"));
+    }
+}

@@ -1,0 +1,317 @@
+//! The log of a service: a stalled reader blocks nothing, repeated lines are sampled,
+//! and clients that hang up are no errors.
+#![cfg(unix)]
+
+use crate::{
+    server::{JSON, Server},
+    support::{PATIENCE, command, signal, wait_until},
+};
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, Read, Write, pipe},
+    net::{Shutdown, TcpStream},
+    process::{Child, Stdio},
+    thread,
+};
+
+/// A service whose standard error is a pipe that nobody reads yet.
+struct Stalled {
+    process: Child,
+    addr: String,
+    log: File,
+    _www: tempfile::TempDir,
+}
+
+impl Stalled {
+    fn start(options: &[&str]) -> Self {
+        let www = tempfile::tempdir().unwrap();
+        fs::create_dir_all(www.path().join("pkg/events")).unwrap();
+        fs::write(www.path().join("pkg/events/highwater_web.js"), "").unwrap();
+        let (log, stderr) = pipe().unwrap();
+        let mut process = command(&["serve", "--no-build", "--addr", "127.0.0.1:0", "--www"])
+            .arg(www.path())
+            .args(options)
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = process.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let addr = line.split("http://").nth(1).unwrap();
+        let (addr, _) = addr.split_once('/').unwrap();
+        Stalled {
+            addr: addr.to_owned(),
+            process,
+            log: File::from(std::os::fd::OwnedFd::from(log)),
+            _www: www,
+        }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.addr).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.addr).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn metric(&self, name: &str) -> u64 {
+        metric(&self.get("/metrics"), name)
+    }
+}
+
+impl Drop for Stalled {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[track_caller]
+fn metric(text: &str, name: &str) -> u64 {
+    let value = text.lines().find_map(|line| {
+        let value = line.strip_prefix(name)?.strip_prefix(' ')?;
+        value.parse().ok()
+    });
+    value.unwrap_or_else(|| panic!("{name}: {text}"))
+}
+
+/// The number after this in a line.
+fn number(line: &str, before: &str) -> u64 {
+    let after = line.split(before).nth(1);
+    let digits = after.map_or("", |after| {
+        let end = after.find(|it: char| !it.is_ascii_digit());
+        &after[..end.unwrap_or(after.len())]
+    });
+    digits.parse().unwrap_or(0)
+}
+
+#[test]
+fn stalled_log_holds_up_nobody_and_is_reported_once() {
+    // At debug each of them is a line.
+    let mut service = Stalled::start(&["--log-level", "debug"]);
+    let long = "x".repeat(4_000);
+    let mut asked = 0;
+    while asked < 20 || service.metric("highwater_log_lines_dropped_total") == 0 {
+        for _ in 0..100 {
+            assert!(service.get(&format!("/api/{long}")).contains(" 404 "));
+            asked += 1;
+        }
+        assert!(asked < 20_000, "nothing is dropped");
+    }
+    assert!(service.get("/readyz").contains(" 200 "));
+
+    // The reader is back.
+    let reader = BufReader::new(service.log.try_clone().unwrap());
+    let (send, lines) = std::sync::mpsc::channel();
+    let reading = thread::spawn(move || {
+        for line in reader.lines().map_while(Result::ok) {
+            let _ = send.send(line);
+        }
+    });
+    let mut seen = Vec::new();
+    let report = loop {
+        let line = lines.recv_timeout(PATIENCE).unwrap();
+        if line.contains("dropped while the log's reader stalled") {
+            break line;
+        }
+        seen.push(line);
+    };
+    let dropped = service.metric("highwater_log_lines_dropped_total");
+    assert!(
+        report.contains(&format!(": {dropped} log lines were")),
+        "{report}"
+    );
+    let written = seen.iter().filter(|line| line.contains("status=404"));
+    assert_eq!(written.count() as u64 + dropped, asked);
+    for line in &seen {
+        assert!(line.len() < 4096, "{} bytes", line.len());
+        let is_whole = line.starts_with("INFO id=") && line.ends_with('"');
+        assert!(is_whole || line.contains("serves"), "{line}");
+        assert!(!line.contains(&long[..1_025]), "{line}");
+    }
+
+    // Nothing is lost at the end.
+    signal("-TERM", service.process.id());
+    assert_eq!(service.process.wait().unwrap().code(), Some(0));
+    reading.join().unwrap();
+    let rest: Vec<String> = lines.try_iter().collect();
+    assert_eq!(rest.last().unwrap(), "all workers have ended");
+}
+
+#[test]
+fn stalled_log_does_not_keep_the_service_from_ending() {
+    let mut service = Stalled::start(&["--log-level", "debug", "--faults"]);
+    for _ in 0..200 {
+        service.get(&format!("/api/{}", "x".repeat(4_000)));
+    }
+    let worker: u32 = {
+        let ready = service.get("/readyz");
+        ready.trim().rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    signal("-KILL", worker);
+    assert!(service.get("/readyz").contains(" 200 "), "it is replaced");
+    signal("-TERM", service.process.id());
+    assert_eq!(service.process.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn closed_log_is_counted_and_ends_nothing() {
+    let mut service = Stalled::start(&["--log-level", "debug"]);
+    let nowhere = File::open("/dev/null").unwrap();
+    drop(std::mem::replace(&mut service.log, nowhere));
+    for _ in 0..10 {
+        assert!(service.get("/nothing").contains(" 404 "));
+    }
+    wait_until("lines that nobody takes are counted", || {
+        service.metric("highwater_log_lines_dropped_total") >= 10
+    });
+}
+
+#[test]
+fn repeated_lines_are_sampled_and_the_counts_add_up() {
+    const REQUESTS: u64 = 300;
+    let server = Server::start();
+    for number in 0..REQUESTS {
+        let path = format!("/nothing/{number}");
+        assert_eq!(server.request("GET", &path, &[], "").status, 404);
+        if number == 100 {
+            // Another kind is not hidden by the first.
+            assert_eq!(server.run("{").status, 400);
+        }
+    }
+    assert_eq!(server.logged("code=malformed_json").len(), 1);
+    let accounted = || {
+        let lines = server.logged("code=not_found");
+        let written = lines.iter().filter(|line| line.contains(" id=")).count();
+        let left_out: u64 = lines.iter().map(|line| number(line, "left_out=")).sum();
+        (written as u64, left_out)
+    };
+    // The rest is reported although no other line follows.
+    wait_until("all are accounted for", || {
+        let (written, left_out) = accounted();
+        written + left_out >= REQUESTS
+    });
+    let (written, left_out) = accounted();
+    assert_eq!(written + left_out, REQUESTS);
+    assert!(written < REQUESTS / 4, "{written}");
+    let metrics = server.request("GET", "/metrics", &[], "").body;
+    let name = "highwater_http_requests_total{status=\"4xx\"}";
+    assert_eq!(metric(&metrics, name), REQUESTS + 1);
+    let left_out_in_all = metric(&metrics, "highwater_log_lines_left_out_total");
+    assert_eq!(left_out_in_all, left_out);
+}
+
+/// A server on which clients have hung up in every way.
+fn after_hang_ups(options: &[&str]) -> Server {
+    let server = Server::start_with(options);
+    let run = r#"{"scenario": "decoupling", "params": {"email_latency": 5000, "users": 10000}}"#;
+    // While the request is sent.
+    for is_closed in [false, true] {
+        let head = "POST /api/runs HTTP/1.1\r\nHost: 127.0.0.1\r\n";
+        let head = format!("{head}Content-Type: application/json\r\nContent-Length: 99\r\n\r\n{{");
+        let mut stream = TcpStream::connect(&server.addr).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        if !is_closed {
+            stream.shutdown(Shutdown::Write).unwrap();
+            let _ = stream.read(&mut [0; 16]);
+        }
+        drop(stream);
+    }
+    // In the middle of the answer.
+    for _ in 0..2 {
+        let mut stream = server.send("POST", "/api/runs", &[JSON], run);
+        stream.read_exact(&mut [0; 12]).unwrap();
+        drop(stream);
+    }
+    // Half a head, and a greeting of TLS: these are no requests.
+    for half in [&b"GET / HTTP/1.1\r\nHos"[..], b"\x16\x03\x01"] {
+        let mut stream = TcpStream::connect(&server.addr).unwrap();
+        stream.write_all(half).unwrap();
+        drop(stream);
+    }
+    wait_until("they are counted", || {
+        let metrics = server.request("GET", "/metrics", &[], "").body;
+        metric(&metrics, "highwater_http_requests_hung_up_total") == 4
+    });
+    server
+}
+
+#[test]
+fn clients_that_hang_up_are_counted_apart_and_not_logged() {
+    let server = after_hang_ups(&[]);
+    let metrics = server.request("GET", "/metrics", &[], "").body;
+    for class in ["4xx", "5xx"] {
+        let name = format!("highwater_http_requests_total{{status=\"{class}\"}}");
+        assert_eq!(metric(&metrics, &name), 0, "{class}");
+    }
+    // A client that has the whole answer has not hung up.
+    for (method, path) in [
+        ("HEAD", "/"),
+        ("GET", "/"),
+        ("GET", "/none"),
+        ("HEAD", "/none"),
+    ] {
+        server.request(method, path, &[], "");
+    }
+    // It is behind the others in the log.
+    server.request("GET", "/none", &[], "");
+    server.wait_for_log("code=not_found");
+    for level in ["WARN", "DEBUG", "ERROR", "client_gone", "invalid_input"] {
+        assert_eq!(server.logged(level), [""; 0], "{level}");
+    }
+    let metrics = server.request("GET", "/metrics", &[], "").body;
+    assert_eq!(metric(&metrics, "highwater_http_requests_hung_up_total"), 4);
+}
+
+#[test]
+fn clients_that_hang_up_are_logged_at_debug() {
+    let server = after_hang_ups(&["--log-level", "debug"]);
+    wait_until("two were sending, two were reading", || {
+        server
+            .logged("a client hung up while it sent the request")
+            .len()
+            == 2
+            && server
+                .logged("a client hung up before the end of the answer")
+                .len()
+                == 2
+    });
+    assert_eq!(server.logged("WARN"), [""; 0]);
+}
+
+#[test]
+fn panics_are_lines_of_the_log() {
+    let server = Server::start_with(&["--faults"]);
+    for _ in 0..3 {
+        assert_eq!(
+            server
+                .request("POST", "/api/faults/bug", &[JSON], "{}")
+                .status,
+            500
+        );
+    }
+    server.wait_for_log("panicked at native/src/serve/faults.rs");
+    // A bug replaces its process: each has its own count.
+    let lines = server.logged("a bug, as it was asked for");
+    assert!(!lines.is_empty());
+    for line in lines {
+        assert!(line.starts_with("ERROR "), "{line}");
+    }
+}
+
+#[test]
+fn lines_that_a_replaced_worker_could_not_write_are_counted() {
+    const REQUESTS: u64 = 200;
+    let service = Stalled::start(&["--log-level", "debug"]);
+    for _ in 0..REQUESTS {
+        service.get(&format!("/api/{}", "x".repeat(4_000)));
+    }
+    signal("-HUP", service.process.id());
+    // A pipe takes 64 KiB, of lines of more than 1 KiB each.
+    wait_until("the old worker has told how many", || {
+        service.metric("highwater_log_lines_dropped_total") >= REQUESTS - 64
+    });
+}

@@ -1,0 +1,268 @@
+//! Connections that are opened at once: every worker gets its share, and none waits
+//! for a worker that is stopped, killed or replaced.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
+use std::os::fd::AsRawFd as _;
+use std::time::Duration;
+
+use futures::future::{join_all, try_join_all};
+use load::cluster::{Cluster, send};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::signal::Signal;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::native;
+use crate::support::{PATIENCE, start, start_with, told, wait_for, wait_for_workers, wait_until};
+
+const BURST: usize = 64;
+const ROUNDS: usize = 100;
+/// The rounds in which the shares must be even.
+const EVEN_ROUNDS: usize = 95;
+
+/// The fate of a round's connections.
+#[derive(Clone, Copy, Debug)]
+enum After {
+    /// They are closed as the next round begins.
+    Closed,
+    /// They stay open for some rounds, and idle.
+    Kept,
+}
+
+/// Returns the share of a burst that each of so many workers may get.
+fn fair(workers: usize) -> RangeInclusive<usize> {
+    match workers {
+        2 => BURST * 40 / 100 + 1..=BURST * 60 / 100,
+        4 => BURST * 15 / 100 + 1..=BURST * 35 / 100,
+        _ => unreachable!("no shares are agreed on for {workers}"),
+    }
+}
+
+/// Opens a burst of connections at once, before any of them sends something.
+async fn open(addr: SocketAddr) -> Vec<TcpStream> {
+    let burst = (0..BURST).map(|_| TcpStream::connect(addr));
+    try_join_all(burst).await.unwrap()
+}
+
+/// Returns the worker that answers on a connection.
+async fn worker(connection: &mut TcpStream) -> io::Result<u32> {
+    connection
+        .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await?;
+    let mut answer = Vec::new();
+    let mut read = [0; 1024];
+    loop {
+        let count = timeout(PATIENCE, connection.read(&mut read)).await??;
+        answer.extend_from_slice(&read[..count]);
+        let text = String::from_utf8_lossy(&answer);
+        if let Some((head, _)) = text.split_once("\r\n\r\n") {
+            let worker = head
+                .lines()
+                .find_map(|line| line.strip_prefix("x-worker: "));
+            return worker
+                .and_then(|worker| worker.parse().ok())
+                .ok_or_else(|| io::Error::other(head.to_owned()));
+        }
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+/// Counts the connections that each worker has. All are answered.
+async fn shares(connections: &mut [TcpStream]) -> BTreeMap<u32, usize> {
+    let mut shares = BTreeMap::new();
+    for answered in join_all(connections.iter_mut().map(worker)).await {
+        *shares.entry(answered.unwrap()).or_default() += 1;
+    }
+    shares
+}
+
+fn is_even(shares: &BTreeMap<u32, usize>, workers: usize) -> bool {
+    shares.len() == workers && shares.values().all(|share| fair(workers).contains(share))
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+#[track_caller]
+fn assert_even(cluster: &Cluster, addr: SocketAddr, workers: usize, after: After) {
+    let rounds = run(async {
+        let mut kept = Vec::new();
+        let mut rounds = Vec::new();
+        for _ in 0..ROUNDS {
+            let mut burst = open(addr).await;
+            rounds.push(shares(&mut burst).await);
+            match after {
+                After::Closed => {}
+                After::Kept => kept.push(burst),
+            }
+            if kept.len() == 5 {
+                kept.remove(0);
+            }
+        }
+        rounds
+    });
+    let uneven: Vec<_> = rounds.iter().filter(|it| !is_even(it, workers)).collect();
+    println!("{workers} workers, {after:?}: {} uneven", uneven.len());
+    assert!(
+        uneven.len() <= ROUNDS - EVEN_ROUNDS,
+        "{after:?}: {} of {ROUNDS} rounds are uneven: {uneven:?} {}",
+        uneven.len(),
+        told(cluster)
+    );
+}
+
+#[test]
+fn two_workers_share_bursts_evenly() {
+    let cluster = start(2);
+    assert_even(&cluster, cluster.addr(), 2, After::Closed);
+    assert_even(&cluster, cluster.addr(), 2, After::Kept);
+}
+
+#[test]
+fn four_workers_share_bursts_evenly() {
+    let cluster = start(4);
+    assert_even(&cluster, cluster.addr(), 4, After::Closed);
+    assert_even(&cluster, cluster.addr(), 4, After::Kept);
+}
+
+#[test]
+fn inherited_socket_is_shared_evenly() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    fcntl(&socket, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+    let mut command = native::command();
+    // As by systemd, but for the number, which would be 3.
+    command
+        .env("LISTEN_FDS", "1")
+        .env("LISTEN_FDS_FIRST_FD", socket.as_raw_fd().to_string());
+    let cluster = start_with(command, 2, &[]);
+    assert_eq!(cluster.addr(), socket.local_addr().unwrap());
+    assert_even(&cluster, cluster.addr(), 2, After::Closed);
+}
+
+#[test]
+fn replacements_share_bursts_evenly() {
+    let cluster = start(2);
+    run(open(cluster.addr()));
+    cluster.signal(Signal::SIGHUP).unwrap();
+    wait_for(&cluster, "reloaded", 1);
+    wait_for_workers(&cluster, 2);
+    assert_even(&cluster, cluster.addr(), 2, After::Kept);
+}
+
+/// Returns whether a signal has stopped a process.
+fn is_stopped(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.contains(") T ")
+}
+
+#[test]
+fn stopped_worker_delays_no_connection_and_is_not_flooded_later() {
+    let cluster = start(2);
+    let [stopped, other] = cluster.workers()[..] else {
+        panic!("there are not two: {}", told(&cluster));
+    };
+    run(async {
+        send(stopped, Signal::SIGSTOP).unwrap();
+        wait_until("it is stopped", || is_stopped(stopped));
+        let mut kept = Vec::new();
+        for _ in 0..4 {
+            let mut burst = open(cluster.addr()).await;
+            let shares = shares(&mut burst).await;
+            assert_eq!(shares, BTreeMap::from([(other, BURST)]));
+            kept.push(burst);
+        }
+        send(stopped, Signal::SIGCONT).unwrap();
+        wait_until("it runs", || !is_stopped(stopped));
+        let mut even = 0;
+        for _ in 0..10 {
+            let mut burst = open(cluster.addr()).await;
+            even += usize::from(is_even(&shares(&mut burst).await, 2));
+        }
+        assert!(even >= 8, "{even} of 10 rounds are even");
+    });
+    assert_eq!(cluster.count("exited"), 0, "{}", told(&cluster));
+}
+
+/// Returns the processor time that a process has used, in ticks of 10 ms.
+fn ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    fields.split(' ').nth(11).unwrap().parse().unwrap()
+}
+
+#[test]
+fn blocked_worker_delays_no_connection() {
+    let cluster = start_with(native::command(), 2, &["--faults"]);
+    run(async {
+        let mut blocks = TcpStream::connect(cluster.addr()).await.unwrap();
+        let blocked = worker(&mut blocks).await.unwrap();
+        let before = ticks(blocked);
+        let hang = b"POST /faults/hang HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+        blocks.write_all(hang).await.unwrap();
+        wait_until("its loop is blocked", || ticks(blocked) > before + 5);
+        for _ in 0..4 {
+            let mut burst = open(cluster.addr()).await;
+            let shares = shares(&mut burst).await;
+            assert!(!shares.contains_key(&blocked), "{blocked}: {shares:?}");
+        }
+    });
+    assert_eq!(cluster.count("exited"), 0, "{}", told(&cluster));
+}
+
+#[test]
+fn killed_workers_cost_only_the_connections_that_they_had() {
+    const WORKERS: usize = 4;
+    let cluster = start(WORKERS);
+    for killed in cluster.workers() {
+        wait_for_workers(&cluster, WORKERS);
+        let answers = run(async {
+            let mut burst = open(cluster.addr()).await;
+            send(killed, Signal::SIGKILL).unwrap();
+            burst.extend(open(cluster.addr()).await);
+            join_all(burst.iter_mut().map(worker)).await
+        });
+        let lost = answers.iter().filter(|answer| answer.is_err()).count();
+        assert!(
+            lost <= *fair(WORKERS).end(),
+            "{lost} lost: {answers:?} {}",
+            told(&cluster)
+        );
+        wait_until("it is gone", || !cluster.workers().contains(&killed));
+    }
+}
+
+#[test]
+fn reloads_and_scaling_amid_bursts_lose_nothing() {
+    let cluster = start(2);
+    run(async {
+        for signal in [
+            Signal::SIGHUP,
+            Signal::SIGTTIN,
+            Signal::SIGTTOU,
+            Signal::SIGHUP,
+        ] {
+            for round in 0..10 {
+                let mut burst = open(cluster.addr()).await;
+                if round == 2 {
+                    cluster.signal(signal).unwrap();
+                }
+                let shares = shares(&mut burst).await;
+                assert_eq!(shares.values().sum::<usize>(), BURST, "{shares:?}");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    });
+    wait_for(&cluster, "reloaded", 2);
+}

@@ -1,0 +1,286 @@
+//! Deployments: a reload starts the release that the program's name leads to now.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use load::cluster::{Cluster, send};
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+use crate::native;
+use crate::support::{
+    PATIENCE, all_workers, ask, assert_logged, assert_nothing_failed, every_kind, start_with, told,
+    wait_for, wait_for_workers, wait_until,
+};
+
+/// A folder with releases, on the file system that the program is built on.
+struct Releases {
+    folder: TempDir,
+}
+
+impl Releases {
+    fn new() -> Self {
+        let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let releases = Releases { folder };
+        releases.install("rel/1");
+        releases.install("rel/2");
+        releases.point("current", "rel/1");
+        releases
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().canonicalize().unwrap().join(path)
+    }
+
+    fn install(&self, folder: &str) {
+        let folder = self.path(folder);
+        fs::create_dir_all(&folder).unwrap();
+        install(&folder.join("native"));
+    }
+
+    /// Points a link to a folder, atomically.
+    fn point(&self, link: &str, folder: &str) {
+        let new = self.path("new-link");
+        symlink(folder, &new).unwrap();
+        fs::rename(&new, self.path(link)).unwrap();
+    }
+
+    /// A command that starts the program by this path, and has this name for it.
+    fn command(&self, path: &str, called: &str) -> Command {
+        let mut command = Command::new(self.path(path));
+        command.arg0(called).current_dir(self.path("."));
+        command
+    }
+}
+
+/// The same program under another name: its path tells releases apart.
+fn install(path: &Path) {
+    let built = native::command();
+    let built = Path::new(built.get_program());
+    if fs::hard_link(built, path).is_err() {
+        fs::copy(built, path).unwrap();
+    }
+}
+
+/// The file that a process runs, as the system has it.
+fn program_of(worker: u32) -> PathBuf {
+    fs::read_link(format!("/proc/{worker}/exe")).unwrap()
+}
+
+/// Waits until a reload is done, and fails unless all workers run this file then.
+#[track_caller]
+fn reload_to(cluster: &Cluster, file: &Path, reloads: usize, workers: usize) {
+    cluster.signal(Signal::SIGHUP).unwrap();
+    wait_for(cluster, "reloaded", reloads);
+    for worker in wait_for_workers(cluster, workers) {
+        assert_eq!(program_of(worker), file, "{}", told(cluster));
+    }
+    let file = format!("{}, version 0.1.0", file.display());
+    assert_logged(cluster, &["serves: ", &file]);
+}
+
+/// Asks for a reload, and fails unless it is aborted and the same workers serve.
+#[track_caller]
+fn reload_in_vain(cluster: &Cluster, aborted: usize, words: &[&str]) {
+    let before = cluster.workers();
+    let reloaded = cluster.count("reloaded");
+    cluster.signal(Signal::SIGHUP).unwrap();
+    wait_for(cluster, "reload_aborted", aborted);
+    assert_logged(cluster, words);
+    assert_eq!(cluster.workers(), before, "{}", told(cluster));
+    assert_eq!(cluster.count("reloaded"), reloaded);
+    assert_eq!(ask(cluster.addr(), "GET", "/").status, 200);
+}
+
+#[test]
+fn reload_follows_a_link_that_was_swapped() {
+    let releases = Releases::new();
+    let path = releases.path("current/native");
+    let called = path.to_str().unwrap();
+    let cluster = start_with(releases.command("current/native", called), 2, &[]);
+    for worker in cluster.workers() {
+        assert_eq!(program_of(worker), releases.path("rel/1/native"));
+    }
+    let running = every_kind(&cluster);
+    releases.point("current", "rel/2");
+    reload_to(&cluster, &releases.path("rel/2/native"), 1, 2);
+    // The old release is not needed any more.
+    fs::remove_dir_all(releases.path("rel/1")).unwrap();
+    reload_to(&cluster, &releases.path("rel/2/native"), 2, 2);
+    assert_nothing_failed(&running.stop());
+    let started = cluster.said();
+    let started = started.iter().filter(|said| said.event == "started");
+    let programs = started.map(|said| said.line["program"].as_str().unwrap().to_owned());
+    let of_first = releases.path("rel/1/native").display().to_string();
+    let programs: Vec<String> = programs.collect();
+    let is_first = programs.iter().map(|program| *program == of_first);
+    let expected = [true, true, false, false, false, false];
+    assert!(is_first.eq(expected), "{programs:?}");
+}
+
+#[test]
+fn every_way_to_name_the_program_is_resolved_anew() {
+    // Its name, the folder it is started in, and a variable that a shell would set.
+    let cases = [
+        ("current/native", ".", None),
+        ("./rel/../current/native", ".", None),
+        ("./native", "current", Some(("PWD", "current"))),
+        ("native", ".", Some(("PATH", "current"))),
+        ("native", "rel", Some(("PATH", "../current"))),
+    ];
+    for (called, folder, variable) in cases {
+        let releases = Releases::new();
+        let mut command = releases.command("current/native", called);
+        command.current_dir(releases.path(folder));
+        if let Some((name, value)) = variable {
+            let is_relative = value.starts_with("..");
+            let value = if is_relative {
+                PathBuf::from(value)
+            } else {
+                releases.path(value)
+            };
+            command.env(name, value);
+        }
+        let cluster = start_with(command, 1, &[]);
+        releases.point("current", "rel/2");
+        fs::remove_dir_all(releases.path("rel/1")).unwrap();
+        reload_to(&cluster, &releases.path("rel/2/native"), 1, 1);
+    }
+}
+
+#[test]
+fn start_folder_may_be_replaced_too() {
+    let releases = Releases::new();
+    releases.install("app");
+    let mut command = releases.command("app/native", "./native");
+    command.current_dir(releases.path("app"));
+    let cluster = start_with(command, 1, &[]);
+    fs::rename(releases.path("app"), releases.path("old")).unwrap();
+    reload_in_vain(&cluster, 1, &["reload aborted: ", "No such file"]);
+    fs::rename(releases.path("rel/2"), releases.path("app")).unwrap();
+    fs::remove_dir_all(releases.path("old")).unwrap();
+    reload_to(&cluster, &releases.path("app/native"), 1, 1);
+}
+
+#[test]
+fn reload_starts_the_file_that_replaced_the_program() {
+    let releases = Releases::new();
+    let path = releases.path("rel/1/native");
+    // A launcher may call it anything.
+    for called in [path.to_str().unwrap(), "some-service", "", "/bin/sh"] {
+        let cluster = start_with(releases.command("rel/1/native", called), 1, &[]);
+        let new = releases.path("new");
+        fs::copy(&path, &new).unwrap();
+        fs::rename(&new, &path).unwrap();
+        let [first] = cluster.workers()[..] else {
+            panic!("{}", told(&cluster));
+        };
+        let old = program_of(first);
+        assert!(
+            old.to_str().unwrap().ends_with("native (deleted)"),
+            "{old:?}"
+        );
+        reload_to(&cluster, &path, 1, 1);
+    }
+}
+
+#[test]
+fn program_that_cannot_be_started_aborts_the_reload() {
+    let releases = Releases::new();
+    let path = releases.path("current/native");
+    let file = releases.path("rel/1/native");
+    let called = path.to_str().unwrap().to_owned();
+    let cluster = start_with(releases.command("current/native", &called), 2, &[]);
+    let running = every_kind(&cluster);
+
+    releases.point("current", "rel/3");
+    reload_in_vain(&cluster, 1, &["reload aborted: ", &called, "No such file"]);
+    releases.point("current", "rel/1");
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    reload_in_vain(&cluster, 2, &["reload aborted: ", &called, "not a file"]);
+    fs::remove_dir(&file).unwrap();
+    fs::write(&file, "a text").unwrap();
+    reload_in_vain(&cluster, 3, &["reload aborted: ", &called, "denied"]);
+    // As while it is copied there.
+    fs::remove_file(&file).unwrap();
+    fs::copy(releases.path("rel/2/native"), &file).unwrap();
+    let writing = OpenOptions::new().append(true).open(&file).unwrap();
+    reload_in_vain(&cluster, 4, &["cannot be started: ", "busy"]);
+    drop(writing);
+
+    assert_nothing_failed(&running.stop());
+    reload_to(&cluster, &file, 1, 2);
+}
+
+#[test]
+fn crash_without_a_program_restarts_the_running_one() {
+    let releases = Releases::new();
+    let called = releases.path("current/native");
+    let called = called.to_str().unwrap();
+    let cluster = start_with(releases.command("current/native", called), 2, &[]);
+    fs::remove_dir_all(releases.path("rel/1")).unwrap();
+    let killed = cluster.workers()[0];
+    send(killed, Signal::SIGKILL).unwrap();
+    wait_until("its replacement", || all_workers(&cluster).len() == 3);
+    wait_for_workers(&cluster, 2);
+    // It is what the log says.
+    let words = ["No such file", "running program", "rel/1/native (deleted)"];
+    assert_logged(&cluster, &words);
+    assert_eq!(ask(cluster.addr(), "GET", "/").status, 200);
+    reload_in_vain(&cluster, 1, &["reload aborted: ", called]);
+    releases.point("current", "rel/2");
+    reload_to(&cluster, &releases.path("rel/2/native"), 1, 2);
+}
+
+#[test]
+fn program_in_use_cannot_be_overwritten() {
+    let releases = Releases::new();
+    let path = releases.path("rel/1/native");
+    fs::remove_file(&path).unwrap();
+    fs::copy(releases.path("rel/2/native"), &path).unwrap();
+    let cluster = start_with(
+        releases.command("rel/1/native", path.to_str().unwrap()),
+        1,
+        &[],
+    );
+    let error = fs::write(&path, "half a program").unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ExecutableFileBusy);
+    fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    reload_to(&cluster, &path, 1, 1);
+}
+
+#[test]
+fn service_manager_learns_of_the_aborted_reload() {
+    let releases = Releases::new();
+    // Paths of sockets are short, and that of the releases may be long.
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let wait_for_state = |state: &str| {
+        let mut message = [0; 4096];
+        loop {
+            let length = manager.recv(&mut message).unwrap();
+            let message = String::from_utf8_lossy(&message[..length]);
+            if message.lines().any(|line| line == state) {
+                return;
+            }
+        }
+    };
+    let path = releases.path("current/native");
+    let mut command = releases.command("current/native", path.to_str().unwrap());
+    command.env("NOTIFY_SOCKET", &socket);
+    let cluster = start_with(command, 1, &[]);
+    wait_for_state("READY=1");
+    fs::remove_file(releases.path("current")).unwrap();
+    cluster.signal(Signal::SIGHUP).unwrap();
+    wait_for_state("RELOADING=1");
+    wait_for_state("READY=1");
+    wait_for(&cluster, "reload_aborted", 1);
+}

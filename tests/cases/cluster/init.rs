@@ -1,0 +1,152 @@
+//! Duties towards a service manager and a container: notifications at sockets of every
+//! kind, and no zombies.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, id};
+
+use load::cluster::{Cluster, send};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+
+use crate::native;
+use crate::support::{PATIENCE, assert_logged, start_with, told, wait_for_workers, wait_until};
+
+fn start_notifying(socket: &str) -> Cluster {
+    let mut command = native::command();
+    command.env("NOTIFY_SOCKET", socket);
+    start_with(command, 1, &[])
+}
+
+/// Waits for a message with these words.
+fn wait_for_message(socket: &UnixDatagram, words: &str) {
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut message = [0; 4096];
+    loop {
+        let length = socket.recv(&mut message).unwrap();
+        if String::from_utf8_lossy(&message[..length]).contains(words) {
+            return;
+        }
+    }
+}
+
+#[test]
+fn abstract_notify_socket_is_notified() {
+    let name = format!("highwater-init-{}", id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let socket = UnixDatagram::bind_addr(&address).unwrap();
+    let mut cluster = start_notifying(&format!("@{name}"));
+    wait_for_message(&socket, "READY=1\n");
+    cluster.signal(Signal::SIGHUP).unwrap();
+    wait_for_message(&socket, "RELOADING=1\nMONOTONIC_USEC=");
+    wait_for_message(&socket, "READY=1\n");
+    cluster.signal(Signal::SIGTERM).unwrap();
+    wait_for_message(&socket, "STOPPING=1\n");
+    assert!(cluster.wait(PATIENCE).unwrap().is_some());
+}
+
+#[test]
+fn unread_notify_socket_holds_up_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    let mut cluster = start_notifying(path.to_str().unwrap());
+    for _ in 0..10 {
+        cluster.signal(Signal::SIGTTIN).unwrap();
+        wait_for_workers(&cluster, 2);
+        cluster.signal(Signal::SIGTTOU).unwrap();
+        wait_for_workers(&cluster, 1);
+    }
+    // What waits is sent when the manager reads again.
+    wait_for_message(&socket, "READY=1\n");
+    for _ in 0..20 {
+        wait_for_message(&socket, "STATUS=");
+    }
+    cluster.signal(Signal::SIGTERM).unwrap();
+    assert!(cluster.wait(PATIENCE).unwrap().is_some());
+}
+
+#[test]
+fn odd_notify_sockets_are_ignored_with_one_line() {
+    let long = format!("@{}", "x".repeat(300));
+    for odd in ["", "@", "run/notify", &long] {
+        let mut cluster = start_notifying(odd);
+        assert_logged(&cluster, &["NOTIFY_SOCKET", "ignored"]);
+        cluster.signal(Signal::SIGTERM).unwrap();
+        let status = cluster.wait(PATIENCE).unwrap();
+        assert!(status.is_some_and(|status| status.success()), "{odd:?}");
+        let about_it = |line: &&String| line.contains("NOTIFY_SOCKET");
+        assert_eq!(cluster.log().iter().filter(about_it).count(), 1, "{odd:?}");
+    }
+}
+
+/// In a process of its own: leaves orphans behind, and becomes the program.
+const FOLDER: &str = "HIGHWATER_TESTS_ORPHANS";
+const ORPHANS: usize = 8;
+
+/// Is the subreaper of `ORPHANS` processes that end when the file `go` is there, one
+/// of them by a real-time signal, and then runs a cluster.
+#[test]
+fn becomes_a_subreaper() {
+    let Some(folder) = env::var_os(FOLDER) else {
+        return;
+    };
+    prctl::set_child_subreaper(true).unwrap();
+    let script = "wait_and() { until [ -e go ]; do sleep 0.02; done; $1; }
+        for each in $(seq $1); do wait_and true & done
+        sh -c 'until [ -e go ]; do sleep 0.02; done; kill -40 $$' &";
+    let orphans = (ORPHANS - 1).to_string();
+    Command::new("sh")
+        .args(["-c", script, "sh", &orphans])
+        .current_dir(folder)
+        .status()
+        .unwrap();
+    let error = native::command()
+        .args(["cluster", "--json", "--workers", "2"])
+        .exec();
+    panic!("{error}");
+}
+
+/// The children of a process that have not been waited for.
+fn children(parent: u32) -> BTreeSet<u32> {
+    let parent_of = |pid: u32| -> Option<u32> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (_, fields) = stat.rsplit_once(") ")?;
+        fields.split(' ').nth(1)?.parse().ok()
+    };
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| parent_of(*pid) == Some(parent)).collect()
+}
+
+fn start_with_orphans(folder: &Path) -> Cluster {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
+        .args(["--exact", "init::becomes_a_subreaper", "--nocapture"])
+        .env(FOLDER, folder);
+    Cluster::start(&mut command, 2).unwrap()
+}
+
+#[test]
+fn orphans_are_reaped_and_workers_exits_are_still_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = start_with_orphans(folder.path());
+    let others = || {
+        let workers = cluster.workers();
+        let others = children(cluster.pid()).into_iter();
+        others.filter(|pid| !workers.contains(pid)).count()
+    };
+    wait_until("all orphans are there", || others() == ORPHANS);
+    fs::write(folder.path().join("go"), "").unwrap();
+    let killed = cluster.workers()[0];
+    send(killed, Signal::SIGKILL).unwrap();
+    wait_until("all orphans are reaped", || others() == 0);
+    let workers = wait_for_workers(&cluster, 2);
+    assert!(!workers.contains(&killed), "{}", told(&cluster));
+    assert_logged(&cluster, &[&format!("pid {killed}"), "SIGKILL"]);
+}

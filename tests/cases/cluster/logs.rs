@@ -1,0 +1,236 @@
+//! Stalled readers of the log and of the journal: the service goes on, and dropped
+//! lines are counted.
+
+use std::io::{BufRead as _, BufReader, PipeReader, Read as _, Write as _, pipe};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd as _;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use load::cluster::{runs, send};
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::signal::Signal;
+
+use crate::native;
+use crate::support::{PATIENCE, ask, wait_until};
+
+/// The smallest pipe that there is.
+const PIPE_BYTES: i32 = 4096;
+
+/// A cluster whose standard error and standard output are small pipes. What it
+/// writes is read when the test says so.
+struct Stalled {
+    child: Child,
+    addr: SocketAddr,
+    stdout: BufReader<PipeReader>,
+    stderr: PipeReader,
+}
+
+impl Stalled {
+    fn start(options: &[&str]) -> Self {
+        let (stdout, to_stdout) = pipe().unwrap();
+        let (stderr, to_stderr) = pipe().unwrap();
+        for file in [to_stdout.as_fd(), to_stderr.as_fd()] {
+            fcntl(file, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES)).unwrap();
+        }
+        let child = native::command()
+            .args(["cluster", "--workers", "2", "--addr", "127.0.0.1:0"])
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(to_stdout)
+            .stderr(to_stderr)
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(stdout);
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let is_address = |byte: char| byte.is_ascii_digit() || byte == '.' || byte == ':';
+        let mut words = line.split(|byte| !is_address(byte));
+        let addr = words.find_map(|word| word.parse().ok());
+        Stalled {
+            child,
+            addr: addr.unwrap_or_else(|| panic!("{line}")),
+            stdout,
+            stderr,
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        send(self.child.id(), signal).unwrap();
+    }
+
+    fn metric(&self, name: &str) -> u64 {
+        let answer = ask(self.addr, "GET", "/metrics");
+        let value = answer.text.lines().find_map(|line| {
+            let value = line.strip_prefix(name)?.strip_prefix(' ')?;
+            value.parse().ok()
+        });
+        value.unwrap_or_else(|| panic!("{name}: {answer:?}"))
+    }
+
+    /// The worker that answers; `None` if none does.
+    fn worker(&self) -> Option<u32> {
+        let mut connection = TcpStream::connect(self.addr).ok()?;
+        connection.set_read_timeout(Some(PATIENCE)).ok()?;
+        let head = "GET /readyz HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n";
+        connection.write_all(head.as_bytes()).ok()?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).ok()?;
+        answer.trim().rsplit(' ').next()?.parse().ok()
+    }
+
+    /// Both workers, as they answer.
+    fn workers(&self) -> Vec<u32> {
+        let mut workers = Vec::new();
+        wait_until("both workers answer", || {
+            workers.extend(self.worker());
+            workers.sort_unstable();
+            workers.dedup();
+            workers.len() >= 2
+        });
+        workers
+    }
+
+    /// Asks to end, and waits for that.
+    #[track_caller]
+    fn end(&mut self) {
+        self.signal(Signal::SIGTERM);
+        let mut status = None;
+        wait_until("the end", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        assert_eq!(status.unwrap().code(), Some(0));
+    }
+}
+
+impl Drop for Stalled {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads lines as they come, from now on.
+fn lines(from: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (send, lines) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            let _ = send.send(line);
+        }
+    });
+    lines
+}
+
+#[test]
+fn stalled_log_holds_up_neither_requests_nor_the_supervisor() {
+    let mut cluster = Stalled::start(&["--log-level", "debug"]);
+    let path = format!("/nothing/{}", "x".repeat(4_000));
+    let mut asked = 0_u64;
+    while asked < 300 || cluster.metric("highwater_log_lines_dropped_total") < 2 {
+        for _ in 0..100 {
+            assert_eq!(ask(cluster.addr, "GET", &path).status, 404);
+            asked += 1;
+        }
+        assert!(asked < 20_000, "nothing is dropped");
+    }
+    let before = cluster.workers();
+    for _ in 0..20 {
+        assert_eq!(ask(cluster.addr, "GET", "/").status, 200);
+    }
+
+    // One is killed and one hangs: both are replaced.
+    send(before[0], Signal::SIGKILL).unwrap();
+    send(before[1], Signal::SIGSTOP).unwrap();
+    wait_until("both are gone", || !before.iter().any(|pid| runs(*pid)));
+    let after = cluster.workers();
+    assert!(!after.iter().any(|pid| before.contains(pid)), "{after:?}");
+
+    cluster.end();
+}
+
+#[test]
+fn stalled_log_is_reported_and_loses_nothing_when_it_is_read() {
+    let mut cluster = Stalled::start(&["--log-level", "debug"]);
+    let mut asked = 0_u64;
+    while cluster.metric("highwater_log_lines_dropped_total") == 0 {
+        for _ in 0..100 {
+            assert_eq!(ask(cluster.addr, "GET", "/nothing").status, 404);
+            asked += 1;
+        }
+        assert!(asked < 20_000, "nothing is dropped");
+    }
+    let dropped = cluster.metric("highwater_log_lines_dropped_total");
+    let read = lines(cluster.stderr.try_clone().unwrap());
+    let (mut reported, mut written) = (0, 0);
+    while written + reported < asked {
+        let line = read.recv_timeout(PATIENCE).unwrap();
+        if let Some((before, _)) = line.split_once(" log line") {
+            let count = before.rsplit(' ').next().unwrap();
+            reported += count.parse::<u64>().unwrap();
+        }
+        written += u64::from(line.starts_with("INFO id=") && line.contains(" status=404 "));
+    }
+    assert_eq!((reported, written + reported), (dropped, asked));
+    cluster.end();
+    let rest: Vec<String> = read.iter().collect();
+    assert_eq!(rest.last().unwrap(), "all workers have ended");
+}
+
+#[test]
+fn stalled_journal_holds_up_nobody_and_is_reported() {
+    let mut cluster = Stalled::start(&["--json"]);
+    let log = lines(cluster.stderr.try_clone().unwrap());
+    let mut reloads = 0;
+    while cluster.metric("highwater_journal_lines_dropped_total") == 0 {
+        for _ in 0..20 {
+            cluster.signal(Signal::SIGHUP);
+            thread::sleep(Duration::from_millis(1));
+        }
+        reloads += 20;
+        assert!(reloads < 20_000, "nothing is dropped");
+    }
+    assert_eq!(ask(cluster.addr, "GET", "/").status, 200);
+    assert!(log.try_iter().count() > 0);
+
+    let read = lines(cluster.stdout.get_ref().try_clone().unwrap());
+    let lost = loop {
+        let line = read.recv_timeout(PATIENCE).unwrap();
+        let line: serde_json::Value = match serde_json::from_str(&line) {
+            Ok(line) => line,
+            // The first of them was read in part at the start.
+            Err(_) => continue,
+        };
+        if line["event"] == "lines_dropped" {
+            break line;
+        }
+    };
+    assert!(lost["count"].as_u64().unwrap() > 0, "{lost}");
+    cluster.end();
+    let rest: Vec<String> = read.iter().collect();
+    let last: serde_json::Value = serde_json::from_str(rest.last().unwrap()).unwrap();
+    assert_eq!(last["event"], "stopped");
+}
+
+#[test]
+fn client_that_stops_waiting_is_counted_apart() {
+    let cluster = Stalled::start(&[]);
+    let log = lines(cluster.stderr.try_clone().unwrap());
+    let mut connection = TcpStream::connect(cluster.addr).unwrap();
+    // It takes longer than any test.
+    let head = "GET /work?job=fib:60 HTTP/1.1\r\nHost: it\r\n\r\n";
+    connection.write_all(head.as_bytes()).unwrap();
+    wait_until("it is under way", || {
+        cluster.metric("highwater_http_requests_in_flight") == 2
+    });
+    drop(connection);
+    wait_until("it is counted", || {
+        cluster.metric("highwater_http_requests_hung_up_total") == 1
+    });
+    let failed = cluster.metric("highwater_http_requests_total{status=\"5xx\"}");
+    assert_eq!(failed, 0);
+    let errors: Vec<String> = log.try_iter().filter(|it| it.contains(" id=")).collect();
+    assert_eq!(errors, [""; 0]);
+}
