@@ -142,9 +142,9 @@ impl SupervisorOptions {
     /// ```
     /// # use highwater::scale::{Supervisor, SupervisorOptions};
     /// # use std::time::Duration;
-    /// let patient = SupervisorOptions::new().ready_within(Duration::from_secs(60));
+    /// let patient = SupervisorOptions::new().ready_within(Duration::from_secs(20));
     /// let supervisor = Supervisor::new(1, patient, Duration::ZERO);
-    /// assert_eq!(supervisor.next_deadline(), Some(Duration::from_secs(60)));
+    /// assert_eq!(supervisor.next_deadline(), Some(Duration::from_secs(20)));
     /// ```
     #[must_use]
     pub fn ready_within(mut self, patience: Duration) -> Self {
