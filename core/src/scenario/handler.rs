@@ -56,7 +56,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
         },
         Preset {
             title: "A bug that is retried, and takes worker after worker",
-            set: &[("retry", "everything"), ("workers", "4")],
+            set: &[("retry", "everything"), ("workers", "4"), ("restarts", "2")],
         },
         Preset {
             title: "A crash loop: the supervisor gives up",

@@ -190,7 +190,8 @@ fn a_swallowed_bug_is_green_and_wrong() {
 fn a_retried_bug_multiplies_the_load_and_takes_the_cluster_down() {
     let tally = |pairs: &[(&str, &str)]| Tally::of(&simulate("handler", pairs));
     let spared = tally(&[("workers", "4")]);
-    let retried = tally(&[("workers", "4"), ("retry", "everything")]);
+    let few = ("restarts", "2");
+    let retried = tally(&[("workers", "4"), ("retry", "everything"), few]);
     assert!(retried.crashes >= 2 * spared.crashes, "{retried:?}");
     assert!(retried.availability() < spared.availability());
     let load = |pairs| tally(pairs).amplification();

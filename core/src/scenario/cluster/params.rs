@@ -83,7 +83,7 @@ pub(super) const ALL: &[Param] = &[
     Param::integer(
         "restarts",
         "Restarts allowed",
-        "How many there may be within a minute: with one more the supervisor gives up.",
+        "How many of a worker there may be within a minute: with one more the supervisor gives up.",
         (Count, 0, 10, 5),
     ),
 ];

@@ -51,7 +51,7 @@ pub(super) const ALL: &[Param] = &[
     Param::integer(
         "restarts",
         "Restarts allowed",
-        "How many there may be within ten seconds: with one more the supervisor gives up.",
+        "How many of a worker there may be within ten seconds: with one more the supervisor gives up.",
         (Count, 0, 20, 5),
     ),
 ];

@@ -151,7 +151,7 @@ fn is_gone_by(life: &Life, reload: &Reload) -> bool {
 pub(super) fn gives_up(trace: &Trace) -> Decision {
     let restarts: usize = trace.param("restarts").parse().unwrap_or(0);
     let claim = format!(
-        "after {restarts} restarts the next end is one too many: the supervisor gives up, and starts nobody"
+        "after {restarts} restarts of one worker its next end is one too many: the supervisor gives up, and starts nobody"
     );
     let facts = Facts::of(trace);
     let stops_first = trace.param("restart") == "stop_then_start";
@@ -164,7 +164,11 @@ pub(super) fn gives_up(trace: &Trace) -> Decision {
         return not_exercised(claim, "it never came to that: set event=crash_loop");
     };
     let is_before = |life: &&Life| life.exit.is_some_and(|(exit, _)| exit < place);
-    let ended = facts.unasked().filter(is_before).count();
+    let ended: Vec<_> = facts.unasked().filter(is_before).collect();
+    let of_worker = |it: &&Life| ended.iter().filter(|life| life.worker == it.worker).count();
+    // A replacement may have had another place.
+    let most = ended.iter().map(of_worker).max().unwrap_or(0);
+    let ended = ended.len();
     let later = facts
         .requests
         .on_record()
@@ -176,7 +180,8 @@ pub(super) fn gives_up(trace: &Trace) -> Decision {
         &facts,
         claim,
         facts.given_up.is_some()
-            && ended == restarts + 1
+            && most <= restarts + 1
+            && ended > restarts
             && started == 0
             && later.clone().all(refused),
         format!(

@@ -194,7 +194,7 @@ pub(super) fn retrying_a_bug(trace: &Trace) -> Decision {
 
 pub(super) fn gives_up(trace: &Trace) -> Decision {
     let claim =
-        "when more workers end than may be replaced, the supervisor gives up and requests get a 503"
+        "when a worker ends more often than it may be replaced, the supervisor gives up and requests get a 503"
             .to_owned();
     let facts = Facts::of(trace);
     let Some(place) = facts.given_up else {
@@ -204,6 +204,11 @@ pub(super) fn gives_up(trace: &Trace) -> Decision {
     let allowed: usize = trace.param("restarts").parse().unwrap_or(0);
     let is_later = |request: &&Served| request.begin > place;
     let later = facts.requests.iter().filter(is_later).count();
+    let counts = |life: &&Life| life.has_crashed() || life.ended_by(KILLED_FROM_OUTSIDE);
+    let ended = facts.lives.iter().filter(counts);
+    let ended: Vec<_> = ended.map(|life| life.worker).collect();
+    let of_worker = |worker| ended.iter().filter(|it| *it == worker).count();
+    let most = ended.iter().map(of_worker).max().unwrap_or(0);
     let turned_down = |request: &Served| request.failure == Some(TURNED_DOWN);
     let left = facts
         .lives
@@ -212,11 +217,11 @@ pub(super) fn gives_up(trace: &Trace) -> Decision {
         .count();
     Decision::Decided {
         claim,
-        holds: facts.crashes() + facts.killed_from_outside() > allowed
+        holds: most == allowed + 1
             && left == 0
             && facts.requests.iter().filter(is_later).all(turned_down),
         evidence: format!(
-            "{} workers ended by a bug, {allowed} replacements allowed; {later} requests came after, {} of all got a 503",
+            "{} workers ended by a bug, {allowed} replacements allowed of each; {later} requests came after, {} of all got a 503",
             facts.crashes(),
             facts.ended_with(TURNED_DOWN)
         ),
