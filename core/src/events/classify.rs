@@ -37,7 +37,8 @@ impl Classify for Failure {
     fn classify(&self) -> Classification {
         match known(&*self.error) {
             Some(known) if known.is_bug() => Kind::Bug.into(),
-            Some(known) if known.is_transient() => waiting(Kind::Unavailable, known.retry_after()),
+            Some(known) if known.is_transient() => waiting(Kind::Unavailable, known.retry_after())
+                .of_open_breaker(known.is_breaker_open()),
             _ => Kind::Failure.into(),
         }
     }
@@ -84,7 +85,8 @@ fn worse(one: Classification, other: Classification) -> Classification {
         _ if other.is_bug() => other,
         (false, _) => one,
         (_, false) => other,
-        (true, true) => waiting(one.kind(), one.retry_after().max(other.retry_after())),
+        (true, true) => waiting(one.kind(), one.retry_after().max(other.retry_after()))
+            .of_open_breaker(one.is_breaker_open() || other.is_breaker_open()),
     }
 }
 

@@ -9,4 +9,5 @@ mod kinds;
 mod known;
 mod problem;
 mod redaction;
+mod resilience;
 mod retry;
