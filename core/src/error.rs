@@ -143,7 +143,7 @@ mod known;
 mod problem;
 mod result_ext;
 mod retry;
-mod text;
+pub(crate) mod text;
 
 pub use app_error::AppError;
 pub use breaker::{Breaker, BreakerOpen, BreakerState, Permit};

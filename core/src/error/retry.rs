@@ -1,6 +1,6 @@
 //! Whether to do it again, and when.
 
-use super::{AppError, BreakerOpen, RetryBudget, correlation::mix, text::Links};
+use super::{AppError, Classification, RetryBudget, correlation::mix, text::Links};
 use crate::{
     Clock,
     sync::{Arc, AtomicU64, Mutex, Ordering, lock},
@@ -425,10 +425,8 @@ impl fmt::Debug for RetryPolicy {
 fn is_of_open_breaker(error: &AppError) -> bool {
     error.classification().is_breaker_open()
         || Links::of(error).any(|link| {
-            link.is::<BreakerOpen>()
-                || link
-                    .downcast_ref::<AppError>()
-                    .is_some_and(|own| own.classification().is_breaker_open())
+            let known = Classification::of(link);
+            known.is_some_and(|known| known.is_breaker_open())
         })
 }
 

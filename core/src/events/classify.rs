@@ -67,9 +67,6 @@ impl Classify for ZeroCapacity {
 }
 
 fn known(error: &(dyn Error + 'static)) -> Option<Classification> {
-    if let Some(emit) = error.downcast_ref::<EmitError>() {
-        return Some(emit.classify());
-    }
     if let Some(full) = error.downcast_ref::<InboxFull>() {
         return Some(full.classify());
     }

@@ -308,7 +308,7 @@ fn panicking_trial_call_gives_its_place_back() {
     for polled in [false, true] {
         let call = breaker.call(&world, || async move {
             if polled {
-                futures::future::ready(()).await;
+                ready(()).await;
             }
             panic!("a bug in the call")
         });
@@ -371,9 +371,7 @@ fn handlers_of_axum_may_hold_them() {
         breaker: Breaker::new("stock"),
     };
     let router = Router::new().route("/stock", get(stock)).with_state(app);
-    let request = axum::http::Request::get("/stock")
-        .body(Body::empty())
-        .unwrap();
+    let request = http::Request::get("/stock").body(Body::empty()).unwrap();
     let response = block_on(router.oneshot(request)).unwrap();
     assert_eq!(response.status(), 200);
 }
