@@ -183,8 +183,9 @@ impl Breaker {
     /// let permit = breaker.admit(Duration::ZERO).unwrap();
     /// breaker.failed(permit, Duration::ZERO);
     /// let later = Duration::from_secs(5);
-    /// assert!(breaker.admit(later).is_ok() && breaker.admit(later).is_ok());
+    /// let trials = [breaker.admit(later).unwrap(), breaker.admit(later).unwrap()];
     /// assert!(breaker.admit(later).is_err());
+    /// # drop(trials);
     /// ```
     pub fn half_open_max_calls(self, calls: u32) -> Self {
         lock(&self.shared).half_open_max_calls = calls.max(1);

@@ -253,9 +253,8 @@ impl RetryPolicy {
     ///     }
     /// };
     /// let run = retry.run(&clock, sleep, || breaker.call(&clock, read_stock));
-    /// # let run = std::pin::pin!(run);
     /// assert_eq!(futures::executor::block_on(run)?, 7);
-    /// assert_eq!(calls.into_inner(), 2);
+    /// assert_eq!(calls.load(Ordering::Relaxed), 2);
     /// # Ok::<(), AppError>(())
     /// ```
     ///

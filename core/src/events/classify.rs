@@ -1,6 +1,6 @@
 //! What the errors of this module are to a whole application.
 
-use super::{EmitError, Failure, InboxFull, MustAwait, ZeroCapacity};
+use super::{EmitError, Failure, InboxFull, ZeroCapacity};
 use crate::error::{Classification, Classify, Kind};
 use std::{error::Error, time::Duration};
 
@@ -51,13 +51,6 @@ impl Classify for InboxFull {
     }
 }
 
-/// The program emits in a way that its listeners cannot be awaited.
-impl Classify for MustAwait {
-    fn classify(&self) -> Classification {
-        Kind::Bug.into()
-    }
-}
-
 /// The program asks for what makes no sense. Where the capacity is a setting,
 /// whoever set it is to be told instead.
 impl Classify for ZeroCapacity {
@@ -69,9 +62,6 @@ impl Classify for ZeroCapacity {
 fn known(error: &(dyn Error + 'static)) -> Option<Classification> {
     if let Some(full) = error.downcast_ref::<InboxFull>() {
         return Some(full.classify());
-    }
-    if let Some(must_await) = error.downcast_ref::<MustAwait>() {
-        return Some(must_await.classify());
     }
     Classification::of(error)
 }

@@ -107,7 +107,7 @@ pub struct InboxStats {
     pub peak: usize,
 }
 
-impl<E: Clone + Send + Sync + 'static> Emitter<E> {
+impl<E: Clone + Send + Sync + 'static, M> Emitter<E, M> {
     /// Adds an [`Inbox`] behind the listeners there are: events are cloned into
     /// it, up to `capacity` of them. Each is cloned before it is known whether
     /// there is room: let large ones be shared (`Emitter<Arc<Large>>`).
@@ -146,7 +146,7 @@ impl<E: Clone + Send + Sync + 'static> Emitter<E> {
     }
 }
 
-impl Bus {
+impl<M> Bus<M> {
     /// Adds an [`Inbox`] for events of type `E`: [`Emitter::inbox`].
     ///
     /// ```

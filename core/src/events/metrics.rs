@@ -63,7 +63,7 @@ impl Metrics {
     /// assert_eq!(metrics.report()[0].emitted, 1, "the first was before");
     /// ```
     #[must_use = "dropping it ends the measurement"]
-    pub fn new(bus: &Bus, clock: Arc<dyn Clock>) -> Self {
+    pub fn new<M>(bus: &Bus<M>, clock: Arc<dyn Clock>) -> Self {
         let state = Arc::new(Mutex::new(State::default()));
         let tap = bus.tap({
             let state = Arc::clone(&state);

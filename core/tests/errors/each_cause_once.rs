@@ -4,7 +4,7 @@ use futures::{StreamExt, executor::block_on};
 use highwater::{
     Overflow,
     error::{AppError, Breaker, CorrelationId, FailedAttempt, Handler, Ids, Incident, RetryPolicy},
-    events::{Emitter, Failure, InboxFull, MustAwait, ZeroCapacity},
+    events::{Emitter, Failure, InboxFull, ZeroCapacity},
     scale::{Cancellation, Job, Pool, PoolOptions, QueueFull, Rejected, WorkError},
     stream::{
         Bound, InvalidBound, LineTooLong, Pipeline, PipelineError, SendError, StreamError,
@@ -153,7 +153,6 @@ fn leaves() -> Vec<(&'static str, BoxError)> {
                 message: CAUSE.into(),
             }),
         ),
-        ("MustAwait", Box::new(MustAwait)),
         ("InboxFull", Box::new(InboxFull { capacity: 1 })),
         ("ZeroCapacity", Box::new(ZeroCapacity)),
         ("SendError", Box::new(SendError::Full(()))),

@@ -53,7 +53,7 @@ pub(super) trait Typed: Send + Sync {
     fn remove(&self, id: ListenerId) -> bool;
 }
 
-impl Bus {
+impl<M> Bus<M> {
     /// Adds a function that is told of every event of every type, of types yet
     /// to come as well: [`Emitter::monitor`] for all.
     ///
