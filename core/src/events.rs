@@ -29,6 +29,9 @@
 //! - **Nothing is pulled from under an emit.** A listener may remove itself, all
 //!   others, or drop the last handle of its emitter or bus: the emit completes,
 //!   and what is not held any more is freed after it.
+//! - **Nothing is missed in silence.** An event that nobody listens to is no error:
+//!   it is [counted](Bus::unhandled), and the first of each type is a debug line of
+//!   the `log` crate. [`Options::on_unhandled`] is called for each.
 //! - **Nothing piles up in silence.** The eleventh listener is reported as a
 //!   [`Leak`], with the lines of code that added them, and since when if the
 //!   [`Options`] have a clock; as a warning of the `log` crate, or to a function

@@ -177,6 +177,7 @@ async fn together<E: ?Sized + Send + Sync + 'static>(
     limit: usize,
 ) -> Result<usize, EmitError> {
     let lists = emitter.shared.lists.get();
+    emitter.note_if_unhandled(&lists);
     let mut told = Told::begin_if_any(&*event, lists.monitors(), lists.listeners().len());
     let mut waiting = lists.listeners().iter().enumerate();
     let mut running = FuturesUnordered::new();

@@ -294,7 +294,7 @@ impl<M> Bus<M> {
     /// ```
     pub fn errors(&self) -> &Emitter<Failure> {
         let options = &self.shared.options;
-        let make = || Emitter::with_options(options.clone());
+        let make = || Emitter::of_bus(options.clone(), None, true);
         self.shared.errors.get_or_init(make)
     }
 
@@ -389,6 +389,27 @@ impl<M> Bus<M> {
         self.shared.lists.with(known).unwrap_or(0)
     }
 
+    /// Returns how many emits of each event type met no listener, in the order in
+    /// which the types came up, without those that always met one.
+    ///
+    /// A type that was mistaken for another shows here:
+    ///
+    /// ```
+    /// # use highwater::events::Bus;
+    /// let bus = Bus::new();
+    /// bus.on("sum", |_: &u64| ()).detach();
+    /// bus.emit(&7).unwrap(); // an i32
+    /// bus.emit(&7_u64).unwrap();
+    /// assert_eq!(bus.unhandled(), [("i32", 1)]);
+    /// ```
+    #[must_use]
+    pub fn unhandled(&self) -> Vec<(&'static str, u64)> {
+        let lists = self.shared.lists.get();
+        let emitters = lists.emitters.iter();
+        let counted = emitters.map(|(_, emitter)| (emitter.event_type(), emitter.unhandled()));
+        counted.filter(|(_, count)| *count > 0).collect()
+    }
+
     /// The names of the event types it has been asked for, in that order.
     ///
     /// ```
@@ -425,7 +446,7 @@ impl<M> Bus<M> {
                 return known.in_mode();
             }
             let errors = Arc::clone(&self.shared.errors);
-            let emitter = Emitter::of_bus(self.shared.options.clone(), Some(errors));
+            let emitter = Emitter::of_bus(self.shared.options.clone(), Some(errors), false);
             for tap in &lists.taps {
                 emitter.add_tap(tap.clone());
             }

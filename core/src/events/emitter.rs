@@ -9,7 +9,10 @@ use super::{
 use std::{
     fmt,
     marker::PhantomData,
-    sync::{Arc, OnceLock, Weak},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Hands events of type `E` to its listeners, in order.
@@ -48,6 +51,10 @@ pub(super) struct Shared<E: ?Sized> {
     pub(super) errors: Errors,
     /// Those of its bus, if it has one.
     pub(super) bus_errors: Option<Arc<Errors>>,
+    /// Emits to nobody.
+    pub(super) unhandled: AtomicU64,
+    /// Whether it takes failures. One that nobody observes goes back to the emit.
+    pub(super) is_of_errors: bool,
 }
 
 /// Who observes failures, once anybody does.
@@ -75,15 +82,21 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// ```
     #[must_use]
     pub fn with_options(options: Options) -> Self {
-        Emitter::of_bus(options, None)
+        Emitter::of_bus(options, None, false)
     }
 
-    pub(super) fn of_bus(options: Options, bus_errors: Option<Arc<Errors>>) -> Self {
+    pub(super) fn of_bus(
+        options: Options,
+        bus_errors: Option<Arc<Errors>>,
+        is_of_errors: bool,
+    ) -> Self {
         Emitter::from_shared(Arc::new(Shared {
             lists: Snapshot::new(Lists::new()),
             options,
             errors: OnceLock::new(),
             bus_errors,
+            unhandled: AtomicU64::new(0),
+            is_of_errors,
         }))
     }
 
@@ -257,7 +270,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// ```
     pub fn errors(&self) -> &Emitter<Failure> {
         let options = &self.shared.options;
-        let make = || Emitter::with_options(options.clone());
+        let make = || Emitter::of_bus(options.clone(), None, true);
         self.shared.errors.get_or_init(make)
     }
 
@@ -285,6 +298,20 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
         } else {
             Err(EmitError::new(ran, unobserved))
         }
+    }
+
+    /// Returns how many emits met no listener.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// emitter.emit(&1).unwrap();
+    /// emitter.on("work", |_| ()).detach();
+    /// emitter.emit(&2).unwrap();
+    /// assert_eq!(emitter.unhandled(), 1);
+    /// ```
+    pub fn unhandled(&self) -> u64 {
+        self.shared.unhandled.load(Ordering::Relaxed)
     }
 
     /// How many listeners there are.

@@ -113,6 +113,7 @@ struct Event {
     type_id: TypeId,
     name: &'static str,
     emitted: u64,
+    unhandled: u64,
     took: Times,
     listeners: Vec<Listener>,
 }
@@ -129,7 +130,10 @@ struct Listener {
 impl State {
     fn note(&mut self, now: Duration, tapped: Tapped<'_>) {
         match tapped.notice {
-            Notice::Emitting { emit, .. } => {
+            Notice::Emitting { emit, listeners } => {
+                if listeners == 0 {
+                    self.event(tapped).unhandled += 1;
+                }
                 let begun = Emit {
                     began: now,
                     calls: Vec::new(),
@@ -189,6 +193,7 @@ impl State {
                 type_id,
                 name: tapped.event_type,
                 emitted: 0,
+                unhandled: 0,
                 took: Times::new(),
                 listeners: Vec::new(),
             });
@@ -220,6 +225,7 @@ impl Event {
         EventMetrics {
             event: self.name,
             emitted: self.emitted,
+            unhandled: self.unhandled,
             delivered: self.listeners.iter().map(|each| each.delivered).sum(),
             failed: self.listeners.iter().map(|each| each.failed).sum(),
             took: self.took.percentiles(),

@@ -49,6 +49,7 @@ pub(super) struct Tap {
 pub(super) trait Typed: Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn event_type(&self) -> &'static str;
+    fn unhandled(&self) -> u64;
     fn add_tap(&self, tap: Tap);
     fn remove(&self, id: ListenerId) -> bool;
 }
@@ -103,6 +104,10 @@ impl<E: 'static> Typed for Emitter<E> {
 
     fn event_type(&self) -> &'static str {
         std::any::type_name::<E>()
+    }
+
+    fn unhandled(&self) -> u64 {
+        Emitter::unhandled(self)
     }
 
     fn add_tap(&self, Tap { id, tell }: Tap) {

@@ -23,6 +23,8 @@ pub struct EventMetrics {
     pub event: &'static str,
     /// Emits that have ended.
     pub emitted: u64,
+    /// Emits that met no listener, ended or not.
+    pub unhandled: u64,
     /// Calls of listeners, failed ones included.
     pub delivered: u64,
     /// Calls that failed.
