@@ -74,7 +74,8 @@ pub mod trace;
 pub use clock::Clock;
 pub use overflow::Overflow;
 
-// What the README shows of the library runs.
+// The README's examples run as doctests. It is the package's own, as a file outside
+// of the package would be missing once it is published.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

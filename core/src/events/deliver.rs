@@ -121,7 +121,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
         error: BoxError,
         failures: &mut Vec<Failure>,
     ) -> ControlFlow<()> {
-        let failure = Failure::of(entry.registration(), error);
+        let failure = Failure::of(entry.registration(), std::any::type_name::<E>(), error);
         if self.shared.options.policy == Policy::FailFast {
             failures.push(failure);
             return ControlFlow::Break(());

@@ -139,6 +139,11 @@ pub struct Failure {
     pub id: Option<ListenerId>,
     /// As for `id`.
     pub location: Option<&'static Location<'static>>,
+    /// The type of the event it failed at; `None` if the failure was raised. The
+    /// event itself is seen, with the failure, by a
+    /// [monitor](super::Emitter::monitor) or a [tap](super::Bus::tap): it is only
+    /// borrowed, so that events need not be `Clone`.
+    pub event: Option<&'static str>,
     /// What it answered.
     pub error: Arc<dyn Error + Send + Sync>,
     /// Whether it is an observer of failures, which failed at one.
@@ -160,6 +165,7 @@ impl Failure {
             listener: listener.into(),
             id: None,
             location: None,
+            event: None,
             error: error.into().into(),
             is_observers: false,
         }
@@ -170,11 +176,12 @@ impl Failure {
         self
     }
 
-    pub(super) fn of(listener: &Registration, error: BoxError) -> Self {
+    pub(super) fn of(listener: &Registration, event: &'static str, error: BoxError) -> Self {
         Failure {
             listener: Arc::clone(&listener.name),
             id: Some(listener.id),
             location: Some(listener.location),
+            event: Some(event),
             error: error.into(),
             is_observers: false,
         }
