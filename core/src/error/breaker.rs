@@ -101,6 +101,7 @@ enum Phase {
 /// assert_eq!(breaker.state(), BreakerState::HalfOpen);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum BreakerState {
     /// All are admitted.
     Closed,

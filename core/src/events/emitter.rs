@@ -268,6 +268,29 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// emitter.errors().on("log", |failure| eprintln!("{failure}")).detach();
     /// assert_eq!(emitter.emit(&1).unwrap(), 1, "somebody knows");
     /// ```
+    ///
+    /// A failure names the type of its event. The event itself is borrowed for the
+    /// emit only, and a [monitor](Self::monitor), or a [tap](super::Bus::tap) of a
+    /// bus, sees it beside the failure:
+    ///
+    /// ```
+    /// # use highwater::events::{Bus, Notice};
+    /// struct OrderPaid(u64);
+    ///
+    /// let bus = Bus::new();
+    /// bus.on("stock", |_: &OrderPaid| Err("none left")).detach();
+    /// bus.errors().on("count", |failure| assert!(failure.event.is_some())).detach();
+    /// let (report, reports) = std::sync::mpsc::channel();
+    /// let _tap = bus.tap(move |tapped| {
+    ///     if let (Notice::Failed { listener, error, .. }, Some(OrderPaid(order))) =
+    ///         (tapped.notice, tapped.event.downcast_ref())
+    ///     {
+    ///         report.send(format!("order {order}: {}: {error}", listener.name)).unwrap();
+    ///     }
+    /// });
+    /// bus.emit(&OrderPaid(7)).unwrap();
+    /// assert_eq!(reports.try_recv().unwrap(), "order 7: stock: none left");
+    /// ```
     pub fn errors(&self) -> &Emitter<Failure> {
         let options = &self.shared.options;
         let make = || Emitter::of_bus(options.clone(), None, true);

@@ -88,6 +88,7 @@ pub struct Inbox<E> {
 /// # Ok::<(), highwater::events::ZeroCapacity>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct InboxStats {
     /// Events it was handed. One whose emit still waits for room is not yet.

@@ -115,3 +115,16 @@ fn what_a_listener_holds_goes_with_it_also_after_a_panic() {
     assert_eq!(Arc::strong_count(&held), 1);
     drop(bug);
 }
+
+#[test]
+fn failure_names_the_type_of_its_event() {
+    let bus = highwater::events::Bus::new();
+    let mut failures = bus.errors().inbox("handler", 4, Overflow::Fail).unwrap();
+    bus.on("a", |_: &u8| Err("out")).detach();
+    bus.on("b", |_: &u16| Err("out")).detach();
+    bus.emit(&1_u8).unwrap();
+    bus.emit(&1_u16).unwrap();
+    assert_eq!(failures.try_next().unwrap().event, Some("u8"));
+    assert_eq!(failures.try_next().unwrap().event, Some("u16"));
+    assert_eq!(Failure::new("upload", "lost").event, None);
+}
