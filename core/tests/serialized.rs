@@ -6,7 +6,7 @@ use highwater::{
     LatencyHistogram, Overflow,
     error::{AppError, BreakerState, Handler, Ids, Incident},
     events::{Bus, Emitter, Metrics},
-    scale::{Pool, PoolOptions},
+    scale::{Pool, PoolOptions, Work},
     stream::{Bound, Pipeline, channel},
 };
 use serde_json::{Value, to_value};
@@ -45,7 +45,7 @@ fn every_snapshot_of_statistics_is_serialized() {
     let report = to_value(run.monitor().report()).unwrap();
     assert_eq!(report["stages"][0]["name"], "source");
 
-    let pool = Pool::new(PoolOptions::new(1), |work| work.run());
+    let pool = Pool::new(PoolOptions::new(1), Work::run);
     drop(pool.try_run(|_| ()));
     assert_eq!(to_value(pool.stats()).unwrap()["done"], 1);
     assert_eq!(

@@ -64,9 +64,9 @@ struct Circuit {
     open_duration: Duration,
     half_open_max_calls: u32,
     phase: Phase,
-    /// How often the phase has changed.
+    /// The number of phase changes.
     generation: u64,
-    /// How often half-open calls that were never reported were replaced.
+    /// The number of times that silent half-open calls were replaced.
     round: u64,
     now: Duration,
 }
@@ -88,7 +88,7 @@ enum Phase {
     },
 }
 
-/// What a [`Breaker`] does with calls.
+/// The state of a [`Breaker`].
 ///
 /// ```
 /// # use highwater::error::{Breaker, BreakerState};
@@ -142,7 +142,7 @@ impl Breaker {
         }
     }
 
-    /// How many failures in a row open it; 0 counts as 1.
+    /// Sets the number of failures in a row that open it; 0 counts as 1.
     ///
     /// ```
     /// # use highwater::error::Breaker;
@@ -157,7 +157,7 @@ impl Breaker {
         self
     }
 
-    /// How long it stays open, and waits for its probes; 0 counts as a
+    /// Sets how long it stays open, and waits for half-open calls; 0 counts as a
     /// nanosecond.
     ///
     /// ```
@@ -174,7 +174,7 @@ impl Breaker {
         self
     }
 
-    /// How many calls it probes with, all of which have to succeed; 0 counts as
+    /// Sets the number of half-open calls, all of which have to succeed; 0 counts as
     /// 1.
     ///
     /// ```
@@ -304,7 +304,7 @@ impl Breaker {
         }
     }
 
-    /// How the call went, by the [kind](AppError::kind) of its error:
+    /// Reports the outcome of a call, by the [kind](AppError::kind) of its error:
     ///
     /// - It failed if it is [unavailable](Kind::Unavailable), timed out, or is a
     ///   [failure](Kind::Failure), which is what nobody classified too.
@@ -335,7 +335,7 @@ impl Breaker {
         }
     }
 
-    /// What it does with calls, as it was when it was last told the time.
+    /// Returns its state as of the last time it was told.
     ///
     /// ```
     /// # use highwater::error::{Breaker, BreakerState};

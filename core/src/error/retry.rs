@@ -1,4 +1,4 @@
-//! Whether to do it again, and when.
+//! Retries.
 
 use super::{AppError, Classification, RetryBudget, correlation::mix, text::Links};
 use crate::{
@@ -72,7 +72,7 @@ struct Shared {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct FailedAttempt<'a> {
-    /// How.
+    /// The error it ended with.
     pub error: &'a AppError,
     /// Whether doing it twice is the same as doing it once.
     pub is_idempotent: bool,
@@ -80,7 +80,7 @@ pub struct FailedAttempt<'a> {
     pub attempt: u32,
 }
 
-/// Why something is not done again.
+/// The reason for ending retries.
 ///
 /// ```
 /// # use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy};
@@ -200,8 +200,8 @@ impl RetryPolicy {
         self
     }
 
-    /// Whether to wait for a breaker that is open, as for any other error that
-    /// says when to come back. By default it is not waited for.
+    /// Sets whether to wait for an open breaker, as for any other error that says
+    /// when to come back. By default it is not waited for.
     ///
     /// A breaker that stays open for longer than the [longest](Self::longest) wait
     /// is not waited for in any case.
@@ -315,7 +315,7 @@ impl RetryPolicy {
         lock(&self.shared.budget).deposit(now);
     }
 
-    /// How long to wait before it is done again.
+    /// Returns how long to wait before the next attempt.
     ///
     /// `draw` is asked for a random number, once, if it comes to a retry. The
     /// wait is spread over all of the time from 0 to twice the last one's, as
@@ -367,7 +367,7 @@ impl RetryPolicy {
         Ok(earliest + part(window, draw()))
     }
 
-    /// What is left of the budget.
+    /// Returns the number of retries left in the budget.
     ///
     /// ```
     /// # use highwater::error::{RetryPolicy, RetryBudget};

@@ -109,7 +109,7 @@ pub(crate) fn first_told<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error
     told
 }
 
-/// Whether all it has to say is said by its source.
+/// Returns whether its source says all it has to say.
 fn is_untold(error: &(dyn Error + 'static)) -> bool {
     let own = error.downcast_ref::<AppError>();
     own.is_some_and(|own| own.own_text().is_none())
@@ -177,7 +177,7 @@ impl<'a> Iterator for Links<'a> {
     }
 }
 
-/// What a link carries without it being its source, as its text has it.
+/// Returns the error that a link carries in its own text, not as its source.
 fn carried<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     if let Some(failure) = link.downcast_ref::<Failure>() {
         return Some(&*failure.error);

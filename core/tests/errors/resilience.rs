@@ -14,6 +14,7 @@ use highwater::{
     events::Emitter,
 };
 use std::{
+    error::Error,
     future::Future,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -28,7 +29,8 @@ use std::{
 const OPEN: Duration = Duration::from_secs(2);
 
 fn is_open(error: &AppError) -> bool {
-    error.chain().any(|cause| cause.is::<BreakerOpen>())
+    let mut causes = error.chain();
+    causes.any(<dyn Error>::is::<BreakerOpen>)
 }
 
 /// A clock that only sleeping moves, and a service that fails as told.
@@ -54,12 +56,13 @@ impl World {
     }
 
     /// Fails with a timeout as often as told, then succeeds.
-    async fn call(&self, failures: u32) -> Result<u32, AppError> {
+    fn call(&self, failures: u32) -> impl Future<Output = Result<u32, AppError>> + Send + use<> {
         let call = self.calls.fetch_add(1, Relaxed) + 1;
-        if call <= failures {
-            return Err(AppError::timeout("reading the stock"));
-        }
-        Ok(call)
+        ready(if call <= failures {
+            Err(AppError::timeout("reading the stock"))
+        } else {
+            Ok(call)
+        })
     }
 
     fn calls(&self) -> u32 {

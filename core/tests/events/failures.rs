@@ -118,7 +118,7 @@ fn what_a_listener_holds_goes_with_it_also_after_a_panic() {
 
 #[test]
 fn failure_names_the_type_of_its_event() {
-    let bus = highwater::events::Bus::new();
+    let bus = Bus::new();
     let mut failures = bus.errors().inbox("handler", 4, Overflow::Fail).unwrap();
     bus.on("a", |_: &u8| Err("out")).detach();
     bus.on("b", |_: &u16| Err("out")).detach();

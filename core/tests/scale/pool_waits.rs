@@ -1,4 +1,5 @@
 //! A pool whose callers wait for a place.
+#![expect(clippy::disallowed_methods, reason = "real threads are the point")]
 
 use futures::{FutureExt, executor::block_on, future::join_all};
 use highwater::scale::{Cancellation, Pool, PoolOptions, Work, WorkError};

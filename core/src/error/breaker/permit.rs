@@ -1,4 +1,4 @@
-//! What a breaker answers.
+//! Answers of a breaker.
 
 use super::Breaker;
 use crate::{
@@ -46,7 +46,7 @@ pub struct Permit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{dependency} is left alone, as it failed")]
 pub struct BreakerOpen {
-    /// What the breaker is for.
+    /// The dependency that the breaker guards.
     pub dependency: &'static str,
     /// Before this has passed no call is admitted; 0 if the outcome of the probes
     /// is waited for.
