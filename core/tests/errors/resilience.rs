@@ -350,7 +350,7 @@ fn clones_share_a_budget_and_a_state() {
 /// Compiles only if both futures are `Send`.
 #[test]
 fn handlers_of_axum_may_hold_them() {
-    use axum::{Router, body::Body, extract::State, routing::get};
+    use axum::{Router, body::Body, extract::State, http::Request, routing::get};
     use tower::ServiceExt;
 
     #[derive(Clone)]
@@ -374,7 +374,7 @@ fn handlers_of_axum_may_hold_them() {
         breaker: Breaker::new("stock"),
     };
     let router = Router::new().route("/stock", get(stock)).with_state(app);
-    let request = http::Request::get("/stock").body(Body::empty()).unwrap();
+    let request = Request::get("/stock").body(Body::empty()).unwrap();
     let response = block_on(router.oneshot(request)).unwrap();
     assert_eq!(response.status(), 200);
 }
