@@ -8,6 +8,7 @@
 //! | `processes` | the port for processes: this program again, as a child |
 //! | `world`, `running`, `death` | an experiment from its start to its end, or to its bug |
 //! | `report`, `output` | what people and programs are shown |
+//! | `atomic_file`, `blocking` | files that are replaced as a whole; streams that somebody made non-blocking |
 //! | `error`, `interrupt` | how commands end early |
 //!
 //! Results go to standard output, progress and logs to standard error. Exit
@@ -16,6 +17,8 @@
 //! one), 129 and 143 other requests to end, 141 nobody reads the output of `pipe`
 //! any more.
 
+mod atomic_file;
+mod blocking;
 mod cli;
 mod compute;
 mod death;
@@ -58,7 +61,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            anstream::eprintln!("{}error:{:#} {error}", report::BAD, report::BAD);
+            report::print_error(&error);
             ExitCode::from(error.exit_code())
         }
     }
