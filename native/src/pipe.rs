@@ -24,7 +24,6 @@ use crate::{cli::PipeOptions, error::Error, platform::NativeTimer, report};
 use buffers::{Buffers, Chunk};
 use counters::Counters;
 use destination::{Destination, Open};
-use futures::SinkExt;
 use highwater::{
     Clock,
     stream::{Bound, BoxError, PipelineError, Report},
@@ -85,7 +84,7 @@ async fn run(
 ) -> Result<Report, Error> {
     let bound =
         Bound::bytes(work.high_water).map_err(|error| Error::Runtime(io::Error::other(error)))?;
-    let mut writing =
+    let writing =
         Writing::start(open, bound, Arc::clone(&work.counters)).map_err(Error::Runtime)?;
     let run = work
         .start(options, input, bound, writing.clone())
@@ -96,7 +95,7 @@ async fn run(
             // What came before the error is delivered where that is of use, and
             // whoever is first: the thread that writes, or the end of the process.
             if destination.keeps_what_is_written() && error.stage() != Some("output") {
-                let _first_error_counts = writing.close().await;
+                writing.deliver().await;
             }
             return Err(explain(options, error));
         }

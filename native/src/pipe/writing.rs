@@ -64,6 +64,20 @@ impl Writing {
     }
 }
 
+impl Writing {
+    /// Has what was handed over be written, and leaves the output incomplete. The
+    /// pipeline has to have dropped its clone.
+    pub(crate) async fn deliver(mut self) {
+        // Its error would only follow from the one that ended the run.
+        let _ = self.flush().await;
+        if let Some(inner) = Rc::into_inner(self.0) {
+            let inner = inner.into_inner();
+            drop(inner.chunks);
+            let _ = inner.done.await;
+        }
+    }
+}
+
 impl Inner {
     /// What the thread answers when it ends.
     fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
