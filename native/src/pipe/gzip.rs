@@ -40,7 +40,7 @@ const REPETITIVE: usize = 16;
 
 /// Takes the thorough level if it makes the sample this much smaller: one part in
 /// so many.
-const WORTHWHILE: usize = 64;
+const WORTHWHILE: usize = 512;
 
 /// Deflate, no name, no time, any system: the same input gives the same output.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
