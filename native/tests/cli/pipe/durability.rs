@@ -16,9 +16,10 @@ const FSYNC: i64 = 82;
 /// Runs the program while each `fsync` fails as on a broken disk, or only those of
 /// descriptors that meet a condition.
 fn run_without_fsync(arguments: &[&str], conditions: Vec<SeccompCondition>) -> Done {
-    let rules = match conditions.is_empty() {
-        true => vec![],
-        false => vec![SeccompRule::new(conditions).unwrap()],
+    let rules = if conditions.is_empty() {
+        vec![]
+    } else {
+        vec![SeccompRule::new(conditions).unwrap()]
     };
     let error = u32::try_from(nix::errno::Errno::EIO as i32).unwrap();
     let filter = SeccompFilter::new(
