@@ -255,9 +255,7 @@ fn plain(line: &str) -> String {
 }
 
 fn write_now(line: &str) {
-    let line = format!("{line}\n");
-    // Nobody is left to be told if it cannot be written.
-    let _ = anstream::stderr().write_all(line.as_bytes());
+    report::print_to_stderr(&format!("{line}\n"));
 }
 
 fn lock(sampler: &Mutex<Sampler>) -> MutexGuard<'_, Sampler> {
