@@ -20,7 +20,7 @@ mod ticket;
 pub use job::{InvalidJob, Job};
 pub use lag::LagMonitor;
 pub use pool::{Pool, PoolLatencies, PoolOptions, PoolStats, QueueFull, Rejected, Work};
-pub use supervisor::{Action, Supervisor, SupervisorOptions};
+pub use supervisor::{Action, Escalation, Supervisor, SupervisorOptions};
 pub use ticket::{Cancellation, Ticket, WorkError};
 
 // The port for threads lets jobs in as a pool does work.

@@ -115,9 +115,12 @@ Signals, for the process that was started:
                2 s). A second one: at once
   TTIN, TTOU   one worker more, one fewer
 
-A worker that ends, or gives no sign of life for 5 s, is replaced at once; if its
-replacement does not last either, after a pause: 100 ms, and doubling up to 10 s. If
-more than 5 end within 10 s that had not served for a second, it gives up.
+A worker that ends, or gives no sign of life for 5 s, is replaced at once. A worker
+that had a bug serves until its replacement is ready. If replacements of one worker do
+not last a second, the next ones start after pauses: 100 ms, doubling up to 10 s (after
+bugs: 1 s). The others serve on, and while none is ready nobody waits that could start.
+A worker that cannot be started is tried again and again, /readyz says \"degraded\", and
+/metrics counts it. When no worker was ready for 30 s (--give-up-after), it gives up.
 
 The log is on standard error. A reader that stalls holds up nothing: lines that it has
 no room for are dropped, counted in /metrics, and reported once it reads again.

@@ -9,6 +9,7 @@
 mod sampler;
 mod writer;
 
+use crate::report;
 use highwater::error::Report;
 use log::{Level, LevelFilter};
 use sampler::{Kind, Sampler};

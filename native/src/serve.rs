@@ -82,6 +82,8 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
             hosts: options.hosts(addr),
         },
         workers: options.workers(),
+        #[cfg(unix)]
+        give_up_after: options.give_up_after(),
         json: false,
     };
     let say_where = || {

@@ -1,83 +1,95 @@
-//! Starts again what has ended, and knows when that is of no use.
+//! Restarts workers that exit, replaces workers that ask for it, and reloads all of
+//! them.
 
 mod action;
-mod asked;
 mod backoff;
 mod options;
 mod slot;
-mod told;
 
 pub use action::Action;
-pub use options::SupervisorOptions;
+pub use options::{Escalation, SupervisorOptions};
 
-use asked::Reload;
 use backoff::Backoff;
-use slot::{Leaver, Slot, State};
-use std::{collections::VecDeque, time::Duration};
+use slot::{DrainingWorker, Replacement, Slot, State};
+use std::{collections::VecDeque, mem, time::Duration};
 
-/// Keeps a number of workers running: for each that ends it has another started.
+/// The longest pause before the replacement of a worker that
+/// [retires](Supervisor::retire) is started. Requests that make workers retire, sent
+/// in a flood, start no more than about one process a second in each slot.
+const RETIRE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Keeps a number of workers running: it has every worker that exits replaced.
 ///
-/// It is a state machine that does nothing by itself. Tell it what happens and
-/// when, take its [`next_action`](Self::next_action)s until there are none, and
-/// [`tick`](Self::tick) it at its [`next_deadline`](Self::next_deadline). Time is
-/// what a [`Clock`](crate::Clock) says, and is expected not to go back.
+/// It is a state machine that does nothing by itself. Report each event with its
+/// time, take its [`next_action`](Self::next_action)s until there are none, and call
+/// [`tick`](Self::tick) at its [`next_deadline`](Self::next_deadline). Times come
+/// from a [`Clock`](crate::Clock) and do not go back.
 ///
-/// - **One for one**: the end of a worker concerns its slot alone.
-/// - **Whatever the reason**: a worker that ended well is missing all the same.
+/// - **One for one**: the exit of a worker concerns its slot alone, whatever the
+///   reason. Pauses are per slot.
+/// - **Replace first, then drain**: a worker that asks to be replaced
+///   ([`retire`](Self::retire)), and each worker in a [`reload`](Self::reload),
+///   serves until its replacement is ready.
 /// - **At once, then ever later**: the first replacement starts at once. If that
-///   one does not last either, the next waits: 100 ms and doubling up to 10 s,
-///   each shortened by up to half at random, so that not all come at once.
-/// - **Not for ever**: more than 5 ends in 10 s, of all slots together, and it
-///   gives up: [`Action::Escalate`].
-/// - **Who has lasted is forgiven**: the end of a worker that was ready for a
-///   while ([`steady_after`](SupervisorOptions::steady_after)) does not count,
-///   and its replacement starts at once.
-/// - **Readiness and signs of life**: a worker that is not
-///   [`ready`](Self::ready) in time is killed, and so is one whose
-///   [`heartbeat`](Self::heartbeat) fails to come, if any is asked for.
+///   worker does not last ([`steady_after`](SupervisorOptions::steady_after)), the
+///   next one waits: 100 ms, doubling up to 10 s, each shortened by up to half at
+///   random, so that not all start at once. A worker that lasted resets this.
+/// - **Never without a worker that can start**: while no worker is ready and none is
+///   starting, nobody waits. A slot whose last worker was ready starts its next one
+///   at once; only a slot whose own starts keep failing stays in its pause.
+/// - **Escalation is a choice**: by [default](Escalation) it gives up only if no
+///   worker of any slot has been ready for 30 s.
+/// - **Readiness and heartbeats**: a worker that is not [`ready`](Self::ready) in
+///   time is killed, and so is a ready worker without a
+///   [`heartbeat`](Self::heartbeat), if heartbeats are expected.
 /// - **Change in operation**: [`reload`](Self::reload) replaces all workers
-///   without a gap, [`scale_to`](Self::scale_to) has more or fewer of them, and
-///   [`shutdown`](Self::shutdown) ends them. Workers are asked to drain first, and
-///   killed if that takes too long. Ends that were asked for never count.
+///   without a gap, [`scale_to`](Self::scale_to) changes their number, and
+///   [`shutdown`](Self::shutdown) ends them. Workers drain first, and are killed if
+///   that takes too long.
 ///
-/// A worker is named by its slot and its generation. What is said of one that
-/// has exited, or that was never started, changes nothing.
+/// A worker is named by its slot and its generation. Reports about a worker that
+/// has exited, or that was never started, change nothing.
 ///
-/// Dropped, it says nothing: its workers are for their owner to end.
+/// Dropping it does nothing: its owner ends the workers.
 ///
 /// ```
 /// use highwater::scale::{Action, Supervisor, SupervisorOptions};
 /// use std::time::Duration;
 ///
 /// let ms = Duration::from_millis;
-/// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), ms(0));
+/// let mut supervisor = Supervisor::new(2, SupervisorOptions::new(), ms(0));
 /// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 0, generation: 1 }));
+/// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 1, generation: 1 }));
 /// supervisor.ready(0, 1, ms(20));
+/// supervisor.ready(1, 1, ms(20));
 ///
-/// // It crashes, and is replaced at once.
+/// // A worker crashes, and is replaced at once.
 /// supervisor.exited(0, 1, ms(500));
 /// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 0, generation: 2 }));
 ///
-/// // So does the replacement: the next one has to wait.
+/// // The replacement crashes too: the next one waits.
+/// supervisor.ready(0, 2, ms(505));
 /// supervisor.exited(0, 2, ms(510));
 /// assert_eq!(supervisor.next_action(), None);
 /// let later = supervisor.next_deadline().unwrap();
 /// assert!(ms(510 + 50) <= later && later <= ms(510 + 100));
-/// supervisor.tick(later);
-/// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 0, generation: 3 }));
+///
+/// // But not if the other worker crashes as well: somebody has to serve.
+/// supervisor.exited(1, 1, ms(511));
+/// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 1, generation: 2 }));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Supervisor {
     options: SupervisorOptions,
-    /// Those that are wanted, and behind them those that once were: their
+    /// The slots that are wanted, and behind them those that once were: their
     /// generations go on if they are wanted again.
     slots: Vec<Slot>,
     wanted: usize,
-    /// Workers that drain, and those that are killed and have no place.
-    leavers: Vec<Leaver>,
+    /// Workers that drain or are killed, and have no slot.
+    draining: Vec<DrainingWorker>,
     backoff: Backoff,
-    /// When the latest workers ended, the oldest first: those that count.
-    ends: VecDeque<Duration>,
+    /// Since when no worker is ready although some are wanted.
+    none_ready_since: Option<Duration>,
     restarts: u64,
     reload: Reload,
     has_escalated: bool,
@@ -85,8 +97,17 @@ pub struct Supervisor {
     actions: VecDeque<Action>,
 }
 
+/// The progress of a rolling reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reload {
+    None,
+    UnderWay,
+    /// When it is over, another one follows.
+    Twice,
+}
+
 impl Supervisor {
-    /// A supervisor of `slots` workers. It wants all of them started now.
+    /// Creates a supervisor of `slots` workers, all of which it has started now.
     ///
     /// ```
     /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
@@ -98,11 +119,11 @@ impl Supervisor {
     #[must_use]
     pub fn new(slots: usize, options: SupervisorOptions, now: Duration) -> Self {
         let mut supervisor = Supervisor {
-            slots: vec![Slot::new(); slots],
+            slots: vec![Slot::default(); slots],
             wanted: slots,
-            leavers: Vec::new(),
+            draining: Vec::new(),
             backoff: Backoff::new(&options),
-            ends: VecDeque::new(),
+            none_ready_since: None,
             restarts: 0,
             reload: Reload::None,
             has_escalated: false,
@@ -113,10 +134,11 @@ impl Supervisor {
         for slot in 0..slots {
             supervisor.start(slot, now);
         }
+        supervisor.settle(now);
         supervisor
     }
 
-    /// What is to be done next; `None` until something happens.
+    /// Returns what is to be done next; `None` until something happens.
     ///
     /// ```
     /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
@@ -130,8 +152,8 @@ impl Supervisor {
         self.actions.pop_front()
     }
 
-    /// When to [`tick`](Self::tick) if nothing happens before; `None` if only
-    /// an event can change anything.
+    /// Returns when to [`tick`](Self::tick) if nothing happens before; `None` if
+    /// only an event can change anything.
     ///
     /// ```
     /// # use highwater::scale::{Supervisor, SupervisorOptions};
@@ -144,13 +166,15 @@ impl Supervisor {
     /// ```
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
-        let slots = self.slots.iter().filter_map(Slot::deadline);
-        let leavers = self.leavers.iter().filter_map(Leaver::deadline);
-        slots.chain(leavers).min()
+        let slots = self.slots.iter().map(Slot::deadline);
+        let draining = self.draining.iter().map(DrainingWorker::deadline);
+        let all = slots.chain(draining).chain([self.gives_up_at()]);
+        // "As long as it likes" is no deadline.
+        all.min().filter(|at| *at < Duration::MAX)
     }
 
-    /// Time has passed. Before the [`next_deadline`](Self::next_deadline) this
-    /// changes nothing.
+    /// Reports that time has passed. Before the
+    /// [`next_deadline`](Self::next_deadline) this changes nothing.
     ///
     /// ```
     /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
@@ -164,24 +188,330 @@ impl Supervisor {
     /// assert_eq!(supervisor.next_action(), Some(Action::Kill { slot: 0, generation: 1 }));
     /// ```
     pub fn tick(&mut self, now: Duration) {
-        let is_due = |deadline: Option<Duration>| deadline.is_some_and(|at| at <= now);
+        let is_due = |deadline: Duration| deadline <= now && deadline < Duration::MAX;
+        if is_due(self.gives_up_at()) {
+            self.escalate(now);
+        }
         for slot in 0..self.wanted {
             if is_due(self.slots[slot].deadline()) {
                 self.tick_slot(slot, now);
             }
         }
-        for leaver in &mut self.leavers {
-            if is_due(leaver.deadline()) {
-                leaver.is_killed = true;
-                let Leaver {
+        for worker in &mut self.draining {
+            if is_due(worker.deadline()) {
+                worker.is_killed = true;
+                let DrainingWorker {
                     slot, generation, ..
-                } = *leaver;
+                } = *worker;
                 self.actions.push_back(Action::Kill { slot, generation });
             }
         }
+        self.settle(now);
     }
 
-    /// Whether a slot's worker can take work; `false` for a slot that is none.
+    /// Reports that the supervisor itself could not run for `paused` until now: its
+    /// process was stopped, or all of the machine was. The workers may have been
+    /// stopped as well and may resume later, so nobody's silence counts: every
+    /// worker has its full time again for its next heartbeat and to become ready,
+    /// and `paused` more to drain. Time without a ready worker does not count
+    /// either.
+    ///
+    /// ```
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let secs = Duration::from_secs;
+    /// let options = SupervisorOptions::new().heartbeat_within(secs(5));
+    /// let mut supervisor = Supervisor::new(1, options, secs(0));
+    /// supervisor.ready(0, 1, secs(1));
+    /// supervisor.resumed(secs(60), secs(62));
+    /// assert_eq!(supervisor.next_deadline(), Some(secs(67)));
+    /// ```
+    pub fn resumed(&mut self, paused: Duration, now: Duration) {
+        let alive_until = self.alive_until(now);
+        let ready_until = now.saturating_add(self.options.ready_within);
+        for slot in &mut self.slots {
+            match &mut slot.state {
+                State::Ready { until, .. } => *until = alive_until,
+                State::Starting { until } => *until = ready_until,
+                _ => {}
+            }
+            if let Some(Replacement::Starting { until, .. }) = &mut slot.replacement {
+                *until = ready_until;
+            }
+        }
+        for worker in &mut self.draining {
+            worker.until = worker.until.saturating_add(paused);
+        }
+        if let Some(since) = &mut self.none_ready_since {
+            *since = since.saturating_add(paused);
+        }
+    }
+
+    /// Reports that a worker can take work.
+    ///
+    /// ```
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let options = SupervisorOptions::new().ready_within(Duration::from_secs(2));
+    /// let mut supervisor = Supervisor::new(2, options, Duration::ZERO);
+    /// while supervisor.next_action().is_some() {}
+    ///
+    /// supervisor.ready(0, 1, Duration::from_secs(1));
+    /// assert!(supervisor.is_ready(0));
+    /// // The other one is not ready in time.
+    /// supervisor.tick(Duration::from_secs(2));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Kill { slot: 1, generation: 1 }));
+    /// ```
+    pub fn ready(&mut self, slot: usize, generation: u64, now: Duration) {
+        let until = self.alive_until(now);
+        let Some(worker) = self.slots.get_mut(slot) else {
+            return;
+        };
+        let state = State::Ready { since: now, until };
+        if worker.generation == generation {
+            if let State::Starting { .. } = worker.state {
+                worker.attempts = 0;
+                worker.state = state;
+            }
+        } else if worker.is_replaced_by(generation) {
+            let was_killed = matches!(worker.state, State::Killed { .. });
+            let old = mem::replace(&mut worker.generation, generation);
+            worker.attempts = 0;
+            worker.replacement = None;
+            worker.is_retiring = false;
+            worker.state = state;
+            let is_of_reload = self.reload != Reload::None && old < worker.fresh_from;
+            let until = now.saturating_add(self.options.drain_within);
+            let old = DrainingWorker {
+                slot,
+                generation: old,
+                until,
+                is_killed: was_killed,
+                is_of_reload,
+            };
+            self.drain(old);
+        }
+        self.settle(now);
+    }
+
+    /// Reports a sign of life of a worker that is ready. If the next one does not
+    /// come [in time](SupervisorOptions::heartbeat_within), the worker is killed.
+    ///
+    /// ```
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let secs = Duration::from_secs;
+    /// let options = SupervisorOptions::new().heartbeat_within(secs(5));
+    /// let mut supervisor = Supervisor::new(1, options, secs(0));
+    /// while supervisor.next_action().is_some() {}
+    ///
+    /// supervisor.ready(0, 1, secs(1));
+    /// supervisor.heartbeat(0, 1, secs(4));
+    /// assert_eq!(supervisor.next_deadline(), Some(secs(9)));
+    /// supervisor.tick(secs(9));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Kill { slot: 0, generation: 1 }));
+    /// ```
+    pub fn heartbeat(&mut self, slot: usize, generation: u64, now: Duration) {
+        let alive_until = self.alive_until(now);
+        if let Some(worker) = self.slots.get_mut(slot)
+            && worker.generation == generation
+            && let State::Ready { until, .. } = &mut worker.state
+        {
+            *until = alive_until;
+        }
+    }
+
+    /// Reports that a worker asks to be replaced, as one does that had a bug. It
+    /// serves on until its replacement is ready; then it [drains](Action::Drain).
+    ///
+    /// The replacement starts at once. If workers of a slot ask again and again,
+    /// replacements wait, up to a second, while the old worker serves. If a
+    /// replacement fails, the next one follows after a pause, and the old worker
+    /// serves on. If the old worker exits meanwhile, its replacement takes the
+    /// slot. A worker that asks twice is replaced once. A worker that asks before it
+    /// is ready drains now, and has failed to start.
+    ///
+    /// ```
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let secs = Duration::from_secs;
+    /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), secs(0));
+    /// while supervisor.next_action().is_some() {}
+    /// supervisor.ready(0, 1, secs(1));
+    ///
+    /// supervisor.retire(0, 1, secs(5));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 0, generation: 2 }));
+    /// assert!(supervisor.is_ready(0), "the old worker serves");
+    /// assert_eq!(supervisor.next_action(), None);
+    ///
+    /// supervisor.ready(0, 2, secs(6));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Drain { slot: 0, generation: 1 }));
+    /// ```
+    pub fn retire(&mut self, slot: usize, generation: u64, now: Duration) {
+        let Some(worker) = self.slots.get_mut(slot) else {
+            return;
+        };
+        let holds = worker.generation == generation;
+        let is_starting = holds && matches!(worker.state, State::Starting { .. });
+        if is_starting || worker.is_replaced_by(generation) {
+            let until = now.saturating_add(self.options.drain_within);
+            self.drain(DrainingWorker {
+                slot,
+                generation,
+                until,
+                is_killed: false,
+                is_of_reload: self.reload != Reload::None,
+            });
+            self.lost(slot, generation, now);
+        } else if holds && worker.is_ready() && !mem::replace(&mut worker.is_retiring, true) {
+            if self.is_once_too_often(slot, now) {
+                self.escalate(now);
+            } else if self.slots[slot].replacement.is_none() {
+                let pause = self.pause(slot, now).min(RETIRE_PAUSE);
+                self.replace_after(slot, pause, now);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Reports that a worker has exited, for whatever reason, or could not be
+    /// started.
+    ///
+    /// ```
+    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
+    /// supervisor.exited(0, 1, Duration::from_secs(1));
+    /// assert_eq!(supervisor.generation(0), 2);
+    /// supervisor.exited(0, 1, Duration::from_secs(1));
+    /// assert_eq!(supervisor.generation(0), 2, "that one was replaced already");
+    /// ```
+    pub fn exited(&mut self, slot: usize, generation: u64, now: Duration) {
+        let is_it = |it: &DrainingWorker| it.slot == slot && it.generation == generation;
+        if let Some(at) = self.draining.iter().position(is_it) {
+            self.draining.swap_remove(at);
+        } else {
+            self.lost(slot, generation, now);
+        }
+        self.settle(now);
+    }
+
+    /// Replaces all workers, one after the other: a new worker is started beside the
+    /// old one, and when it is ready the old one [drains](Action::Drain). When that
+    /// has exited, the next slot follows. So a reload never runs more than one
+    /// worker in addition to those that are wanted.
+    ///
+    /// It ends with [`Action::Reloaded`]; or, if a new worker exits before it is
+    /// ready, or is not ready in time, with [`Action::ReloadAborted`], and the old
+    /// workers that are left serve on. That failure is not counted. If an old worker
+    /// exits meanwhile, the new one beside it takes its slot, and other slots are
+    /// filled as always.
+    ///
+    /// A reload that is asked for while another one is under way follows that one,
+    /// once however often it was asked for. After [`shutdown`](Self::shutdown) and
+    /// after an [escalation](Action::Escalate) it does nothing.
+    ///
+    /// ```
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let ms = Duration::from_millis;
+    /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), ms(0));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 0, generation: 1 }));
+    /// supervisor.ready(0, 1, ms(10));
+    ///
+    /// supervisor.reload(ms(500));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 0, generation: 2 }));
+    /// assert!(supervisor.is_ready(0), "the old one goes on");
+    ///
+    /// supervisor.ready(0, 2, ms(510));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Drain { slot: 0, generation: 1 }));
+    /// supervisor.exited(0, 1, ms(1_510));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Reloaded));
+    /// assert_eq!(supervisor.restarts(), 0);
+    /// ```
+    pub fn reload(&mut self, now: Duration) {
+        if self.is_ending() {
+            return;
+        }
+        if self.reload == Reload::None {
+            self.begin_reload(now);
+        } else {
+            self.reload = Reload::Twice;
+        }
+        self.settle(now);
+    }
+
+    /// Sets how many workers are wanted. New slots start theirs at once. The workers
+    /// of the last slots, if those are too many, drain.
+    ///
+    /// After [`shutdown`](Self::shutdown) and after an
+    /// [escalation](Action::Escalate) it does nothing.
+    ///
+    /// ```
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let ms = Duration::from_millis;
+    /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), ms(0));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 0, generation: 1 }));
+    ///
+    /// supervisor.scale_to(2, ms(10));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 1, generation: 1 }));
+    /// supervisor.scale_to(1, ms(20));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Drain { slot: 1, generation: 1 }));
+    /// assert_eq!(supervisor.slots(), 1);
+    /// ```
+    pub fn scale_to(&mut self, slots: usize, now: Duration) {
+        if self.is_ending() {
+            return;
+        }
+        let before = mem::replace(&mut self.wanted, slots);
+        if self.slots.len() < slots {
+            self.slots.resize(slots, Slot::default());
+        }
+        for slot in before..slots {
+            self.start(slot, now);
+        }
+        let patience = self.options.drain_within;
+        for slot in slots..before {
+            self.empty(slot, patience, now);
+        }
+        self.settle(now);
+    }
+
+    /// Ends all workers: they drain, and from now on none is started. A worker that
+    /// has not exited in time is killed. Once it [`is_stopped`](Self::is_stopped)
+    /// there are none.
+    ///
+    /// A reload under way is dropped without a further action. Called again, or after an [escalation](Action::Escalate), it does nothing.
+    ///
+    /// ```
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let ms = Duration::from_millis;
+    /// let options = SupervisorOptions::new().stop_within(ms(3_000));
+    /// let mut supervisor = Supervisor::new(1, options, ms(0));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 0, generation: 1 }));
+    /// supervisor.ready(0, 1, ms(10));
+    ///
+    /// supervisor.shutdown(ms(500));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Drain { slot: 0, generation: 1 }));
+    /// assert_eq!(supervisor.next_deadline(), Some(ms(3_500)));
+    /// supervisor.exited(0, 1, ms(700));
+    /// assert!(supervisor.is_stopped());
+    /// ```
+    pub fn shutdown(&mut self, now: Duration) {
+        if self.is_ending() {
+            return;
+        }
+        self.is_shut_down = true;
+        self.reload = Reload::None;
+        for slot in 0..self.wanted {
+            self.empty(slot, self.options.stop_within, now);
+        }
+        self.hurry(now);
+    }
+
+    /// Returns whether a slot's worker can take work; `false` for a slot that is none.
     ///
     /// ```
     /// # use highwater::scale::{Supervisor, SupervisorOptions};
@@ -196,7 +526,7 @@ impl Supervisor {
         self.slots.get(slot).is_some_and(Slot::is_ready)
     }
 
-    /// How many slots' workers can take work.
+    /// Returns how many slots' workers can take work.
     ///
     /// ```
     /// # use highwater::scale::{Supervisor, SupervisorOptions};
@@ -210,8 +540,7 @@ impl Supervisor {
         self.slots.iter().filter(|slot| slot.is_ready()).count()
     }
 
-    /// How many workers are wanted: as many as it was made for, or was
-    /// [scaled](Self::scale_to) to last.
+    /// Returns how many workers are wanted.
     ///
     /// ```
     /// # use highwater::scale::{Supervisor, SupervisorOptions};
@@ -224,8 +553,8 @@ impl Supervisor {
         self.wanted
     }
 
-    /// How often a worker of a slot was started, that of a reload under way
-    /// included; 0 for a slot that never was one.
+    /// Returns how often a worker of a slot was started, replacements that are not
+    /// ready yet included; 0 for a slot that never was one.
     ///
     /// ```
     /// # use highwater::scale::{Supervisor, SupervisorOptions};
@@ -239,7 +568,26 @@ impl Supervisor {
         self.slots.get(slot).map_or(0, |worker| worker.started)
     }
 
-    /// How many replacements it decided on, those that still wait included.
+    /// Returns whether a slot's workers fail to start: five in a row or more ended
+    /// before they were ready. They are started again and again, after pauses. An
+    /// older worker may still serve there.
+    ///
+    /// ```
+    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
+    /// for generation in 1..=5 {
+    ///     assert!(!supervisor.is_failing(0));
+    ///     supervisor.exited(0, generation, Duration::ZERO);
+    /// }
+    /// assert!(supervisor.is_failing(0));
+    /// ```
+    #[must_use]
+    pub fn is_failing(&self, slot: usize) -> bool {
+        self.slots.get(slot).is_some_and(Slot::is_failing)
+    }
+
+    /// Returns how many replacements it decided on, those that still wait included.
     ///
     /// ```
     /// # use highwater::scale::{Supervisor, SupervisorOptions};
@@ -254,7 +602,7 @@ impl Supervisor {
         self.restarts
     }
 
-    /// Whether it has given up.
+    /// Returns whether the supervisor has given up.
     ///
     /// ```
     /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
@@ -277,7 +625,7 @@ impl Supervisor {
         self.has_escalated
     }
 
-    /// Whether a rolling reload is under way.
+    /// Returns whether a rolling reload is under way.
     ///
     /// ```
     /// # use highwater::scale::{Supervisor, SupervisorOptions};
@@ -291,8 +639,8 @@ impl Supervisor {
         self.reload != Reload::None
     }
 
-    /// Whether it was [shut down](Self::shutdown) or has given up, and all workers
-    /// have exited.
+    /// Returns whether it was [shut down](Self::shutdown) or has given up, and all
+    /// workers have exited.
     ///
     /// ```
     /// # use highwater::scale::{Supervisor, SupervisorOptions};
@@ -305,7 +653,7 @@ impl Supervisor {
     /// ```
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.is_ending() && self.leavers.is_empty()
+        self.is_ending() && self.draining.is_empty()
     }
 
     /// Whether nothing is started any more.
@@ -314,19 +662,33 @@ impl Supervisor {
     }
 
     fn start(&mut self, slot: usize, now: Duration) {
-        let worker = &mut self.slots[slot];
-        worker.started += 1;
-        worker.generation = worker.started;
-        worker.state = State::Starting {
-            until: now.saturating_add(self.options.ready_within),
-        };
-        let generation = worker.generation;
+        let generation = self.slots[slot].next_generation();
+        let until = now.saturating_add(self.options.ready_within);
+        self.slots[slot].generation = generation;
+        self.slots[slot].state = State::Starting { until };
         self.actions.push_back(Action::Start { slot, generation });
     }
 
-    /// Something about a slot has taken too long, or long enough.
+    /// Starts a worker beside the one that has the slot.
+    fn start_replacement(&mut self, slot: usize, now: Duration) {
+        let generation = self.slots[slot].next_generation();
+        let until = now.saturating_add(self.options.ready_within);
+        self.slots[slot].replacement = Some(Replacement::Starting { generation, until });
+        self.actions.push_back(Action::Start { slot, generation });
+    }
+
+    fn replace_after(&mut self, slot: usize, pause: Duration, now: Duration) {
+        if pause.is_zero() {
+            self.start_replacement(slot, now);
+        } else {
+            let until = now.saturating_add(pause);
+            self.slots[slot].replacement = Some(Replacement::Waiting { until });
+        }
+    }
+
+    /// A deadline of a slot has come.
     fn tick_slot(&mut self, slot: usize, now: Duration) {
-        let had_lasted = self.slots[slot].has_lasted(self.options.proof(), now);
+        let had_lasted = self.slots[slot].has_lasted(self.options.steady_after, now);
         let worker = &mut self.slots[slot];
         let generation = worker.generation;
         match worker.state {
@@ -337,12 +699,263 @@ impl Supervisor {
             }
             _ => {}
         }
-        if let Some(newcomer) = self.slots[slot].newcomer
-            && newcomer.until <= now
-        {
-            let generation = newcomer.generation;
-            self.kill(slot, generation, now);
-            self.abort_reload(slot, generation, now);
+        match self.slots[slot].replacement {
+            Some(Replacement::Waiting { until }) if until <= now => {
+                self.start_replacement(slot, now);
+            }
+            Some(Replacement::Starting { generation, until }) if until <= now => {
+                self.kill(slot, generation, now);
+                self.lost(slot, generation, now);
+            }
+            _ => {}
         }
+    }
+
+    /// A worker is gone, or about to go: the one that has the slot, or its
+    /// replacement before that was ready.
+    fn lost(&mut self, slot: usize, generation: u64, now: Duration) {
+        let Some(worker) = self.slots.get_mut(slot) else {
+            return;
+        };
+        if worker.is_replaced_by(generation) {
+            worker.replacement = None;
+            if self.reload != Reload::None && worker.fresh_from <= generation {
+                // It says nothing about the program that runs.
+                worker.attempts = worker.attempts.saturating_sub(1);
+                self.actions
+                    .push_back(Action::ReloadAborted { slot, generation });
+                self.end_reload(now);
+            }
+            if self.slots[slot].is_retiring {
+                if self.is_once_too_often(slot, now) {
+                    return self.escalate(now);
+                }
+                let pause = self.pause(slot, now);
+                self.replace_after(slot, pause, now);
+            }
+            return;
+        }
+        if worker.generation != generation || !worker.is_alive() {
+            return;
+        }
+        // What follows from that was decided when it asked.
+        let was_retiring = mem::take(&mut worker.is_retiring);
+        if !was_retiring && self.is_once_too_often(slot, now) {
+            self.slots[slot].state = State::Empty;
+            return self.escalate(now);
+        }
+        match self.slots[slot].replacement.take() {
+            Some(Replacement::Starting { generation, until }) => {
+                self.restarts += u64::from(!was_retiring);
+                let worker = &mut self.slots[slot];
+                worker.generation = generation;
+                worker.state = State::Starting { until };
+            }
+            Some(Replacement::Waiting { until }) => {
+                self.slots[slot].state = State::Waiting { until };
+            }
+            None => {
+                let pause = self.pause(slot, now);
+                if pause.is_zero() {
+                    self.start(slot, now);
+                } else {
+                    let until = now.saturating_add(pause);
+                    self.slots[slot].state = State::Waiting { until };
+                }
+            }
+        }
+    }
+
+    /// Decides on a replacement, and returns how long it waits.
+    fn pause(&mut self, slot: usize, now: Duration) -> Duration {
+        self.restarts += 1;
+        let has_lasted = self.slots[slot].has_lasted(self.options.steady_after, now);
+        let worker = &mut self.slots[slot];
+        if worker.attempts > 0 {
+            return self.backoff.pause(worker.failures());
+        }
+        if has_lasted {
+            worker.unsteady = 0;
+        }
+        let pause = self.backoff.pause(worker.unsteady);
+        worker.unsteady = worker.unsteady.saturating_add(1);
+        pause
+    }
+
+    /// Counts a replacement in a slot, if replacements are counted, and returns
+    /// whether it is one too many.
+    fn is_once_too_often(&mut self, slot: usize, now: Duration) -> bool {
+        let worker = &mut self.slots[slot];
+        let Escalation::Intensity { restarts, period } = self.options.escalation else {
+            return false;
+        };
+        if worker.has_lasted(self.options.steady_after, now) {
+            return false;
+        }
+        let is_old = |end: &Duration| now.saturating_sub(*end) > period;
+        worker.ends.retain(|end| !is_old(end));
+        worker.ends.push(now);
+        worker.ends.len() > restarts
+    }
+
+    /// When it gives up if no worker becomes ready.
+    fn gives_up_at(&self) -> Duration {
+        match (self.options.escalation, self.none_ready_since) {
+            (Escalation::NoneReady { within }, Some(since)) if !self.is_ending() => {
+                since.saturating_add(within)
+            }
+            _ => Duration::MAX,
+        }
+    }
+
+    /// Ends all workers. Those that serve may finish; those that start are killed.
+    fn escalate(&mut self, now: Duration) {
+        self.has_escalated = true;
+        self.reload = Reload::None;
+        for slot in 0..self.wanted {
+            let worker = &mut self.slots[slot];
+            let generation = worker.generation;
+            let replacement = worker.replacement.take();
+            if let State::Starting { .. } = worker.state {
+                worker.state = State::Empty;
+                self.kill(slot, generation, now);
+            }
+            if let Some(Replacement::Starting { generation, .. }) = replacement {
+                self.kill(slot, generation, now);
+            }
+            self.empty(slot, self.options.stop_within, now);
+        }
+        self.hurry(now);
+        self.actions.push_back(Action::Escalate);
+    }
+
+    /// Draws the conclusions from whatever has happened.
+    fn settle(&mut self, now: Duration) {
+        if self.is_ending() {
+            return;
+        }
+        let slots = &self.slots[..self.wanted];
+        if slots.is_empty() || slots.iter().any(Slot::is_ready) {
+            self.none_ready_since = None;
+        } else {
+            self.none_ready_since.get_or_insert(now);
+            if !slots.iter().any(Slot::is_about_to_serve) {
+                self.start_without_a_pause(now);
+            }
+        }
+        self.go_on_with_reload(now);
+    }
+
+    /// Nobody serves: a slot whose workers can start does not wait.
+    fn start_without_a_pause(&mut self, now: Duration) {
+        let slots = (0..).zip(&self.slots[..self.wanted]);
+        let waiting = slots.filter_map(|(slot, worker)| match worker.state {
+            State::Waiting { until } if !worker.is_failing() => Some((until, slot)),
+            _ => None,
+        });
+        if let Some((_, slot)) = waiting.min() {
+            self.start(slot, now);
+        }
+    }
+
+    /// Starts what a reload wants next, unless it has to wait for something; or
+    /// reports that it is complete.
+    fn go_on_with_reload(&mut self, now: Duration) {
+        let waits = self.slots.iter().any(Slot::has_replacement_starting)
+            || self.draining.iter().any(|worker| worker.is_of_reload);
+        if self.reload == Reload::None || waits {
+            return;
+        }
+        let wanted = &self.slots[..self.wanted];
+        if let Some(slot) = wanted.iter().position(Slot::is_stale) {
+            self.start_replacement(slot, now);
+        } else if !wanted.iter().any(Slot::is_dying) {
+            self.actions.push_back(Action::Reloaded);
+            self.end_reload(now);
+            self.go_on_with_reload(now);
+        }
+        // Else: once that one has exited it is replaced, and this comes here again.
+    }
+
+    fn begin_reload(&mut self, now: Duration) {
+        self.reload = Reload::UnderWay;
+        for slot in 0..self.wanted {
+            let worker = &mut self.slots[slot];
+            worker.fresh_from = worker.started + 1;
+            // Perhaps the new program can start.
+            worker.attempts = worker.attempts.min(1);
+            if let State::Waiting { .. } = worker.state {
+                self.start(slot, now);
+            }
+        }
+    }
+
+    /// Begins the reload that was asked for meanwhile, if any.
+    fn end_reload(&mut self, now: Duration) {
+        let follows = self.reload == Reload::Twice;
+        self.reload = Reload::None;
+        if follows {
+            self.begin_reload(now);
+        }
+    }
+
+    /// Has a worker drain that has no slot any more, unless it is to be killed
+    /// already.
+    fn drain(&mut self, worker: DrainingWorker) {
+        let DrainingWorker {
+            slot, generation, ..
+        } = worker;
+        if !worker.is_killed {
+            self.actions.push_back(Action::Drain { slot, generation });
+        }
+        self.draining.push(worker);
+    }
+
+    /// Has a worker killed that has no slot any more.
+    fn kill(&mut self, slot: usize, generation: u64, now: Duration) {
+        self.draining.push(DrainingWorker {
+            slot,
+            generation,
+            until: now,
+            is_killed: true,
+            is_of_reload: true,
+        });
+        self.actions.push_back(Action::Kill { slot, generation });
+    }
+
+    /// Workers that drain have no more time than there is for a stop.
+    fn hurry(&mut self, now: Duration) {
+        let until = now.saturating_add(self.options.stop_within);
+        for worker in &mut self.draining {
+            worker.until = worker.until.min(until);
+        }
+    }
+
+    /// Has all workers of a slot drain, and no other started.
+    fn empty(&mut self, slot: usize, patience: Duration, now: Duration) {
+        let worker = &mut self.slots[slot];
+        let replacement = worker.replacement.take();
+        worker.is_retiring = false;
+        let state = mem::replace(&mut worker.state, State::Empty);
+        let mut worker = DrainingWorker {
+            slot,
+            generation: worker.generation,
+            until: now.saturating_add(patience),
+            is_killed: matches!(state, State::Killed { .. }),
+            is_of_reload: false,
+        };
+        if !matches!(state, State::Waiting { .. } | State::Empty) {
+            self.drain(worker);
+        }
+        if let Some(Replacement::Starting { generation, .. }) = replacement {
+            worker.generation = generation;
+            worker.is_killed = false;
+            self.drain(worker);
+        }
+    }
+
+    /// By when a worker is to give a sign of life.
+    fn alive_until(&self, now: Duration) -> Duration {
+        now.saturating_add(self.options.heartbeat_within)
     }
 }

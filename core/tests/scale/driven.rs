@@ -25,11 +25,10 @@ pub(crate) struct Driver {
     /// Those that have not exited.
     workers: BTreeMap<(usize, u64), Worker>,
     generations: BTreeMap<usize, u64>,
-    /// When each worker ended whose end counts.
-    ends: Vec<Duration>,
+    /// When workers of each slot had to be replaced, as far as that counts.
+    ends: BTreeMap<usize, Vec<Duration>>,
     is_shut_down: bool,
     has_escalated: bool,
-    outcomes: usize,
     /// The last generations when the reload under way began, and whether another
     /// one is to follow.
     before_reload: BTreeMap<usize, u64>,
@@ -51,10 +50,9 @@ impl Driver {
             wanted: slots,
             workers: BTreeMap::new(),
             generations: BTreeMap::new(),
-            ends: Vec::new(),
+            ends: BTreeMap::new(),
             is_shut_down: false,
             has_escalated: false,
-            outcomes: 0,
             before_reload: BTreeMap::new(),
             is_asked_again: false,
         };
@@ -81,7 +79,7 @@ impl Driver {
                     self.supervisor.tick(self.now);
                 }
             }
-            Event::Ready(number) => self.ready(number),
+            Event::Ready(number) => self.ready(number, was_reloading),
             Event::Heartbeat(number) => {
                 if let Some(name) = self.pick(number) {
                     self.supervisor.heartbeat(name.0, name.1, self.now);
@@ -91,8 +89,9 @@ impl Driver {
                     }
                 }
             }
-            Event::Drains(number) => self.drains(number),
+            Event::Retire(number) => self.retire(number, was_reloading),
             Event::Exit(number) => self.exit(number),
+            Event::Resumed(paused) => self.resume(Duration::from_millis(paused)),
             Event::Stale(slot) => self.stale(slot % 4),
             Event::Reload => {
                 if was_reloading {
@@ -123,7 +122,12 @@ impl Driver {
         self.check();
         let is_harmless = matches!(
             event,
-            Event::Ready(_) | Event::Heartbeat(_) | Event::Reload | Event::Stale(_)
+            Event::Ready(_)
+                | Event::Heartbeat(_)
+                | Event::Retire(_)
+                | Event::Reload
+                | Event::Resumed(_)
+                | Event::Stale(_)
         );
         if is_harmless || (was_reloading && matches!(event, Event::Exit(_)) && ready_before > 1) {
             let is_fine = self.supervisor.ready_count() > 0 || ready_before == 0;
@@ -134,11 +138,12 @@ impl Driver {
         }
     }
 
-    fn ready(&mut self, number: usize) {
+    fn ready(&mut self, number: usize, is_reloading: bool) {
         let Some(name) = self.pick(number) else {
             return;
         };
         self.supervisor.ready(name.0, name.1, self.now);
+        let before = self.before_reload.get(&name.0).copied().unwrap_or(0);
         let worker = self.workers.get_mut(&name).unwrap();
         if worker.state == State::Starting {
             worker.state = State::Ready { since: self.now };
@@ -146,32 +151,41 @@ impl Driver {
             if worker.role == Role::Comes {
                 worker.role = Role::Holds;
                 let old = self.workers.range_mut((name.0, 0)..name);
-                old.filter(|(_, old)| old.role == Role::Holds)
-                    .for_each(|(_, old)| old.role = Role::MakesRoom);
+                let old = old.filter(|(_, old)| old.role == Role::Holds);
+                old.for_each(|(name, old)| {
+                    old.role = if is_reloading && name.1 <= before {
+                        Role::MakesRoom
+                    } else {
+                        Role::Goes
+                    };
+                });
             }
         }
     }
 
-    fn drains(&mut self, number: usize) {
+    /// A worker asks to be replaced.
+    fn retire(&mut self, number: usize, is_reloading: bool) {
         let Some(name) = self.pick(number) else {
             return;
         };
-        self.supervisor.draining(name.0, name.1, self.now);
+        self.supervisor.retire(name.0, name.1, self.now);
         let worker = self.workers.get_mut(&name).unwrap();
-        let (State::Starting | State::Ready { .. }) = worker.state else {
-            return;
-        };
-        let counts = worker.state == State::Starting && worker.role == Role::Holds;
-        worker.state = State::Drains;
-        worker.until = self.now + DRAIN_WITHIN;
-        if worker.role == Role::Comes {
-            worker.role = Role::MakesRoom;
-        } else {
-            worker.role = Role::Goes;
-            self.move_up(name.0);
-        }
-        if counts {
-            self.ends.push(self.now);
+        match worker.state {
+            State::Starting => {
+                let before = worker.role;
+                worker.role = if is_reloading {
+                    Role::MakesRoom
+                } else {
+                    Role::Goes
+                };
+                self.failed(name.0, before);
+            }
+            State::Ready { .. } if !worker.is_retiring => {
+                worker.is_retiring = true;
+                let has_lasted = worker.has_lasted(self.now);
+                self.count(name.0, has_lasted);
+            }
+            _ => {}
         }
     }
 
@@ -181,17 +195,51 @@ impl Driver {
         };
         self.supervisor.exited(name.0, name.1, self.now);
         let worker = self.workers.remove(&name).unwrap();
-        if worker.role == Role::Holds {
-            self.move_up(name.0);
-            let has_lasted = match worker.state {
-                State::Ready { since } => self.now.saturating_sub(since) >= STEADY,
-                State::Killed { had_lasted } => had_lasted,
-                State::Starting | State::Drains => false,
-            };
-            if !has_lasted {
-                self.ends.push(self.now);
+        match worker.role {
+            Role::Holds if worker.is_retiring => self.move_up(name.0),
+            Role::Holds if worker.has_lasted(self.now) => self.move_up(name.0),
+            role => self.failed(name.0, role),
+        }
+    }
+
+    /// A worker of this role had to be replaced before it had lasted.
+    fn failed(&mut self, slot: usize, role: Role) {
+        match role {
+            Role::Holds => {
+                self.move_up(slot);
+                self.count(slot, false);
+            }
+            Role::Comes => {
+                let mut of_slot = self.workers.range((slot, 0)..(slot + 1, 0));
+                let is_holder = |it: &(_, &Worker)| it.1.role == Role::Holds;
+                let holder = of_slot.find(is_holder).map(|(_, holder)| *holder);
+                if let Some(holder) = holder.filter(|holder| holder.is_retiring) {
+                    self.count(slot, holder.has_lasted(self.now));
+                }
+            }
+            Role::MakesRoom | Role::Goes => {}
+        }
+    }
+
+    fn count(&mut self, slot: usize, has_lasted: bool) {
+        if !has_lasted {
+            self.ends.entry(slot).or_default().push(self.now);
+        }
+    }
+
+    /// The supervisor itself could not run.
+    fn resume(&mut self, paused: Duration) {
+        self.now += paused;
+        self.supervisor.resumed(paused, self.now);
+        for worker in self.workers.values_mut() {
+            match worker.state {
+                State::Starting => worker.until = self.now + READY_WITHIN,
+                State::Ready { .. } => worker.until = self.now + ALIVE_WITHIN,
+                State::Drains => worker.until += paused,
+                State::Killed { .. } => {}
             }
         }
+        self.supervisor.tick(self.now);
     }
 
     /// The place of a slot is free.
@@ -207,14 +255,14 @@ impl Driver {
         for generation in [0, started + 1, u64::MAX] {
             self.supervisor.ready(slot, generation, self.now);
             self.supervisor.heartbeat(slot, generation, self.now);
-            self.supervisor.draining(slot, generation, self.now);
+            self.supervisor.retire(slot, generation, self.now);
             self.supervisor.exited(slot, generation, self.now);
         }
         for generation in 1..=started {
             if !self.workers.contains_key(&(slot, generation)) {
                 self.supervisor.ready(slot, generation, self.now);
                 self.supervisor.heartbeat(slot, generation, self.now);
-                self.supervisor.draining(slot, generation, self.now);
+                self.supervisor.retire(slot, generation, self.now);
                 self.supervisor.exited(slot, generation, self.now);
             }
         }
@@ -237,28 +285,30 @@ impl Driver {
                         state: State::Starting,
                         until: self.now + READY_WITHIN,
                         role: if is_held { Role::Comes } else { Role::Holds },
+                        is_retiring: false,
                     };
                     self.workers.insert((slot, generation), worker);
                 }
                 Action::Drain { slot, generation } => self.drain((slot, generation), event),
                 Action::Kill { slot, generation } => {
                     let gives_up = self.recent() > RESTARTS;
+                    let now = self.now;
                     let worker = self.workers.get_mut(&(slot, generation)).unwrap();
-                    let had_lasted = match worker.state {
-                        State::Killed { .. } => panic!("{action:?} again"),
-                        State::Ready { since } => self.now.saturating_sub(since) >= STEADY,
-                        State::Starting | State::Drains => false,
-                    };
+                    let had_lasted = worker.has_lasted(now);
+                    let is_killed = matches!(worker.state, State::Killed { .. });
+                    assert!(!is_killed, "{action:?} again");
+                    let is_needless = gives_up && worker.state == State::Starting;
+                    assert!(worker.until <= now || is_needless, "{action:?} too early");
+                    worker.state = State::Killed { had_lasted };
                     if worker.role == Role::Comes {
                         worker.role = Role::MakesRoom;
+                        if !gives_up {
+                            self.failed(slot, Role::Comes);
+                        }
                     }
-                    let gives_up = gives_up && worker.state == State::Starting;
-                    assert!(worker.until <= self.now || gives_up, "{action:?} too early");
-                    worker.state = State::Killed { had_lasted };
                 }
                 Action::Reloaded | Action::ReloadAborted { .. } => {
                     assert!(!is_over, "{action:?}");
-                    self.outcomes += 1;
                     if action == Action::Reloaded {
                         self.check_reloaded();
                     }
@@ -303,7 +353,7 @@ impl Driver {
         worker.state = State::Drains;
         match event {
             _ if self.is_shut_down || gives_up => worker.until = self.now + STOP_WITHIN,
-            Event::Scale(_) => worker.until = self.now + DRAIN_WITHIN,
+            Event::Scale(_) | Event::Retire(_) => worker.until = self.now + DRAIN_WITHIN,
             _ => {
                 assert!(is_replaced, "{name:?} drains, and nobody has its place");
                 worker.until = self.now + DRAIN_WITHIN;
@@ -325,10 +375,12 @@ impl Driver {
         self.is_shut_down || self.has_escalated
     }
 
-    /// How many ends count against it.
+    /// How many ends count against it, in the slot that has most.
     fn recent(&self) -> usize {
         let in_period = |end: &&Duration| self.now.saturating_sub(**end) <= PERIOD;
-        self.ends.iter().filter(in_period).count()
+        let counts = self.ends.values();
+        let counts = counts.map(|ends| ends.iter().filter(in_period).count());
+        counts.max().unwrap_or(0)
     }
 
     fn check(&self) {
@@ -350,21 +402,19 @@ impl Driver {
             return;
         }
         assert!(self.recent() <= RESTARTS, "it should have given up");
-        let placed = self
-            .workers
-            .values()
-            .filter(|worker| worker.role != Role::Goes);
-        assert!(placed.count() <= self.wanted + 1, "{:?}", self.workers);
-        let mut ready_count = 0;
+        let (mut ready_count, mut reloaded_slots) = (0, 0);
         for slot in 0..self.wanted {
             let of_slot = |it: &(&(usize, u64), &Worker)| it.0.0 == slot;
             let workers = self.workers.iter().filter(of_slot);
-            let placed = workers
-                .clone()
-                .filter(|(_, worker)| worker.role != Role::Goes)
-                .count();
-            assert!(placed <= 2, "{:?}", self.workers);
-            assert!(placed <= 1 || self.supervisor.is_reloading() || self.outcomes > 0);
+            let roles = |meant: Role| {
+                let meant = move |it: &(&(usize, u64), &Worker)| it.1.role == meant;
+                workers.clone().filter(meant)
+            };
+            let (holders, comes) = (roles(Role::Holds), roles(Role::Comes).count());
+            let is_retiring = holders.clone().any(|(_, holder)| holder.is_retiring);
+            let placed = holders.count() + comes;
+            assert!(placed <= 2 && comes <= 1, "{:?}", self.workers);
+            reloaded_slots += usize::from(comes > 0 && !is_retiring);
             // If nobody is there, somebody will be.
             assert!(placed > 0 || deadline.is_some());
             let is_ready = |worker: &Worker| matches!(worker.state, State::Ready { .. });
@@ -374,5 +424,7 @@ impl Driver {
             ready_count += ready;
         }
         assert_eq!(self.supervisor.ready_count(), ready_count);
+        // One may be left of a reload that was aborted in another slot.
+        assert!(reloaded_slots <= 1, "{:?}", self.workers);
     }
 }

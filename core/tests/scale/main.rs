@@ -11,3 +11,4 @@ mod pool_waits;
 mod supervisor_model;
 mod supervisor_operated;
 mod supervisor_restarts;
+mod supervisor_serves;

@@ -93,7 +93,10 @@ fn a_new_worker_of_no_use_aborts_the_reload_and_the_old_ones_go_on() {
         );
         match case {
             0 => supervisor.exited(1, 2, ms(130)),
-            1 => supervisor.draining(1, 2, ms(130)),
+            1 => {
+                supervisor.retire(1, 2, ms(130));
+                assert_eq!(supervisor.next_action(), Some(drain(1, 2)));
+            }
             _ => {
                 supervisor.tick(ms(2_120));
                 assert_eq!(supervisor.next_action(), Some(kill(1, 2)));
@@ -167,10 +170,14 @@ fn who_crashes_during_a_reload_has_its_newcomer_take_the_place() {
     assert_eq!(supervisor.restarts(), 1);
     supervisor.ready(0, 2, ms(120));
     assert_eq!(supervisor.ready_count(), 2);
-    // In the other slot the old one has a bug.
-    supervisor.draining(1, 1, ms(130));
-    assert_eq!(actions(&mut supervisor), [Action::Reloaded]);
+    // In the other slot the old one has a bug: it is replaced already.
+    supervisor.retire(1, 1, ms(130));
+    assert_eq!(actions(&mut supervisor), []);
+    assert_eq!(supervisor.ready_count(), 2);
     supervisor.ready(1, 2, ms(140));
+    assert_eq!(actions(&mut supervisor), [drain(1, 1)]);
+    supervisor.exited(1, 1, ms(150));
+    assert_eq!(actions(&mut supervisor), [Action::Reloaded]);
     assert_eq!(supervisor.ready_count(), 2);
 }
 
@@ -190,12 +197,13 @@ fn a_crash_in_a_slot_that_is_not_reached_yet_has_new_code_already() {
 
 #[test]
 fn a_reload_starts_whoever_waits_for_a_second_chance() {
-    let mut supervisor = at_work(1);
+    let mut supervisor = at_work(2);
     supervisor.exited(0, 1, ms(10));
+    supervisor.ready(0, 2, ms(15));
     supervisor.exited(0, 2, ms(20));
     assert_eq!(actions(&mut supervisor), [start(0, 2)]);
     supervisor.reload(ms(21));
-    assert_eq!(actions(&mut supervisor), [start(0, 3), Action::Reloaded]);
+    assert_eq!(actions(&mut supervisor), [start(0, 3), start(1, 2)]);
 }
 
 #[test]
@@ -256,6 +264,7 @@ fn a_shutdown_lets_all_finish_and_kills_who_does_not() {
     let mut supervisor = at_work(3);
     supervisor.reload(ms(100));
     supervisor.exited(2, 1, ms(110));
+    supervisor.ready(2, 2, ms(115));
     supervisor.exited(2, 2, ms(120));
     assert_eq!(actions(&mut supervisor), [start(0, 2), start(2, 2)]);
     supervisor.shutdown(ms(130));
@@ -279,11 +288,13 @@ fn a_shutdown_lets_all_finish_and_kills_who_does_not() {
 fn who_drains_already_has_no_more_time_than_the_others_at_a_shutdown() {
     let options = options().drain_within(Duration::MAX);
     let mut supervisor = Supervisor::new(1, options, ms(0));
-    supervisor.draining(0, 1, ms(10));
+    supervisor.ready(0, 1, ms(5));
+    supervisor.retire(0, 1, ms(10));
+    supervisor.ready(0, 2, ms(20));
     supervisor.shutdown(ms(100));
     assert_eq!(
         actions(&mut supervisor),
-        [start(0, 1), start(0, 2), drain(0, 2)]
+        [start(0, 1), start(0, 2), drain(0, 1), drain(0, 2)]
     );
     supervisor.tick(ms(3_100));
     assert_eq!(actions(&mut supervisor), [kill(0, 1), kill(0, 2)]);
@@ -296,4 +307,48 @@ fn nobody_at_all_reloads_and_ends_at_once() {
     assert_eq!(actions(&mut supervisor), [Action::Reloaded]);
     supervisor.shutdown(ms(2));
     assert!(supervisor.is_stopped());
+}
+
+#[test]
+fn a_retiring_worker_is_not_replaced_twice_by_a_reload() {
+    let mut supervisor = at_work(2);
+    supervisor.reload(ms(100));
+    assert_eq!(actions(&mut supervisor), [start(0, 2)]);
+    supervisor.retire(1, 1, ms(110));
+    assert_eq!(actions(&mut supervisor), [start(1, 2)]);
+    supervisor.ready(1, 2, ms(120));
+    supervisor.exited(1, 1, ms(130));
+    supervisor.ready(0, 2, ms(140));
+    supervisor.exited(0, 1, ms(150));
+    assert_eq!(
+        actions(&mut supervisor),
+        [drain(1, 1), drain(0, 1), Action::Reloaded]
+    );
+}
+
+#[test]
+fn a_retiring_worker_serves_on_after_an_aborted_reload() {
+    let mut supervisor = at_work(1);
+    supervisor.reload(ms(100));
+    supervisor.retire(0, 1, ms(110));
+    supervisor.exited(0, 2, ms(120));
+    assert_eq!(
+        actions(&mut supervisor),
+        [start(0, 2), aborted(0, 2), start(0, 3)]
+    );
+    assert!(supervisor.is_ready(0));
+    supervisor.ready(0, 3, ms(130));
+    assert_eq!(actions(&mut supervisor), [drain(0, 1)]);
+}
+
+#[test]
+fn fewer_workers_drain_a_retiring_one_and_its_replacement() {
+    let mut supervisor = at_work(2);
+    supervisor.retire(1, 1, ms(100));
+    supervisor.scale_to(1, ms(110));
+    assert_eq!(
+        actions(&mut supervisor),
+        [start(1, 2), drain(1, 1), drain(1, 2)]
+    );
+    assert_eq!(supervisor.next_deadline(), Some(ms(5_110)));
 }

@@ -1,10 +1,14 @@
 //! A supervisor that restarts: scripts.
 
-use highwater::scale::{Action, Supervisor, SupervisorOptions};
+use highwater::scale::{Action, Escalation, Supervisor, SupervisorOptions};
 use std::time::Duration;
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
+}
+
+fn start(slot: usize, generation: u64) -> Action {
+    Action::Start { slot, generation }
 }
 
 fn actions(supervisor: &mut Supervisor) -> Vec<Action> {
@@ -84,20 +88,11 @@ fn who_is_not_ready_in_time_is_killed_once_and_replaced_when_gone() {
 
 #[test]
 fn a_crash_loop_is_given_up_and_the_others_may_finish() {
-    let mut supervisor = two_at_work(SupervisorOptions::new());
+    let mut supervisor = two_at_work(SupervisorOptions::new().intensity(5, ms(10_000)));
     let mut now = ms(100);
     for generation in 1..=5 {
         supervisor.exited(0, generation, now);
-        if generation > 1 {
-            assert_eq!(actions(&mut supervisor), [], "it waits");
-            now = supervisor.next_deadline().unwrap();
-            supervisor.tick(now);
-        }
-        let start = Action::Start {
-            slot: 0,
-            generation: generation + 1,
-        };
-        assert_eq!(actions(&mut supervisor), [start]);
+        assert_eq!(actions(&mut supervisor), [start(0, generation + 1)]);
     }
     supervisor.exited(0, 6, now);
     let drain = Action::Drain {
@@ -202,17 +197,19 @@ fn who_gives_no_sign_of_life_is_killed() {
 }
 
 #[test]
-fn who_drains_of_its_own_accord_is_replaced_before_it_is_gone() {
+fn a_retiring_worker_serves_until_its_replacement_is_ready() {
     let mut supervisor = two_at_work(SupervisorOptions::new().drain_within(ms(3_000)));
-    supervisor.draining(0, 1, ms(20));
-    supervisor.draining(0, 1, ms(21));
-    let start = Action::Start {
-        slot: 0,
-        generation: 2,
-    };
-    assert_eq!(actions(&mut supervisor), [start]);
-    assert!(!supervisor.is_ready(0));
+    supervisor.retire(0, 1, ms(20));
+    supervisor.retire(0, 1, ms(21));
+    assert_eq!(actions(&mut supervisor), [start(0, 2)]);
+    assert!(supervisor.is_ready(0));
     supervisor.ready(0, 2, ms(30));
+    let drain = Action::Drain {
+        slot: 0,
+        generation: 1,
+    };
+    assert_eq!(actions(&mut supervisor), [drain]);
+    assert_eq!(supervisor.next_deadline(), Some(ms(3_030)));
     supervisor.exited(0, 1, ms(100));
     assert!(supervisor.is_ready(0));
     assert_eq!(actions(&mut supervisor), []);
@@ -223,30 +220,81 @@ fn who_drains_of_its_own_accord_is_replaced_before_it_is_gone() {
 }
 
 #[test]
-fn requests_that_are_poison_slow_a_slot_down_and_end_nothing() {
+fn the_replacement_of_a_retiring_worker_takes_an_empty_slot() {
+    let mut supervisor = two_at_work(SupervisorOptions::new());
+    supervisor.retire(0, 1, ms(20));
+    supervisor.exited(0, 1, ms(25));
+    assert_eq!(actions(&mut supervisor), [start(0, 2)]);
+    assert!(!supervisor.is_ready(0));
+    supervisor.ready(0, 2, ms(30));
+    assert_eq!(actions(&mut supervisor), []);
+    assert_eq!((supervisor.ready_count(), supervisor.restarts()), (2, 1));
+}
+
+#[test]
+fn a_replacement_that_fails_is_tried_again_while_the_old_worker_serves() {
     let mut supervisor = two_at_work(SupervisorOptions::new());
     let mut now = ms(100);
-    for generation in 1..100 {
-        supervisor.draining(0, generation, now);
-        supervisor.exited(0, generation, now);
+    supervisor.retire(0, 1, now);
+    for generation in 2..100 {
         if actions(&mut supervisor).is_empty() {
             now = supervisor.next_deadline().unwrap();
             supervisor.tick(now);
-            assert_eq!(actions(&mut supervisor).len(), 1);
+            assert_eq!(actions(&mut supervisor), [start(0, generation)]);
+        }
+        supervisor.exited(0, generation, now);
+        assert!(supervisor.is_ready(0));
+    }
+    assert!(supervisor.is_failing(0) && !supervisor.is_failing(1));
+    assert!(now > ms(400_000), "{now:?}");
+}
+
+#[test]
+fn a_retiring_worker_that_hangs_is_killed() {
+    let mut supervisor = two_at_work(SupervisorOptions::new().heartbeat_within(ms(500)));
+    supervisor.retire(0, 1, ms(20));
+    supervisor.heartbeat(1, 1, ms(400));
+    supervisor.tick(ms(510));
+    let kill = Action::Kill {
+        slot: 0,
+        generation: 1,
+    };
+    assert_eq!(actions(&mut supervisor), [start(0, 2), kill]);
+    supervisor.exited(0, 1, ms(520));
+    supervisor.ready(0, 2, ms(530));
+    assert_eq!(actions(&mut supervisor), []);
+    assert_eq!(supervisor.ready_count(), 2);
+}
+
+#[test]
+fn requests_that_are_poison_start_a_process_a_second_at_most() {
+    let mut supervisor = two_at_work(SupervisorOptions::new());
+    let mut now = ms(100);
+    for generation in 1..100 {
+        supervisor.retire(0, generation, now);
+        if actions(&mut supervisor).is_empty() {
+            assert!(supervisor.is_ready(0));
+            let before = now;
+            now = supervisor.next_deadline().unwrap();
+            assert!(now - before <= ms(1_000));
+            supervisor.tick(now);
+            assert_eq!(actions(&mut supervisor), [start(0, generation + 1)]);
         }
         supervisor.ready(0, generation + 1, now);
+        supervisor.exited(0, generation, now);
+        actions(&mut supervisor);
     }
     assert!(!supervisor.has_escalated());
-    assert!(now > ms(400_000), "{now:?}");
+    assert!(now > ms(80_000), "{now:?}");
 }
 
 #[test]
 fn pauses_double_are_shortened_by_half_at_most_and_differ() {
     let patient = |seed| {
-        let options = SupervisorOptions::new().intensity(usize::MAX, ms(10_000));
+        let options = SupervisorOptions::new().escalation(Escalation::Never);
         let mut supervisor = Supervisor::new(1, options.seed(seed), ms(0));
         let mut now = ms(0);
-        let pauses = (1..=12).map(|generation| {
+        let pauses = (1..=17).map(|generation| {
             supervisor.exited(0, generation, now);
             let asked = now;
             // Started already, it has only the deadline to be ready.
@@ -259,13 +307,69 @@ fn pauses_double_are_shortened_by_half_at_most_and_differ() {
         pauses.collect::<Vec<_>>()
     };
     let pauses = patient(1);
-    assert_eq!(pauses[0], ms(0));
-    for (pause, doubled) in pauses[1..].iter().zip(0..) {
+    assert_eq!(pauses[..5], [ms(0); 5]);
+    for (pause, doubled) in pauses[5..].iter().zip(0..) {
         let full = ms(100 << doubled).min(ms(10_000));
         assert!(full / 2 <= *pause && *pause <= full, "{pauses:?}");
     }
     assert_eq!(pauses, patient(1));
     assert_ne!(pauses, patient(2));
+}
+
+#[test]
+fn it_gives_up_when_nothing_was_ready_for_long_enough() {
+    let mut supervisor = two_at_work(SupervisorOptions::new().steady_after(ms(0)));
+    supervisor.exited(0, 1, ms(20_000));
+    supervisor.exited(1, 1, ms(21_000));
+    let mut now = ms(21_000);
+    while !supervisor.has_escalated() {
+        for slot in 0..2 {
+            supervisor.exited(slot, supervisor.generation(slot), now);
+        }
+        now = supervisor.next_deadline().unwrap();
+        supervisor.tick(now);
+    }
+    assert_eq!(now, ms(51_000));
+}
+
+#[test]
+fn crashes_right_after_ready_never_make_it_give_up() {
+    let mut supervisor = two_at_work(SupervisorOptions::new());
+    let mut now = ms(100);
+    for generation in 1..10_000 {
+        for slot in 0..2 {
+            let latest = supervisor.generation(slot);
+            supervisor.ready(slot, latest, now);
+            supervisor.exited(slot, latest, now);
+        }
+        let started = actions(&mut supervisor);
+        assert!(
+            !started.is_empty(),
+            "nobody starts after {generation} crashes"
+        );
+        now += ms(20);
+    }
+    assert!(!supervisor.has_escalated());
+}
+
+#[test]
+fn a_slot_that_waits_starts_at_once_when_nobody_else_serves() {
+    let mut supervisor = two_at_work(SupervisorOptions::new());
+    for generation in 1..=3 {
+        supervisor.ready(0, generation, ms(20));
+        supervisor.exited(0, generation, ms(20));
+        supervisor.tick(ms(20));
+        if generation == 2 {
+            let later = supervisor.next_deadline().unwrap();
+            supervisor.tick(later);
+        }
+    }
+    assert_eq!(actions(&mut supervisor), [start(0, 2), start(0, 3)]);
+    // It waits; the other one crashes and cannot be started.
+    for generation in 1..=7 {
+        supervisor.exited(1, generation, ms(200));
+    }
+    assert_eq!(actions(&mut supervisor).last(), Some(&start(0, 4)));
 }
 
 #[test]
@@ -278,7 +382,9 @@ fn nobody_to_supervise_is_fine() {
 
 #[test]
 fn for_ever_is_a_time_to_be_ready_too() {
-    let options = SupervisorOptions::new().ready_within(Duration::MAX);
+    let options = SupervisorOptions::new()
+        .ready_within(Duration::MAX)
+        .escalation(Escalation::Never);
     let mut supervisor = Supervisor::new(1, options, ms(1));
     assert_eq!(actions(&mut supervisor).len(), 1);
     assert_eq!(supervisor.next_deadline(), None);

@@ -10,7 +10,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use log::LevelFilter;
-use std::{net::SocketAddr, path::PathBuf, thread};
+use std::{net::SocketAddr, path::PathBuf, thread, time::Duration};
 
 /// Where to serve, and what.
 #[derive(Args, Debug)]
@@ -34,6 +34,11 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "N", default_value = "1", value_parser = workers,
           allow_hyphen_values = true)]
     workers: u16,
+    /// Give up when no worker was ready for so many seconds, 1 to 86,400. Until then
+    /// workers that end are started again
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = give_up_after,
+          allow_hyphen_values = true)]
+    give_up_after: u32,
     /// Serve POST /api/faults/bug as well, which is a bug: to see what becomes of
     /// it. Whoever can reach the server can then make it start again
     #[arg(long)]
@@ -56,6 +61,11 @@ pub(crate) struct ClusterOptions {
     /// How many workers serve, 1 to 1,024 [default: as many as there are cores]
     #[arg(long, value_name = "N", value_parser = workers, allow_hyphen_values = true)]
     workers: Option<u16>,
+    /// Give up when no worker was ready for so many seconds, 1 to 86,400. Until then
+    /// workers that end are started again
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = give_up_after,
+          allow_hyphen_values = true)]
+    give_up_after: u32,
     /// Print what happens, a JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
@@ -77,6 +87,9 @@ pub(crate) struct ClusterOptions {
 /// As many workers as there can be: more have never been of use to anybody.
 pub(crate) const MOST_WORKERS: u16 = 1024;
 
+/// A day.
+const MOST_SECONDS: u32 = 86_400;
+
 fn log_level() -> impl TypedValueParser<Value = LevelFilter> {
     PossibleValuesParser::new(["error", "warn", "info", "debug"])
         .map(|level| level.parse().unwrap_or(DEFAULT_LEVEL))
@@ -86,6 +99,12 @@ fn workers(text: &str) -> Result<u16, String> {
     let count = text.trim().parse().ok();
     let count = count.filter(|count| (1..=MOST_WORKERS).contains(count));
     count.ok_or_else(|| "there can be 1 to 1,024 workers".to_owned())
+}
+
+fn give_up_after(text: &str) -> Result<u32, String> {
+    let seconds = text.trim().parse().ok();
+    let seconds = seconds.filter(|seconds| (1..=MOST_SECONDS).contains(seconds));
+    seconds.ok_or_else(|| "it can be 1 to 86,400 seconds".to_owned())
 }
 
 /// What a supervisor tells the process that serves.
@@ -144,6 +163,12 @@ impl ServeOptions {
         self.workers.into()
     }
 
+    /// How long no worker may be ready until the supervisor gives up.
+    #[cfg(unix)]
+    pub(crate) fn give_up_after(&self) -> Duration {
+        Duration::from_secs(self.give_up_after.into())
+    }
+
     /// The folder with the page, and whether it is to be built first.
     pub(crate) fn www(&self) -> (PathBuf, bool) {
         match &self.www {
@@ -168,6 +193,12 @@ impl ClusterOptions {
         let cores = || thread::available_parallelism().map_or(1, usize::from);
         let cores = || cores().min(MOST_WORKERS.into());
         self.workers.map_or_else(cores, usize::from)
+    }
+
+    /// How long no worker may be ready until the supervisor gives up.
+    #[cfg(unix)]
+    pub(crate) fn give_up_after(&self) -> Duration {
+        Duration::from_secs(self.give_up_after.into())
     }
 }
 
@@ -201,6 +232,22 @@ mod tests {
         }
         for right in ["1", "1024"] {
             assert!(Cli::try_parse_from(["native", "cluster", "--workers", right]).is_ok());
+        }
+    }
+
+    #[test]
+    fn it_gives_up_after_a_second_to_a_day() {
+        for command in ["cluster", "serve"] {
+            for wrong in ["0", "-1", "86401", "1.5", "2s", ""] {
+                let arguments = ["native", command, "--give-up-after", wrong];
+                let error = Cli::try_parse_from(arguments).unwrap_err();
+                let line = one_line(&error.to_string());
+                assert!(line.contains("it can be 1 to 86,400 seconds"), "{line}");
+            }
+            for right in ["1", "86400"] {
+                let arguments = ["native", command, "--give-up-after", right];
+                assert!(Cli::try_parse_from(arguments).is_ok());
+            }
         }
     }
 }

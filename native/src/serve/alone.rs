@@ -5,8 +5,9 @@ use super::{
     Hosts,
     metrics::{self, Meter},
     routes::Site,
+    service::FailingWorkers,
     turns::Turns,
-    worker::{Phase, Worker, advance},
+    worker::{Links, Phase, Worker, advance},
 };
 use crate::{
     error::Error,
@@ -68,7 +69,17 @@ pub(super) async fn supervise(
     });
     let meter = Arc::new(Meter::default());
     let scrape = metrics::of_one(&meter);
-    let worker = Worker::new(content, meter, scrape, Arc::clone(&phase), || {});
+    let links = Links {
+        meter,
+        scrape,
+        failing: FailingWorkers::default(),
+        phase: Arc::clone(&phase),
+    };
+    let worker = Worker::new(content, links, {
+        let phase = Arc::clone(&phase);
+        // Nobody replaces it.
+        move || drop(advance(&phase, Phase::Drains))
+    });
     let stopped = async {
         signals.stop().await;
         advance(&phase, Phase::Ends);

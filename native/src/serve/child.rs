@@ -2,7 +2,8 @@
 //!
 //! Its standard input is the socket that it accepts connections from, which the
 //! supervisor holds for all its workers. Its standard output is the line to the
-//! supervisor, both ways. It also inherits the table of [`turns`], if there is one.
+//! supervisor, both ways. A worker that has a bug asks the supervisor to replace it,
+//! and serves until it is told to drain. It also inherits the table of [`turns`], if there is one.
 
 mod line;
 
@@ -10,8 +11,9 @@ use super::{
     control::{BEAT_EVERY, Word},
     metrics::Meter,
     routes::Site,
+    service::FailingWorkers,
     turns,
-    worker::{Content, Phase, Worker, advance},
+    worker::{Content, Links, Phase, Worker, advance},
 };
 use crate::{cli::WorkerOptions, error::Error, logging};
 use line::Line;
@@ -24,7 +26,7 @@ use std::{
         unix::net::UnixStream,
     },
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -44,9 +46,16 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
     let turns = turns::inherit();
     let phase = Arc::new(watch::Sender::new(Phase::Serves));
     let meter = Arc::new(Meter::default());
-    let line = Line::open(&line, Arc::clone(&phase), Arc::clone(&meter));
+    let failing = FailingWorkers::default();
+    let line = Line::open(
+        &line,
+        Arc::clone(&phase),
+        Arc::clone(&meter),
+        failing.clone(),
+    );
     let line = line.map_err(Error::Runtime)?;
-    leave_on_signals(&line, &phase).map_err(Error::Runtime)?;
+    let retirement = Arc::new(Retirement::new(Arc::clone(&line)));
+    retire_on_signals(&retirement, &phase).map_err(Error::Runtime)?;
     let faults = options.faults;
     let hosts = options.hosts();
     let content = match &options.www {
@@ -58,11 +67,17 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
         None => Content::Plain { faults },
     };
     let has_bug = {
-        let line = Arc::clone(&line);
-        move || line.say(Word::Drains)
+        let retirement = Arc::clone(&retirement);
+        move || retirement.ask(Word::HadBug)
     };
     let scrape = line.scrape();
-    let worker = Worker::new(content, Arc::clone(&meter), scrape, phase, has_bug);
+    let links = Links {
+        meter: Arc::clone(&meter),
+        scrape,
+        failing,
+        phase,
+    };
+    let worker = Worker::new(content, links, has_bug);
     line.say(Word::Version(env!("CARGO_PKG_VERSION").to_owned()));
     line.say(Word::Ready);
     tokio::spawn({
@@ -71,6 +86,7 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
             loop {
                 sleep(BEAT_EVERY).await;
                 line.say(Word::Beat);
+                retirement.ask_again();
             }
         }
     });
@@ -107,22 +123,55 @@ fn inherited() -> io::Result<(net::TcpListener, UnixStream)> {
     Ok((listener, line))
 }
 
-/// A signal ends it in peace. Service managers send them to all processes of a
-/// service at once, supervisor and workers alike.
-fn leave_on_signals(line: &Arc<Line>, phase: &Arc<watch::Sender<Phase>>) -> io::Result<()> {
+/// The wish of a worker to be replaced.
+struct Retirement {
+    line: Arc<Line>,
+    why: OnceLock<Word>,
+}
+
+impl Retirement {
+    fn new(line: Arc<Line>) -> Self {
+        Retirement {
+            line,
+            why: OnceLock::new(),
+        }
+    }
+
+    /// Asks the supervisor; only the first reason is told.
+    fn ask(&self, why: Word) {
+        if self.why.set(why).is_ok() {
+            self.ask_again();
+        }
+    }
+
+    /// Asks once more, if it has asked: a word is lost if the line is full.
+    fn ask_again(&self) {
+        if let Some(why) = self.why.get() {
+            self.line.say(why.clone());
+        }
+    }
+}
+
+/// A signal has it replaced, and a second one ends it. Service managers send them to
+/// all processes of a service at once, supervisor and workers alike.
+fn retire_on_signals(
+    retirement: &Arc<Retirement>,
+    phase: &Arc<watch::Sender<Phase>>,
+) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (line, phase) = (Arc::clone(line), Arc::clone(phase));
+    let (retirement, phase) = (Arc::clone(retirement), Arc::clone(phase));
     tokio::spawn(async move {
-        for next in [Phase::Drains, Phase::Ends] {
+        let mut next = async || {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            if advance(&phase, next) && next == Phase::Drains {
-                line.say(Word::Leaves);
-            }
-        }
+        };
+        next().await;
+        retirement.ask(Word::GotSignal);
+        next().await;
+        advance(&phase, Phase::Ends);
     });
     Ok(())
 }

@@ -51,6 +51,7 @@ async fn serve(options: &ClusterOptions) -> Result<ExitCode, Error> {
             faults: options.faults,
         },
         workers,
+        give_up_after: options.give_up_after(),
         json: options.json,
     };
     supervise(plan, signals, || {

@@ -27,11 +27,11 @@ pub(super) enum Word {
     Ready,
     /// Its loop goes round.
     Beat,
-    /// It had a bug: it takes no more requests, and ends when it has answered those
-    /// that it has.
-    Drains,
-    /// It does the same because a signal came, and not from its supervisor.
-    Leaves,
+    /// It had a bug and asks to be replaced. It serves until it is told to drain.
+    HadBug,
+    /// It asks for the same because it got a signal to end, and not from its
+    /// supervisor.
+    GotSignal,
     /// What it has counted, in one line.
     Metrics(String),
     /// It wants to know what all have counted.
@@ -50,6 +50,9 @@ pub(super) enum Order {
     Metrics,
     /// What all have counted, as it wanted to know.
     Scraped(String),
+    /// The numbers of the workers that fail to start, in place of those it was told
+    /// before.
+    Failing(String),
 }
 
 impl Word {
@@ -58,8 +61,8 @@ impl Word {
             ("version", version) => Word::Version(version.to_owned()),
             ("ready", "") => Word::Ready,
             ("beat", "") => Word::Beat,
-            ("drains", "") => Word::Drains,
-            ("leaves", "") => Word::Leaves,
+            ("drains", "") => Word::HadBug,
+            ("leaves", "") => Word::GotSignal,
             ("metrics", numbers) => Word::Metrics(numbers.to_owned()),
             ("scrape", "") => Word::Scrape,
             _ => return None,
@@ -73,6 +76,7 @@ impl Order {
             ("drain", "") => Order::Drain,
             ("stop", "") => Order::Stop,
             ("metrics", "") => Order::Metrics,
+            ("failing", workers) => Order::Failing(workers.to_owned()),
             ("scraped", numbers) => Order::Scraped(numbers.to_owned()),
             _ => return None,
         })
@@ -85,8 +89,8 @@ impl fmt::Display for Word {
             Word::Version(version) => write!(f, "version {version}"),
             Word::Ready => f.write_str("ready"),
             Word::Beat => f.write_str("beat"),
-            Word::Drains => f.write_str("drains"),
-            Word::Leaves => f.write_str("leaves"),
+            Word::HadBug => f.write_str("drains"),
+            Word::GotSignal => f.write_str("leaves"),
             Word::Metrics(numbers) => write!(f, "metrics {numbers}"),
             Word::Scrape => f.write_str("scrape"),
         }
@@ -100,6 +104,7 @@ impl fmt::Display for Order {
             Order::Stop => f.write_str("stop"),
             Order::Metrics => f.write_str("metrics"),
             Order::Scraped(numbers) => write!(f, "scraped {numbers}"),
+            Order::Failing(workers) => write!(f, "failing {workers}"),
         }
     }
 }
@@ -119,8 +124,8 @@ mod tests {
             Word::Version("1.2.3".to_owned()),
             Word::Ready,
             Word::Beat,
-            Word::Drains,
-            Word::Leaves,
+            Word::HadBug,
+            Word::GotSignal,
             Word::Metrics(numbers()),
             Word::Scrape,
         ] {
@@ -131,6 +136,8 @@ mod tests {
             Order::Stop,
             Order::Metrics,
             Order::Scraped(numbers()),
+            Order::Failing(String::new()),
+            Order::Failing("2, 3".to_owned()),
         ] {
             assert_eq!(Order::parse(&order.to_string()), Some(order));
         }

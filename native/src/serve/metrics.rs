@@ -73,6 +73,22 @@ pub(super) struct Metrics {
     pub(super) latency: Durations,
     /// How late the loop came to what was due, looked at again and again.
     pub(super) lag: Durations,
+    /// What only a supervisor counts.
+    pub(super) supervised: Option<Supervised>,
+}
+
+/// The workers of a supervisor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct Supervised {
+    /// Those that there are to be.
+    pub(super) wanted: u64,
+    /// Those that accept connections.
+    pub(super) ready: u64,
+    /// Those that fail to start again and again.
+    pub(super) failing: u64,
+    /// How many were replaced, or are to be.
+    pub(super) restarts: u64,
 }
 
 /// A line that has no metrics.
@@ -122,6 +138,8 @@ impl Metrics {
             log_left_out,
             latency,
             lag,
+            // Of the sum, not of one worker.
+            supervised: _,
         } = other;
         self.workers += workers;
         self.in_flight += in_flight;

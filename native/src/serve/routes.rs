@@ -160,6 +160,7 @@ mod tests {
             limits: Limits::default(),
             phase,
             scrape: Arc::new(|| future::ready(Some(Metrics::default())).boxed()),
+            failing: service::FailingWorkers::default(),
         };
         let handler = errors::layer(errors::handler(), || panic!("a slow client is no bug"));
         let body = Body::from_stream(stream::pending::<Result<String, io::Error>>());

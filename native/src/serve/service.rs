@@ -26,7 +26,7 @@ use hyper::body::Incoming;
 use std::{
     convert::Infallible,
     process,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
 use tokio::sync::watch;
@@ -53,6 +53,7 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) scrape: Scrape,
+    pub(super) failing: FailingWorkers,
 }
 
 /// All that is served. Whatever goes wrong in it comes to the handler. With
@@ -135,15 +136,38 @@ impl Plain {
     }
 }
 
-/// `GET /readyz`: whether it takes more requests, and which process says so.
+/// `GET /readyz`: whether it takes more requests, which process says so, and which
+/// workers fail to start. The service is ready as long as one worker is.
 pub(super) async fn ready_or_not(
     State(phase): State<watch::Receiver<Phase>>,
+    State(failing): State<FailingWorkers>,
 ) -> Result<String, AppError> {
     if *phase.borrow() > Phase::Serves {
         return Err(AppError::unavailable("a process that drains")
             .with_public("This process is about to end: another one takes over."));
     }
-    Ok(format!("ready: process {}\n", process::id()))
+    let degraded = match failing.get() {
+        workers if workers.is_empty() => String::new(),
+        workers => format!("degraded: these workers fail to start: {workers}\n"),
+    };
+    Ok(format!("ready: process {}\n{degraded}", process::id()))
+}
+
+/// The numbers of the workers that fail to start again and again, as their supervisor
+/// told them last.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FailingWorkers(Arc<Mutex<String>>);
+
+impl FailingWorkers {
+    #[cfg(any(unix, test))]
+    pub(super) fn set(&self, workers: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = workers;
+    }
+
+    fn get(&self) -> String {
+        let workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.clone()
+    }
 }
 
 /// `GET /metrics`: the numbers of all workers, for Prometheus.
@@ -161,6 +185,12 @@ pub(super) async fn metrics(State(scrape): State<Scrape>) -> Result<impl IntoRes
 impl FromRef<Shared> for watch::Receiver<Phase> {
     fn from_ref(shared: &Shared) -> Self {
         shared.phase.clone()
+    }
+}
+
+impl FromRef<Shared> for FailingWorkers {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.failing.clone()
     }
 }
 
@@ -183,15 +213,18 @@ mod tests {
         router: Router,
         meter: Arc<Meter>,
         phase: watch::Sender<Phase>,
+        failing: FailingWorkers,
     }
 
     fn served(faults: bool) -> Asked {
         let (phase, watched) = watch::channel(Phase::Serves);
         let meter = Arc::new(Meter::default());
+        let failing = FailingWorkers::default();
         let shared = Shared {
             limits: Limits::default(),
             phase: watched,
             scrape: metrics::of_one(&meter),
+            failing: failing.clone(),
         };
         let router = routes(shared, Arc::clone(&meter), faults);
         let router = router.layer(errors::layer(errors::handler(), || {}));
@@ -199,6 +232,7 @@ mod tests {
             router,
             meter,
             phase,
+            failing,
         }
     }
 
@@ -222,6 +256,19 @@ mod tests {
         let (status, problem) = asked.ask("GET", "/readyz").await;
         assert_eq!(status, 503, "{problem}");
         assert_eq!(asked.ask("GET", "/healthz").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn it_is_ready_although_others_fail_to_start() {
+        let asked = served(false);
+        asked.failing.set("2, 3".to_owned());
+        let (status, text) = asked.ask("GET", "/readyz").await;
+        assert_eq!(status, 200);
+        let line = "degraded: these workers fail to start: 2, 3\n";
+        assert!(text.ends_with(line), "{text}");
+        asked.failing.set(String::new());
+        let (_, text) = asked.ask("GET", "/readyz").await;
+        assert!(!text.contains("degraded"), "{text}");
     }
 
     #[tokio::test]

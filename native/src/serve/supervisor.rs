@@ -10,6 +10,7 @@
 //! | `SIGTERM`, `SIGINT` | the end, in peace; a second one: at once |
 //! | `SIGTTIN`, `SIGTTOU` | one worker more, one fewer |
 
+mod failing;
 mod files;
 mod journal;
 mod news;
@@ -31,7 +32,8 @@ use super::{
     worker::{DRAIN_WITHIN, GRACE},
 };
 use crate::error::Error;
-use highwater::scale::{Action, Supervisor, SupervisorOptions};
+use failing::FailingSlots;
+use highwater::scale::{Action, Escalation, Supervisor, SupervisorOptions};
 use journal::{Journal, Who, log};
 use orphans::Children;
 use process::{Name, Process, Recipe, Stage, Told};
@@ -47,12 +49,8 @@ use std::{
 };
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
-
-/// How many ends are borne in [`PERIOD`].
-const RESTARTS: usize = 5;
-const PERIOD: Duration = Duration::from_secs(10);
 
 /// A worker that has served for so long can do its work.
 const STEADY_AFTER: Duration = Duration::from_secs(1);
@@ -62,16 +60,18 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 
 const HANGS: &str = "it hangs, and gave no sign of life in time";
 
-/// If this process itself was held up for so long, it hears what was said
-/// meanwhile before it takes silence for an end.
-const HELD_UP: Duration = Duration::from_millis(500);
+/// How often this process looks whether it was held up, if nothing else happens.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// If it could not look for so long, it was stopped, and its workers perhaps too.
+const HELD_UP: Duration = Duration::from_secs(1);
 
 /// Starts workers and replaces those that end, until a signal asks for the end of
 /// all. `is_served` is called once, when the first one is ready.
 ///
 /// # Errors
 ///
-/// If workers end too fast, and what `is_served` fails with. No worker is left in
+/// If no worker is ready for too long, and what `is_served` fails with. No worker is left in
 /// any case.
 pub(super) async fn supervise(
     plan: Plan,
@@ -116,6 +116,10 @@ struct Shell {
     /// When those that drain for that are to be hurried.
     hurry_at: Option<Instant>,
     last_end: String,
+    failing: FailingSlots,
+    give_up_after: Duration,
+    /// When it looked last whether it was held up.
+    looked_at: Instant,
 }
 
 impl Shell {
@@ -123,7 +127,9 @@ impl Shell {
         let (tell, told) = mpsc::unbounded_channel();
         let patience = plan.content.patience();
         let options = SupervisorOptions::new()
-            .intensity(RESTARTS, PERIOD)
+            .escalation(Escalation::NoneReady {
+                within: plan.give_up_after,
+            })
             .steady_after(STEADY_AFTER)
             .ready_within(READY_WITHIN)
             .heartbeat_within(ALIVE_WITHIN)
@@ -151,6 +157,9 @@ impl Shell {
             is_ending: false,
             hurry_at: None,
             last_end: String::new(),
+            failing: FailingSlots::default(),
+            give_up_after: plan.give_up_after,
+            looked_at: Instant::now(),
         })
     }
 
@@ -167,13 +176,8 @@ impl Shell {
             if self.machine.is_stopped() {
                 break;
             }
+            self.note_recovered();
             let deadline = self.deadline();
-            let deadline = async {
-                match deadline {
-                    Some(deadline) => sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 // News first: they may be what a deadline is about.
                 biased;
@@ -194,7 +198,7 @@ impl Shell {
                         systemd::ready(&self.status());
                     }
                 }
-                () = deadline => self.tick().await,
+                () = sleep_until(deadline) => self.tick(),
             }
         }
         if self.machine.has_escalated() {
@@ -207,24 +211,40 @@ impl Shell {
     }
 
     /// When something is to be done if nothing happens.
-    fn deadline(&self) -> Option<Instant> {
+    fn deadline(&self) -> Instant {
         let deadlines = [self.machine.next_deadline(), self.scrapes.deadline()];
         let deadlines = deadlines.into_iter().flatten();
         // Those of the machine may be as far away as no clock goes.
         let deadlines = deadlines.filter_map(|after| self.start.checked_add(after));
         let silences = self.processes.values().filter_map(Process::hangs_at);
-        deadlines.chain(self.hurry_at).chain(silences).min()
+        let deadlines = deadlines.chain(self.hurry_at).chain(silences);
+        deadlines.fold(self.looked_at + LOOK_EVERY, Instant::min)
     }
 
-    async fn tick(&mut self) {
-        let late = self.deadline().map_or(Duration::ZERO, |at| at.elapsed());
-        if late > HELD_UP {
-            // Those who read what workers say have their turn first.
-            sleep(HELD_UP / 5).await;
-            while let Ok(told) = self.told.try_recv() {
-                self.hear(told);
-            }
+    /// Looks whether this process could not run for a while, as after `SIGSTOP`. The
+    /// workers may have been stopped as well and may go on later: then nobody's
+    /// silence counts.
+    fn look_whether_held_up(&mut self) {
+        let now = Instant::now();
+        let paused = now - std::mem::replace(&mut self.looked_at, now);
+        if paused < HELD_UP {
+            return;
         }
+        log(format!(
+            "held up for {:.1} s: all workers get their full time again",
+            paused.as_secs_f64()
+        ));
+        self.machine.resumed(paused, self.start.elapsed());
+        for process in self.processes.values_mut() {
+            process.is_heard();
+        }
+        if let Some(hurry_at) = &mut self.hurry_at {
+            *hurry_at += paused;
+        }
+    }
+
+    fn tick(&mut self) {
+        self.look_whether_held_up();
         let now = self.start.elapsed();
         self.machine.tick(now);
         self.answer_scrapes();
@@ -279,9 +299,9 @@ impl Shell {
                 self.processes.insert(name, process);
             }
             Err(cause) => {
-                self.last_end = format!("worker {} cannot be started: {cause}", slot + 1);
-                log(&self.last_end);
                 self.machine.exited(slot, generation, self.start.elapsed());
+                let what = format!("worker {} cannot be started: {cause}", slot + 1);
+                self.failed_to_start(slot, what);
             }
         }
     }
@@ -337,10 +357,8 @@ impl Shell {
 
     fn give_up(&mut self) {
         log(format!(
-            "gives up: more than {RESTARTS} workers ended within {} s, each before it had served \
-             for {} s",
-            PERIOD.as_secs(),
-            STEADY_AFTER.as_secs(),
+            "gives up: no worker was ready for {} s",
+            self.give_up_after.as_secs()
         ));
         self.journal.of_all("gave_up", json!({}));
         systemd::stopping();
@@ -363,8 +381,12 @@ impl Shell {
 
     fn status(&self) -> String {
         let (ready, all) = (self.machine.ready_count(), self.machine.slots());
+        let failing = match self.failing.line() {
+            workers if workers.is_empty() => String::new(),
+            workers => format!("; these fail to start: {workers}"),
+        };
         format!(
-            "{ready} of {all} workers serve, {} were replaced",
+            "{ready} of {all} workers serve, {} were replaced{failing}",
             self.machine.restarts()
         )
     }

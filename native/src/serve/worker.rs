@@ -19,7 +19,7 @@ use super::{
     api, errors,
     metrics::{Meter, Scrape},
     routes::{Site, router},
-    service::{self, Errorproof, Shared},
+    service::{self, Errorproof, FailingWorkers, Shared},
     turns::Turns,
 };
 use crate::logging;
@@ -50,7 +50,7 @@ pub(super) const EXIT_BUG: u8 = 70;
 /// asked to end.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
 
-/// How long requests have that are under way when there is a bug. Another
+/// How long requests have that are under way when a worker is replaced. Another
 /// process serves meanwhile, so that nobody waits for it.
 pub(super) const DRAIN_WITHIN: Duration = Duration::from_secs(30);
 
@@ -101,6 +101,16 @@ pub(super) struct Worker {
     handler: Arc<Handler>,
 }
 
+/// What connects a worker with whoever runs it.
+pub(super) struct Links {
+    pub(super) meter: Arc<Meter>,
+    /// What `GET /metrics` tells.
+    pub(super) scrape: Scrape,
+    /// What `GET /readyz` tells.
+    pub(super) failing: FailingWorkers,
+    pub(super) phase: Arc<watch::Sender<Phase>>,
+}
+
 /// The parts of a worker that its connections need beside the service.
 struct Serving {
     limits: Limits,
@@ -116,32 +126,32 @@ enum Services {
 }
 
 impl Worker {
-    /// One that serves until `phase` says that it is over. A bug advances that
-    /// itself, after `has_bug` was called; the first one, that is. `scrape` is what
-    /// `GET /metrics` tells.
+    /// Creates a worker that serves until its phase says that it is over. `has_bug` is
+    /// called at the first bug, and decides whether that is the end.
     pub(super) fn new(
         content: Content<'_>,
-        meter: Arc<Meter>,
-        scrape: Scrape,
-        phase: Arc<watch::Sender<Phase>>,
+        links: Links,
         has_bug: impl Fn() + Send + Sync + 'static,
     ) -> Self {
+        let Links {
+            meter,
+            scrape,
+            failing,
+            phase,
+        } = links;
         let limits = Limits::of_this_process();
         let (note_bug, bug) = watch::channel(false);
         let handler = errors::handler();
-        let layer = errors::layer(Arc::clone(&handler), {
-            let phase = Arc::clone(&phase);
-            move || {
-                if !note_bug.send_replace(true) && *phase.borrow() == Phase::Serves {
-                    has_bug();
-                }
-                advance(&phase, Phase::Drains);
+        let layer = errors::layer(Arc::clone(&handler), move || {
+            if !note_bug.send_replace(true) {
+                has_bug();
             }
         });
         let shared = Shared {
             limits,
             phase: phase.subscribe(),
             scrape,
+            failing,
         };
         let service = match content {
             Content::Page(site) => {

@@ -65,7 +65,7 @@ fn a_bug_is_answered_and_replaces_the_process_and_nobody_else_knows() {
 }
 
 #[test]
-fn a_connection_that_is_open_is_answered_and_closed() {
+fn an_open_connection_is_closed_when_its_worker_was_replaced() {
     let server = Server::start_with(&["--faults"]);
     let mut open = TcpStream::connect(&server.addr).unwrap();
     write!(
@@ -74,11 +74,9 @@ fn a_connection_that_is_open_is_answered_and_closed() {
     )
     .unwrap();
     let mut answer = String::new();
-    // To its end: the process that has a bug does not wait for more.
+    // To its end: the worker with the bug drains in the end.
     open.read_to_string(&mut answer).unwrap();
-    let answer = Answer::read(&answer);
-    assert_eq!(answer.status, 500);
-    assert_eq!(answer.header("connection"), Some("close"));
+    assert_eq!(Answer::read(&answer).status, 500);
 }
 
 #[test]
@@ -133,28 +131,20 @@ fn bug_after_bug_slows_it_down_and_ends_nothing() {
 }
 
 #[test]
-fn workers_that_do_not_last_end_it_with_a_word() {
-    let mut server = Server::start();
-    let mut old = 0;
-    while server.process.try_wait().unwrap().is_none() {
-        // It is not answered if that is over meanwhile.
+fn workers_that_are_killed_again_and_again_are_replaced_at_once() {
+    let server = Server::start();
+    let mut killed = Vec::new();
+    while killed.len() < 12 {
         let Some(worker) = server.ask_which_serves() else {
             continue;
         };
-        if worker != old {
+        if killed.last() != Some(&worker) {
             signal("-KILL", worker);
-            old = worker;
+            killed.push(worker);
         }
     }
-    assert_eq!(server.process.wait().unwrap().code(), Some(1));
-    server.wait_for_the_last_process();
-    // Some, perhaps, before it was heard that they were ready.
-    let ends = server.logged(", by SIGKILL");
-    assert!(ends.len() > 5, "{ends:?}");
-    assert_eq!(server.logged("gives up: more than 5 workers").len(), 1);
-    let last = server.logged("error: workers keep ending");
-    assert_eq!(last.len(), 1);
-    assert!(last[0].contains(", by SIGKILL"), "{last:?}");
+    assert!(!killed.contains(&server.serving_process()));
+    assert!(server.logged("gives up").is_empty());
 }
 
 #[test]

@@ -10,8 +10,8 @@ use nix::sys::signal::Signal;
 
 use crate::native;
 use crate::support::{
-    PATIENCE, all_workers, are_gone, ask, assert_logged, start, start_with, told, wait_for_workers,
-    wait_until,
+    PATIENCE, all_workers, are_gone, ask, assert_logged, start, start_with, told, wait_for,
+    wait_for_workers, wait_until,
 };
 
 /// A supervisor takes workers for a crash loop that end sooner.
@@ -53,12 +53,16 @@ fn kill_one(cluster: &Cluster, random: &mut u32) -> Kill {
             })
         };
         let old: Vec<u32> = living.into_iter().filter(has_lasted).collect();
-        *random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *random = next_random(*random);
         let index = usize::try_from(*random >> 16).unwrap_or(0);
         worker = old.get(index % old.len().max(1)).copied();
         worker.is_some()
     });
-    let worker = worker.expect("it was just found");
+    kill(cluster, worker.expect("it was just found"))
+}
+
+/// Kills a worker, and waits until it is known to be gone.
+fn kill(cluster: &Cluster, worker: u32) -> Kill {
     let from = Instant::now();
     send(worker, Signal::SIGKILL).unwrap();
     let gone = cluster.wait_for(PATIENCE, |said| {
@@ -68,6 +72,11 @@ fn kill_one(cluster: &Cluster, random: &mut u32) -> Kill {
     });
     let to = gone.unwrap_or_else(|| panic!("{worker} is not missed: {}", told(cluster)));
     Kill { worker, from, to }
+}
+
+/// The next of numbers that look random in their upper half.
+fn next_random(random: u32) -> u32 {
+    random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223)
 }
 
 /// Fails unless each failure was under way at a worker when that was killed, of so
@@ -126,6 +135,55 @@ fn two_hundred_killed_workers_cost_what_they_had_under_way_and_a_killed_supervis
     send(supervisor, Signal::SIGKILL).unwrap();
     assert!(are_gone(&workers, Duration::from_secs(1)), "{workers:?}");
     assert!(cluster.wait(PATIENCE).unwrap().is_some());
+}
+
+#[test]
+fn a_storm_of_kills_costs_only_requests_in_flight() {
+    const KILLS: usize = 15;
+    const CLIENTS: usize = 4;
+    let cluster = start(2);
+    let running = Load::on(cluster.addr())
+        .clients(Client::NewConnection, 2)
+        .clients(Client::ThinkTime(Duration::from_millis(20)), 2)
+        .timeout(Duration::from_secs(30))
+        .start();
+    let mut random = 7;
+    let mut kills = Vec::new();
+    while kills.len() < KILLS {
+        random = next_random(random);
+        // From 0.3 s to 0.6 s.
+        thread::sleep(Duration::from_millis(300 + u64::from(random >> 16) % 300));
+        wait_until("a worker that serves", || !cluster.workers().is_empty());
+        let workers = cluster.workers();
+        let index = usize::try_from(random >> 16).unwrap() % workers.len();
+        kills.push(kill(&cluster, workers[index]));
+    }
+    wait_for_workers(&cluster, 2);
+    let before = running.ledger().total().answered();
+    assert!(
+        running.wait_for_answers(before + 100, PATIENCE),
+        "{}",
+        told(&cluster)
+    );
+    assert_explained(&running.stop(), &kills, CLIENTS);
+    assert_eq!(cluster.count("gave_up"), 0, "{}", told(&cluster));
+}
+
+#[test]
+fn workers_that_exit_all_at_once_are_replaced_again_and_again() {
+    const WORKERS: usize = 16;
+    let cluster = start(WORKERS);
+    let mut exited = 0;
+    for at_once in [6, WORKERS, WORKERS, WORKERS] {
+        for worker in wait_for_workers(&cluster, WORKERS).iter().take(at_once) {
+            send(*worker, Signal::SIGKILL).unwrap();
+        }
+        exited += at_once;
+        wait_for(&cluster, "exited", exited);
+        assert_eq!(ask(cluster.addr(), "GET", "/").status, 200);
+    }
+    wait_for_workers(&cluster, WORKERS);
+    assert_eq!(cluster.count("gave_up"), 0, "{}", told(&cluster));
 }
 
 #[test]

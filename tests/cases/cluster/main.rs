@@ -2,8 +2,9 @@
 //! `cargo run -p tests -- cluster`, which builds the program first.
 //!
 //! `support` starts a cluster and asks it; each other module is a group of cases:
-//! reloads, killed workers, shares of a burst, jobs, the end of all of it, clients
-//! that misbehave, logs that nobody reads, and what it refuses to start with.
+//! reloads, killed workers, bugs in a flood, workers that cannot start, a cluster that
+//! is stopped and continued, shares of a burst, jobs, the end of all of it, clients that
+//! misbehave, logs that nobody reads, and what it refuses to start with.
 
 #[allow(
     dead_code,
@@ -14,12 +15,15 @@ mod native;
 mod support;
 
 mod balance;
+mod bugs;
 mod clients;
 mod deploy;
 mod ends;
+mod failing;
 mod init;
 mod jobs;
 mod kills;
 mod logs;
 mod reloads;
 mod start;
+mod stopped;

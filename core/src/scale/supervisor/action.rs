@@ -41,20 +41,20 @@ pub enum Action {
         generation: u64,
     },
     /// Nothing to do: a rolling reload is complete. No worker from before it is
-    /// left but those that had a bug and still drain.
+    /// left but those that drained already when it began.
     Reloaded,
     /// Nothing to do: a rolling reload goes no further, since the worker that it
-    /// started there ended or drained before it was ready, or was not ready in
-    /// time. Whoever served goes on: in slots that were reached before with the
-    /// new worker, in the others with the old one.
+    /// started there exited before it was ready, or was not ready in time. All
+    /// workers that served go on: new ones in slots that were reached before, old
+    /// ones in the others.
     ReloadAborted {
         /// Which slot, from 0.
         slot: usize,
         /// Which of the slot's workers was of no use.
         generation: u64,
     },
-    /// Give up: too many workers ended in too little time. A supervisor above
-    /// this one decides then; a program without one exits, and not with success.
+    /// Give up, as [chosen](super::Escalation). A supervisor above this one decides
+    /// then; a program without one exits, and not with success.
     /// Nothing is started any more. Before this come [`Drain`](Self::Drain)s of
     /// those that are ready and [`Kill`](Self::Kill)s of all others that still
     /// run, after it only the `Kill`s of those that do not drain in time. Once

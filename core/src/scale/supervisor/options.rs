@@ -1,4 +1,4 @@
-//! How patient a supervisor is.
+//! The options of a supervisor.
 
 use std::time::Duration;
 
@@ -17,11 +17,10 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SupervisorOptions {
-    pub(super) restarts: usize,
-    pub(super) period: Duration,
+    pub(super) escalation: Escalation,
     pub(super) first_pause: Duration,
     pub(super) longest_pause: Duration,
-    pub(super) steady_after: Option<Duration>,
+    pub(super) steady_after: Duration,
     pub(super) ready_within: Duration,
     pub(super) heartbeat_within: Duration,
     pub(super) drain_within: Duration,
@@ -30,9 +29,9 @@ pub struct SupervisorOptions {
 }
 
 impl SupervisorOptions {
-    /// At most 5 restarts in 10 s; pauses from 100 ms to 10 s; 10 s to be ready;
-    /// no signs of life asked for; 30 s to drain, but 10 s when it is shut down;
-    /// seed 1.
+    /// Gives up if no worker is ready for 30 s; pauses from 100 ms to 10 s; workers
+    /// have lasted after 10 s; 10 s to be ready; no heartbeats expected; 30 s to
+    /// drain, but 10 s when it is shut down; seed 1.
     ///
     /// ```
     /// # use highwater::scale::SupervisorOptions;
@@ -41,11 +40,10 @@ impl SupervisorOptions {
     #[must_use]
     pub fn new() -> Self {
         SupervisorOptions {
-            restarts: 5,
-            period: Duration::from_secs(10),
+            escalation: Escalation::default(),
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(10),
-            steady_after: None,
+            steady_after: Duration::from_secs(10),
             ready_within: Duration::from_secs(10),
             heartbeat_within: Duration::MAX,
             drain_within: Duration::from_secs(30),
@@ -54,9 +52,27 @@ impl SupervisorOptions {
         }
     }
 
-    /// At most `restarts` within any `period`, of all slots together: with the
-    /// next end it gives up. None means that the first end is one too many. The
-    /// ends of workers that were [steady](Self::steady_after) do not count.
+    /// Sets when the supervisor gives up.
+    ///
+    /// ```
+    /// # use highwater::scale::{Escalation, Supervisor, SupervisorOptions};
+    /// # use std::time::Duration;
+    /// let secs = Duration::from_secs;
+    /// let within = secs(60);
+    /// let patient = SupervisorOptions::new().escalation(Escalation::NoneReady { within });
+    /// let mut supervisor = Supervisor::new(1, patient, secs(0));
+    /// supervisor.tick(secs(59));
+    /// assert!(!supervisor.has_escalated());
+    /// supervisor.tick(secs(60));
+    /// assert!(supervisor.has_escalated());
+    /// ```
+    #[must_use]
+    pub fn escalation(mut self, escalation: Escalation) -> Self {
+        self.escalation = escalation;
+        self
+    }
+
+    /// Chooses [`Escalation::Intensity`].
     ///
     /// ```
     /// # use highwater::scale::{Supervisor, SupervisorOptions};
@@ -67,16 +83,13 @@ impl SupervisorOptions {
     /// assert!(supervisor.has_escalated());
     /// ```
     #[must_use]
-    pub fn intensity(mut self, restarts: usize, period: Duration) -> Self {
-        self.restarts = restarts;
-        self.period = period;
-        self
+    pub fn intensity(self, restarts: usize, period: Duration) -> Self {
+        self.escalation(Escalation::Intensity { restarts, period })
     }
 
-    /// A worker that was ready for so long has shown that it can do its work: its
-    /// end is a new matter, does not count towards the
-    /// [`intensity`](Self::intensity), and its replacement starts at once. If it
-    /// is not set, that is the intensity's `period`.
+    /// Sets how long a worker has to be ready until it has lasted: its end is a new
+    /// matter then, does not count towards [`Escalation::Intensity`], and its
+    /// replacement starts at once.
     ///
     /// A worker that ends once in so long is therefore replaced for ever, without
     /// a pause.
@@ -93,21 +106,26 @@ impl SupervisorOptions {
     /// ```
     #[must_use]
     pub fn steady_after(mut self, readiness: Duration) -> Self {
-        self.steady_after = Some(readiness);
+        self.steady_after = readiness;
         self
     }
 
-    /// How long the second replacement in a row waits (the first never does) and
-    /// how long any waits at most. In between it doubles each time.
+    /// Sets the pauses before replacements in a slot: the first one, and the longest;
+    /// in between they double. There is none before the first replacement of a worker
+    /// that was ready, nor after the first five starts in a row that failed, nor while
+    /// nobody else serves and the slot's last worker was ready.
     ///
     /// ```
     /// # use highwater::scale::{Supervisor, SupervisorOptions};
     /// # use std::time::Duration;
     /// let ms = Duration::from_millis;
     /// let options = SupervisorOptions::new().backoff(ms(10), ms(1_000));
-    /// let mut supervisor = Supervisor::new(1, options, ms(0));
-    /// supervisor.exited(0, 1, ms(1));
-    /// supervisor.exited(0, 2, ms(1));
+    /// let mut supervisor = Supervisor::new(2, options, ms(0));
+    /// supervisor.ready(0, 1, ms(0));
+    /// for generation in 1..=2 {
+    ///     supervisor.ready(1, generation, ms(1));
+    ///     supervisor.exited(1, generation, ms(1));
+    /// }
     /// let later = supervisor.next_deadline().unwrap();
     /// assert!(ms(1 + 5) <= later && later <= ms(1 + 10));
     /// ```
@@ -124,9 +142,9 @@ impl SupervisorOptions {
     /// ```
     /// # use highwater::scale::{Supervisor, SupervisorOptions};
     /// # use std::time::Duration;
-    /// let patient = SupervisorOptions::new().ready_within(Duration::from_secs(60));
+    /// let patient = SupervisorOptions::new().ready_within(Duration::from_secs(20));
     /// let supervisor = Supervisor::new(1, patient, Duration::ZERO);
-    /// assert_eq!(supervisor.next_deadline(), Some(Duration::from_secs(60)));
+    /// assert_eq!(supervisor.next_deadline(), Some(Duration::from_secs(20)));
     /// ```
     #[must_use]
     pub fn ready_within(mut self, patience: Duration) -> Self {
@@ -152,8 +170,8 @@ impl SupervisorOptions {
         self
     }
 
-    /// How long a worker may drain until it is killed: one that a reload replaces,
-    /// that is one too many, or that drains of its own accord.
+    /// How long a worker may drain until it is killed: one that was replaced, or that
+    /// is one too many.
     /// [`Duration::MAX`]: as long as it likes.
     ///
     /// ```
@@ -199,8 +217,9 @@ impl SupervisorOptions {
     /// # use std::time::Duration;
     /// let pause = |seed| {
     ///     let mut supervisor = Supervisor::new(1, SupervisorOptions::new().seed(seed), Duration::ZERO);
-    ///     supervisor.exited(0, 1, Duration::ZERO);
-    ///     supervisor.exited(0, 2, Duration::ZERO);
+    ///     for generation in 1..=6 {
+    ///         supervisor.exited(0, generation, Duration::ZERO);
+    ///     }
     ///     supervisor.next_deadline()
     /// };
     /// assert_eq!(pause(7), pause(7));
@@ -211,15 +230,43 @@ impl SupervisorOptions {
         self.seed = seed;
         self
     }
-
-    /// For how long a worker has to be ready to be forgiven.
-    pub(super) fn proof(&self) -> Duration {
-        self.steady_after.unwrap_or(self.period)
-    }
 }
 
 impl Default for SupervisorOptions {
     fn default() -> Self {
         SupervisorOptions::new()
+    }
+}
+
+/// When a [`Supervisor`](super::Supervisor) gives up, ends all workers and
+/// [escalates](super::Action::Escalate).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Escalation {
+    /// Never.
+    Never,
+    /// When no worker of any slot was ready for so long. What works is kept,
+    /// whatever happens in other slots.
+    NoneReady {
+        /// The time without a ready worker.
+        within: Duration,
+    },
+    /// When workers of one slot have to be replaced more than `restarts` times within
+    /// any `period`, even if all other slots serve: the strict choice, for workers
+    /// that are of no use without each other. 0 means that the first time is one too
+    /// many. Workers that [lasted](SupervisorOptions::steady_after) do not count.
+    Intensity {
+        /// The most replacements in a period.
+        restarts: usize,
+        /// The length of a period.
+        period: Duration,
+    },
+}
+
+impl Default for Escalation {
+    fn default() -> Self {
+        Escalation::NoneReady {
+            within: Duration::from_secs(30),
+        }
     }
 }

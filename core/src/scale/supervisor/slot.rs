@@ -1,47 +1,58 @@
-//! A place that is always to have a worker, and those that leave it.
+//! A slot, its workers, and those that leave it.
 
 use std::time::Duration;
 
-/// What a supervisor knows of one place.
-#[derive(Clone, Copy, Debug)]
+/// So many starts in a row may fail until the next one waits.
+const IMMEDIATE_STARTS: u32 = 5;
+
+/// A place that is always to have a worker.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Slot {
     /// How often a worker was started here.
     pub(super) started: u64,
-    /// How many replacements in a row did not last.
-    pub(super) replaced: u32,
-    /// Which worker has the place, or had it last.
+    /// How many workers in a row were replaced before they had lasted.
+    pub(super) unsteady: u32,
+    /// How many workers were started here since the last one became ready.
+    pub(super) attempts: u32,
+    /// The worker that has the slot, or had it last.
     pub(super) generation: u64,
     pub(super) state: State,
-    /// Who is to take the place in a reload.
-    pub(super) newcomer: Option<Newcomer>,
+    /// Whether the worker that has the slot has asked to be replaced.
+    pub(super) is_retiring: bool,
+    pub(super) replacement: Option<Replacement>,
     /// Workers from before this one are replaced by the reload under way.
     pub(super) fresh_from: u64,
+    /// When workers had to be replaced lately, if that is counted.
+    pub(super) ends: Vec<Duration>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) enum State {
-    /// Started, or about to be; to be ready by then.
+    /// There is no worker, and none is wanted.
+    #[default]
+    Empty,
+    /// There is no worker; the next one starts then.
+    Waiting { until: Duration },
+    /// It is started, and has to be ready by then.
     Starting { until: Duration },
-    /// It takes work, and is to give a sign of life by then.
+    /// It takes work, and has to give a sign of life by then.
     Ready { since: Duration, until: Duration },
     /// It is to be killed, and has not exited yet.
     Killed { had_lasted: bool },
-    /// There is none; the next one starts then.
+}
+
+/// The worker that follows one that still has the slot.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Replacement {
+    /// It is started then.
     Waiting { until: Duration },
-    /// There is none, and there will be none.
-    Ended,
+    /// It has to be ready by then.
+    Starting { generation: u64, until: Duration },
 }
 
+/// A worker that is to exit, and has no slot any more.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Newcomer {
-    pub(super) generation: u64,
-    /// By when it is to be ready.
-    pub(super) until: Duration,
-}
-
-/// A worker that is to exit, and whose place is free or another's.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Leaver {
+pub(super) struct DrainingWorker {
     pub(super) slot: usize,
     pub(super) generation: u64,
     /// When it is killed.
@@ -51,45 +62,69 @@ pub(super) struct Leaver {
     pub(super) is_of_reload: bool,
 }
 
-impl Leaver {
-    /// When something is to be done about it, if nothing happens before.
-    pub(super) fn deadline(&self) -> Option<Duration> {
-        Some(self.until).filter(|until| !self.is_killed && *until < Duration::MAX)
+impl DrainingWorker {
+    pub(super) fn deadline(&self) -> Duration {
+        if self.is_killed {
+            Duration::MAX
+        } else {
+            self.until
+        }
     }
 }
 
 impl Slot {
-    pub(super) fn new() -> Self {
-        Slot {
-            started: 0,
-            replaced: 0,
-            generation: 0,
-            state: State::Ended,
-            newcomer: None,
-            fresh_from: 0,
-        }
+    /// Counts one more worker.
+    pub(super) fn next_generation(&mut self) -> u64 {
+        self.started += 1;
+        self.attempts = self.attempts.saturating_add(1);
+        self.started
     }
 
     /// When something is to be done about it, if nothing happens before.
-    pub(super) fn deadline(&self) -> Option<Duration> {
-        let newcomer = self.newcomer.map_or(Duration::MAX, |it| it.until);
-        let worker = match self.state {
-            State::Starting { until } | State::Ready { until, .. } | State::Waiting { until } => {
-                until
-            }
-            State::Killed { .. } | State::Ended => Duration::MAX,
+    pub(super) fn deadline(&self) -> Duration {
+        let replacement = match self.replacement {
+            Some(Replacement::Waiting { until } | Replacement::Starting { until, .. }) => until,
+            None => Duration::MAX,
         };
-        // "As long as it likes" is no deadline.
-        Some(worker.min(newcomer)).filter(|until| *until < Duration::MAX)
+        match self.state {
+            State::Starting { until } | State::Ready { until, .. } | State::Waiting { until } => {
+                until.min(replacement)
+            }
+            State::Killed { .. } | State::Empty => replacement,
+        }
     }
 
     /// Whether it has a worker, as far as is known.
     pub(super) fn is_alive(&self) -> bool {
-        !matches!(self.state, State::Waiting { .. } | State::Ended)
+        !matches!(self.state, State::Waiting { .. } | State::Empty)
     }
 
     pub(super) fn is_ready(&self) -> bool {
         matches!(self.state, State::Ready { .. })
+    }
+
+    /// Whether this worker takes the slot when it is ready.
+    pub(super) fn is_replaced_by(&self, worker: u64) -> bool {
+        matches!(self.replacement, Some(Replacement::Starting { generation, .. }) if generation == worker)
+    }
+
+    pub(super) fn has_replacement_starting(&self) -> bool {
+        matches!(self.replacement, Some(Replacement::Starting { .. }))
+    }
+
+    /// By how many starts there were too many, none of which came to anything.
+    pub(super) fn failures(&self) -> u32 {
+        self.attempts.saturating_sub(IMMEDIATE_STARTS)
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        self.failures() > 0
+    }
+
+    /// Whether a worker starts here that can be expected to become ready.
+    pub(super) fn is_about_to_serve(&self) -> bool {
+        let starts = matches!(self.state, State::Starting { .. });
+        (starts || self.has_replacement_starting()) && !self.is_failing()
     }
 
     /// Whether its worker is at work, or about to be, and is from before the
@@ -104,7 +139,7 @@ impl Slot {
         matches!(self.state, State::Killed { .. }) && self.generation < self.fresh_from
     }
 
-    /// Whether its worker was at work for so long that its end is a new matter.
+    /// Whether its worker was ready for so long.
     pub(super) fn has_lasted(&self, long: Duration, now: Duration) -> bool {
         match self.state {
             State::Ready { since, .. } => now.saturating_sub(since) >= long,

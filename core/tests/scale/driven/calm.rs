@@ -46,7 +46,7 @@ impl Driver {
         self.happen(&if is_waiting {
             Event::Deadline
         } else {
-            Event::Pass(1)
+            Event::Pass(10)
         });
     }
 }

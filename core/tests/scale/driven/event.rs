@@ -11,11 +11,13 @@ pub(crate) enum Event {
     Deadline,
     Ready(usize),
     Heartbeat(usize),
-    Drains(usize),
+    Retire(usize),
     Exit(usize),
     /// All that can be told of a worker that is gone, or never was.
     Stale(usize),
     Reload,
+    /// The supervisor was held up for so long.
+    Resumed(u64),
     Scale(usize),
     Shutdown,
 }
@@ -26,7 +28,8 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         8 => Just(Event::Deadline),
         20 => any::<usize>().prop_map(Event::Ready),
         10 => any::<usize>().prop_map(Event::Heartbeat),
-        3 => any::<usize>().prop_map(Event::Drains),
+        5 => any::<usize>().prop_map(Event::Retire),
+        2 => (0..20_000_u64).prop_map(Event::Resumed),
         10 => any::<usize>().prop_map(Event::Exit),
         2 => any::<usize>().prop_map(Event::Stale),
         8 => Just(Event::Reload),

@@ -1,5 +1,6 @@
 //! What is to be expected of a worker.
 
+use super::STEADY;
 use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,4 +29,15 @@ pub(super) struct Worker {
     /// By when it is to do what it is to do next.
     pub(super) until: Duration,
     pub(super) role: Role,
+    pub(super) is_retiring: bool,
+}
+
+impl Worker {
+    pub(super) fn has_lasted(&self, now: Duration) -> bool {
+        match self.state {
+            State::Ready { since } => now.saturating_sub(since) >= STEADY,
+            State::Killed { had_lasted } => had_lasted,
+            State::Starting | State::Drains => false,
+        }
+    }
 }

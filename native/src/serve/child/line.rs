@@ -3,6 +3,7 @@
 use super::super::{
     control::{Order, SCRAPE_WITHIN, Word},
     metrics::{Meter, Metrics, Scrape},
+    service::FailingWorkers,
     worker::{Phase, advance},
 };
 use crate::logging;
@@ -55,6 +56,7 @@ impl Line {
         stream: &UnixStream,
         phase: Arc<watch::Sender<Phase>>,
         meter: Arc<Meter>,
+        failing: FailingWorkers,
     ) -> io::Result<Arc<Self>> {
         let (reader, writer) = (stream.try_clone()?, stream.try_clone()?);
         let (words, to_write) = mpsc::sync_channel(WORDS);
@@ -64,7 +66,7 @@ impl Line {
         });
         let hearing = Arc::clone(&line);
         let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
-        spawn("orders").spawn(move || hearing.follow(reader, &phase, &meter))?;
+        spawn("orders").spawn(move || hearing.follow(reader, &phase, &meter, &failing))?;
         spawn("words").spawn(move || write_all(writer, &to_write))?;
         Ok(line)
     }
@@ -106,7 +108,13 @@ impl Line {
         })
     }
 
-    fn follow(&self, stream: UnixStream, phase: &watch::Sender<Phase>, meter: &Meter) {
+    fn follow(
+        &self,
+        stream: UnixStream,
+        phase: &watch::Sender<Phase>,
+        meter: &Meter,
+        failing: &FailingWorkers,
+    ) {
         for order in BufReader::new(stream).lines() {
             let Ok(order) = order else {
                 break;
@@ -126,6 +134,7 @@ impl Line {
                         let _ = scrape.send(numbers.clone());
                     }
                 }
+                Some(Order::Failing(workers)) => failing.set(workers),
                 // A supervisor of another build, perhaps.
                 None => {}
             }
@@ -171,7 +180,8 @@ mod tests {
             let (ours, theirs) = UnixStream::pair().unwrap();
             let phase = Arc::new(watch::Sender::new(Phase::Serves));
             let meter = Arc::new(Meter::default());
-            let line = Line::open(&theirs, Arc::clone(&phase), meter).unwrap();
+            let failing = FailingWorkers::default();
+            let line = Line::open(&theirs, Arc::clone(&phase), meter, failing).unwrap();
             // The end of the line would be the end of this process.
             mem::forget(ours.try_clone().unwrap());
             Supervisor {
@@ -209,8 +219,8 @@ mod tests {
         let mut supervisor = Supervisor::new();
         supervisor.line.say(Word::Ready);
         supervisor.line.say(Word::Beat);
-        supervisor.line.close(Word::Drains);
-        for word in [Word::Ready, Word::Beat, Word::Drains] {
+        supervisor.line.close(Word::HadBug);
+        for word in [Word::Ready, Word::Beat, Word::HadBug] {
             assert_eq!(supervisor.word(), word);
         }
     }
@@ -221,7 +231,7 @@ mod tests {
         for _ in 0..100_000 {
             supervisor.line.say(Word::Beat);
         }
-        supervisor.line.close(Word::Drains);
+        supervisor.line.close(Word::HadBug);
     }
 
     #[test]

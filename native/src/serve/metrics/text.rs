@@ -1,6 +1,6 @@
 //! Metrics as Prometheus reads them.
 
-use super::{Durations, Metrics};
+use super::{Durations, Metrics, Supervised};
 use prometheus::{
     Encoder, TextEncoder,
     proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType},
@@ -21,6 +21,7 @@ impl Metrics {
     pub(in crate::serve) fn to_text(&self) -> String {
         let mut families = self.families();
         families.extend(self.log_families());
+        families.extend(self.supervised.iter().flat_map(Supervised::families));
         let mut text = Vec::new();
         let encoded = TextEncoder::new().encode(&families, &mut text);
         encoded.expect("a vector takes everything, and no family is empty");
@@ -137,6 +138,33 @@ impl Metrics {
     }
 }
 
+impl Supervised {
+    fn families(&self) -> [MetricFamily; 4] {
+        [
+            gauge(
+                "workers_wanted",
+                "Workers that there are to be.",
+                self.wanted,
+            ),
+            gauge(
+                "workers_ready",
+                "Workers that accept connections.",
+                self.ready,
+            ),
+            gauge(
+                "workers_failing",
+                "Workers that fail to start again and again.",
+                self.failing,
+            ),
+            counter(
+                "worker_restarts_total",
+                "Workers that were replaced as they exited or had a bug.",
+                self.restarts,
+            ),
+        ]
+    }
+}
+
 fn counter(name: &str, help: &str, value: u64) -> MetricFamily {
     family(name, help, MetricType::COUNTER, vec![counted(value)])
 }
@@ -214,7 +242,10 @@ mod tests {
             meter.is_answered(StatusCode::OK, Duration::from_millis(millis));
             meter.is_over(false);
         }
-        meter.metrics()
+        Metrics {
+            supervised: Some(Supervised::default()),
+            ..meter.metrics()
+        }
     }
 
     fn parse(text: &str) -> Scrape {
@@ -272,7 +303,7 @@ mod tests {
                 assert!(line.starts_with(family), "{line}");
             }
         }
-        assert_eq!(kinds.len(), 18);
+        assert_eq!(kinds.len(), 22);
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub(crate) struct Plan {
     pub(crate) listener: TcpListener,
     pub(crate) content: Content,
     pub(crate) workers: usize,
+    /// How long no worker may be ready until it gives up.
+    pub(crate) give_up_after: Duration,
     /// Whether what happens is told on standard output.
     pub(crate) json: bool,
 }

@@ -56,6 +56,8 @@ pub(super) struct Process {
     /// What it says of itself.
     pub(super) version: Option<String>,
     pub(super) stage: Stage,
+    /// Whether it has asked to be replaced.
+    pub(super) is_retiring: bool,
     /// When it said something last.
     heard: Instant,
     is_killed: bool,
@@ -148,6 +150,7 @@ impl Process {
             program: program.to_owned(),
             version: None,
             stage: Stage::Starts,
+            is_retiring: false,
             heard: Instant::now(),
             is_killed: false,
             orders,

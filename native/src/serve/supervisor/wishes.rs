@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 impl Shell {
     /// Does what a signal asks for.
     pub(super) fn grant(&mut self, wish: Wish) {
+        self.look_whether_held_up();
         match wish {
             Wish::Stop(_) => self.stop(),
             Wish::Reload => self.reload(),

@@ -1,0 +1,322 @@
+//! What a supervisor guarantees to those who need a worker that accepts, whatever
+//! happens, in virtual time.
+
+use highwater::scale::{Action, Supervisor, SupervisorOptions};
+use proptest::prelude::*;
+use std::{collections::BTreeMap, time::Duration};
+
+/// How long every start takes that succeeds.
+const START_UP: Duration = Duration::from_millis(50);
+const ALIVE_WITHIN: Duration = Duration::from_secs(5);
+/// A slot waits only after more than five starts in a row that failed.
+const KILLS_WHILE_STARTING: u32 = 5;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    /// It becomes ready then.
+    Starting(Duration),
+    /// It accepts, until it is ordered to drain.
+    Ready,
+    Draining,
+}
+
+/// What happens. Workers are picked from those that there are, by number.
+#[derive(Clone, Debug)]
+enum Event {
+    /// Time passes.
+    Pass(u64),
+    /// A ready worker has a bug, or gets a signal.
+    Retire(usize),
+    /// A worker that drains has finished.
+    Drained(usize),
+    Reload,
+    Scale(usize),
+    /// A worker is killed from outside.
+    Kill(usize),
+    /// All of them are, those that start included.
+    KillAll,
+    /// The supervisor and all workers were stopped for so long.
+    Stop(u64),
+}
+
+/// A supervisor whose workers are driven as real ones are.
+#[derive(Clone)]
+struct World {
+    supervisor: Supervisor,
+    now: Duration,
+    workers: BTreeMap<(usize, u64), State>,
+    /// Workers of these slots cannot start.
+    broken: Option<usize>,
+    /// How often workers of a slot were killed in a row before they were ready.
+    killed_starting: BTreeMap<usize, u32>,
+    /// Since when no worker accepts.
+    none_since: Option<Duration>,
+    starts: u64,
+}
+
+impl World {
+    fn new(slots: usize, broken: Option<usize>) -> Self {
+        let options = SupervisorOptions::new()
+            .steady_after(Duration::from_secs(1))
+            .heartbeat_within(ALIVE_WITHIN);
+        let mut world = World {
+            supervisor: Supervisor::new(slots, options, Duration::ZERO),
+            now: Duration::ZERO,
+            workers: BTreeMap::new(),
+            broken,
+            killed_starting: BTreeMap::new(),
+            none_since: Some(Duration::ZERO),
+            starts: 0,
+        };
+        world.act();
+        world
+    }
+
+    fn ready(&self) -> usize {
+        let states = self.workers.values();
+        states.filter(|state| **state == State::Ready).count()
+    }
+
+    fn act(&mut self) {
+        while let Some(action) = self.supervisor.next_action() {
+            match action {
+                Action::Start { slot, generation } => {
+                    self.starts += 1;
+                    if self.broken == Some(slot) && generation > 1 {
+                        self.supervisor.exited(slot, generation, self.now);
+                    } else {
+                        let state = State::Starting(self.now + START_UP);
+                        self.workers.insert((slot, generation), state);
+                    }
+                }
+                Action::Drain { slot, generation } => {
+                    self.workers.insert((slot, generation), State::Draining);
+                }
+                Action::Kill { slot, generation } => {
+                    let state = self.workers.get(&(slot, generation));
+                    assert_eq!(state, Some(&State::Draining), "{action:?}: it was well");
+                    self.exit((slot, generation));
+                }
+                Action::Escalate => panic!("it gave up"),
+                _ => {}
+            }
+        }
+        self.note();
+    }
+
+    fn note(&mut self) {
+        if self.ready() > 0 {
+            self.none_since = None;
+        } else {
+            self.none_since.get_or_insert(self.now);
+        }
+    }
+
+    fn exit(&mut self, (slot, generation): (usize, u64)) {
+        let state = self.workers.remove(&(slot, generation));
+        if let Some(State::Starting(_)) = state {
+            *self.killed_starting.entry(slot).or_default() += 1;
+        }
+        self.note();
+        self.supervisor.exited(slot, generation, self.now);
+        self.act();
+    }
+
+    /// Lets time pass, during which workers start, give signs of life, and the
+    /// supervisor's deadlines come.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            let starting = self.workers.iter().filter_map(|(name, state)| match state {
+                State::Starting(until) => Some((*until, Some(*name))),
+                _ => None,
+            });
+            let deadline = self.supervisor.next_deadline().map(|at| (at, None));
+            let Some((at, name)) = starting.chain(deadline).min() else {
+                break;
+            };
+            if at > end {
+                break;
+            }
+            self.now = self.now.max(at);
+            self.beat();
+            if let Some((slot, generation)) = name {
+                self.workers.insert((slot, generation), State::Ready);
+                self.killed_starting.remove(&slot);
+                self.supervisor.ready(slot, generation, self.now);
+            } else {
+                self.supervisor.tick(self.now);
+            }
+            self.act();
+        }
+        self.now = end;
+        self.beat();
+    }
+
+    fn beat(&mut self) {
+        for (&(slot, generation), state) in &self.workers {
+            if *state == State::Ready {
+                self.supervisor.heartbeat(slot, generation, self.now);
+            }
+        }
+    }
+
+    fn pick(&self, number: usize, is_meant: impl Fn(State) -> bool) -> Option<(usize, u64)> {
+        let meant = self.workers.iter().filter(|(_, state)| is_meant(**state));
+        let meant: Vec<_> = meant.map(|(name, _)| *name).collect();
+        let index = number.checked_rem(meant.len())?;
+        meant.get(index).copied()
+    }
+
+    /// Whether one more kill of a worker that starts leaves its slot without a pause.
+    fn may_be_killed(&self, (slot, generation): (usize, u64)) -> bool {
+        let is_starting = matches!(
+            self.workers.get(&(slot, generation)),
+            Some(State::Starting(_))
+        );
+        let killed = self.killed_starting.get(&slot).copied().unwrap_or(0);
+        !is_starting || killed < KILLS_WHILE_STARTING
+    }
+
+    fn happen(&mut self, event: &Event) {
+        match *event {
+            Event::Pass(time) => self.pass(Duration::from_millis(time)),
+            Event::Retire(number) => {
+                if let Some(name) = self.pick(number, |state| state == State::Ready) {
+                    self.supervisor.retire(name.0, name.1, self.now);
+                    self.act();
+                }
+            }
+            Event::Drained(number) => {
+                if let Some(name) = self.pick(number, |state| state == State::Draining) {
+                    self.exit(name);
+                }
+            }
+            Event::Reload => {
+                self.supervisor.reload(self.now);
+                self.act();
+            }
+            Event::Scale(slots) => {
+                self.supervisor.scale_to(slots, self.now);
+                self.act();
+            }
+            Event::Kill(number) => {
+                let any = self.pick(number, |_| true);
+                if let Some(name) = any.filter(|name| self.may_be_killed(*name)) {
+                    self.exit(name);
+                }
+            }
+            Event::KillAll => {
+                let all: Vec<_> = self.workers.keys().copied().collect();
+                for name in all {
+                    if self.may_be_killed(name) {
+                        self.exit(name);
+                    }
+                }
+            }
+            Event::Stop(time) => {
+                let time = Duration::from_millis(time);
+                self.now += time;
+                for state in self.workers.values_mut() {
+                    if let State::Starting(until) = state {
+                        *until += time;
+                    }
+                }
+                self.supervisor.resumed(time, self.now);
+                if let Some(since) = &mut self.none_since {
+                    *since += time;
+                }
+                self.supervisor.tick(self.now);
+                self.act();
+            }
+        }
+    }
+}
+
+fn kind() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        6 => (0..3_000_u64).prop_map(Event::Pass),
+        12 => (0..200_u64).prop_map(Event::Pass),
+        12 => any::<usize>().prop_map(Event::Retire),
+        4 => any::<usize>().prop_map(Event::Drained),
+        4 => Just(Event::Reload),
+        3 => (1..5_usize).prop_map(Event::Scale),
+        2 => (0..60_000_u64).prop_map(Event::Stop),
+    ]
+}
+
+fn unkind() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        20 => kind(),
+        8 => any::<usize>().prop_map(Event::Kill),
+        4 => Just(Event::KillAll),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn bugs_reloads_and_scalings_never_leave_it_without_an_accepting_worker(
+        slots in 1..5_usize,
+        events in prop::collection::vec(kind(), 0..150),
+    ) {
+        let mut world = World::new(slots, None);
+        world.pass(START_UP);
+        for event in &events {
+            // A reload or a bug may come while all wanted workers start still.
+            if matches!(event, Event::Scale(_)) {
+                world.pass(START_UP);
+            }
+            world.happen(event);
+            prop_assert!(world.ready() > 0, "nobody accepts after {:?}", event);
+        }
+    }
+
+    #[test]
+    fn after_any_kills_a_worker_is_ready_within_one_start_up_time(
+        slots in 1..5_usize,
+        events in prop::collection::vec(unkind(), 0..150),
+    ) {
+        let mut world = World::new(slots, None);
+        for event in &events {
+            world.happen(event);
+            let killed_at = world.now;
+            if world.ready() == 0 && matches!(event, Event::Kill(_) | Event::KillAll) {
+                let mut later = world.clone();
+                later.pass(START_UP);
+                prop_assert!(later.ready() > 0, "nobody is ready {START_UP:?} after {event:?}");
+            }
+            let none_for = world.none_since.map_or(Duration::ZERO, |since| killed_at.saturating_sub(since));
+            prop_assert!(none_for <= START_UP * (1 + 5 * KILLS_WHILE_STARTING), "{none_for:?}");
+        }
+    }
+
+    #[test]
+    fn a_slot_that_cannot_start_never_touches_other_slots(
+        slots in 2..5_usize,
+        events in prop::collection::vec(prop_oneof![
+            8 => (0..3_000_u64).prop_map(Event::Pass),
+            1 => Just(Event::Pass(60_000)),
+        ], 1..50),
+    ) {
+        let broken = slots - 1;
+        let mut world = World::new(slots, Some(broken));
+        world.pass(START_UP);
+        world.exit((broken, 1));
+        for event in &events {
+            world.happen(event);
+            for slot in 0..broken {
+                prop_assert!(world.supervisor.is_ready(slot));
+                prop_assert_eq!(world.supervisor.generation(slot), 1);
+            }
+        }
+        prop_assert!(world.supervisor.is_failing(broken));
+        // At the longest, pauses are 5 s to 10 s.
+        world.pass(Duration::from_mins(1));
+        let before = world.starts;
+        world.pass(Duration::from_mins(1));
+        prop_assert!(world.starts - before <= 12);
+        prop_assert!(world.starts > before, "it is tried again and again");
+    }
+}

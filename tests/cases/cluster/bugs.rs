@@ -1,0 +1,75 @@
+//! Bugs in a flood: workers are replaced before they drain, and everybody is served.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use load::cluster::send;
+use load::{Client, Load};
+use nix::sys::signal::Signal;
+
+use crate::native;
+use crate::support::{
+    PATIENCE, ask, assert_nothing_failed, every_kind, start, start_with, told, wait_for,
+    wait_for_workers, wait_until,
+};
+
+#[test]
+fn ten_bugs_a_second_leave_every_request_answered() {
+    const BUGS: u32 = 40;
+    let cluster = start_with(native::command(), 2, &["--faults"]);
+    let running = Load::on(cluster.addr())
+        .clients(Client::NewConnection, 4)
+        .timeout(Duration::from_secs(30))
+        .start();
+    let begin = Instant::now();
+    for bug in 1..=BUGS {
+        let answer = ask(cluster.addr(), "POST", "/faults/bug");
+        assert_eq!(answer.status, 500, "{answer:?}");
+        let next = begin + bug * Duration::from_millis(100);
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    let seconds = usize::try_from(begin.elapsed().as_secs()).unwrap();
+    let before = running.ledger().total().answered();
+    assert!(
+        running.wait_for_answers(before + 100, PATIENCE),
+        "{}",
+        told(&cluster)
+    );
+    assert_nothing_failed(&running.stop());
+    assert_eq!(cluster.count("gave_up"), 0);
+    // Pauses keep it from starting a process for each of them: those of a slot are at
+    // least 0, 50, 100, 200, 400, 500, 500 ms.
+    let started = cluster.count("started");
+    assert!(
+        started <= 2 + 2 * (6 + 2 * seconds),
+        "{started}: {}",
+        told(&cluster)
+    );
+    wait_for_workers(&cluster, 2);
+}
+
+#[test]
+fn workers_that_are_asked_to_end_serve_until_they_are_replaced() {
+    let cluster = start(2);
+    let first = cluster.workers();
+    let running = every_kind(&cluster);
+    assert!(running.wait_for_answers(100, PATIENCE));
+    for worker in &first {
+        send(*worker, Signal::SIGTERM).unwrap();
+    }
+    wait_for(&cluster, "retiring", 2);
+    wait_until("both are replaced", || {
+        let present = cluster.workers();
+        present.len() == 2 && first.iter().all(|worker| !present.contains(worker))
+    });
+    assert_nothing_failed(&running.stop());
+    // None drained before its replacement was ready.
+    let mut ready = 0;
+    let mut drained = 0;
+    for said in cluster.said() {
+        ready += usize::from(said.event == "ready");
+        drained += usize::from(said.event == "draining");
+        assert!(ready >= 2 + drained || drained == 0, "{}", told(&cluster));
+    }
+    assert_eq!(drained, 2);
+}

@@ -1,0 +1,160 @@
+//! Workers that cannot start: the others serve on, and it gives up only when nothing
+//! is left.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use load::cluster::{Cluster, in_words, send};
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+use crate::native;
+use crate::support::{
+    PATIENCE, are_gone, ask, assert_logged, assert_nothing_failed, every_kind, start_with, told,
+    wait_for, wait_for_workers, wait_until,
+};
+
+/// A copy of the program that can be replaced.
+struct Installed {
+    _folder: TempDir,
+    program: PathBuf,
+}
+
+impl Installed {
+    fn new() -> Self {
+        let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let program = folder.path().join("native");
+        let installed = Installed {
+            _folder: folder,
+            program,
+        };
+        installed.install_good();
+        installed
+    }
+
+    fn start(&self, options: &[&str]) -> Cluster {
+        start_with(Command::new(&self.program), 2, options)
+    }
+
+    fn install_good(&self) {
+        let good = native::command();
+        install(&self.program, &fs::read(good.get_program()).unwrap());
+    }
+
+    /// Puts a program in its place that ends at once.
+    fn install_bad(&self) {
+        install(&self.program, b"#!/bin/sh\nexit 3\n");
+    }
+}
+
+/// Puts another program at this place, as an installation does.
+fn install(program: &Path, content: &[u8]) {
+    let new = program.with_extension("new");
+    fs::write(&new, content).unwrap();
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(&new, program).unwrap();
+}
+
+#[test]
+fn a_worker_that_cannot_start_leaves_the_others_alone_and_recovers() {
+    let installed = Installed::new();
+    let cluster = installed.start(&["--give-up-after", "1"]);
+    let first = cluster.workers();
+    installed.install_bad();
+    send(first[0], Signal::SIGKILL).unwrap();
+    wait_for(&cluster, "failing", 1);
+    let running = every_kind(&cluster);
+    wait_for(&cluster, "started", 12);
+    assert!(running.wait_for_answers(200, PATIENCE));
+    assert_nothing_failed(&running.stop());
+    assert_eq!(cluster.workers(), first[1..]);
+    assert_logged(
+        &cluster,
+        &["worker ", "exit code 3", "1 of 2 workers serve"],
+    );
+    let failed = |line: &&String| line.contains("exit code 3");
+    let logged = cluster.log().iter().filter(failed).count();
+    assert!(logged <= 6, "{logged} lines: {}", told(&cluster));
+
+    let ready = ask(cluster.addr(), "GET", "/readyz");
+    assert_eq!(ready.status, 200);
+    let is_told = ready
+        .text
+        .contains("degraded: these workers fail to start: ");
+    assert!(is_told, "{ready:?}");
+    let metrics = ask(cluster.addr(), "GET", "/metrics").text;
+    for line in [
+        "highwater_workers_wanted 2\n",
+        "highwater_workers_ready 1\n",
+        "highwater_workers_failing 1\n",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
+
+    installed.install_good();
+    let both = wait_for_workers(&cluster, 2);
+    assert!(both.contains(&first[1]));
+    wait_for(&cluster, "failing", 2);
+    wait_until("nothing fails", || {
+        let ready = ask(cluster.addr(), "GET", "/readyz");
+        !ready.text.contains("degraded")
+    });
+    let metrics = ask(cluster.addr(), "GET", "/metrics").text;
+    assert!(
+        metrics.contains("highwater_workers_failing 0\n"),
+        "{metrics}"
+    );
+    assert_eq!(cluster.count("gave_up"), 0, "{}", told(&cluster));
+}
+
+#[test]
+fn a_bug_while_nothing_can_be_started_takes_no_worker() {
+    let installed = Installed::new();
+    let cluster = installed.start(&["--faults"]);
+    let first = cluster.workers();
+    installed.install_bad();
+    let running = every_kind(&cluster);
+    assert_eq!(ask(cluster.addr(), "POST", "/faults/bug").status, 500);
+    wait_for(&cluster, "failing", 1);
+    let before = running.ledger().total().answered();
+    assert!(running.wait_for_answers(before + 200, PATIENCE));
+    assert_eq!(cluster.workers(), first, "{}", told(&cluster));
+    installed.install_good();
+    wait_for(&cluster, "failing", 2);
+    wait_until("the one with the bug is replaced", || {
+        let workers = cluster.workers();
+        workers.len() == 2 && workers != first
+    });
+    assert_nothing_failed(&running.stop());
+}
+
+#[test]
+fn a_new_program_that_crashes_aborts_the_reload_and_with_no_worker_left_it_gives_up() {
+    let installed = Installed::new();
+    let mut cluster = installed.start(&["--give-up-after", "1"]);
+    let first = cluster.workers();
+    let running = every_kind(&cluster);
+    assert!(running.wait_for_answers(100, PATIENCE));
+    installed.install_bad();
+    cluster.signal(Signal::SIGHUP).unwrap();
+    wait_for(&cluster, "reload_aborted", 1);
+    assert_eq!(wait_for_workers(&cluster, 2), first, "the old ones serve");
+    let before = running.ledger().total().answered();
+    assert!(running.wait_for_answers(before + 100, PATIENCE));
+    assert_nothing_failed(&running.stop());
+    assert_logged(&cluster, &["reload"]);
+
+    for worker in &first {
+        send(*worker, Signal::SIGKILL).unwrap();
+    }
+    let status = cluster.wait(PATIENCE).unwrap();
+    let status = status.unwrap_or_else(|| panic!("it goes on: {}", told(&cluster)));
+    assert_eq!(in_words(status), "code 1", "{}", told(&cluster));
+    assert!(are_gone(&first, Duration::from_secs(1)));
+    assert_logged(&cluster, &["gives up: no worker was ready for 1 s"]);
+    assert_logged(&cluster, &["error:", "exit code 3"]);
+    assert_eq!(cluster.count("gave_up"), 1, "{}", told(&cluster));
+}

@@ -1,0 +1,55 @@
+//! A cluster that is stopped as a whole and continued: nobody is taken to hang.
+
+use std::thread;
+use std::time::Duration;
+
+use load::cluster::{Cluster, send};
+use nix::sys::signal::Signal;
+
+use crate::support::{PATIENCE, ask, assert_logged, start, told, wait_for};
+
+/// Longer than a worker may be silent.
+const STOPPED: Duration = Duration::from_millis(5_500);
+/// How much later the second half of it continues.
+const LATER: Duration = Duration::from_secs(2);
+
+fn signal_workers(cluster: &Cluster, signal: Signal) {
+    for worker in cluster.workers() {
+        send(worker, signal).unwrap();
+    }
+}
+
+#[test]
+fn a_cluster_that_was_stopped_kills_no_worker_whatever_the_order_it_wakes_in() {
+    let supervisor_first = start(2);
+    let workers_first = start(2);
+    let clusters = [&supervisor_first, &workers_first];
+    let before = clusters.map(Cluster::workers);
+    for cluster in clusters {
+        cluster.signal(Signal::SIGSTOP).unwrap();
+        signal_workers(cluster, Signal::SIGSTOP);
+    }
+    thread::sleep(STOPPED);
+    supervisor_first.signal(Signal::SIGCONT).unwrap();
+    signal_workers(&workers_first, Signal::SIGCONT);
+    thread::sleep(LATER);
+    workers_first.signal(Signal::SIGCONT).unwrap();
+    signal_workers(&supervisor_first, Signal::SIGCONT);
+    for (cluster, before) in clusters.into_iter().zip(before) {
+        assert_logged(cluster, &["held up for"]);
+        // It is at work again, and its workers are heard.
+        cluster.signal(Signal::SIGTTIN).unwrap();
+        let ready = cluster.wait_for(PATIENCE, |said| {
+            let ready = said.iter().filter(|said| said.event == "ready").count();
+            (ready == 3).then_some(())
+        });
+        assert!(ready.is_some(), "{}", told(cluster));
+        assert_eq!(ask(cluster.addr(), "GET", "/").status, 200);
+        assert_eq!(cluster.count("killed"), 0, "{}", told(cluster));
+        assert_eq!(cluster.workers()[..2], before, "{}", told(cluster));
+    }
+    // One that hangs is found still.
+    let hangs = supervisor_first.workers()[0];
+    send(hangs, Signal::SIGSTOP).unwrap();
+    wait_for(&supervisor_first, "killed", 1);
+}
