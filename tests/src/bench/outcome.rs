@@ -118,16 +118,13 @@ impl<K: PartialEq> Best<K> {
     }
 
     pub(super) fn add(&mut self, key: K, found: f64) {
-        match self.all.iter().position(|(known, _)| *known == key) {
-            Some(index) => {
-                let (best, (low, high)) = (&mut self.all[index].1, &mut self.ranges[index]);
-                *best = (self.better)(*best, found);
-                (*low, *high) = (low.min(found), high.max(found));
-            }
-            None => {
-                self.all.push((key, found));
-                self.ranges.push((found, found));
-            }
+        if let Some(index) = self.all.iter().position(|(known, _)| *known == key) {
+            let (best, (low, high)) = (&mut self.all[index].1, &mut self.ranges[index]);
+            *best = (self.better)(*best, found);
+            (*low, *high) = (low.min(found), high.max(found));
+        } else {
+            self.all.push((key, found));
+            self.ranges.push((found, found));
         }
     }
 
