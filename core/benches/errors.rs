@@ -6,8 +6,8 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use highwater::error::{
-    AppError, Breaker, Classification, Classify, Handler, Ids, Incident, Kind, Problem, Retry,
-    RetryBudget,
+    AppError, Breaker, Classification, Classify, Handler, Ids, Incident, Kind, Problem,
+    RetryBudget, RetryPolicy,
 };
 use std::{error::Error, hint::black_box, time::Duration};
 
@@ -134,14 +134,14 @@ fn all_is_well(criterion: &mut Criterion) {
     });
     group.bench_function("an id is made", |bencher| bencher.iter(|| ids.make()));
     group.bench_function("a breaker admits and is told", |bencher| {
-        let mut breaker = Breaker::new("stock");
+        let breaker = Breaker::new("stock");
         bencher.iter(|| {
             let permit = breaker.admit(black_box(now)).expect("it is closed");
             breaker.succeeded(permit, now);
         });
     });
     group.bench_function("a request pays into the budget", |bencher| {
-        let handler = Handler::new().retry(Retry::new().budget(RetryBudget::new()));
+        let handler = Handler::new().retry(RetryPolicy::new().budget(RetryBudget::new()));
         bencher.iter(|| handler.request(black_box(now)));
     });
     group.finish();

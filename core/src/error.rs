@@ -11,7 +11,7 @@
 //! operator has to. What is [`Classify`] becomes one by `?`. The [`Handler`] is the
 //! one place that all of them come to: it logs and counts each once and decides.
 //! What the client gets is a [`Problem`]; its [`CorrelationId`] is in the log too.
-//! [`Retry`], its [`RetryBudget`] and the [`Breaker`] keep an error from becoming
+//! [`RetryPolicy`], its [`RetryBudget`] and the [`Breaker`] keep an error from becoming
 //! an outage. None of this knows an async runtime, a clock, a random source or a
 //! web framework.
 #![cfg_attr(
@@ -77,44 +77,42 @@
 //!
 //! # Doing it again
 //!
-//! [`Handler`] and [`Retry`] say whether and when; waiting is for whoever has a
-//! timer. A [`Breaker`] is shared in a mutex, which is not held during the call:
+//! [`RetryPolicy::run`] makes the attempts, and [`Breaker::call`] keeps a
+//! dependency that is down from being called. The caller passes its clock and its
+//! runtime's sleep. Both are shared by reference, and their futures are `Send`:
 //!
 //! ```
-//! use futures::executor::block_on;
-//! use highwater::error::{AppError, Breaker, Failed, GiveUp, Retry};
-//! use std::{sync::Mutex, time::Duration};
+//! use highwater::error::{AppError, Breaker, RetryPolicy};
+//! use std::time::{Duration, Instant};
 //!
-//! # let clock = std::cell::Cell::new(Duration::ZERO);
-//! # let now = || clock.get();
-//! # let sleep = async |time: Duration| clock.set(clock.get() + time);
-//! # let random = || u64::MAX / 2;
-//! # let calls = std::cell::Cell::new(0);
-//! # let stock = async || { calls.set(calls.get() + 1); if calls.get() < 3 { Err(AppError::timeout("the stock")) } else { Ok(7) } };
-//! let retry = Mutex::new(Retry::new());
-//! let breaker = Mutex::new(Breaker::new("stock"));
+//! struct Stock {
+//!     start: Instant,
+//!     retry: RetryPolicy,
+//!     breaker: Breaker,
+//! }
 //!
-//! let read = async || {
-//!     retry.lock().unwrap().request(now());
-//!     for attempt in 1.. {
-//!         let permit = breaker.lock().unwrap().admit(now())?;
-//!         let result = stock().await;
-//!         breaker.lock().unwrap().record(permit, &result, now());
-//!
-//!         let Err(error) = &result else { return result };
-//!         let failed = Failed { error, is_idempotent: true, attempt };
-//!         let again = retry.lock().unwrap().decide(failed, now(), random);
-//!         match again {
-//!             Ok(wait) => sleep(wait).await,
-//!             Err(_) => return result,
-//!         }
+//! impl Stock {
+//!     async fn level(&self, id: u64) -> Result<u32, AppError> {
+//!         let clock = || self.start.elapsed();
+//!         let request = || self.breaker.call(&clock, || request_level(id));
+//!         self.retry.run(&clock, sleep, request).await
 //!     }
-//!     unreachable!("attempts have an end")
+//! }
+//!
+//! # async fn sleep(_: Duration) {}
+//! # async fn request_level(_: u64) -> Result<u32, AppError> { Ok(7) }
+//! let stock = Stock {
+//!     start: Instant::now(),
+//!     retry: RetryPolicy::new(),
+//!     breaker: Breaker::new("stock"),
 //! };
-//! assert_eq!(block_on(read())?, 7);
-//! # assert_eq!((calls.get(), clock.get().as_millis()), (3, 149));
+//! assert_eq!(futures::executor::block_on(stock.level(1))?, 7);
 //! # Ok::<(), AppError>(())
 //! ```
+//!
+//! An open breaker ends the run at once: it says that a retry would fail too. A
+//! loop of one's own uses [`RetryPolicy::decide`], [`Breaker::admit`] and
+//! [`Breaker::record`].
 //!
 //! # Coming from Node
 //!
@@ -145,7 +143,7 @@ mod known;
 mod problem;
 mod result_ext;
 mod retry;
-mod text;
+pub(crate) mod text;
 
 pub use app_error::AppError;
 pub use breaker::{Breaker, BreakerOpen, BreakerState, Permit};
@@ -160,4 +158,4 @@ pub use incident::{Decision, Incident, Report};
 pub use kind::Kind;
 pub use problem::Problem;
 pub use result_ext::ResultExt;
-pub use retry::{Failed, GiveUp, Retry};
+pub use retry::{FailedAttempt, GiveUp, RetryPolicy};

@@ -12,7 +12,9 @@
 //!   added, on the emitting thread, before `emit` returns. Decoupled code is
 //!   still sequential in time: a listener that takes 200 ms makes `emit` take
 //!   200 ms. A listener with long work to do is an [`Inbox`], or
-//!   [asynchronous](Emitter::on_async).
+//!   asynchronous: an [`AsyncBus`] or [`AsyncEmitter`] has `on_async`, and its emits
+//!   are awaited. A plain `emit` cannot meet a listener that it would have to await:
+//!   that does not compile.
 //! - **Isolation.** A listener that fails stops none of its siblings. What
 //!   failed goes to the observers of [`errors`](Emitter::errors), of the emitter
 //!   or of its [bus](Bus::errors); without any, it is returned by `emit`: no error
@@ -27,6 +29,9 @@
 //! - **Nothing is pulled from under an emit.** A listener may remove itself, all
 //!   others, or drop the last handle of its emitter or bus: the emit completes,
 //!   and what is not held any more is freed after it.
+//! - **Nothing is missed in silence.** An event that nobody listens to is no error:
+//!   it is [counted](Bus::unhandled), and the first of each type is a debug line of
+//!   the `log` crate. [`Options::on_unhandled`] is called for each.
 //! - **Nothing piles up in silence.** The eleventh listener is reported as a
 //!   [`Leak`], with the lines of code that added them, and since when if the
 //!   [`Options`] have a clock; as a warning of the `log` crate, or to a function
@@ -71,7 +76,7 @@
 //! | the first exception stops the emit | [`Policy::Isolate`], unless told otherwise | one listener's failure is not its siblings' |
 //! | `emit('error')` throws if nobody listens | failures go to [`errors`](Emitter::errors), and come back from `emit` or [`raise`](Emitter::raise) if nobody observes them | the same rule, without a magic name |
 //! | `errorMonitor`, `newListener`, `removeListener` events | [`monitor`](Emitter::monitor) and [`listeners`](Emitter::listeners) | a monitor sees every emit, and cannot change it |
-//! | `captureRejections` | [`on_async`](Emitter::on_async) listeners are awaited, by [`emit_serial`](Emitter::emit_serial) or [`emit_concurrent`](Emitter::emit_concurrent) | a failure belongs to the emit that caused it |
+//! | `captureRejections` | [`on_async`](AsyncEmitter::on_async) listeners are awaited, by [`emit_serial`](Emitter::emit_serial) or [`emit_concurrent`](Emitter::emit_concurrent) | a failure belongs to the emit that caused it |
 //! | `events.on` buffers without bound | [`Inbox`] has a capacity and an [`Overflow`] policy | a slow reader must not cost the memory |
 //! | `emit` says whether there were listeners | how many ran | 0 is its `false` |
 //! | exceptions of any kind are caught alike | a `Result` is a failure, a panic is a bug and passes through | bugs are not to be handled |
@@ -93,6 +98,7 @@ mod lists;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod metrics;
+mod mode;
 mod monitor;
 mod options;
 mod serial;
@@ -101,15 +107,15 @@ mod subscription;
 mod weak;
 
 pub use crate::overflow::Overflow;
-pub use awaited::MustAwait;
-pub use bus::{Bus, Tapped};
+pub use bus::{AsyncBus, Bus, Tapped};
 pub use cached::CachedEmitter;
-pub use emitter::Emitter;
+pub use emitter::{AsyncEmitter, Emitter};
 pub use failure::{EmitError, Failure};
 pub use inbox::{Inbox, InboxFull, InboxStats, ZeroCapacity};
 pub use leak::Leak;
 pub use listener::{BoxError, ListenerId, Outcome, Registration};
 pub use metrics::{EventMetrics, ListenerMetrics, Metrics, Percentiles};
+pub use mode::{Awaited, Plain};
 pub use monitor::Notice;
 pub use options::{Options, Policy, Removal};
 pub use subscription::Subscription;

@@ -61,6 +61,7 @@ pub mod analysis;
 mod clock;
 pub mod error;
 pub mod events;
+mod latency;
 mod overflow;
 #[cfg(feature = "scenarios")]
 pub mod platform;
@@ -72,9 +73,20 @@ mod sync;
 pub mod trace;
 
 pub use clock::Clock;
+pub use latency::LatencyHistogram;
 pub use overflow::Overflow;
 
-// What the README shows of the library runs.
+// The README's examples run as doctests. It is the package's own, as a file outside
+// of the package would be missing once it is published.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Serializes names and places in the code, which `serde` does not know.
+#[cfg(feature = "serde")]
+fn as_text<S: serde::Serializer>(
+    value: &impl std::fmt::Display,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}

@@ -19,12 +19,12 @@ mod ticket;
 
 pub use job::{InvalidJob, Job};
 pub use lag::LagMonitor;
-pub use pool::{Pool, PoolOptions, PoolStats, QueueFull, Rejected, Work};
+pub use pool::{Pool, PoolLatencies, PoolOptions, PoolStats, QueueFull, Rejected, Work};
 pub use supervisor::{Action, Escalation, Supervisor, SupervisorOptions};
 pub use ticket::{Cancellation, Ticket, WorkError};
 
 // The port for threads lets jobs in as a pool does work.
 #[cfg(feature = "compute")]
-pub(crate) use admission::{Admission, Ended, Place};
+pub(crate) use admission::{Admission, Bound, Ended, Place};
 #[cfg(feature = "compute")]
 pub(crate) use ticket::Cancel;

@@ -142,11 +142,21 @@ Exit codes: 0 it was asked to end, 1 it gave up or cannot listen, 2 bad input, 1
   native pipe server.log.gz - --gunzip | sort
   native pipe - LOUD.txt --upper --high-water 64KiB < quiet.txt
 
-It takes the same memory whatever the size. The output is there when it is
-complete, or as it was before. A summary goes to standard error.
+It takes the same memory whatever the size. A summary goes to standard error.
 
-Exit codes: 0 all is well, 1 a stage failed, 2 bad input, 130 Ctrl-C,
-141 nobody reads the output any more (as other filters report it).")]
+An output file is written beside its place and put there when it is complete and on
+the disk; if the run fails, all is as it was before. A file that is replaced keeps its
+permissions, owner, access list and extended attributes. A new one gets the input's
+permissions, as with gzip and cp -p, and those that the umask leaves if the input is no
+file. Links are followed. What cannot be replaced without a loss (a mount point, one of
+several hard links, a file in a folder that is not writable) needs --in-place.
+
+--gzip makes one gzip member, which every reader takes. --gunzip takes any number of
+them, and zeros behind the last. If something else follows, or the last one is cut, it
+fails: standard output has had all before that, an output file is not made.
+
+Exit codes: 0 all is well, 1 a stage failed, 2 bad input, 130 Ctrl-C (129, 131, 143,
+152: other signals), 141 nobody reads the output any more (as other filters report it).")]
     Pipe(PipeOptions),
 }
 
@@ -170,6 +180,16 @@ pub(crate) struct PipeOptions {
     /// Decompress
     #[arg(long)]
     pub(crate) gunzip: bool,
+    /// With --gzip: compress each 512KiB to a member of its own. That is quicker, the
+    /// output up to 5 % larger, and only its first 512KiB are read by browsers,
+    /// curl --compressed and Python's zlib, some of them without an error
+    #[arg(long, requires = "gzip")]
+    pub(crate) members: bool,
+    /// Overwrite an output that exists instead of replacing it when the new one is
+    /// complete: for a file that cannot be replaced. If the run fails, it is
+    /// incomplete
+    #[arg(long)]
+    pub(crate) in_place: bool,
     /// How much may wait behind the input, in --gzip and before the output, each
     /// [default: 1MiB; with --gzip 1.5MiB for each core, up to 8MiB]
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]

@@ -50,6 +50,14 @@ pub(crate) enum Error {
         /// What it said.
         cause: BoxError,
     },
+    /// A run that failed while it overwrote a file.
+    #[error("{cause}; {} is incomplete: its old content was being overwritten", path.display())]
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+        /// Why the run failed.
+        cause: Box<Error>,
+    },
     /// An output file that cannot be made, known before the run.
     #[error("{} cannot be written: {reason}", path.display())]
     BadOutput {
@@ -146,6 +154,7 @@ impl Error {
             Error::Write { .. }
             | Error::Print(_)
             | Error::Pipe { .. }
+            | Error::Incomplete { .. }
             | Error::PortTaken(_)
             | Error::Listen { .. }
             | Error::PortOfOthers(_)

@@ -27,6 +27,10 @@ pub(crate) enum Signal {
     Terminate,
     /// The terminal is gone.
     Hangup,
+    /// The terminal wants a core dump: Ctrl-\.
+    Quit,
+    /// The processor time that is allowed is used up.
+    CpuLimit,
 }
 
 impl Signal {
@@ -36,6 +40,8 @@ impl Signal {
             Signal::Interrupt => 130,
             Signal::Terminate => 143,
             Signal::Hangup => 129,
+            Signal::Quit => 131,
+            Signal::CpuLimit => 152,
         }
     }
 }
@@ -46,6 +52,8 @@ pub(crate) async fn interrupted() -> Signal {
         () = ctrl_c() => Signal::Interrupt,
         () = terminate() => Signal::Terminate,
         () = hangup() => Signal::Hangup,
+        () = quit() => Signal::Quit,
+        () = cpu_limit() => Signal::CpuLimit,
     }
 }
 
@@ -63,10 +71,27 @@ async fn terminate() {
 
 #[cfg(unix)]
 async fn hangup() {
-    if is_hangup_ignored() {
+    receive_unless_ignored(nix::sys::signal::Signal::SIGHUP).await;
+}
+
+#[cfg(unix)]
+async fn quit() {
+    receive_unless_ignored(nix::sys::signal::Signal::SIGQUIT).await;
+}
+
+#[cfg(unix)]
+async fn cpu_limit() {
+    receive_unless_ignored(nix::sys::signal::Signal::SIGXCPU).await;
+}
+
+/// Waits for a signal, unless whoever started the process wants it to be ignored, as
+/// `nohup` does.
+#[cfg(unix)]
+async fn receive_unless_ignored(signal: nix::sys::signal::Signal) {
+    if is_ignored(signal) {
         return std::future::pending().await;
     }
-    receive(tokio::signal::unix::SignalKind::hangup()).await;
+    receive(tokio::signal::unix::SignalKind::from_raw(signal as i32)).await;
 }
 
 #[cfg(unix)]
@@ -79,14 +104,15 @@ async fn receive(kind: tokio::signal::unix::SignalKind) {
     }
 }
 
-/// Whether whoever started the process wants it to outlive the terminal, as
-/// `nohup` does. Only Linux tells without a call that is unsafe.
+/// Whether a signal is ignored. Only Linux tells without a call that is unsafe.
 #[cfg(unix)]
-fn is_hangup_ignored() -> bool {
+fn is_ignored(signal: nix::sys::signal::Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    // A bit for each signal, the first of which is the hang-up.
-    ignored.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 == 1))
+    // A bit for each signal, from 1.
+    let bit = 1_u64 << (signal as i32 - 1);
+    ignored
+        .is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & bit != 0))
 }
 
 #[cfg(not(unix))]
@@ -96,5 +122,15 @@ async fn terminate() {
 
 #[cfg(not(unix))]
 async fn hangup() {
+    std::future::pending().await
+}
+
+#[cfg(not(unix))]
+async fn quit() {
+    std::future::pending().await
+}
+
+#[cfg(not(unix))]
+async fn cpu_limit() {
     std::future::pending().await
 }

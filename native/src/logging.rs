@@ -9,6 +9,7 @@
 mod sampler;
 mod writer;
 
+use crate::report;
 use highwater::error::Report;
 use log::{Level, LevelFilter};
 use sampler::{Kind, Sampler};
@@ -255,9 +256,7 @@ fn plain(line: &str) -> String {
 }
 
 fn write_now(line: &str) {
-    let line = format!("{line}\n");
-    // Nobody is left to be told if it cannot be written.
-    let _ = anstream::stderr().write_all(line.as_bytes());
+    report::print_to_stderr(&format!("{line}\n"));
 }
 
 fn lock(sampler: &Mutex<Sampler>) -> MutexGuard<'_, Sampler> {

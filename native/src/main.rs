@@ -9,6 +9,7 @@
 //! | `world`, `running`, `death` | an experiment from its start to its end, or to its bug |
 //! | `report`, `output` | what people and programs are shown |
 //! | `logging` | the lines of a process that serves, which wait for nobody |
+//! | `atomic_file`, `blocking` | files that are replaced as a whole; streams that somebody made non-blocking |
 //! | `error`, `interrupt` | how commands end early |
 //!
 //! Results go to standard output, progress and logs to standard error. Exit
@@ -17,6 +18,8 @@
 //! one), 129 and 143 other requests to end, 141 nobody reads the output of `pipe`
 //! any more.
 
+mod atomic_file;
+mod blocking;
 mod cli;
 mod compute;
 mod death;

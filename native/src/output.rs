@@ -1,12 +1,11 @@
 //! Files that are written whole or not at all.
 
-use crate::error::Error;
+use crate::{atomic_file::AtomicFile, error::Error};
 use std::{
     fs,
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
-use tempfile::NamedTempFile;
 
 /// A file to be written when there is something to write.
 #[derive(Debug)]
@@ -41,7 +40,8 @@ impl Output {
         if !folder.is_dir() {
             return Err(bad(format!("there is no folder {}", folder.display())));
         }
-        tempfile::tempfile_in(folder).map_err(|cause| bad(cause.to_string()))?;
+        // Its temporary file goes at once.
+        AtomicFile::create(path, None).map_err(|refusal| bad(refusal.to_string()))?;
         Ok(Output { path: path.into() })
     }
 
@@ -77,14 +77,13 @@ impl Output {
             content(&mut writer)?;
             return writer.flush();
         }
-        let target = target_of(&self.path)?;
-        let mut beside = beside(&target)?;
-        let mut writer = BufWriter::new(beside.as_file_mut());
+        let (file, draft) = AtomicFile::create(&self.path, None).map_err(io::Error::other)?;
+        let mut writer = BufWriter::new(&draft.file);
         content(&mut writer)?;
         writer.flush()?;
         drop(writer);
-        beside.persist(&target)?;
-        Ok(())
+        draft.finish()?;
+        file.commit()
     }
 }
 
@@ -122,22 +121,6 @@ pub(crate) fn target_of(path: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(io::Error::other("its links lead in a circle"))
-}
-
-/// A temporary file that is removed unless it is kept.
-pub(crate) fn beside(target: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".highwater-").suffix(".part");
-    // Temporary files are private by default. This one becomes an ordinary
-    // file, with whatever the umask leaves.
-    #[cfg(unix)]
-    let permissions = {
-        use std::os::unix::fs::PermissionsExt;
-        fs::Permissions::from_mode(0o666)
-    };
-    #[cfg(unix)]
-    builder.permissions(permissions);
-    builder.tempfile_in(folder_of(target))
 }
 
 #[cfg(test)]

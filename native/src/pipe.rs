@@ -21,9 +21,9 @@ mod writing;
 pub(crate) use size::Size;
 
 use crate::{cli::PipeOptions, error::Error, platform::NativeTimer, report};
-use buffers::Buffers;
+use buffers::{Buffers, Chunk};
 use counters::Counters;
-use destination::Destination;
+use destination::{Destination, Open};
 use highwater::{
     Clock,
     stream::{Bound, BoxError, PipelineError, Report},
@@ -56,31 +56,57 @@ pub(crate) async fn pipe(options: &PipeOptions) -> Result<ExitCode, Error> {
         });
     }
     let input = Input::find(&options.input)?;
-    let (destination, open) = Destination::find(&options.output)?;
+    let (mut destination, open) =
+        Destination::find(&options.output, options.in_place, input.file())?;
     let _limits = report_limits();
 
     let work = Work::new(options);
     let len = input.len();
-    let prints = matches!(destination, Destination::Standard);
-    let outcome = async {
-        let run = work.start(options, input, open).map_err(Error::Runtime)?;
-        let report = run.await.map_err(|error| explain(options, error))?;
-        let completed = destination.complete();
-        completed.map_err(|cause| Error::Pipe {
-            stage: "output".into(),
-            file: name(&options.output, "standard output"),
-            cause: cause.into(),
-        })?;
-        Ok(report)
-    };
-    let outcome = progress::watch(len, prints, &work.counters, outcome).await;
-    let report = match outcome {
+    let prints = options.output.as_os_str() == "-";
+    let run = run(options, &work, input, &mut destination, open);
+    let report = match progress::watch(len, prints, &work.counters, run).await {
         // Nobody is left to be told.
         Err(error) if is_closed_output(&error) => return Ok(ExitCode::from(CLOSED_OUTPUT)),
-        outcome => outcome?,
+        Err(error) => return Err(destination.explain(error)),
+        Ok(report) => report,
     };
     print(options, &work.summary(options, report), prints)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Streams the input and completes the output.
+async fn run(
+    options: &PipeOptions,
+    work: &Work,
+    input: Input,
+    destination: &mut Destination,
+    open: Open,
+) -> Result<Report, Error> {
+    let bound =
+        Bound::bytes(work.high_water).map_err(|error| Error::Runtime(io::Error::other(error)))?;
+    let writing =
+        Writing::start(open, bound, Arc::clone(&work.counters)).map_err(Error::Runtime)?;
+    let run = work
+        .start(options, input, bound, writing.clone())
+        .map_err(Error::Runtime)?;
+    let report = match run.await {
+        Ok(report) => report,
+        Err(error) => {
+            // What came before the error is delivered where that is of use, and
+            // whoever is first: the thread that writes, or the end of the process.
+            if destination.keeps_what_is_written() && error.stage() != Some("output") {
+                writing.deliver().await;
+            }
+            return Err(explain(options, error));
+        }
+    };
+    let completed = destination.complete().await;
+    completed.map_err(|cause| Error::Pipe {
+        stage: "output".into(),
+        file: name(&options.output, "standard output"),
+        cause: cause.into(),
+    })?;
+    Ok(report)
 }
 
 /// A run's memory and measures.
@@ -88,6 +114,8 @@ struct Work {
     high_water: usize,
     inputs: Arc<Buffers>,
     outputs: Arc<Buffers>,
+    /// For `--gzip`: copies of what comes before each block.
+    windows: Arc<Buffers>,
     counters: Arc<Counters>,
     clock: Arc<dyn Clock>,
 }
@@ -102,7 +130,7 @@ impl Work {
         let high_water = options.high_water.map_or(default, Size::bytes);
         let (chunk, output) = if options.gzip {
             let block = gzip::BLOCK.min(high_water);
-            (block, gzip::longest_member(block))
+            (block, gzip::longest_output(block))
         } else {
             let chunk = CHUNK.min(high_water);
             (chunk, chunk)
@@ -111,6 +139,7 @@ impl Work {
             high_water,
             inputs: Buffers::new(chunk),
             outputs: Buffers::new(output),
+            windows: Buffers::new(gzip::WINDOW),
             counters: Arc::default(),
             clock: Arc::new(NativeTimer::start(Arc::default())),
         }
@@ -120,9 +149,9 @@ impl Work {
         &self,
         options: &PipeOptions,
         input: Input,
-        open: destination::Open,
+        bound: Bound<Chunk>,
+        writing: Writing,
     ) -> io::Result<impl Future<Output = Result<Report, PipelineError>> + use<>> {
-        let bound = Bound::bytes(self.high_water).map_err(io::Error::other)?;
         let chunks = Reading {
             buffers: Arc::clone(&self.inputs),
             bound,
@@ -131,7 +160,6 @@ impl Work {
             counters: Arc::clone(&self.counters),
         }
         .start(input)?;
-        let writing = Writing::start(open, bound, Arc::clone(&self.counters))?;
         stages::connect(options, self, chunks, writing)
     }
 
@@ -144,7 +172,7 @@ impl Work {
             bytes_in: self.counters.read(),
             bytes_out: self.counters.written(),
             took: self.clock.now(),
-            peak_in_flight: self.inputs.peak() + self.outputs.peak(),
+            peak_in_flight: self.inputs.peak() + self.outputs.peak() + self.windows.peak(),
             input_stalled: self.counters.stalled(),
             report,
         }
@@ -198,8 +226,8 @@ fn name(path: &Path, standard: &str) -> String {
 fn print(options: &PipeOptions, summary: &Summary, prints_output: bool) -> Result<(), Error> {
     match (options.json, prints_output) {
         (true, false) => report::print(&summary.json())?,
-        (true, true) => anstream::eprint!("{}", summary.json()),
-        (false, _) => anstream::eprint!("{}", summary.text()),
+        (true, true) => report::print_to_stderr(&summary.json()),
+        (false, _) => report::print_to_stderr(&summary.text()),
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ pub(crate) use table::render;
 pub(crate) use units::human;
 
 use crate::{
+    blocking::Blocking,
     error::Error,
     world::{Ended, World},
 };
@@ -114,14 +115,37 @@ pub(crate) fn took(trace: &Trace) -> Duration {
 ///
 /// [`Error::Print`].
 pub(crate) fn print(text: &str) -> Result<(), Error> {
-    let mut stdout = anstream::stdout().lock();
-    let printed = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
+    let choice = anstream::AutoStream::choice(&io::stdout());
+    let printed = Blocking::stdout().and_then(|stdout| write(stdout, text, choice));
     match printed {
         Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Error::Print(cause)),
         _ => Ok(()),
     }
+}
+
+/// Prints to standard error, if it can be written.
+pub(crate) fn print_to_stderr(text: &str) {
+    let choice = anstream::AutoStream::choice(&io::stderr());
+    // Nobody is left to be told if not.
+    let _ = Blocking::stderr().and_then(|stderr| write(stderr, text, choice));
+}
+
+/// Prints a line that says what is not as it should be to standard error, if it can
+/// be written.
+pub(crate) fn warn(message: &str) {
+    print_to_stderr(&format!("{BAD}warning:{BAD:#} {message}\n"));
+}
+
+/// Writes all of a text and closes the stream, without colours where those are not
+/// wanted.
+fn write(mut stream: Blocking, text: &str, choice: anstream::ColorChoice) -> io::Result<()> {
+    if choice == anstream::ColorChoice::Never {
+        let plain = anstream::adapter::strip_str(text).to_string();
+        stream.write_all(plain.as_bytes())?;
+    } else {
+        stream.write_all(text.as_bytes())?;
+    }
+    stream.close()
 }
 
 fn head(text: &mut String, experiment: &Experiment, world: World, trace: &Trace) {

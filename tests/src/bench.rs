@@ -7,7 +7,6 @@ mod queue;
 mod scaling;
 mod streams;
 
-use std::io::{self, IsTerminal as _};
 use std::process::{Command, ExitCode, Stdio};
 
 use bytesize::ByteSize;
@@ -118,21 +117,13 @@ fn size(text: &str) -> Result<ByteSize, String> {
 }
 
 /// Has every contestant take its turn in each round, so that a bad moment of
-/// the machine hits all of them.
+/// the machine hits all of them. Each turn is announced on standard error.
 fn rounds(
     count: usize,
     mut turns: impl FnMut(usize, &dyn Fn(&str)) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let is_terminal = io::stderr().is_terminal();
     for round in 1..=count {
-        turns(round, &|what| {
-            if is_terminal {
-                eprint!("\r\x1b[Kround {round} of {count}: {what}");
-            }
-        })?;
-    }
-    if is_terminal {
-        eprint!("\r\x1b[K");
+        turns(round, &|what| eprintln!("round {round} of {count}: {what}"))?;
     }
     Ok(())
 }

@@ -5,31 +5,37 @@ mod permit;
 pub use permit::{BreakerOpen, Permit};
 
 use super::{AppError, Kind};
-use std::time::Duration;
+use crate::{
+    Clock,
+    sync::{Arc, Mutex, lock},
+};
+use std::{fmt, time::Duration};
 
-/// A circuit breaker: after some failures in a row it lets no call through for a
-/// while, then a few to probe.
+/// A circuit breaker: after several failures in a row it rejects calls for a
+/// while, then admits a few trial calls. A clone is the same breaker.
 ///
-/// - **Closed**, it admits every call. The [`failures`](Self::failures)th failure
-///   in a row opens it.
-/// - **Open**, it admits none: callers fail at once instead of piling up behind a
-///   dependency that is down, which gets the rest that it needs.
-/// - **Half-open**, after [`rest`](Self::rest), it admits as many calls as there
-///   are [`probes`](Self::probes), and no other before the outcome: it closes
-///   when all have succeeded, and opens at the first failure. Those that are not
-///   reported within the same time, from the last one on, may never be, so others
-///   are admitted in their place. What comes of them still counts: a call may take
-///   longer than the rest.
+/// - **Closed**, it admits every call. The
+///   [`failure_threshold`](Self::failure_threshold)th failure in a row opens it.
+/// - **Open**, it rejects every call, so that callers fail at once instead of
+///   piling up behind a dependency that is down.
+/// - **Half-open**, after [`open_duration`](Self::open_duration), it admits up to
+///   [`half_open_max_calls`](Self::half_open_max_calls) calls at a time. It closes
+///   when as many have succeeded, and opens at the first failure. A call that is
+///   cancelled, or panics, gives its place back at once. A call that is not
+///   reported within `open_duration` is replaced by another, but its outcome still
+///   counts: a call may take longer than that.
 ///
-/// What comes in of a call that was admitted before it last opened or closed
-/// counts no more. It is a pure state machine: `now` is the time since any start, and one
-/// earlier than it was told before counts as that one.
+/// The outcome of a call that was admitted before the last change of state is
+/// ignored. [`call`](Self::call) does all of it for one call;
+/// [`admit`](Self::admit) and [`record`](Self::record) are the two halves. The
+/// breaker has no clock: `now` is the time since any start, and a time earlier
+/// than the last one counts as the last one.
 ///
 /// ```
 /// use highwater::error::{AppError, Breaker, BreakerState};
 /// use std::time::Duration;
 ///
-/// let mut breaker = Breaker::new("stripe").failures(2).rest(Duration::from_secs(5));
+/// let breaker = Breaker::new("stripe").failure_threshold(2).open_duration(Duration::from_secs(5));
 /// let second = Duration::from_secs;
 /// for _call in 0..2 {
 ///     let permit = breaker.admit(second(0))?;
@@ -46,16 +52,22 @@ use std::time::Duration;
 /// assert_eq!(breaker.state(), BreakerState::Closed);
 /// # Ok::<(), AppError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "it does nothing by itself"]
 pub struct Breaker {
+    shared: Arc<Mutex<Circuit>>,
+}
+
+struct Circuit {
     dependency: &'static str,
-    failures: u32,
-    rest: Duration,
-    probes: u32,
+    failure_threshold: u32,
+    open_duration: Duration,
+    half_open_max_calls: u32,
     phase: Phase,
-    /// How often the phase has changed.
+    /// The number of phase changes.
     generation: u64,
+    /// The number of times that silent half-open calls were replaced.
+    round: u64,
     now: Duration,
 }
 
@@ -71,17 +83,17 @@ enum Phase {
     HalfOpen {
         admitted: u32,
         succeeded: u32,
-        /// Whoever was admitted and not reported until then is replaced.
+        /// Calls that are not reported until then are replaced.
         until: Duration,
     },
 }
 
-/// What a [`Breaker`] does with calls.
+/// The state of a [`Breaker`].
 ///
 /// ```
 /// # use highwater::error::{Breaker, BreakerState};
 /// # use std::time::Duration;
-/// let mut breaker = Breaker::new("stripe").failures(1).rest(Duration::from_secs(1));
+/// let breaker = Breaker::new("stripe").failure_threshold(1).open_duration(Duration::from_secs(1));
 /// let permit = breaker.admit(Duration::ZERO).unwrap();
 /// breaker.failed(permit, Duration::ZERO);
 /// assert_eq!(breaker.state(), BreakerState::Open);
@@ -89,6 +101,7 @@ enum Phase {
 /// assert_eq!(breaker.state(), BreakerState::HalfOpen);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum BreakerState {
     /// All are admitted.
     Closed,
@@ -105,7 +118,7 @@ impl Breaker {
     /// ```
     /// # use highwater::error::{Breaker, BreakerState};
     /// # use std::time::Duration;
-    /// let mut breaker = Breaker::new("stripe");
+    /// let breaker = Breaker::new("stripe");
     /// for _call in 0..5 {
     ///     assert_eq!(breaker.state(), BreakerState::Closed);
     ///     let permit = breaker.admit(Duration::ZERO).unwrap();
@@ -113,66 +126,117 @@ impl Breaker {
     /// }
     /// assert_eq!(breaker.state(), BreakerState::Open);
     /// ```
-    pub const fn new(dependency: &'static str) -> Self {
-        Breaker {
+    pub fn new(dependency: &'static str) -> Self {
+        let circuit = Circuit {
             dependency,
-            failures: 5,
-            rest: Duration::from_secs(5),
-            probes: 1,
+            failure_threshold: 5,
+            open_duration: Duration::from_secs(5),
+            half_open_max_calls: 1,
             phase: Phase::Closed { failed: 0 },
             generation: 0,
+            round: 0,
             now: Duration::ZERO,
+        };
+        Breaker {
+            shared: Arc::new(Mutex::new(circuit)),
         }
     }
 
-    /// How many failures in a row open it; 0 counts as 1.
+    /// Sets the number of failures in a row that open it; 0 counts as 1.
     ///
     /// ```
     /// # use highwater::error::Breaker;
     /// # use std::time::Duration;
-    /// let mut breaker = Breaker::new("stripe").failures(1);
+    /// let breaker = Breaker::new("stripe").failure_threshold(1);
     /// let permit = breaker.admit(Duration::ZERO).unwrap();
     /// breaker.failed(permit, Duration::ZERO);
     /// assert!(breaker.admit(Duration::ZERO).is_err());
     /// ```
-    pub fn failures(mut self, failures: u32) -> Self {
-        self.failures = failures.max(1);
+    pub fn failure_threshold(self, failures: u32) -> Self {
+        lock(&self.shared).failure_threshold = failures.max(1);
         self
     }
 
-    /// How long it stays open, and waits for its probes; 0 counts as a
+    /// Sets how long it stays open, and waits for half-open calls; 0 counts as a
     /// nanosecond.
     ///
     /// ```
     /// # use highwater::error::Breaker;
     /// # use std::time::Duration;
-    /// let mut breaker = Breaker::new("stripe").failures(1).rest(Duration::from_secs(2));
+    /// let breaker = Breaker::new("stripe").failure_threshold(1).open_duration(Duration::from_secs(2));
     /// let permit = breaker.admit(Duration::ZERO).unwrap();
     /// breaker.failed(permit, Duration::ZERO);
     /// assert!(breaker.admit(Duration::from_secs(1)).is_err());
     /// assert!(breaker.admit(Duration::from_secs(2)).is_ok());
     /// ```
-    pub fn rest(mut self, rest: Duration) -> Self {
-        self.rest = rest.max(Duration::from_nanos(1));
+    pub fn open_duration(self, duration: Duration) -> Self {
+        lock(&self.shared).open_duration = duration.max(Duration::from_nanos(1));
         self
     }
 
-    /// How many calls it probes with, all of which have to succeed; 0 counts as
+    /// Sets the number of half-open calls, all of which have to succeed; 0 counts as
     /// 1.
     ///
     /// ```
     /// # use highwater::error::Breaker;
     /// # use std::time::Duration;
-    /// let mut breaker = Breaker::new("stripe").failures(1).probes(2);
+    /// let breaker = Breaker::new("stripe").failure_threshold(1).half_open_max_calls(2);
     /// let permit = breaker.admit(Duration::ZERO).unwrap();
     /// breaker.failed(permit, Duration::ZERO);
     /// let later = Duration::from_secs(5);
-    /// assert!(breaker.admit(later).is_ok() && breaker.admit(later).is_ok());
+    /// let trials = [breaker.admit(later).unwrap(), breaker.admit(later).unwrap()];
     /// assert!(breaker.admit(later).is_err());
+    /// # drop(trials);
     /// ```
-    pub fn probes(mut self, probes: u32) -> Self {
-        self.probes = probes.max(1);
+    pub fn half_open_max_calls(self, calls: u32) -> Self {
+        lock(&self.shared).half_open_max_calls = calls.max(1);
         self
+    }
+
+    /// Makes a call if the breaker admits it, and records its outcome.
+    ///
+    /// The operation is not started if the breaker is open. If the future is
+    /// dropped before it completes, or the operation panics, the call counts for
+    /// nothing and its place is given back. What counts as a failure is said at
+    /// [`record`](Self::record). No lock is held while the operation runs.
+    ///
+    /// ```
+    /// use highwater::error::{AppError, Breaker, BreakerOpen};
+    /// use std::{sync::LazyLock, time::{Duration, Instant}};
+    ///
+    /// static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    /// static STOCK: LazyLock<Breaker> =
+    ///     LazyLock::new(|| Breaker::new("stock").failure_threshold(1));
+    ///
+    /// async fn read_stock() -> Result<u32, AppError> {
+    ///     STOCK.call(&|| START.elapsed(), || async {
+    ///         Err(AppError::unavailable("the stock service"))
+    ///     }).await
+    /// }
+    ///
+    /// # futures::executor::block_on(async {
+    /// assert!(read_stock().await.is_err());
+    /// let rejected = read_stock().await.unwrap_err();
+    /// assert!(rejected.chain().any(|cause| cause.is::<BreakerOpen>()));
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The operation's error, or [`BreakerOpen`] as an
+    /// [unavailable](Kind::Unavailable) error if the call was rejected.
+    pub async fn call<T, F>(
+        &self,
+        clock: &(impl Clock + ?Sized),
+        operation: impl FnOnce() -> F,
+    ) -> Result<T, AppError>
+    where
+        F: Future<Output = Result<T, AppError>>,
+    {
+        let permit = self.admit(clock.now())?;
+        let result = operation().await;
+        self.record(permit, &result, clock.now());
+        result
     }
 
     /// Asks whether a call may be made.
@@ -180,7 +244,7 @@ impl Breaker {
     /// ```
     /// # use highwater::error::Breaker;
     /// # use std::time::Duration;
-    /// let mut breaker = Breaker::new("stripe").failures(1);
+    /// let breaker = Breaker::new("stripe").failure_threshold(1);
     /// let permit = breaker.admit(Duration::ZERO).unwrap();
     /// breaker.failed(permit, Duration::ZERO);
     /// let refused = breaker.admit(Duration::from_secs(1)).unwrap_err();
@@ -190,16 +254,121 @@ impl Breaker {
     /// # Errors
     ///
     /// [`BreakerOpen`] if it may not.
-    pub fn admit(&mut self, now: Duration) -> Result<Permit, BreakerOpen> {
+    pub fn admit(&self, now: Duration) -> Result<Permit, BreakerOpen> {
+        let (generation, round) = lock(&self.shared).admit(now)?;
+        Ok(Permit {
+            breaker: self.clone(),
+            generation,
+            round,
+            is_reported: false,
+        })
+    }
+
+    /// The call went well, as far as the dependency goes: that it did not find
+    /// something is an answer too.
+    ///
+    /// ```
+    /// # use highwater::error::{Breaker, BreakerState};
+    /// # use std::time::Duration;
+    /// let breaker = Breaker::new("stripe").failure_threshold(2);
+    /// for is_well in [false, true, false] {
+    ///     let permit = breaker.admit(Duration::ZERO).unwrap();
+    ///     match is_well {
+    ///         true => breaker.succeeded(permit, Duration::ZERO),
+    ///         false => breaker.failed(permit, Duration::ZERO),
+    ///     }
+    /// }
+    /// assert_eq!(breaker.state(), BreakerState::Closed, "not two in a row");
+    /// ```
+    pub fn succeeded(&self, permit: Permit, now: Duration) {
+        if let Some(generation) = permit.report_to(self) {
+            lock(&self.shared).succeeded(generation, now);
+        }
+    }
+
+    /// The call went wrong, and that is the dependency's fault.
+    ///
+    /// ```
+    /// # use highwater::error::{Breaker, BreakerState};
+    /// # use std::time::Duration;
+    /// let breaker = Breaker::new("stripe").failure_threshold(2);
+    /// for state in [BreakerState::Closed, BreakerState::Open] {
+    ///     let permit = breaker.admit(Duration::ZERO).unwrap();
+    ///     breaker.failed(permit, Duration::ZERO);
+    ///     assert_eq!(breaker.state(), state);
+    /// }
+    /// ```
+    pub fn failed(&self, permit: Permit, now: Duration) {
+        if let Some(generation) = permit.report_to(self) {
+            lock(&self.shared).failed(generation, now);
+        }
+    }
+
+    /// Reports the outcome of a call, by the [kind](AppError::kind) of its error:
+    ///
+    /// - It failed if it is [unavailable](Kind::Unavailable), timed out, or is a
+    ///   [failure](Kind::Failure), which is what nobody classified too.
+    /// - A [cancelled](Kind::Cancelled) call, one whose [client is
+    ///   gone](Kind::ClientGone) and a bug say nothing about the dependency: as if
+    ///   the permit was dropped.
+    /// - Any other error is an answer, and so it went well.
+    ///
+    /// ```
+    /// use highwater::error::{AppError, Breaker, BreakerState};
+    /// use std::time::Duration;
+    ///
+    /// let breaker = Breaker::new("users").failure_threshold(1);
+    /// let now = Duration::ZERO;
+    /// let mut call = |result: Result<(), AppError>| {
+    ///     let permit = breaker.admit(now)?;
+    ///     breaker.record(permit, &result, now);
+    ///     result
+    /// };
+    /// assert_eq!(call(Err(AppError::not_found("no user 7"))).unwrap_err().status(), 404);
+    /// assert!(call(Err(AppError::timeout("reading user 7"))).unwrap_err().is_transient());
+    /// assert_eq!(breaker.state(), BreakerState::Open);
+    /// ```
+    pub fn record<T>(&self, permit: Permit, result: &Result<T, AppError>, now: Duration) {
+        match result.as_ref().err().map(AppError::kind) {
+            Some(Kind::Unavailable | Kind::Timeout | Kind::Failure) => self.failed(permit, now),
+            Some(Kind::Cancelled | Kind::ClientGone | Kind::Bug) => drop(permit),
+            _ => self.succeeded(permit, now),
+        }
+    }
+
+    /// Returns its state as of the last time it was told.
+    ///
+    /// ```
+    /// # use highwater::error::{Breaker, BreakerState};
+    /// assert_eq!(Breaker::new("stripe").state(), BreakerState::Closed);
+    /// ```
+    pub fn state(&self) -> BreakerState {
+        match lock(&self.shared).phase {
+            Phase::Closed { .. } => BreakerState::Closed,
+            Phase::Open { .. } => BreakerState::Open,
+            Phase::HalfOpen { .. } => BreakerState::HalfOpen,
+        }
+    }
+
+    /// Gives back the place of a call that is never reported.
+    fn give_back(&self, generation: u64, round: u64) {
+        lock(&self.shared).give_back(generation, round);
+    }
+}
+
+impl Circuit {
+    /// Admits a call, which is known by the generation and round of the circuit.
+    fn admit(&mut self, now: Duration) -> Result<(u64, u64), BreakerOpen> {
         self.turn_to(now);
+        let admission = (self.generation, self.round);
         let retry_after = match &mut self.phase {
-            Phase::Closed { .. } => return Ok(self.permit()),
+            Phase::Closed { .. } => return Ok(admission),
             Phase::HalfOpen {
                 admitted, until, ..
-            } if *admitted < self.probes => {
+            } if *admitted < self.half_open_max_calls => {
                 *admitted += 1;
-                *until = self.now.saturating_add(self.rest);
-                return Ok(self.permit());
+                *until = self.now.saturating_add(self.open_duration);
+                return Ok(admission);
             }
             Phase::HalfOpen { .. } => Duration::ZERO,
             Phase::Open { until } => until.saturating_sub(self.now),
@@ -210,24 +379,8 @@ impl Breaker {
         })
     }
 
-    /// The call went well, as far as the dependency goes: that it did not find
-    /// something is an answer too.
-    ///
-    /// ```
-    /// # use highwater::error::{Breaker, BreakerState};
-    /// # use std::time::Duration;
-    /// let mut breaker = Breaker::new("stripe").failures(2);
-    /// for is_well in [false, true, false] {
-    ///     let permit = breaker.admit(Duration::ZERO).unwrap();
-    ///     match is_well {
-    ///         true => breaker.succeeded(permit, Duration::ZERO),
-    ///         false => breaker.failed(permit, Duration::ZERO),
-    ///     }
-    /// }
-    /// assert_eq!(breaker.state(), BreakerState::Closed, "not two in a row");
-    /// ```
-    pub fn succeeded(&mut self, permit: Permit, now: Duration) {
-        if self.is_stale(permit.generation(), now) {
+    fn succeeded(&mut self, generation: u64, now: Duration) {
+        if self.is_stale(generation, now) {
             return;
         }
         match &mut self.phase {
@@ -240,7 +393,7 @@ impl Breaker {
                 *succeeded += 1;
                 // It may be one that was replaced already.
                 *admitted = (*admitted).max(*succeeded);
-                if *succeeded >= self.probes {
+                if *succeeded >= self.half_open_max_calls {
                     self.change(Phase::Closed { failed: 0 });
                 }
             }
@@ -248,26 +401,14 @@ impl Breaker {
         }
     }
 
-    /// The call went wrong, and that is the dependency's fault.
-    ///
-    /// ```
-    /// # use highwater::error::{Breaker, BreakerState};
-    /// # use std::time::Duration;
-    /// let mut breaker = Breaker::new("stripe").failures(2);
-    /// for state in [BreakerState::Closed, BreakerState::Open] {
-    ///     let permit = breaker.admit(Duration::ZERO).unwrap();
-    ///     breaker.failed(permit, Duration::ZERO);
-    ///     assert_eq!(breaker.state(), state);
-    /// }
-    /// ```
-    pub fn failed(&mut self, permit: Permit, now: Duration) {
-        if self.is_stale(permit.generation(), now) {
+    fn failed(&mut self, generation: u64, now: Duration) {
+        if self.is_stale(generation, now) {
             return;
         }
         match &mut self.phase {
             Phase::Closed { failed } => {
                 *failed += 1;
-                if *failed >= self.failures {
+                if *failed >= self.failure_threshold {
                     self.open();
                 }
             }
@@ -276,53 +417,22 @@ impl Breaker {
         }
     }
 
-    /// How the call went, by the [kind](AppError::kind) of its error:
-    ///
-    /// - It failed if it is [unavailable](Kind::Unavailable), timed out, or is a
-    ///   [failure](Kind::Failure), which is what nobody classified too.
-    /// - What was [cancelled](Kind::Cancelled), or given up as [the client is
-    ///   gone](Kind::ClientGone), says nothing about the dependency, and nor does a
-    ///   bug of ours: as if the permit was dropped.
-    /// - Any other error is an answer, and so it went well.
-    ///
-    /// ```
-    /// use highwater::error::{AppError, Breaker, BreakerState};
-    /// use std::time::Duration;
-    ///
-    /// let mut breaker = Breaker::new("users").failures(1);
-    /// let now = Duration::ZERO;
-    /// let mut call = |result: Result<(), AppError>| {
-    ///     let permit = breaker.admit(now)?;
-    ///     breaker.record(permit, &result, now);
-    ///     result
-    /// };
-    /// assert_eq!(call(Err(AppError::not_found("no user 7"))).unwrap_err().status(), 404);
-    /// assert!(call(Err(AppError::timeout("reading user 7"))).unwrap_err().is_transient());
-    /// assert_eq!(breaker.state(), BreakerState::Open);
-    /// ```
-    pub fn record<T>(&mut self, permit: Permit, result: &Result<T, AppError>, now: Duration) {
-        match result.as_ref().err().map(AppError::kind) {
-            Some(Kind::Unavailable | Kind::Timeout | Kind::Failure) => self.failed(permit, now),
-            Some(Kind::Cancelled | Kind::ClientGone | Kind::Bug) => {}
-            _ => self.succeeded(permit, now),
+    fn give_back(&mut self, generation: u64, round: u64) {
+        // A call that was replaced has given its place to another already.
+        if (generation, round) != (self.generation, self.round) {
+            return;
+        }
+        if let Phase::HalfOpen {
+            admitted,
+            succeeded,
+            ..
+        } = &mut self.phase
+        {
+            *admitted = admitted.saturating_sub(1).max(*succeeded);
         }
     }
 
-    /// What it does with calls, as it was when it was last told the time.
-    ///
-    /// ```
-    /// # use highwater::error::{Breaker, BreakerState};
-    /// assert_eq!(Breaker::new("stripe").state(), BreakerState::Closed);
-    /// ```
-    pub fn state(&self) -> BreakerState {
-        match self.phase {
-            Phase::Closed { .. } => BreakerState::Closed,
-            Phase::Open { .. } => BreakerState::Open,
-            Phase::HalfOpen { .. } => BreakerState::HalfOpen,
-        }
-    }
-
-    /// Does what was due by now.
+    /// Changes to the phase that is due by now.
     fn turn_to(&mut self, now: Duration) {
         self.now = self.now.max(now);
         match &mut self.phase {
@@ -335,7 +445,10 @@ impl Breaker {
                 admitted,
                 succeeded,
                 until,
-            } if *until <= self.now => *admitted = *succeeded,
+            } if *until <= self.now && *admitted > *succeeded => {
+                *admitted = *succeeded;
+                self.round += 1;
+            }
             _ => {}
         }
     }
@@ -347,7 +460,7 @@ impl Breaker {
     }
 
     fn open(&mut self) {
-        let until = self.now.saturating_add(self.rest);
+        let until = self.now.saturating_add(self.open_duration);
         self.change(Phase::Open { until });
     }
 
@@ -355,10 +468,14 @@ impl Breaker {
         self.phase = phase;
         self.generation += 1;
     }
+}
 
-    fn permit(&self) -> Permit {
-        Permit {
-            generation: self.generation,
-        }
+impl fmt::Debug for Breaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let circuit = lock(&self.shared);
+        f.debug_struct("Breaker")
+            .field("dependency", &circuit.dependency)
+            .field("phase", &circuit.phase)
+            .finish_non_exhaustive()
     }
 }

@@ -32,6 +32,8 @@ pub struct Classification {
     public: Option<Cow<'static, str>>,
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
+    /// Whether it comes from a breaker that is open, however it was wrapped.
+    is_breaker_open: bool,
 }
 
 /// What is wrong with one field of the input, for the client to read.
@@ -69,6 +71,7 @@ impl Classification {
             public: None,
             fields: Vec::new(),
             retry_after: None,
+            is_breaker_open: false,
         }
     }
 
@@ -252,6 +255,15 @@ impl Classification {
     /// ```
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    pub(crate) const fn of_open_breaker(mut self, is_breaker_open: bool) -> Self {
+        self.is_breaker_open = is_breaker_open;
+        self
+    }
+
+    pub(crate) const fn is_breaker_open(&self) -> bool {
+        self.is_breaker_open
     }
 
     /// The message, without a copy if it is a constant one.

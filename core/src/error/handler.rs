@@ -7,8 +7,8 @@ mod line;
 pub use counts::HandlerStats;
 
 use super::{
-    AppError, Class, Decision, Failed, GiveUp, Incident, Problem, Report, Retry, correlation::mix,
-    text::guarded,
+    AppError, Class, Decision, FailedAttempt, GiveUp, Incident, Problem, Report, RetryPolicy,
+    correlation::mix, text::guarded,
 };
 use crate::sync::{Mutex, lock};
 use counts::Counts;
@@ -47,7 +47,7 @@ pub enum Policy {
 ///
 /// | error | [`Supervise`](Policy::Supervise) | [`Crash`](Policy::Crash) | [`Swallow`](Policy::Swallow) |
 /// |---|---|---|---|
-/// | operational, and worth a [`Retry`] | `Retry` | `Retry` | `Retry` |
+/// | operational, and worth a [`RetryPolicy`] | `Retry` | `Retry` | `Retry` |
 /// | operational otherwise | `Respond` | `Respond` | `Respond` |
 /// | a bug | `Drain` | `Crash` | `Respond` |
 ///
@@ -84,7 +84,7 @@ pub struct Handler {
     types: Option<Cow<'static, str>>,
     log: Option<Box<Log>>,
     observers: Vec<Box<Observer>>,
-    retry: Option<Mutex<Retry>>,
+    retry: Option<RetryPolicy>,
     counts: Mutex<Counts>,
 }
 
@@ -99,10 +99,10 @@ impl Handler {
     /// share of them is what there may be of retries. Otherwise it does nothing.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Handler, Ids, Incident, Retry, RetryBudget};
+    /// # use highwater::error::{AppError, Handler, Ids, Incident, RetryPolicy, RetryBudget};
     /// # use std::time::Duration;
     /// let budget = RetryBudget::new().percent(100).per_second(0).burst(1);
-    /// let handler = Handler::new().retry(Retry::new().budget(budget));
+    /// let handler = Handler::new().retry(RetryPolicy::new().budget(budget));
     /// let incident = Incident::new(Ids::new(7).make(), "GET /stock").idempotent();
     /// let is_retried = || handler.handle(&AppError::timeout("the stock"), &incident).is_retry();
     /// assert!(is_retried() && !is_retried());
@@ -111,7 +111,7 @@ impl Handler {
     /// ```
     pub fn request(&self, now: Duration) {
         if let Some(retry) = &self.retry {
-            lock(retry).request(now);
+            retry.request(now);
         }
     }
 
@@ -212,7 +212,7 @@ impl Handler {
         &self,
         error: &AppError,
         incident: &Incident<'_>,
-        retry: Option<&Mutex<Retry>>,
+        retry: Option<&RetryPolicy>,
     ) -> (Decision, Option<GiveUp>) {
         let mut gave_up = None;
         let decision = match (error.class(), self.policy, retry) {
@@ -221,12 +221,12 @@ impl Handler {
                 Decision::Drain(self.problem(error, incident))
             }
             (Class::Operational, _, Some(retry)) => {
-                let failed = Failed {
+                let failed = FailedAttempt {
                     error,
                     is_idempotent: incident.is_idempotent,
                     attempt: incident.attempt,
                 };
-                let answer = lock(retry).decide(failed, incident.now, || jitter(incident));
+                let answer = retry.decide(failed, incident.now, || jitter(incident));
                 gave_up = answer.err();
                 answer.map_or_else(|_| self.respond(error, incident), Decision::Retry)
             }

@@ -1,61 +1,78 @@
-//! Whether to do it again, and when.
+//! Retries.
 
-use super::{AppError, RetryBudget};
-use std::time::Duration;
+use super::{AppError, Classification, RetryBudget, correlation::mix, text::Links};
+use crate::{
+    Clock,
+    sync::{Arc, AtomicU64, Mutex, Ordering, lock},
+};
+use std::{fmt, time::Duration};
 
-/// Decides about retries: exponential backoff with full jitter, a number of
-/// attempts, and a [`RetryBudget`].
+/// Retries with exponential backoff and full jitter, up to a number of attempts
+/// and within a [`RetryBudget`]. A clone shares the budget, so keep one policy for
+/// all calls of a dependency.
 ///
-/// Only what is worth it is retried: an operational error that is
-/// [transient](AppError::is_transient), of what is idempotent. It is a pure state
-/// machine: it has neither clock nor timer nor random numbers, and whoever asks
-/// waits.
+/// Only a [transient](AppError::is_transient) error of an idempotent operation is
+/// retried. An error that comes from an open [`Breaker`](super::Breaker) is not
+/// retried: the breaker is there so that callers fail at once. See
+/// [`wait_for_breaker`](Self::wait_for_breaker).
+///
+/// [`run`](Self::run) makes the attempts. [`decide`](Self::decide) only says
+/// whether to retry and when, for a caller that has a loop of its own. The policy
+/// has neither a clock nor a timer.
 ///
 /// ```
-/// use highwater::error::{AppError, Failed, GiveUp, Retry};
+/// use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy};
 /// use std::time::Duration;
 ///
-/// let mut retry = Retry::new().attempts(3).backoff(Duration::from_millis(100));
+/// let retry = RetryPolicy::new().attempts(3).backoff(Duration::from_millis(100));
 /// let now = Duration::ZERO;
 /// let half = || u64::MAX / 2; // a random number; here the one in the middle
 ///
 /// retry.request(now);
 /// let error = AppError::timeout("reading the stock");
-/// let failed = Failed { error: &error, is_idempotent: true, attempt: 1 };
+/// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
 /// assert_eq!(retry.decide(failed, now, half)?.as_millis(), 49);
-/// let failed = Failed { attempt: 2, ..failed };
+/// let failed = FailedAttempt { attempt: 2, ..failed };
 /// assert_eq!(retry.decide(failed, now, half)?.as_millis(), 99);
-/// let failed = Failed { attempt: 3, ..failed };
+/// let failed = FailedAttempt { attempt: 3, ..failed };
 /// assert_eq!(retry.decide(failed, now, half), Err(GiveUp::Attempts));
 ///
 /// let bug = AppError::bug("the stock is negative");
-/// let failed = Failed { error: &bug, is_idempotent: true, attempt: 1 };
+/// let failed = FailedAttempt { error: &bug, is_idempotent: true, attempt: 1 };
 /// assert_eq!(retry.decide(failed, now, half), Err(GiveUp::NotTransient));
 /// # Ok::<(), GiveUp>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 #[must_use = "it does nothing by itself"]
-pub struct Retry {
+pub struct RetryPolicy {
     attempts: u32,
     backoff: Duration,
     longest: Duration,
-    budget: RetryBudget,
+    waits_for_breaker: bool,
+    shared: Arc<Shared>,
+}
+
+/// State that clones have in common.
+struct Shared {
+    budget: Mutex<RetryBudget>,
+    /// Random numbers drawn so far.
+    draws: AtomicU64,
 }
 
 /// An attempt that went wrong.
 ///
 /// ```
-/// # use highwater::error::{AppError, Failed, Retry};
+/// # use highwater::error::{AppError, FailedAttempt, RetryPolicy};
 /// # use std::time::Duration;
 /// let error = AppError::timeout("reading the stock");
-/// let failed = Failed { error: &error, is_idempotent: true, attempt: 1 };
-/// assert!(Retry::new().decide(failed, Duration::ZERO, || 0).is_ok());
-/// let failed = Failed { is_idempotent: false, ..failed };
-/// assert!(Retry::new().decide(failed, Duration::ZERO, || 0).is_err());
+/// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
+/// assert!(RetryPolicy::new().decide(failed, Duration::ZERO, || 0).is_ok());
+/// let failed = FailedAttempt { is_idempotent: false, ..failed };
+/// assert!(RetryPolicy::new().decide(failed, Duration::ZERO, || 0).is_err());
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Failed<'a> {
-    /// How.
+pub struct FailedAttempt<'a> {
+    /// The error it ended with.
     pub error: &'a AppError,
     /// Whether doing it twice is the same as doing it once.
     pub is_idempotent: bool,
@@ -63,14 +80,14 @@ pub struct Failed<'a> {
     pub attempt: u32,
 }
 
-/// Why something is not done again.
+/// The reason for ending retries.
 ///
 /// ```
-/// # use highwater::error::{AppError, Failed, GiveUp, Retry};
+/// # use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy};
 /// # use std::time::Duration;
 /// let error = AppError::timeout("charging the card");
-/// let failed = Failed { error: &error, is_idempotent: false, attempt: 1 };
-/// let why = Retry::new().decide(failed, Duration::ZERO, || 0).unwrap_err();
+/// let failed = FailedAttempt { error: &error, is_idempotent: false, attempt: 1 };
+/// let why = RetryPolicy::new().decide(failed, Duration::ZERO, || 0).unwrap_err();
 /// assert_eq!((why, why.to_string().as_str()), (GiveUp::NotIdempotent, "it is not idempotent"));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -90,26 +107,29 @@ pub enum GiveUp {
     /// The error says to come back later than is waited for.
     #[error("it is to be retried later than is waited for")]
     TooLate,
+    /// The breaker of a dependency is open, and the policy does not
+    /// [wait](RetryPolicy::wait_for_breaker) for it.
+    #[error("the breaker is open")]
+    BreakerOpen,
     /// There are too many retries already.
     #[error("the retry budget is used up")]
     Budget,
 }
 
-impl Retry {
+impl RetryPolicy {
     /// Three attempts, from 100 ms up to 10 s apart, within the usual budget.
     ///
     /// ```
-    /// # use highwater::error::Retry;
-    /// # use std::time::Duration;
-    /// let usual = Retry::new().attempts(3).backoff(Duration::from_millis(100));
-    /// assert_eq!(Retry::new(), usual.longest(Duration::from_secs(10)));
+    /// # use highwater::error::RetryPolicy;
+    /// assert_eq!(RetryPolicy::new().available(), 100);
     /// ```
-    pub const fn new() -> Self {
-        Retry {
+    pub fn new() -> Self {
+        RetryPolicy {
             attempts: 3,
             backoff: Duration::from_millis(100),
             longest: Duration::from_secs(10),
-            budget: RetryBudget::new(),
+            waits_for_breaker: false,
+            shared: Shared::with(RetryBudget::new()),
         }
     }
 
@@ -117,11 +137,11 @@ impl Retry {
     /// it is never retried.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Failed, GiveUp, Retry};
+    /// # use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy};
     /// # use std::time::Duration;
     /// let error = AppError::timeout("reading the stock");
-    /// let failed = Failed { error: &error, is_idempotent: true, attempt: 1 };
-    /// let mut never = Retry::new().attempts(1);
+    /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
+    /// let never = RetryPolicy::new().attempts(1);
     /// assert_eq!(never.decide(failed, Duration::ZERO, || 0), Err(GiveUp::Attempts));
     /// ```
     pub const fn attempts(mut self, attempts: u32) -> Self {
@@ -133,12 +153,12 @@ impl Retry {
     /// on.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Failed, Retry};
+    /// # use highwater::error::{AppError, FailedAttempt, RetryPolicy};
     /// # use std::time::Duration;
     /// let error = AppError::timeout("reading the stock");
-    /// let mut retry = Retry::new().backoff(Duration::from_millis(8));
+    /// let retry = RetryPolicy::new().backoff(Duration::from_millis(8));
     /// let mut wait = |attempt| {
-    ///     let failed = Failed { error: &error, is_idempotent: true, attempt };
+    ///     let failed = FailedAttempt { error: &error, is_idempotent: true, attempt };
     ///     retry.decide(failed, Duration::ZERO, || 1 << 63).unwrap().as_millis()
     /// };
     /// assert_eq!((wait(1), wait(2)), (4, 8), "half of 8 and half of 16");
@@ -152,11 +172,11 @@ impl Retry {
     /// [later](AppError::retry_after) is not retried.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Failed, GiveUp, Retry};
+    /// # use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy};
     /// # use std::time::Duration;
     /// let error = AppError::unavailable("stripe").with_retry_after(Duration::from_secs(2));
-    /// let failed = Failed { error: &error, is_idempotent: true, attempt: 1 };
-    /// let mut impatient = Retry::new().longest(Duration::from_secs(1));
+    /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
+    /// let impatient = RetryPolicy::new().longest(Duration::from_secs(1));
     /// assert_eq!(impatient.decide(failed, Duration::ZERO, || 0), Err(GiveUp::TooLate));
     /// ```
     pub const fn longest(mut self, longest: Duration) -> Self {
@@ -167,38 +187,135 @@ impl Retry {
     /// Another budget.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Failed, GiveUp, Retry, RetryBudget};
+    /// # use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy, RetryBudget};
     /// # use std::time::Duration;
     /// let error = AppError::timeout("reading the stock");
-    /// let failed = Failed { error: &error, is_idempotent: true, attempt: 1 };
-    /// let mut retry = Retry::new().budget(RetryBudget::new().burst(1));
+    /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
+    /// let retry = RetryPolicy::new().budget(RetryBudget::new().burst(1));
     /// assert!(retry.decide(failed, Duration::ZERO, || 0).is_ok());
     /// assert_eq!(retry.decide(failed, Duration::ZERO, || 0), Err(GiveUp::Budget));
     /// ```
-    pub const fn budget(mut self, budget: RetryBudget) -> Self {
-        self.budget = budget;
+    pub fn budget(mut self, budget: RetryBudget) -> Self {
+        self.shared = Shared::with(budget);
         self
+    }
+
+    /// Sets whether to wait for an open breaker, as for any other error that says
+    /// when to come back. By default it is not waited for.
+    ///
+    /// A breaker that stays open for longer than the [longest](Self::longest) wait
+    /// is not waited for in any case.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, BreakerOpen, FailedAttempt, GiveUp, RetryPolicy};
+    /// # use std::time::Duration;
+    /// let retry_after = Duration::from_secs(2);
+    /// let error: AppError = BreakerOpen { dependency: "stripe", retry_after }.into();
+    /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
+    /// let retry = RetryPolicy::new();
+    /// assert_eq!(retry.decide(failed, Duration::ZERO, || 0), Err(GiveUp::BreakerOpen));
+    /// let patient = retry.wait_for_breaker(true);
+    /// assert_eq!(patient.decide(failed, Duration::ZERO, || 0), Ok(retry_after));
+    /// ```
+    pub const fn wait_for_breaker(mut self, waits: bool) -> Self {
+        self.waits_for_breaker = waits;
+        self
+    }
+
+    /// Runs an operation, and runs it again after each failure that is worth a
+    /// retry.
+    ///
+    /// The operation has to be idempotent: an attempt that failed may have done
+    /// its work all the same. `sleep` is the runtime's, such as
+    /// `tokio::time::sleep`; `clock` fills the budget. Both, and the jitter drawn
+    /// from them, may be simulated. Dropping the future stops the attempt or the
+    /// wait that is under way. The future is `Send` if the operation's and the
+    /// sleep's are, and holds no lock while it waits.
+    ///
+    /// With a breaker inside, each attempt asks the breaker, and the run ends when
+    /// it opens. With a breaker outside, a run counts as one call.
+    ///
+    /// ```
+    /// use highwater::error::{AppError, Breaker, RetryPolicy};
+    /// use std::{sync::atomic::{AtomicU32, Ordering}, time::{Duration, Instant}};
+    ///
+    /// # async fn sleep(_: Duration) {}
+    /// let start = Instant::now();
+    /// let clock = || start.elapsed();
+    /// let retry = RetryPolicy::new();
+    /// let breaker = Breaker::new("stock");
+    ///
+    /// let calls = AtomicU32::new(0);
+    /// let read_stock = || async {
+    ///     match calls.fetch_add(1, Ordering::Relaxed) {
+    ///         0 => Err(AppError::timeout("reading the stock")),
+    ///         _ => Ok(7),
+    ///     }
+    /// };
+    /// let run = retry.run(&clock, sleep, || breaker.call(&clock, read_stock));
+    /// assert_eq!(futures::executor::block_on(run)?, 7);
+    /// assert_eq!(calls.load(Ordering::Relaxed), 2);
+    /// # Ok::<(), AppError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The last attempt's error. If that was transient, its context says why it
+    /// was not retried: `retries_ended`, and the number of `attempts`.
+    pub async fn run<T, F, S>(
+        &self,
+        clock: &(impl Clock + ?Sized),
+        sleep: impl Fn(Duration) -> S,
+        mut operation: impl FnMut() -> F,
+    ) -> Result<T, AppError>
+    where
+        F: Future<Output = Result<T, AppError>>,
+        S: Future,
+    {
+        self.request(clock.now());
+        let mut attempt = 1;
+        loop {
+            let error = match operation().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let failed = FailedAttempt {
+                error: &error,
+                is_idempotent: true,
+                attempt,
+            };
+            let now = clock.now();
+            match self.decide(failed, now, || self.draw(now)) {
+                Ok(wait) => drop(sleep(wait).await),
+                Err(GiveUp::NotTransient) => return Err(error),
+                Err(why) => {
+                    let error = error.with_context("retries_ended", why);
+                    return Err(error.with_context("attempts", attempt));
+                }
+            }
+            attempt = attempt.saturating_add(1);
+        }
     }
 
     /// To be told of each request, retries aside: a share of them is what there
     /// may be of retries.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Failed, Retry, RetryBudget};
+    /// # use highwater::error::{AppError, FailedAttempt, RetryPolicy, RetryBudget};
     /// # use std::time::Duration;
     /// let error = AppError::timeout("reading the stock");
-    /// let failed = Failed { error: &error, is_idempotent: true, attempt: 1 };
-    /// let mut retry = Retry::new().budget(RetryBudget::new().percent(100).burst(1));
+    /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
+    /// let retry = RetryPolicy::new().budget(RetryBudget::new().percent(100).burst(1));
     /// retry.decide(failed, Duration::ZERO, || 0).unwrap();
     /// assert_eq!(retry.available(), 0);
     /// retry.request(Duration::ZERO);
     /// assert_eq!(retry.available(), 1);
     /// ```
-    pub fn request(&mut self, now: Duration) {
-        self.budget.deposit(now);
+    pub fn request(&self, now: Duration) {
+        lock(&self.shared.budget).deposit(now);
     }
 
-    /// How long to wait before it is done again.
+    /// Returns how long to wait before the next attempt.
     ///
     /// `draw` is asked for a random number, once, if it comes to a retry. The
     /// wait is spread over all of the time from 0 to twice the last one's, as
@@ -207,11 +324,11 @@ impl Retry {
     /// more than what is left up to the [longest](Self::longest).
     ///
     /// ```
-    /// # use highwater::error::{AppError, Failed, Retry};
+    /// # use highwater::error::{AppError, FailedAttempt, RetryPolicy};
     /// # use std::time::Duration;
     /// let error = AppError::unavailable("stripe").with_retry_after(Duration::from_secs(2));
-    /// let failed = Failed { error: &error, is_idempotent: true, attempt: 1 };
-    /// let wait = Retry::new().decide(failed, Duration::ZERO, || 1 << 63).unwrap();
+    /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
+    /// let wait = RetryPolicy::new().decide(failed, Duration::ZERO, || 1 << 63).unwrap();
     /// assert_eq!(wait, Duration::from_millis(2_050), "what it asks for, and half of 100 ms");
     /// ```
     ///
@@ -219,12 +336,12 @@ impl Retry {
     ///
     /// [`GiveUp`], with the reason, if it is not to be done again.
     pub fn decide(
-        &mut self,
-        failed: Failed<'_>,
+        &self,
+        failed: FailedAttempt<'_>,
         now: Duration,
         draw: impl FnOnce() -> u64,
     ) -> Result<Duration, GiveUp> {
-        let Failed { error, attempt, .. } = failed;
+        let FailedAttempt { error, attempt, .. } = failed;
         if !error.is_transient() {
             return Err(GiveUp::NotTransient);
         }
@@ -234,12 +351,15 @@ impl Retry {
         if attempt.max(1) >= self.attempts {
             return Err(GiveUp::Attempts);
         }
+        if !self.waits_for_breaker && is_of_open_breaker(error) {
+            return Err(GiveUp::BreakerOpen);
+        }
         let earliest = error.retry_after().unwrap_or_default();
         let Some(left) = self.longest.checked_sub(earliest) else {
             return Err(GiveUp::TooLate);
         };
         // Last, as it is used up by asking.
-        if !self.budget.withdraw(now) {
+        if !lock(&self.shared.budget).withdraw(now) {
             return Err(GiveUp::Budget);
         }
         // Cut off at the longest instead, all that is beyond would come together.
@@ -247,14 +367,22 @@ impl Retry {
         Ok(earliest + part(window, draw()))
     }
 
-    /// What is left of the budget.
+    /// Returns the number of retries left in the budget.
     ///
     /// ```
-    /// # use highwater::error::{Retry, RetryBudget};
-    /// assert_eq!(Retry::new().budget(RetryBudget::new().burst(7)).available(), 7);
+    /// # use highwater::error::{RetryPolicy, RetryBudget};
+    /// assert_eq!(RetryPolicy::new().budget(RetryBudget::new().burst(7)).available(), 7);
     /// ```
     pub fn available(&self) -> u64 {
-        self.budget.available()
+        lock(&self.shared.budget).available()
+    }
+
+    /// Draws a number that repeats with a simulated clock, and differs between
+    /// processes with a real one.
+    fn draw(&self, now: Duration) -> u64 {
+        let count = self.shared.draws.fetch_add(1, Ordering::Relaxed);
+        let nanos = now.as_secs().rotate_left(32) ^ u64::from(now.subsec_nanos());
+        mix(mix(nanos) ^ count)
     }
 
     fn window(&self, attempt: u32) -> Duration {
@@ -264,10 +392,41 @@ impl Retry {
     }
 }
 
-impl Default for Retry {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self::new()
     }
+}
+
+impl Shared {
+    fn with(budget: RetryBudget) -> Arc<Self> {
+        Arc::new(Shared {
+            budget: Mutex::new(budget),
+            draws: AtomicU64::new(0),
+        })
+    }
+}
+
+impl fmt::Debug for RetryPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryPolicy")
+            .field("attempts", &self.attempts)
+            .field("backoff", &self.backoff)
+            .field("longest", &self.longest)
+            .field("waits_for_breaker", &self.waits_for_breaker)
+            .field("budget", &*lock(&self.shared.budget))
+            .finish()
+    }
+}
+
+/// Returns whether an open breaker is among the causes, by whatever it was
+/// wrapped.
+fn is_of_open_breaker(error: &AppError) -> bool {
+    error.classification().is_breaker_open()
+        || Links::of(error).any(|link| {
+            let known = Classification::of(link);
+            known.is_some_and(|known| known.is_breaker_open())
+        })
 }
 
 /// Of a window, the part that a random number is of all numbers.

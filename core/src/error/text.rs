@@ -2,6 +2,7 @@
 //! they are made.
 
 use super::{AppError, Chain};
+use crate::events::{EmitError, Failure};
 use std::{
     any::Any,
     error::Error,
@@ -59,24 +60,24 @@ pub(super) fn shortened(text: &str) -> Option<String> {
     (text.len() > LONGEST_TEXT).then(|| kept(&text))
 }
 
-/// An error and its sources, each after what it caused.
+/// Writes an error and its causes, each once.
 pub(super) fn write_chain(error: &AppError, to: &mut dyn Write) -> fmt::Result {
+    write_with_causes(error, to)
+}
+
+/// Writes an error of any type and its causes, each once.
+pub(crate) fn write_with_causes(
+    error: &(dyn Error + 'static),
+    to: &mut (impl Write + ?Sized),
+) -> fmt::Result {
     let mut separator = "";
-    if let Some(text) = error.own_text() {
-        to.write_str(text)?;
-        separator = ": ";
-    }
-    let mut links = Links::of(error);
+    let mut links = Links::from(error);
     for link in &mut links {
-        let own = link.downcast_ref::<AppError>();
-        match own.map(AppError::own_text) {
-            Some(None) => continue,
-            Some(Some(text)) => write!(to, "{separator}{text}")?,
-            None => {
-                to.write_str(separator)?;
-                write_guarded(link, to);
-            }
+        if is_untold(link) {
+            continue;
         }
+        to.write_str(separator)?;
+        write_link(link, to)?;
         separator = ": ";
     }
     match links.next {
@@ -85,19 +86,75 @@ pub(super) fn write_chain(error: &AppError, to: &mut dyn Write) -> fmt::Result {
     }
 }
 
-/// The sources of an error, as an operator wants to see them: no more than a
-/// [`Chain`] has, in none of which anything panics. Of an [`io::Error`] that only
-/// carries another, it is the other that has something to say.
+/// Writes what an error says itself, without its causes.
+pub(crate) fn write_own(
+    error: &(dyn Error + 'static),
+    to: &mut (impl Write + ?Sized),
+) -> fmt::Result {
+    match error.downcast_ref::<AppError>().map(AppError::own_text) {
+        Some(text) => to.write_str(text.unwrap_or_default()),
+        None => write!(to, "{error}"),
+    }
+}
+
+/// Returns the error, or the first of its causes that says anything itself.
+pub(crate) fn first_told<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    let mut told = error;
+    for _ in 0..Chain::DEEPEST {
+        match told.source() {
+            Some(source) if is_untold(told) => told = source,
+            _ => break,
+        }
+    }
+    told
+}
+
+/// Returns whether its source says all it has to say.
+fn is_untold(error: &(dyn Error + 'static)) -> bool {
+    let own = error.downcast_ref::<AppError>();
+    own.is_some_and(|own| own.own_text().is_none())
+}
+
+/// Writes one link of [`Links`].
+fn write_link(link: &(dyn Error + 'static), to: &mut (impl Write + ?Sized)) -> fmt::Result {
+    if let Some(text) = link.downcast_ref::<AppError>().and_then(AppError::own_text) {
+        return to.write_str(text);
+    }
+    match (
+        link.downcast_ref::<Failure>(),
+        link.downcast_ref::<EmitError>(),
+    ) {
+        (Some(failure), _) => write!(to, "{}", failure.name()),
+        (_, Some(emit)) if emit.failures().len() == 1 => write!(to, "{}", emit.summary()),
+        _ => {
+            write_guarded(link, to);
+            Ok(())
+        }
+    }
+}
+
+/// An error and its causes, as far as they are to be told of. Unlike
+/// [`Chain`], it comes to what an [`io::Error`] or a listener's [`Failure`]
+/// carries, and gets by with a `source` that panics.
 pub(super) struct Links<'a> {
     next: Option<&'a (dyn Error + 'static)>,
     left: usize,
 }
 
 impl<'a> Links<'a> {
+    /// The causes of an error.
     pub(super) fn of(error: &'a AppError) -> Self {
         Links {
             next: error.source(),
             left: Chain::DEEPEST,
+        }
+    }
+
+    /// An error and its causes.
+    fn from(error: &'a (dyn Error + 'static)) -> Self {
+        Links {
+            next: Some(error),
+            left: Chain::DEEPEST + 1,
         }
     }
 }
@@ -114,9 +171,20 @@ impl<'a> Iterator for Links<'a> {
                 self.next = Some(carried);
                 continue;
             }
-            self.next = guarded(|| link.source()).unwrap_or(None);
+            self.next = carried(link).or_else(|| guarded(|| link.source()).unwrap_or(None));
             return Some(link);
         }
+    }
+}
+
+/// Returns the error that a link carries in its own text, not as its source.
+fn carried<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    if let Some(failure) = link.downcast_ref::<Failure>() {
+        return Some(&*failure.error);
+    }
+    match link.downcast_ref::<EmitError>()?.failures() {
+        [only] => Some(only),
+        _ => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Emits that wait for asynchronous listeners.
 
 use super::{
-    BoxError, EmitError, Emitter, Failure, Outcome, Subscription,
+    AsyncEmitter, BoxError, EmitError, Emitter, Failure, Outcome, Subscription,
     deliver::Progress,
     listener::{Listen, Running, Started},
     lists::Place,
@@ -15,36 +15,20 @@ use futures::{
 };
 use std::{borrow::Borrow, future::Future, sync::Arc};
 
-/// What an asynchronous listener fails with in a plain
-/// [`emit`](Emitter::emit), which cannot wait for it.
-///
-/// ```
-/// use highwater::events::{Emitter, MustAwait};
-///
-/// let emitter: Emitter<u8> = Emitter::new();
-/// emitter.on_async("store", async |_| {}).detach();
-/// let error = emitter.emit(&1).unwrap_err();
-/// assert!(error.failures()[0].error.is::<MustAwait>());
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it has to be awaited: use emit_serial or emit_concurrent")]
-pub struct MustAwait;
-
-impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
+impl<E: ?Sized + Send + Sync + 'static> AsyncEmitter<E> {
     /// Adds an asynchronous listener behind those there are, for
     /// [`emit_serial`](Self::emit_serial) and
-    /// [`emit_concurrent`](Self::emit_concurrent). A plain
-    /// [`emit`](Self::emit) reports it as failed with [`MustAwait`] rather than
-    /// pass it by in silence.
+    /// [`emit_concurrent`](Self::emit_concurrent). An emitter with asynchronous
+    /// listeners has no plain [`emit`](Emitter::emit).
     ///
     /// The event is shared, since the listener may outlast the call that
     /// started it.
     ///
     /// ```
-    /// use highwater::events::Emitter;
+    /// use highwater::events::AsyncEmitter;
     ///
     /// # futures::executor::block_on(async {
-    /// let emitter: Emitter<u32> = Emitter::new();
+    /// let emitter = AsyncEmitter::<u32>::new_async();
     /// emitter.on_async("store", async |id| {
     ///     // store.insert(*id).await?
     ///     if *id == 0 { Err("no such id") } else { Ok(()) }
@@ -52,7 +36,6 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
     ///
     /// assert_eq!(emitter.emit_serial(7).await.unwrap(), 1);
     /// assert!(emitter.emit_serial(0).await.is_err());
-    /// assert!(emitter.emit(&7).is_err(), "it would not be awaited");
     /// # });
     /// ```
     #[track_caller]
@@ -71,8 +54,8 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
     /// [`on_async`](Self::on_async), before the listeners there are.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
-    /// let emitter: Emitter<u32> = Emitter::new();
+    /// # use highwater::events::AsyncEmitter;
+    /// let emitter = AsyncEmitter::<u32>::new_async();
     /// emitter.on("store", |_| ()).detach();
     /// emitter.prepend_async("check", async |_| {}).detach();
     /// assert_eq!(&*emitter.listeners()[0].name, "check");
@@ -94,9 +77,9 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
     /// started.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// # use highwater::events::AsyncEmitter;
     /// # futures::executor::block_on(async {
-    /// let emitter: Emitter<u32> = Emitter::new();
+    /// let emitter = AsyncEmitter::<u32>::new_async();
     /// emitter.once_async("warm up", async |_| {}).detach();
     /// assert_eq!(emitter.emit_serial(1).await.unwrap(), 1);
     /// assert_eq!(emitter.emit_serial(2).await.unwrap(), 0);
@@ -114,7 +97,9 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
     {
         self.add(Place::Last, true, name.into(), asynchronous(listener))
     }
+}
 
+impl<E: ?Sized + Send + Sync + 'static, M> Emitter<E, M> {
     /// Hands an event to every listener, in order, each after the one before
     /// has completed, and says how many ran.
     ///
@@ -124,9 +109,9 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
     /// dropped with it, and a `once` that was called stays called.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// # use highwater::events::AsyncEmitter;
     /// # futures::executor::block_on(async {
-    /// let emitter: Emitter<str> = Emitter::new();
+    /// let emitter = AsyncEmitter::<str>::new_async();
     /// emitter.on_async("first", async |_| {}).detach();
     /// emitter.on("then", |_| ()).detach();
     /// assert_eq!(emitter.emit_serial("saved").await.unwrap(), 2);
@@ -139,11 +124,11 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
     pub fn emit_serial<T>(
         &self,
         event: T,
-    ) -> impl Future<Output = Result<usize, EmitError>> + Send + use<E, T>
+    ) -> impl Future<Output = Result<usize, EmitError>> + Send + use<E, T, M>
     where
         T: Borrow<E> + Into<Arc<E>> + Send + Sync + 'static,
     {
-        Serial::new(self.clone(), event)
+        Serial::new(self.in_mode(), event)
     }
 
     /// Hands an event to every listener, started in order and awaited together,
@@ -163,10 +148,10 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
     /// the listeners, not of time.
     ///
     /// ```
-    /// use highwater::events::Emitter;
+    /// use highwater::events::AsyncEmitter;
     ///
     /// # futures::executor::block_on(async {
-    /// let emitter: Emitter<str> = Emitter::new();
+    /// let emitter = AsyncEmitter::<str>::new_async();
     /// for shard in ["a", "b", "c"] {
     ///     emitter.on_async(shard, async |_| {}).detach();
     /// }
@@ -177,12 +162,12 @@ impl<E: ?Sized + Send + Sync + 'static> Emitter<E> {
         &self,
         event: T,
         limit: usize,
-    ) -> impl Future<Output = Result<usize, EmitError>> + Send + use<E, T>
+    ) -> impl Future<Output = Result<usize, EmitError>> + Send + use<E, T, M>
     where
         T: Into<Arc<E>>,
     {
         let limit = if limit == 0 { usize::MAX } else { limit };
-        together(self.clone(), event.into(), limit)
+        together(self.in_mode(), event.into(), limit)
     }
 }
 
@@ -192,6 +177,7 @@ async fn together<E: ?Sized + Send + Sync + 'static>(
     limit: usize,
 ) -> Result<usize, EmitError> {
     let lists = emitter.shared.lists.get();
+    emitter.note_if_unhandled(&lists);
     let mut told = Told::begin_if_any(&*event, lists.monitors(), lists.listeners().len());
     let mut waiting = lists.listeners().iter().enumerate();
     let mut running = FuturesUnordered::new();
@@ -266,7 +252,7 @@ where
     F: Fn(&Arc<E>) -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync + 'static,
 {
     fn call(&self, _: &E) -> Result<(), BoxError> {
-        Err(MustAwait.into())
+        unreachable!("an emitter with asynchronous listeners has awaited emits only")
     }
 
     fn start(&self, _: &E) -> Started {

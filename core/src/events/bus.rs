@@ -5,10 +5,10 @@ mod tap;
 pub use tap::Tapped;
 
 use super::{
-    EmitError, Emitter, Failure, ListenerId, Options, Outcome, Subscription, WeakBus,
-    emitter::Errors, snapshot::Snapshot, subscription::Registry,
+    Awaited, EmitError, Emitter, Failure, ListenerId, Options, Outcome, Plain, Subscription,
+    WeakBus, emitter::Errors, snapshot::Snapshot, subscription::Registry,
 };
-use std::{any::TypeId, fmt, future::Future, sync::Arc};
+use std::{any::TypeId, fmt, future::Future, marker::PhantomData, sync::Arc};
 use tap::{Tap, Typed};
 
 /// An [`Emitter`] for each event type, made when first asked for.
@@ -28,9 +28,9 @@ use tap::{Tap, Typed};
 /// assert_eq!(bus.emit(&OrderPaid(7)).unwrap(), 1);
 /// assert_eq!(bus.emit(&OrderShipped(7)).unwrap(), 0, "nobody listens: no error");
 /// ```
-#[derive(Clone)]
-pub struct Bus {
+pub struct Bus<M = Plain> {
     pub(super) shared: Arc<Shared>,
+    mode: PhantomData<fn() -> M>,
 }
 
 pub(super) struct Shared {
@@ -72,16 +72,173 @@ impl Bus {
     /// ```
     #[must_use]
     pub fn with_options(options: Options) -> Self {
-        Bus {
-            shared: Arc::new(Shared {
-                lists: Snapshot::new(Lists {
-                    emitters: Vec::new(),
-                    taps: Vec::new(),
-                }),
-                options,
-                errors: Arc::default(),
+        Bus::from_shared(Arc::new(Shared {
+            lists: Snapshot::new(Lists {
+                emitters: Vec::new(),
+                taps: Vec::new(),
             }),
+            options,
+            errors: Arc::default(),
+        }))
+    }
+
+    /// Hands an event to every listener for its type: [`Emitter::emit`].
+    ///
+    /// ```
+    /// # use highwater::events::Bus;
+    /// let bus = Bus::new();
+    /// bus.on("words", |word: &&str| assert_eq!(*word, "hello")).detach();
+    /// assert_eq!(bus.emit(&"hello").unwrap(), 1);
+    /// assert_eq!(bus.emit(&5_u8).unwrap(), 0, "another type");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError`] holds what failed and nobody observed.
+    pub fn emit<E: 'static>(&self, event: &E) -> Result<usize, EmitError> {
+        self.shared.lists.with(|lists| match lists.emitter::<E>() {
+            Some(emitter) => emitter.emit(event),
+            None => self.emitter().emit(event),
+        })
+    }
+}
+
+/// A [`Bus`] with asynchronous listeners too. Its emits are awaited:
+/// [`emit_serial`](Bus::emit_serial) or [`emit_concurrent`](Bus::emit_concurrent).
+/// It has no plain [`emit`](Bus::emit), which could not wait for them, and a plain
+/// [`Bus`] has no `on_async`.
+///
+/// ```
+/// use highwater::events::{AsyncBus, Bus};
+/// use std::sync::Arc;
+///
+/// struct SignedUp {
+///     email: String,
+/// }
+///
+/// # futures::executor::block_on(async {
+/// let bus: AsyncBus = Bus::new_async();
+/// bus.on("audit", |event: &SignedUp| println!("{}", event.email)).detach();
+/// bus.on_async("mail", async |event: Arc<SignedUp>| {
+///     if event.email.is_empty() { Err("no address") } else { Ok(()) }
+/// }).detach();
+/// let email = "ada@example.com".to_owned();
+/// assert_eq!(bus.emit_concurrent(SignedUp { email }, 8).await.unwrap(), 2);
+/// # });
+/// ```
+///
+/// What cannot wait does not compile:
+///
+/// ```compile_fail,E0599
+/// # use highwater::events::Bus;
+/// let bus = Bus::new_async();
+/// bus.emit(&7_u32); // no method named `emit`: await `emit_serial(7_u32)`
+/// ```
+///
+/// ```compile_fail,E0599
+/// # use highwater::events::Bus;
+/// let bus = Bus::new();
+/// bus.on_async("mail", async |_: std::sync::Arc<u32>| {}).detach(); // `Bus::new_async`
+/// ```
+pub type AsyncBus = Bus<Awaited>;
+
+impl AsyncBus {
+    /// Makes a bus for plain and asynchronous listeners.
+    ///
+    /// ```
+    /// # use highwater::events::Bus;
+    /// # futures::executor::block_on(async {
+    /// let bus = Bus::new_async();
+    /// bus.on_async("store", async |_: std::sync::Arc<u32>| {}).detach();
+    /// assert_eq!(bus.emit_serial(7_u32).await.unwrap(), 1);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn new_async() -> Self {
+        Bus::new_async_with_options(Options::new())
+    }
+
+    /// Makes a bus for plain and asynchronous listeners whose emitters behave as
+    /// the options say.
+    ///
+    /// ```
+    /// # use highwater::events::{Bus, Options, Policy};
+    /// let bus = Bus::new_async_with_options(Options::new().policy(Policy::FailFast));
+    /// assert!(bus.event_types().is_empty());
+    /// ```
+    #[must_use]
+    pub fn new_async_with_options(options: Options) -> Self {
+        Bus::from_shared(Bus::with_options(options).shared)
+    }
+
+    /// Adds an asynchronous listener for events of type `E`:
+    /// [`Emitter::on_async`].
+    ///
+    /// ```
+    /// # use highwater::events::Bus;
+    /// # futures::executor::block_on(async {
+    /// let bus = Bus::new_async();
+    /// bus.on_async("store", async |id: std::sync::Arc<u32>| assert_eq!(*id, 7)).detach();
+    /// assert_eq!(bus.emit_serial(7_u32).await.unwrap(), 1);
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn on_async<E: Send + Sync + 'static, F, R>(
+        &self,
+        name: impl Into<Arc<str>>,
+        listener: impl Fn(Arc<E>) -> F + Send + Sync + 'static,
+    ) -> Subscription
+    where
+        F: Future<Output = R> + Send + 'static,
+        R: Outcome,
+    {
+        self.emitter().on_async(name, listener)
+    }
+}
+
+impl<M> Bus<M> {
+    pub(super) fn from_shared(shared: Arc<Shared>) -> Self {
+        Bus {
+            shared,
+            mode: PhantomData,
         }
+    }
+
+    /// Adds a listener for one event of type `E`: [`Emitter::once`].
+    ///
+    /// ```
+    /// # use highwater::events::Bus;
+    /// let bus = Bus::new();
+    /// bus.once("first", |n: &u32| assert_eq!(*n, 7)).detach();
+    /// assert_eq!(bus.emit(&7_u32).unwrap(), 1);
+    /// assert_eq!(bus.emit(&8_u32).unwrap(), 0);
+    /// ```
+    #[track_caller]
+    pub fn once<E: 'static, R: Outcome>(
+        &self,
+        name: impl Into<Arc<str>>,
+        listener: impl Fn(&E) -> R + Send + Sync + 'static,
+    ) -> Subscription {
+        self.emitter().once(name, listener)
+    }
+
+    /// Adds a listener for events of type `E` before the others there are:
+    /// [`Emitter::prepend`].
+    ///
+    /// ```
+    /// # use highwater::events::Bus;
+    /// let bus = Bus::new();
+    /// bus.on("store", |_: &u32| ()).detach();
+    /// bus.prepend("check", |_: &u32| ()).detach();
+    /// assert_eq!(&*bus.emitter::<u32>().listeners()[0].name, "check");
+    /// ```
+    #[track_caller]
+    pub fn prepend<E: 'static, R: Outcome>(
+        &self,
+        name: impl Into<Arc<str>>,
+        listener: impl Fn(&E) -> R + Send + Sync + 'static,
+    ) -> Subscription {
+        self.emitter().prepend(name, listener)
     }
 
     /// Adds a listener for events of type `E`: [`Emitter::on`]. For the other
@@ -102,30 +259,6 @@ impl Bus {
         listener: impl Fn(&E) -> R + Send + Sync + 'static,
     ) -> Subscription {
         self.emitter().on(name, listener)
-    }
-
-    /// Adds an asynchronous listener for events of type `E`:
-    /// [`Emitter::on_async`].
-    ///
-    /// ```
-    /// # use highwater::events::Bus;
-    /// # futures::executor::block_on(async {
-    /// let bus = Bus::new();
-    /// bus.on_async("store", async |id: std::sync::Arc<u32>| assert_eq!(*id, 7)).detach();
-    /// assert_eq!(bus.emit_serial(7_u32).await.unwrap(), 1);
-    /// # });
-    /// ```
-    #[track_caller]
-    pub fn on_async<E: Send + Sync + 'static, F, R>(
-        &self,
-        name: impl Into<Arc<str>>,
-        listener: impl Fn(Arc<E>) -> F + Send + Sync + 'static,
-    ) -> Subscription
-    where
-        F: Future<Output = R> + Send + 'static,
-        R: Outcome,
-    {
-        self.emitter().on_async(name, listener)
     }
 
     /// Removes a listener or a tap, of whatever type of event, and says whether
@@ -161,7 +294,7 @@ impl Bus {
     /// ```
     pub fn errors(&self) -> &Emitter<Failure> {
         let options = &self.shared.options;
-        let make = || Emitter::with_options(options.clone());
+        let make = || Emitter::of_bus(options.clone(), None, true);
         self.shared.errors.get_or_init(make)
     }
 
@@ -187,30 +320,11 @@ impl Bus {
     /// assert!(weak.upgrade().is_none());
     /// ```
     #[must_use]
-    pub fn downgrade(&self) -> WeakBus {
+    pub fn downgrade(&self) -> WeakBus<M> {
         WeakBus {
             shared: Arc::downgrade(&self.shared),
+            mode: PhantomData,
         }
-    }
-
-    /// Hands an event to every listener for its type: [`Emitter::emit`].
-    ///
-    /// ```
-    /// # use highwater::events::Bus;
-    /// let bus = Bus::new();
-    /// bus.on("words", |word: &&str| assert_eq!(*word, "hello")).detach();
-    /// assert_eq!(bus.emit(&"hello").unwrap(), 1);
-    /// assert_eq!(bus.emit(&5_u8).unwrap(), 0, "another type");
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`EmitError`] holds what failed and nobody observed.
-    pub fn emit<E: 'static>(&self, event: &E) -> Result<usize, EmitError> {
-        self.shared.lists.with(|lists| match lists.emitter::<E>() {
-            Some(emitter) => emitter.emit(event),
-            None => self.emitter().emit(event),
-        })
     }
 
     /// Hands an event to every listener for its type, each after the one before
@@ -219,10 +333,9 @@ impl Bus {
     /// ```
     /// # use highwater::events::Bus;
     /// # futures::executor::block_on(async {
-    /// let bus = Bus::new();
+    /// let bus = Bus::new_async();
     /// bus.on_async("store", async |_: std::sync::Arc<u32>| {}).detach();
     /// assert_eq!(bus.emit_serial(7_u32).await.unwrap(), 1);
-    /// assert!(bus.emit(&7_u32).is_err(), "it would not be awaited");
     /// # });
     /// ```
     ///
@@ -232,7 +345,7 @@ impl Bus {
     pub fn emit_serial<E: Send + Sync + 'static>(
         &self,
         event: E,
-    ) -> impl Future<Output = Result<usize, EmitError>> + Send + use<E> {
+    ) -> impl Future<Output = Result<usize, EmitError>> + Send + use<E, M> {
         self.emitter::<E>().emit_serial(event)
     }
 
@@ -243,7 +356,7 @@ impl Bus {
     /// # use highwater::events::Bus;
     /// # use std::sync::Arc;
     /// # futures::executor::block_on(async {
-    /// let bus = Bus::new();
+    /// let bus = Bus::new_async();
     /// bus.on_async("mail", async |_: Arc<u32>| Err("no route")).detach();
     /// bus.on_async("store", async |_: Arc<u32>| {}).detach();
     /// let error = bus.emit_concurrent(7_u32, 2).await.unwrap_err();
@@ -258,7 +371,7 @@ impl Bus {
         &self,
         event: E,
         limit: usize,
-    ) -> impl Future<Output = Result<usize, EmitError>> + Send + use<E> {
+    ) -> impl Future<Output = Result<usize, EmitError>> + Send + use<E, M> {
         self.emitter::<E>().emit_concurrent(event, limit)
     }
 
@@ -274,6 +387,27 @@ impl Bus {
     pub fn listener_count<E: 'static>(&self) -> usize {
         let known = |lists: &Arc<Lists>| lists.emitter::<E>().map(Emitter::listener_count);
         self.shared.lists.with(known).unwrap_or(0)
+    }
+
+    /// Returns how many emits of each event type met no listener, in the order in
+    /// which the types came up, without those that always met one.
+    ///
+    /// A type that was mistaken for another shows here:
+    ///
+    /// ```
+    /// # use highwater::events::Bus;
+    /// let bus = Bus::new();
+    /// bus.on("sum", |_: &u64| ()).detach();
+    /// bus.emit(&7).unwrap(); // an i32
+    /// bus.emit(&7_u64).unwrap();
+    /// assert_eq!(bus.unhandled(), [("i32", 1)]);
+    /// ```
+    #[must_use]
+    pub fn unhandled(&self) -> Vec<(&'static str, u64)> {
+        let lists = self.shared.lists.get();
+        let emitters = lists.emitters.iter();
+        let counted = emitters.map(|(_, emitter)| (emitter.event_type(), emitter.unhandled()));
+        counted.filter(|(_, count)| *count > 0).collect()
     }
 
     /// The names of the event types it has been asked for, in that order.
@@ -301,23 +435,24 @@ impl Bus {
     /// assert_eq!((bus.emit(&1_u8).unwrap(), bus.emit(&2_u8).unwrap()), (1, 0));
     /// ```
     #[must_use]
-    pub fn emitter<E: 'static>(&self) -> Emitter<E> {
-        if let Some(known) = self.shared.lists.with(|lists| lists.emitter().cloned()) {
+    pub fn emitter<E: 'static>(&self) -> Emitter<E, M> {
+        let known = |lists: &Arc<Lists>| lists.emitter().map(Emitter::in_mode);
+        if let Some(known) = self.shared.lists.with(known) {
             return known;
         }
         self.shared.lists.update(|lists| {
             // Somebody else may have been quicker.
             if let Some(known) = lists.emitter() {
-                return known.clone();
+                return known.in_mode();
             }
             let errors = Arc::clone(&self.shared.errors);
-            let emitter = Emitter::of_bus(self.shared.options.clone(), Some(errors));
+            let emitter = Emitter::of_bus(self.shared.options.clone(), Some(errors), false);
             for tap in &lists.taps {
                 emitter.add_tap(tap.clone());
             }
-            let typed = Arc::new(emitter.clone());
-            lists.emitters.push((TypeId::of::<E>(), typed));
-            emitter
+            let emitter_in_mode = emitter.in_mode();
+            lists.emitters.push((TypeId::of::<E>(), Arc::new(emitter)));
+            emitter_in_mode
         })
     }
 }
@@ -350,13 +485,19 @@ impl Registry for Shared {
     }
 }
 
-impl Default for Bus {
+impl<M> Default for Bus<M> {
     fn default() -> Self {
-        Bus::new()
+        Bus::from_shared(Bus::new().shared)
     }
 }
 
-impl fmt::Debug for Bus {
+impl<M> Clone for Bus<M> {
+    fn clone(&self) -> Self {
+        Bus::from_shared(Arc::clone(&self.shared))
+    }
+}
+
+impl<M> fmt::Debug for Bus<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bus")
             .field("event_types", &self.event_types())

@@ -1,6 +1,6 @@
 //! What the errors of this module are to a whole application.
 
-use super::{EmitError, Failure, InboxFull, MustAwait, ZeroCapacity};
+use super::{EmitError, Failure, InboxFull, ZeroCapacity};
 use crate::error::{Classification, Classify, Kind};
 use std::{error::Error, time::Duration};
 
@@ -37,7 +37,8 @@ impl Classify for Failure {
     fn classify(&self) -> Classification {
         match known(&*self.error) {
             Some(known) if known.is_bug() => Kind::Bug.into(),
-            Some(known) if known.is_transient() => waiting(Kind::Unavailable, known.retry_after()),
+            Some(known) if known.is_transient() => waiting(Kind::Unavailable, known.retry_after())
+                .of_open_breaker(known.is_breaker_open()),
             _ => Kind::Failure.into(),
         }
     }
@@ -50,13 +51,6 @@ impl Classify for InboxFull {
     }
 }
 
-/// The program emits in a way that its listeners cannot be awaited.
-impl Classify for MustAwait {
-    fn classify(&self) -> Classification {
-        Kind::Bug.into()
-    }
-}
-
 /// The program asks for what makes no sense. Where the capacity is a setting,
 /// whoever set it is to be told instead.
 impl Classify for ZeroCapacity {
@@ -66,14 +60,8 @@ impl Classify for ZeroCapacity {
 }
 
 fn known(error: &(dyn Error + 'static)) -> Option<Classification> {
-    if let Some(emit) = error.downcast_ref::<EmitError>() {
-        return Some(emit.classify());
-    }
     if let Some(full) = error.downcast_ref::<InboxFull>() {
         return Some(full.classify());
-    }
-    if let Some(must_await) = error.downcast_ref::<MustAwait>() {
-        return Some(must_await.classify());
     }
     Classification::of(error)
 }
@@ -84,7 +72,8 @@ fn worse(one: Classification, other: Classification) -> Classification {
         _ if other.is_bug() => other,
         (false, _) => one,
         (_, false) => other,
-        (true, true) => waiting(one.kind(), one.retry_after().max(other.retry_after())),
+        (true, true) => waiting(one.kind(), one.retry_after().max(other.retry_after()))
+            .of_open_breaker(one.is_breaker_open() || other.is_breaker_open()),
     }
 }
 

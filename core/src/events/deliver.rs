@@ -7,7 +7,7 @@ use super::{
     monitor::{Tell, Told, Untold},
     subscription::Registry,
 };
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, sync::atomic::Ordering};
 
 /// How far an emit has come, and what nobody observed.
 #[derive(Default)]
@@ -32,6 +32,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
     #[inline(never)]
     pub(super) fn emit_watched(&self, lists: &Lists<E>, event: &E) -> Result<usize, EmitError> {
         let mut progress = Progress::default();
+        self.note_if_unhandled(lists);
         if lists.monitors().is_empty() {
             self.deliver(lists.listeners(), event, &mut progress, &mut Untold);
         } else {
@@ -39,6 +40,21 @@ impl<E: ?Sized + 'static> Emitter<E> {
             self.deliver(lists.listeners(), event, &mut progress, &mut told);
         }
         progress.conclude()
+    }
+
+    /// Counts and reports an emit to nobody.
+    pub(super) fn note_if_unhandled(&self, lists: &Lists<E>) {
+        if !lists.listeners().is_empty() || self.shared.is_of_errors {
+            return;
+        }
+        let event = std::any::type_name::<E>();
+        let before = self.shared.unhandled.fetch_add(1, Ordering::Relaxed);
+        if before == 0 {
+            log::debug!("{event} is emitted, and nobody listens: further emits are only counted");
+        }
+        if let Some(report) = &self.shared.options.on_unhandled {
+            report(event);
+        }
     }
 
     /// The rest of a plain emit, from the first failure on.
@@ -105,7 +121,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
         error: BoxError,
         failures: &mut Vec<Failure>,
     ) -> ControlFlow<()> {
-        let failure = Failure::of(entry.registration(), error);
+        let failure = Failure::of(entry.registration(), std::any::type_name::<E>(), error);
         if self.shared.options.policy == Policy::FailFast {
             failures.push(failure);
             return ControlFlow::Break(());

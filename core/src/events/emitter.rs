@@ -3,12 +3,16 @@
 mod listeners;
 
 use super::{
-    EmitError, Failure, ListenerId, Notice, Options, Registration, Subscription, WeakEmitter,
-    lists::Lists, monitor::Monitor, snapshot::Snapshot, subscription::Registry,
+    Awaited, EmitError, Failure, ListenerId, Notice, Options, Plain, Registration, Subscription,
+    WeakEmitter, lists::Lists, monitor::Monitor, snapshot::Snapshot, subscription::Registry,
 };
 use std::{
     fmt,
-    sync::{Arc, OnceLock, Weak},
+    marker::PhantomData,
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Hands events of type `E` to its listeners, in order.
@@ -35,8 +39,9 @@ use std::{
 /// emitter.emit(&100).unwrap();
 /// assert_eq!(sum.load(Ordering::Relaxed), 5);
 /// ```
-pub struct Emitter<E: ?Sized> {
+pub struct Emitter<E: ?Sized, M = Plain> {
     pub(super) shared: Arc<Shared<E>>,
+    mode: PhantomData<fn() -> M>,
 }
 
 pub(super) struct Shared<E: ?Sized> {
@@ -46,6 +51,10 @@ pub(super) struct Shared<E: ?Sized> {
     pub(super) errors: Errors,
     /// Those of its bus, if it has one.
     pub(super) bus_errors: Option<Arc<Errors>>,
+    /// Emits to nobody.
+    pub(super) unhandled: AtomicU64,
+    /// Whether it takes failures. One that nobody observes goes back to the emit.
+    pub(super) is_of_errors: bool,
 }
 
 /// Who observes failures, once anybody does.
@@ -73,18 +82,22 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// ```
     #[must_use]
     pub fn with_options(options: Options) -> Self {
-        Emitter::of_bus(options, None)
+        Emitter::of_bus(options, None, false)
     }
 
-    pub(super) fn of_bus(options: Options, bus_errors: Option<Arc<Errors>>) -> Self {
-        Emitter {
-            shared: Arc::new(Shared {
-                lists: Snapshot::new(Lists::new()),
-                options,
-                errors: OnceLock::new(),
-                bus_errors,
-            }),
-        }
+    pub(super) fn of_bus(
+        options: Options,
+        bus_errors: Option<Arc<Errors>>,
+        is_of_errors: bool,
+    ) -> Self {
+        Emitter::from_shared(Arc::new(Shared {
+            lists: Snapshot::new(Lists::new()),
+            options,
+            errors: OnceLock::new(),
+            bus_errors,
+            unhandled: AtomicU64::new(0),
+            is_of_errors,
+        }))
     }
 
     /// Hands an event to every listener, in order, and says how many ran.
@@ -95,8 +108,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// handle of the emitter be dropped by a listener, the emit completes all
     /// the same, and everything is freed after it.
     ///
-    /// A listener added by [`on_async`](Self::on_async) cannot be awaited here:
-    /// it fails with [`MustAwait`](super::MustAwait).
+    /// An [`AsyncEmitter`] has no such method: what it emits has to be awaited.
     ///
     /// ```
     /// # use highwater::events::Emitter;
@@ -121,6 +133,96 @@ impl<E: ?Sized + 'static> Emitter<E> {
         self.shared.lists.with(|lists| self.emit_to(lists, event))
     }
 
+    #[expect(
+        clippy::inline_always,
+        reason = "a call here is a third of an emit to one"
+    )]
+    #[inline(always)]
+    pub(super) fn emit_to(&self, lists: &Lists<E>, event: &E) -> Result<usize, EmitError> {
+        if !lists.is_plain() {
+            return self.emit_watched(lists, event);
+        }
+        let mut rest = lists.listeners().iter();
+        while let Some(entry) = rest.next() {
+            if let Err(error) = entry.listen.call(event) {
+                let index = lists.listeners().len() - rest.len() - 1;
+                return self.emit_on(lists, event, index, error);
+            }
+        }
+        Ok(lists.listeners().len())
+    }
+}
+
+/// An [`Emitter`] with asynchronous listeners too. Its emits are awaited:
+/// [`emit_serial`](Emitter::emit_serial) or
+/// [`emit_concurrent`](Emitter::emit_concurrent). That it has no plain
+/// [`emit`](Emitter::emit), which could not wait for them, is a matter of types:
+///
+/// ```compile_fail,E0599
+/// use highwater::events::AsyncEmitter;
+///
+/// let emitter = AsyncEmitter::<u32>::new_async();
+/// emitter.on_async("store", async |_| {}).detach();
+/// emitter.emit(&7); // no method named `emit`: await `emit_serial(7)`
+/// ```
+///
+/// and an [`Emitter`] has no `on_async`:
+///
+/// ```compile_fail,E0599
+/// use highwater::events::Emitter;
+///
+/// let emitter = Emitter::<u32>::new();
+/// emitter.on_async("store", async |_| {}).detach(); // make it by `new_async`
+/// ```
+pub type AsyncEmitter<E> = Emitter<E, Awaited>;
+
+impl<E: ?Sized + 'static> AsyncEmitter<E> {
+    /// Makes an emitter for plain and asynchronous listeners.
+    ///
+    /// ```
+    /// # use highwater::events::AsyncEmitter;
+    /// # futures::executor::block_on(async {
+    /// let emitter = AsyncEmitter::<u32>::new_async();
+    /// emitter.on_async("store", async |_| {}).detach();
+    /// emitter.on("log", |_| ()).detach();
+    /// assert_eq!(emitter.emit_serial(7).await.unwrap(), 2);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn new_async() -> Self {
+        Emitter::new_async_with_options(Options::new())
+    }
+
+    /// Makes an emitter for plain and asynchronous listeners that behaves as the
+    /// options say.
+    ///
+    /// ```
+    /// # use highwater::events::{AsyncEmitter, Options, Policy};
+    /// let options = Options::new().policy(Policy::FailFast);
+    /// let emitter = AsyncEmitter::<u32>::new_async_with_options(options);
+    /// assert_eq!(emitter.listener_count(), 0);
+    /// ```
+    #[must_use]
+    pub fn new_async_with_options(options: Options) -> Self {
+        Emitter::<E>::with_options(options).in_mode()
+    }
+}
+
+impl<E: ?Sized, M> Emitter<E, M> {
+    pub(super) fn from_shared(shared: Arc<Shared<E>>) -> Self {
+        Emitter {
+            shared,
+            mode: PhantomData,
+        }
+    }
+
+    /// The same emitter, with other methods.
+    pub(super) fn in_mode<N>(&self) -> Emitter<E, N> {
+        Emitter::from_shared(Arc::clone(&self.shared))
+    }
+}
+
+impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// Adds a function that is told of every emit, delivery and failure as it
     /// happens, until the subscription is dropped. It changes no outcome, and
     /// it is no listener: it neither counts nor observes errors.
@@ -166,9 +268,32 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// emitter.errors().on("log", |failure| eprintln!("{failure}")).detach();
     /// assert_eq!(emitter.emit(&1).unwrap(), 1, "somebody knows");
     /// ```
+    ///
+    /// A failure names the type of its event. The event itself is borrowed for the
+    /// emit only, and a [monitor](Self::monitor), or a [tap](super::Bus::tap) of a
+    /// bus, sees it beside the failure:
+    ///
+    /// ```
+    /// # use highwater::events::{Bus, Notice};
+    /// struct OrderPaid(u64);
+    ///
+    /// let bus = Bus::new();
+    /// bus.on("stock", |_: &OrderPaid| Err("none left")).detach();
+    /// bus.errors().on("count", |failure| assert!(failure.event.is_some())).detach();
+    /// let (report, reports) = std::sync::mpsc::channel();
+    /// let _tap = bus.tap(move |tapped| {
+    ///     if let (Notice::Failed { listener, error, .. }, Some(OrderPaid(order))) =
+    ///         (tapped.notice, tapped.event.downcast_ref())
+    ///     {
+    ///         report.send(format!("order {order}: {}: {error}", listener.name)).unwrap();
+    ///     }
+    /// });
+    /// bus.emit(&OrderPaid(7)).unwrap();
+    /// assert_eq!(reports.try_recv().unwrap(), "order 7: stock: none left");
+    /// ```
     pub fn errors(&self) -> &Emitter<Failure> {
         let options = &self.shared.options;
-        let make = || Emitter::with_options(options.clone());
+        let make = || Emitter::of_bus(options.clone(), None, true);
         self.shared.errors.get_or_init(make)
     }
 
@@ -190,12 +315,26 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// what the observer failed with.
     pub fn raise(&self, failure: Failure) -> Result<(), EmitError> {
         let mut unobserved = Vec::new();
-        let ran = self.observe(failure, &mut unobserved);
+        let ran = self.in_mode::<Plain>().observe(failure, &mut unobserved);
         if unobserved.is_empty() {
             Ok(())
         } else {
             Err(EmitError::new(ran, unobserved))
         }
+    }
+
+    /// Returns how many emits met no listener.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// emitter.emit(&1).unwrap();
+    /// emitter.on("work", |_| ()).detach();
+    /// emitter.emit(&2).unwrap();
+    /// assert_eq!(emitter.unhandled(), 1);
+    /// ```
+    pub fn unhandled(&self) -> u64 {
+        self.shared.unhandled.load(Ordering::Relaxed)
     }
 
     /// How many listeners there are.
@@ -236,29 +375,11 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// assert!(weak.upgrade().is_none(), "its listener did not keep it alive");
     /// ```
     #[must_use]
-    pub fn downgrade(&self) -> WeakEmitter<E> {
+    pub fn downgrade(&self) -> WeakEmitter<E, M> {
         WeakEmitter {
             shared: Arc::downgrade(&self.shared),
+            mode: PhantomData,
         }
-    }
-
-    #[expect(
-        clippy::inline_always,
-        reason = "a call here is a third of an emit to one"
-    )]
-    #[inline(always)]
-    pub(super) fn emit_to(&self, lists: &Lists<E>, event: &E) -> Result<usize, EmitError> {
-        if !lists.is_plain() {
-            return self.emit_watched(lists, event);
-        }
-        let mut rest = lists.listeners().iter();
-        while let Some(entry) = rest.next() {
-            if let Err(error) = entry.listen.call(event) {
-                let index = lists.listeners().len() - rest.len() - 1;
-                return self.emit_on(lists, event, index, error);
-            }
-        }
-        Ok(lists.listeners().len())
     }
 
     pub(super) fn add_monitor(&self, monitor: Monitor<E>) {
@@ -289,21 +410,22 @@ impl<E: ?Sized + 'static> Registry for Shared<E> {
     }
 }
 
-impl<E: ?Sized> Clone for Emitter<E> {
+impl<E: ?Sized, M> Clone for Emitter<E, M> {
     fn clone(&self) -> Self {
         Emitter {
             shared: Arc::clone(&self.shared),
+            mode: PhantomData,
         }
     }
 }
 
-impl<E: ?Sized + 'static> Default for Emitter<E> {
+impl<E: ?Sized + 'static, M> Default for Emitter<E, M> {
     fn default() -> Self {
-        Emitter::new()
+        Emitter::<E>::new().in_mode()
     }
 }
 
-impl<E: ?Sized + 'static> fmt::Debug for Emitter<E> {
+impl<E: ?Sized + 'static, M> fmt::Debug for Emitter<E, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.listeners().into_iter().map(|listener| listener.name);
         f.debug_list().entries(names).finish()

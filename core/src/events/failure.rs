@@ -1,6 +1,7 @@
 //! What an emit reports when listeners fail.
 
 use super::{BoxError, ListenerId, Registration};
+use crate::error::text;
 use std::{error::Error, fmt, panic::Location, sync::Arc};
 
 /// Some listeners failed, and nobody else was told.
@@ -104,9 +105,13 @@ impl fmt::Debug for EmitError {
 }
 
 impl Error for EmitError {
-    /// What failed first.
+    /// What caused the listener's error, if only one failed: that error is part
+    /// of this one's text. With several, the text has all of their causes.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.failures().first().map(|failure| failure as _)
+        match self.failures() {
+            [only] => only.source(),
+            _ => None,
+        }
     }
 }
 
@@ -134,6 +139,11 @@ pub struct Failure {
     pub id: Option<ListenerId>,
     /// As for `id`.
     pub location: Option<&'static Location<'static>>,
+    /// The type of the event it failed at; `None` if the failure was raised. The
+    /// event itself is seen, with the failure, by a
+    /// [monitor](super::Emitter::monitor) or a [tap](super::Bus::tap): it is only
+    /// borrowed, so that events need not be `Clone`.
+    pub event: Option<&'static str>,
     /// What it answered.
     pub error: Arc<dyn Error + Send + Sync>,
     /// Whether it is an observer of failures, which failed at one.
@@ -155,6 +165,7 @@ impl Failure {
             listener: listener.into(),
             id: None,
             location: None,
+            event: None,
             error: error.into().into(),
             is_observers: false,
         }
@@ -165,11 +176,12 @@ impl Failure {
         self
     }
 
-    pub(super) fn of(listener: &Registration, error: BoxError) -> Self {
+    pub(super) fn of(listener: &Registration, event: &'static str, error: BoxError) -> Self {
         Failure {
             listener: Arc::clone(&listener.name),
             id: Some(listener.id),
             location: Some(listener.location),
+            event: Some(event),
             error: error.into(),
             is_observers: false,
         }
@@ -177,33 +189,59 @@ impl Failure {
 }
 
 impl Error for Failure {
+    /// What caused the listener's [`error`](Self::error), which is part of this
+    /// one's text.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.error)
+        text::first_told(&*self.error).source()
     }
 }
 
+/// The listener and its error; with `{:#}`, also what caused that.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let role = if self.is_observers { "observer " } else { "" };
-        write!(f, "{role}{}: {}", self.listener, self.error)
+        write!(f, "{}: ", self.name())?;
+        if f.alternate() {
+            return text::write_with_causes(&*self.error, f);
+        }
+        text::write_own(text::first_told(&*self.error), f)
     }
 }
 
+impl Failure {
+    /// The name of whose failure it is.
+    pub(crate) fn name(&self) -> impl fmt::Display {
+        let role = if self.is_observers { "observer " } else { "" };
+        fmt::from_fn(move |f| write!(f, "{role}{}", self.listener))
+    }
+}
+
+/// How many listeners failed, and each failure. Of several failures the causes
+/// are told too, as they cannot all be the [source](Error::source).
 impl fmt::Display for EmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.delivered() {
-            0 => f.write_str("nobody observes: ")?,
-            _ if self.is_of_raise() => f.write_str("an observer failed: ")?,
-            ran => {
-                let failures = self.failures().iter();
-                let failed = failures.filter(|failure| !failure.is_observers).count();
-                write!(f, "{failed} of {ran} listeners failed: ")?;
-            }
+        write!(f, "{}: ", self.summary())?;
+        if let ([only], false) = (self.failures(), f.alternate()) {
+            return only.fmt(f);
         }
         for (index, failure) in self.failures().iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{failure}")?;
+            write!(f, "{separator}{failure:#}")?;
         }
         Ok(())
+    }
+}
+
+impl EmitError {
+    /// How many listeners failed.
+    pub(crate) fn summary(&self) -> impl fmt::Display {
+        fmt::from_fn(move |f| match self.delivered() {
+            0 => f.write_str("nobody observes"),
+            _ if self.is_of_raise() => f.write_str("an observer failed"),
+            ran => {
+                let failures = self.failures().iter();
+                let failed = failures.filter(|failure| !failure.is_observers).count();
+                write!(f, "{failed} of {ran} listeners failed")
+            }
+        })
     }
 }

@@ -88,6 +88,7 @@ pub struct Inbox<E> {
 /// # Ok::<(), highwater::events::ZeroCapacity>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct InboxStats {
     /// Events it was handed. One whose emit still waits for room is not yet.
@@ -107,7 +108,7 @@ pub struct InboxStats {
     pub peak: usize,
 }
 
-impl<E: Clone + Send + Sync + 'static> Emitter<E> {
+impl<E: Clone + Send + Sync + 'static, M> Emitter<E, M> {
     /// Adds an [`Inbox`] behind the listeners there are: events are cloned into
     /// it, up to `capacity` of them. Each is cloned before it is known whether
     /// there is room: let large ones be shared (`Emitter<Arc<Large>>`).
@@ -146,7 +147,7 @@ impl<E: Clone + Send + Sync + 'static> Emitter<E> {
     }
 }
 
-impl Bus {
+impl<M> Bus<M> {
     /// Adds an [`Inbox`] for events of type `E`: [`Emitter::inbox`].
     ///
     /// ```

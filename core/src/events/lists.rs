@@ -33,7 +33,7 @@ impl<E: ?Sized> Lists<E> {
         Lists {
             listeners: Vec::new(),
             monitors: Vec::new(),
-            is_plain: true,
+            is_plain: false,
             has_leaked: false,
         }
     }
@@ -72,8 +72,8 @@ impl<E: ?Sized> Lists<E> {
             Place::First => 0,
             Place::Last => self.listeners.len(),
         };
-        self.is_plain &= !entry.is_conditional();
         self.listeners.insert(index, entry);
+        self.look_if_plain();
     }
 
     /// Whether there are more than `max` listeners, for the first time since
@@ -106,15 +106,19 @@ impl<E: ?Sized> Lists<E> {
         };
         // Whoever fills the list anew is told anew, as in Node.
         self.has_leaked &= !self.listeners.is_empty();
-        if !self.is_plain {
-            let is_conditional = self.listeners.iter().any(Entry::is_conditional);
-            self.is_plain = self.monitors.is_empty() && !is_conditional;
-        }
+        self.look_if_plain();
         Some(removed)
     }
 
+    fn look_if_plain(&mut self) {
+        let mut listeners = self.listeners.iter();
+        self.is_plain = !self.listeners.is_empty()
+            && self.monitors.is_empty()
+            && !listeners.any(Entry::is_conditional);
+    }
+
     pub(super) fn take_listeners(&mut self) -> Vec<Entry<E>> {
-        self.is_plain = self.monitors.is_empty();
+        self.is_plain = false;
         self.has_leaked = false;
         std::mem::take(&mut self.listeners)
     }

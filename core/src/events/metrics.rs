@@ -5,8 +5,7 @@ mod figures;
 pub use figures::{EventMetrics, ListenerMetrics, Percentiles};
 
 use super::{Bus, Notice, Registration, Subscription, Tapped};
-use crate::Clock;
-use figures::Times;
+use crate::{Clock, LatencyHistogram};
 use std::{
     any::TypeId,
     collections::BTreeMap,
@@ -63,7 +62,7 @@ impl Metrics {
     /// assert_eq!(metrics.report()[0].emitted, 1, "the first was before");
     /// ```
     #[must_use = "dropping it ends the measurement"]
-    pub fn new(bus: &Bus, clock: Arc<dyn Clock>) -> Self {
+    pub fn new<M>(bus: &Bus<M>, clock: Arc<dyn Clock>) -> Self {
         let state = Arc::new(Mutex::new(State::default()));
         let tap = bus.tap({
             let state = Arc::clone(&state);
@@ -113,7 +112,8 @@ struct Event {
     type_id: TypeId,
     name: &'static str,
     emitted: u64,
-    took: Times,
+    unhandled: u64,
+    took: LatencyHistogram,
     listeners: Vec<Listener>,
 }
 
@@ -122,14 +122,17 @@ struct Listener {
     location: &'static Location<'static>,
     delivered: u64,
     failed: u64,
-    took: Times,
-    lag: Times,
+    took: LatencyHistogram,
+    lag: LatencyHistogram,
 }
 
 impl State {
     fn note(&mut self, now: Duration, tapped: Tapped<'_>) {
         match tapped.notice {
-            Notice::Emitting { emit, .. } => {
+            Notice::Emitting { emit, listeners } => {
+                if listeners == 0 {
+                    self.event(tapped).unhandled += 1;
+                }
                 let begun = Emit {
                     began: now,
                     calls: Vec::new(),
@@ -145,7 +148,7 @@ impl State {
                 let lag = now.saturating_sub(running.began);
                 let listener = self.event(tapped).listener(listener);
                 listener.delivered += 1;
-                listener.lag.add(lag);
+                listener.lag.record(lag);
             }
             Notice::Delivered { emit, listener } => self.end(now, tapped, emit, listener, false),
             Notice::Failed { emit, listener, .. } => self.end(now, tapped, emit, listener, true),
@@ -153,7 +156,7 @@ impl State {
                 if let Some(running) = self.running.remove(&emit) {
                     let event = self.event(tapped);
                     event.emitted += 1;
-                    event.took.add(now.saturating_sub(running.began));
+                    event.took.record(now.saturating_sub(running.began));
                 }
             }
         }
@@ -177,7 +180,7 @@ impl State {
         let (_, began) = running.calls.swap_remove(index);
         let listener = self.event(tapped).listener(listener);
         listener.failed += u64::from(failed);
-        listener.took.add(now.saturating_sub(began));
+        listener.took.record(now.saturating_sub(began));
     }
 
     fn event(&mut self, tapped: Tapped<'_>) -> &mut Event {
@@ -189,7 +192,8 @@ impl State {
                 type_id,
                 name: tapped.event_type,
                 emitted: 0,
-                took: Times::new(),
+                unhandled: 0,
+                took: LatencyHistogram::new(),
                 listeners: Vec::new(),
             });
             self.events.len() - 1
@@ -208,8 +212,8 @@ impl Event {
                 location: registration.location,
                 delivered: 0,
                 failed: 0,
-                took: Times::new(),
-                lag: Times::new(),
+                took: LatencyHistogram::new(),
+                lag: LatencyHistogram::new(),
             });
             self.listeners.len() - 1
         });
@@ -220,9 +224,10 @@ impl Event {
         EventMetrics {
             event: self.name,
             emitted: self.emitted,
+            unhandled: self.unhandled,
             delivered: self.listeners.iter().map(|each| each.delivered).sum(),
             failed: self.listeners.iter().map(|each| each.failed).sum(),
-            took: self.took.percentiles(),
+            took: (&self.took).into(),
             listeners: self.listeners.iter().map(Listener::report).collect(),
         }
     }
@@ -235,8 +240,10 @@ impl Listener {
             location: self.location,
             delivered: self.delivered,
             failed: self.failed,
-            took: self.took.percentiles(),
-            lag: self.lag.percentiles(),
+            took: (&self.took).into(),
+            took_histogram: self.took.clone(),
+            lag: (&self.lag).into(),
+            lag_histogram: self.lag.clone(),
         }
     }
 }

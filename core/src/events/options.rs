@@ -69,9 +69,11 @@ pub struct Options {
     pub(super) removal: Removal,
     pub(super) max_listeners: usize,
     pub(super) on_leak: Option<Arc<LeakFn>>,
+    pub(super) on_unhandled: Option<Arc<UnhandledFn>>,
     pub(super) clock: Option<Arc<dyn Clock>>,
 }
 
+pub(super) type UnhandledFn = dyn Fn(&'static str) + Send + Sync;
 pub(super) type LeakFn = dyn Fn(&Leak) + Send + Sync;
 
 impl Options {
@@ -93,6 +95,7 @@ impl Options {
             removal: Removal::default(),
             max_listeners: 10,
             on_leak: None,
+            on_unhandled: None,
             clock: None,
         }
     }
@@ -169,6 +172,26 @@ impl Options {
     #[must_use]
     pub fn on_leak(mut self, report: impl Fn(&Leak) + Send + Sync + 'static) -> Self {
         self.on_leak = Some(Arc::new(report));
+        self
+    }
+
+    /// Calls this function with the name of the event's type at each emit that
+    /// meets no listener. Such emits are counted in any case, by
+    /// [`Bus::unhandled`](super::Bus::unhandled) and in
+    /// [`EventMetrics`](super::EventMetrics), and the first of each type is a debug
+    /// line of the `log` crate.
+    ///
+    /// ```
+    /// # use highwater::events::{Bus, Options};
+    /// let (report, reports) = std::sync::mpsc::channel();
+    /// let options = Options::new().on_unhandled(move |event| report.send(event).unwrap());
+    /// let bus = Bus::with_options(options);
+    /// bus.emit(&7_u64).unwrap();
+    /// assert_eq!(reports.try_recv(), Ok("u64"));
+    /// ```
+    #[must_use]
+    pub fn on_unhandled(mut self, report: impl Fn(&'static str) + Send + Sync + 'static) -> Self {
+        self.on_unhandled = Some(Arc::new(report));
         self
     }
 

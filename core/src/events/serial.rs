@@ -91,6 +91,7 @@ where
     /// Goes as far as it can without waiting: to the end, most often.
     fn begin(&self, progress: &mut Progress) -> Option<Waiting<E>> {
         self.emitter.shared.lists.with(|lists| {
+            self.emitter.note_if_unhandled(lists);
             let (index, begun) = if lists.monitors().is_empty() {
                 self.run_to_first_wait(lists, progress)?
             } else {

@@ -1,7 +1,7 @@
 //! An emitter or a bus that does not keep itself alive.
 
-use super::{Bus, Emitter, bus, emitter::Shared};
-use std::{fmt, sync::Weak};
+use super::{Bus, Emitter, Plain, bus, emitter::Shared};
+use std::{fmt, marker::PhantomData, sync::Weak};
 
 /// An [`Emitter`] that does not keep itself alive: for a listener that emits on
 /// the emitter it listens to, which would otherwise never be freed.
@@ -22,11 +22,12 @@ use std::{fmt, sync::Weak};
 /// drop(emitter);
 /// assert!(weak.upgrade().is_none());
 /// ```
-pub struct WeakEmitter<E: ?Sized> {
+pub struct WeakEmitter<E: ?Sized, M = Plain> {
     pub(super) shared: Weak<Shared<E>>,
+    pub(super) mode: PhantomData<fn() -> M>,
 }
 
-impl<E: ?Sized> WeakEmitter<E> {
+impl<E: ?Sized, M> WeakEmitter<E, M> {
     /// The emitter, if it is still there.
     ///
     /// ```
@@ -39,21 +40,21 @@ impl<E: ?Sized> WeakEmitter<E> {
     /// assert!(weak.upgrade().is_none());
     /// ```
     #[must_use]
-    pub fn upgrade(&self) -> Option<Emitter<E>> {
-        let shared = self.shared.upgrade()?;
-        Some(Emitter { shared })
+    pub fn upgrade(&self) -> Option<Emitter<E, M>> {
+        self.shared.upgrade().map(Emitter::from_shared)
     }
 }
 
-impl<E: ?Sized> Clone for WeakEmitter<E> {
+impl<E: ?Sized, M> Clone for WeakEmitter<E, M> {
     fn clone(&self) -> Self {
         WeakEmitter {
             shared: Weak::clone(&self.shared),
+            mode: PhantomData,
         }
     }
 }
 
-impl<E: ?Sized> fmt::Debug for WeakEmitter<E> {
+impl<E: ?Sized, M> fmt::Debug for WeakEmitter<E, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WeakEmitter")
     }
@@ -74,12 +75,12 @@ impl<E: ?Sized> fmt::Debug for WeakEmitter<E> {
 /// bus.on("doubled", |n: &u16| assert_eq!(*n, 14)).detach();
 /// assert_eq!(bus.emit(&7_u8).unwrap(), 1);
 /// ```
-#[derive(Clone)]
-pub struct WeakBus {
+pub struct WeakBus<M = Plain> {
     pub(super) shared: Weak<bus::Shared>,
+    pub(super) mode: PhantomData<fn() -> M>,
 }
 
-impl WeakBus {
+impl<M> WeakBus<M> {
     /// The bus, if it is still there.
     ///
     /// ```
@@ -92,13 +93,21 @@ impl WeakBus {
     /// assert!(weak.upgrade().is_none());
     /// ```
     #[must_use]
-    pub fn upgrade(&self) -> Option<Bus> {
-        let shared = self.shared.upgrade()?;
-        Some(Bus { shared })
+    pub fn upgrade(&self) -> Option<Bus<M>> {
+        self.shared.upgrade().map(Bus::from_shared)
     }
 }
 
-impl fmt::Debug for WeakBus {
+impl<M> Clone for WeakBus<M> {
+    fn clone(&self) -> Self {
+        WeakBus {
+            shared: Weak::clone(&self.shared),
+            mode: PhantomData,
+        }
+    }
+}
+
+impl<M> fmt::Debug for WeakBus<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WeakBus")
     }

@@ -7,7 +7,7 @@ pub(super) use errand::{Begun, Step};
 
 use crate::{
     Clock,
-    scale::{Admission, Cancel, Cancellation, Job, Place, PoolStats, Rejected, Ticket},
+    scale::{Admission, Bound, Cancel, Cancellation, Job, Place, PoolStats, Rejected, Ticket},
     trace::{Kind, NameId, Recorder},
 };
 use errand::Computing;
@@ -145,7 +145,7 @@ impl Threads {
             sender,
             cancellation: cancellation.clone(),
         };
-        let admitted = self.line.admission.admit(job, wrap);
+        let admitted = self.line.admission.admit(job, Bound::Queue, wrap);
         let line: Arc<dyn Cancel> = Arc::clone(&self.line) as _;
         match admitted {
             Ok(place) => Ok(Ticket::new(receiver, cancellation, (place, line))),

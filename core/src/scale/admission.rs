@@ -38,6 +38,14 @@ struct Counts {
 
 /// How work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// The queue's: what does not fit is rejected.
+    Queue,
+    /// The caller's, who waits with the work.
+    Caller,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     Done,
     Panicked,
@@ -71,6 +79,7 @@ impl<W> Admission<W> {
     pub(crate) fn admit<F>(
         self: &Arc<Self>,
         work: F,
+        bound: Bound,
         wrap: impl FnOnce(F) -> W,
     ) -> Result<u64, (F, Duration)> {
         let mut state = lock(&self.state);
@@ -90,7 +99,7 @@ impl<W> Admission<W> {
             (self.start)(first, place);
             return Ok(number);
         }
-        if state.waiting.len() < self.waiting {
+        if bound == Bound::Caller || state.waiting.len() < self.waiting {
             state.next += 1;
             state.counts.accepted += 1;
             state.waiting.push_back((number, wrap(work)));

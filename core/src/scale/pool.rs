@@ -7,15 +7,19 @@ pub use options::PoolOptions;
 pub use rejected::{QueueFull, Rejected};
 
 use super::{
-    admission::{Admission, Ended, Place},
+    admission::{Admission, Bound, Ended, Place},
     ticket::{Cancel, Cancellation, Ticket, WorkError},
 };
-use crate::{Clock, sync::Arc};
+use crate::{
+    Clock, LatencyHistogram,
+    sync::{Arc, Mutex, lock},
+};
 use futures::channel::oneshot;
 use std::{
     any::Any,
     fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
 };
 
 /// Lets CPU work through to threads, so much at once and so much more to wait,
@@ -57,6 +61,7 @@ pub struct Pool(Arc<Inner>);
 struct Inner {
     admission: Arc<Admission<Box<dyn Task>>>,
     clock: Option<Arc<dyn Clock>>,
+    latencies: Arc<Mutex<PoolLatencies>>,
 }
 
 impl Pool {
@@ -83,14 +88,21 @@ impl Pool {
             clock,
         } = options;
         let timing = clock.clone();
+        let latencies: Arc<Mutex<PoolLatencies>> = Arc::default();
+        let measured = Arc::clone(&latencies);
         let admission = Admission::new((running, waiting), retry_after, move |task, place| {
             execute(Work {
                 task,
                 place,
                 clock: timing.clone(),
+                latencies: Arc::clone(&measured),
             });
         });
-        Pool(Arc::new(Inner { admission, clock }))
+        Pool(Arc::new(Inner {
+            admission,
+            clock,
+            latencies,
+        }))
     }
 
     /// Has work done, if there is room for it.
@@ -125,24 +137,94 @@ impl Pool {
         T: Send + 'static,
         F: FnOnce(&Cancellation) -> T + Send + 'static,
     {
+        self.admit(work, Bound::Queue)
+    }
+
+    /// Runs work, and waits for a place first if there is none.
+    ///
+    /// Calls get their places in the order in which their futures are first polled,
+    /// before any later [`try_run`](Self::try_run). Each holds its work meanwhile,
+    /// which counts as [waiting](PoolStats::waiting) beyond the bound: how many may
+    /// wait is up to the callers. Dropping the future cancels the work, as dropping
+    /// a [`Ticket`] does.
+    ///
+    /// ```
+    /// use futures::{executor::block_on, future::join_all};
+    /// use highwater::scale::{Pool, PoolOptions};
+    ///
+    /// let pool = Pool::new(PoolOptions::new(1).waiting(0), |work| {
+    ///     std::thread::spawn(|| work.run());
+    /// });
+    /// let squares = (0..10_u64).map(|n| pool.run(move |_| n * n));
+    /// let squares: Result<Vec<_>, _> = block_on(join_all(squares)).into_iter().collect();
+    /// assert_eq!(squares?.iter().sum::<u64>(), 285);
+    /// assert_eq!(pool.stats().rejected, 0);
+    /// # Ok::<(), highwater::scale::WorkError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`WorkError`] if the work panicked, or was dropped by the threads that were
+    /// to run it.
+    pub fn run<T, F>(
+        &self,
+        work: F,
+    ) -> impl Future<Output = Result<T, WorkError>> + Send + use<T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Cancellation) -> T + Send + 'static,
+    {
+        let pool = self.clone();
+        async move {
+            match pool.admit(work, Bound::Caller) {
+                Ok(ticket) => ticket.await,
+                Err(_) => Err(WorkError::Lost),
+            }
+        }
+    }
+
+    fn admit<T, F>(&self, work: F, bound: Bound) -> Result<Ticket<T>, Rejected<F>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Cancellation) -> T + Send + 'static,
+    {
         let (sender, receiver) = oneshot::channel();
         let cancellation = Cancellation::new();
+        let accepted_at = self.0.clock.as_ref().map(|clock| clock.now());
         let told = cancellation.clone();
         let wrap = move |work| -> Box<dyn Task> {
             Box::new(Errand {
                 state: State::Waiting(work),
                 sender: Some(sender),
                 cancellation: told,
+                accepted_at,
             })
         };
         let admission = &self.0.admission;
-        match admission.admit(work, wrap) {
+        match admission.admit(work, bound, wrap) {
             Ok(number) => {
                 let line: Arc<dyn Cancel> = Arc::clone(admission) as _;
                 Ok(Ticket::new(receiver, cancellation, (number, line)))
             }
             Err((work, retry_after)) => Err(Rejected { work, retry_after }),
         }
+    }
+
+    /// Returns how long work waited and ran, for a pool with a
+    /// [clock](PoolOptions::clock); empty without one. Cancelled work is left out.
+    ///
+    /// ```
+    /// # use highwater::scale::{Pool, PoolOptions};
+    /// # use std::{sync::Arc, time::Instant};
+    /// let start = Instant::now();
+    /// let options = PoolOptions::new(1).clock(Arc::new(move || start.elapsed()));
+    /// let pool = Pool::new(options, |work| work.run());
+    /// drop(pool.try_run(|_| ()));
+    /// assert_eq!(pool.latencies().ran.count(), 1);
+    /// ```
+    #[must_use]
+    pub fn latencies(&self) -> PoolLatencies {
+        lock(&self.0.latencies).clone()
     }
 
     /// What is under way, and what has become of the rest.
@@ -177,6 +259,7 @@ impl fmt::Debug for Pool {
 /// assert_eq!(pool.stats(), PoolStats::default());
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PoolStats {
     /// Handed to the threads, and not over.
@@ -197,6 +280,18 @@ pub struct PoolStats {
     pub lost: u64,
 }
 
+/// How long the work of a [`Pool`] takes. Histograms of several pools can be
+/// merged.
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct PoolLatencies {
+    /// From when work was accepted until it began.
+    pub waited: LatencyHistogram,
+    /// From when work began until it ended.
+    pub ran: LatencyHistogram,
+}
+
 /// Work on its way to a thread, which is to [`run`](Self::run) it.
 ///
 /// Dropped instead, it is [lost](WorkError::Lost), and so is what waits if nothing
@@ -206,6 +301,7 @@ pub struct Work {
     task: Box<dyn Task>,
     place: Place<Box<dyn Task>>,
     clock: Option<Arc<dyn Clock>>,
+    latencies: Arc<Mutex<PoolLatencies>>,
 }
 
 impl Work {
@@ -229,6 +325,7 @@ impl Work {
             task,
             mut place,
             clock,
+            latencies,
         } = self;
         let mut next = Some(task);
         while let Some(mut task) = next {
@@ -238,6 +335,13 @@ impl Work {
             let took = now()
                 .zip(began)
                 .map(|(now, began)| now.saturating_sub(began));
+            if let (Some(took), true) = (took, ended != Ended::Cancelled) {
+                let waited = task.accepted_at().zip(began);
+                let waited = waited.map(|(accepted, began)| began.saturating_sub(accepted));
+                let mut latencies = lock(&latencies);
+                latencies.ran.record(took);
+                latencies.waited.record(waited.unwrap_or_default());
+            }
             next = place.next(ended, took);
             // Only now, so that whoever has the result finds its place free.
             task.deliver();
@@ -255,12 +359,14 @@ impl fmt::Debug for Work {
 trait Task: Send {
     fn work(&mut self) -> Ended;
     fn deliver(&mut self);
+    fn accepted_at(&self) -> Option<Duration>;
 }
 
 struct Errand<F, T> {
     state: State<F, T>,
     sender: Option<oneshot::Sender<Result<T, WorkError>>>,
     cancellation: Cancellation,
+    accepted_at: Option<Duration>,
 }
 
 enum State<F, T> {
@@ -299,6 +405,10 @@ where
                 Ended::Panicked
             }
         }
+    }
+
+    fn accepted_at(&self) -> Option<Duration> {
+        self.accepted_at
     }
 
     fn deliver(&mut self) {

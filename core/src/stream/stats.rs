@@ -4,6 +4,7 @@ use std::{ops::AddAssign, time::Duration};
 
 /// A number of items, and what they weigh together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Amount {
     /// How many items.
     pub items: u64,
@@ -17,6 +18,7 @@ pub struct Amount {
 ///
 /// Every item sent was received or dropped, or is queued.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Stats {
     /// Items it took from senders. One that still waits for room is not among

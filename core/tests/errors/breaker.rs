@@ -10,12 +10,15 @@ fn at(ms: u64) -> Duration {
 }
 
 fn breaker() -> Breaker {
-    Breaker::new("stock").failures(3).rest(at(100)).probes(2)
+    Breaker::new("stock")
+        .failure_threshold(3)
+        .open_duration(at(100))
+        .half_open_max_calls(2)
 }
 
 /// One that has failed three times at 0.
 fn opened() -> Breaker {
-    let mut breaker = breaker();
+    let breaker = breaker();
     for _ in 0..3 {
         let permit = breaker.admit(at(0)).unwrap();
         breaker.failed(permit, at(0));
@@ -26,7 +29,7 @@ fn opened() -> Breaker {
 
 #[test]
 fn only_failures_in_a_row_open_it() {
-    let mut breaker = breaker();
+    let breaker = breaker();
     for _ in 0..10 {
         for _ in 0..2 {
             let permit = breaker.admit(at(0)).unwrap();
@@ -40,7 +43,7 @@ fn only_failures_in_a_row_open_it() {
 
 #[test]
 fn open_it_says_when_to_come_back() {
-    let mut breaker = opened();
+    let breaker = opened();
     let error = breaker.admit(at(30)).unwrap_err();
     let expected = BreakerOpen {
         dependency: "stock",
@@ -59,7 +62,7 @@ fn open_it_says_when_to_come_back() {
 
 #[test]
 fn half_open_it_closes_when_all_probes_succeed_and_opens_when_one_fails() {
-    let mut breaker = opened();
+    let breaker = opened();
     let (first, second) = (
         breaker.admit(at(100)).unwrap(),
         breaker.admit(at(100)).unwrap(),
@@ -72,7 +75,7 @@ fn half_open_it_closes_when_all_probes_succeed_and_opens_when_one_fails() {
     breaker.succeeded(second, at(120));
     assert_eq!(breaker.state(), BreakerState::Closed);
 
-    let mut breaker = opened();
+    let breaker = opened();
     let (first, second) = (
         breaker.admit(at(100)).unwrap(),
         breaker.admit(at(100)).unwrap(),
@@ -87,18 +90,54 @@ fn half_open_it_closes_when_all_probes_succeed_and_opens_when_one_fails() {
 
 #[test]
 fn a_probe_that_is_never_heard_of_is_replaced() {
-    let mut breaker = opened();
-    drop(breaker.admit(at(100)).unwrap());
-    drop(breaker.admit(at(150)).unwrap());
+    let breaker = opened();
+    let _silent = [100, 150].map(|ms| breaker.admit(at(ms)).unwrap());
     assert!(breaker.admit(at(249)).is_err());
-    drop(breaker.admit(at(250)).unwrap());
-    drop(breaker.admit(at(250)).unwrap());
+    let _replacements = [250, 250].map(|ms| breaker.admit(at(ms)).unwrap());
     assert!(breaker.admit(at(349)).is_err(), "by as many");
 }
 
 #[test]
+fn dropped_half_open_permit_gives_its_place_back() {
+    let breaker = opened();
+    let first = breaker.admit(at(100)).unwrap();
+    let second = breaker.admit(at(100)).unwrap();
+    assert!(breaker.admit(at(100)).is_err());
+    drop(first);
+    let third = breaker.admit(at(101)).unwrap();
+    assert!(breaker.admit(at(101)).is_err(), "one place came back");
+    let cancelled: Result<(), AppError> = Err(AppError::new(Kind::Cancelled));
+    breaker.record(second, &cancelled, at(102));
+    let fourth = breaker.admit(at(102)).unwrap();
+    breaker.succeeded(third, at(103));
+    breaker.succeeded(fourth, at(103));
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[test]
+fn dropped_permit_that_was_replaced_gives_nothing_back() {
+    let breaker = opened().half_open_max_calls(1);
+    let silent = breaker.admit(at(100)).unwrap();
+    let replacement = breaker.admit(at(200)).unwrap();
+    drop(silent);
+    assert!(breaker.admit(at(201)).is_err(), "one trial call at a time");
+    drop(replacement);
+    assert!(breaker.admit(at(202)).is_ok());
+}
+
+#[test]
+fn permit_of_another_breaker_changes_nothing() {
+    let (breaker, other) = (opened(), opened());
+    let trial = breaker.admit(at(100)).unwrap();
+    drop(other.admit(at(100)).unwrap());
+    other.failed(trial, at(101));
+    assert_eq!(other.state(), BreakerState::HalfOpen);
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
+}
+
+#[test]
 fn probes_that_go_well_close_it_however_seldom_they_are() {
-    let mut breaker = opened();
+    let breaker = opened();
     let first = breaker.admit(at(1_000)).unwrap();
     breaker.succeeded(first, at(1_001));
     let second = breaker.admit(at(2_000)).unwrap();
@@ -108,14 +147,14 @@ fn probes_that_go_well_close_it_however_seldom_they_are() {
 
 #[test]
 fn probes_that_take_longer_than_the_rest_close_it_all_the_same() {
-    let mut breaker = opened();
+    let breaker = opened();
     for start in [100, 400] {
         let probe = breaker.admit(at(start)).unwrap();
         breaker.succeeded(probe, at(start + 150));
     }
     assert_eq!(breaker.state(), BreakerState::Closed);
 
-    let mut breaker = opened();
+    let breaker = opened();
     let slow = breaker.admit(at(100)).unwrap();
     breaker.failed(slow, at(250));
     assert_eq!(breaker.state(), BreakerState::Open);
@@ -124,14 +163,16 @@ fn probes_that_take_longer_than_the_rest_close_it_all_the_same() {
 #[test]
 fn what_says_nothing_about_the_dependency_neither_opens_nor_closes_it() {
     let after = |kind: Kind| {
-        let mut breaker = Breaker::new("stock").failures(2).rest(at(100));
+        let breaker = Breaker::new("stock")
+            .failure_threshold(2)
+            .open_duration(at(100));
         for failed in [Kind::Timeout, kind, Kind::Timeout] {
             if let Ok(permit) = breaker.admit(at(0)) {
                 breaker.record::<()>(permit, &Err(AppError::new(failed)), at(0));
             }
         }
         let in_a_row = breaker.state();
-        let mut breaker = opened().probes(1);
+        let breaker = opened().half_open_max_calls(1);
         let probe = breaker.admit(at(100)).unwrap();
         breaker.record::<()>(probe, &Err(AppError::new(kind)), at(100));
         (in_a_row, breaker.state())
@@ -152,12 +193,12 @@ fn what_says_nothing_about_the_dependency_neither_opens_nor_closes_it() {
 
 #[test]
 fn new_settings_hold_for_what_has_failed_already() {
-    let mut breaker = Breaker::new("stock").failures(9);
+    let breaker = Breaker::new("stock").failure_threshold(9);
     for _ in 0..5 {
         let permit = breaker.admit(at(0)).unwrap();
         breaker.failed(permit, at(0));
     }
-    let mut breaker = breaker.failures(2);
+    let breaker = breaker.failure_threshold(2);
     let permit = breaker.admit(at(0)).unwrap();
     breaker.failed(permit, at(0));
     assert_eq!(breaker.state(), BreakerState::Open);
@@ -165,7 +206,7 @@ fn new_settings_hold_for_what_has_failed_already() {
 
 #[test]
 fn what_comes_late_counts_no_more() {
-    let mut breaker = breaker();
+    let breaker = breaker();
     let late: Vec<_> = (0..9).map(|_| breaker.admit(at(0)).unwrap()).collect();
     for _ in 0..3 {
         let permit = breaker.admit(at(0)).unwrap();
@@ -186,7 +227,7 @@ fn what_comes_late_counts_no_more() {
 
 #[test]
 fn nobody_who_probes_is_no_failure() {
-    let mut breaker = breaker();
+    let breaker = breaker();
     let late = breaker.admit(at(0)).unwrap();
     for _ in 0..3 {
         let permit = breaker.admit(at(0)).unwrap();
@@ -199,7 +240,10 @@ fn nobody_who_probes_is_no_failure() {
 
 #[test]
 fn settings_of_nothing_count_as_one_and_time_does_not_go_back() {
-    let mut breaker = Breaker::new("stock").failures(0).probes(0).rest(at(100));
+    let breaker = Breaker::new("stock")
+        .failure_threshold(0)
+        .half_open_max_calls(0)
+        .open_duration(at(100));
     let permit = breaker.admit(at(50)).unwrap();
     breaker.failed(permit, at(20));
     assert_eq!(breaker.state(), BreakerState::Open);
@@ -209,7 +253,9 @@ fn settings_of_nothing_count_as_one_and_time_does_not_go_back() {
     breaker.succeeded(probe, at(150));
     assert_eq!(breaker.state(), BreakerState::Closed);
 
-    let mut restless = Breaker::new("stock").failures(1).rest(Duration::ZERO);
+    let restless = Breaker::new("stock")
+        .failure_threshold(1)
+        .open_duration(Duration::ZERO);
     let permit = restless.admit(at(1)).unwrap();
     restless.failed(permit, at(1));
     let probe = restless.admit(at(2)).unwrap();
@@ -217,7 +263,9 @@ fn settings_of_nothing_count_as_one_and_time_does_not_go_back() {
     restless.succeeded(probe, at(3));
     assert_eq!(restless.state(), BreakerState::Closed);
 
-    let mut forever = Breaker::new("stock").failures(1).rest(Duration::MAX);
+    let forever = Breaker::new("stock")
+        .failure_threshold(1)
+        .open_duration(Duration::MAX);
     let permit = forever.admit(at(1)).unwrap();
     forever.failed(permit, at(1));
     assert!(forever.admit(at(1_000_000)).is_err());
@@ -252,7 +300,7 @@ proptest! {
         steps in prop::collection::vec(step(), 0..160),
     ) {
         let rest = 100;
-        let mut breaker = Breaker::new("stock").failures(failures).rest(at(rest)).probes(probes);
+        let breaker = Breaker::new("stock").failure_threshold(failures).open_duration(at(rest)).half_open_max_calls(probes);
         let mut now = 0;
         // Those under way, and whether each is a probe.
         let mut calls: Vec<(Permit, bool)> = Vec::new();
@@ -283,7 +331,10 @@ proptest! {
                         prop_assert!(refused.retry_after <= at(rest));
                     }
                 },
-                Step::Forget(index) if index < calls.len() => drop(calls.swap_remove(index)),
+                // It stays admitted, and is never reported.
+                Step::Forget(index) if index < calls.len() => {
+                    std::mem::forget(calls.swap_remove(index));
+                }
                 Step::Succeed(index) if index < calls.len() => {
                     let (permit, is_probe) = calls.swap_remove(index);
                     breaker.succeeded(permit, at(now));

@@ -1,7 +1,7 @@
 //! The handler: each error once, and what is done about it.
 
 use highwater::error::{
-    AppError, Decision, GiveUp, Handler, Ids, Incident, Kind, Policy, Retry, RetryBudget,
+    AppError, Decision, GiveUp, Handler, Ids, Incident, Kind, Policy, RetryBudget, RetryPolicy,
 };
 use log::Level;
 use std::{
@@ -96,7 +96,7 @@ fn an_error_that_two_layers_handle_is_logged_counted_and_observed_once() {
 #[test]
 fn how_loud_it_is_logged_depends_on_whose_fault_it_is() {
     let lines = Lines::default();
-    let handler = lines.of(Handler::new().retry(Retry::new()));
+    let handler = lines.of(Handler::new().retry(RetryPolicy::new()));
     for (error, level) in [
         (AppError::bug("it"), Level::Error),
         (AppError::failure("it"), Level::Warn),
@@ -115,7 +115,7 @@ fn how_loud_it_is_logged_depends_on_whose_fault_it_is() {
 #[test]
 fn a_line_says_all_there_is_to_say() {
     let lines = Lines::default();
-    let handler = lines.of(Handler::new().retry(Retry::new().attempts(2)));
+    let handler = lines.of(Handler::new().retry(RetryPolicy::new().attempts(2)));
     let error = AppError::unavailable("stripe")
         .with_source(std::io::Error::other("no route"))
         .with_context("order", 42)
@@ -153,7 +153,7 @@ fn what_a_cause_knows_is_in_the_line_too() {
 #[test]
 fn observers_see_the_error_the_incident_and_the_decision() {
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let handler = Handler::new().retry(Retry::new()).on_error({
+    let handler = Handler::new().retry(RetryPolicy::new()).on_error({
         let seen = Arc::clone(&seen);
         move |report| {
             let what = (
@@ -210,7 +210,7 @@ fn an_observer_that_panics_is_a_bug_and_the_request_is_answered() {
 fn a_log_that_panics_stops_neither_the_answer_nor_the_observers() {
     let seen = Arc::new(Mutex::new(0));
     let handler = Handler::new().log_to(|_, _| panic!("the disk is full"));
-    let handler = handler.retry(Retry::new()).on_error({
+    let handler = handler.retry(RetryPolicy::new()).on_error({
         let seen = Arc::clone(&seen);
         move |_| *seen.lock().unwrap() += 1
     });
@@ -230,7 +230,7 @@ fn a_log_that_panics_stops_neither_the_answer_nor_the_observers() {
 #[test]
 fn a_handler_retries_within_the_budget_and_with_jitter_that_can_be_repeated() {
     let budget = || RetryBudget::new().percent(10).per_second(0).burst(3);
-    let make = || Handler::new().retry(Retry::new().attempts(9).budget(budget()));
+    let make = || Handler::new().retry(RetryPolicy::new().attempts(9).budget(budget()));
     let (handler, again) = (make(), make());
     let ids = Ids::new(7);
     let mut waits = Vec::new();
@@ -263,7 +263,7 @@ fn a_handler_retries_within_the_budget_and_with_jitter_that_can_be_repeated() {
 #[test]
 fn what_one_layer_has_handled_is_not_retried_by_the_next() {
     let budget = RetryBudget::new().percent(0).per_second(0).burst(2);
-    let handler = Handler::new().retry(Retry::new().attempts(9).budget(budget));
+    let handler = Handler::new().retry(RetryPolicy::new().attempts(9).budget(budget));
     let incident = incident().idempotent();
     let error = AppError::timeout("it");
     assert!(handler.handle(&error, &incident).is_retry());

@@ -5,7 +5,7 @@ use futures::{StreamExt, executor::block_on};
 use highwater::{
     Overflow,
     error::{AppError, BreakerOpen, Classify, Kind},
-    events::{Emitter, Failure, InboxFull, MustAwait, ZeroCapacity},
+    events::{Emitter, Failure, InboxFull, ZeroCapacity},
     stream::{
         Bound, InvalidBound, LineTooLong, Pipeline, SendError, StreamError, Unfinished, channel,
     },
@@ -122,12 +122,6 @@ fn what_events_refuse_is_a_bug_or_passes() {
     let listener = Failure::new("late", InboxFull { capacity: 1 });
     assert_eq!(listener.classify().kind(), Kind::Unavailable);
     assert_eq!(AppError::from(ZeroCapacity).kind(), Kind::Bug);
-
-    let emitter: Emitter<u8> = Emitter::new();
-    let _awaited = emitter.on_async("awaited", |_| async { Ok::<_, MustAwait>(()) });
-    let must_await = emitter.emit(&1).unwrap_err();
-    assert!(must_await.failures()[0].error.is::<MustAwait>());
-    assert_eq!(AppError::from(must_await).kind(), Kind::Bug);
 }
 
 #[test]

@@ -4,9 +4,11 @@ mod bad_input;
 mod breaker;
 #[path = "../cases/mod.rs"]
 mod cases;
+mod each_cause_once;
 mod handler;
 mod kinds;
 mod known;
 mod problem;
 mod redaction;
+mod resilience;
 mod retry;

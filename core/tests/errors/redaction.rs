@@ -3,7 +3,8 @@
 
 use crate::cases::cases;
 use highwater::error::{
-    AppError, Classification, CorrelationId, Handler, Ids, Incident, Kind, Policy, Problem, Retry,
+    AppError, Classification, CorrelationId, Handler, Ids, Incident, Kind, Policy, Problem,
+    RetryPolicy,
 };
 use proptest::prelude::*;
 use std::{
@@ -82,7 +83,7 @@ proptest! {
         let ids = Ids::new(7);
         let id = ids.make();
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let handler = Handler::new().policy(policy).retry(Retry::new()).log_to({
+        let handler = Handler::new().policy(policy).retry(RetryPolicy::new()).log_to({
             let lines = Arc::clone(&lines);
             move |_, line| lines.lock().unwrap().push(line.to_owned())
         });

@@ -1,7 +1,7 @@
 //! Retries: only what is worth it, never more than there may be.
 
 use crate::cases::cases;
-use highwater::error::{AppError, Failed, GiveUp, Kind, Retry, RetryBudget};
+use highwater::error::{AppError, FailedAttempt, GiveUp, Kind, RetryBudget, RetryPolicy};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ fn generous() -> RetryBudget {
     RetryBudget::new().burst(1_000_000)
 }
 
-fn failed(error: &AppError, attempt: u32) -> Failed<'_> {
-    Failed {
+fn failed(error: &AppError, attempt: u32) -> FailedAttempt<'_> {
+    FailedAttempt {
         error,
         is_idempotent: true,
         attempt,
@@ -21,10 +21,10 @@ fn failed(error: &AppError, attempt: u32) -> Failed<'_> {
 
 #[test]
 fn only_what_passes_and_may_be_done_twice_is_retried() {
-    let mut retry = Retry::new();
-    let mut decide = |kind: Kind, is_idempotent| {
+    let retry = RetryPolicy::new();
+    let decide = |kind: Kind, is_idempotent| {
         let error = AppError::new(kind);
-        let failed = Failed {
+        let failed = FailedAttempt {
             is_idempotent,
             ..failed(&error, 1)
         };
@@ -48,12 +48,12 @@ fn only_what_passes_and_may_be_done_twice_is_retried() {
 #[test]
 fn what_is_not_retried_costs_nothing_of_the_budget() {
     let budget = RetryBudget::new().percent(0).per_second(0).burst(1);
-    let mut retry = Retry::new().attempts(2).budget(budget);
+    let retry = RetryPolicy::new().attempts(2).budget(budget);
     let (bug, timeout) = (AppError::bug("it"), AppError::timeout("it"));
     let late = AppError::timeout("it").with_retry_after(Duration::from_hours(1));
     let draw = || panic!("no random number is asked for");
     assert!(retry.decide(failed(&bug, 1), START, draw).is_err());
-    let unsafe_to_repeat = Failed {
+    let unsafe_to_repeat = FailedAttempt {
         is_idempotent: false,
         ..failed(&timeout, 1)
     };
@@ -71,7 +71,7 @@ fn what_is_not_retried_costs_nothing_of_the_budget() {
 #[test]
 fn the_wait_is_spread_over_a_window_that_doubles() {
     let ms = Duration::from_millis;
-    let mut retry = Retry::new()
+    let retry = RetryPolicy::new()
         .attempts(u32::MAX)
         .backoff(ms(100))
         .longest(ms(1_000))
@@ -87,7 +87,7 @@ fn the_wait_is_spread_over_a_window_that_doubles() {
         (33, ms(1_000)),
         (u32::MAX - 1, ms(1_000)),
     ] {
-        let mut wait = |draw: u64| {
+        let wait = |draw: u64| {
             retry
                 .decide(failed(&error, attempt), START, || draw)
                 .unwrap()
@@ -99,7 +99,7 @@ fn the_wait_is_spread_over_a_window_that_doubles() {
     let later = AppError::timeout("it").with_retry_after(ms(900));
     let wait = retry.decide(failed(&later, 1), START, || 1 << 63);
     assert_eq!(wait, Ok(ms(950)), "not earlier, and not all at once");
-    let mut draw = |draw| retry.decide(failed(&later, 5), START, || draw).unwrap();
+    let draw = |draw| retry.decide(failed(&later, 5), START, || draw).unwrap();
     assert_eq!(
         draw(1 << 63),
         ms(950),
@@ -115,7 +115,7 @@ fn the_wait_is_spread_over_a_window_that_doubles() {
 #[test]
 fn extreme_settings_do_no_harm() {
     let longest = Duration::MAX;
-    let mut retry = Retry::new()
+    let retry = RetryPolicy::new()
         .attempts(u32::MAX)
         .backoff(longest)
         .longest(longest)
@@ -132,7 +132,7 @@ fn extreme_settings_do_no_harm() {
         assert_eq!(wait, Ok(longest));
     }
     for (attempts, attempt) in [(0, 1), (1, 1), (0, 0), (1, 0)] {
-        let mut never = Retry::new().attempts(attempts);
+        let never = RetryPolicy::new().attempts(attempts);
         let answer = never.decide(failed(&error, attempt), START, || 0);
         assert_eq!(answer, Err(GiveUp::Attempts), "{attempt} of {attempts}");
     }
@@ -143,7 +143,7 @@ fn extreme_settings_do_no_harm() {
 
 #[test]
 fn a_dependency_that_is_down_gets_a_fifth_more_not_three_times_its_load() {
-    let mut retry = Retry::new().attempts(3);
+    let retry = RetryPolicy::new().attempts(3);
     let error = AppError::unavailable("stock");
     let (requests, seconds) = (10_000, 10);
     let mut calls = 0_u64;
@@ -265,7 +265,7 @@ proptest! {
     ) {
         let longest = Duration::from_secs(5);
         let budget = RetryBudget::new().percent(0).per_second(0).burst(burst);
-        let mut retry = Retry::new().attempts(attempts).longest(longest).budget(budget);
+        let retry = RetryPolicy::new().attempts(attempts).longest(longest).budget(budget);
         let mut retries = 0;
         for (is_transient, is_idempotent, retry_after, draw) in requests {
             let kind = if is_transient { Kind::Timeout } else { Kind::Bug };
@@ -276,7 +276,7 @@ proptest! {
             }
             let mut made = 1;
             while let Ok(wait) = retry.decide(
-                Failed { error: &error, is_idempotent, attempt: made },
+                FailedAttempt { error: &error, is_idempotent, attempt: made },
                 START,
                 || draw,
             ) {

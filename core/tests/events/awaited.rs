@@ -1,31 +1,13 @@
 //! Asynchronous listeners and the emits that await them one after the other.
 
 use crate::gated::{Gates, notices};
-use crate::logged::Log;
 use futures::FutureExt;
-use highwater::events::{Bus, Emitter, MustAwait, Options, Policy, Removal};
+use highwater::events::{AsyncEmitter, Bus, Options, Policy, Removal};
 use std::{pin::pin, sync::Arc};
 
 #[test]
-fn a_plain_emit_says_that_it_cannot_wait() {
-    let (emitter, log) = (Emitter::<u8>::new(), Log::default());
-    let asynchronous = async |_| panic!("nobody would await it");
-    let _a = emitter.on_async::<_, ()>("a", asynchronous);
-    let _b = emitter.on("b", log.listener("b"));
-    let error = emitter.emit(&0).unwrap_err();
-    assert_eq!(error.delivered(), 2);
-    let [failure] = error.failures() else {
-        panic!("{error}");
-    };
-    assert_eq!(&*failure.listener, "a");
-    assert_eq!(failure.error.downcast_ref(), Some(&MustAwait));
-    assert_eq!(log.take(), ["b"]);
-    assert!(emitter.cached().emit(&0).is_err());
-}
-
-#[test]
 fn one_listener_is_awaited_after_the_other() {
-    let (emitter, gates) = (Emitter::<u8>::new(), Gates::default());
+    let (emitter, gates) = (AsyncEmitter::<u8>::new_async(), Gates::default());
     let log = gates.log.clone();
     let a = gates.listen(&emitter, "a");
     emitter.on("b", log.listener("b")).detach();
@@ -46,7 +28,7 @@ fn one_listener_is_awaited_after_the_other() {
 #[test]
 fn nothing_happens_before_the_first_poll_and_the_listeners_are_those_then() {
     for (removal, expected) in [(Removal::Snapshot, 4), (Removal::Live, 3)] {
-        let emitter = Emitter::<u8>::with_options(Options::new().removal(removal));
+        let emitter = AsyncEmitter::<u8>::new_async_with_options(Options::new().removal(removal));
         let gates = Gates::default();
         let log = gates.log.clone();
         let early = emitter.on("early", log.listener("removed before the poll"));
@@ -71,7 +53,7 @@ fn nothing_happens_before_the_first_poll_and_the_listeners_are_those_then() {
 
 #[test]
 fn dropped_before_its_first_poll_an_emit_never_was() {
-    let (emitter, gates) = (Emitter::<Arc<()>>::new(), Gates::default());
+    let (emitter, gates) = (AsyncEmitter::<Arc<()>>::new_async(), Gates::default());
     let _monitor = emitter.monitor(notices(&gates.log));
     let _gate = gates.listen(&emitter, "a");
     let _once = emitter.once("b", gates.log.listener("b"));
@@ -86,7 +68,7 @@ fn dropped_before_its_first_poll_an_emit_never_was() {
 #[test]
 fn dropped_midway_it_stops_the_listener_that_runs_and_starts_no_other() {
     for is_monitored in [false, true] {
-        let (emitter, gates) = (Emitter::<Arc<()>>::new(), Gates::default());
+        let (emitter, gates) = (AsyncEmitter::<Arc<()>>::new_async(), Gates::default());
         let log = gates.log.clone();
         let monitor = emitter.monitor(notices(&log));
         if !is_monitored {
@@ -110,7 +92,10 @@ fn dropped_midway_it_stops_the_listener_that_runs_and_starts_no_other() {
 #[test]
 fn its_failures_go_where_the_policy_says() {
     let fails = |options: Options| {
-        let (emitter, gates) = (Emitter::<u8>::with_options(options), Gates::default());
+        let (emitter, gates) = (
+            AsyncEmitter::<u8>::new_async_with_options(options),
+            Gates::default(),
+        );
         let log = gates.log.clone();
         emitter.on("a", log.failing("a")).detach();
         gates.listen(&emitter, "b").send(Err("late")).unwrap();
@@ -146,7 +131,7 @@ fn its_failures_go_where_the_policy_says() {
 
 #[test]
 fn a_monitor_hears_an_awaited_emit_in_order() {
-    let (emitter, gates) = (Emitter::<u8>::new(), Gates::default());
+    let (emitter, gates) = (AsyncEmitter::<u8>::new_async(), Gates::default());
     let log = gates.log.clone();
     let _monitor = emitter.monitor(notices(&log));
     gates.listen(&emitter, "a").send(Err("late")).unwrap();
@@ -169,7 +154,7 @@ fn a_monitor_hears_an_awaited_emit_in_order() {
 
 #[test]
 fn the_future_keeps_its_emitter_until_it_is_done() {
-    let (emitter, gates) = (Emitter::<u8>::new(), Gates::default());
+    let (emitter, gates) = (AsyncEmitter::<u8>::new_async(), Gates::default());
     let gate = gates.listen(&emitter, "a");
     let weak = emitter.downgrade();
     let mut emit = Box::pin(emitter.emit_serial(0));
@@ -183,7 +168,7 @@ fn the_future_keeps_its_emitter_until_it_is_done() {
 
 #[test]
 fn an_event_may_be_unsized_and_a_bus_awaits_as_its_emitters_do() {
-    let emitter = Emitter::<str>::new();
+    let emitter = AsyncEmitter::<str>::new_async();
     let listener = async |text: Arc<str>| match &*text {
         "good" => Ok(()),
         _ => Err("bad"),
@@ -199,7 +184,7 @@ fn an_event_may_be_unsized_and_a_bus_awaits_as_its_emitters_do() {
     let result = emitter.emit_concurrent(shared, 1).now_or_never();
     assert_eq!(result.unwrap().unwrap(), 1);
 
-    let bus = Bus::new();
+    let bus = Bus::new_async();
     bus.on_async("a", async |_: Arc<u8>| ()).detach();
     bus.on("b", |_: &u8| ()).detach();
     let result = bus.emit_serial(1_u8).now_or_never().unwrap();

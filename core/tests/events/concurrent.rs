@@ -4,13 +4,13 @@ use crate::gated;
 use crate::gated::{Gates, notices};
 use crate::logged::Log;
 use futures::FutureExt;
-use highwater::events::{EmitError, Emitter, Options, Policy, Removal};
+use highwater::events::{AsyncEmitter, EmitError, Emitter, Options, Policy, Removal};
 use std::{future::Future, pin::Pin, sync::Arc};
 
 type Emit = Pin<Box<dyn Future<Output = Result<usize, EmitError>> + Send>>;
 
 struct Test {
-    emitter: Emitter<u8>,
+    emitter: AsyncEmitter<u8>,
     gates: Gates,
     log: Log,
 }
@@ -18,7 +18,7 @@ struct Test {
 fn test(options: Options) -> Test {
     let gates = Gates::default();
     Test {
-        emitter: Emitter::with_options(options),
+        emitter: Emitter::new_async_with_options(options),
         log: gates.log.clone(),
         gates,
     }
@@ -200,7 +200,7 @@ fn the_listeners_are_those_at_the_first_poll() {
 
 #[test]
 fn all_share_one_event() {
-    let emitter = Emitter::<u8>::new();
+    let emitter = AsyncEmitter::<u8>::new_async();
     let event = Arc::new(7);
     let (own, all) = (Arc::clone(&event), [(); 3]);
     for () in all {

@@ -49,16 +49,16 @@ fn a_monitor_that_panics_ends_the_emit_and_no_more() {
 }
 
 #[test]
-fn what_failed_is_the_source_of_the_error() {
+fn only_what_a_text_leaves_out_is_a_source() {
     let emitter = Emitter::<u8>::new();
     emitter
         .on("parse", |_| "x".parse::<u8>().map(drop))
         .detach();
     let error = emitter.emit(&1).unwrap_err();
-    let failure = error.source().unwrap();
+    let failure = &error.failures()[0];
     assert_eq!(failure.to_string(), "parse: invalid digit found in string");
-    let cause = failure.source().unwrap();
-    assert!(cause.is::<std::num::ParseIntError>());
+    assert!(failure.error.is::<std::num::ParseIntError>());
+    assert!(error.source().is_none() && failure.source().is_none());
 }
 
 #[test]
@@ -114,4 +114,17 @@ fn what_a_listener_holds_goes_with_it_also_after_a_panic() {
     assert!(catch_unwind(AssertUnwindSafe(|| emitter.emit(&1))).is_err());
     assert_eq!(Arc::strong_count(&held), 1);
     drop(bug);
+}
+
+#[test]
+fn failure_names_the_type_of_its_event() {
+    let bus = Bus::new();
+    let mut failures = bus.errors().inbox("handler", 4, Overflow::Fail).unwrap();
+    bus.on("a", |_: &u8| Err("out")).detach();
+    bus.on("b", |_: &u16| Err("out")).detach();
+    bus.emit(&1_u8).unwrap();
+    bus.emit(&1_u16).unwrap();
+    assert_eq!(failures.try_next().unwrap().event, Some("u8"));
+    assert_eq!(failures.try_next().unwrap().event, Some("u16"));
+    assert_eq!(Failure::new("upload", "lost").event, None);
 }

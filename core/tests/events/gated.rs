@@ -2,7 +2,7 @@
 
 use crate::logged::Log;
 use futures::channel::oneshot;
-use highwater::events::{Emitter, Notice};
+use highwater::events::{AsyncEmitter, Notice};
 use std::sync::Mutex;
 
 /// What a listener is to end with.
@@ -17,7 +17,7 @@ pub(crate) struct Gates {
 impl Gates {
     /// A listener that waits, once, for what is sent to its gate; a second call
     /// has nothing to wait for and ends as the first did.
-    pub(crate) fn listen<E>(&self, emitter: &Emitter<E>, name: &'static str) -> Gate
+    pub(crate) fn listen<E>(&self, emitter: &AsyncEmitter<E>, name: &'static str) -> Gate
     where
         E: ?Sized + Send + Sync + 'static,
     {

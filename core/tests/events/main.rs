@@ -19,3 +19,4 @@ mod rules;
 mod script;
 mod scripts;
 mod threads;
+mod unhandled;

@@ -3,7 +3,7 @@
 use futures::{FutureExt, executor::block_on};
 use highwater::{
     Clock,
-    events::{Bus, ListenerMetrics, Metrics},
+    events::{AsyncBus, Bus, ListenerMetrics, Metrics},
 };
 use std::{
     sync::{
@@ -33,6 +33,12 @@ struct Order(u64);
 
 fn measured() -> (Bus, Hand, Metrics) {
     let (bus, hand) = (Bus::new(), Hand::default());
+    let metrics = Metrics::new(&bus, Arc::new(hand.clone()));
+    (bus, hand, metrics)
+}
+
+fn measured_async() -> (AsyncBus, Hand, Metrics) {
+    let (bus, hand) = (Bus::new_async(), Hand::default());
     let metrics = Metrics::new(&bus, Arc::new(hand.clone()));
     (bus, hand, metrics)
 }
@@ -99,11 +105,14 @@ fn listeners_that_come_and_go_are_counted_as_one() {
 
 #[test]
 fn nested_emits_and_awaited_ones_are_told_apart() {
-    let (bus, hand, metrics) = measured();
+    let (bus, hand, metrics) = measured_async();
     let (inner, passing) = (bus.clone(), hand.clone());
-    let _outer = bus.on("outer", move |_: &Order| {
-        passing.pass(5);
-        inner.emit(&"inner").unwrap();
+    let _outer = bus.on_async("outer", move |_: Arc<Order>| {
+        let (inner, passing) = (inner.clone(), passing.clone());
+        async move {
+            passing.pass(5);
+            inner.emit_serial("inner").await.unwrap();
+        }
     });
     let passing = hand.clone();
     let _inner = bus.on("inner", move |_: &&str| passing.pass(7));
@@ -125,7 +134,7 @@ fn nested_emits_and_awaited_ones_are_told_apart() {
 
 #[test]
 fn an_emit_that_ends_early_is_counted_and_forgotten() {
-    let (bus, hand, metrics) = measured();
+    let (bus, hand, metrics) = measured_async();
     let _never = bus.on_async("never", |_: Arc<Order>| std::future::pending::<()>());
     let mut emit = Box::pin(bus.emit_serial(Order(1)));
     assert!(emit.as_mut().now_or_never().is_none());

@@ -7,6 +7,7 @@ mod jobs;
 mod lag;
 mod pool;
 mod pool_model;
+mod pool_waits;
 mod supervisor_model;
 mod supervisor_operated;
 mod supervisor_restarts;

@@ -80,6 +80,12 @@ impl Chunk {
         debug_assert!(bytes <= self.buffer.len() - self.len);
         self.len += bytes;
     }
+
+    /// Appends bytes, for which there has to be room.
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+        self.room()[..bytes.len()].copy_from_slice(bytes);
+        self.advance(bytes.len());
+    }
 }
 
 impl Deref for Chunk {

@@ -1,58 +1,92 @@
 //! Where bytes go to.
 
 use crate::{
+    atomic_file::{AtomicFile, Draft, Refusal, sync},
+    blocking::Blocking,
     error::Error,
-    output::{beside, folder_of, is_special, target_of},
+    output::{folder_of, is_special},
 };
 use std::{
-    fs::{self, File, Metadata, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf, is_separator},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
-use tempfile::TempPath;
 
-/// A file that is there when it is complete, or what is written to directly.
+/// What is to become of the output when all is written.
 #[derive(Debug)]
 pub(crate) enum Destination {
-    /// `-`.
-    Standard,
-    /// A named pipe or a device: it cannot be replaced, only written to.
-    Special,
-    /// A file: `part` is beside it until all is written, and removed if it
-    /// never is.
-    File {
-        /// What is going to be there.
-        target: PathBuf,
-        /// What is written meanwhile.
-        part: TempPath,
-    },
+    /// Standard output, a named pipe or a device: written to directly.
+    Stream,
+    /// A file that appears when it is complete.
+    Atomic(AtomicFile),
+    /// A file whose content is overwritten.
+    InPlace(Overwriting),
 }
 
 /// Opens the writer, on the thread that is going to write.
-pub(crate) type Open = Box<dyn FnOnce() -> io::Result<Box<dyn Write>> + Send>;
+pub(crate) type Open = Box<dyn FnOnce() -> io::Result<Writer> + Send>;
+
+/// An open output. The thread that writes has it alone.
+pub(crate) enum Writer {
+    /// What is written to directly.
+    Stream(Blocking),
+    /// A temporary file.
+    Draft(Draft),
+    /// A file whose old content goes when the first bytes come.
+    InPlace {
+        /// The file, as it was so far.
+        file: File,
+        /// Set when the old content is gone.
+        has_begun: Arc<AtomicBool>,
+    },
+}
+
+/// A file that is being overwritten. Dropped while it is incomplete, it says so on
+/// standard error.
+#[derive(Debug)]
+pub(crate) struct Overwriting {
+    path: PathBuf,
+    has_begun: Arc<AtomicBool>,
+}
 
 impl Destination {
-    /// Finds out whether the output can be written, and makes the file beside
-    /// it if it is one. The output itself is not touched.
+    /// Finds out whether the output can be written, and makes a temporary file
+    /// beside it if it is a file. The output itself is not touched.
+    ///
+    /// A new file gets the permissions of `model`; `in_place` overwrites one that
+    /// exists instead of replacing it.
     ///
     /// # Errors
     ///
     /// [`Error::BadOutput`].
-    pub(crate) fn find(path: &Path) -> Result<(Self, Open), Error> {
+    pub(crate) fn find(
+        path: &Path,
+        in_place: bool,
+        model: Option<&File>,
+    ) -> Result<(Self, Open), Error> {
         if path.as_os_str() == "-" {
-            return Ok((Destination::Standard, Box::new(open_stdout)));
-        }
-        if is_special(path) {
-            let path = path.to_owned();
-            let open = move || -> io::Result<Box<dyn Write>> {
-                Ok(Box::new(OpenOptions::new().write(true).open(path)?))
-            };
-            return Ok((Destination::Special, Box::new(open)));
+            let open = || Blocking::stdout().map(Writer::Stream);
+            return Ok((Destination::Stream, Box::new(open)));
         }
         let bad = |reason: String| Error::BadOutput {
             path: path.to_owned(),
             reason,
         };
+        if is_special(path) {
+            if is_socket(path) {
+                return Err(bad("it is a socket, which cannot be opened".to_owned()));
+            }
+            let path = path.to_owned();
+            let open = move || {
+                let file = OpenOptions::new().write(true).open(path)?;
+                Ok(Writer::Stream(Blocking::new(file)))
+            };
+            return Ok((Destination::Stream, Box::new(open)));
+        }
         if path.is_dir() {
             return Err(bad("it is a folder, and has to be a file".to_owned()));
         }
@@ -65,69 +99,151 @@ impl Destination {
         if !folder.is_dir() {
             return Err(bad(format!("there is no folder {}", folder.display())));
         }
-        let (file, part, target) = make(path).map_err(|cause| bad(cause.to_string()))?;
-        let open = move || -> io::Result<Box<dyn Write>> { Ok(Box::new(file)) };
-        Ok((Destination::File { target, part }, Box::new(open)))
+        if in_place && path.is_file() {
+            let file = OpenOptions::new().write(true).open(path);
+            let file = file.map_err(|cause| bad(cause.to_string()))?;
+            let has_begun = Arc::new(AtomicBool::new(false));
+            let overwriting = Overwriting {
+                path: path.to_owned(),
+                has_begun: Arc::clone(&has_begun),
+            };
+            let open = || Ok(Writer::InPlace { file, has_begun });
+            return Ok((Destination::InPlace(overwriting), Box::new(open)));
+        }
+        let (atomic, draft) = AtomicFile::create(path, model).map_err(|refusal| {
+            let hint = match refusal {
+                Refusal::Replace(_) => IN_PLACE,
+                Refusal::Write(_) => "",
+            };
+            bad(format!("{refusal}{hint}"))
+        })?;
+        let open = || Ok(Writer::Draft(draft));
+        Ok((Destination::Atomic(atomic), Box::new(open)))
+    }
+
+    /// Whether what is written stays although the run fails.
+    pub(crate) fn keeps_what_is_written(&self) -> bool {
+        !matches!(self, Destination::Atomic(_))
     }
 
     /// Puts the complete file in its place.
     ///
     /// # Errors
     ///
-    /// Whatever the system answers. What stood there before is still there.
-    pub(crate) fn complete(self) -> io::Result<()> {
+    /// Whatever the system answers.
+    pub(crate) async fn complete(&mut self) -> io::Result<()> {
+        match std::mem::replace(self, Destination::Stream) {
+            Destination::Atomic(file) => {
+                // It waits for the disk.
+                let committed = tokio::task::spawn_blocking(|| file.commit()).await;
+                committed.map_err(io::Error::other)?.map_err(with_hint)
+            }
+            Destination::InPlace(overwriting) => {
+                overwriting.has_begun.store(false, Ordering::Relaxed);
+                Ok(())
+            }
+            Destination::Stream => Ok(()),
+        }
+    }
+
+    /// Adds to an error that the output is incomplete, if it is.
+    pub(crate) fn explain(&mut self, error: Error) -> Error {
         match self {
-            Destination::File { target, part } => Ok(part.persist(target)?),
-            Destination::Standard | Destination::Special => Ok(()),
+            Destination::InPlace(overwriting)
+                if overwriting.has_begun.swap(false, Ordering::Relaxed) =>
+            {
+                Error::Incomplete {
+                    path: overwriting.path.clone(),
+                    cause: Box::new(error),
+                }
+            }
+            _ => error,
         }
     }
 }
 
-fn make(path: &Path) -> io::Result<(File, TempPath, PathBuf)> {
-    let target = target_of(path)?;
-    let existing = match fs::metadata(&target) {
-        Ok(existing) => Some(existing),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        // What has such a name could not take its place in the end.
-        Err(error) => return Err(error),
-    };
-    if existing.is_some() {
-        // A file that is read-only is meant to stay as it is, although to
-        // replace it takes no more than the right to write its folder.
-        OpenOptions::new().write(true).open(&target)?;
+/// What to do about a file that cannot be replaced.
+const IN_PLACE: &str =
+    "; --in-place writes into the file itself, and leaves it incomplete if the run fails";
+
+/// Names the way out if a file turns out only in the end not to be replaceable.
+fn with_hint(error: io::Error) -> io::Error {
+    let is_of_the_name = [
+        io::ErrorKind::ResourceBusy,
+        io::ErrorKind::CrossesDevices,
+        io::ErrorKind::PermissionDenied,
+    ];
+    if is_of_the_name.contains(&error.kind()) {
+        io::Error::new(error.kind(), format!("{error}{IN_PLACE}"))
+    } else {
+        error
     }
-    let (file, part) = beside(&target)?.into_parts();
-    if let Some(existing) = existing {
-        // Before anything is written: what was private stays so. To be another's
-        // changes what may be done with it, and so comes first.
-        keep_owner(&file, &existing);
-        file.set_permissions(existing.permissions())?;
-    }
-    Ok((file, part, target))
 }
 
-/// Whose the old one was is the new one, as far as the system allows: it allows
-/// root to give files away, and others to give theirs to a group they are in.
-#[cfg(unix)]
-fn keep_owner(file: &File, existing: &Metadata) {
-    use std::os::unix::fs::{MetadataExt, fchown};
-    let (owner, group) = (existing.uid(), existing.gid());
-    if fchown(file, Some(owner), Some(group)).is_err() {
-        let _not_allowed = fchown(file, None, Some(group));
+impl Drop for Overwriting {
+    fn drop(&mut self) {
+        if self.has_begun.load(Ordering::Relaxed) {
+            crate::report::warn(&format!(
+                "{} is incomplete: its old content was being overwritten",
+                self.path.display()
+            ));
+        }
     }
+}
+
+impl Writer {
+    /// Writes all bytes.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the system answers.
+    pub(crate) fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Writer::Stream(file) => file.write_all(bytes),
+            Writer::Draft(draft) => draft.file.write_all(bytes),
+            Writer::InPlace { file, has_begun } => {
+                clear(file, has_begun)?;
+                file.write_all(bytes)
+            }
+        }
+    }
+
+    /// Completes the output: a file is on the disk then.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the system answers, also for writes that it had accepted before.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        match self {
+            Writer::Stream(file) => file.close(),
+            Writer::Draft(draft) => {
+                draft.finish()?;
+                Blocking::new(draft.file).close()
+            }
+            Writer::InPlace { file, has_begun } => {
+                clear(&file, &has_begun)?;
+                sync(&file)?;
+                Blocking::new(file).close()
+            }
+        }
+    }
+}
+
+/// Removes the old content, once.
+fn clear(file: &File, has_begun: &AtomicBool) -> io::Result<()> {
+    if has_begun.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    file.set_len(0)
+}
+
+#[cfg(unix)]
+fn is_socket(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    path.metadata().is_ok_and(|it| it.file_type().is_socket())
 }
 
 #[cfg(not(unix))]
-fn keep_owner(_file: &File, _existing: &Metadata) {}
-
-fn open_stdout() -> io::Result<Box<dyn Write>> {
-    // Rust's own handle looks for the last newline in whatever is written.
-    #[cfg(unix)]
-    let stdout = {
-        use std::os::fd::AsFd;
-        File::from(io::stdout().as_fd().try_clone_to_owned()?)
-    };
-    #[cfg(not(unix))]
-    let stdout = io::stdout();
-    Ok(Box::new(stdout))
+fn is_socket(_path: &Path) -> bool {
+    false
 }

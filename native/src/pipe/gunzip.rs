@@ -16,7 +16,12 @@ pub(crate) struct Gunzip {
     place: Place,
     /// Members that were complete.
     members: u64,
+    /// Why it cannot go on, told when what came before is handed on.
+    failure: Option<GunzipError>,
 }
+
+/// The first byte of every member.
+const MAGIC: u8 = 0x1f;
 
 /// Where it is in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,34 +63,47 @@ impl Gunzip {
             input: None,
             place: Place::Between,
             members: 0,
+            failure: None,
         }
     }
 
-    /// Decompresses from `rest` into a chunk. Answers how many bytes it took,
-    /// and the chunk unless that is empty.
-    fn inflate(&mut self, rest: &[u8]) -> Result<(usize, Option<Chunk>), GunzipError> {
+    /// Decompresses from `rest` into a chunk. Returns how many bytes it took, and
+    /// the chunk unless that is empty.
+    fn inflate(&mut self, rest: &[u8]) -> (usize, Option<Chunk>) {
         let (before_in, before_out) = (self.inflate.total_in(), self.inflate.total_out());
         let mut output = self.outputs.take();
         let result = self
             .inflate
             .decompress(rest, output.room(), FlushDecompress::None);
-        let status = result.map_err(|error| self.explain(&error))?;
         let count = |now: u64, before: u64| usize::try_from(now - before).unwrap_or(usize::MAX);
         let taken = count(self.inflate.total_in(), before_in);
+        // Also what came before an error, so that it does not depend on how the
+        // input was cut into chunks.
         output.advance(count(self.inflate.total_out(), before_out));
-        if status == Status::StreamEnd {
-            self.inflate.reset(true);
-            self.members += 1;
-            self.place = Place::Between;
+        match result {
+            Ok(Status::StreamEnd) => {
+                self.inflate.reset(true);
+                self.members += 1;
+                self.place = Place::Between;
+            }
+            Ok(Status::Ok | Status::BufError) => {}
+            Err(error) => self.failure = Some(self.explain(&error)),
         }
-        Ok((taken, (!output.is_empty()).then_some(output)))
+        (taken, (!output.is_empty()).then_some(output))
+    }
+
+    /// Returns what bytes are that do not begin a member.
+    fn no_member(&self) -> GunzipError {
+        match self.members {
+            0 => GunzipError::NotGzip,
+            _ => GunzipError::Garbage,
+        }
     }
 
     fn explain(&self, error: &DecompressError) -> GunzipError {
         let message = error.message().unwrap_or("it cannot be decompressed");
-        match (message, self.members) {
-            ("incorrect header check", 0) => GunzipError::NotGzip,
-            ("incorrect header check", _) => GunzipError::Garbage,
+        match message {
+            "incorrect header check" => self.no_member(),
             _ => GunzipError::Corrupt(message.to_owned()),
         }
     }
@@ -102,14 +120,17 @@ impl Stage<Chunk> for Gunzip {
 
     fn pull(&mut self) -> Result<Option<Chunk>, GunzipError> {
         while let Some((chunk, start)) = self.input.take() {
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
             let rest = &chunk[start..];
             match (self.place, rest.first()) {
                 // What it has taken may still be good for more output: it is
                 // asked until there is none.
                 (Place::Inside, _) => {
                     let is_asked_for_rest = rest.is_empty();
-                    let (taken, output) = self.inflate(rest)?;
-                    if output.is_some() || !is_asked_for_rest {
+                    let (taken, output) = self.inflate(rest);
+                    if output.is_some() || self.failure.is_some() || !is_asked_for_rest {
                         self.input = Some((chunk, start + taken));
                     }
                     if output.is_some() {
@@ -118,11 +139,10 @@ impl Stage<Chunk> for Gunzip {
                 }
                 (_, None) => {}
                 (Place::Between, Some(first)) => {
-                    let is_padding = self.members > 0 && *first == 0;
-                    self.place = if is_padding {
-                        Place::Padding
-                    } else {
-                        Place::Inside
+                    self.place = match *first {
+                        MAGIC => Place::Inside,
+                        0 if self.members > 0 => Place::Padding,
+                        _ => return Err(self.no_member()),
                     };
                     self.input = Some((chunk, start));
                 }

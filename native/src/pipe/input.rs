@@ -1,10 +1,10 @@
 //! Where bytes come from.
 
-use crate::error::Error;
+use crate::{blocking::Blocking, error::Error};
 use same_file::Handle;
 use std::{
     fs::{self, File},
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -45,24 +45,25 @@ impl Input {
         Ok(Input::File(file, found.len()))
     }
 
+    /// The file itself, if it is an ordinary one.
+    pub(crate) fn file(&self) -> Option<&File> {
+        match self {
+            Input::File(file, _) => Some(file),
+            Input::Standard | Input::Special(_) => None,
+        }
+    }
+
     /// The reader itself.
     ///
     /// # Errors
     ///
     /// Whatever the system answers.
-    pub(crate) fn open(self) -> io::Result<Box<dyn Read>> {
-        Ok(match self {
-            // Locked, it would still copy through a buffer of its own.
-            #[cfg(unix)]
-            Input::Standard => {
-                use std::os::fd::AsFd;
-                Box::new(File::from(io::stdin().as_fd().try_clone_to_owned()?))
-            }
-            #[cfg(not(unix))]
-            Input::Standard => Box::new(io::stdin().lock()),
-            Input::File(file, _) => Box::new(file),
-            Input::Special(path) => Box::new(File::open(path)?),
-        })
+    pub(crate) fn open(self) -> io::Result<Blocking> {
+        match self {
+            Input::Standard => Blocking::stdin(),
+            Input::File(file, _) => Ok(Blocking::new(file)),
+            Input::Special(path) => File::open(path).map(Blocking::new),
+        }
     }
 
     /// How many bytes there will be, if known.

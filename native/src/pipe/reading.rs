@@ -5,6 +5,7 @@ use super::{
     counters::Counters,
     input::Input,
 };
+use crate::blocking::Blocking;
 use futures::executor::block_on;
 use highwater::{
     Clock, Overflow,
@@ -64,7 +65,7 @@ impl Reading {
         // There has to be room first, so that nothing is in hand meanwhile.
         while block_on(sender.ready()).is_ok() {
             let mut chunk = self.buffers.take();
-            let is_last = self.fill(&mut *reader, &mut chunk)?;
+            let is_last = self.fill(&mut reader, &mut chunk)?;
             self.counters.add_read(chunk.len());
             is_wanted |= !chunk.is_empty();
             if is_wanted && sender.force_send(chunk).is_err() || is_last {
@@ -78,7 +79,7 @@ impl Reading {
     }
 
     /// Fills a chunk, and says whether that was the end.
-    fn fill(&self, reader: &mut dyn Read, chunk: &mut Chunk) -> io::Result<bool> {
+    fn fill(&self, reader: &mut Blocking, chunk: &mut Chunk) -> io::Result<bool> {
         loop {
             match reader.read(chunk.room()) {
                 Ok(0) => return Ok(true),

@@ -1,6 +1,12 @@
 //! The pipeline between reading and writing.
 
-use super::{Work, buffers::Chunk, gunzip::Gunzip, gzip::Gzip, writing::Writing};
+use super::{
+    Work,
+    buffers::Chunk,
+    gunzip::Gunzip,
+    gzip::{self, Blocks, Gzip},
+    writing::Writing,
+};
 use crate::cli::PipeOptions;
 use futures::{Stream, TryStreamExt};
 use highwater::stream::{BoxError, Pipeline, PipelineError, Receiver, Report, StreamError};
@@ -45,13 +51,13 @@ where
             chunk.make_ascii_uppercase();
             chunk
         });
-        gzip(options, work, pipeline, writing)
+        compress(options, work, pipeline, writing)
     } else {
-        gzip(options, work, pipeline, writing)
+        compress(options, work, pipeline, writing)
     }
 }
 
-fn gzip<S, P>(
+fn compress<S, P>(
     options: &PipeOptions,
     work: &Work,
     pipeline: Pipeline<S, P>,
@@ -68,8 +74,16 @@ where
     // As many blocks as the mark allows: those in work, and those that are
     // done and wait for one before them.
     let window = (work.high_water / work.inputs.size()).max(1);
+    if options.members {
+        let run = pipeline
+            .parallel_map("gzip", window, move |block| gzip.member(block))
+            .into_sink("output", writing);
+        return Ok(Box::pin(run));
+    }
     let run = pipeline
-        .parallel_map("gzip", window, move |block| gzip.compress(block))
+        .stage("blocks", Blocks::new(Arc::clone(&work.windows)))
+        .parallel_map("gzip", window, move |block| gzip.part(block))
+        .map("member", gzip::join())
         .into_sink("output", writing);
     Ok(Box::pin(run))
 }

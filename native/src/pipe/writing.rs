@@ -1,14 +1,20 @@
 //! The thread that writes, as a sink.
 
-use super::{buffers::Chunk, counters::Counters};
+use super::{
+    buffers::Chunk,
+    counters::Counters,
+    destination::{Open, Writer},
+};
 use futures::{FutureExt, Sink, SinkExt, StreamExt, executor::block_on};
 use highwater::{
     Overflow,
     stream::{Bound, ChannelSink, Receiver, channel},
 };
 use std::{
-    io::{self, Write},
+    cell::RefCell,
+    io,
     pin::Pin,
+    rc::Rc,
     sync::Arc,
     task::{Context, Poll, ready},
     thread,
@@ -19,9 +25,13 @@ use tokio::sync::oneshot;
 /// are written.
 ///
 /// What the thread fails with is the sink's error, at once: even if nothing is
-/// to be written for a long time. Dropped before it was closed, it lets the
-/// thread end after what is queued.
-pub(crate) struct Writing {
+/// to be written for a long time. A clone is the same sink: a pipeline drops its
+/// own when it fails, and what was handed over before can still be written. When
+/// the last one is dropped, the thread ends without completing the output.
+#[derive(Clone)]
+pub(crate) struct Writing(Rc<RefCell<Inner>>);
+
+struct Inner {
     chunks: ChannelSink<Chunk>,
     done: oneshot::Receiver<io::Result<()>>,
 }
@@ -34,7 +44,7 @@ impl Writing {
     ///
     /// If the system gives no thread.
     pub(crate) fn start(
-        open: impl FnOnce() -> io::Result<Box<dyn Write>> + Send + 'static,
+        open: Open,
         bound: Bound<Chunk>,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
@@ -47,12 +57,28 @@ impl Writing {
                 // Told before the channel ends, so that this is the error.
                 let _nobody_waits = send_done.send(result);
             })?;
-        Ok(Writing {
+        Ok(Writing(Rc::new(RefCell::new(Inner {
             chunks: sender.into_sink(),
             done,
-        })
+        }))))
     }
+}
 
+impl Writing {
+    /// Has what was handed over be written, and leaves the output incomplete. The
+    /// pipeline has to have dropped its clone.
+    pub(crate) async fn deliver(mut self) {
+        // Its error would only follow from the one that ended the run.
+        let _ = self.flush().await;
+        if let Some(inner) = Rc::into_inner(self.0) {
+            let inner = inner.into_inner();
+            drop(inner.chunks);
+            let _ = inner.done.await;
+        }
+    }
+}
+
+impl Inner {
     /// What the thread answers when it ends.
     fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let lost = || io::Error::other("the thread that writes has ended");
@@ -69,7 +95,7 @@ impl Writing {
 }
 
 fn write_all(
-    mut writer: Box<dyn Write>,
+    mut writer: Writer,
     chunks: &mut Receiver<Chunk>,
     counters: &Counters,
 ) -> io::Result<()> {
@@ -78,43 +104,46 @@ fn write_all(
         writer.write_all(&chunk)?;
         counters.add_written(chunk.len());
     }
-    writer.flush()
+    writer.finish()
 }
 
 impl Sink<Chunk> for Writing {
     type Error = io::Error;
 
-    fn poll_ready(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut inner = self.0.borrow_mut();
         // Also has the task woken if the thread fails while there is nothing
         // to write.
-        if self.poll_done(context)?.is_ready() {
+        if inner.poll_done(context)?.is_ready() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        match ready!(self.chunks.poll_ready_unpin(context)) {
+        match ready!(inner.chunks.poll_ready_unpin(context)) {
             Ok(()) => Poll::Ready(Ok(())),
-            Err(_closed) => self.poll_cause(context),
+            Err(_closed) => inner.poll_cause(context),
         }
     }
 
-    fn start_send(mut self: Pin<&mut Self>, chunk: Chunk) -> io::Result<()> {
+    fn start_send(self: Pin<&mut Self>, chunk: Chunk) -> io::Result<()> {
         // One that is not taken any more: the cause is told by what is asked
         // next.
-        let _ = self.chunks.start_send_unpin(chunk);
+        let _ = self.0.borrow_mut().chunks.start_send_unpin(chunk);
         Ok(())
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match ready!(self.chunks.poll_flush_unpin(context)) {
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut inner = self.0.borrow_mut();
+        match ready!(inner.chunks.poll_flush_unpin(context)) {
             Ok(()) => Poll::Ready(Ok(())),
-            Err(_closed) => self.poll_cause(context),
+            Err(_closed) => inner.poll_cause(context),
         }
     }
 
-    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match ready!(self.chunks.poll_close_unpin(context)) {
+    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut inner = self.0.borrow_mut();
+        match ready!(inner.chunks.poll_close_unpin(context)) {
             // All is queued; now it has to be written.
-            Ok(()) => self.poll_done(context),
-            Err(_closed) => self.poll_cause(context),
+            Ok(()) => inner.poll_done(context),
+            Err(_closed) => inner.poll_cause(context),
         }
     }
 }

@@ -1,8 +1,16 @@
 //! `native pipe`: what goes in comes out, whole or not at all.
 
+#[cfg(unix)]
+mod attributes;
+#[cfg(unix)]
+mod blocking;
+#[cfg(target_os = "linux")]
+mod durability;
 mod ends;
 mod errors;
 mod gzip;
+#[cfg(unix)]
+mod in_place;
 #[cfg(target_os = "linux")]
 mod interrupt;
 
@@ -186,4 +194,17 @@ fn names(folder: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// A copy of the program that other users can run, too: where it was built may be
+/// closed to them.
+#[cfg(unix)]
+fn program_for_everybody(folder: &Path) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let everybody = || fs::Permissions::from_mode(0o755);
+    let program = folder.join("native");
+    fs::copy(env!("CARGO_BIN_EXE_native"), &program).unwrap();
+    fs::set_permissions(&program, everybody()).unwrap();
+    fs::set_permissions(folder, everybody()).unwrap();
+    program
 }

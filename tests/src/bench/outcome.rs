@@ -94,6 +94,8 @@ impl fmt::Display for Target {
 pub(super) struct Best<K> {
     better: fn(f64, f64) -> f64,
     all: Vec<(K, f64)>,
+    /// The lowest and the highest turn of each, in the same order.
+    ranges: Vec<(f64, f64)>,
 }
 
 impl<K: PartialEq> Best<K> {
@@ -102,6 +104,7 @@ impl<K: PartialEq> Best<K> {
         Best {
             better: f64::min,
             all: Vec::new(),
+            ranges: Vec::new(),
         }
     }
 
@@ -110,14 +113,26 @@ impl<K: PartialEq> Best<K> {
         Best {
             better: f64::max,
             all: Vec::new(),
+            ranges: Vec::new(),
         }
     }
 
     pub(super) fn add(&mut self, key: K, found: f64) {
-        match self.all.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, best)) => *best = (self.better)(*best, found),
-            None => self.all.push((key, found)),
+        if let Some(index) = self.all.iter().position(|(known, _)| *known == key) {
+            let (best, (low, high)) = (&mut self.all[index].1, &mut self.ranges[index]);
+            *best = (self.better)(*best, found);
+            (*low, *high) = (low.min(found), high.max(found));
+        } else {
+            self.all.push((key, found));
+            self.ranges.push((found, found));
         }
+    }
+
+    /// How far the turns of a contestant lie apart, in percent of the best.
+    pub(super) fn spread(&self, key: &K) -> Option<f64> {
+        let index = self.all.iter().position(|(known, _)| known == key)?;
+        let (low, high) = self.ranges[index];
+        Some((high - low) / self.all[index].1 * 100.0)
     }
 
     pub(super) fn get(&self, key: &K) -> Option<f64> {
@@ -159,6 +174,11 @@ mod tests {
             (times.get(&"ours"), rates.get(&"ours")),
             (Some(1.0), Some(3.0))
         );
+        assert_eq!(
+            (times.spread(&"ours"), rates.spread(&"ours")),
+            (Some(200.0), Some(2.0 / 3.0 * 100.0))
+        );
+        assert_eq!(rates.spread(&"theirs"), Some(0.0));
         assert_eq!(rates.ratio(&"ours", &"theirs"), Some(2.0));
         assert_eq!(rates.ratio(&"ours", &"nobody"), None);
     }

@@ -62,11 +62,12 @@ impl Rates {
 
     /// For programs, with the name that the rate goes by.
     pub(super) fn json(&self, rate: &str) -> Value {
-        let all = self.0.iter().map(|((contestant, setting), millions)| {
+        let all = self.0.iter().map(|(key, millions)| {
             json!({
-                "contestant": contestant,
-                "setting": setting.name(),
+                "contestant": key.0,
+                "setting": key.1.name(),
                 rate: millions,
+                "spread_percent": self.0.spread(key),
             })
         });
         all.collect()
@@ -77,9 +78,13 @@ impl Rates {
 /// 13.
 impl fmt::Display for Rates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for ((contestant, setting), millions) in self.0.iter() {
-            let setting = setting.name();
-            writeln!(f, "{setting:<20}  {contestant:<13}  {millions:>10.1}")?;
+        for (key, millions) in self.0.iter() {
+            let (contestant, setting) = (key.0, key.1.name());
+            let spread = self.0.spread(key).unwrap_or_default();
+            writeln!(
+                f,
+                "{setting:<20}  {contestant:<13}  {millions:>10.1}  {spread:>6.0} %"
+            )?;
         }
         Ok(())
     }

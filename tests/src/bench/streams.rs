@@ -53,6 +53,7 @@ pub(super) fn run(size: ByteSize, only: Option<Half>) -> anyhow::Result<Box<dyn 
             Ok(())
         })?;
         for task in Task::FLAT {
+            eprintln!("more data: {}", task.name());
             outcome.flat(task, files.flatness(task)?);
         }
     }

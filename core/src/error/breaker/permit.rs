@@ -1,25 +1,33 @@
-//! What a breaker answers.
+//! Answers of a breaker.
 
-use crate::error::{Classification, Classify, Kind};
+use super::Breaker;
+use crate::{
+    error::{Classification, Classify, Kind},
+    sync::Arc,
+};
 use std::time::Duration;
 
-/// One call may be made. To be given back with how it went.
+/// Permission to make one call, from [`Breaker::admit`]. Hand it to
+/// [`Breaker::record`] with the outcome.
 ///
-/// One that is dropped instead counts for nothing; while the breaker probes, its
-/// place is taken, after a while, by another.
+/// Dropped instead, it counts for nothing, and a half-open breaker admits
+/// another call in its place.
 ///
 /// ```
 /// # use highwater::error::{Breaker, BreakerState, Permit};
 /// # use std::time::Duration;
-/// let mut breaker = Breaker::new("stripe").failures(1);
+/// let breaker = Breaker::new("stripe").failure_threshold(1);
 /// let permit: Permit = breaker.admit(Duration::ZERO).unwrap();
 /// drop(permit);
 /// assert_eq!(breaker.state(), BreakerState::Closed);
 /// ```
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 #[must_use = "give it back with how the call went"]
 pub struct Permit {
+    pub(super) breaker: Breaker,
     pub(super) generation: u64,
+    pub(super) round: u64,
+    pub(super) is_reported: bool,
 }
 
 /// The call may not be made: the dependency is left alone. Becomes an
@@ -28,7 +36,7 @@ pub struct Permit {
 /// ```
 /// # use highwater::error::{AppError, Breaker, BreakerOpen};
 /// # use std::time::Duration;
-/// let mut breaker = Breaker::new("stripe").failures(1);
+/// let breaker = Breaker::new("stripe").failure_threshold(1);
 /// let permit = breaker.admit(Duration::ZERO).unwrap();
 /// breaker.failed(permit, Duration::ZERO);
 /// let open: BreakerOpen = breaker.admit(Duration::ZERO).unwrap_err();
@@ -38,7 +46,7 @@ pub struct Permit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{dependency} is left alone, as it failed")]
 pub struct BreakerOpen {
-    /// What the breaker is for.
+    /// The dependency that the breaker guards.
     pub dependency: &'static str,
     /// Before this has passed no call is admitted; 0 if the outcome of the probes
     /// is waited for.
@@ -46,14 +54,25 @@ pub struct BreakerOpen {
 }
 
 impl Permit {
-    /// It is good for one report.
-    pub(super) fn generation(self) -> u64 {
-        self.generation
+    /// Ends it with a report, unless it is another breaker's.
+    pub(super) fn report_to(mut self, breaker: &Breaker) -> Option<u64> {
+        self.is_reported = Arc::ptr_eq(&self.breaker.shared, &breaker.shared);
+        self.is_reported.then_some(self.generation)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if !self.is_reported {
+            self.breaker.give_back(self.generation, self.round);
+        }
     }
 }
 
 impl Classify for BreakerOpen {
     fn classify(&self) -> Classification {
-        Classification::new(Kind::Unavailable).with_retry_after(self.retry_after)
+        Classification::new(Kind::Unavailable)
+            .with_retry_after(self.retry_after)
+            .of_open_breaker(true)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Counts, Handler, Policy};
 use crate::{
-    error::{Report, Retry},
+    error::{Report, RetryPolicy},
     sync::Mutex,
 };
 use log::Level;
@@ -49,10 +49,10 @@ impl Handler {
     /// can be repeated.
     ///
     /// ```
-    /// use highwater::error::{AppError, Handler, Ids, Incident, Retry};
+    /// use highwater::error::{AppError, Handler, Ids, Incident, RetryPolicy};
     /// use std::time::Duration;
     ///
-    /// let handler = Handler::new().retry(Retry::new());
+    /// let handler = Handler::new().retry(RetryPolicy::new());
     /// let incident = Incident::new(Ids::new(7).make(), "GET /stock")
     ///     .idempotent()
     ///     .at(Duration::from_secs(1));
@@ -65,8 +65,8 @@ impl Handler {
     /// assert!(!handler.handle(&error, &third).is_retry(), "it is enough");
     /// ```
     #[must_use]
-    pub fn retry(mut self, retry: Retry) -> Self {
-        self.retry = Some(Mutex::new(retry));
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = Some(retry);
         self
     }
 

@@ -17,6 +17,7 @@ use crate::error::{AppError, Decision};
 /// assert_eq!(stats.codes, [("not_found", 2)]);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct HandlerStats {
     /// All errors. Requests whose client was gone are not among them.

@@ -4,6 +4,7 @@ use crate::error::{
     AppError, Report,
     text::{self, Links},
 };
+use crate::events::EmitError;
 use std::fmt::{self, Write};
 
 /// How many bytes of a line are written until it is cut: with a prefix it is still
@@ -54,8 +55,19 @@ pub(super) fn line(report: &Report<'_>) -> String {
     line.quoted("at", |value| write!(value, "{}", error.location()));
     line.quoted("error", |value| text::write_chain(error, value));
     line.values(error);
-    let causes = Links::of(error).filter_map(|link| link.downcast_ref());
-    causes.for_each(|cause| line.values(cause));
+    for link in Links::of(error) {
+        if let Some(cause) = link.downcast_ref() {
+            line.values(cause);
+        }
+        // Only a single failure is a link itself.
+        let failures = link.downcast_ref().map_or(&[][..], EmitError::failures);
+        if let [_, _, ..] = failures {
+            let errors = failures.iter().map(|failure| &*failure.error);
+            errors
+                .filter_map(|error| error.downcast_ref())
+                .for_each(|error| line.values(error));
+        }
+    }
     line.0
 }
 

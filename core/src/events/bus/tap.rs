@@ -49,11 +49,12 @@ pub(super) struct Tap {
 pub(super) trait Typed: Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn event_type(&self) -> &'static str;
+    fn unhandled(&self) -> u64;
     fn add_tap(&self, tap: Tap);
     fn remove(&self, id: ListenerId) -> bool;
 }
 
-impl Bus {
+impl<M> Bus<M> {
     /// Adds a function that is told of every event of every type, of types yet
     /// to come as well: [`Emitter::monitor`] for all.
     ///
@@ -103,6 +104,10 @@ impl<E: 'static> Typed for Emitter<E> {
 
     fn event_type(&self) -> &'static str {
         std::any::type_name::<E>()
+    }
+
+    fn unhandled(&self) -> u64 {
+        Emitter::unhandled(self)
     }
 
     fn add_tap(&self, Tap { id, tell }: Tap) {

@@ -11,7 +11,7 @@ use super::{
 };
 use std::{panic::Location, sync::Arc};
 
-impl<E: ?Sized + 'static> Emitter<E> {
+impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// Adds a listener behind those there are. It is called until the
     /// subscription is dropped.
     ///

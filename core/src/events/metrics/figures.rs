@@ -1,6 +1,6 @@
 //! The figures that metrics report.
 
-use hdrhistogram::Histogram;
+use crate::LatencyHistogram;
 use std::{panic::Location, sync::Arc, time::Duration};
 
 /// The figures of one type of event.
@@ -17,12 +17,15 @@ use std::{panic::Location, sync::Arc, time::Duration};
 /// assert_eq!((bytes.event, bytes.emitted, bytes.failed), ("u8", 2, 1));
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct EventMetrics {
     /// The name of the event's type.
     pub event: &'static str,
     /// Emits that have ended.
     pub emitted: u64,
+    /// Emits that met no listener, ended or not.
+    pub unhandled: u64,
     /// Calls of listeners, failed ones included.
     pub delivered: u64,
     /// Calls that failed.
@@ -52,11 +55,14 @@ pub struct EventMetrics {
 /// assert!(next.lag.max > slow.lag.max, "it had to wait");
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ListenerMetrics {
     /// The name of the first that was added there.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::as_text"))]
     pub name: Arc<str>,
     /// The line of code that added it.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::as_text"))]
     pub location: &'static Location<'static>,
     /// Its calls, failed ones included.
     pub delivered: u64,
@@ -64,9 +70,13 @@ pub struct ListenerMetrics {
     pub failed: u64,
     /// How long its calls took.
     pub took: Percentiles,
+    /// The same, to be merged with others.
+    pub took_histogram: LatencyHistogram,
     /// How long after the emit began it was called: what the listeners before
     /// it cost it.
     pub lag: Percentiles,
+    /// The same, to be merged with others.
+    pub lag_histogram: LatencyHistogram,
 }
 
 /// Of a set of durations, to within a hundredth; zeros of an empty one.
@@ -88,6 +98,7 @@ pub struct ListenerMetrics {
 /// assert!(took.p50 < Duration::from_millis(2) && took.max >= Duration::from_millis(500));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Percentiles {
     /// Half of them are no longer than this.
@@ -98,33 +109,12 @@ pub struct Percentiles {
     pub max: Duration,
 }
 
-/// Durations in nanoseconds. Two digits are kept: some kilobytes, whatever
-/// their number.
-pub(super) struct Times(Option<Histogram<u64>>);
-
-impl Times {
-    pub(super) fn new() -> Self {
-        // It only refuses more digits than there are.
-        Times(Histogram::new(2).ok())
-    }
-
-    pub(super) fn add(&mut self, time: Duration) {
-        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        if let Some(histogram) = &mut self.0 {
-            // It grows to hold whatever comes.
-            let _recorded = histogram.record(nanoseconds);
-        }
-    }
-
-    pub(super) fn percentiles(&self) -> Percentiles {
-        let Some(histogram) = self.0.as_ref().filter(|times| !times.is_empty()) else {
-            return Percentiles::default();
-        };
-        let at = |quantile| Duration::from_nanos(histogram.value_at_quantile(quantile));
+impl From<&LatencyHistogram> for Percentiles {
+    fn from(times: &LatencyHistogram) -> Self {
         Percentiles {
-            p50: at(0.50),
-            p99: at(0.99),
-            max: Duration::from_nanos(histogram.max()),
+            p50: times.quantile(0.50),
+            p99: times.quantile(0.99),
+            max: times.max(),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::{
     lines::{Order, Told},
 };
 use crate::{
-    error::{AppError, Decision, Handler, Incident, Policy, Problem, Retry},
+    error::{AppError, Decision, Handler, Incident, Policy, Problem, RetryPolicy},
     platform::ProcessContext,
     scenario::railway::id_of,
 };
@@ -102,7 +102,7 @@ impl Worker {
         let lines = Arc::clone(&log);
         let handler = Handler::new()
             .policy(policy)
-            .retry(Retry::new().attempts(ATTEMPTS).backoff(latency))
+            .retry(RetryPolicy::new().attempts(ATTEMPTS).backoff(latency))
             .log_to(move |_, line| {
                 let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
                 lines.push(line.to_owned());

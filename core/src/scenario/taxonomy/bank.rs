@@ -7,10 +7,7 @@ use crate::{
     scenario::Context,
     trace::{Kind, NameId, Recorder},
 };
-use std::{
-    cell::{Cell, RefCell},
-    time::Duration,
-};
+use std::{cell::Cell, time::Duration};
 
 /// How many failures in a row open the breaker.
 const FAILURES: u32 = 5;
@@ -37,7 +34,7 @@ pub(super) struct Bank {
 /// The breaker, with its changes on record.
 struct Guard {
     id: NameId,
-    breaker: RefCell<Breaker>,
+    breaker: Breaker,
     state: Cell<BreakerState>,
 }
 
@@ -52,10 +49,10 @@ impl Bank {
             trace.instant(Kind::Start, id, 0);
             // A probe that times out is to be told of before the rest is over.
             let rest = REST.max(latency * 6);
-            let breaker = Breaker::new("the bank").failures(FAILURES);
+            let breaker = Breaker::new("the bank").failure_threshold(FAILURES);
             Guard {
                 id,
-                breaker: RefCell::new(breaker.rest(rest).probes(PROBES)),
+                breaker: breaker.open_duration(rest).half_open_max_calls(PROBES),
                 state: Cell::new(BreakerState::Closed),
             }
         });
@@ -104,7 +101,7 @@ impl Bank {
         let Some(guard) = &self.guard else {
             return Ok(None);
         };
-        let admitted = guard.breaker.borrow_mut().admit(self.platform.now());
+        let admitted = guard.breaker.admit(self.platform.now());
         guard.note(&self.trace, request);
         match admitted {
             Ok(permit) => Ok(Some(permit)),
@@ -120,13 +117,12 @@ impl Bank {
             return;
         };
         let now = self.platform.now();
-        let mut breaker = guard.breaker.borrow_mut();
+        let breaker = &guard.breaker;
         if is_well {
             breaker.succeeded(permit, now);
         } else {
             breaker.failed(permit, now);
         }
-        drop(breaker);
         guard.note(&self.trace, request);
     }
 }
@@ -134,7 +130,7 @@ impl Bank {
 impl Guard {
     /// Records a change of its state.
     fn note(&self, trace: &Recorder, request: u64) {
-        let state = self.breaker.borrow().state();
+        let state = self.breaker.state();
         if self.state.replace(state) != state {
             let state = trace.name(name(state));
             trace.send(Kind::Switch, self.id, state, request);

@@ -5,7 +5,7 @@ use super::{
     service::{Payment, Service},
 };
 use crate::{
-    error::{AppError, Decision, Handler, Incident, Retry, RetryBudget},
+    error::{AppError, Decision, Handler, Incident, RetryBudget, RetryPolicy},
     platform::Platform,
     scenario::{
         Context,
@@ -138,10 +138,11 @@ fn handler(context: &Context, attempts: u32) -> Handler {
     let percent = u32::try_from(context.params.integer("budget")).unwrap_or(100);
     let burst = u32::try_from(BURST).unwrap_or(1);
     let budget = RetryBudget::new().percent(percent).per_second(0);
-    let retry = Retry::new()
+    let retry = RetryPolicy::new()
         .attempts(attempts)
         .backoff(BACKOFF)
         .longest(Duration::from_secs(2))
+        .wait_for_breaker(true)
         .budget(budget.burst(burst));
     let log = Logbook::open(&context.trace);
     let trace = context.trace.clone();

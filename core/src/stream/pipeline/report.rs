@@ -15,6 +15,7 @@ use std::{
 
 /// What went through a pipeline, stage by stage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Report {
     /// The stages, from the source to the destination.
     pub stages: Vec<StageReport>,
@@ -24,9 +25,11 @@ pub struct Report {
 ///
 /// [`Weigh`]: crate::stream::Weigh
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct StageReport {
     /// The stage's name.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::as_text"))]
     pub name: Arc<str>,
     /// What it took: nothing, for the source.
     pub input: Amount,

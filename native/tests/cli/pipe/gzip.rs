@@ -36,16 +36,7 @@ fn what_others_compress_is_read() {
 
 #[test]
 fn small_marks_and_bytes_that_cannot_be_compressed_change_nothing() {
-    let mut state = 1_u64;
-    let random: Vec<u8> = std::iter::repeat_with(|| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (state >> 56) as u8
-    })
-    .take(3 * BLOCK + 5)
-    .collect();
-    for plain in [random, vec![0; 40 * BLOCK]] {
+    for plain in [random(3 * BLOCK + 5), vec![0; 40 * BLOCK]] {
         for high_water in ["4KiB", "100000", "64MiB"] {
             let packed = filter(&["--gzip", "--high-water", high_water], plain.clone()).stdout;
             assert!(packed.len() < plain.len() + plain.len() / 100);
@@ -138,6 +129,132 @@ fn what_is_no_whole_gzip_file_is_said_to_be_so() {
         assert!(stderr.starts_with(&begins), "{message}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
+}
+
+/// Many readers stop after the first member, some of them without an error.
+#[test]
+fn output_is_one_member() {
+    for size in SIZES {
+        let plain = data(size);
+        for high_water in ["4KiB", "100000", "8MiB"] {
+            let packed = filter(&["--gzip", "--high-water", high_water], plain.clone()).stdout;
+            let (unpacked, rest) = first_member(&packed);
+            assert!(unpacked == plain, "{size} bytes by {high_water}");
+            assert_eq!(rest, 0, "{size} bytes by {high_water}");
+        }
+    }
+}
+
+#[test]
+fn members_are_made_if_asked_for() {
+    let plain = data(2 * BLOCK + 5);
+    let packed = filter(&["--gzip", "--members"], plain.clone()).stdout;
+    let (unpacked, rest) = first_member(&packed);
+    assert!(unpacked == plain[..BLOCK]);
+    assert!(rest > 0);
+    assert!(filter(&["--gunzip"], packed).stdout == plain);
+
+    let done = try_filter(&["--members"], Vec::new());
+    assert_eq!(done.status.code(), Some(2), "it is about --gzip");
+}
+
+#[test]
+fn output_is_no_larger_than_that_of_gzip() {
+    let random = random(3 * BLOCK + 5);
+    let program = std::fs::read(env!("CARGO_BIN_EXE_native")).unwrap();
+    let numbers: Vec<u8> = (0..300_000_u32)
+        .scan(0, |sum, step| {
+            *sum += step % 97;
+            Some(*sum)
+        })
+        .flat_map(u32::to_le_bytes)
+        .collect();
+    for (name, plain) in [
+        ("text", include_bytes!("errors.rs").repeat(100)),
+        ("little text", include_bytes!("errors.rs").to_vec()),
+        ("log", data(9 * BLOCK + 777)),
+        ("binary", program[..4 << 20].to_vec()),
+        ("numbers", numbers),
+        ("random", random.clone()),
+        ("random and log", [random, data(3 * BLOCK)].concat()),
+        ("a few bytes", b"a few bytes".to_vec()),
+        ("nothing", Vec::new()),
+    ] {
+        let Some(theirs) = system_gzip(&["-6c"], plain.clone()) else {
+            return;
+        };
+        let ours = filter(&["--gzip"], plain).stdout;
+        // The programs look for repetitions in other ways.
+        let most = theirs.len() + theirs.len() / 200;
+        assert!(
+            ours.len() <= most,
+            "{name}: {} and {}",
+            ours.len(),
+            theirs.len()
+        );
+    }
+}
+
+/// Whatever is first, the thread that writes or the error: complete members and
+/// what precedes a fault are delivered.
+#[test]
+fn what_precedes_an_error_is_delivered() {
+    let plain = data(5 * BLOCK + 11);
+    let whole = filter(&["--gzip"], plain.clone()).stdout;
+    let other = filter(&["--gzip"], data(3 * BLOCK)).stdout;
+    let mut corrupt = other.clone();
+    let len = corrupt.len();
+    corrupt[len - 6] ^= 0x55;
+    let garbage = "it has other data behind its end";
+    let cases: [(&[u8], usize, &str); 6] = [
+        (b"and more", 0, garbage),
+        (b"x", 0, garbage),
+        (b"\0\0\0more", 0, garbage),
+        (b"\x1f\x8b", 0, "it is truncated"),
+        (&other[..len - 1], 3 * BLOCK, "it is truncated"),
+        (
+            &corrupt,
+            3 * BLOCK,
+            "the data is corrupt: incorrect data check",
+        ),
+    ];
+    for (behind, more, message) in cases {
+        let expected = [plain.clone(), data(more)].concat();
+        let packed = [whole.clone(), behind.to_vec()].concat();
+        for high_water in ["4KiB", "70000", "1MiB"] {
+            let done = try_filter(&["--gunzip", "--high-water", high_water], packed.clone());
+            let stderr = String::from_utf8_lossy(&done.stderr);
+            assert_eq!(done.status.code(), Some(1), "{stderr}");
+            assert!(stderr.contains(message), "{message}: {stderr}");
+            assert_eq!(
+                done.stdout.len(),
+                expected.len(),
+                "{message} by {high_water}"
+            );
+            assert!(done.stdout == expected, "{message} by {high_water}");
+        }
+    }
+}
+
+/// Decompresses the first member, and returns how many bytes are left behind it.
+fn first_member(packed: &[u8]) -> (Vec<u8>, usize) {
+    use std::io::Read;
+    let mut decoder = flate2::bufread::GzDecoder::new(packed);
+    let mut plain = Vec::new();
+    decoder.read_to_end(&mut plain).unwrap();
+    (plain, decoder.into_inner().len())
+}
+
+/// Bytes that cannot be compressed, the same each time.
+fn random(size: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let random = std::iter::repeat_with(|| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 56) as u8
+    });
+    random.take(size).collect()
 }
 
 /// Runs the system's gzip, if there is one.

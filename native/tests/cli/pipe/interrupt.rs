@@ -6,7 +6,13 @@ use std::{fs, io::Write, path::Path, process::Child, process::ChildStdin, proces
 
 #[test]
 fn an_interrupted_run_leaves_neither_a_part_nor_a_changed_output() {
-    for (name, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
+    for (name, code) in [
+        ("-INT", 130),
+        ("-TERM", 143),
+        ("-HUP", 129),
+        ("-QUIT", 131),
+        ("-XCPU", 152),
+    ] {
         for option in ["--upper", "--gzip"] {
             let folder = tempfile::tempdir().unwrap();
             let output = folder.path().join("out");

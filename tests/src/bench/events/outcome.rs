@@ -42,16 +42,14 @@ impl Events {
 
 impl Outcome for Events {
     fn figures(&self) -> Value {
-        let emits = self
-            .emits
-            .iter()
-            .map(|((contestant, listeners), nanoseconds)| {
-                json!({
-                    "contestant": contestant,
-                    "listeners": listeners,
-                    "nanoseconds_per_emit": nanoseconds,
-                })
-            });
+        let emits = self.emits.iter().map(|(key, nanoseconds)| {
+            json!({
+                "contestant": key.0,
+                "listeners": key.1,
+                "nanoseconds_per_emit": nanoseconds,
+                "spread_percent": self.emits.spread(key),
+            })
+        });
         json!({
             "peers": self.versions,
             "rounds": ROUNDS,
@@ -92,7 +90,7 @@ impl fmt::Display for Events {
         writeln!(f, "Best of {ROUNDS} rounds, in turn. {peers}\n")?;
         writeln!(
             f,
-            "LISTENERS  EMITTER            NS/EMIT  M EMITS/S  TIME ÷ BARE LOOP  RATE ÷ NODE"
+            "LISTENERS  EMITTER            NS/EMIT  SPREAD  M EMITS/S  TIME ÷ BARE LOOP  RATE ÷ NODE"
         )?;
         let mut emits: Vec<_> = self.emits.iter().collect();
         emits.sort_by_key(|((_, listeners), _)| listeners);
@@ -100,13 +98,17 @@ impl fmt::Display for Events {
             let (contestant, listeners) = key;
             writeln!(
                 f,
-                "{listeners:>9}  {contestant:<17}  {nanoseconds:>7.1}  {:>9.1}  {:>16}  {:>11}",
+                "{listeners:>9}  {contestant:<17}  {nanoseconds:>7.1}  {:>4.0} %  {:>9.1}  {:>16}  {:>11}",
+                self.emits.spread(key).unwrap_or_default(),
                 1e3 / nanoseconds,
                 or_dash(self.emits.ratio(key, &(FLOOR, *listeners))),
                 or_dash(self.emits.ratio(&(NODE, *listeners), key)),
             )?;
         }
-        writeln!(f, "\nINBOX 1→1             QUEUE          M EVENTS/S")?;
+        writeln!(
+            f,
+            "\nINBOX 1→1             QUEUE          M EVENTS/S    SPREAD"
+        )?;
         writeln!(f, "{}", self.inboxes)?;
         for target in self.targets() {
             writeln!(f, "{target}")?;

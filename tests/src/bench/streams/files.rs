@@ -17,7 +17,7 @@ pub(super) const NODE: &str = "Node pipeline";
 /// What happens to memory when nobody looks at what `write` returns.
 pub(super) const IGNORING: &str = "Node, `false` ignored";
 pub(super) const PIGZ: &str = "pigz";
-const GZIP: &str = "gzip";
+pub(super) const GZIP: &str = "gzip";
 
 /// How much more data must not take more memory.
 const MORE: u64 = 8;

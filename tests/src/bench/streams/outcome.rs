@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::OURS;
 use super::super::outcome::{Best, Outcome, Target, or_dash};
 use super::super::queue::{CAPACITY, Rates, Setting};
-use super::files::{Files, NODE, PIGZ, Task, Turn};
+use super::files::{Files, GZIP, NODE, PIGZ, Task, Turn};
 use super::measure::floor_mib;
 use super::{CHANNEL_ROUNDS, FILE_ROUNDS, SETTINGS, data};
 
@@ -76,6 +76,7 @@ impl Outcome for Streams {
                 "task": key.0.name(),
                 "contestant": key.1,
                 "mib_per_second": mib_a_second,
+                "spread_percent": self.mib_a_second.spread(key),
                 "peak_rss_mib": self.peak_mib.get(key),
                 "times_smaller": self.shrunk.get(key),
             })
@@ -105,6 +106,9 @@ impl Outcome for Streams {
             let text = format!("{name}: peak memory, MiB");
             targets.extend(peak.map(|peak| Target::at_most(text, most_mib, peak)));
         }
+        let size = self.shrunk.ratio(&(Task::Gzip, GZIP), &(Task::Gzip, OURS));
+        let text = format!("gzip: size of the output against {GZIP}'s");
+        targets.extend(size.map(|size| Target::at_most(text, 1.0, size)));
         for (task, grown) in &self.grown_mib {
             let text = format!("{}: memory that 8 times the data adds, MiB", task.name());
             targets.push(Target::at_most(text, 2.0, *grown));
@@ -127,7 +131,7 @@ impl fmt::Display for Streams {
             writeln!(f, "Best of {FILE_ROUNDS} rounds, in turn. {}\n", self.about)?;
             writeln!(
                 f,
-                "FILE   PROGRAM                MIB/S  RATE ÷ NODE  PEAK MIB  TIMES SMALLER"
+                "FILE   PROGRAM                MIB/S  SPREAD  RATE ÷ NODE  PEAK MIB  TIMES SMALLER"
             )?;
             let mut files: Vec<_> = self.mib_a_second.iter().collect();
             files.sort_by_key(|((task, _), _)| task.name());
@@ -135,8 +139,9 @@ impl fmt::Display for Streams {
                 let (task, contestant) = key;
                 writeln!(
                     f,
-                    "{:<5}  {contestant:<21}  {rate:>5.0}  {:>11}  {:>8.1}  {:>13}",
+                    "{:<5}  {contestant:<21}  {rate:>5.0}  {:>4.0} %  {:>11}  {:>8.1}  {:>13}",
                     task.name(),
+                    self.mib_a_second.spread(key).unwrap_or_default(),
                     or_dash(self.mib_a_second.ratio(key, &(*task, NODE))),
                     self.peak_mib.get(key).unwrap_or_default(),
                     or_dash(self.shrunk.get(key).filter(|_| *task == Task::Gzip)),
@@ -149,7 +154,10 @@ impl fmt::Display for Streams {
                 f,
                 "Best of {CHANNEL_ROUNDS} rounds, in turn; {CAPACITY} places, ours by bytes\n"
             )?;
-            writeln!(f, "CHANNEL 1→1           CHANNEL         M ITEMS/S")?;
+            writeln!(
+                f,
+                "CHANNEL 1→1           CHANNEL         M ITEMS/S    SPREAD"
+            )?;
             writeln!(f, "{}", self.channels)?;
         }
         for target in self.targets() {

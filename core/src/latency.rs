@@ -1,0 +1,193 @@
+//! Distributions of durations.
+
+use hdrhistogram::Histogram;
+use std::{fmt, time::Duration};
+
+/// A histogram of durations that can be merged: over listeners, threads,
+/// processes or intervals.
+///
+/// Buckets are log-linear, and quantiles are at most 1 % above the exact value.
+/// It takes some kilobytes, however many durations are recorded.
+///
+/// ```
+/// use highwater::LatencyHistogram;
+/// use std::time::Duration;
+///
+/// let (mut fast, mut slow) = (LatencyHistogram::new(), LatencyHistogram::new());
+/// for ms in 1..=99 {
+///     fast.record(Duration::from_millis(ms));
+/// }
+/// slow.record(Duration::from_secs(2));
+/// fast.merge(&slow);
+/// assert_eq!(fast.count(), 100);
+/// assert_eq!(fast.quantile(0.5).as_millis(), 50);
+/// assert_eq!(fast.max(), Duration::from_secs(2));
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct LatencyHistogram {
+    /// Nanoseconds, with two digits.
+    times: Option<Histogram<u64>>,
+    max: Duration,
+}
+
+impl LatencyHistogram {
+    /// Makes an empty histogram.
+    ///
+    /// ```
+    /// # use highwater::LatencyHistogram;
+    /// assert!(LatencyHistogram::new().is_empty());
+    /// ```
+    #[must_use]
+    pub fn new() -> Self {
+        LatencyHistogram {
+            // Only more digits than there are would be refused.
+            times: Histogram::new(2).ok(),
+            max: Duration::ZERO,
+        }
+    }
+
+    /// Records a duration. One of more than 584 years counts as that.
+    ///
+    /// ```
+    /// # use highwater::LatencyHistogram;
+    /// # use std::time::Duration;
+    /// let mut times = LatencyHistogram::new();
+    /// times.record(Duration::from_micros(3));
+    /// assert_eq!(times.count(), 1);
+    /// ```
+    pub fn record(&mut self, time: Duration) {
+        self.max = self.max.max(time);
+        if let Some(times) = &mut self.times {
+            let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+            // It grows to hold any value.
+            let _recorded = times.record(nanos);
+        }
+    }
+
+    /// Adds all durations of another histogram.
+    ///
+    /// ```
+    /// # use highwater::LatencyHistogram;
+    /// # use std::time::Duration;
+    /// let (mut one, mut other) = (LatencyHistogram::new(), LatencyHistogram::new());
+    /// other.record(Duration::from_micros(3));
+    /// one.merge(&other);
+    /// assert_eq!(one, other);
+    /// ```
+    pub fn merge(&mut self, other: &Self) {
+        self.max = self.max.max(other.max);
+        if let (Some(times), Some(others)) = (&mut self.times, &other.times) {
+            // It grows to hold any value.
+            let _added = times.add(others);
+        }
+    }
+
+    /// Returns the number of durations.
+    ///
+    /// ```
+    /// # use highwater::LatencyHistogram;
+    /// assert_eq!(LatencyHistogram::new().count(), 0);
+    /// ```
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.times.as_ref().map_or(0, Histogram::len)
+    }
+
+    /// Returns whether there is no duration.
+    ///
+    /// ```
+    /// # use highwater::LatencyHistogram;
+    /// assert!(LatencyHistogram::new().is_empty());
+    /// ```
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count() == 0
+    }
+
+    /// Returns the longest duration, exactly; 0 if there is none.
+    ///
+    /// ```
+    /// # use highwater::LatencyHistogram;
+    /// # use std::time::Duration;
+    /// assert_eq!(LatencyHistogram::new().max(), Duration::ZERO);
+    /// ```
+    #[must_use]
+    pub fn max(&self) -> Duration {
+        self.max
+    }
+
+    /// Returns the duration that a part of all durations, from 0 to 1, stays
+    /// within, at most 1 % too high; 0 if there is none.
+    ///
+    /// ```
+    /// # use highwater::LatencyHistogram;
+    /// # use std::time::Duration;
+    /// let mut times = LatencyHistogram::new();
+    /// times.record(Duration::from_millis(3));
+    /// times.record(Duration::from_millis(800));
+    /// assert_eq!(times.quantile(0.5).as_millis(), 3);
+    /// ```
+    #[must_use]
+    pub fn quantile(&self, part: f64) -> Duration {
+        let times = self.times.as_ref().filter(|times| !times.is_empty());
+        let nanos = times.map_or(0, |times| times.value_at_quantile(part));
+        // A bucket's upper end may be beyond all that is in it.
+        Duration::from_nanos(nanos).min(self.max)
+    }
+
+    /// Returns the buckets that are not empty: the longest duration of each, and
+    /// how many it has.
+    ///
+    /// ```
+    /// # use highwater::LatencyHistogram;
+    /// # use std::time::Duration;
+    /// let mut times = LatencyHistogram::new();
+    /// times.record(Duration::from_nanos(7));
+    /// times.record(Duration::from_nanos(7));
+    /// assert_eq!(times.buckets().collect::<Vec<_>>(), [(Duration::from_nanos(7), 2)]);
+    /// ```
+    pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> {
+        let recorded = self.times.iter().flat_map(Histogram::iter_recorded);
+        recorded.map(|bucket| {
+            let longest = Duration::from_nanos(bucket.value_iterated_to());
+            (longest, bucket.count_since_last_iteration())
+        })
+    }
+}
+
+impl Default for LatencyHistogram {
+    fn default() -> Self {
+        LatencyHistogram::new()
+    }
+}
+
+impl fmt::Debug for LatencyHistogram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LatencyHistogram")
+            .field("count", &self.count())
+            .field("p50", &self.quantile(0.5))
+            .field("p99", &self.quantile(0.99))
+            .field("max", &self.max)
+            .finish_non_exhaustive()
+    }
+}
+
+/// As its count, some quantiles, and buckets of nanoseconds and counts.
+#[cfg(feature = "serde")]
+impl serde::Serialize for LatencyHistogram {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let buckets: Vec<_> = self
+            .buckets()
+            .map(|(time, count)| (nanos(time), count))
+            .collect();
+        let mut histogram = serializer.serialize_struct("LatencyHistogram", 5)?;
+        histogram.serialize_field("count", &self.count())?;
+        histogram.serialize_field("p50_ns", &nanos(self.quantile(0.5)))?;
+        histogram.serialize_field("p99_ns", &nanos(self.quantile(0.99)))?;
+        histogram.serialize_field("max_ns", &nanos(self.max))?;
+        histogram.serialize_field("buckets_ns", &buckets)?;
+        histogram.end()
+    }
+}

@@ -1,0 +1,309 @@
+//! Every error type of the crate, as each reader of its texts sees it.
+
+use futures::{StreamExt, executor::block_on};
+use highwater::{
+    Overflow,
+    error::{AppError, Breaker, CorrelationId, FailedAttempt, Handler, Ids, Incident, RetryPolicy},
+    events::{Emitter, Failure, InboxFull, ZeroCapacity},
+    scale::{Cancellation, Job, Pool, PoolOptions, QueueFull, Rejected, WorkError},
+    stream::{
+        Bound, InvalidBound, LineTooLong, Pipeline, PipelineError, SendError, StreamError,
+        Unfinished, channel,
+    },
+    trace::Malformed,
+};
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    fs, io,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// In the text of every cause that a test makes.
+const CAUSE: &str = "the disk is full";
+/// The cause of that.
+const ROOT: &str = "quota of 5 GiB";
+
+#[derive(Debug, thiserror::Error)]
+#[error("the disk is full")]
+struct DiskFull(#[source] Quota);
+
+#[derive(Debug, thiserror::Error)]
+#[error("quota of 5 GiB")]
+struct Quota;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+fn cause() -> BoxError {
+    Box::new(DiskFull(Quota))
+}
+
+/// What can carry a cause, with the name of its type first.
+fn carriers() -> Vec<(&'static str, BoxError)> {
+    let mut all: Vec<(&str, BoxError)> = Vec::new();
+    for (index, error) in causes().into_iter().enumerate() {
+        let emit = emit_error(vec![error]);
+        match index % 2 {
+            0 => all.push(("Failure", Box::new(emit.into_failures().remove(0)))),
+            _ => all.push(("EmitError", Box::new(emit))),
+        }
+    }
+    for error in causes() {
+        all.push(("EmitError", Box::new(emit_error(vec![error]))));
+    }
+    for error in causes() {
+        let both = emit_error(vec![error, "no route".into()]);
+        assert_eq!(both.to_string().matches("no route").count(), 1, "{both}");
+        all.push(("EmitError", Box::new(both)));
+    }
+    for error in causes() {
+        all.push(("Failure", Box::new(Failure::new("upload", error))));
+    }
+    let raised = Emitter::<u8>::new().raise(Failure::new("upload", cause()));
+    all.push(("EmitError", Box::new(raised.unwrap_err())));
+    for error in causes() {
+        all.push(("StreamError", Box::new(StreamError::Failed(error))));
+    }
+    for error in causes() {
+        let failed = pipeline_error(move || error);
+        all.push(("PipelineError", Box::new(failed)));
+    }
+    for error in causes() {
+        all.push((
+            "AppError",
+            Box::new(AppError::failure("writing").with_source(error)),
+        ));
+    }
+    // An emit within a listener, and a pipeline within a stage.
+    let nested = emit_error(vec![Box::new(emit_error(vec![cause()]))]);
+    all.push(("EmitError", Box::new(nested)));
+    let nested = emit_error(vec![Box::new(AppError::from(emit_error(vec![cause()])))]);
+    all.push(("EmitError", Box::new(nested)));
+    let emit = AppError::from(emit_error(vec![cause()]));
+    let nested = pipeline_error(move || Box::new(emit));
+    all.push(("PipelineError", Box::new(nested)));
+    all
+}
+
+/// One and the same cause, in whatever a listener or stage may fail with.
+fn causes() -> Vec<BoxError> {
+    vec![
+        cause(),
+        Box::new(io::Error::other(DiskFull(Quota))),
+        Box::new(AppError::failure("saving").with_source(DiskFull(Quota))),
+        Box::new(AppError::from_boxed(cause())),
+        Box::new(AppError::from(io::Error::other(DiskFull(Quota)))),
+        Box::new(AppError::failure(CAUSE).with_source(Quota)),
+    ]
+}
+
+fn emit_error(errors: Vec<BoxError>) -> highwater::events::EmitError {
+    let emitter: Emitter<u8> = Emitter::new();
+    for error in errors {
+        let error = Mutex::new(Some(error));
+        let fail = move |_: &u8| Err(error.lock().unwrap().take().unwrap());
+        emitter.on("disk", fail).detach();
+    }
+    emitter.emit(&1).unwrap_err()
+}
+
+fn pipeline_error(error: impl FnOnce() -> BoxError + 'static) -> PipelineError {
+    let items = futures::stream::once(async move { Err::<Vec<u8>, _>(error()) });
+    let pipeline = Pipeline::from_try_stream("upload", Box::pin(items));
+    block_on(pipeline.into_writer("sink", futures::io::sink())).unwrap_err()
+}
+
+/// What carries no cause of another type.
+fn leaves() -> Vec<(&'static str, BoxError)> {
+    let breaker = Breaker::new("stock").failure_threshold(1);
+    breaker.failed(breaker.admit(Duration::ZERO).unwrap(), Duration::ZERO);
+    let open = breaker.admit(Duration::ZERO).unwrap_err();
+    let timeout = AppError::timeout("reading the stock");
+    let failed = FailedAttempt {
+        error: &timeout,
+        is_idempotent: false,
+        attempt: 1,
+    };
+    let give_up = RetryPolicy::new().decide(failed, Duration::ZERO, || 0);
+    let (sink, mut receiver) = channel::<u8>(Bound::items(1).unwrap(), Overflow::Wait);
+    drop(sink.into_sink());
+    let unclosed = block_on(receiver.next()).unwrap().unwrap_err();
+    let (sink, receiver) = channel::<u8>(Bound::items(1).unwrap(), Overflow::Wait);
+    drop(sink.into_sink());
+    let bytes = receiver.map(|item| item.map(|byte| vec![byte]));
+    let piped = Pipeline::from_try_stream("upload", bytes);
+    let piped = block_on(piped.into_writer("sink", futures::io::sink())).unwrap_err();
+    let retry_after = Duration::from_secs(1);
+    vec![
+        ("BreakerOpen", Box::new(open)),
+        ("GiveUp", Box::new(give_up.unwrap_err())),
+        (
+            "InvalidId",
+            Box::new("no id".parse::<CorrelationId>().unwrap_err()),
+        ),
+        ("InvalidJob", Box::new("fib".parse::<Job>().unwrap_err())),
+        ("Rejected", Box::new(rejected())),
+        ("QueueFull", Box::new(QueueFull { retry_after })),
+        ("WorkError", Box::new(WorkError::Lost)),
+        (
+            "WorkError",
+            Box::new(WorkError::Panicked {
+                message: CAUSE.into(),
+            }),
+        ),
+        ("InboxFull", Box::new(InboxFull { capacity: 1 })),
+        ("ZeroCapacity", Box::new(ZeroCapacity)),
+        ("SendError", Box::new(SendError::Full(()))),
+        ("StreamError", Box::new(StreamError::Aborted)),
+        ("StreamError", Box::new(unclosed)),
+        ("Unfinished", Box::new(Unfinished)),
+        ("PipelineError", Box::new(PipelineError::Cancelled)),
+        ("PipelineError", Box::new(piped)),
+        ("InvalidBound", Box::new(InvalidBound::Zero)),
+        ("LineTooLong", Box::new(LineTooLong { longest: 9 })),
+        ("Malformed", Box::new(Malformed)),
+    ]
+}
+
+fn rejected() -> Rejected<fn(&Cancellation)> {
+    let kept = Mutex::new(Vec::new());
+    let pool = Pool::new(PoolOptions::new(1).waiting(0), move |work| {
+        kept.lock().unwrap().push(work);
+    });
+    let work: fn(&Cancellation) = |_| ();
+    let _running = pool.try_run(work).unwrap();
+    pool.try_run(work).unwrap_err()
+}
+
+/// The texts that readers of an error see: anything that walks `source`, `{:#}`
+/// of the application's error, and the line in the log.
+fn texts(error: BoxError) -> Vec<String> {
+    let mut walk = error.to_string();
+    let mut next = error.source();
+    while let Some(link) = next {
+        walk = format!("{walk}: {link}");
+        next = link.source();
+    }
+    let alternate = format!("{error:#}");
+    let error = AppError::from_boxed(error);
+    let line: Arc<Mutex<String>> = Arc::default();
+    let handler = Handler::new().log_to({
+        let line = Arc::clone(&line);
+        move |_, text| text.clone_into(&mut line.lock().unwrap())
+    });
+    let incident = Incident::new(Ids::new(7).make(), "PUT /file");
+    let _decision = handler.handle(&error, &incident);
+    let line = line.lock().unwrap().clone();
+    vec![walk, format!("{error:#}"), line, alternate]
+}
+
+#[test]
+fn every_error_tells_each_cause_once() {
+    for (name, error) in carriers() {
+        let debug = format!("{error:?}");
+        let [walk, whole, line, alternate] = &texts(error)[..] else {
+            panic!("four texts")
+        };
+        // The public message stands for what an `AppError` says in a walk.
+        let seen = if debug.contains("AppError") {
+            vec![]
+        } else {
+            vec![walk]
+        };
+        for text in seen.into_iter().chain([whole, line]) {
+            for cause in [CAUSE, ROOT] {
+                assert_eq!(
+                    text.matches(cause).count(),
+                    1,
+                    "{name}: {cause:?} in {text}"
+                );
+            }
+        }
+        for text in [walk, alternate] {
+            for cause in [CAUSE, ROOT] {
+                assert!(
+                    text.matches(cause).count() <= 1,
+                    "{name}: {cause:?} in {text}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn no_error_repeats_a_source_in_its_own_text() {
+    for (name, error) in leaves().into_iter().chain(carriers()) {
+        let mut link: &(dyn Error + 'static) = &*error;
+        while let Some(source) = link.source() {
+            let (own, cause) = (link.to_string(), source.to_string());
+            // What one `AppError` tells the client, another may tell as well.
+            let is_public = link.is::<AppError>();
+            assert!(
+                is_public || !own.contains(&cause),
+                "{name}: {own:?} has {cause:?}"
+            );
+            link = source;
+        }
+    }
+    for (name, error) in leaves() {
+        let own = error.to_string();
+        for text in &texts(error)[..2] {
+            assert_eq!(text.matches(&own).count(), 1, "{name}: {own:?} in {text}");
+        }
+    }
+}
+
+/// Fails when an error type is added to the library and not to these tests.
+#[test]
+fn every_error_type_is_covered() {
+    let mut found = BTreeSet::new();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    // Errors of the playground go to its own programs.
+    let skipped = [source.join("scenario"), source.join("platform")];
+    let mut folders = vec![source];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                if !skipped.contains(&path) {
+                    folders.push(path);
+                }
+            } else {
+                errors_of(&fs::read_to_string(path).unwrap(), &mut found);
+            }
+        }
+    }
+    let covered = leaves().into_iter().chain(carriers());
+    let covered: BTreeSet<_> = covered.map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(found, covered);
+}
+
+/// The names of the types that are errors by a derive or by an `impl`.
+fn errors_of(source: &str, found: &mut BTreeSet<String>) {
+    let mut is_derived = false;
+    for line in source.lines() {
+        let line = line.trim();
+        if line.starts_with("//") {
+            continue;
+        }
+        let name = |text: &str| {
+            let end = text
+                .find(|c: char| !c.is_alphanumeric())
+                .unwrap_or(text.len());
+            text[..end].to_owned()
+        };
+        is_derived |= line.starts_with("#[derive(") && line.contains("thiserror::Error");
+        let rest = ["pub struct ", "pub enum "]
+            .iter()
+            .find_map(|start| line.strip_prefix(start));
+        if let (true, Some(rest)) = (is_derived, rest) {
+            found.insert(name(rest));
+            is_derived = false;
+        }
+        if let (true, Some((_, rest))) = (line.starts_with("impl"), line.split_once("Error for ")) {
+            found.insert(name(rest));
+        }
+    }
+}

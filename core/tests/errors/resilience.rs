@@ -1,0 +1,380 @@
+//! Retries and breakers around real futures, and around each other.
+
+use futures::{
+    FutureExt,
+    executor::block_on,
+    future::{pending, ready},
+};
+use highwater::{
+    Clock,
+    error::{
+        AppError, Breaker, BreakerOpen, BreakerState, Classification, Classify, FailedAttempt,
+        GiveUp, Handler, Ids, Incident, Kind, ResultExt, RetryBudget, RetryPolicy,
+    },
+    events::Emitter,
+};
+use std::{
+    error::Error,
+    future::Future,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+const OPEN: Duration = Duration::from_secs(2);
+
+fn is_open(error: &AppError) -> bool {
+    let mut causes = error.chain();
+    causes.any(<dyn Error>::is::<BreakerOpen>)
+}
+
+/// A clock that only sleeping moves, and a service that fails as told.
+#[derive(Default)]
+struct World {
+    ms: AtomicU64,
+    calls: AtomicU32,
+    sleeps: Mutex<Vec<Duration>>,
+}
+
+impl Clock for World {
+    fn now(&self) -> Duration {
+        Duration::from_millis(self.ms.load(Relaxed))
+    }
+}
+
+impl World {
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send + use<> {
+        let ms = u64::try_from(time.as_millis()).unwrap();
+        self.ms.fetch_add(ms, Relaxed);
+        self.sleeps.lock().unwrap().push(time);
+        ready(())
+    }
+
+    /// Fails with a timeout as often as told, then succeeds.
+    fn call(&self, failures: u32) -> impl Future<Output = Result<u32, AppError>> + Send + use<> {
+        let call = self.calls.fetch_add(1, Relaxed) + 1;
+        ready(if call <= failures {
+            Err(AppError::timeout("reading the stock"))
+        } else {
+            Ok(call)
+        })
+    }
+
+    fn calls(&self) -> u32 {
+        self.calls.load(Relaxed)
+    }
+
+    fn slept(&self) -> usize {
+        self.sleeps.lock().unwrap().len()
+    }
+}
+
+fn open_breaker(world: &World) -> Breaker {
+    let breaker = Breaker::new("stock")
+        .failure_threshold(1)
+        .open_duration(OPEN);
+    let failing = breaker.call(world, || {
+        ready(Err::<(), _>(AppError::unavailable("the stock")))
+    });
+    assert!(block_on(failing).is_err());
+    assert_eq!(breaker.state(), BreakerState::Open);
+    breaker
+}
+
+#[test]
+fn retry_repeats_until_success() {
+    let world = World::default();
+    let retry = RetryPolicy::new().attempts(4);
+    let run = retry.run(&world, |time| world.sleep(time), || world.call(3));
+    assert_eq!(block_on(run).unwrap(), 4);
+    assert_eq!(world.slept(), 3);
+    let doubled = [100, 200, 400].map(Duration::from_millis);
+    let sleeps = world.sleeps.into_inner().unwrap();
+    assert!(
+        sleeps.iter().zip(doubled).all(|(wait, most)| *wait < most),
+        "{sleeps:?}"
+    );
+}
+
+#[test]
+fn exhausted_retry_says_how_often_and_why_it_ended() {
+    let world = World::default();
+    let retry = RetryPolicy::new();
+    let error = block_on(retry.run(&world, |time| world.sleep(time), || world.call(9)));
+    let error = error.unwrap_err();
+    assert_eq!((error.kind(), world.calls()), (Kind::Timeout, 3));
+    let context: Vec<_> = error.context().collect();
+    assert_eq!(context[1], ("attempts", "3"));
+    assert_eq!(
+        context[0],
+        ("retries_ended", "it was attempted as often as allowed")
+    );
+
+    let world = World::default();
+    let none = retry.clone().budget(RetryBudget::new().burst(0));
+    let run = none.run(&world, |time| world.sleep(time), || world.call(9));
+    assert!(block_on(run).is_err());
+    assert_eq!((world.calls(), world.slept()), (1, 0), "no budget");
+}
+
+#[test]
+fn permanent_error_is_returned_as_it_is() {
+    let world = World::default();
+    for kind in [Kind::NotFound, Kind::Bug, Kind::Failure, Kind::Cancelled] {
+        let run = async || Err::<(), _>(AppError::new(kind));
+        let retry = RetryPolicy::new();
+        let run = retry.run(&world, |time| world.sleep(time), run);
+        let error = block_on(run).unwrap_err();
+        assert_eq!((error.kind(), error.context().len()), (kind, 0));
+    }
+    assert_eq!(world.slept(), 0);
+}
+
+#[test]
+fn retry_around_an_open_breaker_fails_at_once() {
+    let world = World::default();
+    let breaker = open_breaker(&world);
+    let retry = RetryPolicy::new();
+    let run = retry.run(
+        &world,
+        |time| world.sleep(time),
+        || breaker.call(&world, || world.call(0)),
+    );
+    let error = block_on(run).unwrap_err();
+    assert!(is_open(&error), "{error:?}");
+    assert_eq!(error.retry_after(), Some(OPEN), "the client learns when");
+    assert_eq!((world.slept(), world.calls()), (0, 0));
+    assert_eq!(retry.available(), 100, "nothing is taken from the budget");
+}
+
+#[test]
+fn breaker_that_opens_during_a_retry_ends_it() {
+    let world = World::default();
+    let breaker = Breaker::new("stock").failure_threshold(2);
+    let retry = RetryPolicy::new().attempts(9);
+    let run = retry.run(
+        &world,
+        |time| world.sleep(time),
+        || breaker.call(&world, || world.call(9)),
+    );
+    assert!(is_open(&block_on(run).unwrap_err()));
+    assert_eq!((world.calls(), world.slept()), (2, 2));
+}
+
+#[test]
+fn retry_waits_for_a_breaker_when_asked() {
+    let world = World::default();
+    let breaker = open_breaker(&world);
+    let patient = RetryPolicy::new().wait_for_breaker(true);
+    let run = patient.run(
+        &world,
+        |time| world.sleep(time),
+        || breaker.call(&world, || world.call(0)),
+    );
+    assert_eq!(block_on(run).unwrap(), 1);
+    assert_eq!(breaker.state(), BreakerState::Closed);
+    assert!(world.now() >= OPEN && world.slept() == 1);
+
+    let world = World::default();
+    let breaker = open_breaker(&world);
+    let impatient = patient.longest(OPEN / 2);
+    let run = impatient.run(
+        &world,
+        |time| world.sleep(time),
+        || breaker.call(&world, || world.call(0)),
+    );
+    let error = block_on(run).unwrap_err();
+    assert_eq!(world.slept(), 0, "it stays open for longer than that");
+    let why = error.context().next().unwrap();
+    assert_eq!(why.1, GiveUp::TooLate.to_string());
+}
+
+#[test]
+fn breaker_around_a_retry_counts_one_failure_a_run() {
+    let world = World::default();
+    let breaker = Breaker::new("stock").failure_threshold(2);
+    let retry = RetryPolicy::new();
+    let call = || {
+        breaker.call(&world, || {
+            retry.run(&world, |time| world.sleep(time), || world.call(99))
+        })
+    };
+    assert!(block_on(call()).is_err());
+    assert_eq!((breaker.state(), world.calls()), (BreakerState::Closed, 3));
+    assert!(block_on(call()).is_err());
+    assert_eq!((breaker.state(), world.calls()), (BreakerState::Open, 6));
+    assert!(is_open(&block_on(call()).unwrap_err()));
+    assert_eq!(world.calls(), 6);
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the shop is closed")]
+struct ShopError(#[source] BreakerOpen);
+
+impl Classify for ShopError {
+    fn classify(&self) -> Classification {
+        Classification::new(Kind::Unavailable).with_retry_after(OPEN)
+    }
+}
+
+/// An open breaker, in whatever else reaches a retry.
+#[test]
+fn open_breaker_is_found_in_every_wrapping() {
+    let open = BreakerOpen {
+        dependency: "stock",
+        retry_after: OPEN,
+    };
+    let emitted = |errors: Vec<AppError>| {
+        let emitter: Emitter<u8> = Emitter::new();
+        for error in errors {
+            let error = Mutex::new(Some(error));
+            emitter
+                .on("mail", move |_| Err(error.lock().unwrap().take().unwrap()))
+                .detach();
+        }
+        AppError::from(emitter.emit(&1).unwrap_err())
+    };
+    let with_context: Result<(), AppError> = Err(open).context("stock", 7);
+    let wrapped = [
+        AppError::from(open),
+        with_context.unwrap_err(),
+        AppError::from(ShopError(open)),
+        AppError::new(Kind::Unavailable).with_source(AppError::from(open)),
+        AppError::new(Kind::Timeout).with_source(ShopError(open)),
+        AppError::from_boxed(Box::new(open)),
+        AppError::from(io::Error::other(open)),
+        emitted(vec![open.into()]),
+        emitted(vec![AppError::timeout("the mail server"), open.into()]),
+        AppError::from(open).with_retry_after(OPEN * 2),
+    ];
+    for error in &wrapped {
+        assert!(error.is_transient(), "{error:?}");
+        let failed = FailedAttempt {
+            error,
+            is_idempotent: true,
+            attempt: 1,
+        };
+        let decided = RetryPolicy::new().decide(failed, Duration::ZERO, || 0);
+        assert_eq!(decided, Err(GiveUp::BreakerOpen), "{error:?}");
+        let handler = Handler::new().retry(RetryPolicy::new());
+        let incident = Incident::new(Ids::new(7).make(), "GET /stock").idempotent();
+        assert_eq!(handler.handle(error, &incident).as_str(), "respond");
+    }
+    let elsewhere = AppError::unavailable("stripe").with_retry_after(OPEN);
+    let failed = FailedAttempt {
+        error: &elsewhere,
+        is_idempotent: true,
+        attempt: 1,
+    };
+    let decided = RetryPolicy::new().decide(failed, Duration::ZERO, || 0);
+    assert_eq!(
+        decided,
+        Ok(OPEN),
+        "who says when to come back is waited for"
+    );
+}
+
+fn half_open(world: &World) -> Breaker {
+    let breaker = open_breaker(world);
+    drop(world.sleep(OPEN));
+    breaker
+}
+
+#[test]
+fn cancelled_trial_call_gives_its_place_back() {
+    let world = World::default();
+    let breaker = half_open(&world);
+    {
+        let hanging = breaker.call(&world, pending::<Result<(), AppError>>);
+        let mut hanging = pin!(hanging);
+        assert!(hanging.as_mut().now_or_never().is_none());
+        let second = block_on(breaker.call(&world, || world.call(0)));
+        assert!(is_open(&second.unwrap_err()), "one trial call at a time");
+    }
+    assert_eq!(
+        block_on(breaker.call(&world, || world.call(0))).unwrap(),
+        1,
+        "without waiting"
+    );
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[test]
+fn panicking_trial_call_gives_its_place_back() {
+    let world = World::default();
+    let breaker = half_open(&world);
+    for polled in [false, true] {
+        let call = breaker.call(&world, || async move {
+            if polled {
+                ready(()).await;
+            }
+            panic!("a bug in the call")
+        });
+        let call: Result<Result<(), AppError>, _> =
+            catch_unwind(AssertUnwindSafe(|| block_on(call)));
+        assert!(call.is_err());
+    }
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
+    assert!(block_on(breaker.call(&world, || world.call(0))).is_ok());
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[test]
+fn cancelled_wait_makes_no_further_attempt() {
+    let world = World::default();
+    let retry = RetryPolicy::new();
+    let run = retry.run(&world, |_| pending::<()>(), || world.call(9));
+    assert!(run.now_or_never().is_none());
+    assert_eq!(world.calls(), 1);
+}
+
+#[test]
+fn clones_share_a_budget_and_a_state() {
+    let world = World::default();
+    let retry = RetryPolicy::new().budget(RetryBudget::new().per_second(0).burst(1));
+    for calls in [2, 3] {
+        let request = retry.clone();
+        let run = request.run(&world, |time| world.sleep(time), || world.call(9));
+        assert!(block_on(run).is_err());
+        assert_eq!(world.calls(), calls, "one retry for both");
+    }
+    let breaker = open_breaker(&world);
+    assert!(breaker.clone().admit(world.now()).is_err());
+}
+
+/// Compiles only if both futures are `Send`.
+#[test]
+fn handlers_of_axum_may_hold_them() {
+    use axum::{Router, body::Body, extract::State, http::Request, routing::get};
+    use tower::ServiceExt;
+
+    #[derive(Clone)]
+    struct App {
+        world: Arc<World>,
+        retry: RetryPolicy,
+        breaker: Breaker,
+    }
+
+    async fn stock(State(app): State<App>) -> Result<String, String> {
+        let clock = &*app.world;
+        let request = || app.breaker.call(clock, || app.world.call(2));
+        let run = app.retry.run(clock, |time| app.world.sleep(time), request);
+        let level = run.await.map_err(|error| error.to_string())?;
+        Ok(format!("{level} left"))
+    }
+
+    let app = App {
+        world: Arc::default(),
+        retry: RetryPolicy::new(),
+        breaker: Breaker::new("stock"),
+    };
+    let router = Router::new().route("/stock", get(stock)).with_state(app);
+    let request = Request::get("/stock").body(Body::empty()).unwrap();
+    let response = block_on(router.oneshot(request)).unwrap();
+    assert_eq!(response.status(), 200);
+}

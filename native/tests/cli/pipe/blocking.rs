@@ -1,0 +1,111 @@
+//! Standard streams that somebody else made non-blocking.
+
+use super::data;
+use crate::support::{command, wait_until};
+use std::{
+    fs,
+    io::{self, Read, Write},
+    os::fd::AsFd,
+    process::{Child, Stdio},
+};
+
+fn make_non_blocking(stream: &impl AsFd) {
+    rustix::io::ioctl_fionbio(stream, true).unwrap();
+}
+
+/// Waits until no thread of a process has anything to do: one that asked again and
+/// again would never sleep.
+fn wait_until_it_waits(child: &mut Child) {
+    let tasks = format!("/proc/{}/task", child.id());
+    if !fs::exists("/proc/self/task").unwrap() {
+        return;
+    }
+    let sleeps = |path: &std::path::Path| {
+        let status = fs::read_to_string(path.join("status")).unwrap_or_default();
+        status.contains("State:\tS")
+    };
+    wait_until("a process that waits", || {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
+        let threads: Vec<_> = fs::read_dir(&tasks).unwrap().flatten().collect();
+        // The main one, and one for each end.
+        threads.len() >= 3 && threads.iter().all(|thread| sleeps(&thread.path()))
+    });
+}
+
+#[test]
+fn non_blocking_input_is_waited_for() {
+    for option in ["--upper", "--gzip"] {
+        let (stdin, mut feed) = io::pipe().unwrap();
+        make_non_blocking(&stdin);
+        let mut child = command(&["pipe", "-", "-", option])
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let plain = data(300_000);
+        let mut output = Vec::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| stdout.read_to_end(&mut output).unwrap());
+            for piece in plain.chunks(100_000) {
+                wait_until_it_waits(&mut child);
+                feed.write_all(piece).unwrap();
+            }
+            drop(feed);
+        });
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{option}");
+        if option == "--gzip" {
+            let mut unpacked = Vec::new();
+            let mut gunzip = flate2::read::GzDecoder::new(&output[..]);
+            gunzip.read_to_end(&mut unpacked).unwrap();
+            assert!(unpacked == plain);
+        } else {
+            assert!(output == plain.to_ascii_uppercase());
+        }
+    }
+}
+
+#[test]
+fn non_blocking_output_is_waited_for() {
+    let (mut output, stdout) = io::pipe().unwrap();
+    make_non_blocking(&stdout);
+    let mut child = command(&["pipe", "-", "-"])
+        .stdin(Stdio::piped())
+        .stdout(stdout)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // More than a pipe holds.
+    let bytes = data(1 << 20);
+    let sent = bytes.clone();
+    let feed = std::thread::spawn(move || stdin.write_all(&sent).is_ok());
+    wait_until_it_waits(&mut child);
+    let mut read = Vec::new();
+    output.read_to_end(&mut read).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(feed.join().unwrap(), "it read everything");
+    assert!(read == bytes, "{} bytes", read.len());
+}
+
+#[test]
+fn non_blocking_error_stream_gets_the_message() {
+    let (mut messages, mut stderr) = io::pipe().unwrap();
+    make_non_blocking(&stderr);
+    while stderr.write(&[b'-'; 4096]).is_ok() {}
+    while stderr.write(b"-").is_ok() {}
+    let mut child = command(&["pipe", "/none", "-"])
+        .stdout(Stdio::null())
+        .stderr(stderr)
+        .spawn()
+        .unwrap();
+    let mut read = String::new();
+    messages.read_to_string(&mut read).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+    let message = read.trim_start_matches('-');
+    assert!(
+        message.starts_with("error: /none cannot be read"),
+        "{message}"
+    );
+}

@@ -1,0 +1,219 @@
+//! Files that cannot be replaced: refused before the work, or overwritten.
+
+use super::{data, filter, names, program_for_everybody, text};
+use crate::support::{command, native, signal, wait_until};
+use std::{
+    fs,
+    io::Write,
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt, chown},
+        process::CommandExt,
+    },
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn assert_refused(done: &Output, reason: &str) {
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(2), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.contains(reason), "no {reason:?} in {stderr}");
+    assert!(
+        stderr.contains("--in-place writes into the file"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn hard_links_stay_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let [input, output, other] = ["in", "out", "other"].map(|name| folder.path().join(name));
+    fs::write(&input, "new").unwrap();
+    fs::write(&output, "old and longer").unwrap();
+    fs::hard_link(&output, &other).unwrap();
+    let pipe = |options: &[&str]| {
+        let mut command = command(&["pipe", text(&input), text(&output)]);
+        command.args(options).output().unwrap()
+    };
+    assert_refused(&pipe(&[]), "1 other name (hard links)");
+    assert_eq!(fs::read_to_string(&output).unwrap(), "old and longer");
+    assert_eq!(names(folder.path()), ["in", "other", "out"]);
+
+    assert!(pipe(&["--in-place"]).status.success());
+    assert_eq!(fs::read_to_string(&output).unwrap(), "new");
+    assert_eq!(fs::read_to_string(&other).unwrap(), "new");
+    assert_eq!(fs::metadata(&output).unwrap().nlink(), 2);
+}
+
+/// A user who owns the file, and not the folder.
+#[test]
+fn folder_without_write_permission_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let locked = folder.path().join("locked");
+    let [input, output] = [folder.path().join("in"), locked.join("out")];
+    let program = program_for_everybody(folder.path());
+    fs::create_dir(&locked).unwrap();
+    fs::write(&input, "new").unwrap();
+    fs::write(&output, "old").unwrap();
+    let is_root = nix::unistd::geteuid().is_root();
+    if is_root {
+        chown(&output, Some(65534), Some(65534)).unwrap();
+    }
+    set_mode(folder.path(), 0o755);
+    set_mode(&locked, 0o555);
+    let pipe = |options: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(["pipe", text(&input), text(&output)]);
+        if is_root {
+            command.uid(65534).gid(65534);
+        }
+        command.args(options).output().unwrap()
+    };
+    assert_refused(&pipe(&[]), "locked cannot be written: Permission denied");
+    assert_eq!(fs::read_to_string(&output).unwrap(), "old");
+    assert!(pipe(&["--in-place"]).status.success());
+    assert_eq!(fs::read_to_string(&output).unwrap(), "new");
+    set_mode(&locked, 0o755);
+}
+
+#[test]
+fn file_of_another_user_is_refused() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    for is_sticky in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
+        let program = program_for_everybody(folder.path());
+        set_mode(folder.path(), if is_sticky { 0o1777 } else { 0o777 });
+        fs::write(&input, "new").unwrap();
+        fs::write(&output, "old").unwrap();
+        set_mode(&output, 0o666);
+        let pipe = |options: &[&str]| {
+            let mut command = Command::new(&program);
+            command.args(["pipe", text(&input), text(&output)]);
+            command
+                .uid(65534)
+                .gid(65534)
+                .args(options)
+                .output()
+                .unwrap()
+        };
+        let reason = if is_sticky {
+            "in a folder that is sticky"
+        } else {
+            "its owner 0 and group 0 cannot be kept"
+        };
+        assert_refused(&pipe(&[]), reason);
+        assert_eq!(fs::read_to_string(&output).unwrap(), "old");
+        assert!(pipe(&["--in-place"]).status.success());
+        assert_eq!(fs::read_to_string(&output).unwrap(), "new");
+        assert_eq!(fs::metadata(&output).unwrap().uid(), 0);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn mount_point_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let [input, output, other] = ["in", "out", "other"].map(|name| folder.path().join(name));
+    fs::write(&input, "new").unwrap();
+    for path in [&output, &other] {
+        fs::write(path, "old").unwrap();
+    }
+    let pipe = |options: &str| {
+        let script = format!(r#"mount --bind "$2" "$3" && exec "$0" pipe "$1" "$3" {options}"#);
+        Command::new("unshare")
+            .args(["--map-root-user", "--mount", "sh", "-c", &script])
+            .arg(env!("CARGO_BIN_EXE_native"))
+            .args([&input, &other, &output])
+            .output()
+    };
+    let can_mount = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "true"])
+        .status();
+    if !can_mount.is_ok_and(|status| status.success()) {
+        return;
+    }
+    assert_refused(&pipe("").unwrap(), "it is a mount point");
+    assert_eq!(fs::read_to_string(&other).unwrap(), "old");
+    assert_eq!(names(folder.path()), ["in", "other", "out"]);
+    let done = pipe("--in-place").unwrap();
+    assert!(done.status.success(), "{done:?}");
+    assert_eq!(fs::read_to_string(&other).unwrap(), "new");
+    assert_eq!(fs::read_to_string(&output).unwrap(), "old", "mounted over");
+}
+
+#[test]
+fn file_is_not_overwritten_with_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, hard] = ["file", "hard"].map(|name| folder.path().join(name));
+    fs::write(&file, "text").unwrap();
+    fs::hard_link(&file, &hard).unwrap();
+    for output in [&file, &hard] {
+        let done = native(&["pipe", text(&file), text(output), "--in-place"]);
+        assert_eq!(done.code, Some(2), "{done:?}");
+        assert!(done.stderr.contains("are the same file"), "{done:?}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "text");
+    }
+}
+
+#[test]
+fn overwriting_begins_with_the_first_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
+    fs::write(&output, "old").unwrap();
+    let pipe = || {
+        native(&[
+            "pipe",
+            text(&input),
+            text(&output),
+            "--gunzip",
+            "--in-place",
+        ])
+    };
+
+    fs::write(&input, "no gzip file").unwrap();
+    let done = pipe();
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert!(!done.stderr.contains("incomplete"), "{done:?}");
+    assert_eq!(fs::read_to_string(&output).unwrap(), "old");
+
+    let mut packed = filter(&["--gzip"], data(3 << 20)).stdout;
+    packed.truncate(packed.len() / 2);
+    fs::write(&input, packed).unwrap();
+    let done = pipe();
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert!(done.stderr.contains("it is truncated"), "{done:?}");
+    assert!(done.stderr.contains("out is incomplete"), "{done:?}");
+    assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
+
+    fs::write(&input, filter(&["--gzip"], Vec::new()).stdout).unwrap();
+    assert_eq!(pipe().code, Some(0));
+    assert_eq!(fs::read_to_string(&output).unwrap(), "");
+}
+
+#[test]
+fn interrupted_overwriting_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out");
+    fs::write(&output, "old").unwrap();
+    let mut child = command(&["pipe", "-", text(&output), "--in-place"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&data(1 << 20)).unwrap();
+    wait_until("some bytes", || fs::metadata(&output).unwrap().len() > 3);
+    signal("-TERM", child.id());
+    let done = child.wait_with_output().unwrap();
+    drop(stdin);
+    assert_eq!(done.status.code(), Some(143));
+    let stderr = String::from_utf8(done.stderr).unwrap();
+    assert!(stderr.contains("out is incomplete"), "{stderr}");
+}
