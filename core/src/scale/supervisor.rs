@@ -102,7 +102,7 @@ pub struct Supervisor {
 enum Reload {
     None,
     UnderWay,
-    /// When it is over, another one follows.
+    /// Another one follows it.
     Twice,
 }
 
@@ -656,7 +656,7 @@ impl Supervisor {
         self.is_ending() && self.draining.is_empty()
     }
 
-    /// Whether nothing is started any more.
+    /// Returns whether no worker is started any more.
     fn is_ending(&self) -> bool {
         self.is_shut_down || self.has_escalated
     }
@@ -802,7 +802,7 @@ impl Supervisor {
         worker.ends.len() > restarts
     }
 
-    /// When it gives up if no worker becomes ready.
+    /// Returns the time at which it gives up if no worker becomes ready.
     fn gives_up_at(&self) -> Duration {
         match (self.options.escalation, self.none_ready_since) {
             (Escalation::NoneReady { within }, Some(since)) if !self.is_ending() => {

@@ -25,7 +25,7 @@ pub(crate) struct Driver {
     /// Those that have not exited.
     workers: BTreeMap<(usize, u64), Worker>,
     generations: BTreeMap<usize, u64>,
-    /// When workers of each slot had to be replaced, as far as that counts.
+    /// The times of replacements in each slot, as far as they count.
     ends: BTreeMap<usize, Vec<Duration>>,
     is_shut_down: bool,
     has_escalated: bool,
@@ -136,7 +136,7 @@ impl Driver {
         }
     }
 
-    /// Who is too many goes, unless it is ready and nobody who stays is.
+    /// Surplus workers go, unless they are ready and no worker that stays is.
     fn scale(&mut self, slots: usize) {
         for (name, worker) in &mut self.workers {
             if name.0 < slots && worker.role == Role::Stays {

@@ -1,11 +1,10 @@
-//! What a supervisor guarantees to those who need a worker that accepts, whatever
-//! happens, in virtual time.
+//! Properties of a supervisor: a worker accepts, whatever happens. In virtual time.
 
 use highwater::scale::{Action, Supervisor, SupervisorOptions};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, time::Duration};
 
-/// How long every start takes that succeeds.
+/// The duration of every start that succeeds.
 const START_UP: Duration = Duration::from_millis(50);
 const ALIVE_WITHIN: Duration = Duration::from_secs(5);
 /// A slot waits only after more than five starts in a row that failed.
@@ -20,7 +19,7 @@ enum State {
     Draining,
 }
 
-/// What happens. Workers are picked from those that there are, by number.
+/// An event. Workers are picked from those that there are, by number.
 #[derive(Clone, Debug)]
 enum Event {
     /// Time passes.
@@ -47,7 +46,7 @@ struct World {
     workers: BTreeMap<(usize, u64), State>,
     /// Workers of these slots cannot start.
     broken: Option<usize>,
-    /// How often workers of a slot were killed in a row before they were ready.
+    /// The number of workers of a slot that were killed in a row before they were ready.
     killed_starting: BTreeMap<usize, u32>,
     /// Since when no worker accepts.
     none_since: Option<Duration>,
@@ -168,7 +167,8 @@ impl World {
         meant.get(index).copied()
     }
 
-    /// Whether one more kill of a worker that starts leaves its slot without a pause.
+    /// Returns whether one more kill of a worker that starts leaves its slot without a
+    /// pause.
     fn may_be_killed(&self, (slot, generation): (usize, u64)) -> bool {
         let is_starting = matches!(
             self.workers.get(&(slot, generation)),

@@ -60,10 +60,10 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 
 const HANGS: &str = "it hangs, and gave no sign of life in time";
 
-/// How often this process looks whether it was held up, if nothing else happens.
+/// The longest time between two looks at whether this process was held up.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// If it could not look for so long, it was stopped, and its workers perhaps too.
+/// A time between two looks that means that it was stopped, and perhaps its workers too.
 const HELD_UP: Duration = Duration::from_secs(1);
 
 /// Starts workers and replaces those that end, until a signal asks for the end of
@@ -118,7 +118,7 @@ struct Shell {
     last_end: String,
     failing: FailingSlots,
     give_up_after: Duration,
-    /// When it looked last whether it was held up.
+    /// The time of the last look at whether it was held up.
     looked_at: Instant,
 }
 

@@ -238,21 +238,21 @@ impl Default for SupervisorOptions {
     }
 }
 
-/// When a [`Supervisor`](super::Supervisor) gives up, ends all workers and
-/// [escalates](super::Action::Escalate).
+/// The condition for a [`Supervisor`](super::Supervisor) to give up: to end all workers
+/// and to [escalate](super::Action::Escalate).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Escalation {
     /// Never.
     Never,
-    /// When no worker of any slot was ready for so long. What works is kept,
+    /// No worker of any slot was ready for so long. Workers that serve are kept,
     /// whatever happens in other slots.
     NoneReady {
         /// The time without a ready worker.
         within: Duration,
     },
-    /// When workers of one slot have to be replaced more than `restarts` times within
-    /// any `period`, even if all other slots serve: the strict choice, for workers
+    /// Workers of one slot have to be replaced more than `restarts` times within any
+    /// `period`, even if all other slots serve: the strict choice, for workers
     /// that are of no use without each other. 0 means that the first time is one too
     /// many. Workers that [lasted](SupervisorOptions::steady_after) do not count.
     Intensity {

@@ -8,21 +8,21 @@ const IMMEDIATE_STARTS: u32 = 5;
 /// A place that is always to have a worker.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slot {
-    /// How often a worker was started here.
+    /// The number of workers that were started here.
     pub(super) started: u64,
-    /// How many workers in a row were replaced before they had lasted.
+    /// The number of workers in a row that were replaced before they had lasted.
     pub(super) unsteady: u32,
-    /// How many workers were started here since the last one became ready.
+    /// The number of workers that were started here since the last one became ready.
     pub(super) attempts: u32,
     /// The worker that has the slot, or had it last.
     pub(super) generation: u64,
     pub(super) state: State,
-    /// Whether the worker that has the slot has asked to be replaced.
+    /// Set once the worker that has the slot has asked to be replaced.
     pub(super) is_retiring: bool,
     pub(super) replacement: Option<Replacement>,
     /// Workers from before this one are replaced by the reload under way.
     pub(super) fresh_from: u64,
-    /// When workers had to be replaced lately, if that is counted.
+    /// The times of the latest replacements, if they are counted.
     pub(super) ends: Vec<Duration>,
 }
 
@@ -55,10 +55,10 @@ pub(super) enum Replacement {
 pub(super) struct DrainingWorker {
     pub(super) slot: usize,
     pub(super) generation: u64,
-    /// When it is killed.
+    /// The time at which it is killed.
     pub(super) until: Duration,
     pub(super) is_killed: bool,
-    /// Whether a reload waits for it.
+    /// Set if a reload waits for it.
     pub(super) is_of_reload: bool,
 }
 
@@ -80,7 +80,7 @@ impl Slot {
         self.started
     }
 
-    /// When something is to be done about it, if nothing happens before.
+    /// Returns its next deadline, or `Duration::MAX`.
     pub(super) fn deadline(&self) -> Duration {
         let replacement = match self.replacement {
             Some(Replacement::Waiting { until } | Replacement::Starting { until, .. }) => until,
@@ -94,7 +94,7 @@ impl Slot {
         }
     }
 
-    /// Whether it has a worker, as far as is known.
+    /// Returns whether it has a worker, as far as is known.
     pub(super) fn is_alive(&self) -> bool {
         !matches!(self.state, State::Waiting { .. } | State::Empty)
     }
@@ -103,12 +103,12 @@ impl Slot {
         matches!(self.state, State::Ready { .. })
     }
 
-    /// Whether this worker takes the slot when it is ready.
+    /// Returns whether this worker takes the slot when it is ready.
     pub(super) fn is_replaced_by(&self, worker: u64) -> bool {
         matches!(self.replacement, Some(Replacement::Starting { generation, .. }) if generation == worker)
     }
 
-    /// Has no replacement start that has not started yet.
+    /// Cancels a replacement that has not started yet.
     pub(super) fn stop_waiting(&mut self) {
         if !self.has_replacement_starting() {
             self.replacement = None;
@@ -120,7 +120,8 @@ impl Slot {
         matches!(self.replacement, Some(Replacement::Starting { .. }))
     }
 
-    /// By how many starts there were too many, none of which came to anything.
+    /// Returns the number of failed starts in a row beyond those that are repeated at
+    /// once.
     pub(super) fn failures(&self) -> u32 {
         self.attempts.saturating_sub(IMMEDIATE_STARTS)
     }
@@ -129,25 +130,24 @@ impl Slot {
         self.failures() > 0
     }
 
-    /// Whether a worker starts here that can be expected to become ready.
+    /// Returns whether a worker starts here that can be expected to become ready.
     pub(super) fn is_about_to_serve(&self) -> bool {
         let starts = matches!(self.state, State::Starting { .. });
         (starts || self.has_replacement_starting()) && !self.is_failing()
     }
 
-    /// Whether its worker is at work, or about to be, and is from before the
-    /// reload.
+    /// Returns whether its worker is from before the reload, and is ready or starts.
     pub(super) fn is_stale(&self) -> bool {
         let works = matches!(self.state, State::Starting { .. } | State::Ready { .. });
         works && self.generation < self.fresh_from
     }
 
-    /// Whether its worker is from before the reload, and about to exit.
+    /// Returns whether its worker is from before the reload, and about to exit.
     pub(super) fn is_dying(&self) -> bool {
         matches!(self.state, State::Killed { .. }) && self.generation < self.fresh_from
     }
 
-    /// Whether its worker was ready for so long.
+    /// Returns whether its worker was ready for so long.
     pub(super) fn has_lasted(&self, long: Duration, now: Duration) -> bool {
         match self.state {
             State::Ready { since, .. } => now.saturating_sub(since) >= long,
