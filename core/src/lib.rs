@@ -61,6 +61,7 @@ pub mod analysis;
 mod clock;
 pub mod error;
 pub mod events;
+mod line;
 mod overflow;
 #[cfg(feature = "scenarios")]
 pub mod platform;
