@@ -102,7 +102,7 @@ pub use channel::{
     BoxError, ChannelSink, Closed, Permit, Ready, Receiver, Reserving, SendError, Sender, Sending,
     StreamError, TryRecvError, Unfinished, channel, channel_with_clock,
 };
-pub use pipeline::{Cancel, Idle, Monitor, Pipeline, PipelineError, Report, Run, StageReport};
+pub use pipeline::{Cancel, Items, Monitor, Pipeline, PipelineError, Report, Run, StageReport};
 pub use stage::{Batch, Chunks, LineTooLong, Lines, Stage};
 pub use stats::{Amount, Stats};
 pub use weigh::Weigh;
