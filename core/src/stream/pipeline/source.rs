@@ -27,8 +27,9 @@ struct Shared<S, T> {
     stream: Option<Pin<Box<S>>>,
     /// Read before it was asked for.
     ahead: Option<T>,
-    /// Whether the stages have asked in this turn of the run.
-    was_asked: bool,
+    /// Whether the stages have asked in vain in this turn of the run, so that the
+    /// stream is going to wake it.
+    is_awaited: bool,
     is_watched: Arc<AtomicBool>,
     meter: Arc<Meter>,
     turn: Turn,
@@ -43,7 +44,7 @@ impl<S, T> Source<S, T> {
         let shared = Arc::new(Mutex::new(Shared {
             stream: Some(Box::pin(stream)),
             ahead: None,
-            was_asked: false,
+            is_awaited: false,
             is_watched,
             meter,
             turn: Turn::of_source(),
@@ -87,7 +88,7 @@ where
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let own = &mut *lock(&self.0);
-        own.was_asked = true;
+        own.is_awaited = true;
         if own.turn.is_over(context) {
             return Poll::Pending;
         }
@@ -95,6 +96,7 @@ where
             Some(item) => Poll::Ready(Some(Ok(item))),
             None => own.poll(context),
         };
+        own.is_awaited = next.is_pending();
         match &next {
             Poll::Pending => own.turn.end(),
             Poll::Ready(Some(Ok(item))) => {
@@ -121,8 +123,8 @@ where
         if !own.is_watched.load(Ordering::Relaxed) {
             return Poll::Ready(Ok(()));
         }
-        let was_asked = std::mem::take(&mut own.was_asked);
-        if was_asked || own.ahead.is_some() {
+        let is_awaited = std::mem::take(&mut own.is_awaited);
+        if is_awaited || own.ahead.is_some() {
             let has_ended = own.stream.is_none() && own.ahead.is_none();
             return if has_ended {
                 Poll::Ready(Ok(()))
