@@ -37,7 +37,7 @@ impl Reader {
                 self.queue.read(self.batch.len() - 1);
                 return Poll::Ready(self.batch.pop_front());
             }
-            match self.queue.poll_batch(&mut self.batch, Some(context)) {
+            match self.queue.poll_batch(&mut self.batch, Some(&*context)) {
                 Some(true) => Poll::Ready(self.batch.pop_front()),
                 Some(false) => Poll::Ready(None),
                 None => Poll::Pending,
