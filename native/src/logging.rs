@@ -17,7 +17,7 @@ use serde_json::json;
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
     fmt,
-    io::{self, Write},
+    io,
     process,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
