@@ -192,7 +192,7 @@ impl Supervisor {
         if is_due(self.gives_up_at()) {
             self.escalate(now);
         }
-        for slot in 0..self.wanted {
+        for slot in 0..self.slots.len() {
             if is_due(self.slots[slot].deadline()) {
                 self.tick_slot(slot, now);
             }
@@ -351,7 +351,7 @@ impl Supervisor {
         let Some(worker) = self.slots.get_mut(slot) else {
             return;
         };
-        let holds = worker.generation == generation;
+        let holds = worker.generation == generation && slot < self.wanted;
         let is_starting = holds && matches!(worker.state, State::Starting { .. });
         if is_starting || worker.is_replaced_by(generation) {
             let until = now.saturating_add(self.options.drain_within);
@@ -442,7 +442,8 @@ impl Supervisor {
     }
 
     /// Sets how many workers are wanted. New slots start theirs at once. The workers
-    /// of the last slots, if those are too many, drain.
+    /// of the last slots, if those are too many, drain; but those that are ready only
+    /// when a worker that stays is ready as well.
     ///
     /// After [`shutdown`](Self::shutdown) and after an
     /// [escalation](Action::Escalate) it does nothing.
@@ -469,11 +470,9 @@ impl Supervisor {
             self.slots.resize(slots, Slot::default());
         }
         for slot in before..slots {
-            self.start(slot, now);
-        }
-        let patience = self.options.drain_within;
-        for slot in slots..before {
-            self.empty(slot, patience, now);
+            if !self.slots[slot].is_alive() {
+                self.start(slot, now);
+            }
         }
         self.settle(now);
     }
@@ -482,7 +481,8 @@ impl Supervisor {
     /// has not exited in time is killed. Once it [`is_stopped`](Self::is_stopped)
     /// there are none.
     ///
-    /// A reload under way is dropped without a further action. Called again, or after an [escalation](Action::Escalate), it does nothing.
+    /// A reload under way is dropped without a further action. Called again, or after
+    /// an [escalation](Action::Escalate), it does nothing.
     ///
     /// ```
     /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
@@ -505,7 +505,7 @@ impl Supervisor {
         }
         self.is_shut_down = true;
         self.reload = Reload::None;
-        for slot in 0..self.wanted {
+        for slot in 0..self.slots.len() {
             self.empty(slot, self.options.stop_within, now);
         }
         self.hurry(now);
@@ -726,7 +726,7 @@ impl Supervisor {
                     .push_back(Action::ReloadAborted { slot, generation });
                 self.end_reload(now);
             }
-            if self.slots[slot].is_retiring {
+            if self.slots[slot].is_retiring && slot < self.wanted {
                 if self.is_once_too_often(slot, now) {
                     return self.escalate(now);
                 }
@@ -736,6 +736,10 @@ impl Supervisor {
             return;
         }
         if worker.generation != generation || !worker.is_alive() {
+            return;
+        }
+        if self.wanted <= slot {
+            worker.state = State::Empty;
             return;
         }
         // What follows from that was decided when it asked.
@@ -812,7 +816,7 @@ impl Supervisor {
     fn escalate(&mut self, now: Duration) {
         self.has_escalated = true;
         self.reload = Reload::None;
-        for slot in 0..self.wanted {
+        for slot in 0..self.slots.len() {
             let worker = &mut self.slots[slot];
             let generation = worker.generation;
             let replacement = worker.replacement.take();
@@ -834,14 +838,23 @@ impl Supervisor {
         if self.is_ending() {
             return;
         }
-        let slots = &self.slots[..self.wanted];
-        if slots.is_empty() || slots.iter().any(Slot::is_ready) {
+        let wanted = &self.slots[..self.wanted];
+        let is_one_ready = wanted.is_empty() || wanted.iter().any(Slot::is_ready);
+        let is_one_coming = wanted.iter().any(Slot::is_about_to_serve);
+        if self.ready_count() > 0 || wanted.is_empty() {
             self.none_ready_since = None;
         } else {
             self.none_ready_since.get_or_insert(now);
-            if !slots.iter().any(Slot::is_about_to_serve) {
-                self.start_without_a_pause(now);
+        }
+        if !is_one_ready && !is_one_coming {
+            self.start_without_a_pause(now);
+        }
+        for slot in self.wanted..self.slots.len() {
+            // Those that serve stay as long as nobody else does.
+            if is_one_ready || !self.slots[slot].is_ready() {
+                self.empty(slot, self.options.drain_within, now);
             }
+            self.slots[slot].stop_waiting();
         }
         self.go_on_with_reload(now);
     }
@@ -862,6 +875,7 @@ impl Supervisor {
     /// reports that it is complete.
     fn go_on_with_reload(&mut self, now: Duration) {
         let waits = self.slots.iter().any(Slot::has_replacement_starting)
+            || self.slots[self.wanted..].iter().any(Slot::is_alive)
             || self.draining.iter().any(|worker| worker.is_of_reload);
         if self.reload == Reload::None || waits {
             return;
@@ -879,7 +893,7 @@ impl Supervisor {
 
     fn begin_reload(&mut self, now: Duration) {
         self.reload = Reload::UnderWay;
-        for slot in 0..self.wanted {
+        for slot in 0..self.slots.len() {
             let worker = &mut self.slots[slot];
             worker.fresh_from = worker.started + 1;
             // Perhaps the new program can start.
@@ -934,23 +948,27 @@ impl Supervisor {
     /// Has all workers of a slot drain, and no other started.
     fn empty(&mut self, slot: usize, patience: Duration, now: Duration) {
         let worker = &mut self.slots[slot];
-        let replacement = worker.replacement.take();
         worker.is_retiring = false;
+        let replacement = worker.replacement.take();
         let state = mem::replace(&mut worker.state, State::Empty);
-        let mut worker = DrainingWorker {
-            slot,
-            generation: worker.generation,
-            until: now.saturating_add(patience),
-            is_killed: matches!(state, State::Killed { .. }),
-            is_of_reload: false,
-        };
+        let generation = worker.generation;
         if !matches!(state, State::Waiting { .. } | State::Empty) {
-            self.drain(worker);
+            self.drain(DrainingWorker {
+                slot,
+                generation,
+                until: now.saturating_add(patience),
+                is_killed: matches!(state, State::Killed { .. }),
+                is_of_reload: false,
+            });
         }
         if let Some(Replacement::Starting { generation, .. }) = replacement {
-            worker.generation = generation;
-            worker.is_killed = false;
-            self.drain(worker);
+            self.drain(DrainingWorker {
+                slot,
+                generation,
+                until: now.saturating_add(patience),
+                is_killed: false,
+                is_of_reload: false,
+            });
         }
     }
 

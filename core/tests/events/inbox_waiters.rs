@@ -1,5 +1,7 @@
 //! Inboxes: emits that wait, and those that wait and are never polled.
 
+#![expect(clippy::disallowed_types, reason = "a hang is to be noticed")]
+
 use futures::{
     FutureExt, StreamExt,
     executor::block_on,
@@ -117,7 +119,7 @@ fn many_emits_that_wait_leave_in_any_order() {
             drop(emit);
         }
         assert_eq!(inbox.stats().waiting, 0);
-        assert!(start.elapsed() < Duration::from_secs(60));
+        assert!(start.elapsed() < Duration::from_mins(1));
     }
 }
 

@@ -105,9 +105,7 @@ impl Driver {
                 self.supervisor.scale_to(slots, self.now);
                 if !self.is_over() {
                     self.wanted = slots;
-                    let gone = self.workers.range_mut((slots, 0)..);
-                    gone.filter(|(_, worker)| worker.role != Role::MakesRoom)
-                        .for_each(|(_, worker)| worker.role = Role::Goes);
+                    self.scale(slots);
                 }
             }
             Event::Shutdown => {
@@ -138,6 +136,41 @@ impl Driver {
         }
     }
 
+    /// Who is too many goes, unless it is ready and nobody who stays is.
+    fn scale(&mut self, slots: usize) {
+        for (name, worker) in &mut self.workers {
+            if name.0 < slots && worker.role == Role::Stays {
+                worker.role = Role::Holds;
+            }
+        }
+        let is_needed = slots > 0 && !self.is_one_ready(slots);
+        let mut staying = None;
+        let mut to_come = Vec::new();
+        for (name, worker) in self.workers.range_mut((slots, 0)..) {
+            let is_ready = matches!(worker.state, State::Ready { .. });
+            worker.role = match worker.role {
+                Role::MakesRoom => Role::MakesRoom,
+                Role::Holds | Role::Stays if is_ready && is_needed => {
+                    staying = Some(name.0);
+                    Role::Stays
+                }
+                Role::Comes if staying == Some(name.0) => {
+                    to_come.push(name.0);
+                    Role::Comes
+                }
+                _ => Role::Goes,
+            };
+        }
+        for (name, worker) in self.workers.range_mut((slots, 0)..) {
+            worker.is_retiring &= to_come.contains(&name.0);
+        }
+    }
+
+    fn is_one_ready(&self, slots: usize) -> bool {
+        let mut staying = self.workers.range(..(slots, 0));
+        staying.any(|(_, worker)| matches!(worker.state, State::Ready { .. }))
+    }
+
     fn ready(&mut self, number: usize, is_reloading: bool) {
         let Some(name) = self.pick(number) else {
             return;
@@ -149,9 +182,13 @@ impl Driver {
             worker.state = State::Ready { since: self.now };
             worker.until = self.now + ALIVE_WITHIN;
             if worker.role == Role::Comes {
-                worker.role = Role::Holds;
+                worker.role = if name.0 < self.wanted {
+                    Role::Holds
+                } else {
+                    Role::Stays
+                };
                 let old = self.workers.range_mut((name.0, 0)..name);
-                let old = old.filter(|(_, old)| old.role == Role::Holds);
+                let old = old.filter(|(_, old)| matches!(old.role, Role::Holds | Role::Stays));
                 old.for_each(|(name, old)| {
                     old.role = if is_reloading && name.1 <= before {
                         Role::MakesRoom
@@ -180,7 +217,7 @@ impl Driver {
                 };
                 self.failed(name.0, before);
             }
-            State::Ready { .. } if !worker.is_retiring => {
+            State::Ready { .. } if !worker.is_retiring && worker.role == Role::Holds => {
                 worker.is_retiring = true;
                 let has_lasted = worker.has_lasted(self.now);
                 self.count(name.0, has_lasted);
@@ -210,6 +247,9 @@ impl Driver {
                 self.count(slot, false);
             }
             Role::Comes => {
+                let of_slot = self.workers.range_mut((slot, 0)..(slot + 1, 0));
+                let staying = of_slot.filter(|(_, worker)| worker.role == Role::Stays);
+                staying.for_each(|(_, worker)| worker.is_retiring = false);
                 let mut of_slot = self.workers.range((slot, 0)..(slot + 1, 0));
                 let is_holder = |it: &(_, &Worker)| it.1.role == Role::Holds;
                 let holder = of_slot.find(is_holder).map(|(_, holder)| *holder);
@@ -217,7 +257,7 @@ impl Driver {
                     self.count(slot, holder.has_lasted(self.now));
                 }
             }
-            Role::MakesRoom | Role::Goes => {}
+            Role::Stays | Role::MakesRoom | Role::Goes => {}
         }
     }
 
@@ -300,6 +340,9 @@ impl Driver {
                     let is_needless = gives_up && worker.state == State::Starting;
                     assert!(worker.until <= now || is_needless, "{action:?} too early");
                     worker.state = State::Killed { had_lasted };
+                    if worker.role == Role::Stays {
+                        worker.role = Role::Goes;
+                    }
                     if worker.role == Role::Comes {
                         worker.role = Role::MakesRoom;
                         if !gives_up {
@@ -352,6 +395,10 @@ impl Driver {
         ));
         worker.state = State::Drains;
         match event {
+            _ if name.0 >= self.wanted && !self.is_shut_down => {
+                worker.role = Role::Goes;
+                worker.until = self.now + DRAIN_WITHIN;
+            }
             _ if self.is_shut_down || gives_up => worker.until = self.now + STOP_WITHIN,
             Event::Scale(_) | Event::Retire(_) => worker.until = self.now + DRAIN_WITHIN,
             _ => {
@@ -423,7 +470,11 @@ impl Driver {
             assert_eq!(self.supervisor.is_ready(slot), ready == 1);
             ready_count += ready;
         }
-        assert_eq!(self.supervisor.ready_count(), ready_count);
+        let is_ready = |worker: &&Worker| matches!(worker.state, State::Ready { .. });
+        let more = self.workers.range((self.wanted, 0)..).map(|it| it.1);
+        let more = more.filter(is_ready).count();
+        assert!(more == 0 || ready_count == 0, "{:?}", self.workers);
+        assert_eq!(self.supervisor.ready_count(), ready_count + more);
         // One may be left of a reload that was aborted in another slot.
         assert!(reloaded_slots <= 1, "{:?}", self.workers);
     }

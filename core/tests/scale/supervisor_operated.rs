@@ -352,3 +352,15 @@ fn fewer_workers_drain_a_retiring_one_and_its_replacement() {
     );
     assert_eq!(supervisor.next_deadline(), Some(ms(5_110)));
 }
+
+#[test]
+fn the_only_ready_worker_stays_until_another_one_is_ready() {
+    let mut supervisor = at_work(2);
+    supervisor.exited(0, 1, ms(100));
+    supervisor.scale_to(1, ms(110));
+    assert_eq!(actions(&mut supervisor), [start(0, 2)]);
+    assert_eq!((supervisor.slots(), supervisor.ready_count()), (1, 1));
+    supervisor.ready(0, 2, ms(120));
+    assert_eq!(actions(&mut supervisor), [drain(1, 1)]);
+    assert_eq!((supervisor.slots(), supervisor.ready_count()), (1, 1));
+}

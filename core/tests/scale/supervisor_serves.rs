@@ -264,10 +264,6 @@ proptest! {
         let mut world = World::new(slots, None);
         world.pass(START_UP);
         for event in &events {
-            // A reload or a bug may come while all wanted workers start still.
-            if matches!(event, Event::Scale(_)) {
-                world.pass(START_UP);
-            }
             world.happen(event);
             prop_assert!(world.ready() > 0, "nobody accepts after {:?}", event);
         }

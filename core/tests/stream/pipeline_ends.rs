@@ -47,7 +47,7 @@ fn source_that_fails_ends_a_run_whose_destination_waits() {
         let (fail, failed) = oneshot::channel::<()>();
         let (destination, source) = (Never(Arc::clone(&held)), Arc::clone(&held));
         let source = failed.into_stream().map(move |told| {
-            let _held = &source;
+            let _ = &source;
             told.map(|()| 0_u32)
         });
         let source = Pipeline::from_try_stream("source", source);
@@ -197,7 +197,7 @@ fn stream_of_a_pipeline_ends_after_the_first_error() {
         let own = Arc::clone(&held);
         let pipeline =
             Pipeline::from_stream("source", stream::iter(0..100_u8)).try_map("few", move |n| {
-                let _held = &own;
+                let _ = &own;
                 if n < 3 { Ok(n) } else { Err("too many") }
             });
         let mut items: Pin<Box<dyn FusedStream<Item = _>>> = if buffered {
@@ -229,7 +229,7 @@ fn stream_of_a_pipeline_is_cancelled_by_dropping_it() {
     let own = Arc::clone(&held);
     let mut items = Pipeline::from_stream("source", stream::repeat(1_u8))
         .map("map", move |n| {
-            let _held = &own;
+            let _ = &own;
             n
         })
         .buffer("ahead", Bound::items(4).unwrap())

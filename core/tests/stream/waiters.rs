@@ -1,5 +1,7 @@
 //! Channels: senders that wait, and those that wait and are never polled.
 
+#![expect(clippy::disallowed_types, reason = "a hang is to be noticed")]
+
 use crate::support::{Woken, items, read_all, stats};
 use futures::{
     FutureExt, SinkExt, StreamExt, executor::block_on, future::FusedFuture, task::waker,
@@ -227,7 +229,7 @@ fn many_waiters_leave_in_any_order() {
             }
         }
         assert_eq!(sender.stats().waiting, 0, "{order}");
-        assert!(start.elapsed() < Duration::from_secs(60), "{order}");
+        assert!(start.elapsed() < Duration::from_mins(1), "{order}");
     }
 }
 

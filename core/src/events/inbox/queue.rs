@@ -155,7 +155,8 @@ impl<E> Queue<E> {
         context: &mut Context<'_>,
     ) -> Poll<()> {
         let mut wakers = Wakers::default();
-        let mut own = None;
+        // It has looked before, and is going to wait.
+        let mut own = (!ticket.is_held()).then(|| context.waker().clone());
         let mut state = loop {
             let mut state = lock(&self.state);
             // Said before the look, so that either this sees what is read meanwhile

@@ -108,6 +108,14 @@ impl Slot {
         matches!(self.replacement, Some(Replacement::Starting { generation, .. }) if generation == worker)
     }
 
+    /// Has no replacement start that has not started yet.
+    pub(super) fn stop_waiting(&mut self) {
+        if !self.has_replacement_starting() {
+            self.replacement = None;
+            self.is_retiring = false;
+        }
+    }
+
     pub(super) fn has_replacement_starting(&self) -> bool {
         matches!(self.replacement, Some(Replacement::Starting { .. }))
     }

@@ -13,7 +13,7 @@ use crate::{
 use crossbeam_utils::CachePadded;
 use std::{
     collections::VecDeque,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -209,7 +209,9 @@ impl<T> Queue<T> {
                 self.admits(state, weight)
             }
         };
-        self.poll_line(ticket, weight, context, may_pass, pass)
+        // It has looked before, and is going to wait.
+        let own = (!ticket.is_held()).then(|| context.waker().clone());
+        self.poll_line(ticket, weight, own, context, may_pass, pass)
     }
 
     /// Waits until the queue has drained to the low mark, if it was full since.
@@ -222,9 +224,11 @@ impl<T> Queue<T> {
             let has_turn = state.line.is_woken(ticket) || state.line.is_first(ticket);
             has_turn && self.is_open(state)
         };
-        self.poll_line(ticket, 1, context, may_pass, |state, _| match state.end {
-            Some(_) => Err(SendError::Closed(())),
-            None => Ok(()),
+        self.poll_line(ticket, 1, None, context, may_pass, |state, _| {
+            match state.end {
+                Some(_) => Err(SendError::Closed(())),
+                None => Ok(()),
+            }
         })
     }
 
@@ -243,7 +247,7 @@ impl<T> Queue<T> {
                 self.admits(state, 1)
             }
         };
-        self.poll_line(ticket, 1, context, may_pass, |state, _| {
+        self.poll_line(ticket, 1, None, context, may_pass, |state, _| {
             if state.end.is_some() {
                 return Err(SendError::Closed(()));
             }
@@ -370,7 +374,7 @@ impl<T> Queue<T> {
             let Some(waker) = context.map(Context::waker) else {
                 return Found::Nothing;
             };
-            let knows = |reader: &std::task::Waker| reader.will_wake(waker);
+            let knows = |reader: &Waker| reader.will_wake(waker);
             if state.reader.as_ref().is_some_and(knows) {
                 return Found::Nothing;
             }
@@ -460,18 +464,19 @@ impl<T> Queue<T> {
         unread.saturating_add(level) >= self.bound.high_mark()
     }
 
-    /// Waits in the line until one may pass, or the channel has ended.
+    /// Waits in the line until one may pass, or the channel has ended. `own` is a
+    /// clone of the waker, if one is likely to be needed.
     fn poll_line<O>(
         &self,
         ticket: &mut Ticket,
         weight: usize,
+        mut own: Option<Waker>,
         context: &mut Context<'_>,
         may_pass: impl Fn(&mut State<T>, &Ticket) -> bool,
         pass: impl FnOnce(&mut State<T>, &mut Wakers) -> O,
     ) -> Poll<O> {
         let now = self.now();
         let mut wakers = Wakers::default();
-        let mut own = None;
         let mut state = loop {
             let mut state = lock(&self.guarded.state);
             // Said before the look, so that either this sees what is read

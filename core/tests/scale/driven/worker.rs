@@ -17,6 +17,8 @@ pub(super) enum Role {
     Holds,
     /// It is to have it.
     Comes,
+    /// It is one too many, and stays until another one is ready.
+    Stays,
     /// It goes, and a reload waits for it.
     MakesRoom,
     /// It goes.
