@@ -17,7 +17,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, RawWaker, RawWakerVTable, Waker},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 fn bytes(high: usize) -> (Sender<Vec<u8>>, Receiver<Vec<u8>>) {
@@ -206,7 +206,6 @@ const MANY: usize = 200_000;
 fn many_waiters_leave_in_any_order() {
     let most = if cfg!(miri) { 50 } else { MANY };
     for order in ["last first", "first first", "shuffled", "woken"] {
-        let start = Instant::now();
         let (sender, mut receiver) = items(most, Overflow::Wait);
         fill(&sender);
         let mut waiting: Vec<_> = (0..most).map(|_| Some(sender.send(1))).collect();
@@ -229,7 +228,6 @@ fn many_waiters_leave_in_any_order() {
             }
         }
         assert_eq!(sender.stats().waiting, 0, "{order}");
-        assert!(start.elapsed() < Duration::from_mins(1), "{order}");
     }
 }
 
