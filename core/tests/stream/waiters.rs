@@ -1,7 +1,5 @@
 //! Channels: senders that wait, and those that wait and are never polled.
 
-#![expect(clippy::disallowed_types, reason = "a hang is to be noticed")]
-
 use crate::support::{Woken, items, read_all, stats};
 use futures::{
     FutureExt, SinkExt, StreamExt, executor::block_on, future::FusedFuture, task::waker,
