@@ -111,7 +111,7 @@ pub use bus::{AsyncBus, Bus, Tapped};
 pub use cached::CachedEmitter;
 pub use emitter::{AsyncEmitter, Emitter};
 pub use failure::{EmitError, Failure};
-pub use inbox::{Inbox, InboxFull, InboxStats, ZeroCapacity};
+pub use inbox::{Inbox, InboxFull, InboxMonitor, InboxStats, ZeroCapacity};
 pub use leak::Leak;
 pub use listener::{BoxError, ListenerId, Outcome, Registration};
 pub use metrics::{EventMetrics, ListenerMetrics, Metrics, Percentiles};

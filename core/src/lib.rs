@@ -62,6 +62,7 @@ mod clock;
 pub mod error;
 pub mod events;
 mod latency;
+mod line;
 mod overflow;
 #[cfg(feature = "scenarios")]
 pub mod platform;

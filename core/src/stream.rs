@@ -99,10 +99,10 @@ mod weigh;
 pub use crate::overflow::Overflow;
 pub use bound::{Bound, InvalidBound};
 pub use channel::{
-    BoxError, ChannelSink, Ready, Receiver, SendError, Sender, Sending, StreamError, Unfinished,
-    channel, channel_with_clock,
+    BoxError, ChannelSink, Closed, Permit, Ready, Receiver, Reserving, SendError, Sender, Sending,
+    StreamError, TryRecvError, Unfinished, channel, channel_with_clock,
 };
-pub use pipeline::{Cancel, Idle, Monitor, Pipeline, PipelineError, Report, Run, StageReport};
+pub use pipeline::{Cancel, Items, Monitor, Pipeline, PipelineError, Report, Run, StageReport};
 pub use stage::{Batch, Chunks, LineTooLong, Lines, Stage};
 pub use stats::{Amount, Stats};
 pub use weigh::Weigh;

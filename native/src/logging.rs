@@ -16,9 +16,7 @@ use sampler::{Kind, Sampler};
 use serde_json::json;
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
-    fmt,
-    io::{self, Write},
-    process,
+    fmt, io, process,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };

@@ -79,24 +79,28 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 /// Returns whether the types in an error's chain say that a client closed the
 /// connection while the body of its request was read.
 fn is_closed_by_client(error: &(dyn Error + 'static)) -> bool {
-    let mut is_of_body = false;
-    causes(error).any(|link| {
-        #[cfg(feature = "axum")]
-        {
-            is_of_body |= link.is::<axum_core::Error>();
-        }
-        let io = link.downcast_ref::<io::Error>();
-        let is_closed = |io: &io::Error| {
-            matches!(
-                io.kind(),
-                ErrorKind::UnexpectedEof
-                    | ErrorKind::ConnectionReset
-                    | ErrorKind::ConnectionAborted
-                    | ErrorKind::BrokenPipe
-            )
-        };
-        is_of_body && io.is_some_and(is_closed)
-    })
+    let is_closed = |io: &io::Error| {
+        matches!(
+            io.kind(),
+            ErrorKind::UnexpectedEof
+                | ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::BrokenPipe
+        )
+    };
+    causes(error)
+        .skip_while(|link| !is_body_error(*link))
+        .any(|link| link.downcast_ref().is_some_and(is_closed))
+}
+
+#[cfg(feature = "axum")]
+fn is_body_error(link: &(dyn Error + 'static)) -> bool {
+    link.is::<axum_core::Error>()
+}
+
+#[cfg(not(feature = "axum"))]
+fn is_body_error(_link: &(dyn Error + 'static)) -> bool {
+    false
 }
 
 impl AppError {

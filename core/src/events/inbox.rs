@@ -2,10 +2,12 @@
 
 #[cfg(all(test, loom))]
 mod loom_tests;
+mod monitor;
 mod queue;
 mod refusal;
 mod waiting;
 
+pub use monitor::InboxMonitor;
 pub use refusal::{InboxFull, ZeroCapacity};
 
 use super::{
@@ -40,6 +42,11 @@ use waiting::Waiting;
 /// - **Cancelled**: a pending read that is dropped loses nothing. An awaited
 ///   emit that is dropped while it waits for room gives its turn up, and its
 ///   event is not queued.
+/// - **Kept** without being polled, an awaited emit costs others at most the one
+///   place that is reserved for its event once it was woken.
+///
+/// Its statistics stay within reach when a task owns it: see
+/// [`monitor`](Self::monitor).
 ///
 /// ```
 /// use futures::StreamExt;
@@ -218,6 +225,32 @@ impl<E> Inbox<E> {
         self.queue.stats()
     }
 
+    /// A handle that reads its statistics wherever the inbox is, and after it was
+    /// dropped.
+    ///
+    /// ```
+    /// use futures::{StreamExt, executor::block_on};
+    /// use highwater::events::{Emitter, Overflow};
+    ///
+    /// let emitter = Emitter::new();
+    /// let inbox = emitter.inbox("mailer", 8, Overflow::Wait)?;
+    /// let monitor = inbox.monitor();
+    /// let mailer = async move { inbox.collect::<Vec<u32>>().await };
+    /// emitter.emit(&1).unwrap();
+    /// assert_eq!(monitor.stats().queued, 1);
+    ///
+    /// drop(emitter);
+    /// block_on(mailer);
+    /// assert_eq!(monitor.stats().taken, 1);
+    /// # Ok::<(), highwater::events::ZeroCapacity>(())
+    /// ```
+    pub fn monitor(&self) -> InboxMonitor
+    where
+        E: Send + 'static,
+    {
+        InboxMonitor::new(self.queue.clone())
+    }
+
     /// Unsubscribes it, and takes no more events. Emits that wait for room go on;
     /// what is queued can still be read. Closing it again does nothing.
     ///
@@ -272,7 +305,7 @@ impl<E> Inbox<E> {
         }
     }
 
-    fn take(&mut self, context: Option<&mut Context<'_>>) -> Poll<Option<E>> {
+    fn take(&mut self, context: Option<&Context<'_>>) -> Poll<Option<E>> {
         if !self.batch.is_empty() {
             self.queue.read(self.batch.len() - 1);
             return Poll::Ready(self.batch.pop_front());
@@ -292,7 +325,7 @@ impl<E> Stream for Inbox<E> {
     type Item = E;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<E>> {
-        self.take(Some(context))
+        self.take(Some(&*context))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -312,6 +345,7 @@ impl<E> Unpin for Inbox<E> {}
 impl<E> Drop for Inbox<E> {
     fn drop(&mut self) {
         self.queue.close();
+        // Counted and woken by now: the drop of an event may panic.
         drop(self.queue.clear());
     }
 }

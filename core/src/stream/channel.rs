@@ -2,7 +2,6 @@
 
 mod end;
 mod error;
-mod line;
 #[cfg(all(test, loom))]
 mod model;
 mod queue;
@@ -11,9 +10,9 @@ mod sending;
 mod sink;
 mod state;
 
-pub use error::{BoxError, SendError, StreamError, Unfinished};
+pub use error::{BoxError, SendError, StreamError, TryRecvError, Unfinished};
 pub use receiver::Receiver;
-pub use sending::{Ready, Sending};
+pub use sending::{Closed, Permit, Ready, Reserving, Sending};
 pub use sink::ChannelSink;
 
 use super::{Bound, Stats};
@@ -48,6 +47,18 @@ use std::fmt;
 /// From then on senders get their items back, those that wait at once. The same
 /// when the receiver is dropped; what is queued is dropped with it.
 ///
+/// Senders that wait are woken one after the other, in the order they came. A
+/// woken one has a place reserved, so that nobody who comes later takes it. If it
+/// is not polled, that costs this one place; the others go on.
+///
+/// # What is left out
+///
+/// | | use instead |
+/// |---|---|
+/// | several consumers | a channel for each, or [`parallel_map`](super::Pipeline::parallel_map) behind one; to show all items to each, an [`Emitter`](crate::events::Emitter) with [inboxes](crate::events::Inbox) |
+/// | weak senders | [`Sender::closed`] and [`Sender::close`]; or the `Weak` of an `Arc<Sender>` |
+/// | rendezvous, a bound of 0 | a bound of 1, and a oneshot channel in the item by which the reader acknowledges it |
+///
 /// ```
 /// use futures::StreamExt;
 /// use highwater::{Overflow, stream::{Bound, channel}};
@@ -73,8 +84,6 @@ pub fn channel<T>(bound: Bound<T>, overflow: Overflow) -> (Sender<T>, Receiver<T
 }
 
 /// A [`channel`] that also measures how long senders wait for room.
-///
-/// The clock must not use the channel.
 pub fn channel_with_clock<T>(
     bound: Bound<T>,
     overflow: Overflow,
@@ -101,8 +110,10 @@ pub struct Sender<T>(Arc<Queue<T>>);
 impl<T> Sender<T> {
     /// Queues an item if that can be done at once.
     ///
-    /// Nobody overtakes: while others wait for room, an item of
-    /// [`Overflow::Wait`] is refused even if there is some.
+    /// With [`Overflow::Wait`], it does not overtake those that wait: while some of
+    /// them have not been woken yet, it is refused, and a place is reserved for
+    /// each one that was woken. Only where nothing is queued it may take such a
+    /// place, once from each waiter that comes for it.
     ///
     /// # Errors
     ///
@@ -111,7 +122,7 @@ impl<T> Sender<T> {
     pub fn try_send(&self, value: T) -> Result<(), SendError<T>> {
         match self.0.send(value, false) {
             Sent::Done => Ok(()),
-            Sent::NoRoom(value) => Err(SendError::Full(value)),
+            Sent::NoRoom(entry) => Err(SendError::Full(entry.value)),
             Sent::Refused(error) => Err(error),
         }
     }
@@ -119,8 +130,10 @@ impl<T> Sender<T> {
     /// Queues an item, when there is room for it.
     ///
     /// *Cancelled*, by dropping the future, it gives its turn up: the item is
-    /// dropped and was not queued. To keep an item, use [`ready`](Self::ready)
-    /// and [`try_send`](Self::try_send).
+    /// dropped and was not queued. To keep an item, use [`reserve`](Self::reserve).
+    ///
+    /// *Kept* without being polled, it costs others one place at most, which is
+    /// reserved for it once it was woken. Polled after it has completed, it panics.
     ///
     /// # Errors
     ///
@@ -160,6 +173,49 @@ impl<T> Sender<T> {
     /// [`SendError::Closed`] after the end.
     pub fn ready(&self) -> Ready<'_, T> {
         Ready::new(&self.0)
+    }
+
+    /// Waits for a place and holds it: the [`Permit`] then sends without waiting.
+    ///
+    /// It waits in the same line as [`send`](Self::send), whatever the policy. A
+    /// permit counts as an item of weight 1: in a channel of bytes, what is queued
+    /// may weigh more than the high mark by one item for each permit. What drops
+    /// the oldest items drops none for a place that is held.
+    ///
+    /// *Cancelled*, it gives its turn up. A permit that is dropped gives its place
+    /// back and wakes the next sender.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] after the end, also one that comes while it waits.
+    ///
+    /// ```
+    /// use futures::executor::block_on;
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, mut receiver) = channel(Bound::items(1)?, Overflow::Wait);
+    /// let permit = block_on(sender.reserve())?;
+    /// assert!(sender.try_send("another").unwrap_err().is_full());
+    /// permit.send("made now that there is a place for it")?;
+    /// assert!(receiver.try_recv()?.starts_with("made"));
+    ///
+    /// drop(sender.try_reserve()?);
+    /// sender.try_send("the place was given back")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reserve(&self) -> Reserving<'_, T> {
+        Reserving::new(&self.0)
+    }
+
+    /// Holds a place if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] without one, also if others wait for it, whatever the
+    /// policy; [`SendError::Closed`] after the end.
+    pub fn try_reserve(&self) -> Result<Permit<'_, T>, SendError> {
+        self.0.try_reserve()?;
+        Ok(Permit::new(&self.0))
     }
 
     /// Queues an item even if there is no room, and says whether there is room
@@ -247,12 +303,59 @@ impl<T> Sender<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn abort(&self) -> bool {
-        self.0.abort()
+        self.0.abort().is_some()
     }
 
     /// Whether it takes nothing any more.
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
+    }
+
+    /// Waits until the channel takes nothing any more: it was closed, failed or
+    /// aborted, or its receiver was dropped. For whoever makes items only while
+    /// somebody reads them.
+    ///
+    /// *Cancelled*, it leaves nothing behind.
+    ///
+    /// ```
+    /// use futures::{FutureExt, executor::block_on};
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, receiver) = channel::<u8>(Bound::items(1)?, Overflow::Wait);
+    /// assert!(sender.closed().now_or_never().is_none());
+    /// drop(receiver);
+    /// block_on(sender.closed());
+    /// # Ok::<(), highwater::stream::InvalidBound>(())
+    /// ```
+    pub fn closed(&self) -> Closed<'_, T> {
+        Closed::new(&self.0)
+    }
+
+    /// The number of items to be read. It takes no lock.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is nothing to be read. It takes no lock.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the high mark is reached, by items that are queued or places that
+    /// permits hold. It takes no lock.
+    ///
+    /// ```
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, receiver) = channel(Bound::bytes(4)?, Overflow::Wait);
+    /// assert!(sender.is_empty());
+    /// sender.try_send("text")?;
+    /// assert_eq!((sender.len(), sender.is_full()), (1, true));
+    /// # drop(receiver);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_full(&self) -> bool {
+        self.0.is_full()
     }
 
     /// What the channel holds at most.

@@ -3,6 +3,7 @@
 mod build;
 mod drive;
 mod error;
+mod items;
 mod parallel;
 mod report;
 mod run;
@@ -12,17 +13,21 @@ mod throttle;
 mod turn;
 
 pub use error::PipelineError;
+pub use items::Items;
 pub(super) use report::Meter;
 pub use report::{Monitor, Report, StageReport};
 pub use run::{Cancel, Run};
 pub(super) use turn::Turn;
 
 use super::{BoxError, InvalidBound, Weigh};
-use crate::{Clock, sync::Arc};
+use crate::{
+    Clock,
+    sync::{Arc, AtomicBool, Ordering},
+};
 use drive::Drive;
 use futures::{
     AsyncRead, AsyncWrite, AsyncWriteExt, Sink, Stream, StreamExt,
-    future::{self, Ready, TryFutureExt},
+    future::{TryFutureExt, try_join},
 };
 use source::{Reading, Source};
 use std::{convert::Infallible, fmt, future::Future};
@@ -33,7 +38,9 @@ use std::{convert::Infallible, fmt, future::Future};
 /// it, and that the one before, up to the source. So the slowest sets the pace
 /// and nothing is read before it can be worked on. Only what is told to runs
 /// ahead: a [`buffer`](Self::buffer), a
-/// [`parallel_map`](Self::parallel_map), the branch of a [`tee`](Self::tee).
+/// [`parallel_map`](Self::parallel_map), the branch of a [`tee`](Self::tee). And
+/// while the destination is not ready, the source is asked once, so that the run
+/// ends at once if it fails; an item that it gives waits there until it is wanted.
 ///
 /// **Memory** does not depend on how much goes through: it is at most the high
 /// marks of the buffers and branches, the windows, and one item in flight for
@@ -59,21 +66,20 @@ use std::{convert::Infallible, fmt, future::Future};
 /// # Ok::<(), highwater::stream::PipelineError>(())
 /// ```
 #[must_use = "a pipeline needs a destination"]
-pub struct Pipeline<S, P = Idle> {
+pub struct Pipeline<S, P> {
     stream: S,
-    /// What fills the buffers.
+    /// What fills the buffers, or watches the source.
     pumps: P,
     plan: Plan,
 }
-
-/// Nothing runs ahead.
-pub type Idle = Ready<Result<(), PipelineError>>;
 
 struct Plan {
     clock: Option<Arc<dyn Clock>>,
     meters: Vec<Arc<Meter>>,
     /// The first size that made no sense.
     invalid: Option<PipelineError>,
+    /// Whether nothing but the destination asks the source.
+    is_watched: Arc<AtomicBool>,
 }
 
 impl Plan {
@@ -101,7 +107,10 @@ impl Pipeline<(), ()> {
     pub fn from_stream<T: Weigh, S: Stream<Item = T>>(
         name: impl Into<Arc<str>>,
         stream: S,
-    ) -> Pipeline<impl Stream<Item = Result<T, PipelineError>> + Unpin> {
+    ) -> Pipeline<
+        impl Stream<Item = Result<T, PipelineError>> + Unpin,
+        impl Future<Output = Result<(), PipelineError>>,
+    > {
         Self::from_try_stream(name, stream.map(Ok::<T, Infallible>))
     }
 
@@ -112,7 +121,10 @@ impl Pipeline<(), ()> {
     pub fn from_try_stream<T, E, S>(
         name: impl Into<Arc<str>>,
         stream: S,
-    ) -> Pipeline<impl Stream<Item = Result<T, PipelineError>> + Unpin>
+    ) -> Pipeline<
+        impl Stream<Item = Result<T, PipelineError>> + Unpin,
+        impl Future<Output = Result<(), PipelineError>>,
+    >
     where
         T: Weigh,
         E: Into<BoxError>,
@@ -122,11 +134,13 @@ impl Pipeline<(), ()> {
             clock: None,
             meters: Vec::new(),
             invalid: None,
+            is_watched: Arc::new(AtomicBool::new(true)),
         };
         let meter = plan.meter(name);
+        let (stream, watch) = Source::new(stream, meter, Arc::clone(&plan.is_watched));
         Pipeline {
-            stream: Source::new(stream, meter),
-            pumps: future::ok(()),
+            stream,
+            pumps: watch,
             plan,
         }
     }
@@ -137,7 +151,10 @@ impl Pipeline<(), ()> {
         name: impl Into<Arc<str>>,
         reader: R,
         size: usize,
-    ) -> Pipeline<impl Stream<Item = Result<Vec<u8>, PipelineError>> + Unpin> {
+    ) -> Pipeline<
+        impl Stream<Item = Result<Vec<u8>, PipelineError>> + Unpin,
+        impl Future<Output = Result<(), PipelineError>>,
+    > {
         let mut pipeline = Self::from_try_stream(name, Reading::new(reader, size.max(1)));
         let meter = pipeline.plan.meters.first().cloned();
         if let Some(meter) = meter {
@@ -167,15 +184,45 @@ where
         let drive = Drive::new(self.stream, sink, meter);
         let pumps = self.pumps;
         let invalid = self.plan.invalid;
+        let is_watched = self.plan.is_watched.load(Ordering::Relaxed);
         let work = async move {
             if let Some(invalid) = invalid {
                 return Err(invalid);
             }
+            // Whoever fails, nobody is polled after it.
+            if is_watched {
+                // Only now is it known whether the source was asked.
+                return try_join(drive, pumps).map_ok(|_| ()).await;
+            }
             // The pumps go first, so that what they fetch is written in the same
-            // turn. Whoever fails, nobody is polled after it.
-            future::try_join(pumps, drive).map_ok(|_| ()).await
+            // turn.
+            try_join(pumps, drive).map_ok(|_| ()).await
         };
         Run::new(work, Monitor(self.plan.meters.into()))
+    }
+
+    /// The items themselves are the output, for a handler that answers with a
+    /// stream or a loop that reads it.
+    ///
+    /// Whoever reads is the destination and sets the pace: nothing happens while
+    /// nobody polls. After the first error, or at the end, everything of the
+    /// pipeline is dropped, and the stream has ended. Dropping it cancels the
+    /// pipeline.
+    ///
+    /// ```
+    /// use futures::{TryStreamExt, executor::block_on, stream};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let items = Pipeline::from_stream("words", stream::iter(["1", "2", "three"]))
+    ///     .try_map("parse", str::parse::<u32>)
+    ///     .into_stream();
+    /// let monitor = items.monitor();
+    /// let error = block_on(items.try_collect::<Vec<_>>()).unwrap_err();
+    /// assert_eq!(error.stage(), Some("parse"));
+    /// assert_eq!(monitor.report().stage("parse").unwrap().output.items, 2);
+    /// ```
+    pub fn into_stream(self) -> Items<S, P> {
+        Items::new(self.stream, self.pumps, self.plan)
     }
 
     /// Bytes go into a writer, which is flushed whenever there is nothing to

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 /// The bytes of memory that an item stands for, in bounds and in statistics.
 ///
-/// For text and slices it is the length of what they hold. A type of your own
+/// For text and slices it is the length of what they hold, and so for `Bytes` and
+/// `BytesMut` of the crate `bytes`, with the feature `bytes`. A type of your own
 /// weighs its own size unless it says otherwise, and must not change its
 /// weight while it is queued.
 ///
@@ -80,6 +81,20 @@ impl Weigh for str {
 }
 
 impl Weigh for String {
+    fn weight(&self) -> usize {
+        self.len()
+    }
+}
+
+#[cfg(feature = "bytes")]
+impl Weigh for bytes::Bytes {
+    fn weight(&self) -> usize {
+        self.len()
+    }
+}
+
+#[cfg(feature = "bytes")]
+impl Weigh for bytes::BytesMut {
     fn weight(&self) -> usize {
         self.len()
     }

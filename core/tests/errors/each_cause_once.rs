@@ -8,7 +8,7 @@ use highwater::{
     scale::{Cancellation, Job, Pool, PoolOptions, QueueFull, Rejected, WorkError},
     stream::{
         Bound, InvalidBound, LineTooLong, Pipeline, PipelineError, SendError, StreamError,
-        Unfinished, channel,
+        TryRecvError, Unfinished, channel,
     },
     trace::Malformed,
 };
@@ -156,6 +156,7 @@ fn leaves() -> Vec<(&'static str, BoxError)> {
         ("InboxFull", Box::new(InboxFull { capacity: 1 })),
         ("ZeroCapacity", Box::new(ZeroCapacity)),
         ("SendError", Box::new(SendError::Full(()))),
+        ("TryRecvError", Box::new(TryRecvError::Empty)),
         ("StreamError", Box::new(StreamError::Aborted)),
         ("StreamError", Box::new(unclosed)),
         ("Unfinished", Box::new(Unfinished)),

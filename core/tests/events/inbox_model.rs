@@ -50,8 +50,8 @@ struct Model {
     capacity: usize,
     overflow: Overflow,
     queue: VecDeque<u32>,
-    /// Those that wait, in line: the event of each.
-    line: VecDeque<u32>,
+    /// Those that wait, in line.
+    line: VecDeque<Waiting>,
     is_subscribed: bool,
     is_closed: bool,
     received: u64,
@@ -59,6 +59,14 @@ struct Model {
     dropped: u64,
     refused: u64,
     peak: usize,
+}
+
+/// An emit that waits.
+struct Waiting {
+    event: u32,
+    is_woken: bool,
+    /// It was woken and found its place taken.
+    was_overtaken: bool,
 }
 
 #[derive(Debug, PartialEq)]
@@ -89,6 +97,30 @@ impl Model {
         self.queue.len() < self.capacity
     }
 
+    fn woken(&self) -> impl Iterator<Item = &Waiting> {
+        self.line.iter().filter(|waiting| waiting.is_woken)
+    }
+
+    /// Whether there is room beside the places that are reserved.
+    fn has_unreserved(&self) -> bool {
+        self.queue.len() + self.woken().count() < self.capacity
+    }
+
+    fn admits(&self) -> bool {
+        let has_sleeper = self.line.iter().any(|waiting| !waiting.is_woken);
+        let may_overtake =
+            self.queue.is_empty() && !self.woken().any(|waiting| waiting.was_overtaken);
+        !has_sleeper && self.has_room() && (self.has_unreserved() || may_overtake)
+    }
+
+    fn wake_next(&mut self) {
+        if self.has_unreserved()
+            && let Some(first) = self.line.iter_mut().find(|waiting| !waiting.is_woken)
+        {
+            first.is_woken = true;
+        }
+    }
+
     fn push(&mut self, event: u32) {
         self.queue.push_back(event);
         self.peak = self.peak.max(self.queue.len());
@@ -98,13 +130,17 @@ impl Model {
         if !self.is_subscribed {
             return Sent::Delivered(0);
         }
-        if may_wait && self.overflow == Overflow::Wait && !(self.has_room() && self.line.is_empty())
-        {
-            self.line.push_back(event);
+        let is_admitted = self.admits();
+        if may_wait && self.overflow == Overflow::Wait && !is_admitted {
+            self.line.push_back(Waiting {
+                event,
+                is_woken: false,
+                was_overtaken: false,
+            });
             return Sent::Waits;
         }
         self.received += 1;
-        if self.has_room() && self.line.is_empty() {
+        if is_admitted {
             self.push(event);
             return Sent::Delivered(1);
         }
@@ -128,13 +164,23 @@ impl Model {
         Sent::Delivered(1)
     }
 
-    /// Whether the emit that waits with this event would go on if polled.
-    fn may_go_on(&self, event: u32) -> bool {
-        self.is_closed || (self.line.front() == Some(&event) && self.has_room())
+    fn is_woken(&self, event: u32) -> bool {
+        self.woken().any(|waiting| waiting.event == event)
     }
 
     fn poll(&mut self, event: u32) -> Sent {
-        if !self.may_go_on(event) {
+        let is_event = |waiting: &Waiting| waiting.event == event;
+        let index = self.line.iter().position(is_event).unwrap();
+        let is_woken = self.line[index].is_woken;
+        let first_asleep = self.line.iter().position(|waiting| !waiting.is_woken);
+        let may_pass = if is_woken {
+            self.has_room()
+        } else {
+            first_asleep == Some(index) && self.has_unreserved()
+        };
+        if !self.is_closed && !may_pass {
+            self.line[index].was_overtaken |= is_woken;
+            self.line[index].is_woken = false;
             return Sent::Waits;
         }
         self.received += 1;
@@ -148,7 +194,8 @@ impl Model {
     }
 
     fn leave(&mut self, event: u32) {
-        self.line.retain(|waiting| *waiting != event);
+        self.line.retain(|waiting| waiting.event != event);
+        self.wake_next();
     }
 
     fn off(&mut self) {
@@ -159,6 +206,9 @@ impl Model {
     fn next(&mut self) -> Option<u32> {
         let next = self.queue.pop_front();
         self.taken += u64::from(next.is_some());
+        if next.is_some() {
+            self.wake_next();
+        }
         next
     }
 }
@@ -323,10 +373,11 @@ fn compare(model: &Model, real: &mut Real) {
         assert_eq!(Arc::strong_count(&real.held), 1 + events);
     }
 
-    // Nobody sleeps who has something to do.
+    // A place is reserved for those that were woken, and for nobody else.
     for (number, (_, woken)) in &real.waiting {
         let is_woken = woken.0.load(Ordering::Relaxed);
-        assert!(is_woken || !model.may_go_on(*number), "{number} sleeps");
+        let expected = model.is_closed || model.is_woken(*number);
+        assert_eq!(is_woken, expected, "{number}");
     }
     if !model.queue.is_empty() || model.is_closed {
         let sleeper = real.sleeper.take();

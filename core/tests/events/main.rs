@@ -10,6 +10,7 @@ mod failures;
 mod gated;
 mod inbox;
 mod inbox_model;
+mod inbox_waiters;
 mod lifetime;
 mod logged;
 mod metrics;

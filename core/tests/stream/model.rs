@@ -1,17 +1,19 @@
 //! Random scripts of sending, waiting, reading and ending, against a model that
 //! is a plain queue.
 
-use crate::plain_queue::{Answer, Ending, Item, Model};
+use crate::plain_queue::{Answer, Ending, Item, Model, Wish};
 use futures::{
     FutureExt, StreamExt,
     task::{ArcWake, waker},
 };
 use highwater::stream::{
-    Amount, Bound, Overflow, Receiver, SendError, Sender, StreamError, channel,
+    Amount, Bound, Overflow, Permit, Receiver, SendError, Sender, StreamError, channel,
 };
 use proptest::prelude::*;
 use std::{
+    cell::RefCell,
     pin::Pin,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -25,6 +27,12 @@ enum Action {
     ForceSend(usize),
     Send(usize),
     Ready,
+    Reserve,
+    TryReserve,
+    /// Sends by one of the permits.
+    SendHeld(usize, usize),
+    /// Drops one of the permits.
+    Release(usize),
     /// Polls one of those that wait.
     Poll(usize),
     /// Drops one of those that wait.
@@ -39,6 +47,10 @@ fn action() -> impl Strategy<Value = Action> {
         2 => (0..6_usize).prop_map(Action::ForceSend),
         5 => (0..6_usize).prop_map(Action::Send),
         3 => Just(Action::Ready),
+        2 => Just(Action::Reserve),
+        1 => Just(Action::TryReserve),
+        2 => (0..8_usize, 0..6_usize).prop_map(|(index, weight)| Action::SendHeld(index, weight)),
+        2 => (0..8_usize).prop_map(Action::Release),
         6 => (0..8_usize).prop_map(Action::Poll),
         2 => (0..8_usize).prop_map(Action::Cancel),
         12 => Just(Action::Read),
@@ -137,6 +149,7 @@ proptest! {
         let low = low.min(high - 1);
         let bound = Bound::weight(high, |item: &Item| item.1).unwrap().low(low).unwrap();
         let (sender, receiver) = channel(bound, overflow);
+        let permits: Rc<RefCell<Vec<Permit<'_, Item>>>> = Rc::default();
         let mut real = Real { sender: &sender, receiver, waiting: Vec::new() };
         let mut model = Model::new(high, low, overflow);
         for (id, action) in script.into_iter().enumerate() {
@@ -164,7 +177,7 @@ proptest! {
                     let item = (id, weight);
                     let was = real.wait(id, Box::pin(real.sender.send(item).map(sent)));
                     let expected = match model.send(item, true) {
-                        Answer::Pending => model.wait(id, Some(item)),
+                        Answer::Pending => model.wait(id, Wish::Send(item)),
                         answer => answer,
                     };
                     (was, expected)
@@ -174,7 +187,43 @@ proptest! {
                         Ok(()) => Answer::Done,
                         Err(_) => Answer::Closed(None),
                     });
-                    (real.wait(id, Box::pin(ready)), model.wait(id, None))
+                    (real.wait(id, Box::pin(ready)), model.wait(id, Wish::Ready))
+                }
+                Action::Reserve => {
+                    let kept = Rc::clone(&permits);
+                    let reserve = real.sender.reserve().map(move |permit| match permit {
+                        Ok(permit) => {
+                            kept.borrow_mut().push(permit);
+                            Answer::Done
+                        }
+                        Err(_) => Answer::Closed(None),
+                    });
+                    (real.wait(id, Box::pin(reserve)), model.wait(id, Wish::Reserve))
+                }
+                Action::TryReserve => {
+                    let was = match sender.try_reserve() {
+                        Ok(permit) => {
+                            permits.borrow_mut().push(permit);
+                            Answer::Done
+                        }
+                        Err(SendError::Full(())) => Answer::Full((0, 0)),
+                        Err(SendError::Closed(())) => Answer::Closed(None),
+                    };
+                    (was, model.try_reserve())
+                }
+                Action::SendHeld(index, _) | Action::Release(index) => {
+                    let len = permits.borrow().len();
+                    if len == 0 {
+                        continue;
+                    }
+                    let permit = permits.borrow_mut().remove(index % len);
+                    if let Action::SendHeld(_, weight) = action {
+                        let item = (id, weight);
+                        (sent(permit.send(item)), model.permit(Some(item)))
+                    } else {
+                        drop(permit);
+                        (Answer::Done, model.permit(None))
+                    }
                 }
                 Action::Poll(index) | Action::Cancel(index) => {
                     if real.waiting.is_empty() {
@@ -186,7 +235,7 @@ proptest! {
                         (real.poll(index), model.poll(id))
                     } else {
                         drop(real.waiting.remove(index));
-                        model.line.retain(|waiting| waiting.id != id);
+                        model.cancel(id);
                         (Answer::Done, Answer::Done)
                     }
                 }
@@ -224,11 +273,14 @@ proptest! {
             prop_assert_eq!(stats.refused, model.refused);
             prop_assert_eq!(stats.peak, model.peak);
             prop_assert_eq!(stats.waiting, model.line.len());
+            prop_assert_eq!(sender.is_closed(), model.end.is_some());
             // What the reader had taken is dropped when it hears of the abort.
             let queued = Amount { items: model.queue.len() as u64, weight: model.weight() as u64 };
             prop_assert_eq!(sum(stats.queued, stats.dropped), sum(queued, model.dropped));
             if model.end != Some(Ending::Abort) {
                 prop_assert_eq!(stats.queued, queued);
+                prop_assert_eq!(sender.len() as u64, queued.items);
+                prop_assert_eq!(sender.is_full(), !model.has_room());
             }
         }
     }

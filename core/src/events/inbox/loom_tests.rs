@@ -37,7 +37,7 @@ impl Reader {
                 self.queue.read(self.batch.len() - 1);
                 return Poll::Ready(self.batch.pop_front());
             }
-            match self.queue.poll_batch(&mut self.batch, Some(context)) {
+            match self.queue.poll_batch(&mut self.batch, Some(&*context)) {
                 Some(true) => Poll::Ready(self.batch.pop_front()),
                 Some(false) => Poll::Ready(None),
                 None => Poll::Pending,
@@ -232,4 +232,24 @@ fn what_an_overflow_drops_is_counted_while_it_is_read() {
             assert_eq!((stats.received, stats.taken), (4, read.len() as u64));
         });
     }
+}
+
+#[test]
+fn kept_emit_does_not_stop_another() {
+    model(|| {
+        let queue = queue(2, Overflow::Wait);
+        send(&queue, 0);
+        send(&queue, 1);
+        let mut kept = Waiting::new(Arc::clone(&queue), 9);
+        assert!((&mut kept).now_or_never().is_none());
+        let own = Arc::clone(&queue);
+        let writer = thread::spawn(move || send(&own, 2));
+        let mut reader = Reader::new(&queue);
+        let read = [reader.next(), reader.next(), reader.next()];
+        assert_eq!(read, [Some(0), Some(1), Some(2)]);
+        writer.join().unwrap();
+        assert!(kept.now_or_never().is_some());
+        assert_eq!(reader.next(), Some(9));
+        accounted(&queue);
+    });
 }

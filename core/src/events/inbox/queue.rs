@@ -1,8 +1,11 @@
 //! The events between emits and a reader.
 
 use super::{InboxFull, InboxStats};
-use crate::Overflow;
-use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock};
+use crate::{
+    Overflow,
+    line::{Line, Slept, Ticket, Wakers},
+    sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock},
+};
 use crossbeam_utils::CachePadded;
 use std::{
     collections::VecDeque,
@@ -14,6 +17,9 @@ use std::{
 /// The reader takes events out in batches, so that it and the writers seldom
 /// want the lock at once. What it has taken and not yet read counts as queued
 /// all the same: the bound is exact.
+///
+/// No code of a user runs under the lock: wakers are cloned, dropped and woken and
+/// events are dropped after it is released, the wakers first.
 pub(super) struct Queue<E> {
     capacity: usize,
     overflow: Overflow,
@@ -28,8 +34,7 @@ struct ReadersOwn {
     /// How many events of its batch the reader has not read. Only the reader
     /// writes it.
     unread: AtomicUsize,
-    /// Whether the first writer in line is to be woken when there is room, for
-    /// the reader to see without the lock.
+    /// Whether a writer in line is to be woken when there is room, for the reader to see without the lock.
     wants_room: AtomicBool,
 }
 
@@ -40,21 +45,12 @@ struct State<E> {
     lent: usize,
     is_closed: bool,
     reader: Option<Waker>,
-    writers: VecDeque<Writer>,
-    next_ticket: u64,
+    writers: Line,
     received: u64,
     dropped: u64,
     refused: u64,
     lent_ever: u64,
     peak: usize,
-}
-
-/// An emit that waits for room.
-struct Writer {
-    ticket: u64,
-    waker: Waker,
-    /// It has been told that there is room, and has not looked yet.
-    is_woken: bool,
 }
 
 /// What became of an event.
@@ -75,8 +71,7 @@ impl<E> Queue<E> {
                 lent: 0,
                 is_closed: false,
                 reader: None,
-                writers: VecDeque::new(),
-                next_ticket: 0,
+                writers: Line::default(),
                 received: 0,
                 dropped: 0,
                 refused: 0,
@@ -96,19 +91,20 @@ impl<E> Queue<E> {
 
     /// Queues an event, or does what the overflow policy says.
     pub(super) fn send(&self, event: E, may_wait: bool) -> Sent<E> {
+        let mut wakers = Wakers::default();
         let mut state = lock(&self.state);
         if state.is_closed {
             state.received += 1;
             state.dropped += 1;
+            drop(state);
+            drop(event);
             return Sent::Done;
         }
-        // Who comes later may not overtake those that wait.
-        let has_turn = state.writers.is_empty();
-        if has_turn && self.has_room(&mut state) {
+        if self.admits(&mut state) {
             state.received += 1;
-            let reader = self.push(&mut state, event);
+            self.push(&mut state, event, &mut wakers);
             drop(state);
-            wake(reader);
+            wakers.wake();
             return Sent::Done;
         }
         match self.overflow {
@@ -116,6 +112,8 @@ impl<E> Queue<E> {
             Overflow::Wait | Overflow::Fail => {
                 state.received += 1;
                 state.refused += 1;
+                drop(state);
+                drop(event);
                 return Sent::Refused(InboxFull {
                     capacity: self.capacity,
                 });
@@ -130,19 +128,19 @@ impl<E> Queue<E> {
                 state.received += 1;
                 state.dropped += 1;
                 let oldest = state.events.pop_front();
-                let reader = self.push(&mut state, event);
+                self.push(&mut state, event, &mut wakers);
                 drop(state);
+                wakers.wake();
                 drop(oldest);
-                wake(reader);
             }
             Overflow::Latest => {
                 state.received += 1;
                 state.dropped += state.events.len() as u64;
                 let all = std::mem::take(&mut state.events);
-                let reader = self.push(&mut state, event);
+                self.push(&mut state, event, &mut wakers);
                 drop(state);
+                wakers.wake();
                 drop(all);
-                wake(reader);
             }
         }
         Sent::Done
@@ -152,52 +150,61 @@ impl<E> Queue<E> {
     /// is room. It gets its `ticket` when it first waits.
     pub(super) fn poll_send(
         &self,
-        ticket: &mut Option<u64>,
+        ticket: &mut Ticket,
         event: &mut Option<E>,
         context: &mut Context<'_>,
     ) -> Poll<()> {
-        let waker = context.waker().clone();
-        let mut state = lock(&self.state);
-        let is_first = match (*ticket, state.writers.front()) {
-            (_, None) => true,
-            (Some(ticket), Some(first)) => first.ticket == ticket,
-            (None, Some(_)) => false,
-        };
-        // Said before the look, so that either this sees what is read meanwhile
-        // or the reader sees this.
-        if is_first {
+        let mut wakers = Wakers::default();
+        // It has looked before, and is going to wait.
+        let mut own = (!ticket.is_held()).then(|| context.waker().clone());
+        let mut state = loop {
+            let mut state = lock(&self.state);
+            // Said before the look, so that either this sees what is read meanwhile
+            // or the reader sees this.
             self.reader.wants_room.store(true, Ordering::SeqCst);
-        }
-        let reader = if state.is_closed {
-            state.received += 1;
-            state.dropped += 1;
-            None
-        } else if is_first && self.has_room(&mut state) {
-            state.received += 1;
-            event.take().and_then(|event| self.push(&mut state, event))
-        } else {
-            let before = state.wait(ticket, waker);
+            let may_pass = if state.writers.is_woken(ticket) {
+                self.has_room(&mut state)
+            } else if ticket.is_held() {
+                state.writers.is_first(ticket) && self.has_unreserved(&mut state)
+            } else {
+                self.admits(&mut state)
+            };
+            if state.is_closed || may_pass {
+                break state;
+            }
+            let waker = context.waker();
+            let slept = state.writers.sleep(ticket, waker, &mut own, 1);
             drop(state);
-            drop(before);
-            return Poll::Pending;
+            match slept {
+                Slept::Yes(_before) => return Poll::Pending,
+                Slept::NeedsWaker => own = Some(waker.clone()),
+            }
         };
-        let left = ticket.take().and_then(|own| state.leave(own));
-        let next = self.next_writer(&mut state);
+        state.received += 1;
+        let mut gone = None;
+        if state.is_closed {
+            state.dropped += 1;
+            gone = event.take();
+        } else if let Some(event) = event.take() {
+            self.push(&mut state, event, &mut wakers);
+        }
+        let left = state.writers.leave(ticket);
+        self.wake_writer(&mut state, &mut wakers);
         drop(state);
-        drop(left);
-        wake(reader);
-        wake(next);
+        wakers.wake();
+        drop((left, own, gone));
         Poll::Ready(())
     }
 
     /// Gives up waiting: whoever comes next may have its turn now.
-    pub(super) fn stop_waiting(&self, ticket: u64) {
+    pub(super) fn stop_waiting(&self, ticket: &mut Ticket) {
+        let mut wakers = Wakers::default();
         let mut state = lock(&self.state);
-        let left = state.leave(ticket);
-        let next = self.next_writer(&mut state);
+        let left = state.writers.leave(ticket);
+        self.wake_writer(&mut state, &mut wakers);
         drop(state);
+        wakers.wake();
         drop(left);
-        wake(next);
     }
 
     /// Moves events to the reader's empty `batch`. `None`: there are none, and
@@ -205,70 +212,82 @@ impl<E> Queue<E> {
     pub(super) fn poll_batch(
         &self,
         batch: &mut VecDeque<E>,
-        context: Option<&mut Context<'_>>,
+        context: Option<&Context<'_>>,
     ) -> Option<bool> {
-        let mut state = lock(&self.state);
-        let waiting = state.events.len();
-        let len = match self.overflow {
-            // The oldest must stay here, to be dropped for a new one.
-            Overflow::DropOldest | Overflow::Latest => waiting.min(1),
-            // The rest is room for writers while the reader reads.
-            _ => waiting.min(self.capacity.div_ceil(2)),
-        };
-        if len == 0 {
+        let waker = context.map(Context::waker);
+        let mut own: Option<Waker> = None;
+        loop {
+            let mut state = lock(&self.state);
+            let waiting = state.events.len();
+            let len = match self.overflow {
+                // The oldest must stay here, to be dropped for a new one.
+                Overflow::DropOldest | Overflow::Latest => waiting.min(1),
+                // The rest is room for writers while the reader reads.
+                _ => waiting.min(self.capacity.div_ceil(2)),
+            };
+            if len > 0 {
+                batch.extend(state.events.drain(..len));
+                // The first is as good as read.
+                state.lent = len - 1;
+                self.reader.unread.store(len - 1, Ordering::SeqCst);
+                state.lent_ever += len as u64;
+                // Nobody sleeps any more.
+                let before = state.reader.take();
+                let mut wakers = Wakers::default();
+                self.wake_writer(&mut state, &mut wakers);
+                drop(state);
+                wakers.wake();
+                drop(before);
+                return Some(true);
+            }
             if state.is_closed {
                 return Some(false);
             }
-            let waker = context.map(|context| context.waker().clone());
-            let before = waker.and_then(|waker| state.reader.replace(waker));
+            let waker = waker?;
+            let knows = |reader: &Waker| reader.will_wake(waker);
+            if state.reader.as_ref().is_some_and(knows) {
+                return None;
+            }
+            if let Some(own) = own.take() {
+                let before = state.reader.replace(own);
+                drop(state);
+                drop(before);
+                return None;
+            }
             drop(state);
-            drop(before);
-            return None;
+            own = Some(waker.clone());
         }
-        batch.extend(state.events.drain(..len));
-        // The first is as good as read.
-        state.lent = len - 1;
-        self.reader.unread.store(len - 1, Ordering::SeqCst);
-        state.lent_ever += len as u64;
-        // Nobody sleeps any more.
-        let before = state.reader.take();
-        let next = self.next_writer(&mut state);
-        drop(state);
-        drop(before);
-        wake(next);
-        Some(true)
     }
 
     /// The reader takes an event of its batch: there is room for another.
     pub(super) fn read(&self, unread: usize) {
         self.reader.unread.store(unread, Ordering::SeqCst);
         if self.reader.wants_room.load(Ordering::SeqCst) {
-            let next = self.next_writer(&mut lock(&self.state));
-            wake(next);
+            let mut wakers = Wakers::default();
+            self.wake_writer(&mut lock(&self.state), &mut wakers);
+            wakers.wake();
         }
     }
 
     /// Takes no more events, and lets those that wait go.
     pub(super) fn close(&self) {
+        let mut wakers = Wakers::default();
         let mut state = lock(&self.state);
         state.is_closed = true;
-        let reader = state.reader.take();
-        let writers: Vec<Waker> = state
-            .writers
-            .iter()
-            .map(|writer| writer.waker.clone())
-            .collect();
+        wakers.extend(state.reader.take());
+        state.writers.wake_all(&mut wakers);
         drop(state);
-        wake(reader);
-        for writer in writers {
-            writer.wake();
-        }
+        wakers.wake();
     }
 
-    /// Takes out what is queued, for the caller to drop.
+    /// Takes out what is queued, for the caller to drop with what it has not read
+    /// of its batch.
     pub(super) fn clear(&self) -> VecDeque<E> {
         let mut state = lock(&self.state);
-        state.dropped += state.events.len() as u64;
+        let unread = self.reader.unread.swap(0, Ordering::SeqCst) as u64;
+        state.lent = 0;
+        state.lent_ever -= unread;
+        state.dropped += state.events.len() as u64 + unread;
         std::mem::take(&mut state.events)
     }
 
@@ -302,68 +321,55 @@ impl<E> Queue<E> {
         }
     }
 
+    /// Whether an event that was not in the line may be queued: nobody asleep may be
+    /// overtaken, and those that were woken have places reserved. Where nothing is
+    /// queued, those that do not come for theirs do not keep everybody else out.
+    fn admits(&self, state: &mut State<E>) -> bool {
+        if state.writers.has_sleeper() || !self.has_room(state) {
+            return false;
+        }
+        let is_empty = |state: &State<E>| state.events.is_empty() && state.lent == 0;
+        self.has_unreserved(state) || is_empty(state) && !state.writers.is_firm()
+    }
+
+    /// Whether there is room beside the places that are reserved.
+    fn has_unreserved(&self, state: &mut State<E>) -> bool {
+        let reserved = state.writers.reserved();
+        if state.events.len() + state.lent + reserved >= self.capacity {
+            // Looked at only now: it is the reader's, and costs to share.
+            state.lent = self.reader.unread.load(Ordering::SeqCst);
+        }
+        state.events.len() + state.lent + reserved < self.capacity
+    }
+
     fn has_room(&self, state: &mut State<E>) -> bool {
         if state.events.len() + state.lent >= self.capacity {
-            // Looked at only now: it is the reader's, and costs to share.
             state.lent = self.reader.unread.load(Ordering::SeqCst);
         }
         state.events.len() + state.lent < self.capacity
     }
 
-    /// Returns the reader, if it sleeps, to be woken after the lock is released.
-    fn push(&self, state: &mut State<E>, event: E) -> Option<Waker> {
+    /// The reader, if it sleeps, is to be woken after the lock is released.
+    fn push(&self, state: &mut State<E>, event: E, wakers: &mut Wakers) {
         state.events.push_back(event);
         if state.events.len() + state.lent > state.peak {
             state.lent = self.reader.unread.load(Ordering::Acquire);
             state.peak = state.peak.max(state.events.len() + state.lent);
         }
-        state.reader.take()
+        wakers.extend(state.reader.take());
     }
 
-    /// Whose turn it is, if there is room and nobody has been told.
-    fn next_writer(&self, state: &mut State<E>) -> Option<Waker> {
-        let is_asleep = state.writers.front().is_some_and(|first| !first.is_woken);
+    /// Wakes the first writer asleep, if a place can be reserved for it. Each place
+    /// that becomes free is an occasion.
+    fn wake_writer(&self, state: &mut State<E>, wakers: &mut Wakers) {
+        let has_sleeper = state.writers.has_sleeper();
         // Said before the look, as when it began to wait.
-        self.reader.wants_room.store(is_asleep, Ordering::SeqCst);
-        if !is_asleep || !self.has_room(state) {
-            return None;
+        self.reader.wants_room.store(has_sleeper, Ordering::SeqCst);
+        if has_sleeper && self.has_unreserved(state) {
+            let first = state.writers.wake_first();
+            wakers.extend(first.map(|(waker, _)| waker));
+            let has_sleeper = state.writers.has_sleeper();
+            self.reader.wants_room.store(has_sleeper, Ordering::SeqCst);
         }
-        self.reader.wants_room.store(false, Ordering::SeqCst);
-        let first = state.writers.front_mut()?;
-        first.is_woken = true;
-        Some(first.waker.clone())
-    }
-}
-
-impl<E> State<E> {
-    /// Keeps a writer's place in the line, or gives it the last one.
-    fn wait(&mut self, ticket: &mut Option<u64>, waker: Waker) -> Option<Waker> {
-        let mut waiting = self.writers.iter_mut();
-        if let Some(writer) = waiting.find(|writer| Some(writer.ticket) == *ticket) {
-            writer.is_woken = false;
-            return Some(std::mem::replace(&mut writer.waker, waker));
-        }
-        let own = self.next_ticket;
-        self.next_ticket += 1;
-        *ticket = Some(own);
-        self.writers.push_back(Writer {
-            ticket: own,
-            waker,
-            is_woken: false,
-        });
-        None
-    }
-
-    /// Takes a writer out of the line, to be dropped without the lock.
-    fn leave(&mut self, ticket: u64) -> Option<Writer> {
-        let mut waiting = self.writers.iter();
-        let index = waiting.position(|writer| writer.ticket == ticket)?;
-        self.writers.remove(index)
-    }
-}
-
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
     }
 }

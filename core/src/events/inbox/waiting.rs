@@ -1,7 +1,7 @@
 //! An emit that waits for room.
 
 use super::queue::Queue;
-use crate::events::BoxError;
+use crate::{events::BoxError, line::Ticket};
 use std::{
     future::Future,
     pin::Pin,
@@ -13,7 +13,7 @@ use std::{
 pub(super) struct Waiting<E> {
     queue: Arc<Queue<E>>,
     event: Option<E>,
-    ticket: Option<u64>,
+    ticket: Ticket,
 }
 
 impl<E> Waiting<E> {
@@ -21,7 +21,7 @@ impl<E> Waiting<E> {
         Waiting {
             queue,
             event: Some(event),
-            ticket: None,
+            ticket: Ticket::default(),
         }
     }
 }
@@ -44,8 +44,8 @@ impl<E> Unpin for Waiting<E> {}
 
 impl<E> Drop for Waiting<E> {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            self.queue.stop_waiting(ticket);
+        if self.ticket.is_held() {
+            self.queue.stop_waiting(&mut self.ticket);
         }
     }
 }

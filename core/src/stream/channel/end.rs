@@ -2,17 +2,25 @@
 
 use super::{
     queue::Queue,
-    state::{End, wake_all},
+    state::{End, Entry},
 };
 use crate::{
     stream::BoxError,
     sync::{Ordering, lock},
 };
+use std::collections::VecDeque;
+
+/// What an abort leaves to be dropped: all that was queued, and the end there was.
+pub(super) type Leftovers<T> = (Option<End>, VecDeque<Entry<T>>);
 
 impl<T> Queue<T> {
     /// Whether the reader is to give its batch up.
     pub(super) fn is_aborted(&self) -> bool {
         self.is_aborted.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
     }
 
     pub(super) fn add_sender(&self) {
@@ -33,38 +41,37 @@ impl<T> Queue<T> {
         self.end(End::Failed(error))
     }
 
-    /// Discards what is queued. Cuts short what was closed or failed, too.
-    pub(super) fn abort(&self) -> bool {
-        let mut state = lock(&self.state);
-        if matches!(state.end, Some(End::Aborted)) || self.is_aborted() {
-            return false;
+    /// Takes out what is queued, and cuts short what was closed or failed. `None`
+    /// if that was done before. Everybody is woken by now.
+    pub(super) fn abort(&self) -> Option<Leftovers<T>> {
+        let mut state = lock(&self.guarded.state);
+        if self.is_aborted() {
+            return None;
         }
         let before = state.end.replace(End::Aborted);
         self.is_aborted.store(true, Ordering::Release);
+        self.has_ended.store(true, Ordering::Release);
         let gone = state.take_all();
-        let (reader, waiting) = state.everybody();
+        self.publish(&state);
+        let everybody = state.everybody();
         drop(state);
-        drop((before, gone));
-        wake_all(reader, waiting);
-        true
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        lock(&self.state).end.is_some()
+        everybody.wake();
+        Some((before, gone))
     }
 
     /// The first end counts.
     fn end(&self, end: End) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = lock(&self.guarded.state);
         if state.end.is_some() {
             drop(state);
             drop(end);
             return false;
         }
         state.end = Some(end);
-        let (reader, waiting) = state.everybody();
+        self.has_ended.store(true, Ordering::Release);
+        let everybody = state.everybody();
         drop(state);
-        wake_all(reader, waiting);
+        everybody.wake();
         true
     }
 }

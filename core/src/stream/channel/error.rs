@@ -85,6 +85,32 @@ impl StreamError {
     }
 }
 
+/// Why [`Receiver::try_recv`](super::Receiver::try_recv) returned no item.
+#[derive(Debug, thiserror::Error)]
+pub enum TryRecvError {
+    /// Nothing is queued yet.
+    #[error("the channel is empty")]
+    Empty,
+    /// The channel has ended, and everything was read.
+    #[error("the channel is closed")]
+    Closed,
+    /// The channel failed or was aborted: what was read is not the whole.
+    #[error(transparent)]
+    Failed(StreamError),
+}
+
+impl TryRecvError {
+    /// Whether there may be an item later.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, TryRecvError::Empty)
+    }
+
+    /// Whether the channel ended, and not with an error.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, TryRecvError::Closed)
+    }
+}
+
 /// What a channel fails with when a [`ChannelSink`](super::ChannelSink) is
 /// dropped before it was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

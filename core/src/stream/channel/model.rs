@@ -8,6 +8,11 @@ use crate::{
 };
 use futures::StreamExt;
 use loom::{future::block_on, model::Builder, thread};
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 /// A few changes of thread at the least expected moment are enough for what can
 /// go wrong; all of them would take hours.
@@ -123,5 +128,95 @@ fn loom_a_dropped_receiver_gives_back_what_waits() {
             assert!(item < 4, "nobody reads");
         }
         reading.join().expect("no panic");
+    });
+}
+
+/// Polls once, and keeps the future.
+fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    let waker = futures::task::noop_waker();
+    Pin::new(future).poll(&mut Context::from_waker(&waker))
+}
+
+#[test]
+fn loom_kept_send_does_not_stop_another() {
+    for low in [0, 1] {
+        check(3, move || {
+            let (sender, mut receiver) = ends(2, low);
+            for item in 0..2 {
+                sender.force_send(item).expect("open");
+            }
+            let mut kept = sender.send(9);
+            assert!(poll_once(&mut kept).is_pending());
+            let other = sender.clone();
+            let sending = thread::spawn(move || {
+                block_on(other.send(2)).expect("open");
+            });
+            for item in 0..3 {
+                assert!(matches!(block_on(receiver.next()), Some(Ok(read)) if read == item));
+            }
+            sending.join().expect("no panic");
+            assert_eq!(poll_once(&mut kept), Poll::Ready(Ok(())));
+            assert!(receiver.stats().peak <= 2);
+        });
+    }
+}
+
+#[test]
+fn loom_dropped_waiter_passes_its_wake_up_on() {
+    check(3, || {
+        let (sender, mut receiver) = ends(1, 0);
+        sender.force_send(0).expect("open");
+        let (first, second) = (sender.clone(), sender);
+        let dropping = thread::spawn(move || {
+            let mut sending = first.send(9);
+            let is_sent = poll_once(&mut sending).is_ready();
+            drop(sending);
+            u32::from(is_sent)
+        });
+        let sending = thread::spawn(move || block_on(second.send(9)).expect("open"));
+        let read = read_all(&mut receiver);
+        let sent = dropping.join().expect("no panic");
+        sending.join().expect("no panic");
+        assert_eq!(read.len() as u32, 2 + sent);
+    });
+}
+
+#[test]
+fn loom_released_permit_wakes_a_sender() {
+    check(3, || {
+        let (sender, mut receiver) = ends(1, 0);
+        let permit = sender.try_reserve().expect("there is room");
+        let other = sender.clone();
+        let sending = thread::spawn(move || block_on(other.send(2)).expect("open"));
+        drop(permit);
+        assert!(matches!(block_on(receiver.next()), Some(Ok(2))));
+        sending.join().expect("no panic");
+    });
+}
+
+#[test]
+fn loom_end_is_not_missed_by_who_waits_for_it() {
+    check(3, || {
+        let (sender, receiver) = ends(1, 0);
+        let waiting = thread::spawn(move || block_on(sender.closed()));
+        drop(receiver);
+        waiting.join().expect("no panic");
+    });
+}
+
+#[test]
+fn loom_length_is_of_one_moment() {
+    check(3, || {
+        let (sender, mut receiver) = ends(2, 1);
+        sender.force_send(0).expect("open");
+        let other = sender.clone();
+        let looking = thread::spawn(move || {
+            // One at least is queued all the time.
+            assert!((1..=2).contains(&other.len()));
+        });
+        sender.force_send(1).expect("open");
+        assert!(matches!(block_on(receiver.next()), Some(Ok(0))));
+        looking.join().expect("no panic");
+        assert_eq!(receiver.len(), 1);
     });
 }

@@ -1,7 +1,7 @@
 //! A sender as a sink.
 
-use super::{SendError, Sender, Unfinished, line::Ticket, queue::Sent};
-use crate::stream::Stats;
+use super::{SendError, Sender, Unfinished, queue::Sent, state::Entry};
+use crate::{line::Ticket, stream::Stats};
 use futures::Sink;
 use std::{
     fmt,
@@ -18,7 +18,15 @@ use std::{
 /// - **Dropped before that**, it was given up: the channel
 ///   [fails](Sender::fail) with [`Unfinished`], so that the reader does not
 ///   mistake a part for the whole. An item that waits in it is dropped.
+/// - **Cloned**, the clone is a sink of its own into the same channel, with nothing
+///   waiting in it. Each is to be closed; the channel is closed with the last of
+///   its senders and sinks.
+/// - **Kept** without being polled, for instance after a timeout, it costs others
+///   at most the one place that is reserved for the item in it.
 /// - **Cancelled**: it is polled, so there is nothing to cancel.
+///
+/// Flushed, it wakes the task that did so when the channel ends: whoever has
+/// nothing to send learns of it all the same.
 ///
 /// ```
 /// use futures::{StreamExt, TryStreamExt, future, stream};
@@ -36,8 +44,10 @@ use std::{
 pub struct ChannelSink<T> {
     /// Until it is closed.
     sender: Option<Sender<T>>,
-    slot: Option<T>,
+    slot: Option<Entry<T>>,
     ticket: Ticket,
+    /// Of the task that waits for something to send.
+    closing: Ticket,
 }
 
 impl<T> ChannelSink<T> {
@@ -46,6 +56,7 @@ impl<T> ChannelSink<T> {
             sender: Some(sender),
             slot: None,
             ticket: Ticket::default(),
+            closing: Ticket::default(),
         }
     }
 
@@ -66,6 +77,25 @@ impl<T> ChannelSink<T> {
             .0
             .poll_send(&mut self.ticket, &mut self.slot, context);
         sent.map_err(SendError::without_value)
+    }
+
+    fn stop_watching(&mut self) {
+        if let Some(sender) = &self.sender
+            && self.closing.is_held()
+        {
+            sender.0.stop_closed(&mut self.closing);
+        }
+    }
+}
+
+impl<T> Clone for ChannelSink<T> {
+    fn clone(&self) -> Self {
+        ChannelSink {
+            sender: self.sender.clone(),
+            slot: None,
+            ticket: Ticket::default(),
+            closing: Ticket::default(),
+        }
     }
 }
 
@@ -90,8 +120,8 @@ impl<T> Sink<T> for ChannelSink<T> {
         match sender.0.send(value, true) {
             Sent::Done => Ok(()),
             Sent::Refused(error) => Err(error.without_value()),
-            Sent::NoRoom(value) => {
-                self.slot = Some(value);
+            Sent::NoRoom(entry) => {
+                self.slot = Some(entry);
                 Ok(())
             }
         }
@@ -101,7 +131,15 @@ impl<T> Sink<T> for ChannelSink<T> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), SendError>> {
-        self.poll_slot(context)
+        ready!(self.poll_slot(context))?;
+        let own = &mut *self;
+        if let Some(sender) = &own.sender
+            && sender.0.poll_closed(&mut own.closing, context).is_ready()
+        {
+            // All is queued, and that may still be read. The next item may not.
+            context.waker().wake_by_ref();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_close(
@@ -110,6 +148,7 @@ impl<T> Sink<T> for ChannelSink<T> {
     ) -> Poll<Result<(), SendError>> {
         if self.sender.is_some() {
             ready!(self.poll_slot(context))?;
+            self.stop_watching();
             self.sender = None;
         }
         Poll::Ready(Ok(()))
@@ -121,6 +160,7 @@ impl<T> Unpin for ChannelSink<T> {}
 
 impl<T> Drop for ChannelSink<T> {
     fn drop(&mut self) {
+        self.stop_watching();
         if let Some(sender) = &self.sender {
             if self.ticket.is_held() {
                 sender.0.stop_waiting(&mut self.ticket);

@@ -1,8 +1,10 @@
 //! What a channel's lock guards.
 
-use super::line::Line;
-use crate::stream::{Amount, BoxError};
-use std::{collections::VecDeque, task::Waker};
+use crate::{
+    line::{Line, Wakers},
+    stream::{Amount, BoxError},
+};
+use std::{collections::VecDeque, task::Waker, time::Duration};
 
 pub(super) struct Entry<T> {
     pub(super) value: T,
@@ -15,11 +17,16 @@ pub(super) struct State<T> {
     /// The weight of the reader's batch when it was last looked at: no less
     /// than what is unread.
     pub(super) lent: usize,
+    /// Places that permits hold.
+    pub(super) held: usize,
     /// Whether the queue has been at the low mark since it was at the high one.
     pub(super) is_open: bool,
     pub(super) end: Option<End>,
     pub(super) reader: Option<Waker>,
     pub(super) line: Line,
+    /// Those that wait for the end.
+    pub(super) closing: Line,
+    pub(super) stall: Stall,
     pub(super) sent: Amount,
     pub(super) lent_ever: Amount,
     pub(super) dropped: Amount,
@@ -34,16 +41,27 @@ pub(super) enum End {
     Aborted,
 }
 
+/// How long somebody was in the line.
+#[derive(Default)]
+pub(super) struct Stall {
+    passed: Duration,
+    /// When the first in an empty line began to wait.
+    since: Option<Duration>,
+}
+
 impl<T> State<T> {
     pub(super) fn new() -> Self {
         State {
             entries: VecDeque::new(),
             weight: 0,
             lent: 0,
+            held: 0,
             is_open: true,
             end: None,
             reader: None,
             line: Line::default(),
+            closing: Line::default(),
+            stall: Stall::default(),
             sent: Amount::default(),
             lent_ever: Amount::default(),
             dropped: Amount::default(),
@@ -52,8 +70,14 @@ impl<T> State<T> {
         }
     }
 
-    pub(super) fn total(&self) -> usize {
+    /// The weight of what is queued.
+    pub(super) fn queued(&self) -> usize {
         self.weight.saturating_add(self.lent)
+    }
+
+    /// What is queued, and the places that permits hold.
+    pub(super) fn total(&self) -> usize {
+        self.queued().saturating_add(self.held)
     }
 
     pub(super) fn take_first(&mut self) -> Option<Entry<T>> {
@@ -73,20 +97,30 @@ impl<T> State<T> {
         std::mem::take(&mut self.entries)
     }
 
-    pub(super) fn everybody(&mut self) -> (Option<Waker>, Vec<Waker>) {
-        (self.reader.take(), self.line.call_all())
+    /// Everybody there is, to be woken without the lock.
+    pub(super) fn everybody(&mut self) -> Wakers {
+        let mut wakers = Wakers::default();
+        wakers.extend(self.reader.take());
+        self.line.wake_all(&mut wakers);
+        self.closing.wake_all(&mut wakers);
+        wakers
     }
 }
 
-pub(super) fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
+impl Stall {
+    pub(super) fn begin(&mut self, now: Option<Duration>) {
+        self.since = self.since.or(now);
     }
-}
 
-pub(super) fn wake_all(reader: Option<Waker>, waiting: Vec<Waker>) {
-    wake(reader);
-    for waker in waiting {
-        waker.wake();
+    pub(super) fn end(&mut self, now: Option<Duration>) {
+        self.passed = self.so_far(now);
+        self.since = None;
+    }
+
+    pub(super) fn so_far(&self, now: Option<Duration>) -> Duration {
+        let (Some(since), Some(now)) = (self.since, now) else {
+            return self.passed;
+        };
+        self.passed + now.saturating_sub(since)
     }
 }

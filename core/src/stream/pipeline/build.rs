@@ -11,7 +11,7 @@ use crate::{
         channel::connect,
         stage::{Batch, Chunks, Each, Lines, Stage, Staged},
     },
-    sync::Arc,
+    sync::{Arc, Ordering},
 };
 use futures::{
     FutureExt, StreamExt, TryFutureExt,
@@ -273,6 +273,7 @@ where
         impl Future<Output = Result<(), PipelineError>>,
     > {
         let meter = self.plan.meter(name);
+        self.plan.is_watched.store(false, Ordering::Relaxed);
         let (sender, receiver) = connect(bound, Overflow::Wait, None);
         let pump = pump(self.stream, sender, Arc::clone(&meter));
         let stream = receiver.map(move |item| match item {

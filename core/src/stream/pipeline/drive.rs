@@ -17,7 +17,8 @@ pub(super) struct Drive<S, K> {
     stream: S,
     sink: Pin<Box<K>>,
     has_ended: bool,
-    /// Whether it has accepted items since it was flushed.
+    /// Whether it is to be flushed: it has accepted items, or was never asked to,
+    /// which some destinations take as a chance to tell that they are gone.
     is_dirty: bool,
     meter: Arc<Meter>,
     stall: Stall,
@@ -29,7 +30,7 @@ impl<S, K> Drive<S, K> {
             stream,
             sink: Box::pin(sink),
             has_ended: false,
-            is_dirty: false,
+            is_dirty: true,
             stall: Stall::new(Arc::clone(&meter)),
             meter,
         }

@@ -1,7 +1,7 @@
 //! A pipeline at work.
 
 use super::{Monitor, PipelineError, Report};
-use futures::future::{AbortHandle, Abortable};
+use futures::future::{AbortHandle, Abortable, FusedFuture};
 use std::{
     fmt,
     future::Future,
@@ -20,7 +20,7 @@ use std::{
 ///   can tell, and discard it.
 /// - **Cancelled**, by a [`Cancel`] or by dropping it, the same.
 ///
-/// It is `Send` if its parts are.
+/// It is `Send` if its parts are. Polling it after it has completed panics.
 ///
 /// ```
 /// use futures::{executor::block_on, io::Cursor};
@@ -98,8 +98,7 @@ impl<F: Future<Output = Result<(), PipelineError>>> Future for Run<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(work) = &mut self.work else {
-            // It has answered.
-            return Poll::Pending;
+            panic!("`Run` polled after completion");
         };
         let result = match ready!(work.as_mut().poll(context)) {
             Ok(result) => result,
@@ -117,6 +116,12 @@ impl<F: Future<Output = Result<(), PipelineError>>> Future for Run<F> {
                 Poll::Ready(Err(error))
             }
         }
+    }
+}
+
+impl<F: Future<Output = Result<(), PipelineError>>> FusedFuture for Run<F> {
+    fn is_terminated(&self) -> bool {
+        self.work.is_none()
     }
 }
 

@@ -1,0 +1,270 @@
+//! Pipelines: what fails while another part waits, and what is read as a stream.
+
+use crate::{
+    kept::{Kept, poll},
+    support::Woken,
+};
+use futures::{
+    FutureExt, Sink, SinkExt, StreamExt, TryStreamExt, channel::oneshot, executor::block_on,
+    future, sink, stream, stream::FusedStream, task::waker,
+};
+use highwater::stream::{Bound, InvalidBound, Overflow, Pipeline, Run, channel};
+use std::{
+    convert::Infallible,
+    error::Error,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// A destination that is never ready; held while it lives.
+struct Never(#[expect(dead_code, reason = "it is counted")] Arc<()>);
+
+impl<T> Sink<T> for Never {
+    type Error = Infallible;
+
+    fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Pending
+    }
+
+    fn start_send(self: Pin<&mut Self>, _: T) -> Result<(), Infallible> {
+        unreachable!("it is never ready")
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Pending
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Pending
+    }
+}
+
+#[test]
+fn source_that_fails_ends_a_run_whose_destination_waits() {
+    let held = Arc::new(());
+    for with_stages in [false, true] {
+        let (fail, failed) = oneshot::channel::<()>();
+        let (destination, source) = (Never(Arc::clone(&held)), Arc::clone(&held));
+        let source = failed.into_stream().map(move |told| {
+            let _ = &source;
+            told.map(|()| 0_u32)
+        });
+        let source = Pipeline::from_try_stream("source", source);
+        let mut run: Pin<Box<dyn Future<Output = _>>> = if with_stages {
+            let stages = source.map("map", |n| n).batch("batch", 2);
+            Box::pin(stages.into_sink("never", destination))
+        } else {
+            Box::pin(source.into_sink("never", destination))
+        };
+        let woken = Arc::new(Woken::default());
+        let waker = waker(Arc::clone(&woken));
+        assert!(
+            run.poll_unpin(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        drop(fail);
+        assert_eq!(woken.times(), 1);
+        let error = run.as_mut().now_or_never().unwrap().unwrap_err();
+        assert_eq!(error.stage(), Some("source"));
+        assert!(error.source().unwrap().is::<oneshot::Canceled>());
+        assert_eq!(Arc::strong_count(&held), 1, "everything is dropped");
+    }
+}
+
+#[test]
+fn source_that_fails_behind_what_was_written_ends_the_run() {
+    for written in 1..=4_u32 {
+        let (sender, mut receiver) = channel(Bound::items(3).unwrap(), Overflow::Wait);
+        let items = stream::iter((1..=written).map(Ok)).chain(stream::iter([Err("it broke")]));
+        let run = Pipeline::from_try_stream("source", items).into_sink("full", sender.into_sink());
+        // Three are in the channel, the fourth waits in the sink.
+        let error = run.now_or_never().unwrap().unwrap_err();
+        assert_eq!(error.stage(), Some("source"), "{written}");
+        for item in 1..=written.min(3) {
+            assert_eq!(receiver.try_recv().unwrap(), item);
+        }
+        let end = receiver.next().now_or_never().unwrap().unwrap();
+        assert!(end.unwrap_err().is_failed(), "not the whole");
+    }
+}
+
+#[test]
+fn channel_that_is_aborted_ends_the_run_it_is_the_source_of() {
+    let (sender, receiver) = channel::<u32>(Bound::items(3).unwrap(), Overflow::Wait);
+    let (to, destination) = channel(Bound::items(1).unwrap(), Overflow::Wait);
+    to.try_send(0).unwrap();
+    let mut run = Pipeline::from_try_stream("channel", receiver)
+        .map("map", |n| n)
+        .into_sink("full", to.clone().into_sink());
+    assert!(poll(&mut run).is_pending());
+    let permit = to.closed().now_or_never();
+    assert!(permit.is_none());
+    sender.abort();
+    // The destination has room for what waits in its sink, and for nothing more.
+    let error = run.now_or_never().map(Result::unwrap_err);
+    assert_eq!(error.unwrap().stage(), Some("channel"));
+    drop(destination);
+}
+
+#[test]
+fn one_item_at_most_is_read_while_the_destination_waits() {
+    let asked = std::cell::Cell::new(0);
+    let source = stream::repeat_with(|| asked.set(asked.get() + 1));
+    let mut run = Pipeline::from_stream("source", source)
+        .map("map", |()| 1_u8)
+        .into_sink("never", Never(Arc::default()));
+    let monitor = run.monitor();
+    for _ in 0..5 {
+        assert!(poll(&mut run).is_pending());
+    }
+    drop(run);
+    assert_eq!(asked.get(), 1);
+    let source = monitor.report();
+    assert_eq!(source.stage("source").unwrap().output.items, 0);
+}
+
+#[test]
+fn destination_that_is_gone_ends_a_run_whose_source_waits() {
+    for sent in 0..3 {
+        let (sender, receiver) = channel(Bound::items(9).unwrap(), Overflow::Wait);
+        let source = stream::iter(0..sent).chain(stream::pending());
+        let mut run = Pipeline::from_stream("source", source)
+            .map("map", |n: u32| n)
+            .into_sink("channel", sender.into_sink());
+        let woken = Arc::new(Woken::default());
+        let waker = waker(Arc::clone(&woken));
+        assert!(
+            run.poll_unpin(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        drop(receiver);
+        assert_eq!(woken.times(), 1, "after {sent}");
+        let error = run.now_or_never().unwrap().unwrap_err();
+        assert_eq!(error.stage(), Some("channel"));
+    }
+}
+
+#[test]
+fn stage_that_fails_ends_a_run_whose_source_would_go_on() {
+    let kept = Kept::default();
+    let source = stream::iter([1_u32, 2, 0]).chain(stream::pending());
+    let run = Pipeline::from_stream("source", source)
+        .try_map("positive", |n| if n > 0 { Ok(n) } else { Err("zero") })
+        .into_sink("kept", kept.clone());
+    let error = run.now_or_never().unwrap().unwrap_err();
+    assert_eq!(error.stage(), Some("positive"));
+    assert_eq!((kept.items(), kept.is_closed()), (vec![1, 2], false));
+}
+
+#[test]
+fn run_that_has_completed_does_not_answer_again() {
+    use futures::future::FusedFuture;
+    let mut run: Run<_> =
+        Pipeline::from_stream("none", stream::empty::<u8>()).into_sink("drain", sink::drain());
+    assert!(!run.is_terminated());
+    block_on(&mut run).unwrap();
+    assert!(run.is_terminated());
+    let again = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| poll(&mut run)));
+    assert!(again.is_err());
+}
+
+#[test]
+fn stream_of_a_pipeline_does_nothing_by_itself_and_then_everything() {
+    let asked = std::cell::Cell::new(0_u32);
+    let source = stream::repeat_with(|| {
+        asked.set(asked.get() + 1);
+        asked.get()
+    });
+    let items = Pipeline::from_stream("source", source.take(10))
+        .parallel_map("double", 3, |n| future::ready(Ok::<_, Infallible>(n * 2)))
+        .filter_map("no tens", |n| (n % 10 != 0).then_some(n))
+        .buffer("ahead", Bound::items(2).unwrap())
+        .into_stream();
+    let monitor = items.monitor();
+    assert_eq!(asked.get(), 0);
+    let all: Vec<_> = block_on(items.try_collect()).unwrap();
+    assert_eq!(all, [2, 4, 6, 8, 12, 14, 16, 18]);
+    let report = monitor.report();
+    assert_eq!(report.stages.len(), 4);
+    assert_eq!(report.stage("ahead").unwrap().output.items, 8);
+}
+
+#[test]
+fn stream_of_a_pipeline_ends_after_the_first_error() {
+    for buffered in [false, true] {
+        let held = Arc::new(());
+        let own = Arc::clone(&held);
+        let pipeline =
+            Pipeline::from_stream("source", stream::iter(0..100_u8)).try_map("few", move |n| {
+                let _ = &own;
+                if n < 3 { Ok(n) } else { Err("too many") }
+            });
+        let mut items: Pin<Box<dyn FusedStream<Item = _>>> = if buffered {
+            let buffered = pipeline.buffer("ahead", Bound::items(1).unwrap());
+            Box::pin(buffered.into_stream())
+        } else {
+            Box::pin(pipeline.into_stream())
+        };
+        let mut seen = 0;
+        let error = loop {
+            match block_on(items.next()).unwrap() {
+                Ok(item) => assert_eq!(item, seen),
+                Err(error) => break error,
+            }
+            seen += 1;
+        };
+        assert_eq!(error.stage(), Some("few"));
+        // With a buffer, what is in it is lost with the error.
+        assert!(seen == 3 || buffered);
+        assert_eq!(Arc::strong_count(&held), 1, "everything is dropped");
+        assert!(items.is_terminated());
+        assert!(block_on(items.next()).is_none());
+    }
+}
+
+#[test]
+fn stream_of_a_pipeline_is_cancelled_by_dropping_it() {
+    let held = Arc::new(());
+    let own = Arc::clone(&held);
+    let mut items = Pipeline::from_stream("source", stream::repeat(1_u8))
+        .map("map", move |n| {
+            let _ = &own;
+            n
+        })
+        .buffer("ahead", Bound::items(4).unwrap())
+        .into_stream();
+    assert!(block_on(items.next()).unwrap().is_ok());
+    drop(items);
+    assert_eq!(Arc::strong_count(&held), 1);
+
+    let mut items = Pipeline::from_stream("source", stream::iter([1_u8]))
+        .batch("none", 0)
+        .into_stream();
+    let error = block_on(items.next()).unwrap().unwrap_err();
+    let source = error.source().unwrap().downcast_ref();
+    assert_eq!(source, Some(&InvalidBound::Zero));
+    assert!(block_on(items.next()).is_none());
+}
+
+#[test]
+fn stream_of_a_pipeline_goes_into_another() {
+    fn mobile<T: Send>(items: T) -> T {
+        items
+    }
+    let first = Pipeline::from_stream("numbers", stream::iter(0..10_u32));
+    let first = mobile(first.map("double", |n| n * 2).into_stream());
+    let kept = Kept::default();
+    let run = Pipeline::from_try_stream("first", first).into_sink("kept", kept.clone());
+    block_on(run).unwrap();
+    assert!(kept.items().into_iter().eq((0..10).map(|n| n * 2)));
+
+    let (mut sender, receiver) = futures::channel::mpsc::channel(1);
+    let items = Pipeline::from_stream("channel", receiver).into_stream();
+    let sent = async move {
+        sender.send(1_u8).await.unwrap();
+        sender.send(2).await.unwrap();
+    };
+    let (all, ()) = block_on(future::join(items.try_collect::<Vec<_>>(), sent));
+    assert_eq!(all.unwrap(), [1, 2]);
+}

@@ -1,0 +1,487 @@
+//! Channels: senders that wait, and those that wait and are never polled.
+
+use crate::support::{Woken, items, read_all, stats};
+use futures::{
+    FutureExt, SinkExt, StreamExt, executor::block_on, future::FusedFuture, task::waker,
+};
+use highwater::stream::{
+    Bound, Overflow, Receiver, SendError, Sender, Sending, channel, channel_with_clock,
+};
+use std::{
+    cell::RefCell,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, RawWaker, RawWakerVTable, Waker},
+    time::Duration,
+};
+
+fn bytes(high: usize) -> (Sender<Vec<u8>>, Receiver<Vec<u8>>) {
+    channel(Bound::bytes(high).unwrap(), Overflow::Wait)
+}
+
+fn fill(sender: &Sender<u32>) {
+    while sender.try_send(0).is_ok() {}
+}
+
+/// Polls a send with a waker that counts.
+fn poll<T>(sending: &mut Sending<'_, T>, woken: &Arc<Woken>) -> Option<Result<(), SendError<T>>> {
+    let waker = waker(Arc::clone(woken));
+    match sending.poll_unpin(&mut Context::from_waker(&waker)) {
+        std::task::Poll::Ready(sent) => Some(sent),
+        std::task::Poll::Pending => None,
+    }
+}
+
+#[test]
+fn kept_send_costs_at_most_one_place() {
+    for capacity in 1..=9 {
+        for low in 0..capacity {
+            let bound = Bound::items(capacity).unwrap().low(low).unwrap();
+            let (sender, mut receiver) = channel(bound, Overflow::Wait);
+            fill(&sender);
+            let mut kept = sender.send(100);
+            assert!((&mut kept).now_or_never().is_none());
+            assert_eq!(read_all(&mut receiver).len(), capacity);
+
+            for round in 0..3 {
+                let sent = (1..=10).take_while(|item| sender.try_send(*item).is_ok());
+                // An empty channel takes an item even if its only place is reserved.
+                let free = (capacity - 1).max(1);
+                assert_eq!(sent.count(), free, "round {round}");
+                assert_eq!(read_all(&mut receiver).len(), free);
+            }
+            assert_eq!(kept.now_or_never(), Some(Ok(())));
+            assert_eq!(read_all(&mut receiver), [100]);
+            assert_eq!(stats(&receiver).peak, capacity);
+        }
+    }
+}
+
+#[test]
+fn senders_behind_kept_ones_are_woken() {
+    for capacity in 2..=20 {
+        for low in [0, capacity / 2, capacity - 1] {
+            for kept in 1..capacity {
+                let bound = Bound::items(capacity).unwrap().low(low).unwrap();
+                let (sender, mut receiver) = channel(bound, Overflow::Wait);
+                fill(&sender);
+                let mut never_polled: Vec<_> = (0..kept).map(|_| sender.send(1)).collect();
+                for sending in &mut never_polled {
+                    assert!(sending.now_or_never().is_none());
+                }
+                let woken = Arc::new(Woken::default());
+                let mut live = sender.send(2);
+                assert!(poll(&mut live, &woken).is_none());
+                assert_eq!(read_all(&mut receiver).len(), capacity);
+                assert_eq!(woken.times(), 1, "{kept} kept of {capacity}, down to {low}");
+                assert_eq!(poll(&mut live, &woken), Some(Ok(())));
+                assert_eq!(read_all(&mut receiver), [2]);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_place_read_below_the_mark_wakes_another_sender() {
+    let bound = Bound::items(4).unwrap().low(3).unwrap();
+    let (sender, mut receiver) = channel(bound, Overflow::Wait);
+    fill(&sender);
+    let woken: Vec<_> = (0..4).map(|_| Arc::new(Woken::default())).collect();
+    let mut waiting: Vec<_> = (0..4).map(|item| sender.send(item)).collect();
+    for (sending, woken) in waiting.iter_mut().zip(&woken) {
+        assert!(poll(sending, woken).is_none());
+    }
+    for read in 1..=4 {
+        receiver.try_recv().unwrap();
+        let times: Vec<_> = woken.iter().map(|woken| woken.times()).collect();
+        assert_eq!(times.iter().sum::<usize>(), read, "{times:?}");
+        assert!(times.iter().rev().is_sorted(), "in turn: {times:?}");
+    }
+}
+
+#[test]
+fn kept_heavy_send_lets_light_items_pass() {
+    for heavy in [5, 10, 1000] {
+        let (sender, mut receiver) = bytes(10);
+        sender.try_send(vec![0; 10]).unwrap();
+        let mut kept = sender.send(vec![1; heavy]);
+        assert!((&mut kept).now_or_never().is_none());
+        let woken = Arc::new(Woken::default());
+        let mut behind = sender.send(vec![2; 3]);
+        assert!(poll(&mut behind, &woken).is_none());
+
+        receiver.try_recv().unwrap();
+        assert_eq!(woken.times(), 1);
+        assert_eq!(poll(&mut behind, &woken), Some(Ok(())));
+        for _ in 0..3 {
+            sender.try_send(vec![3; 2]).unwrap();
+        }
+        assert!(sender.try_send(vec![3; 2]).is_err(), "a byte is reserved");
+        // That byte is room enough, whatever it weighs.
+        assert_eq!(kept.now_or_never(), Some(Ok(())));
+        assert_eq!(stats(&receiver).peak, 9 + heavy);
+    }
+}
+
+#[test]
+fn kept_light_send_lets_heavy_items_pass_when_nothing_is_queued() {
+    for heavy in [9, 10, 1000] {
+        let (sender, mut receiver) = bytes(10);
+        sender.try_send(vec![0; 10]).unwrap();
+        let mut kept = sender.send(vec![1]);
+        assert!((&mut kept).now_or_never().is_none());
+        for _ in 0..3 {
+            receiver.try_recv().unwrap();
+            sender.try_send(vec![2; heavy]).unwrap();
+        }
+        receiver.try_recv().unwrap();
+        assert_eq!(kept.now_or_never(), Some(Ok(())));
+    }
+}
+
+#[test]
+fn waiter_that_comes_for_its_place_is_overtaken_once_at_most() {
+    type Ends = (Sender<Vec<u8>>, Receiver<Vec<u8>>);
+    let one: Ends = channel(Bound::items(1).unwrap(), Overflow::Wait);
+    for (sender, mut receiver) in [one, bytes(10)] {
+        let heavy = || vec![0; 10];
+        sender.try_send(heavy()).unwrap();
+        let woken = Arc::new(Woken::default());
+        let mut waits = sender.send(vec![1]);
+        assert!(poll(&mut waits, &woken).is_none());
+        receiver.try_recv().unwrap();
+        sender.try_send(heavy()).unwrap();
+        assert!(poll(&mut waits, &woken).is_none(), "it was overtaken");
+        receiver.try_recv().unwrap();
+        assert_eq!(woken.times(), 2);
+        assert!(sender.try_send(heavy()).unwrap_err().is_full());
+        assert_eq!(poll(&mut waits, &woken), Some(Ok(())));
+        assert_eq!(receiver.try_recv().unwrap(), [1]);
+        sender.try_send(heavy()).unwrap();
+    }
+}
+
+#[test]
+fn kept_sink_with_an_item_costs_one_place() {
+    let (sender, mut receiver) = items(2, Overflow::Wait);
+    let mut sink = sender.clone().into_sink();
+    block_on(sink.send(1)).unwrap();
+    block_on(sink.send(2)).unwrap();
+    // As a timeout does: it is polled and then left alone.
+    assert!(sink.send(3).now_or_never().is_none());
+    assert_eq!(read_all(&mut receiver), [1, 2]);
+    for item in 4..10 {
+        assert_eq!(sender.send(item).now_or_never(), Some(Ok(())));
+        assert_eq!(read_all(&mut receiver), [item]);
+    }
+    block_on(sink.close()).unwrap();
+    assert_eq!(read_all(&mut receiver), [3]);
+}
+
+#[test]
+fn dropping_a_woken_waiter_wakes_the_next() {
+    let (sender, mut receiver) = items(1, Overflow::Wait);
+    fill(&sender);
+    let woken = Arc::new(Woken::default());
+    let mut first = sender.send(1);
+    let mut second = sender.send(2);
+    assert!((&mut first).now_or_never().is_none());
+    assert!(poll(&mut second, &woken).is_none());
+    receiver.try_recv().unwrap();
+    assert_eq!(woken.times(), 0);
+    drop(first);
+    assert_eq!(woken.times(), 1);
+    assert_eq!(poll(&mut second, &woken), Some(Ok(())));
+}
+
+/// Many, so that time that grows with their square is seen as a hang.
+const MANY: usize = 200_000;
+
+#[test]
+fn many_waiters_leave_in_any_order() {
+    let most = if cfg!(miri) { 50 } else { MANY };
+    for order in ["last first", "first first", "shuffled", "woken"] {
+        let (sender, mut receiver) = items(most, Overflow::Wait);
+        fill(&sender);
+        let mut waiting: Vec<_> = (0..most).map(|_| Some(sender.send(1))).collect();
+        for sending in waiting.iter_mut().flatten() {
+            assert!(sending.now_or_never().is_none());
+        }
+        assert_eq!(sender.stats().waiting, most);
+        match order {
+            "first first" => waiting.iter_mut().for_each(|sending| drop(sending.take())),
+            // Far apart, and each once: the step has no divisor in common.
+            "shuffled" => (0..most).for_each(|index| drop(waiting[index * 77_773 % most].take())),
+            _ => {
+                if order == "woken" {
+                    read_all(&mut receiver);
+                }
+                waiting
+                    .iter_mut()
+                    .rev()
+                    .for_each(|sending| drop(sending.take()));
+            }
+        }
+        assert_eq!(sender.stats().waiting, 0, "{order}");
+    }
+}
+
+/// Weighs 1, and counts how often it is asked.
+struct Weighed(Arc<AtomicUsize>);
+
+fn weigh(item: &Weighed) -> usize {
+    item.0.fetch_add(1, Ordering::Relaxed);
+    1
+}
+
+#[test]
+fn item_is_weighed_once_however_long_it_waits() {
+    let times = Arc::new(AtomicUsize::new(0));
+    let item = || Weighed(Arc::clone(&times));
+    let asked = || times.swap(0, Ordering::Relaxed);
+    let (sender, mut receiver) = channel(Bound::weight(1, weigh).unwrap(), Overflow::Wait);
+    sender.try_send(item()).unwrap();
+    assert_eq!(asked(), 1);
+
+    let mut waits = sender.send(item());
+    for _ in 0..5 {
+        assert!((&mut waits).now_or_never().is_none());
+    }
+    receiver.try_recv().unwrap();
+    assert!(waits.now_or_never().unwrap().is_ok());
+    assert_eq!(asked(), 1);
+
+    let mut sink = sender.clone().into_sink();
+    block_on(sink.feed(item())).unwrap();
+    for _ in 0..5 {
+        assert!(sink.flush().now_or_never().is_none());
+    }
+    receiver.try_recv().unwrap();
+    block_on(sink.close()).unwrap();
+    receiver.try_recv().unwrap();
+    let permit = sender.try_reserve().unwrap();
+    permit.send(item()).unwrap();
+    assert!(sender.force_send(item()).is_ok());
+    receiver.try_recv().unwrap();
+    assert_eq!(asked(), 3);
+}
+
+#[test]
+fn send_that_has_completed_does_not_answer_again() {
+    let (sender, receiver) = items(1, Overflow::Wait);
+    let fails = items(1, Overflow::Fail);
+    fill(&fails.0);
+    let mut done = sender.send(1);
+    let mut full = fails.0.send(2);
+    assert_eq!((&mut done).now_or_never(), Some(Ok(())));
+    assert_eq!((&mut full).now_or_never(), Some(Err(SendError::Full(2))));
+    let mut waited = sender.send(3);
+    assert!((&mut waited).now_or_never().is_none());
+    assert!(!waited.is_terminated());
+    drop(receiver);
+    assert_eq!(
+        (&mut waited).now_or_never(),
+        Some(Err(SendError::Closed(3)))
+    );
+    let mut closed = sender.send(4);
+    assert!((&mut closed).now_or_never().unwrap().is_err());
+    for mut sending in [done, full, waited, closed] {
+        assert!(sending.is_terminated());
+        let again = catch_unwind(AssertUnwindSafe(|| (&mut sending).now_or_never()));
+        assert!(again.is_err(), "{again:?}");
+    }
+}
+
+/// Panics when it is dropped, if it is told to.
+struct Bomb(bool);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(!self.0 || std::thread::panicking(), "a bomb");
+    }
+}
+
+#[test]
+fn panic_in_the_drop_of_an_item_loses_no_wake_up() {
+    type Act = fn(&Sender<Bomb>, &mut Option<Receiver<Bomb>>);
+    let acts: [(&str, Overflow, Act); 5] = [
+        ("abort", Overflow::Wait, |sender, _| {
+            sender.abort();
+        }),
+        ("drop", Overflow::Wait, |_, receiver| drop(receiver.take())),
+        ("drop after a read", Overflow::Wait, |_, receiver| {
+            let first = receiver.as_mut().unwrap().try_recv().unwrap();
+            std::mem::forget(first);
+            drop(receiver.take());
+        }),
+        ("latest", Overflow::Latest, |sender, _| {
+            let _sent = sender.try_send(Bomb(false));
+        }),
+        ("drop oldest", Overflow::DropOldest, |sender, _| {
+            let _sent = sender.try_send(Bomb(false));
+        }),
+    ];
+    for (name, overflow, act) in acts {
+        let bound = Bound::items(3).unwrap().low(2).unwrap();
+        let (sender, receiver) = channel(bound, overflow);
+        let mut receiver = Some(receiver);
+        for _ in 0..3 {
+            assert!(sender.try_send(Bomb(true)).is_ok());
+        }
+        let woken = Arc::new(Woken::default());
+        let waker = waker(Arc::clone(&woken));
+        let mut context = Context::from_waker(&waker);
+        let mut ready = sender.ready();
+        let mut closed = sender.closed();
+        assert!(ready.poll_unpin(&mut context).is_pending());
+        assert!(closed.poll_unpin(&mut context).is_pending());
+
+        let result = catch_unwind(AssertUnwindSafe(|| act(&sender, &mut receiver)));
+        assert!(result.is_err(), "{name}: it passes through");
+        let has_ended = sender.is_closed();
+        if has_ended {
+            assert_eq!(woken.times(), 2, "{name}");
+            assert!(ready.now_or_never().unwrap().is_err(), "{name}");
+            assert!(closed.now_or_never().is_some(), "{name}");
+            assert_eq!(sender.len(), 0, "{name}");
+        }
+        // What is left of it is whole.
+        let stats = sender.stats();
+        let somewhere = stats.received.items + stats.dropped.items + stats.queued.items;
+        assert_eq!(stats.sent.items, somewhere, "{name}");
+        assert_eq!(has_ended, overflow == Overflow::Wait, "{name}");
+        if let Some(mut receiver) = receiver {
+            while let Ok(item) = receiver.try_recv() {
+                std::mem::forget(item);
+            }
+        }
+    }
+}
+
+#[test]
+fn panic_in_the_drop_of_an_item_still_wakes_the_reader() {
+    for overflow in [Overflow::Latest, Overflow::DropOldest] {
+        let (sender, mut receiver) = channel(Bound::items(1).unwrap(), overflow);
+        assert!(sender.try_send(Bomb(true)).is_ok());
+        let result = catch_unwind(AssertUnwindSafe(|| sender.try_send(Bomb(false))));
+        assert!(result.is_err());
+        let left = receiver.try_recv().unwrap();
+        assert!(!left.0, "the new item is there");
+    }
+}
+
+#[test]
+fn panic_of_a_waker_loses_no_other_wake_up() {
+    struct Panicking;
+    impl std::task::Wake for Panicking {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker");
+        }
+    }
+    let (sender, receiver) = items(1, Overflow::Wait);
+    fill(&sender);
+    let panicking = Waker::from(Arc::new(Panicking));
+    let mut first = sender.send(1);
+    let polled = first.poll_unpin(&mut Context::from_waker(&panicking));
+    assert!(polled.is_pending());
+    let woken = Arc::new(Woken::default());
+    let mut second = sender.send(2);
+    let mut third = sender.send(3);
+    assert!(poll(&mut second, &woken).is_none());
+    assert!(poll(&mut third, &woken).is_none());
+    assert!(catch_unwind(AssertUnwindSafe(|| receiver.close())).is_err());
+    assert_eq!(woken.times(), 2);
+}
+
+thread_local! {
+    /// The channel that a waker uses whenever it is cloned, woken or dropped.
+    static USED: RefCell<Option<Sender<u32>>> = const { RefCell::new(None) };
+}
+
+const BUSY: RawWakerVTable = RawWakerVTable::new(
+    |_| {
+        use_channel();
+        RawWaker::new(std::ptr::null(), &BUSY)
+    },
+    |_| use_channel(),
+    |_| use_channel(),
+    |_| use_channel(),
+);
+
+fn use_channel() {
+    let sender = USED.with_borrow(Option::clone);
+    if let Some(sender) = sender {
+        let _stats = sender.stats();
+        let _full = sender.try_send(7);
+    }
+}
+
+#[test]
+fn waker_may_use_the_channel_when_cloned_woken_or_dropped() {
+    // SAFETY: the functions are given no data, and touch none through it.
+    let busy = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &BUSY)) };
+    let mut context = Context::from_waker(&busy);
+    let (sender, mut receiver) = items(2, Overflow::Wait);
+    USED.set(Some(sender.clone()));
+
+    // The reader's.
+    let polled = receiver.poll_next_unpin(&mut context);
+    assert!(polled.is_ready(), "it finds what the clone has sent");
+    assert!(receiver.poll_next_unpin(&mut context).is_ready());
+    USED.set(None);
+    assert!(receiver.poll_next_unpin(&mut context).is_pending());
+    USED.set(Some(sender.clone()));
+    assert!(sender.try_send(1).is_ok());
+    read_all(&mut receiver);
+    fill(&sender);
+    // Those of senders: they wait, get another waker, are woken, or go away.
+    let noop = futures::task::noop_waker();
+    let mut sending = sender.send(2);
+    let mut ready = sender.ready();
+    let mut reserve = sender.reserve();
+    let mut closed = sender.closed();
+    for _ in 0..2 {
+        assert!(sending.poll_unpin(&mut context).is_pending());
+        assert!(ready.poll_unpin(&mut context).is_pending());
+        assert!(reserve.poll_unpin(&mut context).is_pending());
+        assert!(closed.poll_unpin(&mut context).is_pending());
+        let mut other = Context::from_waker(&noop);
+        assert!(sending.poll_unpin(&mut other).is_pending());
+        assert!(ready.poll_unpin(&mut other).is_pending());
+    }
+    assert!(sending.poll_unpin(&mut context).is_pending());
+    read_all(&mut receiver);
+    drop((ready, reserve, closed, sending));
+    fill(&sender);
+    let mut last = sender.send(2);
+    assert!(last.poll_unpin(&mut context).is_pending());
+    sender.abort();
+    USED.set(None);
+}
+
+#[test]
+fn clock_may_use_the_channel() {
+    let known: Arc<OnceLock<Sender<u32>>> = Arc::default();
+    let used = Arc::clone(&known);
+    let clock = move || {
+        if let Some(sender) = used.get() {
+            let _full = sender.try_send(7);
+        }
+        Duration::ZERO
+    };
+    let bound = Bound::items(1).unwrap();
+    let (sender, mut receiver) = channel_with_clock(bound, Overflow::Wait, Arc::new(clock));
+    assert!(known.set(sender.clone()).is_ok());
+    fill(&sender);
+    let mut waits = sender.send(1);
+    assert!((&mut waits).now_or_never().is_none());
+    receiver.try_recv().unwrap();
+    let _stats = sender.stats();
+    drop(waits);
+    assert_eq!(read_all(&mut receiver), [7]);
+    // It is its own clock's.
+    sender.close();
+}
