@@ -162,6 +162,13 @@ impl Ticket {
     }
 }
 
+/// Wakes a waker that was taken out under a lock, without it.
+pub(crate) fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
 /// Wakers that were taken out under a lock. They are woken when this is dropped,
 /// which has to be without the lock: also if something panics before.
 #[derive(Default)]

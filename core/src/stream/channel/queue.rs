@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Clock, Overflow,
-    line::{Slept, Ticket, Wakers},
+    line::{Slept, Ticket, Wakers, wake},
     stream::{Amount, Bound, Stats},
     sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, fence, lock},
 };
@@ -119,11 +119,10 @@ impl<T> Queue<T> {
         } else {
             self.has_room(&mut state)
         };
-        let mut wakers = Wakers::default();
         if has_turn {
-            self.push(&mut state, Entry { value, weight }, &mut wakers);
+            let reader = self.push(&mut state, Entry { value, weight });
             drop(state);
-            wakers.wake();
+            wake(reader);
             return Sent::Done;
         }
         match self.overflow {
@@ -148,8 +147,9 @@ impl<T> Queue<T> {
                     }
                 }
                 let entry = Entry { value, weight };
+                let mut wakers = Wakers::default();
                 if state.total() < self.bound.high_mark() {
-                    self.push(&mut state, entry, &mut wakers);
+                    wakers.extend(self.push(&mut state, entry));
                 } else {
                     // Permits hold every place.
                     state.sent += Amount::one(weight);
@@ -170,15 +170,14 @@ impl<T> Queue<T> {
     /// for another.
     pub(super) fn force(&self, value: T) -> Result<bool, SendError<T>> {
         let weight = self.bound.weight_of(&value);
-        let mut wakers = Wakers::default();
         let mut state = lock(&self.guarded.state);
         if state.end.is_some() {
             return Err(SendError::Closed(value));
         }
-        self.push(&mut state, Entry { value, weight }, &mut wakers);
+        let reader = self.push(&mut state, Entry { value, weight });
         let has_room = self.has_room(&mut state);
         drop(state);
-        wakers.wake();
+        wake(reader);
         Ok(has_room)
     }
 
@@ -196,7 +195,7 @@ impl<T> Queue<T> {
                 if state.end.is_some() {
                     return Err(SendError::Closed(entry.value));
                 }
-                self.push(state, entry, wakers);
+                wakers.extend(self.push(state, entry));
             }
             Ok(())
         };
@@ -278,7 +277,7 @@ impl<T> Queue<T> {
             self.publish(&state);
             Err(SendError::Closed(entry.value))
         } else {
-            self.push(&mut state, entry, &mut wakers);
+            wakers.extend(self.push(&mut state, entry));
             Ok(())
         };
         // An item may weigh nothing.
@@ -515,6 +514,9 @@ impl<T> Queue<T> {
         if state.line.has_sleeper() || !self.has_room(state) {
             return false;
         }
+        if state.line.reserved() == 0 {
+            return true;
+        }
         // Where nothing is queued, those that do not come for their places do not
         // keep everybody else out. One that then comes in vain is not overtaken
         // again.
@@ -556,7 +558,9 @@ impl<T> Queue<T> {
         is_drained || state.total() <= self.bound.low_mark()
     }
 
-    fn push(&self, state: &mut State<T>, entry: Entry<T>, wakers: &mut Wakers) {
+    /// Returns the reader, if it sleeps, to be woken after the lock is released.
+    #[inline]
+    fn push(&self, state: &mut State<T>, entry: Entry<T>) -> Option<Waker> {
         // What is queued is least just before a push: was that little enough?
         self.is_open(state);
         let weight = entry.weight;
@@ -571,7 +575,7 @@ impl<T> Queue<T> {
         if state.is_open && !self.has_room(state) {
             state.is_open = false;
         }
-        wakers.extend(state.reader.take());
+        state.reader.take()
     }
 
     fn hold(&self, state: &mut State<T>) {
