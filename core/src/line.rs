@@ -10,13 +10,14 @@
 
 use std::{collections::BTreeMap, task::Waker};
 
-/// Those that wait, by ticket: each operation takes logarithmic time.
+/// The waiters by ticket: each operation takes logarithmic time.
 #[derive(Default)]
 pub(crate) struct Line {
     asleep: BTreeMap<u64, Sleeper>,
     next_ticket: u64,
+    /// The number of woken waiters.
     woken: usize,
-    /// Those of the woken that lost a reserved place before.
+    /// The number of woken waiters that lost a reserved place before.
     overtaken: usize,
 }
 
@@ -33,7 +34,7 @@ struct Sleeper {
     was_overtaken: bool,
 }
 
-/// What became of an attempt to wait.
+/// The result of an attempt to wait.
 pub(crate) enum Slept {
     /// It waits; this is the waker it had before.
     Yes(Option<Waker>),
@@ -42,7 +43,7 @@ pub(crate) enum Slept {
 }
 
 impl Line {
-    /// The number of waiters.
+    /// Returns the number of waiters.
     pub(crate) fn len(&self) -> usize {
         self.asleep.len() + self.woken
     }
@@ -51,28 +52,29 @@ impl Line {
         self.len() == 0
     }
 
-    /// The number of places reserved for waiters that were woken.
+    /// Returns the number of places reserved for waiters that were woken.
     pub(crate) fn reserved(&self) -> usize {
         self.woken
     }
 
-    /// Whether somebody is yet to be woken.
+    /// Returns whether somebody is yet to be woken.
     pub(crate) fn has_sleeper(&self) -> bool {
         !self.asleep.is_empty()
     }
 
-    /// Whether a reserved place must be left to its waiter: it lost one before.
+    /// Returns whether the reserved places must be left to their waiters: one of
+    /// them lost its place before.
     pub(crate) fn is_firm(&self) -> bool {
         self.overtaken > 0
     }
 
-    /// Whether a place is reserved for this waiter.
+    /// Returns whether a place is reserved for this waiter.
     pub(crate) fn is_woken(&self, ticket: &Ticket) -> bool {
         let number = ticket.number;
         number.is_some_and(|number| !self.asleep.contains_key(&number))
     }
 
-    /// Whether this waiter, or a newcomer, comes before everybody asleep.
+    /// Returns whether this waiter, or a newcomer, comes before everybody asleep.
     pub(crate) fn is_first(&self, ticket: &Ticket) -> bool {
         match (ticket.number, self.asleep.first_key_value()) {
             (_, None) => true,
@@ -156,9 +158,16 @@ impl Line {
 }
 
 impl Ticket {
-    /// Whether its waiter is in a line.
+    /// Returns whether its waiter is in a line.
     pub(crate) fn is_held(&self) -> bool {
         self.number.is_some()
+    }
+}
+
+/// Wakes a waker that was taken out under a lock, without it.
+pub(crate) fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 

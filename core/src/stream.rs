@@ -11,8 +11,8 @@
 //! - **The slow end sets the pace.** Senders wait for room; a pipeline reads
 //!   nothing before its destination is ready for it.
 //! - **Memory has a bound that one can name.** A channel holds at most its high
-//!   mark and one item, a pipeline the sum of its bounds and one item for each
-//!   stage. Both count their peak.
+//!   mark and one item (and one for each [`Permit`]), a pipeline the sum of its
+//!   bounds and one item for each stage. Both count their peak.
 //! - **Nothing is lost in silence.** An item that is not taken is given back;
 //!   one that is dropped is counted.
 //! - **A part is not the whole.** That a stream ended and that it failed are

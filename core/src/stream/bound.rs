@@ -12,7 +12,9 @@ use std::fmt;
 ///   is queued therefore never weighs more than the high mark and one item.
 /// - **Whoever waits for room is woken** when the queue has drained to the low
 ///   mark, which is half the high one unless told otherwise: waking for every
-///   single place would cost a change of tasks for each item. A reader that
+///   single place would cost a change of tasks for each item. One is woken there,
+///   another for each item read after that and by each one that goes on, and all
+///   there is room for once nothing is left to be read. A reader that
 ///   stops reading above the low mark leaves the senders waiting. Where it has
 ///   to stop, for instance to wait for what a sender does next, let `low` be
 ///   one less than `high`.

@@ -331,17 +331,17 @@ impl<T> Sender<T> {
         Closed::new(&self.0)
     }
 
-    /// The number of items to be read. It takes no lock.
+    /// Returns the number of items to be read. It takes no lock.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is nothing to be read. It takes no lock.
+    /// Returns whether there is nothing to be read. It takes no lock.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether the high mark is reached, by items that are queued or places that
+    /// Returns whether the high mark is reached, by items that are queued or places that
     /// permits hold. It takes no lock.
     ///
     /// ```

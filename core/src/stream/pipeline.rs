@@ -68,7 +68,7 @@ use std::{convert::Infallible, fmt, future::Future};
 #[must_use = "a pipeline needs a destination"]
 pub struct Pipeline<S, P> {
     stream: S,
-    /// What fills the buffers, or watches the source.
+    /// The futures that fill the buffers, or watch the source.
     pumps: P,
     plan: Plan,
 }
@@ -78,7 +78,7 @@ struct Plan {
     meters: Vec<Arc<Meter>>,
     /// The first size that made no sense.
     invalid: Option<PipelineError>,
-    /// Whether nothing but the destination asks the source.
+    /// Set while nothing but the destination asks the source.
     is_watched: Arc<AtomicBool>,
 }
 

@@ -32,17 +32,17 @@ impl InboxMonitor {
         InboxMonitor(queue)
     }
 
-    /// What went through the inbox so far.
+    /// Returns what went through the inbox so far.
     pub fn stats(&self) -> InboxStats {
         self.0.stats()
     }
 
-    /// How many events the inbox holds at most.
+    /// Returns the number of events the inbox holds at most.
     pub fn capacity(&self) -> usize {
         self.0.capacity()
     }
 
-    /// Whether the inbox takes no more events.
+    /// Returns whether the inbox takes no more events.
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
     }

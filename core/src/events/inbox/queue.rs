@@ -3,7 +3,7 @@
 use super::{InboxFull, InboxStats};
 use crate::{
     Overflow,
-    line::{Line, Slept, Ticket, Wakers},
+    line::{Line, Slept, Ticket, Wakers, wake},
     sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock},
 };
 use crossbeam_utils::CachePadded;
@@ -91,7 +91,6 @@ impl<E> Queue<E> {
 
     /// Queues an event, or does what the overflow policy says.
     pub(super) fn send(&self, event: E, may_wait: bool) -> Sent<E> {
-        let mut wakers = Wakers::default();
         let mut state = lock(&self.state);
         if state.is_closed {
             state.received += 1;
@@ -102,9 +101,9 @@ impl<E> Queue<E> {
         }
         if self.admits(&mut state) {
             state.received += 1;
-            self.push(&mut state, event, &mut wakers);
+            let reader = self.push(&mut state, event);
             drop(state);
-            wakers.wake();
+            wake(reader);
             return Sent::Done;
         }
         match self.overflow {
@@ -128,18 +127,18 @@ impl<E> Queue<E> {
                 state.received += 1;
                 state.dropped += 1;
                 let oldest = state.events.pop_front();
-                self.push(&mut state, event, &mut wakers);
+                let reader = self.push(&mut state, event);
                 drop(state);
-                wakers.wake();
+                wake(reader);
                 drop(oldest);
             }
             Overflow::Latest => {
                 state.received += 1;
                 state.dropped += state.events.len() as u64;
                 let all = std::mem::take(&mut state.events);
-                self.push(&mut state, event, &mut wakers);
+                let reader = self.push(&mut state, event);
                 drop(state);
-                wakers.wake();
+                wake(reader);
                 drop(all);
             }
         }
@@ -186,7 +185,7 @@ impl<E> Queue<E> {
             state.dropped += 1;
             gone = event.take();
         } else if let Some(event) = event.take() {
-            self.push(&mut state, event, &mut wakers);
+            wakers.extend(self.push(&mut state, event));
         }
         let left = state.writers.leave(ticket);
         self.wake_writer(&mut state, &mut wakers);
@@ -328,6 +327,9 @@ impl<E> Queue<E> {
         if state.writers.has_sleeper() || !self.has_room(state) {
             return false;
         }
+        if state.writers.reserved() == 0 {
+            return true;
+        }
         let is_empty = |state: &State<E>| state.events.is_empty() && state.lent == 0;
         self.has_unreserved(state) || is_empty(state) && !state.writers.is_firm()
     }
@@ -349,14 +351,15 @@ impl<E> Queue<E> {
         state.events.len() + state.lent < self.capacity
     }
 
-    /// The reader, if it sleeps, is to be woken after the lock is released.
-    fn push(&self, state: &mut State<E>, event: E, wakers: &mut Wakers) {
+    /// Returns the reader, if it sleeps, to be woken after the lock is released.
+    #[inline]
+    fn push(&self, state: &mut State<E>, event: E) -> Option<Waker> {
         state.events.push_back(event);
         if state.events.len() + state.lent > state.peak {
             state.lent = self.reader.unread.load(Ordering::Acquire);
             state.peak = state.peak.max(state.events.len() + state.lent);
         }
-        wakers.extend(state.reader.take());
+        state.reader.take()
     }
 
     /// Wakes the first writer asleep, if a place can be reserved for it. Each place

@@ -10,7 +10,7 @@ use crate::{
 };
 use std::collections::VecDeque;
 
-/// What an abort leaves to be dropped: all that was queued, and the end there was.
+/// The leftovers of an abort, to be dropped: all queued items, and the earlier end.
 pub(super) type Leftovers<T> = (Option<End>, VecDeque<Entry<T>>);
 
 impl<T> Queue<T> {

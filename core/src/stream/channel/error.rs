@@ -85,7 +85,7 @@ impl StreamError {
     }
 }
 
-/// Why [`Receiver::try_recv`](super::Receiver::try_recv) returned no item.
+/// The reason why [`Receiver::try_recv`](super::Receiver::try_recv) returned no item.
 #[derive(Debug, thiserror::Error)]
 pub enum TryRecvError {
     /// Nothing is queued yet.
@@ -100,12 +100,12 @@ pub enum TryRecvError {
 }
 
 impl TryRecvError {
-    /// Whether there may be an item later.
+    /// Returns whether there may be an item later.
     pub fn is_empty(&self) -> bool {
         matches!(self, TryRecvError::Empty)
     }
 
-    /// Whether the channel ended, and not with an error.
+    /// Returns whether the channel ended, and not with an error.
     pub fn is_closed(&self) -> bool {
         matches!(self, TryRecvError::Closed)
     }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Clock, Overflow,
-    line::{Slept, Ticket, Wakers},
+    line::{Slept, Ticket, Wakers, wake},
     stream::{Amount, Bound, Stats},
     sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, fence, lock},
 };
@@ -35,8 +35,8 @@ pub(super) struct Queue<T> {
     overflow: Overflow,
     clock: Option<Arc<dyn Clock>>,
     pub(super) senders: AtomicUsize,
-    /// Whether a waiter is to be woken when the queue has drained, for the reader
-    /// to see without the lock.
+    /// Set if a waiter is to be woken when the queue has drained, for the reader to
+    /// see without the lock.
     wants_room: AtomicBool,
     pub(super) is_aborted: AtomicBool,
     pub(super) has_ended: AtomicBool,
@@ -44,7 +44,7 @@ pub(super) struct Queue<T> {
     reading: CachePadded<Reading>,
 }
 
-/// What senders lock, and what the lock's holder tells those without it.
+/// The state that senders lock, and figures of it that are read without the lock.
 pub(super) struct Guarded<T> {
     pub(super) state: Mutex<State<T>>,
     /// Items ever sent and not dropped.
@@ -53,7 +53,7 @@ pub(super) struct Guarded<T> {
     level: AtomicUsize,
 }
 
-/// What the reader has read. Only the reader writes it.
+/// The reader's progress. Only the reader writes it.
 #[derive(Default)]
 struct Reading {
     /// Items ever read.
@@ -62,7 +62,7 @@ struct Reading {
     unread: AtomicUsize,
 }
 
-/// What became of an item.
+/// The result of sending an item.
 pub(super) enum Sent<T> {
     Done,
     /// There is no room, and it may wait.
@@ -70,7 +70,7 @@ pub(super) enum Sent<T> {
     Refused(SendError<T>),
 }
 
-/// What the reader finds.
+/// The result of a read.
 pub(super) enum Found {
     /// Some, and what the others weigh, now that the first is as good as read.
     Items(usize),
@@ -119,11 +119,10 @@ impl<T> Queue<T> {
         } else {
             self.has_room(&mut state)
         };
-        let mut wakers = Wakers::default();
         if has_turn {
-            self.push(&mut state, Entry { value, weight }, &mut wakers);
+            let reader = self.push(&mut state, Entry { value, weight });
             drop(state);
-            wakers.wake();
+            wake(reader);
             return Sent::Done;
         }
         match self.overflow {
@@ -148,8 +147,9 @@ impl<T> Queue<T> {
                     }
                 }
                 let entry = Entry { value, weight };
+                let mut wakers = Wakers::default();
                 if state.total() < self.bound.high_mark() {
-                    self.push(&mut state, entry, &mut wakers);
+                    wakers.extend(self.push(&mut state, entry));
                 } else {
                     // Permits hold every place.
                     state.sent += Amount::one(weight);
@@ -170,15 +170,14 @@ impl<T> Queue<T> {
     /// for another.
     pub(super) fn force(&self, value: T) -> Result<bool, SendError<T>> {
         let weight = self.bound.weight_of(&value);
-        let mut wakers = Wakers::default();
         let mut state = lock(&self.guarded.state);
         if state.end.is_some() {
             return Err(SendError::Closed(value));
         }
-        self.push(&mut state, Entry { value, weight }, &mut wakers);
+        let reader = self.push(&mut state, Entry { value, weight });
         let has_room = self.has_room(&mut state);
         drop(state);
-        wakers.wake();
+        wake(reader);
         Ok(has_room)
     }
 
@@ -196,7 +195,7 @@ impl<T> Queue<T> {
                 if state.end.is_some() {
                     return Err(SendError::Closed(entry.value));
                 }
-                self.push(state, entry, wakers);
+                wakers.extend(self.push(state, entry));
             }
             Ok(())
         };
@@ -278,7 +277,7 @@ impl<T> Queue<T> {
             self.publish(&state);
             Err(SendError::Closed(entry.value))
         } else {
-            self.push(&mut state, entry, &mut wakers);
+            wakers.extend(self.push(&mut state, entry));
             Ok(())
         };
         // An item may weigh nothing.
@@ -443,7 +442,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// How many items are queued, without the lock.
+    /// Returns the number of queued items, without the lock.
     pub(super) fn len(&self) -> usize {
         let mut read = self.reading.read.load(Ordering::Acquire);
         loop {
@@ -457,7 +456,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Whether there is no room, without the lock.
+    /// Returns whether there is no room, without the lock.
     pub(super) fn is_full(&self) -> bool {
         let unread = self.reading.unread.load(Ordering::Acquire);
         let level = self.guarded.level.load(Ordering::Acquire);
@@ -509,11 +508,14 @@ impl<T> Queue<T> {
         Poll::Ready(passed)
     }
 
-    /// Whether an item that was not in the line may be queued: nobody asleep may
+    /// Returns whether an item that was not in the line may be queued: nobody asleep may
     /// be overtaken, and those that were woken have places reserved.
     fn admits(&self, state: &mut State<T>, weight: usize) -> bool {
         if state.line.has_sleeper() || !self.has_room(state) {
             return false;
+        }
+        if state.line.reserved() == 0 {
+            return true;
         }
         // Where nothing is queued, those that do not come for their places do not
         // keep everybody else out. One that then comes in vain is not overtaken
@@ -521,7 +523,7 @@ impl<T> Queue<T> {
         self.fits(state, weight) || state.total() == 0 && !state.line.is_firm()
     }
 
-    /// Whether there is room for an item beside the places that are reserved.
+    /// Returns whether there is room for an item beside the places that are reserved.
     fn fits(&self, state: &mut State<T>, weight: usize) -> bool {
         if !self.has_room(state) {
             return false;
@@ -543,7 +545,7 @@ impl<T> Queue<T> {
         state.total() < self.bound.high_mark()
     }
 
-    /// Whether there is room that those who wait are to be woken for.
+    /// Returns whether there is room that waiters are to be woken for.
     fn is_open(&self, state: &mut State<T>) -> bool {
         state.is_open = state.is_open || self.has_drained(state);
         state.is_open
@@ -556,7 +558,9 @@ impl<T> Queue<T> {
         is_drained || state.total() <= self.bound.low_mark()
     }
 
-    fn push(&self, state: &mut State<T>, entry: Entry<T>, wakers: &mut Wakers) {
+    /// Returns the reader, if it sleeps, to be woken after the lock is released.
+    #[inline]
+    fn push(&self, state: &mut State<T>, entry: Entry<T>) -> Option<Waker> {
         // What is queued is least just before a push: was that little enough?
         self.is_open(state);
         let weight = entry.weight;
@@ -571,7 +575,7 @@ impl<T> Queue<T> {
         if state.is_open && !self.has_room(state) {
             state.is_open = false;
         }
-        wakers.extend(state.reader.take());
+        state.reader.take()
     }
 
     fn hold(&self, state: &mut State<T>) {
@@ -631,7 +635,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Whether anybody is to be woken: said before one looks whether there is
+    /// Returns whether anybody is to be woken: stored before one looks whether there is
     /// room, as when it began to wait.
     fn wants_room(&self, state: &State<T>) -> bool {
         let has_sleeper = state.line.has_sleeper();
@@ -663,7 +667,7 @@ impl<T> Queue<T> {
         self.wants_room.store(has_sleeper, Ordering::Relaxed);
     }
 
-    /// Tells those without the lock.
+    /// Updates the figures that are read without the lock.
     pub(super) fn publish(&self, state: &State<T>) {
         let kept = state.sent.items.saturating_sub(state.dropped.items);
         self.guarded.kept.store(kept, Ordering::Release);

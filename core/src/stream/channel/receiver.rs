@@ -117,7 +117,7 @@ impl<T> Receiver<T> {
         self.queue.close()
     }
 
-    /// Whether the channel takes no more items: it was closed, failed or aborted,
+    /// Returns whether the channel takes no more items: it was closed, failed or aborted,
     /// or has no sender left. What is queued can still be read.
     ///
     /// ```
@@ -135,7 +135,7 @@ impl<T> Receiver<T> {
         self.queue.is_closed()
     }
 
-    /// The number of items to be read. It takes no lock.
+    /// Returns the number of items to be read. It takes no lock.
     ///
     /// ```
     /// use highwater::{Overflow, stream::{Bound, channel}};
@@ -152,12 +152,12 @@ impl<T> Receiver<T> {
         self.queue.len()
     }
 
-    /// Whether there is nothing to be read. It takes no lock.
+    /// Returns whether there is nothing to be read. It takes no lock.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether the high mark is reached, by items that are queued or places that
+    /// Returns whether the high mark is reached, by items that are queued or places that
     /// permits hold. It takes no lock.
     pub fn is_full(&self) -> bool {
         self.queue.is_full()

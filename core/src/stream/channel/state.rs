@@ -17,14 +17,14 @@ pub(super) struct State<T> {
     /// The weight of the reader's batch when it was last looked at: no less
     /// than what is unread.
     pub(super) lent: usize,
-    /// Places that permits hold.
+    /// The number of places that permits hold.
     pub(super) held: usize,
     /// Whether the queue has been at the low mark since it was at the high one.
     pub(super) is_open: bool,
     pub(super) end: Option<End>,
     pub(super) reader: Option<Waker>,
     pub(super) line: Line,
-    /// Those that wait for the end.
+    /// The waiters for the end.
     pub(super) closing: Line,
     pub(super) stall: Stall,
     pub(super) sent: Amount,
@@ -41,7 +41,7 @@ pub(super) enum End {
     Aborted,
 }
 
-/// How long somebody was in the line.
+/// The time that somebody was in the line.
 #[derive(Default)]
 pub(super) struct Stall {
     passed: Duration,
@@ -75,7 +75,7 @@ impl<T> State<T> {
         self.weight.saturating_add(self.lent)
     }
 
-    /// What is queued, and the places that permits hold.
+    /// The weight of what is queued, with the places that permits hold.
     pub(super) fn total(&self) -> usize {
         self.queued().saturating_add(self.held)
     }

@@ -1,4 +1,4 @@
-//! A pipeline that is read.
+//! A pipeline that is read as a stream.
 
 use super::{Monitor, PipelineError, Plan};
 use crate::sync::Ordering;
@@ -19,7 +19,7 @@ pub struct Items<S, P> {
     /// Until it has ended.
     work: Option<Work<S, P>>,
     invalid: Option<PipelineError>,
-    /// Whether what is joined to the stages goes after them.
+    /// Set if the pumps are polled after the stages.
     is_watched: bool,
     monitor: Monitor,
 }
@@ -43,7 +43,7 @@ impl<S, P> Items<S, P> {
         }
     }
 
-    /// A look at the pipeline while it is read, and after.
+    /// Returns a handle on the figures of the pipeline, while it is read and after.
     pub fn monitor(&self) -> Monitor {
         self.monitor.clone()
     }

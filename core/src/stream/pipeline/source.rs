@@ -27,7 +27,7 @@ struct Shared<S, T> {
     stream: Option<Pin<Box<S>>>,
     /// Read before it was asked for.
     ahead: Option<T>,
-    /// Whether the stages have asked in vain in this turn of the run, so that the
+    /// Set if the stages have asked in vain in this turn of the run, so that the
     /// stream is going to wake it.
     is_awaited: bool,
     is_watched: Arc<AtomicBool>,
