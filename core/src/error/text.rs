@@ -61,8 +61,15 @@ pub(super) fn shortened(text: &str) -> Option<String> {
 }
 
 /// Writes an error and its causes, each once.
+// Not as a `dyn Error`: that would link the derived `Debug`, which is 4 KB of every
+// download.
 pub(super) fn write_chain(error: &AppError, to: &mut dyn Write) -> fmt::Result {
-    write_with_causes(error, to)
+    let mut separator = "";
+    if let Some(text) = error.own_text() {
+        to.write_str(text)?;
+        separator = ": ";
+    }
+    write_links(Links::of(error), separator, to)
 }
 
 /// Writes an error of any type and its causes, each once.
@@ -70,8 +77,14 @@ pub(crate) fn write_with_causes(
     error: &(dyn Error + 'static),
     to: &mut (impl Write + ?Sized),
 ) -> fmt::Result {
-    let mut separator = "";
-    let mut links = Links::from(error);
+    write_links(Links::from(error), "", to)
+}
+
+fn write_links(
+    mut links: Links<'_>,
+    mut separator: &str,
+    to: &mut (impl Write + ?Sized),
+) -> fmt::Result {
     for link in &mut links {
         if is_untold(link) {
             continue;
@@ -125,7 +138,9 @@ fn write_link(link: &(dyn Error + 'static), to: &mut (impl Write + ?Sized)) -> f
         link.downcast_ref::<EmitError>(),
     ) {
         (Some(failure), _) => write!(to, "{}", failure.name()),
-        (_, Some(emit)) if emit.failures().len() == 1 => write!(to, "{}", emit.summary()),
+        (_, Some(emit)) if let [only] = emit.failures() => {
+            write!(to, "{}: {}", emit.summary(), only.name())
+        }
         _ => {
             write_guarded(link, to);
             Ok(())
@@ -183,7 +198,7 @@ fn carried<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stat
         return Some(&*failure.error);
     }
     match link.downcast_ref::<EmitError>()?.failures() {
-        [only] => Some(only),
+        [only] => Some(&*only.error),
         _ => None,
     }
 }
