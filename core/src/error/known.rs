@@ -78,6 +78,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 
 /// Returns whether the types in an error's chain say that a client closed the
 /// connection while the body of its request was read.
+#[cfg(feature = "axum")]
 fn is_closed_by_client(error: &(dyn Error + 'static)) -> bool {
     let is_closed = |io: &io::Error| {
         matches!(
@@ -89,17 +90,13 @@ fn is_closed_by_client(error: &(dyn Error + 'static)) -> bool {
         )
     };
     causes(error)
-        .skip_while(|link| !is_body_error(*link))
+        .skip_while(|link| !link.is::<axum_core::Error>())
         .any(|link| link.downcast_ref().is_some_and(is_closed))
 }
 
-#[cfg(feature = "axum")]
-fn is_body_error(link: &(dyn Error + 'static)) -> bool {
-    link.is::<axum_core::Error>()
-}
-
+/// Without axum no error says so.
 #[cfg(not(feature = "axum"))]
-fn is_body_error(_link: &(dyn Error + 'static)) -> bool {
+fn is_closed_by_client(_error: &(dyn Error + 'static)) -> bool {
     false
 }
 
