@@ -140,6 +140,7 @@ mod incident;
 mod kind;
 mod kinds;
 mod known;
+mod listeners;
 mod problem;
 mod result_ext;
 mod retry;

@@ -1,7 +1,8 @@
 //! What is known of errors that others made.
 
-use super::{AppError, BreakerOpen, Chain, Classification, Classify, Kind, text::guarded};
-use crate::events::{EmitError, Failure};
+use super::{
+    AppError, BreakerOpen, Chain, Classification, Classify, Kind, listeners, text::guarded,
+};
 use std::{
     error::Error,
     io::{self, ErrorKind},
@@ -48,11 +49,8 @@ impl Classification {
             if let Some(open) = link.downcast_ref::<BreakerOpen>() {
                 return Some(open.classify());
             }
-            if let Some(emit) = link.downcast_ref::<EmitError>() {
-                return Some(emit.classify());
-            }
-            if let Some(failure) = link.downcast_ref::<Failure>() {
-                return Some(failure.classify());
+            if let Some(classification) = listeners::classify(link) {
+                return Some(classification);
             }
             let io = link.downcast_ref::<io::Error>();
             outer_kind = outer_kind.or_else(|| io.map(io::Error::kind));

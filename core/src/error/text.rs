@@ -1,8 +1,7 @@
 //! Texts that others wrote: they may be endless, break the line, or panic while
 //! they are made.
 
-use super::{AppError, Chain};
-use crate::events::{EmitError, Failure};
+use super::{AppError, Chain, listeners};
 use std::{
     any::Any,
     error::Error,
@@ -133,19 +132,11 @@ fn write_link(link: &(dyn Error + 'static), to: &mut (impl Write + ?Sized)) -> f
     if let Some(text) = link.downcast_ref::<AppError>().and_then(AppError::own_text) {
         return to.write_str(text);
     }
-    match (
-        link.downcast_ref::<Failure>(),
-        link.downcast_ref::<EmitError>(),
-    ) {
-        (Some(failure), _) => write!(to, "{}", failure.name()),
-        (_, Some(emit)) if let [only] = emit.failures() => {
-            write!(to, "{}: {}", emit.summary(), only.name())
-        }
-        _ => {
-            write_guarded(link, to);
-            Ok(())
-        }
+    if let Some(text) = listeners::own_text(link) {
+        return to.write_str(&text);
     }
+    write_guarded(link, to);
+    Ok(())
 }
 
 /// An error and its causes, as far as they are to be told of. Unlike
@@ -186,20 +177,10 @@ impl<'a> Iterator for Links<'a> {
                 self.next = Some(carried);
                 continue;
             }
-            self.next = carried(link).or_else(|| guarded(|| link.source()).unwrap_or(None));
+            self.next =
+                listeners::carried(link).or_else(|| guarded(|| link.source()).unwrap_or(None));
             return Some(link);
         }
-    }
-}
-
-/// Returns the error that a link carries in its own text, not as its source.
-fn carried<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    if let Some(failure) = link.downcast_ref::<Failure>() {
-        return Some(&*failure.error);
-    }
-    match link.downcast_ref::<EmitError>()?.failures() {
-        [only] => Some(&*only.error),
-        _ => None,
     }
 }
 

@@ -1,10 +1,9 @@
 //! One line of the log for one error.
 
 use crate::error::{
-    AppError, Report,
+    AppError, Report, listeners,
     text::{self, Links},
 };
-use crate::events::EmitError;
 use std::fmt::{self, Write};
 
 /// How many bytes of a line are written until it is cut: with a prefix it is still
@@ -59,14 +58,7 @@ pub(super) fn line(report: &Report<'_>) -> String {
         if let Some(cause) = link.downcast_ref() {
             line.values(cause);
         }
-        // Only a single failure is a link itself.
-        let failures = link.downcast_ref().map_or(&[][..], EmitError::failures);
-        if let [_, _, ..] = failures {
-            let errors = failures.iter().map(|failure| &*failure.error);
-            errors
-                .filter_map(|error| error.downcast_ref())
-                .for_each(|error| line.values(error));
-        }
+        listeners::app_errors(link).for_each(|error| line.values(error));
     }
     line.0
 }
