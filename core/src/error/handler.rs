@@ -148,7 +148,8 @@ impl Handler {
             gave_up,
             is_hang_up: false,
         };
-        self.with_own(decision.clone(), self.tell(&report), error, incident)
+        let told = self.tell(&report);
+        self.with_own(decision, told, error, incident)
     }
 
     /// The client is gone: nothing of it is for anybody but who debugs.
@@ -172,7 +173,7 @@ impl Handler {
         };
         let written = guarded(|| self.write(&report));
         let written = written.map_err(|payload| AppError::from_panic(&*payload));
-        self.with_own(decision.clone(), written, error, incident)
+        self.with_own(decision, written, error, incident)
     }
 
     /// What is decided if the log or an observer panicked. Of a bug in here the
