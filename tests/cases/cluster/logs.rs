@@ -210,8 +210,8 @@ fn stalled_journal_holds_up_nobody_and_is_reported() {
     assert!(lost["count"].as_u64().unwrap() > 0, "{lost}");
     cluster.end();
     let rest: Vec<String> = read.iter().collect();
-    let last: serde_json::Value = serde_json::from_str(rest.last().unwrap()).unwrap();
-    assert_eq!(last["event"], "stopped");
+    let final_line: serde_json::Value = serde_json::from_str(rest.last().unwrap()).unwrap();
+    assert_eq!(final_line["event"], "stopped");
 }
 
 #[test]
