@@ -174,7 +174,7 @@ async fn lines_end_where_they_do_or_with_the_file() -> Result<()> {
 
 #[tokio::test]
 async fn without_storage_the_output_is_in_memory() -> Result<()> {
-    let server = Serve::start().await?;
+    let server = Serve::start_with(&["--allow-host", "untrusted.test"]).await?;
     let folder = tempfile::tempdir()?;
     let (path, content) = (folder.path().join("plain.log"), text(8 * MIB));
     std::fs::write(&path, &content)?;
