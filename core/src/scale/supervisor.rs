@@ -18,6 +18,10 @@ use std::{collections::VecDeque, mem, time::Duration};
 /// in a flood, start no more than about one process a second in each slot.
 const RETIRE_PAUSE: Duration = Duration::from_secs(1);
 
+/// How many workers of a slot drain at most before the next one that retires has to
+/// wait for its replacement.
+const MOST_DRAINING: usize = 4;
+
 /// Keeps a number of workers running: it has every worker that exits replaced.
 ///
 /// It is a state machine that does nothing by itself. Report each event with its
@@ -368,6 +372,7 @@ impl Supervisor {
                 self.escalate(now);
             } else if self.slots[slot].replacement.is_none() {
                 let pause = self.pause(slot, now).min(RETIRE_PAUSE);
+                let pause = self.pause_for_drains(slot, now).max(pause);
                 self.replace_after(slot, pause, now);
             }
         }
@@ -390,6 +395,11 @@ impl Supervisor {
         let is_it = |it: &DrainingWorker| it.slot == slot && it.generation == generation;
         if let Some(at) = self.draining.iter().position(is_it) {
             self.draining.swap_remove(at);
+            if let Some(worker) = self.slots.get_mut(slot)
+                && let Some(Replacement::Waiting { until }) = &mut worker.replacement
+            {
+                *until = now.saturating_add(RETIRE_PAUSE).min(*until);
+            }
         } else {
             self.lost(slot, generation, now);
         }
@@ -742,6 +752,12 @@ impl Supervisor {
             worker.state = State::Empty;
             return;
         }
+        if self.reload != Reload::None && self.slots[slot].is_unproven() {
+            self.actions
+                .push_back(Action::ReloadAborted { slot, generation });
+            self.end_reload(now);
+        }
+        let worker = &mut self.slots[slot];
         // What follows from that was decided when it asked.
         let was_retiring = mem::take(&mut worker.is_retiring);
         if !was_retiring && self.is_once_too_often(slot, now) {
@@ -784,6 +800,18 @@ impl Supervisor {
         let pause = self.backoff.pause(worker.unsteady);
         worker.unsteady = worker.unsteady.saturating_add(1);
         pause
+    }
+
+    /// Returns how long the replacement of a worker that serves waits for those of
+    /// its slot that drain: bugs one after the other, and drains that take their
+    /// time, are not to add up to any number of processes.
+    fn pause_for_drains(&self, slot: usize, now: Duration) -> Duration {
+        let draining = self.draining.iter().filter(|worker| worker.slot == slot);
+        if draining.clone().count() < MOST_DRAINING {
+            return Duration::ZERO;
+        }
+        let next = draining.map(|worker| worker.until).min();
+        next.map_or(Duration::ZERO, |until| until.saturating_sub(now))
     }
 
     /// Counts a replacement in a slot, if replacements are counted, and returns
@@ -881,6 +909,9 @@ impl Supervisor {
             return;
         }
         let wanted = &self.slots[..self.wanted];
+        if wanted.iter().any(Slot::is_unproven) {
+            return;
+        }
         if let Some(slot) = wanted.iter().position(Slot::is_stale) {
             self.start_replacement(slot, now);
         } else if !wanted.iter().any(Slot::is_dying) {

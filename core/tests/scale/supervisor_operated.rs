@@ -165,10 +165,11 @@ fn who_crashes_during_a_reload_has_its_newcomer_take_the_place() {
     supervisor.reload(ms(100));
     assert_eq!(actions(&mut supervisor), [start(0, 2)]);
     supervisor.exited(0, 1, ms(110));
-    // Nobody drains there, so the reload goes on.
-    assert_eq!(actions(&mut supervisor), [start(1, 2)]);
+    // The other slot waits until the new worker is ready.
+    assert_eq!(actions(&mut supervisor), []);
     assert_eq!(supervisor.restarts(), 1);
     supervisor.ready(0, 2, ms(120));
+    assert_eq!(actions(&mut supervisor), [start(1, 2)]);
     assert_eq!(supervisor.ready_count(), 2);
     // In the other slot the old one has a bug: it is replaced already.
     supervisor.retire(1, 1, ms(130));
@@ -203,7 +204,9 @@ fn a_reload_starts_whoever_waits_for_a_second_chance() {
     supervisor.exited(0, 2, ms(20));
     assert_eq!(actions(&mut supervisor), [start(0, 2)]);
     supervisor.reload(ms(21));
-    assert_eq!(actions(&mut supervisor), [start(0, 3), start(1, 2)]);
+    assert_eq!(actions(&mut supervisor), [start(0, 3)]);
+    supervisor.ready(0, 3, ms(30));
+    assert_eq!(actions(&mut supervisor), [start(1, 2)]);
 }
 
 #[test]
@@ -216,7 +219,53 @@ fn a_reload_is_not_complete_while_one_from_before_it_is_dying() {
     assert_eq!(actions(&mut supervisor), []);
     assert!(supervisor.is_reloading());
     supervisor.exited(0, 1, ms(520));
-    assert_eq!(actions(&mut supervisor), [start(0, 2), Action::Reloaded]);
+    assert_eq!(actions(&mut supervisor), [start(0, 2)]);
+    supervisor.ready(0, 2, ms(530));
+    assert_eq!(actions(&mut supervisor), [Action::Reloaded]);
+}
+
+#[test]
+fn crash_during_reload_does_not_complete_it() {
+    let mut supervisor = at_work(1);
+    supervisor.reload(ms(100));
+    supervisor.exited(0, 1, ms(110));
+    assert_eq!(actions(&mut supervisor), [start(0, 2)]);
+    assert!(supervisor.is_reloading());
+    // The new program does not start.
+    supervisor.exited(0, 2, ms(120));
+    let aborted = Action::ReloadAborted {
+        slot: 0,
+        generation: 2,
+    };
+    assert_eq!(actions(&mut supervisor), [aborted, start(0, 3)]);
+    assert!(!supervisor.is_reloading());
+    supervisor.ready(0, 3, ms(130));
+    assert_eq!(actions(&mut supervisor), []);
+}
+
+#[test]
+fn retired_workers_that_drain_slowly_delay_the_next_replacement() {
+    let mut supervisor = at_work(1);
+    let mut now = ms(100);
+    // Each has a bug as soon as it is ready, and none comes to its end.
+    for generation in 1..=4 {
+        supervisor.retire(0, generation, now);
+        let at = supervisor.next_deadline().unwrap();
+        if actions(&mut supervisor).is_empty() {
+            now = at;
+            supervisor.tick(now);
+            assert_eq!(actions(&mut supervisor), [start(0, generation + 1)]);
+        }
+        supervisor.ready(0, generation + 1, now);
+        assert_eq!(actions(&mut supervisor), [drain(0, generation)]);
+    }
+    supervisor.retire(0, 5, now);
+    supervisor.tick(now + ms(1_000));
+    assert_eq!(actions(&mut supervisor), [], "four of them drain");
+    assert!(supervisor.is_ready(0), "it serves meanwhile");
+    supervisor.exited(0, 1, now + ms(1_000));
+    supervisor.tick(now + ms(2_000));
+    assert_eq!(actions(&mut supervisor), [start(0, 6)]);
 }
 
 #[test]

@@ -121,7 +121,10 @@ impl Turns {
     pub(super) fn join(&self) {
         let own = self.own();
         if own.accepts.load(SeqCst) == 0 {
-            self.catch_up();
+            // Down as well: the others may have begun to count while this one was away.
+            if let Some(least) = self.least_taken() {
+                own.taken.store(least, SeqCst);
+            }
             own.looks.fetch_add(1, SeqCst);
             own.accepts.store(1, SeqCst);
         }
@@ -179,9 +182,13 @@ impl Turns {
 
     /// Continues at the count of the others, if that is higher.
     fn catch_up(&self) {
-        if let Some(least) = self.others().map(|(_, other)| other.taken()).min() {
+        if let Some(least) = self.least_taken() {
             self.own().taken.fetch_max(least, SeqCst);
         }
+    }
+
+    fn least_taken(&self) -> Option<u64> {
+        self.others().map(|(_, other)| other.taken()).min()
     }
 
     fn own(&self) -> &Entry {
@@ -305,6 +312,27 @@ pub(super) mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn worker_that_joins_while_all_are_full_gets_its_share_only() {
+        let now = Instant::now();
+        let mut workers = Looking::all(3, now);
+        workers[2].turns.leave();
+        for worker in &workers[..2] {
+            worker.turns.own().taken.store(50_000, SeqCst);
+            worker.turns.leave();
+        }
+        for index in [2, 0, 1] {
+            workers[index].turns.join();
+        }
+        for _ in 0..300 {
+            for worker in &mut workers {
+                worker.looks(now);
+            }
+        }
+        let took = || workers.iter().map(|worker| worker.took);
+        assert!(took().max() <= took().min().map(|least| least + LEAD));
     }
 
     #[test]

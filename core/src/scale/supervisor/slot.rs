@@ -147,6 +147,13 @@ impl Slot {
         matches!(self.state, State::Killed { .. }) && self.generation < self.fresh_from
     }
 
+    /// Returns true if the reload under way has started its worker, which was never
+    /// ready.
+    pub(super) fn is_unproven(&self) -> bool {
+        let is_alive = matches!(self.state, State::Starting { .. } | State::Killed { .. });
+        is_alive && self.fresh_from <= self.generation && self.attempts > 0
+    }
+
     /// Returns whether its worker was ready for so long.
     pub(super) fn has_lasted(&self, long: Duration, now: Duration) -> bool {
         match self.state {

@@ -1,7 +1,12 @@
 //! What a supervisor is to have served.
 
 use crate::{logging, serve::Hosts};
-use std::{ffi::OsString, net::TcpListener, path::PathBuf, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    net::TcpListener,
+    path::PathBuf,
+    time::Duration,
+};
 
 /// How long requests of a cluster have to be answered when it is asked to end,
 /// until what is left is cut short.
@@ -41,7 +46,7 @@ impl Content {
                 if let Hosts::LoopbackAnd(allowed) = hosts {
                     arguments.push("--loopback-hosts".into());
                     for name in allowed {
-                        arguments.extend(["--allow-host".into(), name.into()]);
+                        arguments.push(option("--allow-host", name));
                     }
                 }
                 (Some(www), *faults)
@@ -49,7 +54,7 @@ impl Content {
             Content::Plain { faults } => (None, *faults),
         };
         if let Some(www) = www {
-            arguments.extend(["--www".into(), www.into()]);
+            arguments.push(option("--www", www));
         }
         if faults {
             arguments.push("--faults".into());
@@ -71,4 +76,12 @@ impl Content {
             Content::Plain { .. } => PATIENCE,
         }
     }
+}
+
+/// Returns an option and its value in one argument: the value may begin with `-`.
+fn option(name: &str, value: impl AsRef<OsStr>) -> OsString {
+    let mut argument = OsString::from(name);
+    argument.push("=");
+    argument.push(value);
+    argument
 }

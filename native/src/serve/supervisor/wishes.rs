@@ -91,12 +91,12 @@ impl Shell {
 
     pub(super) fn reload_aborted(&mut self, slot: usize) {
         let who = self.in_slot(slot);
-        let goes_on = who.map_or_else(
-            || "the others go on".to_owned(),
-            |who| format!("pid {} goes on, and so do all others", who.pid),
+        let next = who.map_or_else(
+            || "another one is started".to_owned(),
+            |who| format!("{who} and all others keep serving"),
         );
         log(format!(
-            "reload: given up at worker {}, as its replacement came to nothing; {goes_on}",
+            "reload aborted: the replacement for worker {} never became ready; {next}",
             slot + 1
         ));
         self.journal
