@@ -12,6 +12,8 @@ mod alone;
 mod api;
 #[cfg(unix)]
 mod child;
+#[cfg(unix)]
+mod children;
 mod cluster;
 #[cfg(unix)]
 mod control;

@@ -118,6 +118,9 @@ async fn bundle(cargo_options: &[&str], options: &[&str]) -> io::Result<ExitStat
     #[cfg(unix)]
     cargo.process_group(0);
 
+    #[cfg(unix)]
+    let (mut child, _own) = super::children::spawn(&mut cargo)?;
+    #[cfg(not(unix))]
     let mut child = cargo.spawn()?;
     // Dropped before the child, while its process id is still its own.
     let mut family = Family::of(&child);

@@ -14,7 +14,6 @@ mod failing;
 mod files;
 mod journal;
 mod news;
-mod orphans;
 mod plan;
 mod process;
 mod program;
@@ -27,6 +26,7 @@ pub(crate) use plan::{Content, Plan};
 pub(crate) use signals::Signals;
 
 use super::{
+    children,
     control::{ALIVE_WITHIN, Order},
     turns::TurnTable,
     worker::{DRAIN_WITHIN, GRACE},
@@ -35,7 +35,6 @@ use crate::error::Error;
 use failing::FailingSlots;
 use highwater::scale::{Action, Escalation, Supervisor, SupervisorOptions};
 use journal::{Journal, Who, log};
-use orphans::Children;
 use process::{Name, Process, Recipe, Stage, Told};
 use program::{Launched, Program};
 use scrape::Scrapes;
@@ -80,10 +79,9 @@ pub(super) async fn supervise(
 ) -> Result<ExitCode, Error> {
     files::make_room();
     let mut shell = Shell::new(plan)?;
-    let orphans = orphans::reap(shell.recipe.children.clone());
     tokio::select! {
         ended = shell.run(signals, is_served) => ended,
-        never = orphans => match never {},
+        never = children::reap() => match never {},
     }
     // If workers are left after all, they are killed as they are dropped.
 }
@@ -144,7 +142,6 @@ impl Shell {
                 content: plan.content,
                 program: Program::this().map_err(Error::Runtime)?,
                 turns: turn_table(),
-                children: Children::default(),
             },
             journal: Journal { json: plan.json },
             patience,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::{
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -19,6 +19,15 @@ pub(crate) struct Done {
 }
 
 impl Done {
+    pub(crate) fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Done {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
     /// Standard output as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
@@ -27,13 +36,7 @@ impl Done {
 
 /// Runs the program to its end.
 pub(crate) fn native(arguments: &[&str]) -> Done {
-    let output = command(arguments).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Done {
-        code: output.status.code(),
-        stdout: text(output.stdout),
-        stderr: text(output.stderr),
-    }
+    Done::of(command(arguments).output().unwrap())
 }
 
 /// The program, to be started.

@@ -2,13 +2,13 @@
 
 use super::{
     super::{
+        children,
         control::{ALIVE_WITHIN, LONGEST_LINE_BYTES, Order, Word},
         turns::{self, TurnTable},
         worker::EXIT_BUG,
     },
     Content,
     journal::Who,
-    orphans::Children,
     program::Program,
 };
 use std::{
@@ -44,7 +44,6 @@ pub(super) struct Recipe {
     pub(super) program: Program,
     /// None if they are to accept connections without turns.
     pub(super) turns: Option<Arc<TurnTable>>,
-    pub(super) children: Children,
 }
 
 /// A process that has not ended yet. Dropped, it is killed.
@@ -130,7 +129,7 @@ impl Process {
         if let Some(seat) = &seat {
             command.env(turns::VARIABLE, seat.variable());
         }
-        let (child, own_child) = recipe.children.spawn(&mut command)?;
+        let (child, own_child) = children::spawn(&mut command)?;
         let pid = child.id().unwrap_or_default();
         let orders = Arc::<Orders>::default();
         let to_tell = Arc::clone(&orders);
@@ -394,7 +393,6 @@ mod tests {
             content: Content::Plain { faults: false },
             program: Program::Path(program.into()),
             turns: None,
-            children: Children::default(),
         };
         let (tell, mut told) = mpsc::unbounded_channel();
         let process = Process::start(&recipe, program, (0, 1), &tell).unwrap();

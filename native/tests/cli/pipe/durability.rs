@@ -33,13 +33,7 @@ fn run_without_fsync(arguments: &[&str], conditions: Vec<SeccompCondition>) -> D
     thread::scope(|scope| {
         let run = scope.spawn(move || {
             apply_filter(&filter).unwrap();
-            let output = command(arguments).output().unwrap();
-            let text = |bytes| String::from_utf8(bytes).unwrap();
-            Done {
-                code: output.status.code(),
-                stdout: text(output.stdout),
-                stderr: text(output.stderr),
-            }
+            Done::of(command(arguments).output().unwrap())
         });
         run.join().unwrap()
     })

@@ -1,66 +1,64 @@
-//! Reaping orphans: as process 1 of a container, or as a subreaper, this process
-//! becomes the parent of processes whose own parent is gone, and they stay as zombies
-//! until it waits for them.
+//! The processes that this one starts, and orphans that it adopts.
+//!
+//! As process 1 of a container, or as a subreaper, this process becomes the parent of
+//! processes whose own parent is gone, and they stay as zombies until it waits for
+//! them. Those that it has started itself are waited for by whoever started them, so
+//! all of them are started by [`spawn`].
 
 #[cfg(target_os = "linux")]
-use super::journal::log;
+use crate::logging;
 use std::{
     collections::BTreeSet,
     convert::Infallible,
     future::pending,
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 use tokio::process::{Child, Command};
 
-/// The processes that this one has started. Somebody else waits for their end.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Children(Arc<Mutex<BTreeSet<u32>>>);
+/// The ids of processes that somebody waits for. Static, since children belong to the
+/// whole process.
+static OWN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
-/// A process is one of [`Children`] until this is dropped.
+/// Keeps a child from being reaped as an orphan until it is dropped.
 #[derive(Debug)]
 pub(super) struct OwnChild {
     pid: u32,
-    children: Children,
 }
 
-impl Children {
-    /// Starts a process, the end of which is for the caller to wait for.
-    pub(super) fn spawn(&self, command: &mut Command) -> io::Result<(Child, OwnChild)> {
-        // Held meanwhile, so that it is not taken for an orphan if it ends at once.
-        let mut pids = self.pids();
-        let child = command.spawn()?;
-        let pid = child.id().unwrap_or_default();
-        pids.insert(pid);
-        let children = self.clone();
-        Ok((child, OwnChild { pid, children }))
-    }
+/// Starts a process whose exit the caller waits for.
+pub(super) fn spawn(command: &mut Command) -> io::Result<(Child, OwnChild)> {
+    // Held meanwhile, so that it is not taken for an orphan if it ends at once.
+    let mut own = own();
+    let child = command.spawn()?;
+    let pid = child.id().unwrap_or_default();
+    own.insert(pid);
+    Ok((child, OwnChild { pid }))
+}
 
-    fn pids(&self) -> MutexGuard<'_, BTreeSet<u32>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn own() -> MutexGuard<'static, BTreeSet<u32>> {
+    OWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for OwnChild {
     fn drop(&mut self) {
-        self.children.pids().remove(&self.pid);
+        own().remove(&self.pid);
     }
 }
 
 /// Reaps every orphan that ends, if this process adopts any. Never completes.
-pub(super) async fn reap(children: Children) -> Infallible {
+pub(super) async fn reap() -> Infallible {
     #[cfg(target_os = "linux")]
     if linux::adopts_orphans() {
-        let Err(cause) = linux::reap(&children).await;
-        log(format!("orphans are not reaped: {cause}"));
+        let Err(cause) = linux::reap().await;
+        logging::line(&format!("orphans are not reaped: {cause}"));
     }
-    drop(children);
     pending().await
 }
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::Children;
+    use super::own;
     use nix::{errno::Errno, sys::prctl};
     use std::{convert::Infallible, io, mem, process, time::Duration};
     use tokio::{
@@ -75,10 +73,10 @@ mod linux {
         process::id() == 1 || prctl::get_child_subreaper() == Ok(true)
     }
 
-    pub(super) async fn reap(children: &Children) -> io::Result<Infallible> {
+    pub(super) async fn reap() -> io::Result<Infallible> {
         let mut ended = signal(SignalKind::child())?;
         loop {
-            while !reap_ended(children) {
+            while !reap_ended() {
                 sleep(AGAIN_AFTER).await;
             }
             ended.recv().await;
@@ -89,11 +87,11 @@ mod linux {
     ///
     /// The system names one ended child at a time. If that is our own, which somebody
     /// else is about to wait for, orphans may be behind it.
-    fn reap_ended(children: &Children) -> bool {
+    fn reap_ended() -> bool {
         loop {
-            let pids = children.pids();
+            let own = own();
             match wait(libc::P_ALL, 0, libc::WNOWAIT) {
-                Some(pid) if pids.contains(&pid) => return false,
+                Some(pid) if own.contains(&pid) => return false,
                 Some(pid) => wait(libc::P_PID, pid, 0),
                 None => return true,
             };
