@@ -108,9 +108,10 @@ all workers together.
 Signals, for the process that was started:
   HUP          rolling reload: each worker is replaced by a new one of the program that
                its path, or its name in PATH, leads to now. The log names the file and
-               the version. If it cannot be started, nothing changes. No request is lost, but for clients that keep a connection
-               open and idle for more than 1 s and use it just when it is closed. A
-               new worker that does not get ready changes nothing
+               the version. If a new worker cannot be started or does not get ready,
+               the reload is aborted and the old workers keep serving. No request is
+               lost, except by clients that keep a connection open and idle for more
+               than 1 s and use it just when it is closed
   TERM, INT    graceful shutdown: what is under way is finished, within 8 s (serve:
                2 s). A second one: at once
   TTIN, TTOU   one worker more, one fewer
