@@ -44,6 +44,12 @@ impl Installed {
         install(&self.program, &fs::read(good.get_program()).unwrap());
     }
 
+    /// Puts a program in its place that exits once and then hangs as it starts.
+    fn install_hanging(&self) {
+        let script = b"#!/bin/sh\nmkdir \"$0.started\" 2>/dev/null && exit 3\nexec sleep 60\n";
+        install(&self.program, script);
+    }
+
     /// Puts a program in its place that ends at once.
     fn install_bad(&self) {
         install(&self.program, b"#!/bin/sh\nexit 3\n");
@@ -157,4 +163,19 @@ fn a_new_program_that_crashes_aborts_the_reload_and_with_no_worker_left_it_gives
     assert_logged(&cluster, &["gives up: no worker was ready for 1 s"]);
     assert_logged(&cluster, &["error:", "exit code 3"]);
     assert_eq!(cluster.count("gave_up"), 1, "{}", told(&cluster));
+}
+
+#[test]
+fn giving_up_names_the_crash_and_not_its_own_kills() {
+    let installed = Installed::new();
+    let mut cluster = installed.start(&["--give-up-after", "1"]);
+    installed.install_hanging();
+    for worker in cluster.workers() {
+        send(worker, Signal::SIGKILL).unwrap();
+    }
+    let status = cluster.wait(PATIENCE).unwrap();
+    let status = status.unwrap_or_else(|| panic!("it goes on: {}", told(&cluster)));
+    assert_eq!(in_words(status), "code 1", "{}", told(&cluster));
+    assert_eq!(cluster.count("killed"), 2, "{}", told(&cluster));
+    assert_logged(&cluster, &["error:", "exit code 3"]);
 }

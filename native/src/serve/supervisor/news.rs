@@ -105,6 +105,8 @@ impl Shell {
         self.journal.of_why("exited", who, end.to_string());
         self.machine.exited(name.0, name.1, self.start.elapsed());
         match stage {
+            // The supervisor gave up and ends all: the cause is what came before.
+            _ if self.machine.has_escalated() => log(format!("{who} ended, {end}")),
             Stage::Starts => {
                 let program = program.display();
                 let what = format!("{who} ended before it was ready ({program}), {end}");
