@@ -1,6 +1,6 @@
 // The table of contents. Each chapter has a WebAssembly of its own, which is
 // loaded when one of its scenarios is opened. A test compares this with what
-// `native list` has.
+// `highwater list` has.
 
 export const chapters = [
   { name: "events", scenarios: ["observer", "decoupling"] },

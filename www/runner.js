@@ -1,5 +1,5 @@
 // Runs on behalf of the page: in Workers, one a chapter and build, kept while it is
-// well, or on the machine of the server, by the API of `native serve`.
+// well, or on the machine of the server, by the API of `highwater serve`.
 
 // A Worker loads in well under a second, or in eight if its threads do not start.
 const LOAD_PATIENCE_MS = 20000;

@@ -80,7 +80,7 @@ impl AtomicFile {
         let temporary = temporary(folder, is_private).map_err(|cause| {
             if existing.is_some() && obstacles::is_forbidden(&cause) {
                 let folder = folder.display();
-                Refusal::Replace(format!("the folder {folder} cannot be written: {cause}"))
+                Refusal::Replace(format!("cannot write to the folder {folder}: {cause}"))
             } else {
                 Refusal::Write(cause)
             }

@@ -1,10 +1,10 @@
-//! The command line.
+//! The command line: commands, options, help and usage errors.
 
-mod serving;
+mod serve_options;
 
 #[cfg(unix)]
-pub(crate) use serving::WorkerOptions;
-pub(crate) use serving::{ClusterOptions, MOST_WORKERS, ServeOptions};
+pub(crate) use serve_options::WorkerOptions;
+pub(crate) use serve_options::{ClusterOptions, MAX_WORKERS, ServeOptions};
 
 use crate::{error::Error, pipe::Size, report::BAD, world::World};
 use clap::{
@@ -20,212 +20,221 @@ use std::{path::PathBuf, process::ExitCode};
 
 /// Highwater: production patterns you can watch, run and build on.
 ///
-/// Without a command: the tour. It runs two presets of every scenario in real
-/// time and fails if a check does.
+/// Without a command, runs the tour: two presets of every scenario, in real time.
+/// The tour fails if a check fails.
 #[derive(Debug, Parser)]
 #[command(
+    name = "highwater",
     version,
     after_help = "Examples:
-  native                                        the tour, about 20 s
-  native list                                   what there is to run
-  native run decoupling --set design=direct     one experiment, in real time
-  native run decoupling --world virtual         the same in simulated time, at once
-  native serve                                  the page: http://127.0.0.1:8080/
-  native cluster --workers 4                    a service of 4 processes, for load
-  native pipe server.log server.log.gz --gzip   a file through a pipeline
+  highwater                                        the tour, about 20 s
+  highwater list                                   scenarios, parameters, presets
+  highwater run decoupling --set design=direct     one experiment in real time
+  highwater run decoupling --world virtual         the same in simulated time, at once
+  highwater serve                                  the page: http://127.0.0.1:8080/
+  highwater cluster --workers 4                    a service of 4 processes, for load
+  highwater pipe server.log server.log.gz --gzip   a file through a pipeline
 
-Exit codes: 0 all is well, 1 a check or the run failed, 2 bad input,
+In a checkout: cargo run -p native -- serve
+
+Exit codes: 0 success, 1 a check or the run failed, 2 bad input,
 130 Ctrl-C (serve and cluster: 0 once they serve)."
 )]
 pub(crate) struct Cli {
-    /// What to do.
+    /// The command, or none for the tour.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
 
-/// One command.
+/// A command with its options.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List the scenarios, their parameters and presets
     #[command(after_help = "Examples:
-  native list
-  native list --json")]
+  highwater list
+  highwater list --json")]
     List {
         /// Print one JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Run one scenario and report what it showed
+    /// Run one scenario and report its results
     #[command(after_help = "Examples:
-  native run decoupling
-  native run decoupling --set design=direct --set users=100 --set interval=20
-  native run decoupling --world virtual --seed 7 --trace trace.json --plot run.svg
-  native run backpressure --set heed=ignore --plot memory.svg --metric bytes
-  native run decoupling --set email_latency@1500=400    slower after 1.5 s
-  native run decoupling --json
+  highwater run decoupling
+  highwater run decoupling --set design=direct --set users=100 --set interval=20
+  highwater run decoupling --world virtual --seed 7 --trace trace.json --plot run.svg
+  highwater run backpressure --set heed=ignore --plot memory.svg --metric bytes
+  highwater run decoupling --set email_latency@1500=400    slower after 1.5 s
+  highwater run decoupling --json
 
-A trace opens in https://ui.perfetto.dev; its bytes depend on nothing but the
-experiment if the world is virtual.")]
+Open a trace in https://ui.perfetto.dev. In the virtual world, the same experiment
+always writes the same bytes.")]
     Run(RunOptions),
-    /// Serve the page and its API; build the page first if need be
+    /// Serve the page and its API; build the page first if it is missing or stale
     #[command(after_help = "Examples:
-  native serve
-  native serve --addr 127.0.0.1:0        any free port
-  native serve --no-build                the page as it was built last
-  native serve --workers 4               with four workers
-  native serve --allow-host page.test    and answer for http://page.test:8080/ too
-  native serve --faults                  and then, for instance:
+  highwater serve
+  highwater serve --addr 127.0.0.1:0        on any free port
+  highwater serve --no-build                the page from the last build
+  highwater serve --workers 4               with four workers
+  highwater serve --allow-host page.test    also for http://page.test:8080/
+  highwater serve --faults                  then trigger a bug:
     curl -i -X POST http://127.0.0.1:8080/api/faults/bug
 
-The API: GET /api/scenarios, and POST /api/runs, whose answer is the run while it
-happens (server-sent events: trace, again and again, then end), by the process that
-x-worker names. Whoever hangs up ends it.
+In a checkout: cargo run -p native -- serve
+
+API: GET /api/scenarios lists the scenarios. POST /api/runs starts a run and streams it
+as server-sent events: any number of trace events, then one end event. The x-worker
+header names the process that runs it. Closing the connection stops the run.
     curl -N http://127.0.0.1:8080/api/runs -H 'Content-Type: application/json' \
       -d '{\"scenario\": \"cluster\", \"params\": {\"requests\": 50}, \"seed\": 1}'
-\"records\": \"packed\" has the records as 64-bit words, little-endian, in base64, and
-the run's time every 50 ms, in place of an object a record.
+\"records\": \"packed\" sends the records as little-endian 64-bit words in base64 instead
+of JSON objects, and the run's time every 50 ms.
 
-Workers serve; a supervisor starts them again when they have a bug, crash or hang.
-Errors are problem+json, each with the id that its line on standard error has; of
-lines that are repeated one a second is written, unless with --log-level debug.
-Signals and exit codes are those of native cluster: see its --help.")]
+A supervisor restarts workers that hit a bug, crash or hang. Errors are problem+json
+documents. Each carries the id of its log entry on standard error. Repeated log entries
+are sampled, one per second, except with --log-level debug. For signals and exit codes,
+see highwater cluster --help.")]
     Serve(ServeOptions),
-    /// Serve a small service with several workers, to put load on
+    /// Serve a small service with several workers, as a target for load tests
     #[command(after_help = "Examples:
-  native cluster                         a worker for each core, any free port
-  native cluster --addr 127.0.0.1:8081 --workers 2, and then, for instance:
+  highwater cluster                         one worker per core, any free port
+  highwater cluster --json | jq -c .        events as JSON
+  highwater cluster --addr 127.0.0.1:8081 --workers 2    then, in another terminal:
     wrk -t2 -c64 -d10 http://127.0.0.1:8081/
     curl -i 'http://127.0.0.1:8081/work?job=fib:27'
-    kill -HUP $(pgrep -of 'native cluster')
-  native cluster --json | jq -c .        what happens, for programs
-  native cluster --addr 127.0.0.1:8081 --faults, and then, for instance:
+    kill -HUP $(pgrep -of 'highwater cluster')
+  highwater cluster --addr 127.0.0.1:8081 --faults       then, in another terminal:
     curl -i -X POST http://127.0.0.1:8081/faults/hang
 
-Addresses: / answers at once and says in x-worker which process did, /work computes
-a job off the loop, /healthz and /readyz say how it is, /metrics (Prometheus) is of
-all workers together.
+In a checkout: cargo run --release -p native -- cluster
 
-Signals, for the process that was started:
-  HUP          rolling reload: each worker is replaced by a new one of the program that
-               its path, or its name in PATH, leads to now. The log names the file and
-               the version. If a new worker cannot be started or does not get ready,
-               the reload is aborted and the old workers keep serving. No request is
-               lost, except by clients that keep a connection open and idle for more
-               than 1 s and use it just when it is closed
-  TERM, INT    graceful shutdown: what is under way is finished, within 8 s (serve:
-               2 s). A second one: at once
-  TTIN, TTOU   one worker more, one fewer
+Routes:
+  /                    responds at once; the x-worker header names the process
+  /work                runs a job off the event loop
+  /healthz, /readyz    liveness and readiness
+  /metrics             Prometheus metrics, merged from all workers
 
-A worker that ends, or gives no sign of life for 5 s, is replaced at once. A worker
-that had a bug serves until its replacement is ready. If replacements of one worker do
-not last a second, the next ones start after pauses: 100 ms, doubling up to 10 s (after
-bugs: 1 s). The others serve on, and while none is ready nobody waits that could start.
-A worker that cannot be started is tried again and again, /readyz says \"degraded\", and
-/metrics counts it. When no worker was ready for 30 s (--give-up-after), it gives up.
+Signals, sent to the supervisor (the process you started):
+  HUP          Rolling reload: replace one worker after the other. The program file is
+               looked up again, by its path or in PATH; the log names the file and its
+               version. If a new worker fails to start or to become ready, the reload is
+               aborted and the old workers keep serving. No request is lost, with one
+               exception: a client that reuses a connection after more than 1 s idle,
+               just as it is closed
+  TERM, INT    Graceful shutdown: requests in flight have 8 s to finish (serve: 2 s).
+               A second signal exits at once
+  TTIN, TTOU   Add a worker, remove a worker
 
-The log is on standard error. A reader that stalls holds up nothing: lines that it has
-no room for are dropped, counted in /metrics, and reported once it reads again.
+A worker that exits, or sends no heartbeat for 5 s, is replaced at once. A worker that
+hit a bug serves until its replacement is ready. If a replacement does not last a second,
+the next one is delayed: by 100 ms, doubling up to 10 s (after bugs: up to 1 s). Other
+slots are not affected. While no worker is ready, a slot whose workers can start does not
+wait. A slot whose workers fail to start is retried, /readyz reports \"degraded\", and
+/metrics counts the slot. After 30 s without a ready worker (--give-up-after), the
+supervisor exits.
 
-systemd: Type=notify-reload, and a socket unit if you like, which has the say then in
-place of --addr.
+Logs go to standard error. A stalled reader blocks nothing: entries that do not fit the
+queue are dropped, counted in /metrics, and reported once the reader continues.
 
-Exit codes: 0 it was asked to end, 1 it gave up or cannot listen, 2 bad input, 130 or
-143 it was asked to end twice.")]
+systemd: use Type=notify-reload. A socket unit, if there is one, overrides --addr.
+
+Exit codes: 0 graceful shutdown, 1 gave up or cannot listen, 2 bad input, 130 or 143
+a second signal.")]
     Cluster(ClusterOptions),
-    /// Serve with the socket of a supervisor
+    /// Serve on the socket inherited from a supervisor
     #[cfg(unix)]
     #[command(hide = true)]
     ServeWorker(WorkerOptions),
-    /// Stream a file through a pipeline: copy, change, compress
+    /// Stream a file through a pipeline: copy, transform, compress
     #[command(after_help = "Examples:
-  native pipe server.log copy.log
-  native pipe server.log server.log.gz --gzip
-  native pipe server.log.gz - --gunzip | sort
-  native pipe - LOUD.txt --upper --high-water 64KiB < quiet.txt
+  highwater pipe server.log copy.log
+  highwater pipe server.log server.log.gz --gzip
+  highwater pipe server.log.gz - --gunzip | sort
+  highwater pipe - LOUD.txt --upper --high-water 64KiB < quiet.txt
 
-It takes the same memory whatever the size. A summary goes to standard error.
+Memory use does not depend on the size of the input. A summary goes to standard error.
 
-An output file is written beside its place and put there when it is complete and on
-the disk; if the run fails, all is as it was before. A file that is replaced keeps its
-permissions, owner, access list and extended attributes. A new one gets the input's
-permissions, as with gzip and cp -p, and those that the umask leaves if the input is no
-file. Links are followed. What cannot be replaced without a loss (a mount point, one of
-several hard links, a file in a folder that is not writable) needs --in-place.
+Output files are atomic: the data goes to a temporary file in the same folder, which
+is renamed when it is complete and on disk. If the run fails, the folder is unchanged.
+A replaced file keeps its permissions, owner, access list and extended attributes. A new
+file gets the input's permissions, as with gzip and cp -p, or the umask's if the input
+is not a file. Symbolic links are followed. A file that cannot be replaced without loss
+(a mount point, one of several hard links, a file in a read-only folder) needs
+--in-place.
 
---gzip makes one gzip member, which every reader takes. --gunzip takes any number of
-them, and zeros behind the last. If something else follows, or the last one is cut, it
-fails: standard output has had all before that, an output file is not made.
+--gzip writes a single gzip member, which every reader supports. --gunzip reads any
+number of members and trailing zeros. Other trailing data or a truncated member is an
+error: standard output has everything before it, an output file is not created.
 
-Exit codes: 0 all is well, 1 a stage failed, 2 bad input, 130 Ctrl-C (129, 131, 143,
-152: other signals), 141 nobody reads the output any more (as other filters report it).")]
+Exit codes: 0 success, 1 a stage failed, 2 bad input, 130 Ctrl-C (129, 131, 143, 152:
+other signals), 141 the reader closed standard output, as with other filters.")]
     Pipe(PipeOptions),
 }
 
-/// What to stream, from where to where.
+/// Options of `pipe`.
 #[derive(Args, Debug)]
 #[allow(
     clippy::struct_excessive_bools,
     reason = "each is a flag of the command line"
 )]
 pub(crate) struct PipeOptions {
-    /// The file to read; - is standard input
+    /// File to read, or - for standard input
     pub(crate) input: PathBuf,
-    /// The file to write; - is standard output
+    /// File to write, or - for standard output
     pub(crate) output: PathBuf,
-    /// Make ASCII letters upper case
+    /// Convert ASCII letters to upper case
     #[arg(long)]
     pub(crate) upper: bool,
-    /// Compress, at level 6 and on all cores
+    /// Compress at level 6, on all cores
     #[arg(long, conflicts_with = "gunzip")]
     pub(crate) gzip: bool,
     /// Decompress
     #[arg(long)]
     pub(crate) gunzip: bool,
-    /// With --gzip: compress each 512KiB to a member of its own. That is quicker, the
-    /// output up to 5 % larger, and only its first 512KiB are read by browsers,
-    /// curl --compressed and Python's zlib, some of them without an error
+    /// With --gzip: write a separate gzip member for every 512KiB. Faster, but up to 5 %
+    /// larger, and browsers, curl --compressed and Python's zlib read only the first
+    /// member, some of them without an error
     #[arg(long, requires = "gzip")]
     pub(crate) members: bool,
-    /// Overwrite an output that exists instead of replacing it when the new one is
-    /// complete: for a file that cannot be replaced. If the run fails, it is
-    /// incomplete
+    /// Overwrite an existing output file instead of replacing it, for files that cannot
+    /// be replaced. If the run fails, the file is incomplete
     #[arg(long)]
     pub(crate) in_place: bool,
-    /// How much may wait behind the input, in --gzip and before the output, each
-    /// [default: 1MiB; with --gzip 1.5MiB for each core, up to 8MiB]
+    /// High-water mark of each buffer: after the input, in --gzip and before the output
+    /// [default: 1MiB; with --gzip 1.5MiB per core, up to 8MiB]
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub(crate) high_water: Option<Size>,
-    /// Print the summary as one JSON object, to standard output unless that is
-    /// the output
+    /// Print the summary as one JSON object: to standard output, or to standard error if
+    /// OUTPUT is -
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// What to run, where, and what to keep of it.
+/// Options of `run`.
 #[derive(Args, Debug)]
 pub(crate) struct RunOptions {
-    /// The scenario: see `native list`
+    /// Name of the scenario, from `highwater list`
     name: String,
-    /// Set a parameter; the last one counts. KEY@MS=VALUE changes it in the midst of
-    /// the run, if it is live: see `native list`
+    /// Set a parameter; the last value wins. KEY@MS=VALUE changes a live parameter MS
+    /// milliseconds into the run; `highwater list` marks live parameters
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
-    /// The seed of every random draw [default: 1]
+    /// Seed of all random draws [default: 1]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     seed: Option<String>,
     /// Where to run
     #[arg(long, value_enum, default_value_t = World::Native)]
     pub(crate) world: World,
-    /// Write the trace, in the Chrome trace-event format
+    /// Write the trace in the Chrome trace-event format
     #[arg(long, value_name = "FILE.json")]
     pub(crate) trace: Option<PathBuf>,
-    /// Write every record as a line of comma-separated values
+    /// Write all records as comma-separated values, one record per line
     #[arg(long, value_name = "FILE.csv")]
     pub(crate) csv: Option<PathBuf>,
-    /// Plot every metric that the run has over time
+    /// Plot all metrics of the run over time
     #[arg(long, value_name = "FILE.svg")]
     pub(crate) plot: Option<PathBuf>,
-    /// Plot this one only
+    /// Plot only this metric
     #[arg(long, value_name = "NAME", requires = "plot", value_parser = metric())]
     pub(crate) metric: Option<Metric>,
     /// Print the report as one JSON object
@@ -234,18 +243,19 @@ pub(crate) struct RunOptions {
 }
 
 impl RunOptions {
-    /// The experiment these options name.
+    /// Returns the experiment that the options select.
     ///
     /// # Errors
     ///
-    /// [`Error::Input`] and [`Error::NotAPair`].
+    /// [`Error::Input`] for an unknown name or bad value, [`Error::InvalidSetting`] for a
+    /// `--set` without `=`.
     pub(crate) fn experiment(&self) -> Result<Experiment, Error> {
         let scenario = scenario::find(&self.name)?;
         let mut experiment = scenario.experiment();
         for pair in &self.sets {
             let Some((key, value)) = pair.split_once('=') else {
                 let first = scenario.params.first();
-                return Err(Error::NotAPair {
+                return Err(Error::InvalidSetting {
                     pair: pair.clone(),
                     example: first.map_or("seed=1".to_owned(), |param| {
                         format!("{}={}", param.key, param.default())
@@ -261,36 +271,36 @@ impl RunOptions {
     }
 }
 
-/// Metrics by their names.
+/// Returns a parser of metric names.
 fn metric() -> impl TypedValueParser<Value = Metric> {
     let names = Metric::ALL.map(Metric::name);
-    // It takes no other names.
+    // The parser rejects all other names.
     PossibleValuesParser::new(names).map(|name| Metric::named(&name).unwrap_or(Metric::Latency))
 }
 
-/// Shows help, or says in one line what is wrong with the command line.
-pub(crate) fn explain(usage: &clap::Error) -> ExitCode {
+/// Prints help or version, or a one-line usage error. Returns the exit code.
+pub(crate) fn report_usage(usage: &clap::Error) -> ExitCode {
     if usage.use_stderr() {
         let line = one_line(&usage.to_string());
-        let right = match usage.kind() {
+        let hint = match usage.kind() {
             ErrorKind::InvalidSubcommand => "the commands are list, run, serve, cluster and pipe",
-            _ => "--help shows what can be",
+            _ => "see --help",
         };
-        anstream::eprintln!("{BAD}error:{BAD:#} {line}; {right}");
+        anstream::eprintln!("{BAD}error:{BAD:#} {line}; {hint}");
         return ExitCode::from(2);
     }
-    // Help and version. Nobody is left to be told if it cannot be printed.
+    // There is nowhere to report a failed write.
     let _ = usage.print();
     ExitCode::SUCCESS
 }
 
-/// Clap's message without the paragraphs behind it: tips stay, usage goes.
+/// Reduces clap's message to one line. Tips stay, the usage paragraphs go.
 fn one_line(message: &str) -> String {
     let message = message.strip_prefix("error: ").unwrap_or(message);
-    let told = message.split("\n\n").take_while(|paragraph| {
+    let paragraphs = message.split("\n\n").take_while(|paragraph| {
         !paragraph.starts_with("Usage:") && !paragraph.starts_with("For more information")
     });
-    let lines: Vec<String> = told
+    let lines: Vec<String> = paragraphs
         .map(|paragraph| {
             let words: Vec<&str> = paragraph.split_whitespace().collect();
             words.join(" ")
@@ -305,12 +315,12 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_definition_is_sound() {
+    fn clap_accepts_the_definition() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn the_last_of_several_values_counts() {
+    fn last_of_several_values_wins() {
         let options = run(&[
             "--set", "users=3", "--set", "users=5", "--set", "seed=2", "--seed", "9",
         ]);
@@ -320,17 +330,18 @@ mod tests {
     }
 
     #[test]
-    fn a_set_without_a_value_is_told_what_to_look_like() {
+    fn set_without_a_value_gets_an_example() {
         let error = run(&["--set", "users"]).experiment().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "--set takes key=value, not \"users\": for example --set design=events"
+            "invalid --set \"users\": expected key=value, for example --set design=events"
         );
     }
 
     #[test]
-    fn usage_errors_fit_in_a_line() {
-        let error = Cli::try_parse_from(["native", "run", "--sed", "1", "decoupling"]).unwrap_err();
+    fn usage_errors_fit_on_one_line() {
+        let error =
+            Cli::try_parse_from(["highwater", "run", "--sed", "1", "decoupling"]).unwrap_err();
         let line = one_line(&error.to_string());
         assert!(
             line.starts_with("unexpected argument '--sed' found; tip:"),
@@ -340,7 +351,7 @@ mod tests {
     }
 
     fn run(arguments: &[&str]) -> RunOptions {
-        let all = ["native", "run", "decoupling"].iter().chain(arguments);
+        let all = ["highwater", "run", "decoupling"].iter().chain(arguments);
         match Cli::try_parse_from(all).unwrap().command {
             Some(Command::Run(options)) => options,
             other => panic!("{other:?}"),

@@ -1,167 +1,164 @@
-//! Why a command ends without having done its work.
+//! Errors that end a command.
 
 use highwater::{scenario::InputError, stream::BoxError};
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
-/// One line for people: what is wrong, and what would be right.
+/// An error of a command. Displays as one line: what failed, why, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// A scenario, parameter or value that does not exist.
+    /// An unknown scenario or parameter, or an invalid value.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// `--set` without a key or a value.
-    #[error("--set takes key=value, not \"{pair}\": for example --set {example}")]
-    NotAPair {
-        /// What stood there.
+    /// A `--set` that is not `key=value`.
+    #[error("invalid --set \"{pair}\": expected key=value, for example --set {example}")]
+    InvalidSetting {
+        /// The value of `--set`.
         pair: String,
-        /// What could stand there.
+        /// A valid one.
         example: String,
     },
-    /// `--addr` that is none.
-    #[error("--addr is ADDRESS:PORT, not \"{0}\": for example 127.0.0.1:8080")]
-    NotAnAddress(String),
-    /// A file to read that cannot be read, known before the run.
-    #[error("{} cannot be read: {reason}", path.display())]
-    BadInput {
-        /// The file.
+    /// An `--addr` that is not `ADDRESS:PORT`.
+    #[error("invalid --addr \"{0}\": expected ADDRESS:PORT, for example 127.0.0.1:8080")]
+    InvalidAddress(String),
+    /// An input that cannot be read, detected before the run.
+    #[error("cannot read {}: {reason}", path.display())]
+    UnreadableInput {
+        /// The input file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// A file that is to become itself.
+    /// An output that is also the input.
     #[error(
-        "{} and {} are the same file: name another output",
+        "{} and {} are the same file: choose another output",
         input.display(),
         output.display()
     )]
     SameFile {
-        /// What was to be read.
+        /// The input file.
         input: PathBuf,
-        /// What was to be written.
+        /// The output file.
         output: PathBuf,
     },
-    /// A pipeline whose stage failed.
+    /// A pipeline stage that failed.
     #[error("{stage} failed: {file}: {cause}")]
     Pipe {
-        /// Which one.
+        /// The name of the stage.
         stage: Arc<str>,
-        /// The file it worked on.
+        /// The file it reads or writes.
         file: String,
-        /// What it said.
+        /// The error of the stage.
         cause: BoxError,
     },
     /// A run that failed while it overwrote a file.
-    #[error("{cause}; {} is incomplete: its old content was being overwritten", path.display())]
+    #[error("{cause}; {} is incomplete: it was being overwritten", path.display())]
     Incomplete {
-        /// The file.
+        /// The output file.
         path: PathBuf,
-        /// Why the run failed.
+        /// The error of the run.
         cause: Box<Error>,
     },
-    /// An output file that cannot be made, known before the run.
-    #[error("{} cannot be written: {reason}", path.display())]
-    BadOutput {
-        /// The file.
+    /// An output that cannot be written, detected before the run.
+    #[error("cannot write {}: {reason}", path.display())]
+    UnwritableOutput {
+        /// The output file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// One file for two outputs.
-    #[error("{first} and {second} name the same file: each needs one of its own")]
+    /// Two outputs with the same file.
+    #[error("{first} and {second} name the same file: give each its own file")]
     SameOutput {
-        /// The option that names it.
+        /// The first option.
         first: &'static str,
-        /// The option that names it, too.
+        /// The second option.
         second: &'static str,
     },
-    /// An output file that could not be written after all.
-    #[error("{} was not written: {cause}", path.display())]
+    /// A failed write to an output file.
+    #[error("failed to write {}: {cause}", path.display())]
     Write {
-        /// The file.
+        /// The output file.
         path: PathBuf,
-        /// What the system answered.
+        /// The error of the operating system.
         cause: io::Error,
     },
-    /// Standard output took no more.
-    #[error("the report was not printed: {0}")]
+    /// A failed write to standard output.
+    #[error("failed to print the report: {0}")]
     Print(#[source] io::Error),
-    /// Somebody else listens there.
+    /// An address that another process listens on.
     #[error(
-        "{0} is taken: choose another with --addr {next}, or --addr {any} for any free port",
+        "{0} is already in use: try --addr {next}, or --addr {any} for any free port",
         next = SocketAddr::new(.0.ip(), .0.port().checked_add(1).unwrap_or(8080)),
         any = SocketAddr::new(.0.ip(), 0)
     )]
     PortTaken(SocketAddr),
-    /// The port is for the system's own services.
+    /// A port that needs privileges.
     #[error(
-        "{0} is not for everybody: ports below 1024 need privileges, as a service manager that \
-         listens for us has; --addr {any} takes any free port",
+        "cannot listen on {0}: ports below 1024 need privileges; use a service manager's socket, \
+         or --addr {any} for any free port",
         any = SocketAddr::new(.0.ip(), 0)
     )]
-    PortOfOthers(SocketAddr),
-    /// What a service manager listens on for us cannot be served.
-    #[error("the socket that was passed on cannot be served: {0}")]
-    PassedOn(#[source] io::Error),
-    /// Not on this system.
+    PrivilegedPort(SocketAddr),
+    /// A socket from a service manager that cannot be served.
+    #[error("cannot serve the inherited socket: {0}")]
+    InheritedSocket(#[source] io::Error),
+    /// A command that this system does not support.
     #[cfg_attr(unix, expect(dead_code, reason = "this is Unix"))]
-    #[error("{0} needs a Unix: elsewhere workers cannot inherit a socket")]
+    #[error("{0} needs a Unix system: workers inherit a socket")]
     NeedsUnix(&'static str),
-    /// The address cannot be listened on.
-    #[error("cannot listen on {addr}: {cause}; --addr 127.0.0.1:0 takes any free port")]
+    /// An address that cannot be listened on, for another reason.
+    #[error("cannot listen on {addr}: {cause}; try --addr 127.0.0.1:0 for any free port")]
     Listen {
         /// The address.
         addr: SocketAddr,
-        /// What the system answered.
+        /// The error of the operating system.
         cause: io::Error,
     },
-    /// There is no page to serve, and it was not or could not be built.
-    #[error("there is no page in {}: {reason}", www.display())]
+    /// A page that is missing and was not built.
+    #[error("no page in {}: {reason}", www.display())]
     NoPage {
-        /// The folder.
+        /// The folder of the page.
         www: PathBuf,
-        /// Why, and what to do.
+        /// The reason, and what to do.
         reason: String,
     },
-    /// Workers end again and again.
+    /// Workers that exit again and again.
+    #[error("gave up: workers keep exiting: {0}; see the log above for the cause")]
+    WorkersKeepExiting(String),
+    /// A `serve-worker` that was not started by a supervisor.
     #[error(
-        "workers keep ending, and starting them anew is of no use: {0}; what they said of that is \
-         above"
+        "serve-worker is internal and needs an inherited socket ({0}): use highwater serve or \
+         highwater cluster"
     )]
-    KeepsEnding(String),
-    /// A worker that nobody supervises.
-    #[error(
-        "serve-worker is what serve and cluster start, with a socket ({0}): use native serve or \
-         native cluster"
-    )]
-    NotAWorker(#[source] io::Error),
-    /// The system gave no thread or no runtime.
+    NoSupervisor(#[source] io::Error),
+    /// A thread or runtime that could not be started.
     #[error("cannot start: {0}")]
     Runtime(#[source] io::Error),
 }
 
 impl Error {
-    /// 2 where other input would have helped, else 1.
+    /// Returns 2 for bad input and 1 for a failed run.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Error::Input(_)
-            | Error::NotAPair { .. }
-            | Error::NotAnAddress(_)
-            | Error::BadInput { .. }
-            | Error::BadOutput { .. }
+            | Error::InvalidSetting { .. }
+            | Error::InvalidAddress(_)
+            | Error::UnreadableInput { .. }
+            | Error::UnwritableOutput { .. }
             | Error::SameFile { .. }
             | Error::SameOutput { .. }
-            | Error::NotAWorker(_) => 2,
+            | Error::NoSupervisor(_) => 2,
             Error::Write { .. }
             | Error::Print(_)
             | Error::Pipe { .. }
             | Error::Incomplete { .. }
             | Error::PortTaken(_)
             | Error::Listen { .. }
-            | Error::PortOfOthers(_)
-            | Error::PassedOn(_)
+            | Error::PrivilegedPort(_)
+            | Error::InheritedSocket(_)
             | Error::NeedsUnix(_)
             | Error::NoPage { .. }
-            | Error::KeepsEnding(_)
+            | Error::WorkersKeepExiting(_)
             | Error::Runtime(_) => 1,
         }
     }

@@ -1,4 +1,4 @@
-//! `native list`: what there is to run.
+//! `highwater list`: what there is to run.
 
 use crate::{error::Error, report};
 use anstyle::Style;

@@ -6,7 +6,7 @@
 //! | `tour`, `run`, `list`, `serve`, `pipe` | one command each, and `cluster` in `serve`; both start this program again to serve |
 //! | `platform` | the ports: this machine's clock and tokio's tasks |
 //! | `processes` | the port for processes: this program again, as a child |
-//! | `world`, `running`, `death` | an experiment from its start to its end, or to its bug |
+//! | `world`, `running`, `panic_report` | an experiment from its start to its end, or to its bug |
 //! | `report`, `output` | what people and programs are shown |
 //! | `logging` | the lines of a process that serves, which wait for nobody |
 //! | `atomic_file`, `blocking` | files that are replaced as a whole; streams that somebody made non-blocking |
@@ -22,12 +22,12 @@ mod atomic_file;
 mod blocking;
 mod cli;
 mod compute;
-mod death;
 mod error;
 mod interrupt;
 mod list;
 mod logging;
 mod output;
+mod panic_report;
 mod pipe;
 mod platform;
 mod processes;
@@ -44,13 +44,13 @@ use error::Error;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    death::keep_panics_for_the_report();
+    panic_report::install_panic_hook();
     if let Some(code) = processes::run_as_child() {
         return code;
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(usage) => return cli::explain(&usage),
+        Err(usage) => return cli::report_usage(&usage),
     };
     // One thread is enough: scenarios run on threads of their own, and the
     // server has little to do beside them.

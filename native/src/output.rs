@@ -19,26 +19,29 @@ impl Output {
     ///
     /// # Errors
     ///
-    /// [`Error::BadOutput`].
+    /// [`Error::UnwritableOutput`].
     pub(crate) fn check(path: &Path) -> Result<Self, Error> {
-        let bad = |reason: String| Error::BadOutput {
+        let bad = |reason: String| Error::UnwritableOutput {
             path: path.to_owned(),
             reason,
         };
         if path.as_os_str() == "-" {
             return Err(bad(
-                "standard output is for the report, so name a file".to_owned()
+                "standard output is for the report; name a file".to_owned()
             ));
         }
         if path.is_dir() {
-            return Err(bad("it is a folder, and has to be a file".to_owned()));
+            return Err(bad("it is a folder, expected a file".to_owned()));
         }
         if is_special(path) {
             return Ok(Output { path: path.into() });
         }
         let folder = folder_of(path);
         if !folder.is_dir() {
-            return Err(bad(format!("there is no folder {}", folder.display())));
+            return Err(bad(format!(
+                "the folder {} does not exist",
+                folder.display()
+            )));
         }
         // Its temporary file goes at once.
         AtomicFile::create(path, None).map_err(|refusal| bad(refusal.to_string()))?;
@@ -120,7 +123,7 @@ pub(crate) fn target_of(path: &Path) -> io::Result<PathBuf> {
             Err(_no_link) => return Ok(target),
         }
     }
-    Err(io::Error::other("its links lead in a circle"))
+    Err(io::Error::other("too many levels of symbolic links"))
 }
 
 #[cfg(test)]
@@ -140,7 +143,7 @@ mod tests {
             failed
                 .unwrap_err()
                 .to_string()
-                .ends_with("trace.json was not written: no more")
+                .ends_with("trace.json: no more")
         );
         assert_eq!(fs::read_to_string(&path).unwrap(), "before");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -165,7 +168,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("none/trace.json");
         let error = Output::check(&missing).unwrap_err().to_string();
-        assert!(error.contains("there is no folder"), "{error}");
+        assert!(error.contains("does not exist"), "{error}");
         let error = Output::check(folder.path()).unwrap_err().to_string();
         assert!(error.contains("it is a folder"), "{error}");
     }

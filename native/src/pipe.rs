@@ -1,4 +1,4 @@
-//! `native pipe`: files and standard streams through a pipeline.
+//! `highwater pipe`: files and standard streams through a pipeline.
 //!
 //! A thread reads, a thread writes, and the pipeline between them is this
 //! task: `input` → `gunzip` → `upper` → `gzip` → `output`, of which those in

@@ -1,7 +1,7 @@
 //! This machine's clock and tokio's tasks, as the ports a scenario runs
 //! against.
 
-use crate::death::Death;
+use crate::panic_report::RunFailure;
 use futures::{
     FutureExt,
     future::{BoxFuture, LocalBoxFuture},
@@ -102,13 +102,13 @@ impl Stop {
 /// Starts tasks on the `LocalSet` that runs the scenario.
 #[derive(Debug)]
 pub(crate) struct NativeSpawn {
-    bugs: mpsc::UnboundedSender<Death>,
+    bugs: mpsc::UnboundedSender<RunFailure>,
 }
 
 impl NativeSpawn {
     /// Tells of every task that panicked: tokio would keep that to the task's
     /// handle, and the run would go on without the task.
-    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Death>) {
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<RunFailure>) {
         let (bugs, receiver) = mpsc::unbounded_channel();
         (NativeSpawn { bugs }, receiver)
     }
@@ -120,7 +120,7 @@ impl Spawn for NativeSpawn {
         tokio::task::spawn_local(async move {
             if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
                 // Nobody listens only when the run has ended already.
-                let _ = bugs.send(Death::of(&*panic));
+                let _ = bugs.send(RunFailure::of(&*panic));
             }
         });
     }

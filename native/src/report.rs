@@ -46,8 +46,8 @@ pub(crate) fn text(
     let trace = &ended.trace;
     let mut text = String::new();
     head(&mut text, experiment, world, trace);
-    if let Some(death) = &ended.death {
-        let _ = writeln!(text, "\n  {BAD}✗ the run died:{BAD:#} {death}");
+    if let Some(failure) = &ended.failure {
+        let _ = writeln!(text, "\n  {BAD}✗ the run died:{BAD:#} {failure}");
     }
     if trace.dropped > 0 {
         let _ = writeln!(
@@ -97,7 +97,7 @@ pub(crate) fn exit_code(ended: &Ended, verdicts: &[Verdict]) -> ExitCode {
     let failed = verdicts
         .iter()
         .any(|verdict| verdict.outcome == Outcome::Failed);
-    ExitCode::from(u8::from(failed || ended.death.is_some()))
+    ExitCode::from(u8::from(failed || ended.failure.is_some()))
 }
 
 /// From the start of the run to its last record.
@@ -255,7 +255,7 @@ mod tests {
         }
         let ended = Ended {
             trace: experiment.simulate(),
-            death: None,
+            failure: None,
         };
         let verdicts = experiment.scenario().judge(&ended.trace);
         let text = text(&experiment, World::Virtual, &ended, &verdicts);

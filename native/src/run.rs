@@ -1,4 +1,4 @@
-//! `native run`: one experiment.
+//! `highwater run`: one experiment.
 
 use crate::{
     cli::RunOptions,
@@ -104,8 +104,8 @@ pub(crate) async fn watch(world: World, experiments: &[Experiment]) -> Result<Ve
     let ended = try_join_all(runs).await;
     bar.finish_and_clear();
     let ended = ended.map_err(Error::Runtime)?;
-    for death in ended.iter().filter_map(|ended| ended.death.as_ref()) {
-        anstream::eprintln!("{}the run died:{:#} {death}", report::BAD, report::BAD);
+    for failure in ended.iter().filter_map(|ended| ended.failure.as_ref()) {
+        anstream::eprintln!("{}the run died:{:#} {failure}", report::BAD, report::BAD);
     }
     Ok(ended)
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     compute::NativeCompute,
-    death::{Death, LOOP_THREAD},
+    panic_report::{LOOP_THREAD, RunFailure},
     platform::{NativeSpawn, NativeTimer, Stop},
     processes::NativeProcesses,
 };
@@ -21,7 +21,7 @@ pub(crate) struct Running {
     recorder: Recorder,
     timer: Arc<NativeTimer>,
     stop: Arc<Stop>,
-    ended: oneshot::Receiver<Option<Death>>,
+    ended: oneshot::Receiver<Option<RunFailure>>,
 }
 
 impl Running {
@@ -64,12 +64,12 @@ impl Running {
             .name(LOOP_THREAD.to_owned())
             .spawn(move || {
                 let tasks = LocalSet::new();
-                let death = tasks.block_on(&runtime, run.complete()).err();
+                let failure = tasks.block_on(&runtime, run.complete()).err();
                 // Tasks that are left over end here, and their spans are
                 // recorded as cancelled before anybody hears of the end.
                 drop(tasks);
                 drop(guard);
-                let _ = send_end.send(death);
+                let _ = send_end.send(failure);
             })?;
         Ok(Running {
             recorder,
@@ -91,10 +91,10 @@ impl Running {
 
     /// Completes when the run has ended, with the bug if one ended it. To be
     /// asked no more after that.
-    pub(crate) async fn ended(&mut self) -> Option<Death> {
+    pub(crate) async fn ended(&mut self) -> Option<RunFailure> {
         (&mut self.ended)
             .await
-            .unwrap_or_else(|_| Some(Death::new("the loop's thread ended")))
+            .unwrap_or_else(|_| Some(RunFailure::new("the loop's thread ended")))
     }
 }
 
@@ -113,7 +113,7 @@ struct Run<S> {
 }
 
 impl<S: FnOnce(Platform, Recorder) -> LocalBoxFuture<'static, ()>> Run<S> {
-    async fn complete(self) -> Result<(), Death> {
+    async fn complete(self) -> Result<(), RunFailure> {
         let (spawn, mut bugs) = NativeSpawn::new();
         let platform = Platform::new(self.timer, Rc::new(spawn));
         let platform = platform
@@ -125,9 +125,9 @@ impl<S: FnOnce(Platform, Recorder) -> LocalBoxFuture<'static, ()>> Run<S> {
             // and panics in turn: the first bug is the one to tell of.
             biased;
             Some(bug) = bugs.recv() => Err(bug),
-            () = self.stop.requested() => Err(Death::new("stopped")),
+            () = self.stop.requested() => Err(RunFailure::new("stopped")),
             ended = AssertUnwindSafe(scenario).catch_unwind() => {
-                ended.map_err(|panic| Death::of(&*panic))
+                ended.map_err(|panic| RunFailure::of(&*panic))
             }
         }
     }
@@ -148,8 +148,8 @@ mod tests {
     #[tokio::test]
     async fn a_run_ends_well_and_passes_its_checks() {
         let experiment = quick(&[]);
-        let (death, trace) = end(&experiment, Running::start(&experiment, ()).unwrap()).await;
-        assert_eq!(death, None);
+        let (failure, trace) = end(&experiment, Running::start(&experiment, ()).unwrap()).await;
+        assert_eq!(failure, None);
         let verdicts = experiment.scenario().judge(&trace);
         let count = |outcome| verdicts.iter().filter(|it| it.outcome == outcome).count();
         assert_eq!(count(Outcome::Failed), 0, "{verdicts:#?}");
@@ -166,9 +166,9 @@ mod tests {
                 ("fail_rate", "100"),
                 ("listeners", listeners),
             ]);
-            let (death, trace) = end(&experiment, Running::start(&experiment, ()).unwrap()).await;
+            let (failure, trace) = end(&experiment, Running::start(&experiment, ()).unwrap()).await;
             assert_eq!(
-                death.unwrap().message,
+                failure.unwrap().message,
                 "EmailService has a bug: it cannot handle user 1",
                 "{listeners}"
             );
@@ -215,10 +215,10 @@ mod tests {
         experiment
     }
 
-    async fn end(experiment: &Experiment, mut running: Running) -> (Option<Death>, Trace) {
-        let death = running.ended().await;
+    async fn end(experiment: &Experiment, mut running: Running) -> (Option<RunFailure>, Trace) {
+        let failure = running.ended().await;
         let mut trace = experiment.new_trace("native");
         trace.append(running.recorder().drain());
-        (death, trace)
+        (failure, trace)
     }
 }

@@ -1,8 +1,8 @@
-//! `native serve`: the page and its API.
+//! `highwater serve`: the page and its API.
 //!
 //! Several processes do it. One binds (`listen`), builds the page, and holds the
 //! socket (`supervisor`); the workers are started by it and serve (`child`,
-//! `worker`), each in its turn (`turns`). If one has a bug, it answers what it has and is replaced. `native
+//! `worker`), each in its turn (`turns`). If one has a bug, it answers what it has and is replaced. `highwater
 //! cluster` (`cluster`) does the same with less to serve. The rest is what is served:
 //! `routes`, `api`, `stream` and `records`, `problems`, `faults`, `headers`, `hosts`,
 //! and `errors` for when it goes wrong.

@@ -1,4 +1,4 @@
-//! `native`: every scenario, in real time.
+//! `highwater` without a command: every scenario, in real time.
 
 use crate::{
     error::Error,
@@ -43,7 +43,7 @@ pub(crate) async fn tour() -> Result<ExitCode, Error> {
         }
     }
     report::print(if code == ExitCode::SUCCESS {
-        "\nEvery check passed. `native list` shows more to try and what can be set, `native serve` the page.\n"
+        "\nEvery check passed. `highwater list` shows more to try and what can be set, `highwater serve` the page.\n"
     } else {
         "\nA check failed: see the lines marked ✗.\n"
     })?;

@@ -2,7 +2,7 @@
 //! simulated time.
 
 use crate::{
-    death::{Death, LOOP_THREAD},
+    panic_report::{LOOP_THREAD, RunFailure},
     running::Running,
 };
 use clap::ValueEnum;
@@ -44,7 +44,7 @@ pub(crate) struct Ended {
     /// What happened.
     pub(crate) trace: Trace,
     /// The bug that ended it early; `trace.died` has its message.
-    pub(crate) death: Option<Death>,
+    pub(crate) failure: Option<RunFailure>,
 }
 
 /// Runs an experiment to its end. `progress` is told now and then how many
@@ -58,24 +58,24 @@ pub(crate) async fn run(
     experiment: &Experiment,
     progress: impl Fn(u64),
 ) -> io::Result<Ended> {
-    let (recorder, death) = match world {
+    let (recorder, failure) = match world {
         World::Native => run_native(experiment, progress).await?,
         World::Virtual => simulate(experiment).await?,
     };
     let mut trace = experiment.new_trace(world.name());
     trace.append(recorder.drain());
-    trace.died = death.as_ref().map(|death| death.message.clone());
-    Ok(Ended { trace, death })
+    trace.died = failure.as_ref().map(|failure| failure.message.clone());
+    Ok(Ended { trace, failure })
 }
 
-type Outcome = (Recorder, Option<Death>);
+type Outcome = (Recorder, Option<RunFailure>);
 
 async fn run_native(experiment: &Experiment, progress: impl Fn(u64)) -> io::Result<Outcome> {
     let mut running = Running::start(experiment, ())?;
     let mut ticks = tokio::time::interval(Duration::from_millis(100));
     loop {
         tokio::select! {
-            death = running.ended() => return Ok((running.recorder(), death)),
+            failure = running.ended() => return Ok((running.recorder(), failure)),
             _ = ticks.tick() => progress(running.recorder().recorded()),
         }
     }
@@ -91,14 +91,14 @@ async fn simulate(experiment: &Experiment) -> io::Result<Outcome> {
         let world = VirtualTime::new();
         let recorder = Recorder::new(world.timer(), TRACE_CAPACITY);
         let run = AssertUnwindSafe(|| experiment.simulate_in(&world, &recorder));
-        let death = match catch_unwind(run) {
+        let failure = match catch_unwind(run) {
             Ok(Ok(())) => None,
-            Ok(Err(deadlock)) => Some(Death::new(&deadlock.to_string())),
-            Err(panic) => Some(Death::of(&*panic)),
+            Ok(Err(deadlock)) => Some(RunFailure::new(&deadlock.to_string())),
+            Err(panic) => Some(RunFailure::of(&*panic)),
         };
         // What is left over is cancelled, and recorded as such.
         drop(world);
-        let _ = send.send((recorder, death));
+        let _ = send.send((recorder, failure));
     })?;
     receive.await.map_err(io::Error::other)
 }

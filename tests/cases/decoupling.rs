@@ -1,4 +1,4 @@
-//! The page of `decoupling`, as `native serve` serves it.
+//! The page of `decoupling`, as `highwater serve` serves it.
 
 use anyhow::{Context as _, Result, ensure};
 use fantoccini::Locator;

@@ -1,5 +1,5 @@
 //! How each check comes out: in each of the page's worlds as where the built
-//! `native` program runs it.
+//! `highwater` program runs it.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;

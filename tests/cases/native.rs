@@ -1,4 +1,4 @@
-//! The built `native` program.
+//! The built `highwater` program.
 
 use std::env;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ pub(crate) fn command() -> Command {
     Command::new(program())
 }
 
-/// The chapters and their scenarios, as `native list` has them.
+/// The chapters and their scenarios, as `highwater list` has them.
 pub(crate) fn listed() -> Result<Vec<(String, Vec<String>)>> {
     let output = command().args(["list", "--json"]).output()?;
     let catalog: Value = serde_json::from_slice(&output.stdout)?;
@@ -35,7 +35,7 @@ fn program() -> PathBuf {
     let test = env::current_exe().unwrap();
     let folder = test.ancestors().nth(2).unwrap();
     let program = folder
-        .join("native")
+        .join("highwater")
         .with_extension(env::consts::EXE_EXTENSION);
     assert!(
         program.is_file(),

@@ -15,10 +15,10 @@ use tower_http::services::ServeDir;
 
 use crate::native;
 
-/// How long `native serve` may take until it prints its address.
+/// How long `highwater serve` may take until it prints its address.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running `native serve`. Ends with its value.
+/// A running `highwater serve`. Ends with its value.
 pub(crate) struct Serve {
     /// The address of the page: `http://127.0.0.1:PORT/`.
     pub(crate) url: String,
@@ -41,8 +41,8 @@ impl Serve {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .context("cannot run native")?;
-        let stdout = child.stdout.take().context("native has no output")?;
+            .context("cannot run highwater")?;
+        let stdout = child.stdout.take().context("highwater has no output")?;
         let mut lines = BufReader::new(stdout).lines();
         let url = timeout(PATIENCE, async {
             while let Some(line) = lines.next_line().await? {
@@ -50,10 +50,10 @@ impl Serve {
                     return Ok(url);
                 }
             }
-            bail!("native serve ended without an address")
+            bail!("highwater serve ended without an address")
         })
         .await
-        .context("native serve prints no address")??;
+        .context("highwater serve prints no address")??;
         // Whatever else it prints has to go somewhere.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Self { url, child })
@@ -117,7 +117,7 @@ impl Drop for Static {
     }
 }
 
-/// A server of a folder's files, with none of the headers that `native` adds.
+/// A server of a folder's files, with none of the headers that `highwater` adds.
 pub(crate) struct Folder {
     /// The address of its index.
     pub(crate) url: String,

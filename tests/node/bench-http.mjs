@@ -1,10 +1,10 @@
-// A server that says hello: what `native cluster` is compared with.
+// A server that says hello: what `highwater cluster` is compared with.
 // `cargo run --release -p tests -- bench scaling` starts it.
 //
 //   node bench-http.mjs single
 //   node bench-http.mjs cluster 2
 //
-// It says what happens to it as `native cluster --json` does, a JSON object a
+// It says what happens to it as `highwater cluster --json` does, a JSON object a
 // line. SIGHUP replaces the workers of the cluster, one after the other, each
 // by a new one that listens before the old one stops: the way that the
 // documentation of Node leads to.

@@ -1,4 +1,4 @@
-// Streams a file into another: what `native pipe` is compared with.
+// Streams a file into another: what `highwater pipe` is compared with.
 // `cargo run --release -p tests -- bench streams` runs it in rounds.
 //
 //   node bench-streams.mjs copy INPUT OUTPUT

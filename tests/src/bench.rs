@@ -24,7 +24,7 @@ pub(crate) enum Bench {
         json: bool,
     },
     /// Channels, against tokio's, async-channel, flume and kanal; and
-    /// `native pipe`, against Node's `pipeline`, gzip and pigz
+    /// `highwater pipe`, against Node's `pipeline`, gzip and pigz
     Streams {
         /// Print the figures for programs
         #[arg(long)]
@@ -43,7 +43,7 @@ pub(crate) enum Bench {
         #[arg(long)]
         json: bool,
     },
-    /// `native cluster`, against Node and its cluster, under load, kills and
+    /// `highwater cluster`, against Node and its cluster, under load, kills and
     /// restarts; and work off the loop, against worker threads and piscina
     Scaling {
         /// Print the figures for programs

@@ -94,13 +94,13 @@ impl Suite {
             Self::Fmt => "the formatting",
             Self::Clippy => "the lints, on the host and for both wasm builds",
             Self::Unit => "every test that needs no browser, and doctests",
-            Self::Cluster => "`native cluster` under load: reloads, killed workers, faults",
+            Self::Cluster => "`highwater cluster` under load: reloads, killed workers, faults",
             Self::Loom => "every order in which threads can meet in an emitter or an inbox",
             Self::Miri => "the tests of events, in an interpreter that finds undefined behaviour",
             Self::Doc => "the documentation builds without a warning",
             Self::Deny => "licences, banned crates and sources of the dependencies",
             Self::Wasm => "both wasm builds, by wasm-pack in headless Chrome and Firefox",
-            Self::E2e => "the page, served by `native` and driven in headless browsers",
+            Self::E2e => "the page, served by `highwater serve` and driven in headless browsers",
         }
     }
 

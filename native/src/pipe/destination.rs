@@ -62,7 +62,7 @@ impl Destination {
     ///
     /// # Errors
     ///
-    /// [`Error::BadOutput`].
+    /// [`Error::UnwritableOutput`].
     pub(crate) fn find(
         path: &Path,
         in_place: bool,
@@ -72,7 +72,7 @@ impl Destination {
             let open = || Blocking::stdout().map(Writer::Stream);
             return Ok((Destination::Stream, Box::new(open)));
         }
-        let bad = |reason: String| Error::BadOutput {
+        let bad = |reason: String| Error::UnwritableOutput {
             path: path.to_owned(),
             reason,
         };
@@ -88,16 +88,19 @@ impl Destination {
             return Ok((Destination::Stream, Box::new(open)));
         }
         if path.is_dir() {
-            return Err(bad("it is a folder, and has to be a file".to_owned()));
+            return Err(bad("it is a folder, expected a file".to_owned()));
         }
         if path.as_os_str().to_string_lossy().ends_with(is_separator) {
             return Err(bad(
-                "it is a folder's name, and has to be a file's".to_owned()
+                "it ends with a separator, expected a file name".to_owned()
             ));
         }
         let folder = folder_of(path);
         if !folder.is_dir() {
-            return Err(bad(format!("there is no folder {}", folder.display())));
+            return Err(bad(format!(
+                "the folder {} does not exist",
+                folder.display()
+            )));
         }
         if in_place && path.is_file() {
             let file = OpenOptions::new().write(true).open(path);
@@ -184,7 +187,7 @@ impl Drop for Overwriting {
     fn drop(&mut self) {
         if self.has_begun.load(Ordering::Relaxed) {
             crate::report::warn(&format!(
-                "{} is incomplete: its old content was being overwritten",
+                "{} is incomplete: it was being overwritten",
                 self.path.display()
             ));
         }

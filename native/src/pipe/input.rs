@@ -25,9 +25,9 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// [`Error::BadInput`].
+    /// [`Error::UnreadableInput`].
     pub(crate) fn find(path: &Path) -> Result<Self, Error> {
-        let bad = |reason: String| Error::BadInput {
+        let bad = |reason: String| Error::UnreadableInput {
             path: path.to_owned(),
             reason,
         };
@@ -36,7 +36,7 @@ impl Input {
         }
         let found = fs::metadata(path).map_err(|cause| bad(cause.to_string()))?;
         if found.is_dir() {
-            return Err(bad("it is a folder, and has to be a file".to_owned()));
+            return Err(bad("it is a folder, expected a file".to_owned()));
         }
         if !found.is_file() {
             return Ok(Input::Special(path.to_owned()));

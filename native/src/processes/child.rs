@@ -3,7 +3,7 @@
 use super::{command, lost};
 use crate::{
     compute::NativeCompute,
-    death::{Death, LOOP_THREAD},
+    panic_report::{LOOP_THREAD, RunFailure},
     platform::{NativeSpawn, NativeTimer},
 };
 use futures::{
@@ -82,7 +82,7 @@ fn run(program: &'static Program) -> ExitCode {
 fn complete(
     program: &'static Program,
     received: UnboundedReceiver<String>,
-) -> io::Result<Result<(), Death>> {
+) -> io::Result<Result<(), RunFailure>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()?;
@@ -100,7 +100,7 @@ fn complete(
             biased;
             Some(bug) = bugs.recv() => Err(bug),
             ended = AssertUnwindSafe(program).catch_unwind() => {
-                ended.map_err(|panic| Death::of(&*panic))
+                ended.map_err(|panic| RunFailure::of(&*panic))
             }
         }
     }))

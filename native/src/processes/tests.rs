@@ -8,7 +8,7 @@ mod worlds;
 
 use super::{NativeProcesses, command, run_as_child};
 use crate::{
-    death,
+    panic_report,
     platform::{NativeSpawn, NativeTimer},
     running::Running,
 };
@@ -42,7 +42,7 @@ pub(super) fn program(name: &str) -> Option<&'static Program> {
 #[test]
 fn child() {
     if env::var_os(command::VARIABLE).is_some() {
-        death::keep_panics_for_the_report();
+        panic_report::install_panic_hook();
         let _ = run_as_child();
     }
 }

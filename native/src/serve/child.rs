@@ -41,7 +41,7 @@ use tokio::{
 /// If a supervisor did not start it.
 pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
     end_with_parent();
-    let (listener, line) = inherited().map_err(Error::NotAWorker)?;
+    let (listener, line) = inherited().map_err(Error::NoSupervisor)?;
     logging::start(options.log_level, true).map_err(Error::Runtime)?;
     let turns = turns::inherit();
     let phase = Arc::new(watch::Sender::new(Phase::Serves));
@@ -91,7 +91,7 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
         }
     });
     let code = worker.serve(listener, turns).await;
-    let code = code.map_err(Error::NotAWorker)?;
+    let code = code.map_err(Error::NoSupervisor)?;
     logging::give_up();
     line.close(Word::Metrics(meter.metrics().to_line()));
     Ok(code)

@@ -1,4 +1,4 @@
-//! `native cluster`: a service of several workers, to put load on.
+//! `highwater cluster`: a service of several workers, to put load on.
 
 use crate::{cli::ClusterOptions, error::Error};
 use std::process::ExitCode;

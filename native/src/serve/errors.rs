@@ -3,7 +3,7 @@
 //! Every error is problem details (RFC 9457) with the id that its line in the log
 //! has. To people it is a few words instead.
 
-use crate::{death, logging};
+use crate::{logging, panic_report};
 use axum::{
     extract::Request,
     http::{HeaderMap, HeaderValue, header},
@@ -45,7 +45,7 @@ pub(super) fn layer(
     let seed = RandomState::new().hash_one("ids");
     HandlerLayer::new(handler, Ids::new(seed))
         .on_drain(drain)
-        .locate_panics(death::place_of_last_panic)
+        .locate_panics(panic_report::take_panic_location)
 }
 
 /// There is no more room for now.

@@ -22,7 +22,7 @@ pub(super) fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {
     }
     bind(addr).map_err(|cause| match cause.kind() {
         io::ErrorKind::AddrInUse => Error::PortTaken(addr),
-        io::ErrorKind::PermissionDenied => Error::PortOfOthers(addr),
+        io::ErrorKind::PermissionDenied => Error::PrivilegedPort(addr),
         _ => Error::Listen { addr, cause },
     })
 }
@@ -46,14 +46,16 @@ fn passed_on() -> Result<Option<TcpListener>, Error> {
     let mut sockets = listenfd::ListenFd::from_env();
     if sockets.len() > 1 {
         let cause = format!("{} were passed on, and one is served", sockets.len());
-        return Err(Error::PassedOn(io::Error::other(cause)));
+        return Err(Error::InheritedSocket(io::Error::other(cause)));
     }
     let listener = sockets.take_tcp_listener(0).map_err(|cause| {
         let cause = format!("{cause}; a TCP socket is needed, as by ListenStream=127.0.0.1:8080");
-        Error::PassedOn(io::Error::other(cause))
+        Error::InheritedSocket(io::Error::other(cause))
     })?;
     if let Some(listener) = &listener {
-        listener.set_nonblocking(true).map_err(Error::PassedOn)?;
+        listener
+            .set_nonblocking(true)
+            .map_err(Error::InheritedSocket)?;
     }
     Ok(listener)
 }

@@ -1,4 +1,4 @@
-//! What `native cluster` serves: little, so that what is measured is the server.
+//! What `highwater cluster` serves: little, so that what is measured is the server.
 
 use super::{
     deadline, faults,

@@ -2,7 +2,7 @@
 //! again, then `end`.
 
 use super::{records::Records, service::WORKER};
-use crate::{death::Death, logging, running::Running};
+use crate::{logging, panic_report::RunFailure, running::Running};
 use axum::response::{
     IntoResponse, Response, Sse,
     sse::{Event, KeepAlive},
@@ -100,8 +100,8 @@ impl Telling {
             tokio::select! {
                 biased;
                 () = &mut self.server_ended => return None,
-                death = self.running.ended() => {
-                    self.trace.died = death.map(|death| tell(&self.experiment, &death));
+                failure = self.running.ended() => {
+                    self.trace.died = failure.map(|failure| tell(&self.experiment, &failure));
                     self.progress = Progress::Ended;
                 }
                 _ = self.ticks.tick() => {}
@@ -146,9 +146,12 @@ impl Telling {
 }
 
 /// The page is told what died; where in the code is for the server's log.
-fn tell(experiment: &Experiment, death: &Death) -> String {
-    logging::line(&format!("a run died ({}): {death}", experiment.fragment()));
-    death.message.clone()
+fn tell(experiment: &Experiment, failure: &RunFailure) -> String {
+    logging::line(&format!(
+        "a run died ({}): {failure}",
+        experiment.fragment()
+    ));
+    failure.message.clone()
 }
 
 #[cfg(test)]

@@ -200,7 +200,7 @@ impl Shell {
         }
         if self.machine.has_escalated() {
             let last_end = std::mem::take(&mut self.last_end);
-            return Err(Error::KeepsEnding(last_end));
+            return Err(Error::WorkersKeepExiting(last_end));
         }
         log("all workers have ended");
         self.journal.of_all("stopped", json!({}));

@@ -1,4 +1,4 @@
-//! What `native serve` answers when something is wrong, and what it logs.
+//! What `highwater serve` answers when something is wrong, and what it logs.
 
 use crate::{
     server::{Answer, JSON, Server},

@@ -39,7 +39,7 @@ fn assert_problem(answer: &Answer, status: u16) {
     assert_eq!(problem["id"].as_str(), answer.header("x-request-id"));
 }
 
-/// A running `native cluster`, killed when dropped.
+/// A running `highwater cluster`, killed when dropped.
 struct Cluster {
     process: Child,
     addr: String,

@@ -1,4 +1,4 @@
-//! `native pipe`: what goes in comes out, whole or not at all.
+//! `highwater pipe`: what goes in comes out, whole or not at all.
 
 #[cfg(unix)]
 mod attributes;
@@ -202,8 +202,8 @@ fn names(folder: &Path) -> Vec<String> {
 fn program_for_everybody(folder: &Path) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let everybody = || fs::Permissions::from_mode(0o755);
-    let program = folder.join("native");
-    fs::copy(env!("CARGO_BIN_EXE_native"), &program).unwrap();
+    let program = folder.join("highwater");
+    fs::copy(env!("CARGO_BIN_EXE_highwater"), &program).unwrap();
     fs::set_permissions(&program, everybody()).unwrap();
     fs::set_permissions(folder, everybody()).unwrap();
     program

@@ -238,5 +238,5 @@ fn a_worker_without_a_supervisor_says_what_starts_it() {
     let done = crate::support::native(&["serve-worker", "--www", "."]);
     assert_eq!(done.code, Some(2), "{done:?}");
     assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
-    assert!(done.stderr.contains("use native serve or"), "{done:?}");
+    assert!(done.stderr.contains("use highwater serve or"), "{done:?}");
 }

@@ -1,4 +1,4 @@
-//! `native run`: verdicts, outputs, exit codes.
+//! `highwater run`: verdicts, outputs, exit codes.
 
 use crate::support::native;
 use serde_json::Value;

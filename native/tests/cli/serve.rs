@@ -1,4 +1,4 @@
-//! `native serve`: the page, its headers, the API.
+//! `highwater serve`: the page, its headers, the API.
 
 use crate::{
     server::{JSON, Server},
@@ -224,7 +224,7 @@ fn a_taken_port_is_told_with_the_next_one() {
     let done = native(&["serve", "--addr", &addr]);
     assert_eq!(done.code, Some(1), "{done:?}");
     assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
-    let line = format!("error: {addr} is taken: choose another with --addr 127.0.0.1:");
+    let line = format!("error: {addr} is already in use: try --addr 127.0.0.1:");
     assert!(done.stderr.starts_with(&line), "{done:?}");
     assert!(
         done.stderr.contains("--addr 127.0.0.1:0 for any free port"),

@@ -1,4 +1,4 @@
-//! A running `native serve`, and what it answers.
+//! A running `highwater serve`, and what it answers.
 
 use crate::support::{PATIENCE, command, wait_until};
 use serde_json::Value;

@@ -41,7 +41,7 @@ pub(crate) fn native(arguments: &[&str]) -> Done {
 
 /// The program, to be started.
 pub(crate) fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_native"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_highwater"));
     command.args(arguments).stdin(Stdio::null());
     command
 }

@@ -1,4 +1,4 @@
-//! How `native serve` tells a run: `POST /api/runs`, as the page asks for it.
+//! How `highwater serve` tells a run: `POST /api/runs`, as the page asks for it.
 
 use crate::{
     server::{JSON, Server},

@@ -40,7 +40,7 @@ impl Releases {
     fn install(&self, folder: &str) {
         let folder = self.path(folder);
         fs::create_dir_all(&folder).unwrap();
-        install(&folder.join("native"));
+        install(&folder.join("highwater"));
     }
 
     /// Points a link to a folder, atomically.
@@ -100,23 +100,23 @@ fn reload_in_vain(cluster: &Cluster, aborted: usize, words: &[&str]) {
 #[test]
 fn reload_follows_a_link_that_was_swapped() {
     let releases = Releases::new();
-    let path = releases.path("current/native");
+    let path = releases.path("current/highwater");
     let called = path.to_str().unwrap();
-    let cluster = start_with(releases.command("current/native", called), 2, &[]);
+    let cluster = start_with(releases.command("current/highwater", called), 2, &[]);
     for worker in cluster.workers() {
-        assert_eq!(program_of(worker), releases.path("rel/1/native"));
+        assert_eq!(program_of(worker), releases.path("rel/1/highwater"));
     }
     let running = every_kind(&cluster);
     releases.point("current", "rel/2");
-    reload_to(&cluster, &releases.path("rel/2/native"), 1, 2);
+    reload_to(&cluster, &releases.path("rel/2/highwater"), 1, 2);
     // The old release is not needed any more.
     fs::remove_dir_all(releases.path("rel/1")).unwrap();
-    reload_to(&cluster, &releases.path("rel/2/native"), 2, 2);
+    reload_to(&cluster, &releases.path("rel/2/highwater"), 2, 2);
     assert_nothing_failed(&running.stop());
     let started = cluster.said();
     let started = started.iter().filter(|said| said.event == "started");
     let programs = started.map(|said| said.line["program"].as_str().unwrap().to_owned());
-    let of_first = releases.path("rel/1/native").display().to_string();
+    let of_first = releases.path("rel/1/highwater").display().to_string();
     let programs: Vec<String> = programs.collect();
     let is_first = programs.iter().map(|program| *program == of_first);
     let expected = [true, true, false, false, false, false];
@@ -127,15 +127,15 @@ fn reload_follows_a_link_that_was_swapped() {
 fn every_way_to_name_the_program_is_resolved_anew() {
     // Its name, the folder it is started in, and a variable that a shell would set.
     let cases = [
-        ("current/native", ".", None),
-        ("./rel/../current/native", ".", None),
-        ("./native", "current", Some(("PWD", "current"))),
-        ("native", ".", Some(("PATH", "current"))),
-        ("native", "rel", Some(("PATH", "../current"))),
+        ("current/highwater", ".", None),
+        ("./rel/../current/highwater", ".", None),
+        ("./highwater", "current", Some(("PWD", "current"))),
+        ("highwater", ".", Some(("PATH", "current"))),
+        ("highwater", "rel", Some(("PATH", "../current"))),
     ];
     for (called, folder, variable) in cases {
         let releases = Releases::new();
-        let mut command = releases.command("current/native", called);
+        let mut command = releases.command("current/highwater", called);
         command.current_dir(releases.path(folder));
         if let Some((name, value)) = variable {
             let is_relative = value.starts_with("..");
@@ -149,7 +149,7 @@ fn every_way_to_name_the_program_is_resolved_anew() {
         let cluster = start_with(command, 1, &[]);
         releases.point("current", "rel/2");
         fs::remove_dir_all(releases.path("rel/1")).unwrap();
-        reload_to(&cluster, &releases.path("rel/2/native"), 1, 1);
+        reload_to(&cluster, &releases.path("rel/2/highwater"), 1, 1);
     }
 }
 
@@ -157,23 +157,23 @@ fn every_way_to_name_the_program_is_resolved_anew() {
 fn start_folder_may_be_replaced_too() {
     let releases = Releases::new();
     releases.install("app");
-    let mut command = releases.command("app/native", "./native");
+    let mut command = releases.command("app/highwater", "./highwater");
     command.current_dir(releases.path("app"));
     let cluster = start_with(command, 1, &[]);
     fs::rename(releases.path("app"), releases.path("old")).unwrap();
     reload_in_vain(&cluster, 1, &["reload aborted: ", "No such file"]);
     fs::rename(releases.path("rel/2"), releases.path("app")).unwrap();
     fs::remove_dir_all(releases.path("old")).unwrap();
-    reload_to(&cluster, &releases.path("app/native"), 1, 1);
+    reload_to(&cluster, &releases.path("app/highwater"), 1, 1);
 }
 
 #[test]
 fn reload_starts_the_file_that_replaced_the_program() {
     let releases = Releases::new();
-    let path = releases.path("rel/1/native");
+    let path = releases.path("rel/1/highwater");
     // A launcher may call it anything.
     for called in [path.to_str().unwrap(), "some-service", "", "/bin/sh"] {
-        let cluster = start_with(releases.command("rel/1/native", called), 1, &[]);
+        let cluster = start_with(releases.command("rel/1/highwater", called), 1, &[]);
         let new = releases.path("new");
         fs::copy(&path, &new).unwrap();
         fs::rename(&new, &path).unwrap();
@@ -182,7 +182,7 @@ fn reload_starts_the_file_that_replaced_the_program() {
         };
         let old = program_of(first);
         assert!(
-            old.to_str().unwrap().ends_with("native (deleted)"),
+            old.to_str().unwrap().ends_with("highwater (deleted)"),
             "{old:?}"
         );
         reload_to(&cluster, &path, 1, 1);
@@ -192,10 +192,10 @@ fn reload_starts_the_file_that_replaced_the_program() {
 #[test]
 fn program_that_cannot_be_started_aborts_the_reload() {
     let releases = Releases::new();
-    let path = releases.path("current/native");
-    let file = releases.path("rel/1/native");
+    let path = releases.path("current/highwater");
+    let file = releases.path("rel/1/highwater");
     let called = path.to_str().unwrap().to_owned();
-    let cluster = start_with(releases.command("current/native", &called), 2, &[]);
+    let cluster = start_with(releases.command("current/highwater", &called), 2, &[]);
     let running = every_kind(&cluster);
 
     releases.point("current", "rel/3");
@@ -209,7 +209,7 @@ fn program_that_cannot_be_started_aborts_the_reload() {
     reload_in_vain(&cluster, 3, &["reload aborted: ", &called, "denied"]);
     // As while it is copied there.
     fs::remove_file(&file).unwrap();
-    fs::copy(releases.path("rel/2/native"), &file).unwrap();
+    fs::copy(releases.path("rel/2/highwater"), &file).unwrap();
     let writing = OpenOptions::new().append(true).open(&file).unwrap();
     reload_in_vain(&cluster, 4, &["cannot be started: ", "busy"]);
     drop(writing);
@@ -221,31 +221,35 @@ fn program_that_cannot_be_started_aborts_the_reload() {
 #[test]
 fn crash_without_a_program_restarts_the_running_one() {
     let releases = Releases::new();
-    let called = releases.path("current/native");
+    let called = releases.path("current/highwater");
     let called = called.to_str().unwrap();
-    let cluster = start_with(releases.command("current/native", called), 2, &[]);
+    let cluster = start_with(releases.command("current/highwater", called), 2, &[]);
     fs::remove_dir_all(releases.path("rel/1")).unwrap();
     let killed = cluster.workers()[0];
     send(killed, Signal::SIGKILL).unwrap();
     wait_until("its replacement", || all_workers(&cluster).len() == 3);
     wait_for_workers(&cluster, 2);
     // It is what the log says.
-    let words = ["No such file", "running program", "rel/1/native (deleted)"];
+    let words = [
+        "No such file",
+        "running program",
+        "rel/1/highwater (deleted)",
+    ];
     assert_logged(&cluster, &words);
     assert_eq!(ask(cluster.addr(), "GET", "/").status, 200);
     reload_in_vain(&cluster, 1, &["reload aborted: ", called]);
     releases.point("current", "rel/2");
-    reload_to(&cluster, &releases.path("rel/2/native"), 1, 2);
+    reload_to(&cluster, &releases.path("rel/2/highwater"), 1, 2);
 }
 
 #[test]
 fn program_in_use_cannot_be_overwritten() {
     let releases = Releases::new();
-    let path = releases.path("rel/1/native");
+    let path = releases.path("rel/1/highwater");
     fs::remove_file(&path).unwrap();
-    fs::copy(releases.path("rel/2/native"), &path).unwrap();
+    fs::copy(releases.path("rel/2/highwater"), &path).unwrap();
     let cluster = start_with(
-        releases.command("rel/1/native", path.to_str().unwrap()),
+        releases.command("rel/1/highwater", path.to_str().unwrap()),
         1,
         &[],
     );
@@ -273,8 +277,8 @@ fn service_manager_learns_of_the_aborted_reload() {
             }
         }
     };
-    let path = releases.path("current/native");
-    let mut command = releases.command("current/native", path.to_str().unwrap());
+    let path = releases.path("current/highwater");
+    let mut command = releases.command("current/highwater", path.to_str().unwrap());
     command.env("NOTIFY_SOCKET", &socket);
     let cluster = start_with(command, 1, &[]);
     wait_for_state("READY=1");

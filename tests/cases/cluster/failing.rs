@@ -26,7 +26,7 @@ struct Installed {
 impl Installed {
     fn new() -> Self {
         let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let program = folder.path().join("native");
+        let program = folder.path().join("highwater");
         let installed = Installed {
             _folder: folder,
             program,

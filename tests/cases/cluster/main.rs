@@ -1,4 +1,4 @@
-//! `native cluster` under load, while all that can happen to it does. Run by
+//! `highwater cluster` under load, while all that can happen to it does. Run by
 //! `cargo run -p tests -- cluster`, which builds the program first.
 //!
 //! `support` starts a cluster and asks it; each other module is a group of cases:

@@ -50,7 +50,7 @@ fn a_privileged_port() {
     if Uid::effective().is_root() {
         // Root may listen there, so somebody else tries, with a copy that they
         // can reach.
-        let copy = folder.path().join("native");
+        let copy = folder.path().join("highwater");
         fs::copy(command.get_program(), &copy).unwrap();
         for path in [folder.path(), &copy] {
             fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();

@@ -1,7 +1,7 @@
 //! A server that is a process of ours: what it says, and what is done to it.
 //!
 //! It says what happens to it and its workers on its standard output, a JSON
-//! object a line, with `event` and, where there is one, `pid`. `native cluster
+//! object a line, with `event` and, where there is one, `pid`. `highwater cluster
 //! --json` does, and so do the peers in Node.
 
 use std::io::{self, BufRead as _, BufReader, Read};

@@ -228,7 +228,7 @@ impl Runs {
     }
 
     /// SHA-256 over all records of a run: of a simulation the same in every browser,
-    /// and as `native run --world virtual` prints it.
+    /// and as `highwater run --world virtual` prints it.
     ///
     /// # Errors
     ///

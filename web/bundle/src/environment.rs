@@ -1,7 +1,7 @@
 //! What a cargo that runs us leaves in the environment.
 //!
 //! This file is a module of two programs, which both start a cargo of their
-//! own: of the bundle, and of `native`, which starts the bundle.
+//! own: of the bundle, and of `highwater`, which starts the bundle.
 
 /// Whether a variable belongs to the build that started this program: a
 /// toolchain, flags or a package that would change or invalidate another one.

@@ -232,17 +232,17 @@ mod tests {
     fn path_is_resolved_anew_each_time() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().canonicalize().unwrap();
-        let [one, two] = ["rel/1/native", "rel/2/native"].map(|path| folder.join(path));
+        let [one, two] = ["rel/1/highwater", "rel/2/highwater"].map(|path| folder.join(path));
         program(&one);
         program(&two);
         let current = folder.join("current");
-        let called = Program::called("current/native".into(), &folder, None);
+        let called = Program::called("current/highwater".into(), &folder, None);
         assert!(
             called
                 .find()
                 .unwrap_err()
                 .to_string()
-                .contains("current/native")
+                .contains("current/highwater")
         );
         symlink("rel/1", &current).unwrap();
         assert_eq!(called.find().unwrap(), one);
@@ -268,17 +268,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().canonicalize().unwrap();
         let path = env::join_paths([folder.join("a"), "b".into(), "".into()]).unwrap();
-        let called = Program::called("native".into(), &folder, Some(path));
+        let called = Program::called("highwater".into(), &folder, Some(path));
         assert!(called.find().unwrap_err().to_string().contains("PATH"));
-        for path in ["native", "b/native", "a/native"] {
+        for path in ["highwater", "b/highwater", "a/highwater"] {
             let path = folder.join(path);
             program(&path);
             assert_eq!(called.find().unwrap(), path);
         }
         // Those that cannot be executed are passed over, as by a shell.
-        let first = folder.join("a/native");
+        let first = folder.join("a/highwater");
         fs::set_permissions(&first, fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(called.find().unwrap(), folder.join("b/native"));
+        assert_eq!(called.find().unwrap(), folder.join("b/highwater"));
     }
 
     #[test]
@@ -297,9 +297,9 @@ mod tests {
 
     #[test]
     fn missing_program_falls_back_only_if_allowed() {
-        let missing = Program::Path("/nowhere/native".into());
+        let missing = Program::Path("/nowhere/highwater".into());
         let error = missing.launch(false, |_| Ok(())).unwrap_err();
-        assert!(error.to_string().contains("/nowhere/native"), "{error}");
+        assert!(error.to_string().contains("/nowhere/highwater"), "{error}");
         if cfg!(target_os = "linux") {
             let launched = missing.launch(true, |file| Ok(file.to_owned())).unwrap();
             assert_eq!(launched.what, Path::new(RUNNING));
@@ -318,9 +318,9 @@ mod tests {
     fn removed_file_loses_its_mark() {
         let mark = |path: &str| without_deleted(path.into());
         assert_eq!(
-            mark("/nowhere/native (deleted)"),
-            Path::new("/nowhere/native")
+            mark("/nowhere/highwater (deleted)"),
+            Path::new("/nowhere/highwater")
         );
-        assert_eq!(mark("/nowhere/native"), Path::new("/nowhere/native"));
+        assert_eq!(mark("/nowhere/highwater"), Path::new("/nowhere/highwater"));
     }
 }

@@ -1,7 +1,7 @@
 //! What a supervisor does because somebody asked for it.
 
 use super::{Shell, journal::log, signals::Wish, systemd};
-use crate::cli::MOST_WORKERS;
+use crate::cli::MAX_WORKERS;
 use serde_json::json;
 use std::cmp::Ordering;
 
@@ -62,7 +62,7 @@ impl Shell {
         if self.is_ending {
             return log("no more and no fewer workers: it ends");
         }
-        if !(1..=usize::from(MOST_WORKERS)).contains(&workers) {
+        if !(1..=usize::from(MAX_WORKERS)).contains(&workers) {
             let so_many = match before {
                 1 => "1 worker".to_owned(),
                 several => format!("{several} workers"),

@@ -51,7 +51,11 @@ fn a_link_to_what_is_not_there_yet_stays_a_link() {
     std::os::unix::fs::symlink("circle", &circle).unwrap();
     let done = native(&["pipe", text(&input), text(&circle)]);
     assert_eq!(done.code, Some(2), "{done:?}");
-    assert!(done.stderr.contains("circle cannot be written"), "{done:?}");
+    assert!(
+        done.stderr
+            .contains("circle: too many levels of symbolic links"),
+        "{done:?}"
+    );
 }
 
 #[cfg(unix)]

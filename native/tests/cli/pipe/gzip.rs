@@ -161,7 +161,7 @@ fn members_are_made_if_asked_for() {
 #[test]
 fn output_is_no_larger_than_that_of_gzip() {
     let random = random(3 * BLOCK + 5);
-    let program = std::fs::read(env!("CARGO_BIN_EXE_native")).unwrap();
+    let program = std::fs::read(env!("CARGO_BIN_EXE_highwater")).unwrap();
     let numbers: Vec<u8> = (0..300_000_u32)
         .scan(0, |sum, step| {
             *sum += step % 97;

@@ -73,7 +73,7 @@ fn folder_without_write_permission_is_refused() {
         }
         command.args(options).output().unwrap()
     };
-    assert_refused(&pipe(&[]), "locked cannot be written: Permission denied");
+    assert_refused(&pipe(&[]), "locked: Permission denied");
     assert_eq!(fs::read_to_string(&output).unwrap(), "old");
     assert!(pipe(&["--in-place"]).status.success());
     assert_eq!(fs::read_to_string(&output).unwrap(), "new");
@@ -129,7 +129,7 @@ fn mount_point_is_refused() {
         let script = format!(r#"mount --bind "$2" "$3" && exec "$0" pipe "$1" "$3" {options}"#);
         Command::new("unshare")
             .args(["--map-root-user", "--mount", "sh", "-c", &script])
-            .arg(env!("CARGO_BIN_EXE_native"))
+            .arg(env!("CARGO_BIN_EXE_highwater"))
             .args([&input, &other, &output])
             .output()
     };

@@ -34,7 +34,7 @@ fn who_is_to_outlive_the_terminal_does() {
     let output = folder.path().join("out");
     let mut run = std::process::Command::new("sh");
     run.args(["-c", r#"trap "" HUP; exec "$0" "$@""#]).args([
-        env!("CARGO_BIN_EXE_native"),
+        env!("CARGO_BIN_EXE_highwater"),
         "pipe",
         "-",
         text(&output),

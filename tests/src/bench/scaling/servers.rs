@@ -38,7 +38,7 @@ impl Contestant {
 /// Where they are.
 pub(super) struct Servers {
     script: PathBuf,
-    native: PathBuf,
+    highwater: PathBuf,
 }
 
 impl Servers {
@@ -47,7 +47,7 @@ impl Servers {
         run_checked(&mut workspace.cargo("build --release -p native"))?;
         Ok(Servers {
             script: workspace.root.join("tests/node/bench-http.mjs"),
-            native: workspace.target.join("release/native"),
+            highwater: workspace.target.join("release/highwater"),
         })
     }
 
@@ -65,9 +65,9 @@ impl Servers {
                 (node, WORKERS)
             }
             Contestant::Ours => {
-                let mut native = Command::new(&self.native);
-                native.args(["cluster", "--json", "--workers", &workers]);
-                (native, WORKERS)
+                let mut highwater = Command::new(&self.highwater);
+                highwater.args(["cluster", "--json", "--workers", &workers]);
+                (highwater, WORKERS)
             }
         };
         Cluster::start(&mut command, workers)

@@ -51,7 +51,7 @@ pub(super) struct Turn {
 pub(super) struct Files {
     pub(super) size: ByteSize,
     folder: PathBuf,
-    native: PathBuf,
+    highwater: PathBuf,
     script: PathBuf,
     pub(super) node: Option<String>,
     gzip: Option<PathBuf>,
@@ -92,18 +92,18 @@ impl Files {
     /// Builds ours, looks for the others, and writes the data.
     pub(super) fn prepare(workspace: &Workspace, size: ByteSize) -> Result<Self> {
         run_checked(&mut workspace.cargo("build --release -p native"))?;
-        let native = workspace.target.join("release/native");
-        if printed(Command::new(&native).args(["pipe", "--help"])).is_none() {
+        let highwater = workspace.target.join("release/highwater");
+        if printed(Command::new(&highwater).args(["pipe", "--help"])).is_none() {
             bail!(
                 "{} has no `pipe INPUT OUTPUT`, so there is nothing to compare: \
                  `--only channels` compares the rest",
-                native.display()
+                highwater.display()
             );
         }
         let files = Files {
             size,
             folder: workspace.target.join("bench-streams"),
-            native,
+            highwater,
             script: workspace.root.join("tests/node/bench-streams.mjs"),
             node: printed(Command::new("node").arg("--version")),
             gzip: workspace.find("gzip"),
@@ -128,9 +128,12 @@ impl Files {
     pub(super) fn contestants(&self, task: Task) -> Vec<Contestant> {
         let (size, output) = (self.size, self.output());
         let input = self.input(size);
-        let mut native = Command::new(&self.native);
-        native.arg("pipe").args([&input, &output]).args(task.flag());
-        let mut all = vec![(OURS, size, native)];
+        let mut highwater = Command::new(&self.highwater);
+        highwater
+            .arg("pipe")
+            .args([&input, &output])
+            .args(task.flag());
+        let mut all = vec![(OURS, size, highwater)];
         if self.node.is_some() {
             let node = |task: &str, size| {
                 let mut node = Command::new("node");
@@ -195,9 +198,9 @@ impl Files {
         let zeros = self.folder.join("zeros");
         let peak = |size: u64| -> Result<f64> {
             File::create(&zeros)?.set_len(size)?;
-            let mut native = Command::new(&self.native);
-            native.arg("pipe").arg(&zeros).arg("-").args(task.flag());
-            Ok(measure(native.stdout(Stdio::null()))?.peak_mib)
+            let mut highwater = Command::new(&self.highwater);
+            highwater.arg("pipe").arg(&zeros).arg("-").args(task.flag());
+            Ok(measure(highwater.stdout(Stdio::null()))?.peak_mib)
         };
         let size = self.size.as_u64();
         let grown = peak(size * MORE)? - peak(size)?;

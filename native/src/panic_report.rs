@@ -12,17 +12,17 @@ use std::{
 
 /// What a run died of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Death {
+pub(crate) struct RunFailure {
     /// What the panic said.
     pub(crate) message: String,
     /// Where in the code it was, if known.
     location: Option<String>,
 }
 
-impl Death {
-    /// A death that is no panic.
+impl RunFailure {
+    /// A failure that is no panic.
     pub(crate) fn new(message: &str) -> Self {
-        Death {
+        RunFailure {
             message: message.to_owned(),
             location: None,
         }
@@ -35,24 +35,24 @@ impl Death {
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("a panic without a message");
-        Death {
+        RunFailure {
             message: message.to_owned(),
             location: LAST_PANIC.take(),
         }
     }
 }
 
-impl From<Death> for Exit {
+impl From<RunFailure> for Exit {
     /// What a child tells of its own.
-    fn from(death: Death) -> Self {
+    fn from(failure: RunFailure) -> Self {
         Exit::Bug {
-            message: death.message,
-            location: death.location,
+            message: failure.message,
+            location: failure.location,
         }
     }
 }
 
-impl fmt::Display for Death {
+impl fmt::Display for RunFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         match &self.location {
@@ -69,7 +69,7 @@ pub(crate) const LOOP_THREAD: &str = "loop";
 /// where it was. Any other panic is ours and printed as usual, unless its message
 /// would look like lines of the log: it may have in it what a client sent. A process
 /// that serves has it in its log, in one line: to print it would wait for a reader.
-pub(crate) fn keep_panics_for_the_report() {
+pub(crate) fn install_panic_hook() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(ToString::to_string);
@@ -105,7 +105,7 @@ fn in_one_line(message: &str, place: Option<String>) -> Option<String> {
 }
 
 /// Where in the code the panic was that was just caught on this thread.
-pub(crate) fn place_of_last_panic() -> Option<String> {
+pub(crate) fn take_panic_location() -> Option<String> {
     LAST_PANIC.take()
 }
 
