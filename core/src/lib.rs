@@ -62,7 +62,6 @@ mod clock;
 pub mod error;
 pub mod events;
 mod latency;
-mod line;
 mod overflow;
 #[cfg(feature = "scenarios")]
 pub mod platform;
@@ -72,6 +71,7 @@ pub mod scenario;
 pub mod stream;
 mod sync;
 pub mod trace;
+mod wait_queue;
 
 pub use clock::Clock;
 pub use latency::LatencyHistogram;

@@ -11,7 +11,7 @@
 //! - **The slow end sets the pace.** Senders wait for room; a pipeline reads
 //!   nothing before its destination is ready for it.
 //! - **Memory has a bound that one can name.** A channel holds at most its high
-//!   mark and one item (and one for each [`Permit`]), a pipeline the sum of its
+//!   mark and one item (and one for each [`SendPermit`]), a pipeline the sum of its
 //!   bounds and one item for each stage. Both count their peak.
 //! - **Nothing is lost in silence.** An item that is not taken is given back;
 //!   one that is dropped is counted.
@@ -66,7 +66,7 @@
 //! | `cork()` | nothing is read for a while; what is sent meanwhile counts |
 //! | `for await (const chunk of readable)` | the [`Receiver`] is a `Stream` |
 //! | `pipeline(source, ...stages, destination)` | [`Pipeline`] |
-//! | `AbortSignal` | [`Cancel`], or dropping the [`Run`] |
+//! | `AbortSignal` | [`CancelHandle`], or dropping the [`PipelineRun`] |
 //! | `readable.map(f, { concurrency })` | [`parallel_map`](Pipeline::parallel_map) |
 //!
 //! These differences are intended:
@@ -99,10 +99,14 @@ mod weigh;
 pub use crate::overflow::Overflow;
 pub use bound::{Bound, InvalidBound};
 pub use channel::{
-    BoxError, ChannelSink, Closed, Permit, Ready, Receiver, Reserving, SendError, Sender, Sending,
-    StreamError, TryRecvError, Unfinished, channel, channel_with_clock,
+    BoxError, ChannelSink, ClosedFuture, ReadyFuture, Receiver, ReserveFuture, SendError,
+    SendFuture, SendPermit, Sender, StreamError, TryRecvError, Unfinished, channel,
+    channel_with_clock,
 };
-pub use pipeline::{Cancel, Items, Monitor, Pipeline, PipelineError, Report, Run, StageReport};
+pub use pipeline::{
+    CancelHandle, Pipeline, PipelineError, PipelineMonitor, PipelineReport, PipelineRun,
+    PipelineStream, StageReport,
+};
 pub use stage::{Batch, Chunks, LineTooLong, Lines, Stage};
 pub use stats::{Amount, Stats};
 pub use weigh::Weigh;

@@ -26,7 +26,7 @@ use counters::Counters;
 use destination::{Destination, Open};
 use highwater::{
     Clock,
-    stream::{Bound, BoxError, PipelineError, Report},
+    stream::{Bound, BoxError, PipelineError, PipelineReport},
 };
 use input::Input;
 use reading::Reading;
@@ -81,7 +81,7 @@ async fn run(
     input: Input,
     destination: &mut Destination,
     open: Open,
-) -> Result<Report, Error> {
+) -> Result<PipelineReport, Error> {
     let bound =
         Bound::bytes(work.high_water).map_err(|error| Error::Runtime(io::Error::other(error)))?;
     let writing =
@@ -151,7 +151,7 @@ impl Work {
         input: Input,
         bound: Bound<Chunk>,
         writing: Writing,
-    ) -> io::Result<impl Future<Output = Result<Report, PipelineError>> + use<>> {
+    ) -> io::Result<impl Future<Output = Result<PipelineReport, PipelineError>> + use<>> {
         let chunks = Reading {
             buffers: Arc::clone(&self.inputs),
             bound,
@@ -163,7 +163,7 @@ impl Work {
         stages::connect(options, self, chunks, writing)
     }
 
-    fn summary(&self, options: &PipeOptions, report: Report) -> Summary {
+    fn summary(&self, options: &PipeOptions, report: PipelineReport) -> Summary {
         Summary {
             files: [
                 name(&options.input, "standard input"),

@@ -12,7 +12,7 @@ mod state;
 
 pub use error::{BoxError, SendError, StreamError, TryRecvError, Unfinished};
 pub use receiver::Receiver;
-pub use sending::{Closed, Permit, Ready, Reserving, Sending};
+pub use sending::{ClosedFuture, ReadyFuture, ReserveFuture, SendFuture, SendPermit};
 pub use sink::ChannelSink;
 
 use super::{Bound, Stats};
@@ -156,8 +156,8 @@ impl<T> Sender<T> {
     /// assert_eq!(block_on(sender.send("third")), Err(SendError::Closed("third")));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn send(&self, value: T) -> Sending<'_, T> {
-        Sending::new(&self.0, value)
+    pub fn send(&self, value: T) -> SendFuture<'_, T> {
+        SendFuture::new(&self.0, value)
     }
 
     /// Waits while the queue is *full*: from the item that reached the high
@@ -171,11 +171,11 @@ impl<T> Sender<T> {
     /// # Errors
     ///
     /// [`SendError::Closed`] after the end.
-    pub fn ready(&self) -> Ready<'_, T> {
-        Ready::new(&self.0)
+    pub fn ready(&self) -> ReadyFuture<'_, T> {
+        ReadyFuture::new(&self.0)
     }
 
-    /// Waits for a place and holds it: the [`Permit`] then sends without waiting.
+    /// Waits for a place and holds it: the [`SendPermit`] then sends without waiting.
     ///
     /// It waits in the same line as [`send`](Self::send), whatever the policy. A
     /// permit counts as an item of weight 1: in a channel of bytes, what is queued
@@ -203,8 +203,8 @@ impl<T> Sender<T> {
     /// sender.try_send("the place was given back")?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn reserve(&self) -> Reserving<'_, T> {
-        Reserving::new(&self.0)
+    pub fn reserve(&self) -> ReserveFuture<'_, T> {
+        ReserveFuture::new(&self.0)
     }
 
     /// Holds a place if there is one.
@@ -213,9 +213,9 @@ impl<T> Sender<T> {
     ///
     /// [`SendError::Full`] without one, also if others wait for it, whatever the
     /// policy; [`SendError::Closed`] after the end.
-    pub fn try_reserve(&self) -> Result<Permit<'_, T>, SendError> {
+    pub fn try_reserve(&self) -> Result<SendPermit<'_, T>, SendError> {
         self.0.try_reserve()?;
-        Ok(Permit::new(&self.0))
+        Ok(SendPermit::new(&self.0))
     }
 
     /// Queues an item even if there is no room, and says whether there is room
@@ -327,8 +327,8 @@ impl<T> Sender<T> {
     /// block_on(sender.closed());
     /// # Ok::<(), highwater::stream::InvalidBound>(())
     /// ```
-    pub fn closed(&self) -> Closed<'_, T> {
-        Closed::new(&self.0)
+    pub fn closed(&self) -> ClosedFuture<'_, T> {
+        ClosedFuture::new(&self.0)
     }
 
     /// Returns the number of items to be read. It takes no lock.

@@ -13,10 +13,10 @@ mod throttle;
 mod turn;
 
 pub use error::PipelineError;
-pub use items::Items;
+pub use items::PipelineStream;
 pub(super) use report::Meter;
-pub use report::{Monitor, Report, StageReport};
-pub use run::{Cancel, Run};
+pub use report::{PipelineMonitor, PipelineReport, StageReport};
+pub use run::{CancelHandle, PipelineRun};
 pub(super) use turn::Turn;
 
 use super::{BoxError, InvalidBound, Weigh};
@@ -47,7 +47,7 @@ use std::{convert::Infallible, fmt, future::Future};
 /// each stage. What a [`Stage`](super::Stage) of your own keeps is yours to
 /// bound.
 ///
-/// **The first error wins**: see [`Run`]. With a buffer, an error before it
+/// **The first error wins**: see [`PipelineRun`]. With a buffer, an error before it
 /// stops the run at once, and what is in the buffer is not written.
 ///
 /// `S` and `P` are the stages so far; nobody needs to name them.
@@ -175,7 +175,7 @@ where
         mut self,
         name: impl Into<Arc<str>>,
         sink: K,
-    ) -> Run<impl Future<Output = Result<(), PipelineError>>>
+    ) -> PipelineRun<impl Future<Output = Result<(), PipelineError>>>
     where
         K: Sink<T>,
         K::Error: Into<BoxError>,
@@ -198,7 +198,7 @@ where
             // turn.
             try_join(pumps, drive).map_ok(|_| ()).await
         };
-        Run::new(work, Monitor(self.plan.meters.into()))
+        PipelineRun::new(work, PipelineMonitor(self.plan.meters.into()))
     }
 
     /// The items themselves are the output, for a handler that answers with a
@@ -221,8 +221,8 @@ where
     /// assert_eq!(error.stage(), Some("parse"));
     /// assert_eq!(monitor.report().stage("parse").unwrap().output.items, 2);
     /// ```
-    pub fn into_stream(self) -> Items<S, P> {
-        Items::new(self.stream, self.pumps, self.plan)
+    pub fn into_stream(self) -> PipelineStream<S, P> {
+        PipelineStream::new(self.stream, self.pumps, self.plan)
     }
 
     /// Bytes go into a writer, which is flushed whenever there is nothing to
@@ -231,7 +231,7 @@ where
         self,
         name: impl Into<Arc<str>>,
         writer: W,
-    ) -> Run<impl Future<Output = Result<(), PipelineError>>>
+    ) -> PipelineRun<impl Future<Output = Result<(), PipelineError>>>
     where
         T: AsRef<[u8]>,
     {

@@ -2,7 +2,9 @@
 //! stage, and nothing of the run goes on or is left.
 
 use futures::{FutureExt, Sink, Stream, TryStreamExt, executor::block_on, task::noop_waker};
-use highwater::stream::{Bound, Overflow, Pipeline, PipelineError, Run, StreamError, Weigh};
+use highwater::stream::{
+    Bound, Overflow, Pipeline, PipelineError, PipelineRun, StreamError, Weigh,
+};
 use proptest::prelude::*;
 use std::{
     error::Error,
@@ -169,7 +171,7 @@ fn run(
     high: usize,
     window: usize,
 ) -> (
-    Run<impl Future<Output = Result<(), PipelineError>>>,
+    PipelineRun<impl Future<Output = Result<(), PipelineError>>>,
     impl Stream<Item = Result<Item, StreamError>>,
 ) {
     let (before, after, jobs) = (script.clone(), script.clone(), script.clone());

@@ -1,7 +1,7 @@
 //! Where tests of pipelines lead to.
 
 use futures::{FutureExt, Sink, task::noop_waker};
-use highwater::stream::{PipelineError, Run};
+use highwater::stream::{PipelineError, PipelineRun};
 use std::{
     convert::Infallible,
     pin::Pin,
@@ -78,7 +78,7 @@ impl<T> Sink<T> for Kept<T> {
 }
 
 /// Lets a run go on, once.
-pub(crate) fn poll<F>(run: &mut Run<F>) -> Poll<()>
+pub(crate) fn poll<F>(run: &mut PipelineRun<F>) -> Poll<()>
 where
     F: Future<Output = Result<(), PipelineError>>,
 {

@@ -7,7 +7,7 @@ use futures::{
     task::{ArcWake, waker},
 };
 use highwater::stream::{
-    Amount, Bound, Overflow, Permit, Receiver, SendError, Sender, StreamError, channel,
+    Amount, Bound, Overflow, Receiver, SendError, SendPermit, Sender, StreamError, channel,
 };
 use proptest::prelude::*;
 use std::{
@@ -149,7 +149,7 @@ proptest! {
         let low = low.min(high - 1);
         let bound = Bound::weight(high, |item: &Item| item.1).unwrap().low(low).unwrap();
         let (sender, receiver) = channel(bound, overflow);
-        let permits: Rc<RefCell<Vec<Permit<'_, Item>>>> = Rc::default();
+        let permits: Rc<RefCell<Vec<SendPermit<'_, Item>>>> = Rc::default();
         let mut real = Real { sender: &sender, receiver, waiting: Vec::new() };
         let mut model = Model::new(high, low, overflow);
         for (id, action) in script.into_iter().enumerate() {

@@ -8,7 +8,7 @@ use futures::{
     FutureExt, Sink, SinkExt, StreamExt, TryStreamExt, channel::oneshot, executor::block_on,
     future, sink, stream, stream::FusedStream, task::waker,
 };
-use highwater::stream::{Bound, InvalidBound, Overflow, Pipeline, Run, channel};
+use highwater::stream::{Bound, InvalidBound, Overflow, Pipeline, PipelineRun, channel};
 use std::{
     convert::Infallible,
     error::Error,
@@ -158,7 +158,7 @@ fn stage_that_fails_ends_a_run_whose_source_would_go_on() {
 #[test]
 fn run_that_has_completed_does_not_answer_again() {
     use futures::future::FusedFuture;
-    let mut run: Run<_> =
+    let mut run: PipelineRun<_> =
         Pipeline::from_stream("none", stream::empty::<u8>()).into_sink("drain", sink::drain());
     assert!(!run.is_terminated());
     block_on(&mut run).unwrap();

@@ -8,7 +8,7 @@ use futures::{
     io::{AllowStdIo, Cursor},
     sink, stream,
 };
-use highwater::stream::{Bound, Cancel, Overflow, Pipeline, channel};
+use highwater::stream::{Bound, CancelHandle, Overflow, Pipeline, channel};
 use std::{
     convert::Infallible,
     error::Error,
@@ -127,7 +127,7 @@ fn a_run_is_as_mobile_as_its_parts() {
 fn a_stage_that_makes_many_of_one_can_be_cancelled() {
     let kept = Kept::default();
     let seen = kept.clone();
-    let cancel = Arc::new(OnceLock::<Cancel>::new());
+    let cancel = Arc::new(OnceLock::<CancelHandle>::new());
     let told = Arc::clone(&cancel);
     let run = Pipeline::from_stream("source", stream::iter([vec![b'\n'; 10_000]]))
         .lines("lines", 10)

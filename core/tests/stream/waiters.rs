@@ -5,7 +5,7 @@ use futures::{
     FutureExt, SinkExt, StreamExt, executor::block_on, future::FusedFuture, task::waker,
 };
 use highwater::stream::{
-    Bound, Overflow, Receiver, SendError, Sender, Sending, channel, channel_with_clock,
+    Bound, Overflow, Receiver, SendError, SendFuture, Sender, channel, channel_with_clock,
 };
 use std::{
     cell::RefCell,
@@ -27,7 +27,10 @@ fn fill(sender: &Sender<u32>) {
 }
 
 /// Polls a send with a waker that counts.
-fn poll<T>(sending: &mut Sending<'_, T>, woken: &Arc<Woken>) -> Option<Result<(), SendError<T>>> {
+fn poll<T>(
+    sending: &mut SendFuture<'_, T>,
+    woken: &Arc<Woken>,
+) -> Option<Result<(), SendError<T>>> {
     let waker = waker(Arc::clone(woken));
     match sending.poll_unpin(&mut Context::from_waker(&waker)) {
         std::task::Poll::Ready(sent) => Some(sent),

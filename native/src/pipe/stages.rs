@@ -9,11 +9,11 @@ use super::{
 };
 use crate::cli::PipeOptions;
 use futures::{Stream, TryStreamExt};
-use highwater::stream::{BoxError, Pipeline, PipelineError, Receiver, Report, StreamError};
+use highwater::stream::{BoxError, Pipeline, PipelineError, PipelineReport, Receiver, StreamError};
 use std::{future::Future, io, pin::Pin, sync::Arc};
 
 /// A run, whatever its stages.
-pub(super) type Running = Pin<Box<dyn Future<Output = Result<Report, PipelineError>>>>;
+pub(super) type Running = Pin<Box<dyn Future<Output = Result<PipelineReport, PipelineError>>>>;
 
 /// Puts the stages that the options name between the two ends.
 ///

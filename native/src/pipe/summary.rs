@@ -2,7 +2,7 @@
 
 use super::size::human_bytes;
 use crate::report::{human, render};
-use highwater::stream::Report;
+use highwater::stream::PipelineReport;
 use serde_json::{Value, json};
 use std::{fmt::Write, time::Duration};
 
@@ -22,7 +22,7 @@ pub(crate) struct Summary {
     /// How long reading waited for room.
     pub(crate) input_stalled: Duration,
     /// What went through each stage.
-    pub(crate) report: Report,
+    pub(crate) report: PipelineReport,
 }
 
 impl Summary {

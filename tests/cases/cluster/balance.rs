@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
 use futures::future::{join_all, try_join_all};
-use load::cluster::{Cluster, send};
+use load::cluster::{Cluster, send_signal};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -174,7 +174,7 @@ fn stopped_worker_delays_no_connection_and_is_not_flooded_later() {
         panic!("there are not two: {}", told(&cluster));
     };
     run(async {
-        send(stopped, Signal::SIGSTOP).unwrap();
+        send_signal(stopped, Signal::SIGSTOP).unwrap();
         wait_until("it is stopped", || is_stopped(stopped));
         let mut kept = Vec::new();
         for _ in 0..4 {
@@ -183,7 +183,7 @@ fn stopped_worker_delays_no_connection_and_is_not_flooded_later() {
             assert_eq!(shares, BTreeMap::from([(other, BURST)]));
             kept.push(burst);
         }
-        send(stopped, Signal::SIGCONT).unwrap();
+        send_signal(stopped, Signal::SIGCONT).unwrap();
         wait_until("it runs", || !is_stopped(stopped));
         let mut even = 0;
         for _ in 0..10 {
@@ -229,7 +229,7 @@ fn killed_workers_cost_only_the_connections_that_they_had() {
         wait_for_workers(&cluster, WORKERS);
         let answers = run(async {
             let mut burst = open(cluster.addr()).await;
-            send(killed, Signal::SIGKILL).unwrap();
+            send_signal(killed, Signal::SIGKILL).unwrap();
             burst.extend(open(cluster.addr()).await);
             join_all(burst.iter_mut().map(worker)).await
         });

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use load::cluster::{Cluster, send};
+use load::cluster::{Cluster, send_signal};
 use load::{Client, Load};
 use nix::sys::signal::Signal;
 
@@ -56,7 +56,7 @@ fn workers_that_are_asked_to_end_serve_until_they_are_replaced() {
     let running = every_kind(&cluster);
     assert!(running.wait_for_answers(100, PATIENCE));
     for worker in &first {
-        send(*worker, Signal::SIGTERM).unwrap();
+        send_signal(*worker, Signal::SIGTERM).unwrap();
     }
     wait_for(&cluster, "retiring", 2);
     wait_until("both are replaced", || {
@@ -74,7 +74,7 @@ fn workers_that_are_asked_to_end_serve_until_they_are_replaced() {
 fn assert_always_accepts(cluster: &Cluster, workers: usize) {
     let mut accepting = Vec::new();
     let mut have_been = false;
-    for said in cluster.said() {
+    for said in cluster.events() {
         match &*said.event {
             "ready" => accepting.push(said.pid),
             "draining" | "exited" => accepting.retain(|pid| *pid != said.pid),

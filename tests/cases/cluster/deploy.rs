@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use load::cluster::{Cluster, send};
+use load::cluster::{Cluster, send_signal};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
@@ -113,7 +113,7 @@ fn reload_follows_a_link_that_was_swapped() {
     fs::remove_dir_all(releases.path("rel/1")).unwrap();
     reload_to(&cluster, &releases.path("rel/2/highwater"), 2, 2);
     assert_nothing_failed(&running.stop());
-    let started = cluster.said();
+    let started = cluster.events();
     let started = started.iter().filter(|said| said.event == "started");
     let programs = started.map(|said| said.line["program"].as_str().unwrap().to_owned());
     let of_first = releases.path("rel/1/highwater").display().to_string();
@@ -226,7 +226,7 @@ fn crash_without_a_program_restarts_the_running_one() {
     let cluster = start_with(releases.command("current/highwater", called), 2, &[]);
     fs::remove_dir_all(releases.path("rel/1")).unwrap();
     let killed = cluster.workers()[0];
-    send(killed, Signal::SIGKILL).unwrap();
+    send_signal(killed, Signal::SIGKILL).unwrap();
     wait_until("its replacement", || all_workers(&cluster).len() == 3);
     wait_for_workers(&cluster, 2);
     // It is what the log says.

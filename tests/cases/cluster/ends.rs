@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use load::Failure;
-use load::cluster::in_words;
+use load::cluster::describe_exit;
 use nix::sys::signal::Signal;
 
 use crate::native;
@@ -23,7 +23,12 @@ fn asked_to_end_it_answers_what_it_has_and_leaves_nothing() {
         assert!(running.wait_for_answers(100, PATIENCE));
         cluster.signal(signal).unwrap();
         let status = cluster.wait(PATIENCE).unwrap().expect("it ends");
-        assert_eq!(in_words(status), "code 0", "{signal}: {}", told(&cluster));
+        assert_eq!(
+            describe_exit(status),
+            "code 0",
+            "{signal}: {}",
+            told(&cluster)
+        );
         assert!(are_gone(&workers, Duration::from_secs(1)));
         let ledger = running.stop();
         assert!(ledger.adds_up(), "{ledger}");
@@ -55,7 +60,7 @@ fn what_is_under_way_when_it_is_asked_to_end_is_finished() {
     assert!(answers.ends_with("fib:36 = 14930352\n"), "{answers}");
     assert!(answers.to_lowercase().contains("\r\nconnection: close\r\n"));
     let status = cluster.wait(PATIENCE).unwrap().expect("it ends");
-    assert_eq!(in_words(status), "code 0", "{}", told(&cluster));
+    assert_eq!(describe_exit(status), "code 0", "{}", told(&cluster));
 }
 
 #[test]
@@ -72,7 +77,7 @@ fn asked_twice_it_ends_at_once() {
     let status = cluster.wait(Duration::from_secs(3)).unwrap();
     let status = status.unwrap_or_else(|| panic!("it takes its time: {}", told(&cluster)));
     // If it had nobody to wait for, it was over before the second one.
-    assert!(["code 143", "code 0"].contains(&&*in_words(status)));
+    assert!(["code 143", "code 0"].contains(&&*describe_exit(status)));
     assert!(are_gone(&workers, Duration::from_secs(1)));
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use load::cluster::{Cluster, in_words, send};
+use load::cluster::{Cluster, describe_exit, send_signal};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
@@ -70,7 +70,7 @@ fn a_worker_that_cannot_start_leaves_the_others_alone_and_recovers() {
     let cluster = installed.start(&["--give-up-after", "1"]);
     let first = cluster.workers();
     installed.install_bad();
-    send(first[0], Signal::SIGKILL).unwrap();
+    send_signal(first[0], Signal::SIGKILL).unwrap();
     wait_for(&cluster, "failing", 1);
     let running = every_kind(&cluster);
     wait_for(&cluster, "started", 12);
@@ -154,11 +154,11 @@ fn a_new_program_that_crashes_aborts_the_reload_and_with_no_worker_left_it_gives
     assert_logged(&cluster, &["reload"]);
 
     for worker in &first {
-        send(*worker, Signal::SIGKILL).unwrap();
+        send_signal(*worker, Signal::SIGKILL).unwrap();
     }
     let status = cluster.wait(PATIENCE).unwrap();
     let status = status.unwrap_or_else(|| panic!("it goes on: {}", told(&cluster)));
-    assert_eq!(in_words(status), "code 1", "{}", told(&cluster));
+    assert_eq!(describe_exit(status), "code 1", "{}", told(&cluster));
     assert!(are_gone(&first, Duration::from_secs(1)));
     assert_logged(&cluster, &["gives up: no worker was ready for 1 s"]);
     assert_logged(&cluster, &["error:", "exit code 3"]);
@@ -171,11 +171,11 @@ fn giving_up_names_the_crash_and_not_its_own_kills() {
     let mut cluster = installed.start(&["--give-up-after", "1"]);
     installed.install_hanging();
     for worker in cluster.workers() {
-        send(worker, Signal::SIGKILL).unwrap();
+        send_signal(worker, Signal::SIGKILL).unwrap();
     }
     let status = cluster.wait(PATIENCE).unwrap();
     let status = status.unwrap_or_else(|| panic!("it goes on: {}", told(&cluster)));
-    assert_eq!(in_words(status), "code 1", "{}", told(&cluster));
+    assert_eq!(describe_exit(status), "code 1", "{}", told(&cluster));
     assert_eq!(cluster.count("killed"), 2, "{}", told(&cluster));
     assert_logged(&cluster, &["error:", "exit code 3"]);
 }

@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, id};
 
-use load::cluster::{Cluster, send};
+use load::cluster::{Cluster, send_signal};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 
@@ -144,7 +144,7 @@ fn orphans_are_reaped_and_workers_exits_are_still_known() {
     wait_until("all orphans are there", || others() == ORPHANS);
     fs::write(folder.path().join("go"), "").unwrap();
     let killed = cluster.workers()[0];
-    send(killed, Signal::SIGKILL).unwrap();
+    send_signal(killed, Signal::SIGKILL).unwrap();
     wait_until("all orphans are reaped", || others() == 0);
     let workers = wait_for_workers(&cluster, 2);
     assert!(!workers.contains(&killed), "{}", told(&cluster));

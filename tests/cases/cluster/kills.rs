@@ -4,8 +4,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use load::cluster::{Cluster, send};
-use load::{Client, Failed, Failure, Ledger, Load};
+use load::cluster::{Cluster, send_signal};
+use load::{Client, FailedRequest, Failure, Ledger, Load};
 use nix::sys::signal::Signal;
 
 use crate::native;
@@ -30,7 +30,7 @@ impl Kill {
     /// worker had, which is found to be closed when the client gets round to it;
     /// or one on a connection of which nobody knows whose it was, as there was no
     /// answer on it yet, if it was under way then.
-    fn may_have_cost(&self, failed: &Failed) -> bool {
+    fn may_have_cost(&self, failed: &FailedRequest) -> bool {
         let is_its = match failed.worker {
             Some(worker) => worker == self.worker,
             None => failed.started <= self.to,
@@ -47,7 +47,7 @@ fn kill_one(cluster: &Cluster, random: &mut u32) -> Kill {
     wait_until("a worker that has served a second", || {
         let living = cluster.workers();
         let has_lasted = |pid: &u32| {
-            let mut said = cluster.said().into_iter();
+            let mut said = cluster.events().into_iter();
             said.any(|said| {
                 said.event == "ready" && said.pid == Some(*pid) && said.at.elapsed() > LASTS
             })
@@ -64,7 +64,7 @@ fn kill_one(cluster: &Cluster, random: &mut u32) -> Kill {
 /// Kills a worker, and waits until it is known to be gone.
 fn kill(cluster: &Cluster, worker: u32) -> Kill {
     let from = Instant::now();
-    send(worker, Signal::SIGKILL).unwrap();
+    send_signal(worker, Signal::SIGKILL).unwrap();
     let gone = cluster.wait_for(PATIENCE, |said| {
         let mut said = said.iter();
         let exited = said.find(|said| said.event == "exited" && said.pid == Some(worker))?;
@@ -132,7 +132,7 @@ fn two_hundred_killed_workers_cost_what_they_had_under_way_and_a_killed_supervis
     assert_eq!(all_workers(&cluster).len(), WORKERS + KILLS);
 
     let supervisor = cluster.pid();
-    send(supervisor, Signal::SIGKILL).unwrap();
+    send_signal(supervisor, Signal::SIGKILL).unwrap();
     assert!(are_gone(&workers, Duration::from_secs(1)), "{workers:?}");
     assert!(cluster.wait(PATIENCE).unwrap().is_some());
 }
@@ -176,7 +176,7 @@ fn workers_that_exit_all_at_once_are_replaced_again_and_again() {
     let mut exited = 0;
     for at_once in [6, WORKERS, WORKERS, WORKERS] {
         for worker in wait_for_workers(&cluster, WORKERS).iter().take(at_once) {
-            send(*worker, Signal::SIGKILL).unwrap();
+            send_signal(*worker, Signal::SIGKILL).unwrap();
         }
         exited += at_once;
         wait_for(&cluster, "exited", exited);
@@ -199,7 +199,7 @@ fn a_stopped_worker_is_replaced_and_the_others_serve_on() {
         .start();
     assert!(running.wait_for_answers(100, PATIENCE));
     let from = Instant::now();
-    send(stopped, Signal::SIGSTOP).unwrap();
+    send_signal(stopped, Signal::SIGSTOP).unwrap();
     // What it holds waits for it; what is new goes to the other one, but for what
     // it was handed before.
     wait_until("it is replaced", || !cluster.workers().contains(&stopped));

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use load::cluster::{runs, send};
+use load::cluster::{is_running, send_signal};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 
@@ -58,7 +58,7 @@ impl Stalled {
     }
 
     fn signal(&self, signal: Signal) {
-        send(self.child.id(), signal).unwrap();
+        send_signal(self.child.id(), signal).unwrap();
     }
 
     fn metric(&self, name: &str) -> u64 {
@@ -142,9 +142,11 @@ fn stalled_log_holds_up_neither_requests_nor_the_supervisor() {
     }
 
     // One is killed and one hangs: both are replaced.
-    send(before[0], Signal::SIGKILL).unwrap();
-    send(before[1], Signal::SIGSTOP).unwrap();
-    wait_until("both are gone", || !before.iter().any(|pid| runs(*pid)));
+    send_signal(before[0], Signal::SIGKILL).unwrap();
+    send_signal(before[1], Signal::SIGSTOP).unwrap();
+    wait_until("both are gone", || {
+        !before.iter().any(|pid| is_running(*pid))
+    });
     let after = cluster.workers();
     assert!(!after.iter().any(|pid| before.contains(pid)), "{after:?}");
 

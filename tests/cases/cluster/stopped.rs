@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use load::cluster::{Cluster, send};
+use load::cluster::{Cluster, send_signal};
 use nix::sys::signal::Signal;
 
 use crate::support::{PATIENCE, ask, assert_logged, start, told, wait_for};
@@ -15,7 +15,7 @@ const LATER: Duration = Duration::from_secs(2);
 
 fn signal_workers(cluster: &Cluster, signal: Signal) {
     for worker in cluster.workers() {
-        send(worker, signal).unwrap();
+        send_signal(worker, signal).unwrap();
     }
 }
 
@@ -50,6 +50,6 @@ fn a_cluster_that_was_stopped_kills_no_worker_whatever_the_order_it_wakes_in() {
     }
     // One that hangs is found still.
     let hangs = supervisor_first.workers()[0];
-    send(hangs, Signal::SIGSTOP).unwrap();
+    send_signal(hangs, Signal::SIGSTOP).unwrap();
     wait_for(&supervisor_first, "killed", 1);
 }

@@ -6,8 +6,8 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use load::cluster::{Cluster, Said, runs};
-use load::{Client, Ledger, Load, Running};
+use load::cluster::{Cluster, ClusterEvent, is_running};
+use load::{Client, Ledger, Load, RunningLoad};
 
 use crate::native;
 
@@ -30,7 +30,7 @@ pub(crate) fn start_with(mut command: Command, workers: usize, options: &[&str])
 }
 
 /// Clients of every kind.
-pub(crate) fn every_kind(cluster: &Cluster) -> Running {
+pub(crate) fn every_kind(cluster: &Cluster) -> RunningLoad {
     Load::on(cluster.addr())
         .clients(Client::KeepAlive, 4)
         .clients(Client::NewConnection, 2)
@@ -99,19 +99,19 @@ pub(crate) fn wait_for_workers(cluster: &Cluster, count: usize) -> Vec<u32> {
 
 /// Every process that was ever a worker.
 pub(crate) fn all_workers(cluster: &Cluster) -> Vec<u32> {
-    let ready = |said: &Said| (said.event == "ready").then_some(said.pid).flatten();
-    cluster.said().iter().filter_map(ready).collect()
+    let ready = |said: &ClusterEvent| (said.event == "ready").then_some(said.pid).flatten();
+    cluster.events().iter().filter_map(ready).collect()
 }
 
 /// Whether none of them runs any more, soon.
 pub(crate) fn are_gone(workers: &[u32], within: Duration) -> bool {
-    happens(within, || !workers.iter().any(|worker| runs(*worker)))
+    happens(within, || !workers.iter().any(|worker| is_running(*worker)))
 }
 
 /// What a cluster has said and logged, for the message of a failure.
 pub(crate) fn told(cluster: &Cluster) -> String {
     let lines: Vec<String> = cluster
-        .said()
+        .events()
         .iter()
         .map(|said| said.line.to_string())
         .collect();

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::connection::Connection;
 use crate::running::Shared;
-use crate::tally::{Failed, Failure};
+use crate::tally::{FailedRequest, Failure};
 
 /// After a failure it does not try again at once: a server that is gone would
 /// be asked a hundred thousand times a second, and its machine with it.
@@ -66,7 +66,7 @@ impl Worker {
                 }
                 Err(failure) => {
                     connection = None;
-                    let failed = Failed {
+                    let failed = FailedRequest {
                         failure,
                         client: self.client,
                         started,

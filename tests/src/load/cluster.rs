@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// A line that a cluster has said.
 #[derive(Clone, Debug)]
-pub struct Said {
+pub struct ClusterEvent {
     /// When it was read.
     pub at: Instant,
     /// What has happened.
@@ -73,7 +73,7 @@ impl Cluster {
             heard,
             readers,
         };
-        let addr = |said: &Said| said.line["addr"].as_str()?.parse().ok();
+        let addr = |said: &ClusterEvent| said.line["addr"].as_str()?.parse().ok();
         let started = cluster.wait_for(START_WITHIN, |said| {
             let addr = said.iter().find_map(addr)?;
             (living(said).len() >= workers).then_some(addr)
@@ -107,7 +107,7 @@ impl Cluster {
 
     /// All that it has said so far.
     #[must_use]
-    pub fn said(&self) -> Vec<Said> {
+    pub fn said(&self) -> Vec<ClusterEvent> {
         self.heard.lock().said.clone()
     }
 
@@ -129,7 +129,7 @@ impl Cluster {
     pub fn wait_for<T>(
         &self,
         patience: Duration,
-        mut find: impl FnMut(&[Said]) -> Option<T>,
+        mut find: impl FnMut(&[ClusterEvent]) -> Option<T>,
     ) -> Option<T> {
         let deadline = Instant::now() + patience;
         let mut heard = self.heard.lock();
@@ -152,7 +152,7 @@ impl Cluster {
     ///
     /// If it has ended.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        send(self.pid(), signal)
+        send_signal(self.pid(), signal)
     }
 
     /// Waits until the process that was started ends, and all that it has said
@@ -194,7 +194,7 @@ impl Drop for Cluster {
 /// # Errors
 ///
 /// If there is none.
-pub fn send(pid: u32, signal: Signal) -> io::Result<()> {
+pub fn send_signal(pid: u32, signal: Signal) -> io::Result<()> {
     let pid = i32::try_from(pid).map_err(io::Error::other)?;
     Ok(kill(Pid::from_raw(pid), signal)?)
 }
@@ -202,7 +202,7 @@ pub fn send(pid: u32, signal: Signal) -> io::Result<()> {
 /// Whether a process runs: one that has ended and that nobody has asked about
 /// does not.
 #[must_use]
-pub fn runs(pid: u32) -> bool {
+pub fn is_running(pid: u32) -> bool {
     let state = Command::new("ps")
         .args(["-o", "stat=", "-p", &pid.to_string()])
         .stderr(Stdio::null())
@@ -213,7 +213,7 @@ pub fn runs(pid: u32) -> bool {
 
 /// How a process ended, in words.
 #[must_use]
-pub fn in_words(status: ExitStatus) -> String {
+pub fn describe_exit(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("code {code}"),
         (None, Some(signal)) => format!("signal {signal}"),
@@ -230,7 +230,7 @@ struct Heard {
 
 #[derive(Default)]
 struct Notes {
-    said: Vec<Said>,
+    said: Vec<ClusterEvent>,
     log: Vec<String>,
     is_over: bool,
 }
@@ -245,7 +245,7 @@ impl Heard {
         let at = Instant::now();
         let mut notes = self.lock();
         match line.map(serde_json::from_str::<Value>) {
-            Some(Ok(line)) => notes.said.push(Said {
+            Some(Ok(line)) => notes.said.push(ClusterEvent {
                 at,
                 event: line["event"].as_str().unwrap_or_default().to_owned(),
                 pid: line["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()),
@@ -279,9 +279,9 @@ fn read(
 }
 
 /// Those of which it was said that they are ready, and not that they ended.
-fn living(said: &[Said]) -> Vec<u32> {
+fn living(said: &[ClusterEvent]) -> Vec<u32> {
     let mut living = Vec::new();
-    for Said { event, pid, .. } in said {
+    for ClusterEvent { event, pid, .. } in said {
         match (event.as_str(), pid) {
             ("ready", Some(pid)) => living.push(*pid),
             ("exited", Some(pid)) => living.retain(|it| it != pid),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::client::Client;
-use crate::tally::{Failed, Tally};
+use crate::tally::{FailedRequest, Tally};
 
 /// What became of every request of a load.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +40,7 @@ impl Ledger {
     }
 
     /// The failures one by one.
-    pub fn failed(&self) -> impl Iterator<Item = &Failed> {
+    pub fn failed(&self) -> impl Iterator<Item = &FailedRequest> {
         self.tallies.iter().flat_map(|(_, tally)| &tally.failed)
     }
 

@@ -28,5 +28,5 @@ mod tally;
 pub use client::Client;
 pub use ledger::Ledger;
 pub use plan::Load;
-pub use running::Running;
-pub use tally::{Failed, Failure, Tally};
+pub use running::RunningLoad;
+pub use tally::{FailedRequest, Failure, Tally};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::client::Client;
-use crate::running::Running;
+use crate::running::RunningLoad;
 
 /// How long a request may take unless said otherwise. Longer, and it hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -74,7 +74,7 @@ impl Load {
     ///
     /// If there can be no thread or no event loop.
     #[must_use]
-    pub fn start(self) -> Running {
-        Running::start(self)
+    pub fn start(self) -> RunningLoad {
+        RunningLoad::start(self)
     }
 }

@@ -21,14 +21,14 @@ const LOOK: Duration = Duration::from_millis(5);
 /// A load that runs, on a thread of its own, until it is stopped.
 ///
 /// Dropped, it stops as well, and waits until it has.
-pub struct Running {
+pub struct RunningLoad {
     shared: Arc<Shared>,
     over: watch::Sender<bool>,
     arrivals: Option<Arrivals>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Running {
+impl RunningLoad {
     pub(crate) fn start(load: Load) -> Self {
         let (over, is_over) = watch::channel(false);
         let Load {
@@ -55,7 +55,7 @@ impl Running {
             let shared = Arc::clone(&shared);
             thread::spawn(move || runtime.block_on(work(&shared, &groups, due.as_ref())))
         };
-        Running {
+        RunningLoad {
             shared,
             over,
             arrivals,
@@ -121,7 +121,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningLoad {
     fn drop(&mut self) {
         self.end();
     }

@@ -60,7 +60,7 @@ impl Failure {
 
 /// A request without an answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Failed {
+pub struct FailedRequest {
     /// Why there was none.
     pub failure: Failure,
     /// Whose request it was.
@@ -85,7 +85,7 @@ pub struct Tally {
     /// Failures, by kind.
     pub failures: BTreeMap<Failure, u64>,
     /// The failures one by one: the first hundred thousand.
-    pub failed: Vec<Failed>,
+    pub failed: Vec<FailedRequest>,
     /// Connections that were opened.
     pub connections: u64,
     /// Connections that the other side closed while nothing was asked on them.
@@ -140,7 +140,7 @@ impl Tally {
         self.latency.saturating_record(nanoseconds(latency));
     }
 
-    pub(crate) fn fail(&mut self, failed: Failed) {
+    pub(crate) fn fail(&mut self, failed: FailedRequest) {
         *self.failures.entry(failed.failure).or_default() += 1;
         if self.failed.len() < KEPT {
             self.failed.push(failed);

@@ -14,7 +14,7 @@ use futures::{
 };
 use highwater::{
     Clock,
-    stream::{Bound, Cancel, InvalidBound, Monitor, Pipeline, PipelineError},
+    stream::{Bound, CancelHandle, InvalidBound, Pipeline, PipelineError, PipelineMonitor},
 };
 use js_sys::Promise;
 use std::{arch::wasm32::memory_size, hint::black_box, sync::Arc};
@@ -43,14 +43,14 @@ const SET_ASIDE: usize = 2 * (AHEAD + 4 * CHUNK);
 #[wasm_bindgen]
 pub struct Job {
     work: Option<LocalBoxFuture<'static, Result<(), PipelineError>>>,
-    cancel: [Cancel; 2],
+    cancel: [CancelHandle; 2],
     watch: Watch,
 }
 
 /// What can be said of a run while it goes on.
 #[derive(Clone)]
 struct Watch {
-    monitors: [Monitor; 2],
+    monitors: [PipelineMonitor; 2],
     findings: Shared,
     clock: Arc<TabClock>,
     memory_at_start: usize,
@@ -120,13 +120,13 @@ impl Job {
 
     /// Has the run end as soon as it would go on.
     pub fn cancel(&self) {
-        self.cancel.iter().for_each(Cancel::cancel);
+        self.cancel.iter().for_each(CancelHandle::cancel);
     }
 }
 
 impl Watch {
     fn status(&self) -> Status {
-        let reports = self.monitors.each_ref().map(Monitor::report);
+        let reports = self.monitors.each_ref().map(PipelineMonitor::report);
         let passed = |name| {
             let stage = reports.iter().find_map(|report| report.stage(name));
             stage.map_or(0, |stage| stage.output.weight)
@@ -140,7 +140,10 @@ impl Watch {
             elapsed_ms: self.clock.now().as_secs_f64() * 1000.0,
             memory: memory(),
             memory_at_start: self.memory_at_start,
-            in_flight: reports.iter().map(highwater::stream::Report::peak).sum(),
+            in_flight: reports
+                .iter()
+                .map(highwater::stream::PipelineReport::peak)
+                .sum(),
             stages: stages(&reports),
         }
     }

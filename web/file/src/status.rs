@@ -1,6 +1,6 @@
 //! What the page is told, as JSON.
 
-use highwater::stream::{PipelineError, Report, StageReport};
+use highwater::stream::{PipelineError, PipelineReport, StageReport};
 use serde::Serialize;
 use std::error::Error;
 
@@ -64,7 +64,7 @@ impl From<Result<(), PipelineError>> for Ending {
 }
 
 /// Every stage of the two pipelines, in order.
-pub(crate) fn stages(reports: &[Report]) -> Vec<StageStatus> {
+pub(crate) fn stages(reports: &[PipelineReport]) -> Vec<StageStatus> {
     let all = reports.iter().flat_map(|report| &report.stages);
     all.map(StageStatus::from).collect()
 }

@@ -3,8 +3,8 @@
 use super::{InboxFull, InboxStats};
 use crate::{
     Overflow,
-    line::{Line, Slept, Ticket, Wakers, wake},
     sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock},
+    wait_queue::{WaitOutcome, WaitQueue, WaitTicket, Wakers, wake},
 };
 use crossbeam_utils::CachePadded;
 use std::{
@@ -45,7 +45,7 @@ struct State<E> {
     lent: usize,
     is_closed: bool,
     reader: Option<Waker>,
-    writers: Line,
+    writers: WaitQueue,
     received: u64,
     dropped: u64,
     refused: u64,
@@ -71,7 +71,7 @@ impl<E> Queue<E> {
                 lent: 0,
                 is_closed: false,
                 reader: None,
-                writers: Line::default(),
+                writers: WaitQueue::default(),
                 received: 0,
                 dropped: 0,
                 refused: 0,
@@ -149,7 +149,7 @@ impl<E> Queue<E> {
     /// is room. It gets its `ticket` when it first waits.
     pub(super) fn poll_send(
         &self,
-        ticket: &mut Ticket,
+        ticket: &mut WaitTicket,
         event: &mut Option<E>,
         context: &mut Context<'_>,
     ) -> Poll<()> {
@@ -172,11 +172,11 @@ impl<E> Queue<E> {
                 break state;
             }
             let waker = context.waker();
-            let slept = state.writers.sleep(ticket, waker, &mut own, 1);
+            let slept = state.writers.wait(ticket, waker, &mut own, 1);
             drop(state);
             match slept {
-                Slept::Yes(_before) => return Poll::Pending,
-                Slept::NeedsWaker => own = Some(waker.clone()),
+                WaitOutcome::Waiting(_before) => return Poll::Pending,
+                WaitOutcome::NeedsWaker => own = Some(waker.clone()),
             }
         };
         state.received += 1;
@@ -187,7 +187,7 @@ impl<E> Queue<E> {
         } else if let Some(event) = event.take() {
             wakers.extend(self.push(&mut state, event));
         }
-        let left = state.writers.leave(ticket);
+        let left = state.writers.remove(ticket);
         self.wake_writer(&mut state, &mut wakers);
         drop(state);
         wakers.wake();
@@ -196,10 +196,10 @@ impl<E> Queue<E> {
     }
 
     /// Gives up waiting: whoever comes next may have its turn now.
-    pub(super) fn stop_waiting(&self, ticket: &mut Ticket) {
+    pub(super) fn stop_waiting(&self, ticket: &mut WaitTicket) {
         let mut wakers = Wakers::default();
         let mut state = lock(&self.state);
-        let left = state.writers.leave(ticket);
+        let left = state.writers.remove(ticket);
         self.wake_writer(&mut state, &mut wakers);
         drop(state);
         wakers.wake();

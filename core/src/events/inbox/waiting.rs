@@ -1,7 +1,7 @@
 //! An emit that waits for room.
 
 use super::queue::Queue;
-use crate::{events::BoxError, line::Ticket};
+use crate::{events::BoxError, wait_queue::WaitTicket};
 use std::{
     future::Future,
     pin::Pin,
@@ -13,7 +13,7 @@ use std::{
 pub(super) struct Waiting<E> {
     queue: Arc<Queue<E>>,
     event: Option<E>,
-    ticket: Ticket,
+    ticket: WaitTicket,
 }
 
 impl<E> Waiting<E> {
@@ -21,7 +21,7 @@ impl<E> Waiting<E> {
         Waiting {
             queue,
             event: Some(event),
-            ticket: Ticket::default(),
+            ticket: WaitTicket::default(),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     scenario::Context,
-    stream::{Bound, Monitor, Pipeline, PipelineError},
+    stream::{Bound, Pipeline, PipelineError, PipelineMonitor},
     trace::{Kind, NameId, Recorder},
 };
 use futures::StreamExt;
@@ -99,7 +99,7 @@ struct Watch {
     trace: Recorder,
     buffer: NameId,
     /// Of the run, once there is one.
-    monitor: Rc<OnceCell<Monitor>>,
+    monitor: Rc<OnceCell<PipelineMonitor>>,
     level: Rc<Cell<u64>>,
 }
 
@@ -116,7 +116,7 @@ impl Watch {
     /// `arriving` bytes are about to be put into the buffer: it was waited for room.
     fn wrote(&self, from: NameId, to: NameId, number: u64, arriving: usize) {
         self.trace.send(Kind::Write, from, to, number);
-        let report = self.monitor.get().map(Monitor::report);
+        let report = self.monitor.get().map(PipelineMonitor::report);
         let Some(buffer) = report.as_ref().and_then(|report| report.stage(BUFFER)) else {
             return;
         };

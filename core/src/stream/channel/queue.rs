@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     Clock, Overflow,
-    line::{Slept, Ticket, Wakers, wake},
     stream::{Amount, Bound, Stats},
     sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, fence, lock},
+    wait_queue::{WaitOutcome, WaitTicket, Wakers, wake},
 };
 use crossbeam_utils::CachePadded;
 use std::{
@@ -185,7 +185,7 @@ impl<T> Queue<T> {
     /// slot is empty once this is ready.
     pub(super) fn poll_send(
         &self,
-        ticket: &mut Ticket,
+        ticket: &mut WaitTicket,
         slot: &mut Option<Entry<T>>,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), SendError<T>>> {
@@ -199,7 +199,7 @@ impl<T> Queue<T> {
             }
             Ok(())
         };
-        let may_pass = |state: &mut State<T>, ticket: &Ticket| {
+        let may_pass = |state: &mut State<T>, ticket: &WaitTicket| {
             if state.line.is_woken(ticket) {
                 self.has_room(state)
             } else if ticket.is_held() {
@@ -216,10 +216,10 @@ impl<T> Queue<T> {
     /// Waits until the queue has drained to the low mark, if it was full since.
     pub(super) fn poll_ready(
         &self,
-        ticket: &mut Ticket,
+        ticket: &mut WaitTicket,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), SendError>> {
-        let may_pass = |state: &mut State<T>, ticket: &Ticket| {
+        let may_pass = |state: &mut State<T>, ticket: &WaitTicket| {
             let has_turn = state.line.is_woken(ticket) || state.line.is_first(ticket);
             has_turn && self.is_open(state)
         };
@@ -234,10 +234,10 @@ impl<T> Queue<T> {
     /// Waits for a place, and holds it.
     pub(super) fn poll_reserve(
         &self,
-        ticket: &mut Ticket,
+        ticket: &mut WaitTicket,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), SendError>> {
-        let may_pass = |state: &mut State<T>, ticket: &Ticket| {
+        let may_pass = |state: &mut State<T>, ticket: &WaitTicket| {
             if state.line.is_woken(ticket) {
                 self.has_room(state)
             } else if ticket.is_held() {
@@ -300,11 +300,11 @@ impl<T> Queue<T> {
     }
 
     /// Gives up waiting: whoever comes next may have its turn now.
-    pub(super) fn stop_waiting(&self, ticket: &mut Ticket) {
+    pub(super) fn stop_waiting(&self, ticket: &mut WaitTicket) {
         let now = self.now();
         let mut wakers = Wakers::default();
         let mut state = lock(&self.guarded.state);
-        let left = state.line.leave(ticket);
+        let left = state.line.remove(ticket);
         if state.line.is_empty() {
             state.stall.end(now);
         }
@@ -315,29 +315,33 @@ impl<T> Queue<T> {
     }
 
     /// Waits for the end.
-    pub(super) fn poll_closed(&self, ticket: &mut Ticket, context: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_closed(
+        &self,
+        ticket: &mut WaitTicket,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
         let mut own = None;
         loop {
             let mut state = lock(&self.guarded.state);
             if state.end.is_some() {
-                let left = state.closing.leave(ticket);
+                let left = state.closing.remove(ticket);
                 drop(state);
                 drop(left);
                 return Poll::Ready(());
             }
             let waker = context.waker();
-            let slept = state.closing.sleep(ticket, waker, &mut own, 0);
+            let slept = state.closing.wait(ticket, waker, &mut own, 0);
             drop(state);
             match slept {
-                Slept::Yes(_before) => return Poll::Pending,
-                Slept::NeedsWaker => own = Some(waker.clone()),
+                WaitOutcome::Waiting(_before) => return Poll::Pending,
+                WaitOutcome::NeedsWaker => own = Some(waker.clone()),
             }
         }
     }
 
     /// Gives up waiting for the end.
-    pub(super) fn stop_closed(&self, ticket: &mut Ticket) {
-        let left = lock(&self.guarded.state).closing.leave(ticket);
+    pub(super) fn stop_closed(&self, ticket: &mut WaitTicket) {
+        let left = lock(&self.guarded.state).closing.remove(ticket);
         drop(left);
     }
 
@@ -467,11 +471,11 @@ impl<T> Queue<T> {
     /// clone of the waker, if one is likely to be needed.
     fn poll_line<O>(
         &self,
-        ticket: &mut Ticket,
+        ticket: &mut WaitTicket,
         weight: usize,
         mut own: Option<Waker>,
         context: &mut Context<'_>,
-        may_pass: impl Fn(&mut State<T>, &Ticket) -> bool,
+        may_pass: impl Fn(&mut State<T>, &WaitTicket) -> bool,
         pass: impl FnOnce(&mut State<T>, &mut Wakers) -> O,
     ) -> Poll<O> {
         let now = self.now();
@@ -486,18 +490,18 @@ impl<T> Queue<T> {
                 break state;
             }
             let waker = context.waker();
-            let slept = state.line.sleep(ticket, waker, &mut own, weight);
-            if let Slept::Yes(_) = slept {
+            let slept = state.line.wait(ticket, waker, &mut own, weight);
+            if let WaitOutcome::Waiting(_) = slept {
                 state.stall.begin(now);
             }
             drop(state);
             match slept {
-                Slept::Yes(_before) => return Poll::Pending,
-                Slept::NeedsWaker => own = Some(waker.clone()),
+                WaitOutcome::Waiting(_before) => return Poll::Pending,
+                WaitOutcome::NeedsWaker => own = Some(waker.clone()),
             }
         };
         let passed = pass(&mut state, &mut wakers);
-        let left = state.line.leave(ticket);
+        let left = state.line.remove(ticket);
         if state.line.is_empty() {
             state.stall.end(now);
         }

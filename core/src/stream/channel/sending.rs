@@ -5,7 +5,7 @@ use super::{
     queue::{Queue, Sent},
     state::Entry,
 };
-use crate::line::Ticket;
+use crate::wait_queue::WaitTicket;
 use futures::future::FusedFuture;
 use std::{
     fmt,
@@ -18,39 +18,39 @@ use std::{
 ///
 /// Polling it after it has completed panics; [`FusedFuture`] tells whether it has.
 #[must_use = "futures do nothing unless awaited"]
-pub struct Sending<'a, T> {
+pub struct SendFuture<'a, T> {
     queue: &'a Queue<T>,
     /// Until it is first polled.
     value: Option<T>,
     /// While it waits.
     slot: Option<Entry<T>>,
-    ticket: Ticket,
+    ticket: WaitTicket,
 }
 
 /// The future of [`Sender::ready`](super::Sender::ready). Polled after it has
 /// completed, it asks again.
 #[must_use = "futures do nothing unless awaited"]
-pub struct Ready<'a, T> {
+pub struct ReadyFuture<'a, T> {
     queue: &'a Queue<T>,
-    ticket: Ticket,
+    ticket: WaitTicket,
 }
 
 /// The future of [`Sender::reserve`](super::Sender::reserve).
 ///
 /// Polling it after it has completed panics; [`FusedFuture`] tells whether it has.
 #[must_use = "futures do nothing unless awaited"]
-pub struct Reserving<'a, T> {
+pub struct ReserveFuture<'a, T> {
     queue: &'a Queue<T>,
-    ticket: Ticket,
+    ticket: WaitTicket,
     has_completed: bool,
 }
 
 /// The future of [`Sender::closed`](super::Sender::closed). Polled after it has
 /// completed, it answers the same.
 #[must_use = "futures do nothing unless awaited"]
-pub struct Closed<'a, T> {
+pub struct ClosedFuture<'a, T> {
     queue: &'a Queue<T>,
-    ticket: Ticket,
+    ticket: WaitTicket,
 }
 
 /// A place in a [`channel`](super::channel), held for one item: what
@@ -60,53 +60,53 @@ pub struct Closed<'a, T> {
 /// place back and wakes the next sender that waits. An end of the channel does not
 /// wait for it.
 #[must_use = "dropping a permit gives its place back"]
-pub struct Permit<'a, T> {
+pub struct SendPermit<'a, T> {
     queue: &'a Queue<T>,
 }
 
-impl<'a, T> Sending<'a, T> {
+impl<'a, T> SendFuture<'a, T> {
     pub(super) fn new(queue: &'a Queue<T>, value: T) -> Self {
-        Sending {
+        SendFuture {
             queue,
             value: Some(value),
             slot: None,
-            ticket: Ticket::default(),
+            ticket: WaitTicket::default(),
         }
     }
 }
 
-impl<'a, T> Ready<'a, T> {
+impl<'a, T> ReadyFuture<'a, T> {
     pub(super) fn new(queue: &'a Queue<T>) -> Self {
-        Ready {
+        ReadyFuture {
             queue,
-            ticket: Ticket::default(),
+            ticket: WaitTicket::default(),
         }
     }
 }
 
-impl<'a, T> Reserving<'a, T> {
+impl<'a, T> ReserveFuture<'a, T> {
     pub(super) fn new(queue: &'a Queue<T>) -> Self {
-        Reserving {
+        ReserveFuture {
             queue,
-            ticket: Ticket::default(),
+            ticket: WaitTicket::default(),
             has_completed: false,
         }
     }
 }
 
-impl<'a, T> Closed<'a, T> {
+impl<'a, T> ClosedFuture<'a, T> {
     pub(super) fn new(queue: &'a Queue<T>) -> Self {
-        Closed {
+        ClosedFuture {
             queue,
-            ticket: Ticket::default(),
+            ticket: WaitTicket::default(),
         }
     }
 }
 
-impl<'a, T> Permit<'a, T> {
+impl<'a, T> SendPermit<'a, T> {
     /// The place is held by now.
     pub(super) fn new(queue: &'a Queue<T>) -> Self {
-        Permit { queue }
+        SendPermit { queue }
     }
 
     /// Queues an item at the place held, whatever it weighs. It never waits.
@@ -124,7 +124,7 @@ impl<'a, T> Permit<'a, T> {
     }
 }
 
-impl<T> Future for Sending<'_, T> {
+impl<T> Future for SendFuture<'_, T> {
     type Output = Result<(), SendError<T>>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -137,18 +137,18 @@ impl<T> Future for Sending<'_, T> {
                 Sent::NoRoom(entry) => own.slot = Some(entry),
             }
         }
-        assert!(own.slot.is_some(), "`Sending` polled after completion");
+        assert!(own.slot.is_some(), "`SendFuture` polled after completion");
         own.queue.poll_send(&mut own.ticket, &mut own.slot, context)
     }
 }
 
-impl<T> FusedFuture for Sending<'_, T> {
+impl<T> FusedFuture for SendFuture<'_, T> {
     fn is_terminated(&self) -> bool {
         self.value.is_none() && self.slot.is_none()
     }
 }
 
-impl<T> Future for Ready<'_, T> {
+impl<T> Future for ReadyFuture<'_, T> {
     type Output = Result<(), SendError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -157,25 +157,28 @@ impl<T> Future for Ready<'_, T> {
     }
 }
 
-impl<'a, T> Future for Reserving<'a, T> {
-    type Output = Result<Permit<'a, T>, SendError>;
+impl<'a, T> Future for ReserveFuture<'a, T> {
+    type Output = Result<SendPermit<'a, T>, SendError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let own = self.get_mut();
-        assert!(!own.has_completed, "`Reserving` polled after completion");
+        assert!(
+            !own.has_completed,
+            "`ReserveFuture` polled after completion"
+        );
         let polled = own.queue.poll_reserve(&mut own.ticket, context);
         own.has_completed = polled.is_ready();
-        polled.map_ok(|()| Permit::new(own.queue))
+        polled.map_ok(|()| SendPermit::new(own.queue))
     }
 }
 
-impl<T> FusedFuture for Reserving<'_, T> {
+impl<T> FusedFuture for ReserveFuture<'_, T> {
     fn is_terminated(&self) -> bool {
         self.has_completed
     }
 }
 
-impl<T> Future for Closed<'_, T> {
+impl<T> Future for ClosedFuture<'_, T> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
@@ -185,9 +188,9 @@ impl<T> Future for Closed<'_, T> {
 }
 
 /// Nothing in it is ever pinned.
-impl<T> Unpin for Sending<'_, T> {}
+impl<T> Unpin for SendFuture<'_, T> {}
 
-impl<T> Drop for Sending<'_, T> {
+impl<T> Drop for SendFuture<'_, T> {
     fn drop(&mut self) {
         if self.ticket.is_held() {
             self.queue.stop_waiting(&mut self.ticket);
@@ -195,7 +198,7 @@ impl<T> Drop for Sending<'_, T> {
     }
 }
 
-impl<T> Drop for Ready<'_, T> {
+impl<T> Drop for ReadyFuture<'_, T> {
     fn drop(&mut self) {
         if self.ticket.is_held() {
             self.queue.stop_waiting(&mut self.ticket);
@@ -203,7 +206,7 @@ impl<T> Drop for Ready<'_, T> {
     }
 }
 
-impl<T> Drop for Reserving<'_, T> {
+impl<T> Drop for ReserveFuture<'_, T> {
     fn drop(&mut self) {
         if self.ticket.is_held() {
             self.queue.stop_waiting(&mut self.ticket);
@@ -211,7 +214,7 @@ impl<T> Drop for Reserving<'_, T> {
     }
 }
 
-impl<T> Drop for Closed<'_, T> {
+impl<T> Drop for ClosedFuture<'_, T> {
     fn drop(&mut self) {
         if self.ticket.is_held() {
             self.queue.stop_closed(&mut self.ticket);
@@ -219,14 +222,14 @@ impl<T> Drop for Closed<'_, T> {
     }
 }
 
-impl<T> Drop for Permit<'_, T> {
+impl<T> Drop for SendPermit<'_, T> {
     fn drop(&mut self) {
         self.queue.release();
     }
 }
 
-impl<T> fmt::Debug for Permit<'_, T> {
+impl<T> fmt::Debug for SendPermit<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").finish_non_exhaustive()
+        f.debug_struct("SendPermit").finish_non_exhaustive()
     }
 }

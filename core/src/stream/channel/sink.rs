@@ -1,7 +1,7 @@
 //! A sender as a sink.
 
 use super::{SendError, Sender, Unfinished, queue::Sent, state::Entry};
-use crate::{line::Ticket, stream::Stats};
+use crate::{stream::Stats, wait_queue::WaitTicket};
 use futures::Sink;
 use std::{
     fmt,
@@ -45,9 +45,9 @@ pub struct ChannelSink<T> {
     /// Until it is closed.
     sender: Option<Sender<T>>,
     slot: Option<Entry<T>>,
-    ticket: Ticket,
+    ticket: WaitTicket,
     /// Of the task that waits for something to send.
-    closing: Ticket,
+    closing: WaitTicket,
 }
 
 impl<T> ChannelSink<T> {
@@ -55,8 +55,8 @@ impl<T> ChannelSink<T> {
         ChannelSink {
             sender: Some(sender),
             slot: None,
-            ticket: Ticket::default(),
-            closing: Ticket::default(),
+            ticket: WaitTicket::default(),
+            closing: WaitTicket::default(),
         }
     }
 
@@ -93,8 +93,8 @@ impl<T> Clone for ChannelSink<T> {
         ChannelSink {
             sender: self.sender.clone(),
             slot: None,
-            ticket: Ticket::default(),
-            closing: Ticket::default(),
+            ticket: WaitTicket::default(),
+            closing: WaitTicket::default(),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What a channel's lock guards.
 
 use crate::{
-    line::{Line, Wakers},
     stream::{Amount, BoxError},
+    wait_queue::{WaitQueue, Wakers},
 };
 use std::{collections::VecDeque, task::Waker, time::Duration};
 
@@ -23,9 +23,9 @@ pub(super) struct State<T> {
     pub(super) is_open: bool,
     pub(super) end: Option<End>,
     pub(super) reader: Option<Waker>,
-    pub(super) line: Line,
+    pub(super) line: WaitQueue,
     /// The waiters for the end.
-    pub(super) closing: Line,
+    pub(super) closing: WaitQueue,
     pub(super) stall: Stall,
     pub(super) sent: Amount,
     pub(super) lent_ever: Amount,
@@ -59,8 +59,8 @@ impl<T> State<T> {
             is_open: true,
             end: None,
             reader: None,
-            line: Line::default(),
-            closing: Line::default(),
+            line: WaitQueue::default(),
+            closing: WaitQueue::default(),
             stall: Stall::default(),
             sent: Amount::default(),
             lent_ever: Amount::default(),

@@ -16,7 +16,7 @@ pub enum PipelineError {
         /// What it failed with.
         source: BoxError,
     },
-    /// The run was [cancelled](super::Cancel).
+    /// The run was [cancelled](super::CancelHandle).
     #[error("the run was cancelled")]
     Cancelled,
 }

@@ -1,6 +1,6 @@
 //! A pipeline that is read as a stream.
 
-use super::{Monitor, PipelineError, Plan};
+use super::{PipelineError, PipelineMonitor, Plan};
 use crate::sync::Ordering;
 use futures::{Stream, StreamExt, stream::FusedStream};
 use std::{
@@ -15,13 +15,13 @@ use std::{
 ///
 /// Nobody needs to name `S` and `P`.
 #[must_use = "a pipeline does nothing unless it is read"]
-pub struct Items<S, P> {
+pub struct PipelineStream<S, P> {
     /// Until it has ended.
     work: Option<Work<S, P>>,
     invalid: Option<PipelineError>,
     /// Set if the pumps are polled after the stages.
     is_watched: bool,
-    monitor: Monitor,
+    monitor: PipelineMonitor,
 }
 
 struct Work<S, P> {
@@ -30,26 +30,26 @@ struct Work<S, P> {
     pumps: Option<Pin<Box<P>>>,
 }
 
-impl<S, P> Items<S, P> {
+impl<S, P> PipelineStream<S, P> {
     pub(super) fn new(stream: S, pumps: P, plan: Plan) -> Self {
-        Items {
+        PipelineStream {
             work: Some(Work {
                 stream,
                 pumps: Some(Box::pin(pumps)),
             }),
             invalid: plan.invalid,
             is_watched: plan.is_watched.load(Ordering::Relaxed),
-            monitor: Monitor(plan.meters.into()),
+            monitor: PipelineMonitor(plan.meters.into()),
         }
     }
 
     /// Returns a handle on the figures of the pipeline, while it is read and after.
-    pub fn monitor(&self) -> Monitor {
+    pub fn monitor(&self) -> PipelineMonitor {
         self.monitor.clone()
     }
 }
 
-impl<T, S, P> Stream for Items<S, P>
+impl<T, S, P> Stream for PipelineStream<S, P>
 where
     S: Stream<Item = Result<T, PipelineError>> + Unpin,
     P: Future<Output = Result<(), PipelineError>>,
@@ -108,7 +108,7 @@ where
     }
 }
 
-impl<T, S, P> FusedStream for Items<S, P>
+impl<T, S, P> FusedStream for PipelineStream<S, P>
 where
     S: Stream<Item = Result<T, PipelineError>> + Unpin,
     P: Future<Output = Result<(), PipelineError>>,
@@ -119,11 +119,11 @@ where
 }
 
 /// The pumps are pinned on their own.
-impl<S: Unpin, P> Unpin for Items<S, P> {}
+impl<S: Unpin, P> Unpin for PipelineStream<S, P> {}
 
-impl<S, P> fmt::Debug for Items<S, P> {
+impl<S, P> fmt::Debug for PipelineStream<S, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Items")
+        f.debug_struct("PipelineStream")
             .field("is_over", &self.work.is_none())
             .field("monitor", &self.monitor)
             .finish_non_exhaustive()

@@ -16,7 +16,7 @@ use std::{
 /// What went through a pipeline, stage by stage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub struct Report {
+pub struct PipelineReport {
     /// The stages, from the source to the destination.
     pub stages: Vec<StageReport>,
 }
@@ -44,7 +44,7 @@ pub struct StageReport {
     pub stalled: Option<Duration>,
 }
 
-impl Report {
+impl PipelineReport {
     /// What went through the first stage of this name.
     pub fn stage(&self, name: &str) -> Option<&StageReport> {
         self.stages.iter().find(|stage| &*stage.name == name)
@@ -60,20 +60,22 @@ impl Report {
 
 /// Looks at a run while it goes on, from any thread.
 #[derive(Clone)]
-pub struct Monitor(pub(super) Arc<[Arc<Meter>]>);
+pub struct PipelineMonitor(pub(super) Arc<[Arc<Meter>]>);
 
-impl Monitor {
+impl PipelineMonitor {
     /// What went through so far.
-    pub fn report(&self) -> Report {
-        Report {
+    pub fn report(&self) -> PipelineReport {
+        PipelineReport {
             stages: self.0.iter().map(|meter| meter.report()).collect(),
         }
     }
 }
 
-impl fmt::Debug for Monitor {
+impl fmt::Debug for PipelineMonitor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Monitor").field(&self.report()).finish()
+        f.debug_tuple("PipelineMonitor")
+            .field(&self.report())
+            .finish()
     }
 }
 

@@ -1,6 +1,6 @@
 //! A pipeline at work.
 
-use super::{Monitor, PipelineError, Report};
+use super::{PipelineError, PipelineMonitor, PipelineReport};
 use futures::future::{AbortHandle, Abortable, FusedFuture};
 use std::{
     fmt,
@@ -13,12 +13,12 @@ use std::{
 /// its work there.
 ///
 /// - **Succeeded**, it has written and closed the destination, and answers the
-///   [`Report`].
+///   [`PipelineReport`].
 /// - **Failed**, the first error is what it answers. By then all stages, the
 ///   source and the destination are dropped: none goes on, or is asked again.
 ///   The destination was not closed, so that whoever owns what is half written
 ///   can tell, and discard it.
-/// - **Cancelled**, by a [`Cancel`] or by dropping it, the same.
+/// - **Cancelled**, by a [`CancelHandle`] or by dropping it, the same.
 ///
 /// It is `Send` if its parts are. Polling it after it has completed panics.
 ///
@@ -38,19 +38,19 @@ use std::{
 /// assert_eq!(monitor.report().stage("input").unwrap().output.items, 0);
 /// ```
 #[must_use = "a pipeline does nothing unless awaited"]
-pub struct Run<F> {
+pub struct PipelineRun<F> {
     /// Until it is over.
     work: Option<Pin<Box<Abortable<F>>>>,
     handle: AbortHandle,
-    monitor: Monitor,
+    monitor: PipelineMonitor,
     on_abort: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// Stops a run, from anywhere.
 #[derive(Clone, Debug)]
-pub struct Cancel(AbortHandle);
+pub struct CancelHandle(AbortHandle);
 
-impl Cancel {
+impl CancelHandle {
     /// The run answers [`PipelineError::Cancelled`] the next time it would go
     /// on. Nothing happens if it is over.
     pub fn cancel(&self) {
@@ -63,10 +63,10 @@ impl Cancel {
     }
 }
 
-impl<F> Run<F> {
-    pub(super) fn new(work: F, monitor: Monitor) -> Self {
+impl<F> PipelineRun<F> {
+    pub(super) fn new(work: F, monitor: PipelineMonitor) -> Self {
         let (handle, registration) = AbortHandle::new_pair();
-        Run {
+        PipelineRun {
             work: Some(Box::pin(Abortable::new(work, registration))),
             handle,
             monitor,
@@ -75,12 +75,12 @@ impl<F> Run<F> {
     }
 
     /// A handle that stops it.
-    pub fn cancel_handle(&self) -> Cancel {
-        Cancel(self.handle.clone())
+    pub fn cancel_handle(&self) -> CancelHandle {
+        CancelHandle(self.handle.clone())
     }
 
     /// A look at it while it goes on, and after.
-    pub fn monitor(&self) -> Monitor {
+    pub fn monitor(&self) -> PipelineMonitor {
         self.monitor.clone()
     }
 
@@ -93,12 +93,12 @@ impl<F> Run<F> {
     }
 }
 
-impl<F: Future<Output = Result<(), PipelineError>>> Future for Run<F> {
-    type Output = Result<Report, PipelineError>;
+impl<F: Future<Output = Result<(), PipelineError>>> Future for PipelineRun<F> {
+    type Output = Result<PipelineReport, PipelineError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(work) = &mut self.work else {
-            panic!("`Run` polled after completion");
+            panic!("`PipelineRun` polled after completion");
         };
         let result = match ready!(work.as_mut().poll(context)) {
             Ok(result) => result,
@@ -119,13 +119,13 @@ impl<F: Future<Output = Result<(), PipelineError>>> Future for Run<F> {
     }
 }
 
-impl<F: Future<Output = Result<(), PipelineError>>> FusedFuture for Run<F> {
+impl<F: Future<Output = Result<(), PipelineError>>> FusedFuture for PipelineRun<F> {
     fn is_terminated(&self) -> bool {
         self.work.is_none()
     }
 }
 
-impl<F> Drop for Run<F> {
+impl<F> Drop for PipelineRun<F> {
     fn drop(&mut self) {
         self.work = None;
         if let Some(discard) = self.on_abort.take() {
@@ -134,9 +134,9 @@ impl<F> Drop for Run<F> {
     }
 }
 
-impl<F> fmt::Debug for Run<F> {
+impl<F> fmt::Debug for PipelineRun<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Run")
+        f.debug_struct("PipelineRun")
             .field("is_over", &self.work.is_none())
             .field("monitor", &self.monitor)
             .finish_non_exhaustive()

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use load::cluster::{Cluster, send};
+use load::cluster::{Cluster, send_signal};
 use nix::sys::signal::Signal;
 
 pub(super) const KILLS: usize = 21;
@@ -23,7 +23,7 @@ pub(super) fn measure(server: &Cluster) -> Result<Vec<f64>> {
         // The one that has served longest.
         let victim = *known.first().context("nobody serves")?;
         let killed = Instant::now();
-        send(victim, Signal::SIGKILL)?;
+        send_signal(victim, Signal::SIGKILL)?;
         let listens = server.wait_for(PATIENCE, |said| {
             let new = said.iter().find(|said| {
                 let is_new = said.pid.is_some_and(|pid| !known.contains(&pid));

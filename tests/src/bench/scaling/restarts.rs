@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use load::cluster::Cluster;
-use load::{Client, Load, Running};
+use load::{Client, Load, RunningLoad};
 use nix::sys::signal::Signal;
 
 const RESTARTS: usize = 3;
@@ -23,7 +23,7 @@ pub(super) struct Restarts {
 }
 
 /// Clients of every kind, with a pause between requests in some of them.
-pub(super) fn clients(server: &Cluster, pause: Duration) -> Running {
+pub(super) fn clients(server: &Cluster, pause: Duration) -> RunningLoad {
     Load::on(server.addr())
         .clients(Client::KeepAlive, 8)
         .clients(Client::NewConnection, 4)

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use highwater::stream::{Ready, Sender};
+use highwater::stream::{ReadyFuture, Sender};
 
 pub(super) struct Drain<'a, T> {
     sender: &'a Sender<T>,
     /// Pending from a `false` to its `drain`. It is polled when it was woken,
     /// and only then: a wake that is missing shows.
-    waiting: Option<Ready<'a, T>>,
+    waiting: Option<ReadyFuture<'a, T>>,
     woken: Arc<Woken>,
 }
 

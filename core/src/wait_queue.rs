@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, task::Waker};
 
 /// The waiters by ticket: each operation takes logarithmic time.
 #[derive(Default)]
-pub(crate) struct Line {
+pub(crate) struct WaitQueue {
     asleep: BTreeMap<u64, Sleeper>,
     next_ticket: u64,
     /// The number of woken waiters.
@@ -23,7 +23,7 @@ pub(crate) struct Line {
 
 /// A place in a line; its waiter keeps it. It gets a number when it first waits.
 #[derive(Default)]
-pub(crate) struct Ticket {
+pub(crate) struct WaitTicket {
     number: Option<u64>,
     was_overtaken: bool,
 }
@@ -35,14 +35,14 @@ struct Sleeper {
 }
 
 /// The result of an attempt to wait.
-pub(crate) enum Slept {
+pub(crate) enum WaitOutcome {
     /// It waits; this is the waker it had before.
-    Yes(Option<Waker>),
+    Waiting(Option<Waker>),
     /// A clone of its waker is needed, which must not be made under the lock.
     NeedsWaker,
 }
 
-impl Line {
+impl WaitQueue {
     /// Returns the number of waiters.
     pub(crate) fn len(&self) -> usize {
         self.asleep.len() + self.woken
@@ -69,13 +69,13 @@ impl Line {
     }
 
     /// Returns whether a place is reserved for this waiter.
-    pub(crate) fn is_woken(&self, ticket: &Ticket) -> bool {
+    pub(crate) fn is_woken(&self, ticket: &WaitTicket) -> bool {
         let number = ticket.number;
         number.is_some_and(|number| !self.asleep.contains_key(&number))
     }
 
     /// Returns whether this waiter, or a newcomer, comes before everybody asleep.
-    pub(crate) fn is_first(&self, ticket: &Ticket) -> bool {
+    pub(crate) fn is_first(&self, ticket: &WaitTicket) -> bool {
         match (ticket.number, self.asleep.first_key_value()) {
             (_, None) => true,
             (Some(number), Some((first, _))) => number <= *first,
@@ -85,26 +85,26 @@ impl Line {
 
     /// Puts a waiter to sleep: at its old place, or as the last one. `own` is a
     /// clone of `waker`, if there is one already.
-    pub(crate) fn sleep(
+    pub(crate) fn wait(
         &mut self,
-        ticket: &mut Ticket,
+        ticket: &mut WaitTicket,
         waker: &Waker,
         own: &mut Option<Waker>,
         weight: usize,
-    ) -> Slept {
+    ) -> WaitOutcome {
         if let Some(number) = ticket.number
             && let Some(sleeper) = self.asleep.get_mut(&number)
         {
             if sleeper.waker.will_wake(waker) {
-                return Slept::Yes(None);
+                return WaitOutcome::Waiting(None);
             }
             return match own.take() {
-                Some(own) => Slept::Yes(Some(std::mem::replace(&mut sleeper.waker, own))),
-                None => Slept::NeedsWaker,
+                Some(own) => WaitOutcome::Waiting(Some(std::mem::replace(&mut sleeper.waker, own))),
+                None => WaitOutcome::NeedsWaker,
             };
         }
         let Some(own) = own.take() else {
-            return Slept::NeedsWaker;
+            return WaitOutcome::NeedsWaker;
         };
         let number = if let Some(number) = ticket.number {
             // It was woken, and somebody was quicker.
@@ -122,17 +122,17 @@ impl Line {
             was_overtaken: ticket.was_overtaken,
         };
         self.asleep.insert(number, sleeper);
-        Slept::Yes(None)
+        WaitOutcome::Waiting(None)
     }
 
     /// Takes a waiter out of the line. Returns its waker if it was asleep.
-    pub(crate) fn leave(&mut self, ticket: &mut Ticket) -> Option<Waker> {
+    pub(crate) fn remove(&mut self, ticket: &mut WaitTicket) -> Option<Waker> {
         let number = ticket.number?;
         let left = self.asleep.remove(&number);
         if left.is_none() {
             self.forget_woken(ticket);
         }
-        *ticket = Ticket::default();
+        *ticket = WaitTicket::default();
         left.map(|sleeper| sleeper.waker)
     }
 
@@ -151,13 +151,13 @@ impl Line {
         }
     }
 
-    fn forget_woken(&mut self, ticket: &Ticket) {
+    fn forget_woken(&mut self, ticket: &WaitTicket) {
         self.woken -= 1;
         self.overtaken -= usize::from(ticket.was_overtaken);
     }
 }
 
-impl Ticket {
+impl WaitTicket {
     /// Returns whether its waiter is in a line.
     pub(crate) fn is_held(&self) -> bool {
         self.number.is_some()
