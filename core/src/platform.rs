@@ -28,10 +28,11 @@ mod virtual_time;
 
 pub use crate::Clock;
 #[cfg(feature = "compute")]
-pub use compute::{Compute, Errand, Executor, Threads};
+pub use compute::{Compute, Executor, QueuedJob, Threads};
 #[cfg(feature = "processes")]
 pub use processes::{
-    Exit, Order, Process, ProcessContext, ProcessEvent, Processes, Program, ToParent, ToProcess,
+    Exit, ParentLink, Process, ProcessContext, ProcessEvent, ProcessInput, ProcessLink, Processes,
+    Program,
 };
 pub use random::{Random, Seed};
 #[cfg(feature = "compute")]
@@ -180,8 +181,8 @@ impl Platform {
     ///
     /// If this world has no such port.
     #[cfg(feature = "compute")]
-    pub fn hold(&self, job: Job, trace: &Recorder, number: u64) -> u64 {
-        compute::hold(self.compute(), job, trace, number)
+    pub fn run_on_loop(&self, job: Job, trace: &Recorder, number: u64) -> u64 {
+        compute::run_on_loop(self.compute(), job, trace, number)
     }
 
     /// How many cores there are for threads, as far as is known: at least one.

@@ -41,8 +41,6 @@ mod blocking;
 mod cluster;
 #[cfg(feature = "chapter-events")]
 mod decoupling;
-#[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
-mod fleet;
 #[cfg(feature = "chapter-errors")]
 mod handler;
 #[cfg(feature = "chapter-events")]
@@ -62,12 +60,14 @@ mod pipeline;
 mod railway;
 #[cfg(feature = "chapter-scaling")]
 mod scaling;
-#[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
-mod station;
 #[cfg(feature = "chapter-errors")]
 mod taxonomy;
 #[cfg(feature = "chapter-scaling")]
 mod threads;
+#[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
+mod worker_slot;
+#[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
+mod workers;
 
 pub use change::{Change, MOST_CHANGES};
 pub use checks::{Check, Decision, Outcome, Verdict};
@@ -80,7 +80,7 @@ pub use railway::Tally;
 #[cfg(feature = "chapter-scaling")]
 pub use scaling::scaling_figures;
 #[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
-pub use station::{Generation, Station, StationState, Stations};
+pub use worker_slot::{Generation, WorkerSlot, WorkerSlots, WorkerState};
 
 #[cfg(feature = "processes")]
 use crate::platform::Program;

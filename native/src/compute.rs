@@ -5,7 +5,7 @@ mod tests;
 
 use crate::platform::Stop;
 use highwater::{
-    platform::{Compute, Errand, Executor},
+    platform::{Compute, Executor, QueuedJob},
     scale::Job,
 };
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -52,7 +52,7 @@ impl Compute for NativeCompute {
         Arc::new(NoThreads)
     }
 
-    fn hold(&self, job: Job) -> u64 {
+    fn run_on_loop(&self, job: Job) -> u64 {
         // The run is over then, and nobody looks at the result.
         let result = job.run_until(|| self.stop.is_requested());
         result.unwrap_or_default()
@@ -74,11 +74,11 @@ impl Executor for Threads {
         true
     }
 
-    fn execute(&self, errand: Errand) {
+    fn execute(&self, job: QueuedJob) {
         let first = self.first;
         self.pool.spawn(move || {
             let place = rayon::current_thread_index().unwrap_or(0);
-            errand.run(first + u32::try_from(place).unwrap_or(0));
+            job.run(first + u32::try_from(place).unwrap_or(0));
         });
     }
 }
@@ -95,12 +95,12 @@ impl Executor for NoThreads {
         false
     }
 
-    fn execute(&self, errand: Errand) {
+    fn execute(&self, job: QueuedJob) {
         tokio::task::spawn_local(async {
-            let mut next = Some(errand);
-            while let Some(errand) = next {
+            let mut next = Some(job);
+            while let Some(job) = next {
                 tokio::task::yield_now().await;
-                next = errand.run_one(0);
+                next = job.run_one(0);
             }
         });
     }

@@ -17,7 +17,9 @@ pub(crate) use child::run_as_child;
 
 use crate::logging;
 use futures::channel::mpsc::{self, UnboundedSender};
-use highwater::platform::{Exit, Order, Process, ProcessEvent, Processes, Program, ToProcess};
+use highwater::platform::{
+    Exit, Process, ProcessEvent, ProcessInput, ProcessLink, Processes, Program,
+};
 use std::{
     io::{self, BufRead, BufReader, Write},
     process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio},
@@ -81,7 +83,7 @@ fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 /// The way to a child. A thread writes, so that a child that does not read
 /// holds up nobody.
 struct Line {
-    orders: Option<orders::Sender<Order>>,
+    orders: Option<orders::Sender<ProcessInput>>,
     child: Option<Arc<Mutex<Child>>>,
 }
 
@@ -93,7 +95,7 @@ impl Line {
         }
     }
 
-    fn order(&self, order: Order) {
+    fn order(&self, order: ProcessInput) {
         if let Some(orders) = &self.orders {
             // Nobody takes it if the child has ended.
             let _ = orders.send(order);
@@ -101,13 +103,13 @@ impl Line {
     }
 }
 
-impl ToProcess for Line {
+impl ProcessLink for Line {
     fn send(&self, message: String) {
-        self.order(Order::Message(message));
+        self.order(ProcessInput::Message(message));
     }
 
     fn close(&self) {
-        self.order(Order::Close);
+        self.order(ProcessInput::Close);
     }
 
     fn kill(&self) {
@@ -120,7 +122,7 @@ impl ToProcess for Line {
 }
 
 /// Writes orders until there are none to come, or nobody to take them.
-fn tell(mut stdin: ChildStdin, orders: &orders::Receiver<Order>) {
+fn tell(mut stdin: ChildStdin, orders: &orders::Receiver<ProcessInput>) {
     for order in orders {
         let line = order.to_line() + "\n";
         if stdin.write_all(line.as_bytes()).is_err() {

@@ -19,7 +19,7 @@ use crate::{
 use anstyle::{AnsiColor, Style};
 use highwater::{
     analysis::digest,
-    scenario::{Experiment, Outcome, Stations, Verdict},
+    scenario::{Experiment, Outcome, Verdict, WorkerSlots},
     trace::{Event, Trace},
 };
 use std::{
@@ -157,7 +157,7 @@ fn head(text: &mut String, experiment: &Experiment, world: World, trace: &Trace)
         scenario.name, scenario.summary
     );
     let (where_it_ran, took_in) = match world {
-        World::Native if !Stations::of(trace).as_slice().is_empty() => {
+        World::Native if !WorkerSlots::of(trace).as_slice().is_empty() => {
             ("native: real time, one thread and its child processes", "")
         }
         World::Native if trace.events.iter().any(|event| event.thread != 0) => (

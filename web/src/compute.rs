@@ -2,7 +2,7 @@
 //! have that. Where not, the loop does what there is to do, and says so.
 
 use highwater::{
-    platform::{Compute, Errand, Executor},
+    platform::{Compute, Executor, QueuedJob},
     scale::Job,
 };
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl Compute for TabCompute {
         Arc::new(TheLoop)
     }
 
-    fn hold(&self, job: Job) -> u64 {
+    fn run_on_loop(&self, job: Job) -> u64 {
         job.run()
     }
 }
@@ -57,13 +57,13 @@ impl Executor for TheLoop {
         false
     }
 
-    fn execute(&self, errand: Errand) {
+    fn execute(&self, job: QueuedJob) {
         wasm_bindgen_futures::spawn_local(async {
-            let mut next = Some(errand);
-            while let Some(errand) = next {
+            let mut next = Some(job);
+            while let Some(job) = next {
                 // Whatever else is due has a turn between two jobs.
                 crate::platform::turn().await;
-                next = errand.run_one(0);
+                next = job.run_one(0);
             }
         });
     }
@@ -71,7 +71,7 @@ impl Executor for TheLoop {
 
 #[cfg(feature = "threads")]
 mod shared {
-    use super::{Errand, Executor};
+    use super::{Executor, QueuedJob};
     use crate::pool;
 
     /// Some of the pool's threads. There is one pool, since its threads are
@@ -96,8 +96,8 @@ mod shared {
             true
         }
 
-        fn execute(&self, errand: Errand) {
-            rayon::spawn(|| errand.run(pool::thread_id()));
+        fn execute(&self, job: QueuedJob) {
+            rayon::spawn(|| job.run(pool::thread_id()));
         }
     }
 }

@@ -1,12 +1,12 @@
 //! A place in a trace, to move forward and back.
 
 use highwater::scenario;
-#[cfg(any(feature = "errors", feature = "scaling"))]
-use highwater::scenario::Station;
-#[cfg(all(feature = "scaling", not(feature = "errors")))]
-use highwater::scenario::Stations;
 #[cfg(feature = "errors")]
 use highwater::scenario::Tally;
+#[cfg(any(feature = "errors", feature = "scaling"))]
+use highwater::scenario::WorkerSlot;
+#[cfg(all(feature = "scaling", not(feature = "errors")))]
+use highwater::scenario::WorkerSlots;
 #[cfg(feature = "scaling")]
 use highwater::trace::NameId;
 use highwater::trace::{Batch, Event, Phase, Summary, Trace};
@@ -55,7 +55,7 @@ struct Moment {
     tally: Tally,
     /// A tally has them too.
     #[cfg(all(feature = "scaling", not(feature = "errors")))]
-    stations: Stations,
+    worker_slots: WorkerSlots,
     /// The begins of what is in flight, which is little at any moment.
     open: Vec<Event>,
 }
@@ -188,17 +188,17 @@ impl Playback {
 
     /// The processes there are, and those there were, up to this moment.
     #[cfg(any(feature = "errors", feature = "scaling"))]
-    pub(crate) fn stations(&self) -> &[Station] {
+    pub(crate) fn worker_slots(&self) -> &[WorkerSlot] {
         #[cfg(feature = "errors")]
-        return self.now.tally.stations();
+        return self.now.tally.worker_slots();
         #[cfg(not(feature = "errors"))]
-        self.now.stations.as_slice()
+        self.now.worker_slots.as_slice()
     }
 
     /// The place of that name, if there is one.
     #[cfg(feature = "scaling")]
-    pub(crate) fn station(&self, worker: NameId) -> Option<&Station> {
-        self.stations().iter().find(|it| it.worker == worker)
+    pub(crate) fn worker_slot(&self, worker: NameId) -> Option<&WorkerSlot> {
+        self.worker_slots().iter().find(|it| it.worker == worker)
     }
 
     /// Whether it is a run of this chapter.
@@ -319,7 +319,7 @@ impl Moment {
         #[cfg(feature = "errors")]
         self.tally.apply(trace, event);
         #[cfg(all(feature = "scaling", not(feature = "errors")))]
-        self.stations.apply(trace, event);
+        self.worker_slots.apply(trace, event);
         #[cfg(not(any(feature = "errors", feature = "scaling")))]
         let _ = trace;
         self.position += 1;

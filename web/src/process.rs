@@ -4,7 +4,7 @@
 use crate::platform::{TabTimer, core};
 use futures::channel::mpsc::{self, UnboundedSender};
 use highwater::{
-    platform::{Exit, Order, ProcessContext, ProcessEvent, Program, ToParent},
+    platform::{Exit, ParentLink, ProcessContext, ProcessEvent, ProcessInput, Program},
     scenario,
 };
 use std::{panic::PanicHookInfo, rc::Rc};
@@ -24,10 +24,10 @@ pub struct Inbox(UnboundedSender<String>);
 impl Inbox {
     /// A message of the Worker.
     pub fn deliver(&self, line: &str) {
-        match Order::from_line(line) {
+        match ProcessInput::from_line(line) {
             // Nobody takes it once the program has been told to end.
-            Some(Order::Message(text)) => drop(self.0.unbounded_send(text)),
-            Some(Order::Close) => self.0.close_channel(),
+            Some(ProcessInput::Message(text)) => drop(self.0.unbounded_send(text)),
+            Some(ProcessInput::Close) => self.0.close_channel(),
             None => {}
         }
     }
@@ -64,8 +64,8 @@ pub fn run_program(program: &'static Program) -> Inbox {
 /// Whoever made this Worker.
 struct Parent;
 
-impl ToParent for Parent {
-    fn tell(&self, event: ProcessEvent) {
+impl ParentLink for Parent {
+    fn send(&self, event: ProcessEvent) {
         say(&event);
     }
 }

@@ -3,7 +3,9 @@
 //! ends with it.
 
 use futures::channel::mpsc::{self, UnboundedSender};
-use highwater::platform::{Exit, Order, Process, ProcessEvent, Processes, Program, ToProcess};
+use highwater::platform::{
+    Exit, Process, ProcessEvent, ProcessInput, ProcessLink, Processes, Program,
+};
 use js_sys::Function;
 use std::{
     cell::{Cell, RefCell},
@@ -136,19 +138,19 @@ impl Shell {
         let _ = self.events.unbounded_send(event);
     }
 
-    fn order(&self, order: &Order) {
+    fn order(&self, order: &ProcessInput) {
         // It fails where the Worker has ended, and then nobody takes it.
         let _ = self.worker.post_message(&order.to_line().into());
     }
 }
 
-impl ToProcess for Shell {
+impl ProcessLink for Shell {
     fn send(&self, message: String) {
-        self.order(&Order::Message(message));
+        self.order(&ProcessInput::Message(message));
     }
 
     fn close(&self) {
-        self.order(&Order::Close);
+        self.order(&ProcessInput::Close);
     }
 
     fn kill(&self) {
@@ -167,7 +169,7 @@ impl Drop for Shell {
 /// The way to a process that could not be made.
 struct Nobody;
 
-impl ToProcess for Nobody {
+impl ProcessLink for Nobody {
     fn send(&self, _: String) {}
 
     fn close(&self) {}

@@ -317,8 +317,8 @@ type ProcessRow<'a> = (&'a str, &'static str, usize, String);
 #[cfg(any(feature = "errors", feature = "scaling"))]
 fn processes(playback: &Playback) -> Vec<ProcessRow<'_>> {
     let trace = playback.trace();
-    let stations = playback.stations().iter();
-    let rows = stations.map(|it| {
+    let worker_slots = playback.worker_slots().iter();
+    let rows = worker_slots.map(|it| {
         let name = trace.name(it.worker);
         let history = it.history(trace);
         (name, it.state.as_str(), it.generation(), history)

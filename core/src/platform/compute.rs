@@ -1,23 +1,23 @@
 //! CPU work apart from the loop, on threads; and on the loop, which it holds.
 
-mod errand;
+mod job;
 
-pub use errand::Errand;
-pub(super) use errand::{Begun, Step};
+pub use job::QueuedJob;
+pub(super) use job::{JobStart, RunningJob};
 
 use crate::{
     Clock,
     scale::{Admission, Bound, Cancel, Cancellation, Job, Place, PoolStats, Rejected, Ticket},
     trace::{Kind, NameId, Recorder},
 };
-use errand::Computing;
 use futures::channel::oneshot;
+use job::AcceptedJob;
 use std::{fmt, rc::Rc, sync::Arc, time::Duration};
 
 /// Computes: what a world has to offer for that.
 ///
 /// Scenarios have it by [`Platform::threads`](super::Platform::threads) and
-/// [`Platform::hold`](super::Platform::hold).
+/// [`Platform::run_on_loop`](super::Platform::run_on_loop).
 pub trait Compute {
     /// How many cores there are, as far as is known: at least one.
     fn cores(&self) -> usize;
@@ -27,7 +27,7 @@ pub trait Compute {
 
     /// Does a job on the loop, and answers its result. Nothing else runs on it
     /// meanwhile.
-    fn hold(&self, job: Job) -> u64;
+    fn run_on_loop(&self, job: Job) -> u64;
 }
 
 /// Threads of a world. Dropped, they end when they have nothing to do.
@@ -39,12 +39,12 @@ pub trait Executor: Send + Sync {
     /// does it, when it comes to it, and is held.
     fn is_off_loop(&self) -> bool;
 
-    /// Has an errand run on a thread, soon. It is handed no more of them at once
+    /// Has an job run on a thread, soon. It is handed no more of them at once
     /// than there are threads.
-    fn execute(&self, errand: Errand);
+    fn execute(&self, job: QueuedJob);
 
     /// A job under way was cancelled. Real threads see that by themselves.
-    fn notice_cancellation(&self) {}
+    fn on_cancellation(&self) {}
 }
 
 /// Threads that compute, behind a queue with a bound. Clones are the same ones.
@@ -68,20 +68,20 @@ pub trait Executor: Send + Sync {
 /// ```
 #[derive(Clone)]
 pub struct Threads {
-    line: Arc<Line>,
+    queue: Arc<ThreadQueue>,
     clock: Arc<dyn Clock>,
 }
 
 /// What a ticket cancels by.
-struct Line {
+struct ThreadQueue {
     executor: Arc<dyn Executor>,
-    admission: Arc<Admission<Computing>>,
+    admission: Arc<Admission<AcceptedJob>>,
 }
 
-impl Cancel for Line {
+impl Cancel for ThreadQueue {
     fn cancel(&self, number: u64) {
         drop(self.admission.cancel(number));
-        self.executor.notice_cancellation();
+        self.executor.on_cancellation();
     }
 }
 
@@ -97,12 +97,12 @@ impl Threads {
         let executor = compute.start(threads.max(1));
         let limits = (executor.threads(), waiting);
         let executes = Arc::clone(&executor);
-        let start = move |computing, place: Place<Computing>| {
-            executes.execute(Errand::new(computing, place));
+        let start = move |computing, place: Place<AcceptedJob>| {
+            executes.execute(QueuedJob::new(computing, place));
         };
         let admission = Admission::new(limits, RETRY_AFTER, start);
         Threads {
-            line: Arc::new(Line {
+            queue: Arc::new(ThreadQueue {
                 executor,
                 admission,
             }),
@@ -113,14 +113,14 @@ impl Threads {
     /// How many there are: fewer than asked for where a world has no more.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.line.executor.threads()
+        self.queue.executor.threads()
     }
 
     /// Whether they are others than the loop's: not so in a tab without shared
     /// memory, where all there is is the loop.
     #[must_use]
     pub fn is_off_loop(&self) -> bool {
-        self.line.executor.is_off_loop()
+        self.queue.executor.is_off_loop()
     }
 
     /// Has a job done, if there is room for it. When it begins and ends on which
@@ -137,7 +137,7 @@ impl Threads {
     ) -> Result<Ticket<u64>, Rejected<Job>> {
         let (sender, receiver) = oneshot::channel();
         let cancellation = Cancellation::new();
-        let wrap = |job| Computing {
+        let wrap = |job| AcceptedJob {
             job,
             number,
             trace: trace.clone(),
@@ -145,10 +145,10 @@ impl Threads {
             sender,
             cancellation: cancellation.clone(),
         };
-        let admitted = self.line.admission.admit(job, Bound::Queue, wrap);
-        let line: Arc<dyn Cancel> = Arc::clone(&self.line) as _;
+        let admitted = self.queue.admission.admit(job, Bound::Queue, wrap);
+        let queue: Arc<dyn Cancel> = Arc::clone(&self.queue) as _;
         match admitted {
-            Ok(place) => Ok(Ticket::new(receiver, cancellation, (place, line))),
+            Ok(place) => Ok(Ticket::new(receiver, cancellation, (place, queue))),
             Err((work, retry_after)) => Err(Rejected { work, retry_after }),
         }
     }
@@ -156,7 +156,7 @@ impl Threads {
     /// What is under way, and what has become of the rest.
     #[must_use]
     pub fn stats(&self) -> PoolStats {
-        self.line.admission.stats()
+        self.queue.admission.stats()
     }
 }
 
@@ -170,9 +170,14 @@ impl fmt::Debug for Threads {
 }
 
 /// Does a job on the loop, on record as the loop's.
-pub(super) fn hold(compute: &Rc<dyn Compute>, job: Job, trace: &Recorder, number: u64) -> u64 {
+pub(super) fn run_on_loop(
+    compute: &Rc<dyn Compute>,
+    job: Job,
+    trace: &Recorder,
+    number: u64,
+) -> u64 {
     let span = trace.begin(Kind::Compute, name_of(0, trace), number);
-    let result = compute.hold(job);
+    let result = compute.run_on_loop(job);
     span.succeed();
     result
 }

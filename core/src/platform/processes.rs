@@ -3,8 +3,8 @@
 mod context;
 mod wire;
 
-pub use context::{ProcessContext, ToParent};
-pub use wire::Order;
+pub use context::{ParentLink, ProcessContext};
+pub use wire::ProcessInput;
 
 use futures::{StreamExt, channel::mpsc, future::LocalBoxFuture};
 use std::{cell::RefCell, fmt, future::poll_fn, rc::Rc};
@@ -44,16 +44,16 @@ pub trait Processes {
 ///
 /// let world = VirtualTime::new();
 /// let platform = world.platform();
-/// let told = world.run_to_end(async move {
+/// let events = world.run_to_end(async move {
 ///     let process = platform.start(&SHOUT);
 ///     process.send("hello");
 ///     process.send("divide by zero");
-///     let mut told = vec![process.next().await, process.next().await];
-///     told.push(ProcessEvent::Exited(process.exited().await));
-///     told
+///     let mut events = vec![process.next().await, process.next().await];
+///     events.push(ProcessEvent::Exited(process.exited().await));
+///     events
 /// });
 /// let bug = "cannot divide by zero".to_owned();
-/// assert_eq!(told.unwrap(), [
+/// assert_eq!(events.unwrap(), [
 ///     ProcessEvent::Ready,
 ///     ProcessEvent::Message("HELLO".to_owned()),
 ///     ProcessEvent::Exited(Exit::Bug { message: bug, location: None }),
@@ -125,17 +125,17 @@ impl fmt::Display for Exit {
 /// All of it takes `&self`, so that one task may read what another's messages
 /// are answered with: share it by an [`Rc`].
 ///
-/// **Dropped, it kills the process.** Nothing of that is told to anybody.
+/// **Dropped, it kills the process.** Nothing of that is events to anybody.
 #[must_use = "dropping a process kills it"]
 pub struct Process {
     id: u32,
     events: RefCell<mpsc::UnboundedReceiver<ProcessEvent>>,
     exit: RefCell<Option<Exit>>,
-    line: Rc<dyn ToProcess>,
+    link: Rc<dyn ProcessLink>,
 }
 
 /// What a world carries to a process of its.
-pub trait ToProcess {
+pub trait ProcessLink {
     /// Carries a message, in order; nowhere if the process has ended.
     fn send(&self, message: String);
 
@@ -154,13 +154,13 @@ impl Process {
     pub fn new(
         id: u32,
         events: mpsc::UnboundedReceiver<ProcessEvent>,
-        line: Rc<dyn ToProcess>,
+        link: Rc<dyn ProcessLink>,
     ) -> Self {
         Process {
             id,
             events: RefCell::new(events),
             exit: RefCell::default(),
-            line,
+            link,
         }
     }
 
@@ -174,21 +174,21 @@ impl Process {
     /// Sends it a message, to be received in the order sent, and does not wait.
     ///
     /// If it ends before it comes to that, the message is lost, and nobody is
-    /// told which: count what was not answered when it has exited.
+    /// events which: count what was not answered when it has exited.
     pub fn send(&self, message: impl Into<String>) {
-        self.line.send(message.into());
+        self.link.send(message.into());
     }
 
     /// Tells it to come to its end: behind what it was sent it
     /// [receives](ProcessContext::recv) `None`. What is sent after that is lost.
     pub fn close(&self) {
-        self.line.close();
+        self.link.close();
     }
 
     /// Ends it by force, in the midst of whatever it does. That it has exited
-    /// is told by [`next`](Self::next), after what it had sent before.
+    /// is events by [`next`](Self::next), after what it had sent before.
     pub fn kill(&self) {
-        self.line.kill();
+        self.link.kill();
     }
 
     /// What it tells next. Once it has exited, that again and again.
@@ -223,7 +223,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.line.kill();
+        self.link.kill();
     }
 }
 

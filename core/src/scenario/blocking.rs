@@ -158,7 +158,7 @@ async fn run(context: Context) {
 /// A job that nobody meant to run here.
 fn hog(context: &Context) {
     let job = Job::costing(scaling::kind(&context.params), HOG);
-    let _result = context.platform.hold(job, &context.trace, 0);
+    let _result = context.platform.run_on_loop(job, &context.trace, 0);
 }
 
 fn started(context: &Context, name: &str) -> NameId {

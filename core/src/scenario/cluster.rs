@@ -9,15 +9,15 @@
 
 mod balance;
 mod checks;
-mod crew;
-mod facts;
 mod figures;
 mod front;
 mod narrate;
 mod params;
-mod served;
+mod request_log;
+mod summary;
 mod users;
 mod worker;
+mod worker_pool;
 
 pub(super) use figures::figures;
 

@@ -6,12 +6,12 @@
 
 mod checks;
 mod cluster;
-mod facts;
 mod gateway;
 mod ledger;
-mod lines;
+mod messages;
 mod narrate;
 mod params;
+mod summary;
 mod worker;
 
 use super::{Context, Preset, Scenario};

@@ -4,7 +4,6 @@
 //! Good requests go straight through. Operational errors branch off to an answer
 //! or to another attempt, bugs to the end of whoever had them.
 
-mod figures;
 mod narrate;
 mod tally;
 
@@ -56,16 +55,16 @@ pub(super) fn request_of(id: &str) -> u64 {
 
 /// The log of a program, which also puts on record that it was written to.
 #[derive(Clone)]
-pub(super) struct Logbook {
+pub(super) struct ErrorLog {
     trace: Recorder,
     id: NameId,
 }
 
-impl Logbook {
+impl ErrorLog {
     pub(super) fn open(trace: &Recorder) -> Self {
         let id = trace.name(ERROR_HANDLER);
         trace.instant(Kind::Start, id, 0);
-        Logbook {
+        ErrorLog {
             trace: trace.clone(),
             id,
         }
@@ -86,7 +85,12 @@ impl Logbook {
 }
 
 /// A client is answered, and looks at the body.
-pub(super) fn answer(trace: &Recorder, by: NameId, request: (u64, Span), answer: Answer<'_>) {
+pub(super) fn answer(
+    trace: &Recorder,
+    by: NameId,
+    request: (u64, Span),
+    answer: ErrorResponse<'_>,
+) {
     let (number, span) = request;
     if answer.body.contains(SECRET) {
         trace.instant(Kind::Expose, by, number);
@@ -96,16 +100,16 @@ pub(super) fn answer(trace: &Recorder, by: NameId, request: (u64, Span), answer:
 
 /// An answer that is none to be glad of.
 #[derive(Clone, Copy)]
-pub(super) struct Answer<'a> {
+pub(super) struct ErrorResponse<'a> {
     pub(super) status: u16,
     pub(super) code: &'a str,
     pub(super) body: &'a str,
 }
 
-impl<'a> Answer<'a> {
+impl<'a> ErrorResponse<'a> {
     /// What a problem is sent as.
     pub(super) fn of(problem: &Problem, body: &'a str) -> Self {
-        Answer {
+        ErrorResponse {
             status: problem.status(),
             code: problem.code(),
             body,

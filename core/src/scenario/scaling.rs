@@ -1,14 +1,14 @@
 //! What the scenarios about CPU work have in common: jobs of a kind and size,
 //! names, what checks ask, figures.
 
-mod facts;
 mod figures;
 mod narrate;
+mod summary;
 
-pub(super) use facts::{Facts, each_job_once, not_exercised, one_result};
 pub use figures::figures as scaling_figures;
 pub(super) use figures::{dash, milliseconds};
 pub(super) use narrate::narrate;
+pub(super) use summary::{ScalingSummary, each_job_once, not_exercised, one_result};
 
 use super::{Param, Values};
 use crate::{

@@ -7,11 +7,11 @@
 mod bank;
 mod checks;
 mod designs;
-mod facts;
 mod narrate;
 mod params;
 mod payment_error;
 mod service;
+mod summary;
 
 use super::{Context, Preset, Scenario};
 use designs::Api;

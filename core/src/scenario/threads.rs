@@ -149,7 +149,7 @@ impl<'a> Run<'a> {
         } = self.context;
         let round = trace.begin(Kind::Handle, trace.name(name), subject);
         let results: Vec<u64> = (1..=self.jobs)
-            .map(|number| platform.hold(job, trace, number))
+            .map(|number| platform.run_on_loop(job, trace, number))
             .collect();
         round.succeed();
         self.note(job, results).await;

@@ -154,7 +154,7 @@ async fn held(platform: Platform, trace: Recorder) {
         own.1.instant(Kind::Handle, beat, 0);
     });
     let job = Job::costing(Job::HashChain, Duration::from_millis(5));
-    assert_eq!(platform.hold(job, &trace, 7), job.run());
+    assert_eq!(platform.run_on_loop(job, &trace, 7), job.run());
     other.await;
     let events = trace.drain().events;
     let [begin, end, beat] = &events[..] else {

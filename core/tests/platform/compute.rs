@@ -69,7 +69,7 @@ fn threads_go_on_while_the_loop_is_held() {
     let results = world.run_to_end(async move {
         let threads = platform.threads(1, 1);
         let tickets = [1, 2].map(|number| threads.try_compute(short, &own, number).unwrap());
-        platform.hold(hog, &own, 3);
+        platform.run_on_loop(hog, &own, 3);
         futures::future::join_all(tickets).await
     });
     assert!(results.unwrap().iter().all(Result::is_ok));
@@ -92,7 +92,8 @@ fn a_short_answer_is_the_long_one() {
                 continue;
             }
             let (world, platform, trace) = world();
-            let answer = world.run_to_end(async move { platform.hold(kind(size), &trace, 0) });
+            let answer =
+                world.run_to_end(async move { platform.run_on_loop(kind(size), &trace, 0) });
             assert_eq!(answer, Some(kind(size).run()), "{}", kind(size));
         }
     }

@@ -3,7 +3,8 @@
 
 use futures::{StreamExt, channel::mpsc, future::join_all};
 use highwater::platform::{
-    Exit, MESSAGE_DELAY, Order, PROCESS_START, ProcessContext, ProcessEvent, Program, VirtualTime,
+    Exit, MESSAGE_DELAY, PROCESS_START, ProcessContext, ProcessEvent, ProcessInput, Program,
+    VirtualTime,
 };
 use proptest::prelude::*;
 use std::{rc::Rc, time::Duration};
@@ -164,12 +165,12 @@ proptest! {
             prop_assert!(!line.contains(['\n', '\r']), "{line:?}");
             prop_assert_eq!(ProcessEvent::from_line(&line), Some(event));
         }
-        for order in [Order::Message(text.clone()), Order::Close] {
+        for order in [ProcessInput::Message(text.clone()), ProcessInput::Close] {
             let line = order.to_line();
             prop_assert!(!line.contains(['\n', '\r']), "{line:?}");
-            prop_assert_eq!(Order::from_line(&line), Some(order));
+            prop_assert_eq!(ProcessInput::from_line(&line), Some(order));
         }
         // Anything may come through a pipe, and is read or not.
-        let _ = (ProcessEvent::from_line(&text), Order::from_line(&text));
+        let _ = (ProcessEvent::from_line(&text), ProcessInput::from_line(&text));
     }
 }

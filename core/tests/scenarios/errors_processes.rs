@@ -4,8 +4,10 @@
 use crate::simulated::experiment;
 use futures::channel::mpsc;
 use highwater::{
-    platform::{Exit, Platform, Process, ProcessEvent, Processes, Program, ToProcess, VirtualTime},
-    scenario::{self, Outcome, StationState, Stations, TRACE_CAPACITY, Tally},
+    platform::{
+        Exit, Platform, Process, ProcessEvent, ProcessLink, Processes, Program, VirtualTime,
+    },
+    scenario::{self, Outcome, TRACE_CAPACITY, Tally, WorkerSlots, WorkerState},
     trace::{Recorder, Trace},
 };
 use std::{cell::Cell, rc::Rc, time::Duration};
@@ -53,7 +55,7 @@ impl Processes for Exhausted {
 
 struct Nobody;
 
-impl ToProcess for Nobody {
+impl ProcessLink for Nobody {
     fn send(&self, _: String) {}
     fn close(&self) {}
     fn kill(&self) {}
@@ -71,12 +73,12 @@ fn workers_that_cannot_be_started_fail_the_run_and_say_why() {
         );
         let tally = Tally::of(&trace);
         assert_eq!((tally.server_errors, tally.requests), (60, 60));
-        for station in tally.stations() {
-            assert_eq!(station.state, StationState::Dead);
+        for station in tally.worker_slots() {
+            assert_eq!(station.state, WorkerState::Dead);
             let history = station.history(&trace);
             assert!(history.contains("✗ too many open files"), "{history}");
         }
-        let starts = tally.stations().iter().map(|it| it.generations.len());
+        let starts = tally.worker_slots().iter().map(|it| it.generations.len());
         let (starts, crashes) = (starts.sum::<usize>(), tally.crashes);
         assert_eq!(usize::try_from(crashes).unwrap(), starts);
     }
@@ -116,7 +118,7 @@ impl Processes for Shot {
 
 struct Line(Rc<Process>);
 
-impl ToProcess for Line {
+impl ProcessLink for Line {
     fn send(&self, message: String) {
         self.0.send(message);
     }
@@ -142,7 +144,7 @@ fn a_worker_that_is_killed_from_outside_is_replaced_and_is_no_bug() {
         assert_eq!(failed(&trace), [""; 0], "{policy}");
         let tally = Tally::of(&trace);
         assert_eq!(tally.restarts, restarts, "{policy}");
-        let history = tally.stations()[0].history(&trace);
+        let history = tally.worker_slots()[0].history(&trace);
         assert!(history.contains("✗ killed from outside"), "{history}");
         assert!(tally.lost > 0, "what it had is gone");
     }
@@ -155,8 +157,8 @@ fn a_cluster_that_cannot_be_started_gives_up_and_fails_the_run() {
         let failed = failed(&trace);
         assert!(failed.contains(&"another-process"), "{event}: {failed:?}");
         assert!(!failed.contains(&"gives-up"), "{event}: {failed:?}");
-        let stations = Stations::of(&trace);
-        for station in stations.as_slice() {
+        let worker_slots = WorkerSlots::of(&trace);
+        for station in worker_slots.as_slice() {
             let history = station.history(&trace);
             assert!(history.contains("✗ too many open files"), "{history}");
         }

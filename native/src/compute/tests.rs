@@ -64,7 +64,7 @@ impl Compute for TheLoop {
         Arc::new(NoThreads)
     }
 
-    fn hold(&self, job: Job) -> u64 {
+    fn run_on_loop(&self, job: Job) -> u64 {
         job.run()
     }
 }
@@ -75,5 +75,5 @@ fn a_stop_frees_a_loop_that_is_held() {
     let compute = NativeCompute::new(Arc::clone(&stop));
     stop.request();
     // Were it not freed, this test would take centuries.
-    assert_eq!(compute.hold(Job::Fib(90)), 0);
+    assert_eq!(compute.run_on_loop(Job::Fib(90)), 0);
 }

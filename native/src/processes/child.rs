@@ -11,7 +11,7 @@ use futures::{
     channel::mpsc::{self, UnboundedReceiver},
 };
 use highwater::{
-    platform::{Exit, Order, Platform, ProcessContext, ProcessEvent, Program, ToParent},
+    platform::{Exit, ParentLink, Platform, ProcessContext, ProcessEvent, ProcessInput, Program},
     scenario,
 };
 use std::{
@@ -68,10 +68,10 @@ fn run(program: &'static Program) -> ExitCode {
         return ExitCode::FAILURE;
     }
     for line in io::stdin().lock().lines() {
-        match line.ok().as_deref().and_then(Order::from_line) {
+        match line.ok().as_deref().and_then(ProcessInput::from_line) {
             // Nobody takes it once the program has been told to end.
-            Some(Order::Message(text)) => drop(inbox.unbounded_send(text)),
-            Some(Order::Close) => inbox.close_channel(),
+            Some(ProcessInput::Message(text)) => drop(inbox.unbounded_send(text)),
+            Some(ProcessInput::Close) => inbox.close_channel(),
             None => break,
         }
     }
@@ -109,8 +109,8 @@ fn complete(
 /// Who reads our standard output.
 struct Parent;
 
-impl ToParent for Parent {
-    fn tell(&self, event: ProcessEvent) {
+impl ParentLink for Parent {
+    fn send(&self, event: ProcessEvent) {
         say(&event);
     }
 }

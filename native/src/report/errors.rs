@@ -37,7 +37,7 @@ pub(super) fn table(trace: &Trace) -> String {
         text.push('\n');
         text += &render(&[header, row(|(_, value)| value.clone())]);
     }
-    text += &processes::table(tally.stations(), trace);
+    text += &processes::table(tally.worker_slots(), trace);
     text
 }
 
@@ -67,7 +67,7 @@ pub(super) fn json(trace: &Trace) -> Value {
         "restarts": tally.restarts,
         "has_given_up": tally.has_given_up,
         "longest_restart_ns": nanos(tally.longest_restart),
-        "places": processes::json(tally.stations(), trace),
+        "places": processes::json(tally.worker_slots(), trace),
     })
 }
 

@@ -1,42 +1,42 @@
 //! Which processes served, one after the other.
 
 use super::table::render;
-use highwater::{scenario::Station, trace::Trace};
+use highwater::{scenario::WorkerSlot, trace::Trace};
 use serde_json::{Value, json};
 
 /// A row for each place, with its process ids before and after each end; nothing
 /// where there were none.
-pub(super) fn table(stations: &[Station], trace: &Trace) -> String {
-    if stations.is_empty() {
+pub(super) fn table(worker_slots: &[WorkerSlot], trace: &Trace) -> String {
+    if worker_slots.is_empty() {
         return String::new();
     }
     let header = ["PLACE", "STATE", "GENERATION", "PROCESSES"];
     let mut rows = vec![header.map(str::to_owned)];
-    for station in stations {
+    for worker_slot in worker_slots {
         rows.push([
-            trace.name(station.worker).to_owned(),
-            station.state.as_str().to_owned(),
-            station.generation().to_string(),
-            station.history(trace),
+            trace.name(worker_slot.worker).to_owned(),
+            worker_slot.state.as_str().to_owned(),
+            worker_slot.generation().to_string(),
+            worker_slot.history(trace),
         ]);
     }
     format!("\n{}", render(&rows))
 }
 
 /// The same for programs.
-pub(super) fn json(stations: &[Station], trace: &Trace) -> Value {
-    let generations = |station: &Station| {
-        let generations = station.generations.iter().map(|generation| {
+pub(super) fn json(worker_slots: &[WorkerSlot], trace: &Trace) -> Value {
+    let generations = |worker_slot: &WorkerSlot| {
+        let generations = worker_slot.generations.iter().map(|generation| {
             let cause = generation.cause.map(|cause| trace.name(cause));
             json!({ "process": generation.process, "ended_by": cause })
         });
         Value::Array(generations.collect())
     };
-    let places = stations.iter().map(|station| {
+    let places = worker_slots.iter().map(|worker_slot| {
         json!({
-            "name": trace.name(station.worker),
-            "state": station.state.as_str(),
-            "generations": generations(station),
+            "name": trace.name(worker_slot.worker),
+            "state": worker_slot.state.as_str(),
+            "generations": generations(worker_slot),
         })
     });
     Value::Array(places.collect())

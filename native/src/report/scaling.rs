@@ -2,7 +2,7 @@
 
 use super::{processes, table::render};
 use highwater::{
-    scenario::{Stations, scaling_figures},
+    scenario::{WorkerSlots, scaling_figures},
     trace::Trace,
 };
 use serde_json::{Map, Value};
@@ -17,8 +17,8 @@ pub(super) fn table(trace: &Trace) -> String {
     let header = ["OF THIS RUN", ""].map(str::to_owned);
     let rows = figures.into_iter().map(|(name, value)| [name, value]);
     let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
-    let stations = Stations::of(trace);
-    let places = processes::table(stations.as_slice(), trace);
+    let worker_slots = WorkerSlots::of(trace);
+    let places = processes::table(worker_slots.as_slice(), trace);
     format!("\n{}{places}", render(&rows))
 }
 
@@ -32,8 +32,8 @@ pub(super) fn json(trace: &Trace) -> Value {
     let mut entries: Map<_, _> = entries
         .map(|(name, value)| (name, Value::String(value)))
         .collect();
-    let stations = Stations::of(trace);
-    let places = processes::json(stations.as_slice(), trace);
+    let worker_slots = WorkerSlots::of(trace);
+    let places = processes::json(worker_slots.as_slice(), trace);
     entries.insert("places".to_owned(), places);
     Value::Object(entries)
 }

@@ -8,7 +8,7 @@ mod traffic;
 use super::{Surface, services, surface::Text};
 use crate::playback::Playback;
 use highwater::{
-    scenario::{StationState, Tally},
+    scenario::{Tally, WorkerState},
     trace::{Kind, NameId},
 };
 pub(super) use plan::Plan;
@@ -71,21 +71,21 @@ fn style<'a>(color: &'a str, bold: bool, align: &'static str) -> Text<'a> {
 fn station(surface: &Surface, node: &super::layout::Node, playback: &Playback) {
     let theme = surface.theme;
     let counters = playback.summary().counters(node.id);
-    let mut stations = playback.tally().stations().iter();
-    let process = stations.find(|station| station.worker == node.id);
+    let mut slots = playback.tally().worker_slots().iter();
+    let process = slots.find(|slot| slot.worker == node.id);
     let (state, detail, border) = match process {
-        Some(station) => {
-            let (id, generation) = (station.process(), station.generation());
-            let (sign, border) = match station.state {
-                StationState::Ready if counters.in_flight() > 0 => ("● ", theme.accent),
-                StationState::Ready => ("● ", theme.good),
-                StationState::Starting => ("○ ", theme.muted),
-                StationState::Draining => ("▽ ", theme.bad),
-                StationState::Killed | StationState::Dead => ("✗ ", theme.bad),
-                StationState::Ended => ("– ", theme.line),
+        Some(slot) => {
+            let (id, generation) = (slot.process(), slot.generation());
+            let (sign, border) = match slot.state {
+                WorkerState::Ready if counters.in_flight() > 0 => ("● ", theme.accent),
+                WorkerState::Ready => ("● ", theme.good),
+                WorkerState::Starting => ("○ ", theme.muted),
+                WorkerState::Draining => ("▽ ", theme.bad),
+                WorkerState::Killed | WorkerState::Dead => ("✗ ", theme.bad),
+                WorkerState::Ended => ("– ", theme.line),
             };
             let detail = format!("process {id}, generation {generation}");
-            (format!("{sign}{}", station.state.as_str()), detail, border)
+            (format!("{sign}{}", slot.state.as_str()), detail, border)
         }
         None if counters.started > 0 => {
             let (done, failed) = (counters.succeeded, counters.failed);
@@ -229,20 +229,20 @@ fn siding(surface: &Surface, plan: &Plan, playback: &Playback) {
     track(surface, &plan.to_siding(), theme.line, 1.5);
     surface.line((stops[0], y), (stops[2], y), theme.line, 1.5);
     let is_any = |state, least| {
-        let mut stations = tally.stations().iter();
-        stations.any(|it| it.state == state && it.generation() > least)
+        let mut slots = tally.worker_slots().iter();
+        slots.any(|it| it.state == state && it.generation() > least)
     };
     let labels = [
-        ("▽ drain".to_owned(), is_any(StationState::Draining, 0)),
+        ("▽ drain".to_owned(), is_any(WorkerState::Draining, 0)),
         (
             format!("✗ {} crashed", tally.crashes),
-            is_any(StationState::Dead, 0),
+            is_any(WorkerState::Dead, 0),
         ),
         if tally.has_given_up {
             (format!("✗ gave up after {}", tally.restarts), true)
         } else {
             let restarted = format!("↻ {} restarted", tally.restarts);
-            (restarted, is_any(StationState::Starting, 1))
+            (restarted, is_any(WorkerState::Starting, 1))
         },
     ];
     for (x, (label, is_now)) in stops.into_iter().zip(labels) {

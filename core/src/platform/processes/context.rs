@@ -18,13 +18,13 @@ use std::{
 pub struct ProcessContext {
     platform: Platform,
     inbox: Rc<RefCell<mpsc::UnboundedReceiver<String>>>,
-    parent: Rc<dyn ToParent>,
+    parent: Rc<dyn ParentLink>,
 }
 
 /// What a world carries from a process of its.
-pub trait ToParent {
+pub trait ParentLink {
     /// Carries what the process tells, in order.
-    fn tell(&self, event: ProcessEvent);
+    fn send(&self, event: ProcessEvent);
 
     /// Ends the process as a bug does: by a panic, unless a world has a way of
     /// its own. Where it comes back, nothing of the process may run any more.
@@ -39,7 +39,7 @@ impl ProcessContext {
     pub fn new(
         platform: Platform,
         inbox: mpsc::UnboundedReceiver<String>,
-        parent: Rc<dyn ToParent>,
+        parent: Rc<dyn ParentLink>,
     ) -> Self {
         ProcessContext {
             platform,
@@ -68,12 +68,12 @@ impl ProcessContext {
 
     /// Sends the parent a message, and does not wait.
     pub fn send(&self, message: impl Into<String>) {
-        self.parent.tell(ProcessEvent::Message(message.into()));
+        self.parent.send(ProcessEvent::Message(message.into()));
     }
 
     /// Tells the parent that the process can take work.
     pub fn ready(&self) {
-        self.parent.tell(ProcessEvent::Ready);
+        self.parent.send(ProcessEvent::Ready);
     }
 
     /// Ends the process as a bug would, and never completes. Natively and in the

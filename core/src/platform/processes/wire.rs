@@ -5,29 +5,29 @@ use super::{Exit, ProcessEvent};
 
 /// What a parent sends a process, apart from signals.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum ProcessInput {
     /// A message.
     Message(String),
     /// There will be no more of them.
     Close,
 }
 
-impl Order {
+impl ProcessInput {
     /// As one line, without its end.
     ///
     /// ```
-    /// use highwater::platform::Order;
+    /// use highwater::platform::ProcessInput;
     ///
-    /// let order = Order::Message("two\nlines".to_owned());
-    /// assert_eq!(order.to_line(), r"message two\nlines");
-    /// assert_eq!(Order::from_line(&order.to_line()), Some(order));
-    /// assert_eq!(Order::from_line("anything else"), None);
+    /// let input = ProcessInput::Message("two\nlines".to_owned());
+    /// assert_eq!(input.to_line(), r"message two\nlines");
+    /// assert_eq!(ProcessInput::from_line(&input.to_line()), Some(input));
+    /// assert_eq!(ProcessInput::from_line("anything else"), None);
     /// ```
     #[must_use]
     pub fn to_line(&self) -> String {
         match self {
-            Order::Message(text) => line("message", text),
-            Order::Close => "close".to_owned(),
+            ProcessInput::Message(text) => encode("message", text),
+            ProcessInput::Close => "close".to_owned(),
         }
     }
 
@@ -35,8 +35,8 @@ impl Order {
     #[must_use]
     pub fn from_line(line: &str) -> Option<Self> {
         match split(line) {
-            ("message", text) => Some(Order::Message(unescape(text?))),
-            ("close", None) => Some(Order::Close),
+            ("message", text) => Some(ProcessInput::Message(unescape(text?))),
+            ("close", None) => Some(ProcessInput::Close),
             _ => None,
         }
     }
@@ -48,12 +48,12 @@ impl ProcessEvent {
     pub fn to_line(&self) -> String {
         match self {
             ProcessEvent::Ready => "ready".to_owned(),
-            ProcessEvent::Message(text) => line("message", text),
+            ProcessEvent::Message(text) => encode("message", text),
             ProcessEvent::Exited(Exit::Finished) => "finished".to_owned(),
             ProcessEvent::Exited(Exit::Killed) => "killed".to_owned(),
-            ProcessEvent::Exited(Exit::Lost { reason }) => line("lost", reason),
+            ProcessEvent::Exited(Exit::Lost { reason }) => encode("lost", reason),
             ProcessEvent::Exited(Exit::Bug { message, location }) => {
-                let mut bug = line("bug", message);
+                let mut bug = encode("bug", message);
                 if let Some(location) = location {
                     bug.push('\t');
                     escape(location, &mut bug);
@@ -87,7 +87,7 @@ impl ProcessEvent {
     }
 }
 
-fn line(word: &str, text: &str) -> String {
+fn encode(word: &str, text: &str) -> String {
     let mut line = String::with_capacity(word.len() + 1 + text.len());
     line.push_str(word);
     line.push(' ');
@@ -105,7 +105,7 @@ fn split(line: &str) -> (&str, Option<&str>) {
 /// A line stays one whatever is in the text, and a tab divides it.
 fn escape(text: &str, into: &mut String) {
     for character in text.chars() {
-        let letter = match character {
+        let escaped = match character {
             '\\' => '\\',
             '\n' => 'n',
             '\r' => 'r',
@@ -116,7 +116,7 @@ fn escape(text: &str, into: &mut String) {
             }
         };
         into.push('\\');
-        into.push(letter);
+        into.push(escaped);
     }
 }
 

@@ -5,14 +5,14 @@
 //! core from another is dated no earlier than what the core has done already,
 //! unless it blocked meanwhile, and then it is late for it as in real life.
 
-mod post;
+mod mailbox;
 
 use super::{VirtualTime, timers::Shared};
 use crate::platform::{
-    Exit, Process, ProcessContext, ProcessEvent, Processes, Program, ToParent, ToProcess,
+    Exit, ParentLink, Process, ProcessContext, ProcessEvent, ProcessLink, Processes, Program,
 };
 use futures::channel::mpsc::{self, UnboundedSender};
-use post::Post;
+use mailbox::Mailbox;
 use std::{
     cell::{Cell, RefCell},
     rc::{Rc, Weak},
@@ -49,22 +49,22 @@ impl Cores {
         if loop_at.is_some_and(|loop_at| loop_at <= at) {
             return false;
         }
-        if core.post.is_killed_by(at) {
-            core.post.end();
+        if core.mailbox.is_killed_by(at) {
+            core.mailbox.end();
         } else {
             core.world.step();
         }
-        if core.post.has_ended() {
+        if core.mailbox.has_ended() {
             let is_other = |other: &Rc<Core>| !Rc::ptr_eq(other, &core);
             self.running.borrow_mut().retain(is_other);
         }
         true
     }
 
-    /// Ends all of them, and nobody is told.
+    /// Ends all of them, and nobody is event_receiver.
     pub(super) fn end(&self) {
         for core in self.running.take() {
-            core.post.end();
+            core.mailbox.end();
         }
     }
 
@@ -83,14 +83,14 @@ impl Cores {
 struct Core {
     /// Its tasks, and its time: from when it began.
     world: VirtualTime,
-    post: Rc<Post>,
+    mailbox: Rc<Mailbox>,
 }
 
 impl Core {
     /// When its turn comes. Where it is killed before, that is its turn.
     fn next_at(&self) -> Option<Duration> {
-        let next = self.world.next_at().map(|at| self.post.to_loop_time(at));
-        match (next, self.post.killed_at()) {
+        let next = self.world.next_at().map(|at| self.mailbox.to_loop_time(at));
+        match (next, self.mailbox.killed_at()) {
             (Some(next), Some(killed)) => Some(next.min(killed)),
             (next, killed) => next.or(killed),
         }
@@ -113,43 +113,43 @@ struct SimulatedProcesses {
 
 impl Processes for SimulatedProcesses {
     fn start(&self, program: &'static Program) -> Process {
-        let (events, told) = mpsc::unbounded();
+        let (events, event_receiver) = mpsc::unbounded();
         let (inbox, received) = mpsc::unbounded();
         let world = VirtualTime::new();
-        let post = Rc::new(Post::new(&self.shared, &world.shared, events));
+        let mailbox = Rc::new(Mailbox::new(&self.shared, &world.shared, events));
         let mut id = 0;
         if let Some(cores) = self.cores.upgrade() {
             id = cores.started.get() + 1;
             cores.started.set(id);
-            let parent = Rc::new(Parent(Rc::clone(&post)));
+            let parent = Rc::new(Parent(Rc::clone(&mailbox)));
             let context = ProcessContext::new(world.core(), received, parent);
-            let ended = Rc::clone(&post);
+            let ended = Rc::clone(&mailbox);
             let program = (program.run)(context);
             let main = async move {
                 program.await;
                 ended.exit(Exit::Finished);
             };
             world.tasks.spawn(&world.shared, Box::pin(main));
-            let post = Rc::clone(&post);
+            let mailbox = Rc::clone(&mailbox);
             cores
                 .running
                 .borrow_mut()
-                .push(Rc::new(Core { world, post }));
+                .push(Rc::new(Core { world, mailbox }));
         }
-        Process::new(id, told, Rc::new(Child { post, inbox }))
+        Process::new(id, event_receiver, Rc::new(Child { mailbox, inbox }))
     }
 }
 
 /// The parent's way to a process.
 struct Child {
-    post: Rc<Post>,
+    mailbox: Rc<Mailbox>,
     inbox: UnboundedSender<String>,
 }
 
-impl ToProcess for Child {
+impl ProcessLink for Child {
     fn send(&self, message: String) {
         let inbox = self.inbox.clone();
-        self.post.to_process(move || {
+        self.mailbox.to_process(move || {
             // Nobody reads if the process has ended.
             let _ = inbox.unbounded_send(message);
         });
@@ -157,19 +157,19 @@ impl ToProcess for Child {
 
     fn close(&self) {
         let inbox = self.inbox.clone();
-        self.post.to_process(move || inbox.close_channel());
+        self.mailbox.to_process(move || inbox.close_channel());
     }
 
     fn kill(&self) {
-        self.post.kill();
+        self.mailbox.kill();
     }
 }
 
 /// A process's way to its parent.
-struct Parent(Rc<Post>);
+struct Parent(Rc<Mailbox>);
 
-impl ToParent for Parent {
-    fn tell(&self, event: ProcessEvent) {
+impl ParentLink for Parent {
+    fn send(&self, event: ProcessEvent) {
         self.0.to_parent(event);
     }
 

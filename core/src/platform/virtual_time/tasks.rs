@@ -17,7 +17,7 @@ use std::{
 /// but a late wake-up is to find nothing rather than somebody else's task.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct TaskId {
-    place: usize,
+    key: usize,
     number: u64,
 }
 
@@ -39,7 +39,7 @@ impl Tasks {
         let mut unfinished = self.unfinished.borrow_mut();
         let entry = unfinished.vacant_entry();
         let id = TaskId {
-            place: entry.key(),
+            key: entry.key(),
             number: self.next.replace(self.next.get() + 1),
         };
         let waker = Arc::new(TaskWaker {
@@ -63,10 +63,10 @@ impl Tasks {
         let poll = future.as_mut().poll(&mut Context::from_waker(&as_waker));
         let mut unfinished = self.unfinished.borrow_mut();
         if poll.is_pending() {
-            unfinished[id.place].future = Some(future);
+            unfinished[id.key].future = Some(future);
             return;
         }
-        unfinished.remove(id.place);
+        unfinished.remove(id.key);
         // Its end may use the ports.
         drop(unfinished);
         drop(future);
@@ -80,7 +80,7 @@ impl Tasks {
     /// Takes a task's future out, to run it: it may spawn others meanwhile.
     fn take(&self, id: TaskId) -> Option<(LocalBoxFuture<'static, ()>, Arc<TaskWaker>)> {
         let mut unfinished = self.unfinished.borrow_mut();
-        let task = unfinished.get_mut(id.place)?;
+        let task = unfinished.get_mut(id.key)?;
         if task.waker.id != id {
             return None;
         }

@@ -3,9 +3,9 @@
 //! The loop has a core of its own: what it does is not slowed down by threads, nor
 //! are they by it. They also go on while it is held.
 
-use super::timers::{Shared, letter};
+use super::timers::{Shared, deferred_waker};
 use crate::{
-    platform::compute::{Begun, Compute, Errand, Executor, Step},
+    platform::compute::{Compute, Executor, JobStart, QueuedJob, RunningJob},
     scale::Job,
 };
 use std::{
@@ -22,21 +22,21 @@ pub const SIMULATED_CORES: usize = 4;
 pub const HANDOFF: Duration = Duration::from_micros(10);
 
 /// What is lost, in thousandths, where threads have to take turns on a core.
-const TURNS: u32 = 20;
+const SWITCH_OVERHEAD: u32 = 20;
 
 /// The jobs under way, and since when their rest is what it is.
 #[derive(Default)]
 pub(super) struct SharedCores {
-    under_way: Mutex<UnderWay>,
+    running: Mutex<RunningJobs>,
 }
 
 #[derive(Default)]
-struct UnderWay {
-    jobs: Vec<(u32, Begun, Duration)>,
+struct RunningJobs {
+    jobs: Vec<(u32, RunningJob, Duration)>,
     since: Duration,
     started: u32,
     /// When the world will look after them next.
-    awaited: Option<Duration>,
+    wakeup_at: Option<Duration>,
     /// The world is gone.
     has_ended: bool,
     /// The last result, and of which job: many are alike.
@@ -44,10 +44,8 @@ struct UnderWay {
 }
 
 impl SharedCores {
-    fn lock(&self) -> MutexGuard<'_, UnderWay> {
-        self.under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, RunningJobs> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets all of them go on up to the loop's time `until`, each ending at its
@@ -61,82 +59,82 @@ impl SharedCores {
             let mut state = shared.state();
             state.now = state.now.max(at);
             drop(state);
-            self.settle(shared);
+            self.finish_due(shared);
         }
     }
 
     /// Nothing of them goes on.
     pub(super) fn end(&self) {
-        let mut under_way = self.lock();
-        under_way.has_ended = true;
-        let jobs = mem::take(&mut under_way.jobs);
+        let mut running = self.lock();
+        running.has_ended = true;
+        let jobs = mem::take(&mut running.jobs);
         // What waits for them is dropped with them.
-        drop(under_way);
+        drop(running);
         drop(jobs);
     }
 
-    fn begin(&self, shared: &Arc<Shared>, thread: u32, errand: Errand) {
+    fn begin(&self, shared: &Arc<Shared>, thread: u32, job: QueuedJob) {
         // What is due may not be over yet.
-        self.settle(shared);
-        self.go_on(thread, Some(errand));
-        self.wait(shared);
+        self.finish_due(shared);
+        self.start_next(thread, Some(job));
+        self.schedule_wakeup(shared);
     }
 
     /// Ends what has come to its end by now, or was cancelled.
-    fn settle(&self, shared: &Arc<Shared>) {
+    fn finish_due(&self, shared: &Arc<Shared>) {
         let now = shared.state().now;
-        let mut under_way = self.lock();
-        under_way.pass_to(now);
+        let mut running = self.lock();
+        running.advance_to(now);
         let is_over =
-            |(_, begun, rest): &(_, Begun, Duration)| rest.is_zero() || begun.is_cancelled();
-        let jobs = mem::take(&mut under_way.jobs).into_iter();
+            |(_, job, rest): &(_, RunningJob, Duration)| rest.is_zero() || job.is_cancelled();
+        let jobs = mem::take(&mut running.jobs).into_iter();
         let (over, jobs): (Vec<_>, _) = jobs.partition(is_over);
-        under_way.jobs = jobs;
-        drop(under_way);
-        for (thread, begun, _) in over {
-            let is_cancelled = begun.is_cancelled();
-            let result = (!is_cancelled).then(|| self.answer(begun.job()));
-            self.go_on(thread, begun.end(result));
+        running.jobs = jobs;
+        drop(running);
+        for (thread, job, _) in over {
+            let is_cancelled = job.is_cancelled();
+            let result = (!is_cancelled).then(|| self.result_of(job.job()));
+            self.start_next(thread, job.end(result));
         }
-        self.wait(shared);
+        self.schedule_wakeup(shared);
     }
 
     /// A thread takes what there is.
-    fn go_on(&self, thread: u32, errand: Option<Errand>) {
-        let mut next = errand;
-        while let Some(errand) = next {
-            next = match errand.begin(thread) {
-                Step::Over(next) => next,
-                Step::Begun(begun) => {
-                    let rest = begun.job().cost() + HANDOFF;
-                    return self.lock().jobs.push((thread, begun, rest));
+    fn start_next(&self, thread: u32, job: Option<QueuedJob>) {
+        let mut next = job;
+        while let Some(job) = next {
+            next = match job.begin(thread) {
+                JobStart::Cancelled(next) => next,
+                JobStart::Running(job) => {
+                    let rest = job.job().cost() + HANDOFF;
+                    return self.lock().jobs.push((thread, job, rest));
                 }
             };
         }
     }
 
     /// Has the world come back when the next is over, unless it will anyway.
-    fn wait(&self, shared: &Arc<Shared>) {
+    fn schedule_wakeup(&self, shared: &Arc<Shared>) {
         let now = shared.state().now;
-        let mut under_way = self.lock();
-        let Some(at) = under_way.next_at() else {
+        let mut running = self.lock();
+        let Some(at) = running.next_at() else {
             return;
         };
-        if under_way.awaited.is_some_and(|it| it > now && it <= at) {
+        if running.wakeup_at.is_some_and(|it| it > now && it <= at) {
             return;
         }
-        under_way.awaited = Some(at);
-        drop(under_way);
+        running.wakeup_at = Some(at);
+        drop(running);
         let weak = Arc::downgrade(shared);
-        let settle = letter(move || {
+        let finish_due = deferred_waker(move || {
             if let Some(shared) = weak.upgrade() {
-                shared.threads.settle(&shared);
+                shared.threads.finish_due(&shared);
             }
         });
-        shared.state().wake_at(at, settle);
+        shared.state().wake_at(at, finish_due);
     }
 
-    fn answer(&self, job: Job) -> u64 {
+    fn result_of(&self, job: Job) -> u64 {
         if let Some((_, result)) = self.lock().last.filter(|(known, _)| *known == job) {
             return result;
         }
@@ -146,9 +144,9 @@ impl SharedCores {
     }
 }
 
-impl UnderWay {
+impl RunningJobs {
     /// The time is `now`: each has come nearer to its end.
-    fn pass_to(&mut self, now: Duration) {
+    fn advance_to(&mut self, now: Duration) {
         let passed = now.saturating_sub(self.since);
         let slowness = self.slowness();
         for (_, _, rest) in &mut self.jobs {
@@ -174,7 +172,7 @@ impl UnderWay {
             return 1_000;
         }
         let shared = u32::try_from(jobs * 1_000 / cores).unwrap_or(u32::MAX);
-        shared.saturating_mul(1_000 + TURNS) / 1_000
+        shared.saturating_mul(1_000 + SWITCH_OVERHEAD) / 1_000
     }
 }
 
@@ -188,9 +186,9 @@ impl Compute for SimulatedCompute {
 
     fn start(&self, threads: usize) -> Arc<dyn Executor> {
         let count = u32::try_from(threads).unwrap_or(u32::MAX);
-        let mut under_way = self.0.threads.lock();
-        let first = under_way.started.saturating_add(1);
-        under_way.started = under_way.started.saturating_add(count);
+        let mut running = self.0.threads.lock();
+        let first = running.started.saturating_add(1);
+        running.started = running.started.saturating_add(count);
         Arc::new(SimulatedThreads {
             shared: Arc::downgrade(&self.0),
             first,
@@ -198,9 +196,9 @@ impl Compute for SimulatedCompute {
         })
     }
 
-    fn hold(&self, job: Job) -> u64 {
-        self.0.hold(job.cost());
-        self.0.threads.answer(job)
+    fn run_on_loop(&self, job: Job) -> u64 {
+        self.0.block_loop(job.cost());
+        self.0.threads.result_of(job)
     }
 }
 
@@ -220,23 +218,23 @@ impl Executor for SimulatedThreads {
         true
     }
 
-    fn execute(&self, errand: Errand) {
+    fn execute(&self, job: QueuedJob) {
         let Some(shared) = self.shared.upgrade() else {
             return;
         };
         let is_free = |thread: &u32| {
-            let under_way = shared.threads.lock();
-            !under_way.has_ended && under_way.jobs.iter().all(|(busy, ..)| busy != thread)
+            let running = shared.threads.lock();
+            !running.has_ended && running.jobs.iter().all(|(busy, ..)| busy != thread)
         };
         let mut all = self.first..self.first.saturating_add(self.count);
         if let Some(thread) = all.find(is_free) {
-            shared.threads.begin(&shared, thread, errand);
+            shared.threads.begin(&shared, thread, job);
         }
     }
 
-    fn notice_cancellation(&self) {
+    fn on_cancellation(&self) {
         if let Some(shared) = self.shared.upgrade() {
-            shared.threads.settle(&shared);
+            shared.threads.finish_due(&shared);
         }
     }
 }

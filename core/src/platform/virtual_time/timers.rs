@@ -57,7 +57,7 @@ impl State {
 
     /// Sets a timer, or another waker for one that is set: answers the old.
     fn set(&mut self, key: TimerKey, waker: Waker) -> Option<Waker> {
-        match self.place_of(key) {
+        match self.position_of(key) {
             Ok(place) => Some(std::mem::replace(&mut self.timers[place].1, waker)),
             Err(place) => {
                 self.timers.insert(place, (key, waker));
@@ -68,18 +68,18 @@ impl State {
 
     /// Forgets a timer, if it is set.
     fn unset(&mut self, key: TimerKey) -> Option<Waker> {
-        let place = self.place_of(key).ok()?;
+        let place = self.position_of(key).ok()?;
         self.timers.remove(place).map(|(_, waker)| waker)
     }
 
-    fn place_of(&self, key: TimerKey) -> Result<usize, usize> {
+    fn position_of(&self, key: TimerKey) -> Result<usize, usize> {
         self.timers.binary_search_by_key(&key, |(key, _)| *key)
     }
 }
 
 impl Shared {
     /// Holds the loop, while threads go on.
-    pub(super) fn hold(self: &Arc<Self>, duration: Duration) {
+    pub(super) fn block_loop(self: &Arc<Self>, duration: Duration) {
         let until = self.state().now.saturating_add(duration);
         #[cfg(feature = "compute")]
         self.threads.run_until(self, until);
@@ -113,7 +113,7 @@ impl Timer for VirtualTimer {
     }
 
     fn block(&self, duration: Duration) {
-        self.0.hold(duration);
+        self.0.block_loop(duration);
     }
 }
 
@@ -153,19 +153,19 @@ impl Drop for Sleep {
 
 /// What is to be done at a time, in the shape in which a timer keeps it.
 #[cfg(any(feature = "processes", feature = "compute"))]
-pub(super) fn letter(deliver: impl FnOnce() + Send + 'static) -> Waker {
-    Waker::from(Arc::new(Letter(Mutex::new(Some(Box::new(deliver))))))
+pub(super) fn deferred_waker(action: impl FnOnce() + Send + 'static) -> Waker {
+    Waker::from(Arc::new(DeferredCall(Mutex::new(Some(Box::new(action))))))
 }
 
 #[cfg(any(feature = "processes", feature = "compute"))]
-struct Letter(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+struct DeferredCall(Mutex<Option<Box<dyn FnOnce() + Send>>>);
 
 #[cfg(any(feature = "processes", feature = "compute"))]
-impl Wake for Letter {
+impl Wake for DeferredCall {
     fn wake(self: Arc<Self>) {
-        let deliver = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(deliver) = deliver {
-            deliver();
+        let action = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(action) = action {
+            action();
         }
     }
 }

@@ -7,7 +7,7 @@
 use crate::{
     scenario::{
         checks::{Check, Decision},
-        scaling::{Facts, each_job_once, not_exercised, one_result},
+        scaling::{ScalingSummary, each_job_once, not_exercised, one_result},
     },
     trace::Trace,
 };
@@ -40,74 +40,74 @@ pub(in crate::scenario) const ALL: &[Check] = &[
 ];
 
 fn every_request_answered(trace: &Trace) -> Decision {
-    let facts = Facts::of(trace);
-    let answered = facts.answered + facts.turned_away;
+    let summary = ScalingSummary::of(trace);
+    let answered = summary.answered + summary.turned_away;
     Decision::Decided {
         claim: "every request is answered, or turned away at once".to_owned(),
-        holds: facts.requests > 0
-            && facts.requests == answered
-            && facts.turned_away == facts.refused,
+        holds: summary.requests > 0
+            && summary.requests == answered
+            && summary.turned_away == summary.refused,
         evidence: format!(
             "{} requests, {} answered, {} turned away",
-            facts.requests, facts.answered, facts.turned_away
+            summary.requests, summary.answered, summary.turned_away
         ),
     }
 }
 
 fn no_beat_while_held(trace: &Trace) -> Decision {
     let claim = "while a job holds the loop, nothing else happens on it: no heartbeat, no answer";
-    let facts = Facts::of(trace);
-    if facts.held == 0 {
+    let summary = ScalingSummary::of(trace);
+    if summary.held == 0 {
         return not_exercised(claim, "no job ran on the loop: set run=loop, every=20");
     }
     Decision::Decided {
         claim: claim.to_owned(),
-        holds: facts.while_held == 0 && facts.beats > 0,
+        holds: summary.while_held == 0 && summary.beats > 0,
         evidence: format!(
             "jobs on the loop: {}, other records of the loop meanwhile: {}; {} heartbeats in all",
-            facts.held, facts.while_held, facts.beats
+            summary.held, summary.while_held, summary.beats
         ),
     }
 }
 
 fn beats_while_offloaded(trace: &Trace) -> Decision {
     let claim = "while jobs run on threads, the heartbeat goes on";
-    let facts = Facts::of(trace);
-    if facts.offloaded == 0 {
+    let summary = ScalingSummary::of(trace);
+    if summary.offloaded == 0 {
         return not_exercised(
             claim,
-            facts.why_not_offloaded(trace, "run=offloaded, every=20"),
+            summary.why_not_offloaded(trace, "run=offloaded, every=20"),
         );
     }
     // A machine may be busy with something else for one interval, or for five.
-    if facts.computing < 10 * facts.interval {
+    if summary.computing < 10 * summary.interval {
         return not_exercised(claim, "the jobs were over within ten beats: set size=600");
     }
     Decision::Decided {
         claim: claim.to_owned(),
-        holds: facts.beats_meanwhile > 0,
+        holds: summary.beats_meanwhile > 0,
         evidence: format!(
             "jobs on threads: {}, heartbeats meanwhile: {}",
-            facts.offloaded, facts.beats_meanwhile
+            summary.offloaded, summary.beats_meanwhile
         ),
     }
 }
 
 fn queue_bounded(trace: &Trace) -> Decision {
     let claim = "never more jobs are let in than run and wait; the rest is turned away";
-    let facts = Facts::of(trace);
-    if trace.param("run") != "offloaded" || facts.let_in + facts.refused == 0 {
+    let summary = ScalingSummary::of(trace);
+    if trace.param("run") != "offloaded" || summary.let_in + summary.refused == 0 {
         return not_exercised(claim, "nothing was offloaded: set run=offloaded, every=20");
     }
     let queue: u64 = trace.param("queue").parse().unwrap_or(0);
     // Where there are no threads, the loop is the one that takes jobs.
-    let bound = facts.threads.max(1) + queue;
+    let bound = summary.threads.max(1) + queue;
     Decision::Decided {
         claim: claim.to_owned(),
-        holds: facts.most_let_in <= bound,
+        holds: summary.most_let_in <= bound,
         evidence: format!(
             "at most {} of {bound} at once; {} let in, {} turned away",
-            facts.most_let_in, facts.let_in, facts.refused
+            summary.most_let_in, summary.let_in, summary.refused
         ),
     }
 }

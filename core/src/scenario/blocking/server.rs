@@ -68,7 +68,7 @@ impl Server {
     async fn compute(&self, job: Job, number: u64) -> Result<u64, &'static str> {
         let (platform, trace) = (&self.context.platform, &self.context.trace);
         let Some(threads) = &self.threads else {
-            return Ok(platform.hold(job, trace, number));
+            return Ok(platform.run_on_loop(job, trace, number));
         };
         let Ok(ticket) = threads.try_compute(job, trace, number) else {
             trace.instant(Kind::Refuse, self.pool, number);

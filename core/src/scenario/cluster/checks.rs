@@ -6,7 +6,7 @@
 mod requests;
 mod workers;
 
-use super::facts::Facts;
+use super::summary::ClusterSummary;
 use crate::scenario::checks::{Check, Decision};
 
 pub(super) const ALL: &[Check] = &[
@@ -45,8 +45,8 @@ pub(super) const ALL: &[Check] = &[
 ];
 
 /// What is shown by requests says of how many it is.
-fn decided(facts: &Facts, claim: String, holds: bool, mut evidence: String) -> Decision {
-    let one_of = facts.requests.one_of;
+fn decided(summary: &ClusterSummary, claim: String, holds: bool, mut evidence: String) -> Decision {
+    let one_of = summary.requests.one_of;
     if one_of > 1 {
         evidence.extend(["; on record is one user of ", &one_of.to_string()]);
     }

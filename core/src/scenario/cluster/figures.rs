@@ -1,6 +1,6 @@
 //! The numbers of a run, as they are read.
 
-use super::{FRONT, facts::Facts, served::Totals};
+use super::{FRONT, request_log::RequestTotals, summary::ClusterSummary};
 use crate::{
     scenario::scaling::{dash, milliseconds},
     trace::{Kind, Trace},
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 /// Each number with what it counts.
 pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
-    let facts = Facts::of(trace);
+    let summary = ClusterSummary::of(trace);
     let number = |count: u64| count.to_string();
-    let requests = &facts.requests;
-    let Totals {
+    let requests = &summary.requests;
+    let RequestTotals {
         sent,
         answered,
         lost,
@@ -20,15 +20,18 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
     } = requests.totals();
     // Of a sample only the totals tell: who waits for a new worker was handed to nobody
     // either, and is not refused.
-    let may_refuse = facts.given_up.is_some() || facts.reload.is_some();
+    let may_refuse = summary.given_up.is_some() || summary.reload.is_some();
     let (lost, refused) = if may_refuse || !requests.is_sample() {
         (lost, refused)
     } else {
         (lost + refused, 0)
     };
-    let died = facts.lives.iter().filter(|life| life.has_died());
-    let in_flight = died.clone().map(|life| life.in_flight).sum();
-    let summary = trace.summary();
+    let died = summary
+        .processes
+        .iter()
+        .filter(|process| process.has_died());
+    let in_flight = died.clone().map(|process| process.in_flight).sum();
+    let latencies = trace.summary();
     let front = trace.id(FRONT);
     // What nothing but records can tell is of those that there are.
     let on_record = if requests.is_sample() {
@@ -37,12 +40,15 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
         ""
     };
     let latency = |percent| {
-        let known = front.and_then(|id| summary.percentile(id, percent));
+        let known = front.and_then(|id| latencies.percentile(id, percent));
         known.map_or_else(dash, milliseconds) + on_record
     };
-    let shares = facts.lives.iter().map(|life| number(life.calls));
+    let shares = summary
+        .processes
+        .iter()
+        .map(|process| number(process.calls));
     let at = |place: usize| trace.events.get(place).map(|event| event.at);
-    let reload = facts.reload.as_ref().and_then(|reload| {
+    let reload = summary.reload.as_ref().and_then(|reload| {
         let (end, _) = reload.end?;
         Some(at(end)?.saturating_sub(at(reload.begin)?))
     });
@@ -59,7 +65,7 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
         ("Request p99", latency(99)),
         ("Workers that died", number(died.count() as u64)),
         ("In flight on them", number(in_flight) + on_record),
-        ("Processes started", number(facts.lives.len() as u64)),
+        ("Processes started", number(summary.processes.len() as u64)),
         ("Requests by process", shares.collect::<Vec<_>>().join(", ")),
         ("Reload", reload.map_or_else(dash, milliseconds)),
         ("Longest without a heartbeat", silence(trace)),

@@ -2,16 +2,16 @@
 
 use super::{
     FRONT, HAVE_ASKED, REFUSED,
-    crew::Crew,
     users::{self, Users},
-    worker::Told,
+    worker::WorkerReport,
+    worker_pool::WorkerPool,
 };
 use crate::{
     platform::ProcessEvent,
     scenario::{
         Context,
         arrivals::Arrivals,
-        fleet::{LOST, Member},
+        workers::{LOST, WorkerId},
     },
     trace::{Kind, NameId, Recorder, Span},
 };
@@ -20,7 +20,7 @@ use std::{collections::VecDeque, mem, time::Duration};
 pub(super) struct Front {
     context: Context,
     id: NameId,
-    crew: Crew,
+    pool: WorkerPool,
     arrivals: Arrivals,
     /// In place of arrivals from outside.
     users: Option<Users>,
@@ -31,16 +31,16 @@ pub(super) struct Front {
     /// How many requests have come.
     came: u64,
     /// With which of them something happens.
-    strike_at: u64,
-    /// Requests that are not answered yet, each at its place in the order in which
+    fault_at: u64,
+    /// RequestLog that are not answered yet, each at its place in the order in which
     /// they came, from the first of them on.
-    open: VecDeque<Option<Open>>,
+    open: VecDeque<Option<OpenRequest>>,
     /// Those of them that wait for a worker.
     waiting: Vec<u64>,
 }
 
 /// A request that is not answered yet.
-struct Open {
+struct OpenRequest {
     /// Which it is of all.
     number: u64,
     /// The same, or whose it is.
@@ -49,7 +49,7 @@ struct Open {
     /// While it holds a loop.
     work: Option<Span>,
     /// Who has it.
-    at: Option<Member>,
+    at: Option<WorkerId>,
 }
 
 impl Front {
@@ -61,13 +61,13 @@ impl Front {
         let requests = users.as_ref().map_or_else(outside, Users::requests);
         Front {
             id,
-            crew: Crew::start(context),
+            pool: WorkerPool::start(context),
             arrivals: Arrivals::new(context),
             users,
             one_of: users::one_of(context.params.integer("users")),
             counting: context.trace.counting(),
             came: 0,
-            strike_at: (requests * 2).div_ceil(5),
+            fault_at: (requests * 2).div_ceil(5),
             open: VecDeque::new(),
             waiting: Vec::new(),
             context: context.clone(),
@@ -81,24 +81,24 @@ impl Front {
             None => (self.arrivals.have_begun(), self.arrivals.due()),
         };
         let is_over = have_begun && due.is_none() && self.open.is_empty();
-        if is_over && self.crew.is_settled() {
+        if is_over && self.pool.is_settled() {
             return false;
         }
-        match self.crew.next(due).await {
-            Some((member, ProcessEvent::Ready)) => self.crew.ready(member),
-            Some((member, ProcessEvent::Message(line))) => self.hear(member, &line),
+        match self.pool.next(due).await {
+            Some((member, ProcessEvent::Ready)) => self.pool.ready(member),
+            Some((member, ProcessEvent::Message(line))) => self.on_message(member, &line),
             Some((member, ProcessEvent::Exited(exit))) => {
-                self.crew.exited(member, &exit);
+                self.pool.exited(member, &exit);
                 self.lose(member);
             }
             None => {}
         }
-        if !self.crew.keeps_waiting() {
+        if !self.pool.keeps_waiting() {
             for number in mem::take(&mut self.waiting) {
                 self.dispatch(number);
             }
         }
-        if !have_begun && self.crew.is_settled() {
+        if !have_begun && self.pool.is_settled() {
             let now = self.now();
             match &mut self.users {
                 Some(users) => users.begin(now),
@@ -115,7 +115,7 @@ impl Front {
             let trace = &self.context.trace;
             trace.send(Kind::Result, self.id, trace.name(HAVE_ASKED), users.asked());
         }
-        self.crew.close().await;
+        self.pool.close().await;
     }
 
     /// Takes the requests that have arrived by now.
@@ -132,7 +132,7 @@ impl Front {
             self.came += 1;
             let number = self.came;
             let trace = self.trace(subject);
-            let open = Open {
+            let open = OpenRequest {
                 number,
                 subject,
                 request: trace.begin_at(came, Kind::Request, self.id, subject),
@@ -141,8 +141,8 @@ impl Front {
             };
             self.open.push_back(Some(open));
             self.dispatch(number);
-            if number == self.strike_at {
-                self.crew.strike();
+            if number == self.fault_at {
+                self.pool.inject_fault();
             }
         }
     }
@@ -150,8 +150,8 @@ impl Front {
     /// Hands a request to a worker. If there is none it waits, or is refused if
     /// there will be none.
     fn dispatch(&mut self, number: u64) {
-        let Some((member, worker)) = self.crew.pick() else {
-            if self.crew.is_worth_waiting() {
+        let Some((member, worker)) = self.pool.pick() else {
+            if self.pool.is_worth_waiting() {
                 self.waiting.push(number);
             } else {
                 self.end(number, Some(REFUSED));
@@ -164,16 +164,16 @@ impl Front {
             self.trace(subject)
                 .send(Kind::Call, self.id, worker, subject);
         }
-        self.crew.send(member, number.to_string());
+        self.pool.send(member, number.to_string());
     }
 
     /// A worker tells something.
-    fn hear(&mut self, member: Member, line: &str) {
-        match Told::read(line) {
+    fn on_message(&mut self, member: WorkerId, line: &str) {
+        match WorkerReport::read(line) {
             None => {}
-            Some(Told::Beat) => self.crew.beat(member),
-            Some(Told::Begun(number)) => {
-                if let Some(worker) = self.crew.id(member)
+            Some(WorkerReport::Beat) => self.pool.beat(member),
+            Some(WorkerReport::Begun(number)) => {
+                if let Some(worker) = self.pool.id(member)
                     && let Some(subject) = self.find(number).map(|open| open.subject)
                 {
                     let work = self.trace(subject).begin(Kind::Handle, worker, subject);
@@ -182,8 +182,8 @@ impl Front {
                     }
                 }
             }
-            Some(Told::Done(number)) => {
-                self.crew.done(member);
+            Some(WorkerReport::Done(number)) => {
+                self.pool.done(member);
                 self.end(number, None);
             }
         }
@@ -191,7 +191,7 @@ impl Front {
 
     /// What was in flight in a process that has exited is lost. To do it again
     /// would be wrong where nobody knows how far it was.
-    fn lose(&mut self, member: Member) {
+    fn lose(&mut self, member: WorkerId) {
         let open = self.open.iter().flatten();
         let theirs = open.filter(|open| open.at == Some(member));
         let theirs: Vec<u64> = theirs.map(|open| open.number).collect();
@@ -220,11 +220,11 @@ impl Front {
         }
     }
 
-    fn find(&mut self, number: u64) -> Option<&mut Open> {
+    fn find(&mut self, number: u64) -> Option<&mut OpenRequest> {
         self.place(number)?.as_mut()
     }
 
-    fn place(&mut self, number: u64) -> Option<&mut Option<Open>> {
+    fn place(&mut self, number: u64) -> Option<&mut Option<OpenRequest>> {
         // The last is the latest that came.
         let from_last = usize::try_from(self.came.checked_sub(number)?).ok()?;
         let place = self.open.len().checked_sub(from_last + 1)?;

@@ -2,7 +2,7 @@
 
 use super::{HANGING, SUPERVISOR};
 use crate::{
-    scenario::{fleet::LOST, narrating::milliseconds},
+    scenario::{narrating::milliseconds, workers::LOST},
     trace::{Event, Kind, Phase, Trace},
 };
 

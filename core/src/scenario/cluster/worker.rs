@@ -19,7 +19,7 @@ pub(super) const HANG: &str = "hang";
 
 /// What a worker tells.
 #[derive(Clone, Copy)]
-pub(super) enum Told {
+pub(super) enum WorkerReport {
     /// That it is alive.
     Beat,
     /// It has begun with a request.
@@ -28,13 +28,13 @@ pub(super) enum Told {
     Done(u64),
 }
 
-impl Told {
+impl WorkerReport {
     pub(super) fn read(line: &str) -> Option<Self> {
         let (what, number) = line.split_once(' ').unwrap_or((line, ""));
         match what {
-            "beat" => Some(Told::Beat),
-            "begun" => Some(Told::Begun(number.parse().ok()?)),
-            "done" => Some(Told::Done(number.parse().ok()?)),
+            "beat" => Some(WorkerReport::Beat),
+            "begun" => Some(WorkerReport::Begun(number.parse().ok()?)),
+            "done" => Some(WorkerReport::Done(number.parse().ok()?)),
             _ => None,
         }
     }
@@ -61,14 +61,14 @@ pub(super) async fn run(context: ProcessContext) {
             continue;
         }
         context.send(format!("begun {line}"));
-        let _result = context.platform().hold(work, &unread, 0);
+        let _result = context.platform().run_on_loop(work, &unread, 0);
         context.send(format!("done {line}"));
         // It is somebody else's turn: a heart beats on this loop, too.
         context.platform().sleep(Duration::ZERO).await;
     }
 }
 
-/// Gives signs of life for as long as somebody gives this loop a turn.
+/// Gives signs of process for as long as somebody gives this loop a turn.
 async fn beat(context: ProcessContext) {
     loop {
         context.send("beat");

@@ -6,7 +6,7 @@ use crate::{
     scale::{Action, Supervisor, SupervisorOptions},
     scenario::{
         Context,
-        fleet::{Fleet, GIVEN_UP, KILLED, Member, State},
+        workers::{GIVEN_UP, KILLED, ProcessState, WorkerId, Workers},
     },
     trace::{Kind, NameId, Recorder},
 };
@@ -17,7 +17,7 @@ const PERIOD: Duration = Duration::from_secs(10);
 
 /// A process. In a slot there is never more than one, so that its place is its
 /// slot.
-pub(super) type Place = Member;
+pub(super) type Place = WorkerId;
 
 pub(super) struct Cluster {
     platform: Platform,
@@ -26,8 +26,8 @@ pub(super) struct Cluster {
     supervisor: Option<Supervisor>,
     id: NameId,
     has_given_up: bool,
-    fleet: Fleet,
-    workers: usize,
+    workers: Workers,
+    slots: usize,
     settings: String,
     /// Whose turn it is.
     turn: usize,
@@ -37,7 +37,7 @@ impl Cluster {
     pub(super) fn start(context: &Context) -> Self {
         let params = &context.params;
         let trace = context.trace.clone();
-        let workers = usize::try_from(params.integer("workers")).unwrap_or(1);
+        let slots = usize::try_from(params.integer("workers")).unwrap_or(1);
         let restarts = usize::try_from(params.integer("restarts")).unwrap_or(0);
         let id = trace.name(SUPERVISOR);
         let policy = params.choice("policy");
@@ -48,21 +48,21 @@ impl Cluster {
                 .steady_after(Duration::MAX)
                 .backoff(Duration::from_millis(50), Duration::from_millis(400))
                 .seed(context.seed.0);
-            Supervisor::new(workers, options, context.platform.now())
+            Supervisor::new(slots, options, context.platform.now())
         });
         let mut cluster = Cluster {
             platform: context.platform.clone(),
             supervisor,
             id,
             has_given_up: false,
-            fleet: Fleet::new(context, workers),
-            workers,
+            workers: Workers::new(context, slots),
+            slots,
             settings: worker::settings(policy, params.millis("latency")),
             turn: 0,
             trace,
         };
         if cluster.supervisor.is_none() {
-            for slot in 0..workers {
+            for slot in 0..slots {
                 cluster.spawn((slot, 1));
             }
         }
@@ -71,53 +71,58 @@ impl Cluster {
 
     /// The name of a worker in the trace.
     pub(super) fn id(&self, slot: usize) -> NameId {
-        self.fleet.id(slot)
+        self.workers.id(slot)
     }
 
     /// Whose turn it is of those who take requests.
     pub(super) fn pick(&mut self) -> Option<Place> {
-        let count = self.workers;
+        let count = self.slots;
         let away = |slot: &usize| (slot + count - self.turn % count) % count;
-        let slot = self.fleet.ready_places().min_by_key(away)?;
+        let slot = self.workers.ready_positions().min_by_key(away)?;
         self.turn = slot + 1;
-        self.fleet.member(slot)
+        self.workers.member(slot)
     }
 
     pub(super) fn send(&self, slot: usize, line: String) {
-        self.fleet.send(slot, line);
+        self.workers.send(slot, line);
     }
 
     /// Whether somebody is about to take requests.
     pub(super) fn is_worth_waiting(&self) -> bool {
-        let is_starting = |state: State| state == State::Starting;
-        self.are_replaced() || self.fleet.states().any(is_starting)
+        let is_starting = |state: ProcessState| state == ProcessState::Starting;
+        self.are_replaced() || self.workers.states().any(is_starting)
     }
 
     /// Whether nothing will change by itself.
     pub(super) fn is_settled(&self) -> bool {
-        (0..self.workers).all(|slot| match self.fleet.state(slot) {
-            Some(State::Ready) => true,
+        (0..self.slots).all(|slot| match self.workers.state(slot) {
+            Some(ProcessState::Ready) => true,
             None => !self.are_replaced(),
-            Some(State::Starting | State::Draining | State::Killed(_)) => false,
+            Some(ProcessState::Starting | ProcessState::Draining | ProcessState::Killed(_)) => {
+                false
+            }
         })
     }
 
-    /// Does what the supervisor wants done, and waits for news, but not beyond
+    /// Does what the supervisor wants done, and waits for event, but not beyond
     /// `until`, nor beyond when the supervisor has to be asked again.
     pub(super) async fn next(&mut self, until: Option<Duration>) -> Option<(Place, ProcessEvent)> {
         self.act();
         let asked = self.supervisor.as_ref().and_then(Supervisor::next_deadline);
-        let news = self.fleet.next(until.into_iter().chain(asked).min()).await;
+        let event = self
+            .workers
+            .next(until.into_iter().chain(asked).min())
+            .await;
         let now = self.platform.now();
         if let Some(supervisor) = &mut self.supervisor {
             supervisor.tick(now);
         }
         self.act();
-        news
+        event
     }
 
     pub(super) fn ready(&mut self, place: Place) {
-        self.fleet.ready(place);
+        self.workers.ready(place);
         let now = self.platform.now();
         if let Some(supervisor) = &mut self.supervisor {
             supervisor.ready(place.0, place.1, now);
@@ -126,11 +131,11 @@ impl Cluster {
 
     /// Nothing more is sent to it, so that it can come to its end.
     pub(super) fn drain(&mut self, slot: usize) {
-        self.fleet.drain(slot);
+        self.workers.drain(slot);
     }
 
     pub(super) fn exited(&mut self, place: Place, exit: &Exit) {
-        self.fleet.bury(place, exit);
+        self.workers.on_exit(place, exit);
         let now = self.platform.now();
         if let Some(supervisor) = &mut self.supervisor {
             supervisor.exited(place.0, place.1, now);
@@ -140,14 +145,14 @@ impl Cluster {
 
     /// Lets all come to their end.
     pub(super) async fn close(mut self) {
-        for slot in 0..self.workers {
-            if self.fleet.state(slot).is_some() {
-                self.fleet.drain(slot);
+        for slot in 0..self.slots {
+            if self.workers.state(slot).is_some() {
+                self.workers.drain(slot);
             }
         }
-        while !self.fleet.is_empty() {
-            if let Some((place, ProcessEvent::Exited(exit))) = self.fleet.next(None).await {
-                self.fleet.bury(place, &exit);
+        while !self.workers.is_empty() {
+            if let Some((place, ProcessEvent::Exited(exit))) = self.workers.next(None).await {
+                self.workers.on_exit(place, &exit);
             }
         }
     }
@@ -163,7 +168,7 @@ impl Cluster {
                 // Only when it gives up would one be asked to drain: what that
                 // costs is to be seen.
                 Action::Drain { slot, .. } | Action::Kill { slot, .. } => {
-                    self.fleet.kill(slot, KILLED);
+                    self.workers.kill(slot, KILLED);
                 }
                 Action::Escalate => {
                     self.has_given_up = true;
@@ -176,6 +181,6 @@ impl Cluster {
     }
 
     fn spawn(&mut self, place: Place) {
-        self.fleet.start(place, &WORKER, &self.settings);
+        self.workers.start(place, &WORKER, &self.settings);
     }
 }

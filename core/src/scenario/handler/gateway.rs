@@ -4,7 +4,7 @@ use super::{
     ATTEMPTS, DISPATCHER, GATEWAY,
     cluster::{Cluster, Place},
     ledger::TOTAL,
-    lines::{Order, Told},
+    messages::{TransferRequest, WorkerReply},
 };
 use crate::{
     error::{AppError, Handler, Incident},
@@ -12,8 +12,8 @@ use crate::{
     scenario::{
         Context,
         arrivals::Arrivals,
-        fleet::LOST,
-        railway::{Answer, HANDED_BACK, Logbook, SECRET, answer, id_of},
+        railway::{ErrorLog, ErrorResponse, HANDED_BACK, SECRET, answer, id_of},
+        workers::LOST,
     },
     trace::{Kind, NameId, Span},
 };
@@ -24,19 +24,19 @@ pub(super) struct Gateway {
     id: NameId,
     dispatcher: NameId,
     cluster: Cluster,
-    log: Logbook,
+    log: ErrorLog,
     handler: Handler,
     retries_all: bool,
     arrivals: Arrivals,
     /// Requests that are not answered yet.
-    open: Vec<Open>,
+    open: Vec<OpenTransfer>,
     /// Those of them that wait for a worker.
     waiting: Vec<u64>,
 }
 
 /// A request that is not answered yet.
-struct Open {
-    order: Order,
+struct OpenTransfer {
+    transfer: TransferRequest,
     request: Span,
     attempt: Option<Span>,
     /// Who has it.
@@ -53,7 +53,7 @@ impl Gateway {
             id
         });
         let cluster = Cluster::start(context);
-        let log = Logbook::open(trace);
+        let log = ErrorLog::open(trace);
         let lines = log.clone();
         Gateway {
             id,
@@ -77,7 +77,7 @@ impl Gateway {
         }
         match self.cluster.next(self.arrivals.due()).await {
             Some((place, ProcessEvent::Ready)) => self.cluster.ready(place),
-            Some((place, ProcessEvent::Message(line))) => self.hear(place, &line),
+            Some((place, ProcessEvent::Message(line))) => self.on_message(place, &line),
             Some((place, ProcessEvent::Exited(exit))) => {
                 self.cluster.exited(place, &exit);
                 self.lose(place);
@@ -104,8 +104,8 @@ impl Gateway {
         let now = self.context.platform.now();
         while let Some((number, came)) = self.arrivals.take(now) {
             let trace = &self.context.trace;
-            self.open.push(Open {
-                order: Order::draw(&self.context, number),
+            self.open.push(OpenTransfer {
+                transfer: TransferRequest::draw(&self.context, number),
                 request: trace.begin_at(came, Kind::Request, self.id, number),
                 attempt: None,
                 at: None,
@@ -128,7 +128,7 @@ impl Gateway {
         };
         open.at = Some((slot, generation));
         open.tries += 1;
-        let order = open.order.to_string();
+        let transfer = open.transfer.to_string();
         let worker = self.cluster.id(slot);
         let trace = &self.context.trace;
         trace.send(Kind::Call, self.id, worker, number);
@@ -136,7 +136,7 @@ impl Gateway {
         if let Some(open) = self.find(number) {
             open.attempt = Some(attempt);
         }
-        self.cluster.send(slot, order);
+        self.cluster.send(slot, transfer);
     }
 
     /// There is no worker, and there will be none.
@@ -151,33 +151,33 @@ impl Gateway {
             return;
         };
         let body = problem.to_json();
-        let answered = Answer::of(problem, &body);
+        let answered = ErrorResponse::of(problem, &body);
         let trace = &self.context.trace;
         answer(trace, self.id, (number, open.request), answered);
     }
 
     /// A worker tells something.
-    fn hear(&mut self, place: Place, line: &str) {
-        let Some(told) = Told::read(line) else {
+    fn on_message(&mut self, place: Place, line: &str) {
+        let Some(reply) = WorkerReply::read(line) else {
             return;
         };
         let worker = self.cluster.id(place.0);
         let trace = self.context.trace.clone();
-        match told {
-            Told::Log { line } => self.log.write(line),
-            Told::Drain => self.cluster.drain(place.0),
-            Told::Raised { number, error } => {
+        match reply {
+            WorkerReply::Log { line } => self.log.write(line),
+            WorkerReply::Drain => self.cluster.drain(place.0),
+            WorkerReply::Raised { number, error } => {
                 if let Some(attempt) = self.end_attempt(number) {
                     attempt.fail(error);
                 }
             }
-            Told::Again { number, code } => {
+            WorkerReply::Retry { number, code } => {
                 trace.caused(Kind::Retry, self.log.id(), number, code);
                 if let Some(open) = self.find(number) {
                     open.attempt = Some(trace.begin(Kind::Handle, worker, number));
                 }
             }
-            Told::Done { number, total } => {
+            WorkerReply::Done { number, total } => {
                 let Some(open) = self.close_request(number) else {
                     return;
                 };
@@ -190,7 +190,7 @@ impl Gateway {
                 }
                 open.request.succeed();
             }
-            Told::Failed {
+            WorkerReply::Failed {
                 number,
                 status,
                 code,
@@ -200,11 +200,11 @@ impl Gateway {
                     return;
                 }
                 if let Some(open) = self.close_request(number) {
-                    let answered = Answer { status, code, body };
+                    let answered = ErrorResponse { status, code, body };
                     answer(&trace, self.id, (number, open.request), answered);
                 }
             }
-            Told::Back { number } => {
+            WorkerReply::Back { number } => {
                 if let Some(attempt) = self.end_attempt(number) {
                     attempt.fail(HANDED_BACK);
                 }
@@ -221,7 +221,7 @@ impl Gateway {
     /// What was under way in a process that has exited is lost.
     fn lose(&mut self, place: Place) {
         let theirs = self.open.iter().filter(|open| open.at == Some(place));
-        let theirs: Vec<u64> = theirs.map(|open| open.order.number).collect();
+        let theirs: Vec<u64> = theirs.map(|open| open.transfer.number).collect();
         for number in theirs {
             if let Some(attempt) = self.end_attempt(number) {
                 attempt.fail(LOST);
@@ -251,19 +251,19 @@ impl Gateway {
         true
     }
 
-    fn find(&mut self, number: u64) -> Option<&mut Open> {
+    fn find(&mut self, number: u64) -> Option<&mut OpenTransfer> {
         self.open
             .iter_mut()
-            .find(|open| open.order.number == number)
+            .find(|open| open.transfer.number == number)
     }
 
     fn end_attempt(&mut self, number: u64) -> Option<Span> {
         self.find(number)?.attempt.take()
     }
 
-    fn close_request(&mut self, number: u64) -> Option<Open> {
+    fn close_request(&mut self, number: u64) -> Option<OpenTransfer> {
         let mut places = self.open.iter();
-        let place = places.position(|open| open.order.number == number)?;
+        let place = places.position(|open| open.transfer.number == number)?;
         Some(self.open.remove(place))
     }
 }

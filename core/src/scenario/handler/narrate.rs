@@ -3,9 +3,9 @@
 use super::SUPERVISOR;
 use crate::{
     scenario::{
-        fleet::LOST,
         narrating::milliseconds,
         railway::{self, HANDED_BACK},
+        workers::LOST,
     },
     trace::{Event, Kind, Phase, Trace},
 };

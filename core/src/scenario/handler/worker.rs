@@ -2,7 +2,7 @@
 
 use super::{
     ledger::{Ledger, LedgerError},
-    lines::{Order, Told},
+    messages::{TransferRequest, WorkerReply},
 };
 use crate::{
     error::{AppError, Decision, Handler, Incident, Policy, Problem, RetryPolicy},
@@ -34,46 +34,46 @@ pub(super) async fn run(context: ProcessContext) {
     };
     let worker = Rc::new(Worker::new(context.clone(), &settings));
     context.ready();
-    let mut under_way = Vec::new();
+    let mut pending = Vec::new();
     let mut bug = None;
     while let Some(line) = context.recv().await {
-        let Some(order) = Order::read(&line) else {
+        let Some(request) = TransferRequest::read(&line) else {
             continue;
         };
-        let number = order.number;
+        let number = request.number;
         if bug.is_some() {
             // Of what a bug has left behind nothing more is made.
-            worker.tell(Told::Back { number });
+            worker.send(WorkerReply::Back { number });
             continue;
         }
-        match worker.begin(order) {
-            Begun::UnderWay(total) => {
-                let confirm = Rc::clone(&worker).confirm(order, total);
-                under_way.push(context.platform().spawn(confirm));
+        match worker.begin(request) {
+            TransferOutcome::Pending(total) => {
+                let confirm = Rc::clone(&worker).confirm(request, total);
+                pending.push(context.platform().spawn(confirm));
             }
-            Begun::Over => {}
-            Begun::Drain => bug = Some(number),
-            Begun::Crash => match context.crash(last_words(number)).await {},
+            TransferOutcome::Answered => {}
+            TransferOutcome::Drain => bug = Some(number),
+            TransferOutcome::Crash => match context.crash(crash_message(number)).await {},
         }
     }
-    for request in under_way {
+    for request in pending {
         request.await;
     }
     if let Some(number) = bug {
-        match context.crash(last_words(number)).await {}
+        match context.crash(crash_message(number)).await {}
     }
 }
 
-fn last_words(number: u64) -> String {
+fn crash_message(number: u64) -> String {
     format!("the books do not balance, since {}", id_of(number))
 }
 
 /// What has become of a request that was taken.
-enum Begun {
+enum TransferOutcome {
     /// What the accounts held together; it has to be confirmed yet.
-    UnderWay(i64),
+    Pending(i64),
     /// It is answered.
-    Over,
+    Answered,
     /// It is answered, and there must not be another.
     Drain,
     /// This is the end.
@@ -84,7 +84,7 @@ struct Worker {
     context: ProcessContext,
     ledger: RefCell<Ledger>,
     handler: Handler,
-    /// Lines of the log that are not told yet: the handler's log may be written
+    /// Lines of the log that are not reply yet: the handler's log may be written
     /// from any thread, and a process's context is of one only.
     log: Arc<Mutex<Vec<String>>>,
 }
@@ -115,51 +115,54 @@ impl Worker {
         }
     }
 
-    fn tell(&self, told: Told<'_>) {
-        self.context.send(told.to_string());
+    fn send(&self, reply: WorkerReply<'_>) {
+        self.context.send(reply.to_string());
     }
 
-    /// Moves the money at once: requests take effect in the order in which they
+    /// Moves the money at once: requests take effect in the request in which they
     /// come.
-    fn begin(&self, order: Order) -> Begun {
-        let number = order.number;
-        let transfer = self.ledger.borrow_mut().transfer(order.amount, order.from);
+    fn begin(&self, request: TransferRequest) -> TransferOutcome {
+        let number = request.number;
+        let transfer = self
+            .ledger
+            .borrow_mut()
+            .transfer(request.amount, request.from);
         let error = match transfer {
-            Ok(total) => return Begun::UnderWay(total),
+            Ok(total) => return TransferOutcome::Pending(total),
             Err(error) => error,
         };
         match self.handle(number, error, 1) {
             Decision::Respond(problem) => {
                 self.answer(number, &problem);
-                Begun::Over
+                TransferOutcome::Answered
             }
             Decision::Drain(problem) => {
                 // First, so that nobody who has the answer sends more.
-                self.tell(Told::Drain);
+                self.send(WorkerReply::Drain);
                 self.answer(number, &problem);
-                Begun::Drain
+                TransferOutcome::Drain
             }
-            Decision::Crash => Begun::Crash,
+            Decision::Crash => TransferOutcome::Crash,
             // Nothing that comes up here is worth it.
-            Decision::Retry(_) => Begun::Over,
+            Decision::Retry(_) => TransferOutcome::Answered,
         }
     }
 
     /// Has the transfer confirmed. To ask twice is the same as to ask once.
-    async fn confirm(self: Rc<Self>, order: Order, total: i64) {
-        let number = order.number;
+    async fn confirm(self: Rc<Self>, request: TransferRequest, total: i64) {
+        let number = request.number;
         let mut attempt = 1;
         loop {
-            let latency = Duration::from_millis(order.latency_ms);
+            let latency = Duration::from_millis(request.latency_ms);
             self.context.platform().sleep(latency).await;
-            if attempt > order.timeouts {
-                return self.tell(Told::Done { number, total });
+            if attempt > request.timeouts {
+                return self.send(WorkerReply::Done { number, total });
             }
             match self.handle(number, LedgerError::TimedOut, attempt) {
                 Decision::Retry(after) => {
                     self.context.platform().sleep(after).await;
                     let code = "timeout";
-                    self.tell(Told::Again { number, code });
+                    self.send(WorkerReply::Retry { number, code });
                 }
                 Decision::Respond(problem) | Decision::Drain(problem) => {
                     return self.answer(number, &problem);
@@ -173,7 +176,7 @@ impl Worker {
     /// Whatever it is, the handler knows what to do.
     fn handle(&self, number: u64, error: LedgerError, attempt: u32) -> Decision {
         let name = error.name();
-        self.tell(Told::Raised {
+        self.send(WorkerReply::Raised {
             number,
             error: name,
         });
@@ -185,13 +188,13 @@ impl Worker {
         let decision = self.handler.handle(&error, &incident);
         let lines = mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner));
         for line in lines {
-            self.tell(Told::Log { line: &line });
+            self.send(WorkerReply::Log { line: &line });
         }
         decision
     }
 
     fn answer(&self, number: u64, problem: &Problem) {
-        self.tell(Told::Failed {
+        self.send(WorkerReply::Failed {
             number,
             status: problem.status(),
             code: problem.code(),

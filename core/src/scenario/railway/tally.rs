@@ -2,8 +2,9 @@
 
 use super::HANDED_BACK;
 use crate::scenario::{
-    fleet::{KILLED, LOST},
-    station::{Station, Stations},
+    narrating::tenths,
+    worker_slot::{WorkerSlot, WorkerSlots},
+    workers::{KILLED, LOST},
 };
 use crate::trace::{Event, Kind, Phase, Trace};
 use std::time::Duration;
@@ -57,7 +58,7 @@ pub struct Tally {
     /// The longest that a place was empty, from an exit to when the next process
     /// there was ready.
     pub longest_restart: Duration,
-    stations: Stations,
+    worker_slots: WorkerSlots,
 }
 
 impl Tally {
@@ -74,7 +75,7 @@ impl Tally {
     /// Adds the next record of a trace, or of what is there of it already.
     pub fn apply(&mut self, trace: &Trace, event: &Event) {
         let cause = event.failure.map(|cause| trace.name(cause));
-        if let Some(empty) = self.stations.apply(trace, event) {
+        if let Some(empty) = self.worker_slots.apply(trace, event) {
             self.restarts += 1;
             self.longest_restart = self.longest_restart.max(empty);
         }
@@ -111,8 +112,8 @@ impl Tally {
 
     /// Every place for a process, with who is there and who was.
     #[must_use]
-    pub fn stations(&self) -> &[Station] {
-        self.stations.as_slice()
+    pub fn worker_slots(&self) -> &[WorkerSlot] {
+        self.worker_slots.as_slice()
     }
 
     /// Of a thousand requests that are over, those that were answered and not
@@ -142,11 +143,89 @@ impl Tally {
 
     /// A supervisor that gives up exits too, and is at no place.
     fn exit(&mut self, event: &Event, cause: Option<&str>) {
-        if self.stations.get(event.source).is_some() {
+        if self.worker_slots.get(event.source).is_some() {
             let has_crashed = cause.is_some_and(|cause| !cause.starts_with(KILLED));
             self.crashes += u64::from(has_crashed);
         } else {
             self.has_given_up = true;
         }
     }
+}
+
+impl Tally {
+    /// Each number with what it counts, for whoever shows them: the same in
+    /// every world. Those about processes are there if processes are, and that of a breaker
+    /// if not.
+    ///
+    /// ```
+    /// use highwater::scenario::{self, Tally};
+    ///
+    /// let trace = scenario::find("taxonomy")?.experiment().simulate();
+    /// let figures = Tally::of(&trace).figures();
+    /// assert_eq!(figures[0].0, "Available");
+    /// assert!(figures[0].1.ends_with(" %"));
+    /// # Ok::<(), scenario::InputError>(())
+    /// ```
+    #[must_use]
+    pub fn figures(&self) -> Vec<(&'static str, String)> {
+        let number = |value: u64| value.to_string();
+        let mut figures = vec![
+            ("Available", self.available()),
+            ("Wrong answers", number(self.wrong)),
+            ("Answered 2xx", number(self.succeeded)),
+            ("Answered 4xx", number(self.client_errors)),
+            ("Answered 5xx", number(self.server_errors)),
+            ("Lost in flight", number(self.lost)),
+            ("Still in flight", number(self.in_flight())),
+            ("Attempts a request", self.attempts_a_request()),
+            ("Retries", number(self.retries)),
+            ("Errors", number(self.errors)),
+            ("Log lines", number(self.logged)),
+            ("Answers with internal detail", number(self.exposed)),
+        ];
+        if self.worker_slots().is_empty() {
+            figures.push(("Refused by a breaker", number(self.refused)));
+        } else {
+            figures.extend([
+                ("Crashes", number(self.crashes)),
+                ("Restarts", self.restarted()),
+                ("Longest restart", self.restart_time()),
+            ]);
+        }
+        figures
+    }
+
+    /// The [`availability`](Tally::availability) in percent: `95.0 %`.
+    #[must_use]
+    pub fn available(&self) -> String {
+        let share = self.availability();
+        share.map_or_else(dash, |share| format!("{}.{} %", share / 10, share % 10))
+    }
+
+    fn attempts_a_request(&self) -> String {
+        let hundredths = self.amplification();
+        hundredths.map_or_else(dash, |hundredths| {
+            format!("{}.{:02}", hundredths / 100, hundredths % 100)
+        })
+    }
+
+    fn restarted(&self) -> String {
+        let more = if self.has_given_up {
+            ", then given up"
+        } else {
+            ""
+        };
+        format!("{}{more}", self.restarts)
+    }
+
+    fn restart_time(&self) -> String {
+        if self.longest_restart == Duration::ZERO {
+            return dash();
+        }
+        tenths(self.longest_restart)
+    }
+}
+
+fn dash() -> String {
+    "–".to_owned()
 }

@@ -1,6 +1,6 @@
 //! The numbers of a run about CPU work, as they are read.
 
-use super::{Facts, HEARTBEAT, REQUESTS};
+use super::{HEARTBEAT, REQUESTS, ScalingSummary};
 use crate::{
     scale::LagMonitor,
     scenario::cluster,
@@ -37,18 +37,18 @@ pub fn figures(trace: &Trace) -> Vec<(String, String)> {
 }
 
 fn of_blocking(trace: &Trace) -> Vec<(String, String)> {
-    let facts = Facts::of(trace);
+    let summary = ScalingSummary::of(trace);
     let heartbeat = trace.id(HEARTBEAT);
     let is_beat = |event: &&Event| {
         let is_end = event.phase == Phase::End;
         event.kind == Kind::Beat && is_end && Some(event.source) == heartbeat
     };
     let beats = trace.events.iter().filter(is_beat);
-    let monitor = LagMonitor::of_lags(facts.interval, beats.map(|beat| beat.duration));
+    let monitor = LagMonitor::of_lags(summary.interval, beats.map(|beat| beat.duration));
     let requests = trace.id(REQUESTS);
-    let summary = trace.summary();
+    let latencies = trace.summary();
     let latency = |percent| {
-        let known = requests.and_then(|id| summary.percentile(id, percent));
+        let known = requests.and_then(|id| latencies.percentile(id, percent));
         known.map_or_else(dash, milliseconds)
     };
     let rows: [(&str, String); 14] = [
@@ -59,13 +59,13 @@ fn of_blocking(trace: &Trace) -> Vec<(String, String)> {
         ("Heartbeats missed", monitor.missed().to_string()),
         ("Request p50", latency(50)),
         ("Request p99", latency(99)),
-        ("Requests", facts.requests.to_string()),
-        ("Answered", facts.answered.to_string()),
-        ("Turned away", facts.turned_away.to_string()),
-        ("Jobs on the loop", facts.held.to_string()),
-        ("Jobs on threads", facts.offloaded.to_string()),
-        ("Threads", facts.threads.to_string()),
-        ("Jobs in the pool, most", facts.most_let_in.to_string()),
+        ("Requests", summary.requests.to_string()),
+        ("Answered", summary.answered.to_string()),
+        ("Turned away", summary.turned_away.to_string()),
+        ("Jobs on the loop", summary.held.to_string()),
+        ("Jobs on threads", summary.offloaded.to_string()),
+        ("Threads", summary.threads.to_string()),
+        ("Jobs in the pool, most", summary.most_let_in.to_string()),
     ];
     rows.map(|(name, value)| (name.to_owned(), value)).into()
 }

@@ -27,12 +27,12 @@ pub(super) struct Bank {
     trace: Recorder,
     platform: Platform,
     latency: Duration,
-    guard: Option<Guard>,
+    guard: Option<RecordedBreaker>,
     down_until: Cell<Duration>,
 }
 
 /// The breaker, with its changes on record.
-struct Guard {
+struct RecordedBreaker {
     id: NameId,
     breaker: Breaker,
     state: Cell<BreakerState>,
@@ -50,7 +50,7 @@ impl Bank {
             // A probe that times out is to be told of before the rest is over.
             let rest = REST.max(latency * 6);
             let breaker = Breaker::new("the bank").failure_threshold(FAILURES);
-            Guard {
+            RecordedBreaker {
                 id,
                 breaker: breaker.open_duration(rest).half_open_max_calls(PROBES),
                 state: Cell::new(BreakerState::Closed),
@@ -127,7 +127,7 @@ impl Bank {
     }
 }
 
-impl Guard {
+impl RecordedBreaker {
     /// Records a change of its state.
     fn note(&self, trace: &Recorder, request: u64) {
         let state = self.breaker.state();

@@ -5,7 +5,7 @@
 
 use super::{
     bank::PROBES,
-    facts::{BUG, Facts, Served, answer_to, code_of, is_transient},
+    summary::{BUG, PaymentRecord, TaxonomySummary, answer_to, code_of, is_transient},
 };
 use crate::{
     scenario::checks::{Check, Decision},
@@ -44,36 +44,36 @@ pub(super) const ALL: &[Check] = &[
 ];
 
 fn every_request_answered(trace: &Trace) -> Decision {
-    let facts = Facts::of(trace);
-    let requests = facts.requests.len() - 1;
-    let answered = facts.requests[1..].iter().filter(|it| it.answers == 1);
+    let summary = TaxonomySummary::of(trace);
+    let requests = summary.requests.len() - 1;
+    let answered = summary.requests[1..].iter().filter(|it| it.answers == 1);
     let answered = answered.count();
     Decision::Decided {
         claim: "every request is answered once".to_owned(),
-        holds: answered == requests && facts.requests[0].answers == 0,
+        holds: answered == requests && summary.requests[0].answers == 0,
         evidence: format!("{answered} of {requests}"),
     }
 }
 
 fn answer_by_class(trace: &Trace) -> Decision {
-    let facts = Facts::of(trace);
+    let summary = TaxonomySummary::of(trace);
     let claim = if is_classified(trace) {
         "every failure is answered with the status and the code of its class"
     } else {
         "with a catch-all every failure is a 500, whosever fault it is"
     }
     .to_owned();
-    let failed = facts.failed().count();
+    let failed = summary.failed().count();
     if failed == 0 {
         return not_exercised(claim, NOTHING_FAILED);
     }
     // What came last is what is answered. Nothing else is a failure.
-    let is_right = |request: &&Served| match (request.failure, request.faults.last()) {
+    let is_right = |request: &&PaymentRecord| match (request.failure, request.faults.last()) {
         (Some(answer), Some(fault)) if is_classified(trace) => answer == answer_to(fault),
         (answer, _) => answer == Some("500 error"),
     };
-    let right = facts.failed().filter(is_right).count();
-    let clients = facts.failed().filter(|request| {
+    let right = summary.failed().filter(is_right).count();
+    let clients = summary.failed().filter(|request| {
         let fault = request.faults.last();
         fault.is_some_and(|fault| answer_to(fault).starts_with('4'))
     });
@@ -88,7 +88,7 @@ fn answer_by_class(trace: &Trace) -> Decision {
 }
 
 fn retry_what_may_help(trace: &Trace) -> Decision {
-    let facts = Facts::of(trace);
+    let summary = TaxonomySummary::of(trace);
     let is_classified = is_classified(trace);
     let claim = if is_classified {
         "what is transient and idempotent is done again as far as the budget allows, and nothing else"
@@ -97,42 +97,42 @@ fn retry_what_may_help(trace: &Trace) -> Decision {
     }
     .to_owned();
     let most = attempts(trace);
-    if facts.errors() == 0 {
+    if summary.errors() == 0 {
         return not_exercised(claim, NOTHING_FAILED);
     }
     if !is_classified && most < 2 {
         return not_exercised(claim, "nothing is done again: set attempts=3");
     }
-    let retries: usize = facts.requests.iter().map(|it| it.retries.len()).sum();
-    let in_vain = |request: &Served| -> usize {
+    let retries: usize = summary.requests.iter().map(|it| it.retries.len()).sum();
+    let in_vain = |request: &PaymentRecord| -> usize {
         let is_in_vain = |after: &&usize| {
             let fault = after.checked_sub(1).and_then(|at| request.faults.get(at));
             !request.is_lookup || !fault.is_some_and(|fault| is_transient(fault))
         };
         request.retries.iter().filter(is_in_vain).count()
     };
-    let in_vain: usize = facts.requests.iter().map(in_vain).sum();
+    let in_vain: usize = summary.requests.iter().map(in_vain).sum();
     // Each retry is an attempt, and each attempt but the first is a retry.
-    let accounted = facts.requests.iter().all(|request| {
+    let accounted = summary.requests.iter().all(|request| {
         let retries = request.retries.len() as u64;
         request.attempts <= most && retries + 1 == request.attempts.max(1)
     });
-    let all_attempts = |request: &Served| request.attempts == most;
+    let all_attempts = |request: &PaymentRecord| request.attempts == most;
     Decision::Decided {
         claim,
         holds: accounted
             && if is_classified {
-                in_vain == 0 && facts.overdrawn == 0 && facts.missed == 0
+                in_vain == 0 && summary.overdrawn == 0 && summary.missed == 0
             } else {
-                facts.failed().all(all_attempts)
+                summary.failed().all(all_attempts)
             },
         evidence: format!(
             "{retries} retries of {} errors, {in_vain} of what no retry helps or must not be done twice{}",
-            facts.errors(),
+            summary.errors(),
             if is_classified {
                 format!(
                     ", {} beyond the budget, {} missed",
-                    facts.overdrawn, facts.missed
+                    summary.overdrawn, summary.missed
                 )
             } else {
                 String::new()
@@ -143,7 +143,7 @@ fn retry_what_may_help(trace: &Trace) -> Decision {
 
 /// The error is in the program: the next attempt has it too.
 fn bugs_and_load(trace: &Trace) -> Decision {
-    let facts = Facts::of(trace);
+    let summary = TaxonomySummary::of(trace);
     let is_classified = is_classified(trace);
     let claim = if is_classified {
         "a bug is not retried: it costs the bank one call"
@@ -151,20 +151,20 @@ fn bugs_and_load(trace: &Trace) -> Decision {
         "with a catch-all bugs are retried, and the load on the bank multiplies"
     }
     .to_owned();
-    let with_bug = |request: &&Served| request.faults.contains(&BUG);
-    let bugs = |request: &Served| request.faults.iter().filter(|it| **it == BUG).count();
-    let hit = facts.requests.iter().filter(with_bug).count();
-    let bugs: usize = facts.requests.iter().map(bugs).sum();
+    let with_bug = |request: &&PaymentRecord| request.faults.contains(&BUG);
+    let bugs = |request: &PaymentRecord| request.faults.iter().filter(|it| **it == BUG).count();
+    let hit = summary.requests.iter().filter(with_bug).count();
+    let bugs: usize = summary.requests.iter().map(bugs).sum();
     if hit == 0 {
         return not_exercised(claim, "no request ran into the bug: set bug=20");
     }
     if !is_classified && attempts(trace) < 2 {
         return not_exercised(claim, "nothing is done again: set attempts=3");
     }
-    let of_bugs = facts.requests.iter().filter(with_bug);
+    let of_bugs = summary.requests.iter().filter(with_bug);
     let calls: u64 = of_bugs.map(|request| request.calls).sum();
     // A bug can come up last only, if nobody tries again.
-    let ended = facts.requests.iter().filter(with_bug).all(|request| {
+    let ended = summary.requests.iter().filter(with_bug).all(|request| {
         let first = request.faults.iter().position(|fault| *fault == BUG);
         let first = first.unwrap_or(0) as u64;
         request.attempts
@@ -184,18 +184,18 @@ fn bugs_and_load(trace: &Trace) -> Decision {
 }
 
 fn nothing_exposed(trace: &Trace) -> Decision {
-    let facts = Facts::of(trace);
+    let summary = TaxonomySummary::of(trace);
     let claim = if is_classified(trace) {
         "no answer shows internal detail"
     } else {
         "with a catch-all every failure shows internal detail"
     }
     .to_owned();
-    let failed = facts.failed().count();
+    let failed = summary.failed().count();
     if failed == 0 {
         return not_exercised(claim, NOTHING_FAILED);
     }
-    let exposed = facts.requests.iter().filter(|it| it.exposed > 0).count();
+    let exposed = summary.requests.iter().filter(|it| it.exposed > 0).count();
     Decision::Decided {
         claim,
         holds: exposed == if is_classified(trace) { 0 } else { failed },
@@ -204,7 +204,7 @@ fn nothing_exposed(trace: &Trace) -> Decision {
 }
 
 fn logged_once(trace: &Trace) -> Decision {
-    let facts = Facts::of(trace);
+    let summary = TaxonomySummary::of(trace);
     let is_classified = is_classified(trace);
     let claim = if is_classified {
         "every error is logged once, with its id and its code"
@@ -212,11 +212,11 @@ fn logged_once(trace: &Trace) -> Decision {
         "with a catch-all every error is logged on every floor"
     }
     .to_owned();
-    let errors = facts.errors();
+    let errors = summary.errors();
     if errors == 0 {
         return not_exercised(claim, NOTHING_FAILED);
     }
-    let is_well = |request: &Served| {
+    let is_well = |request: &PaymentRecord| {
         if is_classified {
             let codes = request.faults.iter().map(|fault| code_of(fault));
             request.logged.iter().copied().eq(codes)
@@ -224,10 +224,10 @@ fn logged_once(trace: &Trace) -> Decision {
             request.logged.len() == 2 * request.faults.len()
         }
     };
-    let lines: usize = facts.requests.iter().map(|it| it.logged.len()).sum();
+    let lines: usize = summary.requests.iter().map(|it| it.logged.len()).sum();
     Decision::Decided {
         claim,
-        holds: facts.requests.iter().all(is_well),
+        holds: summary.requests.iter().all(is_well),
         evidence: format!("{errors} errors, {lines} lines of the log"),
     }
 }
@@ -239,7 +239,7 @@ fn breaker_probes(trace: &Trace) -> Decision {
     if trace.param("breaker") == "off" {
         return not_exercised(claim, "there is none: set breaker=on");
     }
-    let breaker = Facts::of(trace).breaker;
+    let breaker = TaxonomySummary::of(trace).breaker;
     if breaker.opened == 0 {
         return not_exercised(claim, "it never opened: set outage=1500, interval=30");
     }

@@ -9,7 +9,7 @@ use crate::{
     platform::Platform,
     scenario::{
         Context,
-        railway::{Answer, ERROR_HANDLER, Logbook, answer, id_of},
+        railway::{ERROR_HANDLER, ErrorLog, ErrorResponse, answer, id_of},
     },
     trace::{Kind, NameId, Recorder, Span},
 };
@@ -95,7 +95,7 @@ impl Api {
                 // That a bug should also end the process is another scenario.
                 Decision::Respond(problem) | Decision::Drain(problem) => {
                     let body = problem.to_json();
-                    let answered = Answer::of(&problem, &body);
+                    let answered = ErrorResponse::of(&problem, &body);
                     return answer(&self.trace, self.id, (number, span), answered);
                 }
                 Decision::Crash => return,
@@ -118,7 +118,7 @@ impl Api {
             }
             if attempt >= self.attempts {
                 let body = format!("Error: {error}");
-                let answered = Answer {
+                let answered = ErrorResponse {
                     status: 500,
                     code: "error",
                     body: &body,
@@ -144,7 +144,7 @@ fn handler(context: &Context, attempts: u32) -> Handler {
         .longest(Duration::from_secs(2))
         .wait_for_breaker(true)
         .budget(budget.burst(burst));
-    let log = Logbook::open(&context.trace);
+    let log = ErrorLog::open(&context.trace);
     let trace = context.trace.clone();
     let id = trace.name(ERROR_HANDLER);
     Handler::new()

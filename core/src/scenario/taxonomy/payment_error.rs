@@ -52,7 +52,7 @@ impl PaymentError {
     }
 }
 
-/// Each is sorted once, here. Answer, retry and log follow from that.
+/// Each is sorted once, here. ErrorResponse, retry and log follow from that.
 impl Classify for PaymentError {
     fn classify(&self) -> Classification {
         match self {

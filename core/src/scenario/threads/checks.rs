@@ -4,7 +4,7 @@
 use crate::{
     scenario::{
         checks::{Check, Decision},
-        scaling::{Facts, each_job_once, not_exercised, one_result},
+        scaling::{ScalingSummary, each_job_once, not_exercised, one_result},
     },
     trace::Trace,
 };
@@ -30,33 +30,33 @@ pub(in crate::scenario) const ALL: &[Check] = &[
 
 fn off_the_loop(trace: &Trace) -> Decision {
     let claim = "what is offloaded runs on other threads than the loop's";
-    let facts = Facts::of(trace);
-    if facts.offloaded == 0 {
-        return not_exercised(claim, facts.why_not_offloaded(trace, "threads=2"));
+    let summary = ScalingSummary::of(trace);
+    if summary.offloaded == 0 {
+        return not_exercised(claim, summary.why_not_offloaded(trace, "threads=2"));
     }
     Decision::Decided {
         claim: claim.to_owned(),
-        holds: facts.offloaded == facts.let_in,
-        evidence: format!("{} of {} jobs", facts.offloaded, facts.let_in),
+        holds: summary.offloaded == summary.let_in,
+        evidence: format!("{} of {} jobs", summary.offloaded, summary.let_in),
     }
 }
 
 fn several_threads(trace: &Trace) -> Decision {
     let claim = "where there are several threads, several compute";
-    let facts = Facts::of(trace);
-    if facts.offloaded == 0 {
-        return not_exercised(claim, facts.why_not_offloaded(trace, "threads=2"));
+    let summary = ScalingSummary::of(trace);
+    if summary.offloaded == 0 {
+        return not_exercised(claim, summary.why_not_offloaded(trace, "threads=2"));
     }
     let jobs: u64 = trace.param("jobs").parse().unwrap_or(0);
-    if facts.threads < 2 || jobs < 4 * facts.threads {
+    if summary.threads < 2 || jobs < 4 * summary.threads {
         return not_exercised(claim, "set threads=2, jobs=24");
     }
     Decision::Decided {
         claim: claim.to_owned(),
-        holds: facts.most_of_a_pool > 1,
+        holds: summary.most_of_a_pool > 1,
         evidence: format!(
             "at most {} threads, of {} that there were at once",
-            facts.most_of_a_pool, facts.threads
+            summary.most_of_a_pool, summary.threads
         ),
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     playback::Playback,
 };
 use highwater::{
-    scenario::StationState,
+    scenario::WorkerState,
     trace::{Event, Kind, Phase},
 };
 use std::time::Duration;
@@ -57,10 +57,10 @@ pub(super) fn of_worker(surface: &Surface, row: &Row, scale: &Scale, playback: &
     let signs = in_window(playback, scale)
         .filter(of_it)
         .filter_map(|event| Some((event.recorded_at(), sign(event)?)));
-    let state = playback.station(row.id).map(|it| it.state);
+    let state = playback.worker_slot(row.id).map(|it| it.state);
     let is_alive = matches!(
         state,
-        Some(StationState::Ready | StationState::Draining | StationState::Killed)
+        Some(WorkerState::Ready | WorkerState::Draining | WorkerState::Killed)
     );
     // Before what is shown there was a sign, too, unless it was not there.
     let earlier = playback.played().iter().rev().filter(of_it);

@@ -5,7 +5,7 @@ use crate::{
     playback::Playback,
 };
 use highwater::{
-    scenario::{Station, StationState},
+    scenario::{WorkerSlot, WorkerState},
     trace::{Event, Kind, NameId, Phase},
 };
 
@@ -136,8 +136,8 @@ pub(super) fn detail(row: &Row, playback: &Playback, surface: &Surface) -> (Stri
         Role::Requests => format!("{} waiting", counters.in_flight()),
         Role::Cpu => format!("{} done", counters.succeeded),
         Role::Worker => {
-            let station = playback.station(row.id);
-            return station.map_or((String::new(), theme.muted), |it| state(it, surface));
+            let worker_slot = playback.worker_slot(row.id);
+            return worker_slot.map_or((String::new(), theme.muted), |it| state(it, surface));
         }
         Role::Pulse | Role::Rounds | Role::Supervisor => String::new(),
     };
@@ -145,15 +145,15 @@ pub(super) fn detail(row: &Row, playback: &Playback, surface: &Surface) -> (Stri
 }
 
 /// The state of a process: by a sign, a word and a colour.
-fn state(station: &Station, surface: &Surface) -> (String, &'static str) {
+fn state(worker_slot: &WorkerSlot, surface: &Surface) -> (String, &'static str) {
     let theme = surface.theme;
-    let (sign, color) = match station.state {
-        StationState::Starting => ("○", theme.muted),
-        StationState::Ready => ("●", theme.good),
-        StationState::Draining => ("▽", theme.accent),
-        StationState::Killed | StationState::Dead => ("✗", theme.bad),
-        StationState::Ended => ("–", theme.muted),
+    let (sign, color) = match worker_slot.state {
+        WorkerState::Starting => ("○", theme.muted),
+        WorkerState::Ready => ("●", theme.good),
+        WorkerState::Draining => ("▽", theme.accent),
+        WorkerState::Killed | WorkerState::Dead => ("✗", theme.bad),
+        WorkerState::Ended => ("–", theme.muted),
     };
-    let (word, process) = (station.state.as_str(), station.process());
+    let (word, process) = (worker_slot.state.as_str(), worker_slot.process());
     (format!("{sign} {word} {process}"), color)
 }

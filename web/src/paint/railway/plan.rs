@@ -63,8 +63,8 @@ impl Plan {
         let mut starts = playback.played().iter().filter(|it| it.kind == Kind::Start);
         let front = starts.next().map(|start| start.source);
         let served: Vec<NameId> = if has_processes {
-            let stations = playback.tally().stations().iter();
-            stations.map(|station| station.worker).collect()
+            let slots = playback.tally().worker_slots().iter();
+            slots.map(|slot| slot.worker).collect()
         } else {
             let services = starts.map(|start| start.source);
             services.filter(|id| !is_handler(*id)).collect()

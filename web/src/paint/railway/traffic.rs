@@ -92,8 +92,8 @@ fn way_of(plan: &Plan, playback: &Playback, event: &Event) -> Option<(Vec<Point>
 }
 
 fn is_restart(playback: &Playback, event: &Event) -> bool {
-    let mut stations = playback.tally().stations().iter();
-    stations.any(|it| it.worker == event.source && it.generation() > 1)
+    let mut slots = playback.tally().worker_slots().iter();
+    slots.any(|it| it.worker == event.source && it.generation() > 1)
 }
 
 /// The point at this share of the way, each part of which takes as long.

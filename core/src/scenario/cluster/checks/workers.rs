@@ -6,65 +6,71 @@ use crate::{
         checks::Decision,
         cluster::{
             NO_SIGN_OF_LIFE, NOT_DRAINED, REFUSED, RELOAD_ABORTED, RELOADED,
-            facts::{Facts, Life, Reload},
-            served::Served,
+            request_log::RequestRecord,
+            summary::{ClusterSummary, ProcessRecord, Reload},
         },
-        fleet::{KILLED_FROM_OUTSIDE, LOST},
+        workers::{KILLED_FROM_OUTSIDE, LOST},
     },
     trace::Trace,
 };
 
 pub(super) fn another_process(trace: &Trace) -> Decision {
-    let facts = Facts::of(trace);
-    let is_new = |(place, life): (usize, &Life)| {
-        let is_other = |other: &Life| other.id != life.id;
-        life.id > 0 && facts.lives[..place].iter().all(is_other)
+    let summary = ClusterSummary::of(trace);
+    let is_new = |(place, process): (usize, &ProcessRecord)| {
+        let is_other = |other: &ProcessRecord| other.id != process.id;
+        process.id > 0 && summary.processes[..place].iter().all(is_other)
     };
-    let ids: Vec<_> = facts.lives.iter().map(|life| life.id.to_string()).collect();
+    let ids: Vec<_> = summary
+        .processes
+        .iter()
+        .map(|process| process.id.to_string())
+        .collect();
     Decision::Decided {
         claim: "every worker is a process of its own, and no process serves twice".to_owned(),
-        holds: facts.lives.len() >= facts.workers && facts.lives.iter().enumerate().all(is_new),
+        holds: summary.processes.len() >= summary.workers
+            && summary.processes.iter().enumerate().all(is_new),
         evidence: format!("processes {}", ids.join(", ")),
     }
 }
 
 pub(super) fn who_ends_is_replaced(trace: &Trace) -> Decision {
     let claim = "who ends unasked is replaced, until as many are ready as before".to_owned();
-    let facts = Facts::of(trace);
-    if facts.given_up.is_some() {
+    let summary = ClusterSummary::of(trace);
+    if summary.given_up.is_some() {
         return not_exercised(claim, "the supervisor gave up: set event=kill, restarts=5");
     }
-    let unasked = facts.unasked().count();
+    let unasked = summary.unasked().count();
     if unasked == 0 {
         return not_exercised(claim, "nobody ended: set event=kill");
     }
-    let started = facts.lives.len().saturating_sub(facts.workers);
+    let started = summary.processes.len().saturating_sub(summary.workers);
     Decision::Decided {
         claim,
-        holds: facts.is_whole && started >= unasked,
+        holds: summary.is_whole && started >= unasked,
         evidence: format!("{unasked} ended unasked, {started} started after the first"),
     }
 }
 
 pub(super) fn who_hangs_is_found(trace: &Trace) -> Decision {
     let claim = "a worker that hangs is killed, since it gives no sign of life".to_owned();
-    let facts = Facts::of(trace);
-    let hanging = facts.lives.iter().filter(|life| life.hangs);
-    let is_found =
-        |life: &&Life| life.ended_by(NO_SIGN_OF_LIFE) || life.ended_by(KILLED_FROM_OUTSIDE);
+    let summary = ClusterSummary::of(trace);
+    let hanging = summary.processes.iter().filter(|process| process.hangs);
+    let is_found = |process: &&ProcessRecord| {
+        process.ended_by(NO_SIGN_OF_LIFE) || process.ended_by(KILLED_FROM_OUTSIDE)
+    };
     let (found, missed): (Vec<_>, Vec<_>) = hanging.partition(is_found);
     if found.is_empty() && missed.is_empty() {
         return not_exercised(claim, "nobody hung: set event=hang");
     }
     decided(
-        &facts,
+        &summary,
         claim,
         missed.is_empty(),
         format!(
             "{} killed, {} still there; {} requests were lost with it",
             found.len(),
             missed.len(),
-            found.iter().map(|life| life.in_flight).sum::<u64>()
+            found.iter().map(|process| process.in_flight).sum::<u64>()
         ),
     )
 }
@@ -84,34 +90,41 @@ pub(super) fn reload(trace: &Trace) -> Decision {
         }
     }
     .to_owned();
-    let facts = Facts::of(trace);
-    let Some(reload) = &facts.reload else {
+    let summary = ClusterSummary::of(trace);
+    let Some(reload) = &summary.reload else {
         return not_exercised(claim, "nobody reloaded: set event=reload");
     };
-    if is_rolling && facts.lives.iter().any(|it| it.ended_by(NOT_DRAINED)) {
+    if is_rolling && summary.processes.iter().any(|it| it.ended_by(NOT_DRAINED)) {
         return not_exercised(
             claim,
             "some had not drained when their time was up: set work=25, interval=15",
         );
     }
-    let began = |life: &&Life| life.started < reload.begin;
-    let left = facts.lives.iter().filter(began);
-    let left = left.filter(|life| is_gone_by(life, reload)).count();
-    let came = facts.lives.iter().filter(|life| !began(life)).count();
+    let began = |process: &&ProcessRecord| process.started < reload.begin;
+    let left = summary.processes.iter().filter(began);
+    let left = left.filter(|process| is_gone_by(process, reload)).count();
+    let came = summary
+        .processes
+        .iter()
+        .filter(|process| !began(process))
+        .count();
     // Somebody else may kill a worker meanwhile, and that is not the reload's.
-    let is_disturbed = facts.lives.iter().any(|life| {
-        let is_others = life.ended_by(KILLED_FROM_OUTSIDE) || life.ended_by(NO_SIGN_OF_LIFE);
-        is_others && life.exit.is_some_and(|(exit, _)| facts.is_in_reload(exit))
+    let is_disturbed = summary.processes.iter().any(|process| {
+        let is_others = process.ended_by(KILLED_FROM_OUTSIDE) || process.ended_by(NO_SIGN_OF_LIFE);
+        is_others
+            && process
+                .exit
+                .is_some_and(|(exit, _)| summary.is_in_reload(exit))
     });
-    let with_reload = |it: &&Served| match (it.failure, it.call) {
-        (Some(LOST), Some((life, _))) => {
-            let life = &facts.lives[life];
-            !life.ended_unasked() && !life.ended_by(KILLED_FROM_OUTSIDE)
+    let with_reload = |it: &&RequestRecord| match (it.failure, it.call) {
+        (Some(LOST), Some((process, _))) => {
+            let process = &summary.processes[process];
+            !process.ended_unasked() && !process.ended_by(KILLED_FROM_OUTSIDE)
         }
-        (Some(_), _) => facts.is_in_reload(it.end),
+        (Some(_), _) => summary.is_in_reload(it.end),
         (None, _) => false,
     };
-    let requests = &facts.requests;
+    let requests = &summary.requests;
     let totals = requests.totals();
     let mut failed = requests.on_record().iter().filter(with_reload).count() as u64;
     if requests.is_sample() && !is_disturbed {
@@ -119,32 +132,33 @@ pub(super) fn reload(trace: &Trace) -> Decision {
         failed = totals.lost + totals.refused;
     }
     let ended = reload.end.map(|(_, how)| how);
-    let is_whole = is_disturbed || reload.fewest >= facts.workers;
+    let is_whole = is_disturbed || reload.fewest >= summary.workers;
     let holds = match (is_rolling, is_bad) {
         (true, false) => {
-            let all = left == facts.workers && came >= facts.workers;
+            let all = left == summary.workers && came >= summary.workers;
             is_whole && failed == 0 && (is_disturbed || all && ended == Some(RELOADED))
         }
         (true, true) => {
             is_whole && failed == 0 && (is_disturbed || left == 0 && ended == Some(RELOAD_ABORTED))
         }
         (false, false) => reload.fewest == 0 && ended == Some(RELOADED),
-        (false, true) => reload.fewest == 0 && facts.given_up.is_some(),
+        (false, true) => reload.fewest == 0 && summary.given_up.is_some(),
     };
     Decision::Decided {
         claim,
         holds,
         evidence: format!(
             "{left} replaced, {came} started, at worst {} of {} ready; {failed} of {} requests failed",
-            reload.fewest, facts.workers, totals.sent
+            reload.fewest, summary.workers, totals.sent
         ),
     }
 }
 
 /// Whether a worker was replaced: it was gone before the reload was over.
-fn is_gone_by(life: &Life, reload: &Reload) -> bool {
+fn is_gone_by(process: &ProcessRecord, reload: &Reload) -> bool {
     let over = reload.end.map_or(usize::MAX, |(end, _)| end);
-    life.exit
+    process
+        .exit
         .is_some_and(|(exit, _)| reload.begin < exit && exit < over)
 }
 
@@ -153,33 +167,42 @@ pub(super) fn gives_up(trace: &Trace) -> Decision {
     let claim = format!(
         "after {restarts} restarts of one worker its next end is one too many: the supervisor gives up, and starts nobody"
     );
-    let facts = Facts::of(trace);
+    let summary = ClusterSummary::of(trace);
     let stops_first = trace.param("restart") == "stop_then_start";
     let is_due = match trace.param("event") {
         "crash_loop" => true,
         "bad_reload" => stops_first,
         _ => false,
     };
-    let Some(place) = facts.given_up.or(is_due.then_some(usize::MAX)) else {
+    let Some(place) = summary.given_up.or(is_due.then_some(usize::MAX)) else {
         return not_exercised(claim, "it never came to that: set event=crash_loop");
     };
-    let is_before = |life: &&Life| life.exit.is_some_and(|(exit, _)| exit < place);
-    let ended: Vec<_> = facts.unasked().filter(is_before).collect();
-    let of_worker = |it: &&Life| ended.iter().filter(|life| life.worker == it.worker).count();
+    let is_before = |process: &&ProcessRecord| process.exit.is_some_and(|(exit, _)| exit < place);
+    let ended: Vec<_> = summary.unasked().filter(is_before).collect();
+    let of_worker = |it: &&ProcessRecord| {
+        ended
+            .iter()
+            .filter(|process| process.worker == it.worker)
+            .count()
+    };
     // A replacement may have had another place.
     let most = ended.iter().map(of_worker).max().unwrap_or(0);
     let ended = ended.len();
-    let later = facts
+    let later = summary
         .requests
         .on_record()
         .iter()
         .filter(|it| it.begin > Some(place));
-    let refused = |request: &Served| request.failure == Some(REFUSED);
-    let started = facts.lives.iter().filter(|it| it.started > place).count();
+    let refused = |request: &RequestRecord| request.failure == Some(REFUSED);
+    let started = summary
+        .processes
+        .iter()
+        .filter(|it| it.started > place)
+        .count();
     decided(
-        &facts,
+        &summary,
         claim,
-        facts.given_up.is_some()
+        summary.given_up.is_some()
             && most <= restarts + 1
             && ended > restarts
             && started == 0

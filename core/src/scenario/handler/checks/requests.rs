@@ -4,29 +4,35 @@ use super::{Policy, not_exercised, policy};
 use crate::{
     scenario::{
         checks::Decision,
-        fleet::LOST,
-        handler::facts::{Facts, Served},
+        handler::summary::{HandlerSummary, TransferRecord},
+        workers::LOST,
     },
     trace::Trace,
 };
 
 pub(super) fn every_request_accounted(trace: &Trace) -> Decision {
-    let facts = Facts::of(trace);
-    let requests = facts.requests.len() - 1;
-    let ended = facts.requests[1..].iter().filter(|it| it.ends == 1).count();
-    let lost = facts.lost();
+    let summary = HandlerSummary::of(trace);
+    let requests = summary.requests.len() - 1;
+    let ended = summary.requests[1..]
+        .iter()
+        .filter(|it| it.ends == 1)
+        .count();
+    let lost = summary.lost();
     // Who drains finishes what it has. Nobody else but the supervisor ends one.
-    let is_calm = facts.given_up.is_none() && facts.killed_from_outside() == 0;
+    let is_calm = summary.given_up.is_none() && summary.killed_from_outside() == 0;
     let drains = policy(trace) != Policy::Crash && is_calm;
     // Lost can be only what somebody had who is gone.
-    let is_explained = |request: &Served| {
+    let is_explained = |request: &TransferRecord| {
         let latest = request.calls.last();
-        latest.is_some_and(|(life, call)| match facts.lives[*life].exit {
+        latest.is_some_and(|(process, call)| match summary.processes[*process].exit {
             Some((exit, cause)) => cause.is_some() && *call < exit,
             None => false,
         })
     };
-    let mut all_lost = facts.requests.iter().filter(|it| it.failure == Some(LOST));
+    let mut all_lost = summary
+        .requests
+        .iter()
+        .filter(|it| it.failure == Some(LOST));
     Decision::Decided {
         claim: if drains {
             "every request is answered: a worker that drains finishes what it has"
@@ -36,7 +42,7 @@ pub(super) fn every_request_accounted(trace: &Trace) -> Decision {
         .to_owned(),
         holds: !(drains && lost > 0)
             && ended == requests
-            && facts.requests[0].ends == 0
+            && summary.requests[0].ends == 0
             && all_lost.all(is_explained),
         evidence: format!(
             "{} of {requests} answered, {lost} lost",
@@ -47,13 +53,13 @@ pub(super) fn every_request_accounted(trace: &Trace) -> Decision {
 
 pub(super) fn nothing_exposed(trace: &Trace) -> Decision {
     let claim = "no answer shows internal detail".to_owned();
-    let facts = Facts::of(trace);
-    let is_answer = |request: &&Served| request.failure.is_some_and(|it| it != LOST);
-    let answers = facts.requests.iter().filter(is_answer).count();
+    let summary = HandlerSummary::of(trace);
+    let is_answer = |request: &&TransferRecord| request.failure.is_some_and(|it| it != LOST);
+    let answers = summary.requests.iter().filter(is_answer).count();
     if answers == 0 {
         return not_exercised(claim, NOTHING_FAILED);
     }
-    let exposed: usize = facts.requests.iter().map(|it| it.exposed).sum();
+    let exposed: usize = summary.requests.iter().map(|it| it.exposed).sum();
     Decision::Decided {
         claim,
         holds: exposed == 0,
@@ -63,19 +69,19 @@ pub(super) fn nothing_exposed(trace: &Trace) -> Decision {
 
 pub(super) fn logged_once(trace: &Trace) -> Decision {
     let claim = "every error is logged once, with its id and its code".to_owned();
-    let facts = Facts::of(trace);
-    let errors = facts.errors();
+    let summary = HandlerSummary::of(trace);
+    let errors = summary.errors();
     if errors == 0 {
         return not_exercised(claim, NOTHING_FAILED);
     }
-    let is_well = |request: &Served| {
+    let is_well = |request: &TransferRecord| {
         let codes = request.faults.iter().map(|fault| code_of(fault));
         request.logged.iter().copied().eq(codes)
     };
-    let lines: usize = facts.requests.iter().map(|it| it.logged.len()).sum();
+    let lines: usize = summary.requests.iter().map(|it| it.logged.len()).sum();
     Decision::Decided {
         claim,
-        holds: facts.requests.iter().all(is_well),
+        holds: summary.requests.iter().all(is_well),
         evidence: format!("{errors} errors, {lines} lines of the log"),
     }
 }

@@ -3,19 +3,19 @@
 use super::{SUPERVISOR, WORKERS, ledger::BUG};
 use crate::{
     scenario::{
-        fleet::{BUG_EXIT, KILLED, KILLED_FROM_OUTSIDE, LOST},
         railway::HANDED_BACK,
+        workers::{BUG_EXIT, KILLED, KILLED_FROM_OUTSIDE, LOST},
     },
     trace::{Event, Kind, NameId, Phase, Trace},
 };
 
 /// Gathered in one pass over the trace.
 #[derive(Default)]
-pub(super) struct Facts<'a> {
+pub(super) struct HandlerSummary<'a> {
     /// By their numbers, from 1. The first is for what belongs to none.
-    pub(super) requests: Vec<Served<'a>>,
+    pub(super) requests: Vec<TransferRecord<'a>>,
     /// Every process that was ready once.
-    pub(super) lives: Vec<Life<'a>>,
+    pub(super) processes: Vec<WorkerRecord<'a>>,
     /// Processes that ended before they were ready, and were not killed.
     pub(super) stillborn: usize,
     /// Where the supervisor gave up, by the place in the trace.
@@ -24,10 +24,10 @@ pub(super) struct Facts<'a> {
 
 /// What became of a request.
 #[derive(Clone, Default)]
-pub(super) struct Served<'a> {
+pub(super) struct TransferRecord<'a> {
     /// Where it arrived, by the place in the trace.
     pub(super) begin: usize,
-    /// To which lives it was handed, and where.
+    /// To which processes it was handed, and where.
     pub(super) calls: Vec<(usize, usize)>,
     pub(super) handed_back: usize,
     /// What its attempts failed with, in turn.
@@ -43,7 +43,7 @@ pub(super) struct Served<'a> {
 }
 
 /// What became of a process.
-pub(super) struct Life<'a> {
+pub(super) struct WorkerRecord<'a> {
     pub(super) worker: NameId,
     pub(super) id: u64,
     /// Requests that ran into the bug, and into other errors.
@@ -55,26 +55,26 @@ pub(super) struct Life<'a> {
     pub(super) exit: Option<(usize, Option<&'a str>)>,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> HandlerSummary<'a> {
     pub(super) fn of(trace: &'a Trace) -> Self {
         let requests = trace.param("requests").parse().unwrap_or(0_usize);
-        let mut facts = Facts {
-            requests: vec![Served::default(); requests + 1],
-            ..Facts::default()
+        let mut summary = HandlerSummary {
+            requests: vec![TransferRecord::default(); requests + 1],
+            ..HandlerSummary::default()
         };
         for (place, event) in trace.events.iter().enumerate() {
-            facts.add(trace, place, event);
+            summary.add(trace, place, event);
         }
-        facts
+        summary
     }
 
     /// Requests that ran into the bug.
-    pub(super) fn with_bug(&self) -> impl Iterator<Item = &Served<'a>> + '_ {
+    pub(super) fn with_bug(&self) -> impl Iterator<Item = &TransferRecord<'a>> + '_ {
         self.requests.iter().filter(|it| it.bugs() > 0)
     }
 
     pub(super) fn bugs(&self) -> usize {
-        self.requests.iter().map(Served::bugs).sum()
+        self.requests.iter().map(TransferRecord::bugs).sum()
     }
 
     pub(super) fn errors(&self) -> usize {
@@ -91,36 +91,41 @@ impl<'a> Facts<'a> {
     }
 
     /// Whether a worker had the request that had run into the bug before.
-    pub(super) fn is_tainted(&self, request: &Served) -> bool {
+    pub(super) fn is_tainted(&self, request: &TransferRecord) -> bool {
         let last = request.calls.last();
-        last.is_some_and(|(life, place)| {
-            let life = self.lives.get(*life);
-            let tainted = life.and_then(|life| life.tainted);
+        last.is_some_and(|(process, place)| {
+            let process = self.processes.get(*process);
+            let tainted = process.and_then(|process| process.tainted);
             tainted.is_some_and(|since| since < *place)
         })
     }
 
     /// Processes that ended by the bug.
     pub(super) fn crashes(&self) -> usize {
-        self.lives.iter().filter(|life| life.has_crashed()).count()
+        self.processes
+            .iter()
+            .filter(|process| process.has_crashed())
+            .count()
     }
 
     /// Processes that somebody else killed.
     pub(super) fn killed_from_outside(&self) -> usize {
-        let is_killed = |life: &&Life| life.ended_by(KILLED_FROM_OUTSIDE);
-        self.lives.iter().filter(is_killed).count()
+        let is_killed = |process: &&WorkerRecord| process.ended_by(KILLED_FROM_OUTSIDE);
+        self.processes.iter().filter(is_killed).count()
     }
 
     /// Whether another process has taken the place of this one.
-    pub(super) fn is_replaced(&self, life: usize) -> bool {
-        let worker = self.lives[life].worker;
-        self.lives[life + 1..].iter().any(|it| it.worker == worker)
+    pub(super) fn is_replaced(&self, process: usize) -> bool {
+        let worker = self.processes[process].worker;
+        self.processes[process + 1..]
+            .iter()
+            .any(|it| it.worker == worker)
     }
 
     fn add(&mut self, trace: &'a Trace, place: usize, event: &Event) {
         let cause = event.failure.map(|cause| trace.name(cause));
         match event.kind {
-            Kind::Start if event.subject > 0 => self.lives.push(Life {
+            Kind::Start if event.subject > 0 => self.processes.push(WorkerRecord {
                 worker: event.source,
                 id: event.subject,
                 bugs: 0,
@@ -130,7 +135,7 @@ impl<'a> Facts<'a> {
             }),
             Kind::Exit if trace.name(event.source) == SUPERVISOR => self.given_up = Some(place),
             Kind::Exit => match self.present(event.source) {
-                Some(life) => self.lives[life].exit = Some((place, cause)),
+                Some(process) => self.processes[process].exit = Some((place, cause)),
                 None => self.stillborn += usize::from(cause != Some(KILLED)),
             },
             _ => self.add_to_request(trace, place, event),
@@ -139,7 +144,7 @@ impl<'a> Facts<'a> {
 
     fn add_to_request(&mut self, trace: &'a Trace, place: usize, event: &Event) {
         let cause = event.failure.map(|cause| trace.name(cause));
-        let life = self.present(event.target.unwrap_or(event.source));
+        let process = self.present(event.target.unwrap_or(event.source));
         let number = usize::try_from(event.subject).unwrap_or(0);
         let number = if number < self.requests.len() {
             number
@@ -153,15 +158,17 @@ impl<'a> Facts<'a> {
                 request.ends += 1;
                 request.failure = cause;
             }
-            (Kind::Call, _) => request.calls.extend(life.map(|life| (life, place))),
+            (Kind::Call, _) => request
+                .calls
+                .extend(process.map(|process| (process, place))),
             (Kind::Handle, Phase::End) => match cause {
                 None | Some(LOST) => {}
                 Some(HANDED_BACK) => request.handed_back += 1,
                 Some(fault) => {
                     request.faults.push(fault);
                     let call = request.calls.last().map(|(_, place)| *place);
-                    if let Some(life) = life {
-                        self.lives[life].fail(fault, call);
+                    if let Some(process) = process {
+                        self.processes[process].fail(fault, call);
                     }
                 }
             },
@@ -175,12 +182,15 @@ impl<'a> Facts<'a> {
 
     /// The process of a worker that there is at this time.
     fn present(&self, worker: NameId) -> Option<usize> {
-        let last = self.lives.iter().rposition(|life| life.worker == worker)?;
-        self.lives[last].exit.is_none().then_some(last)
+        let last = self
+            .processes
+            .iter()
+            .rposition(|process| process.worker == worker)?;
+        self.processes[last].exit.is_none().then_some(last)
     }
 }
 
-impl Served<'_> {
+impl TransferRecord<'_> {
     pub(super) fn bugs(&self) -> usize {
         self.faults.iter().filter(|fault| **fault == BUG).count()
     }
@@ -191,7 +201,7 @@ impl Served<'_> {
     }
 }
 
-impl Life<'_> {
+impl WorkerRecord<'_> {
     pub(super) fn has_crashed(&self) -> bool {
         self.ended_by(BUG_EXIT)
     }

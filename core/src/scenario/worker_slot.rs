@@ -1,6 +1,6 @@
 //! A place for a process, and the processes that were there.
 
-use super::fleet::{DRAINING, KILLED, STARTING};
+use super::workers::{DRAINING, KILLED, STARTING};
 use crate::trace::{Event, Kind, NameId, Trace};
 use std::{fmt::Write, time::Duration};
 
@@ -8,26 +8,26 @@ use std::{fmt::Write, time::Duration};
 /// got their first process.
 ///
 /// ```
-/// use highwater::scenario::{self, StationState, Stations};
+/// use highwater::scenario::{self, WorkerState, WorkerSlots};
 ///
 /// # if let Ok(scenario) = scenario::find("cluster") {
-/// let stations = Stations::of(&scenario.experiment().simulate());
-/// let [first, ..] = stations.as_slice() else { panic!("there are workers") };
-/// assert_eq!(first.state, StationState::Ended);
+/// let slots = WorkerSlots::of(&scenario.experiment().simulate());
+/// let [first, ..] = slots.as_slice() else { panic!("there are workers") };
+/// assert_eq!(first.state, WorkerState::Ended);
 /// # }
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stations(Vec<Station>);
+pub struct WorkerSlots(Vec<WorkerSlot>);
 
-impl Stations {
+impl WorkerSlots {
     /// Of a whole trace.
     #[must_use]
     pub fn of(trace: &Trace) -> Self {
-        let mut stations = Stations::default();
+        let mut slots = WorkerSlots::default();
         for event in &trace.events {
-            stations.apply(trace, event);
+            slots.apply(trace, event);
         }
-        stations
+        slots
     }
 
     /// Adds the next record of a trace, or of what is there of it already. Where
@@ -37,28 +37,28 @@ impl Stations {
         match event.kind {
             // What was not starting before is a pool, and its subject no process.
             Kind::Start if event.subject > 0 => {
-                let mut stations = self.0.iter_mut();
-                let station = stations.find(|it| it.worker == event.source)?;
-                station.enter(event.subject, StationState::Ready);
-                let since = station.empty_since.take()?;
+                let mut slots = self.0.iter_mut();
+                let slot = slots.find(|it| it.worker == event.source)?;
+                slot.enter(event.subject, WorkerState::Ready);
+                let since = slot.empty_since.take()?;
                 return Some(event.at.saturating_sub(since));
             }
             Kind::Switch => {
                 let state = match event.target.map(|state| trace.name(state)) {
-                    Some(STARTING) => StationState::Starting,
-                    Some(DRAINING) => StationState::Draining,
-                    Some(KILLED) => StationState::Killed,
+                    Some(STARTING) => WorkerState::Starting,
+                    Some(DRAINING) => WorkerState::Draining,
+                    Some(KILLED) => WorkerState::Killed,
                     // A breaker's are none of these.
                     _ => return None,
                 };
-                self.station(event.source).enter(event.subject, state);
+                self.slot(event.source).enter(event.subject, state);
             }
             Kind::Exit => {
                 // A supervisor exits too, and is at no place.
-                let mut stations = self.0.iter_mut();
-                if let Some(station) = stations.find(|it| it.worker == event.source) {
-                    station.exit(event.failure);
-                    station.empty_since = Some(event.at);
+                let mut slots = self.0.iter_mut();
+                if let Some(slot) = slots.find(|it| it.worker == event.source) {
+                    slot.exit(event.failure);
+                    slot.empty_since = Some(event.at);
                 }
             }
             _ => {}
@@ -68,21 +68,21 @@ impl Stations {
 
     /// Each of them.
     #[must_use]
-    pub fn as_slice(&self) -> &[Station] {
+    pub fn as_slice(&self) -> &[WorkerSlot] {
         &self.0
     }
 
     /// The place of that name, if there is one.
     #[must_use]
-    pub fn get(&self, worker: NameId) -> Option<&Station> {
-        self.0.iter().find(|station| station.worker == worker)
+    pub fn get(&self, worker: NameId) -> Option<&WorkerSlot> {
+        self.0.iter().find(|slot| slot.worker == worker)
     }
 
-    fn station(&mut self, worker: NameId) -> &mut Station {
-        let mut stations = self.0.iter();
-        let place = stations.position(|station| station.worker == worker);
+    fn slot(&mut self, worker: NameId) -> &mut WorkerSlot {
+        let mut slots = self.0.iter();
+        let place = slots.position(|slot| slot.worker == worker);
         let place = place.unwrap_or_else(|| {
-            self.0.push(Station::new(worker));
+            self.0.push(WorkerSlot::new(worker));
             self.0.len() - 1
         });
         &mut self.0[place]
@@ -92,11 +92,11 @@ impl Stations {
 /// A place for a process: who is there, and who was there before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Station {
+pub struct WorkerSlot {
     /// Whose place it is.
     pub worker: NameId,
     /// What the process there does.
-    pub state: StationState,
+    pub state: WorkerState,
     /// Every process that was started there, the latest last.
     pub generations: Vec<Generation>,
     /// Since when nobody is there who is ready; `None` if somebody is, and before
@@ -104,9 +104,9 @@ pub struct Station {
     empty_since: Option<Duration>,
 }
 
-/// What the process at a [`Station`] does.
+/// What the process at a [`WorkerSlot`] does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StationState {
+pub enum WorkerState {
     /// It is started, and takes no requests yet.
     Starting,
     /// It takes requests.
@@ -121,7 +121,7 @@ pub enum StationState {
     Ended,
 }
 
-/// One process of those that were at a [`Station`].
+/// One process of those that were at a [`WorkerSlot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Generation {
@@ -131,11 +131,11 @@ pub struct Generation {
     pub cause: Option<NameId>,
 }
 
-impl Station {
+impl WorkerSlot {
     fn new(worker: NameId) -> Self {
-        Station {
+        WorkerSlot {
             worker,
-            state: StationState::Starting,
+            state: WorkerState::Starting,
             generations: Vec::new(),
             empty_since: None,
         }
@@ -173,9 +173,9 @@ impl Station {
     }
 
     /// This process is there now, if it was not before.
-    fn enter(&mut self, process: u64, state: StationState) {
+    fn enter(&mut self, process: u64, state: WorkerState) {
         // An id may come again; and those that could not be started have none.
-        let is_new = state == StationState::Starting || self.generations.is_empty();
+        let is_new = state == WorkerState::Starting || self.generations.is_empty();
         if is_new || self.process() != process {
             self.generations.push(Generation {
                 process,
@@ -190,23 +190,23 @@ impl Station {
             latest.cause = cause;
         }
         self.state = match cause {
-            Some(_) => StationState::Dead,
-            None => StationState::Ended,
+            Some(_) => WorkerState::Dead,
+            None => WorkerState::Ended,
         };
     }
 }
 
-impl StationState {
+impl WorkerState {
     /// In a word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            StationState::Starting => STARTING,
-            StationState::Ready => "ready",
-            StationState::Draining => DRAINING,
-            StationState::Killed => KILLED,
-            StationState::Dead => "dead",
-            StationState::Ended => "ended",
+            WorkerState::Starting => STARTING,
+            WorkerState::Ready => "ready",
+            WorkerState::Draining => DRAINING,
+            WorkerState::Killed => KILLED,
+            WorkerState::Dead => "dead",
+            WorkerState::Ended => "ended",
         }
     }
 }

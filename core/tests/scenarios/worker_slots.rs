@@ -2,19 +2,23 @@
 
 use crate::common::ManualClock;
 use highwater::{
-    scenario::{self, StationState, Tally},
+    scenario::{self, Tally, WorkerState},
     trace::{Kind, Recorder, Trace},
 };
 use std::{sync::Arc, time::Duration};
 
 /// What the first place shows after each record.
-fn states(trace: &Trace) -> Vec<(StationState, u64, usize)> {
+fn states(trace: &Trace) -> Vec<(WorkerState, u64, usize)> {
     let mut tally = Tally::default();
     let mut states = Vec::new();
     for event in &trace.events {
         tally.apply(trace, event);
-        let station = &tally.stations()[0];
-        states.push((station.state, station.process(), station.generation()));
+        let worker_slot = &tally.worker_slots()[0];
+        states.push((
+            worker_slot.state,
+            worker_slot.process(),
+            worker_slot.generation(),
+        ));
     }
     states
 }
@@ -44,17 +48,17 @@ fn a_place_goes_from_one_process_to_the_next() {
         recorder.instant(Kind::Exit, worker, 9);
     });
     let expected = [
-        (StationState::Starting, 7, 1),
-        (StationState::Ready, 7, 1),
-        (StationState::Draining, 7, 1),
-        (StationState::Dead, 7, 1),
-        (StationState::Starting, 9, 2),
-        (StationState::Ready, 9, 2),
-        (StationState::Ended, 9, 2),
+        (WorkerState::Starting, 7, 1),
+        (WorkerState::Ready, 7, 1),
+        (WorkerState::Draining, 7, 1),
+        (WorkerState::Dead, 7, 1),
+        (WorkerState::Starting, 9, 2),
+        (WorkerState::Ready, 9, 2),
+        (WorkerState::Ended, 9, 2),
     ];
     assert_eq!(states(&trace), expected);
     let tally = Tally::of(&trace);
-    assert_eq!(tally.stations()[0].history(&trace), "7 ✗ a bug → 9");
+    assert_eq!(tally.worker_slots()[0].history(&trace), "7 ✗ a bug → 9");
 }
 
 #[test]
@@ -63,7 +67,7 @@ fn a_breaker_is_no_place_for_a_process() {
         let (breaker, open) = (recorder.name("Breaker"), recorder.name("open"));
         recorder.send(Kind::Switch, breaker, open, 3);
     });
-    assert!(Tally::of(&trace).stations().is_empty());
+    assert!(Tally::of(&trace).worker_slots().is_empty());
 }
 
 #[test]
@@ -72,10 +76,10 @@ fn each_crash_of_a_run_stands_between_two_ids() {
     let tally = Tally::of(&trace);
     let mut ids: Vec<u64> = Vec::new();
     let mut crashes = 0;
-    for station in tally.stations() {
-        assert_eq!(station.state, StationState::Ended);
-        ids.extend(station.generations.iter().map(|it| it.process));
-        let (last, before) = station.generations.split_last().unwrap();
+    for worker_slot in tally.worker_slots() {
+        assert_eq!(worker_slot.state, WorkerState::Ended);
+        ids.extend(worker_slot.generations.iter().map(|it| it.process));
+        let (last, before) = worker_slot.generations.split_last().unwrap();
         assert_eq!(last.cause, None, "the last one came to its end");
         assert!(before.iter().all(|it| it.cause.is_some()));
         crashes += before.len() as u64;

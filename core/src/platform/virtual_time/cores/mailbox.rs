@@ -1,23 +1,23 @@
 //! What goes between a simulated process and its parent, each thing dated.
 
 use super::{MESSAGE_DELAY, PROCESS_START, Shared};
-use crate::platform::{Exit, ProcessEvent, virtual_time::timers::letter};
+use crate::platform::{Exit, ProcessEvent, virtual_time::timers::deferred_waker};
 use futures::channel::mpsc::UnboundedSender;
 use std::{cell::RefCell, sync::Arc, time::Duration};
 
 /// The post between a process and its parent. Times are the loop's.
-pub(super) struct Post {
+pub(super) struct Mailbox {
     /// When the process begins.
     begins: Duration,
     parent: Arc<Shared>,
     process: Arc<Shared>,
     events: UnboundedSender<ProcessEvent>,
-    fate: RefCell<Fate>,
+    lifecycle: RefCell<Lifecycle>,
 }
 
 /// How a process ends.
 #[derive(Default)]
-struct Fate {
+struct Lifecycle {
     /// When it was killed. Its turn at that moment may be still to come.
     killed_at: Option<Duration>,
     /// When it came to its end, by its program or by a bug.
@@ -26,18 +26,18 @@ struct Fate {
     has_ended: bool,
 }
 
-impl Post {
+impl Mailbox {
     pub(super) fn new(
         parent: &Arc<Shared>,
         process: &Arc<Shared>,
         events: UnboundedSender<ProcessEvent>,
     ) -> Self {
-        Post {
+        Mailbox {
             begins: parent.state().now.saturating_add(PROCESS_START),
             parent: Arc::clone(parent),
             process: Arc::clone(process),
             events,
-            fate: RefCell::default(),
+            lifecycle: RefCell::default(),
         }
     }
 
@@ -47,18 +47,18 @@ impl Post {
     }
 
     /// Does something in the process when a message sent now arrives.
-    pub(super) fn to_process(&self, deliver: impl FnOnce() + Send + 'static) {
+    pub(super) fn to_process(&self, action: impl FnOnce() + Send + 'static) {
         let sent = self.parent.state().now;
         let at = sent.saturating_add(MESSAGE_DELAY);
         // What comes before the process has begun is there when it does.
         let at = at.saturating_sub(self.begins);
-        self.process.state().wake_at(at, letter(deliver));
+        self.process.state().wake_at(at, deferred_waker(action));
     }
 
     /// Tells the parent something, unless the process has ended.
     pub(super) fn to_parent(&self, event: ProcessEvent) {
         if !self.has_ended() {
-            self.tell(event, self.now());
+            self.deliver(event, self.now());
         }
     }
 
@@ -68,25 +68,25 @@ impl Post {
             return;
         }
         let now = self.now();
-        self.fate.borrow_mut().exited_at = Some(now);
+        self.lifecycle.borrow_mut().exited_at = Some(now);
         self.end();
-        self.tell(ProcessEvent::Exited(exit), now);
+        self.deliver(ProcessEvent::Exited(exit), now);
     }
 
     /// The parent ends the process, now.
     pub(super) fn kill(&self) {
         let now = self.parent.state().now;
-        let mut fate = self.fate.borrow_mut();
-        if fate.killed_at.is_some() || fate.exited_at.is_some_and(|at| at <= now) {
+        let mut lifecycle = self.lifecycle.borrow_mut();
+        if lifecycle.killed_at.is_some() || lifecycle.exited_at.is_some_and(|at| at <= now) {
             return;
         }
-        fate.killed_at = Some(now);
-        self.tell(ProcessEvent::Exited(Exit::Killed), now);
+        lifecycle.killed_at = Some(now);
+        self.deliver(ProcessEvent::Exited(Exit::Killed), now);
     }
 
     /// When it was killed, if it was.
     pub(super) fn killed_at(&self) -> Option<Duration> {
-        self.fate.borrow().killed_at
+        self.lifecycle.borrow().killed_at
     }
 
     /// Whether it was killed before it would do anything at `at`.
@@ -97,24 +97,24 @@ impl Post {
     /// Nothing of it runs any more, and what it does as it is dropped is told
     /// to nobody.
     pub(super) fn end(&self) {
-        self.fate.borrow_mut().has_ended = true;
+        self.lifecycle.borrow_mut().has_ended = true;
     }
 
     /// Whether nothing of it runs any more.
     pub(super) fn has_ended(&self) -> bool {
-        self.fate.borrow().has_ended
+        self.lifecycle.borrow().has_ended
     }
 
     /// Has the parent told at its time. What a process that is blocked does
     /// after it was killed arrives after that it was killed, and is not read.
-    fn tell(&self, event: ProcessEvent, sent: Duration) {
+    fn deliver(&self, event: ProcessEvent, sent: Duration) {
         let events = self.events.clone();
-        let deliver = move || {
+        let action = move || {
             // Nobody reads if the handle was dropped.
             let _ = events.unbounded_send(event);
         };
         let at = sent.saturating_add(MESSAGE_DELAY);
-        self.parent.state().wake_at(at, letter(deliver));
+        self.parent.state().wake_at(at, deferred_waker(action));
     }
 
     /// What the process's clock shows, as the loop's time.

@@ -2,24 +2,24 @@
 
 use super::{
     FRONT, HANGING, NOT_DRAINED, RELOAD_ABORTED, RELOADED, RELOADING, STOPPED, SUPERVISOR,
-    served::Requests,
+    request_log::RequestLog,
 };
 use crate::{
-    scenario::fleet::{DRAINING, KILLED, STARTING},
+    scenario::workers::{DRAINING, KILLED, STARTING},
     trace::{Event, Kind, NameId, Phase, Trace},
 };
 
 /// Gathered in one pass over the trace.
 #[derive(Default)]
-pub(super) struct Facts<'a> {
-    pub(super) requests: Requests<'a>,
+pub(super) struct ClusterSummary<'a> {
+    pub(super) requests: RequestLog<'a>,
     /// Every process that was started, or was to be.
-    pub(super) lives: Vec<Life<'a>>,
+    pub(super) processes: Vec<ProcessRecord<'a>>,
     pub(super) workers: usize,
     /// Where the supervisor gave up, by the place in the trace.
     pub(super) given_up: Option<usize>,
     pub(super) reload: Option<Reload<'a>>,
-    /// Requests that were handed to a worker although it was another's turn.
+    /// RequestLog that were handed to a worker although it was another's turn.
     pub(super) passed_over: usize,
     /// Whether as many were ready again as there should be, after the last end
     /// that nobody had asked for.
@@ -28,7 +28,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// What became of a process.
-pub(super) struct Life<'a> {
+pub(super) struct ProcessRecord<'a> {
     pub(super) worker: NameId,
     pub(super) id: u64,
     pub(super) started: usize,
@@ -43,7 +43,7 @@ pub(super) struct Life<'a> {
     earlier: u64,
     /// How many it was handed; or has begun, where not all are on record.
     pub(super) calls: u64,
-    /// Requests on record that it has and has not done; once it has exited, those
+    /// RequestLog on record that it has and has not done; once it has exited, those
     /// it left.
     pub(super) in_flight: u64,
     last_call: usize,
@@ -58,31 +58,33 @@ pub(super) struct Reload<'a> {
     pub(super) fewest: usize,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> ClusterSummary<'a> {
     pub(super) fn of(trace: &'a Trace) -> Self {
         let number = |key| trace.param(key).parse().unwrap_or(0_usize);
-        let mut facts = Facts {
-            requests: Requests::of(trace),
+        let mut summary = ClusterSummary {
+            requests: RequestLog::of(trace),
             workers: number("workers"),
             spares_the_busy: trace.param("balance") == "least_busy",
-            ..Facts::default()
+            ..ClusterSummary::default()
         };
         for (place, event) in trace.events.iter().enumerate() {
-            facts.add(trace, place, event);
-            let ready = facts.ready();
-            facts.is_whole |= ready >= facts.workers;
-            if let Some(reload) = &mut facts.reload
+            summary.add(trace, place, event);
+            let ready = summary.ready();
+            summary.is_whole |= ready >= summary.workers;
+            if let Some(reload) = &mut summary.reload
                 && reload.end.is_none()
             {
                 reload.fewest = reload.fewest.min(ready);
             }
         }
-        facts
+        summary
     }
 
     /// Processes whose end nobody had asked for.
-    pub(super) fn unasked(&self) -> impl Iterator<Item = &Life<'a>> + '_ {
-        self.lives.iter().filter(|life| life.ended_unasked())
+    pub(super) fn unasked(&self) -> impl Iterator<Item = &ProcessRecord<'a>> + '_ {
+        self.processes
+            .iter()
+            .filter(|process| process.ended_unasked())
     }
 
     /// Whether this happened during a reload.
@@ -94,7 +96,10 @@ impl<'a> Facts<'a> {
     }
 
     fn ready(&self) -> usize {
-        self.lives.iter().filter(|life| life.takes_work).count()
+        self.processes
+            .iter()
+            .filter(|process| process.takes_work)
+            .count()
     }
 
     fn add(&mut self, trace: &'a Trace, place: usize, event: &Event) {
@@ -103,10 +108,10 @@ impl<'a> Facts<'a> {
         if trace.name(event.source) == FRONT {
             self.requests.counters = event.counters;
         } else if self.requests.is_sample()
-            && let Some(life) = self.present(event.source)
+            && let Some(process) = self.present(event.source)
         {
-            let life = &mut self.lives[life];
-            life.calls = event.counters.started - life.earlier;
+            let process = &mut self.processes[process];
+            process.calls = event.counters.started - process.earlier;
         }
         match event.kind {
             Kind::Switch => {
@@ -115,14 +120,14 @@ impl<'a> Facts<'a> {
             }
             Kind::Exit if is_supervisor => self.given_up = Some(place),
             Kind::Start | Kind::Exit => {
-                let Some(life) = self.present(event.source) else {
+                let Some(process) = self.present(event.source) else {
                     return;
                 };
-                let life = &mut self.lives[life];
-                life.takes_work = event.kind == Kind::Start;
+                let process = &mut self.processes[process];
+                process.takes_work = event.kind == Kind::Start;
                 if event.kind == Kind::Exit {
-                    life.exit = Some((place, cause));
-                    self.is_whole &= !life.ended_unasked();
+                    process.exit = Some((place, cause));
+                    self.is_whole &= !process.ended_unasked();
                 }
             }
             Kind::Call => self.call(place, event),
@@ -134,7 +139,7 @@ impl<'a> Facts<'a> {
 
     fn switch(&mut self, place: usize, event: &Event, state: &'a str) {
         if state == STARTING {
-            self.lives.push(Life {
+            self.processes.push(ProcessRecord {
                 worker: event.source,
                 id: event.subject,
                 started: place,
@@ -160,20 +165,21 @@ impl<'a> Facts<'a> {
             }
             (RELOADED | RELOAD_ABORTED, _) => {
                 let just_now = place.checked_sub(1);
-                let is_it = |life: &&mut Life| life.exit.map(|(exit, _)| exit) == just_now;
+                let is_it =
+                    |process: &&mut ProcessRecord| process.exit.map(|(exit, _)| exit) == just_now;
                 if state == RELOAD_ABORTED
-                    && let Some(life) = self.lives.iter_mut().find(is_it)
+                    && let Some(process) = self.processes.iter_mut().find(is_it)
                 {
-                    life.was_asked = true;
+                    process.was_asked = true;
                 }
                 if let Some(reload) = &mut self.reload {
                     reload.end = reload.end.or(Some((place, state)));
                 }
             }
-            (HANGING, Some(life)) => self.lives[life].hangs = true,
-            (DRAINING | KILLED, Some(life)) => {
-                self.lives[life].takes_work = false;
-                self.lives[life].was_asked |= state == DRAINING;
+            (HANGING, Some(process)) => self.processes[process].hangs = true,
+            (DRAINING | KILLED, Some(process)) => {
+                self.processes[process].takes_work = false;
+                self.processes[process].was_asked |= state == DRAINING;
             }
             _ => {}
         }
@@ -183,22 +189,23 @@ impl<'a> Facts<'a> {
         let Some(chosen) = event.target.and_then(|worker| self.present(worker)) else {
             return;
         };
-        let rank = |life: &Life| {
+        let rank = |process: &ProcessRecord| {
             let in_flight = if self.spares_the_busy {
-                life.in_flight
+                process.in_flight
             } else {
                 0
             };
-            (in_flight, life.last_call)
+            (in_flight, process.last_call)
         };
-        let others = self.lives.iter().filter(|life| life.takes_work);
+        let others = self.processes.iter().filter(|process| process.takes_work);
         let first = others.map(rank).min();
-        let is_its_turn = self.lives[chosen].takes_work && Some(rank(&self.lives[chosen])) == first;
+        let is_its_turn =
+            self.processes[chosen].takes_work && Some(rank(&self.processes[chosen])) == first;
         self.passed_over += usize::from(!is_its_turn);
-        let life = &mut self.lives[chosen];
-        life.calls += 1;
-        life.in_flight += 1;
-        life.last_call = place;
+        let process = &mut self.processes[chosen];
+        process.calls += 1;
+        process.in_flight += 1;
+        process.last_call = place;
         self.requests.numbered(event.subject).call = Some((chosen, place));
     }
 
@@ -210,22 +217,25 @@ impl<'a> Facts<'a> {
         request.ends += 1;
         request.end = place;
         request.failure = cause;
-        if let Some((life, _)) = request.call
-            && self.lives[life].exit.is_none()
+        if let Some((process, _)) = request.call
+            && self.processes[process].exit.is_none()
         {
-            let in_flight = &mut self.lives[life].in_flight;
+            let in_flight = &mut self.processes[process].in_flight;
             *in_flight = in_flight.saturating_sub(1);
         }
     }
 
     /// The process of a worker that there is at this time.
     fn present(&self, worker: NameId) -> Option<usize> {
-        let last = self.lives.iter().rposition(|life| life.worker == worker)?;
-        self.lives[last].exit.is_none().then_some(last)
+        let last = self
+            .processes
+            .iter()
+            .rposition(|process| process.worker == worker)?;
+        self.processes[last].exit.is_none().then_some(last)
     }
 }
 
-impl Life<'_> {
+impl ProcessRecord<'_> {
     pub(super) fn ended_by(&self, cause: &str) -> bool {
         self.exit.is_some_and(|(_, why)| why == Some(cause))
     }

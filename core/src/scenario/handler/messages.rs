@@ -9,7 +9,7 @@ use std::fmt;
 
 /// A request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Order {
+pub(super) struct TransferRequest {
     pub(super) number: u64,
     pub(super) amount: usize,
     /// Whose money it is.
@@ -20,12 +20,12 @@ pub(super) struct Order {
     pub(super) latency_ms: u64,
 }
 
-impl Order {
+impl TransferRequest {
     /// What a request is, by its number, the seed and the parameters at this time.
     pub(super) fn draw(context: &Context, number: u64) -> Self {
         let mut draws = context.seed.stream(1000 + number);
         let place = usize::try_from(number).unwrap_or(0);
-        let usual = Order {
+        let usual = TransferRequest {
             number,
             amount: 1 + place % (UNLUCKY - 1),
             from: place % ACCOUNTS,
@@ -34,7 +34,7 @@ impl Order {
         };
         if has_bug(&context.params, number) {
             let amount = UNLUCKY;
-            return Order { amount, ..usual };
+            return TransferRequest { amount, ..usual };
         }
         usual.with_fault(&context.params, &mut draws)
     }
@@ -46,12 +46,12 @@ impl Order {
         }
         let [is_invalid, is_unknown, is_long] = [33, 50, 40].map(|percent| draws.chance(percent));
         match (is_invalid, is_unknown) {
-            (true, _) => Order { amount: 0, ..self },
-            (_, true) => Order {
+            (true, _) => TransferRequest { amount: 0, ..self },
+            (_, true) => TransferRequest {
                 from: ACCOUNTS,
                 ..self
             },
-            _ => Order {
+            _ => TransferRequest {
                 timeouts: if is_long { u32::MAX } else { 1 },
                 ..self
             },
@@ -60,7 +60,7 @@ impl Order {
 
     pub(super) fn read(line: &str) -> Option<Self> {
         let mut words = line.split(' ');
-        Some(Order {
+        Some(TransferRequest {
             number: words.next()?.parse().ok()?,
             amount: words.next()?.parse().ok()?,
             from: words.next()?.parse().ok()?,
@@ -74,9 +74,9 @@ fn has_bug(params: &Values, number: u64) -> bool {
     number.checked_rem(params.integer("bug_every")) == Some(0)
 }
 
-impl fmt::Display for Order {
+impl fmt::Display for TransferRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Order {
+        let TransferRequest {
             number,
             amount,
             from,
@@ -89,11 +89,11 @@ impl fmt::Display for Order {
 
 /// What a worker tells of a request, and of itself.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Told<'a> {
+pub(super) enum WorkerReply<'a> {
     /// An error came up. What is made of it is not known yet.
     Raised { number: u64, error: &'a str },
     /// The handler wants it attempted again, because of that code.
-    Again { number: u64, code: &'a str },
+    Retry { number: u64, code: &'a str },
     /// It is done, and that is what the accounts hold together.
     Done { number: u64, total: i64 },
     /// That is the answer to an error.
@@ -111,57 +111,57 @@ pub(super) enum Told<'a> {
     Drain,
 }
 
-impl<'a> Told<'a> {
+impl<'a> WorkerReply<'a> {
     pub(super) fn read(line: &'a str) -> Option<Self> {
         let (what, rest) = line.split_once(' ').unwrap_or((line, ""));
         match what {
-            "log" => return Some(Told::Log { line: rest }),
-            "drain" => return Some(Told::Drain),
+            "log" => return Some(WorkerReply::Log { line: rest }),
+            "drain" => return Some(WorkerReply::Drain),
             _ => {}
         }
         let (number, rest) = rest.split_once(' ').unwrap_or((rest, ""));
         let number = number.parse().ok()?;
         Some(match what {
-            "raised" => Told::Raised {
+            "raised" => WorkerReply::Raised {
                 number,
                 error: rest,
             },
-            "again" => Told::Again { number, code: rest },
-            "done" => Told::Done {
+            "retry" => WorkerReply::Retry { number, code: rest },
+            "done" => WorkerReply::Done {
                 number,
                 total: rest.parse().ok()?,
             },
             "failed" => {
                 let (status, rest) = rest.split_once(' ')?;
                 let (code, body) = rest.split_once(' ')?;
-                Told::Failed {
+                WorkerReply::Failed {
                     number,
                     status: status.parse().ok()?,
                     code,
                     body,
                 }
             }
-            "back" => Told::Back { number },
+            "back" => WorkerReply::Back { number },
             _ => return None,
         })
     }
 }
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for WorkerReply<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Told::Raised { number, error } => write!(f, "raised {number} {error}"),
-            Told::Again { number, code } => write!(f, "again {number} {code}"),
-            Told::Done { number, total } => write!(f, "done {number} {total}"),
-            Told::Failed {
+            WorkerReply::Raised { number, error } => write!(f, "raised {number} {error}"),
+            WorkerReply::Retry { number, code } => write!(f, "retry {number} {code}"),
+            WorkerReply::Done { number, total } => write!(f, "done {number} {total}"),
+            WorkerReply::Failed {
                 number,
                 status,
                 code,
                 body,
             } => write!(f, "failed {number} {status} {code} {body}"),
-            Told::Back { number } => write!(f, "back {number}"),
-            Told::Log { line } => write!(f, "log {line}"),
-            Told::Drain => f.write_str("drain"),
+            WorkerReply::Back { number } => write!(f, "back {number}"),
+            WorkerReply::Log { line } => write!(f, "log {line}"),
+            WorkerReply::Drain => f.write_str("drain"),
         }
     }
 }

@@ -3,16 +3,16 @@
 
 use super::{REFUSED, users};
 use crate::{
-    scenario::fleet::LOST,
+    scenario::workers::LOST,
     trace::{Counters, Trace},
 };
 
 /// The requests of a run.
 #[derive(Default)]
-pub(super) struct Requests<'a> {
+pub(super) struct RequestLog<'a> {
     /// By their numbers, from 1; those of users as they came. The first is for
     /// what belongs to none.
-    all: Vec<Served<'a>>,
+    all: Vec<RequestRecord<'a>>,
     pub(super) users: u64,
     /// Of how many users one is on record.
     pub(super) one_of: u64,
@@ -26,10 +26,10 @@ pub(super) struct Requests<'a> {
 
 /// What became of a request.
 #[derive(Clone, Default)]
-pub(super) struct Served<'a> {
+pub(super) struct RequestRecord<'a> {
     /// Where it arrived, by the place in the trace.
     pub(super) begin: Option<usize>,
-    /// To which life it was handed, and where.
+    /// To which process it was handed, and where.
     pub(super) call: Option<(usize, usize)>,
     pub(super) ends: usize,
     /// Where it ended last.
@@ -38,14 +38,14 @@ pub(super) struct Served<'a> {
 }
 
 /// How many requests there were, on record or not, and what became of them.
-pub(super) struct Totals {
+pub(super) struct RequestTotals {
     pub(super) sent: u64,
     pub(super) answered: u64,
     pub(super) lost: u64,
     pub(super) refused: u64,
 }
 
-impl<'a> Requests<'a> {
+impl<'a> RequestLog<'a> {
     /// Those of a trace that is not read yet.
     pub(super) fn of(trace: &Trace) -> Self {
         let number = |key| trace.param(key).parse().unwrap_or(0_u64);
@@ -53,12 +53,12 @@ impl<'a> Requests<'a> {
         let one_of = users::one_of(users);
         let from_outside = if users > 0 { 0 } else { number("requests") };
         let and_none = |count: u64| usize::try_from(count).unwrap_or(0) + 1;
-        Requests {
-            all: vec![Served::default(); and_none(from_outside)],
+        RequestLog {
+            all: vec![RequestRecord::default(); and_none(from_outside)],
             users,
             one_of,
             latest: vec![0; and_none(users / one_of)],
-            ..Requests::default()
+            ..RequestLog::default()
         }
     }
 
@@ -68,23 +68,23 @@ impl<'a> Requests<'a> {
     }
 
     /// Those on record.
-    pub(super) fn on_record(&self) -> &[Served<'a>] {
+    pub(super) fn on_record(&self) -> &[RequestRecord<'a>] {
         &self.all[1..]
     }
 
     /// How many of those on record ended so.
     pub(super) fn ended_with(&self, failure: Option<&str>) -> u64 {
-        let of_it = |it: &&Served| it.ends > 0 && it.failure == failure;
+        let of_it = |it: &&RequestRecord| it.ends > 0 && it.failure == failure;
         self.on_record().iter().filter(of_it).count() as u64
     }
 
     /// How many there were.
-    pub(super) fn totals(&self) -> Totals {
+    pub(super) fn totals(&self) -> RequestTotals {
         if self.is_sample() {
             let all = &self.counters;
             // Who was refused had been handed to nobody.
             let refused = all.failed.min(all.started.saturating_sub(all.sent));
-            return Totals {
+            return RequestTotals {
                 sent: all.started,
                 answered: all.succeeded,
                 lost: all.failed - refused,
@@ -92,7 +92,7 @@ impl<'a> Requests<'a> {
             };
         }
         let begun = self.on_record().iter().filter(|it| it.begin.is_some());
-        Totals {
+        RequestTotals {
             sent: begun.count() as u64,
             answered: self.ended_with(None),
             lost: self.ended_with(Some(LOST)),
@@ -107,13 +107,13 @@ impl<'a> Requests<'a> {
             && let Some(latest) = self.latest(number)
         {
             *latest = next;
-            self.all.push(Served::default());
+            self.all.push(RequestRecord::default());
         }
         self.numbered(number).begin = Some(place);
     }
 
     /// That of this number, or the latest of this user.
-    pub(super) fn numbered(&mut self, number: u64) -> &mut Served<'a> {
+    pub(super) fn numbered(&mut self, number: u64) -> &mut RequestRecord<'a> {
         let place = match self.users {
             0 => usize::try_from(number).unwrap_or(0),
             _ => self.latest(number).map_or(0, |latest| *latest),

@@ -11,7 +11,7 @@ use crate::{
     scale::{Action, Supervisor, SupervisorOptions},
     scenario::{
         Context, Values,
-        fleet::{Fleet, GIVEN_UP, Member, State},
+        workers::{GIVEN_UP, ProcessState, WorkerId, Workers},
     },
     trace::{Kind, NameId, Recorder},
 };
@@ -20,13 +20,13 @@ use std::time::Duration;
 /// The span in which restarts are counted.
 const PERIOD: Duration = Duration::from_mins(1);
 
-pub(super) struct Crew {
+pub(super) struct WorkerPool {
     platform: Platform,
     trace: Recorder,
     params: Values,
     supervisor: Supervisor,
     id: NameId,
-    fleet: Fleet,
+    workers: Workers,
     balance: Balance,
     /// Whether those who are started from now on die of it.
     is_bad: bool,
@@ -34,10 +34,10 @@ pub(super) struct Crew {
     is_down: bool,
     /// They were started again, and a reload is over when they are ready.
     is_coming_up: bool,
-    hanging: Option<Member>,
+    hanging: Option<WorkerId>,
 }
 
-impl Crew {
+impl WorkerPool {
     pub(super) fn start(context: &Context) -> Self {
         let params = &context.params;
         let trace = context.trace.clone();
@@ -50,12 +50,12 @@ impl Crew {
             .seed(context.seed.0);
         let id = trace.name(SUPERVISOR);
         trace.instant(Kind::Start, id, 0);
-        Crew {
+        WorkerPool {
             platform: context.platform.clone(),
             params: params.clone(),
             supervisor: Supervisor::new(number("workers"), options, context.platform.now()),
             id,
-            fleet: Fleet::new(context, number("workers")),
+            workers: Workers::new(context, number("workers")),
             balance: Balance::new(params.choice("balance") == "least_busy"),
             is_bad: false,
             is_down: false,
@@ -67,21 +67,21 @@ impl Crew {
 
     /// Whose the next request is, and its name in the trace; `None` if nobody
     /// takes one.
-    pub(super) fn pick(&mut self) -> Option<(Member, NameId)> {
-        let place = self.balance.pick(self.fleet.ready_places())?;
-        Some((self.fleet.member(place)?, self.fleet.id(place)))
+    pub(super) fn pick(&mut self) -> Option<(WorkerId, NameId)> {
+        let place = self.balance.pick(self.workers.ready_positions())?;
+        Some((self.workers.member(place)?, self.workers.id(place)))
     }
 
-    pub(super) fn send(&self, member: Member, line: String) {
-        if let Some(place) = self.fleet.place_of(member) {
-            self.fleet.send(place, line);
+    pub(super) fn send(&self, member: WorkerId, line: String) {
+        if let Some(place) = self.workers.position_of(member) {
+            self.workers.send(place, line);
         }
     }
 
     /// The name of a worker in the trace, unless it is gone.
-    pub(super) fn id(&self, member: Member) -> Option<NameId> {
-        let place = self.fleet.place_of(member)?;
-        Some(self.fleet.id(place))
+    pub(super) fn id(&self, member: WorkerId) -> Option<NameId> {
+        let place = self.workers.position_of(member)?;
+        Some(self.workers.id(place))
     }
 
     /// Whether somebody is about to take requests.
@@ -91,70 +91,79 @@ impl Crew {
 
     /// Whether nobody takes requests, and somebody is about to.
     pub(super) fn keeps_waiting(&self) -> bool {
-        self.is_worth_waiting() && self.fleet.ready_places().next().is_none()
+        self.is_worth_waiting() && self.workers.ready_positions().next().is_none()
     }
 
     /// Whether nothing will change by itself.
     pub(super) fn is_settled(&self) -> bool {
         if self.supervisor.has_escalated() {
-            return self.fleet.is_empty();
+            return self.workers.is_empty();
         }
         let is_busy_with_itself = self.supervisor.is_reloading() || self.is_down;
-        let are_ready = self.fleet.states().all(|state| state == State::Ready);
-        let ready = self.fleet.ready_places().count();
+        let are_ready = self
+            .workers
+            .states()
+            .all(|state| state == ProcessState::Ready);
+        let ready = self.workers.ready_positions().count();
         let wanted = self.supervisor.slots();
         !is_busy_with_itself && self.hanging.is_none() && are_ready && ready == wanted
     }
 
-    /// Does what the supervisor wants done, and waits for news, but not beyond
+    /// Does what the supervisor wants done, and waits for event, but not beyond
     /// `until`, nor beyond when the supervisor has to be asked again.
-    pub(super) async fn next(&mut self, until: Option<Duration>) -> Option<(Member, ProcessEvent)> {
+    pub(super) async fn next(
+        &mut self,
+        until: Option<Duration>,
+    ) -> Option<(WorkerId, ProcessEvent)> {
         self.act();
         let asked = self.supervisor.next_deadline();
-        let news = self.fleet.next(until.into_iter().chain(asked).min()).await;
-        if let Some((member, ProcessEvent::Message(_))) = &news {
-            // Whatever it says, it lives.
+        let event = self
+            .workers
+            .next(until.into_iter().chain(asked).min())
+            .await;
+        if let Some((member, ProcessEvent::Message(_))) = &event {
+            // Whatever it says, it processes.
             let now = self.platform.now();
             self.supervisor.heartbeat(member.0, member.1, now);
         }
         self.supervisor.tick(self.platform.now());
         self.act();
-        news
+        event
     }
 
-    pub(super) fn ready(&mut self, member: Member) {
-        self.fleet.ready(member);
+    pub(super) fn ready(&mut self, member: WorkerId) {
+        self.workers.ready(member);
         let now = self.platform.now();
         self.supervisor.ready(member.0, member.1, now);
         self.act();
-        if self.is_coming_up && self.fleet.ready_places().count() == self.supervisor.slots() {
+        if self.is_coming_up && self.workers.ready_positions().count() == self.supervisor.slots() {
             self.is_coming_up = false;
             self.switch(RELOADED);
         }
     }
 
-    pub(super) fn beat(&self, member: Member) {
-        if let Some(place) = self.fleet.place_of(member) {
-            self.trace.instant(Kind::Beat, self.fleet.id(place), 0);
+    pub(super) fn beat(&self, member: WorkerId) {
+        if let Some(place) = self.workers.position_of(member) {
+            self.trace.instant(Kind::Beat, self.workers.id(place), 0);
         }
     }
 
     /// It has done what it was handed.
-    pub(super) fn done(&mut self, member: Member) {
-        if let Some(place) = self.fleet.place_of(member) {
+    pub(super) fn done(&mut self, member: WorkerId) {
+        if let Some(place) = self.workers.position_of(member) {
             self.balance.done(place);
         }
     }
 
-    pub(super) fn exited(&mut self, member: Member, exit: &Exit) {
-        self.fleet.bury(member, exit);
+    pub(super) fn exited(&mut self, member: WorkerId, exit: &Exit) {
+        self.workers.on_exit(member, exit);
         if self.hanging == Some(member) {
             self.hanging = None;
         }
         let now = self.platform.now();
         self.supervisor.exited(member.0, member.1, now);
         self.act();
-        if self.is_down && self.fleet.is_empty() {
+        if self.is_down && self.workers.is_empty() {
             self.is_down = false;
             self.is_coming_up = true;
             self.supervisor.scale_to(self.workers(), now);
@@ -163,19 +172,19 @@ impl Crew {
     }
 
     /// What is to happen happens.
-    pub(super) fn strike(&mut self) {
+    pub(super) fn inject_fault(&mut self) {
         let event = self.params.choice("event");
         self.is_bad = matches!(event, "crash_loop" | "bad_reload");
-        let busiest = self.balance.busiest(self.fleet.ready_places());
+        let busiest = self.balance.busiest(self.workers.ready_positions());
         match (event, busiest) {
-            ("kill" | "crash_loop", Some(place)) => self.fleet.shoot(place),
+            ("kill" | "crash_loop", Some(place)) => self.workers.kill_from_outside(place),
             ("hang", Some(place)) => {
                 let state = self.trace.name(HANGING);
-                self.hanging = self.fleet.member(place);
-                let id = self.fleet.process_id(place);
+                self.hanging = self.workers.member(place);
+                let id = self.workers.process_id(place);
                 self.trace
-                    .send(Kind::Switch, self.fleet.id(place), state, id);
-                self.fleet.send(place, HANG.to_owned());
+                    .send(Kind::Switch, self.workers.id(place), state, id);
+                self.workers.send(place, HANG.to_owned());
             }
             ("reload" | "bad_reload", _) => self.reload(),
             _ => {}
@@ -185,7 +194,7 @@ impl Crew {
     /// Lets all come to their end.
     pub(super) async fn close(mut self) {
         self.supervisor.shutdown(self.platform.now());
-        while !self.fleet.is_empty() {
+        while !self.workers.is_empty() {
             if let Some((member, ProcessEvent::Exited(exit))) = self.next(None).await {
                 self.exited(member, &exit);
             }
@@ -209,13 +218,13 @@ impl Crew {
             match action {
                 Action::Start { slot, generation } => self.spawn((slot, generation)),
                 Action::Drain { slot, generation } => {
-                    let Some(place) = self.fleet.place_of((slot, generation)) else {
+                    let Some(place) = self.workers.position_of((slot, generation)) else {
                         continue;
                     };
                     if self.is_down {
-                        self.fleet.kill(place, STOPPED);
+                        self.workers.kill(place, STOPPED);
                     } else {
-                        self.fleet.drain(place);
+                        self.workers.drain(place);
                     }
                 }
                 Action::Kill { slot, generation } => self.kill((slot, generation)),
@@ -226,27 +235,27 @@ impl Crew {
         }
     }
 
-    fn spawn(&mut self, member: Member) {
+    fn spawn(&mut self, member: WorkerId) {
         let work = match self.params.integer("users") {
             0 => self.params.millis("work"),
             _ => Duration::from_micros(self.params.integer("service")),
         };
         let startup = self.params.integer("startup");
         let settings = worker::settings(work, startup, self.is_bad);
-        let place = self.fleet.start(member, &WORKER, &settings);
+        let place = self.workers.start(member, &WORKER, &settings);
         self.balance.reset(place);
     }
 
-    fn kill(&mut self, member: Member) {
-        let Some(place) = self.fleet.place_of(member) else {
+    fn kill(&mut self, member: WorkerId) {
+        let Some(place) = self.workers.position_of(member) else {
             return;
         };
-        let cause = match self.fleet.state(place) {
-            Some(State::Starting) => NOT_READY,
-            Some(State::Draining) => NOT_DRAINED,
+        let cause = match self.workers.state(place) {
+            Some(ProcessState::Starting) => NOT_READY,
+            Some(ProcessState::Draining) => NOT_DRAINED,
             _ => NO_SIGN_OF_LIFE,
         };
-        self.fleet.kill(place, cause);
+        self.workers.kill(place, cause);
     }
 
     fn workers(&self) -> usize {

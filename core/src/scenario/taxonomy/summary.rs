@@ -6,14 +6,14 @@ use std::mem;
 
 /// Gathered in one pass over the trace.
 #[derive(Default)]
-pub(super) struct Facts<'a> {
+pub(super) struct TaxonomySummary<'a> {
     /// By their numbers, from 1. The first is for what belongs to none.
-    pub(super) requests: Vec<Served<'a>>,
+    pub(super) requests: Vec<PaymentRecord<'a>>,
     /// How often there was no retry where one might have helped, and was paid for.
     pub(super) missed: u64,
     /// How often there were more retries than the requests had paid for.
     pub(super) overdrawn: u64,
-    pub(super) breaker: BreakerFacts,
+    pub(super) breaker: BreakerSummary,
     /// What is left of the budget, in hundredths of a retry.
     budget: u64,
     share: u64,
@@ -22,7 +22,7 @@ pub(super) struct Facts<'a> {
 
 /// What became of a request.
 #[derive(Clone, Default)]
-pub(super) struct Served<'a> {
+pub(super) struct PaymentRecord<'a> {
     pub(super) is_lookup: bool,
     /// What its attempts failed with, in turn.
     pub(super) faults: Vec<&'a str>,
@@ -44,7 +44,7 @@ pub(super) struct Served<'a> {
 }
 
 #[derive(Default)]
-pub(super) struct BreakerFacts {
+pub(super) struct BreakerSummary {
     pub(super) opened: u64,
     pub(super) probed: u64,
     /// The most probes there were at a time.
@@ -54,12 +54,12 @@ pub(super) struct BreakerFacts {
     pub(super) astray: u64,
     /// Probes that succeeded and did not close it, or failed and did.
     pub(super) misjudged: u64,
-    state: State,
+    state: ObservedState,
     probes: u64,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum State {
+enum ObservedState {
     #[default]
     Closed,
     Open,
@@ -102,25 +102,25 @@ pub(super) fn is_transient(fault: &str) -> bool {
         .any(|(known, _, is_transient)| *known == fault && *is_transient)
 }
 
-impl<'a> Facts<'a> {
+impl<'a> TaxonomySummary<'a> {
     pub(super) fn of(trace: &'a Trace) -> Self {
         let number = |key| trace.param(key).parse().unwrap_or(0_u64);
         let count = usize::try_from(number("requests")).unwrap_or(0);
-        let mut facts = Facts {
-            requests: vec![Served::default(); count + 1],
+        let mut summary = TaxonomySummary {
+            requests: vec![PaymentRecord::default(); count + 1],
             budget: BURST * 100,
             share: number("budget"),
             attempts: number("attempts"),
-            ..Facts::default()
+            ..TaxonomySummary::default()
         };
         for event in &trace.events {
-            facts.add(trace, event);
+            summary.add(trace, event);
         }
-        facts
+        summary
     }
 
     /// Those that went wrong.
-    pub(super) fn failed(&self) -> impl Iterator<Item = &Served<'a>> + '_ {
+    pub(super) fn failed(&self) -> impl Iterator<Item = &PaymentRecord<'a>> + '_ {
         self.requests.iter().filter(|it| it.failure.is_some())
     }
 
@@ -186,38 +186,38 @@ impl<'a> Facts<'a> {
     }
 }
 
-impl BreakerFacts {
+impl BreakerSummary {
     fn add(&mut self, event: &Event, to: Option<&str>) {
         if event.kind == Kind::Refuse {
             self.refused += 1;
-            self.astray += u64::from(self.state == State::Closed);
+            self.astray += u64::from(self.state == ObservedState::Closed);
             return;
         }
         self.probes = 0;
         self.state = match to {
-            Some(OPEN) => State::Open,
-            Some(HALF_OPEN) => State::HalfOpen,
-            _ => State::Closed,
+            Some(OPEN) => ObservedState::Open,
+            Some(HALF_OPEN) => ObservedState::HalfOpen,
+            _ => ObservedState::Closed,
         };
-        self.opened += u64::from(self.state == State::Open);
+        self.opened += u64::from(self.state == ObservedState::Open);
     }
 
     /// Whether the call is a probe.
     fn call(&mut self) -> bool {
         match self.state {
-            State::Closed => {}
-            State::Open => self.astray += 1,
-            State::HalfOpen => {
+            ObservedState::Closed => {}
+            ObservedState::Open => self.astray += 1,
+            ObservedState::HalfOpen => {
                 self.probed += 1;
                 self.probes += 1;
                 self.most_probes = self.most_probes.max(self.probes);
             }
         }
-        self.state == State::HalfOpen
+        self.state == ObservedState::HalfOpen
     }
 
     /// A probe has come out well, or not.
     fn judged(&mut self, is_well: bool) {
-        self.misjudged += u64::from(is_well != (self.state == State::Closed));
+        self.misjudged += u64::from(is_well != (self.state == ObservedState::Closed));
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// Gathered in one pass over the trace.
 #[derive(Default)]
-pub(in crate::scenario) struct Facts {
+pub(in crate::scenario) struct ScalingSummary {
     pub(in crate::scenario) requests: u64,
     pub(in crate::scenario) answered: u64,
     pub(in crate::scenario) turned_away: u64,
@@ -52,43 +52,43 @@ pub(in crate::scenario) struct Facts {
     others: u64,
 }
 
-impl Facts {
+impl ScalingSummary {
     pub(in crate::scenario) fn of(trace: &Trace) -> Self {
         let interval = trace.param("beat").parse().unwrap_or(0);
-        let mut facts = Facts {
+        let mut summary = ScalingSummary {
             interval: Duration::from_millis(interval),
-            ..Facts::default()
+            ..ScalingSummary::default()
         };
         let heartbeat = trace.id(HEARTBEAT);
         let mut ended_let_in = 0;
         for event in &trace.events {
-            let is_held = facts.under_way.iter().any(|(thread, ..)| *thread == 0);
+            let is_held = summary.under_way.iter().any(|(thread, ..)| *thread == 0);
             let ends_it = event.kind == Kind::Compute && event.phase == Phase::End;
             if is_held && event.thread == 0 && !ends_it {
-                facts.while_held += 1;
+                summary.while_held += 1;
             }
             let is_end = event.phase == Phase::End;
             match event.kind {
                 Kind::Threads => {
-                    facts.threads = event.subject;
-                    facts.ids_of_pool.clear();
+                    summary.threads = event.subject;
+                    summary.ids_of_pool.clear();
                 }
-                Kind::Request if event.phase == Phase::Begin => facts.requests += 1,
-                Kind::Request if event.failure.is_some() => facts.turned_away += 1,
-                Kind::Request => facts.answered += 1,
-                Kind::Beat if is_end && Some(event.source) == heartbeat => facts.beat(),
-                Kind::Refuse => facts.refused += 1,
-                Kind::Call => facts.let_in += 1,
-                Kind::Compute => facts.compute(event),
-                Kind::Result => facts.note_result(event),
+                Kind::Request if event.phase == Phase::Begin => summary.requests += 1,
+                Kind::Request if event.failure.is_some() => summary.turned_away += 1,
+                Kind::Request => summary.answered += 1,
+                Kind::Beat if is_end && Some(event.source) == heartbeat => summary.beat(),
+                Kind::Refuse => summary.refused += 1,
+                Kind::Call => summary.let_in += 1,
+                Kind::Compute => summary.compute(event),
+                Kind::Result => summary.note_result(event),
                 _ => {}
             }
             // The job of an overlooked hog has no number, and was let in by nobody.
             ended_let_in += u64::from(ends_it && event.subject > 0);
-            let inside = facts.let_in.saturating_sub(ended_let_in);
-            facts.most_let_in = facts.most_let_in.max(inside);
+            let inside = summary.let_in.saturating_sub(ended_let_in);
+            summary.most_let_in = summary.most_let_in.max(inside);
         }
-        facts
+        summary
     }
 
     /// Why no job ran on a thread: what to set, or that nothing helps.
@@ -166,21 +166,23 @@ impl Facts {
 /// A thread is a place for one job, and there are so many.
 pub(in crate::scenario) fn each_job_once(trace: &Trace) -> Decision {
     let claim = "each job begins and ends once; a thread does one at a time, and there are never more than threads";
-    let facts = Facts::of(trace);
-    if facts.begun == 0 {
+    let summary = ScalingSummary::of(trace);
+    if summary.begun == 0 {
         return not_exercised(claim, "there was no job: set every=20");
     }
-    let ids = match facts.ids.len() {
+    let ids = match summary.ids.len() {
         0 => "on the loop".to_owned(),
         1 => "on one thread".to_owned(),
         more => format!("on {more} threads"),
     };
     Decision::Decided {
         claim: claim.to_owned(),
-        holds: facts.begun == facts.ended && facts.impossible == 0 && facts.under_way.is_empty(),
+        holds: summary.begun == summary.ended
+            && summary.impossible == 0
+            && summary.under_way.is_empty(),
         evidence: format!(
             "{} begun, {} ended, {ids}; at most {} on threads at once",
-            facts.begun, facts.ended, facts.most_at_once
+            summary.begun, summary.ended, summary.most_at_once
         ),
     }
 }
@@ -188,18 +190,18 @@ pub(in crate::scenario) fn each_job_once(trace: &Trace) -> Decision {
 /// The same work comes to the same result, wherever it is done.
 pub(in crate::scenario) fn one_result(trace: &Trace) -> Decision {
     let claim = "the same job always comes to the same result, wherever it ran";
-    let facts = Facts::of(trace);
-    if facts.results < 2 {
+    let summary = ScalingSummary::of(trace);
+    if summary.results < 2 {
         return not_exercised(claim, "fewer than two jobs were done: set every=20");
     }
     Decision::Decided {
         claim: claim.to_owned(),
-        holds: facts.others == 0,
+        holds: summary.others == 0,
         evidence: format!(
             "results: {}, sizes of job: {}, that differ: {}",
-            facts.results,
-            facts.firsts.len(),
-            facts.others
+            summary.results,
+            summary.firsts.len(),
+            summary.others
         ),
     }
 }

@@ -10,7 +10,7 @@ use futures::channel::oneshot;
 use std::{fmt, sync::Arc, time::Duration};
 
 /// A job that was accepted.
-pub(crate) struct Computing {
+pub(crate) struct AcceptedJob {
     pub(super) job: Job,
     pub(super) number: u64,
     pub(super) trace: Recorder,
@@ -22,43 +22,43 @@ pub(crate) struct Computing {
 /// A job on its way to a thread, which is to [`run`](Self::run) it. Dropped
 /// instead, it is [lost](WorkError::Lost).
 #[must_use = "dropped, it is lost"]
-pub struct Errand {
-    computing: Computing,
-    place: Place<Computing>,
+pub struct QueuedJob {
+    computing: AcceptedJob,
+    place: Place<AcceptedJob>,
 }
 
-impl Errand {
-    pub(super) fn new(computing: Computing, place: Place<Computing>) -> Self {
-        Errand { computing, place }
+impl QueuedJob {
+    pub(super) fn new(computing: AcceptedJob, place: Place<AcceptedJob>) -> Self {
+        QueuedJob { computing, place }
     }
 
     /// Does the job on this thread, and then those that wait. `thread` is its
     /// number in the trace: unlike that of any other thread of the run.
     pub fn run(self, thread: u32) {
         let mut next = Some(self);
-        while let Some(errand) = next {
-            next = errand.run_one(thread);
+        while let Some(job) = next {
+            next = job.run_one(thread);
         }
     }
 
     /// Does the job on this thread, and answers the next: for a loop, 0 in the
     /// trace, which does other things in between.
-    pub fn run_one(self, thread: u32) -> Option<Errand> {
+    pub fn run_one(self, thread: u32) -> Option<QueuedJob> {
         match self.begin(thread) {
-            Step::Begun(begun) => begun.run(),
-            Step::Over(next) => next,
+            JobStart::Running(running) => running.run(),
+            JobStart::Cancelled(next) => next,
         }
     }
 
     /// Begins, and leaves it to the caller to let time pass.
-    pub(crate) fn begin(self, thread: u32) -> Step {
-        let Errand { computing, place } = self;
+    pub(crate) fn begin(self, thread: u32) -> JobStart {
+        let QueuedJob { computing, place } = self;
         if computing.cancellation.is_cancelled() {
-            return Step::Over(next(place, Ended::Cancelled, None));
+            return JobStart::Cancelled(next(place, Ended::Cancelled, None));
         }
         let trace = computing.trace.on_thread(thread);
         let name = name_of(thread, &trace);
-        Step::Begun(Begun {
+        JobStart::Running(RunningJob {
             span: trace.begin(Kind::Compute, name, computing.number),
             at: computing.clock.now(),
             computing,
@@ -67,30 +67,30 @@ impl Errand {
     }
 }
 
-impl fmt::Debug for Errand {
+impl fmt::Debug for QueuedJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Errand")
+        f.debug_struct("QueuedJob")
             .field("job", &self.computing.job)
             .finish_non_exhaustive()
     }
 }
 
-/// What has become of an errand that was to begin.
-pub(crate) enum Step {
-    Begun(Begun),
+/// What has become of an job that was to begin.
+pub(crate) enum JobStart {
+    Running(RunningJob),
     /// It was cancelled before; that is the next.
-    Over(Option<Errand>),
+    Cancelled(Option<QueuedJob>),
 }
 
 /// A job under way.
-pub(crate) struct Begun {
+pub(crate) struct RunningJob {
     span: Span,
     at: Duration,
-    computing: Computing,
-    place: Place<Computing>,
+    computing: AcceptedJob,
+    place: Place<AcceptedJob>,
 }
 
-impl Begun {
+impl RunningJob {
     pub(crate) fn job(&self) -> Job {
         self.computing.job
     }
@@ -99,7 +99,7 @@ impl Begun {
         self.computing.cancellation.is_cancelled()
     }
 
-    fn run(self) -> Option<Errand> {
+    fn run(self) -> Option<QueuedJob> {
         let cancellation = self.computing.cancellation.clone();
         let result = self.job().run_until(|| cancellation.is_cancelled());
         self.end(result)
@@ -107,7 +107,7 @@ impl Begun {
 
     /// It has come to a result, or was cancelled. Answers what its thread does
     /// next.
-    pub(crate) fn end(self, result: Option<u64>) -> Option<Errand> {
+    pub(crate) fn end(self, result: Option<u64>) -> Option<QueuedJob> {
         let took = self.computing.clock.now().saturating_sub(self.at);
         let Some(result) = result else {
             self.span.fail("cancelled");
@@ -122,7 +122,7 @@ impl Begun {
     }
 }
 
-fn next(mut place: Place<Computing>, ended: Ended, took: Option<Duration>) -> Option<Errand> {
+fn next(mut place: Place<AcceptedJob>, ended: Ended, took: Option<Duration>) -> Option<QueuedJob> {
     let computing = place.next(ended, took)?;
-    Some(Errand { computing, place })
+    Some(QueuedJob { computing, place })
 }
