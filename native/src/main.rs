@@ -74,7 +74,7 @@ async fn command(cli: Cli) -> Result<ExitCode, Error> {
         Some(Command::Serve(options)) => serve::serve(&options).await,
         Some(Command::Cluster(options)) => serve::cluster(&options).await,
         #[cfg(unix)]
-        Some(Command::ServeWorker(options)) => serve::serve_as_child(&options).await,
+        Some(Command::ServeWorker(options)) => serve::serve_as_worker(&options).await,
         Some(Command::List { json }) => list::list(json),
         Some(Command::Pipe(options)) => interrupt::unless_interrupted(pipe::pipe(&options)).await,
         Some(Command::Run(options)) => interrupt::unless_interrupted(run::run(&options)).await,

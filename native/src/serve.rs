@@ -7,14 +7,9 @@
 //! `routes`, `api`, `stream` and `records`, `problems`, `faults`, `headers`, `hosts`,
 //! and `errors` for when it goes wrong.
 
-#[cfg(not(unix))]
-mod alone;
 mod api;
-#[cfg(unix)]
-mod child;
-#[cfg(unix)]
-mod children;
 mod cluster;
+mod config;
 #[cfg(unix)]
 mod control;
 mod deadline;
@@ -22,26 +17,32 @@ mod errors;
 mod faults;
 mod headers;
 mod hosts;
+mod jobs;
 mod listen;
 mod metrics;
 mod page;
 mod problems;
-mod records;
+#[cfg(unix)]
+mod reaper;
 mod routes;
 mod service;
-mod stream;
+#[cfg(not(unix))]
+mod single_process;
 #[cfg(unix)]
 mod supervisor;
+mod trace_stream;
 mod turns;
-mod work;
 mod worker;
-
 #[cfg(unix)]
-pub(crate) use child::serve as serve_as_child;
+mod worker_process;
+
 pub(crate) use cluster::cluster;
 pub(crate) use hosts::{Hosts, parse_name};
+#[cfg(unix)]
+pub(crate) use worker_process::serve as serve_as_worker;
 
 use crate::{cli::ServeOptions, error::Error, logging, report::BAD};
+use config::{ClusterConfig, Content};
 use listen::listen;
 use std::{
     net::SocketAddr,
@@ -50,9 +51,9 @@ use std::{
 };
 
 #[cfg(not(unix))]
-use alone::{Content, Plan, Signals, supervise};
+use single_process::{Signals, supervise};
 #[cfg(unix)]
-use supervisor::{Content, Plan, Signals, supervise};
+use supervisor::{Signals, supervise};
 
 /// Binds, builds the page, and sees to it that it is served until it is asked to
 /// end.
@@ -70,13 +71,13 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
     // Before the build: who has to choose another port should not wait for it.
     let listener = listen(addr)?;
     let addr = listener.local_addr().unwrap_or(addr);
-    warn_of_strangers(addr);
+    warn_if_public(addr);
     tokio::select! {
         biased;
         signal = signals.stop() => return Ok(ExitCode::from(signal.exit_code())),
         ready = page::prepare(&www, build) => ready?,
     }
-    let plan = Plan {
+    let plan = ClusterConfig {
         listener,
         content: Content::Page {
             www,
@@ -92,15 +93,15 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
         logging::print(&format!("Highwater is at http://{addr}/ (Ctrl-C stops it)"));
         Ok(())
     };
-    let build_the_rest = async {
+    let build_remaining = async {
         if build {
-            page::build_the_rest().await;
+            page::build_remaining().await;
         }
         std::future::pending::<()>().await;
     };
     tokio::select! {
         served = supervise(plan, signals, say_where) => served,
-        () = build_the_rest => Ok(ExitCode::SUCCESS),
+        () = build_remaining => Ok(ExitCode::SUCCESS),
     }
 }
 
@@ -111,7 +112,7 @@ pub(crate) fn checkout() -> PathBuf {
 }
 
 /// Says so if others than this machine can reach an address.
-fn warn_of_strangers(addr: SocketAddr) {
+fn warn_if_public(addr: SocketAddr) {
     if !addr.ip().is_loopback() {
         logging::styled(&format!(
             "{BAD}warning:{BAD:#} whoever reaches {addr} can use it; on the page that means to \

@@ -2,9 +2,8 @@
 
 use super::{
     errors::busy,
-    records::Records,
-    stream::{self, Telling},
-    worker::{Phase, reached},
+    trace_stream::{self, RecordFormat, TraceStream},
+    worker::{Phase, phase_reached},
 };
 use crate::{list, running::Running};
 use axum::{
@@ -29,7 +28,7 @@ const BODY_LIMIT_BYTES: usize = 16 * 1024;
 /// What requests share.
 #[derive(Debug)]
 pub(super) struct State {
-    places: Arc<Semaphore>,
+    run_permits: Arc<Semaphore>,
     phase: watch::Receiver<Phase>,
 }
 
@@ -37,7 +36,7 @@ impl State {
     /// Runs are cut short when the server comes to its end.
     pub(super) fn new(phase: watch::Receiver<Phase>) -> Self {
         State {
-            places: Arc::new(Semaphore::new(RUNS_AT_ONCE)),
+            run_permits: Arc::new(Semaphore::new(RUNS_AT_ONCE)),
             phase,
         }
     }
@@ -62,22 +61,24 @@ pub(super) async fn run(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, AppError> {
     require_json(&headers)?;
-    let body = body.map_err(not_whole)?;
+    let body = body.map_err(body_error)?;
     let (experiment, records) = read(&body)?;
-    let place = Arc::clone(&state.places).try_acquire_owned().map_err(|_| {
-        busy(format!(
-            "{RUNS_AT_ONCE} runs are in progress: try again when one has ended."
-        ))
-    })?;
+    let permit = Arc::clone(&state.run_permits)
+        .try_acquire_owned()
+        .map_err(|_| {
+            busy(format!(
+                "{RUNS_AT_ONCE} runs are in progress: try again when one has ended."
+            ))
+        })?;
     // It is free again when the thread has really ended, and the client has taken
     // what was kept for it: so no number of slow clients fills the memory.
-    let place = Arc::new(place);
-    let running = Running::start(&experiment, Arc::clone(&place)).map_err(|cause| {
+    let permit = Arc::new(permit);
+    let running = Running::start(&experiment, Arc::clone(&permit)).map_err(|cause| {
         busy("No run can be started now: try again later.".to_owned()).with_source(cause)
     })?;
-    let end = reached(state.phase.clone(), Phase::Ends);
-    Ok(stream::answer(Telling::new(
-        experiment, running, records, place, end,
+    let end = phase_reached(state.phase.clone(), Phase::Stopping);
+    Ok(trace_stream::answer(TraceStream::new(
+        experiment, running, records, permit, end,
     )))
 }
 
@@ -98,7 +99,7 @@ pub(super) async fn method_not_allowed(uri: Uri) -> AppError {
 }
 
 /// Classifies a body that could not be read. A client that hung up is no bad request.
-fn not_whole(rejection: BytesRejection) -> AppError {
+fn body_error(rejection: BytesRejection) -> AppError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return AppError::too_large(BODY_LIMIT_BYTES as u64);
     }
@@ -137,12 +138,12 @@ struct Request {
     #[serde(default)]
     seed: Option<Value>,
     #[serde(default)]
-    records: Records,
+    records: RecordFormat,
 }
 
 /// All that is wrong with the fields is told at once.
-fn read(body: &[u8]) -> Result<(Experiment, Records), AppError> {
-    let request: Request = serde_json::from_slice(body).map_err(|cause| not_read(&cause))?;
+fn read(body: &[u8]) -> Result<(Experiment, RecordFormat), AppError> {
+    let request: Request = serde_json::from_slice(body).map_err(|cause| parse_error(&cause))?;
     let scenario = scenario::find(&request.scenario)
         .map_err(|error| invalid(vec![("scenario".to_owned(), error.to_string())]))?;
     let mut experiment = scenario.experiment();
@@ -180,7 +181,7 @@ fn text(value: &Value) -> Result<String, String> {
 }
 
 /// What the parser says is about what it was given, and no secret.
-fn not_read(cause: &serde_json::Error) -> AppError {
+fn parse_error(cause: &serde_json::Error) -> AppError {
     let what = Classification::new(Kind::InvalidInput);
     let what = match cause.classify() {
         Category::Data => what,
@@ -210,7 +211,7 @@ mod tests {
     fn numbers_may_come_as_texts() {
         let body = br#"{"scenario": "decoupling", "params": {"users": 3, "interval": "20"}, "seed": "9007199254740991"}"#;
         let (experiment, records) = read(body).unwrap();
-        assert_eq!(records, Records::Json);
+        assert_eq!(records, RecordFormat::Json);
         assert_eq!(experiment.params().integer("users"), 3);
         assert_eq!(experiment.params().integer("interval"), 20);
         assert_eq!(experiment.seed(), (1 << 53) - 1);

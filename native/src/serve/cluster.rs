@@ -23,8 +23,9 @@ pub(crate) async fn cluster(options: &ClusterOptions) -> Result<ExitCode, Error>
 #[cfg(unix)]
 async fn serve(options: &ClusterOptions) -> Result<ExitCode, Error> {
     use super::{
+        config::{ClusterConfig, Content},
         listen::listen,
-        supervisor::{Content, Plan, Signals, supervise},
+        supervisor::{Signals, supervise},
     };
     use crate::logging;
     use serde_json::json;
@@ -35,7 +36,7 @@ async fn serve(options: &ClusterOptions) -> Result<ExitCode, Error> {
     let signals = Signals::new()?;
     let listener = listen(addr)?;
     let addr = listener.local_addr().unwrap_or(addr);
-    super::warn_of_strangers(addr);
+    super::warn_if_public(addr);
     if options.json {
         let line = json!({
             "event": "listening",
@@ -45,7 +46,7 @@ async fn serve(options: &ClusterOptions) -> Result<ExitCode, Error> {
         });
         logging::print(&line.to_string());
     }
-    let plan = Plan {
+    let plan = ClusterConfig {
         listener,
         content: Content::Plain {
             faults: options.faults,

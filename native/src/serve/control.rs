@@ -6,27 +6,27 @@
 use std::{fmt, time::Duration};
 
 /// How often a worker gives a sign of life.
-pub(super) const BEAT_EVERY: Duration = Duration::from_millis(500);
+pub(super) const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long its supervisor goes without one until it takes the worker to hang.
-pub(super) const ALIVE_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long workers have to tell their metrics. The others are told without those
 /// of one that takes longer.
-pub(super) const SCRAPE_WITHIN: Duration = Duration::from_millis(500);
+pub(super) const SCRAPE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The longest line that is read. Longer ones are not of us.
-pub(super) const LONGEST_LINE_BYTES: u64 = 1 << 20;
+pub(super) const MAX_LINE_BYTES: u64 = 1 << 20;
 
 /// What a worker says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum WorkerMessage {
     /// Which version of the program it runs.
     Version(String),
     /// It serves.
     Ready,
     /// Its loop goes round.
-    Beat,
+    Heartbeat,
     /// It had a bug and asks to be replaced. It serves until it is told to drain.
     HadBug,
     /// It asks for the same because it got a signal to end, and not from its
@@ -40,7 +40,7 @@ pub(super) enum Word {
 
 /// What a worker is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum SupervisorMessage {
     /// To take no more connections, and to end when it has answered those that it
     /// has.
     Drain,
@@ -55,56 +55,56 @@ pub(super) enum Order {
     Failing(String),
 }
 
-impl Word {
+impl WorkerMessage {
     pub(super) fn parse(line: &str) -> Option<Self> {
         Some(match split(line) {
-            ("version", version) => Word::Version(version.to_owned()),
-            ("ready", "") => Word::Ready,
-            ("beat", "") => Word::Beat,
-            ("drains", "") => Word::HadBug,
-            ("leaves", "") => Word::GotSignal,
-            ("metrics", numbers) => Word::Metrics(numbers.to_owned()),
-            ("scrape", "") => Word::Scrape,
+            ("version", version) => WorkerMessage::Version(version.to_owned()),
+            ("ready", "") => WorkerMessage::Ready,
+            ("beat", "") => WorkerMessage::Heartbeat,
+            ("drains", "") => WorkerMessage::HadBug,
+            ("leaves", "") => WorkerMessage::GotSignal,
+            ("metrics", numbers) => WorkerMessage::Metrics(numbers.to_owned()),
+            ("scrape", "") => WorkerMessage::Scrape,
             _ => return None,
         })
     }
 }
 
-impl Order {
+impl SupervisorMessage {
     pub(super) fn parse(line: &str) -> Option<Self> {
         Some(match split(line) {
-            ("drain", "") => Order::Drain,
-            ("stop", "") => Order::Stop,
-            ("metrics", "") => Order::Metrics,
-            ("failing", workers) => Order::Failing(workers.to_owned()),
-            ("scraped", numbers) => Order::Scraped(numbers.to_owned()),
+            ("drain", "") => SupervisorMessage::Drain,
+            ("stop", "") => SupervisorMessage::Stop,
+            ("metrics", "") => SupervisorMessage::Metrics,
+            ("failing", workers) => SupervisorMessage::Failing(workers.to_owned()),
+            ("scraped", numbers) => SupervisorMessage::Scraped(numbers.to_owned()),
             _ => return None,
         })
     }
 }
 
-impl fmt::Display for Word {
+impl fmt::Display for WorkerMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Word::Version(version) => write!(f, "version {version}"),
-            Word::Ready => f.write_str("ready"),
-            Word::Beat => f.write_str("beat"),
-            Word::HadBug => f.write_str("drains"),
-            Word::GotSignal => f.write_str("leaves"),
-            Word::Metrics(numbers) => write!(f, "metrics {numbers}"),
-            Word::Scrape => f.write_str("scrape"),
+            WorkerMessage::Version(version) => write!(f, "version {version}"),
+            WorkerMessage::Ready => f.write_str("ready"),
+            WorkerMessage::Heartbeat => f.write_str("beat"),
+            WorkerMessage::HadBug => f.write_str("drains"),
+            WorkerMessage::GotSignal => f.write_str("leaves"),
+            WorkerMessage::Metrics(numbers) => write!(f, "metrics {numbers}"),
+            WorkerMessage::Scrape => f.write_str("scrape"),
         }
     }
 }
 
-impl fmt::Display for Order {
+impl fmt::Display for SupervisorMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Order::Drain => f.write_str("drain"),
-            Order::Stop => f.write_str("stop"),
-            Order::Metrics => f.write_str("metrics"),
-            Order::Scraped(numbers) => write!(f, "scraped {numbers}"),
-            Order::Failing(workers) => write!(f, "failing {workers}"),
+            SupervisorMessage::Drain => f.write_str("drain"),
+            SupervisorMessage::Stop => f.write_str("stop"),
+            SupervisorMessage::Metrics => f.write_str("metrics"),
+            SupervisorMessage::Scraped(numbers) => write!(f, "scraped {numbers}"),
+            SupervisorMessage::Failing(workers) => write!(f, "failing {workers}"),
         }
     }
 }
@@ -121,35 +121,35 @@ mod tests {
     fn what_is_said_is_understood() {
         let numbers = || r#"{"a": 1}"#.to_owned();
         for word in [
-            Word::Version("1.2.3".to_owned()),
-            Word::Ready,
-            Word::Beat,
-            Word::HadBug,
-            Word::GotSignal,
-            Word::Metrics(numbers()),
-            Word::Scrape,
+            WorkerMessage::Version("1.2.3".to_owned()),
+            WorkerMessage::Ready,
+            WorkerMessage::Heartbeat,
+            WorkerMessage::HadBug,
+            WorkerMessage::GotSignal,
+            WorkerMessage::Metrics(numbers()),
+            WorkerMessage::Scrape,
         ] {
-            assert_eq!(Word::parse(&word.to_string()), Some(word));
+            assert_eq!(WorkerMessage::parse(&word.to_string()), Some(word));
         }
         for order in [
-            Order::Drain,
-            Order::Stop,
-            Order::Metrics,
-            Order::Scraped(numbers()),
-            Order::Failing(String::new()),
-            Order::Failing("2, 3".to_owned()),
+            SupervisorMessage::Drain,
+            SupervisorMessage::Stop,
+            SupervisorMessage::Metrics,
+            SupervisorMessage::Scraped(numbers()),
+            SupervisorMessage::Failing(String::new()),
+            SupervisorMessage::Failing("2, 3".to_owned()),
         ] {
-            assert_eq!(Order::parse(&order.to_string()), Some(order));
+            assert_eq!(SupervisorMessage::parse(&order.to_string()), Some(order));
         }
     }
 
     #[test]
     fn what_is_not_understood_is_nothing() {
         for line in ["", "Ready", "ready now", "stop", "beats"] {
-            assert_eq!(Word::parse(line), None, "{line}");
+            assert_eq!(WorkerMessage::parse(line), None, "{line}");
         }
         for line in ["", "ready", "stop now"] {
-            assert_eq!(Order::parse(line), None, "{line}");
+            assert_eq!(SupervisorMessage::parse(line), None, "{line}");
         }
     }
 }

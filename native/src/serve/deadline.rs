@@ -28,7 +28,11 @@ use tokio::time::{Instant, timeout_at};
 /// answer that does not begin in time is not, and 503. Either way what was being
 /// done is dropped. How long an answer goes on is not limited: the trace of a run
 /// is told for as long as the run lasts.
-pub(super) async fn keep(State(limits): State<Limits>, request: Request, next: Next) -> Response {
+pub(super) async fn enforce_deadline(
+    State(limits): State<Limits>,
+    request: Request,
+    next: Next,
+) -> Response {
     let begin = Instant::now();
     let is_awaited = Arc::new(AtomicBool::new(false));
     let request = request.map(|body| {
@@ -36,7 +40,7 @@ pub(super) async fn keep(State(limits): State<Limits>, request: Request, next: N
             return body;
         }
         let is_awaited = Arc::clone(&is_awaited);
-        Body::new(Coming { body, is_awaited })
+        Body::new(MonitoredBody { body, is_awaited })
     });
     let mut answer = pin!(next.run(request));
     // What is there at once needs no timer.
@@ -49,13 +53,13 @@ pub(super) async fn keep(State(limits): State<Limits>, request: Request, next: N
             return answer;
         }
         if is_awaited.load(Relaxed) {
-            return not_whole().into_response();
+            return body_timeout().into_response();
         }
     }
-    too_slow().into_response()
+    response_timeout().into_response()
 }
 
-fn not_whole() -> AppError {
+fn body_timeout() -> AppError {
     let timeout =
         Classification::new(Kind::Timeout).with_status(StatusCode::REQUEST_TIMEOUT.as_u16());
     AppError::new(timeout).with_public("The request did not come whole in time.")
@@ -63,7 +67,7 @@ fn not_whole() -> AppError {
 
 /// Marks the error of a connection that the client closed, so that it is recognised
 /// whatever wraps it.
-fn of_client(error: axum::Error) -> axum::Error {
+fn mark_client_gone(error: axum::Error) -> axum::Error {
     let known = Classification::of(&error);
     if known.is_some_and(|known| known.kind() == Kind::ClientGone) {
         return axum::Error::new(AppError::client_gone().with_source(error));
@@ -72,19 +76,19 @@ fn of_client(error: axum::Error) -> axum::Error {
 }
 
 /// The client did nothing wrong, and may try again.
-fn too_slow() -> AppError {
+fn response_timeout() -> AppError {
     AppError::new(Classification::new(Kind::Unavailable))
         .with_public("There was no answer in time: try again later.")
         .with_retry_after(Duration::from_secs(1))
 }
 
 /// A request's body that notes whether somebody waits for more of it.
-struct Coming {
+struct MonitoredBody {
     body: Body,
     is_awaited: Arc<AtomicBool>,
 }
 
-impl HttpBody for Coming {
+impl HttpBody for MonitoredBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -94,7 +98,7 @@ impl HttpBody for Coming {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         self.is_awaited.store(frame.is_pending(), Relaxed);
-        frame.map_err(of_client)
+        frame.map_err(mark_client_gone)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -118,14 +122,14 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     /// The status of the answer to a request with that body, and when it came.
-    async fn ask(router: Router<Limits>, body: Body) -> (StatusCode, Duration) {
+    async fn request(router: Router<Limits>, body: Body) -> (StatusCode, Duration) {
         let limits = Limits {
             body: 10 * SECOND,
             answer: 30 * SECOND,
             ..Limits::default()
         };
         let router: Router = router
-            .layer(from_fn_with_state(limits, keep))
+            .layer(from_fn_with_state(limits, enforce_deadline))
             .with_state(limits);
         let begin = Instant::now();
         let Ok(answer) = router.oneshot(Request::new(body)).await;
@@ -146,7 +150,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_without_an_end_is_the_client_s_fault() {
-        let (status, after) = ask(reader(), endless()).await;
+        let (status, after) = request(reader(), endless()).await;
         assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
         assert_eq!(after.as_secs(), 10);
     }
@@ -155,7 +159,7 @@ mod tests {
     async fn a_body_that_comes_slowly_but_whole_is_read() {
         let body = endless();
         let body = Body::from_stream(body.into_data_stream().take(9));
-        let (status, after) = ask(reader(), body).await;
+        let (status, after) = request(reader(), body).await;
         assert_eq!(status, StatusCode::OK);
         assert!(after < 10 * SECOND, "{after:?}");
     }
@@ -164,7 +168,7 @@ mod tests {
     async fn no_answer_is_not_the_client_s_fault() {
         for body in [Body::empty(), Body::from("whole"), endless()] {
             let router = Router::new().fallback(any(async || pending::<()>().await));
-            let (status, after) = ask(router, body).await;
+            let (status, after) = request(router, body).await;
             assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
             assert_eq!(after.as_secs(), 30);
         }
@@ -177,7 +181,7 @@ mod tests {
             Body::from_stream(endless().into_data_stream().take(100))
         }));
         let router: Router = router
-            .layer(from_fn_with_state(Limits::default(), keep))
+            .layer(from_fn_with_state(Limits::default(), enforce_deadline))
             .with_state(Limits::default());
         let Ok(answer) = router.oneshot(Request::new(Body::empty())).await;
         let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();

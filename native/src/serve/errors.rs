@@ -1,7 +1,7 @@
 //! Errors of the server: one handler for all that it answers.
 //!
 //! Every error is problem details (RFC 9457) with the id that its line in the log
-//! has. To people it is a few words instead.
+//! has. To people it is a few plain_text instead.
 
 use crate::{logging, panic_report};
 use axum::{
@@ -23,12 +23,12 @@ use std::{
 };
 
 /// What a problem means is told at this and its code.
-pub(super) const PROBLEMS: &str = "/problems/";
+pub(super) const PROBLEM_TYPES: &str = "/problems/";
 
 /// Returns the handler of all errors of a worker.
 pub(super) fn handler() -> Arc<Handler> {
     let handler = Handler::new()
-        .problem_types(PROBLEMS)
+        .problem_types(PROBLEM_TYPES)
         .log_with(logging::request);
     Arc::new(handler)
 }
@@ -56,11 +56,11 @@ pub(super) fn busy(message: String) -> AppError {
         .with_retry_after(Duration::from_secs(1))
 }
 
-/// Tells a person in words what went wrong. A program, which does not ask for
+/// Tells a person in plain_text what went wrong. A program, which does not ask for
 /// HTML, and whoever uses the API, gets the problem as it is.
-pub(super) async fn in_words(request: Request, next: Next) -> Response {
+pub(super) async fn errors_as_text(request: Request, next: Next) -> Response {
     let is_page = !request.uri().path().starts_with("/api/");
-    let is_person = prefers_words(request.headers());
+    let is_person = prefers_text(request.headers());
     let response = next.run(request).await;
     let problem = response.extensions().get::<Problem>().cloned();
     let Some(problem) = problem.filter(|_| is_page) else {
@@ -69,7 +69,7 @@ pub(super) async fn in_words(request: Request, next: Next) -> Response {
     let mut response = if is_person {
         let (mut head, _) = response.into_parts();
         head.headers.remove(header::CONTENT_TYPE);
-        (head, words(&problem)).into_response()
+        (head, plain_text(&problem)).into_response()
     } else {
         response
     };
@@ -80,7 +80,7 @@ pub(super) async fn in_words(request: Request, next: Next) -> Response {
 
 /// Returns true if the client would rather have text than JSON. Without a valid
 /// `Accept`, or if it takes neither, it would not.
-fn prefers_words(headers: &HeaderMap) -> bool {
+fn prefers_text(headers: &HeaderMap) -> bool {
     let types = [
         MediaType::from_parts(APPLICATION, PROBLEM, Some(JSON), &[]),
         MediaType::new(APPLICATION, JSON),
@@ -93,16 +93,16 @@ fn prefers_words(headers: &HeaderMap) -> bool {
         return false;
     };
     // A range with parameters, as in `text/html;charset=utf-8`, matches only what has
-    // the same, so each is offered as well as it was asked for.
-    let asked = accept.media_types().map(MediaTypeBuf::to_ref);
-    let asked = asked.filter(|asked| types.iter().any(|it| it.essence() == asked.essence()));
+    // the same, so each is offered as well as it was ranges for.
+    let ranges = accept.media_types().map(MediaTypeBuf::to_ref);
+    let ranges = ranges.filter(|ranges| types.iter().any(|it| it.essence() == ranges.essence()));
     let mut offered = types.to_vec();
-    offered.extend(asked);
+    offered.extend(ranges);
     let best = accept.negotiate(&offered);
     best.is_some_and(|best| best.ty == TEXT)
 }
 
-fn words(problem: &Problem) -> String {
+fn plain_text(problem: &Problem) -> String {
     let (detail, id) = (problem.detail(), problem.id());
     let (status, title) = (problem.status(), problem.title());
     format!("{detail}\n\n{status} {title}, request {id}\n")
@@ -145,7 +145,7 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-            assert_eq!(prefers_words(&headers), is_person, "{accept}");
+            assert_eq!(prefers_text(&headers), is_person, "{accept}");
         }
     }
 
@@ -155,6 +155,6 @@ mod tests {
         for accept in ["application/json;q=0.5", "text/html"] {
             headers.append(header::ACCEPT, HeaderValue::from_static(accept));
         }
-        assert!(prefers_words(&headers));
+        assert!(prefers_text(&headers));
     }
 }

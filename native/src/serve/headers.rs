@@ -6,7 +6,7 @@ use axum::{
 };
 
 /// Adds the headers: to pages, answers and errors alike.
-pub(super) async fn harden(mut response: Response) -> Response {
+pub(super) async fn set_security_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));

@@ -27,7 +27,7 @@ pub(crate) enum Hosts {
 /// The response to a request whose `Host` is missing, invalid or not served.
 /// The connection is closed after it: a proxy in between may have understood the
 /// request differently.
-pub(super) fn refusal<B>(hosts: &Hosts, request: &Request<B>) -> Option<Response> {
+pub(super) fn rejection<B>(hosts: &Hosts, request: &Request<B>) -> Option<Response> {
     let checked = check(hosts, request.version(), request.uri(), request.headers());
     let mut response = checked.err()?.into_response();
     let close = HeaderValue::from_static("close");

@@ -9,7 +9,7 @@ use tokio::net::TcpSocket;
 
 /// How many connections may wait to be accepted, as while a worker that has ended
 /// is replaced. The system may have a lower limit of its own.
-const QUEUE: u32 = 4096;
+const BACKLOG: u32 = 4096;
 
 /// The socket that a service manager has passed on, or one of our own.
 ///
@@ -17,7 +17,7 @@ const QUEUE: u32 = 4096;
 ///
 /// If the address cannot be had, or what was passed on is no such socket.
 pub(super) fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {
-    if let Some(listener) = passed_on()? {
+    if let Some(listener) = inherited_socket()? {
         return Ok(listener);
     }
     bind(addr).map_err(|cause| match cause.kind() {
@@ -37,12 +37,12 @@ fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
-    socket.listen(QUEUE)?.into_std()
+    socket.listen(BACKLOG)?.into_std()
 }
 
 /// What systemd has listened on for us, if it has.
 #[cfg(unix)]
-fn passed_on() -> Result<Option<TcpListener>, Error> {
+fn inherited_socket() -> Result<Option<TcpListener>, Error> {
     let mut sockets = listenfd::ListenFd::from_env();
     if sockets.len() > 1 {
         let cause = format!("{} were passed on, and one is served", sockets.len());
@@ -61,7 +61,7 @@ fn passed_on() -> Result<Option<TcpListener>, Error> {
 }
 
 #[cfg(not(unix))]
-fn passed_on() -> Result<Option<TcpListener>, Error> {
+fn inherited_socket() -> Result<Option<TcpListener>, Error> {
     Ok(None)
 }
 

@@ -18,11 +18,11 @@ use std::sync::Arc;
 
 /// Asks for the numbers of all workers, as far as they tell them. `None` if there is
 /// nobody who knows.
-pub(super) type Scrape = Arc<dyn Fn() -> BoxFuture<'static, Option<Metrics>> + Send + Sync>;
+pub(super) type ScrapeWorkers = Arc<dyn Fn() -> BoxFuture<'static, Option<Metrics>> + Send + Sync>;
 
 /// Those of a worker that knows of no others.
 #[cfg(any(test, not(unix)))]
-pub(super) fn of_one(meter: &Arc<Meter>) -> Scrape {
+pub(super) fn single_worker(meter: &Arc<Meter>) -> ScrapeWorkers {
     let meter = Arc::clone(meter);
     Arc::new(move || {
         let metrics = meter.metrics();
@@ -94,7 +94,7 @@ pub(super) struct Supervised {
 /// A line that has no metrics.
 #[derive(Debug, thiserror::Error)]
 #[error("the line has no metrics: {0}")]
-pub(super) struct NoMetrics(#[from] serde_json::Error);
+pub(super) struct MetricsParseError(#[from] serde_json::Error);
 
 impl Metrics {
     /// All of it in one line, without the line break.
@@ -107,8 +107,8 @@ impl Metrics {
     ///
     /// # Errors
     ///
-    /// [`NoMetrics`].
-    pub(super) fn from_line(line: &str) -> Result<Self, NoMetrics> {
+    /// [`MetricsParseError`].
+    pub(super) fn from_line(line: &str) -> Result<Self, MetricsParseError> {
         Ok(serde_json::from_str(line)?)
     }
 
@@ -168,7 +168,7 @@ impl Metrics {
     }
 
     /// What a process has written of its log.
-    pub(super) fn of_log(counts: Counts) -> Self {
+    pub(super) fn from_log(counts: Counts) -> Self {
         Metrics {
             log_dropped: counts.log_dropped,
             journal_dropped: counts.journal_dropped,
@@ -179,7 +179,7 @@ impl Metrics {
 
     /// What is left of a worker that has ended: what it did, and nothing that it
     /// has. Sums do not go down then.
-    pub(super) fn of_the_past(self) -> Self {
+    pub(super) fn after_exit(self) -> Self {
         Metrics {
             workers: 0,
             in_flight: 0,
@@ -197,12 +197,12 @@ mod tests {
 
     fn some() -> Metrics {
         let meter = Meter::default();
-        meter.has_accepted();
-        meter.has_read(120);
-        meter.is_asked();
-        meter.is_answered(StatusCode::NOT_FOUND, Duration::from_millis(3));
-        meter.has_written(80);
-        meter.has_lag(Duration::from_micros(70));
+        meter.connection_accepted();
+        meter.bytes_read(120);
+        meter.request_started();
+        meter.response_started(StatusCode::NOT_FOUND, Duration::from_millis(3));
+        meter.bytes_written(80);
+        meter.record_lag(Duration::from_micros(70));
         meter.metrics()
     }
 
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn who_has_ended_has_nothing_open_but_has_done_what_it_did() {
-        let past = some().of_the_past();
+        let past = some().after_exit();
         assert_eq!((past.workers, past.in_flight, past.open), (0, 0, 0));
         assert_eq!((past.answered[3], past.accepted), (1, 1));
     }

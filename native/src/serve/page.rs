@@ -27,7 +27,7 @@ fn first_file() -> String {
 /// Sees to it that there is a page to serve. `build` is quick when nothing
 /// has changed since the last.
 ///
-/// The other chapters and the threaded builds are left to [`build_the_rest`]:
+/// The other chapters and the threaded builds are left to [`build_remaining`]:
 /// the page waits for a chapter that it is to show, and does without threads.
 ///
 /// # Errors
@@ -76,7 +76,7 @@ pub(super) async fn prepare(www: &Path, build: bool) -> Result<(), Error> {
 }
 
 /// Builds what [`prepare`] left out, while the page is served already.
-pub(super) async fn build_the_rest() {
+pub(super) async fn build_remaining() {
     let failure = match bundle(&["-q"], &[]).await {
         Ok(status) if status.success() => return,
         Ok(status) => status.to_string(),
@@ -114,46 +114,46 @@ async fn bundle(cargo_options: &[&str], options: &[&str]) -> io::Result<ExitStat
             cargo.env_remove(name);
         }
     }
-    // Then a terminal's Ctrl-C does not reach it by itself: see `Family`.
+    // Then a terminal's Ctrl-C does not reach it by itself: see `ProcessGroup`.
     #[cfg(unix)]
     cargo.process_group(0);
 
     #[cfg(unix)]
-    let (mut child, _own) = super::children::spawn(&mut cargo)?;
+    let (mut child, _own) = super::reaper::spawn(&mut cargo)?;
     #[cfg(not(unix))]
     let mut child = cargo.spawn()?;
     // Dropped before the child, while its process id is still its own.
-    let mut family = Family::of(&child);
+    let mut group = ProcessGroup::of(&child);
     let status = child.wait().await;
-    family.has_ended();
+    group.exited();
     status
 }
 
-/// A child and all that it started. To end the child alone would leave the
+/// A child and all that it started. To end the child single_process would leave the
 /// compilers at work.
-struct Family {
+struct ProcessGroup {
     #[cfg(unix)]
     group: Option<nix::unistd::Pid>,
 }
 
 #[cfg(unix)]
-impl Family {
+impl ProcessGroup {
     /// The child is to be the leader of a process group.
     fn of(child: &Child) -> Self {
         let leader = child.id().and_then(|id| i32::try_from(id).ok());
-        Family {
+        ProcessGroup {
             group: leader.map(nix::unistd::Pid::from_raw),
         }
     }
 
     /// The group's number may soon be another's.
-    fn has_ended(&mut self) {
+    fn exited(&mut self) {
         self.group = None;
     }
 }
 
 #[cfg(unix)]
-impl Drop for Family {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         use nix::sys::signal::{Signal, killpg};
         if let Some(group) = self.group {
@@ -164,12 +164,12 @@ impl Drop for Family {
 }
 
 #[cfg(not(unix))]
-impl Family {
+impl ProcessGroup {
     fn of(_child: &Child) -> Self {
-        Family {}
+        ProcessGroup {}
     }
 
-    fn has_ended(&mut self) {}
+    fn exited(&mut self) {}
 }
 
 #[cfg(test)]
@@ -181,7 +181,7 @@ mod tests {
         for name in ["CARGO", "RUSTC", "RUSTFLAGS", "CARGO_PKG_NAME"] {
             assert!(environment::is_foreign(name), "{name}");
         }
-        // These are the caller's wishes for any build.
+        // These are the caller's commands for any build.
         for name in ["PATH", "CARGO_HOME", "CARGO_TARGET_DIR"] {
             assert!(!environment::is_foreign(name), "{name}");
         }

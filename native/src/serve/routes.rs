@@ -4,7 +4,7 @@ use super::{
     api, deadline, errors, faults, headers,
     hosts::{self, Hosts},
     problems,
-    service::{self, Shared},
+    service::{self, EndpointState},
 };
 use axum::{
     Router,
@@ -38,16 +38,13 @@ pub(super) struct Site<'a> {
 pub(super) fn router(
     site: Site<'_>,
     state: Arc<api::State>,
-    shared: &Shared,
+    shared: &EndpointState,
     handler: HandlerLayer,
 ) -> Router {
     let mut router = Router::new()
         .route("/healthz", get(|| async { "alive\n" }))
         // It listens before the page is there, but answers only after.
-        .route(
-            "/readyz",
-            get(service::ready_or_not).with_state(shared.clone()),
-        )
+        .route("/readyz", get(service::readyz).with_state(shared.clone()))
         .route("/metrics", get(service::metrics).with_state(shared.clone()))
         .route("/api/scenarios", get(api::scenarios))
         .route("/api/runs", post(api::run))
@@ -63,17 +60,20 @@ pub(super) fn router(
         .method_not_allowed_fallback(api::method_not_allowed)
         .fallback_service(files(site.www))
         .layer(api::body_limit())
-        .layer(from_fn_with_state(shared.limits, deadline::keep))
+        .layer(from_fn_with_state(
+            shared.limits,
+            deadline::enforce_deadline,
+        ))
         .layer(from_fn_with_state(hosts, check_host))
         .layer(handler)
-        .layer(from_fn(errors::in_words))
-        .layer(map_response(headers::harden))
+        .layer(from_fn(errors::errors_as_text))
+        .layer(map_response(headers::set_security_headers))
         .with_state(state)
 }
 
 async fn check_host(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
-    match hosts::refusal(&hosts, &request) {
-        Some(refusal) => refusal,
+    match hosts::rejection(&hosts, &request) {
+        Some(rejection) => rejection,
         None => next.run(request).await,
     }
 }
@@ -149,14 +149,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_never_ends_is_waited_for_no_longer_than_that() {
-        let (_phase, phase) = watch::channel(Phase::Serves);
+        let (_phase, phase) = watch::channel(Phase::Serving);
         let site = Site {
             www: Path::new("."),
             faults: false,
             hosts: &Hosts::Any,
         };
         let state = Arc::new(api::State::new(phase.clone()));
-        let shared = Shared {
+        let shared = EndpointState {
             limits: Limits::default(),
             phase,
             scrape: Arc::new(|| future::ready(Some(Metrics::default())).boxed()),

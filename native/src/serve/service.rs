@@ -3,9 +3,9 @@
 use super::{
     deadline, faults,
     hosts::{self, Hosts},
-    metrics::{Meter, Metrics, Scrape},
+    jobs::{self, JobService},
+    metrics::{Meter, Metrics, ScrapeWorkers},
     problems,
-    work::{self, Desk},
     worker::{Limits, Phase},
 };
 use axum::{
@@ -33,51 +33,51 @@ use tokio::sync::watch;
 use tower::{Layer, Service};
 
 /// Which process answers.
-pub(super) const WORKER: HeaderName = HeaderName::from_static("x-worker");
+pub(super) const WORKER_HEADER: HeaderName = HeaderName::from_static("x-worker");
 
 const GREETING: &str = "Hello from one of many.\n";
 
 /// The service, with errors as everywhere.
-pub(super) type Errorproof = HandlerService<Plain>;
+pub(super) type HandledService = HandlerService<PlainService>;
 
 /// `GET /` is answered at once, by hand; all else goes by routes.
 #[derive(Clone, Debug)]
-pub(super) struct Plain {
+pub(super) struct PlainService {
     worker: HeaderValue,
     router: Router,
 }
 
 /// What the routes need.
 #[derive(Clone)]
-pub(super) struct Shared {
+pub(super) struct EndpointState {
     pub(super) limits: Limits,
     pub(super) phase: watch::Receiver<Phase>,
-    pub(super) scrape: Scrape,
+    pub(super) scrape: ScrapeWorkers,
     pub(super) failing: FailingWorkers,
 }
 
 /// All that is served. Whatever goes wrong in it comes to the handler. With
-/// `faults` there are some to ask for.
+/// `faults` there are some to request for.
 pub(super) fn service(
-    shared: Shared,
+    shared: EndpointState,
     meter: Arc<Meter>,
     faults: bool,
     handler: &HandlerLayer,
-) -> Errorproof {
-    let plain = Plain {
+) -> HandledService {
+    let plain = PlainService {
         worker: process::id().into(),
         router: routes(shared, meter, faults),
     };
     handler.layer(plain)
 }
 
-fn routes(shared: Shared, meter: Arc<Meter>, faults: bool) -> Router {
+fn routes(shared: EndpointState, meter: Arc<Meter>, faults: bool) -> Router {
     let limits = shared.limits;
-    let desk = Arc::new(Desk::new(meter));
+    let jobs = Arc::new(JobService::new(meter));
     let mut router = Router::new()
-        .route("/work", get(work::work).with_state(Arc::clone(&desk)))
+        .route("/work", get(jobs::work).with_state(Arc::clone(&jobs)))
         .route("/healthz", get(|| async { "alive\n" }))
-        .route("/readyz", get(ready_or_not))
+        .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/problems/", get(problems::list))
         .route("/problems/{code}", get(problems::one))
@@ -89,16 +89,16 @@ fn routes(shared: Shared, meter: Arc<Meter>, faults: bool) -> Router {
     if faults {
         router = router
             .route("/faults/bug", post(faults::bug))
-            .route("/faults/job", post(work::bug).with_state(desk))
+            .route("/faults/job", post(jobs::bug).with_state(jobs))
             .route("/faults/hang", post(faults::hang))
             .route("/faults/exit", post(faults::exit));
     }
     router
-        .layer(from_fn_with_state(limits, deadline::keep))
+        .layer(from_fn_with_state(limits, deadline::enforce_deadline))
         .with_state(shared)
 }
 
-impl Service<Request<Incoming>> for Plain {
+impl Service<Request<Incoming>> for PlainService {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Either<Ready<Result<Response<Body>, Infallible>>, RouteFuture<Infallible>>;
@@ -108,8 +108,8 @@ impl Service<Request<Incoming>> for Plain {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        if let Some(refusal) = hosts::refusal(&Hosts::Any, &request) {
-            return Either::Left(ready(Ok(refusal)));
+        if let Some(rejection) = hosts::rejection(&Hosts::Any, &request) {
+            return Either::Left(ready(Ok(rejection)));
         }
         if request.uri().path() == "/" {
             let is_greeted = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -125,24 +125,24 @@ impl Service<Request<Incoming>> for Plain {
     }
 }
 
-impl Plain {
+impl PlainService {
     fn greet(&self) -> Response<Body> {
         let mut response = Response::new(Body::from(GREETING));
         let headers = response.headers_mut();
         let text = HeaderValue::from_static("text/plain; charset=utf-8");
         headers.insert(header::CONTENT_TYPE, text);
-        headers.insert(WORKER, self.worker.clone());
+        headers.insert(WORKER_HEADER, self.worker.clone());
         response
     }
 }
 
 /// `GET /readyz`: whether it takes more requests, which process says so, and which
 /// workers fail to start. The service is ready as long as one worker is.
-pub(super) async fn ready_or_not(
+pub(super) async fn readyz(
     State(phase): State<watch::Receiver<Phase>>,
     State(failing): State<FailingWorkers>,
 ) -> Result<String, AppError> {
-    if *phase.borrow() > Phase::Serves {
+    if *phase.borrow() > Phase::Serving {
         return Err(AppError::unavailable("a process that drains")
             .with_public("This process is about to end: another one takes over."));
     }
@@ -171,7 +171,9 @@ impl FailingWorkers {
 }
 
 /// `GET /metrics`: the numbers of all workers, for Prometheus.
-pub(super) async fn metrics(State(scrape): State<Scrape>) -> Result<impl IntoResponse, AppError> {
+pub(super) async fn metrics(
+    State(scrape): State<ScrapeWorkers>,
+) -> Result<impl IntoResponse, AppError> {
     let metrics = scrape().await.ok_or_else(|| {
         AppError::unavailable("a supervisor that does not answer")
             .with_public("Nobody tells the numbers of all workers just now: try again later.")
@@ -182,21 +184,21 @@ pub(super) async fn metrics(State(scrape): State<Scrape>) -> Result<impl IntoRes
     ))
 }
 
-impl FromRef<Shared> for watch::Receiver<Phase> {
-    fn from_ref(shared: &Shared) -> Self {
+impl FromRef<EndpointState> for watch::Receiver<Phase> {
+    fn from_ref(shared: &EndpointState) -> Self {
         shared.phase.clone()
     }
 }
 
-impl FromRef<Shared> for FailingWorkers {
-    fn from_ref(shared: &Shared) -> Self {
+impl FromRef<EndpointState> for FailingWorkers {
+    fn from_ref(shared: &EndpointState) -> Self {
         shared.failing.clone()
     }
 }
 
-impl FromRef<Shared> for Scrape {
-    fn from_ref(shared: &Shared) -> Self {
-        Scrape::clone(&shared.scrape)
+impl FromRef<EndpointState> for ScrapeWorkers {
+    fn from_ref(shared: &EndpointState) -> Self {
+        ScrapeWorkers::clone(&shared.scrape)
     }
 }
 
@@ -209,26 +211,26 @@ mod tests {
     use tower::ServiceExt;
 
     /// The routes, which take other bodies than those from a connection.
-    struct Asked {
+    struct TestServer {
         router: Router,
         meter: Arc<Meter>,
         phase: watch::Sender<Phase>,
         failing: FailingWorkers,
     }
 
-    fn served(faults: bool) -> Asked {
-        let (phase, watched) = watch::channel(Phase::Serves);
+    fn served(faults: bool) -> TestServer {
+        let (phase, changes) = watch::channel(Phase::Serving);
         let meter = Arc::new(Meter::default());
         let failing = FailingWorkers::default();
-        let shared = Shared {
+        let shared = EndpointState {
             limits: Limits::default(),
-            phase: watched,
-            scrape: metrics::of_one(&meter),
+            phase: changes,
+            scrape: metrics::single_worker(&meter),
             failing: failing.clone(),
         };
         let router = routes(shared, Arc::clone(&meter), faults);
         let router = router.layer(errors::layer(errors::handler(), || {}));
-        Asked {
+        TestServer {
             router,
             meter,
             phase,
@@ -236,8 +238,8 @@ mod tests {
         }
     }
 
-    impl Asked {
-        async fn ask(&self, method: &str, path: &str) -> (u16, String) {
+    impl TestServer {
+        async fn request(&self, method: &str, path: &str) -> (u16, String) {
             let request = Request::builder().method(method).uri(path);
             let request = request.body(Body::empty()).unwrap();
             let Ok(answer) = self.router.clone().oneshot(request).await;
@@ -250,42 +252,42 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_not_ready_for_more_when_it_drains() {
-        let asked = served(false);
-        assert_eq!(asked.ask("GET", "/readyz").await.0, 200);
-        advance(&asked.phase, Phase::Drains);
-        let (status, problem) = asked.ask("GET", "/readyz").await;
+        let server = served(false);
+        assert_eq!(server.request("GET", "/readyz").await.0, 200);
+        advance(&server.phase, Phase::Draining);
+        let (status, problem) = server.request("GET", "/readyz").await;
         assert_eq!(status, 503, "{problem}");
-        assert_eq!(asked.ask("GET", "/healthz").await.0, 200);
+        assert_eq!(server.request("GET", "/healthz").await.0, 200);
     }
 
     #[tokio::test]
     async fn it_is_ready_although_others_fail_to_start() {
-        let asked = served(false);
-        asked.failing.set("2, 3".to_owned());
-        let (status, text) = asked.ask("GET", "/readyz").await;
+        let server = served(false);
+        server.failing.set("2, 3".to_owned());
+        let (status, text) = server.request("GET", "/readyz").await;
         assert_eq!(status, 200);
         let line = "degraded: these workers fail to start: 2, 3\n";
         assert!(text.ends_with(line), "{text}");
-        asked.failing.set(String::new());
-        let (_, text) = asked.ask("GET", "/readyz").await;
+        server.failing.set(String::new());
+        let (_, text) = server.request("GET", "/readyz").await;
         assert!(!text.contains("degraded"), "{text}");
     }
 
     #[tokio::test]
     async fn jobs_are_done_and_counted() {
-        let asked = served(false);
-        let (status, result) = asked.ask("GET", "/work?job=fib:20").await;
+        let server = served(false);
+        let (status, result) = server.request("GET", "/work?job=fib:20").await;
         assert_eq!((status, &*result), (200, "fib:20 = 6765\n"));
-        let (_, text) = asked.ask("GET", "/metrics").await;
+        let (_, text) = server.request("GET", "/metrics").await;
         let line = "highwater_jobs_total{outcome=\"done\"} 1\n";
         assert!(text.contains(line), "{text}");
     }
 
     #[tokio::test]
     async fn what_is_no_job_is_told_with_what_is() {
-        let asked = served(false);
+        let server = served(false);
         for path in ["/work", "/work?job=fib", "/work?job=fib:-1", "/work?jobs=1"] {
-            let (status, problem) = asked.ask("GET", path).await;
+            let (status, problem) = server.request("GET", path).await;
             assert_eq!(status, 400, "{path}");
             assert!(problem.contains("fib:"), "{problem}");
         }
@@ -293,19 +295,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_with_a_bug_is_a_bug_and_the_threads_go_on() {
-        let asked = served(true);
-        let (status, problem) = asked.ask("POST", "/faults/job").await;
+        let server = served(true);
+        let (status, problem) = server.request("POST", "/faults/job").await;
         assert_eq!(status, 500);
         assert!(!problem.contains("a bug in a job"), "{problem}");
-        assert_eq!(asked.meter.metrics().jobs_panicked, 1);
-        assert_eq!(asked.ask("GET", "/work?job=fib:20").await.0, 200);
+        assert_eq!(server.meter.metrics().jobs_panicked, 1);
+        assert_eq!(server.request("GET", "/work?job=fib:20").await.0, 200);
     }
 
     #[tokio::test]
     async fn faults_are_there_for_those_who_want_them_only() {
-        let asked = served(false);
+        let server = served(false);
         for path in ["/faults/bug", "/faults/hang", "/faults/exit", "/faults/job"] {
-            assert_eq!(asked.ask("POST", path).await.0, 404, "{path}");
+            assert_eq!(server.request("POST", path).await.0, 404, "{path}");
         }
     }
 }

@@ -10,32 +10,31 @@
 //! | `SIGTERM`, `SIGINT` | the end, in peace; a second one: at once |
 //! | `SIGTTIN`, `SIGTTOU` | one worker more, one fewer |
 
+mod commands;
 mod failing;
-mod files;
 mod journal;
-mod news;
-mod plan;
 mod process;
 mod program;
 mod scrape;
 mod signals;
 mod systemd;
-mod wishes;
+mod worker_events;
 
-pub(crate) use plan::{Content, Plan};
 pub(crate) use signals::Signals;
 
 use super::{
-    children,
-    control::{ALIVE_WITHIN, Order},
+    config::ClusterConfig,
+    control::{HEARTBEAT_TIMEOUT, SupervisorMessage},
+    reaper,
     turns::TurnTable,
-    worker::{DRAIN_WITHIN, GRACE},
+    worker::{self, DRAIN_TIMEOUT, GRACE_PERIOD},
 };
 use crate::error::Error;
+use commands::Command;
 use failing::FailingSlots;
 use highwater::scale::{Action, Escalation, Supervisor, SupervisorOptions};
-use journal::{Journal, Who, log};
-use process::{Name, Process, Recipe, Stage, Told};
+use journal::{Journal, WorkerLabel, log};
+use process::{Stage, WorkerEvent, WorkerId, WorkerProcess, WorkerSpec};
 use program::{Launched, Program};
 use scrape::Scrapes;
 use serde_json::json;
@@ -57,31 +56,34 @@ const STEADY_AFTER: Duration = Duration::from_secs(1);
 /// How long a worker may take until it serves.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
-const HANGS: &str = "it hangs, and gave no sign of life in time";
+const NO_HEARTBEAT: &str = "it hangs, and gave no sign of life in time";
+
+/// Two for each worker and each replacement, and some.
+const OPEN_FILES: usize = 4096;
 
 /// The longest time between two looks at whether this process was held up.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// A time between two looks that means that it was stopped, and perhaps its workers too.
-const HELD_UP: Duration = Duration::from_secs(1);
+const SUSPENDED_AFTER: Duration = Duration::from_secs(1);
 
 /// Starts workers and replaces those that end, until a signal asks for the end of
-/// all. `is_served` is called once, when the first one is ready.
+/// all. `on_ready` is called once, when the first one is ready.
 ///
 /// # Errors
 ///
-/// If no worker is ready for too long, and what `is_served` fails with. No worker is left in
+/// If no worker is ready for too long, and what `on_ready` fails with. No worker is left in
 /// any case.
 pub(super) async fn supervise(
-    plan: Plan,
+    config: ClusterConfig,
     signals: Signals,
-    is_served: impl FnOnce() -> Result<(), Error>,
+    on_ready: impl FnOnce() -> Result<(), Error>,
 ) -> Result<ExitCode, Error> {
-    files::make_room();
-    let mut shell = Shell::new(plan)?;
+    worker::raise_open_files(OPEN_FILES);
+    let mut shell = SupervisorDriver::new(config)?;
     tokio::select! {
-        ended = shell.run(signals, is_served) => ended,
-        never = children::reap() => match never {},
+        ended = shell.run(signals, on_ready) => ended,
+        never = reaper::reap() => match never {},
     }
     // If workers are left after all, they are killed as they are dropped.
 }
@@ -98,65 +100,65 @@ fn turn_table() -> Option<Arc<TurnTable>> {
         .ok()
 }
 
-struct Shell {
-    recipe: Recipe,
+struct SupervisorDriver {
+    spec: WorkerSpec,
     journal: Journal,
-    patience: Duration,
+    shutdown_timeout: Duration,
     start: Instant,
-    machine: Supervisor,
+    supervisor: Supervisor,
     /// Those that have not ended, the draining ones included.
-    processes: BTreeMap<Name, Process>,
+    processes: BTreeMap<WorkerId, WorkerProcess>,
     scrapes: Scrapes,
-    tell: mpsc::UnboundedSender<Told>,
-    told: mpsc::UnboundedReceiver<Told>,
+    event_sender: mpsc::UnboundedSender<WorkerEvent>,
+    events: mpsc::UnboundedReceiver<WorkerEvent>,
     /// Whether all is to end.
-    is_ending: bool,
+    is_shutting_down: bool,
     /// When those that drain for that are to be hurried.
-    hurry_at: Option<Instant>,
-    last_end: String,
+    expedite_at: Option<Instant>,
+    last_exit: String,
     failing: FailingSlots,
     give_up_after: Duration,
     /// The time of the last look at whether it was held up.
-    looked_at: Instant,
+    checked_at: Instant,
 }
 
-impl Shell {
-    fn new(plan: Plan) -> Result<Self, Error> {
-        let (tell, told) = mpsc::unbounded_channel();
-        let patience = plan.content.patience();
+impl SupervisorDriver {
+    fn new(config: ClusterConfig) -> Result<Self, Error> {
+        let (event_sender, events) = mpsc::unbounded_channel();
+        let shutdown_timeout = config.content.shutdown_timeout();
         let options = SupervisorOptions::new()
             .escalation(Escalation::NoneReady {
-                within: plan.give_up_after,
+                within: config.give_up_after,
             })
             .steady_after(STEADY_AFTER)
             .ready_within(READY_WITHIN)
-            .heartbeat_within(ALIVE_WITHIN)
+            .heartbeat_within(HEARTBEAT_TIMEOUT)
             // Longer than they give themselves.
-            .drain_within(DRAIN_WITHIN + 2 * GRACE)
-            .stop_within(patience + 2 * GRACE)
+            .drain_within(DRAIN_TIMEOUT + 2 * GRACE_PERIOD)
+            .stop_within(shutdown_timeout + 2 * GRACE_PERIOD)
             // What the standard library seeds its maps with comes from the system.
             .seed(RandomState::new().hash_one("pauses"));
-        Ok(Shell {
-            recipe: Recipe {
-                listener: Some(plan.listener),
-                content: plan.content,
+        Ok(SupervisorDriver {
+            spec: WorkerSpec {
+                listener: Some(config.listener),
+                content: config.content,
                 program: Program::this().map_err(Error::Runtime)?,
                 turns: turn_table(),
             },
-            journal: Journal { json: plan.json },
-            patience,
+            journal: Journal { json: config.json },
+            shutdown_timeout,
             start: Instant::now(),
-            machine: Supervisor::new(plan.workers, options, Duration::ZERO),
+            supervisor: Supervisor::new(config.workers, options, Duration::ZERO),
             processes: BTreeMap::new(),
             scrapes: Scrapes::default(),
-            tell,
-            told,
-            is_ending: false,
-            hurry_at: None,
-            last_end: String::new(),
+            event_sender,
+            events,
+            is_shutting_down: false,
+            expedite_at: None,
+            last_exit: String::new(),
             failing: FailingSlots::default(),
-            give_up_after: plan.give_up_after,
-            looked_at: Instant::now(),
+            give_up_after: config.give_up_after,
+            checked_at: Instant::now(),
         })
     }
 
@@ -164,99 +166,102 @@ impl Shell {
     async fn run(
         &mut self,
         mut signals: Signals,
-        is_served: impl FnOnce() -> Result<(), Error>,
+        on_ready: impl FnOnce() -> Result<(), Error>,
     ) -> Result<ExitCode, Error> {
-        let mut is_served = Some(is_served);
+        let mut on_ready = Some(on_ready);
         let mut is_stopping = false;
         loop {
-            self.act();
-            if self.machine.is_stopped() {
+            self.run_actions();
+            if self.supervisor.is_stopped() {
                 break;
             }
-            self.note_recovered();
+            self.forget_recovered();
             let deadline = self.deadline();
             tokio::select! {
                 // News first: they may be what a deadline is about.
                 biased;
-                wish = signals.next() => {
-                    if let signals::Wish::Stop(signal) = wish {
+                command = signals.next() => {
+                    if let Command::Stop(signal) = command {
                         if is_stopping {
                             log("asked again to end: what is under way is cut off");
                             return Ok(ExitCode::from(signal.exit_code()));
                         }
                         is_stopping = true;
                     }
-                    self.grant(wish);
+                    self.handle_command(command);
                 }
-                Some(told) = self.told.recv() => {
-                    let is_ready = self.hear(told);
-                    if is_ready && let Some(is_served) = is_served.take() {
-                        is_served()?;
+                Some(events) = self.events.recv() => {
+                    let is_ready = self.handle_event(events);
+                    if is_ready && let Some(on_ready) = on_ready.take() {
+                        on_ready()?;
                         systemd::ready(&self.status());
                     }
                 }
                 () = sleep_until(deadline) => self.tick(),
             }
         }
-        if self.machine.has_escalated() {
-            let last_end = std::mem::take(&mut self.last_end);
-            return Err(Error::WorkersKeepExiting(last_end));
+        if self.supervisor.has_escalated() {
+            let last_exit = std::mem::take(&mut self.last_exit);
+            return Err(Error::WorkersKeepExiting(last_exit));
         }
         log("all workers have ended");
-        self.journal.of_all("stopped", json!({}));
+        self.journal.cluster("stopped", json!({}));
         Ok(ExitCode::SUCCESS)
     }
 
     /// When something is to be done if nothing happens.
     fn deadline(&self) -> Instant {
-        let deadlines = [self.machine.next_deadline(), self.scrapes.deadline()];
+        let deadlines = [self.supervisor.next_deadline(), self.scrapes.deadline()];
         let deadlines = deadlines.into_iter().flatten();
-        // Those of the machine may be as far away as no clock goes.
+        // Those of the supervisor may be as far away as no clock goes.
         let deadlines = deadlines.filter_map(|after| self.start.checked_add(after));
-        let silences = self.processes.values().filter_map(Process::hangs_at);
-        let deadlines = deadlines.chain(self.hurry_at).chain(silences);
-        deadlines.fold(self.looked_at + LOOK_EVERY, Instant::min)
+        let silences = self
+            .processes
+            .values()
+            .filter_map(WorkerProcess::hang_deadline);
+        let deadlines = deadlines.chain(self.expedite_at).chain(silences);
+        deadlines.fold(self.checked_at + CHECK_INTERVAL, Instant::min)
     }
 
     /// Looks whether this process could not run for a while, as after `SIGSTOP`. The
     /// workers may have been stopped as well and may go on later: then nobody's
     /// silence counts.
-    fn look_whether_held_up(&mut self) {
+    fn detect_suspension(&mut self) {
         let now = Instant::now();
-        let paused = now - std::mem::replace(&mut self.looked_at, now);
-        if paused < HELD_UP {
+        let paused = now - std::mem::replace(&mut self.checked_at, now);
+        if paused < SUSPENDED_AFTER {
             return;
         }
         log(format!(
             "held up for {:.1} s: all workers get their full time again",
             paused.as_secs_f64()
         ));
-        self.machine.resumed(paused, self.start.elapsed());
+        self.supervisor.resumed(paused, self.start.elapsed());
         for process in self.processes.values_mut() {
-            process.is_heard();
+            process.note_activity();
         }
-        if let Some(hurry_at) = &mut self.hurry_at {
-            *hurry_at += paused;
+        if let Some(expedite_at) = &mut self.expedite_at {
+            *expedite_at += paused;
         }
     }
 
     fn tick(&mut self) {
-        self.look_whether_held_up();
+        self.detect_suspension();
         let now = self.start.elapsed();
-        self.machine.tick(now);
-        self.answer_scrapes();
-        self.kill_silent_leavers();
-        if self.hurry_at.is_some_and(|at| at <= Instant::now()) {
-            self.hurry_at = None;
+        self.supervisor.tick(now);
+        self.complete_scrapes();
+        self.kill_hung_workers();
+        if self.expedite_at.is_some_and(|at| at <= Instant::now()) {
+            self.expedite_at = None;
             for process in self.processes.values() {
-                process.order(Order::Stop);
+                process.send(SupervisorMessage::Stop);
             }
         }
     }
 
-    /// Does what the machine wants.
-    fn act(&mut self) {
-        while let Some(action) = self.machine.next_action() {
+    /// Does what the supervisor wants.
+    fn run_actions(&mut self) {
+        while let Some(action) = self.supervisor.next_action() {
             match action {
                 Action::Start { slot, generation } => self.start(slot, generation),
                 Action::Drain { slot, generation } => self.drain((slot, generation)),
@@ -264,19 +269,19 @@ impl Shell {
                 Action::Reloaded => self.reloaded(),
                 Action::ReloadAborted { slot, .. } => self.reload_aborted(slot),
                 Action::Escalate => self.give_up(),
-                // A machine that can do more does it when it is told to.
+                // A supervisor that can do more does it when it is events to.
                 _ => {}
             }
         }
     }
 
     fn start(&mut self, slot: usize, generation: u64) {
-        let name = (slot, generation);
+        let id = (slot, generation);
         // A reload is to bring what stands there now, or nothing.
-        let may_fall_back = !self.machine.is_reloading();
-        let recipe = &self.recipe;
-        let launched = recipe.program.launch(may_fall_back, |program| {
-            Process::start(recipe, program, name, &self.tell)
+        let may_fall_back = !self.supervisor.is_reloading();
+        let spec = &self.spec;
+        let launched = spec.program.launch(may_fall_back, |program| {
+            WorkerProcess::start(spec, program, id, &self.event_sender)
         });
         match launched {
             Ok(Launched {
@@ -287,68 +292,69 @@ impl Shell {
                 if let Some(cause) = in_place_of {
                     log(format!(
                         "{}: {cause}; the running program is started in its place: {}",
-                        process.who,
+                        process.label,
                         file.display()
                     ));
                 }
-                self.journal.started(process.who, &file);
+                self.journal.started(process.label, &file);
                 process.program = file;
-                self.processes.insert(name, process);
+                self.processes.insert(id, process);
             }
             Err(cause) => {
-                self.machine.exited(slot, generation, self.start.elapsed());
+                self.supervisor
+                    .exited(slot, generation, self.start.elapsed());
                 let what = format!("worker {} cannot be started: {cause}", slot + 1);
                 self.failed_to_start(slot, what);
             }
         }
     }
 
-    fn drain(&mut self, name: Name) {
-        let is_hurried = self.is_ending && self.patience.is_zero();
-        let Some(process) = self.processes.get_mut(&name) else {
+    fn drain(&mut self, id: WorkerId) {
+        let is_expedited = self.is_shutting_down && self.shutdown_timeout.is_zero();
+        let Some(process) = self.processes.get_mut(&id) else {
             return;
         };
-        process.stage = Stage::Drains;
-        self.journal.of("draining", process.who);
-        process.order(if is_hurried {
-            Order::Stop
+        process.stage = Stage::Draining;
+        self.journal.worker("draining", process.label);
+        process.send(if is_expedited {
+            SupervisorMessage::Stop
         } else {
-            Order::Drain
+            SupervisorMessage::Drain
         });
     }
 
-    fn kill(&mut self, name: Name) {
-        let Some(process) = self.processes.get(&name) else {
+    fn kill(&mut self, id: WorkerId) {
+        let Some(process) = self.processes.get(&id) else {
             return;
         };
         let why = match process.stage {
-            _ if self.machine.has_escalated() => "it is not needed any more",
-            Stage::Starts => "it was not ready in time",
-            Stage::Serves => HANGS,
-            Stage::Drains => "it has not come to its end in time",
+            _ if self.supervisor.has_escalated() => "it is not needed any more",
+            Stage::Starting => "it was not ready in time",
+            Stage::Serving => NO_HEARTBEAT,
+            Stage::Draining => "it has not come to its end in time",
         };
-        self.end_by_force(name, why);
+        self.kill_process(id, why);
     }
 
-    /// The machine gives those that drain their time. But nobody has anything of one
+    /// The supervisor gives those that drain their time. But nobody has anything of one
     /// that hangs.
-    fn kill_silent_leavers(&mut self) {
+    fn kill_hung_workers(&mut self) {
         let now = Instant::now();
-        let hangs = |process: &Process| process.hangs_at().is_some_and(|at| at <= now);
+        let hangs = |process: &WorkerProcess| process.hang_deadline().is_some_and(|at| at <= now);
         let silent = self.processes.iter().filter(|(_, it)| hangs(it));
-        let silent: Vec<Name> = silent.map(|(name, _)| *name).collect();
-        for name in silent {
-            self.end_by_force(name, HANGS);
+        let silent: Vec<WorkerId> = silent.map(|(id, _)| *id).collect();
+        for id in silent {
+            self.kill_process(id, NO_HEARTBEAT);
         }
     }
 
-    fn end_by_force(&mut self, name: Name, why: &str) {
-        let Some(process) = self.processes.get_mut(&name) else {
+    fn kill_process(&mut self, id: WorkerId, why: &str) {
+        let Some(process) = self.processes.get_mut(&id) else {
             return;
         };
         if process.kill() {
-            log(format!("{} is ended by force: {why}", process.who));
-            self.journal.of_why("killed", process.who, why);
+            log(format!("{} is ended by force: {why}", process.label));
+            self.journal.worker_because("killed", process.label, why);
         }
     }
 
@@ -357,34 +363,34 @@ impl Shell {
             "gives up: no worker was ready for {} s",
             self.give_up_after.as_secs()
         ));
-        self.journal.of_all("gave_up", json!({}));
+        self.journal.cluster("gave_up", json!({}));
         systemd::stopping();
         self.end();
     }
 
     /// All is to end: nobody is to come any more.
     fn end(&mut self) {
-        self.is_ending = true;
-        self.hurry_at = Some(Instant::now() + self.patience);
-        self.recipe.listener = None;
+        self.is_shutting_down = true;
+        self.expedite_at = Some(Instant::now() + self.shutdown_timeout);
+        self.spec.listener = None;
     }
 
     /// The worker that has a slot now.
-    fn in_slot(&self, slot: usize) -> Option<Who> {
+    fn serving_in_slot(&self, slot: usize) -> Option<WorkerLabel> {
         let mut workers = self.processes.range((slot, 0)..=(slot, u64::MAX)).rev();
-        let serves = |(_, process): &(&Name, &Process)| process.stage == Stage::Serves;
-        workers.find(serves).map(|(_, process)| process.who)
+        let serves = |(_, process): &(&WorkerId, &WorkerProcess)| process.stage == Stage::Serving;
+        workers.find(serves).map(|(_, process)| process.label)
     }
 
     fn status(&self) -> String {
-        let (ready, all) = (self.machine.ready_count(), self.machine.slots());
+        let (ready, all) = (self.supervisor.ready_count(), self.supervisor.slots());
         let failing = match self.failing.line() {
             workers if workers.is_empty() => String::new(),
             workers => format!("; these fail to start: {workers}"),
         };
         format!(
             "{ready} of {all} workers serve, {} were replaced{failing}",
-            self.machine.restarts()
+            self.supervisor.restarts()
         )
     }
 }

@@ -3,19 +3,19 @@
 //! All workers accept from one socket, so that no queued connection is lost when a
 //! worker goes. The kernel wakes all of them for each connection, and the one that
 //! runs first would take a whole burst. Therefore the workers share a table with an
-//! [`Entry`] each, which counts the connections that it took. A worker that is
-//! [`LEAD`] connections ahead of another one leaves the next connection to it.
+//! [`TurnEntry`] each, which counts the connections that it took. A worker that is
+//! [`MAX_LEAD`] connections ahead of another one leaves the next connection to it.
 //!
 //! A connection never waits for a worker in vain: one that stops accepting clears its entry, and
-//! one that does not look at the queue for [`PATIENCE`] although connections wait
+//! one that does not look at the queue for [`SILENCE_LIMIT`] although connections wait
 //! there is passed over until it looks again. It then continues at the count of the
 //! others, so that it is not flooded with the connections that it missed.
 
 #[cfg(unix)]
-mod shared;
+mod table;
 
 #[cfg(unix)]
-pub(super) use shared::{TurnTable, VARIABLE, inherit};
+pub(super) use table::{TURNS_VARIABLE, TurnTable, inherit};
 
 use std::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst},
@@ -24,24 +24,24 @@ use std::{
 use tokio::time::Instant;
 
 /// The most connections that a worker takes more than another one.
-const LEAD: u64 = 4;
+const MAX_LEAD: u64 = 4;
 
 /// The time that connections wait for a worker that gives no sign. Clients do not notice
 /// it, and it is rare that a busy machine lets a process wait longer for a processor.
-const PATIENCE: Duration = Duration::from_millis(30);
+const SILENCE_LIMIT: Duration = Duration::from_millis(30);
 
-/// The most of [`PATIENCE`] that passes between two looks. If this process itself does
+/// The most of [`SILENCE_LIMIT`] that passes between two looks. If this process itself does
 /// not run for a while, the others on the machine probably did not run either.
-const LONGEST_STEP: Duration = Duration::from_millis(2);
+const MAX_STEP: Duration = Duration::from_millis(2);
 
 /// Not the number of any look.
 const NEVER: u64 = u64::MAX;
 
-/// A worker as the others see it. It is shared memory: each field is
+/// A worker as the others see it. It is table memory: each field is
 /// read and written by several processes.
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub(super) struct Entry {
+pub(super) struct TurnEntry {
     /// Not 0 while it accepts connections.
     accepts: AtomicU32,
     /// The connections that it took, or was excused from.
@@ -55,7 +55,7 @@ pub(super) struct Entry {
 /// A worker's place among those that take turns. Dropped, it takes part no more.
 #[derive(Debug)]
 pub(super) struct Turns {
-    entries: &'static [Entry],
+    entries: &'static [TurnEntry],
     /// The number of entries that were ever in use.
     used: &'static AtomicU64,
     own: usize,
@@ -63,21 +63,21 @@ pub(super) struct Turns {
 
 /// The workers that hold up the next connection, for as long as it waits.
 #[derive(Debug)]
-pub(super) struct Wait {
+pub(super) struct TurnWait {
     last_look: Instant,
-    for_whom: Vec<Awaited>,
+    awaited: Vec<AwaitedWorker>,
 }
 
 #[derive(Debug)]
-struct Awaited {
+struct AwaitedWorker {
     index: usize,
     looks: u64,
     silent: Duration,
 }
 
-impl Entry {
+impl TurnEntry {
     fn new() -> Self {
-        Entry {
+        TurnEntry {
             accepts: AtomicU32::new(0),
             taken: AtomicU64::new(0),
             looks: AtomicU64::new(0),
@@ -109,9 +109,9 @@ impl Entry {
 
 impl Turns {
     /// Turns of a worker that shares its queue with nobody, or knows of nobody.
-    pub(super) fn alone() -> Self {
+    pub(super) fn unshared() -> Self {
         Turns {
-            entries: Box::leak(Box::new([Entry::new()])),
+            entries: Box::leak(Box::new([TurnEntry::new()])),
             used: Box::leak(Box::new(AtomicU64::new(1))),
             own: 0,
         }
@@ -148,36 +148,36 @@ impl Turns {
 
     /// Returns whether the next connection is for this worker. If not, look again soon, with
     /// the same `wait` for as long as connections are in the queue.
-    pub(super) fn look(&self, wait: &mut Wait, now: Instant) -> bool {
+    pub(super) fn look(&self, wait: &mut TurnWait, now: Instant) -> bool {
         let own = self.own();
         if own.is_passed_over() {
             self.catch_up();
         }
         own.looks.fetch_add(1, SeqCst);
-        let step = LONGEST_STEP.min(now.duration_since(wait.last_look));
+        let step = MAX_STEP.min(now.duration_since(wait.last_look));
         wait.last_look = now;
         let taken = own.taken();
         let mut holds_up = Vec::new();
         for (index, other) in self.others() {
-            if other.taken().saturating_add(LEAD) > taken {
+            if other.taken().saturating_add(MAX_LEAD) > taken {
                 continue;
             }
             let looks = other.looks.load(SeqCst);
-            let before = wait.for_whom.iter();
+            let before = wait.awaited.iter();
             let mut before = before.filter(|it| it.index == index && it.looks == looks);
             let silent = before.next().map_or(Duration::ZERO, |it| it.silent + step);
-            if silent >= PATIENCE {
+            if silent >= SILENCE_LIMIT {
                 other.passed_over_at.store(looks, SeqCst);
             } else {
-                holds_up.push(Awaited {
+                holds_up.push(AwaitedWorker {
                     index,
                     looks,
                     silent,
                 });
             }
         }
-        wait.for_whom = holds_up;
-        wait.for_whom.is_empty()
+        wait.awaited = holds_up;
+        wait.awaited.is_empty()
     }
 
     /// Continues at the count of the others, if that is higher.
@@ -191,12 +191,12 @@ impl Turns {
         self.others().map(|(_, other)| other.taken()).min()
     }
 
-    fn own(&self) -> &Entry {
+    fn own(&self) -> &TurnEntry {
         &self.entries[self.own]
     }
 
     /// The others that take turns.
-    fn others(&self) -> impl Iterator<Item = (usize, &Entry)> {
+    fn others(&self) -> impl Iterator<Item = (usize, &TurnEntry)> {
         let used = usize::try_from(self.used.load(SeqCst)).unwrap_or(usize::MAX);
         let entries = self.entries.iter().enumerate().take(used);
         entries.filter(|(index, entry)| *index != self.own && entry.takes_turns())
@@ -209,11 +209,11 @@ impl Drop for Turns {
     }
 }
 
-impl Wait {
+impl TurnWait {
     pub(super) fn new(now: Instant) -> Self {
-        Wait {
+        TurnWait {
             last_look: now,
-            for_whom: Vec::new(),
+            awaited: Vec::new(),
         }
     }
 }
@@ -227,8 +227,8 @@ pub(super) mod tests {
 
     /// Workers that share a table.
     pub(in crate::serve) fn workers(count: usize) -> Vec<Turns> {
-        let entries: Vec<Entry> = (0..count).map(|_| Entry::new()).collect();
-        let entries: &'static [Entry] = entries.leak();
+        let entries: Vec<TurnEntry> = (0..count).map(|_| TurnEntry::new()).collect();
+        let entries: &'static [TurnEntry] = entries.leak();
         let used = Box::leak(Box::new(AtomicU64::new(count as u64)));
         let worker = |own| Turns { entries, used, own };
         (0..count).map(worker).collect()
@@ -237,7 +237,7 @@ pub(super) mod tests {
     /// A worker that looks whether it may take the next of endless connections.
     struct Looking {
         turns: Turns,
-        wait: Wait,
+        wait: TurnWait,
         took: u64,
     }
 
@@ -247,7 +247,7 @@ pub(super) mod tests {
                 turns.join();
                 Looking {
                     turns,
-                    wait: Wait::new(now),
+                    wait: TurnWait::new(now),
                     took: 0,
                 }
             };
@@ -259,7 +259,7 @@ pub(super) mod tests {
             if is_next {
                 self.turns.took();
                 self.took += 1;
-                self.wait = Wait::new(now);
+                self.wait = TurnWait::new(now);
             }
             is_next
         }
@@ -276,7 +276,7 @@ pub(super) mod tests {
             for index in order {
                 workers[index.index(count)].looks(now);
                 let took = || workers.iter().map(|worker| worker.took);
-                prop_assert!(took().max() <= took().min().map(|least| least + LEAD));
+                prop_assert!(took().max() <= took().min().map(|least| least + MAX_LEAD));
             }
         }
 
@@ -308,7 +308,7 @@ pub(super) mod tests {
                     for index in &looks {
                         is_taken |= workers[*index].looks(now);
                     }
-                    prop_assert!(now - begin <= PATIENCE + 2 * TICK);
+                    prop_assert!(now - begin <= SILENCE_LIMIT + 2 * TICK);
                 }
             }
         }
@@ -332,7 +332,7 @@ pub(super) mod tests {
             }
         }
         let took = || workers.iter().map(|worker| worker.took);
-        assert!(took().max() <= took().min().map(|least| least + LEAD));
+        assert!(took().max() <= took().min().map(|least| least + MAX_LEAD));
     }
 
     #[test]
@@ -344,7 +344,7 @@ pub(super) mod tests {
             workers[0].looks(now);
         }
         while workers[1].looks(now) {}
-        assert!(workers[1].took <= LEAD, "{}", workers[1].took);
+        assert!(workers[1].took <= MAX_LEAD, "{}", workers[1].took);
         // It was waited for once.
         assert!(workers[0].took >= 1000);
         assert!(!workers[1].turns.own().is_passed_over());
@@ -360,7 +360,7 @@ pub(super) mod tests {
         }
         workers[1].turns.join();
         while workers[1].looks(now) {}
-        assert_eq!(workers[1].took, LEAD);
+        assert_eq!(workers[1].took, MAX_LEAD);
     }
 
     #[test]
@@ -368,7 +368,7 @@ pub(super) mod tests {
         let mut now = Instant::now();
         let mut workers = Looking::all(2, now);
         while workers[0].looks(now) {}
-        now += 100 * PATIENCE;
+        now += 100 * SILENCE_LIMIT;
         assert!(!workers[0].looks(now));
         assert!(workers[1].looks(now));
         assert!(workers[0].looks(now));

@@ -1,34 +1,34 @@
 //! The process that serves, until it is told to end or has a bug.
 
 mod accept;
+mod activity;
 mod connection;
-mod episode;
-mod gate;
+mod connection_limit;
 mod limits;
 mod malformed;
-mod pulse;
+mod request_tracking;
 mod socket;
 #[cfg(test)]
 mod tests;
-mod watched;
 
-pub(super) use limits::Limits;
-pub(super) use pulse::Overdue;
+pub(super) use activity::ConnectionTimeout;
+pub(super) use limits::{Limits, raise_open_files};
 
 use super::{
     api, errors,
-    metrics::{Meter, Scrape},
+    metrics::{Meter, ScrapeWorkers},
     routes::{Site, router},
-    service::{self, Errorproof, FailingWorkers, Shared},
+    service::{self, EndpointState, FailingWorkers, HandledService},
     turns::Turns,
 };
 use crate::logging;
 use accept::{Accept, Queue, accept_all};
 use axum::routing::RouterIntoService;
-use gate::Gate;
+use connection_limit::ConnectionLimit;
 use highwater::error::Handler;
 use hyper::body::Incoming;
-use malformed::Malformed;
+use malformed::MalformedRequests;
+use request_tracking::HttpService;
 use std::{
     io,
     net::TcpListener,
@@ -40,28 +40,27 @@ use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
-use watched::Served;
 
-/// How a serving process ends that had a bug: as `sysexits.h` has it for an
+/// How a context process ends that had a bug: as `sysexits.h` has it for an
 /// error in the program itself.
 pub(super) const EXIT_BUG: u8 = 70;
 
 /// How long clients have to take what they were promised once the server is
 /// asked to end.
-pub(super) const GRACE: Duration = Duration::from_secs(2);
+pub(super) const GRACE_PERIOD: Duration = Duration::from_secs(2);
 
 /// How long requests have that are under way when a worker is replaced. Another
 /// process serves meanwhile, so that nobody waits for it.
-pub(super) const DRAIN_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How far it is. It only goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
-    Serves,
+    Serving,
     /// It takes no more requests, and finishes what it has.
-    Drains,
+    Draining,
     /// What is not finished is cut short.
-    Ends,
+    Stopping,
 }
 
 /// Goes on to a phase, unless it is there or further; whether it did.
@@ -74,14 +73,14 @@ pub(super) fn advance(phase: &watch::Sender<Phase>, to: Phase) -> bool {
 }
 
 /// Completes when that phase has come.
-pub(super) async fn reached(mut phase: watch::Receiver<Phase>, which: Phase) {
+pub(super) async fn phase_reached(mut phase: watch::Receiver<Phase>, which: Phase) {
     // An error means that who tells is gone, which is the end as well.
     let _ = phase.wait_for(|phase| *phase >= which).await;
 }
 
 /// What a worker serves.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Content<'a> {
+pub(super) enum WorkerContent<'a> {
     /// The page and its API.
     Page(Site<'a>),
     /// As good as nothing, and faults if they are wanted.
@@ -93,7 +92,7 @@ pub(super) enum Content<'a> {
 /// What may fail or panic as it is made has been made: a worker that is there can
 /// say that it is ready.
 pub(super) struct Worker {
-    service: Services,
+    service: ContentService,
     limits: Limits,
     meter: Arc<Meter>,
     phase: Arc<watch::Sender<Phase>>,
@@ -102,65 +101,65 @@ pub(super) struct Worker {
 }
 
 /// What connects a worker with whoever runs it.
-pub(super) struct Links {
+pub(super) struct WorkerContext {
     pub(super) meter: Arc<Meter>,
     /// What `GET /metrics` tells.
-    pub(super) scrape: Scrape,
+    pub(super) scrape: ScrapeWorkers,
     /// What `GET /readyz` tells.
     pub(super) failing: FailingWorkers,
     pub(super) phase: Arc<watch::Sender<Phase>>,
 }
 
 /// The parts of a worker that its connections need beside the service.
-struct Serving {
+struct ConnectionContext {
     limits: Limits,
     meter: Arc<Meter>,
     phase: Arc<watch::Sender<Phase>>,
     bug: watch::Receiver<bool>,
-    malformed: Malformed,
+    malformed: MalformedRequests,
 }
 
-enum Services {
+enum ContentService {
     Page(RouterIntoService<Incoming>),
-    Plain(Errorproof),
+    Plain(HandledService),
 }
 
 impl Worker {
-    /// Creates a worker that serves until its phase says that it is over. `has_bug` is
+    /// Creates a worker that serves until its phase says that it is over. `on_bug` is
     /// called at the first bug, and decides whether that is the end.
     pub(super) fn new(
-        content: Content<'_>,
-        links: Links,
-        has_bug: impl Fn() + Send + Sync + 'static,
+        content: WorkerContent<'_>,
+        context: WorkerContext,
+        on_bug: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        let Links {
+        let WorkerContext {
             meter,
             scrape,
             failing,
             phase,
-        } = links;
+        } = context;
         let limits = Limits::of_this_process();
-        let (note_bug, bug) = watch::channel(false);
+        let (bug_sender, bug) = watch::channel(false);
         let handler = errors::handler();
         let layer = errors::layer(Arc::clone(&handler), move || {
-            if !note_bug.send_replace(true) {
-                has_bug();
+            if !bug_sender.send_replace(true) {
+                on_bug();
             }
         });
-        let shared = Shared {
+        let shared = EndpointState {
             limits,
             phase: phase.subscribe(),
             scrape,
             failing,
         };
         let service = match content {
-            Content::Page(site) => {
+            WorkerContent::Page(site) => {
                 let state = Arc::new(api::State::new(phase.subscribe()));
-                Services::Page(router(site, state, &shared, layer).into_service())
+                ContentService::Page(router(site, state, &shared, layer).into_service())
             }
-            Content::Plain { faults } => {
+            WorkerContent::Plain { faults } => {
                 let meter = Arc::clone(&meter);
-                Services::Plain(service::service(shared, meter, faults, &layer))
+                ContentService::Plain(service::service(shared, meter, faults, &layer))
             }
         };
         Worker {
@@ -189,16 +188,16 @@ impl Worker {
             bug,
             handler,
         } = self;
-        let serving = Serving {
+        let context = ConnectionContext {
             limits,
             meter,
             phase,
             bug: bug.clone(),
-            malformed: Malformed::new(handler),
+            malformed: MalformedRequests::new(handler),
         };
         match service {
-            Services::Page(page) => serve_on(queue, turns, page, serving).await,
-            Services::Plain(plain) => serve_on(queue, turns, plain, serving).await,
+            ContentService::Page(page) => serve_on(queue, turns, page, context).await,
+            ContentService::Plain(plain) => serve_on(queue, turns, plain, context).await,
         }
         Ok(if *bug.borrow() {
             ExitCode::from(EXIT_BUG)
@@ -215,49 +214,71 @@ impl Worker {
 /// [linger](Limits::linger), each answer with `Connection: close`; then those that
 /// ask nothing are closed, and requests that are under way are finished. It ends
 /// with the last connection, or at its deadline, which cuts what is left.
-async fn serve_on<A: Accept, S: Served>(queue: A, turns: Turns, service: S, serving: Serving) {
-    let Serving {
+async fn serve_on<A: Accept, S: HttpService>(
+    queue: A,
+    turns: Turns,
+    service: S,
+    context: ConnectionContext,
+) {
+    let ConnectionContext {
         limits,
         meter,
         phase,
         bug,
         malformed,
-    } = serving;
-    let watched = phase.subscribe();
-    let gate = Arc::new(Gate::new(limits, Arc::clone(&meter), watched.clone()));
+    } = context;
+    let phases = phase.subscribe();
+    let connection_limit = Arc::new(ConnectionLimit::new(
+        limits,
+        Arc::clone(&meter),
+        phases.clone(),
+    ));
     let malformed = Arc::new(malformed);
-    let take = |stream, place| {
-        let (gate, malformed) = (Arc::clone(&gate), Arc::clone(&malformed));
+    let take = |stream, permit| {
+        let (connection_limit, malformed) = (Arc::clone(&connection_limit), Arc::clone(&malformed));
         let service = service.clone();
-        tokio::spawn(connection::serve(stream, service, gate, malformed, place));
+        tokio::spawn(connection::serve(
+            stream,
+            service,
+            connection_limit,
+            malformed,
+            permit,
+        ));
     };
-    let accepting = accept_all(queue, turns, Arc::clone(&gate), watched.clone(), bug, take);
+    let accepting = accept_all(
+        queue,
+        turns,
+        Arc::clone(&connection_limit),
+        phases.clone(),
+        bug,
+        take,
+    );
     let ending = async {
         accepting.await;
-        drain(&gate, &limits, &phase).await;
+        drain(&connection_limit, &limits, &phase).await;
     };
     tokio::select! {
         () = ending => {}
-        () = meter.watch_loop() => {}
+        () = meter.monitor_lag() => {}
     }
 }
 
 /// Lets the connections that are open come to their end.
-async fn drain(gate: &Gate, limits: &Limits, phase: &watch::Sender<Phase>) {
-    let watched = phase.subscribe();
+async fn drain(connection_limit: &ConnectionLimit, limits: &Limits, phase: &watch::Sender<Phase>) {
+    let phases = phase.subscribe();
     let closed = async {
         tokio::select! {
-            () = gate.is_empty() => return,
+            () = connection_limit.all_closed() => return,
             () = sleep(limits.linger) => {}
-            () = reached(watched.clone(), Phase::Ends) => {}
+            () = phase_reached(phases.clone(), Phase::Stopping) => {}
         }
-        gate.close();
-        gate.is_empty().await;
+        connection_limit.close();
+        connection_limit.all_closed().await;
     };
     let deadline = async {
         // Not for ever: somebody may be told an endless run.
-        let _ = timeout(limits.drain, reached(watched.clone(), Phase::Ends)).await;
-        advance(phase, Phase::Ends);
+        let _ = timeout(limits.drain, phase_reached(phases.clone(), Phase::Stopping)).await;
+        advance(phase, Phase::Stopping);
         sleep(limits.grace).await;
     };
     tokio::select! {

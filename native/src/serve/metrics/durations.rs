@@ -11,7 +11,7 @@ use std::{fmt, time::Duration};
 /// A histogram of durations, to the microsecond or a hundredth, whichever is
 /// more.
 #[derive(Clone, PartialEq, Deserialize, Serialize)]
-#[serde(try_from = "Line", into = "Line")]
+#[serde(try_from = "EncodedDurations", into = "EncodedDurations")]
 pub(in crate::serve) struct Durations {
     histogram: Histogram<u64>,
     sum: Duration,
@@ -79,27 +79,27 @@ fn micros(duration: Duration) -> u64 {
 
 /// As it goes over the line: the histogram in its own format, which is short.
 #[derive(Deserialize, Serialize)]
-struct Line {
+struct EncodedDurations {
     sum_us: u64,
     histogram: String,
 }
 
-impl From<Durations> for Line {
+impl From<Durations> for EncodedDurations {
     fn from(durations: Durations) -> Self {
         let mut bytes = Vec::new();
         let written = V2Serializer::new().serialize(&durations.histogram, &mut bytes);
         written.expect("a vector takes everything");
-        Line {
+        EncodedDurations {
             sum_us: micros(durations.sum),
             histogram: STANDARD_NO_PAD.encode(bytes),
         }
     }
 }
 
-impl TryFrom<Line> for Durations {
+impl TryFrom<EncodedDurations> for Durations {
     type Error = &'static str;
 
-    fn try_from(line: Line) -> Result<Self, &'static str> {
+    fn try_from(line: EncodedDurations) -> Result<Self, &'static str> {
         let bytes = STANDARD_NO_PAD.decode(line.histogram);
         let bytes = bytes.map_err(|_| "the histogram is not in base64")?;
         let histogram: Histogram<u64> = Deserializer::new()

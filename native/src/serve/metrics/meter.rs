@@ -1,6 +1,6 @@
 //! What a worker counts while it serves.
 
-use super::{super::worker::Overdue, Durations, Metrics};
+use super::{super::worker::ConnectionTimeout, Durations, Metrics};
 use crate::logging;
 use axum::http::StatusCode;
 use highwater::{error::Kind, scale::LagMonitor};
@@ -16,8 +16,8 @@ use tokio::time::{Instant, sleep_until};
 /// Counts what happens in a worker, at the price of a few additions a request.
 #[derive(Debug, Default)]
 pub(in crate::serve) struct Meter {
-    asked: Count,
-    over: Count,
+    started: Count,
+    finished: Count,
     hung_up: Count,
     malformed: Count,
     answered: [Count; 5],
@@ -46,12 +46,12 @@ const MOST_MISSED: u32 = 1_000;
 
 impl Meter {
     /// Looks how late the loop is, for ever.
-    pub(in crate::serve) async fn watch_loop(&self) {
+    pub(in crate::serve) async fn monitor_lag(&self) {
         let begin = Instant::now();
         let mut monitor = LagMonitor::new(LOOK_EVERY, Duration::ZERO);
         loop {
             sleep_until(begin + monitor.next_due()).await;
-            self.has_lag(monitor.beat(begin.elapsed()));
+            self.record_lag(monitor.beat(begin.elapsed()));
         }
     }
 
@@ -59,11 +59,11 @@ impl Meter {
     pub(in crate::serve) fn metrics(&self) -> Metrics {
         // What ends is read before what begins, so that no difference is
         // negative; and where a processor has it the other way round, it is none.
-        let (over, closed) = (self.over.get(), self.closed.get());
+        let (finished, closed) = (self.finished.get(), self.closed.get());
         let accepted = self.accepted.get();
         Metrics {
             workers: 1,
-            in_flight: self.asked.get().saturating_sub(over),
+            in_flight: self.started.get().saturating_sub(finished),
             answered: self.answered.each_ref().map(Count::get),
             hung_up: self.hung_up.get(),
             malformed: self.malformed.get(),
@@ -81,51 +81,51 @@ impl Meter {
             jobs_done: self.jobs_done.get(),
             jobs_rejected: self.jobs_rejected.get(),
             jobs_panicked: self.jobs_panicked.get(),
-            ..Metrics::of_log(logging::counts())
+            ..Metrics::from_log(logging::counts())
         }
     }
 
-    pub(in crate::serve) fn has_accepted(&self) {
+    pub(in crate::serve) fn connection_accepted(&self) {
         self.accepted.add(1);
     }
 
     /// A connection that was accepted is none any more.
-    pub(in crate::serve) fn has_closed(&self) {
+    pub(in crate::serve) fn connection_closed(&self) {
         self.closed.add(1);
     }
 
-    pub(in crate::serve) fn has_not_accepted(&self) {
+    pub(in crate::serve) fn accept_failed(&self) {
         self.not_accepted.add(1);
     }
 
     /// A connection has to wait for a place.
-    pub(in crate::serve) fn is_full(&self) {
+    pub(in crate::serve) fn limit_reached(&self) {
         self.full.add(1);
     }
 
-    pub(in crate::serve) fn is_overdue(&self, overdue: Overdue) {
+    pub(in crate::serve) fn connection_timed_out(&self, overdue: ConnectionTimeout) {
         let count = match overdue {
-            Overdue::Idle => &self.idle,
-            Overdue::Head => &self.slow_heads,
-            Overdue::Stall => &self.stalled,
+            ConnectionTimeout::Idle => &self.idle,
+            ConnectionTimeout::Head => &self.slow_heads,
+            ConnectionTimeout::Stall => &self.stalled,
         };
         count.add(1);
     }
 
-    pub(in crate::serve) fn has_read(&self, bytes: usize) {
+    pub(in crate::serve) fn bytes_read(&self, bytes: usize) {
         self.read_bytes.add(bytes as u64);
     }
 
-    pub(in crate::serve) fn has_written(&self, bytes: usize) {
+    pub(in crate::serve) fn bytes_written(&self, bytes: usize) {
         self.written_bytes.add(bytes as u64);
     }
 
-    pub(in crate::serve) fn is_asked(&self) {
-        self.asked.add(1);
+    pub(in crate::serve) fn request_started(&self) {
+        self.started.add(1);
     }
 
     /// Counts a request whose head could not be read, and the answer to it.
-    pub(in crate::serve) fn is_malformed(&self, status: u16) {
+    pub(in crate::serve) fn malformed_request(&self, status: u16) {
         self.malformed.add(1);
         self.count_status(status);
     }
@@ -137,7 +137,7 @@ impl Meter {
 
     /// The answer begins, so long after its request was there. One to a client that
     /// is gone is none.
-    pub(in crate::serve) fn is_answered(&self, status: StatusCode, took: Duration) {
+    pub(in crate::serve) fn response_started(&self, status: StatusCode, took: Duration) {
         if status.as_u16() == Kind::ClientGone.status() {
             return;
         }
@@ -147,30 +147,30 @@ impl Meter {
 
     /// The request is none any more: it was answered to the end, or its client hung
     /// up, or it was cut off.
-    pub(in crate::serve) fn is_over(&self, has_hung_up: bool) {
+    pub(in crate::serve) fn request_finished(&self, has_hung_up: bool) {
         if has_hung_up {
             self.hung_up.add(1);
         }
-        self.over.add(1);
+        self.finished.add(1);
     }
 
     /// A job came to its end.
-    pub(in crate::serve) fn job_is_done(&self) {
+    pub(in crate::serve) fn job_done(&self) {
         self.jobs_done.add(1);
     }
 
     /// There was no room for a job.
-    pub(in crate::serve) fn job_is_rejected(&self) {
+    pub(in crate::serve) fn job_rejected(&self) {
         self.jobs_rejected.add(1);
     }
 
-    pub(in crate::serve) fn job_has_panicked(&self) {
+    pub(in crate::serve) fn job_panicked(&self) {
         self.jobs_panicked.add(1);
     }
 
     /// The loop was so late. What would have been due meanwhile was late as well,
     /// if less so.
-    pub(in crate::serve) fn has_lag(&self, lag: Duration) {
+    pub(in crate::serve) fn record_lag(&self, lag: Duration) {
         let step = LOOK_EVERY.max(lag / MOST_MISSED);
         locked(&self.lag, |lags| {
             let mut late = Some(lag);
@@ -213,7 +213,7 @@ mod tests {
             sleep(LOOK_EVERY).await;
         };
         tokio::select! {
-            () = meter.watch_loop() => {}
+            () = meter.monitor_lag() => {}
             () = busy => {}
         }
         let lag = meter.metrics().lag;
@@ -223,9 +223,9 @@ mod tests {
     #[test]
     fn who_hangs_up_is_not_in_flight() {
         let meter = Meter::default();
-        meter.is_asked();
+        meter.request_started();
         assert_eq!(meter.metrics().in_flight, 1);
-        meter.is_over(true);
+        meter.request_finished(true);
         let metrics = meter.metrics();
         assert_eq!((metrics.in_flight, metrics.hung_up), (0, 1));
     }

@@ -24,7 +24,7 @@ impl Metrics {
         families.extend(self.supervised.iter().flat_map(Supervised::families));
         let mut text = Vec::new();
         let encoded = TextEncoder::new().encode(&families, &mut text);
-        encoded.expect("a vector takes everything, and no family is empty");
+        encoded.expect("a vector takes everything, and no group is empty");
         String::from_utf8(text).expect("names and numbers are text")
     }
 
@@ -166,7 +166,7 @@ impl Supervised {
 }
 
 fn counter(name: &str, help: &str, value: u64) -> MetricFamily {
-    family(name, help, MetricType::COUNTER, vec![counted(value)])
+    group(name, help, MetricType::COUNTER, vec![counted(value)])
 }
 
 /// A counter for each value of a label.
@@ -184,7 +184,7 @@ fn labelled<'a>(
         metric.set_label(vec![pair]);
         metric
     });
-    family(name, help, MetricType::COUNTER, metrics.collect())
+    group(name, help, MetricType::COUNTER, metrics.collect())
 }
 
 fn counted(value: u64) -> Metric {
@@ -199,7 +199,7 @@ fn gauge(name: &str, help: &str, value: u64) -> MetricFamily {
     let mut gauge = Gauge::default();
     gauge.set_value(value as f64);
     let metric = Metric::from_gauge(gauge);
-    family(name, help, MetricType::GAUGE, vec![metric])
+    group(name, help, MetricType::GAUGE, vec![metric])
 }
 
 fn durations(name: &str, help: &str, durations: &Durations) -> MetricFamily {
@@ -216,16 +216,16 @@ fn durations(name: &str, help: &str, durations: &Durations) -> MetricFamily {
     histogram.set_bucket(buckets.to_vec());
     let mut metric = Metric::default();
     metric.set_histogram(histogram);
-    family(name, help, MetricType::HISTOGRAM, vec![metric])
+    group(name, help, MetricType::HISTOGRAM, vec![metric])
 }
 
-fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(format!("highwater_{name}"));
-    family.set_help(help.to_owned());
-    family.set_field_type(kind);
-    family.set_metric(metrics);
-    family
+fn group(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
+    let mut group = MetricFamily::default();
+    group.set_name(format!("highwater_{name}"));
+    group.set_help(help.to_owned());
+    group.set_field_type(kind);
+    group.set_metric(metrics);
+    group
 }
 
 #[cfg(test)]
@@ -238,9 +238,9 @@ mod tests {
     fn some() -> Metrics {
         let meter = Meter::default();
         for millis in [1, 30, 20_000] {
-            meter.is_asked();
-            meter.is_answered(StatusCode::OK, Duration::from_millis(millis));
-            meter.is_over(false);
+            meter.request_started();
+            meter.response_started(StatusCode::OK, Duration::from_millis(millis));
+            meter.request_finished(false);
         }
         Metrics {
             supervised: Some(Supervised::default()),
@@ -299,8 +299,8 @@ mod tests {
                 let is_total = name.ends_with("_total");
                 assert_eq!(is_total, kind == "counter", "{line}");
             } else {
-                let family = helped.unwrap();
-                assert!(line.starts_with(family), "{line}");
+                let group = helped.unwrap();
+                assert!(line.starts_with(group), "{line}");
             }
         }
         assert_eq!(kinds.len(), 22);

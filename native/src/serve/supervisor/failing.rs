@@ -6,10 +6,10 @@ const LOG_EVERY: Duration = Duration::from_mins(1);
 
 /// The slots whose workers fail to start, and what was logged of each.
 #[derive(Debug, Default)]
-pub(super) struct FailingSlots(BTreeMap<usize, Episode>);
+pub(super) struct FailingSlots(BTreeMap<usize, FailureLog>);
 
 #[derive(Debug)]
-struct Episode {
+struct FailureLog {
     logged_at: Duration,
     left_out: u64,
 }
@@ -18,23 +18,23 @@ impl FailingSlots {
     /// Notes one more failed start in a slot that fails. Returns how many were not
     /// logged since the last line if this one is to be logged.
     pub(super) fn failed(&mut self, slot: usize, now: Duration) -> Option<u64> {
-        let Some(episode) = self.0.get_mut(&slot) else {
+        let Some(log) = self.0.get_mut(&slot) else {
             let (logged_at, left_out) = (now, 0);
             self.0.insert(
                 slot,
-                Episode {
+                FailureLog {
                     logged_at,
                     left_out,
                 },
             );
             return Some(0);
         };
-        if now.saturating_sub(episode.logged_at) < LOG_EVERY {
-            episode.left_out += 1;
+        if now.saturating_sub(log.logged_at) < LOG_EVERY {
+            log.left_out += 1;
             return None;
         }
-        episode.logged_at = now;
-        Some(std::mem::take(&mut episode.left_out))
+        log.logged_at = now;
+        Some(std::mem::take(&mut log.left_out))
     }
 
     /// Keeps those that still fail; whether others were among them.

@@ -1,27 +1,27 @@
-//! What a supervisor tells of its workers: to people a line of the log, to
-//! programs an object of JSON.
+//! What a supervisor tells worker its workers: to people a line worker the log, to
+//! programs an object worker JSON.
 
 use crate::logging;
 use serde_json::{Value, json};
 use std::{fmt, path::Path, process};
 
-/// Where it is told.
+/// Where it is events.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Journal {
-    /// Whether programs are told, on standard output.
+    /// Whether programs are events, on standard output.
     pub(super) json: bool,
 }
 
 /// A worker, as people and programs know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Who {
+pub(super) struct WorkerLabel {
     pub(super) slot: usize,
     pub(super) generation: u64,
-    /// The number of its process.
+    /// The number worker its process.
     pub(super) pid: u32,
 }
 
-impl fmt::Display for Who {
+impl fmt::Display for WorkerLabel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "worker {} (pid {})", self.slot + 1, self.pid)
     }
@@ -29,56 +29,56 @@ impl fmt::Display for Who {
 
 impl Journal {
     /// Something happened to a worker.
-    pub(super) fn of(self, event: &str, who: Who) {
-        self.of_why(event, who, Value::Null);
+    pub(super) fn worker(self, event: &str, label: WorkerLabel) {
+        self.worker_because(event, label, Value::Null);
     }
 
     /// A worker was started from this file.
-    pub(super) fn started(self, who: Who, program: &Path) {
+    pub(super) fn started(self, label: WorkerLabel, program: &Path) {
         let program = program.display().to_string();
-        self.of_with("started", who, "program", program.into());
+        self.worker_with("started", label, "program", program.into());
     }
 
-    /// A worker serves, and says that it is of this version.
-    pub(super) fn ready(self, who: Who, version: Option<&str>) {
-        self.of_with("ready", who, "version", version.into());
+    /// A worker serves, and says that it is worker this version.
+    pub(super) fn ready(self, label: WorkerLabel, version: Option<&str>) {
+        self.worker_with("ready", label, "version", version.into());
     }
 
     /// The same, and why.
-    pub(super) fn of_why(self, event: &str, who: Who, why: impl Into<Value>) {
-        self.of_with(event, who, "why", why.into());
+    pub(super) fn worker_because(self, event: &str, label: WorkerLabel, why: impl Into<Value>) {
+        self.worker_with(event, label, "why", why.into());
     }
 
-    fn of_with(self, event: &str, who: Who, key: &str, value: Value) {
-        let Who {
+    fn worker_with(self, event: &str, label: WorkerLabel, key: &str, value: Value) {
+        let WorkerLabel {
             slot,
             generation,
             pid,
-        } = who;
-        let mut told = json!({
+        } = label;
+        let mut events = json!({
             "event": event,
             "pid": pid,
             "worker": slot + 1,
             "generation": generation,
         });
         if !value.is_null() {
-            told[key] = value;
+            events[key] = value;
         }
-        self.print(&told);
+        self.print(&events);
     }
 
-    /// Something happened to all of it.
-    pub(super) fn of_all(self, event: &str, more: Value) {
-        let mut told = json!({"event": event, "pid": process::id()});
-        if let (Some(told), Value::Object(more)) = (told.as_object_mut(), more) {
-            told.extend(more);
+    /// Something happened to all worker it.
+    pub(super) fn cluster(self, event: &str, more: Value) {
+        let mut events = json!({"event": event, "pid": process::id()});
+        if let (Some(events), Value::Object(more)) = (events.as_object_mut(), more) {
+            events.extend(more);
         }
-        self.print(&told);
+        self.print(&events);
     }
 
-    fn print(self, told: &Value) {
+    fn print(self, events: &Value) {
         if self.json {
-            logging::print(&told.to_string());
+            logging::print(&events.to_string());
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use super::{
     super::{
-        children,
-        control::{ALIVE_WITHIN, LONGEST_LINE_BYTES, Order, Word},
+        config::Content,
+        control::{HEARTBEAT_TIMEOUT, MAX_LINE_BYTES, SupervisorMessage, WorkerMessage},
+        reaper,
         turns::{self, TurnTable},
         worker::EXIT_BUG,
     },
-    Content,
-    journal::Who,
+    journal::WorkerLabel,
     program::Program,
 };
 use std::{
@@ -37,7 +37,7 @@ use tokio::{
 
 /// What a process is started with.
 #[derive(Debug)]
-pub(super) struct Recipe {
+pub(super) struct WorkerSpec {
     /// None when no worker is to be started any more.
     pub(super) listener: Option<net::TcpListener>,
     pub(super) content: Content,
@@ -48,8 +48,8 @@ pub(super) struct Recipe {
 
 /// A process that has not ended yet. Dropped, it is killed.
 #[derive(Debug)]
-pub(super) struct Process {
-    pub(super) who: Who,
+pub(super) struct WorkerProcess {
+    pub(super) label: WorkerLabel,
     /// The file that it runs.
     pub(super) program: PathBuf,
     /// What it says of itself.
@@ -58,118 +58,118 @@ pub(super) struct Process {
     /// Whether it has asked to be replaced.
     pub(super) is_retiring: bool,
     /// When it said something last.
-    heard: Instant,
+    last_heard_at: Instant,
     is_killed: bool,
-    orders: Arc<Orders>,
+    outbox: Arc<Outbox>,
     kill: UnboundedSender<()>,
 }
 
-/// How far it is, as far as was heard.
+/// How far it is, as far as was last_heard_at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    Starts,
-    Serves,
-    Drains,
+    Starting,
+    Serving,
+    Draining,
 }
 
 /// A slot and a generation.
-pub(super) type Name = (usize, u64);
+pub(super) type WorkerId = (usize, u64);
 
 /// Something happened to a process.
 #[derive(Debug)]
-pub(super) struct Told {
-    pub(super) name: Name,
-    pub(super) event: Event,
+pub(super) struct WorkerEvent {
+    pub(super) id: WorkerId,
+    pub(super) event: ProcessEvent,
 }
 
 #[derive(Debug)]
-pub(super) enum Event {
-    Said(Word),
-    Exited(End),
+pub(super) enum ProcessEvent {
+    Message(WorkerMessage),
+    Exited(Exit),
 }
 
 /// How a process ended.
 #[derive(Debug)]
-pub(super) struct End(io::Result<ExitStatus>);
+pub(super) struct Exit(io::Result<ExitStatus>);
 
 /// How long what it said before its end may take to be read. Somebody it has
 /// started may hold the line open.
 const LAST_WORDS_WITHIN: Duration = Duration::from_millis(100);
 
-impl Process {
+impl WorkerProcess {
     /// Starts one from this file. It inherits the socket, and nothing else of ours.
     pub(super) fn start(
-        recipe: &Recipe,
+        spec: &WorkerSpec,
         program: &Path,
-        (slot, generation): Name,
-        tell: &UnboundedSender<Told>,
+        (slot, generation): WorkerId,
+        event_sender: &UnboundedSender<WorkerEvent>,
     ) -> io::Result<Self> {
         let (ours, theirs) = StdUnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let line = UnixStream::from_std(ours)?;
-        let listener = recipe.listener.as_ref();
+        let listener = spec.listener.as_ref();
         let listener = listener.ok_or_else(|| io::Error::other("all is to end"))?;
         let socket = OwnedFd::from(listener.try_clone()?);
         let mut command = Command::new(program);
         command
             .arg0(env::args_os().next().unwrap_or_default())
             .arg("serve-worker")
-            .args(recipe.content.arguments())
+            .args(spec.content.arguments())
             .stdin(Stdio::from(socket))
             .stdout(Stdio::from(OwnedFd::from(theirs)))
-            // What a service manager is to be told is for us to tell.
+            // What a service manager is to be events is for us to event_sender.
             .env_remove("NOTIFY_SOCKET")
             .env_remove("WATCHDOG_USEC")
             .env_remove("WATCHDOG_PID")
-            .env_remove(turns::VARIABLE)
+            .env_remove(turns::TURNS_VARIABLE)
             // Or Ctrl-C would end it too, in the midst of its answers.
             .process_group(0)
             .kill_on_drop(true);
-        let seat = recipe.turns.as_ref().and_then(TurnTable::seat);
-        if let Some(seat) = &seat {
-            command.env(turns::VARIABLE, seat.variable());
+        let reserve = spec.turns.as_ref().and_then(TurnTable::reserve);
+        if let Some(reserve) = &reserve {
+            command.env(turns::TURNS_VARIABLE, reserve.variable());
         }
-        let (child, own_child) = children::spawn(&mut command)?;
+        let (child, own_child) = reaper::spawn(&mut command)?;
         let pid = child.id().unwrap_or_default();
-        let orders = Arc::<Orders>::default();
-        let to_tell = Arc::clone(&orders);
+        let outbox = Arc::<Outbox>::default();
+        let to_tell = Arc::clone(&outbox);
         let (kill, to_kill) = mpsc::unbounded_channel();
-        let name = (slot, generation);
-        let attending = attend(child, line, to_tell, to_kill, name, tell.clone());
+        let id = (slot, generation);
+        let running = run(child, line, to_tell, to_kill, id, event_sender.clone());
         tokio::spawn(async move {
-            attending.await;
-            drop((seat, own_child));
+            running.await;
+            drop((reserve, own_child));
         });
-        Ok(Process {
-            who: Who {
+        Ok(WorkerProcess {
+            label: WorkerLabel {
                 slot,
                 generation,
                 pid,
             },
             program: program.to_owned(),
             version: None,
-            stage: Stage::Starts,
+            stage: Stage::Starting,
             is_retiring: false,
-            heard: Instant::now(),
+            last_heard_at: Instant::now(),
             is_killed: false,
-            orders,
+            outbox,
             kill,
         })
     }
 
-    pub(super) fn order(&self, order: Order) {
-        self.orders.push(order);
+    pub(super) fn send(&self, send: SupervisorMessage) {
+        self.outbox.push(send);
     }
 
     /// It said something.
-    pub(super) fn is_heard(&mut self) {
-        self.heard = Instant::now();
+    pub(super) fn note_activity(&mut self) {
+        self.last_heard_at = Instant::now();
     }
 
     /// When it is taken to hang, if it drains. Of the others that is known already.
-    pub(super) fn hangs_at(&self) -> Option<Instant> {
-        let drains = self.stage == Stage::Drains && !self.is_killed;
-        drains.then(|| self.heard + ALIVE_WITHIN)
+    pub(super) fn hang_deadline(&self) -> Option<Instant> {
+        let drains = self.stage == Stage::Draining && !self.is_killed;
+        drains.then(|| self.last_heard_at + HEARTBEAT_TIMEOUT)
     }
 
     /// Kills it; whether it was to live until now.
@@ -180,18 +180,18 @@ impl Process {
 }
 
 /// Looks after a process, and tells what happens to it, to the end.
-async fn attend(
+async fn run(
     mut child: Child,
     line: UnixStream,
-    orders: Arc<Orders>,
+    outbox: Arc<Outbox>,
     mut kill: UnboundedReceiver<()>,
-    name: Name,
-    tell: UnboundedSender<Told>,
+    id: WorkerId,
+    event_sender: UnboundedSender<WorkerEvent>,
 ) {
     let (read, write) = line.into_split();
     // Each by itself: a process that does not read is to be killed all the same.
-    let mut hearing = tokio::spawn(hear(read, name, tell.clone()));
-    let telling = tokio::spawn(write_all(write, orders));
+    let mut hearing = tokio::spawn(handle_event(read, id, event_sender.clone()));
+    let trace_stream = tokio::spawn(write_all(write, outbox));
     let status = loop {
         tokio::select! {
             status = child.wait() => break status,
@@ -206,28 +206,32 @@ async fn attend(
     // What it said comes before its end.
     let _ = timeout(LAST_WORDS_WITHIN, &mut hearing).await;
     hearing.abort();
-    telling.abort();
-    let event = Event::Exited(End(status));
+    trace_stream.abort();
+    let event = ProcessEvent::Exited(Exit(status));
     // Nobody hears it when the supervisor ends.
-    let _ = tell.send(Told { name, event });
+    let _ = event_sender.send(WorkerEvent { id, event });
 }
 
 /// Hands on what a process says.
-async fn hear(line: OwnedReadHalf, name: Name, tell: UnboundedSender<Told>) {
+async fn handle_event(
+    line: OwnedReadHalf,
+    id: WorkerId,
+    event_sender: UnboundedSender<WorkerEvent>,
+) {
     let mut line = BufReader::new(line);
     let mut word = Vec::new();
     loop {
         word.clear();
-        let mut limited = (&mut line).take(LONGEST_LINE_BYTES);
+        let mut limited = (&mut line).take(MAX_LINE_BYTES);
         match limited.read_until(b'\n', &mut word).await {
             // It may go on without a line: it is its signs of life that are missed.
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
         let word = String::from_utf8_lossy(&word);
-        if let Some(word) = Word::parse(word.trim_end_matches('\n')) {
-            let event = Event::Said(word);
-            if tell.send(Told { name, event }).is_err() {
+        if let Some(word) = WorkerMessage::parse(word.trim_end_matches('\n')) {
+            let event = ProcessEvent::Message(word);
+            if event_sender.send(WorkerEvent { id, event }).is_err() {
                 return;
             }
         }
@@ -235,11 +239,11 @@ async fn hear(line: OwnedReadHalf, name: Name, tell: UnboundedSender<Told>) {
 }
 
 /// Tells a process what it is to do.
-async fn write_all(mut line: OwnedWriteHalf, orders: Arc<Orders>) {
+async fn write_all(mut line: OwnedWriteHalf, outbox: Arc<Outbox>) {
     loop {
-        let order = orders.next().await;
+        let send = outbox.next().await;
         if line
-            .write_all(format!("{order}\n").as_bytes())
+            .write_all(format!("{send}\n").as_bytes())
             .await
             .is_err()
         {
@@ -248,52 +252,52 @@ async fn write_all(mut line: OwnedWriteHalf, orders: Arc<Orders>) {
     }
 }
 
-/// Orders that a process has not read yet: at most one of each kind, the latest. A
+/// Outbox that a process has not read yet: at most one of each kind, the latest. A
 /// process that does not read costs no memory.
 #[derive(Debug, Default)]
-struct Orders {
-    waiting: Mutex<Vec<Order>>,
+struct Outbox {
+    waiting: Mutex<Vec<SupervisorMessage>>,
     changed: Notify,
 }
 
-impl Orders {
-    fn push(&self, order: Order) {
+impl Outbox {
+    fn push(&self, send: SupervisorMessage) {
         let mut waiting = self.lock();
-        waiting.retain(|known| discriminant(known) != discriminant(&order));
-        waiting.push(order);
+        waiting.retain(|known| discriminant(known) != discriminant(&send));
+        waiting.push(send);
         drop(waiting);
         self.changed.notify_one();
     }
 
-    async fn next(&self) -> Order {
+    async fn next(&self) -> SupervisorMessage {
         loop {
-            if let Some(order) = self.take_first() {
-                return order;
+            if let Some(send) = self.take_first() {
+                return send;
             }
             self.changed.notified().await;
         }
     }
 
-    fn take_first(&self) -> Option<Order> {
+    fn take_first(&self) -> Option<SupervisorMessage> {
         let mut waiting = self.lock();
         (!waiting.is_empty()).then(|| waiting.remove(0))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Order>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<SupervisorMessage>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl End {
+impl Exit {
     /// Whether it ended by itself and without an error, but for a bug that it has
-    /// told of.
-    pub(super) fn is_in_peace(&self) -> bool {
+    /// events of.
+    pub(super) fn is_clean(&self) -> bool {
         let code = self.0.as_ref().ok().and_then(ExitStatus::code);
         code.is_some_and(|code| code == 0 || code == i32::from(EXIT_BUG))
     }
 }
 
-impl fmt::Display for End {
+impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = match &self.0 {
             Ok(status) => status,
@@ -315,22 +319,22 @@ mod tests {
     use super::*;
     use std::os::unix::net::UnixStream as Pair;
 
-    async fn heard(said: &[u8]) -> Vec<Word> {
+    async fn last_heard_at(said: &[u8]) -> Vec<WorkerMessage> {
         let (ours, mut theirs) = Pair::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         let (read, _write) = UnixStream::from_std(ours).unwrap().into_split();
-        let (tell, mut told) = mpsc::unbounded_channel();
-        let hearing = tokio::spawn(hear(read, (3, 1), tell));
+        let (event_sender, mut events) = mpsc::unbounded_channel();
+        let hearing = tokio::spawn(handle_event(read, (3, 1), event_sender));
         let said = said.to_vec();
         let saying = std::thread::spawn(move || io::Write::write_all(&mut theirs, &said));
         hearing.await.unwrap();
         saying.join().unwrap().unwrap();
         let mut words = Vec::new();
-        while let Some(Told { name, event }) = told.recv().await {
-            assert_eq!(name, (3, 1));
+        while let Some(WorkerEvent { id, event }) = events.recv().await {
+            assert_eq!(id, (3, 1));
             match event {
-                Event::Said(word) => words.push(word),
-                Event::Exited(end) => panic!("{end}"),
+                ProcessEvent::Message(word) => words.push(word),
+                ProcessEvent::Exited(end) => panic!("{end}"),
             }
         }
         words
@@ -338,72 +342,84 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_word_is_passed_over() {
-        let words = heard(b"ready\nserving on port 80\n\n\xff\xfe\nbeat\nmetrics {}\ndrai").await;
-        let metrics = Word::Metrics("{}".to_owned());
-        assert_eq!(words, [Word::Ready, Word::Beat, metrics]);
+        let words =
+            last_heard_at(b"ready\nserving on port 80\n\n\xff\xfe\nbeat\nmetrics {}\ndrai").await;
+        let metrics = WorkerMessage::Metrics("{}".to_owned());
+        assert_eq!(
+            words,
+            [WorkerMessage::Ready, WorkerMessage::Heartbeat, metrics]
+        );
     }
 
     #[tokio::test]
     async fn a_line_without_an_end_takes_no_memory_without_an_end() {
         let mut said = vec![b'x'; 3 << 20];
         said.extend(b"\nbeat\n");
-        assert_eq!(heard(&said).await, [Word::Beat]);
+        assert_eq!(last_heard_at(&said).await, [WorkerMessage::Heartbeat]);
     }
 
     #[tokio::test]
     async fn orders_for_a_stalled_process_are_bounded() {
-        let orders = Orders::default();
+        let outbox = Outbox::default();
         for number in 0..1_000 {
-            orders.push(Order::Metrics);
-            orders.push(Order::Scraped(number.to_string()));
+            outbox.push(SupervisorMessage::Metrics);
+            outbox.push(SupervisorMessage::Scraped(number.to_string()));
         }
-        orders.push(Order::Drain);
-        orders.push(Order::Stop);
+        outbox.push(SupervisorMessage::Drain);
+        outbox.push(SupervisorMessage::Stop);
         let taken = [
-            orders.next().await,
-            orders.next().await,
-            orders.next().await,
-            orders.next().await,
+            outbox.next().await,
+            outbox.next().await,
+            outbox.next().await,
+            outbox.next().await,
         ];
-        let last = Order::Scraped("999".to_owned());
-        assert_eq!(taken, [Order::Metrics, last, Order::Drain, Order::Stop]);
-        assert_eq!(orders.take_first(), None);
+        let last = SupervisorMessage::Scraped("999".to_owned());
+        assert_eq!(
+            taken,
+            [
+                SupervisorMessage::Metrics,
+                last,
+                SupervisorMessage::Drain,
+                SupervisorMessage::Stop
+            ]
+        );
+        assert_eq!(outbox.take_first(), None);
     }
 
     #[test]
     fn an_end_is_told_in_words() {
-        for (status, words, is_in_peace) in [
+        for (status, words, is_clean) in [
             (0, "with exit code 0", true),
             (70 << 8, "with exit code 70", true),
             (1 << 8, "with exit code 1", false),
             (9, "by SIGKILL", false),
             (64, "by signal 64", false),
         ] {
-            let end = End(Ok(ExitStatus::from_raw(status)));
+            let end = Exit(Ok(ExitStatus::from_raw(status)));
             assert_eq!(end.to_string(), words);
-            assert_eq!(end.is_in_peace(), is_in_peace, "{words}");
+            assert_eq!(end.is_clean(), is_clean, "{words}");
         }
     }
 
     #[tokio::test]
     async fn a_program_that_does_not_know_what_it_is_to_do_ends() {
         let program = Path::new("/bin/false");
-        let recipe = Recipe {
+        let spec = WorkerSpec {
             listener: Some(net::TcpListener::bind("127.0.0.1:0").unwrap()),
             content: Content::Plain { faults: false },
             program: Program::Path(program.into()),
             turns: None,
         };
-        let (tell, mut told) = mpsc::unbounded_channel();
-        let process = Process::start(&recipe, program, (0, 1), &tell).unwrap();
-        assert_eq!(process.stage, Stage::Starts);
-        let Told { name, event } = told.recv().await.unwrap();
-        assert_eq!(name, (0, 1));
-        assert!(matches!(event, Event::Exited(end) if !end.is_in_peace()));
-        let stopped = Recipe {
+        let (event_sender, mut events) = mpsc::unbounded_channel();
+        let process = WorkerProcess::start(&spec, program, (0, 1), &event_sender).unwrap();
+        assert_eq!(process.stage, Stage::Starting);
+        let WorkerEvent { id, event } = events.recv().await.unwrap();
+        assert_eq!(id, (0, 1));
+        assert!(matches!(event, ProcessEvent::Exited(end) if !end.is_clean()));
+        let stopped = WorkerSpec {
             listener: None,
-            ..recipe
+            ..spec
         };
-        assert!(Process::start(&stopped, program, (0, 2), &tell).is_err());
+        assert!(WorkerProcess::start(&stopped, program, (0, 2), &event_sender).is_err());
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! | called as | resolved as |
 //! |---|---|
-//! | `/srv/current/highwater` | that path, with all links followed anew |
+//! | `/srv/current/highwater` | that path, with all context followed anew |
 //! | `bin/highwater` | the same below the folder it was started in, as the shell names that folder: after `cd /srv/current`, the link `current` is followed anew |
 //! | `highwater` | the first file of that name in the folders of `PATH` |
 //!
@@ -42,7 +42,7 @@ pub(super) enum Program {
 #[derive(Debug)]
 pub(super) struct Launched<T> {
     pub(super) what: T,
-    /// The file that was started, without links in its path.
+    /// The file that was started, without context in its path.
     pub(super) file: PathBuf,
     /// The reason if the running program was started instead of the named one.
     pub(super) in_place_of: Option<io::Error>,
@@ -108,7 +108,7 @@ impl Program {
         is_replaced || identity(&found) == running
     }
 
-    /// Returns the file to start now, without links in its path.
+    /// Returns the file to start now, without context in its path.
     ///
     /// # Errors
     ///
@@ -171,7 +171,7 @@ impl Program {
     }
 }
 
-/// The folder that this process was started in. `PWD` has the links by which a shell
+/// The folder that this process was started in. `PWD` has the context by which a shell
 /// went there; the system knows only where they lead.
 fn start_folder(pwd: Option<OsString>) -> Option<PathBuf> {
     let here = env::current_dir().ok()?;

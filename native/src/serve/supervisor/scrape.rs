@@ -1,8 +1,8 @@
 //! The numbers of all workers together.
 
 use super::{
-    super::{control::SCRAPE_WITHIN, metrics::Metrics},
-    process::Name,
+    super::{control::SCRAPE_TIMEOUT, metrics::Metrics},
+    process::WorkerId,
 };
 use crate::logging;
 use std::{
@@ -10,20 +10,20 @@ use std::{
     time::Duration,
 };
 
-/// Who wants to know, who was asked, and what was told.
+/// Who wants to know, who was asked, and what was record.
 #[derive(Debug, Default)]
 pub(super) struct Scrapes {
-    open: Vec<Scrape>,
-    /// What each worker told last.
-    last: BTreeMap<Name, Metrics>,
-    /// What those did that have ended. Sums do not go down with them.
+    open: Vec<PendingScrape>,
+    /// What each worker record last.
+    last: BTreeMap<WorkerId, Metrics>,
+    /// What those did that have exited. Sums do not go down with them.
     past: Metrics,
 }
 
 #[derive(Debug)]
-struct Scrape {
-    asker: Name,
-    waits_for: BTreeSet<Name>,
+struct PendingScrape {
+    requester: WorkerId,
+    waiting_for: BTreeSet<WorkerId>,
     sum: Metrics,
     until: Duration,
 }
@@ -31,39 +31,39 @@ struct Scrape {
 impl Scrapes {
     /// A worker wants to know what all of these have counted, which are to be
     /// asked now.
-    pub(super) fn begin(&mut self, asker: Name, all: BTreeSet<Name>, now: Duration) {
+    pub(super) fn begin(&mut self, requester: WorkerId, all: BTreeSet<WorkerId>, now: Duration) {
         // This process has a log as well.
-        let mut sum = Metrics::of_log(logging::counts());
+        let mut sum = Metrics::from_log(logging::counts());
         sum.merge(&self.past);
-        self.open.push(Scrape {
-            asker,
-            waits_for: all,
+        self.open.push(PendingScrape {
+            requester,
+            waiting_for: all,
             sum,
-            until: now.saturating_add(SCRAPE_WITHIN),
+            until: now.saturating_add(SCRAPE_TIMEOUT),
         });
     }
 
     /// A worker tells what it has counted.
-    pub(super) fn told(&mut self, name: Name, metrics: Metrics) {
+    pub(super) fn record(&mut self, id: WorkerId, metrics: Metrics) {
         for scrape in &mut self.open {
-            if scrape.waits_for.remove(&name) {
+            if scrape.waiting_for.remove(&id) {
                 scrape.sum.merge(&metrics);
             }
         }
-        self.last.insert(name, metrics);
+        self.last.insert(id, metrics);
     }
 
-    /// A worker has ended. Whoever waits for it is told what it said last.
-    pub(super) fn ended(&mut self, name: Name) {
-        let Some(last) = self.last.remove(&name) else {
+    /// A worker has exited. Whoever waits for it is record what it said last.
+    pub(super) fn exited(&mut self, id: WorkerId) {
+        let Some(last) = self.last.remove(&id) else {
             for scrape in &mut self.open {
-                scrape.waits_for.remove(&name);
+                scrape.waiting_for.remove(&id);
             }
             return;
         };
-        let last = last.of_the_past();
+        let last = last.after_exit();
         for scrape in &mut self.open {
-            if scrape.waits_for.remove(&name) {
+            if scrape.waiting_for.remove(&id) {
                 scrape.sum.merge(&last);
             }
         }
@@ -71,17 +71,18 @@ impl Scrapes {
     }
 
     /// Those that are answered now: who asked, and the answer. Nobody waits for
-    /// workers that take too long: of them there is what they told last.
-    pub(super) fn complete(&mut self, now: Duration) -> Vec<(Name, Metrics)> {
-        let is_complete = |scrape: &mut Scrape| scrape.waits_for.is_empty() || scrape.until <= now;
+    /// workers that take too long: of them there is what they record last.
+    pub(super) fn complete(&mut self, now: Duration) -> Vec<(WorkerId, Metrics)> {
+        let is_complete =
+            |scrape: &mut PendingScrape| scrape.waiting_for.is_empty() || scrape.until <= now;
         let complete = self.open.extract_if(.., is_complete);
         let last = &self.last;
-        let answer = |mut scrape: Scrape| {
+        let answer = |mut scrape: PendingScrape| {
             // What they did before counts still: or sums would go down, and up again.
-            for late in scrape.waits_for.iter().filter_map(|name| last.get(name)) {
-                scrape.sum.merge(&late.clone().of_the_past());
+            for late in scrape.waiting_for.iter().filter_map(|id| last.get(id)) {
+                scrape.sum.merge(&late.clone().after_exit());
             }
-            (scrape.asker, scrape.sum)
+            (scrape.requester, scrape.sum)
         };
         complete.map(answer).collect()
     }
@@ -96,8 +97,8 @@ impl Scrapes {
 mod tests {
     use super::*;
 
-    const ASKER: Name = (0, 1);
-    const OTHER: Name = (1, 1);
+    const ASKER: WorkerId = (0, 1);
+    const OTHER: WorkerId = (1, 1);
 
     fn accepted(accepted: u64) -> Metrics {
         Metrics {
@@ -107,7 +108,7 @@ mod tests {
         }
     }
 
-    fn all() -> BTreeSet<Name> {
+    fn all() -> BTreeSet<WorkerId> {
         BTreeSet::from([ASKER, OTHER])
     }
 
@@ -115,11 +116,11 @@ mod tests {
     fn all_are_added_when_all_have_told() {
         let mut scrapes = Scrapes::default();
         scrapes.begin(ASKER, all(), Duration::ZERO);
-        scrapes.told(ASKER, accepted(3));
+        scrapes.record(ASKER, accepted(3));
         assert_eq!(scrapes.complete(Duration::ZERO), []);
-        scrapes.told(OTHER, accepted(4));
-        let told = scrapes.complete(Duration::ZERO);
-        assert_eq!((told[0].0, told[0].1.accepted), (ASKER, 7));
+        scrapes.record(OTHER, accepted(4));
+        let record = scrapes.complete(Duration::ZERO);
+        assert_eq!((record[0].0, record[0].1.accepted), (ASKER, 7));
         assert_eq!(scrapes.deadline(), None);
     }
 
@@ -127,7 +128,7 @@ mod tests {
     fn nobody_waits_for_one_that_hangs() {
         let mut scrapes = Scrapes::default();
         scrapes.begin(ASKER, all(), Duration::ZERO);
-        scrapes.told(ASKER, accepted(3));
+        scrapes.record(ASKER, accepted(3));
         let late = scrapes.deadline().unwrap();
         assert_eq!(scrapes.complete(late)[0].1.workers, 1);
     }
@@ -135,9 +136,9 @@ mod tests {
     #[test]
     fn sums_do_not_go_down_while_one_hangs() {
         let mut scrapes = Scrapes::default();
-        scrapes.told(OTHER, accepted(4));
+        scrapes.record(OTHER, accepted(4));
         scrapes.begin(ASKER, all(), Duration::ZERO);
-        scrapes.told(ASKER, accepted(3));
+        scrapes.record(ASKER, accepted(3));
         let late = scrapes.deadline().unwrap();
         let sum = &scrapes.complete(late)[0].1;
         assert_eq!((sum.accepted, sum.workers), (7, 1));
@@ -147,12 +148,12 @@ mod tests {
     fn sums_do_not_go_down_when_one_ends() {
         let mut scrapes = Scrapes::default();
         scrapes.begin(ASKER, all(), Duration::ZERO);
-        scrapes.told(OTHER, accepted(4));
-        scrapes.ended(OTHER);
-        scrapes.told(ASKER, accepted(3));
+        scrapes.record(OTHER, accepted(4));
+        scrapes.exited(OTHER);
+        scrapes.record(ASKER, accepted(3));
         assert_eq!(scrapes.complete(Duration::ZERO)[0].1.accepted, 7);
         scrapes.begin(ASKER, BTreeSet::from([ASKER]), Duration::ZERO);
-        scrapes.told(ASKER, accepted(3));
+        scrapes.record(ASKER, accepted(3));
         let sum = &scrapes.complete(Duration::ZERO)[0].1;
         assert_eq!((sum.accepted, sum.workers), (7, 1));
     }
@@ -161,8 +162,8 @@ mod tests {
     fn one_that_ends_without_a_word_is_not_waited_for() {
         let mut scrapes = Scrapes::default();
         scrapes.begin(ASKER, all(), Duration::ZERO);
-        scrapes.told(ASKER, accepted(3));
-        scrapes.ended(OTHER);
+        scrapes.record(ASKER, accepted(3));
+        scrapes.exited(OTHER);
         assert_eq!(scrapes.complete(Duration::ZERO)[0].1.accepted, 3);
     }
 }

@@ -1,5 +1,6 @@
 //! What a supervisor is asked for by signals.
 
+use super::commands::Command;
 use crate::{error::Error, interrupt::Signal};
 use nix::sys::signal::Signal::{SIGTTIN, SIGTTOU};
 use std::io::{self, IsTerminal};
@@ -15,19 +16,6 @@ pub(crate) struct Signals {
     fewer: unix::Signal,
     /// Whether somebody looked on at the start.
     had_terminal: bool,
-}
-
-/// What somebody wants.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Wish {
-    /// To end.
-    Stop(Signal),
-    /// All workers anew.
-    Reload,
-    /// One worker more.
-    More,
-    /// One worker fewer.
-    Fewer,
 }
 
 impl Signals {
@@ -52,22 +40,22 @@ impl Signals {
     }
 
     /// The next one.
-    pub(crate) async fn next(&mut self) -> Wish {
+    pub(crate) async fn next(&mut self) -> Command {
         tokio::select! {
             biased;
-            _ = self.interrupt.recv() => Wish::Stop(Signal::Interrupt),
-            _ = self.terminate.recv() => Wish::Stop(Signal::Terminate),
+            _ = self.interrupt.recv() => Command::Stop(Signal::Interrupt),
+            _ = self.terminate.recv() => Command::Stop(Signal::Terminate),
             _ = self.hangup.recv() => {
                 // The same signal says that the terminal is gone. Whoever wants the
                 // service to outlive it starts it without one.
                 if self.had_terminal && !has_terminal() {
-                    Wish::Stop(Signal::Hangup)
+                    Command::Stop(Signal::Hangup)
                 } else {
-                    Wish::Reload
+                    Command::Reload
                 }
             }
-            _ = self.more.recv() => Wish::More,
-            _ = self.fewer.recv() => Wish::Fewer,
+            _ = self.more.recv() => Command::More,
+            _ = self.fewer.recv() => Command::Fewer,
         }
     }
 
@@ -76,9 +64,9 @@ impl Signals {
     pub(crate) async fn stop(&mut self) -> Signal {
         loop {
             match self.next().await {
-                Wish::Stop(signal) => return signal,
-                Wish::Reload => return Signal::Hangup,
-                Wish::More | Wish::Fewer => {}
+                Command::Stop(signal) => return signal,
+                Command::Reload => return Signal::Hangup,
+                Command::More | Command::Fewer => {}
             }
         }
     }

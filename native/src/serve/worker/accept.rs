@@ -2,10 +2,10 @@
 
 use super::{
     Phase,
-    gate::{Gate, Place},
-    reached,
+    connection_limit::{ConnectionLimit, ConnectionPermit},
+    phase_reached,
 };
-use crate::serve::turns::{Turns, Wait};
+use crate::serve::turns::{TurnWait, Turns};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -17,24 +17,24 @@ use tokio::{
 
 /// The first wait when the system lets no connection in. Each further one is
 /// twice as long.
-const FIRST_WAIT: Duration = Duration::from_millis(10);
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+const FIRST_BACKOFF: Duration = Duration::from_millis(10);
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
 /// The looks that a worker takes without a sleep in between while it is not its turn,
 /// and the time limit for them. Where the others run too, this is all it takes.
-const QUICK_LOOKS: usize = 8;
-const QUICK_LOOKS_WITHIN: Duration = Duration::from_micros(50);
+const QUICK_CHECKS: usize = 8;
+const QUICK_CHECKS_WITHIN: Duration = Duration::from_micros(50);
 
 /// The sleep between two looks, unless another connection arrives.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
+const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The most connections that a worker that is behind the others takes without letting
 /// its open connections continue.
-const LONGEST_CATCH_UP: usize = 64;
+const MAX_CATCH_UP: usize = 64;
 
 /// How many of those that are in the queue are taken at the end: as many as there
 /// can be, so that it ends if others keep coming.
-const MOST_REST: usize = 4096;
+const MAX_FINAL_ACCEPTS: usize = 4096;
 
 /// An accept queue.
 pub(super) trait Accept: Send {
@@ -56,11 +56,11 @@ pub(super) trait Accept: Send {
 }
 
 #[cfg(unix)]
-pub(super) use of_unix::Queue;
+pub(super) use unix::Queue;
 
 #[cfg(unix)]
-mod of_unix {
-    use super::{Accept, small_events_at_once};
+mod unix {
+    use super::{Accept, set_nodelay};
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::{io, net::TcpListener, os::fd::AsFd};
     use tokio::{
@@ -102,7 +102,7 @@ mod of_unix {
             let (stream, _) = self.0.get_ref().accept()?;
             stream.set_nonblocking(true)?;
             let stream = TcpStream::from_std(stream)?;
-            small_events_at_once(&stream);
+            set_nodelay(&stream);
             Ok(stream)
         }
     }
@@ -113,7 +113,7 @@ pub(super) use elsewhere::Queue;
 
 #[cfg(not(unix))]
 mod elsewhere {
-    use super::{Accept, small_events_at_once};
+    use super::{Accept, set_nodelay};
     use futures::FutureExt;
     use std::io;
     use tokio::net::{TcpListener, TcpStream};
@@ -157,24 +157,24 @@ mod elsewhere {
                     None => return Err(io::ErrorKind::WouldBlock.into()),
                 },
             };
-            small_events_at_once(&stream);
+            set_nodelay(&stream);
             Ok(stream)
         }
     }
 }
 
 /// Small events are to arrive when they happen, not when more follow.
-fn small_events_at_once(stream: &TcpStream) {
+fn set_nodelay(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
 }
 
-/// Hands connections to `take`, each with its place, until the worker drains. The
+/// Hands connections to `serve`, each with its permit, until the worker drains. The
 /// queue is dropped then: connections that arrive later are for another process that
 /// has the same socket.
 ///
 /// If there is no other process, what is in the queue when the last listener is
 /// closed is cut off. Therefore the connections that are there already are taken at
-/// the end, unless `has_bug` says that this process is to answer nobody whom it need
+/// the end, unless `bug` says that this process is to answer nobody whom it need
 /// not answer.
 ///
 /// While all places are taken, no connection is accepted. None is refused: the queue
@@ -182,31 +182,31 @@ fn small_events_at_once(stream: &TcpStream) {
 pub(super) async fn accept_all<A: Accept>(
     mut queue: A,
     turns: Turns,
-    gate: Arc<Gate>,
+    connection_limit: Arc<ConnectionLimit>,
     phase: watch::Receiver<Phase>,
-    has_bug: watch::Receiver<bool>,
-    mut take: impl FnMut(A::Stream, Place),
+    bug: watch::Receiver<bool>,
+    mut serve: impl FnMut(A::Stream, ConnectionPermit),
 ) {
     tokio::select! {
         // In this order: once it drains not one more is accepted.
         biased;
-        () = reached(phase, Phase::Drains) => {}
-        () = accept(&mut queue, &turns, &gate, &mut take) => {}
+        () = phase_reached(phase, Phase::Draining) => {}
+        () = accept(&mut queue, &turns, &connection_limit, &mut serve) => {}
     }
     drop(turns);
-    if *has_bug.borrow() {
+    if *bug.borrow() {
         return;
     }
-    for _ in 0..MOST_REST {
-        let Some(mut place) = gate.free_place() else {
+    for _ in 0..MAX_FINAL_ACCEPTS {
+        let Some(mut permit) = connection_limit.try_acquire() else {
             break;
         };
         match queue.try_accept() {
             Ok(stream) => {
-                place.take();
-                take(stream, place);
+                permit.mark_used();
+                serve(stream, permit);
             }
-            Err(error) if is_of_the_client(&error) => {}
+            Err(error) if is_client_error(&error) => {}
             Err(_) => break,
         }
     }
@@ -216,44 +216,44 @@ pub(super) async fn accept_all<A: Accept>(
 async fn accept<A: Accept>(
     queue: &mut A,
     turns: &Turns,
-    gate: &Arc<Gate>,
-    take: &mut impl FnMut(A::Stream, Place),
+    connection_limit: &Arc<ConnectionLimit>,
+    serve: &mut impl FnMut(A::Stream, ConnectionPermit),
 ) {
-    let mut wait = FIRST_WAIT;
-    let mut catches_up = 0;
+    let mut wait = FIRST_BACKOFF;
+    let mut catch_up = 0;
     loop {
-        let mut place = if let Some(place) = gate.free_place() {
-            place
+        let mut permit = if let Some(permit) = connection_limit.try_acquire() {
+            permit
         } else {
             turns.leave();
-            gate.place().await
+            connection_limit.acquire().await
         };
         turns.join();
         match next(queue, turns).await {
             Ok(stream) => {
-                wait = FIRST_WAIT;
+                wait = FIRST_BACKOFF;
                 turns.took();
-                place.take();
-                take(stream, place);
-                if turns.is_behind() && catches_up < LONGEST_CATCH_UP {
-                    catches_up += 1;
+                permit.mark_used();
+                serve(stream, permit);
+                if turns.is_behind() && catch_up < MAX_CATCH_UP {
+                    catch_up += 1;
                 } else {
-                    catches_up = 0;
+                    catch_up = 0;
                     // Those that are open go first.
                     yield_now().await;
                 }
             }
-            Err(error) if is_of_the_client(&error) => {
-                gate.meter.has_not_accepted();
+            Err(error) if is_client_error(&error) => {
+                connection_limit.meter.accept_failed();
                 yield_now().await;
             }
             Err(error) => {
                 turns.leave();
-                gate.meter.has_not_accepted();
-                drop(place);
-                gate.is_short(&error);
+                connection_limit.meter.accept_failed();
+                drop(permit);
+                connection_limit.out_of_resources(&error);
                 sleep(wait).await;
-                wait = LONGEST_WAIT.min(2 * wait);
+                wait = MAX_BACKOFF.min(2 * wait);
             }
         }
     }
@@ -263,8 +263,8 @@ async fn accept<A: Accept>(
 async fn next<A: Accept>(queue: &mut A, turns: &Turns) -> io::Result<A::Stream> {
     loop {
         let begin = Instant::now();
-        let mut quick_looks = 0..QUICK_LOOKS;
-        let mut wait = Wait::new(begin);
+        let mut quick_checks = 0..QUICK_CHECKS;
+        let mut wait = TurnWait::new(begin);
         loop {
             if turns.look(&mut wait, Instant::now()) {
                 match queue.try_accept() {
@@ -275,12 +275,12 @@ async fn next<A: Accept>(queue: &mut A, turns: &Turns) -> io::Result<A::Stream> 
             if !queue.is_pending() {
                 break;
             }
-            if quick_looks.next().is_some() && begin.elapsed() < QUICK_LOOKS_WITHIN {
+            if quick_checks.next().is_some() && begin.elapsed() < QUICK_CHECKS_WITHIN {
                 yield_now().await;
             } else {
                 tokio::select! {
                     arrival = queue.arrival() => arrival?,
-                    () = sleep(LOOK_EVERY) => {}
+                    () = sleep(CHECK_INTERVAL) => {}
                 }
             }
         }
@@ -290,7 +290,7 @@ async fn next<A: Accept>(queue: &mut A, turns: &Turns) -> io::Result<A::Stream> 
 
 /// Whether it says something of that one connection only: it was gone before it
 /// was accepted.
-fn is_of_the_client(error: &io::Error) -> bool {
+fn is_client_error(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted

@@ -1,11 +1,11 @@
 //! One connection, from its first byte to its last.
 
 use super::{
-    gate::{Gate, Place, Strain},
-    malformed::Malformed,
-    pulse::Pulse,
+    activity::Activity,
+    connection_limit::{ConnectionLimit, ConnectionPermit, Pressure},
+    malformed::MalformedRequests,
+    request_tracking::{HttpService, TrackedService},
     socket::Socket,
-    watched::{Served, Watched},
 };
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -24,37 +24,41 @@ pub(super) const BUFFER_BYTES: usize = 64 * 1024;
 pub(super) async fn serve<I, S>(
     stream: I,
     service: S,
-    gate: Arc<Gate>,
-    malformed: Arc<Malformed>,
-    place: Place,
+    connection_limit: Arc<ConnectionLimit>,
+    malformed: Arc<MalformedRequests>,
+    permit: ConnectionPermit,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Served,
+    S: HttpService,
 {
-    let pulse = Arc::new(Pulse::new());
-    let socket = Socket::new(stream, Arc::clone(&pulse), Arc::clone(&gate));
-    let service = Watched::new(service, Arc::clone(&pulse), Arc::clone(&gate));
+    let activity = Arc::new(Activity::new());
+    let socket = Socket::new(stream, Arc::clone(&activity), Arc::clone(&connection_limit));
+    let service = TrackedService::new(
+        service,
+        Arc::clone(&activity),
+        Arc::clone(&connection_limit),
+    );
     let mut connection = http1::Builder::new()
         .max_buf_size(BUFFER_BYTES)
         .serve_connection(TokioIo::new(socket), service);
     let mut timer = pin!(sleep_until(Instant::now()));
-    let mut strain = gate.strain();
+    let mut pressure = connection_limit.pressure();
     let served = loop {
         tokio::select! {
             // In this order: what has come is read before anything is overdue.
             biased;
             served = &mut connection => break served,
-            _ = strain.changed() => {
-                if *strain.borrow() == Strain::Closing {
+            _ = pressure.changed() => {
+                if *pressure.borrow() == Pressure::Closing {
                     Pin::new(&mut connection).graceful_shutdown();
                 }
             }
             () = timer.as_mut() => {}
         }
-        match pulse.check(&gate.limits()) {
+        match activity.check_timeouts(&connection_limit.limits()) {
             Ok(next) => timer.as_mut().reset(next),
             Err(overdue) => {
-                gate.meter.is_overdue(overdue);
+                connection_limit.meter.connection_timed_out(overdue);
                 break Ok(());
             }
         }
@@ -66,8 +70,8 @@ pub(super) async fn serve<I, S>(
         let parts = connection.into_parts();
         let socket = parts.io.into_inner();
         malformed
-            .answer(error, &parts.read_buf, socket, &gate)
+            .answer(error, &parts.read_buf, socket, &connection_limit)
             .await;
     }
-    drop(place);
+    drop(permit);
 }

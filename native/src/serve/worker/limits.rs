@@ -1,6 +1,6 @@
 //! How much one worker takes on, and how long anything may last.
 
-use super::{DRAIN_WITHIN, GRACE};
+use super::{DRAIN_TIMEOUT, GRACE_PERIOD};
 use std::time::Duration;
 
 /// What a client may use up. Whoever goes beyond is cut off, and nobody else
@@ -62,8 +62,8 @@ impl Default for Limits {
             idle_when_full: Duration::from_secs(1),
             stall: Duration::from_secs(30),
             linger: Duration::from_secs(1),
-            drain: DRAIN_WITHIN,
-            grace: GRACE,
+            drain: DRAIN_TIMEOUT,
+            grace: GRACE_PERIOD,
         }
     }
 }
@@ -82,7 +82,7 @@ fn reserve(files: usize) -> usize {
 
 /// How many files may be open, after it was tried to make it as many.
 #[cfg(unix)]
-fn raise_open_files(most: usize) -> usize {
+pub(crate) fn raise_open_files(most: usize) -> usize {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
         return 256;
@@ -95,7 +95,7 @@ fn raise_open_files(most: usize) -> usize {
 
 /// Where nothing is known of it.
 #[cfg(not(unix))]
-fn raise_open_files(_most: usize) -> usize {
+pub(crate) fn raise_open_files(_most: usize) -> usize {
     1024
 }
 

@@ -4,7 +4,7 @@
 //! [`Socket`] withholds that, and they are answered here like every other error:
 //! counted, logged, and with a problem document.
 
-use super::{connection::BUFFER_BYTES, gate::Gate, socket::Socket};
+use super::{connection::BUFFER_BYTES, connection_limit::ConnectionLimit, socket::Socket};
 use axum::http::{StatusCode, header};
 use highwater::error::{
     AppError, Classification, Handler, Ids, Incident, Kind, Problem, http::REQUEST_ID,
@@ -21,16 +21,16 @@ use tokio::{
 
 /// Answers malformed requests.
 #[derive(Debug)]
-pub(super) struct Malformed {
+pub(super) struct MalformedRequests {
     handler: Arc<Handler>,
     ids: Ids,
 }
 
-impl Malformed {
+impl MalformedRequests {
     pub(super) fn new(handler: Arc<Handler>) -> Self {
         // The standard library seeds its maps with random bytes of the system.
         let seed = RandomState::new().hash_one("malformed");
-        Malformed {
+        MalformedRequests {
             handler,
             ids: Ids::new(seed),
         }
@@ -44,13 +44,13 @@ impl Malformed {
         error: hyper::Error,
         head: &[u8],
         mut socket: Socket<I>,
-        gate: &Gate,
+        connection_limit: &ConnectionLimit,
     ) where
         I: AsyncRead + AsyncWrite + Unpin,
     {
         let is_answered = !socket.take_withheld() && !error.is_parse_version_h2();
         let error = classify(error, head);
-        gate.meter.is_malformed(error.status());
+        connection_limit.meter.malformed_request(error.status());
         let answer = self.handle(&error);
         if is_answered {
             return;
@@ -60,7 +60,7 @@ impl Malformed {
             socket.shutdown().await
         };
         // If it fails, the client has gone.
-        let _ = timeout(2 * gate.limits().grace, sending).await;
+        let _ = timeout(2 * connection_limit.limits().grace, sending).await;
     }
 
     /// Logs the error, and returns the whole response to it.

@@ -1,6 +1,6 @@
 //! The bytes of a connection, and what they tell of it.
 
-use super::{gate::Gate, pulse::Pulse};
+use super::{activity::Activity, connection_limit::ConnectionLimit};
 use std::{
     io::{self, IoSlice},
     pin::Pin,
@@ -16,24 +16,28 @@ use tokio::{
 #[derive(Debug)]
 pub(super) struct Socket<I> {
     inner: I,
-    pulse: Arc<Pulse>,
-    gate: Arc<Gate>,
+    activity: Arc<Activity>,
+    connection_limit: Arc<ConnectionLimit>,
     /// True if hyper's own answer to a malformed request was withheld.
     is_withheld: bool,
     /// True if the client may be sending although there is no request.
-    may_be_sent: bool,
+    may_be_sending: bool,
     /// Until when it is read although it is closed.
     lingers: Option<Pin<Box<Sleep>>>,
 }
 
 impl<I> Socket<I> {
-    pub(super) fn new(inner: I, pulse: Arc<Pulse>, gate: Arc<Gate>) -> Self {
+    pub(super) fn new(
+        inner: I,
+        activity: Arc<Activity>,
+        connection_limit: Arc<ConnectionLimit>,
+    ) -> Self {
         Socket {
             inner,
-            pulse,
-            gate,
+            activity,
+            connection_limit,
             is_withheld: false,
-            may_be_sent: false,
+            may_be_sending: false,
             lingers: None,
         }
     }
@@ -41,23 +45,23 @@ impl<I> Socket<I> {
     /// Returns true if hyper's answer to a malformed request was withheld. Another
     /// one can be written then; after it, the socket lingers as it is shut down.
     pub(super) fn take_withheld(&mut self) -> bool {
-        self.may_be_sent = true;
+        self.may_be_sending = true;
         std::mem::take(&mut self.is_withheld)
     }
 
     /// Withholds what is written if it is hyper's answer to a malformed request. It is
     /// the last that hyper writes.
     fn withholds(&mut self, bytes: &[u8]) -> bool {
-        self.is_withheld |= !self.pulse.answer_is_due() && is_bare_error(bytes);
+        self.is_withheld |= !self.activity.response_is_due() && is_bare_error(bytes);
         self.is_withheld
     }
 
     fn note(&self, written: &Poll<io::Result<usize>>) {
         match written {
-            Poll::Pending => self.pulse.is_blocked(),
+            Poll::Pending => self.activity.write_blocked(),
             Poll::Ready(Ok(bytes)) => {
-                self.gate.meter.has_written(*bytes);
-                self.pulse.has_written();
+                self.connection_limit.meter.bytes_written(*bytes);
+                self.activity.write_progressed();
             }
             Poll::Ready(Err(_)) => {}
         }
@@ -74,8 +78,8 @@ impl<I: AsyncRead + Unpin> AsyncRead for Socket<I> {
         let read = Pin::new(&mut self.inner).poll_read(context, buffer);
         let bytes = buffer.filled().len() - before;
         if bytes > 0 {
-            self.gate.meter.has_read(bytes);
-            self.pulse.has_read();
+            self.connection_limit.meter.bytes_read(bytes);
+            self.activity.bytes_received();
         }
         read
     }
@@ -128,7 +132,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
         }
         if this.lingers.is_none() {
             ready!(Pin::new(&mut this.inner).poll_shutdown(context))?;
-            if !this.may_be_sent && !this.pulse.may_be_sent() {
+            if !this.may_be_sending && !this.activity.may_be_sending() {
                 let mut byte = [0];
                 let mut byte = ReadBuf::new(&mut byte);
                 let read = Pin::new(&mut this.inner).poll_read(context, &mut byte);
@@ -137,7 +141,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
                 }
             }
         }
-        let grace = this.gate.limits().grace;
+        let grace = this.connection_limit.limits().grace;
         let lingers = this.lingers.get_or_insert_with(|| Box::pin(sleep(grace)));
         let mut bytes = [0; 4096];
         while lingers.as_mut().poll(context).is_pending() {

@@ -85,7 +85,7 @@ impl Server {
         queue: mpsc::UnboundedSender<io::Result<DuplexStream>>,
         limits: Limits,
     ) -> Self {
-        Self::start_with(listener, queue, limits, Turns::alone())
+        Self::start_with(listener, queue, limits, Turns::unshared())
     }
 
     fn start_with(
@@ -94,19 +94,19 @@ impl Server {
         limits: Limits,
         turns: Turns,
     ) -> Self {
-        let phase = Arc::new(watch::Sender::new(Phase::Serves));
+        let phase = Arc::new(watch::Sender::new(Phase::Serving));
         let meter = Arc::new(Meter::default());
         let bug = watch::Sender::new(false);
         let serving = serve_on(
             listener,
             turns,
             service_fn(answer),
-            Serving {
+            ConnectionContext {
                 limits,
                 meter: Arc::clone(&meter),
                 phase: Arc::clone(&phase),
                 bug: bug.subscribe(),
-                malformed: Malformed::new(errors::handler()),
+                malformed: MalformedRequests::new(errors::handler()),
             },
         );
         Server {

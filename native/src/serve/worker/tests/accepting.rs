@@ -1,7 +1,7 @@
 //! More clients than there is room for.
 
 use super::*;
-use crate::serve::turns::{Wait, tests::workers};
+use crate::serve::turns::{TurnWait, tests::workers};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::task::yield_now;
 
@@ -123,7 +123,7 @@ async fn it_drains_even_if_it_can_accept_nothing() {
     };
     let server = Server::start_on(short, queue, Limits::default());
     sleep(30 * SECOND).await;
-    advance(&server.phase, Phase::Drains);
+    advance(&server.phase, Phase::Draining);
     assert_is(server.ends().await, Duration::ZERO);
 }
 
@@ -145,7 +145,7 @@ async fn a_client_that_is_gone_delays_nobody() {
 
 /// Takes so many of endless connections, as another worker that never waits.
 fn take(turns: &Turns, count: usize) -> usize {
-    let mut wait = Wait::new(Instant::now());
+    let mut wait = TurnWait::new(Instant::now());
     let may_take = |_: &usize| turns.look(&mut wait, Instant::now());
     (0..count)
         .take_while(may_take)
@@ -164,7 +164,7 @@ async fn worker_ahead_of_another_leaves_the_connection_to_it() {
     for _ in 0..8 {
         clients.push(server.ask(GET).await);
     }
-    let mut wait = Wait::new(Instant::now());
+    let mut wait = TurnWait::new(Instant::now());
     while server.meter.metrics().accepted < 4 {
         other.look(&mut wait, Instant::now());
         yield_now().await;
@@ -199,7 +199,7 @@ async fn nobody_waits_for_a_full_or_draining_worker() {
     drop(held);
     sleep(SECOND).await;
     assert!(take(&other, 100) < 100);
-    advance(&server.phase, Phase::Drains);
+    advance(&server.phase, Phase::Draining);
     sleep(SECOND).await;
     assert_eq!(take(&other, 100), 100);
 }

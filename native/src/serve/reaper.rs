@@ -1,7 +1,7 @@
 //! The processes that this one starts, and orphans that it adopts.
 //!
 //! As process 1 of a container, or as a subreaper, this process becomes the parent of
-//! processes whose own parent is gone, and they stay as zombies until it waits for
+//! processes whose own_children parent is gone, and they stay as zombies until it waits for
 //! them. Those that it has started itself are waited for by whoever started them, so
 //! all of them are started by [`spawn`].
 
@@ -16,33 +16,33 @@ use std::{
 };
 use tokio::process::{Child, Command};
 
-/// The ids of processes that somebody waits for. Static, since children belong to the
+/// The ids of processes that somebody waits for. Static, since reaper belong to the
 /// whole process.
-static OWN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+static OWN_CHILDREN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
 /// Keeps a child from being reaped as an orphan until it is dropped.
 #[derive(Debug)]
-pub(super) struct OwnChild {
+pub(super) struct ChildGuard {
     pid: u32,
 }
 
 /// Starts a process whose exit the caller waits for.
-pub(super) fn spawn(command: &mut Command) -> io::Result<(Child, OwnChild)> {
+pub(super) fn spawn(command: &mut Command) -> io::Result<(Child, ChildGuard)> {
     // Held meanwhile, so that it is not taken for an orphan if it ends at once.
-    let mut own = own();
+    let mut own_children = own_children();
     let child = command.spawn()?;
     let pid = child.id().unwrap_or_default();
-    own.insert(pid);
-    Ok((child, OwnChild { pid }))
+    own_children.insert(pid);
+    Ok((child, ChildGuard { pid }))
 }
 
-fn own() -> MutexGuard<'static, BTreeSet<u32>> {
-    OWN.lock().unwrap_or_else(PoisonError::into_inner)
+fn own_children() -> MutexGuard<'static, BTreeSet<u32>> {
+    OWN_CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Drop for OwnChild {
+impl Drop for ChildGuard {
     fn drop(&mut self) {
-        own().remove(&self.pid);
+        own_children().remove(&self.pid);
     }
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn reap() -> Infallible {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::own;
+    use super::own_children;
     use nix::{errno::Errno, sys::prctl};
     use std::{convert::Infallible, io, mem, process, time::Duration};
     use tokio::{
@@ -66,7 +66,7 @@ mod linux {
         time::sleep,
     };
 
-    /// The delay before the next try, if a child of our own is in the way.
+    /// The delay before the next try, if a child of our own_children is in the way.
     const AGAIN_AFTER: Duration = Duration::from_millis(20);
 
     pub(super) fn adopts_orphans() -> bool {
@@ -85,13 +85,13 @@ mod linux {
 
     /// Reaps the orphans that have ended; whether it got to the last one.
     ///
-    /// The system names one ended child at a time. If that is our own, which somebody
+    /// The system names one ended child at a time. If that is our own_children, which somebody
     /// else is about to wait for, orphans may be behind it.
     fn reap_ended() -> bool {
         loop {
-            let own = own();
+            let own_children = own_children();
             match wait(libc::P_ALL, 0, libc::WNOWAIT) {
-                Some(pid) if own.contains(&pid) => return false,
+                Some(pid) if own_children.contains(&pid) => return false,
                 Some(pid) => wait(libc::P_PID, pid, 0),
                 None => return true,
             };

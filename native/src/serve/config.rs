@@ -1,30 +1,34 @@
-//! What a supervisor is to have served.
+//! The configuration of a server: its socket, its content and its workers.
 
-use crate::{logging, serve::Hosts};
+use super::Hosts;
+#[cfg(unix)]
+use crate::logging;
+#[cfg(unix)]
 use std::{
     ffi::{OsStr, OsString},
-    net::TcpListener,
-    path::PathBuf,
     time::Duration,
 };
+use std::{net::TcpListener, path::PathBuf};
 
-/// How long requests of a cluster have to be answered when it is asked to end,
-/// until what is left is cut short.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// The time that a cluster's open requests have to finish after a shutdown request.
+#[cfg(unix)]
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// What is to be served, and by how many.
+/// The configuration of a server.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct ClusterConfig {
     pub(crate) listener: TcpListener,
     pub(crate) content: Content,
+    /// The number of workers.
     pub(crate) workers: usize,
-    /// How long no worker may be ready until it gives up.
+    /// The time without a ready worker after which the supervisor gives up.
+    #[cfg(unix)]
     pub(crate) give_up_after: Duration,
-    /// Whether what happens is told on standard output.
+    /// True if events are written to standard output as JSON.
     pub(crate) json: bool,
 }
 
-/// What workers serve.
+/// The content that workers serve.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     /// The page and its API.
@@ -33,12 +37,14 @@ pub(crate) enum Content {
         faults: bool,
         hosts: Hosts,
     },
-    /// What a cluster serves.
+    /// The small service of `highwater cluster`.
+    #[cfg(unix)]
     Plain { faults: bool },
 }
 
+#[cfg(unix)]
 impl Content {
-    /// What a worker is told of it on its command line.
+    /// Returns the command-line arguments that describe the content to a worker.
     pub(super) fn arguments(&self) -> Vec<OsString> {
         let mut arguments = Vec::new();
         let (www, faults) = match self {
@@ -59,7 +65,8 @@ impl Content {
         if faults {
             arguments.push("--faults".into());
         }
-        // An older build, after a reload, may not know it.
+        // Passed only if it is not the default: after a reload the worker may be an
+        // older build that does not know the option.
         let level = logging::level();
         if level != logging::DEFAULT_LEVEL {
             let level = level.as_str().to_ascii_lowercase();
@@ -68,17 +75,19 @@ impl Content {
         arguments
     }
 
-    /// How long requests have when all ends. Who looks at an endless run on the
-    /// page is told at once that it is over.
-    pub(super) fn patience(&self) -> Duration {
+    /// Returns the time that open requests have to finish during a shutdown. For the
+    /// page it is zero: its event streams may be endless, so they are closed at once.
+    pub(super) fn shutdown_timeout(&self) -> Duration {
         match self {
             Content::Page { .. } => Duration::ZERO,
-            Content::Plain { .. } => PATIENCE,
+            Content::Plain { .. } => SHUTDOWN_TIMEOUT,
         }
     }
 }
 
-/// Returns an option and its value in one argument: the value may begin with `-`.
+/// Returns an option and its value as one argument, because the value may begin with
+/// `-`.
+#[cfg(unix)]
 fn option(name: &str, value: impl AsRef<OsStr>) -> OsString {
     let mut argument = OsString::from(name);
     argument.push("=");

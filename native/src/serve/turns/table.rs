@@ -5,7 +5,7 @@
 //! supervisor and worker may be of different builds: a worker that does not know the
 //! variable, or does not know the layout, accepts connections without turns.
 
-use super::{Entry, Turns};
+use super::{TurnEntry, Turns};
 use nix::{
     fcntl::{FcntlArg, fcntl},
     sys::mman::{MapFlags, ProtFlags, mmap},
@@ -26,7 +26,7 @@ use std::{
 
 /// The environment variable: the descriptor and the index of the worker's entry, as
 /// `5:0`.
-pub(in crate::serve) const VARIABLE: &str = "HIGHWATER_TURNS";
+pub(in crate::serve) const TURNS_VARIABLE: &str = "HIGHWATER_TURNS";
 
 /// Says what the memory is, and in which version of the layout.
 const MAGIC: u64 = u64::from_be_bytes(*b"HWTURNS1");
@@ -55,7 +55,7 @@ pub(in crate::serve) struct TurnTable {
 
 /// A worker's entry, reserved until this is dropped, when the worker has exited.
 #[derive(Debug)]
-pub(in crate::serve) struct Seat {
+pub(in crate::serve) struct ReservedEntry {
     table: Arc<TurnTable>,
     index: usize,
 }
@@ -63,7 +63,7 @@ pub(in crate::serve) struct Seat {
 #[derive(Clone, Copy, Debug)]
 struct Memory {
     used: &'static AtomicU64,
-    entries: &'static [Entry],
+    entries: &'static [TurnEntry],
 }
 
 impl TurnTable {
@@ -74,9 +74,11 @@ impl TurnTable {
     ///
     /// If the system has no memory or no descriptor for it.
     pub(in crate::serve) fn create() -> io::Result<Arc<Self>> {
-        let file = file(size_of::<Header>() + ENTRIES * size_of::<Entry>())?;
+        let file = file(size_of::<Header>() + ENTRIES * size_of::<TurnEntry>())?;
         let header = map(&file, size_of::<Header>())?.0;
-        header.entry_bytes.store(size_of::<Entry>() as u64, SeqCst);
+        header
+            .entry_bytes
+            .store(size_of::<TurnEntry>() as u64, SeqCst);
         header.entries.store(ENTRIES as u64, SeqCst);
         header.magic.store(MAGIC, SeqCst);
         let memory = Memory::of(&file)?;
@@ -89,14 +91,14 @@ impl TurnTable {
 
     /// Reserves an entry for a worker that is about to start; `None` if all are in
     /// use.
-    pub(in crate::serve) fn seat(self: &Arc<Self>) -> Option<Seat> {
+    pub(in crate::serve) fn reserve(self: &Arc<Self>) -> Option<ReservedEntry> {
         let mut taken = self.taken();
         let mut indices = 0..self.memory.entries.len();
         let index = indices.find(|index| !taken.contains(index))?;
         taken.insert(index);
         self.memory.entries[index].reset();
         self.memory.used.fetch_max(index as u64 + 1, SeqCst);
-        Some(Seat {
+        Some(ReservedEntry {
             table: Arc::clone(self),
             index,
         })
@@ -107,14 +109,14 @@ impl TurnTable {
     }
 }
 
-impl Seat {
-    /// The value of [`VARIABLE`] for the worker.
+impl ReservedEntry {
+    /// The value of [`TURNS_VARIABLE`] for the worker.
     pub(in crate::serve) fn variable(&self) -> String {
         format!("{}:{}", self.table.file.as_raw_fd(), self.index)
     }
 }
 
-impl Drop for Seat {
+impl Drop for ReservedEntry {
     fn drop(&mut self) {
         self.table.memory.entries[self.index].reset();
         self.table.taken().remove(&self.index);
@@ -124,11 +126,11 @@ impl Drop for Seat {
 /// Returns the turns of this process, which a supervisor has started; without others
 /// if it shares no table that this build understands.
 pub(in crate::serve) fn inherit() -> Turns {
-    inherited().unwrap_or_else(Turns::alone)
+    inherited().unwrap_or_else(Turns::unshared)
 }
 
 fn inherited() -> Option<Turns> {
-    let variable = env::var(VARIABLE).ok()?;
+    let variable = env::var(TURNS_VARIABLE).ok()?;
     let (descriptor, index) = variable.split_once(':')?;
     let (descriptor, own) = (descriptor.parse().ok()?, index.parse().ok()?);
     // Those below are the standard ones.
@@ -157,7 +159,7 @@ impl Memory {
         }
         let (header, entries) = map(file, bytes)?;
         let is_known = header.magic.load(SeqCst) == MAGIC
-            && header.entry_bytes.load(SeqCst) == size_of::<Entry>() as u64
+            && header.entry_bytes.load(SeqCst) == size_of::<TurnEntry>() as u64
             && header.entries.load(SeqCst) == entries.len() as u64;
         if !is_known {
             return Err(unknown());
@@ -170,7 +172,7 @@ impl Memory {
 }
 
 /// Maps a file of so many bytes: a header, and as many entries as there is room for.
-fn map(file: &File, bytes: usize) -> io::Result<(&'static Header, &'static [Entry])> {
+fn map(file: &File, bytes: usize) -> io::Result<(&'static Header, &'static [TurnEntry])> {
     let room = bytes.saturating_sub(size_of::<Header>());
     let length = NonZero::new(bytes).filter(|_| bytes >= size_of::<Header>());
     let length = length.ok_or(io::ErrorKind::InvalidInput)?;
@@ -183,8 +185,8 @@ fn map(file: &File, bytes: usize) -> io::Result<(&'static Header, &'static [Entr
     // other processes at any time.
     unsafe {
         let header = start.cast::<Header>();
-        let entries = header.add(1).cast::<Entry>();
-        let count = room / size_of::<Entry>();
+        let entries = header.add(1).cast::<TurnEntry>();
+        let count = room / size_of::<TurnEntry>();
         let entries = slice::from_raw_parts(entries.as_ptr(), count);
         Ok((header.as_ref(), entries))
     }
@@ -233,7 +235,7 @@ mod tests {
     #[test]
     fn entries_are_reserved_until_the_worker_has_exited() {
         let table = TurnTable::create().unwrap();
-        let seats: Vec<Seat> = (0..3).map(|_| table.seat().unwrap()).collect();
+        let seats: Vec<ReservedEntry> = (0..3).map(|_| table.reserve().unwrap()).collect();
         assert_eq!(table.memory.used.load(SeqCst), 3);
         let [first, second, third] = &seats[..] else {
             panic!("there are three");
@@ -245,7 +247,7 @@ mod tests {
         entry.accepts.store(1, SeqCst);
         drop(seats);
         assert!(!entry.takes_turns());
-        assert!(table.seat().unwrap().variable().ends_with(":0"));
+        assert!(table.reserve().unwrap().variable().ends_with(":0"));
     }
 
     #[test]
@@ -272,8 +274,8 @@ mod tests {
     #[test]
     fn full_table_has_no_entry_left() {
         let table = TurnTable::create().unwrap();
-        let seats: Vec<Seat> = (0..ENTRIES).map_while(|_| table.seat()).collect();
+        let seats: Vec<ReservedEntry> = (0..ENTRIES).map_while(|_| table.reserve()).collect();
         assert_eq!(seats.len(), ENTRIES);
-        assert!(table.seat().is_none());
+        assert!(table.reserve().is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! The service, as a connection calls it: counted, timed and told of the end.
 
-use super::{gate::Gate, pulse::Pulse};
+use super::{activity::Activity, connection_limit::ConnectionLimit};
 use crate::logging;
 use axum::{
     BoxError,
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use tower::Service;
 
 /// What is served on connections: anything of tower's that never fails.
-pub(in crate::serve) trait Served:
+pub(in crate::serve) trait HttpService:
     Service<Request<Incoming>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
     + Clone
     + Send
@@ -33,7 +33,7 @@ pub(in crate::serve) trait Served:
     type Body: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
 }
 
-impl<S, B> Served for S
+impl<S, B> HttpService for S
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
         + Clone
@@ -47,69 +47,73 @@ where
 
 /// A service that notes what becomes of its requests.
 #[derive(Debug)]
-pub(super) struct Watched<S> {
+pub(super) struct TrackedService<S> {
     service: S,
-    pulse: Arc<Pulse>,
-    gate: Arc<Gate>,
+    activity: Arc<Activity>,
+    connection_limit: Arc<ConnectionLimit>,
 }
 
-impl<S> Watched<S> {
-    pub(super) fn new(service: S, pulse: Arc<Pulse>, gate: Arc<Gate>) -> Self {
-        Watched {
+impl<S> TrackedService<S> {
+    pub(super) fn new(
+        service: S,
+        activity: Arc<Activity>,
+        connection_limit: Arc<ConnectionLimit>,
+    ) -> Self {
+        TrackedService {
             service,
-            pulse,
-            gate,
+            activity,
+            connection_limit,
         }
     }
 }
 
-impl<S: Served> hyper::service::Service<Request<Incoming>> for Watched<S> {
-    type Response = Response<Reply<S::Body>>;
+impl<S: HttpService> hyper::service::Service<Request<Incoming>> for TrackedService<S> {
+    type Response = Response<TrackedBody<S::Body>>;
     type Error = Infallible;
-    type Future = Answering<S::Future>;
+    type Future = ResponseFuture<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let under_way = UnderWay::new(&self.pulse, &self.gate, &request);
-        Answering {
+        let tracker = RequestTracker::new(&self.activity, &self.connection_limit, &request);
+        ResponseFuture {
             // What is served here is always ready.
             future: self.service.clone().call(request),
-            under_way: Some(under_way),
+            tracker: Some(tracker),
         }
     }
 }
 
 pin_project! {
     /// A request whose answer has not begun.
-    pub(super) struct Answering<F> {
+    pub(super) struct ResponseFuture<F> {
         #[pin]
         future: F,
-        under_way: Option<UnderWay>,
+        tracker: Option<RequestTracker>,
     }
 }
 
-impl<F, B> Future for Answering<F>
+impl<F, B> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
     B: HttpBody,
 {
-    type Output = Result<Response<Reply<B>>, Infallible>;
+    type Output = Result<Response<TrackedBody<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Ok(mut response) = ready!(this.future.poll(context));
-        let mut under_way = this.under_way.take().expect("polled after completion");
-        under_way.is_answered(&mut response);
+        let mut tracker = this.tracker.take().expect("polled after completion");
+        tracker.respond(&mut response);
         let length = response.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
         Poll::Ready(Ok(response.map(|body| {
             let left = length.or_else(|| body.size_hint().exact());
             if body.is_end_stream() || left == Some(0) {
-                under_way.complete();
+                tracker.complete();
             }
-            Reply {
+            TrackedBody {
                 body,
                 left,
-                under_way,
+                tracker,
             }
         })))
     }
@@ -117,59 +121,63 @@ where
 
 /// A request from its head to the end of its answer, whichever way that comes.
 #[derive(Debug)]
-struct UnderWay {
-    pulse: Arc<Pulse>,
-    gate: Arc<Gate>,
-    asked: Instant,
+struct RequestTracker {
+    activity: Arc<Activity>,
+    connection_limit: Arc<ConnectionLimit>,
+    received_at: Instant,
     /// The method and the path, if hang-ups are logged.
     operation: Option<String>,
     /// The answer has no body.
     is_head: bool,
-    progress: Progress,
+    state: RequestState,
 }
 
-/// The progress of an answer.
+/// The state of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    Asked,
-    Begun,
+enum RequestState {
+    Received,
+    Responding,
     /// All of the body was produced, or it failed.
-    Over,
+    Done,
     /// The client hung up while it sent the request.
-    ForNobody,
+    ClientGone,
 }
 
-impl UnderWay {
-    fn new(pulse: &Arc<Pulse>, gate: &Arc<Gate>, request: &Request<Incoming>) -> Self {
-        gate.meter.is_asked();
+impl RequestTracker {
+    fn new(
+        activity: &Arc<Activity>,
+        connection_limit: &Arc<ConnectionLimit>,
+        request: &Request<Incoming>,
+    ) -> Self {
+        connection_limit.meter.request_started();
         let operation = || format!("{} {}", request.method(), request.uri().path());
-        UnderWay {
-            asked: pulse.is_asked(!request.body().is_end_stream()),
-            pulse: Arc::clone(pulse),
-            gate: Arc::clone(gate),
+        RequestTracker {
+            received_at: activity.request_started(!request.body().is_end_stream()),
+            activity: Arc::clone(activity),
+            connection_limit: Arc::clone(connection_limit),
             operation: logging::is_enabled(Level::Debug).then(operation),
             is_head: request.method() == Method::HEAD,
-            progress: Progress::Asked,
+            state: RequestState::Received,
         }
     }
 
-    fn is_answered<B>(&mut self, response: &mut Response<B>) {
-        self.pulse.has_answer();
+    fn respond<B>(&mut self, response: &mut Response<B>) {
+        self.activity.response_ready();
         if response.headers().contains_key(header::CONNECTION) {
-            self.pulse.is_refused();
+            self.activity.response_is_last();
         }
         let status = response.status();
         let has_no_body = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
-        self.progress = if status.as_u16() == Kind::ClientGone.status() {
-            Progress::ForNobody
+        self.state = if status.as_u16() == Kind::ClientGone.status() {
+            RequestState::ClientGone
         } else if self.is_head || has_no_body {
-            Progress::Over
+            RequestState::Done
         } else {
-            Progress::Begun
+            RequestState::Responding
         };
-        let meter = &self.gate.meter;
-        meter.is_answered(status, self.asked.elapsed());
-        if self.gate.says_goodbye() {
+        let meter = &self.connection_limit.meter;
+        meter.response_started(status, self.received_at.elapsed());
+        if self.connection_limit.is_last_response() {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
@@ -177,46 +185,46 @@ impl UnderWay {
 
     /// Notes that no more of the answer will come.
     fn complete(&mut self) {
-        if self.progress == Progress::Begun {
-            self.progress = Progress::Over;
+        if self.state == RequestState::Responding {
+            self.state = RequestState::Done;
         }
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for RequestTracker {
     fn drop(&mut self) {
-        let is_ours = self.pulse.is_cut_off() || self.gate.is_ending();
-        let when = match self.progress {
-            Progress::ForNobody => Some("while it sent the request"),
-            Progress::Asked if !is_ours => Some("before the answer began"),
-            Progress::Begun if !is_ours => Some("before the end of the answer"),
+        let is_ours = self.activity.timed_out() || self.connection_limit.is_ending();
+        let when = match self.state {
+            RequestState::ClientGone => Some("while it sent the request"),
+            RequestState::Received if !is_ours => Some("before the answer began"),
+            RequestState::Responding if !is_ours => Some("before the end of the answer"),
             _ => None,
         };
-        self.gate.meter.is_over(when.is_some());
+        self.connection_limit.meter.request_finished(when.is_some());
         if let (Some(when), Some(operation)) = (when, &self.operation) {
             logging::debug(format_args!(
                 "a client hung up {when}: operation=\"{}\"",
                 operation.escape_debug()
             ));
         }
-        self.pulse.is_answered();
+        self.activity.request_finished();
     }
 }
 
 pin_project! {
     /// The body of an answer. It is under way until this is dropped.
     #[derive(Debug)]
-    pub(super) struct Reply<B> {
+    pub(super) struct TrackedBody<B> {
         #[pin]
         body: B,
         // The bytes that are left, if known. After the last one hyper drops the body
         // without polling for its end.
         left: Option<u64>,
-        under_way: UnderWay,
+        tracker: RequestTracker,
     }
 }
 
-impl<B: HttpBody> HttpBody for Reply<B> {
+impl<B: HttpBody> HttpBody for TrackedBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -236,7 +244,7 @@ impl<B: HttpBody> HttpBody for Reply<B> {
             Poll::Pending => false,
         };
         if is_last {
-            this.under_way.complete();
+            this.tracker.complete();
         }
         frame
     }

@@ -2,37 +2,19 @@
 //! serves itself, and a bug ends it.
 
 use super::{
-    Hosts,
+    config::{ClusterConfig, Content},
     metrics::{self, Meter},
     routes::Site,
     service::FailingWorkers,
     turns::Turns,
-    worker::{Links, Phase, Worker, advance},
+    worker::{Phase, Worker, WorkerContext, advance},
 };
 use crate::{
     error::Error,
     interrupt::{Signal, interrupted},
 };
-use std::{net, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc};
 use tokio::sync::watch;
-
-/// What is to be served, and by how many.
-pub(super) struct Plan {
-    pub(super) listener: net::TcpListener,
-    pub(super) content: Content,
-    pub(super) workers: usize,
-    pub(super) json: bool,
-}
-
-/// What is served.
-pub(super) enum Content {
-    /// The page and its API.
-    Page {
-        www: PathBuf,
-        faults: bool,
-        hosts: Hosts,
-    },
-}
 
 /// Ctrl-C.
 pub(super) struct Signals;
@@ -53,41 +35,41 @@ impl Signals {
 ///
 /// [`Error::NeedsUnix`] if several workers are wanted.
 pub(super) async fn supervise(
-    plan: Plan,
+    config: ClusterConfig,
     mut signals: Signals,
-    is_served: impl FnOnce() -> Result<(), Error>,
+    on_ready: impl FnOnce() -> Result<(), Error>,
 ) -> Result<ExitCode, Error> {
-    if plan.workers > 1 || plan.json {
+    if config.workers > 1 || config.json {
         return Err(Error::NeedsUnix("serve --workers"));
     }
-    let Content::Page { www, faults, hosts } = plan.content;
-    let phase = Arc::new(watch::Sender::new(Phase::Serves));
-    let content = super::worker::Content::Page(Site {
+    let Content::Page { www, faults, hosts } = config.content;
+    let phase = Arc::new(watch::Sender::new(Phase::Serving));
+    let content = super::worker::WorkerContent::Page(Site {
         www: &www,
         faults,
         hosts: &hosts,
     });
     let meter = Arc::new(Meter::default());
-    let scrape = metrics::of_one(&meter);
-    let links = Links {
+    let scrape = metrics::single_worker(&meter);
+    let context = WorkerContext {
         meter,
         scrape,
         failing: FailingWorkers::default(),
         phase: Arc::clone(&phase),
     };
-    let worker = Worker::new(content, links, {
+    let worker = Worker::new(content, context, {
         let phase = Arc::clone(&phase);
         // Nobody replaces it.
-        move || drop(advance(&phase, Phase::Drains))
+        move || drop(advance(&phase, Phase::Draining))
     });
     let stopped = async {
         signals.stop().await;
-        advance(&phase, Phase::Ends);
+        advance(&phase, Phase::Stopping);
         std::future::pending::<()>().await;
     };
-    is_served()?;
+    on_ready()?;
     tokio::select! {
-        code = worker.serve(plan.listener, Turns::alone()) => code.map_err(Error::Runtime),
+        code = worker.serve(config.listener, Turns::unshared()) => code.map_err(Error::Runtime),
         () = stopped => Ok(ExitCode::SUCCESS),
     }
 }
