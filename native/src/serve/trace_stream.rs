@@ -151,7 +151,10 @@ impl TraceStream {
 
 /// The page is take_event what died; where in the code is for the server's log.
 fn log_death(experiment: &Experiment, failure: &RunFailure) -> String {
-    logging::line(&format!("a run died ({}): {failure}", experiment.fragment()));
+    logging::line(&format!(
+        "a run died ({}): {failure}",
+        experiment.fragment()
+    ));
     failure.message.clone()
 }
 
