@@ -27,8 +27,8 @@
 #[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
 mod arrivals;
 mod change;
+mod chapters;
 mod checks;
-mod contents;
 mod experiment;
 mod input_error;
 mod params;
@@ -41,17 +41,17 @@ mod blocking;
 mod cluster;
 #[cfg(feature = "chapter-events")]
 mod decoupling;
-#[cfg(feature = "chapter-errors")]
-mod handler;
-#[cfg(feature = "chapter-events")]
-mod leak;
 #[cfg(any(
     feature = "chapter-events",
     feature = "chapter-streams",
     feature = "chapter-errors",
     feature = "chapter-scaling"
 ))]
-mod narrating;
+mod format;
+#[cfg(feature = "chapter-errors")]
+mod handler;
+#[cfg(feature = "chapter-events")]
+mod leak_check;
 #[cfg(feature = "chapter-events")]
 mod observer;
 #[cfg(feature = "chapter-streams")]
@@ -69,12 +69,12 @@ mod worker_slot;
 #[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
 mod workers;
 
-pub use change::{Change, MOST_CHANGES};
-pub use checks::{Check, Decision, Outcome, Verdict};
-pub use contents::{CHAPTERS, Chapter};
+pub use change::{Change, MAX_CHANGES};
+pub use chapters::{CHAPTERS, Chapter};
+pub use checks::{Check, CheckResult, Outcome, Verdict};
 pub use experiment::{Deadlock, Experiment, TRACE_CAPACITY};
 pub use input_error::InputError;
-pub use params::{Kind as ParamKind, Param, SEED, Unit, Value, Values};
+pub use params::{Param, ParamKind, ParamUnit, SEED, Value, Values};
 #[cfg(feature = "chapter-errors")]
 pub use railway::Tally;
 #[cfg(feature = "chapter-scaling")]
@@ -142,7 +142,7 @@ pub fn find(name: &str) -> Result<&'static Scenario, InputError> {
     ALL.iter()
         .copied()
         .find(|scenario| scenario.name == name)
-        .ok_or_else(|| InputError::no_scenario(name))
+        .ok_or_else(|| InputError::unknown_scenario(name))
 }
 
 /// An experiment somebody can run.

@@ -29,7 +29,7 @@ impl Arrivals {
         }
     }
 
-    pub(super) fn have_begun(&self) -> bool {
+    pub(super) fn has_started(&self) -> bool {
         self.due.is_some()
     }
 
@@ -40,13 +40,13 @@ impl Arrivals {
     }
 
     /// Whether all have been taken.
-    pub(super) fn are_over(&self) -> bool {
+    pub(super) fn is_finished(&self) -> bool {
         self.next > self.last
     }
 
     /// When the next one arrives, if that is known.
     pub(super) fn due(&self) -> Option<Duration> {
-        self.due.filter(|_| !self.are_over())
+        self.due.filter(|_| !self.is_finished())
     }
 
     /// The next one that has arrived by now: its number, from 1, and when it came.

@@ -6,22 +6,19 @@
 
 mod checks;
 mod destination;
-mod facts;
 mod narrate;
+mod recorded_queue;
 mod source;
-mod tank;
+mod summary;
 
-use super::{Context, Param, Preset, Scenario, Unit};
+use super::{Context, Param, ParamUnit, Preset, Scenario};
 use futures::{FutureExt, future::join};
-use tank::Tank;
+use recorded_queue::RecordedQueue;
 
 /// The names in the trace. Pictures and checks find who they mean by them.
 const SOURCE: &str = "Source";
 const BUFFER: &str = "Buffer";
 const DESTINATION: &str = "Destination";
-
-/// Which part of the chunks has to be through when something is injected.
-const HALF: u64 = 2;
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "backpressure",
@@ -44,32 +41,32 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "mark",
             "High-water mark",
             "From here on the queue is full. A source that waits goes on at half of it.",
-            (Unit::KiB, 1, 4_096, 256),
+            (ParamUnit::KiB, 1, 4_096, 256),
         ),
         Param::integer(
             "chunk",
             "Chunk",
             "How much is written at a time.",
-            (Unit::KiB, 1, 64, 64),
+            (ParamUnit::KiB, 1, 64, 64),
         ),
         Param::integer(
             "chunks",
             "Chunks",
             "How many there are.",
-            (Unit::Count, 1, 2_000, 60),
+            (ParamUnit::Count, 1, 2_000, 60),
         ),
         Param::integer(
             "read",
             "Source's time for a chunk",
             "How long it takes to come up with one, give or take a fifth.",
-            (Unit::Ms, 0, 1_000, 15),
+            (ParamUnit::Ms, 0, 1_000, 15),
         )
         .live(),
         Param::integer(
             "write",
             "Destination's time for a chunk",
             "How long it takes to be done with one, give or take a fifth.",
-            (Unit::Ms, 0, 1_000, 45),
+            (ParamUnit::Ms, 0, 1_000, 45),
         )
         .live(),
         Param::choice(
@@ -120,7 +117,7 @@ async fn run(context: Context) {
         let id = context.trace.name(name);
         context.trace.instant(crate::trace::Kind::Start, id, 0);
     }
-    let (sender, receiver) = Tank::open(&context);
+    let (sender, receiver) = RecordedQueue::open(&context);
     let reading = source::read_all(context.clone(), sender);
     let writing = destination::write_all(context, receiver);
     join(reading, writing).await;

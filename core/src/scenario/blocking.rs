@@ -9,8 +9,9 @@ mod heartbeat;
 mod server;
 
 use super::{
-    Context, Param, Preset, Scenario,
-    Unit::{Count, Ms},
+    Context, Param,
+    ParamUnit::{Count, Ms},
+    Preset, Scenario,
     scaling::{self, KIND},
 };
 use crate::{

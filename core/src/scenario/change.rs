@@ -2,7 +2,7 @@
 
 use super::{
     Param,
-    params::{Unit, Value},
+    params::{ParamUnit, Value},
 };
 use crate::{
     Clock,
@@ -18,14 +18,14 @@ use std::{
 };
 
 /// How many changes a run may have.
-pub const MOST_CHANGES: usize = 100;
+pub const MAX_CHANGES: usize = 100;
 
 /// When a change may come, in milliseconds after the start.
-pub(super) static MOMENT: Param = Param::integer(
+pub(super) static CHANGE_TIME: Param = Param::integer(
     "the moment of a change",
     "",
     "",
-    (Unit::Ms, 1, 1_000_000_000, 1),
+    (ParamUnit::Ms, 1, 1_000_000_000, 1),
 );
 
 /// The name in the trace of whoever changes a parameter.
@@ -56,9 +56,9 @@ impl Change {
 /// The changes of a run in progress, which follow its clock: nobody has to wake up
 /// for one.
 #[derive(Clone)]
-pub(super) struct Schedule(Arc<Inner>);
+pub(super) struct Schedule(Arc<ScheduleState>);
 
-struct Inner {
+struct ScheduleState {
     /// The earliest first.
     changes: Vec<Change>,
     /// How many of them are on record.
@@ -69,7 +69,7 @@ struct Inner {
 
 impl Schedule {
     pub(super) fn new(changes: &[Change], clock: Arc<dyn Clock>, trace: &Recorder) -> Self {
-        Schedule(Arc::new(Inner {
+        Schedule(Arc::new(ScheduleState {
             changes: changes.to_vec(),
             recorded: AtomicUsize::new(0),
             clock,
@@ -80,7 +80,7 @@ impl Schedule {
     /// What a parameter was changed to last, if it was. Whatever is due by now is put
     /// on record: it counts from this use on.
     pub(super) fn value_now(&self, key: &str) -> Option<Value> {
-        let Inner {
+        let ScheduleState {
             changes, recorded, ..
         } = &*self.0;
         let now = self.0.clock.now();
@@ -96,7 +96,7 @@ impl Schedule {
     }
 }
 
-impl Inner {
+impl ScheduleState {
     fn record(&self, change: &Change) {
         let (key, value) = (change.key, change.value.to_string());
         let what = self.trace.name(&[key, "=", &value].concat());

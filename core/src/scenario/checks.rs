@@ -10,12 +10,12 @@ pub struct Check {
     pub name: &'static str,
     /// Decides it. It may take the trace to be whole: where it is not,
     /// [`judge`](Self::judge) overrules it.
-    pub decide: fn(&Trace) -> Decision,
+    pub decide: fn(&Trace) -> CheckResult,
 }
 
 /// What a check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub enum CheckResult {
     /// The claim, whether it holds, and the counts that show it.
     Decided {
         /// What must hold.
@@ -70,12 +70,12 @@ impl Check {
             evidence,
         };
         match (self.decide)(trace) {
-            Decision::Decided { claim, .. } | Decision::NotExercised { claim, .. }
+            CheckResult::Decided { claim, .. } | CheckResult::NotExercised { claim, .. }
                 if trace.died.is_some() || trace.dropped > 0 =>
             {
                 verdict(Outcome::Failed, claim, incomplete(trace))
             }
-            Decision::Decided {
+            CheckResult::Decided {
                 claim,
                 holds,
                 evidence,
@@ -87,7 +87,9 @@ impl Check {
                 };
                 verdict(outcome, claim, evidence)
             }
-            Decision::NotExercised { claim, hint } => verdict(Outcome::NotExercised, claim, hint),
+            CheckResult::NotExercised { claim, hint } => {
+                verdict(Outcome::NotExercised, claim, hint)
+            }
         }
     }
 }

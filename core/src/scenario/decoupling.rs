@@ -5,18 +5,17 @@
 //! Everything else, the services and their failures, is the same code.
 
 mod checks;
-mod facts;
 mod narrate;
-mod reader;
 mod service;
+mod summary;
 mod user_service;
 mod wiring;
 
-use super::{Context, Param, Preset, Scenario, Unit};
+use super::{Context, Param, ParamUnit, Preset, Scenario};
 use futures::FutureExt;
-use service::{Profile, Service};
+use service::{DownstreamService, ServiceProfile};
 use user_service::UserService;
-use wiring::Wiring;
+use wiring::BusWiring;
 
 /// The names in the trace. Pictures and checks find the services by them.
 const USER_SERVICE: &str = "UserService";
@@ -49,20 +48,20 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "users",
             "Users",
             "How many users sign up.",
-            (Unit::Count, 1, 10_000, 12),
+            (ParamUnit::Count, 1, 10_000, 12),
         ),
         Param::integer(
             "interval",
             "Time between sign-ups",
             "How far apart they arrive, give or take a quarter. They do not wait for each other.",
-            (Unit::Ms, 0, 10_000, 250),
+            (ParamUnit::Ms, 0, 10_000, 250),
         )
         .live(),
         Param::integer(
             "email_latency",
             "Email latency",
             "How long EmailService takes for one mail, give or take a fifth.",
-            (Unit::Ms, 0, 5_000, 80),
+            (ParamUnit::Ms, 0, 5_000, 80),
         )
         .live(),
         Param::choice(
@@ -76,7 +75,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "fail_rate",
             "Failures",
             "How often it fails.",
-            (Unit::Percent, 1, 100, 40),
+            (ParamUnit::Percent, 1, 100, 40),
         )
         .live(),
         Param::choice(
@@ -95,7 +94,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "inbox",
             "Inbox capacity",
             "How many events the inbox of an asynchronous listener holds.",
-            (Unit::Count, 1, 10_000, 16),
+            (ParamUnit::Count, 1, 10_000, 16),
         ),
         Param::choice(
             "overflow",
@@ -113,7 +112,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "leak",
             "Listeners leaked",
             "How many of the first sign-ups leave a listener behind that nobody removes. The bus warns at the eleventh.",
-            (Unit::Count, 0, 10, 0),
+            (ParamUnit::Count, 0, 10, 0),
         ),
     ],
     presets: &[
@@ -161,18 +160,22 @@ async fn run(context: Context) {
     let params = &context.params;
     // Named first, so that tables and plots begin with the subject.
     let _ = context.trace.name(USER_SERVICE);
-    let wiring = Wiring::new(&context);
-    let [email, audit, metrics] = [Profile::email(), Profile::audit(), Profile::metrics()]
-        .map(|profile| Service::start(&context, profile));
+    let wiring = BusWiring::new(&context);
+    let [email, audit, metrics] = [
+        ServiceProfile::email(),
+        ServiceProfile::audit(),
+        ServiceProfile::metrics(),
+    ]
+    .map(|profile| DownstreamService::start(&context, profile));
 
     let is_direct = params.choice("design") == "direct";
     let user_service = if is_direct {
-        UserService::calling(&context, email, audit, metrics)
+        UserService::with_direct_calls(&context, email, audit, metrics)
     } else {
         for service in [email, audit, metrics] {
             wiring.subscribe(service);
         }
-        UserService::emitting(&context, wiring.bus())
+        UserService::with_event_bus(&context, wiring.bus())
     };
 
     // A sign-up that waits for room in an inbox must not keep others waiting.
@@ -189,7 +192,7 @@ async fn run(context: Context) {
         let wait = due.saturating_sub(context.platform.now());
         context.platform.sleep(wait).await;
         if user == users / 2 + 1 && params.choice("added") == "loyalty" {
-            let loyalty = Service::start(&context, Profile::loyalty());
+            let loyalty = DownstreamService::start(&context, ServiceProfile::loyalty());
             // Under `direct` it runs and nobody calls it: that would take an
             // edit to `UserService`.
             if !is_direct {

@@ -2,7 +2,7 @@
 
 use super::{
     Change, Context, InputError, Param, SEED, Scenario, Value, Values,
-    change::{MOMENT, MOST_CHANGES, Schedule},
+    change::{CHANGE_TIME, MAX_CHANGES, Schedule},
 };
 use crate::{
     platform::{Platform, Seed, VirtualTime},
@@ -101,7 +101,7 @@ impl Experiment {
         if !param.live {
             return Err(InputError::not_live(key, self.scenario));
         }
-        let Value::Integer(at_ms) = MOMENT.parse(moment)? else {
+        let Value::Integer(at_ms) = CHANGE_TIME.parse(moment)? else {
             return Ok(());
         };
         let key = param.key;
@@ -110,7 +110,7 @@ impl Experiment {
         let place = |it: &Change| (it.at_ms, it.key).cmp(&(at_ms, key));
         match self.changes.binary_search_by(place) {
             Ok(known) => self.changes[known] = change,
-            Err(_) if self.changes.len() == MOST_CHANGES => return Err(InputError::TooManyChanges),
+            Err(_) if self.changes.len() == MAX_CHANGES => return Err(InputError::TooManyChanges),
             Err(place) => self.changes.insert(place, change),
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! What is said of input that cannot be used.
 
-use super::{CHAPTERS, Param, SEED, Scenario, change::MOST_CHANGES};
+use super::{CHAPTERS, Param, SEED, Scenario, change::MAX_CHANGES};
 
 /// Input that names nothing there is, or is out of range.
 ///
@@ -58,7 +58,7 @@ pub enum InputError {
         live: String,
     },
     /// There would be more changes than a run may have.
-    #[error("a run has at most {MOST_CHANGES} changes")]
+    #[error("a run has at most {MAX_CHANGES} changes")]
     TooManyChanges,
     /// The value is not in the parameter's range.
     #[error("{key} is {range}, not \"{}\"", escaped(value))]
@@ -74,7 +74,7 @@ pub enum InputError {
 
 impl InputError {
     /// Of a name that no scenario of this build has.
-    pub(super) fn no_scenario(name: &str) -> Self {
+    pub(super) fn unknown_scenario(name: &str) -> Self {
         for chapter in CHAPTERS {
             if let Some(name) = chapter.scenarios.iter().find(|known| **known == name) {
                 let chapter = chapter.name;

@@ -4,17 +4,17 @@
 //! and what becomes of it when the list changes meanwhile, a listener emits in
 //! turn, or one fails: each rule of [`events`](crate::events) can be watched.
 
+mod busy_listener;
 mod checks;
-mod facts;
 mod narrate;
 mod sensor;
-mod watcher;
+mod summary;
 mod wiring;
 
-use super::{Context, Param, ParamKind as Kind, Preset, Scenario, Unit};
+use super::{Context, Param, ParamKind, ParamUnit, Preset, Scenario};
 use futures::FutureExt;
 use sensor::Sensor;
-use wiring::Wiring;
+use wiring::SensorWiring;
 
 /// The names in the trace. Pictures and checks find who they mean by them.
 const SENSOR: &str = "Sensor";
@@ -27,7 +27,7 @@ const CALIBRATION: &str = "Calibration";
 /// Added last, before all others.
 const ALARM: &str = "Alarm";
 /// Added during an emit.
-const NEWCOMER: &str = "Newcomer";
+const LATE_LISTENER: &str = "Newcomer";
 /// Observes the failures of the others.
 const ERROR_LOG: &str = "ErrorLog";
 /// Left behind with a reading, by a bug.
@@ -45,28 +45,29 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "readings",
             "Readings",
             "How many readings the sensor announces.",
-            (Unit::Count, 1, 2_000, 6),
+            (ParamUnit::Count, 1, 2_000, 6),
         ),
         Param::integer(
             "interval",
             "Time between readings",
             "How far apart they are.",
-            (Unit::Ms, 0, 10_000, 400),
+            (ParamUnit::Ms, 0, 10_000, 400),
         )
         .live(),
         Param::integer(
             "work",
             "Work of a listener",
             "How long each listener takes, give or take a fifth. Nobody else runs meanwhile.",
-            (Unit::Ms, 0, 1_000, 40),
+            (ParamUnit::Ms, 0, 1_000, 40),
         )
         .live(),
+        // Not `Param::choice`: the default is the last option.
         Param {
             key: "change",
             label: "During the third emit",
             help: "Display, at its turn, removes Logger behind it, adds Newcomer, or does both.",
             live: false,
-            kind: Kind::Choice {
+            kind: ParamKind::Choice {
                 options: &["nothing", "remove", "add", "both"],
                 default: "both",
             },
@@ -106,7 +107,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "leak",
             "Listeners leaked",
             "How many of the first readings leave a listener behind that nobody removes. The emitter warns at the eleventh.",
-            (Unit::Count, 0, 10, 0),
+            (ParamUnit::Count, 0, 10, 0),
         ),
     ],
     presets: &[
@@ -154,7 +155,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
 
 async fn run(context: Context) {
     let sensor = Sensor::start(&context);
-    let wiring = Wiring::new(&context, &sensor);
+    let wiring = SensorWiring::new(&context, &sensor);
     let (params, platform) = (&context.params, &context.platform);
     let mut due = platform.now();
     for ordinal in 1..=params.integer("readings") {
@@ -162,7 +163,7 @@ async fn run(context: Context) {
         // Readings are due when they are due, however busy the listeners are.
         platform.sleep(due.saturating_sub(platform.now())).await;
         if ordinal <= params.integer("leak") {
-            wiring.forget_one();
+            wiring.leak_listener();
         }
         sensor.announce(Some(ordinal), due);
     }

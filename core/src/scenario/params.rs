@@ -21,11 +21,11 @@ pub struct Param {
     pub live: bool,
     /// What may be set, and the default.
     #[serde(flatten)]
-    pub kind: Kind,
+    pub kind: ParamKind,
 }
 
 /// What a number counts, and its least, greatest and default value.
-pub(super) type Range = (Unit, u64, u64, u64);
+pub(super) type Range = (ParamUnit, u64, u64, u64);
 
 impl Param {
     /// A whole number.
@@ -35,7 +35,7 @@ impl Param {
         help: &'static str,
         (unit, min, max, default): Range,
     ) -> Self {
-        let kind = Kind::Integer {
+        let kind = ParamKind::Integer {
             unit,
             min,
             max,
@@ -64,7 +64,7 @@ impl Param {
         help: &'static str,
         options: &'static [&'static str],
     ) -> Self {
-        let kind = Kind::Choice {
+        let kind = ParamKind::Choice {
             options,
             default: options[0],
         };
@@ -84,17 +84,17 @@ pub static SEED: Param = Param::integer(
     "seed",
     "Seed",
     "Every random draw follows from it: the same seed, the same run.",
-    (Unit::Count, 0, (1 << 53) - 1, 1),
+    (ParamUnit::Count, 0, (1 << 53) - 1, 1),
 );
 
 /// What a parameter may be.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Kind {
+pub enum ParamKind {
     /// A whole number from `min` to `max`.
     Integer {
         /// What it counts.
-        unit: Unit,
+        unit: ParamUnit,
         /// The least value.
         min: u64,
         /// The greatest value.
@@ -114,7 +114,7 @@ pub enum Kind {
 /// What a number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Unit {
+pub enum ParamUnit {
     /// Things named by the label.
     Count,
     /// Milliseconds.
@@ -128,14 +128,14 @@ pub enum Unit {
     KiB,
 }
 
-impl fmt::Display for Unit {
+impl fmt::Display for ParamUnit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Unit::Count => "",
-            Unit::Ms => " ms",
-            Unit::Us => " µs",
-            Unit::Percent => " %",
-            Unit::KiB => " KiB",
+            ParamUnit::Count => "",
+            ParamUnit::Ms => " ms",
+            ParamUnit::Us => " µs",
+            ParamUnit::Percent => " %",
+            ParamUnit::KiB => " KiB",
         })
     }
 }
@@ -163,8 +163,8 @@ impl Param {
     #[must_use]
     pub fn default(&self) -> Value {
         match self.kind {
-            Kind::Integer { default, .. } => Value::Integer(default),
-            Kind::Choice { default, .. } => Value::Choice(default),
+            ParamKind::Integer { default, .. } => Value::Integer(default),
+            ParamKind::Choice { default, .. } => Value::Choice(default),
         }
     }
 
@@ -172,8 +172,8 @@ impl Param {
     #[must_use]
     pub fn range(&self) -> String {
         match self.kind {
-            Kind::Integer { unit, min, max, .. } => format!("{min} to {max}{unit}"),
-            Kind::Choice { options, .. } => match options {
+            ParamKind::Integer { unit, min, max, .. } => format!("{min} to {max}{unit}"),
+            ParamKind::Choice { options, .. } => match options {
                 [init @ .., last] if !init.is_empty() => {
                     format!("{} or {last}", init.join(", "))
                 }
@@ -189,13 +189,13 @@ impl Param {
     /// [`InputError::BadValue`] names the range.
     pub fn parse(&self, text: &str) -> Result<Value, InputError> {
         let value = match self.kind {
-            Kind::Integer { min, max, .. } => text
+            ParamKind::Integer { min, max, .. } => text
                 .trim()
                 .parse()
                 .ok()
                 .filter(|number| (min..=max).contains(number))
                 .map(Value::Integer),
-            Kind::Choice { options, .. } => options
+            ParamKind::Choice { options, .. } => options
                 .iter()
                 .find(|option| **option == text.trim())
                 .map(|option| Value::Choice(option)),

@@ -5,15 +5,15 @@
 //! so, and nobody closes the rest.
 
 mod checks;
-mod connected;
-mod facts;
 mod file;
 mod narrate;
 mod output;
-mod piped;
 mod steps;
+mod summary;
+mod with_pipe;
+mod with_pipeline;
 
-use super::{Context, Param, Preset, Scenario, Unit};
+use super::{Context, Param, ParamUnit, Preset, Scenario};
 use crate::trace::Kind as Record;
 use futures::FutureExt;
 
@@ -49,45 +49,45 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "lines",
             "Lines",
             "How long the file is.",
-            (Unit::Count, 1, 50_000, 1_600),
+            (ParamUnit::Count, 1, 50_000, 1_600),
         ),
         Param::integer(
             "chunk",
             "Chunk",
             "How much is read at a time. Lines do not end where chunks do.",
-            (Unit::KiB, 1, 64, 1),
+            (ParamUnit::KiB, 1, 64, 1),
         ),
         Param::integer(
             "mark",
             "High-water mark",
             "How far reading may run ahead of the stages behind it.",
-            (Unit::KiB, 1, 1_024, 8),
+            (ParamUnit::KiB, 1, 1_024, 8),
         ),
         Param::integer(
             "window",
             "Batches compressed at once",
             "Their order is kept.",
-            (Unit::Count, 1, 16, 3),
+            (ParamUnit::Count, 1, 16, 3),
         ),
         Param::integer(
             "read",
             "Time to read a chunk",
             "Give or take a fifth.",
-            (Unit::Ms, 0, 1_000, 10),
+            (ParamUnit::Ms, 0, 1_000, 10),
         )
         .live(),
         Param::integer(
             "compress",
             "Time to compress a batch",
             "Give or take a fifth. Batches do not wait for each other.",
-            (Unit::Ms, 0, 1_000, 60),
+            (ParamUnit::Ms, 0, 1_000, 60),
         )
         .live(),
         Param::integer(
             "write",
             "Time to write a batch",
             "Give or take a fifth.",
-            (Unit::Ms, 0, 1_000, 15),
+            (ParamUnit::Ms, 0, 1_000, 15),
         )
         .live(),
     ],
@@ -126,11 +126,11 @@ async fn run(context: Context) {
     }
     let transfer = trace.begin(Record::Request, trace.name(TRANSFER), 0);
     let left_open = if context.params.choice("connect") == "pipe" {
-        let (result, left) = piped::run(&context).await;
+        let (result, left) = with_pipe::run(&context).await;
         conclude(transfer, result);
         Some(left)
     } else {
-        conclude(transfer, connected::run(&context).await);
+        conclude(transfer, with_pipeline::run(&context).await);
         None
     };
     // What nobody closed is closed by the end of the program.

@@ -10,7 +10,7 @@ mod tally;
 pub(super) use narrate::narrate;
 pub use tally::Tally;
 
-use super::{Param, Unit};
+use super::{Param, ParamUnit};
 use crate::{
     error::{CorrelationId, Problem},
     trace::{Kind, NameId, Recorder, Span},
@@ -20,14 +20,14 @@ pub(super) const REQUESTS: Param = Param::integer(
     "requests",
     "Requests",
     "How many there are.",
-    (Unit::Count, 1, 2_000, 60),
+    (ParamUnit::Count, 1, 2_000, 60),
 );
 
 pub(super) const INTERVAL: Param = Param::integer(
     "interval",
     "Time between requests",
     "How far apart they arrive, give or take a quarter. They do not wait for each other.",
-    (Unit::Ms, 0, 1_000, 30),
+    (ParamUnit::Ms, 0, 1_000, 30),
 )
 .live();
 

@@ -7,8 +7,9 @@
 mod checks;
 
 use super::{
-    Context, Param, Preset, Scenario,
-    Unit::{Count, Ms},
+    Context, Param,
+    ParamUnit::{Count, Ms},
+    Preset, Scenario,
     scaling::{self, KIND, LOOP, POOL},
 };
 use crate::{

@@ -3,7 +3,7 @@
 use crate::cases::cases;
 use highwater::{
     scenario::{
-        self, Change, Experiment, InputError, MOST_CHANGES, Outcome, Param, ParamKind, Scenario,
+        self, Change, Experiment, InputError, MAX_CHANGES, Outcome, Param, ParamKind, Scenario,
     },
     trace::{Event, Kind, Trace},
 };
@@ -228,14 +228,14 @@ fn what_cannot_change_is_told_what_can() {
 #[test]
 fn there_are_not_more_changes_than_a_run_may_have() {
     let mut experiment = decoupling();
-    for moment in 1..=MOST_CHANGES {
+    for moment in 1..=MAX_CHANGES {
         experiment.set(&format!("interval@{moment}"), "5").unwrap();
     }
     let error = experiment.set("interval@1000", "5").unwrap_err();
     assert!(matches!(error, InputError::TooManyChanges), "{error}");
     assert_eq!(error.to_string(), "a run has at most 100 changes");
     experiment.set("interval@100", "6").unwrap();
-    assert_eq!(experiment.changes().len(), MOST_CHANGES);
+    assert_eq!(experiment.changes().len(), MAX_CHANGES);
 }
 
 /// A preset of any scenario, with up to four changes of anything that is live.

@@ -1,8 +1,9 @@
 //! `cluster` in simulated time: whatever is set, all that it claims holds.
 
-use crate::drawn::{crew, number, some};
-use crate::simulated::{
-    self, assert_none_fails, assert_presets_show_all, assert_seeds_differ, assert_told, bytes,
+use crate::strategies::{cluster_params, number, some};
+use crate::support::{
+    self, assert_each_record_narrated, assert_none_fails, assert_presets_show_all,
+    assert_seeds_differ, bytes,
 };
 use highwater::{
     scenario::{self, Experiment, TRACE_CAPACITY},
@@ -11,7 +12,7 @@ use highwater::{
 use proptest::prelude::*;
 
 fn experiment<V: AsRef<str>>(pairs: &[(&str, V)]) -> Experiment {
-    simulated::experiment("cluster", pairs)
+    support::experiment("cluster", pairs)
 }
 
 fn simulate(pairs: &[(&str, &str)]) -> Trace {
@@ -38,7 +39,7 @@ fn ended_with(trace: &Trace, failure: Option<&str>) -> usize {
 
 fn anything() -> impl Strategy<Value = Vec<(&'static str, String)>> {
     let load = (number(1..=80), some(30, 200), some(50, 200));
-    (crew(), load).prop_map(|(mut pairs, (requests, interval, work))| {
+    (cluster_params(), load).prop_map(|(mut pairs, (requests, interval, work))| {
         pairs.extend([
             ("requests", requests),
             ("interval", interval),
@@ -116,6 +117,6 @@ fn every_record_is_a_sentence_of_its_own_kind() {
     let scenario = scenario::find("cluster").unwrap();
     for preset in scenario.presets {
         let trace = simulate(&quick(preset.set));
-        assert_told(&trace);
+        assert_each_record_narrated(&trace);
     }
 }

@@ -1,7 +1,7 @@
 //! Each check of `cluster` can fail: a trace that was tampered with in one place
 //! fails the check that looks there.
 
-use crate::tampered;
+use crate::support;
 use highwater::trace::{Event, Kind, NameId, Phase, Trace};
 
 type Pairs = &'static [(&'static str, &'static str)];
@@ -14,7 +14,7 @@ const BAD_RELOAD: Pairs = &[("event", "bad_reload")];
 const CRASH_LOOP: Pairs = &[("event", "crash_loop")];
 
 fn tampered(pairs: Pairs, tamper: impl FnOnce(&mut Trace)) -> Vec<&'static str> {
-    tampered::tampered("cluster", pairs, tamper)
+    support::checks_failed_by("cluster", pairs, tamper)
 }
 
 /// The place of the first record that is like this.
@@ -75,7 +75,7 @@ fn a_request_that_is_lost_by_who_lives_or_refused_although_somebody_was_there() 
 fn a_worker_that_gets_more_than_its_share() {
     for balance in ["round_robin", "least_busy"] {
         let pairs = [("event", "none"), ("balance", balance)];
-        let failed = tampered::tampered("cluster", &pairs, |trace| {
+        let failed = support::checks_failed_by("cluster", &pairs, |trace| {
             let worker = trace.id("Worker 1");
             for event in &mut trace.events {
                 if event.kind == Kind::Call {

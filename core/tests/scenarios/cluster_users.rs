@@ -1,10 +1,8 @@
 //! `cluster` with users, up to a million: each of them asks, every request is
 //! counted, and few are on record.
 
-use crate::drawn::{crew, number};
-use crate::figured::figure;
-use crate::simulated::{self, assert_none_fails};
-use crate::tampered;
+use crate::strategies::{cluster_params, number};
+use crate::support::{self, assert_none_fails, figure};
 use highwater::{
     scenario::{self, Experiment, Outcome, TRACE_CAPACITY},
     trace::{Counters, Event, Kind, Phase, Trace},
@@ -13,7 +11,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 fn experiment<V: AsRef<str>>(pairs: &[(&str, V)]) -> Experiment {
-    simulated::experiment("cluster", pairs)
+    support::experiment("cluster", pairs)
 }
 
 fn simulate(pairs: &[(&str, &str)]) -> Trace {
@@ -207,7 +205,8 @@ fn too_few_workers_are_no_reason_to_lose_count() {
 
 #[test]
 fn each_claim_about_users_can_fail() {
-    let tampered = |tamper: &dyn Fn(&mut Trace)| tampered::tampered("cluster", &CROWD, tamper);
+    let tampered =
+        |tamper: &dyn Fn(&mut Trace)| support::checks_failed_by("cluster", &CROWD, tamper);
     let missed = tampered(&|trace| {
         let end = trace.events.iter().rposition(|it| it.kind == Kind::Result);
         trace.events[end.unwrap()].subject -= 1;
@@ -244,7 +243,7 @@ fn each_claim_about_users_can_fail() {
 
 fn anything() -> impl Strategy<Value = Vec<(&'static str, String)>> {
     let load = (number(1..=3_000), number(100..=900), number(1..=300));
-    (crew(), load).prop_map(|(mut pairs, (users, think, service))| {
+    (cluster_params(), load).prop_map(|(mut pairs, (users, think, service))| {
         pairs.extend([("users", users), ("think", think), ("service", service)]);
         pairs
     })

@@ -1,8 +1,8 @@
 //! `decoupling` in simulated time: whatever is set, all that it claims holds.
 
-use crate::drawn::{number, word};
-use crate::portable::assert_decoupling_holds;
-use crate::simulated::{self, assert_presets_show_all, assert_seeds_differ, bytes};
+use crate::decoupling_invariants::assert_decoupling_invariants;
+use crate::strategies::{number, word};
+use crate::support::{self, assert_presets_show_all, assert_seeds_differ, bytes};
 use highwater::{
     platform::VirtualTime,
     scenario::{Experiment, Outcome, TRACE_CAPACITY},
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 fn experiment<V: AsRef<str>>(pairs: &[(&str, V)]) -> Experiment {
-    simulated::experiment("decoupling", pairs)
+    support::experiment("decoupling", pairs)
 }
 
 /// Anything but a panic, with no more users than a test has time for.
@@ -62,7 +62,7 @@ proptest! {
     fn whatever_is_set_what_it_claims_holds(pairs in pairs()) {
         let experiment = experiment(&pairs);
         let trace = experiment.simulate();
-        assert_decoupling_holds(&trace);
+        assert_decoupling_invariants(&trace);
         prop_assert_eq!(bytes(&trace), bytes(&experiment.simulate()), "byte for byte");
     }
 }
@@ -70,7 +70,7 @@ proptest! {
 #[test]
 fn every_preset_holds() {
     for preset in experiment::<&str>(&[]).scenario().presets {
-        assert_decoupling_holds(&experiment(preset.set).simulate());
+        assert_decoupling_invariants(&experiment(preset.set).simulate());
     }
 }
 
@@ -98,7 +98,7 @@ fn a_service_that_always_fails_skips_those_it_never_let_be_called() {
             .percentile(trace.id("AuditLog").unwrap(), 50),
         None
     );
-    assert_decoupling_holds(&trace);
+    assert_decoupling_invariants(&trace);
 }
 
 #[test]

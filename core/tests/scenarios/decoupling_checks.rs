@@ -1,14 +1,14 @@
 //! Each check of `decoupling` can fail: a trace that was tampered with in one
 //! place fails exactly the check that looks there.
 
-use crate::simulated::{self, checks};
+use crate::support::{self, checks};
 use highwater::{
     scenario::{self, Outcome},
     trace::{Event, Kind, Phase, Trace},
 };
 
 fn simulate(pairs: &[(&str, &str)]) -> Trace {
-    let trace = simulated::simulate("decoupling", pairs);
+    let trace = support::simulate("decoupling", pairs);
     assert_eq!(failed(&trace), [""; 0]);
     trace
 }

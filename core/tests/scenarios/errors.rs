@@ -1,10 +1,10 @@
 //! `taxonomy` and `handler` in simulated time: whatever is set, all that they
 //! claim holds.
 
-use crate::drawn::{number, some, word};
-use crate::simulated::{
-    assert_none_fails, assert_presets_show_all, assert_seeds_differ, assert_told, bytes,
-    experiment, simulate,
+use crate::strategies::{number, some, word};
+use crate::support::{
+    assert_each_record_narrated, assert_none_fails, assert_presets_show_all, assert_seeds_differ,
+    bytes, experiment, simulate,
 };
 use highwater::{
     scenario::{self, TRACE_CAPACITY, Tally},
@@ -213,7 +213,7 @@ fn every_record_is_a_sentence_of_its_own_kind() {
         let mut told = BTreeSet::new();
         for preset in scenario.presets {
             let trace = simulate(name, preset.set);
-            assert_told(&trace);
+            assert_each_record_narrated(&trace);
             for event in &trace.events {
                 let sentence = (scenario.narrate)(&trace, event);
                 // Each kind has words of its own: the default is for work alone.

@@ -1,8 +1,8 @@
 //! Each check of `taxonomy` and `handler` can fail: a trace that was tampered
 //! with in one place fails the checks that look there, and no other.
 
-use crate::forging::{ended, first, forge, name, set_param};
-use crate::tampered::tampered;
+use crate::support::checks_failed_by;
+use crate::trace_edits::{ended, first, forge, name, set_param};
 use highwater::trace::{Event, Kind, Phase, Trace};
 
 const CATCH_ALL: &[(&str, &str)] = &[("design", "catch_all")];
@@ -14,19 +14,19 @@ const CRASH_LOOP: &[(&str, &str)] = &[("bug_every", "3"), ("restarts", "3")];
 /// What can be done to a log, in either scenario.
 fn tampered_logs(scenario: &str) -> [Vec<&'static str>; 4] {
     let first_line = |trace: &Trace| first(trace, |it| it.kind == Kind::Log);
-    let missing = tampered(scenario, &[], |trace| {
+    let missing = checks_failed_by(scenario, &[], |trace| {
         let line = first_line(trace);
         trace.events.remove(line);
     });
-    let twice = tampered(scenario, &[], |trace| {
+    let twice = checks_failed_by(scenario, &[], |trace| {
         let line = first_line(trace);
         forge(trace, line, |_| {});
     });
-    let without_id = tampered(scenario, &[], |trace| {
+    let without_id = checks_failed_by(scenario, &[], |trace| {
         let line = first_line(trace);
         trace.events[line].subject = 0;
     });
-    let of_another_code = tampered(scenario, &[], |trace| {
+    let of_another_code = checks_failed_by(scenario, &[], |trace| {
         let line = first_line(trace);
         trace.events[line].failure = trace.id("ErrorHandler");
     });
@@ -40,7 +40,7 @@ fn a_log_that_is_not_of_each_error_once() {
             assert_eq!(failed, ["logged-once"], "{scenario}");
         }
     }
-    let once = tampered("taxonomy", CATCH_ALL, |trace| {
+    let once = checks_failed_by("taxonomy", CATCH_ALL, |trace| {
         let line = first(trace, |it| it.kind == Kind::Log);
         trace.events.remove(line);
     });
@@ -53,12 +53,12 @@ fn a_request_that_is_answered_never_or_twice() {
         ("taxonomy", "every-request-answered"),
         ("handler", "every-request-accounted"),
     ] {
-        let never = tampered(scenario, &[], |trace| {
+        let never = checks_failed_by(scenario, &[], |trace| {
             let answer = ended(trace, Kind::Request, "");
             trace.events.remove(answer);
         });
         assert_eq!(never, [check]);
-        let twice = tampered(scenario, &[], |trace| {
+        let twice = checks_failed_by(scenario, &[], |trace| {
             let answer = ended(trace, Kind::Request, "");
             forge(trace, answer, |_| {});
         });
@@ -72,7 +72,7 @@ fn an_answer_that_shows_too_much_or_too_little() {
         ("taxonomy", "404 not_found"),
         ("handler", "400 invalid_input"),
     ] {
-        let shown = tampered(scenario, &[], |trace| {
+        let shown = checks_failed_by(scenario, &[], |trace| {
             let answer = ended(trace, Kind::Request, code);
             forge(trace, answer, |it| {
                 (it.kind, it.phase) = (Kind::Expose, Phase::Instant);
@@ -80,7 +80,7 @@ fn an_answer_that_shows_too_much_or_too_little() {
         });
         assert_eq!(shown, ["nothing-exposed"]);
     }
-    let hidden = tampered("taxonomy", CATCH_ALL, |trace| {
+    let hidden = checks_failed_by("taxonomy", CATCH_ALL, |trace| {
         let exposed = first(trace, |it| it.kind == Kind::Expose);
         trace.events.remove(exposed);
     });
@@ -89,7 +89,7 @@ fn an_answer_that_shows_too_much_or_too_little() {
 
 #[test]
 fn a_request_that_is_lost_by_who_lives() {
-    let lost = tampered("handler", CRASH, |trace| {
+    let lost = checks_failed_by("handler", CRASH, |trace| {
         let answer = ended(trace, Kind::Request, "");
         let lost = name(trace, "lost");
         let number = trace.events[answer].subject;
@@ -104,7 +104,7 @@ fn a_request_that_is_lost_by_who_lives() {
         }
     });
     assert!(lost.contains(&"every-request-accounted"), "{lost:?}");
-    let vanished = tampered("handler", CRASH, |trace| {
+    let vanished = checks_failed_by("handler", CRASH, |trace| {
         let lost = ended(trace, Kind::Request, "lost");
         trace.events.remove(lost);
     });
@@ -119,7 +119,7 @@ fn last_exit(trace: &Trace) -> usize {
 
 #[test]
 fn an_operational_error_that_ends_a_worker() {
-    let ended = tampered("handler", &[("bug_every", "0")], |trace| {
+    let ended = checks_failed_by("handler", &[("bug_every", "0")], |trace| {
         let exit = last_exit(trace);
         trace.events[exit].failure = name(trace, "a bug");
     });
@@ -130,7 +130,7 @@ fn an_operational_error_that_ends_a_worker() {
 fn a_bug_that_ends_too_few_or_too_many() {
     // Somebody new, without need.
     for pairs in [SUPERVISE, SWALLOW, CRASH] {
-        let one_more = tampered("handler", pairs, |trace| {
+        let one_more = checks_failed_by("handler", pairs, |trace| {
             let exit = last_exit(trace);
             forge(trace, exit, |it| {
                 (it.kind, it.subject, it.failure) = (Kind::Start, 99, None);
@@ -138,18 +138,18 @@ fn a_bug_that_ends_too_few_or_too_many() {
         });
         assert_eq!(one_more, ["bug-and-restart"], "{pairs:?}");
     }
-    let survived = tampered("handler", CRASH, |trace| {
+    let survived = checks_failed_by("handler", CRASH, |trace| {
         let exit = ended(trace, Kind::Exit, "a bug");
         trace.events[exit].failure = None;
     });
     assert!(survived.contains(&"bug-and-restart"), "{survived:?}");
-    let ended_by_it = tampered("handler", SWALLOW, |trace| {
+    let ended_by_it = checks_failed_by("handler", SWALLOW, |trace| {
         let exit = last_exit(trace);
         trace.events[exit].failure = name(trace, "a bug");
     });
     assert_eq!(ended_by_it, ["bug-and-restart"]);
     // After it was given up.
-    let too_many = tampered("handler", CRASH_LOOP, |trace| {
+    let too_many = checks_failed_by("handler", CRASH_LOOP, |trace| {
         let exit = last_exit(trace);
         forge(trace, exit, |it| {
             (it.kind, it.subject, it.failure) = (Kind::Start, 99, None);
@@ -160,7 +160,7 @@ fn a_bug_that_ends_too_few_or_too_many() {
 
 #[test]
 fn the_same_process_again() {
-    let same = tampered("handler", SUPERVISE, |trace| {
+    let same = checks_failed_by("handler", SUPERVISE, |trace| {
         let is_start = |it: &Event| it.kind == Kind::Start && it.subject > 0;
         let id = trace.events[first(trace, is_start)].subject;
         let last = trace.events.iter().rposition(is_start).unwrap();
@@ -171,13 +171,13 @@ fn the_same_process_again() {
 
 #[test]
 fn an_answer_that_is_wrong_or_right_against_all_odds() {
-    let right = tampered("handler", SWALLOW, |trace| {
+    let right = checks_failed_by("handler", SWALLOW, |trace| {
         let wrong = first(trace, |it| it.kind == Kind::Wrong);
         trace.events.remove(wrong);
     });
     assert_eq!(right, ["wrong-answers"]);
     for pairs in [SUPERVISE, SWALLOW, CRASH] {
-        let wrong = tampered("handler", pairs, |trace| {
+        let wrong = checks_failed_by("handler", pairs, |trace| {
             let answer = ended(trace, Kind::Request, "");
             forge(trace, answer, |it| {
                 (it.kind, it.phase) = (Kind::Wrong, Phase::Instant);
@@ -189,14 +189,14 @@ fn an_answer_that_is_wrong_or_right_against_all_odds() {
 
 #[test]
 fn a_bug_that_is_retried_or_is_not() {
-    let retried = tampered("handler", SUPERVISE, |trace| {
+    let retried = checks_failed_by("handler", SUPERVISE, |trace| {
         let bug = ended(trace, Kind::Handle, "a bug in the fees");
         forge(trace, bug, |it| {
             (it.kind, it.phase) = (Kind::Retry, Phase::Instant);
         });
     });
     assert_eq!(retried, ["retrying-a-bug"]);
-    let is_not = tampered("handler", SUPERVISE, |trace| {
+    let is_not = checks_failed_by("handler", SUPERVISE, |trace| {
         set_param(trace, "retry", "everything");
     });
     assert_eq!(is_not, ["retrying-a-bug"]);
@@ -204,17 +204,17 @@ fn a_bug_that_is_retried_or_is_not() {
 
 #[test]
 fn a_supervisor_that_gives_up_too_early_or_not_at_all() {
-    let early = tampered("handler", CRASH_LOOP, |trace| {
+    let early = checks_failed_by("handler", CRASH_LOOP, |trace| {
         set_param(trace, "restarts", "4");
     });
     assert_eq!(early, ["gives-up"]);
-    let served = tampered("handler", CRASH_LOOP, |trace| {
+    let served = checks_failed_by("handler", CRASH_LOOP, |trace| {
         let mut events = trace.events.iter();
         let last = events.rposition(|it| it.kind == Kind::Request);
         trace.events[last.unwrap()].failure = None;
     });
     assert_eq!(served, ["gives-up"]);
-    let unsaid = tampered("handler", CRASH_LOOP, |trace| {
+    let unsaid = checks_failed_by("handler", CRASH_LOOP, |trace| {
         let given_up = ended(trace, Kind::Exit, "too many restarts");
         trace.events.remove(given_up);
     });

@@ -1,7 +1,7 @@
 //! `handler` and `cluster` where processes fare otherwise than it is used to: they cannot be
 //! started, or somebody kills them from outside.
 
-use crate::simulated::experiment;
+use crate::support::experiment;
 use futures::channel::mpsc;
 use highwater::{
     platform::{
@@ -41,21 +41,21 @@ fn failed(trace: &Trace) -> Vec<&'static str> {
 }
 
 /// Starts none.
-struct Exhausted;
+struct NoProcesses;
 
-impl Processes for Exhausted {
+impl Processes for NoProcesses {
     fn start(&self, _: &'static Program) -> Process {
-        let (events, told) = mpsc::unbounded();
+        let (events, receiver) = mpsc::unbounded();
         let reason = "too many open files".to_owned();
         let lost = ProcessEvent::Exited(Exit::Lost { reason });
         events.unbounded_send(lost).unwrap();
-        Process::new(0, told, Rc::new(Nobody))
+        Process::new(0, receiver, Rc::new(NullProcess))
     }
 }
 
-struct Nobody;
+struct NullProcess;
 
-impl ProcessLink for Nobody {
+impl ProcessLink for NullProcess {
     fn send(&self, _: String) {}
     fn close(&self) {}
     fn kill(&self) {}
@@ -65,7 +65,7 @@ impl ProcessLink for Nobody {
 #[test]
 fn workers_that_cannot_be_started_fail_the_run_and_say_why() {
     for policy in ["supervise", "crash", "swallow"] {
-        let trace = run(&[("policy", policy)], |_| Rc::new(Exhausted));
+        let trace = run(&[("policy", policy)], |_| Rc::new(NoProcesses));
         let failed = failed(&trace);
         assert!(
             failed.contains(&"operational-restarts-nothing"),
@@ -85,40 +85,40 @@ fn workers_that_cannot_be_started_fail_the_run_and_say_why() {
 }
 
 /// Starts real ones, the first of which somebody kills.
-struct Shot {
+struct KillFirst {
     inner: Platform,
-    is_done: Cell<bool>,
+    has_killed: Cell<bool>,
 }
 
-impl Processes for Shot {
+impl Processes for KillFirst {
     fn start(&self, program: &'static Program) -> Process {
         let process = Rc::new(self.inner.start(program));
-        let (events, told) = mpsc::unbounded();
+        let (events, receiver) = mpsc::unbounded();
         let id = process.id();
-        if !self.is_done.replace(true) {
+        if !self.has_killed.replace(true) {
             let (platform, process) = (self.inner.clone(), Rc::clone(&process));
             drop(self.inner.spawn(async move {
                 platform.sleep(Duration::from_millis(500)).await;
                 process.kill();
             }));
         }
-        let heard = Rc::clone(&process);
+        let source = Rc::clone(&process);
         drop(self.inner.spawn(async move {
             loop {
-                let event = heard.next().await;
+                let event = source.next().await;
                 let is_last = matches!(event, ProcessEvent::Exited(_));
                 if events.unbounded_send(event).is_err() || is_last {
                     return;
                 }
             }
         }));
-        Process::new(id, told, Rc::new(Line(process)))
+        Process::new(id, receiver, Rc::new(Forwarder(process)))
     }
 }
 
-struct Line(Rc<Process>);
+struct Forwarder(Rc<Process>);
 
-impl ProcessLink for Line {
+impl ProcessLink for Forwarder {
     fn send(&self, message: String) {
         self.0.send(message);
     }
@@ -138,8 +138,8 @@ impl ProcessLink for Line {
 fn a_worker_that_is_killed_from_outside_is_replaced_and_is_no_bug() {
     for (policy, restarts) in [("supervise", 4), ("crash", 0), ("swallow", 1)] {
         let trace = run(&[("policy", policy), ("latency", "200")], |inner| {
-            let is_done = Cell::default();
-            Rc::new(Shot { inner, is_done })
+            let has_killed = Cell::default();
+            Rc::new(KillFirst { inner, has_killed })
         });
         assert_eq!(failed(&trace), [""; 0], "{policy}");
         let tally = Tally::of(&trace);
@@ -153,7 +153,7 @@ fn a_worker_that_is_killed_from_outside_is_replaced_and_is_no_bug() {
 #[test]
 fn a_cluster_that_cannot_be_started_gives_up_and_fails_the_run() {
     for event in ["none", "kill", "hang", "reload"] {
-        let trace = run_of("cluster", &[("event", event)], |_| Rc::new(Exhausted));
+        let trace = run_of("cluster", &[("event", event)], |_| Rc::new(NoProcesses));
         let failed = failed(&trace);
         assert!(failed.contains(&"another-process"), "{event}: {failed:?}");
         assert!(!failed.contains(&"gives-up"), "{event}: {failed:?}");
@@ -172,8 +172,8 @@ fn a_worker_of_a_cluster_that_is_killed_from_outside_is_replaced() {
         for interval in ["5", "12", "20"] {
             let pairs = [("event", event), ("interval", interval)];
             let trace = run_of("cluster", &pairs, |inner| {
-                let is_done = Cell::default();
-                Rc::new(Shot { inner, is_done })
+                let has_killed = Cell::default();
+                Rc::new(KillFirst { inner, has_killed })
             });
             let verdicts = scenario::find("cluster").unwrap().judge(&trace);
             let failed = verdicts.iter().filter(|it| it.outcome == Outcome::Failed);

@@ -1,19 +1,19 @@
 //! Each check of `taxonomy` can fail: see the checks of both scenarios.
 
-use crate::forging::{cause, ended, first, forge, name, set_param};
-use crate::tampered::tampered;
+use crate::support::checks_failed_by;
+use crate::trace_edits::{cause, ended, first, forge, name, set_param};
 use highwater::trace::{Event, Kind, Trace};
 
 const CATCH_ALL: &[(&str, &str)] = &[("design", "catch_all")];
 
 #[test]
 fn an_answer_of_another_class() {
-    let other = tampered("taxonomy", &[], |trace| {
+    let other = checks_failed_by("taxonomy", &[], |trace| {
         let answer = ended(trace, Kind::Request, "404 not_found");
         trace.events[answer].failure = trace.id("500 internal_error");
     });
     assert_eq!(other, ["answer-by-class"]);
-    let right = tampered("taxonomy", CATCH_ALL, |trace| {
+    let right = checks_failed_by("taxonomy", CATCH_ALL, |trace| {
         let answer = ended(trace, Kind::Request, "500 error");
         trace.events[answer].failure = trace.id("CatchAll");
     });
@@ -22,16 +22,16 @@ fn an_answer_of_another_class() {
 
 #[test]
 fn a_retry_beyond_what_is_allowed() {
-    let budget = tampered("taxonomy", &[], |trace| {
+    let budget = checks_failed_by("taxonomy", &[], |trace| {
         set_param(trace, "budget", "0");
     });
     assert_eq!(budget, ["retry-what-may-help"]);
-    let attempts = tampered("taxonomy", &[], |trace| {
+    let attempts = checks_failed_by("taxonomy", &[], |trace| {
         set_param(trace, "attempts", "1");
     });
     assert_eq!(attempts, ["retry-what-may-help"]);
     // To make a payment must not be done twice.
-    let not_idempotent = tampered("taxonomy", &[], |trace| {
+    let not_idempotent = checks_failed_by("taxonomy", &[], |trace| {
         let retry = trace.events[first(trace, |it| it.kind == Kind::Retry)];
         let create = trace.id("CreatePayment").unwrap();
         for event in &mut trace.events {
@@ -41,7 +41,7 @@ fn a_retry_beyond_what_is_allowed() {
         }
     });
     assert_eq!(not_idempotent, ["retry-what-may-help"]);
-    let unasked = tampered("taxonomy", &[], |trace| {
+    let unasked = checks_failed_by("taxonomy", &[], |trace| {
         let retry = first(trace, |it| it.kind == Kind::Retry);
         trace.events.remove(retry);
     });
@@ -68,12 +68,12 @@ fn attempt_again(trace: &mut Trace, number: u64) {
 
 #[test]
 fn a_bug_that_is_retried_in_spite_of_its_class() {
-    let retried = tampered("taxonomy", &[], |trace| {
+    let retried = checks_failed_by("taxonomy", &[], |trace| {
         let bug = ended(trace, Kind::Handle, "a bug in the receipt");
         attempt_again(trace, trace.events[bug].subject);
     });
     assert_eq!(retried, ["retry-what-may-help", "bugs-and-load"]);
-    let given_up = tampered("taxonomy", CATCH_ALL, |trace| {
+    let given_up = checks_failed_by("taxonomy", CATCH_ALL, |trace| {
         let bug = ended(trace, Kind::Handle, "a bug in the receipt");
         let number = trace.events[bug].subject;
         let retry = |it: &Event| it.kind == Kind::Retry && it.subject == number;
@@ -99,7 +99,7 @@ fn a_bug_that_is_retried_in_spite_of_its_class() {
 /// came of it is answered.
 #[test]
 fn a_retry_that_was_due_and_paid_for() {
-    let none = tampered("taxonomy", &[("timeout", "60")], |trace| {
+    let none = checks_failed_by("taxonomy", &[("timeout", "60")], |trace| {
         let lookup = trace.id("GetPayment").unwrap();
         let timed_out = first(trace, |it| {
             it.source == lookup && cause(trace, it) == "the bank timed out"
@@ -121,7 +121,7 @@ fn a_retry_that_was_due_and_paid_for() {
 
 #[test]
 fn a_breaker_that_does_not_mind_how_a_probe_comes_out() {
-    let stays_open = tampered("taxonomy", &[], |trace| {
+    let stays_open = checks_failed_by("taxonomy", &[], |trace| {
         let [open, closed] = ["open", "closed"].map(|state| trace.id(state));
         let change = first(trace, |it| it.kind == Kind::Switch && it.target == closed);
         trace.events[change].target = open;
@@ -142,7 +142,7 @@ fn a_breaker_that_lets_too_much_through_or_too_little() {
         first(trace, |it| it.kind == Kind::Switch && it.target == state)
     };
     for (state, calls) in [("open", 1), ("half-open", 3)] {
-        let through = tampered("taxonomy", &[], |trace| {
+        let through = checks_failed_by("taxonomy", &[], |trace| {
             let call = trace.events[first(trace, |it| it.kind == Kind::Call)];
             let switch = to(trace, state);
             let number = trace.events[switch].subject;
@@ -155,7 +155,7 @@ fn a_breaker_that_lets_too_much_through_or_too_little() {
         });
         assert_eq!(through, ["breaker-probes"], "{state}");
     }
-    let refused = tampered("taxonomy", &[], |trace| {
+    let refused = checks_failed_by("taxonomy", &[], |trace| {
         let refusal = first(trace, |it| it.kind == Kind::Refuse);
         let refusal = trace.events.remove(refusal);
         trace.events.insert(0, refusal);

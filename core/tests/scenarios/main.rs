@@ -1,4 +1,4 @@
-//! The scenarios in simulated time, what each of them checks, and what can be set.
+//! Scenarios in simulated time: their checks, parameters and narration.
 
 #[path = "../cases/mod.rs"]
 mod cases;
@@ -10,20 +10,18 @@ mod cluster_users;
 mod common;
 mod decoupling;
 mod decoupling_checks;
-mod drawn;
+mod decoupling_invariants;
 mod errors;
 mod errors_checks;
 mod errors_processes;
 mod errors_tally;
 mod errors_taxonomy_checks;
-mod figured;
-mod forging;
 mod observer;
 mod params;
-mod portable;
 mod scaling;
-mod simulated;
+mod strategies;
 mod streams;
 mod streams_checks;
-mod tampered;
+mod support;
+mod trace_edits;
 mod worker_slots;

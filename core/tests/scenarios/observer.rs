@@ -1,7 +1,7 @@
 //! `observer` in simulated time: whatever is set, all that it claims holds, and
 //! each check can fail.
 
-use crate::simulated::{self, assert_presets_show_all, assert_told, checks};
+use crate::support::{self, assert_each_record_narrated, assert_presets_show_all, checks};
 use highwater::{
     scenario::{Experiment, Outcome},
     trace::{Event, Kind, Phase, Trace},
@@ -9,7 +9,7 @@ use highwater::{
 use proptest::prelude::*;
 
 fn experiment<V: AsRef<str>>(pairs: &[(&str, V)]) -> Experiment {
-    simulated::experiment("observer", pairs)
+    support::experiment("observer", pairs)
 }
 
 /// Whom each reading was handed to, in order; inner emits apart.
@@ -97,7 +97,7 @@ proptest! {
         let trace = experiment.simulate();
         prop_assert_eq!(checks(&trace, Outcome::Failed), [""; 0]);
         prop_assert_eq!(&trace, &experiment.simulate(), "the same run again");
-        assert_told(&trace);
+        assert_each_record_narrated(&trace);
     }
 }
 
@@ -151,12 +151,12 @@ fn once_twice() {
         let behind = delivery(trace, "Logger", 2) + 1;
         trace.events.insert(behind, again);
     });
-    assert_eq!(failed, ["in-order", "once-is-once"]);
+    assert_eq!(failed, ["in-order", "once-called-once"]);
     let still_listed = tampered(&[], |trace| {
         let gone = place(trace, Kind::Unsubscribe, ("Calibration", None), 0);
         trace.events.remove(gone);
     });
-    assert!(still_listed.contains(&"once-is-once"));
+    assert!(still_listed.contains(&"once-called-once"));
 }
 
 #[test]
@@ -165,14 +165,14 @@ fn a_removed_listener_that_is_passed_by_or_called_later() {
         let call = delivery(trace, "Logger", 3);
         trace.events.remove(call);
     });
-    assert_eq!(passed_by, ["in-order", "removed-meanwhile"]);
+    assert_eq!(passed_by, ["in-order", "removed-during-emit"]);
     let called_later = tampered(&[], |trace| {
         let mut again = trace.events[delivery(trace, "Logger", 3)];
         again.subject = 4;
         let behind = delivery(trace, "Display", 4) + 1;
         trace.events.insert(behind, again);
     });
-    assert_eq!(called_later, ["in-order", "removed-meanwhile"]);
+    assert_eq!(called_later, ["in-order", "removed-during-emit"]);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn an_added_listener_that_does_not_wait() {
         let behind = delivery(trace, "Logger", 3) + 1;
         trace.events.insert(behind, early);
     });
-    assert_eq!(failed, ["in-order", "added-meanwhile"]);
+    assert_eq!(failed, ["in-order", "added-during-emit"]);
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! The scenarios about CPU work: what each preset proves, and that a trace which
 //! was tampered with does not.
 
-use crate::figured::figure;
-use crate::simulated::{assert_presets_show_all, simulate};
+use crate::support::{assert_presets_show_all, figure, simulate};
 use highwater::{
     platform::SIMULATED_CORES,
     scenario::{self, Outcome, Verdict, scaling_figures},

@@ -1,8 +1,10 @@
 //! `backpressure` and `pipeline` in simulated time: whatever is set, all that
 //! they claim holds.
 
-use crate::drawn::{number, word};
-use crate::simulated::{assert_presets_show_all, assert_told, checks, experiment, simulate};
+use crate::strategies::{number, word};
+use crate::support::{
+    assert_each_record_narrated, assert_presets_show_all, checks, experiment, simulate,
+};
 use highwater::{
     scenario::{Experiment, Outcome},
     trace::{Kind, Trace},
@@ -64,7 +66,7 @@ fn holds(experiment: &Experiment) -> Result<(), TestCaseError> {
     prop_assert_eq!((trace.dropped, &trace.died), (0, &None));
     prop_assert_eq!(checks(&trace, Outcome::Failed), [""; 0]);
     prop_assert_eq!(&trace, &experiment.simulate(), "the same run again");
-    assert_told(&trace);
+    assert_each_record_narrated(&trace);
     Ok(())
 }
 

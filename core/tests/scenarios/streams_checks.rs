@@ -1,7 +1,7 @@
 //! Each check of `backpressure` and `pipeline` can fail: a trace that was
 //! tampered with in one place fails the checks that look there, and no other.
 
-use crate::tampered::tampered;
+use crate::support::checks_failed_by;
 use highwater::trace::{Event, Kind, Phase, Trace};
 
 /// The place of the first record of this kind, source and number, but a begin.
@@ -16,17 +16,17 @@ fn place(trace: &Trace, kind: Kind, source: &str, number: u64) -> usize {
 
 #[test]
 fn a_chunk_that_vanishes_or_comes_out_of_turn() {
-    let vanished = tampered("backpressure", &[], |trace| {
+    let vanished = checks_failed_by("backpressure", &[], |trace| {
         let taken = place(trace, Kind::Write, "Buffer", 60);
         trace.events.remove(taken);
     });
     assert_eq!(vanished, ["every-chunk-accounted"]);
-    let out_of_turn = tampered("backpressure", &[], |trace| {
+    let out_of_turn = checks_failed_by("backpressure", &[], |trace| {
         let taken = place(trace, Kind::Write, "Buffer", 7);
         trace.events[taken].subject = 9;
     });
     assert_eq!(out_of_turn, ["every-chunk-accounted"]);
-    let uncounted = tampered("backpressure", &[("overflow", "drop-oldest")], |trace| {
+    let uncounted = checks_failed_by("backpressure", &[("overflow", "drop-oldest")], |trace| {
         let lost = trace.events.iter().position(|it| it.kind == Kind::Drop);
         trace.events.remove(lost.unwrap());
     });
@@ -35,7 +35,7 @@ fn a_chunk_that_vanishes_or_comes_out_of_turn() {
 
 #[test]
 fn a_peak_above_the_mark() {
-    let over = tampered("backpressure", &[], |trace| {
+    let over = checks_failed_by("backpressure", &[], |trace| {
         let levels = trace
             .events
             .iter()
@@ -44,7 +44,7 @@ fn a_peak_above_the_mark() {
     });
     assert_eq!(over, ["peak-bounded", "peak-and-input"]);
     // Ignored, the buffer holds what was written and not taken: no less.
-    let less = tampered("backpressure", &[("heed", "ignore")], |trace| {
+    let less = checks_failed_by("backpressure", &[("heed", "ignore")], |trace| {
         let level = trace
             .events
             .iter()
@@ -56,7 +56,7 @@ fn a_peak_above_the_mark() {
 
 #[test]
 fn a_source_that_goes_on_too_early() {
-    let early = tampered("backpressure", &[], |trace| {
+    let early = checks_failed_by("backpressure", &[], |trace| {
         let resumed = trace
             .events
             .iter()
@@ -73,7 +73,7 @@ fn a_source_that_goes_on_too_early() {
 #[test]
 fn a_source_that_writes_to_who_is_gone() {
     let pairs = [("inject", "error"), ("overflow", "drop-newest")];
-    let written = tampered("backpressure", &pairs, |trace| {
+    let written = checks_failed_by("backpressure", &pairs, |trace| {
         let write = place(trace, Kind::Write, "Source", 1);
         let write = trace.events.remove(write);
         let end = trace.events.len();
@@ -86,7 +86,7 @@ fn a_source_that_writes_to_who_is_gone() {
         );
     });
     assert_eq!(written, ["error-stops-the-source"]);
-    let left_open = tampered("backpressure", &pairs, |trace| {
+    let left_open = checks_failed_by("backpressure", &pairs, |trace| {
         let closed = place(trace, Kind::Open, "Source", 0);
         trace.events.remove(closed);
     });
@@ -95,7 +95,7 @@ fn a_source_that_writes_to_who_is_gone() {
 
 #[test]
 fn a_batch_out_of_order_or_missing() {
-    let swapped = tampered("pipeline", &[], |trace| {
+    let swapped = checks_failed_by("pipeline", &[], |trace| {
         let (third, fourth) = (
             place(trace, Kind::Handle, "Write", 3),
             place(trace, Kind::Handle, "Write", 4),
@@ -103,7 +103,7 @@ fn a_batch_out_of_order_or_missing() {
         (trace.events[third].subject, trace.events[fourth].subject) = (4, 3);
     });
     assert_eq!(swapped, ["in-order-and-complete"]);
-    let uncommitted = tampered("pipeline", &[], |trace| {
+    let uncommitted = checks_failed_by("pipeline", &[], |trace| {
         let commit = place(trace, Kind::Commit, "Write", 0);
         trace.events.remove(commit);
     });
@@ -112,12 +112,12 @@ fn a_batch_out_of_order_or_missing() {
 
 #[test]
 fn too_much_ahead_or_at_once() {
-    let ahead = tampered("pipeline", &[], |trace| {
+    let ahead = checks_failed_by("pipeline", &[], |trace| {
         let level = trace.events.iter().position(|it| it.kind == Kind::Level);
         trace.events[level.unwrap()].subject = 9 * 1024 + 1;
     });
     assert_eq!(ahead, ["memory-bounded"]);
-    let at_once = tampered("pipeline", &[], |trace| {
+    let at_once = checks_failed_by("pipeline", &[], |trace| {
         let first = trace.id("Compress").unwrap();
         let is_begin =
             |it: &Event| (it.kind, it.phase, it.source) == (Kind::Handle, Phase::Begin, first);
@@ -130,7 +130,7 @@ fn too_much_ahead_or_at_once() {
 
 #[test]
 fn another_error_than_the_first() {
-    let masked = tampered("pipeline", &[("fail", "write")], |trace| {
+    let masked = checks_failed_by("pipeline", &[("fail", "write")], |trace| {
         let end = place(trace, Kind::Request, "Transfer", 0);
         let cause = trace.events[end].failure.unwrap();
         trace.names[cause.index()] = "Read failed: premature close".to_owned();
@@ -141,12 +141,12 @@ fn another_error_than_the_first() {
 #[test]
 fn something_left_open_or_read_or_half_written() {
     let pairs = [("fail", "write")];
-    let left_open = tampered("pipeline", &pairs, |trace| {
+    let left_open = checks_failed_by("pipeline", &pairs, |trace| {
         let closed = place(trace, Kind::Open, "Read", 0);
         trace.events.remove(closed);
     });
     assert_eq!(left_open, ["everything-ended"]);
-    let read_on = tampered("pipeline", &pairs, |trace| {
+    let read_on = checks_failed_by("pipeline", &pairs, |trace| {
         let read = trace.id("Read").unwrap();
         let is_begin =
             |it: &&Event| (it.kind, it.phase, it.source) == (Kind::Handle, Phase::Begin, read);
@@ -154,13 +154,13 @@ fn something_left_open_or_read_or_half_written() {
         trace.events.push(begin);
     });
     assert_eq!(read_on, ["everything-ended"]);
-    let kept = tampered("pipeline", &pairs, |trace| {
+    let kept = checks_failed_by("pipeline", &pairs, |trace| {
         let discard = place(trace, Kind::Discard, "Write", 0);
         trace.events.remove(discard);
     });
     assert_eq!(kept, ["nothing-half-written"]);
     let piped = [("fail", "write"), ("connect", "pipe")];
-    let tidied = tampered("pipeline", &piped, |trace| {
+    let tidied = checks_failed_by("pipeline", &piped, |trace| {
         let end = place(trace, Kind::Request, "Transfer", 0);
         let end = trace.events.remove(end);
         trace.events.push(end);

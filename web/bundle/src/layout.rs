@@ -7,10 +7,10 @@ use anyhow::{Context as _, Result};
 
 // The list that the crate has, without the crate: it would have this program
 // compiled, and every output written, anew at each of its changes.
-#[path = "../../../core/src/scenario/contents.rs"]
-mod contents;
+#[path = "../../../core/src/scenario/chapters.rs"]
+mod chapters;
 
-pub use contents::{CHAPTERS, Chapter};
+pub use chapters::{CHAPTERS, Chapter};
 
 /// The chapters that have something to show, in the order in which the page
 /// shows them.

@@ -1,8 +1,8 @@
 //! The slow end.
 
 use super::{
-    DESTINATION, HALF,
-    tank::{Chunk, Tank},
+    DESTINATION,
+    recorded_queue::{Chunk, RecordedQueue},
 };
 use crate::{scenario::Context, stream::Receiver, trace::Kind};
 use futures::StreamExt;
@@ -12,18 +12,21 @@ use std::time::Duration;
 const STALL: Duration = Duration::from_secs(1);
 
 /// Takes chunk after chunk, until there are no more or it fails.
-pub(super) async fn write_all(context: Context, (mut receiver, tank): (Receiver<Chunk>, Tank)) {
+pub(super) async fn write_all(
+    context: Context,
+    (mut receiver, queue): (Receiver<Chunk>, RecordedQueue),
+) {
     let (params, trace) = (&context.params, &context.trace);
     let id = trace.name(DESTINATION);
     let open = trace.begin(Kind::Open, id, 0);
-    let half = params.integer("chunks").div_ceil(HALF);
+    let half = params.integer("chunks").div_ceil(2);
     let inject = params.choice("inject");
     let mut injected = inject == "nothing";
     let mut draws = context.seed.stream(2);
     while let Some(chunk) = receiver.next().await {
         let Ok((number, _bytes)) = chunk else { break };
-        trace.send(Kind::Write, tank.id(), id, number);
-        tank.look(&receiver.stats());
+        trace.send(Kind::Write, queue.id(), id, number);
+        queue.record_changes(&receiver.stats());
         let span = trace.begin(Kind::Handle, id, number);
         let mut took = draws.jitter(params.millis("write"), 20);
         // Not at one number, which may be of those that were dropped.

@@ -1,8 +1,8 @@
 //! The quick end.
 
 use super::{
-    HALF, SOURCE,
-    tank::{Chunk, Tank},
+    SOURCE,
+    recorded_queue::{Chunk, RecordedQueue},
 };
 use crate::{
     scenario::Context,
@@ -16,15 +16,15 @@ const BURST: u64 = 20;
 
 /// Comes up with chunk after chunk, and writes them, until there are no more or
 /// nobody takes them.
-pub(super) async fn read_all(context: Context, (sender, tank): (Sender<Chunk>, Tank)) {
+pub(super) async fn read_all(context: Context, (sender, queue): (Sender<Chunk>, RecordedQueue)) {
     let params = &context.params;
     let chunks = params.integer("chunks");
-    let source = Source {
+    let source = ChunkSource {
         id: context.trace.name(SOURCE),
         waits: params.choice("heed") == "wait",
         context: &context,
         sender,
-        tank,
+        queue,
     };
     let open = context.trace.begin(Kind::Open, source.id, 0);
     let mut draws = context.seed.stream(1);
@@ -32,7 +32,7 @@ pub(super) async fn read_all(context: Context, (sender, tank): (Sender<Chunk>, T
     for number in 1..=chunks {
         let span = context.trace.begin(Kind::Handle, source.id, number);
         let mut took = draws.jitter(params.millis("read"), 20);
-        let is_of_burst = (1..=BURST).contains(&number.saturating_sub(chunks / HALF));
+        let is_of_burst = (1..=BURST).contains(&number.saturating_sub(chunks / 2));
         if params.choice("inject") == "burst" && is_of_burst {
             took = Duration::ZERO;
         }
@@ -50,19 +50,19 @@ pub(super) async fn read_all(context: Context, (sender, tank): (Sender<Chunk>, T
     open.succeed();
 }
 
-struct Source<'a> {
+struct ChunkSource<'a> {
     id: NameId,
     waits: bool,
     context: &'a Context,
     sender: Sender<Chunk>,
-    tank: Tank,
+    queue: RecordedQueue,
 }
 
 /// The destination is gone.
-struct Gone;
+struct DestinationClosed;
 
-impl Source<'_> {
-    async fn write(&self, chunk: Chunk) -> Result<(), Gone> {
+impl ChunkSource<'_> {
+    async fn write(&self, chunk: Chunk) -> Result<(), DestinationClosed> {
         let trace = &self.context.trace;
         let number = chunk.0;
         let sent = if self.waits {
@@ -72,11 +72,11 @@ impl Source<'_> {
             self.sender.force_send(chunk).map(drop)
         };
         match sent {
-            Ok(()) => trace.send(Kind::Write, self.id, self.tank.id(), number),
-            Err(SendError::Full(_)) => trace.instant(Kind::Refuse, self.tank.id(), number),
-            Err(SendError::Closed(_)) => return Err(Gone),
+            Ok(()) => trace.send(Kind::Write, self.id, self.queue.id(), number),
+            Err(SendError::Full(_)) => trace.instant(Kind::Refuse, self.queue.id(), number),
+            Err(SendError::Closed(_)) => return Err(DestinationClosed),
         }
-        self.tank.look(&self.sender.stats());
+        self.queue.record_changes(&self.sender.stats());
         Ok(())
     }
 
@@ -87,9 +87,9 @@ impl Source<'_> {
             sent => return sent,
         };
         let trace = &self.context.trace;
-        let stall = trace.begin(Kind::Stall, self.tank.id(), chunk.0);
+        let stall = trace.begin(Kind::Stall, self.queue.id(), chunk.0);
         let is_ready = self.sender.ready().await;
-        self.tank.look(&self.sender.stats());
+        self.queue.record_changes(&self.sender.stats());
         match is_ready {
             Ok(()) => stall.succeed(),
             Err(_) => stall.fail("the destination is gone"),

@@ -6,7 +6,7 @@
 
 use crate::{
     scenario::{
-        checks::{Check, Decision},
+        checks::{Check, CheckResult},
         scaling::{ScalingSummary, each_job_once, not_exercised, one_result},
     },
     trace::Trace,
@@ -39,10 +39,10 @@ pub(in crate::scenario) const ALL: &[Check] = &[
     },
 ];
 
-fn every_request_answered(trace: &Trace) -> Decision {
+fn every_request_answered(trace: &Trace) -> CheckResult {
     let summary = ScalingSummary::of(trace);
     let answered = summary.answered + summary.turned_away;
-    Decision::Decided {
+    CheckResult::Decided {
         claim: "every request is answered, or turned away at once".to_owned(),
         holds: summary.requests > 0
             && summary.requests == answered
@@ -54,13 +54,13 @@ fn every_request_answered(trace: &Trace) -> Decision {
     }
 }
 
-fn no_beat_while_held(trace: &Trace) -> Decision {
+fn no_beat_while_held(trace: &Trace) -> CheckResult {
     let claim = "while a job holds the loop, nothing else happens on it: no heartbeat, no answer";
     let summary = ScalingSummary::of(trace);
     if summary.held == 0 {
         return not_exercised(claim, "no job ran on the loop: set run=loop, every=20");
     }
-    Decision::Decided {
+    CheckResult::Decided {
         claim: claim.to_owned(),
         holds: summary.while_held == 0 && summary.beats > 0,
         evidence: format!(
@@ -70,7 +70,7 @@ fn no_beat_while_held(trace: &Trace) -> Decision {
     }
 }
 
-fn beats_while_offloaded(trace: &Trace) -> Decision {
+fn beats_while_offloaded(trace: &Trace) -> CheckResult {
     let claim = "while jobs run on threads, the heartbeat goes on";
     let summary = ScalingSummary::of(trace);
     if summary.offloaded == 0 {
@@ -83,7 +83,7 @@ fn beats_while_offloaded(trace: &Trace) -> Decision {
     if summary.computing < 10 * summary.interval {
         return not_exercised(claim, "the jobs were over within ten beats: set size=600");
     }
-    Decision::Decided {
+    CheckResult::Decided {
         claim: claim.to_owned(),
         holds: summary.beats_meanwhile > 0,
         evidence: format!(
@@ -93,7 +93,7 @@ fn beats_while_offloaded(trace: &Trace) -> Decision {
     }
 }
 
-fn queue_bounded(trace: &Trace) -> Decision {
+fn queue_bounded(trace: &Trace) -> CheckResult {
     let claim = "never more jobs are let in than run and wait; the rest is turned away";
     let summary = ScalingSummary::of(trace);
     if trace.param("run") != "offloaded" || summary.let_in + summary.refused == 0 {
@@ -102,7 +102,7 @@ fn queue_bounded(trace: &Trace) -> Decision {
     let queue: u64 = trace.param("queue").parse().unwrap_or(0);
     // Where there are no threads, the loop is the one that takes jobs.
     let bound = summary.threads.max(1) + queue;
-    Decision::Decided {
+    CheckResult::Decided {
         claim: claim.to_owned(),
         holds: summary.most_let_in <= bound,
         evidence: format!(

@@ -7,7 +7,7 @@ mod requests;
 mod workers;
 
 use super::summary::ClusterSummary;
-use crate::scenario::checks::{Check, Decision};
+use crate::scenario::checks::{Check, CheckResult};
 
 pub(super) const ALL: &[Check] = &[
     Check {
@@ -45,20 +45,25 @@ pub(super) const ALL: &[Check] = &[
 ];
 
 /// What is shown by requests says of how many it is.
-fn decided(summary: &ClusterSummary, claim: String, holds: bool, mut evidence: String) -> Decision {
+fn decided(
+    summary: &ClusterSummary,
+    claim: String,
+    holds: bool,
+    mut evidence: String,
+) -> CheckResult {
     let one_of = summary.requests.one_of;
     if one_of > 1 {
         evidence.extend(["; on record is one user of ", &one_of.to_string()]);
     }
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds,
         evidence,
     }
 }
 
-fn not_exercised(claim: String, hint: &str) -> Decision {
-    Decision::NotExercised {
+fn not_exercised(claim: String, hint: &str) -> CheckResult {
+    CheckResult::NotExercised {
         claim,
         hint: hint.to_owned(),
     }

@@ -76,11 +76,11 @@ impl Front {
 
     /// Does what is to be done next; `false` if there is nothing more.
     pub(super) async fn next(&mut self) -> bool {
-        let (have_begun, due) = match &self.users {
-            Some(users) => (users.have_begun(), users.due()),
-            None => (self.arrivals.have_begun(), self.arrivals.due()),
+        let (has_started, due) = match &self.users {
+            Some(users) => (users.has_started(), users.due()),
+            None => (self.arrivals.has_started(), self.arrivals.due()),
         };
-        let is_over = have_begun && due.is_none() && self.open.is_empty();
+        let is_over = has_started && due.is_none() && self.open.is_empty();
         if is_over && self.pool.is_settled() {
             return false;
         }
@@ -98,7 +98,7 @@ impl Front {
                 self.dispatch(number);
             }
         }
-        if !have_begun && self.pool.is_settled() {
+        if !has_started && self.pool.is_settled() {
             let now = self.now();
             match &mut self.users {
                 Some(users) => users.begin(now),

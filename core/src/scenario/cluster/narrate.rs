@@ -2,7 +2,7 @@
 
 use super::{HANGING, SUPERVISOR};
 use crate::{
-    scenario::{narrating::milliseconds, workers::LOST},
+    scenario::{format::format_ms, workers::LOST},
     trace::{Event, Kind, Phase, Trace},
 };
 
@@ -15,7 +15,7 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
         "" | "0" => ["Request", "request"],
         _ => ["User", "user"],
     };
-    let took = milliseconds(event);
+    let took = format_ms(event.duration);
     match (event.kind, event.phase) {
         (Kind::Start, _) if number > 0 => format!("{source} is ready, as process {number}."),
         (Kind::Start, _) => format!("{source} is there."),

@@ -2,7 +2,7 @@
 
 use crate::scenario::{
     Param,
-    Unit::{Count, Ms, Us},
+    ParamUnit::{Count, Ms, Us},
 };
 
 pub(super) const ALL: &[Param] = &[

@@ -56,7 +56,7 @@ impl Users {
         2 * self.count
     }
 
-    pub(super) fn have_begun(&self) -> bool {
+    pub(super) fn has_started(&self) -> bool {
         !self.end.is_zero()
     }
 

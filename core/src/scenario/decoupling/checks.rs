@@ -3,12 +3,13 @@
 //! The predicates look at counts and at the order of records, never at how
 //! long something took, so they hold in every world.
 
-mod injected;
-
-use super::{AUDIT, EMAIL, EVENT_BUS, LOYALTY, METRICS, facts::Facts};
+use super::{AUDIT, EMAIL, EVENT_BUS, LOYALTY, METRICS, SESSION, summary::DecouplingSummary};
 use crate::{
-    scenario::checks::{Check, Decision},
-    trace::{NameId, Trace},
+    scenario::{
+        checks::{Check, CheckResult},
+        leak_check,
+    },
+    trace::{Event, Kind, NameId, Phase, Trace},
 };
 
 pub(super) const ALL: &[Check] = &[
@@ -34,41 +35,41 @@ pub(super) const ALL: &[Check] = &[
     },
     Check {
         name: "inbox-accounts-for-all",
-        decide: injected::inbox_accounts_for_all,
+        decide: inbox_accounts_for_all,
     },
     Check {
         name: "nested-emit-first",
-        decide: injected::nested_emit_first,
+        decide: nested_emit_first,
     },
     Check {
         name: "leak-reported",
-        decide: injected::leak_reported,
+        decide: leak_reported,
     },
 ];
 
-fn every_sign_up_answered(trace: &Trace) -> Decision {
-    let facts = Facts::of(trace);
+fn every_sign_up_answered(trace: &Trace) -> CheckResult {
+    let summary = DecouplingSummary::of(trace);
     let users: usize = trace.param("users").parse().unwrap_or(0);
-    let answered = facts.requests().count();
-    let summary = trace.summary();
-    let unfinished: u64 = summary
+    let answered = summary.requests().count();
+    let totals = trace.summary();
+    let unfinished: u64 = totals
         .sources()
-        .map(|source| summary.counters(source).in_flight())
+        .map(|source| totals.counters(source).in_flight())
         .sum();
-    Decision::Decided {
+    CheckResult::Decided {
         claim: "every sign-up is answered and every listener finishes".to_owned(),
         holds: answered == users && unfinished == 0,
         evidence: format!("{answered} of {users} answered, {unfinished} unfinished"),
     }
 }
 
-fn failure_and_registration(trace: &Trace) -> Decision {
-    let facts = Facts::of(trace);
+fn failure_and_registration(trace: &Trace) -> CheckResult {
+    let summary = DecouplingSummary::of(trace);
     let services = [EMAIL, AUDIT, METRICS].map(|name| trace.id(name));
     let (mut seen, mut lost, mut both) = (0, 0, 0);
-    for (user, request) in facts.requests() {
+    for (user, request) in summary.requests() {
         let has_failed = services.iter().flatten().any(|service| {
-            let handled = facts.handled(*service, user);
+            let handled = summary.handled(*service, user);
             handled.is_some_and(|it| it.failed)
         });
         seen += u64::from(has_failed);
@@ -76,7 +77,7 @@ fn failure_and_registration(trace: &Trace) -> Decision {
         both += u64::from(has_failed && request.failed);
     }
     let service = failing_service(trace);
-    let claim = if facts.is_direct {
+    let claim = if summary.is_direct {
         format!("with direct calls a failing {service} fails the registration")
     } else {
         format!("with events a failing {service} fails no registration")
@@ -87,23 +88,23 @@ fn failure_and_registration(trace: &Trace) -> Decision {
             "nothing failed: set fail=email, or a higher fail_rate",
         );
     }
-    Decision::Decided {
-        holds: if facts.is_direct {
+    CheckResult::Decided {
+        holds: if summary.is_direct {
             (seen, lost) == (both, both)
         } else {
             lost == 0
         },
         evidence: format!(
             "{seen} of {} sign-ups saw a failure, {lost} registrations failed",
-            facts.requests().count(),
+            summary.requests().count(),
         ),
         claim,
     }
 }
 
-fn siblings_run(trace: &Trace) -> Decision {
-    let facts = Facts::of(trace);
-    let claim = if facts.is_direct {
+fn siblings_run(trace: &Trace) -> CheckResult {
+    let summary = DecouplingSummary::of(trace);
+    let claim = if summary.is_direct {
         "with direct calls the services behind the failing one are skipped"
     } else {
         "every sibling of the failing listener runs"
@@ -114,19 +115,19 @@ fn siblings_run(trace: &Trace) -> Decision {
     let mut failures = 0;
     let mut expected = 0;
     let mut ran = 0;
-    for (service, user) in facts.failures() {
+    for (service, user) in summary.failures() {
         failures += 1;
-        let siblings: Vec<NameId> = if facts.is_direct {
-            let line = &facts.line;
-            let place = line.iter().position(|called| *called == service);
-            place.map_or_else(Vec::new, |place| line[place + 1..].to_vec())
+        let siblings: Vec<NameId> = if summary.is_direct {
+            let call_order = &summary.call_order;
+            let index = call_order.iter().position(|called| *called == service);
+            index.map_or_else(Vec::new, |index| call_order[index + 1..].to_vec())
         } else {
-            facts.subscribed_before(user, service)
+            summary.subscribed_before(user, service)
         };
         expected += siblings.len();
         ran += siblings
             .iter()
-            .filter(|sibling| facts.reached(**sibling, user))
+            .filter(|sibling| summary.was_reached(**sibling, user))
             .count();
     }
     if failures == 0 {
@@ -138,17 +139,17 @@ fn siblings_run(trace: &Trace) -> Decision {
     if expected == 0 {
         return not_exercised(claim, "no service is called behind it: set fail=email");
     }
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
-        holds: ran == if facts.is_direct { 0 } else { expected },
+        holds: ran == if summary.is_direct { 0 } else { expected },
         evidence: format!("{failures} failures, {ran} of {expected} siblings ran"),
     }
 }
 
-fn latency_includes_email(trace: &Trace) -> Decision {
-    let facts = Facts::of(trace);
-    let waits = facts.is_direct || trace.param("listeners") == "sync";
-    let claim = match (facts.is_direct, waits) {
+fn latency_includes_email(trace: &Trace) -> CheckResult {
+    let summary = DecouplingSummary::of(trace);
+    let waits = summary.is_direct || trace.param("listeners") == "sync";
+    let claim = match (summary.is_direct, waits) {
         (true, _) => "with direct calls the registration takes as long as the email, and more",
         (_, true) => "with synchronous listeners the registration's latency includes the email's",
         (_, false) => "with asynchronous listeners the registration does not wait for the email",
@@ -162,59 +163,221 @@ fn latency_includes_email(trace: &Trace) -> Decision {
     let mut emails = 0;
     let mut included = 0;
     let service = trace.id(EMAIL);
-    for (user, request) in facts.requests().filter(|(user, _)| *user <= room) {
-        let email = service.and_then(|service| facts.handled(service, user));
+    for (user, request) in summary.requests().filter(|(user, _)| *user <= room) {
+        let email = service.and_then(|service| summary.handled(service, user));
         if let Some(email) = email {
             emails += 1;
             // By the order of records: the email's span within the request's.
             included += usize::from(request.begin < email.begin && email.end < request.end);
         }
     }
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: emails > 0 && included == if waits { emails } else { 0 },
         evidence: format!("{included} of {emails} registrations ended after their email"),
     }
 }
 
-fn no_edit_for_a_subscriber(trace: &Trace) -> Decision {
-    let facts = Facts::of(trace);
-    let claim = if facts.is_direct {
+fn no_edit_for_a_subscriber(trace: &Trace) -> CheckResult {
+    let summary = DecouplingSummary::of(trace);
+    let claim = if summary.is_direct {
         "with direct calls a service added while running is not called until UserService is edited"
     } else {
         "a service added while running is served, and UserService needs no edit"
     }
     .to_owned();
-    let Some(added_at) = facts.loyalty_started else {
+    let Some(added_at) = summary.loyalty_started else {
         return not_exercised(claim, "no service was added: set added=loyalty");
     };
     let loyalty = trace.id(LOYALTY);
-    let later: Vec<u64> = facts
+    let later: Vec<u64> = summary
         .requests()
         .filter(|(_, request)| request.begin > added_at)
         .map(|(user, _)| user)
         .collect();
-    let is_served = |user: &&u64| loyalty.is_some_and(|loyalty| facts.reached(loyalty, **user));
+    let is_served =
+        |user: &&u64| loyalty.is_some_and(|loyalty| summary.was_reached(loyalty, **user));
     let served = later.iter().filter(is_served).count();
-    let knows: Vec<&str> = facts.known.iter().map(|id| trace.name(*id)).collect();
-    let holds = if facts.is_direct {
-        served == 0 && !later.is_empty() && !knows.contains(&LOYALTY)
+    let dependencies: Vec<&str> = summary
+        .dependencies
+        .iter()
+        .map(|id| trace.name(*id))
+        .collect();
+    let holds = if summary.is_direct {
+        served == 0 && !later.is_empty() && !dependencies.contains(&LOYALTY)
     } else {
-        served == later.len() && !later.is_empty() && knows == [EVENT_BUS]
+        served == later.len() && !later.is_empty() && dependencies == [EVENT_BUS]
     };
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds,
         evidence: format!(
             "{served} of {} later sign-ups reached it; UserService knows {}",
             later.len(),
-            knows.join(", ")
+            dependencies.join(", ")
         ),
     }
 }
 
-fn not_exercised(claim: String, hint: &str) -> Decision {
-    Decision::NotExercised {
+/// An inbox may lose events, by its policy, but never uncounted.
+fn inbox_accounts_for_all(trace: &Trace) -> CheckResult {
+    let summary = DecouplingSummary::of(trace);
+    let overflow = trace.param("overflow");
+    let claim = match overflow {
+        "wait" => "a full inbox makes the sign-up wait, and loses nothing",
+        "fail" => "a full inbox fails its listener, and each refusal is known",
+        _ => "a full inbox drops events, and each is counted",
+    }
+    .to_owned();
+    if summary.is_direct || trace.param("listeners") != "async" {
+        return not_exercised(claim, "no listener has an inbox: set listeners=async");
+    }
+    let mut total = InboxAccount::default();
+    let mut holds = true;
+    for (service, _) in summary.listeners() {
+        let account = InboxAccount::of(trace, service);
+        holds &= account.delivered == account.handled + account.dropped + account.refused;
+        total.delivered += account.delivered;
+        total.handled += account.handled;
+        total.dropped += account.dropped;
+        total.refused += account.refused;
+    }
+    holds &= match overflow {
+        "wait" => total.dropped == 0 && total.refused == 0,
+        "fail" => total.dropped == 0,
+        _ => total.refused == 0,
+    };
+    CheckResult::Decided {
+        claim,
+        holds: holds && total.delivered > 0,
+        evidence: format!(
+            "{} delivered: {} handled, {} dropped, {} refused",
+            total.delivered, total.handled, total.dropped, total.refused
+        ),
+    }
+}
+
+/// What became of the sign-ups that were handed to an inbox.
+#[derive(Default)]
+struct InboxAccount {
+    delivered: u64,
+    handled: u64,
+    dropped: u64,
+    refused: u64,
+}
+
+impl InboxAccount {
+    fn of(trace: &Trace, service: NameId) -> Self {
+        let mut account = InboxAccount::default();
+        let mut mail_deliveries = MailDeliveries::of(trace);
+        for event in &trace.events {
+            let is_mail = mail_deliveries.is_delivery(event);
+            match event.kind {
+                Kind::Deliver if event.target == Some(service) && !is_mail => {
+                    account.delivered += 1;
+                }
+                Kind::Handle if event.source == service && event.phase == Phase::End => {
+                    account.handled += 1;
+                }
+                Kind::Drop if event.source == service => account.dropped += event.subject,
+                Kind::Refuse if event.source == service => account.refused += 1,
+                _ => {}
+            }
+        }
+        account
+    }
+}
+
+/// Tells the deliveries of mails from those of sign-ups: they follow their emit
+/// at once.
+struct MailDeliveries {
+    email: Option<NameId>,
+    audit: Option<NameId>,
+    announced: bool,
+}
+
+impl MailDeliveries {
+    fn of(trace: &Trace) -> Self {
+        MailDeliveries {
+            email: trace.id(EMAIL),
+            audit: trace.id(AUDIT),
+            announced: false,
+        }
+    }
+
+    /// To be asked of each record in turn.
+    fn is_delivery(&mut self, event: &Event) -> bool {
+        let is_mail = self.announced && event.kind == Kind::Deliver && event.target == self.audit;
+        self.announced = event.kind == Kind::Emit && Some(event.source) == self.email;
+        is_mail
+    }
+}
+
+/// An emit from within a listener is over before the outer one goes on.
+fn nested_emit_first(trace: &Trace) -> CheckResult {
+    let is_async = trace.param("listeners") == "async";
+    let claim = if is_async {
+        "mailed in the background, the sign-up is known before the mail"
+    } else {
+        "an emit within an emit comes first: AuditLog hears of the mail before the sign-up"
+    }
+    .to_owned();
+    if trace.param("design") == "direct" || trace.param("reentry") == "none" {
+        return not_exercised(claim, "no listener emits: set reentry=email");
+    }
+    let mut mail_deliveries = MailDeliveries::of(trace);
+    let audit = mail_deliveries.audit;
+    // The place of each delivery to AuditLog: of a mail, and of its sign-up.
+    let mut of_mails = Vec::new();
+    let mut of_sign_ups = Vec::new();
+    for (index, event) in trace.events.iter().enumerate() {
+        if mail_deliveries.is_delivery(event) {
+            of_mails.push((event.subject, index));
+        } else if event.kind == Kind::Deliver && event.target == audit {
+            of_sign_ups.push((event.subject, index));
+        }
+    }
+    of_sign_ups.sort_unstable();
+    let sign_up_of = |user: u64| {
+        let index = of_sign_ups.binary_search_by_key(&user, |(user, _)| *user);
+        index.map(|index| of_sign_ups[index].1)
+    };
+    let before = of_mails
+        .iter()
+        .filter(|(user, mail)| sign_up_of(*user).is_ok_and(|sign_up| *mail < sign_up))
+        .count();
+    if of_mails.is_empty() {
+        return not_exercised(claim, "no mail was sent: set fail=none");
+    }
+    CheckResult::Decided {
+        claim,
+        holds: before == if is_async { 0 } else { of_mails.len() },
+        evidence: format!(
+            "{before} of {} mails came before their sign-up",
+            of_mails.len()
+        ),
+    }
+}
+
+/// Who leaks listeners is told, once, and where.
+fn leak_reported(trace: &Trace) -> CheckResult {
+    let (session, bus) = (trace.id(SESSION), trace.id(EVENT_BUS));
+    let mut subscribed = 0;
+    let mut leaked = 0;
+    for event in &trace.events {
+        if event.kind == Kind::Subscribe && event.target == bus {
+            leaked += u64::from(Some(event.source) == session);
+            subscribed += 1;
+        }
+    }
+    // AuditLog's second subscription is to another type of event.
+    let others = u64::from(trace.param("reentry") == "email" && leaked > 0);
+    let hint = "there are no more than ten listeners: set leak=10, design=events, users=12";
+    leak_check::leak_reported(trace, SESSION, subscribed - others, leaked, hint)
+}
+
+fn not_exercised(claim: String, hint: &str) -> CheckResult {
+    CheckResult::NotExercised {
         claim,
         hint: hint.to_owned(),
     }

@@ -2,7 +2,7 @@
 
 use super::EMAIL;
 use crate::{
-    scenario::narrating::milliseconds,
+    scenario::format::format_ms,
     trace::{Event, Kind, Phase, Trace},
 };
 
@@ -10,7 +10,7 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
     let source = trace.name(event.source);
     let target = event.target.map_or("", |target| trace.name(target));
     let user = event.subject;
-    let took = milliseconds(event);
+    let took = format_ms(event.duration);
     match (event.kind, event.phase, event.failure) {
         (Kind::Start, ..) => format!("{source} has started."),
         (Kind::Depend, ..) => format!("{source} depends on {target}."),

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// What one service is like.
-pub(super) struct Profile {
+pub(super) struct ServiceProfile {
     name: &'static str,
     /// What `fail` calls it, if it can fail.
     fails_as: Option<&'static str>,
@@ -22,14 +22,14 @@ pub(super) struct Profile {
 }
 
 #[derive(Clone, Copy)]
-struct Fault {
+struct InjectedFault {
     percent: u32,
     is_bug: bool,
 }
 
-impl Profile {
+impl ServiceProfile {
     pub(super) fn email() -> Self {
-        Profile {
+        ServiceProfile {
             name: EMAIL,
             fails_as: Some("email"),
             number: 1,
@@ -38,7 +38,7 @@ impl Profile {
     }
 
     pub(super) fn audit() -> Self {
-        Profile {
+        ServiceProfile {
             name: AUDIT,
             fails_as: Some("audit"),
             number: 2,
@@ -47,7 +47,7 @@ impl Profile {
     }
 
     pub(super) fn metrics() -> Self {
-        Profile {
+        ServiceProfile {
             name: METRICS,
             fails_as: Some("metrics"),
             number: 3,
@@ -56,7 +56,7 @@ impl Profile {
     }
 
     pub(super) fn loyalty() -> Self {
-        Profile {
+        ServiceProfile {
             name: LOYALTY,
             fails_as: None,
             number: 4,
@@ -65,8 +65,8 @@ impl Profile {
     }
 
     /// How it fails at this time, if it does.
-    fn fault(&self, params: &Values) -> Option<Fault> {
-        (Some(params.choice("fail")) == self.fails_as).then(|| Fault {
+    fn fault(&self, params: &Values) -> Option<InjectedFault> {
+        (Some(params.choice("fail")) == self.fails_as).then(|| InjectedFault {
             percent: u32::try_from(params.integer("fail_rate")).unwrap_or(100),
             is_bug: params.choice("fault") == "panic",
         })
@@ -81,29 +81,29 @@ pub(super) struct Unavailable {
 }
 
 /// Two streams: whether a service fails does not change how long it takes.
-struct Draws {
+struct RandomStreams {
     latency: Random,
     fault: Random,
 }
 
 /// A running service.
-pub(super) struct Service {
-    profile: Profile,
+pub(super) struct DownstreamService {
+    profile: ServiceProfile,
     params: Values,
     id: NameId,
-    draws: Mutex<Draws>,
+    draws: Mutex<RandomStreams>,
     timer: Arc<dyn Timer>,
     trace: Recorder,
 }
 
-impl Service {
-    pub(super) fn start(context: &Context, profile: Profile) -> Self {
+impl DownstreamService {
+    pub(super) fn start(context: &Context, profile: ServiceProfile) -> Self {
         let id = context.trace.name(profile.name);
         context.trace.instant(Kind::Start, id, 0);
-        Service {
+        DownstreamService {
             id,
             params: context.params.clone(),
-            draws: Mutex::new(Draws {
+            draws: Mutex::new(RandomStreams {
                 latency: context.seed.stream(2 * profile.number),
                 fault: context.seed.stream(2 * profile.number + 1),
             }),

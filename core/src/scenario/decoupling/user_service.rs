@@ -2,7 +2,7 @@
 
 use super::{
     EVENT_BUS, SESSION, USER_SERVICE,
-    service::{Service, Unavailable},
+    service::{DownstreamService, Unavailable},
 };
 use crate::{
     events::Bus,
@@ -27,15 +27,15 @@ pub(super) struct MailSent {
 pub(super) struct UserService {
     id: NameId,
     trace: Recorder,
-    design: Design,
+    design: SignUpDesign,
     /// Whether it waits for room in the inboxes of listeners; never for what
     /// they do with it.
     awaits_listeners: bool,
 }
 
-enum Design {
+enum SignUpDesign {
     /// It knows and calls every service.
-    Direct(Box<Known>),
+    Direct(Box<DirectServices>),
     /// It knows the bus.
     Events {
         bus: Bus,
@@ -46,55 +46,57 @@ enum Design {
 }
 
 /// Every service it depends on.
-struct Known {
-    email: Service,
-    audit: Service,
-    metrics: Service,
+struct DirectServices {
+    email: DownstreamService,
+    audit: DownstreamService,
+    metrics: DownstreamService,
 }
 
-impl Design {
-    fn known(&self) -> Vec<NameId> {
+impl SignUpDesign {
+    fn dependencies(&self) -> Vec<NameId> {
         match self {
-            Design::Direct(known) => known.in_turn().map(Service::id).into(),
-            Design::Events { bus_id, .. } => vec![*bus_id],
+            SignUpDesign::Direct(services) => {
+                services.in_call_order().map(DownstreamService::id).into()
+            }
+            SignUpDesign::Events { bus_id, .. } => vec![*bus_id],
         }
     }
 }
 
-impl Known {
+impl DirectServices {
     /// In the order in which they are called.
-    fn in_turn(&self) -> [&Service; 3] {
+    fn in_call_order(&self) -> [&DownstreamService; 3] {
         [&self.email, &self.audit, &self.metrics]
     }
 }
 
 impl UserService {
-    pub(super) fn calling(
+    pub(super) fn with_direct_calls(
         context: &Context,
-        email: Service,
-        audit: Service,
-        metrics: Service,
+        email: DownstreamService,
+        audit: DownstreamService,
+        metrics: DownstreamService,
     ) -> Self {
-        let known = Known {
+        let services = DirectServices {
             email,
             audit,
             metrics,
         };
-        UserService::start(context, Design::Direct(Box::new(known)))
+        UserService::start(context, SignUpDesign::Direct(Box::new(services)))
     }
 
-    pub(super) fn emitting(context: &Context, bus: Bus) -> Self {
+    pub(super) fn with_event_bus(context: &Context, bus: Bus) -> Self {
         let bus_id = context.trace.name(EVENT_BUS);
         let leaks = context.params.integer("leak");
-        UserService::start(context, Design::Events { bus, bus_id, leaks })
+        UserService::start(context, SignUpDesign::Events { bus, bus_id, leaks })
     }
 
-    fn start(context: &Context, design: Design) -> Self {
+    fn start(context: &Context, design: SignUpDesign) -> Self {
         let id = context.trace.name(USER_SERVICE);
         context.trace.instant(Kind::Start, id, 0);
         // What it holds on to is what it knows: neither more nor less.
-        for known in design.known() {
-            context.trace.send(Kind::Depend, id, known, 0);
+        for dependency in design.dependencies() {
+            context.trace.send(Kind::Depend, id, dependency, 0);
         }
         UserService {
             id,
@@ -109,12 +111,12 @@ impl UserService {
     pub(super) fn register(&self, user: u64, due: Duration) -> impl Future<Output = ()> + 'static {
         let request = self.trace.begin_at(due, Kind::Request, self.id, user);
         let (outcome, announced) = match &self.design {
-            Design::Direct(known) => (self.call_each(user, known), None),
-            Design::Events { bus, bus_id, leaks } => {
+            SignUpDesign::Direct(services) => (self.call_each(user, services), None),
+            SignUpDesign::Events { bus, bus_id, leaks } => {
                 if user <= *leaks {
-                    self.remember(user, bus, *bus_id);
+                    self.leak_listener(user, bus, *bus_id);
                 }
-                (Ok(()), self.announce(user, bus, *bus_id))
+                (Ok(()), self.emit_registered(user, bus, *bus_id))
             }
         };
         async move {
@@ -130,8 +132,8 @@ impl UserService {
 
     /// Each new service means one more line here, and the first that fails
     /// takes the sign-up with it.
-    fn call_each(&self, user: u64, known: &Known) -> Result<(), Unavailable> {
-        for service in known.in_turn() {
+    fn call_each(&self, user: u64, services: &DirectServices) -> Result<(), Unavailable> {
+        for service in services.in_call_order() {
             self.trace.send(Kind::Call, self.id, service.id(), user);
             service.handle(user)?;
         }
@@ -140,7 +142,7 @@ impl UserService {
 
     /// The bug: it listens to learn when this user is registered, and goes on
     /// listening for ever.
-    fn remember(&self, user: u64, bus: &Bus, bus_id: NameId) {
+    fn leak_listener(&self, user: u64, bus: &Bus, bus_id: NameId) {
         let session = self.trace.name(SESSION);
         self.trace.send(Kind::Subscribe, session, bus_id, user);
         bus.on(SESSION, |_: &UserRegistered| ()).detach();
@@ -148,7 +150,7 @@ impl UserService {
 
     /// A new service means no change here. What fails is on record with the
     /// service it failed in; the user is registered all the same.
-    fn announce(
+    fn emit_registered(
         &self,
         user: u64,
         bus: &Bus,

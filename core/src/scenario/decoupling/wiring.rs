@@ -1,20 +1,21 @@
 //! Who listens on the bus: the only place that knows.
 
 use super::{
-    AUDIT, EMAIL, EVENT_BUS, reader,
-    service::{Service, Unavailable},
+    AUDIT, EMAIL, EVENT_BUS,
+    service::{DownstreamService, Unavailable},
     user_service::{MailSent, UserRegistered},
 };
 use crate::{
-    events::{Bus, Emitter, InboxFull, ListenerId, Notice, Options, Subscription},
+    events::{Bus, Emitter, Inbox, InboxFull, ListenerId, Notice, Options, Overflow, Subscription},
     platform::Task,
-    scenario::Context,
+    scenario::{Context, Values},
     trace::{Kind, NameId, Recorder},
 };
+use futures::StreamExt;
 use std::{any::Any, cell::RefCell};
 
 /// The bus, its subscriptions, and the tasks of those with an inbox.
-pub(super) struct Wiring {
+pub(super) struct BusWiring {
     context: Context,
     bus: Bus,
     bus_id: NameId,
@@ -23,7 +24,7 @@ pub(super) struct Wiring {
     tasks: RefCell<Vec<Task<()>>>,
 }
 
-impl Wiring {
+impl BusWiring {
     pub(super) fn new(context: &Context) -> Self {
         let bus_id = context.trace.name(EVENT_BUS);
         let trace = context.trace.clone();
@@ -54,7 +55,7 @@ impl Wiring {
             }
         });
         record.detach();
-        Wiring {
+        BusWiring {
             context: context.clone(),
             bus,
             bus_id,
@@ -69,19 +70,19 @@ impl Wiring {
     }
 
     /// Lets a service hear of sign-ups from now on.
-    pub(super) fn subscribe(&self, service: Service) {
+    pub(super) fn subscribe(&self, service: DownstreamService) {
         let trace = &self.context.trace;
         trace.send(Kind::Subscribe, service.id(), self.bus_id, 0);
         let name = service.name();
-        let mails = self.mails(name, service.id());
+        let mail_announcer = self.mail_announcer(name, service.id());
         if self.context.params.choice("listeners") == "async" {
-            self.start_reader(service, mails);
+            self.start_reader(service, mail_announcer);
             return;
         }
         let subscription = self.bus.on(name, move |event: &UserRegistered| {
             service.handle(event.user)?;
-            if let Some(mails) = &mails {
-                mails.announce(event.user);
+            if let Some(mail_announcer) = &mail_announcer {
+                mail_announcer.emit_mail_sent(event.user);
             }
             Ok::<(), Unavailable>(())
         });
@@ -89,14 +90,14 @@ impl Wiring {
     }
 
     /// Gives a service an inbox and a task of its own.
-    fn start_reader(&self, service: Service, mails: Option<Mails>) {
+    fn start_reader(&self, service: DownstreamService, mail_announcer: Option<MailAnnouncer>) {
         let (params, trace) = (&self.context.params, self.context.trace.clone());
         let capacity = usize::try_from(params.integer("inbox")).unwrap_or(usize::MAX);
-        let overflow = reader::overflow(params);
+        let overflow = overflow(params);
         let inbox = self.bus.inbox(service.name(), capacity, overflow);
         let inbox = inbox.expect("the parameter's range begins at 1");
         self.inboxes.borrow_mut().push(inbox.id());
-        let task = reader::work_off(inbox, service, mails, trace);
+        let task = process_inbox(inbox, service, mail_announcer, trace);
         self.tasks
             .borrow_mut()
             .push(self.context.platform.spawn(task));
@@ -104,17 +105,17 @@ impl Wiring {
 
     /// What a service says on the bus of its own accord, if it does; and who
     /// hears of that.
-    fn mails(&self, name: &str, id: NameId) -> Option<Mails> {
+    fn mail_announcer(&self, name: &str, id: NameId) -> Option<MailAnnouncer> {
         if self.context.params.choice("reentry") != "email" {
             return None;
         }
         let trace = &self.context.trace;
         if name == AUDIT {
             trace.send(Kind::Subscribe, id, self.bus_id, 0);
-            let hears = self.bus.on(AUDIT, |_: &MailSent| ());
-            self.subscriptions.borrow_mut().push(hears);
+            let subscription = self.bus.on(AUDIT, |_: &MailSent| ());
+            self.subscriptions.borrow_mut().push(subscription);
         }
-        (name == EMAIL).then(|| Mails {
+        (name == EMAIL).then(|| MailAnnouncer {
             trace: trace.clone(),
             email: id,
             bus_id: self.bus_id,
@@ -134,6 +135,43 @@ impl Wiring {
     }
 }
 
+/// Works the inbox off, one event after the other, until it is closed.
+async fn process_inbox(
+    mut inbox: Inbox<UserRegistered>,
+    service: DownstreamService,
+    mail_announcer: Option<MailAnnouncer>,
+    trace: Recorder,
+) {
+    let mut lost = 0;
+    loop {
+        let next = inbox.next().await;
+        let dropped = inbox.stats().dropped;
+        if dropped > lost {
+            trace.instant(Kind::Drop, service.id(), dropped - lost);
+            lost = dropped;
+        }
+        let Some(event) = next else {
+            return;
+        };
+        // A failure is on record with the service; nobody waits for it.
+        let handled = service.handle_async(event.user).await;
+        if let (Ok(()), Some(mail_announcer)) = (handled, &mail_announcer) {
+            mail_announcer.emit_mail_sent(event.user);
+        }
+    }
+}
+
+/// What a full inbox does.
+fn overflow(params: &Values) -> Overflow {
+    match params.choice("overflow") {
+        "drop-oldest" => Overflow::DropOldest,
+        "drop-newest" => Overflow::DropNewest,
+        "latest" => Overflow::Latest,
+        "fail" => Overflow::Fail,
+        _ => Overflow::Wait,
+    }
+}
+
 /// Whom an event is about.
 fn user_of(event: &dyn Any) -> Option<u64> {
     let registered = event
@@ -143,7 +181,7 @@ fn user_of(event: &dyn Any) -> Option<u64> {
 }
 
 /// Tells the bus of each mail, from within the listener that sent it.
-pub(super) struct Mails {
+struct MailAnnouncer {
     trace: Recorder,
     email: NameId,
     bus_id: NameId,
@@ -151,8 +189,8 @@ pub(super) struct Mails {
     emitter: Emitter<MailSent>,
 }
 
-impl Mails {
-    pub(super) fn announce(&self, user: u64) {
+impl MailAnnouncer {
+    fn emit_mail_sent(&self, user: u64) {
         self.trace.send(Kind::Emit, self.email, self.bus_id, user);
         let _infallible = self.emitter.emit(&MailSent { user });
     }

@@ -7,7 +7,7 @@ mod bugs;
 mod requests;
 
 use crate::{
-    scenario::checks::{Check, Decision},
+    scenario::checks::{Check, CheckResult},
     trace::Trace,
 };
 
@@ -68,8 +68,8 @@ fn policy(trace: &Trace) -> Policy {
     }
 }
 
-fn not_exercised(claim: String, hint: &str) -> Decision {
-    Decision::NotExercised {
+fn not_exercised(claim: String, hint: &str) -> CheckResult {
+    CheckResult::NotExercised {
         claim,
         hint: hint.to_owned(),
     }

@@ -71,7 +71,7 @@ impl Gateway {
 
     /// Does what is to be done next; `false` if there is nothing more.
     pub(super) async fn next(&mut self) -> bool {
-        let is_over = self.arrivals.are_over() && self.open.is_empty();
+        let is_over = self.arrivals.is_finished() && self.open.is_empty();
         if is_over && self.cluster.is_settled() {
             return false;
         }
@@ -87,7 +87,7 @@ impl Gateway {
         for number in mem::take(&mut self.waiting) {
             self.dispatch(number);
         }
-        if !self.arrivals.have_begun() && self.cluster.is_settled() {
+        if !self.arrivals.has_started() && self.cluster.is_settled() {
             self.arrivals.begin(self.context.platform.now());
         }
         self.admit();

@@ -3,7 +3,7 @@
 use super::SUPERVISOR;
 use crate::{
     scenario::{
-        narrating::milliseconds,
+        format::format_ms,
         railway::{self, HANDED_BACK},
         workers::LOST,
     },
@@ -24,7 +24,10 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
         }
         (Kind::Exit, _) => format!("{source}, process {number}, is gone: {cause}."),
         (Kind::Request, Phase::End) if cause == LOST => {
-            format!("Request {number} is lost, after {}.", milliseconds(event))
+            format!(
+                "Request {number} is lost, after {}.",
+                format_ms(event.duration)
+            )
         }
         (Kind::Call, _) => format!("{source} hands request {number} to {target}."),
         (Kind::Wrong, _) => format!("{source} answers request {number} with what is wrong."),

@@ -3,15 +3,16 @@
 //! The predicates look at counts and at the order of records, never at how
 //! long something took, so they hold in every world.
 
-mod list;
-
-use super::{EMITTER, ERROR_LOG, FORGOTTEN, facts::Facts};
+use super::{
+    ALARM, CALIBRATION, EMITTER, ERROR_LOG, FORGOTTEN, LATE_LISTENER, LOGGER,
+    summary::{EmitRecord, ObserverSummary},
+};
 use crate::{
     scenario::{
-        checks::{Check, Decision},
-        leak,
+        checks::{Check, CheckResult},
+        leak_check,
     },
-    trace::{Kind, Phase, Trace},
+    trace::{Kind, NameId, Phase, Trace},
 };
 
 pub(super) const ALL: &[Check] = &[
@@ -21,19 +22,19 @@ pub(super) const ALL: &[Check] = &[
     },
     Check {
         name: "in-order",
-        decide: list::in_order,
+        decide: in_order,
     },
     Check {
-        name: "once-is-once",
-        decide: list::once_is_once,
+        name: "once-called-once",
+        decide: once_called_once,
     },
     Check {
-        name: "removed-meanwhile",
-        decide: list::removed_meanwhile,
+        name: "removed-during-emit",
+        decide: removed_during_emit,
     },
     Check {
-        name: "added-meanwhile",
-        decide: list::added_meanwhile,
+        name: "added-during-emit",
+        decide: added_during_emit,
     },
     Check {
         name: "inner-emit-first",
@@ -53,57 +54,211 @@ pub(super) const ALL: &[Check] = &[
     },
 ];
 
-fn every_reading_announced(trace: &Trace) -> Decision {
-    let facts = Facts::of(trace);
+fn every_reading_announced(trace: &Trace) -> CheckResult {
+    let summary = ObserverSummary::of(trace);
     let readings: usize = trace.param("readings").parse().unwrap_or(0);
-    let own = facts
+    let own = summary
         .emits
         .iter()
         .filter(|emit| emit.outer.is_none())
         .count();
-    let ended = facts
+    let ended = summary
         .emits
         .iter()
         .filter(|emit| emit.ended.is_some())
         .count();
-    let summary = trace.summary();
-    let unfinished: u64 = summary
+    let totals = trace.summary();
+    let unfinished: u64 = totals
         .sources()
-        .map(|source| summary.counters(source).in_flight())
+        .map(|source| totals.counters(source).in_flight())
         .sum();
-    Decision::Decided {
+    CheckResult::Decided {
         claim: "every reading is announced and every listener finishes".to_owned(),
-        holds: own == readings && ended == facts.emits.len() && unfinished == 0,
+        holds: own == readings && ended == summary.emits.len() && unfinished == 0,
         evidence: format!(
             "{own} of {readings} announced, and {} that a listener asked for; {unfinished} unfinished",
-            facts.emits.len() - own
+            summary.emits.len() - own
+        ),
+    }
+}
+
+/// Whom an emit has to call, in order: its list, but for one that listens once
+/// and was called by another emit, and for those removed before its turn came,
+/// where removals take effect at once.
+fn expected_calls(trace: &Trace, summary: &ObserverSummary, emit: &EmitRecord) -> Vec<NameId> {
+    let is_live = trace.param("removal") == "live";
+    let calibration = trace.id(CALIBRATION);
+    let list = emit.list.iter().copied();
+    list.filter(|listener| {
+        let removed = summary.change(Some(*listener), true);
+        let is_once = Some(*listener) == calibration;
+        if !is_once && !is_live {
+            return true;
+        }
+        // A listener that is off the list was, at the latest, before this ended;
+        // that it was called all the same is for it to say.
+        let gone = removed.is_some_and(|change| change.index < emit.end);
+        !gone || (is_once && emit.has_called(*listener))
+    })
+    .collect()
+}
+
+/// Every emit calls those on its list, in their order, and nobody else.
+fn in_order(trace: &Trace) -> CheckResult {
+    let summary = ObserverSummary::of(trace);
+    let stops = trace.param("policy") == "fail-fast";
+    let alarm = trace.id(ALARM);
+    let mut right = 0;
+    let mut calls = 0;
+    let mut alarm_first = 0;
+    for emit in &summary.emits {
+        let mut expected_calls = expected_calls(trace, &summary, emit);
+        if let Some(failing) = emit.failed.first().filter(|_| stops) {
+            let index = expected_calls
+                .iter()
+                .position(|listener| listener == failing);
+            expected_calls.truncate(index.map_or(expected_calls.len(), |index| index + 1));
+        }
+        calls += emit.called.len();
+        right += usize::from(
+            emit.called
+                .iter()
+                .map(|(listener, _)| *listener)
+                .eq(expected_calls),
+        );
+        let first = emit.called.first().map(|(listener, _)| *listener);
+        alarm_first += usize::from(first.is_some() && first == alarm);
+    }
+    let emits = summary.emits.len();
+    CheckResult::Decided {
+        claim: "listeners are called in the order of the list; the one that was prepended, though added last, is first"
+            .to_owned(),
+        holds: emits > 0 && right == emits && alarm_first == emits,
+        evidence: format!(
+            "{right} of {emits} emits called whom they should, {calls} calls in all; Alarm was first in {alarm_first}"
+        ),
+    }
+}
+
+/// A listener for one event is taken off the list, then called; by one emit.
+fn once_called_once(trace: &Trace) -> CheckResult {
+    let summary = ObserverSummary::of(trace);
+    let calibration = trace.id(CALIBRATION);
+    let calls: Vec<usize> = summary
+        .emits
+        .iter()
+        .flat_map(|emit| &emit.called)
+        .filter(|(listener, _)| Some(*listener) == calibration)
+        .map(|(_, index)| *index)
+        .collect();
+    let found_gone = summary.change(calibration, true).is_some();
+    CheckResult::Decided {
+        claim: "a listener for one event is called once, and is off the list by then".to_owned(),
+        holds: calls.len() == 1 && found_gone,
+        evidence: format!(
+            "called by {} of {} emits; it found itself {}",
+            calls.len(),
+            summary.emits.len(),
+            if found_gone { "removed" } else { "on the list" }
+        ),
+    }
+}
+
+/// What the removal of a listener that has not had its turn means.
+fn removed_during_emit(trace: &Trace) -> CheckResult {
+    let is_live = trace.param("removal") == "live";
+    let claim = if is_live {
+        "a listener removed during an emit is passed by at once, with live removal"
+    } else {
+        "a listener removed during an emit is called by that one still, and by none after it"
+    }
+    .to_owned();
+    let summary = ObserverSummary::of(trace);
+    let logger = trace.id(LOGGER);
+    let removed = summary.change(logger, true);
+    let Some((removed, within)) = removed.and_then(|it| Some((it, it.within?))) else {
+        return not_exercised(claim, "nobody was removed: set change=remove, readings=4");
+    };
+    let calls = |emit: &EmitRecord| {
+        let of_logger = emit.called.iter().filter(|(it, _)| Some(*it) == logger);
+        of_logger
+            .filter(|(_, index)| *index > removed.index)
+            .count()
+    };
+    let during = calls(&summary.emits[within]);
+    let later: usize = summary.emits[within + 1..].iter().map(calls).sum();
+    CheckResult::Decided {
+        claim,
+        holds: during == usize::from(!is_live) && later == 0,
+        evidence: format!(
+            "Logger, removed during the emit of reading {}, was called {during}× more by it, {later}× by the {} after it",
+            summary.emits[within].reading,
+            summary.emits.len() - within - 1
+        ),
+    }
+}
+
+/// Whoever is added during an emit waits for the next.
+fn added_during_emit(trace: &Trace) -> CheckResult {
+    let claim = "a listener added during an emit waits for the next".to_owned();
+    let summary = ObserverSummary::of(trace);
+    let late_listener = trace.id(LATE_LISTENER);
+    let added = summary.change(late_listener, false);
+    let Some((added, within)) = added.and_then(|it| Some((it, it.within?))) else {
+        return not_exercised(claim, "nobody was added: set change=add, readings=4");
+    };
+    let mut later = summary.emits.iter().filter(|it| it.begin > added.index);
+    let emits = later.clone().count();
+    // Under fail-fast it may be behind a failure, and then has no turn.
+    let has_turn =
+        |emit: &EmitRecord| trace.param("policy") != "fail-fast" || emit.failed.is_empty();
+    let is_called = |emit: &EmitRecord| {
+        late_listener.is_some_and(|late_listener| emit.has_called(late_listener))
+    };
+    let during = is_called(&summary.emits[within]);
+    let called = later.clone().filter(|emit| is_called(emit)).count();
+    let holds = !during && later.all(|emit| is_called(emit) == has_turn(emit));
+    if emits == 0 {
+        return not_exercised(claim, "there was no reading after it: set readings=4");
+    }
+    CheckResult::Decided {
+        claim,
+        holds,
+        evidence: format!(
+            "Newcomer, added during the emit of reading {}, was {} by it, and by {called} of the {emits} after it",
+            summary.emits[within].reading,
+            if during { "called" } else { "not called" }
         ),
     }
 }
 
 /// An emit from within a listener is over before the outer one goes on.
-fn inner_emit_first(trace: &Trace) -> Decision {
+fn inner_emit_first(trace: &Trace) -> CheckResult {
     let claim =
         "an emit within an emit comes first: all hear of the inner before the outer goes on"
             .to_owned();
-    let facts = Facts::of(trace);
-    let inner: Vec<_> = facts.emits.iter().filter(|it| it.outer.is_some()).collect();
+    let summary = ObserverSummary::of(trace);
+    let inner: Vec<_> = summary
+        .emits
+        .iter()
+        .filter(|it| it.outer.is_some())
+        .collect();
     if inner.is_empty() {
         return not_exercised(claim, "no listener emits: set reentry=alarm");
     }
     let is_first = |index: usize, begin: usize, end: usize| {
-        let outer = &facts.emits[index];
-        let meanwhile = |place: &usize| (begin..end).contains(place);
+        let outer = &summary.emits[index];
+        let during = |index: &usize| (begin..end).contains(index);
         outer.begin < begin
             && end < outer.end
-            && !outer.called.iter().any(|(_, place)| meanwhile(place))
+            && !outer.called.iter().any(|(_, index)| during(index))
     };
     let first = inner.iter().filter(|emit| {
         let outer = emit.outer.unwrap_or_default();
         !emit.called.is_empty() && is_first(outer, emit.begin, emit.end)
     });
     let first = first.count();
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: first == inner.len(),
         evidence: format!("{first} of {} inner emits were over first", inner.len()),
@@ -111,7 +266,7 @@ fn inner_emit_first(trace: &Trace) -> Decision {
 }
 
 /// Under `isolate` every sibling runs; under `fail-fast` nobody behind does.
-fn failure_and_siblings(trace: &Trace) -> Decision {
+fn failure_and_siblings(trace: &Trace) -> CheckResult {
     let stops = trace.param("policy") == "fail-fast";
     let claim = if stops {
         "with fail-fast nobody behind the failing listener is called"
@@ -119,18 +274,18 @@ fn failure_and_siblings(trace: &Trace) -> Decision {
         "every sibling of the failing listener is called"
     }
     .to_owned();
-    let facts = Facts::of(trace);
+    let summary = ObserverSummary::of(trace);
     let mut failures = 0;
     let mut behind = 0;
     let mut called = 0;
-    for emit in &facts.emits {
+    for emit in &summary.emits {
         let Some(failing) = emit.failed.first() else {
             continue;
         };
         failures += 1;
-        let list = list::due(trace, &facts, emit);
-        let place = list.iter().position(|listener| listener == failing);
-        for sibling in &list[place.map_or(list.len(), |place| place + 1)..] {
+        let list = expected_calls(trace, &summary, emit);
+        let index = list.iter().position(|listener| listener == failing);
+        for sibling in &list[index.map_or(list.len(), |index| index + 1)..] {
             behind += 1;
             called += usize::from(emit.has_called(*sibling));
         }
@@ -141,7 +296,7 @@ fn failure_and_siblings(trace: &Trace) -> Decision {
             "nothing failed: set fail=display, readings=2 or more",
         );
     }
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: called == if stops { 0 } else { behind },
         evidence: format!("{failures} failures, {called} of {behind} listeners behind were called"),
@@ -149,7 +304,7 @@ fn failure_and_siblings(trace: &Trace) -> Decision {
 }
 
 /// A failure is observed, or it leaves `emit`: none is lost.
-fn errors_surface(trace: &Trace) -> Decision {
+fn errors_surface(trace: &Trace) -> CheckResult {
     let observed = trace.param("errors") == "observed" && trace.param("policy") == "isolate";
     let claim = if observed {
         "a failure that is observed does not fail emit"
@@ -157,11 +312,11 @@ fn errors_surface(trace: &Trace) -> Decision {
         "a failure that nobody observes fails emit"
     }
     .to_owned();
-    let facts = Facts::of(trace);
-    let failing = facts.emits.iter().filter(|emit| !emit.failed.is_empty());
+    let summary = ObserverSummary::of(trace);
+    let failing = summary.emits.iter().filter(|emit| !emit.failed.is_empty());
     let failures = failing.clone().count();
     let left = failing.filter(|emit| emit.ended == Some(true)).count();
-    let others = facts.emits.iter().filter(|emit| emit.failed.is_empty());
+    let others = summary.emits.iter().filter(|emit| emit.failed.is_empty());
     let spurious = others.filter(|emit| emit.ended == Some(true)).count();
     let log = trace.id(ERROR_LOG);
     let logged = trace.events.iter().filter(|event| {
@@ -179,14 +334,14 @@ fn errors_surface(trace: &Trace) -> Decision {
     } else {
         (failures, 0)
     };
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: (left, logged, spurious) == (expected_left, expected_logged, 0),
         evidence: format!("{failures} failures: {left} failed emit, {logged} were observed"),
     }
 }
 
-fn leak_reported(trace: &Trace) -> Decision {
+fn leak_reported(trace: &Trace) -> CheckResult {
     let (forgotten, emitter) = (trace.id(FORGOTTEN), trace.id(EMITTER));
     let mut most = 0;
     let mut listeners = 0_u64;
@@ -203,11 +358,11 @@ fn leak_reported(trace: &Trace) -> Decision {
         }
     }
     let hint = "there are no more than ten listeners: set leak=10, readings=12";
-    leak::leak_reported(trace, FORGOTTEN, most, leaked, hint)
+    leak_check::leak_reported(trace, FORGOTTEN, most, leaked, hint)
 }
 
-fn not_exercised(claim: String, hint: &str) -> Decision {
-    Decision::NotExercised {
+fn not_exercised(claim: String, hint: &str) -> CheckResult {
+    CheckResult::NotExercised {
         claim,
         hint: hint.to_owned(),
     }

@@ -15,7 +15,7 @@ use std::{
 };
 
 /// What is announced.
-pub(super) struct Reading {
+pub(super) struct SensorReading {
     /// Its number among all readings.
     pub(super) number: u64,
     /// Its number among those that came of themselves; `None` of one that a
@@ -27,7 +27,7 @@ pub(super) struct Reading {
 pub(super) struct Sensor {
     id: NameId,
     emitter_id: NameId,
-    emitter: Emitter<Reading>,
+    emitter: Emitter<SensorReading>,
     trace: Recorder,
     announced: AtomicU64,
 }
@@ -41,7 +41,7 @@ impl Sensor {
         let emitter = Emitter::with_options(options(context, emitter_id));
         // Deliveries are recorded as the emitter reports them.
         let record = trace.clone();
-        let monitor = emitter.monitor(move |reading: &Reading, notice| {
+        let monitor = emitter.monitor(move |reading: &SensorReading, notice| {
             if let Notice::Delivering { listener, .. } = notice {
                 let to = record.name(&listener.name);
                 record.send(Kind::Deliver, emitter_id, to, reading.number);
@@ -65,7 +65,7 @@ impl Sensor {
         self.emitter_id
     }
 
-    pub(super) fn emitter(&self) -> &Emitter<Reading> {
+    pub(super) fn emitter(&self) -> &Emitter<SensorReading> {
         &self.emitter
     }
 
@@ -76,7 +76,7 @@ impl Sensor {
         let announcing = self.trace.begin_at(due, Kind::Request, self.id, number);
         self.trace
             .send(Kind::Emit, self.id, self.emitter_id, number);
-        match self.emitter.emit(&Reading { number, ordinal }) {
+        match self.emitter.emit(&SensorReading { number, ordinal }) {
             Ok(_) => announcing.succeed(),
             Err(error) => announcing.fail(&error.to_string()),
         }

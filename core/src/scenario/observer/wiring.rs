@@ -1,9 +1,9 @@
 //! Who listens: the only place that knows.
 
 use super::{
-    ALARM, CALIBRATION, CHANGE_AT, DISPLAY, ERROR_LOG, FORGOTTEN, LOGGER, NEWCOMER,
-    sensor::{Reading, Sensor},
-    watcher::{NoSignal, Watcher},
+    ALARM, CALIBRATION, CHANGE_AT, DISPLAY, ERROR_LOG, FORGOTTEN, LATE_LISTENER, LOGGER,
+    busy_listener::{BusyListener, NoSignal},
+    sensor::{Sensor, SensorReading},
 };
 use crate::{
     events::{Emitter, Subscription, WeakEmitter},
@@ -13,30 +13,30 @@ use crate::{
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The listeners, for as long as the run lasts.
-pub(super) struct Wiring {
+pub(super) struct SensorWiring {
     trace: Recorder,
     sensor: Arc<Sensor>,
     _subscriptions: Vec<Subscription>,
 }
 
-impl Wiring {
+impl SensorWiring {
     pub(super) fn new(context: &Context, sensor: &Arc<Sensor>) -> Self {
-        let list = List::of(context, sensor);
-        let display = Watcher::start(context, DISPLAY, 1);
-        let logger = Watcher::start(context, LOGGER, 2);
-        let calibration = Watcher::start(context, CALIBRATION, 3);
-        let alarm = Watcher::start(context, ALARM, 4);
-        let newcomer = Watcher::new(context, NEWCOMER, 5);
+        let list = ListenerList::of(context, sensor);
+        let display = BusyListener::start(context, DISPLAY, 1);
+        let logger = BusyListener::start(context, LOGGER, 2);
+        let calibration = BusyListener::start(context, CALIBRATION, 3);
+        let alarm = BusyListener::start(context, ALARM, 4);
+        let late_listener = BusyListener::new(context, LATE_LISTENER, 5);
         let emitter = sensor.emitter();
 
-        list.joins(display.id());
-        let change = Change::of(context, &list, newcomer);
-        let logger_here = Arc::clone(&change.logger);
+        list.record_added(display.id());
+        let action = DisplayAction::of(context, &list, late_listener);
+        let logger_subscription = Arc::clone(&action.logger);
         let params = context.params.clone();
-        let display = emitter.on(DISPLAY, move |reading: &Reading| {
+        let display = emitter.on(DISPLAY, move |reading: &SensorReading| {
             let span = display.begin(reading.number);
             if reading.ordinal == Some(CHANGE_AT) {
-                change.make();
+                action.apply();
             }
             display.work();
             let fails = params.choice("fail") == "display";
@@ -50,18 +50,18 @@ impl Wiring {
             span.succeed();
             Ok(())
         });
-        list.joins(logger.id());
-        let logger = emitter.on(LOGGER, move |reading: &Reading| {
+        list.record_added(logger.id());
+        let logger = emitter.on(LOGGER, move |reading: &SensorReading| {
             logger.handle(reading.number);
         });
-        *lock(&logger_here) = Some(logger);
+        *lock(&logger_subscription) = Some(logger);
         let calibration = list.add_calibration(emitter, calibration);
         let alarm = list.add_alarm(context, sensor, alarm);
         let mut subscriptions = vec![display, calibration, alarm];
         if context.params.choice("errors") == "observed" {
             subscriptions.push(add_error_log(context, emitter));
         }
-        Wiring {
+        SensorWiring {
             trace: context.trace.clone(),
             sensor: Arc::clone(sensor),
             _subscriptions: subscriptions,
@@ -69,7 +69,7 @@ impl Wiring {
     }
 
     /// The bug: it listens for one reading, and goes on listening for ever.
-    pub(super) fn forget_one(&self) {
+    pub(super) fn leak_listener(&self) {
         let forgotten = self.trace.name(FORGOTTEN);
         let emitter_id = self.sensor.emitter_id();
         self.trace.send(Kind::Subscribe, forgotten, emitter_id, 0);
@@ -79,44 +79,48 @@ impl Wiring {
 
 /// The emitter's list, as it is on record.
 #[derive(Clone)]
-struct List {
+struct ListenerList {
     trace: Recorder,
     emitter_id: NameId,
-    emitter: WeakEmitter<Reading>,
+    emitter: WeakEmitter<SensorReading>,
 }
 
-impl List {
+impl ListenerList {
     fn of(context: &Context, sensor: &Sensor) -> Self {
-        List {
+        ListenerList {
             trace: context.trace.clone(),
             emitter_id: sensor.emitter_id(),
             emitter: sensor.emitter().downgrade(),
         }
     }
 
-    fn joins(&self, listener: NameId) {
+    fn record_added(&self, listener: NameId) {
         self.trace
             .send(Kind::Subscribe, listener, self.emitter_id, 0);
     }
 
-    fn leaves(&self, listener: NameId) {
+    fn record_removed(&self, listener: NameId) {
         self.trace
             .send(Kind::Unsubscribe, listener, self.emitter_id, 0);
     }
 
-    fn has(&self, name: &str) -> bool {
+    fn contains(&self, name: &str) -> bool {
         let emitter = self.emitter.upgrade();
         emitter.is_some_and(|emitter| emitter.listeners().iter().any(|it| &*it.name == name))
     }
 
     /// It listens for one reading, and finds itself off the list when it comes.
-    fn add_calibration(&self, emitter: &Emitter<Reading>, calibration: Watcher) -> Subscription {
-        self.joins(calibration.id());
+    fn add_calibration(
+        &self,
+        emitter: &Emitter<SensorReading>,
+        calibration: BusyListener,
+    ) -> Subscription {
+        self.record_added(calibration.id());
         let list = self.clone();
-        emitter.once(CALIBRATION, move |reading: &Reading| {
+        emitter.once(CALIBRATION, move |reading: &SensorReading| {
             let span = calibration.begin(reading.number);
-            if !list.has(CALIBRATION) {
-                list.leaves(calibration.id());
+            if !list.contains(CALIBRATION) {
+                list.record_removed(calibration.id());
             }
             calibration.work();
             span.succeed();
@@ -124,26 +128,33 @@ impl List {
     }
 
     /// It comes last, and is called first.
-    fn add_alarm(&self, context: &Context, sensor: &Arc<Sensor>, alarm: Watcher) -> Subscription {
-        self.joins(alarm.id());
+    fn add_alarm(
+        &self,
+        context: &Context,
+        sensor: &Arc<Sensor>,
+        alarm: BusyListener,
+    ) -> Subscription {
+        self.record_added(alarm.id());
         let emits = context.params.choice("reentry") == "alarm";
         // Not the sensor, which would then hold itself.
         let (trace, weak) = (self.trace.clone(), Arc::downgrade(sensor));
-        sensor.emitter().prepend(ALARM, move |reading: &Reading| {
-            let span = alarm.begin(reading.number);
-            alarm.work();
-            // One it has asked for itself does not alarm it.
-            if let (true, Some(_), Some(sensor)) = (emits, reading.ordinal, weak.upgrade()) {
-                trace.send(Kind::Call, alarm.id(), sensor.id(), reading.number);
-                sensor.announce(None, alarm.now());
-            }
-            span.succeed();
-        })
+        sensor
+            .emitter()
+            .prepend(ALARM, move |reading: &SensorReading| {
+                let span = alarm.begin(reading.number);
+                alarm.work();
+                // One it has asked for itself does not alarm it.
+                if let (true, Some(_), Some(sensor)) = (emits, reading.ordinal, weak.upgrade()) {
+                    trace.send(Kind::Call, alarm.id(), sensor.id(), reading.number);
+                    sensor.announce(None, alarm.now());
+                }
+                span.succeed();
+            })
     }
 }
 
-fn add_error_log(context: &Context, emitter: &Emitter<Reading>) -> Subscription {
-    let log = Watcher::start(context, ERROR_LOG, 6);
+fn add_error_log(context: &Context, emitter: &Emitter<SensorReading>) -> Subscription {
+    let log = BusyListener::start(context, ERROR_LOG, 6);
     emitter.errors().on(ERROR_LOG, move |failure| {
         let cause = failure.error.downcast_ref::<NoSignal>();
         log.handle(cause.map_or(0, |error| error.reading));
@@ -151,45 +162,45 @@ fn add_error_log(context: &Context, emitter: &Emitter<Reading>) -> Subscription 
 }
 
 /// What Display does to the list in the midst of an emit.
-struct Change {
-    list: List,
+struct DisplayAction {
+    list: ListenerList,
     removes: bool,
     adds: bool,
     logger: Arc<Mutex<Option<Subscription>>>,
     logger_id: NameId,
-    newcomer: Watcher,
+    late_listener: BusyListener,
     added: Mutex<Option<Subscription>>,
 }
 
-impl Change {
-    fn of(context: &Context, list: &List, newcomer: Watcher) -> Self {
-        let change = context.params.choice("change");
-        Change {
+impl DisplayAction {
+    fn of(context: &Context, list: &ListenerList, late_listener: BusyListener) -> Self {
+        let action = context.params.choice("change");
+        DisplayAction {
             list: list.clone(),
-            removes: matches!(change, "remove" | "both"),
-            adds: matches!(change, "add" | "both"),
+            removes: matches!(action, "remove" | "both"),
+            adds: matches!(action, "add" | "both"),
             logger: Arc::default(),
             logger_id: context.trace.name(LOGGER),
-            newcomer,
+            late_listener,
             added: Mutex::default(),
         }
     }
 
-    fn make(&self) {
+    fn apply(&self) {
         if self.removes
             && let Some(logger) = lock(&self.logger).take()
         {
             logger.cancel();
-            self.list.leaves(self.logger_id);
+            self.list.record_removed(self.logger_id);
         }
         if self.adds
             && let Some(emitter) = self.list.emitter.upgrade()
         {
-            self.newcomer.has_started();
-            self.list.joins(self.newcomer.id());
-            let newcomer = self.newcomer.clone();
-            let added = emitter.on(NEWCOMER, move |reading: &Reading| {
-                newcomer.handle(reading.number);
+            self.late_listener.record_start();
+            self.list.record_added(self.late_listener.id());
+            let late_listener = self.late_listener.clone();
+            let added = emitter.on(LATE_LISTENER, move |reading: &SensorReading| {
+                late_listener.handle(reading.number);
             });
             *lock(&self.added) = Some(added);
         }

@@ -3,9 +3,9 @@
 //! The predicates look at amounts and at the order of records, never at how
 //! long something took, so they hold in every world.
 
-use super::facts::Facts;
+use super::summary::PipelineSummary;
 use crate::{
-    scenario::checks::{Check, Decision},
+    scenario::checks::{Check, CheckResult},
     trace::Trace,
 };
 
@@ -36,12 +36,12 @@ pub(super) const ALL: &[Check] = &[
     },
 ];
 
-fn in_order_and_complete(trace: &Trace) -> Decision {
-    let facts = Facts::of(trace);
+fn in_order_and_complete(trace: &Trace) -> CheckResult {
+    let summary = PipelineSummary::of(trace);
     let fails = trace.param("fail") != "none";
-    let written = facts.written.len() as u64;
-    let in_order = facts.written.iter().copied().eq(1..=written);
-    Decision::Decided {
+    let written = summary.written.len() as u64;
+    let in_order = summary.written.iter().copied().eq(1..=written);
+    CheckResult::Decided {
         claim: if fails {
             "what is written before the failure is written in order"
         } else {
@@ -50,33 +50,33 @@ fn in_order_and_complete(trace: &Trace) -> Decision {
         .to_owned(),
         holds: in_order
             && if fails {
-                written < facts.batches && facts.commits == 0
+                written < summary.batches && summary.commits == 0
             } else {
-                written == facts.batches && facts.commits == 1 && facts.cause.is_none()
+                written == summary.batches && summary.commits == 1 && summary.cause.is_none()
             },
-        evidence: format!("{written} of {} batches written", facts.batches),
+        evidence: format!("{written} of {} batches written", summary.batches),
     }
 }
 
-fn memory_bounded(trace: &Trace) -> Decision {
+fn memory_bounded(trace: &Trace) -> CheckResult {
     let claim =
         "reading never runs ahead by more than the high-water mark and one chunk".to_owned();
-    let facts = Facts::of(trace);
-    if facts.mark == 0 {
+    let summary = PipelineSummary::of(trace);
+    if summary.mark == 0 {
         return not_exercised(claim, "there is no buffer: set connect=pipeline");
     }
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
-        holds: facts.peak <= facts.mark + facts.chunk,
+        holds: summary.peak <= summary.mark + summary.chunk,
         evidence: format!(
             "at most {} bytes ahead, of {} and {}",
-            facts.peak, facts.mark, facts.chunk
+            summary.peak, summary.mark, summary.chunk
         ),
     }
 }
 
-fn window_bounded(trace: &Trace) -> Decision {
-    let facts = Facts::of(trace);
+fn window_bounded(trace: &Trace) -> CheckResult {
+    let summary = PipelineSummary::of(trace);
     let is_piped = trace.param("connect") == "pipe";
     let window: u64 = if is_piped {
         1
@@ -88,26 +88,26 @@ fn window_bounded(trace: &Trace) -> Decision {
     } else {
         "no more batches are compressed at once than the window allows"
     };
-    if facts.at_once == 0 {
+    if summary.at_once == 0 {
         return not_exercised(claim.to_owned(), "no batch came so far: set fail=none");
     }
-    Decision::Decided {
+    CheckResult::Decided {
         claim: claim.to_owned(),
-        holds: facts.at_once <= window,
-        evidence: format!("at most {} at once, of {window}", facts.at_once),
+        holds: summary.at_once <= window,
+        evidence: format!("at most {} at once, of {window}", summary.at_once),
     }
 }
 
 /// The cause is the first failure's, and says where it was.
-fn first_error_named(trace: &Trace) -> Decision {
+fn first_error_named(trace: &Trace) -> CheckResult {
     let claim = "the error that is reported is the first, and names its stage".to_owned();
-    let facts = Facts::of(trace);
+    let summary = PipelineSummary::of(trace);
     let fail = trace.param("fail");
     if fail == "none" {
         return not_exercised(claim, "nothing failed: set fail=write");
     }
-    let cause = facts.cause.unwrap_or_default();
-    Decision::Decided {
+    let cause = summary.cause.unwrap_or_default();
+    CheckResult::Decided {
         claim,
         holds: cause
             .to_lowercase()
@@ -117,7 +117,7 @@ fn first_error_named(trace: &Trace) -> Decision {
 }
 
 /// After a failure nothing is open: or, by hand, everything still is.
-fn everything_ended(trace: &Trace) -> Decision {
+fn everything_ended(trace: &Trace) -> CheckResult {
     let is_piped = trace.param("connect") == "pipe";
     let fails = trace.param("fail") != "none";
     let claim = match (fails, is_piped) {
@@ -128,24 +128,24 @@ fn everything_ended(trace: &Trace) -> Decision {
         (true, true) => "by hand, nobody closes what is open when the failure is reported",
     }
     .to_owned();
-    let facts = Facts::of(trace);
-    let (opened, left) = (facts.open.len(), facts.left_open());
-    Decision::Decided {
+    let summary = PipelineSummary::of(trace);
+    let (opened, left) = (summary.open.len(), summary.left_open());
+    CheckResult::Decided {
         claim,
         holds: opened == 2
-            && facts.end.is_some()
-            && facts.read_after == 0
+            && summary.end.is_some()
+            && summary.read_after == 0
             // A file that was at its end is closed in any case.
             && (left > 0) == (fails && is_piped),
         evidence: format!(
             "{left} of {opened} open when it was over; {} chunks read after that",
-            facts.read_after
+            summary.read_after
         ),
     }
 }
 
 /// A part is not to be taken for the whole.
-fn nothing_half_written(trace: &Trace) -> Decision {
+fn nothing_half_written(trace: &Trace) -> CheckResult {
     let is_piped = trace.param("connect") == "pipe";
     let claim = if is_piped {
         "by hand, what was written in part stays there"
@@ -153,24 +153,24 @@ fn nothing_half_written(trace: &Trace) -> Decision {
         "what was written in part is discarded"
     }
     .to_owned();
-    let facts = Facts::of(trace);
+    let summary = PipelineSummary::of(trace);
     if trace.param("fail") == "none" {
         return not_exercised(claim, "nothing failed: set fail=write");
     }
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
-        holds: facts.commits == 0 && facts.discards == usize::from(!is_piped),
+        holds: summary.commits == 0 && summary.discards == usize::from(!is_piped),
         evidence: format!(
             "{} batches written, {} times discarded, {} times completed",
-            facts.written.len(),
-            facts.discards,
-            facts.commits
+            summary.written.len(),
+            summary.discards,
+            summary.commits
         ),
     }
 }
 
-fn not_exercised(claim: String, hint: &str) -> Decision {
-    Decision::NotExercised {
+fn not_exercised(claim: String, hint: &str) -> CheckResult {
+    CheckResult::NotExercised {
         claim,
         hint: hint.to_owned(),
     }

@@ -10,7 +10,7 @@ use futures::{Stream, stream};
 use std::{io, sync::Arc};
 
 /// A file, open until it is dropped.
-pub(super) struct File {
+pub(super) struct InputFile {
     id: NameId,
     trace: Recorder,
     timer: Arc<dyn Timer>,
@@ -27,7 +27,7 @@ pub(super) struct File {
     open: Option<Span>,
 }
 
-impl File {
+impl InputFile {
     pub(super) fn open(context: &Context) -> Self {
         let params = &context.params;
         let lines = params.integer("lines");
@@ -35,7 +35,7 @@ impl File {
         let id = trace.name(READ);
         let size = params.kibibytes("chunk");
         let all_chunks = (lines * LINE.len() as u64).div_ceil(size as u64);
-        File {
+        InputFile {
             id,
             open: Some(trace.begin(Kind::Open, id, 0)),
             trace,
@@ -92,9 +92,9 @@ const LINE: &[u8; 42] = b"0000000 GET /users/0000000 HTTP/1.1 200 9\n";
 fn line(number: u64) -> [u8; 42] {
     let mut line = *LINE;
     let mut rest = number;
-    for place in (0..7).rev() {
+    for index in (0..7).rev() {
         let digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-        (line[place], line[place + 19]) = (digit, digit);
+        (line[index], line[index + 19]) = (digit, digit);
         rest /= 10;
     }
     line

@@ -16,7 +16,7 @@ use std::{
 
 /// A destination, open until it is dropped. What it has written takes the place
 /// of what was there when it is [committed](Self::commit), not before.
-pub(super) struct Output {
+pub(super) struct OutputFile {
     id: NameId,
     trace: Recorder,
     timer: Arc<dyn Timer>,
@@ -26,12 +26,12 @@ pub(super) struct Output {
     open: Option<Span>,
 }
 
-impl Output {
+impl OutputFile {
     pub(super) fn open(context: &Context) -> Self {
         let trace = context.trace.clone();
         let id = trace.name(WRITE);
         let fails = context.params.choice("fail") == "write";
-        Output {
+        OutputFile {
             id,
             open: Some(trace.begin(Kind::Open, id, 0)),
             trace,
@@ -42,7 +42,7 @@ impl Output {
         }
     }
 
-    pub(super) async fn write(&mut self, batch: &steps::Batch) -> io::Result<()> {
+    pub(super) async fn write(&mut self, batch: &steps::LineBatch) -> io::Result<()> {
         let span = self.trace.begin(Kind::Handle, self.id, batch.0);
         let took = self.draws.jitter(self.params.millis("write"), 20);
         self.timer.sleep(took).await;
@@ -65,28 +65,28 @@ impl Output {
 /// The output as a sink, which is closed when all is written.
 pub(super) struct OutputSink {
     trace: Recorder,
-    output: Option<Output>,
-    writing: Option<LocalBoxFuture<'static, (Output, io::Result<()>)>>,
+    output: Option<OutputFile>,
+    writing: Option<LocalBoxFuture<'static, (OutputFile, io::Result<()>)>>,
 }
 
 impl OutputSink {
     pub(super) fn open(context: &Context) -> Self {
         OutputSink {
             trace: context.trace.clone(),
-            output: Some(Output::open(context)),
+            output: Some(OutputFile::open(context)),
             writing: None,
         }
     }
 }
 
-impl Sink<steps::Batch> for OutputSink {
+impl Sink<steps::LineBatch> for OutputSink {
     type Error = io::Error;
 
     fn poll_ready(self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<io::Result<()>> {
         self.poll_flush(context)
     }
 
-    fn start_send(mut self: Pin<&mut Self>, batch: steps::Batch) -> io::Result<()> {
+    fn start_send(mut self: Pin<&mut Self>, batch: steps::LineBatch) -> io::Result<()> {
         let mut output = self.output.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let [compress, write] = [COMPRESS, WRITE].map(|name| self.trace.name(name));
         self.trace.send(Kind::Write, compress, write, batch.0);

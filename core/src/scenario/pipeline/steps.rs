@@ -9,7 +9,7 @@ use crate::{
 use std::{io, sync::Arc};
 
 /// Lines that are compressed together: their number, and what they hold.
-pub(super) type Batch = (u64, Vec<u64>);
+pub(super) type LineBatch = (u64, Vec<u64>);
 
 /// Sees that every line is what it should be.
 pub(super) struct Parser {
@@ -58,7 +58,11 @@ impl Compressor {
     }
 
     /// `draws` are those of this batch.
-    pub(super) async fn compress(self, batch: Batch, mut draws: Random) -> io::Result<Batch> {
+    pub(super) async fn compress(
+        self,
+        batch: LineBatch,
+        mut draws: Random,
+    ) -> io::Result<LineBatch> {
         let span = self.trace.begin(Kind::Handle, self.id, batch.0);
         let took = draws.jitter(self.params.millis("compress"), 20);
         self.timer.sleep(took).await;

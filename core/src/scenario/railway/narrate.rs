@@ -1,7 +1,7 @@
 //! One record as a sentence, of those that all scenarios about errors make.
 
 use crate::{
-    scenario::narrating::milliseconds,
+    scenario::format::format_ms,
     trace::{Event, Kind, Phase, Trace},
 };
 
@@ -9,7 +9,7 @@ pub(in crate::scenario) fn narrate(trace: &Trace, event: &Event) -> String {
     let source = trace.name(event.source);
     let cause = event.failure.map_or("", |cause| trace.name(cause));
     let number = event.subject;
-    let took = milliseconds(event);
+    let took = format_ms(event.duration);
     match (event.kind, event.phase, event.failure) {
         (Kind::Start, ..) => format!("{source} is there."),
         (Kind::Request, Phase::Begin, _) => format!("Request {number} arrives."),

@@ -2,7 +2,7 @@
 
 use super::HANDED_BACK;
 use crate::scenario::{
-    narrating::tenths,
+    format::format_ms,
     worker_slot::{WorkerSlot, WorkerSlots},
     workers::{KILLED, LOST},
 };
@@ -222,7 +222,7 @@ impl Tally {
         if self.longest_restart == Duration::ZERO {
             return dash();
         }
-        tenths(self.longest_restart)
+        format_ms(self.longest_restart)
     }
 }
 

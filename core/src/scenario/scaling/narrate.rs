@@ -1,7 +1,7 @@
 //! One record as a sentence.
 
 use crate::{
-    scenario::narrating::milliseconds,
+    scenario::format::format_ms,
     trace::{Event, Kind, Phase, Trace},
 };
 
@@ -9,7 +9,7 @@ pub(in crate::scenario) fn narrate(trace: &Trace, event: &Event) -> String {
     let source = trace.name(event.source);
     let cause = event.failure.map_or("", |cause| trace.name(cause));
     let number = event.subject;
-    let took = milliseconds(event);
+    let took = format_ms(event.duration);
     match (event.kind, event.phase) {
         (Kind::Threads, _) => match number {
             0 => "There are no threads here: the loop does what is offloaded.".to_owned(),

@@ -2,7 +2,7 @@
 
 use super::{HEARTBEAT, POOL};
 use crate::{
-    scenario::checks::Decision,
+    scenario::checks::CheckResult,
     trace::{Event, Kind, NameId, Phase, Trace},
 };
 use std::time::Duration;
@@ -164,7 +164,7 @@ impl ScalingSummary {
 }
 
 /// A thread is a place for one job, and there are so many.
-pub(in crate::scenario) fn each_job_once(trace: &Trace) -> Decision {
+pub(in crate::scenario) fn each_job_once(trace: &Trace) -> CheckResult {
     let claim = "each job begins and ends once; a thread does one at a time, and there are never more than threads";
     let summary = ScalingSummary::of(trace);
     if summary.begun == 0 {
@@ -175,7 +175,7 @@ pub(in crate::scenario) fn each_job_once(trace: &Trace) -> Decision {
         1 => "on one thread".to_owned(),
         more => format!("on {more} threads"),
     };
-    Decision::Decided {
+    CheckResult::Decided {
         claim: claim.to_owned(),
         holds: summary.begun == summary.ended
             && summary.impossible == 0
@@ -188,13 +188,13 @@ pub(in crate::scenario) fn each_job_once(trace: &Trace) -> Decision {
 }
 
 /// The same work comes to the same result, wherever it is done.
-pub(in crate::scenario) fn one_result(trace: &Trace) -> Decision {
+pub(in crate::scenario) fn one_result(trace: &Trace) -> CheckResult {
     let claim = "the same job always comes to the same result, wherever it ran";
     let summary = ScalingSummary::of(trace);
     if summary.results < 2 {
         return not_exercised(claim, "fewer than two jobs were done: set every=20");
     }
-    Decision::Decided {
+    CheckResult::Decided {
         claim: claim.to_owned(),
         holds: summary.others == 0,
         evidence: format!(
@@ -206,8 +206,8 @@ pub(in crate::scenario) fn one_result(trace: &Trace) -> Decision {
     }
 }
 
-pub(in crate::scenario) fn not_exercised(claim: &str, hint: impl Into<String>) -> Decision {
-    Decision::NotExercised {
+pub(in crate::scenario) fn not_exercised(claim: &str, hint: impl Into<String>) -> CheckResult {
+    CheckResult::NotExercised {
         claim: claim.to_owned(),
         hint: hint.into(),
     }

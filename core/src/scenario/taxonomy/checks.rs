@@ -8,7 +8,7 @@ use super::{
     summary::{BUG, PaymentRecord, TaxonomySummary, answer_to, code_of, is_transient},
 };
 use crate::{
-    scenario::checks::{Check, Decision},
+    scenario::checks::{Check, CheckResult},
     trace::Trace,
 };
 
@@ -43,19 +43,19 @@ pub(super) const ALL: &[Check] = &[
     },
 ];
 
-fn every_request_answered(trace: &Trace) -> Decision {
+fn every_request_answered(trace: &Trace) -> CheckResult {
     let summary = TaxonomySummary::of(trace);
     let requests = summary.requests.len() - 1;
     let answered = summary.requests[1..].iter().filter(|it| it.answers == 1);
     let answered = answered.count();
-    Decision::Decided {
+    CheckResult::Decided {
         claim: "every request is answered once".to_owned(),
         holds: answered == requests && summary.requests[0].answers == 0,
         evidence: format!("{answered} of {requests}"),
     }
 }
 
-fn answer_by_class(trace: &Trace) -> Decision {
+fn answer_by_class(trace: &Trace) -> CheckResult {
     let summary = TaxonomySummary::of(trace);
     let claim = if is_classified(trace) {
         "every failure is answered with the status and the code of its class"
@@ -77,7 +77,7 @@ fn answer_by_class(trace: &Trace) -> Decision {
         let fault = request.faults.last();
         fault.is_some_and(|fault| answer_to(fault).starts_with('4'))
     });
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: right == failed,
         evidence: format!(
@@ -87,7 +87,7 @@ fn answer_by_class(trace: &Trace) -> Decision {
     }
 }
 
-fn retry_what_may_help(trace: &Trace) -> Decision {
+fn retry_what_may_help(trace: &Trace) -> CheckResult {
     let summary = TaxonomySummary::of(trace);
     let is_classified = is_classified(trace);
     let claim = if is_classified {
@@ -118,7 +118,7 @@ fn retry_what_may_help(trace: &Trace) -> Decision {
         request.attempts <= most && retries + 1 == request.attempts.max(1)
     });
     let all_attempts = |request: &PaymentRecord| request.attempts == most;
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: accounted
             && if is_classified {
@@ -142,7 +142,7 @@ fn retry_what_may_help(trace: &Trace) -> Decision {
 }
 
 /// The error is in the program: the next attempt has it too.
-fn bugs_and_load(trace: &Trace) -> Decision {
+fn bugs_and_load(trace: &Trace) -> CheckResult {
     let summary = TaxonomySummary::of(trace);
     let is_classified = is_classified(trace);
     let claim = if is_classified {
@@ -174,7 +174,7 @@ fn bugs_and_load(trace: &Trace) -> Decision {
                 attempts(trace)
             }
     });
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: ended && (!is_classified || bugs == hit),
         evidence: format!(
@@ -183,7 +183,7 @@ fn bugs_and_load(trace: &Trace) -> Decision {
     }
 }
 
-fn nothing_exposed(trace: &Trace) -> Decision {
+fn nothing_exposed(trace: &Trace) -> CheckResult {
     let summary = TaxonomySummary::of(trace);
     let claim = if is_classified(trace) {
         "no answer shows internal detail"
@@ -196,14 +196,14 @@ fn nothing_exposed(trace: &Trace) -> Decision {
         return not_exercised(claim, NOTHING_FAILED);
     }
     let exposed = summary.requests.iter().filter(|it| it.exposed > 0).count();
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: exposed == if is_classified(trace) { 0 } else { failed },
         evidence: format!("{exposed} of {failed} failures showed what the client must not see"),
     }
 }
 
-fn logged_once(trace: &Trace) -> Decision {
+fn logged_once(trace: &Trace) -> CheckResult {
     let summary = TaxonomySummary::of(trace);
     let is_classified = is_classified(trace);
     let claim = if is_classified {
@@ -225,14 +225,14 @@ fn logged_once(trace: &Trace) -> Decision {
         }
     };
     let lines: usize = summary.requests.iter().map(|it| it.logged.len()).sum();
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: summary.requests.iter().all(is_well),
         evidence: format!("{errors} errors, {lines} lines of the log"),
     }
 }
 
-fn breaker_probes(trace: &Trace) -> Decision {
+fn breaker_probes(trace: &Trace) -> CheckResult {
     let claim = format!(
         "the breaker lets no call through while it is open, {PROBES} when half-open, and closes if that succeeds"
     );
@@ -243,7 +243,7 @@ fn breaker_probes(trace: &Trace) -> Decision {
     if breaker.opened == 0 {
         return not_exercised(claim, "it never opened: set outage=1500, interval=30");
     }
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: breaker.astray + breaker.misjudged == 0 && breaker.most_probes <= u64::from(PROBES),
         evidence: format!(
@@ -263,8 +263,8 @@ fn attempts(trace: &Trace) -> u64 {
     trace.param("attempts").parse().unwrap_or(1)
 }
 
-fn not_exercised(claim: String, hint: &str) -> Decision {
-    Decision::NotExercised {
+fn not_exercised(claim: String, hint: &str) -> CheckResult {
+    CheckResult::NotExercised {
         claim,
         hint: hint.to_owned(),
     }

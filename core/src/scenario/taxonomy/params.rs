@@ -2,7 +2,7 @@
 
 use crate::scenario::{
     Param,
-    Unit::{Count, Ms, Percent},
+    ParamUnit::{Count, Ms, Percent},
     params::Range,
     railway::{INTERVAL, REQUESTS},
 };

@@ -3,7 +3,7 @@
 
 use crate::{
     scenario::{
-        checks::{Check, Decision},
+        checks::{Check, CheckResult},
         scaling::{ScalingSummary, each_job_once, not_exercised, one_result},
     },
     trace::Trace,
@@ -28,20 +28,20 @@ pub(in crate::scenario) const ALL: &[Check] = &[
     },
 ];
 
-fn off_the_loop(trace: &Trace) -> Decision {
+fn off_the_loop(trace: &Trace) -> CheckResult {
     let claim = "what is offloaded runs on other threads than the loop's";
     let summary = ScalingSummary::of(trace);
     if summary.offloaded == 0 {
         return not_exercised(claim, summary.why_not_offloaded(trace, "threads=2"));
     }
-    Decision::Decided {
+    CheckResult::Decided {
         claim: claim.to_owned(),
         holds: summary.offloaded == summary.let_in,
         evidence: format!("{} of {} jobs", summary.offloaded, summary.let_in),
     }
 }
 
-fn several_threads(trace: &Trace) -> Decision {
+fn several_threads(trace: &Trace) -> CheckResult {
     let claim = "where there are several threads, several compute";
     let summary = ScalingSummary::of(trace);
     if summary.offloaded == 0 {
@@ -51,7 +51,7 @@ fn several_threads(trace: &Trace) -> Decision {
     if summary.threads < 2 || jobs < 4 * summary.threads {
         return not_exercised(claim, "set threads=2, jobs=24");
     }
-    Decision::Decided {
+    CheckResult::Decided {
         claim: claim.to_owned(),
         holds: summary.most_of_a_pool > 1,
         evidence: format!(

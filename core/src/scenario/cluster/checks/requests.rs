@@ -3,7 +3,7 @@
 use super::{decided, not_exercised};
 use crate::{
     scenario::{
-        checks::Decision,
+        checks::CheckResult,
         cluster::{
             REFUSED,
             request_log::{RequestRecord, RequestTotals},
@@ -14,7 +14,7 @@ use crate::{
     trace::Trace,
 };
 
-pub(super) fn every_request_accounted(trace: &Trace) -> Decision {
+pub(super) fn every_request_accounted(trace: &Trace) -> CheckResult {
     let summary = ClusterSummary::of(trace);
     let requests = &summary.requests;
     let RequestTotals {
@@ -41,7 +41,7 @@ pub(super) fn every_request_accounted(trace: &Trace) -> Decision {
     )
 }
 
-pub(super) fn failed_was_in_flight(trace: &Trace) -> Decision {
+pub(super) fn failed_was_in_flight(trace: &Trace) -> CheckResult {
     let claim =
         "no request fails but those in flight on a worker that died, and those that found nobody"
             .to_owned();
@@ -86,7 +86,7 @@ pub(super) fn failed_was_in_flight(trace: &Trace) -> Decision {
     )
 }
 
-pub(super) fn everybody_in_turn(trace: &Trace) -> Decision {
+pub(super) fn everybody_in_turn(trace: &Trace) -> CheckResult {
     let claim = match trace.param("balance") {
         "least_busy" => "each request goes to the worker that has the fewest to do",
         _ => "requests go to the workers in turn",
@@ -102,7 +102,7 @@ pub(super) fn everybody_in_turn(trace: &Trace) -> Decision {
     let calls: u64 = summary.processes.iter().map(|process| process.calls).sum();
     let shares = summary.processes.iter().filter(|process| process.calls > 0);
     let shares: Vec<_> = shares.map(|process| process.calls.to_string()).collect();
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: summary.passed_over == 0,
         evidence: format!(

@@ -3,7 +3,7 @@
 use super::{decided, not_exercised};
 use crate::{
     scenario::{
-        checks::Decision,
+        checks::CheckResult,
         cluster::{
             NO_SIGN_OF_LIFE, NOT_DRAINED, REFUSED, RELOAD_ABORTED, RELOADED,
             request_log::RequestRecord,
@@ -14,7 +14,7 @@ use crate::{
     trace::Trace,
 };
 
-pub(super) fn another_process(trace: &Trace) -> Decision {
+pub(super) fn another_process(trace: &Trace) -> CheckResult {
     let summary = ClusterSummary::of(trace);
     let is_new = |(place, process): (usize, &ProcessRecord)| {
         let is_other = |other: &ProcessRecord| other.id != process.id;
@@ -25,7 +25,7 @@ pub(super) fn another_process(trace: &Trace) -> Decision {
         .iter()
         .map(|process| process.id.to_string())
         .collect();
-    Decision::Decided {
+    CheckResult::Decided {
         claim: "every worker is a process of its own, and no process serves twice".to_owned(),
         holds: summary.processes.len() >= summary.workers
             && summary.processes.iter().enumerate().all(is_new),
@@ -33,7 +33,7 @@ pub(super) fn another_process(trace: &Trace) -> Decision {
     }
 }
 
-pub(super) fn who_ends_is_replaced(trace: &Trace) -> Decision {
+pub(super) fn who_ends_is_replaced(trace: &Trace) -> CheckResult {
     let claim = "who ends unasked is replaced, until as many are ready as before".to_owned();
     let summary = ClusterSummary::of(trace);
     if summary.given_up.is_some() {
@@ -44,14 +44,14 @@ pub(super) fn who_ends_is_replaced(trace: &Trace) -> Decision {
         return not_exercised(claim, "nobody ended: set event=kill");
     }
     let started = summary.processes.len().saturating_sub(summary.workers);
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: summary.is_whole && started >= unasked,
         evidence: format!("{unasked} ended unasked, {started} started after the first"),
     }
 }
 
-pub(super) fn who_hangs_is_found(trace: &Trace) -> Decision {
+pub(super) fn who_hangs_is_found(trace: &Trace) -> CheckResult {
     let claim = "a worker that hangs is killed, since it gives no sign of life".to_owned();
     let summary = ClusterSummary::of(trace);
     let hanging = summary.processes.iter().filter(|process| process.hangs);
@@ -75,7 +75,7 @@ pub(super) fn who_hangs_is_found(trace: &Trace) -> Decision {
     )
 }
 
-pub(super) fn reload(trace: &Trace) -> Decision {
+pub(super) fn reload(trace: &Trace) -> CheckResult {
     let is_bad = trace.param("event") == "bad_reload";
     let is_rolling = trace.param("restart") == "rolling";
     let claim = match (is_rolling, is_bad) {
@@ -144,7 +144,7 @@ pub(super) fn reload(trace: &Trace) -> Decision {
         (false, false) => reload.fewest == 0 && ended == Some(RELOADED),
         (false, true) => reload.fewest == 0 && summary.given_up.is_some(),
     };
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds,
         evidence: format!(
@@ -162,7 +162,7 @@ fn is_gone_by(process: &ProcessRecord, reload: &Reload) -> bool {
         .is_some_and(|(exit, _)| reload.begin < exit && exit < over)
 }
 
-pub(super) fn gives_up(trace: &Trace) -> Decision {
+pub(super) fn gives_up(trace: &Trace) -> CheckResult {
     let restarts: usize = trace.param("restarts").parse().unwrap_or(0);
     let claim = format!(
         "after {restarts} restarts of one worker its next end is one too many: the supervisor gives up, and starts nobody"

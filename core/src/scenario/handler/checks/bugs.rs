@@ -3,7 +3,7 @@
 use super::{NO_BUG, Policy, not_exercised, policy};
 use crate::{
     scenario::{
-        checks::Decision,
+        checks::CheckResult,
         handler::{
             ATTEMPTS,
             summary::{HandlerSummary, TransferRecord, WorkerRecord, workers},
@@ -16,7 +16,7 @@ use crate::{
 
 const TURNED_DOWN: &str = "503 unavailable";
 
-pub(super) fn operational_restarts_nothing(trace: &Trace) -> Decision {
+pub(super) fn operational_restarts_nothing(trace: &Trace) -> CheckResult {
     let claim = "no operational error ends a worker: only a bug or a kill does".to_owned();
     let summary = HandlerSummary::of(trace);
     let errors: usize = summary
@@ -43,7 +43,7 @@ pub(super) fn operational_restarts_nothing(trace: &Trace) -> Decision {
     if errors == 0 && without == 0 {
         return not_exercised(claim, "there were none: set operational=20");
     }
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: without == 0,
         evidence: format!(
@@ -53,7 +53,7 @@ pub(super) fn operational_restarts_nothing(trace: &Trace) -> Decision {
     }
 }
 
-pub(super) fn bug_and_restart(trace: &Trace) -> Decision {
+pub(super) fn bug_and_restart(trace: &Trace) -> CheckResult {
     let summary = HandlerSummary::of(trace);
     let policy = policy(trace);
     let claim = match policy {
@@ -78,7 +78,7 @@ pub(super) fn bug_and_restart(trace: &Trace) -> Decision {
     let one_each = summary.processes.iter().all(had_one);
     let are_replaced = (0..summary.processes.len())
         .all(|process| !summary.processes[process].has_crashed() || summary.is_replaced(process));
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: match policy {
             Policy::Supervise if summary.given_up.is_some() => {
@@ -105,7 +105,7 @@ fn died_of_it(process: &WorkerRecord) -> bool {
     process.has_crashed() == (process.bugs > 0)
 }
 
-pub(super) fn another_process(trace: &Trace) -> Decision {
+pub(super) fn another_process(trace: &Trace) -> CheckResult {
     let claim = "who takes the place of a worker is another process".to_owned();
     let summary = HandlerSummary::of(trace);
     let restarts = summary.processes.len().saturating_sub(workers(trace));
@@ -125,14 +125,14 @@ pub(super) fn another_process(trace: &Trace) -> Decision {
         .iter()
         .map(|process| process.id.to_string())
         .collect();
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: summary.processes.iter().enumerate().all(is_new),
         evidence: format!("processes {}", ids.join(", ")),
     }
 }
 
-pub(super) fn wrong_answers(trace: &Trace) -> Decision {
+pub(super) fn wrong_answers(trace: &Trace) -> CheckResult {
     let summary = HandlerSummary::of(trace);
     let is_swallowed = policy(trace) == Policy::Swallow;
     let claim = if is_swallowed {
@@ -154,7 +154,7 @@ pub(super) fn wrong_answers(trace: &Trace) -> Decision {
     }
     let is_right = |request: &TransferRecord| request.is_wrong == is_due(&request);
     let available = Tally::of(trace).availability().unwrap_or(0);
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: if is_swallowed {
             summary.requests.iter().all(is_right)
@@ -170,7 +170,7 @@ pub(super) fn wrong_answers(trace: &Trace) -> Decision {
     }
 }
 
-pub(super) fn retrying_a_bug(trace: &Trace) -> Decision {
+pub(super) fn retrying_a_bug(trace: &Trace) -> CheckResult {
     let summary = HandlerSummary::of(trace);
     let retries_all = trace.param("retry") == "everything";
     let claim = if retries_all {
@@ -191,7 +191,7 @@ pub(super) fn retrying_a_bug(trace: &Trace) -> Decision {
     };
     let was_not = |request: &TransferRecord| request.tries() == 1 && request.retries == 0;
     let tries: usize = summary.with_bug().map(TransferRecord::tries).sum();
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: summary.with_bug().all(|request| {
             if retries_all {
@@ -207,7 +207,7 @@ pub(super) fn retrying_a_bug(trace: &Trace) -> Decision {
     }
 }
 
-pub(super) fn gives_up(trace: &Trace) -> Decision {
+pub(super) fn gives_up(trace: &Trace) -> CheckResult {
     let claim =
         "when a worker ends more often than it may be replaced, the supervisor gives up and requests get a 503"
             .to_owned();
@@ -231,7 +231,7 @@ pub(super) fn gives_up(trace: &Trace) -> Decision {
         .iter()
         .filter(|process| process.exit.is_none())
         .count();
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: most == allowed + 1
             && left == 0

@@ -3,14 +3,14 @@
 use super::{Policy, not_exercised, policy};
 use crate::{
     scenario::{
-        checks::Decision,
+        checks::CheckResult,
         handler::summary::{HandlerSummary, TransferRecord},
         workers::LOST,
     },
     trace::Trace,
 };
 
-pub(super) fn every_request_accounted(trace: &Trace) -> Decision {
+pub(super) fn every_request_accounted(trace: &Trace) -> CheckResult {
     let summary = HandlerSummary::of(trace);
     let requests = summary.requests.len() - 1;
     let ended = summary.requests[1..]
@@ -33,7 +33,7 @@ pub(super) fn every_request_accounted(trace: &Trace) -> Decision {
         .requests
         .iter()
         .filter(|it| it.failure == Some(LOST));
-    Decision::Decided {
+    CheckResult::Decided {
         claim: if drains {
             "every request is answered: a worker that drains finishes what it has"
         } else {
@@ -51,7 +51,7 @@ pub(super) fn every_request_accounted(trace: &Trace) -> Decision {
     }
 }
 
-pub(super) fn nothing_exposed(trace: &Trace) -> Decision {
+pub(super) fn nothing_exposed(trace: &Trace) -> CheckResult {
     let claim = "no answer shows internal detail".to_owned();
     let summary = HandlerSummary::of(trace);
     let is_answer = |request: &&TransferRecord| request.failure.is_some_and(|it| it != LOST);
@@ -60,14 +60,14 @@ pub(super) fn nothing_exposed(trace: &Trace) -> Decision {
         return not_exercised(claim, NOTHING_FAILED);
     }
     let exposed: usize = summary.requests.iter().map(|it| it.exposed).sum();
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: exposed == 0,
         evidence: format!("{exposed} of {answers} failures showed what the client must not see"),
     }
 }
 
-pub(super) fn logged_once(trace: &Trace) -> Decision {
+pub(super) fn logged_once(trace: &Trace) -> CheckResult {
     let claim = "every error is logged once, with its id and its code".to_owned();
     let summary = HandlerSummary::of(trace);
     let errors = summary.errors();
@@ -79,7 +79,7 @@ pub(super) fn logged_once(trace: &Trace) -> Decision {
         request.logged.iter().copied().eq(codes)
     };
     let lines: usize = summary.requests.iter().map(|it| it.logged.len()).sum();
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: summary.requests.iter().all(is_well),
         evidence: format!("{errors} errors, {lines} lines of the log"),

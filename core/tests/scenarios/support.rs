@@ -1,7 +1,7 @@
-//! Runs in simulated time, and what holds of them whatever they show.
+//! Simulated runs and assertions that hold for every scenario.
 
 use highwater::{
-    scenario::{self, Experiment, Outcome},
+    scenario::{self, Experiment, Outcome, scaling_figures},
     trace::Trace,
 };
 use std::collections::BTreeSet;
@@ -60,11 +60,38 @@ pub(crate) fn assert_seeds_differ(name: &str) {
 }
 
 /// Each record is told in a sentence of its own.
-pub(crate) fn assert_told(trace: &Trace) {
+pub(crate) fn assert_each_record_narrated(trace: &Trace) {
     let scenario = scenario::find(&trace.scenario).unwrap();
     for event in &trace.events {
         let sentence = (scenario.narrate)(trace, event);
         let is_one = sentence.ends_with('.') && !sentence.contains('?');
         assert!(is_one, "{sentence}");
     }
+}
+
+/// The checks that fail when a run was tampered with, of which none failed
+/// before.
+pub(crate) fn checks_failed_by(
+    name: &str,
+    pairs: &[(&str, &str)],
+    tamper: impl FnOnce(&mut Trace),
+) -> Vec<&'static str> {
+    let mut trace = simulate(name, pairs);
+    assert_eq!(failed(&trace), [""; 0]);
+    tamper(&mut trace);
+    failed(&trace)
+}
+
+fn failed(trace: &Trace) -> Vec<&'static str> {
+    checks(trace, Outcome::Failed)
+}
+
+/// What the table of a run of the scaling chapter has under that name.
+pub(crate) fn figure(trace: &Trace, name: &str) -> String {
+    let figures = scaling_figures(trace);
+    let found = figures.iter().find(|(it, _)| it == name);
+    found
+        .unwrap_or_else(|| panic!("no {name} in {figures:?}"))
+        .1
+        .clone()
 }

@@ -1,6 +1,6 @@
 //! Who leaks listeners is told: once, and where.
 
-use super::checks::Decision;
+use super::checks::CheckResult;
 use crate::trace::{Kind, Trace};
 
 /// What an emitter takes for normal.
@@ -14,26 +14,26 @@ pub(super) fn leak_reported(
     listeners: u64,
     leaked: u64,
     hint: &str,
-) -> Decision {
+) -> CheckResult {
     let claim = "listeners that pile up are reported once, at the eleventh".to_owned();
     let mut reports = trace.events.iter().filter(|it| it.kind == Kind::Leak);
     let (report, further) = (reports.next(), reports.count());
     if report.is_none() && (leaked == 0 || listeners <= MAX_LISTENERS) {
-        return Decision::NotExercised {
+        return CheckResult::NotExercised {
             claim,
             hint: hint.to_owned(),
         };
     }
     let Some(report) = report.filter(|_| further == 0) else {
         let times = further + usize::from(report.is_some());
-        return Decision::Decided {
+        return CheckResult::Decided {
             claim,
             holds: false,
             evidence: format!("{listeners} listeners, reported {times} times"),
         };
     };
     let warning = report.target.map_or("", |warning| trace.name(warning));
-    Decision::Decided {
+    CheckResult::Decided {
         claim,
         holds: leaked > 0 && report.subject == MAX_LISTENERS + 1 && warning.contains(culprit),
         evidence: format!("{leaked} leaked in all; {warning}"),

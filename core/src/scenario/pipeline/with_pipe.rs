@@ -3,10 +3,10 @@
 
 use super::{
     BATCH, BUFFER, COMPRESS, PARSE, READ, WRITE,
-    connected::FIRST_BATCH_STREAM,
-    file::File,
-    output::{self, Output},
+    file::InputFile,
+    output::{self, OutputFile},
     steps::{Compressor, Parser},
+    with_pipeline::FIRST_BATCH_STREAM,
 };
 use crate::{
     scenario::Context,
@@ -14,28 +14,32 @@ use crate::{
 };
 
 /// Both ends, which nobody closed.
-pub(super) struct LeftOpen {
-    _file: File,
-    _output: Output,
+pub(super) struct OpenFiles {
+    _file: InputFile,
+    _output: OutputFile,
 }
 
 /// What it failed with, if it did; and what is still open.
-pub(super) async fn run(context: &Context) -> (Result<(), String>, LeftOpen) {
-    let (mut file, mut output) = (File::open(context), Output::open(context));
+pub(super) async fn run(context: &Context) -> (Result<(), String>, OpenFiles) {
+    let (mut file, mut output) = (InputFile::open(context), OutputFile::open(context));
     let result = copy(context, &mut file, &mut output).await;
     if result.is_ok() {
         output.close();
         output::commit(&context.trace);
     }
-    let left = LeftOpen {
+    let left = OpenFiles {
         _file: file,
         _output: output,
     };
     (result, left)
 }
 
-async fn copy(context: &Context, file: &mut File, output: &mut Output) -> Result<(), String> {
-    let mut steps = Steps {
+async fn copy(
+    context: &Context,
+    file: &mut InputFile,
+    output: &mut OutputFile,
+) -> Result<(), String> {
+    let mut steps = ManualStages {
         context,
         parser: Parser::new(context),
         compressor: Compressor::new(context),
@@ -45,7 +49,11 @@ async fn copy(context: &Context, file: &mut File, output: &mut Output) -> Result
     let [read, buffer, parse] = [READ, BUFFER, PARSE].map(|name| context.trace.name(name));
     let (mut line, mut lines) = (Vec::new(), Vec::new());
     let mut chunks = 0;
-    while let Some(chunk) = file.read().await.map_err(|error| said(READ, &error))? {
+    while let Some(chunk) = file
+        .read()
+        .await
+        .map_err(|error| stage_error(READ, &error))?
+    {
         chunks += 1;
         context.trace.send(Kind::Write, read, buffer, chunks);
         context.trace.send(Kind::Write, buffer, parse, chunks);
@@ -55,7 +63,7 @@ async fn copy(context: &Context, file: &mut File, output: &mut Output) -> Result
                 continue;
             }
             let number = steps.parser.parse(&line);
-            lines.push(number.map_err(|error| said(PARSE, &error))?);
+            lines.push(number.map_err(|error| stage_error(PARSE, &error))?);
             line.clear();
             if lines.len() == BATCH {
                 steps.finish(std::mem::take(&mut lines), parse).await?;
@@ -68,15 +76,15 @@ async fn copy(context: &Context, file: &mut File, output: &mut Output) -> Result
     Ok(())
 }
 
-struct Steps<'a> {
+struct ManualStages<'a> {
     context: &'a Context,
     parser: Parser,
     compressor: Compressor,
-    output: &'a mut Output,
+    output: &'a mut OutputFile,
     batches: u64,
 }
 
-impl Steps<'_> {
+impl ManualStages<'_> {
     async fn finish(&mut self, lines: Vec<u64>, parse: NameId) -> Result<(), String> {
         self.batches += 1;
         let number = self.batches;
@@ -85,13 +93,15 @@ impl Steps<'_> {
         trace.send(Kind::Write, parse, compress, number);
         let draws = self.context.seed.stream(FIRST_BATCH_STREAM + number);
         let compressing = self.compressor.clone().compress((number, lines), draws);
-        let batch = compressing.await.map_err(|error| said(COMPRESS, &error))?;
+        let batch = compressing
+            .await
+            .map_err(|error| stage_error(COMPRESS, &error))?;
         trace.send(Kind::Write, compress, write, number);
         let written = self.output.write(&batch).await;
-        written.map_err(|error| said(WRITE, &error))
+        written.map_err(|error| stage_error(WRITE, &error))
     }
 }
 
-fn said(stage: &str, error: &std::io::Error) -> String {
+fn stage_error(stage: &str, error: &std::io::Error) -> String {
     format!("{stage} failed: {error}")
 }

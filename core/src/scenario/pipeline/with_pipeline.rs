@@ -2,9 +2,9 @@
 
 use super::{
     BATCH, BUFFER, COMPRESS, PARSE, READ, WRITE,
-    file::File,
+    file::InputFile,
     output::{self, OutputSink},
-    steps::{Batch, Compressor, Parser},
+    steps::{Compressor, LineBatch, Parser},
 };
 use crate::{
     scenario::Context,
@@ -21,34 +21,34 @@ use std::{
 /// Why it failed, if it did.
 pub(super) async fn run(context: &Context) -> Result<(), String> {
     let (params, trace) = (&context.params, &context.trace);
-    let watch = Watch::new(trace);
+    let recorder = FlowRecorder::new(trace);
     let high = params.kibibytes("mark");
     let mark = Bound::bytes(high).expect("the parameter's range begins at 1");
-    trace.instant(Kind::Mark, watch.buffer, high as u64);
+    trace.instant(Kind::Mark, recorder.buffer, high as u64);
 
     let [read, parse, compress] = [READ, PARSE, COMPRESS].map(|name| trace.name(name));
     let (parser, compressor) = (Parser::new(context), Compressor::new(context));
     let (seed, window) = (context.seed, params.integer("window"));
-    let file = File::open(context).into_stream().inspect({
-        let (watch, chunks) = (watch.clone(), Counter::default());
+    let file = InputFile::open(context).into_stream().inspect({
+        let (recorder, chunks) = (recorder.clone(), Sequence::default());
         move |chunk| {
             if let Ok(chunk) = chunk {
-                watch.wrote(read, watch.buffer, chunks.next(), chunk.len());
+                recorder.record_write(read, recorder.buffer, chunks.next(), chunk.len());
             }
         }
     });
     let taken = {
-        let (watch, chunks) = (watch.clone(), Counter::default());
+        let (recorder, chunks) = (recorder.clone(), Sequence::default());
         move |chunk: Vec<u8>| {
-            watch.wrote(watch.buffer, parse, chunks.next(), 0);
+            recorder.record_write(recorder.buffer, parse, chunks.next(), 0);
             chunk
         }
     };
     let numbered = {
-        let (watch, batches) = (watch.clone(), Counter::default());
+        let (recorder, batches) = (recorder.clone(), Sequence::default());
         move |lines: Vec<u64>| {
             let number = batches.next();
-            watch.wrote(parse, compress, number, 0);
+            recorder.record_write(parse, compress, number, 0);
             (number, lines)
         }
     };
@@ -62,13 +62,13 @@ pub(super) async fn run(context: &Context) -> Result<(), String> {
         .parallel_map(
             COMPRESS,
             usize::try_from(window).unwrap_or(1),
-            move |batch: Batch| {
+            move |batch: LineBatch| {
                 let draws = seed.stream(FIRST_BATCH_STREAM + batch.0);
                 compressor.clone().compress(batch, draws)
             },
         )
         .into_sink(WRITE, OutputSink::open(context));
-    let _first_and_only = watch.monitor.set(run.monitor());
+    let _first_and_only = recorder.monitor.set(run.monitor());
     let discarded = trace.clone();
     let run = run.on_abort(move || output::discard(&discarded));
     match run.await {
@@ -76,7 +76,7 @@ pub(super) async fn run(context: &Context) -> Result<(), String> {
             output::commit(trace);
             Ok(())
         }
-        Err(error) => Err(in_words(&error)),
+        Err(error) => Err(describe(&error)),
     }
 }
 
@@ -86,7 +86,7 @@ const LONGEST_LINE: usize = 256;
 pub(super) const FIRST_BATCH_STREAM: u64 = 100;
 
 /// The stage, and what it said.
-fn in_words(error: &PipelineError) -> String {
+fn describe(error: &PipelineError) -> String {
     match error.source() {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
@@ -95,7 +95,7 @@ fn in_words(error: &PipelineError) -> String {
 
 /// Records what goes from stage to stage, and how full the buffer is.
 #[derive(Clone)]
-struct Watch {
+struct FlowRecorder {
     trace: Recorder,
     buffer: NameId,
     /// Of the run, once there is one.
@@ -103,9 +103,9 @@ struct Watch {
     level: Rc<Cell<u64>>,
 }
 
-impl Watch {
+impl FlowRecorder {
     fn new(trace: &Recorder) -> Self {
-        Watch {
+        FlowRecorder {
             trace: trace.clone(),
             buffer: trace.name(BUFFER),
             monitor: Rc::default(),
@@ -114,7 +114,7 @@ impl Watch {
     }
 
     /// `arriving` bytes are about to be put into the buffer: it was waited for room.
-    fn wrote(&self, from: NameId, to: NameId, number: u64, arriving: usize) {
+    fn record_write(&self, from: NameId, to: NameId, number: u64, arriving: usize) {
         self.trace.send(Kind::Write, from, to, number);
         let report = self.monitor.get().map(PipelineMonitor::report);
         let Some(buffer) = report.as_ref().and_then(|report| report.stage(BUFFER)) else {
@@ -129,9 +129,9 @@ impl Watch {
 
 /// From 1.
 #[derive(Default)]
-struct Counter(Cell<u64>);
+struct Sequence(Cell<u64>);
 
-impl Counter {
+impl Sequence {
     fn next(&self) -> u64 {
         self.0.set(self.0.get() + 1);
         self.0.get()

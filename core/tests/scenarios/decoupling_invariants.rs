@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// # Panics
 ///
 /// If the trace shows anything it may not.
-pub(crate) fn assert_decoupling_holds(trace: &Trace) {
+pub(crate) fn assert_decoupling_invariants(trace: &Trace) {
     assert_eq!(trace.version, VERSION);
     assert_eq!(trace.scenario, "decoupling");
     assert_eq!((trace.dropped, &trace.died), (0, &None));

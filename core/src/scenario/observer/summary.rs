@@ -7,15 +7,15 @@ use crate::trace::{Event, Kind, NameId, Phase, Trace};
 /// list is what was added to it and removed from it, an emit called whom it
 /// delivered to.
 #[derive(Default)]
-pub(super) struct Facts {
+pub(super) struct ObserverSummary {
     /// In the order in which they began.
-    pub(super) emits: Vec<Emit>,
+    pub(super) emits: Vec<EmitRecord>,
     /// Changes of the list, in order.
-    pub(super) changes: Vec<Change>,
+    pub(super) changes: Vec<ListChange>,
 }
 
 /// One emit, by the places of its records in the trace.
-pub(super) struct Emit {
+pub(super) struct EmitRecord {
     /// The reading's number.
     pub(super) reading: u64,
     pub(super) begin: usize,
@@ -34,95 +34,95 @@ pub(super) struct Emit {
 
 /// A listener was added or removed.
 #[derive(Clone, Copy)]
-pub(super) struct Change {
+pub(super) struct ListChange {
     pub(super) listener: NameId,
     pub(super) is_removal: bool,
-    pub(super) place: usize,
+    pub(super) index: usize,
     /// In the midst of which emit, as an index.
     pub(super) within: Option<usize>,
 }
 
-impl Emit {
+impl EmitRecord {
     pub(super) fn has_called(&self, listener: NameId) -> bool {
         self.called.iter().any(|(called, _)| *called == listener)
     }
 }
 
-impl Facts {
+impl ObserverSummary {
     pub(super) fn of(trace: &Trace) -> Self {
-        let mut facts = Facts::default();
+        let mut summary = ObserverSummary::default();
         let mut list: Vec<NameId> = Vec::new();
         // Emits that have begun, the innermost last.
         let mut open: Vec<usize> = Vec::new();
         let (sensor, alarm) = (trace.id(SENSOR), trace.id(ALARM));
-        for (place, event) in trace.events.iter().enumerate() {
+        for (index, event) in trace.events.iter().enumerate() {
             let listener = event.source;
             match event.kind {
                 Kind::Subscribe => {
                     let first = Some(listener) == alarm;
                     list.insert(if first { 0 } else { list.len() }, listener);
-                    facts.note_change(event, place, open.last());
+                    summary.note_change(event, index, open.last());
                 }
                 Kind::Unsubscribe => {
                     if let Some(index) = list.iter().position(|known| *known == listener) {
                         list.remove(index);
                     }
-                    facts.note_change(event, place, open.last());
+                    summary.note_change(event, index, open.last());
                 }
                 Kind::Emit => {
-                    facts.emits.push(Emit {
+                    summary.emits.push(EmitRecord {
                         reading: event.subject,
-                        begin: place,
-                        end: place,
+                        begin: index,
+                        end: index,
                         outer: open.last().copied(),
                         list: list.clone(),
                         called: Vec::new(),
                         failed: Vec::new(),
                         ended: None,
                     });
-                    open.push(facts.emits.len() - 1);
+                    open.push(summary.emits.len() - 1);
                 }
                 Kind::Deliver => {
-                    let emit = facts.emit(event.subject);
+                    let emit = summary.emit(event.subject);
                     if let (Some(emit), Some(to)) = (emit, event.target) {
-                        emit.called.push((to, place));
+                        emit.called.push((to, index));
                     }
                 }
                 Kind::Handle if event.phase == Phase::End && event.failure.is_some() => {
-                    if let Some(emit) = facts.emit(event.subject) {
+                    if let Some(emit) = summary.emit(event.subject) {
                         emit.failed.push(event.source);
                     }
                 }
                 Kind::Request if event.phase == Phase::End && Some(event.source) == sensor => {
                     open.pop();
-                    if let Some(emit) = facts.emit(event.subject) {
-                        emit.end = place;
+                    if let Some(emit) = summary.emit(event.subject) {
+                        emit.end = index;
                         emit.ended = Some(event.failure.is_some());
                     }
                 }
                 _ => {}
             }
         }
-        facts
+        summary
     }
 
-    fn note_change(&mut self, event: &Event, place: usize, within: Option<&usize>) {
-        self.changes.push(Change {
+    fn note_change(&mut self, event: &Event, index: usize, within: Option<&usize>) {
+        self.changes.push(ListChange {
             listener: event.source,
             is_removal: event.kind == Kind::Unsubscribe,
-            place,
+            index,
             within: within.copied(),
         });
     }
 
     /// Readings are numbered from 1 as they are emitted.
-    fn emit(&mut self, reading: u64) -> Option<&mut Emit> {
+    fn emit(&mut self, reading: u64) -> Option<&mut EmitRecord> {
         let index = usize::try_from(reading).ok()?.checked_sub(1)?;
         self.emits.get_mut(index)
     }
 
     /// When a listener was added or removed, if it was.
-    pub(super) fn change(&self, listener: Option<NameId>, is_removal: bool) -> Option<Change> {
+    pub(super) fn change(&self, listener: Option<NameId>, is_removal: bool) -> Option<ListChange> {
         let mut changes = self.changes.iter().copied();
         changes.find(|it| Some(it.listener) == listener && it.is_removal == is_removal)
     }

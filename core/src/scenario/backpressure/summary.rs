@@ -5,24 +5,24 @@ use crate::trace::{Event, Kind, Phase, Trace};
 
 /// Gathered in one pass over the trace.
 #[derive(Default)]
-pub(super) struct Facts {
+pub(super) struct BackpressureSummary {
     /// In bytes.
     pub(super) mark: u64,
     pub(super) chunk: u64,
     /// Chunks the source wrote, and the destination took: their numbers.
     pub(super) written: Vec<u64>,
-    pub(super) taken: Vec<u64>,
+    pub(super) received: Vec<u64>,
     pub(super) dropped: u64,
     pub(super) refused: u64,
     /// The highest level while the first half of the chunks was written, and
     /// after.
     pub(super) peaks: [u64; 2],
     /// How often the level was not what was written and not yet taken.
-    pub(super) unexplained: usize,
+    pub(super) level_mismatches: usize,
     /// The level when the run was over.
-    pub(super) rest: u64,
+    pub(super) level: u64,
     /// The level at the end of each wait, in bytes.
-    pub(super) resumed_at: Vec<u64>,
+    pub(super) levels_at_resume: Vec<u64>,
     /// Where the destination failed, by the place in the trace.
     pub(super) failed: Option<usize>,
     /// What the source wrote after that.
@@ -32,41 +32,41 @@ pub(super) struct Facts {
     pub(super) opened: usize,
 }
 
-impl Facts {
+impl BackpressureSummary {
     pub(super) fn of(trace: &Trace) -> Self {
         let number = |key| trace.param(key).parse().unwrap_or(0_u64);
         let chunks = number("chunks");
-        let mut facts = Facts {
+        let mut summary = BackpressureSummary {
             chunk: number("chunk") * 1024,
-            ..Facts::default()
+            ..BackpressureSummary::default()
         };
         let [source, buffer, destination] =
             [SOURCE, BUFFER, DESTINATION].map(|name| trace.id(name));
         let mut second_half = false;
-        for (place, event) in trace.events.iter().enumerate() {
+        for (index, event) in trace.events.iter().enumerate() {
             let by = |id| Some(event.source) == id;
             match event.kind {
-                Kind::Mark => facts.mark = event.subject,
-                Kind::Level if by(buffer) => facts.note_level(event.subject, second_half),
+                Kind::Mark => summary.mark = event.subject,
+                Kind::Level if by(buffer) => summary.note_level(event.subject, second_half),
                 Kind::Write if by(source) => {
-                    facts.written.push(event.subject);
-                    facts.written_after += usize::from(facts.failed.is_some());
+                    summary.written.push(event.subject);
+                    summary.written_after += usize::from(summary.failed.is_some());
                     second_half |= event.subject > chunks / 2;
                 }
-                Kind::Write if by(buffer) => facts.taken.push(event.subject),
-                Kind::Drop => facts.dropped += event.subject,
-                Kind::Refuse => facts.refused += 1,
+                Kind::Write if by(buffer) => summary.received.push(event.subject),
+                Kind::Drop => summary.dropped += event.subject,
+                Kind::Refuse => summary.refused += 1,
                 Kind::Stall if event.phase == Phase::End && event.failure.is_none() => {
-                    facts.resumed_at.push(facts.rest);
+                    summary.levels_at_resume.push(summary.level);
                 }
-                Kind::Open => facts.note_open(event),
+                Kind::Open => summary.note_open(event),
                 Kind::Handle if by(destination) && event.failure.is_some() => {
-                    facts.failed = Some(place);
+                    summary.failed = Some(index);
                 }
                 _ => {}
             }
         }
-        facts
+        summary
     }
 
     pub(super) fn peak(&self) -> u64 {
@@ -74,9 +74,9 @@ impl Facts {
     }
 
     fn note_level(&mut self, level: u64, second_half: bool) {
-        let backlog = (self.written.len() - self.taken.len().min(self.written.len())) as u64;
-        self.unexplained += usize::from(level != backlog * self.chunk);
-        self.rest = level;
+        let backlog = (self.written.len() - self.received.len().min(self.written.len())) as u64;
+        self.level_mismatches += usize::from(level != backlog * self.chunk);
+        self.level = level;
         let peak = &mut self.peaks[usize::from(second_half)];
         *peak = level.max(*peak);
     }

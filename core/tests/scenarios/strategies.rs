@@ -17,7 +17,7 @@ pub(crate) fn some(few: u64, many: u64) -> impl Strategy<Value = String> {
 }
 
 /// A cluster, but for what it has to do.
-pub(crate) fn crew() -> impl Strategy<Value = Vec<(&'static str, String)>> {
+pub(crate) fn cluster_params() -> impl Strategy<Value = Vec<(&'static str, String)>> {
     let how = (
         word(&["kill", "hang", "crash_loop", "reload", "bad_reload", "none"]),
         word(&["rolling", "stop_then_start"]),

@@ -14,16 +14,21 @@ pub(super) type Chunk = (u64, Vec<u8>);
 
 /// The channel as its records tell of it: how much it holds, what it lost.
 #[derive(Clone)]
-pub(super) struct Tank {
+pub(super) struct RecordedQueue {
     id: NameId,
     trace: Recorder,
     lost: Rc<Cell<u64>>,
     level: Rc<Cell<Option<u64>>>,
 }
 
-impl Tank {
+impl RecordedQueue {
     /// Both of its ends.
-    pub(super) fn open(context: &Context) -> ((Sender<Chunk>, Tank), (Receiver<Chunk>, Tank)) {
+    pub(super) fn open(
+        context: &Context,
+    ) -> (
+        (Sender<Chunk>, RecordedQueue),
+        (Receiver<Chunk>, RecordedQueue),
+    ) {
         let params = &context.params;
         let overflow = match params.choice("overflow") {
             "drop-oldest" => Overflow::DropOldest,
@@ -37,14 +42,14 @@ impl Tank {
         let bound = Bound::weight(high, |chunk: &Chunk| chunk.1.len());
         let bound = bound.expect("the parameter's range begins at 1");
         let (sender, receiver) = channel(bound, overflow);
-        let tank = Tank {
+        let queue = RecordedQueue {
             id: context.trace.name(BUFFER),
             trace: context.trace.clone(),
             lost: Rc::default(),
             level: Rc::default(),
         };
-        tank.trace.instant(Kind::Mark, tank.id, high as u64);
-        ((sender, tank.clone()), (receiver, tank))
+        queue.trace.instant(Kind::Mark, queue.id, high as u64);
+        ((sender, queue.clone()), (receiver, queue))
     }
 
     pub(super) fn id(&self) -> NameId {
@@ -52,7 +57,7 @@ impl Tank {
     }
 
     /// Records what has changed.
-    pub(super) fn look(&self, stats: &crate::stream::Stats) {
+    pub(super) fn record_changes(&self, stats: &crate::stream::Stats) {
         let dropped = stats.dropped.items;
         let lost = dropped - self.lost.replace(dropped);
         if lost > 0 {

@@ -5,7 +5,7 @@ use crate::trace::{Kind, NameId, Phase, Trace};
 
 /// Gathered in one pass over the trace.
 #[derive(Default)]
-pub(super) struct Facts {
+pub(super) struct PipelineSummary {
     /// Batches that were written, in order.
     pub(super) written: Vec<u64>,
     /// How many there are.
@@ -27,50 +27,50 @@ pub(super) struct Facts {
     pub(super) chunk: u64,
 }
 
-impl Facts {
+impl PipelineSummary {
     pub(super) fn of(trace: &Trace) -> Self {
         let number = |key| trace.param(key).parse().unwrap_or(0_u64);
-        let mut facts = Facts {
+        let mut summary = PipelineSummary {
             batches: number("lines").div_ceil(BATCH as u64),
             chunk: number("chunk") * 1024,
-            ..Facts::default()
+            ..PipelineSummary::default()
         };
         let [read, compress, write] = [READ, COMPRESS, WRITE].map(|name| trace.id(name));
         let transfer = trace.id(TRANSFER);
         let mut compressing = 0_u64;
-        for (place, event) in trace.events.iter().enumerate() {
+        for (index, event) in trace.events.iter().enumerate() {
             let by = |id| Some(event.source) == id;
             match (event.kind, event.phase) {
                 (Kind::Handle, Phase::Begin) => {
                     compressing += u64::from(by(compress));
-                    facts.at_once = facts.at_once.max(compressing);
-                    facts.read_after += usize::from(by(read) && facts.end.is_some());
+                    summary.at_once = summary.at_once.max(compressing);
+                    summary.read_after += usize::from(by(read) && summary.end.is_some());
                 }
                 (Kind::Handle, Phase::End) => {
                     compressing -= u64::from(by(compress)).min(compressing);
                     if by(write) && event.failure.is_none() {
-                        facts.written.push(event.subject);
+                        summary.written.push(event.subject);
                     }
                 }
-                (Kind::Open, Phase::Begin) => facts.open.push((event.source, None)),
+                (Kind::Open, Phase::Begin) => summary.open.push((event.source, None)),
                 (Kind::Open, _) => {
-                    let mut open = facts.open.iter_mut();
+                    let mut open = summary.open.iter_mut();
                     if let Some((_, closed)) = open.find(|(id, _)| by(Some(*id))) {
-                        *closed = Some(place);
+                        *closed = Some(index);
                     }
                 }
                 (Kind::Request, Phase::End) if by(transfer) => {
-                    facts.end = Some(place);
-                    facts.cause = event.failure.map(|cause| trace.name(cause).to_owned());
+                    summary.end = Some(index);
+                    summary.cause = event.failure.map(|cause| trace.name(cause).to_owned());
                 }
-                (Kind::Commit, _) => facts.commits += 1,
-                (Kind::Discard, _) => facts.discards += 1,
-                (Kind::Mark, _) => facts.mark = event.subject,
-                (Kind::Level, _) => facts.peak = facts.peak.max(event.subject),
+                (Kind::Commit, _) => summary.commits += 1,
+                (Kind::Discard, _) => summary.discards += 1,
+                (Kind::Mark, _) => summary.mark = event.subject,
+                (Kind::Level, _) => summary.peak = summary.peak.max(event.subject),
                 _ => {}
             }
         }
-        facts
+        summary
     }
 
     /// How many were still open when the transfer had ended.
@@ -79,7 +79,7 @@ impl Facts {
         let mut open = self
             .open
             .iter()
-            .filter(|(_, closed)| closed.is_none_or(|place| place > end));
+            .filter(|(_, closed)| closed.is_none_or(|index| index > end));
         open.by_ref().count()
     }
 }

@@ -5,18 +5,18 @@ use crate::trace::{Event, Kind, NameId, Phase, Trace};
 use std::collections::BTreeMap;
 
 /// Gathered in one pass over the trace.
-pub(super) struct Facts {
+pub(super) struct DecouplingSummary {
     pub(super) is_direct: bool,
     /// Whether a full inbox may lose what it is handed.
     inboxes_lose: bool,
     /// The services that were there before `UserService`: under `direct`, the
     /// line in which it calls them. Those it never got round to count too.
-    pub(super) line: Vec<NameId>,
+    pub(super) call_order: Vec<NameId>,
     /// Whom `UserService` depends on, or passed anything to all the same.
-    pub(super) known: Vec<NameId>,
+    pub(super) dependencies: Vec<NameId>,
     /// Where in the trace the service that is added started.
     pub(super) loyalty_started: Option<usize>,
-    spans: BTreeMap<(Kind, NameId, u64), Span>,
+    spans: BTreeMap<(Kind, NameId, u64), UserSpan>,
     /// When each listener subscribed.
     subscribed: Vec<(NameId, usize)>,
     user_service: Option<NameId>,
@@ -24,20 +24,20 @@ pub(super) struct Facts {
 
 /// What took place for one user, by the places of its records in the trace.
 #[derive(Clone, Copy)]
-pub(super) struct Span {
+pub(super) struct UserSpan {
     pub(super) begin: usize,
     pub(super) end: usize,
     pub(super) failed: bool,
     is_over: bool,
 }
 
-impl Facts {
+impl DecouplingSummary {
     pub(super) fn of(trace: &Trace) -> Self {
-        let mut facts = Facts {
+        let mut summary = DecouplingSummary {
             is_direct: trace.param("design") == "direct",
             inboxes_lose: trace.param("listeners") == "async" && trace.param("overflow") != "wait",
-            line: Vec::new(),
-            known: Vec::new(),
+            call_order: Vec::new(),
+            dependencies: Vec::new(),
             loyalty_started: None,
             spans: BTreeMap::new(),
             subscribed: Vec::new(),
@@ -47,38 +47,38 @@ impl Facts {
         // Left behind by a bug: it is called, and does nothing.
         let session = trace.id(SESSION);
         let mut user_service_started = false;
-        for (place, event) in trace.events.iter().enumerate() {
-            facts.add_span(place, event);
+        for (index, event) in trace.events.iter().enumerate() {
+            summary.add_span(index, event);
             let source = event.source;
-            let is_user_service = Some(source) == facts.user_service;
+            let is_user_service = Some(source) == summary.user_service;
             match event.kind {
                 Kind::Start => {
                     if Some(source) == loyalty {
-                        facts.loyalty_started = Some(place);
+                        summary.loyalty_started = Some(index);
                     }
                     user_service_started |= is_user_service;
                     if !user_service_started {
-                        facts.line.push(source);
+                        summary.call_order.push(source);
                     }
                 }
                 // A service that listens to two types of event counts once.
-                Kind::Subscribe if Some(source) != session && !facts.listens(source) => {
-                    facts.subscribed.push((source, place));
+                Kind::Subscribe if Some(source) != session && !summary.listens(source) => {
+                    summary.subscribed.push((source, index));
                 }
                 _ => {}
             }
             if let Some(target) = event.target
                 && is_user_service
-                && !facts.known.contains(&target)
+                && !summary.dependencies.contains(&target)
             {
-                facts.known.push(target);
+                summary.dependencies.push(target);
             }
         }
-        facts
+        summary
     }
 
     /// Answered requests, by user.
-    pub(super) fn requests(&self) -> impl Iterator<Item = (u64, Span)> + '_ {
+    pub(super) fn requests(&self) -> impl Iterator<Item = (u64, UserSpan)> + '_ {
         self.spans
             .iter()
             .filter(|((kind, ..), span)| *kind == Kind::Request && span.is_over)
@@ -94,13 +94,15 @@ impl Facts {
     }
 
     /// The finished work of a service for a user, ended well or not.
-    pub(super) fn handled(&self, service: NameId, user: u64) -> Option<Span> {
+    pub(super) fn handled(&self, service: NameId, user: u64) -> Option<UserSpan> {
         let span = self.spans.get(&(Kind::Handle, service, user))?;
         span.is_over.then_some(*span)
     }
 
     fn listens(&self, service: NameId) -> bool {
-        self.subscribed.iter().any(|(known, _)| *known == service)
+        self.subscribed
+            .iter()
+            .any(|(dependencies, _)| *dependencies == service)
     }
 
     /// Who listens, and since which place in the trace.
@@ -110,7 +112,7 @@ impl Facts {
 
     /// Whether a service had its chance: it handled the sign-up, or the bus
     /// handed it over and its inbox was full.
-    pub(super) fn reached(&self, service: NameId, user: u64) -> bool {
+    pub(super) fn was_reached(&self, service: NameId, user: u64) -> bool {
         let delivered = self.spans.contains_key(&(Kind::Deliver, service, user));
         self.handled(service, user).is_some() || (self.inboxes_lose && delivered)
     }
@@ -128,7 +130,7 @@ impl Facts {
             .collect()
     }
 
-    fn add_span(&mut self, place: usize, event: &Event) {
+    fn add_span(&mut self, index: usize, event: &Event) {
         // A delivery is the listener's: the bus has one to each for a user.
         let who = match event.kind {
             Kind::Deliver => event.target.unwrap_or(event.source),
@@ -138,11 +140,11 @@ impl Facts {
         let is_over = event.phase != Phase::Begin;
         let begin = match (event.phase, self.spans.get(&key)) {
             (Phase::End, Some(span)) => span.begin,
-            _ => place,
+            _ => index,
         };
-        let span = Span {
+        let span = UserSpan {
             begin,
-            end: place,
+            end: index,
             failed: event.failure.is_some(),
             is_over,
         };

@@ -12,7 +12,7 @@ use std::{
 
 /// What each listener has: a name, and work that takes a while.
 #[derive(Clone)]
-pub(super) struct Watcher {
+pub(super) struct BusyListener {
     id: NameId,
     trace: Recorder,
     timer: Arc<dyn Timer>,
@@ -27,17 +27,17 @@ pub(super) struct NoSignal {
     pub(super) reading: u64,
 }
 
-impl Watcher {
+impl BusyListener {
     /// One that starts now. `stream` is the number of its random draws.
     pub(super) fn start(context: &Context, name: &str, stream: u64) -> Self {
-        let watcher = Watcher::new(context, name, stream);
-        watcher.has_started();
-        watcher
+        let busy_listener = BusyListener::new(context, name, stream);
+        busy_listener.record_start();
+        busy_listener
     }
 
     /// One that starts later.
     pub(super) fn new(context: &Context, name: &str, stream: u64) -> Self {
-        Watcher {
+        BusyListener {
             id: context.trace.name(name),
             trace: context.trace.clone(),
             timer: context.platform.timer(),
@@ -46,7 +46,7 @@ impl Watcher {
         }
     }
 
-    pub(super) fn has_started(&self) {
+    pub(super) fn record_start(&self) {
         self.trace.instant(Kind::Start, self.id, 0);
     }
 
