@@ -2,7 +2,7 @@
 // well, or on the machine of the server, by the API of `highwater serve`.
 
 // A Worker loads in well under a second, or in eight if its threads do not start.
-const LOAD_PATIENCE_MS = 20000;
+const LOAD_TIMEOUT_MS = 20000;
 
 // Whether there is that API: a header of the document says so.
 export const isServed = performance.getEntriesByType("navigation")[0]?.serverTiming?.some(({ name }) => name === "native");
@@ -43,7 +43,7 @@ export class Runner {
     const thread = new Worker(new URL("worker.js", import.meta.url), { type: "module", name: key });
     const worker = { key, build, thread, isLoaded: false };
     worker.loaded = new Promise((resolve) => (worker.resolve = resolve));
-    worker.timer = setTimeout(() => this.#lose(worker, "its Worker does not answer", false), LOAD_PATIENCE_MS);
+    worker.timer = setTimeout(() => this.#lose(worker, "its Worker does not answer", false), LOAD_TIMEOUT_MS);
     thread.onmessage = ({ data }) => this.#message(worker, data);
     thread.onerror = (event) => {
       // Shown on the page; the console need not say it a second time.

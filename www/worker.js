@@ -9,7 +9,7 @@
 import { moduleOf } from "./contents.js";
 
 // How long a pool may take to start before the run goes without.
-const POOL_PATIENCE_MS = 8000;
+const POOL_TIMEOUT_MS = 8000;
 
 let wasm;
 
@@ -58,17 +58,17 @@ async function loadThreads(chapter) {
   // memory whether it works or not.
   const count = Math.min(Math.max(navigator.hardwareConcurrency ?? 2, 2), 8);
   const late = new Promise((_, reject) => {
-    setTimeout(() => reject(new Error("its threads did not start in time")), POOL_PATIENCE_MS);
+    setTimeout(() => reject(new Error("its threads did not start in time")), POOL_TIMEOUT_MS);
   });
   await Promise.race([wasm.initThreadPool(count), late]);
-  return JSON.parse(wasm.prove_threads());
+  return JSON.parse(wasm.check_threads());
 }
 
 async function use(module, chapter) {
   await module.default();
   wasm = module;
   wasm.on_panic((bug) => postMessage({ bug }));
-  wasm.start_processes_by?.((program) => {
+  wasm.set_process_starter?.((program) => {
     const name = `${chapter}: ${program}`;
     const process = new Worker(new URL("process.js", import.meta.url), { type: "module", name });
     process.postMessage({ load: { chapter, program } });

@@ -29,7 +29,7 @@ use crate::firefox;
 
 /// How long an element may take to show up. Generous: it is only ever waited
 /// out by a case that fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Which browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +116,7 @@ impl Page {
         let element = self
             .client
             .wait()
-            .at_most(PATIENCE)
+            .at_most(TIMEOUT)
             .for_element(Locator::Css(selector))
             .await
             .with_context(|| format!("there is no {selector}"))?;

@@ -8,10 +8,10 @@ use crate::experiment::{BACKSPACE, ENTER, choose, evaluate, finished, type_into,
 use crate::server::Serve;
 
 /// How many goals are not met.
-const MISSED: &str = "return document.querySelectorAll('#challenge .failed').length";
+const GOALS_MISSED: &str = "return document.querySelectorAll('#challenge .failed').length";
 
 #[tokio::test]
-async fn a_challenge_is_met_by_the_controls_of_the_page() -> Result<()> {
+async fn challenge_can_be_met_with_the_controls() -> Result<()> {
     let says = |status: &str| {
         format!("document.querySelector('#challenge strong')?.textContent.startsWith('{status}')")
     };
@@ -20,17 +20,20 @@ async fn a_challenge_is_met_by_the_controls_of_the_page() -> Result<()> {
         page.open(&format!("{}#/decoupling?seed=7", server.url))
             .await?;
         until(page, &says("The last run had another load")).await?;
-        ensure!(evaluate(page, MISSED).await? == 0, "nobody has tried");
+        ensure!(evaluate(page, GOALS_MISSED).await? == 0, "nobody has tried");
         let take = Locator::Css("#challenge a");
         page.client.find(take).await?.click().await?;
         until(page, &says("The last run meets")).await?;
-        ensure!(evaluate(page, MISSED).await? != 0, "the start meets it");
+        ensure!(
+            evaluate(page, GOALS_MISSED).await? != 0,
+            "the start meets it"
+        );
         choose(page, "design", "events").await?;
         choose(page, "listeners", "async").await?;
         let inbox = [&BACKSPACE.repeat(2), "32", ENTER].concat();
         type_into(page, "knob-inbox", &inbox).await?;
         until(page, &says("✓ The last run meets it")).await?;
-        ensure!(evaluate(page, MISSED).await? == 0);
+        ensure!(evaluate(page, GOALS_MISSED).await? == 0);
         finished(page).await?;
         page.assert_no_console_errors().await
     })

@@ -13,7 +13,7 @@ use crate::native::listed;
 use crate::server::Serve;
 
 #[tokio::test]
-async fn the_contents_are_what_there_is_to_run() -> Result<()> {
+async fn contents_match_the_scenario_list() -> Result<()> {
     let server = Serve::start().await?;
     let chapters: Vec<_> = listed()?
         .into_iter()
@@ -49,7 +49,7 @@ async fn loaded(page: &Page) -> Result<Value> {
 }
 
 #[tokio::test]
-async fn each_chapter_is_loaded_once_and_when_it_is_opened() -> Result<()> {
+async fn chapter_is_loaded_once_when_opened() -> Result<()> {
     let server = Serve::start().await?;
     let chapters = listed()?;
     browser::with(async |page| {
@@ -78,7 +78,7 @@ async fn each_chapter_is_loaded_once_and_when_it_is_opened() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_chapter_that_is_not_built_yet_is_waited_for() -> Result<()> {
+async fn page_waits_for_a_missing_chapter() -> Result<()> {
     let chapters = listed()?;
     let (chapter, scenarios) = chapters.last().context("no chapters")?;
     let www = Path::new(env!("CARGO_MANIFEST_DIR")).join("../www");

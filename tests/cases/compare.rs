@@ -15,7 +15,7 @@ use crate::server::Serve;
 const SHORT: &str = "requests=20&interval=20";
 
 #[tokio::test]
-async fn worlds_and_settings_stand_side_by_side_and_can_be_taken() -> Result<()> {
+async fn runs_are_compared_and_exported() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/handler?{SHORT}", server.url))

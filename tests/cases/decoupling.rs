@@ -14,7 +14,7 @@ use crate::server::Serve;
 const SHORT: &str = "users=4&interval=20&fail_rate=100";
 
 #[tokio::test]
-async fn a_simulation_plays_to_its_verdicts() -> Result<()> {
+async fn simulation_plays_to_its_verdicts() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?seed=7", server.url))
@@ -62,7 +62,7 @@ async fn back_after_step_returns_to_the_same_numbers() -> Result<()> {
 }
 
 #[tokio::test]
-async fn this_tab_runs_beside_a_pool_of_real_threads() -> Result<()> {
+async fn tab_run_has_a_pool_of_threads() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         let url = format!("{}#/decoupling?seed=7&{SHORT}&world=tab", server.url);
@@ -81,7 +81,7 @@ async fn this_tab_runs_beside_a_pool_of_real_threads() -> Result<()> {
 }
 
 #[tokio::test]
-async fn direct_calls_show_the_contrary() -> Result<()> {
+async fn direct_calls_fail_registrations() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?{SHORT}", server.url))
@@ -114,7 +114,7 @@ async fn direct_calls_show_the_contrary() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_address_with_unknown_keys_runs_with_defaults_and_says_so() -> Result<()> {
+async fn unknown_keys_are_reported_and_ignored() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         let query = "seed=x&usres=3&users=0&design=%E0%A4%A&world=mars";
@@ -141,7 +141,7 @@ async fn an_address_with_unknown_keys_runs_with_defaults_and_says_so() -> Result
 }
 
 #[tokio::test]
-async fn a_trap_is_shown_and_can_be_restarted_from() -> Result<()> {
+async fn trap_is_reported_and_restart_works() -> Result<()> {
     let server = Serve::start().await?;
     for world in ["virtual", "tab"] {
         browser::with(async |page| {
@@ -174,7 +174,7 @@ async fn a_trap_is_shown_and_can_be_restarted_from() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_worker_that_ends_without_a_word_is_noticed() -> Result<()> {
+async fn terminated_worker_is_noticed() -> Result<()> {
     // As a browser may end one: nobody is told. The page makes its own otherwise.
     const KEEP: &str = "
         const Real = Worker;
@@ -205,7 +205,7 @@ async fn a_worker_that_ends_without_a_word_is_noticed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_keyboard_reaches_everything_and_keeps_its_place() -> Result<()> {
+async fn keyboard_focus_moves_to_the_enabled_button() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?{SHORT}", server.url))
@@ -235,7 +235,7 @@ async fn the_keyboard_reaches_everything_and_keeps_its_place() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_value_out_of_range_is_named_and_nothing_else_is_changed_for_it() -> Result<()> {
+async fn out_of_range_value_blocks_other_changes() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?{SHORT}", server.url))
@@ -261,7 +261,7 @@ async fn a_value_out_of_range_is_named_and_nothing_else_is_changed_for_it() -> R
 }
 
 #[tokio::test]
-async fn run_goes_on_after_a_step_that_had_nothing_to_step_to() -> Result<()> {
+async fn run_continues_after_a_step_past_the_end() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         // The second user comes after three seconds: there is time to get ahead.

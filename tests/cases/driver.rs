@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::browser::Kind;
 
 /// How long it may take to start.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often one is started until it has a port: chromedriver takes a free one of
 /// IPv6, then the same of IPv4, and ends if a connection of the machine has that.
@@ -57,7 +57,7 @@ impl Driver {
             })?;
         let stdout = child.stdout.take().context("the driver has no output")?;
         let mut output = BufReader::new(stdout).lines();
-        let port = timeout(PATIENCE, async {
+        let port = timeout(TIMEOUT, async {
             let mut last = String::new();
             while let Some(line) = output.next_line().await? {
                 if let Some(port) = port_in(&line) {

@@ -3,37 +3,37 @@
 //!
 //! `browser` opens a page and looks into its console, `server` has something to
 //! open, `experiment` is what a person does there (`keyboard`: by keys alone),
-//! `look` how they see it, `axe` whether they can, `judged` how it comes out
-//! everywhere; each other module is a group of cases.
+//! `appearance` how they see it, `axe` whether they can, `verdicts` how it comes out
+//! all_browsers; each other module is a group of cases.
 
+mod appearance;
 mod axe;
 mod browser;
 mod console;
 mod driver;
 mod experiment;
 mod firefox;
-mod judged;
 mod keyboard;
-mod look;
 mod native;
 mod server;
+mod verdicts;
 
+mod all_browsers;
 mod challenge;
 mod chapters;
 mod compare;
 mod decoupling;
+mod display;
 mod errors;
-mod everywhere;
 mod file;
 mod fuzz;
 mod home;
 mod keys;
+mod native_world;
 mod observer;
 mod offline;
 mod reading;
 mod scaling;
-mod served;
 mod smoke;
 mod streams;
-mod surface;
 mod timeline;

@@ -4,8 +4,8 @@ use anyhow::{Result, ensure};
 
 use crate::browser;
 use crate::experiment::{ENTER, evaluate, finished, focused, press, type_into};
-use crate::judged;
 use crate::server::Serve;
+use crate::verdicts;
 
 /// Both scenarios, in each of their designs and policies, and short.
 const RUNS: [(&str, &[&str]); 5] = [
@@ -34,24 +34,24 @@ const RUNS: [(&str, &[&str]); 5] = [
 const SHORT: [&str; 3] = ["requests=24", "interval=20", "bug_every=10"];
 
 #[tokio::test]
-async fn both_scenarios_hold_alike_in_the_page_s_worlds_and_natively() -> Result<()> {
+async fn verdicts_agree_in_all_worlds() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
-        judged::alike(page, &server, &RUNS).await?;
+        verdicts::ensure_same_verdicts(page, &server, &RUNS).await?;
         page.assert_no_console_errors().await
     })
     .await
 }
 
 #[tokio::test]
-async fn a_crash_in_the_tab_gives_the_place_a_new_worker() -> Result<()> {
+async fn crashed_worker_is_replaced_in_the_tab() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         let address = format!("{}#/handler?{}&world=tab", server.url, SHORT.join("&"));
         page.open(&address).await?;
         finished(page).await?;
-        let places = page.text("#processes").await?;
-        ensure!(places.contains("✗ a bug → "), "{places}");
+        let processes = page.text("#processes").await?;
+        ensure!(processes.contains("✗ a bug → "), "{processes}");
         let figures = page.text("#errors").await?;
         ensure!(figures.contains("Restarts 2"), "{figures}");
         ensure!(figures.contains("Wrong answers 0"), "{figures}");
@@ -73,7 +73,7 @@ async fn a_crash_in_the_tab_gives_the_place_a_new_worker() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_swallowed_bug_is_available_and_wrong() -> Result<()> {
+async fn swallowed_bug_gives_wrong_answers() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!(
@@ -92,7 +92,7 @@ async fn a_swallowed_bug_is_available_and_wrong() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_keyboard_runs_steps_and_goes_back() -> Result<()> {
+async fn keyboard_runs_and_steps_both_ways() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         for scenario in ["taxonomy", "handler"] {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use crate::browser::Page;
 
 /// How long a condition may take. Only ever waited out by a case that fails.
-const PATIENCE: Duration = Duration::from_mins(3);
+const TIMEOUT: Duration = Duration::from_mins(3);
 
 /// The private code points by which `WebDriver` names keys.
 pub(crate) const ENTER: &str = "\u{e007}";
@@ -75,7 +75,7 @@ pub(crate) async fn visible(page: &Page, selector: &str) -> Result<()> {
 /// Waits until an expression is true. What the page shows changes frame by
 /// frame, so there is no one event to await.
 pub(crate) async fn until(page: &Page, expression: &str) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while evaluate(page, &format!("return {expression}")).await? != true {
         if Instant::now() > deadline {
             bail!("never true: {expression}");

@@ -114,7 +114,7 @@ async fn downloaded(page: &Page, name: &str) -> Result<String> {
 }
 
 #[tokio::test]
-async fn a_file_goes_through_at_flat_memory_and_comes_out_whole() -> Result<()> {
+async fn file_is_processed_in_constant_memory() -> Result<()> {
     let server = Serve::start().await?;
     let folder = tempfile::tempdir()?;
     browser::with(async |page| {
@@ -147,7 +147,7 @@ async fn a_file_goes_through_at_flat_memory_and_comes_out_whole() -> Result<()> 
 }
 
 #[tokio::test]
-async fn lines_end_where_they_do_or_with_the_file() -> Result<()> {
+async fn last_line_counts_without_a_newline() -> Result<()> {
     let server = Serve::start().await?;
     let folder = tempfile::tempdir()?;
     browser::with(async |page| {
@@ -173,7 +173,7 @@ async fn lines_end_where_they_do_or_with_the_file() -> Result<()> {
 }
 
 #[tokio::test]
-async fn without_storage_the_output_is_in_memory() -> Result<()> {
+async fn output_is_in_memory_without_storage() -> Result<()> {
     let server = Serve::start_with(&["--allow-host", "untrusted.test"]).await?;
     let folder = tempfile::tempdir()?;
     let (path, content) = (folder.path().join("plain.log"), text(8 * MIB));
@@ -203,7 +203,7 @@ async fn without_storage_the_output_is_in_memory() -> Result<()> {
 }
 
 #[tokio::test]
-async fn it_fits_a_narrow_screen() -> Result<()> {
+async fn section_fits_a_narrow_screen() -> Result<()> {
     let server = Serve::start().await?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join(format!("{}.log", "long".repeat(30)));
@@ -232,7 +232,7 @@ async fn it_fits_a_narrow_screen() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_cancelled_run_leaves_nothing() -> Result<()> {
+async fn cancelled_run_leaves_no_output() -> Result<()> {
     let server = Serve::start().await?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("huge");
@@ -261,7 +261,7 @@ async fn a_cancelled_run_leaves_nothing() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_file_that_changes_meanwhile_fails_by_name() -> Result<()> {
+async fn file_changed_while_read_is_reported() -> Result<()> {
     let server = Serve::start().await?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("changing");
@@ -280,7 +280,7 @@ async fn a_file_that_changes_meanwhile_fails_by_name() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_output_without_room_fails_by_name() -> Result<()> {
+async fn full_storage_is_reported() -> Result<()> {
     let server = Serve::start().await?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("random");
@@ -317,7 +317,7 @@ async fn drop_on(page: &Page, selector: &str) -> Result<Value> {
 }
 
 #[tokio::test]
-async fn a_dropped_file_is_taken_on_the_target_only_and_never_opened() -> Result<()> {
+async fn only_the_target_accepts_dropped_files() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/observer", server.url)).await?;
@@ -336,7 +336,7 @@ async fn a_dropped_file_is_taken_on_the_target_only_and_never_opened() -> Result
 }
 
 #[tokio::test]
-async fn of_two_files_that_come_at_once_the_last_is_taken() -> Result<()> {
+async fn last_of_two_concurrent_files_is_used() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         open(page, &server).await?;
@@ -346,9 +346,9 @@ async fn of_two_files_that_come_at_once_the_last_is_taken() -> Result<()> {
              navigator.locks.request = (name, hold) => \
                new Promise(resolve => setTimeout(resolve, 300)).then(() => request(name, hold)); \
              const Real = Worker; \
-             window.begun = 0; \
+             window.started = 0; \
              window.Worker = function (url, options) { \
-               begun += options.name === 'file'; \
+               started += options.name === 'file'; \
                return new Real(url, options); \
              }; \
              const drop = name => { \
@@ -361,7 +361,7 @@ async fn of_two_files_that_come_at_once_the_last_is_taken() -> Result<()> {
              return new Promise(resolve => setTimeout(resolve, 50)).then(() => drop('second'))";
         evaluate(page, script).await?;
         said(page, "Done: second").await?;
-        ensure!(evaluate(page, "return begun").await? == 1, "both were begun");
+        ensure!(evaluate(page, "return started").await? == 1, "both were started");
         page.assert_no_console_errors().await
     })
     .await

@@ -15,7 +15,7 @@ use crate::native;
 const COUNT: usize = 120;
 
 /// Opens one after the other, the same ones each time.
-pub(crate) async fn visit(page: &Page) -> Result<()> {
+pub(crate) async fn open_all(page: &Page) -> Result<()> {
     // Each is left as soon as it is shown, whatever it has begun. What names no
     // scenario is answered by a notice. The wait, in milliseconds, is shorter than
     // a driver waits for a script.

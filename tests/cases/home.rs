@@ -13,7 +13,7 @@ use crate::server::Serve;
 const PICTURES: &str = "[...document.querySelectorAll('#home canvas')].map(it => it.toDataURL())";
 
 /// Takes each card into sight, in turn, until its picture is there.
-async fn see_all(page: &Page) -> Result<()> {
+async fn scroll_to_each_card(page: &Page) -> Result<()> {
     for card in 0..9 {
         let canvas = format!("document.querySelectorAll('#home canvas')[{card}]");
         evaluate(page, &format!("{canvas}.scrollIntoView()")).await?;
@@ -28,7 +28,7 @@ async fn first_picture(page: &Page) -> Result<Value> {
 }
 
 #[tokio::test]
-async fn each_card_has_a_living_picture_and_leads_to_its_scenario() -> Result<()> {
+async fn cards_are_animated_and_open_their_scenario() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&server.url).await?;
@@ -37,7 +37,7 @@ async fn each_card_has_a_living_picture_and_leads_to_its_scenario() -> Result<()
             question.starts_with("How does a basic server"),
             "{question}"
         );
-        see_all(page).await?;
+        scroll_to_each_card(page).await?;
         let different = format!("new Set({PICTURES}).size");
         ensure!(evaluate(page, &format!("return {different}")).await? == 9);
         // What moves can be stopped.
@@ -79,7 +79,7 @@ async fn each_card_has_a_living_picture_and_leads_to_its_scenario() -> Result<()
 }
 
 #[tokio::test]
-async fn nothing_moves_for_who_does_not_want_it() -> Result<()> {
+async fn reduced_motion_stops_the_pictures() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         let still = json!([{ "name": "prefers-reduced-motion", "value": "reduce" }]);

@@ -13,7 +13,7 @@ const DOWN: &str = "\u{e015}";
 const SHIFT: char = '\u{e008}';
 
 /// How often the way to a control may be guessed anew.
-const MOST_GUESSES: usize = 40;
+const MAX_ATTEMPTS: usize = 40;
 
 /// Opens a scenario by its link, at home by that of its card, then in each world there is: Reset, Step, Back,
 /// Run and Pause.
@@ -116,7 +116,7 @@ pub(crate) async fn tab_to(page: &Page, selector: &str) -> Result<()> {
             .filter((it) => !it.disabled && it.checkVisibility() && (it.type !== 'radio' || it.checked));
         const [to, from] = [wanted, document.activeElement].map((it) => stops.indexOf(it));
         return wanted === document.activeElement ? 0 : to - from || 1";
-    for _ in 0..MOST_GUESSES {
+    for _ in 0..MAX_ATTEMPTS {
         let arguments = vec![Value::from(selector)];
         let steps = page.client.execute(script, arguments).await?;
         match steps.as_i64().context("no way")? {
@@ -130,14 +130,14 @@ pub(crate) async fn tab_to(page: &Page, selector: &str) -> Result<()> {
 /// Presses a key, wherever the focus is.
 pub(crate) async fn press(page: &Page, key: &str) -> Result<()> {
     let key = key.chars().next().context("no key")?;
-    perform(page, strike(key)).await
+    perform(page, keystroke(key)).await
 }
 
 /// So many controls on, or back.
 async fn go(page: &Page, steps: i64) -> Result<()> {
     let tab = TAB.chars().next().context("no key")?;
     let count = usize::try_from(steps.unsigned_abs())?;
-    let mut keys: Vec<_> = iter::repeat_n(strike(tab), count).flatten().collect();
+    let mut keys: Vec<_> = iter::repeat_n(keystroke(tab), count).flatten().collect();
     if steps < 0 {
         keys.insert(0, KeyAction::Down { value: SHIFT });
         keys.push(KeyAction::Up { value: SHIFT });
@@ -145,7 +145,7 @@ async fn go(page: &Page, steps: i64) -> Result<()> {
     perform(page, keys).await
 }
 
-fn strike(value: char) -> [KeyAction; 2] {
+fn keystroke(value: char) -> [KeyAction; 2] {
     [KeyAction::Down { value }, KeyAction::Up { value }]
 }
 

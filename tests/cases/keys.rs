@@ -12,7 +12,7 @@ const SPACE: &str = " ";
 
 /// On a page of which the run is over: by each key what it stands for, unless it is
 /// meant for something else or was switched off.
-pub(crate) async fn work(page: &Page) -> Result<()> {
+pub(crate) async fn check(page: &Page) -> Result<()> {
     finished(page).await?;
     press(page, "0").await?;
     until(

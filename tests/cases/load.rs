@@ -11,7 +11,7 @@ use std::time::Duration;
 use load::{Client, Failure, Ledger, Load};
 
 /// How long a case waits before it fails: long enough for any machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 const SOON: Duration = Duration::from_millis(50);
 const HELLO: &str = "HTTP/1.1 200 OK\r\nX-Worker: 7\r\nContent-Length: 6\r\n\r\nhello\n";
 
@@ -65,7 +65,7 @@ fn until(load: Load, has_happened: impl Fn(&Ledger) -> bool) -> Ledger {
     let since = std::time::Instant::now();
     while !has_happened(&running.ledger()) {
         let ledger = running.ledger();
-        assert!(since.elapsed() < PATIENCE, "not in {PATIENCE:?}: {ledger}");
+        assert!(since.elapsed() < TIMEOUT, "not in {TIMEOUT:?}: {ledger}");
         thread::sleep(Duration::from_millis(5));
     }
     let ledger = running.stop();
@@ -89,7 +89,7 @@ fn failure(addr: SocketAddr) -> Failure {
 }
 
 #[test]
-fn every_answer_is_counted_with_its_status_and_its_worker() {
+fn answers_are_counted_by_status_and_worker() {
     let load = Load::on(answering(HELLO))
         .clients(Client::KeepAlive, 3)
         .clients(Client::NewConnection, 2)
@@ -109,7 +109,7 @@ fn every_answer_is_counted_with_its_status_and_its_worker() {
 }
 
 #[test]
-fn answers_that_are_no_success_are_answers() {
+fn error_statuses_count_as_answers() {
     let busy = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
     let load = Load::on(answering(busy)).clients(Client::KeepAlive, 1);
     let total = until(load, |ledger| ledger.total().answered() >= 3).total();
@@ -118,7 +118,7 @@ fn answers_that_are_no_success_are_answers() {
 }
 
 #[test]
-fn bodies_of_every_kind_are_read_to_their_end() {
+fn bodies_of_every_framing_are_read() {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
                    3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n";
     let load = Load::on(answering(chunked)).clients(Client::KeepAlive, 1);
@@ -154,7 +154,7 @@ fn bodies_of_every_kind_are_read_to_their_end() {
 }
 
 #[test]
-fn a_connection_that_says_close_is_not_used_again() {
+fn connection_close_is_not_reused() {
     let closing = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     // It would answer again: that it is not asked to is the client's doing.
     let load = Load::on(answering(closing)).clients(Client::KeepAlive, 1);
@@ -163,7 +163,7 @@ fn a_connection_that_says_close_is_not_used_again() {
 }
 
 #[test]
-fn who_is_not_there_refuses() {
+fn closed_port_is_refused() {
     let addr = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .unwrap();
@@ -171,7 +171,7 @@ fn who_is_not_there_refuses() {
 }
 
 #[test]
-fn a_connection_that_ends_is_told_apart_by_how_far_the_answer_was() {
+fn closed_connection_is_reset_or_cut() {
     // What is not read when it is closed makes it a reset.
     let resetting = server(|connection| drop(connection.peek(&mut [0])));
     assert_eq!(failure(resetting), Failure::Reset);
@@ -189,7 +189,7 @@ fn a_connection_that_ends_is_told_apart_by_how_far_the_answer_was() {
 }
 
 #[test]
-fn what_hangs_times_out_wherever_it_hangs() {
+fn stalled_answer_times_out() {
     let held = Arc::new(Mutex::new(Vec::new()));
     for part in ["", "HTTP/1.1 200", &HELLO[..HELLO.len() - 2]] {
         let (part, held) = (part.to_owned(), Arc::clone(&held));
@@ -202,14 +202,14 @@ fn what_hangs_times_out_wherever_it_hangs() {
 }
 
 #[test]
-fn what_is_no_http_is_malformed() {
+fn invalid_http_is_malformed() {
     assert_eq!(failure(answering("220 ready\r\n\r\n")), Failure::Malformed);
     let more_than_said = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nhello";
     assert_eq!(failure(answering(more_than_said)), Failure::Malformed);
 }
 
 #[test]
-fn a_failure_says_which_worker_had_the_connection() {
+fn failure_names_the_worker_of_its_connection() {
     let answers = AtomicUsize::new(0);
     let once = server(move |connection| {
         let mut connection = BufReader::new(connection);
@@ -227,7 +227,7 @@ fn a_failure_says_which_worker_had_the_connection() {
 }
 
 #[test]
-fn a_connection_closed_while_idle_fails_nothing() {
+fn connection_closed_while_idle_is_no_failure() {
     let once = server(|connection| {
         let mut connection = BufReader::new(connection);
         let _ = request(&mut connection);
@@ -240,7 +240,7 @@ fn a_connection_closed_while_idle_fails_nothing() {
 }
 
 #[test]
-fn in_an_open_loop_a_stall_is_charged_to_all_that_it_kept_waiting() {
+fn open_loop_measures_latency_from_the_due_time() {
     const CLIENTS: usize = 4;
     const STALL: Duration = Duration::from_millis(500);
     let stalled = |rate: Option<f64>| {
@@ -277,10 +277,10 @@ fn in_an_open_loop_a_stall_is_charged_to_all_that_it_kept_waiting() {
 }
 
 #[test]
-fn what_was_due_and_not_sent_is_told() {
+fn requests_never_sent_are_counted() {
     let hanging = server(|connection| {
         let _ = connection.peek(&mut [0]);
-        thread::sleep(PATIENCE);
+        thread::sleep(TIMEOUT);
     });
     let load = Load::on(hanging)
         .timeout(Duration::from_secs(1))

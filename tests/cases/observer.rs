@@ -11,7 +11,7 @@ use crate::server::Serve;
 const ALL: &str = "seed=7&interval=40&work=4&reentry=alarm&fail=display&leak=10&readings=12";
 
 #[tokio::test]
-async fn every_rule_is_shown_in_the_page_s_worlds() -> Result<()> {
+async fn every_check_passes_in_the_page_worlds() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         for world in ["virtual", "tab"] {
@@ -28,7 +28,7 @@ async fn every_rule_is_shown_in_the_page_s_worlds() -> Result<()> {
 }
 
 #[tokio::test]
-async fn stepping_back_from_the_end_and_forth_is_the_same_run() -> Result<()> {
+async fn back_and_step_return_to_the_same_numbers() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/observer?{ALL}", server.url))
@@ -47,7 +47,7 @@ async fn stepping_back_from_the_end_and_forth_is_the_same_run() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_link_leads_from_one_scenario_to_another() -> Result<()> {
+async fn link_opens_another_scenario() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/observer", server.url)).await?;

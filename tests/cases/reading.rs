@@ -29,7 +29,7 @@ fn numbers_after(link: i64) -> String {
 }
 
 #[tokio::test]
-async fn each_sentence_of_a_guide_sets_what_it_says_and_has_its_numbers() -> Result<()> {
+async fn guide_links_apply_their_settings() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         without_motion(page).await?;
@@ -70,7 +70,7 @@ async fn each_sentence_of_a_guide_sets_what_it_says_and_has_its_numbers() -> Res
 }
 
 #[tokio::test]
-async fn a_knob_in_a_sentence_is_the_knob_of_the_form() -> Result<()> {
+async fn guide_knob_and_form_knob_agree() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         without_motion(page).await?;
@@ -133,7 +133,7 @@ const UNUSED_MARKS: &str = "
     return unused;";
 
 #[tokio::test]
-async fn each_line_that_is_marked_makes_a_record() -> Result<()> {
+async fn every_mark_matches_a_record() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         without_motion(page).await?;

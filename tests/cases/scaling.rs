@@ -4,8 +4,8 @@ use anyhow::{Result, ensure};
 
 use crate::browser;
 use crate::experiment::{ENTER, evaluate, finished, focused, press, type_into, until};
-use crate::judged;
 use crate::server::Serve;
+use crate::verdicts;
 
 /// Each scenario in each of its ways, and short.
 const RUNS: [(&str, &[&str]); 9] = [
@@ -36,24 +36,27 @@ const BLOCKING: [&str; 3] = ["requests=40", "interval=20", "size=300"];
 const SHORT: [&str; 2] = ["requests=50", "interval=20"];
 
 #[tokio::test]
-async fn all_scenarios_hold_alike_in_the_page_s_worlds_and_natively() -> Result<()> {
+async fn verdicts_agree_in_all_worlds() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
-        judged::alike(page, &server, &RUNS).await?;
+        verdicts::ensure_same_verdicts(page, &server, &RUNS).await?;
         page.assert_no_console_errors().await
     })
     .await
 }
 
 #[tokio::test]
-async fn a_kill_in_the_tab_gives_the_place_a_new_worker_and_loses_little() -> Result<()> {
+async fn killed_worker_is_replaced_in_the_tab() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/cluster?world=tab", server.url))
             .await?;
         finished(page).await?;
-        let places = page.text("#processes").await?;
-        ensure!(places.contains("✗ killed from outside → "), "{places}");
+        let processes = page.text("#processes").await?;
+        ensure!(
+            processes.contains("✗ killed from outside → "),
+            "{processes}"
+        );
         let figures = page.text("#figures").await?;
         ensure!(figures.contains("Requests 120"), "{figures}");
         ensure!(figures.contains("Refused 0"), "{figures}");
@@ -68,7 +71,7 @@ async fn a_kill_in_the_tab_gives_the_place_a_new_worker_and_loses_little() -> Re
 }
 
 #[tokio::test]
-async fn a_freeze_of_the_tab_is_felt_and_recorded() -> Result<()> {
+async fn freezing_the_tab_is_measured() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/blocking?{}", server.url, BLOCKING.join("&")))
@@ -102,7 +105,7 @@ async fn a_freeze_of_the_tab_is_felt_and_recorded() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_keyboard_runs_steps_and_goes_back() -> Result<()> {
+async fn keyboard_runs_and_steps_both_ways() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         for scenario in ["blocking", "threads", "cluster"] {

@@ -16,7 +16,7 @@ use tower_http::services::ServeDir;
 use crate::native;
 
 /// How long `highwater serve` may take until it prints its address.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running `highwater serve`. Ends with its value.
 pub(crate) struct Serve {
@@ -44,7 +44,7 @@ impl Serve {
             .context("cannot run highwater")?;
         let stdout = child.stdout.take().context("highwater has no output")?;
         let mut lines = BufReader::new(stdout).lines();
-        let url = timeout(PATIENCE, async {
+        let url = timeout(TIMEOUT, async {
             while let Some(line) = lines.next_line().await? {
                 if let Some(url) = url_in(&line) {
                     return Ok(url);

@@ -7,7 +7,7 @@ use crate::browser;
 use crate::server::Static;
 
 #[tokio::test]
-async fn a_quiet_page_has_no_console_errors() -> Result<()> {
+async fn quiet_page_has_no_console_errors() -> Result<()> {
     let server = Static::start("<!doctype html><title>Quiet</title><h1>Hello</h1>").await?;
     browser::with(async |page| {
         page.open(&server.url).await?;

@@ -7,7 +7,7 @@ use crate::experiment::{evaluate, finished, go_to_the_middle, outcomes};
 use crate::server::Serve;
 
 #[tokio::test]
-async fn both_scenarios_hold_in_the_page_s_worlds() -> Result<()> {
+async fn checks_pass_in_the_page_worlds() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         for world in ["virtual", "tab"] {
@@ -34,7 +34,7 @@ async fn both_scenarios_hold_in_the_page_s_worlds() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_full_tank_is_in_the_picture_and_in_the_table() -> Result<()> {
+async fn queue_peak_is_in_the_table() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         for (name, query) in [

@@ -11,7 +11,7 @@ use crate::experiment::{
 use crate::server::Serve;
 
 #[tokio::test]
-async fn a_change_from_this_moment_keeps_the_past() -> Result<()> {
+async fn change_from_this_moment_keeps_the_past() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?seed=7", server.url))
@@ -61,7 +61,7 @@ async fn a_change_from_this_moment_keeps_the_past() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_link_leads_to_the_first_moments_and_in_any_world() -> Result<()> {
+async fn link_to_a_record_works_in_both_worlds() -> Result<()> {
     const BACK_TO_THE_THIRD: &str = "
         const record = () => +document.querySelector('#clock').textContent.match(/record (\\d+)/)[1];
         while (record() > 3) document.querySelector('#back').click();
@@ -94,7 +94,7 @@ async fn a_link_leads_to_the_first_moments_and_in_any_world() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_link_into_a_run_that_dies_leads_to_its_moment() -> Result<()> {
+async fn link_works_in_a_run_that_dies() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?fault=panic&at=5", server.url))
@@ -114,7 +114,7 @@ async fn a_link_into_a_run_that_dies_leads_to_its_moment() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_link_from_the_midst_of_a_run_leads_there() -> Result<()> {
+async fn link_reopens_the_paused_moment() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         for scenario in ["observer", "cluster"] {

@@ -10,36 +10,36 @@ use wasm_bindgen::prelude::*;
 pub fn scenarios() -> String {
     let all: Vec<_> = scenario::ALL
         .iter()
-        .map(|it| Described::from(*it))
+        .map(|it| ScenarioSchema::from(*it))
         .collect();
     json(&all)
 }
 
 #[derive(Serialize)]
-struct Described {
+struct ScenarioSchema {
     name: &'static str,
     chapter: &'static str,
     summary: &'static str,
     params: Vec<&'static Param>,
-    presets: Vec<DescribedPreset>,
+    presets: Vec<PresetSchema>,
 }
 
 #[derive(Serialize)]
-struct DescribedPreset {
+struct PresetSchema {
     title: &'static str,
     set: &'static [(&'static str, &'static str)],
 }
 
-impl From<&'static Scenario> for Described {
+impl From<&'static Scenario> for ScenarioSchema {
     fn from(scenario: &'static Scenario) -> Self {
         let presets = scenario.presets.iter();
-        Described {
+        ScenarioSchema {
             name: scenario.name,
             chapter: scenario.chapter,
             summary: scenario.summary,
             params: scenario.params.iter().chain([&SEED]).collect(),
             presets: presets
-                .map(|preset| DescribedPreset {
+                .map(|preset| PresetSchema {
                     title: preset.title,
                     set: preset.set,
                 })

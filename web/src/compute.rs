@@ -34,10 +34,10 @@ impl Compute for TabCompute {
     )]
     fn start(&self, threads: usize) -> Arc<dyn Executor> {
         #[cfg(feature = "threads")]
-        if let Some(threads) = shared::Threads::of_pool(threads) {
+        if let Some(threads) = shared::Threads::from_pool(threads) {
             return Arc::new(threads);
         }
-        Arc::new(TheLoop)
+        Arc::new(LoopExecutor)
     }
 
     fn run_on_loop(&self, job: Job) -> u64 {
@@ -46,9 +46,9 @@ impl Compute for TabCompute {
 }
 
 /// No threads: this Worker's loop, which is held by each job.
-struct TheLoop;
+struct LoopExecutor;
 
-impl Executor for TheLoop {
+impl Executor for LoopExecutor {
     fn threads(&self) -> usize {
         1
     }
@@ -62,7 +62,7 @@ impl Executor for TheLoop {
             let mut next = Some(job);
             while let Some(job) = next {
                 // Whatever else is due has a turn between two jobs.
-                crate::platform::turn().await;
+                crate::platform::next_turn().await;
                 next = job.run_one(0);
             }
         });
@@ -81,8 +81,8 @@ mod shared {
     }
 
     impl Threads {
-        pub(super) fn of_pool(wanted: usize) -> Option<Self> {
-            let count = pool::proven().min(wanted);
+        pub(super) fn from_pool(wanted: usize) -> Option<Self> {
+            let count = pool::checked_threads().min(wanted);
             (count > 0).then_some(Threads { count })
         }
     }

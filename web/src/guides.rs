@@ -31,8 +31,8 @@ const fn check(name: &str, guide: &[u8]) {
     while at + 2 < guide.len() {
         match (guide[at], guide[at + 1], guide[at + 2]) {
             (b']', b'(', b'#') | (b'{', b'=', _) => {}
-            (b']', b'(', _) => check_settings(params, part(guide, at + 2, b')')),
-            (b'{', ..) => drop_it(param(params, part(guide, at + 1, b'}'))),
+            (b']', b'(', _) => check_settings(params, until(guide, at + 2, b')')),
+            (b'{', ..) => discard(param(params, until(guide, at + 1, b'}'))),
             _ => {}
         }
         at += 1;
@@ -41,8 +41,8 @@ const fn check(name: &str, guide: &[u8]) {
 
 const fn check_settings(params: &[Param], mut rest: &[u8]) {
     while !rest.is_empty() {
-        let setting = part(rest, 0, b'&');
-        let key = part(setting, 0, b'=');
+        let setting = until(rest, 0, b'&');
+        let key = until(setting, 0, b'=');
         let value = skip(setting, key.len() + 1);
         if !accepts(param(params, key), value) {
             fail(setting);
@@ -93,7 +93,7 @@ const fn param<'a>(params: &'a [Param], key: &[u8]) -> &'a Param {
 }
 
 /// From `at` up to the next `end`, or to the end.
-const fn part(from: &[u8], at: usize, end: u8) -> &[u8] {
+const fn until(from: &[u8], at: usize, end: u8) -> &[u8] {
     let rest = skip(from, at);
     let mut length = 0;
     while length < rest.len() && rest[length] != end {
@@ -130,4 +130,4 @@ const fn fail(what: &[u8]) -> ! {
     panic!("{}", text(what))
 }
 
-const fn drop_it(_: &Param) {}
+const fn discard(_: &Param) {}

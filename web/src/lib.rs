@@ -33,11 +33,11 @@ pub use address::{Address, scenarios};
 #[cfg(any(feature = "processes", feature = "compute"))]
 pub use platform::tab;
 #[cfg(feature = "threads")]
-pub use pool::prove_threads;
+pub use pool::check_threads;
 #[cfg(feature = "processes")]
 pub use process::{Inbox, run_process, run_program};
 #[cfg(feature = "processes")]
-pub use processes::start_processes_by;
+pub use processes::set_process_starter;
 pub use session::{on_panic, run};
 pub use view::View;
 #[cfg(feature = "threads")]

@@ -93,7 +93,7 @@ fn timeout(delay_ms: f64) -> BoxFuture<'static, ()> {
 
 /// Completes when everything else that is due has had its turn.
 #[cfg(feature = "compute")]
-pub(crate) fn turn() -> BoxFuture<'static, ()> {
+pub(crate) fn next_turn() -> BoxFuture<'static, ()> {
     timeout(0.0)
 }
 

@@ -17,13 +17,13 @@ use std::time::Duration;
 const AFTERGLOW: Duration = Duration::from_millis(800);
 
 /// Behind a live run by more than this, a playback hurries to catch up.
-const LATE: Duration = Duration::from_millis(100);
+const MAX_LAG: Duration = Duration::from_millis(100);
 
-/// How many moments are kept, at most, to go back to.
-const MOST_KEPT: usize = 16;
+/// How many moments are checkpoints, at most, to go back to.
+const MAX_CHECKPOINTS: usize = 16;
 
 /// How many records lie between two of them at first.
-const FIRST_SPACING: usize = 1024;
+const INITIAL_SPACING: usize = 1024;
 
 /// Plays a trace: a moment in it, and the [`Summary`] of all that was recorded
 /// up to then.
@@ -38,16 +38,16 @@ pub(crate) struct Playback {
     known_until: Duration,
     time: Duration,
     afterglow: Duration,
-    now: Moment,
+    now: PlaybackState,
     /// Moments to go back to, `spacing` records from one to the next. The first is
     /// the start.
-    kept: Vec<Moment>,
+    checkpoints: Vec<PlaybackState>,
     spacing: usize,
 }
 
 /// All that is known of a prefix of the trace.
 #[derive(Clone, Debug, Default)]
-struct Moment {
+struct PlaybackState {
     /// How many records are played.
     position: usize,
     summary: Summary,
@@ -69,9 +69,9 @@ impl Playback {
             known_until: Duration::ZERO,
             time: Duration::ZERO,
             afterglow: Duration::ZERO,
-            now: Moment::default(),
-            kept: vec![Moment::default()],
-            spacing: FIRST_SPACING,
+            now: PlaybackState::default(),
+            checkpoints: vec![PlaybackState::default()],
+            spacing: INITIAL_SPACING,
         };
         playback.known_until = playback.last_record();
         playback
@@ -89,11 +89,11 @@ impl Playback {
         self.trace.died = died;
     }
 
-    /// Plays on for `elapsed`, but not past what is known. One that `may_hurry`
+    /// Plays on for `elapsed`, but not past what is known. One that `may_catch_up`
     /// catches up with a run that it has fallen behind.
-    pub(crate) fn advance(&mut self, elapsed: Duration, may_hurry: bool) {
+    pub(crate) fn advance(&mut self, elapsed: Duration, may_catch_up: bool) {
         let mut target = self.time + elapsed;
-        if may_hurry && !self.is_complete && self.known_until > self.time + LATE {
+        if may_catch_up && !self.is_complete && self.known_until > self.time + MAX_LAG {
             target += elapsed / 2;
         }
         let end = self.length();
@@ -141,12 +141,12 @@ impl Playback {
     }
 
     /// Goes to where the first `position` records are played; `false` if there are
-    /// not as many, and all are played. It is not far from a moment that was kept.
+    /// not as many, and all are played. It is not far from a moment that was checkpoints.
     pub(crate) fn go_to(&mut self, position: usize) -> bool {
         let is_known = position <= self.trace.events.len();
         let position = position.min(self.trace.events.len());
-        let mut kept = self.kept.iter().rev();
-        if let Some(nearest) = kept.find(|moment| moment.position <= position)
+        let mut checkpoints = self.checkpoints.iter().rev();
+        if let Some(nearest) = checkpoints.find(|moment| moment.position <= position)
             // This moment may be nearer yet.
             && !(nearest.position..=position).contains(&self.now.position)
         {
@@ -265,21 +265,21 @@ impl Playback {
             return;
         };
         self.now.apply(&self.trace, event);
-        if self.now.position == self.kept.len() * self.spacing {
-            self.keep();
+        if self.now.position == self.checkpoints.len() * self.spacing {
+            self.save_checkpoint();
         }
     }
 
-    fn keep(&mut self) {
-        if self.kept.len() == MOST_KEPT {
+    fn save_checkpoint(&mut self) {
+        if self.checkpoints.len() == MAX_CHECKPOINTS {
             // Every other one is given up.
             self.spacing *= 2;
-            for place in 1..MOST_KEPT / 2 {
-                self.kept.swap(place, 2 * place);
+            for place in 1..MAX_CHECKPOINTS / 2 {
+                self.checkpoints.swap(place, 2 * place);
             }
-            self.kept.truncate(MOST_KEPT / 2);
+            self.checkpoints.truncate(MAX_CHECKPOINTS / 2);
         }
-        self.kept.push(self.now.clone());
+        self.checkpoints.push(self.now.clone());
     }
 
     fn last_record(&self) -> Duration {
@@ -299,7 +299,7 @@ impl Playback {
     }
 }
 
-impl Moment {
+impl PlaybackState {
     /// Adds the next record.
     fn apply(&mut self, trace: &Trace, event: &Event) {
         match event.phase {

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use wasm_bindgen::prelude::*;
 
 /// What the job below counts: there are 17,984 primes below this.
-const BELOW: u64 = 200_000;
+const LIMIT: u64 = 200_000;
 
 /// What the threads of the pool did.
 #[derive(Serialize)]
-struct Proof {
+struct PoolCheck {
     /// How many primes they found together.
     primes: usize,
     /// The ids of the threads in the trace.
@@ -27,26 +27,26 @@ struct Proof {
 /// Call it in a dedicated Worker, after `initThreadPool`: it waits for the
 /// threads, and a page may not wait.
 #[wasm_bindgen]
-pub fn prove_threads() -> String {
+pub fn check_threads() -> String {
     let recorder = Recorder::new(TabTimer::start(), 1024);
     let pool = recorder.name("Pool");
     let found = rayon::broadcast(|context| {
         let share = context.index() as u64;
         let recorder = recorder.on_thread(thread_id());
         let span = recorder.begin(Kind::Compute, pool, share);
-        let found = (share..BELOW)
+        let found = (share..LIMIT)
             .step_by(context.num_threads())
             .filter(|n| is_prime(*n))
             .count();
         span.succeed();
         found
     });
-    PROVEN.store(found.len(), Ordering::Relaxed);
+    CHECKED_THREADS.store(found.len(), Ordering::Relaxed);
     let trace = recorder.drain();
     let mut threads: Vec<u32> = trace.events.iter().map(|event| event.thread).collect();
     threads.sort_unstable();
     threads.dedup();
-    json(&Proof {
+    json(&PoolCheck {
         primes: found.into_iter().sum(),
         threads,
         trace,
@@ -55,11 +55,11 @@ pub fn prove_threads() -> String {
 
 /// How many threads have proved themselves; 0 before they did.
 #[cfg(feature = "compute")]
-pub(crate) fn proven() -> usize {
-    PROVEN.load(Ordering::Relaxed)
+pub(crate) fn checked_threads() -> usize {
+    CHECKED_THREADS.load(Ordering::Relaxed)
 }
 
-static PROVEN: AtomicUsize = AtomicUsize::new(0);
+static CHECKED_THREADS: AtomicUsize = AtomicUsize::new(0);
 
 /// This thread's number, from 1: the loop's is 0. Each thread draws its own
 /// when it first asks.

@@ -56,7 +56,7 @@ pub fn run_program(program: &'static Program) -> Inbox {
     let context = ProcessContext::new(platform, inbox, Rc::new(Parent));
     wasm_bindgen_futures::spawn_local(async move {
         (program.run)(context).await;
-        say(&ProcessEvent::Exited(Exit::Finished));
+        post_event(&ProcessEvent::Exited(Exit::Finished));
     });
     Inbox(sender)
 }
@@ -66,18 +66,18 @@ struct Parent;
 
 impl ParentLink for Parent {
     fn send(&self, event: ProcessEvent) {
-        say(&event);
+        post_event(&event);
     }
 }
 
-fn say(event: &ProcessEvent) {
+fn post_event(event: &ProcessEvent) {
     post_message(&event.to_line());
 }
 
 /// The last words: the instance traps next.
 fn report_panic(info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("a panic without a message");
-    say(&ProcessEvent::Exited(Exit::Bug {
+    post_event(&ProcessEvent::Exited(Exit::Bug {
         message: message.to_owned(),
         location: info.location().map(ToString::to_string),
     }));

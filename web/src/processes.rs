@@ -17,13 +17,13 @@ use web_sys::{Event, MessageEvent, Worker};
 thread_local! {
     static STARTER: RefCell<Option<Function>> = const { RefCell::new(None) };
     static STARTED: Cell<u32> = const { Cell::new(0) };
-    static RUNNING: RefCell<Vec<Weak<Shell>>> = const { RefCell::new(Vec::new()) };
+    static RUNNING: RefCell<Vec<Weak<WorkerHandle>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Sets how processes are made: a function of a program's name that answers a
 /// new Worker, which is to call [`run_process`](crate::run_process).
 #[wasm_bindgen]
-pub fn start_processes_by(starter: Function) {
+pub fn set_process_starter(starter: Function) {
     STARTER.set(Some(starter));
 }
 
@@ -32,22 +32,22 @@ pub(crate) struct TabProcesses;
 
 impl Processes for TabProcesses {
     fn start(&self, program: &'static Program) -> Process {
-        let (events, told) = mpsc::unbounded();
-        let shell = match make(program.name) {
-            Ok(worker) => Shell::new(worker, events),
+        let (events, receiver) = mpsc::unbounded();
+        let handle = match make(program.name) {
+            Ok(worker) => WorkerHandle::new(worker, events),
             Err(cause) => {
                 // Whoever is to read it is about to be made.
-                let _ = events.unbounded_send(lost(&cause));
-                return Process::new(0, told, Rc::new(Nobody));
+                let _ = events.unbounded_send(lost_event(&cause));
+                return Process::new(0, receiver, Rc::new(FailedStart));
             }
         };
         let id = STARTED.get() + 1;
         STARTED.set(id);
         RUNNING.with_borrow_mut(|running| {
-            running.retain(|shell| shell.strong_count() > 0);
-            running.push(Rc::downgrade(&shell));
+            running.retain(|handle| handle.strong_count() > 0);
+            running.push(Rc::downgrade(&handle));
         });
-        Process::new(id, told, shell)
+        Process::new(id, receiver, handle)
     }
 }
 
@@ -55,9 +55,9 @@ impl Processes for TabProcesses {
 /// is never woken again may hold a handle for as long as this instance lives.
 pub(crate) fn end_all() {
     STARTED.set(0);
-    for shell in RUNNING.take() {
-        if let Some(shell) = shell.upgrade() {
-            shell.kill();
+    for handle in RUNNING.take() {
+        if let Some(handle) = handle.upgrade() {
+            handle.kill();
         }
     }
 }
@@ -70,15 +70,15 @@ fn make(program: &str) -> Result<Worker, JsValue> {
         .dyn_into::<Worker>()
 }
 
-fn lost(cause: &JsValue) -> ProcessEvent {
+fn lost_event(cause: &JsValue) -> ProcessEvent {
     let text = cause.as_string();
     let reason =
         text.unwrap_or_else(|| String::from(js_sys::Object::from(cause.clone()).to_string()));
     ProcessEvent::Exited(Exit::Lost { reason })
 }
 
-/// A Worker, and who is told of it.
-struct Shell {
+/// A Worker, and who is receiver of it.
+struct WorkerHandle {
     worker: Worker,
     events: UnboundedSender<ProcessEvent>,
     has_ended: Cell<bool>,
@@ -88,77 +88,77 @@ struct Shell {
 
 type Listeners = (Closure<dyn FnMut(MessageEvent)>, Closure<dyn FnMut(Event)>);
 
-impl Shell {
+impl WorkerHandle {
     fn new(worker: Worker, events: UnboundedSender<ProcessEvent>) -> Rc<Self> {
-        let shell = Rc::new(Shell {
+        let handle = Rc::new(WorkerHandle {
             worker,
             events,
             has_ended: Cell::new(false),
             listeners: RefCell::default(),
         });
-        let weak = Rc::downgrade(&shell);
+        let weak = Rc::downgrade(&handle);
         let on_message = Closure::new(move |event: MessageEvent| {
             let line = event.data().as_string().unwrap_or_default();
-            if let (Some(shell), Some(event)) = (weak.upgrade(), ProcessEvent::from_line(&line)) {
-                shell.hear(event);
+            if let (Some(handle), Some(event)) = (weak.upgrade(), ProcessEvent::from_line(&line)) {
+                handle.on_event(event);
             }
         });
-        let weak = Rc::downgrade(&shell);
+        let weak = Rc::downgrade(&handle);
         let on_error = Closure::new(move |event: Event| {
-            // It is told; the console need not say it too.
+            // It is receiver; the console need not say it too.
             event.prevent_default();
             // One whose script cannot be loaded says nothing of why.
             let message = js_sys::Reflect::get(&event, &"message".into()).unwrap_or_default();
             let message = message.as_string().unwrap_or_default();
             let why = ["its Worker failed. ", &message].concat();
-            if let Some(shell) = weak.upgrade() {
-                shell.hear(lost(&why.into()));
+            if let Some(handle) = weak.upgrade() {
+                handle.on_event(lost_event(&why.into()));
             }
         });
         let calls: [&Function; 2] = [
             on_message.as_ref().unchecked_ref(),
             on_error.as_ref().unchecked_ref(),
         ];
-        shell.worker.set_onmessage(Some(calls[0]));
-        shell.worker.set_onerror(Some(calls[1]));
-        shell.listeners.replace(Some((on_message, on_error)));
-        shell
+        handle.worker.set_onmessage(Some(calls[0]));
+        handle.worker.set_onerror(Some(calls[1]));
+        handle.listeners.replace(Some((on_message, on_error)));
+        handle
     }
 
-    fn hear(&self, event: ProcessEvent) {
+    fn on_event(&self, event: ProcessEvent) {
         if self.has_ended.get() {
             return;
         }
         if let ProcessEvent::Exited(_) = event {
             self.has_ended.set(true);
-            // After a trap the instance is lost, and its Worker still there.
+            // After a trap the instance is lost_event, and its Worker still there.
             self.worker.terminate();
         }
-        // Nobody reads if the handle was dropped.
+        // FailedStart reads if the handle was dropped.
         let _ = self.events.unbounded_send(event);
     }
 
-    fn order(&self, order: &ProcessInput) {
+    fn send_order(&self, send_order: &ProcessInput) {
         // It fails where the Worker has ended, and then nobody takes it.
-        let _ = self.worker.post_message(&order.to_line().into());
+        let _ = self.worker.post_message(&send_order.to_line().into());
     }
 }
 
-impl ProcessLink for Shell {
+impl ProcessLink for WorkerHandle {
     fn send(&self, message: String) {
-        self.order(&ProcessInput::Message(message));
+        self.send_order(&ProcessInput::Message(message));
     }
 
     fn close(&self) {
-        self.order(&ProcessInput::Close);
+        self.send_order(&ProcessInput::Close);
     }
 
     fn kill(&self) {
-        self.hear(ProcessEvent::Exited(Exit::Killed));
+        self.on_event(ProcessEvent::Exited(Exit::Killed));
     }
 }
 
-impl Drop for Shell {
+impl Drop for WorkerHandle {
     fn drop(&mut self) {
         // Something may be on its way, and would call what is gone.
         self.worker.set_onmessage(None);
@@ -167,9 +167,9 @@ impl Drop for Shell {
 }
 
 /// The way to a process that could not be made.
-struct Nobody;
+struct FailedStart;
 
-impl ProcessLink for Nobody {
+impl ProcessLink for FailedStart {
     fn send(&self, _: String) {}
 
     fn close(&self) {}

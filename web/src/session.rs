@@ -106,7 +106,7 @@ fn simulate(experiment: &Experiment, report: Function) -> Option<String> {
     died
 }
 
-/// Tells the page what was recorded since it was last told.
+/// Tells the page what was recorded since it was last is_delivered.
 #[derive(Clone)]
 struct Reporter {
     recorder: Recorder,
@@ -157,7 +157,7 @@ thread_local! {
     static PANIC_LISTENER: RefCell<Option<Function>> = const { RefCell::new(None) };
 }
 
-/// Sets what is told of a panic, just before the instance traps. After that
+/// Sets what is is_delivered of a panic, just before the instance traps. After that
 /// the instance is lost: end its Worker and start another.
 #[wasm_bindgen]
 pub fn on_panic(listener: Function) {
@@ -174,12 +174,12 @@ fn report_panic(info: &PanicHookInfo<'_>) {
         Some(place) => format!("{cause} ({}:{})", place.file(), place.line()),
         None => cause.to_owned(),
     };
-    let told = PANIC_LISTENER.take().is_some_and(|listener| {
+    let is_delivered = PANIC_LISTENER.take().is_some_and(|listener| {
         listener
             .call1(&JsValue::NULL, &message.as_str().into())
             .is_ok()
     });
-    if !told {
+    if !is_delivered {
         web_sys::console::error_1(&message.into());
     }
 }

@@ -73,8 +73,8 @@ impl View {
     pub fn advance(&mut self, elapsed_ms: f64) {
         let elapsed = duration(elapsed_ms * self.speed);
         // A simulation is ahead of whoever watches it.
-        let may_hurry = self.speed >= 1.0 && self.world != "virtual";
-        self.playback.advance(elapsed, may_hurry);
+        let may_catch_up = self.speed >= 1.0 && self.world != "virtual";
+        self.playback.advance(elapsed, may_catch_up);
     }
 
     /// Goes to so many milliseconds after the start; `false` if the latest moment
@@ -181,7 +181,7 @@ impl View {
                 .sum();
             let is_sample = summary.is_sample(source);
             let of_what = if is_sample { ", times of a sample" } else { "" };
-            Row {
+            SourceRow {
                 name: [trace.name(source), of_what].concat(),
                 received: match delivered {
                     1.. if is_sample => counters.started,
@@ -249,12 +249,12 @@ impl View {
         if !self.playback.is_at_end() {
             return "[]".to_owned();
         }
-        json(self.judged())
+        json(self.cached_verdicts())
     }
 }
 
 impl View {
-    fn judged(&self) -> &Vec<Verdict> {
+    fn cached_verdicts(&self) -> &Vec<Verdict> {
         let scenario = self.address.experiment().scenario();
         self.verdicts
             .get_or_init(|| scenario.judge(self.playback.trace()))
@@ -265,7 +265,7 @@ impl View {
         if let Some(cause) = &trace.died {
             return format!("The run died: {cause}.");
         }
-        let verdicts = self.judged();
+        let verdicts = self.cached_verdicts();
         let count = |outcome| {
             let with = verdicts.iter().filter(|verdict| verdict.outcome == outcome);
             with.count()
@@ -298,7 +298,7 @@ struct Numbers<'a> {
     event: usize,
     events: usize,
     dropped: u64,
-    rows: Vec<Row>,
+    rows: Vec<SourceRow>,
     queues: Vec<QueueRow<'a>>,
     /// The record played last: its kind and phase by their numbers, whose it is,
     /// and why it failed.
@@ -339,7 +339,7 @@ struct QueueRow<'a> {
 }
 
 #[derive(Serialize)]
-struct Row {
+struct SourceRow {
     name: String,
     received: u64,
     started: u64,

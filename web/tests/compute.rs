@@ -20,7 +20,7 @@ fn recorder() -> (highwater::platform::Platform, Recorder) {
 }
 
 #[wasm_bindgen_test]
-async fn what_holds_in_every_world_holds_here() {
+async fn shared_checks_pass() {
     pooled::start().await;
     for (_, check) in computing::CHECKS {
         let (platform, trace) = recorder();
@@ -29,7 +29,7 @@ async fn what_holds_in_every_world_holds_here() {
 }
 
 #[wasm_bindgen_test]
-async fn it_says_whether_there_are_threads() {
+async fn executor_reports_its_threads() {
     pooled::start().await;
     let (platform, trace) = recorder();
     let threads = platform.threads(100, 100);

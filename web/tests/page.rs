@@ -54,7 +54,7 @@ fn numbers(view: &View) -> Value {
 }
 
 #[wasm_bindgen_test]
-fn the_schema_has_every_scenario_and_parameter() {
+fn schema_lists_every_scenario_and_parameter() {
     let all: Value = serde_json::from_str(&scenarios()).unwrap();
     let all = all.as_array().unwrap();
     assert_eq!(all.len(), scenario::ALL.len());
@@ -69,7 +69,7 @@ fn the_schema_has_every_scenario_and_parameter() {
 }
 
 #[wasm_bindgen_test]
-fn an_address_keeps_what_it_can_and_names_what_it_ignored() {
+fn address_reports_ignored_parameters() {
     let address = address(&[
         ("seed", "7"),
         ("design", "direct"),
@@ -91,7 +91,7 @@ fn an_address_keeps_what_it_can_and_names_what_it_ignored() {
 }
 
 #[wasm_bindgen_test]
-fn an_address_has_what_changes_in_the_midst_of_the_run() {
+fn address_keeps_changes_during_the_run() {
     let set = [
         ("email_latency@900", "400"),
         ("users@900", "3"),
@@ -136,7 +136,7 @@ fn back_after_step_returns_to_the_same_numbers() {
 
 /// In a run so long that moments to go back to are given up meanwhile.
 #[wasm_bindgen_test]
-fn any_way_to_a_moment_gives_the_same_numbers() {
+fn seeking_and_stepping_show_the_same_numbers() {
     let set = [("users", "2000"), ("interval", "1"), ("email_latency", "1")];
     let mut stepped = view(&set);
     let mut seen = Vec::new();
@@ -178,7 +178,7 @@ fn any_way_to_a_moment_gives_the_same_numbers() {
 }
 
 #[wasm_bindgen_test]
-fn a_speed_is_what_of_the_run_passes_in_a_frame() {
+fn speed_scales_the_time_played() {
     for (speed, expected) in [(0.25, 25_000), (1.0, 100_000), (16.0, 1_600_000)] {
         let mut view = view(&[]);
         view.set_speed(speed);
@@ -200,7 +200,7 @@ fn playing_reaches_the_same_end_as_stepping() {
 }
 
 #[wasm_bindgen_test]
-fn every_moment_of_either_design_can_be_painted() {
+fn every_moment_of_both_designs_can_be_painted() {
     let document = web_sys::window().unwrap().document().unwrap();
     let canvas = document.create_element("canvas").unwrap();
     let canvas: web_sys::HtmlCanvasElement = canvas.unchecked_into();
@@ -261,7 +261,7 @@ fn every_moment_of_loops_can_be_painted() {
 }
 
 #[wasm_bindgen_test]
-fn a_run_that_died_says_why() {
+fn dead_run_reports_its_cause() {
     let mut view = View::new(address(&[]), "tab".to_owned());
     view.complete(Some("a bug".to_owned()));
     assert_eq!(view.status(), "The run died: a bug.");

@@ -24,16 +24,16 @@ pub fn run_test_program(name: &str) -> Option<Inbox> {
 }
 
 #[wasm_bindgen_test]
-async fn what_holds_in_every_world_holds_here() {
-    nested::make_processes_by("run_test_program");
+async fn shared_checks_pass() {
+    nested::start_processes_with("run_test_program");
     for (_, check) in worlds::CHECKS {
         check(tab()).await;
     }
 }
 
 #[wasm_bindgen_test]
-async fn a_panic_anywhere_in_a_process_is_its_bug() {
-    nested::make_processes_by("run_test_program");
+async fn panic_anywhere_is_reported_as_a_bug() {
+    nested::start_processes_with("run_test_program");
     let platform = tab();
     for (order, says) in [("panic", "by itself"), ("panic in a task", "in a task")] {
         let process = platform.start(&OBEDIENT);
@@ -50,16 +50,16 @@ async fn a_panic_anywhere_in_a_process_is_its_bug() {
 }
 
 #[wasm_bindgen_test]
-async fn a_process_that_cannot_be_made_is_lost() {
+async fn failed_start_is_reported_as_lost() {
     let platform = tab();
     // A program that nobody has, and no Worker at all.
-    nested::make_processes_by("run_process");
+    nested::start_processes_with("run_process");
     let unknown = platform.start(&OBEDIENT);
     assert_ne!(unknown.id(), 0);
     let exit = unknown.exited().await;
     assert_eq!(exit.to_string(), "lost: there is no program obedient");
     let fails = Function::new_no_args("throw new Error('no more Workers')");
-    highwater_web::start_processes_by(fails);
+    highwater_web::set_process_starter(fails);
     let none = platform.start(&OBEDIENT);
     none.send("anything");
     assert_eq!(none.id(), 0);
@@ -70,7 +70,7 @@ async fn a_process_that_cannot_be_made_is_lost() {
     // A Worker whose script is not there.
     let missing =
         Function::new_no_args("return new Worker(new URL('not-there.js', location.href))");
-    highwater_web::start_processes_by(missing);
+    highwater_web::set_process_starter(missing);
     let unloadable = platform.start(&OBEDIENT);
     let exit = unloadable.exited().await.to_string();
     assert!(exit.starts_with("lost: its Worker failed"), "{exit}");
@@ -79,7 +79,7 @@ async fn a_process_that_cannot_be_made_is_lost() {
 /// A run is stopped by ending its Worker, whose processes go with it: so the
 /// browser has to do, whatever they are busy with.
 #[wasm_bindgen_test]
-async fn the_workers_of_a_worker_end_with_it() {
+async fn nested_workers_end_with_their_parent() {
     let promise = Function::new_no_args(END_WITH_IT)
         .call0(&JsValue::NULL)
         .unwrap();

@@ -2,8 +2,8 @@
 //! the threaded build, threads.
 #![cfg(target_arch = "wasm32")]
 
-mod crew;
 mod nested;
+mod parallel;
 mod pooled;
 
 use highwater::{
@@ -45,14 +45,14 @@ async fn gather(name: &str, world: &str, pairs: &[(&str, &str)]) -> Trace {
 
 /// The same checks as in every other world, over every preset of every scenario.
 #[wasm_bindgen_test]
-async fn the_same_checks_pass_in_simulation_and_in_the_tab() {
+async fn checks_pass_in_simulation_and_in_the_tab() {
     let presets = scenario::ALL.iter().flat_map(|scenario| {
         let name = JsValue::from(scenario.name);
-        let places = (0..scenario.presets.len()).map(JsValue::from);
-        places.map(move |place| Array::of2(&name, &place))
+        let indices = (0..scenario.presets.len()).map(JsValue::from);
+        indices.map(move |index| Array::of2(&name, &index))
     });
-    let complaints = crew::complaints("complaint_of", presets).await;
-    assert!(complaints.is_empty(), "{complaints:#?}");
+    let failures = parallel::failures("check_preset", presets).await;
+    assert!(failures.is_empty(), "{failures:#?}");
 }
 
 /// What a Worker of these tests calls: runs a preset in both worlds, and says what
@@ -62,8 +62,8 @@ async fn the_same_checks_pass_in_simulation_and_in_the_tab() {
 ///
 /// If there is no such scenario.
 #[wasm_bindgen]
-pub async fn complaint_of(name: String, place: usize) -> Option<String> {
-    nested::make_processes_by("run_process");
+pub async fn check_preset(name: String, index: usize) -> Option<String> {
+    nested::start_processes_with("run_process");
     pooled::start().await;
     let scenario = scenario::find(&name).unwrap();
     let short: &[_] = match scenario.name {
@@ -76,7 +76,7 @@ pub async fn complaint_of(name: String, place: usize) -> Option<String> {
         "threads" => &[("size", "2"), ("jobs", "16"), ("threads", "3")],
         _ => &[("interval", "20"), ("work", "2")],
     };
-    let preset = &scenario.presets[place];
+    let preset = &scenario.presets[index];
     let mut pairs: Vec<_> = short.iter().chain(preset.set).copied().collect();
     if name == "cluster" && pairs.iter().any(|(key, _)| *key == "users") {
         // As many as a tab can serve.
@@ -99,7 +99,7 @@ pub async fn complaint_of(name: String, place: usize) -> Option<String> {
 }
 
 #[wasm_bindgen_test]
-async fn a_long_simulation_is_reported_whole() {
+async fn long_simulation_is_reported_completely() {
     let trace = gather("decoupling", "virtual", &[("users", "2000")]).await;
     let mut experiment = scenario::find("decoupling").unwrap().experiment();
     experiment.set("users", "2000").unwrap();
@@ -108,7 +108,7 @@ async fn a_long_simulation_is_reported_whole() {
 }
 
 #[wasm_bindgen_test]
-async fn an_unknown_world_is_an_error() {
+async fn unknown_world_is_an_error() {
     let nothing = Function::new_no_args("");
     let name = "decoupling".to_owned();
     let ended = run("mars".to_owned(), name, Vec::new(), nothing).await;
@@ -117,13 +117,13 @@ async fn an_unknown_world_is_an_error() {
 
 #[cfg(feature = "threads")]
 #[wasm_bindgen_test]
-async fn the_pool_computes_on_distinct_threads() {
+async fn pool_computes_on_distinct_threads() {
     use std::collections::BTreeSet;
 
     pooled::start().await;
-    let proof: serde_json::Value = serde_json::from_str(&highwater_web::prove_threads()).unwrap();
-    assert_eq!(proof["primes"], 17_984, "the primes below 200,000");
-    let trace: Batch = serde_json::from_value(proof["trace"].clone()).unwrap();
+    let check: serde_json::Value = serde_json::from_str(&highwater_web::check_threads()).unwrap();
+    assert_eq!(check["primes"], 17_984, "the primes below 200,000");
+    let trace: Batch = serde_json::from_value(check["trace"].clone()).unwrap();
     let threads: BTreeSet<u32> = trace.events.iter().map(|event| event.thread).collect();
     assert_eq!(threads.len(), pooled::THREADS as usize, "{trace:?}");
     assert!(!threads.contains(&0), "0 is the loop");

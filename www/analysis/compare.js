@@ -6,7 +6,7 @@ import { byId } from "../readout.js";
 import { judge, start } from "./challenge.js";
 
 // How long a browser has to begin a download.
-const PATIENCE_MS = 10000;
+const DOWNLOAD_MS = 10000;
 
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 const section = byId("compare");
@@ -56,7 +56,7 @@ function act({ target: { name, value, dataset } }) {
 function download(name, file) {
   const href = URL.createObjectURL(new Blob([file]));
   element("a", { href, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(href), PATIENCE_MS);
+  setTimeout(() => URL.revokeObjectURL(href), DOWNLOAD_MS);
 }
 
 // What had the focus may be gone.

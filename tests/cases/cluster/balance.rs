@@ -18,7 +18,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::native;
-use crate::support::{PATIENCE, start, start_with, told, wait_for, wait_for_workers, wait_until};
+use crate::support::{
+    TIMEOUT, start, start_with, transcript, wait_for, wait_for_workers, wait_until,
+};
 
 const BURST: usize = 64;
 const ROUNDS: usize = 100;
@@ -57,7 +59,7 @@ async fn worker(connection: &mut TcpStream) -> io::Result<u32> {
     let mut answer = Vec::new();
     let mut read = [0; 1024];
     loop {
-        let count = timeout(PATIENCE, connection.read(&mut read)).await??;
+        let count = timeout(TIMEOUT, connection.read(&mut read)).await??;
         answer.extend_from_slice(&read[..count]);
         let text = String::from_utf8_lossy(&answer);
         if let Some((head, _)) = text.split_once("\r\n\r\n") {
@@ -119,7 +121,7 @@ fn assert_even(cluster: &Cluster, addr: SocketAddr, workers: usize, after: After
         uneven.len() <= ROUNDS - EVEN_ROUNDS,
         "{after:?}: {} of {ROUNDS} rounds are uneven: {uneven:?} {}",
         uneven.len(),
-        told(cluster)
+        transcript(cluster)
     );
 }
 
@@ -168,10 +170,10 @@ fn is_stopped(pid: u32) -> bool {
 }
 
 #[test]
-fn stopped_worker_delays_no_connection_and_is_not_flooded_later() {
+fn stopped_worker_delays_no_connection() {
     let cluster = start(2);
     let [stopped, other] = cluster.workers()[..] else {
-        panic!("there are not two: {}", told(&cluster));
+        panic!("there are not two: {}", transcript(&cluster));
     };
     run(async {
         send_signal(stopped, Signal::SIGSTOP).unwrap();
@@ -192,7 +194,7 @@ fn stopped_worker_delays_no_connection_and_is_not_flooded_later() {
         }
         assert!(even >= 8, "{even} of 10 rounds are even");
     });
-    assert_eq!(cluster.count("exited"), 0, "{}", told(&cluster));
+    assert_eq!(cluster.count("exited"), 0, "{}", transcript(&cluster));
 }
 
 /// Returns the processor time that a process has used, in ticks of 10 ms.
@@ -218,11 +220,11 @@ fn blocked_worker_delays_no_connection() {
             assert!(!shares.contains_key(&blocked), "{blocked}: {shares:?}");
         }
     });
-    assert_eq!(cluster.count("exited"), 0, "{}", told(&cluster));
+    assert_eq!(cluster.count("exited"), 0, "{}", transcript(&cluster));
 }
 
 #[test]
-fn killed_workers_cost_only_the_connections_that_they_had() {
+fn killed_worker_loses_only_its_connections() {
     const WORKERS: usize = 4;
     let cluster = start(WORKERS);
     for killed in cluster.workers() {
@@ -237,14 +239,14 @@ fn killed_workers_cost_only_the_connections_that_they_had() {
         assert!(
             lost <= *fair(WORKERS).end(),
             "{lost} lost: {answers:?} {}",
-            told(&cluster)
+            transcript(&cluster)
         );
         wait_until("it is gone", || !cluster.workers().contains(&killed));
     }
 }
 
 #[test]
-fn reloads_and_scaling_amid_bursts_lose_nothing() {
+fn reloads_and_scaling_lose_no_connection() {
     let cluster = start(2);
     run(async {
         for signal in [

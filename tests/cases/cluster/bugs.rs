@@ -9,12 +9,12 @@ use nix::sys::signal::Signal;
 
 use crate::native;
 use crate::support::{
-    PATIENCE, ask, assert_nothing_failed, every_kind, start, start_with, told, wait_for,
-    wait_for_workers, wait_until,
+    TIMEOUT, assert_nothing_failed, request, start, start_mixed_load, start_with, transcript,
+    wait_for, wait_for_workers, wait_until,
 };
 
 #[test]
-fn ten_bugs_a_second_leave_every_request_answered() {
+fn ten_bugs_a_second_fail_no_other_request() {
     const BUGS: u32 = 40;
     let cluster = start_with(native::command(), 2, &["--faults"]);
     let running = Load::on(cluster.addr())
@@ -23,7 +23,7 @@ fn ten_bugs_a_second_leave_every_request_answered() {
         .start();
     let begin = Instant::now();
     for bug in 1..=BUGS {
-        let answer = ask(cluster.addr(), "POST", "/faults/bug");
+        let answer = request(cluster.addr(), "POST", "/faults/bug");
         assert_eq!(answer.status, 500, "{answer:?}");
         let next = begin + bug * Duration::from_millis(100);
         thread::sleep(next.saturating_duration_since(Instant::now()));
@@ -31,9 +31,9 @@ fn ten_bugs_a_second_leave_every_request_answered() {
     let seconds = usize::try_from(begin.elapsed().as_secs()).unwrap();
     let before = running.ledger().total().answered();
     assert!(
-        running.wait_for_answers(before + 100, PATIENCE),
+        running.wait_for_answers(before + 100, TIMEOUT),
         "{}",
-        told(&cluster)
+        transcript(&cluster)
     );
     assert_nothing_failed(&running.stop());
     assert_always_accepts(&cluster, 2);
@@ -44,17 +44,17 @@ fn ten_bugs_a_second_leave_every_request_answered() {
     assert!(
         started <= 2 + 2 * (6 + 2 * seconds),
         "{started}: {}",
-        told(&cluster)
+        transcript(&cluster)
     );
     wait_for_workers(&cluster, 2);
 }
 
 #[test]
-fn workers_that_are_asked_to_end_serve_until_they_are_replaced() {
+fn terminated_workers_serve_until_replaced() {
     let cluster = start(2);
     let first = cluster.workers();
-    let running = every_kind(&cluster);
-    assert!(running.wait_for_answers(100, PATIENCE));
+    let running = start_mixed_load(&cluster);
+    assert!(running.wait_for_answers(100, TIMEOUT));
     for worker in &first {
         send_signal(*worker, Signal::SIGTERM).unwrap();
     }
@@ -82,6 +82,6 @@ fn assert_always_accepts(cluster: &Cluster, workers: usize) {
         }
         have_been |= accepting.len() == workers;
         let are_enough = accepting.len() >= workers || !have_been;
-        assert!(are_enough, "at {:?}: {}", said.line, told(cluster));
+        assert!(are_enough, "at {:?}: {}", said.line, transcript(cluster));
     }
 }

@@ -11,7 +11,8 @@ use load::{Client, Load};
 
 use crate::native;
 use crate::support::{
-    PATIENCE, ask, assert_is_closed, assert_nothing_failed, connect, start, start_with, told,
+    TIMEOUT, assert_is_closed, assert_nothing_failed, connect, request, start, start_with,
+    transcript,
 };
 
 /// Fails unless somebody with a new connection is served, again and again.
@@ -19,14 +20,14 @@ use crate::support::{
 fn assert_serves(cluster: &Cluster) {
     let load = Load::on(cluster.addr()).timeout(Duration::from_secs(30));
     let running = load.clients(Client::NewConnection, 2).start();
-    let is_served = running.wait_for_answers(50, PATIENCE);
+    let is_served = running.wait_for_answers(50, TIMEOUT);
     let ledger = running.stop();
-    assert!(is_served, "{ledger}{}", told(cluster));
+    assert!(is_served, "{ledger}{}", transcript(cluster));
     assert_nothing_failed(&ledger);
 }
 
 #[test]
-fn half_a_head_is_not_waited_for_for_ever() {
+fn unfinished_head_times_out() {
     let cluster = start(1);
     let workers = cluster.workers();
     let mut halves: Vec<TcpStream> = (0..20)
@@ -44,7 +45,7 @@ fn half_a_head_is_not_waited_for_for_ever() {
 }
 
 #[test]
-fn a_body_that_never_ends_is_cut_off() {
+fn endless_body_is_cut_off() {
     let cluster = start(1);
     let workers = cluster.workers();
     let mut endless = connect(cluster.addr());
@@ -63,7 +64,7 @@ fn a_body_that_never_ends_is_cut_off() {
 }
 
 #[test]
-fn five_hundred_idle_connections_are_in_nobodys_way() {
+fn idle_connections_block_no_others() {
     let cluster = start(2);
     let workers = cluster.workers();
     let mut idle: Vec<TcpStream> = (0..500).map(|_| connect(cluster.addr())).collect();
@@ -77,7 +78,7 @@ fn five_hundred_idle_connections_are_in_nobodys_way() {
 }
 
 #[test]
-fn with_few_files_connections_wait_and_none_is_refused() {
+fn connections_wait_at_the_file_limit() {
     let mut command = Command::new("sh");
     let program = native::command().get_program().to_owned();
     // The supervisor too has 64.
@@ -90,22 +91,22 @@ fn with_few_files_connections_wait_and_none_is_refused() {
     let running = Load::on(cluster.addr())
         .clients(Client::NewConnection, 40)
         .clients(Client::KeepAlive, 4)
-        .timeout(PATIENCE)
+        .timeout(TIMEOUT)
         .start();
-    let is_served = running.wait_for_answers(500, PATIENCE);
+    let is_served = running.wait_for_answers(500, TIMEOUT);
     let ledger = running.stop();
-    assert!(is_served, "{ledger}{}", told(&cluster));
+    assert!(is_served, "{ledger}{}", transcript(&cluster));
     assert_nothing_failed(&ledger);
     drop(idle);
-    assert_eq!(cluster.workers(), workers, "{}", told(&cluster));
+    assert_eq!(cluster.workers(), workers, "{}", transcript(&cluster));
 }
 
 #[test]
-fn all_the_workers_are_in_the_metrics() {
+fn metrics_and_readiness_are_served() {
     let cluster = start(2);
     assert_serves(&cluster);
-    let answer = ask(cluster.addr(), "GET", "/metrics");
+    let answer = request(cluster.addr(), "GET", "/metrics");
     assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(ask(cluster.addr(), "GET", "/readyz").status, 200);
-    assert_eq!(ask(cluster.addr(), "GET", "/no-such-thing").status, 404);
+    assert_eq!(request(cluster.addr(), "GET", "/readyz").status, 200);
+    assert_eq!(request(cluster.addr(), "GET", "/no-such-thing").status, 404);
 }

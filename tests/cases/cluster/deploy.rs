@@ -14,8 +14,8 @@ use tempfile::TempDir;
 
 use crate::native;
 use crate::support::{
-    PATIENCE, all_workers, ask, assert_logged, assert_nothing_failed, every_kind, start_with, told,
-    wait_for, wait_for_workers, wait_until,
+    TIMEOUT, all_workers, assert_logged, assert_nothing_failed, request, start_mixed_load,
+    start_with, transcript, wait_for, wait_for_workers, wait_until,
 };
 
 /// A folder with releases, on the file system that the program is built on.
@@ -51,9 +51,9 @@ impl Releases {
     }
 
     /// A command that starts the program by this path, and has this name for it.
-    fn command(&self, path: &str, called: &str) -> Command {
+    fn command(&self, path: &str, arg0: &str) -> Command {
         let mut command = Command::new(self.path(path));
-        command.arg0(called).current_dir(self.path("."));
+        command.arg0(arg0).current_dir(self.path("."));
         command
     }
 }
@@ -78,7 +78,7 @@ fn reload_to(cluster: &Cluster, file: &Path, reloads: usize, workers: usize) {
     cluster.signal(Signal::SIGHUP).unwrap();
     wait_for(cluster, "reloaded", reloads);
     for worker in wait_for_workers(cluster, workers) {
-        assert_eq!(program_of(worker), file, "{}", told(cluster));
+        assert_eq!(program_of(worker), file, "{}", transcript(cluster));
     }
     let file = format!("{}, version 0.1.0", file.display());
     assert_logged(cluster, &["serves: ", &file]);
@@ -86,27 +86,27 @@ fn reload_to(cluster: &Cluster, file: &Path, reloads: usize, workers: usize) {
 
 /// Asks for a reload, and fails unless it is aborted and the same workers serve.
 #[track_caller]
-fn reload_in_vain(cluster: &Cluster, aborted: usize, words: &[&str]) {
+fn assert_reload_aborted(cluster: &Cluster, aborted: usize, words: &[&str]) {
     let before = cluster.workers();
     let reloaded = cluster.count("reloaded");
     cluster.signal(Signal::SIGHUP).unwrap();
     wait_for(cluster, "reload_aborted", aborted);
     assert_logged(cluster, words);
-    assert_eq!(cluster.workers(), before, "{}", told(cluster));
+    assert_eq!(cluster.workers(), before, "{}", transcript(cluster));
     assert_eq!(cluster.count("reloaded"), reloaded);
-    assert_eq!(ask(cluster.addr(), "GET", "/").status, 200);
+    assert_eq!(request(cluster.addr(), "GET", "/").status, 200);
 }
 
 #[test]
 fn reload_follows_a_link_that_was_swapped() {
     let releases = Releases::new();
     let path = releases.path("current/highwater");
-    let called = path.to_str().unwrap();
-    let cluster = start_with(releases.command("current/highwater", called), 2, &[]);
+    let arg0 = path.to_str().unwrap();
+    let cluster = start_with(releases.command("current/highwater", arg0), 2, &[]);
     for worker in cluster.workers() {
         assert_eq!(program_of(worker), releases.path("rel/1/highwater"));
     }
-    let running = every_kind(&cluster);
+    let running = start_mixed_load(&cluster);
     releases.point("current", "rel/2");
     reload_to(&cluster, &releases.path("rel/2/highwater"), 1, 2);
     // The old release is not needed any more.
@@ -124,7 +124,7 @@ fn reload_follows_a_link_that_was_swapped() {
 }
 
 #[test]
-fn every_way_to_name_the_program_is_resolved_anew() {
+fn reload_resolves_every_form_of_program_name() {
     // Its name, the folder it is started in, and a variable that a shell would set.
     let cases = [
         ("current/highwater", ".", None),
@@ -133,9 +133,9 @@ fn every_way_to_name_the_program_is_resolved_anew() {
         ("highwater", ".", Some(("PATH", "current"))),
         ("highwater", "rel", Some(("PATH", "../current"))),
     ];
-    for (called, folder, variable) in cases {
+    for (arg0, folder, variable) in cases {
         let releases = Releases::new();
-        let mut command = releases.command("current/highwater", called);
+        let mut command = releases.command("current/highwater", arg0);
         command.current_dir(releases.path(folder));
         if let Some((name, value)) = variable {
             let is_relative = value.starts_with("..");
@@ -161,7 +161,7 @@ fn start_folder_may_be_replaced_too() {
     command.current_dir(releases.path("app"));
     let cluster = start_with(command, 1, &[]);
     fs::rename(releases.path("app"), releases.path("old")).unwrap();
-    reload_in_vain(&cluster, 1, &["reload aborted: ", "No such file"]);
+    assert_reload_aborted(&cluster, 1, &["reload aborted: ", "No such file"]);
     fs::rename(releases.path("rel/2"), releases.path("app")).unwrap();
     fs::remove_dir_all(releases.path("old")).unwrap();
     reload_to(&cluster, &releases.path("app/highwater"), 1, 1);
@@ -172,13 +172,13 @@ fn reload_starts_the_file_that_replaced_the_program() {
     let releases = Releases::new();
     let path = releases.path("rel/1/highwater");
     // A launcher may call it anything.
-    for called in [path.to_str().unwrap(), "some-service", "", "/bin/sh"] {
-        let cluster = start_with(releases.command("rel/1/highwater", called), 1, &[]);
+    for arg0 in [path.to_str().unwrap(), "some-service", "", "/bin/sh"] {
+        let cluster = start_with(releases.command("rel/1/highwater", arg0), 1, &[]);
         let new = releases.path("new");
         fs::copy(&path, &new).unwrap();
         fs::rename(&new, &path).unwrap();
         let [first] = cluster.workers()[..] else {
-            panic!("{}", told(&cluster));
+            panic!("{}", transcript(&cluster));
         };
         let old = program_of(first);
         assert!(
@@ -194,24 +194,24 @@ fn program_that_cannot_be_started_aborts_the_reload() {
     let releases = Releases::new();
     let path = releases.path("current/highwater");
     let file = releases.path("rel/1/highwater");
-    let called = path.to_str().unwrap().to_owned();
-    let cluster = start_with(releases.command("current/highwater", &called), 2, &[]);
-    let running = every_kind(&cluster);
+    let arg0 = path.to_str().unwrap().to_owned();
+    let cluster = start_with(releases.command("current/highwater", &arg0), 2, &[]);
+    let running = start_mixed_load(&cluster);
 
     releases.point("current", "rel/3");
-    reload_in_vain(&cluster, 1, &["reload aborted: ", &called, "No such file"]);
+    assert_reload_aborted(&cluster, 1, &["reload aborted: ", &arg0, "No such file"]);
     releases.point("current", "rel/1");
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();
-    reload_in_vain(&cluster, 2, &["reload aborted: ", &called, "not a file"]);
+    assert_reload_aborted(&cluster, 2, &["reload aborted: ", &arg0, "not a file"]);
     fs::remove_dir(&file).unwrap();
     fs::write(&file, "a text").unwrap();
-    reload_in_vain(&cluster, 3, &["reload aborted: ", &called, "denied"]);
+    assert_reload_aborted(&cluster, 3, &["reload aborted: ", &arg0, "denied"]);
     // As while it is copied there.
     fs::remove_file(&file).unwrap();
     fs::copy(releases.path("rel/2/highwater"), &file).unwrap();
     let writing = OpenOptions::new().append(true).open(&file).unwrap();
-    reload_in_vain(&cluster, 4, &["cannot be started: ", "busy"]);
+    assert_reload_aborted(&cluster, 4, &["cannot be started: ", "busy"]);
     drop(writing);
 
     assert_nothing_failed(&running.stop());
@@ -221,9 +221,9 @@ fn program_that_cannot_be_started_aborts_the_reload() {
 #[test]
 fn crash_without_a_program_restarts_the_running_one() {
     let releases = Releases::new();
-    let called = releases.path("current/highwater");
-    let called = called.to_str().unwrap();
-    let cluster = start_with(releases.command("current/highwater", called), 2, &[]);
+    let arg0 = releases.path("current/highwater");
+    let arg0 = arg0.to_str().unwrap();
+    let cluster = start_with(releases.command("current/highwater", arg0), 2, &[]);
     fs::remove_dir_all(releases.path("rel/1")).unwrap();
     let killed = cluster.workers()[0];
     send_signal(killed, Signal::SIGKILL).unwrap();
@@ -236,8 +236,8 @@ fn crash_without_a_program_restarts_the_running_one() {
         "rel/1/highwater (deleted)",
     ];
     assert_logged(&cluster, &words);
-    assert_eq!(ask(cluster.addr(), "GET", "/").status, 200);
-    reload_in_vain(&cluster, 1, &["reload aborted: ", called]);
+    assert_eq!(request(cluster.addr(), "GET", "/").status, 200);
+    assert_reload_aborted(&cluster, 1, &["reload aborted: ", arg0]);
     releases.point("current", "rel/2");
     reload_to(&cluster, &releases.path("rel/2/highwater"), 1, 2);
 }
@@ -260,13 +260,13 @@ fn program_in_use_cannot_be_overwritten() {
 }
 
 #[test]
-fn service_manager_learns_of_the_aborted_reload() {
+fn service_manager_is_notified_of_aborted_reload() {
     let releases = Releases::new();
     // Paths of sockets are short, and that of the releases may be long.
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("notify");
     let manager = UnixDatagram::bind(&socket).unwrap();
-    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    manager.set_read_timeout(Some(TIMEOUT)).unwrap();
     let wait_for_state = |state: &str| {
         let mut message = [0; 4096];
         loop {

@@ -15,7 +15,9 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 
 use crate::native;
-use crate::support::{PATIENCE, assert_logged, start_with, told, wait_for_workers, wait_until};
+use crate::support::{
+    TIMEOUT, assert_logged, start_with, transcript, wait_for_workers, wait_until,
+};
 
 fn start_notifying(socket: &str) -> Cluster {
     let mut command = native::command();
@@ -25,7 +27,7 @@ fn start_notifying(socket: &str) -> Cluster {
 
 /// Waits for a message with these words.
 fn wait_for_message(socket: &UnixDatagram, words: &str) {
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut message = [0; 4096];
     loop {
         let length = socket.recv(&mut message).unwrap();
@@ -47,11 +49,11 @@ fn abstract_notify_socket_is_notified() {
     wait_for_message(&socket, "READY=1\n");
     cluster.signal(Signal::SIGTERM).unwrap();
     wait_for_message(&socket, "STOPPING=1\n");
-    assert!(cluster.wait(PATIENCE).unwrap().is_some());
+    assert!(cluster.wait(TIMEOUT).unwrap().is_some());
 }
 
 #[test]
-fn unread_notify_socket_holds_up_nothing() {
+fn unread_notify_socket_blocks_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
@@ -68,17 +70,17 @@ fn unread_notify_socket_holds_up_nothing() {
         wait_for_message(&socket, "STATUS=");
     }
     cluster.signal(Signal::SIGTERM).unwrap();
-    assert!(cluster.wait(PATIENCE).unwrap().is_some());
+    assert!(cluster.wait(TIMEOUT).unwrap().is_some());
 }
 
 #[test]
-fn odd_notify_sockets_are_ignored_with_one_line() {
+fn invalid_notify_sockets_are_ignored() {
     let long = format!("@{}", "x".repeat(300));
     for odd in ["", "@", "run/notify", &long] {
         let mut cluster = start_notifying(odd);
         assert_logged(&cluster, &["NOTIFY_SOCKET", "ignored"]);
         cluster.signal(Signal::SIGTERM).unwrap();
-        let status = cluster.wait(PATIENCE).unwrap();
+        let status = cluster.wait(TIMEOUT).unwrap();
         assert!(status.is_some_and(|status| status.success()), "{odd:?}");
         let about_it = |line: &&String| line.contains("NOTIFY_SOCKET");
         assert_eq!(cluster.log().iter().filter(about_it).count(), 1, "{odd:?}");
@@ -133,7 +135,7 @@ fn start_with_orphans(folder: &Path) -> Cluster {
 }
 
 #[test]
-fn orphans_are_reaped_and_workers_exits_are_still_known() {
+fn orphans_are_reaped_beside_worker_exits() {
     let folder = tempfile::tempdir().unwrap();
     let cluster = start_with_orphans(folder.path());
     let others = || {
@@ -147,6 +149,6 @@ fn orphans_are_reaped_and_workers_exits_are_still_known() {
     send_signal(killed, Signal::SIGKILL).unwrap();
     wait_until("all orphans are reaped", || others() == 0);
     let workers = wait_for_workers(&cluster, 2);
-    assert!(!workers.contains(&killed), "{}", told(&cluster));
+    assert!(!workers.contains(&killed), "{}", transcript(&cluster));
     assert_logged(&cluster, &[&format!("pid {killed}"), "SIGKILL"]);
 }

@@ -10,12 +10,12 @@ use load::{Client, Load};
 
 use crate::native;
 use crate::support::{
-    PATIENCE, all_workers, ask, assert_logged, assert_nothing_failed, connect, start, start_with,
-    told, wait_for_workers, wait_until,
+    TIMEOUT, all_workers, assert_logged, assert_nothing_failed, connect, request, start,
+    start_with, transcript, wait_for_workers, wait_until,
 };
 
 /// So many a thread may wait.
-const WAITING: usize = 64;
+const QUEUE_PER_THREAD: usize = 64;
 
 /// Asks for what would take centuries.
 fn endless_job(addr: SocketAddr) -> TcpStream {
@@ -34,14 +34,14 @@ fn threads() -> usize {
 #[track_caller]
 fn assert_works(cluster: &Cluster) {
     wait_until("a job that is done", || {
-        let answer = ask(cluster.addr(), "GET", "/work?job=fib:20");
+        let answer = request(cluster.addr(), "GET", "/work?job=fib:20");
         assert!([200, 503].contains(&answer.status), "{answer:?}");
         answer.text.ends_with("fib:20 = 6765\n")
     });
 }
 
 #[test]
-fn while_jobs_hold_every_thread_the_loop_serves_and_who_hangs_up_ends_theirs() {
+fn busy_threads_block_no_requests() {
     let cluster = start(1);
     let workers = cluster.workers();
     let mut jobs: Vec<TcpStream> = (0..threads())
@@ -52,15 +52,20 @@ fn while_jobs_hold_every_thread_the_loop_serves_and_who_hangs_up_ends_theirs() {
         .clients(Client::NewConnection, 2)
         .start();
     assert!(
-        running.wait_for_answers(500, PATIENCE),
+        running.wait_for_answers(500, TIMEOUT),
         "{}",
-        told(&cluster)
+        transcript(&cluster)
     );
     assert_nothing_failed(&running.stop());
     for job in &mut jobs {
         job.set_nonblocking(true).unwrap();
         let answer = job.read(&mut [0]).map_err(|error| error.kind());
-        assert_eq!(answer, Err(io::ErrorKind::WouldBlock), "{}", told(&cluster));
+        assert_eq!(
+            answer,
+            Err(io::ErrorKind::WouldBlock),
+            "{}",
+            transcript(&cluster)
+        );
     }
     drop(jobs);
     assert_works(&cluster);
@@ -68,19 +73,19 @@ fn while_jobs_hold_every_thread_the_loop_serves_and_who_hangs_up_ends_theirs() {
 }
 
 #[test]
-fn jobs_that_find_no_place_are_told_when_to_come_back() {
+fn full_job_queue_answers_retry_after() {
     const TOO_MANY: usize = 5;
-    let places = threads() * (1 + WAITING);
-    if places > 500 {
-        println!("not tested: {places} jobs at once are more connections than we may have");
+    let capacity = threads() * (1 + QUEUE_PER_THREAD);
+    if capacity > 500 {
+        println!("not tested: {capacity} jobs at once are more connections than we may have");
         return;
     }
     let cluster = start(1);
-    let mut jobs: Vec<TcpStream> = (0..places + TOO_MANY)
+    let mut jobs: Vec<TcpStream> = (0..capacity + TOO_MANY)
         .map(|_| endless_job(cluster.addr()))
         .collect();
     let mut rejected = 0;
-    wait_until("those without a place to be told", || {
+    wait_until("those without a place to be transcript", || {
         for job in &mut jobs {
             job.set_nonblocking(true).unwrap();
             let mut answer = [0; 1024];
@@ -95,22 +100,22 @@ fn jobs_that_find_no_place_are_told_when_to_come_back() {
     });
     assert_eq!(rejected, TOO_MANY);
     // It is not held up by them, and has them no longer than their clients.
-    assert_eq!(ask(cluster.addr(), "GET", "/").status, 200);
+    assert_eq!(request(cluster.addr(), "GET", "/").status, 200);
     drop(jobs);
     assert_works(&cluster);
 }
 
 #[test]
-fn a_job_that_panics_is_a_bug_and_the_service_goes_on() {
+fn panicking_job_replaces_its_worker() {
     let cluster = start_with(native::command(), 2, &["--faults"]);
     let running = Load::on(cluster.addr())
         .clients(Client::KeepAlive, 2)
         .clients(Client::NewConnection, 2)
         .start();
-    assert!(running.wait_for_answers(100, PATIENCE));
+    assert!(running.wait_for_answers(100, TIMEOUT));
     // So that it is not taken for a crash loop.
     thread::sleep(Duration::from_secs(1));
-    let answer = ask(cluster.addr(), "POST", "/faults/job");
+    let answer = request(cluster.addr(), "POST", "/faults/job");
     assert_eq!(answer.status, 500, "{answer:?}");
     assert!(!answer.text.contains("a bug in a job"), "{answer:?}");
     wait_until("its worker is replaced", || {
@@ -123,7 +128,7 @@ fn a_job_that_panics_is_a_bug_and_the_service_goes_on() {
 }
 
 #[test]
-fn what_is_no_job_is_told_so() {
+fn invalid_job_is_a_bad_request() {
     let cluster = start(1);
     for path in [
         "/work",
@@ -131,7 +136,7 @@ fn what_is_no_job_is_told_so() {
         "/work?job=sort:3",
         "/work?job=fib:-1",
     ] {
-        let answer = ask(cluster.addr(), "GET", path);
+        let answer = request(cluster.addr(), "GET", path);
         assert_eq!(answer.status, 400, "{path}: {answer:?}");
     }
 }

@@ -10,12 +10,12 @@ use nix::sys::signal::Signal;
 
 use crate::native;
 use crate::support::{
-    PATIENCE, all_workers, are_gone, ask, assert_logged, start, start_with, told, wait_for,
-    wait_for_workers, wait_until,
+    TIMEOUT, all_workers, are_gone, assert_logged, request, start, start_with, transcript,
+    wait_for, wait_for_workers, wait_until,
 };
 
 /// A supervisor takes workers for a crash loop that end sooner.
-const LASTS: Duration = Duration::from_secs(1);
+const MIN_UPTIME: Duration = Duration::from_secs(1);
 
 /// A worker that was killed: when, and when all knew.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Kill {
     /// worker had, which is found to be closed when the client gets round to it;
     /// or one on a connection of which nobody knows whose it was, as there was no
     /// answer on it yet, if it was under way then.
-    fn may_have_cost(&self, failed: &FailedRequest) -> bool {
+    fn explains(&self, failed: &FailedRequest) -> bool {
         let is_its = match failed.worker {
             Some(worker) => worker == self.worker,
             None => failed.started <= self.to,
@@ -46,13 +46,13 @@ fn kill_one(cluster: &Cluster, random: &mut u32) -> Kill {
     let mut worker = None;
     wait_until("a worker that has served a second", || {
         let living = cluster.workers();
-        let has_lasted = |pid: &u32| {
+        let is_stable = |pid: &u32| {
             let mut said = cluster.events().into_iter();
             said.any(|said| {
-                said.event == "ready" && said.pid == Some(*pid) && said.at.elapsed() > LASTS
+                said.event == "ready" && said.pid == Some(*pid) && said.at.elapsed() > MIN_UPTIME
             })
         };
-        let old: Vec<u32> = living.into_iter().filter(has_lasted).collect();
+        let old: Vec<u32> = living.into_iter().filter(is_stable).collect();
         *random = next_random(*random);
         let index = usize::try_from(*random >> 16).unwrap_or(0);
         worker = old.get(index % old.len().max(1)).copied();
@@ -65,12 +65,12 @@ fn kill_one(cluster: &Cluster, random: &mut u32) -> Kill {
 fn kill(cluster: &Cluster, worker: u32) -> Kill {
     let from = Instant::now();
     send_signal(worker, Signal::SIGKILL).unwrap();
-    let gone = cluster.wait_for(PATIENCE, |said| {
+    let gone = cluster.wait_for(TIMEOUT, |said| {
         let mut said = said.iter();
         let exited = said.find(|said| said.event == "exited" && said.pid == Some(worker))?;
         Some(exited.at)
     });
-    let to = gone.unwrap_or_else(|| panic!("{worker} is not missed: {}", told(cluster)));
+    let to = gone.unwrap_or_else(|| panic!("{worker} is not missed: {}", transcript(cluster)));
     Kill { worker, from, to }
 }
 
@@ -94,20 +94,19 @@ fn assert_explained(ledger: &Ledger, kills: &[Kill], clients: usize) {
     }
     assert_eq!(total.unsuccessful(), 0, "{ledger}");
     for failed in ledger.failed() {
-        let is_explained = kills.iter().any(|kill| kill.may_have_cost(failed));
+        let is_explained = kills.iter().any(|kill| kill.explains(failed));
         assert!(is_explained, "{failed:?}: {ledger}");
     }
     // Each client has one connection, so one request under way.
     for kill in kills {
-        let cost = ledger.failed().filter(|failed| kill.may_have_cost(failed));
+        let cost = ledger.failed().filter(|failed| kill.explains(failed));
         let cost = cost.count();
         assert!(cost <= clients, "{kill:?} cost {cost}: {ledger}");
     }
 }
 
 #[test]
-fn two_hundred_killed_workers_cost_what_they_had_under_way_and_a_killed_supervisor_leaves_nothing()
-{
+fn two_hundred_kills_lose_only_requests_in_flight() {
     const WORKERS: usize = 8;
     const KILLS: usize = 200;
     const CLIENTS: usize = 16;
@@ -134,11 +133,11 @@ fn two_hundred_killed_workers_cost_what_they_had_under_way_and_a_killed_supervis
     let supervisor = cluster.pid();
     send_signal(supervisor, Signal::SIGKILL).unwrap();
     assert!(are_gone(&workers, Duration::from_secs(1)), "{workers:?}");
-    assert!(cluster.wait(PATIENCE).unwrap().is_some());
+    assert!(cluster.wait(TIMEOUT).unwrap().is_some());
 }
 
 #[test]
-fn a_storm_of_kills_costs_only_requests_in_flight() {
+fn kill_storm_loses_only_requests_in_flight() {
     const KILLS: usize = 15;
     const CLIENTS: usize = 4;
     let cluster = start(2);
@@ -161,16 +160,16 @@ fn a_storm_of_kills_costs_only_requests_in_flight() {
     wait_for_workers(&cluster, 2);
     let before = running.ledger().total().answered();
     assert!(
-        running.wait_for_answers(before + 100, PATIENCE),
+        running.wait_for_answers(before + 100, TIMEOUT),
         "{}",
-        told(&cluster)
+        transcript(&cluster)
     );
     assert_explained(&running.stop(), &kills, CLIENTS);
-    assert_eq!(cluster.count("gave_up"), 0, "{}", told(&cluster));
+    assert_eq!(cluster.count("gave_up"), 0, "{}", transcript(&cluster));
 }
 
 #[test]
-fn workers_that_exit_all_at_once_are_replaced_again_and_again() {
+fn simultaneous_exits_are_replaced() {
     const WORKERS: usize = 16;
     let cluster = start(WORKERS);
     let mut exited = 0;
@@ -180,24 +179,24 @@ fn workers_that_exit_all_at_once_are_replaced_again_and_again() {
         }
         exited += at_once;
         wait_for(&cluster, "exited", exited);
-        assert_eq!(ask(cluster.addr(), "GET", "/").status, 200);
+        assert_eq!(request(cluster.addr(), "GET", "/").status, 200);
     }
     wait_for_workers(&cluster, WORKERS);
-    assert_eq!(cluster.count("gave_up"), 0, "{}", told(&cluster));
+    assert_eq!(cluster.count("gave_up"), 0, "{}", transcript(&cluster));
 }
 
 #[test]
-fn a_stopped_worker_is_replaced_and_the_others_serve_on() {
+fn stopped_worker_is_replaced() {
     let cluster = start(2);
     let [stopped, other] = cluster.workers()[..] else {
-        panic!("there are not two: {}", told(&cluster));
+        panic!("there are not two: {}", transcript(&cluster));
     };
     let running = Load::on(cluster.addr())
         .clients(Client::KeepAlive, 4)
         .clients(Client::NewConnection, 2)
         .timeout(Duration::from_secs(30))
         .start();
-    assert!(running.wait_for_answers(100, PATIENCE));
+    assert!(running.wait_for_answers(100, TIMEOUT));
     let from = Instant::now();
     send_signal(stopped, Signal::SIGSTOP).unwrap();
     // What it holds waits for it; what is new goes to the other one, but for what
@@ -207,7 +206,7 @@ fn a_stopped_worker_is_replaced_and_the_others_serve_on() {
     let workers = wait_for_workers(&cluster, 2);
     assert!(workers.contains(&other), "{other} has served on");
     let before = running.ledger().total().answered();
-    assert!(running.wait_for_answers(before + 100, PATIENCE));
+    assert!(running.wait_for_answers(before + 100, TIMEOUT));
     let worker = stopped;
     assert_explained(&running.stop(), &[Kill { worker, from, to }], 6);
     assert!(are_gone(&[stopped], Duration::from_secs(5)));
@@ -215,16 +214,16 @@ fn a_stopped_worker_is_replaced_and_the_others_serve_on() {
 }
 
 #[test]
-fn a_bug_is_answered_and_its_worker_replaced_and_nobody_else_knows() {
+fn bug_replaces_its_worker_and_fails_nothing_else() {
     let cluster = start_with(native::command(), 2, &["--faults"]);
     let first = cluster.workers();
     let running = Load::on(cluster.addr())
         .clients(Client::KeepAlive, 4)
         .clients(Client::NewConnection, 2)
         .start();
-    assert!(running.wait_for_answers(100, PATIENCE));
-    thread::sleep(LASTS);
-    let answer = ask(cluster.addr(), "POST", "/faults/bug");
+    assert!(running.wait_for_answers(100, TIMEOUT));
+    thread::sleep(MIN_UPTIME);
+    let answer = request(cluster.addr(), "POST", "/faults/bug");
     assert_eq!(answer.status, 500, "{answer:?}");
     assert!(answer.text.contains("internal_error"), "{answer:?}");
     wait_until("it is replaced", || all_workers(&cluster).len() == 3);

@@ -14,7 +14,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 
 use crate::native;
-use crate::support::{PATIENCE, ask, wait_until};
+use crate::support::{TIMEOUT, request, wait_until};
 
 /// The smallest pipe that there is.
 const PIPE_BYTES: i32 = 4096;
@@ -62,7 +62,7 @@ impl Stalled {
     }
 
     fn metric(&self, name: &str) -> u64 {
-        let answer = ask(self.addr, "GET", "/metrics");
+        let answer = request(self.addr, "GET", "/metrics");
         let value = answer.text.lines().find_map(|line| {
             let value = line.strip_prefix(name)?.strip_prefix(' ')?;
             value.parse().ok()
@@ -73,7 +73,7 @@ impl Stalled {
     /// The worker that answers; `None` if none does.
     fn worker(&self) -> Option<u32> {
         let mut connection = TcpStream::connect(self.addr).ok()?;
-        connection.set_read_timeout(Some(PATIENCE)).ok()?;
+        connection.set_read_timeout(Some(TIMEOUT)).ok()?;
         let head = "GET /readyz HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n";
         connection.write_all(head.as_bytes()).ok()?;
         let mut answer = String::new();
@@ -125,20 +125,20 @@ fn lines(from: impl std::io::Read + Send + 'static) -> Receiver<String> {
 }
 
 #[test]
-fn stalled_log_holds_up_neither_requests_nor_the_supervisor() {
+fn stalled_log_blocks_nothing() {
     let mut cluster = Stalled::start(&["--log-level", "debug"]);
     let path = format!("/nothing/{}", "x".repeat(4_000));
-    let mut asked = 0_u64;
-    while asked < 300 || cluster.metric("highwater_log_lines_dropped_total") < 2 {
+    let mut requests = 0_u64;
+    while requests < 300 || cluster.metric("highwater_log_lines_dropped_total") < 2 {
         for _ in 0..100 {
-            assert_eq!(ask(cluster.addr, "GET", &path).status, 404);
-            asked += 1;
+            assert_eq!(request(cluster.addr, "GET", &path).status, 404);
+            requests += 1;
         }
-        assert!(asked < 20_000, "nothing is dropped");
+        assert!(requests < 20_000, "nothing is dropped");
     }
     let before = cluster.workers();
     for _ in 0..20 {
-        assert_eq!(ask(cluster.addr, "GET", "/").status, 200);
+        assert_eq!(request(cluster.addr, "GET", "/").status, 200);
     }
 
     // One is killed and one hangs: both are replaced.
@@ -154,35 +154,35 @@ fn stalled_log_holds_up_neither_requests_nor_the_supervisor() {
 }
 
 #[test]
-fn stalled_log_is_reported_and_loses_nothing_when_it_is_read() {
+fn dropped_log_lines_are_reported() {
     let mut cluster = Stalled::start(&["--log-level", "debug"]);
-    let mut asked = 0_u64;
+    let mut requests = 0_u64;
     while cluster.metric("highwater_log_lines_dropped_total") == 0 {
         for _ in 0..100 {
-            assert_eq!(ask(cluster.addr, "GET", "/nothing").status, 404);
-            asked += 1;
+            assert_eq!(request(cluster.addr, "GET", "/nothing").status, 404);
+            requests += 1;
         }
-        assert!(asked < 20_000, "nothing is dropped");
+        assert!(requests < 20_000, "nothing is dropped");
     }
     let dropped = cluster.metric("highwater_log_lines_dropped_total");
     let read = lines(cluster.stderr.try_clone().unwrap());
     let (mut reported, mut written) = (0, 0);
-    while written + reported < asked {
-        let line = read.recv_timeout(PATIENCE).unwrap();
+    while written + reported < requests {
+        let line = read.recv_timeout(TIMEOUT).unwrap();
         if let Some((before, _)) = line.split_once(" log line") {
             let count = before.rsplit(' ').next().unwrap();
             reported += count.parse::<u64>().unwrap();
         }
         written += u64::from(line.starts_with("INFO id=") && line.contains(" status=404 "));
     }
-    assert_eq!((reported, written + reported), (dropped, asked));
+    assert_eq!((reported, written + reported), (dropped, requests));
     cluster.end();
     let rest: Vec<String> = read.iter().collect();
     assert_eq!(rest.last().unwrap(), "all workers have ended");
 }
 
 #[test]
-fn stalled_journal_holds_up_nobody_and_is_reported() {
+fn dropped_journal_lines_are_reported() {
     let mut cluster = Stalled::start(&["--json"]);
     let log = lines(cluster.stderr.try_clone().unwrap());
     let mut reloads = 0;
@@ -194,12 +194,12 @@ fn stalled_journal_holds_up_nobody_and_is_reported() {
         reloads += 20;
         assert!(reloads < 20_000, "nothing is dropped");
     }
-    assert_eq!(ask(cluster.addr, "GET", "/").status, 200);
+    assert_eq!(request(cluster.addr, "GET", "/").status, 200);
     assert!(log.try_iter().count() > 0);
 
     let read = lines(cluster.stdout.get_ref().try_clone().unwrap());
     let lost = loop {
-        let line = read.recv_timeout(PATIENCE).unwrap();
+        let line = read.recv_timeout(TIMEOUT).unwrap();
         let line: serde_json::Value = match serde_json::from_str(&line) {
             Ok(line) => line,
             // The first of them was read in part at the start.
@@ -217,7 +217,7 @@ fn stalled_journal_holds_up_nobody_and_is_reported() {
 }
 
 #[test]
-fn client_that_stops_waiting_is_counted_apart() {
+fn client_hang_up_is_counted() {
     let cluster = Stalled::start(&[]);
     let log = lines(cluster.stderr.try_clone().unwrap());
     let mut connection = TcpStream::connect(cluster.addr).unwrap();

@@ -6,16 +6,16 @@ use load::cluster::runs;
 use nix::sys::signal::Signal;
 
 use crate::support::{
-    all_workers, are_gone, assert_logged, assert_nothing_failed, every_kind, start, wait_for,
+    all_workers, are_gone, assert_logged, assert_nothing_failed, start, start_mixed_load, wait_for,
     wait_for_workers,
 };
 
 #[test]
-fn clients_of_every_kind_notice_no_reload() {
+fn reloads_fail_no_request() {
     const RELOADS: usize = 4;
     let cluster = start(2);
     let first = cluster.workers();
-    let running = every_kind(&cluster);
+    let running = start_mixed_load(&cluster);
     assert!(running.wait_for_answers(100, Duration::from_secs(30)));
     for reload in 1..=RELOADS {
         cluster.signal(Signal::SIGHUP).unwrap();
@@ -37,9 +37,9 @@ fn clients_of_every_kind_notice_no_reload() {
 }
 
 #[test]
-fn a_reload_during_a_reload_comes_after_it_and_once() {
+fn reload_during_a_reload_runs_once_after_it() {
     let cluster = start(2);
-    let running = every_kind(&cluster);
+    let running = start_mixed_load(&cluster);
     cluster.signal(Signal::SIGHUP).unwrap();
     wait_for(&cluster, "reloading", 1);
     // Signals of a kind that come at once are one to begin with.
@@ -58,9 +58,9 @@ fn a_reload_during_a_reload_comes_after_it_and_once() {
 }
 
 #[test]
-fn there_can_be_one_worker_more_and_one_fewer_but_not_none() {
+fn scaling_never_removes_the_last_worker() {
     let cluster = start(2);
-    let running = every_kind(&cluster);
+    let running = start_mixed_load(&cluster);
     cluster.signal(Signal::SIGTTIN).unwrap();
     wait_for_workers(&cluster, 3);
     cluster.signal(Signal::SIGTTOU).unwrap();

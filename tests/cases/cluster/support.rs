@@ -12,9 +12,9 @@ use load::{Client, Ledger, Load, RunningLoad};
 use crate::native;
 
 /// How long a case waits before it fails: long enough for any machine.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);
 /// How often it looks.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Starts a cluster with so many workers, which are ready when this returns.
 pub(crate) fn start(workers: usize) -> Cluster {
@@ -30,7 +30,7 @@ pub(crate) fn start_with(mut command: Command, workers: usize, options: &[&str])
 }
 
 /// Clients of every kind.
-pub(crate) fn every_kind(cluster: &Cluster) -> RunningLoad {
+pub(crate) fn start_mixed_load(cluster: &Cluster) -> RunningLoad {
     Load::on(cluster.addr())
         .clients(Client::KeepAlive, 4)
         .clients(Client::NewConnection, 2)
@@ -54,10 +54,7 @@ pub(crate) fn assert_nothing_failed(ledger: &Ledger) {
 /// Waits for something to happen.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, has_happened: impl FnMut() -> bool) {
-    assert!(
-        happens(PATIENCE, has_happened),
-        "{what}: not in {PATIENCE:?}"
-    );
+    assert!(happens(TIMEOUT, has_happened), "{what}: not in {TIMEOUT:?}");
 }
 
 /// Waits for it so long; whether it has happened.
@@ -70,21 +67,21 @@ pub(crate) fn happens(patience: Duration, mut has_happened: impl FnMut() -> bool
         if since.elapsed() > patience {
             return false;
         }
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
 /// Waits until a cluster has said something so often.
 #[track_caller]
 pub(crate) fn wait_for(cluster: &Cluster, event: &str, count: usize) {
-    let is_said = cluster.wait_for(PATIENCE, |said| {
+    let is_said = cluster.wait_for(TIMEOUT, |said| {
         let all = said.iter().filter(|said| said.event == event).count();
         (all >= count).then_some(())
     });
     assert!(
         is_said.is_some(),
-        "{event}, {count} times: not in {PATIENCE:?}: {}",
-        told(cluster)
+        "{event}, {count} times: not in {TIMEOUT:?}: {}",
+        transcript(cluster)
     );
 }
 
@@ -109,7 +106,7 @@ pub(crate) fn are_gone(workers: &[u32], within: Duration) -> bool {
 }
 
 /// What a cluster has said and logged, for the message of a failure.
-pub(crate) fn told(cluster: &Cluster) -> String {
+pub(crate) fn transcript(cluster: &Cluster) -> String {
     let lines: Vec<String> = cluster
         .events()
         .iter()
@@ -125,7 +122,11 @@ pub(crate) fn assert_logged(cluster: &Cluster, words: &[&str]) {
         let has_all = |line: &String| words.iter().all(|word| line.contains(word));
         cluster.log().iter().any(has_all)
     });
-    assert!(is_logged, "{words:?} are in no line: {}", told(cluster));
+    assert!(
+        is_logged,
+        "{words:?} are in no line: {}",
+        transcript(cluster)
+    );
 }
 
 /// An answer, as it came.
@@ -136,7 +137,7 @@ pub(crate) struct Answer {
 }
 
 /// Asks once, on a connection of its own.
-pub(crate) fn ask(addr: SocketAddr, method: &str, path: &str) -> Answer {
+pub(crate) fn request(addr: SocketAddr, method: &str, path: &str) -> Answer {
     let mut connection = connect(addr);
     let head = format!("{method} {path} HTTP/1.1\r\nHost: {addr}\r\n");
     write!(
@@ -159,8 +160,8 @@ pub(crate) fn ask(addr: SocketAddr, method: &str, path: &str) -> Answer {
 /// A connection, on which nothing takes for ever.
 pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
     let connection = TcpStream::connect(addr).unwrap();
-    connection.set_read_timeout(Some(PATIENCE)).unwrap();
-    connection.set_write_timeout(Some(PATIENCE)).unwrap();
+    connection.set_read_timeout(Some(TIMEOUT)).unwrap();
+    connection.set_write_timeout(Some(TIMEOUT)).unwrap();
     connection
 }
 

@@ -119,7 +119,7 @@ async fn memory(
     const MEGABYTE: f64 = 1e6;
     play::arrive(page, &server.url, &scenarios[0]).await?;
     play::moved_at(page).await?;
-    play::hurry(page).await?;
+    play::use_fast_clock(page).await?;
     play::play(page, scenarios, WARM_UP).await?;
     let before = play::memory(page).await?;
     play::play(page, scenarios, PLAY).await?;

@@ -15,6 +15,12 @@ mod table;
     dead_code,
     reason = "shared with the cases of e2e, which need more of it"
 )]
+#[path = "../appearance.rs"]
+mod appearance;
+#[allow(
+    dead_code,
+    reason = "shared with the cases of e2e, which need more of it"
+)]
 #[path = "../browser.rs"]
 mod browser;
 #[allow(
@@ -33,12 +39,6 @@ mod driver;
 mod experiment;
 #[path = "../firefox.rs"]
 mod firefox;
-#[allow(
-    dead_code,
-    reason = "shared with the cases of e2e, which need more of it"
-)]
-#[path = "../look.rs"]
-mod look;
 #[path = "../native.rs"]
 mod native;
 #[allow(

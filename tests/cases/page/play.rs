@@ -4,17 +4,17 @@ use anyhow::{Context as _, Result};
 use fantoccini::Locator;
 use serde_json::{Value, json};
 
+use crate::appearance::Appearance;
 use crate::browser::Page;
 use crate::console::Cdp;
 use crate::experiment::{TAB, evaluate, press, until};
-use crate::look::Look;
 
 /// Whether a run has begun to be shown.
 const STARTED: &str = "/record [1-9]/.test(document.querySelector('#clock').textContent)";
 
 /// Has the probe run in each page that is opened from now on.
 pub(crate) async fn probe(page: &Page) -> Result<()> {
-    Look::USUAL.apply(page).await?;
+    Appearance::USUAL.apply(page).await?;
     let script = json!({ "source": include_str!("probe.js") });
     let add = Cdp("Page.addScriptToEvaluateOnNewDocument", script);
     page.client.issue_cmd(add).await?;
@@ -128,10 +128,10 @@ pub(crate) async fn race(page: &Page, speed: &str) -> Result<(f64, f64, f64)> {
 }
 
 /// Has the page play by another clock than the screen's from now on.
-pub(crate) async fn hurry(page: &Page) -> Result<()> {
+pub(crate) async fn use_fast_clock(page: &Page) -> Result<()> {
     evaluate(
         page,
-        "probe.hurry(); return new Promise((resolve) => setTimeout(resolve, 100))",
+        "probe.useFastClock(); return new Promise((resolve) => setTimeout(resolve, 100))",
     )
     .await?;
     Ok(())

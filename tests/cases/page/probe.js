@@ -39,7 +39,7 @@ request(look);
 
 // Play by another clock: so many frames, a tenth of a second apart, as fast as they
 // can be made.
-probe.hurry = () => {
+probe.useFastClock = () => {
   let now = performance.now();
   let wanted = [];
   window.requestAnimationFrame = (callback) => wanted.push(callback);

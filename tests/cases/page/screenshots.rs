@@ -9,10 +9,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
+use crate::appearance::Appearance;
 use crate::browser::{self, Page};
 use crate::console::Cdp;
 use crate::experiment::{evaluate, finished, press, until};
-use crate::look::Look;
 use crate::native::listed;
 use crate::server::Serve;
 
@@ -20,10 +20,10 @@ use crate::server::Serve;
 const WIDTHS: [u32; 2] = [360, 1280];
 
 /// What is below that on a page is not pictured.
-const MOST_HEIGHT: f64 = 4000.0;
+const MAX_HEIGHT: f64 = 4000.0;
 
 /// So many records before its end a run shows more than at its end.
-const BACK: usize = 12;
+const STEPS_BACK: usize = 12;
 
 /// Writes `NAME-light-360.png` and so on into the folder.
 pub(crate) async fn take(folder: &Path) -> Result<()> {
@@ -45,7 +45,7 @@ pub(crate) async fn take(folder: &Path) -> Result<()> {
 }
 
 async fn home(page: &Page, folder: &Path) -> Result<()> {
-    Look::USUAL.apply(page).await?;
+    Appearance::USUAL.apply(page).await?;
     // Its pictures come when they come into sight.
     evaluate(
         page,
@@ -59,22 +59,22 @@ async fn home(page: &Page, folder: &Path) -> Result<()> {
         })()",
     )
     .await?;
-    each_look(page, folder, "home").await
+    each_appearance(page, folder, "home").await
 }
 
 async fn scenario(page: &Page, folder: &Path, name: &str) -> Result<()> {
-    Look::USUAL.apply(page).await?;
+    Appearance::USUAL.apply(page).await?;
     finished(page).await?;
-    for _ in 0..BACK {
+    for _ in 0..STEPS_BACK {
         press(page, "back").await?;
     }
-    each_look(page, folder, name).await
+    each_appearance(page, folder, name).await
 }
 
-async fn each_look(page: &Page, folder: &Path, name: &str) -> Result<()> {
+async fn each_appearance(page: &Page, folder: &Path, name: &str) -> Result<()> {
     for width in WIDTHS {
         for is_dark in [false, true] {
-            Look {
+            Appearance {
                 is_dark,
                 width,
                 is_still: false,
@@ -96,12 +96,12 @@ async fn each_look(page: &Page, folder: &Path, name: &str) -> Result<()> {
 /// The whole page, not only what is in sight.
 async fn picture(page: &Page, width: u32) -> Result<Vec<u8>> {
     let height = evaluate(page, "return document.documentElement.scrollHeight").await?;
-    let height = height.as_f64().context("no height")?.min(MOST_HEIGHT);
+    let height = height.as_f64().context("no height")?.min(MAX_HEIGHT);
     let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
-    let wish = json!({ "captureBeyondViewport": true, "clip": clip });
+    let options = json!({ "captureBeyondViewport": true, "clip": clip });
     let answer: Value = page
         .client
-        .issue_cmd(Cdp("Page.captureScreenshot", wish))
+        .issue_cmd(Cdp("Page.captureScreenshot", options))
         .await?;
     let data = answer["data"].as_str().context("no picture")?;
     Ok(BASE64_STANDARD.decode(data)?)

@@ -46,7 +46,7 @@ impl Runs {
 
 #[wasm_bindgen]
 impl Runs {
-    /// The challenge of a run's scenario as HTML: the task, a link to its start in
+    /// The challenge of a run's scenario as HTML: the task, a link to its start_address in
     /// the world of that run, and the goals; empty if there is none. A run that has
     /// another load is no attempt, and nothing is said of its goals.
     ///
@@ -88,7 +88,10 @@ fn html(scenario: &str, run: Option<&Trace>) -> String {
         (false, None) => "There is no run yet.".to_owned(),
     };
     let mut html = ["<h2>Challenge: ", judged.title, "</h2><p>", judged.task].concat();
-    html.extend(["</p><p><a href=\"", &start(scenario, &judged.settings, run)]);
+    html.extend([
+        "</p><p><a href=\"",
+        &start_address(scenario, &judged.settings, run),
+    ]);
     html.extend([
         "\">Start it</a>. Not to be changed: ",
         &judged.fixed.join(", "),
@@ -115,7 +118,7 @@ fn html(scenario: &str, run: Option<&Trace>) -> String {
 }
 
 /// The page's address of it: where and with which seed the last run was.
-fn start(scenario: &str, settings: &[(&str, &str)], run: Option<&Trace>) -> String {
+fn start_address(scenario: &str, settings: &[(&str, &str)], run: Option<&Trace>) -> String {
     let seed = run.map_or(1, |trace| trace.seed);
     let mut address = format!("#/{}?seed={seed}", escape(scenario));
     for (key, value) in settings {
@@ -140,11 +143,11 @@ pub(crate) struct Challenge {
     task: &'static str,
     settings: Vec<(&'static str, &'static str)>,
     fixed: Vec<&'static str>,
-    goals: Vec<Goal>,
+    goals: Vec<GoalStatus>,
 }
 
 #[derive(Serialize)]
-struct Goal {
+struct GoalStatus {
     claim: &'static str,
     met: Option<bool>,
     evidence: Option<String>,
@@ -167,16 +170,16 @@ impl Challenge {
     }
 }
 
-fn judged(goal: analysis::Goal) -> Goal {
-    Goal {
+fn judged(goal: analysis::Goal) -> GoalStatus {
+    GoalStatus {
         claim: goal.claim,
         met: Some(goal.is_met),
         evidence: Some(goal.evidence),
     }
 }
 
-fn open(claim: &'static str) -> Goal {
-    Goal {
+fn open(claim: &'static str) -> GoalStatus {
+    GoalStatus {
         claim,
         met: None,
         evidence: None,

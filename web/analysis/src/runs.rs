@@ -10,10 +10,10 @@ use std::cell::OnceCell;
 use wasm_bindgen::prelude::*;
 
 /// As many stand side by side.
-pub(crate) const MOST: usize = 6;
+pub(crate) const MAX_RUNS: usize = 6;
 
 /// As many records of a run are kept, the first ones; no scenario makes as many.
-const MOST_RECORDS: usize = 1 << 19;
+const MAX_RECORDS: usize = 1 << 19;
 
 /// Up to six runs, each with its trace.
 ///
@@ -21,16 +21,16 @@ const MOST_RECORDS: usize = 1 << 19;
 /// removed, those after it move up. A number that there is not is an error.
 #[wasm_bindgen]
 #[derive(Default)]
-pub struct Runs(pub(crate) Vec<Labelled>);
+pub struct Runs(pub(crate) Vec<LabelledRun>);
 
 /// One of them.
-pub(crate) struct Labelled {
+pub(crate) struct LabelledRun {
     pub(crate) label: String,
     pub(crate) trace: Trace,
     /// The page's address of it, if it was kept under one.
     pub(crate) address: String,
     /// Records that there was no room for.
-    too_many: u64,
+    truncated: u64,
     /// Made once, when all is there: of a long run that takes a while.
     measures: OnceCell<Measures>,
     metrics: OnceCell<Vec<Metric>>,
@@ -64,13 +64,13 @@ impl Runs {
         run.metrics.take();
         run.digest.take();
         let trace = &mut run.trace;
-        let room = MOST_RECORDS.saturating_sub(trace.events.len());
-        let too_many = batch.events.len().saturating_sub(room) as u64;
+        let room = MAX_RECORDS.saturating_sub(trace.events.len());
+        let excess = batch.events.len().saturating_sub(room) as u64;
         batch.events.truncate(room);
         trace.append(batch);
         // What was too much for here counts as lost, too.
-        run.too_many += too_many;
-        run.trace.dropped += run.too_many;
+        run.truncated += excess;
+        run.trace.dropped += run.truncated;
         Ok(())
     }
 
@@ -89,7 +89,7 @@ impl Runs {
             None if metric.is_empty() => Metric::ALL.to_vec(),
             None => return Err(JsError::new("there is no such metric")),
         };
-        let runs: Vec<Run<'_>> = self.0.iter().map(Labelled::run).collect();
+        let runs: Vec<Run<'_>> = self.0.iter().map(LabelledRun::run).collect();
         Ok(analysis::plot(
             &runs,
             &Figure {
@@ -150,7 +150,7 @@ impl Runs {
         pairs: Vec<String>,
         died: Option<String>,
     ) -> Result<usize, JsError> {
-        if self.0.len() == MOST {
+        if self.0.len() == MAX_RUNS {
             return Err(JsError::new("there are six runs: remove one first"));
         }
         let mut trace = Trace {
@@ -167,11 +167,11 @@ impl Runs {
                 trace.params.push((key.clone(), value.clone()));
             }
         }
-        self.0.push(Labelled {
+        self.0.push(LabelledRun {
             label,
             trace,
             address: String::new(),
-            too_many: 0,
+            truncated: 0,
             measures: OnceCell::new(),
             metrics: OnceCell::new(),
             digest: OnceCell::new(),
@@ -197,7 +197,7 @@ impl Runs {
     /// [{"name": "latency", "label": "Latency"}, {"name": "bytes", "label": "Held in queues"}]
     /// ```
     pub fn metrics(&self) -> String {
-        let described = self.some_have().map(|metric| Described {
+        let described = self.available_metrics().map(|metric| MetricInfo {
             name: metric.name(),
             label: metric.label(),
         });
@@ -240,21 +240,21 @@ impl Runs {
 
 impl Runs {
     /// What one of the runs has something of.
-    pub(crate) fn some_have(&self) -> impl Iterator<Item = Metric> {
+    pub(crate) fn available_metrics(&self) -> impl Iterator<Item = Metric> {
         let has = |metric: &Metric| self.0.iter().any(|run| run.metrics().contains(metric));
         Metric::ALL.into_iter().filter(has)
     }
 
-    pub(crate) fn get(&self, index: usize) -> Result<&Labelled, JsError> {
+    pub(crate) fn get(&self, index: usize) -> Result<&LabelledRun, JsError> {
         self.0.get(index).ok_or_else(no_such_run)
     }
 
-    fn get_mut(&mut self, index: usize) -> Result<&mut Labelled, JsError> {
+    fn get_mut(&mut self, index: usize) -> Result<&mut LabelledRun, JsError> {
         self.0.get_mut(index).ok_or_else(no_such_run)
     }
 }
 
-impl Labelled {
+impl LabelledRun {
     pub(crate) fn measures(&self) -> &Measures {
         self.measures.get_or_init(|| Measures::of(&self.trace))
     }
@@ -276,7 +276,7 @@ impl Labelled {
 }
 
 #[derive(Serialize)]
-struct Described {
+struct MetricInfo {
     name: &'static str,
     label: &'static str,
 }

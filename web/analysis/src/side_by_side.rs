@@ -2,7 +2,7 @@
 //! called, and their table.
 
 use crate::{
-    runs::{Labelled, MOST, Runs},
+    runs::{LabelledRun, MAX_RUNS, Runs},
     table::Table,
 };
 use highwater::trace::Trace;
@@ -42,12 +42,12 @@ impl Runs {
     ) -> Result<usize, JsError> {
         self.0
             .retain(|run| run.trace.scenario == scenario && run.address != address);
-        if self.0.len() == MOST {
+        if self.0.len() == MAX_RUNS {
             self.0.remove(0);
         }
         let index = self.add(String::new(), scenario, world, pairs, died)?;
         self.0[index].address = address;
-        self.name_all();
+        self.update_labels();
         Ok(index)
     }
 
@@ -58,7 +58,7 @@ impl Runs {
     /// There is no such run.
     pub fn forget(&mut self, index: usize) -> Result<(), JsError> {
         self.remove(index)?;
-        self.name_all();
+        self.update_labels();
         Ok(())
     }
 
@@ -86,10 +86,10 @@ impl Runs {
             write_row(&mut html, &row.label, cells);
         }
         if self.0.iter().any(|run| run.trace.died.is_some()) {
-            let died = |run: &Labelled| escape(run.trace.died.as_deref().unwrap_or("–"));
+            let died = |run: &LabelledRun| escape(run.trace.died.as_deref().unwrap_or("–"));
             write_row(&mut html, "Died", self.0.iter().map(died));
         }
-        let digest = |run: &Labelled| {
+        let digest = |run: &LabelledRun| {
             let all = run.digest();
             let shown = &all[..SHOWN_DIGITS];
             ["<code title=", all, ">", shown, "…</code>"].concat()
@@ -107,7 +107,7 @@ impl Runs {
     /// What can be plotted, as the HTML of options; `chosen` is the one there was.
     pub fn options(&self, chosen: &str) -> String {
         let mut html = String::new();
-        for metric in self.some_have() {
+        for metric in self.available_metrics() {
             let (name, label) = (metric.name(), metric.label());
             let selected = if name == chosen { " selected" } else { "" };
             html.extend(["<option value=", name, selected, ">", label, "</option>"]);
@@ -118,33 +118,34 @@ impl Runs {
 
 impl Runs {
     /// Names each by what is not the same in all, and by its world.
-    fn name_all(&mut self) {
-        let names: Vec<String> = self.0.iter().map(|run| self.name(&run.trace)).collect();
-        for (run, name) in self.0.iter_mut().zip(names) {
-            run.label = name;
+    fn update_labels(&mut self) {
+        let labels: Vec<String> = self.0.iter().map(|run| self.label(&run.trace)).collect();
+        for (run, label) in self.0.iter_mut().zip(labels) {
+            run.label = label;
         }
     }
 
-    fn name(&self, trace: &Trace) -> String {
+    fn label(&self, trace: &Trace) -> String {
         let traces = || self.0.iter().map(|run| &run.trace);
-        let mut name = String::new();
+        let mut label = String::new();
         for (key, value) in &trace.params {
             if traces().any(|other| other.param(key) != value) {
-                name.extend([key, "=", value, ", "]);
+                label.extend([key, "=", value, ", "]);
             }
         }
         if traces().any(|other| other.seed != trace.seed) {
-            name.extend(["seed=", &trace.seed.to_string(), ", "]);
+            label.extend(["seed=", &trace.seed.to_string(), ", "]);
         }
-        name + match trace.world.as_str() {
-            "virtual" => "Simulation",
-            "tab" => "This tab",
-            _ => "Native",
-        }
+        label
+            + match trace.world.as_str() {
+                "virtual" => "Simulation",
+                "tab" => "This tab",
+                _ => "Native",
+            }
     }
 }
 
-impl Labelled {
+impl LabelledRun {
     fn buttons(&self, index: usize) -> String {
         let Trace {
             scenario, world, ..

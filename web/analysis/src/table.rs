@@ -1,6 +1,6 @@
 //! Figures of several runs, side by side.
 
-use crate::runs::Labelled;
+use crate::runs::LabelledRun;
 use highwater::analysis::{Measure, Measures, Unit};
 use serde::Serialize;
 
@@ -35,15 +35,15 @@ pub(crate) struct Cell {
 }
 
 impl<'a> Table<'a> {
-    pub(crate) fn of(runs: &'a [Labelled]) -> Self {
-        let column = |run: &'a Labelled| Column {
+    pub(crate) fn of(runs: &'a [LabelledRun]) -> Self {
+        let column = |run: &'a LabelledRun| Column {
             label: &run.label,
             scenario: &run.trace.scenario,
             world: &run.trace.world,
             seed: run.trace.seed.to_string(),
             died: run.trace.died.as_deref(),
         };
-        let measures: Vec<_> = runs.iter().map(Labelled::measures).collect();
+        let measures: Vec<_> = runs.iter().map(LabelledRun::measures).collect();
         let first = measures.iter().take(1).flat_map(|it| it.iter());
         Table {
             columns: runs.iter().map(column).collect(),
@@ -60,8 +60,8 @@ impl Row {
         } = measure;
         let of_run = |run: &&Measures| run.iter().find(|it| it.key == *key).cloned();
         let measures: Vec<_> = runs.iter().filter_map(of_run).collect();
-        let is_nothing = |it: &Measure| it.value.unwrap_or(0) == 0;
-        if *key != "failed" && measures.iter().all(is_nothing) {
+        let is_zero = |it: &Measure| it.value.unwrap_or(0) == 0;
+        if *key != "failed" && measures.iter().all(is_zero) {
             return None;
         }
         let cell = |measure: Measure| {

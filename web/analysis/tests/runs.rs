@@ -51,7 +51,7 @@ fn parsed(json: &str) -> Value {
 }
 
 #[wasm_bindgen_test]
-fn a_simulation_has_the_digest_that_it_has_natively() {
+fn simulation_digest_matches_native() {
     for line in include_str!("../../../core/tests/digests.txt").lines() {
         let (name, known) = line.split_once(' ').unwrap();
         let mut runs = Runs::new();
@@ -61,7 +61,7 @@ fn a_simulation_has_the_digest_that_it_has_natively() {
 }
 
 #[wasm_bindgen_test]
-fn runs_stand_side_by_side() {
+fn runs_are_compared_in_columns() {
     let mut runs = Runs::new();
     add(&mut runs, "waits", &experiment("backpressure", &[]));
     let ignoring = experiment("backpressure", &[("heed", "ignore"), ("seed", "5")]);
@@ -94,7 +94,7 @@ fn runs_stand_side_by_side() {
 }
 
 #[wasm_bindgen_test]
-fn what_is_of_a_sample_says_so_in_its_own_column() {
+fn sampled_figures_are_marked_in_their_column() {
     let mut runs = Runs::new();
     add(
         &mut runs,
@@ -112,7 +112,7 @@ fn what_is_of_a_sample_says_so_in_its_own_column() {
 }
 
 #[wasm_bindgen_test]
-fn a_challenge_is_judged_by_the_predicates_of_the_tests() {
+fn challenge_uses_the_predicates_of_the_tests() {
     let open = parsed(&Runs::challenge_of("backpressure"));
     assert_eq!(open["goals"][1]["met"], Value::Null);
     let settings = open["settings"].as_array().unwrap().iter();
@@ -151,7 +151,7 @@ fn a_challenge_is_judged_by_the_predicates_of_the_tests() {
 }
 
 #[wasm_bindgen_test]
-fn there_is_room_for_six_runs() {
+fn at_most_six_runs_are_kept() {
     let mut runs = Runs::new();
     let empty = |runs: &mut Runs| {
         let [label, name, world] = ["a", "observer", "tab"].map(str::to_owned);
@@ -186,7 +186,7 @@ fn labels(runs: &Runs) -> Vec<String> {
 }
 
 #[wasm_bindgen_test]
-fn the_last_run_of_each_experiment_and_world_is_kept() {
+fn last_run_per_experiment_and_world_is_kept() {
     let mut runs = Runs::new();
     let set = ["cost", "1", "seed", "1"];
     assert_eq!(keep(&mut runs, "virtual", &set, None), 0);
@@ -210,12 +210,12 @@ fn the_last_run_of_each_experiment_and_world_is_kept() {
     assert_eq!(labels(&runs)[0], "seed=1, Simulation");
     // Those of another scenario go.
     let [address, name, world] = ["#/cluster", "cluster", "tab"].map(str::to_owned);
-    let alone = runs.keep(address, name, world, Vec::new(), None);
-    assert_eq!((alone.ok(), runs.length()), (Some(0), 1));
+    let kept = runs.keep(address, name, world, Vec::new(), None);
+    assert_eq!((kept.ok(), runs.length()), (Some(0), 1));
 }
 
 #[wasm_bindgen_test]
-fn what_a_run_says_is_no_markup() {
+fn text_from_a_run_is_escaped() {
     let mut runs = Runs::new();
     keep(
         &mut runs,

@@ -81,7 +81,7 @@ impl Summary {
 pub fn build(options: &Options) -> Result<Summary> {
     let wanted = wanted(options.chapter.as_deref())?;
     let layout = Layout::new(options.out.as_deref())?;
-    let _turn = take_turn(&layout)?;
+    let _lock = lock_build(&layout)?;
     Toolchain::Stable.ensure(&layout.root)?;
     let threaded: Vec<_> = wanted.iter().filter_map(|part| part.threaded()).collect();
     // Each compiles into a folder of its own, and much of what either takes is the
@@ -210,7 +210,7 @@ fn make(layout: &Layout, part: Part, keep: &[&str]) -> Result<Outcome> {
 }
 
 /// Held until dropped. Cargo has a lock for its own part only.
-fn take_turn(layout: &Layout) -> Result<File> {
+fn lock_build(layout: &Layout) -> Result<File> {
     fs::create_dir_all(&layout.target)?;
     let path = layout.target.join(".bundle-lock");
     let cannot = || format!("cannot lock {}", path.display());
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chapter_is_chosen_by_its_name() {
+    fn chapter_is_selected_by_name() {
         let names = |only| -> Result<Vec<String>> {
             Ok(wanted(only)?.iter().map(Part::to_string).collect())
         };

@@ -31,7 +31,7 @@ pub(crate) fn compile(layout: &Layout, part: Part) -> Result<PathBuf> {
     };
     cargo
         .arg("--config")
-        .arg(remapping(&homes(&layout.root)))
+        .arg(remapping(&path_prefixes(&layout.root)))
         .args(["build", "--package", package, "--bin", binary])
         .args(["--target", TARGET, "--profile", "wasm"])
         .arg("--target-dir")
@@ -55,7 +55,7 @@ pub(crate) fn compile(layout: &Layout, part: Part) -> Result<PathBuf> {
 /// The folders of this machine that the compiler would write into the `.wasm`
 /// file, for messages, and what they are called there: a visitor need not know
 /// whose machine it was, and two machines make the same file.
-fn homes(root: &Path) -> Vec<(PathBuf, &'static str)> {
+fn path_prefixes(root: &Path) -> Vec<(PathBuf, &'static str)> {
     let home = |variable: &str, folder: &str| {
         env::var_os(variable)
             .filter(|path| !path.is_empty())
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_folder_gets_its_name() {
+    fn each_folder_is_remapped() {
         let folders = [("/home/me/.cargo".into(), "/cargo"), ("C:\\x".into(), "/x")];
         assert_eq!(
             remapping(&folders),

@@ -15,23 +15,23 @@ use serde::Serialize;
 
 use crate::layout::Chapter;
 use excerpt::Excerpt;
-use mark::Kinds;
+use mark::RecordKinds;
 
 /// The file in a chapter's output.
 pub(crate) const FILE: &str = "reading.json";
 
 /// What there is to read in a chapter.
 #[derive(Serialize)]
-struct Book {
+struct ChapterReading {
     /// How its pictures are read.
     caption: String,
     /// About each scenario, by its name.
-    about: BTreeMap<&'static str, Reading>,
+    about: BTreeMap<&'static str, ScenarioReading>,
 }
 
 /// What there is to read about one scenario.
 #[derive(Serialize)]
-struct Reading {
+struct ScenarioReading {
     /// As HTML.
     guide: String,
     sources: Vec<Excerpt>,
@@ -50,7 +50,7 @@ pub(crate) fn of(root: &Path, chapter: &Chapter) -> Result<String> {
     if let Some(name) = table.keys().find(|name| !is_scenario(name)) {
         bail!("{}: there is no scenario {name}", sources.display());
     }
-    let kinds = Kinds::read(root)?;
+    let kinds = RecordKinds::read(root)?;
     let caption = text_of(&guides.join(format!("{}.txt", chapter.name)))?;
     let mut about = BTreeMap::new();
     for name in chapter.scenarios {
@@ -62,9 +62,9 @@ pub(crate) fn of(root: &Path, chapter: &Chapter) -> Result<String> {
                 .with_context(|| format!("{}, {name}, {}", sources.display(), entry.item))
         });
         let sources = sources.collect::<Result<_>>()?;
-        about.insert(*name, Reading { guide, sources });
+        about.insert(*name, ScenarioReading { guide, sources });
     }
-    Ok(serde_json::to_string(&Book { caption, about })?)
+    Ok(serde_json::to_string(&ChapterReading { caption, about })?)
 }
 
 fn is_scenario(name: &str) -> bool {
@@ -82,7 +82,7 @@ mod tests {
     use crate::layout::Layout;
 
     #[test]
-    fn every_scenario_has_something_to_read() {
+    fn every_scenario_has_a_guide_and_sources() {
         let root = Layout::new(None).unwrap().root;
         for chapter in crate::chapters() {
             let reading = of(&root, chapter).unwrap();

@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_file_counts_towards_its_own_budget() {
+    fn each_file_counts_towards_one_budget() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout {
             root: dir.path().to_owned(),
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_is_kept_up_to_its_limit() {
+    fn budget_is_kept_up_to_its_limit() {
         let budget = |brotli_bytes| Budget {
             what: "x".to_owned(),
             brotli_bytes,

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_new_output_replaces_the_old_and_keeps_what_it_is_told_to() {
+    fn replace_keeps_the_listed_folders() {
         let dir = tempfile::tempdir().unwrap();
         let package = dir.path().join("pkg");
         fs::create_dir_all(package.join("threads/deep")).unwrap();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_build_leaves_the_old_output() {
+    fn failed_build_leaves_the_old_output() {
         let dir = tempfile::tempdir().unwrap();
         let package = dir.path().join("pkg");
         fs::create_dir(&package).unwrap();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_written_when_it_differs() {
+    fn update_writes_only_changed_files() {
         let dir = tempfile::tempdir().unwrap();
         assert!(update(dir.path(), "a.json", "1").unwrap());
         assert!(!update(dir.path(), "a.json", "1").unwrap());
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn removing_twice_is_fine() {
+    fn removing_twice_succeeds() {
         let dir = tempfile::tempdir().unwrap();
         let package = dir.path().join("pkg");
         let threads = package.join("threads");

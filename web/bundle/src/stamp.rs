@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_output_is_fresh_only_while_complete_and_of_the_same_bytes() {
+    fn stamp_matches_complete_output_of_the_same_bytes() {
         let dir = tempfile::tempdir().unwrap();
         let wasm = dir.path().join("in.wasm");
         fs::write(&wasm, b"one").unwrap();

@@ -20,7 +20,7 @@ extern "C" {
 ///
 /// The browser's streams answer by promises, and as long as these follow one
 /// another the loop comes to nothing else.
-pub(crate) async fn next_turn() {
+pub(crate) async fn yield_to_loop() {
     let turn = Promise::new(&mut |resolve, _reject| {
         set_timeout(&resolve);
     });

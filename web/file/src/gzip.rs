@@ -23,9 +23,9 @@ extern "C" {
 }
 
 /// Bytes in the browser's memory, which stay there.
-pub(crate) struct Piece(Uint8Array);
+pub(crate) struct JsChunk(Uint8Array);
 
-impl Weigh for Piece {
+impl Weigh for JsChunk {
     fn weight(&self) -> usize {
         self.0.length() as usize
     }
@@ -51,17 +51,17 @@ impl Gzip {
     }
 
     /// Where they come out. To be asked for once.
-    pub(crate) fn compressed(&self) -> impl Stream<Item = Result<Piece, Failure>> + use<> {
+    pub(crate) fn compressed(&self) -> impl Stream<Item = Result<JsChunk, Failure>> + use<> {
         ReadableStream::from_raw(self.0.readable())
             .into_stream()
-            .map(|piece| Ok(Piece(piece?.unchecked_into())))
+            .map(|piece| Ok(JsChunk(piece?.unchecked_into())))
     }
 }
 
 /// Where the compressed pieces go. It is closed on success only.
-pub(crate) fn output(output: web_sys::WritableStream) -> impl Sink<Piece, Error = Failure> {
+pub(crate) fn output(output: web_sys::WritableStream) -> impl Sink<JsChunk, Error = Failure> {
     WritableStream::from_raw(output)
         .into_sink()
         .sink_map_err(Failure::from)
-        .with(|Piece(bytes)| future::ok(bytes.into()))
+        .with(|JsChunk(bytes)| future::ok(bytes.into()))
 }

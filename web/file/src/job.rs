@@ -4,8 +4,8 @@ use crate::{
     clock::TabClock,
     gzip::{Gzip, output},
     source,
-    stages::{CountLines, Hash, Shared},
-    status::{Ended, Ending, Status, stages},
+    stages::{CountLines, Hash, SharedFindings},
+    status::{FinalStatus, Outcome, Status, stages},
 };
 use futures::{
     FutureExt, TryStreamExt,
@@ -33,7 +33,7 @@ const CHUNK: usize = 128 * 1024;
 /// the gaps between their pieces. It is set aside when a run begins, so that
 /// WebAssembly's memory grows no more: when it does, something is kept that
 /// should not be.
-const SET_ASIDE: usize = 2 * (AHEAD + 4 * CHUNK);
+const RESERVED: usize = 2 * (AHEAD + 4 * CHUNK);
 
 /// Counts a file's lines, hashes it and compresses it into a stream of the
 /// page's, all in one go.
@@ -44,14 +44,14 @@ const SET_ASIDE: usize = 2 * (AHEAD + 4 * CHUNK);
 pub struct Job {
     work: Option<LocalBoxFuture<'static, Result<(), PipelineError>>>,
     cancel: [CancelHandle; 2],
-    watch: Watch,
+    progress: Progress,
 }
 
 /// What can be said of a run while it goes on.
 #[derive(Clone)]
-struct Watch {
+struct Progress {
     monitors: [PipelineMonitor; 2],
-    findings: Shared,
+    findings: SharedFindings,
     clock: Arc<TabClock>,
     memory_at_start: usize,
 }
@@ -65,9 +65,9 @@ impl Job {
     /// A browser without gzip.
     #[wasm_bindgen(constructor)]
     pub fn new(file: &Blob, into: WritableStream) -> Result<Job, JsError> {
-        set_aside();
+        reserve_memory();
         let clock = TabClock::start();
-        let findings = Shared::default();
+        let findings = SharedFindings::default();
         let gzip = Gzip::new()?;
         let before = Pipeline::from_try_stream("file", source::read(file, clock.clone()))
             .with_clock(clock.clone())
@@ -80,7 +80,7 @@ impl Job {
             .with_clock(clock.clone())
             .into_sink("output", output(into));
         let cancel = [before.cancel_handle(), behind.cancel_handle()];
-        let watch = Watch {
+        let progress = Progress {
             monitors: [before.monitor(), behind.monitor()],
             findings,
             clock,
@@ -94,7 +94,7 @@ impl Job {
             // Whichever fails first, the other is dropped with it.
             work: Some(both.try_for_each(|_| future::ok(())).boxed_local()),
             cancel,
-            watch,
+            progress,
         })
     }
 
@@ -102,20 +102,20 @@ impl Job {
     /// [`status`](Self::status). It never rejects.
     pub fn run(&mut self) -> Promise {
         let work = self.work.take();
-        let watch = self.watch.clone();
+        let progress = self.progress.clone();
         future_to_promise(async move {
-            let ending = match work {
-                Some(work) => Ending::from(work.await),
-                None => Ending::Cancelled,
+            let outcome = match work {
+                Some(work) => Outcome::from(work.await),
+                None => Outcome::Cancelled,
             };
-            let status = watch.status();
-            Ok(json(&Ended { ending, status }).into())
+            let status = progress.status();
+            Ok(json(&FinalStatus { outcome, status }).into())
         })
     }
 
     /// What went through so far, as JSON.
     pub fn status(&self) -> String {
-        json(&self.watch.status())
+        json(&self.progress.status())
     }
 
     /// Has the run end as soon as it would go on.
@@ -124,7 +124,7 @@ impl Job {
     }
 }
 
-impl Watch {
+impl Progress {
     fn status(&self) -> Status {
         let reports = self.monitors.each_ref().map(PipelineMonitor::report);
         let passed = |name| {
@@ -154,8 +154,8 @@ fn ahead() -> Result<Bound<Vec<u8>>, InvalidBound> {
 }
 
 /// Memory never shrinks: what is given back here is there for the run.
-fn set_aside() {
-    let room: Vec<u8> = Vec::with_capacity(SET_ASIDE);
+fn reserve_memory() {
+    let room: Vec<u8> = Vec::with_capacity(RESERVED);
     // Or the compiler, which sees that nobody uses it, would not ask for it.
     drop(black_box(room));
 }

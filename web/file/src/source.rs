@@ -1,7 +1,7 @@
 //! The file, read as its bytes are wanted.
 
 use crate::{
-    clock::{TabClock, next_turn},
+    clock::{TabClock, yield_to_loop},
     failure::Failure,
 };
 use futures::{Stream, StreamExt, stream};
@@ -14,13 +14,13 @@ use web_sys::Blob;
 
 /// How much is copied into this memory at once. Browsers hand out chunks of
 /// 64 KiB and more.
-const MOST_BYTES: u32 = 128 * 1024;
+const MAX_COPY: u32 = 128 * 1024;
 
 /// How long to go on reading before the loop gets its turn: to be cancelled, and
 /// to tell the page where it is.
-const LONGEST: Duration = Duration::from_millis(50);
+const MAX_TURN: Duration = Duration::from_millis(50);
 
-struct Reading {
+struct FileReader {
     chunks: IntoStream<'static>,
     /// What is left of the last one.
     rest: Uint8Array,
@@ -36,7 +36,7 @@ pub(crate) fn read(
     file: &Blob,
     clock: Arc<TabClock>,
 ) -> impl Stream<Item = Result<Vec<u8>, Failure>> + use<> {
-    let reading = Reading {
+    let reading = FileReader {
         chunks: ReadableStream::from_raw(file.stream()).into_stream(),
         rest: Uint8Array::new_with_length(0),
         expected: size_of(file),
@@ -50,10 +50,10 @@ pub(crate) fn read(
     })
 }
 
-impl Reading {
+impl FileReader {
     async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
-        if self.clock.now() >= self.last_turn + LONGEST {
-            next_turn().await;
+        if self.clock.now() >= self.last_turn + MAX_TURN {
+            yield_to_loop().await;
             self.last_turn = self.clock.now();
         }
         while self.rest.length() == 0 {
@@ -63,7 +63,7 @@ impl Reading {
                 None => return Err(self.changed()),
             }
         }
-        let end = self.rest.length().min(MOST_BYTES);
+        let end = self.rest.length().min(MAX_COPY);
         let piece = self.rest.subarray(0, end).to_vec();
         self.rest = self.rest.subarray(end, self.rest.length());
         self.read += u64::from(end);

@@ -14,24 +14,24 @@ pub(crate) struct Findings {
 }
 
 /// Findings of several stages, which all run in one task.
-pub(crate) type Shared = Rc<RefCell<Findings>>;
+pub(crate) type SharedFindings = Rc<RefCell<Findings>>;
 
 /// Counts lines of any length: a last one need not end with a newline.
 pub(crate) struct CountLines {
     chunk: Option<Vec<u8>>,
     ends_open: bool,
-    findings: Shared,
+    findings: SharedFindings,
 }
 
 /// Hashes.
 pub(crate) struct Hash {
     chunk: Option<Vec<u8>>,
     hasher: Sha256,
-    findings: Shared,
+    findings: SharedFindings,
 }
 
 impl CountLines {
-    pub(crate) fn new(findings: &Shared) -> Self {
+    pub(crate) fn new(findings: &SharedFindings) -> Self {
         CountLines {
             chunk: None,
             ends_open: false,
@@ -65,7 +65,7 @@ impl Stage<Vec<u8>> for CountLines {
 }
 
 impl Hash {
-    pub(crate) fn new(findings: &Shared) -> Self {
+    pub(crate) fn new(findings: &SharedFindings) -> Self {
         Hash {
             chunk: None,
             hasher: Sha256::new(),

@@ -34,7 +34,7 @@ pub(crate) struct StageStatus {
 /// How a run ended.
 #[derive(Serialize)]
 #[serde(tag = "how", rename_all = "snake_case")]
-pub(crate) enum Ending {
+pub(crate) enum Outcome {
     Done,
     Cancelled,
     Failed { stage: String, cause: String },
@@ -42,18 +42,18 @@ pub(crate) enum Ending {
 
 /// The last thing that is said of a run.
 #[derive(Serialize)]
-pub(crate) struct Ended {
+pub(crate) struct FinalStatus {
     #[serde(flatten)]
-    pub(crate) ending: Ending,
+    pub(crate) outcome: Outcome,
     pub(crate) status: Status,
 }
 
-impl From<Result<(), PipelineError>> for Ending {
+impl From<Result<(), PipelineError>> for Outcome {
     fn from(result: Result<(), PipelineError>) -> Self {
         match result {
-            Ok(()) => Ending::Done,
-            Err(PipelineError::Cancelled) => Ending::Cancelled,
-            Err(error) => Ending::Failed {
+            Ok(()) => Outcome::Done,
+            Err(PipelineError::Cancelled) => Outcome::Cancelled,
+            Err(error) => Outcome::Failed {
                 stage: error.stage().unwrap_or_default().to_owned(),
                 cause: error
                     .source()

@@ -63,7 +63,7 @@ async fn a_while() {
 }
 
 #[wasm_bindgen_test]
-async fn all_of_it_is_counted_hashed_and_compressed() {
+async fn file_is_counted_hashed_and_compressed() {
     let outputs = "(self.zipped ??= []).push(chunk)";
     let mut job = Job::new(&file(b"one\ntwo", 1), output(outputs)).unwrap();
     let ended = ended(&mut job).await;
@@ -84,7 +84,7 @@ async fn all_of_it_is_counted_hashed_and_compressed() {
 }
 
 #[wasm_bindgen_test]
-async fn an_output_that_takes_nothing_stops_the_reading() {
+async fn blocked_output_stops_reading() {
     let mut job = Job::new(&noise(32), output("return new Promise(() => {})")).unwrap();
     let run = job.run();
     // Until it stands still.
@@ -104,7 +104,7 @@ async fn an_output_that_takes_nothing_stops_the_reading() {
 }
 
 #[wasm_bindgen_test]
-async fn a_run_is_cancelled_while_everything_is_ready() {
+async fn cancel_stops_a_run_that_never_waits() {
     let mut job = Job::new(&noise(64), output("")).unwrap();
     let run = job.run();
     while read(&job) == 0 {
@@ -117,7 +117,7 @@ async fn a_run_is_cancelled_while_everything_is_ready() {
 }
 
 #[wasm_bindgen_test]
-async fn memory_does_not_depend_on_the_file() {
+async fn memory_does_not_depend_on_file_size() {
     let mut memory = Vec::new();
     for mib in [2, 20] {
         let mut job = Job::new(&noise(mib), output("")).unwrap();
@@ -134,7 +134,7 @@ async fn memory_does_not_depend_on_the_file() {
 }
 
 #[wasm_bindgen_test]
-async fn a_full_output_fails_by_name() {
+async fn full_output_is_reported() {
     let full = "throw new DOMException('no', 'QuotaExceededError')";
     let mut job = Job::new(&noise(4), output(full)).unwrap();
     let ended = ended(&mut job).await;
@@ -146,7 +146,7 @@ async fn a_full_output_fails_by_name() {
 }
 
 #[wasm_bindgen_test]
-fn what_is_thrown_is_put_in_plain_words() {
+fn thrown_values_become_failures() {
     let thrown = |code: &str| {
         let value = Function::new_no_args(&format!("return {code}")).call0(&JsValue::NULL);
         Failure::from(value.unwrap())

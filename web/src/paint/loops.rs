@@ -2,8 +2,8 @@
 //! time. What holds a loop is a bar, a request that waits a dot, and where no
 //! heartbeat comes its line is flat.
 
-mod lives;
-mod pulse;
+mod heartbeat;
+mod lifecycle;
 mod queue;
 mod rows;
 
@@ -23,18 +23,18 @@ pub(super) fn paint(surface: &Surface, playback: &Playback) {
     ticks(surface, &scale, rows.top, rows.bottom);
     for (place, row) in rows.all.iter().enumerate() {
         // Of lanes that are lower than a line, each so manieth is labelled.
-        if place.is_multiple_of(rows::labelled_each(row.height)) {
+        if place.is_multiple_of(rows::rows_per_label(row.height)) {
             label(surface, &rows, row, playback);
         }
         let y = row.top + row.height;
         surface.line((rows.left, y), (scale.right(), y), surface.theme.panel, 1.0);
         match row.role {
             Role::Requests => queue::paint(surface, row, &scale, playback),
-            Role::Pulse => pulse::of_loop(surface, row, &scale, playback),
-            Role::Supervisor => lives::orders(surface, row, &scale, playback),
+            Role::Heartbeat => heartbeat::paint_loop(surface, row, &scale, playback),
+            Role::Supervisor => lifecycle::supervisor_flags(surface, row, &scale, playback),
             Role::Worker => {
-                lives::paint(surface, row, &scale, playback);
-                pulse::of_worker(surface, row, &scale, playback);
+                lifecycle::paint(surface, row, &scale, playback);
+                heartbeat::paint_worker(surface, row, &scale, playback);
                 bars(surface, row, &scale, playback);
             }
             Role::Cpu | Role::Rounds => bars(surface, row, &scale, playback),

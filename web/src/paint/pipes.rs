@@ -128,8 +128,8 @@ fn credits(surface: &Surface, layout: &Layout, playback: &Playback) {
             layout.services[place].left(),
             layout.services[before].right(),
         );
-        let way = services::way(playback, event);
-        let at = (from.0 + (to.0 - from.0) * way, from.1 - 12.0);
+        let progress = services::progress(playback, event);
+        let at = (from.0 + (to.0 - from.0) * progress, from.1 - 12.0);
         surface.ring(at, 4.0, surface.theme.good);
     }
 }

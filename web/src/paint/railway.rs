@@ -1,6 +1,6 @@
 //! Requests on rails: from the left through a station to an answer. An error
 //! takes the switch to the handler, and from there the one to another attempt or
-//! to an answer that is none to be glad of; a bug ends on the siding below.
+//! to an answer that is none to be glad of; a bug ends on the restart_track below.
 
 mod plan;
 mod traffic;
@@ -12,7 +12,7 @@ use highwater::{
     trace::{Kind, NameId},
 };
 pub(super) use plan::Plan;
-use plan::{Point, Siding};
+use plan::{Point, RestartTrack};
 
 /// A line of the log, and of whatever stands in a box.
 const LINE: f64 = 14.0;
@@ -30,29 +30,38 @@ pub(super) fn paint(surface: &Surface, plan: &Plan, playback: &Playback) {
         ];
         services::panel(surface, front, playback, &lines);
     }
-    for node in &plan.stations {
-        station(surface, node, playback);
+    for node in &plan.servers {
+        server(surface, node, playback);
     }
     answers(surface, plan, tally);
     handler(surface, plan, playback);
-    siding(surface, plan, playback);
+    restart_track(surface, plan, playback);
     traffic::moving(surface, plan, playback);
 }
 
-/// Where there is a way, used or not.
+/// Where there is a path, used or not.
 fn tracks(surface: &Surface, plan: &Plan) {
     for node in &plan.layout.services {
-        for way in [plan.to(node), plan.good(node), plan.astray(node)] {
-            track(surface, &way, surface.theme.line, 1.5);
+        for path in [
+            plan.to_server(node),
+            plan.to_success(node),
+            plan.to_handler(node),
+        ] {
+            track(surface, &path, surface.theme.line, 1.5);
         }
     }
-    for way in [plan.arrival(), plan.again(), plan.failed(1), plan.failed(2)] {
-        track(surface, &way, surface.theme.line, 1.5);
+    for path in [
+        plan.arrival_path(),
+        plan.retry_path(),
+        plan.to_answer(1),
+        plan.to_answer(2),
+    ] {
+        track(surface, &path, surface.theme.line, 1.5);
     }
 }
 
-fn track(surface: &Surface, way: &[Point], color: &str, weight: f64) {
-    for pair in way.windows(2) {
+fn track(surface: &Surface, path: &[Point], color: &str, weight: f64) {
+    for pair in path.windows(2) {
         surface.line(pair[0], pair[1], color, weight);
     }
 }
@@ -68,7 +77,7 @@ fn style<'a>(color: &'a str, bold: bool, align: &'static str) -> Text<'a> {
 
 /// A process, with its id and which one of its place it is; or a part of the
 /// service that does the work.
-fn station(surface: &Surface, node: &super::layout::Node, playback: &Playback) {
+fn server(surface: &Surface, node: &super::layout::Node, playback: &Playback) {
     let theme = surface.theme;
     let counters = playback.summary().counters(node.id);
     let mut slots = playback.tally().worker_slots().iter();
@@ -98,7 +107,7 @@ fn station(surface: &Surface, node: &super::layout::Node, playback: &Playback) {
             )
         }
         None => (
-            changed_to(playback, node.id),
+            breaker_state(playback, node.id),
             calls(playback, node.id),
             theme.line,
         ),
@@ -125,7 +134,7 @@ fn station(surface: &Surface, node: &super::layout::Node, playback: &Playback) {
 }
 
 /// The state of a breaker.
-fn changed_to(playback: &Playback, id: NameId) -> String {
+fn breaker_state(playback: &Playback, id: NameId) -> String {
     let mut latest = playback.played().iter().rev();
     let change = latest.find(|event| event.kind == Kind::Switch && event.source == id);
     let state = change.and_then(|event| event.target);
@@ -215,18 +224,28 @@ fn handler(surface: &Surface, plan: &Plan, playback: &Playback) {
         surface.text(&line, (left, y), style(color, is_bug, "left"), room);
     }
     let retries = format!("↻ {} retried", playback.tally().retries);
-    let (at, room) = plan.retry_label();
-    surface.text(&retries, at, style(theme.text, false, "center"), room);
+    let (at, label_width) = plan.retry_label();
+    surface.text(
+        &retries,
+        at,
+        style(theme.text, false, "center"),
+        label_width,
+    );
 }
 
 /// Where a bug leads: its worker drains, dies, and another starts.
-fn siding(surface: &Surface, plan: &Plan, playback: &Playback) {
+fn restart_track(surface: &Surface, plan: &Plan, playback: &Playback) {
     let tally = playback.tally();
     let theme = surface.theme;
-    let Some(Siding { y, stops, room }) = plan.siding else {
+    let Some(RestartTrack {
+        y,
+        stops,
+        label_width,
+    }) = plan.restart_track
+    else {
         return;
     };
-    track(surface, &plan.to_siding(), theme.line, 1.5);
+    track(surface, &plan.crash_path(), theme.line, 1.5);
     surface.line((stops[0], y), (stops[2], y), theme.line, 1.5);
     let is_any = |state, least| {
         let mut slots = tally.worker_slots().iter();
@@ -251,6 +270,11 @@ fn siding(surface: &Surface, plan: &Plan, playback: &Playback) {
         }
         surface.ring((x, y), 5.0, if is_now { theme.bad } else { theme.line });
         let color = if is_now { theme.bad } else { theme.muted };
-        surface.text(&label, (x, y + 14.0), style(color, is_now, "center"), room);
+        surface.text(
+            &label,
+            (x, y + 14.0),
+            style(color, is_now, "center"),
+            label_width,
+        );
     }
 }

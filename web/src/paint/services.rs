@@ -9,7 +9,7 @@ use crate::playback::Playback;
 use highwater::trace::{Event, NameId, Phase};
 use std::time::Duration;
 
-/// How long a message is shown on its way. It took no time at all.
+/// How long a message is shown on its progress. It took no time at all.
 const TRAVEL: Duration = Duration::from_millis(240);
 /// How long an outcome stays marked.
 const AFTERGLOW: Duration = Duration::from_millis(700);
@@ -166,10 +166,10 @@ pub(super) fn messages(surface: &Surface, layout: &Layout, playback: &Playback) 
             .target
             .and_then(|target| layout.wire(event.source, target));
         let Some((from, to)) = wire else { continue };
-        let way = way(playback, event);
+        let progress = progress(playback, event);
         let at = (
-            from.0 + (to.0 - from.0) * way,
-            from.1 + (to.1 - from.1) * way,
+            from.0 + (to.0 - from.0) * progress,
+            from.1 + (to.1 - from.1) * progress,
         );
         surface.dot(at, 5.0, surface.theme.accent);
     }
@@ -187,10 +187,10 @@ pub(super) fn recent<'a>(
 }
 
 /// How far it has come, of 1: quicker at first.
-pub(super) fn way(playback: &Playback, event: &Event) -> f64 {
+pub(super) fn progress(playback: &Playback, event: &Event) -> f64 {
     let since = playback.screen_time().saturating_sub(event.recorded_at());
-    let way = since.as_secs_f64() / TRAVEL.as_secs_f64();
-    1.0 - (1.0 - within(way, 0.0, 1.0)).powi(2)
+    let progress = since.as_secs_f64() / TRAVEL.as_secs_f64();
+    1.0 - (1.0 - within(progress, 0.0, 1.0)).powi(2)
 }
 
 /// Whether the source's last span failed, if it ended a moment ago.

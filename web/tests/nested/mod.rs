@@ -17,10 +17,10 @@ pub(crate) fn url() -> JsValue {
 
 /// Has processes made from the test's own WebAssembly: each calls what that
 /// exports as `run`, with the name of its program.
-pub(crate) fn make_processes_by(run: &str) {
+pub(crate) fn start_processes_with(run: &str) {
     let make = Function::new_with_args("url, run, program", MAKE);
     let make = make.bind2(&JsValue::NULL, &url(), &run.into());
-    highwater_web::start_processes_by(make.unchecked_into());
+    highwater_web::set_process_starter(make.unchecked_into());
 }
 
 const MAKE: &str = r#"

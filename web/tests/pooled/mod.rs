@@ -14,7 +14,7 @@ pub(crate) async fn start() {
     if !IS_STARTED.swap(true, Ordering::Relaxed) {
         let pool = highwater_web::init_thread_pool(THREADS as usize);
         wasm_bindgen_futures::JsFuture::from(pool).await.unwrap();
-        highwater_web::prove_threads();
+        highwater_web::check_threads();
     }
 }
 

@@ -7,12 +7,12 @@ use serde::Serialize;
 use syn::spanned::Spanned as _;
 use syn::{Attribute, File, ImplItem, Item, Type};
 
-use super::mark::{Kinds, Mark};
-use super::table::Entry;
+use super::mark::{Mark, RecordKinds};
+use super::table::ExcerptSpec;
 use super::text_of;
 
 /// More lines than this nobody reads beside a picture.
-const MOST_LINES: usize = 36;
+const MAX_LINES: usize = 36;
 
 /// Lines of a file, and what executes them.
 #[derive(Serialize)]
@@ -27,7 +27,7 @@ pub(super) struct Excerpt {
 }
 
 impl Excerpt {
-    pub(super) fn find(root: &Path, entry: &Entry, kinds: &Kinds) -> Result<Self> {
+    pub(super) fn find(root: &Path, entry: &ExcerptSpec, kinds: &RecordKinds) -> Result<Self> {
         let text = text_of(&root.join(&entry.file))?;
         let file =
             syn::parse_file(&text).with_context(|| format!("cannot parse {}", entry.file))?;
@@ -37,19 +37,23 @@ impl Excerpt {
             .skip(first - 1)
             .take(last + 1 - first)
             .collect();
-        let place =
-            |text: &Option<String>| text.as_ref().map(|text| only(&lines, text)).transpose();
+        let place = |text: &Option<String>| {
+            text.as_ref()
+                .map(|text| unique_line(&lines, text))
+                .transpose()
+        };
         let from = place(&entry.from)?.unwrap_or(0);
         let to = place(&entry.to)?.unwrap_or(lines.len() - 1);
         ensure!(from <= to, "it ends before it begins");
         let lines = &lines[from..=to];
         ensure!(
-            lines.len() <= MOST_LINES,
+            lines.len() <= MAX_LINES,
             "{} lines are too many",
             lines.len()
         );
         let marks = entry.marks.iter();
-        let marks = marks.map(|(record, text)| Mark::read(record, kinds, only(lines, text)?));
+        let marks =
+            marks.map(|(record, text)| Mark::read(record, kinds, unique_line(lines, text)?));
         let mut marks = marks.collect::<Result<Vec<_>>>()?;
         marks.sort();
         Ok(Excerpt {
@@ -57,14 +61,14 @@ impl Excerpt {
             file: entry.file.clone(),
             line: first + from,
             when: entry.when.clone(),
-            code: to_the_left(lines),
+            code: dedent(lines),
             marks,
         })
     }
 }
 
 /// The one line that has this in it.
-fn only(lines: &[&str], text: &str) -> Result<usize> {
+fn unique_line(lines: &[&str], text: &str) -> Result<usize> {
     let mut found = (0..lines.len()).filter(|place| lines[*place].contains(text));
     let place = found
         .next()
@@ -74,7 +78,7 @@ fn only(lines: &[&str], text: &str) -> Result<usize> {
 }
 
 /// Without what they are all indented by.
-fn to_the_left(lines: &[&str]) -> String {
+fn dedent(lines: &[&str]) -> String {
     let indent = |line: &&str| line.len() - line.trim_start().len();
     let written = lines.iter().filter(|line| !line.trim().is_empty());
     let least = written.map(indent).min().unwrap_or(0);
@@ -92,7 +96,7 @@ fn lines_of(file: &File, name: &str) -> Result<(usize, usize)> {
     for item in &file.items {
         match (item, name.split_once("::")) {
             (Item::Fn(it), None) if it.sig.ident == name => note(&it.attrs, it.span()),
-            (Item::Impl(it), Some((of, name))) if is_called(&it.self_ty, of) => {
+            (Item::Impl(it), Some((of, name))) if is_named(&it.self_ty, of) => {
                 for item in &it.items {
                     if let ImplItem::Fn(it) = item
                         && it.sig.ident == name
@@ -111,7 +115,7 @@ fn lines_of(file: &File, name: &str) -> Result<(usize, usize)> {
     }
 }
 
-fn is_called(it: &Type, name: &str) -> bool {
+fn is_named(it: &Type, name: &str) -> bool {
     match it {
         Type::Path(it) => it.path.segments.last().is_some_and(|it| it.ident == name),
         _ => false,
@@ -149,13 +153,13 @@ impl<'a> Thing<'a> {
         )
         .unwrap();
         std::fs::write(folder.path().join("a.rs"), SOURCE).unwrap();
-        let kinds = Kinds::read(folder.path()).unwrap();
+        let kinds = RecordKinds::read(folder.path()).unwrap();
         let entry = toml::from_str(&format!("title = ''\nfile = 'a.rs'\n{entry}")).unwrap();
         Excerpt::find(folder.path(), &entry, &kinds)
     }
 
     #[test]
-    fn an_item_is_found_by_its_name() {
+    fn item_is_found_by_name() {
         let one = find("item = 'one'").unwrap();
         assert_eq!(
             (one.line, one.code.as_str()),
@@ -173,7 +177,7 @@ impl<'a> Thing<'a> {
     }
 
     #[test]
-    fn what_is_not_there_or_is_there_twice_is_an_error() {
+    fn missing_or_ambiguous_items_are_errors() {
         for (entry, expected) in [
             ("item = 'Thing::three'", "no such item"),
             ("item = 'two'", "no such item"),

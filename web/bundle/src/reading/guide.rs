@@ -68,7 +68,7 @@ mod tests {
     use super::to_html;
 
     #[test]
-    fn a_link_says_what_it_sets() {
+    fn link_carries_its_settings() {
         let html = to_html("observer", "Now [make it slow](work=9&fail=none).");
         let set = "work=9&amp;fail=none";
         let link = format!("<a href=\"#/observer?{set}\" data-set=\"{set}\">make it slow</a>");
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn knobs_and_numbers_have_their_places() {
+    fn knobs_and_numbers_become_placeholders() {
         assert_eq!(
             to_html("observer", "{fail_rate} % and {=Bus: p99}, {"),
             "<p><span data-knob=\"fail_rate\"></span> % and <b data-number=\"Bus: p99\">…</b>, {</p>\n"

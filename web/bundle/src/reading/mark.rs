@@ -12,9 +12,9 @@ use super::text_of;
 const KINDS: &str = "core/src/trace/event.rs";
 
 /// The names of the kinds, each at the place of its number.
-pub(super) struct Kinds(Vec<String>);
+pub(super) struct RecordKinds(Vec<String>);
 
-impl Kinds {
+impl RecordKinds {
     pub(super) fn read(root: &Path) -> Result<Self> {
         let file = syn::parse_file(&text_of(&root.join(KINDS))?)
             .with_context(|| format!("cannot parse {KINDS}"))?;
@@ -24,7 +24,7 @@ impl Kinds {
         });
         let kinds = kinds.with_context(|| format!("{KINDS} has no enum Kind"))?;
         let names = kinds.variants.iter();
-        Ok(Kinds(
+        Ok(RecordKinds(
             names
                 .map(|it| it.ident.to_string().to_lowercase())
                 .collect(),
@@ -35,10 +35,10 @@ impl Kinds {
 /// A line, and the records by which it is executed.
 #[derive(Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(super) struct Mark {
-    /// The more is asked of a record, the earlier it comes: the first that fits
+    /// The more is criteria of a record, the earlier it comes: the first that fits
     /// is the one.
     #[serde(skip)]
-    asks: std::cmp::Reverse<usize>,
+    specificity: std::cmp::Reverse<usize>,
     kind: usize,
     /// 0 begin, 1 end, 2 instant, 3 an end in failure.
     phase: Option<usize>,
@@ -53,10 +53,10 @@ const PHASES: [&str; 4] = ["begin", "end", "instant", "failed"];
 
 impl Mark {
     /// Reads `kind[ phase][ by NAME][: failure]`.
-    pub(super) fn read(record: &str, kinds: &Kinds, line: usize) -> Result<Self> {
-        let (rest, failure) = cut(record, ": ");
-        let (rest, by) = cut(rest, " by ");
-        let (kind, phase) = cut(rest, " ");
+    pub(super) fn read(record: &str, kinds: &RecordKinds, line: usize) -> Result<Self> {
+        let (rest, failure) = split_suffix(record, ": ");
+        let (rest, by) = split_suffix(rest, " by ");
+        let (kind, phase) = split_suffix(rest, " ");
         let Some(number) = kinds.0.iter().position(|known| *known == kind) else {
             bail!(
                 "no records are of the kind {kind:?}: there are {}",
@@ -68,14 +68,14 @@ impl Mark {
             place.with_context(|| format!("no phase is called {phase:?}: {}", PHASES.join(", ")))
         });
         let phase = phase.transpose()?;
-        let asked = [
+        let criteria = [
             phase.is_some(),
             by.is_some(),
             failure.is_some(),
             phase == Some(3),
         ];
         Ok(Mark {
-            asks: std::cmp::Reverse(asked.into_iter().filter(|it| *it).count()),
+            specificity: std::cmp::Reverse(criteria.into_iter().filter(|it| *it).count()),
             kind: number,
             phase,
             by: by.map(str::to_owned),
@@ -85,7 +85,7 @@ impl Mark {
     }
 }
 
-fn cut<'a>(text: &'a str, at: &str) -> (&'a str, Option<&'a str>) {
+fn split_suffix<'a>(text: &'a str, at: &str) -> (&'a str, Option<&'a str>) {
     match text.split_once(at) {
         Some((before, after)) => (before, Some(after)),
         None => (text, None),
@@ -97,20 +97,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_told_by_kind_phase_source_and_failure() {
-        let kinds = Kinds(vec!["start".to_owned(), "handle".to_owned()]);
+    fn mark_matches_kind_phase_source_and_failure() {
+        let kinds = RecordKinds(vec!["start".to_owned(), "handle".to_owned()]);
         let read = |record| Mark::read(record, &kinds, 7);
         let mark = read("handle failed by Worker *: a bug").unwrap();
         assert_eq!((mark.kind, mark.phase, mark.line), (1, Some(3), 7));
         assert_eq!(mark.by.as_deref(), Some("Worker *"));
         assert_eq!(mark.failure.as_deref(), Some("a bug"));
-        assert!(mark < read("handle end").unwrap(), "it asks for more");
+        assert!(
+            mark < read("handle end").unwrap(),
+            "it specificity for more"
+        );
         assert!(read("handel").is_err() && read("handle before").is_err());
     }
 
     #[test]
-    fn the_kinds_are_those_of_the_trace() {
+    fn kinds_are_read_from_the_trace_module() {
         let root = crate::layout::Layout::new(None).unwrap().root;
-        assert_eq!(Kinds::read(&root).unwrap().0[..2], ["start", "depend"]);
+        assert_eq!(
+            RecordKinds::read(&root).unwrap().0[..2],
+            ["start", "depend"]
+        );
     }
 }

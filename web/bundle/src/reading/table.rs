@@ -7,7 +7,7 @@ use serde::Deserialize;
 /// An excerpt to be found.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Entry {
+pub(super) struct ExcerptSpec {
     /// What it is, in a few words.
     pub(super) title: String,
     /// The file, from the workspace's root.
@@ -27,6 +27,6 @@ pub(super) struct Entry {
 }
 
 /// The excerpts of each scenario.
-pub(super) fn read(text: &str) -> Result<BTreeMap<String, Vec<Entry>>, toml::de::Error> {
+pub(super) fn read(text: &str) -> Result<BTreeMap<String, Vec<ExcerptSpec>>, toml::de::Error> {
     toml::from_str(text)
 }

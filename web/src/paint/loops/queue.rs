@@ -7,29 +7,29 @@ use crate::{
 };
 use highwater::trace::{Event, Kind, Phase};
 
-/// The most dots, and crosses. The numbers are exact; dots need not be.
-const MOST: usize = 250;
+/// The max_height dots, and crosses. The numbers are exact; dots need not be.
+const MAX_DOTS: usize = 250;
 
 pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
     let theme = surface.theme;
-    let is_its = |event: &&Event| event.kind == Kind::Request && event.source == row.id;
+    let is_request = |event: &&Event| event.kind == Kind::Request && event.source == row.id;
     let bottom = row.top + row.height - 5.0;
-    let most = (row.height - 10.0).max(1.0);
+    let max_height = (row.height - 10.0).max(1.0);
     let place = |event: &Event, depth: u64| {
         // With as many as a lane is high the rest lies on top of each other.
-        let above = (depth.saturating_sub(1) as f64 * 4.0).min(most);
+        let above = (depth.saturating_sub(1) as f64 * 4.0).min(max_height);
         let left = scale.x(scale.since());
         (scale.x(event.at).max(left), bottom - above)
     };
-    let events: Vec<&Event> = in_window(playback, scale).filter(is_its).collect();
+    let events: Vec<&Event> = in_window(playback, scale).filter(is_request).collect();
     let ends = || events.iter().filter(|event| event.phase == Phase::End);
     // By when it came, too: users come again.
     let open: Vec<_> = playback
         .open()
-        .filter(is_its)
+        .filter(is_request)
         .map(|it| (it.subject, it.at))
         .collect();
-    let step = events.len().div_ceil(MOST).max(1) as u64;
+    let step = events.len().div_ceil(MAX_DOTS).max(1) as u64;
     // How many there were when one came: those that had come, and not ended by
     // then. What held the loop also held up the record of what came meanwhile.
     let mut earlier = ends().peekable();
@@ -37,8 +37,8 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
         || playback.summary().counters(row.id).finished(),
         |event| event.counters.finished() - 1,
     );
-    let begun = events.iter().filter(|event| event.phase == Phase::Begin);
-    for event in begun {
+    let started = events.iter().filter(|event| event.phase == Phase::Begin);
+    for event in started {
         while earlier
             .peek()
             .is_some_and(|end| end.recorded_at() > event.at)
@@ -68,9 +68,9 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
         }
     }
     let failed = ends().filter(|event| event.failure.is_some());
-    for event in failed.take(MOST) {
+    for event in failed.take(MAX_DOTS) {
         let x = scale.x(event.recorded_at());
-        surface.cross((x, bottom - most / 2.0), 4.0, theme.bad);
+        surface.cross((x, bottom - max_height / 2.0), 4.0, theme.bad);
     }
     let counters = playback.summary().counters(row.id);
     if counters.failed > 0 {

@@ -11,7 +11,7 @@ use highwater::{
 
 /// How many lanes there is room for from the start, so that newcomers do not push
 /// the others about.
-const ROOM: f64 = 4.0;
+const MIN_ROWS: f64 = 4.0;
 
 /// What a lane is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) enum Role {
     /// What a supervisor wants, and when.
     Supervisor,
     /// The heartbeat of a loop.
-    Pulse,
+    Heartbeat,
     /// What is measured, one thing after the other.
     Rounds,
     /// A loop or a thread.
@@ -84,7 +84,7 @@ impl Rows {
         let top = 6.0;
         let bottom = surface.height - 20.0;
         let shares: f64 = rows.iter().map(|row| row.role.share()).sum();
-        let height = (bottom - top) / shares.max(ROOM);
+        let height = (bottom - top) / shares.max(MIN_ROWS);
         let mut next = top;
         for row in &mut rows {
             row.top = next;
@@ -101,7 +101,7 @@ impl Rows {
 }
 
 /// How many lanes of that height share a label.
-pub(super) fn labelled_each(height: f64) -> usize {
+pub(super) fn rows_per_label(height: f64) -> usize {
     let mut each = 1;
     while height * (each as f64) < 12.0 && each < 12 {
         each += 1;
@@ -113,14 +113,14 @@ pub(super) fn labelled_each(height: f64) -> usize {
 fn role(playback: &Playback, event: &Event) -> Option<Role> {
     match event.kind {
         Kind::Request => Some(Role::Requests),
-        Kind::Beat if event.phase == Phase::End => Some(Role::Pulse),
+        Kind::Beat if event.phase == Phase::End => Some(Role::Heartbeat),
         Kind::Compute => Some(Role::Cpu),
         Kind::Switch if event.subject > 0 => Some(Role::Worker),
         Kind::Start if event.subject == 0 => match playback.trace().name(event.source) {
             "Supervisor" => Some(Role::Supervisor),
             "Loop" => Some(Role::Cpu),
             "Front" | "Requests" => Some(Role::Requests),
-            "Heartbeat" => Some(Role::Pulse),
+            "Heartbeat" => Some(Role::Heartbeat),
             _ => None,
         },
         Kind::Handle if playback.trace().scenario == "threads" => Some(Role::Rounds),
@@ -139,7 +139,7 @@ pub(super) fn detail(row: &Row, playback: &Playback, surface: &Surface) -> (Stri
             let worker_slot = playback.worker_slot(row.id);
             return worker_slot.map_or((String::new(), theme.muted), |it| state(it, surface));
         }
-        Role::Pulse | Role::Rounds | Role::Supervisor => String::new(),
+        Role::Heartbeat | Role::Rounds | Role::Supervisor => String::new(),
     };
     (text, theme.muted)
 }

@@ -1,4 +1,4 @@
-//! Where stations stand, and which ways there are.
+//! Where servers stand, and which ways there are.
 
 use super::super::{
     Surface,
@@ -22,23 +22,23 @@ pub(crate) struct Plan {
     /// Who takes requests, and what has a lane below.
     pub(crate) layout: Layout,
     /// Who serves them.
-    pub(super) stations: Vec<Node>,
+    pub(super) servers: Vec<Node>,
     pub(super) handler: Node,
-    /// 2xx, 4xx, 5xx and lost.
+    /// 2xx, 4xx, 5xx and to_lost.
     pub(super) answers: [Node; 4],
     /// Only processes can end there.
-    pub(super) siding: Option<Siding>,
-    /// Where errors go down to the handler.
-    switch: f64,
+    pub(super) restart_track: Option<RestartTrack>,
+    /// Where errors go down to_server the handler.
+    switch_x: f64,
 }
 
-/// Drain, crash, restart.
+/// Drain, crash, restart_path.
 #[derive(Clone, Copy)]
-pub(super) struct Siding {
+pub(super) struct RestartTrack {
     pub(super) y: f64,
     pub(super) stops: [f64; 3],
     /// How wide a label may be.
-    pub(super) room: f64,
+    pub(super) label_width: f64,
 }
 
 impl Plan {
@@ -62,15 +62,15 @@ impl Plan {
 
         let mut starts = playback.played().iter().filter(|it| it.kind == Kind::Start);
         let front = starts.next().map(|start| start.source);
-        let served: Vec<NameId> = if has_processes {
+        let ids: Vec<NameId> = if has_processes {
             let slots = playback.tally().worker_slots().iter();
             slots.map(|slot| slot.worker).collect()
         } else {
             let services = starts.map(|start| start.source);
             services.filter(|id| !is_handler(*id)).collect()
         };
-        let slot = (upper - margin) / served.len().max(2) as f64;
-        let stations: Vec<Node> = served
+        let slot = (upper - margin) / ids.len().max(2) as f64;
+        let servers: Vec<Node> = ids
             .into_iter()
             .enumerate()
             .map(|(place, id)| Node {
@@ -97,17 +97,17 @@ impl Plan {
             height: row - 6.0,
         });
         let third = (surface.width - 2.0 * margin) / 3.0;
-        let siding = has_processes.then_some(Siding {
+        let restart_track = has_processes.then_some(RestartTrack {
             y: height - 24.0,
             stops: [0.5, 1.5, 2.5].map(|place| margin + third * place),
-            room: third - 6.0,
+            label_width: third - 6.0,
         });
         let has_lane =
             |node: &&Node| has_processes || playback.summary().counters(node.id).started > 0;
         let layout = Layout {
             front,
             bus: None,
-            services: stations.iter().filter(has_lane).cloned().collect(),
+            services: servers.iter().filter(has_lane).cloned().collect(),
             is_chain: false,
             history_top: height,
             lanes_top: height,
@@ -115,7 +115,7 @@ impl Plan {
         };
         Some(Plan {
             layout,
-            stations,
+            servers,
             handler: Node {
                 id: handler,
                 x: middle,
@@ -124,46 +124,46 @@ impl Plan {
                 height: floor - upper - 18.0,
             },
             answers,
-            siding,
-            switch: middle + width + gap * 0.3,
+            restart_track,
+            switch_x: middle + width + gap * 0.3,
         })
     }
 
-    pub(super) fn station(&self, id: NameId) -> Option<&Node> {
-        self.stations.iter().find(|node| node.id == id)
+    pub(super) fn server(&self, id: NameId) -> Option<&Node> {
+        self.servers.iter().find(|node| node.id == id)
     }
 
     /// From outside.
-    pub(super) fn arrival(&self) -> Vec<Point> {
+    pub(super) fn arrival_path(&self) -> Vec<Point> {
         let end = self.front(Node::left);
         vec![(0.0, end.1), end]
     }
 
-    pub(super) fn to(&self, station: &Node) -> Vec<Point> {
-        vec![self.front(Node::right), station.left()]
+    pub(super) fn to_server(&self, server: &Node) -> Vec<Point> {
+        vec![self.front(Node::right), server.left()]
     }
 
-    pub(super) fn back(&self, station: &Node) -> Vec<Point> {
-        vec![station.left(), self.front(Node::right)]
+    pub(super) fn back_to_front(&self, server: &Node) -> Vec<Point> {
+        vec![server.left(), self.front(Node::right)]
     }
 
-    pub(super) fn good(&self, station: &Node) -> Vec<Point> {
-        vec![station.right(), self.answers[0].left()]
+    pub(super) fn to_success(&self, server: &Node) -> Vec<Point> {
+        vec![server.right(), self.answers[0].left()]
     }
 
-    pub(super) fn lost(&self, station: &Node) -> Vec<Point> {
-        vec![station.right(), self.answers[3].left()]
+    pub(super) fn to_lost(&self, server: &Node) -> Vec<Point> {
+        vec![server.right(), self.answers[3].left()]
     }
 
-    /// By the switch to the handler.
-    pub(super) fn astray(&self, station: &Node) -> Vec<Point> {
-        let (from, y) = (station.right(), self.handler.y + 11.0);
+    /// By the switch_x to_server the handler.
+    pub(super) fn to_handler(&self, server: &Node) -> Vec<Point> {
+        let (from, y) = (server.right(), self.handler.y + 11.0);
         let end = (self.handler.x + self.handler.width, y);
-        vec![from, (self.switch, from.1), (self.switch, y), end]
+        vec![from, (self.switch_x, from.1), (self.switch_x, y), end]
     }
 
-    /// From the handler to another attempt.
-    pub(super) fn again(&self) -> Vec<Point> {
+    /// From the handler to_server another attempt.
+    pub(super) fn retry_path(&self) -> Vec<Point> {
         let from = self.handler.left();
         let Some(front) = &self.layout.front else {
             return Vec::new();
@@ -172,32 +172,39 @@ impl Plan {
         vec![from, (x, from.1), (x, front.y + front.height)]
     }
 
-    /// From the handler to the answer of an error.
-    pub(super) fn failed(&self, answer: usize) -> Vec<Point> {
+    /// From the handler to_server the answer of an error.
+    pub(super) fn to_answer(&self, answer: usize) -> Vec<Point> {
         vec![self.handler.right(), self.answers[answer].left()]
     }
 
-    pub(super) fn to_siding(&self) -> Vec<Point> {
-        let Some(siding) = self.siding else {
+    pub(super) fn crash_path(&self) -> Vec<Point> {
+        let Some(restart_track) = self.restart_track else {
             return Vec::new();
         };
         let bottom = self.handler.y + self.handler.height;
         let x = self.handler.x + self.handler.width * 0.25;
-        vec![(x, bottom), (x, siding.y), (siding.stops[1], siding.y)]
+        vec![
+            (x, bottom),
+            (x, restart_track.y),
+            (restart_track.stops[1], restart_track.y),
+        ]
     }
 
-    pub(super) fn restart(&self) -> Vec<Point> {
+    pub(super) fn restart_path(&self) -> Vec<Point> {
         let stops = self
-            .siding
-            .map(|siding| [1, 2].map(|stop| (siding.stops[stop], siding.y)));
+            .restart_track
+            .map(|restart_track| [1, 2].map(|stop| (restart_track.stops[stop], restart_track.y)));
         stops.map_or_else(Vec::new, Vec::from)
     }
 
     /// Where the number of retries stands, and how wide it may be.
     pub(super) fn retry_label(&self) -> (Point, f64) {
         let left = self.layout.front.as_ref().map_or(0.0, |front| front.x);
-        let room = self.handler.x - left - 8.0;
-        ((left + room / 2.0, self.handler.left().1 + 13.0), room)
+        let label_width = self.handler.x - left - 8.0;
+        (
+            (left + label_width / 2.0, self.handler.left().1 + 13.0),
+            label_width,
+        )
     }
 
     fn front(&self, side: fn(&Node) -> Point) -> Point {

@@ -13,8 +13,8 @@ use tempfile::TempDir;
 
 use crate::native;
 use crate::support::{
-    PATIENCE, are_gone, ask, assert_logged, assert_nothing_failed, every_kind, start_with, told,
-    wait_for, wait_for_workers, wait_until,
+    TIMEOUT, are_gone, assert_logged, assert_nothing_failed, request, start_mixed_load, start_with,
+    transcript, wait_for, wait_for_workers, wait_until,
 };
 
 /// A copy of the program that can be replaced.
@@ -65,16 +65,16 @@ fn install(program: &Path, content: &[u8]) {
 }
 
 #[test]
-fn a_worker_that_cannot_start_leaves_the_others_alone_and_recovers() {
+fn failing_worker_recovers_while_others_serve() {
     let installed = Installed::new();
     let cluster = installed.start(&["--give-up-after", "1"]);
     let first = cluster.workers();
     installed.install_bad();
     send_signal(first[0], Signal::SIGKILL).unwrap();
     wait_for(&cluster, "failing", 1);
-    let running = every_kind(&cluster);
+    let running = start_mixed_load(&cluster);
     wait_for(&cluster, "started", 12);
-    assert!(running.wait_for_answers(200, PATIENCE));
+    assert!(running.wait_for_answers(200, TIMEOUT));
     assert_nothing_failed(&running.stop());
     assert_eq!(cluster.workers(), first[1..]);
     assert_logged(
@@ -83,15 +83,15 @@ fn a_worker_that_cannot_start_leaves_the_others_alone_and_recovers() {
     );
     let failed = |line: &&String| line.contains("exit code 3");
     let logged = cluster.log().iter().filter(failed).count();
-    assert!(logged <= 6, "{logged} lines: {}", told(&cluster));
+    assert!(logged <= 6, "{logged} lines: {}", transcript(&cluster));
 
-    let ready = ask(cluster.addr(), "GET", "/readyz");
+    let ready = request(cluster.addr(), "GET", "/readyz");
     assert_eq!(ready.status, 200);
-    let is_told = ready
+    let is_degraded = ready
         .text
         .contains("degraded: these workers fail to start: ");
-    assert!(is_told, "{ready:?}");
-    let metrics = ask(cluster.addr(), "GET", "/metrics").text;
+    assert!(is_degraded, "{ready:?}");
+    let metrics = request(cluster.addr(), "GET", "/metrics").text;
     for line in [
         "highwater_workers_wanted 2\n",
         "highwater_workers_ready 1\n",
@@ -105,29 +105,29 @@ fn a_worker_that_cannot_start_leaves_the_others_alone_and_recovers() {
     assert!(both.contains(&first[1]));
     wait_for(&cluster, "failing", 2);
     wait_until("nothing fails", || {
-        let ready = ask(cluster.addr(), "GET", "/readyz");
+        let ready = request(cluster.addr(), "GET", "/readyz");
         !ready.text.contains("degraded")
     });
-    let metrics = ask(cluster.addr(), "GET", "/metrics").text;
+    let metrics = request(cluster.addr(), "GET", "/metrics").text;
     assert!(
         metrics.contains("highwater_workers_failing 0\n"),
         "{metrics}"
     );
-    assert_eq!(cluster.count("gave_up"), 0, "{}", told(&cluster));
+    assert_eq!(cluster.count("gave_up"), 0, "{}", transcript(&cluster));
 }
 
 #[test]
-fn a_bug_while_nothing_can_be_started_takes_no_worker() {
+fn bug_keeps_its_worker_when_starts_fail() {
     let installed = Installed::new();
     let cluster = installed.start(&["--faults"]);
     let first = cluster.workers();
     installed.install_bad();
-    let running = every_kind(&cluster);
-    assert_eq!(ask(cluster.addr(), "POST", "/faults/bug").status, 500);
+    let running = start_mixed_load(&cluster);
+    assert_eq!(request(cluster.addr(), "POST", "/faults/bug").status, 500);
     wait_for(&cluster, "failing", 1);
     let before = running.ledger().total().answered();
-    assert!(running.wait_for_answers(before + 200, PATIENCE));
-    assert_eq!(cluster.workers(), first, "{}", told(&cluster));
+    assert!(running.wait_for_answers(before + 200, TIMEOUT));
+    assert_eq!(cluster.workers(), first, "{}", transcript(&cluster));
     installed.install_good();
     wait_for(&cluster, "failing", 2);
     wait_until("the one with the bug is replaced", || {
@@ -138,44 +138,44 @@ fn a_bug_while_nothing_can_be_started_takes_no_worker() {
 }
 
 #[test]
-fn a_new_program_that_crashes_aborts_the_reload_and_with_no_worker_left_it_gives_up() {
+fn crashing_release_aborts_the_reload_then_gives_up() {
     let installed = Installed::new();
     let mut cluster = installed.start(&["--give-up-after", "1"]);
     let first = cluster.workers();
-    let running = every_kind(&cluster);
-    assert!(running.wait_for_answers(100, PATIENCE));
+    let running = start_mixed_load(&cluster);
+    assert!(running.wait_for_answers(100, TIMEOUT));
     installed.install_bad();
     cluster.signal(Signal::SIGHUP).unwrap();
     wait_for(&cluster, "reload_aborted", 1);
     assert_eq!(wait_for_workers(&cluster, 2), first, "the old ones serve");
     let before = running.ledger().total().answered();
-    assert!(running.wait_for_answers(before + 100, PATIENCE));
+    assert!(running.wait_for_answers(before + 100, TIMEOUT));
     assert_nothing_failed(&running.stop());
     assert_logged(&cluster, &["reload"]);
 
     for worker in &first {
         send_signal(*worker, Signal::SIGKILL).unwrap();
     }
-    let status = cluster.wait(PATIENCE).unwrap();
-    let status = status.unwrap_or_else(|| panic!("it goes on: {}", told(&cluster)));
-    assert_eq!(describe_exit(status), "code 1", "{}", told(&cluster));
+    let status = cluster.wait(TIMEOUT).unwrap();
+    let status = status.unwrap_or_else(|| panic!("it goes on: {}", transcript(&cluster)));
+    assert_eq!(describe_exit(status), "code 1", "{}", transcript(&cluster));
     assert!(are_gone(&first, Duration::from_secs(1)));
     assert_logged(&cluster, &["gives up: no worker was ready for 1 s"]);
     assert_logged(&cluster, &["error:", "exit code 3"]);
-    assert_eq!(cluster.count("gave_up"), 1, "{}", told(&cluster));
+    assert_eq!(cluster.count("gave_up"), 1, "{}", transcript(&cluster));
 }
 
 #[test]
-fn giving_up_names_the_crash_and_not_its_own_kills() {
+fn giving_up_reports_the_crash_not_the_kills() {
     let installed = Installed::new();
     let mut cluster = installed.start(&["--give-up-after", "1"]);
     installed.install_hanging();
     for worker in cluster.workers() {
         send_signal(worker, Signal::SIGKILL).unwrap();
     }
-    let status = cluster.wait(PATIENCE).unwrap();
-    let status = status.unwrap_or_else(|| panic!("it goes on: {}", told(&cluster)));
-    assert_eq!(describe_exit(status), "code 1", "{}", told(&cluster));
-    assert_eq!(cluster.count("killed"), 2, "{}", told(&cluster));
+    let status = cluster.wait(TIMEOUT).unwrap();
+    let status = status.unwrap_or_else(|| panic!("it goes on: {}", transcript(&cluster)));
+    assert_eq!(describe_exit(status), "code 1", "{}", transcript(&cluster));
+    assert_eq!(cluster.count("killed"), 2, "{}", transcript(&cluster));
     assert_logged(&cluster, &["error:", "exit code 3"]);
 }

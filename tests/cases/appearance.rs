@@ -16,7 +16,7 @@ pub(crate) const WIDE: u32 = 1280;
 
 /// What the person prefers, and has.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Look {
+pub(crate) struct Appearance {
     /// Light on dark.
     pub(crate) is_dark: bool,
     /// As little motion as possible.
@@ -25,7 +25,7 @@ pub(crate) struct Look {
     pub(crate) width: u32,
 }
 
-impl Look {
+impl Appearance {
     /// As most people look.
     pub(crate) const USUAL: Self = Self {
         is_dark: false,

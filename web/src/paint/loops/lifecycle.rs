@@ -9,11 +9,11 @@ use highwater::trace::{Event, Kind};
 use std::time::Duration;
 
 /// About as wide is a letter.
-const WIDTH: f64 = 7.0;
+const LETTER_WIDTH: f64 = 7.0;
 
 /// What a process is at a time.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum ProcessState {
     Starting,
     Ready,
     Draining,
@@ -23,43 +23,43 @@ enum Stage {
 /// Each process as a band: an outline while it starts, full while it is ready, half
 /// as high while it drains; how it ended stands at its end.
 pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
-    let mut under_way: Option<(Stage, &Event)> = None;
+    let mut current: Option<(ProcessState, &Event)> = None;
     // Up to where there is text already.
-    let mut written = f64::NEG_INFINITY;
+    let mut text_end = f64::NEG_INFINITY;
     for event in playback.played() {
         if event.source != row.id {
             continue;
         }
         let stage = match event.kind {
-            Kind::Start => Some(Stage::Ready),
+            Kind::Start => Some(ProcessState::Ready),
             Kind::Switch => match event.target.map(|state| playback.trace().name(state)) {
-                Some("starting") => Some(Stage::Starting),
-                Some("draining") => Some(Stage::Draining),
-                Some("killed") => Some(Stage::Killed),
+                Some("starting") => Some(ProcessState::Starting),
+                Some("draining") => Some(ProcessState::Draining),
+                Some("killed") => Some(ProcessState::Killed),
                 _ => continue,
             },
             Kind::Exit => None,
             _ => continue,
         };
-        if let Some((stage, began)) = under_way {
+        if let Some((stage, began)) = current {
             band(surface, row, scale, stage, (began, event.at));
         }
-        under_way = stage.map(|stage| (stage, event));
+        current = stage.map(|stage| (stage, event));
         if event.at < scale.since() {
             continue;
         }
         if event.kind == Kind::Exit {
-            end(surface, row, scale, event, playback, &mut written);
+            exit_mark(surface, row, scale, event, playback, &mut text_end);
         } else if event.kind == Kind::Start {
             let at = (scale.x(event.at) + 2.0, row.top + row.height * 0.1);
             let id = event.subject.to_string();
-            if at.0 > written {
+            if at.0 > text_end {
                 surface.text(&id, at, style(surface.theme.muted, false, "left"), 50.0);
-                written = at.0 + WIDTH * id.len() as f64;
+                text_end = at.0 + LETTER_WIDTH * id.len() as f64;
             }
         }
     }
-    if let Some((stage, began)) = under_way {
+    if let Some((stage, began)) = current {
         band(surface, row, scale, stage, (began, scale.now));
     }
 }
@@ -68,7 +68,7 @@ fn band(
     surface: &Surface,
     row: &Row,
     scale: &Scale,
-    stage: Stage,
+    stage: ProcessState,
     (began, end): (&Event, Duration),
 ) {
     if end < scale.since() {
@@ -79,34 +79,34 @@ fn band(
     let (y, height) = (row.top + row.height * 0.18, row.height * 0.44);
     let width = (right - left).max(1.0);
     match stage {
-        Stage::Ready => surface.fill_rect(left, y, width, height, theme.panel),
-        Stage::Draining => {
+        ProcessState::Ready => surface.fill_rect(left, y, width, height, theme.panel),
+        ProcessState::Draining => {
             surface.fill_rect(left, y + height / 2.0, width, height / 2.0, theme.panel);
             surface.line((left, y), (left, y + height), theme.accent, 2.0);
         }
-        Stage::Starting => {
+        ProcessState::Starting => {
             let middle = y + height / 2.0;
             surface.line((left, middle), (right, middle), theme.line, 1.0);
             surface.ring((left + 3.0, middle), 3.0, theme.line);
         }
-        Stage::Killed => {
+        ProcessState::Killed => {
             let middle = y + height / 2.0;
             surface.line((left, middle), (right, middle), theme.bad, 2.0);
         }
     }
-    if stage == Stage::Ready && began.at >= scale.since() {
+    if stage == ProcessState::Ready && began.at >= scale.since() {
         surface.line((left, y), (left, y + height), theme.good, 2.0);
     }
 }
 
 /// That a process is gone, and why, if there is room for that.
-fn end(
+fn exit_mark(
     surface: &Surface,
     row: &Row,
     scale: &Scale,
     event: &Event,
     playback: &Playback,
-    written: &mut f64,
+    text_end: &mut f64,
 ) {
     let theme = surface.theme;
     let x = scale.x(event.at);
@@ -117,21 +117,21 @@ fn end(
     };
     surface.cross((x, y), 5.0, theme.bad);
     let cause = playback.trace().name(cause);
-    let width = WIDTH * cause.len() as f64;
+    let width = LETTER_WIDTH * cause.len() as f64;
     let left = (x - width).max(scale.x(scale.since()));
     let at = (left + width + 2.0, row.top + row.height * 0.1);
-    if left > *written {
-        *written = left + width;
+    if left > *text_end {
+        *text_end = left + width;
         surface.text(cause, at, style(theme.bad, true, "right"), width.max(10.0));
     }
 }
 
 /// What a supervisor changed to, and when: flags.
-pub(super) fn orders(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
+pub(super) fn supervisor_flags(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
     let theme = surface.theme;
     let mut right = f64::INFINITY;
-    let of_it = |event: &&Event| event.source == row.id;
-    for event in in_window(playback, scale).filter(of_it) {
+    let is_supervisor = |event: &&Event| event.source == row.id;
+    for event in in_window(playback, scale).filter(is_supervisor) {
         let (word, color) = match (event.kind, event.target, event.failure) {
             (Kind::Switch, Some(state), _) => (state, theme.accent),
             (Kind::Exit, _, Some(cause)) => (cause, theme.bad),
@@ -140,7 +140,7 @@ pub(super) fn orders(surface: &Surface, row: &Row, scale: &Scale, playback: &Pla
         let x = scale.x(event.at);
         let (top, bottom) = (row.top + 3.0, row.top + row.height - 3.0);
         surface.line((x, top), (x, bottom), color, 2.0);
-        // Where the next flag leaves no room its own is not written.
+        // Where the next flag leaves no room its own is not text_end.
         let room = (right - x - 8.0).min(scale.right() - x);
         let is_free = x <= right;
         right = right.min(x);

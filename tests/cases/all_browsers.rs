@@ -6,30 +6,30 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
+use crate::appearance::{Appearance, NARROW, WIDE};
 use crate::browser::{self, Kind, Page};
 use crate::experiment::{evaluate, finished, go, until};
-use crate::look::{Look, NARROW, WIDE};
 use crate::native::{self, listed};
 use crate::server::Serve;
 use crate::{axe, fuzz, keyboard, keys, offline};
 
 #[tokio::test]
-async fn chrome_walks_through_everything() -> Result<()> {
+async fn chrome_runs_every_scenario() -> Result<()> {
     browser::with_a(Kind::Chrome, walk).await
 }
 
 #[tokio::test]
-async fn firefox_walks_through_everything() -> Result<()> {
+async fn firefox_runs_every_scenario() -> Result<()> {
     browser::with_a(Kind::Firefox, walk).await
 }
 
 async fn walk(page: &Page) -> Result<()> {
     let server = Serve::start().await?;
     let scenarios: Vec<_> = listed()?.into_iter().flat_map(|(_, names)| names).collect();
-    timed("keyboard", by_keyboard(page, &server, &scenarios)).await?;
-    timed("axe", for_everyone(page, &server, &scenarios)).await?;
-    timed("keys", keys::work(page)).await?;
-    timed("addresses", fuzz::visit(page)).await?;
+    timed("keyboard", use_keyboard(page, &server, &scenarios)).await?;
+    timed("axe", check_accessibility(page, &server, &scenarios)).await?;
+    timed("keys", keys::check(page)).await?;
+    timed("addresses", fuzz::open_all(page)).await?;
     // Of two chapters, neither of which is loaded with the page.
     let (opened, unopened) = (&scenarios[scenarios.len() - 1], &scenarios[2]);
     timed("offline", offline::reload(page, opened, unopened)).await?;
@@ -44,8 +44,8 @@ async fn timed(part: &str, what: impl Future<Output = Result<()>>) -> Result<()>
     result.context(part.to_owned())
 }
 
-async fn by_keyboard(page: &Page, server: &Serve, scenarios: &[String]) -> Result<()> {
-    Look::USUAL.apply(page).await?;
+async fn use_keyboard(page: &Page, server: &Serve, scenarios: &[String]) -> Result<()> {
+    Appearance::USUAL.apply(page).await?;
     page.open(&server.url).await?;
     for scenario in scenarios {
         keyboard::walk(page, scenario).await?;
@@ -57,27 +57,27 @@ async fn by_keyboard(page: &Page, server: &Serve, scenarios: &[String]) -> Resul
 }
 
 /// Light or dark, and how wide. From one to the next one thing changes.
-fn looks() -> [Look; 4] {
+fn appearances() -> [Appearance; 4] {
     let all = [(false, WIDE), (true, WIDE), (true, NARROW), (false, NARROW)];
-    all.map(|(is_dark, width)| Look {
+    all.map(|(is_dark, width)| Appearance {
         is_dark,
         is_still: true,
         width,
     })
 }
 
-/// Has axe look at all there is at the end of each run.
-async fn for_everyone(page: &Page, server: &Serve, scenarios: &[String]) -> Result<()> {
+/// Has axe appearance at all there is at the end of each run.
+async fn check_accessibility(page: &Page, server: &Serve, scenarios: &[String]) -> Result<()> {
     page.open(&server.url).await?;
     axe::load(page).await?;
-    for look in looks() {
-        look.apply(page).await?;
-        axe::ensure_clean(page, &format!("home, {look:?}")).await?;
+    for appearance in appearances() {
+        appearance.apply(page).await?;
+        axe::ensure_clean(page, &format!("home, {appearance:?}")).await?;
     }
     for scenario in scenarios {
-        for look in looks() {
-            look.apply(page).await?;
-            let is_first = look.width == WIDE && !look.is_dark;
+        for appearance in appearances() {
+            appearance.apply(page).await?;
+            let is_first = appearance.width == WIDE && !appearance.is_dark;
             if is_first {
                 go(page, &format!("#/{scenario}")).await?;
             }
@@ -85,11 +85,11 @@ async fn for_everyone(page: &Page, server: &Serve, scenarios: &[String]) -> Resu
             if is_first {
                 ensure_same_trace(page, scenario).await?;
             }
-            // The source in the place of the guide, in some of the looks.
-            let open = usize::from(look.is_dark);
+            // The source in the place of the guide, in some of the appearances.
+            let open = usize::from(appearance.is_dark);
             let open = format!("document.querySelectorAll('#reading details')[{open}].open = true");
             evaluate(page, &open).await?;
-            axe::ensure_clean(page, &format!("{scenario}, {look:?}")).await?;
+            axe::ensure_clean(page, &format!("{scenario}, {appearance:?}")).await?;
         }
     }
     page.assert_no_console_errors().await

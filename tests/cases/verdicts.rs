@@ -11,8 +11,12 @@ use crate::native::command;
 use crate::server::Serve;
 
 /// Runs scenarios, as they are set, in all worlds: no check fails, some pass, and
-/// each comes out alike.
-pub(crate) async fn alike(page: &Page, server: &Serve, runs: &[(&str, &[&str])]) -> Result<()> {
+/// each comes out ensure_same_verdicts.
+pub(crate) async fn ensure_same_verdicts(
+    page: &Page,
+    server: &Serve,
+    runs: &[(&str, &[&str])],
+) -> Result<()> {
     for (scenario, set) in runs {
         // Both take real time, so one does while the other does.
         let (natively, on_the_page) = tokio::join!(

@@ -1,4 +1,4 @@
-//! Workers of the tests' Worker that share a list of things to do, so that what
+//! Workers of the tests' Worker that share a list of calls to do, so that what
 //! takes seconds of real time is not done one after the other.
 
 use crate::nested;
@@ -12,37 +12,40 @@ use wasm_bindgen_futures::JsFuture;
 /// waits.
 const WORKERS: usize = 4;
 
-/// Has each thing done by one of them, which calls what the test exports as `run`
+/// Has each arguments done by one of them, which calls what the test exports as `run`
 /// with it. Returns what that complains of, and why a Worker did not end well.
-pub(crate) async fn complaints(run: &str, things: impl Iterator<Item = Array>) -> Vec<String> {
+pub(crate) async fn failures(run: &str, calls: impl Iterator<Item = Array>) -> Vec<String> {
     let make = Function::new_with_args("url, run", MAKE);
-    let things = RefCell::new(things);
-    let complaints = RefCell::new(Vec::new());
-    let worker = async |ask: Function| {
+    let calls = RefCell::new(calls);
+    let failures = RefCell::new(Vec::new());
+    let worker = async |call: Function| {
         loop {
-            let Some(thing) = things.borrow_mut().next() else {
+            let Some(arguments) = calls.borrow_mut().next() else {
                 return;
             };
-            let asked: Promise = ask.call1(&JsValue::NULL, &thing).unwrap().unchecked_into();
-            match JsFuture::from(asked).await {
-                Ok(answer) => complaints.borrow_mut().extend(answer.as_string()),
+            let reply: Promise = call
+                .call1(&JsValue::NULL, &arguments)
+                .unwrap()
+                .unchecked_into();
+            match JsFuture::from(reply).await {
+                Ok(answer) => failures.borrow_mut().extend(answer.as_string()),
                 Err(error) => {
                     // It may be lost: the others do the rest.
-                    complaints
+                    failures
                         .borrow_mut()
-                        .push(format!("{error:?}: {thing:?}"));
+                        .push(format!("{error:?}: {arguments:?}"));
                     return;
                 }
             }
         }
     };
-    let ask = || make.call2(&JsValue::NULL, &nested::url(), &run.into());
-    let crew = std::iter::repeat_with(|| worker(ask().unwrap().unchecked_into()));
-    join_all(crew.take(WORKERS)).await;
-    let left = things
+    let call = || make.call2(&JsValue::NULL, &nested::url(), &run.into());
+    let workers = std::iter::repeat_with(|| worker(call().unwrap().unchecked_into()));
+    join_all(workers.take(WORKERS)).await;
+    let left = calls
         .into_inner()
-        .map(|thing| format!("not done: {thing:?}"));
-    complaints.into_inner().into_iter().chain(left).collect()
+        .map(|arguments| format!("not done: {arguments:?}"));
+    failures.into_inner().into_iter().chain(left).collect()
 }
 
 const MAKE: &str = r#"
@@ -61,10 +64,10 @@ const MAKE: &str = r#"
     `;
     const blob = new Blob([script], { type: "text/javascript" });
     const worker = new Worker(URL.createObjectURL(blob), { type: "module" });
-    return (thing) => new Promise((resolve, reject) => {
+    return (arguments) => new Promise((resolve, reject) => {
         worker.onmessage = ({ data }) => data.error ? reject(data.error) : resolve(data.answer);
         // A panic ends it where no one waits for it.
         worker.onerror = ({ message }) => reject(message);
-        worker.postMessage(thing);
+        worker.postMessage(arguments);
     });
 "#;

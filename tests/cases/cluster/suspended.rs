@@ -6,12 +6,12 @@ use std::time::Duration;
 use load::cluster::{Cluster, send_signal};
 use nix::sys::signal::Signal;
 
-use crate::support::{PATIENCE, ask, assert_logged, start, told, wait_for};
+use crate::support::{TIMEOUT, assert_logged, request, start, transcript, wait_for};
 
 /// Longer than a worker may be silent.
 const STOPPED: Duration = Duration::from_millis(5_500);
 /// How much later the second half of it continues.
-const LATER: Duration = Duration::from_secs(2);
+const RESUME_DELAY: Duration = Duration::from_secs(2);
 
 fn signal_workers(cluster: &Cluster, signal: Signal) {
     for worker in cluster.workers() {
@@ -20,7 +20,7 @@ fn signal_workers(cluster: &Cluster, signal: Signal) {
 }
 
 #[test]
-fn a_cluster_that_was_stopped_kills_no_worker_whatever_the_order_it_wakes_in() {
+fn suspended_cluster_kills_no_worker() {
     let supervisor_first = start(2);
     let workers_first = start(2);
     let clusters = [&supervisor_first, &workers_first];
@@ -32,20 +32,20 @@ fn a_cluster_that_was_stopped_kills_no_worker_whatever_the_order_it_wakes_in() {
     thread::sleep(STOPPED);
     supervisor_first.signal(Signal::SIGCONT).unwrap();
     signal_workers(&workers_first, Signal::SIGCONT);
-    thread::sleep(LATER);
+    thread::sleep(RESUME_DELAY);
     workers_first.signal(Signal::SIGCONT).unwrap();
     signal_workers(&supervisor_first, Signal::SIGCONT);
     for (cluster, before) in clusters.into_iter().zip(before) {
         // It is at work again, and its workers are heard.
         cluster.signal(Signal::SIGTTIN).unwrap();
-        let ready = cluster.wait_for(PATIENCE, |said| {
+        let ready = cluster.wait_for(TIMEOUT, |said| {
             let ready = said.iter().filter(|said| said.event == "ready").count();
             (ready == 3).then_some(())
         });
-        assert!(ready.is_some(), "{}", told(cluster));
-        assert_eq!(ask(cluster.addr(), "GET", "/").status, 200);
-        assert_eq!(cluster.count("killed"), 0, "{}", told(cluster));
-        assert_eq!(cluster.workers()[..2], before, "{}", told(cluster));
+        assert!(ready.is_some(), "{}", transcript(cluster));
+        assert_eq!(request(cluster.addr(), "GET", "/").status, 200);
+        assert_eq!(cluster.count("killed"), 0, "{}", transcript(cluster));
+        assert_eq!(cluster.workers()[..2], before, "{}", transcript(cluster));
         assert_logged(cluster, &["held up for"]);
     }
     // One that hangs is found still.

@@ -15,7 +15,7 @@ async fn emulate(page: &Page, command: &'static str, params: Value) -> Result<()
 }
 
 #[tokio::test]
-async fn a_stopped_picture_is_painted_anew_for_another_screen() -> Result<()> {
+async fn paused_picture_is_repainted_for_another_screen() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/backpressure", server.url)).await?;
@@ -44,8 +44,8 @@ async fn a_stopped_picture_is_painted_anew_for_another_screen() -> Result<()> {
 }
 
 #[tokio::test]
-async fn on_paper_it_is_dark_on_light_and_what_cannot_be_pressed_is_not_there() -> Result<()> {
-    const HEAR: &str = "addEventListener('beforeprint', () => {
+async fn print_is_light_and_hides_controls() -> Result<()> {
+    const ON_PRINT: &str = "addEventListener('beforeprint', () => {
         window.onPaper = picture.getContext('2d').getImageData(9, 9, 1, 1).data[0];
         window.plotOnPaper = plot.innerHTML;
     })";
@@ -61,7 +61,7 @@ async fn on_paper_it_is_dark_on_light_and_what_cannot_be_pressed_is_not_there() 
         page.open(&format!("{}#/cluster", server.url)).await?;
         finished(page).await?;
         until(page, "!!document.querySelector('#plot svg')").await?;
-        evaluate(page, HEAR).await?;
+        evaluate(page, ON_PRINT).await?;
         let plot = evaluate(page, "return plot.innerHTML").await?;
         emulate(page, "Page.printToPDF", json!({})).await?;
         ensure!(evaluate(page, "return onPaper > 200").await? == true);
@@ -89,7 +89,7 @@ async fn on_paper_it_is_dark_on_light_and_what_cannot_be_pressed_is_not_there() 
 }
 
 #[tokio::test]
-async fn in_forced_colours_it_can_be_read() -> Result<()> {
+async fn forced_colors_are_readable() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         let forced = json!([{ "name": "forced-colors", "value": "active" }]);

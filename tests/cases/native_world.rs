@@ -21,7 +21,7 @@ const LONG: [&str; 2] = [
 ];
 
 #[tokio::test]
-async fn natively_the_processes_on_the_page_are_those_of_the_system() -> Result<()> {
+async fn page_shows_the_processes_of_the_system() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async move |page| {
         for long in LONG {

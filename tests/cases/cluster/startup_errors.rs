@@ -14,7 +14,7 @@ use crate::native;
 /// One of those that only root may listen on, where that is so.
 const PRIVILEGED: &str = "127.0.0.1:81";
 /// The user nobody, on Linux.
-const NOBODY: u32 = 65_534;
+const UNPRIVILEGED_UID: u32 = 65_534;
 
 fn cluster(mut command: Command, options: &[&str]) -> io::Result<Output> {
     let command = command.arg("cluster").args(options);
@@ -34,7 +34,7 @@ fn assert_refused(done: &Output, code: i32, words: &[&str]) {
 }
 
 #[test]
-fn a_port_in_use() {
+fn port_in_use() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
     let done = cluster(native::command(), &["--addr", &addr]).unwrap();
@@ -44,7 +44,7 @@ fn a_port_in_use() {
 }
 
 #[test]
-fn a_privileged_port() {
+fn privileged_port() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = native::command();
     if Uid::effective().is_root() {
@@ -56,7 +56,7 @@ fn a_privileged_port() {
             fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         }
         command = Command::new(copy);
-        command.uid(NOBODY);
+        command.uid(UNPRIVILEGED_UID);
     } else if TcpListener::bind(PRIVILEGED).is_ok() {
         println!("not tested: everybody may listen on {PRIVILEGED} here");
         return;
@@ -73,7 +73,7 @@ fn a_privileged_port() {
 }
 
 #[test]
-fn no_workers_or_ten_thousand() {
+fn invalid_worker_count() {
     for count in ["0", "10000", "1025", "-1", "two"] {
         let done = cluster(native::command(), &["--workers", count]).unwrap();
         assert_refused(&done, 2, &["1 to 1,024", count]);

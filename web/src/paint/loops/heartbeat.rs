@@ -1,0 +1,132 @@
+//! A heartbeat: a spike for each beat, and a flat line where none came.
+
+use super::{in_window, milliseconds, rows::Row, style};
+use crate::{
+    paint::{Surface, axis::Scale},
+    playback::Playback,
+};
+use highwater::{
+    scenario::WorkerState,
+    trace::{Event, Kind, Phase},
+};
+use std::time::Duration;
+
+/// How often a worker that has nothing to do gives a activity of life.
+const WORKER_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Where a line is, and how high its spikes are.
+struct HeartbeatLine {
+    y: f64,
+    spike_height: f64,
+    /// Longer without a beat, and the line is flat.
+    flat_after: Duration,
+}
+
+/// Of the loop, over the whole lane.
+pub(super) fn paint_loop(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
+    let millis = playback.trace().param("beat").parse().unwrap_or(20);
+    let heartbeat = HeartbeatLine {
+        y: row.top + row.height * 0.6,
+        spike_height: row.height * 0.36,
+        flat_after: Duration::from_millis(3 * millis),
+    };
+    let beats = in_window(playback, scale)
+        .filter(|event| event.source == row.id && event.phase == Phase::End)
+        .map(|event| (event.recorded_at(), Activity::Beat));
+    let mut played = playback.played().iter();
+    let began = played.find(|event| event.source == row.id);
+    let began = began.map(|event| (event.at, Activity::Start));
+    line(
+        surface,
+        scale,
+        &heartbeat,
+        beats.chain(began),
+        Some(scale.now),
+    );
+}
+
+/// Of a process, below what it does. Whatever it tells is a activity of life.
+pub(super) fn paint_worker(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
+    let heartbeat = HeartbeatLine {
+        y: row.top + row.height * 0.82,
+        spike_height: row.height * 0.2,
+        flat_after: 3 * WORKER_INTERVAL,
+    };
+    let activity = |event: &Event| match event.kind {
+        Kind::Start => Some(Activity::Start),
+        Kind::Exit => Some(Activity::End),
+        Kind::Beat => Some(Activity::Beat),
+        Kind::Handle => Some(Activity::Work),
+        _ => None,
+    };
+    let is_worker = |event: &&Event| event.source == row.id;
+    let activities = in_window(playback, scale)
+        .filter(is_worker)
+        .filter_map(|event| Some((event.recorded_at(), activity(event)?)));
+    let state = playback.worker_slot(row.id).map(|it| it.state);
+    let is_alive = matches!(
+        state,
+        Some(WorkerState::Ready | WorkerState::Draining | WorkerState::Killed)
+    );
+    // Before what is shown there was a activity, too, unless it was not there.
+    let earlier = playback.played().iter().rev().filter(is_worker);
+    let mut earlier = earlier.skip_while(|event| event.recorded_at() >= scale.since());
+    let before = earlier.find_map(|event| Some((event.recorded_at(), activity(event)?)));
+    let now = is_alive.then_some(scale.now);
+    line(surface, scale, &heartbeat, activities.chain(before), now);
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Activity {
+    Start,
+    Beat,
+    /// It did something: no beat, and no reason to worry.
+    Work,
+    End,
+}
+
+/// From the latest activity back to the first.
+fn line(
+    surface: &Surface,
+    scale: &Scale,
+    heartbeat: &HeartbeatLine,
+    activities: impl Iterator<Item = (Duration, Activity)>,
+    now: Option<Duration>,
+) {
+    let theme = surface.theme;
+    let left = scale.x(scale.since());
+    // Until when the line goes that the activity before it begins.
+    let mut until = now;
+    let mut last_spike = f64::INFINITY;
+    for (at, activity) in activities {
+        let x = scale.x(at).max(left);
+        if let Some(end) = until.filter(|_| activity != Activity::End) {
+            let right = scale.x(end);
+            let is_flat = end.saturating_sub(at) > heartbeat.flat_after;
+            let (color, weight) = if is_flat {
+                (theme.bad, 3.0)
+            } else {
+                (theme.line, 1.0)
+            };
+            surface.line((x, heartbeat.y), (right, heartbeat.y), color, weight);
+            if is_flat && right - x > 70.0 {
+                let flat = milliseconds(end.saturating_sub(at));
+                let text = format!("no heartbeat, {flat} ms");
+                let at = (f64::midpoint(x, right), heartbeat.y - 8.0);
+                surface.text(&text, at, style(theme.bad, true, "center"), right - x);
+            }
+        }
+        until = (activity != Activity::Start).then_some(at);
+        // Spikes that would lie on each other are one.
+        if activity == Activity::Beat && x > left && last_spike - x >= 3.0 {
+            last_spike = x;
+            spike(surface, (x, heartbeat.y), heartbeat.spike_height);
+        }
+    }
+}
+
+fn spike(surface: &Surface, (x, y): (f64, f64), height: f64) {
+    let color = surface.theme.good;
+    surface.line((x - 1.5, y), (x, y - height), color, 1.5);
+    surface.line((x, y - height), (x + 1.5, y + height * 0.4), color, 1.5);
+}
