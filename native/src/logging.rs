@@ -12,7 +12,7 @@ mod writer;
 use crate::report;
 use highwater::error::Report;
 use log::{Level, LevelFilter};
-use sampler::{Kind, Sampler};
+use sampler::{LineKind, Sampler};
 use serde_json::json;
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -20,7 +20,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
-use writer::{LineQueue, Notices, Stream, cut, one_line};
+use writer::{LineQueue, Notices, StandardStream, cut, one_line};
 
 /// The level without `--log-level`.
 pub(crate) const DEFAULT_LEVEL: LevelFilter = LevelFilter::Info;
@@ -29,7 +29,7 @@ pub(crate) const DEFAULT_LEVEL: LevelFilter = LevelFilter::Info;
 const FLUSH_WITHIN: Duration = Duration::from_millis(250);
 
 /// The longest part of a panic's message that is logged, in bytes.
-const LONGEST_MESSAGE: usize = 1024;
+const MAX_MESSAGE_BYTES: usize = 1024;
 
 static LOG: OnceLock<Log> = OnceLock::new();
 
@@ -64,11 +64,11 @@ pub(crate) fn start(level: LevelFilter, is_worker: bool) -> io::Result<()> {
     let notices = LogNotices {
         sampler: Arc::clone(&sampler),
     };
-    let stderr = LineQueue::start("log", Stream::stderr()?, notices)?;
+    let stderr = LineQueue::start("log", StandardStream::stderr()?, notices)?;
     let stdout = if is_worker {
         None
     } else {
-        let stdout = Stream::stdout()?;
+        let stdout = StandardStream::stdout()?;
         Some(LineQueue::start("journal", stdout, JournalNotices)?)
     };
     // A process serves once.
@@ -114,7 +114,7 @@ pub(crate) fn line(line: &str) {
     match LOG.get() {
         Some(log) => {
             let line = one_line(line);
-            log.write(|| Kind::of_text(&line), || line.clone());
+            log.write(|| LineKind::of_text(&line), || line.clone());
         }
         None => write_now(line),
     }
@@ -140,7 +140,7 @@ pub(crate) fn request(report: &Report<'_>) {
     let kind = || {
         let mut context = report.error.context();
         let panicked_at = context.find(|(key, _)| *key == "panicked_at");
-        Kind::Request {
+        LineKind::Request {
             level,
             code: report.error.code(),
             status: report.error.status(),
@@ -158,13 +158,13 @@ pub(crate) fn request(report: &Report<'_>) {
 pub(crate) fn panic(place: &str, thread: &str, message: &str) {
     let Some(log) = LOG.get() else { return };
     let mut shown = message.to_owned();
-    cut(&mut shown, LONGEST_MESSAGE);
+    cut(&mut shown, MAX_MESSAGE_BYTES);
     let line = format!(
         "{} process {}: thread '{thread}' panicked at {place}: {shown}",
         Level::Error,
         process::id()
     );
-    let is_written = log.write(|| Kind::Panic(place.to_owned()), || one_line(&line));
+    let is_written = log.write(|| LineKind::Panic(place.to_owned()), || one_line(&line));
     if is_written {
         let trace = Backtrace::capture();
         if trace.status() == BacktraceStatus::Captured {
@@ -223,7 +223,7 @@ pub(crate) fn give_up() {
 
 impl Log {
     /// Writes a line unless the sampler leaves it out. Returns whether it did.
-    fn write(&self, kind: impl FnOnce() -> Kind, line: impl FnOnce() -> String) -> bool {
+    fn write(&self, kind: impl FnOnce() -> LineKind, line: impl FnOnce() -> String) -> bool {
         // Debugging takes every line.
         if self.level >= LevelFilter::Debug {
             self.stderr.push(line());
@@ -236,7 +236,7 @@ impl Log {
         let mut line = line();
         if left_out > 0 {
             let note = format!(" left_out={left_out}");
-            cut(&mut line, writer::LONGEST_LINE - 1 - note.len());
+            cut(&mut line, writer::MAX_LINE_BYTES - 1 - note.len());
             line += &note;
         }
         self.stderr.push(line);
@@ -283,9 +283,9 @@ impl Notices for LogNotices {
         let silent = sampler.take_silent(now, is_last);
         let silent = silent.into_iter().map(|(kind, left_out)| {
             let level = match kind {
-                Kind::Request { level, .. } => level,
-                Kind::Panic(_) => Level::Error,
-                Kind::Text(_) | Kind::Other => Level::Info,
+                LineKind::Request { level, .. } => level,
+                LineKind::Panic(_) => Level::Error,
+                LineKind::Text(_) | LineKind::Other => Level::Info,
             };
             one_line(&format!(
                 "{level} process {}: lines of one kind ended: left_out={left_out} {kind}",

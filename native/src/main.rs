@@ -33,7 +33,7 @@ mod platform;
 mod processes;
 mod report;
 mod run;
-mod running;
+mod run_thread;
 mod serve;
 mod tour;
 mod world;

@@ -12,11 +12,11 @@ mod gunzip;
 mod gzip;
 mod input;
 mod progress;
-mod reading;
+mod read_thread;
 mod size;
 mod stages;
 mod summary;
-mod writing;
+mod write_thread;
 
 pub(crate) use size::Size;
 
@@ -29,10 +29,10 @@ use highwater::{
     stream::{Bound, BoxError, PipelineError, PipelineReport},
 };
 use input::Input;
-use reading::Reading;
+use read_thread::ReadThread;
 use std::{io, path::Path, process::ExitCode, sync::Arc};
 use summary::Summary;
-use writing::Writing;
+use write_thread::WriteThread;
 
 /// What a read asks for. More is not quicker, and takes longer to come round.
 const CHUNK: usize = 256 * 1024;
@@ -60,7 +60,7 @@ pub(crate) async fn pipe(options: &PipeOptions) -> Result<ExitCode, Error> {
         Destination::find(&options.output, options.in_place, input.file())?;
     let _limits = report_limits();
 
-    let work = Work::new(options);
+    let work = RunResources::new(options);
     let len = input.len();
     let prints = options.output.as_os_str() == "-";
     let run = run(options, &work, input, &mut destination, open);
@@ -77,7 +77,7 @@ pub(crate) async fn pipe(options: &PipeOptions) -> Result<ExitCode, Error> {
 /// Streams the input and completes the output.
 async fn run(
     options: &PipeOptions,
-    work: &Work,
+    work: &RunResources,
     input: Input,
     destination: &mut Destination,
     open: Open,
@@ -85,7 +85,7 @@ async fn run(
     let bound =
         Bound::bytes(work.high_water).map_err(|error| Error::Runtime(io::Error::other(error)))?;
     let writing =
-        Writing::start(open, bound, Arc::clone(&work.counters)).map_err(Error::Runtime)?;
+        WriteThread::start(open, bound, Arc::clone(&work.counters)).map_err(Error::Runtime)?;
     let run = work
         .start(options, input, bound, writing.clone())
         .map_err(Error::Runtime)?;
@@ -110,7 +110,7 @@ async fn run(
 }
 
 /// A run's memory and measures.
-struct Work {
+struct RunResources {
     high_water: usize,
     inputs: Arc<Buffers>,
     outputs: Arc<Buffers>,
@@ -120,7 +120,7 @@ struct Work {
     clock: Arc<dyn Clock>,
 }
 
-impl Work {
+impl RunResources {
     fn new(options: &PipeOptions) -> Self {
         let default = if options.gzip {
             gzip::default_high_water()
@@ -135,7 +135,7 @@ impl Work {
             let chunk = CHUNK.min(high_water);
             (chunk, chunk)
         };
-        Work {
+        RunResources {
             high_water,
             inputs: Buffers::new(chunk),
             outputs: Buffers::new(output),
@@ -150,9 +150,9 @@ impl Work {
         options: &PipeOptions,
         input: Input,
         bound: Bound<Chunk>,
-        writing: Writing,
+        writing: WriteThread,
     ) -> io::Result<impl Future<Output = Result<PipelineReport, PipelineError>> + use<>> {
-        let chunks = Reading {
+        let chunks = ReadThread {
             buffers: Arc::clone(&self.inputs),
             bound,
             in_blocks: options.gzip,

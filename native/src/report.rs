@@ -14,7 +14,7 @@ pub(crate) use units::human;
 use crate::{
     blocking::Blocking,
     error::Error,
-    world::{Ended, World},
+    world::{FinishedRun, World},
 };
 use anstyle::{AnsiColor, Style};
 use highwater::{
@@ -40,7 +40,7 @@ pub(crate) const FAINT: Style = Style::new().dimmed();
 pub(crate) fn text(
     experiment: &Experiment,
     world: World,
-    ended: &Ended,
+    ended: &FinishedRun,
     verdicts: &[Verdict],
 ) -> String {
     let trace = &ended.trace;
@@ -93,7 +93,7 @@ fn is_whole(trace: &Trace) -> bool {
 }
 
 /// 1 if the run died or a check failed, else 0.
-pub(crate) fn exit_code(ended: &Ended, verdicts: &[Verdict]) -> ExitCode {
+pub(crate) fn exit_code(ended: &FinishedRun, verdicts: &[Verdict]) -> ExitCode {
     let failed = verdicts
         .iter()
         .any(|verdict| verdict.outcome == Outcome::Failed);
@@ -253,7 +253,7 @@ mod tests {
         for (key, value) in set {
             experiment.set(key, value).unwrap();
         }
-        let ended = Ended {
+        let ended = FinishedRun {
             trace: experiment.simulate(),
             failure: None,
         };

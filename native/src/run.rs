@@ -5,7 +5,7 @@ use crate::{
     error::Error,
     output::Output,
     report,
-    world::{self, Ended, World},
+    world::{self, FinishedRun, World},
 };
 use futures::future::try_join_all;
 use highwater::{
@@ -65,7 +65,7 @@ pub(crate) async fn run(options: &RunOptions) -> Result<ExitCode, Error> {
 }
 
 /// One metric over time, or all that the run has something of.
-fn picture(experiment: &Experiment, ended: &Ended, metric: Option<Metric>) -> String {
+fn picture(experiment: &Experiment, ended: &FinishedRun, metric: Option<Metric>) -> String {
     let set = experiment.settings(false).into_iter();
     let pairs = set.map(|(key, value)| [&key, "=", &value].concat());
     let label = pairs.collect::<Vec<_>>().join(" ");
@@ -86,7 +86,10 @@ fn picture(experiment: &Experiment, ended: &Ended, metric: Option<Metric>) -> St
 /// # Errors
 ///
 /// If the system gives no thread.
-pub(crate) async fn watch(world: World, experiments: &[Experiment]) -> Result<Vec<Ended>, Error> {
+pub(crate) async fn watch(
+    world: World,
+    experiments: &[Experiment],
+) -> Result<Vec<FinishedRun>, Error> {
     // Hidden by itself where standard error is not a terminal.
     let bar = ProgressBar::new_spinner();
     bar.set_style(

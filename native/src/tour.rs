@@ -4,7 +4,7 @@ use crate::{
     error::Error,
     report,
     run::watch,
-    world::{Ended, World},
+    world::{FinishedRun, World},
 };
 use anstyle::Style;
 use highwater::scenario::{self, Experiment, InputError, Preset, Scenario};
@@ -73,7 +73,7 @@ fn experiment(scenario: &'static Scenario, preset: &Preset) -> Result<Experiment
     Ok(experiment)
 }
 
-fn tell(preset: &Preset, experiment: &Experiment, ended: &Ended) -> Result<ExitCode, Error> {
+fn tell(preset: &Preset, experiment: &Experiment, ended: &FinishedRun) -> Result<ExitCode, Error> {
     let bold = Style::new().bold();
     let mut lines = format!("\n  {bold}{}{bold:#}\n", preset.title);
     let verdicts = experiment.scenario().judge(&ended.trace);

@@ -3,7 +3,7 @@
 
 use crate::{
     panic_report::{LOOP_THREAD, RunFailure},
-    running::Running,
+    run_thread::RunThread,
 };
 use clap::ValueEnum;
 use highwater::{
@@ -40,7 +40,7 @@ impl World {
 
 /// A whole run.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct FinishedRun {
     /// What happened.
     pub(crate) trace: Trace,
     /// The bug that ended it early; `trace.died` has its message.
@@ -57,7 +57,7 @@ pub(crate) async fn run(
     world: World,
     experiment: &Experiment,
     progress: impl Fn(u64),
-) -> io::Result<Ended> {
+) -> io::Result<FinishedRun> {
     let (recorder, failure) = match world {
         World::Native => run_native(experiment, progress).await?,
         World::Virtual => simulate(experiment).await?,
@@ -65,13 +65,13 @@ pub(crate) async fn run(
     let mut trace = experiment.new_trace(world.name());
     trace.append(recorder.drain());
     trace.died = failure.as_ref().map(|failure| failure.message.clone());
-    Ok(Ended { trace, failure })
+    Ok(FinishedRun { trace, failure })
 }
 
 type Outcome = (Recorder, Option<RunFailure>);
 
 async fn run_native(experiment: &Experiment, progress: impl Fn(u64)) -> io::Result<Outcome> {
-    let mut running = Running::start(experiment, ())?;
+    let mut running = RunThread::start(experiment, ())?;
     let mut ticks = tokio::time::interval(Duration::from_millis(100));
     loop {
         tokio::select! {

@@ -13,11 +13,11 @@ pub(super) const PERIOD: Duration = Duration::from_secs(1);
 
 /// The most kinds that are counted separately. Further ones share one entry, except
 /// for panics, whose places in the code are finite.
-const MOST_KINDS: usize = 256;
+const MAX_KINDS: usize = 256;
 
 /// The identity of a line without the parts that clients or time put in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
+pub(super) enum LineKind {
     /// A request that failed.
     Request {
         level: Level,
@@ -34,7 +34,7 @@ pub(super) enum Kind {
     Other,
 }
 
-impl Kind {
+impl LineKind {
     /// Returns the kind of a line: its text with every number replaced.
     pub(super) fn of_text(line: &str) -> Self {
         let mut text = String::with_capacity(line.len());
@@ -45,23 +45,23 @@ impl Kind {
                 char => text.push(char),
             }
         }
-        Kind::Text(text)
+        LineKind::Text(text)
     }
 
     /// Returns how many lines of this kind are written in a period. Every event of a
     /// worker is, short of a flood.
-    fn most_in_a_period(&self) -> u32 {
+    fn max_per_period(&self) -> u32 {
         match self {
-            Kind::Text(_) => 100,
-            Kind::Request { .. } | Kind::Panic(_) | Kind::Other => 1,
+            LineKind::Text(_) => 100,
+            LineKind::Request { .. } | LineKind::Panic(_) | LineKind::Other => 1,
         }
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for LineKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Kind::Request {
+            LineKind::Request {
                 code,
                 status,
                 at,
@@ -74,9 +74,9 @@ impl fmt::Display for Kind {
                     None => Ok(()),
                 }
             }
-            Kind::Panic(place) => write!(f, "panicked_at={place}"),
-            Kind::Text(text) => write!(f, "like=\"{text}\""),
-            Kind::Other => f.write_str("of several kinds"),
+            LineKind::Panic(place) => write!(f, "panicked_at={place}"),
+            LineKind::Text(text) => write!(f, "like=\"{text}\""),
+            LineKind::Other => f.write_str("of several kinds"),
         }
     }
 }
@@ -85,12 +85,12 @@ impl fmt::Display for Kind {
 /// counts the others.
 #[derive(Debug, Default)]
 pub(super) struct Sampler {
-    kinds: HashMap<Kind, Entry>,
+    kinds: HashMap<LineKind, KindCounts>,
     left_out: u64,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct KindCounts {
     began: Instant,
     seen: Instant,
     written: u32,
@@ -100,16 +100,16 @@ struct Entry {
 impl Sampler {
     /// Admits a line or leaves it out. For an admitted line, returns how many of its
     /// kind were left out since the last one.
-    pub(super) fn admit(&mut self, kind: Kind, now: Instant) -> Option<u64> {
+    pub(super) fn admit(&mut self, kind: LineKind, now: Instant) -> Option<u64> {
         let is_known = self.kinds.contains_key(&kind);
-        let has_room = self.kinds.len() < MOST_KINDS || matches!(kind, Kind::Panic(_));
+        let has_room = self.kinds.len() < MAX_KINDS || matches!(kind, LineKind::Panic(_));
         let kind = if is_known || has_room {
             kind
         } else {
-            Kind::Other
+            LineKind::Other
         };
-        let most = kind.most_in_a_period();
-        let entry = self.kinds.entry(kind).or_insert(Entry {
+        let most = kind.max_per_period();
+        let entry = self.kinds.entry(kind).or_insert(KindCounts {
             began: now,
             seen: now,
             written: 0,
@@ -131,7 +131,7 @@ impl Sampler {
 
     /// Removes the kinds that were silent for a period, or all kinds. Returns those of
     /// which lines were left out, with the number.
-    pub(super) fn take_silent(&mut self, now: Instant, all: bool) -> Vec<(Kind, u64)> {
+    pub(super) fn take_silent(&mut self, now: Instant, all: bool) -> Vec<(LineKind, u64)> {
         let silent = self
             .kinds
             .extract_if(|_, entry| all || now.saturating_duration_since(entry.seen) >= PERIOD);
@@ -162,7 +162,7 @@ mod tests {
         let (mut written, mut left_out) = (0, 0);
         for step in 0..2_500 {
             let now = begin + Duration::from_millis(step);
-            if let Some(before) = sampler.admit(Kind::Panic("a.rs:1:1".to_owned()), now) {
+            if let Some(before) = sampler.admit(LineKind::Panic("a.rs:1:1".to_owned()), now) {
                 assert_eq!(step % 1_000, 0);
                 written += 1;
                 left_out += before;
@@ -172,7 +172,7 @@ mod tests {
         let end = begin + Duration::from_millis(2_499);
         assert_eq!(sampler.take_silent(end, false), []);
         let silent = sampler.take_silent(end + PERIOD, false);
-        assert_eq!(silent, [(Kind::Panic("a.rs:1:1".to_owned()), 499)]);
+        assert_eq!(silent, [(LineKind::Panic("a.rs:1:1".to_owned()), 499)]);
         assert_eq!(sampler.next_due(), None);
         assert_eq!(sampler.left_out(), 2_497);
     }
@@ -181,8 +181,8 @@ mod tests {
     fn first_line_of_each_panic_place_is_written() {
         let mut sampler = Sampler::default();
         let now = Instant::now();
-        for place in 0..2 * MOST_KINDS {
-            let kind = Kind::Panic(format!("a.rs:{place}:1"));
+        for place in 0..2 * MAX_KINDS {
+            let kind = LineKind::Panic(format!("a.rs:{place}:1"));
             assert_eq!(sampler.admit(kind.clone(), now), Some(0));
             assert_eq!(sampler.admit(kind, now), None);
         }
@@ -192,21 +192,21 @@ mod tests {
     fn kinds_are_bounded() {
         let mut sampler = Sampler::default();
         let now = Instant::now();
-        for text in 0..10 * MOST_KINDS {
-            sampler.admit(Kind::Text(text.to_string()), now);
+        for text in 0..10 * MAX_KINDS {
+            sampler.admit(LineKind::Text(text.to_string()), now);
         }
-        assert!(sampler.kinds.len() <= MOST_KINDS + 1);
+        assert!(sampler.kinds.len() <= MAX_KINDS + 1);
         let left_out: u64 = sampler.take_silent(now, true).iter().map(|it| it.1).sum();
         assert_eq!(
             left_out,
-            9 * MOST_KINDS as u64 - 1,
+            9 * MAX_KINDS as u64 - 1,
             "one of the others is written"
         );
     }
 
     #[test]
     fn worker_lines_differ_by_their_text_only() {
-        let kind = |line| Kind::of_text(line);
+        let kind = |line| LineKind::of_text(line);
         assert_eq!(kind("worker 1 (pid 17)"), kind("worker 23 (pid 4)"));
         assert_ne!(kind("worker 1 serves"), kind("worker 1 drains"));
     }

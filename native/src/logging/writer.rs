@@ -13,13 +13,13 @@ pub(super) const CAPACITY: usize = 512;
 
 /// The longest line, with its line break. Linux writes as much to a pipe in one
 /// piece, so lines of several processes do not mix.
-pub(super) const LONGEST_LINE: usize = 4096;
+pub(super) const MAX_LINE_BYTES: usize = 4096;
 
 /// Marks the end of a line that was cut.
-const CUT: &str = "…";
+const ELLIPSIS: &str = "…";
 
 /// A destination of whole lines.
-pub(super) trait Output: Send + 'static {
+pub(super) trait LineOutput: Send + 'static {
     /// Writes a line. Blocks while the reader stalls.
     ///
     /// # Errors
@@ -69,11 +69,11 @@ struct State {
 enum Activity {
     /// Between two lines.
     #[default]
-    Looks,
+    Busy,
     /// Waiting for a line.
-    Waits,
+    Waiting,
     /// Writing a line.
-    Writes,
+    Writing,
 }
 
 impl LineQueue {
@@ -84,7 +84,7 @@ impl LineQueue {
     /// If the system has no room for another thread.
     pub(super) fn start(
         name: &str,
-        output: impl Output,
+        output: impl LineOutput,
         notices: impl Notices,
     ) -> io::Result<Arc<Self>> {
         let queue = Arc::new(LineQueue {
@@ -108,7 +108,7 @@ impl LineQueue {
             return state.drop_lines(1);
         }
         state.lines.push_back(line);
-        if state.writer == Activity::Waits {
+        if state.writer == Activity::Waiting {
             self.changed.notify_all();
         }
     }
@@ -132,7 +132,7 @@ impl LineQueue {
     /// Drops and counts the lines that are not written, as the process exits.
     pub(super) fn give_up(&self) {
         let mut state = self.lock();
-        let rest = state.lines.len() + usize::from(state.writer == Activity::Writes);
+        let rest = state.lines.len() + usize::from(state.writer == Activity::Writing);
         if rest > 0 {
             state.lines.clear();
             state.is_given_up = true;
@@ -170,12 +170,12 @@ struct Writer<O, N> {
 enum Step {
     Write(String),
     /// No line is queued.
-    Rest {
+    Idle {
         is_closing: bool,
     },
 }
 
-impl<O: Output, N: Notices> Writer<O, N> {
+impl<O: LineOutput, N: Notices> Writer<O, N> {
     fn run(mut self) {
         loop {
             let (due, next) = self.notices.due(Instant::now(), false);
@@ -184,8 +184,8 @@ impl<O: Output, N: Notices> Writer<O, N> {
             }
             match self.next(next) {
                 Step::Write(line) => self.write(&line),
-                Step::Rest { is_closing: false } => {}
-                Step::Rest { is_closing: true } => {
+                Step::Idle { is_closing: false } => {}
+                Step::Idle { is_closing: true } => {
                     let (due, _) = self.notices.due(Instant::now(), true);
                     for line in due {
                         self.write(&line);
@@ -208,15 +208,15 @@ impl<O: Output, N: Notices> Writer<O, N> {
         loop {
             if let Some(line) = state.lines.pop_front() {
                 state.report_after = state.report_after.saturating_sub(1);
-                state.writer = Activity::Writes;
+                state.writer = Activity::Writing;
                 return Step::Write(line);
             }
             let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
             if state.is_closing || wait.is_some_and(|wait| wait.is_zero()) {
                 let is_closing = state.is_closing;
-                return Step::Rest { is_closing };
+                return Step::Idle { is_closing };
             }
-            state.writer = Activity::Waits;
+            state.writer = Activity::Waiting;
             let changed = &self.queue.changed;
             state = match wait {
                 Some(wait) => {
@@ -225,14 +225,14 @@ impl<O: Output, N: Notices> Writer<O, N> {
                 }
                 None => changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
-            state.writer = Activity::Looks;
+            state.writer = Activity::Busy;
         }
     }
 
     fn write(&mut self, line: &str) {
         let written = self.output.write_line(line);
         let mut state = self.queue.lock();
-        state.writer = Activity::Looks;
+        state.writer = Activity::Busy;
         if written.is_err() {
             return state.drop_lines(1);
         }
@@ -270,22 +270,22 @@ pub(super) fn one_line(text: &str) -> String {
     } else {
         text.to_owned()
     };
-    cut(&mut line, LONGEST_LINE - 1);
+    cut(&mut line, MAX_LINE_BYTES - 1);
     line
 }
 
 /// Cuts a text to a length in bytes, and marks the cut.
 pub(super) fn cut(text: &mut String, longest: usize) {
     if text.len() > longest {
-        text.truncate(text.floor_char_boundary(longest - CUT.len()));
-        text.push_str(CUT);
+        text.truncate(text.floor_char_boundary(longest - ELLIPSIS.len()));
+        text.push_str(ELLIPSIS);
     }
 }
 
 /// A standard stream without the standard library's lock: a blocked write holds up no
 /// thread that prints.
 #[derive(Debug)]
-pub(super) struct Stream {
+pub(super) struct StandardStream {
     #[cfg(unix)]
     file: std::fs::File,
     #[cfg(not(unix))]
@@ -293,7 +293,7 @@ pub(super) struct Stream {
 }
 
 #[cfg(unix)]
-impl Stream {
+impl StandardStream {
     pub(super) fn stdout() -> io::Result<Self> {
         Self::of(&io::stdout())
     }
@@ -304,12 +304,12 @@ impl Stream {
 
     fn of(stream: &impl std::os::fd::AsFd) -> io::Result<Self> {
         let file = stream.as_fd().try_clone_to_owned()?.into();
-        Ok(Stream { file })
+        Ok(StandardStream { file })
     }
 }
 
 #[cfg(unix)]
-impl Output for Stream {
+impl LineOutput for StandardStream {
     fn write_line(&mut self, line: &str) -> io::Result<()> {
         use io::{ErrorKind, Write};
         let line = format!("{line}\n");
@@ -328,7 +328,7 @@ impl Output for Stream {
 }
 
 #[cfg(unix)]
-impl Stream {
+impl StandardStream {
     /// Waits until a non-blocking stream takes data. Another process that shares the
     /// stream may have set that.
     fn wait_until_ready(&self) {
@@ -342,18 +342,18 @@ impl Stream {
 }
 
 #[cfg(not(unix))]
-impl Stream {
+impl StandardStream {
     pub(super) fn stdout() -> io::Result<Self> {
-        Ok(Stream { is_stdout: true })
+        Ok(StandardStream { is_stdout: true })
     }
 
     pub(super) fn stderr() -> io::Result<Self> {
-        Ok(Stream { is_stdout: false })
+        Ok(StandardStream { is_stdout: false })
     }
 }
 
 #[cfg(not(unix))]
-impl Output for Stream {
+impl LineOutput for StandardStream {
     fn write_line(&mut self, line: &str) -> io::Result<()> {
         use io::Write;
         let line = format!("{line}\n");
@@ -377,7 +377,7 @@ mod tests {
         fails: Receiver<bool>,
     }
 
-    impl Output for Gated {
+    impl LineOutput for Gated {
         fn write_line(&mut self, line: &str) -> io::Result<()> {
             if self.fails.try_recv() == Ok(true) {
                 return Err(io::ErrorKind::BrokenPipe.into());
@@ -482,9 +482,9 @@ mod tests {
     #[test]
     fn lines_are_cut_and_control_characters_are_spelled_out() {
         assert_eq!(one_line("a\nb\u{1b}[0m"), "a\\nb\\u{1b}[0m");
-        let long = one_line(&"é".repeat(LONGEST_LINE));
+        let long = one_line(&"é".repeat(MAX_LINE_BYTES));
         assert!(
-            long.len() < LONGEST_LINE && long.ends_with(CUT),
+            long.len() < MAX_LINE_BYTES && long.ends_with(ELLIPSIS),
             "{}",
             long.len()
         );

@@ -27,7 +27,7 @@ pub(crate) struct Buffers {
 pub(crate) struct Chunk {
     buffer: Box<[u8]>,
     len: usize,
-    home: Arc<Buffers>,
+    pool: Arc<Buffers>,
 }
 
 impl Buffers {
@@ -50,7 +50,7 @@ impl Buffers {
         Chunk {
             buffer: spare.unwrap_or_else(|| vec![0; self.size].into()),
             len: 0,
-            home: Arc::clone(self),
+            pool: Arc::clone(self),
         }
     }
 
@@ -111,10 +111,10 @@ impl Weigh for Chunk {
 impl Drop for Chunk {
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.buffer);
-        self.home
+        self.pool
             .in_flight
             .fetch_sub(buffer.len(), Ordering::Relaxed);
-        self.home.lock().push(buffer);
+        self.pool.lock().push(buffer);
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) enum Destination {
     /// A file that appears when it is complete.
     Atomic(AtomicFile),
     /// A file whose content is overwritten.
-    InPlace(Overwriting),
+    InPlace(InPlaceFile),
 }
 
 /// Opens the writer, on the thread that is going to write.
@@ -41,16 +41,16 @@ pub(crate) enum Writer {
         /// The file, as it was so far.
         file: File,
         /// Set when the old content is gone.
-        has_begun: Arc<AtomicBool>,
+        is_cleared: Arc<AtomicBool>,
     },
 }
 
 /// A file that is being overwritten. Dropped while it is incomplete, it says so on
 /// standard error.
 #[derive(Debug)]
-pub(crate) struct Overwriting {
+pub(crate) struct InPlaceFile {
     path: PathBuf,
-    has_begun: Arc<AtomicBool>,
+    is_cleared: Arc<AtomicBool>,
 }
 
 impl Destination {
@@ -105,13 +105,13 @@ impl Destination {
         if in_place && path.is_file() {
             let file = OpenOptions::new().write(true).open(path);
             let file = file.map_err(|cause| bad(cause.to_string()))?;
-            let has_begun = Arc::new(AtomicBool::new(false));
-            let overwriting = Overwriting {
+            let is_cleared = Arc::new(AtomicBool::new(false));
+            let in_place_file = InPlaceFile {
                 path: path.to_owned(),
-                has_begun: Arc::clone(&has_begun),
+                is_cleared: Arc::clone(&is_cleared),
             };
-            let open = || Ok(Writer::InPlace { file, has_begun });
-            return Ok((Destination::InPlace(overwriting), Box::new(open)));
+            let open = || Ok(Writer::InPlace { file, is_cleared });
+            return Ok((Destination::InPlace(in_place_file), Box::new(open)));
         }
         let (atomic, draft) = AtomicFile::create(path, model).map_err(|refusal| {
             let hint = match refusal {
@@ -141,8 +141,8 @@ impl Destination {
                 let committed = tokio::task::spawn_blocking(|| file.commit()).await;
                 committed.map_err(io::Error::other)?.map_err(with_hint)
             }
-            Destination::InPlace(overwriting) => {
-                overwriting.has_begun.store(false, Ordering::Relaxed);
+            Destination::InPlace(in_place_file) => {
+                in_place_file.is_cleared.store(false, Ordering::Relaxed);
                 Ok(())
             }
             Destination::Stream => Ok(()),
@@ -152,11 +152,11 @@ impl Destination {
     /// Adds to an error that the output is incomplete, if it is.
     pub(crate) fn explain(&mut self, error: Error) -> Error {
         match self {
-            Destination::InPlace(overwriting)
-                if overwriting.has_begun.swap(false, Ordering::Relaxed) =>
+            Destination::InPlace(in_place_file)
+                if in_place_file.is_cleared.swap(false, Ordering::Relaxed) =>
             {
                 Error::Incomplete {
-                    path: overwriting.path.clone(),
+                    path: in_place_file.path.clone(),
                     cause: Box::new(error),
                 }
             }
@@ -183,9 +183,9 @@ fn with_hint(error: io::Error) -> io::Error {
     }
 }
 
-impl Drop for Overwriting {
+impl Drop for InPlaceFile {
     fn drop(&mut self) {
-        if self.has_begun.load(Ordering::Relaxed) {
+        if self.is_cleared.load(Ordering::Relaxed) {
             crate::report::warn(&format!(
                 "{} is incomplete: it was being overwritten",
                 self.path.display()
@@ -204,8 +204,8 @@ impl Writer {
         match self {
             Writer::Stream(file) => file.write_all(bytes),
             Writer::Draft(draft) => draft.file.write_all(bytes),
-            Writer::InPlace { file, has_begun } => {
-                clear(file, has_begun)?;
+            Writer::InPlace { file, is_cleared } => {
+                clear(file, is_cleared)?;
                 file.write_all(bytes)
             }
         }
@@ -223,8 +223,8 @@ impl Writer {
                 draft.finish()?;
                 Blocking::new(draft.file).close()
             }
-            Writer::InPlace { file, has_begun } => {
-                clear(&file, &has_begun)?;
+            Writer::InPlace { file, is_cleared } => {
+                clear(&file, &is_cleared)?;
                 sync(&file)?;
                 Blocking::new(file).close()
             }
@@ -233,8 +233,8 @@ impl Writer {
 }
 
 /// Removes the old content, once.
-fn clear(file: &File, has_begun: &AtomicBool) -> io::Result<()> {
-    if has_begun.swap(true, Ordering::Relaxed) {
+fn clear(file: &File, is_cleared: &AtomicBool) -> io::Result<()> {
+    if is_cleared.swap(true, Ordering::Relaxed) {
         return Ok(());
     }
     file.set_len(0)

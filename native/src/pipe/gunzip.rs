@@ -13,7 +13,7 @@ pub(crate) struct Gunzip {
     outputs: Arc<Buffers>,
     /// The bytes in work, and how many of them are done.
     input: Option<(Chunk, usize)>,
-    place: Place,
+    position: Position,
     /// Members that were complete.
     members: u64,
     /// Why it cannot go on, told when what came before is handed on.
@@ -25,7 +25,7 @@ const MAGIC: u8 = 0x1f;
 
 /// Where it is in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Position {
     /// Before a member: there may be none any more.
     Between,
     /// Within a member.
@@ -61,7 +61,7 @@ impl Gunzip {
             inflate: Decompress::new_gzip(15),
             outputs,
             input: None,
-            place: Place::Between,
+            position: Position::Between,
             members: 0,
             failure: None,
         }
@@ -84,7 +84,7 @@ impl Gunzip {
             Ok(Status::StreamEnd) => {
                 self.inflate.reset(true);
                 self.members += 1;
-                self.place = Place::Between;
+                self.position = Position::Between;
             }
             Ok(Status::Ok | Status::BufError) => {}
             Err(error) => self.failure = Some(self.explain(&error)),
@@ -124,13 +124,13 @@ impl Stage<Chunk> for Gunzip {
                 return Err(failure);
             }
             let rest = &chunk[start..];
-            match (self.place, rest.first()) {
+            match (self.position, rest.first()) {
                 // What it has taken may still be good for more output: it is
                 // asked until there is none.
-                (Place::Inside, _) => {
-                    let is_asked_for_rest = rest.is_empty();
+                (Position::Inside, _) => {
+                    let is_drain = rest.is_empty();
                     let (taken, output) = self.inflate(rest);
-                    if output.is_some() || self.failure.is_some() || !is_asked_for_rest {
+                    if output.is_some() || self.failure.is_some() || !is_drain {
                         self.input = Some((chunk, start + taken));
                     }
                     if output.is_some() {
@@ -138,15 +138,15 @@ impl Stage<Chunk> for Gunzip {
                     }
                 }
                 (_, None) => {}
-                (Place::Between, Some(first)) => {
-                    self.place = match *first {
-                        MAGIC => Place::Inside,
-                        0 if self.members > 0 => Place::Padding,
+                (Position::Between, Some(first)) => {
+                    self.position = match *first {
+                        MAGIC => Position::Inside,
+                        0 if self.members > 0 => Position::Padding,
                         _ => return Err(self.no_member()),
                     };
                     self.input = Some((chunk, start));
                 }
-                (Place::Padding, Some(_)) => {
+                (Position::Padding, Some(_)) => {
                     if rest.iter().any(|byte| *byte != 0) {
                         return Err(GunzipError::Garbage);
                     }
@@ -157,10 +157,10 @@ impl Stage<Chunk> for Gunzip {
     }
 
     fn finish(&mut self) -> Result<(), GunzipError> {
-        match self.place {
-            Place::Inside => Err(GunzipError::Truncated),
-            Place::Between if self.members == 0 => Err(GunzipError::Empty),
-            Place::Between | Place::Padding => Ok(()),
+        match self.position {
+            Position::Inside => Err(GunzipError::Truncated),
+            Position::Between if self.members == 0 => Err(GunzipError::Empty),
+            Position::Between | Position::Padding => Ok(()),
         }
     }
 }

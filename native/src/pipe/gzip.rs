@@ -69,7 +69,7 @@ pub(crate) struct Block {
 }
 
 /// A compressed [`Block`].
-pub(crate) struct Part {
+pub(crate) struct CompressedBlock {
     bytes: Chunk,
     /// The checksum and the length of what was compressed.
     crc: Crc,
@@ -135,20 +135,20 @@ impl Gzip {
     ///
     /// Dropped, the future does not stop the job, which takes some
     /// milliseconds.
-    pub(crate) fn part(
+    pub(crate) fn compress_block(
         &self,
         block: Block,
-    ) -> impl Future<Output = Result<Part, GzipError>> + use<> {
+    ) -> impl Future<Output = Result<CompressedBlock, GzipError>> + use<> {
         self.compress(move |output| Ok(deflate_block(&block, output)?))
     }
 
     /// Starts to compress a block to a member of its own. As with
-    /// [`part`](Self::part), the job runs to its end.
-    pub(crate) fn member(
+    /// [`compress_block`](Self::compress_block), the job runs to its end.
+    pub(crate) fn compress_member(
         &self,
         block: Chunk,
     ) -> impl Future<Output = Result<Chunk, GzipError>> + use<> {
-        self.compress(move |output| Ok(compress_member(&block, output)?))
+        self.compress(move |output| Ok(gzip_member(&block, output)?))
     }
 
     fn compress<T, F>(&self, compress: F) -> impl Future<Output = Result<T, GzipError>> + use<T, F>
@@ -167,7 +167,7 @@ impl Gzip {
 
 /// Returns a function that makes a member's bytes of its parts, in order: it puts
 /// the trailer behind the last one.
-pub(crate) fn join() -> impl FnMut(Part) -> Chunk {
+pub(crate) fn concatenate() -> impl FnMut(CompressedBlock) -> Chunk {
     let mut total = Crc::new();
     move |mut part| {
         total.combine(&part.crc);
@@ -240,7 +240,7 @@ impl Weigh for Block {
     }
 }
 
-impl Weigh for Part {
+impl Weigh for CompressedBlock {
     fn weight(&self) -> usize {
         self.bytes.weight()
     }
@@ -318,7 +318,7 @@ fn has_short_repetitions(bytes: &[u8]) -> bool {
     controls > bytes.len() / 256 || digits > bytes.len() / 5 * 2
 }
 
-fn deflate_block(block: &Block, mut output: Chunk) -> Result<Part, CompressError> {
+fn deflate_block(block: &Block, mut output: Chunk) -> Result<CompressedBlock, CompressError> {
     thread_local! {
         // Their tables are as large as a block.
         static ENCODERS: RefCell<Encoders> = RefCell::new(Encoders::new());
@@ -353,7 +353,7 @@ fn deflate_block(block: &Block, mut output: Chunk) -> Result<Part, CompressError
     }
     let mut crc = Crc::new();
     crc.update(&block.bytes);
-    Ok(Part {
+    Ok(CompressedBlock {
         bytes: output,
         crc,
         is_last: block.is_last,
@@ -409,7 +409,7 @@ fn store(bytes: &[u8], is_last: bool, output: &mut Chunk) {
     }
 }
 
-fn compress_member(block: &[u8], mut output: Chunk) -> Result<Chunk, CompressionError> {
+fn gzip_member(block: &[u8], mut output: Chunk) -> Result<Chunk, CompressionError> {
     thread_local! {
         // Its tables are as large as a block.
         static COMPRESSOR: RefCell<Compressor> = RefCell::new(Compressor::new(member_level()));

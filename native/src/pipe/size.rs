@@ -9,7 +9,7 @@ pub(crate) struct Size(usize);
 /// Text that is no size, or one out of range.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is 4KiB to 1GiB, for example 64KiB, 1MiB or 100000 (bytes)")]
-pub(crate) struct NotASize;
+pub(crate) struct InvalidSize;
 
 impl Size {
     /// Below a page a system call moves next to nothing; above a gigabyte
@@ -23,11 +23,11 @@ impl Size {
 }
 
 impl FromStr for Size {
-    type Err = NotASize;
+    type Err = InvalidSize;
 
     /// Units are those of the GNU tools: `K` and `KiB` are 1024 bytes, `KB` is
     /// 1000. Upper and lower case are the same.
-    fn from_str(text: &str) -> Result<Self, NotASize> {
+    fn from_str(text: &str) -> Result<Self, InvalidSize> {
         let text = text.trim();
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
@@ -39,27 +39,27 @@ impl FromStr for Size {
             "kb" => 1_000,
             "mb" => 1_000_000,
             "gb" => 1_000_000_000,
-            _ => return Err(NotASize),
+            _ => return Err(InvalidSize),
         };
-        let number: usize = number.parse().map_err(|_| NotASize)?;
-        let bytes = number.checked_mul(factor).ok_or(NotASize)?;
+        let number: usize = number.parse().map_err(|_| InvalidSize)?;
+        let bytes = number.checked_mul(factor).ok_or(InvalidSize)?;
         if Self::RANGE.contains(&bytes) {
             Ok(Size(bytes))
         } else {
-            Err(NotASize)
+            Err(InvalidSize)
         }
     }
 }
 
 /// Bytes for people: three digits and a unit.
-pub(crate) fn human_bytes(bytes: u64) -> Human {
-    Human(bytes)
+pub(crate) fn human_bytes(bytes: u64) -> HumanBytes {
+    HumanBytes(bytes)
 }
 
 /// What [`human_bytes`] makes.
-pub(crate) struct Human(u64);
+pub(crate) struct HumanBytes(u64);
 
-impl fmt::Display for Human {
+impl fmt::Display for HumanBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
         if self.0 < 1024 {
@@ -110,7 +110,7 @@ mod tests {
             "99999999999999999999",
             "18446744073709551615GiB",
         ] {
-            assert_eq!(text.parse::<Size>(), Err(NotASize), "{text}");
+            assert_eq!(text.parse::<Size>(), Err(InvalidSize), "{text}");
         }
     }
 

@@ -1,11 +1,11 @@
 //! The pipeline between reading and writing.
 
 use super::{
-    Work,
+    RunResources,
     buffers::Chunk,
     gunzip::Gunzip,
     gzip::{self, Blocks, Gzip},
-    writing::Writing,
+    write_thread::WriteThread,
 };
 use crate::cli::PipeOptions;
 use futures::{Stream, TryStreamExt};
@@ -13,7 +13,7 @@ use highwater::stream::{BoxError, Pipeline, PipelineError, PipelineReport, Recei
 use std::{future::Future, io, pin::Pin, sync::Arc};
 
 /// A run, whatever its stages.
-pub(super) type Running = Pin<Box<dyn Future<Output = Result<PipelineReport, PipelineError>>>>;
+pub(super) type PipelineRun = Pin<Box<dyn Future<Output = Result<PipelineReport, PipelineError>>>>;
 
 /// Puts the stages that the options name between the two ends.
 ///
@@ -22,10 +22,10 @@ pub(super) type Running = Pin<Box<dyn Future<Output = Result<PipelineReport, Pip
 /// If the system gives no threads.
 pub(super) fn connect(
     options: &PipeOptions,
-    work: &Work,
+    work: &RunResources,
     chunks: Receiver<Chunk>,
-    writing: Writing,
-) -> io::Result<Running> {
+    writing: WriteThread,
+) -> io::Result<PipelineRun> {
     let input = Pipeline::from_try_stream("input", chunks.map_err(cause))
         .with_clock(Arc::clone(&work.clock));
     if options.gunzip {
@@ -38,10 +38,10 @@ pub(super) fn connect(
 
 fn upper<S, P>(
     options: &PipeOptions,
-    work: &Work,
+    work: &RunResources,
     pipeline: Pipeline<S, P>,
-    writing: Writing,
-) -> io::Result<Running>
+    writing: WriteThread,
+) -> io::Result<PipelineRun>
 where
     S: Stream<Item = Result<Chunk, PipelineError>> + Unpin + 'static,
     P: Future<Output = Result<(), PipelineError>> + 'static,
@@ -59,10 +59,10 @@ where
 
 fn compress<S, P>(
     options: &PipeOptions,
-    work: &Work,
+    work: &RunResources,
     pipeline: Pipeline<S, P>,
-    writing: Writing,
-) -> io::Result<Running>
+    writing: WriteThread,
+) -> io::Result<PipelineRun>
 where
     S: Stream<Item = Result<Chunk, PipelineError>> + Unpin + 'static,
     P: Future<Output = Result<(), PipelineError>> + 'static,
@@ -76,14 +76,14 @@ where
     let window = (work.high_water / work.inputs.size()).max(1);
     if options.members {
         let run = pipeline
-            .parallel_map("gzip", window, move |block| gzip.member(block))
+            .parallel_map("gzip", window, move |block| gzip.compress_member(block))
             .into_sink("output", writing);
         return Ok(Box::pin(run));
     }
     let run = pipeline
         .stage("blocks", Blocks::new(Arc::clone(&work.windows)))
-        .parallel_map("gzip", window, move |block| gzip.part(block))
-        .map("member", gzip::join())
+        .parallel_map("gzip", window, move |block| gzip.compress_block(block))
+        .map("member", gzip::concatenate())
         .into_sink("output", writing);
     Ok(Box::pin(run))
 }

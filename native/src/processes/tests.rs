@@ -10,7 +10,7 @@ use super::{NativeProcesses, command, run_as_child};
 use crate::{
     panic_report,
     platform::{NativeSpawn, NativeTimer},
-    running::Running,
+    run_thread::RunThread,
 };
 use futures::{FutureExt, future::LocalBoxFuture};
 use highwater::platform::{Exit, Platform, Process, ProcessEvent, Program};
@@ -177,7 +177,7 @@ async fn a_run_that_is_stopped_leaves_nothing_behind() {
             };
             run.boxed_local()
         };
-        let running = Running::start_with(run, ()).unwrap();
+        let running = RunThread::start_with(run, ()).unwrap();
         let ids = ids.recv_timeout(PATIENCE).unwrap();
         drop(running);
         wait_until("they are gone, and waited for", || none_is_left(&ids));

@@ -5,7 +5,7 @@ use super::{
     trace_stream::{self, RecordFormat, TraceStream},
     worker::{Phase, phase_reached},
 };
-use crate::{list, running::Running};
+use crate::{list, run_thread::RunThread};
 use axum::{
     body::Bytes,
     extract::{self, DefaultBodyLimit, rejection::BytesRejection},
@@ -73,7 +73,7 @@ pub(super) async fn run(
     // It is free again when the thread has really ended, and the client has taken
     // what was kept for it: so no number of slow clients fills the memory.
     let permit = Arc::new(permit);
-    let running = Running::start(&experiment, Arc::clone(&permit)).map_err(|cause| {
+    let running = RunThread::start(&experiment, Arc::clone(&permit)).map_err(|cause| {
         busy("No run can be started now: try again later.".to_owned()).with_source(cause)
     })?;
     let end = phase_reached(state.phase.clone(), Phase::Stopping);

@@ -2,7 +2,7 @@
 //! again, then `end`.
 
 use super::service::WORKER_HEADER;
-use crate::{logging, panic_report::RunFailure, running::Running};
+use crate::{logging, panic_report::RunFailure, run_thread::RunThread};
 use axum::response::{
     IntoResponse, Response, Sse,
     sse::{Event, KeepAlive},
@@ -43,7 +43,7 @@ pub(super) fn answer(trace_stream: TraceStream) -> Response {
 /// the client is take_event how many.
 pub(super) struct TraceStream {
     experiment: Experiment,
-    running: Running,
+    running: RunThread,
     records: RecordFormat,
     /// All that was take_event so far: the verdicts need it whole.
     trace: Trace,
@@ -58,7 +58,7 @@ pub(super) struct TraceStream {
 
 #[derive(Clone, Copy, PartialEq)]
 enum StreamState {
-    Running,
+    RunThread,
     /// It has ended, and the last records are take_event before the end is.
     Ended,
     Sent,
@@ -68,7 +68,7 @@ impl TraceStream {
     /// `permit` is kept until the last of it is taken.
     pub(super) fn new(
         experiment: Experiment,
-        running: Running,
+        running: RunThread,
         records: RecordFormat,
         permit: Arc<dyn Any + Send + Sync>,
         server_ended: impl Future<Output = ()> + Send + 'static,
@@ -84,7 +84,7 @@ impl TraceStream {
             next: Batch::default(),
             known_until: Duration::ZERO,
             ticks,
-            state: StreamState::Running,
+            state: StreamState::RunThread,
             server_ended: server_ended.boxed(),
             _permit: permit,
         }
@@ -100,7 +100,7 @@ impl TraceStream {
 
     /// The name of an event, and its data.
     async fn next(&mut self) -> Option<(&'static str, Result<String, serde_json::Error>)> {
-        while !self.has_records() && self.state == StreamState::Running {
+        while !self.has_records() && self.state == StreamState::RunThread {
             tokio::select! {
                 biased;
                 () = &mut self.server_ended => return None,
@@ -212,7 +212,7 @@ mod tests {
     const RECORDS: usize = TRACE_CAPACITY + 5000;
 
     /// A run that makes so many records at once, and stays.
-    fn flood() -> Running {
+    fn flood() -> RunThread {
         let run = |_, recorder: highwater::trace::Recorder| {
             async move {
                 let source = recorder.name("flood");
@@ -223,7 +223,7 @@ mod tests {
             }
             .boxed_local()
         };
-        Running::start_with(run, ()).unwrap()
+        RunThread::start_with(run, ()).unwrap()
     }
 
     #[tokio::test]

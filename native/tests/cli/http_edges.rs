@@ -2,7 +2,7 @@
 
 use crate::{
     server::{Answer, Server},
-    support::{PATIENCE, command, native},
+    support::{PATIENCE, command, highwater},
 };
 use std::{
     fs,
@@ -167,7 +167,7 @@ fn hosts_that_are_not_loopback_need_allow_host() {
 #[test]
 fn allow_host_takes_host_names_only() {
     for wrong in ["", "a:80", "http://a", "a/b", "*.a"] {
-        let done = native(&["serve", "--allow-host", wrong]);
+        let done = highwater(&["serve", "--allow-host", wrong]);
         assert_eq!(done.code, Some(2), "{wrong}: {done:?}");
         assert!(done.stderr.contains("host name"), "{wrong}: {done:?}");
     }

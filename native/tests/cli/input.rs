@@ -1,6 +1,6 @@
 //! Bad input: one line that says what is wrong and what would be right.
 
-use crate::support::native;
+use crate::support::highwater;
 
 #[test]
 fn bad_input_is_one_line_and_exit_code_2() {
@@ -122,7 +122,7 @@ fn files_and_metrics_are_refused_by_name() {
 }
 
 fn expect_one_line(arguments: &[&str], parts: &[&str]) {
-    let done = native(arguments);
+    let done = highwater(arguments);
     assert_eq!(done.code, Some(2), "{arguments:?}: {done:?}");
     assert_eq!(done.stdout, "", "{arguments:?}");
     assert_eq!(done.stderr.lines().count(), 1, "{arguments:?}: {done:?}");
@@ -138,7 +138,7 @@ fn an_output_that_cannot_be_written_leaves_no_other_behind() {
     let good = folder.path().join("trace.json");
     let bad = folder.path().join("none/plot.svg");
     let outputs = [good.to_str().unwrap(), bad.to_str().unwrap()];
-    let done = native(&[
+    let done = highwater(&[
         "run",
         "decoupling",
         "--world",
@@ -162,7 +162,7 @@ fn every_command_has_help_with_examples() {
         &["cluster", "--help"],
         &["pipe", "--help"],
     ] {
-        let done = native(arguments);
+        let done = highwater(arguments);
         assert_eq!(done.code, Some(0), "{done:?}");
         assert!(done.stdout.contains("Examples:"), "{done:?}");
         assert_eq!(done.stderr, "", "{arguments:?}");
@@ -171,7 +171,7 @@ fn every_command_has_help_with_examples() {
 
 #[test]
 fn the_list_has_every_scenario_with_its_schema() {
-    let list = native(&["list", "--json"]).json();
+    let list = highwater(&["list", "--json"]).json();
     let mut scenarios = list["scenarios"].as_array().unwrap().iter();
     let scenario = scenarios.find(|it| it["name"] == "decoupling").unwrap();
     let params = scenario["params"].as_array().unwrap();
@@ -185,7 +185,7 @@ fn the_list_has_every_scenario_with_its_schema() {
     assert_eq!(interval["live"], true);
     assert_eq!(params[0]["live"], false);
 
-    let text = native(&["list"]).stdout;
+    let text = highwater(&["list"]).stdout;
     for param in params {
         let key = param["key"].as_str().unwrap();
         assert!(text.contains(&format!("    {key}=")), "no {key} in {text}");
@@ -196,7 +196,7 @@ fn the_list_has_every_scenario_with_its_schema() {
 
 #[test]
 fn what_only_this_program_asks_of_itself_is_refused_to_people() {
-    let done = native(&["--process", "nonsense"]);
+    let done = highwater(&["--process", "nonsense"]);
     assert_eq!(done.code, Some(2), "{done:?}");
     assert_eq!(done.stdout, "lost there is no program \"nonsense\"\n");
 }

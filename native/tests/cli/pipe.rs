@@ -4,9 +4,9 @@
 mod attributes;
 #[cfg(unix)]
 mod blocking;
+mod destinations;
 #[cfg(target_os = "linux")]
 mod durability;
-mod ends;
 mod errors;
 mod gzip;
 #[cfg(unix)]
@@ -14,7 +14,7 @@ mod in_place;
 #[cfg(target_os = "linux")]
 mod interrupt;
 
-use crate::support::{command, native};
+use crate::support::{command, highwater};
 use std::{
     fs,
     io::Write,
@@ -45,7 +45,7 @@ fn a_copy_is_the_same_whatever_its_size() {
     for size in SIZES {
         let data = data(size);
         fs::write(&input, &data).unwrap();
-        let done = native(&["pipe", text(&input), text(&output), "--high-water", "70000"]);
+        let done = highwater(&["pipe", text(&input), text(&output), "--high-water", "70000"]);
         assert_eq!(done.code, Some(0), "{done:?}");
         assert_eq!(done.stdout, "", "the summary is no result");
         assert!(fs::read(&output).unwrap() == data, "{size} bytes");
@@ -71,7 +71,7 @@ fn the_summary_goes_where_the_output_does_not() {
     let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
     fs::write(&input, data(300_000)).unwrap();
 
-    let done = native(&["pipe", text(&input), text(&output), "--upper", "--json"]);
+    let done = highwater(&["pipe", text(&input), text(&output), "--upper", "--json"]);
     assert_eq!(done.stderr, "", "no progress where nobody looks");
     let json = done.json();
     assert_eq!(json["input"], text(&input));
@@ -99,7 +99,7 @@ fn the_summary_goes_where_the_output_does_not() {
     let json: serde_json::Value = serde_json::from_slice(&done.stderr).unwrap();
     assert_eq!(json["bytes_out"], 300_000);
 
-    let done = native(&["pipe", text(&input), text(&output)]);
+    let done = highwater(&["pipe", text(&input), text(&output)]);
     assert!(done.stderr.contains("293 KiB in, 293 KiB out"), "{done:?}");
     assert!(!done.stderr.contains('\u{1b}'), "plain: {done:?}");
 }

@@ -1,6 +1,6 @@
 //! `highwater run`: verdicts, outputs, exit codes.
 
-use crate::support::native;
+use crate::support::highwater;
 use serde_json::Value;
 use std::{fs, path::Path, sync::Mutex, thread};
 
@@ -9,7 +9,7 @@ const QUICK: [&str; 4] = ["--set", "users=4", "--set", "interval=20"];
 
 #[test]
 fn every_preset_passes_in_both_worlds() {
-    let list = native(&["list", "--json"]).json();
+    let list = highwater(&["list", "--json"]).json();
     let presets = |scenario: &Value| {
         let scenario = scenario.clone();
         let presets = scenario["presets"].as_array().unwrap().clone();
@@ -56,7 +56,7 @@ fn preset_passes_in_both_worlds(scenario: &Value, preset: &Value) {
             // A million are for a machine that does nothing else.
             arguments.extend(["--set", "users=3000", "--set", "think=2000"]);
         }
-        let done = native(&arguments);
+        let done = highwater(&arguments);
         assert_eq!(done.code, Some(0), "{done:?}");
         let report = done.json();
         assert_eq!(report["world"], world);
@@ -82,7 +82,7 @@ fn direct_calls_let_the_email_fail_the_registration() {
         let mut arguments = vec!["run", "decoupling", "--json", "--set", "fail=email"];
         arguments.extend(["--set", "fail_rate=100", "--set", &design]);
         arguments.extend(QUICK);
-        native(&arguments).json()
+        highwater(&arguments).json()
     };
     let verdict = |report: &Value| {
         let verdicts = report["verdicts"].as_array().unwrap();
@@ -115,7 +115,7 @@ fn a_simulated_trace_depends_on_the_experiment_alone() {
     let trace = |file: &str, seed: &str| {
         let path = folder.path().join(file);
         let path = path.to_str().unwrap();
-        let done = native(&[
+        let done = highwater(&[
             "run",
             "decoupling",
             "--world",
@@ -164,7 +164,7 @@ fn a_change_in_the_midst_of_a_run_is_on_record_in_both_worlds() {
         let mut arguments = vec!["run", "backpressure", "--world", world, "--json"];
         arguments.extend(["--set", "chunks=20", "--set", "read=2", "--set", "write=4"]);
         arguments.extend(["--set", "write@30=10", "--trace", path.to_str().unwrap()]);
-        let done = native(&arguments);
+        let done = highwater(&arguments);
         assert_eq!(done.code, Some(0), "{done:?}");
         let report = done.json();
         assert_eq!(report["params"]["write"], "4");
@@ -172,7 +172,7 @@ fn a_change_in_the_midst_of_a_run_is_on_record_in_both_worlds() {
         let trace = fs::read_to_string(&path).unwrap();
         assert_eq!(trace.matches("write=10").count(), 1, "{world}");
     }
-    let text = native(&[
+    let text = highwater(&[
         "run",
         "backpressure",
         "--world",
@@ -197,7 +197,7 @@ fn a_bug_ends_the_run_in_both_worlds() {
             arguments.extend(["--set", "fault=panic", "--set", "fail_rate=100"]);
             arguments.extend(["--trace", path.to_str().unwrap()]);
             arguments.extend(QUICK);
-            let done = native(&arguments);
+            let done = highwater(&arguments);
             let bug = "the run died: EmailService has a bug: it cannot handle user 1 (";
             assert_eq!(done.code, Some(1), "{done:?}");
             assert!(done.stderr.starts_with(bug), "{done:?}");
@@ -218,14 +218,14 @@ fn a_bug_ends_the_run_in_both_worlds() {
 
 #[test]
 fn a_report_is_plain_and_names_its_world() {
-    let simulated = native(&["run", "decoupling", "--world", "virtual"]);
+    let simulated = highwater(&["run", "decoupling", "--world", "virtual"]);
     assert_eq!(simulated.stderr, "");
     assert!(simulated.stdout.contains("s simulated, "), "{simulated:?}");
     assert!(!simulated.stdout.contains('\u{1b}'), "{simulated:?}");
     assert!(simulated.stdout.contains("✓ every sign-up is answered"));
     let mut arguments = vec!["run", "decoupling"];
     arguments.extend(QUICK);
-    let native = native(&arguments);
+    let native = highwater(&arguments);
     assert!(native.stdout.contains("native: real time"), "{native:?}");
     assert!(
         !native.stdout.to_lowercase().contains("simulated"),
@@ -248,7 +248,7 @@ fn a_plot_is_a_picture_in_svg() {
             "--set",
             "users=5",
         ];
-        let done = native(&[&run, &["--plot", plot] as &[_], more].concat());
+        let done = highwater(&[&run, &["--plot", plot] as &[_], more].concat());
         assert_eq!(done.code, Some(0), "{done:?}");
         let text = fs::read_to_string(&path).unwrap();
         let picture = roxmltree::Document::parse(&text).unwrap();
@@ -272,7 +272,7 @@ fn records_are_lines_of_a_table() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.csv");
     let csv = path.to_str().unwrap();
-    let done = native(&[
+    let done = highwater(&[
         "run", "observer", "--world", "virtual", "--json", "--csv", csv,
     ]);
     let report: Value = serde_json::from_str(&done.stdout).unwrap();

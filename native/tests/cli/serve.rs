@@ -2,7 +2,7 @@
 
 use crate::{
     server::{JSON, Server},
-    support::{PATIENCE, command, native},
+    support::{PATIENCE, command, highwater},
 };
 use serde_json::Value;
 use std::{
@@ -66,7 +66,7 @@ fn what_has_not_changed_is_not_sent_again() {
 #[test]
 fn the_api_lists_what_the_command_line_lists() {
     let answer = Server::start().request("GET", "/api/scenarios", &[], "");
-    assert_eq!(answer.json(), native(&["list", "--json"]).json());
+    assert_eq!(answer.json(), highwater(&["list", "--json"]).json());
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn a_taken_port_is_told_with_the_next_one() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
     // Without --no-build: the port is looked at before the build.
-    let done = native(&["serve", "--addr", &addr]);
+    let done = highwater(&["serve", "--addr", &addr]);
     assert_eq!(done.code, Some(1), "{done:?}");
     assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
     let line = format!("error: {addr} is already in use: try --addr 127.0.0.1:");
@@ -236,7 +236,7 @@ fn a_taken_port_is_told_with_the_next_one() {
 fn a_missing_page_is_told_with_what_builds_it() {
     let folder = tempfile::tempdir().unwrap();
     let www = folder.path().to_str().unwrap();
-    let done = native(&["serve", "--no-build", "--addr", "127.0.0.1:0", "--www", www]);
+    let done = highwater(&["serve", "--no-build", "--addr", "127.0.0.1:0", "--www", www]);
     assert_eq!(done.code, Some(1), "{done:?}");
     assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
     assert!(

@@ -12,16 +12,16 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What it did.
 #[derive(Debug)]
-pub(crate) struct Done {
+pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl Done {
+impl Finished {
     pub(crate) fn of(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Done {
+        Finished {
             code: output.status.code(),
             stdout: text(output.stdout),
             stderr: text(output.stderr),
@@ -35,8 +35,8 @@ impl Done {
 }
 
 /// Runs the program to its end.
-pub(crate) fn native(arguments: &[&str]) -> Done {
-    Done::of(command(arguments).output().unwrap())
+pub(crate) fn highwater(arguments: &[&str]) -> Finished {
+    Finished::of(command(arguments).output().unwrap())
 }
 
 /// The program, to be started.

@@ -1,7 +1,7 @@
 //! What belongs to an output file besides its content.
 
 use super::{data, text};
-use crate::support::{command, native, wait_until};
+use crate::support::{command, highwater, wait_until};
 use std::{
     fs,
     io::Write,
@@ -26,7 +26,7 @@ fn new_file_has_the_permissions_of_the_input() {
     for option in ["--upper", "--gzip"] {
         for permissions in [0o600, 0o640, 0o644, 0o666, 0o755, 0o400, 0o4755, 0o2711] {
             set_mode(&input, permissions);
-            let done = native(&["pipe", text(&input), text(&output), option]);
+            let done = highwater(&["pipe", text(&input), text(&output), option]);
             assert_eq!(done.code, Some(0), "{done:?}");
             // Never the rights of another user or group.
             assert_eq!(mode(&output), permissions & 0o777, "{permissions:o}");
@@ -44,7 +44,7 @@ fn replaced_file_keeps_its_permissions() {
     for permissions in [0o600, 0o640, 0o664, 0o755, 0o4711] {
         fs::write(&output, "old").unwrap();
         set_mode(&output, permissions);
-        let done = native(&["pipe", text(&input), text(&output)]);
+        let done = highwater(&["pipe", text(&input), text(&output)]);
         assert_eq!(done.code, Some(0), "{done:?}");
         assert_eq!(fs::read_to_string(&output).unwrap(), "new");
         assert_eq!(mode(&output), permissions);
@@ -87,7 +87,10 @@ fn root_gives_a_new_file_to_the_owner_of_the_input() {
     fs::write(&input, "new").unwrap();
     chown(&input, Some(4321), Some(1234)).unwrap();
     set_mode(&input, 0o640);
-    assert_eq!(native(&["pipe", text(&input), text(&output)]).code, Some(0));
+    assert_eq!(
+        highwater(&["pipe", text(&input), text(&output)]).code,
+        Some(0)
+    );
     let found = fs::metadata(&output).unwrap();
     assert_eq!((found.uid(), found.gid()), (4321, 1234));
     assert_eq!(mode(&output), 0o640);
@@ -121,7 +124,7 @@ fn group_that_cannot_be_kept_gets_no_more_than_others() {
 
 #[cfg(target_os = "linux")]
 mod extended {
-    use super::{fs, mode, native, set_mode, text};
+    use super::{fs, highwater, mode, set_mode, text};
     use rustix::fs::{XattrFlags, getxattr, setxattr};
     use std::path::Path;
 
@@ -167,7 +170,7 @@ mod extended {
             // This file system has none.
             return;
         }
-        let done = native(&["pipe", text(&input), text(&output)]);
+        let done = highwater(&["pipe", text(&input), text(&output)]);
         assert_eq!(done.code, Some(0), "{done:?}");
         assert_eq!(fs::read_to_string(&output).unwrap(), "new");
         assert_eq!(get(&output, "user.origin"), Some(b"here".to_vec()));
@@ -182,7 +185,10 @@ mod extended {
         if !set(&input, ACCESS_LIST, &access_list()) {
             return;
         }
-        assert_eq!(native(&["pipe", text(&input), text(&output)]).code, Some(0));
+        assert_eq!(
+            highwater(&["pipe", text(&input), text(&output)]).code,
+            Some(0)
+        );
         assert_eq!(get(&output, ACCESS_LIST), Some(access_list()));
         assert_eq!(mode(&output), 0o640, "its group's bits are the mask");
     }
@@ -200,7 +206,7 @@ mod extended {
             return;
         }
         for output in [&old, &new] {
-            let done = native(&["pipe", text(&input), text(output)]);
+            let done = highwater(&["pipe", text(&input), text(output)]);
             assert_eq!(done.code, Some(0), "{done:?}");
             assert_eq!(get(output, ACCESS_LIST), None);
             assert_eq!(mode(output), 0o640);

@@ -1,7 +1,7 @@
 //! Errors that the system reports only when a file is synced or closed.
 
 use super::{data, names, text};
-use crate::support::{Done, command};
+use crate::support::{Finished, command};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, apply_filter,
@@ -15,7 +15,7 @@ const FSYNC: i64 = 82;
 
 /// Runs the program while each `fsync` fails as on a broken disk, or only those of
 /// descriptors that meet a condition.
-fn run_without_fsync(arguments: &[&str], conditions: Vec<SeccompCondition>) -> Done {
+fn run_without_fsync(arguments: &[&str], conditions: Vec<SeccompCondition>) -> Finished {
     let rules = if conditions.is_empty() {
         vec![]
     } else {
@@ -33,7 +33,7 @@ fn run_without_fsync(arguments: &[&str], conditions: Vec<SeccompCondition>) -> D
     thread::scope(|scope| {
         let run = scope.spawn(move || {
             apply_filter(&filter).unwrap();
-            Done::of(command(arguments).output().unwrap())
+            Finished::of(command(arguments).output().unwrap())
         });
         run.join().unwrap()
     })

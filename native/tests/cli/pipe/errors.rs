@@ -2,7 +2,7 @@
 //! code, and the output as it was.
 
 use super::{data, filter, names, text};
-use crate::support::{command, native};
+use crate::support::{command, highwater};
 use std::{
     fs,
     io::{Read, Write},
@@ -34,7 +34,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         (vec![&here, &output], &read_folder),
         (vec![&input, &here], &write_folder),
         (vec![&input, &nowhere], "none/out: the folder "),
-        (vec![&input, &no_file], "none/: ends with a separator"),
+        (vec![&input, &no_file], "none/: it ends with a separator"),
         (vec![&input, &too_long], ": File name too"),
         (
             vec![&input, &output, "--gzip", "--gunzip"],
@@ -47,7 +47,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         cases.push((arguments, "it is 4KiB to 1GiB, for example 64KiB"));
     }
     for (arguments, message) in cases {
-        let done = native(&[vec!["pipe"], arguments.clone()].concat());
+        let done = highwater(&[vec!["pipe"], arguments.clone()].concat());
         assert_eq!(done.code, Some(2), "{arguments:?}: {done:?}");
         assert_eq!(done.stdout, "", "{arguments:?}");
         assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
@@ -83,7 +83,7 @@ fn a_file_is_not_streamed_into_itself_by_whatever_name() {
         let done = done.wait_with_output().unwrap();
         let stderr = String::from_utf8(done.stderr).unwrap();
         assert_eq!(done.status.code(), Some(2), "{run:?}: {stderr}");
-        assert!(stderr.contains("are the same file: name another output"));
+        assert!(stderr.contains("are the same file: choose another output"));
         assert_eq!(fs::read_to_string(&file).unwrap(), "text");
     }
     assert_eq!(names(folder.path()), ["file", "hard", "soft"]);
@@ -106,7 +106,7 @@ fn what_is_not_allowed_is_said_so() {
         if file == &output {
             fs::set_permissions(file, fs::Permissions::from_mode(0o400)).unwrap();
         }
-        let done = native(&["pipe", text(&input), text(&output)]);
+        let done = highwater(&["pipe", text(&input), text(&output)]);
         assert_eq!(done.code, Some(2), "{done:?}");
         let message = format!("cannot {verb} {}: Permission denied", file.display());
         assert!(done.stderr.contains(&message), "{done:?}");
@@ -123,7 +123,7 @@ fn a_full_disk_is_named_and_leaves_nothing() {
     fs::write(&input, data(3 << 20)).unwrap();
     fs::write(&output, "old").unwrap();
 
-    let done = native(&["pipe", text(&input), "/dev/full"]);
+    let done = highwater(&["pipe", text(&input), "/dev/full"]);
     assert_eq!(done.code, Some(1), "{done:?}");
     let message = "error: output failed: /dev/full: No space left on device";
     assert!(done.stderr.starts_with(message), "{done:?}");
@@ -154,7 +154,7 @@ fn a_stage_that_fails_leaves_the_output_as_it_was() {
     packed.pop();
     fs::write(&input, packed).unwrap();
     fs::write(&output, "old").unwrap();
-    let done = native(&["pipe", text(&input), text(&output), "--gunzip"]);
+    let done = highwater(&["pipe", text(&input), text(&output), "--gunzip"]);
     assert_eq!(done.code, Some(1), "{done:?}");
     let message = format!("error: gunzip failed: {}: it is truncated", input.display());
     assert!(done.stderr.starts_with(&message), "{done:?}");

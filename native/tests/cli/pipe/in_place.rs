@@ -1,7 +1,7 @@
 //! Files that cannot be replaced: refused before the work, or overwritten.
 
 use super::{data, filter, names, program_for_everybody, text};
-use crate::support::{command, native, signal, wait_until};
+use crate::support::{command, highwater, signal, wait_until};
 use std::{
     fs,
     io::Write,
@@ -155,7 +155,7 @@ fn file_is_not_overwritten_with_itself() {
     fs::write(&file, "text").unwrap();
     fs::hard_link(&file, &hard).unwrap();
     for output in [&file, &hard] {
-        let done = native(&["pipe", text(&file), text(output), "--in-place"]);
+        let done = highwater(&["pipe", text(&file), text(output), "--in-place"]);
         assert_eq!(done.code, Some(2), "{done:?}");
         assert!(done.stderr.contains("are the same file"), "{done:?}");
         assert_eq!(fs::read_to_string(&file).unwrap(), "text");
@@ -168,7 +168,7 @@ fn overwriting_begins_with_the_first_bytes() {
     let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
     fs::write(&output, "old").unwrap();
     let pipe = || {
-        native(&[
+        highwater(&[
             "pipe",
             text(&input),
             text(&output),

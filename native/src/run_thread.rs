@@ -17,14 +17,14 @@ use tokio::{sync::oneshot, task::LocalSet};
 
 /// A run in progress. Dropping it asks the run to end.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub(crate) struct RunThread {
     recorder: Recorder,
     timer: Arc<NativeTimer>,
     stop: Arc<Stop>,
     ended: oneshot::Receiver<Option<RunFailure>>,
 }
 
-impl Running {
+impl RunThread {
     /// Starts an experiment on a new thread, which keeps `guard` until it
     /// really ends: that may be a moment after it was asked to.
     ///
@@ -34,7 +34,7 @@ impl Running {
     pub(crate) fn start(experiment: &Experiment, guard: impl Send + 'static) -> io::Result<Self> {
         let experiment = experiment.clone();
         let start = move |platform, recorder| experiment.start(platform, recorder);
-        Running::start_with(start, guard)
+        RunThread::start_with(start, guard)
     }
 
     /// As [`start`](Self::start), with anything that runs as an experiment does.
@@ -71,7 +71,7 @@ impl Running {
                 drop(guard);
                 let _ = send_end.send(failure);
             })?;
-        Ok(Running {
+        Ok(RunThread {
             recorder,
             timer,
             stop,
@@ -98,7 +98,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunThread {
     fn drop(&mut self) {
         self.stop.request();
     }
@@ -148,7 +148,7 @@ mod tests {
     #[tokio::test]
     async fn a_run_ends_well_and_passes_its_checks() {
         let experiment = quick(&[]);
-        let (failure, trace) = end(&experiment, Running::start(&experiment, ()).unwrap()).await;
+        let (failure, trace) = end(&experiment, RunThread::start(&experiment, ()).unwrap()).await;
         assert_eq!(failure, None);
         let verdicts = experiment.scenario().judge(&trace);
         let count = |outcome| verdicts.iter().filter(|it| it.outcome == outcome).count();
@@ -166,7 +166,8 @@ mod tests {
                 ("fail_rate", "100"),
                 ("listeners", listeners),
             ]);
-            let (failure, trace) = end(&experiment, Running::start(&experiment, ()).unwrap()).await;
+            let (failure, trace) =
+                end(&experiment, RunThread::start(&experiment, ()).unwrap()).await;
             assert_eq!(
                 failure.unwrap().message,
                 "EmailService has a bug: it cannot handle user 1",
@@ -188,7 +189,7 @@ mod tests {
         // a service at work is there.
         let experiment = quick(&[("email_latency", "5000"), ("users", "400")]);
         let (guard, freed) = oneshot::channel::<()>();
-        let mut running = Running::start(&experiment, guard).unwrap();
+        let mut running = RunThread::start(&experiment, guard).unwrap();
         let recorder = running.recorder();
         let is_at_work = || {
             let batch = recorder.drain();
@@ -215,7 +216,7 @@ mod tests {
         experiment
     }
 
-    async fn end(experiment: &Experiment, mut running: Running) -> (Option<RunFailure>, Trace) {
+    async fn end(experiment: &Experiment, mut running: RunThread) -> (Option<RunFailure>, Trace) {
         let failure = running.ended().await;
         let mut trace = experiment.new_trace("native");
         trace.append(running.recorder().drain());

@@ -18,7 +18,7 @@ use std::{
 };
 
 /// How to read.
-pub(crate) struct Reading {
+pub(crate) struct ReadThread {
     /// Where chunks come from; their size is that of a read.
     pub(crate) buffers: Arc<Buffers>,
     /// How far to read ahead.
@@ -32,7 +32,7 @@ pub(crate) struct Reading {
     pub(crate) counters: Arc<Counters>,
 }
 
-impl Reading {
+impl ReadThread {
     /// Reads on a thread of its own, at most a high mark ahead: a file or pipe
     /// blocks its reader whatever one does.
     ///
@@ -46,7 +46,7 @@ impl Reading {
     pub(crate) fn start(self, input: Input) -> io::Result<Receiver<Chunk>> {
         let clock = Arc::clone(&self.clock);
         let (sender, receiver) = channel_with_clock(self.bound, Overflow::Wait, clock);
-        let end = End(Some(sender));
+        let end = SenderGuard(Some(sender));
         thread::Builder::new()
             .name("read".to_owned())
             .spawn(move || {
@@ -56,7 +56,7 @@ impl Reading {
         Ok(receiver)
     }
 
-    fn read(&self, input: Input, end: &End) -> io::Result<()> {
+    fn read(&self, input: Input, end: &SenderGuard) -> io::Result<()> {
         let Some(sender) = &end.0 else {
             return Ok(());
         };
@@ -96,9 +96,9 @@ impl Reading {
 
 /// A thread that panics must not pass off a part as the whole, as a sender
 /// that is merely dropped would.
-struct End(Option<Sender<Chunk>>);
+struct SenderGuard(Option<Sender<Chunk>>);
 
-impl End {
+impl SenderGuard {
     fn tell(mut self, result: io::Result<()>) {
         if let Some(sender) = self.0.take() {
             match result {
@@ -109,7 +109,7 @@ impl End {
     }
 }
 
-impl Drop for End {
+impl Drop for SenderGuard {
     fn drop(&mut self) {
         if let Some(sender) = &self.0 {
             sender.abort();

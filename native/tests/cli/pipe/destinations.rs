@@ -1,7 +1,7 @@
 //! What the output becomes: a file in its place, or what was written to.
 
 use super::{data, filter, names, text};
-use crate::support::{command, native};
+use crate::support::{command, highwater};
 use std::{fs, process::Stdio};
 
 #[cfg(unix)]
@@ -14,7 +14,7 @@ fn without_an_input_file_the_umask_decides() {
     let mode = |path| fs::metadata(path).unwrap().permissions().mode();
 
     for source in ["-", "/dev/null"] {
-        assert_eq!(native(&["pipe", source, text(&output)]).code, Some(0));
+        assert_eq!(highwater(&["pipe", source, text(&output)]).code, Some(0));
         assert_eq!(mode(&output), mode(&usual), "{source}");
         fs::remove_file(&output).unwrap();
     }
@@ -28,7 +28,10 @@ fn a_link_stays_a_link() {
     fs::write(&input, "new").unwrap();
     fs::write(&real, "old").unwrap();
     std::os::unix::fs::symlink("real", &link).unwrap();
-    assert_eq!(native(&["pipe", text(&input), text(&link)]).code, Some(0));
+    assert_eq!(
+        highwater(&["pipe", text(&input), text(&link)]).code,
+        Some(0)
+    );
     assert_eq!(fs::read_link(&link).unwrap().to_str(), Some("real"));
     assert_eq!(fs::read_to_string(&real).unwrap(), "new");
 }
@@ -41,7 +44,7 @@ fn a_link_to_what_is_not_there_yet_stays_a_link() {
     fs::write(&input, "new").unwrap();
     std::os::unix::fs::symlink("between", &link).unwrap();
     std::os::unix::fs::symlink("real", folder.path().join("between")).unwrap();
-    let done = native(&["pipe", text(&input), text(&link)]);
+    let done = highwater(&["pipe", text(&input), text(&link)]);
     assert_eq!(done.code, Some(0), "{done:?}");
     assert_eq!(fs::read_to_string(&real).unwrap(), "new");
     assert_eq!(names(folder.path()), ["between", "in", "link", "real"]);
@@ -49,7 +52,7 @@ fn a_link_to_what_is_not_there_yet_stays_a_link() {
 
     let circle = folder.path().join("circle");
     std::os::unix::fs::symlink("circle", &circle).unwrap();
-    let done = native(&["pipe", text(&input), text(&circle)]);
+    let done = highwater(&["pipe", text(&input), text(&circle)]);
     assert_eq!(done.code, Some(2), "{done:?}");
     assert!(
         done.stderr
@@ -72,7 +75,10 @@ fn a_file_stays_whose_it_is() {
     fs::write(&output, "old").unwrap();
     chown(&output, Some(4321), Some(1234)).unwrap();
     fs::set_permissions(&output, fs::Permissions::from_mode(0o640)).unwrap();
-    assert_eq!(native(&["pipe", text(&input), text(&output)]).code, Some(0));
+    assert_eq!(
+        highwater(&["pipe", text(&input), text(&output)]).code,
+        Some(0)
+    );
     let now = fs::metadata(&output).unwrap();
     assert_eq!(
         (now.uid(), now.gid(), now.mode() & 0o777),
@@ -88,8 +94,11 @@ fn devices_and_named_pipes_are_written_and_read_directly() {
     let [input, pipe, output] = ["in", "pipe", "out"].map(|name| folder.path().join(name));
     let bytes = data(300_000);
     fs::write(&input, &bytes).unwrap();
-    assert_eq!(native(&["pipe", text(&input), "/dev/null"]).code, Some(0));
-    assert_eq!(native(&["pipe", "/dev/null", "/dev/null"]).code, Some(0));
+    assert_eq!(
+        highwater(&["pipe", text(&input), "/dev/null"]).code,
+        Some(0)
+    );
+    assert_eq!(highwater(&["pipe", "/dev/null", "/dev/null"]).code, Some(0));
 
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.unwrap().success());
@@ -97,7 +106,7 @@ fn devices_and_named_pipes_are_written_and_read_directly() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let reader = native(&["pipe", text(&pipe), text(&output)]);
+    let reader = highwater(&["pipe", text(&pipe), text(&output)]);
     assert_eq!(reader.code, Some(0), "{reader:?}");
     assert!(writer.wait().unwrap().success());
     assert!(fs::read(&output).unwrap() == bytes);

@@ -29,14 +29,14 @@ use tokio::sync::oneshot;
 /// own when it fails, and what was handed over before can still be written. When
 /// the last one is dropped, the thread ends without completing the output.
 #[derive(Clone)]
-pub(crate) struct Writing(Rc<RefCell<Inner>>);
+pub(crate) struct WriteThread(Rc<RefCell<Inner>>);
 
 struct Inner {
     chunks: ChannelSink<Chunk>,
     done: oneshot::Receiver<io::Result<()>>,
 }
 
-impl Writing {
+impl WriteThread {
     /// Starts the thread, which opens the writer first: to open a named pipe
     /// can take for ever, too.
     ///
@@ -57,14 +57,14 @@ impl Writing {
                 // Told before the channel ends, so that this is the error.
                 let _nobody_waits = send_done.send(result);
             })?;
-        Ok(Writing(Rc::new(RefCell::new(Inner {
+        Ok(WriteThread(Rc::new(RefCell::new(Inner {
             chunks: sender.into_sink(),
             done,
         }))))
     }
 }
 
-impl Writing {
+impl WriteThread {
     /// Has what was handed over be written, and leaves the output incomplete. The
     /// pipeline has to have dropped its clone.
     pub(crate) async fn deliver(mut self) {
@@ -107,7 +107,7 @@ fn write_all(
     writer.finish()
 }
 
-impl Sink<Chunk> for Writing {
+impl Sink<Chunk> for WriteThread {
     type Error = io::Error;
 
     fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -235,7 +235,7 @@ fn a_second_signal_ends_it_at_once() {
 
 #[test]
 fn a_worker_without_a_supervisor_says_what_starts_it() {
-    let done = crate::support::native(&["serve-worker", "--www", "."]);
+    let done = crate::support::highwater(&["serve-worker", "--www", "."]);
     assert_eq!(done.code, Some(2), "{done:?}");
     assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
     assert!(done.stderr.contains("use highwater serve or"), "{done:?}");
