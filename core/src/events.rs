@@ -113,7 +113,7 @@ pub use emitter::{AsyncEmitter, Emitter};
 pub use failure::{EmitError, Failure};
 pub use inbox::{Inbox, InboxFull, InboxMonitor, InboxStats, ZeroCapacity};
 pub use leak::Leak;
-pub use listener::{BoxError, ListenerId, Outcome, Registration};
+pub use listener::{ListenerId, Outcome, Registration};
 pub use metrics::{EventMetrics, ListenerMetrics, Metrics, Percentiles};
 pub use mode::{Awaited, Plain};
 pub use monitor::Notice;

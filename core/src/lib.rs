@@ -77,6 +77,24 @@ pub use clock::Clock;
 pub use latency::LatencyHistogram;
 pub use overflow::Overflow;
 
+/// The error type of user code: any error that can be sent between threads.
+///
+/// Listeners, stages and bodies return errors of their own types; this crate boxes
+/// them as this one.
+///
+/// ```
+/// use highwater::BoxError;
+///
+/// fn check(text: &str) -> Result<(), BoxError> {
+///     if text.is_empty() {
+///         return Err("the text is empty".into());
+///     }
+///     Ok(())
+/// }
+/// assert_eq!(check("").unwrap_err().to_string(), "the text is empty");
+/// ```
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 // The README's examples run as doctests. It is the package's own, as a file outside
 // of the package would be missing once it is published.
 #[cfg(doctest)]

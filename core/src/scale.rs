@@ -16,12 +16,14 @@ mod lag;
 mod pool;
 mod supervisor;
 mod ticket;
+mod worker_id;
 
 pub use job::{InvalidJob, Job};
 pub use lag::LagMonitor;
 pub use pool::{Pool, PoolLatencies, PoolOptions, PoolStats, QueueFull, Rejected, Work};
 pub use supervisor::{Action, Escalation, Supervisor, SupervisorOptions};
 pub use ticket::{Cancellation, Ticket, WorkError};
+pub use worker_id::WorkerId;
 
 // The port for threads lets jobs in as a pool does work.
 #[cfg(feature = "compute")]

@@ -99,9 +99,8 @@ mod weigh;
 pub use crate::overflow::Overflow;
 pub use bound::{Bound, InvalidBound};
 pub use channel::{
-    BoxError, ChannelSink, ClosedFuture, ReadyFuture, Receiver, ReserveFuture, SendError,
-    SendFuture, SendPermit, Sender, StreamError, TryRecvError, Unfinished, channel,
-    channel_with_clock,
+    ChannelSink, ClosedFuture, ReadyFuture, Receiver, ReserveFuture, SendError, SendFuture,
+    SendPermit, Sender, StreamError, TryRecvError, Unfinished, channel, channel_with_clock,
 };
 pub use pipeline::{
     CancelHandle, Pipeline, PipelineError, PipelineMonitor, PipelineReport, PipelineRun,

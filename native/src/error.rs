@@ -1,6 +1,6 @@
 //! Errors that end a command.
 
-use highwater::{scenario::InputError, stream::BoxError};
+use highwater::{BoxError, scenario::InputError};
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 /// An error of a command. Displays as one line: what failed, why, and what to do.

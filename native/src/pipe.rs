@@ -25,8 +25,8 @@ use buffers::{Buffers, Chunk};
 use counters::Counters;
 use destination::{Destination, Open};
 use highwater::{
-    Clock,
-    stream::{Bound, BoxError, PipelineError, PipelineReport},
+    BoxError, Clock,
+    stream::{Bound, PipelineError, PipelineReport},
 };
 use input::Input;
 use read_thread::ReadThread;

@@ -1,13 +1,14 @@
 //! Emits that wait for asynchronous listeners.
 
 use super::{
-    AsyncEmitter, BoxError, EmitError, Emitter, Failure, Outcome, Subscription,
+    AsyncEmitter, EmitError, Emitter, Failure, Outcome, Subscription,
     deliver::Progress,
     listener::{Listen, Running, Started},
     lists::Place,
     monitor::{Tell, Told},
     serial::Serial,
 };
+use crate::BoxError;
 use futures::{
     FutureExt, StreamExt,
     future::{BoxFuture, Either},

@@ -1,12 +1,13 @@
 //! What an emit does beyond calling one listener after the other.
 
 use super::{
-    BoxError, EmitError, Emitter, Failure, Policy,
+    EmitError, Emitter, Failure, Policy,
     listener::{Admission, Entry},
     lists::Lists,
     monitor::{Tell, Told, Untold},
     subscription::Registry,
 };
+use crate::BoxError;
 use std::{ops::ControlFlow, sync::atomic::Ordering};
 
 /// How far an emit has come, and what nobody observed.

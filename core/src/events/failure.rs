@@ -1,7 +1,7 @@
 //! What an emit reports when listeners fail.
 
-use super::{BoxError, ListenerId, Registration};
-use crate::error::text;
+use super::{ListenerId, Registration};
+use crate::{BoxError, error::text};
 use std::{error::Error, fmt, panic::Location, sync::Arc};
 
 /// Some listeners failed, and nobody else was told.

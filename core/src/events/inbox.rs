@@ -11,10 +11,11 @@ pub use monitor::InboxMonitor;
 pub use refusal::{InboxFull, ZeroCapacity};
 
 use super::{
-    BoxError, Bus, Emitter, ListenerId, Overflow, Subscription,
+    Bus, Emitter, ListenerId, Overflow, Subscription,
     listener::{Listen, Started},
     lists::Place,
 };
+use crate::BoxError;
 use futures::{Stream, stream::FusedStream};
 use queue::{Queue, Sent};
 use std::{

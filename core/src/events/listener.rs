@@ -1,32 +1,18 @@
 //! What an emitter keeps of each listener.
 
-use crate::sync::{Arc, AtomicBool, Ordering};
+use crate::{
+    BoxError,
+    sync::{Arc, AtomicBool, Ordering},
+};
 use futures::future::{BoxFuture, ready};
 use std::{
     fmt, marker::PhantomData, panic::Location, sync::atomic::AtomicU64 as Counter, time::Duration,
 };
 
-/// What a listener fails with.
-///
-/// ```
-/// use highwater::events::BoxError;
-///
-/// fn check(text: &str) -> Result<(), BoxError> {
-///     match text.parse::<u8>()? {
-///         0 => Err("zero".into()),
-///         _ => Ok(()),
-///     }
-/// }
-///
-/// assert_eq!(check("0").unwrap_err().to_string(), "zero");
-/// assert!(check("?").unwrap_err().is::<std::num::ParseIntError>());
-/// ```
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
 /// What a listener may return: nothing, or a `Result`.
 ///
 /// ```
-/// use highwater::events::{BoxError, Emitter};
+/// use highwater::{BoxError, events::Emitter};
 ///
 /// let emitter = Emitter::new();
 /// emitter.on("print", |line: &str| println!("{line}")).detach();
@@ -53,7 +39,7 @@ pub trait Outcome: 'static {
     /// listeners that cannot fail looks at no result.
     ///
     /// ```
-    /// # use highwater::events::{BoxError, Outcome};
+    /// # use highwater::{BoxError, events::Outcome};
     /// assert!(!<()>::CAN_FAIL);
     /// assert!(Result::<(), BoxError>::CAN_FAIL);
     /// ```

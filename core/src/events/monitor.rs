@@ -1,7 +1,7 @@
 //! What is told of every emit.
 
-use super::{BoxError, ListenerId, Registration};
-use crate::sync::Arc;
+use super::{ListenerId, Registration};
+use crate::{BoxError, sync::Arc};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::{AtomicU64, Ordering},

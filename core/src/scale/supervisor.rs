@@ -9,6 +9,7 @@ mod slot;
 pub use action::Action;
 pub use options::{Escalation, SupervisorOptions};
 
+use super::WorkerId;
 use backoff::Backoff;
 use slot::{DrainingWorker, Replacement, Slot, State};
 use std::{collections::VecDeque, mem, time::Duration};
@@ -57,30 +58,30 @@ const MOST_DRAINING: usize = 4;
 /// Dropping it does nothing: its owner ends the workers.
 ///
 /// ```
-/// use highwater::scale::{Action, Supervisor, SupervisorOptions};
+/// use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
 /// use std::time::Duration;
 ///
 /// let ms = Duration::from_millis;
 /// let mut supervisor = Supervisor::new(2, SupervisorOptions::new(), ms(0));
-/// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 0, generation: 1 }));
-/// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 1, generation: 1 }));
-/// supervisor.ready(0, 1, ms(20));
-/// supervisor.ready(1, 1, ms(20));
+/// assert_eq!(supervisor.next_action(), Some(Action::Start(WorkerId::new(0, 1))));
+/// assert_eq!(supervisor.next_action(), Some(Action::Start(WorkerId::new(1, 1))));
+/// supervisor.ready(WorkerId::new(0, 1), ms(20));
+/// supervisor.ready(WorkerId::new(1, 1), ms(20));
 ///
 /// // A worker crashes, and is replaced at once.
-/// supervisor.exited(0, 1, ms(500));
-/// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 0, generation: 2 }));
+/// supervisor.exited(WorkerId::new(0, 1), ms(500));
+/// assert_eq!(supervisor.next_action(), Some(Action::Start(WorkerId::new(0, 2))));
 ///
 /// // The replacement crashes too: the next one waits.
-/// supervisor.ready(0, 2, ms(505));
-/// supervisor.exited(0, 2, ms(510));
+/// supervisor.ready(WorkerId::new(0, 2), ms(505));
+/// supervisor.exited(WorkerId::new(0, 2), ms(510));
 /// assert_eq!(supervisor.next_action(), None);
 /// let later = supervisor.next_deadline().unwrap();
 /// assert!(ms(510 + 50) <= later && later <= ms(510 + 100));
 ///
 /// // But not if the other worker crashes as well: somebody has to serve.
-/// supervisor.exited(1, 1, ms(511));
-/// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 1, generation: 2 }));
+/// supervisor.exited(WorkerId::new(1, 1), ms(511));
+/// assert_eq!(supervisor.next_action(), Some(Action::Start(WorkerId::new(1, 2))));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Supervisor {
@@ -114,10 +115,10 @@ impl Supervisor {
     /// Creates a supervisor of `slots` workers, all of which it has started now.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
-    /// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 0, generation: 1 }));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Start(WorkerId::new(0, 1))));
     /// assert_eq!(supervisor.next_action(), None);
     /// ```
     #[must_use]
@@ -149,7 +150,7 @@ impl Supervisor {
     /// # use std::time::Duration;
     /// let mut supervisor = Supervisor::new(2, SupervisorOptions::new(), Duration::ZERO);
     /// while let Some(action) = supervisor.next_action() {
-    ///     assert!(matches!(action, Action::Start { slot: 0 | 1, generation: 1 }));
+    ///     assert!(matches!(action, Action::Start(worker) if worker.generation == 1));
     /// }
     /// ```
     pub fn next_action(&mut self) -> Option<Action> {
@@ -160,12 +161,12 @@ impl Supervisor {
     /// only an event can change anything.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let options = SupervisorOptions::new().ready_within(Duration::from_secs(2));
     /// let mut supervisor = Supervisor::new(1, options, Duration::ZERO);
     /// assert_eq!(supervisor.next_deadline(), Some(Duration::from_secs(2)));
-    /// supervisor.ready(0, 1, Duration::from_secs(1));
+    /// supervisor.ready(WorkerId::new(0, 1), Duration::from_secs(1));
     /// assert_eq!(supervisor.next_deadline(), None);
     /// ```
     #[must_use]
@@ -181,7 +182,7 @@ impl Supervisor {
     /// [`next_deadline`](Self::next_deadline) this changes nothing.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let options = SupervisorOptions::new().ready_within(Duration::from_secs(2));
     /// let mut supervisor = Supervisor::new(1, options, Duration::ZERO);
@@ -189,7 +190,7 @@ impl Supervisor {
     /// supervisor.tick(Duration::from_secs(1));
     /// assert_eq!(supervisor.next_action(), None);
     /// supervisor.tick(Duration::from_secs(2));
-    /// assert_eq!(supervisor.next_action(), Some(Action::Kill { slot: 0, generation: 1 }));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Kill(WorkerId::new(0, 1))));
     /// ```
     pub fn tick(&mut self, now: Duration) {
         let is_due = |deadline: Duration| deadline <= now && deadline < Duration::MAX;
@@ -204,10 +205,7 @@ impl Supervisor {
         for worker in &mut self.draining {
             if is_due(worker.deadline()) {
                 worker.is_killed = true;
-                let DrainingWorker {
-                    slot, generation, ..
-                } = *worker;
-                self.actions.push_back(Action::Kill { slot, generation });
+                self.actions.push_back(Action::Kill(worker.id));
             }
         }
         self.settle(now);
@@ -221,12 +219,12 @@ impl Supervisor {
     /// either.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let secs = Duration::from_secs;
     /// let options = SupervisorOptions::new().heartbeat_within(secs(5));
     /// let mut supervisor = Supervisor::new(1, options, secs(0));
-    /// supervisor.ready(0, 1, secs(1));
+    /// supervisor.ready(WorkerId::new(0, 1), secs(1));
     /// supervisor.resumed(secs(60), secs(62));
     /// assert_eq!(supervisor.next_deadline(), Some(secs(67)));
     /// ```
@@ -254,32 +252,32 @@ impl Supervisor {
     /// Reports that a worker can take work.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let options = SupervisorOptions::new().ready_within(Duration::from_secs(2));
     /// let mut supervisor = Supervisor::new(2, options, Duration::ZERO);
     /// while supervisor.next_action().is_some() {}
     ///
-    /// supervisor.ready(0, 1, Duration::from_secs(1));
+    /// supervisor.ready(WorkerId::new(0, 1), Duration::from_secs(1));
     /// assert!(supervisor.is_ready(0));
     /// // The other one is not ready in time.
     /// supervisor.tick(Duration::from_secs(2));
-    /// assert_eq!(supervisor.next_action(), Some(Action::Kill { slot: 1, generation: 1 }));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Kill(WorkerId::new(1, 1))));
     /// ```
-    pub fn ready(&mut self, slot: usize, generation: u64, now: Duration) {
+    pub fn ready(&mut self, id: WorkerId, now: Duration) {
         let until = self.alive_until(now);
-        let Some(worker) = self.slots.get_mut(slot) else {
+        let Some(worker) = self.slots.get_mut(id.slot) else {
             return;
         };
         let state = State::Ready { since: now, until };
-        if worker.generation == generation {
+        if worker.generation == id.generation {
             if let State::Starting { .. } = worker.state {
                 worker.attempts = 0;
                 worker.state = state;
             }
-        } else if worker.is_replaced_by(generation) {
+        } else if worker.is_replaced_by(id.generation) {
             let was_killed = matches!(worker.state, State::Killed { .. });
-            let old = mem::replace(&mut worker.generation, generation);
+            let old = mem::replace(&mut worker.generation, id.generation);
             worker.attempts = 0;
             worker.replacement = None;
             worker.is_retiring = false;
@@ -287,8 +285,7 @@ impl Supervisor {
             let is_of_reload = self.reload != Reload::None && old < worker.fresh_from;
             let until = now.saturating_add(self.options.drain_within);
             let old = DrainingWorker {
-                slot,
-                generation: old,
+                id: WorkerId::new(id.slot, old),
                 until,
                 is_killed: was_killed,
                 is_of_reload,
@@ -302,23 +299,23 @@ impl Supervisor {
     /// come [in time](SupervisorOptions::heartbeat_within), the worker is killed.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let secs = Duration::from_secs;
     /// let options = SupervisorOptions::new().heartbeat_within(secs(5));
     /// let mut supervisor = Supervisor::new(1, options, secs(0));
     /// while supervisor.next_action().is_some() {}
     ///
-    /// supervisor.ready(0, 1, secs(1));
-    /// supervisor.heartbeat(0, 1, secs(4));
+    /// supervisor.ready(WorkerId::new(0, 1), secs(1));
+    /// supervisor.heartbeat(WorkerId::new(0, 1), secs(4));
     /// assert_eq!(supervisor.next_deadline(), Some(secs(9)));
     /// supervisor.tick(secs(9));
-    /// assert_eq!(supervisor.next_action(), Some(Action::Kill { slot: 0, generation: 1 }));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Kill(WorkerId::new(0, 1))));
     /// ```
-    pub fn heartbeat(&mut self, slot: usize, generation: u64, now: Duration) {
+    pub fn heartbeat(&mut self, id: WorkerId, now: Duration) {
         let alive_until = self.alive_until(now);
-        if let Some(worker) = self.slots.get_mut(slot)
-            && worker.generation == generation
+        if let Some(worker) = self.slots.get_mut(id.slot)
+            && worker.generation == id.generation
             && let State::Ready { until, .. } = &mut worker.state
         {
             *until = alive_until;
@@ -336,22 +333,23 @@ impl Supervisor {
     /// is ready drains now, and has failed to start.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let secs = Duration::from_secs;
     /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), secs(0));
     /// while supervisor.next_action().is_some() {}
-    /// supervisor.ready(0, 1, secs(1));
+    /// supervisor.ready(WorkerId::new(0, 1), secs(1));
     ///
-    /// supervisor.retire(0, 1, secs(5));
-    /// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 0, generation: 2 }));
+    /// supervisor.retire(WorkerId::new(0, 1), secs(5));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Start(WorkerId::new(0, 2))));
     /// assert!(supervisor.is_ready(0), "the old worker serves");
     /// assert_eq!(supervisor.next_action(), None);
     ///
-    /// supervisor.ready(0, 2, secs(6));
-    /// assert_eq!(supervisor.next_action(), Some(Action::Drain { slot: 0, generation: 1 }));
+    /// supervisor.ready(WorkerId::new(0, 2), secs(6));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Drain(WorkerId::new(0, 1))));
     /// ```
-    pub fn retire(&mut self, slot: usize, generation: u64, now: Duration) {
+    pub fn retire(&mut self, id: WorkerId, now: Duration) {
+        let WorkerId { slot, generation } = id;
         let Some(worker) = self.slots.get_mut(slot) else {
             return;
         };
@@ -360,13 +358,12 @@ impl Supervisor {
         if is_starting || worker.is_replaced_by(generation) {
             let until = now.saturating_add(self.options.drain_within);
             self.drain(DrainingWorker {
-                slot,
-                generation,
+                id,
                 until,
                 is_killed: false,
                 is_of_reload: self.reload != Reload::None,
             });
-            self.lost(slot, generation, now);
+            self.lost(id, now);
         } else if holds && worker.is_ready() && !mem::replace(&mut worker.is_retiring, true) {
             if self.is_once_too_often(slot, now) {
                 self.escalate(now);
@@ -383,25 +380,24 @@ impl Supervisor {
     /// started.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
-    /// supervisor.exited(0, 1, Duration::from_secs(1));
+    /// supervisor.exited(WorkerId::new(0, 1), Duration::from_secs(1));
     /// assert_eq!(supervisor.generation(0), 2);
-    /// supervisor.exited(0, 1, Duration::from_secs(1));
+    /// supervisor.exited(WorkerId::new(0, 1), Duration::from_secs(1));
     /// assert_eq!(supervisor.generation(0), 2, "that one was replaced already");
     /// ```
-    pub fn exited(&mut self, slot: usize, generation: u64, now: Duration) {
-        let is_it = |it: &DrainingWorker| it.slot == slot && it.generation == generation;
-        if let Some(at) = self.draining.iter().position(is_it) {
+    pub fn exited(&mut self, id: WorkerId, now: Duration) {
+        if let Some(at) = self.draining.iter().position(|it| it.id == id) {
             self.draining.swap_remove(at);
-            if let Some(worker) = self.slots.get_mut(slot)
+            if let Some(worker) = self.slots.get_mut(id.slot)
                 && let Some(Replacement::Waiting { until }) = &mut worker.replacement
             {
                 *until = now.saturating_add(RETIRE_PAUSE).min(*until);
             }
         } else {
-            self.lost(slot, generation, now);
+            self.lost(id, now);
         }
         self.settle(now);
     }
@@ -422,20 +418,20 @@ impl Supervisor {
     /// after an [escalation](Action::Escalate) it does nothing.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let ms = Duration::from_millis;
     /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), ms(0));
-    /// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 0, generation: 1 }));
-    /// supervisor.ready(0, 1, ms(10));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Start(WorkerId::new(0, 1))));
+    /// supervisor.ready(WorkerId::new(0, 1), ms(10));
     ///
     /// supervisor.reload(ms(500));
-    /// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 0, generation: 2 }));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Start(WorkerId::new(0, 2))));
     /// assert!(supervisor.is_ready(0), "the old one goes on");
     ///
-    /// supervisor.ready(0, 2, ms(510));
-    /// assert_eq!(supervisor.next_action(), Some(Action::Drain { slot: 0, generation: 1 }));
-    /// supervisor.exited(0, 1, ms(1_510));
+    /// supervisor.ready(WorkerId::new(0, 2), ms(510));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Drain(WorkerId::new(0, 1))));
+    /// supervisor.exited(WorkerId::new(0, 1), ms(1_510));
     /// assert_eq!(supervisor.next_action(), Some(Action::Reloaded));
     /// assert_eq!(supervisor.restarts(), 0);
     /// ```
@@ -459,16 +455,16 @@ impl Supervisor {
     /// [escalation](Action::Escalate) it does nothing.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let ms = Duration::from_millis;
     /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), ms(0));
-    /// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 0, generation: 1 }));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Start(WorkerId::new(0, 1))));
     ///
     /// supervisor.scale_to(2, ms(10));
-    /// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 1, generation: 1 }));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Start(WorkerId::new(1, 1))));
     /// supervisor.scale_to(1, ms(20));
-    /// assert_eq!(supervisor.next_action(), Some(Action::Drain { slot: 1, generation: 1 }));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Drain(WorkerId::new(1, 1))));
     /// assert_eq!(supervisor.slots(), 1);
     /// ```
     pub fn scale_to(&mut self, slots: usize, now: Duration) {
@@ -495,18 +491,18 @@ impl Supervisor {
     /// an [escalation](Action::Escalate), it does nothing.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let ms = Duration::from_millis;
     /// let options = SupervisorOptions::new().stop_within(ms(3_000));
     /// let mut supervisor = Supervisor::new(1, options, ms(0));
-    /// assert_eq!(supervisor.next_action(), Some(Action::Start { slot: 0, generation: 1 }));
-    /// supervisor.ready(0, 1, ms(10));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Start(WorkerId::new(0, 1))));
+    /// supervisor.ready(WorkerId::new(0, 1), ms(10));
     ///
     /// supervisor.shutdown(ms(500));
-    /// assert_eq!(supervisor.next_action(), Some(Action::Drain { slot: 0, generation: 1 }));
+    /// assert_eq!(supervisor.next_action(), Some(Action::Drain(WorkerId::new(0, 1))));
     /// assert_eq!(supervisor.next_deadline(), Some(ms(3_500)));
-    /// supervisor.exited(0, 1, ms(700));
+    /// supervisor.exited(WorkerId::new(0, 1), ms(700));
     /// assert!(supervisor.is_stopped());
     /// ```
     pub fn shutdown(&mut self, now: Duration) {
@@ -524,11 +520,11 @@ impl Supervisor {
     /// Returns whether a slot's worker can take work; `false` for a slot that is none.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
     /// assert!(!supervisor.is_ready(0));
-    /// supervisor.ready(0, 1, Duration::from_secs(1));
+    /// supervisor.ready(WorkerId::new(0, 1), Duration::from_secs(1));
     /// assert!(supervisor.is_ready(0));
     /// ```
     #[must_use]
@@ -539,10 +535,10 @@ impl Supervisor {
     /// Returns how many slots' workers can take work.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let mut supervisor = Supervisor::new(2, SupervisorOptions::new(), Duration::ZERO);
-    /// supervisor.ready(1, 1, Duration::from_secs(1));
+    /// supervisor.ready(WorkerId::new(1, 1), Duration::from_secs(1));
     /// assert_eq!(supervisor.ready_count(), 1);
     /// ```
     #[must_use]
@@ -567,10 +563,10 @@ impl Supervisor {
     /// ready yet included; 0 for a slot that never was one.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
-    /// supervisor.exited(0, 1, Duration::from_secs(1));
+    /// supervisor.exited(WorkerId::new(0, 1), Duration::from_secs(1));
     /// assert_eq!((supervisor.generation(0), supervisor.generation(1)), (2, 0));
     /// ```
     #[must_use]
@@ -583,12 +579,12 @@ impl Supervisor {
     /// older worker may still serve there.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
     /// for generation in 1..=5 {
     ///     assert!(!supervisor.is_failing(0));
-    ///     supervisor.exited(0, generation, Duration::ZERO);
+    ///     supervisor.exited(WorkerId::new(0, generation), Duration::ZERO);
     /// }
     /// assert!(supervisor.is_failing(0));
     /// ```
@@ -600,11 +596,11 @@ impl Supervisor {
     /// Returns how many replacements it decided on, those that still wait included.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let mut supervisor = Supervisor::new(2, SupervisorOptions::new(), Duration::ZERO);
     /// assert_eq!(supervisor.restarts(), 0);
-    /// supervisor.exited(1, 1, Duration::from_secs(1));
+    /// supervisor.exited(WorkerId::new(1, 1), Duration::from_secs(1));
     /// assert_eq!(supervisor.restarts(), 1);
     /// ```
     #[must_use]
@@ -615,12 +611,12 @@ impl Supervisor {
     /// Returns whether the supervisor has given up.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let once = SupervisorOptions::new().intensity(1, Duration::from_secs(60));
     /// let mut supervisor = Supervisor::new(2, once, Duration::ZERO);
-    /// supervisor.exited(0, 1, Duration::from_secs(1));
-    /// supervisor.exited(0, 2, Duration::from_secs(2));
+    /// supervisor.exited(WorkerId::new(0, 1), Duration::from_secs(1));
+    /// supervisor.exited(WorkerId::new(0, 2), Duration::from_secs(2));
     /// assert!(supervisor.has_escalated());
     /// assert_eq!(supervisor.restarts(), 1);
     ///
@@ -653,12 +649,12 @@ impl Supervisor {
     /// workers have exited.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
     /// supervisor.shutdown(Duration::from_secs(1));
     /// assert!(!supervisor.is_stopped());
-    /// supervisor.exited(0, 1, Duration::from_secs(2));
+    /// supervisor.exited(WorkerId::new(0, 1), Duration::from_secs(2));
     /// assert!(supervisor.is_stopped());
     /// ```
     #[must_use]
@@ -676,7 +672,8 @@ impl Supervisor {
         let until = now.saturating_add(self.options.ready_within);
         self.slots[slot].generation = generation;
         self.slots[slot].state = State::Starting { until };
-        self.actions.push_back(Action::Start { slot, generation });
+        self.actions
+            .push_back(Action::Start(WorkerId::new(slot, generation)));
     }
 
     /// Starts a worker beside the one that has the slot.
@@ -684,7 +681,8 @@ impl Supervisor {
         let generation = self.slots[slot].next_generation();
         let until = now.saturating_add(self.options.ready_within);
         self.slots[slot].replacement = Some(Replacement::Starting { generation, until });
-        self.actions.push_back(Action::Start { slot, generation });
+        self.actions
+            .push_back(Action::Start(WorkerId::new(slot, generation)));
     }
 
     fn replace_after(&mut self, slot: usize, pause: Duration, now: Duration) {
@@ -700,12 +698,12 @@ impl Supervisor {
     fn tick_slot(&mut self, slot: usize, now: Duration) {
         let had_lasted = self.slots[slot].has_lasted(self.options.steady_after, now);
         let worker = &mut self.slots[slot];
-        let generation = worker.generation;
+        let id = WorkerId::new(slot, worker.generation);
         match worker.state {
             State::Waiting { until } if until <= now => self.start(slot, now),
             State::Starting { until } | State::Ready { until, .. } if until <= now => {
                 worker.state = State::Killed { had_lasted };
-                self.actions.push_back(Action::Kill { slot, generation });
+                self.actions.push_back(Action::Kill(id));
             }
             _ => {}
         }
@@ -714,8 +712,9 @@ impl Supervisor {
                 self.start_replacement(slot, now);
             }
             Some(Replacement::Starting { generation, until }) if until <= now => {
-                self.kill(slot, generation, now);
-                self.lost(slot, generation, now);
+                let id = WorkerId::new(slot, generation);
+                self.kill(id, now);
+                self.lost(id, now);
             }
             _ => {}
         }
@@ -723,7 +722,8 @@ impl Supervisor {
 
     /// A worker is gone, or about to go: the one that has the slot, or its
     /// replacement before that was ready.
-    fn lost(&mut self, slot: usize, generation: u64, now: Duration) {
+    fn lost(&mut self, id: WorkerId, now: Duration) {
+        let WorkerId { slot, generation } = id;
         let Some(worker) = self.slots.get_mut(slot) else {
             return;
         };
@@ -732,8 +732,7 @@ impl Supervisor {
             if self.reload != Reload::None && worker.fresh_from <= generation {
                 // It says nothing about the program that runs.
                 worker.attempts = worker.attempts.saturating_sub(1);
-                self.actions
-                    .push_back(Action::ReloadAborted { slot, generation });
+                self.actions.push_back(Action::ReloadAborted(id));
                 self.end_reload(now);
             }
             if self.slots[slot].is_retiring && slot < self.wanted {
@@ -753,8 +752,7 @@ impl Supervisor {
             return;
         }
         if self.reload != Reload::None && self.slots[slot].is_unproven() {
-            self.actions
-                .push_back(Action::ReloadAborted { slot, generation });
+            self.actions.push_back(Action::ReloadAborted(id));
             self.end_reload(now);
         }
         let worker = &mut self.slots[slot];
@@ -806,7 +804,7 @@ impl Supervisor {
     /// its slot that drain: bugs one after the other, and drains that take their
     /// time, are not to add up to any number of processes.
     fn pause_for_drains(&self, slot: usize, now: Duration) -> Duration {
-        let draining = self.draining.iter().filter(|worker| worker.slot == slot);
+        let draining = self.draining.iter().filter(|worker| worker.id.slot == slot);
         if draining.clone().count() < MOST_DRAINING {
             return Duration::ZERO;
         }
@@ -846,14 +844,14 @@ impl Supervisor {
         self.reload = Reload::None;
         for slot in 0..self.slots.len() {
             let worker = &mut self.slots[slot];
-            let generation = worker.generation;
+            let id = WorkerId::new(slot, worker.generation);
             let replacement = worker.replacement.take();
             if let State::Starting { .. } = worker.state {
                 worker.state = State::Empty;
-                self.kill(slot, generation, now);
+                self.kill(id, now);
             }
             if let Some(Replacement::Starting { generation, .. }) = replacement {
-                self.kill(slot, generation, now);
+                self.kill(WorkerId::new(slot, generation), now);
             }
             self.empty(slot, self.options.stop_within, now);
         }
@@ -947,25 +945,21 @@ impl Supervisor {
     /// Has a worker drain that has no slot any more, unless it is to be killed
     /// already.
     fn drain(&mut self, worker: DrainingWorker) {
-        let DrainingWorker {
-            slot, generation, ..
-        } = worker;
         if !worker.is_killed {
-            self.actions.push_back(Action::Drain { slot, generation });
+            self.actions.push_back(Action::Drain(worker.id));
         }
         self.draining.push(worker);
     }
 
     /// Has a worker killed that has no slot any more.
-    fn kill(&mut self, slot: usize, generation: u64, now: Duration) {
+    fn kill(&mut self, id: WorkerId, now: Duration) {
         self.draining.push(DrainingWorker {
-            slot,
-            generation,
+            id,
             until: now,
             is_killed: true,
             is_of_reload: true,
         });
-        self.actions.push_back(Action::Kill { slot, generation });
+        self.actions.push_back(Action::Kill(id));
     }
 
     /// Workers that drain have no more time than there is for a stop.
@@ -985,8 +979,7 @@ impl Supervisor {
         let generation = worker.generation;
         if !matches!(state, State::Waiting { .. } | State::Empty) {
             self.drain(DrainingWorker {
-                slot,
-                generation,
+                id: WorkerId::new(slot, generation),
                 until: now.saturating_add(patience),
                 is_killed: matches!(state, State::Killed { .. }),
                 is_of_reload: false,
@@ -994,8 +987,7 @@ impl Supervisor {
         }
         if let Some(Replacement::Starting { generation, .. }) = replacement {
             self.drain(DrainingWorker {
-                slot,
-                generation,
+                id: WorkerId::new(slot, generation),
                 until: now.saturating_add(patience),
                 is_killed: false,
                 is_of_reload: false,

@@ -6,6 +6,7 @@
 use super::Context;
 use crate::{
     platform::{Exit, Platform, Process, ProcessEvent, Program},
+    scale::WorkerId,
     trace::{Kind, NameId, Recorder},
 };
 use futures::{
@@ -32,9 +33,6 @@ pub(super) const GIVEN_UP: &str = "too many restarts";
 
 /// How a request ends, or an attempt at it, of whoever had it when it died.
 pub(super) const LOST: &str = "lost";
-
-/// Who a process is to its supervisor: which slot's, and which generation there.
-pub(super) type WorkerId = (usize, u64);
 
 /// The processes of a cluster.
 ///
@@ -97,7 +95,7 @@ impl Workers {
     ) -> usize {
         let process = Rc::new(self.platform.start(program));
         process.send(settings);
-        let position = self.free_position(member.0);
+        let position = self.free_position(member.slot);
         self.positions[position].process = Some(WorkerProcess {
             member,
             process: Rc::clone(&process),

@@ -10,13 +10,13 @@ mod sending;
 mod sink;
 mod state;
 
-pub use error::{BoxError, SendError, StreamError, TryRecvError, Unfinished};
+pub use error::{SendError, StreamError, TryRecvError, Unfinished};
 pub use receiver::Receiver;
 pub use sending::{ClosedFuture, ReadyFuture, ReserveFuture, SendFuture, SendPermit};
 pub use sink::ChannelSink;
 
 use super::{Bound, Stats};
-use crate::{Clock, Overflow, sync::Arc};
+use crate::{BoxError, Clock, Overflow, sync::Arc};
 use queue::{Queue, Sent};
 use std::fmt;
 

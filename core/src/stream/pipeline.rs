@@ -19,9 +19,9 @@ pub use report::{PipelineMonitor, PipelineReport, StageReport};
 pub use run::{CancelHandle, PipelineRun};
 pub(super) use turn::Turn;
 
-use super::{BoxError, InvalidBound, Weigh};
+use super::{InvalidBound, Weigh};
 use crate::{
-    Clock,
+    BoxError, Clock,
     sync::{Arc, AtomicBool, Ordering},
 };
 use drive::Drive;

@@ -9,10 +9,10 @@ pub use bytes::{Chunks, LineTooLong, Lines};
 pub(super) use each::Each;
 
 use super::{
-    BoxError, Weigh,
+    Weigh,
     pipeline::{Meter, PipelineError, Turn},
 };
-use crate::sync::Arc;
+use crate::{BoxError, sync::Arc};
 use futures::{Stream, StreamExt};
 use std::{
     pin::Pin,

@@ -2,7 +2,7 @@
 
 use futures::{StreamExt, executor::block_on};
 use highwater::{
-    Overflow,
+    BoxError, Overflow,
     error::{AppError, Breaker, CorrelationId, FailedAttempt, Handler, Ids, Incident, RetryPolicy},
     events::{Emitter, Failure, InboxFull, ZeroCapacity},
     scale::{Cancellation, Job, Pool, PoolOptions, QueueFull, Rejected, WorkError},
@@ -33,8 +33,6 @@ struct DiskFull(#[source] Quota);
 #[derive(Debug, thiserror::Error)]
 #[error("quota of 5 GiB")]
 struct Quota;
-
-type BoxError = Box<dyn Error + Send + Sync>;
 
 fn cause() -> BoxError {
     Box::new(DiskFull(Quota))

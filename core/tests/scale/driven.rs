@@ -5,7 +5,7 @@ mod event;
 mod worker;
 
 pub(crate) use event::{Event, event};
-use highwater::scale::{Action, Supervisor, SupervisorOptions};
+use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
 use std::{collections::BTreeMap, time::Duration};
 use worker::{Role, State, Worker};
 
@@ -23,7 +23,7 @@ pub(crate) struct Driver {
     now: Duration,
     wanted: usize,
     /// Those that have not exited.
-    workers: BTreeMap<(usize, u64), Worker>,
+    workers: BTreeMap<WorkerId, Worker>,
     generations: BTreeMap<usize, u64>,
     /// The times of replacements in each slot, as far as they count.
     ends: BTreeMap<usize, Vec<Duration>>,
@@ -60,7 +60,7 @@ impl Driver {
         driver
     }
 
-    fn pick(&self, number: usize) -> Option<(usize, u64)> {
+    fn pick(&self, number: usize) -> Option<WorkerId> {
         let count = self.workers.len().max(1);
         self.workers.keys().nth(number % count).copied()
     }
@@ -82,7 +82,7 @@ impl Driver {
             Event::Ready(number) => self.ready(number, was_reloading),
             Event::Heartbeat(number) => {
                 if let Some(name) = self.pick(number) {
-                    self.supervisor.heartbeat(name.0, name.1, self.now);
+                    self.supervisor.heartbeat(name, self.now);
                     let worker = self.workers.get_mut(&name).unwrap();
                     if let State::Ready { .. } = worker.state {
                         worker.until = self.now + ALIVE_WITHIN;
@@ -139,35 +139,35 @@ impl Driver {
     /// Surplus workers go, unless they are ready and no worker that stays is.
     fn scale(&mut self, slots: usize) {
         for (name, worker) in &mut self.workers {
-            if name.0 < slots && worker.role == Role::Stays {
+            if name.slot < slots && worker.role == Role::Stays {
                 worker.role = Role::Holds;
             }
         }
         let is_needed = slots > 0 && !self.is_one_ready(slots);
         let mut staying = None;
         let mut to_come = Vec::new();
-        for (name, worker) in self.workers.range_mut((slots, 0)..) {
+        for (name, worker) in self.workers.range_mut(WorkerId::new(slots, 0)..) {
             let is_ready = matches!(worker.state, State::Ready { .. });
             worker.role = match worker.role {
                 Role::MakesRoom => Role::MakesRoom,
                 Role::Holds | Role::Stays if is_ready && is_needed => {
-                    staying = Some(name.0);
+                    staying = Some(name.slot);
                     Role::Stays
                 }
-                Role::Comes if staying == Some(name.0) => {
-                    to_come.push(name.0);
+                Role::Comes if staying == Some(name.slot) => {
+                    to_come.push(name.slot);
                     Role::Comes
                 }
                 _ => Role::Goes,
             };
         }
-        for (name, worker) in self.workers.range_mut((slots, 0)..) {
-            worker.is_retiring &= to_come.contains(&name.0);
+        for (name, worker) in self.workers.range_mut(WorkerId::new(slots, 0)..) {
+            worker.is_retiring &= to_come.contains(&name.slot);
         }
     }
 
     fn is_one_ready(&self, slots: usize) -> bool {
-        let mut staying = self.workers.range(..(slots, 0));
+        let mut staying = self.workers.range(..WorkerId::new(slots, 0));
         staying.any(|(_, worker)| matches!(worker.state, State::Ready { .. }))
     }
 
@@ -175,22 +175,22 @@ impl Driver {
         let Some(name) = self.pick(number) else {
             return;
         };
-        self.supervisor.ready(name.0, name.1, self.now);
-        let before = self.before_reload.get(&name.0).copied().unwrap_or(0);
+        self.supervisor.ready(name, self.now);
+        let before = self.before_reload.get(&name.slot).copied().unwrap_or(0);
         let worker = self.workers.get_mut(&name).unwrap();
         if worker.state == State::Starting {
             worker.state = State::Ready { since: self.now };
             worker.until = self.now + ALIVE_WITHIN;
             if worker.role == Role::Comes {
-                worker.role = if name.0 < self.wanted {
+                worker.role = if name.slot < self.wanted {
                     Role::Holds
                 } else {
                     Role::Stays
                 };
-                let old = self.workers.range_mut((name.0, 0)..name);
+                let old = self.workers.range_mut(WorkerId::new(name.slot, 0)..name);
                 let old = old.filter(|(_, old)| matches!(old.role, Role::Holds | Role::Stays));
                 old.for_each(|(name, old)| {
-                    old.role = if is_reloading && name.1 <= before {
+                    old.role = if is_reloading && name.generation <= before {
                         Role::MakesRoom
                     } else {
                         Role::Goes
@@ -205,7 +205,7 @@ impl Driver {
         let Some(name) = self.pick(number) else {
             return;
         };
-        self.supervisor.retire(name.0, name.1, self.now);
+        self.supervisor.retire(name, self.now);
         let worker = self.workers.get_mut(&name).unwrap();
         match worker.state {
             State::Starting => {
@@ -215,12 +215,12 @@ impl Driver {
                 } else {
                     Role::Goes
                 };
-                self.failed(name.0, before);
+                self.failed(name.slot, before);
             }
             State::Ready { .. } if !worker.is_retiring && worker.role == Role::Holds => {
                 worker.is_retiring = true;
                 let has_lasted = worker.has_lasted(self.now);
-                self.count(name.0, has_lasted);
+                self.count(name.slot, has_lasted);
             }
             _ => {}
         }
@@ -230,12 +230,12 @@ impl Driver {
         let Some(name) = self.pick(number) else {
             return;
         };
-        self.supervisor.exited(name.0, name.1, self.now);
+        self.supervisor.exited(name, self.now);
         let worker = self.workers.remove(&name).unwrap();
         match worker.role {
-            Role::Holds if worker.is_retiring => self.move_up(name.0),
-            Role::Holds if worker.has_lasted(self.now) => self.move_up(name.0),
-            role => self.failed(name.0, role),
+            Role::Holds if worker.is_retiring => self.move_up(name.slot),
+            Role::Holds if worker.has_lasted(self.now) => self.move_up(name.slot),
+            role => self.failed(name.slot, role),
         }
     }
 
@@ -247,10 +247,14 @@ impl Driver {
                 self.count(slot, false);
             }
             Role::Comes => {
-                let of_slot = self.workers.range_mut((slot, 0)..(slot + 1, 0));
+                let of_slot = self
+                    .workers
+                    .range_mut(WorkerId::new(slot, 0)..WorkerId::new(slot + 1, 0));
                 let staying = of_slot.filter(|(_, worker)| worker.role == Role::Stays);
                 staying.for_each(|(_, worker)| worker.is_retiring = false);
-                let mut of_slot = self.workers.range((slot, 0)..(slot + 1, 0));
+                let mut of_slot = self
+                    .workers
+                    .range(WorkerId::new(slot, 0)..WorkerId::new(slot + 1, 0));
                 let is_holder = |it: &(_, &Worker)| it.1.role == Role::Holds;
                 let holder = of_slot.find(is_holder).map(|(_, holder)| *holder);
                 if let Some(holder) = holder.filter(|holder| holder.is_retiring) {
@@ -284,7 +288,9 @@ impl Driver {
 
     /// The place of a slot is free.
     fn move_up(&mut self, slot: usize) {
-        let of_slot = self.workers.range_mut((slot, 0)..(slot + 1, 0));
+        let of_slot = self
+            .workers
+            .range_mut(WorkerId::new(slot, 0)..WorkerId::new(slot + 1, 0));
         of_slot
             .filter(|(_, worker)| worker.role == Role::Comes)
             .for_each(|(_, worker)| worker.role = Role::Holds);
@@ -293,17 +299,19 @@ impl Driver {
     fn stale(&mut self, slot: usize) {
         let started = self.generations.get(&slot).copied().unwrap_or(0);
         for generation in [0, started + 1, u64::MAX] {
-            self.supervisor.ready(slot, generation, self.now);
-            self.supervisor.heartbeat(slot, generation, self.now);
-            self.supervisor.retire(slot, generation, self.now);
-            self.supervisor.exited(slot, generation, self.now);
+            let id = WorkerId::new(slot, generation);
+            self.supervisor.ready(id, self.now);
+            self.supervisor.heartbeat(id, self.now);
+            self.supervisor.retire(id, self.now);
+            self.supervisor.exited(id, self.now);
         }
         for generation in 1..=started {
-            if !self.workers.contains_key(&(slot, generation)) {
-                self.supervisor.ready(slot, generation, self.now);
-                self.supervisor.heartbeat(slot, generation, self.now);
-                self.supervisor.retire(slot, generation, self.now);
-                self.supervisor.exited(slot, generation, self.now);
+            let id = WorkerId::new(slot, generation);
+            if !self.workers.contains_key(&id) {
+                self.supervisor.ready(id, self.now);
+                self.supervisor.heartbeat(id, self.now);
+                self.supervisor.retire(id, self.now);
+                self.supervisor.exited(id, self.now);
             }
         }
         assert_eq!(self.supervisor.clone().next_action(), None);
@@ -313,27 +321,28 @@ impl Driver {
         while let Some(action) = self.supervisor.next_action() {
             let is_over = self.is_over();
             match action {
-                Action::Start { slot, generation } => {
+                Action::Start(id) => {
+                    let WorkerId { slot, generation } = id;
                     assert!(!is_over && slot < self.wanted, "{action:?}");
                     let last = self.generations.entry(slot).or_default();
                     *last += 1;
                     assert_eq!(generation, *last);
                     let mut workers = self.workers.iter();
-                    let is_held =
-                        workers.any(|(name, worker)| name.0 == slot && worker.role == Role::Holds);
+                    let is_held = workers
+                        .any(|(name, worker)| name.slot == slot && worker.role == Role::Holds);
                     let worker = Worker {
                         state: State::Starting,
                         until: self.now + READY_WITHIN,
                         role: if is_held { Role::Comes } else { Role::Holds },
                         is_retiring: false,
                     };
-                    self.workers.insert((slot, generation), worker);
+                    self.workers.insert(id, worker);
                 }
-                Action::Drain { slot, generation } => self.drain((slot, generation), event),
-                Action::Kill { slot, generation } => {
+                Action::Drain(id) => self.drain(id, event),
+                Action::Kill(id) => {
                     let gives_up = self.recent() > RESTARTS;
                     let now = self.now;
-                    let worker = self.workers.get_mut(&(slot, generation)).unwrap();
+                    let worker = self.workers.get_mut(&id).unwrap();
                     let had_lasted = worker.has_lasted(now);
                     let is_killed = matches!(worker.state, State::Killed { .. });
                     assert!(!is_killed, "{action:?} again");
@@ -346,11 +355,11 @@ impl Driver {
                     if worker.role == Role::Comes {
                         worker.role = Role::MakesRoom;
                         if !gives_up {
-                            self.failed(slot, Role::Comes);
+                            self.failed(id.slot, Role::Comes);
                         }
                     }
                 }
-                Action::Reloaded | Action::ReloadAborted { .. } => {
+                Action::Reloaded | Action::ReloadAborted(_) => {
                     assert!(!is_over, "{action:?}");
                     if action == Action::Reloaded {
                         self.check_reloaded();
@@ -376,17 +385,19 @@ impl Driver {
     /// Nobody from before a reload is left but who drains by itself, or is one
     /// too many.
     fn check_reloaded(&self) {
-        for ((slot, generation), worker) in &self.workers {
-            let before = self.before_reload.get(slot).copied().unwrap_or(0);
-            let is_new = *generation > before;
+        for (id, worker) in &self.workers {
+            let before = self.before_reload.get(&id.slot).copied().unwrap_or(0);
+            let is_new = id.generation > before;
             assert!(is_new || worker.role == Role::Goes, "{:?}", self.workers);
         }
     }
 
-    fn drain(&mut self, name: (usize, u64), event: &Event) {
+    fn drain(&mut self, name: WorkerId, event: &Event) {
         let gives_up = self.recent() > RESTARTS;
         let is_replaced = self.workers.iter().any(|(it, worker)| {
-            it.0 == name.0 && it.1 > name.1 && matches!(worker.state, State::Ready { .. })
+            it.slot == name.slot
+                && it.generation > name.generation
+                && matches!(worker.state, State::Ready { .. })
         });
         let worker = self.workers.get_mut(&name).unwrap();
         assert!(matches!(
@@ -395,7 +406,7 @@ impl Driver {
         ));
         worker.state = State::Drains;
         match event {
-            _ if name.0 >= self.wanted && !self.is_shut_down => {
+            _ if name.slot >= self.wanted && !self.is_shut_down => {
                 worker.role = Role::Goes;
                 worker.until = self.now + DRAIN_WITHIN;
             }
@@ -451,10 +462,10 @@ impl Driver {
         assert!(self.recent() <= RESTARTS, "it should have given up");
         let (mut ready_count, mut reloaded_slots) = (0, 0);
         for slot in 0..self.wanted {
-            let of_slot = |it: &(&(usize, u64), &Worker)| it.0.0 == slot;
+            let of_slot = |it: &(&WorkerId, &Worker)| it.0.slot == slot;
             let workers = self.workers.iter().filter(of_slot);
             let roles = |meant: Role| {
-                let meant = move |it: &(&(usize, u64), &Worker)| it.1.role == meant;
+                let meant = move |it: &(&WorkerId, &Worker)| it.1.role == meant;
                 workers.clone().filter(meant)
             };
             let (holders, comes) = (roles(Role::Holds), roles(Role::Comes).count());
@@ -471,7 +482,10 @@ impl Driver {
             ready_count += ready;
         }
         let is_ready = |worker: &&Worker| matches!(worker.state, State::Ready { .. });
-        let more = self.workers.range((self.wanted, 0)..).map(|it| it.1);
+        let more = self
+            .workers
+            .range(WorkerId::new(self.wanted, 0)..)
+            .map(|it| it.1);
         let more = more.filter(is_ready).count();
         assert!(more == 0 || ready_count == 0, "{:?}", self.workers);
         assert_eq!(self.supervisor.ready_count(), ready_count + more);

@@ -1,6 +1,6 @@
 //! A supervisor that reloads, scales and ends: scripts.
 
-use highwater::scale::{Action, Supervisor, SupervisorOptions};
+use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
 use std::time::Duration;
 
 fn ms(ms: u64) -> Duration {
@@ -12,19 +12,19 @@ fn actions(supervisor: &mut Supervisor) -> Vec<Action> {
 }
 
 fn start(slot: usize, generation: u64) -> Action {
-    Action::Start { slot, generation }
+    Action::Start(WorkerId::new(slot, generation))
 }
 
 fn drain(slot: usize, generation: u64) -> Action {
-    Action::Drain { slot, generation }
+    Action::Drain(WorkerId::new(slot, generation))
 }
 
 fn kill(slot: usize, generation: u64) -> Action {
-    Action::Kill { slot, generation }
+    Action::Kill(WorkerId::new(slot, generation))
 }
 
 fn aborted(slot: usize, generation: u64) -> Action {
-    Action::ReloadAborted { slot, generation }
+    Action::ReloadAborted(WorkerId::new(slot, generation))
 }
 
 fn options() -> SupervisorOptions {
@@ -39,7 +39,7 @@ fn at_work(slots: usize) -> Supervisor {
     let mut supervisor = Supervisor::new(slots, options(), ms(0));
     assert_eq!(actions(&mut supervisor).len(), slots);
     for slot in 0..slots {
-        supervisor.ready(slot, 1, ms(0));
+        supervisor.ready(WorkerId::new(slot, 1), ms(0));
     }
     supervisor
 }
@@ -51,11 +51,11 @@ fn a_reload_goes_slot_by_slot_and_leaves_none_empty() {
     for slot in 0..3 {
         assert_eq!(actions(&mut supervisor), [start(slot, 2)]);
         assert_eq!(supervisor.ready_count(), 3);
-        supervisor.ready(slot, 2, ms(110));
+        supervisor.ready(WorkerId::new(slot, 2), ms(110));
         assert_eq!(actions(&mut supervisor), [drain(slot, 1)]);
         assert_eq!(supervisor.ready_count(), 3);
         assert!(supervisor.is_reloading());
-        supervisor.exited(slot, 1, ms(120));
+        supervisor.exited(WorkerId::new(slot, 1), ms(120));
     }
     assert_eq!(actions(&mut supervisor), [Action::Reloaded]);
     assert!(!supervisor.is_reloading());
@@ -69,13 +69,13 @@ fn a_reload_goes_slot_by_slot_and_leaves_none_empty() {
 fn who_does_not_drain_in_time_is_killed_and_the_reload_goes_on() {
     let mut supervisor = at_work(2);
     supervisor.reload(ms(100));
-    supervisor.ready(0, 2, ms(200));
+    supervisor.ready(WorkerId::new(0, 2), ms(200));
     assert_eq!(actions(&mut supervisor), [start(0, 2), drain(0, 1)]);
     supervisor.tick(ms(5_199));
     assert_eq!(actions(&mut supervisor), []);
     supervisor.tick(ms(5_200));
     assert_eq!(actions(&mut supervisor), [kill(0, 1)]);
-    supervisor.exited(0, 1, ms(5_201));
+    supervisor.exited(WorkerId::new(0, 1), ms(5_201));
     assert_eq!(actions(&mut supervisor), [start(1, 2)]);
 }
 
@@ -85,16 +85,16 @@ fn a_new_worker_of_no_use_aborts_the_reload_and_the_old_ones_go_on() {
     for case in 0..3 {
         let mut supervisor = at_work(3);
         supervisor.reload(ms(100));
-        supervisor.ready(0, 2, ms(110));
-        supervisor.exited(0, 1, ms(120));
+        supervisor.ready(WorkerId::new(0, 2), ms(110));
+        supervisor.exited(WorkerId::new(0, 1), ms(120));
         assert_eq!(
             actions(&mut supervisor),
             [start(0, 2), drain(0, 1), start(1, 2)]
         );
         match case {
-            0 => supervisor.exited(1, 2, ms(130)),
+            0 => supervisor.exited(WorkerId::new(1, 2), ms(130)),
             1 => {
-                supervisor.retire(1, 2, ms(130));
+                supervisor.retire(WorkerId::new(1, 2), ms(130));
                 assert_eq!(supervisor.next_action(), Some(drain(1, 2)));
             }
             _ => {
@@ -106,7 +106,7 @@ fn a_new_worker_of_no_use_aborts_the_reload_and_the_old_ones_go_on() {
         assert_eq!((supervisor.ready_count(), supervisor.restarts()), (3, 0));
         assert!(!supervisor.is_reloading());
         // The next one reaches all of them, however often it failed.
-        supervisor.exited(1, 2, ms(2_200));
+        supervisor.exited(WorkerId::new(1, 2), ms(2_200));
         supervisor.reload(ms(2_300));
         assert_eq!(actions(&mut supervisor), [start(0, 3)]);
     }
@@ -117,7 +117,7 @@ fn reloads_that_fail_do_not_count_as_a_crash_loop() {
     let mut supervisor = at_work(1);
     for generation in 2..100 {
         supervisor.reload(ms(100));
-        supervisor.exited(0, generation, ms(100));
+        supervisor.exited(WorkerId::new(0, generation), ms(100));
         assert_eq!(
             actions(&mut supervisor),
             [start(0, generation), aborted(0, generation)]
@@ -132,14 +132,14 @@ fn a_reload_during_a_reload_follows_it_once() {
     supervisor.reload(ms(100));
     supervisor.reload(ms(101));
     supervisor.reload(ms(102));
-    supervisor.ready(0, 2, ms(110));
-    supervisor.exited(0, 1, ms(120));
+    supervisor.ready(WorkerId::new(0, 2), ms(110));
+    supervisor.exited(WorkerId::new(0, 1), ms(120));
     assert_eq!(
         actions(&mut supervisor),
         [start(0, 2), drain(0, 1), Action::Reloaded, start(0, 3)]
     );
-    supervisor.ready(0, 3, ms(130));
-    supervisor.exited(0, 2, ms(140));
+    supervisor.ready(WorkerId::new(0, 3), ms(130));
+    supervisor.exited(WorkerId::new(0, 2), ms(140));
     assert_eq!(actions(&mut supervisor), [drain(0, 2), Action::Reloaded]);
     assert!(!supervisor.is_reloading());
 }
@@ -155,7 +155,7 @@ fn after_a_failed_reload_the_one_asked_for_meanwhile_waits_for_who_is_killed() {
         [start(0, 2), kill(0, 2), aborted(0, 2)]
     );
     assert!(supervisor.is_reloading());
-    supervisor.exited(0, 2, ms(2_001));
+    supervisor.exited(WorkerId::new(0, 2), ms(2_001));
     assert_eq!(actions(&mut supervisor), [start(0, 3)]);
 }
 
@@ -164,20 +164,20 @@ fn who_crashes_during_a_reload_has_its_newcomer_take_the_place() {
     let mut supervisor = at_work(2);
     supervisor.reload(ms(100));
     assert_eq!(actions(&mut supervisor), [start(0, 2)]);
-    supervisor.exited(0, 1, ms(110));
+    supervisor.exited(WorkerId::new(0, 1), ms(110));
     // The other slot waits until the new worker is ready.
     assert_eq!(actions(&mut supervisor), []);
     assert_eq!(supervisor.restarts(), 1);
-    supervisor.ready(0, 2, ms(120));
+    supervisor.ready(WorkerId::new(0, 2), ms(120));
     assert_eq!(actions(&mut supervisor), [start(1, 2)]);
     assert_eq!(supervisor.ready_count(), 2);
     // In the other slot the old one has a bug: it is replaced already.
-    supervisor.retire(1, 1, ms(130));
+    supervisor.retire(WorkerId::new(1, 1), ms(130));
     assert_eq!(actions(&mut supervisor), []);
     assert_eq!(supervisor.ready_count(), 2);
-    supervisor.ready(1, 2, ms(140));
+    supervisor.ready(WorkerId::new(1, 2), ms(140));
     assert_eq!(actions(&mut supervisor), [drain(1, 1)]);
-    supervisor.exited(1, 1, ms(150));
+    supervisor.exited(WorkerId::new(1, 1), ms(150));
     assert_eq!(actions(&mut supervisor), [Action::Reloaded]);
     assert_eq!(supervisor.ready_count(), 2);
 }
@@ -186,10 +186,10 @@ fn who_crashes_during_a_reload_has_its_newcomer_take_the_place() {
 fn a_crash_in_a_slot_that_is_not_reached_yet_has_new_code_already() {
     let mut supervisor = at_work(2);
     supervisor.reload(ms(100));
-    supervisor.exited(1, 1, ms(110));
-    supervisor.ready(1, 2, ms(120));
-    supervisor.ready(0, 2, ms(130));
-    supervisor.exited(0, 1, ms(140));
+    supervisor.exited(WorkerId::new(1, 1), ms(110));
+    supervisor.ready(WorkerId::new(1, 2), ms(120));
+    supervisor.ready(WorkerId::new(0, 2), ms(130));
+    supervisor.exited(WorkerId::new(0, 1), ms(140));
     assert_eq!(
         actions(&mut supervisor),
         [start(0, 2), start(1, 2), drain(0, 1), Action::Reloaded]
@@ -199,28 +199,28 @@ fn a_crash_in_a_slot_that_is_not_reached_yet_has_new_code_already() {
 #[test]
 fn a_reload_starts_whoever_waits_for_a_second_chance() {
     let mut supervisor = at_work(2);
-    supervisor.exited(0, 1, ms(10));
-    supervisor.ready(0, 2, ms(15));
-    supervisor.exited(0, 2, ms(20));
+    supervisor.exited(WorkerId::new(0, 1), ms(10));
+    supervisor.ready(WorkerId::new(0, 2), ms(15));
+    supervisor.exited(WorkerId::new(0, 2), ms(20));
     assert_eq!(actions(&mut supervisor), [start(0, 2)]);
     supervisor.reload(ms(21));
     assert_eq!(actions(&mut supervisor), [start(0, 3)]);
-    supervisor.ready(0, 3, ms(30));
+    supervisor.ready(WorkerId::new(0, 3), ms(30));
     assert_eq!(actions(&mut supervisor), [start(1, 2)]);
 }
 
 #[test]
 fn a_reload_is_not_complete_while_one_from_before_it_is_dying() {
     let mut supervisor = Supervisor::new(1, options().heartbeat_within(ms(500)), ms(0));
-    supervisor.ready(0, 1, ms(0));
+    supervisor.ready(WorkerId::new(0, 1), ms(0));
     supervisor.tick(ms(500));
     assert_eq!(actions(&mut supervisor), [start(0, 1), kill(0, 1)]);
     supervisor.reload(ms(510));
     assert_eq!(actions(&mut supervisor), []);
     assert!(supervisor.is_reloading());
-    supervisor.exited(0, 1, ms(520));
+    supervisor.exited(WorkerId::new(0, 1), ms(520));
     assert_eq!(actions(&mut supervisor), [start(0, 2)]);
-    supervisor.ready(0, 2, ms(530));
+    supervisor.ready(WorkerId::new(0, 2), ms(530));
     assert_eq!(actions(&mut supervisor), [Action::Reloaded]);
 }
 
@@ -228,18 +228,15 @@ fn a_reload_is_not_complete_while_one_from_before_it_is_dying() {
 fn crash_during_reload_does_not_complete_it() {
     let mut supervisor = at_work(1);
     supervisor.reload(ms(100));
-    supervisor.exited(0, 1, ms(110));
+    supervisor.exited(WorkerId::new(0, 1), ms(110));
     assert_eq!(actions(&mut supervisor), [start(0, 2)]);
     assert!(supervisor.is_reloading());
     // The new program does not start.
-    supervisor.exited(0, 2, ms(120));
-    let aborted = Action::ReloadAborted {
-        slot: 0,
-        generation: 2,
-    };
+    supervisor.exited(WorkerId::new(0, 2), ms(120));
+    let aborted = Action::ReloadAborted(WorkerId::new(0, 2));
     assert_eq!(actions(&mut supervisor), [aborted, start(0, 3)]);
     assert!(!supervisor.is_reloading());
-    supervisor.ready(0, 3, ms(130));
+    supervisor.ready(WorkerId::new(0, 3), ms(130));
     assert_eq!(actions(&mut supervisor), []);
 }
 
@@ -249,21 +246,21 @@ fn retired_workers_that_drain_slowly_delay_the_next_replacement() {
     let mut now = ms(100);
     // Each has a bug as soon as it is ready, and none comes to its end.
     for generation in 1..=4 {
-        supervisor.retire(0, generation, now);
+        supervisor.retire(WorkerId::new(0, generation), now);
         let at = supervisor.next_deadline().unwrap();
         if actions(&mut supervisor).is_empty() {
             now = at;
             supervisor.tick(now);
             assert_eq!(actions(&mut supervisor), [start(0, generation + 1)]);
         }
-        supervisor.ready(0, generation + 1, now);
+        supervisor.ready(WorkerId::new(0, generation + 1), now);
         assert_eq!(actions(&mut supervisor), [drain(0, generation)]);
     }
-    supervisor.retire(0, 5, now);
+    supervisor.retire(WorkerId::new(0, 5), now);
     supervisor.tick(now + ms(1_000));
     assert_eq!(actions(&mut supervisor), [], "four of them drain");
     assert!(supervisor.is_ready(0), "it serves meanwhile");
-    supervisor.exited(0, 1, now + ms(1_000));
+    supervisor.exited(WorkerId::new(0, 1), now + ms(1_000));
     supervisor.tick(now + ms(2_000));
     assert_eq!(actions(&mut supervisor), [start(0, 6)]);
 }
@@ -273,15 +270,15 @@ fn more_workers_and_fewer_whose_generations_go_on() {
     let mut supervisor = at_work(1);
     supervisor.scale_to(3, ms(100));
     assert_eq!(actions(&mut supervisor), [start(1, 1), start(2, 1)]);
-    supervisor.ready(1, 1, ms(110));
+    supervisor.ready(WorkerId::new(1, 1), ms(110));
     supervisor.scale_to(1, ms(200));
     assert_eq!(actions(&mut supervisor), [drain(1, 1), drain(2, 1)]);
-    supervisor.ready(2, 1, ms(201));
+    supervisor.ready(WorkerId::new(2, 1), ms(201));
     assert_eq!((supervisor.slots(), supervisor.ready_count()), (1, 1));
     // The old ones have not ended yet.
     supervisor.scale_to(2, ms(300));
     assert_eq!(actions(&mut supervisor), [start(1, 2)]);
-    supervisor.exited(1, 1, ms(310));
+    supervisor.exited(WorkerId::new(1, 1), ms(310));
     supervisor.tick(ms(5_200));
     assert_eq!(actions(&mut supervisor), [kill(1, 2), kill(2, 1)]);
     assert_eq!(supervisor.restarts(), 0);
@@ -292,11 +289,11 @@ fn a_slot_that_is_given_up_takes_its_newcomer_with_it() {
     let mut supervisor = at_work(2);
     supervisor.scale_to(1, ms(50));
     supervisor.scale_to(2, ms(60));
-    supervisor.ready(1, 2, ms(70));
+    supervisor.ready(WorkerId::new(1, 2), ms(70));
     assert_eq!(actions(&mut supervisor), [drain(1, 1), start(1, 2)]);
     supervisor.reload(ms(100));
-    supervisor.ready(0, 2, ms(110));
-    supervisor.exited(0, 1, ms(120));
+    supervisor.ready(WorkerId::new(0, 2), ms(110));
+    supervisor.exited(WorkerId::new(0, 1), ms(120));
     assert_eq!(
         actions(&mut supervisor),
         [start(0, 2), drain(0, 1), start(1, 3)]
@@ -312,9 +309,9 @@ fn a_slot_that_is_given_up_takes_its_newcomer_with_it() {
 fn a_shutdown_lets_all_finish_and_kills_who_does_not() {
     let mut supervisor = at_work(3);
     supervisor.reload(ms(100));
-    supervisor.exited(2, 1, ms(110));
-    supervisor.ready(2, 2, ms(115));
-    supervisor.exited(2, 2, ms(120));
+    supervisor.exited(WorkerId::new(2, 1), ms(110));
+    supervisor.ready(WorkerId::new(2, 2), ms(115));
+    supervisor.exited(WorkerId::new(2, 2), ms(120));
     assert_eq!(actions(&mut supervisor), [start(0, 2), start(2, 2)]);
     supervisor.shutdown(ms(130));
     supervisor.shutdown(ms(140));
@@ -323,12 +320,12 @@ fn a_shutdown_lets_all_finish_and_kills_who_does_not() {
         [drain(0, 1), drain(0, 2), drain(1, 1)]
     );
     assert!(!supervisor.is_reloading());
-    supervisor.exited(0, 1, ms(200));
-    supervisor.exited(1, 1, ms(200));
+    supervisor.exited(WorkerId::new(0, 1), ms(200));
+    supervisor.exited(WorkerId::new(1, 1), ms(200));
     supervisor.tick(ms(3_130));
     assert_eq!(actions(&mut supervisor), [kill(0, 2)]);
     assert!(!supervisor.is_stopped());
-    supervisor.exited(0, 2, ms(3_140));
+    supervisor.exited(WorkerId::new(0, 2), ms(3_140));
     assert!(supervisor.is_stopped());
     assert_eq!(supervisor.next_deadline(), None);
 }
@@ -337,9 +334,9 @@ fn a_shutdown_lets_all_finish_and_kills_who_does_not() {
 fn who_drains_already_has_no_more_time_than_the_others_at_a_shutdown() {
     let options = options().drain_within(Duration::MAX);
     let mut supervisor = Supervisor::new(1, options, ms(0));
-    supervisor.ready(0, 1, ms(5));
-    supervisor.retire(0, 1, ms(10));
-    supervisor.ready(0, 2, ms(20));
+    supervisor.ready(WorkerId::new(0, 1), ms(5));
+    supervisor.retire(WorkerId::new(0, 1), ms(10));
+    supervisor.ready(WorkerId::new(0, 2), ms(20));
     supervisor.shutdown(ms(100));
     assert_eq!(
         actions(&mut supervisor),
@@ -363,12 +360,12 @@ fn a_retiring_worker_is_not_replaced_twice_by_a_reload() {
     let mut supervisor = at_work(2);
     supervisor.reload(ms(100));
     assert_eq!(actions(&mut supervisor), [start(0, 2)]);
-    supervisor.retire(1, 1, ms(110));
+    supervisor.retire(WorkerId::new(1, 1), ms(110));
     assert_eq!(actions(&mut supervisor), [start(1, 2)]);
-    supervisor.ready(1, 2, ms(120));
-    supervisor.exited(1, 1, ms(130));
-    supervisor.ready(0, 2, ms(140));
-    supervisor.exited(0, 1, ms(150));
+    supervisor.ready(WorkerId::new(1, 2), ms(120));
+    supervisor.exited(WorkerId::new(1, 1), ms(130));
+    supervisor.ready(WorkerId::new(0, 2), ms(140));
+    supervisor.exited(WorkerId::new(0, 1), ms(150));
     assert_eq!(
         actions(&mut supervisor),
         [drain(1, 1), drain(0, 1), Action::Reloaded]
@@ -379,21 +376,21 @@ fn a_retiring_worker_is_not_replaced_twice_by_a_reload() {
 fn a_retiring_worker_serves_on_after_an_aborted_reload() {
     let mut supervisor = at_work(1);
     supervisor.reload(ms(100));
-    supervisor.retire(0, 1, ms(110));
-    supervisor.exited(0, 2, ms(120));
+    supervisor.retire(WorkerId::new(0, 1), ms(110));
+    supervisor.exited(WorkerId::new(0, 2), ms(120));
     assert_eq!(
         actions(&mut supervisor),
         [start(0, 2), aborted(0, 2), start(0, 3)]
     );
     assert!(supervisor.is_ready(0));
-    supervisor.ready(0, 3, ms(130));
+    supervisor.ready(WorkerId::new(0, 3), ms(130));
     assert_eq!(actions(&mut supervisor), [drain(0, 1)]);
 }
 
 #[test]
 fn fewer_workers_drain_a_retiring_one_and_its_replacement() {
     let mut supervisor = at_work(2);
-    supervisor.retire(1, 1, ms(100));
+    supervisor.retire(WorkerId::new(1, 1), ms(100));
     supervisor.scale_to(1, ms(110));
     assert_eq!(
         actions(&mut supervisor),
@@ -405,11 +402,11 @@ fn fewer_workers_drain_a_retiring_one_and_its_replacement() {
 #[test]
 fn the_only_ready_worker_stays_until_another_one_is_ready() {
     let mut supervisor = at_work(2);
-    supervisor.exited(0, 1, ms(100));
+    supervisor.exited(WorkerId::new(0, 1), ms(100));
     supervisor.scale_to(1, ms(110));
     assert_eq!(actions(&mut supervisor), [start(0, 2)]);
     assert_eq!((supervisor.slots(), supervisor.ready_count()), (1, 1));
-    supervisor.ready(0, 2, ms(120));
+    supervisor.ready(WorkerId::new(0, 2), ms(120));
     assert_eq!(actions(&mut supervisor), [drain(1, 1)]);
     assert_eq!((supervisor.slots(), supervisor.ready_count()), (1, 1));
 }

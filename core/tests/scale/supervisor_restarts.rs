@@ -1,6 +1,6 @@
 //! A supervisor that restarts: scripts.
 
-use highwater::scale::{Action, Escalation, Supervisor, SupervisorOptions};
+use highwater::scale::{Action, Escalation, Supervisor, SupervisorOptions, WorkerId};
 use std::time::Duration;
 
 fn ms(ms: u64) -> Duration {
@@ -8,7 +8,7 @@ fn ms(ms: u64) -> Duration {
 }
 
 fn start(slot: usize, generation: u64) -> Action {
-    Action::Start { slot, generation }
+    Action::Start(WorkerId::new(slot, generation))
 }
 
 fn actions(supervisor: &mut Supervisor) -> Vec<Action> {
@@ -18,13 +18,10 @@ fn actions(supervisor: &mut Supervisor) -> Vec<Action> {
 /// Two slots, both started and ready.
 fn two_at_work(options: SupervisorOptions) -> Supervisor {
     let mut supervisor = Supervisor::new(2, options, ms(0));
-    let started = [0, 1].map(|slot| Action::Start {
-        slot,
-        generation: 1,
-    });
+    let started = [0, 1].map(|slot| Action::Start(WorkerId::new(slot, 1)));
     assert_eq!(actions(&mut supervisor), started);
-    supervisor.ready(0, 1, ms(10));
-    supervisor.ready(1, 1, ms(10));
+    supervisor.ready(WorkerId::new(0, 1), ms(10));
+    supervisor.ready(WorkerId::new(1, 1), ms(10));
     supervisor
 }
 
@@ -32,11 +29,8 @@ fn two_at_work(options: SupervisorOptions) -> Supervisor {
 fn the_end_of_one_concerns_its_slot_alone() {
     let mut supervisor = two_at_work(SupervisorOptions::new());
     assert_eq!(supervisor.next_deadline(), None);
-    supervisor.exited(1, 1, ms(20));
-    let again = Action::Start {
-        slot: 1,
-        generation: 2,
-    };
+    supervisor.exited(WorkerId::new(1, 1), ms(20));
+    let again = Action::Start(WorkerId::new(1, 2));
     assert_eq!(actions(&mut supervisor), [again]);
     assert!(supervisor.is_ready(0) && !supervisor.is_ready(1));
     assert_eq!(supervisor.generation(0), 1);
@@ -47,13 +41,13 @@ fn the_end_of_one_concerns_its_slot_alone() {
 #[test]
 fn late_news_and_news_of_nobody_change_nothing() {
     let mut supervisor = two_at_work(SupervisorOptions::new());
-    supervisor.exited(0, 1, ms(20));
+    supervisor.exited(WorkerId::new(0, 1), ms(20));
     assert_eq!(actions(&mut supervisor).len(), 1);
-    supervisor.exited(0, 1, ms(21));
-    supervisor.ready(0, 1, ms(21));
-    supervisor.exited(1, 7, ms(21));
-    supervisor.exited(9, 1, ms(21));
-    supervisor.ready(9, 1, ms(21));
+    supervisor.exited(WorkerId::new(0, 1), ms(21));
+    supervisor.ready(WorkerId::new(0, 1), ms(21));
+    supervisor.exited(WorkerId::new(1, 7), ms(21));
+    supervisor.exited(WorkerId::new(9, 1), ms(21));
+    supervisor.ready(WorkerId::new(9, 1), ms(21));
     supervisor.tick(ms(21));
     assert_eq!(actions(&mut supervisor), []);
     assert!(!supervisor.is_ready(0) && !supervisor.is_ready(9));
@@ -70,19 +64,13 @@ fn who_is_not_ready_in_time_is_killed_once_and_replaced_when_gone() {
     assert_eq!(actions(&mut supervisor), []);
     supervisor.tick(ms(300));
     supervisor.tick(ms(400));
-    let kill = Action::Kill {
-        slot: 0,
-        generation: 1,
-    };
+    let kill = Action::Kill(WorkerId::new(0, 1));
     assert_eq!(actions(&mut supervisor), [kill]);
     // Too late: it is as good as dead.
-    supervisor.ready(0, 1, ms(401));
+    supervisor.ready(WorkerId::new(0, 1), ms(401));
     assert!(!supervisor.is_ready(0));
-    supervisor.exited(0, 1, ms(402));
-    let again = Action::Start {
-        slot: 0,
-        generation: 2,
-    };
+    supervisor.exited(WorkerId::new(0, 1), ms(402));
+    let again = Action::Start(WorkerId::new(0, 2));
     assert_eq!(actions(&mut supervisor), [again]);
 }
 
@@ -91,25 +79,19 @@ fn a_crash_loop_is_given_up_and_the_others_may_finish() {
     let mut supervisor = two_at_work(SupervisorOptions::new().intensity(5, ms(10_000)));
     let mut now = ms(100);
     for generation in 1..=5 {
-        supervisor.exited(0, generation, now);
+        supervisor.exited(WorkerId::new(0, generation), now);
         assert_eq!(actions(&mut supervisor), [start(0, generation + 1)]);
     }
-    supervisor.exited(0, 6, now);
-    let drain = Action::Drain {
-        slot: 1,
-        generation: 1,
-    };
+    supervisor.exited(WorkerId::new(0, 6), now);
+    let drain = Action::Drain(WorkerId::new(1, 1));
     assert_eq!(actions(&mut supervisor), [drain, Action::Escalate]);
     assert!(supervisor.has_escalated() && !supervisor.is_stopped());
     // It does not, and is ended.
     now = supervisor.next_deadline().unwrap();
     supervisor.tick(now);
-    let kill = Action::Kill {
-        slot: 1,
-        generation: 1,
-    };
+    let kill = Action::Kill(WorkerId::new(1, 1));
     assert_eq!(actions(&mut supervisor), [kill]);
-    supervisor.exited(1, 1, now);
+    supervisor.exited(WorkerId::new(1, 1), now);
     assert!(supervisor.is_stopped());
     supervisor.reload(now);
     supervisor.scale_to(9, now);
@@ -127,13 +109,10 @@ fn ends_that_are_far_apart_are_no_loop() {
     for generation in 1..=100 {
         // Long enough to be forgiven: the next one starts at once.
         now += ms(10_000);
-        supervisor.exited(0, generation, now);
-        let start = Action::Start {
-            slot: 0,
-            generation: generation + 1,
-        };
+        supervisor.exited(WorkerId::new(0, generation), now);
+        let start = Action::Start(WorkerId::new(0, generation + 1));
         assert_eq!(actions(&mut supervisor), [start]);
-        supervisor.ready(0, generation + 1, now);
+        supervisor.ready(WorkerId::new(0, generation + 1), now);
     }
 }
 
@@ -142,8 +121,8 @@ fn one_end_too_many_is_one_within_the_period_its_last_moment_included() {
     for (second, is_too_much) in [(1_000, true), (1_001, false)] {
         let options = SupervisorOptions::new().intensity(1, ms(1_000));
         let mut supervisor = Supervisor::new(1, options, ms(0));
-        supervisor.exited(0, 1, ms(0));
-        supervisor.exited(0, 2, ms(second));
+        supervisor.exited(WorkerId::new(0, 1), ms(0));
+        supervisor.exited(WorkerId::new(0, 2), ms(second));
         assert_eq!(supervisor.has_escalated(), is_too_much, "{second} ms");
     }
 }
@@ -154,16 +133,16 @@ fn whoever_has_lasted_is_forgiven_even_if_all_end_at_once() {
     let mut supervisor = Supervisor::new(100, options, ms(0));
     assert_eq!(actions(&mut supervisor).len(), 100);
     for slot in 0..100 {
-        supervisor.ready(slot, 1, ms(0));
+        supervisor.ready(WorkerId::new(slot, 1), ms(0));
     }
     for slot in 0..100 {
-        supervisor.exited(slot, 1, ms(1_000));
+        supervisor.exited(WorkerId::new(slot, 1), ms(1_000));
     }
     assert_eq!(actions(&mut supervisor).len(), 100, "all start at once");
     assert!(!supervisor.has_escalated());
     // One of the new ones does not last, and waits the second time.
-    supervisor.ready(0, 2, ms(1_000));
-    supervisor.exited(0, 2, ms(1_999));
+    supervisor.ready(WorkerId::new(0, 2), ms(1_000));
+    supervisor.exited(WorkerId::new(0, 2), ms(1_999));
     assert_eq!(actions(&mut supervisor), []);
     assert!(supervisor.next_deadline().unwrap() <= ms(2_099));
 }
@@ -173,44 +152,35 @@ fn who_gives_no_sign_of_life_is_killed() {
     let options = SupervisorOptions::new().heartbeat_within(ms(500));
     let mut supervisor = two_at_work(options);
     for beat in 1..=10 {
-        supervisor.heartbeat(0, 1, ms(100 * beat));
-        supervisor.heartbeat(1, 1, ms(100 * beat));
+        supervisor.heartbeat(WorkerId::new(0, 1), ms(100 * beat));
+        supervisor.heartbeat(WorkerId::new(1, 1), ms(100 * beat));
         supervisor.tick(ms(100 * beat));
         assert_eq!(actions(&mut supervisor), []);
     }
-    supervisor.heartbeat(0, 1, ms(1_400));
-    supervisor.heartbeat(1, 7, ms(1_400));
+    supervisor.heartbeat(WorkerId::new(0, 1), ms(1_400));
+    supervisor.heartbeat(WorkerId::new(1, 7), ms(1_400));
     supervisor.tick(ms(1_500));
-    let kill = Action::Kill {
-        slot: 1,
-        generation: 1,
-    };
+    let kill = Action::Kill(WorkerId::new(1, 1));
     assert_eq!(actions(&mut supervisor), [kill]);
-    supervisor.heartbeat(1, 1, ms(1_501));
+    supervisor.heartbeat(WorkerId::new(1, 1), ms(1_501));
     assert!(!supervisor.is_ready(1), "too late");
-    supervisor.exited(1, 1, ms(1_502));
-    let again = Action::Start {
-        slot: 1,
-        generation: 2,
-    };
+    supervisor.exited(WorkerId::new(1, 1), ms(1_502));
+    let again = Action::Start(WorkerId::new(1, 2));
     assert_eq!(actions(&mut supervisor), [again]);
 }
 
 #[test]
 fn a_retiring_worker_serves_until_its_replacement_is_ready() {
     let mut supervisor = two_at_work(SupervisorOptions::new().drain_within(ms(3_000)));
-    supervisor.retire(0, 1, ms(20));
-    supervisor.retire(0, 1, ms(21));
+    supervisor.retire(WorkerId::new(0, 1), ms(20));
+    supervisor.retire(WorkerId::new(0, 1), ms(21));
     assert_eq!(actions(&mut supervisor), [start(0, 2)]);
     assert!(supervisor.is_ready(0));
-    supervisor.ready(0, 2, ms(30));
-    let drain = Action::Drain {
-        slot: 0,
-        generation: 1,
-    };
+    supervisor.ready(WorkerId::new(0, 2), ms(30));
+    let drain = Action::Drain(WorkerId::new(0, 1));
     assert_eq!(actions(&mut supervisor), [drain]);
     assert_eq!(supervisor.next_deadline(), Some(ms(3_030)));
-    supervisor.exited(0, 1, ms(100));
+    supervisor.exited(WorkerId::new(0, 1), ms(100));
     assert!(supervisor.is_ready(0));
     assert_eq!(actions(&mut supervisor), []);
     assert_eq!(
@@ -222,11 +192,11 @@ fn a_retiring_worker_serves_until_its_replacement_is_ready() {
 #[test]
 fn the_replacement_of_a_retiring_worker_takes_an_empty_slot() {
     let mut supervisor = two_at_work(SupervisorOptions::new());
-    supervisor.retire(0, 1, ms(20));
-    supervisor.exited(0, 1, ms(25));
+    supervisor.retire(WorkerId::new(0, 1), ms(20));
+    supervisor.exited(WorkerId::new(0, 1), ms(25));
     assert_eq!(actions(&mut supervisor), [start(0, 2)]);
     assert!(!supervisor.is_ready(0));
-    supervisor.ready(0, 2, ms(30));
+    supervisor.ready(WorkerId::new(0, 2), ms(30));
     assert_eq!(actions(&mut supervisor), []);
     assert_eq!((supervisor.ready_count(), supervisor.restarts()), (2, 1));
 }
@@ -235,14 +205,14 @@ fn the_replacement_of_a_retiring_worker_takes_an_empty_slot() {
 fn a_replacement_that_fails_is_tried_again_while_the_old_worker_serves() {
     let mut supervisor = two_at_work(SupervisorOptions::new());
     let mut now = ms(100);
-    supervisor.retire(0, 1, now);
+    supervisor.retire(WorkerId::new(0, 1), now);
     for generation in 2..100 {
         if actions(&mut supervisor).is_empty() {
             now = supervisor.next_deadline().unwrap();
             supervisor.tick(now);
             assert_eq!(actions(&mut supervisor), [start(0, generation)]);
         }
-        supervisor.exited(0, generation, now);
+        supervisor.exited(WorkerId::new(0, generation), now);
         assert!(supervisor.is_ready(0));
     }
     assert!(supervisor.is_failing(0) && !supervisor.is_failing(1));
@@ -252,16 +222,13 @@ fn a_replacement_that_fails_is_tried_again_while_the_old_worker_serves() {
 #[test]
 fn a_retiring_worker_that_hangs_is_killed() {
     let mut supervisor = two_at_work(SupervisorOptions::new().heartbeat_within(ms(500)));
-    supervisor.retire(0, 1, ms(20));
-    supervisor.heartbeat(1, 1, ms(400));
+    supervisor.retire(WorkerId::new(0, 1), ms(20));
+    supervisor.heartbeat(WorkerId::new(1, 1), ms(400));
     supervisor.tick(ms(510));
-    let kill = Action::Kill {
-        slot: 0,
-        generation: 1,
-    };
+    let kill = Action::Kill(WorkerId::new(0, 1));
     assert_eq!(actions(&mut supervisor), [start(0, 2), kill]);
-    supervisor.exited(0, 1, ms(520));
-    supervisor.ready(0, 2, ms(530));
+    supervisor.exited(WorkerId::new(0, 1), ms(520));
+    supervisor.ready(WorkerId::new(0, 2), ms(530));
     assert_eq!(actions(&mut supervisor), []);
     assert_eq!(supervisor.ready_count(), 2);
 }
@@ -271,7 +238,7 @@ fn requests_that_are_poison_start_a_process_a_second_at_most() {
     let mut supervisor = two_at_work(SupervisorOptions::new());
     let mut now = ms(100);
     for generation in 1..100 {
-        supervisor.retire(0, generation, now);
+        supervisor.retire(WorkerId::new(0, generation), now);
         if actions(&mut supervisor).is_empty() {
             assert!(supervisor.is_ready(0));
             let before = now;
@@ -280,8 +247,8 @@ fn requests_that_are_poison_start_a_process_a_second_at_most() {
             supervisor.tick(now);
             assert_eq!(actions(&mut supervisor), [start(0, generation + 1)]);
         }
-        supervisor.ready(0, generation + 1, now);
-        supervisor.exited(0, generation, now);
+        supervisor.ready(WorkerId::new(0, generation + 1), now);
+        supervisor.exited(WorkerId::new(0, generation), now);
         actions(&mut supervisor);
     }
     assert!(!supervisor.has_escalated());
@@ -295,7 +262,7 @@ fn pauses_double_are_shortened_by_half_at_most_and_differ() {
         let mut supervisor = Supervisor::new(1, options.seed(seed), ms(0));
         let mut now = ms(0);
         let pauses = (1..=17).map(|generation| {
-            supervisor.exited(0, generation, now);
+            supervisor.exited(WorkerId::new(0, generation), now);
             let asked = now;
             // Started already, it has only the deadline to be ready.
             if supervisor.generation(0) == generation {
@@ -319,12 +286,12 @@ fn pauses_double_are_shortened_by_half_at_most_and_differ() {
 #[test]
 fn it_gives_up_when_nothing_was_ready_for_long_enough() {
     let mut supervisor = two_at_work(SupervisorOptions::new().steady_after(ms(0)));
-    supervisor.exited(0, 1, ms(20_000));
-    supervisor.exited(1, 1, ms(21_000));
+    supervisor.exited(WorkerId::new(0, 1), ms(20_000));
+    supervisor.exited(WorkerId::new(1, 1), ms(21_000));
     let mut now = ms(21_000);
     while !supervisor.has_escalated() {
         for slot in 0..2 {
-            supervisor.exited(slot, supervisor.generation(slot), now);
+            supervisor.exited(WorkerId::new(slot, supervisor.generation(slot)), now);
         }
         now = supervisor.next_deadline().unwrap();
         supervisor.tick(now);
@@ -339,8 +306,8 @@ fn crashes_right_after_ready_never_make_it_give_up() {
     for generation in 1..10_000 {
         for slot in 0..2 {
             let latest = supervisor.generation(slot);
-            supervisor.ready(slot, latest, now);
-            supervisor.exited(slot, latest, now);
+            supervisor.ready(WorkerId::new(slot, latest), now);
+            supervisor.exited(WorkerId::new(slot, latest), now);
         }
         let started = actions(&mut supervisor);
         assert!(
@@ -356,8 +323,8 @@ fn crashes_right_after_ready_never_make_it_give_up() {
 fn a_slot_that_waits_starts_at_once_when_nobody_else_serves() {
     let mut supervisor = two_at_work(SupervisorOptions::new());
     for generation in 1..=3 {
-        supervisor.ready(0, generation, ms(20));
-        supervisor.exited(0, generation, ms(20));
+        supervisor.ready(WorkerId::new(0, generation), ms(20));
+        supervisor.exited(WorkerId::new(0, generation), ms(20));
         supervisor.tick(ms(20));
         if generation == 2 {
             let later = supervisor.next_deadline().unwrap();
@@ -367,7 +334,7 @@ fn a_slot_that_waits_starts_at_once_when_nobody_else_serves() {
     assert_eq!(actions(&mut supervisor), [start(0, 2), start(0, 3)]);
     // It waits; the other one crashes and cannot be started.
     for generation in 1..=7 {
-        supervisor.exited(1, generation, ms(200));
+        supervisor.exited(WorkerId::new(1, generation), ms(200));
     }
     assert_eq!(actions(&mut supervisor).last(), Some(&start(0, 4)));
 }

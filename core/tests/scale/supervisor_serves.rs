@@ -1,6 +1,6 @@
 //! Properties of a supervisor: a worker accepts, whatever happens. In virtual time.
 
-use highwater::scale::{Action, Supervisor, SupervisorOptions};
+use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -43,7 +43,7 @@ enum Event {
 struct World {
     supervisor: Supervisor,
     now: Duration,
-    workers: BTreeMap<(usize, u64), State>,
+    workers: BTreeMap<WorkerId, State>,
     /// Workers of these slots cannot start.
     broken: Option<usize>,
     /// The number of workers of a slot that were killed in a row before they were ready.
@@ -79,22 +79,22 @@ impl World {
     fn act(&mut self) {
         while let Some(action) = self.supervisor.next_action() {
             match action {
-                Action::Start { slot, generation } => {
+                Action::Start(id) => {
                     self.starts += 1;
-                    if self.broken == Some(slot) && generation > 1 {
-                        self.supervisor.exited(slot, generation, self.now);
+                    if self.broken == Some(id.slot) && id.generation > 1 {
+                        self.supervisor.exited(id, self.now);
                     } else {
                         let state = State::Starting(self.now + START_UP);
-                        self.workers.insert((slot, generation), state);
+                        self.workers.insert(id, state);
                     }
                 }
-                Action::Drain { slot, generation } => {
-                    self.workers.insert((slot, generation), State::Draining);
+                Action::Drain(id) => {
+                    self.workers.insert(id, State::Draining);
                 }
-                Action::Kill { slot, generation } => {
-                    let state = self.workers.get(&(slot, generation));
+                Action::Kill(id) => {
+                    let state = self.workers.get(&id);
                     assert_eq!(state, Some(&State::Draining), "{action:?}: it was well");
-                    self.exit((slot, generation));
+                    self.exit(id);
                 }
                 Action::Escalate => panic!("it gave up"),
                 _ => {}
@@ -111,13 +111,13 @@ impl World {
         }
     }
 
-    fn exit(&mut self, (slot, generation): (usize, u64)) {
-        let state = self.workers.remove(&(slot, generation));
+    fn exit(&mut self, id: WorkerId) {
+        let state = self.workers.remove(&id);
         if let Some(State::Starting(_)) = state {
-            *self.killed_starting.entry(slot).or_default() += 1;
+            *self.killed_starting.entry(id.slot).or_default() += 1;
         }
         self.note();
-        self.supervisor.exited(slot, generation, self.now);
+        self.supervisor.exited(id, self.now);
         self.act();
     }
 
@@ -139,10 +139,10 @@ impl World {
             }
             self.now = self.now.max(at);
             self.beat();
-            if let Some((slot, generation)) = name {
-                self.workers.insert((slot, generation), State::Ready);
-                self.killed_starting.remove(&slot);
-                self.supervisor.ready(slot, generation, self.now);
+            if let Some(id) = name {
+                self.workers.insert(id, State::Ready);
+                self.killed_starting.remove(&id.slot);
+                self.supervisor.ready(id, self.now);
             } else {
                 self.supervisor.tick(self.now);
             }
@@ -153,14 +153,14 @@ impl World {
     }
 
     fn beat(&mut self) {
-        for (&(slot, generation), state) in &self.workers {
+        for (&id, state) in &self.workers {
             if *state == State::Ready {
-                self.supervisor.heartbeat(slot, generation, self.now);
+                self.supervisor.heartbeat(id, self.now);
             }
         }
     }
 
-    fn pick(&self, number: usize, is_meant: impl Fn(State) -> bool) -> Option<(usize, u64)> {
+    fn pick(&self, number: usize, is_meant: impl Fn(State) -> bool) -> Option<WorkerId> {
         let meant = self.workers.iter().filter(|(_, state)| is_meant(**state));
         let meant: Vec<_> = meant.map(|(name, _)| *name).collect();
         let index = number.checked_rem(meant.len())?;
@@ -169,12 +169,9 @@ impl World {
 
     /// Returns whether one more kill of a worker that starts leaves its slot without a
     /// pause.
-    fn may_be_killed(&self, (slot, generation): (usize, u64)) -> bool {
-        let is_starting = matches!(
-            self.workers.get(&(slot, generation)),
-            Some(State::Starting(_))
-        );
-        let killed = self.killed_starting.get(&slot).copied().unwrap_or(0);
+    fn may_be_killed(&self, id: WorkerId) -> bool {
+        let is_starting = matches!(self.workers.get(&id), Some(State::Starting(_)));
+        let killed = self.killed_starting.get(&id.slot).copied().unwrap_or(0);
         !is_starting || killed < KILLS_WHILE_STARTING
     }
 
@@ -183,7 +180,7 @@ impl World {
             Event::Pass(time) => self.pass(Duration::from_millis(time)),
             Event::Retire(number) => {
                 if let Some(name) = self.pick(number, |state| state == State::Ready) {
-                    self.supervisor.retire(name.0, name.1, self.now);
+                    self.supervisor.retire(name, self.now);
                     self.act();
                 }
             }
@@ -299,7 +296,7 @@ proptest! {
         let broken = slots - 1;
         let mut world = World::new(slots, Some(broken));
         world.pass(START_UP);
-        world.exit((broken, 1));
+        world.exit(WorkerId::new(broken, 1));
         for event in &events {
             world.happen(event);
             for slot in 0..broken {

@@ -8,12 +8,11 @@ use futures::{
 };
 use highwater::{
     platform::{Exit, Platform, Process, ProcessEvent},
-    scale::{Action, Supervisor, SupervisorOptions},
+    scale::{Action, Supervisor, SupervisorOptions, WorkerId},
 };
 use std::{rc::Rc, time::Duration};
 
-/// What a worker tells: its slot, its generation, and what.
-type News = (usize, u64, ProcessEvent);
+type News = (WorkerId, ProcessEvent);
 
 struct Cluster {
     platform: Platform,
@@ -41,8 +40,8 @@ impl Cluster {
         loop {
             while let Some(action) = self.supervisor.next_action() {
                 match action {
-                    Action::Start { slot, generation } => self.start(slot, generation),
-                    Action::Kill { slot, .. } => self.worker(slot).kill(),
+                    Action::Start(id) => self.start(id),
+                    Action::Kill(id) => self.worker(id.slot).kill(),
                     Action::Escalate => return None,
                     other => panic!("{other:?}"),
                 }
@@ -55,30 +54,30 @@ impl Cluster {
             };
             let now = self.platform.now();
             self.supervisor.tick(now);
-            let Some((slot, generation, event)) = told else {
+            let Some((id, event)) = told else {
                 continue;
             };
             match event {
-                ProcessEvent::Ready => self.supervisor.ready(slot, generation, now),
+                ProcessEvent::Ready => self.supervisor.ready(id, now),
                 ProcessEvent::Exited(_) => {
-                    self.workers[slot] = None;
-                    self.supervisor.exited(slot, generation, now);
+                    self.workers[id.slot] = None;
+                    self.supervisor.exited(id, now);
                 }
                 ProcessEvent::Message(_) => {}
             }
-            return Some((slot, generation, event));
+            return Some((id, event));
         }
     }
 
-    fn start(&mut self, slot: usize, generation: u64) {
+    fn start(&mut self, id: WorkerId) {
         let process = Rc::new(self.platform.start(&OBEDIENT));
-        self.workers[slot] = Some(Rc::clone(&process));
+        self.workers[id.slot] = Some(Rc::clone(&process));
         let sender = self.sender.clone();
         drop(self.platform.spawn(async move {
             loop {
                 let event = process.next().await;
                 let is_last = matches!(event, ProcessEvent::Exited(_));
-                if sender.unbounded_send((slot, generation, event)).is_err() || is_last {
+                if sender.unbounded_send((id, event)).is_err() || is_last {
                     return;
                 }
             }
@@ -116,11 +115,11 @@ pub(super) async fn restarts(platform: Platform) {
         let exit = loop {
             let told = cluster.next().await.unwrap();
             match told {
-                (1, of, ProcessEvent::Exited(exit)) => {
-                    assert_eq!(of, generation);
+                (id, ProcessEvent::Exited(exit)) => {
+                    assert_eq!(id, WorkerId::new(1, generation));
                     break exit;
                 }
-                (1, _, ProcessEvent::Message(_)) => cluster.worker(1).kill(),
+                (WorkerId { slot: 1, .. }, ProcessEvent::Message(_)) => cluster.worker(1).kill(),
                 other => panic!("{other:?}"),
             }
         };
@@ -147,7 +146,7 @@ pub(super) async fn is_given_up(platform: Platform) {
         .backoff(Duration::from_millis(2), Duration::from_millis(4));
     let mut cluster = Cluster::new(&platform, 1, options);
     let mut bugs = 0;
-    while let Some((_, _, event)) = cluster.next().await {
+    while let Some((_, event)) = cluster.next().await {
         match event {
             ProcessEvent::Ready => cluster.worker(0).send("crash"),
             ProcessEvent::Exited(exit) => bugs += u32::from(exit.is_bug()),

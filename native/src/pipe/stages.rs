@@ -9,7 +9,10 @@ use super::{
 };
 use crate::cli::PipeOptions;
 use futures::{Stream, TryStreamExt};
-use highwater::stream::{BoxError, Pipeline, PipelineError, PipelineReport, Receiver, StreamError};
+use highwater::{
+    BoxError,
+    stream::{Pipeline, PipelineError, PipelineReport, Receiver, StreamError},
+};
 use std::{future::Future, io, pin::Pin, sync::Arc};
 
 /// A run, whatever its stages.

@@ -263,11 +263,11 @@ impl SupervisorDriver {
     fn run_actions(&mut self) {
         while let Some(action) = self.supervisor.next_action() {
             match action {
-                Action::Start { slot, generation } => self.start(slot, generation),
-                Action::Drain { slot, generation } => self.drain((slot, generation)),
-                Action::Kill { slot, generation } => self.kill((slot, generation)),
+                Action::Start(id) => self.start(id),
+                Action::Drain(id) => self.drain(id),
+                Action::Kill(id) => self.kill(id),
                 Action::Reloaded => self.reloaded(),
-                Action::ReloadAborted { slot, .. } => self.reload_aborted(slot),
+                Action::ReloadAborted(id) => self.reload_aborted(id.slot),
                 Action::Escalate => self.give_up(),
                 // A supervisor that can do more does it when it is events to.
                 _ => {}
@@ -275,8 +275,7 @@ impl SupervisorDriver {
         }
     }
 
-    fn start(&mut self, slot: usize, generation: u64) {
-        let id = (slot, generation);
+    fn start(&mut self, id: WorkerId) {
         // A reload is to bring what stands there now, or nothing.
         let may_fall_back = !self.supervisor.is_reloading();
         let spec = &self.spec;
@@ -301,10 +300,9 @@ impl SupervisorDriver {
                 self.processes.insert(id, process);
             }
             Err(cause) => {
-                self.supervisor
-                    .exited(slot, generation, self.start.elapsed());
-                let what = format!("worker {} cannot be started: {cause}", slot + 1);
-                self.failed_to_start(slot, what);
+                self.supervisor.exited(id, self.start.elapsed());
+                let what = format!("worker {} cannot be started: {cause}", id.slot + 1);
+                self.failed_to_start(id.slot, what);
             }
         }
     }
@@ -377,7 +375,8 @@ impl SupervisorDriver {
 
     /// The worker that has a slot now.
     fn serving_in_slot(&self, slot: usize) -> Option<WorkerLabel> {
-        let mut workers = self.processes.range((slot, 0)..=(slot, u64::MAX)).rev();
+        let of_slot = WorkerId::new(slot, 0)..=WorkerId::new(slot, u64::MAX);
+        let mut workers = self.processes.range(of_slot).rev();
         let serves = |(_, process): &(&WorkerId, &WorkerProcess)| process.stage == Stage::Serving;
         workers.find(serves).map(|(_, process)| process.label)
     }

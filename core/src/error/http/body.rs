@@ -1,17 +1,17 @@
 //! The body of a response, on its way to the client.
 
 use super::asked::Asked;
-use crate::error::{AppError, text::guarded};
+use crate::{
+    BoxError,
+    error::{AppError, text::guarded},
+};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::{
-    error::Error,
     fmt,
     pin::Pin,
     task::{Context, Poll},
 };
-
-type BoxError = Box<dyn Error + Send + Sync>;
 
 pin_project! {
     /// The body of the service's response as it is, or a problem.

@@ -1,7 +1,7 @@
 //! An emit that waits for room.
 
 use super::queue::Queue;
-use crate::{events::BoxError, wait_queue::WaitTicket};
+use crate::{BoxError, wait_queue::WaitTicket};
 use std::{
     future::Future,
     pin::Pin,

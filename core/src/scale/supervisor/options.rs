@@ -75,11 +75,11 @@ impl SupervisorOptions {
     /// Chooses [`Escalation::Intensity`].
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let never = SupervisorOptions::new().intensity(0, Duration::from_secs(60));
     /// let mut supervisor = Supervisor::new(1, never, Duration::ZERO);
-    /// supervisor.exited(0, 1, Duration::from_secs(1));
+    /// supervisor.exited(WorkerId::new(0, 1), Duration::from_secs(1));
     /// assert!(supervisor.has_escalated());
     /// ```
     #[must_use]
@@ -95,13 +95,13 @@ impl SupervisorOptions {
     /// a pause.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let secs = Duration::from_secs;
     /// let options = SupervisorOptions::new().intensity(0, secs(60)).steady_after(secs(1));
     /// let mut supervisor = Supervisor::new(1, options, secs(0));
-    /// supervisor.ready(0, 1, secs(0));
-    /// supervisor.exited(0, 1, secs(1));
+    /// supervisor.ready(WorkerId::new(0, 1), secs(0));
+    /// supervisor.exited(WorkerId::new(0, 1), secs(1));
     /// assert!(!supervisor.has_escalated());
     /// ```
     #[must_use]
@@ -116,15 +116,15 @@ impl SupervisorOptions {
     /// nobody else serves and the slot's last worker was ready.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let ms = Duration::from_millis;
     /// let options = SupervisorOptions::new().backoff(ms(10), ms(1_000));
     /// let mut supervisor = Supervisor::new(2, options, ms(0));
-    /// supervisor.ready(0, 1, ms(0));
+    /// supervisor.ready(WorkerId::new(0, 1), ms(0));
     /// for generation in 1..=2 {
-    ///     supervisor.ready(1, generation, ms(1));
-    ///     supervisor.exited(1, generation, ms(1));
+    ///     supervisor.ready(WorkerId::new(1, generation), ms(1));
+    ///     supervisor.exited(WorkerId::new(1, generation), ms(1));
     /// }
     /// let later = supervisor.next_deadline().unwrap();
     /// assert!(ms(1 + 5) <= later && later <= ms(1 + 10));
@@ -157,11 +157,11 @@ impl SupervisorOptions {
     /// [`Duration::MAX`]: none is asked for. Workers that drain need not give any.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let options = SupervisorOptions::new().heartbeat_within(Duration::from_secs(5));
     /// let mut supervisor = Supervisor::new(1, options, Duration::ZERO);
-    /// supervisor.ready(0, 1, Duration::from_secs(1));
+    /// supervisor.ready(WorkerId::new(0, 1), Duration::from_secs(1));
     /// assert_eq!(supervisor.next_deadline(), Some(Duration::from_secs(6)));
     /// ```
     #[must_use]
@@ -175,12 +175,12 @@ impl SupervisorOptions {
     /// [`Duration::MAX`]: as long as it likes.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let secs = Duration::from_secs;
     /// let options = SupervisorOptions::new().drain_within(secs(2));
     /// let mut supervisor = Supervisor::new(1, options, secs(0));
-    /// supervisor.ready(0, 1, secs(1));
+    /// supervisor.ready(WorkerId::new(0, 1), secs(1));
     /// supervisor.scale_to(0, secs(5));
     /// assert_eq!(supervisor.next_deadline(), Some(secs(7)));
     /// ```
@@ -213,12 +213,12 @@ impl SupervisorOptions {
     /// same pauses. Several supervisors of one kind should differ.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions};
+    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let pause = |seed| {
     ///     let mut supervisor = Supervisor::new(1, SupervisorOptions::new().seed(seed), Duration::ZERO);
     ///     for generation in 1..=6 {
-    ///         supervisor.exited(0, generation, Duration::ZERO);
+    ///         supervisor.exited(WorkerId::new(0, generation), Duration::ZERO);
     ///     }
     ///     supervisor.next_deadline()
     /// };

@@ -1,5 +1,6 @@
 //! A slot, its workers, and those that leave it.
 
+use crate::scale::WorkerId;
 use std::time::Duration;
 
 /// So many starts in a row may fail until the next one waits.
@@ -53,8 +54,7 @@ pub(super) enum Replacement {
 /// A worker that is to exit, and has no slot any more.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DrainingWorker {
-    pub(super) slot: usize,
-    pub(super) generation: u64,
+    pub(super) id: WorkerId,
     /// The time at which it is killed.
     pub(super) until: Duration,
     pub(super) is_killed: bool,

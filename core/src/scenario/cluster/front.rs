@@ -8,11 +8,8 @@ use super::{
 };
 use crate::{
     platform::ProcessEvent,
-    scenario::{
-        Context,
-        arrivals::Arrivals,
-        workers::{LOST, WorkerId},
-    },
+    scale::WorkerId,
+    scenario::{Context, arrivals::Arrivals, workers::LOST},
     trace::{Kind, NameId, Recorder, Span},
 };
 use std::{collections::VecDeque, mem, time::Duration};

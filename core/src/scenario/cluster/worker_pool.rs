@@ -8,10 +8,10 @@ use super::{
 };
 use crate::{
     platform::{Exit, Platform, ProcessEvent},
-    scale::{Action, Supervisor, SupervisorOptions},
+    scale::{Action, Supervisor, SupervisorOptions, WorkerId},
     scenario::{
         Context, Values,
-        workers::{GIVEN_UP, ProcessState, WorkerId, Workers},
+        workers::{GIVEN_UP, ProcessState, Workers},
     },
     trace::{Kind, NameId, Recorder},
 };
@@ -124,7 +124,7 @@ impl WorkerPool {
         if let Some((member, ProcessEvent::Message(_))) = &event {
             // Whatever it says, it processes.
             let now = self.platform.now();
-            self.supervisor.heartbeat(member.0, member.1, now);
+            self.supervisor.heartbeat(*member, now);
         }
         self.supervisor.tick(self.platform.now());
         self.act();
@@ -134,7 +134,7 @@ impl WorkerPool {
     pub(super) fn ready(&mut self, member: WorkerId) {
         self.workers.ready(member);
         let now = self.platform.now();
-        self.supervisor.ready(member.0, member.1, now);
+        self.supervisor.ready(member, now);
         self.act();
         if self.is_coming_up && self.workers.ready_positions().count() == self.supervisor.slots() {
             self.is_coming_up = false;
@@ -161,7 +161,7 @@ impl WorkerPool {
             self.hanging = None;
         }
         let now = self.platform.now();
-        self.supervisor.exited(member.0, member.1, now);
+        self.supervisor.exited(member, now);
         self.act();
         if self.is_down && self.workers.is_empty() {
             self.is_down = false;
@@ -216,9 +216,9 @@ impl WorkerPool {
     fn act(&mut self) {
         while let Some(action) = self.supervisor.next_action() {
             match action {
-                Action::Start { slot, generation } => self.spawn((slot, generation)),
-                Action::Drain { slot, generation } => {
-                    let Some(place) = self.workers.position_of((slot, generation)) else {
+                Action::Start(member) => self.spawn(member),
+                Action::Drain(member) => {
+                    let Some(place) = self.workers.position_of(member) else {
                         continue;
                     };
                     if self.is_down {
@@ -227,10 +227,10 @@ impl WorkerPool {
                         self.workers.drain(place);
                     }
                 }
-                Action::Kill { slot, generation } => self.kill((slot, generation)),
+                Action::Kill(member) => self.kill(member),
                 Action::Escalate => self.trace.caused(Kind::Exit, self.id, 0, GIVEN_UP),
                 Action::Reloaded => self.switch(RELOADED),
-                Action::ReloadAborted { .. } => self.switch(RELOAD_ABORTED),
+                Action::ReloadAborted(_) => self.switch(RELOAD_ABORTED),
             }
         }
     }

@@ -3,10 +3,10 @@
 use super::{SUPERVISOR, WORKER, worker};
 use crate::{
     platform::{Exit, Platform, ProcessEvent},
-    scale::{Action, Supervisor, SupervisorOptions},
+    scale::{Action, Supervisor, SupervisorOptions, WorkerId},
     scenario::{
         Context,
-        workers::{GIVEN_UP, KILLED, ProcessState, WorkerId, Workers},
+        workers::{GIVEN_UP, KILLED, ProcessState, Workers},
     },
     trace::{Kind, NameId, Recorder},
 };
@@ -63,7 +63,7 @@ impl Cluster {
         };
         if cluster.supervisor.is_none() {
             for slot in 0..slots {
-                cluster.spawn((slot, 1));
+                cluster.spawn(WorkerId::new(slot, 1));
             }
         }
         cluster
@@ -125,7 +125,7 @@ impl Cluster {
         self.workers.ready(place);
         let now = self.platform.now();
         if let Some(supervisor) = &mut self.supervisor {
-            supervisor.ready(place.0, place.1, now);
+            supervisor.ready(place, now);
         }
     }
 
@@ -138,7 +138,7 @@ impl Cluster {
         self.workers.on_exit(place, exit);
         let now = self.platform.now();
         if let Some(supervisor) = &mut self.supervisor {
-            supervisor.exited(place.0, place.1, now);
+            supervisor.exited(place, now);
         }
         self.act();
     }
@@ -164,18 +164,18 @@ impl Cluster {
     fn act(&mut self) {
         while let Some(action) = self.supervisor.as_mut().and_then(Supervisor::next_action) {
             match action {
-                Action::Start { slot, generation } => self.spawn((slot, generation)),
+                Action::Start(place) => self.spawn(place),
                 // Only when it gives up would one be asked to drain: what that
                 // costs is to be seen.
-                Action::Drain { slot, .. } | Action::Kill { slot, .. } => {
-                    self.workers.kill(slot, KILLED);
+                Action::Drain(place) | Action::Kill(place) => {
+                    self.workers.kill(place.slot, KILLED);
                 }
                 Action::Escalate => {
                     self.has_given_up = true;
                     self.trace.caused(Kind::Exit, self.id, 0, GIVEN_UP);
                 }
                 // It is not asked for any.
-                Action::Reloaded | Action::ReloadAborted { .. } => {}
+                Action::Reloaded | Action::ReloadAborted(_) => {}
             }
         }
     }

@@ -123,20 +123,20 @@ impl Gateway {
             self.waiting.push(number);
             return;
         }
-        let (Some((slot, generation)), Some(open)) = (place, self.find(number)) else {
+        let (Some(id), Some(open)) = (place, self.find(number)) else {
             return self.turn_down(number);
         };
-        open.at = Some((slot, generation));
+        open.at = Some(id);
         open.tries += 1;
         let transfer = open.transfer.to_string();
-        let worker = self.cluster.id(slot);
+        let worker = self.cluster.id(id.slot);
         let trace = &self.context.trace;
         trace.send(Kind::Call, self.id, worker, number);
         let attempt = trace.begin(Kind::Handle, worker, number);
         if let Some(open) = self.find(number) {
             open.attempt = Some(attempt);
         }
-        self.cluster.send(slot, transfer);
+        self.cluster.send(id.slot, transfer);
     }
 
     /// There is no worker, and there will be none.
@@ -161,11 +161,11 @@ impl Gateway {
         let Some(reply) = WorkerReply::read(line) else {
             return;
         };
-        let worker = self.cluster.id(place.0);
+        let worker = self.cluster.id(place.slot);
         let trace = self.context.trace.clone();
         match reply {
             WorkerReply::Log { line } => self.log.write(line),
-            WorkerReply::Drain => self.cluster.drain(place.0),
+            WorkerReply::Drain => self.cluster.drain(place.slot),
             WorkerReply::Raised { number, error } => {
                 if let Some(attempt) = self.end_attempt(number) {
                     attempt.fail(error);

@@ -5,7 +5,7 @@ use super::{
     state::{End, Entry},
 };
 use crate::{
-    stream::BoxError,
+    BoxError,
     sync::{Ordering, lock},
 };
 use std::collections::VecDeque;

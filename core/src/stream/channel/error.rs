@@ -1,9 +1,7 @@
 //! What a channel answers when it takes nothing, or gives nothing.
 
+use crate::BoxError;
 use std::fmt;
-
-/// What a source, a stage or a destination fails with.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// An item was not taken, and is given back.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! What a channel's lock guards.
 
 use crate::{
-    stream::{Amount, BoxError},
+    BoxError,
+    stream::Amount,
     wait_queue::{WaitQueue, Wakers},
 };
 use std::{collections::VecDeque, task::Waker, time::Duration};

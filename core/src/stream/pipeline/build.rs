@@ -5,9 +5,9 @@ use super::{
     throttle::Throttle,
 };
 use crate::{
-    Clock, Overflow,
+    BoxError, Clock, Overflow,
     stream::{
-        Bound, BoxError, Receiver, Sender, Weigh,
+        Bound, Receiver, Sender, Weigh,
         channel::connect,
         stage::{Batch, Chunks, Each, Lines, Stage, Staged},
     },

@@ -1,10 +1,7 @@
 //! The end that sets the pace.
 
 use super::{Meter, PipelineError, report::Stall};
-use crate::{
-    stream::{BoxError, Weigh},
-    sync::Arc,
-};
+use crate::{BoxError, stream::Weigh, sync::Arc};
 use futures::{Sink, Stream, StreamExt};
 use std::{
     future::Future,

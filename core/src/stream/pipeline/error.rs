@@ -1,6 +1,6 @@
 //! Why a run did not succeed.
 
-use crate::{stream::BoxError, sync::Arc};
+use crate::{BoxError, sync::Arc};
 
 /// The first thing that went wrong in a run.
 ///

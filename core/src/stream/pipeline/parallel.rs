@@ -1,10 +1,7 @@
 //! Several items at a time, in order.
 
 use super::{Meter, PipelineError};
-use crate::{
-    stream::{BoxError, Weigh},
-    sync::Arc,
-};
+use crate::{BoxError, stream::Weigh, sync::Arc};
 use futures::{Stream, StreamExt, stream::FuturesOrdered};
 use std::{
     future::Future,

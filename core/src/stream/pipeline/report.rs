@@ -1,11 +1,7 @@
 //! What went through each stage.
 
 use super::PipelineError;
-use crate::{
-    Clock,
-    stream::{Amount, BoxError},
-    sync::Arc,
-};
+use crate::{BoxError, Clock, stream::Amount, sync::Arc};
 use std::{
     fmt,
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},

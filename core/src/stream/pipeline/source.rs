@@ -2,7 +2,8 @@
 
 use super::{Meter, PipelineError, Turn};
 use crate::{
-    stream::{BoxError, Weigh},
+    BoxError,
+    stream::Weigh,
     sync::{Arc, AtomicBool, Mutex, Ordering, lock},
 };
 use futures::{AsyncRead, Stream};

@@ -1,7 +1,7 @@
 //! One item at most for each.
 
 use super::Stage;
-use crate::stream::BoxError;
+use crate::BoxError;
 
 /// `map`, `try_map` and `filter_map`.
 pub(in crate::stream) struct Each<F, O> {

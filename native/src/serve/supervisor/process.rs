@@ -11,6 +11,7 @@ use super::{
     journal::WorkerLabel,
     program::Program,
 };
+pub(super) use highwater::scale::WorkerId;
 use std::{
     env, fmt, io,
     mem::discriminant,
@@ -72,9 +73,6 @@ pub(super) enum Stage {
     Draining,
 }
 
-/// A slot and a generation.
-pub(super) type WorkerId = (usize, u64);
-
 /// Something happened to a process.
 #[derive(Debug)]
 pub(super) struct WorkerEvent {
@@ -101,7 +99,7 @@ impl WorkerProcess {
     pub(super) fn start(
         spec: &WorkerSpec,
         program: &Path,
-        (slot, generation): WorkerId,
+        id: WorkerId,
         event_sender: &UnboundedSender<WorkerEvent>,
     ) -> io::Result<Self> {
         let (ours, theirs) = StdUnixStream::pair()?;
@@ -134,7 +132,6 @@ impl WorkerProcess {
         let outbox = Arc::<Outbox>::default();
         let to_tell = Arc::clone(&outbox);
         let (kill, to_kill) = mpsc::unbounded_channel();
-        let id = (slot, generation);
         let running = run(child, line, to_tell, to_kill, id, event_sender.clone());
         tokio::spawn(async move {
             running.await;
@@ -142,8 +139,8 @@ impl WorkerProcess {
         });
         Ok(WorkerProcess {
             label: WorkerLabel {
-                slot,
-                generation,
+                slot: id.slot,
+                generation: id.generation,
                 pid,
             },
             program: program.to_owned(),
@@ -324,14 +321,14 @@ mod tests {
         ours.set_nonblocking(true).unwrap();
         let (read, _write) = UnixStream::from_std(ours).unwrap().into_split();
         let (event_sender, mut events) = mpsc::unbounded_channel();
-        let hearing = tokio::spawn(handle_event(read, (3, 1), event_sender));
+        let hearing = tokio::spawn(handle_event(read, WorkerId::new(3, 1), event_sender));
         let said = said.to_vec();
         let saying = std::thread::spawn(move || io::Write::write_all(&mut theirs, &said));
         hearing.await.unwrap();
         saying.join().unwrap().unwrap();
         let mut words = Vec::new();
         while let Some(WorkerEvent { id, event }) = events.recv().await {
-            assert_eq!(id, (3, 1));
+            assert_eq!(id, WorkerId::new(3, 1));
             match event {
                 ProcessEvent::Message(word) => words.push(word),
                 ProcessEvent::Exited(end) => panic!("{end}"),
@@ -411,15 +408,18 @@ mod tests {
             turns: None,
         };
         let (event_sender, mut events) = mpsc::unbounded_channel();
-        let process = WorkerProcess::start(&spec, program, (0, 1), &event_sender).unwrap();
+        let process =
+            WorkerProcess::start(&spec, program, WorkerId::new(0, 1), &event_sender).unwrap();
         assert_eq!(process.stage, Stage::Starting);
         let WorkerEvent { id, event } = events.recv().await.unwrap();
-        assert_eq!(id, (0, 1));
+        assert_eq!(id, WorkerId::new(0, 1));
         assert!(matches!(event, ProcessEvent::Exited(end) if !end.is_clean()));
         let stopped = WorkerSpec {
             listener: None,
             ..spec
         };
-        assert!(WorkerProcess::start(&stopped, program, (0, 2), &event_sender).is_err());
+        assert!(
+            WorkerProcess::start(&stopped, program, WorkerId::new(0, 2), &event_sender).is_err()
+        );
     }
 }

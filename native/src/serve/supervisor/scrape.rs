@@ -97,8 +97,8 @@ impl Scrapes {
 mod tests {
     use super::*;
 
-    const ASKER: WorkerId = (0, 1);
-    const OTHER: WorkerId = (1, 1);
+    const ASKER: WorkerId = WorkerId::new(0, 1);
+    const OTHER: WorkerId = WorkerId::new(1, 1);
 
     fn accepted(accepted: u64) -> Metrics {
         Metrics {

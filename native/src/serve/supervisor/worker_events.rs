@@ -17,7 +17,6 @@ impl SupervisorDriver {
     pub(super) fn handle_event(&mut self, events: WorkerEvent) -> bool {
         self.detect_suspension();
         let WorkerEvent { id, event } = events;
-        let (slot, generation) = id;
         let now = self.start.elapsed();
         if let Some(process) = self.processes.get_mut(&id) {
             process.note_activity();
@@ -25,7 +24,7 @@ impl SupervisorDriver {
         match event {
             ProcessEvent::Message(WorkerMessage::Ready) => {
                 self.is_ready(id);
-                self.supervisor.ready(slot, generation, now);
+                self.supervisor.ready(id, now);
                 return true;
             }
             ProcessEvent::Message(WorkerMessage::Version(version)) => {
@@ -33,9 +32,7 @@ impl SupervisorDriver {
                     process.version = Some(version);
                 }
             }
-            ProcessEvent::Message(WorkerMessage::Heartbeat) => {
-                self.supervisor.heartbeat(slot, generation, now)
-            }
+            ProcessEvent::Message(WorkerMessage::Heartbeat) => self.supervisor.heartbeat(id, now),
             ProcessEvent::Message(WorkerMessage::HadBug) => self.retires(id, "it had a bug"),
             ProcessEvent::Message(WorkerMessage::GotSignal) => self.retires(id, "a signal came"),
             ProcessEvent::Message(WorkerMessage::Metrics(numbers)) => {
@@ -89,7 +86,7 @@ impl SupervisorDriver {
             ));
             self.journal.worker_because("retiring", label, why);
         }
-        self.supervisor.retire(id.0, id.1, self.start.elapsed());
+        self.supervisor.retire(id, self.start.elapsed());
     }
 
     fn exited(&mut self, id: WorkerId, end: &Exit) {
@@ -106,14 +103,14 @@ impl SupervisorDriver {
         };
         self.journal
             .worker_because("exited", label, end.to_string());
-        self.supervisor.exited(id.0, id.1, self.start.elapsed());
+        self.supervisor.exited(id, self.start.elapsed());
         match stage {
             // The supervisor gave up and ends all: the cause is what came before.
             _ if self.supervisor.has_escalated() => log(format!("{label} ended, {end}")),
             Stage::Starting => {
                 let program = program.display();
                 let what = format!("{label} ended before it was ready ({program}), {end}");
-                self.failed_to_start(id.0, what);
+                self.failed_to_start(id.slot, what);
             }
             Stage::Draining if end.is_clean() => {}
             Stage::Serving | Stage::Draining => {
