@@ -15,12 +15,12 @@
 //! | [`Challenge`] | a task for each scenario, and whether a run meets it |
 //!
 //! ```
-//! use highwater::{analysis::{Measures, digest}, trace::{Kind, Recorder, Trace}};
+//! use highwater::{analysis::{Measures, digest}, trace::{RecordKind, Recorder, Trace}};
 //! use std::{sync::Arc, time::Duration};
 //!
 //! let recorder = Recorder::new(Arc::new(|| Duration::from_millis(5)), 1024);
 //! let api = recorder.name("Api");
-//! recorder.begin_at(Duration::from_millis(2), Kind::Request, api, 1).succeed();
+//! recorder.begin_at(Duration::from_millis(2), RecordKind::Request, api, 1).succeed();
 //!
 //! let mut trace = Trace::default();
 //! trace.append(recorder.drain());

@@ -19,7 +19,7 @@
 //!   failed goes to the observers of [`errors`](Emitter::errors), of the emitter
 //!   or of its [bus](Bus::errors); without any, it is returned by `emit`: no error
 //!   is lost, unless an awaited emit is dropped half way.
-//!   [`Policy::FailFast`] stops at the first instead.
+//!   [`FailurePolicy::FailFast`] stops at the first instead.
 //! - **Snapshot.** `emit` runs the listeners there were when it began. One
 //!   added meanwhile waits for the next event; one removed meanwhile still
 //!   runs, unless [`Removal::Live`] was chosen.
@@ -64,7 +64,7 @@
 //!
 //! # Coming from Node's `EventEmitter`
 //!
-//! With [`Policy::FailFast`] the order of calls, `once`, `prepend`, removal,
+//! With [`FailurePolicy::FailFast`] the order of calls, `once`, `prepend`, removal,
 //! nested emits and what leaves `emit` are the same: random scripts of
 //! operations, recorded in Node, are replayed against this module by its tests.
 //! These differences are intended:
@@ -73,7 +73,7 @@
 //! |---|---|---|
 //! | events go by name, with any arguments | by type | the compiler checks both ends |
 //! | `off(name, function)` removes the newest match | [`off`](Emitter::off) takes the handle of one registration; a [`Subscription`] removes its listener when dropped | closures cannot be compared, and what nobody removes leaks |
-//! | the first exception stops the emit | [`Policy::Isolate`], unless told otherwise | one listener's failure is not its siblings' |
+//! | the first exception stops the emit | [`FailurePolicy::Isolate`], unless told otherwise | one listener's failure is not its siblings' |
 //! | `emit('error')` throws if nobody listens | failures go to [`errors`](Emitter::errors), and come back from `emit` or [`raise`](Emitter::raise) if nobody observes them | the same rule, without a magic name |
 //! | `errorMonitor`, `newListener`, `removeListener` events | [`monitor`](Emitter::monitor) and [`listeners`](Emitter::listeners) | a monitor sees every emit, and cannot change it |
 //! | `captureRejections` | [`on_async`](AsyncEmitter::on_async) listeners are awaited, by [`emit_serial`](Emitter::emit_serial) or [`emit_concurrent`](Emitter::emit_concurrent) | a failure belongs to the emit that caused it |
@@ -117,6 +117,6 @@ pub use listener::{ListenerId, Outcome, Registration};
 pub use metrics::{EventMetrics, ListenerMetrics, Metrics, Percentiles};
 pub use mode::{Awaited, Plain};
 pub use monitor::Notice;
-pub use options::{Options, Policy, Removal};
+pub use options::{FailurePolicy, Options, Removal};
 pub use subscription::Subscription;
 pub use weak::{WeakBus, WeakEmitter};

@@ -86,7 +86,7 @@ pub use worker_slot::{Generation, WorkerSlot, WorkerSlots, WorkerState};
 use crate::platform::Program;
 use crate::{
     platform::{Platform, Seed},
-    trace::{Event, Kind, Recorder, Trace},
+    trace::{Event, RecordKind, Recorder, Trace},
 };
 use futures::future::LocalBoxFuture;
 
@@ -187,7 +187,7 @@ impl Scenario {
     #[must_use]
     pub fn sentence(&self, trace: &Trace, event: &Event) -> String {
         match (event.kind, event.target) {
-            (Kind::Change, Some(what)) => {
+            (RecordKind::Change, Some(what)) => {
                 format!("From now on {}.", trace.name(what))
             }
             _ => (self.narrate)(trace, event),

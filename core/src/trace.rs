@@ -2,17 +2,17 @@
 //!
 //! Every picture, table, plot, report and check reads the trace and nothing
 //! else. A [`Recorder`] writes [`Event`]s into a bounded [`Ring`]; a reader
-//! drains them as [`Batch`]es and folds them into a [`Summary`], or keeps them
+//! drains them as [`RecordBatch`]es and folds them into a [`Summary`], or keeps them
 //! as a [`Trace`] to check and export.
 //!
 //! ```
-//! use highwater::trace::{Kind, Recorder, Summary};
+//! use highwater::trace::{RecordKind, Recorder, Summary};
 //! use std::{sync::Arc, time::Duration};
 //!
 //! let clock = Arc::new(|| Duration::from_millis(5));
 //! let recorder = Recorder::new(clock, 1024);
 //! let service = recorder.name("EmailService");
-//! recorder.begin(Kind::Handle, service, 7).succeed();
+//! recorder.begin(RecordKind::Handle, service, 7).succeed();
 //!
 //! let mut summary = Summary::default();
 //! for event in &recorder.drain().events {
@@ -28,8 +28,8 @@ mod ring;
 mod summary;
 mod wire;
 
-pub use event::{Counters, Event, Kind, NameId, Phase, VERSION};
-pub use recorder::{Batch, Recorder, Span};
+pub use event::{Counters, Event, NameId, Phase, RecordKind, VERSION};
+pub use recorder::{RecordBatch, Recorder, Span};
 pub use ring::Ring;
 pub use summary::{Queue, Summary};
 pub use wire::{Malformed, Packed};
@@ -103,7 +103,7 @@ impl Trace {
     }
 
     /// Appends what was drained from the recorder of this run.
-    pub fn append(&mut self, batch: Batch) {
+    pub fn append(&mut self, batch: RecordBatch) {
         // Should a batch have been lost, its names are; those after it are not
         // to take their places.
         self.names.resize(batch.first_name, "?".to_owned());

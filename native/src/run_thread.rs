@@ -138,7 +138,7 @@ mod tests {
     use super::*;
     use highwater::{
         scenario::{self, Outcome},
-        trace::{Kind, Trace},
+        trace::{RecordKind, Trace},
     };
     use std::time::Instant;
 
@@ -193,7 +193,10 @@ mod tests {
         let recorder = running.recorder();
         let is_at_work = || {
             let batch = recorder.drain();
-            batch.events.iter().any(|event| event.kind == Kind::Handle)
+            batch
+                .events
+                .iter()
+                .any(|event| event.kind == RecordKind::Handle)
         };
         let since = Instant::now();
         while !is_at_work() {

@@ -9,7 +9,7 @@ use highwater::scenario::WorkerSlot;
 use highwater::scenario::WorkerSlots;
 #[cfg(feature = "scaling")]
 use highwater::trace::NameId;
-use highwater::trace::{Batch, Event, Phase, Summary, Trace};
+use highwater::trace::{Event, Phase, RecordBatch, Summary, Trace};
 use std::time::Duration;
 
 /// How long a playback goes on after its last record, so that movements on the
@@ -78,7 +78,7 @@ impl Playback {
     }
 
     /// Adds what was recorded up to `now` on the run's clock.
-    pub(crate) fn push(&mut self, batch: Batch, now: Duration) {
+    pub(crate) fn push(&mut self, batch: RecordBatch, now: Duration) {
         self.trace.append(batch);
         self.known_until = self.known_until.max(now).max(self.last_record());
     }

@@ -1,7 +1,7 @@
 //! Threads: Workers that share one memory, started by wasm-bindgen-rayon.
 
 use crate::{address::json, platform::TabTimer};
-use highwater::trace::{Batch, Kind, Recorder};
+use highwater::trace::{RecordBatch, RecordKind, Recorder};
 use serde::Serialize;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use wasm_bindgen::prelude::*;
@@ -17,7 +17,7 @@ struct PoolCheck {
     /// The ids of the threads in the trace.
     threads: Vec<u32>,
     /// What they recorded: one span a thread.
-    trace: Batch,
+    trace: RecordBatch,
 }
 
 /// Has every thread of the pool count its share of the primes below 200,000
@@ -33,7 +33,7 @@ pub fn check_threads() -> String {
     let found = rayon::broadcast(|context| {
         let share = context.index() as u64;
         let recorder = recorder.on_thread(thread_id());
-        let span = recorder.begin(Kind::Compute, pool, share);
+        let span = recorder.begin(RecordKind::Compute, pool, share);
         let found = (share..LIMIT)
             .step_by(context.num_threads())
             .filter(|n| is_prime(*n))

@@ -3,7 +3,7 @@
 
 use highwater::{
     scenario,
-    trace::{Batch, Packed},
+    trace::{Packed, RecordBatch},
 };
 use highwater_web::{Address, View, scenarios};
 use serde_json::Value;
@@ -36,7 +36,7 @@ fn view_of(name: &str, pairs: &[(&str, &str)]) -> View {
         experiment.set(key, value).unwrap();
     }
     let trace = experiment.simulate();
-    let batch = Batch {
+    let batch = RecordBatch {
         first_name: 0,
         names: trace.names,
         events: trace.events,

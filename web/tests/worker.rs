@@ -8,7 +8,7 @@ mod pooled;
 
 use highwater::{
     scenario::{self, Outcome},
-    trace::{Batch, Packed, Trace},
+    trace::{Packed, RecordBatch, Trace},
 };
 use highwater_web::run;
 use js_sys::{Array, Function};
@@ -28,7 +28,7 @@ async fn gather(name: &str, world: &str, pairs: &[(&str, &str)]) -> Trace {
     let gathering = Rc::clone(&trace);
     let report = Closure::<dyn FnMut(Vec<String>, Vec<u64>, f64)>::new(
         move |names: Vec<String>, words: Vec<u64>, _now: f64| {
-            let batch = Batch::try_from(Packed { names, words }).unwrap();
+            let batch = RecordBatch::try_from(Packed { names, words }).unwrap();
             gathering.borrow_mut().append(batch);
         },
     );
@@ -123,7 +123,7 @@ async fn pool_computes_on_distinct_threads() {
     pooled::start().await;
     let check: serde_json::Value = serde_json::from_str(&highwater_web::check_threads()).unwrap();
     assert_eq!(check["primes"], 17_984, "the primes below 200,000");
-    let trace: Batch = serde_json::from_value(check["trace"].clone()).unwrap();
+    let trace: RecordBatch = serde_json::from_value(check["trace"].clone()).unwrap();
     let threads: BTreeSet<u32> = trace.events.iter().map(|event| event.thread).collect();
     assert_eq!(threads.len(), pooled::THREADS as usize, "{trace:?}");
     assert!(!threads.contains(&0), "0 is the loop");

@@ -3,7 +3,7 @@
 use super::work::{Totals, Work};
 use crate::{
     scale::LagMonitor,
-    trace::{Event, Kind, NameId, Phase, Trace},
+    trace::{Event, NameId, Phase, RecordKind, Trace},
 };
 use std::time::Duration;
 
@@ -38,27 +38,27 @@ impl Counts {
     fn apply(&mut self, work: &Work, event: &Event) {
         self.totals.apply(work, event);
         match event.kind {
-            Kind::Wrong => self.wrong += 1,
-            Kind::Expose => self.exposed += 1,
-            Kind::Retry => self.retries += 1,
-            Kind::Drop => self.dropped += event.subject,
-            Kind::Refuse => self.refused += 1,
-            Kind::Mark => {
+            RecordKind::Wrong => self.wrong += 1,
+            RecordKind::Expose => self.exposed += 1,
+            RecordKind::Retry => self.retries += 1,
+            RecordKind::Drop => self.dropped += event.subject,
+            RecordKind::Refuse => self.refused += 1,
+            RecordKind::Mark => {
                 self.has_queue = true;
                 self.mark += event.subject;
             }
-            Kind::Level => self.most_bytes = self.most_bytes.max(self.levels.apply(event)),
-            Kind::Stall if event.phase == Phase::End => {
+            RecordKind::Level => self.most_bytes = self.most_bytes.max(self.levels.apply(event)),
+            RecordKind::Stall if event.phase == Phase::End => {
                 *self.stalled.get_or_insert_default() += event.duration;
             }
             // A process is started before it is ready; of a supervisor neither is
             // recorded under a number.
-            Kind::Start | Kind::Switch
+            RecordKind::Start | RecordKind::Switch
                 if event.subject > 0 && !self.processes.contains(&event.source) =>
             {
                 self.processes.push(event.source);
             }
-            Kind::Exit if self.processes.contains(&event.source) => {
+            RecordKind::Exit if self.processes.contains(&event.source) => {
                 self.lost += u64::from(event.failure.is_some());
             }
             _ => {}
@@ -93,5 +93,5 @@ pub(super) fn lag_p99(trace: &Trace) -> Option<Duration> {
 
 /// Whether the record is of the heartbeat of a loop, and not of a process.
 pub(super) fn is_beat(event: &Event) -> bool {
-    event.kind == Kind::Beat && event.phase == Phase::End
+    event.kind == RecordKind::Beat && event.phase == Phase::End
 }

@@ -11,11 +11,11 @@ use std::io::{self, Write};
 /// file.
 ///
 /// ```
-/// use highwater::{analysis::write_csv, trace::{Kind, Recorder, Trace}};
+/// use highwater::{analysis::write_csv, trace::{RecordKind, Recorder, Trace}};
 /// use std::{sync::Arc, time::Duration};
 ///
 /// let recorder = Recorder::new(Arc::new(|| Duration::from_micros(5)), 1024);
-/// recorder.begin(Kind::Request, recorder.name("Api, \"v2\""), 7).succeed();
+/// recorder.begin(RecordKind::Request, recorder.name("Api, \"v2\""), 7).succeed();
 /// let mut trace = Trace::default();
 /// trace.append(recorder.drain());
 ///

@@ -1,6 +1,6 @@
 //! Whether two runs were the same.
 
-use crate::trace::{Batch, Packed, Trace, VERSION};
+use crate::trace::{Packed, RecordBatch, Trace, VERSION};
 use sha2::{Digest, Sha256};
 
 /// SHA-256 over all records of a trace and the names in them, in hexadecimal.
@@ -10,12 +10,12 @@ use sha2::{Digest, Sha256};
 /// batch by batch, is not in it, nor are parameters that changed nothing.
 ///
 /// ```
-/// use highwater::{analysis::digest, trace::{Kind, Recorder, Trace}};
+/// use highwater::{analysis::digest, trace::{RecordKind, Recorder, Trace}};
 /// use std::{sync::Arc, time::Duration};
 ///
 /// let run = |subject| {
 ///     let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
-///     recorder.instant(Kind::Start, recorder.name("Api"), subject);
+///     recorder.instant(RecordKind::Start, recorder.name("Api"), subject);
 ///     let mut trace = Trace::default();
 ///     trace.append(recorder.drain());
 ///     digest(&trace)
@@ -36,9 +36,9 @@ pub fn digest(trace: &Trace) -> String {
     }
     // Some at a time: packed as a whole, a long trace would be there twice.
     for events in trace.events.chunks(1024) {
-        let batch = Batch {
+        let batch = RecordBatch {
             events: events.to_vec(),
-            ..Batch::default()
+            ..RecordBatch::default()
         };
         for word in Packed::from(batch).records() {
             hash.update(word.to_le_bytes());

@@ -7,7 +7,7 @@ use super::{
     rolling::{self, End},
     work::{self, Totals, Work},
 };
-use crate::trace::{Kind, Trace};
+use crate::trace::{RecordKind, Trace};
 use std::time::Duration;
 
 /// No line has more points.
@@ -145,7 +145,7 @@ fn failures(trace: &Trace) -> Vec<Line> {
         if totals.apply(&work, event) {
             failed.points.push(point(at, totals.sum().failed));
         }
-        if event.kind == Kind::Wrong {
+        if event.kind == RecordKind::Wrong {
             wrong_answers += 1;
             wrong.points.push(point(at, wrong_answers));
         }
@@ -163,8 +163,8 @@ fn bytes(trace: &Trace) -> Vec<Line> {
     for event in &trace.events {
         let at = event.recorded_at();
         match event.kind {
-            Kind::Level => held.push(point(at, levels.apply(event))),
-            Kind::Mark => {
+            RecordKind::Level => held.push(point(at, levels.apply(event))),
+            RecordKind::Mark => {
                 mark += event.subject;
                 marks.push(point(at, mark));
             }

@@ -1,11 +1,11 @@
 //! What a run is about: the things whose number, rate and latency are compared.
 
-use crate::trace::{Counters, Event, Kind, NameId, Phase, Trace};
+use crate::trace::{Counters, Event, NameId, Phase, RecordKind, Trace};
 use std::time::Duration;
 
 /// The spans that count, in a trace: requests, chunks, jobs.
 pub(super) struct Work {
-    kind: Kind,
+    kind: RecordKind,
     /// Whether only `by` does it: the last of several stages.
     is_stage: bool,
     by: Option<NameId>,
@@ -22,7 +22,7 @@ impl Work {
     /// By the name of the scenario. Of one that is not known: requests.
     pub(super) fn of(trace: &Trace) -> Self {
         let stage = |name, since, noun| Work {
-            kind: Kind::Handle,
+            kind: RecordKind::Handle,
             is_stage: true,
             by: trace.id(name),
             since,
@@ -34,16 +34,16 @@ impl Work {
             is_stage: false,
             by: None,
             since: None,
-            is_from_its_turn: kind == Kind::Compute,
+            is_from_its_turn: kind == RecordKind::Compute,
             noun,
         };
         match trace.scenario.as_str() {
             "backpressure" => stage("Destination", trace.id("Source"), "chunks"),
             "pipeline" => stage("Write", None, "batches"),
-            "threads" => spans(Kind::Compute, "jobs"),
-            "observer" => spans(Kind::Request, "readings"),
-            "decoupling" => spans(Kind::Request, "sign-ups"),
-            _ => spans(Kind::Request, "requests"),
+            "threads" => spans(RecordKind::Compute, "jobs"),
+            "observer" => spans(RecordKind::Request, "readings"),
+            "decoupling" => spans(RecordKind::Request, "sign-ups"),
+            _ => spans(RecordKind::Request, "requests"),
         }
     }
 
@@ -160,7 +160,7 @@ impl Totals {
         // What was only counted since its last span of record stands in the result
         // that a source comes to.
         let is_known = self.0.iter().any(|(source, _)| *source == event.source);
-        let is_result = is_known && event.kind == Kind::Result;
+        let is_result = is_known && event.kind == RecordKind::Result;
         if !work.has(event) && !is_result {
             return false;
         }

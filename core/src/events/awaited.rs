@@ -138,7 +138,7 @@ impl<E: ?Sized + Send + Sync + 'static, M> Emitter<E, M> {
     /// As with [`emit_serial`](Self::emit_serial), the listeners are those there
     /// are when the future is first polled. A plain listener runs at its turn and
     /// holds up the rest meanwhile. Under
-    /// [`Policy::FailFast`](super::Policy::FailFast) a failure starts no more
+    /// [`FailurePolicy::FailFast`](super::FailurePolicy::FailFast) a failure starts no more
     /// listeners; those running are awaited, and if they fail too that is
     /// reported with it. Dropping the future stops those that are running, and drops
     /// with it what it would have returned.

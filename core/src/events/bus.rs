@@ -64,8 +64,8 @@ impl Bus {
     /// A bus whose emitters behave as told.
     ///
     /// ```
-    /// # use highwater::events::{Bus, Options, Policy};
-    /// let bus = Bus::with_options(Options::new().policy(Policy::FailFast));
+    /// # use highwater::events::{Bus, Options, FailurePolicy};
+    /// let bus = Bus::with_options(Options::new().policy(FailurePolicy::FailFast));
     /// bus.on("a", |_: &u8| Err("out")).detach();
     /// bus.on("b", |_: &u8| ()).detach();
     /// assert_eq!(bus.emit(&1_u8).unwrap_err().delivered(), 1);
@@ -162,8 +162,8 @@ impl AsyncBus {
     /// the options say.
     ///
     /// ```
-    /// # use highwater::events::{Bus, Options, Policy};
-    /// let bus = Bus::new_async_with_options(Options::new().policy(Policy::FailFast));
+    /// # use highwater::events::{Bus, Options, FailurePolicy};
+    /// let bus = Bus::new_async_with_options(Options::new().policy(FailurePolicy::FailFast));
     /// assert!(bus.event_types().is_empty());
     /// ```
     #[must_use]

@@ -1,7 +1,7 @@
 //! What an emit does beyond calling one listener after the other.
 
 use super::{
-    EmitError, Emitter, Failure, Policy,
+    EmitError, Emitter, Failure, FailurePolicy,
     listener::{Admission, Entry},
     lists::Lists,
     monitor::{Tell, Told, Untold},
@@ -123,7 +123,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
         failures: &mut Vec<Failure>,
     ) -> ControlFlow<()> {
         let failure = Failure::of(entry.registration(), std::any::type_name::<E>(), error);
-        if self.shared.options.policy == Policy::FailFast {
+        if self.shared.options.policy == FailurePolicy::FailFast {
             failures.push(failure);
             return ControlFlow::Break(());
         }

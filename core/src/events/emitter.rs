@@ -122,7 +122,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// # Errors
     ///
     /// [`EmitError`] holds what failed and nobody observed, as the
-    /// [`Policy`](super::Policy) has it.
+    /// [`FailurePolicy`](super::FailurePolicy) has it.
     ///
     /// # Panics
     ///
@@ -197,8 +197,8 @@ impl<E: ?Sized + 'static> AsyncEmitter<E> {
     /// options say.
     ///
     /// ```
-    /// # use highwater::events::{AsyncEmitter, Options, Policy};
-    /// let options = Options::new().policy(Policy::FailFast);
+    /// # use highwater::events::{AsyncEmitter, Options, FailurePolicy};
+    /// let options = Options::new().policy(FailurePolicy::FailFast);
     /// let emitter = AsyncEmitter::<u32>::new_async_with_options(options);
     /// assert_eq!(emitter.listener_count(), 0);
     /// ```
@@ -250,10 +250,10 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// The failures of this emitter's listeners, as events: listen here to
     /// observe them.
     ///
-    /// Under [`Policy::Isolate`](super::Policy::Isolate) a failure is handed
+    /// Under [`FailurePolicy::Isolate`](super::FailurePolicy::Isolate) a failure is handed
     /// over as it happens. `emit` returns those that nobody observes, and those
     /// whose observer failed in turn, followed by what that failed with. Under
-    /// [`Policy::FailFast`](super::Policy::FailFast) every failure leaves `emit`,
+    /// [`FailurePolicy::FailFast`](super::FailurePolicy::FailFast) every failure leaves `emit`,
     /// and only what is [raised](Self::raise) comes here.
     ///
     /// It is an emitter with the same [`Options`]. An observer that has to wait

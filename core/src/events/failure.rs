@@ -6,8 +6,8 @@ use std::{error::Error, fmt, panic::Location, sync::Arc};
 
 /// Some listeners failed, and nobody else was told.
 ///
-/// Under [`Policy::Isolate`](super::Policy::Isolate) all of them ran; under
-/// [`Policy::FailFast`](super::Policy::FailFast) none behind the first failure.
+/// Under [`FailurePolicy::Isolate`](super::FailurePolicy::Isolate) all of them ran; under
+/// [`FailurePolicy::FailFast`](super::FailurePolicy::FailFast) none behind the first failure.
 ///
 /// ```
 /// use highwater::events::Emitter;

@@ -7,9 +7,9 @@ use std::{fmt, sync::Arc};
 /// What an emit does when a listener fails.
 ///
 /// ```
-/// use highwater::events::{Emitter, Options, Policy};
+/// use highwater::events::{Emitter, Options, FailurePolicy};
 ///
-/// for (policy, ran) in [(Policy::Isolate, 2), (Policy::FailFast, 1)] {
+/// for (policy, ran) in [(FailurePolicy::Isolate, 2), (FailurePolicy::FailFast, 1)] {
 ///     let emitter: Emitter<u8> = Emitter::with_options(Options::new().policy(policy));
 ///     emitter.on("disk", |_| Err("full")).detach();
 ///     emitter.on("mail", |_| ()).detach();
@@ -17,7 +17,7 @@ use std::{fmt, sync::Arc};
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Policy {
+pub enum FailurePolicy {
     /// Every sibling runs. Failures go to the observers of
     /// [`errors`](super::Emitter::errors); without any, `emit` returns them,
     /// all of them, in the order of the listeners.
@@ -56,16 +56,16 @@ pub enum Removal {
 /// How an [`Emitter`](super::Emitter) or a [`Bus`](super::Bus) behaves.
 ///
 /// ```
-/// use highwater::events::{Emitter, Options, Policy};
+/// use highwater::events::{Emitter, Options, FailurePolicy};
 ///
-/// let emitter = Emitter::with_options(Options::new().policy(Policy::FailFast));
+/// let emitter = Emitter::with_options(Options::new().policy(FailurePolicy::FailFast));
 /// emitter.on("a", |_: &u8| Err("full")).detach();
 /// emitter.on("b", |_| ()).detach();
 /// assert_eq!(emitter.emit(&1).unwrap_err().delivered(), 1, "b was not reached");
 /// ```
 #[derive(Clone)]
 pub struct Options {
-    pub(super) policy: Policy,
+    pub(super) policy: FailurePolicy,
     pub(super) removal: Removal,
     pub(super) max_listeners: usize,
     pub(super) on_leak: Option<Arc<LeakFn>>,
@@ -91,7 +91,7 @@ impl Options {
     #[must_use]
     pub fn new() -> Self {
         Options {
-            policy: Policy::default(),
+            policy: FailurePolicy::default(),
             removal: Removal::default(),
             max_listeners: 10,
             on_leak: None,
@@ -103,15 +103,15 @@ impl Options {
     /// What an emit does when a listener fails.
     ///
     /// ```
-    /// # use highwater::events::{Emitter, Options, Policy};
-    /// let options = Options::new().policy(Policy::FailFast);
+    /// # use highwater::events::{Emitter, Options, FailurePolicy};
+    /// let options = Options::new().policy(FailurePolicy::FailFast);
     /// let emitter: Emitter<u8> = Emitter::with_options(options);
     /// emitter.on("disk", |_| Err("full")).detach();
     /// emitter.errors().on("log", |failure| eprintln!("{failure}")).detach();
     /// assert!(emitter.emit(&1).is_err(), "though there is an observer");
     /// ```
     #[must_use]
-    pub fn policy(mut self, policy: Policy) -> Self {
+    pub fn policy(mut self, policy: FailurePolicy) -> Self {
         self.policy = policy;
         self
     }

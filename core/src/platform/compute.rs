@@ -8,7 +8,7 @@ pub(super) use job::{JobStart, RunningJob};
 use crate::{
     Clock,
     scale::{Admission, Bound, Cancel, Cancellation, Job, Place, PoolStats, Rejected, Ticket},
-    trace::{Kind, NameId, Recorder},
+    trace::{NameId, RecordKind, Recorder},
 };
 use futures::channel::oneshot;
 use job::AcceptedJob;
@@ -176,7 +176,7 @@ pub(super) fn run_on_loop(
     trace: &Recorder,
     number: u64,
 ) -> u64 {
-    let span = trace.begin(Kind::Compute, name_of(0, trace), number);
+    let span = trace.begin(RecordKind::Compute, name_of(0, trace), number);
     let result = compute.run_on_loop(job);
     span.succeed();
     result

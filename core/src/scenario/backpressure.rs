@@ -115,7 +115,9 @@ async fn run(context: Context) {
     // In the order in which chunks go through them.
     for name in [SOURCE, BUFFER, DESTINATION] {
         let id = context.trace.name(name);
-        context.trace.instant(crate::trace::Kind::Start, id, 0);
+        context
+            .trace
+            .instant(crate::trace::RecordKind::Start, id, 0);
     }
     let (sender, receiver) = RecordedQueue::open(&context);
     let reading = source::read_all(context.clone(), sender);

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     scale::Job,
-    trace::{Kind, NameId},
+    trace::{NameId, RecordKind},
 };
 use futures::FutureExt;
 use heartbeat::Heartbeat;
@@ -164,6 +164,6 @@ fn hog(context: &Context) {
 
 fn started(context: &Context, name: &str) -> NameId {
     let id = context.trace.name(name);
-    context.trace.instant(Kind::Start, id, 0);
+    context.trace.instant(RecordKind::Start, id, 0);
     id
 }

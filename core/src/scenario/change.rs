@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Clock,
-    trace::{Kind, Recorder},
+    trace::{RecordKind, Recorder},
 };
 use std::{
     fmt,
@@ -101,7 +101,8 @@ impl ScheduleState {
         let (key, value) = (change.key, change.value.to_string());
         let what = self.trace.name(&[key, "=", &value].concat());
         let operator = self.trace.name(OPERATOR);
-        self.trace.send(Kind::Change, operator, what, change.at_ms);
+        self.trace
+            .send(RecordKind::Change, operator, what, change.at_ms);
     }
 }
 

@@ -19,14 +19,14 @@ pub const TRACE_CAPACITY: usize = 1 << 18;
 /// Run twice in simulated time, it gives the same trace, byte for byte.
 ///
 /// ```
-/// use highwater::{scenario, trace::Kind};
+/// use highwater::{scenario, trace::RecordKind};
 ///
 /// let mut slower = scenario::find("decoupling")?.experiment();
 /// let before = slower.simulate();
 /// slower.set("email_latency@1500", "400")?;
 /// let after = slower.simulate();
 ///
-/// let change = after.events.iter().position(|it| it.kind == Kind::Change);
+/// let change = after.events.iter().position(|it| it.kind == RecordKind::Change);
 /// let change = change.expect("it is on record");
 /// assert_eq!(after.events[..change], before.events[..change], "the past is the same");
 /// assert!(after.events.len() > change && after.events[change + 1..] != before.events[change..]);

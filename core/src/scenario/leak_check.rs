@@ -1,7 +1,7 @@
 //! Who leaks listeners is told: once, and where.
 
 use super::checks::CheckResult;
-use crate::trace::{Kind, Trace};
+use crate::trace::{RecordKind, Trace};
 
 /// What an emitter takes for normal.
 const MAX_LISTENERS: u64 = 10;
@@ -16,7 +16,7 @@ pub(super) fn leak_reported(
     hint: &str,
 ) -> CheckResult {
     let claim = "listeners that pile up are reported once, at the eleventh".to_owned();
-    let mut reports = trace.events.iter().filter(|it| it.kind == Kind::Leak);
+    let mut reports = trace.events.iter().filter(|it| it.kind == RecordKind::Leak);
     let (report, further) = (reports.next(), reports.count());
     if report.is_none() && (leaked == 0 || listeners <= MAX_LISTENERS) {
         return CheckResult::NotExercised {

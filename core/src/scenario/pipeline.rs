@@ -14,7 +14,7 @@ mod with_pipe;
 mod with_pipeline;
 
 use super::{Context, Param, ParamUnit, Preset, Scenario};
-use crate::trace::Kind as Record;
+use crate::trace::RecordKind;
 use futures::FutureExt;
 
 /// The names in the trace: the stages, in order, and the whole.
@@ -122,9 +122,9 @@ async fn run(context: Context) {
     let trace = &context.trace;
     // In the order in which chunks go through them.
     for name in [READ, BUFFER, PARSE, COMPRESS, WRITE] {
-        trace.instant(Record::Start, trace.name(name), 0);
+        trace.instant(RecordKind::Start, trace.name(name), 0);
     }
-    let transfer = trace.begin(Record::Request, trace.name(TRANSFER), 0);
+    let transfer = trace.begin(RecordKind::Request, trace.name(TRANSFER), 0);
     let left_open = if context.params.choice("connect") == "pipe" {
         let (result, left) = with_pipe::run(&context).await;
         conclude(transfer, result);

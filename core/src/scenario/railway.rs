@@ -13,7 +13,7 @@ pub use tally::Tally;
 use super::{Param, ParamUnit};
 use crate::{
     error::{CorrelationId, Problem},
-    trace::{Kind, NameId, Recorder, Span},
+    trace::{NameId, RecordKind, Recorder, Span},
 };
 
 pub(super) const REQUESTS: Param = Param::integer(
@@ -63,7 +63,7 @@ pub(super) struct ErrorLog {
 impl ErrorLog {
     pub(super) fn open(trace: &Recorder) -> Self {
         let id = trace.name(ERROR_HANDLER);
-        trace.instant(Kind::Start, id, 0);
+        trace.instant(RecordKind::Start, id, 0);
         ErrorLog {
             trace: trace.clone(),
             id,
@@ -80,7 +80,7 @@ impl ErrorLog {
         let value = |key| line.split(' ').find_map(|word| word.strip_prefix(key));
         let request = request_of(value("id=").unwrap_or_default());
         let code = value("code=").unwrap_or("no code");
-        self.trace.caused(Kind::Log, self.id, request, code);
+        self.trace.caused(RecordKind::Log, self.id, request, code);
     }
 }
 
@@ -93,7 +93,7 @@ pub(super) fn answer(
 ) {
     let (number, span) = request;
     if answer.body.contains(SECRET) {
-        trace.instant(Kind::Expose, by, number);
+        trace.instant(RecordKind::Expose, by, number);
     }
     span.fail(&format!("{} {}", answer.status, answer.code));
 }

@@ -14,7 +14,7 @@ use super::{Param, Values};
 use crate::{
     platform::Threads,
     scale::Job,
-    trace::{Kind, NameId, Recorder},
+    trace::{NameId, RecordKind, Recorder},
 };
 
 /// The names in the trace; threads have theirs from the port.
@@ -25,7 +25,7 @@ pub(super) const POOL: &str = "Pool";
 
 pub(super) const KIND: Param = Param::choice(
     "job",
-    "Kind of job",
+    "RecordKind of job",
     "Counts primes, computes a Fibonacci number naively, a chain of SHA-256, or a tile of the Mandelbrot set.",
     &["primes", "fib", "hash", "mandelbrot"],
 );
@@ -43,7 +43,7 @@ pub(super) fn kind(params: &Values) -> fn(u32) -> Job {
 /// Records a job's result: `pool` came to it, at that job.
 pub(super) fn record_result(job: Job, result: u64, pool: NameId, trace: &Recorder) {
     let job = trace.name(&job.to_string());
-    trace.send(Kind::Result, pool, job, result);
+    trace.send(RecordKind::Result, pool, job, result);
 }
 
 /// Records how many threads there are; 0 where the loop is all there is.
@@ -53,5 +53,5 @@ pub(super) fn record_threads(threads: &Threads, pool: NameId, trace: &Recorder) 
     } else {
         0
     };
-    trace.instant(Kind::Threads, pool, count);
+    trace.instant(RecordKind::Threads, pool, count);
 }

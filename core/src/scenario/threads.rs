@@ -15,7 +15,7 @@ use super::{
 use crate::{
     platform::Threads,
     scale::Job,
-    trace::{Kind, NameId},
+    trace::{NameId, RecordKind},
 };
 use futures::{FutureExt, future::join_all};
 use std::time::Duration;
@@ -95,7 +95,7 @@ impl<'a> Run<'a> {
     fn start(context: &'a Context) -> Self {
         let [own, pool] = [LOOP, POOL].map(|name| {
             let id = context.trace.name(name);
-            context.trace.instant(Kind::Start, id, 0);
+            context.trace.instant(RecordKind::Start, id, 0);
             id
         });
         let most = context.params.integer("threads");
@@ -148,7 +148,7 @@ impl<'a> Run<'a> {
         let Context {
             platform, trace, ..
         } = self.context;
-        let round = trace.begin(Kind::Handle, trace.name(name), subject);
+        let round = trace.begin(RecordKind::Handle, trace.name(name), subject);
         let results: Vec<u64> = (1..=self.jobs)
             .map(|number| platform.run_on_loop(job, trace, number))
             .collect();
@@ -158,12 +158,12 @@ impl<'a> Run<'a> {
 
     async fn on_threads(&self, threads: &Threads, job: Job, name: &str, subject: u64) {
         let trace = &self.context.trace;
-        let round = trace.begin(Kind::Handle, trace.name(name), subject);
+        let round = trace.begin(RecordKind::Handle, trace.name(name), subject);
         let mut tickets = Vec::new();
         for number in 1..=self.jobs {
             // There is room for all of them to wait.
             if let Ok(ticket) = threads.try_compute(job, trace, number) {
-                trace.send(Kind::Call, self.own, self.pool, number);
+                trace.send(RecordKind::Call, self.own, self.pool, number);
                 tickets.push(ticket);
             }
         }

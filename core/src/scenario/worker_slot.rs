@@ -1,7 +1,7 @@
 //! A place for a process, and the processes that were there.
 
 use super::workers::{DRAINING, KILLED, STARTING};
-use crate::trace::{Event, Kind, NameId, Trace};
+use crate::trace::{Event, NameId, RecordKind, Trace};
 use std::{fmt::Write, time::Duration};
 
 /// Every place for a process of a run, from its trace, in the order in which they
@@ -36,14 +36,14 @@ impl WorkerSlots {
     pub fn apply(&mut self, trace: &Trace, event: &Event) -> Option<Duration> {
         match event.kind {
             // What was not starting before is a pool, and its subject no process.
-            Kind::Start if event.subject > 0 => {
+            RecordKind::Start if event.subject > 0 => {
                 let mut slots = self.0.iter_mut();
                 let slot = slots.find(|it| it.worker == event.source)?;
                 slot.enter(event.subject, WorkerState::Ready);
                 let since = slot.empty_since.take()?;
                 return Some(event.at.saturating_sub(since));
             }
-            Kind::Switch => {
+            RecordKind::Switch => {
                 let state = match event.target.map(|state| trace.name(state)) {
                     Some(STARTING) => WorkerState::Starting,
                     Some(DRAINING) => WorkerState::Draining,
@@ -53,7 +53,7 @@ impl WorkerSlots {
                 };
                 self.slot(event.source).enter(event.subject, state);
             }
-            Kind::Exit => {
+            RecordKind::Exit => {
                 // A supervisor exits too, and is at no place.
                 let mut slots = self.0.iter_mut();
                 if let Some(slot) = slots.find(|it| it.worker == event.source) {

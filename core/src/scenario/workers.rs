@@ -7,7 +7,7 @@ use super::Context;
 use crate::{
     platform::{Exit, Platform, Process, ProcessEvent, Program},
     scale::WorkerId,
-    trace::{Kind, NameId, Recorder},
+    trace::{NameId, RecordKind, Recorder},
 };
 use futures::{
     StreamExt,
@@ -192,7 +192,7 @@ impl Workers {
         if self.state(position) == Some(ProcessState::Starting) {
             self.set(position, ProcessState::Ready);
             let id = self.process_id(position);
-            self.trace.instant(Kind::Start, self.id(position), id);
+            self.trace.instant(RecordKind::Start, self.id(position), id);
         }
     }
 
@@ -231,13 +231,13 @@ impl Workers {
         let id = self.id(position);
         self.positions[position].process = None;
         let cause = match (exit, state) {
-            (Exit::Finished, _) => return self.trace.instant(Kind::Exit, id, process),
+            (Exit::Finished, _) => return self.trace.instant(RecordKind::Exit, id, process),
             (Exit::Bug { .. }, _) => BUG_EXIT,
             (Exit::Killed, Some(ProcessState::Killed(cause))) => cause,
             (Exit::Killed, _) => KILLED_FROM_OUTSIDE,
             (Exit::Lost { reason }, _) => reason,
         };
-        self.trace.caused(Kind::Exit, id, process, cause);
+        self.trace.caused(RecordKind::Exit, id, process, cause);
     }
 
     fn add_position(&mut self) {
@@ -270,7 +270,8 @@ impl Workers {
     fn record_state(&self, position: usize, state: &str) {
         let state = self.trace.name(state);
         let id = self.process_id(position);
-        self.trace.send(Kind::Switch, self.id(position), state, id);
+        self.trace
+            .send(RecordKind::Switch, self.id(position), state, id);
     }
 
     /// 0 if nobody is there.

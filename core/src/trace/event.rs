@@ -26,7 +26,7 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<NameId>,
     /// What was done.
-    pub kind: Kind,
+    pub kind: RecordKind,
     /// Whether it began, ended, or takes no time.
     pub phase: Phase,
     /// What it was done for: the number of the user, request or chunk.
@@ -53,7 +53,7 @@ impl Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Kind {
+pub enum RecordKind {
     /// A service came up, or a process that is ready: `subject` is its id.
     Start,
     /// `source` holds on to `target`: a dependency in the code.
@@ -107,7 +107,7 @@ pub enum Kind {
     /// The answer of `source` to the request `subject` showed internal detail.
     Expose,
     /// The process `source` with the id `subject` has exited; `failure` is why,
-    /// unless it came to its end. Its [`Start`](Kind::Start) has the same id.
+    /// unless it came to its end. Its [`Start`](RecordKind::Start) has the same id.
     Exit,
     /// The circuit breaker `source`, or the process `source` with the id `subject`,
     /// changed to the state `target`.
@@ -123,87 +123,90 @@ pub enum Kind {
     Change,
 }
 
-impl Kind {
+impl RecordKind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: &[Kind] = &[
-        Kind::Start,
-        Kind::Depend,
-        Kind::Subscribe,
-        Kind::Unsubscribe,
-        Kind::Leak,
-        Kind::Request,
-        Kind::Call,
-        Kind::Emit,
-        Kind::Deliver,
-        Kind::Drop,
-        Kind::Refuse,
-        Kind::Handle,
-        Kind::Write,
-        Kind::Mark,
-        Kind::Level,
-        Kind::Stall,
-        Kind::Open,
-        Kind::Commit,
-        Kind::Discard,
-        Kind::Compute,
-        Kind::Log,
-        Kind::Retry,
-        Kind::Wrong,
-        Kind::Expose,
-        Kind::Exit,
-        Kind::Switch,
-        Kind::Beat,
-        Kind::Result,
-        Kind::Threads,
-        Kind::Change,
+    pub const ALL: &[RecordKind] = &[
+        RecordKind::Start,
+        RecordKind::Depend,
+        RecordKind::Subscribe,
+        RecordKind::Unsubscribe,
+        RecordKind::Leak,
+        RecordKind::Request,
+        RecordKind::Call,
+        RecordKind::Emit,
+        RecordKind::Deliver,
+        RecordKind::Drop,
+        RecordKind::Refuse,
+        RecordKind::Handle,
+        RecordKind::Write,
+        RecordKind::Mark,
+        RecordKind::Level,
+        RecordKind::Stall,
+        RecordKind::Open,
+        RecordKind::Commit,
+        RecordKind::Discard,
+        RecordKind::Compute,
+        RecordKind::Log,
+        RecordKind::Retry,
+        RecordKind::Wrong,
+        RecordKind::Expose,
+        RecordKind::Exit,
+        RecordKind::Switch,
+        RecordKind::Beat,
+        RecordKind::Result,
+        RecordKind::Threads,
+        RecordKind::Change,
     ];
 
     /// Whether something goes from source to target. A subscription and a
     /// dependency are relations: nothing moves on them yet.
     pub fn is_message(self) -> bool {
-        matches!(self, Kind::Call | Kind::Emit | Kind::Deliver | Kind::Write)
+        matches!(
+            self,
+            RecordKind::Call | RecordKind::Emit | RecordKind::Deliver | RecordKind::Write
+        )
     }
 
     /// Whether its spans are work, which totals and percentiles are about; to be
     /// open, or to wait for room, is none.
     pub(super) fn is_work(self) -> bool {
-        !matches!(self, Kind::Open | Kind::Stall)
+        !matches!(self, RecordKind::Open | RecordKind::Stall)
     }
 
     /// The kind's name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::Start => "start",
-            Kind::Depend => "depend",
-            Kind::Subscribe => "subscribe",
-            Kind::Unsubscribe => "unsubscribe",
-            Kind::Leak => "leak",
-            Kind::Request => "request",
-            Kind::Call => "call",
-            Kind::Emit => "emit",
-            Kind::Deliver => "deliver",
-            Kind::Drop => "drop",
-            Kind::Refuse => "refuse",
-            Kind::Handle => "handle",
-            Kind::Write => "write",
-            Kind::Mark => "mark",
-            Kind::Level => "level",
-            Kind::Stall => "stall",
-            Kind::Open => "open",
-            Kind::Commit => "commit",
-            Kind::Discard => "discard",
-            Kind::Compute => "compute",
-            Kind::Log => "log",
-            Kind::Retry => "retry",
-            Kind::Wrong => "wrong",
-            Kind::Expose => "expose",
-            Kind::Exit => "exit",
-            Kind::Switch => "switch",
-            Kind::Beat => "beat",
-            Kind::Result => "result",
-            Kind::Threads => "threads",
-            Kind::Change => "change",
+            RecordKind::Start => "start",
+            RecordKind::Depend => "depend",
+            RecordKind::Subscribe => "subscribe",
+            RecordKind::Unsubscribe => "unsubscribe",
+            RecordKind::Leak => "leak",
+            RecordKind::Request => "request",
+            RecordKind::Call => "call",
+            RecordKind::Emit => "emit",
+            RecordKind::Deliver => "deliver",
+            RecordKind::Drop => "drop",
+            RecordKind::Refuse => "refuse",
+            RecordKind::Handle => "handle",
+            RecordKind::Write => "write",
+            RecordKind::Mark => "mark",
+            RecordKind::Level => "level",
+            RecordKind::Stall => "stall",
+            RecordKind::Open => "open",
+            RecordKind::Commit => "commit",
+            RecordKind::Discard => "discard",
+            RecordKind::Compute => "compute",
+            RecordKind::Log => "log",
+            RecordKind::Retry => "retry",
+            RecordKind::Wrong => "wrong",
+            RecordKind::Expose => "expose",
+            RecordKind::Exit => "exit",
+            RecordKind::Switch => "switch",
+            RecordKind::Beat => "beat",
+            RecordKind::Result => "result",
+            RecordKind::Threads => "threads",
+            RecordKind::Change => "change",
         }
     }
 }

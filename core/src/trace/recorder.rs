@@ -1,6 +1,6 @@
 //! Writing a trace.
 
-use super::{Counters, Event, Kind, NameId, Phase, Ring};
+use super::{Counters, Event, NameId, Phase, RecordKind, Ring};
 use crate::Clock;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -68,13 +68,13 @@ impl Recorder {
     /// would read them all; who reads percentiles then reads those of the others.
     ///
     /// ```
-    /// use highwater::trace::{Kind, Recorder};
+    /// use highwater::trace::{RecordKind, Recorder};
     /// use std::{sync::Arc, time::Duration};
     ///
     /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
     /// let service = recorder.name("EmailService");
-    /// recorder.counting().begin(Kind::Handle, service, 1).succeed();
-    /// recorder.begin(Kind::Handle, service, 2).succeed();
+    /// recorder.counting().begin(RecordKind::Handle, service, 1).succeed();
+    /// recorder.begin(RecordKind::Handle, service, 2).succeed();
     ///
     /// let events = recorder.drain().events;
     /// assert_eq!(events.len(), 2);
@@ -103,19 +103,19 @@ impl Recorder {
     }
 
     /// Records that something takes place now and takes no time.
-    pub fn instant(&self, kind: Kind, source: NameId, subject: u64) {
+    pub fn instant(&self, kind: RecordKind, source: NameId, subject: u64) {
         self.write(kind, Phase::Instant, source, None, subject, None, None);
     }
 
     /// As [`instant`](Self::instant), with a cause: a short fixed text, since it
     /// enters the table of names.
-    pub fn caused(&self, kind: Kind, source: NameId, subject: u64, cause: &str) {
+    pub fn caused(&self, kind: RecordKind, source: NameId, subject: u64, cause: &str) {
         let cause = Some(self.name(cause));
         self.write(kind, Phase::Instant, source, None, subject, None, cause);
     }
 
     /// Records that `source` passes something on to `target`.
-    pub fn send(&self, kind: Kind, source: NameId, target: NameId, subject: u64) {
+    pub fn send(&self, kind: RecordKind, source: NameId, target: NameId, subject: u64) {
         self.write(
             kind,
             Phase::Instant,
@@ -129,7 +129,7 @@ impl Recorder {
 
     /// Records that something begins now. The span's end is recorded by
     /// [`Span::succeed`] or [`Span::fail`], or as cancelled when it is dropped.
-    pub fn begin(&self, kind: Kind, source: NameId, subject: u64) -> Span {
+    pub fn begin(&self, kind: RecordKind, source: NameId, subject: u64) -> Span {
         self.begin_at(self.shared.clock.now(), kind, source, subject)
     }
 
@@ -140,7 +140,7 @@ impl Recorder {
     /// is looking for (Gil Tene's "coordinated omission").
     ///
     /// What is due later begins now: timers of some worlds fire a little early.
-    pub fn begin_at(&self, at: Duration, kind: Kind, source: NameId, subject: u64) -> Span {
+    pub fn begin_at(&self, at: Duration, kind: RecordKind, source: NameId, subject: u64) -> Span {
         let at = self.write(kind, Phase::Begin, source, None, subject, Some(at), None);
         Span {
             recorder: self.clone(),
@@ -154,12 +154,12 @@ impl Recorder {
 
     /// Takes all records made since the last drain.
     #[must_use]
-    pub fn drain(&self) -> Batch {
+    pub fn drain(&self) -> RecordBatch {
         let mut state = self.state();
         let first_name = state.drained_names;
         let names = state.names[first_name..].to_vec();
         state.drained_names = state.names.len();
-        Batch {
+        RecordBatch {
             first_name,
             names,
             events: state.ring.drain().collect(),
@@ -177,7 +177,7 @@ impl Recorder {
     #[expect(clippy::too_many_arguments, reason = "the record's own fields")]
     fn write(
         &self,
-        kind: Kind,
+        kind: RecordKind,
         phase: Phase,
         source: NameId,
         target: Option<NameId>,
@@ -249,7 +249,7 @@ impl std::fmt::Debug for Recorder {
 #[derive(Debug)]
 pub struct Span {
     recorder: Recorder,
-    kind: Kind,
+    kind: RecordKind,
     source: NameId,
     subject: u64,
     at: Duration,
@@ -293,7 +293,7 @@ impl Drop for Span {
 
 /// What was recorded since the last drain.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Batch {
+pub struct RecordBatch {
     /// The place of the first of `names` in the table of names.
     pub first_name: usize,
     /// Names entered since the last drain.
@@ -304,18 +304,18 @@ pub struct Batch {
     pub dropped: u64,
 }
 
-impl Batch {
+impl RecordBatch {
     /// Keeps the first `records` records, and every name, and answers the batch
     /// that comes next: for who takes a little at a time. It is empty if there were
     /// no more.
     ///
     /// ```
-    /// use highwater::trace::{Kind, Recorder};
+    /// use highwater::trace::{RecordKind, Recorder};
     /// use std::{sync::Arc, time::Duration};
     ///
     /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
     /// let queue = recorder.name("queue");
-    /// (0..5).for_each(|subject| recorder.instant(Kind::Level, queue, subject));
+    /// (0..5).for_each(|subject| recorder.instant(RecordKind::Level, queue, subject));
     ///
     /// let mut batch = recorder.drain();
     /// let rest = batch.split_off(3);
@@ -323,8 +323,8 @@ impl Batch {
     /// assert_eq!((batch.names.len(), rest.first_name), (1, 1));
     /// ```
     #[must_use = "what is not kept is in the answer alone"]
-    pub fn split_off(&mut self, records: usize) -> Batch {
-        Batch {
+    pub fn split_off(&mut self, records: usize) -> RecordBatch {
+        RecordBatch {
             first_name: self.first_name + self.names.len(),
             names: Vec::new(),
             events: self.events.split_off(records.min(self.events.len())),

@@ -1,6 +1,6 @@
 //! A trace folded into totals.
 
-use super::{Counters, Event, Kind, NameId, Phase, wire::nanoseconds};
+use super::{Counters, Event, NameId, Phase, RecordKind, wire::nanoseconds};
 use std::time::Duration;
 
 /// Totals over a prefix of a trace: who did how much, how long it took, who
@@ -54,7 +54,7 @@ impl Summary {
     pub fn apply(&mut self, event: &Event) {
         self.events += 1;
         // Who sets parameters is no part of what is run.
-        if event.kind == Kind::Change {
+        if event.kind == RecordKind::Change {
             return;
         }
         let index = event.source.index();
@@ -71,17 +71,17 @@ impl Summary {
             }
         }
         match event.kind {
-            Kind::Drop => source.lost += event.subject,
-            Kind::Refuse => source.lost += 1,
+            RecordKind::Drop => source.lost += event.subject,
+            RecordKind::Refuse => source.lost += 1,
             _ => {}
         }
         self.apply_to_queue(event);
         let Some(target) = event.target else { return };
         let edge = (event.source, target);
         match event.kind {
-            Kind::Subscribe => self.subscriptions.push(edge),
-            Kind::Unsubscribe => self.remove_subscription(edge),
-            Kind::Depend => self.dependencies.push(edge),
+            RecordKind::Subscribe => self.subscriptions.push(edge),
+            RecordKind::Unsubscribe => self.remove_subscription(edge),
+            RecordKind::Depend => self.dependencies.push(edge),
             kind if kind.is_message() => self.add_to_edge(edge),
             _ => {}
         }
@@ -172,7 +172,7 @@ impl Summary {
 
     /// What has no mark is no queue of bytes.
     fn apply_to_queue(&mut self, event: &Event) {
-        if event.kind == Kind::Mark {
+        if event.kind == RecordKind::Mark {
             let mark = event.subject;
             let queue = Queue {
                 mark,
@@ -185,15 +185,15 @@ impl Summary {
             return;
         };
         match event.kind {
-            Kind::Level => {
+            RecordKind::Level => {
                 queue.level = event.subject;
                 queue.peak = queue.peak.max(event.subject);
             }
-            Kind::Stall if event.phase == Phase::End => {
+            RecordKind::Stall if event.phase == Phase::End => {
                 *queue.stalled.get_or_insert_default() += event.duration;
             }
-            Kind::Drop => queue.dropped += event.subject,
-            Kind::Refuse => queue.refused += 1,
+            RecordKind::Drop => queue.dropped += event.subject,
+            RecordKind::Refuse => queue.refused += 1,
             _ => {}
         }
     }

@@ -1,17 +1,17 @@
 //! A batch as plain numbers.
 
-use super::{Batch, Counters, Event, Kind, NameId, Phase, VERSION};
+use super::{Counters, Event, NameId, Phase, RecordBatch, RecordKind, VERSION};
 use std::time::Duration;
 
 /// A batch as it goes from one instance of the program to another: names, and
 /// whole numbers of 64 bits, 80 bytes a record. Next to no code reads it.
 ///
 /// ```
-/// use highwater::trace::{Batch, Packed};
+/// use highwater::trace::{RecordBatch, Packed};
 ///
-/// let batch = Batch { names: vec!["EmailService".into()], ..Batch::default() };
+/// let batch = RecordBatch { names: vec!["EmailService".into()], ..RecordBatch::default() };
 /// let Packed { names, words } = batch.clone().into();
-/// assert_eq!(Batch::try_from(Packed { names, words })?, batch);
+/// assert_eq!(RecordBatch::try_from(Packed { names, words })?, batch);
 /// # Ok::<(), highwater::trace::Malformed>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,8 +42,8 @@ const RECORD: usize = 10;
 /// In place of a name where there is none.
 const NONE: u32 = u32::MAX;
 
-impl From<Batch> for Packed {
-    fn from(batch: Batch) -> Self {
+impl From<RecordBatch> for Packed {
+    fn from(batch: RecordBatch) -> Self {
         let mut words = Vec::with_capacity(HEADER + RECORD * batch.events.len());
         words.extend([VERSION.into(), batch.first_name as u64, batch.dropped]);
         for event in &batch.events {
@@ -56,7 +56,7 @@ impl From<Batch> for Packed {
     }
 }
 
-impl TryFrom<Packed> for Batch {
+impl TryFrom<Packed> for RecordBatch {
     type Error = Malformed;
 
     fn try_from(Packed { names, words }: Packed) -> Result<Self, Malformed> {
@@ -78,7 +78,7 @@ impl TryFrom<Packed> for Batch {
         let unpack = |record| unpack(record).filter(is_known);
         let events: Option<Vec<Event>> = records.iter().map(unpack).collect();
         match (events, usize::try_from(first_name)) {
-            (Some(events), Ok(first_name)) if version == u64::from(VERSION) => Ok(Batch {
+            (Some(events), Ok(first_name)) if version == u64::from(VERSION) => Ok(RecordBatch {
                 first_name,
                 names,
                 events,
@@ -123,7 +123,7 @@ fn unpack(record: &[u64; RECORD]) -> Option<Event> {
         duration: Duration::from_nanos(duration),
         source: name(source)?,
         target: name(target),
-        kind: *Kind::ALL.get(kind as usize)?,
+        kind: *RecordKind::ALL.get(kind as usize)?,
         phase: *[Phase::Begin, Phase::End, Phase::Instant].get(phase as usize)?,
         subject,
         failure: name(failure),

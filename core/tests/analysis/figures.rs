@@ -3,7 +3,7 @@
 use highwater::{
     analysis::{Measures, Metric, Series, Unit, digest, write_csv},
     scenario::{self, Experiment, scaling_figures},
-    trace::{Batch, Packed, Trace},
+    trace::{Packed, RecordBatch, Trace},
 };
 use std::{collections::BTreeSet, sync::LazyLock, time::Duration};
 
@@ -337,14 +337,14 @@ fn a_digest_is_of_what_was_recorded_and_not_of_how_it_came() {
         } else {
             Vec::new()
         };
-        let batch = Batch {
+        let batch = RecordBatch {
             first_name,
             names,
             events: events.to_vec(),
             dropped: 0,
         };
         first_name = whole.names.len();
-        in_pieces.append(Batch::try_from(Packed::from(batch)).unwrap());
+        in_pieces.append(RecordBatch::try_from(Packed::from(batch)).unwrap());
     }
     assert_eq!(digest(&in_pieces), digest(&whole));
     assert_ne!(digest(&run("decoupling", &[("seed", "2")])), digest(&whole));

@@ -10,7 +10,7 @@ use futures::{
 use highwater::{
     platform::Platform,
     scale::{Job, Ticket, WorkError},
-    trace::{Batch, Event, Kind, Phase, Recorder},
+    trace::{Event, Phase, RecordBatch, RecordKind, Recorder},
 };
 use std::{collections::BTreeSet, time::Duration};
 
@@ -31,10 +31,10 @@ const KINDS: [fn(u32) -> Job; 4] = [Job::Primes, Job::Fib, Job::HashChain, Job::
 
 type Result = std::result::Result<u64, WorkError>;
 
-fn computed(batch: &Batch) -> Vec<Event> {
+fn computed(batch: &RecordBatch) -> Vec<Event> {
     let events = batch.events.iter();
     events
-        .filter(|it| it.kind == Kind::Compute)
+        .filter(|it| it.kind == RecordKind::Compute)
         .copied()
         .collect()
 }
@@ -151,7 +151,7 @@ async fn held(platform: Platform, trace: Recorder) {
     let beat = trace.name("Beat");
     let other = platform.spawn(async move {
         own.0.sleep(Duration::ZERO).await;
-        own.1.instant(Kind::Handle, beat, 0);
+        own.1.instant(RecordKind::Handle, beat, 0);
     });
     let job = Job::costing(Job::HashChain, Duration::from_millis(5));
     assert_eq!(platform.run_on_loop(job, &trace, 7), job.run());
@@ -162,13 +162,13 @@ async fn held(platform: Platform, trace: Recorder) {
     };
     assert_eq!(
         (begin.kind, begin.subject, begin.thread),
-        (Kind::Compute, 7, 0)
+        (RecordKind::Compute, 7, 0)
     );
     assert_eq!(
         (end.kind, end.phase, end.thread),
-        (Kind::Compute, Phase::End, 0)
+        (RecordKind::Compute, Phase::End, 0)
     );
-    assert_eq!(beat.kind, Kind::Handle);
+    assert_eq!(beat.kind, RecordKind::Handle);
 }
 
 /// While others compute, the loop goes on; and they do while it is held.

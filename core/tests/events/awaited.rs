@@ -2,7 +2,7 @@
 
 use crate::gated::{Gates, notices};
 use futures::FutureExt;
-use highwater::events::{AsyncEmitter, Bus, Options, Policy, Removal};
+use highwater::events::{AsyncEmitter, Bus, FailurePolicy, Options, Removal};
 use std::{pin::pin, sync::Arc};
 
 #[test]
@@ -119,7 +119,7 @@ fn its_failures_go_where_the_policy_says() {
     assert_eq!(lines[1], "observed a: a is out", "as it happens");
     assert_eq!(lines[4], "observed b: late");
 
-    let (emitter, log) = fails(Options::new().policy(Policy::FailFast));
+    let (emitter, log) = fails(Options::new().policy(FailurePolicy::FailFast));
     let error = emitter.emit_serial(0).now_or_never().unwrap().unwrap_err();
     assert_eq!(error.to_string(), "1 of 1 listeners failed: a: a is out");
     assert!(emitter.off(emitter.listeners()[0].id));

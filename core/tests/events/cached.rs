@@ -1,7 +1,7 @@
 //! A busy loop's own handle: the emitter's rules, seen through what it keeps.
 
 use crate::logged::Log;
-use highwater::events::{CachedEmitter, Emitter, Options, Policy, Removal, Subscription};
+use highwater::events::{CachedEmitter, Emitter, FailurePolicy, Options, Removal, Subscription};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
@@ -133,7 +133,7 @@ fn a_listener_may_emit_on_the_emitter() {
 
 #[test]
 fn failures_and_panics_leave_it_as_they_leave_an_emitter() {
-    let emitter = Emitter::<u8>::with_options(Options::new().policy(Policy::FailFast));
+    let emitter = Emitter::<u8>::with_options(Options::new().policy(FailurePolicy::FailFast));
     let log = Log::default();
     let mut cached = emitter.cached();
     let failing = emitter.on("a", log.failing("a"));

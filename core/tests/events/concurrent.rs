@@ -4,7 +4,7 @@ use crate::gated;
 use crate::gated::{Gates, notices};
 use crate::logged::Log;
 use futures::FutureExt;
-use highwater::events::{AsyncEmitter, EmitError, Emitter, Options, Policy, Removal};
+use highwater::events::{AsyncEmitter, EmitError, Emitter, FailurePolicy, Options, Removal};
 use std::{future::Future, pin::Pin, sync::Arc};
 
 type Emit = Pin<Box<dyn Future<Output = Result<usize, EmitError>> + Send>>;
@@ -133,7 +133,7 @@ fn an_observer_hears_failures_as_they_happen() {
 
 #[test]
 fn failing_fast_starts_no_more_and_awaits_those_that_run() {
-    let test = test(Options::new().policy(Policy::FailFast));
+    let test = test(Options::new().policy(FailurePolicy::FailFast));
     let [a, b, c] = ["a", "b", "c"].map(|name| test.gate(name));
     let mut emit = test.begin(2);
     b.send(Err("second")).unwrap();
@@ -149,7 +149,7 @@ fn failing_fast_starts_no_more_and_awaits_those_that_run() {
 
 #[test]
 fn a_plain_failure_fails_as_fast() {
-    let test = test(Options::new().policy(Policy::FailFast));
+    let test = test(Options::new().policy(FailurePolicy::FailFast));
     let a = test.gate("a");
     test.emitter.on("b", test.log.failing("b")).detach();
     let _c = test.gate("c");

@@ -4,7 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "threads that race for a once")]
 
 use crate::logged::Log;
-use highwater::events::{Bus, Emitter, ListenerId, Options, Overflow, Policy, Removal};
+use highwater::events::{Bus, Emitter, FailurePolicy, ListenerId, Options, Overflow, Removal};
 use std::{
     sync::{
         Arc, Barrier, Mutex,
@@ -195,7 +195,7 @@ fn the_last_handle_of_an_emitter_may_go_in_the_middle_of_its_emit() {
     for options in [
         Options::new(),
         Options::new().removal(Removal::Live),
-        Options::new().policy(Policy::FailFast),
+        Options::new().policy(FailurePolicy::FailFast),
     ] {
         let (held, log) = (Arc::new(()), Log::default());
         let emitter = Emitter::<u8>::with_options(options);

@@ -1,7 +1,9 @@
 //! What the options of an emitter do: policies, removals, leaks.
 
 use crate::logged::Log;
-use highwater::events::{Bus, Emitter, Failure, Leak, Options, Policy, Removal, WeakEmitter};
+use highwater::events::{
+    Bus, Emitter, Failure, FailurePolicy, Leak, Options, Removal, WeakEmitter,
+};
 use std::{
     sync::{Arc, Mutex, OnceLock},
     time::Duration,
@@ -23,7 +25,7 @@ fn uncalled<E>(_: &E) {
 
 #[test]
 fn fail_fast_stops_at_the_first_failure_and_tells_no_observer() {
-    let (emitter, log) = emitter(Options::new().policy(Policy::FailFast));
+    let (emitter, log) = emitter(Options::new().policy(FailurePolicy::FailFast));
     observe(&emitter, &log);
     let _subscriptions = (
         emitter.on("a", log.listener("a")),
@@ -40,7 +42,7 @@ fn fail_fast_stops_at_the_first_failure_and_tells_no_observer() {
 
 #[test]
 fn a_once_that_fails_fast_is_gone_all_the_same() {
-    let (emitter, log) = emitter(Options::new().policy(Policy::FailFast));
+    let (emitter, log) = emitter(Options::new().policy(FailurePolicy::FailFast));
     emitter.once("a", log.failing("a")).detach();
     let _b = emitter.once("b", log.listener("b"));
     assert_eq!(emitter.emit(&0).unwrap_err().delivered(), 1);
@@ -333,7 +335,7 @@ fn what_reports_a_leak_may_use_the_emitter() {
 fn a_buss_options_are_those_of_each_of_its_emitters() {
     let clock = Arc::new(|| Duration::from_secs(9));
     let options = Options::new()
-        .policy(Policy::FailFast)
+        .policy(FailurePolicy::FailFast)
         .removal(Removal::Live)
         .max_listeners(2)
         .clock(clock);

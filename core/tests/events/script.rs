@@ -3,7 +3,7 @@
 pub(crate) mod model;
 pub(crate) mod real;
 
-use highwater::events::{Policy, Removal};
+use highwater::events::{FailurePolicy, Removal};
 use proptest::prelude::*;
 
 /// One step of a script, or of what a listener does when called.
@@ -48,7 +48,7 @@ const DEEPEST_EMIT: usize = 3;
 /// What a script runs under.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
-    pub(crate) policy: Policy,
+    pub(crate) policy: FailurePolicy,
     pub(crate) removal: Removal,
     /// Whether the emitter's errors have an observer.
     pub(crate) is_observed: bool,

@@ -3,11 +3,11 @@
 
 use crate::cases::cases;
 use crate::script::{Action, Setup, Shared, action, model::Model, perform, real::Real};
-use highwater::events::{Options, Policy, Removal};
+use highwater::events::{FailurePolicy, Options, Removal};
 use proptest::prelude::*;
 
 fn setup() -> impl Strategy<Value = Setup> {
-    let policy = prop::sample::select(vec![Policy::Isolate, Policy::FailFast]);
+    let policy = prop::sample::select(vec![FailurePolicy::Isolate, FailurePolicy::FailFast]);
     let removal = prop::sample::select(vec![Removal::Snapshot, Removal::Live]);
     let booleans = (any::<bool>(), any::<bool>());
     (policy, removal, booleans).prop_map(|(policy, removal, (is_observed, is_cached))| Setup {

@@ -4,7 +4,7 @@ use crate::computing;
 use highwater::{
     platform::{HANDOFF, Platform, SIMULATED_CORES, VirtualTime},
     scale::Job,
-    trace::{Event, Kind, Phase, Recorder},
+    trace::{Event, Phase, RecordKind, Recorder},
 };
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn job(ms: u64) -> Job {
 
 fn ends(trace: &Recorder) -> Vec<Event> {
     let events = trace.drain().events.into_iter();
-    let is_end = |it: &Event| it.kind == Kind::Compute && it.phase == Phase::End;
+    let is_end = |it: &Event| it.kind == RecordKind::Compute && it.phase == Phase::End;
     events.filter(is_end).collect()
 }
 

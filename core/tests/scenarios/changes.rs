@@ -5,7 +5,7 @@ use highwater::{
     scenario::{
         self, Change, Experiment, InputError, MAX_CHANGES, Outcome, Param, ParamKind, Scenario,
     },
-    trace::{Event, Kind, Trace},
+    trace::{Event, RecordKind, Trace},
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -68,7 +68,7 @@ fn the_past_stays_as_it_was_and_the_future_does_not() {
         let split = |trace: &Trace| {
             let is_past = |event: &Event| event.recorded_at() < at;
             let (past, future) = trace.events.split_at(trace.events.partition_point(is_past));
-            let is_own = |event: &&Event| event.kind != Kind::Change;
+            let is_own = |event: &&Event| event.kind != RecordKind::Change;
             let future: Vec<_> = future.iter().filter(is_own).copied().collect();
             (lines(trace, past), lines(trace, &future))
         };
@@ -89,7 +89,10 @@ fn a_change_is_on_record_once_and_at_its_moment() {
             .set(&format!("{}@100", param.key), &value)
             .unwrap();
         let trace = experiment.simulate();
-        let changes = trace.events.iter().filter(|it| it.kind == Kind::Change);
+        let changes = trace
+            .events
+            .iter()
+            .filter(|it| it.kind == RecordKind::Change);
         let [change] = changes.collect::<Vec<_>>()[..] else {
             panic!("{}: not once", scenario.name);
         };
@@ -137,8 +140,9 @@ fn a_change_counts_from_its_moment_though_the_loop_is_held() {
     let took = |name: &str| {
         let source = trace.id(name).unwrap();
         let mut events = trace.events.iter();
-        let end = events
-            .find(|it| it.source == source && it.kind == Kind::Handle && !it.duration.is_zero());
+        let end = events.find(|it| {
+            it.source == source && it.kind == RecordKind::Handle && !it.duration.is_zero()
+        });
         end.unwrap().duration
     };
     assert!(
@@ -146,7 +150,7 @@ fn a_change_counts_from_its_moment_though_the_loop_is_held() {
         "it had begun before"
     );
     assert!(took("Display") <= Duration::from_millis(12));
-    let change = trace.events.iter().find(|it| it.kind == Kind::Change);
+    let change = trace.events.iter().find(|it| it.kind == RecordKind::Change);
     assert!(
         change.unwrap().at > Duration::from_millis(800),
         "the loop was held"

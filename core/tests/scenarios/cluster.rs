@@ -7,7 +7,7 @@ use crate::support::{
 };
 use highwater::{
     scenario::{self, Experiment, TRACE_CAPACITY},
-    trace::{Kind, Phase, Trace},
+    trace::{Phase, RecordKind, Trace},
 };
 use proptest::prelude::*;
 
@@ -31,7 +31,7 @@ fn quick<'a>(set: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
 /// How many requests ended so; `None` for well.
 fn ended_with(trace: &Trace, failure: Option<&str>) -> usize {
     let is_end = |it: &&highwater::trace::Event| {
-        (it.kind, it.phase) == (Kind::Request, Phase::End)
+        (it.kind, it.phase) == (RecordKind::Request, Phase::End)
             && it.failure.map(|id| trace.name(id)) == failure
     };
     trace.events.iter().filter(is_end).count()

@@ -2,7 +2,7 @@
 //! fails the check that looks there.
 
 use crate::support;
-use highwater::trace::{Event, Kind, NameId, Phase, Trace};
+use highwater::trace::{Event, NameId, Phase, RecordKind, Trace};
 
 type Pairs = &'static [(&'static str, &'static str)];
 
@@ -30,7 +30,7 @@ fn name(trace: &mut Trace, text: &str) -> Option<NameId> {
     trace.id(text)
 }
 
-fn ended(trace: &Trace, kind: Kind, failure: Option<&str>) -> usize {
+fn ended(trace: &Trace, kind: RecordKind, failure: Option<&str>) -> usize {
     first(trace, |it| {
         let is_end = it.kind == kind && it.phase != Phase::Begin;
         is_end && it.failure.map(|id| trace.name(id)) == failure
@@ -39,18 +39,20 @@ fn ended(trace: &Trace, kind: Kind, failure: Option<&str>) -> usize {
 
 fn switched(trace: &Trace, state: &str) -> usize {
     let state = trace.id(state);
-    first(trace, |it| it.kind == Kind::Switch && it.target == state)
+    first(trace, |it| {
+        it.kind == RecordKind::Switch && it.target == state
+    })
 }
 
 #[test]
 fn a_request_that_ends_never_or_twice() {
     let never = tampered(KILL, |trace| {
-        let end = ended(trace, Kind::Request, None);
+        let end = ended(trace, RecordKind::Request, None);
         trace.events.remove(end);
     });
     assert!(never.contains(&"every-request-accounted"), "{never:?}");
     let twice = tampered(KILL, |trace| {
-        let end = ended(trace, Kind::Request, None);
+        let end = ended(trace, RecordKind::Request, None);
         trace.events.insert(end, trace.events[end]);
     });
     assert!(twice.contains(&"every-request-accounted"), "{twice:?}");
@@ -59,13 +61,13 @@ fn a_request_that_ends_never_or_twice() {
 #[test]
 fn a_request_that_is_lost_by_who_lives_or_refused_although_somebody_was_there() {
     let lost = tampered(KILL, |trace| {
-        let end = ended(trace, Kind::Request, None);
+        let end = ended(trace, RecordKind::Request, None);
         trace.events[end].failure = trace.id("lost");
     });
     assert_eq!(lost, ["failed-was-in-flight"]);
     let refused = tampered(KILL, |trace| {
         let refused = name(trace, "refused");
-        let end = ended(trace, Kind::Request, None);
+        let end = ended(trace, RecordKind::Request, None);
         trace.events[end].failure = refused;
     });
     assert_eq!(refused, ["failed-was-in-flight"]);
@@ -78,7 +80,7 @@ fn a_worker_that_gets_more_than_its_share() {
         let failed = support::checks_failed_by("cluster", &pairs, |trace| {
             let worker = trace.id("Worker 1");
             for event in &mut trace.events {
-                if event.kind == Kind::Call {
+                if event.kind == RecordKind::Call {
                     event.target = worker;
                 }
             }
@@ -91,7 +93,7 @@ fn a_worker_that_gets_more_than_its_share() {
 fn the_same_process_again() {
     let same = tampered(KILL, |trace| {
         let starting = trace.id("starting");
-        let is_it = |it: &Event| it.kind == Kind::Switch && it.target == starting;
+        let is_it = |it: &Event| it.kind == RecordKind::Switch && it.target == starting;
         let id = trace.events[first(trace, is_it)].subject;
         let last = trace.events.iter().rposition(is_it).unwrap();
         trace.events[last].subject = id;
@@ -105,7 +107,7 @@ fn a_worker_that_nobody_replaces() {
         let last = trace
             .events
             .iter()
-            .rposition(|it| it.kind == Kind::Start)
+            .rposition(|it| it.kind == RecordKind::Start)
             .unwrap();
         trace.events.remove(last);
     });
@@ -115,7 +117,7 @@ fn a_worker_that_nobody_replaces() {
 #[test]
 fn a_worker_that_hangs_and_is_not_found() {
     let missed = tampered(HANG, |trace| {
-        let exit = ended(trace, Kind::Exit, Some("no sign of life"));
+        let exit = ended(trace, RecordKind::Exit, Some("no sign of life"));
         trace.events[exit].failure = name(trace, "a bug");
     });
     assert_eq!(missed, ["who-hangs-is-found"]);
@@ -128,7 +130,7 @@ fn a_reload_that_is_noticed_or_is_none() {
         let drain = switched(trace, "draining");
         let ready = trace.events[..drain]
             .iter()
-            .rposition(|it| it.kind == Kind::Start)
+            .rposition(|it| it.kind == RecordKind::Start)
             .unwrap();
         let drain = trace.events.remove(drain);
         trace.events.insert(ready, drain);
@@ -140,7 +142,7 @@ fn a_reload_that_is_noticed_or_is_none() {
     });
     assert_eq!(unfinished, ["reload"]);
     let lost = tampered(RELOAD, |trace| {
-        let end = ended(trace, Kind::Request, None);
+        let end = ended(trace, RecordKind::Request, None);
         trace.events[end].failure = name(trace, "lost");
     });
     assert_eq!(lost, ["failed-was-in-flight", "reload"]);
@@ -153,7 +155,7 @@ fn a_reload_that_is_noticed_or_is_none() {
         // As if the first had served all the time.
         let killed = trace.id("killed");
         trace.events.retain(|it| it.target != killed);
-        let exit = ended(trace, Kind::Exit, Some("stopped"));
+        let exit = ended(trace, RecordKind::Exit, Some("stopped"));
         trace.events.remove(exit);
     });
     assert!(unnoticed.contains(&"reload"), "{unnoticed:?}");
@@ -170,14 +172,14 @@ fn a_supervisor_that_gives_up_too_early_or_not_at_all() {
     });
     assert_eq!(early, ["gives-up"]);
     let goes_on = tampered(CRASH_LOOP, |trace| {
-        let given_up = ended(trace, Kind::Exit, Some("too many restarts"));
+        let given_up = ended(trace, RecordKind::Exit, Some("too many restarts"));
         let start = trace.events[switched(trace, "starting")];
         trace.events.insert(given_up + 1, start);
         trace.events[given_up + 1].subject = 99;
     });
     assert_eq!(goes_on, ["gives-up"]);
     let unsaid = tampered(CRASH_LOOP, |trace| {
-        let given_up = ended(trace, Kind::Exit, Some("too many restarts"));
+        let given_up = ended(trace, RecordKind::Exit, Some("too many restarts"));
         trace.events.remove(given_up);
     });
     assert!(unsaid.contains(&"gives-up"), "{unsaid:?}");

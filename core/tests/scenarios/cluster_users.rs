@@ -5,7 +5,7 @@ use crate::strategies::{cluster_params, number};
 use crate::support::{self, assert_none_fails, figure};
 use highwater::{
     scenario::{self, Experiment, Outcome, TRACE_CAPACITY},
-    trace::{Counters, Event, Kind, Phase, Trace},
+    trace::{Counters, Event, Phase, RecordKind, Trace},
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -26,12 +26,15 @@ fn outcomes(trace: &Trace) -> Vec<(&'static str, Outcome)> {
 }
 
 fn is_request(phase: Phase) -> impl Fn(&&Event) -> bool {
-    move |event| event.kind == Kind::Request && event.phase == phase
+    move |event| event.kind == RecordKind::Request && event.phase == phase
 }
 
 /// The front's totals when all is over, and how many users had asked.
 fn totals(trace: &Trace) -> (Counters, u64) {
-    let ends = trace.events.iter().filter(|it| it.kind == Kind::Result);
+    let ends = trace
+        .events
+        .iter()
+        .filter(|it| it.kind == RecordKind::Result);
     let [end] = ends.collect::<Vec<_>>()[..] else {
         panic!("there is one end");
     };
@@ -96,7 +99,11 @@ fn a_user_has_one_request_at_a_time() {
     let trace = simulate(&crowd(&[("service", "400")]));
     let mut most = 0;
     let mut open = BTreeSet::new();
-    for event in trace.events.iter().filter(|it| it.kind == Kind::Request) {
+    for event in trace
+        .events
+        .iter()
+        .filter(|it| it.kind == RecordKind::Request)
+    {
         let Counters { started, .. } = event.counters;
         assert_eq!(
             started,
@@ -122,7 +129,7 @@ fn on_record_is_one_of_so_many_users_and_all_that_they_do() {
     let users: BTreeSet<_> = begun.map(|event| event.subject).collect();
     let expected: BTreeSet<_> = (1..=2_000).map(|user| user * 10).collect();
     assert_eq!(users, expected);
-    for kind in [Kind::Call, Kind::Handle] {
+    for kind in [RecordKind::Call, RecordKind::Handle] {
         let of_it = trace.events.iter().filter(|it| it.kind == kind);
         assert!(of_it.clone().count() >= 2_000);
         assert!(of_it.map(|it| it.subject).all(|user| user % 10 == 0));
@@ -159,7 +166,7 @@ fn each_worker_has_its_share_of_what_is_on_record() {
     let trace = simulate(&crowd(&[("users", "16000"), ("event", "none")]));
     for worker in 1..=8 {
         let worker = trace.id(&format!("Worker {worker}"));
-        let calls = trace.events.iter().filter(|it| it.kind == Kind::Call);
+        let calls = trace.events.iter().filter(|it| it.kind == RecordKind::Call);
         let share = calls.filter(|it| it.target == worker).count();
         assert!((350..650).contains(&share), "{share} of about 4000");
     }
@@ -208,14 +215,17 @@ fn each_claim_about_users_can_fail() {
     let tampered =
         |tamper: &dyn Fn(&mut Trace)| support::checks_failed_by("cluster", &CROWD, tamper);
     let missed = tampered(&|trace| {
-        let end = trace.events.iter().rposition(|it| it.kind == Kind::Result);
+        let end = trace
+            .events
+            .iter()
+            .rposition(|it| it.kind == RecordKind::Result);
         trace.events[end.unwrap()].subject -= 1;
     });
     assert_eq!(missed, ["every-request-accounted"]);
     let never_asked = tampered(&|trace| {
         trace
             .events
-            .retain(|it| it.subject != 50 || it.kind != Kind::Request);
+            .retain(|it| it.subject != 50 || it.kind != RecordKind::Request);
     });
     assert_eq!(never_asked, ["every-request-accounted"]);
     let unanswered = tampered(&|trace| {
@@ -227,13 +237,19 @@ fn each_claim_about_users_can_fail() {
     });
     assert_eq!(unanswered, ["every-request-accounted"]);
     let lost_count = tampered(&|trace| {
-        let end = trace.events.iter().rposition(|it| it.kind == Kind::Result);
+        let end = trace
+            .events
+            .iter()
+            .rposition(|it| it.kind == RecordKind::Result);
         trace.events[end.unwrap()].counters.succeeded -= 1;
     });
     assert_eq!(lost_count, ["every-request-accounted"]);
     // Of somebody who is not on record, so that only the totals tell.
     let noticed = tampered(&|trace| {
-        let end = trace.events.iter().rposition(|it| it.kind == Kind::Result);
+        let end = trace
+            .events
+            .iter()
+            .rposition(|it| it.kind == RecordKind::Result);
         let counters = &mut trace.events[end.unwrap()].counters;
         counters.succeeded -= 1;
         counters.failed += 1;

@@ -171,7 +171,7 @@ fn the_arrivals_stay_the_same_whatever_the_services_do() {
     let arrivals = |pairs: &[(&str, &str)]| {
         let trace = experiment(pairs).simulate();
         let begins = trace.events.into_iter().filter(|event| {
-            event.kind == highwater::trace::Kind::Request
+            event.kind == highwater::trace::RecordKind::Request
                 && event.phase == highwater::trace::Phase::Begin
         });
         begins.map(|event| event.at).collect::<Vec<_>>()

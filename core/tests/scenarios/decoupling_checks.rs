@@ -4,7 +4,7 @@
 use crate::support::{self, checks};
 use highwater::{
     scenario::{self, Outcome},
-    trace::{Event, Kind, Phase, Trace},
+    trace::{Event, Phase, RecordKind, Trace},
 };
 
 fn simulate(pairs: &[(&str, &str)]) -> Trace {
@@ -19,7 +19,7 @@ fn failed(trace: &Trace) -> Vec<&'static str> {
 }
 
 /// The place of a record.
-fn place(trace: &Trace, kind: Kind, phase: Phase, source: &str, user: u64) -> usize {
+fn place(trace: &Trace, kind: RecordKind, phase: Phase, source: &str, user: u64) -> usize {
     let source = trace.id(source).unwrap();
     let is_it = |event: &Event| {
         (event.kind, event.phase, event.source, event.subject) == (kind, phase, source, user)
@@ -28,7 +28,7 @@ fn place(trace: &Trace, kind: Kind, phase: Phase, source: &str, user: u64) -> us
 }
 
 /// Takes both records of a span out.
-fn remove_span(trace: &mut Trace, kind: Kind, source: &str, user: u64) {
+fn remove_span(trace: &mut Trace, kind: RecordKind, source: &str, user: u64) {
     for phase in [Phase::Begin, Phase::End] {
         let place = place(trace, kind, phase, source, user);
         trace.events.remove(place);
@@ -55,14 +55,14 @@ fn user_whose_email(trace: &Trace, has_failed: bool) -> u64 {
 fn a_sign_up_without_an_answer() {
     let mut trace = simulate(&[]);
     let user = user_whose_email(&trace, false);
-    remove_span(&mut trace, Kind::Request, "UserService", user);
+    remove_span(&mut trace, RecordKind::Request, "UserService", user);
     assert_eq!(failed(&trace), ["every-sign-up-answered"]);
 }
 
 #[test]
 fn a_listener_that_never_finishes() {
     let mut trace = simulate(&[("listeners", "async"), ("fail", "none")]);
-    let end = place(&trace, Kind::Handle, Phase::End, "Metrics", 12);
+    let end = place(&trace, RecordKind::Handle, Phase::End, "Metrics", 12);
     trace.events.remove(end);
     let checks = ["every-sign-up-answered", "inbox-accounts-for-all"];
     assert_eq!(failed(&trace), checks);
@@ -72,8 +72,8 @@ fn a_listener_that_never_finishes() {
 fn a_failure_that_reaches_the_registration_in_spite_of_events() {
     let mut trace = simulate(&[]);
     let user = user_whose_email(&trace, true);
-    let request = place(&trace, Kind::Request, Phase::End, "UserService", user);
-    let email = place(&trace, Kind::Handle, Phase::End, "EmailService", user);
+    let request = place(&trace, RecordKind::Request, Phase::End, "UserService", user);
+    let email = place(&trace, RecordKind::Handle, Phase::End, "EmailService", user);
     trace.events[request].failure = trace.events[email].failure;
     assert_eq!(failed(&trace), ["failure-and-registration"]);
 }
@@ -82,7 +82,7 @@ fn a_failure_that_reaches_the_registration_in_spite_of_events() {
 fn a_failure_that_a_direct_call_swallows() {
     let mut trace = simulate(&[("design", "direct")]);
     let user = user_whose_email(&trace, true);
-    let request = place(&trace, Kind::Request, Phase::End, "UserService", user);
+    let request = place(&trace, RecordKind::Request, Phase::End, "UserService", user);
     trace.events[request].failure = None;
     assert_eq!(failed(&trace), ["failure-and-registration"]);
 }
@@ -93,7 +93,7 @@ fn a_sibling_that_is_skipped_in_spite_of_events() {
         for sibling in ["AuditLog", "Metrics"] {
             let mut trace = simulate(&[("listeners", listeners)]);
             let user = user_whose_email(&trace, true);
-            remove_span(&mut trace, Kind::Handle, sibling, user);
+            remove_span(&mut trace, RecordKind::Handle, sibling, user);
             let checks = match listeners {
                 "sync" => &["siblings-run"][..],
                 // Its inbox should have waited for room, too.
@@ -111,7 +111,7 @@ fn a_service_that_runs_behind_a_direct_call_that_failed() {
         user_whose_email(&trace, false),
         user_whose_email(&trace, true),
     );
-    let end = place(&trace, Kind::Handle, Phase::End, "AuditLog", lucky);
+    let end = place(&trace, RecordKind::Handle, Phase::End, "AuditLog", lucky);
     forge(&mut trace, end, unlucky);
     assert_eq!(failed(&trace), ["siblings-run"]);
 }
@@ -121,8 +121,8 @@ fn a_registration_that_does_not_wait_for_a_synchronous_email() {
     for design in ["events", "direct"] {
         let mut trace = simulate(&[("design", design)]);
         let user = user_whose_email(&trace, false);
-        let email = place(&trace, Kind::Handle, Phase::End, "EmailService", user);
-        let request = place(&trace, Kind::Request, Phase::End, "UserService", user);
+        let email = place(&trace, RecordKind::Handle, Phase::End, "EmailService", user);
+        let request = place(&trace, RecordKind::Request, Phase::End, "UserService", user);
         trace.events.swap(email, request);
         assert_eq!(failed(&trace), ["latency-includes-email"]);
     }
@@ -131,9 +131,9 @@ fn a_registration_that_does_not_wait_for_a_synchronous_email() {
 #[test]
 fn a_registration_that_waits_for_an_asynchronous_email() {
     let mut trace = simulate(&[("listeners", "async")]);
-    let request = place(&trace, Kind::Request, Phase::End, "UserService", 1);
+    let request = place(&trace, RecordKind::Request, Phase::End, "UserService", 1);
     let answered = trace.events.remove(request);
-    let email = place(&trace, Kind::Handle, Phase::End, "EmailService", 1);
+    let email = place(&trace, RecordKind::Handle, Phase::End, "EmailService", 1);
     trace.events.insert(email + 1, answered);
     assert_eq!(failed(&trace), ["latency-includes-email"]);
 }
@@ -141,7 +141,7 @@ fn a_registration_that_waits_for_an_asynchronous_email() {
 #[test]
 fn a_service_that_subscribed_and_is_not_served() {
     let mut trace = simulate(&[("fail", "none")]);
-    remove_span(&mut trace, Kind::Handle, "LoyaltyService", 9);
+    remove_span(&mut trace, RecordKind::Handle, "LoyaltyService", 9);
     assert_eq!(failed(&trace), ["no-edit-for-a-subscriber"]);
 }
 
@@ -150,12 +150,12 @@ fn a_user_service_that_knows_a_subscriber() {
     for design in ["events", "direct"] {
         let mut trace = simulate(&[("design", design)]);
         let (kind, loyalty) = match design {
-            "events" => (Kind::Emit, trace.id("LoyaltyService")),
-            _ => (Kind::Call, trace.id("LoyaltyService")),
+            "events" => (RecordKind::Emit, trace.id("LoyaltyService")),
+            _ => (RecordKind::Call, trace.id("LoyaltyService")),
         };
         let sent = place(&trace, kind, Phase::Instant, "UserService", 12);
         forge(&mut trace, sent, 12);
-        trace.events[sent].kind = Kind::Call;
+        trace.events[sent].kind = RecordKind::Call;
         trace.events[sent].target = loyalty;
         assert_eq!(failed(&trace), ["no-edit-for-a-subscriber"]);
     }
@@ -166,7 +166,7 @@ fn a_service_that_a_direct_design_serves_without_an_edit() {
     let mut trace = simulate(&[("design", "direct")]);
     let metrics = place(
         &trace,
-        Kind::Handle,
+        RecordKind::Handle,
         Phase::End,
         "Metrics",
         user_whose_email(&trace, false),
@@ -192,10 +192,10 @@ fn simulate_overflow(overflow: &str) -> Trace {
 #[test]
 fn an_event_that_an_inbox_loses_without_a_word() {
     for (overflow, kind) in [
-        ("drop-oldest", Kind::Drop),
-        ("drop-newest", Kind::Drop),
-        ("latest", Kind::Drop),
-        ("fail", Kind::Refuse),
+        ("drop-oldest", RecordKind::Drop),
+        ("drop-newest", RecordKind::Drop),
+        ("latest", RecordKind::Drop),
+        ("fail", RecordKind::Refuse),
     ] {
         let mut trace = simulate_overflow(overflow);
         let is_loss = |event: &Event| event.kind == kind;
@@ -227,8 +227,9 @@ fn a_nested_emit_that_comes_last_and_a_late_one_that_comes_first() {
             ("listeners", listeners),
         ]);
         let audit = trace.id("AuditLog");
-        let is_delivery =
-            |event: &Event| (event.kind, event.target, event.subject) == (Kind::Deliver, audit, 1);
+        let is_delivery = |event: &Event| {
+            (event.kind, event.target, event.subject) == (RecordKind::Deliver, audit, 1)
+        };
         // Of its two deliveries the one that is not the mail's changes sides.
         if listeners == "sync" {
             let last = trace.events.iter().rposition(is_delivery).unwrap();
@@ -246,7 +247,7 @@ fn a_nested_emit_that_comes_last_and_a_late_one_that_comes_first() {
 #[test]
 fn a_leak_that_nobody_or_everybody_hears_of() {
     let whole = simulate(&[("leak", "10"), ("fail", "none")]);
-    let is_report = |event: &Event| event.kind == Kind::Leak;
+    let is_report = |event: &Event| event.kind == RecordKind::Leak;
     let report = whole.events.iter().position(is_report).unwrap();
     let mut silent = whole.clone();
     silent.events.remove(report);

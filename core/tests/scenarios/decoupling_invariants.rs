@@ -5,7 +5,7 @@
 
 use highwater::{
     scenario::{self, Outcome},
-    trace::{Counters, Event, Kind, NameId, Phase, Trace, VERSION},
+    trace::{Counters, Event, NameId, Phase, RecordKind, Trace, VERSION},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,7 +60,7 @@ fn number(trace: &Trace, key: &str) -> u64 {
 }
 
 /// The subjects of a source's spans that ended, in that order.
-fn ended(trace: &Trace, kind: Kind, source: &str) -> Vec<u64> {
+fn ended(trace: &Trace, kind: RecordKind, source: &str) -> Vec<u64> {
     let source = trace.id(source);
     let ends = trace.events.iter().filter(|event| {
         (event.kind, event.phase) == (kind, Phase::End) && Some(event.source) == source
@@ -72,9 +72,9 @@ fn ended(trace: &Trace, kind: Kind, source: &str) -> Vec<u64> {
 fn assert_everybody_is_served(trace: &Trace) {
     let users = number(trace, "users");
     let everybody: Vec<u64> = (1..=users).collect();
-    assert_eq!(ended(trace, Kind::Request, "UserService"), everybody);
+    assert_eq!(ended(trace, RecordKind::Request, "UserService"), everybody);
     assert_handled(trace, "EmailService", &everybody);
-    let loyalty = ended(trace, Kind::Handle, "LoyaltyService");
+    let loyalty = ended(trace, RecordKind::Handle, "LoyaltyService");
     if trace.param("design") == "events" {
         assert_handled(trace, "AuditLog", &everybody);
         assert_handled(trace, "Metrics", &everybody);
@@ -92,9 +92,9 @@ fn assert_everybody_is_served(trace: &Trace) {
                 .collect::<Vec<_>>()
         };
         let audited = unless_failed("EmailService", everybody);
-        assert_eq!(ended(trace, Kind::Handle, "AuditLog"), audited);
+        assert_eq!(ended(trace, RecordKind::Handle, "AuditLog"), audited);
         let measured = unless_failed("AuditLog", audited);
-        assert_eq!(ended(trace, Kind::Handle, "Metrics"), measured);
+        assert_eq!(ended(trace, RecordKind::Handle, "Metrics"), measured);
         assert!(loyalty.is_empty());
     }
 }
@@ -102,7 +102,7 @@ fn assert_everybody_is_served(trace: &Trace) {
 /// A service handled these users in turn, but for those its inbox had no room
 /// for.
 fn assert_handled(trace: &Trace, service: &str, users: &[u64]) {
-    let handled = ended(trace, Kind::Handle, service);
+    let handled = ended(trace, RecordKind::Handle, service);
     let lost = lost_by(trace, service);
     assert_eq!(handled.len() as u64 + lost, users.len() as u64, "{service}");
     assert!(handled.is_sorted(), "{service}: {handled:?}");
@@ -118,8 +118,8 @@ fn lost_by(trace: &Trace, service: &str) -> u64 {
         .iter()
         .filter(|event| Some(event.source) == service);
     mine.map(|event| match event.kind {
-        Kind::Drop => event.subject,
-        Kind::Refuse => 1,
+        RecordKind::Drop => event.subject,
+        RecordKind::Refuse => 1,
         _ => 0,
     })
     .sum()
@@ -149,12 +149,13 @@ fn assert_services_know_whom_they_may(trace: &Trace) {
         for event in trace
             .events
             .iter()
-            .filter(|event| event.kind == Kind::Deliver)
+            .filter(|event| event.kind == RecordKind::Deliver)
         {
             assert_eq!(trace.name(event.source), "EventBus");
         }
         let delivered = |user| {
-            let mine = move |event: &&Event| event.kind == Kind::Deliver && event.subject == user;
+            let mine =
+                move |event: &&Event| event.kind == RecordKind::Deliver && event.subject == user;
             let targets = trace
                 .events
                 .iter()
@@ -167,7 +168,7 @@ fn assert_services_know_whom_they_may(trace: &Trace) {
         } else {
             let delivered = delivered(1).into_iter();
             let audited = delivered.filter(|name| *name == "AuditLog").count();
-            let mailed = ended(trace, Kind::Handle, "EmailService").contains(&1)
+            let mailed = ended(trace, RecordKind::Handle, "EmailService").contains(&1)
                 && !failed_at(trace, "EmailService").contains(&1);
             assert_eq!(audited, 1 + usize::from(mailed));
         }
@@ -187,8 +188,8 @@ fn assert_verdicts(trace: &Trace) {
         .iter()
         .any(|name| !failed_at(trace, name).is_empty());
     let fails_last = is_direct && trace.param("fail") == "metrics";
-    let mailed =
-        ended(trace, Kind::Handle, "EmailService").len() > failed_at(trace, "EmailService").len();
+    let mailed = ended(trace, RecordKind::Handle, "EmailService").len()
+        > failed_at(trace, "EmailService").len();
     let emits = !is_direct && trace.param("reentry") == "email" && mailed;
     let leaked = number(trace, "leak").min(number(trace, "users"));
     let services = 3 + u64::from(trace.param("added") == "loyalty");

@@ -8,7 +8,7 @@ use crate::support::{
 };
 use highwater::{
     scenario::{self, TRACE_CAPACITY, Tally},
-    trace::{Kind, Trace},
+    trace::{RecordKind, Trace},
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -219,16 +219,16 @@ fn every_record_is_a_sentence_of_its_own_kind() {
                 // Each kind has words of its own: the default is for work alone.
                 let is_work =
                     sentence.contains(" is done with ") || sentence.contains(" failed at ");
-                assert!(!is_work || event.kind == Kind::Handle, "{sentence}");
+                assert!(!is_work || event.kind == RecordKind::Handle, "{sentence}");
                 told.insert(event.kind);
             }
         }
         let kinds = [
-            Kind::Start,
-            Kind::Request,
-            Kind::Handle,
-            Kind::Log,
-            Kind::Retry,
+            RecordKind::Start,
+            RecordKind::Request,
+            RecordKind::Handle,
+            RecordKind::Log,
+            RecordKind::Retry,
         ];
         assert!(kinds.iter().all(|kind| told.contains(kind)), "{told:?}");
     }

@@ -3,7 +3,7 @@
 
 use crate::support::checks_failed_by;
 use crate::trace_edits::{ended, first, forge, name, set_param};
-use highwater::trace::{Event, Kind, Phase, Trace};
+use highwater::trace::{Event, Phase, RecordKind, Trace};
 
 const CATCH_ALL: &[(&str, &str)] = &[("design", "catch_all")];
 const SUPERVISE: &[(&str, &str)] = &[];
@@ -13,7 +13,7 @@ const CRASH_LOOP: &[(&str, &str)] = &[("bug_every", "3"), ("restarts", "3")];
 
 /// What can be done to a log, in either scenario.
 fn tampered_logs(scenario: &str) -> [Vec<&'static str>; 4] {
-    let first_line = |trace: &Trace| first(trace, |it| it.kind == Kind::Log);
+    let first_line = |trace: &Trace| first(trace, |it| it.kind == RecordKind::Log);
     let missing = checks_failed_by(scenario, &[], |trace| {
         let line = first_line(trace);
         trace.events.remove(line);
@@ -41,7 +41,7 @@ fn a_log_that_is_not_of_each_error_once() {
         }
     }
     let once = checks_failed_by("taxonomy", CATCH_ALL, |trace| {
-        let line = first(trace, |it| it.kind == Kind::Log);
+        let line = first(trace, |it| it.kind == RecordKind::Log);
         trace.events.remove(line);
     });
     assert_eq!(once, ["logged-once"]);
@@ -54,12 +54,12 @@ fn a_request_that_is_answered_never_or_twice() {
         ("handler", "every-request-accounted"),
     ] {
         let never = checks_failed_by(scenario, &[], |trace| {
-            let answer = ended(trace, Kind::Request, "");
+            let answer = ended(trace, RecordKind::Request, "");
             trace.events.remove(answer);
         });
         assert_eq!(never, [check]);
         let twice = checks_failed_by(scenario, &[], |trace| {
-            let answer = ended(trace, Kind::Request, "");
+            let answer = ended(trace, RecordKind::Request, "");
             forge(trace, answer, |_| {});
         });
         assert_eq!(twice, [check]);
@@ -73,15 +73,15 @@ fn an_answer_that_shows_too_much_or_too_little() {
         ("handler", "400 invalid_input"),
     ] {
         let shown = checks_failed_by(scenario, &[], |trace| {
-            let answer = ended(trace, Kind::Request, code);
+            let answer = ended(trace, RecordKind::Request, code);
             forge(trace, answer, |it| {
-                (it.kind, it.phase) = (Kind::Expose, Phase::Instant);
+                (it.kind, it.phase) = (RecordKind::Expose, Phase::Instant);
             });
         });
         assert_eq!(shown, ["nothing-exposed"]);
     }
     let hidden = checks_failed_by("taxonomy", CATCH_ALL, |trace| {
-        let exposed = first(trace, |it| it.kind == Kind::Expose);
+        let exposed = first(trace, |it| it.kind == RecordKind::Expose);
         trace.events.remove(exposed);
     });
     assert_eq!(hidden, ["nothing-exposed"]);
@@ -90,22 +90,22 @@ fn an_answer_that_shows_too_much_or_too_little() {
 #[test]
 fn a_request_that_is_lost_by_who_lives() {
     let lost = checks_failed_by("handler", CRASH, |trace| {
-        let answer = ended(trace, Kind::Request, "");
+        let answer = ended(trace, RecordKind::Request, "");
         let lost = name(trace, "lost");
         let number = trace.events[answer].subject;
-        let worker = |it: &Event| it.kind == Kind::Call && it.subject == number;
+        let worker = |it: &Event| it.kind == RecordKind::Call && it.subject == number;
         let worker = trace.events[first(trace, worker)].target;
         trace.events[answer].failure = lost;
         // As if that worker had come to its own end.
         for event in &mut trace.events {
-            if event.kind == Kind::Exit && Some(event.source) == worker {
+            if event.kind == RecordKind::Exit && Some(event.source) == worker {
                 event.failure = None;
             }
         }
     });
     assert!(lost.contains(&"every-request-accounted"), "{lost:?}");
     let vanished = checks_failed_by("handler", CRASH, |trace| {
-        let lost = ended(trace, Kind::Request, "lost");
+        let lost = ended(trace, RecordKind::Request, "lost");
         trace.events.remove(lost);
     });
     assert_eq!(vanished, ["every-request-accounted"]);
@@ -114,7 +114,7 @@ fn a_request_that_is_lost_by_who_lives() {
 /// The last exit of a worker: at its own end.
 fn last_exit(trace: &Trace) -> usize {
     let mut events = trace.events.iter();
-    events.rposition(|it| it.kind == Kind::Exit).unwrap()
+    events.rposition(|it| it.kind == RecordKind::Exit).unwrap()
 }
 
 #[test]
@@ -133,13 +133,13 @@ fn a_bug_that_ends_too_few_or_too_many() {
         let one_more = checks_failed_by("handler", pairs, |trace| {
             let exit = last_exit(trace);
             forge(trace, exit, |it| {
-                (it.kind, it.subject, it.failure) = (Kind::Start, 99, None);
+                (it.kind, it.subject, it.failure) = (RecordKind::Start, 99, None);
             });
         });
         assert_eq!(one_more, ["bug-and-restart"], "{pairs:?}");
     }
     let survived = checks_failed_by("handler", CRASH, |trace| {
-        let exit = ended(trace, Kind::Exit, "a bug");
+        let exit = ended(trace, RecordKind::Exit, "a bug");
         trace.events[exit].failure = None;
     });
     assert!(survived.contains(&"bug-and-restart"), "{survived:?}");
@@ -152,7 +152,7 @@ fn a_bug_that_ends_too_few_or_too_many() {
     let too_many = checks_failed_by("handler", CRASH_LOOP, |trace| {
         let exit = last_exit(trace);
         forge(trace, exit, |it| {
-            (it.kind, it.subject, it.failure) = (Kind::Start, 99, None);
+            (it.kind, it.subject, it.failure) = (RecordKind::Start, 99, None);
         });
     });
     assert_eq!(too_many, ["bug-and-restart", "gives-up"]);
@@ -161,7 +161,7 @@ fn a_bug_that_ends_too_few_or_too_many() {
 #[test]
 fn the_same_process_again() {
     let same = checks_failed_by("handler", SUPERVISE, |trace| {
-        let is_start = |it: &Event| it.kind == Kind::Start && it.subject > 0;
+        let is_start = |it: &Event| it.kind == RecordKind::Start && it.subject > 0;
         let id = trace.events[first(trace, is_start)].subject;
         let last = trace.events.iter().rposition(is_start).unwrap();
         trace.events[last].subject = id;
@@ -172,15 +172,15 @@ fn the_same_process_again() {
 #[test]
 fn an_answer_that_is_wrong_or_right_against_all_odds() {
     let right = checks_failed_by("handler", SWALLOW, |trace| {
-        let wrong = first(trace, |it| it.kind == Kind::Wrong);
+        let wrong = first(trace, |it| it.kind == RecordKind::Wrong);
         trace.events.remove(wrong);
     });
     assert_eq!(right, ["wrong-answers"]);
     for pairs in [SUPERVISE, SWALLOW, CRASH] {
         let wrong = checks_failed_by("handler", pairs, |trace| {
-            let answer = ended(trace, Kind::Request, "");
+            let answer = ended(trace, RecordKind::Request, "");
             forge(trace, answer, |it| {
-                (it.kind, it.phase) = (Kind::Wrong, Phase::Instant);
+                (it.kind, it.phase) = (RecordKind::Wrong, Phase::Instant);
             });
         });
         assert_eq!(wrong, ["wrong-answers"], "{pairs:?}");
@@ -190,9 +190,9 @@ fn an_answer_that_is_wrong_or_right_against_all_odds() {
 #[test]
 fn a_bug_that_is_retried_or_is_not() {
     let retried = checks_failed_by("handler", SUPERVISE, |trace| {
-        let bug = ended(trace, Kind::Handle, "a bug in the fees");
+        let bug = ended(trace, RecordKind::Handle, "a bug in the fees");
         forge(trace, bug, |it| {
-            (it.kind, it.phase) = (Kind::Retry, Phase::Instant);
+            (it.kind, it.phase) = (RecordKind::Retry, Phase::Instant);
         });
     });
     assert_eq!(retried, ["retrying-a-bug"]);
@@ -210,12 +210,12 @@ fn a_supervisor_that_gives_up_too_early_or_not_at_all() {
     assert_eq!(early, ["gives-up"]);
     let served = checks_failed_by("handler", CRASH_LOOP, |trace| {
         let mut events = trace.events.iter();
-        let last = events.rposition(|it| it.kind == Kind::Request);
+        let last = events.rposition(|it| it.kind == RecordKind::Request);
         trace.events[last.unwrap()].failure = None;
     });
     assert_eq!(served, ["gives-up"]);
     let unsaid = checks_failed_by("handler", CRASH_LOOP, |trace| {
-        let given_up = ended(trace, Kind::Exit, "too many restarts");
+        let given_up = ended(trace, RecordKind::Exit, "too many restarts");
         trace.events.remove(given_up);
     });
     assert!(unsaid.contains(&"bug-and-restart"), "{unsaid:?}");

@@ -3,7 +3,7 @@
 use crate::common::ManualClock;
 use highwater::{
     scenario::{self, Tally},
-    trace::{Kind, Recorder, Trace},
+    trace::{RecordKind, Recorder, Trace},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -23,7 +23,7 @@ impl Written {
     /// A request that ends with that answer; with none it ends well.
     fn request(&self, number: u64, answer: Option<&str>) {
         let gateway = self.recorder.name("Gateway");
-        let span = self.recorder.begin(Kind::Request, gateway, number);
+        let span = self.recorder.begin(RecordKind::Request, gateway, number);
         match answer {
             None => span.succeed(),
             Some(answer) => span.fail(answer),
@@ -32,7 +32,7 @@ impl Written {
 
     fn attempt(&self, number: u64, cause: Option<&str>) {
         let worker = self.recorder.name("Worker 1");
-        let span = self.recorder.begin(Kind::Handle, worker, number);
+        let span = self.recorder.begin(RecordKind::Handle, worker, number);
         match cause {
             None => span.succeed(),
             Some(cause) => span.fail(cause),
@@ -65,9 +65,9 @@ fn requests_by_what_they_are_answered() {
     written.request(6, Some("cancelled"));
     written.request(7, None);
     let gateway = written.recorder.name("Gateway");
-    let open = written.recorder.begin(Kind::Request, gateway, 8);
-    written.recorder.instant(Kind::Wrong, gateway, 7);
-    written.recorder.instant(Kind::Expose, gateway, 3);
+    let open = written.recorder.begin(RecordKind::Request, gateway, 8);
+    written.recorder.instant(RecordKind::Wrong, gateway, 7);
+    written.recorder.instant(RecordKind::Expose, gateway, 3);
     let tally = written.tally();
     assert_eq!((tally.requests, tally.in_flight()), (8, 1));
     let answers = (tally.succeeded, tally.client_errors, tally.server_errors);
@@ -90,9 +90,13 @@ fn attempts_errors_and_lines_of_the_log() {
         written.request(number, None);
     }
     let handler = written.recorder.name("ErrorHandler");
-    written.recorder.caused(Kind::Log, handler, 1, "timeout");
-    written.recorder.caused(Kind::Retry, handler, 1, "timeout");
-    written.recorder.instant(Kind::Refuse, handler, 1);
+    written
+        .recorder
+        .caused(RecordKind::Log, handler, 1, "timeout");
+    written
+        .recorder
+        .caused(RecordKind::Retry, handler, 1, "timeout");
+    written.recorder.instant(RecordKind::Refuse, handler, 1);
     let tally = written.tally();
     assert_eq!((tally.attempts, tally.errors), (3, 1));
     assert_eq!((tally.logged, tally.retries, tally.refused), (1, 1, 1));
@@ -104,21 +108,21 @@ fn restarts_and_how_long_they_took() {
     let written = Written::new();
     let Written { clock, recorder } = &written;
     let [one, two, supervisor] = ["Worker 1", "Worker 2", "Supervisor"].map(|it| recorder.name(it));
-    recorder.instant(Kind::Start, supervisor, 0);
+    recorder.instant(RecordKind::Start, supervisor, 0);
     let starting = recorder.name("starting");
     for (worker, id) in [(one, 11), (two, 12)] {
-        recorder.send(Kind::Switch, worker, starting, id);
-        recorder.instant(Kind::Start, worker, id);
+        recorder.send(RecordKind::Switch, worker, starting, id);
+        recorder.instant(RecordKind::Start, worker, id);
     }
     for (millis, id) in [(30, 13), (20, 14)] {
-        recorder.caused(Kind::Exit, one, id, "a bug");
+        recorder.caused(RecordKind::Exit, one, id, "a bug");
         clock.advance(Duration::from_millis(millis));
-        recorder.instant(Kind::Start, one, id);
+        recorder.instant(RecordKind::Start, one, id);
     }
-    recorder.caused(Kind::Exit, two, 12, "killed");
-    recorder.caused(Kind::Exit, supervisor, 0, "too many restarts");
+    recorder.caused(RecordKind::Exit, two, 12, "killed");
+    recorder.caused(RecordKind::Exit, supervisor, 0, "too many restarts");
     // At its own end.
-    recorder.instant(Kind::Exit, one, 14);
+    recorder.instant(RecordKind::Exit, one, 14);
     let tally = written.tally();
     assert_eq!(
         (tally.crashes, tally.restarts),

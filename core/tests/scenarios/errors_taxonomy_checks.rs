@@ -2,19 +2,19 @@
 
 use crate::support::checks_failed_by;
 use crate::trace_edits::{cause, ended, first, forge, name, set_param};
-use highwater::trace::{Event, Kind, Trace};
+use highwater::trace::{Event, RecordKind, Trace};
 
 const CATCH_ALL: &[(&str, &str)] = &[("design", "catch_all")];
 
 #[test]
 fn an_answer_of_another_class() {
     let other = checks_failed_by("taxonomy", &[], |trace| {
-        let answer = ended(trace, Kind::Request, "404 not_found");
+        let answer = ended(trace, RecordKind::Request, "404 not_found");
         trace.events[answer].failure = trace.id("500 internal_error");
     });
     assert_eq!(other, ["answer-by-class"]);
     let right = checks_failed_by("taxonomy", CATCH_ALL, |trace| {
-        let answer = ended(trace, Kind::Request, "500 error");
+        let answer = ended(trace, RecordKind::Request, "500 error");
         trace.events[answer].failure = trace.id("CatchAll");
     });
     assert_eq!(right, ["answer-by-class"]);
@@ -32,17 +32,17 @@ fn a_retry_beyond_what_is_allowed() {
     assert_eq!(attempts, ["retry-what-may-help"]);
     // To make a payment must not be done twice.
     let not_idempotent = checks_failed_by("taxonomy", &[], |trace| {
-        let retry = trace.events[first(trace, |it| it.kind == Kind::Retry)];
+        let retry = trace.events[first(trace, |it| it.kind == RecordKind::Retry)];
         let create = trace.id("CreatePayment").unwrap();
         for event in &mut trace.events {
-            if event.kind == Kind::Handle && event.subject == retry.subject {
+            if event.kind == RecordKind::Handle && event.subject == retry.subject {
                 event.source = create;
             }
         }
     });
     assert_eq!(not_idempotent, ["retry-what-may-help"]);
     let unasked = checks_failed_by("taxonomy", &[], |trace| {
-        let retry = first(trace, |it| it.kind == Kind::Retry);
+        let retry = first(trace, |it| it.kind == RecordKind::Retry);
         trace.events.remove(retry);
     });
     assert_eq!(unasked, ["retry-what-may-help"]);
@@ -54,39 +54,45 @@ fn attempt_again(trace: &mut Trace, number: u64) {
     let again: Vec<Event> = trace
         .events
         .iter()
-        .filter(|it| of_it(it) && matches!(it.kind, Kind::Handle | Kind::Call | Kind::Log))
+        .filter(|it| {
+            of_it(it)
+                && matches!(
+                    it.kind,
+                    RecordKind::Handle | RecordKind::Call | RecordKind::Log
+                )
+        })
         .copied()
         .collect();
     let log = trace
         .events
         .iter()
-        .rposition(|it| of_it(it) && it.kind == Kind::Log);
+        .rposition(|it| of_it(it) && it.kind == RecordKind::Log);
     let log = log.unwrap();
     trace.events.splice((log + 1)..=log, again);
-    forge(trace, log, |it| it.kind = Kind::Retry);
+    forge(trace, log, |it| it.kind = RecordKind::Retry);
 }
 
 #[test]
 fn a_bug_that_is_retried_in_spite_of_its_class() {
     let retried = checks_failed_by("taxonomy", &[], |trace| {
-        let bug = ended(trace, Kind::Handle, "a bug in the receipt");
+        let bug = ended(trace, RecordKind::Handle, "a bug in the receipt");
         attempt_again(trace, trace.events[bug].subject);
     });
     assert_eq!(retried, ["retry-what-may-help", "bugs-and-load"]);
     let given_up = checks_failed_by("taxonomy", CATCH_ALL, |trace| {
-        let bug = ended(trace, Kind::Handle, "a bug in the receipt");
+        let bug = ended(trace, RecordKind::Handle, "a bug in the receipt");
         let number = trace.events[bug].subject;
-        let retry = |it: &Event| it.kind == Kind::Retry && it.subject == number;
+        let retry = |it: &Event| it.kind == RecordKind::Retry && it.subject == number;
         let retry = first(trace, retry);
         let (mut place, mut attempts) = (0, 0);
         trace.events.remove(retry);
         trace.events.retain(|it| {
-            let is_later = place >= retry && it.subject == number && it.kind == Kind::Handle;
+            let is_later = place >= retry && it.subject == number && it.kind == RecordKind::Handle;
             place += 1;
             attempts += usize::from(is_later);
             !is_later || attempts > 2
         });
-        let logs = |it: &Event| it.kind == Kind::Log && it.subject == number;
+        let logs = |it: &Event| it.kind == RecordKind::Log && it.subject == number;
         for _floor in 0..2 {
             let log = first(trace, logs);
             trace.events.remove(log);
@@ -106,14 +112,14 @@ fn a_retry_that_was_due_and_paid_for() {
         });
         let number = trace.events[timed_out].subject;
         let mut events = trace.events.iter();
-        let answer = events.rposition(|it| it.kind == Kind::Request && it.subject == number);
+        let answer = events.rposition(|it| it.kind == RecordKind::Request && it.subject == number);
         trace.events[answer.unwrap()].failure = name(trace, "504 timeout");
         let mut place = 0;
         trace.events.retain(|it| {
             let is_later = place > timed_out && it.subject == number;
             place += 1;
-            let is_first_log = it.kind == Kind::Log && place <= timed_out + 3;
-            !is_later || it.kind == Kind::Request || is_first_log
+            let is_first_log = it.kind == RecordKind::Log && place <= timed_out + 3;
+            !is_later || it.kind == RecordKind::Request || is_first_log
         });
     });
     assert_eq!(none, ["retry-what-may-help"]);
@@ -123,13 +129,15 @@ fn a_retry_that_was_due_and_paid_for() {
 fn a_breaker_that_does_not_mind_how_a_probe_comes_out() {
     let stays_open = checks_failed_by("taxonomy", &[], |trace| {
         let [open, closed] = ["open", "closed"].map(|state| trace.id(state));
-        let change = first(trace, |it| it.kind == Kind::Switch && it.target == closed);
+        let change = first(trace, |it| {
+            it.kind == RecordKind::Switch && it.target == closed
+        });
         trace.events[change].target = open;
         let breaker = trace.events[change].source;
         let mut place = 0;
         trace.events.retain(|it| {
             place += 1;
-            place <= change + 1 || !(it.kind == Kind::Call || it.source == breaker)
+            place <= change + 1 || !(it.kind == RecordKind::Call || it.source == breaker)
         });
     });
     assert_eq!(stays_open, ["breaker-probes"]);
@@ -139,11 +147,13 @@ fn a_breaker_that_does_not_mind_how_a_probe_comes_out() {
 fn a_breaker_that_lets_too_much_through_or_too_little() {
     let to = |trace: &Trace, state: &str| {
         let state = trace.id(state);
-        first(trace, |it| it.kind == Kind::Switch && it.target == state)
+        first(trace, |it| {
+            it.kind == RecordKind::Switch && it.target == state
+        })
     };
     for (state, calls) in [("open", 1), ("half-open", 3)] {
         let through = checks_failed_by("taxonomy", &[], |trace| {
-            let call = trace.events[first(trace, |it| it.kind == Kind::Call)];
+            let call = trace.events[first(trace, |it| it.kind == RecordKind::Call)];
             let switch = to(trace, state);
             let number = trace.events[switch].subject;
             for _ in 0..calls {
@@ -156,7 +166,7 @@ fn a_breaker_that_lets_too_much_through_or_too_little() {
         assert_eq!(through, ["breaker-probes"], "{state}");
     }
     let refused = checks_failed_by("taxonomy", &[], |trace| {
-        let refusal = first(trace, |it| it.kind == Kind::Refuse);
+        let refusal = first(trace, |it| it.kind == RecordKind::Refuse);
         let refusal = trace.events.remove(refusal);
         trace.events.insert(0, refusal);
     });

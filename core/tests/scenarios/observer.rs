@@ -4,7 +4,7 @@
 use crate::support::{self, assert_each_record_narrated, assert_presets_show_all, checks};
 use highwater::{
     scenario::{Experiment, Outcome},
-    trace::{Event, Kind, Phase, Trace},
+    trace::{Event, Phase, RecordKind, Trace},
 };
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ fn experiment<V: AsRef<str>>(pairs: &[(&str, V)]) -> Experiment {
 
 /// Whom each reading was handed to, in order; inner emits apart.
 fn called(trace: &Trace, reading: u64) -> Vec<&str> {
-    let of_reading = |event: &&Event| event.kind == Kind::Deliver && event.subject == reading;
+    let of_reading = |event: &&Event| event.kind == RecordKind::Deliver && event.subject == reading;
     let deliveries = trace.events.iter().filter(of_reading);
     deliveries
         .map(|it| trace.name(it.target.unwrap()))
@@ -102,7 +102,7 @@ proptest! {
 }
 
 /// Where a record is, by what it says.
-fn place(trace: &Trace, kind: Kind, names: (&str, Option<&str>), subject: u64) -> usize {
+fn place(trace: &Trace, kind: RecordKind, names: (&str, Option<&str>), subject: u64) -> usize {
     let (source, target) = (trace.id(names.0), names.1.map(|name| trace.id(name)));
     let is_it = |event: &Event| {
         (event.kind, event.subject, Some(event.source)) == (kind, subject, source)
@@ -113,7 +113,7 @@ fn place(trace: &Trace, kind: Kind, names: (&str, Option<&str>), subject: u64) -
 }
 
 fn delivery(trace: &Trace, to: &str, reading: u64) -> usize {
-    place(trace, Kind::Deliver, ("Emitter", Some(to)), reading)
+    place(trace, RecordKind::Deliver, ("Emitter", Some(to)), reading)
 }
 
 /// A run, tampered with.
@@ -127,7 +127,7 @@ fn tampered(pairs: &[(&str, &str)], tamper: impl FnOnce(&mut Trace)) -> Vec<&'st
 #[test]
 fn a_reading_that_is_never_done() {
     let failed = tampered(&[], |trace| {
-        let end = place(trace, Kind::Request, ("Sensor", None), 6);
+        let end = place(trace, RecordKind::Request, ("Sensor", None), 6);
         trace.events.remove(end);
     });
     assert_eq!(failed, ["every-reading-announced"]);
@@ -153,7 +153,7 @@ fn once_twice() {
     });
     assert_eq!(failed, ["in-order", "once-called-once"]);
     let still_listed = tampered(&[], |trace| {
-        let gone = place(trace, Kind::Unsubscribe, ("Calibration", None), 0);
+        let gone = place(trace, RecordKind::Unsubscribe, ("Calibration", None), 0);
         trace.events.remove(gone);
     });
     assert!(still_listed.contains(&"once-called-once"));
@@ -206,14 +206,14 @@ fn a_failure_that_stops_a_sibling_or_is_lost() {
     });
     assert_eq!(stopped, ["in-order", "failure-and-siblings"]);
     let lost = tampered(&pairs, |trace| {
-        let end = place(trace, Kind::Request, ("Sensor", None), 2);
+        let end = place(trace, RecordKind::Request, ("Sensor", None), 2);
         trace.events[end].failure = None;
     });
     assert_eq!(lost, ["errors-surface"]);
     let observed = [pairs[0], pairs[1], ("errors", "observed")];
     let unobserved = tampered(&observed, |trace| {
-        let log = place(trace, Kind::Handle, ("ErrorLog", None), 2);
-        trace.events[log].kind = Kind::Compute;
+        let log = place(trace, RecordKind::Handle, ("ErrorLog", None), 2);
+        trace.events[log].kind = RecordKind::Compute;
     });
     assert_eq!(unobserved, ["errors-surface"]);
 }
@@ -223,7 +223,10 @@ fn a_leak_that_is_reported_twice_or_not() {
     let pairs = [("leak", "10"), ("readings", "12")];
     for copies in [0, 2] {
         let failed = tampered(&pairs, |trace| {
-            let report = trace.events.iter().position(|it| it.kind == Kind::Leak);
+            let report = trace
+                .events
+                .iter()
+                .position(|it| it.kind == RecordKind::Leak);
             let report = trace.events.remove(report.unwrap());
             let end = trace.events.len();
             trace.events.splice(end..end, vec![report; copies]);

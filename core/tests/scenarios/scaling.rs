@@ -5,7 +5,7 @@ use crate::support::{assert_presets_show_all, figure, simulate};
 use highwater::{
     platform::SIMULATED_CORES,
     scenario::{self, Outcome, Verdict, scaling_figures},
-    trace::{Kind, Phase, Trace},
+    trace::{Phase, RecordKind, Trace},
 };
 
 fn judge(trace: &Trace) -> Vec<Verdict> {
@@ -147,23 +147,23 @@ type Tampering = (&'static str, &'static str, fn(&mut Trace));
 fn what_was_tampered_with_does_not_hold() {
     let changes: [Tampering; 7] = [
         ("blocking", "every-request-answered", |trace| {
-            remove(trace, Kind::Request, Phase::End);
+            remove(trace, RecordKind::Request, Phase::End);
         }),
         ("blocking", "no-beat-while-held", |trace| {
-            let begin = place(trace, Kind::Compute, Phase::Begin);
-            let beat = place(trace, Kind::Beat, Phase::Begin);
+            let begin = place(trace, RecordKind::Compute, Phase::Begin);
+            let beat = place(trace, RecordKind::Beat, Phase::Begin);
             let beat = trace.events[beat];
             trace.events.insert(begin + 1, beat);
         }),
         ("blocking", "each-job-once", |trace| {
-            remove(trace, Kind::Compute, Phase::End);
+            remove(trace, RecordKind::Compute, Phase::End);
         }),
         ("blocking", "one-result", |trace| {
-            let result = place(trace, Kind::Result, Phase::Instant);
+            let result = place(trace, RecordKind::Result, Phase::Instant);
             trace.events[result].subject += 1;
         }),
         ("threads", "off-the-loop", |trace| {
-            let is_first = |event: &&mut _| is(event, Kind::Compute, Phase::Begin, 1);
+            let is_first = |event: &&mut _| is(event, RecordKind::Compute, Phase::Begin, 1);
             trace.events.iter_mut().find(is_first).unwrap().thread = 0;
         }),
         ("threads", "several-threads", |trace| {
@@ -171,7 +171,7 @@ fn what_was_tampered_with_does_not_hold() {
             computes.for_each(|it| it.thread = 1);
         }),
         ("threads", "each-job-once", |trace| {
-            let begin = place(trace, Kind::Compute, Phase::Begin);
+            let begin = place(trace, RecordKind::Compute, Phase::Begin);
             let again = trace.events[begin];
             trace.events.insert(begin, again);
         }),
@@ -187,7 +187,7 @@ fn what_was_tampered_with_does_not_hold() {
 #[test]
 fn a_heart_that_stood_still_although_all_was_offloaded_is_seen() {
     let mut trace = simulate("blocking", &[("run", "offloaded")]);
-    trace.events.retain(|event| event.kind != Kind::Beat);
+    trace.events.retain(|event| event.kind != RecordKind::Beat);
     assert_eq!(outcome(&trace, "beats-while-offloaded"), Outcome::Failed);
 
     let mut trace = simulate("blocking", &[("run", "offloaded"), ("every", "1")]);
@@ -202,7 +202,7 @@ fn one_thread_at_a_time_is_not_several() {
     let mut round = 0;
     let mut under_way = Vec::new();
     for event in &mut trace.events {
-        round += u32::from(event.kind == Kind::Threads);
+        round += u32::from(event.kind == RecordKind::Threads);
         if event.thread != 0 {
             under_way.push(event.thread);
             event.thread = round;
@@ -219,14 +219,14 @@ fn a_heart_has_no_time_to_beat_while_the_loop_is_held() {
     let hog = trace
         .events
         .iter()
-        .position(|it| it.kind == Kind::Compute && it.thread == 0)
+        .position(|it| it.kind == RecordKind::Compute && it.thread == 0)
         .unwrap();
-    let beats = trace.events.iter().filter(|it| it.kind == Kind::Beat);
+    let beats = trace.events.iter().filter(|it| it.kind == RecordKind::Beat);
     assert!(beats.count() > 10);
     let at = trace.events[hog].at;
     trace.events.retain(|it| {
-        let is_job = it.kind == Kind::Compute && it.thread != 0;
-        it.kind != Kind::Beat && (!is_job || it.recorded_at() == at)
+        let is_job = it.kind == RecordKind::Compute && it.thread != 0;
+        it.kind != RecordKind::Beat && (!is_job || it.recorded_at() == at)
     });
     assert_eq!(
         outcome(&trace, "beats-while-offloaded"),
@@ -247,16 +247,16 @@ fn a_heart_has_no_time_to_beat_while_the_loop_is_held() {
     );
 }
 
-fn is(event: &highwater::trace::Event, kind: Kind, phase: Phase, least: u32) -> bool {
+fn is(event: &highwater::trace::Event, kind: RecordKind, phase: Phase, least: u32) -> bool {
     event.kind == kind && event.phase == phase && event.thread >= least
 }
 
-fn place(trace: &Trace, kind: Kind, phase: Phase) -> usize {
+fn place(trace: &Trace, kind: RecordKind, phase: Phase) -> usize {
     let mut events = trace.events.iter();
     events.position(|event| is(event, kind, phase, 0)).unwrap()
 }
 
-fn remove(trace: &mut Trace, kind: Kind, phase: Phase) {
+fn remove(trace: &mut Trace, kind: RecordKind, phase: Phase) {
     let place = place(trace, kind, phase);
     trace.events.remove(place);
 }

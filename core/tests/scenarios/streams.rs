@@ -7,13 +7,16 @@ use crate::support::{
 };
 use highwater::{
     scenario::{Experiment, Outcome},
-    trace::{Kind, Trace},
+    trace::{RecordKind, Trace},
 };
 use proptest::prelude::*;
 
 /// The most a queue held, in bytes.
 fn peak(trace: &Trace) -> u64 {
-    let levels = trace.events.iter().filter(|it| it.kind == Kind::Level);
+    let levels = trace
+        .events
+        .iter()
+        .filter(|it| it.kind == RecordKind::Level);
     levels.map(|it| it.subject).max().unwrap_or(0)
 }
 

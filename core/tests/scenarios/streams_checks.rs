@@ -2,10 +2,10 @@
 //! tampered with in one place fails the checks that look there, and no other.
 
 use crate::support::checks_failed_by;
-use highwater::trace::{Event, Kind, Phase, Trace};
+use highwater::trace::{Event, Phase, RecordKind, Trace};
 
 /// The place of the first record of this kind, source and number, but a begin.
-fn place(trace: &Trace, kind: Kind, source: &str, number: u64) -> usize {
+fn place(trace: &Trace, kind: RecordKind, source: &str, number: u64) -> usize {
     let source = trace.id(source).unwrap();
     let is_it = |event: &Event| {
         (event.kind, event.source, event.subject) == (kind, source, number)
@@ -17,17 +17,20 @@ fn place(trace: &Trace, kind: Kind, source: &str, number: u64) -> usize {
 #[test]
 fn a_chunk_that_vanishes_or_comes_out_of_turn() {
     let vanished = checks_failed_by("backpressure", &[], |trace| {
-        let taken = place(trace, Kind::Write, "Buffer", 60);
+        let taken = place(trace, RecordKind::Write, "Buffer", 60);
         trace.events.remove(taken);
     });
     assert_eq!(vanished, ["every-chunk-accounted"]);
     let out_of_turn = checks_failed_by("backpressure", &[], |trace| {
-        let taken = place(trace, Kind::Write, "Buffer", 7);
+        let taken = place(trace, RecordKind::Write, "Buffer", 7);
         trace.events[taken].subject = 9;
     });
     assert_eq!(out_of_turn, ["every-chunk-accounted"]);
     let uncounted = checks_failed_by("backpressure", &[("overflow", "drop-oldest")], |trace| {
-        let lost = trace.events.iter().position(|it| it.kind == Kind::Drop);
+        let lost = trace
+            .events
+            .iter()
+            .position(|it| it.kind == RecordKind::Drop);
         trace.events.remove(lost.unwrap());
     });
     assert_eq!(uncounted, ["every-chunk-accounted"]);
@@ -39,7 +42,7 @@ fn a_peak_above_the_mark() {
         let levels = trace
             .events
             .iter()
-            .rposition(|it| it.kind == Kind::Level && it.subject > 0);
+            .rposition(|it| it.kind == RecordKind::Level && it.subject > 0);
         trace.events[levels.unwrap()].subject = (256 + 65) * 1024;
     });
     assert_eq!(over, ["peak-bounded", "peak-and-input"]);
@@ -48,7 +51,7 @@ fn a_peak_above_the_mark() {
         let level = trace
             .events
             .iter()
-            .rposition(|it| it.kind == Kind::Level && it.subject > 0);
+            .rposition(|it| it.kind == RecordKind::Level && it.subject > 0);
         trace.events[level.unwrap()].subject -= 1;
     });
     assert_eq!(less, ["peak-and-input"]);
@@ -60,11 +63,11 @@ fn a_source_that_goes_on_too_early() {
         let resumed = trace
             .events
             .iter()
-            .position(|it| (it.kind, it.phase) == (Kind::Stall, Phase::End));
+            .position(|it| (it.kind, it.phase) == (RecordKind::Stall, Phase::End));
         let resumed = resumed.unwrap();
         let level = trace.events[..resumed]
             .iter()
-            .rposition(|it| it.kind == Kind::Level);
+            .rposition(|it| it.kind == RecordKind::Level);
         trace.events[level.unwrap()].subject = 129 * 1024;
     });
     assert_eq!(early, ["resumes-at-low-mark"]);
@@ -74,7 +77,7 @@ fn a_source_that_goes_on_too_early() {
 fn a_source_that_writes_to_who_is_gone() {
     let pairs = [("inject", "error"), ("overflow", "drop-newest")];
     let written = checks_failed_by("backpressure", &pairs, |trace| {
-        let write = place(trace, Kind::Write, "Source", 1);
+        let write = place(trace, RecordKind::Write, "Source", 1);
         let write = trace.events.remove(write);
         let end = trace.events.len();
         trace.events.insert(
@@ -87,7 +90,7 @@ fn a_source_that_writes_to_who_is_gone() {
     });
     assert_eq!(written, ["error-stops-the-source"]);
     let left_open = checks_failed_by("backpressure", &pairs, |trace| {
-        let closed = place(trace, Kind::Open, "Source", 0);
+        let closed = place(trace, RecordKind::Open, "Source", 0);
         trace.events.remove(closed);
     });
     assert_eq!(left_open, ["error-stops-the-source"]);
@@ -97,14 +100,14 @@ fn a_source_that_writes_to_who_is_gone() {
 fn a_batch_out_of_order_or_missing() {
     let swapped = checks_failed_by("pipeline", &[], |trace| {
         let (third, fourth) = (
-            place(trace, Kind::Handle, "Write", 3),
-            place(trace, Kind::Handle, "Write", 4),
+            place(trace, RecordKind::Handle, "Write", 3),
+            place(trace, RecordKind::Handle, "Write", 4),
         );
         (trace.events[third].subject, trace.events[fourth].subject) = (4, 3);
     });
     assert_eq!(swapped, ["in-order-and-complete"]);
     let uncommitted = checks_failed_by("pipeline", &[], |trace| {
-        let commit = place(trace, Kind::Commit, "Write", 0);
+        let commit = place(trace, RecordKind::Commit, "Write", 0);
         trace.events.remove(commit);
     });
     assert_eq!(uncommitted, ["in-order-and-complete"]);
@@ -113,14 +116,18 @@ fn a_batch_out_of_order_or_missing() {
 #[test]
 fn too_much_ahead_or_at_once() {
     let ahead = checks_failed_by("pipeline", &[], |trace| {
-        let level = trace.events.iter().position(|it| it.kind == Kind::Level);
+        let level = trace
+            .events
+            .iter()
+            .position(|it| it.kind == RecordKind::Level);
         trace.events[level.unwrap()].subject = 9 * 1024 + 1;
     });
     assert_eq!(ahead, ["memory-bounded"]);
     let at_once = checks_failed_by("pipeline", &[], |trace| {
         let first = trace.id("Compress").unwrap();
-        let is_begin =
-            |it: &Event| (it.kind, it.phase, it.source) == (Kind::Handle, Phase::Begin, first);
+        let is_begin = |it: &Event| {
+            (it.kind, it.phase, it.source) == (RecordKind::Handle, Phase::Begin, first)
+        };
         let begin = trace.events.iter().position(is_begin).unwrap();
         let begin = trace.events[begin];
         trace.events.splice(0..0, [begin; 3]);
@@ -131,7 +138,7 @@ fn too_much_ahead_or_at_once() {
 #[test]
 fn another_error_than_the_first() {
     let masked = checks_failed_by("pipeline", &[("fail", "write")], |trace| {
-        let end = place(trace, Kind::Request, "Transfer", 0);
+        let end = place(trace, RecordKind::Request, "Transfer", 0);
         let cause = trace.events[end].failure.unwrap();
         trace.names[cause.index()] = "Read failed: premature close".to_owned();
     });
@@ -142,26 +149,27 @@ fn another_error_than_the_first() {
 fn something_left_open_or_read_or_half_written() {
     let pairs = [("fail", "write")];
     let left_open = checks_failed_by("pipeline", &pairs, |trace| {
-        let closed = place(trace, Kind::Open, "Read", 0);
+        let closed = place(trace, RecordKind::Open, "Read", 0);
         trace.events.remove(closed);
     });
     assert_eq!(left_open, ["everything-ended"]);
     let read_on = checks_failed_by("pipeline", &pairs, |trace| {
         let read = trace.id("Read").unwrap();
-        let is_begin =
-            |it: &&Event| (it.kind, it.phase, it.source) == (Kind::Handle, Phase::Begin, read);
+        let is_begin = |it: &&Event| {
+            (it.kind, it.phase, it.source) == (RecordKind::Handle, Phase::Begin, read)
+        };
         let begin = *trace.events.iter().find(is_begin).unwrap();
         trace.events.push(begin);
     });
     assert_eq!(read_on, ["everything-ended"]);
     let kept = checks_failed_by("pipeline", &pairs, |trace| {
-        let discard = place(trace, Kind::Discard, "Write", 0);
+        let discard = place(trace, RecordKind::Discard, "Write", 0);
         trace.events.remove(discard);
     });
     assert_eq!(kept, ["nothing-half-written"]);
     let piped = [("fail", "write"), ("connect", "pipe")];
     let tidied = checks_failed_by("pipeline", &piped, |trace| {
-        let end = place(trace, Kind::Request, "Transfer", 0);
+        let end = place(trace, RecordKind::Request, "Transfer", 0);
         let end = trace.events.remove(end);
         trace.events.push(end);
     });

@@ -1,6 +1,6 @@
 //! What is done to a trace to see whether a check notices.
 
-use highwater::trace::{Event, Kind, NameId, Phase, Trace};
+use highwater::trace::{Event, NameId, Phase, RecordKind, Trace};
 
 /// The place of the first record that is like this.
 pub(crate) fn first(trace: &Trace, is_it: impl Fn(&Event) -> bool) -> usize {
@@ -13,7 +13,7 @@ pub(crate) fn cause<'a>(trace: &'a Trace, event: &Event) -> &'a str {
 }
 
 /// The first end of that kind with that cause: "" if it ended well.
-pub(crate) fn ended(trace: &Trace, kind: Kind, with: &str) -> usize {
+pub(crate) fn ended(trace: &Trace, kind: RecordKind, with: &str) -> usize {
     first(trace, |it| {
         it.kind == kind && it.phase != Phase::Begin && cause(trace, it) == with
     })

@@ -3,7 +3,7 @@
 use crate::common::ManualClock;
 use highwater::{
     scenario::{self, Tally, WorkerState},
-    trace::{Kind, Recorder, Trace},
+    trace::{RecordKind, Recorder, Trace},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -39,13 +39,13 @@ fn a_place_goes_from_one_process_to_the_next() {
     let trace = written(|recorder| {
         let worker = recorder.name("Worker 1");
         let [starting, draining] = ["starting", "draining"].map(|state| recorder.name(state));
-        recorder.send(Kind::Switch, worker, starting, 7);
-        recorder.instant(Kind::Start, worker, 7);
-        recorder.send(Kind::Switch, worker, draining, 7);
-        recorder.caused(Kind::Exit, worker, 7, "a bug");
-        recorder.send(Kind::Switch, worker, starting, 9);
-        recorder.instant(Kind::Start, worker, 9);
-        recorder.instant(Kind::Exit, worker, 9);
+        recorder.send(RecordKind::Switch, worker, starting, 7);
+        recorder.instant(RecordKind::Start, worker, 7);
+        recorder.send(RecordKind::Switch, worker, draining, 7);
+        recorder.caused(RecordKind::Exit, worker, 7, "a bug");
+        recorder.send(RecordKind::Switch, worker, starting, 9);
+        recorder.instant(RecordKind::Start, worker, 9);
+        recorder.instant(RecordKind::Exit, worker, 9);
     });
     let expected = [
         (WorkerState::Starting, 7, 1),
@@ -65,7 +65,7 @@ fn a_place_goes_from_one_process_to_the_next() {
 fn a_breaker_is_no_place_for_a_process() {
     let trace = written(|recorder| {
         let (breaker, open) = (recorder.name("Breaker"), recorder.name("open"));
-        recorder.send(Kind::Switch, breaker, open, 3);
+        recorder.send(RecordKind::Switch, breaker, open, 3);
     });
     assert!(Tally::of(&trace).worker_slots().is_empty());
 }

@@ -3,7 +3,7 @@
 use crate::common::ManualClock;
 use highwater::{
     Clock,
-    trace::{Counters, Event, Kind, NameId, Phase, Recorder, Span, Summary, Trace, VERSION},
+    trace::{Counters, Event, NameId, Phase, RecordKind, Recorder, Span, Summary, Trace, VERSION},
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -87,9 +87,9 @@ fn the_chrome_export_names_its_tracks() {
     let recording = Recording::new(64);
     let Recording { clock, recorder } = &recording;
     let (one, two) = (recorder.name("one"), recorder.name("two \"quoted\""));
-    let first = recorder.begin(Kind::Handle, one, 1);
-    let second = recorder.on_thread(4).begin(Kind::Handle, one, 2);
-    recorder.send(Kind::Call, two, one, 1);
+    let first = recorder.begin(RecordKind::Handle, one, 1);
+    let second = recorder.on_thread(4).begin(RecordKind::Handle, one, 2);
+    recorder.send(RecordKind::Call, two, one, 1);
     clock.advance(2 * MS);
     first.fail("out");
     second.succeed();
@@ -127,8 +127,8 @@ fn the_chrome_export_shows_what_never_ended() {
     let Recording { clock, recorder } = &recording;
     let one = recorder.name("one");
     clock.advance(MS);
-    let endless = recorder.begin(Kind::Handle, one, 1);
-    recorder.begin(Kind::Handle, one, 2).succeed();
+    let endless = recorder.begin(RecordKind::Handle, one, 1);
+    recorder.begin(RecordKind::Handle, one, 2).succeed();
     let (_, value) = chrome(&recording.trace());
     let begins: Vec<_> = phase(&value, "B").collect();
     assert_eq!(begins.len(), 1);
@@ -146,7 +146,7 @@ fn a_request_that_waited_gets_a_track_of_its_own() {
     // One after the other, but the second was due before the first had ended.
     for due_ms in [0, 5] {
         let due = Duration::from_millis(due_ms);
-        let span = recorder.begin_at(due, Kind::Request, server, due_ms);
+        let span = recorder.begin_at(due, RecordKind::Request, server, due_ms);
         clock.advance(10 * MS);
         span.succeed();
     }
@@ -194,7 +194,7 @@ fn perform(plan: &Plan, capacity: usize) -> Trace {
         let [early, lasts, gap] = [early, lasts, gap].map(Duration::from_millis);
         let due = clock.now().saturating_sub(early);
         // The same subject more than once: retries of one request overlap.
-        let span = recorder.begin_at(due, Kind::Handle, source, number as u64 / 2);
+        let span = recorder.begin_at(due, RecordKind::Handle, source, number as u64 / 2);
         open.insert((clock.now() + lasts, number), span);
         advance_to(clock.now() + gap, clock, &mut open);
     }
@@ -262,7 +262,7 @@ fn a_summary_knows_who_passed_what_to_whom() {
     // `b` records first: sources stand in the order of the names all the same,
     // edges in that of their first use.
     for (source, target) in [(b, c), (a, b), (a, b)] {
-        recorder.send(Kind::Call, source, target, 1);
+        recorder.send(RecordKind::Call, source, target, 1);
     }
     let summary = recording.trace().summary();
     assert_eq!(summary.sources().collect::<Vec<_>>(), [a, b]);
@@ -276,7 +276,7 @@ fn a_summary_knows_who_passed_what_to_whom() {
 fn a_percentile_of_one_sample_is_that_sample() {
     let recording = Recording::new(64);
     let one = recording.recorder.name("one");
-    let span = recording.recorder.begin(Kind::Handle, one, 1);
+    let span = recording.recorder.begin(RecordKind::Handle, one, 1);
     recording.clock.advance(3 * MS);
     span.succeed();
     let trace = recording.trace();

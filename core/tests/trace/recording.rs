@@ -4,8 +4,8 @@ use crate::common::ManualClock;
 use highwater::{
     Clock,
     trace::{
-        Batch, Counters, Event, Kind, Malformed, Packed, Phase, Recorder, Ring, Summary, Trace,
-        VERSION,
+        Counters, Event, Malformed, Packed, Phase, RecordBatch, RecordKind, Recorder, Ring,
+        Summary, Trace, VERSION,
     },
 };
 use proptest::prelude::*;
@@ -52,15 +52,17 @@ fn what_is_only_counted_stands_in_the_next_record() {
     let (clock, recorder) = recorder(8);
     let (source, target) = (recorder.name("source"), recorder.name("target"));
     let counting = recorder.counting();
-    let open = counting.begin(Kind::Handle, source, 1);
+    let open = counting.begin(RecordKind::Handle, source, 1);
     clock.advance(MS);
-    counting.begin(Kind::Handle, source, 2).fail("a cause");
-    counting.send(Kind::Call, source, target, 1);
-    drop(counting.on_thread(3).begin(Kind::Handle, source, 3));
+    counting
+        .begin(RecordKind::Handle, source, 2)
+        .fail("a cause");
+    counting.send(RecordKind::Call, source, target, 1);
+    drop(counting.on_thread(3).begin(RecordKind::Handle, source, 3));
     assert_eq!(recorder.recorded(), 0);
-    recorder.instant(Kind::Start, source, 0);
+    recorder.instant(RecordKind::Start, source, 0);
     open.succeed();
-    recorder.begin(Kind::Handle, source, 4).succeed();
+    recorder.begin(RecordKind::Handle, source, 4).succeed();
     let events = recorder.drain().events;
     assert_eq!(
         events.iter().map(|it| it.subject).collect::<Vec<_>>(),
@@ -84,7 +86,9 @@ fn a_recorder_counts_what_it_dropped_and_counters_survive() {
     let (_, recorder) = recorder(4);
     let source = recorder.name("source");
     for subject in 0..10 {
-        recorder.begin(Kind::Handle, source, subject).succeed();
+        recorder
+            .begin(RecordKind::Handle, source, subject)
+            .succeed();
     }
     let batch = recorder.drain();
     assert_eq!((batch.events.len(), batch.dropped), (4, 16));
@@ -103,7 +107,7 @@ fn batches_in_a_row_are_the_whole() {
         // A new name in every second round, an old one in the others.
         let source = recorder.name(&format!("source {}", round / 2));
         let target = recorder.name("bus");
-        recorder.send(Kind::Emit, source, target, round);
+        recorder.send(RecordKind::Emit, source, target, round);
         clock.advance(MS);
         whole.push((round, recorder.name(&format!("source {}", round / 2))));
         pieces.append(recorder.drain());
@@ -121,7 +125,7 @@ fn a_lost_batch_leaves_later_names_in_their_places() {
     let (_, recorder) = recorder(16);
     let _lost = (recorder.name("lost"), recorder.drain());
     let kept = recorder.name("kept");
-    recorder.instant(Kind::Start, kept, 0);
+    recorder.instant(RecordKind::Start, kept, 0);
     let mut trace = empty_trace();
     trace.append(recorder.drain());
     assert_eq!(trace.names, ["?", "kept"]);
@@ -134,12 +138,12 @@ fn a_lost_batch_leaves_later_names_in_their_places() {
 fn counters_go_by_source_and_stand_in_each_record() {
     let (_, recorder) = recorder(64);
     let (one, two) = (recorder.name("one"), recorder.name("two"));
-    let first = recorder.begin(Kind::Handle, one, 1);
-    let second = recorder.begin(Kind::Handle, one, 2);
-    recorder.send(Kind::Call, two, one, 1);
+    let first = recorder.begin(RecordKind::Handle, one, 1);
+    let second = recorder.begin(RecordKind::Handle, one, 2);
+    recorder.send(RecordKind::Call, two, one, 1);
     first.fail("out");
     second.succeed();
-    recorder.instant(Kind::Start, two, 0);
+    recorder.instant(RecordKind::Start, two, 0);
     let events = recorder.drain().events;
     let seen: Vec<_> = events
         .iter()
@@ -170,10 +174,10 @@ fn counters_go_by_source_and_stand_in_each_record() {
 fn a_dropped_span_is_recorded_as_cancelled() {
     let (clock, recorder) = recorder(64);
     let source = recorder.name("source");
-    let span = recorder.on_thread(3).begin(Kind::Handle, source, 1);
+    let span = recorder.on_thread(3).begin(RecordKind::Handle, source, 1);
     clock.advance(7 * MS);
     drop(span);
-    recorder.begin(Kind::Handle, source, 2).succeed();
+    recorder.begin(RecordKind::Handle, source, 2).succeed();
     let mut trace = empty_trace();
     trace.append(recorder.drain());
     let end = trace.events[1];
@@ -189,9 +193,9 @@ fn a_span_counts_from_when_it_was_due() {
     let (clock, recorder) = recorder(64);
     let source = recorder.name("source");
     clock.advance(10 * MS);
-    let late = recorder.begin_at(4 * MS, Kind::Request, source, 1);
+    let late = recorder.begin_at(4 * MS, RecordKind::Request, source, 1);
     // What is due in the future would be ahead of the records that follow.
-    let early = recorder.begin_at(50 * MS, Kind::Request, source, 2);
+    let early = recorder.begin_at(50 * MS, RecordKind::Request, source, 2);
     clock.advance(5 * MS);
     late.succeed();
     early.succeed();
@@ -235,7 +239,7 @@ fn perform(script: &[Step]) -> Trace {
             Step::Advance(by) => clock.advance(MS * u32::try_from(*by).unwrap()),
             Step::Begin { source, due_ms } => {
                 let due = Duration::from_millis(*due_ms);
-                open.push(recorder.begin_at(due, Kind::Handle, name(*source), number as u64));
+                open.push(recorder.begin_at(due, RecordKind::Handle, name(*source), number as u64));
             }
             Step::End { which, well } if !open.is_empty() => {
                 let span = open.swap_remove(which % open.len());
@@ -246,7 +250,7 @@ fn perform(script: &[Step]) -> Trace {
                 }
             }
             Step::End { .. } => {}
-            Step::Instant(source) => recorder.instant(Kind::Start, name(*source), 0),
+            Step::Instant(source) => recorder.instant(RecordKind::Start, name(*source), 0),
             Step::Drain => trace.append(recorder.drain()),
         }
     }
@@ -286,15 +290,15 @@ fn the_wire_schema_is_of_version_1() {
     assert_eq!(VERSION, 1);
     let (clock, recorder) = recorder(64);
     let (source, target) = (recorder.name("source"), recorder.name("target"));
-    recorder.send(Kind::Emit, source, target, 7);
+    recorder.send(RecordKind::Emit, source, target, 7);
     clock.advance(Duration::from_nanos(1500));
     let span = recorder
         .on_thread(2)
-        .begin_at(Duration::ZERO, Kind::Request, source, 7);
+        .begin_at(Duration::ZERO, RecordKind::Request, source, 7);
     span.fail("out");
     let batch = recorder.drain();
     let text = serde_json::to_string(&batch).unwrap();
-    assert_eq!(serde_json::from_str::<Batch>(&text).unwrap(), batch);
+    assert_eq!(serde_json::from_str::<RecordBatch>(&text).unwrap(), batch);
     let expected = concat!(
         r#"{"first_name":0,"names":["source","target","out"],"events":["#,
         r#"{"at_ns":0,"source":0,"target":1,"kind":"emit","phase":"instant","subject":7,"#,
@@ -318,11 +322,11 @@ fn the_wire_schema_is_of_version_1() {
 
 #[test]
 fn every_kind_has_its_name_on_the_wire() {
-    for (number, kind) in Kind::ALL.iter().copied().enumerate() {
+    for (number, kind) in RecordKind::ALL.iter().copied().enumerate() {
         assert_eq!(kind as usize, number, "{kind:?}");
         let text = serde_json::to_string(&kind).unwrap();
         assert_eq!(text, format!("{:?}", kind.as_str()));
-        assert_eq!(serde_json::from_str::<Kind>(&text).unwrap(), kind);
+        assert_eq!(serde_json::from_str::<RecordKind>(&text).unwrap(), kind);
     }
 }
 
@@ -331,7 +335,7 @@ fn a_recorder_takes_records_from_any_thread() {
     fn crosses<T: Send + Sync>(_: &T) {}
     let (clock, recorder) = recorder(1);
     crosses(&recorder);
-    crosses(&recorder.begin(Kind::Handle, recorder.name("source"), 1));
+    crosses(&recorder.begin(RecordKind::Handle, recorder.name("source"), 1));
     assert_eq!(clock.now(), Duration::ZERO);
 }
 
@@ -340,30 +344,34 @@ fn a_packed_batch_is_unpacked_to_the_same() {
     let (_, recorder) = recorder(64);
     let (from, to) = (recorder.name("from"), recorder.name("to"));
     drop(recorder.drain());
-    for (index, kind) in [Kind::Start, Kind::Unsubscribe, Kind::Compute]
-        .into_iter()
-        .enumerate()
+    for (index, kind) in [
+        RecordKind::Start,
+        RecordKind::Unsubscribe,
+        RecordKind::Compute,
+    ]
+    .into_iter()
+    .enumerate()
     {
         recorder.send(kind, from, to, u64::MAX - index as u64);
     }
     recorder
         .on_thread(3)
-        .begin(Kind::Handle, to, 7)
+        .begin(RecordKind::Handle, to, 7)
         .fail("no room");
     let batch = recorder.drain();
     assert_eq!((batch.first_name, batch.events.len()), (2, 5));
     let packed = Packed::from(batch.clone());
-    assert_eq!(Batch::try_from(packed), Ok(batch));
+    assert_eq!(RecordBatch::try_from(packed), Ok(batch));
 }
 
 #[test]
 fn what_is_no_batch_is_refused() {
     let (_, recorder) = recorder(64);
     let name = recorder.name("name");
-    recorder.instant(Kind::Start, name, 1);
+    recorder.instant(RecordKind::Start, name, 1);
     let Packed { names, words } = recorder.drain().into();
     let unpack = |words: &[u64]| {
-        Batch::try_from(Packed {
+        RecordBatch::try_from(Packed {
             names: names.clone(),
             words: words.to_vec(),
         })

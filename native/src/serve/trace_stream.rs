@@ -11,7 +11,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::{FutureExt, Stream, future::BoxFuture, stream};
 use highwater::{
     scenario::Experiment,
-    trace::{Batch, Packed, Trace},
+    trace::{Packed, RecordBatch, Trace},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -48,7 +48,7 @@ pub(super) struct TraceStream {
     /// All that was take_event so far: the verdicts need it whole.
     trace: Trace,
     /// What is to be take_event next, and up to when it is known.
-    next: Batch,
+    next: RecordBatch,
     known_until: Duration,
     ticks: Interval,
     state: StreamState,
@@ -81,7 +81,7 @@ impl TraceStream {
             experiment,
             running,
             records,
-            next: Batch::default(),
+            next: RecordBatch::default(),
             known_until: Duration::ZERO,
             ticks,
             state: StreamState::RunThread,
@@ -180,7 +180,7 @@ impl RecordFormat {
     /// A batch of what was recorded up to `known_until`.
     pub(super) fn encode(
         self,
-        batch: &Batch,
+        batch: &RecordBatch,
         known_until: Duration,
     ) -> Result<String, serde_json::Error> {
         if self == RecordFormat::Json {
@@ -203,7 +203,7 @@ mod tests {
     use futures::{FutureExt, StreamExt};
     use highwater::{
         scenario::{self, TRACE_CAPACITY},
-        trace::Kind,
+        trace::RecordKind,
     };
     use serde_json::Value;
     use std::future::pending;
@@ -217,7 +217,7 @@ mod tests {
             async move {
                 let source = recorder.name("flood");
                 for subject in 0..RECORDS {
-                    recorder.instant(Kind::Level, source, subject as u64);
+                    recorder.instant(RecordKind::Level, source, subject as u64);
                 }
                 pending::<()>().await;
             }

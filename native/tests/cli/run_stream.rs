@@ -7,20 +7,20 @@ use crate::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use highwater::{
     scenario::Experiment,
-    trace::{Batch, Packed},
+    trace::{Packed, RecordBatch},
 };
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 
 /// A batch as it was before it was packed.
-fn unpack(event: &Value) -> Batch {
+fn unpack(event: &Value) -> RecordBatch {
     let bytes = BASE64_STANDARD.decode(event["words"].as_str().unwrap());
     let bytes = bytes.unwrap();
     let (words, rest) = bytes.as_chunks();
     assert!(rest.is_empty(), "{event}");
     let words = words.iter().copied().map(u64::from_le_bytes).collect();
     let names = serde_json::from_value(event["names"].clone()).unwrap();
-    Batch::try_from(Packed { names, words }).unwrap()
+    RecordBatch::try_from(Packed { names, words }).unwrap()
 }
 
 #[test]

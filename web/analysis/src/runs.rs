@@ -3,7 +3,7 @@
 use crate::table::Table;
 use highwater::{
     analysis::{self, Figure, Measures, Metric, Run},
-    trace::{Batch, Packed, Trace},
+    trace::{Packed, RecordBatch, Trace},
 };
 use serde::Serialize;
 use std::cell::OnceCell;
@@ -58,7 +58,7 @@ impl Runs {
         names: Vec<String>,
         words: Vec<u64>,
     ) -> Result<(), JsError> {
-        let mut batch = Batch::try_from(Packed { names, words })?;
+        let mut batch = RecordBatch::try_from(Packed { names, words })?;
         let run = self.get_mut(index)?;
         run.measures.take();
         run.metrics.take();

@@ -4,7 +4,7 @@
 
 use highwater::{
     scenario::{self, Experiment},
-    trace::{Batch, Packed},
+    trace::{Packed, RecordBatch},
 };
 use highwater_analysis::Runs;
 use serde_json::Value;
@@ -34,7 +34,7 @@ fn add(runs: &mut Runs, label: &str, experiment: &Experiment) -> usize {
     let count = trace.names.len();
     let mut names = trace.names;
     for events in trace.events.chunks(50) {
-        let batch = Batch {
+        let batch = RecordBatch {
             first_name: count - names.len(),
             names: std::mem::take(&mut names),
             events: events.to_vec(),

@@ -7,7 +7,7 @@ use super::{
     surface::Text,
 };
 use crate::playback::Playback;
-use highwater::trace::{Event, Kind, NameId, Phase};
+use highwater::trace::{Event, NameId, Phase, RecordKind};
 use std::time::Duration;
 
 pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
@@ -49,9 +49,11 @@ pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
         .iter()
         .rev()
         .take_while(|event| event.recorded_at() >= since)
-        .filter(|event| event.phase == Phase::End && event.kind != Kind::Open)
+        .filter(|event| event.phase == Phase::End && event.kind != RecordKind::Open)
         .map(|event| (event, event.recorded_at()));
-    let open = playback.open().filter(|event| event.kind != Kind::Open);
+    let open = playback
+        .open()
+        .filter(|event| event.kind != RecordKind::Open);
     let open = open.map(|event| (event, scale.now));
     // By lane and outcome, how far to the left is painted. Going back in time, a
     // bar that begins right of that is hidden behind one that is painted: what
@@ -76,14 +78,14 @@ fn bar(surface: &Surface, scale: &Scale, event: &Event, end: Duration, y: f64, h
     let theme = surface.theme;
     let color = match (event.failure, event.kind) {
         (Some(_), _) => theme.bad,
-        (None, Kind::Request) => theme.accent,
-        (None, Kind::Stall) => theme.line,
+        (None, RecordKind::Request) => theme.accent,
+        (None, RecordKind::Stall) => theme.line,
         (None, _) => theme.good,
     };
     let from = scale.x(event.at);
     let to = scale.x(end).max(from + 1.5);
     // A failure and a wait are lower too: not told by colour alone.
-    let inset = if event.failure.is_some() || event.kind == Kind::Stall {
+    let inset = if event.failure.is_some() || event.kind == RecordKind::Stall {
         height * 0.36
     } else {
         height * 0.22

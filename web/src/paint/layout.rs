@@ -2,7 +2,7 @@
 
 use super::{Surface, axis::lanes_left, surface::within};
 use crate::playback::Playback;
-use highwater::trace::{Kind, NameId};
+use highwater::trace::{NameId, RecordKind};
 
 /// What has been recorded so far, and where it is painted.
 pub(crate) struct Layout {
@@ -175,7 +175,7 @@ impl Layout {
 fn started(playback: &Playback) -> Vec<NameId> {
     let mut started: Vec<NameId> = Vec::new();
     for event in playback.played() {
-        if event.kind == Kind::Start {
+        if event.kind == RecordKind::Start {
             started.push(event.source);
         }
     }

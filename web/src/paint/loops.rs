@@ -13,7 +13,7 @@ use super::{
     surface::Text,
 };
 use crate::playback::Playback;
-use highwater::trace::{Event, Kind, Phase};
+use highwater::trace::{Event, Phase, RecordKind};
 use rows::{Role, Row, Rows};
 use std::time::Duration;
 
@@ -78,8 +78,10 @@ fn label(surface: &Surface, rows: &Rows, row: &Row, playback: &Playback) {
 /// What held the loop, the thread or the worker.
 fn bars(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
     let is_its = |event: &&Event| match row.role {
-        Role::Rounds => event.kind == Kind::Handle,
-        _ => event.source == row.id && matches!(event.kind, Kind::Handle | Kind::Compute),
+        Role::Rounds => event.kind == RecordKind::Handle,
+        _ => {
+            event.source == row.id && matches!(event.kind, RecordKind::Handle | RecordKind::Compute)
+        }
     };
     let open = playback.open().filter(is_its);
     let open = open.map(|event| (event, scale.now, true));
@@ -91,7 +93,7 @@ fn bars(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
     // behind it: what there is to paint depends on the pixels, not on the load.
     let mut painted = [f64::INFINITY; 2];
     for (event, end, is_open) in open.chain(ended) {
-        let painted = &mut painted[usize::from(event.kind == Kind::Compute)];
+        let painted = &mut painted[usize::from(event.kind == RecordKind::Compute)];
         let from = scale.x(event.at).floor();
         if from >= *painted {
             continue;
@@ -119,7 +121,7 @@ fn bar(
     let (top, height) = match (row.role, event.kind) {
         (Role::Worker, _) => (row.height * 0.22, row.height * 0.36),
         // What only passes through is lower than what holds the loop.
-        (Role::Cpu, Kind::Handle) => (row.height * 0.34, row.height * 0.32),
+        (Role::Cpu, RecordKind::Handle) => (row.height * 0.34, row.height * 0.32),
         _ => (row.height * 0.14, row.height * 0.72),
     };
     let y = row.top + top;
@@ -138,7 +140,7 @@ fn bar(
     }
     // How long it was held is what this is about.
     let ms = milliseconds(event.recorded_at().max(end).saturating_sub(event.at));
-    if event.kind == Kind::Compute && width > 56.0 && height > 10.0 {
+    if event.kind == RecordKind::Compute && width > 56.0 && height > 10.0 {
         let text = format!("job, {ms} ms");
         let at = (from + width / 2.0, y + height / 2.0);
         surface.text(

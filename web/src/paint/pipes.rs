@@ -8,7 +8,7 @@ use super::{
     surface::Text,
 };
 use crate::playback::Playback;
-use highwater::trace::{Event, Kind, NameId, Phase, Queue};
+use highwater::trace::{Event, NameId, Phase, Queue, RecordKind};
 
 /// Above the mark there has to be room to see that it was passed.
 const HEADROOM: f64 = 1.25;
@@ -43,7 +43,7 @@ fn queue(playback: &Playback, id: NameId) -> Option<Queue> {
 fn pipe(surface: &Surface, playback: &Playback, from: &Node, to: &Node) {
     let theme = surface.theme;
     let (start, end) = (from.right(), to.left());
-    let is_shut = |event: &Event| event.kind == Kind::Stall && event.source == to.id;
+    let is_shut = |event: &Event| event.kind == RecordKind::Stall && event.source == to.id;
     let shut = playback.open().any(is_shut);
     let color = if shut { theme.bad } else { theme.line };
     surface.line(start, end, color, if shut { 3.0 } else { 1.5 });
@@ -114,7 +114,7 @@ fn tank(surface: &Surface, playback: &Playback, node: &Node, queue: Queue) {
 
 /// Room that was reported back to who waited: against the stream, and hollow.
 fn credits(surface: &Surface, layout: &Layout, playback: &Playback) {
-    let freed = |event: &&Event| (event.kind, event.phase) == (Kind::Stall, Phase::End);
+    let freed = |event: &&Event| (event.kind, event.phase) == (RecordKind::Stall, Phase::End);
     for event in services::recent(surface, playback).filter(freed) {
         let place = layout
             .services
@@ -158,7 +158,7 @@ fn history(surface: &Surface, layout: &Layout, playback: &Playback, id: NameId, 
     let mut until = scale.x(scale.now);
     let since = scale.since();
     let levels = playback.played().iter().rev();
-    for event in levels.filter(|it| it.kind == Kind::Level && it.source == id) {
+    for event in levels.filter(|it| it.kind == RecordKind::Level && it.source == id) {
         let from = scale.x(event.at.max(since)).floor();
         // What falls on one pixel is painted once.
         if from < until {

@@ -9,7 +9,7 @@ use super::{Surface, services, surface::Text};
 use crate::playback::Playback;
 use highwater::{
     scenario::{Tally, WorkerState},
-    trace::{Kind, NameId},
+    trace::{NameId, RecordKind},
 };
 pub(super) use plan::Plan;
 use plan::{Point, RestartTrack};
@@ -136,7 +136,7 @@ fn server(surface: &Surface, node: &super::layout::Node, playback: &Playback) {
 /// The state of a breaker.
 fn breaker_state(playback: &Playback, id: NameId) -> String {
     let mut latest = playback.played().iter().rev();
-    let change = latest.find(|event| event.kind == Kind::Switch && event.source == id);
+    let change = latest.find(|event| event.kind == RecordKind::Switch && event.source == id);
     let state = change.and_then(|event| event.target);
     state
         .map_or("", |state| playback.trace().name(state))
@@ -210,7 +210,7 @@ fn handler(surface: &Surface, plan: &Plan, playback: &Playback) {
         .played()
         .iter()
         .rev()
-        .filter(|event| event.kind == Kind::Log);
+        .filter(|event| event.kind == RecordKind::Log);
     for event in written {
         y += LINE;
         if y + 6.0 > bottom {

@@ -2,7 +2,7 @@
 
 use crate::{
     analysis::Measures,
-    trace::{Kind, Phase, Trace},
+    trace::{Phase, RecordKind, Trace},
 };
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ fn measured(measures: &Measures, key: &str, is_met: impl Fn(u64) -> bool) -> (bo
 
 /// Wrong answers and refusals that are the client's fault count as available.
 fn available(trace: &Trace, least: u64) -> (bool, String) {
-    let is_end = |kind, phase| kind == Kind::Request && phase == Phase::End;
+    let is_end = |kind, phase| kind == RecordKind::Request && phase == Phase::End;
     let mut over = 0;
     let mut available = 0;
     for event in &trace.events {
@@ -82,7 +82,7 @@ fn available(trace: &Trace, least: u64) -> (bool, String) {
 
 /// How long each round of `threads` took, the one on the loop first.
 fn rounds(trace: &Trace) -> Vec<Duration> {
-    let is_round = |kind, phase| kind == Kind::Handle && phase == Phase::End;
+    let is_round = |kind, phase| kind == RecordKind::Handle && phase == Phase::End;
     let events = trace.events.iter();
     let rounds = events.filter(|event| is_round(event.kind, event.phase));
     rounds.map(|event| event.duration).collect()

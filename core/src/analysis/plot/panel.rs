@@ -7,7 +7,7 @@ use crate::analysis::{
     measures::nanos,
     work::{Totals, Work},
 };
-use crate::trace::Kind;
+use crate::trace::RecordKind;
 use plotters::{coord::ranged1d::Ranged, prelude::*};
 use std::time::Duration;
 
@@ -139,7 +139,7 @@ impl<'a> Panel<'a> {
     fn changes(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
         self.runs.iter().enumerate().flat_map(|(index, run)| {
             let events = run.trace.events.iter();
-            let changes = events.filter(|event| event.kind == Kind::Change);
+            let changes = events.filter(|event| event.kind == RecordKind::Change);
             changes.map(move |event| (index, nanos(event.at)))
         })
     }

@@ -4,7 +4,7 @@ use super::name_of;
 use crate::{
     Clock,
     scale::{Cancellation, Ended, Job, Place, WorkError},
-    trace::{Kind, Recorder, Span},
+    trace::{RecordKind, Recorder, Span},
 };
 use futures::channel::oneshot;
 use std::{fmt, sync::Arc, time::Duration};
@@ -59,7 +59,7 @@ impl QueuedJob {
         let trace = computing.trace.on_thread(thread);
         let name = name_of(thread, &trace);
         JobStart::Running(RunningJob {
-            span: trace.begin(Kind::Compute, name, computing.number),
+            span: trace.begin(RecordKind::Compute, name, computing.number),
             at: computing.clock.now(),
             computing,
             place,

@@ -4,7 +4,7 @@ use super::{
     DESTINATION,
     recorded_queue::{Chunk, RecordedQueue},
 };
-use crate::{scenario::Context, stream::Receiver, trace::Kind};
+use crate::{scenario::Context, stream::Receiver, trace::RecordKind};
 use futures::StreamExt;
 use std::time::Duration;
 
@@ -18,16 +18,16 @@ pub(super) async fn write_all(
 ) {
     let (params, trace) = (&context.params, &context.trace);
     let id = trace.name(DESTINATION);
-    let open = trace.begin(Kind::Open, id, 0);
+    let open = trace.begin(RecordKind::Open, id, 0);
     let half = params.integer("chunks").div_ceil(2);
     let inject = params.choice("inject");
     let mut injected = inject == "nothing";
     let mut draws = context.seed.stream(2);
     while let Some(chunk) = receiver.next().await {
         let Ok((number, _bytes)) = chunk else { break };
-        trace.send(Kind::Write, queue.id(), id, number);
+        trace.send(RecordKind::Write, queue.id(), id, number);
         queue.record_changes(&receiver.stats());
-        let span = trace.begin(Kind::Handle, id, number);
+        let span = trace.begin(RecordKind::Handle, id, number);
         let mut took = draws.jitter(params.millis("write"), 20);
         // Not at one number, which may be of those that were dropped.
         let is_due = !injected && number >= half;

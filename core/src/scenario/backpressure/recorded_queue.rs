@@ -5,7 +5,7 @@ use crate::{
     Overflow,
     scenario::Context,
     stream::{Bound, Receiver, Sender, channel},
-    trace::{Kind, NameId, Recorder},
+    trace::{NameId, RecordKind, Recorder},
 };
 use std::{cell::Cell, rc::Rc};
 
@@ -48,7 +48,7 @@ impl RecordedQueue {
             lost: Rc::default(),
             level: Rc::default(),
         };
-        queue.trace.instant(Kind::Mark, queue.id, high as u64);
+        queue.trace.instant(RecordKind::Mark, queue.id, high as u64);
         ((sender, queue.clone()), (receiver, queue))
     }
 
@@ -61,11 +61,11 @@ impl RecordedQueue {
         let dropped = stats.dropped.items;
         let lost = dropped - self.lost.replace(dropped);
         if lost > 0 {
-            self.trace.instant(Kind::Drop, self.id, lost);
+            self.trace.instant(RecordKind::Drop, self.id, lost);
         }
         let level = stats.queued.weight;
         if self.level.replace(Some(level)) != Some(level) {
-            self.trace.instant(Kind::Level, self.id, level);
+            self.trace.instant(RecordKind::Level, self.id, level);
         }
     }
 }

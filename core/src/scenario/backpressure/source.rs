@@ -7,7 +7,7 @@ use super::{
 use crate::{
     scenario::Context,
     stream::{SendError, Sender},
-    trace::{Kind, NameId},
+    trace::{NameId, RecordKind},
 };
 use std::time::Duration;
 
@@ -26,11 +26,11 @@ pub(super) async fn read_all(context: Context, (sender, queue): (Sender<Chunk>, 
         sender,
         queue,
     };
-    let open = context.trace.begin(Kind::Open, source.id, 0);
+    let open = context.trace.begin(RecordKind::Open, source.id, 0);
     let mut draws = context.seed.stream(1);
     let mut due = context.platform.now();
     for number in 1..=chunks {
-        let span = context.trace.begin(Kind::Handle, source.id, number);
+        let span = context.trace.begin(RecordKind::Handle, source.id, number);
         let mut took = draws.jitter(params.millis("read"), 20);
         let is_of_burst = (1..=BURST).contains(&number.saturating_sub(chunks / 2));
         if params.choice("inject") == "burst" && is_of_burst {
@@ -72,8 +72,8 @@ impl ChunkSource<'_> {
             self.sender.force_send(chunk).map(drop)
         };
         match sent {
-            Ok(()) => trace.send(Kind::Write, self.id, self.queue.id(), number),
-            Err(SendError::Full(_)) => trace.instant(Kind::Refuse, self.queue.id(), number),
+            Ok(()) => trace.send(RecordKind::Write, self.id, self.queue.id(), number),
+            Err(SendError::Full(_)) => trace.instant(RecordKind::Refuse, self.queue.id(), number),
             Err(SendError::Closed(_)) => return Err(DestinationClosed),
         }
         self.queue.record_changes(&self.sender.stats());
@@ -87,7 +87,7 @@ impl ChunkSource<'_> {
             sent => return sent,
         };
         let trace = &self.context.trace;
-        let stall = trace.begin(Kind::Stall, self.queue.id(), chunk.0);
+        let stall = trace.begin(RecordKind::Stall, self.queue.id(), chunk.0);
         let is_ready = self.sender.ready().await;
         self.queue.record_changes(&self.sender.stats());
         match is_ready {

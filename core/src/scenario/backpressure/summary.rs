@@ -1,7 +1,7 @@
 //! What the checks ask of a trace.
 
 use super::{BUFFER, DESTINATION, SOURCE};
-use crate::trace::{Event, Kind, Phase, Trace};
+use crate::trace::{Event, Phase, RecordKind, Trace};
 
 /// Gathered in one pass over the trace.
 #[derive(Default)]
@@ -46,21 +46,21 @@ impl BackpressureSummary {
         for (index, event) in trace.events.iter().enumerate() {
             let by = |id| Some(event.source) == id;
             match event.kind {
-                Kind::Mark => summary.mark = event.subject,
-                Kind::Level if by(buffer) => summary.note_level(event.subject, second_half),
-                Kind::Write if by(source) => {
+                RecordKind::Mark => summary.mark = event.subject,
+                RecordKind::Level if by(buffer) => summary.note_level(event.subject, second_half),
+                RecordKind::Write if by(source) => {
                     summary.written.push(event.subject);
                     summary.written_after += usize::from(summary.failed.is_some());
                     second_half |= event.subject > chunks / 2;
                 }
-                Kind::Write if by(buffer) => summary.received.push(event.subject),
-                Kind::Drop => summary.dropped += event.subject,
-                Kind::Refuse => summary.refused += 1,
-                Kind::Stall if event.phase == Phase::End && event.failure.is_none() => {
+                RecordKind::Write if by(buffer) => summary.received.push(event.subject),
+                RecordKind::Drop => summary.dropped += event.subject,
+                RecordKind::Refuse => summary.refused += 1,
+                RecordKind::Stall if event.phase == Phase::End && event.failure.is_none() => {
                     summary.levels_at_resume.push(summary.level);
                 }
-                Kind::Open => summary.note_open(event),
-                Kind::Handle if by(destination) && event.failure.is_some() => {
+                RecordKind::Open => summary.note_open(event),
+                RecordKind::Handle if by(destination) && event.failure.is_some() => {
                     summary.failed = Some(index);
                 }
                 _ => {}

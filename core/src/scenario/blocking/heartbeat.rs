@@ -5,7 +5,7 @@ use crate::{
     platform::Task,
     scale::LagMonitor,
     scenario::{Context, scaling::HEARTBEAT},
-    trace::Kind,
+    trace::RecordKind,
 };
 use std::{cell::Cell, rc::Rc};
 
@@ -30,7 +30,9 @@ impl Heartbeat {
                 let wait = due.saturating_sub(context.platform.now());
                 context.platform.sleep(wait).await;
                 monitor.beat(context.platform.now());
-                let beat = context.trace.begin_at(due, Kind::Beat, id, monitor.beats());
+                let beat = context
+                    .trace
+                    .begin_at(due, RecordKind::Beat, id, monitor.beats());
                 beat.succeed();
             }
         });

@@ -8,7 +8,7 @@ use crate::{
         Context,
         scaling::{self, LOOP, POOL, REQUESTS},
     },
-    trace::{Kind, NameId},
+    trace::{NameId, RecordKind},
 };
 use std::{rc::Rc, time::Duration};
 
@@ -34,7 +34,7 @@ impl Server {
         let [requests, own] = [REQUESTS, LOOP].map(|name| started(context, name));
         let pool = context.trace.name(POOL);
         if let Some(threads) = &threads {
-            context.trace.instant(Kind::Start, pool, 0);
+            context.trace.instant(RecordKind::Start, pool, 0);
             scaling::record_threads(threads, pool, &context.trace);
         }
         Server {
@@ -49,8 +49,8 @@ impl Server {
     /// Answers a request, which has arrived at `due`.
     pub(super) async fn serve(self: Rc<Self>, number: u64, takes_job: bool, due: Duration) {
         let trace = &self.context.trace;
-        let request = trace.begin_at(due, Kind::Request, self.requests, number);
-        let handle = trace.begin(Kind::Handle, self.own, number);
+        let request = trace.begin_at(due, RecordKind::Request, self.requests, number);
+        let handle = trace.begin(RecordKind::Handle, self.own, number);
         let timer = self.context.platform.timer();
         timer.block(self.context.params.millis("work"));
         handle.succeed();
@@ -71,10 +71,10 @@ impl Server {
             return Ok(platform.run_on_loop(job, trace, number));
         };
         let Ok(ticket) = threads.try_compute(job, trace, number) else {
-            trace.instant(Kind::Refuse, self.pool, number);
+            trace.instant(RecordKind::Refuse, self.pool, number);
             return Err(REJECTED);
         };
-        trace.send(Kind::Call, self.own, self.pool, number);
+        trace.send(RecordKind::Call, self.own, self.pool, number);
         ticket.await.map_err(|_| "500: the job is lost")
     }
 }

@@ -3,7 +3,7 @@
 use super::{FRONT, request_log::RequestTotals, summary::ClusterSummary};
 use crate::{
     scenario::scaling::{dash, milliseconds},
-    trace::{Kind, Trace},
+    trace::{RecordKind, Trace},
 };
 use std::time::Duration;
 
@@ -80,10 +80,10 @@ fn silence(trace: &Trace) -> String {
     let mut longest = Duration::ZERO;
     for event in &trace.events {
         let worker = match event.kind {
-            Kind::Start if event.subject > 0 => event.source,
+            RecordKind::Start if event.subject > 0 => event.source,
             // What a dead one had is lost after it.
-            Kind::Handle if event.failure.is_some() => continue,
-            Kind::Beat | Kind::Handle | Kind::Exit => event.source,
+            RecordKind::Handle if event.failure.is_some() => continue,
+            RecordKind::Beat | RecordKind::Handle | RecordKind::Exit => event.source,
             _ => continue,
         };
         let Some(seen) = latest.get_mut(worker.index()) else {
@@ -93,7 +93,7 @@ fn silence(trace: &Trace) -> String {
         if let Some(before) = seen.replace(now) {
             longest = longest.max(now.saturating_sub(before));
         }
-        if event.kind == Kind::Exit {
+        if event.kind == RecordKind::Exit {
             *seen = None;
         }
     }

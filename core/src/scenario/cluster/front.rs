@@ -10,7 +10,7 @@ use crate::{
     platform::ProcessEvent,
     scale::WorkerId,
     scenario::{Context, arrivals::Arrivals, workers::LOST},
-    trace::{Kind, NameId, Recorder, Span},
+    trace::{NameId, RecordKind, Recorder, Span},
 };
 use std::{collections::VecDeque, mem, time::Duration};
 
@@ -52,7 +52,7 @@ struct OpenRequest {
 impl Front {
     pub(super) fn start(context: &Context) -> Self {
         let id = context.trace.name(FRONT);
-        context.trace.instant(Kind::Start, id, 0);
+        context.trace.instant(RecordKind::Start, id, 0);
         let users = Users::of(context);
         let outside = || context.params.integer("requests");
         let requests = users.as_ref().map_or_else(outside, Users::requests);
@@ -110,7 +110,12 @@ impl Front {
     pub(super) async fn close(self) {
         if let Some(users) = &self.users {
             let trace = &self.context.trace;
-            trace.send(Kind::Result, self.id, trace.name(HAVE_ASKED), users.asked());
+            trace.send(
+                RecordKind::Result,
+                self.id,
+                trace.name(HAVE_ASKED),
+                users.asked(),
+            );
         }
         self.pool.close().await;
     }
@@ -132,7 +137,7 @@ impl Front {
             let open = OpenRequest {
                 number,
                 subject,
-                request: trace.begin_at(came, Kind::Request, self.id, subject),
+                request: trace.begin_at(came, RecordKind::Request, self.id, subject),
                 work: None,
                 at: None,
             };
@@ -159,7 +164,7 @@ impl Front {
             open.at = Some(member);
             let subject = open.subject;
             self.trace(subject)
-                .send(Kind::Call, self.id, worker, subject);
+                .send(RecordKind::Call, self.id, worker, subject);
         }
         self.pool.send(member, number.to_string());
     }
@@ -173,7 +178,9 @@ impl Front {
                 if let Some(worker) = self.pool.id(member)
                     && let Some(subject) = self.find(number).map(|open| open.subject)
                 {
-                    let work = self.trace(subject).begin(Kind::Handle, worker, subject);
+                    let work = self
+                        .trace(subject)
+                        .begin(RecordKind::Handle, worker, subject);
                     if let Some(open) = self.find(number) {
                         open.work = Some(work);
                     }

@@ -3,7 +3,7 @@
 use super::{HANGING, SUPERVISOR};
 use crate::{
     scenario::{format::format_ms, workers::LOST},
-    trace::{Event, Kind, Phase, Trace},
+    trace::{Event, Phase, RecordKind, Trace},
 };
 
 pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
@@ -17,29 +17,29 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
     };
     let took = format_ms(event.duration);
     match (event.kind, event.phase) {
-        (Kind::Start, _) if number > 0 => format!("{source} is ready, as process {number}."),
-        (Kind::Start, _) => format!("{source} is there."),
-        (Kind::Switch, _) if source == SUPERVISOR => format!("{source}: {target}."),
-        (Kind::Switch, _) if target == HANGING => {
+        (RecordKind::Start, _) if number > 0 => format!("{source} is ready, as process {number}."),
+        (RecordKind::Start, _) => format!("{source} is there."),
+        (RecordKind::Switch, _) if source == SUPERVISOR => format!("{source}: {target}."),
+        (RecordKind::Switch, _) if target == HANGING => {
             format!("{source}, process {number}, is about to hang, and nobody knows.")
         }
-        (Kind::Switch, _) => format!("{source}, process {number}, is {target}."),
-        (Kind::Exit, _) if source == SUPERVISOR => format!("{source} gives up: {cause}."),
-        (Kind::Exit, _) if cause.is_empty() => {
+        (RecordKind::Switch, _) => format!("{source}, process {number}, is {target}."),
+        (RecordKind::Exit, _) if source == SUPERVISOR => format!("{source} gives up: {cause}."),
+        (RecordKind::Exit, _) if cause.is_empty() => {
             format!("{source}, process {number}, has come to its end.")
         }
-        (Kind::Exit, _) => format!("{source}, process {number}, is gone: {cause}."),
-        (Kind::Request, Phase::Begin) => format!("{request} {number} arrives."),
-        (Kind::Request, _) if cause.is_empty() => {
+        (RecordKind::Exit, _) => format!("{source}, process {number}, is gone: {cause}."),
+        (RecordKind::Request, Phase::Begin) => format!("{request} {number} arrives."),
+        (RecordKind::Request, _) if cause.is_empty() => {
             format!("{request} {number} is answered, after {took}.")
         }
-        (Kind::Request, _) if cause == LOST => {
+        (RecordKind::Request, _) if cause == LOST => {
             format!("{request} {number} is lost, after {took}.")
         }
-        (Kind::Request, _) => format!("{request} {number} is {cause}: nobody is there."),
-        (Kind::Call, _) => format!("{source} hands {the_request} {number} to {target}."),
-        (Kind::Beat, _) => format!("{source} gives a sign of life."),
-        (Kind::Result, _) => format!("{target}: {number}."),
+        (RecordKind::Request, _) => format!("{request} {number} is {cause}: nobody is there."),
+        (RecordKind::Call, _) => format!("{source} hands {the_request} {number} to {target}."),
+        (RecordKind::Beat, _) => format!("{source} gives a sign of life."),
+        (RecordKind::Result, _) => format!("{target}: {number}."),
         (_, Phase::Begin) => format!("{source} begins {the_request} {number}."),
         (_, _) if cause.is_empty() => {
             format!("{source} is done with {the_request} {number}, after {took}.")

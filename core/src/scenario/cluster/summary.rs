@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     scenario::workers::{DRAINING, KILLED, STARTING},
-    trace::{Event, Kind, NameId, Phase, Trace},
+    trace::{Event, NameId, Phase, RecordKind, Trace},
 };
 
 /// Gathered in one pass over the trace.
@@ -114,25 +114,25 @@ impl<'a> ClusterSummary<'a> {
             process.calls = event.counters.started - process.earlier;
         }
         match event.kind {
-            Kind::Switch => {
+            RecordKind::Switch => {
                 let state = event.target.map_or("", |state| trace.name(state));
                 self.switch(place, event, state);
             }
-            Kind::Exit if is_supervisor => self.given_up = Some(place),
-            Kind::Start | Kind::Exit => {
+            RecordKind::Exit if is_supervisor => self.given_up = Some(place),
+            RecordKind::Start | RecordKind::Exit => {
                 let Some(process) = self.present(event.source) else {
                     return;
                 };
                 let process = &mut self.processes[process];
-                process.takes_work = event.kind == Kind::Start;
-                if event.kind == Kind::Exit {
+                process.takes_work = event.kind == RecordKind::Start;
+                if event.kind == RecordKind::Exit {
                     process.exit = Some((place, cause));
                     self.is_whole &= !process.ended_unasked();
                 }
             }
-            Kind::Call => self.call(place, event),
-            Kind::Result => self.requests.asked = event.subject,
-            Kind::Request => self.request(place, event, cause),
+            RecordKind::Call => self.call(place, event),
+            RecordKind::Result => self.requests.asked = event.subject,
+            RecordKind::Request => self.request(place, event, cause),
             _ => {}
         }
     }

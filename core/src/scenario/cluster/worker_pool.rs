@@ -13,7 +13,7 @@ use crate::{
         Context, Values,
         workers::{GIVEN_UP, ProcessState, Workers},
     },
-    trace::{Kind, NameId, Recorder},
+    trace::{NameId, RecordKind, Recorder},
 };
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ impl WorkerPool {
             .heartbeat_within(params.millis("heartbeat"))
             .seed(context.seed.0);
         let id = trace.name(SUPERVISOR);
-        trace.instant(Kind::Start, id, 0);
+        trace.instant(RecordKind::Start, id, 0);
         WorkerPool {
             platform: context.platform.clone(),
             params: params.clone(),
@@ -144,7 +144,8 @@ impl WorkerPool {
 
     pub(super) fn beat(&self, member: WorkerId) {
         if let Some(place) = self.workers.position_of(member) {
-            self.trace.instant(Kind::Beat, self.workers.id(place), 0);
+            self.trace
+                .instant(RecordKind::Beat, self.workers.id(place), 0);
         }
     }
 
@@ -183,7 +184,7 @@ impl WorkerPool {
                 self.hanging = self.workers.member(place);
                 let id = self.workers.process_id(place);
                 self.trace
-                    .send(Kind::Switch, self.workers.id(place), state, id);
+                    .send(RecordKind::Switch, self.workers.id(place), state, id);
                 self.workers.send(place, HANG.to_owned());
             }
             ("reload" | "bad_reload", _) => self.reload(),
@@ -228,7 +229,7 @@ impl WorkerPool {
                     }
                 }
                 Action::Kill(member) => self.kill(member),
-                Action::Escalate => self.trace.caused(Kind::Exit, self.id, 0, GIVEN_UP),
+                Action::Escalate => self.trace.caused(RecordKind::Exit, self.id, 0, GIVEN_UP),
                 Action::Reloaded => self.switch(RELOADED),
                 Action::ReloadAborted(_) => self.switch(RELOAD_ABORTED),
             }
@@ -265,6 +266,6 @@ impl WorkerPool {
     /// Puts on record what the supervisor changes to.
     fn switch(&self, state: &str) {
         let state = self.trace.name(state);
-        self.trace.send(Kind::Switch, self.id, state, 0);
+        self.trace.send(RecordKind::Switch, self.id, state, 0);
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         checks::{Check, CheckResult},
         leak_check,
     },
-    trace::{Event, Kind, NameId, Phase, Trace},
+    trace::{Event, NameId, Phase, RecordKind, Trace},
 };
 
 pub(super) const ALL: &[Check] = &[
@@ -273,14 +273,14 @@ impl InboxAccount {
         for event in &trace.events {
             let is_mail = mail_deliveries.is_delivery(event);
             match event.kind {
-                Kind::Deliver if event.target == Some(service) && !is_mail => {
+                RecordKind::Deliver if event.target == Some(service) && !is_mail => {
                     account.delivered += 1;
                 }
-                Kind::Handle if event.source == service && event.phase == Phase::End => {
+                RecordKind::Handle if event.source == service && event.phase == Phase::End => {
                     account.handled += 1;
                 }
-                Kind::Drop if event.source == service => account.dropped += event.subject,
-                Kind::Refuse if event.source == service => account.refused += 1,
+                RecordKind::Drop if event.source == service => account.dropped += event.subject,
+                RecordKind::Refuse if event.source == service => account.refused += 1,
                 _ => {}
             }
         }
@@ -307,8 +307,9 @@ impl MailDeliveries {
 
     /// To be asked of each record in turn.
     fn is_delivery(&mut self, event: &Event) -> bool {
-        let is_mail = self.announced && event.kind == Kind::Deliver && event.target == self.audit;
-        self.announced = event.kind == Kind::Emit && Some(event.source) == self.email;
+        let is_mail =
+            self.announced && event.kind == RecordKind::Deliver && event.target == self.audit;
+        self.announced = event.kind == RecordKind::Emit && Some(event.source) == self.email;
         is_mail
     }
 }
@@ -333,7 +334,7 @@ fn nested_emit_first(trace: &Trace) -> CheckResult {
     for (index, event) in trace.events.iter().enumerate() {
         if mail_deliveries.is_delivery(event) {
             of_mails.push((event.subject, index));
-        } else if event.kind == Kind::Deliver && event.target == audit {
+        } else if event.kind == RecordKind::Deliver && event.target == audit {
             of_sign_ups.push((event.subject, index));
         }
     }
@@ -365,7 +366,7 @@ fn leak_reported(trace: &Trace) -> CheckResult {
     let mut subscribed = 0;
     let mut leaked = 0;
     for event in &trace.events {
-        if event.kind == Kind::Subscribe && event.target == bus {
+        if event.kind == RecordKind::Subscribe && event.target == bus {
             leaked += u64::from(Some(event.source) == session);
             subscribed += 1;
         }

@@ -4,7 +4,7 @@ use super::{AUDIT, EMAIL, LOYALTY, METRICS};
 use crate::{
     platform::{Random, Timer},
     scenario::{Context, Values},
-    trace::{Kind, NameId, Recorder, Span},
+    trace::{NameId, RecordKind, Recorder, Span},
 };
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -99,7 +99,7 @@ pub(super) struct DownstreamService {
 impl DownstreamService {
     pub(super) fn start(context: &Context, profile: ServiceProfile) -> Self {
         let id = context.trace.name(profile.name);
-        context.trace.instant(Kind::Start, id, 0);
+        context.trace.instant(RecordKind::Start, id, 0);
         DownstreamService {
             id,
             params: context.params.clone(),
@@ -123,7 +123,7 @@ impl DownstreamService {
 
     /// Reacts to a sign-up and holds the loop until it is done.
     pub(super) fn handle(&self, user: u64) -> Result<(), Unavailable> {
-        let span = self.trace.begin(Kind::Handle, self.id, user);
+        let span = self.trace.begin(RecordKind::Handle, self.id, user);
         let (latency, failed) = self.draw(user);
         self.timer.block(latency);
         self.finish(span, failed)
@@ -131,7 +131,7 @@ impl DownstreamService {
 
     /// Reacts to a sign-up and lets others use the loop while it waits.
     pub(super) async fn handle_async(&self, user: u64) -> Result<(), Unavailable> {
-        let span = self.trace.begin(Kind::Handle, self.id, user);
+        let span = self.trace.begin(RecordKind::Handle, self.id, user);
         let (latency, failed) = self.draw(user);
         self.timer.sleep(latency).await;
         self.finish(span, failed)

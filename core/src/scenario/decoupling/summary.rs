@@ -1,7 +1,7 @@
 //! What the checks ask of a trace.
 
 use super::{LOYALTY, SESSION, USER_SERVICE};
-use crate::trace::{Event, Kind, NameId, Phase, Trace};
+use crate::trace::{Event, NameId, Phase, RecordKind, Trace};
 use std::collections::BTreeMap;
 
 /// Gathered in one pass over the trace.
@@ -16,7 +16,7 @@ pub(super) struct DecouplingSummary {
     pub(super) dependencies: Vec<NameId>,
     /// Where in the trace the service that is added started.
     pub(super) loyalty_started: Option<usize>,
-    spans: BTreeMap<(Kind, NameId, u64), UserSpan>,
+    spans: BTreeMap<(RecordKind, NameId, u64), UserSpan>,
     /// When each listener subscribed.
     subscribed: Vec<(NameId, usize)>,
     user_service: Option<NameId>,
@@ -52,7 +52,7 @@ impl DecouplingSummary {
             let source = event.source;
             let is_user_service = Some(source) == summary.user_service;
             match event.kind {
-                Kind::Start => {
+                RecordKind::Start => {
                     if Some(source) == loyalty {
                         summary.loyalty_started = Some(index);
                     }
@@ -62,7 +62,7 @@ impl DecouplingSummary {
                     }
                 }
                 // A service that listens to two types of event counts once.
-                Kind::Subscribe if Some(source) != session && !summary.listens(source) => {
+                RecordKind::Subscribe if Some(source) != session && !summary.listens(source) => {
                     summary.subscribed.push((source, index));
                 }
                 _ => {}
@@ -81,7 +81,7 @@ impl DecouplingSummary {
     pub(super) fn requests(&self) -> impl Iterator<Item = (u64, UserSpan)> + '_ {
         self.spans
             .iter()
-            .filter(|((kind, ..), span)| *kind == Kind::Request && span.is_over)
+            .filter(|((kind, ..), span)| *kind == RecordKind::Request && span.is_over)
             .map(|((.., user), span)| (*user, *span))
     }
 
@@ -89,13 +89,13 @@ impl DecouplingSummary {
     pub(super) fn failures(&self) -> impl Iterator<Item = (NameId, u64)> + '_ {
         self.spans
             .iter()
-            .filter(|((kind, ..), span)| *kind == Kind::Handle && span.failed)
+            .filter(|((kind, ..), span)| *kind == RecordKind::Handle && span.failed)
             .map(|((_, service, user), _)| (*service, *user))
     }
 
     /// The finished work of a service for a user, ended well or not.
     pub(super) fn handled(&self, service: NameId, user: u64) -> Option<UserSpan> {
-        let span = self.spans.get(&(Kind::Handle, service, user))?;
+        let span = self.spans.get(&(RecordKind::Handle, service, user))?;
         span.is_over.then_some(*span)
     }
 
@@ -113,7 +113,9 @@ impl DecouplingSummary {
     /// Whether a service had its chance: it handled the sign-up, or the bus
     /// handed it over and its inbox was full.
     pub(super) fn was_reached(&self, service: NameId, user: u64) -> bool {
-        let delivered = self.spans.contains_key(&(Kind::Deliver, service, user));
+        let delivered = self
+            .spans
+            .contains_key(&(RecordKind::Deliver, service, user));
         self.handled(service, user).is_some() || (self.inboxes_lose && delivered)
     }
 
@@ -121,7 +123,7 @@ impl DecouplingSummary {
     pub(super) fn subscribed_before(&self, user: u64, but: NameId) -> Vec<NameId> {
         let emitted = self
             .user_service
-            .and_then(|source| self.spans.get(&(Kind::Emit, source, user)))
+            .and_then(|source| self.spans.get(&(RecordKind::Emit, source, user)))
             .map_or(0, |emit| emit.begin);
         self.subscribed
             .iter()
@@ -133,7 +135,7 @@ impl DecouplingSummary {
     fn add_span(&mut self, index: usize, event: &Event) {
         // A delivery is the listener's: the bus has one to each for a user.
         let who = match event.kind {
-            Kind::Deliver => event.target.unwrap_or(event.source),
+            RecordKind::Deliver => event.target.unwrap_or(event.source),
             _ => event.source,
         };
         let key = (event.kind, who, event.subject);

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     events::Bus,
     scenario::Context,
-    trace::{Kind, NameId, Recorder},
+    trace::{NameId, RecordKind, Recorder},
 };
 use std::time::Duration;
 
@@ -93,10 +93,10 @@ impl UserService {
 
     fn start(context: &Context, design: SignUpDesign) -> Self {
         let id = context.trace.name(USER_SERVICE);
-        context.trace.instant(Kind::Start, id, 0);
+        context.trace.instant(RecordKind::Start, id, 0);
         // What it holds on to is what it knows: neither more nor less.
         for dependency in design.dependencies() {
-            context.trace.send(Kind::Depend, id, dependency, 0);
+            context.trace.send(RecordKind::Depend, id, dependency, 0);
         }
         UserService {
             id,
@@ -109,7 +109,7 @@ impl UserService {
     /// Takes the request of a user who arrived at `due`. It is answered when the
     /// future completes: that may have to wait for room in a listener's inbox.
     pub(super) fn register(&self, user: u64, due: Duration) -> impl Future<Output = ()> + 'static {
-        let request = self.trace.begin_at(due, Kind::Request, self.id, user);
+        let request = self.trace.begin_at(due, RecordKind::Request, self.id, user);
         let (outcome, announced) = match &self.design {
             SignUpDesign::Direct(services) => (self.call_each(user, services), None),
             SignUpDesign::Events { bus, bus_id, leaks } => {
@@ -134,7 +134,8 @@ impl UserService {
     /// takes the sign-up with it.
     fn call_each(&self, user: u64, services: &DirectServices) -> Result<(), Unavailable> {
         for service in services.in_call_order() {
-            self.trace.send(Kind::Call, self.id, service.id(), user);
+            self.trace
+                .send(RecordKind::Call, self.id, service.id(), user);
             service.handle(user)?;
         }
         Ok(())
@@ -144,7 +145,8 @@ impl UserService {
     /// listening for ever.
     fn leak_listener(&self, user: u64, bus: &Bus, bus_id: NameId) {
         let session = self.trace.name(SESSION);
-        self.trace.send(Kind::Subscribe, session, bus_id, user);
+        self.trace
+            .send(RecordKind::Subscribe, session, bus_id, user);
         bus.on(SESSION, |_: &UserRegistered| ()).detach();
     }
 
@@ -156,7 +158,7 @@ impl UserService {
         bus: &Bus,
         bus_id: NameId,
     ) -> Option<impl Future<Output = ()> + use<>> {
-        self.trace.send(Kind::Emit, self.id, bus_id, user);
+        self.trace.send(RecordKind::Emit, self.id, bus_id, user);
         if !self.awaits_listeners {
             let _isolated = bus.emit(&UserRegistered { user });
             return None;

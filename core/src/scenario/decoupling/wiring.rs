@@ -9,7 +9,7 @@ use crate::{
     events::{Bus, Emitter, Inbox, InboxFull, ListenerId, Notice, Options, Overflow, Subscription},
     platform::Task,
     scenario::{Context, Values},
-    trace::{Kind, NameId, Recorder},
+    trace::{NameId, RecordKind, Recorder},
 };
 use futures::StreamExt;
 use std::{any::Any, cell::RefCell};
@@ -32,7 +32,7 @@ impl BusWiring {
             .clock(context.platform.timer())
             .on_leak(move |leak| {
                 let (warning, count) = (trace.name(&leak.to_string()), leak.listeners.len());
-                trace.send(Kind::Leak, bus_id, warning, count as u64);
+                trace.send(RecordKind::Leak, bus_id, warning, count as u64);
             });
         let bus = Bus::with_options(options);
         // Deliveries are recorded as the bus reports them.
@@ -43,12 +43,17 @@ impl BusWiring {
             };
             match tapped.notice {
                 Notice::Delivering { listener, .. } => {
-                    trace.send(Kind::Deliver, bus_id, trace.name(&listener.name), user);
+                    trace.send(
+                        RecordKind::Deliver,
+                        bus_id,
+                        trace.name(&listener.name),
+                        user,
+                    );
                 }
                 Notice::Failed {
                     listener, error, ..
                 } if error.is::<InboxFull>() => {
-                    trace.instant(Kind::Refuse, trace.name(&listener.name), user);
+                    trace.instant(RecordKind::Refuse, trace.name(&listener.name), user);
                 }
                 // The services record the rest themselves.
                 _ => {}
@@ -72,7 +77,7 @@ impl BusWiring {
     /// Lets a service hear of sign-ups from now on.
     pub(super) fn subscribe(&self, service: DownstreamService) {
         let trace = &self.context.trace;
-        trace.send(Kind::Subscribe, service.id(), self.bus_id, 0);
+        trace.send(RecordKind::Subscribe, service.id(), self.bus_id, 0);
         let name = service.name();
         let mail_announcer = self.mail_announcer(name, service.id());
         if self.context.params.choice("listeners") == "async" {
@@ -111,7 +116,7 @@ impl BusWiring {
         }
         let trace = &self.context.trace;
         if name == AUDIT {
-            trace.send(Kind::Subscribe, id, self.bus_id, 0);
+            trace.send(RecordKind::Subscribe, id, self.bus_id, 0);
             let subscription = self.bus.on(AUDIT, |_: &MailSent| ());
             self.subscriptions.borrow_mut().push(subscription);
         }
@@ -147,7 +152,7 @@ async fn process_inbox(
         let next = inbox.next().await;
         let dropped = inbox.stats().dropped;
         if dropped > lost {
-            trace.instant(Kind::Drop, service.id(), dropped - lost);
+            trace.instant(RecordKind::Drop, service.id(), dropped - lost);
             lost = dropped;
         }
         let Some(event) = next else {
@@ -191,7 +196,8 @@ struct MailAnnouncer {
 
 impl MailAnnouncer {
     fn emit_mail_sent(&self, user: u64) {
-        self.trace.send(Kind::Emit, self.email, self.bus_id, user);
+        self.trace
+            .send(RecordKind::Emit, self.email, self.bus_id, user);
         let _infallible = self.emitter.emit(&MailSent { user });
     }
 }

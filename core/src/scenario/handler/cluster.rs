@@ -8,7 +8,7 @@ use crate::{
         Context,
         workers::{GIVEN_UP, KILLED, ProcessState, Workers},
     },
-    trace::{Kind, NameId, Recorder},
+    trace::{NameId, RecordKind, Recorder},
 };
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ impl Cluster {
         let id = trace.name(SUPERVISOR);
         let policy = params.choice("policy");
         let supervisor = (policy != "crash").then(|| {
-            trace.instant(Kind::Start, id, 0);
+            trace.instant(RecordKind::Start, id, 0);
             let options = SupervisorOptions::new()
                 .intensity(restarts, PERIOD)
                 .steady_after(Duration::MAX)
@@ -172,7 +172,7 @@ impl Cluster {
                 }
                 Action::Escalate => {
                     self.has_given_up = true;
-                    self.trace.caused(Kind::Exit, self.id, 0, GIVEN_UP);
+                    self.trace.caused(RecordKind::Exit, self.id, 0, GIVEN_UP);
                 }
                 // It is not asked for any.
                 Action::Reloaded | Action::ReloadAborted(_) => {}

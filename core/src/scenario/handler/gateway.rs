@@ -15,7 +15,7 @@ use crate::{
         railway::{ErrorLog, ErrorResponse, HANDED_BACK, SECRET, answer, id_of},
         workers::LOST,
     },
-    trace::{Kind, NameId, Span},
+    trace::{NameId, RecordKind, Span},
 };
 use std::mem;
 
@@ -49,7 +49,7 @@ impl Gateway {
         let trace = &context.trace;
         let [id, dispatcher] = [GATEWAY, DISPATCHER].map(|name| {
             let id = trace.name(name);
-            trace.instant(Kind::Start, id, 0);
+            trace.instant(RecordKind::Start, id, 0);
             id
         });
         let cluster = Cluster::start(context);
@@ -106,7 +106,7 @@ impl Gateway {
             let trace = &self.context.trace;
             self.open.push(OpenTransfer {
                 transfer: TransferRequest::draw(&self.context, number),
-                request: trace.begin_at(came, Kind::Request, self.id, number),
+                request: trace.begin_at(came, RecordKind::Request, self.id, number),
                 attempt: None,
                 at: None,
                 tries: 0,
@@ -131,8 +131,8 @@ impl Gateway {
         let transfer = open.transfer.to_string();
         let worker = self.cluster.id(id.slot);
         let trace = &self.context.trace;
-        trace.send(Kind::Call, self.id, worker, number);
-        let attempt = trace.begin(Kind::Handle, worker, number);
+        trace.send(RecordKind::Call, self.id, worker, number);
+        let attempt = trace.begin(RecordKind::Handle, worker, number);
         if let Some(open) = self.find(number) {
             open.attempt = Some(attempt);
         }
@@ -142,7 +142,7 @@ impl Gateway {
     /// There is no worker, and there will be none.
     fn turn_down(&mut self, number: u64) {
         let trace = &self.context.trace;
-        let attempt = trace.begin(Kind::Handle, self.dispatcher, number);
+        let attempt = trace.begin(RecordKind::Handle, self.dispatcher, number);
         attempt.fail("no worker");
         let error = AppError::unavailable("a worker").with_context("cluster", SECRET);
         let incident = Incident::new(id_of(number), "POST /transfers");
@@ -172,9 +172,9 @@ impl Gateway {
                 }
             }
             WorkerReply::Retry { number, code } => {
-                trace.caused(Kind::Retry, self.log.id(), number, code);
+                trace.caused(RecordKind::Retry, self.log.id(), number, code);
                 if let Some(open) = self.find(number) {
-                    open.attempt = Some(trace.begin(Kind::Handle, worker, number));
+                    open.attempt = Some(trace.begin(RecordKind::Handle, worker, number));
                 }
             }
             WorkerReply::Done { number, total } => {
@@ -186,7 +186,7 @@ impl Gateway {
                 }
                 // The client knows what all accounts hold together.
                 if total != TOTAL {
-                    trace.instant(Kind::Wrong, worker, number);
+                    trace.instant(RecordKind::Wrong, worker, number);
                 }
                 open.request.succeed();
             }
@@ -246,7 +246,7 @@ impl Gateway {
         }
         open.at = None;
         let trace = &self.context.trace;
-        trace.caused(Kind::Retry, self.id, number, cause);
+        trace.caused(RecordKind::Retry, self.id, number, cause);
         self.dispatch(number);
         true
     }

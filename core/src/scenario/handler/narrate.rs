@@ -7,7 +7,7 @@ use crate::{
         railway::{self, HANDED_BACK},
         workers::LOST,
     },
-    trace::{Event, Kind, Phase, Trace},
+    trace::{Event, Phase, RecordKind, Trace},
 };
 
 pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
@@ -16,25 +16,25 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
     let cause = event.failure.map_or("", |cause| trace.name(cause));
     let number = event.subject;
     match (event.kind, event.phase) {
-        (Kind::Start, _) if number > 0 => format!("{source} is ready, as process {number}."),
-        (Kind::Switch, _) => format!("{source}, process {number}, is {target}."),
-        (Kind::Exit, _) if source == SUPERVISOR => format!("{source} gives up: {cause}."),
-        (Kind::Exit, _) if cause.is_empty() => {
+        (RecordKind::Start, _) if number > 0 => format!("{source} is ready, as process {number}."),
+        (RecordKind::Switch, _) => format!("{source}, process {number}, is {target}."),
+        (RecordKind::Exit, _) if source == SUPERVISOR => format!("{source} gives up: {cause}."),
+        (RecordKind::Exit, _) if cause.is_empty() => {
             format!("{source}, process {number}, has come to its end.")
         }
-        (Kind::Exit, _) => format!("{source}, process {number}, is gone: {cause}."),
-        (Kind::Request, Phase::End) if cause == LOST => {
+        (RecordKind::Exit, _) => format!("{source}, process {number}, is gone: {cause}."),
+        (RecordKind::Request, Phase::End) if cause == LOST => {
             format!(
                 "Request {number} is lost, after {}.",
                 format_ms(event.duration)
             )
         }
-        (Kind::Call, _) => format!("{source} hands request {number} to {target}."),
-        (Kind::Wrong, _) => format!("{source} answers request {number} with what is wrong."),
-        (Kind::Handle, Phase::End) if cause == HANDED_BACK => {
+        (RecordKind::Call, _) => format!("{source} hands request {number} to {target}."),
+        (RecordKind::Wrong, _) => format!("{source} answers request {number} with what is wrong."),
+        (RecordKind::Handle, Phase::End) if cause == HANDED_BACK => {
             format!("{source} hands request {number} back.")
         }
-        (Kind::Handle, Phase::End) if cause == LOST => {
+        (RecordKind::Handle, Phase::End) if cause == LOST => {
             format!("Request {number} goes down with {source}.")
         }
         _ => railway::narrate(trace, event),

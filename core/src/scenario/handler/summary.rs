@@ -6,7 +6,7 @@ use crate::{
         railway::HANDED_BACK,
         workers::{BUG_EXIT, KILLED, KILLED_FROM_OUTSIDE, LOST},
     },
-    trace::{Event, Kind, NameId, Phase, Trace},
+    trace::{Event, NameId, Phase, RecordKind, Trace},
 };
 
 /// Gathered in one pass over the trace.
@@ -125,7 +125,7 @@ impl<'a> HandlerSummary<'a> {
     fn add(&mut self, trace: &'a Trace, place: usize, event: &Event) {
         let cause = event.failure.map(|cause| trace.name(cause));
         match event.kind {
-            Kind::Start if event.subject > 0 => self.processes.push(WorkerRecord {
+            RecordKind::Start if event.subject > 0 => self.processes.push(WorkerRecord {
                 worker: event.source,
                 id: event.subject,
                 bugs: 0,
@@ -133,8 +133,10 @@ impl<'a> HandlerSummary<'a> {
                 tainted: None,
                 exit: None,
             }),
-            Kind::Exit if trace.name(event.source) == SUPERVISOR => self.given_up = Some(place),
-            Kind::Exit => match self.present(event.source) {
+            RecordKind::Exit if trace.name(event.source) == SUPERVISOR => {
+                self.given_up = Some(place)
+            }
+            RecordKind::Exit => match self.present(event.source) {
                 Some(process) => self.processes[process].exit = Some((place, cause)),
                 None => self.stillborn += usize::from(cause != Some(KILLED)),
             },
@@ -153,15 +155,15 @@ impl<'a> HandlerSummary<'a> {
         };
         let request = &mut self.requests[number];
         match (event.kind, event.phase) {
-            (Kind::Request, Phase::Begin) => request.begin = place,
-            (Kind::Request, _) => {
+            (RecordKind::Request, Phase::Begin) => request.begin = place,
+            (RecordKind::Request, _) => {
                 request.ends += 1;
                 request.failure = cause;
             }
-            (Kind::Call, _) => request
+            (RecordKind::Call, _) => request
                 .calls
                 .extend(process.map(|process| (process, place))),
-            (Kind::Handle, Phase::End) => match cause {
+            (RecordKind::Handle, Phase::End) => match cause {
                 None | Some(LOST) => {}
                 Some(HANDED_BACK) => request.handed_back += 1,
                 Some(fault) => {
@@ -172,10 +174,10 @@ impl<'a> HandlerSummary<'a> {
                     }
                 }
             },
-            (Kind::Log, _) => request.logged.extend(cause),
-            (Kind::Retry, _) => request.retries += 1,
-            (Kind::Wrong, _) => request.is_wrong = true,
-            (Kind::Expose, _) => request.exposed += 1,
+            (RecordKind::Log, _) => request.logged.extend(cause),
+            (RecordKind::Retry, _) => request.retries += 1,
+            (RecordKind::Wrong, _) => request.is_wrong = true,
+            (RecordKind::Expose, _) => request.exposed += 1,
             _ => {}
         }
     }

@@ -3,7 +3,7 @@
 use crate::{
     platform::{Random, Timer},
     scenario::{Context, Values},
-    trace::{Kind, NameId, Recorder, Span},
+    trace::{NameId, RecordKind, Recorder, Span},
 };
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -47,7 +47,7 @@ impl BusyListener {
     }
 
     pub(super) fn record_start(&self) {
-        self.trace.instant(Kind::Start, self.id, 0);
+        self.trace.instant(RecordKind::Start, self.id, 0);
     }
 
     pub(super) fn id(&self) -> NameId {
@@ -60,7 +60,7 @@ impl BusyListener {
 
     /// Begins to work on a reading.
     pub(super) fn begin(&self, reading: u64) -> Span {
-        self.trace.begin(Kind::Handle, self.id, reading)
+        self.trace.begin(RecordKind::Handle, self.id, reading)
     }
 
     /// Holds the loop for as long as its work takes.

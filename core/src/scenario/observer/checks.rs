@@ -12,7 +12,7 @@ use crate::{
         checks::{Check, CheckResult},
         leak_check,
     },
-    trace::{Kind, NameId, Phase, Trace},
+    trace::{NameId, Phase, RecordKind, Trace},
 };
 
 pub(super) const ALL: &[Check] = &[
@@ -320,7 +320,7 @@ fn errors_surface(trace: &Trace) -> CheckResult {
     let spurious = others.filter(|emit| emit.ended == Some(true)).count();
     let log = trace.id(ERROR_LOG);
     let logged = trace.events.iter().filter(|event| {
-        Some(event.source) == log && event.kind == Kind::Handle && event.phase == Phase::End
+        Some(event.source) == log && event.kind == RecordKind::Handle && event.phase == Phase::End
     });
     let logged = logged.count();
     if failures == 0 {
@@ -348,12 +348,12 @@ fn leak_reported(trace: &Trace) -> CheckResult {
     let mut leaked = 0;
     for event in trace.events.iter().filter(|it| it.target == emitter) {
         match event.kind {
-            Kind::Subscribe => {
+            RecordKind::Subscribe => {
                 leaked += u64::from(Some(event.source) == forgotten);
                 listeners += 1;
                 most = most.max(listeners);
             }
-            Kind::Unsubscribe => listeners = listeners.saturating_sub(1),
+            RecordKind::Unsubscribe => listeners = listeners.saturating_sub(1),
             _ => {}
         }
     }

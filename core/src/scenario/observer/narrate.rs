@@ -3,7 +3,7 @@
 use super::{ALARM, CALIBRATION};
 use crate::{
     scenario::format::format_ms,
-    trace::{Event, Kind, Phase, Trace},
+    trace::{Event, Phase, RecordKind, Trace},
 };
 
 pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
@@ -12,29 +12,31 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
     let reading = event.subject;
     let took = format_ms(event.duration);
     match (event.kind, event.phase, event.failure) {
-        (Kind::Start, ..) => format!("{source} has started."),
-        (Kind::Depend, ..) => format!("{source} announces its readings on {target}."),
-        (Kind::Subscribe, ..) => match source {
+        (RecordKind::Start, ..) => format!("{source} has started."),
+        (RecordKind::Depend, ..) => format!("{source} announces its readings on {target}."),
+        (RecordKind::Subscribe, ..) => match source {
             ALARM => format!("{source} is put before all others on {target}'s list."),
             CALIBRATION => format!("{source} is added to {target}'s list, for one reading."),
             _ => format!("{source} is added to {target}'s list."),
         },
-        (Kind::Unsubscribe, ..) => match source {
+        (RecordKind::Unsubscribe, ..) => match source {
             CALIBRATION => format!("{source}, called once, is off {target}'s list already."),
             _ => format!("{source} is removed from {target}'s list."),
         },
-        (Kind::Leak, ..) => format!("{source} warns: {target}."),
-        (Kind::Request, Phase::Begin, _) => format!("{source} has reading {reading}."),
-        (Kind::Request, _, None) => format!("Reading {reading} is announced, after {took}."),
-        (Kind::Request, _, Some(cause)) => {
+        (RecordKind::Leak, ..) => format!("{source} warns: {target}."),
+        (RecordKind::Request, Phase::Begin, _) => format!("{source} has reading {reading}."),
+        (RecordKind::Request, _, None) => format!("Reading {reading} is announced, after {took}."),
+        (RecordKind::Request, _, Some(cause)) => {
             format!(
                 "The emit of reading {reading} answers: {}.",
                 trace.name(cause)
             )
         }
-        (Kind::Call, ..) => format!("{source}, still at it, asks {target} for another reading."),
-        (Kind::Emit, ..) => format!("{source} emits reading {reading}."),
-        (Kind::Deliver, ..) => format!("{source} calls {target} with reading {reading}."),
+        (RecordKind::Call, ..) => {
+            format!("{source}, still at it, asks {target} for another reading.")
+        }
+        (RecordKind::Emit, ..) => format!("{source} emits reading {reading}."),
+        (RecordKind::Deliver, ..) => format!("{source} calls {target} with reading {reading}."),
         (_, Phase::Begin, _) => format!("{source} works on reading {reading}."),
         (_, _, None) => format!("{source} is done with reading {reading}, after {took}."),
         (_, _, Some(cause)) => format!(

@@ -2,9 +2,9 @@
 
 use super::{EMITTER, SENSOR};
 use crate::{
-    events::{Emitter, Notice, Options, Policy, Removal},
+    events::{Emitter, FailurePolicy, Notice, Options, Removal},
     scenario::Context,
-    trace::{Kind, NameId, Recorder},
+    trace::{NameId, RecordKind, Recorder},
 };
 use std::{
     sync::{
@@ -36,15 +36,15 @@ impl Sensor {
     pub(super) fn start(context: &Context) -> Arc<Self> {
         let trace = &context.trace;
         let (id, emitter_id) = (trace.name(SENSOR), trace.name(EMITTER));
-        trace.instant(Kind::Start, id, 0);
-        trace.send(Kind::Depend, id, emitter_id, 0);
+        trace.instant(RecordKind::Start, id, 0);
+        trace.send(RecordKind::Depend, id, emitter_id, 0);
         let emitter = Emitter::with_options(options(context, emitter_id));
         // Deliveries are recorded as the emitter reports them.
         let record = trace.clone();
         let monitor = emitter.monitor(move |reading: &SensorReading, notice| {
             if let Notice::Delivering { listener, .. } = notice {
                 let to = record.name(&listener.name);
-                record.send(Kind::Deliver, emitter_id, to, reading.number);
+                record.send(RecordKind::Deliver, emitter_id, to, reading.number);
             }
         });
         monitor.detach();
@@ -73,9 +73,11 @@ impl Sensor {
     /// comes of it.
     pub(super) fn announce(&self, ordinal: Option<u64>, due: Duration) {
         let number = self.announced.fetch_add(1, Ordering::Relaxed) + 1;
-        let announcing = self.trace.begin_at(due, Kind::Request, self.id, number);
+        let announcing = self
+            .trace
+            .begin_at(due, RecordKind::Request, self.id, number);
         self.trace
-            .send(Kind::Emit, self.id, self.emitter_id, number);
+            .send(RecordKind::Emit, self.id, self.emitter_id, number);
         match self.emitter.emit(&SensorReading { number, ordinal }) {
             Ok(_) => announcing.succeed(),
             Err(error) => announcing.fail(&error.to_string()),
@@ -87,8 +89,8 @@ fn options(context: &Context, emitter_id: NameId) -> Options {
     let params = &context.params;
     let trace = context.trace.clone();
     let policy = match params.choice("policy") {
-        "fail-fast" => Policy::FailFast,
-        _ => Policy::Isolate,
+        "fail-fast" => FailurePolicy::FailFast,
+        _ => FailurePolicy::Isolate,
     };
     let removal = match params.choice("removal") {
         "live" => Removal::Live,
@@ -100,6 +102,6 @@ fn options(context: &Context, emitter_id: NameId) -> Options {
         .clock(context.platform.timer())
         .on_leak(move |leak| {
             let (warning, count) = (trace.name(&leak.to_string()), leak.listeners.len());
-            trace.send(Kind::Leak, emitter_id, warning, count as u64);
+            trace.send(RecordKind::Leak, emitter_id, warning, count as u64);
         })
 }

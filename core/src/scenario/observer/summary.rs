@@ -1,7 +1,7 @@
 //! What the checks ask of a trace.
 
 use super::{ALARM, SENSOR};
-use crate::trace::{Event, Kind, NameId, Phase, Trace};
+use crate::trace::{Event, NameId, Phase, RecordKind, Trace};
 
 /// Gathered in one pass over the trace, which is told by its records alone: the
 /// list is what was added to it and removed from it, an emit called whom it
@@ -58,18 +58,18 @@ impl ObserverSummary {
         for (index, event) in trace.events.iter().enumerate() {
             let listener = event.source;
             match event.kind {
-                Kind::Subscribe => {
+                RecordKind::Subscribe => {
                     let first = Some(listener) == alarm;
                     list.insert(if first { 0 } else { list.len() }, listener);
                     summary.note_change(event, index, open.last());
                 }
-                Kind::Unsubscribe => {
+                RecordKind::Unsubscribe => {
                     if let Some(index) = list.iter().position(|known| *known == listener) {
                         list.remove(index);
                     }
                     summary.note_change(event, index, open.last());
                 }
-                Kind::Emit => {
+                RecordKind::Emit => {
                     summary.emits.push(EmitRecord {
                         reading: event.subject,
                         begin: index,
@@ -82,18 +82,20 @@ impl ObserverSummary {
                     });
                     open.push(summary.emits.len() - 1);
                 }
-                Kind::Deliver => {
+                RecordKind::Deliver => {
                     let emit = summary.emit(event.subject);
                     if let (Some(emit), Some(to)) = (emit, event.target) {
                         emit.called.push((to, index));
                     }
                 }
-                Kind::Handle if event.phase == Phase::End && event.failure.is_some() => {
+                RecordKind::Handle if event.phase == Phase::End && event.failure.is_some() => {
                     if let Some(emit) = summary.emit(event.subject) {
                         emit.failed.push(event.source);
                     }
                 }
-                Kind::Request if event.phase == Phase::End && Some(event.source) == sensor => {
+                RecordKind::Request
+                    if event.phase == Phase::End && Some(event.source) == sensor =>
+                {
                     open.pop();
                     if let Some(emit) = summary.emit(event.subject) {
                         emit.end = index;
@@ -109,7 +111,7 @@ impl ObserverSummary {
     fn note_change(&mut self, event: &Event, index: usize, within: Option<&usize>) {
         self.changes.push(ListChange {
             listener: event.source,
-            is_removal: event.kind == Kind::Unsubscribe,
+            is_removal: event.kind == RecordKind::Unsubscribe,
             index,
             within: within.copied(),
         });

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     events::{Emitter, Subscription, WeakEmitter},
     scenario::Context,
-    trace::{Kind, NameId, Recorder},
+    trace::{NameId, RecordKind, Recorder},
 };
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -72,7 +72,8 @@ impl SensorWiring {
     pub(super) fn leak_listener(&self) {
         let forgotten = self.trace.name(FORGOTTEN);
         let emitter_id = self.sensor.emitter_id();
-        self.trace.send(Kind::Subscribe, forgotten, emitter_id, 0);
+        self.trace
+            .send(RecordKind::Subscribe, forgotten, emitter_id, 0);
         self.sensor.emitter().on(FORGOTTEN, |_| ()).detach();
     }
 }
@@ -96,12 +97,12 @@ impl ListenerList {
 
     fn record_added(&self, listener: NameId) {
         self.trace
-            .send(Kind::Subscribe, listener, self.emitter_id, 0);
+            .send(RecordKind::Subscribe, listener, self.emitter_id, 0);
     }
 
     fn record_removed(&self, listener: NameId) {
         self.trace
-            .send(Kind::Unsubscribe, listener, self.emitter_id, 0);
+            .send(RecordKind::Unsubscribe, listener, self.emitter_id, 0);
     }
 
     fn contains(&self, name: &str) -> bool {
@@ -145,7 +146,7 @@ impl ListenerList {
                 alarm.work();
                 // One it has asked for itself does not alarm it.
                 if let (true, Some(_), Some(sensor)) = (emits, reading.ordinal, weak.upgrade()) {
-                    trace.send(Kind::Call, alarm.id(), sensor.id(), reading.number);
+                    trace.send(RecordKind::Call, alarm.id(), sensor.id(), reading.number);
                     sensor.announce(None, alarm.now());
                 }
                 span.succeed();

@@ -4,7 +4,7 @@ use super::READ;
 use crate::{
     platform::{Random, Timer},
     scenario::{Context, Values},
-    trace::{Kind, NameId, Recorder, Span},
+    trace::{NameId, RecordKind, Recorder, Span},
 };
 use futures::{Stream, stream};
 use std::{io, sync::Arc};
@@ -37,7 +37,7 @@ impl InputFile {
         let all_chunks = (lines * LINE.len() as u64).div_ceil(size as u64);
         InputFile {
             id,
-            open: Some(trace.begin(Kind::Open, id, 0)),
+            open: Some(trace.begin(RecordKind::Open, id, 0)),
             trace,
             timer: context.platform.timer(),
             params: params.clone(),
@@ -64,7 +64,7 @@ impl InputFile {
             return Ok(None);
         }
         self.chunks += 1;
-        let span = self.trace.begin(Kind::Handle, self.id, self.chunks);
+        let span = self.trace.begin(RecordKind::Handle, self.id, self.chunks);
         let took = self.draws.jitter(self.params.millis("read"), 20);
         self.timer.sleep(took).await;
         if self.bad_chunk == Some(self.chunks) {

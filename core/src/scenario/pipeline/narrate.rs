@@ -3,7 +3,7 @@
 use super::{BUFFER, READ, TRANSFER};
 use crate::{
     scenario::format::format_ms,
-    trace::{Event, Kind, Phase, Trace},
+    trace::{Event, Phase, RecordKind, Trace},
 };
 
 pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
@@ -16,18 +16,20 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
         _ => ("batch", "output"),
     };
     match (event.kind, event.phase, event.failure) {
-        (Kind::Start, ..) => format!("{source} is there."),
-        (Kind::Mark, ..) => format!("{source}'s high-water mark is at {} KiB.", number / 1024),
-        (Kind::Level, ..) => format!("{source} holds {number} bytes."),
-        (Kind::Open, Phase::Begin, _) => format!("{source} opens its {end}."),
-        (Kind::Open, _, None) => format!("{source} closes its {end}."),
-        (Kind::Open, ..) => format!("{source} lets go of its {end}."),
-        (Kind::Write, ..) => format!("{source} hands {goes} {number} to {target}."),
-        (Kind::Commit, ..) => "All is written: the output takes its place.".to_owned(),
-        (Kind::Discard, ..) => "What was written in part is discarded.".to_owned(),
-        (Kind::Request, Phase::Begin, _) => format!("{TRANSFER} begins."),
-        (Kind::Request, _, None) => format!("{TRANSFER} is complete, after {took}."),
-        (Kind::Request, _, Some(cause)) => format!("{TRANSFER}: {}.", trace.name(cause)),
+        (RecordKind::Start, ..) => format!("{source} is there."),
+        (RecordKind::Mark, ..) => {
+            format!("{source}'s high-water mark is at {} KiB.", number / 1024)
+        }
+        (RecordKind::Level, ..) => format!("{source} holds {number} bytes."),
+        (RecordKind::Open, Phase::Begin, _) => format!("{source} opens its {end}."),
+        (RecordKind::Open, _, None) => format!("{source} closes its {end}."),
+        (RecordKind::Open, ..) => format!("{source} lets go of its {end}."),
+        (RecordKind::Write, ..) => format!("{source} hands {goes} {number} to {target}."),
+        (RecordKind::Commit, ..) => "All is written: the output takes its place.".to_owned(),
+        (RecordKind::Discard, ..) => "What was written in part is discarded.".to_owned(),
+        (RecordKind::Request, Phase::Begin, _) => format!("{TRANSFER} begins."),
+        (RecordKind::Request, _, None) => format!("{TRANSFER} is complete, after {took}."),
+        (RecordKind::Request, _, Some(cause)) => format!("{TRANSFER}: {}.", trace.name(cause)),
         (_, Phase::Begin, _) => format!("{source} works on {goes} {number}."),
         (_, _, None) => format!("{source} is done with {goes} {number}, after {took}."),
         (_, _, Some(cause)) => format!(

@@ -4,7 +4,7 @@ use super::{COMPRESS, WRITE, steps};
 use crate::{
     platform::{Random, Timer},
     scenario::{Context, Values},
-    trace::{Kind, NameId, Recorder, Span},
+    trace::{NameId, RecordKind, Recorder, Span},
 };
 use futures::{FutureExt, Sink, future::LocalBoxFuture};
 use std::{
@@ -33,7 +33,7 @@ impl OutputFile {
         let fails = context.params.choice("fail") == "write";
         OutputFile {
             id,
-            open: Some(trace.begin(Kind::Open, id, 0)),
+            open: Some(trace.begin(RecordKind::Open, id, 0)),
             trace,
             timer: context.platform.timer(),
             params: context.params.clone(),
@@ -43,7 +43,7 @@ impl OutputFile {
     }
 
     pub(super) async fn write(&mut self, batch: &steps::LineBatch) -> io::Result<()> {
-        let span = self.trace.begin(Kind::Handle, self.id, batch.0);
+        let span = self.trace.begin(RecordKind::Handle, self.id, batch.0);
         let took = self.draws.jitter(self.params.millis("write"), 20);
         self.timer.sleep(took).await;
         if self.bad_batch == Some(batch.0) {
@@ -89,7 +89,7 @@ impl Sink<steps::LineBatch> for OutputSink {
     fn start_send(mut self: Pin<&mut Self>, batch: steps::LineBatch) -> io::Result<()> {
         let mut output = self.output.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let [compress, write] = [COMPRESS, WRITE].map(|name| self.trace.name(name));
-        self.trace.send(Kind::Write, compress, write, batch.0);
+        self.trace.send(RecordKind::Write, compress, write, batch.0);
         let writing = async move {
             let written = output.write(&batch).await;
             (output, written)
@@ -125,10 +125,10 @@ impl Sink<steps::LineBatch> for OutputSink {
 
 /// What became of the part that was written.
 pub(super) fn commit(trace: &Recorder) {
-    trace.instant(Kind::Commit, trace.name(WRITE), 0);
+    trace.instant(RecordKind::Commit, trace.name(WRITE), 0);
 }
 
 /// As above, if it was not to be.
 pub(super) fn discard(trace: &Recorder) {
-    trace.instant(Kind::Discard, trace.name(WRITE), 0);
+    trace.instant(RecordKind::Discard, trace.name(WRITE), 0);
 }

@@ -4,7 +4,7 @@ use super::{COMPRESS, PARSE, file};
 use crate::{
     platform::{Random, Timer},
     scenario::{Context, Values},
-    trace::{Kind, NameId, Recorder},
+    trace::{NameId, RecordKind, Recorder},
 };
 use std::{io, sync::Arc};
 
@@ -63,7 +63,7 @@ impl Compressor {
         batch: LineBatch,
         mut draws: Random,
     ) -> io::Result<LineBatch> {
-        let span = self.trace.begin(Kind::Handle, self.id, batch.0);
+        let span = self.trace.begin(RecordKind::Handle, self.id, batch.0);
         let took = draws.jitter(self.params.millis("compress"), 20);
         self.timer.sleep(took).await;
         if self.bad_batch == Some(batch.0) {

@@ -1,7 +1,7 @@
 //! What the checks ask of a trace.
 
 use super::{BATCH, COMPRESS, READ, TRANSFER, WRITE};
-use crate::trace::{Kind, NameId, Phase, Trace};
+use crate::trace::{NameId, Phase, RecordKind, Trace};
 
 /// Gathered in one pass over the trace.
 #[derive(Default)]
@@ -41,32 +41,32 @@ impl PipelineSummary {
         for (index, event) in trace.events.iter().enumerate() {
             let by = |id| Some(event.source) == id;
             match (event.kind, event.phase) {
-                (Kind::Handle, Phase::Begin) => {
+                (RecordKind::Handle, Phase::Begin) => {
                     compressing += u64::from(by(compress));
                     summary.at_once = summary.at_once.max(compressing);
                     summary.read_after += usize::from(by(read) && summary.end.is_some());
                 }
-                (Kind::Handle, Phase::End) => {
+                (RecordKind::Handle, Phase::End) => {
                     compressing -= u64::from(by(compress)).min(compressing);
                     if by(write) && event.failure.is_none() {
                         summary.written.push(event.subject);
                     }
                 }
-                (Kind::Open, Phase::Begin) => summary.open.push((event.source, None)),
-                (Kind::Open, _) => {
+                (RecordKind::Open, Phase::Begin) => summary.open.push((event.source, None)),
+                (RecordKind::Open, _) => {
                     let mut open = summary.open.iter_mut();
                     if let Some((_, closed)) = open.find(|(id, _)| by(Some(*id))) {
                         *closed = Some(index);
                     }
                 }
-                (Kind::Request, Phase::End) if by(transfer) => {
+                (RecordKind::Request, Phase::End) if by(transfer) => {
                     summary.end = Some(index);
                     summary.cause = event.failure.map(|cause| trace.name(cause).to_owned());
                 }
-                (Kind::Commit, _) => summary.commits += 1,
-                (Kind::Discard, _) => summary.discards += 1,
-                (Kind::Mark, _) => summary.mark = event.subject,
-                (Kind::Level, _) => summary.peak = summary.peak.max(event.subject),
+                (RecordKind::Commit, _) => summary.commits += 1,
+                (RecordKind::Discard, _) => summary.discards += 1,
+                (RecordKind::Mark, _) => summary.mark = event.subject,
+                (RecordKind::Level, _) => summary.peak = summary.peak.max(event.subject),
                 _ => {}
             }
         }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     scenario::Context,
-    trace::{Kind, NameId},
+    trace::{NameId, RecordKind},
 };
 
 /// Both ends, which nobody closed.
@@ -55,8 +55,8 @@ async fn copy(
         .map_err(|error| stage_error(READ, &error))?
     {
         chunks += 1;
-        context.trace.send(Kind::Write, read, buffer, chunks);
-        context.trace.send(Kind::Write, buffer, parse, chunks);
+        context.trace.send(RecordKind::Write, read, buffer, chunks);
+        context.trace.send(RecordKind::Write, buffer, parse, chunks);
         for byte in chunk {
             if byte != b'\n' {
                 line.push(byte);
@@ -90,13 +90,13 @@ impl ManualStages<'_> {
         let number = self.batches;
         let trace = &self.context.trace;
         let [compress, write] = [COMPRESS, WRITE].map(|name| trace.name(name));
-        trace.send(Kind::Write, parse, compress, number);
+        trace.send(RecordKind::Write, parse, compress, number);
         let draws = self.context.seed.stream(FIRST_BATCH_STREAM + number);
         let compressing = self.compressor.clone().compress((number, lines), draws);
         let batch = compressing
             .await
             .map_err(|error| stage_error(COMPRESS, &error))?;
-        trace.send(Kind::Write, compress, write, number);
+        trace.send(RecordKind::Write, compress, write, number);
         let written = self.output.write(&batch).await;
         written.map_err(|error| stage_error(WRITE, &error))
     }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     scenario::Context,
     stream::{Bound, Pipeline, PipelineError, PipelineMonitor},
-    trace::{Kind, NameId, Recorder},
+    trace::{NameId, RecordKind, Recorder},
 };
 use futures::StreamExt;
 use std::{
@@ -24,7 +24,7 @@ pub(super) async fn run(context: &Context) -> Result<(), String> {
     let recorder = FlowRecorder::new(trace);
     let high = params.kibibytes("mark");
     let mark = Bound::bytes(high).expect("the parameter's range begins at 1");
-    trace.instant(Kind::Mark, recorder.buffer, high as u64);
+    trace.instant(RecordKind::Mark, recorder.buffer, high as u64);
 
     let [read, parse, compress] = [READ, PARSE, COMPRESS].map(|name| trace.name(name));
     let (parser, compressor) = (Parser::new(context), Compressor::new(context));
@@ -115,14 +115,14 @@ impl FlowRecorder {
 
     /// `arriving` bytes are about to be put into the buffer: it was waited for room.
     fn record_write(&self, from: NameId, to: NameId, number: u64, arriving: usize) {
-        self.trace.send(Kind::Write, from, to, number);
+        self.trace.send(RecordKind::Write, from, to, number);
         let report = self.monitor.get().map(PipelineMonitor::report);
         let Some(buffer) = report.as_ref().and_then(|report| report.stage(BUFFER)) else {
             return;
         };
         let level = buffer.input.weight - buffer.output.weight + arriving as u64;
         if self.level.replace(level) != level {
-            self.trace.instant(Kind::Level, self.buffer, level);
+            self.trace.instant(RecordKind::Level, self.buffer, level);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     scenario::format::format_ms,
-    trace::{Event, Kind, Phase, Trace},
+    trace::{Event, Phase, RecordKind, Trace},
 };
 
 pub(in crate::scenario) fn narrate(trace: &Trace, event: &Event) -> String {
@@ -11,13 +11,19 @@ pub(in crate::scenario) fn narrate(trace: &Trace, event: &Event) -> String {
     let number = event.subject;
     let took = format_ms(event.duration);
     match (event.kind, event.phase, event.failure) {
-        (Kind::Start, ..) => format!("{source} is there."),
-        (Kind::Request, Phase::Begin, _) => format!("Request {number} arrives."),
-        (Kind::Request, _, None) => format!("Request {number} is answered with 200, after {took}."),
-        (Kind::Request, ..) => format!("Request {number} is answered with {cause}, after {took}."),
-        (Kind::Log, ..) => format!("{source} logs request {number}: {cause}."),
-        (Kind::Retry, ..) => format!("{source} has request {number} done again: {cause}."),
-        (Kind::Expose, ..) => format!("The answer to request {number} shows internal detail."),
+        (RecordKind::Start, ..) => format!("{source} is there."),
+        (RecordKind::Request, Phase::Begin, _) => format!("Request {number} arrives."),
+        (RecordKind::Request, _, None) => {
+            format!("Request {number} is answered with 200, after {took}.")
+        }
+        (RecordKind::Request, ..) => {
+            format!("Request {number} is answered with {cause}, after {took}.")
+        }
+        (RecordKind::Log, ..) => format!("{source} logs request {number}: {cause}."),
+        (RecordKind::Retry, ..) => format!("{source} has request {number} done again: {cause}."),
+        (RecordKind::Expose, ..) => {
+            format!("The answer to request {number} shows internal detail.")
+        }
         (_, Phase::Begin, _) => format!("{source} is to do request {number}."),
         (_, _, None) => format!("{source} is done with request {number}, after {took}."),
         _ => format!("{source} failed at request {number}, after {took}: {cause}."),

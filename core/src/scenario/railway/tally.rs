@@ -6,7 +6,7 @@ use crate::scenario::{
     worker_slot::{WorkerSlot, WorkerSlots},
     workers::{KILLED, LOST},
 };
-use crate::trace::{Event, Kind, Phase, Trace};
+use crate::trace::{Event, Phase, RecordKind, Trace};
 use std::time::Duration;
 
 /// What became of the requests of a run about errors, and of the processes that
@@ -80,20 +80,20 @@ impl Tally {
             self.longest_restart = self.longest_restart.max(empty);
         }
         match (event.kind, event.phase) {
-            (Kind::Request, Phase::Begin) => self.requests += 1,
-            (Kind::Request, Phase::End) => self.end(cause),
-            (Kind::Handle, Phase::End) => {
+            (RecordKind::Request, Phase::Begin) => self.requests += 1,
+            (RecordKind::Request, Phase::End) => self.end(cause),
+            (RecordKind::Handle, Phase::End) => {
                 let is_begun = cause != Some(HANDED_BACK);
                 let is_error = is_begun && cause.is_some_and(|cause| cause != LOST);
                 self.attempts += u64::from(is_begun);
                 self.errors += u64::from(is_error);
             }
-            (Kind::Wrong, _) => self.wrong += 1,
-            (Kind::Expose, _) => self.exposed += 1,
-            (Kind::Retry, _) => self.retries += 1,
-            (Kind::Refuse, _) => self.refused += 1,
-            (Kind::Log, _) => self.logged += 1,
-            (Kind::Exit, _) => self.exit(event, cause),
+            (RecordKind::Wrong, _) => self.wrong += 1,
+            (RecordKind::Expose, _) => self.exposed += 1,
+            (RecordKind::Retry, _) => self.retries += 1,
+            (RecordKind::Refuse, _) => self.refused += 1,
+            (RecordKind::Log, _) => self.logged += 1,
+            (RecordKind::Exit, _) => self.exit(event, cause),
             _ => {}
         }
     }

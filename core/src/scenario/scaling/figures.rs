@@ -4,7 +4,7 @@ use super::{HEARTBEAT, REQUESTS, ScalingSummary};
 use crate::{
     scale::LagMonitor,
     scenario::cluster,
-    trace::{Event, Kind, Phase, Trace},
+    trace::{Event, Phase, RecordKind, Trace},
 };
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn of_blocking(trace: &Trace) -> Vec<(String, String)> {
     let heartbeat = trace.id(HEARTBEAT);
     let is_beat = |event: &&Event| {
         let is_end = event.phase == Phase::End;
-        event.kind == Kind::Beat && is_end && Some(event.source) == heartbeat
+        event.kind == RecordKind::Beat && is_end && Some(event.source) == heartbeat
     };
     let beats = trace.events.iter().filter(is_beat);
     let monitor = LagMonitor::of_lags(summary.interval, beats.map(|beat| beat.duration));
@@ -81,7 +81,7 @@ fn rounds(trace: &Trace) -> Vec<Round<'_>> {
     let ends = trace
         .events
         .iter()
-        .filter(|it| it.kind == Kind::Handle && it.phase == Phase::End);
+        .filter(|it| it.kind == RecordKind::Handle && it.phase == Phase::End);
     ends.map(|event| Round {
         name: trace.name(event.source),
         subject: event.subject,

@@ -3,7 +3,7 @@
 use super::{HEARTBEAT, POOL};
 use crate::{
     scenario::checks::CheckResult,
-    trace::{Event, Kind, NameId, Phase, Trace},
+    trace::{Event, NameId, Phase, RecordKind, Trace},
 };
 use std::time::Duration;
 
@@ -63,24 +63,24 @@ impl ScalingSummary {
         let mut ended_let_in = 0;
         for event in &trace.events {
             let is_held = summary.under_way.iter().any(|(thread, ..)| *thread == 0);
-            let ends_it = event.kind == Kind::Compute && event.phase == Phase::End;
+            let ends_it = event.kind == RecordKind::Compute && event.phase == Phase::End;
             if is_held && event.thread == 0 && !ends_it {
                 summary.while_held += 1;
             }
             let is_end = event.phase == Phase::End;
             match event.kind {
-                Kind::Threads => {
+                RecordKind::Threads => {
                     summary.threads = event.subject;
                     summary.ids_of_pool.clear();
                 }
-                Kind::Request if event.phase == Phase::Begin => summary.requests += 1,
-                Kind::Request if event.failure.is_some() => summary.turned_away += 1,
-                Kind::Request => summary.answered += 1,
-                Kind::Beat if is_end && Some(event.source) == heartbeat => summary.beat(),
-                Kind::Refuse => summary.refused += 1,
-                Kind::Call => summary.let_in += 1,
-                Kind::Compute => summary.compute(event),
-                Kind::Result => summary.note_result(event),
+                RecordKind::Request if event.phase == Phase::Begin => summary.requests += 1,
+                RecordKind::Request if event.failure.is_some() => summary.turned_away += 1,
+                RecordKind::Request => summary.answered += 1,
+                RecordKind::Beat if is_end && Some(event.source) == heartbeat => summary.beat(),
+                RecordKind::Refuse => summary.refused += 1,
+                RecordKind::Call => summary.let_in += 1,
+                RecordKind::Compute => summary.compute(event),
+                RecordKind::Result => summary.note_result(event),
                 _ => {}
             }
             // The job of an overlooked hog has no number, and was let in by nobody.

@@ -5,7 +5,7 @@ use crate::{
     error::{Breaker, BreakerState, Permit},
     platform::{Platform, Random},
     scenario::Context,
-    trace::{Kind, NameId, Recorder},
+    trace::{NameId, RecordKind, Recorder},
 };
 use std::{cell::Cell, time::Duration};
 
@@ -42,11 +42,11 @@ impl Bank {
     pub(super) fn open(context: &Context) -> Self {
         let trace = context.trace.clone();
         let id = trace.name(BANK);
-        trace.instant(Kind::Start, id, 0);
+        trace.instant(RecordKind::Start, id, 0);
         let latency = context.params.millis("latency");
         let guard = (context.params.choice("breaker") == "on").then(|| {
             let id = trace.name(BREAKER);
-            trace.instant(Kind::Start, id, 0);
+            trace.instant(RecordKind::Start, id, 0);
             // A probe that times out is to be told of before the rest is over.
             let rest = REST.max(latency * 6);
             let breaker = Breaker::new("the bank").failure_threshold(FAILURES);
@@ -81,7 +81,7 @@ impl Bank {
         draws: &mut Random,
     ) -> Result<Receipt, PaymentError> {
         let permit = self.admit(request)?;
-        self.trace.send(Kind::Call, caller, self.id, request);
+        self.trace.send(RecordKind::Call, caller, self.id, request);
         let latency = draws.jitter(self.latency, 20);
         let result = if self.platform.now() < self.down_until.get() {
             self.platform.sleep(latency / 4).await;
@@ -106,7 +106,7 @@ impl Bank {
         match admitted {
             Ok(permit) => Ok(Some(permit)),
             Err(open) => {
-                self.trace.instant(Kind::Refuse, guard.id, request);
+                self.trace.instant(RecordKind::Refuse, guard.id, request);
                 Err(PaymentError::LeftAlone(open))
             }
         }
@@ -133,7 +133,7 @@ impl RecordedBreaker {
         let state = self.breaker.state();
         if self.state.replace(state) != state {
             let state = trace.name(name(state));
-            trace.send(Kind::Switch, self.id, state, request);
+            trace.send(RecordKind::Switch, self.id, state, request);
         }
     }
 }

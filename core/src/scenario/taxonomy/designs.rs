@@ -11,7 +11,7 @@ use crate::{
         Context,
         railway::{ERROR_HANDLER, ErrorLog, ErrorResponse, answer, id_of},
     },
-    trace::{Kind, NameId, Recorder, Span},
+    trace::{NameId, RecordKind, Recorder, Span},
 };
 use std::time::Duration;
 
@@ -41,14 +41,14 @@ impl Api {
     pub(super) fn start(context: &Context) -> Self {
         let trace = context.trace.clone();
         let id = trace.name(API);
-        trace.instant(Kind::Start, id, 0);
+        trace.instant(RecordKind::Start, id, 0);
         let service = Service::start(context);
         let attempts = u32::try_from(context.params.integer("attempts")).unwrap_or(1);
         let design = if context.params.choice("design") == "classified" {
             Design::Classified(Box::new(handler(context, attempts)))
         } else {
             let id = trace.name(CATCH_ALL);
-            trace.instant(Kind::Start, id, 0);
+            trace.instant(RecordKind::Start, id, 0);
             Design::CatchAll { id }
         };
         Api {
@@ -69,7 +69,7 @@ impl Api {
     pub(super) async fn serve(&self, mut payment: Payment, due: Duration) {
         let span = self
             .trace
-            .begin_at(due, Kind::Request, self.id, payment.number);
+            .begin_at(due, RecordKind::Request, self.id, payment.number);
         match &self.design {
             Design::Classified(handler) => self.handled(&mut payment, span, handler).await,
             Design::CatchAll { id } => self.caught(&mut payment, span, *id).await,
@@ -114,7 +114,7 @@ impl Api {
             };
             // Each floor logs what it passes on.
             for floor in [self.service.operation(payment), catch_all] {
-                self.trace.caused(Kind::Log, floor, number, "error");
+                self.trace.caused(RecordKind::Log, floor, number, "error");
             }
             if attempt >= self.attempts {
                 let body = format!("Error: {error}");
@@ -126,7 +126,8 @@ impl Api {
                 return answer(&self.trace, self.id, (number, span), answered);
             }
             let cause = "error";
-            self.trace.caused(Kind::Retry, catch_all, number, cause);
+            self.trace
+                .caused(RecordKind::Retry, catch_all, number, cause);
             self.platform.sleep(BACKOFF).await;
             attempt += 1;
         }
@@ -153,7 +154,7 @@ fn handler(context: &Context, attempts: u32) -> Handler {
         .on_error(move |report| {
             if report.decision.is_retry() {
                 let request = crate::scenario::railway::request_of(report.incident.id.as_str());
-                trace.caused(Kind::Retry, id, request, report.error.code());
+                trace.caused(RecordKind::Retry, id, request, report.error.code());
             }
         })
 }

@@ -3,7 +3,7 @@
 use super::{CREATE, GET};
 use crate::{
     scenario::railway,
-    trace::{Event, Kind, Phase, Trace},
+    trace::{Event, Phase, RecordKind, Trace},
 };
 
 pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
@@ -11,13 +11,15 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
     let target = event.target.map_or("", |target| trace.name(target));
     let number = event.subject;
     match (event.kind, event.phase) {
-        (Kind::Call, _) => format!("{source} calls {target} for request {number}."),
-        (Kind::Refuse, _) => format!("{source} is open: request {number} gets no call through."),
-        (Kind::Switch, _) => format!("{source} is {target}."),
-        (Kind::Handle, Phase::Begin) if source == GET => {
+        (RecordKind::Call, _) => format!("{source} calls {target} for request {number}."),
+        (RecordKind::Refuse, _) => {
+            format!("{source} is open: request {number} gets no call through.")
+        }
+        (RecordKind::Switch, _) => format!("{source} is {target}."),
+        (RecordKind::Handle, Phase::Begin) if source == GET => {
             format!("{source} looks up a payment for request {number}.")
         }
-        (Kind::Handle, Phase::Begin) if source == CREATE => {
+        (RecordKind::Handle, Phase::Begin) if source == CREATE => {
             format!("{source} makes a payment for request {number}.")
         }
         _ => railway::narrate(trace, event),

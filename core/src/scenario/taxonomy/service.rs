@@ -4,7 +4,7 @@ use super::{CREATE, GET, bank::Bank, payment_error::PaymentError};
 use crate::{
     platform::Random,
     scenario::{Context, Values},
-    trace::{Kind, NameId, Recorder},
+    trace::{NameId, RecordKind, Recorder},
 };
 
 /// What awaits a request, drawn before it is made.
@@ -84,7 +84,7 @@ impl Service {
         let trace = context.trace.clone();
         let [get, create] = [GET, CREATE].map(|operation| {
             let id = trace.name(operation);
-            trace.instant(Kind::Start, id, 0);
+            trace.instant(RecordKind::Start, id, 0);
             id
         });
         let bank = Bank::open(context);
@@ -115,7 +115,9 @@ impl Service {
         attempt: u32,
     ) -> Result<u8, PaymentError> {
         let operation = self.operation(payment);
-        let span = self.trace.begin(Kind::Handle, operation, payment.number);
+        let span = self
+            .trace
+            .begin(RecordKind::Handle, operation, payment.number);
         let result = self.serve(operation, payment, attempt).await;
         match &result {
             Ok(_) => span.succeed(),

@@ -1,7 +1,7 @@
 //! What the checks ask of a trace.
 
 use super::{BREAKER, GET, HALF_OPEN, OPEN, designs::BURST};
-use crate::trace::{Event, Kind, Phase, Trace};
+use crate::trace::{Event, Phase, RecordKind, Trace};
 use std::mem;
 
 /// Gathered in one pass over the trace.
@@ -130,7 +130,7 @@ impl<'a> TaxonomySummary<'a> {
     }
 
     fn add(&mut self, trace: &'a Trace, event: &Event) {
-        let is_switch = event.kind == Kind::Switch || event.kind == Kind::Refuse;
+        let is_switch = event.kind == RecordKind::Switch || event.kind == RecordKind::Refuse;
         if is_switch && trace.name(event.source) == BREAKER {
             self.breaker
                 .add(event, event.target.map(|to| trace.name(to)));
@@ -145,19 +145,19 @@ impl<'a> TaxonomySummary<'a> {
         let request = &mut self.requests[place];
         let cause = event.failure.map(|cause| trace.name(cause));
         match (event.kind, event.phase) {
-            (Kind::Request, Phase::Begin) => {
+            (RecordKind::Request, Phase::Begin) => {
                 self.budget = (self.budget + self.share).min(BURST * 100);
             }
-            (Kind::Request, _) => {
+            (RecordKind::Request, _) => {
                 self.missed += u64::from(request.is_owed);
                 request.answers += 1;
                 request.failure = cause;
             }
-            (Kind::Handle, Phase::Begin) => {
+            (RecordKind::Handle, Phase::Begin) => {
                 request.attempts += 1;
                 request.is_lookup = trace.name(event.source) == GET;
             }
-            (Kind::Handle, _) => {
+            (RecordKind::Handle, _) => {
                 request.faults.extend(cause);
                 // Where the bank is left alone another attempt may come too soon.
                 let is_worth_it = |fault| is_transient(fault) && fault != LEFT_ALONE;
@@ -169,18 +169,18 @@ impl<'a> TaxonomySummary<'a> {
                     self.breaker.judged(cause.is_none_or(|fault| fault == BUG));
                 }
             }
-            (Kind::Retry, _) => {
+            (RecordKind::Retry, _) => {
                 request.is_owed = false;
                 request.retries.push(request.faults.len());
                 self.overdrawn += u64::from(self.budget < 100);
                 self.budget = self.budget.saturating_sub(100);
             }
-            (Kind::Call, _) => {
+            (RecordKind::Call, _) => {
                 request.calls += 1;
                 request.is_probe = self.breaker.call();
             }
-            (Kind::Log, _) => request.logged.extend(cause),
-            (Kind::Expose, _) => request.exposed += 1,
+            (RecordKind::Log, _) => request.logged.extend(cause),
+            (RecordKind::Expose, _) => request.exposed += 1,
             _ => {}
         }
     }
@@ -188,7 +188,7 @@ impl<'a> TaxonomySummary<'a> {
 
 impl BreakerSummary {
     fn add(&mut self, event: &Event, to: Option<&str>) {
-        if event.kind == Kind::Refuse {
+        if event.kind == RecordKind::Refuse {
             self.refused += 1;
             self.astray += u64::from(self.state == ObservedState::Closed);
             return;

@@ -1,7 +1,7 @@
 //! An emitter's rules, in as few words as they take.
 
 use super::{Kind, Line, MOST_LISTENERS, MOST_MONITORS, Shared, Told, World, perform};
-use highwater::events::{Policy, Removal};
+use highwater::events::{FailurePolicy, Removal};
 use std::sync::{Mutex, MutexGuard};
 
 pub(crate) struct Model {
@@ -151,7 +151,7 @@ impl World for Model {
             }
             failures += 1;
             emit.tell(Told::Failed(listener));
-            if setup.policy == Policy::FailFast {
+            if setup.policy == FailurePolicy::FailFast {
                 unobserved.push(listener);
                 break;
             }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use highwater::events::{Emitter, Failure, ListenerId, Options, Policy};
+use highwater::events::{Emitter, Failure, FailurePolicy, ListenerId, Options};
 
 use super::script::{Event, Operation, Script};
 
@@ -69,7 +69,9 @@ impl Add {
 
 /// What ours makes of a script.
 pub(super) fn run(script: &Script) -> Vec<String> {
-    let options = Options::new().policy(Policy::FailFast).max_listeners(0);
+    let options = Options::new()
+        .policy(FailurePolicy::FailFast)
+        .max_listeners(0);
     let host = Arc::new(Host {
         behaviours: script.behaviours.clone(),
         emitters: Event::ALL.map(|_| Emitter::with_options(options.clone())),

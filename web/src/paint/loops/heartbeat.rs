@@ -7,7 +7,7 @@ use crate::{
 };
 use highwater::{
     scenario::WorkerState,
-    trace::{Event, Kind, Phase},
+    trace::{Event, Phase, RecordKind},
 };
 use std::time::Duration;
 
@@ -53,10 +53,10 @@ pub(super) fn paint_worker(surface: &Surface, row: &Row, scale: &Scale, playback
         flat_after: 3 * WORKER_INTERVAL,
     };
     let activity = |event: &Event| match event.kind {
-        Kind::Start => Some(Activity::Start),
-        Kind::Exit => Some(Activity::End),
-        Kind::Beat => Some(Activity::Beat),
-        Kind::Handle => Some(Activity::Work),
+        RecordKind::Start => Some(Activity::Start),
+        RecordKind::Exit => Some(Activity::End),
+        RecordKind::Beat => Some(Activity::Beat),
+        RecordKind::Handle => Some(Activity::Work),
         _ => None,
     };
     let is_worker = |event: &&Event| event.source == row.id;

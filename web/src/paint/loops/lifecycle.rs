@@ -5,7 +5,7 @@ use crate::{
     paint::{Surface, axis::Scale},
     playback::Playback,
 };
-use highwater::trace::{Event, Kind};
+use highwater::trace::{Event, RecordKind};
 use std::time::Duration;
 
 /// About as wide is a letter.
@@ -31,14 +31,14 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
             continue;
         }
         let stage = match event.kind {
-            Kind::Start => Some(ProcessState::Ready),
-            Kind::Switch => match event.target.map(|state| playback.trace().name(state)) {
+            RecordKind::Start => Some(ProcessState::Ready),
+            RecordKind::Switch => match event.target.map(|state| playback.trace().name(state)) {
                 Some("starting") => Some(ProcessState::Starting),
                 Some("draining") => Some(ProcessState::Draining),
                 Some("killed") => Some(ProcessState::Killed),
                 _ => continue,
             },
-            Kind::Exit => None,
+            RecordKind::Exit => None,
             _ => continue,
         };
         if let Some((stage, began)) = current {
@@ -48,9 +48,9 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
         if event.at < scale.since() {
             continue;
         }
-        if event.kind == Kind::Exit {
+        if event.kind == RecordKind::Exit {
             exit_mark(surface, row, scale, event, playback, &mut text_end);
-        } else if event.kind == Kind::Start {
+        } else if event.kind == RecordKind::Start {
             let at = (scale.x(event.at) + 2.0, row.top + row.height * 0.1);
             let id = event.subject.to_string();
             if at.0 > text_end {
@@ -133,8 +133,8 @@ pub(super) fn supervisor_flags(surface: &Surface, row: &Row, scale: &Scale, play
     let is_supervisor = |event: &&Event| event.source == row.id;
     for event in in_window(playback, scale).filter(is_supervisor) {
         let (word, color) = match (event.kind, event.target, event.failure) {
-            (Kind::Switch, Some(state), _) => (state, theme.accent),
-            (Kind::Exit, _, Some(cause)) => (cause, theme.bad),
+            (RecordKind::Switch, Some(state), _) => (state, theme.accent),
+            (RecordKind::Exit, _, Some(cause)) => (cause, theme.bad),
             _ => continue,
         };
         let x = scale.x(event.at);

@@ -5,14 +5,14 @@ use crate::{
     paint::{Surface, axis::Scale},
     playback::Playback,
 };
-use highwater::trace::{Event, Kind, Phase};
+use highwater::trace::{Event, Phase, RecordKind};
 
 /// The max_height dots, and crosses. The numbers are exact; dots need not be.
 const MAX_DOTS: usize = 250;
 
 pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
     let theme = surface.theme;
-    let is_request = |event: &&Event| event.kind == Kind::Request && event.source == row.id;
+    let is_request = |event: &&Event| event.kind == RecordKind::Request && event.source == row.id;
     let bottom = row.top + row.height - 5.0;
     let max_height = (row.height - 10.0).max(1.0);
     let place = |event: &Event, depth: u64| {

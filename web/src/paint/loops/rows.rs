@@ -6,7 +6,7 @@ use crate::{
 };
 use highwater::{
     scenario::{WorkerSlot, WorkerState},
-    trace::{Event, Kind, NameId, Phase},
+    trace::{Event, NameId, Phase, RecordKind},
 };
 
 /// How many lanes there is room for from the start, so that newcomers do not push
@@ -112,18 +112,18 @@ pub(super) fn rows_per_label(height: f64) -> usize {
 /// Whose lane a record asks for, if for any.
 fn role(playback: &Playback, event: &Event) -> Option<Role> {
     match event.kind {
-        Kind::Request => Some(Role::Requests),
-        Kind::Beat if event.phase == Phase::End => Some(Role::Heartbeat),
-        Kind::Compute => Some(Role::Cpu),
-        Kind::Switch if event.subject > 0 => Some(Role::Worker),
-        Kind::Start if event.subject == 0 => match playback.trace().name(event.source) {
+        RecordKind::Request => Some(Role::Requests),
+        RecordKind::Beat if event.phase == Phase::End => Some(Role::Heartbeat),
+        RecordKind::Compute => Some(Role::Cpu),
+        RecordKind::Switch if event.subject > 0 => Some(Role::Worker),
+        RecordKind::Start if event.subject == 0 => match playback.trace().name(event.source) {
             "Supervisor" => Some(Role::Supervisor),
             "Loop" => Some(Role::Cpu),
             "Front" | "Requests" => Some(Role::Requests),
             "Heartbeat" => Some(Role::Heartbeat),
             _ => None,
         },
-        Kind::Handle if playback.trace().scenario == "threads" => Some(Role::Rounds),
+        RecordKind::Handle if playback.trace().scenario == "threads" => Some(Role::Rounds),
         _ => None,
     }
 }

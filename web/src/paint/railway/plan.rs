@@ -7,7 +7,7 @@ use super::super::{
     surface::within,
 };
 use crate::playback::Playback;
-use highwater::trace::{Kind, NameId};
+use highwater::trace::{NameId, RecordKind};
 
 pub(super) type Point = (f64, f64);
 
@@ -60,7 +60,10 @@ impl Plan {
         let width = (right - gap - middle).max(40.0);
         let upper = floor * 0.6;
 
-        let mut starts = playback.played().iter().filter(|it| it.kind == Kind::Start);
+        let mut starts = playback
+            .played()
+            .iter()
+            .filter(|it| it.kind == RecordKind::Start);
         let front = starts.next().map(|start| start.source);
         let ids: Vec<NameId> = if has_processes {
             let slots = playback.tally().worker_slots().iter();

@@ -6,7 +6,7 @@ use super::{
     track,
 };
 use crate::playback::Playback;
-use highwater::trace::{Event, Kind, Phase};
+use highwater::trace::{Event, Phase, RecordKind};
 
 /// What it looks like. Each has a shape of its own beside its colour.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,24 +69,26 @@ fn path_of(plan: &Plan, playback: &Playback, event: &Event) -> Option<(Vec<Point
     let cause = event.failure.map(|cause| trace.name(cause));
     let server = plan.server(event.source);
     Some(match (event.kind, event.phase) {
-        (Kind::Request, Phase::Begin) => (plan.arrival_path(), Train::Request),
-        (Kind::Request, Phase::End) => match cause?.as_bytes().first() {
+        (RecordKind::Request, Phase::Begin) => (plan.arrival_path(), Train::Request),
+        (RecordKind::Request, Phase::End) => match cause?.as_bytes().first() {
             Some(b'4') => (plan.to_answer(1), Train::Diverted),
             Some(b'5') => (plan.to_answer(2), Train::Diverted),
             _ => return None,
         },
-        (Kind::Handle, Phase::Begin) => (plan.to_server(server?), Train::Request),
-        (Kind::Handle, Phase::End) => match cause {
+        (RecordKind::Handle, Phase::Begin) => (plan.to_server(server?), Train::Request),
+        (RecordKind::Handle, Phase::End) => match cause {
             None => (plan.to_success(server?), Train::Good),
             Some("lost") => (plan.to_lost(server?), Train::Bad),
             Some("handed back") => (plan.back_to_front(server?), Train::Diverted),
             Some(fault) if fault.starts_with("a bug") => (plan.to_handler(server?), Train::Bad),
             Some(_) => (plan.to_handler(server?), Train::Diverted),
         },
-        (Kind::Wrong, _) => (plan.to_success(server?), Train::Bad),
-        (Kind::Retry, _) => (plan.retry_path(), Train::Diverted),
-        (Kind::Exit, _) if cause.is_some() => (plan.crash_path(), Train::Bad),
-        (Kind::Start, _) if is_restart(playback, event) => (plan.restart_path(), Train::Diverted),
+        (RecordKind::Wrong, _) => (plan.to_success(server?), Train::Bad),
+        (RecordKind::Retry, _) => (plan.retry_path(), Train::Diverted),
+        (RecordKind::Exit, _) if cause.is_some() => (plan.crash_path(), Train::Bad),
+        (RecordKind::Start, _) if is_restart(playback, event) => {
+            (plan.restart_path(), Train::Diverted)
+        }
         _ => return None,
     })
 }
