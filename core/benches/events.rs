@@ -29,16 +29,16 @@ fn emits(criterion: &mut Criterion) {
         let sum = Arc::new(AtomicU64::new(0));
         let options = Options::new().max_listeners(0);
         let emitter = Emitter::with_options(options.clone());
-        let watched = Emitter::with_options(options.clone());
+        let monitored = Emitter::with_options(options.clone());
         let bus = Bus::with_options(options);
         let mut closures: Vec<Boxed> = Vec::new();
         for _ in 0..listeners {
             emitter.on("adder", adder(&sum)).detach();
-            watched.on("adder", adder(&sum)).detach();
+            monitored.on("adder", adder(&sum)).detach();
             bus.on("adder", adder(&sum)).detach();
             closures.push(Box::new(adder(&sum)));
         }
-        watched.monitor(|_, _| ()).detach();
+        monitored.monitor(|_, _| ()).detach();
         let mut cached = emitter.cached();
         group.throughput(Throughput::Elements(listeners));
         group.bench_function(BenchmarkId::new("bare loop", listeners), |bencher| {
@@ -58,7 +58,7 @@ fn emits(criterion: &mut Criterion) {
             bencher.iter(|| bus.emit(black_box(&1_u64)));
         });
         group.bench_function(BenchmarkId::new("monitored", listeners), |bencher| {
-            bencher.iter(|| watched.emit(black_box(&1)));
+            bencher.iter(|| monitored.emit(black_box(&1)));
         });
         group.bench_function(BenchmarkId::new("awaited", listeners), |bencher| {
             bencher.iter(|| block_on(emitter.emit_serial(black_box(1))));

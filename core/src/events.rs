@@ -84,24 +84,22 @@
 //! | `removeAllListeners()` removes those of `error` too | [`remove_all`](Emitter::remove_all) leaves observers and monitors | they are not listeners |
 //! | one thread | any; an emit is seen by listeners whose `on` happened before it | servers have more |
 
-mod awaited;
+mod async_emit;
 mod bus;
 mod cached;
 mod classify;
-mod deliver;
+mod delivery;
 mod emitter;
 mod failure;
 mod inbox;
 mod leak;
 mod listener;
-mod lists;
+mod listener_list;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod metrics;
-mod mode;
 mod monitor;
 mod options;
-mod serial;
 mod snapshot;
 mod subscription;
 mod weak;
@@ -109,13 +107,12 @@ mod weak;
 pub use crate::overflow::Overflow;
 pub use bus::{AsyncBus, Bus, Tapped};
 pub use cached::CachedEmitter;
-pub use emitter::{AsyncEmitter, Emitter};
+pub use emitter::{AsyncEmitter, Awaited, Emitter, Plain};
 pub use failure::{EmitError, Failure};
 pub use inbox::{Inbox, InboxFull, InboxMonitor, InboxStats, ZeroCapacity};
 pub use leak::Leak;
-pub use listener::{ListenerId, Outcome, Registration};
+pub use listener::{ListenerId, ListenerOutcome, Registration};
 pub use metrics::{EventMetrics, ListenerMetrics, Metrics, Percentiles};
-pub use mode::{Awaited, Plain};
 pub use monitor::Notice;
 pub use options::{FailurePolicy, Options, Removal};
 pub use subscription::Subscription;

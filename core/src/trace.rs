@@ -31,8 +31,8 @@ mod wire;
 pub use event::{Counters, Event, NameId, Phase, RecordKind, VERSION};
 pub use recorder::{RecordBatch, Recorder, Span};
 pub use ring::Ring;
-pub use summary::{Queue, Summary};
-pub use wire::{Malformed, Packed};
+pub use summary::{QueueTotals, Summary};
+pub use wire::{MalformedBatch, PackedBatch};
 
 use serde::{Deserialize, Serialize};
 

@@ -9,7 +9,7 @@ use crate::{
 };
 use futures::future::try_join_all;
 use highwater::{
-    analysis::{Figure, Metric, Run, plot, write_csv},
+    analysis::{Figure, Metric, PlotRun, plot, write_csv},
     scenario::Experiment,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -69,7 +69,7 @@ fn picture(experiment: &Experiment, ended: &FinishedRun, metric: Option<Metric>)
     let set = experiment.settings(false).into_iter();
     let pairs = set.map(|(key, value)| [&key, "=", &value].concat());
     let label = pairs.collect::<Vec<_>>().join(" ");
-    let run = Run {
+    let run = PlotRun {
         label: &label,
         trace: &ended.trace,
     };

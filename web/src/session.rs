@@ -8,7 +8,7 @@ use futures::future::{Either, select};
 use highwater::{
     platform::{Clock, Step, Timer, VirtualTime},
     scenario::{Deadlock, Experiment, TRACE_CAPACITY},
-    trace::{Packed, Recorder},
+    trace::{PackedBatch, Recorder},
 };
 use js_sys::Function;
 use std::{
@@ -137,7 +137,7 @@ impl Reporter {
                 None => now_ms,
             };
             // The page's own function: if it throws, the page has said so.
-            let Packed { names, words } = rest.into();
+            let PackedBatch { names, words } = rest.into();
             let _ = self.report.call3(
                 &JsValue::NULL,
                 &names.into(),

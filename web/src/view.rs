@@ -7,7 +7,7 @@ use crate::{
 };
 use highwater::{
     scenario::{Outcome, Verdict},
-    trace::{Event, Packed, RecordBatch},
+    trace::{Event, PackedBatch, RecordBatch},
 };
 use serde::Serialize;
 use std::{cell::OnceCell, time::Duration};
@@ -52,7 +52,7 @@ impl View {
         words: Vec<u64>,
         now_ms: f64,
     ) -> Result<(), JsError> {
-        let batch = RecordBatch::try_from(Packed { names, words })?;
+        let batch = RecordBatch::try_from(PackedBatch { names, words })?;
         self.playback.push(batch, duration(now_ms));
         Ok(())
     }

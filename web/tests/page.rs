@@ -3,7 +3,7 @@
 
 use highwater::{
     scenario,
-    trace::{Packed, RecordBatch},
+    trace::{PackedBatch, RecordBatch},
 };
 use highwater_web::{Address, View, scenarios};
 use serde_json::Value;
@@ -43,7 +43,7 @@ fn view_of(name: &str, pairs: &[(&str, &str)]) -> View {
         dropped: trace.dropped,
     };
     let mut view = View::new(address_of(name, pairs), "virtual".to_owned());
-    let Packed { names, words } = batch.into();
+    let PackedBatch { names, words } = batch.into();
     assert!(view.push(names, words, 0.0).is_ok());
     view.complete(None);
     view

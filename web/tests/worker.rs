@@ -8,7 +8,7 @@ mod pooled;
 
 use highwater::{
     scenario::{self, Outcome},
-    trace::{Packed, RecordBatch, Trace},
+    trace::{PackedBatch, RecordBatch, Trace},
 };
 use highwater_web::run;
 use js_sys::{Array, Function};
@@ -28,7 +28,7 @@ async fn gather(name: &str, world: &str, pairs: &[(&str, &str)]) -> Trace {
     let gathering = Rc::clone(&trace);
     let report = Closure::<dyn FnMut(Vec<String>, Vec<u64>, f64)>::new(
         move |names: Vec<String>, words: Vec<u64>, _now: f64| {
-            let batch = RecordBatch::try_from(Packed { names, words }).unwrap();
+            let batch = RecordBatch::try_from(PackedBatch { names, words }).unwrap();
             gathering.borrow_mut().append(batch);
         },
     );

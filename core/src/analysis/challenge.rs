@@ -1,11 +1,11 @@
 //! A task for each scenario.
 
 mod all;
-mod wanted;
+mod condition;
 
 use super::Measures;
 use crate::trace::Trace;
-use wanted::Wanted;
+use condition::Condition;
 
 /// A task: to change the settings of a scenario, and not its load, until a run
 /// meets every goal.
@@ -34,7 +34,7 @@ pub struct Challenge {
     /// Parameters that it starts with, and that are to be changed. All others are at
     /// their defaults, and free.
     pub start: &'static [(&'static str, &'static str)],
-    goals: &'static [(&'static str, Wanted)],
+    goals: &'static [(&'static str, Condition)],
 }
 
 /// One of the things that a [`Challenge`] is about.
@@ -71,8 +71,8 @@ impl Challenge {
     #[must_use]
     pub fn judge(&self, trace: &Trace) -> Vec<Goal> {
         let measures = Measures::of(trace);
-        let goals = self.goals.iter().map(|(claim, wanted)| {
-            let (is_met, evidence) = wanted.judge(trace, &measures);
+        let goals = self.goals.iter().map(|(claim, condition)| {
+            let (is_met, evidence) = condition.judge(trace, &measures);
             (*claim, is_met, evidence)
         });
         let (is_met, evidence) = self.has_its_load(trace);

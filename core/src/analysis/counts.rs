@@ -1,6 +1,6 @@
 //! What is counted of a run.
 
-use super::work::{Totals, Work};
+use super::work::{WorkSpans, WorkTotals};
 use crate::{
     scale::LagMonitor,
     trace::{Event, NameId, Phase, RecordKind, Trace},
@@ -9,8 +9,8 @@ use std::time::Duration;
 
 /// What is counted in one pass over the trace.
 #[derive(Default)]
-pub(super) struct Counts {
-    pub(super) totals: Totals,
+pub(super) struct RunCounts {
+    pub(super) totals: WorkTotals,
     pub(super) wrong: u64,
     pub(super) exposed: u64,
     pub(super) retries: u64,
@@ -18,24 +18,24 @@ pub(super) struct Counts {
     pub(super) refused: u64,
     pub(super) has_queue: bool,
     pub(super) mark: u64,
-    levels: Levels,
+    levels: QueueLevels,
     pub(super) most_bytes: u64,
     pub(super) stalled: Option<Duration>,
     processes: Vec<NameId>,
     pub(super) lost: u64,
 }
 
-impl Counts {
+impl RunCounts {
     pub(super) fn of(trace: &Trace) -> Self {
-        let work = Work::of(trace);
-        let mut counts = Counts::default();
+        let work = WorkSpans::of(trace);
+        let mut counts = RunCounts::default();
         for event in &trace.events {
             counts.apply(&work, event);
         }
         counts
     }
 
-    fn apply(&mut self, work: &Work, event: &Event) {
+    fn apply(&mut self, work: &WorkSpans, event: &Event) {
         self.totals.apply(work, event);
         match event.kind {
             RecordKind::Wrong => self.wrong += 1,
@@ -68,9 +68,9 @@ impl Counts {
 
 /// What every queue holds, in bytes.
 #[derive(Default)]
-pub(super) struct Levels(Vec<(NameId, u64)>);
+pub(super) struct QueueLevels(Vec<(NameId, u64)>);
 
-impl Levels {
+impl QueueLevels {
     /// Takes in how much one of them holds now; answers with what all do.
     pub(super) fn apply(&mut self, level: &Event) -> u64 {
         let mut known = self.0.iter_mut();

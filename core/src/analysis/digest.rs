@@ -1,6 +1,6 @@
 //! Whether two runs were the same.
 
-use crate::trace::{Packed, RecordBatch, Trace, VERSION};
+use crate::trace::{PackedBatch, RecordBatch, Trace, VERSION};
 use sha2::{Digest, Sha256};
 
 /// SHA-256 over all records of a trace and the names in them, in hexadecimal.
@@ -40,7 +40,7 @@ pub fn digest(trace: &Trace) -> String {
             events: events.to_vec(),
             ..RecordBatch::default()
         };
-        for word in Packed::from(batch).records() {
+        for word in PackedBatch::from(batch).records() {
             hash.update(word.to_le_bytes());
         }
     }

@@ -1,9 +1,9 @@
 //! The figures by which runs are compared.
 
 use super::{
-    Unit,
-    counts::{Counts, lag_p99},
-    work::{self, Work},
+    MeasureUnit,
+    counts::{RunCounts, lag_p99},
+    work::{self, WorkSpans},
 };
 use crate::trace::{Event, Trace};
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub struct Measure {
     /// What people read: the same of each run of a scenario.
     pub label: String,
     /// What the value counts.
-    pub unit: Unit,
+    pub unit: MeasureUnit,
     /// The figure; `None` where a run has nothing of the kind.
     pub value: Option<u64>,
     /// What is to be said with it, where not all that was done is on record.
@@ -44,7 +44,7 @@ impl Measures {
     /// Of a whole trace.
     #[must_use]
     pub fn of(trace: &Trace) -> Self {
-        let counts = Counts::of(trace);
+        let counts = RunCounts::of(trace);
         let done = counts.totals.sum();
         let (sample, [p50, p99, p999]) = latencies(trace, done.succeeded);
         let duration = duration(trace);
@@ -52,12 +52,12 @@ impl Measures {
             .checked_div(duration.as_nanos())
             .and_then(|rate| u64::try_from(rate).ok());
         let in_flight = work::in_flight(trace).into_iter().map(|(_, count)| count);
-        let Work {
+        let WorkSpans {
             noun,
-            is_from_its_turn,
+            excludes_waiting,
             ..
-        } = Work::of(trace);
-        let of_what = if is_from_its_turn {
+        } = WorkSpans::of(trace);
+        let of_what = if excludes_waiting {
             "Time once begun, "
         } else {
             "Latency of those done well, "
@@ -69,27 +69,42 @@ impl Measures {
         measures.add(
             "duration",
             "Duration",
-            Unit::Nanoseconds,
+            MeasureUnit::Nanoseconds,
             Some(nanos(duration)),
         );
-        measures.add("begun", &name(" begun"), Unit::Count, Some(done.started));
+        measures.add(
+            "begun",
+            &name(" begun"),
+            MeasureUnit::Count,
+            Some(done.started),
+        );
         measures.add(
             "done",
             &name(" done well"),
-            Unit::Count,
+            MeasureUnit::Count,
             Some(done.succeeded),
         );
-        measures.add("failed", &name(" failed"), Unit::Count, Some(done.failed));
+        measures.add(
+            "failed",
+            &name(" failed"),
+            MeasureUnit::Count,
+            Some(done.failed),
+        );
         measures.add(
             "throughput",
             "Done well, per second of all the run",
-            Unit::MilliPerSecond,
+            MeasureUnit::MilliPerSecond,
             rate,
         );
-        measures.add("p50", &of("p50"), Unit::Nanoseconds, p50);
-        measures.add("p99", &of("p99"), Unit::Nanoseconds, p99);
-        measures.add("p999", &of("p99.9"), Unit::Nanoseconds, p999);
-        measures.add("in_flight", "In flight, most", Unit::Count, in_flight.max());
+        measures.add("p50", &of("p50"), MeasureUnit::Nanoseconds, p50);
+        measures.add("p99", &of("p99"), MeasureUnit::Nanoseconds, p99);
+        measures.add("p999", &of("p99.9"), MeasureUnit::Nanoseconds, p999);
+        measures.add(
+            "in_flight",
+            "In flight, most",
+            MeasureUnit::Count,
+            in_flight.max(),
+        );
         measures.add_counts(trace, &counts);
         if let Some(on_record) = sample {
             let text = format!("of {on_record} on record");
@@ -100,58 +115,83 @@ impl Measures {
         measures
     }
 
-    fn add_counts(&mut self, trace: &Trace, counts: &Counts) {
+    fn add_counts(&mut self, trace: &Trace, counts: &RunCounts) {
         let queue = |bytes| counts.has_queue.then_some(bytes);
-        self.add("wrong", "Wrong answers", Unit::Count, Some(counts.wrong));
+        self.add(
+            "wrong",
+            "Wrong answers",
+            MeasureUnit::Count,
+            Some(counts.wrong),
+        );
         self.add(
             "exposed",
             "Answers with internal detail",
-            Unit::Count,
+            MeasureUnit::Count,
             Some(counts.exposed),
         );
-        self.add("retries", "Retries", Unit::Count, Some(counts.retries));
+        self.add(
+            "retries",
+            "Retries",
+            MeasureUnit::Count,
+            Some(counts.retries),
+        );
         self.add(
             "dropped",
             "Dropped by a full queue",
-            Unit::Count,
+            MeasureUnit::Count,
             Some(counts.dropped),
         );
-        self.add("refused", "Refused", Unit::Count, Some(counts.refused));
-        self.add("mark", "High-water mark", Unit::Bytes, queue(counts.mark));
-        self.add("bytes", "Held, most", Unit::Bytes, queue(counts.most_bytes));
+        self.add(
+            "refused",
+            "Refused",
+            MeasureUnit::Count,
+            Some(counts.refused),
+        );
+        self.add(
+            "mark",
+            "High-water mark",
+            MeasureUnit::Bytes,
+            queue(counts.mark),
+        );
+        self.add(
+            "bytes",
+            "Held, most",
+            MeasureUnit::Bytes,
+            queue(counts.most_bytes),
+        );
         self.add(
             "stalled",
             "Writers stalled",
-            Unit::Nanoseconds,
+            MeasureUnit::Nanoseconds,
             counts.stalled.map(nanos),
         );
         self.add(
             "lag",
             "Loop lag p99",
-            Unit::Nanoseconds,
+            MeasureUnit::Nanoseconds,
             lag_p99(trace).map(nanos),
         );
         self.add(
             "processes_lost",
             "Processes lost",
-            Unit::Count,
+            MeasureUnit::Count,
             Some(counts.lost),
         );
         self.add(
             "records",
             "Records",
-            Unit::Count,
+            MeasureUnit::Count,
             Some(trace.events.len() as u64),
         );
         self.add(
             "records_lost",
             "Records lost",
-            Unit::Count,
+            MeasureUnit::Count,
             Some(trace.dropped),
         );
     }
 
-    fn add(&mut self, key: &'static str, label: &str, unit: Unit, value: Option<u64>) {
+    fn add(&mut self, key: &'static str, label: &str, unit: MeasureUnit, value: Option<u64>) {
         self.0.push(Measure {
             key,
             label: label.to_owned(),
@@ -182,9 +222,9 @@ impl Measures {
 /// In nanoseconds; and of how many, where so many are done that only some are on
 /// record.
 fn latencies(trace: &Trace, done: u64) -> (Option<u64>, [Option<u64>; 3]) {
-    let work = Work::of(trace);
+    let work = WorkSpans::of(trace);
     let ended = work.ended(trace).into_iter();
-    let mut durations: Vec<_> = ended.filter(|it| it.is_well).map(|it| it.took).collect();
+    let mut durations: Vec<_> = ended.filter(|it| it.succeeded).map(|it| it.took).collect();
     let on_record = durations.len() as u64;
     let sample = (on_record < done).then_some(on_record);
     if !work.has_latency() {

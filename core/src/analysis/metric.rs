@@ -1,6 +1,6 @@
 //! What can be plotted.
 
-use super::{Series, Unit};
+use super::{MeasureUnit, Series};
 use crate::trace::Trace;
 
 /// What can be plotted over time.
@@ -73,12 +73,12 @@ impl Metric {
 
     /// What its values count.
     #[must_use]
-    pub fn unit(self) -> Unit {
+    pub fn unit(self) -> MeasureUnit {
         match self {
-            Metric::Throughput => Unit::MilliPerSecond,
-            Metric::Latency | Metric::Lag => Unit::Nanoseconds,
-            Metric::InFlight | Metric::Failures => Unit::Count,
-            Metric::Bytes => Unit::Bytes,
+            Metric::Throughput => MeasureUnit::MilliPerSecond,
+            Metric::Latency | Metric::Lag => MeasureUnit::Nanoseconds,
+            Metric::InFlight | Metric::Failures => MeasureUnit::Count,
+            Metric::Bytes => MeasureUnit::Bytes,
         }
     }
 

@@ -1,8 +1,8 @@
 //! Series of several runs as one picture.
 
+mod axis;
 mod legend;
 mod panel;
-mod scale;
 mod svg;
 mod theme;
 
@@ -20,7 +20,7 @@ use theme::Theme;
 
 /// A run with what it is called in a plot.
 #[derive(Clone, Copy, Debug)]
-pub struct Run<'a> {
+pub struct PlotRun<'a> {
     /// Its name in the legend: best what sets it apart from the others.
     pub label: &'a str,
     /// What was recorded.
@@ -58,14 +58,14 @@ impl Default for Figure {
 /// font. Its title, which readers of screens read, says what it shows.
 ///
 /// ```
-/// use highwater::{analysis::{Figure, Run, plot}, trace::Trace};
+/// use highwater::{analysis::{Figure, PlotRun, plot}, trace::Trace};
 ///
 /// let trace = Trace::default();
-/// let svg = plot(&[Run { label: "before", trace: &trace }], &Figure::default());
+/// let svg = plot(&[PlotRun { label: "before", trace: &trace }], &Figure::default());
 /// assert!(svg.contains("Nothing was recorded"));
 /// ```
 #[must_use]
-pub fn plot(runs: &[Run<'_>], figure: &Figure) -> String {
+pub fn plot(runs: &[PlotRun<'_>], figure: &Figure) -> String {
     let layout = Layout::of(runs, figure);
     let mut svg = String::new();
     let backend = Svg::new(&mut svg, (layout.width, layout.height), &layout.title);
@@ -95,7 +95,7 @@ struct Canvas<'a, 'svg> {
     dash: Dash,
 }
 
-type Drawn = Result<(), DrawingAreaErrorKind<fmt::Error>>;
+type DrawResult = Result<(), DrawingAreaErrorKind<fmt::Error>>;
 
 /// Where everything is.
 struct Layout<'a> {
@@ -111,14 +111,14 @@ struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    fn of(runs: &'a [Run<'a>], figure: &Figure) -> Self {
+    fn of(runs: &'a [PlotRun<'a>], figure: &Figure) -> Self {
         let width = i32::try_from(figure.width.clamp(280, 2000)).unwrap_or(960) * PIXEL;
         let is_wide = width >= 600 * PIXEL;
         let end = runs.iter().map(|run| duration(run.trace)).max();
         let end = end.unwrap_or_default().max(Duration::from_nanos(1));
         let window = Series::window(runs.iter().map(|run| run.trace));
         let panels = figure.metrics.iter().filter_map(|metric| {
-            let of = |run: &Run<'_>| Series::of(run.trace, *metric, window);
+            let of = |run: &PlotRun<'_>| Series::of(run.trace, *metric, window);
             Panel::new(runs, *metric, runs.iter().map(of).collect(), nanos(end))
         });
         let mut panels: Vec<_> = panels.collect();
@@ -166,7 +166,7 @@ impl<'a> Layout<'a> {
     }
 }
 
-fn draw(layout: &Layout<'_>, canvas: &Canvas<'_, '_>) -> Drawn {
+fn draw(layout: &Layout<'_>, canvas: &Canvas<'_, '_>) -> DrawResult {
     let theme = &layout.theme;
     canvas.area.fill(&theme.background)?;
     let room = layout.width - 2 * MARGIN;
@@ -194,7 +194,7 @@ fn draw(layout: &Layout<'_>, canvas: &Canvas<'_, '_>) -> Drawn {
 
 /// Of one run with its world and seed; of several, where the legend has them, with
 /// what it is that they are compared by.
-fn title(runs: &[Run<'_>], figure: &Figure) -> String {
+fn title(runs: &[PlotRun<'_>], figure: &Figure) -> String {
     let mut scenarios: Vec<&str> = Vec::new();
     for run in runs {
         if !scenarios.contains(&run.trace.scenario.as_str()) {

@@ -2,16 +2,21 @@
 
 use super::{
     Metric,
-    counts::{Levels, is_beat},
-    measures::{duration, nanos},
-    rolling::{self, End},
-    work::{self, Totals, Work},
+    counts::{QueueLevels, is_beat},
+    measures::{duration, nanos, percentile},
+    work::{self, WorkSpans, WorkTotals},
 };
 use crate::trace::{RecordKind, Trace};
 use std::time::Duration;
 
 /// No line has more points.
 const MOST_POINTS: usize = 500;
+
+/// As many points has a line that is sampled.
+const SAMPLES: u32 = 250;
+
+/// When something ended, and how long it had taken.
+type LatencySample = (Duration, Duration);
 
 /// A metric of one run over time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,19 +27,19 @@ pub struct Series {
     /// there at that moment.
     pub window: Option<Duration>,
     /// The main line first.
-    pub lines: Vec<Line>,
+    pub lines: Vec<SeriesLine>,
 }
 
 /// One line of a [`Series`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Line {
+pub struct SeriesLine {
     /// What it shows, in a word or two.
     pub name: &'static str,
     /// In order of time, 500 at most.
     pub points: Vec<Point>,
 }
 
-/// One point of a [`Line`].
+/// One point of a [`SeriesLine`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Point {
     /// When, since the start of the run.
@@ -60,7 +65,7 @@ impl Series {
     #[must_use]
     pub fn of(trace: &Trace, metric: Metric, window: Option<Duration>) -> Self {
         let mut lines = match metric {
-            Metric::Throughput | Metric::Latency => return rolling(trace, metric, window),
+            Metric::Throughput | Metric::Latency => return rolling_series(trace, metric, window),
             Metric::InFlight => vec![in_flight(trace)],
             Metric::Failures => failures(trace),
             Metric::Bytes => bytes(trace),
@@ -86,29 +91,30 @@ impl Series {
     /// How far back to look in every one of these, so that they can be compared.
     #[must_use]
     pub fn window<'a>(traces: impl IntoIterator<Item = &'a Trace>) -> Option<Duration> {
-        let window = |trace| rolling::window(duration(trace), Work::of(trace).ended(trace).len());
+        let window =
+            |trace| rolling_window(duration(trace), WorkSpans::of(trace).ended(trace).len());
         traces.into_iter().map(window).max()
     }
 }
 
-fn rolling(trace: &Trace, metric: Metric, window: Option<Duration>) -> Series {
-    let work = Work::of(trace);
+fn rolling_series(trace: &Trace, metric: Metric, window: Option<Duration>) -> Series {
+    let work = WorkSpans::of(trace);
     let (ended, end) = (work.ended(trace), duration(trace));
-    let window = window.unwrap_or_else(|| rolling::window(end, ended.len()));
+    let window = window.unwrap_or_else(|| rolling_window(end, ended.len()));
     // A run shorter than that has one point: of all of it.
     let window = window.min(end);
-    let well = ended.iter().filter(|it| it.is_well);
-    let well: Vec<End> = well.map(|it| (it.at, it.took)).collect();
+    let well = ended.iter().filter(|it| it.succeeded);
+    let well: Vec<LatencySample> = well.map(|it| (it.at, it.took)).collect();
     let latency = |name, permille| {
-        let points = rolling::latency(&well, end, window, permille);
-        Line { name, points }
+        let points = rolling_latency(&well, end, window, permille);
+        SeriesLine { name, points }
     };
     let lines = if ended.is_empty() {
         Vec::new()
     } else if metric == Metric::Throughput {
-        let points = rolling::rate(&work::done(trace), end, window);
+        let points = rolling_rate(&work::done(trace), end, window);
         let name = "done well";
-        vec![Line { name, points }]
+        vec![SeriesLine { name, points }]
     } else if work.has_latency() {
         vec![latency("p99", 990), latency("p50", 500)]
     } else {
@@ -121,9 +127,71 @@ fn rolling(trace: &Trace, metric: Metric, window: Option<Duration>) -> Series {
     }
 }
 
-fn in_flight(trace: &Trace) -> Line {
+/// Over how long to look back: round, a twentieth of the run or more, and long
+/// enough for some to fall into it.
+fn rolling_window(duration: Duration, ends: usize) -> Duration {
+    let few = duration * 3 / u32::try_from(ends.max(3)).unwrap_or(u32::MAX);
+    let wanted = nanos((duration / 20).max(few)).max(1);
+    let mut round = 1_u64;
+    loop {
+        for step in [1, 2, 5] {
+            if round.saturating_mul(step) >= wanted {
+                return Duration::from_nanos(round * step)
+                    .min(duration.max(Duration::from_nanos(1)));
+            }
+        }
+        round = round.saturating_mul(10);
+    }
+}
+
+/// At regular times from the end of the first window to that of the run.
+fn times(duration: Duration, window: Duration) -> impl Iterator<Item = Duration> {
+    let span = duration.saturating_sub(window);
+    let samples = if span.is_zero() { 0 } else { SAMPLES };
+    (0..=samples).map(move |sample| window + span * sample / SAMPLES)
+}
+
+/// Of those that ended, in order of their ends: what so many of a thousand stayed
+/// within, in the window before each time; none of none.
+fn rolling_latency(
+    ends: &[LatencySample],
+    duration: Duration,
+    window: Duration,
+    permille: usize,
+) -> Vec<Point> {
+    let within = |at: Duration| {
+        // The first window has its beginning in it.
+        let since = at.saturating_sub(window);
+        let from = ends.partition_point(|end| end.0 <= since && !since.is_zero());
+        let to = ends.partition_point(|end| end.0 <= at);
+        let mut took: Vec<Duration> = ends[from..to].iter().map(|end| end.1).collect();
+        let value = percentile(&mut took, permille).map(nanos);
+        Point { at, value }
+    };
+    times(duration, window).map(within).collect()
+}
+
+/// Of totals, in order of time: by how much they grew in the window before each
+/// time, in a thousand seconds.
+fn rolling_rate(totals: &[(Duration, u64)], duration: Duration, window: Duration) -> Vec<Point> {
+    let until = |at: Duration| {
+        let after = totals.partition_point(|total| total.0 <= at);
+        after.checked_sub(1).map_or(0, |latest| totals[latest].1)
+    };
+    let within = |at: Duration| {
+        let since = at.saturating_sub(window);
+        let before = if since.is_zero() { 0 } else { until(since) };
+        let grown = u128::from(until(at).saturating_sub(before));
+        let rate = (grown * 1_000_000_000_000).checked_div(window.as_nanos());
+        let value = rate.and_then(|rate| u64::try_from(rate).ok());
+        Point { at, value }
+    };
+    times(duration, window).map(within).collect()
+}
+
+fn in_flight(trace: &Trace) -> SeriesLine {
     let counts = work::in_flight(trace);
-    Line {
+    SeriesLine {
         name: "in flight",
         points: counts
             .into_iter()
@@ -132,11 +200,11 @@ fn in_flight(trace: &Trace) -> Line {
     }
 }
 
-fn failures(trace: &Trace) -> Vec<Line> {
-    let work = Work::of(trace);
-    let mut totals = Totals::default();
+fn failures(trace: &Trace) -> Vec<SeriesLine> {
+    let work = WorkSpans::of(trace);
+    let mut totals = WorkTotals::default();
     let mut wrong_answers = 0;
-    let [mut failed, mut wrong] = ["failed", "wrong"].map(|name| Line {
+    let [mut failed, mut wrong] = ["failed", "wrong"].map(|name| SeriesLine {
         name,
         points: vec![point(Duration::ZERO, 0)],
     });
@@ -156,8 +224,8 @@ fn failures(trace: &Trace) -> Vec<Line> {
     vec![failed, wrong]
 }
 
-fn bytes(trace: &Trace) -> Vec<Line> {
-    let mut levels = Levels::default();
+fn bytes(trace: &Trace) -> Vec<SeriesLine> {
+    let mut levels = QueueLevels::default();
     let (mut held, mut marks) = (Vec::new(), Vec::new());
     let mut mark = 0;
     for event in &trace.events {
@@ -171,13 +239,13 @@ fn bytes(trace: &Trace) -> Vec<Line> {
             _ => {}
         }
     }
-    let line = |name, points| Line { name, points };
+    let line = |name, points| SeriesLine { name, points };
     vec![line("held", held), line("mark", marks)]
 }
 
-fn lag(trace: &Trace) -> Line {
+fn lag(trace: &Trace) -> SeriesLine {
     let beats = trace.events.iter().filter(|event| is_beat(event));
-    Line {
+    SeriesLine {
         name: "lag",
         points: beats
             .map(|beat| point(beat.recorded_at(), nanos(beat.duration)))

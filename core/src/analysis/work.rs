@@ -4,7 +4,7 @@ use crate::trace::{Counters, Event, NameId, Phase, RecordKind, Trace};
 use std::time::Duration;
 
 /// The spans that count, in a trace: requests, chunks, jobs.
-pub(super) struct Work {
+pub(super) struct WorkSpans {
     kind: RecordKind,
     /// Whether only `by` does it: the last of several stages.
     is_stage: bool,
@@ -13,28 +13,28 @@ pub(super) struct Work {
     since: Option<NameId>,
     /// Whether they are on record from when they come to their turn, not from when
     /// they were asked for.
-    pub(super) is_from_its_turn: bool,
+    pub(super) excludes_waiting: bool,
     /// What they are called, in the plural.
     pub(super) noun: &'static str,
 }
 
-impl Work {
+impl WorkSpans {
     /// By the name of the scenario. Of one that is not known: requests.
     pub(super) fn of(trace: &Trace) -> Self {
-        let stage = |name, since, noun| Work {
+        let stage = |name, since, noun| WorkSpans {
             kind: RecordKind::Handle,
             is_stage: true,
             by: trace.id(name),
             since,
-            is_from_its_turn: false,
+            excludes_waiting: false,
             noun,
         };
-        let spans = |kind, noun| Work {
+        let spans = |kind, noun| WorkSpans {
             kind,
             is_stage: false,
             by: None,
             since: None,
-            is_from_its_turn: kind == RecordKind::Compute,
+            excludes_waiting: kind == RecordKind::Compute,
             noun,
         };
         match trace.scenario.as_str() {
@@ -64,7 +64,7 @@ impl Work {
     }
 
     /// Every span on record that ended, in that order.
-    pub(super) fn ended(&self, trace: &Trace) -> Vec<Ended> {
+    pub(super) fn ended(&self, trace: &Trace) -> Vec<FinishedSpan> {
         let mut all = Vec::new();
         // When each subject was ready to be passed on. Subjects count from 1.
         let mut ready: Vec<Option<Duration>> = Vec::new();
@@ -83,10 +83,10 @@ impl Work {
             if self.has(event) {
                 let at = event.recorded_at();
                 let began = ready.get(place).copied().flatten().unwrap_or(event.at);
-                all.push(Ended {
+                all.push(FinishedSpan {
                     at,
                     took: at.saturating_sub(began),
-                    is_well: event.failure.is_none(),
+                    succeeded: event.failure.is_none(),
                 });
             }
         }
@@ -95,17 +95,17 @@ impl Work {
 }
 
 /// One that is over.
-pub(super) struct Ended {
+pub(super) struct FinishedSpan {
     pub(super) at: Duration,
     pub(super) took: Duration,
-    pub(super) is_well: bool,
+    pub(super) succeeded: bool,
 }
 
 /// How many had ended well, whenever that changed: by the totals, so that those that
 /// are on no record of their own are in it.
 pub(super) fn done(trace: &Trace) -> Vec<(Duration, u64)> {
-    let work = Work::of(trace);
-    let mut totals = Totals::default();
+    let work = WorkSpans::of(trace);
+    let mut totals = WorkTotals::default();
     let mut counts: Vec<(Duration, u64)> = Vec::new();
     for event in &trace.events {
         let known = counts.last().map_or(0, |last| last.1);
@@ -119,11 +119,11 @@ pub(super) fn done(trace: &Trace) -> Vec<(Duration, u64)> {
 /// How many were begun and not ended, whenever that changed. Whoever waits for a
 /// busy loop to take note of it is counted from when it came.
 pub(super) fn in_flight(trace: &Trace) -> Vec<(Duration, u64)> {
-    let work = Work::of(trace);
+    let work = WorkSpans::of(trace);
     if !work.is_concurrent() {
         return Vec::new();
     }
-    let mut totals = Totals::default();
+    let mut totals = WorkTotals::default();
     let mut known = 0;
     let mut changes: Vec<(Duration, i64)> = Vec::new();
     for event in &trace.events {
@@ -149,14 +149,14 @@ pub(super) fn in_flight(trace: &Trace) -> Vec<(Duration, u64)> {
     counts
 }
 
-/// Totals of the work of all who do it, as far as a trace was read. They are
+/// WorkTotals of the work of all who do it, as far as a trace was read. They are
 /// right even where single records are missing.
 #[derive(Default)]
-pub(super) struct Totals(Vec<(NameId, Counters)>);
+pub(super) struct WorkTotals(Vec<(NameId, Counters)>);
 
-impl Totals {
+impl WorkTotals {
     /// Takes in the next record; whether it was one of the work's.
-    pub(super) fn apply(&mut self, work: &Work, event: &Event) -> bool {
+    pub(super) fn apply(&mut self, work: &WorkSpans, event: &Event) -> bool {
         // What was only counted since its last span of record stands in the result
         // that a source comes to.
         let is_known = self.0.iter().any(|(source, _)| *source == event.source);

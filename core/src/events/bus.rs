@@ -1,15 +1,17 @@
 //! Many event types behind one handle.
 
-mod tap;
-
-pub use tap::Tapped;
-
 use super::{
-    Awaited, EmitError, Emitter, Failure, ListenerId, Options, Outcome, Plain, Subscription,
-    WeakBus, emitter::Errors, snapshot::Snapshot, subscription::Registry,
+    Awaited, EmitError, Emitter, Failure, ListenerId, ListenerOutcome, Notice, Options, Plain,
+    Subscription, WeakBus, emitter::Errors, monitor::Monitor, snapshot::Snapshot,
+    subscription::Registry,
 };
-use std::{any::TypeId, fmt, future::Future, marker::PhantomData, sync::Arc};
-use tap::{Tap, Typed};
+use std::{
+    any::{Any, TypeId},
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    sync::{Arc, Weak},
+};
 
 /// An [`Emitter`] for each event type, made when first asked for.
 ///
@@ -29,22 +31,22 @@ use tap::{Tap, Typed};
 /// assert_eq!(bus.emit(&OrderShipped(7)).unwrap(), 0, "nobody listens: no error");
 /// ```
 pub struct Bus<M = Plain> {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<BusShared>,
     mode: PhantomData<fn() -> M>,
 }
 
-pub(super) struct Shared {
-    lists: Snapshot<Lists>,
+pub(super) struct BusShared {
+    table: Snapshot<EmitterTable>,
     options: Options,
     /// Made when first asked for.
     errors: Arc<Errors>,
 }
 
 #[derive(Clone)]
-struct Lists {
+struct EmitterTable {
     /// A list: a program has a handful of event types, and each emit looks for
     /// one of them.
-    emitters: Vec<(TypeId, Arc<dyn Typed>)>,
+    emitters: Vec<(TypeId, Arc<dyn AnyEmitter>)>,
     taps: Vec<Tap>,
 }
 
@@ -72,8 +74,8 @@ impl Bus {
     /// ```
     #[must_use]
     pub fn with_options(options: Options) -> Self {
-        Bus::from_shared(Arc::new(Shared {
-            lists: Snapshot::new(Lists {
+        Bus::from_shared(Arc::new(BusShared {
+            table: Snapshot::new(EmitterTable {
                 emitters: Vec::new(),
                 taps: Vec::new(),
             }),
@@ -96,7 +98,7 @@ impl Bus {
     ///
     /// [`EmitError`] holds what failed and nobody observed.
     pub fn emit<E: 'static>(&self, event: &E) -> Result<usize, EmitError> {
-        self.shared.lists.with(|lists| match lists.emitter::<E>() {
+        self.shared.table.with(|table| match table.emitter::<E>() {
             Some(emitter) => emitter.emit(event),
             None => self.emitter().emit(event),
         })
@@ -190,14 +192,14 @@ impl AsyncBus {
     ) -> Subscription
     where
         F: Future<Output = R> + Send + 'static,
-        R: Outcome,
+        R: ListenerOutcome,
     {
         self.emitter().on_async(name, listener)
     }
 }
 
 impl<M> Bus<M> {
-    pub(super) fn from_shared(shared: Arc<Shared>) -> Self {
+    pub(super) fn from_shared(shared: Arc<BusShared>) -> Self {
         Bus {
             shared,
             mode: PhantomData,
@@ -214,7 +216,7 @@ impl<M> Bus<M> {
     /// assert_eq!(bus.emit(&8_u32).unwrap(), 0);
     /// ```
     #[track_caller]
-    pub fn once<E: 'static, R: Outcome>(
+    pub fn once<E: 'static, R: ListenerOutcome>(
         &self,
         name: impl Into<Arc<str>>,
         listener: impl Fn(&E) -> R + Send + Sync + 'static,
@@ -233,7 +235,7 @@ impl<M> Bus<M> {
     /// assert_eq!(&*bus.emitter::<u32>().listeners()[0].name, "check");
     /// ```
     #[track_caller]
-    pub fn prepend<E: 'static, R: Outcome>(
+    pub fn prepend<E: 'static, R: ListenerOutcome>(
         &self,
         name: impl Into<Arc<str>>,
         listener: impl Fn(&E) -> R + Send + Sync + 'static,
@@ -253,7 +255,7 @@ impl<M> Bus<M> {
     /// assert_eq!(bus.emit(&7_u32).unwrap(), 1);
     /// ```
     #[track_caller]
-    pub fn on<E: 'static, R: Outcome>(
+    pub fn on<E: 'static, R: ListenerOutcome>(
         &self,
         name: impl Into<Arc<str>>,
         listener: impl Fn(&E) -> R + Send + Sync + 'static,
@@ -273,7 +275,7 @@ impl<M> Bus<M> {
     /// ```
     #[allow(clippy::must_use_candidate, reason = "used for its effect")]
     pub fn off(&self, id: ListenerId) -> bool {
-        let emitters = self.shared.lists.get();
+        let emitters = self.shared.table.get();
         let mut emitters = emitters.emitters.iter();
         self.shared.remove(id) || emitters.any(|(_, emitter)| emitter.remove(id))
     }
@@ -294,7 +296,7 @@ impl<M> Bus<M> {
     /// ```
     pub fn errors(&self) -> &Emitter<Failure> {
         let options = &self.shared.options;
-        let make = || Emitter::of_bus(options.clone(), None, true);
+        let make = || Emitter::with_bus_errors(options.clone(), None, true);
         self.shared.errors.get_or_init(make)
     }
 
@@ -385,8 +387,8 @@ impl<M> Bus<M> {
     /// ```
     #[must_use]
     pub fn listener_count<E: 'static>(&self) -> usize {
-        let known = |lists: &Arc<Lists>| lists.emitter::<E>().map(Emitter::listener_count);
-        self.shared.lists.with(known).unwrap_or(0)
+        let known = |table: &Arc<EmitterTable>| table.emitter::<E>().map(Emitter::listener_count);
+        self.shared.table.with(known).unwrap_or(0)
     }
 
     /// Returns how many emits of each event type met no listener, in the order in
@@ -404,8 +406,8 @@ impl<M> Bus<M> {
     /// ```
     #[must_use]
     pub fn unhandled(&self) -> Vec<(&'static str, u64)> {
-        let lists = self.shared.lists.get();
-        let emitters = lists.emitters.iter();
+        let table = self.shared.table.get();
+        let emitters = table.emitters.iter();
         let counted = emitters.map(|(_, emitter)| (emitter.event_type(), emitter.unhandled()));
         counted.filter(|(_, count)| *count > 0).collect()
     }
@@ -420,8 +422,8 @@ impl<M> Bus<M> {
     /// ```
     #[must_use]
     pub fn event_types(&self) -> Vec<&'static str> {
-        let lists = self.shared.lists.get();
-        let emitters = lists.emitters.iter();
+        let table = self.shared.table.get();
+        let emitters = table.emitters.iter();
         emitters.map(|(_, emitter)| emitter.event_type()).collect()
     }
 
@@ -436,28 +438,29 @@ impl<M> Bus<M> {
     /// ```
     #[must_use]
     pub fn emitter<E: 'static>(&self) -> Emitter<E, M> {
-        let known = |lists: &Arc<Lists>| lists.emitter().map(Emitter::in_mode);
-        if let Some(known) = self.shared.lists.with(known) {
+        let known = |table: &Arc<EmitterTable>| table.emitter().map(Emitter::in_mode);
+        if let Some(known) = self.shared.table.with(known) {
             return known;
         }
-        self.shared.lists.update(|lists| {
+        self.shared.table.update(|table| {
             // Somebody else may have been quicker.
-            if let Some(known) = lists.emitter() {
+            if let Some(known) = table.emitter() {
                 return known.in_mode();
             }
             let errors = Arc::clone(&self.shared.errors);
-            let emitter = Emitter::of_bus(self.shared.options.clone(), Some(errors), false);
-            for tap in &lists.taps {
+            let emitter =
+                Emitter::with_bus_errors(self.shared.options.clone(), Some(errors), false);
+            for tap in &table.taps {
                 emitter.add_tap(tap.clone());
             }
             let emitter_in_mode = emitter.in_mode();
-            lists.emitters.push((TypeId::of::<E>(), Arc::new(emitter)));
+            table.emitters.push((TypeId::of::<E>(), Arc::new(emitter)));
             emitter_in_mode
         })
     }
 }
 
-impl Lists {
+impl EmitterTable {
     fn emitter<E: 'static>(&self) -> Option<&Emitter<E>> {
         let mut emitters = self.emitters.iter();
         let (_, typed) = emitters.find(|(event_type, _)| *event_type == TypeId::of::<E>())?;
@@ -465,17 +468,17 @@ impl Lists {
     }
 }
 
-impl Registry for Shared {
+impl Registry for BusShared {
     fn remove(&self, id: ListenerId) -> bool {
         // Looked for first: a list that is changed is copied.
-        let is_tap = |lists: &Arc<Lists>| lists.taps.iter().any(|tap| tap.id == id);
-        if !self.lists.with(is_tap) {
+        let is_tap = |table: &Arc<EmitterTable>| table.taps.iter().any(|tap| tap.id == id);
+        if !self.table.with(is_tap) {
             return false;
         }
-        let (tap, emitters) = self.lists.update(|lists| {
-            let tap = lists.taps.iter().position(|tap| tap.id == id);
-            let tap = tap.map(|index| lists.taps.remove(index));
-            let emitters = tap.is_some().then(|| lists.emitters.clone());
+        let (tap, emitters) = self.table.update(|table| {
+            let tap = table.taps.iter().position(|tap| tap.id == id);
+            let tap = tap.map(|index| table.taps.remove(index));
+            let emitters = tap.is_some().then(|| table.emitters.clone());
             (tap, emitters.unwrap_or_default())
         });
         for (_, emitter) in emitters {
@@ -501,6 +504,133 @@ impl<M> fmt::Debug for Bus<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bus")
             .field("event_types", &self.event_types())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a [tap](Bus::tap) is told.
+///
+/// ```
+/// use highwater::events::{Bus, Notice, Tapped};
+///
+/// struct Paid(u64);
+///
+/// let bus = Bus::new();
+/// let _audit = bus.tap(|Tapped { event, event_type, notice, .. }| {
+///     if let (Notice::Emitting { .. }, Some(Paid(cents))) = (notice, event.downcast_ref()) {
+///         assert!(event_type.ends_with("Paid"));
+///         println!("paid: {cents}");
+///     }
+/// });
+/// bus.emit(&Paid(999)).unwrap();
+/// ```
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Tapped<'a> {
+    /// The event; [`event_type`](Self::event_type) names what it is.
+    pub event: &'a dyn Any,
+    /// The name of the event's type.
+    pub event_type: &'static str,
+    /// What happens to it.
+    pub notice: Notice<'a>,
+}
+
+type TapFn = dyn Fn(Tapped<'_>) + Send + Sync;
+
+#[derive(Clone)]
+struct Tap {
+    id: ListenerId,
+    callback: Arc<TapFn>,
+}
+
+/// An emitter whose event type only its key tells.
+trait AnyEmitter: Send + Sync {
+    fn as_any(&self) -> &dyn Any;
+    fn event_type(&self) -> &'static str;
+    fn unhandled(&self) -> u64;
+    fn add_tap(&self, tap: Tap);
+    fn remove(&self, id: ListenerId) -> bool;
+}
+
+impl<M> Bus<M> {
+    /// Adds a function that is told of every event of every type, of types yet
+    /// to come as well: [`Emitter::monitor`] for all.
+    ///
+    /// ```
+    /// use highwater::events::{Bus, Notice};
+    /// use std::sync::mpsc;
+    ///
+    /// struct OrderPaid(u64);
+    ///
+    /// let bus = Bus::new();
+    /// let (log, logged) = mpsc::channel();
+    /// let _tap = bus.tap(move |tapped| {
+    ///     if let Notice::Emitting { listeners, .. } = tapped.notice {
+    ///         let order = tapped.event.downcast_ref::<OrderPaid>().map(|paid| paid.0);
+    ///         log.send((order, listeners)).unwrap();
+    ///     }
+    /// });
+    /// bus.emit(&OrderPaid(7)).unwrap();
+    /// bus.emit(&"anything").unwrap();
+    /// # drop(_tap);
+    /// assert_eq!(logged.iter().collect::<Vec<_>>(), [(Some(7), 0), (None, 0)]);
+    /// ```
+    pub fn tap(&self, callback: impl Fn(Tapped<'_>) + Send + Sync + 'static) -> Subscription {
+        let tap = Tap {
+            id: ListenerId::next(),
+            callback: Arc::new(callback),
+        };
+        let id = tap.id;
+        let known = self.shared.table.update(|table| {
+            table.taps.push(tap.clone());
+            table.emitters.clone()
+        });
+        // Not under the lock: a change may let go of what was removed before,
+        // and so run a user's code. Emitters made since have it from the list.
+        for (_, emitter) in known {
+            emitter.add_tap(tap.clone());
+        }
+        let shared: Weak<BusShared> = Arc::downgrade(&self.shared);
+        Subscription::new(id, shared)
+    }
+}
+
+impl<E: 'static> AnyEmitter for Emitter<E> {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn event_type(&self) -> &'static str {
+        std::any::type_name::<E>()
+    }
+
+    fn unhandled(&self) -> u64 {
+        Emitter::unhandled(self)
+    }
+
+    fn add_tap(&self, Tap { id, callback }: Tap) {
+        self.add_monitor(Monitor {
+            id,
+            callback: Arc::new(move |event: &E, notice| {
+                callback(Tapped {
+                    event,
+                    event_type: std::any::type_name::<E>(),
+                    notice,
+                });
+            }),
+        });
+    }
+
+    fn remove(&self, id: ListenerId) -> bool {
+        self.off(id)
+    }
+}
+
+impl fmt::Debug for Tapped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tapped")
+            .field("event_type", &self.event_type)
+            .field("notice", &self.notice)
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! An emitter's handle for one busy loop.
 
-use super::{EmitError, Emitter, listener::SureCall, lists::Lists};
+use super::{EmitError, Emitter, listener::InfallibleCall, listener_list::ListenerList};
 use std::{fmt, sync::Arc};
 
 /// An [`Emitter`] for a loop that emits all the time: it keeps the list of
@@ -35,10 +35,10 @@ use std::{fmt, sync::Arc};
 pub struct CachedEmitter<E: ?Sized> {
     emitter: Emitter<E>,
     version: u64,
-    lists: Arc<Lists<E>>,
+    list: Arc<ListenerList<E>>,
     /// The way to each listener, if none can fail and an emit need only call
     /// one after the other.
-    sure: Option<Vec<SureCall<E>>>,
+    infallible: Option<Vec<InfallibleCall<E>>>,
 }
 
 impl<E: ?Sized + 'static> Emitter<E> {
@@ -53,12 +53,12 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// ```
     #[must_use]
     pub fn cached(&self) -> CachedEmitter<E> {
-        let (version, lists) = self.shared.lists.get_versioned();
+        let (version, list) = self.shared.list.get_versioned();
         CachedEmitter {
             emitter: self.clone(),
             version,
-            sure: lists.sure_calls(),
-            lists,
+            infallible: list.infallible_calls(),
+            list,
         }
     }
 }
@@ -85,10 +85,10 @@ impl<E: ?Sized + 'static> CachedEmitter<E> {
     /// If a listener panics: the panic passes through.
     #[inline]
     pub fn emit(&mut self, event: &E) -> Result<usize, EmitError> {
-        self.look();
+        self.refresh_if_stale();
         let emitted = self.emit_cached(event);
         // What was removed meanwhile goes now.
-        self.look();
+        self.refresh_if_stale();
         emitted
     }
 
@@ -106,8 +106,8 @@ impl<E: ?Sized + 'static> CachedEmitter<E> {
 
     #[inline]
     fn emit_cached(&self, event: &E) -> Result<usize, EmitError> {
-        let Some(calls) = &self.sure else {
-            return self.emitter.emit_to(&self.lists, event);
+        let Some(calls) = &self.infallible else {
+            return self.emitter.emit_to(&self.list, event);
         };
         for call in calls {
             call(event);
@@ -116,8 +116,8 @@ impl<E: ?Sized + 'static> CachedEmitter<E> {
     }
 
     #[inline]
-    fn look(&mut self) {
-        if self.emitter.shared.lists.version() != self.version {
+    fn refresh_if_stale(&mut self) {
+        if self.emitter.shared.list.version() != self.version {
             self.refresh();
         }
     }
@@ -125,12 +125,15 @@ impl<E: ?Sized + 'static> CachedEmitter<E> {
     #[cold]
     #[inline(never)]
     fn refresh(&mut self) {
-        let (version, lists) = self.emitter.shared.lists.get_versioned();
+        let (version, list) = self.emitter.shared.list.get_versioned();
         // Dropped last: it may be the last reference to what was removed, and
         // that may run a user's code.
-        let _older = (self.sure.take(), std::mem::replace(&mut self.lists, lists));
+        let _older = (
+            self.infallible.take(),
+            std::mem::replace(&mut self.list, list),
+        );
         self.version = version;
-        self.sure = self.lists.sure_calls();
+        self.infallible = self.list.infallible_calls();
     }
 }
 

@@ -1,14 +1,18 @@
 //! Ordered listeners for events of one type.
 
-mod listeners;
-
 use super::{
-    Awaited, EmitError, Failure, ListenerId, Notice, Options, Plain, Registration, Subscription,
-    WeakEmitter, lists::Lists, monitor::Monitor, snapshot::Snapshot, subscription::Registry,
+    EmitError, Failure, Leak, ListenerId, ListenerOutcome, Notice, Options, Registration, Removal,
+    Subscription, WeakEmitter,
+    listener::{FnListener, Listen, ListenerEntry},
+    listener_list::{ListenerList, Position},
+    monitor::Monitor,
+    snapshot::Snapshot,
+    subscription::Registry,
 };
 use std::{
     fmt,
     marker::PhantomData,
+    panic::Location,
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicU64, Ordering},
@@ -40,12 +44,12 @@ use std::{
 /// assert_eq!(sum.load(Ordering::Relaxed), 5);
 /// ```
 pub struct Emitter<E: ?Sized, M = Plain> {
-    pub(super) shared: Arc<Shared<E>>,
+    pub(super) shared: Arc<EmitterShared<E>>,
     mode: PhantomData<fn() -> M>,
 }
 
-pub(super) struct Shared<E: ?Sized> {
-    pub(super) lists: Snapshot<Lists<E>>,
+pub(super) struct EmitterShared<E: ?Sized> {
+    pub(super) list: Snapshot<ListenerList<E>>,
     pub(super) options: Options,
     /// Made when first asked for: most emitters have no observers of errors.
     pub(super) errors: Errors,
@@ -54,7 +58,7 @@ pub(super) struct Shared<E: ?Sized> {
     /// Emits to nobody.
     pub(super) unhandled: AtomicU64,
     /// Whether it takes failures. One that nobody observes goes back to the emit.
-    pub(super) is_of_errors: bool,
+    pub(super) carries_failures: bool,
 }
 
 /// Who observes failures, once anybody does.
@@ -82,21 +86,21 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// ```
     #[must_use]
     pub fn with_options(options: Options) -> Self {
-        Emitter::of_bus(options, None, false)
+        Emitter::with_bus_errors(options, None, false)
     }
 
-    pub(super) fn of_bus(
+    pub(super) fn with_bus_errors(
         options: Options,
         bus_errors: Option<Arc<Errors>>,
-        is_of_errors: bool,
+        carries_failures: bool,
     ) -> Self {
-        Emitter::from_shared(Arc::new(Shared {
-            lists: Snapshot::new(Lists::new()),
+        Emitter::from_shared(Arc::new(EmitterShared {
+            list: Snapshot::new(ListenerList::new()),
             options,
             errors: OnceLock::new(),
             bus_errors,
             unhandled: AtomicU64::new(0),
-            is_of_errors,
+            carries_failures,
         }))
     }
 
@@ -130,7 +134,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// run, and the emitter stays usable.
     #[inline]
     pub fn emit(&self, event: &E) -> Result<usize, EmitError> {
-        self.shared.lists.with(|lists| self.emit_to(lists, event))
+        self.shared.list.with(|list| self.emit_to(list, event))
     }
 
     #[expect(
@@ -138,20 +142,31 @@ impl<E: ?Sized + 'static> Emitter<E> {
         reason = "a call here is a third of an emit to one"
     )]
     #[inline(always)]
-    pub(super) fn emit_to(&self, lists: &Lists<E>, event: &E) -> Result<usize, EmitError> {
-        if !lists.is_plain() {
-            return self.emit_watched(lists, event);
+    pub(super) fn emit_to(&self, list: &ListenerList<E>, event: &E) -> Result<usize, EmitError> {
+        if !list.is_plain() {
+            return self.emit_general(list, event);
         }
-        let mut rest = lists.listeners().iter();
+        let mut rest = list.listeners().iter();
         while let Some(entry) = rest.next() {
             if let Err(error) = entry.listen.call(event) {
-                let index = lists.listeners().len() - rest.len() - 1;
-                return self.emit_on(lists, event, index, error);
+                let index = list.listeners().len() - rest.len() - 1;
+                return self.resume_after_failure(list, event, index, error);
             }
         }
-        Ok(lists.listeners().len())
+        Ok(list.listeners().len())
     }
 }
+
+/// Of an [`Emitter`](super::Emitter) or a [`Bus`](super::Bus) whose listeners are
+/// plain functions. It has [`emit`](super::Emitter::emit), and no `on_async`.
+#[derive(Clone, Copy, Debug)]
+pub enum Plain {}
+
+/// Of an [`AsyncEmitter`](super::AsyncEmitter) or an
+/// [`AsyncBus`](super::AsyncBus), which has asynchronous listeners too. It has no
+/// plain `emit`: that could not wait for them.
+#[derive(Clone, Copy, Debug)]
+pub enum Awaited {}
 
 /// An [`Emitter`] with asynchronous listeners too. Its emits are awaited:
 /// [`emit_serial`](Emitter::emit_serial) or
@@ -209,7 +224,7 @@ impl<E: ?Sized + 'static> AsyncEmitter<E> {
 }
 
 impl<E: ?Sized, M> Emitter<E, M> {
-    pub(super) fn from_shared(shared: Arc<Shared<E>>) -> Self {
+    pub(super) fn from_shared(shared: Arc<EmitterShared<E>>) -> Self {
         Emitter {
             shared,
             mode: PhantomData,
@@ -219,6 +234,185 @@ impl<E: ?Sized, M> Emitter<E, M> {
     /// The same emitter, with other methods.
     pub(super) fn in_mode<N>(&self) -> Emitter<E, N> {
         Emitter::from_shared(Arc::clone(&self.shared))
+    }
+}
+
+impl<E: ?Sized + 'static, M> Emitter<E, M> {
+    /// Adds a listener behind those there are. It is called until the
+    /// subscription is dropped.
+    ///
+    /// The name stands in errors and notices. It need not be unique: the
+    /// subscription, not the name, tells listeners apart.
+    ///
+    /// A listener that holds its own emitter, to emit again, keeps it alive for
+    /// as long as it is subscribed: for ever, if it is detached. Let it hold a
+    /// [`WeakEmitter`](super::WeakEmitter).
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// let digit = emitter.on("digit", |n| if *n > 9 { Err("too much") } else { Ok(()) });
+    /// assert_eq!(emitter.emit(&9).unwrap(), 1);
+    /// let error = emitter.emit(&10).unwrap_err();
+    /// assert_eq!(error.to_string(), "1 of 1 listeners failed: digit: too much");
+    /// drop(digit);
+    /// assert_eq!(emitter.emit(&10).unwrap(), 0);
+    /// ```
+    #[track_caller]
+    pub fn on<R: ListenerOutcome>(
+        &self,
+        name: impl Into<Arc<str>>,
+        listener: impl Fn(&E) -> R + Send + Sync + 'static,
+    ) -> Subscription {
+        self.add_function(Position::Last, false, name.into(), listener)
+    }
+
+    /// Adds a listener before those there are. Of two, the one added later
+    /// comes first.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// let _work = emitter.on("work", |_| ());
+    /// let _check = emitter.prepend("check", |_| ());
+    /// let names: Vec<_> = emitter.listeners().into_iter().map(|l| l.name).collect();
+    /// assert_eq!(names, ["check".into(), "work".into()]);
+    /// ```
+    #[track_caller]
+    pub fn prepend<R: ListenerOutcome>(
+        &self,
+        name: impl Into<Arc<str>>,
+        listener: impl Fn(&E) -> R + Send + Sync + 'static,
+    ) -> Subscription {
+        self.add_function(Position::First, false, name.into(), listener)
+    }
+
+    /// Adds a listener for one event. It is removed before it is called, so
+    /// that an emit from within it does not call it again; of emits on several
+    /// threads, one calls it.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// let _ready = emitter.once("ready", |_| ());
+    /// assert_eq!(emitter.emit(&1).unwrap(), 1);
+    /// assert_eq!(emitter.emit(&2).unwrap(), 0);
+    /// ```
+    #[track_caller]
+    pub fn once<R: ListenerOutcome>(
+        &self,
+        name: impl Into<Arc<str>>,
+        listener: impl Fn(&E) -> R + Send + Sync + 'static,
+    ) -> Subscription {
+        self.add_function(Position::Last, true, name.into(), listener)
+    }
+
+    /// Adds a listener for one event before those there are:
+    /// [`prepend`](Self::prepend) and [`once`](Self::once) together.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// emitter.on("work", |_| ()).detach();
+    /// emitter.prepend_once("first of all", |_| ()).detach();
+    /// assert_eq!(&*emitter.listeners()[0].name, "first of all");
+    /// assert_eq!((emitter.emit(&1).unwrap(), emitter.emit(&2).unwrap()), (2, 1));
+    /// ```
+    #[track_caller]
+    pub fn prepend_once<R: ListenerOutcome>(
+        &self,
+        name: impl Into<Arc<str>>,
+        listener: impl Fn(&E) -> R + Send + Sync + 'static,
+    ) -> Subscription {
+        self.add_function(Position::First, true, name.into(), listener)
+    }
+
+    /// Removes a listener, and says whether it was there. A handle used twice,
+    /// or one of another emitter's, removes nothing.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// let id = emitter.on("work", |_| ()).detach();
+    /// assert!(emitter.off(id));
+    /// assert!(!emitter.off(id), "a handle works once");
+    /// ```
+    #[allow(clippy::must_use_candidate, reason = "used for its effect")]
+    pub fn off(&self, id: ListenerId) -> bool {
+        self.shared.remove(id)
+    }
+
+    /// Removes every listener, and says how many. Monitors stay, and so do the
+    /// observers of errors.
+    ///
+    /// ```
+    /// # use highwater::events::Emitter;
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// let id = emitter.on("a", |_| ()).detach();
+    /// emitter.on("b", |_| ()).detach();
+    /// assert_eq!(emitter.remove_all(), 2);
+    /// assert_eq!(emitter.listener_count(), 0);
+    /// # let _ = id;
+    /// ```
+    pub fn remove_all(&self) -> usize {
+        let removed = self.shared.list.update(ListenerList::take_listeners);
+        for entry in &removed {
+            entry.mark_removed();
+        }
+        removed.len()
+    }
+
+    #[track_caller]
+    fn add_function<R: ListenerOutcome>(
+        &self,
+        position: Position,
+        is_once: bool,
+        name: Arc<str>,
+        listener: impl Fn(&E) -> R + Send + Sync + 'static,
+    ) -> Subscription {
+        self.add(position, is_once, name, Arc::new(FnListener::new(listener)))
+    }
+
+    #[track_caller]
+    pub(super) fn add(
+        &self,
+        position: Position,
+        is_once: bool,
+        name: Arc<str>,
+        listen: Arc<dyn Listen<E>>,
+    ) -> Subscription {
+        let options = &self.shared.options;
+        let registration = Registration {
+            id: ListenerId::next(),
+            name,
+            location: Location::caller(),
+            since: options.clock.as_ref().map(|clock| clock.now()),
+            is_once,
+        };
+        let id = registration.id;
+        let is_live = options.removal == Removal::Live;
+        let entry = ListenerEntry::new(listen, registration, is_live);
+        let leaking = self.shared.list.update(|list| {
+            list.add(position, entry);
+            let is_leaking = list.starts_leaking(options.max_listeners);
+            is_leaking.then(|| list.registrations())
+        });
+        if let Some(listeners) = leaking {
+            self.report(&Leak {
+                event: std::any::type_name::<E>(),
+                max_listeners: options.max_listeners,
+                listeners,
+            });
+        }
+        self.subscription(id)
+    }
+
+    #[cold]
+    fn report(&self, leak: &Leak) {
+        match &self.shared.options.on_leak {
+            Some(report) => report(leak),
+            None => log::warn!("{leak}"),
+        }
     }
 }
 
@@ -238,17 +432,20 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// });
     /// # assert_eq!(emitter.emit(&1).unwrap(), 0);
     /// ```
-    pub fn monitor(&self, tell: impl Fn(&E, Notice<'_>) + Send + Sync + 'static) -> Subscription {
+    pub fn monitor(
+        &self,
+        callback: impl Fn(&E, Notice<'_>) + Send + Sync + 'static,
+    ) -> Subscription {
         let id = ListenerId::next();
         self.add_monitor(Monitor {
             id,
-            tell: Arc::new(tell),
+            callback: Arc::new(callback),
         });
         self.subscription(id)
     }
 
     /// The failures of this emitter's listeners, as events: listen here to
-    /// observe them.
+    /// notify_observers them.
     ///
     /// Under [`FailurePolicy::Isolate`](super::FailurePolicy::Isolate) a failure is handed
     /// over as it happens. `emit` returns those that nobody observes, and those
@@ -293,7 +490,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// ```
     pub fn errors(&self) -> &Emitter<Failure> {
         let options = &self.shared.options;
-        let make = || Emitter::of_bus(options.clone(), None, true);
+        let make = || Emitter::with_bus_errors(options.clone(), None, true);
         self.shared.errors.get_or_init(make)
     }
 
@@ -315,7 +512,9 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// what the observer failed with.
     pub fn raise(&self, failure: Failure) -> Result<(), EmitError> {
         let mut unobserved = Vec::new();
-        let ran = self.in_mode::<Plain>().observe(failure, &mut unobserved);
+        let ran = self
+            .in_mode::<Plain>()
+            .notify_observers(failure, &mut unobserved);
         if unobserved.is_empty() {
             Ok(())
         } else {
@@ -346,7 +545,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// assert_eq!(emitter.listener_count(), 1);
     /// ```
     pub fn listener_count(&self) -> usize {
-        self.shared.lists.get().listeners().len()
+        self.shared.list.get().listeners().len()
     }
 
     /// Who listens, in order.
@@ -360,7 +559,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// assert_eq!(ready.since, None, "its options have no clock");
     /// ```
     pub fn listeners(&self) -> Vec<Registration> {
-        self.shared.lists.get().registrations()
+        self.shared.list.get().registrations()
     }
 
     /// This emitter, without keeping it alive.
@@ -383,23 +582,23 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     }
 
     pub(super) fn add_monitor(&self, monitor: Monitor<E>) {
-        let lists = &self.shared.lists;
-        lists.update(|lists| lists.add_monitor(monitor));
+        let list = &self.shared.list;
+        list.update(|list| list.add_monitor(monitor));
     }
 
     fn subscription(&self, id: ListenerId) -> Subscription {
-        let shared: Weak<Shared<E>> = Arc::downgrade(&self.shared);
+        let shared: Weak<EmitterShared<E>> = Arc::downgrade(&self.shared);
         Subscription::new(id, shared)
     }
 }
 
-impl<E: ?Sized + 'static> Registry for Shared<E> {
+impl<E: ?Sized + 'static> Registry for EmitterShared<E> {
     fn remove(&self, id: ListenerId) -> bool {
         // Looked for first: a list that is changed is copied.
-        if !self.lists.with(|lists| lists.has(id)) {
+        if !self.list.with(|list| list.has(id)) {
             return false;
         }
-        let removed = self.lists.update(|lists| lists.remove(id));
+        let removed = self.list.update(|list| list.remove(id));
         let Some(removed) = removed else {
             return false;
         };

@@ -21,17 +21,17 @@ use std::{error::Error, fmt, panic::Location, sync::Arc};
 /// assert_eq!(error.failures().len(), 1);
 /// assert_eq!(error.to_string(), "1 of 2 listeners failed: disk: full");
 /// ```
-pub struct EmitError(Box<Report>);
+pub struct EmitError(Box<EmitErrorInner>);
 
 /// Boxed, so that an emit that succeeds, as almost all do, returns in registers.
-struct Report {
+struct EmitErrorInner {
     delivered: usize,
     failures: Vec<Failure>,
 }
 
 impl EmitError {
     pub(super) fn new(delivered: usize, failures: Vec<Failure>) -> Self {
-        EmitError(Box::new(Report {
+        EmitError(Box::new(EmitErrorInner {
             delivered,
             failures,
         }))
@@ -88,7 +88,7 @@ impl EmitError {
 
 impl EmitError {
     /// What is raised was no listener's, in an emit.
-    fn is_of_raise(&self) -> bool {
+    fn was_raised(&self) -> bool {
         self.failures()
             .first()
             .is_some_and(|first| first.id.is_none())
@@ -147,7 +147,7 @@ pub struct Failure {
     /// What it answered.
     pub error: Arc<dyn Error + Send + Sync>,
     /// Whether it is an observer of failures, which failed at one.
-    pub is_observers: bool,
+    pub is_from_observer: bool,
 }
 
 impl Failure {
@@ -167,23 +167,27 @@ impl Failure {
             location: None,
             event: None,
             error: error.into().into(),
-            is_observers: false,
+            is_from_observer: false,
         }
     }
 
-    pub(super) fn of_observer(mut self) -> Self {
-        self.is_observers = true;
+    pub(super) fn from_observer(mut self) -> Self {
+        self.is_from_observer = true;
         self
     }
 
-    pub(super) fn of(listener: &Registration, event: &'static str, error: BoxError) -> Self {
+    pub(super) fn from_listener(
+        listener: &Registration,
+        event: &'static str,
+        error: BoxError,
+    ) -> Self {
         Failure {
             listener: Arc::clone(&listener.name),
             id: Some(listener.id),
             location: Some(listener.location),
             event: Some(event),
             error: error.into(),
-            is_observers: false,
+            is_from_observer: false,
         }
     }
 }
@@ -210,7 +214,11 @@ impl fmt::Display for Failure {
 impl Failure {
     /// The name of whose failure it is.
     pub(crate) fn name(&self) -> impl fmt::Display {
-        let role = if self.is_observers { "observer " } else { "" };
+        let role = if self.is_from_observer {
+            "observer "
+        } else {
+            ""
+        };
         fmt::from_fn(move |f| write!(f, "{role}{}", self.listener))
     }
 }
@@ -236,10 +244,10 @@ impl EmitError {
     pub(crate) fn summary(&self) -> impl fmt::Display {
         fmt::from_fn(move |f| match self.delivered() {
             0 => f.write_str("nobody observes"),
-            _ if self.is_of_raise() => f.write_str("an observer failed"),
+            _ if self.was_raised() => f.write_str("an observer failed"),
             ran => {
                 let failures = self.failures().iter();
-                let failed = failures.filter(|failure| !failure.is_observers).count();
+                let failed = failures.filter(|failure| !failure.is_from_observer).count();
                 write!(f, "{failed} of {ran} listeners failed")
             }
         })

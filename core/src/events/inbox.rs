@@ -2,22 +2,16 @@
 
 #[cfg(all(test, loom))]
 mod loom_tests;
-mod monitor;
 mod queue;
-mod refusal;
-mod waiting;
-
-pub use monitor::InboxMonitor;
-pub use refusal::{InboxFull, ZeroCapacity};
 
 use super::{
     Bus, Emitter, ListenerId, Overflow, Subscription,
     listener::{Listen, Started},
-    lists::Place,
+    listener_list::Position,
 };
 use crate::BoxError;
 use futures::{Stream, stream::FusedStream};
-use queue::{Queue, Sent};
+use queue::{InboxQueue, SendOutcome, WaitingSend};
 use std::{
     collections::VecDeque,
     fmt,
@@ -25,7 +19,6 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use waiting::Waiting;
 
 /// A subscription whose events wait in a bounded queue until they are read, as
 /// a [`Stream`].
@@ -70,7 +63,7 @@ use waiting::Waiting;
 /// ```
 #[must_use = "dropping an inbox unsubscribes it"]
 pub struct Inbox<E> {
-    queue: Arc<Queue<E>>,
+    queue: Arc<InboxQueue<E>>,
     /// Taken out of the queue, to be read without its lock.
     batch: VecDeque<E>,
     has_ended: bool,
@@ -79,7 +72,7 @@ pub struct Inbox<E> {
 
 /// What went through an inbox, and what did not.
 ///
-/// Every event received was taken, dropped or refused, or is queued.
+/// Every event sent was received, dropped or refused, or is queued.
 ///
 /// ```
 /// use highwater::events::{Emitter, Overflow};
@@ -91,7 +84,7 @@ pub struct Inbox<E> {
 /// }
 /// assert_eq!(inbox.try_next(), Some(2));
 /// let stats = inbox.stats();
-/// assert_eq!((stats.received, stats.dropped, stats.taken, stats.queued), (3, 1, 1, 1));
+/// assert_eq!((stats.sent, stats.dropped, stats.received, stats.queued), (3, 1, 1, 1));
 /// assert_eq!(stats.peak, 2);
 /// # Ok::<(), highwater::events::ZeroCapacity>(())
 /// ```
@@ -100,9 +93,9 @@ pub struct Inbox<E> {
 #[non_exhaustive]
 pub struct InboxStats {
     /// Events it was handed. One whose emit still waits for room is not yet.
-    pub received: u64,
+    pub sent: u64,
     /// Events that were read.
-    pub taken: u64,
+    pub received: u64,
     /// Events it gave up: for a new one, as the new one, or because it was
     /// closed.
     pub dropped: u64,
@@ -144,13 +137,13 @@ impl<E: Clone + Send + Sync + 'static, M> Emitter<E, M> {
         if capacity == 0 {
             return Err(ZeroCapacity);
         }
-        let queue = Arc::new(Queue::new(capacity, overflow));
-        let listen = Arc::new(Intake(Arc::clone(&queue)));
+        let queue = Arc::new(InboxQueue::new(capacity, overflow));
+        let listen = Arc::new(InboxListener(Arc::clone(&queue)));
         Ok(Inbox {
             queue,
             batch: VecDeque::new(),
             has_ended: false,
-            subscription: self.add(Place::Last, false, name.into(), listen),
+            subscription: self.add(Position::Last, false, name.into(), listen),
         })
     }
 }
@@ -219,7 +212,7 @@ impl<E> Inbox<E> {
     /// emitter.emit(&1).unwrap();
     /// emitter.emit(&2).unwrap();
     /// let stats = inbox.stats();
-    /// assert_eq!((stats.received, stats.queued, stats.dropped), (2, 1, 1));
+    /// assert_eq!((stats.sent, stats.queued, stats.dropped), (2, 1, 1));
     /// # Ok::<(), highwater::events::ZeroCapacity>(())
     /// ```
     pub fn stats(&self) -> InboxStats {
@@ -242,7 +235,7 @@ impl<E> Inbox<E> {
     ///
     /// drop(emitter);
     /// block_on(mailer);
-    /// assert_eq!(monitor.stats().taken, 1);
+    /// assert_eq!(monitor.stats().received, 1);
     /// # Ok::<(), highwater::events::ZeroCapacity>(())
     /// ```
     pub fn monitor(&self) -> InboxMonitor
@@ -361,22 +354,22 @@ impl<E> fmt::Debug for Inbox<E> {
 }
 
 /// The inbox as its emitter knows it.
-struct Intake<E>(Arc<Queue<E>>);
+struct InboxListener<E>(Arc<InboxQueue<E>>);
 
-impl<E: Clone + Send + Sync + 'static> Listen<E> for Intake<E> {
+impl<E: Clone + Send + Sync + 'static> Listen<E> for InboxListener<E> {
     fn call(&self, event: &E) -> Result<(), BoxError> {
         match self.0.send(event.clone(), false) {
-            Sent::Done | Sent::NoRoom(_) => Ok(()),
-            Sent::Refused(full) => Err(full.into()),
+            SendOutcome::Done | SendOutcome::Full(_) => Ok(()),
+            SendOutcome::Refused(full) => Err(full.into()),
         }
     }
 
     fn start(&self, event: &E) -> Started {
         match self.0.send(event.clone(), true) {
-            Sent::Done => Started::Done(Ok(())),
-            Sent::Refused(full) => Started::Done(Err(full.into())),
-            Sent::NoRoom(event) => {
-                let waiting = Waiting::new(Arc::clone(&self.0), event);
+            SendOutcome::Done => Started::Done(Ok(())),
+            SendOutcome::Refused(full) => Started::Done(Err(full.into())),
+            SendOutcome::Full(event) => {
+                let waiting = WaitingSend::new(Arc::clone(&self.0), event);
                 Started::Running(Box::pin(waiting))
             }
         }
@@ -390,8 +383,115 @@ impl<E: Clone + Send + Sync + 'static> Listen<E> for Intake<E> {
 }
 
 /// The emitter is gone.
-impl<E> Drop for Intake<E> {
+impl<E> Drop for InboxListener<E> {
     fn drop(&mut self) {
         self.0.close();
     }
 }
+
+/// A handle on the statistics of an [`Inbox`](super::Inbox): what
+/// [`Inbox::monitor`](super::Inbox::monitor) returns.
+///
+/// It is cheap to clone, and of one type whatever the events are. It does not keep
+/// the inbox subscribed. Once the inbox is dropped, nothing is queued any more:
+/// what was not read is among the dropped.
+///
+/// ```
+/// use highwater::events::{Emitter, Overflow};
+///
+/// let emitter = Emitter::new();
+/// let inbox = emitter.inbox("reader", 4, Overflow::Wait)?;
+/// let monitor = inbox.monitor();
+/// emitter.emit(&7).unwrap();
+/// assert_eq!((monitor.stats().queued, monitor.capacity()), (1, 4));
+///
+/// drop(inbox);
+/// assert!(monitor.is_closed());
+/// assert_eq!((monitor.stats().queued, monitor.stats().dropped), (0, 1));
+/// # Ok::<(), highwater::events::ZeroCapacity>(())
+/// ```
+#[derive(Clone)]
+pub struct InboxMonitor(Arc<dyn AnyQueue>);
+
+impl InboxMonitor {
+    fn new<E: Send + 'static>(queue: Arc<InboxQueue<E>>) -> Self {
+        InboxMonitor(queue)
+    }
+
+    /// Returns what went through the inbox so far.
+    pub fn stats(&self) -> InboxStats {
+        self.0.stats()
+    }
+
+    /// Returns the number of events the inbox holds at most.
+    pub fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+
+    /// Returns whether the inbox takes no more events.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+impl fmt::Debug for InboxMonitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InboxMonitor")
+            .field("capacity", &self.capacity())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A queue of events of any type.
+trait AnyQueue: Send + Sync {
+    fn stats(&self) -> InboxStats;
+    fn capacity(&self) -> usize;
+    fn is_closed(&self) -> bool;
+}
+
+impl<E: Send> AnyQueue for InboxQueue<E> {
+    fn stats(&self) -> InboxStats {
+        InboxQueue::stats(self)
+    }
+
+    fn capacity(&self) -> usize {
+        InboxQueue::capacity(self)
+    }
+
+    fn is_closed(&self) -> bool {
+        InboxQueue::is_closed(self)
+    }
+}
+
+/// What an inbox that had no room fails with, as the listener it is.
+///
+/// ```
+/// use highwater::events::{Emitter, InboxFull, Overflow};
+///
+/// let emitter = Emitter::new();
+/// let _inbox = emitter.inbox("reader", 1, Overflow::Fail)?;
+/// emitter.emit(&1).unwrap();
+/// let error = emitter.emit(&2).unwrap_err();
+/// let full: Option<&InboxFull> = error.failures()[0].error.downcast_ref();
+/// assert_eq!(full, Some(&InboxFull { capacity: 1 }));
+/// # Ok::<(), highwater::events::ZeroCapacity>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("its inbox is full: all {capacity} places are received")]
+pub struct InboxFull {
+    /// How many events it holds.
+    pub capacity: usize,
+}
+
+/// An inbox for no events was asked for.
+///
+/// ```
+/// use highwater::events::{Emitter, Overflow, ZeroCapacity};
+///
+/// let refused = Emitter::<u8>::new().inbox("reader", 0, Overflow::Wait);
+/// assert_eq!(refused.unwrap_err(), ZeroCapacity);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an inbox needs a capacity of at least 1")]
+pub struct ZeroCapacity;

@@ -51,22 +51,22 @@ impl fmt::Display for Leak {
             f,
             "possible leak: {count} listeners for {event}, more than {max_listeners}"
         )?;
-        let mut places = places(listeners);
-        for shown in 0..PLACES_SHOWN {
+        let mut call_sites = call_sites(listeners);
+        for shown in 0..CALL_SITES_SHOWN {
             // Of equals, the one that was first to listen.
-            let key = |place: &Place<'_>| (place.count, Reverse(place.first.id));
-            let busiest = (0..places.len()).max_by_key(|index| key(&places[*index]));
-            let Some(place) = busiest.map(|index| places.swap_remove(index)) else {
+            let key = |site: &CallSite<'_>| (site.count, Reverse(site.first.id));
+            let busiest = (0..call_sites.len()).max_by_key(|index| key(&call_sites[*index]));
+            let Some(site) = busiest.map(|index| call_sites.swap_remove(index)) else {
                 break;
             };
-            let Registration { name, location, .. } = place.first;
+            let Registration { name, location, .. } = site.first;
             let separator = if shown == 0 { ':' } else { ',' };
-            write!(f, "{separator} {} by {name:?} at {location}", place.count)?;
-            if let Some(since) = place.first.since {
+            write!(f, "{separator} {} by {name:?} at {location}", site.count)?;
+            if let Some(since) = site.first.since {
                 write!(f, " since {} ms", since.as_millis())?;
             }
         }
-        match places.len() {
+        match call_sites.len() {
             0 => Ok(()),
             more => write!(f, ", and {more} more"),
         }
@@ -74,31 +74,31 @@ impl fmt::Display for Leak {
 }
 
 /// In its text; [`Leak::listeners`] has them all.
-const PLACES_SHOWN: usize = 2;
+const CALL_SITES_SHOWN: usize = 2;
 
 /// The listeners added by one line of code, under whatever names.
-struct Place<'a> {
+struct CallSite<'a> {
     /// The first to listen: its number is the lowest.
     first: &'a Registration,
     count: usize,
 }
 
-fn places(listeners: &[Registration]) -> Vec<Place<'_>> {
-    let mut places: Vec<Place<'_>> = Vec::new();
+fn call_sites(listeners: &[Registration]) -> Vec<CallSite<'_>> {
+    let mut call_sites: Vec<CallSite<'_>> = Vec::new();
     for listener in listeners {
-        let is_here = |place: &&mut Place<'_>| place.first.location == listener.location;
-        let known = places.iter_mut().find(is_here);
-        let Some(place) = known else {
-            places.push(Place {
+        let is_here = |site: &&mut CallSite<'_>| site.first.location == listener.location;
+        let known = call_sites.iter_mut().find(is_here);
+        let Some(site) = known else {
+            call_sites.push(CallSite {
                 first: listener,
                 count: 1,
             });
             continue;
         };
-        place.count += 1;
-        if listener.id < place.first.id {
-            place.first = listener;
+        site.count += 1;
+        if listener.id < site.first.id {
+            site.first = listener;
         }
     }
-    places
+    call_sites
 }

@@ -34,12 +34,12 @@ use std::{
     label = "returns neither `()` nor `Result<(), E>`",
     note = "a listener returns `()`, or a `Result<(), E>` whose error converts into `BoxError`; one that returns a future is added by `on_async`"
 )]
-pub trait Outcome: 'static {
+pub trait ListenerOutcome: 'static {
     /// Whether it can be a failure. A [cached](super::CachedEmitter) emit to
     /// listeners that cannot fail looks at no result.
     ///
     /// ```
-    /// # use highwater::{BoxError, events::Outcome};
+    /// # use highwater::{BoxError, events::ListenerOutcome};
     /// assert!(!<()>::CAN_FAIL);
     /// assert!(Result::<(), BoxError>::CAN_FAIL);
     /// ```
@@ -48,7 +48,7 @@ pub trait Outcome: 'static {
     /// Success, or what went wrong.
     ///
     /// ```
-    /// # use highwater::events::Outcome;
+    /// # use highwater::events::ListenerOutcome;
     /// assert!(().into_result().is_ok());
     /// let error = Err("full").into_result().unwrap_err();
     /// assert_eq!(error.to_string(), "full");
@@ -60,7 +60,7 @@ pub trait Outcome: 'static {
     fn into_result(self) -> Result<(), BoxError>;
 }
 
-impl Outcome for () {
+impl ListenerOutcome for () {
     const CAN_FAIL: bool = false;
 
     #[inline]
@@ -69,7 +69,7 @@ impl Outcome for () {
     }
 }
 
-impl<E: Into<BoxError> + 'static> Outcome for Result<(), E> {
+impl<E: Into<BoxError> + 'static> ListenerOutcome for Result<(), E> {
     #[inline]
     fn into_result(self) -> Result<(), BoxError> {
         self.map_err(Into::into)
@@ -143,7 +143,7 @@ pub(super) trait Listen<E: ?Sized>: Send + Sync {
     }
 
     /// As [`start`](Self::start), for one that answered it with
-    /// [`Started::Outlives`].
+    /// [`Started::NeedsShared`].
     fn start_shared(&self, event: &Arc<E>) -> Running {
         Box::pin(ready(self.call(event)))
     }
@@ -153,13 +153,13 @@ pub(super) trait Listen<E: ?Sized>: Send + Sync {
 
     /// As [`call`](Self::call), for who calls it all the time, if it cannot
     /// fail.
-    fn into_sure_call(self: Arc<Self>) -> Option<SureCall<E>> {
+    fn into_infallible_call(self: Arc<Self>) -> Option<InfallibleCall<E>> {
         None
     }
 }
 
 /// What calls a listener that cannot fail.
-pub(super) type SureCall<E> = Box<dyn Fn(&E) + Send + Sync>;
+pub(super) type InfallibleCall<E> = Box<dyn Fn(&E) + Send + Sync>;
 
 /// A listener that is to be awaited.
 pub(super) type Running = BoxFuture<'static, Result<(), BoxError>>;
@@ -168,36 +168,36 @@ pub(super) enum Started {
     Done(Result<(), BoxError>),
     Running(Running),
     /// It may need the event for longer than the call: it has to be shared.
-    Outlives,
+    NeedsShared,
 }
 
 /// The plain kind of listener.
-pub(super) struct Function<F, R> {
+pub(super) struct FnListener<F, R> {
     function: F,
     returns: PhantomData<fn() -> R>,
 }
 
-impl<F, R> Function<F, R> {
+impl<F, R> FnListener<F, R> {
     pub(super) fn new(function: F) -> Self {
-        Function {
+        FnListener {
             function,
             returns: PhantomData,
         }
     }
 }
 
-impl<E, F, R> Listen<E> for Function<F, R>
+impl<E, F, R> Listen<E> for FnListener<F, R>
 where
     E: ?Sized,
     F: Fn(&E) -> R + Send + Sync + 'static,
-    R: Outcome,
+    R: ListenerOutcome,
 {
     #[inline]
     fn call(&self, event: &E) -> Result<(), BoxError> {
         (self.function)(event).into_result()
     }
 
-    fn into_sure_call(self: Arc<Self>) -> Option<SureCall<E>> {
+    fn into_infallible_call(self: Arc<Self>) -> Option<InfallibleCall<E>> {
         if R::CAN_FAIL {
             return None;
         }
@@ -209,14 +209,14 @@ where
 
 /// A listener in an emitter's list. What every emit calls lies in the list
 /// itself, what is seldom looked at apart. A clone is the same listener.
-pub(super) struct Entry<E: ?Sized> {
+pub(super) struct ListenerEntry<E: ?Sized> {
     pub(super) listen: Arc<dyn Listen<E>>,
-    /// Whether [`admits`](Self::admits) may say no.
+    /// Whether [`decide`](Self::decide) may say no.
     is_conditional: bool,
-    state: Arc<State>,
+    state: Arc<EntryState>,
 }
 
-struct State {
+struct EntryState {
     is_live: bool,
     has_fired: AtomicBool,
     is_removed: AtomicBool,
@@ -224,23 +224,23 @@ struct State {
 }
 
 /// Whether an emit may call a listener it has come to.
-pub(super) enum Admission {
+pub(super) enum CallDecision {
     Call,
     /// It is `once`, and this is the time: to be removed, then called.
     RemoveAndCall,
     Skip,
 }
 
-impl<E: ?Sized> Entry<E> {
+impl<E: ?Sized> ListenerEntry<E> {
     pub(super) fn new(listen: Arc<dyn Listen<E>>, registration: Registration, live: bool) -> Self {
         let is_conditional = live || registration.is_once;
-        let state = State {
+        let state = EntryState {
             is_live: live,
             has_fired: AtomicBool::new(false),
             is_removed: AtomicBool::new(false),
             registration,
         };
-        Entry {
+        ListenerEntry {
             listen,
             is_conditional,
             state: Arc::new(state),
@@ -261,35 +261,35 @@ impl<E: ?Sized> Entry<E> {
         self.listen.removed();
     }
 
-    /// Whether [`admits`](Self::admits) may say no.
+    /// Whether [`decide`](Self::decide) may say no.
     pub(super) fn is_conditional(&self) -> bool {
         self.is_conditional
     }
 
-    pub(super) fn admits(&self) -> Admission {
+    pub(super) fn decide(&self) -> CallDecision {
         if !self.is_conditional {
-            return Admission::Call;
+            return CallDecision::Call;
         }
         let state = &*self.state;
         if state.is_live && state.is_removed.load(Ordering::Acquire) {
-            return Admission::Skip;
+            return CallDecision::Skip;
         }
         if !state.registration.is_once {
-            return Admission::Call;
+            return CallDecision::Call;
         }
         // Of all emits that have come to it, nested or on other threads, one
         // calls it.
         if state.has_fired.swap(true, Ordering::AcqRel) {
-            Admission::Skip
+            CallDecision::Skip
         } else {
-            Admission::RemoveAndCall
+            CallDecision::RemoveAndCall
         }
     }
 }
 
-impl<E: ?Sized> Clone for Entry<E> {
+impl<E: ?Sized> Clone for ListenerEntry<E> {
     fn clone(&self) -> Self {
-        Entry {
+        ListenerEntry {
             listen: Arc::clone(&self.listen),
             is_conditional: self.is_conditional,
             state: Arc::clone(&self.state),

@@ -3,7 +3,7 @@
 
 use super::{
     Emitter, ListenerId, Registration,
-    listener::{Admission, Entry, Function},
+    listener::{CallDecision, FnListener, ListenerEntry},
     snapshot::Snapshot,
 };
 use loom::thread;
@@ -116,7 +116,7 @@ fn what_was_removed_is_freed_by_the_next_read_at_the_latest() {
     });
 }
 
-fn entry(is_live: bool) -> Entry<u8> {
+fn entry(is_live: bool) -> ListenerEntry<u8> {
     let registration = Registration {
         id: ListenerId::next(),
         name: "once".into(),
@@ -124,7 +124,11 @@ fn entry(is_live: bool) -> Entry<u8> {
         since: None,
         is_once: true,
     };
-    Entry::new(Arc::new(Function::new(|_: &u8| ())), registration, is_live)
+    ListenerEntry::new(
+        Arc::new(FnListener::new(|_: &u8| ())),
+        registration,
+        is_live,
+    )
 }
 
 #[test]
@@ -132,9 +136,9 @@ fn of_two_threads_one_is_admitted_to_a_once() {
     model(|| {
         let entry = Arc::new(entry(false));
         let other = Arc::clone(&entry);
-        let called = |admission| matches!(admission, Admission::RemoveAndCall);
-        let other = thread::spawn(move || called(other.admits()));
-        let own = called(entry.admits());
+        let called = |admission| matches!(admission, CallDecision::RemoveAndCall);
+        let other = thread::spawn(move || called(other.decide()));
+        let own = called(entry.decide());
         assert!(own != other.join().unwrap(), "exactly one");
     });
 }
@@ -145,11 +149,11 @@ fn a_once_turned_off_live_is_called_at_most_once() {
         let entry = Arc::new(entry(true));
         let other = Arc::clone(&entry);
         let remover = thread::spawn(move || other.mark_removed());
-        let first = matches!(entry.admits(), Admission::RemoveAndCall);
-        let second = matches!(entry.admits(), Admission::RemoveAndCall);
+        let first = matches!(entry.decide(), CallDecision::RemoveAndCall);
+        let second = matches!(entry.decide(), CallDecision::RemoveAndCall);
         remover.join().unwrap();
         assert!(!(first && second));
-        assert!(matches!(entry.admits(), Admission::Skip));
+        assert!(matches!(entry.decide(), CallDecision::Skip));
     });
 }
 

@@ -1,9 +1,5 @@
 //! How often, how long and how late listeners run.
 
-mod figures;
-
-pub use figures::{EventMetrics, ListenerMetrics, Percentiles};
-
 use super::{Bus, Notice, Registration, Subscription, Tapped};
 use crate::{Clock, LatencyHistogram};
 use std::{
@@ -69,7 +65,7 @@ impl Metrics {
             move |tapped| {
                 // Read first, so that waiting for the lock is not measured.
                 let now = clock.now();
-                lock(&state).note(now, tapped);
+                lock(&state).record(now, tapped);
             }
         });
         Metrics { state, _tap: tap }
@@ -90,34 +86,154 @@ impl Metrics {
     /// assert_eq!(events, [("&str", 2), ("u8", 1)]);
     /// ```
     pub fn report(&self) -> Vec<EventMetrics> {
-        lock(&self.state).events.iter().map(Event::report).collect()
+        lock(&self.state)
+            .events
+            .iter()
+            .map(EventTotals::report)
+            .collect()
+    }
+}
+
+/// The figures of one type of event.
+///
+/// ```
+/// use highwater::events::{Bus, Metrics};
+/// # use std::{sync::Arc, time::Duration};
+/// let bus = Bus::new();
+/// let metrics = Metrics::new(&bus, Arc::new(|| Duration::ZERO));
+/// bus.on("digit", |n: &u8| if *n > 9 { Err("too much") } else { Ok(()) }).detach();
+/// bus.emit(&9_u8).unwrap();
+/// bus.emit(&10_u8).unwrap_err();
+/// let bytes = &metrics.report()[0];
+/// assert_eq!((bytes.event, bytes.emitted, bytes.failed), ("u8", 2, 1));
+/// ```
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct EventMetrics {
+    /// The name of the event's type.
+    pub event: &'static str,
+    /// Emits that have ended.
+    pub emitted: u64,
+    /// Emits that met no listener, ended or not.
+    pub unhandled: u64,
+    /// Calls of listeners, failed ones included.
+    pub delivered: u64,
+    /// Calls that failed.
+    pub failed: u64,
+    /// How long emits took, all listeners together.
+    pub took: Percentiles,
+    /// Each listener's own, in the order in which they were first called.
+    pub listeners: Vec<ListenerMetrics>,
+}
+
+/// The figures of one listener.
+///
+/// ```
+/// use highwater::events::{Bus, Metrics};
+/// # use std::{sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}}, time::Duration};
+///
+/// let hand: Arc<AtomicU64> = Arc::default();
+/// let ms = Arc::clone(&hand);
+/// let bus = Bus::new();
+/// let clock = Arc::new(move || Duration::from_millis(ms.load(Relaxed)));
+/// let metrics = Metrics::new(&bus, clock);
+/// bus.on("slow", move |_: &u8| { hand.fetch_add(200, Relaxed); }).detach();
+/// bus.on("next", |_: &u8| ()).detach();
+/// bus.emit(&1_u8).unwrap();
+/// let [slow, next] = &metrics.report()[0].listeners[..] else { panic!("two") };
+/// assert!(slow.took.max > next.took.max);
+/// assert!(next.lag.max > slow.lag.max, "it had to wait");
+/// ```
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct ListenerMetrics {
+    /// The name of the first that was added there.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::as_text"))]
+    pub name: Arc<str>,
+    /// The line of code that added it.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::as_text"))]
+    pub location: &'static Location<'static>,
+    /// Its calls, failed ones included.
+    pub delivered: u64,
+    /// Its calls that failed.
+    pub failed: u64,
+    /// How long its calls took.
+    pub took: Percentiles,
+    /// The same, to be merged with others.
+    pub took_histogram: LatencyHistogram,
+    /// How long after the emit began it was called: what the listeners before
+    /// it cost it.
+    pub lag: Percentiles,
+    /// The same, to be merged with others.
+    pub lag_histogram: LatencyHistogram,
+}
+
+/// Of a set of durations, to within a hundredth; zeros of an empty one.
+///
+/// ```
+/// use highwater::events::{Bus, Metrics};
+/// # use std::{sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}}, time::Duration};
+///
+/// let hand: Arc<AtomicU64> = Arc::default();
+/// let ms = Arc::clone(&hand);
+/// let bus = Bus::new();
+/// let clock = Arc::new(move || Duration::from_millis(ms.load(Relaxed)));
+/// let metrics = Metrics::new(&bus, clock);
+/// bus.on("takes", move |ms: &u64| { hand.fetch_add(*ms, Relaxed); }).detach();
+/// for ms in [1_u64, 1, 1, 1, 500] {
+///     bus.emit(&ms).unwrap();
+/// }
+/// let took = metrics.report()[0].took;
+/// assert!(took.p50 < Duration::from_millis(2) && took.max >= Duration::from_millis(500));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Percentiles {
+    /// Half of them are no longer than this.
+    pub p50: Duration,
+    /// 99 of 100 are no longer than this.
+    pub p99: Duration,
+    /// The longest.
+    pub max: Duration,
+}
+
+impl From<&LatencyHistogram> for Percentiles {
+    fn from(times: &LatencyHistogram) -> Self {
+        Percentiles {
+            p50: times.quantile(0.50),
+            p99: times.quantile(0.99),
+            max: times.max(),
+        }
     }
 }
 
 #[derive(Default)]
 struct State {
     /// A list, as in the bus: a handful, and their order is worth keeping.
-    events: Vec<Event>,
-    running: BTreeMap<u64, Emit>,
+    events: Vec<EventTotals>,
+    running: BTreeMap<u64, RunningEmit>,
 }
 
-/// An emit that has begun.
-struct Emit {
+/// An emit that has running.
+struct RunningEmit {
     began: Duration,
-    /// Its listeners that have begun: one at a time, or some that are awaited.
+    /// Its listeners that have running: one at a time, or some that are awaited.
     calls: Vec<(super::ListenerId, Duration)>,
 }
 
-struct Event {
+struct EventTotals {
     type_id: TypeId,
     name: &'static str,
     emitted: u64,
     unhandled: u64,
     took: LatencyHistogram,
-    listeners: Vec<Listener>,
+    listeners: Vec<ListenerTotals>,
 }
 
-struct Listener {
+struct ListenerTotals {
     name: Arc<str>,
     location: &'static Location<'static>,
     delivered: u64,
@@ -127,17 +243,17 @@ struct Listener {
 }
 
 impl State {
-    fn note(&mut self, now: Duration, tapped: Tapped<'_>) {
+    fn record(&mut self, now: Duration, tapped: Tapped<'_>) {
         match tapped.notice {
             Notice::Emitting { emit, listeners } => {
                 if listeners == 0 {
                     self.event(tapped).unhandled += 1;
                 }
-                let begun = Emit {
+                let running = RunningEmit {
                     began: now,
                     calls: Vec::new(),
                 };
-                self.running.insert(emit, begun);
+                self.running.insert(emit, running);
             }
             Notice::Delivering { emit, listener } => {
                 // Unknown if it began before the measurement: as everywhere here.
@@ -183,12 +299,12 @@ impl State {
         listener.took.record(now.saturating_sub(began));
     }
 
-    fn event(&mut self, tapped: Tapped<'_>) -> &mut Event {
+    fn event(&mut self, tapped: Tapped<'_>) -> &mut EventTotals {
         let type_id = tapped.event.type_id();
         let mut known = self.events.iter();
         let index = known.position(|event| event.type_id == type_id);
         let index = index.unwrap_or_else(|| {
-            self.events.push(Event {
+            self.events.push(EventTotals {
                 type_id,
                 name: tapped.event_type,
                 emitted: 0,
@@ -202,12 +318,12 @@ impl State {
     }
 }
 
-impl Event {
-    fn listener(&mut self, registration: &Registration) -> &mut Listener {
+impl EventTotals {
+    fn listener(&mut self, registration: &Registration) -> &mut ListenerTotals {
         let mut known = self.listeners.iter();
         let index = known.position(|listener| listener.location == registration.location);
         let index = index.unwrap_or_else(|| {
-            self.listeners.push(Listener {
+            self.listeners.push(ListenerTotals {
                 name: Arc::clone(&registration.name),
                 location: registration.location,
                 delivered: 0,
@@ -228,12 +344,12 @@ impl Event {
             delivered: self.listeners.iter().map(|each| each.delivered).sum(),
             failed: self.listeners.iter().map(|each| each.failed).sum(),
             took: (&self.took).into(),
-            listeners: self.listeners.iter().map(Listener::report).collect(),
+            listeners: self.listeners.iter().map(ListenerTotals::report).collect(),
         }
     }
 }
 
-impl Listener {
+impl ListenerTotals {
     fn report(&self) -> ListenerMetrics {
         ListenerMetrics {
             name: Arc::clone(&self.name),

@@ -25,8 +25,8 @@ use std::{
 /// let emitter: Emitter<u8> = Emitter::new();
 /// emitter.on("a", |_| ()).detach();
 /// emitter.on("b", |_| Err("broken")).detach();
-/// let told = Arc::new(Mutex::new(Vec::new()));
-/// let own = Arc::clone(&told);
+/// let seen = Arc::new(Mutex::new(Vec::new()));
+/// let own = Arc::clone(&seen);
 /// let _monitor = emitter.monitor(move |_, notice| {
 ///     own.lock().unwrap().push(match notice {
 ///         Notice::Emitting { listeners, .. } => format!("to {listeners}"),
@@ -37,7 +37,7 @@ use std::{
 ///     });
 /// });
 /// assert!(emitter.emit(&1).is_err());
-/// assert_eq!(*told.lock().unwrap(), ["to 2", "a has it", "b: broken", "1 failed"]);
+/// assert_eq!(*seen.lock().unwrap(), ["to 2", "a has it", "b: broken", "1 failed"]);
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -87,28 +87,28 @@ pub(super) type MonitorFn<E> = dyn Fn(&E, Notice<'_>) + Send + Sync;
 
 pub(super) struct Monitor<E: ?Sized> {
     pub(super) id: ListenerId,
-    pub(super) tell: Arc<MonitorFn<E>>,
+    pub(super) callback: Arc<MonitorFn<E>>,
 }
 
 impl<E: ?Sized> Clone for Monitor<E> {
     fn clone(&self) -> Self {
         Monitor {
             id: self.id,
-            tell: Arc::clone(&self.tell),
+            callback: Arc::clone(&self.callback),
         }
     }
 }
 
 /// Hears how an emit goes.
-pub(super) trait Tell {
+pub(super) trait DeliveryObserver {
     fn delivering(&mut self, listener: &Registration);
     fn ended(&mut self, listener: &Registration, result: &Result<(), BoxError>);
 }
 
 /// Nobody does: the usual case, which must cost nothing.
-pub(super) struct Untold;
+pub(super) struct NoObserver;
 
-impl Tell for Untold {
+impl DeliveryObserver for NoObserver {
     #[inline]
     fn delivering(&mut self, _: &Registration) {}
     #[inline]
@@ -116,7 +116,7 @@ impl Tell for Untold {
 }
 
 /// One emit, as it is told to the monitors there were when it began.
-pub(super) struct Told<'a, E: ?Sized> {
+pub(super) struct MonitoredEmit<'a, E: ?Sized> {
     event: &'a E,
     monitors: &'a [Monitor<E>],
     emit: u64,
@@ -124,14 +124,14 @@ pub(super) struct Told<'a, E: ?Sized> {
     failed: usize,
 }
 
-impl<'a, E: ?Sized> Told<'a, E> {
+impl<'a, E: ?Sized> MonitoredEmit<'a, E> {
     pub(super) fn begin(event: &'a E, monitors: &'a [Monitor<E>], listeners: usize) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let emit = NEXT.fetch_add(1, Ordering::Relaxed);
         // Before there is anything to drop: should a monitor panic, it is not
         // told of an end, and so does not panic a second time.
-        tell(event, monitors, Notice::Emitting { emit, listeners });
-        Told {
+        notify_all(event, monitors, Notice::Emitting { emit, listeners });
+        MonitoredEmit {
             event,
             monitors,
             emit,
@@ -146,34 +146,34 @@ impl<'a, E: ?Sized> Told<'a, E> {
         monitors: &'a [Monitor<E>],
         listeners: usize,
     ) -> Option<Self> {
-        (!monitors.is_empty()).then(|| Told::begin(event, monitors, listeners))
+        (!monitors.is_empty()).then(|| MonitoredEmit::begin(event, monitors, listeners))
     }
 
-    fn tell(&self, notice: Notice<'_>) {
-        tell(self.event, self.monitors, notice);
+    fn notify(&self, notice: Notice<'_>) {
+        notify_all(self.event, self.monitors, notice);
     }
 }
 
-fn tell<E: ?Sized>(event: &E, monitors: &[Monitor<E>], notice: Notice<'_>) {
+fn notify_all<E: ?Sized>(event: &E, monitors: &[Monitor<E>], notice: Notice<'_>) {
     for monitor in monitors {
-        (monitor.tell)(event, notice);
+        (monitor.callback)(event, notice);
     }
 }
 
-impl<E: ?Sized> Tell for Told<'_, E> {
+impl<E: ?Sized> DeliveryObserver for MonitoredEmit<'_, E> {
     fn delivering(&mut self, listener: &Registration) {
         self.delivered += 1;
         let emit = self.emit;
-        self.tell(Notice::Delivering { emit, listener });
+        self.notify(Notice::Delivering { emit, listener });
     }
 
     fn ended(&mut self, listener: &Registration, result: &Result<(), BoxError>) {
         let emit = self.emit;
         match result {
-            Ok(()) => self.tell(Notice::Delivered { emit, listener }),
+            Ok(()) => self.notify(Notice::Delivered { emit, listener }),
             Err(error) => {
                 self.failed += 1;
-                self.tell(Notice::Failed {
+                self.notify(Notice::Failed {
                     emit,
                     listener,
                     error,
@@ -183,23 +183,23 @@ impl<E: ?Sized> Tell for Told<'_, E> {
     }
 }
 
-impl<T: Tell> Tell for Option<T> {
+impl<T: DeliveryObserver> DeliveryObserver for Option<T> {
     #[inline]
     fn delivering(&mut self, listener: &Registration) {
-        if let Some(told) = self {
-            told.delivering(listener);
+        if let Some(observer) = self {
+            observer.delivering(listener);
         }
     }
 
     #[inline]
     fn ended(&mut self, listener: &Registration, result: &Result<(), BoxError>) {
-        if let Some(told) = self {
-            told.ended(listener, result);
+        if let Some(observer) = self {
+            observer.ended(listener, result);
         }
     }
 }
 
-impl<E: ?Sized> Drop for Told<'_, E> {
+impl<E: ?Sized> Drop for MonitoredEmit<'_, E> {
     fn drop(&mut self) {
         let emitted = Notice::Emitted {
             emit: self.emit,
@@ -209,10 +209,10 @@ impl<E: ?Sized> Drop for Told<'_, E> {
         if std::thread::panicking() {
             // The panic under way is the one to tell of; another would end the
             // process.
-            let told = AssertUnwindSafe(|| self.tell(emitted));
-            let _one_panic_is_enough = catch_unwind(told);
+            let notify = AssertUnwindSafe(|| self.notify(emitted));
+            let _one_panic_is_enough = catch_unwind(notify);
         } else {
-            self.tell(emitted);
+            self.notify(emitted);
         }
     }
 }

@@ -36,7 +36,7 @@ impl<T: Clone> Snapshot<T> {
     )]
     #[inline(always)]
     pub(super) fn with<R>(&self, read: impl FnOnce(&Arc<T>) -> R) -> R {
-        let after = Forget {
+        let after = StaleGuard {
             snapshot: self,
             version: self.version.load(Ordering::Acquire),
         };
@@ -102,7 +102,7 @@ impl<T: Clone> Snapshot<T> {
 
     #[cold]
     #[inline(never)]
-    fn forget(&self) {
+    fn drop_stale(&self) {
         let older = self.ready.try_lock().and_then(|mut ready| ready.take());
         drop(older);
     }
@@ -110,16 +110,16 @@ impl<T: Clone> Snapshot<T> {
 
 /// What was removed while somebody read goes when he has, not with the next
 /// reader; also if he panicked.
-struct Forget<'a, T: Clone> {
+struct StaleGuard<'a, T: Clone> {
     snapshot: &'a Snapshot<T>,
     version: u64,
 }
 
-impl<T: Clone> Drop for Forget<'_, T> {
+impl<T: Clone> Drop for StaleGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         if self.snapshot.version.load(Ordering::Acquire) != self.version {
-            self.snapshot.forget();
+            self.snapshot.drop_stale();
         }
     }
 }

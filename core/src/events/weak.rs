@@ -1,6 +1,6 @@
 //! An emitter or a bus that does not keep itself alive.
 
-use super::{Bus, Emitter, Plain, bus, emitter::Shared};
+use super::{Bus, Emitter, Plain, bus, emitter::EmitterShared};
 use std::{fmt, marker::PhantomData, sync::Weak};
 
 /// An [`Emitter`] that does not keep itself alive: for a listener that emits on
@@ -23,7 +23,7 @@ use std::{fmt, marker::PhantomData, sync::Weak};
 /// assert!(weak.upgrade().is_none());
 /// ```
 pub struct WeakEmitter<E: ?Sized, M = Plain> {
-    pub(super) shared: Weak<Shared<E>>,
+    pub(super) shared: Weak<EmitterShared<E>>,
     pub(super) mode: PhantomData<fn() -> M>,
 }
 
@@ -76,7 +76,7 @@ impl<E: ?Sized, M> fmt::Debug for WeakEmitter<E, M> {
 /// assert_eq!(bus.emit(&7_u8).unwrap(), 1);
 /// ```
 pub struct WeakBus<M = Plain> {
-    pub(super) shared: Weak<bus::Shared>,
+    pub(super) shared: Weak<bus::BusShared>,
     pub(super) mode: PhantomData<fn() -> M>,
 }
 

@@ -80,7 +80,8 @@ impl ErrorLog {
         let value = |key| line.split(' ').find_map(|word| word.strip_prefix(key));
         let request = request_of(value("id=").unwrap_or_default());
         let code = value("code=").unwrap_or("no code");
-        self.trace.caused(RecordKind::Log, self.id, request, code);
+        self.trace
+            .instant_with_cause(RecordKind::Log, self.id, request, code);
     }
 }
 

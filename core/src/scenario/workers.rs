@@ -237,7 +237,8 @@ impl Workers {
             (Exit::Killed, _) => KILLED_FROM_OUTSIDE,
             (Exit::Lost { reason }, _) => reason,
         };
-        self.trace.caused(RecordKind::Exit, id, process, cause);
+        self.trace
+            .instant_with_cause(RecordKind::Exit, id, process, cause);
     }
 
     fn add_position(&mut self) {

@@ -14,12 +14,12 @@ use std::{
 /// dropped and counted.
 #[derive(Clone)]
 pub struct Recorder {
-    shared: Arc<Shared>,
+    shared: Arc<RecorderShared>,
     thread: u32,
-    only_counts: bool,
+    is_counting_only: bool,
 }
 
-struct Shared {
+struct RecorderShared {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
 }
@@ -44,12 +44,12 @@ impl Recorder {
             recorded: 0,
         };
         Recorder {
-            shared: Arc::new(Shared {
+            shared: Arc::new(RecorderShared {
                 clock,
                 state: Mutex::new(state),
             }),
             thread: 0,
-            only_counts: false,
+            is_counting_only: false,
         }
     }
 
@@ -83,7 +83,7 @@ impl Recorder {
     #[must_use]
     pub fn counting(&self) -> Self {
         Recorder {
-            only_counts: true,
+            is_counting_only: true,
             ..self.clone()
         }
     }
@@ -109,7 +109,7 @@ impl Recorder {
 
     /// As [`instant`](Self::instant), with a cause: a short fixed text, since it
     /// enters the table of names.
-    pub fn caused(&self, kind: RecordKind, source: NameId, subject: u64, cause: &str) {
+    pub fn instant_with_cause(&self, kind: RecordKind, source: NameId, subject: u64, cause: &str) {
         let cause = Some(self.name(cause));
         self.write(kind, Phase::Instant, source, None, subject, None, cause);
     }
@@ -202,7 +202,7 @@ impl Recorder {
         let counters = *counters;
         // Never later than now, or records would not be in the order of time.
         let at = began.unwrap_or(now).min(now);
-        if self.only_counts {
+        if self.is_counting_only {
             return at;
         }
         state.recorded += 1;

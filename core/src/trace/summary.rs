@@ -10,19 +10,19 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
     /// By [`NameId`]: names are few, and most of them are sources.
-    sources: Vec<Source>,
+    sources: Vec<SourceTotals>,
     /// In order of first use. There are as many as arrows in a picture.
     edges: Vec<(NameId, NameId, u64)>,
     subscriptions: Vec<(NameId, NameId)>,
     dependencies: Vec<(NameId, NameId)>,
-    queues: Vec<(NameId, Queue)>,
+    queues: Vec<(NameId, QueueTotals)>,
     events: u64,
 }
 
 /// What a queue held, and what it could not hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Queue {
+pub struct QueueTotals {
     /// Its high-water mark, in bytes.
     pub mark: u64,
     /// What it holds, in bytes.
@@ -38,7 +38,7 @@ pub struct Queue {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Source {
+struct SourceTotals {
     events: u64,
     counters: Counters,
     lost: u64,
@@ -59,7 +59,7 @@ impl Summary {
         }
         let index = event.source.index();
         if self.sources.len() <= index {
-            self.sources.resize_with(index + 1, Source::default);
+            self.sources.resize_with(index + 1, SourceTotals::default);
         }
         let source = &mut self.sources[index];
         source.events += 1;
@@ -88,7 +88,7 @@ impl Summary {
     }
 
     /// Every queue, in the order in which they were opened.
-    pub fn queues(&self) -> impl Iterator<Item = (NameId, Queue)> + '_ {
+    pub fn queues(&self) -> impl Iterator<Item = (NameId, QueueTotals)> + '_ {
         self.queues.iter().copied()
     }
 
@@ -174,9 +174,9 @@ impl Summary {
     fn apply_to_queue(&mut self, event: &Event) {
         if event.kind == RecordKind::Mark {
             let mark = event.subject;
-            let queue = Queue {
+            let queue = QueueTotals {
                 mark,
-                ..Queue::default()
+                ..QueueTotals::default()
             };
             self.queues.push((event.source, queue));
         }

@@ -7,15 +7,15 @@ use std::time::Duration;
 /// whole numbers of 64 bits, 80 bytes a record. Next to no code reads it.
 ///
 /// ```
-/// use highwater::trace::{RecordBatch, Packed};
+/// use highwater::trace::{RecordBatch, PackedBatch};
 ///
 /// let batch = RecordBatch { names: vec!["EmailService".into()], ..RecordBatch::default() };
-/// let Packed { names, words } = batch.clone().into();
-/// assert_eq!(RecordBatch::try_from(Packed { names, words })?, batch);
-/// # Ok::<(), highwater::trace::Malformed>(())
+/// let PackedBatch { names, words } = batch.clone().into();
+/// assert_eq!(RecordBatch::try_from(PackedBatch { names, words })?, batch);
+/// # Ok::<(), highwater::trace::MalformedBatch>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Packed {
+pub struct PackedBatch {
     /// The batch's names.
     pub names: Vec<String>,
     /// The schema's version, the place of the first name, the records dropped;
@@ -23,7 +23,7 @@ pub struct Packed {
     pub words: Vec<u64>,
 }
 
-impl Packed {
+impl PackedBatch {
     /// The words of its records, without what stands before them.
     #[cfg(feature = "analysis")]
     pub(crate) fn records(&self) -> &[u64] {
@@ -34,7 +34,7 @@ impl Packed {
 /// What was to be unpacked is no batch of this schema's version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a batch of records of version {VERSION}")]
-pub struct Malformed;
+pub struct MalformedBatch;
 
 const HEADER: usize = 3;
 const RECORD: usize = 10;
@@ -42,33 +42,33 @@ const RECORD: usize = 10;
 /// In place of a name where there is none.
 const NONE: u32 = u32::MAX;
 
-impl From<RecordBatch> for Packed {
+impl From<RecordBatch> for PackedBatch {
     fn from(batch: RecordBatch) -> Self {
         let mut words = Vec::with_capacity(HEADER + RECORD * batch.events.len());
         words.extend([VERSION.into(), batch.first_name as u64, batch.dropped]);
         for event in &batch.events {
             words.extend(pack(event));
         }
-        Packed {
+        PackedBatch {
             names: batch.names,
             words,
         }
     }
 }
 
-impl TryFrom<Packed> for RecordBatch {
-    type Error = Malformed;
+impl TryFrom<PackedBatch> for RecordBatch {
+    type Error = MalformedBatch;
 
-    fn try_from(Packed { names, words }: Packed) -> Result<Self, Malformed> {
-        let (header, records) = words.split_first_chunk::<HEADER>().ok_or(Malformed)?;
+    fn try_from(PackedBatch { names, words }: PackedBatch) -> Result<Self, MalformedBatch> {
+        let (header, records) = words.split_first_chunk::<HEADER>().ok_or(MalformedBatch)?;
         let [version, first_name, dropped] = *header;
         let (records, []) = records.as_chunks::<RECORD>() else {
-            return Err(Malformed);
+            return Err(MalformedBatch);
         };
         // Nothing is named that is not there: readers keep totals by name.
         let known = usize::try_from(first_name).ok();
         let known = known.and_then(|first| first.checked_add(names.len()));
-        let known = known.ok_or(Malformed)?;
+        let known = known.ok_or(MalformedBatch)?;
         let is_known = |event: &Event| {
             let others = event.target.into_iter().chain(event.failure);
             others
@@ -84,7 +84,7 @@ impl TryFrom<Packed> for RecordBatch {
                 events,
                 dropped,
             }),
-            _ => Err(Malformed),
+            _ => Err(MalformedBatch),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What is made of whole traces: figures, series, CSV, digests.
 
 use highwater::{
-    analysis::{Measures, Metric, Series, Unit, digest, write_csv},
+    analysis::{MeasureUnit, Measures, Metric, Series, digest, write_csv},
     scenario::{self, Experiment, scaling_figures},
-    trace::{Packed, RecordBatch, Trace},
+    trace::{PackedBatch, RecordBatch, Trace},
 };
 use std::{collections::BTreeSet, sync::LazyLock, time::Duration};
 
@@ -344,7 +344,7 @@ fn a_digest_is_of_what_was_recorded_and_not_of_how_it_came() {
             dropped: 0,
         };
         first_name = whole.names.len();
-        in_pieces.append(RecordBatch::try_from(Packed::from(batch)).unwrap());
+        in_pieces.append(RecordBatch::try_from(PackedBatch::from(batch)).unwrap());
     }
     assert_eq!(digest(&in_pieces), digest(&whole));
     assert_ne!(digest(&run("decoupling", &[("seed", "2")])), digest(&whole));
@@ -371,7 +371,7 @@ fn a_simulation_has_one_digest_everywhere() {
 
 #[test]
 fn numbers_have_three_digits() {
-    let shown = |nanos| Unit::Nanoseconds.text(nanos);
+    let shown = |nanos| MeasureUnit::Nanoseconds.text(nanos);
     assert_eq!(shown(0), "0 µs");
     assert_eq!(shown(57_000), "57.0 µs");
     assert_eq!(shown(999_499), "999 µs");
@@ -379,7 +379,7 @@ fn numbers_have_three_digits() {
     assert_eq!(shown(9_996_000), "10.0 ms");
     assert_eq!(shown(999_600_000), "1.00 s");
     assert_eq!(shown(125_000_000_000), "125 s");
-    assert_eq!(Unit::Bytes.text(1023), "1023 B");
-    assert_eq!(Unit::Bytes.text(1536), "1.50 KiB");
-    assert_eq!(Unit::Bytes.text(2_555_904), "2.44 MiB");
+    assert_eq!(MeasureUnit::Bytes.text(1023), "1023 B");
+    assert_eq!(MeasureUnit::Bytes.text(1536), "1.50 KiB");
+    assert_eq!(MeasureUnit::Bytes.text(2_555_904), "2.44 MiB");
 }

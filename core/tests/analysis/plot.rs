@@ -1,7 +1,7 @@
 //! Plots: what is in them, and that it can be read.
 
 use highwater::{
-    analysis::{Figure, Metric, Run, plot},
+    analysis::{Figure, Metric, PlotRun, plot},
     scenario,
     trace::Trace,
 };
@@ -21,9 +21,10 @@ fn presets(name: &str) -> Vec<(&'static str, Trace)> {
     scenario.presets.iter().take(6).map(run).collect()
 }
 
-fn runs<'a>(labelled: &'a [(&'static str, Trace)]) -> Vec<Run<'a>> {
+fn runs<'a>(labelled: &'a [(&'static str, Trace)]) -> Vec<PlotRun<'a>> {
     let runs = labelled.iter();
-    runs.map(|(label, trace)| Run { label, trace }).collect()
+    runs.map(|(label, trace)| PlotRun { label, trace })
+        .collect()
 }
 
 fn figure(width: u32) -> Figure {
@@ -93,7 +94,7 @@ fn numbers(text: &str) -> Vec<f64> {
 fn one_run_is_named_with_its_world_and_its_seed() {
     let (label, mut trace) = presets("blocking").swap_remove(0);
     let svg = plot(
-        &[Run {
+        &[PlotRun {
             label,
             trace: &trace,
         }],
@@ -120,7 +121,7 @@ fn one_run_is_named_with_its_world_and_its_seed() {
     trace.seed = 7;
     trace.died = Some("a bug".to_owned());
     let shown = texts(&plot(
-        &[Run {
+        &[PlotRun {
             label,
             trace: &trace,
         }],
@@ -171,7 +172,7 @@ fn a_change_in_the_midst_of_a_run_stands_upright() {
     experiment.set("email_latency@1500", "400").unwrap();
     let after = experiment.simulate();
     let labelled = [("before", before), ("after", after)];
-    let upright = |runs: &[Run<'_>]| {
+    let upright = |runs: &[PlotRun<'_>]| {
         let svg = plot(runs, &figure(960));
         let document = Document::parse(&svg).unwrap();
         let lines = document.descendants();
@@ -257,7 +258,7 @@ fn nothing_breaks_out_of_a_text() {
     };
     let label = "<b>\"&\"</b>";
     let svg = plot(
-        &[Run {
+        &[PlotRun {
             label,
             trace: &trace,
         }],

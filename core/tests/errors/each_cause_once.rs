@@ -10,7 +10,7 @@ use highwater::{
         Bound, InvalidBound, LineTooLong, Pipeline, PipelineError, SendError, StreamError,
         TryRecvError, Unfinished, channel,
     },
-    trace::Malformed,
+    trace::MalformedBatch,
 };
 use std::{
     collections::BTreeSet,
@@ -162,7 +162,7 @@ fn leaves() -> Vec<(&'static str, BoxError)> {
         ("PipelineError", Box::new(piped)),
         ("InvalidBound", Box::new(InvalidBound::Zero)),
         ("LineTooLong", Box::new(LineTooLong { longest: 9 })),
-        ("Malformed", Box::new(Malformed)),
+        ("MalformedBatch", Box::new(MalformedBatch)),
     ]
 }
 

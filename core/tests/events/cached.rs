@@ -28,10 +28,10 @@ fn it_sees_what_changed_since_its_last_emit() {
     a.cancel();
     assert_eq!(cached.emit(&0).unwrap(), 0);
 
-    let told = log.clone();
-    let monitor = cached.emitter().monitor(move |_, _| told.add("told"));
+    let lines = log.clone();
+    let monitor = cached.emitter().monitor(move |_, _| lines.add("notice"));
     assert_eq!(cached.emit(&0).unwrap(), 0);
-    assert_eq!(log.take(), ["told", "told"]);
+    assert_eq!(log.take(), ["notice", "notice"]);
     drop(monitor);
     cached.emit(&0).unwrap();
     assert_eq!(log.take(), [""; 0]);
@@ -43,9 +43,9 @@ fn listeners_that_cannot_fail_and_that_can_may_be_together() {
     let mut cached = emitter.cached();
     emitter.on("a", log.listener("a")).detach();
     assert_eq!(cached.emit(&0).unwrap(), 1);
-    let told = log.clone();
+    let lines = log.clone();
     let picky = move |n: &u8| {
-        told.add("picky");
+        lines.add("picky");
         if *n > 0 { Err("too much") } else { Ok(()) }
     };
     let picky = emitter.on("picky", picky);

@@ -54,8 +54,8 @@ struct Model {
     line: VecDeque<Waiting>,
     is_subscribed: bool,
     is_closed: bool,
+    sent: u64,
     received: u64,
-    taken: u64,
     dropped: u64,
     refused: u64,
     peak: usize,
@@ -65,7 +65,7 @@ struct Model {
 struct Waiting {
     event: u32,
     is_woken: bool,
-    /// It was woken and found its place taken.
+    /// It was woken and found its place received.
     was_overtaken: bool,
 }
 
@@ -85,8 +85,8 @@ impl Model {
             line: VecDeque::new(),
             is_subscribed: true,
             is_closed: false,
+            sent: 0,
             received: 0,
-            taken: 0,
             dropped: 0,
             refused: 0,
             peak: 0,
@@ -139,7 +139,7 @@ impl Model {
             });
             return Sent::Waits;
         }
-        self.received += 1;
+        self.sent += 1;
         if is_admitted {
             self.push(event);
             return Sent::Delivered(1);
@@ -183,7 +183,7 @@ impl Model {
             self.line[index].is_woken = false;
             return Sent::Waits;
         }
-        self.received += 1;
+        self.sent += 1;
         if self.is_closed {
             self.dropped += 1;
         } else {
@@ -205,7 +205,7 @@ impl Model {
 
     fn next(&mut self) -> Option<u32> {
         let next = self.queue.pop_front();
-        self.taken += u64::from(next.is_some());
+        self.received += u64::from(next.is_some());
         if next.is_some() {
             self.wake_next();
         }
@@ -351,14 +351,14 @@ fn step_both(model: &mut Model, real: &mut Real, step: Step, number: u32) {
 
 fn compare(model: &Model, real: &mut Real) {
     let stats = real.inbox.stats();
-    let counted = [stats.received, stats.taken, stats.dropped, stats.refused];
-    let expected = [model.received, model.taken, model.dropped, model.refused];
+    let counted = [stats.sent, stats.received, stats.dropped, stats.refused];
+    let expected = [model.sent, model.received, model.dropped, model.refused];
     assert_eq!(counted, expected, "{stats:?}");
     let sizes = [stats.queued, stats.waiting, stats.peak];
     let expected = [model.queue.len(), model.line.len(), model.peak];
     assert_eq!(sizes, expected, "{stats:?}");
-    let accounted = stats.taken + stats.dropped + stats.refused + stats.queued as u64;
-    assert_eq!(stats.received, accounted);
+    let accounted = stats.received + stats.dropped + stats.refused + stats.queued as u64;
+    assert_eq!(stats.sent, accounted);
     let most = model.is_closed.then_some(stats.queued);
     let surely = match model.overflow {
         // One more event would take the place of all of them.

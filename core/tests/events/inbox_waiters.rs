@@ -191,13 +191,13 @@ fn monitor_outlives_the_inbox_and_keeps_nothing() {
         drop(inbox);
     });
     assert!(reader.as_mut().now_or_never().is_none());
-    assert_eq!((monitor.stats().taken, monitor.stats().queued), (1, 4));
+    assert_eq!((monitor.stats().received, monitor.stats().queued), (1, 4));
     assert_eq!(monitor.capacity(), 8);
     assert!(!monitor.is_closed());
     drop(reader);
     let stats = same.stats();
     assert!(same.is_closed());
-    assert_eq!((stats.received, stats.taken, stats.dropped), (5, 1, 4));
+    assert_eq!((stats.sent, stats.received, stats.dropped), (5, 1, 4));
     assert_eq!((stats.queued, stats.waiting), (0, 0));
     assert_eq!(Arc::strong_count(&held), 1, "what it had is freed");
     assert_eq!(emitter.listener_count(), 0);
@@ -207,7 +207,7 @@ fn monitor_outlives_the_inbox_and_keeps_nothing() {
     let monitors = [monitor, other.monitor(), full(1).1.monitor()];
     let sent: Vec<_> = monitors
         .iter()
-        .map(|monitor| monitor.stats().received)
+        .map(|monitor| monitor.stats().sent)
         .collect();
     assert_eq!(sent, [5, 0, 2], "of any type");
     block_on(emitter.emit_serial(held)).unwrap();

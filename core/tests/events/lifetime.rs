@@ -167,9 +167,9 @@ fn a_listener_may_turn_off_everything_on_its_bus() {
         };
         let held = Arc::new(());
         let holder = Arc::clone(&held);
-        let told = log.clone();
+        let lines = log.clone();
         handles.lock().unwrap().extend([
-            bus.tap(move |_| told.add("tap")).detach(),
+            bus.tap(move |_| lines.add("tap")).detach(),
             bus.on("off", off).detach(),
             bus.on("a", log.listener::<u8>("a")).detach(),
             bus.on("b", move |_: &u8| drop(Arc::clone(&holder)))
@@ -284,10 +284,10 @@ fn an_inbox_may_go_in_the_middle_of_the_emit_that_comes_to_it() {
 fn a_monitor_may_turn_itself_off_and_hears_that_emit_out() {
     let (emitter, log) = (Emitter::<u8>::new(), Log::default());
     let slot = Arc::new(Mutex::new(None));
-    let (own, told) = (Arc::clone(&slot), log.clone());
+    let (own, lines) = (Arc::clone(&slot), log.clone());
     let monitor = emitter.monitor(move |_, _| {
         drop(own.lock().unwrap().take());
-        told.add("told");
+        lines.add("notice");
     });
     *slot.lock().unwrap() = Some(monitor);
     emitter.on("a", |_| ()).detach();

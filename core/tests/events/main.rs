@@ -1,11 +1,11 @@
 //! Emitters, buses and inboxes.
 
 mod allocations;
-mod awaited;
 mod cached;
 #[path = "../cases/mod.rs"]
 mod cases;
-mod concurrent;
+mod emit_concurrent;
+mod emit_serial;
 mod failures;
 mod gated;
 mod inbox;
@@ -18,6 +18,5 @@ mod model;
 mod options;
 mod rules;
 mod script;
-mod scripts;
 mod threads;
 mod unhandled;

@@ -3,13 +3,16 @@
 pub(crate) mod model;
 pub(crate) mod real;
 
-use highwater::events::{FailurePolicy, Removal};
+use crate::cases::cases;
+use highwater::events::{FailurePolicy, Options, Removal};
+use model::Model;
 use proptest::prelude::*;
+use real::Real;
 
 /// One step of a script, or of what a listener does when called.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Action {
-    Add(Kind),
+    Add(Placement),
     /// Removes one of those ever added, which may be gone already.
     Remove(usize),
     RemoveAll,
@@ -22,13 +25,13 @@ pub(crate) enum Action {
 
 /// How a listener is added.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Kind {
+pub(crate) struct Placement {
     pub(crate) is_once: bool,
     pub(crate) is_first: bool,
 }
 
 pub(crate) fn action() -> impl Strategy<Value = Action> {
-    let kind = |(is_once, is_first)| Action::Add(Kind { is_once, is_first });
+    let kind = |(is_once, is_first)| Action::Add(Placement { is_once, is_first });
     prop_oneof![
         8 => any::<(bool, bool)>().prop_map(kind),
         4 => (0..MOST_LISTENERS).prop_map(Action::Remove),
@@ -83,18 +86,18 @@ pub(crate) enum Line {
     Removed(bool),
     RemovedAll(usize),
     Observed(usize),
-    Told {
+    Notified {
         monitor: usize,
         /// In the order the emits that were told of began.
         emit: usize,
         depth: usize,
-        notice: Told,
+        notice: SeenNotice,
     },
 }
 
 /// A notice, to compare.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Told {
+pub(crate) enum SeenNotice {
     Emitting { listeners: usize },
     Delivering(usize),
     Delivered(usize),
@@ -104,7 +107,7 @@ pub(crate) enum Told {
 
 /// What both the emitter and the model can do.
 pub(crate) trait World {
-    fn add(&self, kind: Kind);
+    fn add(&self, kind: Placement);
     fn remove(&self, listener: usize);
     fn remove_all(&self);
     fn emit(&self, depth: usize);
@@ -128,4 +131,42 @@ pub(crate) fn perform(world: &impl World, actions: &[Action], depth: usize) -> b
         }
     }
     failed
+}
+
+fn setup() -> impl Strategy<Value = Setup> {
+    let policy = prop::sample::select(vec![FailurePolicy::Isolate, FailurePolicy::FailFast]);
+    let removal = prop::sample::select(vec![Removal::Snapshot, Removal::Live]);
+    let booleans = (any::<bool>(), any::<bool>());
+    (policy, removal, booleans).prop_map(|(policy, removal, (is_observed, is_cached))| Setup {
+        policy,
+        removal,
+        is_observed,
+        is_cached,
+    })
+}
+
+proptest! {
+    #![proptest_config(cases(2048))]
+
+    #[test]
+    fn an_emitter_keeps_its_rules(
+        setup in setup(),
+        behaviours in prop::collection::vec(prop::collection::vec(action(), 0..4), 1..6),
+        script in prop::collection::vec(action(), 0..24),
+    ) {
+        let shared = Shared { setup, behaviours };
+        let options = Options::new().policy(setup.policy).removal(setup.removal);
+        let model = Model::new(shared.clone());
+        let real = Real::new(shared, options.max_listeners(0));
+        for step in script {
+            perform(&model, &[step], 0);
+            perform(&real, &[step], 0);
+            prop_assert_eq!(real.listeners(), model.listeners());
+            prop_assert_eq!(real.take_log(), model.take_log(), "after {:?}", step);
+        }
+        // What is gone is freed, now that no emit runs.
+        perform(&model, &[Action::Emit], 0);
+        perform(&real, &[Action::Emit], 0);
+        prop_assert_eq!(real.held(), model.held());
+    }
 }

@@ -92,10 +92,10 @@ fn attempts_errors_and_lines_of_the_log() {
     let handler = written.recorder.name("ErrorHandler");
     written
         .recorder
-        .caused(RecordKind::Log, handler, 1, "timeout");
+        .instant_with_cause(RecordKind::Log, handler, 1, "timeout");
     written
         .recorder
-        .caused(RecordKind::Retry, handler, 1, "timeout");
+        .instant_with_cause(RecordKind::Retry, handler, 1, "timeout");
     written.recorder.instant(RecordKind::Refuse, handler, 1);
     let tally = written.tally();
     assert_eq!((tally.attempts, tally.errors), (3, 1));
@@ -115,12 +115,12 @@ fn restarts_and_how_long_they_took() {
         recorder.instant(RecordKind::Start, worker, id);
     }
     for (millis, id) in [(30, 13), (20, 14)] {
-        recorder.caused(RecordKind::Exit, one, id, "a bug");
+        recorder.instant_with_cause(RecordKind::Exit, one, id, "a bug");
         clock.advance(Duration::from_millis(millis));
         recorder.instant(RecordKind::Start, one, id);
     }
-    recorder.caused(RecordKind::Exit, two, 12, "killed");
-    recorder.caused(RecordKind::Exit, supervisor, 0, "too many restarts");
+    recorder.instant_with_cause(RecordKind::Exit, two, 12, "killed");
+    recorder.instant_with_cause(RecordKind::Exit, supervisor, 0, "too many restarts");
     // At its own end.
     recorder.instant(RecordKind::Exit, one, 14);
     let tally = written.tally();

@@ -42,7 +42,7 @@ fn a_place_goes_from_one_process_to_the_next() {
         recorder.send(RecordKind::Switch, worker, starting, 7);
         recorder.instant(RecordKind::Start, worker, 7);
         recorder.send(RecordKind::Switch, worker, draining, 7);
-        recorder.caused(RecordKind::Exit, worker, 7, "a bug");
+        recorder.instant_with_cause(RecordKind::Exit, worker, 7, "a bug");
         recorder.send(RecordKind::Switch, worker, starting, 9);
         recorder.instant(RecordKind::Start, worker, 9);
         recorder.instant(RecordKind::Exit, worker, 9);

@@ -4,8 +4,8 @@ use crate::common::ManualClock;
 use highwater::{
     Clock,
     trace::{
-        Counters, Event, Malformed, Packed, Phase, RecordBatch, RecordKind, Recorder, Ring,
-        Summary, Trace, VERSION,
+        Counters, Event, MalformedBatch, PackedBatch, Phase, RecordBatch, RecordKind, Recorder,
+        Ring, Summary, Trace, VERSION,
     },
 };
 use proptest::prelude::*;
@@ -360,7 +360,7 @@ fn a_packed_batch_is_unpacked_to_the_same() {
         .fail("no room");
     let batch = recorder.drain();
     assert_eq!((batch.first_name, batch.events.len()), (2, 5));
-    let packed = Packed::from(batch.clone());
+    let packed = PackedBatch::from(batch.clone());
     assert_eq!(RecordBatch::try_from(packed), Ok(batch));
 }
 
@@ -369,21 +369,25 @@ fn what_is_no_batch_is_refused() {
     let (_, recorder) = recorder(64);
     let name = recorder.name("name");
     recorder.instant(RecordKind::Start, name, 1);
-    let Packed { names, words } = recorder.drain().into();
+    let PackedBatch { names, words } = recorder.drain().into();
     let unpack = |words: &[u64]| {
-        RecordBatch::try_from(Packed {
+        RecordBatch::try_from(PackedBatch {
             names: names.clone(),
             words: words.to_vec(),
         })
     };
     assert!(unpack(&words).is_ok());
     for length in (0..words.len()).filter(|length| *length != 3) {
-        assert_eq!(unpack(&words[..length]), Err(Malformed), "{length} words");
+        assert_eq!(
+            unpack(&words[..length]),
+            Err(MalformedBatch),
+            "{length} words"
+        );
     }
     // The version; the name, the kind and the phase of the record.
     for (place, word) in [(0, 99), (5, u64::MAX), (6, 99 << 32), (6, 99)] {
         let mut words = words.clone();
         words[place] = word;
-        assert_eq!(unpack(&words), Err(Malformed), "word {place}");
+        assert_eq!(unpack(&words), Err(MalformedBatch), "word {place}");
     }
 }

@@ -11,7 +11,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::{FutureExt, Stream, future::BoxFuture, stream};
 use highwater::{
     scenario::Experiment,
-    trace::{Packed, RecordBatch, Trace},
+    trace::{PackedBatch, RecordBatch, Trace},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -186,7 +186,7 @@ impl RecordFormat {
         if self == RecordFormat::Json {
             return serde_json::to_string(batch);
         }
-        let Packed { names, words } = batch.clone().into();
+        let PackedBatch { names, words } = batch.clone().into();
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         let packed = json!({
             "names": names,

@@ -7,7 +7,7 @@ use crate::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use highwater::{
     scenario::Experiment,
-    trace::{Packed, RecordBatch},
+    trace::{PackedBatch, RecordBatch},
 };
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
@@ -20,7 +20,7 @@ fn unpack(event: &Value) -> RecordBatch {
     assert!(rest.is_empty(), "{event}");
     let words = words.iter().copied().map(u64::from_le_bytes).collect();
     let names = serde_json::from_value(event["names"].clone()).unwrap();
-    RecordBatch::try_from(Packed { names, words }).unwrap()
+    RecordBatch::try_from(PackedBatch { names, words }).unwrap()
 }
 
 #[test]

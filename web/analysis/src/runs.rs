@@ -2,8 +2,8 @@
 
 use crate::table::Table;
 use highwater::{
-    analysis::{self, Figure, Measures, Metric, Run},
-    trace::{Packed, RecordBatch, Trace},
+    analysis::{self, Figure, Measures, Metric, PlotRun},
+    trace::{PackedBatch, RecordBatch, Trace},
 };
 use serde::Serialize;
 use std::cell::OnceCell;
@@ -58,7 +58,7 @@ impl Runs {
         names: Vec<String>,
         words: Vec<u64>,
     ) -> Result<(), JsError> {
-        let mut batch = RecordBatch::try_from(Packed { names, words })?;
+        let mut batch = RecordBatch::try_from(PackedBatch { names, words })?;
         let run = self.get_mut(index)?;
         run.measures.take();
         run.metrics.take();
@@ -89,7 +89,7 @@ impl Runs {
             None if metric.is_empty() => Metric::ALL.to_vec(),
             None => return Err(JsError::new("there is no such metric")),
         };
-        let runs: Vec<Run<'_>> = self.0.iter().map(LabelledRun::run).collect();
+        let runs: Vec<PlotRun<'_>> = self.0.iter().map(LabelledRun::run).collect();
         Ok(analysis::plot(
             &runs,
             &Figure {
@@ -267,8 +267,8 @@ impl LabelledRun {
         self.digest.get_or_init(|| analysis::digest(&self.trace))
     }
 
-    fn run(&self) -> Run<'_> {
-        Run {
+    fn run(&self) -> PlotRun<'_> {
+        PlotRun {
             label: &self.label,
             trace: &self.trace,
         }

@@ -1,7 +1,7 @@
 //! Figures of several runs, side by side.
 
 use crate::runs::LabelledRun;
-use highwater::analysis::{Measure, Measures, Unit};
+use highwater::analysis::{Measure, MeasureUnit, Measures};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -24,7 +24,7 @@ struct Column<'a> {
 pub(crate) struct Row {
     key: &'static str,
     pub(crate) label: String,
-    unit: Unit,
+    unit: MeasureUnit,
     pub(crate) cells: Vec<Option<Cell>>,
 }
 

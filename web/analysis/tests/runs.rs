@@ -4,7 +4,7 @@
 
 use highwater::{
     scenario::{self, Experiment},
-    trace::{Packed, RecordBatch},
+    trace::{PackedBatch, RecordBatch},
 };
 use highwater_analysis::Runs;
 use serde_json::Value;
@@ -40,7 +40,7 @@ fn add(runs: &mut Runs, label: &str, experiment: &Experiment) -> usize {
             events: events.to_vec(),
             dropped: 0,
         };
-        let Packed { names, words } = batch.into();
+        let PackedBatch { names, words } = batch.into();
         assert!(runs.push(index, names, words).is_ok());
     }
     index

@@ -8,7 +8,7 @@ use super::{
     surface::Text,
 };
 use crate::playback::Playback;
-use highwater::trace::{Event, NameId, Phase, Queue, RecordKind};
+use highwater::trace::{Event, NameId, Phase, QueueTotals, RecordKind};
 
 /// Above the mark there has to be room to see that it was passed.
 const HEADROOM: f64 = 1.25;
@@ -32,7 +32,7 @@ pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
     }
 }
 
-fn queue(playback: &Playback, id: NameId) -> Option<Queue> {
+fn queue(playback: &Playback, id: NameId) -> Option<QueueTotals> {
     let mut queues = playback.summary().queues();
     queues
         .find(|(known, _)| *known == id)
@@ -66,7 +66,7 @@ fn stage(surface: &Surface, playback: &Playback, node: &Node) {
 }
 
 /// How high it stands is how much it holds.
-fn tank(surface: &Surface, playback: &Playback, node: &Node, queue: Queue) {
+fn tank(surface: &Surface, playback: &Playback, node: &Node, queue: QueueTotals) {
     let theme = surface.theme;
     let full = full_scale(queue);
     let height = |bytes: u64| (node.height - 3.0) * bytes as f64 / full;
@@ -135,7 +135,13 @@ fn credits(surface: &Surface, layout: &Layout, playback: &Playback) {
 }
 
 /// What the queue held, over the same time as the lanes below.
-fn history(surface: &Surface, layout: &Layout, playback: &Playback, id: NameId, queue: Queue) {
+fn history(
+    surface: &Surface,
+    layout: &Layout,
+    playback: &Playback,
+    id: NameId,
+    queue: QueueTotals,
+) {
     let theme = surface.theme;
     let scale = Scale::new(surface, layout.lanes_left, playback);
     let (top, bottom) = (layout.history_top + 6.0, layout.lanes_top - 6.0);
@@ -185,7 +191,7 @@ fn history(surface: &Surface, layout: &Layout, playback: &Playback, id: NameId, 
 }
 
 /// The tank grows with what it has held, so that the mark sinks in it.
-fn full_scale(queue: Queue) -> f64 {
+fn full_scale(queue: QueueTotals) -> f64 {
     (queue.mark as f64 * HEADROOM)
         .max(queue.peak as f64)
         .max(1.0)

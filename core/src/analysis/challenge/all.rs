@@ -2,7 +2,7 @@
 
 use super::{
     Challenge,
-    Wanted::{AtLeast, AtMost, Available, EachThreadHelps, EndedBy, Handled, SpeedUp},
+    Condition::{AtLeast, AtMost, Available, EachThreadHelps, EndedBy, Handled, SpeedUp},
 };
 
 const MS: u64 = 1_000_000;

@@ -1,14 +1,14 @@
 //! Which line is whose.
 
 use super::{
-    Canvas, Drawn, PIXEL, Run, TEXT, circumstances, shorten,
+    Canvas, DrawResult, PIXEL, PlotRun, TEXT, circumstances, shorten,
     theme::{Theme, stroke_width},
 };
 use plotters::prelude::*;
 
 /// One entry a run: how it is drawn, what it is called, and where it ran.
 pub(super) struct Legend<'a> {
-    runs: &'a [Run<'a>],
+    runs: &'a [PlotRun<'a>],
     at: (i32, i32),
     room: i32,
 }
@@ -21,7 +21,7 @@ const SAMPLE_WIDTH: i32 = 38 * PIXEL;
 const SMALL: i32 = 12 * PIXEL;
 
 impl<'a> Legend<'a> {
-    pub(super) fn of(runs: &'a [Run<'a>]) -> Self {
+    pub(super) fn of(runs: &'a [PlotRun<'a>]) -> Self {
         Legend {
             runs,
             at: (0, 0),
@@ -40,7 +40,7 @@ impl<'a> Legend<'a> {
         at.1 + self.runs.iter().map(height).sum::<i32>()
     }
 
-    pub(super) fn draw(&self, canvas: &Canvas<'_, '_>, theme: &Theme) -> Drawn {
+    pub(super) fn draw(&self, canvas: &Canvas<'_, '_>, theme: &Theme) -> DrawResult {
         let (left, mut top) = self.at;
         let x = left + SAMPLE_WIDTH;
         for (index, run) in self.runs.iter().enumerate() {
@@ -65,7 +65,7 @@ impl<'a> Legend<'a> {
     }
 
     /// What a run is called, in lines for which there is room.
-    fn label(&self, run: &Run<'_>) -> Vec<String> {
+    fn label(&self, run: &PlotRun<'_>) -> Vec<String> {
         let mut lines: Vec<String> = vec![String::new()];
         for word in run.label.split_whitespace() {
             let last = lines.len() - 1;

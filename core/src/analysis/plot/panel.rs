@@ -1,18 +1,20 @@
 //! One metric of all runs: a chart with its axes.
 
 use super::theme::{Theme, stroke_width};
-use super::{Canvas, Drawn, HEADING_HEIGHT, MARGIN, PIXEL, Run, TEXT, scale::Scale, shorten};
+use super::{
+    Canvas, DrawResult, HEADING_HEIGHT, MARGIN, PIXEL, PlotRun, TEXT, axis::Axis, shorten,
+};
 use crate::analysis::{
-    Line, Metric, Point, Series, Unit,
+    MeasureUnit, Metric, Point, Series, SeriesLine,
     measures::nanos,
-    work::{Totals, Work},
+    work::{WorkSpans, WorkTotals},
 };
 use crate::trace::RecordKind;
 use plotters::{coord::ranged1d::Ranged, prelude::*};
 use std::time::Duration;
 
 pub(super) struct Panel<'a> {
-    runs: &'a [Run<'a>],
+    runs: &'a [PlotRun<'a>],
     metric: Metric,
     /// Of each run.
     series: Vec<Series>,
@@ -22,7 +24,7 @@ pub(super) struct Panel<'a> {
     height: i32,
 }
 
-type Chart<'a, 'b> = ChartContext<'a, super::Svg<'b>, Cartesian2d<Scale, Scale>>;
+type Chart<'a, 'b> = ChartContext<'a, super::Svg<'b>, Cartesian2d<Axis, Axis>>;
 
 const SMALL: i32 = 12 * PIXEL;
 const LEFT: i32 = 46 * PIXEL;
@@ -32,7 +34,7 @@ const UNDER_LAST: i32 = 20 * PIXEL;
 impl<'a> Panel<'a> {
     /// None where no run has anything of it.
     pub(super) fn new(
-        runs: &'a [Run<'a>],
+        runs: &'a [PlotRun<'a>],
         metric: Metric,
         series: Vec<Series>,
         end: u64,
@@ -63,13 +65,13 @@ impl<'a> Panel<'a> {
         theme: &Theme,
         right: i32,
         is_last: bool,
-    ) -> Drawn {
+    ) -> DrawResult {
         let greatest = self.greatest().unwrap_or(0);
         let marks = if self.height > 200 * PIXEL { 6 } else { 4 };
-        let values = Scale::of(self.metric.unit(), greatest, marks).up_to_a_mark();
+        let values = Axis::of(self.metric.unit(), greatest, marks).up_to_a_mark();
         let width = right - MARGIN;
         let marks = if width < 500 * PIXEL { 6 } else { 10 };
-        let times = Scale::of(Unit::Nanoseconds, self.end, marks);
+        let times = Axis::of(MeasureUnit::Nanoseconds, self.end, marks);
 
         let values_end = values.range().end;
         let [heading, lines] = self.heading(&values);
@@ -151,7 +153,7 @@ impl<'a> Panel<'a> {
     }
 
     /// What is shown, in which unit; and which line is which.
-    fn heading(&self, values: &Scale) -> [String; 2] {
+    fn heading(&self, values: &Axis) -> [String; 2] {
         let label = self.metric.label();
         let window = self.series.iter().filter_map(|series| series.window).max();
         let over = window.map_or_else(String::new, |window| {
@@ -165,7 +167,7 @@ impl<'a> Panel<'a> {
         };
         let lines = match self.metric {
             Metric::Latency => {
-                let of_what = if self.is_from_its_turn() {
+                let of_what = if self.excludes_waiting() {
                     "of each once begun, "
                 } else if self.is_of_sample() {
                     "of those on record and done well, "
@@ -180,7 +182,7 @@ impl<'a> Panel<'a> {
             Metric::InFlight if self.is_of_sample() => {
                 "begun and not ended, at the moments on record".to_owned()
             }
-            Metric::InFlight if self.is_from_its_turn() => "begun and not ended".to_owned(),
+            Metric::InFlight if self.excludes_waiting() => "begun and not ended".to_owned(),
             Metric::InFlight => "begun and not ended, those that wait for the loop too".to_owned(),
             Metric::Bytes => "thick held, thin high-water mark".to_owned(),
             Metric::Lag => "how late each heartbeat came".to_owned(),
@@ -192,9 +194,9 @@ impl<'a> Panel<'a> {
     fn is_of_sample(&self) -> bool {
         let mut runs = self.runs.iter();
         runs.any(|run| {
-            let (work, mut totals) = (Work::of(run.trace), Totals::default());
+            let (work, mut totals) = (WorkSpans::of(run.trace), WorkTotals::default());
             let ended = work.ended(run.trace).into_iter();
-            let on_record = ended.filter(|it| it.is_well).count() as u64;
+            let on_record = ended.filter(|it| it.succeeded).count() as u64;
             for event in &run.trace.events {
                 totals.apply(&work, event);
             }
@@ -202,13 +204,13 @@ impl<'a> Panel<'a> {
         })
     }
 
-    fn is_from_its_turn(&self) -> bool {
+    fn excludes_waiting(&self) -> bool {
         let mut runs = self.runs.iter();
-        runs.any(|run| Work::of(run.trace).is_from_its_turn)
+        runs.any(|run| WorkSpans::of(run.trace).excludes_waiting)
     }
 
     fn noun(&self) -> &'static str {
-        let mut nouns = self.runs.iter().map(|run| Work::of(run.trace).noun);
+        let mut nouns = self.runs.iter().map(|run| WorkSpans::of(run.trace).noun);
         let first = nouns.next().unwrap_or("requests");
         if nouns.all(|noun| noun == first) {
             first
@@ -219,7 +221,7 @@ impl<'a> Panel<'a> {
 
     /// A line in pieces, at the places of its points. A single point would not be
     /// seen: it is as long as what it looks back on.
-    fn paths(&self, line: &Line) -> Vec<Vec<(u64, u64)>> {
+    fn paths(&self, line: &SeriesLine) -> Vec<Vec<(u64, u64)>> {
         let pieces = line.points.split(|point| point.value.is_none());
         let path = |piece: &[Point]| {
             let mut path: Vec<(u64, u64)> = Vec::new();
@@ -248,8 +250,8 @@ impl<'a> Panel<'a> {
         theme: &Theme,
         chart: &Chart<'_, '_>,
         index: usize,
-        line: &Line,
-    ) -> Drawn {
+        line: &SeriesLine,
+    ) -> DrawResult {
         const MARKS: u64 = 5;
         let runs = self.series.len().max(1) as u64;
         if runs == 1 {
@@ -268,7 +270,7 @@ impl<'a> Panel<'a> {
     }
 
     /// What a line shows at that time, or next to it; `None` where it has ended.
-    fn near(&self, line: &Line, at: u64) -> Option<Point> {
+    fn near(&self, line: &SeriesLine, at: u64) -> Option<Point> {
         let after = line.points.partition_point(|point| nanos(point.at) <= at);
         let next = line.points.get(after)?;
         let before = after.checked_sub(1).map(|before| line.points[before]);
@@ -296,6 +298,6 @@ fn round_text(duration: Duration) -> String {
         .find(|(size, _)| nanos > 0 && nanos.is_multiple_of(*size));
     match whole {
         Some((size, name)) => format!("{} {name}", nanos / size),
-        None => Unit::Nanoseconds.text(nanos),
+        None => MeasureUnit::Nanoseconds.text(nanos),
     }
 }

@@ -35,7 +35,7 @@ impl<'a> Svg<'a> {
             r#"<svg xmlns="http://www.w3.org/2000/svg" width="{}" height="{}" viewBox="0 0 {width} {height}" role="img" font-family="system-ui, sans-serif"><title>{}</title>"#,
             width / 10,
             height / 10,
-            Escaped(title),
+            XmlEscaped(title),
         );
         let dash = Dash::default();
         Svg { out, size, dash }
@@ -139,7 +139,7 @@ impl<'a> Svg<'a> {
             write!(self.out, r#" transform="rotate({turned} {x} {y})""#)?;
         }
         self.fill(style.color())?;
-        write!(self.out, ">{}</text>", Escaped(text))
+        write!(self.out, ">{}</text>", XmlEscaped(text))
     }
 }
 
@@ -283,9 +283,9 @@ impl fmt::Display for Colour {
 }
 
 /// Text that cannot pass for an element. What XML has no place for is a blank.
-struct Escaped<'a>(&'a str);
+struct XmlEscaped<'a>(&'a str);
 
-impl fmt::Display for Escaped<'_> {
+impl fmt::Display for XmlEscaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for character in self.0.chars() {
             match character {

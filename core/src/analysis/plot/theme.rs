@@ -1,6 +1,6 @@
 //! Colours, dashes and markers.
 
-use super::{Canvas, Drawn, PIXEL, TITLE};
+use super::{Canvas, DrawResult, PIXEL, TITLE};
 use plotters::prelude::*;
 use plotters_backend::FontStyle;
 
@@ -85,7 +85,7 @@ impl Theme {
     }
 
     /// A run's mark, of a shape of its own.
-    pub(super) fn mark(&self, canvas: &Canvas<'_, '_>, index: usize, at: (i32, i32)) -> Drawn {
+    pub(super) fn mark(&self, canvas: &Canvas<'_, '_>, index: usize, at: (i32, i32)) -> DrawResult {
         let colour = self.run(index);
         let (x, y) = at;
         let [r, s] = [4 * PIXEL, 35 * PIXEL / 10];

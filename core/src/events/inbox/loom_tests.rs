@@ -4,27 +4,24 @@
 //! A wake-up that is lost leaves a thread asleep with nobody to wake it, which
 //! loom reports as a deadlock.
 
-use super::{
-    queue::{Queue, Sent},
-    waiting::Waiting,
-};
+use super::queue::{InboxQueue, SendOutcome, WaitingSend};
 use crate::{Overflow, events::loom_tests::model};
 use futures::FutureExt;
 use loom::{future::block_on, thread};
 use std::{collections::VecDeque, future::poll_fn, sync::Arc, task::Poll};
 
-fn queue(capacity: usize, overflow: Overflow) -> Arc<Queue<u32>> {
-    Arc::new(Queue::new(capacity, overflow))
+fn queue(capacity: usize, overflow: Overflow) -> Arc<InboxQueue<u32>> {
+    Arc::new(InboxQueue::new(capacity, overflow))
 }
 
 /// The reader of a queue, as an inbox is one.
 struct Reader {
-    queue: Arc<Queue<u32>>,
+    queue: Arc<InboxQueue<u32>>,
     batch: VecDeque<u32>,
 }
 
 impl Reader {
-    fn new(queue: &Arc<Queue<u32>>) -> Self {
+    fn new(queue: &Arc<InboxQueue<u32>>) -> Self {
         Reader {
             queue: Arc::clone(queue),
             batch: VecDeque::new(),
@@ -51,16 +48,16 @@ impl Reader {
 }
 
 /// Sends as an awaited emit does.
-fn send(queue: &Arc<Queue<u32>>, event: u32) {
-    if let Sent::NoRoom(event) = queue.send(event, true) {
-        block_on(Waiting::new(Arc::clone(queue), event)).unwrap();
+fn send(queue: &Arc<InboxQueue<u32>>, event: u32) {
+    if let SendOutcome::Full(event) = queue.send(event, true) {
+        block_on(WaitingSend::new(Arc::clone(queue), event)).unwrap();
     }
 }
 
-fn accounted(queue: &Queue<u32>) {
+fn accounted(queue: &InboxQueue<u32>) {
     let stats = queue.stats();
-    let somewhere = stats.taken + stats.dropped + stats.refused + stats.queued as u64;
-    assert_eq!(stats.received, somewhere, "{stats:?}");
+    let somewhere = stats.received + stats.dropped + stats.refused + stats.queued as u64;
+    assert_eq!(stats.sent, somewhere, "{stats:?}");
     assert!(stats.peak <= queue.capacity(), "{stats:?}");
     assert_eq!(stats.waiting, 0, "{stats:?}");
 }
@@ -86,7 +83,7 @@ fn a_writer_that_waits_is_woken_and_nothing_is_lost_or_overtaken() {
 
 #[test]
 fn the_room_of_a_batch_is_given_to_a_writer_as_it_is_read() {
-    // Half of four is lent: what the reader reads without the lock is room.
+    // Half of four is batched: what the reader reads without the lock is room.
     model(|| {
         let queue = queue(4, Overflow::Wait);
         for event in 0..4 {
@@ -150,7 +147,7 @@ fn a_writer_that_gives_up_passes_its_turn_on() {
     model(|| {
         let queue = queue(1, Overflow::Wait);
         send(&queue, 0);
-        let mut gives_up = Waiting::new(Arc::clone(&queue), 1);
+        let mut gives_up = WaitingSend::new(Arc::clone(&queue), 1);
         assert!((&mut gives_up).now_or_never().is_none());
         let own = Arc::clone(&queue);
         let waits = thread::spawn(move || send(&own, 2));
@@ -229,7 +226,7 @@ fn what_an_overflow_drops_is_counted_while_it_is_read() {
             writer.join().unwrap();
             accounted(&queue);
             let stats = queue.stats();
-            assert_eq!((stats.received, stats.taken), (4, read.len() as u64));
+            assert_eq!((stats.sent, stats.received), (4, read.len() as u64));
         });
     }
 }
@@ -240,7 +237,7 @@ fn kept_emit_does_not_stop_another() {
         let queue = queue(2, Overflow::Wait);
         send(&queue, 0);
         send(&queue, 1);
-        let mut kept = Waiting::new(Arc::clone(&queue), 9);
+        let mut kept = WaitingSend::new(Arc::clone(&queue), 9);
         assert!((&mut kept).now_or_never().is_none());
         let own = Arc::clone(&queue);
         let writer = thread::spawn(move || send(&own, 2));

@@ -2,35 +2,38 @@
 
 use super::{InboxFull, InboxStats};
 use crate::{
-    Overflow,
+    BoxError, Overflow,
     sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock},
     wait_queue::{WaitOutcome, WaitQueue, WaitTicket, Wakers, wake},
 };
 use crossbeam_utils::CachePadded;
 use std::{
     collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
 /// A bounded queue with any number of writers and one reader.
 ///
 /// The reader takes events out in batches, so that it and the writers seldom
-/// want the lock at once. What it has taken and not yet read counts as queued
+/// want the lock at once. What it has received and not yet read counts as queued
 /// all the same: the bound is exact.
 ///
 /// No code of a user runs under the lock: wakers are cloned, dropped and woken and
 /// events are dropped after it is released, the wakers first.
-pub(super) struct Queue<E> {
+pub(super) struct InboxQueue<E> {
     capacity: usize,
     overflow: Overflow,
     state: Mutex<State<E>>,
     /// On cache lines apart from what writers lock: on the same, each would
     /// take it from the other with each event.
-    reader: CachePadded<ReadersOwn>,
+    reader: CachePadded<ReaderState>,
 }
 
 /// What the reader touches with each event it reads.
-struct ReadersOwn {
+struct ReaderState {
     /// How many events of its batch the reader has not read. Only the reader
     /// writes it.
     unread: AtomicUsize,
@@ -42,43 +45,43 @@ struct State<E> {
     events: VecDeque<E>,
     /// The size of the reader's batch when it was last looked at: no less than
     /// what is unread.
-    lent: usize,
+    batched: usize,
     is_closed: bool,
     reader: Option<Waker>,
     writers: WaitQueue,
-    received: u64,
+    sent: u64,
     dropped: u64,
     refused: u64,
-    lent_ever: u64,
+    batched_total: u64,
     peak: usize,
 }
 
 /// What became of an event.
-pub(super) enum Sent<E> {
+pub(super) enum SendOutcome<E> {
     Done,
     /// There is no room, and it may wait.
-    NoRoom(E),
+    Full(E),
     Refused(InboxFull),
 }
 
-impl<E> Queue<E> {
+impl<E> InboxQueue<E> {
     pub(super) fn new(capacity: usize, overflow: Overflow) -> Self {
-        Queue {
+        InboxQueue {
             capacity,
             overflow,
             state: Mutex::new(State {
                 events: VecDeque::new(),
-                lent: 0,
+                batched: 0,
                 is_closed: false,
                 reader: None,
                 writers: WaitQueue::default(),
-                received: 0,
+                sent: 0,
                 dropped: 0,
                 refused: 0,
-                lent_ever: 0,
+                batched_total: 0,
                 peak: 0,
             }),
-            reader: CachePadded::new(ReadersOwn {
+            reader: CachePadded::new(ReaderState {
                 unread: AtomicUsize::new(0),
                 wants_room: AtomicBool::new(false),
             }),
@@ -90,41 +93,41 @@ impl<E> Queue<E> {
     }
 
     /// Queues an event, or does what the overflow policy says.
-    pub(super) fn send(&self, event: E, may_wait: bool) -> Sent<E> {
+    pub(super) fn send(&self, event: E, may_wait: bool) -> SendOutcome<E> {
         let mut state = lock(&self.state);
         if state.is_closed {
-            state.received += 1;
+            state.sent += 1;
             state.dropped += 1;
             drop(state);
             drop(event);
-            return Sent::Done;
+            return SendOutcome::Done;
         }
         if self.admits(&mut state) {
-            state.received += 1;
+            state.sent += 1;
             let reader = self.push(&mut state, event);
             drop(state);
             wake(reader);
-            return Sent::Done;
+            return SendOutcome::Done;
         }
         match self.overflow {
-            Overflow::Wait if may_wait => return Sent::NoRoom(event),
+            Overflow::Wait if may_wait => return SendOutcome::Full(event),
             Overflow::Wait | Overflow::Fail => {
-                state.received += 1;
+                state.sent += 1;
                 state.refused += 1;
                 drop(state);
                 drop(event);
-                return Sent::Refused(InboxFull {
+                return SendOutcome::Refused(InboxFull {
                     capacity: self.capacity,
                 });
             }
             Overflow::DropNewest => {
-                state.received += 1;
+                state.sent += 1;
                 state.dropped += 1;
                 drop(state);
                 drop(event);
             }
             Overflow::DropOldest => {
-                state.received += 1;
+                state.sent += 1;
                 state.dropped += 1;
                 let oldest = state.events.pop_front();
                 let reader = self.push(&mut state, event);
@@ -133,7 +136,7 @@ impl<E> Queue<E> {
                 drop(oldest);
             }
             Overflow::Latest => {
-                state.received += 1;
+                state.sent += 1;
                 state.dropped += state.events.len() as u64;
                 let all = std::mem::take(&mut state.events);
                 let reader = self.push(&mut state, event);
@@ -142,7 +145,7 @@ impl<E> Queue<E> {
                 drop(all);
             }
         }
-        Sent::Done
+        SendOutcome::Done
     }
 
     /// Queues the event of a writer that waits, when it is its turn and there
@@ -179,7 +182,7 @@ impl<E> Queue<E> {
                 WaitOutcome::NeedsWaker => own = Some(waker.clone()),
             }
         };
-        state.received += 1;
+        state.sent += 1;
         let mut gone = None;
         if state.is_closed {
             state.dropped += 1;
@@ -227,9 +230,9 @@ impl<E> Queue<E> {
             if len > 0 {
                 batch.extend(state.events.drain(..len));
                 // The first is as good as read.
-                state.lent = len - 1;
+                state.batched = len - 1;
                 self.reader.unread.store(len - 1, Ordering::SeqCst);
-                state.lent_ever += len as u64;
+                state.batched_total += len as u64;
                 // Nobody sleeps any more.
                 let before = state.reader.take();
                 let mut wakers = Wakers::default();
@@ -284,8 +287,8 @@ impl<E> Queue<E> {
     pub(super) fn clear(&self) -> VecDeque<E> {
         let mut state = lock(&self.state);
         let unread = self.reader.unread.swap(0, Ordering::SeqCst) as u64;
-        state.lent = 0;
-        state.lent_ever -= unread;
+        state.batched = 0;
+        state.batched_total -= unread;
         state.dropped += state.events.len() as u64 + unread;
         std::mem::take(&mut state.events)
     }
@@ -310,8 +313,8 @@ impl<E> Queue<E> {
         let state = lock(&self.state);
         let unread = self.reader.unread.load(Ordering::Acquire);
         InboxStats {
-            received: state.received,
-            taken: state.lent_ever - unread as u64,
+            sent: state.sent,
+            received: state.batched_total - unread as u64,
             dropped: state.dropped,
             refused: state.refused,
             queued: state.events.len() + unread,
@@ -330,34 +333,34 @@ impl<E> Queue<E> {
         if state.writers.reserved() == 0 {
             return true;
         }
-        let is_empty = |state: &State<E>| state.events.is_empty() && state.lent == 0;
+        let is_empty = |state: &State<E>| state.events.is_empty() && state.batched == 0;
         self.has_unreserved(state) || is_empty(state) && !state.writers.is_firm()
     }
 
     /// Whether there is room beside the places that are reserved.
     fn has_unreserved(&self, state: &mut State<E>) -> bool {
         let reserved = state.writers.reserved();
-        if state.events.len() + state.lent + reserved >= self.capacity {
+        if state.events.len() + state.batched + reserved >= self.capacity {
             // Looked at only now: it is the reader's, and costs to share.
-            state.lent = self.reader.unread.load(Ordering::SeqCst);
+            state.batched = self.reader.unread.load(Ordering::SeqCst);
         }
-        state.events.len() + state.lent + reserved < self.capacity
+        state.events.len() + state.batched + reserved < self.capacity
     }
 
     fn has_room(&self, state: &mut State<E>) -> bool {
-        if state.events.len() + state.lent >= self.capacity {
-            state.lent = self.reader.unread.load(Ordering::SeqCst);
+        if state.events.len() + state.batched >= self.capacity {
+            state.batched = self.reader.unread.load(Ordering::SeqCst);
         }
-        state.events.len() + state.lent < self.capacity
+        state.events.len() + state.batched < self.capacity
     }
 
     /// Returns the reader, if it sleeps, to be woken after the lock is released.
     #[inline]
     fn push(&self, state: &mut State<E>, event: E) -> Option<Waker> {
         state.events.push_back(event);
-        if state.events.len() + state.lent > state.peak {
-            state.lent = self.reader.unread.load(Ordering::Acquire);
-            state.peak = state.peak.max(state.events.len() + state.lent);
+        if state.events.len() + state.batched > state.peak {
+            state.batched = self.reader.unread.load(Ordering::Acquire);
+            state.peak = state.peak.max(state.events.len() + state.batched);
         }
         state.reader.take()
     }
@@ -373,6 +376,47 @@ impl<E> Queue<E> {
             wakers.extend(first.map(|(waker, _)| waker));
             let has_sleeper = state.writers.has_sleeper();
             self.reader.wants_room.store(has_sleeper, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Completes when its event is queued, or the inbox is closed.
+pub(super) struct WaitingSend<E> {
+    queue: Arc<InboxQueue<E>>,
+    event: Option<E>,
+    ticket: WaitTicket,
+}
+
+impl<E> WaitingSend<E> {
+    pub(super) fn new(queue: Arc<InboxQueue<E>>, event: E) -> Self {
+        WaitingSend {
+            queue,
+            event: Some(event),
+            ticket: WaitTicket::default(),
+        }
+    }
+}
+
+impl<E> Future for WaitingSend<E> {
+    type Output = Result<(), BoxError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let WaitingSend {
+            queue,
+            event,
+            ticket,
+        } = self.get_mut();
+        queue.poll_send(ticket, event, context).map(Ok)
+    }
+}
+
+/// Nothing in it is ever pinned.
+impl<E> Unpin for WaitingSend<E> {}
+
+impl<E> Drop for WaitingSend<E> {
+    fn drop(&mut self) {
+        if self.ticket.is_held() {
+            self.queue.stop_waiting(&mut self.ticket);
         }
     }
 }

@@ -229,7 +229,10 @@ impl WorkerPool {
                     }
                 }
                 Action::Kill(member) => self.kill(member),
-                Action::Escalate => self.trace.caused(RecordKind::Exit, self.id, 0, GIVEN_UP),
+                Action::Escalate => {
+                    self.trace
+                        .instant_with_cause(RecordKind::Exit, self.id, 0, GIVEN_UP)
+                }
                 Action::Reloaded => self.switch(RELOADED),
                 Action::ReloadAborted(_) => self.switch(RELOAD_ABORTED),
             }

@@ -172,7 +172,8 @@ impl Cluster {
                 }
                 Action::Escalate => {
                     self.has_given_up = true;
-                    self.trace.caused(RecordKind::Exit, self.id, 0, GIVEN_UP);
+                    self.trace
+                        .instant_with_cause(RecordKind::Exit, self.id, 0, GIVEN_UP);
                 }
                 // It is not asked for any.
                 Action::Reloaded | Action::ReloadAborted(_) => {}

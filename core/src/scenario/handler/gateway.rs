@@ -172,7 +172,7 @@ impl Gateway {
                 }
             }
             WorkerReply::Retry { number, code } => {
-                trace.caused(RecordKind::Retry, self.log.id(), number, code);
+                trace.instant_with_cause(RecordKind::Retry, self.log.id(), number, code);
                 if let Some(open) = self.find(number) {
                     open.attempt = Some(trace.begin(RecordKind::Handle, worker, number));
                 }
@@ -246,7 +246,7 @@ impl Gateway {
         }
         open.at = None;
         let trace = &self.context.trace;
-        trace.caused(RecordKind::Retry, self.id, number, cause);
+        trace.instant_with_cause(RecordKind::Retry, self.id, number, cause);
         self.dispatch(number);
         true
     }

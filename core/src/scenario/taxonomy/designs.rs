@@ -114,7 +114,8 @@ impl Api {
             };
             // Each floor logs what it passes on.
             for floor in [self.service.operation(payment), catch_all] {
-                self.trace.caused(RecordKind::Log, floor, number, "error");
+                self.trace
+                    .instant_with_cause(RecordKind::Log, floor, number, "error");
             }
             if attempt >= self.attempts {
                 let body = format!("Error: {error}");
@@ -127,7 +128,7 @@ impl Api {
             }
             let cause = "error";
             self.trace
-                .caused(RecordKind::Retry, catch_all, number, cause);
+                .instant_with_cause(RecordKind::Retry, catch_all, number, cause);
             self.platform.sleep(BACKOFF).await;
             attempt += 1;
         }
@@ -154,7 +155,7 @@ fn handler(context: &Context, attempts: u32) -> Handler {
         .on_error(move |report| {
             if report.decision.is_retry() {
                 let request = crate::scenario::railway::request_of(report.incident.id.as_str());
-                trace.caused(RecordKind::Retry, id, request, report.error.code());
+                trace.instant_with_cause(RecordKind::Retry, id, request, report.error.code());
             }
         })
 }

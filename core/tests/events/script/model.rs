@@ -1,6 +1,6 @@
 //! An emitter's rules, in as few words as they take.
 
-use super::{Kind, Line, MOST_LISTENERS, MOST_MONITORS, Shared, Told, World, perform};
+use super::{Line, MOST_LISTENERS, MOST_MONITORS, Placement, SeenNotice, Shared, World, perform};
 use highwater::events::{FailurePolicy, Removal};
 use std::sync::{Mutex, MutexGuard};
 
@@ -17,7 +17,7 @@ struct State {
     listeners: Vec<usize>,
     monitors_added: usize,
     monitors: Vec<usize>,
-    emits_told: usize,
+    monitored_emits: usize,
     log: Vec<Line>,
 }
 
@@ -80,9 +80,9 @@ impl Model {
 }
 
 impl Emit<'_> {
-    fn tell(&self, notice: Told) {
+    fn tell(&self, notice: SeenNotice) {
         for monitor in &self.monitors {
-            self.model.note(Line::Told {
+            self.model.note(Line::Notified {
                 monitor: *monitor,
                 emit: self.number,
                 depth: self.depth,
@@ -93,7 +93,7 @@ impl Emit<'_> {
 }
 
 impl World for Model {
-    fn add(&self, Kind { is_once, is_first }: Kind) {
+    fn add(&self, Placement { is_once, is_first }: Placement) {
         let mut state = self.state();
         let number = state.added.len();
         if number == MOST_LISTENERS {
@@ -125,8 +125,8 @@ impl World for Model {
         let setup = self.shared.setup;
         let (snapshot, monitors, number) = {
             let mut state = self.state();
-            let number = state.emits_told;
-            state.emits_told += usize::from(!state.monitors.is_empty());
+            let number = state.monitored_emits;
+            state.monitored_emits += usize::from(!state.monitors.is_empty());
             (state.listeners.clone(), state.monitors.clone(), number)
         };
         let emit = Emit {
@@ -136,21 +136,21 @@ impl World for Model {
             depth,
         };
         let listeners = snapshot.len();
-        emit.tell(Told::Emitting { listeners });
+        emit.tell(SeenNotice::Emitting { listeners });
         let (mut delivered, mut failures, mut unobserved) = (0, 0, Vec::new());
         for listener in snapshot {
             if !self.admits(listener) {
                 continue;
             }
             delivered += 1;
-            emit.tell(Told::Delivering(listener));
+            emit.tell(SeenNotice::Delivering(listener));
             self.note(Line::Called { depth, listener });
             if !perform(self, self.shared.behaviour(listener), depth + 1) {
-                emit.tell(Told::Delivered(listener));
+                emit.tell(SeenNotice::Delivered(listener));
                 continue;
             }
             failures += 1;
-            emit.tell(Told::Failed(listener));
+            emit.tell(SeenNotice::Failed(listener));
             if setup.policy == FailurePolicy::FailFast {
                 unobserved.push(listener);
                 break;
@@ -161,7 +161,7 @@ impl World for Model {
                 unobserved.push(listener);
             }
         }
-        emit.tell(Told::Emitted {
+        emit.tell(SeenNotice::Emitted {
             delivered,
             failed: failures,
         });

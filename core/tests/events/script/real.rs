@@ -1,6 +1,6 @@
 //! The emitter, and what a script keeps beside it.
 
-use super::{Kind, Line, MOST_LISTENERS, MOST_MONITORS, Shared, Told, World, perform};
+use super::{Line, MOST_LISTENERS, MOST_MONITORS, Placement, SeenNotice, Shared, World, perform};
 use highwater::events::{
     CachedEmitter, Emitter, Failure, ListenerId, Notice, Options, Registration,
 };
@@ -74,15 +74,21 @@ impl Real {
 
     fn tell(&self, monitor: usize, depth: usize, notice: Notice<'_>) {
         let (number, notice) = match notice {
-            Notice::Emitting { emit, listeners } => (emit, Told::Emitting { listeners }),
-            Notice::Delivering { emit, listener } => (emit, Told::Delivering(number_of(listener))),
-            Notice::Delivered { emit, listener } => (emit, Told::Delivered(number_of(listener))),
-            Notice::Failed { emit, listener, .. } => (emit, Told::Failed(number_of(listener))),
+            Notice::Emitting { emit, listeners } => (emit, SeenNotice::Emitting { listeners }),
+            Notice::Delivering { emit, listener } => {
+                (emit, SeenNotice::Delivering(number_of(listener)))
+            }
+            Notice::Delivered { emit, listener } => {
+                (emit, SeenNotice::Delivered(number_of(listener)))
+            }
+            Notice::Failed { emit, listener, .. } => {
+                (emit, SeenNotice::Failed(number_of(listener)))
+            }
             Notice::Emitted {
                 emit,
                 delivered,
                 failed,
-            } => (emit, Told::Emitted { delivered, failed }),
+            } => (emit, SeenNotice::Emitted { delivered, failed }),
             _ => unreachable!("a notice this test does not know"),
         };
         let mut state = self.state();
@@ -92,7 +98,7 @@ impl Real {
             emits.push(number);
             emits.len() - 1
         });
-        state.log.push(Line::Told {
+        state.log.push(Line::Notified {
             monitor,
             emit,
             depth,
@@ -111,7 +117,7 @@ fn upgraded(real: &Weak<Real>) -> Arc<Real> {
 }
 
 impl World for Arc<Real> {
-    fn add(&self, kind: Kind) {
+    fn add(&self, kind: Placement) {
         let number = self.state().listeners.len();
         if number == MOST_LISTENERS {
             return;

@@ -2,9 +2,9 @@
 
 use super::{
     EmitError, Emitter, Failure, FailurePolicy,
-    listener::{Admission, Entry},
-    lists::Lists,
-    monitor::{Tell, Told, Untold},
+    listener::{CallDecision, ListenerEntry},
+    listener_list::ListenerList,
+    monitor::{DeliveryObserver, MonitoredEmit, NoObserver},
     subscription::Registry,
 };
 use crate::BoxError;
@@ -18,7 +18,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn conclude(self) -> Result<usize, EmitError> {
+    pub(super) fn into_result(self) -> Result<usize, EmitError> {
         if self.failures.is_empty() {
             Ok(self.delivered)
         } else {
@@ -31,21 +31,25 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// An emit somebody is told of, or with listeners that are not always
     /// called.
     #[inline(never)]
-    pub(super) fn emit_watched(&self, lists: &Lists<E>, event: &E) -> Result<usize, EmitError> {
+    pub(super) fn emit_general(
+        &self,
+        list: &ListenerList<E>,
+        event: &E,
+    ) -> Result<usize, EmitError> {
         let mut progress = Progress::default();
-        self.note_if_unhandled(lists);
-        if lists.monitors().is_empty() {
-            self.deliver(lists.listeners(), event, &mut progress, &mut Untold);
+        self.count_if_unhandled(list);
+        if list.monitors().is_empty() {
+            self.deliver(list.listeners(), event, &mut progress, &mut NoObserver);
         } else {
-            let mut told = Told::begin(event, lists.monitors(), lists.listeners().len());
-            self.deliver(lists.listeners(), event, &mut progress, &mut told);
+            let mut observer = MonitoredEmit::begin(event, list.monitors(), list.listeners().len());
+            self.deliver(list.listeners(), event, &mut progress, &mut observer);
         }
-        progress.conclude()
+        progress.into_result()
     }
 
     /// Counts and reports an emit to nobody.
-    pub(super) fn note_if_unhandled(&self, lists: &Lists<E>) {
-        if !lists.listeners().is_empty() || self.shared.is_of_errors {
+    pub(super) fn count_if_unhandled(&self, list: &ListenerList<E>) {
+        if !list.listeners().is_empty() || self.shared.carries_failures {
             return;
         }
         let event = std::any::type_name::<E>();
@@ -61,9 +65,9 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// The rest of a plain emit, from the first failure on.
     #[cold]
     #[inline(never)]
-    pub(super) fn emit_on(
+    pub(super) fn resume_after_failure(
         &self,
-        lists: &Lists<E>,
+        list: &ListenerList<E>,
         event: &E,
         index: usize,
         error: BoxError,
@@ -72,31 +76,33 @@ impl<E: ?Sized + 'static> Emitter<E> {
             delivered: index + 1,
             failures: Vec::new(),
         };
-        let (failed, rest) = (&lists.listeners()[index], &lists.listeners()[index + 1..]);
-        let settled = self.settle(failed, error, &mut progress.failures);
-        if settled.is_continue() {
-            self.deliver(rest, event, &mut progress, &mut Untold);
+        let (failed, rest) = (&list.listeners()[index], &list.listeners()[index + 1..]);
+        let handled = self.handle_failure(failed, error, &mut progress.failures);
+        if handled.is_continue() {
+            self.deliver(rest, event, &mut progress, &mut NoObserver);
         }
-        progress.conclude()
+        progress.into_result()
     }
 
     fn deliver(
         &self,
-        listeners: &[Entry<E>],
+        listeners: &[ListenerEntry<E>],
         event: &E,
         progress: &mut Progress,
-        told: &mut impl Tell,
+        observer: &mut impl DeliveryObserver,
     ) {
         for entry in listeners {
-            if !self.admits(entry) {
+            if !self.should_call(entry) {
                 continue;
             }
             progress.delivered += 1;
-            told.delivering(entry.registration());
+            observer.delivering(entry.registration());
             let result = entry.listen.call(event);
-            told.ended(entry.registration(), &result);
+            observer.ended(entry.registration(), &result);
             if let Err(error) = result
-                && self.settle(entry, error, &mut progress.failures).is_break()
+                && self
+                    .handle_failure(entry, error, &mut progress.failures)
+                    .is_break()
             {
                 break;
             }
@@ -104,30 +110,31 @@ impl<E: ?Sized + 'static> Emitter<E> {
     }
 
     /// Whether an emit that has come to this listener calls it.
-    pub(super) fn admits(&self, entry: &Entry<E>) -> bool {
-        match entry.admits() {
-            Admission::Call => true,
-            Admission::RemoveAndCall => {
+    pub(super) fn should_call(&self, entry: &ListenerEntry<E>) -> bool {
+        match entry.decide() {
+            CallDecision::Call => true,
+            CallDecision::RemoveAndCall => {
                 self.shared.remove(entry.id());
                 true
             }
-            Admission::Skip => false,
+            CallDecision::Skip => false,
         }
     }
 
     /// Decides what becomes of a failure, and of the emit.
-    pub(super) fn settle(
+    pub(super) fn handle_failure(
         &self,
-        entry: &Entry<E>,
+        entry: &ListenerEntry<E>,
         error: BoxError,
         failures: &mut Vec<Failure>,
     ) -> ControlFlow<()> {
-        let failure = Failure::of(entry.registration(), std::any::type_name::<E>(), error);
+        let failure =
+            Failure::from_listener(entry.registration(), std::any::type_name::<E>(), error);
         if self.shared.options.policy == FailurePolicy::FailFast {
             failures.push(failure);
             return ControlFlow::Break(());
         }
-        self.observe(failure, failures);
+        self.notify_observers(failure, failures);
         ControlFlow::Continue(())
     }
 
@@ -135,12 +142,16 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// without any, its bus's. If nobody does, or an observer fails, it stays
     /// with the emit, and so does what the observer failed with.
     /// Says how many observers ran.
-    pub(super) fn observe(&self, failure: Failure, unobserved: &mut Vec<Failure>) -> usize {
+    pub(super) fn notify_observers(
+        &self,
+        failure: Failure,
+        unobserved: &mut Vec<Failure>,
+    ) -> usize {
         let own = self.shared.errors.get();
-        let of_bus = self.shared.bus_errors.as_ref();
+        let from_bus = self.shared.bus_errors.as_ref();
         for errors in own
             .into_iter()
-            .chain(of_bus.and_then(|errors| errors.get()))
+            .chain(from_bus.and_then(|errors| errors.get()))
         {
             match errors.emit(&failure) {
                 Ok(0) => {}
@@ -149,7 +160,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
                     let ran = error.delivered();
                     unobserved.push(failure);
                     let observers = error.into_failures().into_iter();
-                    unobserved.extend(observers.map(Failure::of_observer));
+                    unobserved.extend(observers.map(Failure::from_observer));
                     return ran;
                 }
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// A predicate over a trace.
 #[derive(Debug)]
-pub(super) enum Wanted {
+pub(super) enum Condition {
     /// A measure is no more than that.
     AtMost(&'static str, u64),
     /// A measure is no less than that.
@@ -26,29 +26,29 @@ pub(super) enum Wanted {
     EachThreadHelps,
 }
 
-impl Wanted {
+impl Condition {
     /// Whether it holds, and what shows that.
     pub(super) fn judge(&self, trace: &Trace, measures: &Measures) -> (bool, String) {
         match *self {
-            Wanted::AtMost(key, limit) => measured(measures, key, |value| value <= limit),
-            Wanted::AtLeast(key, limit) => measured(measures, key, |value| value >= limit),
-            Wanted::Handled(who, least) => {
+            Condition::AtMost(key, limit) => measured(measures, key, |value| value <= limit),
+            Condition::AtLeast(key, limit) => measured(measures, key, |value| value >= limit),
+            Condition::Handled(who, least) => {
                 let who = trace.id(who);
                 let mut latest_first = trace.events.iter().rev();
                 let latest = latest_first.find(|event| Some(event.source) == who);
                 let handled = latest.map_or(0, |event| event.counters.succeeded);
                 (handled >= least, format!("{handled} of {least}"))
             }
-            Wanted::Available(least) => available(trace, least),
-            Wanted::EndedBy(cause, most) => {
+            Condition::Available(least) => available(trace, least),
+            Condition::EndedBy(cause, most) => {
                 let cause = trace.id(cause);
                 let records = trace.events.iter();
                 let ended = records.filter(|it| it.phase == Phase::End && it.failure == cause);
                 let count = cause.map_or(0, |_| ended.count() as u64);
                 (count <= most, count.to_string())
             }
-            Wanted::SpeedUp(least) => speed_up(trace, least),
-            Wanted::EachThreadHelps => each_thread_helps(trace),
+            Condition::SpeedUp(least) => speed_up(trace, least),
+            Condition::EachThreadHelps => each_thread_helps(trace),
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use super::{
     ListenerId, Registration,
-    listener::{Entry, SureCall},
+    listener::{InfallibleCall, ListenerEntry},
     monitor::Monitor,
 };
 use std::sync::Arc;
 
 /// The listeners and the monitors of an emitter.
-pub(super) struct Lists<E: ?Sized> {
-    listeners: Vec<Entry<E>>,
+pub(super) struct ListenerList<E: ?Sized> {
+    listeners: Vec<ListenerEntry<E>>,
     monitors: Vec<Monitor<E>>,
     is_plain: bool,
     has_leaked: bool,
@@ -17,20 +17,20 @@ pub(super) struct Lists<E: ?Sized> {
 
 /// Where in the order a listener is added.
 #[derive(Clone, Copy)]
-pub(super) enum Place {
+pub(super) enum Position {
     First,
     Last,
 }
 
 /// What was in a list, to be dropped by who removed it.
 pub(super) struct Removed<E: ?Sized> {
-    pub(super) listener: Option<Entry<E>>,
+    pub(super) listener: Option<ListenerEntry<E>>,
     _monitor: Option<Monitor<E>>,
 }
 
-impl<E: ?Sized> Lists<E> {
+impl<E: ?Sized> ListenerList<E> {
     pub(super) fn new() -> Self {
-        Lists {
+        ListenerList {
             listeners: Vec::new(),
             monitors: Vec::new(),
             is_plain: false,
@@ -38,7 +38,7 @@ impl<E: ?Sized> Lists<E> {
         }
     }
 
-    pub(super) fn listeners(&self) -> &[Entry<E>] {
+    pub(super) fn listeners(&self) -> &[ListenerEntry<E>] {
         &self.listeners
     }
 
@@ -54,11 +54,11 @@ impl<E: ?Sized> Lists<E> {
 
     /// A way to each listener, if the emit is [plain](Self::is_plain) and none
     /// can fail.
-    pub(super) fn sure_calls(&self) -> Option<Vec<SureCall<E>>> {
+    pub(super) fn infallible_calls(&self) -> Option<Vec<InfallibleCall<E>>> {
         if !self.is_plain {
             return None;
         }
-        let call = |entry: &Entry<E>| Arc::clone(&entry.listen).into_sure_call();
+        let call = |entry: &ListenerEntry<E>| Arc::clone(&entry.listen).into_infallible_call();
         self.listeners.iter().map(call).collect()
     }
 
@@ -67,18 +67,18 @@ impl<E: ?Sized> Lists<E> {
         entries.map(|entry| entry.registration().clone()).collect()
     }
 
-    pub(super) fn add(&mut self, place: Place, entry: Entry<E>) {
-        let index = match place {
-            Place::First => 0,
-            Place::Last => self.listeners.len(),
+    pub(super) fn add(&mut self, position: Position, entry: ListenerEntry<E>) {
+        let index = match position {
+            Position::First => 0,
+            Position::Last => self.listeners.len(),
         };
         self.listeners.insert(index, entry);
-        self.look_if_plain();
+        self.update_is_plain();
     }
 
     /// Whether there are more than `max` listeners, for the first time since
     /// there were none. 0 is no bound.
-    pub(super) fn begins_to_leak(&mut self, max: usize) -> bool {
+    pub(super) fn starts_leaking(&mut self, max: usize) -> bool {
         let leaks = max > 0 && self.listeners.len() > max;
         leaks && !std::mem::replace(&mut self.has_leaked, true)
     }
@@ -106,27 +106,27 @@ impl<E: ?Sized> Lists<E> {
         };
         // Whoever fills the list anew is told anew, as in Node.
         self.has_leaked &= !self.listeners.is_empty();
-        self.look_if_plain();
+        self.update_is_plain();
         Some(removed)
     }
 
-    fn look_if_plain(&mut self) {
+    fn update_is_plain(&mut self) {
         let mut listeners = self.listeners.iter();
         self.is_plain = !self.listeners.is_empty()
             && self.monitors.is_empty()
-            && !listeners.any(Entry::is_conditional);
+            && !listeners.any(ListenerEntry::is_conditional);
     }
 
-    pub(super) fn take_listeners(&mut self) -> Vec<Entry<E>> {
+    pub(super) fn take_listeners(&mut self) -> Vec<ListenerEntry<E>> {
         self.is_plain = false;
         self.has_leaked = false;
         std::mem::take(&mut self.listeners)
     }
 }
 
-impl<E: ?Sized> Clone for Lists<E> {
+impl<E: ?Sized> Clone for ListenerList<E> {
     fn clone(&self) -> Self {
-        Lists {
+        ListenerList {
             listeners: self.listeners.clone(),
             monitors: self.monitors.clone(),
             is_plain: self.is_plain,

@@ -29,7 +29,7 @@ impl Test {
         self.gates.listen(&self.emitter, name)
     }
 
-    /// An emit that has begun and waits.
+    /// An emit that has started and waits.
     fn begin(&self, limit: usize) -> Emit {
         let mut emit: Emit = Box::pin(self.emitter.emit_concurrent(0, limit));
         self.goes_on(&mut emit);
@@ -166,8 +166,8 @@ fn dropped_it_stops_those_that_run_and_starts_no_other() {
     let _monitor = test.emitter.monitor(notices(&test.log));
     let _gates = ["a", "b", "c"].map(|name| test.gate(name));
     let emit = test.begin(2);
-    let begun = ["emitting to 3", "to a", "a starts", "to b", "b starts"];
-    assert_eq!(test.log.take(), begun);
+    let started = ["emitting to 3", "to a", "a starts", "to b", "b starts"];
+    assert_eq!(test.log.take(), started);
     drop(emit);
     let mut lines = test.log.take();
     assert_eq!(lines.pop().unwrap(), "emitted: 2 ran, 0 failed");

@@ -1,12 +1,11 @@
 //! Emits that wait for asynchronous listeners.
 
 use super::{
-    AsyncEmitter, EmitError, Emitter, Failure, Outcome, Subscription,
-    deliver::Progress,
+    AsyncEmitter, EmitError, Emitter, Failure, ListenerOutcome, Subscription,
+    delivery::Progress,
     listener::{Listen, Running, Started},
-    lists::Place,
-    monitor::{Tell, Told},
-    serial::Serial,
+    listener_list::{ListenerList, Position},
+    monitor::{DeliveryObserver, MonitoredEmit},
 };
 use crate::BoxError;
 use futures::{
@@ -14,7 +13,13 @@ use futures::{
     future::{BoxFuture, Either},
     stream::FuturesUnordered,
 };
-use std::{borrow::Borrow, future::Future, sync::Arc};
+use std::{
+    borrow::Borrow,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 impl<E: ?Sized + Send + Sync + 'static> AsyncEmitter<E> {
     /// Adds an asynchronous listener behind those there are, for
@@ -47,9 +52,9 @@ impl<E: ?Sized + Send + Sync + 'static> AsyncEmitter<E> {
     ) -> Subscription
     where
         F: Future<Output = R> + Send + 'static,
-        R: Outcome,
+        R: ListenerOutcome,
     {
-        self.add(Place::Last, false, name.into(), asynchronous(listener))
+        self.add(Position::Last, false, name.into(), async_listener(listener))
     }
 
     /// [`on_async`](Self::on_async), before the listeners there are.
@@ -69,9 +74,14 @@ impl<E: ?Sized + Send + Sync + 'static> AsyncEmitter<E> {
     ) -> Subscription
     where
         F: Future<Output = R> + Send + 'static,
-        R: Outcome,
+        R: ListenerOutcome,
     {
-        self.add(Place::First, false, name.into(), asynchronous(listener))
+        self.add(
+            Position::First,
+            false,
+            name.into(),
+            async_listener(listener),
+        )
     }
 
     /// [`on_async`](Self::on_async), for one event: it is removed before it is
@@ -94,9 +104,9 @@ impl<E: ?Sized + Send + Sync + 'static> AsyncEmitter<E> {
     ) -> Subscription
     where
         F: Future<Output = R> + Send + 'static,
-        R: Outcome,
+        R: ListenerOutcome,
     {
-        self.add(Place::Last, true, name.into(), asynchronous(listener))
+        self.add(Position::Last, true, name.into(), async_listener(listener))
     }
 }
 
@@ -129,7 +139,7 @@ impl<E: ?Sized + Send + Sync + 'static, M> Emitter<E, M> {
     where
         T: Borrow<E> + Into<Arc<E>> + Send + Sync + 'static,
     {
-        Serial::new(self.in_mode(), event)
+        SerialEmit::new(self.in_mode(), event)
     }
 
     /// Hands an event to every listener, started in order and awaited together,
@@ -168,19 +178,182 @@ impl<E: ?Sized + Send + Sync + 'static, M> Emitter<E, M> {
         T: Into<Arc<E>>,
     {
         let limit = if limit == 0 { usize::MAX } else { limit };
-        together(self.in_mode(), event.into(), limit)
+        emit_together(self.in_mode(), event.into(), limit)
     }
 }
 
-async fn together<E: ?Sized + Send + Sync + 'static>(
+/// Most awaited emits have nothing to wait for: an inbox with room, listeners
+/// that are plain. So this is a reference and the event, and becomes a future
+/// with a state of its own only where a listener has to be awaited.
+pub(super) struct SerialEmit<E: ?Sized, T> {
+    emit: Option<PendingEmit<E, T>>,
+    awaiting: Option<BoxFuture<'static, Result<usize, EmitError>>>,
+}
+
+/// The event is shared, for listeners that may outlast their call, when the
+/// first of them is reached.
+struct PendingEmit<E: ?Sized, T> {
+    emitter: Emitter<E>,
+    event: T,
+}
+
+impl<E: ?Sized, T> SerialEmit<E, T> {
+    pub(super) fn new(emitter: Emitter<E>, event: T) -> Self {
+        SerialEmit {
+            emit: Some(PendingEmit { emitter, event }),
+            awaiting: None,
+        }
+    }
+}
+
+impl<E, T> Future for SerialEmit<E, T>
+where
+    E: ?Sized + Send + Sync + 'static,
+    T: Borrow<E> + Into<Arc<E>> + Send + Sync + 'static,
+{
+    type Output = Result<usize, EmitError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(emit) = self.emit.take() {
+            let mut progress = Progress::default();
+            let suspended = emit.begin(&mut progress);
+            let Some(suspended) = suspended else {
+                return Poll::Ready(progress.into_result());
+            };
+            self.awaiting = Some(Box::pin(emit.finish(suspended, progress)));
+        }
+        match &mut self.awaiting {
+            Some(awaiting) => awaiting.as_mut().poll(context),
+            // Polled again after its end: there is nothing to wait for.
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// Nothing in it is ever pinned.
+impl<E: ?Sized, T> Unpin for SerialEmit<E, T> {}
+
+/// An emit that has come to a listener which has to be awaited.
+struct SuspendedEmit<E: ?Sized> {
+    list: Arc<ListenerList<E>>,
+    /// Which of them.
+    index: usize,
+    call: CallState,
+}
+
+/// How far a listener has come.
+enum CallState {
+    NotStarted,
+    /// It may be called, and needs the event to be shared.
+    Admitted,
+    Running(Running),
+}
+
+impl<E, T> PendingEmit<E, T>
+where
+    E: ?Sized + Send + Sync + 'static,
+    T: Borrow<E> + Into<Arc<E>> + Send + Sync + 'static,
+{
+    /// Goes as far as it can without suspended: to the end, most often.
+    fn begin(&self, progress: &mut Progress) -> Option<SuspendedEmit<E>> {
+        self.emitter.shared.list.with(|list| {
+            self.emitter.count_if_unhandled(list);
+            let (index, call) = if list.monitors().is_empty() {
+                self.run_to_first_wait(list, progress)?
+            } else {
+                (0, CallState::NotStarted)
+            };
+            Some(SuspendedEmit {
+                list: Arc::clone(list),
+                index,
+                call,
+            })
+        })
+    }
+
+    fn run_to_first_wait(
+        &self,
+        list: &ListenerList<E>,
+        progress: &mut Progress,
+    ) -> Option<(usize, CallState)> {
+        for (index, entry) in list.listeners().iter().enumerate() {
+            if !self.emitter.should_call(entry) {
+                continue;
+            }
+            progress.delivered += 1;
+            match entry.listen.start(self.event.borrow()) {
+                Started::Running(running) => return Some((index, CallState::Running(running))),
+                Started::NeedsShared => return Some((index, CallState::Admitted)),
+                Started::Done(Ok(())) => {}
+                Started::Done(Err(error)) => {
+                    let handled = self
+                        .emitter
+                        .handle_failure(entry, error, &mut progress.failures);
+                    if handled.is_break() {
+                        break;
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    async fn finish(
+        self,
+        suspended: SuspendedEmit<E>,
+        mut progress: Progress,
+    ) -> Result<usize, EmitError> {
+        let PendingEmit { emitter, event } = self;
+        let SuspendedEmit {
+            list,
+            index: from,
+            mut call,
+        } = suspended;
+        let event: Arc<E> = event.into();
+        let (listeners, monitors) = (list.listeners(), list.monitors());
+        let mut monitored = MonitoredEmit::begin_if_any(&*event, monitors, listeners.len());
+        for entry in &listeners[from..] {
+            let call = std::mem::replace(&mut call, CallState::NotStarted);
+            if matches!(call, CallState::NotStarted) {
+                if !emitter.should_call(entry) {
+                    continue;
+                }
+                progress.delivered += 1;
+                monitored.delivering(entry.registration());
+            }
+            let started = match call {
+                CallState::Running(running) => Started::Running(running),
+                CallState::Admitted => Started::NeedsShared,
+                CallState::NotStarted => entry.listen.start(&event),
+            };
+            let result = match started {
+                Started::Done(result) => result,
+                Started::Running(running) => running.await,
+                Started::NeedsShared => entry.listen.start_shared(&event).await,
+            };
+            monitored.ended(entry.registration(), &result);
+            if let Err(error) = result
+                && emitter
+                    .handle_failure(entry, error, &mut progress.failures)
+                    .is_break()
+            {
+                break;
+            }
+        }
+        progress.into_result()
+    }
+}
+
+async fn emit_together<E: ?Sized + Send + Sync + 'static>(
     emitter: Emitter<E>,
     event: Arc<E>,
     limit: usize,
 ) -> Result<usize, EmitError> {
-    let lists = emitter.shared.lists.get();
-    emitter.note_if_unhandled(&lists);
-    let mut told = Told::begin_if_any(&*event, lists.monitors(), lists.listeners().len());
-    let mut waiting = lists.listeners().iter().enumerate();
+    let list = emitter.shared.list.get();
+    emitter.count_if_unhandled(&list);
+    let mut monitored =
+        MonitoredEmit::begin_if_any(&*event, list.monitors(), list.listeners().len());
+    let mut unstarted = list.listeners().iter().enumerate();
     let mut running = FuturesUnordered::new();
     let mut delivered = 0;
     let mut failures: Vec<(usize, Vec<Failure>)> = Vec::new();
@@ -189,18 +362,18 @@ async fn together<E: ?Sized + Send + Sync + 'static>(
         let next = if stopped || running.len() >= limit {
             None
         } else {
-            waiting.next()
+            unstarted.next()
         };
         let (index, entry, result) = if let Some((index, entry)) = next {
-            if !emitter.admits(entry) {
+            if !emitter.should_call(entry) {
                 continue;
             }
             delivered += 1;
-            told.delivering(entry.registration());
+            monitored.delivering(entry.registration());
             let future = match entry.listen.start(&event) {
                 Started::Done(result) => Either::Left(result),
                 Started::Running(future) => Either::Right(future),
-                Started::Outlives => Either::Right(entry.listen.start_shared(&event)),
+                Started::NeedsShared => Either::Right(entry.listen.start_shared(&event)),
             };
             match future {
                 Either::Left(result) => (index, entry, result),
@@ -214,10 +387,10 @@ async fn together<E: ?Sized + Send + Sync + 'static>(
         } else {
             break;
         };
-        told.ended(entry.registration(), &result);
+        monitored.ended(entry.registration(), &result);
         if let Err(error) = result {
             let mut own = Vec::new();
-            stopped |= emitter.settle(entry, error, &mut own).is_break();
+            stopped |= emitter.handle_failure(entry, error, &mut own).is_break();
             let place = failures.partition_point(|(known, _)| *known < index);
             failures.insert(place, (index, own));
         }
@@ -227,27 +400,27 @@ async fn together<E: ?Sized + Send + Sync + 'static>(
         delivered,
         failures,
     };
-    progress.conclude()
+    progress.into_result()
 }
 
-fn asynchronous<E, F, R>(
+fn async_listener<E, F, R>(
     listener: impl Fn(Arc<E>) -> F + Send + Sync + 'static,
 ) -> Arc<dyn Listen<E>>
 where
     E: ?Sized + Send + Sync + 'static,
     F: Future<Output = R> + Send + 'static,
-    R: Outcome,
+    R: ListenerOutcome,
 {
-    Arc::new(AsyncFunction(move |event: &Arc<E>| {
+    Arc::new(AsyncFnListener(move |event: &Arc<E>| {
         let running = listener(Arc::clone(event));
         async move { running.await.into_result() }.boxed()
     }))
 }
 
 /// A listener that is started, then awaited.
-struct AsyncFunction<F>(F);
+struct AsyncFnListener<F>(F);
 
-impl<E, F> Listen<E> for AsyncFunction<F>
+impl<E, F> Listen<E> for AsyncFnListener<F>
 where
     E: ?Sized,
     F: Fn(&Arc<E>) -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync + 'static,
@@ -257,7 +430,7 @@ where
     }
 
     fn start(&self, _: &E) -> Started {
-        Started::Outlives
+        Started::NeedsShared
     }
 
     fn start_shared(&self, event: &Arc<E>) -> Running {

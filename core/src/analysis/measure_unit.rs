@@ -6,7 +6,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Unit {
+pub enum MeasureUnit {
     /// Things.
     Count,
     /// Nanoseconds.
@@ -21,29 +21,29 @@ const MICRO: u64 = 1_000;
 const MILLI: u64 = 1_000_000;
 const SECOND: u64 = 1_000_000_000;
 
-impl Unit {
+impl MeasureUnit {
     /// The number with its unit, to three digits: `81.6 ms`, `1.50 MiB`, `12.0 /s`.
     ///
     /// ```
-    /// use highwater::analysis::Unit;
+    /// use highwater::analysis::MeasureUnit;
     ///
-    /// assert_eq!(Unit::Nanoseconds.text(81_634_000), "81.6 ms");
-    /// assert_eq!(Unit::Bytes.text(256 * 1024), "256 KiB");
-    /// assert_eq!(Unit::MilliPerSecond.text(21_893), "21.9 /s");
-    /// assert_eq!(Unit::Count.text(120), "120");
+    /// assert_eq!(MeasureUnit::Nanoseconds.text(81_634_000), "81.6 ms");
+    /// assert_eq!(MeasureUnit::Bytes.text(256 * 1024), "256 KiB");
+    /// assert_eq!(MeasureUnit::MilliPerSecond.text(21_893), "21.9 /s");
+    /// assert_eq!(MeasureUnit::Count.text(120), "120");
     /// ```
     #[must_use]
     pub fn text(self, number: u64) -> String {
         let (size, name) = match self {
-            Unit::Count => return number.to_string(),
-            Unit::MilliPerSecond => (1_000, "/s"),
+            MeasureUnit::Count => return number.to_string(),
+            MeasureUnit::MilliPerSecond => (1_000, "/s"),
             // From here on what would round up to one of the next unit is one of it.
-            Unit::Bytes if number < 1 << 10 => return format!("{number} B"),
-            Unit::Bytes if number < (1 << 20) - (1 << 9) => (1 << 10, "KiB"),
-            Unit::Bytes => (1 << 20, "MiB"),
-            Unit::Nanoseconds if number < 999_500 => (MICRO, "µs"),
-            Unit::Nanoseconds if number < 999_500 * MICRO => (MILLI, "ms"),
-            Unit::Nanoseconds => (SECOND, "s"),
+            MeasureUnit::Bytes if number < 1 << 10 => return format!("{number} B"),
+            MeasureUnit::Bytes if number < (1 << 20) - (1 << 9) => (1 << 10, "KiB"),
+            MeasureUnit::Bytes => (1 << 20, "MiB"),
+            MeasureUnit::Nanoseconds if number < 999_500 => (MICRO, "µs"),
+            MeasureUnit::Nanoseconds if number < 999_500 * MICRO => (MILLI, "ms"),
+            MeasureUnit::Nanoseconds => (SECOND, "s"),
         };
         let digits = three_digits(number, size);
         format!("{digits} {name}")

@@ -1,25 +1,25 @@
 //! Axes: how long they are, what they count in, and where they are marked.
 
-use crate::analysis::Unit;
+use crate::analysis::MeasureUnit;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use std::ops::Range;
 
 /// An axis from 0 on, marked at steps of 1, 2 or 5 of some power of ten. Its values
 /// are whole numbers, in the unit of what is measured.
 #[derive(Clone)]
-pub(super) struct Scale {
+pub(super) struct Axis {
     /// What it counts in; empty for things.
     pub(super) name: &'static str,
     /// How much one of these is in the unit of the values.
     size: u64,
-    step: Step,
+    step: TickStep,
     /// Where it ends.
     end: u64,
 }
 
 /// From one mark to the next, in what the axis counts in.
 #[derive(Clone, Copy)]
-struct Step {
+struct TickStep {
     /// 1, 2 or 5.
     digit: u64,
     /// How many zeros follow; and of how many decimals it is, where none do.
@@ -27,22 +27,22 @@ struct Step {
     decimals: u32,
 }
 
-impl Scale {
+impl Axis {
     /// For values up to `greatest`, with about so many marks.
-    pub(super) fn of(unit: Unit, greatest: u64, marks: u64) -> Self {
+    pub(super) fn of(unit: MeasureUnit, greatest: u64, marks: u64) -> Self {
         let (size, name) = match unit {
-            Unit::Count => (1, ""),
-            Unit::MilliPerSecond => (1_000, "/s"),
-            Unit::Bytes if greatest < 2 << 10 => (1, "B"),
-            Unit::Bytes if greatest < 2 << 20 => (1 << 10, "KiB"),
-            Unit::Bytes => (1 << 20, "MiB"),
-            Unit::Nanoseconds if greatest < 2_000_000 => (1_000, "µs"),
-            Unit::Nanoseconds if greatest < 2_000_000_000 => (1_000_000, "ms"),
-            Unit::Nanoseconds => (1_000_000_000, "s"),
+            MeasureUnit::Count => (1, ""),
+            MeasureUnit::MilliPerSecond => (1_000, "/s"),
+            MeasureUnit::Bytes if greatest < 2 << 10 => (1, "B"),
+            MeasureUnit::Bytes if greatest < 2 << 20 => (1 << 10, "KiB"),
+            MeasureUnit::Bytes => (1 << 20, "MiB"),
+            MeasureUnit::Nanoseconds if greatest < 2_000_000 => (1_000, "µs"),
+            MeasureUnit::Nanoseconds if greatest < 2_000_000_000 => (1_000_000, "ms"),
+            MeasureUnit::Nanoseconds => (1_000_000_000, "s"),
         };
         let end = greatest.max(1);
-        let step = Step::at_least(end.div_ceil(marks), size);
-        Scale {
+        let step = TickStep::at_least(end.div_ceil(marks), size);
+        Axis {
             name,
             size,
             step,
@@ -54,11 +54,11 @@ impl Scale {
     pub(super) fn up_to_a_mark(self) -> Self {
         let length = self.step.length(self.size);
         let end = self.end.div_ceil(length) * length;
-        Scale { end, ..self }
+        Axis { end, ..self }
     }
 }
 
-impl Ranged for Scale {
+impl Ranged for Axis {
     type FormatOption = NoDefaultFormatting;
     type ValueType = u64;
 
@@ -81,17 +81,17 @@ impl Ranged for Scale {
     }
 }
 
-impl ValueFormatter<u64> for Scale {
+impl ValueFormatter<u64> for Axis {
     fn format_ext(&self, value: &u64) -> String {
         let length = self.step.length(self.size);
         self.step.times((value + length / 2) / length)
     }
 }
 
-impl Step {
+impl TickStep {
     /// The first that is as long, of what is so large.
     fn at_least(length: u64, size: u64) -> Self {
-        let mut step = Step {
+        let mut step = TickStep {
             digit: 1,
             zeros: 0,
             decimals: match size {
@@ -103,14 +103,14 @@ impl Step {
         };
         while step.length(size) < length {
             step = match (step.digit, step.decimals) {
-                (1, _) => Step { digit: 2, ..step },
-                (2, _) => Step { digit: 5, ..step },
-                (_, 0) => Step {
+                (1, _) => TickStep { digit: 2, ..step },
+                (2, _) => TickStep { digit: 5, ..step },
+                (_, 0) => TickStep {
                     digit: 1,
                     zeros: step.zeros + 1,
                     ..step
                 },
-                (_, decimals) => Step {
+                (_, decimals) => TickStep {
                     digit: 1,
                     decimals: decimals - 1,
                     ..step
