@@ -1,27 +1,28 @@
-//! Pipelines whose memory does not depend on the data.
+//! Channels and pipelines with backpressure. Their memory use does not depend on the
+//! amount of data.
 //!
 //! A [`channel`] is a queue with a [`Bound`], in items or in bytes, and an
-//! [`Overflow`] policy for what goes beyond. A [`Pipeline`] connects a source,
+//! [`Overflow`] policy for items beyond it. A [`Pipeline`] connects a source,
 //! stages and a destination, and cleans up after itself. Both work with any
-//! `Stream`, `Sink`, `AsyncRead` and `AsyncWrite` of `futures`, are `Send` if
-//! their items and parts are, and know nothing of any async runtime.
+//! `Stream`, `Sink`, `AsyncRead` and `AsyncWrite` of `futures` and on any async
+//! runtime. They are `Send` if their items and parts are.
 //!
-//! The rules, wherever they are used:
+//! The guarantees:
 //!
-//! - **The slow end sets the pace.** Senders wait for room; a pipeline reads
-//!   nothing before its destination is ready for it.
-//! - **Memory has a bound that one can name.** A channel holds at most its high
-//!   mark and one item (and one for each [`SendPermit`]), a pipeline the sum of its
-//!   bounds and one item for each stage. Both count their peak.
-//! - **Nothing is lost in silence.** An item that is not taken is given back;
-//!   one that is dropped is counted.
-//! - **A part is not the whole.** That a stream ended and that it failed are
-//!   told apart: a channel is closed, failed or aborted, and a destination is
-//!   closed on success only.
-//! - **The first error wins**, and names its stage. What follows from it is not
-//!   reported. When a run answers, all of its stages are gone.
-//! - **Cancelling is dropping.** Each future says what becomes of its item.
-//! - **Panics pass through.** They are bugs, not failures to clean up after.
+//! - **Backpressure.** Senders wait for room. A pipeline reads nothing before its
+//!   destination is ready for it.
+//! - **Bounded memory.** A channel holds at most its high mark plus one item, and one
+//!   more for each [`SendPermit`]. A pipeline holds at most the sum of its bounds plus
+//!   one item for each stage. Both record their peak.
+//! - **No silent loss.** A rejected item is returned to the sender. A dropped item is
+//!   counted.
+//! - **No silent truncation.** A reader can tell a complete stream from a failed one:
+//!   a channel is closed, failed or aborted, and a destination is closed only on
+//!   success.
+//! - **The first error wins.** It names the stage that failed; errors that follow from
+//!   it are not reported. When a run returns, all of its stages have been dropped.
+//! - **Cancellation is dropping.** The docs of each future say what happens to its item.
+//! - **Panics propagate.** They are bugs, not failures to recover from.
 //!
 //! ```
 //! use futures::{executor::block_on, io::Cursor};
@@ -38,7 +39,7 @@
 //! assert_eq!(gets, b"GET /\nGET /users\n");
 //! assert!(report.stage("read ahead").unwrap().peak <= 64 + 8);
 //!
-//! // What goes wrong is named, and the destination is not closed.
+//! // An error names its stage, and the destination is not closed.
 //! let run = Pipeline::from_reader("log", Cursor::new(log), 8)
 //!     .lines("lines", 5)
 //!     .into_writer("output", futures::io::sink());
@@ -49,21 +50,21 @@
 //!
 //! # Coming from Node's streams
 //!
-//! A channel with a low mark of 0, written to by
-//! [`force_send`](Sender::force_send), follows a `Writable`'s rules. Random
-//! scripts of operations, recorded in Node, are replayed against it by its tests.
+//! A channel with a low mark of 0 and [`force_send`](Sender::force_send) follows the
+//! rules of a `Writable`. The test suite replays random scripts of operations, recorded
+//! in Node, against it.
 //!
-//! | Node | here |
+//! | Node | Highwater |
 //! |---|---|
-//! | `highWaterMark` | [`Bound::bytes`], or [`Bound::items`] as in object mode, with [`low(0)`](Bound::low) |
-//! | `write(chunk)` always takes it, and is `false` once `writableLength` has reached the mark | [`force_send`](Sender::force_send): `Ok(false)` |
+//! | `highWaterMark` | [`Bound::bytes`], or [`Bound::items`] for object mode, with [`low(0)`](Bound::low) |
+//! | `write(chunk)` always accepts the chunk and returns `false` once `writableLength` has reached the mark | [`force_send`](Sender::force_send) returns `Ok(false)` |
 //! | the `drain` event, once the length is 0 again | [`ready`](Sender::ready) |
 //! | `writableLength` | [`Stats::queued`] |
 //! | `writableNeedDrain` | `ready` would wait |
 //! | `end()` | [`close`](Sender::close) |
-//! | `destroy(error)` | [`abort`](Sender::abort); [`fail`](Sender::fail) if what is queued is still to be read |
-//! | writing after the end is an error event | [`SendError::Closed`], with the item |
-//! | `cork()` | nothing is read for a while; what is sent meanwhile counts |
+//! | `destroy(error)` | [`abort`](Sender::abort), or [`fail`](Sender::fail) if queued items should still be read |
+//! | a write after the end is an error event | [`SendError::Closed`], with the item |
+//! | `cork()` | stop reading; items sent in the meantime count towards the bound |
 //! | `for await (const chunk of readable)` | the [`Receiver`] is a `Stream` |
 //! | `pipeline(source, ...stages, destination)` | [`Pipeline`] |
 //! | `AbortSignal` | [`CancelHandle`], or dropping the [`PipelineRun`] |
@@ -71,22 +72,22 @@
 //!
 //! These differences are intended:
 //!
-//! | Node | here | why |
+//! | Node | Highwater | reason |
 //! |---|---|---|
-//! | the chunk being written counts until its callback | an item counts until it is read | the reader has it, and knows |
-//! | an empty chunk counts as nothing | as one byte, unless a [weight](Bound::weight) of your own says so | else there could be any number of them |
-//! | `write` may answer after its chunk has been written, and then does not count it | [`force_send`](Sender::force_send) answers before anybody reads; `ready` tells | the reader is another task |
-//! | `destroy` leaves what is queued until the write in flight is back | [`abort`](Sender::abort) drops it at once, or when the reader next looks if that has taken it out to read | the memory is wanted now |
-//! | `drain` may come after a write has failed | never after the end | there will be no room |
-//! | corked after its end, it may never finish | closed, it ends when it is read | a hang explains nothing |
-//! | the `false` of `write` may be ignored | [`send`](Sender::send) waits; only `force_send` asks | the default must not cost the memory |
-//! | `drain` at length 0 | the low mark is half the high one | the reader has something to do while senders wake |
-//! | every stream of a pipeline has a buffer | a stage has none, unless told to by [`buffer`](Pipeline::buffer) | hidden buffers cannot be bounded |
+//! | a chunk counts until its write callback | an item counts until it is read | from then on the reader owns it |
+//! | an empty chunk weighs nothing | it weighs one byte, unless your own [weight](Bound::weight) says otherwise | the number of empty items has to be bounded too |
+//! | `write` may return after the chunk was written, and then does not count it | [`force_send`](Sender::force_send) returns before the item is read; `ready` reports room | the reader is another task |
+//! | `destroy` keeps queued chunks until the write in flight returns | [`abort`](Sender::abort) drops them at once; items the reader has already taken are dropped on its next read | memory is released as early as possible |
+//! | `drain` may fire after a write has failed | `ready` never succeeds after the end | there will be no more room |
+//! | a stream corked after its end may never finish | a closed channel ends once it is read | a hang hides its cause |
+//! | the `false` of `write` can be ignored | [`send`](Sender::send) waits; only `force_send` leaves it to the caller | the default has to bound memory |
+//! | `drain` fires at length 0 | the low mark defaults to half the high mark | the reader stays busy while senders wake |
+//! | every stream of a pipeline has a buffer | a stage has none unless you add a [`buffer`](Pipeline::buffer) | hidden buffers cannot be bounded |
 //! | `pipe` leaves the source open when the destination fails | there is no `pipe` | it leaks |
-//! | `ERR_STREAM_PREMATURE_CLOSE` may hide the cause | the first error, and the name of its stage | it is what one has to know |
-//! | an error is an event, later | the answer of the run or the read, once | nobody can forget to listen |
-//! | a transform's `readline` keeps a line of any length | [`lines`](Pipeline::lines) has a longest | memory must not depend on the data |
-//! | one thread | any | servers have more |
+//! | `ERR_STREAM_PREMATURE_CLOSE` may hide the cause | the first error, with the name of its stage | the cause is what you debug |
+//! | errors are events | the run or the read returns the error, once | a result cannot be left unhandled by accident |
+//! | `readline` keeps a line of any length | [`lines`](Pipeline::lines) has a maximum length | memory must not depend on the data |
+//! | single-threaded | `Send` and `Sync` | servers have more than one core |
 
 mod bound;
 mod channel;

@@ -1,5 +1,6 @@
-//! The synchronisation that the modules are made of, in one place so that a
-//! model checker can stand in for it: with `--cfg loom` it tries every
+//! The crate's synchronisation primitives: std's, or loom's with `--cfg loom`.
+//!
+//! Modules import them from here, so that the model checker can explore every
 //! interleaving.
 
 pub(crate) use std::sync::Arc;
@@ -20,8 +21,10 @@ pub(crate) use loom::sync::{
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
-/// Nothing can panic while one of our locks is held and leave what it guards
-/// half-changed, so a poisoned one still guards a whole.
+/// Locks a mutex and ignores poisoning.
+///
+/// No code that can panic runs while one of the crate's locks is held, so the
+/// guarded data is consistent even if the mutex is poisoned.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex
         .lock()
@@ -36,21 +39,23 @@ mod model {
         sync::{Mutex, MutexGuard},
     };
 
-    /// A lock that is only tried. Not loom's own: a thread about to *try* that
-    /// is held up by who has it, and so runs into deadlocks that are none.
+    /// A lock without a blocking `lock`.
+    ///
+    /// Loom's `Mutex` does not work here: its `try_lock` blocks until the holder
+    /// releases it, so loom reports deadlocks that cannot happen.
     pub(crate) struct TryLock<T> {
         is_taken: AtomicBool,
-        /// Whoever has taken it has this to himself.
+        /// Only accessed by the thread that has set `is_taken`.
         value: Mutex<T>,
     }
 
-    pub(crate) struct Taken<'a, T> {
+    pub(crate) struct TryLockGuard<'a, T> {
         value: MutexGuard<'a, T>,
         /// Dropped last.
-        _turn: Turn<'a>,
+        _release: ReleaseOnDrop<'a>,
     }
 
-    struct Turn<'a>(&'a AtomicBool);
+    struct ReleaseOnDrop<'a>(&'a AtomicBool);
 
     impl<T> TryLock<T> {
         pub(crate) fn new(value: T) -> Self {
@@ -60,25 +65,28 @@ mod model {
             }
         }
 
-        pub(crate) fn try_lock(&self) -> Option<Taken<'_, T>> {
-            // Not a swap: loom lets what a swap in vain stores come after the
-            // release it did not see, which no real one may.
+        pub(crate) fn try_lock(&self) -> Option<TryLockGuard<'_, T>> {
+            // A failed swap also stores, and loom orders that store after a
+            // release it did not see. No real memory model allows that.
             self.is_taken
                 .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
                 .ok()?;
-            let turn = Turn(&self.is_taken);
+            let release = ReleaseOnDrop(&self.is_taken);
             let value = self.value.try_lock().ok()?;
-            Some(Taken { value, _turn: turn })
+            Some(TryLockGuard {
+                value,
+                _release: release,
+            })
         }
     }
 
-    impl Drop for Turn<'_> {
+    impl Drop for ReleaseOnDrop<'_> {
         fn drop(&mut self) {
             self.0.store(false, Ordering::Release);
         }
     }
 
-    impl<T> Deref for Taken<'_, T> {
+    impl<T> Deref for TryLockGuard<'_, T> {
         type Target = T;
 
         fn deref(&self) -> &T {
@@ -86,7 +94,7 @@ mod model {
         }
     }
 
-    impl<T> DerefMut for Taken<'_, T> {
+    impl<T> DerefMut for TryLockGuard<'_, T> {
         fn deref_mut(&mut self) -> &mut T {
             &mut self.value
         }

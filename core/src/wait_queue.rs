@@ -1,44 +1,44 @@
-//! The waiting line of a bounded queue: first come, first served.
+//! A first-come, first-served queue of tasks that wait for room.
 //!
-//! Channels and inboxes both have one. It is a part of what their lock guards, so
-//! nothing here clones, drops or wakes a waker: wakers are moved in and out, and
-//! the caller deals with them without the lock.
+//! Channels and inboxes each have one behind their lock. User code must not run
+//! under that lock, so nothing here clones, drops or wakes a waker: wakers move in
+//! and out, and the caller handles them after it has released the lock.
 //!
-//! A waiter is *asleep* until it is woken, and *woken* until it is polled. A woken
-//! waiter has one place reserved for it. One that is never polled therefore costs
-//! that one place, and nothing else: whoever is behind it is woken for the next.
+//! A waiter is *asleep* until it is woken, and *woken* until it is polled. One slot
+//! is reserved for each woken waiter. A waiter that is never polled again therefore
+//! costs that one slot and nothing else: the next waiter is woken for the next slot.
 
 use std::{collections::BTreeMap, task::Waker};
 
-/// The waiters by ticket: each operation takes logarithmic time.
+/// The waiters, ordered by ticket. Every operation takes logarithmic time.
 #[derive(Default)]
 pub(crate) struct WaitQueue {
-    asleep: BTreeMap<u64, Sleeper>,
+    asleep: BTreeMap<u64, SleepingWaiter>,
     next_ticket: u64,
     /// The number of woken waiters.
     woken: usize,
-    /// The number of woken waiters that lost a reserved place before.
+    /// The number of woken waiters that have already lost a reserved slot once.
     overtaken: usize,
 }
 
-/// A place in a line; its waiter keeps it. It gets a number when it first waits.
+/// A waiter's position in a [`WaitQueue`]. It gets its number when it first waits.
 #[derive(Default)]
 pub(crate) struct WaitTicket {
     number: Option<u64>,
     was_overtaken: bool,
 }
 
-struct Sleeper {
+struct SleepingWaiter {
     waker: Waker,
     weight: usize,
     was_overtaken: bool,
 }
 
-/// The result of an attempt to wait.
+/// The result of [`WaitQueue::wait`].
 pub(crate) enum WaitOutcome {
-    /// It waits; this is the waker it had before.
+    /// The waiter is asleep. Holds its previous waker, to be dropped without the lock.
     Waiting(Option<Waker>),
-    /// A clone of its waker is needed, which must not be made under the lock.
+    /// The caller has to clone the waker, without the lock, and try again.
     NeedsWaker,
 }
 
@@ -52,29 +52,30 @@ impl WaitQueue {
         self.len() == 0
     }
 
-    /// Returns the number of places reserved for waiters that were woken.
+    /// Returns the number of slots reserved for woken waiters.
     pub(crate) fn reserved(&self) -> usize {
         self.woken
     }
 
-    /// Returns whether somebody is yet to be woken.
+    /// Returns whether any waiter is still asleep.
     pub(crate) fn has_sleeper(&self) -> bool {
         !self.asleep.is_empty()
     }
 
-    /// Returns whether the reserved places must be left to their waiters: one of
-    /// them lost its place before.
+    /// Returns whether reserved slots must stay with their waiters, because one of
+    /// the woken waiters has already lost a slot once.
     pub(crate) fn is_firm(&self) -> bool {
         self.overtaken > 0
     }
 
-    /// Returns whether a place is reserved for this waiter.
+    /// Returns whether this waiter was woken and has a slot reserved.
     pub(crate) fn is_woken(&self, ticket: &WaitTicket) -> bool {
         let number = ticket.number;
         number.is_some_and(|number| !self.asleep.contains_key(&number))
     }
 
-    /// Returns whether this waiter, or a newcomer, comes before everybody asleep.
+    /// Returns whether this waiter comes before all sleeping ones. For a ticket
+    /// without a number, returns whether no waiter is asleep.
     pub(crate) fn is_first(&self, ticket: &WaitTicket) -> bool {
         match (ticket.number, self.asleep.first_key_value()) {
             (_, None) => true,
@@ -83,8 +84,8 @@ impl WaitQueue {
         }
     }
 
-    /// Puts a waiter to sleep: at its old place, or as the last one. `own` is a
-    /// clone of `waker`, if there is one already.
+    /// Puts a waiter to sleep at its old position, or at the end of the queue.
+    /// `own` is a clone of `waker`, if the caller already has one.
     pub(crate) fn wait(
         &mut self,
         ticket: &mut WaitTicket,
@@ -107,7 +108,7 @@ impl WaitQueue {
             return WaitOutcome::NeedsWaker;
         };
         let number = if let Some(number) = ticket.number {
-            // It was woken, and somebody was quicker.
+            // It was woken, but another sender took the slot first.
             self.forget_woken(ticket);
             ticket.was_overtaken = true;
             number
@@ -116,7 +117,7 @@ impl WaitQueue {
             self.next_ticket
         };
         ticket.number = Some(number);
-        let sleeper = Sleeper {
+        let sleeper = SleepingWaiter {
             waker: own,
             weight,
             was_overtaken: ticket.was_overtaken,
@@ -125,7 +126,7 @@ impl WaitQueue {
         WaitOutcome::Waiting(None)
     }
 
-    /// Takes a waiter out of the line. Returns its waker if it was asleep.
+    /// Removes a waiter. Returns its waker if it was asleep.
     pub(crate) fn remove(&mut self, ticket: &mut WaitTicket) -> Option<Waker> {
         let number = ticket.number?;
         let left = self.asleep.remove(&number);
@@ -136,7 +137,7 @@ impl WaitQueue {
         left.map(|sleeper| sleeper.waker)
     }
 
-    /// Wakes the first one asleep. Returns its waker and its weight.
+    /// Marks the first sleeping waiter as woken. Returns its waker and weight.
     pub(crate) fn wake_first(&mut self) -> Option<(Waker, usize)> {
         let (_, first) = self.asleep.pop_first()?;
         self.woken += 1;
@@ -144,7 +145,7 @@ impl WaitQueue {
         Some((first.waker, first.weight))
     }
 
-    /// Wakes everybody.
+    /// Marks all waiters as woken and moves their wakers into `wakers`.
     pub(crate) fn wake_all(&mut self, wakers: &mut Wakers) {
         while let Some((waker, _)) = self.wake_first() {
             wakers.push(waker);
@@ -158,21 +159,22 @@ impl WaitQueue {
 }
 
 impl WaitTicket {
-    /// Returns whether its waiter is in a line.
+    /// Returns whether the waiter is in a queue.
     pub(crate) fn is_held(&self) -> bool {
         self.number.is_some()
     }
 }
 
-/// Wakes a waker that was taken out under a lock, without it.
+/// Wakes a waker that was taken out under a lock. Call it without the lock.
 pub(crate) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
     }
 }
 
-/// Wakers that were taken out under a lock. They are woken when this is dropped,
-/// which has to be without the lock: also if something panics before.
+/// Wakers that were taken out under a lock, woken on drop even after a panic.
+///
+/// It must be dropped after the lock is released.
 #[derive(Default)]
 #[must_use = "wakers are woken when this is dropped"]
 pub(crate) struct Wakers {
@@ -195,7 +197,7 @@ impl Wakers {
         }
     }
 
-    /// Wakes all of them.
+    /// Wakes them all.
     pub(crate) fn wake(self) {
         drop(self);
     }
@@ -203,7 +205,7 @@ impl Wakers {
 
 impl Drop for Wakers {
     fn drop(&mut self) {
-        /// Wakes the rest even if a waker panics.
+        /// Wakes the remaining wakers even if one panics.
         struct Rest<'a>(std::vec::Drain<'a, Waker>);
         impl Drop for Rest<'_> {
             fn drop(&mut self) {

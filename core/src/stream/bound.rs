@@ -1,23 +1,24 @@
-//! How much a channel holds.
+//! The capacity of a channel.
 
 use super::Weigh;
 use std::fmt;
 
-/// What a channel may hold: a high-water mark and a low-water mark, in items
-/// or in bytes.
+/// The capacity of a channel: a high-water mark and a low-water mark, in items, in
+/// bytes or in a unit of your own.
 ///
-/// - **There is room** as long as what is queued weighs less than the high
-///   mark. The item that reaches or passes it is still admitted, whatever it
-///   weighs, so that even one heavier than the whole bound gets through. What
-///   is queued therefore never weighs more than the high mark and one item.
-/// - **Whoever waits for room is woken** when the queue has drained to the low
-///   mark, which is half the high one unless told otherwise: waking for every
-///   single place would cost a change of tasks for each item. One is woken there,
-///   another for each item read after that and by each one that goes on, and all
-///   there is room for once nothing is left to be read. A reader that
-///   stops reading above the low mark leaves the senders waiting. Where it has
-///   to stop, for instance to wait for what a sender does next, let `low` be
-///   one less than `high`.
+/// - **High mark.** The channel has room while the queued items weigh less than this.
+///   The item that reaches or exceeds the mark is still accepted, whatever it weighs, so
+///   that an item heavier than the whole bound gets through. Queued items therefore
+///   never weigh more than the high mark plus one item.
+/// - **Low mark.** Waiting senders are woken once the queue has drained to this. It
+///   defaults to half the high mark: waking a sender for every free slot would cost a
+///   task switch per item. One sender is woken at the low mark. After that, every item
+///   read and every sender that proceeds wakes another one. Once the queue is empty, as
+///   many are woken as there is room for.
+///
+/// A reader that stops above the low mark leaves senders waiting. If it has to stop, for
+/// instance to wait for something a sender does next, set the low mark to one less
+/// than the high mark.
 ///
 /// ```
 /// use highwater::stream::{Bound, InvalidBound};
@@ -25,7 +26,7 @@ use std::fmt;
 /// let bound: Bound<Vec<u8>> = Bound::bytes(64 * 1024)?.low(16 * 1024)?;
 /// assert_eq!((bound.high_mark(), bound.low_mark()), (65_536, 16_384));
 ///
-/// // Anything can be weighed.
+/// // Weights can be in any unit.
 /// let pixels: Bound<(usize, usize)> = Bound::weight(1_000_000, |(width, height)| width * height)?;
 /// assert_eq!(pixels.low_mark(), 500_000);
 ///
@@ -35,52 +36,95 @@ use std::fmt;
 pub struct Bound<T> {
     high: usize,
     low: usize,
-    /// Without it, each item weighs 1.
+    /// `None`: each item weighs 1.
     weigh: Option<fn(&T) -> usize>,
 }
 
-/// A bound that makes no sense was asked for.
+/// The error for a mark, a window or a size that is out of range.
+///
+/// ```
+/// use highwater::stream::{Bound, InvalidBound};
+///
+/// let error = Bound::<u8>::items(4)?.low(4).unwrap_err();
+/// assert_eq!(error, InvalidBound::LowNotBelowHigh { low: 4, high: 4 });
+/// assert_eq!(
+///     error.to_string(),
+///     "the low-water mark 4 has to be below the high-water mark 4"
+/// );
+/// # Ok::<(), InvalidBound>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBound {
-    /// There would be no room at all.
+    /// A mark, a window or a size of 0 leaves no room at all.
     #[error("a high-water mark, a window or a size has to be at least 1")]
     Zero,
-    /// The low mark has to be below the high one.
+    /// The low mark is not below the high mark.
     #[error("the low-water mark {low} has to be below the high-water mark {high}")]
     LowNotBelowHigh {
-        /// The low mark asked for.
+        /// The rejected low mark.
         low: usize,
-        /// The high mark it goes with.
+        /// The high mark of the same bound.
         high: usize,
     },
 }
 
 impl<T> Bound<T> {
-    /// At most `high` items.
+    /// Limits the number of queued items to `high`.
     ///
     /// # Errors
     ///
-    /// [`InvalidBound::Zero`].
+    /// [`InvalidBound::Zero`] if `high` is 0.
+    ///
+    /// ```
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, _receiver) = channel(Bound::items(1)?, Overflow::Fail);
+    /// sender.try_send("first")?;
+    /// assert!(sender.try_send("second").unwrap_err().is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn items(high: usize) -> Result<Self, InvalidBound> {
         Self::new(high, None)
     }
 
-    /// Items that weigh `high` together, by a weight of your own: it is asked
-    /// once for each item. Of items that weigh nothing there may be any number.
+    /// Limits the total weight of queued items to `high`, in a unit of your own.
+    ///
+    /// `weigh` is called once for each item. Items that weigh 0 are not limited in
+    /// number.
     ///
     /// # Errors
     ///
-    /// [`InvalidBound::Zero`].
+    /// [`InvalidBound::Zero`] if `high` is 0.
+    ///
+    /// ```
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let rows = Bound::weight(100, |page: &Vec<u64>| page.len())?;
+    /// let (sender, _receiver) = channel(rows, Overflow::Fail);
+    /// sender.try_send(vec![0; 99])?;
+    /// sender.try_send(vec![0; 50])?; // the item that exceeds the mark
+    /// assert!(sender.try_send(vec![0]).unwrap_err().is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn weight(high: usize, weigh: fn(&T) -> usize) -> Result<Self, InvalidBound> {
         Self::new(high, Some(weigh))
     }
 
-    /// The same with another low-water mark. At 0, who waits is woken by an
-    /// empty queue only, as in Node.
+    /// Sets the low-water mark. At 0, senders wait until the queue is empty, as in
+    /// Node.
     ///
     /// # Errors
     ///
-    /// [`InvalidBound::LowNotBelowHigh`].
+    /// [`InvalidBound::LowNotBelowHigh`] if `low` is not below the high mark.
+    ///
+    /// ```
+    /// use highwater::stream::Bound;
+    ///
+    /// let bound = Bound::<u8>::items(10)?.low(9)?;
+    /// assert_eq!(bound.low_mark(), 9);
+    /// assert!(bound.low(10).is_err());
+    /// # Ok::<(), highwater::stream::InvalidBound>(())
+    /// ```
     pub const fn low(mut self, low: usize) -> Result<Self, InvalidBound> {
         if low >= self.high {
             let high = self.high;
@@ -90,17 +134,42 @@ impl<T> Bound<T> {
         Ok(self)
     }
 
-    /// From this weight on, there is no room.
+    /// Returns the high-water mark: the weight from which on there is no room.
+    ///
+    /// ```
+    /// use highwater::stream::Bound;
+    ///
+    /// let bound = Bound::<u8>::items(10)?;
+    /// assert_eq!((bound.high_mark(), bound.low_mark()), (10, 5));
+    /// # Ok::<(), highwater::stream::InvalidBound>(())
+    /// ```
     pub const fn high_mark(&self) -> usize {
         self.high
     }
 
-    /// Down to this weight the queue drains before those that wait are woken.
+    /// Returns the low-water mark: the weight at which waiting senders are woken.
+    ///
+    /// ```
+    /// use highwater::stream::Bound;
+    ///
+    /// assert_eq!(Bound::<u8>::items(10)?.low_mark(), 5);
+    /// assert_eq!(Bound::<u8>::items(10)?.low(0)?.low_mark(), 0);
+    /// # Ok::<(), highwater::stream::InvalidBound>(())
+    /// ```
     pub const fn low_mark(&self) -> usize {
         self.low
     }
 
-    /// What an item weighs in it.
+    /// Returns the weight of an item in this bound.
+    ///
+    /// ```
+    /// use highwater::stream::Bound;
+    ///
+    /// assert_eq!(Bound::items(10)?.weight_of(&"text"), 1);
+    /// assert_eq!(Bound::bytes(10)?.weight_of(&"text"), 4);
+    /// assert_eq!(Bound::bytes(10)?.weight_of(&""), 1);
+    /// # Ok::<(), highwater::stream::InvalidBound>(())
+    /// ```
     pub fn weight_of(&self, item: &T) -> usize {
         self.weigh.map_or(1, |weigh| weigh(item))
     }
@@ -118,19 +187,30 @@ impl<T> Bound<T> {
 }
 
 impl<T: Weigh> Bound<T> {
-    /// Items of `high` bytes together, as [`Weigh`] tells. One of no length, such
-    /// as an empty line, counts as one byte: else there could be any number of
-    /// them.
+    /// Limits the total size of queued items to `high` bytes, as reported by [`Weigh`].
+    ///
+    /// An empty item, such as an empty line, counts as one byte. Otherwise the number
+    /// of empty items would be unbounded.
     ///
     /// # Errors
     ///
-    /// [`InvalidBound::Zero`].
+    /// [`InvalidBound::Zero`] if `high` is 0.
+    ///
+    /// ```
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, receiver) = channel(Bound::bytes(8)?, Overflow::Fail);
+    /// sender.try_send("12345678")?;
+    /// assert!(sender.try_send("9").unwrap_err().is_full());
+    /// assert_eq!(receiver.stats().queued.weight, 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn bytes(high: usize) -> Result<Self, InvalidBound> {
         Self::new(high, Some(|item| item.weight().max(1)))
     }
 }
 
-// Whatever the items are: a derive would ask the same of them.
+// Not derived: a derive would require `T: Clone`.
 impl<T> Clone for Bound<T> {
     fn clone(&self) -> Self {
         *self

@@ -1,89 +1,111 @@
-//! A bounded channel of items, with backpressure.
+//! A bounded channel with backpressure.
 
-mod end;
 mod error;
 #[cfg(all(test, loom))]
-mod model;
+mod loom_tests;
 mod queue;
 mod receiver;
-mod sending;
+mod sender_futures;
 mod sink;
-mod state;
 
 pub use error::{SendError, StreamError, TryRecvError, Unfinished};
 pub use receiver::Receiver;
-pub use sending::{ClosedFuture, ReadyFuture, ReserveFuture, SendFuture, SendPermit};
+pub use sender_futures::{ClosedFuture, ReadyFuture, ReserveFuture, SendFuture, SendPermit};
 pub use sink::ChannelSink;
 
 use super::{Bound, Stats};
 use crate::{BoxError, Clock, Overflow, sync::Arc};
-use queue::{Queue, Sent};
+use queue::{BoundedQueue, SendAttempt};
 use std::fmt;
 
-/// Makes a channel: any number of [`Sender`]s, one [`Receiver`], and a
-/// [`Bound`] on what is between them.
+/// Creates a bounded channel with any number of [`Sender`]s and one [`Receiver`].
 ///
-/// What it does with an item it has no room for is its [`Overflow`] policy:
+/// # When it is full
+///
+/// The [`Overflow`] policy decides what happens to an item for which there is no room:
 ///
 /// | policy | [`send`](Sender::send) | [`try_send`](Sender::try_send) |
 /// |---|---|---|
-/// | [`Wait`](Overflow::Wait) | waits | is refused |
-/// | [`DropOldest`](Overflow::DropOldest) | drops the oldest until there is room | the same |
-/// | [`DropNewest`](Overflow::DropNewest) | drops the item | the same |
-/// | [`Latest`](Overflow::Latest) | drops all that is queued | the same |
-/// | [`Fail`](Overflow::Fail) | is refused | is refused |
+/// | [`Wait`](Overflow::Wait) | waits | rejects the item |
+/// | [`DropOldest`](Overflow::DropOldest) | drops the oldest items until there is room | the same |
+/// | [`DropNewest`](Overflow::DropNewest) | drops the new item | the same |
+/// | [`Latest`](Overflow::Latest) | drops all queued items | the same |
+/// | [`Fail`](Overflow::Fail) | rejects the item | rejects the item |
 ///
-/// Whatever is refused is given back; whatever is dropped is counted in the
+/// Rejected items are returned to the caller. Dropped items are counted in the
 /// [`stats`](Sender::stats).
 ///
-/// It ends in one of three ways, of which the first counts:
+/// Waiting senders are woken one after the other, first come, first served. A woken
+/// sender has a slot reserved, which later senders cannot take. If it is never polled,
+/// it costs that one slot and the other senders proceed.
 ///
-/// | | what is queued | then the reader sees |
+/// # When it ends
+///
+/// A channel ends in one of three ways. The first one counts:
+///
+/// | | queued items | then the receiver gets |
 /// |---|---|---|
-/// | [`close`](Sender::close), or the last sender is dropped | is read | the end |
-/// | [`fail`](Sender::fail) | is read | the error, then the end |
-/// | [`abort`](Sender::abort) | is dropped, even after one of the others | [`StreamError::Aborted`], then the end |
+/// | [`close`](Sender::close), or the last sender is dropped | are read | the end |
+/// | [`fail`](Sender::fail) | are read | the error, then the end |
+/// | [`abort`](Sender::abort) | are dropped, even after one of the others | [`StreamError::Aborted`], then the end |
 ///
-/// From then on senders get their items back, those that wait at once. The same
-/// when the receiver is dropped; what is queued is dropped with it.
+/// After the end every send returns its item with [`SendError::Closed`], and waiting
+/// senders are woken to do so at once. Dropping the receiver has the same effect and
+/// drops the queued items.
 ///
-/// Senders that wait are woken one after the other, in the order they came. A
-/// woken one has a place reserved, so that nobody who comes later takes it. If it
-/// is not polled, that costs this one place; the others go on.
-///
-/// # What is left out
+/// # Not supported
 ///
 /// | | use instead |
 /// |---|---|
-/// | several consumers | a channel for each, or [`parallel_map`](super::Pipeline::parallel_map) behind one; to show all items to each, an [`Emitter`](crate::events::Emitter) with [inboxes](crate::events::Inbox) |
-/// | weak senders | [`Sender::closed`] and [`Sender::close`]; or the `Weak` of an `Arc<Sender>` |
-/// | rendezvous, a bound of 0 | a bound of 1, and a oneshot channel in the item by which the reader acknowledges it |
+/// | several consumers | one channel for each, or [`parallel_map`](super::Pipeline::parallel_map) behind one channel; to deliver all items to each consumer, an [`Emitter`](crate::events::Emitter) with [inboxes](crate::events::Inbox) |
+/// | weak senders | [`Sender::closed`] and [`Sender::close`], or the `Weak` of an `Arc<Sender>` |
+/// | rendezvous (a bound of 0) | a bound of 1, with a oneshot channel in the item for the acknowledgement |
 ///
 /// ```
-/// use futures::StreamExt;
+/// use futures::{StreamExt, executor::block_on};
 /// use highwater::{Overflow, stream::{Bound, channel}};
 ///
-/// # futures::executor::block_on(async {
-/// let (sender, mut receiver) = channel(Bound::bytes(8)?, Overflow::Wait);
-/// sender.send(b"12345".to_vec()).await?;
-/// sender.send(b"67890".to_vec()).await?; // reaches the high mark
-/// let full = sender.try_send(b"more".to_vec()).unwrap_err();
-/// assert!(full.is_full());
-/// assert_eq!(full.into_inner(), b"more", "it is given back");
+/// block_on(async {
+///     let (sender, mut receiver) = channel(Bound::bytes(8)?, Overflow::Wait);
+///     sender.send(b"12345".to_vec()).await?;
+///     sender.send(b"67890".to_vec()).await?; // reaches the high mark
+///     let full = sender.try_send(b"more".to_vec()).unwrap_err();
+///     assert!(full.is_full());
+///     assert_eq!(full.into_inner(), b"more", "the item is returned");
 ///
-/// drop(sender);
-/// assert_eq!(receiver.next().await.unwrap()?, b"12345");
-/// assert_eq!(receiver.next().await.unwrap()?, b"67890");
-/// assert!(receiver.next().await.is_none());
-/// assert_eq!(receiver.stats().peak, 10);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
+///     drop(sender);
+///     assert_eq!(receiver.next().await.unwrap()?, b"12345");
+///     assert_eq!(receiver.next().await.unwrap()?, b"67890");
+///     assert!(receiver.next().await.is_none());
+///     assert_eq!(receiver.stats().peak, 10);
+///     Ok::<(), Box<dyn std::error::Error>>(())
+/// })
+/// # .unwrap();
 /// ```
 pub fn channel<T>(bound: Bound<T>, overflow: Overflow) -> (Sender<T>, Receiver<T>) {
     connect(bound, overflow, None)
 }
 
-/// A [`channel`] that also measures how long senders wait for room.
+/// Creates a [`channel`] that also measures how long senders wait for room.
+///
+/// The time is in [`Stats::stalled`]. Apart from that it behaves like [`channel`] when
+/// it is full and when it ends.
+///
+/// ```
+/// use futures::FutureExt;
+/// use highwater::{Overflow, stream::{Bound, channel_with_clock}};
+/// use std::{sync::Arc, time::Instant};
+///
+/// let start = Instant::now();
+/// let clock = Arc::new(move || start.elapsed());
+/// let (sender, receiver) = channel_with_clock(Bound::items(1)?, Overflow::Wait, clock);
+/// sender.try_send("first")?;
+/// let mut waiting = sender.send("second");
+/// assert!((&mut waiting).now_or_never().is_none());
+/// assert_eq!(receiver.stats().waiting, 1);
+/// assert!(receiver.stats().stalled.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn channel_with_clock<T>(
     bound: Bound<T>,
     overflow: Overflow,
@@ -97,49 +119,80 @@ pub(super) fn connect<T>(
     overflow: Overflow,
     clock: Option<Arc<dyn Clock>>,
 ) -> (Sender<T>, Receiver<T>) {
-    let queue = Arc::new(Queue::new(bound, overflow, clock));
+    let queue = Arc::new(BoundedQueue::new(bound, overflow, clock));
     (Sender(Arc::clone(&queue)), Receiver::new(queue))
 }
 
-/// Puts items into a [`channel`].
+/// The sending end of a [`channel`].
 ///
-/// A clone sends into the same channel, which is closed when the last one is
-/// dropped. Each sender's items are read in the order they were sent.
-pub struct Sender<T>(Arc<Queue<T>>);
+/// Clones send into the same channel. Dropping the last one closes the channel. The
+/// items of one sender are received in the order they were sent.
+///
+/// ```
+/// use futures::{TryStreamExt, executor::block_on};
+/// use highwater::{Overflow, stream::{Bound, channel}};
+///
+/// let (sender, receiver) = channel(Bound::items(4)?, Overflow::Wait);
+/// let other = sender.clone();
+/// sender.try_send(1)?;
+/// other.try_send(2)?;
+/// drop((sender, other)); // closes the channel
+/// assert_eq!(block_on(receiver.try_collect::<Vec<_>>())?, [1, 2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Sender<T>(Arc<BoundedQueue<T>>);
 
 impl<T> Sender<T> {
-    /// Queues an item if that can be done at once.
+    /// Sends an item without waiting.
     ///
-    /// With [`Overflow::Wait`], it does not overtake those that wait: while some of
-    /// them have not been woken yet, it is refused, and a place is reserved for
-    /// each one that was woken. Only where nothing is queued it may take such a
-    /// place, once from each waiter that comes for it.
+    /// If the channel is full, the [`Overflow`] policy decides. With
+    /// [`Overflow::Wait`], the item cannot overtake waiting senders: it is rejected
+    /// while any of them is asleep, and one slot stays reserved for each woken one.
+    /// Only if nothing is queued may it take such a slot, and at most once from each
+    /// waiter that comes back for it.
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`] without room, if the policy is to wait or to fail;
-    /// [`SendError::Closed`] after the end. Both give the item back.
+    /// - [`SendError::Full`] if there is no room and the policy is
+    ///   [`Wait`](Overflow::Wait) or [`Fail`](Overflow::Fail).
+    /// - [`SendError::Closed`] after the end.
+    ///
+    /// Both return the item.
+    ///
+    /// ```
+    /// use highwater::{Overflow, stream::{Bound, SendError, channel}};
+    ///
+    /// let (sender, receiver) = channel(Bound::items(1)?, Overflow::Wait);
+    /// sender.try_send(1)?;
+    /// assert_eq!(sender.try_send(2), Err(SendError::Full(2)));
+    /// drop(receiver);
+    /// assert_eq!(sender.try_send(3), Err(SendError::Closed(3)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_send(&self, value: T) -> Result<(), SendError<T>> {
         match self.0.send(value, false) {
-            Sent::Done => Ok(()),
-            Sent::NoRoom(entry) => Err(SendError::Full(entry.value)),
-            Sent::Refused(error) => Err(error),
+            SendAttempt::Sent => Ok(()),
+            SendAttempt::NoRoom(item) => Err(SendError::Full(item.value)),
+            SendAttempt::Rejected(error) => Err(error),
         }
     }
 
-    /// Queues an item, when there is room for it.
+    /// Sends an item and waits for room if the policy is [`Overflow::Wait`].
     ///
-    /// *Cancelled*, by dropping the future, it gives its turn up: the item is
-    /// dropped and was not queued. To keep an item, use [`reserve`](Self::reserve).
-    ///
-    /// *Kept* without being polled, it costs others one place at most, which is
-    /// reserved for it once it was woken. Polled after it has completed, it panics.
+    /// - **Cancelled** by dropping the future, the send gives up its turn. The item is
+    ///   dropped and was not queued. To keep the item, use [`reserve`](Self::reserve).
+    /// - **Not polled** after it was woken, the future blocks one slot at most.
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] after the end, also one that comes while it waits;
-    /// [`SendError::Full`] with [`Overflow::Fail`] only. Both give the item
-    /// back.
+    /// - [`SendError::Closed`] after the end, or if the channel ends during the wait.
+    /// - [`SendError::Full`] only with [`Overflow::Fail`].
+    ///
+    /// Both return the item.
+    ///
+    /// # Panics
+    ///
+    /// The future panics if it is polled after completion.
     ///
     /// ```
     /// use futures::{FutureExt, StreamExt, executor::block_on};
@@ -160,34 +213,56 @@ impl<T> Sender<T> {
         SendFuture::new(&self.0, value)
     }
 
-    /// Waits while the queue is *full*: from the item that reached the high
-    /// mark until it has drained to the low one.
+    /// Waits until the channel has room, without reserving it.
     ///
-    /// With a single sender, the next item then finds room; with several,
-    /// another may be quicker.
+    /// A channel that has reached its high mark has room again once it has drained to
+    /// its low mark. With a single sender, the next item then fits. With several,
+    /// another sender may be faster; use [`reserve`](Self::reserve) to hold a slot.
     ///
-    /// *Cancelled*, it gives its turn up. Nothing is lost.
+    /// *Cancelled*, it gives up its turn. Nothing is lost.
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] after the end.
+    /// [`SendError::Closed`] after the end, or if the channel ends during the wait.
+    ///
+    /// ```
+    /// use futures::{FutureExt, executor::block_on};
+    /// use highwater::{Overflow, stream::{Bound, SendError, channel}};
+    ///
+    /// let (sender, mut receiver) = channel(Bound::items(1)?, Overflow::Wait);
+    /// block_on(sender.ready())?;
+    /// sender.try_send(1)?;
+    /// let mut ready = sender.ready();
+    /// assert!((&mut ready).now_or_never().is_none(), "the channel is full");
+    /// receiver.try_recv()?;
+    /// assert_eq!(ready.now_or_never(), Some(Ok(())));
+    ///
+    /// drop(receiver);
+    /// assert_eq!(block_on(sender.ready()), Err(SendError::Closed(())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn ready(&self) -> ReadyFuture<'_, T> {
         ReadyFuture::new(&self.0)
     }
 
-    /// Waits for a place and holds it: the [`SendPermit`] then sends without waiting.
+    /// Waits for a slot and reserves it. The returned [`SendPermit`] sends one item
+    /// without waiting.
     ///
-    /// It waits in the same line as [`send`](Self::send), whatever the policy. A
-    /// permit counts as an item of weight 1: in a channel of bytes, what is queued
-    /// may weigh more than the high mark by one item for each permit. What drops
-    /// the oldest items drops none for a place that is held.
+    /// It waits in the same queue as [`send`](Self::send), whatever the policy. A
+    /// permit counts as an item of weight 1, so in a channel of bytes the queued items
+    /// may exceed the high mark by one item per permit. The policies that drop queued
+    /// items do not drop any to make room for a permit.
     ///
-    /// *Cancelled*, it gives its turn up. A permit that is dropped gives its place
-    /// back and wakes the next sender.
+    /// *Cancelled*, it gives up its turn. Dropping a permit releases its slot and wakes
+    /// the next sender.
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] after the end, also one that comes while it waits.
+    /// [`SendError::Closed`] after the end, or if the channel ends during the wait.
+    ///
+    /// # Panics
+    ///
+    /// The future panics if it is polled after completion.
     ///
     /// ```
     /// use futures::executor::block_on;
@@ -196,40 +271,52 @@ impl<T> Sender<T> {
     /// let (sender, mut receiver) = channel(Bound::items(1)?, Overflow::Wait);
     /// let permit = block_on(sender.reserve())?;
     /// assert!(sender.try_send("another").unwrap_err().is_full());
-    /// permit.send("made now that there is a place for it")?;
-    /// assert!(receiver.try_recv()?.starts_with("made"));
+    /// permit.send("created once there was room for it")?;
+    /// assert!(receiver.try_recv()?.starts_with("created"));
     ///
     /// drop(sender.try_reserve()?);
-    /// sender.try_send("the place was given back")?;
+    /// sender.try_send("the slot is free again")?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reserve(&self) -> ReserveFuture<'_, T> {
         ReserveFuture::new(&self.0)
     }
 
-    /// Holds a place if there is one.
+    /// Reserves a slot without waiting.
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`] without one, also if others wait for it, whatever the
-    /// policy; [`SendError::Closed`] after the end.
+    /// - [`SendError::Full`] if no slot is free or other senders are waiting for one,
+    ///   whatever the policy.
+    /// - [`SendError::Closed`] after the end.
+    ///
+    /// ```
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, receiver) = channel(Bound::items(1)?, Overflow::DropOldest);
+    /// let permit = sender.try_reserve()?;
+    /// assert!(sender.try_reserve().unwrap_err().is_full());
+    /// permit.send("item")?;
+    /// drop(receiver);
+    /// assert!(sender.try_reserve().unwrap_err().is_closed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_reserve(&self) -> Result<SendPermit<'_, T>, SendError> {
         self.0.try_reserve()?;
         Ok(SendPermit::new(&self.0))
     }
 
-    /// Queues an item even if there is no room, and says whether there is room
-    /// for another: `false` asks the caller to wait until it is
-    /// [`ready`](Self::ready).
+    /// Sends an item even if the channel is full. Returns whether there is room for
+    /// another one.
     ///
-    /// This is what `write` does in Node, and like there whoever ignores the
-    /// `false` piles items up without bound. What that costs is the
-    /// [`peak`](Stats::peak). It is for those who cannot wait where an item
-    /// comes up but can where they get the next one.
+    /// After `false`, wait until the channel is [`ready`](Self::ready). This is the
+    /// contract of Node's `write`: a caller that ignores `false` lets the queue grow
+    /// without bound, and [`Stats::peak`] shows by how much. Use it where an item
+    /// arrives in code that cannot wait, but the next item can be delayed.
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] after the end; the item is given back.
+    /// [`SendError::Closed`] after the end, with the item.
     ///
     /// ```
     /// use futures::{FutureExt, StreamExt, executor::block_on};
@@ -253,18 +340,33 @@ impl<T> Sender<T> {
         self.0.force(value)
     }
 
-    /// Takes no more items. The receiver reads what is queued, then ends.
-    /// Senders that wait get their items back.
+    /// Closes the channel. The receiver reads the queued items, then the stream ends.
     ///
-    /// Says whether it was the first end. Doing it again does nothing.
+    /// Waiting senders get their items back. Returns `false`, and does nothing, if the
+    /// channel had already ended.
+    ///
+    /// ```
+    /// use futures::{TryStreamExt, executor::block_on};
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, receiver) = channel(Bound::items(2)?, Overflow::Wait);
+    /// sender.try_send(1)?;
+    /// assert!(sender.close());
+    /// assert!(!sender.close());
+    /// assert!(sender.try_send(2).unwrap_err().is_closed());
+    /// assert_eq!(block_on(receiver.try_collect::<Vec<_>>())?, [1]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&self) -> bool {
         self.0.close()
     }
 
-    /// Takes no more items. The receiver reads what is queued, then the error,
-    /// then ends: it cannot mistake a part for the whole.
+    /// Ends the channel with an error. The receiver reads the queued items, then the
+    /// error, then the stream ends, so a truncated stream cannot pass for a complete
+    /// one.
     ///
-    /// Says whether it was the first end; if not, the error is dropped.
+    /// Waiting senders get their items back. Returns `false`, and drops the error, if
+    /// the channel had already ended.
     ///
     /// ```
     /// use futures::{StreamExt, executor::block_on};
@@ -282,14 +384,14 @@ impl<T> Sender<T> {
         self.0.fail(error.into())
     }
 
-    /// Takes no more items and drops what is queued. The receiver is told so
-    /// at once by [`StreamError::Aborted`], then ends.
+    /// Ends the channel and drops the queued items. The receiver gets
+    /// [`StreamError::Aborted`] at once, then the stream ends.
     ///
-    /// What the receiver has taken out of the queue, and not yet read, it drops
-    /// when it next looks; until then that counts as queued.
+    /// Items that the receiver has already taken out of the queue but not yet returned
+    /// are dropped on its next read, and count as queued until then.
     ///
-    /// It also cuts short what was closed or failed. Says whether it was the
-    /// first abort.
+    /// An abort also applies to a channel that was closed or failed before. Waiting
+    /// senders get their items back. Returns `false` if the channel was already aborted.
     ///
     /// ```
     /// use futures::{StreamExt, executor::block_on};
@@ -306,14 +408,24 @@ impl<T> Sender<T> {
         self.0.abort().is_some()
     }
 
-    /// Whether it takes nothing any more.
+    /// Returns whether the channel has ended: it was closed, failed or aborted, or its
+    /// receiver was dropped.
+    ///
+    /// ```
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, receiver) = channel::<u8>(Bound::items(1)?, Overflow::Wait);
+    /// assert!(!sender.is_closed());
+    /// drop(receiver);
+    /// assert!(sender.is_closed());
+    /// # Ok::<(), highwater::stream::InvalidBound>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
     }
 
-    /// Waits until the channel takes nothing any more: it was closed, failed or
-    /// aborted, or its receiver was dropped. For whoever makes items only while
-    /// somebody reads them.
+    /// Waits until the channel has ended, so that a producer can stop when its items
+    /// are no longer read.
     ///
     /// *Cancelled*, it leaves nothing behind.
     ///
@@ -331,44 +443,101 @@ impl<T> Sender<T> {
         ClosedFuture::new(&self.0)
     }
 
-    /// Returns the number of items to be read. It takes no lock.
+    /// Returns the number of queued items. Takes no lock.
+    ///
+    /// ```
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, mut receiver) = channel(Bound::items(2)?, Overflow::Wait);
+    /// sender.try_send("item")?;
+    /// assert_eq!(sender.len(), 1);
+    /// receiver.try_recv()?;
+    /// assert_eq!(sender.len(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Returns whether there is nothing to be read. It takes no lock.
+    /// Returns whether no items are queued. Takes no lock.
+    ///
+    /// ```
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, receiver) = channel(Bound::items(2)?, Overflow::Wait);
+    /// assert!(sender.is_empty());
+    /// sender.try_send("item")?;
+    /// assert!(!sender.is_empty() && !receiver.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns whether the high mark is reached, by items that are queued or places that
-    /// permits hold. It takes no lock.
+    /// Returns whether queued items and permits together reach the high mark. Takes no
+    /// lock.
     ///
     /// ```
     /// use highwater::{Overflow, stream::{Bound, channel}};
     ///
     /// let (sender, receiver) = channel(Bound::bytes(4)?, Overflow::Wait);
-    /// assert!(sender.is_empty());
     /// sender.try_send("text")?;
-    /// assert_eq!((sender.len(), sender.is_full()), (1, true));
-    /// # drop(receiver);
+    /// assert!(sender.is_full() && receiver.is_full());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn is_full(&self) -> bool {
         self.0.is_full()
     }
 
-    /// What the channel holds at most.
+    /// Returns the channel's capacity.
+    ///
+    /// ```
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, receiver) = channel::<u8>(Bound::items(8)?, Overflow::Wait);
+    /// assert_eq!(sender.bound().high_mark(), 8);
+    /// assert_eq!(receiver.bound().low_mark(), 4);
+    /// # Ok::<(), highwater::stream::InvalidBound>(())
+    /// ```
     pub fn bound(&self) -> Bound<T> {
         *self.0.bound()
     }
 
-    /// What went through the channel so far.
+    /// Returns a snapshot of the channel's counters.
+    ///
+    /// ```
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, _receiver) = channel(Bound::items(1)?, Overflow::DropNewest);
+    /// sender.try_send("kept")?;
+    /// sender.try_send("dropped")?;
+    /// let stats = sender.stats();
+    /// assert_eq!((stats.sent.items, stats.queued.items, stats.dropped.items), (2, 1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stats(&self) -> Stats {
         self.0.stats()
     }
 
-    /// The sender as a [`Sink`](futures::Sink).
+    /// Converts the sender into a [`Sink`](futures::Sink).
+    ///
+    /// Close the sink when all items are sent. Dropping it unclosed fails the channel
+    /// with [`Unfinished`].
+    ///
+    /// ```
+    /// use futures::{SinkExt, TryStreamExt, executor::block_on};
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, receiver) = channel(Bound::items(2)?, Overflow::Wait);
+    /// let mut sink = sender.into_sink();
+    /// block_on(async {
+    ///     sink.send(1).await?;
+    ///     sink.send(2).await?;
+    ///     sink.close().await
+    /// })?;
+    /// assert_eq!(block_on(receiver.try_collect::<Vec<_>>())?, [1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn into_sink(self) -> ChannelSink<T> {
         ChannelSink::new(self)
     }

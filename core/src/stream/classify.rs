@@ -1,12 +1,12 @@
-//! What the errors of this module are to a whole application.
+//! Classification of this module's errors for an application.
 
 use super::{InvalidBound, LineTooLong, PipelineError, SendError, StreamError, Unfinished};
 use crate::error::{Classification, Classify, Kind};
 use std::error::Error;
 
-/// A pipeline that failed is what its stage failed with, as far as that is
-/// [known](Classification::of): what a client sends may well be what is wrong. One
-/// that was cancelled is [`Cancelled`](Kind::Cancelled).
+/// A failed pipeline has the classification of its stage's error, if that is
+/// [known](Classification::of): the cause may well be the client's input. A cancelled
+/// pipeline is [`Cancelled`](Kind::Cancelled).
 ///
 /// ```
 /// use futures::executor::block_on;
@@ -28,9 +28,8 @@ impl Classify for PipelineError {
     }
 }
 
-/// A channel that failed is what its sender failed with, as far as that is
-/// [known](Classification::of); one that was aborted is
-/// [`Cancelled`](Kind::Cancelled).
+/// A failed channel has the classification of its sender's error, if that is
+/// [known](Classification::of). An aborted channel is [`Cancelled`](Kind::Cancelled).
 impl Classify for StreamError {
     fn classify(&self) -> Classification {
         match self {
@@ -40,9 +39,8 @@ impl Classify for StreamError {
     }
 }
 
-/// There may be room later, so that a full channel is
-/// [`Unavailable`](Kind::Unavailable). There never will be in a closed one: whoever
-/// had its other end has given up, which is [`Cancelled`](Kind::Cancelled).
+/// A full channel is [`Unavailable`](Kind::Unavailable), since there may be room later.
+/// A closed channel is [`Cancelled`](Kind::Cancelled): its other end has gone away.
 impl<T> Classify for SendError<T> {
     fn classify(&self) -> Classification {
         match self {
@@ -52,14 +50,14 @@ impl<T> Classify for SendError<T> {
     }
 }
 
-/// Who wrote has given up half-way.
+/// The writer stopped half-way: [`Cancelled`](Kind::Cancelled).
 impl Classify for Unfinished {
     fn classify(&self) -> Classification {
         Kind::Cancelled.into()
     }
 }
 
-/// Who sent the line has to send shorter ones.
+/// The client has to send shorter lines: [`TooLarge`](Kind::TooLarge).
 impl Classify for LineTooLong {
     fn classify(&self) -> Classification {
         let message = format!("No line may be longer than {} bytes.", self.longest);
@@ -67,8 +65,8 @@ impl Classify for LineTooLong {
     }
 }
 
-/// The program asks for what makes no sense. Where the bound is a setting, whoever
-/// set it is to be told instead.
+/// An out-of-range bound is a [`Bug`](Kind::Bug) of the program. If the bound is a
+/// setting, validate it and report it to the user instead.
 impl Classify for InvalidBound {
     fn classify(&self) -> Classification {
         Kind::Bug.into()

@@ -1,56 +1,62 @@
-//! From a source through stages to a destination.
+//! Pipelines from a source through stages to a destination.
 
-mod build;
 mod drive;
 mod error;
-mod items;
 mod parallel;
 mod report;
 mod run;
 mod source;
+mod stream;
 mod tee;
 mod throttle;
-mod turn;
+mod yield_budget;
 
 pub use error::PipelineError;
-pub use items::PipelineStream;
 pub(super) use report::Meter;
 pub use report::{PipelineMonitor, PipelineReport, StageReport};
 pub use run::{CancelHandle, PipelineRun};
-pub(super) use turn::Turn;
+pub use stream::PipelineStream;
+pub(super) use yield_budget::YieldBudget;
 
-use super::{InvalidBound, Weigh};
+use super::{
+    Bound, InvalidBound, Receiver, Sender, Weigh,
+    channel::connect,
+    stage::{Batch, Chunks, FilterMap, Lines, Stage, StageStream},
+};
 use crate::{
-    BoxError, Clock,
+    BoxError, Clock, Overflow,
     sync::{Arc, AtomicBool, Ordering},
 };
 use drive::Drive;
 use futures::{
-    AsyncRead, AsyncWrite, AsyncWriteExt, Sink, Stream, StreamExt,
-    future::{TryFutureExt, try_join},
+    AsyncRead, AsyncWrite, AsyncWriteExt, FutureExt, Sink, Stream, StreamExt,
+    future::{TryFutureExt, poll_fn, try_join},
 };
-use source::{Reading, Source};
-use std::{convert::Infallible, fmt, future::Future};
+use parallel::Parallel;
+use report::StallTimer;
+use source::{ReadChunks, SourceStream};
+use std::{convert::Infallible, fmt, future::Future, time::Duration};
+use tee::Tee;
+use throttle::Throttle;
 
-/// A source and stages, to be given a destination.
+/// A source and its stages, to be completed by a destination.
 ///
-/// The destination pulls: when it is ready for an item, it asks the stage before
-/// it, and that the one before, up to the source. So the slowest sets the pace
-/// and nothing is read before it can be worked on. Only what is told to runs
-/// ahead: a [`buffer`](Self::buffer), a
-/// [`parallel_map`](Self::parallel_map), the branch of a [`tee`](Self::tee). And
-/// while the destination is not ready, the source is asked once, so that the run
-/// ends at once if it fails; an item that it gives waits there until it is wanted.
+/// The destination pulls. When it is ready for an item, it polls the stage before it,
+/// which polls the one before, up to the source. The slowest part sets the pace, and
+/// nothing is read before it can be processed. Only these run ahead: a
+/// [`buffer`](Self::buffer), a [`parallel_map`](Self::parallel_map), and the branch of a
+/// [`tee`](Self::tee). While the destination is not ready, the source is polled for one
+/// item, so that its failure ends the run at once; that item waits until the
+/// destination is ready.
 ///
-/// **Memory** does not depend on how much goes through: it is at most the high
-/// marks of the buffers and branches, the windows, and one item in flight for
-/// each stage. What a [`Stage`](super::Stage) of your own keeps is yours to
-/// bound.
+/// **Memory** does not depend on the amount of data. It is at most the high marks of the
+/// buffers and branches, the windows, and one item in flight for each stage. A
+/// [`Stage`] of your own has to bound its state itself.
 ///
-/// **The first error wins**: see [`PipelineRun`]. With a buffer, an error before it
-/// stops the run at once, and what is in the buffer is not written.
+/// **The first error wins**, see [`PipelineRun`]. With a buffer, an error before it
+/// stops the run at once, and the buffered items are not written.
 ///
-/// `S` and `P` are the stages so far; nobody needs to name them.
+/// `S` and `P` are the types of the stages so far. They need not be named.
 ///
 /// ```
 /// use futures::{executor::block_on, io::Cursor};
@@ -68,30 +74,30 @@ use std::{convert::Infallible, fmt, future::Future};
 #[must_use = "a pipeline needs a destination"]
 pub struct Pipeline<S, P> {
     stream: S,
-    /// The futures that fill the buffers, or watch the source.
+    /// The future that fills the buffers or watches the source.
     pumps: P,
-    plan: Plan,
+    setup: PipelineSetup,
 }
 
-struct Plan {
+struct PipelineSetup {
     clock: Option<Arc<dyn Clock>>,
     meters: Vec<Arc<Meter>>,
-    /// The first size that made no sense.
+    /// The error of the first size that is out of range.
     invalid: Option<PipelineError>,
-    /// Set while nothing but the destination asks the source.
-    is_watched: Arc<AtomicBool>,
+    /// Set while no buffer polls the source.
+    needs_watch: Arc<AtomicBool>,
 }
 
-impl Plan {
-    /// Adds a stage.
+impl PipelineSetup {
+    /// Adds the meter of a new stage.
     fn meter(&mut self, name: impl Into<Arc<str>>) -> Arc<Meter> {
         let meter = Arc::new(Meter::new(name.into(), self.clock.clone()));
         self.meters.push(Arc::clone(&meter));
         meter
     }
 
-    /// Where a size makes no sense, the run is going to say so; any other will
-    /// do until then.
+    /// Validates a size. For 0 it records the error, which the run returns, and
+    /// substitutes 1.
     fn size(&mut self, size: usize, meter: &Meter) -> usize {
         if size == 0 && self.invalid.is_none() {
             self.invalid = Some(meter.fail(InvalidBound::Zero));
@@ -100,10 +106,20 @@ impl Plan {
     }
 }
 
+/// The sources.
 impl Pipeline<(), ()> {
-    /// Items from a stream that cannot fail.
+    /// Starts a pipeline with a stream that cannot fail.
     ///
-    /// It is not polled again once it has ended.
+    /// The stream is not polled again after its end.
+    ///
+    /// ```
+    /// use futures::{TryStreamExt, executor::block_on, stream};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let numbers = Pipeline::from_stream("numbers", stream::iter([1, 2, 3])).into_stream();
+    /// assert_eq!(block_on(numbers.try_collect::<Vec<_>>())?, [1, 2, 3]);
+    /// # Ok::<(), highwater::stream::PipelineError>(())
+    /// ```
     pub fn from_stream<T: Weigh, S: Stream<Item = T>>(
         name: impl Into<Arc<str>>,
         stream: S,
@@ -114,10 +130,23 @@ impl Pipeline<(), ()> {
         Self::from_try_stream(name, stream.map(Ok::<T, Infallible>))
     }
 
-    /// Items from a stream of `Result`s, the first error of which fails the
-    /// run: also a [`Receiver`](super::Receiver).
+    /// Starts a pipeline with a stream of `Result`s, such as a
+    /// [`Receiver`](super::Receiver).
     ///
-    /// It is not polled again once it has ended or failed.
+    /// The first error fails the run. The stream is not polled again after its end or an
+    /// error.
+    ///
+    /// ```
+    /// use futures::{executor::block_on, sink};
+    /// use highwater::{Overflow, stream::{Bound, Pipeline, channel}};
+    ///
+    /// let (sender, receiver) = channel(Bound::items(4)?, Overflow::Wait);
+    /// sender.try_send(1)?;
+    /// sender.fail("the disk is gone");
+    /// let run = Pipeline::from_try_stream("channel", receiver).into_sink("drain", sink::drain());
+    /// assert_eq!(block_on(run).unwrap_err().stage(), Some("channel"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_try_stream<T, E, S>(
         name: impl Into<Arc<str>>,
         stream: S,
@@ -130,23 +159,37 @@ impl Pipeline<(), ()> {
         E: Into<BoxError>,
         S: Stream<Item = Result<T, E>>,
     {
-        let mut plan = Plan {
+        let mut setup = PipelineSetup {
             clock: None,
             meters: Vec::new(),
             invalid: None,
-            is_watched: Arc::new(AtomicBool::new(true)),
+            needs_watch: Arc::new(AtomicBool::new(true)),
         };
-        let meter = plan.meter(name);
-        let (stream, watch) = Source::new(stream, meter, Arc::clone(&plan.is_watched));
+        let meter = setup.meter(name);
+        let (stream, watch) = SourceStream::new(stream, meter, Arc::clone(&setup.needs_watch));
         Pipeline {
             stream,
             pumps: watch,
-            plan,
+            setup,
         }
     }
 
-    /// Bytes from a reader, in chunks of at most `size` bytes: as many as each
-    /// read gives. A size of 0 fails the run, with [`InvalidBound::Zero`].
+    /// Starts a pipeline with the bytes of a reader, in chunks of at most `size` bytes.
+    ///
+    /// Each read yields one chunk. A read error fails the run, and so does a size of 0,
+    /// with [`InvalidBound::Zero`].
+    ///
+    /// ```
+    /// use futures::{executor::block_on, io::Cursor, sink};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let run = Pipeline::from_reader("input", Cursor::new("0123456789"), 4)
+    ///     .into_sink("drain", sink::drain());
+    /// let report = block_on(run)?;
+    /// let input = &report.stages[0].output;
+    /// assert_eq!((input.items, input.weight), (3, 10));
+    /// # Ok::<(), highwater::stream::PipelineError>(())
+    /// ```
     pub fn from_reader<R: AsyncRead>(
         name: impl Into<Arc<str>>,
         reader: R,
@@ -155,22 +198,39 @@ impl Pipeline<(), ()> {
         impl Stream<Item = Result<Vec<u8>, PipelineError>> + Unpin,
         impl Future<Output = Result<(), PipelineError>>,
     > {
-        let mut pipeline = Self::from_try_stream(name, Reading::new(reader, size.max(1)));
-        let meter = pipeline.plan.meters.first().cloned();
+        let mut pipeline = Self::from_try_stream(name, ReadChunks::new(reader, size.max(1)));
+        let meter = pipeline.setup.meters.first().cloned();
         if let Some(meter) = meter {
-            pipeline.plan.size(size, &meter);
+            pipeline.setup.size(size, &meter);
         }
         pipeline
     }
 }
 
+/// The destinations.
 impl<T, S, P> Pipeline<S, P>
 where
     T: Weigh,
     S: Stream<Item = Result<T, PipelineError>> + Unpin,
     P: Future<Output = Result<(), PipelineError>>,
 {
-    /// Items go into a sink, which is closed on success only.
+    /// Completes the pipeline with a sink.
+    ///
+    /// The run waits while the sink is not ready, fails if the sink fails, and closes
+    /// the sink only on success.
+    ///
+    /// ```
+    /// use futures::{TryStreamExt, executor::block_on, future, stream};
+    /// use highwater::{Overflow, stream::{Bound, Pipeline, channel}};
+    ///
+    /// let (sender, receiver) = channel(Bound::items(2)?, Overflow::Wait);
+    /// let run = Pipeline::from_stream("numbers", stream::iter(0..5))
+    ///     .into_sink("channel", sender.into_sink());
+    /// let (report, received) = block_on(future::join(run, receiver.try_collect::<Vec<_>>()));
+    /// assert_eq!(report?.stage("channel").unwrap().output.items, 5);
+    /// assert_eq!(received?, [0, 1, 2, 3, 4]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn into_sink<K>(
         mut self,
         name: impl Into<Arc<str>>,
@@ -180,53 +240,43 @@ where
         K: Sink<T>,
         K::Error: Into<BoxError>,
     {
-        let meter = self.plan.meter(name);
+        let meter = self.setup.meter(name);
         let drive = Drive::new(self.stream, sink, meter);
         let pumps = self.pumps;
-        let invalid = self.plan.invalid;
-        let is_watched = self.plan.is_watched.load(Ordering::Relaxed);
+        let invalid = self.setup.invalid;
+        let needs_watch = self.setup.needs_watch.load(Ordering::Relaxed);
         let work = async move {
             if let Some(invalid) = invalid {
                 return Err(invalid);
             }
-            // Whoever fails, nobody is polled after it.
-            if is_watched {
-                // Only now is it known whether the source was asked.
+            // `try_join` polls no part after another one has failed.
+            if needs_watch {
+                // The watch has to know whether this turn has polled the source.
                 return try_join(drive, pumps).map_ok(|_| ()).await;
             }
-            // The pumps go first, so that what they fetch is written in the same
+            // The pumps go first, so that the items they fetch are written in the same
             // turn.
             try_join(pumps, drive).map_ok(|_| ()).await
         };
-        PipelineRun::new(work, PipelineMonitor(self.plan.meters.into()))
+        PipelineRun::new(work, PipelineMonitor(self.setup.meters.into()))
     }
 
-    /// The items themselves are the output, for a handler that answers with a
-    /// stream or a loop that reads it.
+    /// Completes the pipeline with a writer.
     ///
-    /// Whoever reads is the destination and sets the pace: nothing happens while
-    /// nobody polls. After the first error, or at the end, everything of the
-    /// pipeline is dropped, and the stream has ended. Dropping it cancels the
-    /// pipeline.
+    /// The writer is flushed whenever there is nothing to write, and closed only on
+    /// success. A write error fails the run.
     ///
     /// ```
-    /// use futures::{TryStreamExt, executor::block_on, stream};
+    /// use futures::{executor::block_on, stream};
     /// use highwater::stream::Pipeline;
     ///
-    /// let items = Pipeline::from_stream("words", stream::iter(["1", "2", "three"]))
-    ///     .try_map("parse", str::parse::<u32>)
-    ///     .into_stream();
-    /// let monitor = items.monitor();
-    /// let error = block_on(items.try_collect::<Vec<_>>()).unwrap_err();
-    /// assert_eq!(error.stage(), Some("parse"));
-    /// assert_eq!(monitor.report().stage("parse").unwrap().output.items, 2);
+    /// let mut output = Vec::new();
+    /// let run = Pipeline::from_stream("words", stream::iter(["high", "water"]))
+    ///     .into_writer("output", &mut output);
+    /// block_on(run)?;
+    /// assert_eq!(output, b"highwater");
+    /// # Ok::<(), highwater::stream::PipelineError>(())
     /// ```
-    pub fn into_stream(self) -> PipelineStream<S, P> {
-        PipelineStream::new(self.stream, self.pumps, self.plan)
-    }
-
-    /// Bytes go into a writer, which is flushed whenever there is nothing to
-    /// write, and closed on success only.
     pub fn into_writer<W: AsyncWrite>(
         self,
         name: impl Into<Arc<str>>,
@@ -237,12 +287,430 @@ where
     {
         self.into_sink(name, writer.into_sink())
     }
+
+    /// Completes the pipeline with a stream of its items, for instance as the body of a
+    /// response.
+    ///
+    /// The consumer is the destination and sets the pace: nothing happens unless the
+    /// stream is polled. At the end, or after the first error, all parts of the pipeline
+    /// are dropped and the stream ends. Dropping the stream cancels the pipeline.
+    ///
+    /// ```
+    /// use futures::{TryStreamExt, executor::block_on, stream};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let numbers = Pipeline::from_stream("words", stream::iter(["1", "2", "three"]))
+    ///     .try_map("parse", str::parse::<u32>)
+    ///     .into_stream();
+    /// let monitor = numbers.monitor();
+    /// let error = block_on(numbers.try_collect::<Vec<_>>()).unwrap_err();
+    /// assert_eq!(error.stage(), Some("parse"));
+    /// assert_eq!(monitor.report().stage("parse").unwrap().output.items, 2);
+    /// ```
+    pub fn into_stream(self) -> PipelineStream<S, P> {
+        PipelineStream::new(self.stream, self.pumps, self.setup)
+    }
+}
+
+/// The stages.
+impl<T, S, P> Pipeline<S, P>
+where
+    T: Weigh,
+    S: Stream<Item = Result<T, PipelineError>> + Unpin,
+    P: Future<Output = Result<(), PipelineError>>,
+{
+    /// Measures how long each of the following stages is stalled.
+    ///
+    /// The time is in [`StageReport::stalled`]. Stages added before have no figure.
+    ///
+    /// ```
+    /// use futures::{executor::block_on, sink, stream};
+    /// use highwater::stream::Pipeline;
+    /// use std::{sync::Arc, time::Instant};
+    ///
+    /// let start = Instant::now();
+    /// let run = Pipeline::from_stream("numbers", stream::iter(0..5))
+    ///     .with_clock(Arc::new(move || start.elapsed()))
+    ///     .into_sink("drain", sink::drain());
+    /// let report = block_on(run)?;
+    /// assert!(report.stage("numbers").unwrap().stalled.is_none());
+    /// assert!(report.stage("drain").unwrap().stalled.is_some());
+    /// # Ok::<(), highwater::stream::PipelineError>(())
+    /// ```
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.setup.clock = Some(clock);
+        self
+    }
+
+    /// Adds a [`Stage`], such as [`Lines`] or one of your own. Its errors fail the run.
+    ///
+    /// ```
+    /// use futures::{executor::block_on, io::Cursor, sink};
+    /// use highwater::stream::{Lines, Pipeline};
+    ///
+    /// let run = Pipeline::from_reader("input", Cursor::new("one\ntwo\n"), 64)
+    ///     .stage("lines", Lines::new(80)?)
+    ///     .into_sink("drain", sink::drain());
+    /// assert_eq!(block_on(run)?.stage("lines").unwrap().output.items, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stage<G: Stage<T>>(
+        mut self,
+        name: impl Into<Arc<str>>,
+        stage: G,
+    ) -> Pipeline<impl Stream<Item = Result<G::Output, PipelineError>> + Unpin, P>
+    where
+        G::Output: Weigh,
+    {
+        let meter = self.setup.meter(name);
+        self.then(|stream| StageStream::new(stream, stage, meter))
+    }
+
+    /// Adds a stage that maps each item to another one.
+    ///
+    /// ```
+    /// use futures::{TryStreamExt, executor::block_on, stream};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let doubled = Pipeline::from_stream("numbers", stream::iter([1, 2, 3]))
+    ///     .map("double", |n| n * 2)
+    ///     .into_stream();
+    /// assert_eq!(block_on(doubled.try_collect::<Vec<_>>())?, [2, 4, 6]);
+    /// # Ok::<(), highwater::stream::PipelineError>(())
+    /// ```
+    pub fn map<U: Weigh>(
+        self,
+        name: impl Into<Arc<str>>,
+        mut map: impl FnMut(T) -> U,
+    ) -> Pipeline<impl Stream<Item = Result<U, PipelineError>> + Unpin, P> {
+        self.stage(name, FilterMap::new(move |item| Ok(Some(map(item)))))
+    }
+
+    /// Adds a stage that maps each item to another one or fails the run.
+    ///
+    /// ```
+    /// use futures::{executor::block_on, sink, stream};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let run = Pipeline::from_stream("words", stream::iter(["1", "two"]))
+    ///     .try_map("parse", str::parse::<u32>)
+    ///     .into_sink("drain", sink::drain());
+    /// assert_eq!(block_on(run).unwrap_err().stage(), Some("parse"));
+    /// ```
+    pub fn try_map<U: Weigh, E: Into<BoxError>>(
+        self,
+        name: impl Into<Arc<str>>,
+        mut map: impl FnMut(T) -> Result<U, E>,
+    ) -> Pipeline<impl Stream<Item = Result<U, PipelineError>> + Unpin, P> {
+        let map = move |item| map(item).map(Some).map_err(Into::into);
+        self.stage(name, FilterMap::new(map))
+    }
+
+    /// Adds a stage that maps each item to another one or skips it.
+    ///
+    /// ```
+    /// use futures::{TryStreamExt, executor::block_on, stream};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let even = Pipeline::from_stream("numbers", stream::iter(1..=4))
+    ///     .filter_map("even", |n| (n % 2 == 0).then_some(n))
+    ///     .into_stream();
+    /// assert_eq!(block_on(even.try_collect::<Vec<_>>())?, [2, 4]);
+    /// # Ok::<(), highwater::stream::PipelineError>(())
+    /// ```
+    pub fn filter_map<U: Weigh>(
+        self,
+        name: impl Into<Arc<str>>,
+        mut map: impl FnMut(T) -> Option<U>,
+    ) -> Pipeline<impl Stream<Item = Result<U, PipelineError>> + Unpin, P> {
+        self.stage(name, FilterMap::new(move |item| Ok(map(item))))
+    }
+
+    /// Adds a stage that cuts bytes into [`Chunks`] of `size` bytes. A size of 0 fails
+    /// the run.
+    ///
+    /// ```
+    /// use futures::{TryStreamExt, executor::block_on, io::Cursor};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let chunks = Pipeline::from_reader("input", Cursor::new("01234567"), 5)
+    ///     .chunks("threes", 3)
+    ///     .into_stream();
+    /// let chunks: Vec<_> = block_on(chunks.try_collect())?;
+    /// assert_eq!(chunks, [&b"012"[..], b"345", b"67"]);
+    /// # Ok::<(), highwater::stream::PipelineError>(())
+    /// ```
+    pub fn chunks(
+        mut self,
+        name: impl Into<Arc<str>>,
+        size: usize,
+    ) -> Pipeline<impl Stream<Item = Result<Vec<u8>, PipelineError>> + Unpin, P>
+    where
+        T: AsRef<[u8]>,
+    {
+        let meter = self.setup.meter(name);
+        let size = self.setup.size(size, &meter);
+        self.then(|stream| StageStream::new(stream, Chunks::with_size(size), meter))
+    }
+
+    /// Adds a stage that cuts bytes into [`Lines`] of at most `longest` bytes.
+    ///
+    /// A longer line fails the run with [`LineTooLong`](super::LineTooLong), and so
+    /// does a `longest` of 0.
+    ///
+    /// ```
+    /// use futures::{TryStreamExt, executor::block_on, io::Cursor};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let lines = Pipeline::from_reader("input", Cursor::new("one\r\ntwo"), 2)
+    ///     .lines("lines", 80)
+    ///     .into_stream();
+    /// let lines: Vec<_> = block_on(lines.try_collect())?;
+    /// assert_eq!(lines, [b"one", b"two"]);
+    /// # Ok::<(), highwater::stream::PipelineError>(())
+    /// ```
+    pub fn lines(
+        mut self,
+        name: impl Into<Arc<str>>,
+        longest: usize,
+    ) -> Pipeline<impl Stream<Item = Result<Vec<u8>, PipelineError>> + Unpin, P>
+    where
+        T: AsRef<[u8]>,
+    {
+        let meter = self.setup.meter(name);
+        let longest = self.setup.size(longest, &meter);
+        self.then(|stream| StageStream::new(stream, Lines::with_longest(longest), meter))
+    }
+
+    /// Adds a stage that collects every `size` items into a `Vec`: a [`Batch`]. A size
+    /// of 0 fails the run.
+    ///
+    /// ```
+    /// use futures::{executor::block_on, sink, stream};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let run = Pipeline::from_stream("numbers", stream::iter(0..10))
+    ///     .batch("threes", 3)
+    ///     .into_sink("drain", sink::drain());
+    /// assert_eq!(block_on(run)?.stage("threes").unwrap().output.items, 4);
+    /// # Ok::<(), highwater::stream::PipelineError>(())
+    /// ```
+    pub fn batch(
+        mut self,
+        name: impl Into<Arc<str>>,
+        size: usize,
+    ) -> Pipeline<impl Stream<Item = Result<Vec<T>, PipelineError>> + Unpin, P> {
+        let meter = self.setup.meter(name);
+        let size = self.setup.size(size, &meter);
+        self.then(|stream| StageStream::new(stream, Batch::with_size(size), meter))
+    }
+
+    /// Adds a stage that lets one item pass and then none until `sleep(pause)`
+    /// completes. The pause runs while later stages process the item.
+    ///
+    /// `sleep` is the timer of your runtime, for instance `tokio::time::sleep`.
+    ///
+    /// ```
+    /// use futures::{executor::block_on, future, sink, stream};
+    /// use highwater::stream::Pipeline;
+    /// use std::time::Duration;
+    ///
+    /// let mut slept = Duration::ZERO;
+    /// let run = Pipeline::from_stream("numbers", stream::iter(0..5))
+    ///     .throttle("pace", Duration::from_millis(20), |pause| {
+    ///         slept += pause;
+    ///         future::ready(())
+    ///     })
+    ///     .into_sink("drain", sink::drain());
+    /// block_on(run)?;
+    /// assert_eq!(slept, Duration::from_millis(100));
+    /// # Ok::<(), highwater::stream::PipelineError>(())
+    /// ```
+    pub fn throttle<N: Future<Output = ()>>(
+        mut self,
+        name: impl Into<Arc<str>>,
+        pause: Duration,
+        sleep: impl FnMut(Duration) -> N,
+    ) -> Pipeline<impl Stream<Item = Result<T, PipelineError>> + Unpin, P> {
+        let meter = self.setup.meter(name);
+        self.then(|stream| Throttle::new(stream, pause, sleep, meter))
+    }
+
+    /// Adds a stage that processes up to `window` items at a time and keeps their order.
+    ///
+    /// `start` returns the future that processes an item. A plain future is polled by
+    /// the run's own task; a future that waits for a job of a thread pool moves the work
+    /// there.
+    ///
+    /// - **Full**, with `window` items in progress, the stage starts no more.
+    /// - **Failed**, an item fails the run when its turn comes, and the other futures are
+    ///   dropped. Whether that stops a job elsewhere is up to the future.
+    /// - **An error of an earlier stage** stops the run at once. The items in progress
+    ///   are not written, although they came first.
+    /// - A window of 0 fails the run.
+    ///
+    /// ```
+    /// use futures::{channel::oneshot, executor::block_on, io::Cursor};
+    /// use highwater::stream::Pipeline;
+    /// use std::thread;
+    ///
+    /// let mut output = Vec::new();
+    /// let run = Pipeline::from_reader("input", Cursor::new("in order"), 3)
+    ///     .parallel_map("upper", 2, |chunk| {
+    ///         let (done, job) = oneshot::channel();
+    ///         thread::spawn(move || done.send(chunk.to_ascii_uppercase()));
+    ///         job
+    ///     })
+    ///     .into_writer("output", &mut output);
+    /// block_on(run)?;
+    /// assert_eq!(output, b"IN ORDER");
+    /// # Ok::<(), highwater::stream::PipelineError>(())
+    /// ```
+    pub fn parallel_map<U, E, J>(
+        mut self,
+        name: impl Into<Arc<str>>,
+        window: usize,
+        mut start: impl FnMut(T) -> J,
+    ) -> Pipeline<impl Stream<Item = Result<U, PipelineError>> + Unpin, P>
+    where
+        U: Weigh,
+        E: Into<BoxError>,
+        J: Future<Output = Result<U, E>>,
+    {
+        let meter = self.setup.meter(name);
+        let window = self.setup.size(window, &meter);
+        let start = move |item, weight| start(item).map(move |result| (weight, result));
+        self.then(|stream| Parallel::new(stream, window, start, meter))
+    }
+
+    /// Adds a stage that sends a clone of each item into a channel, and returns its
+    /// receiver.
+    ///
+    /// - **Full**, the branch costs at most its bound plus one item. Then the policy
+    ///   decides: with [`Overflow::Wait`] the run waits for the branch, so another task
+    ///   has to read it; with [`Overflow::Fail`] the run fails.
+    /// - **Dropped**, the receiver no longer gets items and the run continues.
+    /// - **Failed or cancelled**, the run makes the branch [fail](Sender::fail).
+    ///
+    /// ```
+    /// use futures::{TryStreamExt, executor::block_on, sink, stream};
+    /// use highwater::{Overflow, stream::{Bound, Pipeline}};
+    ///
+    /// let (pipeline, latest) = Pipeline::from_stream("readings", stream::iter(0..100))
+    ///     .tee("latest", Bound::items(1)?, Overflow::Latest);
+    /// let report = block_on(pipeline.into_sink("drain", sink::drain()))?;
+    /// assert_eq!(block_on(latest.try_collect::<Vec<_>>())?, [99]);
+    /// assert_eq!(report.stage("latest").unwrap().dropped.items, 99);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn tee(
+        mut self,
+        name: impl Into<Arc<str>>,
+        bound: Bound<T>,
+        overflow: Overflow,
+    ) -> (
+        Pipeline<impl Stream<Item = Result<T, PipelineError>> + Unpin, P>,
+        Receiver<T>,
+    )
+    where
+        T: Clone,
+    {
+        let meter = self.setup.meter(name);
+        let (branch, receiver) = connect(bound, overflow, self.setup.clock.clone());
+        let pipeline = self.then(|stream| Tee::new(stream, branch, meter));
+        (pipeline, receiver)
+    }
+
+    /// Adds a buffer: the stages before it run ahead, up to a bound, while those behind
+    /// it wait. Reading then overlaps with writing.
+    ///
+    /// Full, the buffer stops the stages before it until it has drained to its low mark.
+    ///
+    /// ```
+    /// use futures::{executor::block_on, sink, stream};
+    /// use highwater::stream::{Bound, Pipeline};
+    ///
+    /// let run = Pipeline::from_stream("zeros", stream::iter(vec![[0_u8; 100]; 1000]))
+    ///     .buffer("ahead", Bound::bytes(1000)?)
+    ///     .into_sink("drain", sink::drain());
+    /// let report = block_on(run)?;
+    /// let ahead = report.stage("ahead").unwrap();
+    /// assert_eq!((ahead.output.weight, ahead.peak), (100_000, 1000));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn buffer(
+        mut self,
+        name: impl Into<Arc<str>>,
+        bound: Bound<T>,
+    ) -> Pipeline<
+        impl Stream<Item = Result<T, PipelineError>> + Unpin,
+        impl Future<Output = Result<(), PipelineError>>,
+    > {
+        let meter = self.setup.meter(name);
+        self.setup.needs_watch.store(false, Ordering::Relaxed);
+        let (sender, receiver) = connect(bound, Overflow::Wait, None);
+        let pump = pump(self.stream, sender, Arc::clone(&meter));
+        let stream = receiver.map(move |item| match item {
+            Ok(item) => {
+                meter.give(item.weight());
+                Ok(item)
+            }
+            Err(error) => Err(meter.fail(error)),
+        });
+        Pipeline {
+            stream,
+            pumps: try_join(self.pumps, pump).map_ok(|_| ()),
+            setup: self.setup,
+        }
+    }
+
+    fn then<R>(self, add: impl FnOnce(S) -> R) -> Pipeline<R, P> {
+        Pipeline {
+            stream: add(self.stream),
+            pumps: self.pumps,
+            setup: self.setup,
+        }
+    }
 }
 
 impl<S, P> fmt::Debug for Pipeline<S, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pipeline")
-            .field("stages", &self.plan.meters.len())
+            .field("stages", &self.setup.meters.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// Fills a buffer. It waits for room before it fetches an item, so that it never holds
+/// one itself.
+async fn pump<T: Weigh>(
+    mut stream: impl Stream<Item = Result<T, PipelineError>> + Unpin,
+    sender: Sender<T>,
+    meter: Arc<Meter>,
+) -> Result<(), PipelineError> {
+    let mut stall = StallTimer::new(Arc::clone(&meter));
+    loop {
+        let mut ready = sender.ready();
+        let is_ready = poll_fn(|context| stall.observe(ready.poll_unpin(context))).await;
+        if is_ready.is_err() {
+            return Ok(());
+        }
+        match stream.next().await {
+            Some(Ok(item)) => {
+                meter.take(item.weight());
+                meter.hold_difference();
+                // Fails only if the rest of the pipeline is gone.
+                let _closed = sender.force_send(item);
+            }
+            Some(Err(error)) => {
+                // The items in the buffer are incomplete, so they are not written.
+                sender.abort();
+                return Err(error);
+            }
+            None => {
+                sender.close();
+                return Ok(());
+            }
+        }
     }
 }

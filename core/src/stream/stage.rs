@@ -1,16 +1,14 @@
-//! What is done to each item on its way.
+//! The stages of a pipeline.
 
 mod batch;
 mod bytes;
-mod each;
 
 pub use batch::Batch;
 pub use bytes::{Chunks, LineTooLong, Lines};
-pub(super) use each::Each;
 
 use super::{
     Weigh,
-    pipeline::{Meter, PipelineError, Turn},
+    pipeline::{Meter, PipelineError, YieldBudget},
 };
 use crate::{BoxError, sync::Arc};
 use futures::{Stream, StreamExt};
@@ -19,103 +17,146 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A step that makes items of one kind from items of another: fewer, more, or
-/// other ones.
+/// A step of a pipeline that turns inputs into outputs, one to one or not.
 ///
-/// It is asked for outputs until it has none, then handed the next input. What
-/// it keeps meanwhile is its own, and should not depend on how much has gone
-/// through it.
+/// The pipeline calls [`pull`](Self::pull) until it returns `None`, then
+/// [`push`](Self::push) with the next input. After the last input it calls
+/// [`finish`](Self::finish) and pulls again. The state that a stage keeps in between
+/// should not grow with the number of items.
+///
+/// An error of any method fails the run.
 ///
 /// ```
-/// use futures::{executor::block_on, sink, stream};
+/// use futures::{TryStreamExt, executor::block_on, stream};
 /// use highwater::stream::{Pipeline, Stage};
 /// use std::convert::Infallible;
 ///
-/// /// The running total, and at the end nothing more.
-/// struct Total(u32, Option<u32>);
+/// /// Yields the running total after each number.
+/// #[derive(Default)]
+/// struct RunningTotal {
+///     sum: u32,
+///     output: Option<u32>,
+/// }
 ///
-/// impl Stage<u32> for Total {
+/// impl Stage<u32> for RunningTotal {
 ///     type Output = u32;
 ///     type Error = Infallible;
 ///
 ///     fn push(&mut self, item: u32) -> Result<(), Infallible> {
-///         self.0 += item;
-///         self.1 = Some(self.0);
+///         self.sum += item;
+///         self.output = Some(self.sum);
 ///         Ok(())
 ///     }
 ///
 ///     fn pull(&mut self) -> Result<Option<u32>, Infallible> {
-///         Ok(self.1.take())
+///         Ok(self.output.take())
 ///     }
 /// }
 ///
-/// let mut totals = Vec::new();
-/// let run = Pipeline::from_stream("numbers", stream::iter([1, 2, 3]))
-///     .stage("total", Total(0, None))
-///     .into_sink("totals", sink::unfold(&mut totals, async |totals, total| {
-///         totals.push(total);
-///         Ok::<_, Infallible>(totals)
-///     }));
-/// block_on(run).unwrap();
-/// assert_eq!(totals, [1, 3, 6]);
+/// let totals = Pipeline::from_stream("numbers", stream::iter([1, 2, 3]))
+///     .stage("total", RunningTotal::default())
+///     .into_stream();
+/// assert_eq!(block_on(totals.try_collect::<Vec<_>>())?, [1, 3, 6]);
+/// # Ok::<(), highwater::stream::PipelineError>(())
 /// ```
 pub trait Stage<T> {
-    /// What it makes.
+    /// The items that the stage yields.
     type Output;
-    /// What it fails with.
+    /// The error that fails the run.
     type Error: Into<BoxError>;
 
-    /// Takes one more item. Only called when [`pull`](Self::pull) had nothing.
+    /// Accepts one more item. Only called after [`pull`](Self::pull) has returned `None`.
     ///
     /// # Errors
     ///
-    /// Whatever is wrong with the item: the run fails.
+    /// Any error about the item. It fails the run.
+    ///
+    /// ```
+    /// use highwater::stream::{Lines, Stage};
+    ///
+    /// let mut lines = Lines::new(4)?;
+    /// lines.push("one\ntwo\n")?;
+    /// assert_eq!(lines.pull()?, Some(b"one".to_vec()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn push(&mut self, item: T) -> Result<(), Self::Error>;
 
-    /// The next output, if there is one without another item.
+    /// Returns the next output, or `None` if that takes another input.
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from being made: the run fails.
+    /// Any error in producing the output. It fails the run.
+    ///
+    /// ```
+    /// use highwater::stream::{Batch, Stage};
+    ///
+    /// let mut pairs = Batch::new(2)?;
+    /// pairs.push(1)?;
+    /// assert_eq!(pairs.pull()?, None);
+    /// pairs.push(2)?;
+    /// assert_eq!(pairs.pull()?, Some(vec![1, 2]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn pull(&mut self) -> Result<Option<Self::Output>, Self::Error>;
 
-    /// There are no more items: what is kept becomes output.
+    /// Signals the end of the input. The remaining state becomes output.
     ///
     /// # Errors
     ///
-    /// Whatever is missing: the run fails.
+    /// Any error about an incomplete input. It fails the run.
+    ///
+    /// ```
+    /// use highwater::stream::{Batch, Stage};
+    ///
+    /// let mut pairs = Batch::new(2)?;
+    /// pairs.push(1)?;
+    /// assert_eq!(pairs.pull()?, None);
+    /// pairs.finish()?;
+    /// assert_eq!(pairs.pull()?, Some(vec![1]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn finish(&mut self) -> Result<(), Self::Error> {
         Ok(())
     }
 
-    /// The weight of what it keeps, for the statistics.
+    /// Returns the weight of the state that the stage keeps, for the statistics.
+    ///
+    /// ```
+    /// use highwater::stream::{Lines, Stage};
+    ///
+    /// let mut lines = Lines::new(80)?;
+    /// lines.push("incomplete")?;
+    /// assert_eq!(lines.pull()?, None);
+    /// assert_eq!(Stage::<&str>::held(&lines), 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn held(&self) -> usize {
         0
     }
 }
 
-/// A stage at work on the stream before it.
-pub(super) struct Staged<S, G> {
+/// The outputs of a stage, as a stream.
+pub(super) struct StageStream<S, G> {
     stream: S,
     stage: G,
     meter: Arc<Meter>,
-    turn: Turn,
+    budget: YieldBudget,
     is_finished: bool,
 }
 
-impl<S, G> Staged<S, G> {
+impl<S, G> StageStream<S, G> {
     pub(super) fn new(stream: S, stage: G, meter: Arc<Meter>) -> Self {
-        Staged {
+        StageStream {
             stream,
             stage,
             meter,
-            turn: Turn::of_stage(),
+            budget: YieldBudget::of_stage(),
             is_finished: false,
         }
     }
 }
 
-impl<T, S, G> Stream for Staged<S, G>
+impl<T, S, G> Stream for StageStream<S, G>
 where
     T: Weigh,
     S: Stream<Item = Result<T, PipelineError>> + Unpin,
@@ -125,21 +166,21 @@ where
     type Item = Result<G::Output, PipelineError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Staged {
+        let StageStream {
             stream,
             stage,
             meter,
-            turn,
+            budget,
             is_finished,
         } = &mut *self;
-        if turn.is_over(context) {
+        if budget.is_exhausted(context) {
             return Poll::Pending;
         }
         loop {
             match stage.pull() {
                 Ok(Some(output)) => {
                     meter.give(output.weight());
-                    turn.count();
+                    budget.count();
                     return Poll::Ready(Some(Ok(output)));
                 }
                 Ok(None) if *is_finished => return Poll::Ready(None),
@@ -147,8 +188,8 @@ where
                 Err(error) => return Poll::Ready(Some(Err(meter.fail(error)))),
             }
             let next = ready!(stream.poll_next_unpin(context)).transpose()?;
-            // What is made of few at a time leaves it to the source.
-            turn.end();
+            // A stage with few outputs per input relies on the budget of the source.
+            budget.reset();
             let done = if let Some(item) = next {
                 let weight = item.weight();
                 meter.take(weight);
@@ -165,5 +206,31 @@ where
     }
 }
 
-/// Nothing of the stage is ever pinned.
-impl<S: Unpin, G> Unpin for Staged<S, G> {}
+// The stage is not pinned.
+impl<S: Unpin, G> Unpin for StageStream<S, G> {}
+
+/// The stage behind `map`, `try_map` and `filter_map`: at most one output per input.
+pub(super) struct FilterMap<F, O> {
+    map: F,
+    output: Option<O>,
+}
+
+impl<F, O> FilterMap<F, O> {
+    pub(super) fn new(map: F) -> Self {
+        FilterMap { map, output: None }
+    }
+}
+
+impl<T, O, F: FnMut(T) -> Result<Option<O>, BoxError>> Stage<T> for FilterMap<F, O> {
+    type Output = O;
+    type Error = BoxError;
+
+    fn push(&mut self, item: T) -> Result<(), BoxError> {
+        self.output = (self.map)(item)?;
+        Ok(())
+    }
+
+    fn pull(&mut self) -> Result<Option<O>, BoxError> {
+        Ok(self.output.take())
+    }
+}

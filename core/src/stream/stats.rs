@@ -1,43 +1,67 @@
-//! What went through a channel.
+//! Counters of a channel.
 
 use std::{ops::AddAssign, time::Duration};
 
-/// A number of items, and what they weigh together.
+/// A number of items and their total weight.
+///
+/// ```
+/// use highwater::stream::Amount;
+///
+/// let mut total = Amount { items: 2, weight: 10 };
+/// total += Amount { items: 1, weight: 5 };
+/// assert_eq!(total, Amount { items: 3, weight: 15 });
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Amount {
-    /// How many items.
+    /// Number of items.
     pub items: u64,
-    /// Their weight: in bytes, in items or whatever the [`Bound`] counts.
+    /// Their total weight: in items, in bytes, or in the unit of the [`Bound`].
     ///
     /// [`Bound`]: super::Bound
     pub weight: u64,
 }
 
-/// What went through a channel, and what did not.
+/// A snapshot of a channel's counters.
 ///
-/// Every item sent was received or dropped, or is queued.
+/// Every sent item was received, was dropped or is queued: `sent` is always the sum
+/// of `received`, `dropped` and `queued`.
+///
+/// ```
+/// use highwater::{Overflow, stream::{Bound, channel}};
+///
+/// let (sender, mut receiver) = channel(Bound::items(2)?, Overflow::DropOldest);
+/// for item in 1..=4 {
+///     sender.try_send(item)?;
+/// }
+/// assert_eq!(receiver.try_recv()?, 3);
+/// let stats = receiver.stats();
+/// assert_eq!((stats.sent.items, stats.received.items), (4, 1));
+/// assert_eq!((stats.dropped.items, stats.queued.items), (2, 1));
+/// assert_eq!((stats.refused.items, stats.peak, stats.waiting), (0, 2, 0));
+/// assert_eq!(stats.stalled, None, "it needs a clock");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Stats {
-    /// Items it took from senders. One that still waits for room is not among
-    /// them yet.
+    /// Items accepted from senders. Items that still wait for room do not count yet.
     pub sent: Amount,
-    /// Items that were read.
+    /// Items read.
     pub received: Amount,
-    /// Items it took and gave up: for a new one, as the new one, or because of
-    /// an abort.
+    /// Accepted items dropped before they were read: to make room for a new item, as
+    /// the new item, or by an abort.
     pub dropped: Amount,
-    /// Items given back because there was no room.
+    /// Items returned to their sender because the channel was full.
     pub refused: Amount,
-    /// Items to be read.
+    /// Items waiting to be read.
     pub queued: Amount,
-    /// The most that was queued at once, as weight.
+    /// The highest total weight queued at once.
     pub peak: usize,
-    /// Senders that wait for room.
+    /// Number of senders waiting for room.
     pub waiting: usize,
-    /// How long at least one sender waited for room. `None` without a
+    /// Total time during which at least one sender waited for room. `None` without a
     /// [`Clock`](crate::Clock).
     pub stalled: Option<Duration>,
 }

@@ -1,13 +1,12 @@
-//! What an item weighs.
+//! The weight of items, in bytes.
 
 use std::sync::Arc;
 
-/// The bytes of memory that an item stands for, in bounds and in statistics.
+/// The size of an item in bytes, for bounds and statistics.
 ///
-/// For text and slices it is the length of what they hold, and so for `Bytes` and
-/// `BytesMut` of the crate `bytes`, with the feature `bytes`. A type of your own
-/// weighs its own size unless it says otherwise, and must not change its
-/// weight while it is queued.
+/// Text and slices weigh their content. So do `Bytes` and `BytesMut` of the crate
+/// `bytes`, with the feature `bytes`. The default implementation returns
+/// [`size_of_val`]. The weight of an item must not change while it is queued.
 ///
 /// ```
 /// use highwater::stream::Weigh;
@@ -29,12 +28,29 @@ use std::sync::Arc;
 /// assert_eq!(vec![0_u8; 100].weight(), 100);
 /// ```
 pub trait Weigh {
-    /// Its weight in bytes.
+    /// Returns the weight in bytes.
+    ///
+    /// ```
+    /// use highwater::stream::Weigh;
+    ///
+    /// assert_eq!("text".weight(), 4);
+    /// assert_eq!(7_u64.weight(), 8);
+    /// assert_eq!(Some("text").weight(), 4);
+    /// ```
     fn weight(&self) -> usize {
         size_of_val(self)
     }
 
-    /// The weight of many, for types that need not look at each.
+    /// Returns the total weight of several items.
+    ///
+    /// Override it for types of a fixed weight, which need not visit every item.
+    ///
+    /// ```
+    /// use highwater::stream::Weigh;
+    ///
+    /// assert_eq!(u16::weight_of_slice(&[1, 2, 3]), 6);
+    /// assert_eq!(<&str>::weight_of_slice(&["one", "three"]), 8);
+    /// ```
     fn weight_of_slice(items: &[Self]) -> usize
     where
         Self: Sized,
@@ -44,7 +60,7 @@ pub trait Weigh {
     }
 }
 
-macro_rules! weigh_their_size {
+macro_rules! impl_weigh_by_size {
     ($($type:ty),*) => {$(
         impl Weigh for $type {
             fn weight_of_slice(items: &[Self]) -> usize {
@@ -54,7 +70,7 @@ macro_rules! weigh_their_size {
     )*};
 }
 
-weigh_their_size!(
+impl_weigh_by_size!(
     (),
     bool,
     char,

@@ -1,9 +1,8 @@
-//! The reading end of a channel.
+//! The receiving end of a channel.
 
 use super::{
     StreamError, TryRecvError,
-    queue::{Found, Queue},
-    state::Entry,
+    queue::{BoundedQueue, QueuedItem, ReadAttempt},
 };
 use crate::{
     stream::{Bound, Stats},
@@ -18,25 +17,39 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Reads the items of a [`channel`](super::channel), as a [`Stream`].
+/// The receiving end of a [`channel`](super::channel), a [`Stream`] of `Result`s.
 ///
-/// Its items are `Result`s, so that a channel that failed or was aborted is not
-/// mistaken for one that is complete: the error comes once, then the stream
-/// ends. `try_next` of `futures::TryStreamExt` reads it with `?`.
+/// A channel that failed or was aborted yields its error once, then ends, so it cannot
+/// pass for a complete one. `futures::TryStreamExt` reads it with `?`.
 ///
-/// - **Dropped**, it drops what is queued, and senders get their items back.
-/// - **Cancelled**: a pending read that is dropped loses nothing.
+/// - **Empty**, a read waits for an item or the end.
+/// - **Dropped**, the receiver ends the channel and drops the queued items. Waiting
+///   senders get their items back.
+/// - **Cancelled**, a pending read loses nothing.
+///
+/// ```
+/// use futures::{TryStreamExt, executor::block_on};
+/// use highwater::{Overflow, stream::{Bound, channel}};
+///
+/// let (sender, mut receiver) = channel(Bound::items(2)?, Overflow::Wait);
+/// sender.try_send(1)?;
+/// sender.fail("the disk is gone");
+/// assert_eq!(block_on(receiver.try_next())?, Some(1));
+/// assert!(block_on(receiver.try_next()).unwrap_err().is_failed());
+/// assert_eq!(block_on(receiver.try_next())?, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "dropping the receiver ends the channel"]
 pub struct Receiver<T> {
-    queue: Arc<Queue<T>>,
-    /// Taken out of the queue, to be read without its lock.
-    batch: VecDeque<Entry<T>>,
+    queue: Arc<BoundedQueue<T>>,
+    /// Items taken out of the queue, to be read without its lock.
+    batch: VecDeque<QueuedItem<T>>,
     batch_weight: usize,
     has_ended: bool,
 }
 
 impl<T> Receiver<T> {
-    pub(super) fn new(queue: Arc<Queue<T>>) -> Self {
+    pub(super) fn new(queue: Arc<BoundedQueue<T>>) -> Self {
         Receiver {
             queue,
             batch: VecDeque::new(),
@@ -45,15 +58,15 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Returns the next item if one is queued.
+    /// Receives the next item without waiting.
     ///
-    /// A task that waits for the channel is not forgotten by it.
+    /// A task that waits for the receiver is still woken by the next item.
     ///
     /// # Errors
     ///
-    /// [`TryRecvError::Empty`] if there is none yet, [`TryRecvError::Closed`] after
-    /// the end. A channel that failed or was aborted first says so, once, with
-    /// [`TryRecvError::Failed`].
+    /// - [`TryRecvError::Empty`] if nothing is queued yet.
+    /// - [`TryRecvError::Failed`], once, if the channel failed or was aborted.
+    /// - [`TryRecvError::Closed`] after the end.
     ///
     /// ```
     /// use highwater::{Overflow, stream::{Bound, TryRecvError, channel}};
@@ -76,16 +89,17 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Waits for items and moves up to `limit` of those queued to the end of
-    /// `items`, in one go. Returns how many: 0 at the end, or at once if `limit` is
-    /// 0.
+    /// Waits for items and appends up to `limit` of them to `items`.
     ///
-    /// *Cancelled*, by dropping the future, it has moved nothing.
+    /// Returns the number of items appended: 0 at the end of the channel, or at once if
+    /// `limit` is 0.
+    ///
+    /// *Cancelled* by dropping the future, it has received nothing.
     ///
     /// # Errors
     ///
-    /// [`StreamError`] if the channel failed or was aborted, once; items queued
-    /// before a failure come first.
+    /// [`StreamError`], once, if the channel failed or was aborted. Items queued before
+    /// a failure are received first.
     ///
     /// ```
     /// use futures::executor::block_on;
@@ -111,14 +125,27 @@ impl<T> Receiver<T> {
         poll_fn(|context| self.poll_many(items, limit, context)).await
     }
 
-    /// Takes no more items. Senders that wait get their items back; what is
-    /// queued can still be read. Says whether it was the first end.
+    /// Closes the channel. Queued items can still be received; waiting senders get
+    /// their items back.
+    ///
+    /// Returns `false`, and does nothing, if the channel had already ended.
+    ///
+    /// ```
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, mut receiver) = channel(Bound::items(2)?, Overflow::Wait);
+    /// sender.try_send(1)?;
+    /// assert!(receiver.close());
+    /// assert!(sender.try_send(2).unwrap_err().is_closed());
+    /// assert_eq!(receiver.try_recv()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&self) -> bool {
         self.queue.close()
     }
 
-    /// Returns whether the channel takes no more items: it was closed, failed or aborted,
-    /// or has no sender left. What is queued can still be read.
+    /// Returns whether the channel has ended: it was closed, failed or aborted, or its
+    /// last sender was dropped. Items may still be queued, unless it was aborted.
     ///
     /// ```
     /// use highwater::{Overflow, stream::{Bound, channel}};
@@ -135,7 +162,7 @@ impl<T> Receiver<T> {
         self.queue.is_closed()
     }
 
-    /// Returns the number of items to be read. It takes no lock.
+    /// Returns the number of queued items. Takes no lock.
     ///
     /// ```
     /// use highwater::{Overflow, stream::{Bound, channel}};
@@ -152,23 +179,65 @@ impl<T> Receiver<T> {
         self.queue.len()
     }
 
-    /// Returns whether there is nothing to be read. It takes no lock.
+    /// Returns whether no items are queued. Takes no lock.
+    ///
+    /// ```
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, mut receiver) = channel(Bound::items(2)?, Overflow::Wait);
+    /// sender.try_send(1)?;
+    /// assert!(!receiver.is_empty());
+    /// receiver.try_recv()?;
+    /// assert!(receiver.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns whether the high mark is reached, by items that are queued or places that
-    /// permits hold. It takes no lock.
+    /// Returns whether queued items and permits together reach the high mark. Takes no
+    /// lock.
+    ///
+    /// ```
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, receiver) = channel::<u8>(Bound::items(1)?, Overflow::Wait);
+    /// let permit = sender.try_reserve()?;
+    /// assert!(receiver.is_full());
+    /// drop(permit);
+    /// assert!(!receiver.is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_full(&self) -> bool {
         self.queue.is_full()
     }
 
-    /// What the channel holds at most.
+    /// Returns the channel's capacity.
+    ///
+    /// ```
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (_sender, receiver) = channel::<u8>(Bound::items(8)?.low(2)?, Overflow::Wait);
+    /// assert_eq!((receiver.bound().high_mark(), receiver.bound().low_mark()), (8, 2));
+    /// # Ok::<(), highwater::stream::InvalidBound>(())
+    /// ```
     pub fn bound(&self) -> Bound<T> {
         *self.queue.bound()
     }
 
-    /// What went through the channel so far.
+    /// Returns a snapshot of the channel's counters.
+    ///
+    /// ```
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, mut receiver) = channel(Bound::items(2)?, Overflow::Wait);
+    /// sender.try_send(1)?;
+    /// sender.try_send(2)?;
+    /// receiver.try_recv()?;
+    /// let stats = receiver.stats();
+    /// assert_eq!((stats.received.items, stats.queued.items, stats.peak), (1, 1, 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stats(&self) -> Stats {
         self.queue.stats()
     }
@@ -186,12 +255,12 @@ impl<T> Receiver<T> {
             return Poll::Ready(Some(Ok(first.value)));
         }
         match self.queue.poll_batch(&mut self.batch, context, true) {
-            Found::Items(others) => {
+            ReadAttempt::Items(others) => {
                 self.batch_weight = others;
                 Poll::Ready(self.batch.pop_front().map(|first| Ok(first.value)))
             }
-            Found::Nothing => Poll::Pending,
-            Found::End(error) => {
+            ReadAttempt::Empty => Poll::Pending,
+            ReadAttempt::End(error) => {
                 self.has_ended = true;
                 Poll::Ready(error.map(Err))
             }
@@ -216,7 +285,7 @@ impl<T> Receiver<T> {
         while count < limit && !self.queue.is_aborted() {
             if self.batch.is_empty() {
                 let found = self.queue.poll_batch(&mut self.batch, None, false);
-                let Found::Items(others) = found else {
+                let ReadAttempt::Items(others) = found else {
                     break;
                 };
                 self.batch_weight = others;
@@ -224,9 +293,9 @@ impl<T> Receiver<T> {
                 count += 1;
             }
             let more = self.batch.len().min(limit - count);
-            let weights = self.batch.iter().take(more).map(|entry| entry.weight);
+            let weights = self.batch.iter().take(more).map(|item| item.weight);
             let weight = weights.fold(0, usize::saturating_add);
-            items.extend(self.batch.drain(..more).map(|entry| entry.value));
+            items.extend(self.batch.drain(..more).map(|item| item.value));
             count += more;
             self.batch_weight = self.batch_weight.saturating_sub(weight);
             if more > 0 {
@@ -262,15 +331,15 @@ impl<T> FusedStream for Receiver<T> {
     }
 }
 
-/// Nothing in it is ever pinned.
+// Nothing in it is pinned.
 impl<T> Unpin for Receiver<T> {}
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        // Counted and woken first: the drop of an item may panic.
-        let gone = self.queue.abort();
+        // Drops the items last: dropping one may panic.
+        let leftovers = self.queue.abort();
         self.discard();
-        drop(gone);
+        drop(leftovers);
     }
 }
 

@@ -1,6 +1,9 @@
-//! A sender as a sink.
+//! A sender as a `Sink`.
 
-use super::{SendError, Sender, Unfinished, queue::Sent, state::Entry};
+use super::{
+    SendError, Sender, Unfinished,
+    queue::{QueuedItem, SendAttempt},
+};
 use crate::{stream::Stats, wait_queue::WaitTicket};
 use futures::Sink;
 use std::{
@@ -9,45 +12,43 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A [`Sender`] as a [`Sink`]: what [`Sender::into_sink`] makes.
+/// A [`Sender`] as a [`Sink`], created by [`Sender::into_sink`].
 ///
-/// An item there is no room for waits in the sink, which is not ready for
-/// another meanwhile. Its errors have no item to give back.
+/// - **Full**, the sink holds one item until there is room for it and is not ready for
+///   another one. With [`Overflow::Fail`](crate::Overflow::Fail) the send fails.
+/// - **Ended**, the channel makes every send fail with [`SendError::Closed`]. The
+///   errors of a sink do not return the item.
+/// - **Closed**, it flushes its item and drops its sender.
+/// - **Dropped before it is closed**, it [fails](Sender::fail) the channel with
+///   [`Unfinished`], so that the reader does not take the items for complete. An item
+///   that it still holds is dropped.
+/// - **Cloned**, it yields a separate, empty sink into the same channel. Close each of
+///   them; the channel closes with the last of its senders and sinks.
+/// - **Not polled**, for instance after a timeout, it blocks at most the one slot that
+///   is reserved for its item.
 ///
-/// - **Closed**, it flushes and drops its sender.
-/// - **Dropped before that**, it was given up: the channel
-///   [fails](Sender::fail) with [`Unfinished`], so that the reader does not
-///   mistake a part for the whole. An item that waits in it is dropped.
-/// - **Cloned**, the clone is a sink of its own into the same channel, with nothing
-///   waiting in it. Each is to be closed; the channel is closed with the last of
-///   its senders and sinks.
-/// - **Kept** without being polled, for instance after a timeout, it costs others
-///   at most the one place that is reserved for the item in it.
-/// - **Cancelled**: it is polled, so there is nothing to cancel.
-///
-/// Flushed, it wakes the task that did so when the channel ends: whoever has
-/// nothing to send learns of it all the same.
+/// The task that last flushed the sink is woken when the channel ends, so that an idle
+/// producer can stop.
 ///
 /// ```
-/// use futures::{StreamExt, TryStreamExt, future, stream};
+/// use futures::{StreamExt, TryStreamExt, executor::block_on, future, stream};
 /// use highwater::{Overflow, stream::{Bound, channel}};
 ///
-/// # futures::executor::block_on(async {
 /// let (sender, receiver) = channel(Bound::items(2)?, Overflow::Wait);
 /// let numbers = stream::iter(0..100).map(Ok).forward(sender.into_sink());
-/// let (sent, sum) = future::join(numbers, receiver.try_fold(0, async |sum, n| Ok(sum + n))).await;
+/// let sum = receiver.try_fold(0, async |sum, n| Ok(sum + n));
+/// let (sent, sum) = block_on(future::join(numbers, sum));
 /// sent?;
 /// assert_eq!(sum?, 4950);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
 /// ```
 pub struct ChannelSink<T> {
-    /// Until it is closed.
+    /// `None` once the sink is closed.
     sender: Option<Sender<T>>,
-    slot: Option<Entry<T>>,
+    slot: Option<QueuedItem<T>>,
     ticket: WaitTicket,
-    /// Of the task that waits for something to send.
-    closing: WaitTicket,
+    /// Registration of the flushing task, which is woken at the end of the channel.
+    end_ticket: WaitTicket,
 }
 
 impl<T> ChannelSink<T> {
@@ -56,16 +57,29 @@ impl<T> ChannelSink<T> {
             sender: Some(sender),
             slot: None,
             ticket: WaitTicket::default(),
-            closing: WaitTicket::default(),
+            end_ticket: WaitTicket::default(),
         }
     }
 
-    /// What went through the channel so far; `None` once it is closed.
+    /// Returns a snapshot of the channel's counters, or `None` once the sink is closed.
+    ///
+    /// ```
+    /// use futures::{SinkExt, executor::block_on};
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, _receiver) = channel(Bound::items(2)?, Overflow::Wait);
+    /// let mut sink = sender.into_sink();
+    /// block_on(sink.send("item"))?;
+    /// assert_eq!(sink.stats().unwrap().sent.items, 1);
+    /// block_on(sink.close())?;
+    /// assert!(sink.stats().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stats(&self) -> Option<Stats> {
         self.sender.as_ref().map(Sender::stats)
     }
 
-    /// Queues what waits in it.
+    /// Queues the item that the sink holds.
     fn poll_slot(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let Some(sender) = &self.sender else {
             return Poll::Ready(Err(SendError::Closed(())));
@@ -79,11 +93,11 @@ impl<T> ChannelSink<T> {
         sent.map_err(SendError::without_value)
     }
 
-    fn stop_watching(&mut self) {
+    fn stop_waiting_for_end(&mut self) {
         if let Some(sender) = &self.sender
-            && self.closing.is_held()
+            && self.end_ticket.is_held()
         {
-            sender.0.stop_closed(&mut self.closing);
+            sender.0.cancel_closed(&mut self.end_ticket);
         }
     }
 }
@@ -94,7 +108,7 @@ impl<T> Clone for ChannelSink<T> {
             sender: self.sender.clone(),
             slot: None,
             ticket: WaitTicket::default(),
-            closing: WaitTicket::default(),
+            end_ticket: WaitTicket::default(),
         }
     }
 }
@@ -118,10 +132,10 @@ impl<T> Sink<T> for ChannelSink<T> {
             return Err(SendError::Closed(()));
         };
         match sender.0.send(value, true) {
-            Sent::Done => Ok(()),
-            Sent::Refused(error) => Err(error.without_value()),
-            Sent::NoRoom(entry) => {
-                self.slot = Some(entry);
+            SendAttempt::Sent => Ok(()),
+            SendAttempt::Rejected(error) => Err(error.without_value()),
+            SendAttempt::NoRoom(item) => {
+                self.slot = Some(item);
                 Ok(())
             }
         }
@@ -134,9 +148,13 @@ impl<T> Sink<T> for ChannelSink<T> {
         ready!(self.poll_slot(context))?;
         let own = &mut *self;
         if let Some(sender) = &own.sender
-            && sender.0.poll_closed(&mut own.closing, context).is_ready()
+            && sender
+                .0
+                .poll_closed(&mut own.end_ticket, context)
+                .is_ready()
         {
-            // All is queued, and that may still be read. The next item may not.
+            // The queued items may still be read, so this flush succeeds. The next send
+            // fails, and the producer has to be polled to find out.
             context.waker().wake_by_ref();
         }
         Poll::Ready(Ok(()))
@@ -148,22 +166,22 @@ impl<T> Sink<T> for ChannelSink<T> {
     ) -> Poll<Result<(), SendError>> {
         if self.sender.is_some() {
             ready!(self.poll_slot(context))?;
-            self.stop_watching();
+            self.stop_waiting_for_end();
             self.sender = None;
         }
         Poll::Ready(Ok(()))
     }
 }
 
-/// Nothing in it is ever pinned.
+// Nothing in it is pinned.
 impl<T> Unpin for ChannelSink<T> {}
 
 impl<T> Drop for ChannelSink<T> {
     fn drop(&mut self) {
-        self.stop_watching();
+        self.stop_waiting_for_end();
         if let Some(sender) = &self.sender {
             if self.ticket.is_held() {
-                sender.0.stop_waiting(&mut self.ticket);
+                sender.0.cancel_wait(&mut self.ticket);
             }
             sender.fail(Unfinished);
         }

@@ -1,6 +1,6 @@
-//! The end that sets the pace.
+//! The destination's side of a run, which sets the pace.
 
-use super::{Meter, PipelineError, report::Stall};
+use super::{Meter, PipelineError, report::StallTimer};
 use crate::{BoxError, stream::Weigh, sync::Arc};
 use futures::{Sink, Stream, StreamExt};
 use std::{
@@ -9,16 +9,16 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Pulls items out of the stages whenever the destination is ready for one.
+/// Pulls an item through the stages whenever the destination is ready for one.
 pub(super) struct Drive<S, K> {
     stream: S,
     sink: Pin<Box<K>>,
     has_ended: bool,
-    /// Whether it is to be flushed: it has accepted items, or was never asked to,
-    /// which some destinations take as a chance to tell that they are gone.
+    /// Set if the destination needs a flush: it has accepted items since the last flush, or
+    /// was never flushed. Some destinations register for their end on a flush.
     is_dirty: bool,
     meter: Arc<Meter>,
-    stall: Stall,
+    stall: StallTimer,
 }
 
 impl<S, K> Drive<S, K> {
@@ -28,7 +28,7 @@ impl<S, K> Drive<S, K> {
             sink: Box::pin(sink),
             has_ended: false,
             is_dirty: true,
-            stall: Stall::new(Arc::clone(&meter)),
+            stall: StallTimer::new(Arc::clone(&meter)),
             meter,
         }
     }
@@ -47,8 +47,8 @@ where
         let own = &mut *self;
         let fail = |error| own.meter.fail(error);
         while !own.has_ended {
-            // Asked first, so that nothing is read before it can be written.
-            let is_ready = own.stall.note(own.sink.as_mut().poll_ready(context));
+            // Checked first, so that nothing is read before it can be written.
+            let is_ready = own.stall.observe(own.sink.as_mut().poll_ready(context));
             ready!(is_ready).map_err(fail)?;
             match own.stream.poll_next_unpin(context)? {
                 Poll::Ready(Some(item)) => {
@@ -61,7 +61,7 @@ where
                 }
                 Poll::Ready(None) => own.has_ended = true,
                 Poll::Pending => {
-                    // It may be long until the next one.
+                    // The next item may take a while.
                     if own.is_dirty {
                         let flushed = own.sink.as_mut().poll_flush(context);
                         own.is_dirty = flushed.map_err(fail)?.is_pending();
@@ -70,10 +70,10 @@ where
                 }
             }
         }
-        let closed = own.stall.note(own.sink.as_mut().poll_close(context));
+        let closed = own.stall.observe(own.sink.as_mut().poll_close(context));
         closed.map_err(fail)
     }
 }
 
-/// The destination is pinned on its own.
+// The destination is pinned in its own box.
 impl<S: Unpin, K> Unpin for Drive<S, K> {}

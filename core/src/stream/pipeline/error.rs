@@ -1,19 +1,35 @@
-//! Why a run did not succeed.
+//! The error of a pipeline.
 
 use crate::{BoxError, sync::Arc};
 
-/// The first thing that went wrong in a run.
+/// The first error of a run.
 ///
-/// What follows from it, such as a stage that found its neighbour gone, is not
-/// reported: it would only hide the cause.
+/// Errors that follow from it, such as a stage that finds its neighbour gone, are not
+/// reported. They would only hide the cause.
+///
+/// ```
+/// use futures::{executor::block_on, sink, stream};
+/// use highwater::stream::{Pipeline, PipelineError};
+///
+/// let run = Pipeline::from_stream("words", stream::iter(["one"]))
+///     .try_map("parse", str::parse::<u32>)
+///     .into_sink("drain", sink::drain());
+/// match block_on(run) {
+///     Err(PipelineError::Failed { stage, source }) => {
+///         assert_eq!(&*stage, "parse");
+///         assert!(source.is::<std::num::ParseIntError>());
+///     }
+///     other => panic!("unexpected: {other:?}"),
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
     /// A stage failed.
     #[error("{stage} failed")]
     Failed {
-        /// Its name.
+        /// The name of the stage.
         stage: Arc<str>,
-        /// What it failed with.
+        /// The stage's error.
         source: BoxError,
     },
     /// The run was [cancelled](super::CancelHandle).
@@ -22,7 +38,19 @@ pub enum PipelineError {
 }
 
 impl PipelineError {
-    /// The name of the stage that failed; `None` if none did.
+    /// Returns the name of the stage that failed, or `None` for a cancelled run.
+    ///
+    /// ```
+    /// use futures::{executor::block_on, io::Cursor, sink};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let run = Pipeline::from_reader("input", Cursor::new("a long line"), 64)
+    ///     .lines("lines", 4)
+    ///     .into_sink("drain", sink::drain());
+    /// let error = block_on(run).unwrap_err();
+    /// assert_eq!(error.stage(), Some("lines"));
+    /// assert_eq!(error.to_string(), "lines failed");
+    /// ```
     pub fn stage(&self) -> Option<&str> {
         match self {
             PipelineError::Failed { stage, .. } => Some(stage),
@@ -30,7 +58,19 @@ impl PipelineError {
         }
     }
 
-    /// Whether the run was cancelled.
+    /// Returns whether the run was cancelled.
+    ///
+    /// ```
+    /// use futures::{executor::block_on, sink, stream};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let run = Pipeline::from_stream("numbers", stream::iter(0..5))
+    ///     .into_sink("drain", sink::drain());
+    /// run.cancel_handle().cancel();
+    /// let error = block_on(run).unwrap_err();
+    /// assert!(error.is_cancelled());
+    /// assert_eq!(error.stage(), None);
+    /// ```
     pub fn is_cancelled(&self) -> bool {
         matches!(self, PipelineError::Cancelled)
     }

@@ -1,4 +1,4 @@
-//! Several items at a time, in order.
+//! The stage that processes several items at a time, in order.
 
 use super::{Meter, PipelineError};
 use crate::{BoxError, stream::Weigh, sync::Arc};
@@ -14,15 +14,14 @@ pub(super) struct Parallel<S, F, J: Future> {
     start: F,
     jobs: FuturesOrdered<J>,
     window: usize,
-    /// The weight of the items that jobs were started for.
+    /// Total weight of the items in progress.
     held: usize,
     has_ended: bool,
     meter: Arc<Meter>,
 }
 
 impl<S, F, J: Future> Parallel<S, F, J> {
-    /// `start` makes a job of an item and its weight; the job answers the
-    /// weight, too.
+    /// `start` gets an item and its weight. Its future returns the weight as well.
     pub(super) fn new(stream: S, window: usize, start: F, meter: Arc<Meter>) -> Self {
         Parallel {
             stream,
@@ -79,5 +78,5 @@ where
     }
 }
 
-/// Only jobs are pinned, each on its own.
+// Only the jobs are pinned, each in its own box.
 impl<S: Unpin, F, J: Future> Unpin for Parallel<S, F, J> {}

@@ -1,4 +1,4 @@
-//! What went through each stage.
+//! The counters of a pipeline.
 
 use super::PipelineError;
 use crate::{BoxError, Clock, stream::Amount, sync::Arc};
@@ -9,7 +9,21 @@ use std::{
     time::Duration,
 };
 
-/// What went through a pipeline, stage by stage.
+/// The counters of a pipeline, stage by stage.
+///
+/// ```
+/// use futures::{executor::block_on, sink, stream};
+/// use highwater::stream::Pipeline;
+///
+/// let run = Pipeline::from_stream("numbers", stream::iter(0..10_u32))
+///     .filter_map("even", |n| (n % 2 == 0).then_some(n))
+///     .into_sink("drain", sink::drain());
+/// let report = block_on(run)?;
+/// let names: Vec<_> = report.stages.iter().map(|stage| &*stage.name).collect();
+/// assert_eq!(names, ["numbers", "even", "drain"]);
+/// assert_eq!(report.stage("even").unwrap().output.items, 5);
+/// # Ok::<(), highwater::stream::PipelineError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct PipelineReport {
@@ -17,9 +31,23 @@ pub struct PipelineReport {
     pub stages: Vec<StageReport>,
 }
 
-/// What went through one stage. Weights are in bytes, as [`Weigh`] tells.
+/// The counters of one stage. Weights are in bytes, as reported by [`Weigh`].
 ///
 /// [`Weigh`]: crate::stream::Weigh
+///
+/// ```
+/// use futures::{executor::block_on, io::Cursor, sink};
+/// use highwater::stream::Pipeline;
+///
+/// let run = Pipeline::from_reader("input", Cursor::new("one\ntwo\n"), 3)
+///     .lines("lines", 80)
+///     .into_sink("drain", sink::drain());
+/// let report = block_on(run)?;
+/// let lines = report.stage("lines").unwrap();
+/// assert_eq!((lines.input.items, lines.input.weight), (3, 8));
+/// assert_eq!((lines.output.items, lines.output.weight), (2, 6));
+/// # Ok::<(), highwater::stream::PipelineError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -27,39 +55,85 @@ pub struct StageReport {
     /// The stage's name.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::as_text"))]
     pub name: Arc<str>,
-    /// What it took: nothing, for the source.
+    /// Items taken from the stage before. Zero for the source.
     pub input: Amount,
-    /// What it handed on; for the destination, what that accepted.
+    /// Items passed on. For the destination, items accepted by it.
     pub output: Amount,
-    /// What a slow branch of a tee gave up.
+    /// Items dropped by a slow branch of a tee.
     pub dropped: Amount,
-    /// The most it held at once, as weight.
+    /// The highest weight held at once.
     pub peak: usize,
-    /// How long a buffer was full, or a destination not ready. `None` without a
-    /// [`Clock`].
+    /// Total time during which a buffer was full or a destination was not ready. `None`
+    /// without a [`Clock`].
     pub stalled: Option<Duration>,
 }
 
 impl PipelineReport {
-    /// What went through the first stage of this name.
+    /// Returns the first stage of this name.
+    ///
+    /// ```
+    /// use futures::{executor::block_on, sink, stream};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let run = Pipeline::from_stream("numbers", stream::iter(0..10))
+    ///     .into_sink("drain", sink::drain());
+    /// let report = block_on(run)?;
+    /// assert_eq!(report.stage("drain").unwrap().input.items, 10);
+    /// assert!(report.stage("other").is_none());
+    /// # Ok::<(), highwater::stream::PipelineError>(())
+    /// ```
     pub fn stage(&self, name: &str) -> Option<&StageReport> {
         self.stages.iter().find(|stage| &*stage.name == name)
     }
 
-    /// The peaks of all stages together: no less than the most that was in
+    /// Returns the sum of the stages' peaks: an upper bound on the weight that was in
     /// flight at once.
+    ///
+    /// ```
+    /// use futures::{executor::block_on, sink, stream};
+    /// use highwater::stream::{Bound, Pipeline};
+    ///
+    /// let run = Pipeline::from_stream("zeros", stream::iter(vec![[0_u8; 10]; 1000]))
+    ///     .buffer("ahead", Bound::bytes(100)?)
+    ///     .into_sink("drain", sink::drain());
+    /// assert_eq!(block_on(run)?.peak(), 10 + 100 + 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn peak(&self) -> usize {
         let peaks = self.stages.iter().map(|stage| stage.peak);
         peaks.fold(0, usize::saturating_add)
     }
 }
 
-/// Looks at a run while it goes on, from any thread.
+/// A handle to the counters of a run. It works from any thread, during the run and
+/// after it.
+///
+/// ```
+/// use futures::{executor::block_on, sink, stream};
+/// use highwater::stream::Pipeline;
+///
+/// let run = Pipeline::from_stream("numbers", stream::iter(0..10))
+///     .into_sink("drain", sink::drain());
+/// let monitor = run.monitor();
+/// assert_eq!(monitor.report().stage("drain").unwrap().output.items, 0);
+/// block_on(run)?;
+/// assert_eq!(monitor.report().stage("drain").unwrap().output.items, 10);
+/// # Ok::<(), highwater::stream::PipelineError>(())
+/// ```
 #[derive(Clone)]
 pub struct PipelineMonitor(pub(super) Arc<[Arc<Meter>]>);
 
 impl PipelineMonitor {
-    /// What went through so far.
+    /// Returns a snapshot of the counters.
+    ///
+    /// ```
+    /// use futures::{sink, stream};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let run = Pipeline::from_stream("numbers", stream::iter(0..10))
+    ///     .into_sink("drain", sink::drain());
+    /// assert_eq!(run.monitor().report().stages.len(), 2);
+    /// ```
     pub fn report(&self) -> PipelineReport {
         PipelineReport {
             stages: self.0.iter().map(|meter| meter.report()).collect(),
@@ -75,20 +149,22 @@ impl fmt::Debug for PipelineMonitor {
     }
 }
 
-/// Counts for one stage. Only the run writes, so that plain reads and writes
-/// are enough; others may read meanwhile.
+/// The live counters of one stage.
+///
+/// Only the run writes them, so relaxed loads and stores are enough for concurrent
+/// readers.
 pub(in crate::stream) struct Meter {
     name: Arc<str>,
     clock: Option<Arc<dyn Clock>>,
-    input: Counter,
-    output: Counter,
-    dropped: Counter,
+    input: AmountCounter,
+    output: AmountCounter,
+    dropped: AmountCounter,
     peak: AtomicUsize,
     stalled_nanos: AtomicU64,
 }
 
 #[derive(Default)]
-struct Counter {
+struct AmountCounter {
     items: AtomicU64,
     weight: AtomicU64,
 }
@@ -98,32 +174,32 @@ impl Meter {
         Meter {
             name,
             clock,
-            input: Counter::default(),
-            output: Counter::default(),
-            dropped: Counter::default(),
+            input: AmountCounter::default(),
+            output: AmountCounter::default(),
+            dropped: AmountCounter::default(),
             peak: AtomicUsize::new(0),
             stalled_nanos: AtomicU64::new(0),
         }
     }
 
-    /// The stage was handed an item.
+    /// Counts an item that the stage takes.
     pub(in crate::stream) fn take(&self, weight: usize) {
         self.input.add(weight);
     }
 
-    /// The stage hands an item on.
+    /// Counts an item that the stage passes on.
     pub(in crate::stream) fn give(&self, weight: usize) {
         self.output.add(weight);
     }
 
-    /// The stage has this much at once.
+    /// Records the weight that the stage holds at once.
     pub(in crate::stream) fn hold(&self, weight: usize) {
         if weight > self.peak.load(Ordering::Relaxed) {
             self.peak.store(weight, Ordering::Relaxed);
         }
     }
 
-    /// The stage has all that it took and has not handed on.
+    /// Records that the stage holds all items taken and not yet passed on.
     pub(super) fn hold_difference(&self) {
         let difference = self.input.get().minus(self.output.get());
         self.hold(usize::try_from(difference.weight).unwrap_or(usize::MAX));
@@ -154,7 +230,7 @@ impl Meter {
     }
 }
 
-impl Counter {
+impl AmountCounter {
     fn add(&self, weight: usize) {
         let items = self.items.load(Ordering::Relaxed);
         self.items.store(items + 1, Ordering::Relaxed);
@@ -171,20 +247,20 @@ impl Counter {
     }
 }
 
-/// Measures how long a stage waits.
-pub(super) struct Stall {
+/// Measures how long a stage is stalled.
+pub(super) struct StallTimer {
     meter: Arc<Meter>,
     since: Option<Duration>,
 }
 
-impl Stall {
+impl StallTimer {
     pub(super) fn new(meter: Arc<Meter>) -> Self {
-        Stall { meter, since: None }
+        StallTimer { meter, since: None }
     }
 
-    /// Begins or ends a wait, as the answer says.
-    pub(super) fn note<R>(&mut self, answer: Poll<R>) -> Poll<R> {
-        if answer.is_pending() != self.since.is_some() {
+    /// Starts the timer on `Pending` and stops it on `Ready`. Returns its argument.
+    pub(super) fn observe<R>(&mut self, polled: Poll<R>) -> Poll<R> {
+        if polled.is_pending() != self.since.is_some() {
             let now = self.meter.clock.as_ref().map(|clock| clock.now());
             match (self.since.take(), now) {
                 (Some(since), Some(now)) => {
@@ -197,6 +273,6 @@ impl Stall {
                 (_, now) => self.since = now,
             }
         }
-        answer
+        polled
     }
 }

@@ -1,4 +1,4 @@
-//! A pipeline at work.
+//! The run of a complete pipeline.
 
 use super::{PipelineError, PipelineMonitor, PipelineReport};
 use futures::future::{AbortHandle, Abortable, FusedFuture};
@@ -9,18 +9,20 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A complete pipeline: a future to be awaited on any task, that does all of
-/// its work there.
+/// A complete pipeline: a future that does all of its work in the task that awaits it.
 ///
-/// - **Succeeded**, it has written and closed the destination, and answers the
-///   [`PipelineReport`].
-/// - **Failed**, the first error is what it answers. By then all stages, the
-///   source and the destination are dropped: none goes on, or is asked again.
-///   The destination was not closed, so that whoever owns what is half written
-///   can tell, and discard it.
-/// - **Cancelled**, by a [`CancelHandle`] or by dropping it, the same.
+/// - **Succeeded**, it has written everything, has closed the destination and returns
+///   the [`PipelineReport`].
+/// - **Failed**, it returns the first error. By then all stages, the source and the
+///   destination are dropped, and none is polled again. The destination was not
+///   closed, so its owner can tell that the output is incomplete and discard it.
+/// - **Cancelled** by a [`CancelHandle`], or dropped, it behaves as if it had failed.
 ///
-/// It is `Send` if its parts are. Polling it after it has completed panics.
+/// It is `Send` if its parts are.
+///
+/// # Panics
+///
+/// It panics if it is polled after completion.
 ///
 /// ```
 /// use futures::{executor::block_on, io::Cursor};
@@ -39,25 +41,58 @@ use std::{
 /// ```
 #[must_use = "a pipeline does nothing unless awaited"]
 pub struct PipelineRun<F> {
-    /// Until it is over.
+    /// `None` after completion.
     work: Option<Pin<Box<Abortable<F>>>>,
     handle: AbortHandle,
     monitor: PipelineMonitor,
     on_abort: Option<Box<dyn FnOnce() + Send>>,
 }
 
-/// Stops a run, from anywhere.
+/// A handle that cancels a run from any thread.
+///
+/// ```
+/// use futures::{executor::block_on, sink, stream};
+/// use highwater::stream::Pipeline;
+///
+/// let run = Pipeline::from_stream("endless", stream::repeat(1_u8))
+///     .into_sink("drain", sink::drain());
+/// let cancel = run.cancel_handle();
+/// std::thread::spawn(move || cancel.cancel());
+/// assert!(block_on(run).unwrap_err().is_cancelled());
+/// ```
 #[derive(Clone, Debug)]
 pub struct CancelHandle(AbortHandle);
 
 impl CancelHandle {
-    /// The run answers [`PipelineError::Cancelled`] the next time it would go
-    /// on. Nothing happens if it is over.
+    /// Cancels the run, which returns [`PipelineError::Cancelled`] on its next poll.
+    /// Does nothing if the run has completed.
+    ///
+    /// ```
+    /// use futures::{executor::block_on, sink, stream};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let run = Pipeline::from_stream("numbers", stream::iter(0..5))
+    ///     .into_sink("drain", sink::drain());
+    /// run.cancel_handle().cancel();
+    /// assert!(block_on(run).unwrap_err().is_cancelled());
+    /// ```
     pub fn cancel(&self) {
         self.0.abort();
     }
 
-    /// Whether that was asked for.
+    /// Returns whether [`cancel`](Self::cancel) was called on this handle or a clone.
+    ///
+    /// ```
+    /// use futures::{sink, stream};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let run = Pipeline::from_stream("numbers", stream::iter(0..5))
+    ///     .into_sink("drain", sink::drain());
+    /// let cancel = run.cancel_handle();
+    /// assert!(!cancel.is_cancelled());
+    /// cancel.clone().cancel();
+    /// assert!(cancel.is_cancelled());
+    /// ```
     pub fn is_cancelled(&self) -> bool {
         self.0.is_aborted()
     }
@@ -74,19 +109,56 @@ impl<F> PipelineRun<F> {
         }
     }
 
-    /// A handle that stops it.
+    /// Returns a handle that cancels the run.
+    ///
+    /// ```
+    /// use futures::{executor::block_on, sink, stream};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let run = Pipeline::from_stream("numbers", stream::iter(0..5))
+    ///     .into_sink("drain", sink::drain());
+    /// let cancel = run.cancel_handle();
+    /// assert!(block_on(run).is_ok());
+    /// cancel.cancel(); // too late: no effect
+    /// ```
     pub fn cancel_handle(&self) -> CancelHandle {
         CancelHandle(self.handle.clone())
     }
 
-    /// A look at it while it goes on, and after.
+    /// Returns a handle to the run's counters, during the run and after it.
+    ///
+    /// ```
+    /// use futures::{executor::block_on, sink, stream};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let run = Pipeline::from_stream("numbers", stream::iter(0..5))
+    ///     .into_sink("drain", sink::drain());
+    /// let monitor = run.monitor();
+    /// assert_eq!(block_on(run)?, monitor.report());
+    /// # Ok::<(), highwater::stream::PipelineError>(())
+    /// ```
     pub fn monitor(&self) -> PipelineMonitor {
         self.monitor.clone()
     }
 
-    /// Has a function called if the run fails, is cancelled or is dropped
-    /// before its end, when everything of it is dropped: to discard what is
-    /// half written. A later one takes the place of an earlier.
+    /// Calls a function if the run fails, is cancelled or is dropped before its end, for
+    /// instance to delete an incomplete file.
+    ///
+    /// All parts of the run are dropped before the call. A second `on_abort` replaces
+    /// the first.
+    ///
+    /// ```
+    /// use futures::{sink, stream};
+    /// use highwater::stream::Pipeline;
+    /// use std::sync::mpsc;
+    ///
+    /// let (discard, discarded) = mpsc::channel();
+    /// let run = Pipeline::from_stream("numbers", stream::iter(0..5))
+    ///     .into_sink("drain", sink::drain())
+    ///     .on_abort(move || discard.send("deleted").unwrap());
+    /// drop(run);
+    /// assert_eq!(discarded.try_recv(), Ok("deleted"));
+    /// ```
     pub fn on_abort(mut self, discard: impl FnOnce() + Send + 'static) -> Self {
         self.on_abort = Some(Box::new(discard));
         self
@@ -104,7 +176,7 @@ impl<F: Future<Output = Result<(), PipelineError>>> Future for PipelineRun<F> {
             Ok(result) => result,
             Err(_aborted) => Err(PipelineError::Cancelled),
         };
-        // Before anybody learns of it.
+        // All parts are dropped before the caller sees the result.
         self.work = None;
         let discard = self.on_abort.take();
         match result {

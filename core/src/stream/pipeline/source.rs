@@ -1,6 +1,6 @@
-//! Where a pipeline's items come from.
+//! The source of a pipeline.
 
-use super::{Meter, PipelineError, Turn};
+use super::{Meter, PipelineError, YieldBudget};
 use crate::{
     BoxError,
     stream::Weigh,
@@ -14,53 +14,53 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A source, which is not asked again once it has ended or failed.
-pub(super) struct Source<S, T>(Arc<Mutex<Shared<S, T>>>);
+/// The source of a pipeline. It is not polled again after its end or an error.
+pub(super) struct SourceStream<S, T>(Arc<Mutex<SharedSource<S, T>>>);
 
-/// Asks the source of a run while what is behind it waits, so that the run ends if
-/// the source fails. An item that comes instead is kept for later.
+/// Polls the source while the stages behind it wait, so that the run ends at once if
+/// the source fails. An item that arrives is kept for later.
 ///
-/// A pipeline with a buffer needs none: the buffer asks.
-pub(super) struct Watch<S, T>(Arc<Mutex<Shared<S, T>>>);
+/// A pipeline with a buffer does not need it, since the buffer polls the source.
+pub(super) struct SourceWatch<S, T>(Arc<Mutex<SharedSource<S, T>>>);
 
-struct Shared<S, T> {
-    /// Until it has ended.
+struct SharedSource<S, T> {
+    /// `None` after the end.
     stream: Option<Pin<Box<S>>>,
-    /// Read before it was asked for.
+    /// An item fetched by the watch.
     ahead: Option<T>,
-    /// Set if the stages have asked in vain in this turn of the run, so that the
-    /// stream is going to wake it.
+    /// Set if the stages have polled the stream in this turn and got `Pending`, so that
+    /// their waker is registered.
     is_awaited: bool,
-    is_watched: Arc<AtomicBool>,
+    needs_watch: Arc<AtomicBool>,
     meter: Arc<Meter>,
-    turn: Turn,
+    budget: YieldBudget,
 }
 
-impl<S, T> Source<S, T> {
+impl<S, T> SourceStream<S, T> {
     pub(super) fn new(
         stream: S,
         meter: Arc<Meter>,
-        is_watched: Arc<AtomicBool>,
-    ) -> (Self, Watch<S, T>) {
-        let shared = Arc::new(Mutex::new(Shared {
+        needs_watch: Arc<AtomicBool>,
+    ) -> (Self, SourceWatch<S, T>) {
+        let shared = Arc::new(Mutex::new(SharedSource {
             stream: Some(Box::pin(stream)),
             ahead: None,
             is_awaited: false,
-            is_watched,
+            needs_watch,
             meter,
-            turn: Turn::of_source(),
+            budget: YieldBudget::of_source(),
         }));
-        (Source(Arc::clone(&shared)), Watch(shared))
+        (SourceStream(Arc::clone(&shared)), SourceWatch(shared))
     }
 }
 
-impl<T, E, S> Shared<S, T>
+impl<T, E, S> SharedSource<S, T>
 where
     T: Weigh,
     E: Into<BoxError>,
     S: Stream<Item = Result<T, E>>,
 {
-    /// Asks the stream, unless it has ended.
+    /// Polls the stream, unless it has ended.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, PipelineError>>> {
         let Some(stream) = &mut self.stream else {
             return Poll::Ready(None);
@@ -79,7 +79,7 @@ where
     }
 }
 
-impl<T, E, S> Stream for Source<S, T>
+impl<T, E, S> Stream for SourceStream<S, T>
 where
     T: Weigh,
     E: Into<BoxError>,
@@ -90,7 +90,7 @@ where
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let own = &mut *lock(&self.0);
         own.is_awaited = true;
-        if own.turn.is_over(context) {
+        if own.budget.is_exhausted(context) {
             return Poll::Pending;
         }
         let next = match own.ahead.take() {
@@ -99,9 +99,9 @@ where
         };
         own.is_awaited = next.is_pending();
         match &next {
-            Poll::Pending => own.turn.end(),
+            Poll::Pending => own.budget.reset(),
             Poll::Ready(Some(Ok(item))) => {
-                own.turn.count();
+                own.budget.count();
                 own.meter.give(item.weight());
             }
             Poll::Ready(_) => {}
@@ -110,8 +110,8 @@ where
     }
 }
 
-/// It ends with the source, or if it is not wanted.
-impl<T, E, S> Future for Watch<S, T>
+/// Completes with the source, or at once if it is not needed.
+impl<T, E, S> Future for SourceWatch<S, T>
 where
     T: Weigh,
     E: Into<BoxError>,
@@ -121,7 +121,7 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let own = &mut *lock(&self.0);
-        if !own.is_watched.load(Ordering::Relaxed) {
+        if !own.needs_watch.load(Ordering::Relaxed) {
             return Poll::Ready(Ok(()));
         }
         let is_awaited = std::mem::take(&mut own.is_awaited);
@@ -143,18 +143,18 @@ where
     }
 }
 
-/// Reads chunks of bytes.
-pub(super) struct Reading<R> {
+/// A stream of the chunks that a reader yields.
+pub(super) struct ReadChunks<R> {
     reader: Pin<Box<R>>,
-    /// What is read into. Chunks are copied out of it, so that one of a few
-    /// bytes takes no more than these.
+    /// The read buffer. Chunks are copied out of it, so that a chunk of a few bytes
+    /// takes no more memory than that.
     scratch: Vec<u8>,
     size: usize,
 }
 
-impl<R> Reading<R> {
+impl<R> ReadChunks<R> {
     pub(super) fn new(reader: R, size: usize) -> Self {
-        Reading {
+        ReadChunks {
             reader: Box::pin(reader),
             scratch: Vec::new(),
             size,
@@ -162,11 +162,11 @@ impl<R> Reading<R> {
     }
 }
 
-impl<R: AsyncRead> Stream for Reading<R> {
+impl<R: AsyncRead> Stream for ReadChunks<R> {
     type Item = io::Result<Vec<u8>>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Reading {
+        let ReadChunks {
             reader,
             scratch,
             size,

@@ -1,4 +1,4 @@
-//! A second reader of what goes by.
+//! The stage that copies items into a branch.
 
 use super::{Meter, PipelineError};
 use crate::{
@@ -13,7 +13,7 @@ use std::{
 
 pub(super) struct Tee<S, T> {
     stream: S,
-    /// Until nobody reads it any more.
+    /// `None` once its receiver is gone.
     branch: Option<ChannelSink<T>>,
     meter: Arc<Meter>,
 }
@@ -27,9 +27,9 @@ impl<S, T> Tee<S, T> {
         }
     }
 
-    /// A branch that nobody reads is no reason to stop; a full one is, if the
-    /// policy is to fail.
-    fn judge(&mut self, sent: Result<(), SendError>) -> Result<(), PipelineError> {
+    /// Handles the result of a send. A dropped branch does not stop the run. A full one
+    /// fails it, if that is the policy.
+    fn handle_result(&mut self, sent: Result<(), SendError>) -> Result<(), PipelineError> {
         match sent {
             Ok(()) => Ok(()),
             Err(SendError::Closed(())) => {
@@ -52,11 +52,11 @@ where
         let own = &mut *self;
         if let Some(branch) = &mut own.branch {
             let is_ready = ready!(branch.poll_ready_unpin(context));
-            own.judge(is_ready)?;
+            own.handle_result(is_ready)?;
         }
         let Some(item) = ready!(own.stream.poll_next_unpin(context)).transpose()? else {
             if let Some(branch) = &mut own.branch {
-                let _nobody_reads_it = ready!(branch.poll_close_unpin(context));
+                let _closed = ready!(branch.poll_close_unpin(context));
                 own.branch = None;
             }
             return Poll::Ready(None);
@@ -69,12 +69,12 @@ where
             if let Some(stats) = branch.stats() {
                 own.meter.set_dropped(stats.dropped);
             }
-            own.judge(sent)?;
+            own.handle_result(sent)?;
         }
         own.meter.give(weight);
         Poll::Ready(Some(Ok(item)))
     }
 }
 
-/// Nothing of the items is ever pinned.
+// Items are not pinned.
 impl<S: Unpin, T> Unpin for Tee<S, T> {}

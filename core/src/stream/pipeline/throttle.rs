@@ -1,4 +1,4 @@
-//! Items at a pace.
+//! The stage that limits the rate of items.
 
 use super::{Meter, PipelineError};
 use crate::{stream::Weigh, sync::Arc};
@@ -14,7 +14,7 @@ pub(super) struct Throttle<S, F, N> {
     stream: S,
     pause: Duration,
     sleep: F,
-    nap: Option<Pin<Box<N>>>,
+    sleeping: Option<Pin<Box<N>>>,
     meter: Arc<Meter>,
 }
 
@@ -24,7 +24,7 @@ impl<S, F, N> Throttle<S, F, N> {
             stream,
             pause,
             sleep,
-            nap: None,
+            sleeping: None,
             meter,
         }
     }
@@ -41,9 +41,9 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let own = &mut *self;
-        if let Some(nap) = &mut own.nap {
-            ready!(nap.as_mut().poll(context));
-            own.nap = None;
+        if let Some(sleeping) = &mut own.sleeping {
+            ready!(sleeping.as_mut().poll(context));
+            own.sleeping = None;
         }
         let item = ready!(own.stream.poll_next_unpin(context)).transpose()?;
         Poll::Ready(item.map(|item| {
@@ -51,12 +51,12 @@ where
             own.meter.take(weight);
             own.meter.hold(weight);
             own.meter.give(weight);
-            // It passes while the item is worked on, too.
-            own.nap = Some(Box::pin((own.sleep)(own.pause)));
+            // Started now, so that it runs while the item is processed.
+            own.sleeping = Some(Box::pin((own.sleep)(own.pause)));
             Ok(item)
         }))
     }
 }
 
-/// The nap is pinned on its own.
+// The sleep is pinned in its own box.
 impl<S: Unpin, F, N> Unpin for Throttle<S, F, N> {}

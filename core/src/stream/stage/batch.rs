@@ -1,11 +1,22 @@
-//! Several items as one.
+//! The stage that collects items into batches.
 
 use super::Stage;
 use crate::stream::{InvalidBound, Weigh};
 use std::convert::Infallible;
 
-/// A [`Stage`] that makes one `Vec` of every so many items; the last may be
+/// A [`Stage`] that collects items into `Vec`s of a fixed length. The last one may be
 /// shorter.
+///
+/// ```
+/// use highwater::stream::{Batch, Stage};
+///
+/// let mut pairs = Batch::new(2)?;
+/// pairs.push("a")?;
+/// assert_eq!(pairs.pull()?, None);
+/// pairs.push("b")?;
+/// assert_eq!(pairs.pull()?, Some(vec!["a", "b"]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Batch<T> {
     size: usize,
@@ -15,11 +26,23 @@ pub struct Batch<T> {
 }
 
 impl<T> Batch<T> {
-    /// Batches of `size` items.
+    /// Creates a stage that yields batches of `size` items.
     ///
     /// # Errors
     ///
-    /// [`InvalidBound::Zero`].
+    /// [`InvalidBound::Zero`] if `size` is 0.
+    ///
+    /// ```
+    /// use futures::{TryStreamExt, executor::block_on, stream};
+    /// use highwater::stream::{Batch, Pipeline};
+    ///
+    /// let batches = Pipeline::from_stream("numbers", stream::iter([1, 2, 3]))
+    ///     .stage("pairs", Batch::new(2)?)
+    ///     .into_stream();
+    /// let batches: Vec<_> = block_on(batches.try_collect())?;
+    /// assert_eq!(batches, [vec![1, 2], vec![3]]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(size: usize) -> Result<Self, InvalidBound> {
         if size == 0 {
             return Err(InvalidBound::Zero);
@@ -27,7 +50,7 @@ impl<T> Batch<T> {
         Ok(Self::with_size(size))
     }
 
-    /// `size` is not 0.
+    /// `size` must not be 0.
     pub(in crate::stream) fn with_size(size: usize) -> Self {
         Batch {
             size,

@@ -1,11 +1,22 @@
-//! Bytes, cut anew.
+//! The stages that cut bytes into chunks and lines.
 
 use super::Stage;
 use crate::stream::InvalidBound;
 use std::convert::Infallible;
 
-/// A [`Stage`] that cuts bytes into chunks of one size; the last may be
-/// shorter.
+/// A [`Stage`] that cuts bytes into chunks of a fixed size. The last one may be shorter.
+///
+/// ```
+/// use highwater::stream::{Chunks, Stage};
+///
+/// let mut chunks = Chunks::new(3)?;
+/// chunks.push("abcd")?;
+/// assert_eq!(chunks.pull()?, Some(b"abc".to_vec()));
+/// assert_eq!(chunks.pull()?, None);
+/// Stage::<&str>::finish(&mut chunks)?;
+/// assert_eq!(chunks.pull()?, Some(b"d".to_vec()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Chunks<T> {
     size: usize,
@@ -16,9 +27,20 @@ pub struct Chunks<T> {
 
 /// A [`Stage`] that cuts bytes into lines, without their `\n` or `\r\n`.
 ///
-/// The last line need not end with one. A line that does not end within the
-/// longest length allowed fails, as it would otherwise be kept whole, whatever
-/// its length.
+/// The last line needs no line ending. A line that exceeds the maximum length fails with
+/// [`LineTooLong`]; otherwise memory would depend on the data.
+///
+/// ```
+/// use highwater::stream::{LineTooLong, Lines, Stage};
+///
+/// let mut lines = Lines::new(5)?;
+/// lines.push("first\r\nsecond")?;
+/// assert_eq!(lines.pull()?, Some(b"first".to_vec()));
+/// assert_eq!(lines.pull(), Ok(None));
+/// Stage::<&str>::finish(&mut lines)?;
+/// assert_eq!(lines.pull(), Err(LineTooLong { longest: 5 }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Lines<T> {
     longest: usize,
@@ -27,23 +49,46 @@ pub struct Lines<T> {
     is_finished: bool,
 }
 
-/// A line was longer than allowed.
+/// The error of [`Lines`] for a line that exceeds the maximum length.
+///
+/// ```
+/// use highwater::stream::{LineTooLong, Lines, Stage};
+///
+/// let mut lines = Lines::new(3)?;
+/// lines.push("long\n")?;
+/// let error = lines.pull().unwrap_err();
+/// assert_eq!(error, LineTooLong { longest: 3 });
+/// assert_eq!(error.to_string(), "a line is longer than 3 bytes");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a line is longer than {longest} bytes")]
 pub struct LineTooLong {
-    /// The longest length allowed, in bytes.
+    /// The maximum length in bytes.
     pub longest: usize,
 }
 
-// No more than this is set aside for a chunk before its bytes are there.
-const SET_ASIDE: usize = 1 << 20;
+/// The most that is allocated for a chunk before its bytes arrive.
+const MAX_PREALLOCATION: usize = 1 << 20;
 
 impl<T> Chunks<T> {
-    /// Chunks of `size` bytes.
+    /// Creates a stage that yields chunks of `size` bytes.
     ///
     /// # Errors
     ///
-    /// [`InvalidBound::Zero`].
+    /// [`InvalidBound::Zero`] if `size` is 0.
+    ///
+    /// ```
+    /// use futures::{TryStreamExt, executor::block_on, io::Cursor};
+    /// use highwater::stream::{Chunks, Pipeline};
+    ///
+    /// let chunks = Pipeline::from_reader("input", Cursor::new("01234567"), 5)
+    ///     .stage("threes", Chunks::new(3)?)
+    ///     .into_stream();
+    /// let chunks: Vec<_> = block_on(chunks.try_collect())?;
+    /// assert_eq!(chunks, [&b"012"[..], b"345", b"67"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(size: usize) -> Result<Self, InvalidBound> {
         if size == 0 {
             return Err(InvalidBound::Zero);
@@ -51,7 +96,7 @@ impl<T> Chunks<T> {
         Ok(Self::with_size(size))
     }
 
-    /// `size` is not 0.
+    /// `size` must not be 0.
     pub(in crate::stream) fn with_size(size: usize) -> Self {
         Chunks {
             size,
@@ -74,7 +119,7 @@ impl<T: AsRef<[u8]>> Stage<T> for Chunks<T> {
     fn pull(&mut self) -> Result<Option<Vec<u8>>, Infallible> {
         if let Some((input, start)) = &mut self.input {
             if self.chunk.capacity() == 0 {
-                self.chunk.reserve_exact(self.size.min(SET_ASIDE));
+                self.chunk.reserve_exact(self.size.min(MAX_PREALLOCATION));
             }
             let rest = &input.as_ref()[*start..];
             let more = rest.len().min(self.size - self.chunk.len());
@@ -102,11 +147,23 @@ impl<T: AsRef<[u8]>> Stage<T> for Chunks<T> {
 }
 
 impl<T> Lines<T> {
-    /// Lines of at most `longest` bytes.
+    /// Creates a stage that yields lines of at most `longest` bytes.
     ///
     /// # Errors
     ///
-    /// [`InvalidBound::Zero`].
+    /// [`InvalidBound::Zero`] if `longest` is 0.
+    ///
+    /// ```
+    /// use futures::{TryStreamExt, executor::block_on, io::Cursor};
+    /// use highwater::stream::{Lines, Pipeline};
+    ///
+    /// let lines = Pipeline::from_reader("input", Cursor::new("one\ntwo"), 5)
+    ///     .stage("lines", Lines::new(80)?)
+    ///     .into_stream();
+    /// let lines: Vec<_> = block_on(lines.try_collect())?;
+    /// assert_eq!(lines, [b"one", b"two"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(longest: usize) -> Result<Self, InvalidBound> {
         if longest == 0 {
             return Err(InvalidBound::Zero);
@@ -114,7 +171,7 @@ impl<T> Lines<T> {
         Ok(Self::with_longest(longest))
     }
 
-    /// `longest` is not 0.
+    /// `longest` must not be 0.
     pub(in crate::stream) fn with_longest(longest: usize) -> Self {
         Lines {
             longest,
@@ -151,7 +208,7 @@ impl<T: AsRef<[u8]>> Stage<T> for Lines<T> {
             let rest = &input.as_ref()[*start..];
             let end = memchr::memchr(b'\n', rest);
             let part = &rest[..end.unwrap_or(rest.len())];
-            // One more for the carriage return that is not part of the line.
+            // One more for a carriage return, which is not part of the line.
             let most = self.longest.saturating_add(1);
             if part.len() > most.saturating_sub(self.line.len()) {
                 let longest = self.longest;
@@ -166,7 +223,7 @@ impl<T: AsRef<[u8]>> Stage<T> for Lines<T> {
             return Ok(None);
         }
         if self.is_finished && !self.line.is_empty() {
-            // Without a newline, what looks like half of one is the line's.
+            // Without a newline, a trailing carriage return is part of the line.
             let line = std::mem::take(&mut self.line);
             if line.len() > self.longest {
                 let longest = self.longest;

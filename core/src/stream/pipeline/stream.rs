@@ -1,6 +1,6 @@
-//! A pipeline that is read as a stream.
+//! A pipeline as a stream.
 
-use super::{PipelineError, PipelineMonitor, Plan};
+use super::{PipelineError, PipelineMonitor, PipelineSetup};
 use crate::sync::Ordering;
 use futures::{Stream, StreamExt, stream::FusedStream};
 use std::{
@@ -10,40 +10,66 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The items of a pipeline, as a [`Stream`]: what
-/// [`Pipeline::into_stream`](super::Pipeline::into_stream) makes.
+/// The items of a pipeline, as a [`Stream`] of `Result`s. Created by
+/// [`Pipeline::into_stream`](super::Pipeline::into_stream).
 ///
-/// Nobody needs to name `S` and `P`.
+/// - **Failed**, it yields the first error, drops all parts of the pipeline and ends.
+/// - **Dropped**, it cancels the pipeline.
+///
+/// `S` and `P` need not be named.
+///
+/// ```
+/// use futures::{StreamExt, executor::block_on, stream};
+/// use highwater::stream::Pipeline;
+///
+/// let mut items = Pipeline::from_stream("words", stream::iter(["1", "two", "3"]))
+///     .try_map("parse", str::parse::<u32>)
+///     .into_stream();
+/// assert_eq!(block_on(items.next()).unwrap()?, 1);
+/// assert!(block_on(items.next()).unwrap().is_err());
+/// assert!(block_on(items.next()).is_none());
+/// # Ok::<(), highwater::stream::PipelineError>(())
+/// ```
 #[must_use = "a pipeline does nothing unless it is read"]
 pub struct PipelineStream<S, P> {
-    /// Until it has ended.
-    work: Option<Work<S, P>>,
+    /// `None` after the end.
+    work: Option<PipelineWork<S, P>>,
     invalid: Option<PipelineError>,
-    /// Set if the pumps are polled after the stages.
-    is_watched: bool,
+    /// Set if the pumps only watch the source. They are then polled after the stages.
+    needs_watch: bool,
     monitor: PipelineMonitor,
 }
 
-struct Work<S, P> {
+struct PipelineWork<S, P> {
     stream: S,
-    /// Until they have nothing more to do.
+    /// `None` once they have completed.
     pumps: Option<Pin<Box<P>>>,
 }
 
 impl<S, P> PipelineStream<S, P> {
-    pub(super) fn new(stream: S, pumps: P, plan: Plan) -> Self {
+    pub(super) fn new(stream: S, pumps: P, setup: PipelineSetup) -> Self {
         PipelineStream {
-            work: Some(Work {
+            work: Some(PipelineWork {
                 stream,
                 pumps: Some(Box::pin(pumps)),
             }),
-            invalid: plan.invalid,
-            is_watched: plan.is_watched.load(Ordering::Relaxed),
-            monitor: PipelineMonitor(plan.meters.into()),
+            invalid: setup.invalid,
+            needs_watch: setup.needs_watch.load(Ordering::Relaxed),
+            monitor: PipelineMonitor(setup.meters.into()),
         }
     }
 
-    /// Returns a handle on the figures of the pipeline, while it is read and after.
+    /// Returns a handle to the pipeline's counters, during the run and after it.
+    ///
+    /// ```
+    /// use futures::{StreamExt, executor::block_on, stream};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let mut items = Pipeline::from_stream("numbers", stream::iter(0..5)).into_stream();
+    /// let monitor = items.monitor();
+    /// block_on(items.next());
+    /// assert_eq!(monitor.report().stage("numbers").unwrap().output.items, 1);
+    /// ```
     pub fn monitor(&self) -> PipelineMonitor {
         self.monitor.clone()
     }
@@ -61,33 +87,33 @@ where
         let next = match own.invalid.take() {
             Some(invalid) => Some(Err(invalid)),
             None => match &mut own.work {
-                Some(work) => ready!(work.poll(own.is_watched, context)),
+                Some(work) => ready!(work.poll(own.needs_watch, context)),
                 None => None,
             },
         };
         if !matches!(next, Some(Ok(_))) {
-            // Before anybody learns of it.
+            // All parts are dropped before the caller sees the end.
             own.work = None;
         }
         Poll::Ready(next)
     }
 }
 
-impl<T, S, P> Work<S, P>
+impl<T, S, P> PipelineWork<S, P>
 where
     S: Stream<Item = Result<T, PipelineError>> + Unpin,
     P: Future<Output = Result<(), PipelineError>>,
 {
     fn poll(
         &mut self,
-        is_watched: bool,
+        needs_watch: bool,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<T, PipelineError>>> {
-        if !is_watched && let Err(error) = self.pump(context) {
+        if !needs_watch && let Err(error) = self.pump(context) {
             return Poll::Ready(Some(Err(error)));
         }
         let next = self.stream.poll_next_unpin(context);
-        if is_watched
+        if needs_watch
             && next.is_pending()
             && let Err(error) = self.pump(context)
         {
@@ -118,7 +144,7 @@ where
     }
 }
 
-/// The pumps are pinned on their own.
+// The pumps are pinned in their own box.
 impl<S: Unpin, P> Unpin for PipelineStream<S, P> {}
 
 impl<S, P> fmt::Debug for PipelineStream<S, P> {

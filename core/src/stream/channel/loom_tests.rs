@@ -1,5 +1,5 @@
-//! Every interleaving of two ends, by the model checker:
-//! `RUSTFLAGS="--cfg loom" cargo test -p highwater --release --lib loom`.
+//! Loom tests: the model checker explores the interleavings of both ends.
+//! Run them with `RUSTFLAGS="--cfg loom" cargo test -p highwater --release --lib loom`.
 
 use super::{Receiver, Sender, channel};
 use crate::{
@@ -14,11 +14,11 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A few changes of thread at the least expected moment are enough for what can
-/// go wrong; all of them would take hours.
-fn check(changes: usize, script: impl Fn() + Send + Sync + 'static) {
+/// Checks all interleavings with at most this many preemptions. A few are enough to
+/// find the likely bugs; exploring all of them takes hours.
+fn check(preemptions: usize, script: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();
-    builder.preemption_bound = Some(changes);
+    builder.preemption_bound = Some(preemptions);
     builder.check(script);
 }
 
@@ -36,7 +36,7 @@ fn read_all(receiver: &mut Receiver<u32>) -> Vec<u32> {
 }
 
 #[test]
-fn loom_no_wake_is_lost_between_a_sender_and_the_reader() {
+fn loom_sender_and_reader_lose_no_wake_up() {
     for (high, low) in [(1, 0), (2, 0), (2, 1)] {
         check(3, move || {
             let (sender, mut receiver) = ends(high, low);
@@ -53,20 +53,20 @@ fn loom_no_wake_is_lost_between_a_sender_and_the_reader() {
 }
 
 #[test]
-fn loom_a_reader_that_stops_at_the_low_mark_has_woken_the_sender() {
+fn loom_reader_at_the_low_mark_wakes_the_sender() {
     check(3, || {
         let (sender, mut receiver) = ends(3, 1);
         for item in 0..3 {
             sender.force_send(item).expect("open");
         }
-        // Takes all of them, so that the next is read without the lock.
+        // Takes all of them as one batch, so that the next is read without the lock.
         assert!(matches!(block_on(receiver.next()), Some(Ok(0))));
         let waiting = thread::spawn(move || {
             block_on(sender.ready()).expect("open");
             sender
         });
         assert!(matches!(block_on(receiver.next()), Some(Ok(1))));
-        // It reads no further before the sender went on.
+        // Stops reading until the sender has proceeded.
         drop(waiting.join().expect("no panic"));
         assert_eq!(read_all(&mut receiver), [2]);
     });
@@ -88,7 +88,7 @@ fn loom_two_senders_share_the_room() {
 }
 
 #[test]
-fn loom_an_abort_and_a_reader_lose_nobody() {
+fn loom_abort_wakes_reader_and_sender() {
     check(2, || {
         let (sender, mut receiver) = ends(1, 0);
         let other = sender.clone();
@@ -114,7 +114,7 @@ fn loom_an_abort_and_a_reader_lose_nobody() {
 }
 
 #[test]
-fn loom_a_dropped_receiver_gives_back_what_waits() {
+fn loom_dropped_receiver_returns_the_waiting_item() {
     check(3, || {
         let (sender, mut receiver) = ends(1, 0);
         let reading = thread::spawn(move || {
@@ -125,20 +125,20 @@ fn loom_a_dropped_receiver_gives_back_what_waits() {
         let mut item = 1;
         while block_on(sender.send(item)).is_ok() {
             item += 1;
-            assert!(item < 4, "nobody reads");
+            assert!(item < 4, "sent without a reader");
         }
         reading.join().expect("no panic");
     });
 }
 
-/// Polls once, and keeps the future.
+/// Polls a future once.
 fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     let waker = futures::task::noop_waker();
     Pin::new(future).poll(&mut Context::from_waker(&waker))
 }
 
 #[test]
-fn loom_kept_send_does_not_stop_another() {
+fn loom_unpolled_send_does_not_block_another() {
     for low in [0, 1] {
         check(3, move || {
             let (sender, mut receiver) = ends(2, low);
@@ -162,7 +162,7 @@ fn loom_kept_send_does_not_stop_another() {
 }
 
 #[test]
-fn loom_dropped_waiter_passes_its_wake_up_on() {
+fn loom_dropped_waiter_wakes_the_next() {
     check(3, || {
         let (sender, mut receiver) = ends(1, 0);
         sender.force_send(0).expect("open");
@@ -195,7 +195,7 @@ fn loom_released_permit_wakes_a_sender() {
 }
 
 #[test]
-fn loom_end_is_not_missed_by_who_waits_for_it() {
+fn loom_closed_future_does_not_miss_the_end() {
     check(3, || {
         let (sender, receiver) = ends(1, 0);
         let waiting = thread::spawn(move || block_on(sender.closed()));
@@ -205,13 +205,13 @@ fn loom_end_is_not_missed_by_who_waits_for_it() {
 }
 
 #[test]
-fn loom_length_is_of_one_moment() {
+fn loom_len_is_consistent() {
     check(3, || {
         let (sender, mut receiver) = ends(2, 1);
         sender.force_send(0).expect("open");
         let other = sender.clone();
         let looking = thread::spawn(move || {
-            // One at least is queued all the time.
+            // At least one item is queued at any time.
             assert!((1..=2).contains(&other.len()));
         });
         sender.force_send(1).expect("open");

@@ -1,0 +1,315 @@
+//! The futures of a sender, and the permit that one of them returns.
+
+use super::{
+    SendError,
+    queue::{BoundedQueue, QueuedItem, SendAttempt},
+};
+use crate::wait_queue::WaitTicket;
+use futures::future::FusedFuture;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// The future returned by [`Sender::send`](super::Sender::send).
+///
+/// Dropping it drops the item, which was not queued. It panics if it is polled after
+/// completion; [`FusedFuture::is_terminated`] returns whether it has completed.
+///
+/// ```
+/// use futures::{FutureExt, future::FusedFuture};
+/// use highwater::{Overflow, stream::{Bound, channel}};
+///
+/// let (sender, mut receiver) = channel(Bound::items(1)?, Overflow::Wait);
+/// sender.try_send("first")?;
+/// let mut send = sender.send("second");
+/// assert!((&mut send).now_or_never().is_none(), "it waits for room");
+/// receiver.try_recv()?;
+/// assert_eq!((&mut send).now_or_never(), Some(Ok(())));
+/// assert!(send.is_terminated());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "futures do nothing unless awaited"]
+pub struct SendFuture<'a, T> {
+    queue: &'a BoundedQueue<T>,
+    /// The item, until the first poll.
+    value: Option<T>,
+    /// The item, while it waits for room.
+    slot: Option<QueuedItem<T>>,
+    ticket: WaitTicket,
+}
+
+/// The future returned by [`Sender::ready`](super::Sender::ready).
+///
+/// It may be polled again after completion and then checks again.
+///
+/// ```
+/// use futures::FutureExt;
+/// use highwater::{Overflow, stream::{Bound, channel}};
+///
+/// let (sender, _receiver) = channel(Bound::items(1)?, Overflow::Wait);
+/// let mut ready = sender.ready();
+/// assert_eq!((&mut ready).now_or_never(), Some(Ok(())));
+/// sender.try_send("item")?;
+/// assert_eq!(ready.now_or_never(), None, "the channel is full");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "futures do nothing unless awaited"]
+pub struct ReadyFuture<'a, T> {
+    queue: &'a BoundedQueue<T>,
+    ticket: WaitTicket,
+}
+
+/// The future returned by [`Sender::reserve`](super::Sender::reserve).
+///
+/// It panics if it is polled after completion; [`FusedFuture::is_terminated`] returns
+/// whether it has completed.
+///
+/// ```
+/// use futures::{FutureExt, future::FusedFuture};
+/// use highwater::{Overflow, stream::{Bound, channel}};
+///
+/// let (sender, mut receiver) = channel(Bound::items(1)?, Overflow::Wait);
+/// sender.try_send("first")?;
+/// let mut reserve = sender.reserve();
+/// assert!((&mut reserve).now_or_never().is_none(), "it waits for a slot");
+/// receiver.try_recv()?;
+/// let permit = (&mut reserve).now_or_never().unwrap()?;
+/// permit.send("second")?;
+/// assert!(reserve.is_terminated());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "futures do nothing unless awaited"]
+pub struct ReserveFuture<'a, T> {
+    queue: &'a BoundedQueue<T>,
+    ticket: WaitTicket,
+    has_completed: bool,
+}
+
+/// The future returned by [`Sender::closed`](super::Sender::closed).
+///
+/// It may be polled again after completion and then completes at once.
+///
+/// ```
+/// use futures::FutureExt;
+/// use highwater::{Overflow, stream::{Bound, channel}};
+///
+/// let (sender, receiver) = channel::<u8>(Bound::items(1)?, Overflow::Wait);
+/// let mut closed = sender.closed();
+/// assert_eq!((&mut closed).now_or_never(), None);
+/// receiver.close();
+/// assert_eq!((&mut closed).now_or_never(), Some(()));
+/// assert_eq!(closed.now_or_never(), Some(()));
+/// # Ok::<(), highwater::stream::InvalidBound>(())
+/// ```
+#[must_use = "futures do nothing unless awaited"]
+pub struct ClosedFuture<'a, T> {
+    queue: &'a BoundedQueue<T>,
+    ticket: WaitTicket,
+}
+
+/// A slot in a [`channel`](super::channel), reserved for one item by
+/// [`Sender::reserve`](super::Sender::reserve).
+///
+/// Until it is used it counts as one item of weight 1. Dropping it releases the slot and
+/// wakes the next waiting sender. It does not delay the end of the channel.
+///
+/// ```
+/// use highwater::{Overflow, stream::{Bound, channel}};
+///
+/// let (sender, mut receiver) = channel(Bound::items(1)?, Overflow::Wait);
+/// let permit = sender.try_reserve()?;
+/// assert!(sender.is_full() && sender.is_empty());
+/// permit.send("item")?;
+/// assert_eq!(receiver.try_recv()?, "item");
+///
+/// drop(sender.try_reserve()?);
+/// assert!(!sender.is_full());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "dropping a permit releases its slot"]
+pub struct SendPermit<'a, T> {
+    queue: &'a BoundedQueue<T>,
+}
+
+impl<'a, T> SendFuture<'a, T> {
+    pub(super) fn new(queue: &'a BoundedQueue<T>, value: T) -> Self {
+        SendFuture {
+            queue,
+            value: Some(value),
+            slot: None,
+            ticket: WaitTicket::default(),
+        }
+    }
+}
+
+impl<'a, T> ReadyFuture<'a, T> {
+    pub(super) fn new(queue: &'a BoundedQueue<T>) -> Self {
+        ReadyFuture {
+            queue,
+            ticket: WaitTicket::default(),
+        }
+    }
+}
+
+impl<'a, T> ReserveFuture<'a, T> {
+    pub(super) fn new(queue: &'a BoundedQueue<T>) -> Self {
+        ReserveFuture {
+            queue,
+            ticket: WaitTicket::default(),
+            has_completed: false,
+        }
+    }
+}
+
+impl<'a, T> ClosedFuture<'a, T> {
+    pub(super) fn new(queue: &'a BoundedQueue<T>) -> Self {
+        ClosedFuture {
+            queue,
+            ticket: WaitTicket::default(),
+        }
+    }
+}
+
+impl<'a, T> SendPermit<'a, T> {
+    /// Creates a permit for a slot that is already reserved.
+    pub(super) fn new(queue: &'a BoundedQueue<T>) -> Self {
+        SendPermit { queue }
+    }
+
+    /// Sends an item in the reserved slot, whatever it weighs. It never waits.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`], with the item, if the channel has ended since.
+    ///
+    /// ```
+    /// use highwater::{Overflow, stream::{Bound, SendError, channel}};
+    ///
+    /// let (sender, receiver) = channel(Bound::items(2)?, Overflow::Wait);
+    /// let (first, second) = (sender.try_reserve()?, sender.try_reserve()?);
+    /// first.send("first")?;
+    /// drop(receiver);
+    /// assert_eq!(second.send("second"), Err(SendError::Closed("second")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn send(self, value: T) -> Result<(), SendError<T>> {
+        let queue = self.queue;
+        let weight = queue.bound().weight_of(&value);
+        // The item takes over the slot, so the permit must not release it.
+        std::mem::forget(self);
+        queue.send_permit(QueuedItem { value, weight })
+    }
+}
+
+impl<T> Future for SendFuture<'_, T> {
+    type Output = Result<(), SendError<T>>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let own = self.get_mut();
+        if let Some(value) = own.value.take() {
+            // The common case: there is room, and no ticket is needed.
+            match own.queue.send(value, true) {
+                SendAttempt::Sent => return Poll::Ready(Ok(())),
+                SendAttempt::Rejected(error) => return Poll::Ready(Err(error)),
+                SendAttempt::NoRoom(item) => own.slot = Some(item),
+            }
+        }
+        assert!(own.slot.is_some(), "`SendFuture` polled after completion");
+        own.queue.poll_send(&mut own.ticket, &mut own.slot, context)
+    }
+}
+
+impl<T> FusedFuture for SendFuture<'_, T> {
+    fn is_terminated(&self) -> bool {
+        self.value.is_none() && self.slot.is_none()
+    }
+}
+
+impl<T> Future for ReadyFuture<'_, T> {
+    type Output = Result<(), SendError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let own = self.get_mut();
+        own.queue.poll_ready(&mut own.ticket, context)
+    }
+}
+
+impl<'a, T> Future for ReserveFuture<'a, T> {
+    type Output = Result<SendPermit<'a, T>, SendError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let own = self.get_mut();
+        assert!(
+            !own.has_completed,
+            "`ReserveFuture` polled after completion"
+        );
+        let polled = own.queue.poll_reserve(&mut own.ticket, context);
+        own.has_completed = polled.is_ready();
+        polled.map_ok(|()| SendPermit::new(own.queue))
+    }
+}
+
+impl<T> FusedFuture for ReserveFuture<'_, T> {
+    fn is_terminated(&self) -> bool {
+        self.has_completed
+    }
+}
+
+impl<T> Future for ClosedFuture<'_, T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let own = self.get_mut();
+        own.queue.poll_closed(&mut own.ticket, context)
+    }
+}
+
+// Nothing in it is pinned.
+impl<T> Unpin for SendFuture<'_, T> {}
+
+impl<T> Drop for SendFuture<'_, T> {
+    fn drop(&mut self) {
+        if self.ticket.is_held() {
+            self.queue.cancel_wait(&mut self.ticket);
+        }
+    }
+}
+
+impl<T> Drop for ReadyFuture<'_, T> {
+    fn drop(&mut self) {
+        if self.ticket.is_held() {
+            self.queue.cancel_wait(&mut self.ticket);
+        }
+    }
+}
+
+impl<T> Drop for ReserveFuture<'_, T> {
+    fn drop(&mut self) {
+        if self.ticket.is_held() {
+            self.queue.cancel_wait(&mut self.ticket);
+        }
+    }
+}
+
+impl<T> Drop for ClosedFuture<'_, T> {
+    fn drop(&mut self) {
+        if self.ticket.is_held() {
+            self.queue.cancel_closed(&mut self.ticket);
+        }
+    }
+}
+
+impl<T> Drop for SendPermit<'_, T> {
+    fn drop(&mut self) {
+        self.queue.release();
+    }
+}
+
+impl<T> fmt::Debug for SendPermit<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendPermit").finish_non_exhaustive()
+    }
+}
