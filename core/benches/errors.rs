@@ -6,7 +6,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use highwater::error::{
-    AppError, Breaker, Classification, Classify, Handler, Ids, Incident, Kind, Problem,
+    AppError, Breaker, Classification, Classify, ErrorKind, Handler, Ids, Incident, Problem,
     RetryBudget, RetryPolicy,
 };
 use std::{error::Error, hint::black_box, time::Duration};
@@ -22,10 +22,10 @@ enum OrderError {
 impl Classify for OrderError {
     fn classify(&self) -> Classification {
         match self {
-            OrderError::Unknown(_) => Classification::new(Kind::NotFound)
+            OrderError::Unknown(_) => Classification::new(ErrorKind::NotFound)
                 .with_code("unknown_order")
                 .with_public("There is no such order."),
-            OrderError::NoCustomer(_) => Kind::Bug.into(),
+            OrderError::NoCustomer(_) => ErrorKind::Bug.into(),
         }
     }
 }
@@ -142,7 +142,7 @@ fn all_is_well(criterion: &mut Criterion) {
     });
     group.bench_function("a request pays into the budget", |bencher| {
         let handler = Handler::new().retry(RetryPolicy::new().budget(RetryBudget::new()));
-        bencher.iter(|| handler.request(black_box(now)));
+        bencher.iter(|| handler.record_request(black_box(now)));
     });
     group.finish();
 }

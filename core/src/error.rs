@@ -20,10 +20,10 @@
 )]
 //!
 //! ```
-//! use highwater::error::{AppError, Decision, Handler, Ids, Incident, Kind, ResultExt};
+//! use highwater::error::{AppError, Decision, Handler, Ids, Incident, ErrorKind, ResultExt};
 //!
 //! fn quantity(query: &str) -> Result<u32, AppError> {
-//!     let quantity = query.parse().classified(Kind::InvalidInput).context("query", query)?;
+//!     let quantity = query.parse().classified(ErrorKind::InvalidInput).context("query", query)?;
 //!     if quantity == 0 {
 //!         return Err(AppError::invalid_input("The order is not valid.")
 //!             .with_field("quantity", "has to be at least 1"));
@@ -121,7 +121,7 @@
 //! | `isOperational`, by convention, on some errors | [`Class`], of every error | nobody forgets it |
 //! | whatever is thrown is caught alike | a `Result` is expected, a panic is a bug | the type tells |
 //! | `error.message` often goes to the client | [`public_message`](AppError::public_message), apart from [`detail`](AppError::detail) | what is written for one reader is wrong for the other |
-//! | `uncaughtException` may log and go on | [`Policy::Supervise`]: answer, drain, be replaced | its state is unknown |
+//! | `uncaughtException` may log and go on | [`HandlerPolicy::Supervise`]: answer, drain, be replaced | its state is unknown |
 //! | `error.code`, of any form | [`code`](AppError::code), stable, in `snake_case` | programs rely on it |
 //! | `cause` | [`with_source`](AppError::with_source), and [`with_context`](AppError::with_context) for values | a log that is searched needs values |
 
@@ -131,14 +131,12 @@ mod budget;
 mod chain;
 mod class;
 mod classification;
-mod classify;
 mod correlation;
 mod handler;
 #[cfg(feature = "tower")]
 pub mod http;
 mod incident;
 mod kind;
-mod kinds;
 mod known;
 mod listeners;
 mod problem;
@@ -151,12 +149,11 @@ pub use breaker::{Breaker, BreakerOpen, BreakerState, Permit};
 pub use budget::RetryBudget;
 pub use chain::Chain;
 pub use class::Class;
-pub use classification::{Classification, FieldError};
-pub use classify::Classify;
+pub use classification::{Classification, Classify, FieldError};
 pub use correlation::{CorrelationId, Ids, InvalidId};
-pub use handler::{Handler, HandlerStats, Policy};
-pub use incident::{Decision, Incident, Report};
-pub use kind::Kind;
+pub use handler::{Handler, HandlerPolicy, HandlerStats};
+pub use incident::{Decision, ErrorReport, Incident};
+pub use kind::ErrorKind;
 pub use problem::Problem;
 pub use result_ext::ResultExt;
 pub use retry::{FailedAttempt, GiveUp, RetryPolicy};

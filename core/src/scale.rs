@@ -27,6 +27,6 @@ pub use worker_id::WorkerId;
 
 // The port for threads lets jobs in as a pool does work.
 #[cfg(feature = "compute")]
-pub(crate) use admission::{Admission, Bound, Ended, Place};
+pub(crate) use admission::{AdmissionQueue, RunPermit, WhenFull, WorkOutcome};
 #[cfg(feature = "compute")]
 pub(crate) use ticket::Cancel;

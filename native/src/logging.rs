@@ -10,7 +10,7 @@ mod sampler;
 mod writer;
 
 use crate::report;
-use highwater::error::Report;
+use highwater::error::ErrorReport;
 use log::{Level, LevelFilter};
 use sampler::{LineKind, Sampler};
 use serde_json::json;
@@ -129,7 +129,7 @@ pub(crate) fn debug(line: impl fmt::Display) {
 }
 
 /// Writes the line of a failed request, unless the level or the sampler leaves it out.
-pub(crate) fn request(report: &Report<'_>) {
+pub(crate) fn request(report: &ErrorReport<'_>) {
     let level = report.level();
     let Some(log) = LOG.get() else {
         return write_now(&format!("{level} {}", report.line()));

@@ -1,10 +1,8 @@
 //! One error type for a whole application.
 
-mod build;
-
-use super::{Chain, Class, Classification, FieldError, Kind, text};
+use super::{Chain, Class, Classification, ErrorKind, FieldError, text};
 use crate::sync::{AtomicBool, Ordering};
-use std::{borrow::Cow, error::Error, fmt, panic::Location, time::Duration};
+use std::{any::Any, borrow::Cow, error::Error, fmt, panic::Location, time::Duration};
 
 /// An error with all that is needed to answer it, log it and act on it.
 ///
@@ -35,9 +33,9 @@ use std::{borrow::Cow, error::Error, fmt, panic::Location, time::Duration};
 /// assert_eq!(format!("{error:#}"), "stripe is unavailable: connection refused");
 /// assert_eq!(error.context().next(), Some(("order", "42")));
 /// ```
-pub struct AppError(Box<Inner>);
+pub struct AppError(Box<ErrorData>);
 
-struct Inner {
+struct ErrorData {
     classification: Classification,
     detail: Option<Cow<'static, str>>,
     context: Vec<(&'static str, String)>,
@@ -52,15 +50,15 @@ impl AppError {
     /// kinds have a constructor each.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Classification, Kind};
-    /// let error = AppError::new(Kind::Conflict);
+    /// # use highwater::error::{AppError, Classification, ErrorKind};
+    /// let error = AppError::new(ErrorKind::Conflict);
     /// assert_eq!((error.code(), error.status()), ("conflict", 409));
-    /// let error = AppError::new(Classification::new(Kind::NotFound).with_status(410));
+    /// let error = AppError::new(Classification::new(ErrorKind::NotFound).with_status(410));
     /// assert_eq!(error.status(), 410);
     /// ```
     #[track_caller]
     pub fn new(classification: impl Into<Classification>) -> Self {
-        AppError(Box::new(Inner {
+        AppError(Box::new(ErrorData {
             classification: classification.into(),
             detail: None,
             context: Vec::new(),
@@ -73,9 +71,9 @@ impl AppError {
     /// What is decided by it.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Classification, Kind};
+    /// # use highwater::error::{AppError, Classification, ErrorKind};
     /// let error = AppError::timeout("reading the stock");
-    /// assert_eq!(error.classification(), &Classification::new(Kind::Timeout));
+    /// assert_eq!(error.classification(), &Classification::new(ErrorKind::Timeout));
     /// ```
     pub fn classification(&self) -> &Classification {
         &self.0.classification
@@ -84,10 +82,10 @@ impl AppError {
     /// What kind of error it is.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Kind};
-    /// assert_eq!(AppError::timeout("reading the stock").kind(), Kind::Timeout);
+    /// # use highwater::error::{AppError, ErrorKind};
+    /// assert_eq!(AppError::timeout("reading the stock").kind(), ErrorKind::Timeout);
     /// ```
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         self.0.classification.kind()
     }
 
@@ -194,10 +192,10 @@ impl AppError {
     /// What the operator is told, if more than its sources say.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Kind};
+    /// # use highwater::error::{AppError, ErrorKind};
     /// let error = AppError::timeout("reading the stock");
     /// assert_eq!(error.detail(), Some("reading the stock timed out"));
-    /// assert_eq!(AppError::new(Kind::Timeout).detail(), None);
+    /// assert_eq!(AppError::new(ErrorKind::Timeout).detail(), None);
     /// ```
     pub fn detail(&self) -> Option<&str> {
         self.0.detail.as_deref()
@@ -241,6 +239,127 @@ impl AppError {
         Chain::new(self.source())
     }
 
+    /// What the operator is told: the log has it, no response ever.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, ErrorKind};
+    /// let error = AppError::new(ErrorKind::Failure).with_detail("the disk is full");
+    /// assert_eq!(error.detail(), Some("the disk is full"));
+    /// assert_eq!(error.to_string(), "The request could not be completed.");
+    /// ```
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
+    /// What caused it. The log has it, no response ever.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::failure("cannot read the rates").with_source("no such file");
+    /// assert_eq!(format!("{error:#}"), "cannot read the rates: no such file");
+    /// assert_eq!(error.to_string(), "The request could not be completed.");
+    /// ```
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Adds a value for the log, such as the number of an order. No response
+    /// ever has it.
+    ///
+    /// No more than a kilobyte of its text is kept. If the text cannot be made
+    /// because that panics, a note is kept instead.
+    ///
+    /// ```
+    /// use highwater::error::AppError;
+    ///
+    /// let error = AppError::not_found("There is no such file.")
+    ///     .with_context("user", 7)
+    ///     // For bytes that need not be text; a path has its `display()`.
+    ///     .with_context("name", b"caf\xe9".escape_ascii());
+    /// let context: Vec<_> = error.context().collect();
+    /// assert_eq!(context, [("user", "7"), ("name", "caf\\xe9")]);
+    /// ```
+    #[must_use]
+    pub fn with_context(mut self, key: &'static str, value: impl fmt::Display) -> Self {
+        self.0.context.push((key, text::kept(&value)));
+        self
+    }
+
+    /// What the client is told. It must not say how the inside looks. Of a bug
+    /// nothing else is told than that it was one.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::unavailable("stripe").with_public("Cards cannot be charged now.");
+    /// assert_eq!(error.public_message(), "Cards cannot be charged now.");
+    /// let bug = AppError::bug("no cart").with_public("There is no cart.");
+    /// assert_eq!(bug.public_message(), "Something went wrong on our side.");
+    /// ```
+    #[must_use]
+    pub fn with_public(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.change(|classification| classification.with_public(message));
+        self
+    }
+
+    /// A code of its own instead of its kind's, in `snake_case`. Programs rely on
+    /// it: once given, it stays.
+    ///
+    /// ```
+    /// use highwater::error::AppError;
+    ///
+    /// let error = AppError::conflict("There is none left.").with_code("sold_out");
+    /// assert_eq!((error.code(), error.status()), ("sold_out", 409));
+    /// ```
+    #[must_use]
+    pub fn with_code(mut self, code: &'static str) -> Self {
+        self.change(|classification| classification.with_code(code));
+        self
+    }
+
+    /// Adds what is wrong with one field. The client is told, unless the status
+    /// says that it is not its fault.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::invalid_input("The order is not valid.")
+    ///     .with_field("quantity", "has to be at least 1")
+    ///     .with_field("street", "is missing");
+    /// assert_eq!(error.fields().len(), 2);
+    /// ```
+    #[must_use]
+    pub fn with_field(
+        mut self,
+        field: impl Into<Cow<'static, str>>,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        self.change(|classification| classification.with_field(field, detail));
+        self
+    }
+
+    /// Not worth trying again before this has passed.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// # use std::time::Duration;
+    /// let error = AppError::unavailable("stripe").with_retry_after(Duration::from_secs(2));
+    /// assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
+    /// ```
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.change(|classification| classification.with_retry_after(after));
+        self
+    }
+
+    fn change(&mut self, change: impl FnOnce(Classification) -> Classification) {
+        let old = Classification::new(self.kind());
+        let old = std::mem::replace(&mut self.0.classification, old);
+        self.0.classification = change(old);
+    }
+
     /// Returns whether it was handled.
     #[cfg(feature = "tower")]
     pub(super) fn is_handled(&self) -> bool {
@@ -260,6 +379,261 @@ impl AppError {
             None => Some(self.public_message()),
             detail => detail,
         }
+    }
+}
+
+/// Errors of the client's. What they are given is **public**.
+///
+/// ```
+/// use highwater::error::AppError;
+///
+/// let error = AppError::invalid_input("The order is not valid.")
+///     .with_field("quantity", "has to be at least 1");
+/// assert_eq!(error.status(), 400);
+/// assert_eq!(error.public_message(), "The order is not valid.");
+///
+/// assert_eq!(AppError::too_large(65_536).to_string(), "No more than 65536 bytes are taken.");
+/// ```
+impl AppError {
+    /// 400: what was asked cannot be understood, or breaks a rule.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::invalid_input("The quantity is no number.");
+    /// assert_eq!((error.status(), error.public_message()), (400, "The quantity is no number."));
+    /// ```
+    #[track_caller]
+    pub fn invalid_input(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::InvalidInput).with_public(message)
+    }
+
+    /// 401: nobody knows who asks. The response has to say in its
+    /// `WWW-Authenticate` header how to tell.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::unauthorized("Log in first.");
+    /// assert_eq!((error.status(), error.public_message()), (401, "Log in first."));
+    /// ```
+    #[track_caller]
+    pub fn unauthorized(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Unauthorized).with_public(message)
+    }
+
+    /// 403: who asks may not.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::forbidden("This is somebody else's order.");
+    /// assert_eq!((error.status(), error.code()), (403, "forbidden"));
+    /// ```
+    #[track_caller]
+    pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Forbidden).with_public(message)
+    }
+
+    /// 404: what was asked for is not there.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::not_found("There is no such order.");
+    /// assert_eq!((error.status(), error.code()), (404, "not_found"));
+    /// ```
+    #[track_caller]
+    pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::NotFound).with_public(message)
+    }
+
+    /// 405: it is there, but cannot be done to it. The response has to name in
+    /// its `Allow` header what can.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::method_not_allowed();
+    /// assert_eq!((error.status(), error.public_message()), (405, "This method is not allowed here."));
+    /// ```
+    #[track_caller]
+    pub fn method_not_allowed() -> Self {
+        Self::new(ErrorKind::MethodNotAllowed)
+    }
+
+    /// 409: what is there does not allow it now.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::conflict("The order was sent already.");
+    /// assert_eq!((error.status(), error.code()), (409, "conflict"));
+    /// ```
+    #[track_caller]
+    pub fn conflict(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Conflict).with_public(message)
+    }
+
+    /// 413: more was sent than is taken.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::too_large(1_024);
+    /// assert_eq!((error.status(), error.public_message()), (413, "No more than 1024 bytes are taken."));
+    /// ```
+    #[track_caller]
+    pub fn too_large(limit_bytes: u64) -> Self {
+        let message = format!("No more than {limit_bytes} bytes are taken.");
+        Self::new(ErrorKind::TooLarge).with_public(message)
+    }
+
+    /// 415: what was sent is in a format that is not read here.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::unsupported_media_type("Only JSON is read here.");
+    /// assert_eq!((error.status(), error.public_message()), (415, "Only JSON is read here."));
+    /// ```
+    #[track_caller]
+    pub fn unsupported_media_type(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::UnsupportedMediaType).with_public(message)
+    }
+
+    /// 429: who asks has asked too often, and may again after this has passed.
+    ///
+    /// Where a dependency says this to us, our client is not to blame: that is
+    /// [`unavailable`](Self::unavailable), with the same
+    /// [`with_retry_after`](Self::with_retry_after).
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// # use std::time::Duration;
+    /// let error = AppError::rate_limited(Duration::from_secs(3));
+    /// assert_eq!((error.status(), error.retry_after()), (429, Some(Duration::from_secs(3))));
+    /// assert!(!error.is_transient(), "it is the client's to wait");
+    /// ```
+    #[track_caller]
+    pub fn rate_limited(retry_after: Duration) -> Self {
+        Self::new(ErrorKind::RateLimited).with_retry_after(retry_after)
+    }
+}
+
+/// Errors that are not the client's. What they are given is **internal**: the
+/// client is told the kind's own message, unless it is given
+/// [another](AppError::with_public).
+///
+/// ```
+/// use highwater::error::AppError;
+///
+/// let error = AppError::timeout("charging the card");
+/// assert_eq!(error.detail(), Some("charging the card timed out"));
+/// assert_eq!(error.public_message(), "The request took too long.");
+///
+/// let bug = AppError::bug("the cart's sum is negative").with_public("Never shown.");
+/// assert_eq!(bug.public_message(), "Something went wrong on our side.");
+/// ```
+impl AppError {
+    /// 503: a dependency is down, or refuses for now.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::unavailable("stripe");
+    /// assert_eq!((error.status(), error.detail()), (503, Some("stripe is unavailable")));
+    /// assert!(error.is_transient());
+    /// ```
+    #[track_caller]
+    pub fn unavailable(dependency: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Unavailable).with_detail(format!("{dependency} is unavailable"))
+    }
+
+    /// 504: an answer did not come in time.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::timeout("reading the stock");
+    /// assert_eq!((error.status(), error.detail()), (504, Some("reading the stock timed out")));
+    /// assert!(error.is_transient());
+    /// ```
+    #[track_caller]
+    pub fn timeout(operation: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Timeout).with_detail(format!("{operation} timed out"))
+    }
+
+    /// 503: it was given up half-way because somebody wanted that.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::cancelled("the export");
+    /// assert_eq!((error.status(), error.detail()), (503, Some("the export was cancelled")));
+    /// assert!(!error.is_transient());
+    /// ```
+    #[track_caller]
+    pub fn cancelled(operation: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Cancelled).with_detail(format!("{operation} was cancelled"))
+    }
+
+    /// 499: the client closed the connection before the request was done.
+    ///
+    /// A server puts it where reading a request or writing its answer fails for
+    /// that reason. A [`Handler`](super::Handler) finds it as the source of other
+    /// errors, too.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::client_gone().with_source("reset by peer");
+    /// assert_eq!((error.status(), error.code()), (499, "client_gone"));
+    /// assert!(error.is_operational() && !error.is_transient());
+    /// ```
+    #[track_caller]
+    pub fn client_gone() -> Self {
+        Self::new(ErrorKind::ClientGone)
+    }
+
+    /// 500, and no bug: something outside the program failed, and is not likely
+    /// to pass.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::failure("the disk is full");
+    /// assert_eq!((error.status(), error.detail()), (500, Some("the disk is full")));
+    /// assert!(error.is_operational());
+    /// ```
+    #[track_caller]
+    pub fn failure(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Failure).with_detail(detail)
+    }
+
+    /// 500: the program is wrong.
+    ///
+    /// ```
+    /// # use highwater::error::AppError;
+    /// let error = AppError::bug("the stock is negative");
+    /// assert_eq!((error.status(), error.code()), (500, "internal_error"));
+    /// assert!(error.is_bug());
+    /// ```
+    #[track_caller]
+    pub fn bug(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Bug).with_detail(detail)
+    }
+
+    /// What a panic left behind, as [`catch_unwind`](std::panic::catch_unwind)
+    /// gives it: a bug. Its location is where it was caught; the panic's own is
+    /// known to the panic hook only.
+    ///
+    /// ```
+    /// use highwater::error::AppError;
+    ///
+    /// let payload = std::panic::catch_unwind(|| [1, 2, 3][3..][0]).unwrap_err();
+    /// let error = AppError::from_panic(&*payload);
+    /// assert!(error.is_bug());
+    /// assert!(error.detail().unwrap().starts_with("panicked: index out of bounds"));
+    /// ```
+    #[track_caller]
+    pub fn from_panic(payload: &(dyn Any + Send)) -> Self {
+        // `&payload` of a box is taken for the payload itself by the compiler.
+        let boxed = payload.downcast_ref::<Box<dyn Any + Send>>();
+        let payload = boxed.map_or(payload, |inner| &**inner);
+        let text = payload.downcast_ref::<&'static str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        Self::bug(match text {
+            Some(text) => Cow::Owned(format!("panicked: {text}")),
+            None => Cow::Borrowed("panicked, with something that is no text"),
+        })
     }
 }
 
@@ -287,7 +661,7 @@ impl fmt::Debug for AppError {
 }
 
 /// One after the other: a chain as deep as it likes would overflow the stack.
-impl Drop for Inner {
+impl Drop for ErrorData {
     fn drop(&mut self) {
         let mut next = self.source.take();
         while let Some(source) = next {

@@ -1,10 +1,6 @@
 //! Leaving a dependency alone that is down.
 
-mod permit;
-
-pub use permit::{BreakerOpen, Permit};
-
-use super::{AppError, Kind};
+use super::{AppError, Classification, Classify, ErrorKind};
 use crate::{
     Clock,
     sync::{Arc, Mutex, lock},
@@ -63,7 +59,7 @@ struct Circuit {
     failure_threshold: u32,
     open_duration: Duration,
     half_open_max_calls: u32,
-    phase: Phase,
+    phase: CircuitPhase,
     /// The number of phase changes.
     generation: u64,
     /// The number of times that silent half-open calls were replaced.
@@ -72,7 +68,7 @@ struct Circuit {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Phase {
+enum CircuitPhase {
     Closed {
         /// In a row.
         failed: u32,
@@ -132,7 +128,7 @@ impl Breaker {
             failure_threshold: 5,
             open_duration: Duration::from_secs(5),
             half_open_max_calls: 1,
-            phase: Phase::Closed { failed: 0 },
+            phase: CircuitPhase::Closed { failed: 0 },
             generation: 0,
             round: 0,
             now: Duration::ZERO,
@@ -224,7 +220,7 @@ impl Breaker {
     /// # Errors
     ///
     /// The operation's error, or [`BreakerOpen`] as an
-    /// [unavailable](Kind::Unavailable) error if the call was rejected.
+    /// [unavailable](ErrorKind::Unavailable) error if the call was rejected.
     pub async fn call<T, F>(
         &self,
         clock: &(impl Clock + ?Sized),
@@ -306,10 +302,10 @@ impl Breaker {
 
     /// Reports the outcome of a call, by the [kind](AppError::kind) of its error:
     ///
-    /// - It failed if it is [unavailable](Kind::Unavailable), timed out, or is a
-    ///   [failure](Kind::Failure), which is what nobody classified too.
-    /// - A [cancelled](Kind::Cancelled) call, one whose [client is
-    ///   gone](Kind::ClientGone) and a bug say nothing about the dependency: as if
+    /// - It failed if it is [unavailable](ErrorKind::Unavailable), timed out, or is a
+    ///   [failure](ErrorKind::Failure), which is what nobody classified too.
+    /// - A [cancelled](ErrorKind::Cancelled) call, one whose [client is
+    ///   gone](ErrorKind::ClientGone) and a bug say nothing about the dependency: as if
     ///   the permit was dropped.
     /// - Any other error is an answer, and so it went well.
     ///
@@ -330,8 +326,10 @@ impl Breaker {
     /// ```
     pub fn record<T>(&self, permit: Permit, result: &Result<T, AppError>, now: Duration) {
         match result.as_ref().err().map(AppError::kind) {
-            Some(Kind::Unavailable | Kind::Timeout | Kind::Failure) => self.failed(permit, now),
-            Some(Kind::Cancelled | Kind::ClientGone | Kind::Bug) => drop(permit),
+            Some(ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Failure) => {
+                self.failed(permit, now)
+            }
+            Some(ErrorKind::Cancelled | ErrorKind::ClientGone | ErrorKind::Bug) => drop(permit),
             _ => self.succeeded(permit, now),
         }
     }
@@ -344,9 +342,9 @@ impl Breaker {
     /// ```
     pub fn state(&self) -> BreakerState {
         match lock(&self.shared).phase {
-            Phase::Closed { .. } => BreakerState::Closed,
-            Phase::Open { .. } => BreakerState::Open,
-            Phase::HalfOpen { .. } => BreakerState::HalfOpen,
+            CircuitPhase::Closed { .. } => BreakerState::Closed,
+            CircuitPhase::Open { .. } => BreakerState::Open,
+            CircuitPhase::HalfOpen { .. } => BreakerState::HalfOpen,
         }
     }
 
@@ -356,22 +354,92 @@ impl Breaker {
     }
 }
 
+/// Permission to make one call, from [`Breaker::admit`]. Hand it to
+/// [`Breaker::record`] with the outcome.
+///
+/// Dropped instead, it counts for nothing, and a half-open breaker admits
+/// another call in its place.
+///
+/// ```
+/// # use highwater::error::{Breaker, BreakerState, Permit};
+/// # use std::time::Duration;
+/// let breaker = Breaker::new("stripe").failure_threshold(1);
+/// let permit: Permit = breaker.admit(Duration::ZERO).unwrap();
+/// drop(permit);
+/// assert_eq!(breaker.state(), BreakerState::Closed);
+/// ```
+#[derive(Debug)]
+#[must_use = "give it back with how the call went"]
+pub struct Permit {
+    breaker: Breaker,
+    generation: u64,
+    round: u64,
+    is_reported: bool,
+}
+
+/// The call may not be made: the dependency is left alone. Becomes an
+/// [unavailable](ErrorKind::Unavailable) [`AppError`](crate::error::AppError) by `?`.
+///
+/// ```
+/// # use highwater::error::{AppError, Breaker, BreakerOpen};
+/// # use std::time::Duration;
+/// let breaker = Breaker::new("stripe").failure_threshold(1);
+/// let permit = breaker.admit(Duration::ZERO).unwrap();
+/// breaker.failed(permit, Duration::ZERO);
+/// let open: BreakerOpen = breaker.admit(Duration::ZERO).unwrap_err();
+/// assert_eq!(open.to_string(), "stripe is left alone, as it failed");
+/// assert_eq!(AppError::from(open).status(), 503);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{dependency} is left alone, as it failed")]
+pub struct BreakerOpen {
+    /// The dependency that the breaker guards.
+    pub dependency: &'static str,
+    /// Before this has passed no call is admitted; 0 if the outcome of the probes
+    /// is waited for.
+    pub retry_after: Duration,
+}
+
+impl Permit {
+    /// Ends it with a report, unless it is another breaker's.
+    fn report_to(mut self, breaker: &Breaker) -> Option<u64> {
+        self.is_reported = Arc::ptr_eq(&self.breaker.shared, &breaker.shared);
+        self.is_reported.then_some(self.generation)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if !self.is_reported {
+            self.breaker.give_back(self.generation, self.round);
+        }
+    }
+}
+
+impl Classify for BreakerOpen {
+    fn classify(&self) -> Classification {
+        Classification::new(ErrorKind::Unavailable)
+            .with_retry_after(self.retry_after)
+            .of_open_breaker(true)
+    }
+}
+
 impl Circuit {
     /// Admits a call, which is known by the generation and round of the circuit.
     fn admit(&mut self, now: Duration) -> Result<(u64, u64), BreakerOpen> {
         self.turn_to(now);
         let admission = (self.generation, self.round);
         let retry_after = match &mut self.phase {
-            Phase::Closed { .. } => return Ok(admission),
-            Phase::HalfOpen {
+            CircuitPhase::Closed { .. } => return Ok(admission),
+            CircuitPhase::HalfOpen {
                 admitted, until, ..
             } if *admitted < self.half_open_max_calls => {
                 *admitted += 1;
                 *until = self.now.saturating_add(self.open_duration);
                 return Ok(admission);
             }
-            Phase::HalfOpen { .. } => Duration::ZERO,
-            Phase::Open { until } => until.saturating_sub(self.now),
+            CircuitPhase::HalfOpen { .. } => Duration::ZERO,
+            CircuitPhase::Open { until } => until.saturating_sub(self.now),
         };
         Err(BreakerOpen {
             dependency: self.dependency,
@@ -384,8 +452,8 @@ impl Circuit {
             return;
         }
         match &mut self.phase {
-            Phase::Closed { failed } => *failed = 0,
-            Phase::HalfOpen {
+            CircuitPhase::Closed { failed } => *failed = 0,
+            CircuitPhase::HalfOpen {
                 admitted,
                 succeeded,
                 ..
@@ -394,10 +462,10 @@ impl Circuit {
                 // It may be one that was replaced already.
                 *admitted = (*admitted).max(*succeeded);
                 if *succeeded >= self.half_open_max_calls {
-                    self.change(Phase::Closed { failed: 0 });
+                    self.change(CircuitPhase::Closed { failed: 0 });
                 }
             }
-            Phase::Open { .. } => {}
+            CircuitPhase::Open { .. } => {}
         }
     }
 
@@ -406,14 +474,14 @@ impl Circuit {
             return;
         }
         match &mut self.phase {
-            Phase::Closed { failed } => {
+            CircuitPhase::Closed { failed } => {
                 *failed += 1;
                 if *failed >= self.failure_threshold {
                     self.open();
                 }
             }
-            Phase::HalfOpen { .. } => self.open(),
-            Phase::Open { .. } => {}
+            CircuitPhase::HalfOpen { .. } => self.open(),
+            CircuitPhase::Open { .. } => {}
         }
     }
 
@@ -422,7 +490,7 @@ impl Circuit {
         if (generation, round) != (self.generation, self.round) {
             return;
         }
-        if let Phase::HalfOpen {
+        if let CircuitPhase::HalfOpen {
             admitted,
             succeeded,
             ..
@@ -436,12 +504,14 @@ impl Circuit {
     fn turn_to(&mut self, now: Duration) {
         self.now = self.now.max(now);
         match &mut self.phase {
-            Phase::Open { until } if *until <= self.now => self.change(Phase::HalfOpen {
-                admitted: 0,
-                succeeded: 0,
-                until: self.now,
-            }),
-            Phase::HalfOpen {
+            CircuitPhase::Open { until } if *until <= self.now => {
+                self.change(CircuitPhase::HalfOpen {
+                    admitted: 0,
+                    succeeded: 0,
+                    until: self.now,
+                })
+            }
+            CircuitPhase::HalfOpen {
                 admitted,
                 succeeded,
                 until,
@@ -461,10 +531,10 @@ impl Circuit {
 
     fn open(&mut self) {
         let until = self.now.saturating_add(self.open_duration);
-        self.change(Phase::Open { until });
+        self.change(CircuitPhase::Open { until });
     }
 
-    fn change(&mut self, phase: Phase) {
+    fn change(&mut self, phase: CircuitPhase) {
         self.phase = phase;
         self.generation += 1;
     }

@@ -1,6 +1,6 @@
 //! What joins a response with its lines in the log.
 
-use super::{Classification, Classify, Kind};
+use super::{Classification, Classify, ErrorKind};
 use crate::sync::{AtomicU64, Ordering};
 use std::{fmt, str::FromStr};
 
@@ -89,7 +89,7 @@ impl CorrelationId {
 /// Where an id is asked for and has to be a good one.
 impl Classify for InvalidId {
     fn classify(&self) -> Classification {
-        Classification::new(Kind::InvalidInput)
+        Classification::new(ErrorKind::InvalidInput)
             .with_public("An id is 1 to 64 letters, digits, '-', '_', '.' or ':'.")
     }
 }

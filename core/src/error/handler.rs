@@ -1,36 +1,35 @@
 //! The one place where errors are handled.
 
-mod build;
-mod counts;
-mod line;
+mod log_line;
+mod stats;
 
-pub use counts::HandlerStats;
+pub use stats::HandlerStats;
 
 use super::{
-    AppError, Class, Decision, FailedAttempt, GiveUp, Incident, Problem, Report, RetryPolicy,
+    AppError, Class, Decision, ErrorReport, FailedAttempt, GiveUp, Incident, Problem, RetryPolicy,
     correlation::mix, text::guarded,
 };
 use crate::sync::{Mutex, lock};
-use counts::Counts;
 use log::Level;
+use stats::HandlerCounts;
 use std::{borrow::Cow, fmt, time::Duration};
 
 /// What is done about a bug.
 ///
 /// ```
-/// use highwater::error::{AppError, Handler, Ids, Incident, Policy};
+/// use highwater::error::{AppError, Handler, Ids, Incident, HandlerPolicy};
 ///
 /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
 /// let decided = |policy| {
 ///     let handler = Handler::new().policy(policy);
 ///     handler.handle(&AppError::bug("it"), &incident).as_str()
 /// };
-/// assert_eq!(decided(Policy::Supervise), "drain");
-/// assert_eq!(decided(Policy::Crash), "crash");
-/// assert_eq!(decided(Policy::Swallow), "respond");
+/// assert_eq!(decided(HandlerPolicy::Supervise), "drain");
+/// assert_eq!(decided(HandlerPolicy::Crash), "crash");
+/// assert_eq!(decided(HandlerPolicy::Swallow), "respond");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Policy {
+pub enum HandlerPolicy {
     /// Answer, take no more work, let finish what is under way, end, and be
     /// replaced by a supervisor.
     #[default]
@@ -45,13 +44,13 @@ pub enum Policy {
 /// The one place that all errors come to. It logs and counts each once, tells
 /// those who observe, and [decides](Decision) what is done.
 ///
-/// | error | [`Supervise`](Policy::Supervise) | [`Crash`](Policy::Crash) | [`Swallow`](Policy::Swallow) |
+/// | error | [`Supervise`](HandlerPolicy::Supervise) | [`Crash`](HandlerPolicy::Crash) | [`Swallow`](HandlerPolicy::Swallow) |
 /// |---|---|---|---|
 /// | operational, and worth a [`RetryPolicy`] | `Retry` | `Retry` | `Retry` |
 /// | operational otherwise | `Respond` | `Respond` | `Respond` |
 /// | a bug | `Drain` | `Crash` | `Respond` |
 ///
-/// That a [client is gone](super::Kind::ClientGone) is no error: it is counted
+/// That a [client is gone](super::ErrorKind::ClientGone) is no error: it is counted
 /// [apart](HandlerStats::hung_up), logged at debug, and not observed.
 ///
 /// The decision is only made here: to sleep, to answer and to end is for those
@@ -80,21 +79,191 @@ pub enum Policy {
 /// assert_eq!(handler.stats().bugs, 1);
 /// ```
 pub struct Handler {
-    policy: Policy,
+    policy: HandlerPolicy,
     types: Option<Cow<'static, str>>,
     log: Option<Box<Log>>,
     observers: Vec<Box<Observer>>,
     retry: Option<RetryPolicy>,
-    counts: Mutex<Counts>,
+    counts: Mutex<HandlerCounts>,
 }
 
-type Log = dyn Fn(&Report<'_>) + Send + Sync;
-type Observer = dyn Fn(&Report<'_>) + Send + Sync;
+type Log = dyn Fn(&ErrorReport<'_>) + Send + Sync;
+type Observer = dyn Fn(&ErrorReport<'_>) + Send + Sync;
 
 /// Of the records it writes with the `log` crate.
 const LOG_TARGET: &str = "highwater::error";
 
 impl Handler {
+    /// One that supervises, writes with the `log` crate and retries nothing.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Handler, Ids, Incident};
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /stock").idempotent();
+    /// let decision = Handler::new().handle(&AppError::timeout("reading the stock"), &incident);
+    /// assert_eq!(decision.as_str(), "respond");
+    /// ```
+    pub fn new() -> Self {
+        Handler {
+            policy: HandlerPolicy::default(),
+            types: None,
+            log: None,
+            observers: Vec::new(),
+            retry: None,
+            counts: Mutex::new(HandlerCounts::default()),
+        }
+    }
+
+    /// What is done about a bug.
+    ///
+    /// ```
+    /// # use highwater::error::{AppError, Decision, Handler, Ids, Incident, HandlerPolicy};
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /stock");
+    /// let handler = Handler::new().policy(HandlerPolicy::Crash);
+    /// assert_eq!(handler.handle(&AppError::bug("no cart"), &incident), Decision::Crash);
+    /// ```
+    #[must_use]
+    pub fn policy(mut self, policy: HandlerPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Retry what is worth it. The handler then has to be told of each
+    /// [request](Self::record_request), and each incident [when](crate::error::Incident::at) it was.
+    ///
+    /// The jitter is drawn from the id and the attempt, so that a simulated run
+    /// can be repeated.
+    ///
+    /// ```
+    /// use highwater::error::{AppError, Handler, Ids, Incident, RetryPolicy};
+    /// use std::time::Duration;
+    ///
+    /// let handler = Handler::new().retry(RetryPolicy::new());
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /stock")
+    ///     .idempotent()
+    ///     .at(Duration::from_secs(1));
+    /// handler.record_request(incident.now);
+    /// let error = AppError::timeout("reading the stock");
+    /// assert!(handler.handle(&error, &incident).is_retry());
+    ///
+    /// let error = AppError::timeout("reading the stock");
+    /// let third = incident.attempt(3);
+    /// assert!(!handler.handle(&error, &third).is_retry(), "it is enough");
+    /// ```
+    #[must_use]
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = Some(retry);
+        self
+    }
+
+    /// Where people can read what a problem means: its type is this and its code.
+    ///
+    /// ```
+    /// use highwater::error::{AppError, Handler, Ids, Incident};
+    ///
+    /// let handler = Handler::new().problem_types("https://example.com/problems/");
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+    /// let decision = handler.handle(&AppError::not_found("There is no such order."), &incident);
+    /// let problem = decision.problem().unwrap();
+    /// assert_eq!(problem.type_uri(), "https://example.com/problems/not_found");
+    /// ```
+    #[must_use]
+    pub fn problem_types(mut self, base: impl Into<Cow<'static, str>>) -> Self {
+        self.types = Some(base.into());
+        self
+    }
+
+    /// Takes the lines of the log, instead of the `log` crate: one for each
+    /// error, without a line break in it.
+    ///
+    /// A bug is logged at the level `Error`, what is otherwise not the client's
+    /// fault at `Warn`, the client's at `Info`. What is retried is not over yet
+    /// and logged at `Debug`, as are clients that are gone.
+    ///
+    /// A line is cut at three kilobytes, each value at one, and the operation, which
+    /// has in it what a client sent, at a quarter of one: so a line with a prefix is
+    /// written whole to a pipe that several processes share.
+    ///
+    /// A line is made of `key=value`, in quotes if there is need. Context of which
+    /// the key is no word, or one of the line's own, is written as
+    /// `context=key value=value`: each line has one `id`.
+    ///
+    /// ```
+    /// use highwater::error::{AppError, Handler, Incident};
+    /// use std::sync::mpsc;
+    ///
+    /// let (write, lines) = mpsc::channel();
+    /// let handler = Handler::new().log_to(move |level, line| {
+    ///     write.send(format!("{level} {line}")).unwrap();
+    /// });
+    /// let error = AppError::unavailable("stripe").with_context("card", "4242\nid=fake");
+    /// let incident = Incident::new("order-42".parse()?, "POST /orders");
+    /// let _decision = handler.handle(&error, &incident);
+    ///
+    /// let line = lines.recv()?;
+    /// assert!(line.starts_with(
+    ///     "WARN id=order-42 class=operational code=unavailable status=503 decision=respond "
+    /// ));
+    /// assert!(line.contains(r#" operation="POST /orders" attempt=1 "#));
+    /// assert!(line.ends_with(r#" error="stripe is unavailable" card="4242\nid=fake""#));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn log_to(self, log: impl Fn(Level, &str) + Send + Sync + 'static) -> Self {
+        self.log_with(move |report| log(report.level(), &report.line()))
+    }
+
+    /// Hands each error to this function, instead of the `log` crate, before its
+    /// line is made: a log that leaves out what is repeated saves that.
+    ///
+    /// A later one replaces an earlier one, and that of [`log_to`](Self::log_to).
+    ///
+    /// ```
+    /// use highwater::error::{AppError, Handler, Ids, Incident};
+    /// use std::sync::mpsc;
+    ///
+    /// let (write, lines) = mpsc::channel();
+    /// let handler = Handler::new().log_with(move |report| {
+    ///     if report.level() <= log::Level::Warn {
+    ///         write.send(report.line()).unwrap();
+    ///     }
+    /// });
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+    /// let _answer = handler.handle(&AppError::not_found("There is no such order."), &incident);
+    /// let _answer = handler.handle(&AppError::unavailable("stripe"), &incident);
+    /// assert!(lines.recv()?.contains(" code=unavailable "));
+    /// # Ok::<(), mpsc::RecvError>(())
+    /// ```
+    #[must_use]
+    pub fn log_with(mut self, log: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static) -> Self {
+        self.log = Some(Box::new(log));
+        self
+    }
+
+    /// Also tells this function of each error, once. It can be called more than
+    /// once.
+    ///
+    /// One that panics has a bug, which is handled like any other: under
+    /// [`HandlerPolicy::Supervise`] the process drains.
+    ///
+    /// ```
+    /// use highwater::error::{AppError, Handler, Ids, Incident};
+    /// use std::sync::mpsc;
+    ///
+    /// let (tell, told) = mpsc::channel();
+    /// let handler = Handler::new().on_error(move |report| {
+    ///     tell.send((report.error.code(), report.decision.as_str())).unwrap();
+    /// });
+    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+    /// let _decision = handler.handle(&AppError::timeout("reading the order"), &incident);
+    /// assert_eq!(told.recv()?, ("timeout", "respond"));
+    /// # Ok::<(), mpsc::RecvError>(())
+    /// ```
+    #[must_use]
+    pub fn on_error(mut self, observer: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static) -> Self {
+        self.observers.push(Box::new(observer));
+        self
+    }
+
     /// To be told of each request, retries aside, if it [retries](Self::retry): a
     /// share of them is what there may be of retries. Otherwise it does nothing.
     ///
@@ -106,12 +275,12 @@ impl Handler {
     /// let incident = Incident::new(Ids::new(7).make(), "GET /stock").idempotent();
     /// let is_retried = || handler.handle(&AppError::timeout("the stock"), &incident).is_retry();
     /// assert!(is_retried() && !is_retried());
-    /// handler.request(Duration::ZERO);
+    /// handler.record_request(Duration::ZERO);
     /// assert!(is_retried());
     /// ```
-    pub fn request(&self, now: Duration) {
+    pub fn record_request(&self, now: Duration) {
         if let Some(retry) = &self.retry {
-            retry.request(now);
+            retry.record_request(now);
         }
     }
 
@@ -141,7 +310,7 @@ impl Handler {
             return decision;
         }
         lock(&self.counts).add(error, &decision);
-        let report = Report {
+        let report = ErrorReport {
             error,
             incident,
             decision: &decision,
@@ -164,7 +333,7 @@ impl Handler {
             return decision;
         }
         lock(&self.counts).add_hang_up();
-        let report = Report {
+        let report = ErrorReport {
             error,
             incident,
             decision: &decision,
@@ -217,8 +386,8 @@ impl Handler {
     ) -> (Decision, Option<GiveUp>) {
         let mut gave_up = None;
         let decision = match (error.class(), self.policy, retry) {
-            (Class::Programmer, Policy::Crash, _) => Decision::Crash,
-            (Class::Programmer, Policy::Supervise, _) => {
+            (Class::Programmer, HandlerPolicy::Crash, _) => Decision::Crash,
+            (Class::Programmer, HandlerPolicy::Supervise, _) => {
                 Decision::Drain(self.problem(error, incident))
             }
             (Class::Operational, _, Some(retry)) => {
@@ -231,7 +400,7 @@ impl Handler {
                 gave_up = answer.err();
                 answer.map_or_else(|_| self.respond(error, incident), Decision::Retry)
             }
-            (Class::Operational, _, None) | (Class::Programmer, Policy::Swallow, _) => {
+            (Class::Operational, _, None) | (Class::Programmer, HandlerPolicy::Swallow, _) => {
                 self.respond(error, incident)
             }
         };
@@ -255,7 +424,7 @@ impl Handler {
     }
 
     /// Everybody is told, even if one panics; the first panic is returned.
-    fn tell(&self, report: &Report<'_>) -> Result<(), AppError> {
+    fn tell(&self, report: &ErrorReport<'_>) -> Result<(), AppError> {
         let mut told = guarded(|| self.write(report));
         for observer in &self.observers {
             told = told.and(guarded(|| observer(report)));
@@ -267,7 +436,7 @@ impl Handler {
     fn handle_own(&self, panic: &AppError, incident: &Incident<'_>) -> Decision {
         let (decision, _) = self.decide(panic, incident, None);
         lock(&self.counts).add(panic, &decision);
-        let report = Report {
+        let report = ErrorReport {
             error: panic,
             incident,
             decision: &decision,
@@ -279,15 +448,21 @@ impl Handler {
         decision
     }
 
-    fn write(&self, report: &Report<'_>) {
+    fn write(&self, report: &ErrorReport<'_>) {
         let level = report.level();
         match &self.log {
             Some(log) => log(report),
             None if log::log_enabled!(target: LOG_TARGET, level) => {
-                log::log!(target: LOG_TARGET, level, "{}", line::line(report));
+                log::log!(target: LOG_TARGET, level, "{}", log_line::format(report));
             }
             None => {}
         }
+    }
+}
+
+impl Default for Handler {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -301,7 +476,7 @@ impl fmt::Debug for Handler {
     }
 }
 
-impl Report<'_> {
+impl ErrorReport<'_> {
     /// Returns the level at which the error is logged: `Error` for a bug, `Warn` for
     /// what is otherwise not the client's fault, `Info` for the client's, and `Debug`
     /// for what is retried and for clients that are gone.
@@ -337,7 +512,7 @@ impl Report<'_> {
     /// assert!(told.recv().unwrap().contains(" code=timeout status=504 "));
     /// ```
     pub fn line(&self) -> String {
-        line::line(self)
+        log_line::format(self)
     }
 }
 

@@ -37,13 +37,11 @@
 //! through other layers it is a response without a body that has the error's
 //! status, and the error, as an `Arc<AppError>`, in its extensions.
 
-mod answer;
-mod asked;
-mod bare;
 mod body;
 mod future;
 mod layer;
-mod raised;
+mod request_context;
+mod response;
 mod service;
 
 pub use body::HandlerBody;

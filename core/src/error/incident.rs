@@ -183,10 +183,10 @@ impl Decision {
 /// What a [`Handler`](super::Handler) tells its observers.
 ///
 /// ```
-/// # use highwater::error::{AppError, Handler, Ids, Incident, Report};
+/// # use highwater::error::{AppError, Handler, Ids, Incident, ErrorReport};
 /// # use std::sync::mpsc;
 /// let (tell, told) = mpsc::channel();
-/// let handler = Handler::new().on_error(move |report: &Report<'_>| {
+/// let handler = Handler::new().on_error(move |report: &ErrorReport<'_>| {
 ///     tell.send((report.error.status(), report.incident.attempt, report.gave_up)).unwrap();
 /// });
 /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
@@ -195,7 +195,7 @@ impl Decision {
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Report<'a> {
+pub struct ErrorReport<'a> {
     /// What went wrong.
     pub error: &'a AppError,
     /// In the midst of what.

@@ -24,16 +24,16 @@ use super::Class;
 /// | [`Bug`](Self::Bug) | `internal_error` | 500 | programmer | |
 ///
 /// ```
-/// use highwater::error::{Class, Kind};
+/// use highwater::error::{Class, ErrorKind};
 ///
-/// assert_eq!(Kind::Timeout.status(), 504);
-/// assert_eq!(Kind::Timeout.class(), Class::Operational);
-/// assert!(Kind::Timeout.is_transient());
-/// assert!(!Kind::Bug.is_transient(), "a bug is still there the next time");
+/// assert_eq!(ErrorKind::Timeout.status(), 504);
+/// assert_eq!(ErrorKind::Timeout.class(), Class::Operational);
+/// assert!(ErrorKind::Timeout.is_transient());
+/// assert!(!ErrorKind::Bug.is_transient(), "a bug is still there the next time");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum ErrorKind {
     /// What was asked cannot be understood, or breaks a rule.
     InvalidInput,
     /// Nobody knows who asks.
@@ -72,42 +72,42 @@ pub enum Kind {
     Bug,
 }
 
-impl Kind {
+impl ErrorKind {
     /// Every kind, in the order of the table.
     ///
     /// ```
-    /// # use highwater::error::Kind;
-    /// let bugs: Vec<_> = Kind::ALL.iter().filter(|kind| kind.code() == "internal_error").collect();
-    /// assert_eq!(bugs, [&Kind::Bug]);
+    /// # use highwater::error::ErrorKind;
+    /// let bugs: Vec<_> = ErrorKind::ALL.iter().filter(|kind| kind.code() == "internal_error").collect();
+    /// assert_eq!(bugs, [&ErrorKind::Bug]);
     /// ```
-    pub const ALL: &[Kind] = &[
-        Kind::InvalidInput,
-        Kind::Unauthorized,
-        Kind::Forbidden,
-        Kind::NotFound,
-        Kind::MethodNotAllowed,
-        Kind::Conflict,
-        Kind::TooLarge,
-        Kind::UnsupportedMediaType,
-        Kind::RateLimited,
-        Kind::ClientGone,
-        Kind::Failure,
-        Kind::Cancelled,
-        Kind::Unavailable,
-        Kind::Timeout,
-        Kind::Bug,
+    pub const ALL: &[ErrorKind] = &[
+        ErrorKind::InvalidInput,
+        ErrorKind::Unauthorized,
+        ErrorKind::Forbidden,
+        ErrorKind::NotFound,
+        ErrorKind::MethodNotAllowed,
+        ErrorKind::Conflict,
+        ErrorKind::TooLarge,
+        ErrorKind::UnsupportedMediaType,
+        ErrorKind::RateLimited,
+        ErrorKind::ClientGone,
+        ErrorKind::Failure,
+        ErrorKind::Cancelled,
+        ErrorKind::Unavailable,
+        ErrorKind::Timeout,
+        ErrorKind::Bug,
     ];
 
     /// Whose fault it is. Only a [`Bug`](Self::Bug) is the program's.
     ///
     /// ```
-    /// # use highwater::error::{Class, Kind};
-    /// assert_eq!(Kind::Failure.class(), Class::Operational);
-    /// assert_eq!(Kind::Bug.class(), Class::Programmer);
+    /// # use highwater::error::{Class, ErrorKind};
+    /// assert_eq!(ErrorKind::Failure.class(), Class::Operational);
+    /// assert_eq!(ErrorKind::Bug.class(), Class::Programmer);
     /// ```
     pub const fn class(self) -> Class {
         match self {
-            Kind::Bug => Class::Programmer,
+            ErrorKind::Bug => Class::Programmer,
             _ => Class::Operational,
         }
     }
@@ -115,8 +115,8 @@ impl Kind {
     /// Its name for programs: stable, in `snake_case`.
     ///
     /// ```
-    /// # use highwater::error::Kind;
-    /// assert_eq!(Kind::Bug.code(), "internal_error");
+    /// # use highwater::error::ErrorKind;
+    /// assert_eq!(ErrorKind::Bug.code(), "internal_error");
     /// ```
     pub const fn code(self) -> &'static str {
         self.facts().0
@@ -125,8 +125,8 @@ impl Kind {
     /// Its status of HTTP, from 400 to 599.
     ///
     /// ```
-    /// # use highwater::error::Kind;
-    /// assert_eq!(Kind::TooLarge.status(), 413);
+    /// # use highwater::error::ErrorKind;
+    /// assert_eq!(ErrorKind::TooLarge.status(), 413);
     /// ```
     pub const fn status(self) -> u16 {
         self.facts().1
@@ -135,8 +135,8 @@ impl Kind {
     /// What the client is told unless something better is known.
     ///
     /// ```
-    /// # use highwater::error::Kind;
-    /// assert_eq!(Kind::NotFound.public_message(), "There is no such resource.");
+    /// # use highwater::error::ErrorKind;
+    /// assert_eq!(ErrorKind::NotFound.public_message(), "There is no such resource.");
     /// ```
     pub const fn public_message(self) -> &'static str {
         self.facts().2
@@ -149,56 +149,56 @@ impl Kind {
     /// nothing.
     ///
     /// ```
-    /// # use highwater::error::Kind;
-    /// assert!(Kind::Unavailable.is_transient());
-    /// assert!(!Kind::RateLimited.is_transient());
+    /// # use highwater::error::ErrorKind;
+    /// assert!(ErrorKind::Unavailable.is_transient());
+    /// assert!(!ErrorKind::RateLimited.is_transient());
     /// ```
     pub const fn is_transient(self) -> bool {
-        matches!(self, Kind::Unavailable | Kind::Timeout)
+        matches!(self, ErrorKind::Unavailable | ErrorKind::Timeout)
     }
 
     const fn facts(self) -> (&'static str, u16, &'static str) {
         match self {
-            Kind::InvalidInput => ("invalid_input", 400, "The request is not valid."),
-            Kind::Unauthorized => ("unauthorized", 401, "Authentication is needed."),
-            Kind::Forbidden => ("forbidden", 403, "This is not allowed."),
-            Kind::NotFound => ("not_found", 404, "There is no such resource."),
-            Kind::MethodNotAllowed => (
+            ErrorKind::InvalidInput => ("invalid_input", 400, "The request is not valid."),
+            ErrorKind::Unauthorized => ("unauthorized", 401, "Authentication is needed."),
+            ErrorKind::Forbidden => ("forbidden", 403, "This is not allowed."),
+            ErrorKind::NotFound => ("not_found", 404, "There is no such resource."),
+            ErrorKind::MethodNotAllowed => (
                 "method_not_allowed",
                 405,
                 "This method is not allowed here.",
             ),
-            Kind::Conflict => (
+            ErrorKind::Conflict => (
                 "conflict",
                 409,
                 "The request conflicts with the present state.",
             ),
-            Kind::TooLarge => ("too_large", 413, "The request is too large."),
-            Kind::UnsupportedMediaType => (
+            ErrorKind::TooLarge => ("too_large", 413, "The request is too large."),
+            ErrorKind::UnsupportedMediaType => (
                 "unsupported_media_type",
                 415,
                 "The request has a media type that is not supported.",
             ),
-            Kind::RateLimited => ("rate_limited", 429, "There were too many requests."),
+            ErrorKind::RateLimited => ("rate_limited", 429, "There were too many requests."),
             // The status that proxies use for it: no standard has one.
-            Kind::ClientGone => (
+            ErrorKind::ClientGone => (
                 "client_gone",
                 499,
                 "The client closed the connection before the request was done.",
             ),
-            Kind::Failure => ("failure", 500, "The request could not be completed."),
-            Kind::Cancelled => (
+            ErrorKind::Failure => ("failure", 500, "The request could not be completed."),
+            ErrorKind::Cancelled => (
                 "cancelled",
                 503,
                 "The request was cancelled before it was done.",
             ),
-            Kind::Unavailable => (
+            ErrorKind::Unavailable => (
                 "unavailable",
                 503,
                 "A service that is needed for this is unavailable.",
             ),
-            Kind::Timeout => ("timeout", 504, "The request took too long."),
-            Kind::Bug => ("internal_error", 500, "Something went wrong on our side."),
+            ErrorKind::Timeout => ("timeout", 504, "The request took too long."),
+            ErrorKind::Bug => ("internal_error", 500, "Something went wrong on our side."),
         }
     }
 }

@@ -1,19 +1,16 @@
 //! What is known of errors that others made.
 
 use super::{
-    AppError, BreakerOpen, Chain, Classification, Classify, Kind, listeners, text::guarded,
+    AppError, BreakerOpen, Chain, Classification, Classify, ErrorKind, listeners, text::guarded,
 };
-use std::{
-    error::Error,
-    io::{self, ErrorKind},
-};
+use std::{error::Error, io};
 
 impl Classification {
     /// What is known of any error: it, or one of its sources, is an [`AppError`], a
     /// [`BreakerOpen`] or an [`io::Error`]. `None` if none is.
     ///
     /// With the feature `axum`, an error of a body of axum whose connection was
-    /// closed is [`ClientGone`](Kind::ClientGone): what a handler reads is the body
+    /// closed is [`ClientGone`](ErrorKind::ClientGone): what a handler reads is the body
     /// of its request. Where it reads one of axum's bodies that comes from
     /// elsewhere, it has to [say what that is](super::ResultExt::classified).
     ///
@@ -22,19 +19,19 @@ impl Classification {
     /// goes in.
     ///
     /// ```
-    /// use highwater::error::{AppError, Classification, Kind};
+    /// use highwater::error::{AppError, Classification, ErrorKind};
     /// use std::io;
     ///
     /// let inner = AppError::invalid_input("The file is not valid.");
     /// let outer = io::Error::other(inner);
     /// let found = Classification::of(&outer).unwrap();
-    /// assert_eq!(found.kind(), Kind::InvalidInput, "the io::Error only carries it");
+    /// assert_eq!(found.kind(), ErrorKind::InvalidInput, "the io::Error only carries it");
     ///
     /// assert_eq!(Classification::of(&std::fmt::Error), None);
     /// ```
     pub fn of(error: &(dyn Error + 'static)) -> Option<Self> {
         if is_closed_by_client(error) {
-            return Some(Kind::ClientGone.into());
+            return Some(ErrorKind::ClientGone.into());
         }
         Self::of_source(error)
     }
@@ -81,10 +78,10 @@ fn is_closed_by_client(error: &(dyn Error + 'static)) -> bool {
     let is_closed = |io: &io::Error| {
         matches!(
             io.kind(),
-            ErrorKind::UnexpectedEof
-                | ErrorKind::ConnectionReset
-                | ErrorKind::ConnectionAborted
-                | ErrorKind::BrokenPipe
+            io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
         )
     };
     causes(error)
@@ -100,7 +97,7 @@ fn is_closed_by_client(_error: &(dyn Error + 'static)) -> bool {
 
 impl AppError {
     /// Any error, as far as it is [known](Classification::of); a
-    /// [`Failure`](Kind::Failure) if it is not: who returned it expected it, so it
+    /// [`Failure`](ErrorKind::Failure) if it is not: who returned it expected it, so it
     /// is no bug. An `AppError` in the box comes out of it.
     ///
     /// It is for where all that is left is a box. Where the type is still known,
@@ -127,7 +124,7 @@ impl AppError {
             Ok(own) => *own,
             Err(error) => {
                 let known = Classification::of(&*error);
-                AppError::new(known.unwrap_or(Kind::Failure.into())).with_source(error)
+                AppError::new(known.unwrap_or(ErrorKind::Failure.into())).with_source(error)
             }
         }
     }
@@ -156,7 +153,8 @@ impl AppError {
                     let own = link.downcast_ref::<AppError>();
                     own.is_some_and(AppError::is_handled)
                 });
-                let error = AppError::new(known.unwrap_or(Kind::Failure.into())).with_source(error);
+                let error =
+                    AppError::new(known.unwrap_or(ErrorKind::Failure.into())).with_source(error);
                 if is_handled {
                     error.is_first_handled();
                 }
@@ -168,9 +166,9 @@ impl AppError {
     /// Returns whether the error is about a client that hung up, or was caused by one.
     ///
     /// An error that was classified as the server's stays that, unless a source is
-    /// explicitly [`ClientGone`](Kind::ClientGone).
+    /// explicitly [`ClientGone`](ErrorKind::ClientGone).
     pub(super) fn is_hang_up(&self) -> bool {
-        if self.kind() == Kind::ClientGone {
+        if self.kind() == ErrorKind::ClientGone {
             return true;
         }
         let Some(source) = self.source().filter(|_| !self.is_bug()) else {
@@ -178,7 +176,7 @@ impl AppError {
         };
         let is_marked = causes(source).any(|link| {
             let own = link.downcast_ref::<AppError>();
-            own.is_some_and(|own| own.kind() == Kind::ClientGone)
+            own.is_some_and(|own| own.kind() == ErrorKind::ClientGone)
         });
         is_marked || (self.status() < 500 && is_closed_by_client(source))
     }
@@ -190,19 +188,19 @@ impl AppError {
 ///
 /// | error | kind |
 /// |---|---|
-/// | no answer in time, or none yet | [`Timeout`](Kind::Timeout) |
-/// | a connection that is refused, broken or cut short; a network or host that cannot be reached; what is busy or was interrupted | [`Unavailable`](Kind::Unavailable) |
-/// | all others: no such file, no permission, no space, data that makes no sense | [`Failure`](Kind::Failure) |
+/// | no answer in time, or none yet | [`Timeout`](ErrorKind::Timeout) |
+/// | a connection that is refused, broken or cut short; a network or host that cannot be reached; what is busy or was interrupted | [`Unavailable`](ErrorKind::Unavailable) |
+/// | all others: no such file, no permission, no space, data that makes no sense | [`Failure`](ErrorKind::Failure) |
 ///
 /// One that carries an [`AppError`] is what that is.
 ///
 /// ```
-/// use highwater::error::{AppError, Kind};
-/// use std::io::{self, ErrorKind};
+/// use highwater::error::{AppError, ErrorKind};
+/// use std::io;
 ///
-/// let kind = |error: ErrorKind| AppError::from(io::Error::from(error)).kind();
-/// assert_eq!(kind(ErrorKind::ConnectionReset), Kind::Unavailable);
-/// assert_eq!(kind(ErrorKind::NotFound), Kind::Failure);
+/// let kind = |error: io::ErrorKind| AppError::from(io::Error::from(error)).kind();
+/// assert_eq!(kind(io::ErrorKind::ConnectionReset), ErrorKind::Unavailable);
+/// assert_eq!(kind(io::ErrorKind::NotFound), ErrorKind::Failure);
 /// ```
 impl Classify for io::Error {
     fn classify(&self) -> Classification {
@@ -210,24 +208,24 @@ impl Classify for io::Error {
     }
 }
 
-fn from_io(kind: ErrorKind) -> Kind {
+fn from_io(kind: io::ErrorKind) -> ErrorKind {
     match kind {
         // That it would block is what a socket with a timeout answers.
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => Kind::Timeout,
-        ErrorKind::ConnectionRefused
-        | ErrorKind::ConnectionReset
-        | ErrorKind::ConnectionAborted
-        | ErrorKind::NotConnected
-        | ErrorKind::BrokenPipe
-        | ErrorKind::UnexpectedEof
-        | ErrorKind::HostUnreachable
-        | ErrorKind::NetworkUnreachable
-        | ErrorKind::NetworkDown
-        | ErrorKind::StaleNetworkFileHandle
-        | ErrorKind::ResourceBusy
-        | ErrorKind::ExecutableFileBusy
-        | ErrorKind::Deadlock
-        | ErrorKind::Interrupted => Kind::Unavailable,
-        _ => Kind::Failure,
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => ErrorKind::Timeout,
+        io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::NotConnected
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::NetworkDown
+        | io::ErrorKind::StaleNetworkFileHandle
+        | io::ErrorKind::ResourceBusy
+        | io::ErrorKind::ExecutableFileBusy
+        | io::ErrorKind::Deadlock
+        | io::ErrorKind::Interrupted => ErrorKind::Unavailable,
+        _ => ErrorKind::Failure,
     }
 }

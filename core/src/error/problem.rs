@@ -1,6 +1,6 @@
 //! What the client gets to see.
 
-use super::{AppError, CorrelationId, FieldError, Kind, text};
+use super::{AppError, CorrelationId, ErrorKind, FieldError, text};
 use serde::Serialize;
 use std::{borrow::Cow, time::Duration};
 
@@ -92,7 +92,7 @@ impl Problem {
             detail: shortened(classification.public()),
             instance: None,
             code: if is_bug {
-                Kind::Bug.code()
+                ErrorKind::Bug.code()
             } else {
                 classification.code()
             },

@@ -6,10 +6,10 @@ use std::{error::Error, fmt};
 /// Classifies, and adds to, the error of a `Result`.
 ///
 /// ```
-/// use highwater::error::{AppError, Kind, ResultExt};
+/// use highwater::error::{AppError, ErrorKind, ResultExt};
 ///
 /// fn page(query: &str) -> Result<u32, AppError> {
-///     query.parse().classified(Kind::InvalidInput).context("page", query)
+///     query.parse().classified(ErrorKind::InvalidInput).context("page", query)
 /// }
 ///
 /// assert_eq!(page("7").unwrap(), 7);
@@ -21,7 +21,7 @@ use std::{error::Error, fmt};
 /// ```
 pub trait ResultExt<T, E>: Sized {
     /// Says what follows from an error that does not know itself, here: a
-    /// [`Kind`](super::Kind), or a [`Classification`]. The error becomes the
+    /// [`ErrorKind`](super::ErrorKind), or a [`Classification`]. The error becomes the
     /// source.
     ///
     /// It also overrules what an error says about itself: a file that is not

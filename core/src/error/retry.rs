@@ -28,7 +28,7 @@ use std::{fmt, time::Duration};
 /// let now = Duration::ZERO;
 /// let half = || u64::MAX / 2; // a random number; here the one in the middle
 ///
-/// retry.request(now);
+/// retry.record_request(now);
 /// let error = AppError::timeout("reading the stock");
 /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
 /// assert_eq!(retry.decide(failed, now, half)?.as_millis(), 49);
@@ -49,11 +49,11 @@ pub struct RetryPolicy {
     backoff: Duration,
     longest: Duration,
     waits_for_breaker: bool,
-    shared: Arc<Shared>,
+    shared: Arc<SharedBudget>,
 }
 
 /// State that clones have in common.
-struct Shared {
+struct SharedBudget {
     budget: Mutex<RetryBudget>,
     /// Random numbers drawn so far.
     draws: AtomicU64,
@@ -129,7 +129,7 @@ impl RetryPolicy {
             backoff: Duration::from_millis(100),
             longest: Duration::from_secs(10),
             waits_for_breaker: false,
-            shared: Shared::with(RetryBudget::new()),
+            shared: SharedBudget::with(RetryBudget::new()),
         }
     }
 
@@ -196,7 +196,7 @@ impl RetryPolicy {
     /// assert_eq!(retry.decide(failed, Duration::ZERO, || 0), Err(GiveUp::Budget));
     /// ```
     pub fn budget(mut self, budget: RetryBudget) -> Self {
-        self.shared = Shared::with(budget);
+        self.shared = SharedBudget::with(budget);
         self
     }
 
@@ -272,7 +272,7 @@ impl RetryPolicy {
         F: Future<Output = Result<T, AppError>>,
         S: Future,
     {
-        self.request(clock.now());
+        self.record_request(clock.now());
         let mut attempt = 1;
         loop {
             let error = match operation().await {
@@ -308,10 +308,10 @@ impl RetryPolicy {
     /// let retry = RetryPolicy::new().budget(RetryBudget::new().percent(100).burst(1));
     /// retry.decide(failed, Duration::ZERO, || 0).unwrap();
     /// assert_eq!(retry.available(), 0);
-    /// retry.request(Duration::ZERO);
+    /// retry.record_request(Duration::ZERO);
     /// assert_eq!(retry.available(), 1);
     /// ```
-    pub fn request(&self, now: Duration) {
+    pub fn record_request(&self, now: Duration) {
         lock(&self.shared.budget).deposit(now);
     }
 
@@ -398,9 +398,9 @@ impl Default for RetryPolicy {
     }
 }
 
-impl Shared {
+impl SharedBudget {
     fn with(budget: RetryBudget) -> Arc<Self> {
-        Arc::new(Shared {
+        Arc::new(SharedBudget {
             budget: Mutex::new(budget),
             draws: AtomicU64::new(0),
         })

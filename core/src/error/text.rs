@@ -85,7 +85,7 @@ fn write_links(
     to: &mut (impl Write + ?Sized),
 ) -> fmt::Result {
     for link in &mut links {
-        if is_untold(link) {
+        if has_no_own_text(link) {
             continue;
         }
         to.write_str(separator)?;
@@ -110,11 +110,11 @@ pub(crate) fn write_own(
 }
 
 /// Returns the error, or the first of its causes that says anything itself.
-pub(crate) fn first_told<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+pub(crate) fn first_with_text<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     let mut told = error;
     for _ in 0..Chain::DEEPEST {
         match told.source() {
-            Some(source) if is_untold(told) => told = source,
+            Some(source) if has_no_own_text(told) => told = source,
             _ => break,
         }
     }
@@ -122,7 +122,7 @@ pub(crate) fn first_told<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error
 }
 
 /// Returns whether its source says all it has to say.
-fn is_untold(error: &(dyn Error + 'static)) -> bool {
+fn has_no_own_text(error: &(dyn Error + 'static)) -> bool {
     let own = error.downcast_ref::<AppError>();
     own.is_some_and(|own| own.own_text().is_none())
 }

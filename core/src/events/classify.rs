@@ -1,34 +1,34 @@
 //! What the errors of this module are to a whole application.
 
 use super::{EmitError, Failure, InboxFull, ZeroCapacity};
-use crate::error::{Classification, Classify, Kind};
+use crate::error::{Classification, Classify, ErrorKind};
 use std::{error::Error, time::Duration};
 
 /// An emit fails for its listeners, and none of their failures is the fault of
 /// whoever asked for what was emitted: `invalid_input` between two services is an
 /// error of ours.
 ///
-/// It is a [`Bug`](Kind::Bug) if one of them is; [`Unavailable`](Kind::Unavailable)
+/// It is a [`Bug`](ErrorKind::Bug) if one of them is; [`Unavailable`](ErrorKind::Unavailable)
 /// if all may pass, so that emitting again may help; otherwise a
-/// [`Failure`](Kind::Failure). Listeners that did not fail ran: emitting again runs
+/// [`Failure`](ErrorKind::Failure). Listeners that did not fail ran: emitting again runs
 /// them again.
 ///
 /// ```
-/// use highwater::{error::{AppError, Kind}, events::Emitter};
+/// use highwater::{error::{AppError, ErrorKind}, events::Emitter};
 ///
 /// let emitter: Emitter<u8> = Emitter::new();
 /// emitter.on("mail", |_| Err(AppError::unavailable("the mail server"))).detach();
 /// let error: AppError = emitter.emit(&1).unwrap_err().into();
-/// assert_eq!(error.kind(), Kind::Unavailable);
+/// assert_eq!(error.kind(), ErrorKind::Unavailable);
 ///
 /// emitter.on("audit", |_| Err("the disk is full")).detach();
 /// let error: AppError = emitter.emit(&1).unwrap_err().into();
-/// assert_eq!(error.kind(), Kind::Failure, "it will not pass for both");
+/// assert_eq!(error.kind(), ErrorKind::Failure, "it will not pass for both");
 /// ```
 impl Classify for EmitError {
     fn classify(&self) -> Classification {
         let all = self.failures().iter().map(Classify::classify);
-        all.reduce(worse).unwrap_or(Kind::Failure.into())
+        all.reduce(worse).unwrap_or(ErrorKind::Failure.into())
     }
 }
 
@@ -36,10 +36,12 @@ impl Classify for EmitError {
 impl Classify for Failure {
     fn classify(&self) -> Classification {
         match known(&*self.error) {
-            Some(known) if known.is_bug() => Kind::Bug.into(),
-            Some(known) if known.is_transient() => waiting(Kind::Unavailable, known.retry_after())
-                .of_open_breaker(known.is_breaker_open()),
-            _ => Kind::Failure.into(),
+            Some(known) if known.is_bug() => ErrorKind::Bug.into(),
+            Some(known) if known.is_transient() => {
+                waiting(ErrorKind::Unavailable, known.retry_after())
+                    .of_open_breaker(known.is_breaker_open())
+            }
+            _ => ErrorKind::Failure.into(),
         }
     }
 }
@@ -47,7 +49,7 @@ impl Classify for Failure {
 /// There is more to do than is done: that passes.
 impl Classify for InboxFull {
     fn classify(&self) -> Classification {
-        Kind::Unavailable.into()
+        ErrorKind::Unavailable.into()
     }
 }
 
@@ -55,7 +57,7 @@ impl Classify for InboxFull {
 /// whoever set it is to be told instead.
 impl Classify for ZeroCapacity {
     fn classify(&self) -> Classification {
-        Kind::Bug.into()
+        ErrorKind::Bug.into()
     }
 }
 
@@ -77,7 +79,7 @@ fn worse(one: Classification, other: Classification) -> Classification {
     }
 }
 
-fn waiting(kind: Kind, retry_after: Option<Duration>) -> Classification {
+fn waiting(kind: ErrorKind, retry_after: Option<Duration>) -> Classification {
     let classification = Classification::new(kind);
     match retry_after {
         Some(after) => classification.with_retry_after(after),

@@ -196,7 +196,7 @@ impl Error for Failure {
     /// What caused the listener's [`error`](Self::error), which is part of this
     /// one's text.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        text::first_told(&*self.error).source()
+        text::first_with_text(&*self.error).source()
     }
 }
 
@@ -207,7 +207,7 @@ impl fmt::Display for Failure {
         if f.alternate() {
             return text::write_with_causes(&*self.error, f);
         }
-        text::write_own(text::first_told(&*self.error), f)
+        text::write_own(text::first_with_text(&*self.error), f)
     }
 }
 

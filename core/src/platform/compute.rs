@@ -7,7 +7,9 @@ pub(super) use job::{JobStart, RunningJob};
 
 use crate::{
     Clock,
-    scale::{Admission, Bound, Cancel, Cancellation, Job, Place, PoolStats, Rejected, Ticket},
+    scale::{
+        AdmissionQueue, Cancel, Cancellation, Job, PoolStats, Rejected, RunPermit, Ticket, WhenFull,
+    },
     trace::{NameId, RecordKind, Recorder},
 };
 use futures::channel::oneshot;
@@ -75,7 +77,7 @@ pub struct Threads {
 /// What a ticket cancels by.
 struct ThreadQueue {
     executor: Arc<dyn Executor>,
-    admission: Arc<Admission<AcceptedJob>>,
+    admission: Arc<AdmissionQueue<AcceptedJob>>,
 }
 
 impl Cancel for ThreadQueue {
@@ -97,10 +99,10 @@ impl Threads {
         let executor = compute.start(threads.max(1));
         let limits = (executor.threads(), waiting);
         let executes = Arc::clone(&executor);
-        let start = move |computing, place: Place<AcceptedJob>| {
+        let start = move |computing, place: RunPermit<AcceptedJob>| {
             executes.execute(QueuedJob::new(computing, place));
         };
-        let admission = Admission::new(limits, RETRY_AFTER, start);
+        let admission = AdmissionQueue::new(limits, RETRY_AFTER, start);
         Threads {
             queue: Arc::new(ThreadQueue {
                 executor,
@@ -145,7 +147,7 @@ impl Threads {
             sender,
             cancellation: cancellation.clone(),
         };
-        let admitted = self.queue.admission.admit(job, Bound::Queue, wrap);
+        let admitted = self.queue.admission.admit(job, WhenFull::Reject, wrap);
         let queue: Arc<dyn Cancel> = Arc::clone(&self.queue) as _;
         match admitted {
             Ok(place) => Ok(Ticket::new(receiver, cancellation, (place, queue))),

@@ -7,19 +7,19 @@ use std::{collections::VecDeque, time::Duration};
 /// Lets work in: so much at once, so much more to wait, and no more.
 ///
 /// What is let in is handed on with its place. Whoever has the place gives it
-/// back by taking the [next](Place::next) work, which may then be done by the
+/// back by taking the [next](RunPermit::next) work, which may then be done by the
 /// same thread.
-pub(crate) struct Admission<W> {
+pub(crate) struct AdmissionQueue<W> {
     running: usize,
     waiting: usize,
     retry_after: Duration,
-    start: Box<dyn Fn(W, Place<W>) + Send + Sync>,
-    state: Mutex<State<W>>,
+    start: Box<dyn Fn(W, RunPermit<W>) + Send + Sync>,
+    state: Mutex<AdmissionState<W>>,
 }
 
-struct State<W> {
+struct AdmissionState<W> {
     waiting: VecDeque<(u64, W)>,
-    counts: Counts,
+    counts: AdmissionCounts,
     next: u64,
     /// How long work takes, if that is known: a mean in which the last ones
     /// weigh most.
@@ -28,46 +28,46 @@ struct State<W> {
 
 /// What has become of work.
 #[derive(Clone, Copy, Debug, Default)]
-struct Counts {
+struct AdmissionCounts {
     running: usize,
     accepted: u64,
     rejected: u64,
-    /// By [`Ended`].
+    /// By [`WorkOutcome`].
     ended: [u64; 4],
 }
 
 /// How work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bound {
-    /// The queue's: what does not fit is rejected.
-    Queue,
-    /// The caller's, who waits with the work.
-    Caller,
+pub(crate) enum WhenFull {
+    /// Reject the work.
+    Reject,
+    /// Queue the work beyond the limit; its caller waits for it.
+    Wait,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum WorkOutcome {
     Done,
     Panicked,
     Cancelled,
     Lost,
 }
 
-impl<W> Admission<W> {
+impl<W> AdmissionQueue<W> {
     /// At least one runs. `start` is called without a lock held.
     pub(crate) fn new(
         (running, waiting): (usize, usize),
         retry_after: Duration,
-        start: impl Fn(W, Place<W>) + Send + Sync + 'static,
+        start: impl Fn(W, RunPermit<W>) + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(Admission {
+        Arc::new(AdmissionQueue {
             running: running.max(1),
             waiting,
             retry_after,
             start: Box::new(start),
-            state: Mutex::new(State {
+            state: Mutex::new(AdmissionState {
                 waiting: VecDeque::new(),
-                counts: Counts::default(),
+                counts: AdmissionCounts::default(),
                 next: 0,
                 mean: None,
             }),
@@ -79,7 +79,7 @@ impl<W> Admission<W> {
     pub(crate) fn admit<F>(
         self: &Arc<Self>,
         work: F,
-        bound: Bound,
+        bound: WhenFull,
         wrap: impl FnOnce(F) -> W,
     ) -> Result<u64, (F, Duration)> {
         let mut state = lock(&self.state);
@@ -95,11 +95,11 @@ impl<W> Admission<W> {
                 first = longest;
             }
             drop(state);
-            let place = Place(Some(Arc::clone(self)));
+            let place = RunPermit(Some(Arc::clone(self)));
             (self.start)(first, place);
             return Ok(number);
         }
-        if bound == Bound::Caller || state.waiting.len() < self.waiting {
+        if bound == WhenFull::Wait || state.waiting.len() < self.waiting {
             state.next += 1;
             state.counts.accepted += 1;
             state.waiting.push_back((number, wrap(work)));
@@ -116,7 +116,7 @@ impl<W> Admission<W> {
         let mut state = lock(&self.state);
         let place = state.waiting.binary_search_by_key(&number, |(it, _)| *it);
         let (_, work) = state.waiting.remove(place.ok()?)?;
-        state.count(Ended::Cancelled);
+        state.count(WorkOutcome::Cancelled);
         Some(work)
     }
 
@@ -138,7 +138,7 @@ impl<W> Admission<W> {
     }
 
     /// When there will be room, as things go.
-    fn expected(&self, state: &State<W>) -> Duration {
+    fn expected(&self, state: &AdmissionState<W>) -> Duration {
         let Some(mean) = state.mean else {
             return self.retry_after;
         };
@@ -148,26 +148,26 @@ impl<W> Admission<W> {
     }
 }
 
-impl<W> State<W> {
-    fn count(&mut self, ended: Ended) {
+impl<W> AdmissionState<W> {
+    fn count(&mut self, ended: WorkOutcome) {
         self.counts.ended[ended as usize] += 1;
     }
 }
 
 /// The right to run. Dropped, it is given back, and so the work that waits is
 /// lost if nobody else runs: whoever had it does not run any.
-pub(crate) struct Place<W>(Option<Arc<Admission<W>>>);
+pub(crate) struct RunPermit<W>(Option<Arc<AdmissionQueue<W>>>);
 
-impl<W> Place<W> {
+impl<W> RunPermit<W> {
     /// The work that it was taken for has ended, after that long if that is
     /// known: answers the next. `None` if none waits, and the place is free then.
-    pub(crate) fn next(&mut self, ended: Ended, took: Option<Duration>) -> Option<W> {
+    pub(crate) fn next(&mut self, ended: WorkOutcome, took: Option<Duration>) -> Option<W> {
         let admission = self.0.as_ref()?;
         let mut state = lock(&admission.state);
         state.count(ended);
         // How soon somebody gave up says nothing about work.
         if let Some(took) = took
-            && ended != Ended::Cancelled
+            && ended != WorkOutcome::Cancelled
         {
             let mean = state.mean.unwrap_or(took);
             state.mean = Some(mean / 8 * 7 + took / 8);
@@ -182,18 +182,18 @@ impl<W> Place<W> {
     }
 }
 
-impl<W> Drop for Place<W> {
+impl<W> Drop for RunPermit<W> {
     fn drop(&mut self) {
         let Some(admission) = self.0.take() else {
             return;
         };
         let mut state = lock(&admission.state);
-        state.count(Ended::Lost);
+        state.count(WorkOutcome::Lost);
         state.counts.running -= 1;
         let mut lost = VecDeque::new();
         if state.counts.running == 0 {
             lost = std::mem::take(&mut state.waiting);
-            state.counts.ended[Ended::Lost as usize] += lost.len() as u64;
+            state.counts.ended[WorkOutcome::Lost as usize] += lost.len() as u64;
         }
         drop(state);
         // What it does as it is dropped may ask for admission.

@@ -7,7 +7,7 @@ pub use options::PoolOptions;
 pub use rejected::{QueueFull, Rejected};
 
 use super::{
-    admission::{Admission, Bound, Ended, Place},
+    admission::{AdmissionQueue, RunPermit, WhenFull, WorkOutcome},
     ticket::{Cancel, Cancellation, Ticket, WorkError},
 };
 use crate::{
@@ -56,10 +56,10 @@ use std::{
 /// assert_eq!(pool.stats().done, 3);
 /// ```
 #[derive(Clone)]
-pub struct Pool(Arc<Inner>);
+pub struct Pool(Arc<PoolInner>);
 
-struct Inner {
-    admission: Arc<Admission<Box<dyn Task>>>,
+struct PoolInner {
+    admission: Arc<AdmissionQueue<Box<dyn ErasedWork>>>,
     clock: Option<Arc<dyn Clock>>,
     latencies: Arc<Mutex<PoolLatencies>>,
 }
@@ -90,7 +90,7 @@ impl Pool {
         let timing = clock.clone();
         let latencies: Arc<Mutex<PoolLatencies>> = Arc::default();
         let measured = Arc::clone(&latencies);
-        let admission = Admission::new((running, waiting), retry_after, move |task, place| {
+        let admission = AdmissionQueue::new((running, waiting), retry_after, move |task, place| {
             execute(Work {
                 task,
                 place,
@@ -98,7 +98,7 @@ impl Pool {
                 latencies: Arc::clone(&measured),
             });
         });
-        Pool(Arc::new(Inner {
+        Pool(Arc::new(PoolInner {
             admission,
             clock,
             latencies,
@@ -137,7 +137,7 @@ impl Pool {
         T: Send + 'static,
         F: FnOnce(&Cancellation) -> T + Send + 'static,
     {
-        self.admit(work, Bound::Queue)
+        self.admit(work, WhenFull::Reject)
     }
 
     /// Runs work, and waits for a place first if there is none.
@@ -176,14 +176,14 @@ impl Pool {
     {
         let pool = self.clone();
         async move {
-            match pool.admit(work, Bound::Caller) {
+            match pool.admit(work, WhenFull::Wait) {
                 Ok(ticket) => ticket.await,
                 Err(_) => Err(WorkError::Lost),
             }
         }
     }
 
-    fn admit<T, F>(&self, work: F, bound: Bound) -> Result<Ticket<T>, Rejected<F>>
+    fn admit<T, F>(&self, work: F, bound: WhenFull) -> Result<Ticket<T>, Rejected<F>>
     where
         T: Send + 'static,
         F: FnOnce(&Cancellation) -> T + Send + 'static,
@@ -192,9 +192,9 @@ impl Pool {
         let cancellation = Cancellation::new();
         let accepted_at = self.0.clock.as_ref().map(|clock| clock.now());
         let told = cancellation.clone();
-        let wrap = move |work| -> Box<dyn Task> {
-            Box::new(Errand {
-                state: State::Waiting(work),
+        let wrap = move |work| -> Box<dyn ErasedWork> {
+            Box::new(QueuedWork {
+                state: WorkState::Waiting(work),
                 sender: Some(sender),
                 cancellation: told,
                 accepted_at,
@@ -298,8 +298,8 @@ pub struct PoolLatencies {
 /// else runs.
 #[must_use = "dropped, it is lost"]
 pub struct Work {
-    task: Box<dyn Task>,
-    place: Place<Box<dyn Task>>,
+    task: Box<dyn ErasedWork>,
+    place: RunPermit<Box<dyn ErasedWork>>,
     clock: Option<Arc<dyn Clock>>,
     latencies: Arc<Mutex<PoolLatencies>>,
 }
@@ -335,7 +335,7 @@ impl Work {
             let took = now()
                 .zip(began)
                 .map(|(now, began)| now.saturating_sub(began));
-            if let (Some(took), true) = (took, ended != Ended::Cancelled) {
+            if let (Some(took), true) = (took, ended != WorkOutcome::Cancelled) {
                 let waited = task.accepted_at().zip(began);
                 let waited = waited.map(|(accepted, began)| began.saturating_sub(accepted));
                 let mut latencies = lock(&latencies);
@@ -356,53 +356,53 @@ impl fmt::Debug for Work {
 }
 
 /// Work of any type.
-trait Task: Send {
-    fn work(&mut self) -> Ended;
+trait ErasedWork: Send {
+    fn work(&mut self) -> WorkOutcome;
     fn deliver(&mut self);
     fn accepted_at(&self) -> Option<Duration>;
 }
 
-struct Errand<F, T> {
-    state: State<F, T>,
+struct QueuedWork<F, T> {
+    state: WorkState<F, T>,
     sender: Option<oneshot::Sender<Result<T, WorkError>>>,
     cancellation: Cancellation,
     accepted_at: Option<Duration>,
 }
 
-enum State<F, T> {
+enum WorkState<F, T> {
     Waiting(F),
     Done(Result<T, WorkError>),
     Over,
 }
 
-impl<F, T> Task for Errand<F, T>
+impl<F, T> ErasedWork for QueuedWork<F, T>
 where
     F: FnOnce(&Cancellation) -> T + Send + 'static,
     T: Send + 'static,
 {
-    fn work(&mut self) -> Ended {
-        let State::Waiting(work) = mem::replace(&mut self.state, State::Over) else {
-            return Ended::Cancelled;
+    fn work(&mut self) -> WorkOutcome {
+        let WorkState::Waiting(work) = mem::replace(&mut self.state, WorkState::Over) else {
+            return WorkOutcome::Cancelled;
         };
         if self.cancellation.is_cancelled() {
             contain(|| drop(work));
-            return Ended::Cancelled;
+            return WorkOutcome::Cancelled;
         }
         // What it has left half-changed nobody sees: it has taken all it has.
         match catch_unwind(AssertUnwindSafe(|| work(&self.cancellation))) {
             Ok(result) => {
-                self.state = State::Done(Ok(result));
+                self.state = WorkState::Done(Ok(result));
                 if self.cancellation.is_cancelled() {
-                    Ended::Cancelled
+                    WorkOutcome::Cancelled
                 } else {
-                    Ended::Done
+                    WorkOutcome::Done
                 }
             }
             Err(panic) => {
                 let message = message(&*panic);
                 contain(|| drop(panic));
-                self.state = State::Done(Err(WorkError::Panicked { message }));
-                Ended::Panicked
+                self.state = WorkState::Done(Err(WorkError::Panicked { message }));
+                WorkOutcome::Panicked
             }
         }
     }
@@ -412,8 +412,8 @@ where
     }
 
     fn deliver(&mut self) {
-        let (State::Done(result), Some(sender)) = (
-            mem::replace(&mut self.state, State::Over),
+        let (WorkState::Done(result), Some(sender)) = (
+            mem::replace(&mut self.state, WorkState::Over),
             self.sender.take(),
         ) else {
             return;

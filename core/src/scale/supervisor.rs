@@ -11,7 +11,7 @@ pub use options::{Escalation, SupervisorOptions};
 
 use super::WorkerId;
 use backoff::Backoff;
-use slot::{DrainingWorker, Replacement, Slot, State};
+use slot::{DrainingWorker, Replacement, Slot, SlotState};
 use std::{collections::VecDeque, mem, time::Duration};
 
 /// The longest pause before the replacement of a worker that
@@ -36,7 +36,7 @@ const MOST_DRAINING: usize = 4;
 ///   ([`retire`](Self::retire)), and each worker in a [`reload`](Self::reload),
 ///   serves until its replacement is ready.
 /// - **At once, then ever later**: the first replacement starts at once. If that
-///   worker does not last ([`steady_after`](SupervisorOptions::steady_after)), the
+///   worker does not last ([`stable_after`](SupervisorOptions::stable_after)), the
 ///   next one waits: 100 ms, doubling up to 10 s, each shortened by up to half at
 ///   random, so that not all start at once. A worker that lasted resets this.
 /// - **Never without a worker that can start**: while no worker is ready and none is
@@ -96,7 +96,7 @@ pub struct Supervisor {
     /// Since when no worker is ready although some are wanted.
     none_ready_since: Option<Duration>,
     restarts: u64,
-    reload: Reload,
+    reload: ReloadState,
     has_escalated: bool,
     is_shut_down: bool,
     actions: VecDeque<Action>,
@@ -104,7 +104,7 @@ pub struct Supervisor {
 
 /// The progress of a rolling reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reload {
+enum ReloadState {
     None,
     UnderWay,
     /// Another one follows it.
@@ -130,7 +130,7 @@ impl Supervisor {
             backoff: Backoff::new(&options),
             none_ready_since: None,
             restarts: 0,
-            reload: Reload::None,
+            reload: ReloadState::None,
             has_escalated: false,
             is_shut_down: false,
             actions: VecDeque::new(),
@@ -139,7 +139,7 @@ impl Supervisor {
         for slot in 0..slots {
             supervisor.start(slot, now);
         }
-        supervisor.settle(now);
+        supervisor.reconcile(now);
         supervisor
     }
 
@@ -208,7 +208,7 @@ impl Supervisor {
                 self.actions.push_back(Action::Kill(worker.id));
             }
         }
-        self.settle(now);
+        self.reconcile(now);
     }
 
     /// Reports that the supervisor itself could not run for `paused` until now: its
@@ -233,8 +233,8 @@ impl Supervisor {
         let ready_until = now.saturating_add(self.options.ready_within);
         for slot in &mut self.slots {
             match &mut slot.state {
-                State::Ready { until, .. } => *until = alive_until,
-                State::Starting { until } => *until = ready_until,
+                SlotState::Ready { until, .. } => *until = alive_until,
+                SlotState::Starting { until } => *until = ready_until,
                 _ => {}
             }
             if let Some(Replacement::Starting { until, .. }) = &mut slot.replacement {
@@ -269,20 +269,20 @@ impl Supervisor {
         let Some(worker) = self.slots.get_mut(id.slot) else {
             return;
         };
-        let state = State::Ready { since: now, until };
+        let state = SlotState::Ready { since: now, until };
         if worker.generation == id.generation {
-            if let State::Starting { .. } = worker.state {
+            if let SlotState::Starting { .. } = worker.state {
                 worker.attempts = 0;
                 worker.state = state;
             }
         } else if worker.is_replaced_by(id.generation) {
-            let was_killed = matches!(worker.state, State::Killed { .. });
+            let was_killed = matches!(worker.state, SlotState::Killed { .. });
             let old = mem::replace(&mut worker.generation, id.generation);
             worker.attempts = 0;
             worker.replacement = None;
             worker.is_retiring = false;
             worker.state = state;
-            let is_of_reload = self.reload != Reload::None && old < worker.fresh_from;
+            let is_of_reload = self.reload != ReloadState::None && old < worker.fresh_from;
             let until = now.saturating_add(self.options.drain_within);
             let old = DrainingWorker {
                 id: WorkerId::new(id.slot, old),
@@ -292,7 +292,7 @@ impl Supervisor {
             };
             self.drain(old);
         }
-        self.settle(now);
+        self.reconcile(now);
     }
 
     /// Reports a sign of life of a worker that is ready. If the next one does not
@@ -316,7 +316,7 @@ impl Supervisor {
         let alive_until = self.alive_until(now);
         if let Some(worker) = self.slots.get_mut(id.slot)
             && worker.generation == id.generation
-            && let State::Ready { until, .. } = &mut worker.state
+            && let SlotState::Ready { until, .. } = &mut worker.state
         {
             *until = alive_until;
         }
@@ -354,18 +354,18 @@ impl Supervisor {
             return;
         };
         let holds = worker.generation == generation && slot < self.wanted;
-        let is_starting = holds && matches!(worker.state, State::Starting { .. });
+        let is_starting = holds && matches!(worker.state, SlotState::Starting { .. });
         if is_starting || worker.is_replaced_by(generation) {
             let until = now.saturating_add(self.options.drain_within);
             self.drain(DrainingWorker {
                 id,
                 until,
                 is_killed: false,
-                is_of_reload: self.reload != Reload::None,
+                is_of_reload: self.reload != ReloadState::None,
             });
-            self.lost(id, now);
+            self.on_worker_gone(id, now);
         } else if holds && worker.is_ready() && !mem::replace(&mut worker.is_retiring, true) {
-            if self.is_once_too_often(slot, now) {
+            if self.exceeds_intensity(slot, now) {
                 self.escalate(now);
             } else if self.slots[slot].replacement.is_none() {
                 let pause = self.pause(slot, now).min(RETIRE_PAUSE);
@@ -373,7 +373,7 @@ impl Supervisor {
                 self.replace_after(slot, pause, now);
             }
         }
-        self.settle(now);
+        self.reconcile(now);
     }
 
     /// Reports that a worker has exited, for whatever reason, or could not be
@@ -397,9 +397,9 @@ impl Supervisor {
                 *until = now.saturating_add(RETIRE_PAUSE).min(*until);
             }
         } else {
-            self.lost(id, now);
+            self.on_worker_gone(id, now);
         }
-        self.settle(now);
+        self.reconcile(now);
     }
 
     /// Replaces all workers, one after the other: a new worker is started beside the
@@ -439,12 +439,12 @@ impl Supervisor {
         if self.is_ending() {
             return;
         }
-        if self.reload == Reload::None {
+        if self.reload == ReloadState::None {
             self.begin_reload(now);
         } else {
-            self.reload = Reload::Twice;
+            self.reload = ReloadState::Twice;
         }
-        self.settle(now);
+        self.reconcile(now);
     }
 
     /// Sets how many workers are wanted. New slots start theirs at once. The workers
@@ -480,7 +480,7 @@ impl Supervisor {
                 self.start(slot, now);
             }
         }
-        self.settle(now);
+        self.reconcile(now);
     }
 
     /// Ends all workers: they drain, and from now on none is started. A worker that
@@ -510,11 +510,11 @@ impl Supervisor {
             return;
         }
         self.is_shut_down = true;
-        self.reload = Reload::None;
+        self.reload = ReloadState::None;
         for slot in 0..self.slots.len() {
-            self.empty(slot, self.options.stop_within, now);
+            self.drain_slot(slot, self.options.stop_within, now);
         }
-        self.hurry(now);
+        self.shorten_drains(now);
     }
 
     /// Returns whether a slot's worker can take work; `false` for a slot that is none.
@@ -642,7 +642,7 @@ impl Supervisor {
     /// ```
     #[must_use]
     pub fn is_reloading(&self) -> bool {
-        self.reload != Reload::None
+        self.reload != ReloadState::None
     }
 
     /// Returns whether it was [shut down](Self::shutdown) or has given up, and all
@@ -671,7 +671,7 @@ impl Supervisor {
         let generation = self.slots[slot].next_generation();
         let until = now.saturating_add(self.options.ready_within);
         self.slots[slot].generation = generation;
-        self.slots[slot].state = State::Starting { until };
+        self.slots[slot].state = SlotState::Starting { until };
         self.actions
             .push_back(Action::Start(WorkerId::new(slot, generation)));
     }
@@ -696,13 +696,13 @@ impl Supervisor {
 
     /// A deadline of a slot has come.
     fn tick_slot(&mut self, slot: usize, now: Duration) {
-        let had_lasted = self.slots[slot].has_lasted(self.options.steady_after, now);
+        let had_lasted = self.slots[slot].has_lasted(self.options.stable_after, now);
         let worker = &mut self.slots[slot];
         let id = WorkerId::new(slot, worker.generation);
         match worker.state {
-            State::Waiting { until } if until <= now => self.start(slot, now),
-            State::Starting { until } | State::Ready { until, .. } if until <= now => {
-                worker.state = State::Killed { had_lasted };
+            SlotState::Waiting { until } if until <= now => self.start(slot, now),
+            SlotState::Starting { until } | SlotState::Ready { until, .. } if until <= now => {
+                worker.state = SlotState::Killed { had_lasted };
                 self.actions.push_back(Action::Kill(id));
             }
             _ => {}
@@ -714,7 +714,7 @@ impl Supervisor {
             Some(Replacement::Starting { generation, until }) if until <= now => {
                 let id = WorkerId::new(slot, generation);
                 self.kill(id, now);
-                self.lost(id, now);
+                self.on_worker_gone(id, now);
             }
             _ => {}
         }
@@ -722,21 +722,21 @@ impl Supervisor {
 
     /// A worker is gone, or about to go: the one that has the slot, or its
     /// replacement before that was ready.
-    fn lost(&mut self, id: WorkerId, now: Duration) {
+    fn on_worker_gone(&mut self, id: WorkerId, now: Duration) {
         let WorkerId { slot, generation } = id;
         let Some(worker) = self.slots.get_mut(slot) else {
             return;
         };
         if worker.is_replaced_by(generation) {
             worker.replacement = None;
-            if self.reload != Reload::None && worker.fresh_from <= generation {
+            if self.reload != ReloadState::None && worker.fresh_from <= generation {
                 // It says nothing about the program that runs.
                 worker.attempts = worker.attempts.saturating_sub(1);
                 self.actions.push_back(Action::ReloadAborted(id));
                 self.end_reload(now);
             }
             if self.slots[slot].is_retiring && slot < self.wanted {
-                if self.is_once_too_often(slot, now) {
+                if self.exceeds_intensity(slot, now) {
                     return self.escalate(now);
                 }
                 let pause = self.pause(slot, now);
@@ -748,18 +748,18 @@ impl Supervisor {
             return;
         }
         if self.wanted <= slot {
-            worker.state = State::Empty;
+            worker.state = SlotState::Empty;
             return;
         }
-        if self.reload != Reload::None && self.slots[slot].is_unproven() {
+        if self.reload != ReloadState::None && self.slots[slot].is_unproven() {
             self.actions.push_back(Action::ReloadAborted(id));
             self.end_reload(now);
         }
         let worker = &mut self.slots[slot];
         // What follows from that was decided when it asked.
         let was_retiring = mem::take(&mut worker.is_retiring);
-        if !was_retiring && self.is_once_too_often(slot, now) {
-            self.slots[slot].state = State::Empty;
+        if !was_retiring && self.exceeds_intensity(slot, now) {
+            self.slots[slot].state = SlotState::Empty;
             return self.escalate(now);
         }
         match self.slots[slot].replacement.take() {
@@ -767,10 +767,10 @@ impl Supervisor {
                 self.restarts += u64::from(!was_retiring);
                 let worker = &mut self.slots[slot];
                 worker.generation = generation;
-                worker.state = State::Starting { until };
+                worker.state = SlotState::Starting { until };
             }
             Some(Replacement::Waiting { until }) => {
-                self.slots[slot].state = State::Waiting { until };
+                self.slots[slot].state = SlotState::Waiting { until };
             }
             None => {
                 let pause = self.pause(slot, now);
@@ -778,7 +778,7 @@ impl Supervisor {
                     self.start(slot, now);
                 } else {
                     let until = now.saturating_add(pause);
-                    self.slots[slot].state = State::Waiting { until };
+                    self.slots[slot].state = SlotState::Waiting { until };
                 }
             }
         }
@@ -787,7 +787,7 @@ impl Supervisor {
     /// Decides on a replacement, and returns how long it waits.
     fn pause(&mut self, slot: usize, now: Duration) -> Duration {
         self.restarts += 1;
-        let has_lasted = self.slots[slot].has_lasted(self.options.steady_after, now);
+        let has_lasted = self.slots[slot].has_lasted(self.options.stable_after, now);
         let worker = &mut self.slots[slot];
         if worker.attempts > 0 {
             return self.backoff.pause(worker.failures());
@@ -814,12 +814,12 @@ impl Supervisor {
 
     /// Counts a replacement in a slot, if replacements are counted, and returns
     /// whether it is one too many.
-    fn is_once_too_often(&mut self, slot: usize, now: Duration) -> bool {
+    fn exceeds_intensity(&mut self, slot: usize, now: Duration) -> bool {
         let worker = &mut self.slots[slot];
         let Escalation::Intensity { restarts, period } = self.options.escalation else {
             return false;
         };
-        if worker.has_lasted(self.options.steady_after, now) {
+        if worker.has_lasted(self.options.stable_after, now) {
             return false;
         }
         let is_old = |end: &Duration| now.saturating_sub(*end) > period;
@@ -841,26 +841,26 @@ impl Supervisor {
     /// Ends all workers. Those that serve may finish; those that start are killed.
     fn escalate(&mut self, now: Duration) {
         self.has_escalated = true;
-        self.reload = Reload::None;
+        self.reload = ReloadState::None;
         for slot in 0..self.slots.len() {
             let worker = &mut self.slots[slot];
             let id = WorkerId::new(slot, worker.generation);
             let replacement = worker.replacement.take();
-            if let State::Starting { .. } = worker.state {
-                worker.state = State::Empty;
+            if let SlotState::Starting { .. } = worker.state {
+                worker.state = SlotState::Empty;
                 self.kill(id, now);
             }
             if let Some(Replacement::Starting { generation, .. }) = replacement {
                 self.kill(WorkerId::new(slot, generation), now);
             }
-            self.empty(slot, self.options.stop_within, now);
+            self.drain_slot(slot, self.options.stop_within, now);
         }
-        self.hurry(now);
+        self.shorten_drains(now);
         self.actions.push_back(Action::Escalate);
     }
 
     /// Draws the conclusions from whatever has happened.
-    fn settle(&mut self, now: Duration) {
+    fn reconcile(&mut self, now: Duration) {
         if self.is_ending() {
             return;
         }
@@ -878,18 +878,18 @@ impl Supervisor {
         for slot in self.wanted..self.slots.len() {
             // Those that serve stay as long as nobody else does.
             if is_one_ready || !self.slots[slot].is_ready() {
-                self.empty(slot, self.options.drain_within, now);
+                self.drain_slot(slot, self.options.drain_within, now);
             }
             self.slots[slot].stop_waiting();
         }
-        self.go_on_with_reload(now);
+        self.continue_reload(now);
     }
 
     /// Nobody serves: a slot whose workers can start does not wait.
     fn start_without_a_pause(&mut self, now: Duration) {
         let slots = (0..).zip(&self.slots[..self.wanted]);
         let waiting = slots.filter_map(|(slot, worker)| match worker.state {
-            State::Waiting { until } if !worker.is_failing() => Some((until, slot)),
+            SlotState::Waiting { until } if !worker.is_failing() => Some((until, slot)),
             _ => None,
         });
         if let Some((_, slot)) = waiting.min() {
@@ -899,11 +899,11 @@ impl Supervisor {
 
     /// Starts what a reload wants next, unless it has to wait for something; or
     /// reports that it is complete.
-    fn go_on_with_reload(&mut self, now: Duration) {
+    fn continue_reload(&mut self, now: Duration) {
         let waits = self.slots.iter().any(Slot::has_replacement_starting)
             || self.slots[self.wanted..].iter().any(Slot::is_alive)
             || self.draining.iter().any(|worker| worker.is_of_reload);
-        if self.reload == Reload::None || waits {
+        if self.reload == ReloadState::None || waits {
             return;
         }
         let wanted = &self.slots[..self.wanted];
@@ -915,19 +915,19 @@ impl Supervisor {
         } else if !wanted.iter().any(Slot::is_dying) {
             self.actions.push_back(Action::Reloaded);
             self.end_reload(now);
-            self.go_on_with_reload(now);
+            self.continue_reload(now);
         }
         // Else: once that one has exited it is replaced, and this comes here again.
     }
 
     fn begin_reload(&mut self, now: Duration) {
-        self.reload = Reload::UnderWay;
+        self.reload = ReloadState::UnderWay;
         for slot in 0..self.slots.len() {
             let worker = &mut self.slots[slot];
             worker.fresh_from = worker.started + 1;
             // Perhaps the new program can start.
             worker.attempts = worker.attempts.min(1);
-            if let State::Waiting { .. } = worker.state {
+            if let SlotState::Waiting { .. } = worker.state {
                 self.start(slot, now);
             }
         }
@@ -935,8 +935,8 @@ impl Supervisor {
 
     /// Begins the reload that was asked for meanwhile, if any.
     fn end_reload(&mut self, now: Duration) {
-        let follows = self.reload == Reload::Twice;
-        self.reload = Reload::None;
+        let follows = self.reload == ReloadState::Twice;
+        self.reload = ReloadState::None;
         if follows {
             self.begin_reload(now);
         }
@@ -963,7 +963,7 @@ impl Supervisor {
     }
 
     /// Workers that drain have no more time than there is for a stop.
-    fn hurry(&mut self, now: Duration) {
+    fn shorten_drains(&mut self, now: Duration) {
         let until = now.saturating_add(self.options.stop_within);
         for worker in &mut self.draining {
             worker.until = worker.until.min(until);
@@ -971,17 +971,17 @@ impl Supervisor {
     }
 
     /// Has all workers of a slot drain, and no other started.
-    fn empty(&mut self, slot: usize, patience: Duration, now: Duration) {
+    fn drain_slot(&mut self, slot: usize, patience: Duration, now: Duration) {
         let worker = &mut self.slots[slot];
         worker.is_retiring = false;
         let replacement = worker.replacement.take();
-        let state = mem::replace(&mut worker.state, State::Empty);
+        let state = mem::replace(&mut worker.state, SlotState::Empty);
         let generation = worker.generation;
-        if !matches!(state, State::Waiting { .. } | State::Empty) {
+        if !matches!(state, SlotState::Waiting { .. } | SlotState::Empty) {
             self.drain(DrainingWorker {
                 id: WorkerId::new(slot, generation),
                 until: now.saturating_add(patience),
-                is_killed: matches!(state, State::Killed { .. }),
+                is_killed: matches!(state, SlotState::Killed { .. }),
                 is_of_reload: false,
             });
         }

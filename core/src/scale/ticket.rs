@@ -1,7 +1,7 @@
 //! What somebody holds who has had work accepted.
 
 use crate::{
-    error::{Classification, Classify, Kind},
+    error::{Classification, Classify, ErrorKind},
     sync::{Arc, AtomicBool, Ordering},
 };
 use futures::channel::oneshot;
@@ -30,11 +30,11 @@ use std::{
 #[must_use = "dropping a ticket cancels its work"]
 pub struct Ticket<T> {
     result: oneshot::Receiver<Result<T, WorkError>>,
-    line: Option<Line>,
+    pending: Option<PendingWork>,
 }
 
 /// The way to work that is under way.
-struct Line {
+struct PendingWork {
     number: u64,
     cancellation: Cancellation,
     admission: Arc<dyn Cancel>,
@@ -45,10 +45,10 @@ pub(crate) trait Cancel: Send + Sync {
     fn cancel(&self, number: u64);
 }
 
-impl<W: Send> Cancel for super::admission::Admission<W> {
+impl<W: Send> Cancel for super::admission::AdmissionQueue<W> {
     fn cancel(&self, number: u64) {
         // Dropped outside the lock.
-        drop(super::admission::Admission::cancel(self, number));
+        drop(super::admission::AdmissionQueue::cancel(self, number));
     }
 }
 
@@ -58,14 +58,14 @@ impl<T> Ticket<T> {
         cancellation: Cancellation,
         (number, admission): (u64, Arc<dyn Cancel>),
     ) -> Self {
-        let line = Line {
+        let pending = PendingWork {
             number,
             cancellation,
             admission,
         };
         Ticket {
             result,
-            line: Some(line),
+            pending: Some(pending),
         }
     }
 }
@@ -76,7 +76,7 @@ impl<T> Future for Ticket<T> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let result = Pin::new(&mut self.result).poll(context);
         if result.is_ready() {
-            self.line = None;
+            self.pending = None;
         }
         result.map(|result| result.unwrap_or(Err(WorkError::Lost)))
     }
@@ -84,9 +84,9 @@ impl<T> Future for Ticket<T> {
 
 impl<T> Drop for Ticket<T> {
     fn drop(&mut self) {
-        if let Some(line) = self.line.take() {
-            line.cancellation.0.store(true, Ordering::Relaxed);
-            line.admission.cancel(line.number);
+        if let Some(pending) = self.pending.take() {
+            pending.cancellation.0.store(true, Ordering::Relaxed);
+            pending.admission.cancel(pending.number);
         }
     }
 }
@@ -177,13 +177,13 @@ impl WorkError {
     }
 }
 
-/// A panic is a [`Bug`](Kind::Bug), wherever it was. What was dropped was given up
-/// by somebody: [`Cancelled`](Kind::Cancelled).
+/// A panic is a [`Bug`](ErrorKind::Bug), wherever it was. What was dropped was given up
+/// by somebody: [`Cancelled`](ErrorKind::Cancelled).
 impl Classify for WorkError {
     fn classify(&self) -> Classification {
         match self {
-            WorkError::Panicked { .. } => Kind::Bug.into(),
-            WorkError::Lost => Kind::Cancelled.into(),
+            WorkError::Panicked { .. } => ErrorKind::Bug.into(),
+            WorkError::Lost => ErrorKind::Cancelled.into(),
         }
     }
 }

@@ -1,75 +1,75 @@
 //! Classification of this module's errors for an application.
 
 use super::{InvalidBound, LineTooLong, PipelineError, SendError, StreamError, Unfinished};
-use crate::error::{Classification, Classify, Kind};
+use crate::error::{Classification, Classify, ErrorKind};
 use std::error::Error;
 
 /// A failed pipeline has the classification of its stage's error, if that is
 /// [known](Classification::of): the cause may well be the client's input. A cancelled
-/// pipeline is [`Cancelled`](Kind::Cancelled).
+/// pipeline is [`Cancelled`](ErrorKind::Cancelled).
 ///
 /// ```
 /// use futures::executor::block_on;
-/// use highwater::{error::{AppError, Kind}, stream::{Lines, Pipeline}};
+/// use highwater::{error::{AppError, ErrorKind}, stream::{Lines, Pipeline}};
 ///
 /// let upload = Pipeline::from_reader("upload", &b"a line that is too long\n"[..], 64);
 /// let lines = upload.stage("lines", Lines::new(8)?);
 /// let result = block_on(lines.into_writer("sink", futures::io::sink()));
 /// let error: AppError = result.unwrap_err().into();
-/// assert_eq!((error.kind(), error.status()), (Kind::TooLarge, 413));
+/// assert_eq!((error.kind(), error.status()), (ErrorKind::TooLarge, 413));
 /// # Ok::<(), highwater::stream::InvalidBound>(())
 /// ```
 impl Classify for PipelineError {
     fn classify(&self) -> Classification {
         match self {
             PipelineError::Failed { source, .. } => known(&**source),
-            PipelineError::Cancelled => Kind::Cancelled.into(),
+            PipelineError::Cancelled => ErrorKind::Cancelled.into(),
         }
     }
 }
 
 /// A failed channel has the classification of its sender's error, if that is
-/// [known](Classification::of). An aborted channel is [`Cancelled`](Kind::Cancelled).
+/// [known](Classification::of). An aborted channel is [`Cancelled`](ErrorKind::Cancelled).
 impl Classify for StreamError {
     fn classify(&self) -> Classification {
         match self {
             StreamError::Failed(source) => known(&**source),
-            StreamError::Aborted => Kind::Cancelled.into(),
+            StreamError::Aborted => ErrorKind::Cancelled.into(),
         }
     }
 }
 
-/// A full channel is [`Unavailable`](Kind::Unavailable), since there may be room later.
-/// A closed channel is [`Cancelled`](Kind::Cancelled): its other end has gone away.
+/// A full channel is [`Unavailable`](ErrorKind::Unavailable), since there may be room later.
+/// A closed channel is [`Cancelled`](ErrorKind::Cancelled): its other end has gone away.
 impl<T> Classify for SendError<T> {
     fn classify(&self) -> Classification {
         match self {
-            SendError::Full(_) => Kind::Unavailable.into(),
-            SendError::Closed(_) => Kind::Cancelled.into(),
+            SendError::Full(_) => ErrorKind::Unavailable.into(),
+            SendError::Closed(_) => ErrorKind::Cancelled.into(),
         }
     }
 }
 
-/// The writer stopped half-way: [`Cancelled`](Kind::Cancelled).
+/// The writer stopped half-way: [`Cancelled`](ErrorKind::Cancelled).
 impl Classify for Unfinished {
     fn classify(&self) -> Classification {
-        Kind::Cancelled.into()
+        ErrorKind::Cancelled.into()
     }
 }
 
-/// The client has to send shorter lines: [`TooLarge`](Kind::TooLarge).
+/// The client has to send shorter lines: [`TooLarge`](ErrorKind::TooLarge).
 impl Classify for LineTooLong {
     fn classify(&self) -> Classification {
         let message = format!("No line may be longer than {} bytes.", self.longest);
-        Classification::new(Kind::TooLarge).with_public(message)
+        Classification::new(ErrorKind::TooLarge).with_public(message)
     }
 }
 
-/// An out-of-range bound is a [`Bug`](Kind::Bug) of the program. If the bound is a
+/// An out-of-range bound is a [`Bug`](ErrorKind::Bug) of the program. If the bound is a
 /// setting, validate it and report it to the user instead.
 impl Classify for InvalidBound {
     fn classify(&self) -> Classification {
-        Kind::Bug.into()
+        ErrorKind::Bug.into()
     }
 }
 
@@ -89,5 +89,5 @@ fn known(error: &(dyn Error + 'static)) -> Classification {
     if let Some(send) = error.downcast_ref::<SendError>() {
         return send.classify();
     }
-    Classification::of(error).unwrap_or(Kind::Failure.into())
+    Classification::of(error).unwrap_or(ErrorKind::Failure.into())
 }

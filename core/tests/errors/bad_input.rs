@@ -1,6 +1,6 @@
 //! Errors that are themselves wrong: the handler gets by with all of them.
 
-use highwater::error::{AppError, Chain, Decision, Handler, Ids, Incident, Kind, Problem};
+use highwater::error::{AppError, Chain, Decision, ErrorKind, Handler, Ids, Incident, Problem};
 use std::{
     error::Error,
     fmt, io,
@@ -124,9 +124,9 @@ fn a_panic_of_which_the_payload_panics_is_survived() {
 #[test]
 fn a_source_that_panics_does_not_keep_an_error_from_being_classified() {
     let boxed = AppError::from_boxed(Box::new(Wrong::PanicsInSource));
-    assert_eq!(boxed.kind(), Kind::Failure);
+    assert_eq!(boxed.kind(), ErrorKind::Failure);
     let timed_out = io::Error::new(io::ErrorKind::TimedOut, Wrong::PanicsInSource);
-    assert_eq!(AppError::from(timed_out).kind(), Kind::Timeout);
+    assert_eq!(AppError::from(timed_out).kind(), ErrorKind::Timeout);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_circle_of_sources_comes_to_an_end() {
     assert_eq!(line.matches("round").count(), Chain::DEEPEST, "{line}");
     assert!(line.ends_with("round: …\""), "{line}");
     let boxed = AppError::from_boxed(Box::new(Wrong::IsItsOwnSource));
-    assert_eq!(boxed.kind(), Kind::Failure);
+    assert_eq!(boxed.kind(), ErrorKind::Failure);
 }
 
 #[test]

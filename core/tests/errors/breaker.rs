@@ -1,7 +1,7 @@
 //! A breaker, against a list of what was admitted and how it went.
 
 use crate::cases::cases;
-use highwater::error::{AppError, Breaker, BreakerOpen, BreakerState, Kind, Permit};
+use highwater::error::{AppError, Breaker, BreakerOpen, BreakerState, ErrorKind, Permit};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ fn open_it_says_when_to_come_back() {
     let error = AppError::from(error);
     assert_eq!(
         (error.kind(), error.retry_after()),
-        (Kind::Unavailable, Some(at(70)))
+        (ErrorKind::Unavailable, Some(at(70)))
     );
     assert_eq!(format!("{error:#}"), "stock is left alone, as it failed");
     assert!(breaker.admit(at(99)).is_err());
@@ -106,7 +106,7 @@ fn dropped_half_open_permit_gives_its_place_back() {
     drop(first);
     let third = breaker.admit(at(101)).unwrap();
     assert!(breaker.admit(at(101)).is_err(), "one place came back");
-    let cancelled: Result<(), AppError> = Err(AppError::new(Kind::Cancelled));
+    let cancelled: Result<(), AppError> = Err(AppError::new(ErrorKind::Cancelled));
     breaker.record(second, &cancelled, at(102));
     let fourth = breaker.admit(at(102)).unwrap();
     breaker.succeeded(third, at(103));
@@ -162,11 +162,11 @@ fn probes_that_take_longer_than_the_rest_close_it_all_the_same() {
 
 #[test]
 fn what_says_nothing_about_the_dependency_neither_opens_nor_closes_it() {
-    let after = |kind: Kind| {
+    let after = |kind: ErrorKind| {
         let breaker = Breaker::new("stock")
             .failure_threshold(2)
             .open_duration(at(100));
-        for failed in [Kind::Timeout, kind, Kind::Timeout] {
+        for failed in [ErrorKind::Timeout, kind, ErrorKind::Timeout] {
             if let Ok(permit) = breaker.admit(at(0)) {
                 breaker.record::<()>(permit, &Err(AppError::new(failed)), at(0));
             }
@@ -177,15 +177,19 @@ fn what_says_nothing_about_the_dependency_neither_opens_nor_closes_it() {
         breaker.record::<()>(probe, &Err(AppError::new(kind)), at(100));
         (in_a_row, breaker.state())
     };
-    for kind in [Kind::Cancelled, Kind::Bug] {
+    for kind in [ErrorKind::Cancelled, ErrorKind::Bug] {
         let expected = (BreakerState::Open, BreakerState::HalfOpen);
         assert_eq!(after(kind), expected, "{kind:?}: no news");
     }
-    for kind in [Kind::Unavailable, Kind::Failure] {
+    for kind in [ErrorKind::Unavailable, ErrorKind::Failure] {
         let expected = (BreakerState::Open, BreakerState::Open);
         assert_eq!(after(kind), expected, "{kind:?}: it failed");
     }
-    for kind in [Kind::NotFound, Kind::InvalidInput, Kind::Conflict] {
+    for kind in [
+        ErrorKind::NotFound,
+        ErrorKind::InvalidInput,
+        ErrorKind::Conflict,
+    ] {
         let expected = (BreakerState::Closed, BreakerState::Closed);
         assert_eq!(after(kind), expected, "{kind:?}: an answer");
     }

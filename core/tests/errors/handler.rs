@@ -1,7 +1,8 @@
 //! The handler: each error once, and what is done about it.
 
 use highwater::error::{
-    AppError, Decision, GiveUp, Handler, Ids, Incident, Kind, Policy, RetryBudget, RetryPolicy,
+    AppError, Decision, ErrorKind, GiveUp, Handler, HandlerPolicy, Ids, Incident, RetryBudget,
+    RetryPolicy,
 };
 use log::Level;
 use std::{
@@ -33,21 +34,29 @@ fn incident() -> Incident<'static> {
 
 #[test]
 fn no_operational_error_ends_anything_and_every_bug_does() {
-    for policy in [Policy::Supervise, Policy::Crash, Policy::Swallow] {
+    for policy in [
+        HandlerPolicy::Supervise,
+        HandlerPolicy::Crash,
+        HandlerPolicy::Swallow,
+    ] {
         let handler = Handler::new().policy(policy);
         let operational = handler.handle(&AppError::unavailable("stripe"), &incident());
         assert!(!operational.is_fatal(), "{policy:?}");
         let bug = handler.handle(&AppError::bug("it"), &incident());
-        assert_eq!(bug.is_fatal(), policy != Policy::Swallow, "{policy:?}");
+        assert_eq!(
+            bug.is_fatal(),
+            policy != HandlerPolicy::Swallow,
+            "{policy:?}"
+        );
         assert_eq!(
             bug.problem().is_some(),
-            policy != Policy::Crash,
+            policy != HandlerPolicy::Crash,
             "{policy:?}"
         );
         let expected = match policy {
-            Policy::Supervise => "drain",
-            Policy::Crash => "crash",
-            Policy::Swallow => "respond",
+            HandlerPolicy::Supervise => "drain",
+            HandlerPolicy::Crash => "crash",
+            HandlerPolicy::Swallow => "respond",
         };
         assert_eq!(bug.as_str(), expected);
         let stats = handler.stats();
@@ -170,9 +179,9 @@ fn observers_see_the_error_the_incident_and_the_decision() {
     assert_eq!(
         *seen.lock().unwrap(),
         [
-            (Kind::Timeout, "retry", None),
-            (Kind::Timeout, "respond", Some(GiveUp::NotIdempotent)),
-            (Kind::Bug, "drain", None),
+            (ErrorKind::Timeout, "retry", None),
+            (ErrorKind::Timeout, "respond", Some(GiveUp::NotIdempotent)),
+            (ErrorKind::Bug, "drain", None),
         ]
     );
 }
@@ -180,9 +189,9 @@ fn observers_see_the_error_the_incident_and_the_decision() {
 #[test]
 fn an_observer_that_panics_is_a_bug_and_the_request_is_answered() {
     for (policy, expected) in [
-        (Policy::Supervise, "drain"),
-        (Policy::Crash, "crash"),
-        (Policy::Swallow, "respond"),
+        (HandlerPolicy::Supervise, "drain"),
+        (HandlerPolicy::Crash, "crash"),
+        (HandlerPolicy::Swallow, "respond"),
     ] {
         let lines = Lines::default();
         let seen = Arc::new(Mutex::new(0));
@@ -236,8 +245,8 @@ fn a_handler_retries_within_the_budget_and_with_jitter_that_can_be_repeated() {
     let mut waits = Vec::new();
     for request in 0..40 {
         let incident = Incident::new(ids.make(), "GET /stock").idempotent();
-        handler.request(incident.now);
-        again.request(incident.now);
+        handler.record_request(incident.now);
+        again.record_request(incident.now);
         let decision = handler.handle(&AppError::timeout("it"), &incident);
         assert_eq!(
             again.handle(&AppError::timeout("it"), &incident),
@@ -280,7 +289,7 @@ fn the_number_of_codes_that_are_counted_has_a_bound() {
     let handler = Handler::new();
     for number in 0..100 {
         let code: &'static str = Box::leak(format!("code_{number}").into_boxed_str());
-        let odd = highwater::error::Classification::new(Kind::Conflict).with_code(code);
+        let odd = highwater::error::Classification::new(ErrorKind::Conflict).with_code(code);
         for _ in 0..2 {
             let _decision = handler.handle(&AppError::new(odd.clone()), &incident());
         }

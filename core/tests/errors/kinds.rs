@@ -1,13 +1,9 @@
 //! Errors: what they are, what they become, and who is told what.
 
 use highwater::error::{
-    AppError, Class, Classification, Classify, CorrelationId, Ids, Kind, Problem, ResultExt,
+    AppError, Class, Classification, Classify, CorrelationId, ErrorKind, Ids, Problem, ResultExt,
 };
-use std::{
-    error::Error,
-    io::{self, ErrorKind},
-    time::Duration,
-};
+use std::{error::Error, io, time::Duration};
 
 fn id() -> CorrelationId {
     Ids::new(7).make()
@@ -23,13 +19,13 @@ fn an_error_is_one_pointer_wide_and_goes_anywhere() {
 
 #[test]
 fn only_a_bug_is_the_programs_and_only_what_passes_is_worth_a_retry() {
-    for &kind in Kind::ALL {
+    for &kind in ErrorKind::ALL {
         let error = AppError::new(kind);
-        assert_eq!(error.is_bug(), kind == Kind::Bug, "{kind:?}");
+        assert_eq!(error.is_bug(), kind == ErrorKind::Bug, "{kind:?}");
         assert_eq!(error.is_operational(), !error.is_bug());
         assert_eq!(error.class() == Class::Programmer, error.is_bug());
         assert!((400..600).contains(&error.status()), "{kind:?}");
-        let passes = matches!(kind, Kind::Unavailable | Kind::Timeout);
+        let passes = matches!(kind, ErrorKind::Unavailable | ErrorKind::Timeout);
         assert_eq!(error.is_transient(), passes, "{kind:?}");
         assert!(
             !passes || error.status() >= 500,
@@ -39,38 +35,38 @@ fn only_a_bug_is_the_programs_and_only_what_passes_is_worth_a_retry() {
         assert!(error.code().bytes().all(snake), "{}", error.code());
         assert_eq!(error.to_string(), error.public_message());
     }
-    let mut codes: Vec<_> = Kind::ALL.iter().map(|kind| kind.code()).collect();
+    let mut codes: Vec<_> = ErrorKind::ALL.iter().map(|kind| kind.code()).collect();
     codes.sort_unstable();
     codes.dedup();
-    assert_eq!(codes.len(), Kind::ALL.len(), "each has its own");
+    assert_eq!(codes.len(), ErrorKind::ALL.len(), "each has its own");
 }
 
 #[test]
 fn each_constructor_makes_its_kind_here() {
     let second = Duration::from_secs(1);
     for (error, kind) in [
-        (AppError::invalid_input("it"), Kind::InvalidInput),
-        (AppError::unauthorized("it"), Kind::Unauthorized),
-        (AppError::forbidden("it"), Kind::Forbidden),
-        (AppError::not_found("it"), Kind::NotFound),
-        (AppError::method_not_allowed(), Kind::MethodNotAllowed),
-        (AppError::conflict("it"), Kind::Conflict),
-        (AppError::too_large(1), Kind::TooLarge),
+        (AppError::invalid_input("it"), ErrorKind::InvalidInput),
+        (AppError::unauthorized("it"), ErrorKind::Unauthorized),
+        (AppError::forbidden("it"), ErrorKind::Forbidden),
+        (AppError::not_found("it"), ErrorKind::NotFound),
+        (AppError::method_not_allowed(), ErrorKind::MethodNotAllowed),
+        (AppError::conflict("it"), ErrorKind::Conflict),
+        (AppError::too_large(1), ErrorKind::TooLarge),
         (
             AppError::unsupported_media_type("it"),
-            Kind::UnsupportedMediaType,
+            ErrorKind::UnsupportedMediaType,
         ),
-        (AppError::rate_limited(second), Kind::RateLimited),
-        (AppError::failure("it"), Kind::Failure),
-        (AppError::cancelled("it"), Kind::Cancelled),
-        (AppError::unavailable("it"), Kind::Unavailable),
-        (AppError::timeout("it"), Kind::Timeout),
-        (AppError::bug("it"), Kind::Bug),
-        (AppError::from_panic(&"it"), Kind::Bug),
-        (AppError::from_boxed("it".into()), Kind::Failure),
+        (AppError::rate_limited(second), ErrorKind::RateLimited),
+        (AppError::failure("it"), ErrorKind::Failure),
+        (AppError::cancelled("it"), ErrorKind::Cancelled),
+        (AppError::unavailable("it"), ErrorKind::Unavailable),
+        (AppError::timeout("it"), ErrorKind::Timeout),
+        (AppError::bug("it"), ErrorKind::Bug),
+        (AppError::from_panic(&"it"), ErrorKind::Bug),
+        (AppError::from_boxed("it".into()), ErrorKind::Failure),
     ] {
         assert_eq!(error.kind(), kind);
-        assert!(Kind::ALL.contains(&kind), "{kind:?}");
+        assert!(ErrorKind::ALL.contains(&kind), "{kind:?}");
         assert_eq!(error.location().file(), file!(), "{kind:?}");
         // What is given to an error that is not the client's is not for it.
         let told = error.public_message().starts_with("it");
@@ -89,12 +85,12 @@ enum ShopError {
 impl Classify for ShopError {
     fn classify(&self) -> Classification {
         match self {
-            ShopError::Locked(_) => Classification::new(Kind::Conflict)
+            ShopError::Locked(_) => Classification::new(ErrorKind::Conflict)
                 .with_code("row_locked")
                 .with_status(423)
                 .with_field("row", "is locked")
                 .with_retry_after(Duration::from_millis(20)),
-            ShopError::Negative(_) => Classification::new(Kind::Bug)
+            ShopError::Negative(_) => Classification::new(ErrorKind::Bug)
                 .with_code("negative_sum")
                 .with_status(404)
                 .with_public("The sum of user 7 is negative."),
@@ -114,7 +110,7 @@ fn an_enum_of_ones_own_classifies_itself() {
     assert_eq!(error.fields()[0].field, "row");
     assert_eq!(error.retry_after(), Some(Duration::from_millis(20)));
     assert_eq!(error.location().line(), line, "of the question mark");
-    assert_eq!(error.to_string(), Kind::Conflict.public_message());
+    assert_eq!(error.to_string(), ErrorKind::Conflict.public_message());
     assert_eq!(format!("{error:#}"), "row 3 is locked");
     let source = error.source().and_then(|source| source.downcast_ref());
     assert!(matches!(source, Some(ShopError::Locked(3))));
@@ -129,7 +125,7 @@ fn of_a_bug_nothing_can_be_made_public() {
         .with_retry_after(Duration::from_secs(1));
     assert_eq!((error.code(), error.status()), ("negative_sum", 500));
     assert!(error.fields().is_empty());
-    assert_eq!(error.public_message(), Kind::Bug.public_message());
+    assert_eq!(error.public_message(), ErrorKind::Bug.public_message());
     assert_eq!(format!("{error:#}"), "the sum is negative: row 7");
     let plain = Problem::new(&AppError::bug("any"), &id());
     assert_eq!(Problem::new(&error, &id()), plain, "as every other bug");
@@ -138,11 +134,11 @@ fn of_a_bug_nothing_can_be_made_public() {
 #[test]
 fn a_status_that_is_none_of_an_error_is_a_500() {
     for status in [0, 99, 200, 302, 399, 600, u16::MAX] {
-        let odd = Classification::new(Kind::Conflict).with_status(status);
+        let odd = Classification::new(ErrorKind::Conflict).with_status(status);
         assert_eq!(odd.status(), 500, "{status}");
     }
     assert_eq!(
-        Classification::new(Kind::Conflict)
+        Classification::new(ErrorKind::Conflict)
             .with_status(410)
             .status(),
         410
@@ -155,7 +151,7 @@ fn the_chain_goes_from_the_nearest_to_the_root() {
     let middle = AppError::unavailable("stripe").with_source(root);
     let error = AppError::failure("no charge").with_source(middle);
     let chain: Vec<_> = error.chain().map(ToString::to_string).collect();
-    let public = Kind::Unavailable.public_message();
+    let public = ErrorKind::Unavailable.public_message();
     assert_eq!(chain, [public, "the cable is out"]);
     let operator = "no charge: stripe is unavailable: the cable is out";
     assert_eq!(format!("{error:#}"), operator);
@@ -168,8 +164,8 @@ fn the_chain_goes_from_the_nearest_to_the_root() {
 
 #[test]
 fn a_result_is_classified_where_it_is_known_what_it_means() {
-    let missing = || Err::<(), _>(io::Error::from(ErrorKind::NotFound));
-    let error = missing().classified(Kind::NotFound).unwrap_err();
+    let missing = || Err::<(), _>(io::Error::from(io::ErrorKind::NotFound));
+    let error = missing().classified(ErrorKind::NotFound).unwrap_err();
     let line = line!() - 1;
     assert_eq!((error.status(), error.location().line()), (404, line));
     let error = missing().context("path", "a\nb").unwrap_err();
@@ -177,6 +173,6 @@ fn a_result_is_classified_where_it_is_known_what_it_means() {
     assert_eq!((error.status(), error.location().line()), (500, line));
     assert_eq!(error.location().file(), file!());
     assert_eq!(error.context().collect::<Vec<_>>(), [("path", "a\nb")]);
-    let fine = Ok::<_, io::Error>(7).classified(Kind::Bug);
+    let fine = Ok::<_, io::Error>(7).classified(ErrorKind::Bug);
     assert_eq!(fine.context("path", "").unwrap(), 7);
 }

@@ -4,31 +4,27 @@
 use futures::{StreamExt, executor::block_on};
 use highwater::{
     Overflow,
-    error::{AppError, BreakerOpen, Classify, Kind},
+    error::{AppError, BreakerOpen, Classify, ErrorKind},
     events::{Emitter, Failure, InboxFull, ZeroCapacity},
     stream::{
         Bound, InvalidBound, LineTooLong, Pipeline, SendError, StreamError, Unfinished, channel,
     },
 };
-use std::{
-    error::Error,
-    io::{self, ErrorKind},
-    time::Duration,
-};
+use std::{error::Error, io, time::Duration};
 
 #[test]
 fn an_error_of_the_system_is_neither_the_clients_nor_a_bug() {
     for (error, kind) in [
-        (ErrorKind::TimedOut, Kind::Timeout),
-        (ErrorKind::WouldBlock, Kind::Timeout),
-        (ErrorKind::ConnectionRefused, Kind::Unavailable),
-        (ErrorKind::BrokenPipe, Kind::Unavailable),
-        (ErrorKind::Interrupted, Kind::Unavailable),
-        (ErrorKind::NotFound, Kind::Failure),
-        (ErrorKind::PermissionDenied, Kind::Failure),
-        (ErrorKind::InvalidInput, Kind::Failure),
-        (ErrorKind::StorageFull, Kind::Failure),
-        (ErrorKind::Other, Kind::Failure),
+        (io::ErrorKind::TimedOut, ErrorKind::Timeout),
+        (io::ErrorKind::WouldBlock, ErrorKind::Timeout),
+        (io::ErrorKind::ConnectionRefused, ErrorKind::Unavailable),
+        (io::ErrorKind::BrokenPipe, ErrorKind::Unavailable),
+        (io::ErrorKind::Interrupted, ErrorKind::Unavailable),
+        (io::ErrorKind::NotFound, ErrorKind::Failure),
+        (io::ErrorKind::PermissionDenied, ErrorKind::Failure),
+        (io::ErrorKind::InvalidInput, ErrorKind::Failure),
+        (io::ErrorKind::StorageFull, ErrorKind::Failure),
+        (io::ErrorKind::Other, ErrorKind::Failure),
     ] {
         assert_eq!(
             AppError::from(io::Error::from(error)).kind(),
@@ -40,14 +36,15 @@ fn an_error_of_the_system_is_neither_the_clients_nor_a_bug() {
 
 #[test]
 fn an_app_error_is_found_wherever_it_is_carried() {
-    let carried = |error: AppError| io::Error::new(ErrorKind::TimedOut, io::Error::other(error));
+    let carried =
+        |error: AppError| io::Error::new(io::ErrorKind::TimedOut, io::Error::other(error));
     let error = AppError::from(carried(AppError::forbidden("Not yours.")));
     assert_eq!(
         (error.kind(), error.public_message()),
-        (Kind::Forbidden, "Not yours.")
+        (ErrorKind::Forbidden, "Not yours.")
     );
-    let unknown = AppError::from(io::Error::new(ErrorKind::TimedOut, "no idea"));
-    assert_eq!(unknown.kind(), Kind::Timeout, "as its carrier says");
+    let unknown = AppError::from(io::Error::new(io::ErrorKind::TimedOut, "no idea"));
+    assert_eq!(unknown.kind(), ErrorKind::Timeout, "as its carrier says");
 
     let retry_after = Duration::from_secs(7);
     let open = BreakerOpen {
@@ -57,7 +54,7 @@ fn an_app_error_is_found_wherever_it_is_carried() {
     let error = AppError::from_boxed(Box::new(io::Error::other(open)));
     assert_eq!(
         (error.kind(), error.retry_after()),
-        (Kind::Unavailable, Some(retry_after))
+        (ErrorKind::Unavailable, Some(retry_after))
     );
 
     let boxed = AppError::from_boxed(Box::new(AppError::bug("out of balance")));
@@ -93,21 +90,24 @@ fn failures_of_listeners_are_not_the_clients() {
         AppError::from(emitter.emit(&()).unwrap_err())
     };
     let down = || AppError::unavailable("mail").with_retry_after(Duration::from_secs(2));
-    assert_eq!(emit(vec![AppError::not_found("it")]).kind(), Kind::Failure);
+    assert_eq!(
+        emit(vec![AppError::not_found("it")]).kind(),
+        ErrorKind::Failure
+    );
     let error = emit(vec![AppError::timeout("it"), down()]);
-    assert_eq!(error.kind(), Kind::Unavailable);
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
     assert_eq!(
         emit(vec![down(), AppError::failure("it")]).kind(),
-        Kind::Failure
+        ErrorKind::Failure
     );
     assert_eq!(
         emit(vec![down(), AppError::bug("it"), down()]).kind(),
-        Kind::Bug
+        ErrorKind::Bug
     );
     assert_eq!(
         emit(vec![AppError::failure("it"), AppError::bug("it")]).kind(),
-        Kind::Bug
+        ErrorKind::Bug
     );
 }
 
@@ -117,11 +117,11 @@ fn what_events_refuse_is_a_bug_or_passes() {
     let _inbox = emitter.inbox("reader", 1, Overflow::Fail).unwrap();
     emitter.emit(&1).unwrap();
     let full = AppError::from(emitter.emit(&2).unwrap_err());
-    assert_eq!(full.kind(), Kind::Unavailable);
+    assert_eq!(full.kind(), ErrorKind::Unavailable);
 
     let listener = Failure::new("late", InboxFull { capacity: 1 });
-    assert_eq!(listener.classify().kind(), Kind::Unavailable);
-    assert_eq!(AppError::from(ZeroCapacity).kind(), Kind::Bug);
+    assert_eq!(listener.classify().kind(), ErrorKind::Unavailable);
+    assert_eq!(AppError::from(ZeroCapacity).kind(), ErrorKind::Bug);
 }
 
 #[test]
@@ -133,17 +133,26 @@ fn a_stream_that_fails_is_what_its_sender_failed_with() {
     };
     assert_eq!(
         read(Box::new(AppError::conflict("it"))).kind(),
-        Kind::Conflict
+        ErrorKind::Conflict
     );
     assert_eq!(read(Box::new(LineTooLong { longest: 9 })).status(), 413);
-    assert_eq!(read(Box::new(Unfinished)).kind(), Kind::Cancelled);
-    assert_eq!(read("nobody knows".into()).kind(), Kind::Failure);
+    assert_eq!(read(Box::new(Unfinished)).kind(), ErrorKind::Cancelled);
+    assert_eq!(read("nobody knows".into()).kind(), ErrorKind::Failure);
     let nested = StreamError::Failed(Box::new(AppError::bug("it")));
     assert!(read(Box::new(nested)).is_bug());
-    assert_eq!(AppError::from(StreamError::Aborted).kind(), Kind::Cancelled);
+    assert_eq!(
+        AppError::from(StreamError::Aborted).kind(),
+        ErrorKind::Cancelled
+    );
 
-    assert_eq!(AppError::from(SendError::Full(7)).kind(), Kind::Unavailable);
-    assert_eq!(AppError::from(SendError::Closed(7)).kind(), Kind::Cancelled);
+    assert_eq!(
+        AppError::from(SendError::Full(7)).kind(),
+        ErrorKind::Unavailable
+    );
+    assert_eq!(
+        AppError::from(SendError::Closed(7)).kind(),
+        ErrorKind::Cancelled
+    );
     assert!(AppError::from(InvalidBound::Zero).is_bug());
 }
 
@@ -161,8 +170,8 @@ fn a_pipeline_that_fails_is_what_its_stage_failed_with() {
         (400, "Line 3 is no number.")
     );
     assert_eq!(
-        run(|| Box::new(io::Error::from(ErrorKind::TimedOut))).kind(),
-        Kind::Timeout
+        run(|| Box::new(io::Error::from(io::ErrorKind::TimedOut))).kind(),
+        ErrorKind::Timeout
     );
-    assert_eq!(run(|| "nobody knows".into()).kind(), Kind::Failure);
+    assert_eq!(run(|| "nobody knows".into()).kind(), ErrorKind::Failure);
 }

@@ -1,6 +1,6 @@
 //! Ids, and problems that have them.
 
-use highwater::error::{AppError, Classification, CorrelationId, Ids, Kind, Problem};
+use highwater::error::{AppError, Classification, CorrelationId, ErrorKind, Ids, Problem};
 use std::time::Duration;
 
 fn id() -> CorrelationId {
@@ -79,7 +79,7 @@ fn a_problem_has_the_members_of_the_rfc() {
 #[test]
 fn a_problem_is_titled_as_the_registry_names_its_status() {
     let title = |status| {
-        let odd = Classification::new(Kind::Failure).with_status(status);
+        let odd = Classification::new(ErrorKind::Failure).with_status(status);
         Problem::new(&AppError::new(odd), &id()).title()
     };
     assert_eq!(title(413), "Content Too Large");

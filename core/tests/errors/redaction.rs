@@ -3,8 +3,8 @@
 
 use crate::cases::cases;
 use highwater::error::{
-    AppError, Classification, CorrelationId, Handler, Ids, Incident, Kind, Policy, Problem,
-    RetryPolicy,
+    AppError, Classification, CorrelationId, ErrorKind, Handler, HandlerPolicy, Ids, Incident,
+    Problem, RetryPolicy,
 };
 use proptest::prelude::*;
 use std::{
@@ -18,8 +18,8 @@ const SECRET: &str = "SECRET";
 /// In what a bug would like to say.
 const SAID: &str = "SAID";
 
-fn kind() -> impl Strategy<Value = Kind> {
-    prop::sample::select(Kind::ALL)
+fn kind() -> impl Strategy<Value = ErrorKind> {
+    prop::sample::select(ErrorKind::ALL)
 }
 
 #[derive(Clone, Debug)]
@@ -30,9 +30,9 @@ enum Part {
     Public(String),
     RetryAfter(u64),
     /// It becomes the source of another.
-    Wrapped(Kind),
+    Wrapped(ErrorKind),
     /// The same, in an [`io::Error`].
-    Carried(Kind),
+    Carried(ErrorKind),
     Status(u16),
 }
 
@@ -50,7 +50,7 @@ fn part() -> impl Strategy<Value = Part> {
     ]
 }
 
-fn build(kind: Kind, parts: &[Part]) -> AppError {
+fn build(kind: ErrorKind, parts: &[Part]) -> AppError {
     let mut error = AppError::new(kind).with_source(io::Error::other(SECRET));
     for part in parts {
         error = match part.clone() {
@@ -77,7 +77,7 @@ proptest! {
     fn no_answer_has_what_is_internal(
         kind in kind(),
         parts in prop::collection::vec(part(), 0..8),
-        policy in prop::sample::select(vec![Policy::Supervise, Policy::Swallow]),
+        policy in prop::sample::select(vec![HandlerPolicy::Supervise, HandlerPolicy::Swallow]),
     ) {
         let error = build(kind, &parts);
         let ids = Ids::new(7);
@@ -101,7 +101,7 @@ proptest! {
             prop_assert!(!json.contains(SAID), "{}", json);
             let plain = Problem::new(&AppError::bug("any"), &id);
             prop_assert_eq!(problem, &plain);
-            prop_assert_eq!(decision.is_fatal(), policy == Policy::Supervise);
+            prop_assert_eq!(decision.is_fatal(), policy == HandlerPolicy::Supervise);
         } else {
             prop_assert!(!decision.is_fatal());
         }

@@ -8,8 +8,8 @@ use futures::{
 use highwater::{
     Clock,
     error::{
-        AppError, Breaker, BreakerOpen, BreakerState, Classification, Classify, FailedAttempt,
-        GiveUp, Handler, Ids, Incident, Kind, ResultExt, RetryBudget, RetryPolicy,
+        AppError, Breaker, BreakerOpen, BreakerState, Classification, Classify, ErrorKind,
+        FailedAttempt, GiveUp, Handler, Ids, Incident, ResultExt, RetryBudget, RetryPolicy,
     },
     events::Emitter,
 };
@@ -107,7 +107,7 @@ fn exhausted_retry_says_how_often_and_why_it_ended() {
     let retry = RetryPolicy::new();
     let error = block_on(retry.run(&world, |time| world.sleep(time), || world.call(9)));
     let error = error.unwrap_err();
-    assert_eq!((error.kind(), world.calls()), (Kind::Timeout, 3));
+    assert_eq!((error.kind(), world.calls()), (ErrorKind::Timeout, 3));
     let context: Vec<_> = error.context().collect();
     assert_eq!(context[1], ("attempts", "3"));
     assert_eq!(
@@ -125,7 +125,12 @@ fn exhausted_retry_says_how_often_and_why_it_ended() {
 #[test]
 fn permanent_error_is_returned_as_it_is() {
     let world = World::default();
-    for kind in [Kind::NotFound, Kind::Bug, Kind::Failure, Kind::Cancelled] {
+    for kind in [
+        ErrorKind::NotFound,
+        ErrorKind::Bug,
+        ErrorKind::Failure,
+        ErrorKind::Cancelled,
+    ] {
         let run = async || Err::<(), _>(AppError::new(kind));
         let retry = RetryPolicy::new();
         let run = retry.run(&world, |time| world.sleep(time), run);
@@ -218,7 +223,7 @@ struct ShopError(#[source] BreakerOpen);
 
 impl Classify for ShopError {
     fn classify(&self) -> Classification {
-        Classification::new(Kind::Unavailable).with_retry_after(OPEN)
+        Classification::new(ErrorKind::Unavailable).with_retry_after(OPEN)
     }
 }
 
@@ -244,8 +249,8 @@ fn open_breaker_is_found_in_every_wrapping() {
         AppError::from(open),
         with_context.unwrap_err(),
         AppError::from(ShopError(open)),
-        AppError::new(Kind::Unavailable).with_source(AppError::from(open)),
-        AppError::new(Kind::Timeout).with_source(ShopError(open)),
+        AppError::new(ErrorKind::Unavailable).with_source(AppError::from(open)),
+        AppError::new(ErrorKind::Timeout).with_source(ShopError(open)),
         AppError::from_boxed(Box::new(open)),
         AppError::from(io::Error::other(open)),
         emitted(vec![open.into()]),

@@ -1,7 +1,7 @@
 //! Retries: only what is worth it, never more than there may be.
 
 use crate::cases::cases;
-use highwater::error::{AppError, FailedAttempt, GiveUp, Kind, RetryBudget, RetryPolicy};
+use highwater::error::{AppError, ErrorKind, FailedAttempt, GiveUp, RetryBudget, RetryPolicy};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn failed(error: &AppError, attempt: u32) -> FailedAttempt<'_> {
 #[test]
 fn only_what_passes_and_may_be_done_twice_is_retried() {
     let retry = RetryPolicy::new();
-    let decide = |kind: Kind, is_idempotent| {
+    let decide = |kind: ErrorKind, is_idempotent| {
         let error = AppError::new(kind);
         let failed = FailedAttempt {
             is_idempotent,
@@ -30,16 +30,16 @@ fn only_what_passes_and_may_be_done_twice_is_retried() {
         };
         retry.decide(failed, START, || 0)
     };
-    for kind in [Kind::Unavailable, Kind::Timeout] {
+    for kind in [ErrorKind::Unavailable, ErrorKind::Timeout] {
         assert_eq!(decide(kind, true), Ok(Duration::ZERO));
         assert_eq!(decide(kind, false), Err(GiveUp::NotIdempotent));
     }
     for kind in [
-        Kind::Bug,
-        Kind::Failure,
-        Kind::Cancelled,
-        Kind::NotFound,
-        Kind::RateLimited,
+        ErrorKind::Bug,
+        ErrorKind::Failure,
+        ErrorKind::Cancelled,
+        ErrorKind::NotFound,
+        ErrorKind::RateLimited,
     ] {
         assert_eq!(decide(kind, true), Err(GiveUp::NotTransient), "{kind:?}");
     }
@@ -127,7 +127,7 @@ fn extreme_settings_do_no_harm() {
         );
     let error = AppError::timeout("it").with_retry_after(longest);
     for _ in 0..3 {
-        retry.request(Duration::MAX);
+        retry.record_request(Duration::MAX);
         let wait = retry.decide(failed(&error, u32::MAX - 1), Duration::MAX, || u64::MAX);
         assert_eq!(wait, Ok(longest));
     }
@@ -149,7 +149,7 @@ fn a_dependency_that_is_down_gets_a_fifth_more_not_three_times_its_load() {
     let mut calls = 0_u64;
     for request in 0..requests {
         let now = Duration::from_secs(seconds) * request / requests;
-        retry.request(now);
+        retry.record_request(now);
         let mut attempt = 1;
         calls += 1;
         while retry.decide(failed(&error, attempt), now, || 0).is_ok() {
@@ -268,7 +268,7 @@ proptest! {
         let retry = RetryPolicy::new().attempts(attempts).longest(longest).budget(budget);
         let mut retries = 0;
         for (is_transient, is_idempotent, retry_after, draw) in requests {
-            let kind = if is_transient { Kind::Timeout } else { Kind::Bug };
+            let kind = if is_transient { ErrorKind::Timeout } else { ErrorKind::Bug };
             let mut error = AppError::new(kind);
             let retry_after = retry_after.map(Duration::from_millis);
             if let Some(after) = retry_after {

@@ -96,7 +96,7 @@ fn a_good_id_of_a_client_is_kept_and_a_bad_one_is_not() {
         let made = ask(&tested, bad);
         assert_eq!(made.len(), 32, "{made}");
     }
-    let own = Tested::with(Handler::new(), HandlerLayer::ignore_clients_ids);
+    let own = Tested::with(Handler::new(), HandlerLayer::ignore_client_ids);
     assert_ne!(ask(&own, b"order-42"), "order-42");
 }
 
@@ -126,7 +126,7 @@ fn a_service_finds_no_id_that_the_log_would_not_have() {
     for bad in [&["a b"][..], &["order-42", "order-43"]] {
         assert!(ask(&tested, bad).is_empty(), "{bad:?}");
     }
-    let own = Tested::with(Handler::new(), HandlerLayer::ignore_clients_ids);
+    let own = Tested::with(Handler::new(), HandlerLayer::ignore_client_ids);
     assert!(ask(&own, &["order-42"]).is_empty());
     let all = Tested::with(Handler::new(), HandlerLayer::set_request_ids);
     let made = ask(&all, &["order-42", "order-43"]);
@@ -307,7 +307,7 @@ fn two_layers_are_as_one() {
 
 #[test]
 fn an_outer_layer_leaves_a_problem_its_id() {
-    let inner = Tested::with(Handler::new(), HandlerLayer::ignore_clients_ids);
+    let inner = Tested::with(Handler::new(), HandlerLayer::ignore_client_ids);
     let outer = Tested::new();
     let service = inner.layer.layer(failing(|| AppError::not_found("it")));
     let request = Request::get("/").header(REQUEST_ID, "order-42");
@@ -411,7 +411,7 @@ proptest! {
         let build = || {
             let first = AppError::bug(format!("SECRET{}", texts[0]));
             let error = texts.iter().fold(first, |source, text| {
-                let kind = highwater::error::Kind::Failure;
+                let kind = highwater::error::ErrorKind::Failure;
                 let odd = highwater::error::Classification::new(kind).with_status(status);
                 AppError::new(odd)
                     .with_detail(format!("SECRET{text}"))

@@ -3,7 +3,7 @@
 use crate::layered::{Answer, Tested, answering, failing, problem};
 use futures::executor::block_on;
 use highwater::error::{
-    AppError, Classification, Classify, Handler, Ids, Policy, http::HandlerLayer,
+    AppError, Classification, Classify, Handler, HandlerPolicy, Ids, http::HandlerLayer,
 };
 use http::Request;
 use std::{
@@ -274,7 +274,7 @@ fn hooks_that_panic_are_bugs_that_are_told_of() {
 #[test]
 fn under_crash_the_hook_is_what_ends_the_process() {
     let crashes = Arc::new(AtomicUsize::new(0));
-    let tested = Tested::with(Handler::new().policy(Policy::Crash), {
+    let tested = Tested::with(Handler::new().policy(HandlerPolicy::Crash), {
         let crashes = Arc::clone(&crashes);
         |layer| {
             layer.on_crash(move || {

@@ -110,7 +110,7 @@ fn a_dependency_that_hangs_up_is_still_an_error() {
 
 #[test]
 fn a_body_that_a_server_marks_is_known_in_the_answer_too() {
-    let tested = Tested::with(Handler::new(), HandlerLayer::ignore_clients_ids);
+    let tested = Tested::with(Handler::new(), HandlerLayer::ignore_client_ids);
     let echo = Router::new().route(
         "/",
         post(async |request: Request<Body>| request.into_body()),

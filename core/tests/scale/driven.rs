@@ -39,7 +39,7 @@ impl Driver {
     pub(crate) fn new(slots: usize) -> Self {
         let options = SupervisorOptions::new()
             .intensity(RESTARTS, PERIOD)
-            .steady_after(STEADY)
+            .stable_after(STEADY)
             .ready_within(READY_WITHIN)
             .heartbeat_within(ALIVE_WITHIN)
             .drain_within(DRAIN_WITHIN)

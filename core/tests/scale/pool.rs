@@ -3,7 +3,7 @@
 
 use futures::{FutureExt, executor::block_on, future::join_all};
 use highwater::{
-    error::{AppError, Kind},
+    error::{AppError, ErrorKind},
     scale::{Job, Pool, PoolOptions, Work, WorkError},
 };
 use std::{
@@ -78,7 +78,10 @@ fn a_full_pool_gives_the_work_back() {
     let rejected = pool.try_run(|_| 3).unwrap_err();
     assert_eq!(pool.stats().rejected, 1);
     let error = AppError::from(rejected.without_work());
-    assert_eq!((error.kind(), error.status()), (Kind::Unavailable, 503));
+    assert_eq!(
+        (error.kind(), error.status()),
+        (ErrorKind::Unavailable, 503)
+    );
     assert!(error.retry_after().is_some());
 
     let rejected = pool.try_run(|_| 3).unwrap_err();
@@ -141,7 +144,7 @@ fn a_panic_is_the_works_own() {
     let error = block_on(bug).unwrap_err();
     assert_eq!(error.to_string(), "the work panicked: bug 7");
     assert!(error.is_panic() && !error.is_lost());
-    assert_eq!(AppError::from(error).kind(), Kind::Bug);
+    assert_eq!(AppError::from(error).kind(), ErrorKind::Bug);
     assert!(block_on(silent).unwrap_err().is_panic());
     assert_eq!(block_on(well), Ok(1), "its thread goes on");
     assert_eq!((pool.stats().panicked, pool.stats().done), (2, 1));
@@ -233,7 +236,7 @@ fn what_the_threads_drop_is_lost_and_nobody_waits_for_ever() {
     let lost = block_on(tickets.next().unwrap()).unwrap_err();
     assert_eq!(lost, WorkError::Lost);
     assert!(lost.is_lost());
-    assert_eq!(AppError::from(lost).kind(), Kind::Cancelled);
+    assert_eq!(AppError::from(lost).kind(), ErrorKind::Cancelled);
     assert_eq!(pool.stats().waiting, 2, "the other may take them yet");
     drop(take(&handed));
     assert!(

@@ -129,7 +129,7 @@ fn one_end_too_many_is_one_within_the_period_its_last_moment_included() {
 
 #[test]
 fn whoever_has_lasted_is_forgiven_even_if_all_end_at_once() {
-    let options = SupervisorOptions::new().steady_after(ms(1_000));
+    let options = SupervisorOptions::new().stable_after(ms(1_000));
     let mut supervisor = Supervisor::new(100, options, ms(0));
     assert_eq!(actions(&mut supervisor).len(), 100);
     for slot in 0..100 {
@@ -285,7 +285,7 @@ fn pauses_double_are_shortened_by_half_at_most_and_differ() {
 
 #[test]
 fn it_gives_up_when_nothing_was_ready_for_long_enough() {
-    let mut supervisor = two_at_work(SupervisorOptions::new().steady_after(ms(0)));
+    let mut supervisor = two_at_work(SupervisorOptions::new().stable_after(ms(0)));
     supervisor.exited(WorkerId::new(0, 1), ms(20_000));
     supervisor.exited(WorkerId::new(1, 1), ms(21_000));
     let mut now = ms(21_000);

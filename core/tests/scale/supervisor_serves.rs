@@ -56,7 +56,7 @@ struct World {
 impl World {
     fn new(slots: usize, broken: Option<usize>) -> Self {
         let options = SupervisorOptions::new()
-            .steady_after(Duration::from_secs(1))
+            .stable_after(Duration::from_secs(1))
             .heartbeat_within(ALIVE_WITHIN);
         let mut world = World {
             supervisor: Supervisor::new(slots, options, Duration::ZERO),

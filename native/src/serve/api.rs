@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use highwater::{
-    error::{AppError, Classification, Kind},
+    error::{AppError, Classification, ErrorKind},
     scenario::{self, Experiment},
 };
 use serde::Deserialize;
@@ -104,7 +104,7 @@ fn body_error(rejection: BytesRejection) -> AppError {
         return AppError::too_large(BODY_LIMIT_BYTES as u64);
     }
     let known = Classification::of(&rejection);
-    let is_gone = known.is_some_and(|known| known.kind() == Kind::ClientGone);
+    let is_gone = known.is_some_and(|known| known.kind() == ErrorKind::ClientGone);
     let error = if is_gone {
         AppError::client_gone()
     } else {
@@ -182,7 +182,7 @@ fn text(value: &Value) -> Result<String, String> {
 
 /// What the parser says is about what it was given, and no secret.
 fn parse_error(cause: &serde_json::Error) -> AppError {
-    let what = Classification::new(Kind::InvalidInput);
+    let what = Classification::new(ErrorKind::InvalidInput);
     let what = match cause.classify() {
         Category::Data => what,
         Category::Syntax | Category::Eof | Category::Io => what.with_code("malformed_json"),

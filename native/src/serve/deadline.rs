@@ -8,7 +8,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use highwater::error::{AppError, Classification, Kind};
+use highwater::error::{AppError, Classification, ErrorKind};
 use http_body::{Frame, SizeHint};
 use std::{
     future::poll_fn,
@@ -61,7 +61,7 @@ pub(super) async fn enforce_deadline(
 
 fn body_timeout() -> AppError {
     let timeout =
-        Classification::new(Kind::Timeout).with_status(StatusCode::REQUEST_TIMEOUT.as_u16());
+        Classification::new(ErrorKind::Timeout).with_status(StatusCode::REQUEST_TIMEOUT.as_u16());
     AppError::new(timeout).with_public("The request did not come whole in time.")
 }
 
@@ -69,7 +69,7 @@ fn body_timeout() -> AppError {
 /// whatever wraps it.
 fn mark_client_gone(error: axum::Error) -> axum::Error {
     let known = Classification::of(&error);
-    if known.is_some_and(|known| known.kind() == Kind::ClientGone) {
+    if known.is_some_and(|known| known.kind() == ErrorKind::ClientGone) {
         return axum::Error::new(AppError::client_gone().with_source(error));
     }
     error
@@ -77,7 +77,7 @@ fn mark_client_gone(error: axum::Error) -> axum::Error {
 
 /// The client did nothing wrong, and may try again.
 fn response_timeout() -> AppError {
-    AppError::new(Classification::new(Kind::Unavailable))
+    AppError::new(Classification::new(ErrorKind::Unavailable))
         .with_public("There was no answer in time: try again later.")
         .with_retry_after(Duration::from_secs(1))
 }

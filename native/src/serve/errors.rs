@@ -11,7 +11,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use headers_accept::Accept;
-use highwater::error::{AppError, Classification, Handler, Ids, Kind, Problem, http::HandlerLayer};
+use highwater::error::{
+    AppError, Classification, ErrorKind, Handler, Ids, Problem, http::HandlerLayer,
+};
 use mediatype::{
     MediaType, MediaTypeBuf, Name,
     names::{APPLICATION, HTML, JSON, PLAIN, TEXT},
@@ -50,7 +52,7 @@ pub(super) fn layer(
 
 /// There is no more room for now.
 pub(super) fn busy(message: String) -> AppError {
-    let busy = Classification::new(Kind::Unavailable).with_code("busy");
+    let busy = Classification::new(ErrorKind::Unavailable).with_code("busy");
     AppError::new(busy)
         .with_public(message)
         .with_retry_after(Duration::from_secs(1))

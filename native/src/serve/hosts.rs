@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, Version, header},
     response::{IntoResponse, Response},
 };
-use highwater::error::{AppError, Classification, Kind};
+use highwater::error::{AppError, Classification, ErrorKind};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The hosts that requests may be for.
@@ -71,7 +71,7 @@ fn check(hosts: &Hosts, version: Version, uri: &Uri, headers: &HeaderMap) -> Res
 }
 
 fn misdirected(name: &str) -> AppError {
-    let misdirected = Classification::new(Kind::Forbidden)
+    let misdirected = Classification::new(ErrorKind::Forbidden)
         .with_status(StatusCode::MISDIRECTED_REQUEST.as_u16())
         .with_code("misdirected_request");
     AppError::new(misdirected).with_public(format!(

@@ -130,7 +130,7 @@ impl SupervisorDriver {
             .escalation(Escalation::NoneReady {
                 within: config.give_up_after,
             })
-            .steady_after(STEADY_AFTER)
+            .stable_after(STEADY_AFTER)
             .ready_within(READY_WITHIN)
             .heartbeat_within(HEARTBEAT_TIMEOUT)
             // Longer than they give themselves.

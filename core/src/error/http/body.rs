@@ -1,6 +1,6 @@
 //! The body of a response, on its way to the client.
 
-use super::asked::Asked;
+use super::request_context::RequestContext;
 use crate::{
     BoxError,
     error::{AppError, text::guarded},
@@ -52,47 +52,47 @@ pin_project! {
     /// ```
     pub struct HandlerBody<B> {
         #[pin]
-        state: State<B>,
+        state: BodyState<B>,
         // Until something went wrong; after that nothing more is of interest.
-        asked: Option<Asked>,
+        request_context: Option<RequestContext>,
     }
 
     impl<B> PinnedDrop for HandlerBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            let dropped = guarded(|| this.state.set(State::Ended));
-            if let (Err(panic), Some(mut asked)) = (dropped, this.asked.take()) {
-                asked.handle_panic(&*panic);
+            let dropped = guarded(|| this.state.set(BodyState::Ended));
+            if let (Err(panic), Some(mut request_context)) = (dropped, this.request_context.take()) {
+                request_context.handle_panic(&*panic);
             }
         }
     }
 }
 
 pin_project! {
-    #[project = StateProjection]
-    enum State<B> {
-        Passed { #[pin] body: B },
-        Told { problem: Option<String> },
+    #[project = BodyStateProjection]
+    enum BodyState<B> {
+        Service { #[pin] body: B },
+        Problem { problem: Option<String> },
         Ended,
     }
 }
 
 impl<B> HandlerBody<B> {
     /// A body of the service.
-    pub(super) fn passed(body: B, asked: Asked) -> Self {
+    pub(super) fn from_service(body: B, request_context: RequestContext) -> Self {
         HandlerBody {
-            state: State::Passed { body },
-            asked: Some(asked),
+            state: BodyState::Service { body },
+            request_context: Some(request_context),
         }
     }
 
     /// One of ours.
-    pub(super) fn told(problem: String) -> Self {
+    pub(super) fn from_problem(problem: String) -> Self {
         HandlerBody {
-            state: State::Told {
+            state: BodyState::Problem {
                 problem: Some(problem),
             },
-            asked: None,
+            request_context: None,
         }
     }
 }
@@ -112,7 +112,7 @@ where
     ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let mut this = self.project();
         let polled = match this.state.as_mut().project() {
-            StateProjection::Passed { body } => guarded(|| match body.poll_frame(context) {
+            BodyStateProjection::Service { body } => guarded(|| match body.poll_frame(context) {
                 Poll::Ready(Some(Err(error))) => {
                     Poll::Ready(Some(Err(AppError::from_body(error.into()))))
                 }
@@ -120,27 +120,27 @@ where
                 Poll::Ready(None) => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
             }),
-            StateProjection::Told { problem } => {
+            BodyStateProjection::Problem { problem } => {
                 let frame = problem.take().map(|text| Ok(Frame::data(text.into())));
                 return Poll::Ready(frame);
             }
-            StateProjection::Ended => return Poll::Ready(None),
+            BodyStateProjection::Ended => return Poll::Ready(None),
         };
         let error = match polled {
             Ok(Poll::Ready(Some(Err(error)))) => error,
             Ok(Poll::Ready(Some(Ok(frame)))) => return Poll::Ready(Some(Ok(frame))),
             Ok(Poll::Ready(None)) => return Poll::Ready(None),
             Ok(Poll::Pending) => return Poll::Pending,
-            Err(panic) => match this.asked {
-                Some(asked) => asked.bug(&*panic),
+            Err(panic) => match this.request_context {
+                Some(request_context) => request_context.bug(&*panic),
                 None => AppError::from_panic(&*panic),
             },
         };
         let error = error.with_context("response", "cut short");
-        if let Some(mut asked) = this.asked.take() {
-            let _too_late = asked.handle(&error);
-            if let Err(panic) = guarded(|| this.state.set(State::Ended)) {
-                asked.handle_panic(&*panic);
+        if let Some(mut request_context) = this.request_context.take() {
+            let _too_late = request_context.handle(&error);
+            if let Err(panic) = guarded(|| this.state.set(BodyState::Ended)) {
+                request_context.handle_panic(&*panic);
             }
         }
         Poll::Ready(Some(Err(Box::new(error))))
@@ -148,20 +148,20 @@ where
 
     fn is_end_stream(&self) -> bool {
         match &self.state {
-            State::Passed { body } => body.is_end_stream(),
-            State::Told { problem } => problem.is_none(),
-            State::Ended => true,
+            BodyState::Service { body } => body.is_end_stream(),
+            BodyState::Problem { problem } => problem.is_none(),
+            BodyState::Ended => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.state {
-            State::Passed { body } => body.size_hint(),
-            State::Told { problem } => {
+            BodyState::Service { body } => body.size_hint(),
+            BodyState::Problem { problem } => {
                 let length = problem.as_ref().map_or(0, String::len);
                 SizeHint::with_exact(length as u64)
             }
-            State::Ended => SizeHint::with_exact(0),
+            BodyState::Ended => SizeHint::with_exact(0),
         }
     }
 }
@@ -169,7 +169,7 @@ where
 impl<B> fmt::Debug for HandlerBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HandlerBody")
-            .field("asked", &self.asked)
+            .field("request_context", &self.request_context)
             .finish_non_exhaustive()
     }
 }

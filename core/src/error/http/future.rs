@@ -1,9 +1,9 @@
-//! The answer to a request, under way.
+//! The error_response to a request, under way.
 
 use super::{
     HandlerBody,
-    answer::{answer, pass},
-    asked::Asked,
+    request_context::RequestContext,
+    response::{error_response, pass_through},
 };
 use crate::{
     error::{AppError, text::guarded},
@@ -20,7 +20,7 @@ use std::{
 };
 
 pin_project! {
-    /// Completes with the service's answer, or with one to what went wrong.
+    /// Completes with the service's error_response, or with one to what went wrong.
     /// Dropped, as when the client goes away, it drops what the service was doing.
     /// That is no error; a panic in there is handled.
     ///
@@ -41,25 +41,25 @@ pin_project! {
     /// If it is polled once it has completed, as other futures do.
     pub struct HandlerFuture<F> {
         #[pin]
-        state: State<F>,
+        state: FutureState<F>,
         // Until it has completed.
-        asked: Option<Asked>,
+        request_context: Option<RequestContext>,
     }
 
     impl<F> PinnedDrop for HandlerFuture<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            let dropped = guarded(|| this.state.set(State::Completed));
-            if let (Err(panic), Some(mut asked)) = (dropped, this.asked.take()) {
-                asked.handle_panic(&*panic);
+            let dropped = guarded(|| this.state.set(FutureState::Completed));
+            if let (Err(panic), Some(mut request_context)) = (dropped, this.request_context.take()) {
+                request_context.handle_panic(&*panic);
             }
         }
     }
 }
 
 pin_project! {
-    #[project = StateProjection]
-    enum State<F> {
+    #[project = FutureStateProjection]
+    enum FutureState<F> {
         Called { #[pin] future: F },
         Failed { error: Option<AppError> },
         Completed,
@@ -67,14 +67,14 @@ pin_project! {
 }
 
 impl<F> HandlerFuture<F> {
-    pub(super) fn new(called: Result<F, AppError>, asked: Asked) -> Self {
+    pub(super) fn new(called: Result<F, AppError>, request_context: RequestContext) -> Self {
         let state = match called {
-            Ok(future) => State::Called { future },
-            Err(error) => State::Failed { error: Some(error) },
+            Ok(future) => FutureState::Called { future },
+            Err(error) => FutureState::Failed { error: Some(error) },
         };
         HandlerFuture {
             state,
-            asked: Some(asked),
+            request_context: Some(request_context),
         }
     }
 }
@@ -89,31 +89,35 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let outcome = match this.state.as_mut().project() {
-            StateProjection::Called { future } => {
+            FutureStateProjection::Called { future } => {
                 let mut polled = Poll::Pending;
                 // Set in there, as a response is large to hand on. Also what an
                 // error says of itself may panic.
                 let polling = guarded(|| polled = future.poll(context).map_err(Into::into));
                 if let Err(panic) = polling {
-                    let mut asked = this.asked.take().expect(AGAIN);
-                    let bug = asked.bug(&*panic);
+                    let mut request_context = this.request_context.take().expect(AGAIN);
+                    let bug = request_context.bug(&*panic);
                     // That it panics again as it is cleared away is no news.
-                    let _again = guarded(|| this.state.set(State::Completed));
-                    return Poll::Ready(Ok(answer(Arc::new(bug), &mut asked, None)));
+                    let _again = guarded(|| this.state.set(FutureState::Completed));
+                    return Poll::Ready(Ok(error_response(
+                        Arc::new(bug),
+                        &mut request_context,
+                        None,
+                    )));
                 }
                 ready!(polled)
             }
-            StateProjection::Failed { error } => Err(error.take().expect(AGAIN)),
-            StateProjection::Completed => panic!("{AGAIN}"),
+            FutureStateProjection::Failed { error } => Err(error.take().expect(AGAIN)),
+            FutureStateProjection::Completed => panic!("{AGAIN}"),
         };
-        let mut asked = this.asked.take().expect(AGAIN);
+        let mut request_context = this.request_context.take().expect(AGAIN);
         // What is left of it may panic as it is dropped.
-        if let Err(panic) = guarded(|| this.state.set(State::Completed)) {
-            asked.handle_panic(&*panic);
+        if let Err(panic) = guarded(|| this.state.set(FutureState::Completed)) {
+            request_context.handle_panic(&*panic);
         }
         Poll::Ready(Ok(match outcome {
-            Ok(response) => pass(response, asked),
-            Err(error) => answer(Arc::new(error), &mut asked, None),
+            Ok(response) => pass_through(response, request_context),
+            Err(error) => error_response(Arc::new(error), &mut request_context, None),
         }))
     }
 }
@@ -123,7 +127,7 @@ const AGAIN: &str = "polled after completion";
 impl<F> fmt::Debug for HandlerFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HandlerFuture")
-            .field("asked", &self.asked)
+            .field("request_context", &self.request_context)
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! Puts the handler around a service.
 
-use super::{HandlerService, asked::Shared};
+use super::{HandlerService, request_context::LayerContext};
 use crate::{
     error::{Handler, Ids},
     sync::Arc,
@@ -58,7 +58,7 @@ use std::fmt;
 #[derive(Clone)]
 #[must_use = "it does nothing by itself"]
 pub struct HandlerLayer {
-    shared: Arc<Shared>,
+    shared: Arc<LayerContext>,
 }
 
 impl HandlerLayer {
@@ -75,11 +75,11 @@ impl HandlerLayer {
     /// ```
     pub fn new(handler: impl Into<Arc<Handler>>, ids: Ids) -> Self {
         HandlerLayer {
-            shared: Arc::new(Shared {
+            shared: Arc::new(LayerContext {
                 handler: handler.into(),
                 ids: Arc::new(ids),
-                are_clients_ids_taken: true,
-                are_all_named: false,
+                accepts_client_ids: true,
+                sets_request_ids: false,
                 on_drain: None,
                 on_crash: None,
                 locate_panic: None,
@@ -130,18 +130,18 @@ impl HandlerLayer {
     }
 
     /// Called when the process is to [end at once](crate::error::Decision::Crash),
-    /// which it is under [`Policy::Crash`](crate::error::Policy::Crash) only.
+    /// which it is under [`HandlerPolicy::Crash`](crate::error::HandlerPolicy::Crash) only.
     /// Should it come back, the bug is answered.
     ///
     /// Without it, the process aborts.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Handler, Ids, Policy, http::HandlerLayer};
+    /// # use highwater::error::{AppError, Handler, Ids, HandlerPolicy, http::HandlerLayer};
     /// # use http::{Request, Response};
     /// # use std::sync::mpsc;
     /// # use tower::{Layer, ServiceExt, service_fn};
     /// let (crash, crashed) = mpsc::channel();
-    /// let layer = HandlerLayer::new(Handler::new().policy(Policy::Crash), Ids::new(7))
+    /// let layer = HandlerLayer::new(Handler::new().policy(HandlerPolicy::Crash), Ids::new(7))
     ///     .on_crash(move || crash.send(()).unwrap());
     /// let service = layer.layer(service_fn(async |_: Request<()>| {
     ///     Err::<Response<String>, _>(AppError::bug("no cart"))
@@ -155,7 +155,7 @@ impl HandlerLayer {
         self
     }
 
-    /// Asked where a panic was that was just caught on this thread; the log has it
+    /// RequestContext where a panic was that was just caught on this thread; the log has it
     /// as `panicked_at`. Only a panic hook is ever told that, so it has to have
     /// left it somewhere.
     ///
@@ -200,7 +200,7 @@ impl HandlerLayer {
     /// assert!(answer.headers().contains_key("x-request-id"));
     /// ```
     pub fn set_request_ids(mut self) -> Self {
-        Arc::make_mut(&mut self.shared).are_all_named = true;
+        Arc::make_mut(&mut self.shared).sets_request_ids = true;
         self
     }
 
@@ -212,7 +212,7 @@ impl HandlerLayer {
     /// # use highwater::error::{AppError, Handler, Ids, http::HandlerLayer};
     /// # use http::{Request, Response};
     /// # use tower::{Layer, ServiceExt, service_fn};
-    /// let layer = HandlerLayer::new(Handler::new(), Ids::new(7)).ignore_clients_ids();
+    /// let layer = HandlerLayer::new(Handler::new(), Ids::new(7)).ignore_client_ids();
     /// let service = layer.layer(service_fn(async |_: Request<()>| {
     ///     Err::<Response<String>, _>(AppError::not_found("There is no such page."))
     /// }));
@@ -220,8 +220,8 @@ impl HandlerLayer {
     /// let answer = futures::executor::block_on(service.oneshot(request)).unwrap();
     /// assert_ne!(answer.headers()["x-request-id"], "order-42");
     /// ```
-    pub fn ignore_clients_ids(mut self) -> Self {
-        Arc::make_mut(&mut self.shared).are_clients_ids_taken = false;
+    pub fn ignore_client_ids(mut self) -> Self {
+        Arc::make_mut(&mut self.shared).accepts_client_ids = false;
         self
     }
 }

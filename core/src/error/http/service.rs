@@ -2,7 +2,7 @@
 
 use super::{
     HandlerBody, HandlerFuture,
-    asked::{Asked, Shared},
+    request_context::{LayerContext, RequestContext},
 };
 use crate::{
     error::{AppError, text::guarded},
@@ -34,13 +34,13 @@ use tower_service::Service;
 /// ```
 pub struct HandlerService<S> {
     inner: S,
-    shared: Arc<Shared>,
+    shared: Arc<LayerContext>,
     /// Why the service inside will not be ready.
     failed: Option<AppError>,
 }
 
 impl<S> HandlerService<S> {
-    pub(super) fn new(inner: S, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(inner: S, shared: Arc<LayerContext>) -> Self {
         HandlerService {
             inner,
             shared,
@@ -71,12 +71,12 @@ where
     }
 
     fn call(&mut self, mut request: Request<Q>) -> HandlerFuture<S::Future> {
-        let asked = Asked::new(&mut request, &self.shared);
+        let request_context = RequestContext::new(&mut request, &self.shared);
         let called = match self.failed.take() {
             Some(error) => Err(error),
             None => guarded(|| self.inner.call(request)).map_err(|panic| self.shared.bug(&*panic)),
         };
-        HandlerFuture::new(called, asked)
+        HandlerFuture::new(called, request_context)
     }
 }
 

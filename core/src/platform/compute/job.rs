@@ -3,7 +3,7 @@
 use super::name_of;
 use crate::{
     Clock,
-    scale::{Cancellation, Ended, Job, Place, WorkError},
+    scale::{Cancellation, Job, RunPermit, WorkError, WorkOutcome},
     trace::{RecordKind, Recorder, Span},
 };
 use futures::channel::oneshot;
@@ -24,11 +24,11 @@ pub(crate) struct AcceptedJob {
 #[must_use = "dropped, it is lost"]
 pub struct QueuedJob {
     computing: AcceptedJob,
-    place: Place<AcceptedJob>,
+    place: RunPermit<AcceptedJob>,
 }
 
 impl QueuedJob {
-    pub(super) fn new(computing: AcceptedJob, place: Place<AcceptedJob>) -> Self {
+    pub(super) fn new(computing: AcceptedJob, place: RunPermit<AcceptedJob>) -> Self {
         QueuedJob { computing, place }
     }
 
@@ -54,7 +54,7 @@ impl QueuedJob {
     pub(crate) fn begin(self, thread: u32) -> JobStart {
         let QueuedJob { computing, place } = self;
         if computing.cancellation.is_cancelled() {
-            return JobStart::Cancelled(next(place, Ended::Cancelled, None));
+            return JobStart::Cancelled(next(place, WorkOutcome::Cancelled, None));
         }
         let trace = computing.trace.on_thread(thread);
         let name = name_of(thread, &trace);
@@ -87,7 +87,7 @@ pub(crate) struct RunningJob {
     span: Span,
     at: Duration,
     computing: AcceptedJob,
-    place: Place<AcceptedJob>,
+    place: RunPermit<AcceptedJob>,
 }
 
 impl RunningJob {
@@ -111,18 +111,22 @@ impl RunningJob {
         let took = self.computing.clock.now().saturating_sub(self.at);
         let Some(result) = result else {
             self.span.fail("cancelled");
-            return next(self.place, Ended::Cancelled, None);
+            return next(self.place, WorkOutcome::Cancelled, None);
         };
         // On record before its place is free: never more at once than there are.
         self.span.succeed();
-        let next = next(self.place, Ended::Done, Some(took));
+        let next = next(self.place, WorkOutcome::Done, Some(took));
         // Nobody waits if the ticket was dropped at the last moment.
         let _ = self.computing.sender.send(Ok(result));
         next
     }
 }
 
-fn next(mut place: Place<AcceptedJob>, ended: Ended, took: Option<Duration>) -> Option<QueuedJob> {
+fn next(
+    mut place: RunPermit<AcceptedJob>,
+    ended: WorkOutcome,
+    took: Option<Duration>,
+) -> Option<QueuedJob> {
     let computing = place.next(ended, took)?;
     Some(QueuedJob { computing, place })
 }

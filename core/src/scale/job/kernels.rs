@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 /// A question that may be asked often.
-type Ask<'a> = &'a dyn Fn() -> bool;
+type CancelCheck<'a> = &'a dyn Fn() -> bool;
 
 /// At least so many numbers are tried between two looks; a large one takes more
 /// divisions than a thousand small ones.
@@ -20,7 +20,7 @@ const HASHES: u32 = 1 << 12;
 
 const ITERATIONS: u32 = 256;
 
-pub(super) fn primes(below: u32, is_cancelled: Ask) -> Option<u64> {
+pub(super) fn primes(below: u32, is_cancelled: CancelCheck) -> Option<u64> {
     let mut count = 0;
     let mut first = 2;
     while first < below {
@@ -44,7 +44,7 @@ pub(super) fn sieve(below: u32) -> u64 {
     if below < 3 {
         return 0;
     }
-    // Place `n` stands for `2 n + 1`; 1 is no prime, and 2 takes its place in
+    // RunPermit `n` stands for `2 n + 1`; 1 is no prime, and 2 takes its place in
     // the count.
     let mut is_composite = vec![false; below as usize / 2];
     let places = is_composite.len();
@@ -63,11 +63,11 @@ pub(super) fn sieve(below: u32) -> u64 {
     is_composite.iter().filter(|it| !**it).count() as u64
 }
 
-pub(super) fn fib(index: u32, is_cancelled: Ask) -> Option<u64> {
+pub(super) fn fib(index: u32, is_cancelled: CancelCheck) -> Option<u64> {
     recursive_fib(index.min(DEEPEST_FIB), is_cancelled)
 }
 
-fn recursive_fib(index: u32, is_cancelled: Ask) -> Option<u64> {
+fn recursive_fib(index: u32, is_cancelled: CancelCheck) -> Option<u64> {
     if index < SMALL_FIB {
         return Some(small_fib(index));
     }
@@ -94,7 +94,7 @@ pub(super) fn fibonacci(index: u32) -> u64 {
     one
 }
 
-pub(super) fn hash_chain(length: u32, is_cancelled: Ask) -> Option<u64> {
+pub(super) fn hash_chain(length: u32, is_cancelled: CancelCheck) -> Option<u64> {
     let mut digest = [0; 32];
     for step in 0..length {
         if step % HASHES == 0 && is_cancelled() {
@@ -109,7 +109,7 @@ pub(super) fn hash_chain(length: u32, is_cancelled: Ask) -> Option<u64> {
 
 /// Sums and products of doubles are rounded alike everywhere; nothing else is
 /// done with them.
-pub(super) fn mandelbrot(side: u32, is_cancelled: Ask) -> Option<u64> {
+pub(super) fn mandelbrot(side: u32, is_cancelled: CancelCheck) -> Option<u64> {
     let step = 2.5 / f64::from(side.max(1));
     let mut steps = 0_u64;
     for row in 0..side {

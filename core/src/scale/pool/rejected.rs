@@ -1,6 +1,6 @@
 //! Work that was not let in.
 
-use crate::error::{AppError, Classification, Classify, Kind};
+use crate::error::{AppError, Classification, Classify, ErrorKind};
 use std::{error::Error, fmt, time::Duration};
 
 /// There is no room: as much runs and waits as may. It has the work.
@@ -79,11 +79,11 @@ impl<F> From<Rejected<F>> for AppError {
 /// There is no room for work: as much runs and waits as may.
 ///
 /// ```
-/// use highwater::{error::{AppError, Kind}, scale::QueueFull};
+/// use highwater::{error::{AppError, ErrorKind}, scale::QueueFull};
 /// use std::time::Duration;
 ///
 /// let error = AppError::from(QueueFull { retry_after: Duration::from_secs(2) });
-/// assert_eq!(error.kind(), Kind::Unavailable);
+/// assert_eq!(error.kind(), ErrorKind::Unavailable);
 /// assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +96,6 @@ pub struct QueueFull {
 /// There is more to do than is done: that passes, and it says when.
 impl Classify for QueueFull {
     fn classify(&self) -> Classification {
-        Classification::new(Kind::Unavailable).with_retry_after(self.retry_after)
+        Classification::new(ErrorKind::Unavailable).with_retry_after(self.retry_after)
     }
 }

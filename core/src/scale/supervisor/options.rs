@@ -20,7 +20,7 @@ pub struct SupervisorOptions {
     pub(super) escalation: Escalation,
     pub(super) first_pause: Duration,
     pub(super) longest_pause: Duration,
-    pub(super) steady_after: Duration,
+    pub(super) stable_after: Duration,
     pub(super) ready_within: Duration,
     pub(super) heartbeat_within: Duration,
     pub(super) drain_within: Duration,
@@ -43,7 +43,7 @@ impl SupervisorOptions {
             escalation: Escalation::default(),
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(10),
-            steady_after: Duration::from_secs(10),
+            stable_after: Duration::from_secs(10),
             ready_within: Duration::from_secs(10),
             heartbeat_within: Duration::MAX,
             drain_within: Duration::from_secs(30),
@@ -98,15 +98,15 @@ impl SupervisorOptions {
     /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
     /// # use std::time::Duration;
     /// let secs = Duration::from_secs;
-    /// let options = SupervisorOptions::new().intensity(0, secs(60)).steady_after(secs(1));
+    /// let options = SupervisorOptions::new().intensity(0, secs(60)).stable_after(secs(1));
     /// let mut supervisor = Supervisor::new(1, options, secs(0));
     /// supervisor.ready(WorkerId::new(0, 1), secs(0));
     /// supervisor.exited(WorkerId::new(0, 1), secs(1));
     /// assert!(!supervisor.has_escalated());
     /// ```
     #[must_use]
-    pub fn steady_after(mut self, readiness: Duration) -> Self {
-        self.steady_after = readiness;
+    pub fn stable_after(mut self, readiness: Duration) -> Self {
+        self.stable_after = readiness;
         self
     }
 
@@ -254,7 +254,7 @@ pub enum Escalation {
     /// Workers of one slot have to be replaced more than `restarts` times within any
     /// `period`, even if all other slots serve: the strict choice, for workers
     /// that are of no use without each other. 0 means that the first time is one too
-    /// many. Workers that [lasted](SupervisorOptions::steady_after) do not count.
+    /// many. Workers that [lasted](SupervisorOptions::stable_after) do not count.
     Intensity {
         /// The most replacements in a period.
         restarts: usize,

@@ -17,7 +17,7 @@ pub(super) struct Slot {
     pub(super) attempts: u32,
     /// The worker that has the slot, or had it last.
     pub(super) generation: u64,
-    pub(super) state: State,
+    pub(super) state: SlotState,
     /// Set once the worker that has the slot has asked to be replaced.
     pub(super) is_retiring: bool,
     pub(super) replacement: Option<Replacement>,
@@ -28,7 +28,7 @@ pub(super) struct Slot {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) enum State {
+pub(super) enum SlotState {
     /// There is no worker, and none is wanted.
     #[default]
     Empty,
@@ -87,20 +87,20 @@ impl Slot {
             None => Duration::MAX,
         };
         match self.state {
-            State::Starting { until } | State::Ready { until, .. } | State::Waiting { until } => {
-                until.min(replacement)
-            }
-            State::Killed { .. } | State::Empty => replacement,
+            SlotState::Starting { until }
+            | SlotState::Ready { until, .. }
+            | SlotState::Waiting { until } => until.min(replacement),
+            SlotState::Killed { .. } | SlotState::Empty => replacement,
         }
     }
 
     /// Returns whether it has a worker, as far as is known.
     pub(super) fn is_alive(&self) -> bool {
-        !matches!(self.state, State::Waiting { .. } | State::Empty)
+        !matches!(self.state, SlotState::Waiting { .. } | SlotState::Empty)
     }
 
     pub(super) fn is_ready(&self) -> bool {
-        matches!(self.state, State::Ready { .. })
+        matches!(self.state, SlotState::Ready { .. })
     }
 
     /// Returns whether this worker takes the slot when it is ready.
@@ -132,33 +132,39 @@ impl Slot {
 
     /// Returns whether a worker starts here that can be expected to become ready.
     pub(super) fn is_about_to_serve(&self) -> bool {
-        let starts = matches!(self.state, State::Starting { .. });
+        let starts = matches!(self.state, SlotState::Starting { .. });
         (starts || self.has_replacement_starting()) && !self.is_failing()
     }
 
     /// Returns whether its worker is from before the reload, and is ready or starts.
     pub(super) fn is_stale(&self) -> bool {
-        let works = matches!(self.state, State::Starting { .. } | State::Ready { .. });
+        let works = matches!(
+            self.state,
+            SlotState::Starting { .. } | SlotState::Ready { .. }
+        );
         works && self.generation < self.fresh_from
     }
 
     /// Returns whether its worker is from before the reload, and about to exit.
     pub(super) fn is_dying(&self) -> bool {
-        matches!(self.state, State::Killed { .. }) && self.generation < self.fresh_from
+        matches!(self.state, SlotState::Killed { .. }) && self.generation < self.fresh_from
     }
 
     /// Returns true if the reload under way has started its worker, which was never
     /// ready.
     pub(super) fn is_unproven(&self) -> bool {
-        let is_alive = matches!(self.state, State::Starting { .. } | State::Killed { .. });
+        let is_alive = matches!(
+            self.state,
+            SlotState::Starting { .. } | SlotState::Killed { .. }
+        );
         is_alive && self.fresh_from <= self.generation && self.attempts > 0
     }
 
     /// Returns whether its worker was ready for so long.
     pub(super) fn has_lasted(&self, long: Duration, now: Duration) -> bool {
         match self.state {
-            State::Ready { since, .. } => now.saturating_sub(since) >= long,
-            State::Killed { had_lasted } => had_lasted,
+            SlotState::Ready { since, .. } => now.saturating_sub(since) >= long,
+            SlotState::Killed { had_lasted } => had_lasted,
             _ => false,
         }
     }

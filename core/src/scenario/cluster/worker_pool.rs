@@ -44,7 +44,7 @@ impl WorkerPool {
         let number = |key| usize::try_from(params.integer(key)).unwrap_or(0);
         let options = SupervisorOptions::new()
             .intensity(number("restarts"), PERIOD)
-            .steady_after(Duration::MAX)
+            .stable_after(Duration::MAX)
             .backoff(Duration::from_millis(50), Duration::from_millis(400))
             .heartbeat_within(params.millis("heartbeat"))
             .seed(context.seed.0);

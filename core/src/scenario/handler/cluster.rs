@@ -45,7 +45,7 @@ impl Cluster {
             trace.instant(RecordKind::Start, id, 0);
             let options = SupervisorOptions::new()
                 .intensity(restarts, PERIOD)
-                .steady_after(Duration::MAX)
+                .stable_after(Duration::MAX)
                 .backoff(Duration::from_millis(50), Duration::from_millis(400))
                 .seed(context.seed.0);
             Supervisor::new(slots, options, context.platform.now())

@@ -1,7 +1,7 @@
 //! What a worker does: books that have to balance.
 
 use crate::{
-    error::{Classification, Classify, Kind},
+    error::{Classification, Classify, ErrorKind},
     scenario::railway::SECRET,
 };
 
@@ -54,14 +54,14 @@ impl LedgerError {
 impl Classify for LedgerError {
     fn classify(&self) -> Classification {
         match self {
-            LedgerError::Invalid => Classification::new(Kind::InvalidInput)
+            LedgerError::Invalid => Classification::new(ErrorKind::InvalidInput)
                 .with_public("The transfer is not valid.")
                 .with_field("amount", "has to be greater than 0"),
             LedgerError::NotFound(_) => {
-                Classification::new(Kind::NotFound).with_public("There is no such account.")
+                Classification::new(ErrorKind::NotFound).with_public("There is no such account.")
             }
-            LedgerError::TimedOut => Kind::Timeout.into(),
-            LedgerError::OutOfRange(_) => Kind::Bug.into(),
+            LedgerError::TimedOut => ErrorKind::Timeout.into(),
+            LedgerError::OutOfRange(_) => ErrorKind::Bug.into(),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::{
     messages::{TransferRequest, WorkerReply},
 };
 use crate::{
-    error::{AppError, Decision, Handler, Incident, Policy, Problem, RetryPolicy},
+    error::{AppError, Decision, Handler, HandlerPolicy, Incident, Problem, RetryPolicy},
     platform::ProcessContext,
     scenario::railway::id_of,
 };
@@ -94,9 +94,9 @@ impl Worker {
         let (policy, latency) = settings.split_once(' ').unwrap_or((settings, ""));
         let latency = Duration::from_millis(latency.parse().unwrap_or(0));
         let policy = match policy {
-            "swallow" => Policy::Swallow,
-            "crash" => Policy::Crash,
-            _ => Policy::Supervise,
+            "swallow" => HandlerPolicy::Swallow,
+            "crash" => HandlerPolicy::Crash,
+            _ => HandlerPolicy::Supervise,
         };
         let log: Arc<Mutex<Vec<String>>> = Arc::default();
         let lines = Arc::clone(&log);

@@ -79,7 +79,7 @@ impl Api {
     /// What to do is not for this function to know: the handler says.
     async fn handled(&self, payment: &mut Payment, span: Span, handler: &Handler) {
         let number = payment.number;
-        handler.request(self.platform.now());
+        handler.record_request(self.platform.now());
         let mut attempt = 1;
         loop {
             let error: AppError = match self.service.attempt(payment, attempt).await {

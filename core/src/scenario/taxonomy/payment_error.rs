@@ -1,7 +1,7 @@
 //! What can go wrong with a payment.
 
 use crate::{
-    error::{BreakerOpen, Classification, Classify, Kind},
+    error::{BreakerOpen, Classification, Classify, ErrorKind},
     scenario::railway::SECRET,
 };
 use std::{fmt, time::Duration};
@@ -56,22 +56,22 @@ impl PaymentError {
 impl Classify for PaymentError {
     fn classify(&self) -> Classification {
         match self {
-            PaymentError::Invalid(_) => Classification::new(Kind::InvalidInput)
+            PaymentError::Invalid(_) => Classification::new(ErrorKind::InvalidInput)
                 .with_public("The payment is not valid.")
                 .with_field("amount", "has to be greater than 0"),
             PaymentError::NotFound(_) => {
-                Classification::new(Kind::NotFound).with_public("There is no such payment.")
+                Classification::new(ErrorKind::NotFound).with_public("There is no such payment.")
             }
             PaymentError::Conflict(_) => {
-                Classification::new(Kind::Conflict).with_public("This was paid already.")
+                Classification::new(ErrorKind::Conflict).with_public("This was paid already.")
             }
             PaymentError::RateLimited(_) => {
-                Classification::new(Kind::RateLimited).with_retry_after(Duration::from_secs(1))
+                Classification::new(ErrorKind::RateLimited).with_retry_after(Duration::from_secs(1))
             }
-            PaymentError::BankTimedOut => Kind::Timeout.into(),
-            PaymentError::BankDown => Kind::Unavailable.into(),
+            PaymentError::BankTimedOut => ErrorKind::Timeout.into(),
+            PaymentError::BankDown => ErrorKind::Unavailable.into(),
             PaymentError::LeftAlone(open) => open.classify(),
-            PaymentError::OutOfRange { .. } => Kind::Bug.into(),
+            PaymentError::OutOfRange { .. } => ErrorKind::Bug.into(),
         }
     }
 }

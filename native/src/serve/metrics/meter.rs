@@ -3,7 +3,7 @@
 use super::{super::worker::ConnectionTimeout, Durations, Metrics};
 use crate::logging;
 use axum::http::StatusCode;
-use highwater::{error::Kind, scale::LagMonitor};
+use highwater::{error::ErrorKind, scale::LagMonitor};
 use std::{
     sync::{
         Mutex, PoisonError,
@@ -138,7 +138,7 @@ impl Meter {
     /// The answer begins, so long after its request was there. One to a client that
     /// is gone is none.
     pub(in crate::serve) fn response_started(&self, status: StatusCode, took: Duration) {
-        if status.as_u16() == Kind::ClientGone.status() {
+        if status.as_u16() == ErrorKind::ClientGone.status() {
             return;
         }
         self.count_status(status.as_u16());

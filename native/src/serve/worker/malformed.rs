@@ -7,7 +7,7 @@
 use super::{connection::BUFFER_BYTES, connection_limit::ConnectionLimit, socket::Socket};
 use axum::http::{StatusCode, header};
 use highwater::error::{
-    AppError, Classification, Handler, Ids, Incident, Kind, Problem, http::REQUEST_ID,
+    AppError, Classification, ErrorKind, Handler, Ids, Incident, Problem, http::REQUEST_ID,
 };
 use std::{
     hash::{BuildHasher, RandomState},
@@ -93,25 +93,25 @@ fn classify(error: hyper::Error, head: &[u8]) -> AppError {
     let text = error.to_string();
     let (kind, status, message) = if text.contains("version") {
         (
-            Kind::InvalidInput,
+            ErrorKind::InvalidInput,
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             "This server speaks HTTP/1.1 and HTTP/1.0.",
         )
     } else if is_line_too_long || text.contains("URI too long") {
         (
-            Kind::TooLarge,
+            ErrorKind::TooLarge,
             StatusCode::URI_TOO_LONG,
             "The address of the request is too long.",
         )
     } else if error.is_parse_too_large() {
         (
-            Kind::TooLarge,
+            ErrorKind::TooLarge,
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "The headers of the request are too large, or too many.",
         )
     } else {
         (
-            Kind::InvalidInput,
+            ErrorKind::InvalidInput,
             StatusCode::BAD_REQUEST,
             "The request is not valid HTTP.",
         )

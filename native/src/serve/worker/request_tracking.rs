@@ -7,7 +7,7 @@ use axum::{
     body::{Bytes, HttpBody},
     http::{HeaderValue, Method, Request, Response, StatusCode, header},
 };
-use highwater::error::Kind;
+use highwater::error::ErrorKind;
 use http_body::{Frame, SizeHint};
 use hyper::body::{Buf, Incoming};
 use log::Level;
@@ -168,7 +168,7 @@ impl RequestTracker {
         }
         let status = response.status();
         let has_no_body = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
-        self.state = if status.as_u16() == Kind::ClientGone.status() {
+        self.state = if status.as_u16() == ErrorKind::ClientGone.status() {
             RequestState::ClientGone
         } else if self.is_head || has_no_body {
             RequestState::Done

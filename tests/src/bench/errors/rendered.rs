@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use highwater::error::{
-    AppError, Classification, Classify, CorrelationId, Handler, Ids, Incident, Kind, Problem,
+    AppError, Classification, Classify, CorrelationId, ErrorKind, Handler, Ids, Incident, Problem,
 };
 
 const TIMES: u32 = 5_000;
@@ -24,7 +24,7 @@ struct UnknownOrder(u64);
 
 impl Classify for UnknownOrder {
     fn classify(&self) -> Classification {
-        Classification::new(Kind::NotFound)
+        Classification::new(ErrorKind::NotFound)
             .with_code("unknown_order")
             .with_public("There is no such order.")
     }

@@ -34,7 +34,7 @@ pub struct HandlerStats {
     pub drains: u64,
     /// What was decided to crash it.
     pub crashes: u64,
-    /// Requests whose [client was gone](crate::error::Kind::ClientGone).
+    /// Requests whose [client was gone](crate::error::ErrorKind::ClientGone).
     pub hung_up: u64,
     /// Errors by their code, in the order in which they were first seen.
     pub codes: Vec<(&'static str, u64)>,
@@ -45,9 +45,9 @@ pub struct HandlerStats {
 const MOST_CODES: usize = 64;
 
 #[derive(Debug, Default)]
-pub(super) struct Counts(HandlerStats);
+pub(super) struct HandlerCounts(HandlerStats);
 
-impl Counts {
+impl HandlerCounts {
     pub(super) fn add(&mut self, error: &AppError, decision: &Decision) {
         let stats = &mut self.0;
         stats.handled += 1;

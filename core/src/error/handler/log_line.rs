@@ -1,7 +1,7 @@
 //! One line of the log for one error.
 
 use crate::error::{
-    AppError, Report, listeners,
+    AppError, ErrorReport, listeners,
     text::{self, Links},
 };
 use std::fmt::{self, Write};
@@ -36,11 +36,11 @@ const CUT: &str = "…";
 
 /// All there is to say about an error, with no line break and no control
 /// character in it, whatever its texts have.
-pub(super) fn line(report: &Report<'_>) -> String {
-    let Report {
+pub(super) fn format(report: &ErrorReport<'_>) -> String {
+    let ErrorReport {
         error, incident, ..
     } = report;
-    let mut line = Line(String::with_capacity(512));
+    let mut line = LogLine(String::with_capacity(512));
     line.plain("id", incident.id.as_str());
     line.plain("class", error.class().as_str());
     line.text("code", error.code());
@@ -63,9 +63,9 @@ pub(super) fn line(report: &Report<'_>) -> String {
     line.0
 }
 
-struct Line(String);
+struct LogLine(String);
 
-impl Line {
+impl LogLine {
     fn values(&mut self, error: &AppError) {
         for field in error.fields() {
             self.text("field", &field.field);
@@ -117,7 +117,7 @@ impl Line {
         self.quoted_within(LONGEST_OPERATION, key, |quoted| quoted.write_str(value));
     }
 
-    fn quoted(&mut self, key: &str, write: impl FnOnce(&mut Escaped<'_>) -> fmt::Result) {
+    fn quoted(&mut self, key: &str, write: impl FnOnce(&mut EscapedValue<'_>) -> fmt::Result) {
         self.quoted_within(LONGEST_VALUE, key, write);
     }
 
@@ -125,11 +125,11 @@ impl Line {
         &mut self,
         longest: usize,
         key: &str,
-        write: impl FnOnce(&mut Escaped<'_>) -> fmt::Result,
+        write: impl FnOnce(&mut EscapedValue<'_>) -> fmt::Result,
     ) {
         self.plain(key, "\"");
         let end = LONGEST_LINE.min(self.0.len() + longest);
-        let mut escaped = Escaped {
+        let mut escaped = EscapedValue {
             text: &mut self.0,
             end,
         };
@@ -148,12 +148,12 @@ impl Line {
 
 /// Writes what may be anything: what would end the value, the line or the
 /// reader's trust is spelled out. From its end on it takes nothing more.
-struct Escaped<'a> {
+struct EscapedValue<'a> {
     text: &'a mut String,
     end: usize,
 }
 
-impl Write for Escaped<'_> {
+impl Write for EscapedValue<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
         loop {
@@ -177,7 +177,7 @@ impl Write for Escaped<'_> {
     }
 }
 
-impl Escaped<'_> {
+impl EscapedValue<'_> {
     fn cut(&mut self) -> fmt::Result {
         if self.end > 0 {
             self.text.push_str(CUT);

@@ -10,11 +10,11 @@ use std::{any::Any, fmt};
 
 /// What all requests through a layer have in common.
 #[derive(Clone)]
-pub(super) struct Shared {
+pub(super) struct LayerContext {
     pub(super) handler: Arc<Handler>,
     pub(super) ids: Arc<Ids>,
-    pub(super) are_clients_ids_taken: bool,
-    pub(super) are_all_named: bool,
+    pub(super) accepts_client_ids: bool,
+    pub(super) sets_request_ids: bool,
     pub(super) on_drain: Option<Arc<Hook>>,
     pub(super) on_crash: Option<Arc<Hook>>,
     pub(super) locate_panic: Option<Arc<Locate>>,
@@ -25,16 +25,16 @@ type Locate = dyn Fn() -> Option<String> + Send + Sync;
 
 /// What is kept of a request until its answer was sent. All of it is only counted
 /// up and moved: while all is well nothing is made.
-pub(super) struct Asked {
+pub(super) struct RequestContext {
     /// As it is in the headers: the client's if it is a good one, or our own. If
     /// there is none it is made when it is needed.
     id: Option<HeaderValue>,
     method: Method,
     target: Option<PathAndQuery>,
-    shared: Arc<Shared>,
+    shared: Arc<LayerContext>,
 }
 
-impl Shared {
+impl LayerContext {
     /// What a panic is to a request.
     #[track_caller]
     pub(super) fn bug(&self, panic: &(dyn Any + Send)) -> AppError {
@@ -48,7 +48,7 @@ impl Shared {
 
     /// The id that a request has, which is the one in its header from here on.
     fn identify(&self, headers: &mut HeaderMap) -> Option<HeaderValue> {
-        if self.are_clients_ids_taken {
+        if self.accepts_client_ids {
             let mut sent = headers.get_all(REQUEST_ID).iter();
             // Of two, some would take the first, others the last.
             if let (Some(id), None) = (sent.next(), sent.next())
@@ -57,7 +57,7 @@ impl Shared {
                 return Some(id.clone());
             }
         }
-        if self.are_all_named {
+        if self.sets_request_ids {
             let own = header_of(&self.ids.make());
             headers.insert(REQUEST_ID, own.clone());
             return Some(own);
@@ -67,11 +67,11 @@ impl Shared {
     }
 }
 
-impl Asked {
-    pub(super) fn new<Q>(request: &mut Request<Q>, shared: &Arc<Shared>) -> Self {
-        let is_named = shared.are_all_named || request.headers().contains_key(REQUEST_ID);
+impl RequestContext {
+    pub(super) fn new<Q>(request: &mut Request<Q>, shared: &Arc<LayerContext>) -> Self {
+        let is_named = shared.sets_request_ids || request.headers().contains_key(REQUEST_ID);
         let id = is_named.then(|| shared.identify(request.headers_mut()));
-        Asked {
+        RequestContext {
             id: id.flatten(),
             method: request.method().clone(),
             target: request.uri().path_and_query().cloned(),
@@ -89,7 +89,7 @@ impl Asked {
     pub(super) fn handle(&mut self, error: &AppError) -> Problem {
         let (id, operation) = (self.id(), self.operation());
         let incident = Incident::new(id, &operation);
-        let Shared {
+        let LayerContext {
             handler,
             on_drain,
             on_crash,
@@ -126,7 +126,7 @@ impl Asked {
         self.shared.bug(panic)
     }
 
-    /// The same, however often it is asked.
+    /// The same, however often it is request_context.
     fn id(&mut self) -> CorrelationId {
         let known = self.id.as_ref();
         if let Some(known) = known.and_then(|id| CorrelationId::parse(id).ok()) {
@@ -152,9 +152,9 @@ impl Asked {
     }
 }
 
-impl fmt::Debug for Asked {
+impl fmt::Debug for RequestContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Asked")
+        f.debug_struct("RequestContext")
             .field("id", &self.id)
             .field("method", &self.method)
             .field("target", &self.target)

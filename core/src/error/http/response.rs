@@ -1,0 +1,218 @@
+//! Responses to errors.
+
+use super::{HandlerBody, REQUEST_ID, request_context::RequestContext};
+use crate::{
+    error::{AppError, Classification, Classify, ErrorKind, Problem, text::guarded},
+    sync::Arc,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, response};
+use std::convert::Infallible;
+
+/// The error on its way to the layer: a response without a body, with its status,
+/// and with it as an `Arc<AppError>` in its extensions.
+///
+/// Should there be no layer, the client gets just that status.
+///
+/// ```
+/// use highwater::error::AppError;
+/// use http::Response;
+///
+/// let raised = Response::<String>::from(AppError::unavailable("stripe"));
+/// assert_eq!((raised.status().as_u16(), raised.body().as_str()), (503, ""));
+/// ```
+impl<B: Default> From<AppError> for Response<B> {
+    fn from(error: AppError) -> Self {
+        let mut response = Response::new(B::default());
+        *response.status_mut() =
+            StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.extensions_mut().insert(Arc::new(error));
+        response
+    }
+}
+
+/// So that a service that never fails can have a layer for those that do.
+impl Classify for Infallible {
+    fn classify(&self) -> Classification {
+        match *self {}
+    }
+}
+
+/// So that handlers of axum return `Result<_, AppError>`.
+///
+/// ```
+/// use axum::{Router, body::Body, routing::get};
+/// use highwater::error::{AppError, Handler, Ids, http::HandlerLayer};
+/// use http::Request;
+/// use tower::ServiceExt;
+///
+/// async fn order() -> Result<String, AppError> {
+///     Err(AppError::not_found("There is no such order."))
+/// }
+///
+/// let app = Router::new()
+///     .route("/orders/42", get(order))
+///     .layer(HandlerLayer::new(Handler::new(), Ids::new(7)));
+///
+/// # futures::executor::block_on(async {
+/// let error_response = app.oneshot(Request::get("/orders/42").body(Body::empty())?).await?;
+/// assert_eq!(error_response.status(), 404);
+/// assert_eq!(error_response.headers()["content-type"], "application/problem+json");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[cfg(feature = "axum")]
+impl axum_core::response::IntoResponse for AppError {
+    fn into_response(self) -> axum_core::response::Response {
+        self.into()
+    }
+}
+
+/// Lets a response through; what it has of an error is handled.
+pub(super) fn pass_through<B>(
+    mut response: Response<B>,
+    mut request_context: RequestContext,
+) -> Response<HandlerBody<B>> {
+    let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        let raised = response.extensions_mut().remove::<Arc<AppError>>();
+        let error = raised.or_else(|| error_of_bare_response(&response).map(Arc::new));
+        if let Some(error) = error {
+            let (head, body) = response.into_parts();
+            if let Err(panic) = guarded(|| drop(body)) {
+                request_context.handle_panic(&*panic);
+            }
+            return error_response(error, &mut request_context, Some(head));
+        }
+    }
+    // That of a problem stays, should a layer further in have another.
+    let has_problem = || response.extensions().get::<Problem>().is_some();
+    if let Some(id) = request_context.known_id()
+        && !has_problem()
+    {
+        response.headers_mut().insert(REQUEST_ID, id.clone());
+    }
+    response.map(|body| HandlerBody::from_service(body, request_context))
+}
+
+/// An error_response to an error, in place of a response that from_problem of it if there is one.
+/// Whatever the error does while it is looked at and dropped, there is an error_response.
+pub(super) fn error_response<B>(
+    error: Arc<AppError>,
+    request_context: &mut RequestContext,
+    head: Option<response::Parts>,
+) -> Response<HandlerBody<B>> {
+    let handled = guarded(|| request_context.handle(&error));
+    let dropped = guarded(|| drop(error));
+    let problem = match handled {
+        Ok(problem) => {
+            if let Err(panic) = dropped {
+                request_context.handle_panic(&*panic);
+            }
+            problem
+        }
+        Err(panic) => {
+            let bug = request_context.bug(&*panic);
+            request_context.handle(&bug)
+        }
+    };
+    let head = head.unwrap_or_else(|| Response::new(()).into_parts().0);
+    render(problem, request_context, head)
+}
+
+fn render<B>(
+    problem: Problem,
+    request_context: &RequestContext,
+    head: response::Parts,
+) -> Response<HandlerBody<B>> {
+    let mut head = head;
+    let body = problem.to_json();
+    head.status =
+        StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    forget_body(head.status, &mut head.headers);
+    let content_type = HeaderValue::from_static(Problem::CONTENT_TYPE);
+    head.headers.insert(header::CONTENT_TYPE, content_type);
+    if let Some(id) = request_context.known_id() {
+        head.headers.insert(REQUEST_ID, id.clone());
+    }
+    if let Some(seconds) = problem.retry_after_seconds() {
+        head.headers.insert(header::RETRY_AFTER, seconds.into());
+    } else if head.headers.get(header::RETRY_AFTER).is_some_and(is_zero) {
+        // Zero makes clients come back at once, and all together.
+        head.headers.insert(header::RETRY_AFTER, 1.into());
+    }
+    head.extensions.insert(problem);
+    Response::from_parts(head, HandlerBody::from_problem(body))
+}
+
+/// Returns true for `0`, however many digits it has.
+fn is_zero(value: &HeaderValue) -> bool {
+    let digits = value.as_bytes().trim_ascii();
+    !digits.is_empty() && digits.iter().all(|digit| *digit == b'0')
+}
+
+/// Headers that describe the content of a response, and headers that were computed
+/// from it: digests and signatures.
+const CONTENT_HEADERS: [HeaderName; 16] = [
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_LOCATION,
+    header::ETAG,
+    header::LAST_MODIFIED,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("signature"),
+    HeaderName::from_static("signature-input"),
+    HeaderName::from_static("unencoded-digest"),
+];
+
+/// Removes the headers that are about the replaced body. The others stay: `Allow`,
+/// `WWW-Authenticate`, those of CORS.
+fn forget_body(status: StatusCode, headers: &mut HeaderMap) {
+    for name in CONTENT_HEADERS {
+        headers.remove(name);
+    }
+    // With this status they are about what was request_context for: how long it really is.
+    if status != StatusCode::RANGE_NOT_SATISFIABLE {
+        headers.remove(header::ACCEPT_RANGES);
+        headers.remove(header::CONTENT_RANGE);
+    }
+}
+
+/// The error that a bare response stands for; `None` if somebody made it for
+/// somebody to read.
+fn error_of_bare_response<B>(response: &Response<B>) -> Option<AppError> {
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    let is_bare = content_type.is_none_or(|value| {
+        let essence = value.as_bytes().split(|byte| *byte == b';').next();
+        essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(b"text/plain"))
+    });
+    let said = "a response with this status, and no error in it";
+    is_bare.then(|| AppError::new(classify_status(response.status())).with_detail(said))
+}
+
+fn classify_status(status: StatusCode) -> Classification {
+    let kind = match status {
+        StatusCode::UNAUTHORIZED => ErrorKind::Unauthorized,
+        StatusCode::FORBIDDEN => ErrorKind::Forbidden,
+        StatusCode::NOT_FOUND | StatusCode::GONE => ErrorKind::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => ErrorKind::MethodNotAllowed,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => ErrorKind::Timeout,
+        StatusCode::CONFLICT => ErrorKind::Conflict,
+        StatusCode::PAYLOAD_TOO_LARGE
+        | StatusCode::URI_TOO_LONG
+        | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => ErrorKind::TooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ErrorKind::UnsupportedMediaType,
+        StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited,
+        StatusCode::SERVICE_UNAVAILABLE => ErrorKind::Unavailable,
+        // That somebody answered 500 does not say that it was a bug.
+        _ if status.is_server_error() => ErrorKind::Failure,
+        _ => ErrorKind::InvalidInput,
+    };
+    Classification::new(kind).with_status(status.as_u16())
+}
