@@ -1,7 +1,7 @@
-//! What a channel and a pipeline cost for each item, against futures' own:
-//! `cargo bench -p highwater --bench streams`.
+//! Costs per item of channels and pipelines, compared with those of `futures`.
 //!
-//! Beside other channels, and beside Node, gzip and pigz, in one run:
+//! Run it with `cargo bench -p highwater --bench streams`. For a comparison with other
+//! channels and with Node, gzip and pigz, run
 //! `cargo run --release -p tests -- bench streams`.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -18,12 +18,12 @@ const ITEMS: u64 = 10_000;
 const CHUNK: usize = 64 * 1024;
 const CHUNKS: usize = 256;
 
-/// One item in, and out again.
+/// Sends one item and receives it.
 fn items(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("channel");
     group.throughput(Throughput::Elements(1));
     for overflow in [Overflow::Wait, Overflow::DropOldest] {
-        let bound = Bound::bytes(8 * 1024).expect("not zero");
+        let bound = Bound::bytes(8 * 1024).expect("a positive bound");
         let (sender, mut receiver) = channel(bound, overflow);
         group.bench_function(format!("in and out, {overflow:?}"), |bencher| {
             bencher.iter(|| {
@@ -32,9 +32,9 @@ fn items(criterion: &mut Criterion) {
             });
         });
     }
-    let bound = Bound::bytes(8 * 1024).expect("not zero");
+    let bound = Bound::bytes(8 * 1024).expect("a positive bound");
     let (sender, mut receiver) = channel(bound, Overflow::Wait);
-    group.bench_function("forced, and out", |bencher| {
+    group.bench_function("force_send and out", |bencher| {
         bencher.iter(|| {
             let _sent = sender.force_send(black_box(1_u64));
             block_on(receiver.next())
@@ -43,18 +43,18 @@ fn items(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Two tasks on one thread, of which each waits for the other.
+/// Transfers items between two tasks on one thread that wait for each other.
 fn transfers(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("transfer");
     group.throughput(Throughput::Elements(ITEMS));
-    for places in [16_usize, 1024] {
-        group.bench_function(BenchmarkId::new("highwater", places), |bencher| {
+    for capacity in [16_usize, 1024] {
+        group.bench_function(BenchmarkId::new("highwater", capacity), |bencher| {
             bencher.iter(|| {
-                let bound = Bound::bytes(places * size_of::<u64>()).expect("not zero");
+                let bound = Bound::bytes(capacity * size_of::<u64>()).expect("a positive bound");
                 let (sender, mut receiver) = channel(bound, Overflow::Wait);
                 let send = async move {
                     for item in 0..ITEMS {
-                        sender.send(item).await.expect("a reader");
+                        sender.send(item).await.expect("the receiver is alive");
                     }
                 };
                 let receive = async {
@@ -67,13 +67,13 @@ fn transfers(criterion: &mut Criterion) {
                 block_on(join(send, receive))
             });
         });
-        group.bench_function(BenchmarkId::new("futures", places), |bencher| {
+        group.bench_function(BenchmarkId::new("futures", capacity), |bencher| {
             bencher.iter(|| {
-                let (mut sender, mut receiver) = futures::channel::mpsc::channel(places);
+                let (mut sender, mut receiver) = futures::channel::mpsc::channel(capacity);
                 let send = async move {
                     for item in 0..ITEMS {
                         let sent = futures::SinkExt::send(&mut sender, item).await;
-                        sent.expect("a reader");
+                        sent.expect("the receiver is alive");
                     }
                 };
                 let receive = async {
@@ -90,11 +90,11 @@ fn transfers(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Chunks from a reader into a writer, by more and more stages; beside a loop
-/// that copies.
+/// Copies chunks from a reader into a writer through more and more stages, compared
+/// with a plain copy loop.
 fn pipelines(criterion: &mut Criterion) {
     let data = vec![b'a'; CHUNK * CHUNKS];
-    let bound = || Bound::bytes(4 * CHUNK).expect("not zero");
+    let bound = || Bound::bytes(4 * CHUNK).expect("a positive bound");
     let mut group = criterion.benchmark_group("pipeline");
     group.throughput(Throughput::Elements(CHUNKS as u64));
     group.bench_function("bare loop", |bencher| {
@@ -105,7 +105,10 @@ fn pipelines(criterion: &mut Criterion) {
                 loop {
                     match reader.read(&mut buffer).await {
                         Ok(0) | Err(_) => break,
-                        Ok(length) => writer.write_all(&buffer[..length]).await.expect("a sink"),
+                        Ok(length) => writer
+                            .write_all(&buffer[..length])
+                            .await
+                            .expect("the sink accepts everything"),
                     }
                 }
             });

@@ -1,7 +1,7 @@
-//! Channels: what they hold, what they give up, and who waits.
+//! Channels: order, bounds, overflow policies and waiting senders.
 
 use crate::common::ManualClock;
-use crate::support::{Woken, items, read_all, stats};
+use crate::support::{WakeCounter, bounded, read_all, stats};
 use futures::{
     FutureExt, Sink, Stream, StreamExt,
     executor::block_on,
@@ -19,7 +19,7 @@ use std::{
 };
 
 #[test]
-fn marks_that_make_no_sense_are_refused() {
+fn invalid_marks_are_rejected() {
     assert_eq!(Bound::<u32>::items(0).unwrap_err(), InvalidBound::Zero);
     assert_eq!(Bound::<Vec<u8>>::bytes(0).unwrap_err(), InvalidBound::Zero);
     assert!(Bound::<u32>::weight(0, |_| 1).is_err());
@@ -34,7 +34,7 @@ fn marks_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn things_weigh_what_they_hold() {
+fn items_weigh_their_content() {
     assert_eq!(vec![1_u8, 2, 3].weight(), 3);
     assert_eq!(b"abcd".as_slice().weight(), 4);
     assert_eq!(Box::<[u8]>::from([1, 2]).weight(), 2);
@@ -45,8 +45,8 @@ fn things_weigh_what_they_hold() {
 }
 
 #[test]
-fn items_are_read_in_the_order_they_were_sent() {
-    let (sender, mut receiver) = items(4, Overflow::Wait);
+fn items_are_received_in_order() {
+    let (sender, mut receiver) = bounded(4, Overflow::Wait);
     for item in 1..=3 {
         sender.try_send(item).unwrap();
     }
@@ -65,13 +65,13 @@ fn items_are_read_in_the_order_they_were_sent() {
 }
 
 #[test]
-fn a_full_channel_does_what_its_policy_says() {
+fn full_channel_applies_its_policy() {
     for (overflow, kept, dropped) in [
         (Overflow::DropOldest, &[3, 4, 5][..], 2),
         (Overflow::DropNewest, &[1, 2, 3], 2),
         (Overflow::Latest, &[4, 5], 3),
     ] {
-        let (sender, mut receiver) = items(3, overflow);
+        let (sender, mut receiver) = bounded(3, overflow);
         for item in 1..=5 {
             assert!(sender.send(item).now_or_never().unwrap().is_ok());
         }
@@ -80,7 +80,7 @@ fn a_full_channel_does_what_its_policy_says() {
         assert_eq!(stats(&receiver).peak, 3);
     }
     for overflow in [Overflow::Fail, Overflow::Wait] {
-        let (sender, mut receiver) = items(1, overflow);
+        let (sender, mut receiver) = bounded(1, overflow);
         sender.try_send(1).unwrap();
         let full = sender.try_send(2).unwrap_err();
         assert!(full.is_full() && !full.is_closed());
@@ -95,12 +95,12 @@ fn a_full_channel_does_what_its_policy_says() {
 }
 
 #[test]
-fn an_item_heavier_than_the_bound_gets_through() {
+fn item_heavier_than_the_bound_is_accepted() {
     for overflow in [Overflow::Wait, Overflow::DropOldest, Overflow::Latest] {
         let (sender, mut receiver) = channel(Bound::bytes(10).unwrap(), overflow);
         sender.try_send(vec![0_u8; 9]).unwrap();
         sender.try_send(vec![0; 1000]).unwrap();
-        assert_eq!(stats(&receiver).peak, 1009, "the high mark and one item");
+        assert_eq!(stats(&receiver).peak, 1009, "the high mark plus one item");
         assert_eq!(
             sender.try_send(vec![0; 1]).is_err(),
             overflow == Overflow::Wait
@@ -111,15 +111,15 @@ fn an_item_heavier_than_the_bound_gets_through() {
 }
 
 #[test]
-fn the_bound_holds_while_a_reader_is_at_it() {
+fn bound_holds_during_reads() {
     for high in 1..=9 {
         for overflow in [Overflow::Fail, Overflow::DropNewest, Overflow::DropOldest] {
-            let (sender, mut receiver) = items(high, overflow);
+            let (sender, mut receiver) = bounded(high, overflow);
             for item in 0..200 {
                 let _full = sender.try_send(item);
                 if item % 3 == 0 {
                     assert!(receiver.next().now_or_never().is_some());
-                    // The place it had is free at once.
+                    // Its slot is free at once.
                     sender.try_send(item).unwrap();
                     assert!(stats(&receiver).queued.items <= high as u64);
                 }
@@ -130,15 +130,18 @@ fn the_bound_holds_while_a_reader_is_at_it() {
 }
 
 #[test]
-fn whoever_waits_is_woken_at_the_low_mark_and_nobody_overtakes() {
+fn waiters_wake_in_order_at_the_low_mark() {
     let (sender, mut receiver) = channel(Bound::items(4).unwrap(), Overflow::Wait);
     for item in 1..=4 {
         assert_eq!(sender.force_send(item), Ok(item < 4));
     }
-    let (first_woken, second_woken) = (Arc::new(Woken::default()), Arc::new(Woken::default()));
+    let (first_woken, second_woken) = (
+        Arc::new(WakeCounter::default()),
+        Arc::new(WakeCounter::default()),
+    );
     let mut first = pin!(sender.send(5));
     let mut second = pin!(sender.send(6));
-    let poll = |sending: &mut (dyn Future<Output = _> + Unpin), woken: &Arc<Woken>| {
+    let poll = |sending: &mut (dyn Future<Output = _> + Unpin), woken: &Arc<WakeCounter>| {
         sending.poll_unpin(&mut Context::from_waker(&waker(Arc::clone(woken))))
     };
     assert!(poll(&mut first, &first_woken).is_pending());
@@ -147,10 +150,13 @@ fn whoever_waits_is_woken_at_the_low_mark_and_nobody_overtakes() {
 
     assert_eq!(block_on(receiver.next()).unwrap().unwrap(), 1);
     assert_eq!(first_woken.times(), 0, "above the low mark");
-    assert!(sender.try_send(7).unwrap_err().is_full(), "not its turn");
+    assert!(
+        sender.try_send(7).unwrap_err().is_full(),
+        "it must not overtake"
+    );
     assert_eq!(block_on(receiver.next()).unwrap().unwrap(), 2);
     assert_eq!(first_woken.times(), 1);
-    assert_eq!(second_woken.times(), 0, "one after the other");
+    assert_eq!(second_woken.times(), 0, "one at a time");
     assert_eq!(poll(&mut first, &first_woken), Poll::Ready(Ok(())));
     assert_eq!(second_woken.times(), 1, "there is room for another");
     assert_eq!(poll(&mut second, &second_woken), Poll::Ready(Ok(())));
@@ -162,15 +168,15 @@ fn whoever_waits_is_woken_at_the_low_mark_and_nobody_overtakes() {
 }
 
 #[test]
-fn with_a_low_mark_of_zero_it_is_ready_when_it_is_empty_as_in_node() {
+fn low_mark_of_zero_is_ready_only_when_empty() {
     let bound = Bound::bytes(4).unwrap().low(0).unwrap();
     let (sender, mut receiver) = channel(bound, Overflow::Wait);
     assert_eq!(sender.force_send("abc"), Ok(true));
     assert!(sender.ready().now_or_never().is_some());
     assert_eq!(sender.force_send("d"), Ok(false));
     assert_eq!(sender.force_send("ignored"), Ok(false));
-    assert_eq!(stats(&receiver).peak, 11, "what it costs is seen");
-    let woken = Arc::new(Woken::default());
+    assert_eq!(stats(&receiver).peak, 11, "the peak shows the cost");
+    let woken = Arc::new(WakeCounter::default());
     let mut ready = pin!(sender.ready());
     let waker = waker(Arc::clone(&woken));
     let mut context = Context::from_waker(&waker);
@@ -187,10 +193,10 @@ fn with_a_low_mark_of_zero_it_is_ready_when_it_is_empty_as_in_node() {
 }
 
 #[test]
-fn senders_that_give_up_their_turn_wake_the_next_and_leave_nothing() {
-    let (sender, mut receiver) = items(1, Overflow::Wait);
+fn cancelled_sender_wakes_the_next() {
+    let (sender, mut receiver) = bounded(1, Overflow::Wait);
     sender.try_send(1).unwrap();
-    let woken = Arc::new(Woken::default());
+    let woken = Arc::new(WakeCounter::default());
     let waker = waker(Arc::clone(&woken));
     let mut context = Context::from_waker(&waker);
     let mut first = Box::pin(sender.send(2));
@@ -215,17 +221,21 @@ fn senders_that_give_up_their_turn_wake_the_next_and_leave_nothing() {
     drop(second);
     assert_eq!(woken.times(), 1);
     assert!(third.now_or_never().is_some());
-    assert_eq!(read_all(&mut receiver), [4], "what gave up is not queued");
+    assert_eq!(
+        read_all(&mut receiver),
+        [4],
+        "cancelled items are not queued"
+    );
     assert_eq!(stats(&receiver).sent.items, 2);
 }
 
 #[test]
-fn a_pending_read_that_is_dropped_loses_nothing() {
-    let (sender, mut receiver) = items(2, Overflow::Wait);
+fn cancelled_read_loses_nothing() {
+    let (sender, mut receiver) = bounded(2, Overflow::Wait);
     assert!(receiver.next().now_or_never().is_none());
     sender.try_send(1).unwrap();
     assert_eq!(read_all(&mut receiver), [1]);
-    let woken = Arc::new(Woken::default());
+    let woken = Arc::new(WakeCounter::default());
     let waker = waker(Arc::clone(&woken));
     assert!(
         receiver
@@ -234,12 +244,12 @@ fn a_pending_read_that_is_dropped_loses_nothing() {
     );
     sender.try_send(2).unwrap();
     sender.try_send(3).unwrap();
-    assert_eq!(woken.times(), 1, "once is enough");
+    assert_eq!(woken.times(), 1, "one wake-up is enough");
     assert_eq!(read_all(&mut receiver), [2, 3]);
 }
 
 #[test]
-fn it_tells_how_long_senders_waited() {
+fn stats_have_the_stalled_time() {
     let hand = ManualClock::default();
     let bound = Bound::items(1).unwrap();
     let (sender, mut receiver) = channel_with_clock(bound, Overflow::Wait, Arc::new(hand.clone()));
@@ -259,12 +269,16 @@ fn it_tells_how_long_senders_waited() {
     pass(10);
     drop(second);
     pass(64);
-    assert_eq!(stalled(&receiver), 30, "time that any of them waited");
-    assert_eq!(items(1, Overflow::Wait).0.stats().stalled, None);
+    assert_eq!(
+        stalled(&receiver),
+        30,
+        "time during which any of them waited"
+    );
+    assert_eq!(bounded(1, Overflow::Wait).0.stats().stalled, None);
 }
 
 #[test]
-fn the_drop_of_an_item_may_use_the_channel() {
+fn item_drop_may_use_the_channel() {
     struct Busy(Sender<u8>);
     impl Drop for Busy {
         fn drop(&mut self) {
@@ -284,19 +298,19 @@ fn the_drop_of_an_item_may_use_the_channel() {
 }
 
 #[test]
-fn both_ends_may_go_anywhere() {
-    fn anywhere<T: Send + Sync + Unpin>(_: &T) {}
+fn both_ends_are_send_and_sync() {
+    fn check<T: Send + Sync + Unpin>(_: &T) {}
     fn ends(_: impl Sink<u32, Error = SendError>, _: impl Stream<Item = Result<u32, StreamError>>) {
     }
-    let (sender, receiver) = items(1, Overflow::Wait);
-    anywhere(&sender.send(1));
-    anywhere(&sender.ready());
-    anywhere(&receiver);
-    anywhere(&sender);
+    let (sender, receiver) = bounded(1, Overflow::Wait);
+    check(&sender.send(1));
+    check(&sender.ready());
+    check(&receiver);
+    check(&sender);
     let text = format!("{sender:?} {receiver:?}");
     assert!(text.contains("high: 1") && text.contains("queued"));
     let sink = sender.into_sink();
-    anywhere(&sink);
+    check(&sink);
     assert!(format!("{sink:?}").contains("is_waiting: false"));
     ends(sink, receiver);
 }

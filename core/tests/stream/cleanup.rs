@@ -1,5 +1,5 @@
-//! Whatever fails, wherever and whenever: the first error is answered, with its
-//! stage, and nothing of the run goes on or is left.
+//! Property tests of failing pipelines: the first error is returned with the name of
+//! its stage, and every part of the run is dropped.
 
 use futures::{FutureExt, Sink, Stream, TryStreamExt, executor::block_on, task::noop_waker};
 use highwater::stream::{
@@ -13,9 +13,9 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Where a run can fail. Each is the name of a stage, except for the last two.
+/// A point at which a run can fail. Each but the last three is named after its stage.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Place {
+enum FailurePoint {
     Source,
     Before,
     Job,
@@ -25,64 +25,64 @@ enum Place {
     Close,
 }
 
-impl Place {
+impl FailurePoint {
     fn stage(self) -> &'static str {
         match self {
-            Place::Source => "source",
-            Place::Before => "before",
-            Place::Job => "job",
-            Place::After => "after",
-            Place::Ready | Place::Send | Place::Close => "sink",
+            FailurePoint::Source => "source",
+            FailurePoint::Before => "before",
+            FailurePoint::Job => "job",
+            FailurePoint::After => "after",
+            FailurePoint::Ready | FailurePoint::Send | FailurePoint::Close => "sink",
         }
     }
 }
 
-fn place() -> impl Strategy<Value = Place> {
+fn failure_point() -> impl Strategy<Value = FailurePoint> {
     prop_oneof![
-        Just(Place::Source),
-        Just(Place::Before),
-        Just(Place::Job),
-        Just(Place::After),
-        Just(Place::Ready),
-        Just(Place::Send),
-        Just(Place::Close),
+        Just(FailurePoint::Source),
+        Just(FailurePoint::Before),
+        Just(FailurePoint::Job),
+        Just(FailurePoint::After),
+        Just(FailurePoint::Ready),
+        Just(FailurePoint::Send),
+        Just(FailurePoint::Close),
     ]
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("told to fail at {0:?}")]
-struct Told(Place);
+#[error("injected failure at {0:?}")]
+struct InjectedFailure(FailurePoint);
 
-/// What is seen of a run from outside.
+/// Observations of a run from outside.
 #[derive(Default)]
-struct Seen {
+struct Observed {
     polls: usize,
     written: Vec<u32>,
     is_closed: bool,
-    /// The failures, and what there was of polls and writes then.
-    failures: Vec<(Place, usize, usize)>,
+    /// The failures, each with the number of polls and writes up to then.
+    failures: Vec<(FailurePoint, usize, usize)>,
 }
 
-/// How the run is to go; held by each of its parts and items, and so the proof
-/// that they are gone.
+/// The course of a run. Every part and item of the run holds a reference, so that the
+/// reference count shows whether all of them were dropped.
 struct Script {
     items: u32,
-    failures: Vec<(Place, u32)>,
-    /// In how many of four cases a part is not ready.
+    failures: Vec<(FailurePoint, u32)>,
+    /// The number of polls out of four on which a part is not ready.
     delay: u32,
-    seen: Mutex<Seen>,
+    observed: Mutex<Observed>,
     draws: Mutex<u32>,
 }
 
 impl Script {
-    fn fail(&self, place: Place, item: u32) -> Result<(), Told> {
-        if !self.failures.contains(&(place, item)) {
+    fn fail(&self, point: FailurePoint, item: u32) -> Result<(), InjectedFailure> {
+        if !self.failures.contains(&(point, item)) {
             return Ok(());
         }
-        let mut seen = self.seen.lock().unwrap();
-        let failure = (place, seen.polls, seen.written.len());
-        seen.failures.push(failure);
-        Err(Told(place))
+        let mut observed = self.observed.lock().unwrap();
+        let failure = (point, observed.polls, observed.written.len());
+        observed.failures.push(failure);
+        Err(InjectedFailure(point))
     }
 
     fn is_ready(&self, context: &mut Context<'_>) -> bool {
@@ -111,10 +111,10 @@ impl Weigh for Item {
 struct Source(Arc<Script>, u32);
 
 impl Stream for Source {
-    type Item = Result<Item, Told>;
+    type Item = Result<Item, InjectedFailure>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.seen.lock().unwrap().polls += 1;
+        self.0.observed.lock().unwrap().polls += 1;
         if !self.0.is_ready(context) {
             return Poll::Pending;
         }
@@ -123,7 +123,7 @@ impl Stream for Source {
         }
         let number = self.1;
         self.1 += 1;
-        let failed = self.0.fail(Place::Source, number);
+        let failed = self.0.fail(FailurePoint::Source, number);
         Poll::Ready(Some(failed.map(|()| Item {
             number,
             _live: Arc::clone(&self.0),
@@ -134,38 +134,43 @@ impl Stream for Source {
 struct Destination(Arc<Script>, u32);
 
 impl Sink<Item> for Destination {
-    type Error = Told;
+    type Error = InjectedFailure;
 
-    fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Told>> {
+    fn poll_ready(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), InjectedFailure>> {
         if !self.0.is_ready(context) {
             return Poll::Pending;
         }
-        Poll::Ready(self.0.fail(Place::Ready, self.1))
+        Poll::Ready(self.0.fail(FailurePoint::Ready, self.1))
     }
 
-    fn start_send(mut self: Pin<&mut Self>, item: Item) -> Result<(), Told> {
-        self.0.fail(Place::Send, item.number)?;
+    fn start_send(mut self: Pin<&mut Self>, item: Item) -> Result<(), InjectedFailure> {
+        self.0.fail(FailurePoint::Send, item.number)?;
         self.1 += 1;
-        self.0.seen.lock().unwrap().written.push(item.number);
+        self.0.observed.lock().unwrap().written.push(item.number);
         Ok(())
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Told>> {
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), InjectedFailure>> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Told>> {
+    fn poll_close(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), InjectedFailure>> {
         if !self.0.is_ready(context) {
             return Poll::Pending;
         }
-        // It is closed once.
-        self.0.fail(Place::Close, 0)?;
-        self.0.seen.lock().unwrap().is_closed = true;
+        self.0.fail(FailurePoint::Close, 0)?;
+        self.0.observed.lock().unwrap().is_closed = true;
         Poll::Ready(Ok(()))
     }
 }
 
-/// Every kind of stage, each with a hold on the script.
+/// Builds a run with every kind of stage. Each stage holds a reference to the script.
 fn run(
     script: &Arc<Script>,
     high: usize,
@@ -177,7 +182,9 @@ fn run(
     let (before, after, jobs) = (script.clone(), script.clone(), script.clone());
     let (pipeline, branch) = Pipeline::from_try_stream("source", Source(script.clone(), 0))
         .try_map("before", move |item: Item| {
-            before.fail(Place::Before, item.number).map(|()| item)
+            before
+                .fail(FailurePoint::Before, item.number)
+                .map(|()| item)
         })
         .buffer("first", Bound::bytes(high * 10).unwrap())
         .parallel_map("job", window, move |item: Item| {
@@ -191,9 +198,9 @@ fn run(
                     }
                 })
                 .await;
-                // Its turn may come later, so it is not among those seen.
-                if script.failures.contains(&(Place::Job, item.number)) {
-                    return Err(Told(Place::Job));
+                // Not recorded: the run may fail at an earlier item before this one is due.
+                if script.failures.contains(&(FailurePoint::Job, item.number)) {
+                    return Err(InjectedFailure(FailurePoint::Job));
                 }
                 Ok(item)
             }
@@ -203,7 +210,7 @@ fn run(
         .map("last", |mut batch: Vec<Item>| batch.pop())
         .filter_map("some", |item| item)
         .try_map("after", move |item: Item| {
-            after.fail(Place::After, item.number).map(|()| item)
+            after.fail(FailurePoint::After, item.number).map(|()| item)
         })
         .tee("tee", Bound::items(high).unwrap(), Overflow::DropOldest);
     (
@@ -212,7 +219,7 @@ fn run(
     )
 }
 
-/// The items that come through: the last of each batch.
+/// Returns the items that reach the sink: the last of each batch.
 fn expected(items: u32, window: usize) -> Vec<u32> {
     let all: Vec<_> = (0..items).collect();
     all.chunks(window)
@@ -228,9 +235,9 @@ proptest! {
     })]
 
     #[test]
-    fn the_first_error_is_answered_and_nothing_is_left(
+    fn first_error_is_returned_and_everything_dropped(
         items in 0..60_u32,
-        failures in prop::collection::vec((place(), 0..60_u32), 0..4),
+        failures in prop::collection::vec((failure_point(), 0..60_u32), 0..4),
         delay in 0..4_u32,
         seed in any::<u32>(),
         high in 1..5_usize,
@@ -240,47 +247,47 @@ proptest! {
             items,
             failures,
             delay,
-            seen: Mutex::default(),
+            observed: Mutex::default(),
             draws: Mutex::new(seed),
         });
         let (run, branch) = run(&script, high, window);
         let result = block_on(run);
-        // A clone of its last items may be with the branch.
+        // The branch may still hold clones of the last items.
         let branch: Result<Vec<_>, _> = block_on(branch.try_collect());
-        prop_assert_eq!(branch.is_ok(), result.is_ok() || script.seen.lock().unwrap().failures.iter().any(|failure| failure.0 == Place::Close));
+        prop_assert_eq!(branch.is_ok(), result.is_ok() || script.observed.lock().unwrap().failures.iter().any(|failure| failure.0 == FailurePoint::Close));
         drop(branch);
-        prop_assert_eq!(Arc::strong_count(&script), 1, "something is left");
+        prop_assert_eq!(Arc::strong_count(&script), 1, "a part of the run was not dropped");
 
-        let seen = script.seen.lock().unwrap();
+        let observed = script.observed.lock().unwrap();
         let expected = expected(items, window);
         match result {
             Ok(report) => {
-                prop_assert!(seen.is_closed);
-                prop_assert!(seen.failures.is_empty());
-                prop_assert_eq!(&seen.written, &expected);
+                prop_assert!(observed.is_closed);
+                prop_assert!(observed.failures.is_empty());
+                prop_assert_eq!(&observed.written, &expected);
                 let written = report.stage("sink").unwrap().output.items;
-                prop_assert_eq!(written, seen.written.len() as u64);
+                prop_assert_eq!(written, observed.written.len() as u64);
                 prop_assert!(report.stage("first").unwrap().peak <= (high + 1) * 10);
                 prop_assert!(report.stage("job").unwrap().peak <= window * 10);
             }
             Err(error) => {
-                prop_assert!(!seen.is_closed);
-                prop_assert!(expected.starts_with(&seen.written));
-                let told = error.source().unwrap().downcast_ref::<Told>();
-                let told = told.expect("the cause, not what follows from it");
-                prop_assert_eq!(error.stage(), Some(told.0.stage()));
-                if told.0 == Place::Job {
-                    prop_assert!(seen.failures.is_empty(), "that one was first");
+                prop_assert!(!observed.is_closed);
+                prop_assert!(expected.starts_with(&observed.written));
+                let injected = error.source().unwrap().downcast_ref::<InjectedFailure>();
+                let injected = injected.expect("the cause and not a consequence");
+                prop_assert_eq!(error.stage(), Some(injected.0.stage()));
+                if injected.0 == FailurePoint::Job {
+                    prop_assert!(observed.failures.is_empty(), "the job failed first");
                 } else {
-                    let at_the_end = (told.0, seen.polls, seen.written.len());
-                    prop_assert_eq!(&seen.failures, &[at_the_end], "it went on");
+                    let at_the_end = (injected.0, observed.polls, observed.written.len());
+                    prop_assert_eq!(&observed.failures, &[at_the_end], "the run continued after the failure");
                 }
             }
         }
     }
 
     #[test]
-    fn nothing_is_left_of_a_run_that_is_given_up(
+    fn cancelled_run_drops_everything(
         steps in 0..30_usize,
         delay in 0..4_u32,
         seed in any::<u32>(),
@@ -292,7 +299,7 @@ proptest! {
             items: 1000,
             failures: Vec::new(),
             delay,
-            seen: Mutex::default(),
+            observed: Mutex::default(),
             draws: Mutex::new(seed),
         });
         let (mut run, branch) = run(&script, high, window);
@@ -301,7 +308,7 @@ proptest! {
         for _ in 0..steps {
             is_over = is_over || run.poll_unpin(&mut Context::from_waker(&waker)).is_ready();
         }
-        let polls = script.seen.lock().unwrap().polls;
+        let polls = script.observed.lock().unwrap().polls;
         if drops {
             drop(run);
         } else if !is_over {
@@ -309,9 +316,9 @@ proptest! {
             prop_assert!(block_on(&mut run).unwrap_err().is_cancelled());
         }
         drop(branch);
-        prop_assert_eq!(Arc::strong_count(&script), 1, "something is left");
-        let seen = script.seen.lock().unwrap();
-        prop_assert_eq!(seen.polls, polls);
-        prop_assert_eq!(seen.is_closed, is_over);
+        prop_assert_eq!(Arc::strong_count(&script), 1, "a part of the run was not dropped");
+        let observed = script.observed.lock().unwrap();
+        prop_assert_eq!(observed.polls, polls);
+        prop_assert_eq!(observed.is_closed, is_over);
     }
 }

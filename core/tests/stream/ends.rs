@@ -1,6 +1,6 @@
-//! Channels: how they end, and what becomes of what is queued.
+//! Channels: their ends, and what happens to queued items.
 
-use crate::support::{Woken, items, read_all, stats};
+use crate::support::{WakeCounter, bounded, read_all, stats};
 use futures::{
     FutureExt, SinkExt, StreamExt, executor::block_on, stream::FusedStream, task::waker,
 };
@@ -22,10 +22,10 @@ enum Ending {
 }
 
 #[test]
-fn each_ending_gives_back_what_waits_and_tells_the_reader() {
+fn every_end_returns_waiting_items() {
     use Ending::*;
     for ending in [Close, ReaderCloses, DropSenders, Fail, Abort] {
-        let (sender, mut receiver) = items(2, Overflow::Wait);
+        let (sender, mut receiver) = bounded(2, Overflow::Wait);
         sender.try_send(1).unwrap();
         sender.try_send(2).unwrap();
         let mut waits = pin!(sender.send(3));
@@ -44,7 +44,7 @@ fn each_ending_gives_back_what_waits_and_tells_the_reader() {
             assert!(sender.is_closed());
             assert!(
                 !other.close() && !other.fail("too late"),
-                "the first counts"
+                "the first end counts"
             );
             assert_eq!(waits.now_or_never(), Some(Err(SendError::Closed(3))));
             assert_eq!(not_ready.now_or_never(), Some(Err(SendError::Closed(()))));
@@ -77,14 +77,14 @@ fn each_ending_gives_back_what_waits_and_tells_the_reader() {
 }
 
 #[test]
-fn dropping_the_last_sender_closes_it() {
-    let (sender, mut receiver) = items(2, Overflow::Wait);
+fn dropping_the_last_sender_closes_the_channel() {
+    let (sender, mut receiver) = bounded(2, Overflow::Wait);
     let other = sender.clone();
     sender.try_send(1).unwrap();
     drop(sender);
     other.try_send(2).unwrap();
     assert_eq!(read_all(&mut receiver), [1, 2]);
-    let woken = Arc::new(Woken::default());
+    let woken = Arc::new(WakeCounter::default());
     let waker = waker(Arc::clone(&woken));
     let mut context = Context::from_waker(&waker);
     assert!(receiver.poll_next_unpin(&mut context).is_pending());
@@ -97,7 +97,7 @@ fn dropping_the_last_sender_closes_it() {
 }
 
 #[test]
-fn an_abort_discards_what_the_reader_has_taken_and_cuts_a_closing_short() {
+fn abort_drops_the_batch_and_overrides_close() {
     for first in [Ending::Close, Ending::Fail, Ending::Abort] {
         let (sender, mut receiver) = channel(Bound::items(8).unwrap(), Overflow::Wait);
         let item = Arc::new(());
@@ -124,7 +124,7 @@ fn an_abort_discards_what_the_reader_has_taken_and_cuts_a_closing_short() {
 }
 
 #[test]
-fn dropping_the_receiver_drops_what_is_queued_and_gives_back_what_waits() {
+fn dropped_receiver_returns_waiting_items() {
     let (sender, mut receiver) = channel(Bound::items(6).unwrap(), Overflow::Wait);
     let item = Arc::new(());
     for _ in 0..6 {
@@ -134,15 +134,15 @@ fn dropping_the_receiver_drops_what_is_queued_and_gives_back_what_waits() {
     assert!(waits.as_mut().now_or_never().is_none());
     drop(block_on(receiver.next()));
     drop(receiver);
-    assert_eq!(Arc::strong_count(&item), 2, "with the sender that waits");
+    assert_eq!(Arc::strong_count(&item), 2, "held by the waiting sender");
     assert!(waits.now_or_never().unwrap().unwrap_err().is_closed());
     let stats = sender.stats();
     assert_eq!((stats.dropped.items, stats.queued.items), (5, 0));
 }
 
 #[test]
-fn a_sink_holds_one_item_and_is_not_ready_meanwhile() {
-    let (sender, mut receiver) = items(1, Overflow::Wait);
+fn full_sink_holds_one_item() {
+    let (sender, mut receiver) = bounded(1, Overflow::Wait);
     let mut sink = sender.into_sink();
     block_on(sink.send(1)).unwrap();
     assert!(sink.feed(2).now_or_never().unwrap().is_ok());
@@ -159,8 +159,8 @@ fn a_sink_holds_one_item_and_is_not_ready_meanwhile() {
 }
 
 #[test]
-fn a_sink_that_is_dropped_unclosed_fails_the_channel() {
-    let (sender, mut receiver) = items(1, Overflow::Wait);
+fn dropping_an_unclosed_sink_fails_the_channel() {
+    let (sender, mut receiver) = bounded(1, Overflow::Wait);
     let mut sink = sender.clone().into_sink();
     block_on(sink.send(1)).unwrap();
     assert!(sink.send(2).now_or_never().is_none());
@@ -170,7 +170,7 @@ fn a_sink_that_is_dropped_unclosed_fails_the_channel() {
     assert!(error.source().unwrap().is::<Unfinished>());
     assert_eq!(stats(&receiver).waiting, 0);
 
-    let (sender, receiver) = items(1, Overflow::Wait);
+    let (sender, receiver) = bounded(1, Overflow::Wait);
     let mut sink = sender.into_sink();
     drop(receiver);
     assert_eq!(block_on(sink.feed(1)), Err(SendError::Closed(())));

@@ -1,16 +1,16 @@
-//! Channels, and the pipelines between them.
+//! Tests of channels and pipelines.
 
 mod channel;
 mod cleanup;
+mod collect_sink;
 #[path = "../common/mod.rs"]
 mod common;
 mod ends;
-mod kept;
 mod model;
 mod permits;
 mod pipeline;
 mod pipeline_ends;
-mod plain_queue;
+mod random_scripts;
 mod run;
 mod support;
 mod threads;

@@ -1,287 +1,326 @@
-//! Random scripts of sending, waiting, reading and ending, against a model that
-//! is a plain queue.
+//! The model of a channel: a plain queue with marks.
 
-use crate::plain_queue::{Answer, Ending, Item, Model, Wish};
-use futures::{
-    FutureExt, StreamExt,
-    task::{ArcWake, waker},
-};
-use highwater::stream::{
-    Amount, Bound, Overflow, Receiver, SendError, SendPermit, Sender, StreamError, channel,
-};
-use proptest::prelude::*;
-use std::{
-    cell::RefCell,
-    pin::Pin,
-    rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll},
-};
+use highwater::stream::{Amount, Overflow};
+use std::collections::VecDeque;
 
-#[derive(Clone, Copy, Debug)]
-enum Action {
-    TrySend(usize),
-    ForceSend(usize),
-    Send(usize),
+/// A number and a weight.
+pub(crate) type Item = (usize, usize);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Ending {
+    Close,
+    Fail,
+    Abort,
+}
+
+/// The outcome of an action.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Outcome {
+    Done,
+    /// Only for `force_send`: there is no room for another item.
+    Last,
+    Full(Item),
+    Closed(Option<Item>),
+    Pending,
+    Read(Item),
+    Failed,
+    Aborted,
+    Ended,
+}
+
+/// The operation that a waiter is blocked in.
+#[derive(Clone, Copy)]
+pub(crate) enum Operation {
+    Send(Item),
     Ready,
     Reserve,
-    TryReserve,
-    /// Sends by one of the permits.
-    SendHeld(usize, usize),
-    /// Drops one of the permits.
-    Release(usize),
-    /// Polls one of those that wait.
-    Poll(usize),
-    /// Drops one of those that wait.
-    Cancel(usize),
-    Read,
-    End(Ending),
 }
 
-fn action() -> impl Strategy<Value = Action> {
-    prop_oneof![
-        6 => (0..6_usize).prop_map(Action::TrySend),
-        2 => (0..6_usize).prop_map(Action::ForceSend),
-        5 => (0..6_usize).prop_map(Action::Send),
-        3 => Just(Action::Ready),
-        2 => Just(Action::Reserve),
-        1 => Just(Action::TryReserve),
-        2 => (0..8_usize, 0..6_usize).prop_map(|(index, weight)| Action::SendHeld(index, weight)),
-        2 => (0..8_usize).prop_map(Action::Release),
-        6 => (0..8_usize).prop_map(Action::Poll),
-        2 => (0..8_usize).prop_map(Action::Cancel),
-        12 => Just(Action::Read),
-        1 => prop_oneof![
-            Just(Ending::Close),
-            Just(Ending::Fail),
-            Just(Ending::Abort)
-        ].prop_map(Action::End),
-    ]
+pub(crate) struct Waiter {
+    pub(crate) id: usize,
+    pub(crate) operation: Operation,
+    pub(crate) is_woken: bool,
+    /// It was woken and found its slot taken.
+    was_overtaken: bool,
 }
 
-fn overflow() -> impl Strategy<Value = Overflow> {
-    prop_oneof![
-        4 => Just(Overflow::Wait),
-        1 => Just(Overflow::DropOldest),
-        1 => Just(Overflow::DropNewest),
-        1 => Just(Overflow::Latest),
-        1 => Just(Overflow::Fail),
-    ]
+pub(crate) struct Model {
+    pub(crate) high: usize,
+    pub(crate) low: usize,
+    pub(crate) overflow: Overflow,
+    pub(crate) queue: VecDeque<Item>,
+    pub(crate) waiters: VecDeque<Waiter>,
+    /// Number of slots reserved by permits.
+    pub(crate) permits: usize,
+    pub(crate) is_open: bool,
+    pub(crate) end: Option<Ending>,
+    /// The reader has read the end.
+    pub(crate) end_was_read: bool,
+    pub(crate) sent: Amount,
+    pub(crate) received: Amount,
+    pub(crate) dropped: Amount,
+    pub(crate) refused: Amount,
+    pub(crate) peak: usize,
 }
 
-#[derive(Default)]
-struct Woken(AtomicBool);
-
-impl ArcWake for Woken {
-    fn wake_by_ref(woken: &Arc<Self>) {
-        woken.0.store(true, Ordering::Relaxed);
-    }
+pub(crate) fn add(amount: &mut Amount, item: Item) {
+    amount.items += 1;
+    amount.weight += item.1 as u64;
 }
 
-type Pending<'a> = Pin<Box<dyn Future<Output = Answer> + 'a>>;
-
-/// The channel, and those that wait for it.
-struct Real<'a> {
-    sender: &'a Sender<Item>,
-    receiver: Receiver<Item>,
-    waiting: Vec<(usize, Pending<'a>, Arc<Woken>)>,
-}
-
-fn sent(sent: Result<(), SendError<Item>>) -> Answer {
-    match sent {
-        Ok(()) => Answer::Done,
-        Err(SendError::Full(item)) => Answer::Full(item),
-        Err(SendError::Closed(item)) => Answer::Closed(Some(item)),
-    }
-}
-
-impl<'a> Real<'a> {
-    fn wait(&mut self, id: usize, future: Pending<'a>) -> Answer {
-        self.waiting.push((id, future, Arc::default()));
-        self.poll(self.waiting.len() - 1)
-    }
-
-    fn poll(&mut self, index: usize) -> Answer {
-        let (_, future, woken) = &mut self.waiting[index];
-        woken.0.store(false, Ordering::Relaxed);
-        let waker = waker(Arc::clone(woken));
-        match future.poll_unpin(&mut Context::from_waker(&waker)) {
-            Poll::Pending => Answer::Pending,
-            Poll::Ready(answer) => {
-                drop(self.waiting.remove(index));
-                answer
-            }
+impl Model {
+    pub(crate) fn new(high: usize, low: usize, overflow: Overflow) -> Self {
+        Model {
+            high,
+            low,
+            overflow,
+            queue: VecDeque::new(),
+            waiters: VecDeque::new(),
+            permits: 0,
+            is_open: true,
+            end: None,
+            end_was_read: false,
+            sent: Amount::default(),
+            received: Amount::default(),
+            dropped: Amount::default(),
+            refused: Amount::default(),
+            peak: 0,
         }
     }
 
-    fn read(&mut self) -> Answer {
-        match self.receiver.next().now_or_never() {
-            None => Answer::Pending,
-            Some(Some(Ok(item))) => Answer::Read(item),
-            Some(Some(Err(StreamError::Failed(_)))) => Answer::Failed,
-            Some(Some(Err(StreamError::Aborted))) => Answer::Aborted,
-            Some(None) => Answer::Ended,
+    pub(crate) fn weight(&self) -> usize {
+        self.queue.iter().map(|item| item.1).sum()
+    }
+
+    fn total(&self) -> usize {
+        self.weight() + self.permits
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.total() < self.high
+    }
+
+    fn reserved(&self) -> usize {
+        self.waiters.iter().filter(|waiter| waiter.is_woken).count()
+    }
+
+    fn first_asleep(&self) -> Option<usize> {
+        self.waiters.iter().position(|waiter| !waiter.is_woken)
+    }
+
+    /// Returns whether there is room besides the reserved slots.
+    fn fits(&self, weight: usize) -> bool {
+        let reserved = self.reserved();
+        self.has_room() && (reserved == 0 || self.total() + reserved + weight <= self.high)
+    }
+
+    /// Returns whether a new item may be queued.
+    pub(crate) fn admits(&self, weight: usize) -> bool {
+        let mut woken = self.waiters.iter().filter(|waiter| waiter.is_woken);
+        let may_overtake = self.total() == 0 && !woken.any(|waiter| waiter.was_overtaken);
+        self.first_asleep().is_none() && (self.fits(weight) || may_overtake)
+    }
+
+    pub(crate) fn push(&mut self, item: Item) {
+        self.queue.push_back(item);
+        add(&mut self.sent, item);
+        self.peak = self.peak.max(self.weight());
+        self.is_open &= self.has_room();
+    }
+
+    pub(crate) fn reserve(&mut self) {
+        self.permits += 1;
+        self.is_open &= self.has_room();
+    }
+
+    /// Returns whether the queue has drained to the low mark.
+    fn has_drained(&self) -> bool {
+        self.total() <= self.low || self.weight() == 0 && self.has_room()
+    }
+
+    /// Opens the queue if it has drained.
+    pub(crate) fn settle(&mut self) {
+        self.is_open |= self.has_drained();
+    }
+
+    /// Wakes the next waiter if the queue is open.
+    fn wake_next(&mut self) {
+        self.settle();
+        if self.is_open {
+            self.wake_waiters();
         }
     }
-}
 
-fn sum(left: Amount, right: Amount) -> (u64, u64) {
-    (left.items + right.items, left.weight + right.weight)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig {
-        failure_persistence: None,
-        cases: 1000,
-        ..ProptestConfig::default()
-    })]
-
-    #[test]
-    fn a_channel_is_a_queue_with_marks(
-        high in 1..9_usize,
-        low in 0..8_usize,
-        overflow in overflow(),
-        script in prop::collection::vec(action(), 0..80),
-    ) {
-        let low = low.min(high - 1);
-        let bound = Bound::weight(high, |item: &Item| item.1).unwrap().low(low).unwrap();
-        let (sender, receiver) = channel(bound, overflow);
-        let permits: Rc<RefCell<Vec<SendPermit<'_, Item>>>> = Rc::default();
-        let mut real = Real { sender: &sender, receiver, waiting: Vec::new() };
-        let mut model = Model::new(high, low, overflow);
-        for (id, action) in script.into_iter().enumerate() {
-            let (was, expected) = match action {
-                Action::TrySend(weight) => {
-                    let item = (id, weight);
-                    (sent(sender.try_send(item)), model.send(item, false))
-                }
-                Action::ForceSend(weight) => {
-                    let item = (id, weight);
-                    let was = match sender.force_send(item) {
-                        Ok(true) => Answer::Done,
-                        Ok(false) => Answer::Last,
-                        Err(error) => sent(Err(error)),
-                    };
-                    let expected = if model.end.is_some() {
-                        Answer::Closed(Some(item))
-                    } else {
-                        model.push(item);
-                        if model.has_room() { Answer::Done } else { Answer::Last }
-                    };
-                    (was, expected)
-                }
-                Action::Send(weight) => {
-                    let item = (id, weight);
-                    let was = real.wait(id, Box::pin(real.sender.send(item).map(sent)));
-                    let expected = match model.send(item, true) {
-                        Answer::Pending => model.wait(id, Wish::Send(item)),
-                        answer => answer,
-                    };
-                    (was, expected)
-                }
-                Action::Ready => {
-                    let ready = real.sender.ready().map(|ready| match ready {
-                        Ok(()) => Answer::Done,
-                        Err(_) => Answer::Closed(None),
-                    });
-                    (real.wait(id, Box::pin(ready)), model.wait(id, Wish::Ready))
-                }
-                Action::Reserve => {
-                    let kept = Rc::clone(&permits);
-                    let reserve = real.sender.reserve().map(move |permit| match permit {
-                        Ok(permit) => {
-                            kept.borrow_mut().push(permit);
-                            Answer::Done
-                        }
-                        Err(_) => Answer::Closed(None),
-                    });
-                    (real.wait(id, Box::pin(reserve)), model.wait(id, Wish::Reserve))
-                }
-                Action::TryReserve => {
-                    let was = match sender.try_reserve() {
-                        Ok(permit) => {
-                            permits.borrow_mut().push(permit);
-                            Answer::Done
-                        }
-                        Err(SendError::Full(())) => Answer::Full((0, 0)),
-                        Err(SendError::Closed(())) => Answer::Closed(None),
-                    };
-                    (was, model.try_reserve())
-                }
-                Action::SendHeld(index, _) | Action::Release(index) => {
-                    let len = permits.borrow().len();
-                    if len == 0 {
-                        continue;
-                    }
-                    let permit = permits.borrow_mut().remove(index % len);
-                    if let Action::SendHeld(_, weight) = action {
-                        let item = (id, weight);
-                        (sent(permit.send(item)), model.permit(Some(item)))
-                    } else {
-                        drop(permit);
-                        (Answer::Done, model.permit(None))
-                    }
-                }
-                Action::Poll(index) | Action::Cancel(index) => {
-                    if real.waiting.is_empty() {
-                        continue;
-                    }
-                    let index = index % real.waiting.len();
-                    let id = real.waiting[index].0;
-                    if matches!(action, Action::Poll(_)) {
-                        (real.poll(index), model.poll(id))
-                    } else {
-                        drop(real.waiting.remove(index));
-                        model.cancel(id);
-                        (Answer::Done, Answer::Done)
-                    }
-                }
-                Action::Read => (real.read(), model.read()),
-                Action::End(ending) => {
-                    match ending {
-                        Ending::Close => sender.close(),
-                        Ending::Fail => sender.fail("it was told to"),
-                        Ending::Abort => sender.abort(),
-                    };
-                    // The reader has heard of one end, and of no other.
-                    if !model.is_told {
-                        model.end(ending);
-                    }
-                    (Answer::Done, Answer::Done)
-                }
+    /// Wakes one waiter if a slot can be reserved for it. If nothing is queued, wakes as
+    /// many as there is room for.
+    fn wake_waiters(&mut self) {
+        let mut woken = self.total();
+        while woken < self.high && self.total() + self.reserved() < self.high {
+            let Some(first) = self.first_asleep() else {
+                return;
             };
-            model.settle();
-            prop_assert_eq!(was, expected, "{:?}", action);
-            if model.end.is_none() {
-                for (id, _, woken) in &real.waiting {
-                    let is_woken = woken.0.load(Ordering::Relaxed);
-                    let known = model.line.iter().find(|waiting| waiting.id == *id).unwrap();
-                    prop_assert_eq!(is_woken, known.is_woken, "{} after {:?}", id, action);
-                }
-            } else {
-                // Who waits is told of the end, whoever is first.
-                for (_, _, woken) in &real.waiting {
-                    prop_assert!(woken.0.load(Ordering::Relaxed));
-                }
+            self.waiters[first].is_woken = true;
+            if self.weight() > 0 {
+                return;
             }
-            let stats = sender.stats();
-            prop_assert_eq!(stats.sent, model.sent);
-            prop_assert_eq!(stats.received, model.received);
-            prop_assert_eq!(stats.refused, model.refused);
-            prop_assert_eq!(stats.peak, model.peak);
-            prop_assert_eq!(stats.waiting, model.line.len());
-            prop_assert_eq!(sender.is_closed(), model.end.is_some());
-            // What the reader had taken is dropped when it hears of the abort.
-            let queued = Amount { items: model.queue.len() as u64, weight: model.weight() as u64 };
-            prop_assert_eq!(sum(stats.queued, stats.dropped), sum(queued, model.dropped));
-            if model.end != Some(Ending::Abort) {
-                prop_assert_eq!(stats.queued, queued);
-                prop_assert_eq!(sender.len() as u64, queued.items);
-                prop_assert_eq!(sender.is_full(), !model.has_room());
+            let weight = match self.waiters[first].operation {
+                Operation::Send(item) => item.1,
+                Operation::Ready | Operation::Reserve => 1,
+            };
+            woken += weight.clamp(1, self.high.div_ceil(16));
+        }
+    }
+
+    pub(crate) fn send(&mut self, item: Item, may_wait: bool) -> Outcome {
+        if self.end.is_some() {
+            return Outcome::Closed(Some(item));
+        }
+        let is_admitted = match self.overflow {
+            Overflow::Wait => self.admits(item.1),
+            _ => self.has_room(),
+        };
+        if is_admitted {
+            self.push(item);
+            return Outcome::Done;
+        }
+        match self.overflow {
+            Overflow::Wait if may_wait => return Outcome::Pending,
+            Overflow::Wait | Overflow::Fail => {
+                add(&mut self.refused, item);
+                return Outcome::Full(item);
+            }
+            Overflow::DropNewest => {
+                add(&mut self.sent, item);
+                add(&mut self.dropped, item);
+            }
+            Overflow::DropOldest | Overflow::Latest => {
+                let is_latest = self.overflow == Overflow::Latest;
+                while !self.queue.is_empty() && (is_latest || !self.has_room()) {
+                    let oldest = self.queue.pop_front().unwrap();
+                    add(&mut self.dropped, oldest);
+                }
+                self.settle();
+                if self.has_room() {
+                    self.push(item);
+                } else {
+                    add(&mut self.sent, item);
+                    add(&mut self.dropped, item);
+                }
+                self.wake_next();
             }
         }
+        Outcome::Done
+    }
+
+    pub(crate) fn try_reserve(&mut self) -> Outcome {
+        if self.end.is_some() {
+            return Outcome::Closed(None);
+        }
+        if !self.admits(1) {
+            return Outcome::Full((0, 0));
+        }
+        self.reserve();
+        Outcome::Done
+    }
+
+    /// Sends with a permit, or releases it.
+    pub(crate) fn permit(&mut self, item: Option<Item>) -> Outcome {
+        self.permits -= 1;
+        match item {
+            None => self.wake_waiters(),
+            Some(item) if self.end.is_some() => return Outcome::Closed(Some(item)),
+            Some(item) => {
+                self.settle();
+                self.push(item);
+                self.wake_next();
+            }
+        }
+        Outcome::Done
+    }
+
+    pub(crate) fn poll(&mut self, id: usize) -> Outcome {
+        let index = self.waiters.iter().position(|waiter| waiter.id == id);
+        let index = index.unwrap();
+        let Waiter {
+            operation,
+            is_woken,
+            ..
+        } = self.waiters[index];
+        if self.end.is_some() {
+            self.waiters.remove(index);
+            return match operation {
+                Operation::Send(item) => Outcome::Closed(Some(item)),
+                Operation::Ready | Operation::Reserve => Outcome::Closed(None),
+            };
+        }
+        let is_first = self.first_asleep() == Some(index);
+        let can_proceed = match operation {
+            Operation::Ready => (is_woken || is_first) && self.is_open,
+            Operation::Send(_) | Operation::Reserve if is_woken => self.has_room(),
+            Operation::Send(item) => is_first && self.fits(item.1),
+            Operation::Reserve => is_first && self.fits(1),
+        };
+        if !can_proceed {
+            self.waiters[index].was_overtaken |= is_woken;
+            self.waiters[index].is_woken = false;
+            return Outcome::Pending;
+        }
+        self.waiters.remove(index);
+        match operation {
+            Operation::Send(item) => self.push(item),
+            Operation::Reserve => self.reserve(),
+            Operation::Ready => {}
+        }
+        self.wake_next();
+        Outcome::Done
+    }
+
+    pub(crate) fn wait(&mut self, id: usize, operation: Operation) -> Outcome {
+        let is_admitted = matches!(operation, Operation::Reserve) && self.admits(1);
+        if self.end.is_none() && is_admitted {
+            self.reserve();
+            self.wake_next();
+            return Outcome::Done;
+        }
+        self.waiters.push_back(Waiter {
+            id,
+            operation,
+            is_woken: false,
+            was_overtaken: false,
+        });
+        self.poll(id)
+    }
+
+    pub(crate) fn cancel(&mut self, id: usize) {
+        self.waiters.retain(|waiter| waiter.id != id);
+        self.wake_next();
+    }
+
+    pub(crate) fn read(&mut self) -> Outcome {
+        if let Some(item) = self.queue.pop_front() {
+            add(&mut self.received, item);
+            if self.has_drained() {
+                self.is_open = true;
+                self.wake_waiters();
+            }
+            return Outcome::Read(item);
+        }
+        let end_was_read = std::mem::replace(&mut self.end_was_read, self.end.is_some());
+        match self.end {
+            None => Outcome::Pending,
+            Some(Ending::Fail) if !end_was_read => Outcome::Failed,
+            Some(Ending::Abort) if !end_was_read => Outcome::Aborted,
+            Some(_) => Outcome::Ended,
+        }
+    }
+
+    pub(crate) fn end(&mut self, ending: Ending) {
+        if ending == Ending::Abort {
+            while let Some(item) = self.queue.pop_front() {
+                add(&mut self.dropped, item);
+            }
+            self.end = Some(ending);
+        }
+        self.end.get_or_insert(ending);
     }
 }

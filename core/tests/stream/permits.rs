@@ -1,6 +1,6 @@
-//! Channels: places that are held, and what is read without waiting.
+//! Channels: permits, reads without waiting, and the level as both ends see it.
 
-use crate::support::{Woken, items, read_all, stats};
+use crate::support::{WakeCounter, bounded, read_all, stats};
 use futures::{
     FutureExt, SinkExt, StreamExt, executor::block_on, stream::FusedStream, task::waker,
 };
@@ -19,9 +19,9 @@ const POLICIES: [Overflow; 5] = [
 ];
 
 #[test]
-fn permit_holds_a_place_whatever_the_policy() {
+fn permit_reserves_a_slot_under_every_policy() {
     for overflow in POLICIES {
-        let (sender, mut receiver) = items(2, overflow);
+        let (sender, mut receiver) = bounded(2, overflow);
         let permit = block_on(sender.reserve()).unwrap();
         assert!(!sender.is_full() && sender.is_empty());
         for item in 1..=4 {
@@ -38,9 +38,9 @@ fn permit_holds_a_place_whatever_the_policy() {
 }
 
 #[test]
-fn item_is_dropped_or_refused_when_permits_hold_every_place() {
+fn permits_in_every_slot_leave_no_room() {
     for overflow in POLICIES {
-        let (sender, receiver) = items(2, overflow);
+        let (sender, receiver) = bounded(2, overflow);
         let permits = [sender.try_reserve().unwrap(), sender.try_reserve().unwrap()];
         assert!(sender.try_reserve().unwrap_err().is_full());
         let refused = sender.try_send(1).is_err();
@@ -55,11 +55,11 @@ fn item_is_dropped_or_refused_when_permits_hold_every_place() {
 #[test]
 fn dropped_permit_wakes_the_next_sender() {
     for capacity in 1..=8 {
-        let (sender, receiver) = items(capacity, Overflow::Wait);
+        let (sender, receiver) = bounded(capacity, Overflow::Wait);
         let mut permits: Vec<_> = (0..capacity)
             .map(|_| sender.try_reserve().unwrap())
             .collect();
-        let woken: Vec<_> = (0..2).map(|_| Arc::new(Woken::default())).collect();
+        let woken: Vec<_> = (0..2).map(|_| Arc::new(WakeCounter::default())).collect();
         let mut waiting = [sender.send(1), sender.send(2)];
         for (sending, woken) in waiting.iter_mut().zip(&woken) {
             let waker = waker(Arc::clone(woken));
@@ -81,11 +81,11 @@ fn dropped_permit_wakes_the_next_sender() {
 }
 
 #[test]
-fn held_places_do_not_keep_the_rest_from_draining() {
-    let (sender, mut receiver) = items(4, Overflow::Wait);
+fn permits_do_not_prevent_draining() {
+    let (sender, mut receiver) = bounded(4, Overflow::Wait);
     let permits: Vec<_> = (0..3).map(|_| sender.try_reserve().unwrap()).collect();
     sender.try_send(1).unwrap();
-    let woken = Arc::new(Woken::default());
+    let woken = Arc::new(WakeCounter::default());
     let waker = waker(Arc::clone(&woken));
     let mut waits = sender.send(2);
     assert!(
@@ -97,15 +97,15 @@ fn held_places_do_not_keep_the_rest_from_draining() {
     assert_eq!(
         woken.times(),
         1,
-        "above the low mark, but nothing is left to be read"
+        "above the low mark, but nothing is queued"
     );
     assert_eq!(waits.now_or_never(), Some(Ok(())));
     drop(permits);
 }
 
 #[test]
-fn reserve_waits_in_line_and_gives_its_turn_up() {
-    let (sender, mut receiver) = items(1, Overflow::Wait);
+fn cancelled_reserve_passes_its_turn_on() {
+    let (sender, mut receiver) = bounded(1, Overflow::Wait);
     sender.try_send(1).unwrap();
     let mut first = sender.reserve();
     let mut second = sender.reserve();
@@ -113,7 +113,10 @@ fn reserve_waits_in_line_and_gives_its_turn_up() {
     assert!((&mut second).now_or_never().is_none());
     assert_eq!(stats(&receiver).waiting, 2);
     receiver.try_recv().unwrap();
-    assert!((&mut second).now_or_never().is_none(), "not its turn");
+    assert!(
+        (&mut second).now_or_never().is_none(),
+        "it must not overtake"
+    );
     drop(first);
     let permit = second.now_or_never().unwrap().unwrap();
     assert!(sender.try_send(2).unwrap_err().is_full());
@@ -122,9 +125,9 @@ fn reserve_waits_in_line_and_gives_its_turn_up() {
 }
 
 #[test]
-fn permit_outlives_the_end_and_gives_the_item_back() {
+fn permit_returns_the_item_after_the_end() {
     for aborts in [false, true] {
-        let (sender, mut receiver) = items(2, Overflow::Wait);
+        let (sender, mut receiver) = bounded(2, Overflow::Wait);
         let (kept, unused) = (sender.try_reserve().unwrap(), sender.try_reserve().unwrap());
         let mut waits = sender.reserve();
         assert!((&mut waits).now_or_never().is_none());
@@ -134,7 +137,7 @@ fn permit_outlives_the_end_and_gives_the_item_back() {
             assert!(receiver.close());
             assert!(
                 receiver.next().now_or_never().unwrap().is_none(),
-                "it does not wait"
+                "permits do not delay the end"
             );
         }
         assert_eq!(
@@ -150,7 +153,7 @@ fn permit_outlives_the_end_and_gives_the_item_back() {
 }
 
 #[test]
-fn permits_of_a_channel_of_bytes_add_one_item_each() {
+fn each_permit_may_exceed_a_byte_bound() {
     let (sender, mut receiver) = channel(Bound::bytes(10).unwrap(), Overflow::Wait);
     let permits: Vec<_> = (0..3).map(|_| sender.try_reserve().unwrap()).collect();
     sender.try_send(vec![0_u8; 7]).unwrap();
@@ -163,8 +166,8 @@ fn permits_of_a_channel_of_bytes_add_one_item_each() {
 }
 
 #[test]
-fn try_recv_tells_empty_from_the_end() {
-    let (sender, mut receiver) = items(4, Overflow::Wait);
+fn try_recv_distinguishes_empty_from_closed() {
+    let (sender, mut receiver) = bounded(4, Overflow::Wait);
     assert!(matches!(receiver.try_recv(), Err(TryRecvError::Empty)));
     for item in 1..=3 {
         sender.try_send(item).unwrap();
@@ -175,7 +178,7 @@ fn try_recv_tells_empty_from_the_end() {
     assert_eq!(read_all(&mut receiver), [2, 3]);
     assert!(receiver.try_recv().unwrap_err().is_closed());
 
-    let (sender, mut receiver) = items(4, Overflow::Wait);
+    let (sender, mut receiver) = bounded(4, Overflow::Wait);
     sender.try_send(1).unwrap();
     sender.try_send(2).unwrap();
     receiver.try_recv().unwrap();
@@ -190,9 +193,9 @@ fn try_recv_tells_empty_from_the_end() {
 }
 
 #[test]
-fn try_recv_leaves_a_waiting_reader_its_wake_up() {
-    let (sender, mut receiver) = items(4, Overflow::Wait);
-    let woken = Arc::new(Woken::default());
+fn try_recv_keeps_the_reader_registered() {
+    let (sender, mut receiver) = bounded(4, Overflow::Wait);
+    let woken = Arc::new(WakeCounter::default());
     let waker = waker(Arc::clone(&woken));
     let mut context = Context::from_waker(&waker);
     assert!(receiver.poll_next_unpin(&mut context).is_pending());
@@ -202,9 +205,9 @@ fn try_recv_leaves_a_waiting_reader_its_wake_up() {
 }
 
 #[test]
-fn recv_many_moves_what_is_queued_up_to_its_limit() {
+fn recv_many_respects_its_limit() {
     for overflow in POLICIES {
-        let (sender, mut receiver) = items(9, overflow);
+        let (sender, mut receiver) = bounded(9, overflow);
         let mut all = vec![0];
         assert_eq!(block_on(receiver.recv_many(&mut all, 0)).unwrap(), 0);
         assert!(receiver.recv_many(&mut all, 1).now_or_never().is_none());
@@ -215,7 +218,7 @@ fn recv_many_moves_what_is_queued_up_to_its_limit() {
         assert_eq!((many(3), many(0)), (3, 0), "{overflow:?}");
         sender.try_send(10).unwrap();
         assert_eq!(sender.len(), 7);
-        // Those that the reader had taken out, and those behind.
+        // The rest of the batch, and the items queued after it.
         assert_eq!(many(usize::MAX), 7, "{overflow:?}");
         sender.close();
         assert_eq!(many(5), 0);
@@ -226,8 +229,8 @@ fn recv_many_moves_what_is_queued_up_to_its_limit() {
 }
 
 #[test]
-fn recv_many_wakes_senders_and_leaves_the_error_for_the_next() {
-    let (sender, mut receiver) = items(2, Overflow::Wait);
+fn recv_many_wakes_senders_and_keeps_the_error() {
+    let (sender, mut receiver) = bounded(2, Overflow::Wait);
     sender.try_send(1).unwrap();
     sender.try_send(2).unwrap();
     let mut waits = sender.send(3);
@@ -247,15 +250,15 @@ fn recv_many_wakes_senders_and_leaves_the_error_for_the_next() {
 }
 
 #[test]
-fn closed_resolves_at_every_end_for_all_who_wait() {
+fn closed_resolves_at_every_end() {
     let ends: [fn(&highwater::stream::Sender<u32>); 3] = [
         |sender| assert!(sender.close()),
         |sender| assert!(sender.fail("gone")),
         |sender| assert!(sender.abort()),
     ];
     for end in 0..=ends.len() {
-        let (sender, receiver) = items(1, Overflow::Wait);
-        let woken = Arc::new(Woken::default());
+        let (sender, receiver) = bounded(1, Overflow::Wait);
+        let woken = Arc::new(WakeCounter::default());
         let waker = waker(Arc::clone(&woken));
         let mut waiting: Vec<_> = (0..5).map(|_| sender.closed()).collect();
         for closed in &mut waiting {
@@ -280,9 +283,9 @@ fn closed_resolves_at_every_end_for_all_who_wait() {
 }
 
 #[test]
-fn both_ends_know_how_much_is_queued() {
+fn both_ends_report_the_same_level() {
     for overflow in POLICIES {
-        let (sender, mut receiver) = items(3, overflow);
+        let (sender, mut receiver) = bounded(3, overflow);
         let level = |receiver: &highwater::stream::Receiver<u32>| {
             let ours = (sender.len(), sender.is_empty(), sender.is_full());
             let theirs = (receiver.len(), receiver.is_empty(), receiver.is_full());
@@ -306,8 +309,8 @@ fn both_ends_know_how_much_is_queued() {
 }
 
 #[test]
-fn each_clone_of_a_sink_is_to_be_closed() {
-    let (sender, mut receiver) = items(1, Overflow::Wait);
+fn every_sink_clone_has_to_be_closed() {
+    let (sender, mut receiver) = bounded(1, Overflow::Wait);
     let mut first = sender.into_sink();
     block_on(first.send(1)).unwrap();
     assert!(first.send(2).now_or_never().is_none());
@@ -321,22 +324,25 @@ fn each_clone_of_a_sink_is_to_be_closed() {
     assert_eq!(block_on(receiver.next()).unwrap().unwrap(), 3);
     assert!(
         block_on(receiver.next()).is_none(),
-        "the last one closed it"
+        "closing the last sink closes the channel"
     );
     assert!(first.clone().stats().is_none());
 
-    let (sender, mut receiver) = items(1, Overflow::Wait);
+    let (sender, mut receiver) = bounded(1, Overflow::Wait);
     let sink = sender.into_sink();
     drop(sink.clone());
     let end = receiver.next().now_or_never().unwrap().unwrap();
-    assert!(end.unwrap_err().is_failed(), "one was given up");
+    assert!(
+        end.unwrap_err().is_failed(),
+        "one clone was dropped unclosed"
+    );
 }
 
 #[test]
-fn flushed_sink_learns_of_the_end() {
-    let (sender, receiver) = items(1, Overflow::Wait);
+fn flushed_sink_is_woken_at_the_end() {
+    let (sender, receiver) = bounded(1, Overflow::Wait);
     let mut sink = sender.into_sink();
-    let woken = Arc::new(Woken::default());
+    let woken = Arc::new(WakeCounter::default());
     let waker = waker(Arc::clone(&woken));
     let mut context = Context::from_waker(&waker);
     assert_eq!(sink.poll_flush_unpin(&mut context), Poll::Ready(Ok(())));
@@ -350,7 +356,7 @@ fn flushed_sink_learns_of_the_end() {
 
 #[cfg(feature = "bytes")]
 #[test]
-fn buffers_weigh_what_they_hold() {
+fn bytes_weigh_their_length() {
     use bytes::{Bytes, BytesMut};
     use highwater::stream::Weigh;
 

@@ -1,6 +1,6 @@
-//! Pipelines: what the stages make, and what they hold.
+//! Pipelines: the output of stages, and their memory.
 
-use crate::kept::{Kept, poll};
+use crate::collect_sink::{CollectSink, poll};
 use futures::{
     FutureExt, StreamExt, TryStreamExt, channel::oneshot, executor::block_on, future, io::Cursor,
     stream,
@@ -20,21 +20,31 @@ use std::{
 };
 
 #[test]
-fn stages_make_what_they_say() {
-    let kept = Kept::default();
+fn stages_transform_items() {
+    let collected = CollectSink::default();
     let run = Pipeline::from_stream("numbers", stream::iter(0..10_u32))
         .map("double", |n| n * 2)
         .filter_map("no tens", |n| (n % 10 != 0).then_some(n))
         .try_map("bytes", u8::try_from)
         .batch("pairs", 3)
-        .into_sink("kept", kept.clone());
+        .into_sink("collected", collected.clone());
     let report = block_on(run).unwrap();
-    assert_eq!(kept.items(), [vec![2, 4, 6], vec![8, 12, 14], vec![16, 18]]);
-    assert!(kept.is_closed());
+    assert_eq!(
+        collected.items(),
+        [vec![2, 4, 6], vec![8, 12, 14], vec![16, 18]]
+    );
+    assert!(collected.is_closed());
     let names: Vec<_> = report.stages.iter().map(|stage| &*stage.name).collect();
     assert_eq!(
         names,
-        ["numbers", "double", "no tens", "bytes", "pairs", "kept"]
+        [
+            "numbers",
+            "double",
+            "no tens",
+            "bytes",
+            "pairs",
+            "collected"
+        ]
     );
     let filter = report.stage("no tens").unwrap();
     assert_eq!((filter.input.items, filter.output.items), (10, 8));
@@ -49,15 +59,15 @@ fn stages_make_what_they_say() {
 }
 
 #[test]
-fn bytes_are_cut_anew_wherever_they_were_cut_before() {
+fn chunks_and_lines_ignore_input_boundaries() {
     let text = "one\r\ntwo\n\nfour\rand\n\r\nlast";
     for size in 1..30 {
-        let (chunks, lines) = (Kept::default(), Kept::default());
+        let (chunks, lines) = (CollectSink::default(), CollectSink::default());
         let source = || Pipeline::from_reader("text", Cursor::new(text), size);
         block_on(
             source()
                 .chunks("chunks", 4)
-                .into_sink("kept", chunks.clone()),
+                .into_sink("collected", chunks.clone()),
         )
         .unwrap();
         let chunks = chunks.items();
@@ -67,13 +77,18 @@ fn bytes_are_cut_anew_wherever_they_were_cut_before() {
                 .all(|chunk| chunk.len() == 4)
         );
         assert_eq!(chunks.concat(), text.as_bytes());
-        block_on(source().lines("lines", 8).into_sink("kept", lines.clone())).unwrap();
+        block_on(
+            source()
+                .lines("lines", 8)
+                .into_sink("collected", lines.clone()),
+        )
+        .unwrap();
         let expected = ["one", "two", "", "four\rand", "", "last"];
         assert_eq!(lines.items(), expected.map(|line| line.as_bytes().to_vec()));
 
         let run = source()
             .lines("lines", 7)
-            .into_sink("kept", Kept::default());
+            .into_sink("collected", CollectSink::default());
         let error = block_on(run).unwrap_err();
         assert_eq!(error.stage(), Some("lines"));
         let source = error.source().unwrap().downcast_ref();
@@ -82,21 +97,21 @@ fn bytes_are_cut_anew_wherever_they_were_cut_before() {
 }
 
 #[test]
-fn a_line_without_an_end_is_not_kept_for_ever() {
+fn endless_line_fails_in_bounded_memory() {
     let run = Pipeline::from_stream("zeros", stream::repeat(vec![0_u8; 1000]))
         .lines("lines", 10_000)
-        .into_sink("kept", Kept::default());
+        .into_sink("collected", CollectSink::default());
     let monitor = run.monitor();
     assert_eq!(block_on(run).unwrap_err().stage(), Some("lines"));
     assert!(monitor.report().stage("lines").unwrap().peak <= 11_000);
 }
 
 #[test]
-fn a_line_that_comes_byte_by_byte_is_not_kept_for_ever_either() {
+fn endless_line_in_small_reads_fails() {
     for size in 1..5 {
         let run = Pipeline::from_reader("zeros", Cursor::new(vec![b'0'; 1000]), size)
             .lines("lines", 10)
-            .into_sink("kept", Kept::default());
+            .into_sink("collected", CollectSink::default());
         let monitor = run.monitor();
         assert_eq!(block_on(run).unwrap_err().stage(), Some("lines"));
         let peak = monitor.report().stage("lines").unwrap().peak;
@@ -105,12 +120,12 @@ fn a_line_that_comes_byte_by_byte_is_not_kept_for_ever_either() {
 }
 
 #[test]
-fn items_of_no_length_do_not_pile_up_in_a_buffer_of_bytes() {
+fn empty_items_count_towards_a_byte_bound() {
     let mut run = Pipeline::from_reader("newlines", Cursor::new(vec![b'\n'; 10_000]), 1000)
         .lines("lines", 10)
         .buffer("ahead", Bound::bytes(100).unwrap())
         .parallel_map("never", 1, |_| future::pending::<Result<(), Infallible>>())
-        .into_sink("kept", Kept::default());
+        .into_sink("collected", CollectSink::default());
     let monitor = run.monitor();
     for _ in 0..200 {
         assert!(poll(&mut run).is_pending());
@@ -120,7 +135,7 @@ fn items_of_no_length_do_not_pile_up_in_a_buffer_of_bytes() {
 }
 
 #[test]
-fn weights_without_bounds_do_not_overflow() {
+fn huge_weights_do_not_overflow() {
     #[derive(Clone)]
     struct Heavy;
     impl Weigh for Heavy {
@@ -136,16 +151,16 @@ fn weights_without_bounds_do_not_overflow() {
         .tee("tee", Bound::bytes(10).unwrap(), Overflow::DropOldest);
     let run = pipeline
         .batch("batch", 3)
-        .into_sink("kept", Kept::default());
+        .into_sink("collected", CollectSink::default());
     let report = block_on(run).unwrap();
-    assert_eq!(report.stage("kept").unwrap().output.items, 3);
+    assert_eq!(report.stage("collected").unwrap().output.items, 3);
     assert_eq!(report.peak(), usize::MAX);
 }
 
 #[test]
-fn sizes_that_make_no_sense_fail_the_run_and_ask_nothing_of_the_source() {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&asked);
+fn invalid_size_fails_without_polling_the_source() {
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&polls);
     let source = move || {
         let counted = Arc::clone(&counted);
         Pipeline::from_stream(
@@ -161,18 +176,26 @@ fn sizes_that_make_no_sense_fail_the_run_and_ask_nothing_of_the_source() {
         block_on(
             source()
                 .chunks("zero", 0)
-                .into_sink("kept", Kept::default()),
+                .into_sink("collected", CollectSink::default()),
         ),
-        block_on(source().lines("zero", 0).into_sink("kept", Kept::default())),
-        block_on(source().batch("zero", 0).into_sink("kept", Kept::default())),
+        block_on(
+            source()
+                .lines("zero", 0)
+                .into_sink("collected", CollectSink::default()),
+        ),
+        block_on(
+            source()
+                .batch("zero", 0)
+                .into_sink("collected", CollectSink::default()),
+        ),
         block_on(
             source()
                 .parallel_map("zero", 0, start)
-                .into_sink("kept", Kept::default()),
+                .into_sink("collected", CollectSink::default()),
         ),
         block_on(
             Pipeline::from_reader("zero", Cursor::new("text"), 0)
-                .into_sink("kept", Kept::default()),
+                .into_sink("collected", CollectSink::default()),
         ),
     ];
     for error in errors {
@@ -181,15 +204,15 @@ fn sizes_that_make_no_sense_fail_the_run_and_ask_nothing_of_the_source() {
         let source = error.source().unwrap().downcast_ref();
         assert_eq!(source, Some(&InvalidBound::Zero));
     }
-    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    assert_eq!(polls.load(Ordering::Relaxed), 0);
 
     let run = Pipeline::from_reader("absurd", Cursor::new("text"), usize::MAX)
-        .into_sink("kept", Kept::default());
+        .into_sink("collected", CollectSink::default());
     assert_eq!(block_on(run).unwrap_err().stage(), Some("absurd"));
 }
 
 #[test]
-fn nothing_is_read_before_the_destination_is_ready() {
+fn source_waits_for_the_destination() {
     let (sender, mut receiver) = channel(Bound::items(2).unwrap(), Overflow::Wait);
     let mut run = Pipeline::from_stream("numbers", stream::iter(0..100_u32))
         .map("map", |n| n)
@@ -197,7 +220,7 @@ fn nothing_is_read_before_the_destination_is_ready() {
     let monitor = run.monitor();
     assert!(poll(&mut run).is_pending());
     let read = monitor.report().stage("numbers").unwrap().output.items;
-    assert_eq!(read, 3, "two in the channel, and one that waits");
+    assert_eq!(read, 3, "two in the channel and one in the sink");
     assert_eq!(block_on(receiver.next()).unwrap().unwrap(), 0);
     assert!(poll(&mut run).is_pending());
     assert_eq!(monitor.report().stage("numbers").unwrap().output.items, 4);
@@ -208,10 +231,10 @@ fn nothing_is_read_before_the_destination_is_ready() {
 }
 
 #[test]
-fn the_peak_does_not_depend_on_how_much_goes_through() {
+fn peak_does_not_depend_on_the_item_count() {
     let peaks = |count: usize| {
         let chunk = 1000;
-        let kept = Kept::slow();
+        let collected = CollectSink::slow();
         let live = Arc::new(AtomicUsize::new(0));
         let most = Arc::new(AtomicUsize::new(0));
         let source = {
@@ -233,13 +256,16 @@ fn the_peak_does_not_depend_on_how_much_goes_through() {
             .map("count", move |chunk: Vec<u8>| {
                 gone.fetch_sub(chunk.len(), Ordering::Relaxed);
             })
-            .into_sink("kept", kept);
+            .into_sink("collected", collected);
         let report = block_on(run).unwrap();
-        assert_eq!(report.stage("kept").unwrap().output.items, count as u64);
+        assert_eq!(
+            report.stage("collected").unwrap().output.items,
+            count as u64
+        );
         assert!(report.stage("first").unwrap().peak <= 3000 + chunk);
         assert!(report.stage("parallel").unwrap().peak <= 4 * chunk);
         assert!(report.stage("second").unwrap().peak <= (5 + 1) * chunk);
-        // The bounds, and one item in flight for each of the stages.
+        // The bounds, plus one item in flight for each stage.
         let most = most.load(Ordering::Relaxed);
         assert!(most <= 3000 + 4 * chunk + 5 * chunk + 6 * chunk, "{most}");
         assert!(most <= report.peak());
@@ -249,10 +275,10 @@ fn the_peak_does_not_depend_on_how_much_goes_through() {
 }
 
 #[test]
-fn a_buffer_is_filled_while_what_is_behind_it_waits() {
+fn buffer_fills_while_later_stages_wait() {
     let (release, held) = oneshot::channel::<()>();
     let mut held = Some(held);
-    let kept = Kept::default();
+    let collected = CollectSink::default();
     let mut run = Pipeline::from_stream("numbers", stream::iter(0..50_u32))
         .buffer("ahead", Bound::items(10).unwrap())
         .parallel_map("wait", 1, move |n| {
@@ -264,94 +290,108 @@ fn a_buffer_is_filled_while_what_is_behind_it_waits() {
                 Ok::<_, Infallible>(n)
             }
         })
-        .into_sink("kept", kept.clone());
+        .into_sink("collected", collected.clone());
     let monitor = run.monitor();
     assert!(poll(&mut run).is_pending());
     assert!(poll(&mut run).is_pending());
     let ahead = monitor.report();
     let ahead = ahead.stage("ahead").unwrap();
     assert_eq!(
-        (ahead.input.items - ahead.output.items, kept.items().len()),
+        (
+            ahead.input.items - ahead.output.items,
+            collected.items().len()
+        ),
         (9, 0)
     );
     release.send(()).unwrap();
     block_on(run).unwrap();
-    assert!(kept.items().into_iter().eq(0..50));
+    assert!(collected.items().into_iter().eq(0..50));
 }
 
 #[test]
-fn a_tee_serves_a_slow_branch_as_told() {
+fn tee_applies_its_policy_to_a_slow_branch() {
     let run = |overflow| {
-        let kept = Kept::default();
+        let collected = CollectSink::default();
         let (pipeline, branch) = Pipeline::from_stream("numbers", stream::iter(0..10_u32)).tee(
             "tee",
             Bound::items(3).unwrap(),
             overflow,
         );
-        (pipeline.into_sink("kept", kept.clone()), branch, kept)
+        (
+            pipeline.into_sink("collected", collected.clone()),
+            branch,
+            collected,
+        )
     };
     for (overflow, seen) in [
         (Overflow::DropNewest, &[0, 1, 2][..]),
         (Overflow::DropOldest, &[7, 8, 9]),
         (Overflow::Latest, &[9]),
     ] {
-        let (run, branch, kept) = run(overflow);
+        let (run, branch, collected) = run(overflow);
         let report = block_on(run).unwrap();
-        assert_eq!(kept.items().len(), 10);
+        assert_eq!(collected.items().len(), 10);
         let branch: Vec<_> = block_on(branch.try_collect()).unwrap();
         assert_eq!(branch, seen, "{overflow:?}");
         let dropped = report.stage("tee").unwrap().dropped.items;
         assert_eq!(dropped, 10 - seen.len() as u64);
     }
 
-    let (waits, branch, kept) = run(Overflow::Wait);
+    let (waits, branch, collected) = run(Overflow::Wait);
     let (report, branch) = block_on(future::join(waits, branch.try_collect::<Vec<_>>()));
     report.unwrap();
-    assert_eq!(branch.unwrap(), kept.items());
+    assert_eq!(branch.unwrap(), collected.items());
 
-    let (mut waits, branch, kept) = run(Overflow::Wait);
+    let (mut waits, branch, collected) = run(Overflow::Wait);
     assert!(poll(&mut waits).is_pending());
-    assert_eq!(kept.items(), [0, 1, 2, 3], "its bound and one item");
+    assert_eq!(collected.items(), [0, 1, 2, 3], "its bound plus one item");
     drop(branch);
     block_on(waits).unwrap();
-    assert_eq!(kept.items().len(), 10, "nobody reads the branch any more");
+    assert_eq!(
+        collected.items().len(),
+        10,
+        "a dropped branch does not stop the run"
+    );
 
-    let (fails, mut branch, kept) = run(Overflow::Fail);
+    let (fails, mut branch, collected) = run(Overflow::Fail);
     assert_eq!(block_on(fails).unwrap_err().stage(), Some("tee"));
-    assert_eq!(kept.items(), [0, 1, 2]);
+    assert_eq!(collected.items(), [0, 1, 2]);
     assert_eq!(
         block_on(branch.by_ref().take(3).try_collect::<Vec<_>>()).unwrap(),
         [0, 1, 2]
     );
     let end = block_on(branch.next()).unwrap().unwrap_err();
-    assert!(matches!(end, StreamError::Failed(_)), "it is not the whole");
+    assert!(
+        matches!(end, StreamError::Failed(_)),
+        "the branch is incomplete"
+    );
 }
 
-/// Moves on by itself, a millisecond for each look.
+/// Returns a clock that advances by a millisecond on every read.
 fn ticking() -> impl Clock {
     let ticks = AtomicU64::new(0);
     move || Duration::from_millis(ticks.fetch_add(1, Ordering::Relaxed))
 }
 
 #[test]
-fn it_tells_how_long_a_stage_was_stalled() {
-    let kept = Kept::slow();
+fn report_has_the_stalled_time() {
+    let collected = CollectSink::slow();
     let run = Pipeline::from_stream("numbers", stream::iter(0..9_u32))
         .with_clock(Arc::new(ticking()))
         .map("map", |n| n)
-        .into_sink("kept", kept);
+        .into_sink("collected", collected);
     let report = block_on(run).unwrap();
     let stalled = |name| report.stage(name).unwrap().stalled;
-    assert_eq!(stalled("numbers"), None, "before there was a clock");
+    assert_eq!(stalled("numbers"), None, "it was added before the clock");
     assert_eq!(stalled("map"), Some(Duration::ZERO));
-    // Ten times not ready: for each item, and before the end was known.
-    assert_eq!(stalled("kept"), Some(Duration::from_millis(10)));
+    // Not ready ten times: once for each item, and once before the end.
+    assert_eq!(stalled("collected"), Some(Duration::from_millis(10)));
 }
 
 #[test]
-fn a_throttle_sleeps_between_items() {
+fn throttle_sleeps_between_items() {
     let naps = Arc::new(Mutex::new(Vec::new()));
-    let kept = Kept::default();
+    let collected = CollectSink::default();
     let slept = Arc::clone(&naps);
     let mut run = Pipeline::from_stream("numbers", stream::iter(0..4_u32))
         .throttle("pace", Duration::from_millis(20), move |pause| {
@@ -359,11 +399,11 @@ fn a_throttle_sleeps_between_items() {
             slept.lock().unwrap().push((pause, wake));
             nap.map(|_| ())
         })
-        .into_sink("kept", kept.clone());
+        .into_sink("collected", collected.clone());
     for passed in 1..=4 {
         assert!(poll(&mut run).is_pending());
         assert!(poll(&mut run).is_pending(), "still asleep");
-        assert_eq!(kept.items().len(), passed);
+        assert_eq!(collected.items().len(), passed);
         let (pause, wake) = naps.lock().unwrap().pop().unwrap();
         assert_eq!(pause, Duration::from_millis(20));
         wake.send(()).unwrap();

@@ -1,8 +1,8 @@
-//! Pipelines: what fails while another part waits, and what is read as a stream.
+//! Pipelines: failures while another part waits, and pipelines as streams.
 
 use crate::{
-    kept::{Kept, poll},
-    support::Woken,
+    collect_sink::{CollectSink, poll},
+    support::WakeCounter,
 };
 use futures::{
     FutureExt, Sink, SinkExt, StreamExt, TryStreamExt, channel::oneshot, executor::block_on,
@@ -17,8 +17,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A destination that is never ready; held while it lives.
-struct Never(#[expect(dead_code, reason = "it is counted")] Arc<()>);
+/// A destination that is never ready. It holds a reference until it is dropped.
+struct Never(#[expect(dead_code, reason = "only its reference count is read")] Arc<()>);
 
 impl<T> Sink<T> for Never {
     type Error = Infallible;
@@ -41,14 +41,14 @@ impl<T> Sink<T> for Never {
 }
 
 #[test]
-fn source_that_fails_ends_a_run_whose_destination_waits() {
+fn source_failure_ends_a_stalled_run() {
     let held = Arc::new(());
     for with_stages in [false, true] {
         let (fail, failed) = oneshot::channel::<()>();
         let (destination, source) = (Never(Arc::clone(&held)), Arc::clone(&held));
-        let source = failed.into_stream().map(move |told| {
+        let source = failed.into_stream().map(move |received| {
             let _ = &source;
-            told.map(|()| 0_u32)
+            received.map(|()| 0_u32)
         });
         let source = Pipeline::from_try_stream("source", source);
         let mut run: Pin<Box<dyn Future<Output = _>>> = if with_stages {
@@ -57,7 +57,7 @@ fn source_that_fails_ends_a_run_whose_destination_waits() {
         } else {
             Box::pin(source.into_sink("never", destination))
         };
-        let woken = Arc::new(Woken::default());
+        let woken = Arc::new(WakeCounter::default());
         let waker = waker(Arc::clone(&woken));
         assert!(
             run.poll_unpin(&mut Context::from_waker(&waker))
@@ -73,24 +73,24 @@ fn source_that_fails_ends_a_run_whose_destination_waits() {
 }
 
 #[test]
-fn source_that_fails_behind_what_was_written_ends_the_run() {
+fn source_failure_after_writes_ends_the_run() {
     for written in 1..=4_u32 {
         let (sender, mut receiver) = channel(Bound::items(3).unwrap(), Overflow::Wait);
         let items = stream::iter((1..=written).map(Ok)).chain(stream::iter([Err("it broke")]));
         let run = Pipeline::from_try_stream("source", items).into_sink("full", sender.into_sink());
-        // Three are in the channel, the fourth waits in the sink.
+        // Three items are in the channel, the fourth is in the sink.
         let error = run.now_or_never().unwrap().unwrap_err();
         assert_eq!(error.stage(), Some("source"), "{written}");
         for item in 1..=written.min(3) {
             assert_eq!(receiver.try_recv().unwrap(), item);
         }
         let end = receiver.next().now_or_never().unwrap().unwrap();
-        assert!(end.unwrap_err().is_failed(), "not the whole");
+        assert!(end.unwrap_err().is_failed(), "the items are incomplete");
     }
 }
 
 #[test]
-fn channel_that_is_aborted_ends_the_run_it_is_the_source_of() {
+fn aborted_source_channel_ends_the_run() {
     let (sender, receiver) = channel::<u32>(Bound::items(3).unwrap(), Overflow::Wait);
     sender.try_send(1).unwrap();
     let (to, destination) = channel(Bound::items(1).unwrap(), Overflow::Wait);
@@ -106,9 +106,9 @@ fn channel_that_is_aborted_ends_the_run_it_is_the_source_of() {
 }
 
 #[test]
-fn one_item_at_most_is_read_while_the_destination_waits() {
-    let asked = std::cell::Cell::new(0);
-    let source = stream::repeat_with(|| asked.set(asked.get() + 1));
+fn stalled_run_reads_at_most_one_item() {
+    let polls = std::cell::Cell::new(0);
+    let source = stream::repeat_with(|| polls.set(polls.get() + 1));
     let mut run = Pipeline::from_stream("source", source)
         .map("map", |()| 1_u8)
         .into_sink("never", Never(Arc::default()));
@@ -117,20 +117,20 @@ fn one_item_at_most_is_read_while_the_destination_waits() {
         assert!(poll(&mut run).is_pending());
     }
     drop(run);
-    assert_eq!(asked.get(), 1);
+    assert_eq!(polls.get(), 1);
     let source = monitor.report();
     assert_eq!(source.stage("source").unwrap().output.items, 0);
 }
 
 #[test]
-fn destination_that_is_gone_ends_a_run_whose_source_waits() {
+fn closed_destination_ends_an_idle_run() {
     for sent in 0..3 {
         let (sender, receiver) = channel(Bound::items(9).unwrap(), Overflow::Wait);
         let source = stream::iter(0..sent).chain(stream::pending());
         let mut run = Pipeline::from_stream("source", source)
             .map("map", |n: u32| n)
             .into_sink("channel", sender.into_sink());
-        let woken = Arc::new(Woken::default());
+        let woken = Arc::new(WakeCounter::default());
         let waker = waker(Arc::clone(&woken));
         assert!(
             run.poll_unpin(&mut Context::from_waker(&waker))
@@ -144,19 +144,22 @@ fn destination_that_is_gone_ends_a_run_whose_source_waits() {
 }
 
 #[test]
-fn stage_that_fails_ends_a_run_whose_source_would_go_on() {
-    let kept = Kept::default();
+fn stage_failure_ends_the_run() {
+    let collected = CollectSink::default();
     let source = stream::iter([1_u32, 2, 0]).chain(stream::pending());
     let run = Pipeline::from_stream("source", source)
         .try_map("positive", |n| if n > 0 { Ok(n) } else { Err("zero") })
-        .into_sink("kept", kept.clone());
+        .into_sink("collected", collected.clone());
     let error = run.now_or_never().unwrap().unwrap_err();
     assert_eq!(error.stage(), Some("positive"));
-    assert_eq!((kept.items(), kept.is_closed()), (vec![1, 2], false));
+    assert_eq!(
+        (collected.items(), collected.is_closed()),
+        (vec![1, 2], false)
+    );
 }
 
 #[test]
-fn run_that_has_completed_does_not_answer_again() {
+fn completed_run_panics_when_polled() {
     use futures::future::FusedFuture;
     let mut run: PipelineRun<_> =
         Pipeline::from_stream("none", stream::empty::<u8>()).into_sink("drain", sink::drain());
@@ -168,11 +171,11 @@ fn run_that_has_completed_does_not_answer_again() {
 }
 
 #[test]
-fn stream_of_a_pipeline_does_nothing_by_itself_and_then_everything() {
-    let asked = std::cell::Cell::new(0_u32);
+fn pipeline_stream_is_lazy() {
+    let polls = std::cell::Cell::new(0_u32);
     let source = stream::repeat_with(|| {
-        asked.set(asked.get() + 1);
-        asked.get()
+        polls.set(polls.get() + 1);
+        polls.get()
     });
     let items = Pipeline::from_stream("source", source.take(10))
         .parallel_map("double", 3, |n| future::ready(Ok::<_, Infallible>(n * 2)))
@@ -180,7 +183,7 @@ fn stream_of_a_pipeline_does_nothing_by_itself_and_then_everything() {
         .buffer("ahead", Bound::items(2).unwrap())
         .into_stream();
     let monitor = items.monitor();
-    assert_eq!(asked.get(), 0);
+    assert_eq!(polls.get(), 0);
     let all: Vec<_> = block_on(items.try_collect()).unwrap();
     assert_eq!(all, [2, 4, 6, 8, 12, 14, 16, 18]);
     let report = monitor.report();
@@ -189,7 +192,7 @@ fn stream_of_a_pipeline_does_nothing_by_itself_and_then_everything() {
 }
 
 #[test]
-fn stream_of_a_pipeline_ends_after_the_first_error() {
+fn pipeline_stream_ends_after_the_first_error() {
     for buffered in [false, true] {
         let held = Arc::new(());
         let own = Arc::clone(&held);
@@ -213,7 +216,7 @@ fn stream_of_a_pipeline_ends_after_the_first_error() {
             seen += 1;
         };
         assert_eq!(error.stage(), Some("few"));
-        // With a buffer, what is in it is lost with the error.
+        // The error drops the items that are in the buffer.
         assert!(seen == 3 || buffered);
         assert_eq!(Arc::strong_count(&held), 1, "everything is dropped");
         assert!(items.is_terminated());
@@ -222,7 +225,7 @@ fn stream_of_a_pipeline_ends_after_the_first_error() {
 }
 
 #[test]
-fn stream_of_a_pipeline_is_cancelled_by_dropping_it() {
+fn dropping_a_pipeline_stream_cancels_it() {
     let held = Arc::new(());
     let own = Arc::clone(&held);
     let mut items = Pipeline::from_stream("source", stream::repeat(1_u8))
@@ -246,16 +249,16 @@ fn stream_of_a_pipeline_is_cancelled_by_dropping_it() {
 }
 
 #[test]
-fn stream_of_a_pipeline_goes_into_another() {
+fn pipeline_stream_feeds_another_pipeline() {
     fn mobile<T: Send>(items: T) -> T {
         items
     }
     let first = Pipeline::from_stream("numbers", stream::iter(0..10_u32));
     let first = mobile(first.map("double", |n| n * 2).into_stream());
-    let kept = Kept::default();
-    let run = Pipeline::from_try_stream("first", first).into_sink("kept", kept.clone());
+    let collected = CollectSink::default();
+    let run = Pipeline::from_try_stream("first", first).into_sink("collected", collected.clone());
     block_on(run).unwrap();
-    assert!(kept.items().into_iter().eq((0..10).map(|n| n * 2)));
+    assert!(collected.items().into_iter().eq((0..10).map(|n| n * 2)));
 
     let (mut sender, receiver) = futures::channel::mpsc::channel(1);
     let items = Pipeline::from_stream("channel", receiver).into_stream();

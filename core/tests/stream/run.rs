@@ -1,6 +1,6 @@
-//! Runs: how they end, and where they may go.
+//! Runs: their ends, and whether they are `Send`.
 
-use crate::kept::{Kept, poll};
+use crate::collect_sink::{CollectSink, poll};
 use futures::{
     StreamExt,
     executor::block_on,
@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-/// Fails at a certain write, or when it is flushed or closed.
+/// A writer that fails after some writes, or when it is flushed or closed.
 struct Failing {
     writes_left: usize,
     is_full: bool,
@@ -44,7 +44,7 @@ impl io::Write for Failing {
 }
 
 #[test]
-fn what_is_half_written_is_discarded_when_the_run_is_dropped_and_only_then() {
+fn on_abort_runs_only_for_an_unfinished_run() {
     for polls in [0, 1] {
         let discarded = Arc::new(AtomicUsize::new(0));
         let run = |items: usize| {
@@ -52,7 +52,7 @@ fn what_is_half_written_is_discarded_when_the_run_is_dropped_and_only_then() {
             let source = stream::iter(vec![1_u8; items]).chain(stream::pending());
             Pipeline::from_stream("source", source.take(5))
                 .buffer("buffer", Bound::items(2).unwrap())
-                .into_sink("kept", Kept::default())
+                .into_sink("collected", CollectSink::default())
                 .on_abort(move || {
                     discarded.fetch_add(1, Ordering::Relaxed);
                 })
@@ -69,7 +69,7 @@ fn what_is_half_written_is_discarded_when_the_run_is_dropped_and_only_then() {
 }
 
 #[test]
-fn a_writer_that_fails_names_itself_whenever_it_does() {
+fn writer_failure_names_the_writer() {
     for (writes_left, is_full) in [(0, false), (3, false), (usize::MAX, true)] {
         let writer = AllowStdIo::new(Failing {
             writes_left,
@@ -86,21 +86,26 @@ fn a_writer_that_fails_names_itself_whenever_it_does() {
 }
 
 #[test]
-fn a_channel_that_fails_fails_the_run_it_is_the_source_of() {
+fn failed_source_channel_fails_the_run() {
     let (sender, receiver) = channel(Bound::items(8).unwrap(), Overflow::Wait);
     sender.try_send(1_u32).unwrap();
     sender.fail("half of it");
-    let kept = Kept::slow();
-    let run = Pipeline::from_try_stream("channel", receiver).into_sink("kept", kept.clone());
+    let collected = CollectSink::slow();
+    let run =
+        Pipeline::from_try_stream("channel", receiver).into_sink("collected", collected.clone());
     let error = block_on(run).unwrap_err();
     assert_eq!(error.stage(), Some("channel"));
-    assert_eq!(kept.items(), [1], "what was read before is written");
-    assert!(!kept.is_closed());
+    assert_eq!(
+        collected.items(),
+        [1],
+        "items before the failure are written"
+    );
+    assert!(!collected.is_closed());
 }
 
 #[test]
-fn a_run_is_as_mobile_as_its_parts() {
-    fn mobile<T: Send + 'static>(run: T) -> T {
+fn run_is_send_if_its_parts_are() {
+    fn check_send<T: Send + 'static>(run: T) -> T {
         run
     }
     let (pipeline, _branch) = Pipeline::from_reader("input", Cursor::new("text"), 2)
@@ -110,11 +115,11 @@ fn a_run_is_as_mobile_as_its_parts() {
         .parallel_map("parallel", 2, future::ok::<_, Infallible>)
         .throttle("pace", Duration::ZERO, |_| future::ready(()))
         .tee("tee", Bound::items(1).unwrap(), Overflow::DropOldest);
-    let run = mobile(pipeline.into_sink("drain", sink::drain()));
+    let run = check_send(pipeline.into_sink("drain", sink::drain()));
     assert!(format!("{run:?}").contains("is_over: false"));
     block_on(run).unwrap();
 
-    // What cannot leave its thread runs where it is.
+    // A run with parts that are not `Send` stays on its thread.
     let local = std::rc::Rc::new(std::cell::Cell::new(0_u32));
     let run = Pipeline::from_stream("numbers", stream::iter(0..5_u32))
         .map("sum", |n| local.set(local.get() + n))
@@ -124,22 +129,22 @@ fn a_run_is_as_mobile_as_its_parts() {
 }
 
 #[test]
-fn a_stage_that_makes_many_of_one_can_be_cancelled() {
-    let kept = Kept::default();
-    let seen = kept.clone();
+fn stage_with_many_outputs_can_be_cancelled() {
+    let collected = CollectSink::default();
+    let seen = collected.clone();
     let cancel = Arc::new(OnceLock::<CancelHandle>::new());
-    let told = Arc::clone(&cancel);
+    let handle = Arc::clone(&cancel);
     let run = Pipeline::from_stream("source", stream::iter([vec![b'\n'; 10_000]]))
         .lines("lines", 10)
         .map("cancel", move |line| {
             if seen.items().len() == 100 {
-                told.get().unwrap().cancel();
+                handle.get().unwrap().cancel();
             }
             line
         })
-        .into_sink("kept", kept.clone());
+        .into_sink("collected", collected.clone());
     assert!(cancel.set(run.cancel_handle()).is_ok());
     assert!(block_on(run).unwrap_err().is_cancelled());
-    let written = kept.items().len();
+    let written = collected.items().len();
     assert!(written < 2000, "{written} more before it was seen");
 }

@@ -1,4 +1,4 @@
-//! What tests of channels have in common.
+//! Helpers for tests of channels.
 
 use futures::{FutureExt, StreamExt, task::ArcWake};
 use highwater::stream::{Bound, Overflow, Receiver, Sender, Stats, channel};
@@ -7,11 +7,12 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-pub(crate) fn items(high: usize, overflow: Overflow) -> (Sender<u32>, Receiver<u32>) {
+/// Returns a channel bounded by a number of items.
+pub(crate) fn bounded(high: usize, overflow: Overflow) -> (Sender<u32>, Receiver<u32>) {
     channel(Bound::items(high).unwrap(), overflow)
 }
 
-/// What can be read at once, up to the end.
+/// Receives all items that are queued.
 pub(crate) fn read_all<T>(receiver: &mut Receiver<T>) -> Vec<T> {
     let mut all = Vec::new();
     while let Some(Some(Ok(item))) = receiver.next().now_or_never() {
@@ -20,7 +21,7 @@ pub(crate) fn read_all<T>(receiver: &mut Receiver<T>) -> Vec<T> {
     all
 }
 
-/// Whatever happened: each item is somewhere.
+/// Returns the stats after checking that every sent item is accounted for.
 pub(crate) fn stats<T>(receiver: &Receiver<T>) -> Stats {
     let stats = receiver.stats();
     let mut accounted = stats.received;
@@ -30,17 +31,17 @@ pub(crate) fn stats<T>(receiver: &Receiver<T>) -> Stats {
     stats
 }
 
-/// A waker that counts.
+/// A waker that counts its wake-ups.
 #[derive(Default)]
-pub(crate) struct Woken(AtomicUsize);
+pub(crate) struct WakeCounter(AtomicUsize);
 
-impl ArcWake for Woken {
-    fn wake_by_ref(woken: &Arc<Self>) {
-        woken.0.fetch_add(1, Ordering::Relaxed);
+impl ArcWake for WakeCounter {
+    fn wake_by_ref(counter: &Arc<Self>) {
+        counter.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-impl Woken {
+impl WakeCounter {
     pub(crate) fn times(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! Streams between threads.
+//! Channels and pipelines across threads.
 
 #![expect(clippy::disallowed_methods, reason = "threads are the subject")]
 
@@ -13,7 +13,7 @@ use std::{
 };
 
 #[test]
-fn many_threads_send_and_each_ones_order_is_kept() {
+fn items_of_each_thread_stay_in_order() {
     const EACH: u32 = 20_000;
     let bound = Bound::weight(64, |_: &(u32, u32)| 3).unwrap();
     let (sender, mut receiver) = channel(bound, Overflow::Wait);
@@ -42,7 +42,7 @@ fn many_threads_send_and_each_ones_order_is_kept() {
 }
 
 #[test]
-fn work_in_parallel_keeps_its_order_and_its_window() {
+fn parallel_map_keeps_order_and_window() {
     let running = Arc::new(AtomicUsize::new(0));
     let most = Arc::new(AtomicUsize::new(0));
     let (sender, receiver) = channel(Bound::items(100).unwrap(), Overflow::Wait);
@@ -56,7 +56,7 @@ fn work_in_parallel_keeps_its_order_and_its_window() {
                     Ordering::Relaxed,
                 );
                 let (done, job) = oneshot::channel();
-                // The later ones are done first.
+                // Later items take less time.
                 thread::spawn(move || {
                     for _ in 0..(100 - n) * 10 {
                         thread::yield_now();
@@ -69,15 +69,15 @@ fn work_in_parallel_keeps_its_order_and_its_window() {
             .into_sink("channel", sender.into_sink())
     };
     block_on(run).unwrap();
-    let kept: Vec<u32> = block_on(receiver.try_collect()).unwrap();
-    assert!(kept.into_iter().eq((0..100).map(|n| n * 2)));
+    let received: Vec<u32> = block_on(receiver.try_collect()).unwrap();
+    assert!(received.into_iter().eq((0..100).map(|n| n * 2)));
     assert!(most.load(Ordering::Relaxed) <= 4);
 }
 
 #[test]
-fn a_run_can_be_cancelled_from_elsewhere_even_if_nobody_ever_waits() {
+fn busy_run_can_be_cancelled_from_another_thread() {
     let (sender, mut receiver) = channel(Bound::items(1).unwrap(), Overflow::Wait);
-    let run = Pipeline::from_stream("for ever", stream::repeat(1_u32))
+    let run = Pipeline::from_stream("endless", stream::repeat(1_u32))
         .filter_map("nothing", |_| None::<u32>)
         .into_sink("channel", sender.into_sink());
     let cancel = run.cancel_handle();
@@ -100,6 +100,6 @@ fn a_run_can_be_cancelled_from_elsewhere_even_if_nobody_ever_waits() {
         (None, "the run was cancelled")
     );
     let end = block_on(receiver.next()).unwrap();
-    assert!(end.unwrap_err().is_failed(), "it is not the whole");
+    assert!(end.unwrap_err().is_failed(), "the items are incomplete");
     assert_eq!(discarded.load(Ordering::Relaxed), 1);
 }

@@ -1,6 +1,6 @@
-//! Channels: senders that wait, and those that wait and are never polled.
+//! Channels: waiting senders, and those that are never polled again.
 
-use crate::support::{Woken, items, read_all, stats};
+use crate::support::{WakeCounter, bounded, read_all, stats};
 use futures::{
     FutureExt, SinkExt, StreamExt, executor::block_on, future::FusedFuture, task::waker,
 };
@@ -26,10 +26,10 @@ fn fill(sender: &Sender<u32>) {
     while sender.try_send(0).is_ok() {}
 }
 
-/// Polls a send with a waker that counts.
+/// Polls a send with a counting waker.
 fn poll<T>(
     sending: &mut SendFuture<'_, T>,
-    woken: &Arc<Woken>,
+    woken: &Arc<WakeCounter>,
 ) -> Option<Result<(), SendError<T>>> {
     let waker = waker(Arc::clone(woken));
     match sending.poll_unpin(&mut Context::from_waker(&waker)) {
@@ -39,24 +39,24 @@ fn poll<T>(
 }
 
 #[test]
-fn kept_send_costs_at_most_one_place() {
+fn unpolled_send_costs_at_most_one_slot() {
     for capacity in 1..=9 {
         for low in 0..capacity {
             let bound = Bound::items(capacity).unwrap().low(low).unwrap();
             let (sender, mut receiver) = channel(bound, Overflow::Wait);
             fill(&sender);
-            let mut kept = sender.send(100);
-            assert!((&mut kept).now_or_never().is_none());
+            let mut unpolled = sender.send(100);
+            assert!((&mut unpolled).now_or_never().is_none());
             assert_eq!(read_all(&mut receiver).len(), capacity);
 
             for round in 0..3 {
                 let sent = (1..=10).take_while(|item| sender.try_send(*item).is_ok());
-                // An empty channel takes an item even if its only place is reserved.
+                // An empty channel accepts an item even if its only slot is reserved.
                 let free = (capacity - 1).max(1);
                 assert_eq!(sent.count(), free, "round {round}");
                 assert_eq!(read_all(&mut receiver).len(), free);
             }
-            assert_eq!(kept.now_or_never(), Some(Ok(())));
+            assert_eq!(unpolled.now_or_never(), Some(Ok(())));
             assert_eq!(read_all(&mut receiver), [100]);
             assert_eq!(stats(&receiver).peak, capacity);
         }
@@ -64,22 +64,26 @@ fn kept_send_costs_at_most_one_place() {
 }
 
 #[test]
-fn senders_behind_kept_ones_are_woken() {
+fn senders_behind_unpolled_ones_are_woken() {
     for capacity in 2..=20 {
         for low in [0, capacity / 2, capacity - 1] {
-            for kept in 1..capacity {
+            for unpolled in 1..capacity {
                 let bound = Bound::items(capacity).unwrap().low(low).unwrap();
                 let (sender, mut receiver) = channel(bound, Overflow::Wait);
                 fill(&sender);
-                let mut never_polled: Vec<_> = (0..kept).map(|_| sender.send(1)).collect();
+                let mut never_polled: Vec<_> = (0..unpolled).map(|_| sender.send(1)).collect();
                 for sending in &mut never_polled {
                     assert!(sending.now_or_never().is_none());
                 }
-                let woken = Arc::new(Woken::default());
+                let woken = Arc::new(WakeCounter::default());
                 let mut live = sender.send(2);
                 assert!(poll(&mut live, &woken).is_none());
                 assert_eq!(read_all(&mut receiver).len(), capacity);
-                assert_eq!(woken.times(), 1, "{kept} kept of {capacity}, down to {low}");
+                assert_eq!(
+                    woken.times(),
+                    1,
+                    "{unpolled} of {capacity} unpolled, low mark {low}"
+                );
                 assert_eq!(poll(&mut live, &woken), Some(Ok(())));
                 assert_eq!(read_all(&mut receiver), [2]);
             }
@@ -88,11 +92,11 @@ fn senders_behind_kept_ones_are_woken() {
 }
 
 #[test]
-fn every_place_read_below_the_mark_wakes_another_sender() {
+fn every_read_below_the_mark_wakes_a_sender() {
     let bound = Bound::items(4).unwrap().low(3).unwrap();
     let (sender, mut receiver) = channel(bound, Overflow::Wait);
     fill(&sender);
-    let woken: Vec<_> = (0..4).map(|_| Arc::new(Woken::default())).collect();
+    let woken: Vec<_> = (0..4).map(|_| Arc::new(WakeCounter::default())).collect();
     let mut waiting: Vec<_> = (0..4).map(|item| sender.send(item)).collect();
     for (sending, woken) in waiting.iter_mut().zip(&woken) {
         assert!(poll(sending, woken).is_none());
@@ -101,18 +105,18 @@ fn every_place_read_below_the_mark_wakes_another_sender() {
         receiver.try_recv().unwrap();
         let times: Vec<_> = woken.iter().map(|woken| woken.times()).collect();
         assert_eq!(times.iter().sum::<usize>(), read, "{times:?}");
-        assert!(times.iter().rev().is_sorted(), "in turn: {times:?}");
+        assert!(times.iter().rev().is_sorted(), "in order: {times:?}");
     }
 }
 
 #[test]
-fn kept_heavy_send_lets_light_items_pass() {
+fn unpolled_heavy_send_lets_light_items_pass() {
     for heavy in [5, 10, 1000] {
         let (sender, mut receiver) = bytes(10);
         sender.try_send(vec![0; 10]).unwrap();
-        let mut kept = sender.send(vec![1; heavy]);
-        assert!((&mut kept).now_or_never().is_none());
-        let woken = Arc::new(Woken::default());
+        let mut unpolled = sender.send(vec![1; heavy]);
+        assert!((&mut unpolled).now_or_never().is_none());
+        let woken = Arc::new(WakeCounter::default());
         let mut behind = sender.send(vec![2; 3]);
         assert!(poll(&mut behind, &woken).is_none());
 
@@ -123,36 +127,36 @@ fn kept_heavy_send_lets_light_items_pass() {
             sender.try_send(vec![3; 2]).unwrap();
         }
         assert!(sender.try_send(vec![3; 2]).is_err(), "a byte is reserved");
-        // That byte is room enough, whatever it weighs.
-        assert_eq!(kept.now_or_never(), Some(Ok(())));
+        // One byte of room is enough, whatever the item weighs.
+        assert_eq!(unpolled.now_or_never(), Some(Ok(())));
         assert_eq!(stats(&receiver).peak, 9 + heavy);
     }
 }
 
 #[test]
-fn kept_light_send_lets_heavy_items_pass_when_nothing_is_queued() {
+fn unpolled_light_send_lets_heavy_items_pass() {
     for heavy in [9, 10, 1000] {
         let (sender, mut receiver) = bytes(10);
         sender.try_send(vec![0; 10]).unwrap();
-        let mut kept = sender.send(vec![1]);
-        assert!((&mut kept).now_or_never().is_none());
+        let mut unpolled = sender.send(vec![1]);
+        assert!((&mut unpolled).now_or_never().is_none());
         for _ in 0..3 {
             receiver.try_recv().unwrap();
             sender.try_send(vec![2; heavy]).unwrap();
         }
         receiver.try_recv().unwrap();
-        assert_eq!(kept.now_or_never(), Some(Ok(())));
+        assert_eq!(unpolled.now_or_never(), Some(Ok(())));
     }
 }
 
 #[test]
-fn waiter_that_comes_for_its_place_is_overtaken_once_at_most() {
+fn waiter_is_overtaken_at_most_once() {
     type Ends = (Sender<Vec<u8>>, Receiver<Vec<u8>>);
     let one: Ends = channel(Bound::items(1).unwrap(), Overflow::Wait);
     for (sender, mut receiver) in [one, bytes(10)] {
         let heavy = || vec![0; 10];
         sender.try_send(heavy()).unwrap();
-        let woken = Arc::new(Woken::default());
+        let woken = Arc::new(WakeCounter::default());
         let mut waits = sender.send(vec![1]);
         assert!(poll(&mut waits, &woken).is_none());
         receiver.try_recv().unwrap();
@@ -168,12 +172,12 @@ fn waiter_that_comes_for_its_place_is_overtaken_once_at_most() {
 }
 
 #[test]
-fn kept_sink_with_an_item_costs_one_place() {
-    let (sender, mut receiver) = items(2, Overflow::Wait);
+fn unpolled_sink_costs_one_slot() {
+    let (sender, mut receiver) = bounded(2, Overflow::Wait);
     let mut sink = sender.clone().into_sink();
     block_on(sink.send(1)).unwrap();
     block_on(sink.send(2)).unwrap();
-    // As a timeout does: it is polled and then left alone.
+    // Polled once and then abandoned, as after a timeout.
     assert!(sink.send(3).now_or_never().is_none());
     assert_eq!(read_all(&mut receiver), [1, 2]);
     for item in 4..10 {
@@ -186,9 +190,9 @@ fn kept_sink_with_an_item_costs_one_place() {
 
 #[test]
 fn dropping_a_woken_waiter_wakes_the_next() {
-    let (sender, mut receiver) = items(1, Overflow::Wait);
+    let (sender, mut receiver) = bounded(1, Overflow::Wait);
     fill(&sender);
-    let woken = Arc::new(Woken::default());
+    let woken = Arc::new(WakeCounter::default());
     let mut first = sender.send(1);
     let mut second = sender.send(2);
     assert!((&mut first).now_or_never().is_none());
@@ -200,14 +204,14 @@ fn dropping_a_woken_waiter_wakes_the_next() {
     assert_eq!(poll(&mut second, &woken), Some(Ok(())));
 }
 
-/// Many, so that time that grows with their square is seen as a hang.
+/// Enough waiters for quadratic time to show as a hang.
 const MANY: usize = 200_000;
 
 #[test]
-fn many_waiters_leave_in_any_order() {
+fn many_waiters_cancel_in_any_order() {
     let most = if cfg!(miri) { 50 } else { MANY };
     for order in ["last first", "first first", "shuffled", "woken"] {
-        let (sender, mut receiver) = items(most, Overflow::Wait);
+        let (sender, mut receiver) = bounded(most, Overflow::Wait);
         fill(&sender);
         let mut waiting: Vec<_> = (0..most).map(|_| Some(sender.send(1))).collect();
         for sending in waiting.iter_mut().flatten() {
@@ -216,7 +220,7 @@ fn many_waiters_leave_in_any_order() {
         assert_eq!(sender.stats().waiting, most);
         match order {
             "first first" => waiting.iter_mut().for_each(|sending| drop(sending.take())),
-            // Far apart, and each once: the step has no divisor in common.
+            // Visits every index once, as the step and the length are coprime.
             "shuffled" => (0..most).for_each(|index| drop(waiting[index * 77_773 % most].take())),
             _ => {
                 if order == "woken" {
@@ -232,7 +236,7 @@ fn many_waiters_leave_in_any_order() {
     }
 }
 
-/// Weighs 1, and counts how often it is asked.
+/// Weighs 1 and counts how often it is weighed.
 struct Weighed(Arc<AtomicUsize>);
 
 fn weigh(item: &Weighed) -> usize {
@@ -241,13 +245,13 @@ fn weigh(item: &Weighed) -> usize {
 }
 
 #[test]
-fn item_is_weighed_once_however_long_it_waits() {
+fn item_is_weighed_once() {
     let times = Arc::new(AtomicUsize::new(0));
     let item = || Weighed(Arc::clone(&times));
-    let asked = || times.swap(0, Ordering::Relaxed);
+    let weighed = || times.swap(0, Ordering::Relaxed);
     let (sender, mut receiver) = channel(Bound::weight(1, weigh).unwrap(), Overflow::Wait);
     sender.try_send(item()).unwrap();
-    assert_eq!(asked(), 1);
+    assert_eq!(weighed(), 1);
 
     let mut waits = sender.send(item());
     for _ in 0..5 {
@@ -255,7 +259,7 @@ fn item_is_weighed_once_however_long_it_waits() {
     }
     receiver.try_recv().unwrap();
     assert!(waits.now_or_never().unwrap().is_ok());
-    assert_eq!(asked(), 1);
+    assert_eq!(weighed(), 1);
 
     let mut sink = sender.clone().into_sink();
     block_on(sink.feed(item())).unwrap();
@@ -269,13 +273,13 @@ fn item_is_weighed_once_however_long_it_waits() {
     permit.send(item()).unwrap();
     assert!(sender.force_send(item()).is_ok());
     receiver.try_recv().unwrap();
-    assert_eq!(asked(), 3);
+    assert_eq!(weighed(), 3);
 }
 
 #[test]
-fn send_that_has_completed_does_not_answer_again() {
-    let (sender, receiver) = items(1, Overflow::Wait);
-    let fails = items(1, Overflow::Fail);
+fn completed_send_panics_when_polled() {
+    let (sender, receiver) = bounded(1, Overflow::Wait);
+    let fails = bounded(1, Overflow::Fail);
     fill(&fails.0);
     let mut done = sender.send(1);
     let mut full = fails.0.send(2);
@@ -298,7 +302,7 @@ fn send_that_has_completed_does_not_answer_again() {
     }
 }
 
-/// Panics when it is dropped, if it is told to.
+/// Panics when it is dropped, if set to `true`.
 struct Bomb(bool);
 
 impl Drop for Bomb {
@@ -308,7 +312,7 @@ impl Drop for Bomb {
 }
 
 #[test]
-fn panic_in_the_drop_of_an_item_loses_no_wake_up() {
+fn panicking_item_drop_loses_no_wake_up() {
     type Act = fn(&Sender<Bomb>, &mut Option<Receiver<Bomb>>);
     let acts: [(&str, Overflow, Act); 5] = [
         ("abort", Overflow::Wait, |sender, _| {
@@ -334,7 +338,7 @@ fn panic_in_the_drop_of_an_item_loses_no_wake_up() {
         for _ in 0..3 {
             assert!(sender.try_send(Bomb(true)).is_ok());
         }
-        let woken = Arc::new(Woken::default());
+        let woken = Arc::new(WakeCounter::default());
         let waker = waker(Arc::clone(&woken));
         let mut context = Context::from_waker(&waker);
         let mut ready = sender.ready();
@@ -343,7 +347,7 @@ fn panic_in_the_drop_of_an_item_loses_no_wake_up() {
         assert!(closed.poll_unpin(&mut context).is_pending());
 
         let result = catch_unwind(AssertUnwindSafe(|| act(&sender, &mut receiver)));
-        assert!(result.is_err(), "{name}: it passes through");
+        assert!(result.is_err(), "{name}: the panic propagates");
         let has_ended = sender.is_closed();
         if has_ended {
             assert_eq!(woken.times(), 2, "{name}");
@@ -354,7 +358,7 @@ fn panic_in_the_drop_of_an_item_loses_no_wake_up() {
         if name == "latest" {
             assert_eq!(woken.times(), 1, "there is room");
         }
-        // What is left of it is whole.
+        // The counters are consistent.
         let stats = sender.stats();
         let somewhere = stats.received.items + stats.dropped.items + stats.queued.items;
         assert_eq!(stats.sent.items, somewhere, "{name}");
@@ -368,20 +372,20 @@ fn panic_in_the_drop_of_an_item_loses_no_wake_up() {
 }
 
 #[test]
-fn panic_of_a_waker_loses_no_other_wake_up() {
+fn panicking_waker_loses_no_other_wake_up() {
     struct Panicking;
     impl std::task::Wake for Panicking {
         fn wake(self: Arc<Self>) {
             panic!("a waker");
         }
     }
-    let (sender, receiver) = items(1, Overflow::Wait);
+    let (sender, receiver) = bounded(1, Overflow::Wait);
     fill(&sender);
     let panicking = Waker::from(Arc::new(Panicking));
     let mut first = sender.send(1);
     let polled = first.poll_unpin(&mut Context::from_waker(&panicking));
     assert!(polled.is_pending());
-    let woken = Arc::new(Woken::default());
+    let woken = Arc::new(WakeCounter::default());
     let mut second = sender.send(2);
     let mut third = sender.send(3);
     assert!(poll(&mut second, &woken).is_none());
@@ -414,16 +418,19 @@ fn use_channel() {
 }
 
 #[test]
-fn waker_may_use_the_channel_when_cloned_woken_or_dropped() {
-    // SAFETY: the functions are given no data, and touch none through it.
+fn waker_may_use_the_channel() {
+    // SAFETY: the functions do not access the data pointer.
     let busy = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &BUSY)) };
     let mut context = Context::from_waker(&busy);
-    let (sender, mut receiver) = items(2, Overflow::Wait);
+    let (sender, mut receiver) = bounded(2, Overflow::Wait);
     USED.set(Some(sender.clone()));
 
-    // The reader's.
+    // The waker of the reader.
     let polled = receiver.poll_next_unpin(&mut context);
-    assert!(polled.is_ready(), "it finds what the clone has sent");
+    assert!(
+        polled.is_ready(),
+        "it finds the item that cloning the waker has sent"
+    );
     assert!(receiver.poll_next_unpin(&mut context).is_ready());
     USED.set(None);
     assert!(receiver.poll_next_unpin(&mut context).is_pending());
@@ -431,7 +438,7 @@ fn waker_may_use_the_channel_when_cloned_woken_or_dropped() {
     assert!(sender.try_send(1).is_ok());
     read_all(&mut receiver);
     fill(&sender);
-    // Those of senders: they wait, get another waker, are woken, or go away.
+    // The wakers of senders that wait, change wakers, are woken or are dropped.
     let noop = futures::task::noop_waker();
     let mut sending = sender.send(2);
     let mut ready = sender.ready();
@@ -458,8 +465,8 @@ fn waker_may_use_the_channel_when_cloned_woken_or_dropped() {
 
 #[test]
 fn clock_may_use_the_channel() {
-    let known: Arc<OnceLock<Sender<u32>>> = Arc::default();
-    let used = Arc::clone(&known);
+    let shared: Arc<OnceLock<Sender<u32>>> = Arc::default();
+    let used = Arc::clone(&shared);
     let clock = move || {
         if let Some(sender) = used.get() {
             let _full = sender.try_send(7);
@@ -468,7 +475,7 @@ fn clock_may_use_the_channel() {
     };
     let bound = Bound::items(1).unwrap();
     let (sender, mut receiver) = channel_with_clock(bound, Overflow::Wait, Arc::new(clock));
-    assert!(known.set(sender.clone()).is_ok());
+    assert!(shared.set(sender.clone()).is_ok());
     fill(&sender);
     let mut waits = sender.send(1);
     assert!((&mut waits).now_or_never().is_none());
@@ -476,6 +483,6 @@ fn clock_may_use_the_channel() {
     let _stats = sender.stats();
     drop(waits);
     assert_eq!(read_all(&mut receiver), [7]);
-    // It is its own clock's.
+    // Breaks the reference cycle of channel and clock.
     sender.close();
 }

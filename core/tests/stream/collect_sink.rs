@@ -1,4 +1,4 @@
-//! Where tests of pipelines lead to.
+//! A destination for tests of pipelines.
 
 use futures::{FutureExt, Sink, task::noop_waker};
 use highwater::stream::{PipelineError, PipelineRun};
@@ -12,28 +12,28 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A destination that keeps what it is given, and whether it was closed.
+/// A destination that collects its items and records whether it was closed.
 #[derive(Clone, Default)]
-pub(crate) struct Kept<T> {
+pub(crate) struct CollectSink<T> {
     items: Arc<Mutex<Vec<T>>>,
     is_closed: Arc<AtomicBool>,
-    /// Answers "not ready" for every other item, waking at once.
+    /// Returns `Pending` on every other poll and wakes the task at once.
     is_slow: bool,
-    was_asked: bool,
+    was_polled: bool,
 }
 
-impl<T> Kept<T> {
+impl<T> CollectSink<T> {
     pub(crate) fn slow() -> Self {
-        Kept {
+        CollectSink {
             items: Arc::default(),
             is_closed: Arc::default(),
             is_slow: true,
-            was_asked: false,
+            was_polled: false,
         }
     }
 }
 
-impl<T: Clone> Kept<T> {
+impl<T: Clone> CollectSink<T> {
     pub(crate) fn items(&self) -> Vec<T> {
         self.items.lock().unwrap().clone()
     }
@@ -43,9 +43,9 @@ impl<T: Clone> Kept<T> {
     }
 }
 
-impl<T> Unpin for Kept<T> {}
+impl<T> Unpin for CollectSink<T> {}
 
-impl<T> Sink<T> for Kept<T> {
+impl<T> Sink<T> for CollectSink<T> {
     type Error = Infallible;
 
     fn poll_ready(
@@ -53,8 +53,8 @@ impl<T> Sink<T> for Kept<T> {
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Infallible>> {
         if self.is_slow {
-            self.was_asked = !self.was_asked;
-            if self.was_asked {
+            self.was_polled = !self.was_polled;
+            if self.was_polled {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -77,7 +77,7 @@ impl<T> Sink<T> for Kept<T> {
     }
 }
 
-/// Lets a run go on, once.
+/// Polls a run once.
 pub(crate) fn poll<F>(run: &mut PipelineRun<F>) -> Poll<()>
 where
     F: Future<Output = Result<(), PipelineError>>,
