@@ -1,9 +1,9 @@
-//! What happened in a run, as records.
+//! The trace of a run: everything that happened, as records.
 //!
-//! Every picture, table, plot, report and check reads the trace and nothing
-//! else. A [`Recorder`] writes [`Event`]s into a bounded [`Ring`]; a reader
-//! drains them as [`RecordBatch`]es and folds them into a [`Summary`], or keeps them
-//! as a [`Trace`] to check and export.
+//! A [`Recorder`] writes [`Event`]s into a bounded [`Ring`]. A reader drains them as
+//! [`RecordBatch`]es and folds them into a [`Summary`], or keeps them as a [`Trace`]
+//! to check and export. Every picture, table, plot, report and check reads the trace
+//! and nothing else.
 //!
 //! ```
 //! use highwater::trace::{RecordKind, Recorder, Summary};
@@ -36,10 +36,23 @@ pub use wire::{MalformedBatch, PackedBatch};
 
 use serde::{Deserialize, Serialize};
 
-/// All that was recorded of one run, with what is needed to run it again.
+/// The records of one run, with the settings needed to repeat it.
+///
+/// ```
+/// use highwater::trace::{RecordKind, Recorder, Trace};
+/// use std::{sync::Arc, time::Duration};
+///
+/// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+/// recorder.instant(RecordKind::Start, recorder.name("Api"), 0);
+///
+/// let mut trace = Trace { scenario: "demo".to_owned(), seed: 7, ..Trace::default() };
+/// trace.append(recorder.drain());
+/// assert_eq!(trace.name(trace.events[0].source), "Api");
+/// assert_eq!(trace.dropped, 0);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trace {
-    /// The schema's version: [`VERSION`] when it was recorded.
+    /// The version of the schema: [`VERSION`] at the time of recording.
     pub version: u32,
     /// The scenario's name.
     pub scenario: String,
@@ -47,20 +60,20 @@ pub struct Trace {
     pub world: String,
     /// The seed of every random draw.
     pub seed: u64,
-    /// Every parameter and its value, in the order of the schema.
+    /// All parameters and their values, in the order of the schema.
     pub params: Vec<(String, String)>,
-    /// Names by [`NameId`].
+    /// Names, indexed by [`NameId`].
     pub names: Vec<String>,
     /// The records, in the order they were made.
     pub events: Vec<Event>,
     /// Records lost because the ring was full.
     pub dropped: u64,
-    /// Why the run ended early, if it did: what a bug said, a deadlock, a Worker
-    /// that was lost.
+    /// The reason the run ended early, if it did: a panic message, a deadlock, a lost
+    /// Worker.
     pub died: Option<String>,
 }
 
-/// Of nothing yet: everything but the schema's version is empty.
+/// Makes an empty trace of the current schema version.
 impl Default for Trace {
     fn default() -> Self {
         Trace {
@@ -78,13 +91,30 @@ impl Default for Trace {
 }
 
 impl Trace {
-    /// The name behind an id; `?` for an id of another trace.
+    /// Returns the name of an id, or `?` for an id of another trace.
+    ///
+    /// ```
+    /// use highwater::trace::{Trace};
+    ///
+    /// let trace = Trace { names: vec!["Api".to_owned()], ..Trace::default() };
+    /// let id = trace.id("Api").unwrap();
+    /// assert_eq!(trace.name(id), "Api");
+    /// assert_eq!(Trace::default().name(id), "?");
+    /// ```
     #[must_use]
     pub fn name(&self, id: NameId) -> &str {
         self.names.get(id.index()).map_or("?", String::as_str)
     }
 
-    /// The id of a name, if anything was recorded under it.
+    /// Returns the id of a name, if the trace contains it.
+    ///
+    /// ```
+    /// use highwater::trace::{Trace};
+    ///
+    /// let trace = Trace { names: vec!["Api".to_owned(), "Mail".to_owned()], ..Trace::default() };
+    /// assert_eq!(trace.id("Mail").map(|id| id.index()), Some(1));
+    /// assert_eq!(trace.id("Stock"), None);
+    /// ```
     #[must_use]
     pub fn id(&self, name: &str) -> Option<NameId> {
         self.names
@@ -93,7 +123,15 @@ impl Trace {
             .map(NameId::from_index)
     }
 
-    /// The value a parameter had, as text; empty for an unknown key.
+    /// Returns the value of a parameter as text; empty for an unknown key.
+    ///
+    /// ```
+    /// use highwater::trace::{Trace};
+    ///
+    /// let params = vec![("users".to_owned(), "40".to_owned())];
+    /// let trace = Trace { params, ..Trace::default() };
+    /// assert_eq!((trace.param("users"), trace.param("interval")), ("40", ""));
+    /// ```
     #[must_use]
     pub fn param(&self, key: &str) -> &str {
         self.params
@@ -102,17 +140,44 @@ impl Trace {
             .map_or("", |(_, value)| value)
     }
 
-    /// Appends what was drained from the recorder of this run.
+    /// Appends a batch drained from the recorder of this run.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder, Trace};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// let api = recorder.name("Api");
+    /// let mut trace = Trace::default();
+    /// for subject in 1..=2 {
+    ///     recorder.instant(RecordKind::Start, api, subject);
+    ///     trace.append(recorder.drain());
+    /// }
+    /// assert_eq!((trace.names.len(), trace.events.len()), (1, 2));
+    /// ```
     pub fn append(&mut self, batch: RecordBatch) {
-        // Should a batch have been lost, its names are; those after it are not
-        // to take their places.
+        // If a batch was lost, its names are unknown; later names must keep their
+        // indices.
         self.names.resize(batch.first_name, "?".to_owned());
         self.names.extend(batch.names);
         self.events.extend(batch.events);
         self.dropped = batch.dropped;
     }
 
-    /// The whole trace folded into totals.
+    /// Folds the trace into totals.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder, Trace};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// let api = recorder.name("Api");
+    /// recorder.begin(RecordKind::Request, api, 1).succeed();
+    ///
+    /// let mut trace = Trace::default();
+    /// trace.append(recorder.drain());
+    /// assert_eq!(trace.summary().counters(api).succeeded, 1);
+    /// ```
     #[must_use]
     pub fn summary(&self) -> Summary {
         let mut summary = Summary::default();
@@ -125,14 +190,28 @@ impl Trace {
     /// Writes the trace in the Chrome trace-event format, which Perfetto and
     /// `about:tracing` open.
     ///
-    /// Each source is a named track; where its spans overlap, further tracks
-    /// of the same name follow. The same trace always gives the same bytes.
-    /// It writes in small pieces: hand it a [`BufWriter`](std::io::BufWriter)
-    /// for a file.
+    /// Each source is a named track. If its spans overlap, more tracks with the same
+    /// name follow. The same trace always gives the same bytes. The output is written
+    /// in small pieces, so pass a [`BufWriter`](std::io::BufWriter) for a file.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder, Trace};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// recorder.begin(RecordKind::Request, recorder.name("Api"), 1).succeed();
+    /// let mut trace = Trace::default();
+    /// trace.append(recorder.drain());
+    ///
+    /// let mut json = Vec::new();
+    /// trace.write_chrome(&mut json)?;
+    /// assert!(json.starts_with(b"{\"traceEvents\":["));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// Whatever the writer answers.
+    /// Returns the error of the writer.
     pub fn write_chrome(&self, writer: impl std::io::Write) -> std::io::Result<()> {
         chrome::write(self, writer)
     }

@@ -1,4 +1,4 @@
-//! Emits that wait for asynchronous listeners.
+//! Asynchronous listeners, and the emits that await them.
 
 use super::{
     AsyncEmitter, EmitError, Emitter, Failure, ListenerOutcome, Subscription,
@@ -22,13 +22,12 @@ use std::{
 };
 
 impl<E: ?Sized + Send + Sync + 'static> AsyncEmitter<E> {
-    /// Adds an asynchronous listener behind those there are, for
+    /// Adds an asynchronous listener after the existing ones, for
     /// [`emit_serial`](Self::emit_serial) and
     /// [`emit_concurrent`](Self::emit_concurrent). An emitter with asynchronous
     /// listeners has no plain [`emit`](Emitter::emit).
     ///
-    /// The event is shared, since the listener may outlast the call that
-    /// started it.
+    /// The event is shared, since the listener may outlive the call that started it.
     ///
     /// ```
     /// use highwater::events::AsyncEmitter;
@@ -57,7 +56,8 @@ impl<E: ?Sized + Send + Sync + 'static> AsyncEmitter<E> {
         self.add(Position::Last, false, name.into(), async_listener(listener))
     }
 
-    /// [`on_async`](Self::on_async), before the listeners there are.
+    /// Adds an asynchronous listener before the existing ones. See
+    /// [`on_async`](Self::on_async).
     ///
     /// ```
     /// # use highwater::events::AsyncEmitter;
@@ -84,8 +84,8 @@ impl<E: ?Sized + Send + Sync + 'static> AsyncEmitter<E> {
         )
     }
 
-    /// [`on_async`](Self::on_async), for one event: it is removed before it is
-    /// started.
+    /// Adds an asynchronous listener for one event. It is removed before it is
+    /// started. See [`on_async`](Self::on_async).
     ///
     /// ```
     /// # use highwater::events::AsyncEmitter;
@@ -111,13 +111,13 @@ impl<E: ?Sized + Send + Sync + 'static> AsyncEmitter<E> {
 }
 
 impl<E: ?Sized + Send + Sync + 'static, M> Emitter<E, M> {
-    /// Hands an event to every listener, in order, each after the one before
-    /// has completed, and says how many ran.
+    /// Delivers an event to every listener, in order, each after the one before has
+    /// completed, and returns how many ran.
     ///
     /// Nothing happens until the future is first polled; the listeners are those
-    /// there are then. Dropping it stops the listener that is running and starts
-    /// no other; failures it has not returned yet, and nobody observed, are
-    /// dropped with it, and a `once` that was called stays called.
+    /// present then. Dropping the future stops the running listener and starts no
+    /// other. Unobserved failures it has not returned yet are dropped with it, and a
+    /// `once` that was called is used up.
     ///
     /// ```
     /// # use highwater::events::AsyncEmitter;
@@ -142,20 +142,20 @@ impl<E: ?Sized + Send + Sync + 'static, M> Emitter<E, M> {
         SerialEmit::new(self.in_mode(), event)
     }
 
-    /// Hands an event to every listener, started in order and awaited together,
-    /// at most `limit` of them at a time (0: all), and says how many ran.
+    /// Delivers an event to every listener and returns how many ran. Listeners are
+    /// started in order and awaited together, at most `limit` at a time (0: no
+    /// limit).
     ///
-    /// As with [`emit_serial`](Self::emit_serial), the listeners are those there
-    /// are when the future is first polled. A plain listener runs at its turn and
-    /// holds up the rest meanwhile. Under
-    /// [`FailurePolicy::FailFast`](super::FailurePolicy::FailFast) a failure starts no more
-    /// listeners; those running are awaited, and if they fail too that is
-    /// reported with it. Dropping the future stops those that are running, and drops
-    /// with it what it would have returned.
+    /// As with [`emit_serial`](Self::emit_serial), the listeners are those present
+    /// when the future is first polled. A plain listener runs in its turn and delays
+    /// the others. Under [`FailurePolicy::FailFast`](super::FailurePolicy::FailFast)
+    /// no listener is started after a failure; running ones are awaited, and their
+    /// failures are returned too. Dropping the future stops the running listeners and
+    /// drops the failures it would have returned.
     ///
     /// # Errors
     ///
-    /// [`EmitError`], as for [`emit`](Self::emit); failures are in the order of
+    /// [`EmitError`], as for [`emit`](Self::emit). The failures are in the order of
     /// the listeners, not of time.
     ///
     /// ```
@@ -182,16 +182,18 @@ impl<E: ?Sized + Send + Sync + 'static, M> Emitter<E, M> {
     }
 }
 
-/// Most awaited emits have nothing to wait for: an inbox with room, listeners
-/// that are plain. So this is a reference and the event, and becomes a future
-/// with a state of its own only where a listener has to be awaited.
+/// The future of a serial emit.
+///
+/// Most awaited emits never wait: inboxes have room and listeners are plain. So this
+/// holds only the emitter and the event, and boxes a future only when a listener has
+/// to be awaited.
 pub(super) struct SerialEmit<E: ?Sized, T> {
     emit: Option<PendingEmit<E, T>>,
     awaiting: Option<BoxFuture<'static, Result<usize, EmitError>>>,
 }
 
-/// The event is shared, for listeners that may outlast their call, when the
-/// first of them is reached.
+/// An emit that has not started. The event is moved into an `Arc` only when the first
+/// asynchronous listener is reached, since that may outlive the call.
 struct PendingEmit<E: ?Sized, T> {
     emitter: Emitter<E>,
     event: T,
@@ -224,27 +226,27 @@ where
         }
         match &mut self.awaiting {
             Some(awaiting) => awaiting.as_mut().poll(context),
-            // Polled again after its end: there is nothing to wait for.
+            // Polled again after completion.
             None => Poll::Pending,
         }
     }
 }
 
-/// Nothing in it is ever pinned.
+/// Nothing in it is pinned.
 impl<E: ?Sized, T> Unpin for SerialEmit<E, T> {}
 
-/// An emit that has come to a listener which has to be awaited.
+/// An emit that has reached a listener it must await.
 struct SuspendedEmit<E: ?Sized> {
     list: Arc<ListenerList<E>>,
-    /// Which of them.
+    /// The index of that listener.
     index: usize,
     call: CallState,
 }
 
-/// How far a listener has come.
+/// The state of the call of that listener.
 enum CallState {
     NotStarted,
-    /// It may be called, and needs the event to be shared.
+    /// It may be called, and needs a shared event.
     Admitted,
     Running(Running),
 }
@@ -254,7 +256,7 @@ where
     E: ?Sized + Send + Sync + 'static,
     T: Borrow<E> + Into<Arc<E>> + Send + Sync + 'static,
 {
-    /// Goes as far as it can without suspended: to the end, most often.
+    /// Runs as far as possible without waiting, which usually is to the end.
     fn begin(&self, progress: &mut Progress) -> Option<SuspendedEmit<E>> {
         self.emitter.shared.list.with(|list| {
             self.emitter.count_if_unhandled(list);
@@ -417,7 +419,7 @@ where
     }))
 }
 
-/// A listener that is started, then awaited.
+/// An asynchronous function as a listener.
 struct AsyncFnListener<F>(F);
 
 impl<E, F> Listen<E> for AsyncFnListener<F>

@@ -1,4 +1,4 @@
-//! Many event types behind one handle.
+//! A bus: many event types behind one handle.
 
 use super::{
     Awaited, EmitError, Emitter, Failure, ListenerId, ListenerOutcome, Notice, Options, Plain,
@@ -13,10 +13,10 @@ use std::{
     sync::{Arc, Weak},
 };
 
-/// An [`Emitter`] for each event type, made when first asked for.
+/// One [`Emitter`] per event type, made on first use.
 ///
-/// Services share a bus instead of knowing each other: who emits names a type
-/// of event, not who listens. A clone is the same bus.
+/// Services share a bus instead of referring to each other: the emitting service
+/// names an event type, not its listeners. A clone is the same bus.
 ///
 /// ```
 /// use highwater::events::Bus;
@@ -28,7 +28,7 @@ use std::{
 /// let _stock = bus.on("Stock", |order: &OrderPaid| assert_eq!(order.0, 7));
 ///
 /// assert_eq!(bus.emit(&OrderPaid(7)).unwrap(), 1);
-/// assert_eq!(bus.emit(&OrderShipped(7)).unwrap(), 0, "nobody listens: no error");
+/// assert_eq!(bus.emit(&OrderShipped(7)).unwrap(), 0, "no listener, no error");
 /// ```
 pub struct Bus<M = Plain> {
     pub(super) shared: Arc<BusShared>,
@@ -38,20 +38,19 @@ pub struct Bus<M = Plain> {
 pub(super) struct BusShared {
     table: Snapshot<EmitterTable>,
     options: Options,
-    /// Made when first asked for.
+    /// Made on first use.
     errors: Arc<Errors>,
 }
 
 #[derive(Clone)]
 struct EmitterTable {
-    /// A list: a program has a handful of event types, and each emit looks for
-    /// one of them.
+    /// A list, since a program has a handful of event types.
     emitters: Vec<(TypeId, Arc<dyn AnyEmitter>)>,
     taps: Vec<Tap>,
 }
 
 impl Bus {
-    /// A bus without listeners.
+    /// Makes a bus without listeners.
     ///
     /// ```
     /// # use highwater::events::Bus;
@@ -63,7 +62,7 @@ impl Bus {
         Bus::with_options(Options::new())
     }
 
-    /// A bus whose emitters behave as told.
+    /// Makes a bus whose emitters have these options.
     ///
     /// ```
     /// # use highwater::events::{Bus, Options, FailurePolicy};
@@ -84,7 +83,7 @@ impl Bus {
         }))
     }
 
-    /// Hands an event to every listener for its type: [`Emitter::emit`].
+    /// Delivers an event to every listener for its type: [`Emitter::emit`].
     ///
     /// ```
     /// # use highwater::events::Bus;
@@ -96,7 +95,7 @@ impl Bus {
     ///
     /// # Errors
     ///
-    /// [`EmitError`] holds what failed and nobody observed.
+    /// Returns the failures that had no observer.
     pub fn emit<E: 'static>(&self, event: &E) -> Result<usize, EmitError> {
         self.shared.table.with(|table| match table.emitter::<E>() {
             Some(emitter) => emitter.emit(event),
@@ -105,10 +104,9 @@ impl Bus {
     }
 }
 
-/// A [`Bus`] with asynchronous listeners too. Its emits are awaited:
-/// [`emit_serial`](Bus::emit_serial) or [`emit_concurrent`](Bus::emit_concurrent).
-/// It has no plain [`emit`](Bus::emit), which could not wait for them, and a plain
-/// [`Bus`] has no `on_async`.
+/// A [`Bus`] that also takes asynchronous listeners. Its emits are awaited:
+/// [`emit_serial`](Bus::emit_serial) or [`emit_concurrent`](Bus::emit_concurrent). It
+/// has no plain [`emit`](Bus::emit), and a plain [`Bus`] has no `on_async`.
 ///
 /// ```
 /// use highwater::events::{AsyncBus, Bus};
@@ -129,7 +127,7 @@ impl Bus {
 /// # });
 /// ```
 ///
-/// What cannot wait does not compile:
+/// Code that forgets to await does not compile:
 ///
 /// ```compile_fail,E0599
 /// # use highwater::events::Bus;
@@ -160,8 +158,7 @@ impl AsyncBus {
         Bus::new_async_with_options(Options::new())
     }
 
-    /// Makes a bus for plain and asynchronous listeners whose emitters behave as
-    /// the options say.
+    /// Makes a bus for plain and asynchronous listeners, with these options.
     ///
     /// ```
     /// # use highwater::events::{Bus, Options, FailurePolicy};
@@ -224,7 +221,7 @@ impl<M> Bus<M> {
         self.emitter().once(name, listener)
     }
 
-    /// Adds a listener for events of type `E` before the others there are:
+    /// Adds a listener for events of type `E` before the existing ones:
     /// [`Emitter::prepend`].
     ///
     /// ```
@@ -243,10 +240,10 @@ impl<M> Bus<M> {
         self.emitter().prepend(name, listener)
     }
 
-    /// Adds a listener for events of type `E`: [`Emitter::on`]. For the other
-    /// ways to add one, see [`emitter`](Self::emitter).
+    /// Adds a listener for events of type `E`: [`Emitter::on`]. For the other ways to
+    /// add one, see [`emitter`](Self::emitter).
     ///
-    /// A listener that uses the bus holds a [`WeakBus`].
+    /// A listener that uses the bus should hold a [`WeakBus`].
     ///
     /// ```
     /// # use highwater::events::Bus;
@@ -263,8 +260,8 @@ impl<M> Bus<M> {
         self.emitter().on(name, listener)
     }
 
-    /// Removes a listener or a tap, of whatever type of event, and says whether
-    /// it was there.
+    /// Removes a listener or a tap, of any event type, and returns whether it was
+    /// present.
     ///
     /// ```
     /// # use highwater::events::Bus;
@@ -280,9 +277,10 @@ impl<M> Bus<M> {
         self.shared.remove(id) || emitters.any(|(_, emitter)| emitter.remove(id))
     }
 
-    /// The failures of listeners for events of every type, of types yet to come
-    /// as well, that nobody observes by their own emitter's
-    /// [`errors`](Emitter::errors): the one place for a central handler.
+    /// Returns the emitter of failures of listeners of every event type, including
+    /// types first used later. It receives the failures that are not observed through
+    /// the [`errors`](Emitter::errors) of their own emitter: the place for a central
+    /// handler.
     ///
     /// ```
     /// use highwater::events::Bus;
@@ -292,7 +290,7 @@ impl<M> Bus<M> {
     /// let bus = Bus::new();
     /// let _handler = bus.errors().on("central", |failure| eprintln!("{failure}"));
     /// let _stock = bus.on("Stock", |_: &OrderPaid| Err("none left"));
-    /// assert_eq!(bus.emit(&OrderPaid(7)).unwrap(), 1, "somebody knows");
+    /// assert_eq!(bus.emit(&OrderPaid(7)).unwrap(), 1, "the failure was observed");
     /// ```
     pub fn errors(&self) -> &Emitter<Failure> {
         let options = &self.shared.options;
@@ -300,8 +298,8 @@ impl<M> Bus<M> {
         self.shared.errors.get_or_init(make)
     }
 
-    /// This bus, without keeping it alive: for a listener or tap that uses the
-    /// bus it is on, which would otherwise never be freed.
+    /// Returns a weak handle, for a listener or tap that uses its own bus. With a
+    /// strong handle, the two would keep each other alive.
     ///
     /// ```
     /// use highwater::events::Bus;
@@ -312,7 +310,7 @@ impl<M> Bus<M> {
     /// let bus = Bus::new();
     /// let weak = bus.downgrade();
     /// bus.on("Warehouse", move |order: &OrderPaid| {
-    ///     let bus = weak.upgrade().expect("it emits just now");
+    ///     let bus = weak.upgrade().expect("the bus is emitting");
     ///     bus.emit(&OrderShipped(order.0)).map(drop)
     /// }).detach();
     /// assert_eq!(bus.emit(&OrderPaid(7)).unwrap(), 1);
@@ -329,7 +327,7 @@ impl<M> Bus<M> {
         }
     }
 
-    /// Hands an event to every listener for its type, each after the one before
+    /// Delivers an event to every listener for its type, each after the one before
     /// has completed: [`Emitter::emit_serial`].
     ///
     /// ```
@@ -343,7 +341,7 @@ impl<M> Bus<M> {
     ///
     /// # Errors
     ///
-    /// [`EmitError`] holds what failed and nobody observed.
+    /// Returns the failures that had no observer.
     pub fn emit_serial<E: Send + Sync + 'static>(
         &self,
         event: E,
@@ -351,8 +349,8 @@ impl<M> Bus<M> {
         self.emitter::<E>().emit_serial(event)
     }
 
-    /// Hands an event to every listener for its type, at most `limit` at a
-    /// time: [`Emitter::emit_concurrent`].
+    /// Delivers an event to every listener for its type, at most `limit` at a time:
+    /// [`Emitter::emit_concurrent`].
     ///
     /// ```
     /// # use highwater::events::Bus;
@@ -368,7 +366,7 @@ impl<M> Bus<M> {
     ///
     /// # Errors
     ///
-    /// [`EmitError`] holds what failed and nobody observed.
+    /// Returns the failures that had no observer.
     pub fn emit_concurrent<E: Send + Sync + 'static>(
         &self,
         event: E,
@@ -377,7 +375,7 @@ impl<M> Bus<M> {
         self.emitter::<E>().emit_concurrent(event, limit)
     }
 
-    /// How many listeners there are for events of type `E`.
+    /// Returns the number of listeners for events of type `E`.
     ///
     /// ```
     /// # use highwater::events::Bus;
@@ -391,10 +389,10 @@ impl<M> Bus<M> {
         self.shared.table.with(known).unwrap_or(0)
     }
 
-    /// Returns how many emits of each event type met no listener, in the order in
-    /// which the types came up, without those that always met one.
+    /// Returns the number of emits without a listener for each event type, in the
+    /// order of first use. Types with none are left out.
     ///
-    /// A type that was mistaken for another shows here:
+    /// This reveals an event of a mistaken type:
     ///
     /// ```
     /// # use highwater::events::Bus;
@@ -412,7 +410,7 @@ impl<M> Bus<M> {
         counted.filter(|(_, count)| *count > 0).collect()
     }
 
-    /// The names of the event types it has been asked for, in that order.
+    /// Returns the names of the event types, in the order of first use.
     ///
     /// ```
     /// # use highwater::events::Bus;
@@ -427,7 +425,7 @@ impl<M> Bus<M> {
         emitters.map(|(_, emitter)| emitter.event_type()).collect()
     }
 
-    /// The emitter of one event type, for all that an emitter can do: `once`,
+    /// Returns the emitter of one event type, which has further methods: `once`,
     /// `prepend`, `monitor`, an inbox, a [cached](Emitter::cached) handle.
     ///
     /// ```
@@ -443,7 +441,7 @@ impl<M> Bus<M> {
             return known;
         }
         self.shared.table.update(|table| {
-            // Somebody else may have been quicker.
+            // Another thread may have been faster.
             if let Some(known) = table.emitter() {
                 return known.in_mode();
             }
@@ -470,7 +468,7 @@ impl EmitterTable {
 
 impl Registry for BusShared {
     fn remove(&self, id: ListenerId) -> bool {
-        // Looked for first: a list that is changed is copied.
+        // Checked first, since an update copies the table.
         let is_tap = |table: &Arc<EmitterTable>| table.taps.iter().any(|tap| tap.id == id);
         if !self.table.with(is_tap) {
             return false;
@@ -508,7 +506,7 @@ impl<M> fmt::Debug for Bus<M> {
     }
 }
 
-/// What a [tap](Bus::tap) is told.
+/// An event of a bus and a step of its emit, as a [tap](Bus::tap) sees it.
 ///
 /// ```
 /// use highwater::events::{Bus, Notice, Tapped};
@@ -527,11 +525,11 @@ impl<M> fmt::Debug for Bus<M> {
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Tapped<'a> {
-    /// The event; [`event_type`](Self::event_type) names what it is.
+    /// The event, of the type named by [`event_type`](Self::event_type).
     pub event: &'a dyn Any,
     /// The name of the event's type.
     pub event_type: &'static str,
-    /// What happens to it.
+    /// The step of the emit.
     pub notice: Notice<'a>,
 }
 
@@ -543,7 +541,7 @@ struct Tap {
     callback: Arc<TapFn>,
 }
 
-/// An emitter whose event type only its key tells.
+/// An emitter of any event type.
 trait AnyEmitter: Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn event_type(&self) -> &'static str;
@@ -553,8 +551,8 @@ trait AnyEmitter: Send + Sync {
 }
 
 impl<M> Bus<M> {
-    /// Adds a function that is told of every event of every type, of types yet
-    /// to come as well: [`Emitter::monitor`] for all.
+    /// Adds a function that is called for every event of every type, including types
+    /// first used later. It is [`Emitter::monitor`] for a whole bus.
     ///
     /// ```
     /// use highwater::events::{Bus, Notice};
@@ -585,8 +583,8 @@ impl<M> Bus<M> {
             table.taps.push(tap.clone());
             table.emitters.clone()
         });
-        // Not under the lock: a change may let go of what was removed before,
-        // and so run a user's code. Emitters made since have it from the list.
+        // Outside the lock: a change may drop removed listeners and so run user code.
+        // Emitters made since then have the tap already.
         for (_, emitter) in known {
             emitter.add_tap(tap.clone());
         }

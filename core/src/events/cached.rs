@@ -1,23 +1,22 @@
-//! An emitter's handle for one busy loop.
+//! A faster handle of an emitter, for one busy loop.
 
 use super::{EmitError, Emitter, listener::InfallibleCall, listener_list::ListenerList};
 use std::{fmt, sync::Arc};
 
-/// An [`Emitter`] for a loop that emits all the time: it keeps the list of
-/// listeners from one emit to the next, and looks only whether it has changed.
+/// A handle of an [`Emitter`] for a loop that emits continuously. It keeps the list
+/// of listeners between emits and only checks whether it has changed.
 ///
-/// An [`Emitter`] may be used from any thread at any time, and pays for that
-/// with an atomic exchange in each emit, which is more than all the rest of an
-/// emit to one listener. This is one thread's own (`emit` takes `&mut self`), and
-/// pays with two loads. Where no listener can fail, because each returns `()`,
-/// it also has a shorter way to each. What that makes on your machine, beside
-/// Node: `cargo run --release -p tests -- bench events`.
+/// An [`Emitter`] can be used from any thread at any time, at the cost of an atomic
+/// exchange per emit, which exceeds the rest of an emit to one listener. A cached
+/// emitter belongs to one thread (`emit` takes `&mut self`) and needs two loads. If
+/// every listener returns `()` and so cannot fail, the calls are shorter too. To
+/// measure it on your machine, next to Node: `cargo run --release -p tests -- bench
+/// events`.
 ///
-/// The rules are the [emitter's](super), with one exception: a listener that
-/// was removed is not called again, but what it holds is dropped only with the
-/// next emit by this handle, or with the handle. So let it go, or emit now and
-/// then: do not keep one that rests. A listener that emits in turn does so on
-/// the emitter.
+/// The [rules](super) are those of an emitter, with one exception: a removed listener
+/// is not called again, but its captured values are dropped only with the next emit
+/// by this handle, or with the handle. So do not keep an idle one. A listener that
+/// emits in turn uses the emitter itself.
 ///
 /// ```
 /// use highwater::events::Emitter;
@@ -30,26 +29,25 @@ use std::{fmt, sync::Arc};
 ///     assert_eq!(readings.emit(&reading).unwrap(), 1);
 /// }
 /// subscription.cancel();
-/// assert_eq!(readings.emit(&1000).unwrap(), 0, "it sees every change");
+/// assert_eq!(readings.emit(&1000).unwrap(), 0, "it sees the removal");
 /// ```
 pub struct CachedEmitter<E: ?Sized> {
     emitter: Emitter<E>,
     version: u64,
     list: Arc<ListenerList<E>>,
-    /// The way to each listener, if none can fail and an emit need only call
-    /// one after the other.
+    /// Direct calls of the listeners, if none can fail and the list is plain.
     infallible: Option<Vec<InfallibleCall<E>>>,
 }
 
 impl<E: ?Sized + 'static> Emitter<E> {
-    /// This emitter, for a loop that emits all the time.
+    /// Returns a cached handle, for a loop that emits continuously.
     ///
     /// ```
     /// # use highwater::events::Emitter;
     /// let emitter: Emitter<u8> = Emitter::new();
     /// let mut cached = emitter.cached();
     /// emitter.on("late", |_| ()).detach();
-    /// assert_eq!(cached.emit(&1).unwrap(), 1, "it sees who came after it");
+    /// assert_eq!(cached.emit(&1).unwrap(), 1, "it sees later listeners");
     /// ```
     #[must_use]
     pub fn cached(&self) -> CachedEmitter<E> {
@@ -64,7 +62,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
 }
 
 impl<E: ?Sized + 'static> CachedEmitter<E> {
-    /// Hands an event to every listener, in order, and says how many ran:
+    /// Delivers an event to every listener, in order, and returns how many ran:
     /// [`Emitter::emit`].
     ///
     /// ```
@@ -78,21 +76,21 @@ impl<E: ?Sized + 'static> CachedEmitter<E> {
     ///
     /// # Errors
     ///
-    /// [`EmitError`] holds what failed and nobody observed.
+    /// Returns the failures that had no observer.
     ///
     /// # Panics
     ///
-    /// If a listener panics: the panic passes through.
+    /// If a listener panics. The panic propagates.
     #[inline]
     pub fn emit(&mut self, event: &E) -> Result<usize, EmitError> {
         self.refresh_if_stale();
         let emitted = self.emit_cached(event);
-        // What was removed meanwhile goes now.
+        // Drops listeners removed during the emit.
         self.refresh_if_stale();
         emitted
     }
 
-    /// The emitter behind it.
+    /// Returns the emitter.
     ///
     /// ```
     /// # use highwater::events::Emitter;
@@ -126,8 +124,8 @@ impl<E: ?Sized + 'static> CachedEmitter<E> {
     #[inline(never)]
     fn refresh(&mut self) {
         let (version, list) = self.emitter.shared.list.get_versioned();
-        // Dropped last: it may be the last reference to what was removed, and
-        // that may run a user's code.
+        // Dropped last: it may be the last reference to removed listeners, and
+        // dropping those may run user code.
         let _older = (
             self.infallible.take(),
             std::mem::replace(&mut self.list, list),

@@ -1,17 +1,16 @@
-//! What the errors of this module are to a whole application.
+//! The classification of the errors of this module.
 
 use super::{EmitError, Failure, InboxFull, ZeroCapacity};
 use crate::error::{Classification, Classify, ErrorKind};
 use std::{error::Error, time::Duration};
 
-/// An emit fails for its listeners, and none of their failures is the fault of
-/// whoever asked for what was emitted: `invalid_input` between two services is an
-/// error of ours.
+/// Classifies an emit by the failures of its listeners. None of them is the caller's
+/// fault: `invalid_input` between two services is an error of the program.
 ///
-/// It is a [`Bug`](ErrorKind::Bug) if one of them is; [`Unavailable`](ErrorKind::Unavailable)
-/// if all may pass, so that emitting again may help; otherwise a
-/// [`Failure`](ErrorKind::Failure). Listeners that did not fail ran: emitting again runs
-/// them again.
+/// The result is a [`Bug`](ErrorKind::Bug) if one of them is,
+/// [`Unavailable`](ErrorKind::Unavailable) if all are transient, so that emitting
+/// again may help, and otherwise a [`Failure`](ErrorKind::Failure). Listeners that
+/// succeeded run again if the event is emitted again.
 ///
 /// ```
 /// use highwater::{error::{AppError, ErrorKind}, events::Emitter};
@@ -23,7 +22,7 @@ use std::{error::Error, time::Duration};
 ///
 /// emitter.on("audit", |_| Err("the disk is full")).detach();
 /// let error: AppError = emitter.emit(&1).unwrap_err().into();
-/// assert_eq!(error.kind(), ErrorKind::Failure, "it will not pass for both");
+/// assert_eq!(error.kind(), ErrorKind::Failure, "not transient for both");
 /// ```
 impl Classify for EmitError {
     fn classify(&self) -> Classification {
@@ -32,7 +31,7 @@ impl Classify for EmitError {
     }
 }
 
-/// As for [`EmitError`].
+/// Classifies the error of the listener, as for [`EmitError`].
 impl Classify for Failure {
     fn classify(&self) -> Classification {
         match known(&*self.error) {
@@ -46,15 +45,15 @@ impl Classify for Failure {
     }
 }
 
-/// There is more to do than is done: that passes.
+/// An overload, which is transient.
 impl Classify for InboxFull {
     fn classify(&self) -> Classification {
         ErrorKind::Unavailable.into()
     }
 }
 
-/// The program asks for what makes no sense. Where the capacity is a setting,
-/// whoever set it is to be told instead.
+/// A programming error. If the capacity is a setting, validate it and report the
+/// setting instead.
 impl Classify for ZeroCapacity {
     fn classify(&self) -> Classification {
         ErrorKind::Bug.into()

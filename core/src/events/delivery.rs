@@ -1,4 +1,4 @@
-//! What an emit does beyond calling one listener after the other.
+//! The general path of an emit: monitors, conditional listeners and failures.
 
 use super::{
     EmitError, Emitter, Failure, FailurePolicy,
@@ -10,7 +10,7 @@ use super::{
 use crate::BoxError;
 use std::{ops::ControlFlow, sync::atomic::Ordering};
 
-/// How far an emit has come, and what nobody observed.
+/// The progress of an emit, and the failures that had no observer.
 #[derive(Default)]
 pub(super) struct Progress {
     pub(super) delivered: usize,
@@ -28,8 +28,7 @@ impl Progress {
 }
 
 impl<E: ?Sized + 'static> Emitter<E> {
-    /// An emit somebody is told of, or with listeners that are not always
-    /// called.
+    /// Emits with monitors, or with listeners that are not called unconditionally.
     #[inline(never)]
     pub(super) fn emit_general(
         &self,
@@ -47,7 +46,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
         progress.into_result()
     }
 
-    /// Counts and reports an emit to nobody.
+    /// Counts and reports an emit without listeners.
     pub(super) fn count_if_unhandled(&self, list: &ListenerList<E>) {
         if !list.listeners().is_empty() || self.shared.carries_failures {
             return;
@@ -55,14 +54,14 @@ impl<E: ?Sized + 'static> Emitter<E> {
         let event = std::any::type_name::<E>();
         let before = self.shared.unhandled.fetch_add(1, Ordering::Relaxed);
         if before == 0 {
-            log::debug!("{event} is emitted, and nobody listens: further emits are only counted");
+            log::debug!("no listener for {event}; further emits are only counted");
         }
         if let Some(report) = &self.shared.options.on_unhandled {
             report(event);
         }
     }
 
-    /// The rest of a plain emit, from the first failure on.
+    /// Continues a plain emit after its first failure.
     #[cold]
     #[inline(never)]
     pub(super) fn resume_after_failure(
@@ -109,7 +108,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
         }
     }
 
-    /// Whether an emit that has come to this listener calls it.
+    /// Returns whether an emit that has reached this listener calls it.
     pub(super) fn should_call(&self, entry: &ListenerEntry<E>) -> bool {
         match entry.decide() {
             CallDecision::Call => true,
@@ -121,7 +120,8 @@ impl<E: ?Sized + 'static> Emitter<E> {
         }
     }
 
-    /// Decides what becomes of a failure, and of the emit.
+    /// Applies the failure policy: reports the failure, and stops or continues the
+    /// emit.
     pub(super) fn handle_failure(
         &self,
         entry: &ListenerEntry<E>,
@@ -138,10 +138,9 @@ impl<E: ?Sized + 'static> Emitter<E> {
         ControlFlow::Continue(())
     }
 
-    /// Hands a failure to whoever observes it: the emitter's own observers or,
-    /// without any, its bus's. If nobody does, or an observer fails, it stays
-    /// with the emit, and so does what the observer failed with.
-    /// Says how many observers ran.
+    /// Passes a failure to the observers of the emitter or, without any, of its bus,
+    /// and returns how many ran. Without observers, or if one of them fails, the
+    /// failure is added to `unobserved`, followed by the failures of the observers.
     pub(super) fn notify_observers(
         &self,
         failure: Failure,

@@ -1,4 +1,4 @@
-//! Ordered listeners for events of one type.
+//! An emitter: ordered listeners for events of one type.
 
 use super::{
     EmitError, Failure, Leak, ListenerId, ListenerOutcome, Notice, Options, Registration, Removal,
@@ -19,10 +19,9 @@ use std::{
     },
 };
 
-/// Hands events of type `E` to its listeners, in order.
+/// Delivers events of type `E` to its listeners, in order.
 ///
-/// A clone is the same emitter. The [module's documentation](super) has the
-/// rules.
+/// A clone is the same emitter. The [module's documentation](super) lists the rules.
 ///
 /// ```
 /// use highwater::events::Emitter;
@@ -51,33 +50,34 @@ pub struct Emitter<E: ?Sized, M = Plain> {
 pub(super) struct EmitterShared<E: ?Sized> {
     pub(super) list: Snapshot<ListenerList<E>>,
     pub(super) options: Options,
-    /// Made when first asked for: most emitters have no observers of errors.
+    /// Made on first use: most emitters have no observers.
     pub(super) errors: Errors,
-    /// Those of its bus, if it has one.
+    /// The observers of its bus, if it has one.
     pub(super) bus_errors: Option<Arc<Errors>>,
-    /// Emits to nobody.
+    /// The number of emits without listeners.
     pub(super) unhandled: AtomicU64,
-    /// Whether it takes failures. One that nobody observes goes back to the emit.
+    /// Whether the events are failures. An unobserved failure is returned by the
+    /// emit.
     pub(super) carries_failures: bool,
 }
 
-/// Who observes failures, once anybody does.
+/// The emitter of failures, made on first use.
 pub(super) type Errors = OnceLock<Emitter<Failure>>;
 
 impl<E: ?Sized + 'static> Emitter<E> {
-    /// An emitter without listeners, with the default [`Options`].
+    /// Makes an emitter without listeners, with the default [`Options`].
     ///
     /// ```
     /// # use highwater::events::Emitter;
     /// let emitter: Emitter<str> = Emitter::new();
-    /// assert_eq!(emitter.emit("nobody listens: no error").unwrap(), 0);
+    /// assert_eq!(emitter.emit("no listener, no error").unwrap(), 0);
     /// ```
     #[must_use]
     pub fn new() -> Self {
         Emitter::with_options(Options::new())
     }
 
-    /// An emitter that behaves as told.
+    /// Makes an emitter with these options.
     ///
     /// ```
     /// # use highwater::events::{Emitter, Options, Removal};
@@ -104,15 +104,14 @@ impl<E: ?Sized + 'static> Emitter<E> {
         }))
     }
 
-    /// Hands an event to every listener, in order, and says how many ran.
+    /// Delivers an event to every listener, in order, and returns how many ran.
     ///
-    /// Nothing is allocated unless a listener fails, or the list of listeners
-    /// changes meanwhile. Listeners may add and remove listeners, themselves
-    /// too, and emit again; an inner emit completes first. Should the last
-    /// handle of the emitter be dropped by a listener, the emit completes all
-    /// the same, and everything is freed after it.
+    /// Allocates only if a listener fails or the list of listeners changes during the
+    /// emit. Listeners may add and remove listeners, including themselves, and emit
+    /// again; an inner emit completes first. If a listener drops the last handle of
+    /// the emitter, the emit still completes, and everything is freed afterwards.
     ///
-    /// An [`AsyncEmitter`] has no such method: what it emits has to be awaited.
+    /// An [`AsyncEmitter`] has no such method, since its emits have to be awaited.
     ///
     /// ```
     /// # use highwater::events::Emitter;
@@ -125,13 +124,13 @@ impl<E: ?Sized + 'static> Emitter<E> {
     ///
     /// # Errors
     ///
-    /// [`EmitError`] holds what failed and nobody observed, as the
-    /// [`FailurePolicy`](super::FailurePolicy) has it.
+    /// Returns the failures that had no observer, subject to the
+    /// [`FailurePolicy`](super::FailurePolicy).
     ///
     /// # Panics
     ///
-    /// If a listener panics: the panic passes through, later siblings do not
-    /// run, and the emitter stays usable.
+    /// If a listener panics. The panic propagates, later listeners do not run, and
+    /// the emitter stays usable.
     #[inline]
     pub fn emit(&self, event: &E) -> Result<usize, EmitError> {
         self.shared.list.with(|list| self.emit_to(list, event))
@@ -157,21 +156,20 @@ impl<E: ?Sized + 'static> Emitter<E> {
     }
 }
 
-/// Of an [`Emitter`](super::Emitter) or a [`Bus`](super::Bus) whose listeners are
-/// plain functions. It has [`emit`](super::Emitter::emit), and no `on_async`.
+/// The mode of an [`Emitter`] or a [`Bus`](super::Bus) whose listeners are plain
+/// functions. It has [`emit`](Emitter::emit) and no `on_async`.
 #[derive(Clone, Copy, Debug)]
 pub enum Plain {}
 
-/// Of an [`AsyncEmitter`](super::AsyncEmitter) or an
-/// [`AsyncBus`](super::AsyncBus), which has asynchronous listeners too. It has no
-/// plain `emit`: that could not wait for them.
+/// The mode of an [`AsyncEmitter`] or an [`AsyncBus`](super::AsyncBus), which also
+/// takes asynchronous listeners. It has no plain `emit`, which could not await them.
 #[derive(Clone, Copy, Debug)]
 pub enum Awaited {}
 
-/// An [`Emitter`] with asynchronous listeners too. Its emits are awaited:
+/// An [`Emitter`] that also takes asynchronous listeners. Its emits are awaited:
 /// [`emit_serial`](Emitter::emit_serial) or
-/// [`emit_concurrent`](Emitter::emit_concurrent). That it has no plain
-/// [`emit`](Emitter::emit), which could not wait for them, is a matter of types:
+/// [`emit_concurrent`](Emitter::emit_concurrent). It has no plain
+/// [`emit`](Emitter::emit):
 ///
 /// ```compile_fail,E0599
 /// use highwater::events::AsyncEmitter;
@@ -181,13 +179,13 @@ pub enum Awaited {}
 /// emitter.emit(&7); // no method named `emit`: await `emit_serial(7)`
 /// ```
 ///
-/// and an [`Emitter`] has no `on_async`:
+/// and a plain [`Emitter`] has no `on_async`:
 ///
 /// ```compile_fail,E0599
 /// use highwater::events::Emitter;
 ///
 /// let emitter = Emitter::<u32>::new();
-/// emitter.on_async("store", async |_| {}).detach(); // make it by `new_async`
+/// emitter.on_async("store", async |_| {}).detach(); // needs `new_async`
 /// ```
 pub type AsyncEmitter<E> = Emitter<E, Awaited>;
 
@@ -208,8 +206,7 @@ impl<E: ?Sized + 'static> AsyncEmitter<E> {
         Emitter::new_async_with_options(Options::new())
     }
 
-    /// Makes an emitter for plain and asynchronous listeners that behaves as the
-    /// options say.
+    /// Makes an emitter for plain and asynchronous listeners, with these options.
     ///
     /// ```
     /// # use highwater::events::{AsyncEmitter, Options, FailurePolicy};
@@ -231,22 +228,22 @@ impl<E: ?Sized, M> Emitter<E, M> {
         }
     }
 
-    /// The same emitter, with other methods.
+    /// Returns the same emitter in another mode.
     pub(super) fn in_mode<N>(&self) -> Emitter<E, N> {
         Emitter::from_shared(Arc::clone(&self.shared))
     }
 }
 
 impl<E: ?Sized + 'static, M> Emitter<E, M> {
-    /// Adds a listener behind those there are. It is called until the
-    /// subscription is dropped.
+    /// Adds a listener after the existing ones. It is called until the subscription
+    /// is dropped.
     ///
-    /// The name stands in errors and notices. It need not be unique: the
-    /// subscription, not the name, tells listeners apart.
+    /// The name appears in errors and notices. It need not be unique: the
+    /// subscription, not the name, identifies the listener.
     ///
-    /// A listener that holds its own emitter, to emit again, keeps it alive for
-    /// as long as it is subscribed: for ever, if it is detached. Let it hold a
-    /// [`WeakEmitter`](super::WeakEmitter).
+    /// A listener that holds its own emitter, to emit again, keeps it alive for as
+    /// long as it is subscribed; if detached, for ever. Let it hold a
+    /// [`WeakEmitter`](super::WeakEmitter) instead.
     ///
     /// ```
     /// # use highwater::events::Emitter;
@@ -267,8 +264,8 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
         self.add_function(Position::Last, false, name.into(), listener)
     }
 
-    /// Adds a listener before those there are. Of two, the one added later
-    /// comes first.
+    /// Adds a listener before the existing ones. Of two, the one added later comes
+    /// first.
     ///
     /// ```
     /// # use highwater::events::Emitter;
@@ -287,9 +284,8 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
         self.add_function(Position::First, false, name.into(), listener)
     }
 
-    /// Adds a listener for one event. It is removed before it is called, so
-    /// that an emit from within it does not call it again; of emits on several
-    /// threads, one calls it.
+    /// Adds a listener for one event. It is removed before it is called, so a nested
+    /// emit does not call it again. Of emits on several threads, one calls it.
     ///
     /// ```
     /// # use highwater::events::Emitter;
@@ -307,8 +303,8 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
         self.add_function(Position::Last, true, name.into(), listener)
     }
 
-    /// Adds a listener for one event before those there are:
-    /// [`prepend`](Self::prepend) and [`once`](Self::once) together.
+    /// Adds a listener for one event before the existing ones. Combines
+    /// [`prepend`](Self::prepend) and [`once`](Self::once).
     ///
     /// ```
     /// # use highwater::events::Emitter;
@@ -327,8 +323,8 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
         self.add_function(Position::First, true, name.into(), listener)
     }
 
-    /// Removes a listener, and says whether it was there. A handle used twice,
-    /// or one of another emitter's, removes nothing.
+    /// Removes a listener and returns whether it was present. A handle that is used
+    /// twice or belongs to another emitter removes nothing.
     ///
     /// ```
     /// # use highwater::events::Emitter;
@@ -342,8 +338,8 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
         self.shared.remove(id)
     }
 
-    /// Removes every listener, and says how many. Monitors stay, and so do the
-    /// observers of errors.
+    /// Removes every listener and returns how many there were. Monitors and observers
+    /// of failures stay.
     ///
     /// ```
     /// # use highwater::events::Emitter;
@@ -417,9 +413,9 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
 }
 
 impl<E: ?Sized + 'static, M> Emitter<E, M> {
-    /// Adds a function that is told of every emit, delivery and failure as it
-    /// happens, until the subscription is dropped. It changes no outcome, and
-    /// it is no listener: it neither counts nor observes errors.
+    /// Adds a function that is called for every emit, delivery and failure as it
+    /// happens, until the subscription is dropped. It cannot change the outcome. It
+    /// is not a listener: it is not counted, and it does not observe failures.
     ///
     /// ```
     /// use highwater::events::{Emitter, Notice};
@@ -444,17 +440,18 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
         self.subscription(id)
     }
 
-    /// The failures of this emitter's listeners, as events: listen here to
-    /// notify_observers them.
+    /// Returns the emitter of this emitter's failures: listen on it to observe them.
     ///
-    /// Under [`FailurePolicy::Isolate`](super::FailurePolicy::Isolate) a failure is handed
-    /// over as it happens. `emit` returns those that nobody observes, and those
-    /// whose observer failed in turn, followed by what that failed with. Under
-    /// [`FailurePolicy::FailFast`](super::FailurePolicy::FailFast) every failure leaves `emit`,
-    /// and only what is [raised](Self::raise) comes here.
+    /// Under [`FailurePolicy::Isolate`](super::FailurePolicy::Isolate) observers are
+    /// called for each failure as it happens. `emit` returns failures without an
+    /// observer, and failures whose observer failed in turn, each followed by the
+    /// error of the observer. Under
+    /// [`FailurePolicy::FailFast`](super::FailurePolicy::FailFast) `emit` returns
+    /// every failure, and only [raised](Self::raise) ones are observed.
     ///
-    /// It is an emitter with the same [`Options`]. An observer that has to wait
-    /// is an [`Inbox`](super::Inbox): an asynchronous one would not be awaited.
+    /// The returned emitter has the same [`Options`]. For an observer that has to
+    /// wait, use an [`Inbox`](super::Inbox): an asynchronous one would not be
+    /// awaited.
     ///
     /// ```
     /// # use highwater::events::Emitter;
@@ -463,12 +460,12 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// assert!(emitter.emit(&1).is_err());
     ///
     /// emitter.errors().on("log", |failure| eprintln!("{failure}")).detach();
-    /// assert_eq!(emitter.emit(&1).unwrap(), 1, "somebody knows");
+    /// assert_eq!(emitter.emit(&1).unwrap(), 1, "the failure was observed");
     /// ```
     ///
     /// A failure names the type of its event. The event itself is borrowed for the
-    /// emit only, and a [monitor](Self::monitor), or a [tap](super::Bus::tap) of a
-    /// bus, sees it beside the failure:
+    /// emit only; a [monitor](Self::monitor), or a [tap](super::Bus::tap) of a bus,
+    /// sees it together with the failure:
     ///
     /// ```
     /// # use highwater::events::{Bus, Notice};
@@ -494,22 +491,22 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
         self.shared.errors.get_or_init(make)
     }
 
-    /// Hands a failure to the observers of [`errors`](Self::errors): for work
-    /// that a listener started and did not wait for.
+    /// Passes a failure to the observers of [`errors`](Self::errors), for work that a
+    /// listener started and did not await.
     ///
     /// ```
     /// # use highwater::events::{Emitter, Failure};
     /// let emitter: Emitter<u8> = Emitter::new();
     /// let lost = || Failure::new("upload", "connection lost");
-    /// assert!(emitter.raise(lost()).is_err(), "nobody observes");
+    /// assert!(emitter.raise(lost()).is_err(), "there is no observer");
     /// emitter.errors().on("log", |failure| eprintln!("{failure}")).detach();
     /// assert!(emitter.raise(lost()).is_ok());
     /// ```
     ///
     /// # Errors
     ///
-    /// If nobody observes it, or an observer fails, it comes back, followed by
-    /// what the observer failed with.
+    /// Returns the failure if there is no observer, or if one fails, followed by the
+    /// errors of the observers.
     pub fn raise(&self, failure: Failure) -> Result<(), EmitError> {
         let mut unobserved = Vec::new();
         let ran = self
@@ -522,7 +519,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
         }
     }
 
-    /// Returns how many emits met no listener.
+    /// Returns the number of emits without a listener.
     ///
     /// ```
     /// # use highwater::events::Emitter;
@@ -536,7 +533,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
         self.shared.unhandled.load(Ordering::Relaxed)
     }
 
-    /// How many listeners there are.
+    /// Returns the number of listeners.
     ///
     /// ```
     /// # use highwater::events::Emitter;
@@ -548,7 +545,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
         self.shared.list.get().listeners().len()
     }
 
-    /// Who listens, in order.
+    /// Returns the registrations of the listeners, in order.
     ///
     /// ```
     /// # use highwater::events::Emitter;
@@ -556,22 +553,22 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// emitter.once("ready", |_| ()).detach();
     /// let ready = &emitter.listeners()[0];
     /// assert_eq!((&*ready.name, ready.is_once), ("ready", true));
-    /// assert_eq!(ready.since, None, "its options have no clock");
+    /// assert_eq!(ready.since, None, "the options have no clock");
     /// ```
     pub fn listeners(&self) -> Vec<Registration> {
         self.shared.list.get().registrations()
     }
 
-    /// This emitter, without keeping it alive.
+    /// Returns a weak handle.
     ///
     /// ```
     /// # use highwater::events::Emitter;
     /// let emitter: Emitter<u8> = Emitter::new();
     /// let (held, weak) = (emitter.downgrade(), emitter.downgrade());
-    /// emitter.on("holds it", move |_| assert!(held.upgrade().is_some())).detach();
+    /// emitter.on("weak", move |_| assert!(held.upgrade().is_some())).detach();
     /// assert_eq!(emitter.emit(&1).unwrap(), 1);
     /// drop(emitter);
-    /// assert!(weak.upgrade().is_none(), "its listener did not keep it alive");
+    /// assert!(weak.upgrade().is_none(), "the listener did not keep it alive");
     /// ```
     #[must_use]
     pub fn downgrade(&self) -> WeakEmitter<E, M> {
@@ -594,7 +591,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
 
 impl<E: ?Sized + 'static> Registry for EmitterShared<E> {
     fn remove(&self, id: ListenerId) -> bool {
-        // Looked for first: a list that is changed is copied.
+        // Checked first, since an update copies the list.
         if !self.list.with(|list| list.has(id)) {
             return false;
         }

@@ -1,13 +1,14 @@
-//! What an emit reports when listeners fail.
+//! The errors of an emit.
 
 use super::{ListenerId, Registration};
 use crate::{BoxError, error::text};
 use std::{error::Error, fmt, panic::Location, sync::Arc};
 
-/// Some listeners failed, and nobody else was told.
+/// The error of an emit whose failures had no observer.
 ///
-/// Under [`FailurePolicy::Isolate`](super::FailurePolicy::Isolate) all of them ran; under
-/// [`FailurePolicy::FailFast`](super::FailurePolicy::FailFast) none behind the first failure.
+/// Under [`FailurePolicy::Isolate`](super::FailurePolicy::Isolate) all listeners ran.
+/// Under [`FailurePolicy::FailFast`](super::FailurePolicy::FailFast) no listener ran
+/// after the first failure.
 ///
 /// ```
 /// use highwater::events::Emitter;
@@ -23,7 +24,7 @@ use std::{error::Error, fmt, panic::Location, sync::Arc};
 /// ```
 pub struct EmitError(Box<EmitErrorInner>);
 
-/// Boxed, so that an emit that succeeds, as almost all do, returns in registers.
+/// Boxed, so that a successful emit, which is almost every one, returns in registers.
 struct EmitErrorInner {
     delivered: usize,
     failures: Vec<Failure>,
@@ -37,8 +38,8 @@ impl EmitError {
         }))
     }
 
-    /// How many listeners ran, failed ones included. Of a failure that was
-    /// [raised](super::Emitter::raise), how many observers.
+    /// Returns the number of listeners that ran, failed ones included; for a
+    /// [raised](super::Emitter::raise) failure, the number of observers.
     ///
     /// ```
     /// # use highwater::events::{Emitter, Failure};
@@ -47,13 +48,13 @@ impl EmitError {
     /// emitter.on("mail", |_| ()).detach();
     /// assert_eq!(emitter.emit(&1).unwrap_err().delivered(), 2);
     /// let raised = emitter.raise(Failure::new("upload", "connection lost"));
-    /// assert_eq!(raised.unwrap_err().delivered(), 0, "nobody observes");
+    /// assert_eq!(raised.unwrap_err().delivered(), 0, "no observer ran");
     /// ```
     pub fn delivered(&self) -> usize {
         self.0.delivered
     }
 
-    /// What failed, in the order of the listeners. Never empty.
+    /// Returns the failures, in the order of the listeners. Never empty.
     ///
     /// ```
     /// # use highwater::events::Emitter;
@@ -68,7 +69,7 @@ impl EmitError {
         &self.0.failures
     }
 
-    /// What failed, to keep.
+    /// Converts into the failures.
     ///
     /// ```
     /// # use highwater::events::Emitter;
@@ -87,7 +88,7 @@ impl EmitError {
 }
 
 impl EmitError {
-    /// What is raised was no listener's, in an emit.
+    /// Returns whether the failure was raised, instead of returned by a listener.
     fn was_raised(&self) -> bool {
         self.failures()
             .first()
@@ -105,8 +106,9 @@ impl fmt::Debug for EmitError {
 }
 
 impl Error for EmitError {
-    /// What caused the listener's error, if only one failed: that error is part
-    /// of this one's text. With several, the text has all of their causes.
+    /// Returns the cause of the listener's error if only one listener failed: that
+    /// error is part of this one's text. With several failures, the text contains all
+    /// causes.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self.failures() {
             [only] => only.source(),
@@ -115,7 +117,7 @@ impl Error for EmitError {
     }
 }
 
-/// One listener's failure. A clone is the same failure.
+/// The failure of one listener. A clone refers to the same error.
 ///
 /// ```
 /// use highwater::events::{Emitter, InboxFull, Overflow};
@@ -126,7 +128,7 @@ impl Error for EmitError {
 /// let error = emitter.emit(&2).unwrap_err();
 /// let [failure] = error.failures() else { panic!("one listener") };
 /// assert_eq!(failure.id, Some(inbox.id()));
-/// assert!(failure.error.is::<InboxFull>(), "what it failed with can be told");
+/// assert!(failure.error.is::<InboxFull>());
 /// # Ok::<(), highwater::events::ZeroCapacity>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -134,31 +136,31 @@ impl Error for EmitError {
 pub struct Failure {
     /// The listener's name.
     pub listener: Arc<str>,
-    /// Its handle, and the line of code that added it; `None` if the failure was
+    /// The handle of the listener. `None` if the failure was
     /// [raised](super::Emitter::raise).
     pub id: Option<ListenerId>,
-    /// As for `id`.
+    /// The source location that added the listener. `None` if the failure was raised.
     pub location: Option<&'static Location<'static>>,
-    /// The type of the event it failed at; `None` if the failure was raised. The
-    /// event itself is seen, with the failure, by a
-    /// [monitor](super::Emitter::monitor) or a [tap](super::Bus::tap): it is only
-    /// borrowed, so that events need not be `Clone`.
+    /// The type of the event. `None` if the failure was raised. The event itself is
+    /// only borrowed, so that events need not be `Clone`; a
+    /// [monitor](super::Emitter::monitor) or a [tap](super::Bus::tap) sees it
+    /// together with the failure.
     pub event: Option<&'static str>,
-    /// What it answered.
+    /// The error that the listener returned.
     pub error: Arc<dyn Error + Send + Sync>,
-    /// Whether it is an observer of failures, which failed at one.
+    /// Whether the listener is an observer that failed while handling a failure.
     pub is_from_observer: bool,
 }
 
 impl Failure {
-    /// What went wrong in work that a listener started and did not wait for,
-    /// for [`Emitter::raise`](super::Emitter::raise).
+    /// Makes a failure of work that a listener started and did not await, for
+    /// [`Emitter::raise`](super::Emitter::raise).
     ///
     /// ```
     /// # use highwater::events::Failure;
     /// let failure = Failure::new("upload", "connection lost");
     /// assert_eq!(failure.to_string(), "upload: connection lost");
-    /// assert_eq!(failure.id, None, "no emit called it");
+    /// assert_eq!(failure.id, None);
     /// ```
     pub fn new(listener: impl Into<Arc<str>>, error: impl Into<BoxError>) -> Self {
         Failure {
@@ -193,14 +195,14 @@ impl Failure {
 }
 
 impl Error for Failure {
-    /// What caused the listener's [`error`](Self::error), which is part of this
-    /// one's text.
+    /// Returns the cause of the listener's [`error`](Self::error), which is part of
+    /// this one's text.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         text::first_with_text(&*self.error).source()
     }
 }
 
-/// The listener and its error; with `{:#}`, also what caused that.
+/// Writes the listener and its error; with `{:#}`, also the causes.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.name())?;
@@ -212,7 +214,7 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
-    /// The name of whose failure it is.
+    /// Returns the name of the listener, marked if it is an observer.
     pub(crate) fn name(&self) -> impl fmt::Display {
         let role = if self.is_from_observer {
             "observer "
@@ -223,8 +225,8 @@ impl Failure {
     }
 }
 
-/// How many listeners failed, and each failure. Of several failures the causes
-/// are told too, as they cannot all be the [source](Error::source).
+/// Writes how many listeners failed, and each failure. With several failures the
+/// causes are included, since they cannot all be the [source](Error::source).
 impl fmt::Display for EmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.summary())?;
@@ -240,10 +242,10 @@ impl fmt::Display for EmitError {
 }
 
 impl EmitError {
-    /// How many listeners failed.
+    /// Returns how many listeners failed, in words.
     pub(crate) fn summary(&self) -> impl fmt::Display {
         fmt::from_fn(move |f| match self.delivered() {
-            0 => f.write_str("nobody observes"),
+            0 => f.write_str("unobserved"),
             _ if self.was_raised() => f.write_str("an observer failed"),
             ran => {
                 let failures = self.failures().iter();

@@ -1,4 +1,4 @@
-//! A subscription that is read as an asynchronous stream.
+//! An inbox: a subscription that is read as an asynchronous stream.
 
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -20,27 +20,26 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A subscription whose events wait in a bounded queue until they are read, as
-/// a [`Stream`].
+/// A subscription that queues its events, up to a bound, until they are read as a
+/// [`Stream`].
 ///
-/// To the emitter it is a listener like any other: it has a name, it counts, a
-/// monitor sees it. What it does when it is full is its [`Overflow`] policy;
-/// what that costs is counted in its [`stats`](Self::stats).
+/// To the emitter it is a listener like any other: it has a name, it is counted, and
+/// monitors see it. Its [`Overflow`] policy decides what happens when it is full, and
+/// its [`stats`](Self::stats) count the effects.
 ///
-/// - **Closed**, by [`close`](Self::close), it takes no more events. What is
-///   queued can still be read; then the stream ends. The same when the emitter
-///   is gone, or turns it [`off`](Emitter::off): what emits that have begun hand
-///   it after that is dropped, and counted.
-/// - **Dropped**, it unsubscribes, and what is queued is dropped with it. Emits
-///   that wait for its room go on.
-/// - **Cancelled**: a pending read that is dropped loses nothing. An awaited
-///   emit that is dropped while it waits for room gives its turn up, and its
-///   event is not queued.
-/// - **Kept** without being polled, an awaited emit costs others at most the one
-///   place that is reserved for its event once it was woken.
+/// - **Closed**, by [`close`](Self::close), it accepts no more events. Queued events
+///   can still be read; then the stream ends. The same happens when the emitter is
+///   dropped or turns it [`off`](Emitter::off). Events that running emits deliver
+///   after that are dropped and counted.
+/// - **Dropped**, it unsubscribes and drops its queued events. Emits that wait for
+///   room continue.
+/// - **Cancelled**: dropping a pending read loses nothing. An awaited emit that is
+///   dropped while it waits for room leaves the line, and its event is not queued.
+/// - **Idle emits**: an awaited emit that is kept but not polled blocks at most one
+///   slot, which is reserved for it once it was woken.
 ///
-/// Its statistics stay within reach when a task owns it: see
-/// [`monitor`](Self::monitor).
+/// [`monitor`](Self::monitor) returns a handle that reads the statistics after the
+/// inbox has moved into a task.
 ///
 /// ```
 /// use futures::StreamExt;
@@ -64,15 +63,15 @@ use std::{
 #[must_use = "dropping an inbox unsubscribes it"]
 pub struct Inbox<E> {
     queue: Arc<InboxQueue<E>>,
-    /// Taken out of the queue, to be read without its lock.
+    /// Events moved out of the queue, to be read without its lock.
     batch: VecDeque<E>,
     has_ended: bool,
     subscription: Subscription,
 }
 
-/// What went through an inbox, and what did not.
+/// The statistics of an inbox.
 ///
-/// Every event sent was received, dropped or refused, or is queued.
+/// Every event that was sent is received, dropped, refused or still queued.
 ///
 /// ```
 /// use highwater::events::{Emitter, Overflow};
@@ -92,27 +91,28 @@ pub struct Inbox<E> {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct InboxStats {
-    /// Events it was handed. One whose emit still waits for room is not yet.
+    /// Events sent to the inbox. Events of emits that still wait for room are not
+    /// included.
     pub sent: u64,
     /// Events that were read.
     pub received: u64,
-    /// Events it gave up: for a new one, as the new one, or because it was
+    /// Events that were dropped: by the overflow policy, or because the inbox was
     /// closed.
     pub dropped: u64,
-    /// Events it had no room for and said so.
+    /// Events that failed with [`InboxFull`].
     pub refused: u64,
-    /// Events to be read.
+    /// Events not yet read.
     pub queued: usize,
     /// Emits that wait for room.
     pub waiting: usize,
-    /// The most events that were queued at once. Never more than the capacity.
+    /// The most events that were queued at once. Never exceeds the capacity.
     pub peak: usize,
 }
 
 impl<E: Clone + Send + Sync + 'static, M> Emitter<E, M> {
-    /// Adds an [`Inbox`] behind the listeners there are: events are cloned into
-    /// it, up to `capacity` of them. Each is cloned before it is known whether
-    /// there is room: let large ones be shared (`Emitter<Arc<Large>>`).
+    /// Adds an [`Inbox`] after the existing listeners. Events are cloned into it, up
+    /// to `capacity` of them. The clone is made before it is known whether there is
+    /// room, so share large events (`Emitter<Arc<Large>>`).
     ///
     /// ```
     /// # use highwater::events::{Emitter, Overflow};
@@ -126,7 +126,7 @@ impl<E: Clone + Send + Sync + 'static, M> Emitter<E, M> {
     ///
     /// # Errors
     ///
-    /// [`ZeroCapacity`] if there is to be no room at all.
+    /// Returns [`ZeroCapacity`] if `capacity` is 0.
     #[track_caller]
     pub fn inbox(
         &self,
@@ -163,7 +163,7 @@ impl<M> Bus<M> {
     ///
     /// # Errors
     ///
-    /// [`ZeroCapacity`] if there is to be no room at all.
+    /// Returns [`ZeroCapacity`] if `capacity` is 0.
     #[track_caller]
     pub fn inbox<E: Clone + Send + Sync + 'static>(
         &self,
@@ -176,7 +176,7 @@ impl<M> Bus<M> {
 }
 
 impl<E> Inbox<E> {
-    /// Its handle as a listener: [`off`](Emitter::off) closes it.
+    /// Returns its handle as a listener. [`off`](Emitter::off) closes the inbox.
     ///
     /// ```
     /// # use highwater::events::{Emitter, Overflow};
@@ -191,7 +191,7 @@ impl<E> Inbox<E> {
         self.subscription.id()
     }
 
-    /// How many events it holds at most.
+    /// Returns the capacity in events.
     ///
     /// ```
     /// # use highwater::events::{Emitter, Overflow};
@@ -203,7 +203,7 @@ impl<E> Inbox<E> {
         self.queue.capacity()
     }
 
-    /// What went through it so far.
+    /// Returns the statistics so far.
     ///
     /// ```
     /// # use highwater::events::{Emitter, Overflow};
@@ -219,7 +219,7 @@ impl<E> Inbox<E> {
         self.queue.stats()
     }
 
-    /// A handle that reads its statistics wherever the inbox is, and after it was
+    /// Returns a handle that reads the statistics, even after the inbox was moved or
     /// dropped.
     ///
     /// ```
@@ -245,8 +245,8 @@ impl<E> Inbox<E> {
         InboxMonitor::new(self.queue.clone())
     }
 
-    /// Unsubscribes it, and takes no more events. Emits that wait for room go on;
-    /// what is queued can still be read. Closing it again does nothing.
+    /// Unsubscribes it and accepts no more events. Emits that wait for room continue.
+    /// Queued events can still be read. Closing it again has no effect.
     ///
     /// ```
     /// # use highwater::events::{Emitter, Overflow};
@@ -263,7 +263,7 @@ impl<E> Inbox<E> {
         self.subscription.remove();
     }
 
-    /// Whether it takes no more events. What is queued can still be read.
+    /// Returns whether it accepts no more events. Queued events can still be read.
     ///
     /// ```
     /// # use highwater::events::{Emitter, Overflow};
@@ -280,8 +280,8 @@ impl<E> Inbox<E> {
         self.queue.is_closed()
     }
 
-    /// The next event, if one is queued. `None` once it [is
-    /// closed](Self::is_closed): there will be no more.
+    /// Returns the next event, if one is queued. After the inbox [is
+    /// closed](Self::is_closed) and empty, always returns `None`.
     ///
     /// ```
     /// # use highwater::events::{Emitter, Overflow};
@@ -333,13 +333,13 @@ impl<E> FusedStream for Inbox<E> {
     }
 }
 
-/// Nothing in it is ever pinned.
+/// Nothing in it is pinned.
 impl<E> Unpin for Inbox<E> {}
 
 impl<E> Drop for Inbox<E> {
     fn drop(&mut self) {
         self.queue.close();
-        // Counted and woken by now: the drop of an event may panic.
+        // Closed and counted first, since dropping an event may panic.
         drop(self.queue.clear());
     }
 }
@@ -353,7 +353,7 @@ impl<E> fmt::Debug for Inbox<E> {
     }
 }
 
-/// The inbox as its emitter knows it.
+/// The inbox as a listener in its emitter's list.
 struct InboxListener<E>(Arc<InboxQueue<E>>);
 
 impl<E: Clone + Send + Sync + 'static> Listen<E> for InboxListener<E> {
@@ -375,26 +375,25 @@ impl<E: Clone + Send + Sync + 'static> Listen<E> for InboxListener<E> {
         }
     }
 
-    /// Not when the last list that has it is dropped: that may rest for long
-    /// with a cached handle.
+    /// Closes the inbox at once, and not when the last copy of the list is dropped:
+    /// an idle cached handle may keep that for long.
     fn removed(&self) {
         self.0.close();
     }
 }
 
-/// The emitter is gone.
+/// Closes the inbox when the emitter is dropped.
 impl<E> Drop for InboxListener<E> {
     fn drop(&mut self) {
         self.0.close();
     }
 }
 
-/// A handle on the statistics of an [`Inbox`](super::Inbox): what
-/// [`Inbox::monitor`](super::Inbox::monitor) returns.
+/// A handle that reads the statistics of an [`Inbox`], made by [`Inbox::monitor`].
 ///
-/// It is cheap to clone, and of one type whatever the events are. It does not keep
-/// the inbox subscribed. Once the inbox is dropped, nothing is queued any more:
-/// what was not read is among the dropped.
+/// It is cheap to clone and independent of the event type. It does not keep the inbox
+/// subscribed. After the inbox is dropped, the statistics count its unread events as
+/// dropped.
 ///
 /// ```
 /// use highwater::events::{Emitter, Overflow};
@@ -418,17 +417,17 @@ impl InboxMonitor {
         InboxMonitor(queue)
     }
 
-    /// Returns what went through the inbox so far.
+    /// Returns the statistics of the inbox so far.
     pub fn stats(&self) -> InboxStats {
         self.0.stats()
     }
 
-    /// Returns the number of events the inbox holds at most.
+    /// Returns the capacity of the inbox, in events.
     pub fn capacity(&self) -> usize {
         self.0.capacity()
     }
 
-    /// Returns whether the inbox takes no more events.
+    /// Returns whether the inbox accepts no more events.
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
     }
@@ -464,7 +463,7 @@ impl<E: Send> AnyQueue for InboxQueue<E> {
     }
 }
 
-/// What an inbox that had no room fails with, as the listener it is.
+/// The error of an inbox that has no room.
 ///
 /// ```
 /// use highwater::events::{Emitter, InboxFull, Overflow};
@@ -478,13 +477,13 @@ impl<E: Send> AnyQueue for InboxQueue<E> {
 /// # Ok::<(), highwater::events::ZeroCapacity>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("its inbox is full: all {capacity} places are received")]
+#[error("the inbox is full ({capacity} events)")]
 pub struct InboxFull {
-    /// How many events it holds.
+    /// The capacity of the inbox, in events.
     pub capacity: usize,
 }
 
-/// An inbox for no events was asked for.
+/// The error of making an inbox with a capacity of 0.
 ///
 /// ```
 /// use highwater::events::{Emitter, Overflow, ZeroCapacity};

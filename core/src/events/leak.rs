@@ -1,12 +1,12 @@
-//! Listeners that pile up.
+//! Reports of leaked listeners.
 
 use super::Registration;
 use std::{cmp::Reverse, fmt};
 
-/// More listeners for one type of event than there should be: usually one that
-/// is added with each request and never removed.
+/// A report of more listeners for one event type than there should be. Usually one is
+/// added per request and never removed.
 ///
-/// Its text names the lines of code that added most of them:
+/// Its text names the source locations that added most of them:
 ///
 /// ```
 /// use highwater::events::{Emitter, Options};
@@ -25,7 +25,7 @@ use std::{cmp::Reverse, fmt};
 /// assert!(leak.starts_with(
 ///     "possible leak: 3 listeners for u8, more than 2: 3 by \"forgotten\" at "
 /// ));
-/// assert!(reports.try_recv().is_err(), "it is reported once");
+/// assert!(reports.try_recv().is_err(), "reported once");
 /// # Ok::<(), mpsc::RecvError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -33,9 +33,9 @@ use std::{cmp::Reverse, fmt};
 pub struct Leak {
     /// The type of the event.
     pub event: &'static str,
-    /// The most there should be.
+    /// The configured limit.
     pub max_listeners: usize,
-    /// Those there are, in their order.
+    /// All listeners, in order.
     pub listeners: Vec<Registration>,
 }
 
@@ -53,7 +53,7 @@ impl fmt::Display for Leak {
         )?;
         let mut call_sites = call_sites(listeners);
         for shown in 0..CALL_SITES_SHOWN {
-            // Of equals, the one that was first to listen.
+            // On a tie, the earliest comes first.
             let key = |site: &CallSite<'_>| (site.count, Reverse(site.first.id));
             let busiest = (0..call_sites.len()).max_by_key(|index| key(&call_sites[*index]));
             let Some(site) = busiest.map(|index| call_sites.swap_remove(index)) else {
@@ -73,12 +73,12 @@ impl fmt::Display for Leak {
     }
 }
 
-/// In its text; [`Leak::listeners`] has them all.
+/// The call sites in the text. [`Leak::listeners`] has all listeners.
 const CALL_SITES_SHOWN: usize = 2;
 
-/// The listeners added by one line of code, under whatever names.
+/// The listeners added by one line of code, under any name.
 struct CallSite<'a> {
-    /// The first to listen: its number is the lowest.
+    /// The earliest one, which has the lowest id.
     first: &'a Registration,
     count: usize,
 }

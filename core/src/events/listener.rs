@@ -1,4 +1,4 @@
-//! What an emitter keeps of each listener.
+//! The listeners of an emitter.
 
 use crate::{
     BoxError,
@@ -9,7 +9,7 @@ use std::{
     fmt, marker::PhantomData, panic::Location, sync::atomic::AtomicU64 as Counter, time::Duration,
 };
 
-/// What a listener may return: nothing, or a `Result`.
+/// The return type of a listener: `()` or a `Result`.
 ///
 /// ```
 /// use highwater::{BoxError, events::Emitter};
@@ -35,8 +35,8 @@ use std::{
     note = "a listener returns `()`, or a `Result<(), E>` whose error converts into `BoxError`; one that returns a future is added by `on_async`"
 )]
 pub trait ListenerOutcome: 'static {
-    /// Whether it can be a failure. A [cached](super::CachedEmitter) emit to
-    /// listeners that cannot fail looks at no result.
+    /// Whether a value can be a failure. A [cached](super::CachedEmitter) emit skips
+    /// the result of listeners that cannot fail.
     ///
     /// ```
     /// # use highwater::{BoxError, events::ListenerOutcome};
@@ -45,7 +45,7 @@ pub trait ListenerOutcome: 'static {
     /// ```
     const CAN_FAIL: bool = true;
 
-    /// Success, or what went wrong.
+    /// Converts into a `Result`.
     ///
     /// ```
     /// # use highwater::events::ListenerOutcome;
@@ -56,7 +56,7 @@ pub trait ListenerOutcome: 'static {
     ///
     /// # Errors
     ///
-    /// What the listener failed with.
+    /// Returns the error of the listener.
     fn into_result(self) -> Result<(), BoxError>;
 }
 
@@ -76,16 +76,16 @@ impl<E: Into<BoxError> + 'static> ListenerOutcome for Result<(), E> {
     }
 }
 
-/// Names one listener, for [`off`](super::Emitter::off) and in notices. No two
-/// listeners of a program have the same, of whatever emitter, so a handle used
-/// twice or on the wrong emitter removes nothing.
+/// The handle of one listener, for [`off`](super::Emitter::off) and in notices. It is
+/// unique in the program, so a handle that is used twice or on another emitter
+/// removes nothing.
 ///
 /// ```
 /// use highwater::events::Emitter;
 ///
 /// let (one, other) = (Emitter::<u8>::new(), Emitter::<u8>::new());
 /// let id = one.on("work", |_| ()).detach();
-/// assert!(!other.off(id), "not its own");
+/// assert!(!other.off(id), "it belongs to another emitter");
 /// assert!(one.off(id));
 /// assert!(!one.off(id), "a handle works once");
 /// ```
@@ -105,7 +105,7 @@ impl fmt::Display for ListenerId {
     }
 }
 
-/// Who listens, from where, since when.
+/// The registration of a listener: its name, source location and time.
 ///
 /// ```
 /// use highwater::events::Emitter;
@@ -121,57 +121,56 @@ impl fmt::Display for ListenerId {
 pub struct Registration {
     /// The listener's handle.
     pub id: ListenerId,
-    /// The name it was given. It need not be unique.
+    /// The name, which need not be unique.
     pub name: Arc<str>,
-    /// The line of code that added it.
+    /// The source location that added it.
     pub location: &'static Location<'static>,
-    /// When it was added, by the clock of the emitter's
-    /// [`Options`](super::Options), if that has one.
+    /// The time it was added, by the clock of the emitter's
+    /// [`Options`](super::Options), if there is one.
     pub since: Option<Duration>,
     /// Whether it is removed before its first call.
     pub is_once: bool,
 }
 
-/// A listener as an emitter calls it.
+/// A type-erased listener.
 pub(super) trait Listen<E: ?Sized>: Send + Sync {
-    /// Hands it the event and waits for it on this thread.
+    /// Calls it with the event and waits for it on this thread.
     fn call(&self, event: &E) -> Result<(), BoxError>;
 
-    /// Hands it the event, and leaves what there is to await to the caller.
+    /// Calls it with the event. The caller awaits any future.
     fn start(&self, event: &E) -> Started {
         Started::Done(self.call(event))
     }
 
-    /// As [`start`](Self::start), for one that answered it with
+    /// Calls it with a shared event, after [`start`](Self::start) returned
     /// [`Started::NeedsShared`].
     fn start_shared(&self, event: &Arc<E>) -> Running {
         Box::pin(ready(self.call(event)))
     }
 
-    /// It was taken off the list. Emits that have begun may still call it.
+    /// Notifies it of its removal. Running emits may still call it.
     fn removed(&self) {}
 
-    /// As [`call`](Self::call), for who calls it all the time, if it cannot
-    /// fail.
+    /// Converts into a direct call, if it cannot fail.
     fn into_infallible_call(self: Arc<Self>) -> Option<InfallibleCall<E>> {
         None
     }
 }
 
-/// What calls a listener that cannot fail.
+/// A direct call of a listener that cannot fail.
 pub(super) type InfallibleCall<E> = Box<dyn Fn(&E) + Send + Sync>;
 
-/// A listener that is to be awaited.
+/// The future of a running listener.
 pub(super) type Running = BoxFuture<'static, Result<(), BoxError>>;
 
 pub(super) enum Started {
     Done(Result<(), BoxError>),
     Running(Running),
-    /// It may need the event for longer than the call: it has to be shared.
+    /// It needs a shared event, since it may outlive the call.
     NeedsShared,
 }
 
-/// The plain kind of listener.
+/// A plain function as a listener.
 pub(super) struct FnListener<F, R> {
     function: F,
     returns: PhantomData<fn() -> R>,
@@ -207,11 +206,11 @@ where
     }
 }
 
-/// A listener in an emitter's list. What every emit calls lies in the list
-/// itself, what is seldom looked at apart. A clone is the same listener.
+/// A listener in an emitter's list. The fields that every emit reads are stored
+/// inline, the others behind a pointer. A clone is the same listener.
 pub(super) struct ListenerEntry<E: ?Sized> {
     pub(super) listen: Arc<dyn Listen<E>>,
-    /// Whether [`decide`](Self::decide) may say no.
+    /// Whether [`decide`](Self::decide) may skip it.
     is_conditional: bool,
     state: Arc<EntryState>,
 }
@@ -223,10 +222,10 @@ struct EntryState {
     registration: Registration,
 }
 
-/// Whether an emit may call a listener it has come to.
+/// The decision whether an emit calls a listener it has reached.
 pub(super) enum CallDecision {
     Call,
-    /// It is `once`, and this is the time: to be removed, then called.
+    /// It is a `once` that has not fired: remove it, then call it.
     RemoveAndCall,
     Skip,
 }
@@ -255,13 +254,13 @@ impl<E: ?Sized> ListenerEntry<E> {
         self.state.registration.id
     }
 
-    /// From now on emits that see removals live pass it by.
+    /// Makes emits with live removal skip it from now on.
     pub(super) fn mark_removed(&self) {
         self.state.is_removed.store(true, Ordering::Release);
         self.listen.removed();
     }
 
-    /// Whether [`decide`](Self::decide) may say no.
+    /// Returns whether [`decide`](Self::decide) may skip it.
     pub(super) fn is_conditional(&self) -> bool {
         self.is_conditional
     }
@@ -277,8 +276,7 @@ impl<E: ?Sized> ListenerEntry<E> {
         if !state.registration.is_once {
             return CallDecision::Call;
         }
-        // Of all emits that have come to it, nested or on other threads, one
-        // calls it.
+        // Of all emits that reach it, nested or on other threads, one calls it.
         if state.has_fired.swap(true, Ordering::AcqRel) {
             CallDecision::Skip
         } else {

@@ -1,4 +1,4 @@
-//! What an emit takes its snapshot of.
+//! The listeners and monitors of one emitter.
 
 use super::{
     ListenerId, Registration,
@@ -7,7 +7,7 @@ use super::{
 };
 use std::sync::Arc;
 
-/// The listeners and the monitors of an emitter.
+/// The listeners and monitors of an emitter, of which each emit takes a snapshot.
 pub(super) struct ListenerList<E: ?Sized> {
     listeners: Vec<ListenerEntry<E>>,
     monitors: Vec<Monitor<E>>,
@@ -15,14 +15,14 @@ pub(super) struct ListenerList<E: ?Sized> {
     has_leaked: bool,
 }
 
-/// Where in the order a listener is added.
+/// The end of the list at which a listener is added.
 #[derive(Clone, Copy)]
 pub(super) enum Position {
     First,
     Last,
 }
 
-/// What was in a list, to be dropped by who removed it.
+/// A removed listener or monitor. The caller drops it outside the lock.
 pub(super) struct Removed<E: ?Sized> {
     pub(super) listener: Option<ListenerEntry<E>>,
     _monitor: Option<Monitor<E>>,
@@ -46,14 +46,14 @@ impl<E: ?Sized> ListenerList<E> {
         &self.monitors
     }
 
-    /// Whether an emit need only call one listener after the other: nobody
-    /// monitors, and no listener is `once` or watched for its removal.
+    /// Returns whether an emit can simply call every listener: there are no monitors,
+    /// and no listener is `once` or checked for live removal.
     pub(super) fn is_plain(&self) -> bool {
         self.is_plain
     }
 
-    /// A way to each listener, if the emit is [plain](Self::is_plain) and none
-    /// can fail.
+    /// Returns a direct call for each listener, if the list is
+    /// [plain](Self::is_plain) and no listener can fail.
     pub(super) fn infallible_calls(&self) -> Option<Vec<InfallibleCall<E>>> {
         if !self.is_plain {
             return None;
@@ -76,8 +76,8 @@ impl<E: ?Sized> ListenerList<E> {
         self.update_is_plain();
     }
 
-    /// Whether there are more than `max` listeners, for the first time since
-    /// there were none. 0 is no bound.
+    /// Returns whether there are now more than `max` listeners, for the first time
+    /// since the list was empty. A `max` of 0 disables the check.
     pub(super) fn starts_leaking(&mut self, max: usize) -> bool {
         let leaks = max > 0 && self.listeners.len() > max;
         leaks && !std::mem::replace(&mut self.has_leaked, true)
@@ -104,7 +104,7 @@ impl<E: ?Sized> ListenerList<E> {
             listener: listener.map(|index| self.listeners.remove(index)),
             _monitor: monitor.map(|index| self.monitors.remove(index)),
         };
-        // Whoever fills the list anew is told anew, as in Node.
+        // An emptied list warns again, as in Node.
         self.has_leaked &= !self.listeners.is_empty();
         self.update_is_plain();
         Some(removed)

@@ -1,5 +1,5 @@
-//! What threads can do to a snapshot and to a `once`, in every order: run by
-//! `RUSTFLAGS="--cfg loom" cargo test --release --lib`.
+//! Every interleaving of threads on a snapshot and a `once`. Run by `RUSTFLAGS="--cfg
+//! loom" cargo test --release --lib`.
 
 use super::{
     Emitter, ListenerId, Registration,
@@ -15,15 +15,15 @@ use std::{
     },
 };
 
-/// Tries every order in which threads are preempted at most three times: most
-/// bugs need two, and all orders would take hours.
+/// Tries every schedule with at most three preemptions. Most bugs need two, and all
+/// schedules would take hours.
 pub(super) fn model(test: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(test);
 }
 
-/// A value that is counted while it lives.
+/// A value whose parts are counted while they live.
 #[derive(Clone)]
 struct Value(Vec<Arc<u32>>);
 
@@ -32,7 +32,7 @@ fn sum(value: &Value) -> u32 {
 }
 
 #[test]
-fn readers_see_each_change_in_order_and_none_is_lost() {
+fn readers_see_every_update_in_order() {
     model(|| {
         let snapshot = Arc::new(Snapshot::new(Value(Vec::new())));
         let reader = |snapshot: &Arc<Snapshot<Value>>| {
@@ -51,7 +51,7 @@ fn readers_see_each_change_in_order_and_none_is_lost() {
         let readers = [reader(&snapshot), reader(&snapshot)];
         for part in [1, 2] {
             snapshot.update(|value| value.0.push(Arc::new(part)));
-            // What one thread has done it sees.
+            // A thread sees its own updates.
             assert!(snapshot.with(|value| sum(value)) >= part);
         }
         for reader in readers {
@@ -63,7 +63,7 @@ fn readers_see_each_change_in_order_and_none_is_lost() {
 }
 
 #[test]
-fn two_updates_are_both_kept() {
+fn concurrent_updates_are_both_kept() {
     model(|| {
         let snapshot = Arc::new(Snapshot::new(Value(Vec::new())));
         let other = Arc::clone(&snapshot);
@@ -79,7 +79,7 @@ fn two_updates_are_both_kept() {
 }
 
 #[test]
-fn a_version_names_one_value() {
+fn version_identifies_one_value() {
     model(|| {
         let snapshot = Arc::new(Snapshot::new(Value(Vec::new())));
         let other = Arc::clone(&snapshot);
@@ -88,7 +88,7 @@ fn a_version_names_one_value() {
             other.update(|value| value.0.push(Arc::new(1)));
         });
         let (version, value) = snapshot.get_versioned();
-        assert_eq!(u64::from(sum(&value)), version, "one more with each change");
+        assert_eq!(u64::from(sum(&value)), version, "each update adds one");
         if snapshot.version() == version {
             let (again, same) = snapshot.get_versioned();
             assert!(again > version || Arc::ptr_eq(&value, &same));
@@ -99,7 +99,7 @@ fn a_version_names_one_value() {
 }
 
 #[test]
-fn what_was_removed_is_freed_by_the_next_read_at_the_latest() {
+fn removed_parts_are_freed_by_the_next_read() {
     model(|| {
         let part = Arc::new(1);
         let freed: Weak<u32> = Arc::downgrade(&part);
@@ -112,7 +112,7 @@ fn what_was_removed_is_freed_by_the_next_read_at_the_latest() {
         drop(removed);
         reader.join().unwrap();
         assert_eq!(snapshot.with(|value| sum(value)), 0);
-        assert!(freed.upgrade().is_none(), "nobody reads it any more");
+        assert!(freed.upgrade().is_none(), "no reader is left");
     });
 }
 
@@ -132,7 +132,7 @@ fn entry(is_live: bool) -> ListenerEntry<u8> {
 }
 
 #[test]
-fn of_two_threads_one_is_admitted_to_a_once() {
+fn once_admits_one_of_two_threads() {
     model(|| {
         let entry = Arc::new(entry(false));
         let other = Arc::clone(&entry);
@@ -144,7 +144,7 @@ fn of_two_threads_one_is_admitted_to_a_once() {
 }
 
 #[test]
-fn a_once_turned_off_live_is_called_at_most_once() {
+fn live_removal_admits_a_once_at_most_once() {
     model(|| {
         let entry = Arc::new(entry(true));
         let other = Arc::clone(&entry);
@@ -158,7 +158,7 @@ fn a_once_turned_off_live_is_called_at_most_once() {
 }
 
 #[test]
-fn two_emits_call_a_once_once_and_all_it_holds_is_freed() {
+fn racing_emits_call_a_once_once_and_free_it() {
     model(|| {
         let (emitter, calls) = (Emitter::<u8>::new(), Arc::new(AtomicUsize::new(0)));
         let own = Arc::clone(&calls);
@@ -177,7 +177,7 @@ fn two_emits_call_a_once_once_and_all_it_holds_is_freed() {
 }
 
 #[test]
-fn a_removal_that_races_with_an_emit_is_seen_by_the_next() {
+fn next_emit_sees_a_racing_removal() {
     model(|| {
         let emitter = Emitter::<u8>::new();
         let kept = emitter.on("kept", |_| ());
@@ -188,7 +188,11 @@ fn a_removal_that_races_with_an_emit_is_seen_by_the_next() {
             assert!(delivered == 1 || delivered == 2);
         });
         removed.cancel();
-        assert_eq!(emitter.emit(&1).unwrap(), 1, "its own removal it sees");
+        assert_eq!(
+            emitter.emit(&1).unwrap(),
+            1,
+            "a thread sees its own removal"
+        );
         other.join().unwrap();
         drop(kept);
         assert_eq!(emitter.emit(&1).unwrap(), 0);

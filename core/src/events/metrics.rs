@@ -1,4 +1,4 @@
-//! How often, how long and how late listeners run.
+//! Metrics of listeners: counts, durations and lags.
 
 use super::{Bus, Notice, Registration, Subscription, Tapped};
 use crate::{Clock, LatencyHistogram};
@@ -10,17 +10,15 @@ use std::{
     time::Duration,
 };
 
-/// Counts and times the events of a [`Bus`], from when it is made until it is
-/// dropped.
+/// Counts and times the events of a [`Bus`], until it is dropped.
 ///
-/// Listeners are told apart by the line of code that added them, whatever their
-/// names, so those that come and go with each request are counted as one, and
-/// memory depends on the program, not on its traffic. A measured emit, and each
-/// delivery in it, takes a lock twice and reads the clock twice; a bus without
-/// metrics pays nothing.
+/// Listeners are identified by the line of code that added them, whatever their
+/// names. So listeners added per request are counted as one, and memory depends on
+/// the program, not on its traffic. A measured emit, and each delivery in it, takes a
+/// lock twice and reads the clock twice. A bus without metrics pays nothing.
 ///
-/// Of an inbox this measures how long it takes to queue an event; how long it
-/// waits there is the reader's to measure.
+/// For an inbox this measures the time to queue an event. The time an event is queued
+/// is for the reader to measure.
 ///
 /// ```
 /// use highwater::events::{Bus, Metrics};
@@ -38,7 +36,7 @@ use std::{
 /// let report = metrics.report();
 /// let length = &report[0].listeners[0];
 /// assert_eq!((length.delivered, length.failed), (2, 1));
-/// assert!(length.lag.p99 <= report[0].took.max, "it ran within the emit");
+/// assert!(length.lag.p99 <= report[0].took.max);
 /// ```
 pub struct Metrics {
     state: Arc<Mutex<State>>,
@@ -46,7 +44,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Begins to measure.
+    /// Starts measuring.
     ///
     /// ```
     /// # use highwater::events::{Bus, Metrics};
@@ -55,7 +53,7 @@ impl Metrics {
     /// bus.emit(&1_u8).unwrap();
     /// let metrics = Metrics::new(&bus, Arc::new(|| Duration::ZERO));
     /// bus.emit(&2_u8).unwrap();
-    /// assert_eq!(metrics.report()[0].emitted, 1, "the first was before");
+    /// assert_eq!(metrics.report()[0].emitted, 1, "only the second");
     /// ```
     #[must_use = "dropping it ends the measurement"]
     pub fn new<M>(bus: &Bus<M>, clock: Arc<dyn Clock>) -> Self {
@@ -71,7 +69,8 @@ impl Metrics {
         Metrics { state, _tap: tap }
     }
 
-    /// The figures so far, in the order in which events were first emitted.
+    /// Returns the metrics so far, in the order in which the event types were first
+    /// emitted.
     ///
     /// ```
     /// # use highwater::events::{Bus, Metrics};
@@ -94,7 +93,7 @@ impl Metrics {
     }
 }
 
-/// The figures of one type of event.
+/// The metrics of one event type.
 ///
 /// ```
 /// use highwater::events::{Bus, Metrics};
@@ -115,19 +114,19 @@ pub struct EventMetrics {
     pub event: &'static str,
     /// Emits that have ended.
     pub emitted: u64,
-    /// Emits that met no listener, ended or not.
+    /// Emits without a listener, ended or not.
     pub unhandled: u64,
     /// Calls of listeners, failed ones included.
     pub delivered: u64,
     /// Calls that failed.
     pub failed: u64,
-    /// How long emits took, all listeners together.
+    /// The durations of the emits, all listeners included.
     pub took: Percentiles,
-    /// Each listener's own, in the order in which they were first called.
+    /// The metrics of each listener, in the order of their first calls.
     pub listeners: Vec<ListenerMetrics>,
 }
 
-/// The figures of one listener.
+/// The metrics of one listener.
 ///
 /// ```
 /// use highwater::events::{Bus, Metrics};
@@ -143,34 +142,34 @@ pub struct EventMetrics {
 /// bus.emit(&1_u8).unwrap();
 /// let [slow, next] = &metrics.report()[0].listeners[..] else { panic!("two") };
 /// assert!(slow.took.max > next.took.max);
-/// assert!(next.lag.max > slow.lag.max, "it had to wait");
+/// assert!(next.lag.max > slow.lag.max, "it waited for the slow one");
 /// ```
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ListenerMetrics {
-    /// The name of the first that was added there.
+    /// The name of the first listener added by this line.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::as_text"))]
     pub name: Arc<str>,
-    /// The line of code that added it.
+    /// The source location that added it.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::as_text"))]
     pub location: &'static Location<'static>,
-    /// Its calls, failed ones included.
+    /// Calls, failed ones included.
     pub delivered: u64,
-    /// Its calls that failed.
+    /// Calls that failed.
     pub failed: u64,
-    /// How long its calls took.
+    /// The durations of the calls.
     pub took: Percentiles,
-    /// The same, to be merged with others.
+    /// The same, as a histogram that can be merged with others.
     pub took_histogram: LatencyHistogram,
-    /// How long after the emit began it was called: what the listeners before
-    /// it cost it.
+    /// The delay between the start of the emit and the call, caused by the listeners
+    /// before it.
     pub lag: Percentiles,
-    /// The same, to be merged with others.
+    /// The same, as a histogram that can be merged with others.
     pub lag_histogram: LatencyHistogram,
 }
 
-/// Of a set of durations, to within a hundredth; zeros of an empty one.
+/// Percentiles of a set of durations, accurate to 1 %; zeros if it is empty.
 ///
 /// ```
 /// use highwater::events::{Bus, Metrics};
@@ -192,11 +191,11 @@ pub struct ListenerMetrics {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Percentiles {
-    /// Half of them are no longer than this.
+    /// The median.
     pub p50: Duration,
-    /// 99 of 100 are no longer than this.
+    /// The 99th percentile.
     pub p99: Duration,
-    /// The longest.
+    /// The maximum.
     pub max: Duration,
 }
 
@@ -212,15 +211,15 @@ impl From<&LatencyHistogram> for Percentiles {
 
 #[derive(Default)]
 struct State {
-    /// A list, as in the bus: a handful, and their order is worth keeping.
+    /// A list, as in the bus: it is short, and its order is reported.
     events: Vec<EventTotals>,
     running: BTreeMap<u64, RunningEmit>,
 }
 
-/// An emit that has running.
+/// An emit in progress.
 struct RunningEmit {
     began: Duration,
-    /// Its listeners that have running: one at a time, or some that are awaited.
+    /// The running listeners: one at a time, or several that are awaited.
     calls: Vec<(super::ListenerId, Duration)>,
 }
 
@@ -256,7 +255,7 @@ impl State {
                 self.running.insert(emit, running);
             }
             Notice::Delivering { emit, listener } => {
-                // Unknown if it began before the measurement: as everywhere here.
+                // Unknown if the emit began before the measurement.
                 let Some(running) = self.running.get_mut(&emit) else {
                     return;
                 };
@@ -364,7 +363,8 @@ impl ListenerTotals {
     }
 }
 
-/// What panics under it is a clock or a histogram, between two whole notes.
+/// Only a clock or a histogram can panic under the lock, and neither leaves a partial
+/// record.
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What is told of every emit.
+//! Monitors, which see every emit.
 
 use super::{ListenerId, Registration};
 use crate::{BoxError, sync::Arc};
@@ -7,16 +7,15 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// What a monitor is told, as it happens.
+/// A step of an emit, as a monitor sees it.
 ///
-/// Every [`Emitting`](Self::Emitting) is followed by one
-/// [`Emitted`](Self::Emitted) with the same number, also if a listener panics
-/// or an awaited emit is dropped half way (though not if a monitor panics at
-/// `Emitting`); every
-/// [`Delivering`](Self::Delivering) by [`Delivered`](Self::Delivered) or
-/// [`Failed`](Self::Failed), unless it panics or is dropped. Nested emits lie
-/// within one another; concurrent ones, from other threads or awaited, are told
-/// apart by their number.
+/// Every [`Emitting`](Self::Emitting) is followed by one [`Emitted`](Self::Emitted)
+/// with the same number, even if a listener panics or the future of an awaited emit
+/// is dropped (but not if a monitor panics at `Emitting`). Every
+/// [`Delivering`](Self::Delivering) is followed by [`Delivered`](Self::Delivered) or
+/// [`Failed`](Self::Failed), unless the listener panics or its future is dropped.
+/// Nested emits lie within one another. Concurrent ones, on other threads or awaited,
+/// are distinguished by their number.
 ///
 /// ```
 /// use highwater::events::{Emitter, Notice};
@@ -30,55 +29,55 @@ use std::{
 /// let _monitor = emitter.monitor(move |_, notice| {
 ///     own.lock().unwrap().push(match notice {
 ///         Notice::Emitting { listeners, .. } => format!("to {listeners}"),
-///         Notice::Delivered { listener, .. } => format!("{} has it", listener.name),
+///         Notice::Delivered { listener, .. } => format!("{} done", listener.name),
 ///         Notice::Failed { listener, error, .. } => format!("{}: {error}", listener.name),
 ///         Notice::Emitted { failed, .. } => format!("{failed} failed"),
 ///         _ => return,
 ///     });
 /// });
 /// assert!(emitter.emit(&1).is_err());
-/// assert_eq!(*seen.lock().unwrap(), ["to 2", "a has it", "b: broken", "1 failed"]);
+/// assert_eq!(*seen.lock().unwrap(), ["to 2", "a done", "b: broken", "1 failed"]);
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Notice<'a> {
-    /// An event is about to be handed to this many listeners.
+    /// An event is about to be delivered to this many listeners.
     Emitting {
-        /// The emit's number, its own in the program.
+        /// The number of the emit, unique in the program.
         emit: u64,
-        /// How many listeners there are.
+        /// The number of listeners.
         listeners: usize,
     },
-    /// The event is about to be handed to a listener.
+    /// The event is about to be delivered to a listener.
     Delivering {
-        /// The emit's number.
+        /// The number of the emit.
         emit: u64,
         /// The listener.
         listener: &'a Registration,
     },
-    /// The listener has handled it.
+    /// The listener succeeded.
     Delivered {
-        /// The emit's number.
+        /// The number of the emit.
         emit: u64,
         /// The listener.
         listener: &'a Registration,
     },
     /// The listener failed.
     Failed {
-        /// The emit's number.
+        /// The number of the emit.
         emit: u64,
         /// The listener.
         listener: &'a Registration,
-        /// What it answered.
+        /// The error it returned.
         error: &'a BoxError,
     },
     /// The emit has ended.
     Emitted {
-        /// The emit's number.
+        /// The number of the emit.
         emit: u64,
-        /// How many listeners ran, failed ones included.
+        /// The number of listeners that ran, failed ones included.
         delivered: usize,
-        /// How many of them failed.
+        /// The number of listeners that failed.
         failed: usize,
     },
 }
@@ -99,13 +98,13 @@ impl<E: ?Sized> Clone for Monitor<E> {
     }
 }
 
-/// Hears how an emit goes.
+/// An observer of the deliveries of one emit.
 pub(super) trait DeliveryObserver {
     fn delivering(&mut self, listener: &Registration);
     fn ended(&mut self, listener: &Registration, result: &Result<(), BoxError>);
 }
 
-/// Nobody does: the usual case, which must cost nothing.
+/// The observer of an unmonitored emit, which must cost nothing.
 pub(super) struct NoObserver;
 
 impl DeliveryObserver for NoObserver {
@@ -115,7 +114,7 @@ impl DeliveryObserver for NoObserver {
     fn ended(&mut self, _: &Registration, _: &Result<(), BoxError>) {}
 }
 
-/// One emit, as it is told to the monitors there were when it began.
+/// An emit that notifies the monitors present when it began.
 pub(super) struct MonitoredEmit<'a, E: ?Sized> {
     event: &'a E,
     monitors: &'a [Monitor<E>],
@@ -128,8 +127,8 @@ impl<'a, E: ?Sized> MonitoredEmit<'a, E> {
     pub(super) fn begin(event: &'a E, monitors: &'a [Monitor<E>], listeners: usize) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let emit = NEXT.fetch_add(1, Ordering::Relaxed);
-        // Before there is anything to drop: should a monitor panic, it is not
-        // told of an end, and so does not panic a second time.
+        // Notified before the value exists: if a monitor panics here, dropping the
+        // value cannot panic a second time.
         notify_all(event, monitors, Notice::Emitting { emit, listeners });
         MonitoredEmit {
             event,
@@ -140,7 +139,7 @@ impl<'a, E: ?Sized> MonitoredEmit<'a, E> {
         }
     }
 
-    /// As [`begin`](Self::begin), unless nobody is to be told.
+    /// Calls [`begin`](Self::begin) if there are monitors.
     pub(super) fn begin_if_any(
         event: &'a E,
         monitors: &'a [Monitor<E>],
@@ -207,10 +206,9 @@ impl<E: ?Sized> Drop for MonitoredEmit<'_, E> {
             failed: self.failed,
         };
         if std::thread::panicking() {
-            // The panic under way is the one to tell of; another would end the
-            // process.
+            // A second panic would abort the process.
             let notify = AssertUnwindSafe(|| self.notify(emitted));
-            let _one_panic_is_enough = catch_unwind(notify);
+            let _second_panic = catch_unwind(notify);
         } else {
             self.notify(emitted);
         }

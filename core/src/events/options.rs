@@ -1,10 +1,10 @@
-//! How an emitter or a bus behaves.
+//! The options of an emitter or a bus.
 
 use super::Leak;
 use crate::Clock;
 use std::{fmt, sync::Arc};
 
-/// What an emit does when a listener fails.
+/// The behaviour of an emit when a listener fails.
 ///
 /// ```
 /// use highwater::events::{Emitter, Options, FailurePolicy};
@@ -18,17 +18,17 @@ use std::{fmt, sync::Arc};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FailurePolicy {
-    /// Every sibling runs. Failures go to the observers of
-    /// [`errors`](super::Emitter::errors); without any, `emit` returns them,
-    /// all of them, in the order of the listeners.
+    /// All listeners run. Failures go to the observers of
+    /// [`errors`](super::Emitter::errors); without any, `emit` returns all of them,
+    /// in the order of the listeners.
     #[default]
     Isolate,
-    /// The first failure stops the emit and is returned: the rule of Node's
-    /// `EventEmitter`, where a listener's exception leaves `emit`.
+    /// The first failure stops the emit and is returned, like an exception of a
+    /// listener of Node's `EventEmitter`.
     FailFast,
 }
 
-/// When the removal of a listener takes effect.
+/// The moment at which the removal of a listener takes effect.
 ///
 /// ```
 /// use highwater::events::{Emitter, Options, Removal};
@@ -45,15 +45,15 @@ pub enum FailurePolicy {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Removal {
-    /// With the next emit. Those that have begun still call it (Node's rule).
+    /// With the next emit. Running emits still call the listener, as in Node.
     #[default]
     Snapshot,
-    /// At once: emits that have not come to it yet pass it by. Listeners added
-    /// during an emit wait for the next one all the same.
+    /// At once: running emits skip the listener. Listeners added during an emit still
+    /// wait for the next one.
     Live,
 }
 
-/// How an [`Emitter`](super::Emitter) or a [`Bus`](super::Bus) behaves.
+/// The options of an [`Emitter`](super::Emitter) or a [`Bus`](super::Bus).
 ///
 /// ```
 /// use highwater::events::{Emitter, Options, FailurePolicy};
@@ -61,7 +61,7 @@ pub enum Removal {
 /// let emitter = Emitter::with_options(Options::new().policy(FailurePolicy::FailFast));
 /// emitter.on("a", |_: &u8| Err("full")).detach();
 /// emitter.on("b", |_| ()).detach();
-/// assert_eq!(emitter.emit(&1).unwrap_err().delivered(), 1, "b was not reached");
+/// assert_eq!(emitter.emit(&1).unwrap_err().delivered(), 1, "b did not run");
 /// ```
 #[derive(Clone)]
 pub struct Options {
@@ -77,8 +77,8 @@ pub(super) type UnhandledFn = dyn Fn(&'static str) + Send + Sync;
 pub(super) type LeakFn = dyn Fn(&Leak) + Send + Sync;
 
 impl Options {
-    /// Isolated failures, removals that wait for the next emit, a warning at
-    /// the eleventh listener (as Node does), no clock.
+    /// Makes the defaults: isolated failures, removals that take effect with the next
+    /// emit, a warning at the eleventh listener (as in Node), no clock.
     ///
     /// ```
     /// # use highwater::events::{Emitter, Options};
@@ -100,7 +100,7 @@ impl Options {
         }
     }
 
-    /// What an emit does when a listener fails.
+    /// Sets what an emit does when a listener fails.
     ///
     /// ```
     /// # use highwater::events::{Emitter, Options, FailurePolicy};
@@ -108,7 +108,7 @@ impl Options {
     /// let emitter: Emitter<u8> = Emitter::with_options(options);
     /// emitter.on("disk", |_| Err("full")).detach();
     /// emitter.errors().on("log", |failure| eprintln!("{failure}")).detach();
-    /// assert!(emitter.emit(&1).is_err(), "though there is an observer");
+    /// assert!(emitter.emit(&1).is_err(), "despite the observer");
     /// ```
     #[must_use]
     pub fn policy(mut self, policy: FailurePolicy) -> Self {
@@ -116,7 +116,7 @@ impl Options {
         self
     }
 
-    /// When the removal of a listener takes effect.
+    /// Sets when the removal of a listener takes effect.
     ///
     /// ```
     /// # use highwater::events::{Emitter, Options, Removal};
@@ -126,7 +126,7 @@ impl Options {
     /// let taken = std::sync::Arc::clone(&victim);
     /// emitter.on("removes the next", move |_| drop(taken.lock().unwrap().take())).detach();
     /// *victim.lock().unwrap() = Some(emitter.on("next", |_| ()));
-    /// assert_eq!(emitter.emit(&1).unwrap(), 1, "passed by at once");
+    /// assert_eq!(emitter.emit(&1).unwrap(), 1, "skipped at once");
     /// ```
     #[must_use]
     pub fn removal(mut self, removal: Removal) -> Self {
@@ -134,9 +134,9 @@ impl Options {
         self
     }
 
-    /// How many listeners for one type of event look like a leak: one more
-    /// than this, and a [`Leak`] is reported; again only when there were none
-    /// meanwhile. 0: any number is fine.
+    /// Sets the number of listeners per event type above which a [`Leak`] is
+    /// reported. It is reported once, and again only after all listeners were
+    /// removed. 0 disables the check. The default is 10.
     ///
     /// ```
     /// # use highwater::events::{Emitter, Options};
@@ -155,8 +155,8 @@ impl Options {
         self
     }
 
-    /// Hands leaks to this function instead of logging them as warnings by the
-    /// `log` crate, which a program without a logger never sees.
+    /// Sets a function that is called with leaks. Without one, they are logged as
+    /// warnings.
     ///
     /// ```
     /// # use highwater::events::{Emitter, Options};
@@ -175,11 +175,11 @@ impl Options {
         self
     }
 
-    /// Calls this function with the name of the event's type at each emit that
-    /// meets no listener. Such emits are counted in any case, by
+    /// Sets a function that is called with the name of the event's type at each emit
+    /// without a listener. Such emits are also counted, by
     /// [`Bus::unhandled`](super::Bus::unhandled) and in
-    /// [`EventMetrics`](super::EventMetrics), and the first of each type is a debug
-    /// line of the `log` crate.
+    /// [`EventMetrics`](super::EventMetrics), and the first of each type is logged at
+    /// debug level.
     ///
     /// ```
     /// # use highwater::events::{Bus, Options};
@@ -195,7 +195,7 @@ impl Options {
         self
     }
 
-    /// Lets registrations and leaks say since when.
+    /// Sets a clock, which adds the time to registrations and leaks.
     ///
     /// ```
     /// # use highwater::events::{Emitter, Options};

@@ -2,20 +2,19 @@
 
 use crate::sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering, TryLock, lock};
 
-/// Readers see the value as it was when they began, whatever is changed
-/// meanwhile, by others or by themselves.
+/// A shared value. Readers see the value as it was when they began, even if it is
+/// changed while they read.
 ///
-/// The plain way, a lock around an `Arc` that each reader clones, costs four
-/// atomic read-modify-writes a read, and that is most of an emit. Here the
-/// first reader finds a reference ready behind a lock that is only ever *tried*:
-/// one read-modify-write to take it, a plain store to give it back. A reader
-/// that comes while it is taken, nested in the first or on another thread,
-/// takes the plain way.
+/// The obvious way, a lock around an `Arc` that each reader clones, takes four atomic
+/// read-modify-writes per read, which is most of an emit. Here the first reader finds
+/// a prepared reference behind a lock that is only ever *tried*: one
+/// read-modify-write to take it, and a plain store to return it. A reader that finds
+/// it taken, nested or on another thread, falls back to the lock.
 pub(super) struct Snapshot<T> {
     current: Mutex<Arc<T>>,
-    /// Raised with each change, under the lock of `current`.
+    /// Incremented with each change, under the lock of `current`.
     version: AtomicU64,
-    /// A reference to `current` at some version, or nothing.
+    /// A reference to `current` at some version.
     ready: TryLock<Option<(u64, Arc<T>)>>,
 }
 
@@ -28,8 +27,8 @@ impl<T: Clone> Snapshot<T> {
         }
     }
 
-    /// Reads the value as it is now, for as long as `read` takes; a clone of what
-    /// it is handed keeps the value for longer.
+    /// Calls `read` with the current value. A clone of the `Arc` keeps the value for
+    /// longer.
     #[expect(
         clippy::inline_always,
         reason = "a call here is a third of an emit to one"
@@ -40,7 +39,7 @@ impl<T: Clone> Snapshot<T> {
             snapshot: self,
             version: self.version.load(Ordering::Acquire),
         };
-        // Given back before `after` is dropped.
+        // Released before `after` is dropped.
         let Some(mut ready) = self.ready.try_lock() else {
             return read(&self.get());
         };
@@ -51,38 +50,36 @@ impl<T: Clone> Snapshot<T> {
         read(value)
     }
 
-    /// The value as it is now, to keep.
+    /// Returns the current value.
     pub(super) fn get(&self) -> Arc<T> {
         Arc::clone(&lock(&self.current))
     }
 
-    /// The value as it is now, to keep until [`version`](Self::version) is
-    /// another.
+    /// Returns the current value and its [`version`](Self::version).
     pub(super) fn get_versioned(&self) -> (u64, Arc<T>) {
         let current = lock(&self.current);
-        // Raised under the lock: it is that of the value.
+        // Incremented under the lock, so it is the value's version.
         (self.version.load(Ordering::Relaxed), Arc::clone(&current))
     }
 
-    /// Another with each change.
+    /// Returns a number that differs after each change.
     #[inline]
     pub(super) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Changes the value. Readers that have begun keep the one they have.
+    /// Changes the value. Running readers keep the value they have.
     ///
-    /// `change` runs under a lock, and so must run no code of a user's: it
-    /// returns what it removes, for the caller to drop.
+    /// `change` runs under a lock and must not run user code: it returns the removed
+    /// parts for the caller to drop.
     pub(super) fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         let mut current: MutexGuard<'_, Arc<T>> = lock(&self.current);
         let raised = self.version.load(Ordering::Relaxed) + 1;
         self.version.store(raised, Ordering::Release);
-        // Unless a reader has it just now, so that the value is ours alone
-        // and need not be copied.
+        // Without another reference the value need not be copied.
         let stale = self.ready.try_lock().and_then(|mut ready| ready.take());
-        // It is either `current`, which lives on, or older, and then its end
-        // may run a user's code.
+        // Either it is `current`, which stays alive, or it is older and dropping it
+        // may run user code, so that happens after the lock.
         let older = stale.filter(|(_, stale)| !Arc::ptr_eq(stale, &current));
         let result = change(Arc::make_mut(&mut current));
         drop(current);
@@ -93,8 +90,8 @@ impl<T: Clone> Snapshot<T> {
     #[cold]
     #[inline(never)]
     fn refresh<'a>(&self, ready: &'a mut Option<(u64, Arc<T>)>) -> &'a Arc<T> {
-        // Dropped last, after the lock: it may be the last reference to what
-        // was removed, and that may run a user's code.
+        // Dropped after the lock: it may be the last reference to removed listeners,
+        // and dropping those may run user code.
         let _older = ready.take();
         let (_, value) = ready.insert(self.get_versioned());
         value
@@ -108,8 +105,8 @@ impl<T: Clone> Snapshot<T> {
     }
 }
 
-/// What was removed while somebody read goes when he has, not with the next
-/// reader; also if he panicked.
+/// Frees removed parts as soon as the reader is done, also after a panic, and not
+/// only with the next read.
 struct StaleGuard<'a, T: Clone> {
     snapshot: &'a Snapshot<T>,
     version: u64,

@@ -1,25 +1,24 @@
-//! A listener's place, to give up or keep.
+//! Subscriptions, which remove a listener when dropped.
 
 use super::ListenerId;
 use std::{fmt, sync::Weak};
 
-/// A listener's place in an emitter. Dropping it removes the listener;
-/// [`detach`](Self::detach) leaves it there.
+/// The registration of a listener with an emitter. Dropping it removes the listener;
+/// [`detach`](Self::detach) keeps the listener.
 ///
-/// What a listener holds is dropped with it: at once, or when the emits that
-/// are running it have ended. (Should a listener panic in such an emit, or one
-/// on another thread end in the very moment of the removal, then with the next
-/// use of the emitter.)
+/// Values captured by a listener are dropped with it: at once, or when the emits that
+/// are running it have ended. If the listener panics in such an emit, or an emit on
+/// another thread ends at the moment of the removal, they are dropped with the next
+/// use of the emitter.
 ///
-/// It does not keep the emitter alive: once that is gone there is nothing to
-/// remove.
+/// A subscription does not keep the emitter alive.
 ///
 /// ```
 /// use highwater::events::Emitter;
 ///
 /// let emitter: Emitter<u8> = Emitter::new();
-/// let here = emitter.on("as long as this is in scope", |_| ());
-/// let always = emitter.on("until it is turned off", |_| ()).detach();
+/// let here = emitter.on("until the end of the scope", |_| ());
+/// let always = emitter.on("until turned off", |_| ()).detach();
 ///
 /// drop(here);
 /// assert_eq!(emitter.listener_count(), 1);
@@ -32,9 +31,9 @@ pub struct Subscription {
     registry: Option<Weak<dyn Registry>>,
 }
 
-/// Where listeners are removed from.
+/// A place that listeners are removed from.
 pub(super) trait Registry: Send + Sync {
-    /// Whether it was there.
+    /// Removes a listener and returns whether it was present.
     fn remove(&self, id: ListenerId) -> bool;
 }
 
@@ -46,7 +45,7 @@ impl Subscription {
         }
     }
 
-    /// The listener's handle.
+    /// Returns the handle of the listener.
     ///
     /// ```
     /// # use highwater::events::Emitter;
@@ -59,7 +58,7 @@ impl Subscription {
         self.id
     }
 
-    /// Removes the listener, as dropping this does.
+    /// Removes the listener, like dropping the subscription.
     ///
     /// ```
     /// # use highwater::events::Emitter;
@@ -78,8 +77,8 @@ impl Subscription {
         }
     }
 
-    /// Leaves the listener in place for as long as the emitter lives, or until
-    /// it is turned [`off`](super::Emitter::off) by the handle returned.
+    /// Keeps the listener until the emitter is dropped, or until it is turned
+    /// [`off`](super::Emitter::off) by the returned handle.
     ///
     /// ```
     /// # use highwater::events::Emitter;

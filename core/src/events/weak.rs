@@ -1,10 +1,10 @@
-//! An emitter or a bus that does not keep itself alive.
+//! Weak handles of emitters and buses.
 
 use super::{Bus, Emitter, Plain, bus, emitter::EmitterShared};
 use std::{fmt, marker::PhantomData, sync::Weak};
 
-/// An [`Emitter`] that does not keep itself alive: for a listener that emits on
-/// the emitter it listens to, which would otherwise never be freed.
+/// A weak handle of an [`Emitter`], for a listener that emits on its own emitter.
+/// With a strong handle, the two would keep each other alive.
 ///
 /// ```
 /// use highwater::events::Emitter;
@@ -28,7 +28,7 @@ pub struct WeakEmitter<E: ?Sized, M = Plain> {
 }
 
 impl<E: ?Sized, M> WeakEmitter<E, M> {
-    /// The emitter, if it is still there.
+    /// Returns the emitter, if it still exists.
     ///
     /// ```
     /// # use highwater::events::Emitter;
@@ -60,8 +60,8 @@ impl<E: ?Sized, M> fmt::Debug for WeakEmitter<E, M> {
     }
 }
 
-/// A [`Bus`] that does not keep itself alive: for a listener that uses the bus it
-/// listens on. See [`Bus::downgrade`].
+/// A weak handle of a [`Bus`], for a listener that uses its own bus. See
+/// [`Bus::downgrade`].
 ///
 /// ```
 /// use highwater::events::Bus;
@@ -69,7 +69,7 @@ impl<E: ?Sized, M> fmt::Debug for WeakEmitter<E, M> {
 /// let bus = Bus::new();
 /// let weak = bus.downgrade();
 /// bus.on("double", move |n: &u8| {
-///     let bus = weak.upgrade().expect("it emits just now");
+///     let bus = weak.upgrade().expect("the bus is emitting");
 ///     bus.emit(&(u16::from(*n) * 2)).map(drop)
 /// }).detach();
 /// bus.on("doubled", |n: &u16| assert_eq!(*n, 14)).detach();
@@ -81,7 +81,7 @@ pub struct WeakBus<M = Plain> {
 }
 
 impl<M> WeakBus<M> {
-    /// The bus, if it is still there.
+    /// Returns the bus, if it still exists.
     ///
     /// ```
     /// # use highwater::events::Bus;

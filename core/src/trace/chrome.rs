@@ -1,15 +1,15 @@
 //! Export in the Chrome trace-event format.
 //!
-//! The format ("Trace Event Format", Google, 2016) wants spans of one track to
-//! nest. Those of a busy service overlap instead, so each source gets as many
-//! tracks as it had spans at once.
+//! The format ("Trace Event Format", Google, 2016) requires the spans of a track to
+//! nest. Those of a busy service overlap, so each source gets as many tracks as it
+//! had concurrent spans.
 
 use super::{Event, NameId, Phase, Trace, VERSION};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, io, time::Duration};
 
-/// Writes one JSON object, an event a line.
+/// Writes one JSON object, with an event per line.
 pub(super) fn write(trace: &Trace, mut writer: impl io::Write) -> io::Result<()> {
     let tracks = Tracks::of(trace);
     let mut separator = "{\"traceEvents\":[\n";
@@ -41,12 +41,12 @@ pub(super) fn write(trace: &Trace, mut writer: impl io::Write) -> io::Result<()>
     )
 }
 
-/// Which track each record is drawn on.
+/// The track of each record.
 struct Tracks {
-    /// The lane of each record within its source, by index in the trace.
-    /// `None` for a begin whose end is on record: the end draws both.
+    /// The lane of each record within its source, by index in the trace. `None` for a
+    /// begin whose end is on record: the end draws both.
     lanes: Vec<Option<usize>>,
-    /// The first track number of each source, and how many it has.
+    /// The first track number of each source, and the number of its tracks.
     first: BTreeMap<NameId, (usize, usize)>,
 }
 
@@ -67,7 +67,7 @@ impl Tracks {
                 }
                 Phase::End => {
                     let ours = busy.iter().position(|lane| lane.has(trace, event));
-                    // No lane has it if its begin was dropped from the ring.
+                    // No lane matches if the begin was dropped from the ring.
                     let lane = ours.unwrap_or_else(|| Lane::free_at(event.at, busy));
                     if let Some(begin) = busy[lane].open.take() {
                         lanes[begin] = None;
@@ -138,18 +138,18 @@ impl Tracks {
     }
 }
 
-/// A track of one source while the trace is gone through.
+/// A track of one source, while the trace is read.
 #[derive(Default)]
 struct Lane {
-    /// The begin of the span that is open on it, by index in the trace.
+    /// The begin of the open span, by index in the trace.
     open: Option<usize>,
-    /// When the last span on it ended.
+    /// The end of the last span.
     free_since: Duration,
 }
 
 impl Lane {
-    /// The first lane for a span that began at `at`. That may be earlier than
-    /// the span before it ended: a request counts from when it was due.
+    /// Returns the first free lane for a span that began at `at`. That may be before
+    /// the span before it ended, since a request counts from when it was due.
     fn free_at(at: Duration, lanes: &mut Vec<Lane>) -> usize {
         let free = |lane: &Lane| lane.open.is_none() && lane.free_since <= at;
         lanes.iter().position(free).unwrap_or_else(|| {
@@ -158,7 +158,7 @@ impl Lane {
         })
     }
 
-    /// Whether the span that ends is the one open on it.
+    /// Returns whether `end` ends the open span of this lane.
     fn has(&self, trace: &Trace, end: &Event) -> bool {
         self.open.is_some_and(|begin| {
             let begin = &trace.events[begin];
@@ -199,7 +199,7 @@ impl ChromeEvent<'_> {
         }
     }
 
-    /// A counter track: how much the source had begun and not ended.
+    /// Makes a point of the counter track of the open spans of the source.
     fn in_flight(trace: &Trace, event: &Event) -> Self {
         ChromeEvent {
             name: format!("{} in flight", trace.name(event.source)),

@@ -1,130 +1,174 @@
-//! The one wire schema.
+//! The schema of a record.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The version of the schema below. Raised when a field changes its meaning.
+/// The version of the schema. Raised when a field changes its meaning.
+///
+/// ```
+/// use highwater::trace::{Trace, VERSION};
+///
+/// assert_eq!(Trace::default().version, VERSION);
+/// ```
 pub const VERSION: u32 = 1;
 
-/// One record: what one source did, to what, when, with which outcome.
+/// One record: what a source did, to which target, when, with which outcome.
 ///
-/// Records are self-contained: the cumulative [`Counters`] of the source stand
-/// in each, so that a lost record never leaves a picture wrong.
+/// Records are self-contained: each contains the cumulative [`Counters`] of its
+/// source, so a lost record never leaves a picture wrong.
+///
+/// ```
+/// use highwater::trace::{Phase, RecordKind, Recorder};
+/// use std::{sync::Arc, time::Duration};
+///
+/// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+/// let (bus, mail) = (recorder.name("Bus"), recorder.name("EmailService"));
+/// recorder.send(RecordKind::Deliver, bus, mail, 7);
+///
+/// let event = recorder.drain().events[0];
+/// assert_eq!((event.kind, event.phase), (RecordKind::Deliver, Phase::Instant));
+/// assert_eq!((event.source, event.target, event.subject), (bus, Some(mail), 7));
+/// assert_eq!(event.counters.sent, 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Start of what is recorded, since the start of the run. Nanoseconds on
-    /// the wire.
+    /// The start, relative to the start of the run. Nanoseconds on the wire.
     #[serde(rename = "at_ns", with = "nanos")]
     pub at: Duration,
-    /// How long it took; of a begin, how late it was. Nanoseconds on the wire.
+    /// The duration; for a begin, its delay. Nanoseconds on the wire.
     #[serde(rename = "duration_ns", with = "nanos", default)]
     #[serde(skip_serializing_if = "Duration::is_zero")]
     pub duration: Duration,
-    /// Who did it.
+    /// The source of the record.
     pub source: NameId,
-    /// To whom, where something was passed on.
+    /// The recipient, for messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<NameId>,
-    /// What was done.
+    /// The kind of record.
     pub kind: RecordKind,
-    /// Whether it began, ended, or takes no time.
+    /// A begin, an end or an instant.
     pub phase: Phase,
-    /// What it was done for: the number of the user, request or chunk.
+    /// The number of the user, request or chunk that it concerns.
     pub subject: u64,
-    /// Why it failed, if it ended in failure.
+    /// The cause of the failure, if it ended in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<NameId>,
-    /// The source's totals, this record included.
+    /// The totals of the source, including this record.
     pub counters: Counters,
-    /// The thread that recorded it; 0 is the loop.
+    /// The recording thread; 0 is the loop.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub thread: u32,
 }
 
 impl Event {
-    /// When it was recorded. Never decreases from one record to the next.
+    /// Returns the time of recording, which never decreases from one record to the
+    /// next.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// recorder.instant(RecordKind::Start, recorder.name("Api"), 0);
+    /// let event = recorder.drain().events[0];
+    /// assert_eq!(event.recorded_at(), event.at + event.duration);
+    /// ```
     #[must_use]
     pub fn recorded_at(&self) -> Duration {
         self.at + self.duration
     }
 }
 
-/// What a record is about.
+/// The kind of a record.
+///
+/// ```
+/// use highwater::trace::{RecordKind};
+///
+/// assert_eq!(RecordKind::Deliver.as_str(), "deliver");
+/// assert!(RecordKind::Deliver.is_message() && !RecordKind::Subscribe.is_message());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RecordKind {
-    /// A service came up, or a process that is ready: `subject` is its id.
+    /// A service started, or a process became ready; `subject` is its id.
     Start,
-    /// `source` holds on to `target`: a dependency in the code.
+    /// `source` holds a reference to `target`: a dependency in the code.
     Depend,
     /// A listener was added: `source` listens to `target`.
     Subscribe,
-    /// A listener was removed: `source` listens to `target` no more.
+    /// A listener was removed: `source` no longer listens to `target`.
     Unsubscribe,
-    /// The emitter or bus `source` warned of a leak: more listeners than there
-    /// should be. `target` is what it said, `subject` how many there are.
+    /// The emitter or bus `source` reported a leak: too many listeners. `target` is
+    /// the message, `subject` the number of listeners.
     Leak,
-    /// A request from outside, from its arrival to its answer.
+    /// A request from outside, from its arrival to its response.
     Request,
-    /// `source` called `target` by name.
+    /// `source` called `target` directly.
     Call,
     /// `source` emitted an event on the bus `target`.
     Emit,
-    /// The bus `source` handed an event to the listener `target`.
+    /// The bus `source` delivered an event to the listener `target`.
     Deliver,
     /// The queue `source`, or the inbox of the listener `source`, was full and
-    /// lost items, `subject` of them.
+    /// dropped `subject` items.
     Drop,
     /// The queue `source`, or the inbox of the listener `source`, was full and
-    /// refused an item; or the circuit breaker `source` let a call not through.
+    /// refused an item; or the circuit breaker `source` rejected a call.
     Refuse,
-    /// A service worked on what it was given.
+    /// A service handled its input.
     Handle,
     /// `source` wrote a chunk to `target`.
     Write,
-    /// The queue `source` has its high-water mark at `subject` bytes.
+    /// The queue `source` has a high-water mark of `subject` bytes.
     Mark,
-    /// The queue `source` holds `subject` bytes now.
+    /// The queue `source` now holds `subject` bytes.
     Level,
-    /// The queue `source` had no room, and who writes to it waited.
+    /// The queue `source` was full and its writer waited.
     Stall,
-    /// `source` held something open: a file, a connection.
+    /// `source` held a file or a connection open.
     Open,
-    /// What `source` wrote is complete, and takes the place of what was there.
+    /// The output of `source` is complete and replaces the previous file.
     Commit,
-    /// What `source` had written in part was discarded.
+    /// The partial output of `source` was discarded.
     Discard,
     /// A thread of the pool computed.
     Compute,
-    /// The handler of errors `source` wrote a line about the request `subject` to
-    /// the log; `failure` is the error's code.
+    /// The error handler `source` logged an entry about the request `subject`;
+    /// `failure` is the error code.
     Log,
-    /// `source` had the request `subject` done again; `failure` is why.
+    /// `source` retried the request `subject`; `failure` is the reason.
     Retry,
-    /// The answer of `source` to the request `subject` was well-formed, and wrong.
+    /// The response of `source` to the request `subject` was well-formed and wrong.
     Wrong,
-    /// The answer of `source` to the request `subject` showed internal detail.
+    /// The response of `source` to the request `subject` exposed internal details.
     Expose,
-    /// The process `source` with the id `subject` has exited; `failure` is why,
-    /// unless it came to its end. Its [`Start`](RecordKind::Start) has the same id.
+    /// The process `source` with the id `subject` exited; `failure` is the reason,
+    /// unless it exited normally. Its [`Start`](RecordKind::Start) has the same id.
     Exit,
     /// The circuit breaker `source`, or the process `source` with the id `subject`,
     /// changed to the state `target`.
     Switch,
-    /// A heartbeat came: of a loop, from when it was due; or of the process `source`.
+    /// A heartbeat arrived: of a loop, measured from when it was due; or of the
+    /// process `source`.
     Beat,
-    /// `source` came to the result `subject`, of the job `target`.
+    /// `source` computed the result `subject` of the job `target`.
     Result,
-    /// The pool `source` has `subject` threads; none where the loop does its jobs.
+    /// The pool `source` has `subject` threads; 0 if jobs run on the loop.
     Threads,
     /// The operator `source` set a parameter `subject` milliseconds after the start:
-    /// `target` is its key and value, as `interval=10`.
+    /// `target` is its key and value, such as `interval=10`.
     Change,
 }
 
 impl RecordKind {
-    /// Every kind, in the order of their numbers.
+    /// All kinds, in the order of their numbers on the wire.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind};
+    ///
+    /// assert_eq!(RecordKind::ALL[0], RecordKind::Start);
+    /// ```
     pub const ALL: &[RecordKind] = &[
         RecordKind::Start,
         RecordKind::Depend,
@@ -158,8 +202,15 @@ impl RecordKind {
         RecordKind::Change,
     ];
 
-    /// Whether something goes from source to target. A subscription and a
-    /// dependency are relations: nothing moves on them yet.
+    /// Returns whether it is a message from source to target. A subscription and a
+    /// dependency are relations: nothing moves on them.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind};
+    ///
+    /// assert!(RecordKind::Call.is_message());
+    /// assert!(!RecordKind::Depend.is_message());
+    /// ```
     pub fn is_message(self) -> bool {
         matches!(
             self,
@@ -167,13 +218,19 @@ impl RecordKind {
         )
     }
 
-    /// Whether its spans are work, which totals and percentiles are about; to be
-    /// open, or to wait for room, is none.
+    /// Returns whether its spans are work, which totals and percentiles count. Being
+    /// open and waiting for room are not.
     pub(super) fn is_work(self) -> bool {
         !matches!(self, RecordKind::Open | RecordKind::Stall)
     }
 
-    /// The kind's name on the wire.
+    /// Returns the name of the kind on the wire.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind};
+    ///
+    /// assert_eq!(RecordKind::Unsubscribe.as_str(), "unsubscribe");
+    /// ```
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -211,55 +268,112 @@ impl RecordKind {
     }
 }
 
-/// Where a record stands in what it records.
+/// The phase of a span that a record marks.
+///
+/// ```
+/// use highwater::trace::{Phase, RecordKind, Recorder};
+/// use std::{sync::Arc, time::Duration};
+///
+/// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+/// recorder.begin(RecordKind::Handle, recorder.name("EmailService"), 1).succeed();
+/// let events = recorder.drain().events;
+/// assert_eq!((events[0].phase, events[1].phase), (Phase::Begin, Phase::End));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// It began, and an end follows.
+    /// The begin of a span. Its end follows.
     Begin,
-    /// It ended.
+    /// The end of a span.
     End,
-    /// It takes no time.
+    /// A record without duration.
     Instant,
 }
 
-/// Totals of one source since the start of the run.
+/// The totals of one source since the start of the run.
+///
+/// ```
+/// use highwater::trace::{RecordKind, Recorder};
+/// use std::{sync::Arc, time::Duration};
+///
+/// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+/// let mail = recorder.name("EmailService");
+/// recorder.begin(RecordKind::Handle, mail, 1).succeed();
+/// recorder.begin(RecordKind::Handle, mail, 2).fail("no route");
+/// let open = recorder.begin(RecordKind::Handle, mail, 3);
+///
+/// let counters = recorder.drain().events.last().unwrap().counters;
+/// assert_eq!((counters.started, counters.succeeded, counters.failed), (3, 1, 1));
+/// assert_eq!((counters.finished(), counters.in_flight()), (2, 1));
+/// # drop(open);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
-    /// Spans of work begun.
+    /// Spans of work that began.
     pub started: u64,
-    /// Spans that ended well.
+    /// Spans of work that succeeded.
     pub succeeded: u64,
-    /// Spans that ended in failure.
+    /// Spans of work that failed.
     pub failed: u64,
-    /// Messages passed on: calls, emits and deliveries.
+    /// Messages sent: calls, emits, deliveries and writes.
     pub sent: u64,
 }
 
 impl Counters {
-    /// Spans begun and not ended.
+    /// Returns the number of spans in flight: begun and not ended.
+    ///
+    /// ```
+    /// use highwater::trace::{Counters};
+    ///
+    /// let counters = Counters { started: 3, succeeded: 1, ..Counters::default() };
+    /// assert_eq!(counters.in_flight(), 2);
+    /// ```
     #[must_use]
     pub fn in_flight(&self) -> u64 {
         self.started.saturating_sub(self.finished())
     }
 
-    /// Spans ended, well or not.
+    /// Returns the number of spans that ended, successfully or not.
+    ///
+    /// ```
+    /// use highwater::trace::{Counters};
+    ///
+    /// let counters = Counters { succeeded: 4, failed: 1, ..Counters::default() };
+    /// assert_eq!(counters.finished(), 5);
+    /// ```
     #[must_use]
     pub fn finished(&self) -> u64 {
         self.succeeded + self.failed
     }
 }
 
-/// A name in the trace's table of names.
+/// The id of a name in the name table of a trace.
 ///
-/// It means nothing to another recorder. One whose table is shorter panics in a
-/// debug build when it is handed such an id, and records nothing otherwise.
+/// It is valid only for the recorder that made it. Another recorder whose table is
+/// shorter panics on it in debug builds and otherwise records nothing.
+///
+/// ```
+/// use highwater::trace::{Recorder};
+/// use std::{sync::Arc, time::Duration};
+///
+/// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+/// let api = recorder.name("Api");
+/// assert_eq!(recorder.name("Api"), api, "one id per name");
+/// assert_eq!(recorder.name("EmailService").index(), 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NameId(u32);
 
 impl NameId {
-    /// The name's place in [`Trace::names`](super::Trace::names).
+    /// Returns the index of the name in [`Trace::names`](super::Trace::names).
+    ///
+    /// ```
+    /// use highwater::trace::{Trace};
+    ///
+    /// let trace = Trace { names: vec!["Api".to_owned()], ..Trace::default() };
+    /// assert_eq!(trace.id("Api").unwrap().index(), 0);
+    /// ```
     #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize
@@ -282,8 +396,8 @@ fn is_zero(thread: &u32) -> bool {
     *thread == 0
 }
 
-/// Durations as whole nanoseconds: 584 years fit, and JSON readers that keep
-/// numbers as doubles are exact for the first 104 days.
+/// Durations as whole nanoseconds. 584 years fit, and JSON readers that parse numbers
+/// as doubles are exact for the first 104 days.
 mod nanos {
     use serde::{Deserialize, Deserializer, Serializer};
     use std::time::Duration;

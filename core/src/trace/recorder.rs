@@ -1,4 +1,4 @@
-//! Writing a trace.
+//! The recorder, which writes a trace.
 
 use super::{Counters, Event, NameId, Phase, RecordKind, Ring};
 use crate::Clock;
@@ -10,8 +10,20 @@ use std::{
 
 /// Writes records, from any thread. Clones write to the same trace.
 ///
-/// It never waits for a reader: when the ring is full, the oldest record is
-/// dropped and counted.
+/// It never waits for a reader: when the ring is full, the oldest record is dropped
+/// and counted.
+///
+/// ```
+/// use highwater::trace::{RecordKind, Recorder};
+/// use std::{sync::Arc, time::Duration};
+///
+/// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+/// let (api, mail) = (recorder.name("Api"), recorder.name("EmailService"));
+/// let request = recorder.begin(RecordKind::Request, api, 7);
+/// recorder.send(RecordKind::Call, api, mail, 7);
+/// request.succeed();
+/// assert_eq!(recorder.recorded(), 3);
+/// ```
 #[derive(Clone)]
 pub struct Recorder {
     shared: Arc<RecorderShared>,
@@ -33,7 +45,18 @@ struct State {
 }
 
 impl Recorder {
-    /// A recorder that keeps at most `capacity` undrained records.
+    /// Makes a recorder that keeps at most `capacity` records between drains.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 2);
+    /// let queue = recorder.name("queue");
+    /// (0..5).for_each(|bytes| recorder.instant(RecordKind::Level, queue, bytes));
+    /// let batch = recorder.drain();
+    /// assert_eq!((batch.events.len(), batch.dropped), (2, 3));
+    /// ```
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, capacity: usize) -> Self {
         let state = State {
@@ -53,8 +76,18 @@ impl Recorder {
         }
     }
 
-    /// The same trace, written to by another thread. By convention 0 is the
-    /// loop.
+    /// Returns a recorder of the same trace for another thread. By convention 0 is
+    /// the loop.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// let pool = recorder.name("pool");
+    /// recorder.on_thread(2).begin(RecordKind::Compute, pool, 1).succeed();
+    /// assert_eq!(recorder.drain().events[0].thread, 2);
+    /// ```
     #[must_use]
     pub fn on_thread(&self, thread: u32) -> Self {
         Recorder {
@@ -63,9 +96,10 @@ impl Recorder {
         }
     }
 
-    /// The same trace, with no record of what is written: the source's totals
-    /// grow by it, and stand in its next record. For one of so many that nobody
-    /// would read them all; who reads percentiles then reads those of the others.
+    /// Returns a recorder that only counts: it adds to the totals of the source,
+    /// which appear in the next record, and writes no records. It is meant for
+    /// sampling: with too many spans to record them all, percentiles cover the
+    /// recorded ones.
     ///
     /// ```
     /// use highwater::trace::{RecordKind, Recorder};
@@ -88,9 +122,19 @@ impl Recorder {
         }
     }
 
-    /// The id of a name, entered into the table at its first use.
+    /// Returns the id of a name, and adds the name to the table on first use.
     ///
-    /// The table only grows: name services and causes, never data.
+    /// The table only grows, so use it for services and causes, never for data.
+    ///
+    /// ```
+    /// use highwater::trace::{Recorder};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// let api = recorder.name("Api");
+    /// assert_eq!(recorder.name("Api"), api);
+    /// assert_eq!(recorder.drain().names, ["Api"]);
+    /// ```
     #[must_use]
     pub fn name(&self, name: &str) -> NameId {
         let mut state = self.state();
@@ -102,19 +146,50 @@ impl Recorder {
         NameId::from_index(state.names.len() - 1)
     }
 
-    /// Records that something takes place now and takes no time.
+    /// Records something that happens now and has no duration.
+    ///
+    /// ```
+    /// use highwater::trace::{Phase, RecordKind, Recorder};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// recorder.instant(RecordKind::Start, recorder.name("Api"), 4711);
+    /// let event = recorder.drain().events[0];
+    /// assert_eq!((event.phase, event.subject), (Phase::Instant, 4711));
+    /// ```
     pub fn instant(&self, kind: RecordKind, source: NameId, subject: u64) {
         self.write(kind, Phase::Instant, source, None, subject, None, None);
     }
 
-    /// As [`instant`](Self::instant), with a cause: a short fixed text, since it
-    /// enters the table of names.
+    /// Records an [`instant`](Self::instant) with a cause: a short constant text,
+    /// since it is added to the name table.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder, Trace};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// recorder.instant_with_cause(RecordKind::Exit, recorder.name("worker 1"), 4711, "signal 9");
+    /// let mut trace = Trace::default();
+    /// trace.append(recorder.drain());
+    /// assert_eq!(trace.events[0].failure, trace.id("signal 9"));
+    /// ```
     pub fn instant_with_cause(&self, kind: RecordKind, source: NameId, subject: u64, cause: &str) {
         let cause = Some(self.name(cause));
         self.write(kind, Phase::Instant, source, None, subject, None, cause);
     }
 
-    /// Records that `source` passes something on to `target`.
+    /// Records a message from `source` to `target`.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// let (api, mail) = (recorder.name("Api"), recorder.name("EmailService"));
+    /// recorder.send(RecordKind::Call, api, mail, 7);
+    /// assert_eq!(recorder.drain().events[0].target, Some(mail));
+    /// ```
     pub fn send(&self, kind: RecordKind, source: NameId, target: NameId, subject: u64) {
         self.write(
             kind,
@@ -127,19 +202,42 @@ impl Recorder {
         );
     }
 
-    /// Records that something begins now. The span's end is recorded by
-    /// [`Span::succeed`] or [`Span::fail`], or as cancelled when it is dropped.
+    /// Records the begin of a span. Its end is recorded by [`Span::succeed`] or
+    /// [`Span::fail`], or as cancelled when the span is dropped.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// let span = recorder.begin(RecordKind::Handle, recorder.name("EmailService"), 7);
+    /// // … the work …
+    /// span.succeed();
+    /// assert_eq!(recorder.drain().events.len(), 2);
+    /// ```
     pub fn begin(&self, kind: RecordKind, source: NameId, subject: u64) -> Span {
         self.begin_at(self.shared.clock.now(), kind, source, subject)
     }
 
-    /// As [`begin`](Self::begin), for something that was due at `at`.
+    /// Records the [`begin`](Self::begin) of a span that was due at `at`.
     ///
-    /// A request counts from when it arrived, not from when the busy server
-    /// got round to it; measuring from the latter hides exactly the delay one
-    /// is looking for (Gil Tene's "coordinated omission").
+    /// A request counts from its arrival, not from when the busy server started on
+    /// it: measuring from the latter hides exactly the delay in question (Gil Tene's
+    /// "coordinated omission").
     ///
-    /// What is due later begins now: timers of some worlds fire a little early.
+    /// A time in the future counts as now, since timers of some worlds fire a little
+    /// early.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let ms = Duration::from_millis;
+    /// let recorder = Recorder::new(Arc::new(move || ms(5)), 1024);
+    /// recorder.begin_at(ms(2), RecordKind::Request, recorder.name("Api"), 7).succeed();
+    /// let end = recorder.drain().events[1];
+    /// assert_eq!((end.at, end.duration), (ms(2), ms(3)));
+    /// ```
     pub fn begin_at(&self, at: Duration, kind: RecordKind, source: NameId, subject: u64) -> Span {
         let at = self.write(kind, Phase::Begin, source, None, subject, Some(at), None);
         Span {
@@ -152,7 +250,17 @@ impl Recorder {
         }
     }
 
-    /// Takes all records made since the last drain.
+    /// Returns all records made since the last drain, and the names added since.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// recorder.instant(RecordKind::Start, recorder.name("Api"), 0);
+    /// assert_eq!(recorder.drain().events.len(), 1);
+    /// assert_eq!(recorder.drain().events.len(), 0);
+    /// ```
     #[must_use]
     pub fn drain(&self) -> RecordBatch {
         let mut state = self.state();
@@ -167,13 +275,23 @@ impl Recorder {
         }
     }
 
-    /// How many records were made so far, drained and dropped ones included.
+    /// Returns the number of records made so far, including drained and dropped ones.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// recorder.begin(RecordKind::Request, recorder.name("Api"), 1).succeed();
+    /// let _batch = recorder.drain();
+    /// assert_eq!(recorder.recorded(), 2);
+    /// ```
     #[must_use]
     pub fn recorded(&self) -> u64 {
         self.state().recorded
     }
 
-    /// Answers when what is recorded began.
+    /// Returns the start of the record.
     #[expect(clippy::too_many_arguments, reason = "the record's own fields")]
     fn write(
         &self,
@@ -186,7 +304,7 @@ impl Recorder {
         failure: Option<NameId>,
     ) -> Duration {
         let mut state = self.state();
-        // Read under the lock, so that the order of records is the order of time.
+        // Read under the lock, so that records are ordered by time.
         let now = self.shared.clock.now();
         let Some(counters) = state.counters.get_mut(source.index()) else {
             debug_assert!(false, "a name of another recorder");
@@ -200,7 +318,7 @@ impl Recorder {
             (Phase::Instant, _) => counters.sent += u64::from(kind.is_message()),
         }
         let counters = *counters;
-        // Never later than now, or records would not be in the order of time.
+        // Never later than now, which would break the order by time.
         let at = began.unwrap_or(now).min(now);
         if self.is_counting_only {
             return at;
@@ -221,8 +339,8 @@ impl Recorder {
         at
     }
 
-    /// A panic elsewhere leaves whole records behind, so a poisoned lock is
-    /// no reason to lose the trace that explains the panic.
+    /// Returns the state, even after a panic elsewhere: the records are whole, and
+    /// the trace explains the panic.
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared
             .state
@@ -240,11 +358,23 @@ impl std::fmt::Debug for Recorder {
     }
 }
 
-/// Something that began and has to end.
+/// A span that has begun and must end.
 ///
-/// Dropped without an end, as when its future is cancelled or the code panics,
-/// it is recorded as failed with the cause `cancelled`: what is in flight
-/// stays right.
+/// Dropped without an end, as when its future is cancelled or the code panics, it is
+/// recorded as failed with the cause `cancelled`, so the number in flight stays
+/// correct.
+///
+/// ```
+/// use highwater::trace::{RecordKind, Recorder, Trace};
+/// use std::{sync::Arc, time::Duration};
+///
+/// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+/// drop(recorder.begin(RecordKind::Handle, recorder.name("EmailService"), 7));
+///
+/// let mut trace = Trace::default();
+/// trace.append(recorder.drain());
+/// assert_eq!(trace.events[1].failure, trace.id("cancelled"));
+/// ```
 #[must_use = "a span that is dropped at once is recorded as cancelled"]
 #[derive(Debug)]
 pub struct Span {
@@ -257,13 +387,33 @@ pub struct Span {
 }
 
 impl Span {
-    /// Records that it ended well.
+    /// Records that the span succeeded.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// recorder.begin(RecordKind::Handle, recorder.name("EmailService"), 7).succeed();
+    /// assert_eq!(recorder.drain().events[1].counters.succeeded, 1);
+    /// ```
     pub fn succeed(mut self) {
         self.end(None);
     }
 
-    /// Records that it ended in failure, and the cause: a short fixed text,
-    /// since it enters the table of names.
+    /// Records that the span failed, and the cause: a short constant text, since it
+    /// is added to the name table.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// recorder.begin(RecordKind::Handle, recorder.name("EmailService"), 7).fail("no route");
+    /// let batch = recorder.drain();
+    /// assert_eq!(batch.events[1].counters.failed, 1);
+    /// assert_eq!(batch.names, ["EmailService", "no route"]);
+    /// ```
     pub fn fail(mut self, cause: &str) {
         self.end(Some(cause));
     }
@@ -291,12 +441,22 @@ impl Drop for Span {
     }
 }
 
-/// What was recorded since the last drain.
+/// The records made between two drains.
+///
+/// ```
+/// use highwater::trace::{RecordKind, Recorder};
+/// use std::{sync::Arc, time::Duration};
+///
+/// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+/// recorder.instant(RecordKind::Start, recorder.name("Api"), 0);
+/// let batch = recorder.drain();
+/// assert_eq!((batch.first_name, batch.names.len(), batch.events.len()), (0, 1, 1));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RecordBatch {
-    /// The place of the first of `names` in the table of names.
+    /// The index of the first of `names` in the name table.
     pub first_name: usize,
-    /// Names entered since the last drain.
+    /// Names added since the last drain.
     pub names: Vec<String>,
     /// The records, oldest first.
     pub events: Vec<Event>,
@@ -305,9 +465,9 @@ pub struct RecordBatch {
 }
 
 impl RecordBatch {
-    /// Keeps the first `records` records, and every name, and answers the batch
-    /// that comes next: for who takes a little at a time. It is empty if there were
-    /// no more.
+    /// Keeps the first `records` records and all names, and returns the rest as the
+    /// next batch, for a reader that takes a few at a time. The rest is empty if
+    /// there were no more.
     ///
     /// ```
     /// use highwater::trace::{RecordKind, Recorder};
@@ -322,7 +482,7 @@ impl RecordBatch {
     /// assert_eq!((batch.events.len(), rest.events.len()), (3, 2));
     /// assert_eq!((batch.names.len(), rest.first_name), (1, 1));
     /// ```
-    #[must_use = "what is not kept is in the answer alone"]
+    #[must_use = "the rest is only in the returned batch"]
     pub fn split_off(&mut self, records: usize) -> RecordBatch {
         RecordBatch {
             first_name: self.first_name + self.names.len(),

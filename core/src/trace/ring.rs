@@ -1,11 +1,11 @@
-//! A bounded buffer that loses the oldest and says how many.
+//! A bounded buffer that drops its oldest items.
 
 use std::collections::VecDeque;
 
-/// Keeps the newest `capacity` items and counts what it had to drop.
+/// A buffer of the newest `capacity` items, which counts the items it dropped.
 ///
-/// A trace may not grow without bound when nobody reads it, and a recorder may
-/// not wait for its reader: so the oldest record goes, and is counted.
+/// A trace must not grow without bound when it is not read, and a recorder must not
+/// wait for its reader. So the oldest record is dropped, and counted.
 ///
 /// ```
 /// use highwater::trace::Ring;
@@ -23,8 +23,16 @@ pub struct Ring<T> {
 }
 
 impl<T> Ring<T> {
-    /// A ring of `capacity` items; a capacity of 0 counts as 1. Memory is
-    /// taken as items arrive, not in advance.
+    /// Makes a ring of `capacity` items; 0 counts as 1. Memory is allocated as items
+    /// arrive.
+    ///
+    /// ```
+    /// use highwater::trace::{Ring};
+    ///
+    /// let mut ring = Ring::new(0);
+    /// ring.extend(["old", "new"]);
+    /// assert_eq!(ring.drain().collect::<Vec<_>>(), ["new"]);
+    /// ```
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Ring {
@@ -34,7 +42,16 @@ impl<T> Ring<T> {
         }
     }
 
-    /// Adds an item. When full, the oldest is dropped and counted.
+    /// Adds an item. If the ring is full, the oldest item is dropped and counted.
+    ///
+    /// ```
+    /// use highwater::trace::{Ring};
+    ///
+    /// let mut ring = Ring::new(1);
+    /// ring.push("old");
+    /// ring.push("new");
+    /// assert_eq!((ring.len(), ring.dropped()), (1, 1));
+    /// ```
     pub fn push(&mut self, item: T) {
         if self.items.len() == self.capacity {
             self.items.pop_front();
@@ -43,24 +60,56 @@ impl<T> Ring<T> {
         self.items.push_back(item);
     }
 
-    /// Takes all items, oldest first. The drop counter stays.
+    /// Removes all items and returns them, oldest first. The count of dropped items
+    /// is kept.
+    ///
+    /// ```
+    /// use highwater::trace::{Ring};
+    ///
+    /// let mut ring = Ring::new(4);
+    /// ring.extend([1, 2]);
+    /// assert_eq!(ring.drain().sum::<u32>(), 3);
+    /// assert!(ring.is_empty());
+    /// ```
     pub fn drain(&mut self) -> impl Iterator<Item = T> + '_ {
         self.items.drain(..)
     }
 
-    /// How many items were dropped since the ring was made.
+    /// Returns the number of items dropped since the ring was made.
+    ///
+    /// ```
+    /// use highwater::trace::{Ring};
+    ///
+    /// let mut ring = Ring::new(2);
+    /// ring.extend(0..5);
+    /// assert_eq!(ring.dropped(), 3);
+    /// ```
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// How many items are held.
+    /// Returns the number of items in the ring.
+    ///
+    /// ```
+    /// use highwater::trace::{Ring};
+    ///
+    /// let mut ring = Ring::new(2);
+    /// ring.extend(0..5);
+    /// assert_eq!(ring.len(), 2);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// Whether nothing is held.
+    /// Returns whether the ring is empty.
+    ///
+    /// ```
+    /// use highwater::trace::{Ring};
+    ///
+    /// assert!(Ring::<u8>::new(2).is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()

@@ -1,17 +1,34 @@
-//! A trace folded into totals.
+//! The totals of a trace.
 
 use super::{Counters, Event, NameId, Phase, RecordKind, wire::nanoseconds};
 use std::time::Duration;
 
-/// Totals over a prefix of a trace: who did how much, how long it took, who
-/// talks to whom.
+/// The totals of a trace, or of its beginning: how much each source did, how long it
+/// took, and which sources exchange messages.
 ///
-/// Percentiles are exact (nearest rank), not estimates from buckets.
+/// Percentiles are exact (nearest rank), not estimated from buckets.
+///
+/// ```
+/// use highwater::trace::{RecordKind, Recorder, Summary};
+/// use std::{sync::Arc, time::Duration};
+///
+/// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+/// let (api, mail) = (recorder.name("Api"), recorder.name("EmailService"));
+/// recorder.send(RecordKind::Call, api, mail, 7);
+/// recorder.begin(RecordKind::Handle, mail, 7).succeed();
+///
+/// let mut summary = Summary::default();
+/// for event in &recorder.drain().events {
+///     summary.apply(event);
+/// }
+/// assert_eq!(summary.edge(api, mail), 1);
+/// assert_eq!(summary.counters(mail).succeeded, 1);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
-    /// By [`NameId`]: names are few, and most of them are sources.
+    /// Indexed by [`NameId`]: names are few, and most of them are sources.
     sources: Vec<SourceTotals>,
-    /// In order of first use. There are as many as arrows in a picture.
+    /// In order of first use. There are as many as arrows in the picture.
     edges: Vec<(NameId, NameId, u64)>,
     subscriptions: Vec<(NameId, NameId)>,
     dependencies: Vec<(NameId, NameId)>,
@@ -19,19 +36,36 @@ pub struct Summary {
     events: u64,
 }
 
-/// What a queue held, and what it could not hold.
+/// The totals of a queue of bytes.
+///
+/// ```
+/// use highwater::trace::{RecordKind, Recorder, Trace};
+/// use std::{sync::Arc, time::Duration};
+///
+/// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+/// let queue = recorder.name("queue");
+/// recorder.instant(RecordKind::Mark, queue, 256);
+/// for bytes in [64, 128, 0] {
+///     recorder.instant(RecordKind::Level, queue, bytes);
+/// }
+///
+/// let mut trace = Trace::default();
+/// trace.append(recorder.drain());
+/// let (_, totals) = trace.summary().queues().next().unwrap();
+/// assert_eq!((totals.mark, totals.peak, totals.level), (256, 128, 0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueTotals {
-    /// Its high-water mark, in bytes.
+    /// The high-water mark, in bytes.
     pub mark: u64,
-    /// What it holds, in bytes.
+    /// The bytes it holds.
     pub level: u64,
-    /// The most it held so far, in bytes.
+    /// The most bytes it held so far.
     pub peak: u64,
-    /// How long those who write to it waited for room, if that is on record.
+    /// The time its writers waited for room, if recorded.
     pub stalled: Option<Duration>,
-    /// Items it lost.
+    /// Items it dropped.
     pub dropped: u64,
     /// Items it refused.
     pub refused: u64,
@@ -42,18 +76,29 @@ struct SourceTotals {
     events: u64,
     counters: Counters,
     lost: u64,
-    /// How many spans of work that ended are on record.
+    /// The number of recorded ends of spans of work.
     ended: u64,
-    /// Of what ended well, in nanoseconds, as they came: played far more often than
-    /// asked for a percentile.
+    /// Durations of successful spans in nanoseconds, unsorted: records are applied
+    /// far more often than percentiles are read.
     durations: Vec<u64>,
 }
 
 impl Summary {
     /// Adds the next record.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder, Summary};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// recorder.instant(RecordKind::Start, recorder.name("Api"), 0);
+    /// let mut summary = Summary::default();
+    /// summary.apply(&recorder.drain().events[0]);
+    /// assert_eq!(summary.events(), 1);
+    /// ```
     pub fn apply(&mut self, event: &Event) {
         self.events += 1;
-        // Who sets parameters is no part of what is run.
+        // The operator who sets parameters is not part of the run.
         if event.kind == RecordKind::Change {
             return;
         }
@@ -87,18 +132,60 @@ impl Summary {
         }
     }
 
-    /// Every queue, in the order in which they were opened.
+    /// Returns the totals of every queue, in the order in which they were opened.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder, Trace};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// let queue = recorder.name("queue");
+    /// recorder.instant(RecordKind::Mark, queue, 256);
+    ///
+    /// let mut trace = Trace::default();
+    /// trace.append(recorder.drain());
+    /// let summary = trace.summary();
+    /// let queues: Vec<_> = summary.queues().map(|(id, totals)| (id, totals.mark)).collect();
+    /// assert_eq!(queues, [(queue, 256)]);
+    /// ```
     pub fn queues(&self) -> impl Iterator<Item = (NameId, QueueTotals)> + '_ {
         self.queues.iter().copied()
     }
 
-    /// How many records were applied.
+    /// Returns the number of records applied.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder, Trace};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// recorder.begin(RecordKind::Handle, recorder.name("EmailService"), 1).succeed();
+    ///
+    /// let mut trace = Trace::default();
+    /// trace.append(recorder.drain());
+    /// let summary = trace.summary();
+    /// assert_eq!(summary.events(), 2);
+    /// ```
     #[must_use]
     pub fn events(&self) -> u64 {
         self.events
     }
 
-    /// The totals of a source; zero if it recorded nothing yet.
+    /// Returns the totals of a source; zero if it recorded nothing yet.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder, Trace};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// let mail = recorder.name("EmailService");
+    /// recorder.begin(RecordKind::Handle, mail, 1).fail("no route");
+    ///
+    /// let mut trace = Trace::default();
+    /// trace.append(recorder.drain());
+    /// let summary = trace.summary();
+    /// assert_eq!(summary.counters(mail).failed, 1);
+    /// ```
     #[must_use]
     pub fn counters(&self, source: NameId) -> Counters {
         self.sources
@@ -106,17 +193,50 @@ impl Summary {
             .map_or_else(Counters::default, |source| source.counters)
     }
 
-    /// How much of what was passed to a source its full queue dropped or refused.
+    /// Returns the number of items that the full queue of a source dropped or
+    /// refused.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder, Trace};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// let inbox = recorder.name("EmailService");
+    /// recorder.instant(RecordKind::Drop, inbox, 3);
+    /// recorder.instant(RecordKind::Refuse, inbox, 7);
+    ///
+    /// let mut trace = Trace::default();
+    /// trace.append(recorder.drain());
+    /// let summary = trace.summary();
+    /// assert_eq!(summary.lost(inbox), 4);
+    /// ```
     #[must_use]
     pub fn lost(&self, source: NameId) -> u64 {
         self.sources.get(source.index()).map_or(0, |it| it.lost)
     }
 
-    /// The shortest duration that at least `percent` % of the source's spans that
-    /// ended well stayed within (nearest rank); `None` before there is one. Those that
-    /// failed do not count: to be refused takes no time.
+    /// Returns a percentile of the durations of the source's successful spans
+    /// (nearest rank); `None` if there are none. Failed spans do not count, since a
+    /// refusal takes no time.
     ///
-    /// Takes time in proportion to the number of spans.
+    /// Takes time proportional to the number of spans.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder, Trace};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let ms = Duration::from_millis;
+    /// let recorder = Recorder::new(Arc::new(move || ms(10)), 1024);
+    /// let api = recorder.name("Api");
+    /// for due in [9, 8, 1] {
+    ///     recorder.begin_at(ms(due), RecordKind::Request, api, due).succeed();
+    /// }
+    ///
+    /// let mut trace = Trace::default();
+    /// trace.append(recorder.drain());
+    /// assert_eq!(trace.summary().percentile(api, 50), Some(ms(2)));
+    /// assert_eq!(trace.summary().percentile(api, 99), Some(ms(9)));
+    /// ```
     #[must_use]
     pub fn percentile(&self, source: NameId, percent: usize) -> Option<Duration> {
         let durations = &self.sources.get(source.index())?.durations;
@@ -130,16 +250,46 @@ impl Summary {
         Some(Duration::from_nanos(*nearest))
     }
 
-    /// Whether only some of what the source ended is on record, as of a
-    /// [sample](super::Recorder::counting): the counters are of all, percentiles and
-    /// edges of what is there.
+    /// Returns whether only a [sample](super::Recorder::counting) of the source's
+    /// spans was recorded. The counters then cover all spans; percentiles and edges
+    /// cover the sample.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder, Trace};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// let api = recorder.name("Api");
+    /// recorder.counting().begin(RecordKind::Request, api, 1).succeed();
+    /// recorder.begin(RecordKind::Request, api, 2).succeed();
+    ///
+    /// let mut trace = Trace::default();
+    /// trace.append(recorder.drain());
+    /// let summary = trace.summary();
+    /// assert!(summary.is_sample(api));
+    /// assert_eq!(summary.counters(api).succeeded, 2);
+    /// ```
     #[must_use]
     pub fn is_sample(&self, source: NameId) -> bool {
         let on_record = self.sources.get(source.index()).map_or(0, |it| it.ended);
         on_record < self.counters(source).finished()
     }
 
-    /// Every source that recorded something, in the order of the trace's names.
+    /// Returns every source with a record, in the order of the names of the trace.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder, Trace};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// let (api, _unused) = (recorder.name("Api"), recorder.name("unused"));
+    /// recorder.instant(RecordKind::Start, api, 0);
+    ///
+    /// let mut trace = Trace::default();
+    /// trace.append(recorder.drain());
+    /// let summary = trace.summary();
+    /// assert_eq!(summary.sources().collect::<Vec<_>>(), [api]);
+    /// ```
     pub fn sources(&self) -> impl Iterator<Item = NameId> + '_ {
         let sources = self.sources.iter().enumerate();
         sources
@@ -147,22 +297,82 @@ impl Summary {
             .map(|(index, _)| NameId::from_index(index))
     }
 
-    /// Who passed something to whom, and how often; in order of first use.
+    /// Returns every pair of source and target with its number of messages, in order
+    /// of first use.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder, Trace};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// let (api, mail) = (recorder.name("Api"), recorder.name("EmailService"));
+    /// recorder.send(RecordKind::Call, api, mail, 1);
+    /// recorder.send(RecordKind::Call, api, mail, 2);
+    ///
+    /// let mut trace = Trace::default();
+    /// trace.append(recorder.drain());
+    /// let summary = trace.summary();
+    /// assert_eq!(summary.edges().collect::<Vec<_>>(), [(api, mail, 2)]);
+    /// ```
     pub fn edges(&self) -> impl Iterator<Item = (NameId, NameId, u64)> + '_ {
         self.edges.iter().copied()
     }
 
-    /// Who depends on whom in the code, in the order of recording.
+    /// Returns the dependencies in the code, from source to target, in the order of
+    /// recording.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder, Trace};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// let (api, mail) = (recorder.name("Api"), recorder.name("EmailService"));
+    /// recorder.send(RecordKind::Depend, api, mail, 0);
+    ///
+    /// let mut trace = Trace::default();
+    /// trace.append(recorder.drain());
+    /// let summary = trace.summary();
+    /// assert_eq!(summary.dependencies().collect::<Vec<_>>(), [(api, mail)]);
+    /// ```
     pub fn dependencies(&self) -> impl Iterator<Item = (NameId, NameId)> + '_ {
         self.dependencies.iter().copied()
     }
 
-    /// Who listens to whom at this moment, in order of subscription.
+    /// Returns the current subscriptions, from listener to emitter, in order of
+    /// subscription.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder, Trace};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// let (mail, bus) = (recorder.name("EmailService"), recorder.name("Bus"));
+    /// recorder.send(RecordKind::Subscribe, mail, bus, 0);
+    ///
+    /// let mut trace = Trace::default();
+    /// trace.append(recorder.drain());
+    /// let summary = trace.summary();
+    /// assert_eq!(summary.subscriptions().collect::<Vec<_>>(), [(mail, bus)]);
+    /// ```
     pub fn subscriptions(&self) -> impl Iterator<Item = (NameId, NameId)> + '_ {
         self.subscriptions.iter().copied()
     }
 
-    /// How often `source` passed something to `target`.
+    /// Returns the number of messages from `source` to `target`.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder, Trace};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// let (api, mail) = (recorder.name("Api"), recorder.name("EmailService"));
+    /// recorder.send(RecordKind::Call, api, mail, 1);
+    ///
+    /// let mut trace = Trace::default();
+    /// trace.append(recorder.drain());
+    /// let summary = trace.summary();
+    /// assert_eq!((summary.edge(api, mail), summary.edge(mail, api)), (1, 0));
+    /// ```
     #[must_use]
     pub fn edge(&self, source: NameId, target: NameId) -> u64 {
         self.edges()
@@ -170,7 +380,8 @@ impl Summary {
             .map_or(0, |(.., count)| count)
     }
 
-    /// What has no mark is no queue of bytes.
+    /// Updates the queue of the source. Without a mark, a source is not a queue of
+    /// bytes.
     fn apply_to_queue(&mut self, event: &Event) {
         if event.kind == RecordKind::Mark {
             let mark = event.subject;
@@ -198,7 +409,7 @@ impl Summary {
         }
     }
 
-    /// One of them: whoever subscribed twice still listens.
+    /// Removes one subscription: a source that subscribed twice still listens.
     fn remove_subscription(&mut self, edge: (NameId, NameId)) {
         let place = self.subscriptions.iter().position(|known| *known == edge);
         if let Some(place) = place {

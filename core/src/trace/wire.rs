@@ -3,8 +3,8 @@
 use super::{Counters, Event, NameId, Phase, RecordBatch, RecordKind, VERSION};
 use std::time::Duration;
 
-/// A batch as it goes from one instance of the program to another: names, and
-/// whole numbers of 64 bits, 80 bytes a record. Next to no code reads it.
+/// A batch in the form in which instances of the program exchange it: names, and
+/// 64-bit words, 80 bytes per record. Reading it takes very little code.
 ///
 /// ```
 /// use highwater::trace::{RecordBatch, PackedBatch};
@@ -16,22 +16,29 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackedBatch {
-    /// The batch's names.
+    /// The names of the batch.
     pub names: Vec<String>,
-    /// The schema's version, the place of the first name, the records dropped;
-    /// then ten words a record.
+    /// The schema version, the index of the first name and the number of dropped
+    /// records, followed by ten words per record.
     pub words: Vec<u64>,
 }
 
 impl PackedBatch {
-    /// The words of its records, without what stands before them.
+    /// Returns the words of the records, without the header.
     #[cfg(feature = "analysis")]
     pub(crate) fn records(&self) -> &[u64] {
         self.words.get(HEADER..).unwrap_or_default()
     }
 }
 
-/// What was to be unpacked is no batch of this schema's version.
+/// The error of unpacking words that are not a batch of this schema version.
+///
+/// ```
+/// use highwater::trace::{MalformedBatch, PackedBatch, RecordBatch};
+///
+/// let packed = PackedBatch { names: Vec::new(), words: vec![0, 0, 0] };
+/// assert_eq!(RecordBatch::try_from(packed), Err(MalformedBatch));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a batch of records of version {VERSION}")]
 pub struct MalformedBatch;
@@ -39,7 +46,7 @@ pub struct MalformedBatch;
 const HEADER: usize = 3;
 const RECORD: usize = 10;
 
-/// In place of a name where there is none.
+/// Stands for an absent name.
 const NONE: u32 = u32::MAX;
 
 impl From<RecordBatch> for PackedBatch {
@@ -65,7 +72,7 @@ impl TryFrom<PackedBatch> for RecordBatch {
         let (records, []) = records.as_chunks::<RECORD>() else {
             return Err(MalformedBatch);
         };
-        // Nothing is named that is not there: readers keep totals by name.
+        // All names must exist, since readers index totals by name.
         let known = usize::try_from(first_name).ok();
         let known = known.and_then(|first| first.checked_add(names.len()));
         let known = known.ok_or(MalformedBatch)?;
@@ -138,7 +145,7 @@ fn unpack(record: &[u64; RECORD]) -> Option<Event> {
 }
 
 pub(super) fn nanoseconds(duration: Duration) -> u64 {
-    // A run is shorter than the 584 years that fit.
+    // 584 years fit.
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -146,7 +153,7 @@ fn pair(high: u32, low: u32) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a half is what is wanted")]
+#[expect(clippy::cast_possible_truncation, reason = "takes the halves")]
 fn halves(word: u64) -> (u32, u32) {
     ((word >> 32) as u32, word as u32)
 }

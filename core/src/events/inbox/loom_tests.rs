@@ -1,8 +1,7 @@
-//! What threads can do to an inbox's queue, in every order: run by
-//! `RUSTFLAGS="--cfg loom" cargo test --release --lib`.
+//! Every interleaving of threads on the queue of an inbox. Run by `RUSTFLAGS="--cfg
+//! loom" cargo test --release --lib`.
 //!
-//! A wake-up that is lost leaves a thread asleep with nobody to wake it, which
-//! loom reports as a deadlock.
+//! A lost wake-up leaves a thread asleep for ever, which loom reports as a deadlock.
 
 use super::queue::{InboxQueue, SendOutcome, WaitingSend};
 use crate::{Overflow, events::loom_tests::model};
@@ -14,7 +13,7 @@ fn queue(capacity: usize, overflow: Overflow) -> Arc<InboxQueue<u32>> {
     Arc::new(InboxQueue::new(capacity, overflow))
 }
 
-/// The reader of a queue, as an inbox is one.
+/// A reader of a queue, like an inbox.
 struct Reader {
     queue: Arc<InboxQueue<u32>>,
     batch: VecDeque<u32>,
@@ -47,7 +46,7 @@ impl Reader {
     }
 }
 
-/// Sends as an awaited emit does.
+/// Sends like an awaited emit.
 fn send(queue: &Arc<InboxQueue<u32>>, event: u32) {
     if let SendOutcome::Full(event) = queue.send(event, true) {
         block_on(WaitingSend::new(Arc::clone(queue), event)).unwrap();
@@ -63,7 +62,7 @@ fn accounted(queue: &InboxQueue<u32>) {
 }
 
 #[test]
-fn a_writer_that_waits_is_woken_and_nothing_is_lost_or_overtaken() {
+fn waiting_writer_is_woken_in_order() {
     for capacity in [1, 2] {
         model(move || {
             let queue = queue(capacity, Overflow::Wait);
@@ -82,8 +81,8 @@ fn a_writer_that_waits_is_woken_and_nothing_is_lost_or_overtaken() {
 }
 
 #[test]
-fn the_room_of_a_batch_is_given_to_a_writer_as_it_is_read() {
-    // Half of four is batched: what the reader reads without the lock is room.
+fn reading_a_batch_makes_room_for_a_writer() {
+    // Half of four is in the batch: reading it without the lock makes room.
     model(|| {
         let queue = queue(4, Overflow::Wait);
         for event in 0..4 {
@@ -102,9 +101,9 @@ fn the_room_of_a_batch_is_given_to_a_writer_as_it_is_read() {
 }
 
 #[test]
-fn a_writer_waits_for_the_last_read_of_a_batch() {
-    // The reader takes one event and sleeps for ever: the writer may neither
-    // miss the room that made nor need another read.
+fn writer_waits_for_the_last_read_of_a_batch() {
+    // The reader takes one event and sleeps. The writer must not miss the room that
+    // made, and must not need another read.
     model(|| {
         let queue = queue(3, Overflow::Wait);
         for event in 0..3 {
@@ -124,7 +123,7 @@ fn a_writer_waits_for_the_last_read_of_a_batch() {
 }
 
 #[test]
-fn two_writers_that_wait_are_both_woken() {
+fn two_waiting_writers_are_both_woken() {
     model(|| {
         let queue = queue(1, Overflow::Wait);
         let writers = [1, 2].map(|event| {
@@ -143,7 +142,7 @@ fn two_writers_that_wait_are_both_woken() {
 }
 
 #[test]
-fn a_writer_that_gives_up_passes_its_turn_on() {
+fn cancelled_writer_passes_its_turn_on() {
     model(|| {
         let queue = queue(1, Overflow::Wait);
         send(&queue, 0);
@@ -162,7 +161,7 @@ fn a_writer_that_gives_up_passes_its_turn_on() {
 }
 
 #[test]
-fn a_close_lets_a_writer_that_waits_go() {
+fn close_releases_a_waiting_writer() {
     model(|| {
         let queue = queue(1, Overflow::Wait);
         send(&queue, 0);
@@ -178,7 +177,7 @@ fn a_close_lets_a_writer_that_waits_go() {
 }
 
 #[test]
-fn a_close_and_a_read_that_race_leave_no_writer_asleep() {
+fn racing_close_and_read_leave_no_writer_asleep() {
     model(|| {
         let queue = queue(1, Overflow::Wait);
         send(&queue, 0);
@@ -195,7 +194,7 @@ fn a_close_and_a_read_that_race_leave_no_writer_asleep() {
 }
 
 #[test]
-fn a_reader_that_sleeps_is_woken_by_an_event_and_by_the_end() {
+fn sleeping_reader_is_woken_by_event_and_close() {
     for overflow in [Overflow::Wait, Overflow::DropOldest] {
         model(move || {
             let queue = queue(2, overflow);
@@ -210,7 +209,7 @@ fn a_reader_that_sleeps_is_woken_by_an_event_and_by_the_end() {
 }
 
 #[test]
-fn what_an_overflow_drops_is_counted_while_it_is_read() {
+fn overflow_drops_are_counted_during_reads() {
     for overflow in [Overflow::DropOldest, Overflow::DropNewest, Overflow::Latest] {
         model(move || {
             let queue = queue(2, overflow);
@@ -232,7 +231,7 @@ fn what_an_overflow_drops_is_counted_while_it_is_read() {
 }
 
 #[test]
-fn kept_emit_does_not_stop_another() {
+fn unpolled_emit_does_not_block_another() {
     model(|| {
         let queue = queue(2, Overflow::Wait);
         send(&queue, 0);

@@ -1,4 +1,4 @@
-//! The events between emits and a reader.
+//! The queue of an inbox.
 
 use super::{InboxFull, InboxStats};
 use crate::{
@@ -17,34 +17,31 @@ use std::{
 
 /// A bounded queue with any number of writers and one reader.
 ///
-/// The reader takes events out in batches, so that it and the writers seldom
-/// want the lock at once. What it has received and not yet read counts as queued
-/// all the same: the bound is exact.
+/// The reader takes events in batches, so that it and the writers rarely contend for
+/// the lock. Unread events of its batch still count as queued, so the bound is exact.
 ///
-/// No code of a user runs under the lock: wakers are cloned, dropped and woken and
-/// events are dropped after it is released, the wakers first.
+/// No user code runs under the lock. Wakers are cloned, dropped and woken, and events
+/// are dropped, after it is released, the wakers first.
 pub(super) struct InboxQueue<E> {
     capacity: usize,
     overflow: Overflow,
     state: Mutex<State<E>>,
-    /// On cache lines apart from what writers lock: on the same, each would
-    /// take it from the other with each event.
+    /// On a separate cache line from the writers' lock, since sharing one would move
+    /// it between cores with each event.
     reader: CachePadded<ReaderState>,
 }
 
-/// What the reader touches with each event it reads.
+/// The fields that the reader accesses with each event.
 struct ReaderState {
-    /// How many events of its batch the reader has not read. Only the reader
-    /// writes it.
+    /// The unread events of the reader's batch. Only the reader writes it.
     unread: AtomicUsize,
-    /// Whether a writer in line is to be woken when there is room, for the reader to see without the lock.
+    /// Whether a writer waits for room. The reader checks it without the lock.
     wants_room: AtomicBool,
 }
 
 struct State<E> {
     events: VecDeque<E>,
-    /// The size of the reader's batch when it was last looked at: no less than
-    /// what is unread.
+    /// The unread events of the reader's batch when last checked: an upper bound.
     batched: usize,
     is_closed: bool,
     reader: Option<Waker>,
@@ -56,10 +53,10 @@ struct State<E> {
     peak: usize,
 }
 
-/// What became of an event.
+/// The result of sending an event.
 pub(super) enum SendOutcome<E> {
     Done,
-    /// There is no room, and it may wait.
+    /// There is no room, and the event may wait.
     Full(E),
     Refused(InboxFull),
 }
@@ -92,7 +89,7 @@ impl<E> InboxQueue<E> {
         self.capacity
     }
 
-    /// Queues an event, or does what the overflow policy says.
+    /// Queues an event, or applies the overflow policy.
     pub(super) fn send(&self, event: E, may_wait: bool) -> SendOutcome<E> {
         let mut state = lock(&self.state);
         if state.is_closed {
@@ -148,8 +145,8 @@ impl<E> InboxQueue<E> {
         SendOutcome::Done
     }
 
-    /// Queues the event of a writer that waits, when it is its turn and there
-    /// is room. It gets its `ticket` when it first waits.
+    /// Queues the event of a waiting writer when it is its turn and there is room.
+    /// The first call that has to wait assigns the `ticket`.
     pub(super) fn poll_send(
         &self,
         ticket: &mut WaitTicket,
@@ -157,12 +154,12 @@ impl<E> InboxQueue<E> {
         context: &mut Context<'_>,
     ) -> Poll<()> {
         let mut wakers = Wakers::default();
-        // It has looked before, and is going to wait.
+        // `send` found no room, so this will probably wait: clone the waker outside the lock.
         let mut own = (!ticket.is_held()).then(|| context.waker().clone());
         let mut state = loop {
             let mut state = lock(&self.state);
-            // Said before the look, so that either this sees what is read meanwhile
-            // or the reader sees this.
+            // Stored before the check, so that either this sees a concurrent read or
+            // the reader sees this.
             self.reader.wants_room.store(true, Ordering::SeqCst);
             let may_pass = if state.writers.is_woken(ticket) {
                 self.has_room(&mut state)
@@ -198,7 +195,7 @@ impl<E> InboxQueue<E> {
         Poll::Ready(())
     }
 
-    /// Gives up waiting: whoever comes next may have its turn now.
+    /// Stops waiting, and wakes the next writer if there is room.
     pub(super) fn stop_waiting(&self, ticket: &mut WaitTicket) {
         let mut wakers = Wakers::default();
         let mut state = lock(&self.state);
@@ -209,8 +206,9 @@ impl<E> InboxQueue<E> {
         drop(left);
     }
 
-    /// Moves events to the reader's empty `batch`. `None`: there are none, and
-    /// the waker is told when that changes. `Some(false)`: nor will there be.
+    /// Moves events to the reader's empty `batch`. Returns `None` if there are none
+    /// yet; the waker is then called when that changes. Returns `Some(false)` if
+    /// there will be none.
     pub(super) fn poll_batch(
         &self,
         batch: &mut VecDeque<E>,
@@ -222,18 +220,18 @@ impl<E> InboxQueue<E> {
             let mut state = lock(&self.state);
             let waiting = state.events.len();
             let len = match self.overflow {
-                // The oldest must stay here, to be dropped for a new one.
+                // The oldest must stay here, where a new event can replace it.
                 Overflow::DropOldest | Overflow::Latest => waiting.min(1),
                 // The rest is room for writers while the reader reads.
                 _ => waiting.min(self.capacity.div_ceil(2)),
             };
             if len > 0 {
                 batch.extend(state.events.drain(..len));
-                // The first is as good as read.
+                // The caller reads the first one at once.
                 state.batched = len - 1;
                 self.reader.unread.store(len - 1, Ordering::SeqCst);
                 state.batched_total += len as u64;
-                // Nobody sleeps any more.
+                // The reader is awake.
                 let before = state.reader.take();
                 let mut wakers = Wakers::default();
                 self.wake_writer(&mut state, &mut wakers);
@@ -261,7 +259,8 @@ impl<E> InboxQueue<E> {
         }
     }
 
-    /// The reader takes an event of its batch: there is room for another.
+    /// Records that the reader has taken an event of its batch, and wakes a waiting
+    /// writer.
     pub(super) fn read(&self, unread: usize) {
         self.reader.unread.store(unread, Ordering::SeqCst);
         if self.reader.wants_room.load(Ordering::SeqCst) {
@@ -271,7 +270,7 @@ impl<E> InboxQueue<E> {
         }
     }
 
-    /// Takes no more events, and lets those that wait go.
+    /// Accepts no more events, and wakes all waiting writers.
     pub(super) fn close(&self) {
         let mut wakers = Wakers::default();
         let mut state = lock(&self.state);
@@ -282,8 +281,8 @@ impl<E> InboxQueue<E> {
         wakers.wake();
     }
 
-    /// Takes out what is queued, for the caller to drop with what it has not read
-    /// of its batch.
+    /// Removes the queued events, for the caller to drop, and counts them and the
+    /// unread batch as dropped.
     pub(super) fn clear(&self) -> VecDeque<E> {
         let mut state = lock(&self.state);
         let unread = self.reader.unread.swap(0, Ordering::SeqCst) as u64;
@@ -297,12 +296,12 @@ impl<E> InboxQueue<E> {
         lock(&self.state).is_closed
     }
 
-    /// What a stream says of the rest of it.
+    /// Returns the size hint of the stream.
     pub(super) fn size_hint(&self) -> (usize, Option<usize>) {
         let state = lock(&self.state);
         let queued = state.events.len() + self.reader.unread.load(Ordering::Acquire);
         let surely = match self.overflow {
-            // One more event may take the place of all of them.
+            // One more event may replace all of them.
             Overflow::Latest if !state.is_closed => queued.min(1),
             _ => queued,
         };
@@ -323,9 +322,9 @@ impl<E> InboxQueue<E> {
         }
     }
 
-    /// Whether an event that was not in the line may be queued: nobody asleep may be
-    /// overtaken, and those that were woken have places reserved. Where nothing is
-    /// queued, those that do not come for theirs do not keep everybody else out.
+    /// Returns whether a new event may be queued. It must not overtake a sleeping
+    /// writer, and woken writers have slots reserved. If nothing is queued, woken
+    /// writers that do not claim their slots do not block new events.
     fn admits(&self, state: &mut State<E>) -> bool {
         if state.writers.has_sleeper() || !self.has_room(state) {
             return false;
@@ -337,11 +336,11 @@ impl<E> InboxQueue<E> {
         self.has_unreserved(state) || is_empty(state) && !state.writers.is_firm()
     }
 
-    /// Whether there is room beside the places that are reserved.
+    /// Returns whether there is room besides the reserved slots.
     fn has_unreserved(&self, state: &mut State<E>) -> bool {
         let reserved = state.writers.reserved();
         if state.events.len() + state.batched + reserved >= self.capacity {
-            // Looked at only now: it is the reader's, and costs to share.
+            // Read only now, since it is on the cache line of the reader.
             state.batched = self.reader.unread.load(Ordering::SeqCst);
         }
         state.events.len() + state.batched + reserved < self.capacity
@@ -354,7 +353,8 @@ impl<E> InboxQueue<E> {
         state.events.len() + state.batched < self.capacity
     }
 
-    /// Returns the reader, if it sleeps, to be woken after the lock is released.
+    /// Queues an event and returns the waker of a sleeping reader, to be called after
+    /// the lock is released.
     #[inline]
     fn push(&self, state: &mut State<E>, event: E) -> Option<Waker> {
         state.events.push_back(event);
@@ -365,11 +365,11 @@ impl<E> InboxQueue<E> {
         state.reader.take()
     }
 
-    /// Wakes the first writer asleep, if a place can be reserved for it. Each place
-    /// that becomes free is an occasion.
+    /// Wakes the first sleeping writer if a slot can be reserved for it. Called
+    /// whenever a slot becomes free.
     fn wake_writer(&self, state: &mut State<E>, wakers: &mut Wakers) {
         let has_sleeper = state.writers.has_sleeper();
-        // Said before the look, as when it began to wait.
+        // Stored before the check, as in `poll_send`.
         self.reader.wants_room.store(has_sleeper, Ordering::SeqCst);
         if has_sleeper && self.has_unreserved(state) {
             let first = state.writers.wake_first();
@@ -380,7 +380,7 @@ impl<E> InboxQueue<E> {
     }
 }
 
-/// Completes when its event is queued, or the inbox is closed.
+/// A future that completes when its event is queued or the inbox is closed.
 pub(super) struct WaitingSend<E> {
     queue: Arc<InboxQueue<E>>,
     event: Option<E>,
@@ -410,7 +410,7 @@ impl<E> Future for WaitingSend<E> {
     }
 }
 
-/// Nothing in it is ever pinned.
+/// Nothing in it is pinned.
 impl<E> Unpin for WaitingSend<E> {}
 
 impl<E> Drop for WaitingSend<E> {
