@@ -60,7 +60,8 @@ impl<E: ?Sized + Send + Sync + 'static> AsyncEmitter<E> {
     /// [`on_async`](Self::on_async).
     ///
     /// ```
-    /// # use highwater::events::AsyncEmitter;
+    /// use highwater::events::AsyncEmitter;
+    ///
     /// let emitter = AsyncEmitter::<u32>::new_async();
     /// emitter.on("store", |_| ()).detach();
     /// emitter.prepend_async("check", async |_| {}).detach();
@@ -88,7 +89,8 @@ impl<E: ?Sized + Send + Sync + 'static> AsyncEmitter<E> {
     /// started. See [`on_async`](Self::on_async).
     ///
     /// ```
-    /// # use highwater::events::AsyncEmitter;
+    /// use highwater::events::AsyncEmitter;
+    ///
     /// # futures::executor::block_on(async {
     /// let emitter = AsyncEmitter::<u32>::new_async();
     /// emitter.once_async("warm up", async |_| {}).detach();
@@ -120,7 +122,8 @@ impl<E: ?Sized + Send + Sync + 'static, M> Emitter<E, M> {
     /// `once` that was called is used up.
     ///
     /// ```
-    /// # use highwater::events::AsyncEmitter;
+    /// use highwater::events::AsyncEmitter;
+    ///
     /// # futures::executor::block_on(async {
     /// let emitter = AsyncEmitter::<str>::new_async();
     /// emitter.on_async("first", async |_| {}).detach();

@@ -53,7 +53,8 @@ impl Bus {
     /// Makes a bus without listeners.
     ///
     /// ```
-    /// # use highwater::events::Bus;
+    /// use highwater::events::Bus;
+    ///
     /// let bus = Bus::new();
     /// assert!(bus.event_types().is_empty());
     /// ```
@@ -65,7 +66,8 @@ impl Bus {
     /// Makes a bus whose emitters have these options.
     ///
     /// ```
-    /// # use highwater::events::{Bus, Options, FailurePolicy};
+    /// use highwater::events::{Bus, Options, FailurePolicy};
+    ///
     /// let bus = Bus::with_options(Options::new().policy(FailurePolicy::FailFast));
     /// bus.on("a", |_: &u8| Err("out")).detach();
     /// bus.on("b", |_: &u8| ()).detach();
@@ -86,7 +88,8 @@ impl Bus {
     /// Delivers an event to every listener for its type: [`Emitter::emit`].
     ///
     /// ```
-    /// # use highwater::events::Bus;
+    /// use highwater::events::Bus;
+    ///
     /// let bus = Bus::new();
     /// bus.on("words", |word: &&str| assert_eq!(*word, "hello")).detach();
     /// assert_eq!(bus.emit(&"hello").unwrap(), 1);
@@ -130,13 +133,15 @@ impl Bus {
 /// Code that forgets to await does not compile:
 ///
 /// ```compile_fail,E0599
-/// # use highwater::events::Bus;
+/// use highwater::events::Bus;
+///
 /// let bus = Bus::new_async();
 /// bus.emit(&7_u32); // no method named `emit`: await `emit_serial(7_u32)`
 /// ```
 ///
 /// ```compile_fail,E0599
-/// # use highwater::events::Bus;
+/// use highwater::events::Bus;
+///
 /// let bus = Bus::new();
 /// bus.on_async("mail", async |_: std::sync::Arc<u32>| {}).detach(); // `Bus::new_async`
 /// ```
@@ -146,7 +151,8 @@ impl AsyncBus {
     /// Makes a bus for plain and asynchronous listeners.
     ///
     /// ```
-    /// # use highwater::events::Bus;
+    /// use highwater::events::Bus;
+    ///
     /// # futures::executor::block_on(async {
     /// let bus = Bus::new_async();
     /// bus.on_async("store", async |_: std::sync::Arc<u32>| {}).detach();
@@ -161,7 +167,8 @@ impl AsyncBus {
     /// Makes a bus for plain and asynchronous listeners, with these options.
     ///
     /// ```
-    /// # use highwater::events::{Bus, Options, FailurePolicy};
+    /// use highwater::events::{Bus, Options, FailurePolicy};
+    ///
     /// let bus = Bus::new_async_with_options(Options::new().policy(FailurePolicy::FailFast));
     /// assert!(bus.event_types().is_empty());
     /// ```
@@ -174,7 +181,8 @@ impl AsyncBus {
     /// [`Emitter::on_async`].
     ///
     /// ```
-    /// # use highwater::events::Bus;
+    /// use highwater::events::Bus;
+    ///
     /// # futures::executor::block_on(async {
     /// let bus = Bus::new_async();
     /// bus.on_async("store", async |id: std::sync::Arc<u32>| assert_eq!(*id, 7)).detach();
@@ -206,7 +214,8 @@ impl<M> Bus<M> {
     /// Adds a listener for one event of type `E`: [`Emitter::once`].
     ///
     /// ```
-    /// # use highwater::events::Bus;
+    /// use highwater::events::Bus;
+    ///
     /// let bus = Bus::new();
     /// bus.once("first", |n: &u32| assert_eq!(*n, 7)).detach();
     /// assert_eq!(bus.emit(&7_u32).unwrap(), 1);
@@ -225,7 +234,8 @@ impl<M> Bus<M> {
     /// [`Emitter::prepend`].
     ///
     /// ```
-    /// # use highwater::events::Bus;
+    /// use highwater::events::Bus;
+    ///
     /// let bus = Bus::new();
     /// bus.on("store", |_: &u32| ()).detach();
     /// bus.prepend("check", |_: &u32| ()).detach();
@@ -246,7 +256,8 @@ impl<M> Bus<M> {
     /// A listener that uses the bus should hold a [`WeakBus`].
     ///
     /// ```
-    /// # use highwater::events::Bus;
+    /// use highwater::events::Bus;
+    ///
     /// let bus = Bus::new();
     /// let _sum = bus.on("sum", |n: &u32| assert_eq!(*n, 7));
     /// assert_eq!(bus.emit(&7_u32).unwrap(), 1);
@@ -264,7 +275,8 @@ impl<M> Bus<M> {
     /// present.
     ///
     /// ```
-    /// # use highwater::events::Bus;
+    /// use highwater::events::Bus;
+    ///
     /// let bus = Bus::new();
     /// let id = bus.on("a", |_: &u8| ()).detach();
     /// assert!(bus.off(id));
@@ -331,7 +343,8 @@ impl<M> Bus<M> {
     /// has completed: [`Emitter::emit_serial`].
     ///
     /// ```
-    /// # use highwater::events::Bus;
+    /// use highwater::events::Bus;
+    ///
     /// # futures::executor::block_on(async {
     /// let bus = Bus::new_async();
     /// bus.on_async("store", async |_: std::sync::Arc<u32>| {}).detach();
@@ -353,8 +366,9 @@ impl<M> Bus<M> {
     /// [`Emitter::emit_concurrent`].
     ///
     /// ```
-    /// # use highwater::events::Bus;
-    /// # use std::sync::Arc;
+    /// use highwater::events::Bus;
+    /// use std::sync::Arc;
+    ///
     /// # futures::executor::block_on(async {
     /// let bus = Bus::new_async();
     /// bus.on_async("mail", async |_: Arc<u32>| Err("no route")).detach();
@@ -378,7 +392,8 @@ impl<M> Bus<M> {
     /// Returns the number of listeners for events of type `E`.
     ///
     /// ```
-    /// # use highwater::events::Bus;
+    /// use highwater::events::Bus;
+    ///
     /// let bus = Bus::new();
     /// bus.on("a", |_: &u8| ()).detach();
     /// assert_eq!((bus.listener_count::<u8>(), bus.listener_count::<u16>()), (1, 0));
@@ -395,7 +410,8 @@ impl<M> Bus<M> {
     /// This reveals an event of a mistaken type:
     ///
     /// ```
-    /// # use highwater::events::Bus;
+    /// use highwater::events::Bus;
+    ///
     /// let bus = Bus::new();
     /// bus.on("sum", |_: &u64| ()).detach();
     /// bus.emit(&7).unwrap(); // an i32
@@ -413,7 +429,8 @@ impl<M> Bus<M> {
     /// Returns the names of the event types, in the order of first use.
     ///
     /// ```
-    /// # use highwater::events::Bus;
+    /// use highwater::events::Bus;
+    ///
     /// let bus = Bus::new();
     /// bus.on("a", |_: &u8| ()).detach();
     /// assert_eq!(bus.event_types(), ["u8"]);
@@ -429,7 +446,8 @@ impl<M> Bus<M> {
     /// `prepend`, `monitor`, an inbox, a [cached](Emitter::cached) handle.
     ///
     /// ```
-    /// # use highwater::events::Bus;
+    /// use highwater::events::Bus;
+    ///
     /// let bus = Bus::new();
     /// bus.emitter::<u8>().once("first", |_| ()).detach();
     /// assert_eq!((bus.emit(&1_u8).unwrap(), bus.emit(&2_u8).unwrap()), (1, 0));

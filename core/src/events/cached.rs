@@ -43,7 +43,8 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// Returns a cached handle, for a loop that emits continuously.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// let mut cached = emitter.cached();
     /// emitter.on("late", |_| ()).detach();
@@ -66,7 +67,8 @@ impl<E: ?Sized + 'static> CachedEmitter<E> {
     /// [`Emitter::emit`].
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// emitter.on("digit", |n| if *n > 9 { Err("too much") } else { Ok(()) }).detach();
     /// let mut cached = emitter.cached();
@@ -93,7 +95,8 @@ impl<E: ?Sized + 'static> CachedEmitter<E> {
     /// Returns the emitter.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let mut cached = Emitter::<u8>::new().cached();
     /// cached.emitter().on("work", |_| ()).detach();
     /// assert_eq!(cached.emit(&1).unwrap(), 1);

@@ -68,7 +68,8 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// Makes an emitter without listeners, with the default [`Options`].
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<str> = Emitter::new();
     /// assert_eq!(emitter.emit("no listener, no error").unwrap(), 0);
     /// ```
@@ -80,7 +81,8 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// Makes an emitter with these options.
     ///
     /// ```
-    /// # use highwater::events::{Emitter, Options, Removal};
+    /// use highwater::events::{Emitter, Options, Removal};
+    ///
     /// let emitter: Emitter<u8> = Emitter::with_options(Options::new().removal(Removal::Live));
     /// assert_eq!(emitter.emit(&1).unwrap(), 0);
     /// ```
@@ -114,7 +116,8 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// An [`AsyncEmitter`] has no such method, since its emits have to be awaited.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// emitter.on("a", |_| ()).detach();
     /// emitter.on("b", |n| if *n > 1 { Err("too much") } else { Ok(()) }).detach();
@@ -193,7 +196,8 @@ impl<E: ?Sized + 'static> AsyncEmitter<E> {
     /// Makes an emitter for plain and asynchronous listeners.
     ///
     /// ```
-    /// # use highwater::events::AsyncEmitter;
+    /// use highwater::events::AsyncEmitter;
+    ///
     /// # futures::executor::block_on(async {
     /// let emitter = AsyncEmitter::<u32>::new_async();
     /// emitter.on_async("store", async |_| {}).detach();
@@ -209,7 +213,8 @@ impl<E: ?Sized + 'static> AsyncEmitter<E> {
     /// Makes an emitter for plain and asynchronous listeners, with these options.
     ///
     /// ```
-    /// # use highwater::events::{AsyncEmitter, Options, FailurePolicy};
+    /// use highwater::events::{AsyncEmitter, Options, FailurePolicy};
+    ///
     /// let options = Options::new().policy(FailurePolicy::FailFast);
     /// let emitter = AsyncEmitter::<u32>::new_async_with_options(options);
     /// assert_eq!(emitter.listener_count(), 0);
@@ -246,7 +251,8 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// [`WeakEmitter`](super::WeakEmitter) instead.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// let digit = emitter.on("digit", |n| if *n > 9 { Err("too much") } else { Ok(()) });
     /// assert_eq!(emitter.emit(&9).unwrap(), 1);
@@ -268,7 +274,8 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// first.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// let _work = emitter.on("work", |_| ());
     /// let _check = emitter.prepend("check", |_| ());
@@ -288,7 +295,8 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// emit does not call it again. Of emits on several threads, one calls it.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// let _ready = emitter.once("ready", |_| ());
     /// assert_eq!(emitter.emit(&1).unwrap(), 1);
@@ -307,7 +315,8 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// [`prepend`](Self::prepend) and [`once`](Self::once).
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// emitter.on("work", |_| ()).detach();
     /// emitter.prepend_once("first of all", |_| ()).detach();
@@ -327,7 +336,8 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// twice or belongs to another emitter removes nothing.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// let id = emitter.on("work", |_| ()).detach();
     /// assert!(emitter.off(id));
@@ -342,7 +352,8 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// of failures stay.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// let id = emitter.on("a", |_| ()).detach();
     /// emitter.on("b", |_| ()).detach();
@@ -454,7 +465,8 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// awaited.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// emitter.on("disk", |_| Err("full")).detach();
     /// assert!(emitter.emit(&1).is_err());
@@ -468,7 +480,8 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// sees it together with the failure:
     ///
     /// ```
-    /// # use highwater::events::{Bus, Notice};
+    /// use highwater::events::{Bus, Notice};
+    ///
     /// struct OrderPaid(u64);
     ///
     /// let bus = Bus::new();
@@ -495,7 +508,8 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// listener started and did not await.
     ///
     /// ```
-    /// # use highwater::events::{Emitter, Failure};
+    /// use highwater::events::{Emitter, Failure};
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// let lost = || Failure::new("upload", "connection lost");
     /// assert!(emitter.raise(lost()).is_err(), "there is no observer");
@@ -522,7 +536,8 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// Returns the number of emits without a listener.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// emitter.emit(&1).unwrap();
     /// emitter.on("work", |_| ()).detach();
@@ -536,7 +551,8 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// Returns the number of listeners.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// let _here = emitter.on("work", |_| ());
     /// assert_eq!(emitter.listener_count(), 1);
@@ -548,7 +564,8 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// Returns the registrations of the listeners, in order.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// emitter.once("ready", |_| ()).detach();
     /// let ready = &emitter.listeners()[0];
@@ -562,7 +579,8 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// Returns a weak handle.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// let (held, weak) = (emitter.downgrade(), emitter.downgrade());
     /// emitter.on("weak", move |_| assert!(held.upgrade().is_some())).detach();

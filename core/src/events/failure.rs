@@ -42,7 +42,8 @@ impl EmitError {
     /// [raised](super::Emitter::raise) failure, the number of observers.
     ///
     /// ```
-    /// # use highwater::events::{Emitter, Failure};
+    /// use highwater::events::{Emitter, Failure};
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// emitter.on("disk", |_| Err("full")).detach();
     /// emitter.on("mail", |_| ()).detach();
@@ -57,7 +58,8 @@ impl EmitError {
     /// Returns the failures, in the order of the listeners. Never empty.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// emitter.on("disk", |_| Err("full")).detach();
     /// emitter.on("mail", |_| Err("no route")).detach();
@@ -72,7 +74,8 @@ impl EmitError {
     /// Converts into the failures.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// emitter.on("disk", |_| Err("full")).detach();
     /// let mut kept = Vec::new();
@@ -157,7 +160,8 @@ impl Failure {
     /// [`Emitter::raise`](super::Emitter::raise).
     ///
     /// ```
-    /// # use highwater::events::Failure;
+    /// use highwater::events::Failure;
+    ///
     /// let failure = Failure::new("upload", "connection lost");
     /// assert_eq!(failure.to_string(), "upload: connection lost");
     /// assert_eq!(failure.id, None);

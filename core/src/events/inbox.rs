@@ -115,7 +115,8 @@ impl<E: Clone + Send + Sync + 'static, M> Emitter<E, M> {
     /// room, so share large events (`Emitter<Arc<Large>>`).
     ///
     /// ```
-    /// # use highwater::events::{Emitter, Overflow};
+    /// use highwater::events::{Emitter, Overflow};
+    ///
     /// let emitter: Emitter<String> = Emitter::new();
     /// let mut inbox = emitter.inbox("reader", 4, Overflow::Wait)?;
     /// emitter.emit(&"a line".to_owned()).unwrap();
@@ -152,7 +153,8 @@ impl<M> Bus<M> {
     /// Adds an [`Inbox`] for events of type `E`: [`Emitter::inbox`].
     ///
     /// ```
-    /// # use highwater::events::{Bus, Overflow};
+    /// use highwater::events::{Bus, Overflow};
+    ///
     /// let bus = Bus::new();
     /// let mut bytes = bus.inbox::<u8>("bytes", 4, Overflow::Wait)?;
     /// bus.emit(&7_u8).unwrap();
@@ -179,7 +181,8 @@ impl<E> Inbox<E> {
     /// Returns its handle as a listener. [`off`](Emitter::off) closes the inbox.
     ///
     /// ```
-    /// # use highwater::events::{Emitter, Overflow};
+    /// use highwater::events::{Emitter, Overflow};
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// let inbox = emitter.inbox("reader", 4, Overflow::Wait)?;
     /// assert_eq!(inbox.id(), emitter.listeners()[0].id);
@@ -194,7 +197,8 @@ impl<E> Inbox<E> {
     /// Returns the capacity in events.
     ///
     /// ```
-    /// # use highwater::events::{Emitter, Overflow};
+    /// use highwater::events::{Emitter, Overflow};
+    ///
     /// let inbox = Emitter::<u8>::new().inbox("reader", 4, Overflow::Wait)?;
     /// assert_eq!(inbox.capacity(), 4);
     /// # Ok::<(), highwater::events::ZeroCapacity>(())
@@ -206,7 +210,8 @@ impl<E> Inbox<E> {
     /// Returns the statistics so far.
     ///
     /// ```
-    /// # use highwater::events::{Emitter, Overflow};
+    /// use highwater::events::{Emitter, Overflow};
+    ///
     /// let emitter = Emitter::new();
     /// let inbox = emitter.inbox("reader", 1, Overflow::DropNewest)?;
     /// emitter.emit(&1).unwrap();
@@ -249,7 +254,8 @@ impl<E> Inbox<E> {
     /// Queued events can still be read. Closing it again has no effect.
     ///
     /// ```
-    /// # use highwater::events::{Emitter, Overflow};
+    /// use highwater::events::{Emitter, Overflow};
+    ///
     /// let emitter = Emitter::new();
     /// let mut inbox = emitter.inbox("reader", 4, Overflow::Wait)?;
     /// emitter.emit(&1).unwrap();
@@ -266,7 +272,8 @@ impl<E> Inbox<E> {
     /// Returns whether it accepts no more events. Queued events can still be read.
     ///
     /// ```
-    /// # use highwater::events::{Emitter, Overflow};
+    /// use highwater::events::{Emitter, Overflow};
+    ///
     /// let emitter = Emitter::new();
     /// let mut inbox = emitter.inbox("reader", 4, Overflow::Wait)?;
     /// emitter.emit(&1).unwrap();
@@ -284,7 +291,8 @@ impl<E> Inbox<E> {
     /// closed](Self::is_closed) and empty, always returns `None`.
     ///
     /// ```
-    /// # use highwater::events::{Emitter, Overflow};
+    /// use highwater::events::{Emitter, Overflow};
+    ///
     /// let emitter = Emitter::new();
     /// let mut inbox = emitter.inbox("reader", 4, Overflow::Wait)?;
     /// assert_eq!(inbox.try_next(), None, "none yet");

@@ -39,7 +39,8 @@ pub trait ListenerOutcome: 'static {
     /// the result of listeners that cannot fail.
     ///
     /// ```
-    /// # use highwater::{BoxError, events::ListenerOutcome};
+    /// use highwater::{BoxError, events::ListenerOutcome};
+    ///
     /// assert!(!<()>::CAN_FAIL);
     /// assert!(Result::<(), BoxError>::CAN_FAIL);
     /// ```
@@ -48,7 +49,8 @@ pub trait ListenerOutcome: 'static {
     /// Converts into a `Result`.
     ///
     /// ```
-    /// # use highwater::events::ListenerOutcome;
+    /// use highwater::events::ListenerOutcome;
+    ///
     /// assert!(().into_result().is_ok());
     /// let error = Err("full").into_result().unwrap_err();
     /// assert_eq!(error.to_string(), "full");

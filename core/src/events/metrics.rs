@@ -47,8 +47,9 @@ impl Metrics {
     /// Starts measuring.
     ///
     /// ```
-    /// # use highwater::events::{Bus, Metrics};
-    /// # use std::{sync::Arc, time::Duration};
+    /// use highwater::events::{Bus, Metrics};
+    /// use std::{sync::Arc, time::Duration};
+    ///
     /// let bus = Bus::new();
     /// bus.emit(&1_u8).unwrap();
     /// let metrics = Metrics::new(&bus, Arc::new(|| Duration::ZERO));
@@ -73,8 +74,9 @@ impl Metrics {
     /// emitted.
     ///
     /// ```
-    /// # use highwater::events::{Bus, Metrics};
-    /// # use std::{sync::Arc, time::Duration};
+    /// use highwater::events::{Bus, Metrics};
+    /// use std::{sync::Arc, time::Duration};
+    ///
     /// let bus = Bus::new();
     /// let metrics = Metrics::new(&bus, Arc::new(|| Duration::ZERO));
     /// bus.emit(&"a").unwrap();
@@ -97,7 +99,8 @@ impl Metrics {
 ///
 /// ```
 /// use highwater::events::{Bus, Metrics};
-/// # use std::{sync::Arc, time::Duration};
+/// use std::{sync::Arc, time::Duration};
+///
 /// let bus = Bus::new();
 /// let metrics = Metrics::new(&bus, Arc::new(|| Duration::ZERO));
 /// bus.on("digit", |n: &u8| if *n > 9 { Err("too much") } else { Ok(()) }).detach();
@@ -130,7 +133,7 @@ pub struct EventMetrics {
 ///
 /// ```
 /// use highwater::events::{Bus, Metrics};
-/// # use std::{sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}}, time::Duration};
+/// use std::{sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}}, time::Duration};
 ///
 /// let hand: Arc<AtomicU64> = Arc::default();
 /// let ms = Arc::clone(&hand);
@@ -173,7 +176,7 @@ pub struct ListenerMetrics {
 ///
 /// ```
 /// use highwater::events::{Bus, Metrics};
-/// # use std::{sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}}, time::Duration};
+/// use std::{sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}}, time::Duration};
 ///
 /// let hand: Arc<AtomicU64> = Arc::default();
 /// let ms = Arc::clone(&hand);

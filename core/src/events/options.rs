@@ -81,7 +81,8 @@ impl Options {
     /// emit, a warning at the eleventh listener (as in Node), no clock.
     ///
     /// ```
-    /// # use highwater::events::{Emitter, Options};
+    /// use highwater::events::{Emitter, Options};
+    ///
     /// let emitter: Emitter<u8> = Emitter::with_options(Options::new());
     /// emitter.on("disk", |_| Err("full")).detach();
     /// emitter.on("mail", |_| ()).detach();
@@ -103,7 +104,8 @@ impl Options {
     /// Sets what an emit does when a listener fails.
     ///
     /// ```
-    /// # use highwater::events::{Emitter, Options, FailurePolicy};
+    /// use highwater::events::{Emitter, Options, FailurePolicy};
+    ///
     /// let options = Options::new().policy(FailurePolicy::FailFast);
     /// let emitter: Emitter<u8> = Emitter::with_options(options);
     /// emitter.on("disk", |_| Err("full")).detach();
@@ -119,7 +121,8 @@ impl Options {
     /// Sets when the removal of a listener takes effect.
     ///
     /// ```
-    /// # use highwater::events::{Emitter, Options, Removal};
+    /// use highwater::events::{Emitter, Options, Removal};
+    ///
     /// let emitter = Emitter::<u8>::with_options(Options::new().removal(Removal::Live));
     /// let victim = std::sync::Mutex::new(None);
     /// let victim = std::sync::Arc::new(victim);
@@ -139,7 +142,8 @@ impl Options {
     /// removed. 0 disables the check. The default is 10.
     ///
     /// ```
-    /// # use highwater::events::{Emitter, Options};
+    /// use highwater::events::{Emitter, Options};
+    ///
     /// let (report, reports) = std::sync::mpsc::channel();
     /// let options = Options::new().max_listeners(1);
     /// let options = options.on_leak(move |leak| report.send(leak.listeners.len()).unwrap());
@@ -159,7 +163,8 @@ impl Options {
     /// warnings.
     ///
     /// ```
-    /// # use highwater::events::{Emitter, Options};
+    /// use highwater::events::{Emitter, Options};
+    ///
     /// let (report, reports) = std::sync::mpsc::channel();
     /// let options = Options::new().on_leak(move |leak| report.send(leak.clone()).unwrap());
     /// let emitter: Emitter<u8> = Emitter::with_options(options);
@@ -182,7 +187,8 @@ impl Options {
     /// debug level.
     ///
     /// ```
-    /// # use highwater::events::{Bus, Options};
+    /// use highwater::events::{Bus, Options};
+    ///
     /// let (report, reports) = std::sync::mpsc::channel();
     /// let options = Options::new().on_unhandled(move |event| report.send(event).unwrap());
     /// let bus = Bus::with_options(options);
@@ -198,8 +204,9 @@ impl Options {
     /// Sets a clock, which adds the time to registrations and leaks.
     ///
     /// ```
-    /// # use highwater::events::{Emitter, Options};
-    /// # use std::{sync::Arc, time::Duration};
+    /// use highwater::events::{Emitter, Options};
+    /// use std::{sync::Arc, time::Duration};
+    ///
     /// let now = Duration::from_millis(5);
     /// let emitter: Emitter<u8> = Emitter::with_options(Options::new().clock(Arc::new(move || now)));
     /// emitter.on("work", |_| ()).detach();

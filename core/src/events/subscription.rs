@@ -48,7 +48,8 @@ impl Subscription {
     /// Returns the handle of the listener.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// let work = emitter.on("work", |_| ());
     /// assert_eq!(work.id(), emitter.listeners()[0].id);
@@ -61,7 +62,8 @@ impl Subscription {
     /// Removes the listener, like dropping the subscription.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// let work = emitter.on("work", |_| ());
     /// assert_eq!(emitter.emit(&1).unwrap(), 1);
@@ -81,7 +83,8 @@ impl Subscription {
     /// [`off`](super::Emitter::off) by the returned handle.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// let id = emitter.on("work", |_| ()).detach();
     /// assert_eq!(emitter.emit(&1).unwrap(), 1);

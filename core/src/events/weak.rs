@@ -31,7 +31,8 @@ impl<E: ?Sized, M> WeakEmitter<E, M> {
     /// Returns the emitter, if it still exists.
     ///
     /// ```
-    /// # use highwater::events::Emitter;
+    /// use highwater::events::Emitter;
+    ///
     /// let emitter: Emitter<u8> = Emitter::new();
     /// emitter.on("work", |_| ()).detach();
     /// let weak = emitter.downgrade();
@@ -84,7 +85,8 @@ impl<M> WeakBus<M> {
     /// Returns the bus, if it still exists.
     ///
     /// ```
-    /// # use highwater::events::Bus;
+    /// use highwater::events::Bus;
+    ///
     /// let bus = Bus::new();
     /// bus.on("work", |_: &u8| ()).detach();
     /// let weak = bus.downgrade();
