@@ -1,18 +1,18 @@
-//! What is made of whole traces: figures to compare runs by, series to plot, a
-//! table, a digest, and challenges.
+//! Analysis of whole traces: measures to compare runs by, series to plot, CSV,
+//! digests and challenges.
 //!
-//! It reads [`Trace`](crate::trace::Trace)s and nothing else. A trace is all that
-//! there is of a run, so this needs neither its world nor the code of its
-//! scenario, and a run of a browser tab and a native one stand side by side.
+//! It reads [`Trace`](crate::trace::Trace)s and nothing else. A trace is complete, so
+//! this needs neither the world nor the code of its scenario, and a run in a browser
+//! tab can be compared with a native one.
 //!
-//! | | what it answers |
+//! | item | purpose |
 //! |---|---|
-//! | [`Measures`] | how much, how quick, how much went wrong: a row of a table |
-//! | [`Series`] | the same over time: throughput, latency, what is held, lag |
+//! | [`Measures`] | counts, rates, latencies and failures of a run: a row of a table |
+//! | [`Series`] | the same over time: throughput, latency, queue levels, lag |
 //! | [`plot`] | series of several runs as one SVG |
 //! | [`write_csv`] | every record as a line |
-//! | [`digest`] | whether two runs were the same, record by record |
-//! | [`Challenge`] | a task for each scenario, and whether a run meets it |
+//! | [`digest`] | a hash that is equal for equal runs |
+//! | [`Challenge`] | a task for each scenario, and a judge of its runs |
 //!
 //! ```
 //! use highwater::{analysis::{Measures, digest}, trace::{RecordKind, Recorder, Trace}};

@@ -1,4 +1,4 @@
-//! A task for each scenario.
+//! Challenges: a task for each scenario.
 
 mod all;
 mod condition;
@@ -7,8 +7,8 @@ use super::Measures;
 use crate::trace::Trace;
 use condition::Condition;
 
-/// A task: to change the settings of a scenario, and not its load, until a run
-/// meets every goal.
+/// A task: change the settings of a scenario, but not its load, until a run meets
+/// every goal.
 ///
 /// ```
 /// use highwater::{analysis::Challenge, trace::Trace};
@@ -19,55 +19,55 @@ use condition::Condition;
 ///     ..Trace::default()
 /// };
 /// let goals = challenge.judge(&trace);
-/// assert!(!goals[0].is_met, "of a run about something else nothing is shown");
+/// assert!(!goals[0].is_met, "an empty run meets no goal");
 /// ```
 #[derive(Debug)]
 pub struct Challenge {
-    /// The scenario it is of.
+    /// The name of its scenario.
     pub scenario: &'static str,
-    /// What it is about, in a few words.
+    /// The title, a few words.
     pub title: &'static str,
-    /// What is to be done, in a sentence or two.
+    /// The task, a sentence or two.
     pub task: &'static str,
-    /// Parameters that stay as they are: the load.
+    /// Parameters that must not be changed: the load.
     pub load: &'static [(&'static str, &'static str)],
-    /// Parameters that it starts with, and that are to be changed. All others are at
-    /// their defaults, and free.
+    /// Parameters with a poor initial value, to be changed. All others start at their
+    /// defaults and may be changed.
     pub start: &'static [(&'static str, &'static str)],
     goals: &'static [(&'static str, Condition)],
 }
 
-/// One of the things that a [`Challenge`] is about.
+/// A goal of a [`Challenge`], judged for one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Goal {
-    /// What has to hold, as a sentence.
+    /// The requirement, as a sentence.
     pub claim: &'static str,
-    /// Whether it does.
+    /// Whether the run meets it.
     pub is_met: bool,
-    /// What shows it.
+    /// The evidence.
     pub evidence: String,
 }
 
-const SAME_LOAD: &str = "the load is as it was given";
+const SAME_LOAD: &str = "the load is unchanged";
 
 impl Challenge {
-    /// Each of them, in the order of the scenarios.
+    /// All challenges, in the order of the scenarios.
     pub const ALL: &[Challenge] = all::ALL;
 
-    /// That of a scenario.
+    /// Returns the challenge of a scenario.
     #[must_use]
     pub fn of(scenario: &str) -> Option<&'static Self> {
         Self::ALL.iter().find(|it| it.scenario == scenario)
     }
 
-    /// What has to hold, in the order in which [`judge`](Self::judge) has it.
+    /// Returns the requirements, in the order in which [`judge`](Self::judge) returns
+    /// them.
     pub fn claims(&self) -> impl Iterator<Item = &'static str> {
         let goals = self.goals.iter().map(|(claim, _)| *claim);
         [SAME_LOAD].into_iter().chain(goals)
     }
 
-    /// Which goals a run meets. One that is not whole, because it died or records
-    /// were lost, meets none.
+    /// Judges a run. A run that died, or whose records are incomplete, meets no goal.
     #[must_use]
     pub fn judge(&self, trace: &Trace) -> Vec<Goal> {
         let measures = Measures::of(trace);
@@ -84,7 +84,7 @@ impl Challenge {
                 let (is_met, evidence) = match (&trace.died, trace.dropped) {
                     (Some(cause), _) => (false, format!("not shown: the run died ({cause})")),
                     (None, 0) => (is_met, evidence),
-                    (None, lost) => (false, format!("not shown: {lost} records were lost")),
+                    (None, lost) => (false, format!("not shown: {lost} records lost")),
                 };
                 Goal {
                     claim,
@@ -101,12 +101,12 @@ impl Challenge {
             if found != *wanted {
                 return (false, format!("{key} is {found}, not {wanted}"));
             }
-            // Changed while it ran: `key@moment`.
+            // Changes during a run have the key `key@moment`.
             let is_change = |it: &str| it.split_once('@').is_some_and(|(it, _)| it == *key);
             if trace.params.iter().any(|(it, _)| is_change(it)) {
-                return (false, format!("{key} was changed while it ran"));
+                return (false, format!("{key} changed during the run"));
             }
         }
-        (true, "nothing of it was changed".to_owned())
+        (true, "unchanged".to_owned())
     }
 }

@@ -1,4 +1,4 @@
-//! What is counted of a run.
+//! The counts of a run.
 
 use super::work::{WorkSpans, WorkTotals};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
 };
 use std::time::Duration;
 
-/// What is counted in one pass over the trace.
+/// The counts of one pass over the trace.
 #[derive(Default)]
 pub(super) struct RunCounts {
     pub(super) totals: WorkTotals,
@@ -51,8 +51,8 @@ impl RunCounts {
             RecordKind::Stall if event.phase == Phase::End => {
                 *self.stalled.get_or_insert_default() += event.duration;
             }
-            // A process is started before it is ready; of a supervisor neither is
-            // recorded under a number.
+            // A process switches to starting before it is ready. The records of a
+            // supervisor have no process id.
             RecordKind::Start | RecordKind::Switch
                 if event.subject > 0 && !self.processes.contains(&event.source) =>
             {
@@ -66,12 +66,12 @@ impl RunCounts {
     }
 }
 
-/// What every queue holds, in bytes.
+/// The bytes in every queue.
 #[derive(Default)]
 pub(super) struct QueueLevels(Vec<(NameId, u64)>);
 
 impl QueueLevels {
-    /// Takes in how much one of them holds now; answers with what all do.
+    /// Sets the level of one queue and returns the total of all.
     pub(super) fn apply(&mut self, level: &Event) -> u64 {
         let mut known = self.0.iter_mut();
         match known.find(|(source, _)| *source == level.source) {
@@ -82,8 +82,9 @@ impl QueueLevels {
     }
 }
 
-/// As the loop's own monitor measures it: a beat that comes late stands for
-/// those that were due meanwhile. How late each was is what its record says.
+/// Returns the p99 of the loop lag like the loop's own monitor: a late heartbeat also
+/// stands for those that were due while it was late. The delay of each is in its
+/// record.
 pub(super) fn lag_p99(trace: &Trace) -> Option<Duration> {
     let interval = Duration::from_millis(trace.param("beat").parse().ok()?);
     let beats = trace.events.iter().filter(|event| is_beat(event));
@@ -91,7 +92,7 @@ pub(super) fn lag_p99(trace: &Trace) -> Option<Duration> {
     (monitor.beats() > 0).then(|| monitor.p99())
 }
 
-/// Whether the record is of the heartbeat of a loop, and not of a process.
+/// Returns whether the record is a heartbeat of a loop, and not of a process.
 pub(super) fn is_beat(event: &Event) -> bool {
     event.kind == RecordKind::Beat && event.phase == Phase::End
 }

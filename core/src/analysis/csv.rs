@@ -1,14 +1,14 @@
-//! Every record as a line.
+//! CSV export.
 
 use crate::trace::{Phase, Trace};
 use std::io::{self, Write};
 
-/// Writes a trace as comma-separated values (RFC 4180): a header, then a line for
-/// each record, in order. Times are whole nanoseconds since the start of the run;
-/// what a record does not have is empty.
+/// Writes a trace as comma-separated values (RFC 4180): a header, then a line per
+/// record, in order. Times are whole nanoseconds since the start of the run. Absent
+/// values are empty.
 ///
-/// It writes in small pieces: hand it a [`BufWriter`](std::io::BufWriter) for a
-/// file.
+/// The output is written in small pieces, so pass a [`BufWriter`](std::io::BufWriter)
+/// for a file.
 ///
 /// ```
 /// use highwater::{analysis::write_csv, trace::{RecordKind, Recorder, Trace}};
@@ -29,7 +29,7 @@ use std::io::{self, Write};
 ///
 /// # Errors
 ///
-/// Whatever the writer answers.
+/// Returns the error of the writer.
 pub fn write_csv(trace: &Trace, mut writer: impl Write) -> io::Result<()> {
     writer.write_all(
         b"at_ns,duration_ns,kind,phase,source,target,subject,failure,thread,started,succeeded,failed,sent\r\n",
@@ -62,8 +62,8 @@ pub fn write_csv(trace: &Trace, mut writer: impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Quoted where it has to be. The crate `csv` knows that too, in 17 KB more for the
-/// page to download.
+/// Writes a field, quoted if necessary. The crate `csv` can do this too, but would
+/// add 17 KB to the download of the page.
 fn field(writer: &mut impl Write, text: &str) -> io::Result<()> {
     if !text.contains(['"', ',', '\r', '\n']) {
         return writer.write_all(text.as_bytes());

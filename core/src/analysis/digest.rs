@@ -1,13 +1,13 @@
-//! Whether two runs were the same.
+//! Digests of traces.
 
 use crate::trace::{PackedBatch, RecordBatch, Trace, VERSION};
 use sha2::{Digest, Sha256};
 
-/// SHA-256 over all records of a trace and the names in them, in hexadecimal.
+/// Returns the SHA-256 of all records and names of a trace, in hexadecimal.
 ///
-/// In simulated time it depends on nothing but the experiment: any browser and
-/// any machine come to the same. How the records were handed over, all at once or
-/// batch by batch, is not in it, nor are parameters that changed nothing.
+/// In simulated time it depends only on the experiment: every browser and machine
+/// computes the same. It does not depend on how the records were batched, nor on
+/// parameters without effect.
 ///
 /// ```
 /// use highwater::{analysis::digest, trace::{RecordKind, Recorder, Trace}};
@@ -29,12 +29,12 @@ pub fn digest(trace: &Trace) -> String {
     for word in [VERSION.into(), trace.names.len() as u64, trace.dropped] {
         hash.update(word.to_le_bytes());
     }
-    // A name cannot pass for the end of the one before it.
+    // The length separates names.
     for name in &trace.names {
         hash.update((name.len() as u64).to_le_bytes());
         hash.update(name.as_bytes());
     }
-    // Some at a time: packed as a whole, a long trace would be there twice.
+    // In chunks, so that a long trace is not held in memory twice.
     for events in trace.events.chunks(1024) {
         let batch = RecordBatch {
             events: events.to_vec(),

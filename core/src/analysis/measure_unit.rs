@@ -1,19 +1,19 @@
-//! Whole numbers with a unit, for people.
+//! Units of whole numbers.
 
 use serde::Serialize;
 
-/// What a whole number counts.
+/// The unit of a whole number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MeasureUnit {
-    /// Things.
+    /// A count.
     Count,
     /// Nanoseconds.
     Nanoseconds,
     /// Bytes.
     Bytes,
-    /// Thousandths of a thing a second.
+    /// Thousandths per second.
     MilliPerSecond,
 }
 
@@ -22,7 +22,8 @@ const MILLI: u64 = 1_000_000;
 const SECOND: u64 = 1_000_000_000;
 
 impl MeasureUnit {
-    /// The number with its unit, to three digits: `81.6 ms`, `1.50 MiB`, `12.0 /s`.
+    /// Formats a number with its unit, to three digits: `81.6 ms`, `1.50 MiB`, `12.0
+    /// /s`.
     ///
     /// ```
     /// use highwater::analysis::MeasureUnit;
@@ -37,7 +38,7 @@ impl MeasureUnit {
         let (size, name) = match self {
             MeasureUnit::Count => return number.to_string(),
             MeasureUnit::MilliPerSecond => (1_000, "/s"),
-            // From here on what would round up to one of the next unit is one of it.
+            // Numbers that would round up to 1 of the next unit use that unit.
             MeasureUnit::Bytes if number < 1 << 10 => return format!("{number} B"),
             MeasureUnit::Bytes if number < (1 << 20) - (1 << 9) => (1 << 10, "KiB"),
             MeasureUnit::Bytes => (1 << 20, "MiB"),
@@ -50,7 +51,8 @@ impl MeasureUnit {
     }
 }
 
-/// In whole numbers: to format any other would add much to what a page downloads.
+/// Formats in integer arithmetic: floating-point formatting would add much to the
+/// download of the page.
 fn three_digits(number: u64, size: u64) -> String {
     let parts = |per: u64| {
         let rounded = u128::from(number) * u128::from(per) + u128::from(size / 2);

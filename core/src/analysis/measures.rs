@@ -1,4 +1,4 @@
-//! The figures by which runs are compared.
+//! The measures by which runs are compared.
 
 use super::{
     MeasureUnit,
@@ -8,40 +8,41 @@ use super::{
 use crate::trace::{Event, Trace};
 use std::time::Duration;
 
-/// One figure of a run.
+/// One measure of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measure {
-    /// What programs know it by. It never changes.
+    /// The stable name for programs.
     pub key: &'static str,
-    /// What people read: the same of each run of a scenario.
+    /// The label for people, equal for all runs of a scenario.
     pub label: String,
-    /// What the value counts.
+    /// The unit of the value.
     pub unit: MeasureUnit,
-    /// The figure; `None` where a run has nothing of the kind.
+    /// The value; `None` if it does not apply to the run.
     pub value: Option<u64>,
-    /// What is to be said with it, where not all that was done is on record.
+    /// A remark to show with the value if only a sample was recorded.
     pub note: Option<String>,
 }
 
-/// The figures of one run, in an order in which they are read. Every run has the
-/// same ones, so those of two runs stand side by side.
+/// The measures of one run, in display order. Every run has the same ones, so two
+/// runs can be shown side by side.
 ///
-/// How many were begun, done and failed is taken from the counters in the records, so
-/// that it is right even where single records are missing; all else is of the records
-/// there are. Latency is of what was done well: to be refused takes no time.
+/// The numbers of started, succeeded and failed items come from the counters in the
+/// records, so they are exact even if records are missing. All other measures cover
+/// the recorded items. Latencies are those of successes, since a refusal takes no
+/// time.
 ///
 /// ```
 /// use highwater::{analysis::Measures, trace::Trace};
 ///
 /// let measures = Measures::of(&Trace::default());
 /// assert_eq!(measures.get("duration"), Some(0));
-/// assert_eq!(measures.get("p99"), None, "nothing was done");
+/// assert_eq!(measures.get("p99"), None, "nothing succeeded");
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Measures(Vec<Measure>);
 
 impl Measures {
-    /// Of a whole trace.
+    /// Measures a whole trace.
     #[must_use]
     pub fn of(trace: &Trace) -> Self {
         let counts = RunCounts::of(trace);
@@ -58,9 +59,9 @@ impl Measures {
             ..
         } = WorkSpans::of(trace);
         let of_what = if excludes_waiting {
-            "Time once begun, "
+            "Execution time "
         } else {
-            "Latency of those done well, "
+            "Latency "
         };
         let name = |what: &str| [&noun[..1].to_uppercase(), &noun[1..], what].concat();
         let of = |part: &str| [of_what, part].concat();
@@ -74,13 +75,13 @@ impl Measures {
         );
         measures.add(
             "begun",
-            &name(" begun"),
+            &name(" started"),
             MeasureUnit::Count,
             Some(done.started),
         );
         measures.add(
             "done",
-            &name(" done well"),
+            &name(" succeeded"),
             MeasureUnit::Count,
             Some(done.succeeded),
         );
@@ -92,7 +93,7 @@ impl Measures {
         );
         measures.add(
             "throughput",
-            "Done well, per second of all the run",
+            "Successes per second",
             MeasureUnit::MilliPerSecond,
             rate,
         );
@@ -101,7 +102,7 @@ impl Measures {
         measures.add("p999", &of("p99.9"), MeasureUnit::Nanoseconds, p999);
         measures.add(
             "in_flight",
-            "In flight, most",
+            "Most in flight",
             MeasureUnit::Count,
             in_flight.max(),
         );
@@ -109,7 +110,7 @@ impl Measures {
         if let Some(on_record) = sample {
             let text = format!("of {on_record} on record");
             measures.remark(&["p50", "p99", "p999"], &text);
-            // It may have been more between two records.
+            // It may have been higher between two records.
             measures.remark(&["in_flight"], "at least");
         }
         measures
@@ -125,7 +126,7 @@ impl Measures {
         );
         self.add(
             "exposed",
-            "Answers with internal detail",
+            "Responses with internals",
             MeasureUnit::Count,
             Some(counts.exposed),
         );
@@ -155,7 +156,7 @@ impl Measures {
         );
         self.add(
             "bytes",
-            "Held, most",
+            "Most held",
             MeasureUnit::Bytes,
             queue(counts.most_bytes),
         );
@@ -207,20 +208,20 @@ impl Measures {
         }
     }
 
-    /// Each of them.
+    /// Returns all measures.
     pub fn iter(&self) -> impl Iterator<Item = &Measure> {
         self.0.iter()
     }
 
-    /// The value of one; `None` also for a key that there is not.
+    /// Returns the value of a measure; `None` for an unknown key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<u64> {
         self.0.iter().find(|it| it.key == key)?.value
     }
 }
 
-/// In nanoseconds; and of how many, where so many are done that only some are on
-/// record.
+/// Returns the latencies in nanoseconds, and the sample size if not all successes
+/// were recorded.
 fn latencies(trace: &Trace, done: u64) -> (Option<u64>, [Option<u64>; 3]) {
     let work = WorkSpans::of(trace);
     let ended = work.ended(trace).into_iter();
@@ -234,7 +235,7 @@ fn latencies(trace: &Trace, done: u64) -> (Option<u64>, [Option<u64>; 3]) {
     (sample, [500, 990, 999].map(within))
 }
 
-/// From the start of the run to its last record.
+/// Returns the time from the start of the run to its last record.
 pub(super) fn duration(trace: &Trace) -> Duration {
     trace
         .events
@@ -242,8 +243,8 @@ pub(super) fn duration(trace: &Trace) -> Duration {
         .map_or(Duration::ZERO, Event::recorded_at)
 }
 
-/// The shortest that at least so many of a thousand stayed within (nearest rank);
-/// `None` of none. The order of the durations is changed.
+/// Returns a permille quantile (nearest rank); `None` for an empty slice. Reorders
+/// the durations.
 pub(super) fn percentile(durations: &mut [Duration], permille: usize) -> Option<Duration> {
     let rank = (durations.len() * permille).div_ceil(1000);
     if durations.is_empty() {

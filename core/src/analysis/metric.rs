@@ -1,28 +1,28 @@
-//! What can be plotted.
+//! The metrics that can be plotted.
 
 use super::{MeasureUnit, Series};
 use crate::trace::Trace;
 
-/// What can be plotted over time.
+/// A metric that can be plotted over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Metric {
-    /// How many were done well, per second, over the last while.
+    /// Successes per second, over the last window.
     Throughput,
-    /// How long they took: p50 and p99 over the last while.
+    /// Durations of successes: p50 and p99 over the last window.
     Latency,
-    /// How many were begun and not ended.
+    /// Items that started and have not ended.
     InFlight,
-    /// How many had failed, and how many answers were wrong, so far.
+    /// Failures and wrong answers so far.
     Failures,
-    /// What queues held, and their high-water mark.
+    /// Bytes in queues, and the high-water mark.
     Bytes,
-    /// How late the loop's heartbeat came.
+    /// Delays of the loop's heartbeat.
     Lag,
 }
 
 impl Metric {
-    /// Each of them, in the order in which they are offered.
+    /// All metrics, in the order in which they are offered.
     pub const ALL: [Metric; 6] = [
         Metric::Latency,
         Metric::Throughput,
@@ -32,7 +32,7 @@ impl Metric {
         Metric::Lag,
     ];
 
-    /// The one of that name.
+    /// Returns the metric with a name.
     ///
     /// ```
     /// use highwater::analysis::Metric;
@@ -45,7 +45,7 @@ impl Metric {
         Self::ALL.into_iter().find(|metric| metric.name() == name)
     }
 
-    /// What programs and command lines know it by.
+    /// Returns the name for programs and command lines.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -58,7 +58,7 @@ impl Metric {
         }
     }
 
-    /// What people read.
+    /// Returns the label for people.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -71,7 +71,7 @@ impl Metric {
         }
     }
 
-    /// What its values count.
+    /// Returns the unit of its values.
     #[must_use]
     pub fn unit(self) -> MeasureUnit {
         match self {
@@ -82,12 +82,13 @@ impl Metric {
         }
     }
 
-    /// Whether a value holds until the next point, so that a line goes by steps.
+    /// Returns whether a value holds until the next point, so that its line has
+    /// steps.
     pub(super) fn is_stepped(self) -> bool {
         matches!(self, Metric::InFlight | Metric::Failures | Metric::Bytes)
     }
 
-    /// Those that a trace has something of.
+    /// Returns the metrics for which a trace has data.
     #[must_use]
     pub fn of(trace: &Trace) -> Vec<Self> {
         let has_points = |metric: &Metric| {

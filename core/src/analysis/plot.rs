@@ -1,4 +1,4 @@
-//! Series of several runs as one picture.
+//! Plots of several runs.
 
 mod axis;
 mod legend;
@@ -18,29 +18,29 @@ use std::{fmt, time::Duration};
 use svg::{Dash, Svg};
 use theme::Theme;
 
-/// A run with what it is called in a plot.
+/// A run and its label in a plot.
 #[derive(Clone, Copy, Debug)]
 pub struct PlotRun<'a> {
-    /// Its name in the legend: best what sets it apart from the others.
+    /// The label in the legend, which should distinguish it from the others.
     pub label: &'a str,
-    /// What was recorded.
+    /// The trace of the run.
     pub trace: &'a Trace,
 }
 
-/// How a plot is to look.
+/// The content and style of a plot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figure {
-    /// What it shows, from the top down: a chart each. Those that no run has
-    /// anything of are left out.
+    /// The metrics, one chart each, from top to bottom. Metrics without data are left
+    /// out.
     pub metrics: Vec<Metric>,
-    /// Its width in pixels, of which it takes 280 to 2000. From 600 on the legend
-    /// stands beside the charts, and under them otherwise.
+    /// The width in pixels, clamped to 280 to 2000. From 600 on, the legend is beside
+    /// the charts, else below them.
     pub width: u32,
-    /// Light on dark.
+    /// Whether the background is dark.
     pub dark: bool,
 }
 
-/// All that there is, for a page.
+/// Makes a light figure of all metrics, 960 pixels wide.
 impl Default for Figure {
     fn default() -> Self {
         Figure {
@@ -51,25 +51,25 @@ impl Default for Figure {
     }
 }
 
-/// Plots runs over one another, as an SVG document of its own.
+/// Plots runs over one another, as an SVG document.
 ///
-/// Runs are told apart by colour, by dashes and by markers. The same runs always
-/// give the same bytes, in a browser as natively: nothing in it is measured by a
-/// font. Its title, which readers of screens read, says what it shows.
+/// Runs differ in colour, dashes and markers. The same runs always give the same
+/// bytes, in a browser and natively, since no font is measured. Its title, for screen
+/// readers, describes the content.
 ///
 /// ```
 /// use highwater::{analysis::{Figure, PlotRun, plot}, trace::Trace};
 ///
 /// let trace = Trace::default();
 /// let svg = plot(&[PlotRun { label: "before", trace: &trace }], &Figure::default());
-/// assert!(svg.contains("Nothing was recorded"));
+/// assert!(svg.contains("No data to plot"));
 /// ```
 #[must_use]
 pub fn plot(runs: &[PlotRun<'_>], figure: &Figure) -> String {
     let layout = Layout::of(runs, figure);
     let mut svg = String::new();
     let backend = Svg::new(&mut svg, (layout.width, layout.height), &layout.title);
-    // Nothing can fail: the picture is a string in memory.
+    // Drawing cannot fail: the picture is a string in memory.
     let dash = backend.dash();
     let area = backend.into_drawing_area();
     let _ = draw(&layout, &Canvas { area: &area, dash });
@@ -78,18 +78,18 @@ pub fn plot(runs: &[PlotRun<'_>], figure: &Figure) -> String {
     svg
 }
 
-/// Everything is in tenths of a pixel, since plotters knows whole numbers only.
+/// All lengths are tenths of a pixel, since plotters supports whole numbers only.
 const PIXEL: i32 = 10;
 
 const MARGIN: i32 = 12 * PIXEL;
 const TITLE: i32 = 17 * PIXEL;
 const TEXT: i32 = 13 * PIXEL;
-/// Of the title, and of what stands over a chart.
+/// The heights of the title and of the heading of a chart.
 const TITLE_HEIGHT: i32 = 26 * PIXEL;
 const HEADING_HEIGHT: i32 = 46 * PIXEL;
 const LEGEND_WIDTH: i32 = 230 * PIXEL;
 
-/// What is drawn on.
+/// The drawing area and its current dash.
 struct Canvas<'a, 'svg> {
     area: &'a DrawingArea<Svg<'svg>, Shift>,
     dash: Dash,
@@ -97,7 +97,7 @@ struct Canvas<'a, 'svg> {
 
 type DrawResult = Result<(), DrawingAreaErrorKind<fmt::Error>>;
 
-/// Where everything is.
+/// The positions of all parts.
 struct Layout<'a> {
     panels: Vec<Panel<'a>>,
     legend: Option<Legend<'a>>,
@@ -106,7 +106,7 @@ struct Layout<'a> {
     theme: Theme,
     width: i32,
     height: i32,
-    /// The right end of the charts.
+    /// The right edge of the charts.
     right: i32,
 }
 
@@ -185,15 +185,15 @@ fn draw(layout: &Layout<'_>, canvas: &Canvas<'_, '_>) -> DrawResult {
         legend.draw(canvas, theme)?;
     }
     if layout.panels.is_empty() {
-        let text = "Nothing was recorded that this could show.";
+        let text = "No data to plot.";
         let at = (MARGIN, MARGIN + 2 * TITLE_HEIGHT);
         canvas.area.draw_text(text, &theme.text(TEXT), at)?;
     }
     Ok(())
 }
 
-/// Of one run with its world and seed; of several, where the legend has them, with
-/// what it is that they are compared by.
+/// Returns the title: for one run its scenario, world and seed; for several, the
+/// scenarios and the metric.
 fn title(runs: &[PlotRun<'_>], figure: &Figure) -> String {
     let mut scenarios: Vec<&str> = Vec::new();
     for run in runs {
@@ -209,7 +209,7 @@ fn title(runs: &[PlotRun<'_>], figure: &Figure) -> String {
     }
 }
 
-/// Where a run was, its seed, and how it ended if that was early.
+/// Returns the world and seed of a run, and whether it is incomplete.
 fn circumstances(trace: &Trace) -> String {
     let world = match trace.world.as_str() {
         "virtual" => "simulated",
@@ -218,15 +218,15 @@ fn circumstances(trace: &Trace) -> String {
         other => other,
     };
     let died = match (&trace.died, trace.dropped) {
-        (Some(_), _) => ", until it died",
+        (Some(_), _) => ", ended early",
         (None, 0) => "",
         (None, _) => ", records lost",
     };
     format!("{world}, seed {}{died}", trace.seed)
 }
 
-/// As much of a text as there is room for. How wide it is depends on a font that
-/// nobody has asked: on average a little more than half as wide as it is high.
+/// Truncates a text to the available room. Its width depends on an unknown font: on
+/// average, letters are a little more than half as wide as high.
 fn shorten(text: &str, size: i32, room: i32) -> String {
     let most = usize::try_from(room * 100 / (size * 55)).unwrap_or(0);
     if text.chars().count() <= most {

@@ -1,4 +1,4 @@
-//! Figures over time.
+//! Series: metrics over time.
 
 use super::{
     Metric,
@@ -9,58 +9,58 @@ use super::{
 use crate::trace::{RecordKind, Trace};
 use std::time::Duration;
 
-/// No line has more points.
+/// The maximum number of points per line.
 const MOST_POINTS: usize = 500;
 
-/// As many points has a line that is sampled.
+/// The intervals between samples of a rolling series.
 const SAMPLES: u32 = 250;
 
-/// When something ended, and how long it had taken.
+/// The end of a span, and its duration.
 type LatencySample = (Duration, Duration);
 
 /// A metric of one run over time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
-    /// What it is of.
+    /// The metric.
     pub metric: Metric,
-    /// Over how long was looked back for each point; `None` where it is what was
-    /// there at that moment.
+    /// The window of a rolling series; `None` if each point is a momentary value.
     pub window: Option<Duration>,
-    /// The main line first.
+    /// The lines, the main one first.
     pub lines: Vec<SeriesLine>,
 }
 
 /// One line of a [`Series`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeriesLine {
-    /// What it shows, in a word or two.
+    /// The name, a word or two.
     pub name: &'static str,
-    /// In order of time, 500 at most.
+    /// The points in order of time, 500 at most.
     pub points: Vec<Point>,
 }
 
 /// One point of a [`SeriesLine`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Point {
-    /// When, since the start of the run.
+    /// The time since the start of the run.
     pub at: Duration,
-    /// How much, in the [unit](Metric::unit) of the metric; `None` where the line
-    /// breaks, since there was nothing to measure.
+    /// The value, in the [unit](Metric::unit) of the metric; `None` where the line
+    /// breaks, because there was nothing to measure.
     pub value: Option<u64>,
 }
 
 impl Series {
-    /// Of a whole trace. To compare runs, look back equally far in all of them:
-    /// `window` says how far; without one it is chosen by the length of the run.
+    /// Computes the series of a whole trace. To compare runs, use the same `window`
+    /// for all of them, as [`window`](Self::window) returns it; without one it
+    /// depends on the length of the run.
     ///
-    /// A long line is thinned out by what is seen: of each stretch its first, its
-    /// least, its greatest and its last point stay.
+    /// A long line is thinned out without a visible change: of each interval, the
+    /// first, least, greatest and last point are kept.
     ///
     /// ```
     /// use highwater::{analysis::{Metric, Series}, trace::Trace};
     ///
     /// let series = Series::of(&Trace::default(), Metric::Latency, None);
-    /// assert!(series.lines.is_empty(), "nothing ended");
+    /// assert!(series.lines.is_empty(), "there are no spans");
     /// ```
     #[must_use]
     pub fn of(trace: &Trace, metric: Metric, window: Option<Duration>) -> Self {
@@ -73,7 +73,7 @@ impl Series {
         };
         for line in &mut lines {
             if metric.is_stepped() {
-                // It holds to the end of the run.
+                // The last value holds to the end of the run.
                 let end = duration(trace);
                 let last = line.points.last().filter(|last| last.at < end).copied();
                 line.points
@@ -88,7 +88,7 @@ impl Series {
         }
     }
 
-    /// How far back to look in every one of these, so that they can be compared.
+    /// Returns a common window for the series of several runs.
     #[must_use]
     pub fn window<'a>(traces: impl IntoIterator<Item = &'a Trace>) -> Option<Duration> {
         let window =
@@ -101,7 +101,7 @@ fn rolling_series(trace: &Trace, metric: Metric, window: Option<Duration>) -> Se
     let work = WorkSpans::of(trace);
     let (ended, end) = (work.ended(trace), duration(trace));
     let window = window.unwrap_or_else(|| rolling_window(end, ended.len()));
-    // A run shorter than that has one point: of all of it.
+    // A run shorter than the window has one point, for the whole run.
     let window = window.min(end);
     let well = ended.iter().filter(|it| it.succeeded);
     let well: Vec<LatencySample> = well.map(|it| (it.at, it.took)).collect();
@@ -113,7 +113,7 @@ fn rolling_series(trace: &Trace, metric: Metric, window: Option<Duration>) -> Se
         Vec::new()
     } else if metric == Metric::Throughput {
         let points = rolling_rate(&work::done(trace), end, window);
-        let name = "done well";
+        let name = "succeeded";
         vec![SeriesLine { name, points }]
     } else if work.has_latency() {
         vec![latency("p99", 990), latency("p50", 500)]
@@ -127,8 +127,8 @@ fn rolling_series(trace: &Trace, metric: Metric, window: Option<Duration>) -> Se
     }
 }
 
-/// Over how long to look back: round, a twentieth of the run or more, and long
-/// enough for some to fall into it.
+/// Returns the window of a rolling series: round, at least a twentieth of the run,
+/// and long enough for a few ends to fall into it.
 fn rolling_window(duration: Duration, ends: usize) -> Duration {
     let few = duration * 3 / u32::try_from(ends.max(3)).unwrap_or(u32::MAX);
     let wanted = nanos((duration / 20).max(few)).max(1);
@@ -144,15 +144,15 @@ fn rolling_window(duration: Duration, ends: usize) -> Duration {
     }
 }
 
-/// At regular times from the end of the first window to that of the run.
+/// Returns regular times from the end of the first window to the end of the run.
 fn times(duration: Duration, window: Duration) -> impl Iterator<Item = Duration> {
     let span = duration.saturating_sub(window);
     let samples = if span.is_zero() { 0 } else { SAMPLES };
     (0..=samples).map(move |sample| window + span * sample / SAMPLES)
 }
 
-/// Of those that ended, in order of their ends: what so many of a thousand stayed
-/// within, in the window before each time; none of none.
+/// Returns a permille quantile of the durations of the spans that ended in the window
+/// before each time; `None` if there were none. `ends` are in order of time.
 fn rolling_latency(
     ends: &[LatencySample],
     duration: Duration,
@@ -160,7 +160,7 @@ fn rolling_latency(
     permille: usize,
 ) -> Vec<Point> {
     let within = |at: Duration| {
-        // The first window has its beginning in it.
+        // The first window includes its beginning.
         let since = at.saturating_sub(window);
         let from = ends.partition_point(|end| end.0 <= since && !since.is_zero());
         let to = ends.partition_point(|end| end.0 <= at);
@@ -171,8 +171,8 @@ fn rolling_latency(
     times(duration, window).map(within).collect()
 }
 
-/// Of totals, in order of time: by how much they grew in the window before each
-/// time, in a thousand seconds.
+/// Returns the growth of a total in the window before each time, per thousand
+/// seconds. `totals` are in order of time.
 fn rolling_rate(totals: &[(Duration, u64)], duration: Duration, window: Duration) -> Vec<Point> {
     let until = |at: Duration| {
         let after = totals.partition_point(|total| total.0 <= at);
@@ -258,8 +258,8 @@ fn point(at: Duration, value: u64) -> Point {
     Point { at, value }
 }
 
-/// Of each of so many stretches of time the first, the least, the greatest and
-/// the last point: what a line of that width shows, it still shows.
+/// Keeps the first, least, greatest and last point of each interval, which preserves
+/// the shape of the line.
 fn thin_out(points: &[Point]) -> Vec<Point> {
     let (Some(first), Some(last)) = (points.first(), points.last()) else {
         return Vec::new();

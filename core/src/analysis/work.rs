@@ -1,25 +1,24 @@
-//! What a run is about: the things whose number, rate and latency are compared.
+//! The unit of work of a scenario, whose count, rate and latency are compared.
 
 use crate::trace::{Counters, Event, NameId, Phase, RecordKind, Trace};
 use std::time::Duration;
 
-/// The spans that count, in a trace: requests, chunks, jobs.
+/// The spans of work in a trace: requests, chunks or jobs.
 pub(super) struct WorkSpans {
     kind: RecordKind,
-    /// Whether only `by` does it: the last of several stages.
+    /// Whether only spans of `by` count, the last of several stages.
     is_stage: bool,
     by: Option<NameId>,
-    /// The first of several stages: it begins when that has done it.
+    /// The first of several stages. Work begins when that has finished.
     since: Option<NameId>,
-    /// Whether they are on record from when they come to their turn, not from when
-    /// they were asked for.
+    /// Whether spans begin at execution, not at the request, and so exclude waiting.
     pub(super) excludes_waiting: bool,
-    /// What they are called, in the plural.
+    /// The plural noun for the items.
     pub(super) noun: &'static str,
 }
 
 impl WorkSpans {
-    /// By the name of the scenario. Of one that is not known: requests.
+    /// Returns the spans of work of a scenario; requests if it is unknown.
     pub(super) fn of(trace: &Trace) -> Self {
         let stage = |name, since, noun| WorkSpans {
             kind: RecordKind::Handle,
@@ -47,26 +46,26 @@ impl WorkSpans {
         }
     }
 
-    /// Whether the record is of such a span.
+    /// Returns whether the record is of such a span.
     pub(super) fn has(&self, event: &Event) -> bool {
         event.kind == self.kind && (!self.is_stage || self.by == Some(event.source))
     }
 
-    /// Whether the time in which one is done can be told: of a stage that is the
-    /// last of several only if the trace says when the first had begun.
+    /// Returns whether latency is known: for the last of several stages, only if the
+    /// trace identifies the first one.
     pub(super) fn has_latency(&self) -> bool {
         !self.is_stage || self.since.is_some()
     }
 
-    /// Whether several may be under way at once.
+    /// Returns whether several spans can be open at once.
     pub(super) fn is_concurrent(&self) -> bool {
         !self.is_stage
     }
 
-    /// Every span on record that ended, in that order.
+    /// Returns every recorded span that ended, in order.
     pub(super) fn ended(&self, trace: &Trace) -> Vec<FinishedSpan> {
         let mut all = Vec::new();
-        // When each subject was ready to be passed on. Subjects count from 1.
+        // The time at which each subject left the first stage. Subjects count from 1.
         let mut ready: Vec<Option<Duration>> = Vec::new();
         for event in &trace.events {
             let place = usize::try_from(event.subject).unwrap_or(usize::MAX);
@@ -74,7 +73,7 @@ impl WorkSpans {
                 continue;
             }
             if event.kind == self.kind && Some(event.source) == self.since {
-                // Whatever a trace says, its subjects cannot make this large.
+                // Bounded, so that a malformed trace cannot allocate much.
                 if place < trace.events.len() {
                     ready.resize(ready.len().max(place + 1), None);
                     ready[place] = Some(event.recorded_at());
@@ -94,15 +93,15 @@ impl WorkSpans {
     }
 }
 
-/// One that is over.
+/// A span that ended.
 pub(super) struct FinishedSpan {
     pub(super) at: Duration,
     pub(super) took: Duration,
     pub(super) succeeded: bool,
 }
 
-/// How many had ended well, whenever that changed: by the totals, so that those that
-/// are on no record of their own are in it.
+/// Returns the number of successes at each change. It is based on the totals, so it
+/// includes spans without records.
 pub(super) fn done(trace: &Trace) -> Vec<(Duration, u64)> {
     let work = WorkSpans::of(trace);
     let mut totals = WorkTotals::default();
@@ -116,8 +115,8 @@ pub(super) fn done(trace: &Trace) -> Vec<(Duration, u64)> {
     counts
 }
 
-/// How many were begun and not ended, whenever that changed. Whoever waits for a
-/// busy loop to take note of it is counted from when it came.
+/// Returns the number in flight at each change. An item that waits for a busy loop
+/// counts from its arrival.
 pub(super) fn in_flight(trace: &Trace) -> Vec<(Duration, u64)> {
     let work = WorkSpans::of(trace);
     if !work.is_concurrent() {
@@ -130,8 +129,7 @@ pub(super) fn in_flight(trace: &Trace) -> Vec<(Duration, u64)> {
         if !totals.apply(&work, event) {
             continue;
         }
-        // By the totals: where single records are missing, it is right again with
-        // the next one.
+        // Based on the totals: if records are missing, the next record corrects it.
         let now = i64::try_from(totals.sum().in_flight()).unwrap_or(i64::MAX);
         changes.push((event.recorded_at(), now - known));
         known = now;
@@ -149,16 +147,16 @@ pub(super) fn in_flight(trace: &Trace) -> Vec<(Duration, u64)> {
     counts
 }
 
-/// WorkTotals of the work of all who do it, as far as a trace was read. They are
-/// right even where single records are missing.
+/// The totals of work of all sources, up to some record. They are exact even if
+/// records are missing.
 #[derive(Default)]
 pub(super) struct WorkTotals(Vec<(NameId, Counters)>);
 
 impl WorkTotals {
-    /// Takes in the next record; whether it was one of the work's.
+    /// Adds the next record, and returns whether it concerns work.
     pub(super) fn apply(&mut self, work: &WorkSpans, event: &Event) -> bool {
-        // What was only counted since its last span of record stands in the result
-        // that a source comes to.
+        // Spans that were only counted since the last recorded one are included in
+        // the result record of the source.
         let is_known = self.0.iter().any(|(source, _)| *source == event.source);
         let is_result = is_known && event.kind == RecordKind::Result;
         if !work.has(event) && !is_result {
@@ -172,7 +170,7 @@ impl WorkTotals {
         true
     }
 
-    /// Their sum.
+    /// Returns the sum over all sources.
     pub(super) fn sum(&self) -> Counters {
         let mut sum = Counters::default();
         for (_, counters) in &self.0 {

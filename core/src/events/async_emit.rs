@@ -235,7 +235,7 @@ where
     }
 }
 
-/// Nothing in it is pinned.
+/// No field is pinned.
 impl<E: ?Sized, T> Unpin for SerialEmit<E, T> {}
 
 /// An emit that has reached a listener it must await.

@@ -56,7 +56,7 @@ pub(super) struct EmitterShared<E: ?Sized> {
     pub(super) bus_errors: Option<Arc<Errors>>,
     /// The number of emits without listeners.
     pub(super) unhandled: AtomicU64,
-    /// Whether the events are failures. An unobserved failure is returned by the
+    /// Set if the events are failures. An unobserved failure is returned by the
     /// emit.
     pub(super) carries_failures: bool,
 }

@@ -151,7 +151,7 @@ pub struct Failure {
     pub event: Option<&'static str>,
     /// The error that the listener returned.
     pub error: Arc<dyn Error + Send + Sync>,
-    /// Whether the listener is an observer that failed while handling a failure.
+    /// True if the listener is an observer that failed while handling a failure.
     pub is_from_observer: bool,
 }
 

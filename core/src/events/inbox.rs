@@ -341,7 +341,7 @@ impl<E> FusedStream for Inbox<E> {
     }
 }
 
-/// Nothing in it is pinned.
+/// No field is pinned.
 impl<E> Unpin for Inbox<E> {}
 
 impl<E> Drop for Inbox<E> {

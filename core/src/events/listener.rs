@@ -35,7 +35,7 @@ use std::{
     note = "a listener returns `()`, or a `Result<(), E>` whose error converts into `BoxError`; one that returns a future is added by `on_async`"
 )]
 pub trait ListenerOutcome: 'static {
-    /// Whether a value can be a failure. A [cached](super::CachedEmitter) emit skips
+    /// `false` if a value is never a failure. A [cached](super::CachedEmitter) emit skips
     /// the result of listeners that cannot fail.
     ///
     /// ```
@@ -130,7 +130,7 @@ pub struct Registration {
     /// The time it was added, by the clock of the emitter's
     /// [`Options`](super::Options), if there is one.
     pub since: Option<Duration>,
-    /// Whether it is removed before its first call.
+    /// True if it is removed before its first call.
     pub is_once: bool,
 }
 
@@ -212,7 +212,7 @@ where
 /// inline, the others behind a pointer. A clone is the same listener.
 pub(super) struct ListenerEntry<E: ?Sized> {
     pub(super) listen: Arc<dyn Listen<E>>,
-    /// Whether [`decide`](Self::decide) may skip it.
+    /// Set if [`decide`](Self::decide) may skip it.
     is_conditional: bool,
     state: Arc<EntryState>,
 }

@@ -104,10 +104,10 @@ const NEARLY: [(&str, Settings, &str); 7] = [
     ),
     ("pipeline", &[("mark", "5")], "4 KiB"),
     ("backpressure", &[("mark", "320")], "256 KiB"),
-    ("backpressure", &[("overflow", "drop-oldest")], "all sixty"),
-    ("blocking", &[("queue", "2")], "turned away"),
-    ("taxonomy", &[("design", "catch_all")], "internal detail"),
-    ("taxonomy", &[("attempts", "1")], "is retried"),
+    ("backpressure", &[("overflow", "drop-oldest")], "all 60"),
+    ("blocking", &[("queue", "2")], "is rejected"),
+    ("taxonomy", &[("design", "catch_all")], "internals"),
+    ("taxonomy", &[("attempts", "1")], "are retried"),
 ];
 
 #[test]
@@ -123,7 +123,7 @@ fn a_near_miss_is_one() {
 }
 
 /// Whatever is set, these are so, unless the library is wrong: that is the lesson.
-const LESSONS: [&str; 2] = ["it is over within 3.2 s", "every batch is written"];
+const LESSONS: [&str; 2] = ["the run takes at most 3.2 s", "every batch is written"];
 
 #[test]
 fn each_goal_is_missed_by_some_run() {
@@ -174,7 +174,7 @@ fn a_lighter_load_is_no_way_out() {
             let mut later = trace.clone();
             later.params.push((format!("{key}@1500"), "0".to_owned()));
             let [goal] = unmet(challenge, &later).try_into().unwrap();
-            assert_eq!(goal.evidence, format!("{key} was changed while it ran"));
+            assert_eq!(goal.evidence, format!("{key} changed during the run"));
         }
     }
 }
@@ -193,7 +193,7 @@ fn a_run_that_is_not_whole_meets_nothing() {
     };
     for (trace, evidence) in [
         (died, "not shown: the run died (a bug)"),
-        (lossy, "not shown: 3 records were lost"),
+        (lossy, "not shown: 3 records lost"),
     ] {
         let goals = challenge.judge(&trace);
         assert_eq!(goals.len(), challenge.claims().count());

@@ -109,8 +109,8 @@ fn one_run_is_named_with_its_world_and_its_seed() {
         "blocking: simulated, seed 1",
         label,
         "Latency (ms)",
-        "thick p99, thin p50, of those done well, over the last 200 ms",
-        "Throughput (requests done well per second)",
+        "thick p99, thin p50, successes, over the last 200 ms",
+        "Throughput (requests per second)",
         "In flight (requests)",
         "Loop lag (ms)",
         "Time since the start (s)",
@@ -127,10 +127,7 @@ fn one_run_is_named_with_its_world_and_its_seed() {
         }],
         &figure(960),
     ));
-    assert_eq!(
-        shown[0],
-        "blocking: native, real time, seed 7, until it died"
-    );
+    assert_eq!(shown[0], "blocking: native, real time, seed 7, ended early");
 }
 
 #[test]
@@ -183,7 +180,7 @@ fn a_change_in_the_midst_of_a_run_stands_upright() {
             .count();
         let says = texts(&svg)
             .iter()
-            .any(|it| it.contains("a parameter was changed"));
+            .any(|it| it.contains("a parameter changed"));
         (dashed.count(), panels, says)
     };
     let runs = runs(&labelled);
@@ -269,11 +266,7 @@ fn nothing_breaks_out_of_a_text() {
     let shown = texts(&svg);
     assert_eq!(shown[1], label);
     assert!(shown[0].starts_with("a </title> & <script> "), "{shown:?}");
-    assert!(
-        shown
-            .iter()
-            .any(|it| it.starts_with("Nothing was recorded"))
-    );
+    assert!(shown.iter().any(|it| it.starts_with("No data to plot")));
 }
 
 #[test]

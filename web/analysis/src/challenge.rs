@@ -15,7 +15,7 @@ impl Runs {
     ///
     /// ```json
     /// {
-    ///   "title": "Answer at once, and lose no mail",
+    ///   "title": "Respond fast, lose no mail",
     ///   "task": "A mail takes twice as long as …",
     ///   "settings": [["users", "40"], ["design", "direct"]],
     ///   "fixed": ["users"],

@@ -213,7 +213,7 @@ impl Runs {
     ///      "died": null}
     ///   ],
     ///   "rows": [
-    ///     {"key": "p99", "label": "Latency of those done well, p99", "unit": "nanoseconds",
+    ///     {"key": "p99", "label": "Latency p99", "unit": "nanoseconds",
     ///      "cells": [{"value": 113320000, "text": "113 ms"}]}
     ///   ]
     /// }

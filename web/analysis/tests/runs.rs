@@ -105,7 +105,7 @@ fn sampled_figures_are_marked_in_their_column() {
     let table = parsed(&runs.table());
     let mut rows = table["rows"].as_array().unwrap().iter();
     let row = rows.find(|row| row["key"] == "p99").unwrap();
-    assert_eq!(row["label"], "Latency of those done well, p99");
+    assert_eq!(row["label"], "Latency p99");
     let text = |column: usize| row["cells"][column]["text"].as_str().unwrap();
     assert!(text(0).ends_with(" on record)"), "{}", text(0));
     assert!(!text(1).contains("on record"), "{}", text(1));

@@ -1,4 +1,4 @@
-//! What a run has to show.
+//! The conditions of goals.
 
 use crate::{
     analysis::Measures,
@@ -9,25 +9,25 @@ use std::time::Duration;
 /// A predicate over a trace.
 #[derive(Debug)]
 pub(super) enum Condition {
-    /// A measure is no more than that.
+    /// A measure is at most this.
     AtMost(&'static str, u64),
-    /// A measure is no less than that.
+    /// A measure is at least this.
     AtLeast(&'static str, u64),
-    /// A source has done so much of its work well.
+    /// A source has at least this many successes.
     Handled(&'static str, u64),
-    /// Of a thousand requests that are over, so many were answered, and not with
-    /// the server's fault.
+    /// At least this many of a thousand ended requests were answered without the
+    /// server's fault.
     Available(u64),
-    /// Spans that ended with that cause are no more than that.
+    /// At most this many spans ended with this cause.
     EndedBy(&'static str, u64),
-    /// On the most threads it was so many hundredths as quick as on the loop.
+    /// All threads are at least this many hundredths as fast as the loop.
     SpeedUp(u64),
-    /// With each thread more it was quicker than before by a twentieth.
+    /// Each added thread is at least a twentieth faster.
     EachThreadHelps,
 }
 
 impl Condition {
-    /// Whether it holds, and what shows that.
+    /// Returns whether it holds, and the evidence.
     pub(super) fn judge(&self, trace: &Trace, measures: &Measures) -> (bool, String) {
         match *self {
             Condition::AtMost(key, limit) => measured(measures, key, |value| value <= limit),
@@ -59,11 +59,11 @@ fn measured(measures: &Measures, key: &str, is_met: impl Fn(u64) -> bool) -> (bo
     };
     match measure.value {
         Some(value) => (is_met(value), measure.unit.text(value)),
-        None => (false, "this run has nothing of the kind".to_owned()),
+        None => (false, "not measured".to_owned()),
     }
 }
 
-/// Wrong answers and refusals that are the client's fault count as available.
+/// Wrong answers, and refusals that are the client's fault, count as available.
 fn available(trace: &Trace, least: u64) -> (bool, String) {
     let is_end = |kind, phase| kind == RecordKind::Request && phase == Phase::End;
     let mut over = 0;
@@ -80,7 +80,8 @@ fn available(trace: &Trace, least: u64) -> (bool, String) {
     (share >= least, evidence)
 }
 
-/// How long each round of `threads` took, the one on the loop first.
+/// Returns the duration of each round of `threads`, starting with the one on the
+/// loop.
 fn rounds(trace: &Trace) -> Vec<Duration> {
     let is_round = |kind, phase| kind == RecordKind::Handle && phase == Phase::End;
     let events = trace.events.iter();
@@ -91,7 +92,7 @@ fn rounds(trace: &Trace) -> Vec<Duration> {
 fn speed_up(trace: &Trace, wanted: u64) -> (bool, String) {
     let rounds = rounds(trace);
     let [on_the_loop, .., last] = rounds.as_slice() else {
-        return (false, "there are no threads here".to_owned());
+        return (false, "no threads".to_owned());
     };
     let hundredths = (on_the_loop.as_nanos() * 100).checked_div(last.as_nanos());
     let hundredths = u64::try_from(hundredths.unwrap_or(0)).unwrap_or(0);
@@ -103,11 +104,11 @@ fn each_thread_helps(trace: &Trace) -> (bool, String) {
     let rounds = rounds(trace);
     let on_threads = rounds.get(1..).unwrap_or_default();
     if on_threads.is_empty() {
-        return (false, "there are no threads here".to_owned());
+        return (false, "no threads".to_owned());
     }
     let helps = |pair: &[Duration]| pair[1] * 20 <= pair[0] * 19;
     match on_threads.windows(2).position(|pair| !helps(pair)) {
         None => (true, format!("up to {} threads", on_threads.len())),
-        Some(place) => (false, format!("not thread {}", place + 2)),
+        Some(place) => (false, format!("thread {} does not help", place + 2)),
     }
 }

@@ -1,34 +1,34 @@
-//! Axes: how long they are, what they count in, and where they are marked.
+//! Axes, their units and marks.
 
 use crate::analysis::MeasureUnit;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use std::ops::Range;
 
-/// An axis from 0 on, marked at steps of 1, 2 or 5 of some power of ten. Its values
-/// are whole numbers, in the unit of what is measured.
+/// An axis from 0, with marks at steps of 1, 2 or 5 times a power of ten. Values are
+/// whole numbers in the unit of the metric.
 #[derive(Clone)]
 pub(super) struct Axis {
-    /// What it counts in; empty for things.
+    /// The name of its unit; empty for counts.
     pub(super) name: &'static str,
-    /// How much one of these is in the unit of the values.
+    /// The size of its unit, in the unit of the values.
     size: u64,
     step: TickStep,
-    /// Where it ends.
+    /// The end of the axis.
     end: u64,
 }
 
-/// From one mark to the next, in what the axis counts in.
+/// The distance between marks, in the unit of the axis.
 #[derive(Clone, Copy)]
 struct TickStep {
     /// 1, 2 or 5.
     digit: u64,
-    /// How many zeros follow; and of how many decimals it is, where none do.
+    /// The number of zeros after the digit, or of decimals.
     zeros: u32,
     decimals: u32,
 }
 
 impl Axis {
-    /// For values up to `greatest`, with about so many marks.
+    /// Makes an axis for values up to `greatest`, with about `marks` marks.
     pub(super) fn of(unit: MeasureUnit, greatest: u64, marks: u64) -> Self {
         let (size, name) = match unit {
             MeasureUnit::Count => (1, ""),
@@ -50,7 +50,7 @@ impl Axis {
         }
     }
 
-    /// The same, up to its next mark.
+    /// Extends the axis to its next mark.
     pub(super) fn up_to_a_mark(self) -> Self {
         let length = self.step.length(self.size);
         let end = self.end.div_ceil(length) * length;
@@ -89,7 +89,7 @@ impl ValueFormatter<u64> for Axis {
 }
 
 impl TickStep {
-    /// The first that is as long, of what is so large.
+    /// Returns the smallest step of at least this length, for a unit of this size.
     fn at_least(length: u64, size: u64) -> Self {
         let mut step = TickStep {
             digit: 1,
@@ -97,7 +97,7 @@ impl TickStep {
             decimals: match size {
                 1 => 0,
                 1_000 | 1_000_000 | 1_000_000_000 => 3,
-                // Of 1024, half is the least that is whole.
+                // Of 1024, a half is the smallest step that is whole.
                 _ => 1,
             },
         };

@@ -1,4 +1,4 @@
-//! Which line is whose.
+//! The legend.
 
 use super::{
     Canvas, DrawResult, PIXEL, PlotRun, TEXT, circumstances, shorten,
@@ -6,7 +6,7 @@ use super::{
 };
 use plotters::prelude::*;
 
-/// One entry a run: how it is drawn, what it is called, and where it ran.
+/// The legend, with an entry per run: its line, label, world and seed.
 pub(super) struct Legend<'a> {
     runs: &'a [PlotRun<'a>],
     at: (i32, i32),
@@ -15,7 +15,7 @@ pub(super) struct Legend<'a> {
 
 const LINE_HEIGHT: i32 = 17 * PIXEL;
 const GAP: i32 = 10 * PIXEL;
-/// As many lines may a label take.
+/// The maximum number of lines of a label.
 const MOST_LINES: usize = 6;
 const SAMPLE_WIDTH: i32 = 38 * PIXEL;
 const SMALL: i32 = 12 * PIXEL;
@@ -29,7 +29,7 @@ impl<'a> Legend<'a> {
         }
     }
 
-    /// Puts it there; answers with where it ends.
+    /// Sets its position and returns its bottom edge.
     pub(super) fn place(&mut self, at: (i32, i32), room: i32) -> i32 {
         self.at = at;
         self.room = room - SAMPLE_WIDTH;
@@ -64,7 +64,7 @@ impl<'a> Legend<'a> {
         Ok(())
     }
 
-    /// What a run is called, in lines for which there is room.
+    /// Breaks the label of a run into lines.
     fn label(&self, run: &PlotRun<'_>) -> Vec<String> {
         let mut lines: Vec<String> = vec![String::new()];
         for word in run.label.split_whitespace() {

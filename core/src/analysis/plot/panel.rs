@@ -1,4 +1,4 @@
-//! One metric of all runs: a chart with its axes.
+//! A panel: a chart of one metric of all runs.
 
 use super::theme::{Theme, stroke_width};
 use super::{
@@ -16,9 +16,9 @@ use std::time::Duration;
 pub(super) struct Panel<'a> {
     runs: &'a [PlotRun<'a>],
     metric: Metric,
-    /// Of each run.
+    /// The series of each run.
     series: Vec<Series>,
-    /// How long the longest run took, in nanoseconds.
+    /// The duration of the longest run, in nanoseconds.
     end: u64,
     top: i32,
     height: i32,
@@ -32,7 +32,7 @@ const AXIS_HEIGHT: i32 = 24 * PIXEL;
 const UNDER_LAST: i32 = 20 * PIXEL;
 
 impl<'a> Panel<'a> {
-    /// None where no run has anything of it.
+    /// Makes a panel, if any run has data.
     pub(super) fn new(
         runs: &'a [PlotRun<'a>],
         metric: Metric,
@@ -47,12 +47,12 @@ impl<'a> Panel<'a> {
             top: 0,
             height: 0,
         };
-        // That nothing failed needs no chart.
+        // A run without failures needs no chart.
         let least = u64::from(metric == Metric::Failures);
         panel.greatest().filter(|it| *it >= least).map(|_| panel)
     }
 
-    /// Puts it there; answers with where it ends.
+    /// Sets its position and returns its bottom edge.
     pub(super) fn place(&mut self, top: i32, height: i32) -> i32 {
         self.top = top;
         self.height = height;
@@ -105,7 +105,7 @@ impl<'a> Panel<'a> {
         if is_last {
             let mut text = format!("Time since the start ({})", times.name);
             if self.changes().next().is_some() {
-                text.push_str("; upright: a parameter was changed");
+                text.push_str("; vertical: a parameter changed");
             }
             let text = shorten(&text, SMALL, width - LEFT);
             let bottom = self.top + HEADING_HEIGHT + self.height + AXIS_HEIGHT;
@@ -119,7 +119,7 @@ impl<'a> Panel<'a> {
             chart.draw_series([PathElement::new(line, style)])?;
         }
         for (index, series) in self.series.iter().enumerate() {
-            // The thin lines first: the others are what it is about.
+            // Thin lines first, so that the main ones are on top.
             for (place, line) in series.lines.iter().enumerate().rev() {
                 canvas.dash.set(Theme::dash(index));
                 let width = if place == 0 {
@@ -137,7 +137,7 @@ impl<'a> Panel<'a> {
         Ok(())
     }
 
-    /// Which run was changed while it ran, and when.
+    /// Returns the index of each run that was changed while it ran, and the times.
     fn changes(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
         self.runs.iter().enumerate().flat_map(|(index, run)| {
             let events = run.trace.events.iter();
@@ -152,7 +152,7 @@ impl<'a> Panel<'a> {
         points.filter_map(|point| point.value).max()
     }
 
-    /// What is shown, in which unit; and which line is which.
+    /// Returns the heading, with the unit, and a key of the lines.
     fn heading(&self, values: &Axis) -> [String; 2] {
         let label = self.metric.label();
         let window = self.series.iter().filter_map(|series| series.window).max();
@@ -161,18 +161,18 @@ impl<'a> Panel<'a> {
         });
         let has_wrong = self.series.iter().any(|series| series.lines.len() > 1);
         let unit = match self.metric {
-            Metric::Throughput => [self.noun(), " done well per second"].concat(),
+            Metric::Throughput => [self.noun(), " per second"].concat(),
             Metric::InFlight | Metric::Failures => self.noun().to_owned(),
             Metric::Latency | Metric::Bytes | Metric::Lag => values.name.to_owned(),
         };
         let lines = match self.metric {
             Metric::Latency => {
                 let of_what = if self.excludes_waiting() {
-                    "of each once begun, "
+                    "execution only, "
                 } else if self.is_of_sample() {
-                    "of those on record and done well, "
+                    "recorded successes, "
                 } else {
-                    "of those done well, "
+                    "successes, "
                 };
                 ["thick p99, thin p50, ", of_what, &over].concat()
             }
@@ -180,17 +180,17 @@ impl<'a> Panel<'a> {
             Metric::Failures if has_wrong => "thick failed, thin wrong answers".to_owned(),
             Metric::Failures => String::new(),
             Metric::InFlight if self.is_of_sample() => {
-                "begun and not ended, at the moments on record".to_owned()
+                "started and not ended, at recorded moments".to_owned()
             }
-            Metric::InFlight if self.excludes_waiting() => "begun and not ended".to_owned(),
-            Metric::InFlight => "begun and not ended, those that wait for the loop too".to_owned(),
+            Metric::InFlight if self.excludes_waiting() => "started and not ended".to_owned(),
+            Metric::InFlight => "started and not ended, waiting included".to_owned(),
             Metric::Bytes => "thick held, thin high-water mark".to_owned(),
-            Metric::Lag => "how late each heartbeat came".to_owned(),
+            Metric::Lag => "delay of each heartbeat".to_owned(),
         };
         [format!("{label} ({unit})"), lines]
     }
 
-    /// Whether a run has more done well than it has records of.
+    /// Returns whether a run has more successes than records of them.
     fn is_of_sample(&self) -> bool {
         let mut runs = self.runs.iter();
         runs.any(|run| {
@@ -219,8 +219,8 @@ impl<'a> Panel<'a> {
         }
     }
 
-    /// A line in pieces, at the places of its points. A single point would not be
-    /// seen: it is as long as what it looks back on.
+    /// Splits a line at its gaps. A single point would be invisible, so it becomes as
+    /// long as its window.
     fn paths(&self, line: &SeriesLine) -> Vec<Vec<(u64, u64)>> {
         let pieces = line.points.split(|point| point.value.is_none());
         let path = |piece: &[Point]| {
@@ -243,7 +243,7 @@ impl<'a> Panel<'a> {
         pieces.map(path).filter(|path| !path.is_empty()).collect()
     }
 
-    /// Marks a line at some places, of each run at others.
+    /// Draws markers on a line, at different times for each run.
     fn mark(
         &self,
         canvas: &Canvas<'_, '_>,
@@ -269,7 +269,7 @@ impl<'a> Panel<'a> {
         Ok(())
     }
 
-    /// What a line shows at that time, or next to it; `None` where it has ended.
+    /// Returns the point of a line at a time, or the next one; `None` after its end.
     fn near(&self, line: &SeriesLine, at: u64) -> Option<Point> {
         let after = line.points.partition_point(|point| nanos(point.at) <= at);
         let next = line.points.get(after)?;
@@ -289,7 +289,7 @@ fn place(point: &Point) -> (u64, u64) {
     (nanos(point.at), point.value.unwrap_or(0))
 }
 
-/// Without decimals where there are none.
+/// Formats a duration without decimals if it is round.
 fn round_text(duration: Duration) -> String {
     let nanos = nanos(duration);
     let sizes = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs")];

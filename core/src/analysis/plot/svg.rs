@@ -1,8 +1,8 @@
-//! SVG, as plotters draws it.
+//! An SVG backend for plotters.
 //!
-//! plotters has a backend for SVG. It knows no dashes, and in a browser texts are
-//! measured by an element put into the page, with a style that a strict policy
-//! forbids and a Worker has no document for. This one measures nothing.
+//! The backend that plotters provides has no dashes. In a browser it measures texts
+//! with an element inserted into the page, with a style that a strict policy forbids,
+//! and a Worker has no document. This one measures nothing.
 
 use plotters_backend::{
     BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind,
@@ -15,10 +15,10 @@ use std::{
     rc::Rc,
 };
 
-/// How the next lines are dashed: as SVG wants it, or empty.
+/// The dash pattern of the next lines, as an SVG attribute, or empty.
 pub(super) type Dash = Rc<Cell<&'static str>>;
 
-/// Writes elements as they are drawn.
+/// A writer of SVG elements.
 pub(super) struct Svg<'a> {
     out: &'a mut String,
     size: (i32, i32),
@@ -26,10 +26,10 @@ pub(super) struct Svg<'a> {
 }
 
 impl<'a> Svg<'a> {
-    /// Begins a document of so many tenths of a pixel.
+    /// Begins a document of this size, in tenths of a pixel.
     pub(super) fn new(out: &'a mut String, size: (i32, i32), title: &str) -> Self {
         let (width, height) = size;
-        // A string takes whatever is written to it.
+        // Writing to a string cannot fail.
         let _ = write!(
             out,
             r#"<svg xmlns="http://www.w3.org/2000/svg" width="{}" height="{}" viewBox="0 0 {width} {height}" role="img" font-family="system-ui, sans-serif"><title>{}</title>"#,
@@ -62,7 +62,7 @@ impl<'a> Svg<'a> {
             Colour(style.color())
         )?;
         opacity(self.out, "stroke", style.color())?;
-        // Hairlines: plotters counts in what are tenths of a pixel here.
+        // Hairlines: the unit of plotters is a tenth of a pixel here.
         write!(self.out, r#" stroke-width="{}""#, width.max(10))?;
         if !self.dash.get().is_empty() {
             write!(self.out, r#" stroke-dasharray="{}""#, self.dash.get())?;
@@ -113,7 +113,7 @@ impl<'a> Svg<'a> {
             HPos::Center => "middle",
             HPos::Right => "end",
         };
-        // From the baseline, in hundredths of the size: as most fonts have it.
+        // The baseline offset in hundredths of the size, as in most fonts.
         let down = match anchor.v_pos {
             VPos::Top => 80,
             VPos::Center => 35,
@@ -282,7 +282,7 @@ impl fmt::Display for Colour {
     }
 }
 
-/// Text that cannot pass for an element. What XML has no place for is a blank.
+/// Text with markup escaped. Characters that XML forbids become blanks.
 struct XmlEscaped<'a>(&'a str);
 
 impl fmt::Display for XmlEscaped<'_> {

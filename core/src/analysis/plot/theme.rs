@@ -4,7 +4,7 @@ use super::{Canvas, DrawResult, PIXEL, TITLE};
 use plotters::prelude::*;
 use plotters_backend::FontStyle;
 
-/// What is light and what is dark.
+/// The colours of a plot.
 pub(super) struct Theme {
     pub(super) background: RGBColor,
     pub(super) text: RGBColor,
@@ -13,7 +13,7 @@ pub(super) struct Theme {
     runs: [RGBColor; 6],
 }
 
-/// As many runs as can be told apart.
+/// The dash patterns, one per distinguishable run.
 const DASHES: [&str; 6] = [
     "",
     "70 40",
@@ -24,8 +24,8 @@ const DASHES: [&str; 6] = [
 ];
 
 impl Theme {
-    /// Hues that the colour-blind tell apart (Okabe and Ito, 2008), each with a
-    /// contrast of 3 to 1 or more to what it stands on.
+    /// Makes a theme. The hues are distinguishable by colour-blind people (Okabe and
+    /// Ito, 2008), each with a contrast of at least 3 to 1 to the background.
     pub(super) fn new(is_dark: bool) -> Self {
         let colour = |(red, green, blue)| RGBColor(red, green, blue);
         if is_dark {
@@ -63,7 +63,7 @@ impl Theme {
         }
     }
 
-    /// What a run is drawn in.
+    /// Returns the colour of a run.
     pub(super) fn run(&self, index: usize) -> RGBColor {
         self.runs[index % self.runs.len()]
     }
@@ -84,7 +84,7 @@ impl Theme {
         font(size, FontStyle::Normal).color(&self.muted)
     }
 
-    /// A run's mark, of a shape of its own.
+    /// Draws the marker of a run. Each run has a different shape.
     pub(super) fn mark(&self, canvas: &Canvas<'_, '_>, index: usize, at: (i32, i32)) -> DrawResult {
         let colour = self.run(index);
         let (x, y) = at;
@@ -115,7 +115,7 @@ impl Theme {
     }
 }
 
-/// So many pixels, as plotters wants it.
+/// Converts pixels into the unit of plotters.
 pub(super) fn stroke_width(pixels: u32) -> u32 {
     pixels * PIXEL.unsigned_abs()
 }

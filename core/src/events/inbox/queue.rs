@@ -35,7 +35,7 @@ pub(super) struct InboxQueue<E> {
 struct ReaderState {
     /// The unread events of the reader's batch. Only the reader writes it.
     unread: AtomicUsize,
-    /// Whether a writer waits for room. The reader checks it without the lock.
+    /// Set while a writer waits for room. The reader checks it without the lock.
     wants_room: AtomicBool,
 }
 
@@ -410,7 +410,7 @@ impl<E> Future for WaitingSend<E> {
     }
 }
 
-/// Nothing in it is pinned.
+/// No field is pinned.
 impl<E> Unpin for WaitingSend<E> {}
 
 impl<E> Drop for WaitingSend<E> {
