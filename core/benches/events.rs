@@ -1,7 +1,7 @@
-//! What an emit and an inbox cost, against a bare loop over boxed closures:
+//! The cost of an emit and of an inbox, compared to a loop over boxed closures:
 //! `cargo bench -p highwater --bench events`.
 //!
-//! Beside Node and async-channel in one run:
+//! To compare with Node and async-channel:
 //! `cargo run --release -p tests -- bench events`.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -17,7 +17,7 @@ use std::{
 
 type Boxed = Box<dyn Fn(&u64)>;
 
-/// A listener that costs no more than an addition.
+/// A listener as cheap as an addition.
 fn adder(sum: &Arc<AtomicU64>) -> impl Fn(&u64) + Send + Sync + use<> {
     let sum = Arc::clone(sum);
     move |reading| sum.store(sum.load(Ordering::Relaxed) + reading, Ordering::Relaxed)

@@ -42,7 +42,7 @@ pub struct Challenge {
 pub struct Goal {
     /// The requirement, as a sentence.
     pub claim: &'static str,
-    /// Whether the run meets it.
+    /// True if the run meets it.
     pub is_met: bool,
     /// The evidence.
     pub evidence: String,

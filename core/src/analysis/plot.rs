@@ -36,7 +36,7 @@ pub struct Figure {
     /// The width in pixels, clamped to 280 to 2000. From 600 on, the legend is beside
     /// the charts, else below them.
     pub width: u32,
-    /// Whether the background is dark.
+    /// Selects a dark background.
     pub dark: bool,
 }
 

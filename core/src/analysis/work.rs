@@ -6,12 +6,12 @@ use std::time::Duration;
 /// The spans of work in a trace: requests, chunks or jobs.
 pub(super) struct WorkSpans {
     kind: RecordKind,
-    /// Whether only spans of `by` count, the last of several stages.
+    /// Set if only spans of `by` count, the last of several stages.
     is_stage: bool,
     by: Option<NameId>,
     /// The first of several stages. Work begins when that has finished.
     since: Option<NameId>,
-    /// Whether spans begin at execution, not at the request, and so exclude waiting.
+    /// Set if spans begin at execution, not at the request, and so exclude waiting.
     pub(super) excludes_waiting: bool,
     /// The plural noun for the items.
     pub(super) noun: &'static str,
