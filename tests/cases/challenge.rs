@@ -19,7 +19,7 @@ async fn challenge_can_be_met_with_the_controls() -> Result<()> {
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?seed=7", server.url))
             .await?;
-        until(page, &says("The last run had another load")).await?;
+        until(page, &says("The last run had a different load")).await?;
         ensure!(evaluate(page, GOALS_MISSED).await? == 0, "nobody has tried");
         let take = Locator::Css("#challenge a");
         page.client.find(take).await?.click().await?;

@@ -297,7 +297,7 @@ async fn full_storage_is_reported() -> Result<()> {
         page.client.issue_cmd(set_quota).await?;
         choose(page, &path).await?;
         let status = said(page, "Failed at the stage output: ").await?;
-        ensure!(status.contains("no more room"), "{status}");
+        ensure!(status.contains("no space is left"), "{status}");
         ensure!(kept(page).await? == 0);
         Ok(())
     })

@@ -1,11 +1,11 @@
-//! The schema, and the address as the whole experiment.
+//! The scenario schema, and page addresses, each of which describes a whole experiment.
 
 use highwater::scenario::{self, Experiment, InputError, Param, SEED, Scenario};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-/// Every scenario of this chapter with its parameters, the seed among them, and
-/// its presets, as JSON. The page makes its controls from this.
+/// Returns the schema of this chapter's scenarios as JSON: their parameters,
+/// including the seed, and their presets. The page builds its controls from it.
 #[wasm_bindgen]
 pub fn scenarios() -> String {
     let all: Vec<_> = scenario::ALL
@@ -48,7 +48,7 @@ impl From<&'static Scenario> for ScenarioSchema {
     }
 }
 
-/// An experiment read from an address.
+/// An experiment parsed from a page address.
 #[wasm_bindgen]
 pub struct Address {
     experiment: Experiment,
@@ -57,16 +57,16 @@ pub struct Address {
 
 #[wasm_bindgen]
 impl Address {
-    /// Reads a scenario's name and a flat list, `key, value, key, value…`. What
-    /// cannot be used is ignored and reported by [`ignored`](Self::ignored).
+    /// Parses a scenario name and a flat list of settings, `key, value, key, value…`.
+    /// Invalid settings are ignored and listed by [`ignored`](Self::ignored).
     ///
     /// # Errors
     ///
-    /// An unknown scenario: one line that names the known ones, of all chapters.
+    /// Fails if the scenario is unknown. The message lists the scenarios of all chapters.
     #[wasm_bindgen(constructor)]
     #[expect(
         clippy::needless_pass_by_value,
-        reason = "JavaScript cannot lend a list of strings"
+        reason = "wasm-bindgen passes lists of strings by value"
     )]
     pub fn new(name: &str, pairs: Vec<String>) -> Result<Address, JsError> {
         let (experiment, ignored) = read(name, &pairs)?;
@@ -76,14 +76,14 @@ impl Address {
         })
     }
 
-    /// The name of the scenario.
+    /// The scenario's name.
     #[wasm_bindgen(getter)]
     pub fn name(&self) -> String {
         self.experiment.scenario().name.to_owned()
     }
 
-    /// Every parameter and its value, what changes in the midst of the run, then the
-    /// seed: a flat list, `key, value, key, value…`, as [`new`](Self::new) takes it.
+    /// Returns every parameter, the changes during the run and the seed as a flat
+    /// list, `key, value, key, value…`, in the format that [`new`](Self::new) takes.
     pub fn values(&self) -> Vec<String> {
         let mut values = Vec::new();
         for (key, value) in self.experiment.settings(true) {
@@ -93,12 +93,12 @@ impl Address {
         values
     }
 
-    /// A line for each pair that was ignored.
+    /// Returns one line for each setting that was ignored.
     pub fn ignored(&self) -> Vec<String> {
         self.ignored.iter().map(ToString::to_string).collect()
     }
 
-    /// The address of this experiment, from the `#` on.
+    /// The address of this experiment, starting with `#`.
     #[wasm_bindgen(getter)]
     pub fn fragment(&self) -> String {
         self.experiment.fragment()
@@ -117,7 +117,7 @@ impl Address {
     }
 }
 
-/// Reads a scenario's name and a flat list as [`Address::new`] does.
+/// Parses a scenario name and a flat list of settings; see [`Address::new`].
 pub(crate) fn read(
     name: &str,
     pairs: &[String],
@@ -129,7 +129,7 @@ pub(crate) fn read(
     Experiment::from_pairs(name, pairs)
 }
 
-/// What we serialise has string keys and finite numbers, so it cannot fail.
+/// Serializes to JSON. Keys are strings and numbers finite, so this cannot fail.
 pub(crate) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

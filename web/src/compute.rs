@@ -1,5 +1,5 @@
-//! Threads in the tab: Workers that share this one's memory, where the page may
-//! have that. Where not, the loop does what there is to do, and says so.
+//! The tab's `Compute` port: Workers that share this Worker's memory. Where the
+//! browser does not allow shared memory, jobs run on the event loop.
 
 use highwater::{
     platform::{Compute, Executor, QueuedJob},
@@ -14,7 +14,7 @@ extern "C" {
     static HARDWARE_CONCURRENCY: JsValue;
 }
 
-/// Computes with the threads of this build's pool, or with none.
+/// Runs jobs on the threads of the pool, or on the event loop if there is no pool.
 pub(crate) struct TabCompute;
 
 impl Compute for TabCompute {
@@ -30,7 +30,7 @@ impl Compute for TabCompute {
 
     #[cfg_attr(
         not(feature = "threads"),
-        expect(unused_variables, reason = "there are none")
+        expect(unused_variables, reason = "this build has no threads")
     )]
     fn start(&self, threads: usize) -> Arc<dyn Executor> {
         #[cfg(feature = "threads")]
@@ -45,7 +45,7 @@ impl Compute for TabCompute {
     }
 }
 
-/// No threads: this Worker's loop, which is held by each job.
+/// Runs each job on this Worker's event loop, which it blocks.
 struct LoopExecutor;
 
 impl Executor for LoopExecutor {
@@ -61,7 +61,7 @@ impl Executor for LoopExecutor {
         wasm_bindgen_futures::spawn_local(async {
             let mut next = Some(job);
             while let Some(job) = next {
-                // Whatever else is due has a turn between two jobs.
+                // Let other tasks run between two jobs.
                 crate::platform::next_turn().await;
                 next = job.run_one(0);
             }
@@ -74,8 +74,8 @@ mod shared {
     use super::{Executor, QueuedJob};
     use crate::pool;
 
-    /// Some of the pool's threads. There is one pool, since its threads are
-    /// started by the page, before the run.
+    /// A share of the pool's threads. There is only one pool, because the page
+    /// starts its threads before the run.
     pub(super) struct Threads {
         count: usize,
     }

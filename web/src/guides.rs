@@ -1,6 +1,6 @@
-//! The guides set parameters, and have knobs in their sentences. Whether there
-//! are such parameters and values is checked here, while this is compiled: here
-//! is the schema. The bundle makes of them what the page shows.
+//! Checks, at compile time, that the guides only use parameters and values that
+//! their scenario has. The bundle turns the guides into HTML; this crate has the
+//! schema to check them against.
 
 use highwater::scenario::{self, Param, ParamKind};
 
@@ -21,10 +21,13 @@ check! {
     "scaling": "blocking" "threads" "cluster";
 }
 
-const _: () = assert!(CHECKED.len() == scenario::ALL.len(), "one is not checked");
+const _: () = assert!(
+    CHECKED.len() == scenario::ALL.len(),
+    "a scenario has no checked guide"
+);
 
-/// Looks for `[words](key=value&…)` and `{key}`, and fails with the first that
-/// the scenario does not know. `[words](#…)` and `{=…}` are something else.
+/// Checks every `[words](key=value&…)` and `{key}`, and panics with the first one that
+/// the scenario does not have. `[words](#…)` and `{=…}` are not settings.
 const fn check(name: &str, guide: &[u8]) {
     let params = params_of(name);
     let mut at = 0;
@@ -78,7 +81,7 @@ const fn params_of(name: &str) -> &'static [Param] {
         }
         at += 1;
     }
-    panic!("there is a guide to a scenario that there is not")
+    panic!("a guide has no scenario")
 }
 
 const fn param<'a>(params: &'a [Param], key: &[u8]) -> &'a Param {
@@ -92,7 +95,7 @@ const fn param<'a>(params: &'a [Param], key: &[u8]) -> &'a Param {
     fail(key)
 }
 
-/// From `at` up to the next `end`, or to the end.
+/// Returns the bytes from `at` to the next `end`, or to the end of `from`.
 const fn until(from: &[u8], at: usize, end: u8) -> &[u8] {
     let rest = skip(from, at);
     let mut length = 0;

@@ -1,10 +1,9 @@
-//! The page's Rust: what JavaScript may call, and nothing else.
+//! The page's Rust, exported to JavaScript.
 //!
-//! Two kinds of JavaScript use it. The page itself asks for the
-//! [schema](scenarios), reads addresses ([`Address`]) and shows a trace
-//! ([`View`]). A Worker runs experiments ([`run`]), so that the page never
-//! blocks and outlives a trap, and posts what they record. Where an experiment
-//! needs processes, each is a Worker of that Worker, which runs one program.
+//! Two sides use it. The page reads the [schema](scenarios), parses addresses
+//! ([`Address`]) and shows traces ([`View`]). A Worker runs experiments ([`run`])
+//! and posts their records, so the page never blocks and survives a trap. If an
+//! experiment needs processes, each is a nested Worker that runs one program.
 
 #![cfg(target_arch = "wasm32")]
 
@@ -24,7 +23,8 @@ mod processes;
 mod session;
 mod view;
 
-/// Smaller and quicker than the standard library's. Threads share that one.
+/// Smaller and faster than the default allocator. The threaded build uses the default,
+/// because this one cannot be shared.
 #[cfg(not(target_feature = "atomics"))]
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();

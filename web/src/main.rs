@@ -1,4 +1,4 @@
-//! The library as a program, for the bundle: its exports are what JavaScript calls.
+//! The library as a binary for the bundle, which exports its functions to JavaScript.
 
 use highwater_web as _;
 

@@ -1,4 +1,4 @@
-//! Pictures: canvas strokes from a playback's records.
+//! Paints a playback's records on a canvas.
 
 mod axis;
 #[cfg(any(feature = "events", feature = "streams", feature = "errors"))]
@@ -21,16 +21,16 @@ use crate::playback::Playback;
 #[cfg(any(feature = "events", feature = "streams", feature = "errors"))]
 use layout::Layout;
 
-/// The least width and height in which anything could be made out. A canvas has
-/// less while its page is laid out or not shown.
-const LEAST: (f64, f64) = (160.0, 120.0);
+/// The smallest width and height that are painted. A canvas is smaller while its
+/// page is being laid out or is hidden.
+const MIN_SIZE: (f64, f64) = (160.0, 120.0);
 
-/// Paints a moment of a run: above, who passes what to whom, what flows from
-/// stage to stage, or what becomes of requests; below, who was busy when. Of loops
-/// only the latter, which is all there is to see.
+/// Paints one moment of a run. The upper part shows services and their messages,
+/// stages and their queues, or the paths of requests. The lower part shows what
+/// was busy when. The scaling chapter has only the latter.
 pub(crate) fn paint(surface: &Surface, playback: &Playback) {
     surface.clear();
-    if surface.width < LEAST.0 || surface.height < LEAST.1 {
+    if surface.width < MIN_SIZE.0 || surface.height < MIN_SIZE.1 {
         return;
     }
     #[cfg(feature = "scaling")]
@@ -43,7 +43,7 @@ pub(crate) fn paint(surface: &Surface, playback: &Playback) {
     }
 }
 
-/// Who passes what to whom, and below who was busy when.
+/// Paints services and their messages above, and busy times below.
 #[cfg(any(feature = "events", feature = "streams", feature = "errors"))]
 fn paint_services(surface: &Surface, playback: &Playback) {
     #[cfg(feature = "errors")]

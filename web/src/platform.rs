@@ -1,5 +1,5 @@
-//! The tab's ports: `performance.now`, `setTimeout`, and the event loop of the
-//! window or Worker that runs this.
+//! The tab's ports: `performance.now`, `setTimeout`, and the event loop of this
+//! window or Worker.
 
 use futures::{
     FutureExt,
@@ -18,7 +18,7 @@ use std::{
 };
 use wasm_bindgen::prelude::*;
 
-// Globals of windows and Workers alike; `web_sys::window()` is none in a Worker.
+// Globals in windows and Workers; `web_sys::window()` is `None` in a Worker.
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
@@ -31,18 +31,18 @@ extern "C" {
     static TIME_ORIGIN_MS: JsValue;
 }
 
-/// The time by a clock that all Workers of the page share: `performance.now` of
-/// each counts from when that Worker began.
+/// Returns the time on a clock that all Workers of the page share. `performance.now`
+/// alone counts from the start of each Worker.
 fn shared_now_ms() -> f64 {
     let origin_ms = TIME_ORIGIN_MS.with(JsValue::as_f64);
     origin_ms.unwrap_or(0.0) + performance_now()
 }
 
-/// The time since this was made.
+/// A clock that starts at its creation.
 pub(crate) struct TabTimer {
     origin_ms: f64,
-    /// The latest time that was told, in nanoseconds: the clocks of two threads
-    /// differ by a little, and time must not go back.
+    /// The latest time returned, in nanoseconds. The clocks of two threads differ
+    /// slightly, and time must not go back.
     latest: AtomicU64,
 }
 
@@ -71,8 +71,8 @@ impl Timer for TabTimer {
         timeout(duration.as_secs_f64() * 1000.0)
     }
 
-    /// Spins, since a tab has no other way to hold its loop. Only ever called
-    /// in a Worker: the page itself stays responsive.
+    /// Spins, because a tab has no other way to block its loop. It is called only in a
+    /// Worker, so the page stays responsive.
     fn block(&self, duration: Duration) {
         let end = self.now() + duration;
         while self.now() < end {
@@ -84,14 +84,14 @@ impl Timer for TabTimer {
 fn timeout(delay_ms: f64) -> BoxFuture<'static, ()> {
     let (sender, receiver) = oneshot::channel();
     let callback = Closure::once_into_js(move || {
-        // Nobody waits any more if the future was dropped.
+        // Fails if the future was dropped.
         let _ = sender.send(());
     });
     set_timeout(callback.unchecked_ref(), delay_ms);
     receiver.map(|_| ()).boxed()
 }
 
-/// Completes when everything else that is due has had its turn.
+/// Completes after the tasks that are already due.
 #[cfg(feature = "compute")]
 pub(crate) fn next_turn() -> BoxFuture<'static, ()> {
     timeout(0.0)
@@ -105,14 +105,14 @@ impl Spawn for TabSpawn {
     }
 }
 
-/// The ports of this Worker, whose time begins now: for tests that run no
+/// Returns the ports of this Worker with a clock that starts now, for tests without a
 /// scenario.
 #[cfg(any(feature = "processes", feature = "compute"))]
 pub fn tab() -> Platform {
     platform(TabTimer::start())
 }
 
-/// The ports of this window or Worker.
+/// Returns the ports of this window or Worker.
 pub(crate) fn platform(timer: Arc<TabTimer>) -> Platform {
     let platform = core(timer);
     #[cfg(feature = "processes")]
@@ -120,7 +120,7 @@ pub(crate) fn platform(timer: Arc<TabTimer>) -> Platform {
     platform
 }
 
-/// The same without processes: what a process has.
+/// Returns the ports of a process, which cannot start processes.
 pub(crate) fn core(timer: Arc<TabTimer>) -> Platform {
     let platform = Platform::new(timer, Rc::new(TabSpawn));
     #[cfg(feature = "compute")]

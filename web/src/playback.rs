@@ -1,4 +1,4 @@
-//! A place in a trace, to move forward and back.
+//! Playback of a trace, forward and back.
 
 use highwater::scenario;
 #[cfg(feature = "errors")]
@@ -12,56 +12,54 @@ use highwater::trace::NameId;
 use highwater::trace::{Event, Phase, RecordBatch, Summary, Trace};
 use std::time::Duration;
 
-/// How long a playback goes on after its last record, so that movements on the
-/// screen complete. No time of the run passes meanwhile.
+/// Screen time after the last record, so that animations complete. The run's own
+/// time stands still.
 const AFTERGLOW: Duration = Duration::from_millis(800);
 
-/// Behind a live run by more than this, a playback hurries to catch up.
+/// Lag behind a live run from which the playback speeds up.
 const MAX_LAG: Duration = Duration::from_millis(100);
 
-/// How many moments are checkpoints, at most, to go back to.
+/// Maximum number of checkpoints.
 const MAX_CHECKPOINTS: usize = 16;
 
-/// How many records lie between two of them at first.
+/// Initial number of records between two checkpoints.
 const INITIAL_SPACING: usize = 1024;
 
-/// Plays a trace: a moment in it, and the [`Summary`] of all that was recorded
-/// up to then.
+/// A position in a trace, with the [`Summary`] of the records before it.
 ///
-/// The trace may still grow while it is played. Whatever way a moment is
-/// reached, by playing, stepping or going back, its numbers are the same.
+/// The trace may grow during playback. A moment shows the same numbers whether it
+/// is reached by playing, stepping or seeking.
 #[derive(Debug)]
 pub(crate) struct Playback {
     trace: Trace,
     is_complete: bool,
-    /// The run's own clock when the last batch was taken.
+    /// The run's clock at the last batch.
     known_until: Duration,
     time: Duration,
     afterglow: Duration,
     now: PlaybackState,
-    /// Moments to go back to, `spacing` records from one to the next. The first is
-    /// the start.
+    /// States to seek from, one every `spacing` records. The first is the start.
     checkpoints: Vec<PlaybackState>,
     spacing: usize,
 }
 
-/// All that is known of a prefix of the trace.
+/// The state after a prefix of the trace.
 #[derive(Clone, Debug, Default)]
 struct PlaybackState {
-    /// How many records are played.
+    /// Number of records played.
     position: usize,
     summary: Summary,
     #[cfg(feature = "errors")]
     tally: Tally,
-    /// A tally has them too.
+    /// Part of the tally, if there is one.
     #[cfg(all(feature = "scaling", not(feature = "errors")))]
     worker_slots: WorkerSlots,
-    /// The begins of what is in flight, which is little at any moment.
+    /// The begin records of spans in flight. There are few at any moment.
     open: Vec<Event>,
 }
 
 impl Playback {
-    /// At the start of a trace.
+    /// Creates a playback at the start of a trace.
     pub(crate) fn new(trace: Trace) -> Self {
         let mut playback = Playback {
             trace,
@@ -77,20 +75,20 @@ impl Playback {
         playback
     }
 
-    /// Adds what was recorded up to `now` on the run's clock.
+    /// Adds the records up to `now` on the run's clock.
     pub(crate) fn push(&mut self, batch: RecordBatch, now: Duration) {
         self.trace.append(batch);
         self.known_until = self.known_until.max(now).max(self.last_record());
     }
 
-    /// Marks the trace as whole; `died` says why, if the run ended early.
+    /// Marks the trace as complete; `died` is the cause if the run ended early.
     pub(crate) fn complete(&mut self, died: Option<String>) {
         self.is_complete = true;
         self.trace.died = died;
     }
 
-    /// Plays on for `elapsed`, but not past what is known. One that `may_catch_up`
-    /// catches up with a run that it has fallen behind.
+    /// Plays for `elapsed`, up to the last known moment. With `may_catch_up`, plays
+    /// faster if it lags behind a live run.
     pub(crate) fn advance(&mut self, elapsed: Duration, may_catch_up: bool) {
         let mut target = self.time + elapsed;
         if may_catch_up && !self.is_complete && self.known_until > self.time + MAX_LAG {
@@ -110,7 +108,7 @@ impl Playback {
         }
     }
 
-    /// Goes to the next record; `false` if there is none yet.
+    /// Plays the next record. Returns `false` if there is none yet.
     pub(crate) fn step(&mut self) -> bool {
         let Some(next) = self.upcoming() else {
             return false;
@@ -120,7 +118,7 @@ impl Playback {
         true
     }
 
-    /// Goes back to before the last record; `false` at the start.
+    /// Undoes the last record. Returns `false` at the start.
     pub(crate) fn back(&mut self) -> bool {
         let Some(position) = self.now.position.checked_sub(1) else {
             return false;
@@ -129,8 +127,8 @@ impl Playback {
         true
     }
 
-    /// Goes to a moment of the run; `false` if it is not known yet, and goes to the
-    /// latest that is.
+    /// Seeks to a time of the run. If that is not known yet, seeks to the latest known
+    /// moment and returns `false`.
     pub(crate) fn seek(&mut self, time: Duration) -> bool {
         let is_known = time <= self.known_until;
         let time = time.min(self.length());
@@ -140,14 +138,14 @@ impl Playback {
         is_known
     }
 
-    /// Goes to where the first `position` records are played; `false` if there are
-    /// not as many, and all are played. It is not far from a moment that was checkpoints.
+    /// Seeks to the state after `position` records, from the nearest checkpoint. If there
+    /// are fewer records, plays all of them and returns `false`.
     pub(crate) fn go_to(&mut self, position: usize) -> bool {
         let is_known = position <= self.trace.events.len();
         let position = position.min(self.trace.events.len());
         let mut checkpoints = self.checkpoints.iter().rev();
         if let Some(nearest) = checkpoints.find(|moment| moment.position <= position)
-            // This moment may be nearer yet.
+            // The current state may be nearer.
             && !(nearest.position..=position).contains(&self.now.position)
         {
             self.now = nearest.clone();
@@ -160,33 +158,33 @@ impl Playback {
         is_known
     }
 
-    /// Whether all of a whole trace is played.
+    /// Returns `true` once a complete trace and its last animations are played.
     pub(crate) fn is_finished(&self) -> bool {
         self.is_at_end() && self.afterglow == AFTERGLOW
     }
 
-    /// Whether every record of a whole trace is played: what it shows is final.
+    /// Returns `true` once every record of a complete trace is played.
     pub(crate) fn is_at_end(&self) -> bool {
         self.is_complete && self.now.position == self.trace.events.len()
     }
 
-    /// The trace as far as it is known.
+    /// Returns the trace as far as it is known.
     pub(crate) fn trace(&self) -> &Trace {
         &self.trace
     }
 
-    /// The totals at this moment.
+    /// Returns the totals at this moment.
     pub(crate) fn summary(&self) -> &Summary {
         &self.now.summary
     }
 
-    /// What became of requests, up to this moment.
+    /// Returns the outcomes of requests up to this moment.
     #[cfg(feature = "errors")]
     pub(crate) fn tally(&self) -> &Tally {
         &self.now.tally
     }
 
-    /// The processes there are, and those there were, up to this moment.
+    /// Returns the worker slots with their processes up to this moment.
     #[cfg(any(feature = "errors", feature = "scaling"))]
     pub(crate) fn worker_slots(&self) -> &[WorkerSlot] {
         #[cfg(feature = "errors")]
@@ -195,19 +193,19 @@ impl Playback {
         self.now.worker_slots.as_slice()
     }
 
-    /// The place of that name, if there is one.
+    /// Returns the slot of a worker, if it has one.
     #[cfg(feature = "scaling")]
     pub(crate) fn worker_slot(&self, worker: NameId) -> Option<&WorkerSlot> {
         self.worker_slots().iter().find(|it| it.worker == worker)
     }
 
-    /// Whether it is a run of this chapter.
+    /// Returns `true` if the scenario belongs to this chapter.
     pub(crate) fn is_about(&self, chapter: &str) -> bool {
         let scenario = scenario::find(&self.trace.scenario);
         scenario.is_ok_and(|scenario| scenario.chapter == chapter)
     }
 
-    /// The trace as if the run had ended at this moment.
+    /// Returns the trace as if the run had ended at this moment.
     #[cfg(feature = "scaling")]
     pub(crate) fn prefix(&self) -> Trace {
         let trace = &self.trace;
@@ -224,34 +222,34 @@ impl Playback {
         }
     }
 
-    /// The moment, on the run's clock.
+    /// Returns the current time on the run's clock.
     pub(crate) fn time(&self) -> Duration {
         self.time
     }
 
-    /// The moment for what moves on the screen: it goes on for a little when
-    /// the run's own time is over.
-    #[allow(dead_code, reason = "in a picture of loops nothing travels")]
+    /// Returns the time for animations, which continues briefly after the run's last
+    /// record.
+    #[allow(dead_code, reason = "pictures of loops have no moving parts")]
     pub(crate) fn screen_time(&self) -> Duration {
         self.time + self.afterglow
     }
 
-    /// How many records are played.
+    /// Returns the number of records played.
     pub(crate) fn position(&self) -> usize {
         self.now.position
     }
 
-    /// The records played so far, the oldest first.
+    /// Returns the records played so far, oldest first.
     pub(crate) fn played(&self) -> &[Event] {
         &self.trace.events[..self.now.position]
     }
 
-    /// The last record played.
+    /// Returns the last record played.
     pub(crate) fn latest(&self) -> Option<&Event> {
         self.played().last()
     }
 
-    /// The begins whose end is not played yet.
+    /// Returns the begin records of spans still in flight.
     pub(crate) fn open(&self) -> impl Iterator<Item = &Event> {
         self.now.open.iter()
     }
@@ -272,10 +270,10 @@ impl Playback {
 
     fn save_checkpoint(&mut self) {
         if self.checkpoints.len() == MAX_CHECKPOINTS {
-            // Every other one is given up.
+            // Drop every other checkpoint.
             self.spacing *= 2;
-            for place in 1..MAX_CHECKPOINTS / 2 {
-                self.checkpoints.swap(place, 2 * place);
+            for index in 1..MAX_CHECKPOINTS / 2 {
+                self.checkpoints.swap(index, 2 * index);
             }
             self.checkpoints.truncate(MAX_CHECKPOINTS / 2);
         }
@@ -289,7 +287,7 @@ impl Playback {
             .map_or(Duration::ZERO, Event::recorded_at)
     }
 
-    /// The latest moment that can be shown.
+    /// Returns the latest moment that can be shown.
     pub(crate) fn length(&self) -> Duration {
         if self.is_complete {
             self.last_record()
@@ -300,7 +298,7 @@ impl Playback {
 }
 
 impl PlaybackState {
-    /// Adds the next record.
+    /// Applies the next record.
     fn apply(&mut self, trace: &Trace, event: &Event) {
         match event.phase {
             Phase::Begin => self.open.push(*event),
@@ -309,8 +307,8 @@ impl PlaybackState {
                     (begin.kind, begin.source, begin.subject)
                         == (event.kind, event.source, event.subject)
                 };
-                if let Some(place) = self.open.iter().position(is_its_begin) {
-                    self.open.swap_remove(place);
+                if let Some(index) = self.open.iter().position(is_its_begin) {
+                    self.open.swap_remove(index);
                 }
             }
             Phase::Instant => {}

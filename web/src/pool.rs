@@ -1,4 +1,4 @@
-//! Threads: Workers that share one memory, started by wasm-bindgen-rayon.
+//! The thread pool: Workers that share one memory, started by wasm-bindgen-rayon.
 
 use crate::{address::json, platform::TabTimer};
 use highwater::trace::{RecordBatch, RecordKind, Recorder};
@@ -6,26 +6,25 @@ use serde::Serialize;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use wasm_bindgen::prelude::*;
 
-/// What the job below counts: there are 17,984 primes below this.
+/// Limit of the prime count. There are 17,984 primes below it.
 const LIMIT: u64 = 200_000;
 
-/// What the threads of the pool did.
+/// The result of the pool check.
 #[derive(Serialize)]
 struct PoolCheck {
-    /// How many primes they found together.
+    /// Number of primes found by all threads.
     primes: usize,
-    /// The ids of the threads in the trace.
+    /// Thread ids in the trace.
     threads: Vec<u32>,
-    /// What they recorded: one span a thread.
+    /// One span per thread.
     trace: RecordBatch,
 }
 
-/// Has every thread of the pool count its share of the primes below 200,000
-/// and record that it did; answers the count, the ids of the threads in the
-/// trace and the trace itself, as JSON.
+/// Checks the pool: every thread counts its share of the primes below 200,000 and
+/// records a span. Returns the count, the thread ids and the trace as JSON.
 ///
-/// Call it in a dedicated Worker, after `initThreadPool`: it waits for the
-/// threads, and a page may not wait.
+/// Call it in a dedicated Worker after `initThreadPool`: it blocks until the threads
+/// are done, which the page may not do.
 #[wasm_bindgen]
 pub fn check_threads() -> String {
     let recorder = Recorder::new(TabTimer::start(), 1024);
@@ -53,7 +52,7 @@ pub fn check_threads() -> String {
     })
 }
 
-/// How many threads have proved themselves; 0 before they did.
+/// Returns the number of checked threads; 0 before the check.
 #[cfg(feature = "compute")]
 pub(crate) fn checked_threads() -> usize {
     CHECKED_THREADS.load(Ordering::Relaxed)
@@ -61,8 +60,8 @@ pub(crate) fn checked_threads() -> usize {
 
 static CHECKED_THREADS: AtomicUsize = AtomicUsize::new(0);
 
-/// This thread's number, from 1: the loop's is 0. Each thread draws its own
-/// when it first asks.
+/// Returns this thread's id, assigned on the first call. Ids start at 1; 0 is the
+/// loop.
 pub(crate) fn thread_id() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     thread_local! {
@@ -71,7 +70,7 @@ pub(crate) fn thread_id() -> u32 {
     ID.with(|id| *id)
 }
 
-/// By trial division: it has to take a while.
+/// Tests by trial division, because the job should take a while.
 fn is_prime(n: u64) -> bool {
     n >= 2 && (2..=n.isqrt()).all(|divisor| !n.is_multiple_of(divisor))
 }

@@ -1,5 +1,5 @@
-//! Being a process: one program of a scenario in a Worker of its own, and a
-//! parent to talk to.
+//! The process side: runs one program of a scenario in its own Worker and talks to
+//! its parent.
 
 use crate::platform::{TabTimer, core};
 use futures::channel::mpsc::{self, UnboundedSender};
@@ -16,16 +16,16 @@ extern "C" {
     fn post_message(line: &str);
 }
 
-/// Takes what the parent sends.
+/// Receives the parent's messages.
 #[wasm_bindgen]
 pub struct Inbox(UnboundedSender<String>);
 
 #[wasm_bindgen]
 impl Inbox {
-    /// A message of the Worker.
+    /// Delivers a message that the Worker received.
     pub fn deliver(&self, line: &str) {
         match ProcessInput::from_line(line) {
-            // Nobody takes it once the program has been told to end.
+            // Ignored once the inbox is closed.
             Some(ProcessInput::Message(text)) => drop(self.0.unbounded_send(text)),
             Some(ProcessInput::Close) => self.0.close_channel(),
             None => {}
@@ -33,14 +33,14 @@ impl Inbox {
     }
 }
 
-/// Runs the program of that name in this Worker, as the process that it is.
+/// Runs the program of that name in this Worker.
 ///
-/// It tells by the Worker's messages what it has to, its end included; the
-/// parent ends the Worker then.
+/// The program's events, including its exit, are posted as messages. The parent
+/// terminates the Worker after the exit.
 ///
 /// # Errors
 ///
-/// If this build has no program of that name.
+/// Fails if this build has no program of that name.
 #[wasm_bindgen]
 pub fn run_process(program: &str) -> Result<Inbox, JsError> {
     let program = scenario::program(program)
@@ -48,7 +48,7 @@ pub fn run_process(program: &str) -> Result<Inbox, JsError> {
     Ok(run_program(program))
 }
 
-/// As [`run_process`], for a program that is no scenario's.
+/// Runs a program that belongs to no scenario; see [`run_process`].
 pub fn run_program(program: &'static Program) -> Inbox {
     std::panic::set_hook(Box::new(report_panic));
     let (sender, inbox) = mpsc::unbounded();
@@ -61,7 +61,7 @@ pub fn run_program(program: &'static Program) -> Inbox {
     Inbox(sender)
 }
 
-/// Whoever made this Worker.
+/// The link to the Worker that started this one.
 struct Parent;
 
 impl ParentLink for Parent {
@@ -74,7 +74,7 @@ fn post_event(event: &ProcessEvent) {
     post_message(&event.to_line());
 }
 
-/// The last words: the instance traps next.
+/// Reports a panic, just before the instance traps.
 fn report_panic(info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("a panic without a message");
     post_event(&ProcessEvent::Exited(Exit::Bug {

@@ -1,6 +1,6 @@
-//! Processes in the tab: a Worker each, with a WebAssembly instance of its own,
-//! reached by messages. It is a Worker of the Worker that a scenario runs in, and
-//! ends with it.
+//! The tab's `Processes` port. Each process is a Worker with its own WebAssembly
+//! instance, reached by messages. It is nested in the Worker that runs the scenario,
+//! and ends with it.
 
 use futures::channel::mpsc::{self, UnboundedSender};
 use highwater::platform::{
@@ -20,14 +20,14 @@ thread_local! {
     static RUNNING: RefCell<Vec<Weak<WorkerHandle>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Sets how processes are made: a function of a program's name that answers a
-/// new Worker, which is to call [`run_process`](crate::run_process).
+/// Sets the function that starts a process. It takes a program's name and returns a
+/// new Worker, which must call [`run_process`](crate::run_process).
 #[wasm_bindgen]
 pub fn set_process_starter(starter: Function) {
     STARTER.set(Some(starter));
 }
 
-/// Starts Workers.
+/// Starts each process as a Worker.
 pub(crate) struct TabProcesses;
 
 impl Processes for TabProcesses {
@@ -36,7 +36,7 @@ impl Processes for TabProcesses {
         let handle = match make(program.name) {
             Ok(worker) => WorkerHandle::new(worker, events),
             Err(cause) => {
-                // Whoever is to read it is about to be made.
+                // Cannot fail: the receiver is still here.
                 let _ = events.unbounded_send(lost_event(&cause));
                 return Process::new(0, receiver, Rc::new(FailedStart));
             }
@@ -51,8 +51,8 @@ impl Processes for TabProcesses {
     }
 }
 
-/// Ends every process that is left, for the next run to begin anew: a task that
-/// is never woken again may hold a handle for as long as this instance lives.
+/// Kills every remaining process before the next run. A task that is never woken
+/// again may keep its handle for as long as this instance lives.
 pub(crate) fn end_all() {
     STARTED.set(0);
     for handle in RUNNING.take() {
@@ -64,7 +64,7 @@ pub(crate) fn end_all() {
 
 fn make(program: &str) -> Result<Worker, JsValue> {
     let starter = STARTER.with_borrow(Clone::clone);
-    let starter = starter.ok_or_else(|| JsValue::from("nothing here makes Workers"))?;
+    let starter = starter.ok_or_else(|| JsValue::from("no process starter is set"))?;
     starter
         .call1(&JsValue::NULL, &program.into())?
         .dyn_into::<Worker>()
@@ -77,12 +77,12 @@ fn lost_event(cause: &JsValue) -> ProcessEvent {
     ProcessEvent::Exited(Exit::Lost { reason })
 }
 
-/// A Worker, and who is receiver of it.
+/// A process as a Worker, and the channel for its events.
 struct WorkerHandle {
     worker: Worker,
     events: UnboundedSender<ProcessEvent>,
     has_ended: Cell<bool>,
-    /// What the Worker calls.
+    /// Callbacks of the Worker.
     listeners: RefCell<Option<Listeners>>,
 }
 
@@ -105,9 +105,9 @@ impl WorkerHandle {
         });
         let weak = Rc::downgrade(&handle);
         let on_error = Closure::new(move |event: Event| {
-            // It is receiver; the console need not say it too.
+            // The error is reported as an exit, so keep it off the console.
             event.prevent_default();
-            // One whose script cannot be loaded says nothing of why.
+            // There is no message if the script cannot be loaded.
             let message = js_sys::Reflect::get(&event, &"message".into()).unwrap_or_default();
             let message = message.as_string().unwrap_or_default();
             let why = ["its Worker failed. ", &message].concat();
@@ -131,26 +131,26 @@ impl WorkerHandle {
         }
         if let ProcessEvent::Exited(_) = event {
             self.has_ended.set(true);
-            // After a trap the instance is lost_event, and its Worker still there.
+            // A trap leaves the Worker running.
             self.worker.terminate();
         }
-        // FailedStart reads if the handle was dropped.
+        // Fails if the `Process` was dropped.
         let _ = self.events.unbounded_send(event);
     }
 
-    fn send_order(&self, send_order: &ProcessInput) {
-        // It fails where the Worker has ended, and then nobody takes it.
-        let _ = self.worker.post_message(&send_order.to_line().into());
+    fn send_input(&self, input: &ProcessInput) {
+        // Fails if the Worker has ended.
+        let _ = self.worker.post_message(&input.to_line().into());
     }
 }
 
 impl ProcessLink for WorkerHandle {
     fn send(&self, message: String) {
-        self.send_order(&ProcessInput::Message(message));
+        self.send_input(&ProcessInput::Message(message));
     }
 
     fn close(&self) {
-        self.send_order(&ProcessInput::Close);
+        self.send_input(&ProcessInput::Close);
     }
 
     fn kill(&self) {
@@ -160,13 +160,13 @@ impl ProcessLink for WorkerHandle {
 
 impl Drop for WorkerHandle {
     fn drop(&mut self) {
-        // Something may be on its way, and would call what is gone.
+        // A queued message would call a dropped closure.
         self.worker.set_onmessage(None);
         self.worker.set_onerror(None);
     }
 }
 
-/// The way to a process that could not be made.
+/// The link to a process that could not be started.
 struct FailedStart;
 
 impl ProcessLink for FailedStart {

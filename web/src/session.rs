@@ -1,4 +1,4 @@
-//! Running an experiment in a Worker, and telling the page of it.
+//! Runs an experiment in a Worker and reports its records to the page.
 
 use crate::{
     address,
@@ -20,26 +20,27 @@ use std::{
 };
 use wasm_bindgen::prelude::*;
 
-/// How often a running experiment reports: once a frame.
+/// Interval between reports of a running experiment: one frame.
 const REPORT_INTERVAL: Duration = Duration::from_millis(16);
 
-/// The most records in one report, so that the page can paint between reports
-/// of a long simulation.
+/// Maximum number of records in a report, so that the page can paint between the
+/// reports of a long simulation.
 const REPORT_EVENTS: usize = 4096;
 
-/// How many steps a simulation goes between reports: a frame's worth or two.
+/// Simulation steps between reports: one or two frames.
 const REPORT_STEPS: u64 = 1 << 16;
 
-/// Runs an experiment to its end, `virtual` or in this `tab`.
+/// Runs an experiment to its end, in the world `virtual` or `tab`.
 ///
-/// `report` is called with what was recorded, for [`View::push`](crate::View::push):
-/// names, words and the run's clock in milliseconds. The last call is followed
-/// by this promise. It resolves to why the run ended early, or to `undefined`.
+/// `report` is called with each batch of records, as arguments for
+/// [`View::push`](crate::View::push): names, words and the run's clock in
+/// milliseconds. The promise resolves after the last call, to the cause if the run
+/// ended early or else to `undefined`.
 ///
 /// # Errors
 ///
-/// An unknown scenario or world. A panic is not an error: what was recorded
-/// until then is reported, [`on_panic`] tells, and the instance traps.
+/// Fails if the scenario or the world is unknown. A panic is not an error: it reports
+/// the records so far, calls the [`on_panic`] listener and traps.
 #[wasm_bindgen]
 pub async fn run(
     world: String,
@@ -78,8 +79,8 @@ async fn run_in_tab(experiment: &Experiment, report: Function) -> Option<String>
     }
 }
 
-/// As [`Experiment::simulate`], but what was recorded before a bug is reported, and
-/// what is there already while there is more to come.
+/// Simulates an experiment, reporting records during the run and before a panic;
+/// compare [`Experiment::simulate`].
 fn simulate(experiment: &Experiment, report: Function) -> Option<String> {
     let world = VirtualTime::new();
     let recorder = Recorder::new(world.timer(), TRACE_CAPACITY);
@@ -106,7 +107,7 @@ fn simulate(experiment: &Experiment, report: Function) -> Option<String> {
     died
 }
 
-/// Tells the page what was recorded since it was last is_delivered.
+/// Reports new records to the page.
 #[derive(Clone)]
 struct Reporter {
     recorder: Recorder,
@@ -115,7 +116,7 @@ struct Reporter {
 }
 
 impl Reporter {
-    /// From now on it also reports when this instance panics.
+    /// Creates a reporter, which also reports if this instance panics.
     fn new(recorder: Recorder, clock: Arc<dyn Clock>, report: Function) -> Self {
         let reporter = Reporter {
             recorder,
@@ -126,7 +127,7 @@ impl Reporter {
         reporter
     }
 
-    /// Reports in batches of a size that a frame can take.
+    /// Reports the new records in batches small enough for one frame.
     fn report(&self) {
         let now_ms = self.clock.now().as_secs_f64() * 1000.0;
         let mut rest = self.recorder.drain();
@@ -136,7 +137,7 @@ impl Reporter {
                 Some(_) => 0.0,
                 None => now_ms,
             };
-            // The page's own function: if it throws, the page has said so.
+            // The page reports its own exceptions.
             let PackedBatch { names, words } = rest.into();
             let _ = self.report.call3(
                 &JsValue::NULL,
@@ -157,8 +158,8 @@ thread_local! {
     static PANIC_LISTENER: RefCell<Option<Function>> = const { RefCell::new(None) };
 }
 
-/// Sets what is is_delivered of a panic, just before the instance traps. After that
-/// the instance is lost: end its Worker and start another.
+/// Sets the listener for a panic, called just before the instance traps. The instance
+/// is unusable afterwards: terminate its Worker and start another.
 #[wasm_bindgen]
 pub fn on_panic(listener: Function) {
     PANIC_LISTENER.set(Some(listener));
@@ -171,7 +172,7 @@ fn report_panic(info: &PanicHookInfo<'_>) {
     }
     let cause = info.payload_as_str().unwrap_or("a panic without a message");
     let message = match info.location() {
-        Some(place) => format!("{cause} ({}:{})", place.file(), place.line()),
+        Some(location) => format!("{cause} ({}:{})", location.file(), location.line()),
         None => cause.to_owned(),
     };
     let is_delivered = PANIC_LISTENER.take().is_some_and(|listener| {

@@ -1,4 +1,4 @@
-//! One trace on the page: played, painted and put into words.
+//! The page's view of one trace: playback, picture, sentences and numbers.
 
 use crate::{
     address::{Address, json},
@@ -13,21 +13,21 @@ use serde::Serialize;
 use std::{cell::OnceCell, time::Duration};
 use wasm_bindgen::prelude::*;
 
-/// Shows one run. Everything it shows comes from the trace.
+/// The view of one run. Everything it shows comes from the trace.
 #[wasm_bindgen]
 pub struct View {
     address: Address,
     playback: Playback,
     world: String,
-    /// How many milliseconds of the run a millisecond on the screen is.
+    /// Milliseconds of the run per millisecond on the screen.
     speed: f64,
-    /// Judged once, at the end: for a long run that takes a while.
+    /// Computed once, at the end, because a long run takes a while.
     verdicts: OnceCell<Vec<Verdict>>,
 }
 
 #[wasm_bindgen]
 impl View {
-    /// An empty view of a run that is about to start in `world`.
+    /// Creates an empty view of a run that is about to start in `world`.
     #[wasm_bindgen(constructor)]
     pub fn new(address: Address, world: String) -> View {
         let trace = address.experiment().new_trace(&world);
@@ -40,12 +40,12 @@ impl View {
         }
     }
 
-    /// Adds a packed batch, as [`run`](crate::run) reports it, recorded up to
-    /// `now_ms` on the run's clock.
+    /// Adds a packed batch reported by [`run`](crate::run), with records up to `now_ms`
+    /// on the run's clock.
     ///
     /// # Errors
     ///
-    /// If it is no batch of this schema.
+    /// Fails if the batch is invalid or has another version.
     pub fn push(
         &mut self,
         names: Vec<String>,
@@ -57,61 +57,61 @@ impl View {
         Ok(())
     }
 
-    /// Marks the run as over; `died` says why, if it ended early.
+    /// Marks the run as complete; `died` is the cause if it ended early.
     pub fn complete(&mut self, died: Option<String>) {
         self.playback.complete(died);
     }
 
-    /// Sets how many milliseconds of the run a millisecond on the screen is: 1 at
-    /// first.
+    /// Sets the speed in milliseconds of the run per millisecond on the screen. The
+    /// default is 1.
     #[wasm_bindgen(setter)]
     pub fn set_speed(&mut self, speed: f64) {
         self.speed = speed;
     }
 
-    /// Plays on for so many milliseconds on the screen.
+    /// Plays for this many milliseconds on the screen.
     pub fn advance(&mut self, elapsed_ms: f64) {
         let elapsed = duration(elapsed_ms * self.speed);
-        // A simulation is ahead of whoever watches it.
+        // A simulation is always ahead of its playback.
         let may_catch_up = self.speed >= 1.0 && self.world != "virtual";
         self.playback.advance(elapsed, may_catch_up);
     }
 
-    /// Goes to so many milliseconds after the start; `false` if the latest moment
-    /// that is known comes before that, and goes there.
+    /// Seeks to this many milliseconds after the start. If that is not known yet, seeks to
+    /// the latest known moment and returns `false`.
     pub fn seek(&mut self, time_ms: f64) -> bool {
         self.playback.seek(duration(time_ms))
     }
 
-    /// Goes to where so many records are played; `false` if there are not as many
-    /// yet, and goes to the last one.
+    /// Seeks to the state after this many records. If there are fewer yet, plays all of
+    /// them and returns `false`.
     #[wasm_bindgen(js_name = goTo)]
     pub fn go_to(&mut self, records: usize) -> bool {
         self.playback.go_to(records)
     }
 
-    /// Goes to the next record; `false` if there is none yet.
+    /// Plays the next record. Returns `false` if there is none yet.
     pub fn step(&mut self) -> bool {
         self.playback.step()
     }
 
-    /// Goes to before the last record; `false` at the start.
+    /// Undoes the last record. Returns `false` at the start.
     pub fn back(&mut self) -> bool {
         self.playback.back()
     }
 
-    /// Goes to the start.
+    /// Seeks to the start.
     pub fn rewind(&mut self) {
         self.playback.go_to(0);
     }
 
-    /// Goes to the last record known.
+    /// Seeks to the last known record.
     #[wasm_bindgen(js_name = toEnd)]
     pub fn to_end(&mut self) {
         self.playback.go_to(usize::MAX);
     }
 
-    /// Whether the whole run is played.
+    /// `true` once the whole run is played.
     #[wasm_bindgen(getter, js_name = isFinished)]
     pub fn is_finished(&self) -> bool {
         self.playback.is_finished()
@@ -121,7 +121,7 @@ impl View {
     ///
     /// # Errors
     ///
-    /// If the canvas has no 2D context.
+    /// Fails if the canvas has no 2D context.
     pub fn paint(
         &self,
         canvas: &web_sys::HtmlCanvasElement,
@@ -136,12 +136,12 @@ impl View {
         Ok(())
     }
 
-    /// Paints this moment as one picture of many: without who was busy when,
-    /// unless that is all there is to see.
+    /// Paints this moment as a thumbnail, without lanes unless the picture has nothing
+    /// else.
     ///
     /// # Errors
     ///
-    /// If the canvas has no 2D context.
+    /// Fails if the canvas has no 2D context.
     #[wasm_bindgen(js_name = paintSmall)]
     pub fn paint_small(
         &self,
@@ -156,7 +156,7 @@ impl View {
         Ok(())
     }
 
-    /// This moment in one sentence.
+    /// Describes this moment in one sentence.
     pub fn status(&self) -> String {
         let trace = self.playback.trace();
         if self.playback.is_at_end() {
@@ -164,11 +164,11 @@ impl View {
         }
         match self.playback.latest() {
             Some(event) => self.address.experiment().scenario().sentence(trace, event),
-            None => "At the start: nothing has happened yet.".to_owned(),
+            None => "The run has not started.".to_owned(),
         }
     }
 
-    /// The numbers of this moment, as JSON.
+    /// Returns the numbers of this moment as JSON.
     pub fn numbers(&self) -> String {
         let trace = self.playback.trace();
         let summary = self.playback.summary();
@@ -180,9 +180,9 @@ impl View {
                 .map(|(.., count)| count)
                 .sum();
             let is_sample = summary.is_sample(source);
-            let of_what = if is_sample { ", times of a sample" } else { "" };
+            let note = if is_sample { ", sampled times" } else { "" };
             SourceRow {
-                name: [trace.name(source), of_what].concat(),
+                name: [trace.name(source), note].concat(),
                 received: match delivered {
                     1.. if is_sample => counters.started,
                     all => all,
@@ -235,8 +235,8 @@ impl View {
         })
     }
 
-    /// Of a run about loops what it comes to at this moment, as JSON: what is
-    /// measured, and the value. It takes the longer the more was recorded.
+    /// Returns the figures of a scaling run at this moment as JSON pairs of label and
+    /// value. The cost grows with the number of records.
     #[cfg(feature = "scaling")]
     pub fn figures(&self) -> String {
         json(&highwater::scenario::scaling_figures(
@@ -244,7 +244,7 @@ impl View {
         ))
     }
 
-    /// The verdicts, as JSON; an empty list until the whole run is played.
+    /// Returns the verdicts as JSON; an empty list until the whole run is played.
     pub fn verdicts(&self) -> String {
         if !self.playback.is_at_end() {
             return "[]".to_owned();
@@ -270,7 +270,7 @@ impl View {
             let with = verdicts.iter().filter(|verdict| verdict.outcome == outcome);
             with.count()
         };
-        let how = match self.world.as_str() {
+        let unit = match self.world.as_str() {
             "virtual" => "simulated seconds",
             _ => "seconds",
         };
@@ -280,7 +280,7 @@ impl View {
             .map_or(Duration::ZERO, Event::recorded_at);
         let tenths = end.as_secs() * 10 + u64::from((end.subsec_millis() + 50) / 100);
         format!(
-            "The run is over after {}.{} {how}: {} checks passed, {} failed, {} not exercised.",
+            "The run ended after {}.{} {unit}: {} checks passed, {} failed, {} not exercised.",
             tenths / 10,
             tenths % 10,
             count(Outcome::Passed),
@@ -293,32 +293,31 @@ impl View {
 #[derive(Serialize)]
 struct Numbers<'a> {
     time_us: u64,
-    /// As far as it is known.
+    /// Length of the run as far as it is known.
     length_us: u64,
     event: usize,
     events: usize,
     dropped: u64,
     rows: Vec<SourceRow>,
     queues: Vec<QueueRow<'a>>,
-    /// The record played last: its kind and phase by their numbers, whose it is,
-    /// and why it failed.
+    /// The last record played: kind and phase as numbers, source, and cause of failure.
     latest: Option<(u8, u8, &'a str, &'a str)>,
-    /// What became of requests.
+    /// Outcomes of requests.
     #[cfg(feature = "errors")]
     errors: Vec<(&'static str, String)>,
     #[cfg(any(feature = "errors", feature = "scaling"))]
     processes: Vec<ProcessRow<'a>>,
 }
 
-/// Whose place, what is there, how many there were, and which.
+/// Worker, state, number of processes so far, and their history.
 #[cfg(any(feature = "errors", feature = "scaling"))]
 type ProcessRow<'a> = (&'a str, &'static str, usize, String);
 
 #[cfg(any(feature = "errors", feature = "scaling"))]
 fn processes(playback: &Playback) -> Vec<ProcessRow<'_>> {
     let trace = playback.trace();
-    let worker_slots = playback.worker_slots().iter();
-    let rows = worker_slots.map(|it| {
+    let slots = playback.worker_slots().iter();
+    let rows = slots.map(|it| {
         let name = trace.name(it.worker);
         let history = it.history(trace);
         (name, it.state.as_str(), it.generation(), history)
@@ -326,7 +325,7 @@ fn processes(playback: &Playback) -> Vec<ProcessRow<'_>> {
     rows.collect()
 }
 
-/// Sizes in bytes.
+/// A queue; sizes are in bytes.
 #[derive(Serialize)]
 struct QueueRow<'a> {
     name: &'a str,
@@ -351,12 +350,13 @@ struct SourceRow {
     sends_to: Vec<String>,
 }
 
-/// A page may hand over anything: what is no time counts as none.
+/// Converts milliseconds; an invalid value from JavaScript counts as 0.
 fn duration(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms / 1000.0).unwrap_or(Duration::ZERO)
 }
 
-/// Whole, since what puts fractions into JSON weighs more than a scenario.
+/// Returns whole microseconds, because formatting fractions as JSON costs more wasm than
+/// a whole scenario.
 fn microseconds(duration: Duration) -> u64 {
     duration.as_secs() * 1_000_000 + u64::from(duration.subsec_micros())
 }

@@ -1,5 +1,5 @@
-//! Threads in the tab: Workers that share a memory in the threaded build, and the
-//! loop alone in the other.
+//! The tab's `Compute` port: Workers that share a memory in the threaded build, the
+//! event loop in the other.
 #![cfg(target_arch = "wasm32")]
 
 #[path = "../../core/tests/computing/mod.rs"]
@@ -49,7 +49,7 @@ async fn executor_reports_its_threads() {
             .iter()
             .all(|it| is_off_loop(it.thread) == threads.is_off_loop())
     );
-    // Another thread's clock is that of the loop.
+    // All threads share the clock of the loop.
     assert!(events.iter().all(|it| it.recorded_at() <= platform.now()));
     assert!(events.iter().all(|it| !it.at.is_zero()));
     assert!(platform.cores() >= 1);

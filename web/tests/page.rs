@@ -1,4 +1,4 @@
-//! What the page does in its window: addresses, playback, pictures, words.
+//! Addresses, playback, pictures and sentences in a window.
 #![cfg(target_arch = "wasm32")]
 
 use highwater::{
@@ -25,7 +25,7 @@ fn address_of(name: &str, pairs: &[(&str, &str)]) -> Address {
     address.expect("it is a scenario")
 }
 
-/// A view of a whole simulated run, at its start.
+/// Returns a view of a complete simulated run, at its start.
 fn view(pairs: &[(&str, &str)]) -> View {
     view_of("decoupling", pairs)
 }
@@ -103,15 +103,15 @@ fn address_keeps_changes_during_the_run() {
         "#/decoupling?seed=1&users=5&email_latency@900=400"
     );
     let values = address.values();
-    let place = values
+    let index = values
         .iter()
         .position(|it| it == "email_latency@900")
         .unwrap();
-    assert_eq!(values[place + 1], "400");
+    assert_eq!(values[index + 1], "400");
     assert!(address.ignored()[0].starts_with("users can be set before a run only"));
     let mut view = view(&[("email_latency@900", "400")]);
     while view.status() != "From now on email_latency=400." {
-        assert!(view.step(), "it is on record");
+        assert!(view.step(), "the change is recorded");
     }
     assert!(numbers(&view)["time_us"].as_u64() >= Some(900_000));
 }
@@ -131,10 +131,10 @@ fn back_after_step_returns_to_the_same_numbers() {
         assert_eq!(view.numbers(), before);
         assert_eq!(view.verdicts(), "[]", "no verdict before the end");
     }
-    assert!(!view.back(), "that was the start");
+    assert!(!view.back(), "it is at the start");
 }
 
-/// In a run so long that moments to go back to are given up meanwhile.
+/// Uses a run that is long enough to drop checkpoints.
 #[wasm_bindgen_test]
 fn seeking_and_stepping_show_the_same_numbers() {
     let set = [("users", "2000"), ("interval", "1"), ("email_latency", "1")];
@@ -149,32 +149,32 @@ fn seeking_and_stepping_show_the_same_numbers() {
     }
     assert!(seen.len() > 20, "{} moments", seen.len());
     let length = numbers(&stepped)["length_us"].as_f64().unwrap();
-    // From the end, forward from the start, and from here to there and back.
+    // Backward from the end, forward from the start, and mixed.
     let count = seen.len();
-    let mixed = (0..count).map(|place| place * 7 % count);
-    let mut places: Vec<usize> = (0..count).rev().chain(0..count).chain(mixed).collect();
-    places.extend([count - 1, 0]);
-    let mut sought = view(&set);
-    sought.to_end();
-    for place in places {
-        let (there, status) = &seen[place];
-        sought.seek(there["time_us"].as_f64().unwrap() / 1000.0);
-        // Other records may have the same moment, after it or before.
-        while numbers(&sought)["event"].as_u64() > there["event"].as_u64() {
-            assert!(sought.back());
+    let mixed = (0..count).map(|index| index * 7 % count);
+    let mut order: Vec<usize> = (0..count).rev().chain(0..count).chain(mixed).collect();
+    order.extend([count - 1, 0]);
+    let mut seeking = view(&set);
+    seeking.to_end();
+    for index in order {
+        let (expected, status) = &seen[index];
+        seeking.seek(expected["time_us"].as_f64().unwrap() / 1000.0);
+        // Several records may have the same time.
+        while numbers(&seeking)["event"].as_u64() > expected["event"].as_u64() {
+            assert!(seeking.back());
         }
-        while numbers(&sought)["event"].as_u64() < there["event"].as_u64() {
-            assert!(sought.step());
+        while numbers(&seeking)["event"].as_u64() < expected["event"].as_u64() {
+            assert!(seeking.step());
         }
-        assert_eq!((&numbers(&sought), &sought.status()), (there, status));
+        assert_eq!((&numbers(&seeking), &seeking.status()), (expected, status));
     }
-    sought.seek(length);
+    seeking.seek(length);
     assert_eq!(
-        sought.verdicts(),
+        seeking.verdicts(),
         stepped.verdicts(),
-        "beyond the last: all"
+        "seeking past the last record plays all"
     );
-    assert_eq!(numbers(&sought), numbers(&stepped));
+    assert_eq!(numbers(&seeking), numbers(&stepped));
 }
 
 #[wasm_bindgen_test]
@@ -223,8 +223,7 @@ fn every_moment_of_both_designs_can_be_painted() {
     assert_eq!((canvas.width(), canvas.height()), (1, 1), "never empty");
 }
 
-/// Every preset of the scenarios about loops, at the start, on the way and at the
-/// end: the picture and the figures.
+/// Paints every preset of the scaling chapter from start to end, and reads its figures.
 #[wasm_bindgen_test]
 fn every_moment_of_loops_can_be_painted() {
     let document = web_sys::window().unwrap().document().unwrap();
@@ -235,7 +234,7 @@ fn every_moment_of_loops_can_be_painted() {
         for preset in scenario.presets {
             let mut set = preset.set.to_vec();
             if set.iter().any(|(key, _)| *key == "users") {
-                // Fewer, and quicker: as many records.
+                // Fewer users with less think time make as many records.
                 set.extend([("users", "3000"), ("think", "1000")]);
             }
             let mut view = view_of(scenario.name, &set);

@@ -1,5 +1,4 @@
-//! Processes in the tab: Workers of the Worker that a scenario runs in, each with
-//! an instance of its own.
+//! The tab's `Processes` port: nested Workers, each with its own instance.
 #![cfg(target_arch = "wasm32")]
 
 mod nested;
@@ -16,7 +15,7 @@ use worlds::OBEDIENT;
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
-/// What a process of these tests calls.
+/// Entry point of a process in these tests.
 #[wasm_bindgen]
 pub fn run_test_program(name: &str) -> Option<Inbox> {
     let mut programs = worlds::PROGRAMS.iter();
@@ -52,7 +51,7 @@ async fn panic_anywhere_is_reported_as_a_bug() {
 #[wasm_bindgen_test]
 async fn failed_start_is_reported_as_lost() {
     let platform = tab();
-    // A program that nobody has, and no Worker at all.
+    // An unknown program, and a Worker that cannot be created.
     nested::start_processes_with("run_process");
     let unknown = platform.start(&OBEDIENT);
     assert_ne!(unknown.id(), 0);
@@ -67,7 +66,7 @@ async fn failed_start_is_reported_as_lost() {
         reason: "Error: no more Workers".to_owned(),
     };
     assert_eq!(none.next().await, ProcessEvent::Exited(lost));
-    // A Worker whose script is not there.
+    // A Worker whose script is missing.
     let missing =
         Function::new_no_args("return new Worker(new URL('not-there.js', location.href))");
     highwater_web::set_process_starter(missing);
@@ -76,18 +75,18 @@ async fn failed_start_is_reported_as_lost() {
     assert!(exit.starts_with("lost: its Worker failed"), "{exit}");
 }
 
-/// A run is stopped by ending its Worker, whose processes go with it: so the
-/// browser has to do, whatever they are busy with.
+/// A run is stopped by terminating its Worker. The browser must then end its nested
+/// Workers, even if they are busy.
 #[wasm_bindgen_test]
 async fn nested_workers_end_with_their_parent() {
-    let promise = Function::new_no_args(END_WITH_IT)
+    let promise = Function::new_no_args(TERMINATE_PARENT)
         .call0(&JsValue::NULL)
         .unwrap();
     let ended = JsFuture::from(promise.unchecked_into::<Promise>()).await;
     assert_eq!(ended.unwrap(), JsValue::TRUE);
 }
 
-const END_WITH_IT: &str = r#"
+const TERMINATE_PARENT: &str = r#"
     return (async () => {
         const blob = (script) => URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
         const ticks = new BroadcastChannel("ticks");
@@ -95,7 +94,7 @@ const END_WITH_IT: &str = r#"
         const first = new Promise((resolve) => {
             ticks.onmessage = () => { count += 1; resolve(); };
         });
-        // It blocks: no message of anybody's could stop it.
+        // It blocks, so no message can stop it.
         const inner = blob(`
             const ticks = new BroadcastChannel("ticks");
             for (;;) {

@@ -1,5 +1,5 @@
-//! What runs in a Worker: experiments in both of the page's worlds, and, in
-//! the threaded build, threads.
+//! Experiments in a Worker, in both of the page's worlds, and the thread pool of the
+//! threaded build.
 #![cfg(target_arch = "wasm32")]
 
 mod nested;
@@ -18,7 +18,7 @@ use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
-/// Runs an experiment as the page does, and gathers what is reported.
+/// Runs an experiment as the page does, and collects its records.
 async fn gather(name: &str, world: &str, pairs: &[(&str, &str)]) -> Trace {
     let mut experiment = scenario::find(name).unwrap().experiment();
     for (key, value) in pairs {
@@ -43,7 +43,7 @@ async fn gather(name: &str, world: &str, pairs: &[(&str, &str)]) -> Trace {
     gathered.clone()
 }
 
-/// The same checks as in every other world, over every preset of every scenario.
+/// Checks every preset of every scenario.
 #[wasm_bindgen_test]
 async fn checks_pass_in_simulation_and_in_the_tab() {
     let presets = scenario::ALL.iter().flat_map(|scenario| {
@@ -55,12 +55,12 @@ async fn checks_pass_in_simulation_and_in_the_tab() {
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
-/// What a Worker of these tests calls: runs a preset in both worlds, and says what
-/// is wrong with how its checks came out.
+/// Runs a preset in both worlds and returns a message if its checks fail or differ.
+/// Called in a nested Worker.
 ///
 /// # Panics
 ///
-/// If there is no such scenario.
+/// Panics if there is no such scenario.
 #[wasm_bindgen]
 pub async fn check_preset(name: String, index: usize) -> Option<String> {
     nested::start_processes_with("run_process");
@@ -79,7 +79,7 @@ pub async fn check_preset(name: String, index: usize) -> Option<String> {
     let preset = &scenario.presets[index];
     let mut pairs: Vec<_> = short.iter().chain(preset.set).copied().collect();
     if name == "cluster" && pairs.iter().any(|(key, _)| *key == "users") {
-        // As many as a tab can serve.
+        // As many users as a tab can serve.
         pairs.extend([("users", "300"), ("think", "1000"), ("workers", "3")]);
     }
     let mut of_worlds = Vec::new();
@@ -91,8 +91,8 @@ pub async fn check_preset(name: String, index: usize) -> Option<String> {
         }
         of_worlds.push(verdicts.iter().map(|it| it.outcome).collect::<Vec<_>>());
     }
-    // Whether a queue fills up depends on how quick the browser is, and whether
-    // there are threads on the build.
+    // Whether a queue fills up depends on the speed of the browser, and whether there
+    // are threads on the build.
     let may_differ = ["streams", "scaling"].contains(&scenario.chapter);
     let is_alike = may_differ || of_worlds[0] == of_worlds[1];
     (!is_alike).then(|| format!("{name}: {}: {of_worlds:?}", preset.title))

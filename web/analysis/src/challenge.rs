@@ -1,4 +1,4 @@
-//! A task, and how a run did.
+//! Challenges, and the goals that a run meets.
 
 use crate::{
     runs::{Runs, json},
@@ -8,10 +8,10 @@ use highwater::{analysis, trace::Trace};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-/// As data, for Rust alone.
+/// Challenges as JSON, for tests in Rust.
 impl Runs {
-    /// The challenge of a run's scenario, and which of its goals the run meets, as
-    /// JSON; `null` if there is none.
+    /// Returns the challenge of a run's scenario and the goals that the run meets, as
+    /// JSON; `null` if the scenario has no challenge.
     ///
     /// ```json
     /// {
@@ -25,20 +25,20 @@ impl Runs {
     /// }
     /// ```
     ///
-    /// It starts from `settings`, with every other parameter at its default; those
-    /// that are `fixed` are its load, and not to be changed. It is met when all
-    /// goals are.
+    /// The start has these `settings` and defaults for all other parameters. Parameters
+    /// in `fixed` are the load and must not change. The challenge is met when all goals
+    /// are met.
     ///
     /// # Errors
     ///
-    /// There is no such run.
+    /// Fails if there is no such run.
     pub fn challenge(&self, index: usize) -> Result<String, JsError> {
         let trace = &self.get(index)?.trace;
         Ok(json(&Challenge::of(&trace.scenario, Some(trace))))
     }
 
-    /// The challenge of a scenario, before any run: as [`challenge`](Self::challenge)
-    /// has it, and each goal's `met` and `evidence` are `null`.
+    /// Returns the challenge of a scenario before any run, in the format of
+    /// [`challenge`](Self::challenge). Each goal's `met` and `evidence` are `null`.
     pub fn challenge_of(scenario: &str) -> String {
         json(&Challenge::of(scenario, None))
     }
@@ -46,19 +46,19 @@ impl Runs {
 
 #[wasm_bindgen]
 impl Runs {
-    /// The challenge of a run's scenario as HTML: the task, a link to its start_address in
-    /// the world of that run, and the goals; empty if there is none. A run that has
-    /// another load is no attempt, and nothing is said of its goals.
+    /// Returns the challenge of a run's scenario as HTML: the task, a link to its start
+    /// in the world of the run, and the goals. Returns an empty string if there is no
+    /// challenge. A run with another load is not an attempt, and its goals stay open.
     ///
     /// # Errors
     ///
-    /// There is no such run.
+    /// Fails if there is no such run.
     pub fn challenge_html(&self, index: usize) -> Result<String, JsError> {
         let trace = &self.get(index)?.trace;
         Ok(html(&trace.scenario, Some(trace)))
     }
 
-    /// The challenge of a scenario as HTML, before any run.
+    /// Returns the challenge of a scenario as HTML, before any run.
     pub fn challenge_html_of(scenario: &str) -> String {
         html(scenario, None)
     }
@@ -82,20 +82,17 @@ fn html(scenario: &str, run: Option<&Trace>) -> String {
         (true, _) if met == goals.len() => "✓ The last run meets it.".to_owned(),
         (true, _) => format!("The last run meets {met} of {} goals.", goals.len()),
         (false, Some(run)) if run.died.is_some() || run.dropped > 0 => {
-            "The last run was not whole, so it shows nothing.".to_owned()
+            "The last run is incomplete and does not count.".to_owned()
         }
-        (false, Some(_)) => "The last run had another load.".to_owned(),
-        (false, None) => "There is no run yet.".to_owned(),
+        (false, Some(_)) => "The last run had a different load.".to_owned(),
+        (false, None) => "No run yet.".to_owned(),
     };
     let mut html = ["<h2>Challenge: ", judged.title, "</h2><p>", judged.task].concat();
     html.extend([
         "</p><p><a href=\"",
         &start_address(scenario, &judged.settings, run),
     ]);
-    html.extend([
-        "\">Start it</a>. Not to be changed: ",
-        &judged.fixed.join(", "),
-    ]);
+    html.extend(["\">Start</a>. Fixed: ", &judged.fixed.join(", ")]);
     html.extend([
         ".</p><p><strong>",
         &status,
@@ -117,7 +114,7 @@ fn html(scenario: &str, run: Option<&Trace>) -> String {
     html + "</ul>"
 }
 
-/// The page's address of it: where and with which seed the last run was.
+/// Returns the page address of the start, in the world and with the seed of the last run.
 fn start_address(scenario: &str, settings: &[(&str, &str)], run: Option<&Trace>) -> String {
     let seed = run.map_or(1, |trace| trace.seed);
     let mut address = format!("#/{}?seed={seed}", escape(scenario));

@@ -1,7 +1,7 @@
-//! What the page makes of whole runs: [`highwater::analysis`], for JavaScript.
+//! [`highwater::analysis`] for JavaScript: tables, plots and challenges of complete runs.
 //!
-//! It knows no scenario: what it needs of one is in its trace. The page loads it
-//! after the first run, and hands it the words that its Worker was sent.
+//! It contains no scenario; everything it needs is in the traces. The page loads it
+//! after the first run and passes it the record batches from the Worker.
 
 #![cfg(target_arch = "wasm32")]
 

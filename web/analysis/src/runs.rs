@@ -1,4 +1,4 @@
-//! The runs that are compared.
+//! The runs kept for comparison.
 
 use crate::table::Table;
 use highwater::{
@@ -9,29 +9,29 @@ use serde::Serialize;
 use std::cell::OnceCell;
 use wasm_bindgen::prelude::*;
 
-/// As many stand side by side.
+/// Maximum number of runs.
 pub(crate) const MAX_RUNS: usize = 6;
 
-/// As many records of a run are kept, the first ones; no scenario makes as many.
+/// Maximum number of records kept per run, more than any scenario makes.
 const MAX_RECORDS: usize = 1 << 19;
 
-/// Up to six runs, each with its trace.
+/// Up to six runs with their traces.
 ///
-/// They are numbered from 0, in the order in which they were added. When one is
-/// removed, those after it move up. A number that there is not is an error.
+/// Runs are numbered from 0 in the order in which they were added. Removing one moves
+/// the later ones up. An invalid number is an error.
 #[wasm_bindgen]
 #[derive(Default)]
 pub struct Runs(pub(crate) Vec<LabelledRun>);
 
-/// One of them.
+/// A run with its label and cached results.
 pub(crate) struct LabelledRun {
     pub(crate) label: String,
     pub(crate) trace: Trace,
-    /// The page's address of it, if it was kept under one.
+    /// Page address of the run; empty if it has none.
     pub(crate) address: String,
-    /// Records that there was no room for.
+    /// Number of records beyond the limit.
     truncated: u64,
-    /// Made once, when all is there: of a long run that takes a while.
+    /// Computed once the trace is complete, because a long run takes a while.
     measures: OnceCell<Measures>,
     metrics: OnceCell<Vec<Metric>>,
     digest: OnceCell<String>,
@@ -39,19 +39,17 @@ pub(crate) struct LabelledRun {
 
 #[wasm_bindgen]
 impl Runs {
-    /// None yet.
+    /// Creates an empty list.
     #[wasm_bindgen(constructor)]
     pub fn new() -> Runs {
         Runs::default()
     }
 
-    /// Appends what was recorded of a run, as a Worker reports it: names, and
-    /// whole numbers.
+    /// Appends a batch of records to a run, as names and words reported by the Worker.
     ///
     /// # Errors
     ///
-    /// It is no batch of records, or one of another version; or there is no such
-    /// run.
+    /// Fails if the batch is invalid or has another version, or if there is no such run.
     pub fn push(
         &mut self,
         index: usize,
@@ -68,26 +66,26 @@ impl Runs {
         let excess = batch.events.len().saturating_sub(room) as u64;
         batch.events.truncate(room);
         trace.append(batch);
-        // What was too much for here counts as lost, too.
+        // Records beyond the limit count as dropped.
         run.truncated += excess;
         run.trace.dropped += run.truncated;
         Ok(())
     }
 
-    /// All runs over one another in one SVG document, `width` pixels wide (280 to
-    /// 2000; from 600 on with the legend beside), light on dark or dark on light.
+    /// Plots all runs into one SVG document, `width` pixels wide (280 to 2000; from 600,
+    /// the legend is at the side), in dark or light colors.
     ///
-    /// `metric` is a name of [`metrics`](Self::metrics), or empty for all of them,
-    /// one under the other.
+    /// `metric` is a name from [`metrics`](Self::metrics). If it is empty, all metrics are
+    /// plotted, one below the other.
     ///
     /// # Errors
     ///
-    /// There is no such metric.
+    /// Fails if there is no such metric.
     pub fn plot(&self, metric: &str, width: u32, dark: bool) -> Result<String, JsError> {
         let metrics = match Metric::named(metric) {
             Some(metric) => vec![metric],
             None if metric.is_empty() => Metric::ALL.to_vec(),
-            None => return Err(JsError::new("there is no such metric")),
+            None => return Err(JsError::new("no such metric")),
         };
         let runs: Vec<PlotRun<'_>> = self.0.iter().map(LabelledRun::run).collect();
         Ok(analysis::plot(
@@ -100,23 +98,23 @@ impl Runs {
         ))
     }
 
-    /// Every record of a run as comma-separated values (RFC 4180).
+    /// Returns every record of a run as comma-separated values (RFC 4180).
     ///
     /// # Errors
     ///
-    /// There is no such run.
+    /// Fails if there is no such run.
     pub fn csv(&self, index: usize) -> Result<Vec<u8>, JsError> {
         let mut csv = Vec::new();
-        // Memory takes whatever is written to it.
+        // Writing to a vector cannot fail.
         let _ = analysis::write_csv(&self.get(index)?.trace, &mut csv);
         Ok(csv)
     }
 
-    /// A run in the Chrome trace-event format, which Perfetto opens.
+    /// Returns a run in the Chrome trace-event format, which Perfetto opens.
     ///
     /// # Errors
     ///
-    /// There is no such run.
+    /// Fails if there is no such run.
     pub fn chrome(&self, index: usize) -> Result<Vec<u8>, JsError> {
         let mut chrome = Vec::new();
         let _ = self.get(index)?.trace.write_chrome(&mut chrome);
@@ -124,24 +122,27 @@ impl Runs {
     }
 }
 
-/// What only Rust asks for: an export would be downloaded, whoever calls it.
+/// Functions for Rust only. They are not exported, so the page does not download them.
 impl Runs {
-    /// How many there are.
+    /// Returns the number of runs.
     pub fn length(&self) -> usize {
         self.0.len()
     }
 
-    /// Adds a run, of which nothing is known yet: [`push`](Self::push) what was
-    /// recorded. Answers with its number.
+    /// Adds a run without records and returns its number. [`push`](Self::push) adds the
+    /// records.
     ///
-    /// `label` is its name in tables and plots, `world` is `virtual`, `tab` or
-    /// `native`, `pairs` is a flat list, `key, value, key, value…`, the seed among
-    /// them, and `died` says why it ended early, if it did.
+    /// `label` is its name in tables and plots. `world` is `virtual`, `tab` or `native`.
+    /// `pairs` is a flat list of settings including the seed, `key, value, key, value…`.
+    /// `died` is the cause if the run ended early.
     ///
     /// # Errors
     ///
-    /// There are six already: remove one first.
-    #[expect(clippy::needless_pass_by_value, reason = "as JavaScript hands them on")]
+    /// Fails if there are six runs already.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "JavaScript passes them by value"
+    )]
     pub fn add(
         &mut self,
         label: String,
@@ -151,7 +152,7 @@ impl Runs {
         died: Option<String>,
     ) -> Result<usize, JsError> {
         if self.0.len() == MAX_RUNS {
-            return Err(JsError::new("there are six runs: remove one first"));
+            return Err(JsError::new("six runs are kept: remove one first"));
         }
         let mut trace = Trace {
             scenario,
@@ -179,19 +180,19 @@ impl Runs {
         Ok(self.0.len() - 1)
     }
 
-    /// Forgets a run; those after it move up.
+    /// Removes a run. Later runs move up.
     ///
     /// # Errors
     ///
-    /// There is no such run.
+    /// Fails if there is no such run.
     pub fn remove(&mut self, index: usize) -> Result<(), JsError> {
         self.get(index)?;
         self.0.remove(index);
         Ok(())
     }
 
-    /// What can be plotted of these runs, as JSON, the most telling first; a
-    /// metric is there if one of the runs has something of it:
+    /// Returns the metrics that at least one run has data for, as JSON, most important
+    /// first:
     ///
     /// ```json
     /// [{"name": "latency", "label": "Latency"}, {"name": "bytes", "label": "Held in queues"}]
@@ -204,7 +205,7 @@ impl Runs {
         json(&described.collect::<Vec<_>>())
     }
 
-    /// A row a figure, a column a run, as JSON:
+    /// Returns a table with one row per figure and one column per run, as JSON:
     ///
     /// ```json
     /// {
@@ -219,27 +220,26 @@ impl Runs {
     /// }
     /// ```
     ///
-    /// Units are `count`, `nanoseconds`, `bytes` and `milli_per_second` (thousandths
-    /// a second); values are whole numbers. A cell is `null` where a run has nothing
-    /// of the kind. A row in which every run has nothing or 0 is left out, but for
-    /// `failed`.
+    /// Units are `count`, `nanoseconds`, `bytes` and `milli_per_second` (thousandths per
+    /// second). Values are whole numbers. A cell is `null` if the run has no data for it.
+    /// Rows in which every cell is `null` or 0 are left out, except `failed`.
     pub fn table(&self) -> String {
         json(&Table::of(&self.0))
     }
 
-    /// SHA-256 over all records of a run: of a simulation the same in every browser,
-    /// and as `highwater run --world virtual` prints it.
+    /// Returns the SHA-256 of all records of a run. For a simulation, it is the same in
+    /// every browser and in the output of `highwater run --world virtual`.
     ///
     /// # Errors
     ///
-    /// There is no such run.
+    /// Fails if there is no such run.
     pub fn digest(&self, index: usize) -> Result<String, JsError> {
         Ok(self.get(index)?.digest().to_owned())
     }
 }
 
 impl Runs {
-    /// What one of the runs has something of.
+    /// Returns the metrics that at least one run has data for.
     pub(crate) fn available_metrics(&self) -> impl Iterator<Item = Metric> {
         let has = |metric: &Metric| self.0.iter().any(|run| run.metrics().contains(metric));
         Metric::ALL.into_iter().filter(has)
@@ -282,10 +282,10 @@ struct MetricInfo {
 }
 
 fn no_such_run() -> JsError {
-    JsError::new("there is no such run")
+    JsError::new("no such run")
 }
 
-/// These are numbers and texts under names: nothing of it can fail.
+/// Serializes to JSON. Keys are strings and numbers finite, so this cannot fail.
 pub(crate) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

@@ -1,5 +1,4 @@
-//! The part of the page where runs stand side by side: which are kept, what they are
-//! called, and their table.
+//! The page's comparison of runs: selecting and labeling the kept runs, and their table.
 
 use crate::{
     runs::{LabelledRun, MAX_RUNS, Runs},
@@ -9,29 +8,29 @@ use highwater::trace::Trace;
 use pulldown_cmark_escape::escape_html;
 use wasm_bindgen::prelude::*;
 
-/// How much of a digest is shown; the rest is in the tooltip.
+/// Number of digest digits shown; the tooltip has all.
 const SHOWN_DIGITS: usize = 16;
 
-const SECTION: &str = "<h2>Side by side</h2>
-<p>The last run of each experiment with this scenario, in each world; six at most. \
-    Change something, or run it elsewhere, to compare.</p>
-<div class=scroll id=runs role=region aria-label='Runs, scroll sideways' tabindex=0></div>
+const SECTION: &str = "<h2>Compare runs</h2>
+<p>The last run of each experiment with this scenario in each world, up to six. \
+    Change a parameter or the world to compare.</p>
+<div class=scroll id=runs role=region aria-label='Runs, scrollable' tabindex=0></div>
 <p><label>Plot <select id=metric></select></label> \
     <button type=button name=svg data-file=highwater.svg>SVG</button></p>
 <div id=plot></div>";
 
 #[wasm_bindgen]
 impl Runs {
-    /// As [`add`](Self::add), for the last run of each experiment of one scenario in
-    /// each world: it takes the place of the one there was, runs of another scenario
-    /// go, and so does the oldest if there are six.
+    /// Adds a run like [`add`](Self::add), keeping only the last run of each experiment
+    /// of one scenario per world. Replaces the previous run with the same address and
+    /// removes runs of other scenarios, and the oldest if there are six.
     ///
-    /// `address` is the page's own of it, from the `#` on. Its label is what sets it
-    /// apart from the others.
+    /// `address` is the run's page address, starting with `#`. The label is made from the
+    /// settings that differ between the runs.
     ///
     /// # Errors
     ///
-    /// None: room was made.
+    /// Never fails, because a run is removed if there are six.
     pub fn keep(
         &mut self,
         address: String,
@@ -51,24 +50,24 @@ impl Runs {
         Ok(index)
     }
 
-    /// Forgets a run that was kept. Those after it move up, and labels are made anew.
+    /// Removes a kept run and updates the labels. Later runs move up.
     ///
     /// # Errors
     ///
-    /// There is no such run.
+    /// Fails if there is no such run.
     pub fn forget(&mut self, index: usize) -> Result<(), JsError> {
         self.remove(index)?;
         self.update_labels();
         Ok(())
     }
 
-    /// What all of it is in, as HTML; to be there once.
+    /// Returns the HTML of the section around the table and the plot.
     pub fn section(&self) -> String {
         SECTION.to_owned()
     }
 
-    /// The table as HTML: a column a run, with buttons by the names of what they do,
-    /// `chrome`, `csv` and `forget`, and the run's number as their value.
+    /// Returns the table as HTML, with one column per run. Buttons are named after their
+    /// actions, `chrome`, `csv` and `forget`, with the run's number as value.
     pub fn html(&self) -> String {
         let scenario = self.0.first().map_or("nothing", |run| &run.trace.scenario);
         let caption = ["<table><caption>Runs of ", &escape(scenario)].concat();
@@ -100,11 +99,11 @@ impl Runs {
             .iter()
             .enumerate()
             .map(|(index, run)| run.buttons(index));
-        write_row(&mut html, "This run", buttons);
+        write_row(&mut html, "Actions", buttons);
         html + "</tbody></table>"
     }
 
-    /// What can be plotted, as the HTML of options; `chosen` is the one there was.
+    /// Returns the available metrics as HTML options, with `chosen` selected.
     pub fn options(&self, chosen: &str) -> String {
         let mut html = String::new();
         for metric in self.available_metrics() {
@@ -117,7 +116,7 @@ impl Runs {
 }
 
 impl Runs {
-    /// Names each by what is not the same in all, and by its world.
+    /// Labels each run by the settings that differ between the runs, and by its world.
     fn update_labels(&mut self) {
         let labels: Vec<String> = self.0.iter().map(|run| self.label(&run.trace)).collect();
         for (run, label) in self.0.iter_mut().zip(labels) {
@@ -174,10 +173,10 @@ fn write_row(html: &mut String, label: &str, cells: impl Iterator<Item = String>
     html.push_str("</tr>");
 }
 
-/// As text in HTML, or in an attribute: nothing in it is markup.
+/// Escapes text for HTML content and attributes.
 pub(crate) fn escape(text: &str) -> String {
     let mut html = String::new();
-    // Nothing can fail: it is a string in memory.
+    // Writing to a string cannot fail.
     let _ = escape_html(&mut html, text);
     html
 }

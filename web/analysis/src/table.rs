@@ -1,4 +1,4 @@
-//! Figures of several runs, side by side.
+//! The table of figures of several runs.
 
 use crate::runs::LabelledRun;
 use highwater::analysis::{Measure, MeasureUnit, Measures};
@@ -15,7 +15,7 @@ struct Column<'a> {
     label: &'a str,
     scenario: &'a str,
     world: &'a str,
-    /// As text: not every number of 64 bits is one to JavaScript.
+    /// Text, because JavaScript numbers do not hold every 64-bit integer.
     seed: String,
     died: Option<&'a str>,
 }
@@ -53,7 +53,7 @@ impl<'a> Table<'a> {
 }
 
 impl Row {
-    /// None of which there would be nothing to see.
+    /// Creates the row of a measure, or returns `None` if every run has nothing or 0.
     fn of(measure: &Measure, runs: &[&Measures]) -> Option<Self> {
         let Measure {
             key, label, unit, ..

@@ -1,4 +1,4 @@
-//! Runs side by side, as the page has them.
+//! Comparing runs as the page does.
 
 #![cfg(target_arch = "wasm32")]
 
@@ -10,7 +10,7 @@ use highwater_analysis::Runs;
 use serde_json::Value;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
-// There is no document here, and none is needed.
+// The tests need no document.
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
 fn experiment(name: &str, set: &[(&str, &str)]) -> Experiment {
@@ -21,7 +21,7 @@ fn experiment(name: &str, set: &[(&str, &str)]) -> Experiment {
     experiment
 }
 
-/// Adds a simulated run as the page does: in batches of words.
+/// Adds a simulated run as the page does, in packed batches.
 fn add(runs: &mut Runs, label: &str, experiment: &Experiment) -> usize {
     let trace = experiment.simulate();
     let seed = ["seed".to_owned(), trace.seed.to_string()];
@@ -78,7 +78,7 @@ fn runs_are_compared_in_columns() {
 
     let metrics = parsed(&runs.metrics());
     assert_eq!(metrics[0]["name"], "latency");
-    // Text is measured by nothing that only a page has.
+    // Plotting measures text without the page's DOM.
     let all = runs.plot("", 960, true).ok().unwrap();
     assert!(all.contains("waits") && all.contains("Held in queues (MiB)"));
     let one = runs.plot("throughput", 360, false).ok().unwrap();
@@ -139,13 +139,13 @@ fn challenge_uses_the_predicates_of_the_tests() {
     assert!(html(&runs, 0).contains(link), "{}", html(&runs, 0));
     assert!(html(&runs, 0).contains("meets 3 of 4 goals"));
     assert!(html(&runs, 1).contains("✓ The last run meets it."));
-    // With another load it is no attempt.
+    // A run with another load is not an attempt.
     let other = add(
         &mut runs,
         "",
         &experiment("backpressure", &[("chunk", "1")]),
     );
-    assert!(html(&runs, other).contains("The last run had another load."));
+    assert!(html(&runs, other).contains("The last run had a different load."));
     assert!(!html(&runs, other).contains("Not met"));
     assert_eq!(Runs::challenge_html_of("nothing"), "");
 }
@@ -168,7 +168,7 @@ fn at_most_six_runs_are_kept() {
     assert_eq!(empty(&mut runs).ok(), Some(5));
 }
 
-/// A run that was kept under its address, of which nothing was recorded.
+/// Keeps a run without records.
 fn keep(runs: &mut Runs, world: &str, pairs: &[&str], died: Option<&str>) -> usize {
     let address = format!("#/observer?world={world}&{}", pairs.join("="));
     let pairs = pairs.iter().map(|text| (*text).to_owned()).collect();
@@ -177,7 +177,7 @@ fn keep(runs: &mut Runs, world: &str, pairs: &[&str], died: Option<&str>) -> usi
     kept.ok().unwrap()
 }
 
-/// The labels in the heads of the columns.
+/// Returns the column labels.
 fn labels(runs: &Runs) -> Vec<String> {
     let table = parsed(&runs.table());
     let columns = table["columns"].as_array().unwrap().iter();
@@ -192,23 +192,23 @@ fn last_run_per_experiment_and_world_is_kept() {
     assert_eq!(keep(&mut runs, "virtual", &set, None), 0);
     assert_eq!(keep(&mut runs, "native", &set, None), 1);
     assert_eq!(labels(&runs), ["Simulation", "Native"]);
-    // Again: in place of the one there was, as the last.
+    // The same run again replaces the first and moves to the end.
     assert_eq!(keep(&mut runs, "virtual", &set, None), 1);
     assert_eq!(labels(&runs), ["Native", "Simulation"]);
-    // What is not the same in all of them tells them apart.
+    // Labels have the settings that differ.
     keep(&mut runs, "tab", &["cost", "2", "seed", "1"], None);
     let names = ["cost=1, Native", "cost=1, Simulation", "cost=2, This tab"];
     assert_eq!(labels(&runs), names);
     runs.forget(2).ok().unwrap();
     assert_eq!(labels(&runs), ["Native", "Simulation"]);
     assert!(runs.forget(2).is_err());
-    // The oldest makes room.
+    // The oldest run is removed.
     for seed in ["2", "3", "4", "5", "6"] {
         keep(&mut runs, "tab", &["cost", "1", "seed", seed], None);
     }
     assert_eq!(runs.length(), 6);
     assert_eq!(labels(&runs)[0], "seed=1, Simulation");
-    // Those of another scenario go.
+    // Runs of another scenario are removed.
     let [address, name, world] = ["#/cluster", "cluster", "tab"].map(str::to_owned);
     let kept = runs.keep(address, name, world, Vec::new(), None);
     assert_eq!((kept.ok(), runs.length()), (Some(0), 1));

@@ -1,5 +1,5 @@
-//! The whole of it: every build. Those on one thread come first; the others are
-//! compiled meanwhile.
+//! Runs all builds. Single-threaded builds are finished first while the threaded ones
+//! compile.
 
 use std::fs::{self, File, TryLockError};
 use std::panic::resume_unwind;
@@ -13,52 +13,51 @@ use crate::layout::{Flavour, Layout, Part, chapters};
 use crate::toolchain::Toolchain;
 use crate::{bindgen, compile, reading, stage, stamp::Stamp};
 
-/// What to build, and where to.
+/// The builds to make and the output directory.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Only the single-threaded builds. A threaded one stays if it is not stale
-    /// beside its own, and is removed if it is.
+    /// Skips the threaded builds. An existing threaded build is kept if the
+    /// single-threaded one is fresh, and removed otherwise.
     pub single: bool,
-    /// The name of the only chapter to build, or `file` or `analysis`; everything
-    /// when there is none.
+    /// The only chapter to build, or `file` or `analysis`. `None` builds everything.
     pub chapter: Option<String>,
-    /// The output directory; `www/pkg` when there is none.
+    /// The output directory. `None` is `www/pkg`.
     pub out: Option<PathBuf>,
 }
 
-/// What became of one build.
+/// The outcome of one build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was stale or missing, and is written now.
+    /// It was stale or missing and has been written.
     Built,
     /// It was up to date.
     Fresh,
-    /// It was not asked for.
+    /// It was not requested.
     Skipped,
-    /// It cannot be built here; the page runs without it.
+    /// Its toolchain is not available. The page works without this build.
     Unavailable,
 }
 
-/// One build, and what became of it.
+/// One build and its outcome.
 #[derive(Clone, Debug)]
 pub struct Build {
-    /// Of what.
+    /// The part that was built.
     pub part: Part,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
-/// What [`build`] did.
+/// The result of [`build`].
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// Where everything is.
+    /// The directories used.
     pub layout: Layout,
-    /// The builds, in the order they were made.
+    /// The builds, in the order in which they were made.
     pub builds: Vec<Build>,
 }
 
 impl Summary {
-    /// Whether any file changed.
+    /// Returns `true` if any file changed.
     #[must_use]
     pub fn changed(&self) -> bool {
         let mut outcomes = self.builds.iter().map(|build| &build.outcome);
@@ -66,26 +65,26 @@ impl Summary {
     }
 }
 
-/// Brings the package up to date, telling its progress on standard error: first
-/// what runs on one thread, since the page needs that, then the threaded builds
-/// of the chapters, which are compiled meanwhile.
+/// Brings the package up to date and logs progress to standard error. The
+/// single-threaded builds, which the page needs, are finished first; the threaded
+/// builds of the chapters compile at the same time.
 ///
-/// Two calls at once take turns, be they in one process or in two.
+/// Concurrent calls wait for each other, in one process or in several.
 ///
 /// # Errors
 ///
-/// When there is no such chapter, or when a single-threaded build fails or its
-/// compiler can be neither found nor installed. A threaded build that fails to
-/// *compile* is an error too; one whose toolchain cannot be had is
-/// [`Outcome::Unavailable`], with a warning.
+/// Fails if the chapter is unknown, if a single-threaded build fails, or if its
+/// compiler is missing and cannot be installed. A threaded build that fails to
+/// *compile* is an error too. One without a toolchain is [`Outcome::Unavailable`],
+/// with a warning.
 pub fn build(options: &Options) -> Result<Summary> {
     let wanted = wanted(options.chapter.as_deref())?;
     let layout = Layout::new(options.out.as_deref())?;
     let _lock = lock_build(&layout)?;
     Toolchain::Stable.ensure(&layout.root)?;
     let threaded: Vec<_> = wanted.iter().filter_map(|part| part.threaded()).collect();
-    // Each compiles into a folder of its own, and much of what either takes is the
-    // work of one core: a crate optimised as a whole.
+    // The two flavours have separate target directories, and optimizing a crate as a
+    // whole keeps only one core busy.
     let failed = AtomicBool::new(false);
     let (single, ahead) = thread::scope(|scope| {
         let ahead = scope.spawn(|| compile_ahead(&layout, options, &threaded, &failed));
@@ -105,7 +104,7 @@ pub fn build(options: &Options) -> Result<Summary> {
 }
 
 fn make_single(layout: &Layout, options: &Options, wanted: &[Part]) -> Result<Vec<Build>> {
-    // With the threaded build to follow, the old one may stay till then.
+    // Keep the old threaded build until the new one replaces it.
     let keep: &[&str] = if options.single { &[] } else { &["threads"] };
     let make = |part: &Part| {
         let outcome = make(layout, *part, keep)?;
@@ -117,9 +116,9 @@ fn make_single(layout: &Layout, options: &Options, wanted: &[Part]) -> Result<Ve
     wanted.iter().map(make).collect()
 }
 
-/// Has the threaded builds compiled, so that [`make_threaded`] finds them done, or
-/// says what becomes of them instead. Nothing is written to the package: it is to
-/// change only once the other builds are there.
+/// Compiles the threaded builds, so that [`make_threaded`] only has to install them, or
+/// returns another outcome for all of them. Writes nothing to the package, which must
+/// not change before the other builds are done.
 fn compile_ahead(
     layout: &Layout,
     options: &Options,
@@ -132,7 +131,7 @@ fn compile_ahead(
     if let Err(error) = Toolchain::Nightly.ensure(&layout.root) {
         eprintln!(
             "bundle: warning: no threaded build: {error:#}\n\
-             bundle: the page works without it, on one thread"
+             bundle: the page runs without it, on one thread"
         );
         return Ok(Some(Outcome::Unavailable));
     }
@@ -141,13 +140,13 @@ fn compile_ahead(
             break;
         }
         eprintln!("bundle: compiling {part}…");
-        // Where it is put, the next one will be: its turn comes again.
+        // The next part overwrites this output, so `make` compiles it again.
         compile::compile(layout, *part)?;
     }
     Ok(None)
 }
 
-/// Makes them, unless something else becomes of them.
+/// Makes the threaded builds, unless there is another outcome for them.
 fn make_threaded(
     layout: &Layout,
     threaded: Vec<Part>,
@@ -155,7 +154,7 @@ fn make_threaded(
 ) -> Result<Vec<Build>> {
     let make = |part| {
         if instead == Some(&Outcome::Unavailable) {
-            // An old one would go on being served beside a newer page.
+            // A stale threaded build must not be served with a newer page.
             stage::remove(&layout.package, &layout.output_of(part))?;
         }
         let outcome = match instead {
@@ -167,7 +166,7 @@ fn make_threaded(
     threaded.into_iter().map(make).collect()
 }
 
-/// What is wanted, as far as it runs on one thread.
+/// Returns the parts to build, in their single-threaded flavour.
 fn wanted(only: Option<&str>) -> Result<Vec<Part>> {
     let chapters =
         chapters().map(|chapter| (chapter.name, Part::Chapter(chapter, Flavour::Single)));
@@ -180,14 +179,17 @@ fn wanted(only: Option<&str>) -> Result<Vec<Part>> {
         return Ok(vec![*part]);
     }
     let known: Vec<_> = all.iter().map(|(name, _)| *name).collect();
-    bail!("no chapter {name:?}: the chapters are {}", known.join(", "))
+    bail!(
+        "unknown chapter {name:?}: choose one of {}",
+        known.join(", ")
+    )
 }
 
 fn make(layout: &Layout, part: Part, keep: &[&str]) -> Result<Outcome> {
     eprintln!("bundle: building {part}…");
     let wasm = compile::compile(layout, part)?;
     let output = layout.output_of(part);
-    // One for both builds of a chapter.
+    // Both flavours of a chapter share it.
     let reading = match part {
         Part::Chapter(chapter, Flavour::Single) => Some(reading::of(&layout.root, chapter)?),
         _ => None,
@@ -209,7 +211,7 @@ fn make(layout: &Layout, part: Part, keep: &[&str]) -> Result<Outcome> {
     Ok(Outcome::Built)
 }
 
-/// Held until dropped. Cargo has a lock for its own part only.
+/// Locks the package until the file is dropped. Cargo's lock covers only compiling.
 fn lock_build(layout: &Layout) -> Result<File> {
     fs::create_dir_all(&layout.target)?;
     let path = layout.target.join(".bundle-lock");
@@ -238,6 +240,6 @@ mod tests {
         assert_eq!(names(Some("events")).unwrap(), ["events, single-threaded"]);
         assert_eq!(names(Some("file")).unwrap(), ["file"]);
         let error = names(Some("event")).unwrap_err().to_string();
-        assert!(error.contains("no chapter \"event\": the chapters are events"));
+        assert!(error.contains("unknown chapter \"event\": choose one of events"));
     }
 }

@@ -1,4 +1,4 @@
-//! The first step: cargo turns a crate of the page into a `.wasm` file.
+//! Step one: compiles a crate of the page into a `.wasm` file.
 
 use std::env;
 use std::io::{self, IsTerminal as _};
@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, bail};
 use crate::layout::{Flavour, Layout, Part};
 use crate::toolchain::{TARGET, Toolchain};
 
-/// Builds one part and returns the path of its `.wasm` file. Does nothing but
-/// ask cargo when nothing changed.
+/// Compiles one part with cargo, if it is stale, and returns the path of its `.wasm`
+/// file.
 pub(crate) fn compile(layout: &Layout, part: Part) -> Result<PathBuf> {
     let (package, binary) = part.source();
     let flavour = part.flavour();
@@ -22,7 +22,7 @@ pub(crate) fn compile(layout: &Layout, part: Part) -> Result<PathBuf> {
             cargo
                 .arg("--config")
                 .arg(layout.root.join("web/threads.toml"));
-            // On a terminal two progress bars would overwrite each other.
+            // On a terminal, two progress bars would overwrite each other.
             if io::stderr().is_terminal() {
                 cargo.arg("--quiet");
             }
@@ -52,9 +52,9 @@ pub(crate) fn compile(layout: &Layout, part: Part) -> Result<PathBuf> {
         .join(format!("{binary}.wasm")))
 }
 
-/// The folders of this machine that the compiler would write into the `.wasm`
-/// file, for messages, and what they are called there: a visitor need not know
-/// whose machine it was, and two machines make the same file.
+/// Returns the local folders that would appear in panic messages in the `.wasm` file,
+/// and their replacements. They keep local paths private and the output the same on
+/// every machine.
 fn path_prefixes(root: &Path) -> Vec<(PathBuf, &'static str)> {
     let home = |variable: &str, folder: &str| {
         env::var_os(variable)
@@ -64,21 +64,21 @@ fn path_prefixes(root: &Path) -> Vec<(PathBuf, &'static str)> {
     };
     let cargo = home("CARGO_HOME", ".cargo").map(|path| (path, "/cargo"));
     let rustup = home("RUSTUP_HOME", ".rustup").map(|path| (path, "/rustup"));
-    // The compiler takes the last that fits.
+    // The compiler uses the last match.
     let root = Some((root.to_owned(), "/highwater"));
     [cargo, rustup, root].into_iter().flatten().collect()
 }
 
-/// As a setting for `--config`. Cargo adds its flags to those of other sources,
-/// such as `web/threads.toml`; flags in the environment would replace them all.
+/// Returns the flags as a `--config` setting. Cargo merges it with other configuration,
+/// such as `web/threads.toml`; flags in the environment would replace all of them.
 fn remapping(folders: &[(PathBuf, &str)]) -> String {
     let flags: Vec<String> = folders
         .iter()
-        // What is not Unicode cannot stand in a setting, and stays.
+        // A setting must be Unicode, so other paths are not remapped.
         .filter_map(|(folder, name)| Some((folder.to_str()?, name)))
         .map(|(folder, name)| format!("--remap-path-prefix={folder}={name}"))
         .collect();
-    // A list of strings is written alike in Rust and in TOML.
+    // Rust's debug format of a list of strings is valid TOML.
     format!("target.{TARGET}.rustflags={flags:?}")
 }
 

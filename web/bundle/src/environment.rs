@@ -1,10 +1,10 @@
-//! What a cargo that runs us leaves in the environment.
+//! Environment variables inherited from a cargo that runs this program.
 //!
-//! This file is a module of two programs, which both start a cargo of their
-//! own: of the bundle, and of `highwater`, which starts the bundle.
+//! Two programs include this file because both start their own cargo: the bundle, and
+//! `highwater`, which starts the bundle.
 
-/// Whether a variable belongs to the build that started this program: a
-/// toolchain, flags or a package that would change or invalidate another one.
+/// Returns `true` if a variable belongs to the build that started this program, such as
+/// a toolchain or flags, and would change or invalidate another build.
 pub(crate) fn is_foreign(name: &str) -> bool {
     const NAMES: [&str; 5] = [
         "RUSTUP_TOOLCHAIN",

@@ -1,35 +1,34 @@
-//! Where things are, and which of the builds they belong to.
+//! The parts of the package, and the directories of the builds.
 
 use std::path::{Path, PathBuf};
 use std::{env, fmt};
 
 use anyhow::{Context as _, Result};
 
-// The list that the crate has, without the crate: it would have this program
-// compiled, and every output written, anew at each of its changes.
+// Includes the list without the crate. A dependency on the crate would recompile this
+// program, and rewrite every output, at each change.
 #[path = "../../../core/src/scenario/chapters.rs"]
 mod chapters;
 
 pub use chapters::{CHAPTERS, Chapter};
 
-/// The chapters that have something to show, in the order in which the page
-/// shows them.
+/// Returns the chapters that have scenarios, in the page's order.
 pub fn chapters() -> impl Iterator<Item = &'static Chapter> {
     let has_scenarios = |chapter: &&Chapter| !chapter.scenarios.is_empty();
     CHAPTERS.iter().filter(has_scenarios)
 }
 
-/// One of the two builds of a chapter.
+/// The flavour of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavour {
-    /// Runs everywhere, on one thread.
+    /// Runs in every browser, on one thread.
     Single,
-    /// Web Workers that share one memory.
+    /// Uses Web Workers that share one memory.
     Threads,
 }
 
 impl Flavour {
-    /// The adjective for messages.
+    /// Returns the adjective for messages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -39,19 +38,19 @@ impl Flavour {
     }
 }
 
-/// One of the WebAssembly files that the page can download.
+/// A WebAssembly file that the page can download.
 #[derive(Clone, Copy, Debug)]
 pub enum Part {
-    /// A chapter, in one of its flavours.
+    /// A chapter in one of its flavours.
     Chapter(&'static Chapter, Flavour),
-    /// What takes a visitor's own file; it comes in one flavour.
+    /// The pipeline for a visitor's own file; single-threaded.
     File,
-    /// What is made of whole runs; it comes in one flavour.
+    /// The analysis of complete runs; single-threaded.
     Analysis,
 }
 
 impl Part {
-    /// Which of the compilers builds it.
+    /// Returns the flavour of this build.
     #[must_use]
     pub fn flavour(self) -> Flavour {
         match self {
@@ -60,7 +59,7 @@ impl Part {
         }
     }
 
-    /// The other build of a chapter; of what has but one, none.
+    /// Returns the threaded build of a chapter, or `None` for other parts.
     pub(crate) fn threaded(self) -> Option<Self> {
         match self {
             Self::Chapter(chapter, _) => Some(Self::Chapter(chapter, Flavour::Threads)),
@@ -68,9 +67,8 @@ impl Part {
         }
     }
 
-    /// The package it is built of, and the program in that. Not its library:
-    /// cargo keeps the libraries of two chapters under one name, and takes the
-    /// one for the other.
+    /// Returns the package and the binary to build. A binary is used because cargo keeps
+    /// the libraries of two chapters under one name and confuses them.
     pub(crate) fn source(self) -> (&'static str, &'static str) {
         match self {
             Self::Chapter(..) => ("highwater-web", "page"),
@@ -79,7 +77,7 @@ impl Part {
         }
     }
 
-    /// The name of the module that the page imports.
+    /// Returns the name of the module that the page imports.
     pub(crate) fn module(self) -> &'static str {
         match self {
             Self::Chapter(..) => "highwater_web",
@@ -99,34 +97,33 @@ impl fmt::Display for Part {
     }
 }
 
-/// The directories of one workspace.
+/// The directories of a workspace.
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// The workspace root.
     pub root: PathBuf,
-    /// Cargo's output of the stable builds.
+    /// Cargo's target directory of the stable builds.
     pub target: PathBuf,
-    /// The package that is built: `www/pkg` unless asked otherwise.
+    /// The output directory, `www/pkg` by default.
     pub package: PathBuf,
 }
 
 impl Layout {
-    /// The layout of the workspace this crate was compiled in, with the package
-    /// in `out` (relative to the current directory) or else in `www/pkg`.
+    /// Returns the layout of the workspace that contains this crate. The package is in
+    /// `out`, relative to the current directory, or else in `www/pkg`.
     ///
     /// # Errors
     ///
-    /// When the current directory cannot be read, or `out` has no parent.
+    /// Fails if the current directory cannot be read.
     pub fn new(out: Option<&Path>) -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .ancestors()
             .nth(2)
             .context("the bundle crate is not two folders below the workspace root")?
             .to_owned();
-        let here = env::current_dir().context("cannot tell the current directory")?;
-        // Both threaded and single-threaded builds must end up in places of
-        // their own, so a target directory from the environment is a base for
-        // the two and not the final word.
+        let here = env::current_dir().context("cannot read the current directory")?;
+        // `CARGO_TARGET_DIR` is a base for both flavours, which need separate
+        // directories.
         let target = env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| root.join("target"), |dir| here.join(dir));
         let package = out.map_or_else(|| root.join("www/pkg"), |out| here.join(out));
@@ -137,13 +134,13 @@ impl Layout {
         })
     }
 
-    /// The page's own sources, which are served as they are.
+    /// Returns the directory of the page's sources, which are served as they are.
     #[must_use]
     pub fn page(&self) -> PathBuf {
         self.root.join("www")
     }
 
-    /// Cargo's target directory of a build.
+    /// Returns cargo's target directory of a build.
     #[must_use]
     pub fn target_of(&self, flavour: Flavour) -> PathBuf {
         match flavour {
@@ -152,7 +149,7 @@ impl Layout {
         }
     }
 
-    /// The output directory of a build.
+    /// Returns the output directory of a build.
     #[must_use]
     pub fn output_of(&self, part: Part) -> PathBuf {
         match part {

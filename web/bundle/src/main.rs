@@ -1,4 +1,4 @@
-//! `cargo run -p bundle`: the command line of the bundle.
+//! The command line of the bundle: `cargo run -p bundle`.
 
 use std::io::{self, ErrorKind, Write as _};
 use std::path::PathBuf;
@@ -11,30 +11,30 @@ use clap::Parser;
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo run -p bundle                       build what is stale in www/pkg
+  cargo run -p bundle                       build the stale parts of www/pkg
   cargo run -p bundle -- --single           skip the threaded builds
-  cargo run -p bundle -- --chapter events   build that chapter only
-  cargo run -p bundle -- --out /tmp/pkg     build somewhere else
-  cargo run -p bundle -- --sizes            what the page weighs; 1 if it is too much";
+  cargo run -p bundle -- --chapter events   build only this chapter
+  cargo run -p bundle -- --out /tmp/pkg     write to another directory
+  cargo run -p bundle -- --sizes            print sizes; exit 1 if a budget is exceeded";
 
 /// Builds the page's WebAssembly package from the `web` crates.
 #[derive(Parser)]
 #[command(name = "bundle", version, after_help = EXAMPLES)]
 struct Arguments {
-    /// Build only what runs on one thread
+    /// Skip the threaded builds
     #[arg(long)]
     single: bool,
 
-    /// Build only this chapter, or `file` or `analysis` [default: all of them]
+    /// Build only this chapter, or `file` or `analysis` [default: everything]
     #[arg(long, value_name = "NAME")]
     chapter: Option<String>,
 
-    /// Write the package to DIR [default: www/pkg of the workspace]
+    /// Write the package to DIR [default: www/pkg]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Print the sizes even when nothing had to be built, and exit with 1 if a
-    /// budget is exceeded
+    /// Print the sizes even if nothing was built; exit 1 if a budget is
+    /// exceeded
     #[arg(long)]
     sizes: bool,
 }
@@ -61,8 +61,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         let report = Report::new(&summary.layout)?;
         print(&report)?;
         for budget in report.budgets.iter().filter(|budget| !budget.is_kept()) {
-            eprintln!("bundle: over its budget: {}", budget.what);
-            // A page that is too heavy is a page: only who asks has it fail.
+            eprintln!("bundle: over budget: {}", budget.what);
+            // The page works anyway, so only `--sizes` makes this an error.
             if arguments.sizes {
                 code = ExitCode::FAILURE;
             }
@@ -77,7 +77,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// Prints to standard output; a reader that has seen enough may go.
+/// Prints to standard output. A closed pipe is not an error.
 fn print(report: &Report) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match write!(stdout, "{report}").and_then(|()| stdout.flush()) {

@@ -1,5 +1,5 @@
-//! What is read beside a picture, as data that the page loads after it: the
-//! guides of `web/guides`, and excerpts of the sources that run.
+//! Generates the texts beside the picture, which the page loads as JSON: guides from
+//! `web/guides`, and excerpts of the sources.
 
 mod excerpt;
 mod guide;
@@ -17,38 +17,38 @@ use crate::layout::Chapter;
 use excerpt::Excerpt;
 use mark::RecordKinds;
 
-/// The file in a chapter's output.
+/// The name of the file in a chapter's output.
 pub(crate) const FILE: &str = "reading.json";
 
-/// What there is to read in a chapter.
+/// The texts of a chapter.
 #[derive(Serialize)]
 struct ChapterReading {
-    /// How its pictures are read.
+    /// Explains the chapter's pictures.
     caption: String,
-    /// About each scenario, by its name.
+    /// The texts of each scenario, by name.
     about: BTreeMap<&'static str, ScenarioReading>,
 }
 
-/// What there is to read about one scenario.
+/// The texts of a scenario.
 #[derive(Serialize)]
 struct ScenarioReading {
-    /// As HTML.
+    /// The guide as HTML.
     guide: String,
     sources: Vec<Excerpt>,
 }
 
-/// What there is to read in a chapter, as JSON. `root` is the workspace's.
+/// Generates the texts of a chapter as JSON. `root` is the workspace root.
 ///
 /// # Errors
 ///
-/// A guide is missing or has a mistake; an excerpt names what is not there.
+/// Fails if a guide is missing or invalid, or if an excerpt names a missing item.
 pub(crate) fn of(root: &Path, chapter: &Chapter) -> Result<String> {
     let guides = root.join("web/guides");
     let sources = guides.join("sources.toml");
     let table = table::read(&text_of(&sources)?)
         .with_context(|| format!("cannot use {}", sources.display()))?;
     if let Some(name) = table.keys().find(|name| !is_scenario(name)) {
-        bail!("{}: there is no scenario {name}", sources.display());
+        bail!("{}: unknown scenario {name}", sources.display());
     }
     let kinds = RecordKinds::read(root)?;
     let caption = text_of(&guides.join(format!("{}.txt", chapter.name)))?;

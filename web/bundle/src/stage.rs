@@ -1,5 +1,5 @@
-//! The last step: a complete output replaces the old one by a rename, so a
-//! half-written package is never served.
+//! Last step: replaces the old output by a rename, so a half-written package is never
+//! served.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -8,14 +8,14 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
-/// Staging directories are hidden and begin like this, for `.gitignore`.
+/// Prefix of staging directories, which `.gitignore` lists.
 const PREFIX: &str = ".pkg-";
 
-/// Fills a fresh directory beside `package` with `fill`, then swaps it in at
-/// `output`, which is `package` itself or a folder of it. The folders of the
-/// old output named in `keep` are carried over.
+/// Fills a new directory beside `package` with `fill` and swaps it in at `output`,
+/// which is `package` or a folder in it. Copies the folders in `keep` from the old
+/// output.
 ///
-/// On an error the old output stays as it was.
+/// On an error, the old output stays unchanged.
 pub(crate) fn replace(
     package: &Path,
     output: &Path,
@@ -26,8 +26,8 @@ pub(crate) fn replace(
         .parent()
         .context("the output has no parent folder")?;
     fs::create_dir_all(beside).with_context(|| format!("cannot create {}", beside.display()))?;
-    // One directory holds the new output and, for a moment, the old one; it is
-    // on the same file system as both, and cleans up after itself.
+    // The staging directory holds the new and briefly the old output. It is on the
+    // same file system and is removed when dropped.
     let staging = tempfile::Builder::new()
         .prefix(PREFIX)
         .tempdir_in(beside)
@@ -44,8 +44,7 @@ pub(crate) fn replace(
     swap(&new, output, &staging)
 }
 
-/// Brings one file of a complete output up to date, by a rename too. Says whether
-/// it was not.
+/// Updates one file of a complete output by a rename. Returns `true` if it changed.
 pub(crate) fn update(output: &Path, name: &str, text: &str) -> Result<bool> {
     let path = output.join(name);
     if fs::read(&path).is_ok_and(|found| found == text.as_bytes()) {
@@ -57,7 +56,7 @@ pub(crate) fn update(output: &Path, name: &str, text: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// Removes `output`, by a rename first: it is there, or it is not.
+/// Removes `output` atomically, by a rename first.
 pub(crate) fn remove(package: &Path, output: &Path) -> Result<()> {
     if !output.exists() {
         return Ok(());
@@ -81,7 +80,7 @@ fn swap(new: &Path, output: &Path, staging: &TempDir) -> Result<()> {
         fs::create_dir_all(parent)?;
     }
     fs::rename(new, output).with_context(|| {
-        // There is none if there was no output yet.
+        // Restore the old output, if there was one.
         let _ = fs::rename(&old, output);
         format!("cannot write {}", output.display())
     })

@@ -1,4 +1,4 @@
-//! What an output was made from, so that it is not made twice.
+//! Stamps, which identify the inputs of an output so that it is not made twice.
 
 use std::hash::{DefaultHasher, Hasher as _};
 use std::path::Path;
@@ -9,16 +9,16 @@ use anyhow::{Context as _, Result};
 
 use crate::bindgen;
 
-/// The file in each output. It is written with the output and swapped in with
-/// it, so the two cannot disagree.
+/// The name of the stamp in each output. It is swapped in with the output, so the two
+/// always agree.
 const FILE: &str = ".stamp";
 
-/// The content of the artifact and the identity of the tool that bound it.
+/// The hash of the `.wasm` file and the identity of this program.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Stamp(String);
 
 impl Stamp {
-    /// The stamp that an output made from `wasm` by this program has.
+    /// Returns the stamp of an output made from `wasm` by this program.
     pub(crate) fn of(wasm: &Path) -> Result<Self> {
         let bytes = fs::read(wasm).with_context(|| format!("cannot read {}", wasm.display()))?;
         let mut hasher = DefaultHasher::new();
@@ -31,8 +31,7 @@ impl Stamp {
         )))
     }
 
-    /// Whether `output`, of the module `name`, is complete and was made from
-    /// exactly this.
+    /// Returns `true` if `output`, of the module `name`, is complete and has this stamp.
     pub(crate) fn matches(&self, name: &str, output: &Path) -> bool {
         fs::read_to_string(output.join(FILE)).is_ok_and(|found| found == self.0)
             && bindgen::outputs(name)
@@ -40,14 +39,14 @@ impl Stamp {
                 .all(|file| output.join(file).is_file())
     }
 
-    /// Marks `output`.
+    /// Writes the stamp to `output`.
     pub(crate) fn write(&self, output: &Path) -> Result<()> {
         fs::write(output.join(FILE), &self.0).context("cannot write the stamp")
     }
 }
 
-/// Another build of this program may bind differently, be it because of a new
-/// wasm-bindgen or of a changed option. Its size and time tell, and are cheap.
+/// Returns the size and modification time of this program. Another build of it may
+/// generate different output, for example with a newer wasm-bindgen.
 fn tool() -> Result<String> {
     let metadata = fs::metadata(env::current_exe()?)?;
     let built = metadata.modified()?.duration_since(UNIX_EPOCH)?;

@@ -1,4 +1,4 @@
-//! The compilers: found, or installed with rustup.
+//! Finds the compilers, or installs them with rustup.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -9,28 +9,27 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::environment::is_foreign;
 
-/// The platform of the page.
+/// The compile target of the page.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
-/// The one nightly the threaded build is known to work with. Nightly changes
-/// what shared memory needs from time to time, so it moves only on purpose.
+/// The pinned nightly of the threaded build. Support for shared memory changes between
+/// nightlies, so it is updated deliberately.
 pub const NIGHTLY: &str = "nightly-2026-05-20";
 
-/// A compiler for one of the builds.
+/// The compiler of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Toolchain {
-    /// The stable one that `rust-toolchain.toml` names.
+    /// The stable toolchain in `rust-toolchain.toml`.
     Stable,
-    /// [`NIGHTLY`], with the sources of the standard library.
+    /// [`NIGHTLY`] with the sources of the standard library.
     Nightly,
 }
 
 impl Toolchain {
-    /// A cargo command of this toolchain, run in `root`.
+    /// Returns a cargo command of this toolchain that runs in `root`.
     ///
-    /// The toolchain, the flags and the package variables of a cargo that runs
-    /// *us* are taken out of its environment: they belong to another build, and
-    /// would change or invalidate this one.
+    /// The variables of a cargo that runs *this program* are removed from its environment:
+    /// its toolchain, flags and package variables would change or invalidate this build.
     #[must_use]
     pub fn cargo(self, root: &Path) -> Command {
         let mut command = match self {
@@ -45,13 +44,13 @@ impl Toolchain {
         command
     }
 
-    /// Makes sure that this toolchain can build the page; installs what is
-    /// missing and says so.
+    /// Checks that this toolchain can build the page, and installs missing components
+    /// with a message.
     ///
     /// # Errors
     ///
-    /// When something is missing and rustup is missing too, or fails. The
-    /// message says what to install.
+    /// Fails if a component is missing and rustup is missing or fails. The message
+    /// names the component to install.
     pub fn ensure(self, root: &Path) -> Result<()> {
         match self {
             Self::Stable => ensure_target(root),
@@ -70,8 +69,8 @@ impl fmt::Display for Toolchain {
 }
 
 fn ensure_target(root: &Path) -> Result<()> {
-    // The sysroot is asked rather than rustup, so that a compiler from a
-    // distribution, which has no rustup, is as good as any.
+    // Looks into the sysroot instead of calling rustup, because a compiler from a
+    // Linux distribution has no rustup.
     let sysroot = sysroot(clean(&mut Command::new("rustc")).current_dir(root))
         .context("cannot run `rustc`")?;
     if sysroot.join("lib/rustlib").join(TARGET).is_dir() {
@@ -136,7 +135,7 @@ fn sysroot(rustc: &mut Command) -> Result<PathBuf> {
 
 fn clean(command: &mut Command) -> &mut Command {
     for (name, _) in env::vars_os() {
-        // The target directory is the caller's, but we give each build its own.
+        // Each build sets its own target directory.
         let foreign = |name: &str| is_foreign(name) || name == "CARGO_TARGET_DIR";
         if name.to_str().is_some_and(foreign) {
             command.env_remove(name);

@@ -1,4 +1,4 @@
-//! The time in a tab, and the turns of its loop.
+//! A clock for the tab, and yielding to its event loop.
 
 use highwater::Clock;
 use js_sys::{Function, Promise};
@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-// Globals of windows and Workers alike.
+// Globals in windows and Workers.
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
@@ -16,19 +16,19 @@ extern "C" {
     fn set_timeout(callback: &Function) -> JsValue;
 }
 
-/// Lets the loop do what else there is: messages, timers.
+/// Yields to the event loop, which handles messages and timers.
 ///
-/// The browser's streams answer by promises, and as long as these follow one
-/// another the loop comes to nothing else.
+/// The browser's streams answer with promises, and a chain of promises keeps the loop
+/// from everything else.
 pub(crate) async fn yield_to_loop() {
     let turn = Promise::new(&mut |resolve, _reject| {
         set_timeout(&resolve);
     });
-    // It is never rejected.
+    // The promise never rejects.
     let _turned = JsFuture::from(turn).await;
 }
 
-/// The time since this was made.
+/// A clock that starts at its creation.
 pub(crate) struct TabClock {
     origin_ms: f64,
 }

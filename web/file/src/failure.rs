@@ -1,41 +1,37 @@
-//! What the browser threw, in plain words.
+//! Errors of the browser's streams.
 
 use js_sys::{Error, Reflect};
 use wasm_bindgen::prelude::*;
 
-/// Why one of the browser's streams failed.
+/// An error of one of the browser's streams.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The browser refuses to read on: it does so too when the file is not what
-    /// it was when it was chosen.
+    /// The browser cannot read the file, possibly because it changed after it was
+    /// chosen.
     #[error(
-        "the file cannot be read: it may have been changed, moved or removed since it was chosen, \
-         be a folder, or not be yours to read"
+        "the file cannot be read: it may have been changed, moved or deleted since it was chosen, \
+         be a folder, or need other permissions"
     )]
     Unreadable,
-    /// It gave more or less than it had when it was chosen.
-    #[error(
-        "the file was changed while it was read: it had {expected} bytes, and now gives {read}"
-    )]
+    /// The size differs from the size when the file was chosen.
+    #[error("the file was changed while it was read: it had {expected} bytes and now has {read}")]
     Changed {
-        /// Its size when it was chosen, in bytes.
+        /// Size in bytes when the file was chosen.
         expected: u64,
-        /// How many bytes came, or at least did.
+        /// Number of bytes read.
         read: u64,
     },
-    /// The browser grants the page no more storage.
-    #[error(
-        "the browser has no more room for the output: the disk or the page's share of it is full"
-    )]
+    /// The page's storage quota is used up.
+    #[error("no space is left for the output: the disk or the page's storage quota is full")]
     Full,
-    /// Anything else, as the browser put it.
+    /// Any other error, with the browser's message.
     #[error("{0}")]
     Other(String),
 }
 
 impl From<JsValue> for Failure {
     fn from(thrown: JsValue) -> Self {
-        // Not an `instanceof`: a `DOMException` is no `Error` everywhere.
+        // Reads properties, because a `DOMException` is not an `Error` in every browser.
         let text = |key: &str| Reflect::get(&thrown, &key.into()).ok()?.as_string();
         match text("name").as_deref() {
             Some("NotReadableError" | "NotFoundError" | "SecurityError") => Failure::Unreadable,

@@ -1,4 +1,4 @@
-//! The browser's own gzip, between two pipelines.
+//! The browser's gzip, as a sink and a stream.
 
 use crate::failure::Failure;
 use futures::{Sink, SinkExt, Stream, StreamExt, future};
@@ -7,7 +7,7 @@ use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
 use wasm_streams::{ReadableStream, WritableStream};
 
-// Unstable in web-sys, though not in browsers.
+// Unstable in web-sys, but not in browsers.
 #[wasm_bindgen]
 extern "C" {
     type CompressionStream;
@@ -22,7 +22,7 @@ extern "C" {
     fn writable(this: &CompressionStream) -> web_sys::WritableStream;
 }
 
-/// Bytes in the browser's memory, which stay there.
+/// Bytes in the browser's memory, which are not copied into WebAssembly.
 pub(crate) struct JsChunk(Uint8Array);
 
 impl Weigh for JsChunk {
@@ -31,34 +31,34 @@ impl Weigh for JsChunk {
     }
 }
 
-/// What is written to its one end is to be read, compressed, from the other. It
-/// takes nothing while nobody reads.
+/// Compresses the bytes written to one end for the reader at the other end. It accepts
+/// no input while its output is not read.
 pub(crate) struct Gzip(CompressionStream);
 
 impl Gzip {
-    /// Fails in a browser that has none.
+    /// Creates a compressor. Fails if the browser has no `CompressionStream`.
     pub(crate) fn new() -> Result<Self, Failure> {
         Ok(Gzip(CompressionStream::new("gzip")?))
     }
 
-    /// Where bytes go in. To be asked for once.
+    /// Returns the input. Call it once.
     pub(crate) fn plain(&self) -> impl Sink<Vec<u8>, Error = Failure> + use<> {
         WritableStream::from_raw(self.0.writable())
             .into_sink()
             .sink_map_err(Failure::from)
-            // A copy: the browser still has it when the pipeline is done with it.
+            // A copy, because the browser keeps it longer than the pipeline does.
             .with(|bytes: Vec<u8>| future::ok(Uint8Array::from(bytes.as_slice()).into()))
     }
 
-    /// Where they come out. To be asked for once.
+    /// Returns the output. Call it once.
     pub(crate) fn compressed(&self) -> impl Stream<Item = Result<JsChunk, Failure>> + use<> {
         ReadableStream::from_raw(self.0.readable())
             .into_stream()
-            .map(|piece| Ok(JsChunk(piece?.unchecked_into())))
+            .map(|chunk| Ok(JsChunk(chunk?.unchecked_into())))
     }
 }
 
-/// Where the compressed pieces go. It is closed on success only.
+/// Returns a sink for the compressed chunks. It is closed only on success.
 pub(crate) fn output(output: web_sys::WritableStream) -> impl Sink<JsChunk, Error = Failure> {
     WritableStream::from_raw(output)
         .into_sink()

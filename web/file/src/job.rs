@@ -1,4 +1,4 @@
-//! One file through the pipelines.
+//! Processing one file.
 
 use crate::{
     clock::TabClock,
@@ -22,24 +22,21 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 use web_sys::{Blob, WritableStream};
 
-/// How much of the file may wait for the stages, in bytes.
+/// Size of the read-ahead buffer in bytes.
 const AHEAD: usize = 512 * 1024;
 
-/// What goes through the stages at once, in bytes: each piece costs some
-/// promises.
+/// Size of a chunk in bytes. Larger chunks need fewer promises.
 const CHUNK: usize = 128 * 1024;
 
-/// What the buffer and the stages need together, in bytes, and as much again for
-/// the gaps between their pieces. It is set aside when a run begins, so that
-/// WebAssembly's memory grows no more: when it does, something is kept that
-/// should not be.
+/// Memory reserved at the start of a run, in bytes: the buffer and the stages, and as
+/// much again for fragmentation. WebAssembly memory does not grow during a run, so
+/// growth indicates a leak.
 const RESERVED: usize = 2 * (AHEAD + 4 * CHUNK);
 
-/// Counts a file's lines, hashes it and compresses it into a stream of the
-/// page's, all in one go.
+/// Counts the lines of a file, hashes it and compresses it into a stream, in one pass.
 ///
-/// Dropped (`free`), it stops. The output is closed on success only; whoever
-/// owns it discards it otherwise.
+/// Dropping it (`free`) stops the run. The output is closed only on success; otherwise
+/// its owner must discard it.
 #[wasm_bindgen]
 pub struct Job {
     work: Option<LocalBoxFuture<'static, Result<(), PipelineError>>>,
@@ -47,7 +44,7 @@ pub struct Job {
     progress: Progress,
 }
 
-/// What can be said of a run while it goes on.
+/// The data for the status of a run.
 #[derive(Clone)]
 struct Progress {
     monitors: [PipelineMonitor; 2],
@@ -58,11 +55,11 @@ struct Progress {
 
 #[wasm_bindgen]
 impl Job {
-    /// Takes both over, and reads nothing yet.
+    /// Creates a job that reads `file` and writes to `into`. Nothing is read yet.
     ///
     /// # Errors
     ///
-    /// A browser without gzip.
+    /// Fails if the browser has no gzip.
     #[wasm_bindgen(constructor)]
     pub fn new(file: &Blob, into: WritableStream) -> Result<Job, JsError> {
         reserve_memory();
@@ -86,20 +83,20 @@ impl Job {
             clock,
             memory_at_start: memory(),
         };
-        // Each is woken by itself: every look at one of the browser's streams is
-        // a promise, and two pipelines that wake each other by looking would
-        // keep the loop from everything else.
+        // Each pipeline has its own waker. Polling a browser stream creates a promise,
+        // and two pipelines that wake each other by polling would starve the event
+        // loop.
         let both = FuturesUnordered::from_iter([before.boxed_local(), behind.boxed_local()]);
         Ok(Job {
-            // Whichever fails first, the other is dropped with it.
+            // If one fails, the other is dropped.
             work: Some(both.try_for_each(|_| future::ok(())).boxed_local()),
             cancel,
             progress,
         })
     }
 
-    /// Does it, once. The promise resolves to JSON: how it ended, and the last
-    /// [`status`](Self::status). It never rejects.
+    /// Runs the job once. The promise resolves to JSON with the outcome and the last
+    /// [`status`](Self::status), and never rejects.
     pub fn run(&mut self) -> Promise {
         let work = self.work.take();
         let progress = self.progress.clone();
@@ -113,12 +110,12 @@ impl Job {
         })
     }
 
-    /// What went through so far, as JSON.
+    /// Returns the progress so far as JSON.
     pub fn status(&self) -> String {
         json(&self.progress.status())
     }
 
-    /// Has the run end as soon as it would go on.
+    /// Cancels the run at its next step.
     pub fn cancel(&self) {
         self.cancel.iter().for_each(CancelHandle::cancel);
     }
@@ -153,20 +150,20 @@ fn ahead() -> Result<Bound<Vec<u8>>, InvalidBound> {
     Bound::bytes(AHEAD)
 }
 
-/// Memory never shrinks: what is given back here is there for the run.
+/// Grows the memory for the run. It never shrinks, so the freed block stays available.
 fn reserve_memory() {
     let room: Vec<u8> = Vec::with_capacity(RESERVED);
-    // Or the compiler, which sees that nobody uses it, would not ask for it.
+    // Keeps the compiler from removing the unused allocation.
     drop(black_box(room));
 }
 
-/// All there is, in bytes.
+/// Returns the size of the WebAssembly memory in bytes.
 fn memory() -> usize {
     const PAGE: usize = 64 * 1024;
     memory_size::<0>() * PAGE
 }
 
 fn json(value: &impl serde::Serialize) -> String {
-    // These are numbers and texts under names: nothing of it can fail.
+    // Keys are strings and numbers finite, so this cannot fail.
     serde_json::to_string(value).unwrap_or_default()
 }

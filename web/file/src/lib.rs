@@ -1,16 +1,16 @@
-//! A visitor's own file through a pipeline of [`highwater::stream`], in the tab.
+//! Processes a visitor's own file in the tab, with pipelines of [`highwater::stream`].
 //!
 //! ```text
 //! file → read ahead → chunks → lines → SHA-256 → gzip ┄ gzipped → output
 //! ```
 //!
-//! The file and the output are the browser's streams, and gzip is its own
-//! `CompressionStream`. Before it and behind it is a pipeline each: the output
-//! is only asked to take what it has room for, gzip works only when it is asked
-//! for more, and so nothing is read that cannot go on.
+//! The file and the output are browser streams, and gzip is the browser's
+//! `CompressionStream` between two pipelines. The output takes only what it has space
+//! for, gzip works only when its output is read, and so the file is read only as fast
+//! as the output accepts it.
 //!
-//! It is meant for a Worker, and holds the same amount of memory whatever the
-//! size of the file. The page loads it when a file is chosen, not before.
+//! It runs in a Worker, in constant memory for files of any size. The page loads it
+//! when a file is chosen.
 
 #![cfg(target_arch = "wasm32")]
 

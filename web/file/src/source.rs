@@ -1,4 +1,4 @@
-//! The file, read as its bytes are wanted.
+//! Reads the file on demand.
 
 use crate::{
     clock::{TabClock, yield_to_loop},
@@ -12,17 +12,17 @@ use wasm_bindgen::prelude::*;
 use wasm_streams::{ReadableStream, readable::IntoStream};
 use web_sys::Blob;
 
-/// How much is copied into this memory at once. Browsers hand out chunks of
+/// Maximum number of bytes copied into WebAssembly at once. Browsers return chunks of
 /// 64 KiB and more.
 const MAX_COPY: u32 = 128 * 1024;
 
-/// How long to go on reading before the loop gets its turn: to be cancelled, and
-/// to tell the page where it is.
+/// Maximum time before yielding to the event loop, which handles cancellation and
+/// status messages.
 const MAX_TURN: Duration = Duration::from_millis(50);
 
 struct FileReader {
     chunks: IntoStream<'static>,
-    /// What is left of the last one.
+    /// The rest of the last chunk.
     rest: Uint8Array,
     expected: u64,
     read: u64,
@@ -30,8 +30,8 @@ struct FileReader {
     last_turn: Duration,
 }
 
-/// The bytes of a file, which is told to be over only when all that it had when
-/// it was chosen has come. Dropped, it lets go of the file.
+/// Returns the bytes of a file. The stream fails if the size differs from the size when
+/// the file was chosen. Dropping it closes the file.
 pub(crate) fn read(
     file: &Blob,
     clock: Arc<TabClock>,
@@ -45,8 +45,8 @@ pub(crate) fn read(
         clock,
     };
     stream::try_unfold(reading, async |mut reading| {
-        let piece = reading.next().await?;
-        Ok(piece.map(|piece| (piece, reading)))
+        let bytes = reading.next().await?;
+        Ok(bytes.map(|bytes| (bytes, reading)))
     })
 }
 
@@ -64,13 +64,13 @@ impl FileReader {
             }
         }
         let end = self.rest.length().min(MAX_COPY);
-        let piece = self.rest.subarray(0, end).to_vec();
+        let bytes = self.rest.subarray(0, end).to_vec();
         self.rest = self.rest.subarray(end, self.rest.length());
         self.read += u64::from(end);
         if self.read > self.expected {
             return Err(self.changed());
         }
-        Ok(Some(piece))
+        Ok(Some(bytes))
     }
 
     fn changed(&self) -> Failure {
@@ -81,11 +81,11 @@ impl FileReader {
     }
 }
 
-/// A browser counts in `f64`, whole and not negative.
+/// Returns the size of a file, which the browser has as a whole, non-negative `f64`.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "no file is as large as what an f64 cannot count"
+    reason = "an f64 holds the size of any file exactly"
 )]
 fn size_of(file: &Blob) -> u64 {
     file.size() as u64

@@ -1,29 +1,29 @@
-//! The stages that look at what goes by, and hand it on as it is.
+//! Stages that inspect chunks and pass them on unchanged.
 
 use highwater::stream::Stage;
 use sha2::{Digest as _, Sha256};
 use std::{cell::RefCell, convert::Infallible, rc::Rc};
 
-/// What the stages have found out.
+/// The results of the stages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Findings {
-    /// The lines that ended so far, and in the end the last one too.
+    /// Number of complete lines, plus an unterminated last line at the end.
     pub(crate) lines: u64,
-    /// In the end.
+    /// Set at the end.
     pub(crate) sha256: Option<String>,
 }
 
-/// Findings of several stages, which all run in one task.
+/// Findings shared by stages in one task.
 pub(crate) type SharedFindings = Rc<RefCell<Findings>>;
 
-/// Counts lines of any length: a last one need not end with a newline.
+/// Counts lines of any length. The last line need not end with a newline.
 pub(crate) struct CountLines {
     chunk: Option<Vec<u8>>,
     ends_open: bool,
     findings: SharedFindings,
 }
 
-/// Hashes.
+/// Computes the SHA-256.
 pub(crate) struct Hash {
     chunk: Option<Vec<u8>>,
     hasher: Sha256,

@@ -1,10 +1,10 @@
-//! What the page is told, as JSON.
+//! Status reports for the page, as JSON.
 
 use highwater::stream::{PipelineError, PipelineReport, StageReport};
 use serde::Serialize;
 use std::error::Error;
 
-/// Where a run is. Sizes are in bytes.
+/// The progress of a run. Sizes are in bytes.
 #[derive(Serialize)]
 pub(crate) struct Status {
     pub(crate) read: u64,
@@ -12,17 +12,16 @@ pub(crate) struct Status {
     pub(crate) lines: u64,
     pub(crate) sha256: Option<String>,
     pub(crate) elapsed_ms: f64,
-    /// All of the memory of this WebAssembly. It never shrinks, so that this is
-    /// its peak too.
+    /// Size of the WebAssembly memory. It never shrinks, so this is also its peak.
     pub(crate) memory: usize,
-    /// The same when the run began.
+    /// Size of the memory at the start of the run.
     pub(crate) memory_at_start: usize,
-    /// The peaks of all stages together.
+    /// Sum of the peaks of all stages.
     pub(crate) in_flight: usize,
     pub(crate) stages: Vec<StageStatus>,
 }
 
-/// What went through one stage.
+/// The progress of one stage.
 #[derive(Serialize)]
 pub(crate) struct StageStatus {
     name: String,
@@ -31,7 +30,7 @@ pub(crate) struct StageStatus {
     stalled_ms: Option<f64>,
 }
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Serialize)]
 #[serde(tag = "how", rename_all = "snake_case")]
 pub(crate) enum Outcome {
@@ -40,7 +39,7 @@ pub(crate) enum Outcome {
     Failed { stage: String, cause: String },
 }
 
-/// The last thing that is said of a run.
+/// The outcome of a run and its last status.
 #[derive(Serialize)]
 pub(crate) struct FinalStatus {
     #[serde(flatten)]
@@ -63,7 +62,7 @@ impl From<Result<(), PipelineError>> for Outcome {
     }
 }
 
-/// Every stage of the two pipelines, in order.
+/// Returns every stage of the pipelines, in order.
 pub(crate) fn stages(reports: &[PipelineReport]) -> Vec<StageStatus> {
     let all = reports.iter().flat_map(|report| &report.stages);
     all.map(StageStatus::from).collect()

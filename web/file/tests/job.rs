@@ -1,4 +1,4 @@
-//! A file through the stages, in a Worker.
+//! Processing files in a Worker.
 
 #![cfg(target_arch = "wasm32")]
 
@@ -14,14 +14,14 @@ wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
 const MIB: u64 = 1024 * 1024;
 
-/// A file of these parts, each repeated.
+/// Returns a file with `part` repeated.
 fn file(part: &[u8], times: usize) -> Blob {
     let part = Uint8Array::from(part);
     let parts: Array = std::iter::repeat_n(JsValue::from(part), times).collect();
     Blob::new_with_u8_array_sequence(&parts).unwrap()
 }
 
-/// Megabytes that do not compress.
+/// Returns a file that does not compress.
 fn noise(mib: usize) -> Blob {
     let mut state = 7_u32;
     let random = std::iter::repeat_with(|| {
@@ -30,12 +30,12 @@ fn noise(mib: usize) -> Blob {
         state ^= state << 5;
         state.to_le_bytes()[0]
     });
-    // Farther apart than gzip looks back.
+    // Repeats beyond gzip's window.
     let block: Vec<u8> = random.take(64 * 1024).collect();
     file(&block, mib * 16)
 }
 
-/// An output that does this with each chunk.
+/// Returns an output that runs this JavaScript for each chunk.
 fn output(write: &str) -> WritableStream {
     let sink = Object::new();
     let write = Function::new_with_args("chunk", write);
@@ -53,8 +53,8 @@ fn read(job: &Job) -> u64 {
     status["read"].as_u64().unwrap()
 }
 
-/// Once around the browser's loop, and a little more.
-async fn a_while() {
+/// Yields to the browser's event loop for 30 ms.
+async fn pause() {
     let wait = Function::new_no_args("return new Promise(resolve => setTimeout(resolve, 30))");
     let promise = wait.call0(&JsValue::NULL).unwrap();
     JsFuture::from(js_sys::Promise::from(promise))
@@ -87,10 +87,10 @@ async fn file_is_counted_hashed_and_compressed() {
 async fn blocked_output_stops_reading() {
     let mut job = Job::new(&noise(32), output("return new Promise(() => {})")).unwrap();
     let run = job.run();
-    // Until it stands still.
+    // Wait until reading stops.
     let mut before = 0;
     loop {
-        a_while().await;
+        pause().await;
         let now = read(&job);
         if now > 0 && now == before {
             break;
@@ -108,12 +108,12 @@ async fn cancel_stops_a_run_that_never_waits() {
     let mut job = Job::new(&noise(64), output("")).unwrap();
     let run = job.run();
     while read(&job) == 0 {
-        a_while().await;
+        pause().await;
     }
     job.cancel();
     let ended = JsFuture::from(run).await.unwrap();
     assert!(ended.as_string().unwrap().contains("\"how\":\"cancelled\""));
-    assert!(read(&job) < 64 * MIB, "it came to its end");
+    assert!(read(&job) < 64 * MIB, "the whole file was read");
 }
 
 #[wasm_bindgen_test]

@@ -1,4 +1,4 @@
-//! The time that is shown, from left to right.
+//! The time axis, from left to right.
 
 use super::{
     Surface,
@@ -7,7 +7,7 @@ use super::{
 use crate::playback::Playback;
 use std::time::Duration;
 
-/// How much of the past is shown.
+/// The time span shown.
 const WINDOW: Duration = Duration::from_secs(3);
 
 pub(super) fn ticks(surface: &Surface, scale: &Scale, top: f64, bottom: f64) {
@@ -30,12 +30,12 @@ pub(super) fn ticks(surface: &Surface, scale: &Scale, top: f64, bottom: f64) {
     }
 }
 
-/// How wide the names of lanes are.
+/// Returns the width of the lane labels.
 pub(super) fn lanes_left(surface: &Surface) -> f64 {
     within(surface.width * 0.2, 84.0, 130.0)
 }
 
-/// Where a moment is, from left to right.
+/// Maps a time to a horizontal position.
 pub(super) struct Scale {
     left: f64,
     pub(super) width: f64,
@@ -51,20 +51,21 @@ impl Scale {
         }
     }
 
-    /// Where the present is once the window is full.
+    /// Returns the position of the present once the window is full.
     #[cfg(feature = "scaling")]
     pub(super) fn right(&self) -> f64 {
         self.left + self.width
     }
 
-    /// The first moment shown.
+    /// Returns the earliest time shown.
     pub(super) fn since(&self) -> Duration {
         self.now.saturating_sub(WINDOW)
     }
 
-    /// Until the window is full, the start of the run stays at the left.
+    /// Returns the position of a time. The start of the run stays at the left until the
+    /// window is full.
     pub(super) fn x(&self, at: Duration) -> f64 {
-        let way = at.saturating_sub(self.since()).as_secs_f64() / WINDOW.as_secs_f64();
-        self.left + self.width * way.min(1.0)
+        let progress = at.saturating_sub(self.since()).as_secs_f64() / WINDOW.as_secs_f64();
+        self.left + self.width * progress.min(1.0)
     }
 }

@@ -1,4 +1,4 @@
-//! Who was busy when: a lane each, the present at the right.
+//! Busy times of services: one lane per service, with the present at the right.
 
 use super::{
     Surface,
@@ -20,8 +20,8 @@ pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
     let bottom = top + lane_height * lanes.len() as f64;
 
     ticks(surface, &scale, top, bottom);
-    for (place, id) in lanes.iter().enumerate() {
-        let middle = top + lane_height * (place as f64 + 0.5);
+    for (index, id) in lanes.iter().enumerate() {
+        let middle = top + lane_height * (index as f64 + 0.5);
         let style = Text {
             size: 11,
             bold: false,
@@ -55,21 +55,20 @@ pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
         .open()
         .filter(|event| event.kind != RecordKind::Open);
     let open = open.map(|event| (event, scale.now));
-    // By lane and outcome, how far to the left is painted. Going back in time, a
-    // bar that begins right of that is hidden behind one that is painted: what
-    // there is to paint depends on the pixels, not on the load.
+    // The leftmost pixel painted, by lane and outcome. Going back in time, a bar that
+    // starts right of it is hidden, so the work depends on pixels and not on load.
     let mut painted = vec![[f64::INFINITY; 2]; lanes.len()];
     for (event, end) in open.chain(ended) {
-        let Some(place) = lanes.iter().position(|lane| *lane == event.source) else {
+        let Some(index) = lanes.iter().position(|lane| *lane == event.source) else {
             continue;
         };
-        let painted = &mut painted[place][usize::from(event.failure.is_some())];
+        let painted = &mut painted[index][usize::from(event.failure.is_some())];
         let from = scale.x(event.at).floor();
         if from >= *painted {
             continue;
         }
         *painted = from;
-        let y = top + lane_height * place as f64;
+        let y = top + lane_height * index as f64;
         bar(surface, &scale, event, end, y, lane_height);
     }
 }
@@ -84,7 +83,7 @@ fn bar(surface: &Surface, scale: &Scale, event: &Event, end: Duration, y: f64, h
     };
     let from = scale.x(event.at);
     let to = scale.x(end).max(from + 1.5);
-    // A failure and a wait are lower too: not told by colour alone.
+    // Failures and waits are also lower, so color is not the only sign.
     let inset = if event.failure.is_some() || event.kind == RecordKind::Stall {
         height * 0.36
     } else {

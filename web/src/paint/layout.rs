@@ -1,23 +1,24 @@
-//! Where things stand in a picture of services.
+//! The layout of a picture of services.
 
 use super::{Surface, axis::lanes_left, surface::within};
 use crate::playback::Playback;
 use highwater::trace::{NameId, RecordKind};
 
-/// What has been recorded so far, and where it is painted.
+/// The services seen so far, and their positions.
 pub(crate) struct Layout {
-    /// Who takes requests.
+    /// The service that takes requests.
     pub(crate) front: Option<Node>,
-    /// The bus or emitter, once somebody depends on it.
+    /// The bus or emitter, once a service depends on it.
     pub(crate) bus: Option<Node>,
-    /// Who reacts, in the order they started.
+    /// The other services, in the order in which they started.
     pub(crate) services: Vec<Node>,
-    /// Whether the services are stages, one behind the other.
+    /// `true` if the services are the stages of a pipeline.
     pub(crate) is_chain: bool,
-    /// Where the levels of a queue begin.
+    /// Top of the queue-level history.
     pub(crate) history_top: f64,
-    /// Where the lanes begin, and how wide their names are.
+    /// Top of the lanes.
     pub(crate) lanes_top: f64,
+    /// Left edge of the lanes; their labels are left of it.
     pub(crate) lanes_left: f64,
 }
 
@@ -40,7 +41,7 @@ impl Node {
         (self.x + self.width, self.y + self.height / 2.0)
     }
 
-    /// The point of its middle axis at this height.
+    /// Returns the point on the vertical center line at this height.
     fn at_height(&self, y: f64) -> (f64, f64) {
         let bottom = self.y + self.height;
         (self.x + self.width / 2.0, within(y, self.y, bottom))
@@ -53,7 +54,7 @@ impl Layout {
         if playback.is_about("streams") {
             return Layout::of_chain(surface, &started);
         }
-        // Who depends on others stands left.
+        // The service that depends on others is on the left.
         let front = playback.summary().dependencies().next();
         let is_front = |id: &NameId| front.is_some_and(|(source, _)| source == *id);
         let margin = if surface.width < 520.0 { 10.0 } else { 18.0 };
@@ -71,12 +72,12 @@ impl Layout {
 
         let service_width = (surface.width * 0.38).min(250.0);
         let reacting: Vec<NameId> = started.iter().copied().filter(|id| !is_front(id)).collect();
-        // Room for four, so that a newcomer does not push the others about.
+        // Space for four, so that a new service does not move the others.
         let slot = inner / reacting.len().max(4) as f64;
-        let services = reacting.into_iter().enumerate().map(|(place, id)| Node {
+        let services = reacting.into_iter().enumerate().map(|(index, id)| Node {
             id,
             x: surface.width - margin - service_width,
-            y: margin + slot * place as f64 + 4.0,
+            y: margin + slot * index as f64 + 4.0,
             width: service_width,
             height: (slot - 8.0).max(24.0),
         });
@@ -87,7 +88,7 @@ impl Layout {
         let bus = bus(playback, &started).map(|id| Node {
             id,
             x: f64::midpoint(from, to) - bus_width / 2.0,
-            // Its name stands above it.
+            // Its name is above it.
             y: margin + 12.0,
             width: bus_width,
             height: inner - 12.0,
@@ -104,9 +105,9 @@ impl Layout {
         }
     }
 
-    /// Stages from the left to the right.
+    /// Lays out stages from left to right.
     fn of_chain(surface: &Surface, started: &[NameId]) -> Self {
-        // Where there is little room, names need it more than pipes do.
+        // On a narrow canvas, names need the space more than pipes do.
         let (margin, share) = if surface.width < 520.0 {
             (10.0, 0.84)
         } else {
@@ -114,13 +115,13 @@ impl Layout {
         };
         let lanes_top = surface.above_lanes(0.66);
         let history_top = (lanes_top * 0.66).round();
-        // Room for three, so that the first ones do not fill the picture.
+        // Space for three, so that the first ones do not fill the picture.
         let slot = (surface.width - 2.0 * margin) / started.len().max(3) as f64;
         let width = (slot * share).min(150.0);
         let height = within(history_top - 76.0, 40.0, 110.0);
-        let services = started.iter().enumerate().map(|(place, id)| Node {
+        let services = started.iter().enumerate().map(|(index, id)| Node {
             id: *id,
-            x: margin + slot * place as f64 + (slot - width) / 2.0,
+            x: margin + slot * index as f64 + (slot - width) / 2.0,
             y: 26.0 + (history_top - 76.0 - height) / 2.0,
             width,
             height,
@@ -136,12 +137,12 @@ impl Layout {
         }
     }
 
-    /// Everything that has a lane of its own.
+    /// Returns the services that have a lane.
     pub(crate) fn lanes(&self) -> impl Iterator<Item = NameId> + '_ {
         self.front.iter().chain(&self.services).map(|node| node.id)
     }
 
-    /// The ends of the wire between two of them.
+    /// Returns the end points of the wire between two services.
     pub(crate) fn wire(&self, source: NameId, target: NameId) -> Option<((f64, f64), (f64, f64))> {
         let service = |id| self.services.iter().find(|node| node.id == id);
         if self.is_chain {
@@ -171,7 +172,7 @@ impl Layout {
     }
 }
 
-/// Who has started, in that order.
+/// Returns the sources that have started, in order.
 fn started(playback: &Playback) -> Vec<NameId> {
     let mut started: Vec<NameId> = Vec::new();
     for event in playback.played() {
@@ -182,7 +183,7 @@ fn started(playback: &Playback) -> Vec<NameId> {
     started
 }
 
-/// The bus: what is depended on and is no service that started.
+/// Returns the bus: a dependency that is not a started service.
 fn bus(playback: &Playback, started: &[NameId]) -> Option<NameId> {
     let mut known = playback.summary().dependencies().map(|(_, known)| known);
     known.find(|id| !started.contains(id))

@@ -1,6 +1,6 @@
-//! Loops side by side: a lane for each loop, thread or process, all on one axis of
-//! time. What holds a loop is a bar, a request that waits a dot, and where no
-//! heartbeat comes its line is flat.
+//! Loops side by side: one lane per loop, thread or process on a common time axis.
+//! A bar shows what occupies the loop, a dot a waiting request, and a flat line
+//! missing heartbeats.
 
 mod heartbeat;
 mod lifecycle;
@@ -21,9 +21,9 @@ pub(super) fn paint(surface: &Surface, playback: &Playback) {
     let rows = Rows::of(surface, playback);
     let scale = Scale::new(surface, rows.left, playback);
     ticks(surface, &scale, rows.top, rows.bottom);
-    for (place, row) in rows.all.iter().enumerate() {
-        // Of lanes that are lower than a line, each so manieth is labelled.
-        if place.is_multiple_of(rows::rows_per_label(row.height)) {
+    for (index, row) in rows.all.iter().enumerate() {
+        // Lanes lower than a line of text share a label.
+        if index.is_multiple_of(rows::rows_per_label(row.height)) {
             label(surface, &rows, row, playback);
         }
         let y = row.top + row.height;
@@ -42,12 +42,12 @@ pub(super) fn paint(surface: &Surface, playback: &Playback) {
     }
 }
 
-/// In 64 bits: what formats more would weigh a kilobyte.
+/// Returns whole milliseconds in 64 bits: formatting 128 bits costs a kilobyte of wasm.
 fn milliseconds(duration: Duration) -> u64 {
     duration.as_secs() * 1_000 + u64::from(duration.subsec_millis())
 }
 
-/// What stands at the left of a lane.
+/// Paints the label at the left of a lane.
 fn label(surface: &Surface, rows: &Rows, row: &Row, playback: &Playback) {
     let theme = surface.theme;
     let middle = row.top + row.height / 2.0;
@@ -75,22 +75,22 @@ fn label(surface: &Surface, rows: &Rows, row: &Row, playback: &Playback) {
     }
 }
 
-/// What held the loop, the thread or the worker.
+/// Paints the jobs that occupied the loop, thread or worker.
 fn bars(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
-    let is_its = |event: &&Event| match row.role {
+    let belongs_to_row = |event: &&Event| match row.role {
         Role::Rounds => event.kind == RecordKind::Handle,
         _ => {
             event.source == row.id && matches!(event.kind, RecordKind::Handle | RecordKind::Compute)
         }
     };
-    let open = playback.open().filter(is_its);
+    let open = playback.open().filter(belongs_to_row);
     let open = open.map(|event| (event, scale.now, true));
     let ended = in_window(playback, scale)
         .filter(|event| event.phase == Phase::End)
-        .filter(is_its)
+        .filter(belongs_to_row)
         .map(|event| (event, event.recorded_at(), false));
-    // Going back in time, a bar that begins right of what is painted is hidden
-    // behind it: what there is to paint depends on the pixels, not on the load.
+    // Going back in time, a bar that starts right of what is painted is hidden, so
+    // the work depends on pixels and not on load.
     let mut painted = [f64::INFINITY; 2];
     for (event, end, is_open) in open.chain(ended) {
         let painted = &mut painted[usize::from(event.kind == RecordKind::Compute)];
@@ -120,7 +120,7 @@ fn bar(
     };
     let (top, height) = match (row.role, event.kind) {
         (Role::Worker, _) => (row.height * 0.22, row.height * 0.36),
-        // What only passes through is lower than what holds the loop.
+        // Handlers that only wait are lower than jobs that block the loop.
         (Role::Cpu, RecordKind::Handle) => (row.height * 0.34, row.height * 0.32),
         _ => (row.height * 0.14, row.height * 0.72),
     };
@@ -138,7 +138,7 @@ fn bar(
     if event.failure.is_some() {
         surface.cross((from + width, y + height / 2.0), 4.0, theme.bad);
     }
-    // How long it was held is what this is about.
+    // The label shows how long the job blocked the loop.
     let ms = milliseconds(event.recorded_at().max(end).saturating_sub(event.at));
     if event.kind == RecordKind::Compute && width > 56.0 && height > 10.0 {
         let text = format!("job, {ms} ms");
@@ -152,7 +152,7 @@ fn bar(
     }
 }
 
-/// What was recorded in the time that is shown, the latest first.
+/// Returns the records in the time shown, latest first.
 fn in_window<'a>(
     playback: &'a Playback,
     scale: &Scale,

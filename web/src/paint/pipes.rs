@@ -1,4 +1,4 @@
-//! What flows from stage to stage, and how full the queues between them are.
+//! Pipelines: stages, and the queues between them.
 
 use super::{
     Surface,
@@ -10,7 +10,7 @@ use super::{
 use crate::playback::Playback;
 use highwater::trace::{Event, NameId, Phase, QueueTotals, RecordKind};
 
-/// Above the mark there has to be room to see that it was passed.
+/// Space above the high-water mark, so that exceeding it is visible.
 const HEADROOM: f64 = 1.25;
 
 pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
@@ -39,7 +39,7 @@ fn queue(playback: &Playback, id: NameId) -> Option<QueueTotals> {
         .map(|(_, queue)| queue)
 }
 
-/// The pipe into a queue is shut while who writes to it waits.
+/// Paints the pipe into a queue, shut while its writer waits.
 fn pipe(surface: &Surface, playback: &Playback, from: &Node, to: &Node) {
     let theme = surface.theme;
     let (start, end) = (from.right(), to.left());
@@ -54,7 +54,7 @@ fn pipe(surface: &Surface, playback: &Playback, from: &Node, to: &Node) {
     }
 }
 
-/// A stage that does something, or passes on.
+/// Paints a stage and its counters.
 fn stage(surface: &Surface, playback: &Playback, node: &Node) {
     let counters = playback.summary().counters(node.id);
     let detail = match (counters.started, counters.failed) {
@@ -65,7 +65,7 @@ fn stage(surface: &Surface, playback: &Playback, node: &Node) {
     services::panel(surface, node, playback, &[detail]);
 }
 
-/// How high it stands is how much it holds.
+/// Paints a queue as a tank filled to its level.
 fn tank(surface: &Surface, playback: &Playback, node: &Node, queue: QueueTotals) {
     let theme = surface.theme;
     let full = full_scale(queue);
@@ -112,20 +112,20 @@ fn tank(surface: &Surface, playback: &Playback, node: &Node, queue: QueueTotals)
     surface.text(&lost, (middle, bottom + 24.0), style(true, theme.bad), room);
 }
 
-/// Room that was reported back to who waited: against the stream, and hollow.
+/// Paints rings that run back from a queue to the writer that waited for space.
 fn credits(surface: &Surface, layout: &Layout, playback: &Playback) {
     let freed = |event: &&Event| (event.kind, event.phase) == (RecordKind::Stall, Phase::End);
     for event in services::recent(surface, playback).filter(freed) {
-        let place = layout
+        let index = layout
             .services
             .iter()
             .position(|node| node.id == event.source);
-        let before = place.and_then(|place| place.checked_sub(1));
-        let (Some(place), Some(before)) = (place, before) else {
+        let before = index.and_then(|index| index.checked_sub(1));
+        let (Some(index), Some(before)) = (index, before) else {
             continue;
         };
         let (from, to) = (
-            layout.services[place].left(),
+            layout.services[index].left(),
             layout.services[before].right(),
         );
         let progress = services::progress(playback, event);
@@ -134,7 +134,7 @@ fn credits(surface: &Surface, layout: &Layout, playback: &Playback) {
     }
 }
 
-/// What the queue held, over the same time as the lanes below.
+/// Paints the queue level over the same time as the lanes below.
 fn history(
     surface: &Surface,
     layout: &Layout,
@@ -160,13 +160,13 @@ fn history(
         theme.line,
         1.0,
     );
-    // Back in time, a rectangle from each record to the one after it.
+    // Going back in time, one rectangle from each record to the next.
     let mut until = scale.x(scale.now);
     let since = scale.since();
     let levels = playback.played().iter().rev();
     for event in levels.filter(|it| it.kind == RecordKind::Level && it.source == id) {
         let from = scale.x(event.at.max(since)).floor();
-        // What falls on one pixel is painted once.
+        // Each pixel is painted once.
         if from < until {
             let height = bottom - y(event.subject);
             let color = if event.subject > queue.mark {
@@ -190,14 +190,14 @@ fn history(
     }
 }
 
-/// The tank grows with what it has held, so that the mark sinks in it.
+/// Returns the capacity of the tank, which grows with the peak level.
 fn full_scale(queue: QueueTotals) -> f64 {
     (queue.mark as f64 * HEADROOM)
         .max(queue.peak as f64)
         .max(1.0)
 }
 
-/// In whole numbers.
+/// Formats a size in whole units.
 fn size(bytes: u64) -> String {
     match bytes {
         0..4096 => format!("{bytes} B"),

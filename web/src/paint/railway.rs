@@ -1,6 +1,6 @@
-//! Requests on rails: from the left through a station to an answer. An error
-//! takes the switch to the handler, and from there the one to another attempt or
-//! to an answer that is none to be glad of; a bug ends on the restart_track below.
+//! Railway-oriented picture of requests: from the left through a server to an
+//! answer. An error takes the switch to the handler, which retries it or turns
+//! it into an error answer; a bug continues on the restart track below.
 
 mod plan;
 mod traffic;
@@ -14,7 +14,7 @@ use highwater::{
 pub(super) use plan::Plan;
 use plan::{Point, RestartTrack};
 
-/// A line of the log, and of whatever stands in a box.
+/// Height of a line of text.
 const LINE: f64 = 14.0;
 
 pub(super) fn paint(surface: &Surface, plan: &Plan, playback: &Playback) {
@@ -39,7 +39,7 @@ pub(super) fn paint(surface: &Surface, plan: &Plan, playback: &Playback) {
     traffic::moving(surface, plan, playback);
 }
 
-/// Where there is a path, used or not.
+/// Paints every path.
 fn tracks(surface: &Surface, plan: &Plan) {
     for node in &plan.layout.services {
         for path in [
@@ -75,8 +75,8 @@ fn style<'a>(color: &'a str, bold: bool, align: &'static str) -> Text<'a> {
     }
 }
 
-/// A process, with its id and which one of its place it is; or a part of the
-/// service that does the work.
+/// Paints a worker process with its id and generation, or a service with its
+/// counters.
 fn server(surface: &Surface, node: &super::layout::Node, playback: &Playback) {
     let theme = surface.theme;
     let counters = playback.summary().counters(node.id);
@@ -133,7 +133,7 @@ fn server(surface: &Surface, node: &super::layout::Node, playback: &Playback) {
     );
 }
 
-/// The state of a breaker.
+/// Returns the state of a circuit breaker.
 fn breaker_state(playback: &Playback, id: NameId) -> String {
     let mut latest = playback.played().iter().rev();
     let change = latest.find(|event| event.kind == RecordKind::Switch && event.source == id);
@@ -152,7 +152,7 @@ fn calls(playback: &Playback, id: NameId) -> String {
     }
 }
 
-/// The platforms at which requests end.
+/// Paints the counters of answers by status class.
 fn answers(surface: &Surface, plan: &Plan, tally: &Tally) {
     let theme = surface.theme;
     let counts = [
@@ -192,7 +192,7 @@ fn answers(surface: &Surface, plan: &Plan, tally: &Tally) {
     }
 }
 
-/// One box for whatever goes wrong, with the last lines of its log.
+/// Paints the error handler with the last lines of its log.
 fn handler(surface: &Surface, plan: &Plan, playback: &Playback) {
     let theme = surface.theme;
     let node = &plan.handler;
@@ -233,7 +233,7 @@ fn handler(surface: &Surface, plan: &Plan, playback: &Playback) {
     );
 }
 
-/// Where a bug leads: its worker drains, dies, and another starts.
+/// Paints the restart track: a worker with a bug drains, crashes and is restarted.
 fn restart_track(surface: &Surface, plan: &Plan, playback: &Playback) {
     let tally = playback.tally();
     let theme = surface.theme;

@@ -1,4 +1,4 @@
-//! Who passes what to whom.
+//! Services and the messages between them.
 
 use super::{
     Surface,
@@ -9,12 +9,12 @@ use crate::playback::Playback;
 use highwater::trace::{Event, NameId, Phase};
 use std::time::Duration;
 
-/// How long a message is shown on its progress. It took no time at all.
+/// Travel time of a message on the screen. It took no time in the run.
 const TRAVEL: Duration = Duration::from_millis(240);
-/// How long an outcome stays marked.
+/// Time for which an outcome stays highlighted.
 const AFTERGLOW: Duration = Duration::from_millis(700);
-/// The most records looked at for what moves. Counters are exact; dots need
-/// not be.
+/// Maximum number of records searched for moving messages. Counters are exact; dots
+/// need not be.
 const RECENT: usize = 500;
 
 pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
@@ -39,7 +39,7 @@ pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
 fn wires(surface: &Surface, layout: &Layout, playback: &Playback) {
     let theme = surface.theme;
     let latest = playback.latest();
-    // Dependencies on services: there under direct calls, spared by events.
+    // Dependencies on services: direct calls have them, events do not.
     let services = |id| layout.services.iter().find(|service| service.id == id);
     for (source, target) in playback.summary().dependencies() {
         let front = layout.front.as_ref().filter(|front| front.id == source);
@@ -77,7 +77,7 @@ fn paint_bus(surface: &Surface, bus: &Node, name: &str) {
     surface.text(name, (middle, bus.y - 8.0), style, bus.width + 40.0);
 }
 
-/// A box with a name, what stands below it, and how its last work ended.
+/// Paints a box with a name, lines of details and the outcome of its last span.
 pub(super) fn panel(surface: &Surface, node: &Node, playback: &Playback, lines: &[String]) {
     let theme = surface.theme;
     let summary = playback.summary();
@@ -95,7 +95,7 @@ pub(super) fn panel(surface: &Surface, node: &Node, playback: &Playback, lines: 
     };
     surface.panel(node.x, node.y, node.width, node.height, border, weight);
 
-    // In a narrow one the name gets all there is: the cross stands above it.
+    // A narrow box gives the name its full width; the cross is above it.
     let (margin, for_cross, size) = if node.width < 80.0 {
         (5.0, 0.0, 11)
     } else {
@@ -116,7 +116,7 @@ pub(super) fn panel(surface: &Surface, node: &Node, playback: &Playback, lines: 
         align: "left",
     };
     let line_height = 16.0;
-    // The name always fits; of the details only as many as there is room for.
+    // The name always fits; details are left out if there is no space.
     let room_for = |count: usize| line_height * (count as f64 + 1.0) < node.height;
     let shown = (0..=lines.len()).rev().find(|count| room_for(*count));
     let lines = &lines[..shown.unwrap_or(0)];
@@ -136,7 +136,7 @@ pub(super) fn panel(surface: &Surface, node: &Node, playback: &Playback, lines: 
     }
 }
 
-/// What stands below a name.
+/// Returns the lines below the name.
 fn details(node: &Node, playback: &Playback, is_front: bool) -> Vec<String> {
     let summary = playback.summary();
     let counters = summary.counters(node.id);
@@ -148,7 +148,7 @@ fn details(node: &Node, playback: &Playback, is_front: bool) -> Vec<String> {
         let known = summary.dependencies().filter(|(from, _)| *from == node.id);
         return vec![done, format!("depends on {}", known.count())];
     }
-    // A mail that is announced is no work for those that hear of it.
+    // With `reentry=email`, listeners get announcements of mails, which are no work.
     let trace = playback.trace();
     let may_wait = trace.param("listeners") == "async" && trace.param("reentry") != "email";
     let waiting =
@@ -159,7 +159,7 @@ fn details(node: &Node, playback: &Playback, is_front: bool) -> Vec<String> {
     }
 }
 
-/// Dots on the wires, for what was passed on a moment ago.
+/// Paints recent messages as dots on the wires.
 pub(super) fn messages(surface: &Surface, layout: &Layout, playback: &Playback) {
     for event in recent(surface, playback).filter(|event| event.kind.is_message()) {
         let wire = event
@@ -175,7 +175,7 @@ pub(super) fn messages(surface: &Surface, layout: &Layout, playback: &Playback) 
     }
 }
 
-/// What was recorded a moment ago and still travels.
+/// Returns the recent records that are still traveling.
 pub(super) fn recent<'a>(
     surface: &Surface,
     playback: &'a Playback,
@@ -186,14 +186,14 @@ pub(super) fn recent<'a>(
     latest.take_while(move |event| event.recorded_at() + TRAVEL >= now)
 }
 
-/// How far it has come, of 1: quicker at first.
+/// Returns the fraction of the path traveled, faster at first.
 pub(super) fn progress(playback: &Playback, event: &Event) -> f64 {
     let since = playback.screen_time().saturating_sub(event.recorded_at());
     let progress = since.as_secs_f64() / TRAVEL.as_secs_f64();
     1.0 - (1.0 - within(progress, 0.0, 1.0)).powi(2)
 }
 
-/// Whether the source's last span failed, if it ended a moment ago.
+/// Returns `true` if the source's last span failed, or `None` if none ended recently.
 fn recent_outcome(playback: &Playback, source: NameId) -> Option<bool> {
     let now = playback.screen_time();
     let is_end = |event: &&Event| event.source == source && event.phase == Phase::End;

@@ -1,9 +1,9 @@
-//! A canvas, and the colours of its two themes.
+//! The canvas, and the colors of its two themes.
 
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 
-/// The colours of one theme. Failures differ from successes by shape too.
+/// The colors of one theme. Failures also differ from successes by shape.
 pub(crate) struct Theme {
     pub(crate) background: &'static str,
     pub(crate) panel: &'static str,
@@ -37,17 +37,17 @@ const DARK: Theme = Theme {
     bad: "#ff7f87",
 };
 
-/// Where to paint: CSS pixels, whatever the screen's pixel ratio.
+/// A canvas measured in CSS pixels, independent of the screen's pixel ratio.
 pub(crate) struct Surface {
     context: CanvasRenderingContext2d,
     pub(crate) theme: &'static Theme,
     pub(crate) width: f64,
     pub(crate) height: f64,
-    /// The user asked for reduced motion: nothing travels.
-    #[allow(dead_code, reason = "in a picture of loops nothing travels")]
+    /// `true` if the user prefers reduced motion: messages are not animated.
+    #[allow(dead_code, reason = "pictures of loops have no moving parts")]
     pub(crate) is_still: bool,
-    /// One of many, beside which nothing is read: without who was busy when.
-    #[allow(dead_code, reason = "a picture of loops is that alone")]
+    /// `true` for a thumbnail, which has no lanes.
+    #[allow(dead_code, reason = "pictures of loops have only lanes")]
     pub(crate) is_small: bool,
 }
 
@@ -81,15 +81,15 @@ impl Surface {
         })
     }
 
-    /// The same, for one picture of many.
+    /// Makes it a thumbnail.
     pub(crate) fn small(mut self) -> Self {
         self.is_small = true;
         self
     }
 
-    /// How much of the height is for what is above the lanes, of `share` where
-    /// there are any.
-    #[allow(dead_code, reason = "a picture of loops is lanes alone")]
+    /// Returns the height above the lanes: `share` of the canvas, or all of it in a
+    /// thumbnail.
+    #[allow(dead_code, reason = "pictures of loops have only lanes")]
     pub(crate) fn above_lanes(&self, share: f64) -> f64 {
         let share = if self.is_small { 1.0 } else { share };
         (self.height * share).round()
@@ -104,11 +104,11 @@ impl Surface {
         self.context.fill_rect(x, y, width, height);
     }
 
-    /// A rounded panel with a border.
+    /// Paints a rounded panel with a border.
     pub(crate) fn panel(&self, x: f64, y: f64, width: f64, height: f64, border: &str, weight: f64) {
         let context = &self.context;
         context.begin_path();
-        // A radius is never refused: it is a positive number.
+        // Fails only for a negative radius.
         let _ = context.round_rect_with_f64(x, y, width, height, 8.0);
         context.set_fill_style_str(self.theme.panel);
         context.fill();
@@ -130,32 +130,32 @@ impl Surface {
     pub(crate) fn dot(&self, at: (f64, f64), radius: f64, color: &str) {
         let context = &self.context;
         context.begin_path();
-        // A radius is never refused: it is a positive number.
+        // Fails only for a negative radius.
         let _ = context.arc(at.0, at.1, radius, 0.0, std::f64::consts::TAU);
         context.set_fill_style_str(color);
         context.fill();
     }
 
-    /// A hollow dot.
+    /// Paints a hollow dot.
     pub(crate) fn ring(&self, at: (f64, f64), radius: f64, color: &str) {
         let context = &self.context;
         context.begin_path();
-        // A radius is never refused: it is a positive number.
+        // Fails only for a negative radius.
         let _ = context.arc(at.0, at.1, radius, 0.0, std::f64::consts::TAU);
         context.set_stroke_style_str(color);
         context.set_line_width(2.0);
         context.stroke();
     }
 
-    /// A cross: what failed.
+    /// Paints a cross, the sign of a failure.
     pub(crate) fn cross(&self, at: (f64, f64), size: f64, color: &str) {
         let (x, y) = at;
         self.line((x - size, y - size), (x + size, y + size), color, 2.0);
         self.line((x - size, y + size), (x + size, y - size), color, 2.0);
     }
 
-    /// Text whose left end, middle or right end is at `at`; its baseline is the
-    /// vertical middle. It is squeezed into `max_width`.
+    /// Paints text aligned at `at`, vertically centered and condensed to `max_width` if
+    /// it is longer.
     pub(crate) fn text(&self, text: &str, at: (f64, f64), style: Text, max_width: f64) {
         let context = &self.context;
         let weight = if style.bold { "600" } else { "400" };
@@ -167,19 +167,18 @@ impl Surface {
     }
 }
 
-/// How text looks.
+/// A text style.
 #[derive(Clone, Copy)]
 pub(crate) struct Text<'a> {
-    /// In CSS pixels.
+    /// Font size in CSS pixels.
     pub(crate) size: u32,
     pub(crate) bold: bool,
     pub(crate) color: &'a str,
     pub(crate) align: &'static str,
 }
 
-/// The number nearest to `value` from `least` to `most`; `least` if it is none.
-/// `f64::clamp` can panic with both bounds, and what puts floats into words
-/// weighs 5 KB.
+/// Clamps `value` to `least..=most`; `NaN` becomes `least`. `f64::clamp` can panic
+/// and formats its bounds, which costs 5 KB of wasm.
 pub(crate) fn within(value: f64, least: f64, most: f64) -> f64 {
     value.max(least).min(most)
 }
@@ -187,7 +186,7 @@ pub(crate) fn within(value: f64, least: f64, most: f64) -> f64 {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "clamped to what a canvas can be"
+    reason = "clamped to the size limits of a canvas"
 )]
 fn to_pixels(length: f64) -> u32 {
     within(length.round(), 1.0, 16_384.0) as u32

@@ -1,5 +1,4 @@
-//! Workers of the tests' Worker, to be processes: what `www/worker.js` and
-//! `www/process.js` do for the page.
+//! Nested Workers as processes, like `www/worker.js` and `www/process.js` of the page.
 
 use js_sys::{Function, JsString};
 use wasm_bindgen::prelude::*;
@@ -10,13 +9,13 @@ extern "C" {
     static URL: JsString;
 }
 
-/// The address of the test's own module.
+/// Returns the address of the test's own module.
 pub(crate) fn url() -> JsValue {
     URL.with(JsString::clone).into()
 }
 
-/// Has processes made from the test's own WebAssembly: each calls what that
-/// exports as `run`, with the name of its program.
+/// Starts processes from the test's own WebAssembly. Each calls the export `run` with
+/// the name of its program.
 pub(crate) fn start_processes_with(run: &str) {
     let make = Function::new_with_args("url, run, program", MAKE);
     let make = make.bind2(&JsValue::NULL, &url(), &run.into());

@@ -1,5 +1,5 @@
-//! Workers of the tests' Worker that share a list of calls to do, so that what
-//! takes seconds of real time is not done one after the other.
+//! Nested Workers that share a list of calls, so that calls that take seconds of real
+//! time run in parallel.
 
 use crate::nested;
 use futures::future::join_all;
@@ -8,12 +8,11 @@ use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-/// How many there are. Each has an instance of its own, and most of the time it
-/// waits.
+/// Number of Workers. Each has its own instance, and mostly waits.
 const WORKERS: usize = 4;
 
-/// Has each arguments done by one of them, which calls what the test exports as `run`
-/// with it. Returns what that complains of, and why a Worker did not end well.
+/// Calls the test's export `run` once for each list of arguments, on these Workers.
+/// Returns the failures that it reports and the errors of Workers.
 pub(crate) async fn failures(run: &str, calls: impl Iterator<Item = Array>) -> Vec<String> {
     let make = Function::new_with_args("url, run", MAKE);
     let calls = RefCell::new(calls);
@@ -30,7 +29,7 @@ pub(crate) async fn failures(run: &str, calls: impl Iterator<Item = Array>) -> V
             match JsFuture::from(reply).await {
                 Ok(answer) => failures.borrow_mut().extend(answer.as_string()),
                 Err(error) => {
-                    // It may be lost: the others do the rest.
+                    // The Worker may be lost. The others make the remaining calls.
                     failures
                         .borrow_mut()
                         .push(format!("{error:?}: {arguments:?}"));
@@ -44,7 +43,7 @@ pub(crate) async fn failures(run: &str, calls: impl Iterator<Item = Array>) -> V
     join_all(workers.take(WORKERS)).await;
     let left = calls
         .into_inner()
-        .map(|arguments| format!("not done: {arguments:?}"));
+        .map(|arguments| format!("not called: {arguments:?}"));
     failures.into_inner().into_iter().chain(left).collect()
 }
 
@@ -64,10 +63,10 @@ const MAKE: &str = r#"
     `;
     const blob = new Blob([script], { type: "text/javascript" });
     const worker = new Worker(URL.createObjectURL(blob), { type: "module" });
-    return (arguments) => new Promise((resolve, reject) => {
+    return (call) => new Promise((resolve, reject) => {
         worker.onmessage = ({ data }) => data.error ? reject(data.error) : resolve(data.answer);
-        // A panic ends it where no one waits for it.
+        // A panic settles no promise.
         worker.onerror = ({ message }) => reject(message);
-        worker.postMessage(arguments);
+        worker.postMessage(call);
     });
 "#;

@@ -1,11 +1,10 @@
-//! Threads for the tests of a file, which share one instance, and so one pool.
+//! The thread pool of a test file, whose tests share one instance.
 
-/// How many there are.
-#[allow(dead_code, reason = "not every file looks at it in every build")]
+/// Number of threads.
+#[allow(dead_code, reason = "not used by every test file in every build")]
 pub(crate) const THREADS: u32 = 3;
 
-/// Starts them, as `www/worker.js` does for the page; a second time does nothing.
-/// In the single-threaded build there are none.
+/// Starts the threads once, like `www/worker.js`. The single-threaded build has none.
 #[cfg(feature = "threads")]
 pub(crate) async fn start() {
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +17,7 @@ pub(crate) async fn start() {
     }
 }
 
-/// As in the threaded build, where there are some.
+/// Does nothing in the single-threaded build.
 #[cfg(not(feature = "threads"))]
 pub(crate) fn start() -> std::future::Ready<()> {
     std::future::ready(())

@@ -1,4 +1,4 @@
-//! An excerpt of a source file: an item found by its name.
+//! Excerpts of source files, found by the name of an item.
 
 use std::path::Path;
 
@@ -11,15 +11,15 @@ use super::mark::{Mark, RecordKinds};
 use super::table::ExcerptSpec;
 use super::text_of;
 
-/// More lines than this nobody reads beside a picture.
+/// Maximum number of lines, which fit beside the picture.
 const MAX_LINES: usize = 36;
 
-/// Lines of a file, and what executes them.
+/// Lines of a file, and the records that mark them.
 #[derive(Serialize)]
 pub(super) struct Excerpt {
     title: String,
     file: String,
-    /// The number of its first line.
+    /// Line number of the first line.
     line: usize,
     when: String,
     code: String,
@@ -37,18 +37,18 @@ impl Excerpt {
             .skip(first - 1)
             .take(last + 1 - first)
             .collect();
-        let place = |text: &Option<String>| {
+        let position = |text: &Option<String>| {
             text.as_ref()
                 .map(|text| unique_line(&lines, text))
                 .transpose()
         };
-        let from = place(&entry.from)?.unwrap_or(0);
-        let to = place(&entry.to)?.unwrap_or(lines.len() - 1);
-        ensure!(from <= to, "it ends before it begins");
+        let from = position(&entry.from)?.unwrap_or(0);
+        let to = position(&entry.to)?.unwrap_or(lines.len() - 1);
+        ensure!(from <= to, "`to` is before `from`");
         let lines = &lines[from..=to];
         ensure!(
             lines.len() <= MAX_LINES,
-            "{} lines are too many",
+            "the excerpt has {} lines, more than {MAX_LINES}",
             lines.len()
         );
         let marks = entry.marks.iter();
@@ -67,17 +67,20 @@ impl Excerpt {
     }
 }
 
-/// The one line that has this in it.
+/// Returns the index of the only line that contains `text`.
 fn unique_line(lines: &[&str], text: &str) -> Result<usize> {
-    let mut found = (0..lines.len()).filter(|place| lines[*place].contains(text));
-    let place = found
+    let mut found = (0..lines.len()).filter(|position| lines[*position].contains(text));
+    let position = found
         .next()
-        .with_context(|| format!("no line has {text:?}"))?;
-    ensure!(found.next().is_none(), "more than one line has {text:?}");
-    Ok(place)
+        .with_context(|| format!("no line contains {text:?}"))?;
+    ensure!(
+        found.next().is_none(),
+        "more than one line contains {text:?}"
+    );
+    Ok(position)
 }
 
-/// Without what they are all indented by.
+/// Removes the common indentation.
 fn dedent(lines: &[&str]) -> String {
     let indent = |line: &&str| line.len() - line.trim_start().len();
     let written = lines.iter().filter(|line| !line.trim().is_empty());
@@ -86,22 +89,22 @@ fn dedent(lines: &[&str]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The first and the last line of an item, without what is said about it.
+/// Returns the first and last line of an item, without its docs and attributes.
 fn lines_of(file: &File, name: &str) -> Result<(usize, usize)> {
     let mut found = Vec::new();
-    let mut note = |attributes: &[Attribute], all: proc_macro2::Span| {
+    let mut add = |attributes: &[Attribute], all: proc_macro2::Span| {
         let after = attributes.last().map(|it| it.span().end().line + 1);
         found.push((after.unwrap_or(all.start().line), all.end().line));
     };
     for item in &file.items {
         match (item, name.split_once("::")) {
-            (Item::Fn(it), None) if it.sig.ident == name => note(&it.attrs, it.span()),
+            (Item::Fn(it), None) if it.sig.ident == name => add(&it.attrs, it.span()),
             (Item::Impl(it), Some((of, name))) if is_named(&it.self_ty, of) => {
                 for item in &it.items {
                     if let ImplItem::Fn(it) = item
                         && it.sig.ident == name
                     {
-                        note(&it.attrs, it.span());
+                        add(&it.attrs, it.span());
                     }
                 }
             }
@@ -110,8 +113,8 @@ fn lines_of(file: &File, name: &str) -> Result<(usize, usize)> {
     }
     match found[..] {
         [lines] => Ok(lines),
-        [] => bail!("there is no such item in the file"),
-        _ => bail!("there are {} items of that name in the file", found.len()),
+        [] => bail!("the file has no such item"),
+        _ => bail!("the file has {} items of that name", found.len()),
     }
 }
 
@@ -149,7 +152,7 @@ impl<'a> Thing<'a> {
         std::fs::create_dir_all(folder.path().join("core/src/trace")).unwrap();
         std::fs::write(
             folder.path().join("core/src/trace/event.rs"),
-            "enum Kind { Call }",
+            "enum RecordKind { Call }",
         )
         .unwrap();
         std::fs::write(folder.path().join("a.rs"), SOURCE).unwrap();
@@ -181,14 +184,17 @@ impl<'a> Thing<'a> {
         for (entry, expected) in [
             ("item = 'Thing::three'", "no such item"),
             ("item = 'two'", "no such item"),
-            ("item = 'one'\nmarks = [['call', 'three']]", "no line has"),
+            (
+                "item = 'one'\nmarks = [['call', 'three']]",
+                "no line contains",
+            ),
             (
                 "item = 'Thing::two'\nmarks = [['call', 'one']]",
                 "more than one line",
             ),
             (
                 "item = 'one'\nmarks = [['cry', 'two']]",
-                "no records are of the kind",
+                "unknown record kind",
             ),
         ] {
             let error = find(entry).err().unwrap().to_string();

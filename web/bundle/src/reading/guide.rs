@@ -1,19 +1,19 @@
-//! A guide: Markdown, with two things more.
+//! Converts guides from Markdown with two extensions to HTML.
 //!
-//! - `[make email slow](email_latency=200)` sets this, and all else to its default:
-//!   a link to that experiment. `[as it was]()` sets nothing.
-//! - `{email_latency}` is the knob itself, `{=EmailService: p99}` a number of the
-//!   run: a table's row and its column, or the row alone if it has one number.
+//! - `[make email slow](email_latency=200)` links to the experiment with these settings
+//!   and defaults for the others. `[the defaults]()` sets nothing.
+//! - `{email_latency}` is an input for that parameter. `{=EmailService: p99}` is a number
+//!   from the run: row and column of a table, or only the row if it has one number.
 //!
-//! That the keys and values are there is checked where there is a schema: when
+//! Compiling `highwater-web`, which has the schema, checks the keys and values.
 //! `web` is compiled.
 
 use pulldown_cmark::{CowStr, Event, Parser, Tag, TextMergeStream, html};
 use pulldown_cmark_escape::escape_html;
 
-/// The guide to the scenario `name` as HTML, in which the page finds links that
-/// set something by `data-set`, places for knobs by `data-knob`, and those for
-/// numbers by `data-number`.
+/// Converts the guide of the scenario `name` to HTML. The page finds links with settings
+/// by `data-set`, places for inputs by `data-knob`, and places for numbers by
+/// `data-number`.
 pub(super) fn to_html(name: &str, guide: &str) -> String {
     let events = TextMergeStream::new(Parser::new(guide)).flat_map(|event| match event {
         Event::Start(Tag::Link { dest_url, .. }) if !dest_url.starts_with('#') => {
@@ -30,7 +30,7 @@ pub(super) fn to_html(name: &str, guide: &str) -> String {
     out
 }
 
-/// The places for knobs and numbers in a text.
+/// Replaces `{…}` in a text with placeholders.
 fn in_text(text: &str) -> Vec<Event<'static>> {
     let mut events = Vec::new();
     let mut rest = text;
@@ -58,7 +58,7 @@ fn raw(html: String) -> Event<'static> {
 
 fn escaped(text: &str) -> String {
     let mut html = String::new();
-    // Nothing can fail: it is a string in memory.
+    // Writing to a string cannot fail.
     let _ = escape_html(&mut html, text);
     html
 }

@@ -1,4 +1,4 @@
-//! Which records a line of source is executed by.
+//! Marks, which link source lines to the records they make.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use syn::Item;
 
 use super::text_of;
 
-/// Where the kinds of records are listed, in the order of their numbers.
+/// The file that defines the record kinds, in numeric order.
 const KINDS: &str = "core/src/trace/event.rs";
 
-/// The names of the kinds, each at the place of its number.
+/// The names of the record kinds, indexed by number.
 pub(super) struct RecordKinds(Vec<String>);
 
 impl RecordKinds {
@@ -19,10 +19,10 @@ impl RecordKinds {
         let file = syn::parse_file(&text_of(&root.join(KINDS))?)
             .with_context(|| format!("cannot parse {KINDS}"))?;
         let kinds = file.items.into_iter().find_map(|item| match item {
-            Item::Enum(kinds) if kinds.ident == "Kind" => Some(kinds),
+            Item::Enum(kinds) if kinds.ident == "RecordKind" => Some(kinds),
             _ => None,
         });
-        let kinds = kinds.with_context(|| format!("{KINDS} has no enum Kind"))?;
+        let kinds = kinds.with_context(|| format!("{KINDS} has no enum RecordKind"))?;
         let names = kinds.variants.iter();
         Ok(RecordKinds(
             names
@@ -32,40 +32,45 @@ impl RecordKinds {
     }
 }
 
-/// A line, and the records by which it is executed.
+/// A source line, and the records it makes.
 #[derive(Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(super) struct Mark {
-    /// The more is criteria of a record, the earlier it comes: the first that fits
-    /// is the one.
+    /// Number of criteria. More specific marks come first, because the page uses the
+    /// first match.
     #[serde(skip)]
     specificity: std::cmp::Reverse<usize>,
     kind: usize,
-    /// 0 begin, 1 end, 2 instant, 3 an end in failure.
+    /// 0 begin, 1 end, 2 instant, 3 failed end.
     phase: Option<usize>,
-    /// Whose record; of all whose name begins so, if it ends with `*`.
+    /// Name of the source; a trailing `*` matches any suffix.
     by: Option<String>,
     failure: Option<String>,
-    /// From 0, within the excerpt.
+    /// Line within the excerpt, from 0.
     pub(super) line: usize,
 }
 
 const PHASES: [&str; 4] = ["begin", "end", "instant", "failed"];
 
 impl Mark {
-    /// Reads `kind[ phase][ by NAME][: failure]`.
+    /// Parses `kind[ phase][ by NAME][: failure]`.
     pub(super) fn read(record: &str, kinds: &RecordKinds, line: usize) -> Result<Self> {
         let (rest, failure) = split_suffix(record, ": ");
         let (rest, by) = split_suffix(rest, " by ");
         let (kind, phase) = split_suffix(rest, " ");
         let Some(number) = kinds.0.iter().position(|known| *known == kind) else {
             bail!(
-                "no records are of the kind {kind:?}: there are {}",
+                "unknown record kind {kind:?}: choose one of {}",
                 kinds.0.join(", ")
             );
         };
         let phase = phase.map(|phase| {
-            let place = PHASES.iter().position(|known| *known == phase);
-            place.with_context(|| format!("no phase is called {phase:?}: {}", PHASES.join(", ")))
+            let index = PHASES.iter().position(|known| *known == phase);
+            index.with_context(|| {
+                format!(
+                    "unknown phase {phase:?}: choose one of {}",
+                    PHASES.join(", ")
+                )
+            })
         });
         let phase = phase.transpose()?;
         let criteria = [
@@ -104,10 +109,7 @@ mod tests {
         assert_eq!((mark.kind, mark.phase, mark.line), (1, Some(3), 7));
         assert_eq!(mark.by.as_deref(), Some("Worker *"));
         assert_eq!(mark.failure.as_deref(), Some("a bug"));
-        assert!(
-            mark < read("handle end").unwrap(),
-            "it specificity for more"
-        );
+        assert!(mark < read("handle end").unwrap(), "it is more specific");
         assert!(read("handel").is_err() && read("handle before").is_err());
     }
 

@@ -1,32 +1,32 @@
-//! Which excerpts there are: `web/guides/sources.toml`, as it is written.
+//! The list of excerpts, `web/guides/sources.toml`.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// An excerpt to be found.
+/// An entry of the list.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExcerptSpec {
-    /// What it is, in a few words.
+    /// Short title.
     pub(super) title: String,
-    /// The file, from the workspace's root.
+    /// Source file, relative to the workspace root.
     pub(super) file: String,
-    /// The item: `run`, or `Service::handle` of an `impl`.
+    /// Item: `run`, or `Service::handle` in an `impl`.
     pub(super) item: String,
-    /// What the first line to be shown has in it, if that is not the item's first.
+    /// Text in the first line to show; by default the item's first line.
     pub(super) from: Option<String>,
-    /// What the last line to be shown has in it, if that is not the item's last.
+    /// Text in the last line to show; by default the item's last line.
     pub(super) to: Option<String>,
-    /// With which settings it can run, `key=value&…`; with any, if there is none.
+    /// Settings that this code needs to run, `key=value&…`.
     #[serde(default)]
     pub(super) when: String,
-    /// Records, and what the line has in it by which each is executed.
+    /// Records, each with text in the line that makes it.
     #[serde(default)]
     pub(super) marks: Vec<(String, String)>,
 }
 
-/// The excerpts of each scenario.
+/// Parses the list into the excerpts of each scenario.
 pub(super) fn read(text: &str) -> Result<BTreeMap<String, Vec<ExcerptSpec>>, toml::de::Error> {
     toml::from_str(text)
 }

@@ -1,4 +1,4 @@
-//! A heartbeat: a spike for each beat, and a flat line where none came.
+//! Heartbeat lines: a spike for each beat, flat where beats are missing.
 
 use super::{in_window, milliseconds, rows::Row, style};
 use crate::{
@@ -11,18 +11,18 @@ use highwater::{
 };
 use std::time::Duration;
 
-/// How often a worker that has nothing to do gives a activity of life.
+/// The heartbeat interval of an idle worker.
 const WORKER_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Where a line is, and how high its spikes are.
+/// The geometry of a heartbeat line.
 struct HeartbeatLine {
     y: f64,
     spike_height: f64,
-    /// Longer without a beat, and the line is flat.
+    /// The line is flat after this long without a beat.
     flat_after: Duration,
 }
 
-/// Of the loop, over the whole lane.
+/// Paints the heartbeat of a loop over its whole lane.
 pub(super) fn paint_loop(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
     let millis = playback.trace().param("beat").parse().unwrap_or(20);
     let heartbeat = HeartbeatLine {
@@ -45,7 +45,7 @@ pub(super) fn paint_loop(surface: &Surface, row: &Row, scale: &Scale, playback: 
     );
 }
 
-/// Of a process, below what it does. Whatever it tells is a activity of life.
+/// Paints the heartbeat of a process below its jobs. Any record counts as activity.
 pub(super) fn paint_worker(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
     let heartbeat = HeartbeatLine {
         y: row.top + row.height * 0.82,
@@ -68,7 +68,7 @@ pub(super) fn paint_worker(surface: &Surface, row: &Row, scale: &Scale, playback
         state,
         Some(WorkerState::Ready | WorkerState::Draining | WorkerState::Killed)
     );
-    // Before what is shown there was a activity, too, unless it was not there.
+    // Activity before the window, if the process was running.
     let earlier = playback.played().iter().rev().filter(is_worker);
     let mut earlier = earlier.skip_while(|event| event.recorded_at() >= scale.since());
     let before = earlier.find_map(|event| Some((event.recorded_at(), activity(event)?)));
@@ -80,12 +80,12 @@ pub(super) fn paint_worker(surface: &Surface, row: &Row, scale: &Scale, playback
 enum Activity {
     Start,
     Beat,
-    /// It did something: no beat, and no reason to worry.
+    /// Work other than a heartbeat. It shows that the process is alive.
     Work,
     End,
 }
 
-/// From the latest activity back to the first.
+/// Paints the line from the latest activity back to the first.
 fn line(
     surface: &Surface,
     scale: &Scale,
@@ -95,7 +95,7 @@ fn line(
 ) {
     let theme = surface.theme;
     let left = scale.x(scale.since());
-    // Until when the line goes that the activity before it begins.
+    // The end of the segment that the preceding activity starts.
     let mut until = now;
     let mut last_spike = f64::INFINITY;
     for (at, activity) in activities {
@@ -117,7 +117,7 @@ fn line(
             }
         }
         until = (activity != Activity::Start).then_some(at);
-        // Spikes that would lie on each other are one.
+        // Overlapping spikes are painted once.
         if activity == Activity::Beat && x > left && last_spike - x >= 3.0 {
             last_spike = x;
             spike(surface, (x, heartbeat.y), heartbeat.spike_height);

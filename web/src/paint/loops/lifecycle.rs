@@ -1,4 +1,4 @@
-//! Processes, one after the other at a place, and who wanted what of them.
+//! Lifecycles of worker processes, slot by slot, and the supervisor's state changes.
 
 use super::{in_window, rows::Row, style};
 use crate::{
@@ -8,10 +8,10 @@ use crate::{
 use highwater::trace::{Event, RecordKind};
 use std::time::Duration;
 
-/// About as wide is a letter.
+/// Approximate width of a letter.
 const LETTER_WIDTH: f64 = 7.0;
 
-/// What a process is at a time.
+/// The state of a process, as painted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ProcessState {
     Starting,
@@ -20,11 +20,11 @@ enum ProcessState {
     Killed,
 }
 
-/// Each process as a band: an outline while it starts, full while it is ready, half
-/// as high while it drains; how it ended stands at its end.
+/// Paints each process as a band: an outline while it starts, full height while it is
+/// ready, half height while it drains. The cause of its exit is written at the end.
 pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
     let mut current: Option<(ProcessState, &Event)> = None;
-    // Up to where there is text already.
+    // Right edge of the text written so far.
     let mut text_end = f64::NEG_INFINITY;
     for event in playback.played() {
         if event.source != row.id {
@@ -99,7 +99,7 @@ fn band(
     }
 }
 
-/// That a process is gone, and why, if there is room for that.
+/// Marks the exit of a process, with the cause if it fits.
 fn exit_mark(
     surface: &Surface,
     row: &Row,
@@ -126,7 +126,7 @@ fn exit_mark(
     }
 }
 
-/// What a supervisor changed to, and when: flags.
+/// Paints a flag for each state change of a supervisor.
 pub(super) fn supervisor_flags(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
     let theme = surface.theme;
     let mut right = f64::INFINITY;
@@ -140,7 +140,7 @@ pub(super) fn supervisor_flags(surface: &Surface, row: &Row, scale: &Scale, play
         let x = scale.x(event.at);
         let (top, bottom) = (row.top + 3.0, row.top + row.height - 3.0);
         surface.line((x, top), (x, bottom), color, 2.0);
-        // Where the next flag leaves no room its own is not text_end.
+        // Skip the text if the next flag leaves no space.
         let room = (right - x - 8.0).min(scale.right() - x);
         let is_free = x <= right;
         right = right.min(x);

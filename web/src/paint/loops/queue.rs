@@ -1,4 +1,4 @@
-//! Requests as dots: where one came, as high as there were requests then.
+//! Requests as dots: at their arrival time, as high as the queue was then.
 
 use super::{in_window, rows::Row, style};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
 };
 use highwater::trace::{Event, Phase, RecordKind};
 
-/// The max_height dots, and crosses. The numbers are exact; dots need not be.
+/// Maximum number of dots, and of crosses. Counters are exact; dots need not be.
 const MAX_DOTS: usize = 250;
 
 pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
@@ -15,23 +15,23 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
     let is_request = |event: &&Event| event.kind == RecordKind::Request && event.source == row.id;
     let bottom = row.top + row.height - 5.0;
     let max_height = (row.height - 10.0).max(1.0);
-    let place = |event: &Event, depth: u64| {
-        // With as many as a lane is high the rest lies on top of each other.
+    let position = |event: &Event, depth: u64| {
+        // Beyond the height of the lane, dots overlap.
         let above = (depth.saturating_sub(1) as f64 * 4.0).min(max_height);
         let left = scale.x(scale.since());
         (scale.x(event.at).max(left), bottom - above)
     };
     let events: Vec<&Event> = in_window(playback, scale).filter(is_request).collect();
     let ends = || events.iter().filter(|event| event.phase == Phase::End);
-    // By when it came, too: users come again.
+    // Identified by arrival time too, because users return.
     let open: Vec<_> = playback
         .open()
         .filter(is_request)
         .map(|it| (it.subject, it.at))
         .collect();
     let step = events.len().div_ceil(MAX_DOTS).max(1) as u64;
-    // How many there were when one came: those that had come, and not ended by
-    // then. What held the loop also held up the record of what came meanwhile.
+    // The queue length at each arrival: requests started and not finished by then.
+    // A blocked loop records arrivals late.
     let mut earlier = ends().peekable();
     let before_all = ends().next_back().map_or_else(
         || playback.summary().counters(row.id).finished(),
@@ -48,7 +48,7 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
         let finished = earlier
             .peek()
             .map_or(before_all, |end| end.counters.finished());
-        // What was recorded as it came knows by itself, though others may not be
+        // A request recorded on arrival carries the exact count, even if others are not
         // on record.
         let finished = if event.duration.is_zero() {
             event.counters.finished()
@@ -56,7 +56,7 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
             finished
         };
         let depth = event.counters.started.saturating_sub(finished);
-        // What is shown of one moment is shown of the next.
+        // The same requests are sampled in every frame.
         if event.subject.is_multiple_of(step) {
             let is_open = open.contains(&(event.subject, event.at));
             let (radius, color) = if is_open {
@@ -64,7 +64,7 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
             } else {
                 (1.5, theme.line)
             };
-            surface.dot(place(event, depth), radius, color);
+            surface.dot(position(event, depth), radius, color);
         }
     }
     let failed = ends().filter(|event| event.failure.is_some());

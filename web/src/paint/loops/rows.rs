@@ -1,4 +1,4 @@
-//! Which lanes there are, and where.
+//! The lanes of the picture and their positions.
 
 use crate::{
     paint::{Surface, axis::lanes_left},
@@ -9,29 +9,29 @@ use highwater::{
     trace::{Event, NameId, Phase, RecordKind},
 };
 
-/// How many lanes there is room for from the start, so that newcomers do not push
-/// the others about.
+/// Number of lanes that there is always space for, so that new lanes do not move
+/// the others.
 const MIN_ROWS: f64 = 4.0;
 
-/// What a lane is about.
+/// The kind of lane.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Requests, from when they came.
+    /// Requests, from their arrival.
     Requests,
-    /// What a supervisor wants, and when.
+    /// State changes of a supervisor.
     Supervisor,
     /// The heartbeat of a loop.
     Heartbeat,
-    /// What is measured, one thing after the other.
+    /// Measurement rounds, one after the other.
     Rounds,
     /// A loop or a thread.
     Cpu,
-    /// A place for a process.
+    /// A worker slot.
     Worker,
 }
 
 impl Role {
-    /// How high its lane is, of what there is for each.
+    /// Returns the height of the lane, relative to a full one.
     fn share(self) -> f64 {
         match self {
             Role::Supervisor | Role::Rounds => 0.5,
@@ -44,7 +44,7 @@ impl Role {
 pub(super) struct Row {
     pub(super) id: NameId,
     pub(super) role: Role,
-    /// Which thread it is; 0 is the loop.
+    /// Thread id; 0 is the loop.
     thread: u32,
     pub(super) top: f64,
     pub(super) height: f64,
@@ -78,8 +78,8 @@ impl Rows {
                 height: 0.0,
             };
             let rank = |row: &Row| (row.role as u8, row.thread);
-            let place = rows.iter().position(|other| rank(other) > rank(&row));
-            rows.insert(place.unwrap_or(rows.len()), row);
+            let index = rows.iter().position(|other| rank(other) > rank(&row));
+            rows.insert(index.unwrap_or(rows.len()), row);
         }
         let top = 6.0;
         let bottom = surface.height - 20.0;
@@ -100,7 +100,7 @@ impl Rows {
     }
 }
 
-/// How many lanes of that height share a label.
+/// Returns how many lanes of that height share a label.
 pub(super) fn rows_per_label(height: f64) -> usize {
     let mut each = 1;
     while height * (each as f64) < 12.0 && each < 12 {
@@ -109,7 +109,7 @@ pub(super) fn rows_per_label(height: f64) -> usize {
     each
 }
 
-/// Whose lane a record asks for, if for any.
+/// Returns the role of the lane that a record needs, if it needs one.
 fn role(playback: &Playback, event: &Event) -> Option<Role> {
     match event.kind {
         RecordKind::Request => Some(Role::Requests),
@@ -128,7 +128,7 @@ fn role(playback: &Playback, event: &Event) -> Option<Role> {
     }
 }
 
-/// What is to be said of a lane, and in which colour.
+/// Returns the second line of a lane's label, and its color.
 pub(super) fn detail(row: &Row, playback: &Playback, surface: &Surface) -> (String, &'static str) {
     let theme = surface.theme;
     let counters = playback.summary().counters(row.id);
@@ -136,24 +136,24 @@ pub(super) fn detail(row: &Row, playback: &Playback, surface: &Surface) -> (Stri
         Role::Requests => format!("{} waiting", counters.in_flight()),
         Role::Cpu => format!("{} done", counters.succeeded),
         Role::Worker => {
-            let worker_slot = playback.worker_slot(row.id);
-            return worker_slot.map_or((String::new(), theme.muted), |it| state(it, surface));
+            let slot = playback.worker_slot(row.id);
+            return slot.map_or((String::new(), theme.muted), |it| state(it, surface));
         }
         Role::Heartbeat | Role::Rounds | Role::Supervisor => String::new(),
     };
     (text, theme.muted)
 }
 
-/// The state of a process: by a sign, a word and a colour.
-fn state(worker_slot: &WorkerSlot, surface: &Surface) -> (String, &'static str) {
+/// Describes the state of a process by a sign, a word and a color.
+fn state(slot: &WorkerSlot, surface: &Surface) -> (String, &'static str) {
     let theme = surface.theme;
-    let (sign, color) = match worker_slot.state {
+    let (sign, color) = match slot.state {
         WorkerState::Starting => ("○", theme.muted),
         WorkerState::Ready => ("●", theme.good),
         WorkerState::Draining => ("▽", theme.accent),
         WorkerState::Killed | WorkerState::Dead => ("✗", theme.bad),
         WorkerState::Ended => ("–", theme.muted),
     };
-    let (word, process) = (worker_slot.state.as_str(), worker_slot.process());
+    let (word, process) = (slot.state.as_str(), slot.process());
     (format!("{sign} {word} {process}"), color)
 }

@@ -1,4 +1,4 @@
-//! Where servers stand, and which ways there are.
+//! The positions of servers, and the paths between them.
 
 use super::super::{
     Surface,
@@ -11,38 +11,38 @@ use highwater::trace::{NameId, RecordKind};
 
 pub(super) type Point = (f64, f64);
 
-/// The names of a handler, by which a railway is known.
+/// Names of error handlers. A trace with one of them is painted as a railway.
 const HANDLERS: [&str; 2] = ["ErrorHandler", "CatchAll"];
 
-/// The code by which the log tells a bug.
+/// The log code of a bug.
 pub(super) const BUG_CODE: &str = "internal_error";
 
-/// What has been recorded so far, and where it is painted.
+/// The boxes of the picture and their positions.
 pub(crate) struct Plan {
-    /// Who takes requests, and what has a lane below.
+    /// The service that takes requests, and the services with a lane below.
     pub(crate) layout: Layout,
-    /// Who serves them.
+    /// The workers or services that serve requests.
     pub(super) servers: Vec<Node>,
     pub(super) handler: Node,
-    /// 2xx, 4xx, 5xx and to_lost.
+    /// Counters of 2xx, 4xx, 5xx and lost.
     pub(super) answers: [Node; 4],
-    /// Only processes can end there.
+    /// Present if workers are processes.
     pub(super) restart_track: Option<RestartTrack>,
-    /// Where errors go down to_server the handler.
+    /// Horizontal position at which errors turn down to the handler.
     switch_x: f64,
 }
 
-/// Drain, crash, restart_path.
+/// The track with the stops drain, crash and restart.
 #[derive(Clone, Copy)]
 pub(super) struct RestartTrack {
     pub(super) y: f64,
     pub(super) stops: [f64; 3],
-    /// How wide a label may be.
+    /// Maximum width of a label.
     pub(super) label_width: f64,
 }
 
 impl Plan {
-    /// None if nobody handles errors.
+    /// Lays out the picture. Returns `None` if the trace has no error handler.
     pub(crate) fn of(surface: &Surface, playback: &Playback) -> Option<Self> {
         let trace = playback.trace();
         let is_handler = |id: NameId| HANDLERS.contains(&trace.name(id));
@@ -136,7 +136,7 @@ impl Plan {
         self.servers.iter().find(|node| node.id == id)
     }
 
-    /// From outside.
+    /// Returns the path of an arriving request.
     pub(super) fn arrival_path(&self) -> Vec<Point> {
         let end = self.front(Node::left);
         vec![(0.0, end.1), end]
@@ -158,14 +158,14 @@ impl Plan {
         vec![server.right(), self.answers[3].left()]
     }
 
-    /// By the switch_x to_server the handler.
+    /// Returns the path of an error to the handler.
     pub(super) fn to_handler(&self, server: &Node) -> Vec<Point> {
         let (from, y) = (server.right(), self.handler.y + 11.0);
         let end = (self.handler.x + self.handler.width, y);
         vec![from, (self.switch_x, from.1), (self.switch_x, y), end]
     }
 
-    /// From the handler to_server another attempt.
+    /// Returns the path of a retry, from the handler to the front.
     pub(super) fn retry_path(&self) -> Vec<Point> {
         let from = self.handler.left();
         let Some(front) = &self.layout.front else {
@@ -175,7 +175,7 @@ impl Plan {
         vec![from, (x, from.1), (x, front.y + front.height)]
     }
 
-    /// From the handler to_server the answer of an error.
+    /// Returns the path from the handler to an error answer.
     pub(super) fn to_answer(&self, answer: usize) -> Vec<Point> {
         vec![self.handler.right(), self.answers[answer].left()]
     }
@@ -200,7 +200,7 @@ impl Plan {
         stops.map_or_else(Vec::new, Vec::from)
     }
 
-    /// Where the number of retries stands, and how wide it may be.
+    /// Returns the position and maximum width of the retry counter.
     pub(super) fn retry_label(&self) -> (Point, f64) {
         let left = self.layout.front.as_ref().map_or(0.0, |front| front.x);
         let label_width = self.handler.x - left - 8.0;

@@ -1,4 +1,4 @@
-//! What moves: a train for each request, and what is on its path because of one.
+//! Moving parts: requests, answers, retries and restarts.
 
 use super::{
     super::{Surface, services},
@@ -8,20 +8,20 @@ use super::{
 use crate::playback::Playback;
 use highwater::trace::{Event, Phase, RecordKind};
 
-/// What it looks like. Each has a shape of its own beside its colour.
+/// A moving request, by its appearance. Each differs by shape as well as color.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Train {
-    /// A request under path.
+    /// A request in flight.
     Request,
-    /// An answer that is right.
+    /// A correct answer.
     Good,
-    /// An error that is a part of operation, and what is done again.
+    /// An operational error, a retry or a restart.
     Diverted,
-    /// A bug, an answer that is wrong, and what is lost.
+    /// A bug, a wrong answer or a lost request.
     Bad,
 }
 
-/// The path of the last record, so that a step shows what it did.
+/// Highlights the path of the last record, so that a step shows its effect.
 pub(super) fn latest(surface: &Surface, plan: &Plan, playback: &Playback) {
     let latest = playback.latest();
     if let Some((path, train)) = latest.and_then(|event| path_of(plan, playback, event)) {
@@ -29,7 +29,8 @@ pub(super) fn latest(surface: &Surface, plan: &Plan, playback: &Playback) {
     }
 }
 
-/// What is bad goes on top: a wrong answer has just left as a right one.
+/// Paints moving requests, the bad ones on top: a wrong answer is also recorded as a
+/// success.
 pub(super) fn moving(surface: &Surface, plan: &Plan, playback: &Playback) {
     for is_bad in [false, true] {
         for event in services::recent(surface, playback) {
@@ -98,7 +99,7 @@ fn is_restart(playback: &Playback, event: &Event) -> bool {
     slots.any(|it| it.worker == event.source && it.generation() > 1)
 }
 
-/// The point at this fraction of the path, each part of which takes as long.
+/// Returns the point at this fraction of a path. Every segment takes the same time.
 fn point_along(path: &[Point], fraction: f64) -> Point {
     let parts = path.len().saturating_sub(1).max(1) as f64;
     let mut done = fraction * parts;
