@@ -1,11 +1,11 @@
-//! Where time comes from.
+//! The time source.
 
 use std::time::Duration;
 
 /// Monotonic time since the start of a run.
 ///
-/// The library never reads the system clock: it is handed one of these. That
-/// is what lets the same code run in simulated time, in a browser tab (where
+/// The library never reads the system clock; it is given a clock instead. The same
+/// code therefore runs in simulated time, in a browser tab (where
 /// [`std::time::Instant`] panics) and natively.
 ///
 /// ```
@@ -17,11 +17,11 @@ use std::time::Duration;
 /// assert!(clock.now() <= clock.now());
 /// ```
 pub trait Clock: Send + Sync {
-    /// Time passed since the start of the run. Never decreases.
+    /// Returns the time since the start of the run. It never decreases.
     fn now(&self) -> Duration;
 }
 
-/// A function that tells the time is a clock.
+/// A function that returns the time is a clock.
 impl<F: Fn() -> Duration + Send + Sync> Clock for F {
     fn now(&self) -> Duration {
         self()

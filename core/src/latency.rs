@@ -3,11 +3,11 @@
 use hdrhistogram::Histogram;
 use std::{fmt, time::Duration};
 
-/// A histogram of durations that can be merged: over listeners, threads,
-/// processes or intervals.
+/// A mergeable histogram of durations, for example across threads, processes or
+/// intervals.
 ///
-/// Buckets are log-linear, and quantiles are at most 1 % above the exact value.
-/// It takes some kilobytes, however many durations are recorded.
+/// Buckets are log-linear, and quantiles are at most 1 % above the exact value. A
+/// histogram takes a few kilobytes, however many durations are recorded.
 ///
 /// ```
 /// use highwater::LatencyHistogram;
@@ -25,32 +25,34 @@ use std::{fmt, time::Duration};
 /// ```
 #[derive(Clone, PartialEq)]
 pub struct LatencyHistogram {
-    /// Nanoseconds, with two digits.
+    /// In nanoseconds, with two significant digits.
     times: Option<Histogram<u64>>,
     max: Duration,
 }
 
 impl LatencyHistogram {
-    /// Makes an empty histogram.
+    /// Creates an empty histogram.
     ///
     /// ```
-    /// # use highwater::LatencyHistogram;
+    /// use highwater::LatencyHistogram;
+    ///
     /// assert!(LatencyHistogram::new().is_empty());
     /// ```
     #[must_use]
     pub fn new() -> Self {
         LatencyHistogram {
-            // Only more digits than there are would be refused.
+            // Two digits are within the supported range.
             times: Histogram::new(2).ok(),
             max: Duration::ZERO,
         }
     }
 
-    /// Records a duration. One of more than 584 years counts as that.
+    /// Records a duration, saturating at 584 years.
     ///
     /// ```
-    /// # use highwater::LatencyHistogram;
-    /// # use std::time::Duration;
+    /// use highwater::LatencyHistogram;
+    /// use std::time::Duration;
+    ///
     /// let mut times = LatencyHistogram::new();
     /// times.record(Duration::from_micros(3));
     /// assert_eq!(times.count(), 1);
@@ -59,7 +61,7 @@ impl LatencyHistogram {
         self.max = self.max.max(time);
         if let Some(times) = &mut self.times {
             let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-            // It grows to hold any value.
+            // The histogram resizes itself for any value.
             let _recorded = times.record(nanos);
         }
     }
@@ -67,8 +69,9 @@ impl LatencyHistogram {
     /// Adds all durations of another histogram.
     ///
     /// ```
-    /// # use highwater::LatencyHistogram;
-    /// # use std::time::Duration;
+    /// use highwater::LatencyHistogram;
+    /// use std::time::Duration;
+    ///
     /// let (mut one, mut other) = (LatencyHistogram::new(), LatencyHistogram::new());
     /// other.record(Duration::from_micros(3));
     /// one.merge(&other);
@@ -77,7 +80,7 @@ impl LatencyHistogram {
     pub fn merge(&mut self, other: &Self) {
         self.max = self.max.max(other.max);
         if let (Some(times), Some(others)) = (&mut self.times, &other.times) {
-            // It grows to hold any value.
+            // The histogram resizes itself for any value.
             let _added = times.add(others);
         }
     }
@@ -85,7 +88,8 @@ impl LatencyHistogram {
     /// Returns the number of durations.
     ///
     /// ```
-    /// # use highwater::LatencyHistogram;
+    /// use highwater::LatencyHistogram;
+    ///
     /// assert_eq!(LatencyHistogram::new().count(), 0);
     /// ```
     #[must_use]
@@ -93,10 +97,11 @@ impl LatencyHistogram {
         self.times.as_ref().map_or(0, Histogram::len)
     }
 
-    /// Returns whether there is no duration.
+    /// Returns whether no duration was recorded.
     ///
     /// ```
-    /// # use highwater::LatencyHistogram;
+    /// use highwater::LatencyHistogram;
+    ///
     /// assert!(LatencyHistogram::new().is_empty());
     /// ```
     #[must_use]
@@ -104,11 +109,12 @@ impl LatencyHistogram {
         self.count() == 0
     }
 
-    /// Returns the longest duration, exactly; 0 if there is none.
+    /// Returns the longest duration, exactly; 0 if the histogram is empty.
     ///
     /// ```
-    /// # use highwater::LatencyHistogram;
-    /// # use std::time::Duration;
+    /// use highwater::LatencyHistogram;
+    /// use std::time::Duration;
+    ///
     /// assert_eq!(LatencyHistogram::new().max(), Duration::ZERO);
     /// ```
     #[must_use]
@@ -116,12 +122,13 @@ impl LatencyHistogram {
         self.max
     }
 
-    /// Returns the duration that a part of all durations, from 0 to 1, stays
-    /// within, at most 1 % too high; 0 if there is none.
+    /// Returns the duration that a fraction of all durations, from 0 to 1, stays
+    /// within. The result is at most 1 % too high, and 0 if the histogram is empty.
     ///
     /// ```
-    /// # use highwater::LatencyHistogram;
-    /// # use std::time::Duration;
+    /// use highwater::LatencyHistogram;
+    /// use std::time::Duration;
+    ///
     /// let mut times = LatencyHistogram::new();
     /// times.record(Duration::from_millis(3));
     /// times.record(Duration::from_millis(800));
@@ -131,16 +138,17 @@ impl LatencyHistogram {
     pub fn quantile(&self, part: f64) -> Duration {
         let times = self.times.as_ref().filter(|times| !times.is_empty());
         let nanos = times.map_or(0, |times| times.value_at_quantile(part));
-        // A bucket's upper end may be beyond all that is in it.
+        // The upper bound of a bucket may exceed its largest value.
         Duration::from_nanos(nanos).min(self.max)
     }
 
-    /// Returns the buckets that are not empty: the longest duration of each, and
-    /// how many it has.
+    /// Returns the buckets that are not empty: the longest duration of each, and its
+    /// count.
     ///
     /// ```
-    /// # use highwater::LatencyHistogram;
-    /// # use std::time::Duration;
+    /// use highwater::LatencyHistogram;
+    /// use std::time::Duration;
+    ///
     /// let mut times = LatencyHistogram::new();
     /// times.record(Duration::from_nanos(7));
     /// times.record(Duration::from_nanos(7));
@@ -172,7 +180,7 @@ impl fmt::Debug for LatencyHistogram {
     }
 }
 
-/// As its count, some quantiles, and buckets of nanoseconds and counts.
+/// Serializes the count, some quantiles, and buckets of nanoseconds and counts.
 #[cfg(feature = "serde")]
 impl serde::Serialize for LatencyHistogram {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

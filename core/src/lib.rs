@@ -1,25 +1,25 @@
 //! Highwater: production patterns you can watch, run and build on.
 //!
-//! How does a basic server become one that holds up for millions of users? By
-//! a few patterns, and this crate has them as modules:
+//! A basic server becomes one that holds up for millions of users by a few patterns.
+//! This crate has them as modules:
 //!
 //! | module | pattern |
 //! |---|---|
 //! | [`events`] | services decoupled by typed, ordered, isolated events |
-//! | [`stream`] | pipelines whose memory does not depend on the data: backpressure |
-//! | [`error`] | whose fault an error is decides what becomes of it; one handler; bugs crash |
-//! | [`scale`] | CPU work off the loop, behind a queue with a bound; a supervisor that replaces what has ended |
-//! | [`trace`] | what happened, as records that pictures, reports and checks read |
+//! | [`stream`] | pipelines with backpressure, whose memory use does not depend on the amount of data |
+//! | [`error`] | one error type that separates operational errors from bugs, one handler, retries and a circuit breaker |
+//! | [`scale`] | CPU work off the event loop, behind a bounded queue; a supervisor that replaces crashed workers |
+//! | [`trace`] | a record of what happened, for plots, reports and checks |
 //!
-//! With the feature `playground`, or `chapter-events`, `chapter-streams`,
-//! `chapter-errors` or `chapter-scaling` for the scenarios of one chapter, it also
-//! has what shows them at work:
+//! The feature `playground` adds the modules that demonstrate the patterns.
+//! `chapter-events`, `chapter-streams`, `chapter-errors` and `chapter-scaling` add
+//! them for one chapter each.
 //!
-//! | module | what it is |
+//! | module | content |
 //! |---|---|
 #![cfg_attr(
     feature = "scenarios",
-    doc = "| [`platform`] | the ports a scenario runs against, and the world that is only simulated |"
+    doc = "| [`platform`] | the ports a scenario runs against, and the simulated world |"
 )]
 #![cfg_attr(
     feature = "scenarios",
@@ -27,32 +27,33 @@
 )]
 #![cfg_attr(
     feature = "analysis",
-    doc = "| [`analysis`] | what is made of whole traces: figures, plots, tables, challenges (feature `analysis`) |"
+    doc = "| [`analysis`] | the analysis of traces: measures, plots, tables, challenges (feature `analysis`) |"
 )]
 //!
 //! # One core, several worlds
 //!
-//! Nothing here reads the system clock, starts a thread or draws a random
-//! number of its own. Time comes from a [`Clock`], and with the playground so
-//! do tasks and randomness from the ports in `platform`. The same scenario
-//! therefore runs in simulated time, in a browser tab and natively, and
-//! everything shown of it comes from its [`trace`].
+//! Nothing in this crate reads the system clock, starts a thread or draws a random
+//! number on its own. Time comes from a [`Clock`]. In the playground, tasks and
+//! randomness come from the ports in `platform` as well. The same scenario therefore
+//! runs in simulated time, in a browser tab and natively, and everything displayed
+//! about a run comes from its [`trace`].
 //!
 //! # Glossary
 //!
-//! - **Backpressure**: who produces waits until who consumes can keep up.
-//! - **Bug**, or *programmer error*: the program is wrong, and what state it left
-//!   behind is unknown. All other errors are **operational**: to be expected.
-//! - **Correlation id**: what joins a response with its line in the log.
-//! - **Drain**: to take nothing new and let finish what is under way.
-//! - **Emit**: to hand an event to every listener, in order.
-//! - **High-water mark**: from here on a queue has no room. **Low-water mark**:
-//!   down to here it drains before those that wait are woken.
-//! - **Isolation**: one listener's failure does not stop its siblings.
-//! - **The loop**: the single thread that runs a server's tasks in turn.
-//!   Whatever *blocks the loop* delays everything else on it.
+//! - **Backpressure**: a producer waits until the consumer can keep up.
+//! - **Bug**, or *programmer error*: the program is wrong, and its state afterwards
+//!   is unknown. All other errors are **operational**: a correct program has to
+//!   expect them.
+//! - **Correlation id**: an id that connects a response with its log entry.
+//! - **Drain**: to accept nothing new and finish the work in flight.
+//! - **Emit**: to pass an event to every listener, in order.
+//! - **High-water mark**: the level at which a queue counts as full. **Low-water
+//!   mark**: the level at which waiting senders are woken again.
+//! - **Isolation**: the failure of one listener does not affect the others.
+//! - **Event loop**: the single thread that runs a server's tasks in turn. A task
+//!   that *blocks the loop* delays all others.
 //! - **p50, p99**: the latency that 50 % or 99 % of the samples stay within.
-//! - **World**: where a scenario runs: virtual, tab or native.
+//! - **World**: the environment of a scenario: virtual, tab or native.
 
 #![forbid(unsafe_code)]
 
@@ -77,10 +78,10 @@ pub use clock::Clock;
 pub use latency::LatencyHistogram;
 pub use overflow::Overflow;
 
-/// The error type of user code: any error that can be sent between threads.
+/// A boxed error of user code that can be sent between threads.
 ///
-/// Listeners, stages and bodies return errors of their own types; this crate boxes
-/// them as this one.
+/// Listeners, pipeline stages and response bodies may fail with errors of any type,
+/// which are converted to this one.
 ///
 /// ```
 /// use highwater::BoxError;
@@ -95,13 +96,13 @@ pub use overflow::Overflow;
 /// ```
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-// The README's examples run as doctests. It is the package's own, as a file outside
-// of the package would be missing once it is published.
+// Runs the examples of the README as doctests. A path outside the package would not
+// exist after publishing.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// Serializes names and places in the code, which `serde` does not know.
+/// Serializes a value by its `Display` form.
 #[cfg(feature = "serde")]
 fn as_text<S: serde::Serializer>(
     value: &impl std::fmt::Display,

@@ -1,8 +1,7 @@
-//! What happens when a bounded queue is full.
+//! The policies of full queues.
 
-/// What a full queue does with one more item: an
-/// [inbox](crate::events::Inbox) with an event, a
-/// [channel](crate::stream::channel) with whatever is sent.
+/// The policy of a full queue for one more item: an event for an
+/// [inbox](crate::events::Inbox) or an item for a [channel](crate::stream::channel).
 ///
 /// ```
 /// use highwater::events::{Emitter, Overflow};
@@ -21,20 +20,20 @@
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Overflow {
-    /// The sender waits for room, first come, first served: backpressure. A
+    /// The sender waits for room, in first-come, first-served order: backpressure. A
     /// sender that cannot wait, such as a plain
     /// [`emit`](crate::events::Emitter::emit) or a
-    /// [`try_send`](crate::stream::Sender::try_send), is refused, as with
+    /// [`try_send`](crate::stream::Sender::try_send), gets an error, as with
     /// [`Fail`](Self::Fail).
     #[default]
     Wait,
-    /// The oldest item makes room: for readings, of which the recent count.
+    /// The oldest item is dropped. For readings, of which recent ones matter.
     DropOldest,
-    /// The new item is dropped: for work that had better be finished first.
+    /// The new item is dropped. For work that should be finished first.
     DropNewest,
-    /// All that waits is dropped for the new item: for a state, of which only
-    /// the latest counts.
+    /// All queued items are dropped. For a state, of which only the latest value
+    /// matters.
     Latest,
-    /// The item is refused, and the sender told.
+    /// The new item is rejected with an error.
     Fail,
 }

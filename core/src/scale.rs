@@ -1,14 +1,16 @@
-//! More than one loop can do: CPU work off the loop, and processes that replace
-//! each other.
+//! Scaling beyond one event loop: CPU work on other threads, and a supervised cluster
+//! of processes.
 //!
-//! **Off the loop.** A [`Pool`] lets [CPU work](Job) through to threads, as much
-//! as they can take, and turns the rest away with the time to come back. A
-//! [`LagMonitor`] shows what it is for: how late the loop is for what is due.
+//! **Off the loop.** A [`Pool`] runs [CPU work](Job) on as many threads as there are,
+//! queues a bounded amount, and rejects the rest with the time to retry. A
+//! [`LagMonitor`] measures how late the event loop runs, which shows whether it needs
+//! a pool.
 //!
-//! **Staying up although parts of oneself end or are replaced.** A [`Supervisor`]
-//! decides who is started again, in which order, and when to give up; whoever drives it acts. It reads no clock
-//! and starts nothing, so that the same one supervises processes, Workers and
-//! simulated cores, and a test takes it through an hour in no time.
+//! **Surviving worker crashes and restarts.** A [`Supervisor`] decides which worker
+//! to start, drain or kill, and when to give up. Its driver carries out these
+//! actions. The supervisor reads no clock and starts nothing itself, so the same code
+//! supervises processes, Web Workers and simulated cores, and a test can run an hour
+//! of it in an instant.
 
 mod admission;
 mod job;
@@ -25,7 +27,7 @@ pub use supervisor::{Action, Escalation, Supervisor, SupervisorOptions};
 pub use ticket::{Cancellation, Ticket, WorkError};
 pub use worker_id::WorkerId;
 
-// The port for threads lets jobs in as a pool does work.
+// The compute port admits jobs the same way.
 #[cfg(feature = "compute")]
 pub(crate) use admission::{AdmissionQueue, RunPermit, WhenFull, WorkOutcome};
 #[cfg(feature = "compute")]

@@ -50,7 +50,8 @@ impl AppError {
     /// kinds have a constructor each.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Classification, ErrorKind};
+    /// use highwater::error::{AppError, Classification, ErrorKind};
+    ///
     /// let error = AppError::new(ErrorKind::Conflict);
     /// assert_eq!((error.code(), error.status()), ("conflict", 409));
     /// let error = AppError::new(Classification::new(ErrorKind::NotFound).with_status(410));
@@ -71,7 +72,8 @@ impl AppError {
     /// What is decided by it.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Classification, ErrorKind};
+    /// use highwater::error::{AppError, Classification, ErrorKind};
+    ///
     /// let error = AppError::timeout("reading the stock");
     /// assert_eq!(error.classification(), &Classification::new(ErrorKind::Timeout));
     /// ```
@@ -82,7 +84,8 @@ impl AppError {
     /// What kind of error it is.
     ///
     /// ```
-    /// # use highwater::error::{AppError, ErrorKind};
+    /// use highwater::error::{AppError, ErrorKind};
+    ///
     /// assert_eq!(AppError::timeout("reading the stock").kind(), ErrorKind::Timeout);
     /// ```
     pub fn kind(&self) -> ErrorKind {
@@ -92,7 +95,8 @@ impl AppError {
     /// Whose fault it is.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Class};
+    /// use highwater::error::{AppError, Class};
+    ///
     /// assert_eq!(AppError::timeout("reading the stock").class(), Class::Operational);
     /// assert_eq!(AppError::bug("the stock is negative").class(), Class::Programmer);
     /// ```
@@ -103,7 +107,8 @@ impl AppError {
     /// Whether the world is to blame.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// assert!(AppError::timeout("reading the stock").is_operational());
     /// assert!(!AppError::bug("the stock is negative").is_operational());
     /// ```
@@ -114,7 +119,8 @@ impl AppError {
     /// Whether the program is to blame.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// assert!(AppError::bug("the stock is negative").is_bug());
     /// assert!(!AppError::failure("the disk is full").is_bug());
     /// ```
@@ -125,7 +131,8 @@ impl AppError {
     /// Whether the same may succeed a little later. A bug never is.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// assert!(AppError::timeout("reading the stock").is_transient());
     /// assert!(!AppError::conflict("There is none left.").is_transient());
     /// ```
@@ -136,7 +143,8 @@ impl AppError {
     /// Its name for programs: stable, in `snake_case`.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// assert_eq!(AppError::timeout("reading the stock").code(), "timeout");
     /// ```
     pub fn code(&self) -> &'static str {
@@ -146,7 +154,8 @@ impl AppError {
     /// Its status of HTTP, from 400 to 599.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// assert_eq!(AppError::timeout("reading the stock").status(), 504);
     /// ```
     pub fn status(&self) -> u16 {
@@ -156,7 +165,8 @@ impl AppError {
     /// What the client is told.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::timeout("reading the stock");
     /// assert_eq!(error.public_message(), "The request took too long.");
     /// ```
@@ -167,7 +177,8 @@ impl AppError {
     /// What is wrong with which field, in the order they were added.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::invalid_input("The order is not valid.").with_field("street", "is missing");
     /// assert_eq!(error.fields()[0].field, "street");
     /// assert!(AppError::timeout("reading the stock").fields().is_empty());
@@ -179,8 +190,9 @@ impl AppError {
     /// Before this has passed it is not worth trying again.
     ///
     /// ```
-    /// # use highwater::error::AppError;
-    /// # use std::time::Duration;
+    /// use highwater::error::AppError;
+    /// use std::time::Duration;
+    ///
     /// let error = AppError::rate_limited(Duration::from_secs(3));
     /// assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
     /// assert_eq!(AppError::timeout("reading the stock").retry_after(), None);
@@ -192,7 +204,8 @@ impl AppError {
     /// What the operator is told, if more than its sources say.
     ///
     /// ```
-    /// # use highwater::error::{AppError, ErrorKind};
+    /// use highwater::error::{AppError, ErrorKind};
+    ///
     /// let error = AppError::timeout("reading the stock");
     /// assert_eq!(error.detail(), Some("reading the stock timed out"));
     /// assert_eq!(AppError::new(ErrorKind::Timeout).detail(), None);
@@ -204,7 +217,8 @@ impl AppError {
     /// Values for the log, in the order they were added.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::timeout("the stock").with_context("order", 42).with_context("try", 3);
     /// assert_eq!(error.context().len(), 2);
     /// assert_eq!(error.context().last(), Some(("try", "3")));
@@ -218,7 +232,8 @@ impl AppError {
     /// that converted it.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::bug("the stock is negative");
     /// assert_eq!((error.location().file(), error.location().line()), (file!(), line!() - 1));
     /// ```
@@ -229,7 +244,8 @@ impl AppError {
     /// What caused it, from the nearest to the root; cut where it is endless.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let inner = AppError::timeout("reading the rates").with_source("reset by peer");
     /// let error = AppError::unavailable("the bank").with_source(inner);
     /// assert_eq!(error.chain().count(), 2);
@@ -242,7 +258,8 @@ impl AppError {
     /// What the operator is told: the log has it, no response ever.
     ///
     /// ```
-    /// # use highwater::error::{AppError, ErrorKind};
+    /// use highwater::error::{AppError, ErrorKind};
+    ///
     /// let error = AppError::new(ErrorKind::Failure).with_detail("the disk is full");
     /// assert_eq!(error.detail(), Some("the disk is full"));
     /// assert_eq!(error.to_string(), "The request could not be completed.");
@@ -256,7 +273,8 @@ impl AppError {
     /// What caused it. The log has it, no response ever.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::failure("cannot read the rates").with_source("no such file");
     /// assert_eq!(format!("{error:#}"), "cannot read the rates: no such file");
     /// assert_eq!(error.to_string(), "The request could not be completed.");
@@ -293,7 +311,8 @@ impl AppError {
     /// nothing else is told than that it was one.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::unavailable("stripe").with_public("Cards cannot be charged now.");
     /// assert_eq!(error.public_message(), "Cards cannot be charged now.");
     /// let bug = AppError::bug("no cart").with_public("There is no cart.");
@@ -324,7 +343,8 @@ impl AppError {
     /// says that it is not its fault.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::invalid_input("The order is not valid.")
     ///     .with_field("quantity", "has to be at least 1")
     ///     .with_field("street", "is missing");
@@ -343,8 +363,9 @@ impl AppError {
     /// Not worth trying again before this has passed.
     ///
     /// ```
-    /// # use highwater::error::AppError;
-    /// # use std::time::Duration;
+    /// use highwater::error::AppError;
+    /// use std::time::Duration;
+    ///
     /// let error = AppError::unavailable("stripe").with_retry_after(Duration::from_secs(2));
     /// assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
     /// ```
@@ -398,7 +419,8 @@ impl AppError {
     /// 400: what was asked cannot be understood, or breaks a rule.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::invalid_input("The quantity is no number.");
     /// assert_eq!((error.status(), error.public_message()), (400, "The quantity is no number."));
     /// ```
@@ -411,7 +433,8 @@ impl AppError {
     /// `WWW-Authenticate` header how to tell.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::unauthorized("Log in first.");
     /// assert_eq!((error.status(), error.public_message()), (401, "Log in first."));
     /// ```
@@ -423,7 +446,8 @@ impl AppError {
     /// 403: who asks may not.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::forbidden("This is somebody else's order.");
     /// assert_eq!((error.status(), error.code()), (403, "forbidden"));
     /// ```
@@ -435,7 +459,8 @@ impl AppError {
     /// 404: what was asked for is not there.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::not_found("There is no such order.");
     /// assert_eq!((error.status(), error.code()), (404, "not_found"));
     /// ```
@@ -448,7 +473,8 @@ impl AppError {
     /// its `Allow` header what can.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::method_not_allowed();
     /// assert_eq!((error.status(), error.public_message()), (405, "This method is not allowed here."));
     /// ```
@@ -460,7 +486,8 @@ impl AppError {
     /// 409: what is there does not allow it now.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::conflict("The order was sent already.");
     /// assert_eq!((error.status(), error.code()), (409, "conflict"));
     /// ```
@@ -472,7 +499,8 @@ impl AppError {
     /// 413: more was sent than is taken.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::too_large(1_024);
     /// assert_eq!((error.status(), error.public_message()), (413, "No more than 1024 bytes are taken."));
     /// ```
@@ -485,7 +513,8 @@ impl AppError {
     /// 415: what was sent is in a format that is not read here.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::unsupported_media_type("Only JSON is read here.");
     /// assert_eq!((error.status(), error.public_message()), (415, "Only JSON is read here."));
     /// ```
@@ -501,8 +530,9 @@ impl AppError {
     /// [`with_retry_after`](Self::with_retry_after).
     ///
     /// ```
-    /// # use highwater::error::AppError;
-    /// # use std::time::Duration;
+    /// use highwater::error::AppError;
+    /// use std::time::Duration;
+    ///
     /// let error = AppError::rate_limited(Duration::from_secs(3));
     /// assert_eq!((error.status(), error.retry_after()), (429, Some(Duration::from_secs(3))));
     /// assert!(!error.is_transient(), "it is the client's to wait");
@@ -531,7 +561,8 @@ impl AppError {
     /// 503: a dependency is down, or refuses for now.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::unavailable("stripe");
     /// assert_eq!((error.status(), error.detail()), (503, Some("stripe is unavailable")));
     /// assert!(error.is_transient());
@@ -544,7 +575,8 @@ impl AppError {
     /// 504: an answer did not come in time.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::timeout("reading the stock");
     /// assert_eq!((error.status(), error.detail()), (504, Some("reading the stock timed out")));
     /// assert!(error.is_transient());
@@ -557,7 +589,8 @@ impl AppError {
     /// 503: it was given up half-way because somebody wanted that.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::cancelled("the export");
     /// assert_eq!((error.status(), error.detail()), (503, Some("the export was cancelled")));
     /// assert!(!error.is_transient());
@@ -574,7 +607,8 @@ impl AppError {
     /// errors, too.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::client_gone().with_source("reset by peer");
     /// assert_eq!((error.status(), error.code()), (499, "client_gone"));
     /// assert!(error.is_operational() && !error.is_transient());
@@ -588,7 +622,8 @@ impl AppError {
     /// to pass.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::failure("the disk is full");
     /// assert_eq!((error.status(), error.detail()), (500, Some("the disk is full")));
     /// assert!(error.is_operational());
@@ -601,7 +636,8 @@ impl AppError {
     /// 500: the program is wrong.
     ///
     /// ```
-    /// # use highwater::error::AppError;
+    /// use highwater::error::AppError;
+    ///
     /// let error = AppError::bug("the stock is negative");
     /// assert_eq!((error.status(), error.code()), (500, "internal_error"));
     /// assert!(error.is_bug());

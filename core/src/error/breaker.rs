@@ -87,8 +87,9 @@ enum CircuitPhase {
 /// The state of a [`Breaker`].
 ///
 /// ```
-/// # use highwater::error::{Breaker, BreakerState};
-/// # use std::time::Duration;
+/// use highwater::error::{Breaker, BreakerState};
+/// use std::time::Duration;
+///
 /// let breaker = Breaker::new("stripe").failure_threshold(1).open_duration(Duration::from_secs(1));
 /// let permit = breaker.admit(Duration::ZERO).unwrap();
 /// breaker.failed(permit, Duration::ZERO);
@@ -112,8 +113,9 @@ impl Breaker {
     /// seconds, and then probes with one call.
     ///
     /// ```
-    /// # use highwater::error::{Breaker, BreakerState};
-    /// # use std::time::Duration;
+    /// use highwater::error::{Breaker, BreakerState};
+    /// use std::time::Duration;
+    ///
     /// let breaker = Breaker::new("stripe");
     /// for _call in 0..5 {
     ///     assert_eq!(breaker.state(), BreakerState::Closed);
@@ -141,8 +143,9 @@ impl Breaker {
     /// Sets the number of failures in a row that open it; 0 counts as 1.
     ///
     /// ```
-    /// # use highwater::error::Breaker;
-    /// # use std::time::Duration;
+    /// use highwater::error::Breaker;
+    /// use std::time::Duration;
+    ///
     /// let breaker = Breaker::new("stripe").failure_threshold(1);
     /// let permit = breaker.admit(Duration::ZERO).unwrap();
     /// breaker.failed(permit, Duration::ZERO);
@@ -157,8 +160,9 @@ impl Breaker {
     /// nanosecond.
     ///
     /// ```
-    /// # use highwater::error::Breaker;
-    /// # use std::time::Duration;
+    /// use highwater::error::Breaker;
+    /// use std::time::Duration;
+    ///
     /// let breaker = Breaker::new("stripe").failure_threshold(1).open_duration(Duration::from_secs(2));
     /// let permit = breaker.admit(Duration::ZERO).unwrap();
     /// breaker.failed(permit, Duration::ZERO);
@@ -174,8 +178,9 @@ impl Breaker {
     /// 1.
     ///
     /// ```
-    /// # use highwater::error::Breaker;
-    /// # use std::time::Duration;
+    /// use highwater::error::Breaker;
+    /// use std::time::Duration;
+    ///
     /// let breaker = Breaker::new("stripe").failure_threshold(1).half_open_max_calls(2);
     /// let permit = breaker.admit(Duration::ZERO).unwrap();
     /// breaker.failed(permit, Duration::ZERO);
@@ -238,8 +243,9 @@ impl Breaker {
     /// Asks whether a call may be made.
     ///
     /// ```
-    /// # use highwater::error::Breaker;
-    /// # use std::time::Duration;
+    /// use highwater::error::Breaker;
+    /// use std::time::Duration;
+    ///
     /// let breaker = Breaker::new("stripe").failure_threshold(1);
     /// let permit = breaker.admit(Duration::ZERO).unwrap();
     /// breaker.failed(permit, Duration::ZERO);
@@ -264,8 +270,9 @@ impl Breaker {
     /// something is an answer too.
     ///
     /// ```
-    /// # use highwater::error::{Breaker, BreakerState};
-    /// # use std::time::Duration;
+    /// use highwater::error::{Breaker, BreakerState};
+    /// use std::time::Duration;
+    ///
     /// let breaker = Breaker::new("stripe").failure_threshold(2);
     /// for is_well in [false, true, false] {
     ///     let permit = breaker.admit(Duration::ZERO).unwrap();
@@ -285,8 +292,9 @@ impl Breaker {
     /// The call went wrong, and that is the dependency's fault.
     ///
     /// ```
-    /// # use highwater::error::{Breaker, BreakerState};
-    /// # use std::time::Duration;
+    /// use highwater::error::{Breaker, BreakerState};
+    /// use std::time::Duration;
+    ///
     /// let breaker = Breaker::new("stripe").failure_threshold(2);
     /// for state in [BreakerState::Closed, BreakerState::Open] {
     ///     let permit = breaker.admit(Duration::ZERO).unwrap();
@@ -337,7 +345,8 @@ impl Breaker {
     /// Returns its state as of the last time it was told.
     ///
     /// ```
-    /// # use highwater::error::{Breaker, BreakerState};
+    /// use highwater::error::{Breaker, BreakerState};
+    ///
     /// assert_eq!(Breaker::new("stripe").state(), BreakerState::Closed);
     /// ```
     pub fn state(&self) -> BreakerState {
@@ -361,8 +370,9 @@ impl Breaker {
 /// another call in its place.
 ///
 /// ```
-/// # use highwater::error::{Breaker, BreakerState, Permit};
-/// # use std::time::Duration;
+/// use highwater::error::{Breaker, BreakerState, Permit};
+/// use std::time::Duration;
+///
 /// let breaker = Breaker::new("stripe").failure_threshold(1);
 /// let permit: Permit = breaker.admit(Duration::ZERO).unwrap();
 /// drop(permit);
@@ -381,8 +391,9 @@ pub struct Permit {
 /// [unavailable](ErrorKind::Unavailable) [`AppError`](crate::error::AppError) by `?`.
 ///
 /// ```
-/// # use highwater::error::{AppError, Breaker, BreakerOpen};
-/// # use std::time::Duration;
+/// use highwater::error::{AppError, Breaker, BreakerOpen};
+/// use std::time::Duration;
+///
 /// let breaker = Breaker::new("stripe").failure_threshold(1);
 /// let permit = breaker.admit(Duration::ZERO).unwrap();
 /// breaker.failed(permit, Duration::ZERO);

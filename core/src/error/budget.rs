@@ -47,7 +47,8 @@ impl RetryBudget {
     /// A fifth of the requests and 10 a second; up to 100 at once.
     ///
     /// ```
-    /// # use highwater::error::RetryBudget;
+    /// use highwater::error::RetryBudget;
+    ///
     /// assert_eq!(RetryBudget::new().available(), 100);
     /// assert_eq!(RetryBudget::new(), RetryBudget::new().percent(20).per_second(10).burst(100));
     /// ```
@@ -64,8 +65,9 @@ impl RetryBudget {
     /// How many retries a hundred requests pay for.
     ///
     /// ```
-    /// # use highwater::error::RetryBudget;
-    /// # use std::time::Duration;
+    /// use highwater::error::RetryBudget;
+    /// use std::time::Duration;
+    ///
     /// let mut budget = RetryBudget::new().percent(50).burst(1);
     /// assert!(budget.withdraw(Duration::ZERO));
     /// budget.deposit(Duration::ZERO);
@@ -81,8 +83,9 @@ impl RetryBudget {
     /// How many retries there may be each second, if there are few requests.
     ///
     /// ```
-    /// # use highwater::error::RetryBudget;
-    /// # use std::time::Duration;
+    /// use highwater::error::RetryBudget;
+    /// use std::time::Duration;
+    ///
     /// let mut budget = RetryBudget::new().per_second(2).burst(1);
     /// assert!(budget.withdraw(Duration::ZERO));
     /// assert!(!budget.withdraw(Duration::from_millis(499)));
@@ -96,8 +99,9 @@ impl RetryBudget {
     /// How many retries it holds at most. It starts with as many.
     ///
     /// ```
-    /// # use highwater::error::RetryBudget;
-    /// # use std::time::Duration;
+    /// use highwater::error::RetryBudget;
+    /// use std::time::Duration;
+    ///
     /// let mut budget = RetryBudget::new().burst(2);
     /// assert!(budget.withdraw(Duration::ZERO) && budget.withdraw(Duration::ZERO));
     /// assert!(!budget.withdraw(Duration::ZERO));
@@ -111,8 +115,9 @@ impl RetryBudget {
     /// A request, no retry, is made.
     ///
     /// ```
-    /// # use highwater::error::RetryBudget;
-    /// # use std::time::Duration;
+    /// use highwater::error::RetryBudget;
+    /// use std::time::Duration;
+    ///
     /// let mut budget = RetryBudget::new().percent(100).burst(1);
     /// assert!(budget.withdraw(Duration::ZERO));
     /// budget.deposit(Duration::ZERO);
@@ -126,8 +131,9 @@ impl RetryBudget {
     /// Takes a retry out, if there is one.
     ///
     /// ```
-    /// # use highwater::error::RetryBudget;
-    /// # use std::time::Duration;
+    /// use highwater::error::RetryBudget;
+    /// use std::time::Duration;
+    ///
     /// let mut budget = RetryBudget::new().burst(1);
     /// assert!(budget.withdraw(Duration::ZERO));
     /// assert!(!budget.withdraw(Duration::ZERO), "there was only one");
@@ -142,8 +148,9 @@ impl RetryBudget {
     /// How many retries it held when it was last told the time.
     ///
     /// ```
-    /// # use highwater::error::RetryBudget;
-    /// # use std::time::Duration;
+    /// use highwater::error::RetryBudget;
+    /// use std::time::Duration;
+    ///
     /// let mut budget = RetryBudget::new().burst(3);
     /// budget.withdraw(Duration::ZERO);
     /// assert_eq!(budget.available(), 2);

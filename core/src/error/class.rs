@@ -25,7 +25,8 @@ impl Class {
     /// As it is written in a log: `operational` or `programmer`.
     ///
     /// ```
-    /// # use highwater::error::Class;
+    /// use highwater::error::Class;
+    ///
     /// assert_eq!(Class::Operational.as_str(), "operational");
     /// assert_eq!(Class::Programmer.as_str(), "programmer");
     /// ```

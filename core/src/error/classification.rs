@@ -59,7 +59,8 @@ impl Classification {
     /// As is usual for the kind.
     ///
     /// ```
-    /// # use highwater::error::{Classification, ErrorKind};
+    /// use highwater::error::{Classification, ErrorKind};
+    ///
     /// const USUAL: Classification = Classification::new(ErrorKind::Conflict);
     /// assert_eq!((USUAL.code(), USUAL.status()), ("conflict", 409));
     /// ```
@@ -79,7 +80,8 @@ impl Classification {
     /// stays.
     ///
     /// ```
-    /// # use highwater::error::{Classification, ErrorKind};
+    /// use highwater::error::{Classification, ErrorKind};
+    ///
     /// let sold_out = Classification::new(ErrorKind::Conflict).with_code("sold_out");
     /// assert_eq!((sold_out.code(), sold_out.status()), ("sold_out", 409));
     /// ```
@@ -94,7 +96,8 @@ impl Classification {
     /// of an error, which are those from 400 to 599.
     ///
     /// ```
-    /// # use highwater::error::{Classification, ErrorKind};
+    /// use highwater::error::{Classification, ErrorKind};
+    ///
     /// assert_eq!(Classification::new(ErrorKind::NotFound).with_status(410).status(), 410);
     /// assert_eq!(Classification::new(ErrorKind::NotFound).with_status(200).status(), 500);
     /// assert_eq!(Classification::new(ErrorKind::Bug).with_status(410).status(), 500);
@@ -113,7 +116,8 @@ impl Classification {
     /// Of a bug nothing else is told than that it was one.
     ///
     /// ```
-    /// # use highwater::error::{Classification, ErrorKind};
+    /// use highwater::error::{Classification, ErrorKind};
+    ///
     /// let gone = Classification::new(ErrorKind::NotFound).with_public("The order was deleted.");
     /// assert_eq!(gone.public_message(), "The order was deleted.");
     /// let bug = Classification::new(ErrorKind::Bug).with_public("The order was deleted.");
@@ -130,7 +134,8 @@ impl Classification {
     /// says that it is not its fault. A bug has none.
     ///
     /// ```
-    /// # use highwater::error::{Classification, ErrorKind};
+    /// use highwater::error::{Classification, ErrorKind};
+    ///
     /// let invalid = Classification::new(ErrorKind::InvalidInput).with_field("street", "is missing");
     /// assert_eq!(invalid.fields()[0].detail, "is missing");
     /// assert!(Classification::new(ErrorKind::Bug).with_field("street", "is missing").fields().is_empty());
@@ -152,8 +157,9 @@ impl Classification {
     /// Not worth trying again before this has passed.
     ///
     /// ```
-    /// # use highwater::error::{Classification, ErrorKind};
-    /// # use std::time::Duration;
+    /// use highwater::error::{Classification, ErrorKind};
+    /// use std::time::Duration;
+    ///
     /// let busy = Classification::new(ErrorKind::Unavailable).with_retry_after(Duration::from_secs(2));
     /// assert_eq!(busy.retry_after(), Some(Duration::from_secs(2)));
     /// ```
@@ -165,7 +171,8 @@ impl Classification {
     /// Its kind.
     ///
     /// ```
-    /// # use highwater::error::{Classification, ErrorKind};
+    /// use highwater::error::{Classification, ErrorKind};
+    ///
     /// assert_eq!(Classification::new(ErrorKind::Conflict).with_code("sold_out").kind(), ErrorKind::Conflict);
     /// ```
     pub const fn kind(&self) -> ErrorKind {
@@ -175,7 +182,8 @@ impl Classification {
     /// Whose fault it is.
     ///
     /// ```
-    /// # use highwater::error::{Class, Classification, ErrorKind};
+    /// use highwater::error::{Class, Classification, ErrorKind};
+    ///
     /// assert_eq!(Classification::new(ErrorKind::Conflict).class(), Class::Operational);
     /// assert_eq!(Classification::new(ErrorKind::Bug).class(), Class::Programmer);
     /// ```
@@ -186,7 +194,8 @@ impl Classification {
     /// Whether the program is wrong.
     ///
     /// ```
-    /// # use highwater::error::{Classification, ErrorKind};
+    /// use highwater::error::{Classification, ErrorKind};
+    ///
     /// assert!(Classification::new(ErrorKind::Bug).is_bug());
     /// assert!(!Classification::new(ErrorKind::Failure).is_bug());
     /// ```
@@ -197,7 +206,8 @@ impl Classification {
     /// Whether the same may succeed a little later.
     ///
     /// ```
-    /// # use highwater::error::{Classification, ErrorKind};
+    /// use highwater::error::{Classification, ErrorKind};
+    ///
     /// assert!(Classification::new(ErrorKind::Timeout).is_transient());
     /// assert!(!Classification::new(ErrorKind::Failure).is_transient());
     /// ```
@@ -208,7 +218,8 @@ impl Classification {
     /// Its name for programs.
     ///
     /// ```
-    /// # use highwater::error::{Classification, ErrorKind};
+    /// use highwater::error::{Classification, ErrorKind};
+    ///
     /// assert_eq!(Classification::new(ErrorKind::TooLarge).code(), "too_large");
     /// ```
     pub const fn code(&self) -> &'static str {
@@ -218,7 +229,8 @@ impl Classification {
     /// Its status of HTTP, from 400 to 599.
     ///
     /// ```
-    /// # use highwater::error::{Classification, ErrorKind};
+    /// use highwater::error::{Classification, ErrorKind};
+    ///
     /// assert_eq!(Classification::new(ErrorKind::TooLarge).status(), 413);
     /// ```
     pub const fn status(&self) -> u16 {
@@ -228,7 +240,8 @@ impl Classification {
     /// What the client is told.
     ///
     /// ```
-    /// # use highwater::error::{Classification, ErrorKind};
+    /// use highwater::error::{Classification, ErrorKind};
+    ///
     /// let usual = Classification::new(ErrorKind::TooLarge);
     /// assert_eq!(usual.public_message(), "The request is too large.");
     /// ```
@@ -239,7 +252,8 @@ impl Classification {
     /// What is wrong with which field.
     ///
     /// ```
-    /// # use highwater::error::{Classification, ErrorKind};
+    /// use highwater::error::{Classification, ErrorKind};
+    ///
     /// let invalid = Classification::new(ErrorKind::InvalidInput).with_field("street", "is missing");
     /// assert_eq!(invalid.fields()[0].field, "street");
     /// ```
@@ -250,7 +264,8 @@ impl Classification {
     /// Before this has passed it is not worth trying again.
     ///
     /// ```
-    /// # use highwater::error::{Classification, ErrorKind};
+    /// use highwater::error::{Classification, ErrorKind};
+    ///
     /// assert_eq!(Classification::new(ErrorKind::Unavailable).retry_after(), None);
     /// ```
     pub const fn retry_after(&self) -> Option<Duration> {

@@ -32,7 +32,8 @@ pub struct CorrelationId {
 /// none has. Make a [new one](Ids::make).
 ///
 /// ```
-/// # use highwater::error::{AppError, CorrelationId, InvalidId};
+/// use highwater::error::{AppError, CorrelationId, InvalidId};
+///
 /// assert_eq!(CorrelationId::parse(""), Err(InvalidId));
 /// assert_eq!(AppError::from(InvalidId).status(), 400);
 /// ```
@@ -50,7 +51,8 @@ impl CorrelationId {
     /// where clients are not trusted, make ids, and log theirs beside them.
     ///
     /// ```
-    /// # use highwater::error::CorrelationId;
+    /// use highwater::error::CorrelationId;
+    ///
     /// assert_eq!(CorrelationId::parse("order-42").unwrap().as_str(), "order-42");
     /// assert!(CorrelationId::parse("order 42").is_err());
     /// assert!(CorrelationId::parse([b'x'; 65]).is_err());
@@ -75,7 +77,8 @@ impl CorrelationId {
     /// As text.
     ///
     /// ```
-    /// # use highwater::error::CorrelationId;
+    /// use highwater::error::CorrelationId;
+    ///
     /// let id: CorrelationId = "order-42".parse().unwrap();
     /// assert_eq!(id.as_str(), "order-42");
     /// ```
@@ -153,7 +156,8 @@ impl Ids {
     /// A generator that differs from those with other seeds.
     ///
     /// ```
-    /// # use highwater::error::Ids;
+    /// use highwater::error::Ids;
+    ///
     /// assert_eq!(Ids::new(7).make(), Ids::new(7).make());
     /// assert_ne!(Ids::new(7).make(), Ids::new(8).make());
     /// ```
@@ -167,7 +171,8 @@ impl Ids {
     /// One that this generator has not made before. Threads may share it.
     ///
     /// ```
-    /// # use highwater::error::Ids;
+    /// use highwater::error::Ids;
+    ///
     /// let ids = Ids::new(7);
     /// assert_ne!(ids.make(), ids.make());
     /// ```

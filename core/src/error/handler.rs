@@ -97,7 +97,8 @@ impl Handler {
     /// One that supervises, writes with the `log` crate and retries nothing.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Handler, Ids, Incident};
+    /// use highwater::error::{AppError, Handler, Ids, Incident};
+    ///
     /// let incident = Incident::new(Ids::new(7).make(), "GET /stock").idempotent();
     /// let decision = Handler::new().handle(&AppError::timeout("reading the stock"), &incident);
     /// assert_eq!(decision.as_str(), "respond");
@@ -116,7 +117,8 @@ impl Handler {
     /// What is done about a bug.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Decision, Handler, Ids, Incident, HandlerPolicy};
+    /// use highwater::error::{AppError, Decision, Handler, Ids, Incident, HandlerPolicy};
+    ///
     /// let incident = Incident::new(Ids::new(7).make(), "GET /stock");
     /// let handler = Handler::new().policy(HandlerPolicy::Crash);
     /// assert_eq!(handler.handle(&AppError::bug("no cart"), &incident), Decision::Crash);
@@ -268,8 +270,9 @@ impl Handler {
     /// share of them is what there may be of retries. Otherwise it does nothing.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Handler, Ids, Incident, RetryPolicy, RetryBudget};
-    /// # use std::time::Duration;
+    /// use highwater::error::{AppError, Handler, Ids, Incident, RetryPolicy, RetryBudget};
+    /// use std::time::Duration;
+    ///
     /// let budget = RetryBudget::new().percent(100).per_second(0).burst(1);
     /// let handler = Handler::new().retry(RetryPolicy::new().budget(budget));
     /// let incident = Incident::new(Ids::new(7).make(), "GET /stock").idempotent();
@@ -292,7 +295,8 @@ impl Handler {
     /// that each retry multiply the load on what is down.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Handler, Ids, Incident};
+    /// use highwater::error::{AppError, Handler, Ids, Incident};
+    ///
     /// let (handler, error) = (Handler::new(), AppError::not_found("There is no such order."));
     /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
     /// let inner = handler.handle(&error, &incident);
@@ -368,7 +372,8 @@ impl Handler {
     /// What was handled so far.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Handler, Ids, Incident};
+    /// use highwater::error::{AppError, Handler, Ids, Incident};
+    ///
     /// let handler = Handler::new();
     /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
     /// let _answer = handler.handle(&AppError::timeout("reading the order"), &incident);
@@ -482,8 +487,9 @@ impl ErrorReport<'_> {
     /// for what is retried and for clients that are gone.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Handler, Ids, Incident};
-    /// # use std::sync::mpsc;
+    /// use highwater::error::{AppError, Handler, Ids, Incident};
+    /// use std::sync::mpsc;
+    ///
     /// let (tell, told) = mpsc::channel();
     /// let handler = Handler::new().on_error(move |report| tell.send(report.level()).unwrap());
     /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
@@ -503,8 +509,9 @@ impl ErrorReport<'_> {
     /// Writes the line of the log, as [`log_to`](Handler::log_to) gets it.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Handler, Ids, Incident};
-    /// # use std::sync::mpsc;
+    /// use highwater::error::{AppError, Handler, Ids, Incident};
+    /// use std::sync::mpsc;
+    ///
     /// let (tell, told) = mpsc::channel();
     /// let handler = Handler::new().on_error(move |report| tell.send(report.line()).unwrap());
     /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");

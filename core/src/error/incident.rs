@@ -37,7 +37,8 @@ impl<'a> Incident<'a> {
     /// time.
     ///
     /// ```
-    /// # use highwater::error::{Ids, Incident};
+    /// use highwater::error::{Ids, Incident};
+    ///
     /// let incident = Incident::new(Ids::new(7).make(), "POST /orders");
     /// assert_eq!((incident.operation, incident.attempt), ("POST /orders", 1));
     /// assert!(!incident.is_idempotent);
@@ -55,7 +56,8 @@ impl<'a> Incident<'a> {
     /// Doing it twice is the same as doing it once.
     ///
     /// ```
-    /// # use highwater::error::{Ids, Incident};
+    /// use highwater::error::{Ids, Incident};
+    ///
     /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42").idempotent();
     /// assert!(incident.is_idempotent);
     /// ```
@@ -68,7 +70,8 @@ impl<'a> Incident<'a> {
     /// Which attempt it was, counted from 1.
     ///
     /// ```
-    /// # use highwater::error::{Ids, Incident};
+    /// use highwater::error::{Ids, Incident};
+    ///
     /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42").attempt(2);
     /// assert_eq!(incident.attempt, 2);
     /// ```
@@ -81,8 +84,9 @@ impl<'a> Incident<'a> {
     /// When it was. Only a handler that retries has to know.
     ///
     /// ```
-    /// # use highwater::error::{Ids, Incident};
-    /// # use std::time::Duration;
+    /// use highwater::error::{Ids, Incident};
+    /// use std::time::Duration;
+    ///
     /// let incident = Incident::new(Ids::new(7).make(), "GET /stock").at(Duration::from_secs(60));
     /// assert_eq!(incident.now, Duration::from_secs(60));
     /// ```
@@ -126,7 +130,8 @@ impl Decision {
     /// The answer, if there is one.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Decision, Ids, Problem};
+    /// use highwater::error::{AppError, Decision, Ids, Problem};
+    ///
     /// let problem = Problem::new(&AppError::bug("no cart"), &Ids::new(7).make());
     /// assert_eq!(Decision::Drain(problem.clone()).problem(), Some(&problem));
     /// assert_eq!(Decision::Crash.problem(), None);
@@ -141,8 +146,9 @@ impl Decision {
     /// Whether it is to be done again.
     ///
     /// ```
-    /// # use highwater::error::Decision;
-    /// # use std::time::Duration;
+    /// use highwater::error::Decision;
+    /// use std::time::Duration;
+    ///
     /// assert!(Decision::Retry(Duration::from_millis(50)).is_retry());
     /// assert!(!Decision::Crash.is_retry());
     /// ```
@@ -153,8 +159,9 @@ impl Decision {
     /// Whether the process has to end.
     ///
     /// ```
-    /// # use highwater::error::Decision;
-    /// # use std::time::Duration;
+    /// use highwater::error::Decision;
+    /// use std::time::Duration;
+    ///
     /// assert!(Decision::Crash.is_fatal());
     /// assert!(!Decision::Retry(Duration::from_millis(50)).is_fatal());
     /// ```
@@ -165,8 +172,9 @@ impl Decision {
     /// As it is written in a log: `respond`, `retry`, `drain` or `crash`.
     ///
     /// ```
-    /// # use highwater::error::Decision;
-    /// # use std::time::Duration;
+    /// use highwater::error::Decision;
+    /// use std::time::Duration;
+    ///
     /// assert_eq!(Decision::Crash.as_str(), "crash");
     /// assert_eq!(Decision::Retry(Duration::from_millis(50)).as_str(), "retry");
     /// ```
@@ -183,8 +191,9 @@ impl Decision {
 /// What a [`Handler`](super::Handler) tells its observers.
 ///
 /// ```
-/// # use highwater::error::{AppError, Handler, Ids, Incident, ErrorReport};
-/// # use std::sync::mpsc;
+/// use highwater::error::{AppError, Handler, Ids, Incident, ErrorReport};
+/// use std::sync::mpsc;
+///
 /// let (tell, told) = mpsc::channel();
 /// let handler = Handler::new().on_error(move |report: &ErrorReport<'_>| {
 ///     tell.send((report.error.status(), report.incident.attempt, report.gave_up)).unwrap();

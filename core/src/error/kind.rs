@@ -76,7 +76,8 @@ impl ErrorKind {
     /// Every kind, in the order of the table.
     ///
     /// ```
-    /// # use highwater::error::ErrorKind;
+    /// use highwater::error::ErrorKind;
+    ///
     /// let bugs: Vec<_> = ErrorKind::ALL.iter().filter(|kind| kind.code() == "internal_error").collect();
     /// assert_eq!(bugs, [&ErrorKind::Bug]);
     /// ```
@@ -101,7 +102,8 @@ impl ErrorKind {
     /// Whose fault it is. Only a [`Bug`](Self::Bug) is the program's.
     ///
     /// ```
-    /// # use highwater::error::{Class, ErrorKind};
+    /// use highwater::error::{Class, ErrorKind};
+    ///
     /// assert_eq!(ErrorKind::Failure.class(), Class::Operational);
     /// assert_eq!(ErrorKind::Bug.class(), Class::Programmer);
     /// ```
@@ -115,7 +117,8 @@ impl ErrorKind {
     /// Its name for programs: stable, in `snake_case`.
     ///
     /// ```
-    /// # use highwater::error::ErrorKind;
+    /// use highwater::error::ErrorKind;
+    ///
     /// assert_eq!(ErrorKind::Bug.code(), "internal_error");
     /// ```
     pub const fn code(self) -> &'static str {
@@ -125,7 +128,8 @@ impl ErrorKind {
     /// Its status of HTTP, from 400 to 599.
     ///
     /// ```
-    /// # use highwater::error::ErrorKind;
+    /// use highwater::error::ErrorKind;
+    ///
     /// assert_eq!(ErrorKind::TooLarge.status(), 413);
     /// ```
     pub const fn status(self) -> u16 {
@@ -135,7 +139,8 @@ impl ErrorKind {
     /// What the client is told unless something better is known.
     ///
     /// ```
-    /// # use highwater::error::ErrorKind;
+    /// use highwater::error::ErrorKind;
+    ///
     /// assert_eq!(ErrorKind::NotFound.public_message(), "There is no such resource.");
     /// ```
     pub const fn public_message(self) -> &'static str {
@@ -149,7 +154,8 @@ impl ErrorKind {
     /// nothing.
     ///
     /// ```
-    /// # use highwater::error::ErrorKind;
+    /// use highwater::error::ErrorKind;
+    ///
     /// assert!(ErrorKind::Unavailable.is_transient());
     /// assert!(!ErrorKind::RateLimited.is_transient());
     /// ```

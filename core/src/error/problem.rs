@@ -70,7 +70,8 @@ impl Problem {
     /// and no more than 32 fields are named.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, Ids, Problem};
+    ///
     /// let error = AppError::unavailable("stripe").with_context("order", 42);
     /// let problem = Problem::new(&error, &Ids::new(7).make());
     /// assert_eq!(problem.status(), 503);
@@ -106,7 +107,8 @@ impl Problem {
     /// it is `about:blank`: the status and the code say it all.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, Ids, Problem};
+    ///
     /// let problem = Problem::new(&AppError::conflict("There is none left."), &Ids::new(7).make())
     ///     .with_type("https://example.com/problems/sold_out");
     /// assert_eq!(problem.type_uri(), "https://example.com/problems/sold_out");
@@ -119,7 +121,8 @@ impl Problem {
     /// With a URI for this very occurrence.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, Ids, Problem};
+    ///
     /// let problem = Problem::new(&AppError::conflict("There is none left."), &Ids::new(7).make())
     ///     .with_instance("/orders/42");
     /// assert!(problem.to_json().contains(r#""instance":"/orders/42""#));
@@ -132,7 +135,8 @@ impl Problem {
     /// The status to answer with, from 400 to 599.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, Ids, Problem};
+    ///
     /// let problem = Problem::new(&AppError::conflict("There is none left."), &Ids::new(7).make());
     /// assert_eq!(problem.status(), 409);
     /// ```
@@ -143,7 +147,8 @@ impl Problem {
     /// The URI of its type.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, Ids, Problem};
+    ///
     /// let problem = Problem::new(&AppError::conflict("There is none left."), &Ids::new(7).make());
     /// assert_eq!(problem.type_uri(), "about:blank");
     /// ```
@@ -154,7 +159,8 @@ impl Problem {
     /// The name of its status.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, Ids, Problem};
+    ///
     /// let problem = Problem::new(&AppError::too_large(1_024), &Ids::new(7).make());
     /// assert_eq!(problem.title(), "Content Too Large");
     /// ```
@@ -165,7 +171,8 @@ impl Problem {
     /// What the client is told.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, Ids, Problem};
+    ///
     /// let problem = Problem::new(&AppError::conflict("There is none left."), &Ids::new(7).make());
     /// assert_eq!(problem.detail(), "There is none left.");
     /// ```
@@ -176,7 +183,8 @@ impl Problem {
     /// By which programs tell it apart.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, Ids, Problem};
+    ///
     /// let error = AppError::bug("the stock is negative").with_code("negative_stock");
     /// let problem = Problem::new(&error, &Ids::new(7).make());
     /// assert_eq!(problem.code(), "internal_error", "the other one is for the log");
@@ -188,7 +196,8 @@ impl Problem {
     /// By which its line in the log is found.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, Ids, Problem};
+    ///
     /// let id = Ids::new(7).make();
     /// assert_eq!(Problem::new(&AppError::bug("the stock is negative"), &id).id(), &id);
     /// ```
@@ -199,7 +208,8 @@ impl Problem {
     /// What is wrong with which field.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, Ids, Problem};
+    ///
     /// let error = AppError::invalid_input("The order is not valid.").with_field("street", "is missing");
     /// let problem = Problem::new(&error, &Ids::new(7).make());
     /// assert_eq!(problem.errors(), error.fields());
@@ -233,7 +243,8 @@ impl Problem {
     /// The body, in one line of JSON.
     ///
     /// ```
-    /// # use highwater::error::{AppError, CorrelationId, Problem};
+    /// use highwater::error::{AppError, CorrelationId, Problem};
+    ///
     /// let id: CorrelationId = "order-42".parse().unwrap();
     /// assert_eq!(Problem::new(&AppError::conflict("There is none left."), &id).to_json(), concat!(
     ///     r#"{"type":"about:blank","title":"Conflict","status":409,"#,

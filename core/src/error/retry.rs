@@ -62,8 +62,9 @@ struct SharedBudget {
 /// An attempt that went wrong.
 ///
 /// ```
-/// # use highwater::error::{AppError, FailedAttempt, RetryPolicy};
-/// # use std::time::Duration;
+/// use highwater::error::{AppError, FailedAttempt, RetryPolicy};
+/// use std::time::Duration;
+///
 /// let error = AppError::timeout("reading the stock");
 /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
 /// assert!(RetryPolicy::new().decide(failed, Duration::ZERO, || 0).is_ok());
@@ -83,8 +84,9 @@ pub struct FailedAttempt<'a> {
 /// The reason for ending retries.
 ///
 /// ```
-/// # use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy};
-/// # use std::time::Duration;
+/// use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy};
+/// use std::time::Duration;
+///
 /// let error = AppError::timeout("charging the card");
 /// let failed = FailedAttempt { error: &error, is_idempotent: false, attempt: 1 };
 /// let why = RetryPolicy::new().decide(failed, Duration::ZERO, || 0).unwrap_err();
@@ -120,7 +122,8 @@ impl RetryPolicy {
     /// Three attempts, from 100 ms up to 10 s apart, within the usual budget.
     ///
     /// ```
-    /// # use highwater::error::RetryPolicy;
+    /// use highwater::error::RetryPolicy;
+    ///
     /// assert_eq!(RetryPolicy::new().available(), 100);
     /// ```
     pub fn new() -> Self {
@@ -137,8 +140,9 @@ impl RetryPolicy {
     /// it is never retried.
     ///
     /// ```
-    /// # use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy};
-    /// # use std::time::Duration;
+    /// use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy};
+    /// use std::time::Duration;
+    ///
     /// let error = AppError::timeout("reading the stock");
     /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
     /// let never = RetryPolicy::new().attempts(1);
@@ -153,8 +157,9 @@ impl RetryPolicy {
     /// on.
     ///
     /// ```
-    /// # use highwater::error::{AppError, FailedAttempt, RetryPolicy};
-    /// # use std::time::Duration;
+    /// use highwater::error::{AppError, FailedAttempt, RetryPolicy};
+    /// use std::time::Duration;
+    ///
     /// let error = AppError::timeout("reading the stock");
     /// let retry = RetryPolicy::new().backoff(Duration::from_millis(8));
     /// let mut wait = |attempt| {
@@ -172,8 +177,9 @@ impl RetryPolicy {
     /// [later](AppError::retry_after) is not retried.
     ///
     /// ```
-    /// # use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy};
-    /// # use std::time::Duration;
+    /// use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy};
+    /// use std::time::Duration;
+    ///
     /// let error = AppError::unavailable("stripe").with_retry_after(Duration::from_secs(2));
     /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
     /// let impatient = RetryPolicy::new().longest(Duration::from_secs(1));
@@ -187,8 +193,9 @@ impl RetryPolicy {
     /// Another budget.
     ///
     /// ```
-    /// # use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy, RetryBudget};
-    /// # use std::time::Duration;
+    /// use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy, RetryBudget};
+    /// use std::time::Duration;
+    ///
     /// let error = AppError::timeout("reading the stock");
     /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
     /// let retry = RetryPolicy::new().budget(RetryBudget::new().burst(1));
@@ -207,8 +214,9 @@ impl RetryPolicy {
     /// is not waited for in any case.
     ///
     /// ```
-    /// # use highwater::error::{AppError, BreakerOpen, FailedAttempt, GiveUp, RetryPolicy};
-    /// # use std::time::Duration;
+    /// use highwater::error::{AppError, BreakerOpen, FailedAttempt, GiveUp, RetryPolicy};
+    /// use std::time::Duration;
+    ///
     /// let retry_after = Duration::from_secs(2);
     /// let error: AppError = BreakerOpen { dependency: "stripe", retry_after }.into();
     /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
@@ -301,8 +309,9 @@ impl RetryPolicy {
     /// may be of retries.
     ///
     /// ```
-    /// # use highwater::error::{AppError, FailedAttempt, RetryPolicy, RetryBudget};
-    /// # use std::time::Duration;
+    /// use highwater::error::{AppError, FailedAttempt, RetryPolicy, RetryBudget};
+    /// use std::time::Duration;
+    ///
     /// let error = AppError::timeout("reading the stock");
     /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
     /// let retry = RetryPolicy::new().budget(RetryBudget::new().percent(100).burst(1));
@@ -324,8 +333,9 @@ impl RetryPolicy {
     /// more than what is left up to the [longest](Self::longest).
     ///
     /// ```
-    /// # use highwater::error::{AppError, FailedAttempt, RetryPolicy};
-    /// # use std::time::Duration;
+    /// use highwater::error::{AppError, FailedAttempt, RetryPolicy};
+    /// use std::time::Duration;
+    ///
     /// let error = AppError::unavailable("stripe").with_retry_after(Duration::from_secs(2));
     /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
     /// let wait = RetryPolicy::new().decide(failed, Duration::ZERO, || 1 << 63).unwrap();
@@ -370,7 +380,8 @@ impl RetryPolicy {
     /// Returns the number of retries left in the budget.
     ///
     /// ```
-    /// # use highwater::error::{RetryPolicy, RetryBudget};
+    /// use highwater::error::{RetryPolicy, RetryBudget};
+    ///
     /// assert_eq!(RetryPolicy::new().budget(RetryBudget::new().burst(7)).available(), 7);
     /// ```
     pub fn available(&self) -> u64 {

@@ -1,14 +1,14 @@
-//! Who is let in, who waits, and who is turned away.
+//! Admission control: run, queue or reject.
 
 use super::PoolStats;
 use crate::sync::{Arc, Mutex, lock};
 use std::{collections::VecDeque, time::Duration};
 
-/// Lets work in: so much at once, so much more to wait, and no more.
+/// Runs a limited amount of work at once, queues a limited amount more, and rejects
+/// the rest.
 ///
-/// What is let in is handed on with its place. Whoever has the place gives it
-/// back by taking the [next](RunPermit::next) work, which may then be done by the
-/// same thread.
+/// Admitted work is handed on with a [`RunPermit`]. The holder of the permit takes
+/// the [next](RunPermit::next) work with it, which may run on the same thread.
 pub(crate) struct AdmissionQueue<W> {
     running: usize,
     waiting: usize,
@@ -21,22 +21,21 @@ struct AdmissionState<W> {
     waiting: VecDeque<(u64, W)>,
     counts: AdmissionCounts,
     next: u64,
-    /// How long work takes, if that is known: a mean in which the last ones
-    /// weigh most.
+    /// The exponential moving average of how long work takes, if known.
     mean: Option<Duration>,
 }
 
-/// What has become of work.
+/// The outcome counts of all work.
 #[derive(Clone, Copy, Debug, Default)]
 struct AdmissionCounts {
     running: usize,
     accepted: u64,
     rejected: u64,
-    /// By [`WorkOutcome`].
+    /// Indexed by [`WorkOutcome`].
     ended: [u64; 4],
 }
 
-/// How work ended.
+/// The rule for work that exceeds the queue's limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhenFull {
     /// Reject the work.
@@ -45,6 +44,7 @@ pub(crate) enum WhenFull {
     Wait,
 }
 
+/// The way in which work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WorkOutcome {
     Done,
@@ -54,7 +54,8 @@ pub(crate) enum WorkOutcome {
 }
 
 impl<W> AdmissionQueue<W> {
-    /// At least one runs. `start` is called without a lock held.
+    /// Creates a queue that runs at least one work at a time. `start` is called
+    /// without holding a lock.
     pub(crate) fn new(
         (running, waiting): (usize, usize),
         retry_after: Duration,
@@ -74,8 +75,8 @@ impl<W> AdmissionQueue<W> {
         })
     }
 
-    /// Lets work in, if there is room, as what `wrap` makes of it, and answers its
-    /// number; else gives it back, with how long to stay away.
+    /// Admits work, as the value that `wrap` turns it into, and returns its number.
+    /// If there is no room, returns the work and the time after which to retry.
     pub(crate) fn admit<F>(
         self: &Arc<Self>,
         work: F,
@@ -89,7 +90,8 @@ impl<W> AdmissionQueue<W> {
             state.counts.accepted += 1;
             state.counts.running += 1;
             let mut first = wrap(work);
-            // Where work was lost, others may wait although a place is free.
+            // After work was lost, other work may be queued although a permit is
+            // free.
             if let Some((_, longest)) = state.waiting.pop_front() {
                 state.waiting.push_back((number, first));
                 first = longest;
@@ -111,7 +113,7 @@ impl<W> AdmissionQueue<W> {
         Err((work, retry_after))
     }
 
-    /// Takes work out of those that wait. It counts as cancelled.
+    /// Removes queued work. It counts as cancelled.
     pub(crate) fn cancel(&self, number: u64) -> Option<W> {
         let mut state = lock(&self.state);
         let place = state.waiting.binary_search_by_key(&number, |(it, _)| *it);
@@ -120,7 +122,7 @@ impl<W> AdmissionQueue<W> {
         Some(work)
     }
 
-    /// What has become of work so far, and how much waits.
+    /// Returns the counts so far and the current queue length.
     pub(crate) fn stats(&self) -> PoolStats {
         let state = lock(&self.state);
         let counts = state.counts;
@@ -137,12 +139,12 @@ impl<W> AdmissionQueue<W> {
         }
     }
 
-    /// When there will be room, as things go.
+    /// Estimates when there will be room.
     fn expected(&self, state: &AdmissionState<W>) -> Duration {
         let Some(mean) = state.mean else {
             return self.retry_after;
         };
-        // One of so many ends after that part of the mean.
+        // With n running, one of them finishes after a fraction 1/n of the mean.
         let running = u32::try_from(self.running).unwrap_or(u32::MAX);
         (mean / running).max(Duration::from_millis(1))
     }
@@ -154,18 +156,19 @@ impl<W> AdmissionState<W> {
     }
 }
 
-/// The right to run. Dropped, it is given back, and so the work that waits is
-/// lost if nobody else runs: whoever had it does not run any.
+/// The permission to run work. Dropping it frees its place without taking queued
+/// work. If no other permit is left, all queued work is lost, because nothing would
+/// run it.
 pub(crate) struct RunPermit<W>(Option<Arc<AdmissionQueue<W>>>);
 
 impl<W> RunPermit<W> {
-    /// The work that it was taken for has ended, after that long if that is
-    /// known: answers the next. `None` if none waits, and the place is free then.
+    /// Reports the outcome of the current work, with its duration if known, and
+    /// returns the next work. `None` means that none is queued and the place is free.
     pub(crate) fn next(&mut self, ended: WorkOutcome, took: Option<Duration>) -> Option<W> {
         let admission = self.0.as_ref()?;
         let mut state = lock(&admission.state);
         state.count(ended);
-        // How soon somebody gave up says nothing about work.
+        // Cancelled work says nothing about how long work takes.
         if let Some(took) = took
             && ended != WorkOutcome::Cancelled
         {
@@ -196,7 +199,7 @@ impl<W> Drop for RunPermit<W> {
             state.counts.ended[WorkOutcome::Lost as usize] += lost.len() as u64;
         }
         drop(state);
-        // What it does as it is dropped may ask for admission.
+        // Outside the lock: its destructor may call `admit`.
         drop(lost);
     }
 }

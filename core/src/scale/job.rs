@@ -1,4 +1,4 @@
-//! CPU work that is the same everywhere.
+//! CPU work with the same result on every platform.
 
 mod cost;
 mod kernels;
@@ -6,11 +6,11 @@ mod kernels;
 use crate::error::{Classification, Classify, ErrorKind};
 use std::{fmt, str::FromStr, time::Duration};
 
-/// CPU work, as data: what it is and how much of it.
+/// CPU work as data: a kind and a size.
 ///
-/// It goes wherever text goes, [written](std::fmt::Display) `primes:200000`, and
-/// comes to the same result on every machine, in every build and in every
-/// browser. None of it takes memory in proportion to its size.
+/// A job can be [written](std::fmt::Display) as text, such as `primes:200000`. It has
+/// the same result on every machine, in every build and in every browser. Its memory
+/// use does not grow with its size.
 ///
 /// ```
 /// use highwater::scale::Job;
@@ -24,21 +24,21 @@ use std::{fmt, str::FromStr, time::Duration};
 pub enum Job {
     /// Counts the primes below a number, by trial division. Written `primes:N`.
     Primes(u32),
-    /// The Fibonacci number with that index, by naive recursion: each step
+    /// Computes the Fibonacci number with this index by naive recursion. Each index
     /// takes 1.6 times as long as the one before. Written `fib:N`.
     Fib(u32),
-    /// SHA-256, of 32 zeros and then of each digest, so many times; the result
-    /// is the first eight bytes of the last. No two of its steps could be done at
-    /// once. Written `hash:N`.
+    /// Hashes 32 zero bytes with SHA-256, then each digest in turn, `N` times in
+    /// total. The steps cannot run in parallel. The result is the first eight bytes
+    /// of the last digest. Written `hash:N`.
     HashChain(u32),
-    /// The Mandelbrot set in a tile of so many by so many pixels; the result is
-    /// how many steps they take together, each 256 at most. Written
+    /// Computes the Mandelbrot set for a tile of `N` by `N` pixels, with at most 256
+    /// iterations each. The result is the total number of iterations. Written
     /// `mandelbrot:N`.
     Mandelbrot(u32),
 }
 
 impl Job {
-    /// Does it, on this thread, which has time for nothing else meanwhile.
+    /// Runs the job on the current thread and blocks until it is done.
     ///
     /// ```
     /// use highwater::scale::Job;
@@ -51,8 +51,9 @@ impl Job {
         self.run_until(|| false).unwrap_or_default()
     }
 
-    /// Does it unless `is_cancelled` says no. It is asked now and then, about a
-    /// thousand times a second; `None` when it has said so.
+    /// Runs the job until it is done or `is_cancelled` returns true. `is_cancelled`
+    /// is called about a thousand times per second. Returns `None` if the job was
+    /// cancelled.
     ///
     /// ```
     /// use highwater::scale::Job;
@@ -71,11 +72,10 @@ impl Job {
         }
     }
 
-    /// How long it takes on the core that the model stands for: one of a Xeon
-    /// server, with a release build. In simulated time it takes
-    /// exactly that long; elsewhere it is a guess, good enough to turn away what
-    /// would take minutes. A build without optimisation takes several times as
-    /// long.
+    /// Estimates how long the job takes, based on one core of a Xeon server and a
+    /// release build. In simulated time a job takes exactly this long. Elsewhere the
+    /// estimate is good enough to reject jobs that would take minutes. A debug build
+    /// is several times slower.
     ///
     /// ```
     /// use highwater::scale::Job;
@@ -89,8 +89,8 @@ impl Job {
         cost::of(self)
     }
 
-    /// The largest job of a kind whose [cost](Self::cost) is not more than
-    /// `cost`; the smallest if each costs more.
+    /// Returns the largest job of a kind whose [cost](Self::cost) is at most `cost`,
+    /// or the smallest job if each costs more.
     ///
     /// ```
     /// use highwater::scale::Job;
@@ -113,8 +113,8 @@ impl Job {
         }
         kind(fits)
     }
-    /// What it comes to, by a shorter way where there is one: the result of
-    /// [`run`](Self::run) for a world in which time passes by itself.
+    /// Computes the result of [`run`](Self::run), using a faster algorithm where
+    /// there is one. For simulated time, in which the real duration does not matter.
     #[cfg(feature = "compute")]
     pub(crate) fn answer(self) -> u64 {
         match self {
@@ -125,7 +125,7 @@ impl Job {
     }
 }
 
-/// What a job is called, and what makes it of its size.
+/// The kinds of jobs: names and constructors.
 type Kinds = [(&'static str, fn(u32) -> Job); 4];
 
 const KINDS: Kinds = [
@@ -135,7 +135,7 @@ const KINDS: Kinds = [
     ("mandelbrot", Job::Mandelbrot),
 ];
 
-/// A kind and a size: `fib:32`.
+/// Writes the kind and the size: `fib:32`.
 ///
 /// ```
 /// use highwater::scale::Job;
@@ -156,10 +156,10 @@ impl fmt::Display for Job {
     }
 }
 
-/// Reads what is [written](fmt::Display) that way.
+/// Parses the [`Display`](fmt::Display) form.
 ///
-/// Any size is read, also one that takes centuries: whoever takes jobs from
-/// strangers looks at the [cost](Job::cost).
+/// Any size is accepted, even one that would take centuries. Check the
+/// [cost](Job::cost) of jobs from untrusted sources.
 impl FromStr for Job {
     type Err = InvalidJob;
 
@@ -167,7 +167,7 @@ impl FromStr for Job {
         let read = || {
             let (name, size) = text.split_once(':')?;
             let (_, kind) = KINDS.iter().find(|(known, _)| *known == name)?;
-            // A number may begin with a plus, which in an address is a space.
+            // `parse` accepts a leading plus, which stands for a space in a query.
             let is_number = size.bytes().all(|byte| byte.is_ascii_digit());
             Some(kind(size.parse().ok().filter(|_| is_number)?))
         };
@@ -175,7 +175,7 @@ impl FromStr for Job {
     }
 }
 
-/// The text names no job. It has the text.
+/// The error for a text that is not a job. It contains the text.
 ///
 /// ```
 /// use highwater::{error::AppError, scale::Job};
@@ -184,20 +184,20 @@ impl FromStr for Job {
 /// assert_eq!(error.0, "fib");
 /// assert_eq!(
 ///     error.to_string(),
-///     "\"fib\" is no job: write primes:N, fib:N, hash:N or mandelbrot:N, with a whole number below 4294967296"
+///     "invalid job \"fib\": use primes:N, fib:N, hash:N or mandelbrot:N, with a whole number below 4294967296"
 /// );
 /// assert_eq!(AppError::from(error).status(), 400);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no job: write primes:N, fib:N, hash:N or mandelbrot:N, with a whole number below 4294967296"
+    "invalid job {0:?}: use primes:N, fib:N, hash:N or mandelbrot:N, with a whole number below 4294967296"
 )]
 pub struct InvalidJob(
-    /// What was to be read.
+    /// The rejected text.
     pub String,
 );
 
-/// Whoever sent the text has to send another.
+/// The client sent an invalid job.
 impl Classify for InvalidJob {
     fn classify(&self) -> Classification {
         Classification::new(ErrorKind::InvalidInput).with_public(self.to_string())

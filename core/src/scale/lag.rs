@@ -1,21 +1,22 @@
-//! How late a loop is for what is due.
+//! Event loop lag.
 
 use hdrhistogram::Histogram;
 use std::time::Duration;
 
-/// As many intervals that were missed are accounted for one by one; of more,
-/// as many stand in for all. A computer may have slept for a week.
+/// The maximum number of values recorded for one late beat. If more intervals were
+/// missed, for example while a computer slept, this many values stand for all of
+/// them.
 const MOST_MISSED: u32 = 100_000;
 
-/// Measures how late an event loop is: by a heartbeat that is due at regular
-/// times, and comes when the loop gets round to it.
+/// Measures how late an event loop runs, by a heartbeat that is due at regular
+/// intervals.
 ///
-/// It counts from the first interval on: a loop that is blocked from the start
-/// is late for the first beat. A beat that comes late stands for those that were
-/// due meanwhile, each with how late it would have been, so that a loop that was
-/// held for two seconds does not pass for one that was late once.
+/// Measuring starts with the first interval, so a loop that is blocked from the start
+/// is late for its first beat. A late beat also stands for each beat that was due in
+/// the meantime, with the lag that each would have had. A loop that was blocked for
+/// two seconds is therefore recorded as more than one late beat.
 ///
-/// It reads no clock: times are those since the start of a run.
+/// The monitor reads no clock. Times are relative to the start of a run.
 ///
 /// ```
 /// use highwater::scale::LagMonitor;
@@ -39,17 +40,19 @@ pub struct LagMonitor {
     beats: u64,
     missed: u64,
     max: Duration,
-    /// In nanoseconds. Two digits are kept: some kilobytes, whatever their number.
+    /// In nanoseconds, with two significant digits. Takes a few kilobytes, however
+    /// many values are recorded.
     lags: Option<Histogram<u64>>,
 }
 
 impl LagMonitor {
-    /// A monitor whose first beat is due one `interval` after `now`. An interval
-    /// of nothing counts as a nanosecond.
+    /// Creates a monitor whose first beat is due one `interval` after `now`. An
+    /// interval of zero counts as one nanosecond.
     ///
     /// ```
-    /// # use highwater::scale::LagMonitor;
-    /// # use std::time::Duration;
+    /// use highwater::scale::LagMonitor;
+    /// use std::time::Duration;
+    ///
     /// let monitor = LagMonitor::new(Duration::from_millis(20), Duration::from_secs(1));
     /// assert_eq!(monitor.next_due(), Duration::from_millis(1020));
     /// ```
@@ -62,12 +65,12 @@ impl LagMonitor {
             beats: 0,
             missed: 0,
             max: Duration::ZERO,
-            // It only refuses more digits than there are.
+            // Two digits are within the supported range.
             lags: Histogram::new(2).ok(),
         }
     }
 
-    /// A run that is over, of which is known how late each beat came.
+    /// Creates a monitor from the recorded lags of a finished run.
     #[cfg(any(feature = "analysis", feature = "chapter-scaling"))]
     pub(crate) fn of_lags(interval: Duration, lags: impl IntoIterator<Item = Duration>) -> Self {
         let mut monitor = LagMonitor::new(interval, Duration::ZERO);
@@ -77,11 +80,12 @@ impl LagMonitor {
         monitor
     }
 
-    /// When the next beat is due: sleep until then.
+    /// Returns when the next beat is due.
     ///
     /// ```
-    /// # use highwater::scale::LagMonitor;
-    /// # use std::time::Duration;
+    /// use highwater::scale::LagMonitor;
+    /// use std::time::Duration;
+    ///
     /// let ms = Duration::from_millis;
     /// let mut monitor = LagMonitor::new(ms(20), ms(0));
     /// monitor.beat(ms(39));
@@ -91,12 +95,13 @@ impl LagMonitor {
         self.due
     }
 
-    /// The beat that was due has come: answers how late it is. One that comes
-    /// early, as timers of some systems do, is not late.
+    /// Records a beat and returns its lag. A beat that is early, as timers of some
+    /// systems are, has a lag of zero.
     ///
     /// ```
-    /// # use highwater::scale::LagMonitor;
-    /// # use std::time::Duration;
+    /// use highwater::scale::LagMonitor;
+    /// use std::time::Duration;
+    ///
     /// let ms = Duration::from_millis;
     /// let mut monitor = LagMonitor::new(ms(20), ms(0));
     /// assert_eq!([19, 47].map(|now| monitor.beat(ms(now))), [ms(0), ms(7)]);
@@ -117,7 +122,7 @@ impl LagMonitor {
                 None => break,
             }
         }
-        // What is left of the interval under way.
+        // The elapsed part of the current interval.
         let rest = Duration::from_nanos(lag_nanos % interval_nanos);
         self.due = (self.due.saturating_add(lag))
             .saturating_sub(rest)
@@ -125,12 +130,13 @@ impl LagMonitor {
         lag
     }
 
-    /// Forgets what was, and begins anew: the next beat is due one interval after
-    /// `now`, and counts.
+    /// Discards all measurements and starts over. The next beat is due one interval
+    /// after `now`.
     ///
     /// ```
-    /// # use highwater::scale::LagMonitor;
-    /// # use std::time::Duration;
+    /// use highwater::scale::LagMonitor;
+    /// use std::time::Duration;
+    ///
     /// let ms = Duration::from_millis;
     /// let mut monitor = LagMonitor::new(ms(20), ms(0));
     /// monitor.beat(ms(100));
@@ -142,11 +148,12 @@ impl LagMonitor {
         *self = LagMonitor::new(self.interval, now);
     }
 
-    /// How many beats have come.
+    /// Returns the number of beats.
     ///
     /// ```
-    /// # use highwater::scale::LagMonitor;
-    /// # use std::time::Duration;
+    /// use highwater::scale::LagMonitor;
+    /// use std::time::Duration;
+    ///
     /// let mut monitor = LagMonitor::new(Duration::from_millis(20), Duration::ZERO);
     /// monitor.beat(Duration::from_millis(100));
     /// assert_eq!((monitor.beats(), monitor.missed()), (1, 4));
@@ -155,11 +162,12 @@ impl LagMonitor {
         self.beats
     }
 
-    /// How many were due while another was late, and never came.
+    /// Returns the number of beats that were skipped because an earlier one was late.
     ///
     /// ```
-    /// # use highwater::scale::LagMonitor;
-    /// # use std::time::Duration;
+    /// use highwater::scale::LagMonitor;
+    /// use std::time::Duration;
+    ///
     /// let mut monitor = LagMonitor::new(Duration::from_millis(20), Duration::ZERO);
     /// monitor.beat(Duration::from_millis(39));
     /// assert_eq!(monitor.missed(), 0);
@@ -168,11 +176,12 @@ impl LagMonitor {
         self.missed
     }
 
-    /// The greatest lag. Zero before the first beat.
+    /// Returns the greatest lag, or zero before the first beat.
     ///
     /// ```
-    /// # use highwater::scale::LagMonitor;
-    /// # use std::time::Duration;
+    /// use highwater::scale::LagMonitor;
+    /// use std::time::Duration;
+    ///
     /// let mut monitor = LagMonitor::new(Duration::from_millis(20), Duration::ZERO);
     /// assert_eq!(monitor.max(), Duration::ZERO);
     /// monitor.beat(Duration::from_millis(25));
@@ -182,12 +191,13 @@ impl LagMonitor {
         self.max
     }
 
-    /// Half of the beats, those missed included, were no later than this, to
-    /// within a hundredth. Zero before the first.
+    /// Returns the median lag, including skipped beats, at most 1 % too high. Zero
+    /// before the first beat.
     ///
     /// ```
-    /// # use highwater::scale::LagMonitor;
-    /// # use std::time::Duration;
+    /// use highwater::scale::LagMonitor;
+    /// use std::time::Duration;
+    ///
     /// let mut monitor = LagMonitor::new(Duration::from_millis(20), Duration::ZERO);
     /// for beat in 1..=9 {
     ///     monitor.beat(Duration::from_millis(20 * beat + beat));
@@ -198,12 +208,13 @@ impl LagMonitor {
         self.percentile(0.50)
     }
 
-    /// 99 of 100 beats, those missed included, were no later than this, to within
-    /// a hundredth. Zero before the first.
+    /// Returns the lag that 99 % of the beats stay within, including skipped beats,
+    /// at most 1 % too high. Zero before the first beat.
     ///
     /// ```
-    /// # use highwater::scale::LagMonitor;
-    /// # use std::time::Duration;
+    /// use highwater::scale::LagMonitor;
+    /// use std::time::Duration;
+    ///
     /// let mut monitor = LagMonitor::new(Duration::from_millis(20), Duration::ZERO);
     /// for beat in 1..=1000 {
     ///     monitor.beat(Duration::from_millis(20 * beat + u64::from(beat % 100 == 0)));
@@ -216,7 +227,7 @@ impl LagMonitor {
 
     fn record(&mut self, lag: Duration) {
         if let Some(lags) = &mut self.lags {
-            // It grows to hold whatever comes.
+            // The histogram resizes itself for any value.
             let _recorded = lags.record(nanos(lag));
         }
     }
@@ -224,12 +235,12 @@ impl LagMonitor {
     fn percentile(&self, quantile: f64) -> Duration {
         let lags = self.lags.as_ref().filter(|lags| !lags.is_empty());
         let value = lags.map_or(0, |lags| lags.value_at_quantile(quantile));
-        // A bucket's upper end may be beyond all that is in it.
+        // The upper bound of a bucket may exceed its largest value.
         Duration::from_nanos(value).min(self.max)
     }
 }
 
-/// More than the 584 years that fit count as these.
+/// Converts to nanoseconds, saturating at 584 years.
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

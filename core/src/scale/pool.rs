@@ -1,4 +1,4 @@
-//! A bounded queue in front of threads.
+//! A bounded queue in front of worker threads.
 
 mod options;
 mod rejected;
@@ -22,23 +22,22 @@ use std::{
     time::Duration,
 };
 
-/// Lets CPU work through to threads, so much at once and so much more to wait,
-/// and turns the rest away.
+/// Runs CPU work on threads: a limited amount at once, with a bounded queue.
 ///
-/// The threads are yours: it hands each [`Work`] to a function that has it run,
-/// `rayon::spawn` for one. Its clones are the same pool.
+/// The pool has no threads of its own. It hands each [`Work`] to a function that runs
+/// it on one, such as `rayon::spawn`. A clone is a handle to the same pool.
 ///
-/// - **Full**, it [rejects](Rejected) at once: gives the work back, and says when
-///   there may be room. A queue without a bound only makes everybody wait
-///   longer than they will.
-/// - A **panic** of the work is its own: the [ticket](Ticket) has it as an error,
-///   which counts as a bug, and the thread goes on. Where a panic ends the
-///   program, as in WebAssembly, it ends it.
-/// - **Cancelled**, by a dropped ticket, work that waits never runs.
-/// - **Dropped**, the pool still runs what it has accepted.
+/// - **Full**: [`try_run`](Self::try_run) returns the work in [`Rejected`], with an
+///   estimate of when there will be room. Without a bound, every caller would wait
+///   longer and longer.
+/// - **Panic**: the [`Ticket`] resolves to an error that counts as a bug, and the
+///   thread continues with other work. Where a panic aborts the program, as in
+///   WebAssembly, it does so here too.
+/// - **Cancelled**: queued work whose ticket is dropped never runs.
+/// - **Dropped**: the pool still runs all accepted work.
 ///
-/// Work must not block until other work of the same pool is done: with as many
-/// that do as may run at once, none would ever go on.
+/// Work must not block on other work of the same pool. If as much work as may run at
+/// once did so, the pool would deadlock.
 ///
 /// ```
 /// use futures::executor::block_on;
@@ -65,14 +64,16 @@ struct PoolInner {
 }
 
 impl Pool {
-    /// A pool that has its work run by `execute`, which returns at once, or when
-    /// it has run the work: then the caller of [`try_run`](Self::try_run) does it.
+    /// Creates a pool that runs its work by calling `execute`. `execute` either
+    /// passes the work to another thread and returns at once, or runs it in place on
+    /// the thread that called [`try_run`](Self::try_run).
     ///
-    /// It is handed no more works than may run at once, and each of them runs one
-    /// after the other what waits.
+    /// `execute` is called for at most as much work as may run at once. Each [`Work`]
+    /// then also runs queued work.
     ///
     /// ```
-    /// # use highwater::scale::{Pool, PoolOptions};
+    /// use highwater::scale::{Pool, PoolOptions};
+    ///
     /// // On the caller's own thread: for tests, or where there are no others.
     /// let pool = Pool::new(PoolOptions::new(1), |work| work.run());
     /// let ticket = pool.try_run(|_| 1 + 1).unwrap();
@@ -105,10 +106,11 @@ impl Pool {
         }))
     }
 
-    /// Has work done, if there is room for it.
+    /// Runs work if there is room.
     ///
     /// ```
-    /// # use highwater::scale::{Pool, PoolOptions};
+    /// use highwater::scale::{Pool, PoolOptions};
+    ///
     /// let pool = Pool::new(PoolOptions::new(1).waiting(1), |work| {
     ///     std::thread::spawn(|| work.run());
     /// });
@@ -126,12 +128,13 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`Rejected`], with the work, when as many run and wait as may.
+    /// Returns [`Rejected`], with the work, if the maximum amount is running and
+    /// queued.
     ///
     /// # Panics
     ///
-    /// If the function that is to have it run does, as `std::thread::spawn` does
-    /// where there are no more threads. The work is lost, and its place free.
+    /// If `execute` panics, as `std::thread::spawn` does when the system has no more
+    /// threads. The work is lost and its place is free again.
     pub fn try_run<T, F>(&self, work: F) -> Result<Ticket<T>, Rejected<F>>
     where
         T: Send + 'static,
@@ -140,13 +143,13 @@ impl Pool {
         self.admit(work, WhenFull::Reject)
     }
 
-    /// Runs work, and waits for a place first if there is none.
+    /// Runs work, waiting for room if the pool is full.
     ///
-    /// Calls get their places in the order in which their futures are first polled,
-    /// before any later [`try_run`](Self::try_run). Each holds its work meanwhile,
-    /// which counts as [waiting](PoolStats::waiting) beyond the bound: how many may
-    /// wait is up to the callers. Dropping the future cancels the work, as dropping
-    /// a [`Ticket`] does.
+    /// Calls are admitted in the order in which their futures are first polled,
+    /// before any later [`try_run`](Self::try_run). Work that waits this way counts
+    /// as [waiting](PoolStats::waiting) beyond the queue's limit, so the callers
+    /// bound its amount. Dropping the future cancels the work, like dropping a
+    /// [`Ticket`].
     ///
     /// ```
     /// use futures::{executor::block_on, future::join_all};
@@ -164,8 +167,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`WorkError`] if the work panicked, or was dropped by the threads that were
-    /// to run it.
+    /// Returns [`WorkError`] if the work panicked, or was dropped by the thread that
+    /// should have run it.
     pub fn run<T, F>(
         &self,
         work: F,
@@ -191,31 +194,32 @@ impl Pool {
         let (sender, receiver) = oneshot::channel();
         let cancellation = Cancellation::new();
         let accepted_at = self.0.clock.as_ref().map(|clock| clock.now());
-        let told = cancellation.clone();
+        let cancellation_of_work = cancellation.clone();
         let wrap = move |work| -> Box<dyn ErasedWork> {
             Box::new(QueuedWork {
                 state: WorkState::Waiting(work),
                 sender: Some(sender),
-                cancellation: told,
+                cancellation: cancellation_of_work,
                 accepted_at,
             })
         };
         let admission = &self.0.admission;
         match admission.admit(work, bound, wrap) {
             Ok(number) => {
-                let line: Arc<dyn Cancel> = Arc::clone(admission) as _;
-                Ok(Ticket::new(receiver, cancellation, (number, line)))
+                let canceller: Arc<dyn Cancel> = Arc::clone(admission) as _;
+                Ok(Ticket::new(receiver, cancellation, (number, canceller)))
             }
             Err((work, retry_after)) => Err(Rejected { work, retry_after }),
         }
     }
 
-    /// Returns how long work waited and ran, for a pool with a
-    /// [clock](PoolOptions::clock); empty without one. Cancelled work is left out.
+    /// Returns how long work waited and ran. Empty if the pool has no
+    /// [clock](PoolOptions::clock). Cancelled work is not recorded.
     ///
     /// ```
-    /// # use highwater::scale::{Pool, PoolOptions};
-    /// # use std::{sync::Arc, time::Instant};
+    /// use highwater::scale::{Pool, PoolOptions};
+    /// use std::{sync::Arc, time::Instant};
+    ///
     /// let start = Instant::now();
     /// let options = PoolOptions::new(1).clock(Arc::new(move || start.elapsed()));
     /// let pool = Pool::new(options, |work| work.run());
@@ -227,10 +231,11 @@ impl Pool {
         lock(&self.0.latencies).clone()
     }
 
-    /// What is under way, and what has become of the rest.
+    /// Returns the current counts.
     ///
     /// ```
-    /// # use highwater::scale::{Pool, PoolOptions};
+    /// use highwater::scale::{Pool, PoolOptions};
+    ///
     /// let pool = Pool::new(PoolOptions::new(1), |work| work.run());
     /// drop(pool.try_run(|_| ()));
     /// let stats = pool.stats();
@@ -250,11 +255,12 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// Counts of a [`Pool`]. Whatever was accepted runs, waits, or has ended in one of
-/// four ways.
+/// The counts of a [`Pool`]. Accepted work is running, waiting, or has ended in one
+/// of four ways.
 ///
 /// ```
-/// # use highwater::scale::{Pool, PoolOptions, PoolStats};
+/// use highwater::scale::{Pool, PoolOptions, PoolStats};
+///
 /// let pool = Pool::new(PoolOptions::new(1), |work| work.run());
 /// assert_eq!(pool.stats(), PoolStats::default());
 /// ```
@@ -262,40 +268,39 @@ impl fmt::Debug for Pool {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PoolStats {
-    /// Handed to the threads, and not over.
+    /// The amount of work on threads now.
     pub running: usize,
-    /// Accepted, and not handed on yet.
+    /// The amount of accepted work in the queue now.
     pub waiting: usize,
-    /// Accepted since the pool was made.
+    /// The amount of work accepted since the pool was created.
     pub accepted: u64,
-    /// Turned away.
+    /// The amount of work rejected.
     pub rejected: u64,
-    /// Came to their end.
+    /// The amount of work that finished.
     pub done: u64,
-    /// Panicked.
+    /// The amount of work that panicked.
     pub panicked: u64,
-    /// Came to nothing because the ticket was dropped, begun or not.
+    /// The amount of work whose ticket was dropped before it finished.
     pub cancelled: u64,
-    /// Dropped by the threads that were to do it.
+    /// The amount of work dropped by the threads that should have run it.
     pub lost: u64,
 }
 
-/// How long the work of a [`Pool`] takes. Histograms of several pools can be
-/// merged.
+/// The latencies of a [`Pool`]. Histograms of several pools can be merged.
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PoolLatencies {
-    /// From when work was accepted until it began.
+    /// The time from acceptance to start.
     pub waited: LatencyHistogram,
-    /// From when work began until it ended.
+    /// The time from start to end.
     pub ran: LatencyHistogram,
 }
 
-/// Work on its way to a thread, which is to [`run`](Self::run) it.
+/// Accepted work for a thread to [`run`](Self::run).
 ///
-/// Dropped instead, it is [lost](WorkError::Lost), and so is what waits if nothing
-/// else runs.
+/// If it is dropped instead, it is [lost](WorkError::Lost), and so is all queued work
+/// if nothing else is running.
 #[must_use = "dropped, it is lost"]
 pub struct Work {
     task: Box<dyn ErasedWork>,
@@ -305,11 +310,11 @@ pub struct Work {
 }
 
 impl Work {
-    /// Runs it on this thread, and then what waits, until nothing does. It does
-    /// not panic.
+    /// Runs this work and then queued work on the current thread until the queue is
+    /// empty. Does not panic.
     ///
     /// ```
-    /// # use highwater::scale::{Pool, PoolOptions};
+    /// use highwater::scale::{Pool, PoolOptions};
     /// use std::sync::{Arc, Mutex};
     ///
     /// let later = Arc::new(Mutex::new(Vec::new()));
@@ -343,7 +348,7 @@ impl Work {
                 latencies.waited.record(waited.unwrap_or_default());
             }
             next = place.next(ended, took);
-            // Only now, so that whoever has the result finds its place free.
+            // Deliver last, so that the receiver of the result finds a free place.
             task.deliver();
         }
     }
@@ -355,7 +360,7 @@ impl fmt::Debug for Work {
     }
 }
 
-/// Work of any type.
+/// Work with its types erased.
 trait ErasedWork: Send {
     fn work(&mut self) -> WorkOutcome;
     fn deliver(&mut self);
@@ -388,7 +393,7 @@ where
             contain(|| drop(work));
             return WorkOutcome::Cancelled;
         }
-        // What it has left half-changed nobody sees: it has taken all it has.
+        // The closure is consumed, so nothing can observe a broken invariant in it.
         match catch_unwind(AssertUnwindSafe(|| work(&self.cancellation))) {
             Ok(result) => {
                 self.state = WorkState::Done(Ok(result));
@@ -422,13 +427,12 @@ where
     }
 }
 
-/// Does what calls code of others besides the work: a result that nobody waits
-/// for may panic as it is dropped, as may work that was cancelled and what was
-/// thrown, and a waker as it is called. The panic has been told of by its hook,
-/// and is no reason to lose the thread.
+/// Runs foreign code other than the work itself: destructors of results, cancelled
+/// work and panic payloads, and wakers. A panic there has been reported by the panic
+/// hook and must not end the thread.
 fn contain(drops: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(drops)) {
-        // It might panic as well.
+        // Its destructor might panic as well.
         mem::forget(panic);
     }
 }

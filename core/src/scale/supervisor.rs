@@ -1,5 +1,5 @@
-//! Restarts workers that exit, replaces workers that ask for it, and reloads all of
-//! them.
+//! A supervisor: restarts workers that exit, replaces workers on request, and reloads
+//! all of them without a gap.
 
 mod action;
 mod backoff;
@@ -14,48 +14,48 @@ use backoff::Backoff;
 use slot::{DrainingWorker, Replacement, Slot, SlotState};
 use std::{collections::VecDeque, mem, time::Duration};
 
-/// The longest pause before the replacement of a worker that
-/// [retires](Supervisor::retire) is started. Requests that make workers retire, sent
-/// in a flood, start no more than about one process a second in each slot.
+/// The longest pause before the replacement of a [retiring](Supervisor::retire)
+/// worker starts. A flood of requests that make workers retire therefore starts at
+/// most about one process per second and slot.
 const RETIRE_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many workers of a slot drain at most before the next one that retires has to
-/// wait for its replacement.
+/// The number of draining workers in a slot from which the next replacement has to
+/// wait.
 const MOST_DRAINING: usize = 4;
 
-/// Keeps a number of workers running: it has every worker that exits replaced.
+/// Keeps a number of workers running by replacing each one that exits.
 ///
-/// It is a state machine that does nothing by itself. Report each event with its
-/// time, take its [`next_action`](Self::next_action)s until there are none, and call
-/// [`tick`](Self::tick) at its [`next_deadline`](Self::next_deadline). Times come
-/// from a [`Clock`](crate::Clock) and do not go back.
+/// A supervisor is a state machine that performs no I/O. Its driver reports each
+/// event with its time, takes [`next_action`](Self::next_action)s until there are
+/// none, and calls [`tick`](Self::tick) at the
+/// [`next_deadline`](Self::next_deadline). Times come from a [`Clock`](crate::Clock)
+/// and never decrease.
 ///
-/// - **One for one**: the exit of a worker concerns its slot alone, whatever the
-///   reason. Pauses are per slot.
-/// - **Replace first, then drain**: a worker that asks to be replaced
-///   ([`retire`](Self::retire)), and each worker in a [`reload`](Self::reload),
-///   serves until its replacement is ready.
-/// - **At once, then ever later**: the first replacement starts at once. If that
-///   worker does not last ([`stable_after`](SupervisorOptions::stable_after)), the
-///   next one waits: 100 ms, doubling up to 10 s, each shortened by up to half at
-///   random, so that not all start at once. A worker that lasted resets this.
-/// - **Never without a worker that can start**: while no worker is ready and none is
-///   starting, nobody waits. A slot whose last worker was ready starts its next one
-///   at once; only a slot whose own starts keep failing stays in its pause.
-/// - **Escalation is a choice**: by [default](Escalation) it gives up only if no
-///   worker of any slot has been ready for 30 s.
+/// - **One for one**: a worker's exit affects only its own slot, whatever the reason.
+///   Pauses are per slot.
+/// - **Replace first, then drain**: a worker that [retires](Self::retire), and each
+///   worker in a [`reload`](Self::reload), serves until its replacement is ready.
+/// - **Exponential backoff**: the first replacement starts at once. If it is not
+///   [stable](SupervisorOptions::stable_after) before it exits, the next one waits:
+///   100 ms, doubling up to 10 s, each pause shortened by a random amount of up to
+///   half so that workers do not start in step. A stable worker resets the pause.
+/// - **Availability over backoff**: while no worker is ready or starting, the pauses
+///   of slots whose workers can start are cut short. Only a slot whose starts keep
+///   failing stays in its pause.
+/// - **Escalation is a choice**: by [default](Escalation), the supervisor gives up
+///   only if no worker of any slot has been ready for 30 s.
 /// - **Readiness and heartbeats**: a worker that is not [`ready`](Self::ready) in
-///   time is killed, and so is a ready worker without a
+///   time is killed. So is a ready worker that misses a
 ///   [`heartbeat`](Self::heartbeat), if heartbeats are expected.
-/// - **Change in operation**: [`reload`](Self::reload) replaces all workers
-///   without a gap, [`scale_to`](Self::scale_to) changes their number, and
-///   [`shutdown`](Self::shutdown) ends them. Workers drain first, and are killed if
-///   that takes too long.
+/// - **Operation**: [`reload`](Self::reload) replaces all workers without a gap,
+///   [`scale_to`](Self::scale_to) changes their number, and
+///   [`shutdown`](Self::shutdown) stops them. Workers drain first and are killed if
+///   draining takes too long.
 ///
-/// A worker is named by its slot and its generation. Reports about a worker that
-/// has exited, or that was never started, change nothing.
+/// A [`WorkerId`] identifies a worker. Reports about a worker that has exited or was
+/// never started are ignored.
 ///
-/// Dropping it does nothing: its owner ends the workers.
+/// Dropping a supervisor stops no workers: that is up to its owner.
 ///
 /// ```
 /// use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
@@ -68,32 +68,32 @@ const MOST_DRAINING: usize = 4;
 /// supervisor.ready(WorkerId::new(0, 1), ms(20));
 /// supervisor.ready(WorkerId::new(1, 1), ms(20));
 ///
-/// // A worker crashes, and is replaced at once.
+/// // A worker crashes and is replaced at once.
 /// supervisor.exited(WorkerId::new(0, 1), ms(500));
 /// assert_eq!(supervisor.next_action(), Some(Action::Start(WorkerId::new(0, 2))));
 ///
-/// // The replacement crashes too: the next one waits.
+/// // The replacement crashes too, so the next one waits,
 /// supervisor.ready(WorkerId::new(0, 2), ms(505));
 /// supervisor.exited(WorkerId::new(0, 2), ms(510));
 /// assert_eq!(supervisor.next_action(), None);
 /// let later = supervisor.next_deadline().unwrap();
 /// assert!(ms(510 + 50) <= later && later <= ms(510 + 100));
 ///
-/// // But not if the other worker crashes as well: somebody has to serve.
+/// // but not once the other worker has crashed as well.
 /// supervisor.exited(WorkerId::new(1, 1), ms(511));
 /// assert_eq!(supervisor.next_action(), Some(Action::Start(WorkerId::new(1, 2))));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Supervisor {
     options: SupervisorOptions,
-    /// The slots that are wanted, and behind them those that once were: their
-    /// generations go on if they are wanted again.
+    /// The wanted slots, followed by slots that were removed. A removed slot keeps
+    /// its generation count in case it is added again.
     slots: Vec<Slot>,
     wanted: usize,
-    /// Workers that drain or are killed, and have no slot.
+    /// Workers that are draining or being killed and no longer occupy a slot.
     draining: Vec<DrainingWorker>,
     backoff: Backoff,
-    /// Since when no worker is ready although some are wanted.
+    /// The time since which no worker has been ready, although some are wanted.
     none_ready_since: Option<Duration>,
     restarts: u64,
     reload: ReloadState,
@@ -107,16 +107,18 @@ pub struct Supervisor {
 enum ReloadState {
     None,
     UnderWay,
-    /// Another one follows it.
+    /// In progress, with another reload queued behind it.
     Twice,
 }
 
 impl Supervisor {
-    /// Creates a supervisor of `slots` workers, all of which it has started now.
+    /// Creates a supervisor and queues the start of one worker for each of `slots`
+    /// slots.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
     /// assert_eq!(supervisor.next_action(), Some(Action::Start(WorkerId::new(0, 1))));
     /// assert_eq!(supervisor.next_action(), None);
@@ -143,11 +145,13 @@ impl Supervisor {
         supervisor
     }
 
-    /// Returns what is to be done next; `None` until something happens.
+    /// Returns the next action for the driver, or `None` until another event is
+    /// reported.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Action, Supervisor, SupervisorOptions};
+    /// use std::time::Duration;
+    ///
     /// let mut supervisor = Supervisor::new(2, SupervisorOptions::new(), Duration::ZERO);
     /// while let Some(action) = supervisor.next_action() {
     ///     assert!(matches!(action, Action::Start(worker) if worker.generation == 1));
@@ -157,12 +161,13 @@ impl Supervisor {
         self.actions.pop_front()
     }
 
-    /// Returns when to [`tick`](Self::tick) if nothing happens before; `None` if
-    /// only an event can change anything.
+    /// Returns the time of the next [`tick`](Self::tick) if no event comes first, or
+    /// `None` if only an event can change anything.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let options = SupervisorOptions::new().ready_within(Duration::from_secs(2));
     /// let mut supervisor = Supervisor::new(1, options, Duration::ZERO);
     /// assert_eq!(supervisor.next_deadline(), Some(Duration::from_secs(2)));
@@ -173,17 +178,18 @@ impl Supervisor {
     pub fn next_deadline(&self) -> Option<Duration> {
         let slots = self.slots.iter().map(Slot::deadline);
         let draining = self.draining.iter().map(DrainingWorker::deadline);
-        let all = slots.chain(draining).chain([self.gives_up_at()]);
-        // "As long as it likes" is no deadline.
+        let all = slots.chain(draining).chain([self.escalation_deadline()]);
+        // `Duration::MAX` stands for no deadline.
         all.min().filter(|at| *at < Duration::MAX)
     }
 
-    /// Reports that time has passed. Before the
-    /// [`next_deadline`](Self::next_deadline) this changes nothing.
+    /// Reports the current time. Before the [`next_deadline`](Self::next_deadline), a
+    /// tick changes nothing.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let options = SupervisorOptions::new().ready_within(Duration::from_secs(2));
     /// let mut supervisor = Supervisor::new(1, options, Duration::ZERO);
     /// while supervisor.next_action().is_some() {}
@@ -194,7 +200,7 @@ impl Supervisor {
     /// ```
     pub fn tick(&mut self, now: Duration) {
         let is_due = |deadline: Duration| deadline <= now && deadline < Duration::MAX;
-        if is_due(self.gives_up_at()) {
+        if is_due(self.escalation_deadline()) {
             self.escalate(now);
         }
         for slot in 0..self.slots.len() {
@@ -211,16 +217,18 @@ impl Supervisor {
         self.reconcile(now);
     }
 
-    /// Reports that the supervisor itself could not run for `paused` until now: its
-    /// process was stopped, or all of the machine was. The workers may have been
-    /// stopped as well and may resume later, so nobody's silence counts: every
-    /// worker has its full time again for its next heartbeat and to become ready,
-    /// and `paused` more to drain. Time without a ready worker does not count
-    /// either.
+    /// Reports that the supervisor itself was suspended for `paused` until now,
+    /// because its process or the whole machine was stopped.
+    ///
+    /// The workers may have been suspended too, so the pause is not held against
+    /// them. Every worker gets its full time again to become ready or to send its
+    /// next heartbeat, and `paused` more to drain. The time without a ready worker is
+    /// extended as well.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let secs = Duration::from_secs;
     /// let options = SupervisorOptions::new().heartbeat_within(secs(5));
     /// let mut supervisor = Supervisor::new(1, options, secs(0));
@@ -249,18 +257,19 @@ impl Supervisor {
         }
     }
 
-    /// Reports that a worker can take work.
+    /// Reports that a worker is ready to take work.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let options = SupervisorOptions::new().ready_within(Duration::from_secs(2));
     /// let mut supervisor = Supervisor::new(2, options, Duration::ZERO);
     /// while supervisor.next_action().is_some() {}
     ///
     /// supervisor.ready(WorkerId::new(0, 1), Duration::from_secs(1));
     /// assert!(supervisor.is_ready(0));
-    /// // The other one is not ready in time.
+    /// // The other worker is not ready in time.
     /// supervisor.tick(Duration::from_secs(2));
     /// assert_eq!(supervisor.next_action(), Some(Action::Kill(WorkerId::new(1, 1))));
     /// ```
@@ -282,25 +291,26 @@ impl Supervisor {
             worker.replacement = None;
             worker.is_retiring = false;
             worker.state = state;
-            let is_of_reload = self.reload != ReloadState::None && old < worker.fresh_from;
+            let blocks_reload = self.reload != ReloadState::None && old < worker.fresh_from;
             let until = now.saturating_add(self.options.drain_within);
             let old = DrainingWorker {
                 id: WorkerId::new(id.slot, old),
                 until,
                 is_killed: was_killed,
-                is_of_reload,
+                blocks_reload,
             };
             self.drain(old);
         }
         self.reconcile(now);
     }
 
-    /// Reports a sign of life of a worker that is ready. If the next one does not
-    /// come [in time](SupervisorOptions::heartbeat_within), the worker is killed.
+    /// Reports a heartbeat of a ready worker. If the next one does not arrive [in
+    /// time](SupervisorOptions::heartbeat_within), the worker is killed.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let secs = Duration::from_secs;
     /// let options = SupervisorOptions::new().heartbeat_within(secs(5));
     /// let mut supervisor = Supervisor::new(1, options, secs(0));
@@ -322,19 +332,23 @@ impl Supervisor {
         }
     }
 
-    /// Reports that a worker asks to be replaced, as one does that had a bug. It
-    /// serves on until its replacement is ready; then it [drains](Action::Drain).
+    /// Reports that a worker asks to be replaced, for example after a bug. It keeps
+    /// serving until its replacement is ready, and then [drains](Action::Drain).
     ///
-    /// The replacement starts at once. If workers of a slot ask again and again,
-    /// replacements wait, up to a second, while the old worker serves. If a
-    /// replacement fails, the next one follows after a pause, and the old worker
-    /// serves on. If the old worker exits meanwhile, its replacement takes the
-    /// slot. A worker that asks twice is replaced once. A worker that asks before it
-    /// is ready drains now, and has failed to start.
+    /// - The replacement starts at once. If workers of the same slot retire
+    ///   repeatedly, replacements are delayed by up to a second.
+    /// - If a replacement fails, the next one starts after a pause. The old worker
+    ///   keeps serving.
+    /// - If the old worker exits in the meantime, its replacement takes over the
+    ///   slot.
+    /// - A second request from the same worker is ignored.
+    /// - A worker that retires before it is ready drains at once, which counts as a
+    ///   failed start.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let secs = Duration::from_secs;
     /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), secs(0));
     /// while supervisor.next_action().is_some() {}
@@ -342,7 +356,7 @@ impl Supervisor {
     ///
     /// supervisor.retire(WorkerId::new(0, 1), secs(5));
     /// assert_eq!(supervisor.next_action(), Some(Action::Start(WorkerId::new(0, 2))));
-    /// assert!(supervisor.is_ready(0), "the old worker serves");
+    /// assert!(supervisor.is_ready(0), "the old worker still serves");
     /// assert_eq!(supervisor.next_action(), None);
     ///
     /// supervisor.ready(WorkerId::new(0, 2), secs(6));
@@ -361,7 +375,7 @@ impl Supervisor {
                 id,
                 until,
                 is_killed: false,
-                is_of_reload: self.reload != ReloadState::None,
+                blocks_reload: self.reload != ReloadState::None,
             });
             self.on_worker_gone(id, now);
         } else if holds && worker.is_ready() && !mem::replace(&mut worker.is_retiring, true) {
@@ -376,17 +390,17 @@ impl Supervisor {
         self.reconcile(now);
     }
 
-    /// Reports that a worker has exited, for whatever reason, or could not be
-    /// started.
+    /// Reports that a worker has exited, for any reason, or could not be started.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
     /// supervisor.exited(WorkerId::new(0, 1), Duration::from_secs(1));
     /// assert_eq!(supervisor.generation(0), 2);
     /// supervisor.exited(WorkerId::new(0, 1), Duration::from_secs(1));
-    /// assert_eq!(supervisor.generation(0), 2, "that one was replaced already");
+    /// assert_eq!(supervisor.generation(0), 2, "already replaced");
     /// ```
     pub fn exited(&mut self, id: WorkerId, now: Duration) {
         if let Some(at) = self.draining.iter().position(|it| it.id == id) {
@@ -402,24 +416,25 @@ impl Supervisor {
         self.reconcile(now);
     }
 
-    /// Replaces all workers, one after the other: a new worker is started beside the
-    /// old one, and when it is ready the old one [drains](Action::Drain). When that
-    /// has exited, the next slot follows. So a reload never runs more than one
-    /// worker in addition to those that are wanted.
+    /// Replaces all workers, one slot at a time. A new worker starts beside the old
+    /// one; once it is ready, the old worker [drains](Action::Drain); once that has
+    /// exited, the next slot follows. A reload therefore runs at most one worker more
+    /// than wanted.
     ///
-    /// It ends with [`Action::Reloaded`]; or, if a new worker exits before it is
-    /// ready, or is not ready in time, with [`Action::ReloadAborted`], and the old
-    /// workers that are left serve on. That failure is not counted. If an old worker
-    /// exits meanwhile, the new one beside it takes its slot, and other slots are
-    /// filled as always.
+    /// It ends with [`Action::Reloaded`], or with [`Action::ReloadAborted`] if a new
+    /// worker exits before it is ready or is not ready in time. After an aborted
+    /// reload the remaining old workers keep serving, and the failure does not count
+    /// as a restart. If an old worker exits during the reload, the new worker beside
+    /// it takes over its slot, and other slots are filled as usual.
     ///
-    /// A reload that is asked for while another one is under way follows that one,
-    /// once however often it was asked for. After [`shutdown`](Self::shutdown) and
-    /// after an [escalation](Action::Escalate) it does nothing.
+    /// A reload that is requested during another one follows it, once, however many
+    /// times it is requested. After [`shutdown`](Self::shutdown) or an
+    /// [escalation](Action::Escalate), this does nothing.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let ms = Duration::from_millis;
     /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), ms(0));
     /// assert_eq!(supervisor.next_action(), Some(Action::Start(WorkerId::new(0, 1))));
@@ -427,7 +442,7 @@ impl Supervisor {
     ///
     /// supervisor.reload(ms(500));
     /// assert_eq!(supervisor.next_action(), Some(Action::Start(WorkerId::new(0, 2))));
-    /// assert!(supervisor.is_ready(0), "the old one goes on");
+    /// assert!(supervisor.is_ready(0), "the old worker still serves");
     ///
     /// supervisor.ready(WorkerId::new(0, 2), ms(510));
     /// assert_eq!(supervisor.next_action(), Some(Action::Drain(WorkerId::new(0, 1))));
@@ -447,16 +462,17 @@ impl Supervisor {
         self.reconcile(now);
     }
 
-    /// Sets how many workers are wanted. New slots start theirs at once. The workers
-    /// of the last slots, if those are too many, drain; but those that are ready only
-    /// when a worker that stays is ready as well.
+    /// Sets the number of wanted workers. New slots start their workers at once. The
+    /// workers of surplus slots, the last ones, drain; a ready worker among them
+    /// drains only once a worker of a remaining slot is ready.
     ///
-    /// After [`shutdown`](Self::shutdown) and after an
-    /// [escalation](Action::Escalate) it does nothing.
+    /// After [`shutdown`](Self::shutdown) or an [escalation](Action::Escalate), this
+    /// does nothing.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let ms = Duration::from_millis;
     /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), ms(0));
     /// assert_eq!(supervisor.next_action(), Some(Action::Start(WorkerId::new(0, 1))));
@@ -483,16 +499,17 @@ impl Supervisor {
         self.reconcile(now);
     }
 
-    /// Ends all workers: they drain, and from now on none is started. A worker that
-    /// has not exited in time is killed. Once it [`is_stopped`](Self::is_stopped)
-    /// there are none.
+    /// Shuts down: all workers drain, and no worker is started from now on. A worker
+    /// that has not exited in time is killed. [`is_stopped`](Self::is_stopped)
+    /// returns true once all have exited.
     ///
-    /// A reload under way is dropped without a further action. Called again, or after
-    /// an [escalation](Action::Escalate), it does nothing.
+    /// A reload in progress ends without a further action. A second call, or a call
+    /// after an [escalation](Action::Escalate), does nothing.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let ms = Duration::from_millis;
     /// let options = SupervisorOptions::new().stop_within(ms(3_000));
     /// let mut supervisor = Supervisor::new(1, options, ms(0));
@@ -517,11 +534,13 @@ impl Supervisor {
         self.shorten_drains(now);
     }
 
-    /// Returns whether a slot's worker can take work; `false` for a slot that is none.
+    /// Returns whether the worker of a slot is ready; false for a slot that does not
+    /// exist.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
     /// assert!(!supervisor.is_ready(0));
     /// supervisor.ready(WorkerId::new(0, 1), Duration::from_secs(1));
@@ -532,11 +551,12 @@ impl Supervisor {
         self.slots.get(slot).is_some_and(Slot::is_ready)
     }
 
-    /// Returns how many slots' workers can take work.
+    /// Returns the number of slots with a ready worker.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let mut supervisor = Supervisor::new(2, SupervisorOptions::new(), Duration::ZERO);
     /// supervisor.ready(WorkerId::new(1, 1), Duration::from_secs(1));
     /// assert_eq!(supervisor.ready_count(), 1);
@@ -546,11 +566,12 @@ impl Supervisor {
         self.slots.iter().filter(|slot| slot.is_ready()).count()
     }
 
-    /// Returns how many workers are wanted.
+    /// Returns the number of wanted workers.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Supervisor, SupervisorOptions};
+    /// use std::time::Duration;
+    ///
     /// let supervisor = Supervisor::new(2, SupervisorOptions::new(), Duration::ZERO);
     /// assert_eq!(supervisor.slots(), 2);
     /// ```
@@ -559,12 +580,13 @@ impl Supervisor {
         self.wanted
     }
 
-    /// Returns how often a worker of a slot was started, replacements that are not
-    /// ready yet included; 0 for a slot that never was one.
+    /// Returns the number of workers that were started in a slot, including a
+    /// replacement that is not ready yet; 0 for a slot that never existed.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
     /// supervisor.exited(WorkerId::new(0, 1), Duration::from_secs(1));
     /// assert_eq!((supervisor.generation(0), supervisor.generation(1)), (2, 0));
@@ -574,13 +596,14 @@ impl Supervisor {
         self.slots.get(slot).map_or(0, |worker| worker.started)
     }
 
-    /// Returns whether a slot's workers fail to start: five in a row or more ended
-    /// before they were ready. They are started again and again, after pauses. An
-    /// older worker may still serve there.
+    /// Returns whether a slot's workers fail to start: five or more in a row exited
+    /// before they were ready. The slot keeps trying, with pauses. An older worker
+    /// may still serve there.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
     /// for generation in 1..=5 {
     ///     assert!(!supervisor.is_failing(0));
@@ -593,11 +616,13 @@ impl Supervisor {
         self.slots.get(slot).is_some_and(Slot::is_failing)
     }
 
-    /// Returns how many replacements it decided on, those that still wait included.
+    /// Returns the number of replacements so far, including those that still wait to
+    /// start.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let mut supervisor = Supervisor::new(2, SupervisorOptions::new(), Duration::ZERO);
     /// assert_eq!(supervisor.restarts(), 0);
     /// supervisor.exited(WorkerId::new(1, 1), Duration::from_secs(1));
@@ -611,8 +636,9 @@ impl Supervisor {
     /// Returns whether the supervisor has given up.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let once = SupervisorOptions::new().intensity(1, Duration::from_secs(60));
     /// let mut supervisor = Supervisor::new(2, once, Duration::ZERO);
     /// supervisor.exited(WorkerId::new(0, 1), Duration::from_secs(1));
@@ -631,11 +657,12 @@ impl Supervisor {
         self.has_escalated
     }
 
-    /// Returns whether a rolling reload is under way.
+    /// Returns whether a rolling reload is in progress.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Supervisor, SupervisorOptions};
+    /// use std::time::Duration;
+    ///
     /// let mut supervisor = Supervisor::new(2, SupervisorOptions::new(), Duration::ZERO);
     /// supervisor.reload(Duration::from_secs(1));
     /// assert!(supervisor.is_reloading());
@@ -645,12 +672,13 @@ impl Supervisor {
         self.reload != ReloadState::None
     }
 
-    /// Returns whether it was [shut down](Self::shutdown) or has given up, and all
-    /// workers have exited.
+    /// Returns whether the supervisor was [shut down](Self::shutdown) or has given
+    /// up, and all workers have exited.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
     /// supervisor.shutdown(Duration::from_secs(1));
     /// assert!(!supervisor.is_stopped());
@@ -662,7 +690,7 @@ impl Supervisor {
         self.is_ending() && self.draining.is_empty()
     }
 
-    /// Returns whether no worker is started any more.
+    /// Returns whether the supervisor no longer starts workers.
     fn is_ending(&self) -> bool {
         self.is_shut_down || self.has_escalated
     }
@@ -676,7 +704,7 @@ impl Supervisor {
             .push_back(Action::Start(WorkerId::new(slot, generation)));
     }
 
-    /// Starts a worker beside the one that has the slot.
+    /// Starts a worker beside the one that occupies the slot.
     fn start_replacement(&mut self, slot: usize, now: Duration) {
         let generation = self.slots[slot].next_generation();
         let until = now.saturating_add(self.options.ready_within);
@@ -694,15 +722,15 @@ impl Supervisor {
         }
     }
 
-    /// A deadline of a slot has come.
+    /// Handles the expired deadline of a slot.
     fn tick_slot(&mut self, slot: usize, now: Duration) {
-        let had_lasted = self.slots[slot].has_lasted(self.options.stable_after, now);
+        let was_stable = self.slots[slot].is_stable(self.options.stable_after, now);
         let worker = &mut self.slots[slot];
         let id = WorkerId::new(slot, worker.generation);
         match worker.state {
             SlotState::Waiting { until } if until <= now => self.start(slot, now),
             SlotState::Starting { until } | SlotState::Ready { until, .. } if until <= now => {
-                worker.state = SlotState::Killed { had_lasted };
+                worker.state = SlotState::Killed { was_stable };
                 self.actions.push_back(Action::Kill(id));
             }
             _ => {}
@@ -720,8 +748,8 @@ impl Supervisor {
         }
     }
 
-    /// A worker is gone, or about to go: the one that has the slot, or its
-    /// replacement before that was ready.
+    /// Handles the loss of a worker: the one that occupies the slot, or a replacement
+    /// that was not ready yet.
     fn on_worker_gone(&mut self, id: WorkerId, now: Duration) {
         let WorkerId { slot, generation } = id;
         let Some(worker) = self.slots.get_mut(slot) else {
@@ -730,7 +758,7 @@ impl Supervisor {
         if worker.is_replaced_by(generation) {
             worker.replacement = None;
             if self.reload != ReloadState::None && worker.fresh_from <= generation {
-                // It says nothing about the program that runs.
+                // A failed reload says nothing about the current program.
                 worker.attempts = worker.attempts.saturating_sub(1);
                 self.actions.push_back(Action::ReloadAborted(id));
                 self.end_reload(now);
@@ -756,7 +784,7 @@ impl Supervisor {
             self.end_reload(now);
         }
         let worker = &mut self.slots[slot];
-        // What follows from that was decided when it asked.
+        // The replacement was scheduled when the worker retired.
         let was_retiring = mem::take(&mut worker.is_retiring);
         if !was_retiring && self.exceeds_intensity(slot, now) {
             self.slots[slot].state = SlotState::Empty;
@@ -784,25 +812,25 @@ impl Supervisor {
         }
     }
 
-    /// Decides on a replacement, and returns how long it waits.
+    /// Counts a replacement and returns the pause before it starts.
     fn pause(&mut self, slot: usize, now: Duration) -> Duration {
         self.restarts += 1;
-        let has_lasted = self.slots[slot].has_lasted(self.options.stable_after, now);
+        let is_stable = self.slots[slot].is_stable(self.options.stable_after, now);
         let worker = &mut self.slots[slot];
         if worker.attempts > 0 {
             return self.backoff.pause(worker.failures());
         }
-        if has_lasted {
-            worker.unsteady = 0;
+        if is_stable {
+            worker.unstable_replacements = 0;
         }
-        let pause = self.backoff.pause(worker.unsteady);
-        worker.unsteady = worker.unsteady.saturating_add(1);
+        let pause = self.backoff.pause(worker.unstable_replacements);
+        worker.unstable_replacements = worker.unstable_replacements.saturating_add(1);
         pause
     }
 
-    /// Returns how long the replacement of a worker that serves waits for those of
-    /// its slot that drain: bugs one after the other, and drains that take their
-    /// time, are not to add up to any number of processes.
+    /// Returns how long a replacement waits for draining workers of its slot. This
+    /// bounds the number of processes when bugs follow each other faster than workers
+    /// drain.
     fn pause_for_drains(&self, slot: usize, now: Duration) -> Duration {
         let draining = self.draining.iter().filter(|worker| worker.id.slot == slot);
         if draining.clone().count() < MOST_DRAINING {
@@ -812,14 +840,14 @@ impl Supervisor {
         next.map_or(Duration::ZERO, |until| until.saturating_sub(now))
     }
 
-    /// Counts a replacement in a slot, if replacements are counted, and returns
-    /// whether it is one too many.
+    /// Records a replacement in a slot under [`Escalation::Intensity`] and returns
+    /// whether it exceeds the limit.
     fn exceeds_intensity(&mut self, slot: usize, now: Duration) -> bool {
         let worker = &mut self.slots[slot];
         let Escalation::Intensity { restarts, period } = self.options.escalation else {
             return false;
         };
-        if worker.has_lasted(self.options.stable_after, now) {
+        if worker.is_stable(self.options.stable_after, now) {
             return false;
         }
         let is_old = |end: &Duration| now.saturating_sub(*end) > period;
@@ -828,8 +856,8 @@ impl Supervisor {
         worker.ends.len() > restarts
     }
 
-    /// Returns the time at which it gives up if no worker becomes ready.
-    fn gives_up_at(&self) -> Duration {
+    /// Returns the time at which the supervisor gives up if no worker becomes ready.
+    fn escalation_deadline(&self) -> Duration {
         match (self.options.escalation, self.none_ready_since) {
             (Escalation::NoneReady { within }, Some(since)) if !self.is_ending() => {
                 since.saturating_add(within)
@@ -838,7 +866,7 @@ impl Supervisor {
         }
     }
 
-    /// Ends all workers. Those that serve may finish; those that start are killed.
+    /// Gives up: ready workers drain, and starting workers are killed.
     fn escalate(&mut self, now: Duration) {
         self.has_escalated = true;
         self.reload = ReloadState::None;
@@ -859,25 +887,25 @@ impl Supervisor {
         self.actions.push_back(Action::Escalate);
     }
 
-    /// Draws the conclusions from whatever has happened.
+    /// Brings the slots in line with what is wanted after any event.
     fn reconcile(&mut self, now: Duration) {
         if self.is_ending() {
             return;
         }
         let wanted = &self.slots[..self.wanted];
-        let is_one_ready = wanted.is_empty() || wanted.iter().any(Slot::is_ready);
-        let is_one_coming = wanted.iter().any(Slot::is_about_to_serve);
+        let any_ready = wanted.is_empty() || wanted.iter().any(Slot::is_ready);
+        let any_starting = wanted.iter().any(Slot::is_expected_to_serve);
         if self.ready_count() > 0 || wanted.is_empty() {
             self.none_ready_since = None;
         } else {
             self.none_ready_since.get_or_insert(now);
         }
-        if !is_one_ready && !is_one_coming {
-            self.start_without_a_pause(now);
+        if !any_ready && !any_starting {
+            self.start_without_pause(now);
         }
         for slot in self.wanted..self.slots.len() {
-            // Those that serve stay as long as nobody else does.
-            if is_one_ready || !self.slots[slot].is_ready() {
+            // A ready surplus worker stays until another one is ready.
+            if any_ready || !self.slots[slot].is_ready() {
                 self.drain_slot(slot, self.options.drain_within, now);
             }
             self.slots[slot].stop_waiting();
@@ -885,8 +913,8 @@ impl Supervisor {
         self.continue_reload(now);
     }
 
-    /// Nobody serves: a slot whose workers can start does not wait.
-    fn start_without_a_pause(&mut self, now: Duration) {
+    /// Starts the next waiting worker at once, unless its slot keeps failing.
+    fn start_without_pause(&mut self, now: Duration) {
         let slots = (0..).zip(&self.slots[..self.wanted]);
         let waiting = slots.filter_map(|(slot, worker)| match worker.state {
             SlotState::Waiting { until } if !worker.is_failing() => Some((until, slot)),
@@ -897,12 +925,12 @@ impl Supervisor {
         }
     }
 
-    /// Starts what a reload wants next, unless it has to wait for something; or
-    /// reports that it is complete.
+    /// Starts the next replacement of a reload, or reports that the reload is
+    /// complete. Does nothing while the reload has to wait.
     fn continue_reload(&mut self, now: Duration) {
         let waits = self.slots.iter().any(Slot::has_replacement_starting)
             || self.slots[self.wanted..].iter().any(Slot::is_alive)
-            || self.draining.iter().any(|worker| worker.is_of_reload);
+            || self.draining.iter().any(|worker| worker.blocks_reload);
         if self.reload == ReloadState::None || waits {
             return;
         }
@@ -912,12 +940,12 @@ impl Supervisor {
         }
         if let Some(slot) = wanted.iter().position(Slot::is_stale) {
             self.start_replacement(slot, now);
-        } else if !wanted.iter().any(Slot::is_dying) {
+        } else if !wanted.iter().any(Slot::is_being_killed) {
             self.actions.push_back(Action::Reloaded);
             self.end_reload(now);
             self.continue_reload(now);
         }
-        // Else: once that one has exited it is replaced, and this comes here again.
+        // Otherwise a killed worker is left, whose exit continues the reload.
     }
 
     fn begin_reload(&mut self, now: Duration) {
@@ -925,7 +953,7 @@ impl Supervisor {
         for slot in 0..self.slots.len() {
             let worker = &mut self.slots[slot];
             worker.fresh_from = worker.started + 1;
-            // Perhaps the new program can start.
+            // The new program may start even if the old one could not.
             worker.attempts = worker.attempts.min(1);
             if let SlotState::Waiting { .. } = worker.state {
                 self.start(slot, now);
@@ -933,7 +961,7 @@ impl Supervisor {
         }
     }
 
-    /// Begins the reload that was asked for meanwhile, if any.
+    /// Ends the reload and begins the queued one, if any.
     fn end_reload(&mut self, now: Duration) {
         let follows = self.reload == ReloadState::Twice;
         self.reload = ReloadState::None;
@@ -942,8 +970,7 @@ impl Supervisor {
         }
     }
 
-    /// Has a worker drain that has no slot any more, unless it is to be killed
-    /// already.
+    /// Drains a worker that has left its slot, unless it is being killed already.
     fn drain(&mut self, worker: DrainingWorker) {
         if !worker.is_killed {
             self.actions.push_back(Action::Drain(worker.id));
@@ -951,18 +978,18 @@ impl Supervisor {
         self.draining.push(worker);
     }
 
-    /// Has a worker killed that has no slot any more.
+    /// Kills a worker that has left its slot.
     fn kill(&mut self, id: WorkerId, now: Duration) {
         self.draining.push(DrainingWorker {
             id,
             until: now,
             is_killed: true,
-            is_of_reload: true,
+            blocks_reload: true,
         });
         self.actions.push_back(Action::Kill(id));
     }
 
-    /// Workers that drain have no more time than there is for a stop.
+    /// Limits the remaining time of draining workers to that of a shutdown.
     fn shorten_drains(&mut self, now: Duration) {
         let until = now.saturating_add(self.options.stop_within);
         for worker in &mut self.draining {
@@ -970,8 +997,8 @@ impl Supervisor {
         }
     }
 
-    /// Has all workers of a slot drain, and no other started.
-    fn drain_slot(&mut self, slot: usize, patience: Duration, now: Duration) {
+    /// Drains all workers of a slot and starts no other.
+    fn drain_slot(&mut self, slot: usize, limit: Duration, now: Duration) {
         let worker = &mut self.slots[slot];
         worker.is_retiring = false;
         let replacement = worker.replacement.take();
@@ -980,22 +1007,22 @@ impl Supervisor {
         if !matches!(state, SlotState::Waiting { .. } | SlotState::Empty) {
             self.drain(DrainingWorker {
                 id: WorkerId::new(slot, generation),
-                until: now.saturating_add(patience),
+                until: now.saturating_add(limit),
                 is_killed: matches!(state, SlotState::Killed { .. }),
-                is_of_reload: false,
+                blocks_reload: false,
             });
         }
         if let Some(Replacement::Starting { generation, .. }) = replacement {
             self.drain(DrainingWorker {
                 id: WorkerId::new(slot, generation),
-                until: now.saturating_add(patience),
+                until: now.saturating_add(limit),
                 is_killed: false,
-                is_of_reload: false,
+                blocks_reload: false,
             });
         }
     }
 
-    /// By when a worker is to give a sign of life.
+    /// Returns the deadline for the next heartbeat.
     fn alive_until(&self, now: Duration) -> Duration {
         now.saturating_add(self.options.heartbeat_within)
     }

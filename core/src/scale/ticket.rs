@@ -1,4 +1,4 @@
-//! What somebody holds who has had work accepted.
+//! Handles to accepted work.
 
 use crate::{
     error::{Classification, Classify, ErrorKind},
@@ -11,11 +11,11 @@ use std::{
     task::{Context, Poll},
 };
 
-/// The result of accepted work, to be awaited.
+/// A future for the result of accepted work.
 ///
-/// **Dropped, it cancels the work**: what waits never runs and gives its place to
-/// others at once; what runs is told by its [`Cancellation`], and keeps its
-/// thread until it ends.
+/// **Dropping it cancels the work.** Queued work never runs and frees its place at
+/// once. Running work can check its [`Cancellation`]; it occupies its thread until it
+/// returns.
 ///
 /// ```
 /// use futures::executor::block_on;
@@ -33,21 +33,21 @@ pub struct Ticket<T> {
     pending: Option<PendingWork>,
 }
 
-/// The way to work that is under way.
+/// The handle that cancels work that has not finished.
 struct PendingWork {
     number: u64,
     cancellation: Cancellation,
     admission: Arc<dyn Cancel>,
 }
 
-/// Cancels work that waits.
+/// Cancels queued work.
 pub(crate) trait Cancel: Send + Sync {
     fn cancel(&self, number: u64);
 }
 
 impl<W: Send> Cancel for super::admission::AdmissionQueue<W> {
     fn cancel(&self, number: u64) {
-        // Dropped outside the lock.
+        // Dropped without holding the lock.
         drop(super::admission::AdmissionQueue::cancel(self, number));
     }
 }
@@ -97,10 +97,10 @@ impl<T> fmt::Debug for Ticket<T> {
     }
 }
 
-/// Tells work that nobody waits for it any more.
+/// Tells work that its [`Ticket`] was dropped.
 ///
-/// Work that takes long asks now and then, and comes to its end: a thread cannot
-/// be taken away from what runs on it. Clones tell the same.
+/// A running thread cannot be interrupted, so long-running work should check this
+/// from time to time and return early. Clones share the same state.
 ///
 /// ```
 /// use highwater::scale::{Job, Pool, PoolOptions};
@@ -122,10 +122,11 @@ impl Cancellation {
         Cancellation(Arc::new(AtomicBool::new(false)))
     }
 
-    /// Whether the ticket was dropped. It stays so.
+    /// Returns whether the ticket was dropped. Once true, it stays true.
     ///
     /// ```
-    /// # use highwater::scale::{Pool, PoolOptions};
+    /// use highwater::scale::{Pool, PoolOptions};
+    ///
     /// let pool = Pool::new(PoolOptions::new(1), |work| work.run());
     /// let asked = pool.try_run(|cancellation| cancellation.is_cancelled()).unwrap();
     /// assert_eq!(futures::executor::block_on(asked), Ok(false));
@@ -135,7 +136,7 @@ impl Cancellation {
     }
 }
 
-/// Why accepted work has no result.
+/// The reason why accepted work has no result.
 ///
 /// ```
 /// use highwater::{error::AppError, scale::WorkError};
@@ -146,19 +147,19 @@ impl Cancellation {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WorkError {
-    /// It panicked: it has a bug. Its thread goes on with the next.
+    /// The work panicked, which is a bug. Its thread continues with other work.
     #[error("the work panicked: {message}")]
     Panicked {
-        /// What the panic said.
+        /// The panic message.
         message: String,
     },
-    /// Whoever was to run it dropped it: the threads are shutting down.
-    #[error("the work was dropped by the threads that were to do it")]
+    /// The work was dropped instead of run, because the threads are shutting down.
+    #[error("the work was dropped before it ran")]
     Lost,
 }
 
 impl WorkError {
-    /// Whether the work has a bug.
+    /// Returns whether the work panicked.
     ///
     /// ```
     /// assert!(!highwater::scale::WorkError::Lost.is_panic());
@@ -167,7 +168,7 @@ impl WorkError {
         matches!(self, WorkError::Panicked { .. })
     }
 
-    /// Whether it never came to its turn.
+    /// Returns whether the work was dropped before it ran.
     ///
     /// ```
     /// assert!(highwater::scale::WorkError::Lost.is_lost());
@@ -177,8 +178,8 @@ impl WorkError {
     }
 }
 
-/// A panic is a [`Bug`](ErrorKind::Bug), wherever it was. What was dropped was given up
-/// by somebody: [`Cancelled`](ErrorKind::Cancelled).
+/// A panic is a [`Bug`](ErrorKind::Bug). Lost work is
+/// [`Cancelled`](ErrorKind::Cancelled).
 impl Classify for WorkError {
     fn classify(&self) -> Classification {
         match self {

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Identifies a worker of a [`Supervisor`](super::Supervisor): its slot, and which of
-/// the slot's workers it is.
+/// The id of a worker under a [`Supervisor`](super::Supervisor): its slot and its
+/// generation.
 ///
 /// Ids are ordered by slot, then by generation. [`Display`](fmt::Display) numbers
 /// workers from 1, as logs do.
@@ -19,7 +19,7 @@ use std::fmt;
 pub struct WorkerId {
     /// The index of the slot, from 0.
     pub slot: usize,
-    /// The number of workers that were started in the slot so far, this one included.
+    /// The number of workers started in the slot up to and including this one.
     pub generation: u64,
 }
 

@@ -97,7 +97,7 @@ fn what_names_no_job_is_said_to() {
         assert!(
             error
                 .to_string()
-                .starts_with(&format!("{text:?} is no job"))
+                .starts_with(&format!("invalid job {text:?}"))
         );
     }
 }

@@ -28,12 +28,13 @@ pin_project! {
     /// service's body. That is no error; a panic in there is handled.
     ///
     /// ```
-    /// # use futures::executor::block_on;
-    /// # use highwater::error::{AppError, Handler, Ids, http::{HandlerBody, HandlerLayer}};
-    /// # use http::{Request, Response};
-    /// # use http_body_util::{BodyExt, StreamBody};
-    /// # use std::sync::Arc;
-    /// # use tower::{Layer, ServiceExt, service_fn};
+    /// use futures::executor::block_on;
+    /// use highwater::error::{AppError, Handler, Ids, http::{HandlerBody, HandlerLayer}};
+    /// use http::{Request, Response};
+    /// use http_body_util::{BodyExt, StreamBody};
+    /// use std::sync::Arc;
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
     /// let handler = Arc::new(Handler::new());
     /// let layer = HandlerLayer::new(Arc::clone(&handler), Ids::new(7));
     /// let service = layer.layer(service_fn(async |_: Request<()>| {

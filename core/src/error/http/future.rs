@@ -25,9 +25,10 @@ pin_project! {
     /// That is no error; a panic in there is handled.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Handler, Ids, http::{HandlerFuture, HandlerLayer}};
-    /// # use http::{Request, Response};
-    /// # use tower::{Layer, Service, service_fn};
+    /// use highwater::error::{AppError, Handler, Ids, http::{HandlerFuture, HandlerLayer}};
+    /// use http::{Request, Response};
+    /// use tower::{Layer, Service, service_fn};
+    ///
     /// let layer = HandlerLayer::new(Handler::new(), Ids::new(7));
     /// let mut service = layer.layer(service_fn(async |_: Request<()>| {
     ///     Err::<Response<String>, _>(AppError::not_found("There is no such page."))

@@ -66,8 +66,9 @@ impl HandlerLayer {
     /// without one.
     ///
     /// ```
-    /// # use highwater::error::{Handler, Ids, http::HandlerLayer};
-    /// # use std::sync::Arc;
+    /// use highwater::error::{Handler, Ids, http::HandlerLayer};
+    /// use std::sync::Arc;
+    ///
     /// let handler = Arc::new(Handler::new());
     /// let _pages = HandlerLayer::new(Arc::clone(&handler), Ids::new(7));
     /// let _orders = HandlerLayer::new(Arc::clone(&handler), Ids::new(8));
@@ -136,10 +137,11 @@ impl HandlerLayer {
     /// Without it, the process aborts.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Handler, Ids, HandlerPolicy, http::HandlerLayer};
-    /// # use http::{Request, Response};
-    /// # use std::sync::mpsc;
-    /// # use tower::{Layer, ServiceExt, service_fn};
+    /// use highwater::error::{AppError, Handler, Ids, HandlerPolicy, http::HandlerLayer};
+    /// use http::{Request, Response};
+    /// use std::sync::mpsc;
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
     /// let (crash, crashed) = mpsc::channel();
     /// let layer = HandlerLayer::new(Handler::new().policy(HandlerPolicy::Crash), Ids::new(7))
     ///     .on_crash(move || crash.send(()).unwrap());
@@ -187,9 +189,10 @@ impl HandlerLayer {
     /// while all is well.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Handler, Ids, http::HandlerLayer};
-    /// # use http::{Request, Response};
-    /// # use tower::{Layer, ServiceExt, service_fn};
+    /// use highwater::error::{AppError, Handler, Ids, http::HandlerLayer};
+    /// use http::{Request, Response};
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
     /// let layer = HandlerLayer::new(Handler::new(), Ids::new(7)).set_request_ids();
     /// let service = layer.layer(service_fn(async |request: Request<()>| {
     ///     assert!(request.headers().contains_key("x-request-id"));
@@ -209,9 +212,10 @@ impl HandlerLayer {
     /// in several services has one id.
     ///
     /// ```
-    /// # use highwater::error::{AppError, Handler, Ids, http::HandlerLayer};
-    /// # use http::{Request, Response};
-    /// # use tower::{Layer, ServiceExt, service_fn};
+    /// use highwater::error::{AppError, Handler, Ids, http::HandlerLayer};
+    /// use http::{Request, Response};
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
     /// let layer = HandlerLayer::new(Handler::new(), Ids::new(7)).ignore_client_ids();
     /// let service = layer.layer(service_fn(async |_: Request<()>| {
     ///     Err::<Response<String>, _>(AppError::not_found("There is no such page."))

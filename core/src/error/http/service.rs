@@ -22,9 +22,10 @@ use tower_service::Service;
 /// request is answered with that error.
 ///
 /// ```
-/// # use highwater::error::{AppError, Handler, Ids, http::{HandlerLayer, HandlerService}};
-/// # use http::{Request, Response};
-/// # use tower::{Layer, ServiceExt, service_fn};
+/// use highwater::error::{AppError, Handler, Ids, http::{HandlerLayer, HandlerService}};
+/// use http::{Request, Response};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
 /// let layer = HandlerLayer::new(Handler::new(), Ids::new(7));
 /// let service: HandlerService<_> = layer.layer(service_fn(async |_: Request<()>| {
 ///     Err::<Response<String>, _>(AppError::not_found("There is no such page."))

@@ -1,29 +1,29 @@
-//! How long work takes, by a model.
+//! A model of how long jobs take.
 //!
-//! The figures are measured, once, by `cargo bench -p highwater --bench jobs`,
-//! on one core of a Xeon server, with a release build. From a millisecond to
-//! seconds the model is off by less than a fifth there.
+//! The constants were measured with `cargo bench -p highwater --bench jobs` on one
+//! core of a Xeon server, in a release build. There the model is off by less than 20
+//! % for jobs from a millisecond to several seconds.
 
 use super::{Job, kernels};
 use std::time::Duration;
 
-/// Picoseconds a call of naive recursion.
+/// Picoseconds per call of the naive recursion.
 const CALL: u64 = 1_000;
 
-/// Picoseconds a link of a chain.
+/// Picoseconds per hash.
 const HASH: u64 = 80_000;
 
-/// Picoseconds a pixel: some 60 steps.
+/// Picoseconds per pixel, about 60 iterations.
 const PIXEL: u64 = 220_000;
 
-/// Picoseconds a division that shows a number to be prime.
+/// Picoseconds per division when testing a prime.
 const DIVISION: u64 = 3_000;
 
-/// Picoseconds a number, for those that are not.
+/// Picoseconds per number, for composite numbers.
 const NUMBER: u64 = 22_000;
 
 pub(super) fn of(job: Job) -> Duration {
-    // What does not fit, and that is half a year, takes as long as does.
+    // Saturates at about half a year.
     let picoseconds = match job {
         Job::Primes(below) => {
             let below = u64::from(below);
@@ -37,18 +37,19 @@ pub(super) fn of(job: Job) -> Duration {
     Duration::from_nanos(picoseconds / 1_000)
 }
 
-/// To see that `n` is prime takes the square root of `n` divisions, and one
-/// number of the logarithm of `n` is: `n` of them take two thirds of
-/// `n √n / ln n`. The logarithm to base 2 stands in
-/// for the natural one, whose factor is among the picoseconds.
+/// Estimates the number of trial divisions. Proving `n` prime takes `√n` divisions,
+/// and one of `ln n` numbers is prime, so the numbers below `n` take about `2/3 · n
+/// √n / ln n`. The binary logarithm replaces the natural one; the constant factor is
+/// part of [`DIVISION`].
 fn divisions(below: u64) -> u64 {
-    // In 256ths, so that it does not jump where a bit comes to it.
+    // A linear interpolation in 256ths keeps the estimate continuous.
     let bits = 256 * u64::from(below.max(2).ilog2());
     let rest = (below.max(2) << 8 >> below.max(2).ilog2()) - 256;
     below * below.isqrt() * 256 / (bits + rest)
 }
 
-/// Each call but the last ones makes two more.
+/// Returns the number of calls: each one that does not end the recursion makes two
+/// more.
 fn calls(index: u32) -> u64 {
     if index > 90 {
         return u64::MAX;

@@ -1,19 +1,18 @@
-//! The work itself. Each kernel looks up now and then, about every millisecond.
+//! The algorithms. Each checks for cancellation about every millisecond.
 
 use sha2::{Digest, Sha256};
 
-/// A question that may be asked often.
+/// Returns whether to stop early.
 type CancelCheck<'a> = &'a dyn Fn() -> bool;
 
-/// At least so many numbers are tried between two looks; a large one takes more
-/// divisions than a thousand small ones.
+/// The number of candidates between two cancellation checks.
 const NUMBERS: u32 = 1 << 9;
 
-/// Below this index naive recursion takes less than a millisecond.
+/// The index below which naive recursion takes less than a millisecond.
 const SMALL_FIB: u32 = 22;
 
-/// Nobody sees the end of one of this index, and what has a larger one must not
-/// find the end of its stack before.
+/// The maximum recursion depth. It would take longer than anyone can wait, and keeps
+/// larger indexes from overflowing the stack.
 const DEEPEST_FIB: u32 = 128;
 
 const HASHES: u32 = 1 << 12;
@@ -38,14 +37,14 @@ fn is_prime(number: u32) -> bool {
     (2..=number.isqrt()).all(|divisor| !number.is_multiple_of(divisor))
 }
 
-/// The same count, quickly: by the sieve of Eratosthenes, over odd numbers.
+/// Counts primes with a sieve of Eratosthenes over odd numbers.
 #[cfg(feature = "compute")]
 pub(super) fn sieve(below: u32) -> u64 {
     if below < 3 {
         return 0;
     }
-    // RunPermit `n` stands for `2 n + 1`; 1 is no prime, and 2 takes its place in
-    // the count.
+    // Index `n` stands for the number `2n + 1`. Index 0, the 1, stands in for the
+    // prime 2.
     let mut is_composite = vec![false; below as usize / 2];
     let places = is_composite.len();
     for place in 1..places {
@@ -85,7 +84,7 @@ fn small_fib(index: u32) -> u64 {
     small_fib(index - 1) + small_fib(index - 2)
 }
 
-/// The same number, in no time.
+/// Computes the same Fibonacci number iteratively.
 pub(super) fn fibonacci(index: u32) -> u64 {
     let (mut one, mut next) = (0_u64, 1_u64);
     for _ in 0..index {
@@ -107,15 +106,14 @@ pub(super) fn hash_chain(length: u32, is_cancelled: CancelCheck) -> Option<u64> 
     Some(u64::from_be_bytes(*first))
 }
 
-/// Sums and products of doubles are rounded alike everywhere; nothing else is
-/// done with them.
+/// Uses only sums and products of doubles, which round the same way everywhere.
 pub(super) fn mandelbrot(side: u32, is_cancelled: CancelCheck) -> Option<u64> {
     let step = 2.5 / f64::from(side.max(1));
     let mut steps = 0_u64;
     for row in 0..side {
         let im = f64::from(row) * step - 1.25;
         for column in 0..side {
-            // So many pixels take a millisecond at most.
+            // This many pixels take at most a millisecond.
             if column % 1024 == 0 && is_cancelled() {
                 return None;
             }
@@ -126,7 +124,7 @@ pub(super) fn mandelbrot(side: u32, is_cancelled: CancelCheck) -> Option<u64> {
     Some(steps)
 }
 
-/// How many steps until it is certain that the point is not in the set.
+/// Returns the number of iterations until the point is known to be outside the set.
 fn escape(re: f64, im: f64) -> u32 {
     let (mut x, mut y) = (0.0, 0.0);
     for step in 0..ITERATIONS {

@@ -1,9 +1,9 @@
-//! How much a pool lets in.
+//! The options of a pool.
 
 use crate::{Clock, sync::Arc};
 use std::{fmt, time::Duration};
 
-/// How much a [`Pool`](super::Pool) runs at once, and how much it lets wait.
+/// The limits of a [`Pool`](super::Pool).
 ///
 /// ```
 /// use highwater::scale::{Pool, PoolOptions};
@@ -26,11 +26,12 @@ pub struct PoolOptions {
 }
 
 impl PoolOptions {
-    /// So much runs at once: as much as there are threads. Nothing counts as one.
-    /// As much again may wait.
+    /// Creates options that run `running` works at once, one per thread, and queue as
+    /// many. 0 counts as 1.
     ///
     /// ```
-    /// # use highwater::scale::{Pool, PoolOptions};
+    /// use highwater::scale::{Pool, PoolOptions};
+    ///
     /// let pool = Pool::new(PoolOptions::new(0), |work| drop(work));
     /// assert!(pool.try_run(|_| ()).is_ok());
     /// ```
@@ -44,11 +45,12 @@ impl PoolOptions {
         }
     }
 
-    /// So much may wait. With nothing, what cannot run at once is rejected.
+    /// Sets the queue's limit. With 0, work that cannot run at once is rejected.
     ///
     /// ```
-    /// # use highwater::scale::{Pool, PoolOptions};
-    /// # use std::sync::Mutex;
+    /// use highwater::scale::{Pool, PoolOptions};
+    /// use std::sync::Mutex;
+    ///
     /// let later = Mutex::new(Vec::new());
     /// let pool = Pool::new(PoolOptions::new(1).waiting(0), move |work| {
     ///     later.lock().unwrap().push(work);
@@ -63,12 +65,13 @@ impl PoolOptions {
         self
     }
 
-    /// What to tell who is rejected while it is not known how long work takes:
-    /// a second, unless set.
+    /// Sets the `retry_after` of rejections until the pool has measured how long work
+    /// takes. The default is one second.
     ///
     /// ```
-    /// # use highwater::scale::{Pool, PoolOptions};
-    /// # use std::{sync::Mutex, time::Duration};
+    /// use highwater::scale::{Pool, PoolOptions};
+    /// use std::{sync::Mutex, time::Duration};
+    ///
     /// let later = Mutex::new(Vec::new());
     /// let options = PoolOptions::new(1).waiting(0).retry_after(Duration::from_secs(5));
     /// let pool = Pool::new(options, move |work| later.lock().unwrap().push(work));
@@ -82,13 +85,14 @@ impl PoolOptions {
         self
     }
 
-    /// By this clock it sees how long work takes, and tells who is rejected when
-    /// the next place becomes free, as things go: a millisecond at least. Work that
-    /// was cancelled is left out of that.
+    /// Sets a clock. With it, the pool measures how long work takes, and estimates
+    /// for rejected callers when the next place becomes free, at least a millisecond
+    /// ahead. Cancelled work is not measured.
     ///
     /// ```
-    /// # use highwater::scale::{Pool, PoolOptions};
-    /// # use std::{sync::{Arc, Mutex, atomic::{AtomicU64, Ordering::Relaxed}}, time::Duration};
+    /// use highwater::scale::{Pool, PoolOptions};
+    /// use std::{sync::{Arc, Mutex, atomic::{AtomicU64, Ordering::Relaxed}}, time::Duration};
+    ///
     /// let hand: Arc<AtomicU64> = Arc::default();
     /// let clock = Arc::clone(&hand);
     /// let later = Arc::new(Mutex::new(Vec::new()));

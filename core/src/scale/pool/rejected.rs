@@ -1,13 +1,14 @@
-//! Work that was not let in.
+//! Errors of a full pool.
 
 use crate::error::{AppError, Classification, Classify, ErrorKind};
 use std::{error::Error, fmt, time::Duration};
 
-/// There is no room: as much runs and waits as may. It has the work.
+/// The error for a full pool. It contains the rejected work.
 ///
 /// ```
 /// use highwater::{error::AppError, scale::{Pool, PoolOptions}};
-/// # use std::sync::Mutex;
+/// use std::sync::Mutex;
+///
 /// # let later = Mutex::new(Vec::new());
 /// # let pool = Pool::new(PoolOptions::new(1).waiting(0), move |work| later.lock().unwrap().push(work));
 ///
@@ -17,18 +18,19 @@ use std::{error::Error, fmt, time::Duration};
 /// assert_eq!((error.status(), error.retry_after().is_some()), (503, true));
 /// ```
 pub struct Rejected<F> {
-    /// What was to be done.
+    /// The rejected work.
     pub work: F,
-    /// Not worth trying again before this has passed.
+    /// The time after which to retry.
     pub retry_after: Duration,
 }
 
 impl<F> Rejected<F> {
-    /// What was to be done.
+    /// Returns the rejected work.
     ///
     /// ```
-    /// # use highwater::scale::Rejected;
-    /// # use std::time::Duration;
+    /// use highwater::scale::Rejected;
+    /// use std::time::Duration;
+    ///
     /// let rejected = Rejected { work: "this", retry_after: Duration::from_secs(1) };
     /// assert_eq!(rejected.into_inner(), "this");
     /// ```
@@ -36,11 +38,12 @@ impl<F> Rejected<F> {
         self.work
     }
 
-    /// The same without the work, for those who want to know and not to try again.
+    /// Returns the error without the work.
     ///
     /// ```
-    /// # use highwater::scale::Rejected;
-    /// # use std::time::Duration;
+    /// use highwater::scale::Rejected;
+    /// use std::time::Duration;
+    ///
     /// let rejected = Rejected { work: "this", retry_after: Duration::from_millis(20) };
     /// assert_eq!(rejected.without_work().to_string(), "the queue is full: try again in 20ms");
     /// ```
@@ -68,7 +71,7 @@ impl<F> fmt::Debug for Rejected<F> {
 
 impl<F> Error for Rejected<F> {}
 
-/// As [`QueueFull`], whatever the work is.
+/// Converts like [`QueueFull`], dropping the work.
 impl<F> From<Rejected<F>> for AppError {
     #[track_caller]
     fn from(rejected: Rejected<F>) -> Self {
@@ -76,7 +79,7 @@ impl<F> From<Rejected<F>> for AppError {
     }
 }
 
-/// There is no room for work: as much runs and waits as may.
+/// The error for a full pool, without the rejected work.
 ///
 /// ```
 /// use highwater::{error::{AppError, ErrorKind}, scale::QueueFull};
@@ -89,11 +92,11 @@ impl<F> From<Rejected<F>> for AppError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the queue is full: try again in {retry_after:?}")]
 pub struct QueueFull {
-    /// Not worth trying again before this has passed.
+    /// The time after which to retry.
     pub retry_after: Duration,
 }
 
-/// There is more to do than is done: that passes, and it says when.
+/// An overload is transient, and the error says when to retry.
 impl Classify for QueueFull {
     fn classify(&self) -> Classification {
         Classification::new(ErrorKind::Unavailable).with_retry_after(self.retry_after)

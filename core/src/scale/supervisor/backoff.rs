@@ -1,16 +1,15 @@
-//! How long a replacement waits.
+//! The pauses before replacements.
 
 use super::SupervisorOptions;
 use std::time::Duration;
 
-/// Pauses that double, each shortened by up to half at random.
+/// Pauses that double, each shortened by a random amount of up to half.
 #[derive(Clone, Debug)]
 pub(super) struct Backoff {
     first: Duration,
     longest: Duration,
-    /// Of `SplitMix64`, which needs no more than this. Where to start is all
-    /// that the draws decide, so a generator as a dependency of every user of
-    /// this crate would be too much.
+    /// The state of a `SplitMix64` generator. Only the length of pauses depends on
+    /// it, which does not justify a dependency for every user of this crate.
     state: u64,
 }
 
@@ -18,22 +17,22 @@ impl Backoff {
     pub(super) fn new(options: &SupervisorOptions) -> Self {
         Backoff {
             first: options.first_pause,
-            longest: options.longest_pause,
+            longest: options.max_pause,
             state: options.seed,
         }
     }
 
-    /// The pause before a worker starts that follows `replaced` others, none of
-    /// which lasted.
+    /// Returns the pause before a start that follows `replaced` replacements in a
+    /// row, none of which became stable.
     pub(super) fn pause(&mut self, replaced: u32) -> Duration {
         let Some(doublings) = replaced.checked_sub(1) else {
             return Duration::ZERO;
         };
-        // Twice as long each time: 2^31 times the shortest is long enough.
+        // The factor is capped at about 2^32.
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
         let full = self.first.saturating_mul(factor).min(self.longest);
         let half = full / 2;
-        // Whole parts of a thousand: no float, which weighs much in a tab.
+        // Integer arithmetic, because floats would enlarge the page's download.
         let share = u32::try_from(self.draw() % 1001).unwrap_or(0);
         full.saturating_sub(half / 1000 * share)
     }

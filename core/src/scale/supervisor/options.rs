@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How a [`Supervisor`](super::Supervisor) restarts, and when it gives up.
+/// The restart and escalation rules of a [`Supervisor`](super::Supervisor).
 ///
 /// ```
 /// use highwater::scale::SupervisorOptions;
@@ -19,7 +19,7 @@ use std::time::Duration;
 pub struct SupervisorOptions {
     pub(super) escalation: Escalation,
     pub(super) first_pause: Duration,
-    pub(super) longest_pause: Duration,
+    pub(super) max_pause: Duration,
     pub(super) stable_after: Duration,
     pub(super) ready_within: Duration,
     pub(super) heartbeat_within: Duration,
@@ -29,12 +29,22 @@ pub struct SupervisorOptions {
 }
 
 impl SupervisorOptions {
-    /// Gives up if no worker is ready for 30 s; pauses from 100 ms to 10 s; workers
-    /// have lasted after 10 s; 10 s to be ready; no heartbeats expected; 30 s to
-    /// drain, but 10 s when it is shut down; seed 1.
+    /// Returns the defaults:
+    ///
+    /// | option | value |
+    /// |---|---|
+    /// | [`escalation`](Self::escalation) | after 30 s without a ready worker |
+    /// | [`stable_after`](Self::stable_after) | 10 s |
+    /// | [`backoff`](Self::backoff) | from 100 ms to 10 s |
+    /// | [`ready_within`](Self::ready_within) | 10 s |
+    /// | [`heartbeat_within`](Self::heartbeat_within) | no heartbeats expected |
+    /// | [`drain_within`](Self::drain_within) | 30 s |
+    /// | [`stop_within`](Self::stop_within) | 10 s |
+    /// | [`seed`](Self::seed) | 1 |
     ///
     /// ```
-    /// # use highwater::scale::SupervisorOptions;
+    /// use highwater::scale::SupervisorOptions;
+    ///
     /// assert_eq!(SupervisorOptions::new(), SupervisorOptions::default().seed(1));
     /// ```
     #[must_use]
@@ -42,7 +52,7 @@ impl SupervisorOptions {
         SupervisorOptions {
             escalation: Escalation::default(),
             first_pause: Duration::from_millis(100),
-            longest_pause: Duration::from_secs(10),
+            max_pause: Duration::from_secs(10),
             stable_after: Duration::from_secs(10),
             ready_within: Duration::from_secs(10),
             heartbeat_within: Duration::MAX,
@@ -52,11 +62,12 @@ impl SupervisorOptions {
         }
     }
 
-    /// Sets when the supervisor gives up.
+    /// Sets the condition for giving up.
     ///
     /// ```
-    /// # use highwater::scale::{Escalation, Supervisor, SupervisorOptions};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Escalation, Supervisor, SupervisorOptions};
+    /// use std::time::Duration;
+    ///
     /// let secs = Duration::from_secs;
     /// let within = secs(60);
     /// let patient = SupervisorOptions::new().escalation(Escalation::NoneReady { within });
@@ -72,11 +83,12 @@ impl SupervisorOptions {
         self
     }
 
-    /// Chooses [`Escalation::Intensity`].
+    /// Sets the escalation to [`Escalation::Intensity`].
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let never = SupervisorOptions::new().intensity(0, Duration::from_secs(60));
     /// let mut supervisor = Supervisor::new(1, never, Duration::ZERO);
     /// supervisor.exited(WorkerId::new(0, 1), Duration::from_secs(1));
@@ -87,16 +99,17 @@ impl SupervisorOptions {
         self.escalation(Escalation::Intensity { restarts, period })
     }
 
-    /// Sets how long a worker has to be ready until it has lasted: its end is a new
-    /// matter then, does not count towards [`Escalation::Intensity`], and its
+    /// Sets how long a worker has to be ready to count as stable. The exit of a
+    /// stable worker does not count towards [`Escalation::Intensity`], and its
     /// replacement starts at once.
     ///
-    /// A worker that ends once in so long is therefore replaced for ever, without
-    /// a pause.
+    /// A worker that exits once per such period is therefore replaced forever,
+    /// without a pause.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let secs = Duration::from_secs;
     /// let options = SupervisorOptions::new().intensity(0, secs(60)).stable_after(secs(1));
     /// let mut supervisor = Supervisor::new(1, options, secs(0));
@@ -110,14 +123,17 @@ impl SupervisorOptions {
         self
     }
 
-    /// Sets the pauses before replacements in a slot: the first one, and the longest;
-    /// in between they double. There is none before the first replacement of a worker
-    /// that was ready, nor after the first five starts in a row that failed, nor while
-    /// nobody else serves and the slot's last worker was ready.
+    /// Sets the first and the longest pause before replacements in a slot. Pauses
+    /// double in between.
+    ///
+    /// There is no pause before the first replacement of a worker that was ready,
+    /// before the first five retries of a start that fails, or while no other worker
+    /// serves and the slot's last worker was ready.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let ms = Duration::from_millis;
     /// let options = SupervisorOptions::new().backoff(ms(10), ms(1_000));
     /// let mut supervisor = Supervisor::new(2, options, ms(0));
@@ -132,51 +148,54 @@ impl SupervisorOptions {
     #[must_use]
     pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
         self.first_pause = first;
-        self.longest_pause = longest;
+        self.max_pause = longest;
         self
     }
 
-    /// How long a worker may take until it is ready, from when its start is
-    /// asked for. [`Duration::MAX`]: as long as it likes.
+    /// Sets how long a worker may take to become ready, counted from the request to
+    /// start it. [`Duration::MAX`] means no limit.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Supervisor, SupervisorOptions};
+    /// use std::time::Duration;
+    ///
     /// let patient = SupervisorOptions::new().ready_within(Duration::from_secs(20));
     /// let supervisor = Supervisor::new(1, patient, Duration::ZERO);
     /// assert_eq!(supervisor.next_deadline(), Some(Duration::from_secs(20)));
     /// ```
     #[must_use]
-    pub fn ready_within(mut self, patience: Duration) -> Self {
-        self.ready_within = patience;
+    pub fn ready_within(mut self, limit: Duration) -> Self {
+        self.ready_within = limit;
         self
     }
 
-    /// How long a worker that is ready may go without a
-    /// [`heartbeat`](super::Supervisor::heartbeat); then it hangs, and is killed.
-    /// [`Duration::MAX`]: none is asked for. Workers that drain need not give any.
+    /// Sets how long a ready worker may go without a
+    /// [`heartbeat`](super::Supervisor::heartbeat) before it is killed.
+    /// [`Duration::MAX`] means that no heartbeats are expected. Draining workers need
+    /// not send any.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let options = SupervisorOptions::new().heartbeat_within(Duration::from_secs(5));
     /// let mut supervisor = Supervisor::new(1, options, Duration::ZERO);
     /// supervisor.ready(WorkerId::new(0, 1), Duration::from_secs(1));
     /// assert_eq!(supervisor.next_deadline(), Some(Duration::from_secs(6)));
     /// ```
     #[must_use]
-    pub fn heartbeat_within(mut self, patience: Duration) -> Self {
-        self.heartbeat_within = patience;
+    pub fn heartbeat_within(mut self, limit: Duration) -> Self {
+        self.heartbeat_within = limit;
         self
     }
 
-    /// How long a worker may drain until it is killed: one that was replaced, or that
-    /// is one too many.
-    /// [`Duration::MAX`]: as long as it likes.
+    /// Sets how long a replaced or surplus worker may drain before it is killed.
+    /// [`Duration::MAX`] means no limit.
     ///
     /// ```
-    /// # use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let secs = Duration::from_secs;
     /// let options = SupervisorOptions::new().drain_within(secs(2));
     /// let mut supervisor = Supervisor::new(1, options, secs(0));
@@ -185,18 +204,19 @@ impl SupervisorOptions {
     /// assert_eq!(supervisor.next_deadline(), Some(secs(7)));
     /// ```
     #[must_use]
-    pub fn drain_within(mut self, patience: Duration) -> Self {
-        self.drain_within = patience;
+    pub fn drain_within(mut self, limit: Duration) -> Self {
+        self.drain_within = limit;
         self
     }
 
-    /// How long workers may drain when the supervisor is
-    /// [shut down](super::Supervisor::shutdown) or gives up, until they are
-    /// killed. [`Duration::MAX`]: as long as they like.
+    /// Sets how long workers may drain before they are killed when the supervisor
+    /// [shuts down](super::Supervisor::shutdown) or gives up. [`Duration::MAX`] means
+    /// no limit.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Supervisor, SupervisorOptions};
+    /// use std::time::Duration;
+    ///
     /// let secs = Duration::from_secs;
     /// let options = SupervisorOptions::new().stop_within(secs(3));
     /// let mut supervisor = Supervisor::new(1, options, secs(0));
@@ -204,17 +224,18 @@ impl SupervisorOptions {
     /// assert_eq!(supervisor.next_deadline(), Some(secs(8)));
     /// ```
     #[must_use]
-    pub fn stop_within(mut self, patience: Duration) -> Self {
-        self.stop_within = patience;
+    pub fn stop_within(mut self, limit: Duration) -> Self {
+        self.stop_within = limit;
         self
     }
 
-    /// What the pauses are shortened by is drawn from this: the same seed, the
-    /// same pauses. Several supervisors of one kind should differ.
+    /// Sets the seed of the random part of the pauses. The same seed gives the same
+    /// pauses, so supervisors of the same kind should have different ones.
     ///
     /// ```
-    /// # use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
-    /// # use std::time::Duration;
+    /// use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
+    /// use std::time::Duration;
+    ///
     /// let pause = |seed| {
     ///     let mut supervisor = Supervisor::new(1, SupervisorOptions::new().seed(seed), Duration::ZERO);
     ///     for generation in 1..=6 {
@@ -238,25 +259,26 @@ impl Default for SupervisorOptions {
     }
 }
 
-/// The condition for a [`Supervisor`](super::Supervisor) to give up: to end all workers
-/// and to [escalate](super::Action::Escalate).
+/// The condition under which a [`Supervisor`](super::Supervisor) gives up: it stops
+/// all workers and [escalates](super::Action::Escalate).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Escalation {
-    /// Never.
+    /// The supervisor never gives up.
     Never,
-    /// No worker of any slot was ready for so long. Workers that serve are kept,
-    /// whatever happens in other slots.
+    /// No worker of any slot has been ready for some time. As long as one slot
+    /// serves, its worker is kept, whatever happens in other slots.
     NoneReady {
-        /// The time without a ready worker.
+        /// The longest time without a ready worker.
         within: Duration,
     },
-    /// Workers of one slot have to be replaced more than `restarts` times within any
-    /// `period`, even if all other slots serve: the strict choice, for workers
-    /// that are of no use without each other. 0 means that the first time is one too
-    /// many. Workers that [lasted](SupervisorOptions::stable_after) do not count.
+    /// Workers of one slot are replaced more than `restarts` times within any
+    /// `period`, even if all other slots serve. This is the strict choice, for
+    /// workers that are useless without each other. With 0, the first replacement is
+    /// one too many. Exits of [stable](SupervisorOptions::stable_after) workers do
+    /// not count.
     Intensity {
-        /// The most replacements in a period.
+        /// The maximum number of replacements in a period.
         restarts: usize,
         /// The length of a period.
         period: Duration,

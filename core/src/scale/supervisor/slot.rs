@@ -1,65 +1,65 @@
-//! A slot, its workers, and those that leave it.
+//! The slots of a supervisor.
 
 use crate::scale::WorkerId;
 use std::time::Duration;
 
-/// So many starts in a row may fail until the next one waits.
+/// The number of starts in a row that may fail before the next one waits.
 const IMMEDIATE_STARTS: u32 = 5;
 
-/// A place that is always to have a worker.
+/// A position that is to have a worker at all times.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slot {
     /// The number of workers that were started here.
     pub(super) started: u64,
-    /// The number of workers in a row that were replaced before they had lasted.
-    pub(super) unsteady: u32,
-    /// The number of workers that were started here since the last one became ready.
+    /// The number of workers in a row that were replaced before they were stable.
+    pub(super) unstable_replacements: u32,
+    /// The number of workers started since the last one became ready.
     pub(super) attempts: u32,
-    /// The worker that has the slot, or had it last.
+    /// The generation of the current worker, or of the last one.
     pub(super) generation: u64,
     pub(super) state: SlotState,
-    /// Set once the worker that has the slot has asked to be replaced.
+    /// Set once the current worker has asked to be replaced.
     pub(super) is_retiring: bool,
     pub(super) replacement: Option<Replacement>,
-    /// Workers from before this one are replaced by the reload under way.
+    /// The first generation that the reload in progress does not replace.
     pub(super) fresh_from: u64,
-    /// The times of the latest replacements, if they are counted.
+    /// The times of recent replacements, recorded under `Escalation::Intensity` only.
     pub(super) ends: Vec<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum SlotState {
-    /// There is no worker, and none is wanted.
+    /// No worker, and none is wanted.
     #[default]
     Empty,
-    /// There is no worker; the next one starts then.
+    /// No worker; the next one starts at `until`.
     Waiting { until: Duration },
-    /// It is started, and has to be ready by then.
+    /// Started; killed if it is not ready at `until`.
     Starting { until: Duration },
-    /// It takes work, and has to give a sign of life by then.
+    /// Ready; killed if it sends no heartbeat before `until`.
     Ready { since: Duration, until: Duration },
-    /// It is to be killed, and has not exited yet.
-    Killed { had_lasted: bool },
+    /// Being killed; it has not exited yet.
+    Killed { was_stable: bool },
 }
 
-/// The worker that follows one that still has the slot.
+/// The successor of a worker that still occupies the slot.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Replacement {
-    /// It is started then.
+    /// It starts at `until`.
     Waiting { until: Duration },
-    /// It has to be ready by then.
+    /// Started; killed if it is not ready at `until`.
     Starting { generation: u64, until: Duration },
 }
 
-/// A worker that is to exit, and has no slot any more.
+/// A worker that has left its slot and is about to exit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DrainingWorker {
     pub(super) id: WorkerId,
     /// The time at which it is killed.
     pub(super) until: Duration,
     pub(super) is_killed: bool,
-    /// Set if a reload waits for it.
-    pub(super) is_of_reload: bool,
+    /// Set if the reload in progress waits for its exit.
+    pub(super) blocks_reload: bool,
 }
 
 impl DrainingWorker {
@@ -73,14 +73,14 @@ impl DrainingWorker {
 }
 
 impl Slot {
-    /// Counts one more worker.
+    /// Counts a start and returns the generation of the new worker.
     pub(super) fn next_generation(&mut self) -> u64 {
         self.started += 1;
         self.attempts = self.attempts.saturating_add(1);
         self.started
     }
 
-    /// Returns its next deadline, or `Duration::MAX`.
+    /// Returns the next deadline, or `Duration::MAX` if there is none.
     pub(super) fn deadline(&self) -> Duration {
         let replacement = match self.replacement {
             Some(Replacement::Waiting { until } | Replacement::Starting { until, .. }) => until,
@@ -94,7 +94,7 @@ impl Slot {
         }
     }
 
-    /// Returns whether it has a worker, as far as is known.
+    /// Returns whether the slot has a worker that has not been reported as exited.
     pub(super) fn is_alive(&self) -> bool {
         !matches!(self.state, SlotState::Waiting { .. } | SlotState::Empty)
     }
@@ -103,7 +103,7 @@ impl Slot {
         matches!(self.state, SlotState::Ready { .. })
     }
 
-    /// Returns whether this worker takes the slot when it is ready.
+    /// Returns whether this generation is the replacement that is starting.
     pub(super) fn is_replaced_by(&self, worker: u64) -> bool {
         matches!(self.replacement, Some(Replacement::Starting { generation, .. }) if generation == worker)
     }
@@ -120,7 +120,7 @@ impl Slot {
         matches!(self.replacement, Some(Replacement::Starting { .. }))
     }
 
-    /// Returns the number of failed starts in a row beyond those that are repeated at
+    /// Returns the number of failed starts in a row beyond those that are retried at
     /// once.
     pub(super) fn failures(&self) -> u32 {
         self.attempts.saturating_sub(IMMEDIATE_STARTS)
@@ -130,13 +130,13 @@ impl Slot {
         self.failures() > 0
     }
 
-    /// Returns whether a worker starts here that can be expected to become ready.
-    pub(super) fn is_about_to_serve(&self) -> bool {
+    /// Returns whether a worker is starting that can be expected to become ready.
+    pub(super) fn is_expected_to_serve(&self) -> bool {
         let starts = matches!(self.state, SlotState::Starting { .. });
         (starts || self.has_replacement_starting()) && !self.is_failing()
     }
 
-    /// Returns whether its worker is from before the reload, and is ready or starts.
+    /// Returns whether the reload in progress still has to replace the worker.
     pub(super) fn is_stale(&self) -> bool {
         let works = matches!(
             self.state,
@@ -145,12 +145,12 @@ impl Slot {
         works && self.generation < self.fresh_from
     }
 
-    /// Returns whether its worker is from before the reload, and about to exit.
-    pub(super) fn is_dying(&self) -> bool {
+    /// Returns whether the worker is from before the reload and is being killed.
+    pub(super) fn is_being_killed(&self) -> bool {
         matches!(self.state, SlotState::Killed { .. }) && self.generation < self.fresh_from
     }
 
-    /// Returns true if the reload under way has started its worker, which was never
+    /// Returns whether the reload in progress started the worker and it was never
     /// ready.
     pub(super) fn is_unproven(&self) -> bool {
         let is_alive = matches!(
@@ -160,11 +160,11 @@ impl Slot {
         is_alive && self.fresh_from <= self.generation && self.attempts > 0
     }
 
-    /// Returns whether its worker was ready for so long.
-    pub(super) fn has_lasted(&self, long: Duration, now: Duration) -> bool {
+    /// Returns whether the worker has been ready for at least this long.
+    pub(super) fn is_stable(&self, stable_after: Duration, now: Duration) -> bool {
         match self.state {
-            SlotState::Ready { since, .. } => now.saturating_sub(since) >= long,
-            SlotState::Killed { had_lasted } => had_lasted,
+            SlotState::Ready { since, .. } => now.saturating_sub(since) >= stable_after,
+            SlotState::Killed { was_stable } => was_stable,
             _ => false,
         }
     }
