@@ -156,7 +156,7 @@ async fn every_mark_matches_a_record() -> Result<()> {
             .await?
                 == "The bus hands user 12 to AuditLog."
             {
-                let expected = json!(["told.delivering(entry.registration());"]);
+                let expected = json!(["observer.delivering(entry.registration());"]);
                 ensure!(evaluate(page, &format!("return {line}")).await? == expected);
                 return page.assert_no_console_errors().await;
             }
