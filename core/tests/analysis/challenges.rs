@@ -1,4 +1,4 @@
-//! Every challenge is failed as it starts, and can be met.
+//! Every challenge fails with its start settings, and can be met.
 
 use highwater::{
     analysis::{Challenge, Goal},
@@ -8,7 +8,7 @@ use highwater::{
 
 type Settings = &'static [(&'static str, &'static str)];
 
-/// What meets each of them.
+/// Settings that meet each challenge.
 const SOLUTIONS: [(&str, Settings); 9] = [
     ("observer", &[("policy", "isolate"), ("errors", "observed")]),
     (
@@ -42,7 +42,7 @@ fn unmet(challenge: &Challenge, trace: &Trace) -> Vec<Goal> {
 }
 
 #[test]
-fn there_is_one_for_each_scenario() {
+fn every_scenario_has_a_challenge() {
     let challenges: Vec<_> = Challenge::ALL.iter().map(|it| it.scenario).collect();
     let scenarios: Vec<_> = CHAPTERS
         .iter()
@@ -57,7 +57,7 @@ fn there_is_one_for_each_scenario() {
 }
 
 #[test]
-fn each_is_failed_by_what_it_starts_with() {
+fn start_settings_fail_every_challenge() {
     for challenge in Challenge::ALL {
         let trace = experiment(challenge, &[]).simulate();
         let unmet = unmet(challenge, &trace);
@@ -68,7 +68,7 @@ fn each_is_failed_by_what_it_starts_with() {
 }
 
 #[test]
-fn each_can_be_met_with_several_seeds() {
+fn solutions_meet_every_challenge() {
     for (name, solution) in SOLUTIONS {
         let challenge = Challenge::of(name).unwrap();
         let mut experiment = experiment(challenge, solution);
@@ -80,9 +80,9 @@ fn each_can_be_met_with_several_seeds() {
     }
 }
 
-/// Nothing that a solution sets is for show.
+/// A solution contains no unnecessary setting.
 #[test]
-fn each_part_of_a_solution_is_needed() {
+fn every_part_of_a_solution_is_needed() {
     for (name, solution) in SOLUTIONS {
         let challenge = Challenge::of(name).unwrap();
         for left_out in 0..solution.len() {
@@ -95,7 +95,7 @@ fn each_part_of_a_solution_is_needed() {
     }
 }
 
-/// What meets a challenge but for some of its goals: those with these words.
+/// Settings that miss only some goals, and words of such a goal.
 const NEARLY: [(&str, Settings, &str); 7] = [
     (
         "decoupling",
@@ -111,7 +111,7 @@ const NEARLY: [(&str, Settings, &str); 7] = [
 ];
 
 #[test]
-fn a_near_miss_is_one() {
+fn near_misses_fail() {
     for (name, more, words) in NEARLY {
         let challenge = Challenge::of(name).unwrap();
         let (_, solution) = SOLUTIONS.iter().find(|it| it.0 == name).unwrap();
@@ -122,11 +122,11 @@ fn a_near_miss_is_one() {
     }
 }
 
-/// Whatever is set, these are so, unless the library is wrong: that is the lesson.
+/// Goals that no settings can miss: the library guarantees them.
 const LESSONS: [&str; 2] = ["the run takes at most 3.2 s", "every batch is written"];
 
 #[test]
-fn each_goal_is_missed_by_some_run() {
+fn every_goal_is_missed_by_some_run() {
     for challenge in Challenge::ALL {
         let (name, solution) = SOLUTIONS
             .iter()
@@ -152,7 +152,7 @@ fn each_goal_is_missed_by_some_run() {
 }
 
 #[test]
-fn a_lighter_load_is_no_way_out() {
+fn lighter_load_fails() {
     for challenge in Challenge::ALL {
         let (_, solution) = SOLUTIONS
             .iter()
@@ -170,7 +170,7 @@ fn a_lighter_load_is_no_way_out() {
                 goal.evidence
                     .starts_with(&format!("{key} is {other_value}, not "))
             );
-            // Nor to lighten it half way.
+            // Changing it during the run fails too.
             let mut later = trace.clone();
             later.params.push((format!("{key}@1500"), "0".to_owned()));
             let [goal] = unmet(challenge, &later).try_into().unwrap();
@@ -180,7 +180,7 @@ fn a_lighter_load_is_no_way_out() {
 }
 
 #[test]
-fn a_run_that_is_not_whole_meets_nothing() {
+fn incomplete_run_meets_no_goal() {
     let challenge = Challenge::of("backpressure").unwrap();
     let whole = experiment(challenge, SOLUTIONS[2].1).simulate();
     let died = Trace {

@@ -1,4 +1,4 @@
-//! What is made of whole traces: figures, series, CSV, digests.
+//! Measures, series, CSV and digests of whole traces.
 
 use highwater::{
     analysis::{MeasureUnit, Measures, Metric, Series, digest, write_csv},
@@ -19,7 +19,7 @@ fn run(name: &str, set: &[(&str, &str)]) -> Trace {
     experiment(name, set).simulate()
 }
 
-/// Every preset of every scenario, but those of so many that they take a while.
+/// Every preset of every scenario, except the slow ones.
 static PRESETS: LazyLock<Vec<Trace>> = LazyLock::new(|| {
     let presets = scenario::ALL.iter().flat_map(|scenario| {
         let presets = scenario.presets.iter();
@@ -36,7 +36,7 @@ fn nanos(duration: Duration) -> u64 {
 }
 
 #[test]
-fn measures_are_those_of_the_table_of_services() {
+fn measures_match_the_service_table() {
     for (name, source) in [
         ("observer", "Sensor"),
         ("decoupling", "UserService"),
@@ -57,8 +57,8 @@ fn measures_are_those_of_the_table_of_services() {
 }
 
 #[test]
-fn latency_is_of_what_was_done_well() {
-    // Where nothing fails it is that of the table of services.
+fn latency_covers_successes() {
+    // Without failures it matches the service table.
     for (name, source) in [("observer", "Sensor"), ("blocking", "Requests")] {
         let trace = run(name, &[]);
         let (measures, summary) = (Measures::of(&trace), trace.summary());
@@ -68,7 +68,7 @@ fn latency_is_of_what_was_done_well() {
             assert_eq!(measures.get(key), known.map(nanos), "{name} {key}");
         }
     }
-    // Most are turned down at once, since no worker is left.
+    // Most requests are rejected at once, since no worker is left.
     let set = [("policy", "crash"), ("workers", "2"), ("requests", "120")];
     let trace = run("handler", &set);
     let measures = Measures::of(&trace);
@@ -78,12 +78,12 @@ fn latency_is_of_what_was_done_well() {
         let series = Series::of(&trace, metric, None);
         let last = series.lines[0].points.last().unwrap();
         let nothing = (metric == Metric::Throughput).then_some(0);
-        assert_eq!(last.value, nothing, "{metric:?}: nothing is done any more");
+        assert_eq!(last.value, nothing, "{metric:?}: no more successes");
     }
 }
 
 #[test]
-fn waiting_for_room_counts() {
+fn latency_includes_waiting_for_room() {
     let set = [
         ("chunk", "64"),
         ("mark", "64"),
@@ -91,19 +91,19 @@ fn waiting_for_room_counts() {
         ("write", "45"),
     ];
     let measures = Measures::of(&run("backpressure", &set));
-    // Two are written before it: one it waits for, and the one in the queue.
+    // Two chunks are ahead of each: one being written, and one in the queue.
     assert!(measures.get("p50") > Some(100_000_000), "{measures:?}");
 }
 
 #[test]
-fn what_streams_are_about_is_what_came_through() {
+fn stream_measures_cover_the_last_stage() {
     let heeded = Measures::of(&run("backpressure", &[]));
     let ignored = Measures::of(&run("backpressure", &[("heed", "ignore")]));
     assert_eq!(heeded.get("done"), Some(60));
     assert_eq!(heeded.get("bytes"), Some(256 << 10));
     assert!(ignored.get("bytes") > Some(2 << 20));
     assert_eq!(heeded.get("throughput"), ignored.get("throughput"));
-    // From the source to the end, and not at the last stage alone.
+    // From the source to the end, not only at the last stage.
     assert!(ignored.get("p99") > Some(1_000_000_000));
     assert_eq!(heeded.get("in_flight"), None);
     let dropping = Measures::of(&run("backpressure", &[("overflow", "drop-oldest")]));
@@ -123,13 +123,13 @@ fn wrong_answers_and_lost_processes_are_counted() {
     assert_eq!(swallowed.get("processes_lost"), Some(0));
     assert_eq!(supervised.get("wrong"), Some(0));
     assert_eq!(supervised.get("processes_lost"), Some(3));
-    // A supervisor that gives up is no process of its own.
+    // A supervisor that gives up is not counted as a process.
     let killed = Measures::of(&run("cluster", &[]));
     assert_eq!(killed.get("processes_lost"), Some(1));
 }
 
 #[test]
-fn lag_is_what_the_scenario_measures() {
+fn lag_matches_the_scenario() {
     let trace = run("blocking", &[]);
     let figures = scaling_figures(&trace);
     let (_, shown) = figures.iter().find(|it| it.0 == "Loop lag p99").unwrap();
@@ -140,11 +140,11 @@ fn lag_is_what_the_scenario_measures() {
 }
 
 #[test]
-fn totals_are_right_where_records_are_missing() {
+fn totals_survive_missing_records() {
     for whole in PRESETS.iter() {
         let mut sampled = whole.clone();
         let mut seen = BTreeSet::new();
-        // The last of each source and kind, and one in five of the others.
+        // The last record of each source and kind, and one in five of the others.
         let mut place = 0;
         let mut kept: Vec<_> = whole.events.iter().rev().copied().collect();
         kept.retain(|event| {
@@ -161,13 +161,13 @@ fn totals_are_right_where_records_are_missing() {
 }
 
 #[test]
-fn a_sample_has_the_rate_of_all() {
+fn sample_has_the_full_rate() {
     let whole = run(
         "cluster",
         &[("requests", "2000"), ("interval", "5"), ("event", "none")],
     );
     let mut sample = whole.clone();
-    // All there is of one request in seven.
+    // All records of one request in seven.
     sample.events.retain(|event| event.subject % 7 == 0);
     let window = Series::window([&whole]);
     let rates = |trace: &Trace| {
@@ -232,7 +232,7 @@ fn lines_are_in_order_and_bounded() {
 }
 
 #[test]
-fn a_line_that_is_thinned_out_keeps_its_peaks() {
+fn thinned_line_keeps_its_peaks() {
     let set = [("chunks", "2000"), ("heed", "ignore"), ("write", "16")];
     let trace = run("backpressure", &set);
     let series = Series::of(&trace, Metric::Bytes, None);
@@ -253,7 +253,7 @@ fn a_line_that_is_thinned_out_keeps_its_peaks() {
 }
 
 #[test]
-fn who_waits_for_the_loop_is_in_flight() {
+fn waiting_for_the_loop_is_in_flight() {
     let on_the_loop = Measures::of(&run("blocking", &[]));
     let offloaded = Measures::of(&run("blocking", &[("run", "offloaded")]));
     assert!(on_the_loop.get("in_flight") > Some(15));
@@ -261,12 +261,12 @@ fn who_waits_for_the_loop_is_in_flight() {
 }
 
 #[test]
-fn a_line_breaks_where_nothing_ended() {
+fn line_breaks_where_nothing_ended() {
     let trace = run("blocking", &[]);
     let latency = Series::of(&trace, Metric::Latency, None);
     let p99 = &latency.lines[0].points;
     assert!(p99.iter().any(|point| point.value.is_none()));
-    // A rate of nothing is 0.
+    // A rate without successes is 0.
     let rate = Series::of(&trace, Metric::Throughput, None);
     assert!(
         rate.lines[0]
@@ -278,7 +278,7 @@ fn a_line_breaks_where_nothing_ended() {
 }
 
 #[test]
-fn a_rate_is_over_the_window_before_it() {
+fn rate_covers_the_window_before_it() {
     let trace = run("backpressure", &[]);
     let window = Duration::from_millis(500);
     let series = Series::of(&trace, Metric::Throughput, Some(window));
@@ -286,13 +286,13 @@ fn a_rate_is_over_the_window_before_it() {
         panic!("it has points");
     };
     assert_eq!(first.at, window);
-    // 45 ms for each of them.
+    // 45 ms for each chunk.
     let per_second = |milli: Option<u64>| milli.unwrap() / 1000;
     assert!((18..=24).contains(&per_second(last.value)), "{last:?}");
 }
 
 #[test]
-fn a_trace_has_the_metrics_that_it_has_something_of() {
+fn metrics_without_data_are_left_out() {
     let names = |trace: &Trace| {
         let metrics = Metric::of(trace).into_iter();
         metrics.map(Metric::name).collect::<Vec<_>>().join(" ")
@@ -310,7 +310,7 @@ fn a_trace_has_the_metrics_that_it_has_something_of() {
 }
 
 #[test]
-fn csv_has_a_line_for_each_record() {
+fn csv_has_a_line_per_record() {
     for trace in PRESETS.iter() {
         let mut csv = Vec::new();
         write_csv(trace, &mut csv).unwrap();
@@ -326,12 +326,12 @@ fn csv_has_a_line_for_each_record() {
 }
 
 #[test]
-fn a_digest_is_of_what_was_recorded_and_not_of_how_it_came() {
+fn digest_is_independent_of_batching() {
     let whole = run("decoupling", &[]);
     let mut in_pieces = experiment("decoupling", &[]).new_trace("virtual");
     let mut first_name = 0;
     for events in whole.events.chunks(7) {
-        // As a Worker sends it. Names come before they are used.
+        // Like batches of a Worker, in which names precede their use.
         let names = if first_name == 0 {
             whole.names.clone()
         } else {
@@ -356,15 +356,15 @@ fn a_digest_is_of_what_was_recorded_and_not_of_how_it_came() {
     assert_ne!(digest(&renamed), digest(&whole));
 }
 
-/// Every machine comes to these; in a browser, `web/analysis` does.
+/// Every machine computes these digests; `web/analysis` checks them in a browser.
 #[test]
-fn a_simulation_has_one_digest_everywhere() {
+fn digests_match_the_golden_file() {
     for line in include_str!("../digests.txt").lines() {
         let (name, known) = line.split_once(' ').unwrap();
         let found = digest(&run(name, &[("seed", "7")]));
         assert_eq!(
             found, known,
-            "if {name} is to be so: in core/tests/digests.txt"
+            "{name}: if intended, update core/tests/digests.txt"
         );
     }
 }

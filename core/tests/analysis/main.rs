@@ -1,4 +1,4 @@
-//! What is made of whole traces.
+//! Analysis of whole traces.
 
 mod challenges;
 mod figures;

@@ -1,4 +1,4 @@
-//! Plots: what is in them, and that it can be read.
+//! Plots: content and readability.
 
 use highwater::{
     analysis::{Figure, Metric, PlotRun, plot},
@@ -8,7 +8,7 @@ use highwater::{
 use roxmltree::{Document, Node};
 use std::collections::BTreeSet;
 
-/// All presets of a scenario, as many as there is room for.
+/// Runs the presets of a scenario, up to six.
 fn presets(name: &str) -> Vec<(&'static str, Trace)> {
     let scenario = scenario::find(name).unwrap();
     let run = |preset: &'static scenario::Preset| {
@@ -47,7 +47,7 @@ fn number(node: &Node<'_, '_>, attribute: &str) -> Option<f64> {
 }
 
 #[test]
-fn every_preset_fits_into_its_picture() {
+fn every_preset_fits_its_picture() {
     for scenario in scenario::ALL {
         let labelled = presets(scenario.name);
         for width in [280, 360, 960] {
@@ -68,7 +68,7 @@ fn every_preset_fits_into_its_picture() {
                     continue;
                 }
                 let text = node.text().unwrap();
-                // Six tenths of its height a letter: wider than most fonts are.
+                // Six tenths of the height per letter, wider than in most fonts.
                 let length =
                     number(&node, "font-size").unwrap() * 0.6 * text.chars().count() as f64;
                 let x = number(&node, "x").unwrap();
@@ -91,7 +91,7 @@ fn numbers(text: &str) -> Vec<f64> {
 }
 
 #[test]
-fn one_run_is_named_with_its_world_and_its_seed() {
+fn title_names_world_and_seed() {
     let (label, mut trace) = presets("blocking").swap_remove(0);
     let svg = plot(
         &[PlotRun {
@@ -131,7 +131,7 @@ fn one_run_is_named_with_its_world_and_its_seed() {
 }
 
 #[test]
-fn several_runs_are_told_apart_by_more_than_colour() {
+fn runs_differ_by_more_than_colour() {
     let labelled = presets("blocking");
     let one_metric = Figure {
         metrics: vec![Metric::Throughput],
@@ -151,7 +151,7 @@ fn several_runs_are_told_apart_by_more_than_colour() {
             .or_insert_with(BTreeSet::new)
             .insert(dash);
     }
-    // Crosses, which are markers, are not dashed.
+    // Cross markers are not dashed.
     let dashes: BTreeSet<_> = by_colour.values().filter_map(|it| it.last()).collect();
     assert_eq!((by_colour.len(), dashes.len()), (4, 4), "{by_colour:?}");
     let shapes = |name| document.descendants().any(|it| it.has_tag_name(name));
@@ -163,7 +163,7 @@ fn several_runs_are_told_apart_by_more_than_colour() {
 }
 
 #[test]
-fn a_change_in_the_midst_of_a_run_stands_upright() {
+fn change_during_a_run_is_a_vertical_line() {
     let mut experiment = scenario::find("decoupling").unwrap().experiment();
     let before = experiment.simulate();
     experiment.set("email_latency@1500", "400").unwrap();
@@ -186,7 +186,7 @@ fn a_change_in_the_midst_of_a_run_stands_upright() {
     let runs = runs(&labelled);
     let (none, _, says) = upright(&runs[..1]);
     assert_eq!((none, says), (0, false));
-    // In each chart.
+    // One in each chart.
     let (lines, charts, says) = upright(&runs);
     assert_eq!((lines, says), (charts, true));
 }
@@ -198,7 +198,7 @@ fn marks_are_at_round_numbers() {
         for text in texts(&plot(&runs(&labelled), &figure(360))) {
             if text.chars().all(|it| it.is_ascii_digit() || it == '.') {
                 assert!(text.len() <= 5, "{text} of {}", scenario.name);
-                // 1, 2 or 5 times a power of ten, so many times.
+                // A multiple of 1, 2 or 5 times a power of ten.
                 let digits = text.replace('.', "");
                 let digits = digits.trim_matches('0');
                 assert!(digits.len() <= 3, "{text} of {}", scenario.name);
@@ -208,7 +208,7 @@ fn marks_are_at_round_numbers() {
 }
 
 #[test]
-fn everything_stands_out_from_what_it_stands_on() {
+fn colours_have_enough_contrast() {
     let labelled = presets("taxonomy");
     for dark in [false, true] {
         let figure = Figure {
@@ -233,7 +233,7 @@ fn everything_stands_out_from_what_it_stands_on() {
     }
 }
 
-/// Relative luminance, as WCAG 2.2 defines it.
+/// Returns the relative luminance, as defined by WCAG 2.2.
 fn luminance(hex: &str) -> f64 {
     let part = |from: usize| {
         let part = u8::from_str_radix(&hex[from..from + 2], 16).unwrap();
@@ -248,7 +248,7 @@ fn luminance(hex: &str) -> f64 {
 }
 
 #[test]
-fn nothing_breaks_out_of_a_text() {
+fn texts_are_escaped() {
     let trace = Trace {
         scenario: "a </title> & <script>\u{7}".to_owned(),
         ..Trace::default()
@@ -270,17 +270,17 @@ fn nothing_breaks_out_of_a_text() {
 }
 
 #[test]
-fn no_runs_have_a_picture_too() {
+fn plot_without_runs_is_valid() {
     let svg = plot(&[], &figure(0));
     let document = Document::parse(&svg).unwrap();
     assert_eq!(document.root_element().attribute("width"), Some("280"));
 }
 
 #[test]
-fn the_same_runs_give_the_same_bytes() {
+fn plot_is_deterministic() {
     let labelled = presets("handler");
     let [a, b] = [(), ()].map(|()| plot(&runs(&labelled), &figure(960)));
     assert_eq!(a, b);
-    // Ours is not worth a megabyte.
+    // Small enough to embed.
     assert!(a.len() < 200_000, "{} bytes", a.len());
 }

@@ -1,4 +1,4 @@
-//! A busy loop's own handle: the emitter's rules, seen through what it keeps.
+//! Cached emitters.
 
 use crate::logged::Log;
 use highwater::events::{CachedEmitter, Emitter, FailurePolicy, Options, Removal, Subscription};
@@ -9,21 +9,21 @@ use std::{
 };
 
 #[test]
-fn it_may_cross_threads_whatever_the_event_is() {
+fn cached_emitter_is_send_and_sync() {
     fn crosses<T: Send + Sync + 'static>() {}
     crosses::<CachedEmitter<Rc<()>>>();
     crosses::<CachedEmitter<str>>();
 }
 
 #[test]
-fn it_sees_what_changed_since_its_last_emit() {
+fn cached_emitter_sees_changes() {
     let (emitter, log) = (Emitter::<u8>::new(), Log::default());
     let mut cached = emitter.cached();
     assert_eq!(cached.emit(&0).unwrap(), 0);
     let a = emitter.on("a", log.listener("a"));
     emitter.prepend_once("b", log.listener("b")).detach();
     assert_eq!(cached.emit(&0).unwrap(), 2);
-    assert_eq!(cached.emit(&0).unwrap(), 1, "b was there for one event");
+    assert_eq!(cached.emit(&0).unwrap(), 1, "b was a once");
     assert_eq!(log.take(), ["b", "a", "a"]);
     a.cancel();
     assert_eq!(cached.emit(&0).unwrap(), 0);
@@ -38,7 +38,7 @@ fn it_sees_what_changed_since_its_last_emit() {
 }
 
 #[test]
-fn listeners_that_cannot_fail_and_that_can_may_be_together() {
+fn fallible_and_infallible_listeners_mix() {
     let (emitter, log) = (Emitter::<u8>::new(), Log::default());
     let mut cached = emitter.cached();
     emitter.on("a", log.listener("a")).detach();
@@ -60,7 +60,7 @@ fn listeners_that_cannot_fail_and_that_can_may_be_together() {
 }
 
 #[test]
-fn what_changes_during_its_emit_goes_by_the_emitters_rules() {
+fn changes_during_an_emit_follow_the_options() {
     for (removal, expected) in [(Removal::Snapshot, 2), (Removal::Live, 1)] {
         let emitter = Emitter::<u8>::with_options(Options::new().removal(removal));
         let (log, slot) = (Log::default(), Arc::new(Mutex::new(None::<Subscription>)));
@@ -86,19 +86,19 @@ fn holder(held: &Arc<()>) -> impl Fn(&u8) + use<> {
 }
 
 #[test]
-fn what_a_removed_listener_holds_goes_with_its_next_emit_or_with_it() {
+fn removed_listener_is_freed_with_the_next_emit() {
     let (emitter, held) = (Emitter::<u8>::new(), Arc::new(()));
     let mut cached = emitter.cached();
     let subscription = emitter.on("holder", holder(&held));
     assert_eq!(cached.emit(&0).unwrap(), 1);
     subscription.cancel();
-    assert_eq!(Arc::strong_count(&held), 2, "this handle keeps it");
+    assert_eq!(Arc::strong_count(&held), 2, "the cached list keeps it");
     assert_eq!(cached.emit(&0).unwrap(), 0);
     assert_eq!(Arc::strong_count(&held), 1);
 
     emitter.once("holder", holder(&held)).detach();
     assert_eq!(cached.emit(&0).unwrap(), 1);
-    assert_eq!(Arc::strong_count(&held), 1, "not one emit late");
+    assert_eq!(Arc::strong_count(&held), 1, "freed by the same emit");
 
     let subscription = emitter.on("holder", holder(&held));
     let other = cached.clone();
@@ -109,7 +109,7 @@ fn what_a_removed_listener_holds_goes_with_its_next_emit_or_with_it() {
 }
 
 #[test]
-fn a_listener_may_emit_on_the_emitter() {
+fn listener_may_emit_on_the_emitter() {
     let (emitter, log) = (Emitter::<u8>::new(), Log::default());
     let (weak, own) = (emitter.downgrade(), log.clone());
     let nested = move |depth: &u8| {
@@ -124,7 +124,7 @@ fn a_listener_may_emit_on_the_emitter() {
     emitter.once("once", log.listener("once")).detach();
     emitter.on("last", log.listener("last")).detach();
     let mut cached = emitter.cached();
-    assert_eq!(cached.emit(&0).unwrap(), 2, "an inner emit had the once");
+    assert_eq!(cached.emit(&0).unwrap(), 2, "an inner emit called the once");
     let expected = [
         "nested 0", "nested 1", "once", "last", "nested 2", "last", "last",
     ];
@@ -132,7 +132,7 @@ fn a_listener_may_emit_on_the_emitter() {
 }
 
 #[test]
-fn failures_and_panics_leave_it_as_they_leave_an_emitter() {
+fn cached_emitter_survives_failures_and_panics() {
     let emitter = Emitter::<u8>::with_options(Options::new().policy(FailurePolicy::FailFast));
     let log = Log::default();
     let mut cached = emitter.cached();
@@ -153,7 +153,7 @@ fn failures_and_panics_leave_it_as_they_leave_an_emitter() {
 }
 
 #[test]
-fn it_keeps_its_emitter_alive() {
+fn cached_emitter_keeps_its_emitter_alive() {
     let emitter = Emitter::<u8>::new();
     emitter.on("a", |_| ()).detach();
     let (weak, mut cached) = (emitter.downgrade(), emitter.cached());

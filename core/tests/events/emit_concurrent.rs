@@ -29,7 +29,7 @@ impl Test {
         self.gates.listen(&self.emitter, name)
     }
 
-    /// An emit that has started and waits.
+    /// Starts an emit that has to wait.
     fn begin(&self, limit: usize) -> Emit {
         let mut emit: Emit = Box::pin(self.emitter.emit_concurrent(0, limit));
         self.goes_on(&mut emit);
@@ -42,7 +42,7 @@ impl Test {
 }
 
 #[test]
-fn at_most_the_limit_run_at_a_time_and_they_start_in_order() {
+fn limit_bounds_the_running_listeners() {
     let test = test(Options::new());
     let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| test.gate(name));
     let mut emit = test.begin(2);
@@ -62,7 +62,7 @@ fn at_most_the_limit_run_at_a_time_and_they_start_in_order() {
 }
 
 #[test]
-fn without_a_limit_all_run_and_with_one_of_one_they_take_turns() {
+fn limits_of_zero_and_one() {
     let all = test(Options::new());
     let gates = ["a", "b", "c"].map(|name| all.gate(name));
     let emit = all.begin(0);
@@ -84,7 +84,7 @@ fn without_a_limit_all_run_and_with_one_of_one_they_take_turns() {
 }
 
 #[test]
-fn a_plain_listener_runs_at_its_turn() {
+fn plain_listener_runs_in_its_turn() {
     let test = test(Options::new());
     let a = test.gate("a");
     test.emitter.on("b", test.log.listener("b")).detach();
@@ -100,7 +100,7 @@ fn a_plain_listener_runs_at_its_turn() {
 }
 
 #[test]
-fn failures_are_in_the_order_of_the_listeners_not_of_time() {
+fn failures_are_in_listener_order() {
     let test = test(Options::new());
     let [a, b, c] = ["a", "b", "c"].map(|name| test.gate(name));
     test.emitter.on("d", test.log.failing("d")).detach();
@@ -115,7 +115,7 @@ fn failures_are_in_the_order_of_the_listeners_not_of_time() {
 }
 
 #[test]
-fn an_observer_hears_failures_as_they_happen() {
+fn failures_are_observed_immediately() {
     let test = test(Options::new());
     let own = test.log.clone();
     let observer = move |failure: &_| own.add(format!("observed {failure}"));
@@ -132,7 +132,7 @@ fn an_observer_hears_failures_as_they_happen() {
 }
 
 #[test]
-fn failing_fast_starts_no_more_and_awaits_those_that_run() {
+fn fail_fast_awaits_running_listeners() {
     let test = test(Options::new().policy(FailurePolicy::FailFast));
     let [a, b, c] = ["a", "b", "c"].map(|name| test.gate(name));
     let mut emit = test.begin(2);
@@ -148,7 +148,7 @@ fn failing_fast_starts_no_more_and_awaits_those_that_run() {
 }
 
 #[test]
-fn a_plain_failure_fails_as_fast() {
+fn plain_failure_fails_fast() {
     let test = test(Options::new().policy(FailurePolicy::FailFast));
     let a = test.gate("a");
     test.emitter.on("b", test.log.failing("b")).detach();
@@ -161,7 +161,7 @@ fn a_plain_failure_fails_as_fast() {
 }
 
 #[test]
-fn dropped_it_stops_those_that_run_and_starts_no_other() {
+fn dropped_emit_stops_running_listeners() {
     let test = test(Options::new());
     let _monitor = test.emitter.monitor(notices(&test.log));
     let _gates = ["a", "b", "c"].map(|name| test.gate(name));
@@ -176,7 +176,7 @@ fn dropped_it_stops_those_that_run_and_starts_no_other() {
 }
 
 #[test]
-fn the_listeners_are_those_at_the_first_poll() {
+fn snapshot_is_taken_at_the_first_poll() {
     for (removal, expected) in [(Removal::Snapshot, 3), (Removal::Live, 2)] {
         let test = test(Options::new().removal(removal));
         let early = test.emitter.on("early", test.log.listener("early"));
@@ -199,7 +199,7 @@ fn the_listeners_are_those_at_the_first_poll() {
 }
 
 #[test]
-fn all_share_one_event() {
+fn listeners_share_one_event() {
     let emitter = AsyncEmitter::<u8>::new_async();
     let event = Arc::new(7);
     let (own, all) = (Arc::clone(&event), [(); 3]);

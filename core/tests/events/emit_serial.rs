@@ -1,4 +1,4 @@
-//! Asynchronous listeners and the emits that await them one after the other.
+//! Asynchronous listeners, awaited one after the other.
 
 use crate::gated::{Gates, notices};
 use futures::FutureExt;
@@ -6,7 +6,7 @@ use highwater::events::{AsyncEmitter, Bus, FailurePolicy, Options, Removal};
 use std::{pin::pin, sync::Arc};
 
 #[test]
-fn one_listener_is_awaited_after_the_other() {
+fn listeners_are_awaited_one_after_the_other() {
     let (emitter, gates) = (AsyncEmitter::<u8>::new_async(), Gates::default());
     let log = gates.log.clone();
     let a = gates.listen(&emitter, "a");
@@ -26,7 +26,7 @@ fn one_listener_is_awaited_after_the_other() {
 }
 
 #[test]
-fn nothing_happens_before_the_first_poll_and_the_listeners_are_those_then() {
+fn emit_is_lazy_until_the_first_poll() {
     for (removal, expected) in [(Removal::Snapshot, 4), (Removal::Live, 3)] {
         let emitter = AsyncEmitter::<u8>::new_async_with_options(Options::new().removal(removal));
         let gates = Gates::default();
@@ -52,7 +52,7 @@ fn nothing_happens_before_the_first_poll_and_the_listeners_are_those_then() {
 }
 
 #[test]
-fn dropped_before_its_first_poll_an_emit_never_was() {
+fn unpolled_emit_has_no_effect() {
     let (emitter, gates) = (AsyncEmitter::<Arc<()>>::new_async(), Gates::default());
     let _monitor = emitter.monitor(notices(&gates.log));
     let _gate = gates.listen(&emitter, "a");
@@ -66,7 +66,7 @@ fn dropped_before_its_first_poll_an_emit_never_was() {
 }
 
 #[test]
-fn dropped_midway_it_stops_the_listener_that_runs_and_starts_no_other() {
+fn dropped_emit_stops_the_running_listener() {
     for is_monitored in [false, true] {
         let (emitter, gates) = (AsyncEmitter::<Arc<()>>::new_async(), Gates::default());
         let log = gates.log.clone();
@@ -82,7 +82,7 @@ fn dropped_midway_it_stops_the_listener_that_runs_and_starts_no_other() {
         assert!(emit.as_mut().now_or_never().is_none());
         log.take();
         drop(emit);
-        // Told of last, when all of it is over.
+        // Notified last, when everything has ended.
         let end = ["a is stopped", "emitted: 2 ran, 1 failed"];
         assert_eq!(log.take(), end[..if is_monitored { 2 } else { 1 }]);
         assert_eq!(Arc::strong_count(&event), 1);
@@ -90,7 +90,7 @@ fn dropped_midway_it_stops_the_listener_that_runs_and_starts_no_other() {
 }
 
 #[test]
-fn its_failures_go_where_the_policy_says() {
+fn failures_follow_the_policy() {
     let fails = |options: Options| {
         let (emitter, gates) = (
             AsyncEmitter::<u8>::new_async_with_options(options),
@@ -130,7 +130,7 @@ fn its_failures_go_where_the_policy_says() {
 }
 
 #[test]
-fn a_monitor_hears_an_awaited_emit_in_order() {
+fn monitor_sees_an_awaited_emit_in_order() {
     let (emitter, gates) = (AsyncEmitter::<u8>::new_async(), Gates::default());
     let log = gates.log.clone();
     let _monitor = emitter.monitor(notices(&log));
@@ -153,7 +153,7 @@ fn a_monitor_hears_an_awaited_emit_in_order() {
 }
 
 #[test]
-fn the_future_keeps_its_emitter_until_it_is_done() {
+fn future_keeps_its_emitter_alive() {
     let (emitter, gates) = (AsyncEmitter::<u8>::new_async(), Gates::default());
     let gate = gates.listen(&emitter, "a");
     let weak = emitter.downgrade();
@@ -167,7 +167,7 @@ fn the_future_keeps_its_emitter_until_it_is_done() {
 }
 
 #[test]
-fn an_event_may_be_unsized_and_a_bus_awaits_as_its_emitters_do() {
+fn unsized_events_and_buses_can_be_awaited() {
     let emitter = AsyncEmitter::<str>::new_async();
     let listener = async |text: Arc<str>| match &*text {
         "good" => Ok(()),

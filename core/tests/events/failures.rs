@@ -1,4 +1,4 @@
-//! Failures: who is told, what is kept of them, and panics beside them.
+//! Failures: their observers and sources, and panics.
 
 use futures::{FutureExt, StreamExt};
 use highwater::events::{Bus, Emitter, Failure, Inbox, Notice, Overflow};
@@ -10,7 +10,7 @@ use std::{
 };
 
 #[test]
-fn a_bus_observes_what_nobody_else_does() {
+fn bus_observes_unobserved_failures() {
     let bus = Bus::new();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&seen);
@@ -29,9 +29,9 @@ fn a_bus_observes_what_nobody_else_does() {
 }
 
 #[test]
-fn a_monitor_that_panics_ends_the_emit_and_no_more() {
+fn panicking_monitor_ends_only_that_emit() {
     let emitter = Emitter::<u8>::new();
-    let monitor = emitter.monitor(|_, _| panic!("nobody reads the log"));
+    let monitor = emitter.monitor(|_, _| panic!("no log"));
     emitter.on("a", |_| ()).detach();
     assert!(catch_unwind(AssertUnwindSafe(|| emitter.emit(&1))).is_err());
     drop(monitor);
@@ -40,7 +40,7 @@ fn a_monitor_that_panics_ends_the_emit_and_no_more() {
     };
     let monitor = emitter.monitor(panics_at_the_end);
     assert!(catch_unwind(AssertUnwindSafe(|| emitter.emit(&1))).is_err());
-    // Beside a listener's own panic, which is the one that passes through.
+    // With a listener's own panic, which is the one that propagates.
     let bug = emitter.on("b", |_| -> Result<(), String> { panic!("a bug") });
     let panic = catch_unwind(AssertUnwindSafe(|| emitter.emit(&1))).unwrap_err();
     assert_eq!(panic.downcast_ref(), Some(&"a bug"));
@@ -49,7 +49,7 @@ fn a_monitor_that_panics_ends_the_emit_and_no_more() {
 }
 
 #[test]
-fn only_what_a_text_leaves_out_is_a_source() {
+fn source_excludes_the_listener_error() {
     let emitter = Emitter::<u8>::new();
     emitter
         .on("parse", |_| "x".parse::<u8>().map(drop))
@@ -69,23 +69,23 @@ fn failures_can_be_handled_in_the_background() {
         .inbox("handler", 4, Overflow::Fail)
         .unwrap();
     emitter.on("a", |_| Err("out")).detach();
-    assert_eq!(emitter.emit(&1).unwrap(), 1, "somebody is going to know");
+    assert_eq!(emitter.emit(&1).unwrap(), 1, "queued for the handler");
     let mut failures = failures;
     assert_eq!(failures.try_next().unwrap().to_string(), "a: out");
 }
 
 #[test]
-fn an_inbox_that_is_turned_off_ends_whoever_holds_the_list() {
+fn inbox_turned_off_ends_at_once() {
     let emitter = Emitter::<u8>::new();
     let mut inbox = emitter.inbox("inbox", 4, Overflow::Wait).unwrap();
-    // It keeps the list it last saw.
+    // It keeps the list it last used.
     let mut resting = emitter.cached();
     resting.emit(&1).unwrap();
     assert!(emitter.off(inbox.id()));
     assert_eq!(inbox.next().now_or_never(), Some(Some(1)));
     assert_eq!(inbox.next().now_or_never(), Some(None), "it has ended");
 
-    // So does a listener that turns it off and panics.
+    // Also if the listener that turns it off panics.
     let mut inbox = emitter.inbox("inbox", 4, Overflow::Wait).unwrap();
     let (id, weak) = (inbox.id(), emitter.downgrade());
     let bug = emitter.prepend("bug", move |_| -> Result<(), String> {
@@ -98,7 +98,7 @@ fn an_inbox_that_is_turned_off_ends_whoever_holds_the_list() {
 }
 
 #[test]
-fn what_a_listener_holds_goes_with_it_also_after_a_panic() {
+fn removed_listener_is_freed_after_a_panic() {
     let emitter = Emitter::<u8>::new();
     let held = Arc::new(());
     let weak = emitter.downgrade();

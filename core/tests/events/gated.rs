@@ -1,22 +1,22 @@
-//! Asynchronous listeners that end when a test says so.
+//! Asynchronous listeners that end when a test opens their gate.
 
 use crate::logged::Log;
 use futures::channel::oneshot;
 use highwater::events::{AsyncEmitter, Notice};
 use std::sync::Mutex;
 
-/// What a listener is to end with.
+/// The result with which a listener ends.
 pub(crate) type Gate = oneshot::Sender<Result<(), &'static str>>;
 
-/// Makes listeners that write when they start, end or are stopped.
+/// Makes listeners that log their start and end.
 #[derive(Default)]
 pub(crate) struct Gates {
     pub(crate) log: Log,
 }
 
 impl Gates {
-    /// A listener that waits, once, for what is sent to its gate; a second call
-    /// has nothing to wait for and ends as the first did.
+    /// Adds a listener that waits for the result sent to its gate. A second call
+    /// returns the same result at once.
     pub(crate) fn listen<E>(&self, emitter: &AsyncEmitter<E>, name: &'static str) -> Gate
     where
         E: ?Sized + Send + Sync + 'static,
@@ -43,7 +43,7 @@ impl Gates {
     }
 }
 
-/// A call of a listener, which is over when this is dropped.
+/// A call of a listener, which ends when this is dropped.
 struct Run {
     log: Log,
     name: &'static str,
@@ -63,8 +63,7 @@ impl Drop for Run {
     }
 }
 
-/// A monitor that writes what it is told, and sees to it that all of it is of
-/// one emit.
+/// Returns a monitor that logs its notices and checks that all belong to one emit.
 pub(crate) fn notices<E: ?Sized>(log: &Log) -> impl Fn(&E, Notice<'_>) + use<E> {
     let (log, emits) = (log.clone(), Mutex::new(None));
     move |_, notice| {

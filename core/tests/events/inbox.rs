@@ -1,4 +1,4 @@
-//! Inboxes: what they hold, what they give up, and how they end.
+//! Inboxes: capacity, overflow and closing.
 
 use futures::{
     FutureExt, Stream, StreamExt,
@@ -26,7 +26,7 @@ fn read_all(inbox: &mut Inbox<u32>) -> Vec<u32> {
     std::iter::from_fn(|| inbox.try_next()).collect()
 }
 
-/// Whatever happened: each event is somewhere.
+/// Returns the statistics, which account for every event.
 fn stats(inbox: &Inbox<u32>) -> InboxStats {
     let stats = inbox.stats();
     let accounted = stats.received + stats.dropped + stats.refused + stats.queued as u64;
@@ -36,7 +36,7 @@ fn stats(inbox: &Inbox<u32>) -> InboxStats {
 }
 
 #[test]
-fn events_are_read_in_the_order_they_were_emitted() {
+fn events_are_read_in_order() {
     let (emitter, mut inbox) = inbox(4, Overflow::Wait);
     for event in 1..=3 {
         emitter.emit(&event).unwrap();
@@ -51,7 +51,7 @@ fn events_are_read_in_the_order_they_were_emitted() {
 }
 
 #[test]
-fn an_inbox_without_room_is_refused() {
+fn zero_capacity_is_rejected() {
     let emitter: Emitter<u32> = Emitter::new();
     let refused = emitter.inbox("none", 0, Overflow::Wait).unwrap_err();
     assert_eq!(refused, ZeroCapacity);
@@ -61,7 +61,7 @@ fn an_inbox_without_room_is_refused() {
 }
 
 #[test]
-fn a_full_inbox_does_what_its_policy_says() {
+fn full_inbox_applies_its_policy() {
     for (overflow, kept, dropped) in [
         (Overflow::DropOldest, &[3, 4, 5][..], 2),
         (Overflow::DropNewest, &[1, 2, 3], 2),
@@ -92,7 +92,7 @@ fn a_full_inbox_does_what_its_policy_says() {
 }
 
 #[test]
-fn the_bound_holds_while_a_reader_is_at_it() {
+fn bound_holds_while_reading() {
     for capacity in 1..=9 {
         for overflow in [Overflow::Fail, Overflow::DropNewest] {
             let (emitter, mut inbox) = inbox(capacity, overflow);
@@ -100,7 +100,7 @@ fn the_bound_holds_while_a_reader_is_at_it() {
                 let _full = emitter.emit(&event);
                 if event % 3 == 0 {
                     assert!(inbox.try_next().is_some());
-                    // The place it had is free at once.
+                    // Its slot is free at once.
                     emitter.emit(&event).unwrap();
                     assert!(stats(&inbox).queued <= capacity);
                 }
@@ -111,7 +111,7 @@ fn the_bound_holds_while_a_reader_is_at_it() {
 }
 
 #[test]
-fn an_awaited_emit_waits_for_room_and_others_for_their_turn() {
+fn awaited_emits_wait_in_line_for_room() {
     let (emitter, mut inbox) = inbox(1, Overflow::Wait);
     emitter.emit(&1).unwrap();
     let mut second = pin!(emitter.emit_serial(2));
@@ -123,7 +123,7 @@ fn an_awaited_emit_waits_for_room_and_others_for_their_turn() {
 
     assert_eq!(inbox.try_next(), Some(1));
     assert!(third.as_mut().now_or_never().is_none(), "not its turn");
-    assert!(emitter.emit(&5).is_err(), "nor does one overtake them");
+    assert!(emitter.emit(&5).is_err(), "it must not overtake them");
     assert_eq!(second.as_mut().now_or_never().unwrap().unwrap(), 1);
     assert_eq!(inbox.try_next(), Some(2));
     assert_eq!(third.as_mut().now_or_never().unwrap().unwrap(), 1);
@@ -142,7 +142,7 @@ impl ArcWake for Woken {
 }
 
 #[test]
-fn an_emit_that_gives_up_its_turn_wakes_the_next() {
+fn cancelled_emit_wakes_the_next() {
     let (emitter, mut inbox) = inbox(1, Overflow::Wait);
     emitter.emit(&1).unwrap();
     let (first_woken, second_woken) = (Arc::new(Woken::default()), Arc::new(Woken::default()));
@@ -159,22 +159,26 @@ fn an_emit_that_gives_up_its_turn_wakes_the_next() {
     drop(first);
     assert_eq!(second_woken.0.load(Ordering::Relaxed), 1);
     assert!(second.now_or_never().is_some());
-    assert_eq!(read_all(&mut inbox), [3], "what gave up is not queued");
+    assert_eq!(
+        read_all(&mut inbox),
+        [3],
+        "the cancelled event is not queued"
+    );
     assert_eq!(stats(&inbox).sent, 2);
 }
 
 #[test]
-fn a_sleeping_reader_is_woken_by_an_event_and_by_the_end() {
+fn sleeping_reader_is_woken_by_event_and_end() {
     let (emitter, mut inbox) = inbox(2, Overflow::Wait);
     let woken = Arc::new(Woken::default());
     let waker = waker(Arc::clone(&woken));
     let mut context = Context::from_waker(&waker);
     assert!(inbox.poll_next_unpin(&mut context).is_pending());
-    assert_eq!(inbox.try_next(), None, "a look does not forget the sleeper");
+    assert_eq!(inbox.try_next(), None, "try_next keeps the waker");
     emitter.emit(&1).unwrap();
     assert_eq!(woken.0.load(Ordering::Relaxed), 1);
     emitter.emit(&2).unwrap();
-    assert_eq!(woken.0.load(Ordering::Relaxed), 1, "once is enough");
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1, "woken once");
     assert_eq!(read_all(&mut inbox), [1, 2]);
     assert!(inbox.poll_next_unpin(&mut context).is_pending());
     drop(emitter);
@@ -185,7 +189,7 @@ fn a_sleeping_reader_is_woken_by_an_event_and_by_the_end() {
 }
 
 #[test]
-fn closed_it_takes_no_more_and_gives_what_it_has() {
+fn closed_inbox_drains_and_ends() {
     type End = fn(&Emitter<u32>, &Inbox<u32>);
     let ends: [(&str, End); 3] = [
         ("close", |_, inbox| inbox.close()),
@@ -209,7 +213,7 @@ fn closed_it_takes_no_more_and_gives_what_it_has() {
 }
 
 #[test]
-fn emits_that_wait_go_on_when_it_is_closed_or_dropped() {
+fn closing_or_dropping_releases_waiting_emits() {
     for drops in [false, true] {
         let (emitter, inbox) = inbox(1, Overflow::Wait);
         emitter.emit(&1).unwrap();
@@ -229,14 +233,14 @@ fn emits_that_wait_go_on_when_it_is_closed_or_dropped() {
 }
 
 #[test]
-fn what_is_queued_is_dropped_with_it() {
+fn queued_events_are_dropped_with_the_inbox() {
     let emitter = Emitter::new();
     let event = Arc::new(());
     let mut inbox = emitter.inbox("inbox", 8, Overflow::Wait).unwrap();
     for _ in 0..6 {
         emitter.emit(&event).unwrap();
     }
-    // Some of them are with the reader, some are not.
+    // Some of them are in the batch of the reader, some are not.
     drop(inbox.try_next());
     assert_eq!(Arc::strong_count(&event), 6);
     drop(inbox);
@@ -244,7 +248,7 @@ fn what_is_queued_is_dropped_with_it() {
 }
 
 #[test]
-fn the_clone_and_the_drop_of_an_event_may_use_the_inboxs_emitter() {
+fn dropping_an_event_may_use_the_emitter() {
     struct Busy(Emitter<Arc<Busy>>);
     impl Drop for Busy {
         fn drop(&mut self) {
@@ -262,7 +266,7 @@ fn the_clone_and_the_drop_of_an_event_may_use_the_inboxs_emitter() {
 }
 
 #[test]
-fn to_its_emitter_it_is_a_listener_like_any_other() {
+fn inbox_is_an_ordinary_listener() {
     let (emitter, inbox) = inbox(1, Overflow::Wait);
     let [listener] = &emitter.listeners()[..] else {
         panic!("one listener");

@@ -1,4 +1,4 @@
-//! Random uses of an inbox, against a model that is a plain queue.
+//! Random operations on an inbox, compared with a plain queue.
 
 use crate::cases::cases;
 use futures::{
@@ -23,7 +23,7 @@ enum Step {
     Emit,
     /// An awaited emit, polled once.
     Start,
-    /// Polls one of the emits that wait, of the many modulo those there are.
+    /// Polls one of the waiting emits; the index is taken modulo their number.
     Poll(usize),
     Abandon(usize),
     TryNext,
@@ -45,12 +45,12 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What an inbox is, in as many words as it takes.
+/// The specification of an inbox.
 struct Model {
     capacity: usize,
     overflow: Overflow,
     queue: VecDeque<u32>,
-    /// Those that wait, in line.
+    /// The waiting emits, in line.
     line: VecDeque<Waiting>,
     is_subscribed: bool,
     is_closed: bool,
@@ -61,11 +61,11 @@ struct Model {
     peak: usize,
 }
 
-/// An emit that waits.
+/// A waiting emit.
 struct Waiting {
     event: u32,
     is_woken: bool,
-    /// It was woken and found its place received.
+    /// It was woken and found its slot taken.
     was_overtaken: bool,
 }
 
@@ -101,7 +101,7 @@ impl Model {
         self.line.iter().filter(|waiting| waiting.is_woken)
     }
 
-    /// Whether there is room beside the places that are reserved.
+    /// Returns whether there is room besides the reserved slots.
     fn has_unreserved(&self) -> bool {
         self.queue.len() + self.woken().count() < self.capacity
     }
@@ -213,7 +213,7 @@ impl Model {
     }
 }
 
-/// Remembers that it was woken.
+/// A waker that records whether it was woken.
 #[derive(Default)]
 struct Woken(AtomicBool);
 
@@ -223,7 +223,7 @@ impl ArcWake for Woken {
     }
 }
 
-/// Polled with a waker of its own each time.
+/// Polls with a new waker each time.
 fn poll<T>(woken: &mut Arc<Woken>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Option<T> {
     *woken = Arc::default();
     let waker = waker(Arc::clone(woken));
@@ -233,7 +233,7 @@ fn poll<T>(woken: &mut Arc<Woken>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T
     }
 }
 
-/// An event and what it holds, to be counted.
+/// An event whose copies are counted.
 #[derive(Clone, Debug)]
 struct Event(u32, #[expect(dead_code, reason = "it is counted")] Arc<()>);
 
@@ -243,9 +243,9 @@ struct Real {
     emitter: Emitter<Event>,
     inbox: Inbox<Event>,
     held: Arc<()>,
-    /// By the number of their event.
+    /// The waiting emits, by the number of their event.
     waiting: BTreeMap<u32, (Emit, Arc<Woken>)>,
-    /// Of the reader, while it sleeps.
+    /// The waker of the sleeping reader.
     sleeper: Option<Arc<Woken>>,
 }
 
@@ -291,7 +291,7 @@ impl Real {
         }
     }
 
-    /// The one of those that wait that a step means.
+    /// Returns the waiting emit that a step refers to.
     fn waiting(&self, index: usize) -> Option<u32> {
         let index = index.checked_rem(self.waiting.len())?;
         self.waiting.keys().nth(index).copied()
@@ -361,19 +361,19 @@ fn compare(model: &Model, real: &mut Real) {
     assert_eq!(stats.sent, accounted);
     let most = model.is_closed.then_some(stats.queued);
     let surely = match model.overflow {
-        // One more event would take the place of all of them.
+        // One more event would replace all of them.
         Overflow::Latest if !model.is_closed => stats.queued.min(1),
         _ => stats.queued,
     };
     assert_eq!(real.inbox.size_hint(), (surely, most));
-    // What is nowhere is freed.
+    // Events that left the inbox are freed.
     let events = stats.queued + real.waiting.len();
     assert!(Arc::strong_count(&real.held) > events);
     if real.waiting.is_empty() {
         assert_eq!(Arc::strong_count(&real.held), 1 + events);
     }
 
-    // A place is reserved for those that were woken, and for nobody else.
+    // Slots are reserved for woken emits only.
     for (number, (_, woken)) in &real.waiting {
         let is_woken = woken.0.load(Ordering::Relaxed);
         let expected = model.is_closed || model.is_woken(*number);
@@ -390,7 +390,7 @@ proptest! {
     #![proptest_config(cases(1024))]
 
     #[test]
-    fn an_inbox_is_a_bounded_queue(
+    fn inbox_is_a_bounded_queue(
         capacity in 1..=5_usize,
         overflow in prop::sample::select(vec![
             Overflow::Wait,

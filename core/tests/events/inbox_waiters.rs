@@ -1,4 +1,4 @@
-//! Inboxes: emits that wait, and those that wait and are never polled.
+//! Inboxes with waiting emits, some of which are never polled.
 
 #![expect(clippy::disallowed_types, reason = "a hang is to be noticed")]
 
@@ -39,7 +39,7 @@ impl ArcWake for Woken {
 }
 
 #[test]
-fn kept_emit_costs_at_most_one_place() {
+fn unpolled_emit_costs_at_most_one_slot() {
     for capacity in 1..=if cfg!(miri) { 3 } else { 9 } {
         let (emitter, mut inbox) = full(capacity);
         let mut kept = Box::pin(emitter.emit_serial(100));
@@ -47,7 +47,7 @@ fn kept_emit_costs_at_most_one_place() {
         assert_eq!(read_all(&mut inbox).len(), capacity);
         for round in 0..3 {
             let sent = (1..=20).take_while(|event| emitter.emit(event).is_ok());
-            // An empty inbox takes an event even if its only place is reserved.
+            // An empty inbox accepts an event even if its only slot is reserved.
             let free = (capacity - 1).max(1);
             assert_eq!(sent.count(), free, "round {round}");
             assert_eq!(read_all(&mut inbox).len(), free);
@@ -59,7 +59,7 @@ fn kept_emit_costs_at_most_one_place() {
 }
 
 #[test]
-fn emits_behind_kept_ones_are_woken() {
+fn emits_behind_unpolled_ones_are_woken() {
     for capacity in 2..=if cfg!(miri) { 3 } else { 9 } {
         for kept in 1..capacity {
             let (emitter, mut inbox) = full(capacity);
@@ -83,7 +83,7 @@ fn emits_behind_kept_ones_are_woken() {
 }
 
 #[test]
-fn emit_that_comes_for_its_place_is_overtaken_once_at_most() {
+fn polled_emit_is_overtaken_at_most_once() {
     let (emitter, mut inbox) = full(1);
     let mut waits = Box::pin(emitter.emit_serial(1));
     assert!(waits.as_mut().now_or_never().is_none());
@@ -91,16 +91,16 @@ fn emit_that_comes_for_its_place_is_overtaken_once_at_most() {
     emitter.emit(&2).unwrap();
     assert!(waits.as_mut().now_or_never().is_none());
     inbox.try_next().unwrap();
-    assert!(emitter.emit(&3).is_err(), "the place is left to it now");
+    assert!(emitter.emit(&3).is_err(), "its slot is reserved");
     assert_eq!(waits.now_or_never().unwrap().unwrap(), 1);
     assert_eq!(read_all(&mut inbox), [1]);
 }
 
-/// Many, so that time that grows with their square is seen as a hang.
+/// Many enough that quadratic time looks like a hang.
 const MANY: usize = 200_000;
 
 #[test]
-fn many_emits_that_wait_leave_in_any_order() {
+fn many_waiting_emits_leave_in_any_order() {
     let most = if cfg!(miri) { 20 } else { MANY };
     for last_first in [true, false] {
         let start = Instant::now();
@@ -123,7 +123,7 @@ fn many_emits_that_wait_leave_in_any_order() {
     }
 }
 
-/// Panics when the last of it is dropped, if it is told to.
+/// An event that can panic when its last copy is dropped.
 #[derive(Clone)]
 struct Event(#[expect(dead_code, reason = "it is dropped")] Arc<Bomb>);
 
@@ -140,7 +140,7 @@ fn event(is_bomb: bool) -> Event {
 }
 
 #[test]
-fn panic_in_the_drop_of_an_event_loses_no_wake_up() {
+fn panicking_event_drop_loses_no_wake_up() {
     let emitter = Emitter::new();
     let inbox = emitter.inbox("inbox", 2, Overflow::Wait).unwrap();
     let monitor = inbox.monitor();
@@ -168,14 +168,14 @@ fn panic_in_the_drop_of_an_event_loses_no_wake_up() {
         assert!(catch_unwind(AssertUnwindSafe(|| emitter.emit(&second))).is_err());
         assert!(
             inbox.next().now_or_never().is_some(),
-            "the new one is there"
+            "the new event is queued"
         );
         assert_eq!(inbox.stats().dropped, 1);
     }
 }
 
 #[test]
-fn monitor_outlives_the_inbox_and_keeps_nothing() {
+fn monitor_outlives_the_inbox() {
     let emitter = Emitter::new();
     let inbox = emitter.inbox("inbox", 8, Overflow::Wait).unwrap();
     let monitor = inbox.monitor();
@@ -199,7 +199,7 @@ fn monitor_outlives_the_inbox_and_keeps_nothing() {
     assert!(same.is_closed());
     assert_eq!((stats.sent, stats.received, stats.dropped), (5, 1, 4));
     assert_eq!((stats.queued, stats.waiting), (0, 0));
-    assert_eq!(Arc::strong_count(&held), 1, "what it had is freed");
+    assert_eq!(Arc::strong_count(&held), 1, "its events are freed");
     assert_eq!(emitter.listener_count(), 0);
     assert!(format!("{monitor:?}").contains("capacity: 8"));
 

@@ -1,5 +1,4 @@
-//! Handles, `once` and `prepend`, and what is let go of in the middle of an
-//! emit.
+//! Handles, `once`, `prepend`, and drops during an emit.
 
 #![expect(clippy::disallowed_methods, reason = "threads that race for a once")]
 
@@ -13,11 +12,11 @@ use std::{
     thread,
 };
 
-/// Miri is some hundred times slower.
+/// Miri is about a hundred times slower.
 const ROUNDS: usize = if cfg!(miri) { 10 } else { 500 };
 
 #[test]
-fn a_once_is_called_once_whatever_emits_lie_within_another() {
+fn nested_emits_call_a_once_once() {
     for removal in [Removal::Snapshot, Removal::Live] {
         let log = Log::default();
         let emitter = Emitter::with_options(Options::new().removal(removal));
@@ -32,20 +31,20 @@ fn a_once_is_called_once_whatever_emits_lie_within_another() {
         let (weak, own) = (emitter.downgrade(), log.clone());
         let once = move |depth: &u8| {
             own.add(format!("once {depth}"));
-            // It is gone before it is called.
+            // It is removed before it is called.
             assert_eq!(weak.upgrade().unwrap().listener_count(), 1);
         };
         let once = emitter.once("once", once).detach();
         let flags: Vec<bool> = emitter.listeners().iter().map(|one| one.is_once).collect();
         assert_eq!(flags, [false, true]);
-        assert_eq!(emitter.emit(&0).unwrap(), 1, "the innermost emit has it");
+        assert_eq!(emitter.emit(&0).unwrap(), 1, "the innermost emit called it");
         assert_eq!(log.take(), ["first 0", "first 1", "first 2", "once 2"]);
-        assert!(!emitter.off(once), "its handle is used up");
+        assert!(!emitter.off(once), "its handle was used");
     }
 }
 
 #[test]
-fn of_two_threads_one_calls_a_once() {
+fn racing_threads_call_a_once_once() {
     for removal in [Removal::Snapshot, Removal::Live] {
         let emitter = Emitter::<usize>::with_options(Options::new().removal(removal));
         let (calls, start) = (Arc::new(AtomicUsize::new(0)), Barrier::new(2));
@@ -76,7 +75,7 @@ fn of_two_threads_one_calls_a_once() {
 }
 
 #[test]
-fn the_latest_prepended_comes_first() {
+fn latest_prepended_comes_first() {
     let (emitter, log) = (Emitter::<u8>::new(), Log::default());
     emitter.on("on", log.listener("on")).detach();
     emitter.once("once", log.listener("once")).detach();
@@ -90,7 +89,7 @@ fn the_latest_prepended_comes_first() {
 }
 
 #[test]
-fn a_handle_works_once_and_on_its_own_emitter() {
+fn handle_works_once_and_on_its_own_emitter() {
     let (emitter, other) = (Emitter::<u8>::new(), Emitter::<u8>::new());
     let handle = emitter.on("a", |_| ()).detach();
     let theirs = other.on("a", |_| ()).detach();
@@ -104,7 +103,7 @@ fn a_handle_works_once_and_on_its_own_emitter() {
     let id = subscription.id();
     assert!(emitter.off(id));
     drop(subscription);
-    assert!(!emitter.off(id), "nor does its subscription mind");
+    assert!(!emitter.off(id), "dropping its subscription has no effect");
 
     let monitor = emitter.monitor(|_, _| panic!("it was turned off"));
     assert_eq!(emitter.remove_all(), 0, "a monitor is no listener");
@@ -113,7 +112,7 @@ fn a_handle_works_once_and_on_its_own_emitter() {
 }
 
 #[test]
-fn a_bus_turns_off_what_is_its_own_whatever_its_type() {
+fn bus_turns_off_listeners_of_any_type() {
     let (bus, other) = (Bus::new(), Bus::new());
     let number = bus.on("a", |_: &u8| ()).detach();
     let letter = bus.on("a", |_: &char| ()).detach();
@@ -128,7 +127,7 @@ fn a_bus_turns_off_what_is_its_own_whatever_its_type() {
 }
 
 #[test]
-fn a_tap_hears_of_types_yet_to_come_until_it_is_removed() {
+fn tap_sees_later_types_until_removed() {
     let (bus, log) = (Bus::new(), Log::default());
     bus.on("known", |_: &u8| ()).detach();
     let own = log.clone();
@@ -152,7 +151,7 @@ fn a_tap_hears_of_types_yet_to_come_until_it_is_removed() {
 }
 
 #[test]
-fn a_listener_may_turn_off_everything_on_its_bus() {
+fn listener_may_turn_off_everything_on_its_bus() {
     for (removal, expected) in [(Removal::Snapshot, 3), (Removal::Live, 1)] {
         let (bus, log) = (
             Bus::with_options(Options::new().removal(removal)),
@@ -178,20 +177,20 @@ fn a_listener_may_turn_off_everything_on_its_bus() {
         ]);
         assert_eq!(bus.emit(&0_u8).unwrap(), expected);
         log.take();
-        assert_eq!(Arc::strong_count(&held), 1, "what they held is let go");
+        assert_eq!(Arc::strong_count(&held), 1, "captured values are freed");
         assert_eq!((bus.emit(&0_u8).unwrap(), bus.emit(&'x').unwrap()), (0, 0));
         assert_eq!(log.take(), [""; 0]);
     }
 }
 
-/// Held by listeners, and counted.
+/// Returns a listener that logs how many share `held`.
 fn holding<E: ?Sized>(held: &Arc<()>, log: &Log) -> impl Fn(&E) + use<E> {
     let (held, log) = (Arc::clone(held), log.clone());
     move |_| log.add(format!("held by {}", Arc::strong_count(&held) - 1))
 }
 
 #[test]
-fn the_last_handle_of_an_emitter_may_go_in_the_middle_of_its_emit() {
+fn emitter_may_be_dropped_during_its_emit() {
     for options in [
         Options::new(),
         Options::new().removal(Removal::Live),
@@ -225,7 +224,7 @@ fn holding_monitor(held: &Arc<()>) -> impl Fn(&u8, highwater::events::Notice<'_>
 }
 
 #[test]
-fn the_last_handle_of_a_bus_may_go_in_the_middle_of_its_emit() {
+fn bus_may_be_dropped_during_its_emit() {
     let (held, log) = (Arc::new(()), Log::default());
     let last = Arc::new(Mutex::new(Some(Bus::new())));
     let bus = || last.lock().unwrap().clone().unwrap();
@@ -244,14 +243,14 @@ fn the_last_handle_of_a_bus_may_go_in_the_middle_of_its_emit() {
     assert_eq!(
         Arc::strong_count(&held),
         1,
-        "all went when the emit was over"
+        "everything is freed after the emit"
     );
     assert_eq!(inbox.try_next(), Some(7));
     drop((subscriptions, tap));
 }
 
 #[test]
-fn an_emitter_of_a_bus_outlives_it() {
+fn emitter_of_a_bus_outlives_it() {
     let (bus, log) = (Bus::new(), Log::default());
     let emitter = bus.emitter::<u8>();
     let other = bus.emitter::<char>().downgrade();
@@ -263,7 +262,7 @@ fn an_emitter_of_a_bus_outlives_it() {
 }
 
 #[test]
-fn an_inbox_may_go_in_the_middle_of_the_emit_that_comes_to_it() {
+fn inbox_may_be_dropped_during_an_emit() {
     let (emitter, held) = (Emitter::<Arc<()>>::new(), Arc::new(()));
     let slot = Arc::new(Mutex::new(None));
     let own = Arc::clone(&slot);
@@ -271,17 +270,13 @@ fn an_inbox_may_go_in_the_middle_of_the_emit_that_comes_to_it() {
     emitter.on("lets go", lets_go).detach();
     let inbox = emitter.inbox("inbox", 4, Overflow::Wait).unwrap();
     *slot.lock().unwrap() = Some(inbox);
-    assert_eq!(
-        emitter.emit(&held).unwrap(),
-        2,
-        "by its snapshot it is there"
-    );
-    assert_eq!(Arc::strong_count(&held), 1, "but it keeps nothing");
+    assert_eq!(emitter.emit(&held).unwrap(), 2, "it is in the snapshot");
+    assert_eq!(Arc::strong_count(&held), 1, "but it holds no event");
     assert_eq!(emitter.listener_count(), 1);
 }
 
 #[test]
-fn a_monitor_may_turn_itself_off_and_hears_that_emit_out() {
+fn monitor_turned_off_sees_the_rest_of_the_emit() {
     let (emitter, log) = (Emitter::<u8>::new(), Log::default());
     let slot = Arc::new(Mutex::new(None));
     let (own, lines) = (Arc::clone(&slot), log.clone());

@@ -1,8 +1,8 @@
-//! What happened, in order, for tests to compare.
+//! A log of what happened, for tests to compare.
 
 use std::sync::{Arc, Mutex};
 
-/// What happened, in order.
+/// Lines in order.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -15,13 +15,13 @@ impl Log {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 
-    /// A listener that writes its name.
+    /// Returns a listener that logs its name.
     pub(crate) fn listener<E: ?Sized>(&self, name: &'static str) -> impl Fn(&E) + use<E> {
         let log = self.clone();
         move |_| log.add(name)
     }
 
-    /// A listener that writes its name and fails.
+    /// Returns a listener that logs its name and fails.
     pub(crate) fn failing<E: ?Sized>(
         &self,
         name: &'static str,

@@ -1,4 +1,4 @@
-//! What a bus measures of its listeners.
+//! Metrics of a bus.
 
 use futures::{FutureExt, executor::block_on};
 use highwater::{
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-/// Time that passes when it is told to.
+/// A clock that is advanced by hand.
 #[derive(Clone, Default)]
 struct Hand(Arc<AtomicU64>);
 
@@ -43,7 +43,7 @@ fn measured_async() -> (AsyncBus, Hand, Metrics) {
     (bus, hand, metrics)
 }
 
-/// To within the hundredth that is promised.
+/// Asserts equality within the documented 1 %.
 fn assert_about(actual: Duration, expected_ms: u64) {
     let expected = Duration::from_millis(expected_ms);
     let error = actual.abs_diff(expected);
@@ -51,7 +51,7 @@ fn assert_about(actual: Duration, expected_ms: u64) {
 }
 
 #[test]
-fn durations_lags_and_failures_are_each_listeners_own() {
+fn each_listener_has_its_own_metrics() {
     let (bus, hand, metrics) = measured();
     let slow = hand.clone();
     let _slow = bus.on("slow", move |order: &Order| slow.pass(order.0));
@@ -92,7 +92,7 @@ fn durations_lags_and_failures_are_each_listeners_own() {
 }
 
 #[test]
-fn listeners_that_come_and_go_are_counted_as_one() {
+fn listeners_per_request_are_counted_as_one() {
     let (bus, _, metrics) = measured();
     for _request in 0..50 {
         let _passing = bus.on("passing", |_: &Order| ());
@@ -104,7 +104,7 @@ fn listeners_that_come_and_go_are_counted_as_one() {
 }
 
 #[test]
-fn nested_emits_and_awaited_ones_are_told_apart() {
+fn nested_and_awaited_emits_are_distinguished() {
     let (bus, hand, metrics) = measured_async();
     let (inner, passing) = (bus.clone(), hand.clone());
     let _outer = bus.on_async("outer", move |_: Arc<Order>| {
@@ -133,7 +133,7 @@ fn nested_emits_and_awaited_ones_are_told_apart() {
 }
 
 #[test]
-fn an_emit_that_ends_early_is_counted_and_forgotten() {
+fn dropped_emit_is_counted_once() {
     let (bus, hand, metrics) = measured_async();
     let _never = bus.on_async("never", |_: Arc<Order>| std::future::pending::<()>());
     let mut emit = Box::pin(bus.emit_serial(Order(1)));
@@ -147,7 +147,7 @@ fn an_emit_that_ends_early_is_counted_and_forgotten() {
 }
 
 #[test]
-fn a_measurement_ends_when_it_is_dropped() {
+fn dropping_metrics_ends_the_measurement() {
     let (bus, _, metrics) = measured();
     bus.emit(&Order(0)).unwrap();
     assert_eq!(metrics.report()[0].emitted, 1, "also without a listener");

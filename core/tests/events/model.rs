@@ -1,5 +1,5 @@
-//! Random scripts of adding, removing and emitting, also from within
-//! listeners, against a model that is a plain list.
+//! Random scripts of adding, removing and emitting, also from within listeners,
+//! compared with a plain list.
 
 use crate::cases::cases;
 use highwater::events::{Emitter, Subscription};
@@ -9,14 +9,14 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// One step of the script, or of what a listener does when called.
+/// A step of the script, or of a listener when called.
 #[derive(Clone, Copy, Debug)]
 enum Action {
     Add,
-    /// Removes one of those ever added, which may be gone already.
+    /// Removes a listener, which may be removed already.
     Remove(usize),
     Emit,
-    /// Only in a listener: it fails.
+    /// Fails; only in a listener.
     Fail,
 }
 
@@ -29,7 +29,7 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
-// A listener may add and emit: without these the script would not end.
+// A listener may add and emit: without limits the script would not end.
 const MOST_LISTENERS: usize = 10;
 const DEEPEST_EMIT: usize = 2;
 
@@ -45,14 +45,14 @@ enum Line {
     },
 }
 
-/// What both the emitter and the model can do.
+/// The operations of the emitter and the model.
 trait World {
     fn add(&self);
     fn remove(&self, listener: usize);
     fn emit(&self, depth: usize);
 }
 
-/// Says whether it failed.
+/// Performs the actions and returns whether one fails.
 fn perform(world: &impl World, actions: &[Action], depth: usize) -> bool {
     let mut failed = false;
     for action in actions {
@@ -116,7 +116,7 @@ impl World for Model {
     }
 }
 
-/// The emitter, and what the script keeps beside it.
+/// The emitter, and the state of the script.
 struct Real {
     behaviours: Vec<Vec<Action>>,
     emitter: Emitter<usize>,
@@ -135,7 +135,7 @@ impl World for Arc<Real> {
         *added += 1;
         let real = Arc::downgrade(self);
         let subscription = self.emitter.on(listener.to_string(), move |depth| {
-            let real = real.upgrade().expect("it lives as long as its emits");
+            let real = real.upgrade().expect("alive while it emits");
             real.log.lock().unwrap().push(Line::Called {
                 depth: *depth,
                 listener,
@@ -143,7 +143,7 @@ impl World for Arc<Real> {
             let behaviour = &real.behaviours[listener % real.behaviours.len()];
             let failed = perform(&real, behaviour, depth + 1);
             if failed {
-                return Err("it was told to");
+                return Err("a failing listener");
             }
             Ok(())
         });
@@ -175,7 +175,7 @@ proptest! {
     #![proptest_config(cases(1024))]
 
     #[test]
-    fn an_emitter_is_a_list_with_snapshots(
+    fn emitter_is_a_list_with_snapshots(
         behaviours in prop::collection::vec(prop::collection::vec(action(), 0..3), 1..5),
         script in prop::collection::vec(action(), 0..16),
     ) {

@@ -1,4 +1,4 @@
-//! What the options of an emitter do: policies, removals, leaks.
+//! The options of an emitter: failure policies, removals and leaks.
 
 use crate::logged::Log;
 use highwater::events::{
@@ -20,11 +20,11 @@ fn observe(emitter: &Emitter<u8>, log: &Log) {
 }
 
 fn uncalled<E>(_: &E) {
-    panic!("it is not to be called");
+    panic!("called");
 }
 
 #[test]
-fn fail_fast_stops_at_the_first_failure_and_tells_no_observer() {
+fn fail_fast_stops_at_the_first_failure() {
     let (emitter, log) = emitter(Options::new().policy(FailurePolicy::FailFast));
     observe(&emitter, &log);
     let _subscriptions = (
@@ -37,22 +37,22 @@ fn fail_fast_stops_at_the_first_failure_and_tells_no_observer() {
     assert_eq!(error.to_string(), "1 of 2 listeners failed: b: b is out");
     assert_eq!(log.take(), ["a", "b"]);
     emitter.raise(Failure::new("job", "is late")).unwrap();
-    assert_eq!(log.take(), ["observed job: is late"], "what is raised is");
+    assert_eq!(log.take(), ["observed job: is late"], "raised ones are");
 }
 
 #[test]
-fn a_once_that_fails_fast_is_gone_all_the_same() {
+fn failed_once_is_removed() {
     let (emitter, log) = emitter(Options::new().policy(FailurePolicy::FailFast));
     emitter.once("a", log.failing("a")).detach();
     let _b = emitter.once("b", log.listener("b"));
     assert_eq!(emitter.emit(&0).unwrap_err().delivered(), 1);
-    assert_eq!(emitter.emit(&0).unwrap(), 1, "b has not had its turn");
+    assert_eq!(emitter.emit(&0).unwrap(), 1, "b has not run");
     assert_eq!(emitter.emit(&0).unwrap(), 0);
     assert_eq!(log.take(), ["a", "b"]);
 }
 
 #[test]
-fn isolated_failures_are_observed_as_they_happen() {
+fn isolated_failures_are_observed_immediately() {
     let (emitter, log) = emitter(Options::new());
     let _subscriptions = (
         emitter.on("a", log.failing("a")),
@@ -60,7 +60,7 @@ fn isolated_failures_are_observed_as_they_happen() {
         emitter.on("c", log.failing("c")),
     );
     observe(&emitter, &log);
-    assert_eq!(emitter.emit(&0).unwrap(), 3, "somebody knows");
+    assert_eq!(emitter.emit(&0).unwrap(), 3, "observed");
     let expected = [
         "a",
         "observed a: a is out",
@@ -74,7 +74,7 @@ fn isolated_failures_are_observed_as_they_happen() {
 }
 
 #[test]
-fn an_observer_that_fails_is_reported_beside_what_it_observed() {
+fn failing_observer_is_reported_too() {
     let (emitter, log) = emitter(Options::new());
     let _a = emitter.on("a", log.failing("a"));
     let _b = emitter.on("b", log.listener("b"));
@@ -88,18 +88,18 @@ fn an_observer_that_fails_is_reported_beside_what_it_observed() {
     );
     assert_eq!(log.take(), ["a", "observed a: a is out", "b"]);
 
-    // Observers are listeners, whose failures can be observed in turn.
+    // Observers are listeners, whose failures can be observed too.
     let observers = emitter.errors().errors();
     observers.on("last resort", |_| ()).detach();
     assert_eq!(emitter.emit(&0).unwrap(), 2);
 }
 
 #[test]
-fn what_is_raised_goes_to_observers_or_comes_back() {
+fn raised_failure_is_observed_or_returned() {
     let (emitter, log) = emitter(Options::new());
     let lost = || Failure::new("job", "lost");
     let unobserved = emitter.raise(lost()).unwrap_err();
-    assert_eq!(unobserved.to_string(), "nobody observes: job: lost");
+    assert_eq!(unobserved.to_string(), "unobserved: job: lost");
     assert_eq!(unobserved.delivered(), 0);
     let returned = unobserved.into_failures();
     assert_eq!((returned.len(), &*returned[0].listener), (1, "job"));
@@ -116,7 +116,8 @@ fn what_is_raised_goes_to_observers_or_comes_back() {
     assert_eq!(error.delivered(), 2, "two observers ran");
 }
 
-/// An emitter whose first listener does `first` once, and after it `a`, `b`.
+/// Emits to a listener that runs `first` once, followed by `a` and `b`, and returns
+/// the log.
 fn meddled(removal: Removal, first: impl Fn(&Emitter<u8>) + Send + Sync + 'static) -> Vec<String> {
     let (emitter, log) = emitter(Options::new().removal(removal));
     let (weak, own) = (emitter.downgrade(), log.clone());
@@ -129,7 +130,7 @@ fn meddled(removal: Removal, first: impl Fn(&Emitter<u8>) + Send + Sync + 'stati
     emitter.on("b", log.listener("b")).detach();
     let delivered = emitter.emit(&0).unwrap();
     let lines = log.take();
-    assert_eq!(delivered, lines.len(), "those that ran are counted");
+    assert_eq!(delivered, lines.len(), "each call is counted");
     lines
 }
 
@@ -140,34 +141,30 @@ fn turn_off(emitter: &Emitter<u8>, name: &str) {
 }
 
 #[test]
-fn a_live_removal_is_seen_by_the_emits_that_have_begun() {
+fn running_emits_see_live_removals() {
     let live = |first: fn(&Emitter<u8>)| meddled(Removal::Live, first);
     assert_eq!(live(|emitter| turn_off(emitter, "a")), ["first", "b"]);
     assert_eq!(live(|emitter| turn_off(emitter, "b")), ["first", "a"]);
     let remove_all = |emitter: &Emitter<u8>| assert_eq!(emitter.remove_all(), 2);
     assert_eq!(live(remove_all), ["first"]);
     let snapshot = meddled(Removal::Snapshot, remove_all);
-    assert_eq!(
-        snapshot,
-        ["first", "a", "b"],
-        "unless it goes by its snapshot"
-    );
+    assert_eq!(snapshot, ["first", "a", "b"], "the snapshot includes them");
 }
 
 #[test]
-fn what_is_added_meanwhile_waits_even_where_removals_are_live() {
+fn listener_added_during_an_emit_waits() {
     for removal in [Removal::Live, Removal::Snapshot] {
         let lines = meddled(removal, |emitter| {
             emitter.prepend("early", uncalled).detach();
             emitter.on("late", uncalled).detach();
             turn_off(emitter, "early");
         });
-        assert_eq!(lines, ["first", "a", "b"], "and shifts nobody");
+        assert_eq!(lines, ["first", "a", "b"], "and moves no other");
     }
 }
 
 #[test]
-fn an_outer_emit_sees_what_an_inner_one_removes_live() {
+fn outer_emit_sees_inner_live_removals() {
     let (emitter, log) = emitter(Options::new().removal(Removal::Live));
     let (weak, own) = (emitter.downgrade(), log.clone());
     let first = emitter.on("first", move |depth: &u8| {
@@ -181,14 +178,18 @@ fn an_outer_emit_sees_what_an_inner_one_removes_live() {
     });
     let _once = emitter.once("once", log.listener("once"));
     let _last = emitter.on("last", log.listener("last"));
-    assert_eq!(emitter.emit(&0).unwrap(), 1, "the inner emit had the rest");
+    assert_eq!(
+        emitter.emit(&0).unwrap(),
+        1,
+        "the inner emit called the rest"
+    );
     assert_eq!(log.take(), ["first 0", "first 1", "once"]);
     first.cancel();
     assert_eq!(emitter.listener_count(), 0);
 }
 
 #[test]
-fn a_once_removed_live_before_its_turn_is_never_called() {
+fn once_removed_live_is_never_called() {
     for (removal, expected) in [(Removal::Live, 1), (Removal::Snapshot, 2)] {
         let (emitter, log) = emitter(Options::new().removal(removal));
         let weak = emitter.downgrade();
@@ -209,7 +210,7 @@ fn leaks(options: Options) -> (Options, Arc<Mutex<Vec<Leak>>>) {
 }
 
 #[test]
-fn a_leak_is_reported_once_with_its_places_and_since_when() {
+fn leak_is_reported_once_with_call_sites() {
     let clock = Arc::new(|| Duration::from_millis(1500));
     let (options, leaks) = leaks(Options::new().max_listeners(3).clock(clock));
     let (emitter, _) = emitter(options);
@@ -238,11 +239,11 @@ fn a_leak_is_reported_once_with_its_places_and_since_when() {
     for _ in 0..6 {
         requests.push(emitter.on("request", |_| ()));
     }
-    assert_eq!(leaks.lock().unwrap().len(), 1, "nor when it goes on");
+    assert_eq!(leaks.lock().unwrap().len(), 1, "not again");
 }
 
 #[test]
-fn a_leak_of_one_line_is_one_whatever_the_names() {
+fn leak_groups_listeners_by_line() {
     let (options, leaks) = leaks(Options::new().max_listeners(2));
     let (emitter, _) = emitter(options);
     for connection in 0..3 {
@@ -252,7 +253,7 @@ fn a_leak_of_one_line_is_one_whatever_the_names() {
     }
     let text = leaks.lock().unwrap()[0].to_string();
     assert!(text.contains(": 3 by \"connection 0\" at "), "{text}");
-    // Anew, once there were none.
+    // Reported again after all were removed.
     emitter.remove_all();
     for _ in 0..3 {
         emitter.on("again", |_| ()).detach();
@@ -261,7 +262,7 @@ fn a_leak_of_one_line_is_one_whatever_the_names() {
 }
 
 #[test]
-fn observers_of_failures_are_an_emitter_with_the_same_options() {
+fn observers_have_the_same_options() {
     let (options, leaks) = leaks(Options::new().max_listeners(1));
     let (emitter, _) = emitter(options);
     for _ in 0..2 {
@@ -271,7 +272,7 @@ fn observers_of_failures_are_an_emitter_with_the_same_options() {
 }
 
 #[test]
-fn a_leak_of_many_places_names_the_busiest_two() {
+fn leak_names_the_two_busiest_lines() {
     let (options, leaks) = leaks(Options::new().max_listeners(4));
     let (emitter, _) = emitter(options);
     let add = [
@@ -287,10 +288,7 @@ fn a_leak_of_many_places_names_the_busiest_two() {
         text.find("2 by \"b\"").unwrap(),
         text.find("2 by \"c\"").unwrap(),
     );
-    assert!(
-        b < c,
-        "the one that was first to listen comes first: {text}"
-    );
+    assert!(b < c, "the earliest comes first: {text}");
     assert!(
         text.ends_with(", and 1 more") && !text.contains("since"),
         "{text}"
@@ -298,7 +296,7 @@ fn a_leak_of_many_places_names_the_busiest_two() {
 }
 
 #[test]
-fn zero_is_no_bound_and_ten_the_usual_one() {
+fn listener_limit_defaults_to_ten() {
     for (options, expected) in [
         (Options::new().max_listeners(0), None),
         (Options::new(), Some(11)),
@@ -316,7 +314,7 @@ fn zero_is_no_bound_and_ten_the_usual_one() {
 }
 
 #[test]
-fn what_reports_a_leak_may_use_the_emitter() {
+fn leak_callback_may_use_the_emitter() {
     let slot: Arc<OnceLock<WeakEmitter<u8>>> = Arc::default();
     let own = Arc::clone(&slot);
     let options = Options::new().max_listeners(1).on_leak(move |leak| {
@@ -332,7 +330,7 @@ fn what_reports_a_leak_may_use_the_emitter() {
 }
 
 #[test]
-fn a_buss_options_are_those_of_each_of_its_emitters() {
+fn bus_options_apply_to_its_emitters() {
     let clock = Arc::new(|| Duration::from_secs(9));
     let options = Options::new()
         .policy(FailurePolicy::FailFast)

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-/// A deadlock would hang the test: it fails instead.
+/// Runs a test that would hang in a deadlock.
 fn within_a_minute(test: impl FnOnce() + Send + 'static) {
     let (done, wait) = mpsc::channel();
     thread::spawn(move || {
@@ -27,7 +27,7 @@ fn within_a_minute(test: impl FnOnce() + Send + 'static) {
 }
 
 #[test]
-fn listeners_run_in_the_order_they_were_added() {
+fn listeners_run_in_order() {
     let (emitter, log) = (Emitter::<u8>::new(), Log::default());
     let _subscriptions = ["c", "a", "b"].map(|name| emitter.on(name, log.listener(name)));
     assert_eq!(emitter.emit(&0).unwrap(), 3);
@@ -36,7 +36,7 @@ fn listeners_run_in_the_order_they_were_added() {
 }
 
 #[test]
-fn a_removed_listener_leaves_the_order_of_the_others() {
+fn removal_keeps_the_order() {
     let (emitter, log) = (Emitter::<u8>::new(), Log::default());
     let [first, second, third] = ["a", "b", "c"].map(|name| emitter.on(name, log.listener(name)));
     drop(second);
@@ -44,11 +44,11 @@ fn a_removed_listener_leaves_the_order_of_the_others() {
     assert_eq!(emitter.emit(&0).unwrap(), 3);
     assert_eq!(log.take(), ["a", "c", "b again"]);
     drop((first, third, again));
-    assert_eq!(emitter.emit(&0).unwrap(), 0, "nobody listens: no error");
+    assert_eq!(emitter.emit(&0).unwrap(), 0, "no listener, no error");
 }
 
 #[test]
-fn failures_stop_no_sibling_and_come_back_in_order() {
+fn failures_are_isolated_and_returned_in_order() {
     let (emitter, log) = (Emitter::<u8>::new(), Log::default());
     let _subscriptions = (
         emitter.on("a", log.failing("a")),
@@ -68,7 +68,7 @@ fn failures_stop_no_sibling_and_come_back_in_order() {
 }
 
 #[test]
-fn listeners_of_one_name_are_told_apart() {
+fn names_need_not_be_unique() {
     let (emitter, log) = (Emitter::<u8>::new(), Log::default());
     let first = emitter.on("same", log.failing("first"));
     let _second = emitter.on("same", log.failing("second"));
@@ -80,7 +80,7 @@ fn listeners_of_one_name_are_told_apart() {
 }
 
 #[test]
-fn a_listener_added_meanwhile_waits_for_the_next_event() {
+fn added_listener_waits_for_the_next_event() {
     let (emitter, log) = (Emitter::<u8>::new(), Log::default());
     let _adder = emitter.on("adder", {
         let (log, emitter) = (log.clone(), emitter.clone());
@@ -96,7 +96,7 @@ fn a_listener_added_meanwhile_waits_for_the_next_event() {
 }
 
 #[test]
-fn a_listener_removed_meanwhile_still_runs() {
+fn removed_listener_still_runs() {
     let (emitter, log) = (Emitter::<u8>::new(), Log::default());
     let slot: Arc<Mutex<Option<Subscription>>> = Arc::default();
     let _remover = emitter.on("remover", {
@@ -115,7 +115,7 @@ fn a_listener_removed_meanwhile_still_runs() {
 }
 
 #[test]
-fn a_listener_may_remove_itself() {
+fn listener_may_remove_itself() {
     let (emitter, log) = (Emitter::<u8>::new(), Log::default());
     let slot: Arc<Mutex<Option<Subscription>>> = Arc::default();
     let once = emitter.on("once", {
@@ -133,7 +133,7 @@ fn a_listener_may_remove_itself() {
 }
 
 #[test]
-fn an_inner_emit_completes_first() {
+fn inner_emit_completes_first() {
     let (emitter, log) = (Emitter::<u8>::new(), Log::default());
     let _first = emitter.on("first", {
         let (log, emitter) = (log.clone(), emitter.clone());
@@ -158,7 +158,7 @@ fn an_inner_emit_completes_first() {
 }
 
 #[test]
-fn subscriptions_end_when_cancelled_or_dropped_but_not_when_detached() {
+fn only_detached_subscriptions_stay() {
     let (emitter, log) = (Emitter::<u8>::new(), Log::default());
     let cancelled = emitter.on("cancelled", log.listener("cancelled"));
     let dropped = emitter.on("dropped", log.listener("dropped"));
@@ -172,7 +172,7 @@ fn subscriptions_end_when_cancelled_or_dropped_but_not_when_detached() {
 }
 
 #[test]
-fn a_subscription_does_not_keep_the_emitter_alive() {
+fn subscription_does_not_keep_the_emitter_alive() {
     let emitter = Emitter::<u8>::new();
     let held = Arc::new(());
     let holding = |held: &Arc<()>| {
@@ -191,7 +191,7 @@ fn a_subscription_does_not_keep_the_emitter_alive() {
 }
 
 #[test]
-fn events_may_be_unsized_and_need_not_be_send() {
+fn events_may_be_unsized_and_not_send() {
     let emitter = Emitter::<str>::new();
     let _subscription = emitter.on("length", |text: &str| match text.len() {
         3 => Ok(()),
@@ -203,7 +203,7 @@ fn events_may_be_unsized_and_need_not_be_send() {
 }
 
 #[test]
-fn a_bus_goes_by_type() {
+fn bus_dispatches_by_type() {
     struct Paid(u8);
     struct Shipped(u8);
     let (bus, log) = (Bus::new(), Log::default());
@@ -222,13 +222,13 @@ fn a_bus_goes_by_type() {
     assert_eq!(bus.emit(&Shipped(1)).unwrap(), 1);
     assert_eq!(clone.emit(&Paid(2)).unwrap(), 1);
     assert_eq!(bus.emitter::<Paid>().emit(&Paid(3)).unwrap(), 1);
-    assert_eq!(bus.emit(&"nobody listens").unwrap(), 0);
+    assert_eq!(bus.emit(&"no listener").unwrap(), 0);
     assert_eq!(log.take(), ["shipped 1", "paid 2", "paid 3"]);
     assert_eq!(bus.listener_count::<Paid>(), 1);
 }
 
 #[test]
-fn a_monitor_is_told_in_order_and_changes_nothing() {
+fn monitor_sees_every_step_in_order() {
     let (bus, log) = (Bus::new(), Log::default());
     drop(bus.emitter::<u8>().monitor(|_, _| panic!("it was removed")));
     let notices = log.clone();
@@ -265,7 +265,7 @@ fn a_monitor_is_told_in_order_and_changes_nothing() {
 }
 
 #[test]
-fn a_panic_passes_through_and_the_emitter_stays_usable() {
+fn panic_propagates_and_emitter_stays_usable() {
     let (emitter, log) = (Emitter::<bool>::new(), Log::default());
     let _subscriptions = (
         emitter.on("before", log.listener("before")),
@@ -285,7 +285,7 @@ fn a_panic_passes_through_and_the_emitter_stays_usable() {
 }
 
 #[test]
-fn what_a_listener_or_monitor_holds_may_use_the_emitter_when_dropped() {
+fn dropped_captures_may_use_the_emitter() {
     within_a_minute(|| {
         let emitter = Emitter::<u8>::new();
         let held = emitter.on("held by a listener", |_| ());
@@ -304,10 +304,10 @@ fn what_a_listener_or_monitor_holds_may_use_the_emitter_when_dropped() {
     });
 }
 
-/// After a panic what was removed goes with the next use of its emitter: here,
-/// a tap that is added.
+/// After a panic, removed listeners are freed with the next use of the emitter: here,
+/// when a tap is added.
 #[test]
-fn what_a_listener_holds_may_use_the_bus_when_it_goes_late() {
+fn captures_dropped_late_may_use_the_bus() {
     struct Leaves(Bus);
     impl Drop for Leaves {
         fn drop(&mut self) {
@@ -334,7 +334,7 @@ fn what_a_listener_holds_may_use_the_bus_when_it_goes_late() {
 }
 
 #[test]
-fn what_makes_a_name_may_use_the_emitter() {
+fn name_conversion_may_use_the_emitter() {
     struct Numbered(Emitter<u8>);
     impl From<Numbered> for Arc<str> {
         fn from(numbered: Numbered) -> Self {

@@ -1,4 +1,5 @@
-//! Scripts of emitter operations, which the emitter and its model both run.
+//! Random scripts of emitter operations under all options, run by the emitter and by
+//! a model of its rules.
 
 pub(crate) mod model;
 pub(crate) mod real;
@@ -9,21 +10,21 @@ use model::Model;
 use proptest::prelude::*;
 use real::Real;
 
-/// One step of a script, or of what a listener does when called.
+/// A step of a script, or of a listener when called.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Action {
     Add(Placement),
-    /// Removes one of those ever added, which may be gone already.
+    /// Removes a listener, which may be removed already.
     Remove(usize),
     RemoveAll,
     Emit,
     AddMonitor,
     RemoveMonitor(usize),
-    /// Only in a listener: it fails.
+    /// Fails; only in a listener.
     Fail,
 }
 
-/// How a listener is added.
+/// The way a listener is added.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Placement {
     pub(crate) is_once: bool,
@@ -43,23 +44,23 @@ pub(crate) fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
-// A listener may add and emit: without these a script would not end.
+// A listener may add and emit: without limits a script would not end.
 pub(crate) const MOST_LISTENERS: usize = 12;
 pub(crate) const MOST_MONITORS: usize = 3;
 const DEEPEST_EMIT: usize = 3;
 
-/// What a script runs under.
+/// The options of a script.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
     pub(crate) policy: FailurePolicy,
     pub(crate) removal: Removal,
-    /// Whether the emitter's errors have an observer.
+    /// The emitter's failures have an observer.
     pub(crate) is_observed: bool,
-    /// Whether the script's own emits go through a cached handle.
+    /// Top-level emits go through a cached handle.
     pub(crate) is_cached: bool,
 }
 
-/// What the emitter and its model have in common.
+/// The parts that the emitter and its model share.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) setup: Setup,
@@ -72,7 +73,7 @@ impl Shared {
     }
 }
 
-/// What happens, for the two to be compared by.
+/// A line of the log, in which the two are compared.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Line {
     Called {
@@ -88,14 +89,14 @@ pub(crate) enum Line {
     Observed(usize),
     Notified {
         monitor: usize,
-        /// In the order the emits that were told of began.
+        /// The index among the monitored emits.
         emit: usize,
         depth: usize,
         notice: SeenNotice,
     },
 }
 
-/// A notice, to compare.
+/// A notice without references.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum SeenNotice {
     Emitting { listeners: usize },
@@ -105,7 +106,7 @@ pub(crate) enum SeenNotice {
     Emitted { delivered: usize, failed: usize },
 }
 
-/// What both the emitter and the model can do.
+/// The operations of the emitter and the model.
 pub(crate) trait World {
     fn add(&self, kind: Placement);
     fn remove(&self, listener: usize);
@@ -115,7 +116,7 @@ pub(crate) trait World {
     fn remove_monitor(&self, monitor: usize);
 }
 
-/// Says whether it failed.
+/// Performs the actions and returns whether one fails.
 pub(crate) fn perform(world: &impl World, actions: &[Action], depth: usize) -> bool {
     let mut failed = false;
     for action in actions {
@@ -149,7 +150,7 @@ proptest! {
     #![proptest_config(cases(2048))]
 
     #[test]
-    fn an_emitter_keeps_its_rules(
+    fn emitter_matches_the_model(
         setup in setup(),
         behaviours in prop::collection::vec(prop::collection::vec(action(), 0..4), 1..6),
         script in prop::collection::vec(action(), 0..24),
@@ -164,7 +165,7 @@ proptest! {
             prop_assert_eq!(real.listeners(), model.listeners());
             prop_assert_eq!(real.take_log(), model.take_log(), "after {:?}", step);
         }
-        // What is gone is freed, now that no emit runs.
+        // Removed listeners are freed when no emit runs.
         perform(&model, &[Action::Emit], 0);
         perform(&real, &[Action::Emit], 0);
         prop_assert_eq!(real.held(), model.held());

@@ -13,9 +13,9 @@ use std::{
 };
 
 #[test]
-fn everything_may_cross_threads() {
+fn handles_are_send_and_sync() {
     fn crosses<T: Send + Sync + 'static>() {}
-    // Whatever the event is: it is lent to listeners, never stored.
+    // For any event type: events are borrowed, never stored.
     crosses::<Emitter<Rc<()>>>();
     crosses::<Bus>();
     crosses::<Subscription>();
@@ -23,9 +23,9 @@ fn everything_may_cross_threads() {
 }
 
 #[test]
-fn emits_from_several_threads_count_right() {
+fn concurrent_emits_reach_every_listener() {
     const THREADS: usize = 4;
-    /// Miri is some hundred times slower.
+    /// Miri is about a hundred times slower.
     const EMITS: usize = if cfg!(miri) { 50 } else { 2_000 };
     let (emitter, calls) = (Emitter::<usize>::new(), Arc::new(AtomicUsize::new(0)));
     let count = |calls: &Arc<AtomicUsize>| {

@@ -1,4 +1,4 @@
-//! Events that nobody listens to.
+//! Events without listeners.
 
 use futures::executor::block_on;
 use highwater::events::{AsyncEmitter, Bus, Emitter, Metrics, Options};
@@ -17,7 +17,7 @@ fn reporting() -> (Options, Reports) {
 }
 
 #[test]
-fn emits_of_a_mistaken_type_are_counted_and_reported() {
+fn mistaken_types_are_counted_and_reported() {
     let (options, reports) = reporting();
     let bus = Bus::with_options(options);
     let metrics = Metrics::new(&bus, Arc::new(|| Duration::ZERO));
@@ -38,7 +38,7 @@ fn emits_of_a_mistaken_type_are_counted_and_reported() {
 }
 
 #[test]
-fn every_way_to_emit_counts() {
+fn every_kind_of_emit_is_counted() {
     let (options, reports) = reporting();
     let emitter: Emitter<u8> = Emitter::with_options(options);
     emitter.emit(&1).unwrap();
@@ -60,7 +60,7 @@ fn every_way_to_emit_counts() {
 }
 
 #[test]
-fn monitors_are_no_listeners_and_failures_no_events() {
+fn monitors_and_failures_are_not_counted() {
     let (options, reports) = reporting();
     let emitter: Emitter<u8> = Emitter::with_options(options);
     let _monitor = emitter.monitor(|_, _| ());

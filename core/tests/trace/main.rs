@@ -1,4 +1,4 @@
-//! Traces: how they are made, and what reads them.
+//! Traces: recording and reading.
 
 #[path = "../common/mod.rs"]
 mod common;

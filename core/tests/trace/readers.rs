@@ -1,4 +1,4 @@
-//! What reads a trace: totals and the Chrome export.
+//! Readers of a trace: totals and the Chrome export.
 
 use crate::common::ManualClock;
 use highwater::{
@@ -48,13 +48,13 @@ fn chrome(trace: &Trace) -> (String, Value) {
     (text, value)
 }
 
-/// The events of one phase of the format: `X` is a span, `B` one without end.
+/// Returns the events of one phase of the format: `X` is a span, `B` an open one.
 fn phase<'a>(value: &'a Value, ph: &'a str) -> impl Iterator<Item = &'a Value> {
     let events = value["traceEvents"].as_array().unwrap();
     events.iter().filter(move |event| event["ph"] == ph)
 }
 
-/// Spans by track, in nanoseconds; one without end lasts for ever.
+/// Returns the spans by track, in nanoseconds. An open span lasts for ever.
 fn spans_by_track(value: &Value) -> BTreeMap<u64, Vec<(u64, u64)>> {
     let nanos = |event: &Value, key: &str| {
         let micros = event[key].as_f64().unwrap();
@@ -83,7 +83,7 @@ fn assert_no_overlap(value: &Value) {
 }
 
 #[test]
-fn the_chrome_export_names_its_tracks() {
+fn chrome_export_names_its_tracks() {
     let recording = Recording::new(64);
     let Recording { clock, recorder } = &recording;
     let (one, two) = (recorder.name("one"), recorder.name("two \"quoted\""));
@@ -122,7 +122,7 @@ fn the_chrome_export_names_its_tracks() {
 }
 
 #[test]
-fn the_chrome_export_shows_what_never_ended() {
+fn chrome_export_shows_open_spans() {
     let recording = Recording::new(64);
     let Recording { clock, recorder } = &recording;
     let one = recorder.name("one");
@@ -139,11 +139,11 @@ fn the_chrome_export_shows_what_never_ended() {
 }
 
 #[test]
-fn a_request_that_waited_gets_a_track_of_its_own() {
+fn waiting_request_gets_its_own_track() {
     let recording = Recording::new(64);
     let Recording { clock, recorder } = &recording;
     let server = recorder.name("server");
-    // One after the other, but the second was due before the first had ended.
+    // One after the other, but the second was due before the first ended.
     for due_ms in [0, 5] {
         let due = Duration::from_millis(due_ms);
         let span = recorder.begin_at(due, RecordKind::Request, server, due_ms);
@@ -156,25 +156,24 @@ fn a_request_that_waited_gets_a_track_of_its_own() {
 }
 
 #[test]
-fn an_empty_trace_exports_and_sums_up() {
+fn empty_trace_can_be_exported() {
     let trace = Recording::new(1).trace();
     let (_, value) = chrome(&trace);
     assert_eq!(value["traceEvents"].as_array().unwrap().len(), 1);
     assert_eq!(trace.summary(), Summary::default());
 }
 
-/// Spans as they begin: source, how long before now they were due, how long
-/// they last, and the time until the next one begins.
+/// Spans: source, delay of the begin, duration, and time until the next begin.
 type Plan = Vec<(u8, u64, u64, u64)>;
 
 fn plan() -> impl Strategy<Value = Plan> {
     prop::collection::vec((0..3u8, 0..40u64, 0..60u64, 0..30u64), 0..40)
 }
 
-/// Spans by when they are to end, and a number that tells them apart.
+/// Open spans by their end and a unique number.
 type Open = BTreeMap<(Duration, usize), Span>;
 
-/// Lets time pass and ends what is to end meanwhile.
+/// Advances the clock and ends the spans that are due.
 fn advance_to(until: Duration, clock: &ManualClock, open: &mut Open) {
     while let Some(entry) = open.first_entry().filter(|entry| entry.key().0 <= until) {
         let ((end, _), span) = entry.remove_entry();
@@ -184,7 +183,7 @@ fn advance_to(until: Duration, clock: &ManualClock, open: &mut Open) {
     clock.advance(until.saturating_sub(clock.now()));
 }
 
-/// Records a plan. Spans may overlap; what is in flight at the end stays open.
+/// Records a plan. Spans may overlap, and may still be open at the end.
 fn perform(plan: &Plan, capacity: usize) -> Trace {
     let recording = Recording::new(capacity);
     let Recording { clock, recorder } = &recording;
@@ -193,7 +192,7 @@ fn perform(plan: &Plan, capacity: usize) -> Trace {
         let source = recorder.name(&format!("source {source}"));
         let [early, lasts, gap] = [early, lasts, gap].map(Duration::from_millis);
         let due = clock.now().saturating_sub(early);
-        // The same subject more than once: retries of one request overlap.
+        // Subjects repeat, as with overlapping retries of one request.
         let span = recorder.begin_at(due, RecordKind::Handle, source, number as u64 / 2);
         open.insert((clock.now() + lasts, number), span);
         advance_to(clock.now() + gap, clock, &mut open);
@@ -201,7 +200,7 @@ fn perform(plan: &Plan, capacity: usize) -> Trace {
     recording.trace()
 }
 
-/// Nearest rank as its definition has it: the least sample that at least
+/// Returns the nearest rank by its definition: the least sample that at least
 /// `percent` % of the samples do not exceed.
 fn nearest_rank(samples: &[Duration], percent: usize) -> Option<Duration> {
     let enough = |candidate: &Duration| {
@@ -220,7 +219,7 @@ proptest! {
 
     #[test]
     fn spans_of_one_track_never_overlap(plan in plan(), capacity in 1..80usize) {
-        // A small ring: ends whose begins were dropped are drawn as well.
+        // A small ring: ends whose begins were dropped are drawn too.
         let trace = perform(&plan, capacity);
         let (text, value) = chrome(&trace);
         assert_no_overlap(&value);
@@ -235,7 +234,7 @@ proptest! {
     }
 
     #[test]
-    fn a_summary_is_what_a_naive_reader_counts(plan in plan()) {
+    fn summary_matches_a_naive_count(plan in plan()) {
         let trace = perform(&plan, 1024);
         let summary = trace.summary();
         prop_assert_eq!(summary.events(), trace.events.len() as u64);
@@ -255,12 +254,12 @@ proptest! {
 }
 
 #[test]
-fn a_summary_knows_who_passed_what_to_whom() {
+fn summary_counts_messages_by_edge() {
     let recording = Recording::new(64);
     let recorder = &recording.recorder;
     let [a, b, c]: [NameId; 3] = ["a", "b", "c"].map(|name| recorder.name(name));
-    // `b` records first: sources stand in the order of the names all the same,
-    // edges in that of their first use.
+    // `b` records first, but sources are in the order of their names, and edges in
+    // the order of first use.
     for (source, target) in [(b, c), (a, b), (a, b)] {
         recorder.send(RecordKind::Call, source, target, 1);
     }
@@ -273,7 +272,7 @@ fn a_summary_knows_who_passed_what_to_whom() {
 }
 
 #[test]
-fn a_percentile_of_one_sample_is_that_sample() {
+fn percentile_of_one_sample_is_that_sample() {
     let recording = Recording::new(64);
     let one = recording.recorder.name("one");
     let span = recording.recorder.begin(RecordKind::Handle, one, 1);

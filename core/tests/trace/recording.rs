@@ -34,7 +34,7 @@ fn empty_trace() -> Trace {
 const MS: Duration = Duration::from_millis(1);
 
 #[test]
-fn a_full_ring_drops_the_oldest_and_counts() {
+fn full_ring_drops_the_oldest() {
     let mut ring = Ring::new(3);
     ring.extend(0..5);
     assert_eq!((ring.len(), ring.dropped()), (3, 2));
@@ -48,7 +48,7 @@ fn a_full_ring_drops_the_oldest_and_counts() {
 }
 
 #[test]
-fn what_is_only_counted_stands_in_the_next_record() {
+fn counted_spans_appear_in_the_next_record() {
     let (clock, recorder) = recorder(8);
     let (source, target) = (recorder.name("source"), recorder.name("target"));
     let counting = recorder.counting();
@@ -82,7 +82,7 @@ fn what_is_only_counted_stands_in_the_next_record() {
 }
 
 #[test]
-fn a_recorder_counts_what_it_dropped_and_counters_survive() {
+fn counters_survive_dropped_records() {
     let (_, recorder) = recorder(4);
     let source = recorder.name("source");
     for subject in 0..10 {
@@ -93,18 +93,18 @@ fn a_recorder_counts_what_it_dropped_and_counters_survive() {
     let batch = recorder.drain();
     assert_eq!((batch.events.len(), batch.dropped), (4, 16));
     assert_eq!(recorder.recorded(), 20);
-    // Whoever sees only the last record still knows the totals.
+    // The last record alone contains the totals.
     let totals = batch.events.last().unwrap().counters;
     assert_eq!((totals.started, totals.succeeded), (10, 10));
 }
 
 #[test]
-fn batches_in_a_row_are_the_whole() {
+fn batches_add_up_to_the_trace() {
     let (clock, recorder) = recorder(1024);
     let mut pieces = empty_trace();
     let mut whole = Vec::new();
     for round in 0..5u64 {
-        // A new name in every second round, an old one in the others.
+        // Every second round uses a new name.
         let source = recorder.name(&format!("source {}", round / 2));
         let target = recorder.name("bus");
         recorder.send(RecordKind::Emit, source, target, round);
@@ -121,7 +121,7 @@ fn batches_in_a_row_are_the_whole() {
 }
 
 #[test]
-fn a_lost_batch_leaves_later_names_in_their_places() {
+fn lost_batch_keeps_later_name_ids() {
     let (_, recorder) = recorder(16);
     let _lost = (recorder.name("lost"), recorder.drain());
     let kept = recorder.name("kept");
@@ -135,7 +135,7 @@ fn a_lost_batch_leaves_later_names_in_their_places() {
 }
 
 #[test]
-fn counters_go_by_source_and_stand_in_each_record() {
+fn every_record_has_the_counters_of_its_source() {
     let (_, recorder) = recorder(64);
     let (one, two) = (recorder.name("one"), recorder.name("two"));
     let first = recorder.begin(RecordKind::Handle, one, 1);
@@ -171,7 +171,7 @@ fn counters_go_by_source_and_stand_in_each_record() {
 }
 
 #[test]
-fn a_dropped_span_is_recorded_as_cancelled() {
+fn dropped_span_is_recorded_as_cancelled() {
     let (clock, recorder) = recorder(64);
     let source = recorder.name("source");
     let span = recorder.on_thread(3).begin(RecordKind::Handle, source, 1);
@@ -189,12 +189,12 @@ fn a_dropped_span_is_recorded_as_cancelled() {
 }
 
 #[test]
-fn a_span_counts_from_when_it_was_due() {
+fn span_counts_from_its_due_time() {
     let (clock, recorder) = recorder(64);
     let source = recorder.name("source");
     clock.advance(10 * MS);
     let late = recorder.begin_at(4 * MS, RecordKind::Request, source, 1);
-    // What is due in the future would be ahead of the records that follow.
+    // A due time in the future would precede the records that follow.
     let early = recorder.begin_at(50 * MS, RecordKind::Request, source, 2);
     clock.advance(5 * MS);
     late.succeed();
@@ -228,7 +228,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Records a random script, drains it in pieces and puts them together.
+/// Records a random script, drained in pieces, and joins the pieces.
 fn perform(script: &[Step]) -> Trace {
     let (clock, recorder) = recorder(1024);
     let mut trace = empty_trace();
@@ -264,11 +264,11 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn records_are_in_the_order_of_time(script in prop::collection::vec(step(), 0..60)) {
+    fn records_are_ordered_by_time(script in prop::collection::vec(step(), 0..60)) {
         let trace = perform(&script);
         let times: Vec<_> = trace.events.iter().map(Event::recorded_at).collect();
         prop_assert!(times.is_sorted(), "{times:?}");
-        // Nothing was left open, so that all that began has ended.
+        // Every span has ended.
         let summary = trace.summary();
         for source in summary.sources() {
             prop_assert_eq!(summary.counters(source).in_flight(), 0);
@@ -276,17 +276,17 @@ proptest! {
     }
 
     #[test]
-    fn a_trace_survives_the_wire(script in prop::collection::vec(step(), 0..60)) {
+    fn trace_survives_the_wire(script in prop::collection::vec(step(), 0..60)) {
         let trace = perform(&script);
         let text = serde_json::to_string(&trace).unwrap();
         prop_assert_eq!(serde_json::from_str::<Trace>(&text).unwrap(), trace);
     }
 }
 
-/// Whoever has to change these lines has to raise `VERSION`: pages, scripts
-/// and stored traces read them.
+/// A change to these lines requires a new `VERSION`: the page, scripts and stored
+/// traces depend on them.
 #[test]
-fn the_wire_schema_is_of_version_1() {
+fn wire_schema_is_version_1() {
     assert_eq!(VERSION, 1);
     let (clock, recorder) = recorder(64);
     let (source, target) = (recorder.name("source"), recorder.name("target"));
@@ -321,7 +321,7 @@ fn the_wire_schema_is_of_version_1() {
 }
 
 #[test]
-fn every_kind_has_its_name_on_the_wire() {
+fn every_kind_has_a_wire_name() {
     for (number, kind) in RecordKind::ALL.iter().copied().enumerate() {
         assert_eq!(kind as usize, number, "{kind:?}");
         let text = serde_json::to_string(&kind).unwrap();
@@ -331,7 +331,7 @@ fn every_kind_has_its_name_on_the_wire() {
 }
 
 #[test]
-fn a_recorder_takes_records_from_any_thread() {
+fn recorder_is_send_and_sync() {
     fn crosses<T: Send + Sync>(_: &T) {}
     let (clock, recorder) = recorder(1);
     crosses(&recorder);
@@ -340,7 +340,7 @@ fn a_recorder_takes_records_from_any_thread() {
 }
 
 #[test]
-fn a_packed_batch_is_unpacked_to_the_same() {
+fn packed_batch_unpacks_to_the_same() {
     let (_, recorder) = recorder(64);
     let (from, to) = (recorder.name("from"), recorder.name("to"));
     drop(recorder.drain());
@@ -365,7 +365,7 @@ fn a_packed_batch_is_unpacked_to_the_same() {
 }
 
 #[test]
-fn what_is_no_batch_is_refused() {
+fn malformed_batch_is_rejected() {
     let (_, recorder) = recorder(64);
     let name = recorder.name("name");
     recorder.instant(RecordKind::Start, name, 1);
@@ -384,7 +384,7 @@ fn what_is_no_batch_is_refused() {
             "{length} words"
         );
     }
-    // The version; the name, the kind and the phase of the record.
+    // The version; the name, kind and phase of the record.
     for (place, word) in [(0, 99), (5, u64::MAX), (6, 99 << 32), (6, 99)] {
         let mut words = words.clone();
         words[place] = word;

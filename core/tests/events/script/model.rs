@@ -1,4 +1,4 @@
-//! An emitter's rules, in as few words as they take.
+//! The model of an emitter.
 
 use super::{Line, MOST_LISTENERS, MOST_MONITORS, Placement, SeenNotice, Shared, World, perform};
 use highwater::events::{FailurePolicy, Removal};
@@ -11,9 +11,9 @@ pub(crate) struct Model {
 
 #[derive(Default)]
 struct State {
-    /// All there ever were, by number.
+    /// All listeners ever added, by number.
     added: Vec<Listener>,
-    /// The numbers of those there are, in order.
+    /// The numbers of the current listeners, in order.
     listeners: Vec<usize>,
     monitors_added: usize,
     monitors: Vec<usize>,
@@ -50,7 +50,7 @@ impl Model {
         std::mem::take(&mut self.state().log)
     }
 
-    /// How many listeners and monitors there are.
+    /// Returns the number of listeners and monitors.
     pub(crate) fn held(&self) -> usize {
         let state = self.state();
         state.listeners.len() + state.monitors.len()
@@ -64,7 +64,7 @@ impl Model {
         self.state().log.push(line);
     }
 
-    /// Whether an emit that comes to a listener calls it.
+    /// Returns whether an emit that reaches a listener calls it.
     fn admits(&self, listener: usize) -> bool {
         let mut state = self.state();
         let is_removed = !state.listeners.contains(&listener);

@@ -1,4 +1,4 @@
-//! The emitter, and what a script keeps beside it.
+//! The emitter, and the state of a script.
 
 use super::{Line, MOST_LISTENERS, MOST_MONITORS, Placement, SeenNotice, Shared, World, perform};
 use highwater::events::{
@@ -11,7 +11,7 @@ pub(crate) struct Real {
     emitter: Emitter<usize>,
     cached: Mutex<CachedEmitter<usize>>,
     state: Mutex<State>,
-    /// Held by each listener and each monitor, and counted.
+    /// Shared by all listeners and monitors, to count them.
     held: Arc<()>,
 }
 
@@ -19,7 +19,7 @@ pub(crate) struct Real {
 struct State {
     listeners: Vec<ListenerId>,
     monitors: Vec<ListenerId>,
-    /// The emits that were told of.
+    /// The numbers of the monitored emits.
     emits: Vec<u64>,
     log: Vec<Line>,
 }
@@ -55,9 +55,9 @@ impl Real {
         std::mem::take(&mut self.state().log)
     }
 
-    /// How many listeners and monitors there are, by what they hold.
+    /// Returns the number of listeners and monitors, by their shares of `held`.
     pub(crate) fn held(&self) -> usize {
-        // That of this handle goes by its last emit.
+        // The cached handle may hold removed ones.
         if !self.shared.setup.is_cached {
             *self.cached.lock().unwrap() = self.emitter.cached();
         }
@@ -107,13 +107,13 @@ impl Real {
     }
 }
 
-/// Listeners are named by their numbers.
+/// Returns the number of a listener, which is its name.
 fn number_of(listener: &Registration) -> usize {
     listener.name.parse().unwrap()
 }
 
 fn upgraded(real: &Weak<Real>) -> Arc<Real> {
-    real.upgrade().expect("it lives as long as its emits")
+    real.upgrade().expect("alive while it emits")
 }
 
 impl World for Arc<Real> {
@@ -130,7 +130,7 @@ impl World for Arc<Real> {
                 listener: number,
             });
             if perform(&real, real.shared.behaviour(number), depth + 1) {
-                return Err("it was told to");
+                return Err("a failing listener");
             }
             Ok(())
         };
