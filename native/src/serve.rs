@@ -1,11 +1,14 @@
 //! `highwater serve`: the page and its API.
 //!
-//! Several processes do it. One binds (`listen`), builds the page, and holds the
-//! socket (`supervisor`); the workers are started by it and serve (`child`,
-//! `worker`), each in its turn (`turns`). If one has a bug, it answers what it has and is replaced. `highwater
-//! cluster` (`cluster`) does the same with less to serve. The rest is what is served:
-//! `routes`, `api`, `stream` and `records`, `problems`, `faults`, `headers`, `hosts`,
-//! and `errors` for when it goes wrong.
+//! The server is several processes. The supervisor binds the address (`listen`), builds
+//! the page (`page`), holds the listening socket and starts the workers (`supervisor`).
+//! The workers serve (`worker_process`, `worker`) and share the connections evenly
+//! (`turns`). A worker with a bug finishes its open requests and is replaced.
+//!
+//! `highwater cluster` (`cluster`) runs the same supervisor with a smaller service
+//! (`service`, `jobs`). The page's routes are in `routes`, `api`, `trace_stream` and
+//! `problems`; checks and error handling are in `hosts`, `deadline`, `headers` and
+//! `errors`.
 
 mod api;
 mod cluster;
@@ -55,20 +58,19 @@ use single_process::{Signals, supervise};
 #[cfg(unix)]
 use supervisor::{Signals, supervise};
 
-/// Binds, builds the page, and sees to it that it is served until it is asked to
-/// end.
+/// Binds the address, builds the page and serves it until a signal stops the server.
 ///
 /// # Errors
 ///
-/// Bad input, an address that cannot be had, no page to serve, or workers that
-/// keep ending.
+/// Bad input, an address that cannot be bound, a page that cannot be built, or workers
+/// that keep exiting.
 pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
     logging::start(options.log_level, false).map_err(Error::Runtime)?;
     let addr = options.addr()?;
     let (www, build) = options.www();
-    // From here on no signal is lost.
+    // Signals are caught from here on, during the build too.
     let mut signals = Signals::new()?;
-    // Before the build: who has to choose another port should not wait for it.
+    // Before the build, so that a port that is in use is reported at once.
     let listener = listen(addr)?;
     let addr = listener.local_addr().unwrap_or(addr);
     warn_if_public(addr);
@@ -77,7 +79,7 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
         signal = signals.stop() => return Ok(ExitCode::from(signal.exit_code())),
         ready = page::prepare(&www, build) => ready?,
     }
-    let plan = ClusterConfig {
+    let config = ClusterConfig {
         listener,
         content: Content::Page {
             www,
@@ -89,34 +91,34 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
         give_up_after: options.give_up_after(),
         json: false,
     };
-    let say_where = || {
+    let print_address = || {
         logging::print(&format!("Highwater is at http://{addr}/ (Ctrl-C stops it)"));
         Ok(())
     };
-    let build_remaining = async {
+    let remaining_build = async {
         if build {
             page::build_remaining().await;
         }
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        served = supervise(plan, signals, say_where) => served,
-        () = build_remaining => Ok(ExitCode::SUCCESS),
+        served = supervise(config, signals, print_address) => served,
+        () = remaining_build => Ok(ExitCode::SUCCESS),
     }
 }
 
-/// The folder this program was built from.
+/// Returns the folder that this program was built from.
 pub(crate) fn checkout() -> PathBuf {
     let native = Path::new(env!("CARGO_MANIFEST_DIR"));
     native.parent().unwrap_or(native).to_owned()
 }
 
-/// Says so if others than this machine can reach an address.
+/// Prints a warning if other machines can reach the address.
 fn warn_if_public(addr: SocketAddr) {
     if !addr.ip().is_loopback() {
         logging::styled(&format!(
-            "{BAD}warning:{BAD:#} whoever reaches {addr} can use it; on the page that means to \
-             start runs, and browsers give it threads on 127.0.0.1 or over HTTPS only"
+            "{BAD}warning:{BAD:#} other machines can reach {addr}, and anyone there can start \
+             runs from the page; browsers allow it threads on 127.0.0.1 and over HTTPS only"
         ));
     }
 }

@@ -1,13 +1,13 @@
-//! `highwater cluster`: a service of several workers, to put load on.
+//! `highwater cluster`: a small service with several workers, for load tests.
 
 use crate::{cli::ClusterOptions, error::Error};
 use std::process::ExitCode;
 
-/// Binds, and sees to it that so many workers serve until it is asked to end.
+/// Binds the address and supervises the workers until a signal stops the server.
 ///
 /// # Errors
 ///
-/// Bad input, an address that cannot be had, or workers that keep ending.
+/// Bad input, an address that cannot be bound, or workers that keep exiting.
 pub(crate) async fn cluster(options: &ClusterOptions) -> Result<ExitCode, Error> {
     #[cfg(unix)]
     {
@@ -46,7 +46,7 @@ async fn serve(options: &ClusterOptions) -> Result<ExitCode, Error> {
         });
         logging::print(&line.to_string());
     }
-    let plan = ClusterConfig {
+    let config = ClusterConfig {
         listener,
         content: Content::Plain {
             faults: options.faults,
@@ -55,15 +55,15 @@ async fn serve(options: &ClusterOptions) -> Result<ExitCode, Error> {
         give_up_after: options.give_up_after(),
         json: options.json,
     };
-    supervise(plan, signals, || {
+    supervise(config, signals, || {
         if options.json {
             return Ok(());
         }
         let count = match workers {
-            1 => "1 worker is".to_owned(),
-            several => format!("{several} workers are"),
+            1 => "1 worker serves".to_owned(),
+            several => format!("{several} workers serve"),
         };
-        logging::print(&format!("{count} at http://{addr}/ (Ctrl-C stops them)"));
+        logging::print(&format!("{count} http://{addr}/ (Ctrl-C stops the server)"));
         Ok(())
     })
     .await

@@ -1,57 +1,57 @@
-//! What a supervisor and a worker say to each other: a line each, a word first.
+//! The control protocol between the supervisor and a worker: one message per line, its
+//! name first.
 //!
-//! Both may be of different builds during a reload. A line that one does not
-//! understand is passed over.
+//! During a reload the two may be different builds. Therefore unknown lines are
+//! ignored, and the names on the wire do not change.
 
 use std::{fmt, time::Duration};
 
-/// How often a worker gives a sign of life.
+/// The interval of a worker's heartbeats.
 pub(super) const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long its supervisor goes without one until it takes the worker to hang.
+/// The time without a heartbeat after which a worker counts as hung.
 pub(super) const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long workers have to tell their metrics. The others are told without those
-/// of one that takes longer.
+/// The time that workers have to report their metrics. A worker that takes longer
+/// counts with its last report.
 pub(super) const SCRAPE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The longest line that is read. Longer ones are not of us.
+/// The maximum length of a line. No message is longer.
 pub(super) const MAX_LINE_BYTES: u64 = 1 << 20;
 
-/// What a worker says.
+/// A message from a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum WorkerMessage {
-    /// Which version of the program it runs.
+    /// The version of the program that the worker runs.
     Version(String),
-    /// It serves.
+    /// The worker accepts connections.
     Ready,
-    /// Its loop goes round.
+    /// The worker's event loop is running.
     Heartbeat,
-    /// It had a bug and asks to be replaced. It serves until it is told to drain.
+    /// The worker had a bug and requests a replacement. It serves until [`Drain`].
+    ///
+    /// [`Drain`]: SupervisorMessage::Drain
     HadBug,
-    /// It asks for the same because it got a signal to end, and not from its
-    /// supervisor.
+    /// The worker received a termination signal and requests a replacement.
     GotSignal,
-    /// What it has counted, in one line.
+    /// The metrics of the worker, in one line.
     Metrics(String),
-    /// It wants to know what all have counted.
+    /// A request for the metrics of all workers.
     Scrape,
 }
 
-/// What a worker is told.
+/// A message to a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SupervisorMessage {
-    /// To take no more connections, and to end when it has answered those that it
-    /// has.
+    /// Accept no more connections, and exit once the open ones are finished.
     Drain,
-    /// To end soon: who has been promised something may have it if that is quick.
+    /// Exit after a short grace period for open requests.
     Stop,
-    /// To say what it has counted.
+    /// Report the metrics.
     Metrics,
-    /// What all have counted, as it wanted to know.
+    /// The metrics of all workers, in reply to [`WorkerMessage::Scrape`].
     Scraped(String),
-    /// The numbers of the workers that fail to start, in place of those it was told
-    /// before.
+    /// The numbers of the workers that fail to start. Replaces the previous list.
     Failing(String),
 }
 
@@ -118,9 +118,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_is_understood() {
+    fn messages_survive_the_round_trip() {
         let numbers = || r#"{"a": 1}"#.to_owned();
-        for word in [
+        for message in [
             WorkerMessage::Version("1.2.3".to_owned()),
             WorkerMessage::Ready,
             WorkerMessage::Heartbeat,
@@ -129,9 +129,9 @@ mod tests {
             WorkerMessage::Metrics(numbers()),
             WorkerMessage::Scrape,
         ] {
-            assert_eq!(WorkerMessage::parse(&word.to_string()), Some(word));
+            assert_eq!(WorkerMessage::parse(&message.to_string()), Some(message));
         }
-        for order in [
+        for message in [
             SupervisorMessage::Drain,
             SupervisorMessage::Stop,
             SupervisorMessage::Metrics,
@@ -139,12 +139,15 @@ mod tests {
             SupervisorMessage::Failing(String::new()),
             SupervisorMessage::Failing("2, 3".to_owned()),
         ] {
-            assert_eq!(SupervisorMessage::parse(&order.to_string()), Some(order));
+            assert_eq!(
+                SupervisorMessage::parse(&message.to_string()),
+                Some(message)
+            );
         }
     }
 
     #[test]
-    fn what_is_not_understood_is_nothing() {
+    fn unknown_lines_are_not_messages() {
         for line in ["", "Ready", "ready now", "stop", "beats"] {
             assert_eq!(WorkerMessage::parse(line), None, "{line}");
         }

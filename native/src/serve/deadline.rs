@@ -1,4 +1,4 @@
-//! How long a request may take: to come whole, and to be answered.
+//! Deadlines of a request: for receiving its body and for starting its response.
 
 use super::worker::Limits;
 use axum::{
@@ -22,12 +22,12 @@ use std::{
 };
 use tokio::time::{Instant, timeout_at};
 
-/// Answers in time, even if what is asked does not.
+/// Responds in time, even if the handler does not.
 ///
-/// A body that does not come whole in time is the client's fault, and 408. An
-/// answer that does not begin in time is not, and 503. Either way what was being
-/// done is dropped. How long an answer goes on is not limited: the trace of a run
-/// is told for as long as the run lasts.
+/// If the body is not complete in time, the client is at fault and the response is 408.
+/// If the response has not started in time, it is 503. Either way the handler is
+/// dropped. The length of a response is not limited: the trace of a run is streamed for
+/// as long as the run lasts.
 pub(super) async fn enforce_deadline(
     State(limits): State<Limits>,
     request: Request,
@@ -42,15 +42,15 @@ pub(super) async fn enforce_deadline(
         let is_awaited = Arc::clone(&is_awaited);
         Body::new(MonitoredBody { body, is_awaited })
     });
-    let mut answer = pin!(next.run(request));
-    // What is there at once needs no timer.
-    let at_once = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
-    if let Poll::Ready(answer) = at_once {
-        return answer;
+    let mut response = pin!(next.run(request));
+    // A response that is ready at once needs no timer.
+    let at_once = poll_fn(|context| Poll::Ready(response.as_mut().poll(context))).await;
+    if let Poll::Ready(response) = at_once {
+        return response;
     }
     for limit in [limits.body.min(limits.answer), limits.answer] {
-        if let Ok(answer) = timeout_at(begin + limit, answer.as_mut()).await {
-            return answer;
+        if let Ok(response) = timeout_at(begin + limit, response.as_mut()).await {
+            return response;
         }
         if is_awaited.load(Relaxed) {
             return body_timeout().into_response();
@@ -62,11 +62,11 @@ pub(super) async fn enforce_deadline(
 fn body_timeout() -> AppError {
     let timeout =
         Classification::new(ErrorKind::Timeout).with_status(StatusCode::REQUEST_TIMEOUT.as_u16());
-    AppError::new(timeout).with_public("The request did not come whole in time.")
+    AppError::new(timeout).with_public("The request was not received in time.")
 }
 
-/// Marks the error of a connection that the client closed, so that it is recognised
-/// whatever wraps it.
+/// Marks an error as caused by a client that disconnected, so that it is recognized
+/// inside any wrapper.
 fn mark_client_gone(error: axum::Error) -> axum::Error {
     let known = Classification::of(&error);
     if known.is_some_and(|known| known.kind() == ErrorKind::ClientGone) {
@@ -75,14 +75,13 @@ fn mark_client_gone(error: axum::Error) -> axum::Error {
     error
 }
 
-/// The client did nothing wrong, and may try again.
 fn response_timeout() -> AppError {
     AppError::new(Classification::new(ErrorKind::Unavailable))
-        .with_public("There was no answer in time: try again later.")
+        .with_public("The server did not respond in time: try again later.")
         .with_retry_after(Duration::from_secs(1))
 }
 
-/// A request's body that notes whether somebody waits for more of it.
+/// A request body that records whether the handler waits for more of it.
 struct MonitoredBody {
     body: Body,
     is_awaited: Arc<AtomicBool>,
@@ -121,7 +120,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// The status of the answer to a request with that body, and when it came.
+    /// Returns the status of the response to a request with this body, and when the
+    /// response started.
     async fn request(router: Router<Limits>, body: Body) -> (StatusCode, Duration) {
         let limits = Limits {
             body: 10 * SECOND,
@@ -132,8 +132,8 @@ mod tests {
             .layer(from_fn_with_state(limits, enforce_deadline))
             .with_state(limits);
         let begin = Instant::now();
-        let Ok(answer) = router.oneshot(Request::new(body)).await;
-        (answer.status(), begin.elapsed())
+        let Ok(response) = router.oneshot(Request::new(body)).await;
+        (response.status(), begin.elapsed())
     }
 
     fn reader() -> Router<Limits> {
@@ -149,14 +149,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_without_an_end_is_the_client_s_fault() {
+    async fn endless_body_is_408() {
         let (status, after) = request(reader(), endless()).await;
         assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
         assert_eq!(after.as_secs(), 10);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_comes_slowly_but_whole_is_read() {
+    async fn slow_but_complete_body_is_read() {
         let body = endless();
         let body = Body::from_stream(body.into_data_stream().take(9));
         let (status, after) = request(reader(), body).await;
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_answer_is_not_the_client_s_fault() {
+    async fn missing_response_is_503() {
         for body in [Body::empty(), Body::from("whole"), endless()] {
             let router = Router::new().fallback(any(async || pending::<()>().await));
             let (status, after) = request(router, body).await;
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_may_go_on_for_longer() {
+    async fn response_may_outlast_the_deadline() {
         let router: Router<Limits> = Router::new().fallback(any(async || {
             sleep(29 * SECOND).await;
             Body::from_stream(endless().into_data_stream().take(100))
@@ -183,8 +183,8 @@ mod tests {
         let router: Router = router
             .layer(from_fn_with_state(Limits::default(), enforce_deadline))
             .with_state(Limits::default());
-        let Ok(answer) = router.oneshot(Request::new(Body::empty())).await;
-        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        let Ok(response) = router.oneshot(Request::new(Body::empty())).await;
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         assert_eq!(body.len(), 100);
     }
 }

@@ -1,7 +1,7 @@
-//! Errors of the server: one handler for all that it answers.
+//! Errors of the server: one handler for all responses.
 //!
-//! Every error is problem details (RFC 9457) with the id that its line in the log
-//! has. To people it is a few plain_text instead.
+//! Errors are returned as problem details (RFC 9457), with the correlation id of the
+//! log entry. Browsers get plain text instead.
 
 use crate::{logging, panic_report};
 use axum::{
@@ -24,10 +24,10 @@ use std::{
     time::Duration,
 };
 
-/// What a problem means is told at this and its code.
+/// The path of the problem descriptions: a problem's type is this and its code.
 pub(super) const PROBLEM_TYPES: &str = "/problems/";
 
-/// Returns the handler of all errors of a worker.
+/// Returns the error handler of a worker.
 pub(super) fn handler() -> Arc<Handler> {
     let handler = Handler::new()
         .problem_types(PROBLEM_TYPES)
@@ -37,20 +37,20 @@ pub(super) fn handler() -> Arc<Handler> {
 
 const PROBLEM: Name<'_> = Name::new_unchecked("problem");
 
-/// The layer around all that is served. A bug is answered, and then `drain` is
-/// called.
+/// Returns the layer that handles the errors of a service. After a bug, the response is
+/// sent and `drain` is called.
 pub(super) fn layer(
     handler: Arc<Handler>,
     drain: impl Fn() + Send + Sync + 'static,
 ) -> HandlerLayer {
-    // What the standard library seeds its maps with comes from the system.
+    // The standard library seeds its hash maps with random bytes from the system.
     let seed = RandomState::new().hash_one("ids");
     HandlerLayer::new(handler, Ids::new(seed))
         .on_drain(drain)
         .locate_panics(panic_report::take_panic_location)
 }
 
-/// There is no more room for now.
+/// Returns an error for a server at capacity. Clients may retry after a second.
 pub(super) fn busy(message: String) -> AppError {
     let busy = Classification::new(ErrorKind::Unavailable).with_code("busy");
     AppError::new(busy)
@@ -58,17 +58,17 @@ pub(super) fn busy(message: String) -> AppError {
         .with_retry_after(Duration::from_secs(1))
 }
 
-/// Tells a person in plain_text what went wrong. A program, which does not ask for
-/// HTML, and whoever uses the API, gets the problem as it is.
+/// Replaces problem details by plain text for clients that prefer text to JSON, as
+/// browsers do. Responses of the API stay JSON.
 pub(super) async fn errors_as_text(request: Request, next: Next) -> Response {
     let is_page = !request.uri().path().starts_with("/api/");
-    let is_person = prefers_text(request.headers());
+    let wants_text = prefers_text(request.headers());
     let response = next.run(request).await;
     let problem = response.extensions().get::<Problem>().cloned();
     let Some(problem) = problem.filter(|_| is_page) else {
         return response;
     };
-    let mut response = if is_person {
+    let mut response = if wants_text {
         let (mut head, _) = response.into_parts();
         head.headers.remove(header::CONTENT_TYPE);
         (head, plain_text(&problem)).into_response()
@@ -80,8 +80,8 @@ pub(super) async fn errors_as_text(request: Request, next: Next) -> Response {
     response
 }
 
-/// Returns true if the client would rather have text than JSON. Without a valid
-/// `Accept`, or if it takes neither, it would not.
+/// Returns true if the client prefers text to JSON. Without a valid `Accept` header, or
+/// if the client accepts neither, it does not.
 fn prefers_text(headers: &HeaderMap) -> bool {
     let types = [
         MediaType::from_parts(APPLICATION, PROBLEM, Some(JSON), &[]),
@@ -94,10 +94,10 @@ fn prefers_text(headers: &HeaderMap) -> bool {
     let Ok(Ok(accept)) = sent.map(|sent| sent.join(",").parse::<Accept>()) else {
         return false;
     };
-    // A range with parameters, as in `text/html;charset=utf-8`, matches only what has
-    // the same, so each is offered as well as it was ranges for.
+    // A range with parameters, such as `text/html;charset=utf-8`, matches only a type
+    // with the same parameters. Therefore each requested range is offered as well.
     let ranges = accept.media_types().map(MediaTypeBuf::to_ref);
-    let ranges = ranges.filter(|ranges| types.iter().any(|it| it.essence() == ranges.essence()));
+    let ranges = ranges.filter(|range| types.iter().any(|it| it.essence() == range.essence()));
     let mut offered = types.to_vec();
     offered.extend(ranges);
     let best = accept.negotiate(&offered);
@@ -115,8 +115,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accept_decides_between_words_and_json() {
-        for (accept, is_person) in [
+    fn accept_decides_between_text_and_json() {
+        for (accept, expected) in [
             ("", false),
             ("*/*", false),
             ("text/html", true),
@@ -147,12 +147,12 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-            assert_eq!(prefers_text(&headers), is_person, "{accept}");
+            assert_eq!(prefers_text(&headers), expected, "{accept}");
         }
     }
 
     #[test]
-    fn accept_may_come_in_several_headers() {
+    fn accept_headers_are_joined() {
         let mut headers = HeaderMap::new();
         for accept in ["application/json;q=0.5", "text/html"] {
             headers.append(header::ACCEPT, HeaderValue::from_static(accept));

@@ -1,22 +1,22 @@
-//! Faults to see what becomes of them. They are served with `--faults` only.
+//! Deliberate faults for experiments. They are served with `--faults` only.
 
 use crate::logging;
 use std::{hint, process};
 
-/// `POST …/bug`: a bug, as any handler may have one.
+/// `POST …/bug`: panics.
 pub(super) async fn bug() -> String {
-    panic!("a bug, as it was asked for")
+    panic!("a deliberate bug")
 }
 
-/// `POST …/hang`: the loop is held up for ever, and with it all that this process
-/// does.
+/// `POST …/hang`: blocks the event loop forever, and with it every connection of this
+/// process.
 pub(super) async fn hang() {
     loop {
         hint::spin_loop();
     }
 }
 
-/// `POST …/exit`: the process ends where it stands.
+/// `POST …/exit`: exits the process at once with code 1.
 pub(super) async fn exit() {
     logging::flush();
     process::exit(1)

@@ -1,11 +1,11 @@
-//! What every response says about how it may be used.
+//! Headers that every response carries.
 
 use axum::{
     http::{HeaderName, HeaderValue, header},
     response::Response,
 };
 
-/// Adds the headers: to pages, answers and errors alike.
+/// Adds the headers to a response, whether it is a file, a result or an error.
 pub(super) async fn set_security_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
@@ -14,12 +14,13 @@ pub(super) async fn set_security_headers(mut response: Response) -> Response {
     response
 }
 
-/// The first three isolate the page from all others, in return for which a
-/// browser gives it memory shared by threads. `wasm-unsafe-eval` lets it
-/// compile WebAssembly, and nothing else. `no-cache` means: ask whether it has
-/// changed, so that a rebuilt page never runs beside old modules. By the last the
-/// page knows that there is this API where it came from: a browser shows a script
-/// no other header of the document itself.
+/// The headers.
+///
+/// The first three isolate the page from other sites; in return browsers allow it memory
+/// that threads share. `wasm-unsafe-eval` permits compiling WebAssembly and nothing
+/// else. `no-cache` makes browsers revalidate, so that a rebuilt page never runs with
+/// old modules. `server-timing` tells the page that its origin has this API: it is the
+/// only header of the document that a script can read.
 const HEADERS: [(HeaderName, &str); 8] = [
     (
         HeaderName::from_static("cross-origin-opener-policy"),

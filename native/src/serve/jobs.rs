@@ -1,4 +1,4 @@
-//! CPU work on request: on other threads, as much as they can take.
+//! CPU jobs on request, run on a bounded pool of threads.
 
 use super::metrics::Meter;
 use axum::extract::{Query, State, rejection::QueryRejection};
@@ -9,11 +9,10 @@ use highwater::{
 use serde::Deserialize;
 use std::{sync::Arc, thread, time::Instant};
 
-/// How many jobs may wait for each thread. Who comes later is better off
-/// elsewhere.
+/// The maximum number of jobs that wait for each thread. Further jobs are rejected.
 const WAITING_PER_THREAD: usize = 64;
 
-/// Where jobs are handed in.
+/// Runs jobs on a pool of threads and counts them.
 #[derive(Debug)]
 pub(super) struct JobService {
     pool: Pool,
@@ -26,7 +25,7 @@ pub(super) struct JobQuery {
 }
 
 impl JobService {
-    /// One in front of rayon's threads, of which there is one a core.
+    /// Creates a service on rayon's threads, one per core.
     pub(super) fn new(meter: Arc<Meter>) -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let start = Instant::now();
@@ -39,7 +38,7 @@ impl JobService {
         }
     }
 
-    /// Has it done, unless whoever waits for it gives up.
+    /// Runs a job and returns its result. Dropping the future cancels the job.
     async fn run<T, W>(&self, work: W) -> Result<T, AppError>
     where
         T: Send + 'static,
@@ -57,8 +56,8 @@ impl JobService {
     }
 }
 
-/// `GET /work?job=fib:27`: the job's result. While as many jobs wait as may, 503
-/// and when to come back. Whoever hangs up, or is not answered in time, ends it.
+/// `GET /work?job=fib:27`: returns the job's result, or 503 with `Retry-After` if the
+/// queue is full. The job is cancelled if the client disconnects or the deadline passes.
 pub(super) async fn work(
     State(jobs): State<Arc<JobService>>,
     query: Result<Query<JobQuery>, QueryRejection>,
@@ -68,13 +67,12 @@ pub(super) async fn work(
     })?;
     let job: Job = query.job.parse()?;
     let work = move |cancellation: &Cancellation| job.run_until(|| cancellation.is_cancelled());
-    // If it was cancelled, nobody is left who could read this.
+    // A cancelled job has no result, and no client to read it.
     let result = jobs.run(work).await?.unwrap_or_default();
     Ok(format!("{job} = {result}\n"))
 }
 
-/// `POST /faults/job`: a job with a bug.
+/// `POST /faults/job`: runs a job that panics.
 pub(super) async fn bug(State(jobs): State<Arc<JobService>>) -> Result<(), AppError> {
-    jobs.run(|_| panic!("a bug in a job, as it was asked for"))
-        .await
+    jobs.run(|_| panic!("a deliberate bug in a job")).await
 }

@@ -1,4 +1,4 @@
-//! The socket that connections come in by.
+//! The listening socket.
 
 use crate::error::Error;
 use std::{
@@ -7,15 +7,15 @@ use std::{
 };
 use tokio::net::TcpSocket;
 
-/// How many connections may wait to be accepted, as while a worker that has ended
-/// is replaced. The system may have a lower limit of its own.
+/// The capacity of the accept queue, which holds connections while a worker is
+/// replaced. The system may enforce a lower limit.
 const BACKLOG: u32 = 4096;
 
-/// The socket that a service manager has passed on, or one of our own.
+/// Returns the socket that a service manager passed to this process, or binds a new one.
 ///
 /// # Errors
 ///
-/// If the address cannot be had, or what was passed on is no such socket.
+/// If the address cannot be bound, or the passed socket is not a single TCP listener.
 pub(super) fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {
     if let Some(listener) = inherited_socket()? {
         return Ok(listener);
@@ -32,24 +32,25 @@ fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // Or nobody could listen there for a while after the last one. On Windows it
-    // would mean that two may listen there at once.
+    // Otherwise the address stays unavailable for a while after a server has exited. On
+    // Windows the option would let two processes listen at once.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
     socket.listen(BACKLOG)?.into_std()
 }
 
-/// What systemd has listened on for us, if it has.
+/// Returns the socket that systemd passed to this process, if any.
 #[cfg(unix)]
 fn inherited_socket() -> Result<Option<TcpListener>, Error> {
     let mut sockets = listenfd::ListenFd::from_env();
     if sockets.len() > 1 {
-        let cause = format!("{} were passed on, and one is served", sockets.len());
+        let cause = format!("{} sockets were passed; pass exactly one", sockets.len());
         return Err(Error::InheritedSocket(io::Error::other(cause)));
     }
     let listener = sockets.take_tcp_listener(0).map_err(|cause| {
-        let cause = format!("{cause}; a TCP socket is needed, as by ListenStream=127.0.0.1:8080");
+        let cause =
+            format!("{cause}; pass a TCP socket, for example with ListenStream=127.0.0.1:8080");
         Error::InheritedSocket(io::Error::other(cause))
     })?;
     if let Some(listener) = &listener {
@@ -70,7 +71,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_address_that_is_taken_is_told_with_others_to_choose() {
+    async fn used_port_is_an_error_with_a_suggestion() {
         let first = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let addr = first.local_addr().unwrap();
         let error = listen(addr).unwrap_err();
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_of_another_machine_is_none() {
+    async fn foreign_address_cannot_be_bound() {
         let addr = SocketAddr::from(([192, 0, 2, 1], 80));
         let error = listen(addr).unwrap_err();
         assert!(matches!(error, Error::Listen { .. }), "{error}");

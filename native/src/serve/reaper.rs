@@ -1,9 +1,9 @@
-//! The processes that this one starts, and orphans that it adopts.
+//! Spawning of child processes, and reaping of adopted orphans.
 //!
 //! As process 1 of a container, or as a subreaper, this process becomes the parent of
-//! processes whose own_children parent is gone, and they stay as zombies until it waits for
-//! them. Those that it has started itself are waited for by whoever started them, so
-//! all of them are started by [`spawn`].
+//! orphans, which stay zombies until it waits for them. The exits of its own children
+//! belong to the callers that spawned them. To tell the two apart, all children are
+//! spawned with [`spawn`].
 
 #[cfg(target_os = "linux")]
 use crate::logging;
@@ -16,8 +16,8 @@ use std::{
 };
 use tokio::process::{Child, Command};
 
-/// The ids of processes that somebody waits for. Static, since reaper belong to the
-/// whole process.
+/// The ids of the children that a caller waits for. Static, because children belong to
+/// the whole process.
 static OWN_CHILDREN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
 /// Keeps a child from being reaped as an orphan until it is dropped.
@@ -26,9 +26,10 @@ pub(super) struct ChildGuard {
     pid: u32,
 }
 
-/// Starts a process whose exit the caller waits for.
+/// Spawns a process whose exit the caller waits for.
 pub(super) fn spawn(command: &mut Command) -> io::Result<(Child, ChildGuard)> {
-    // Held meanwhile, so that it is not taken for an orphan if it ends at once.
+    // Locked during the spawn, so that a child that exits at once is not reaped as an
+    // orphan.
     let mut own_children = own_children();
     let child = command.spawn()?;
     let pid = child.id().unwrap_or_default();
@@ -46,12 +47,14 @@ impl Drop for ChildGuard {
     }
 }
 
-/// Reaps every orphan that ends, if this process adopts any. Never completes.
+/// Reaps orphans as they exit, if this process adopts any. Never completes.
 pub(super) async fn reap() -> Infallible {
     #[cfg(target_os = "linux")]
     if linux::adopts_orphans() {
         let Err(cause) = linux::reap().await;
-        logging::line(&format!("orphans are not reaped: {cause}"));
+        logging::line(&format!(
+            "orphaned processes stay zombies, because they cannot be reaped: {cause}"
+        ));
     }
     pending().await
 }
@@ -66,28 +69,27 @@ mod linux {
         time::sleep,
     };
 
-    /// The delay before the next try, if a child of our own_children is in the way.
-    const AGAIN_AFTER: Duration = Duration::from_millis(20);
+    /// The delay before the next attempt when a child of our own comes first.
+    const RETRY_DELAY: Duration = Duration::from_millis(20);
 
     pub(super) fn adopts_orphans() -> bool {
         process::id() == 1 || prctl::get_child_subreaper() == Ok(true)
     }
 
     pub(super) async fn reap() -> io::Result<Infallible> {
-        let mut ended = signal(SignalKind::child())?;
+        let mut exits = signal(SignalKind::child())?;
         loop {
-            while !reap_ended() {
-                sleep(AGAIN_AFTER).await;
+            while !reap_exited() {
+                sleep(RETRY_DELAY).await;
             }
-            ended.recv().await;
+            exits.recv().await;
         }
     }
 
-    /// Reaps the orphans that have ended; whether it got to the last one.
-    ///
-    /// The system names one ended child at a time. If that is our own_children, which somebody
-    /// else is about to wait for, orphans may be behind it.
-    fn reap_ended() -> bool {
+    /// Reaps the orphans that have exited. Returns false if there may be more: the
+    /// system reports one child at a time, and orphans may follow one of our own that
+    /// its caller has not waited for yet.
+    fn reap_exited() -> bool {
         loop {
             let own_children = own_children();
             match wait(libc::P_ALL, 0, libc::WNOWAIT) {
@@ -98,18 +100,19 @@ mod linux {
         }
     }
 
-    /// A child that has ended, if there is one now.
+    /// Returns the id of a child that has exited, if there is one.
     ///
-    /// Not by `nix`: it has no word for a child that a real-time signal ended.
+    /// Uses `libc`, because `nix` cannot represent a child killed by a real-time signal.
     fn wait(which: libc::idtype_t, id: u32, flags: i32) -> Option<u32> {
         let flags = libc::WEXITED | libc::WNOHANG | flags;
         loop {
-            // SAFETY: it consists of integers and pointers, for which zero is valid.
+            // SAFETY: the struct consists of integers and pointers, for which zero is
+            // valid.
             let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
-            // SAFETY: the system writes to `info`, which lives that long.
+            // SAFETY: `info` is valid for writes during the call.
             let done = unsafe { libc::waitid(which, id, &raw mut info, flags) };
             match Errno::result(done) {
-                // SAFETY: as it was zero before, so is the field if no child ended.
+                // SAFETY: the field is zero, as initialized, if no child has exited.
                 Ok(_) => {
                     return u32::try_from(unsafe { info.si_pid() })
                         .ok()

@@ -1,5 +1,5 @@
-//! Serving without a supervisor: where there is no socket to hand on, this process
-//! serves itself, and a bug ends it.
+//! Serving without a supervisor, on systems where a socket cannot be inherited: this
+//! process is the only worker, and a bug ends it.
 
 use super::{
     config::{ClusterConfig, Content},
@@ -29,11 +29,11 @@ impl Signals {
     }
 }
 
-/// Serves until it is asked to end.
+/// Serves until Ctrl-C. `on_ready` is called once, before the first connection.
 ///
 /// # Errors
 ///
-/// [`Error::NeedsUnix`] if several workers are wanted.
+/// [`Error::NeedsUnix`] if the configuration asks for several workers.
 pub(super) async fn supervise(
     config: ClusterConfig,
     mut signals: Signals,
@@ -59,7 +59,7 @@ pub(super) async fn supervise(
     };
     let worker = Worker::new(content, context, {
         let phase = Arc::clone(&phase);
-        // Nobody replaces it.
+        // There is no supervisor to replace this worker.
         move || drop(advance(&phase, Phase::Draining))
     });
     let stopped = async {
