@@ -1,4 +1,4 @@
-//! What the page asks for.
+//! The API of the page.
 
 use super::{
     errors::busy,
@@ -21,11 +21,11 @@ use serde_json::{Value, error::Category};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::{Semaphore, watch};
 
-/// Each run holds a thread, and blocks it now and then.
-const RUNS_AT_ONCE: usize = 4;
+/// The maximum number of concurrent runs. Each occupies a thread.
+const MAX_RUNS: usize = 4;
 const BODY_LIMIT_BYTES: usize = 16 * 1024;
 
-/// What requests share.
+/// The state that requests share.
 #[derive(Debug)]
 pub(super) struct State {
     run_permits: Arc<Semaphore>,
@@ -33,28 +33,28 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Runs are cut short when the server comes to its end.
+    /// Creates the state. Runs are aborted when the phase becomes [`Phase::Stopping`].
     pub(super) fn new(phase: watch::Receiver<Phase>) -> Self {
         State {
-            run_permits: Arc::new(Semaphore::new(RUNS_AT_ONCE)),
+            run_permits: Arc::new(Semaphore::new(MAX_RUNS)),
             phase,
         }
     }
 }
 
-/// More than this is not read.
+/// Returns the limit on the size of a request's body.
 pub(super) fn body_limit() -> DefaultBodyLimit {
     DefaultBodyLimit::max(BODY_LIMIT_BYTES)
 }
 
-/// `GET /api/scenarios`: what can be run.
+/// `GET /api/scenarios`: returns the scenarios and their parameters.
 pub(super) async fn scenarios() -> Response {
     let json = [(header::CONTENT_TYPE, "application/json")];
     (json, list::catalog().to_string()).into_response()
 }
 
-/// `POST /api/runs`: runs an experiment natively and answers with its trace
-/// while that is made. The answer is the run: whoever hangs up ends it.
+/// `POST /api/runs`: runs an experiment natively and streams its trace. The run is
+/// aborted if the client disconnects.
 pub(super) async fn run(
     extract::State(state): extract::State<Arc<State>>,
     headers: HeaderMap,
@@ -67,38 +67,38 @@ pub(super) async fn run(
         .try_acquire_owned()
         .map_err(|_| {
             busy(format!(
-                "{RUNS_AT_ONCE} runs are in progress: try again when one has ended."
+                "{MAX_RUNS} runs are in progress: try again when one has ended."
             ))
         })?;
-    // It is free again when the thread has really ended, and the client has taken
-    // what was kept for it: so no number of slow clients fills the memory.
+    // The permit is held until the thread has exited and the client has received the
+    // buffered records, so that slow clients cannot exhaust the memory.
     let permit = Arc::new(permit);
     let running = RunThread::start(&experiment, Arc::clone(&permit)).map_err(|cause| {
-        busy("No run can be started now: try again later.".to_owned()).with_source(cause)
+        busy("A run cannot be started now: try again later.".to_owned()).with_source(cause)
     })?;
     let end = phase_reached(state.phase.clone(), Phase::Stopping);
-    Ok(trace_stream::answer(TraceStream::new(
+    Ok(trace_stream::respond(TraceStream::new(
         experiment, running, records, permit, end,
     )))
 }
 
-/// Nothing of the API is there.
+/// Returns the error for an unknown address below `/api/`.
 pub(super) async fn not_found(uri: Uri) -> AppError {
     AppError::not_found(format!(
-        "There is no {}: there are GET /api/scenarios and POST /api/runs.",
+        "There is no {}. Available: GET /api/scenarios and POST /api/runs.",
         uri.path()
     ))
 }
 
-/// Something is there, but not for this method.
+/// Returns the error for a method that the address does not support.
 pub(super) async fn method_not_allowed(uri: Uri) -> AppError {
     AppError::method_not_allowed().with_public(format!(
-        "{} does not take this method: see the header Allow.",
+        "{} does not support this method: see the header Allow.",
         uri.path()
     ))
 }
 
-/// Classifies a body that could not be read. A client that hung up is no bad request.
+/// Classifies a failure to read the body. A disconnected client is not a bad request.
 fn body_error(rejection: BytesRejection) -> AppError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return AppError::too_large(BODY_LIMIT_BYTES as u64);
@@ -108,13 +108,14 @@ fn body_error(rejection: BytesRejection) -> AppError {
     let error = if is_gone {
         AppError::client_gone()
     } else {
-        AppError::invalid_input("The body did not come whole.")
+        AppError::invalid_input("The body is incomplete.")
     };
     error.with_source(rejection)
 }
 
-/// A page elsewhere can make a browser send a form or plain text here, but
-/// for JSON the browser asks us first, and we do not agree.
+/// Rejects bodies that are not declared as JSON. Other sites can make a browser send
+/// forms or plain text here, but for JSON the browser first sends a preflight request,
+/// which this server does not approve.
 fn require_json(headers: &HeaderMap) -> Result<(), AppError> {
     let content_type = headers
         .get(header::CONTENT_TYPE)
@@ -125,7 +126,7 @@ fn require_json(headers: &HeaderMap) -> Result<(), AppError> {
         return Ok(());
     }
     Err(AppError::unsupported_media_type(
-        "The request has to say Content-Type: application/json.",
+        "The request must have the header Content-Type: application/json.",
     ))
 }
 
@@ -141,13 +142,13 @@ struct Request {
     records: RecordFormat,
 }
 
-/// All that is wrong with the fields is told at once.
+/// Parses a request. An error lists all invalid fields.
 fn read(body: &[u8]) -> Result<(Experiment, RecordFormat), AppError> {
     let request: Request = serde_json::from_slice(body).map_err(|cause| parse_error(&cause))?;
     let scenario = scenario::find(&request.scenario)
         .map_err(|error| invalid(vec![("scenario".to_owned(), error.to_string())]))?;
     let mut experiment = scenario.experiment();
-    let mut wrong = Vec::new();
+    let mut invalid_fields = Vec::new();
     let seed = request.seed.map(|seed| ("seed".to_owned(), seed));
     for (key, value) in request.params.into_iter().chain(seed) {
         let done = text(&value).and_then(|value| {
@@ -161,44 +162,46 @@ fn read(body: &[u8]) -> Result<(Experiment, RecordFormat), AppError> {
             } else {
                 format!("params.{key}")
             };
-            wrong.push((field, detail));
+            invalid_fields.push((field, detail));
         }
     }
-    if wrong.is_empty() {
+    if invalid_fields.is_empty() {
         return Ok((experiment, request.records));
     }
-    Err(invalid(wrong))
+    Err(invalid(invalid_fields))
 }
 
-/// A number may come as a number or as its digits, as the page's forms and
-/// addresses have it.
+/// Returns a value as text. Numbers may be JSON numbers or strings, as in the page's
+/// forms and addresses.
 fn text(value: &Value) -> Result<String, String> {
     match value {
         Value::Number(number) => Ok(number.to_string()),
         Value::String(text) => Ok(text.clone()),
-        _ => Err("it has to be a number or a text".to_owned()),
+        _ => Err("it must be a number or a string".to_owned()),
     }
 }
 
-/// What the parser says is about what it was given, and no secret.
+/// Classifies a parse error. Its message is public: it describes only the request.
 fn parse_error(cause: &serde_json::Error) -> AppError {
-    let what = Classification::new(ErrorKind::InvalidInput);
-    let what = match cause.classify() {
-        Category::Data => what,
-        Category::Syntax | Category::Eof | Category::Io => what.with_code("malformed_json"),
+    let classification = Classification::new(ErrorKind::InvalidInput);
+    let classification = match cause.classify() {
+        Category::Data => classification,
+        Category::Syntax | Category::Eof | Category::Io => {
+            classification.with_code("malformed_json")
+        }
     };
-    AppError::new(what).with_public(format!(
-        "The request is {{\"scenario\", \"params\", \"seed\", \"records\"}}: {cause}."
+    AppError::new(classification).with_public(format!(
+        "The request must be {{\"scenario\", \"params\", \"seed\", \"records\"}}: {cause}."
     ))
 }
 
-fn invalid(wrong: Vec<(String, String)>) -> AppError {
-    let message = match &wrong[..] {
+fn invalid(fields: Vec<(String, String)>) -> AppError {
+    let message = match &fields[..] {
         [(_, detail)] => detail.clone(),
         several => format!("{} fields are not valid.", several.len()),
     };
     let error = AppError::invalid_input(message);
-    wrong.into_iter().fold(error, |error, (field, detail)| {
+    fields.into_iter().fold(error, |error, (field, detail)| {
         error.with_field(field, detail)
     })
 }
@@ -208,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_may_come_as_texts() {
+    fn numbers_may_be_strings() {
         let body = br#"{"scenario": "decoupling", "params": {"users": 3, "interval": "20"}, "seed": "9007199254740991"}"#;
         let (experiment, records) = read(body).unwrap();
         assert_eq!(records, RecordFormat::Json);
@@ -218,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_in_the_midst_is_a_param_with_its_moment() {
+    fn scheduled_changes_are_parameters() {
         let body = br#"{"scenario": "backpressure", "params": {"write@1500": 100, "read@9": "1"}}"#;
         let (experiment, _) = read(body).unwrap();
         assert_eq!(
@@ -235,14 +238,14 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_field_is_an_error() {
+    fn misspelt_field_is_an_error() {
         let error = read(br#"{"scenario": "decoupling", "parms": {}}"#).unwrap_err();
         let message = error.public_message();
         assert!(message.contains("unknown field `parms`"), "{message}");
     }
 
     #[test]
-    fn every_field_that_is_wrong_is_named() {
+    fn every_invalid_field_is_reported() {
         let body = br#"{"scenario": "decoupling", "params": {"users": 0, "usrs": 1, "interval": []}, "seed": -1}"#;
         let error = read(body).unwrap_err();
         let fields = error.fields().iter().map(|field| &*field.field);
@@ -255,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn json_that_is_none_is_told_apart_from_what_does_not_fit() {
+    fn malformed_json_is_not_invalid_input() {
         let deep = format!(r#"{{"params": {{"users": {}"#, "[".repeat(10_000));
         for malformed in ["", "{", "not", &deep] {
             let error = read(malformed.as_bytes()).unwrap_err();

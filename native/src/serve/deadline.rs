@@ -48,7 +48,7 @@ pub(super) async fn enforce_deadline(
     if let Poll::Ready(response) = at_once {
         return response;
     }
-    for limit in [limits.body.min(limits.answer), limits.answer] {
+    for limit in [limits.body.min(limits.response), limits.response] {
         if let Ok(response) = timeout_at(begin + limit, response.as_mut()).await {
             return response;
         }
@@ -125,7 +125,7 @@ mod tests {
     async fn request(router: Router<Limits>, body: Body) -> (StatusCode, Duration) {
         let limits = Limits {
             body: 10 * SECOND,
-            answer: 30 * SECOND,
+            response: 30 * SECOND,
             ..Limits::default()
         };
         let router: Router = router

@@ -1,11 +1,12 @@
 //! Checks of the `Host` header.
 //!
-//! Every request is held to RFC 9112, section 3.2: HTTP/1.1 needs one valid `Host`.
+//! Every request must satisfy RFC 9112, section 3.2: HTTP/1.1 requires exactly one valid
+//! `Host`.
 //!
-//! A server on a loopback address also refuses the names of other machines. A page
-//! elsewhere can have its own name resolved to 127.0.0.1 (DNS rebinding), and the
-//! visitor's browser then takes this server for a part of that page. The browser
-//! still sends that name as `Host`, which gives it away.
+//! A server on a loopback address also rejects the names of other machines. Another
+//! site can resolve its own name to 127.0.0.1 (DNS rebinding), so that the browser
+//! treats this server as part of that site. The `Host` header still carries the site's
+//! name, which reveals the attack.
 
 use axum::{
     http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, Version, header},
@@ -14,18 +15,18 @@ use axum::{
 use highwater::error::{AppError, Classification, ErrorKind};
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The hosts that requests may be for.
+/// The hosts that requests may address.
 #[derive(Clone, Debug)]
 pub(crate) enum Hosts {
-    /// Every valid host.
+    /// Any valid host.
     Any,
     /// `localhost` and its subdomains, loopback addresses, and these names, as
     /// [`parse_name`] returns them.
     LoopbackAnd(Vec<String>),
 }
 
-/// The response to a request whose `Host` is missing, invalid or not served.
-/// The connection is closed after it: a proxy in between may have understood the
+/// Returns the error response to a request whose `Host` is missing, invalid or not
+/// served. It closes the connection, because a proxy in between may have parsed the
 /// request differently.
 pub(super) fn rejection<B>(hosts: &Hosts, request: &Request<B>) -> Option<Response> {
     let checked = check(hosts, request.version(), request.uri(), request.headers());
@@ -45,7 +46,7 @@ fn check(hosts: &Hosts, version: Version, uri: &Uri, headers: &HeaderMap) -> Res
         }
         (Some(host), None) => Some(host.to_str().ok().and_then(Host::parse).ok_or_else(|| {
             AppError::invalid_input(
-                "The Host header has to be a host name or an IP address, with a port or without.",
+                "The Host header must be a host name or an IP address, with or without a port.",
             )
         })?),
         (None, _) if version < Version::HTTP_11 => None,
@@ -55,7 +56,7 @@ fn check(hosts: &Hosts, version: Version, uri: &Uri, headers: &HeaderMap) -> Res
             ));
         }
     };
-    // A target with a host of its own overrides the header.
+    // The host of an absolute request target overrides the header.
     let host = match uri.authority() {
         Some(authority) => Some(Host::parse(authority.as_str()).ok_or_else(|| {
             AppError::invalid_input("The request target has no valid host and port.")
@@ -75,12 +76,12 @@ fn misdirected(name: &str) -> AppError {
         .with_status(StatusCode::MISDIRECTED_REQUEST.as_u16())
         .with_code("misdirected_request");
     AppError::new(misdirected).with_public(format!(
-        "This server listens on this machine only, and {name} is not one of its names. To allow \
-         it, start the server with --allow-host {name}."
+        "This server accepts only local host names, and {name} is not one. To allow it, start \
+         the server with --allow-host {name}."
     ))
 }
 
-/// The host of a `Host` header, without the port.
+/// The host of a `Host` header, without its port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Host<'a> {
     Ip(IpAddr),
@@ -88,10 +89,10 @@ enum Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    /// `uri-host [":" port]` of RFC 9110. `None` if it is anything else.
+    /// Parses `uri-host [":" port]` of RFC 9110. Returns `None` for anything else.
     ///
-    /// Names with a comma are refused although the grammar has them: a comma is what
-    /// joins two headers into one.
+    /// Names with a comma are rejected although the grammar allows them: a proxy may
+    /// join two headers with a comma.
     fn parse(text: &'a str) -> Option<Self> {
         let (host, port) = if let Some(literal) = text.strip_prefix('[') {
             let (address, port) = literal.split_once(']')?;
@@ -126,8 +127,8 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// The one spelling that equal hosts have: lower case, without the final dot of a
-    /// full name and the brackets of an address.
+    /// Returns the normalized name: in lower case, without the final dot of a fully
+    /// qualified name and without the brackets of an address.
     fn name(self) -> String {
         match self {
             Host::Ip(address) => address.to_string(),
@@ -136,11 +137,11 @@ impl<'a> Host<'a> {
     }
 }
 
-/// Parses a name to allow, and returns it as it is compared.
+/// Parses the name of a host to allow, and returns it normalized.
 ///
 /// # Errors
 ///
-/// If it is not a host name or an address, or has a scheme, port or path.
+/// If the text is not a host name or an address, or has a scheme, port or path.
 pub(crate) fn parse_name(text: &str) -> Result<String, String> {
     let text = text.trim();
     let address = text.parse::<Ipv6Addr>().ok();
@@ -148,13 +149,13 @@ pub(crate) fn parse_name(text: &str) -> Result<String, String> {
         Some(address) => Some(Host::Ip(address.into())),
         None => Host::parse(text).filter(|_| text.ends_with(']') || !text.contains(':')),
     };
-    // There are no patterns: a name with a star would never be matched.
+    // Patterns are not supported: a name with a star would never match.
     let host = host.filter(|_| !text.contains('*'));
     host.map(Host::name)
-        .ok_or_else(|| "a host name or an address without scheme and port is needed".to_owned())
+        .ok_or_else(|| "expected a host name or an address without scheme and port".to_owned())
 }
 
-/// `reg-name` of RFC 3986, and neither empty nor with a comma.
+/// Returns true for a `reg-name` of RFC 3986 that is not empty and has no comma.
 fn is_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     while let Some(byte) = bytes.next() {
@@ -174,7 +175,7 @@ fn is_name(name: &str) -> bool {
     !name.is_empty()
 }
 
-/// The grammar has empty ports, and leading zeros.
+/// Returns true for a valid port. The grammar allows empty ports and leading zeros.
 fn is_port(digits: &str) -> bool {
     let significant = digits.trim_start_matches('0');
     digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_hosts_are_refused() {
+    fn invalid_hosts_are_rejected() {
         for text in [
             "",
             ":80",

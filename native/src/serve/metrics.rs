@@ -1,8 +1,8 @@
-//! The numbers of a worker, and of all of them together.
+//! Metrics of one worker, and of all workers together.
 //!
-//! A worker counts with a [`Meter`]. What that has counted is a [`Metrics`], which
-//! fits in a line for the supervisor, can be added to that of others, and is told
-//! to whoever asks as text that Prometheus reads.
+//! A worker counts with a [`Meter`], whose snapshot is a [`Metrics`]. A snapshot is sent
+//! to the supervisor as one line, merged with those of other workers, and served in the
+//! text format of Prometheus.
 
 mod durations;
 mod meter;
@@ -16,11 +16,11 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Asks for the numbers of all workers, as far as they tell them. `None` if there is
-/// nobody who knows.
+/// Collects the merged metrics of all workers that report them. `None` if the supervisor
+/// does not reply.
 pub(super) type ScrapeWorkers = Arc<dyn Fn() -> BoxFuture<'static, Option<Metrics>> + Send + Sync>;
 
-/// Those of a worker that knows of no others.
+/// Returns a scrape for a worker without a supervisor: its own metrics.
 #[cfg(any(test, not(unix)))]
 pub(super) fn single_worker(meter: &Arc<Meter>) -> ScrapeWorkers {
     let meter = Arc::clone(meter);
@@ -30,80 +30,79 @@ pub(super) fn single_worker(meter: &Arc<Meter>) -> ScrapeWorkers {
     })
 }
 
-/// What has happened in a worker since its start, or in several.
+/// The metrics of one worker since its start, or the sum for several workers.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Metrics {
-    /// Those that are in these numbers and have not ended.
+    /// The running workers that these metrics include.
     pub(super) workers: u64,
-    /// Requests that are not answered to the end.
+    /// Requests whose response is not complete.
     pub(super) in_flight: u64,
-    /// Answers that have begun, by the first digit of their status, from 1.
+    /// Responses that have started, by the first digit of their status, from 1.
     pub(super) answered: [u64; 5],
-    /// Requests whose client hung up before it had all of the answer.
+    /// Requests whose client disconnected before the response was complete.
     pub(super) hung_up: u64,
-    /// Requests whose head could not be read.
+    /// Requests whose head could not be parsed.
     pub(super) malformed: u64,
-    /// Connections that are open.
+    /// Open connections.
     pub(super) open: u64,
     pub(super) accepted: u64,
-    /// Connections that the system did not let us accept. Each was tried again, or
-    /// gone.
+    /// Failed attempts to accept a connection. Each was retried, or the client was gone.
     pub(super) not_accepted: u64,
-    /// How often a connection had to wait until another one ended.
+    /// The number of times that a connection had to wait for another one to close.
     pub(super) full: u64,
-    /// Connections that were cut off: they asked nothing, did not get on with a
-    /// head, or took nothing of an answer for too long.
+    /// Connections closed after a timeout: without a request, during a request's head,
+    /// or because the client did not read its response.
     pub(super) idle: u64,
     pub(super) slow_heads: u64,
     pub(super) stalled: u64,
     pub(super) read_bytes: u64,
     pub(super) written_bytes: u64,
     pub(super) jobs_done: u64,
-    /// Jobs for which there was no room.
+    /// Jobs rejected because the queue was full.
     pub(super) jobs_rejected: u64,
     pub(super) jobs_panicked: u64,
-    /// Lines that were not written as their reader stalled or was gone: of the log,
-    /// and of what programs are told.
+    /// Lines of the log and of the journal that were dropped, because their reader
+    /// stalled or was gone.
     pub(super) log_dropped: u64,
     pub(super) journal_dropped: u64,
-    /// Lines of the log that were repeated, and counted only.
+    /// Repeated log lines that were counted but not written.
     pub(super) log_left_out: u64,
-    /// From the end of a request's head to the beginning of its answer.
+    /// The time from the end of a request's head to the start of its response.
     pub(super) latency: Durations,
-    /// How late the loop came to what was due, looked at again and again.
+    /// The lag of the event loop, sampled periodically.
     pub(super) lag: Durations,
-    /// What only a supervisor counts.
+    /// Metrics that only the supervisor has.
     pub(super) supervised: Option<Supervised>,
 }
 
-/// The workers of a supervisor.
+/// The supervisor's metrics of its workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Supervised {
-    /// Those that there are to be.
+    /// The configured number of workers.
     pub(super) wanted: u64,
-    /// Those that accept connections.
+    /// Workers that accept connections.
     pub(super) ready: u64,
-    /// Those that fail to start again and again.
+    /// Workers that repeatedly fail to start.
     pub(super) failing: u64,
-    /// How many were replaced, or are to be.
+    /// Workers that were replaced or are being replaced.
     pub(super) restarts: u64,
 }
 
-/// A line that has no metrics.
+/// A line that is not in the format of [`Metrics::to_line`].
 #[derive(Debug, thiserror::Error)]
-#[error("the line has no metrics: {0}")]
+#[error("not a line of metrics: {0}")]
 pub(super) struct MetricsParseError(#[from] serde_json::Error);
 
 impl Metrics {
-    /// All of it in one line, without the line break.
+    /// Returns the metrics as one line, without a line break.
     pub(super) fn to_line(&self) -> String {
-        serde_json::to_string(self).expect("numbers and texts can be written")
+        serde_json::to_string(self).expect("numbers and strings can be serialized")
     }
 
-    /// What [`to_line`](Self::to_line) made. What another build did not count is
-    /// zero.
+    /// Parses a line from [`to_line`](Self::to_line). Metrics that another build does not
+    /// have are zero.
     ///
     /// # Errors
     ///
@@ -112,9 +111,9 @@ impl Metrics {
         Ok(serde_json::from_str(line)?)
     }
 
-    /// Adds those of others.
+    /// Adds the metrics of other workers.
     pub(super) fn merge(&mut self, other: &Self) {
-        // By name, so that none is forgotten.
+        // Destructured, so that the compiler reports a forgotten field.
         let Metrics {
             workers,
             in_flight,
@@ -138,7 +137,7 @@ impl Metrics {
             log_left_out,
             latency,
             lag,
-            // Of the sum, not of one worker.
+            // Set on the sum only.
             supervised: _,
         } = other;
         self.workers += workers;
@@ -167,7 +166,7 @@ impl Metrics {
         self.lag.merge(lag);
     }
 
-    /// What a process has written of its log.
+    /// Returns metrics with the log counters of this process.
     pub(super) fn from_log(counts: Counts) -> Self {
         Metrics {
             log_dropped: counts.log_dropped,
@@ -177,8 +176,8 @@ impl Metrics {
         }
     }
 
-    /// What is left of a worker that has ended: what it did, and nothing that it
-    /// has. Sums do not go down then.
+    /// Returns what remains of a worker's metrics after it has exited: the counters, but
+    /// not the gauges. This keeps the sums monotonic.
     pub(super) fn after_exit(self) -> Self {
         Metrics {
             workers: 0,
@@ -195,7 +194,7 @@ mod tests {
     use axum::http::StatusCode;
     use std::time::Duration;
 
-    fn some() -> Metrics {
+    fn sample() -> Metrics {
         let meter = Meter::default();
         meter.connection_accepted();
         meter.bytes_read(120);
@@ -207,25 +206,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_in_a_line_is_read_from_it() {
-        let metrics = some();
+    fn metrics_survive_the_round_trip() {
+        let metrics = sample();
         let line = metrics.to_line();
         assert!(!line.contains('\n'));
         assert_eq!(Metrics::from_line(&line).unwrap(), metrics);
     }
 
     #[test]
-    fn a_line_of_another_build_is_read_as_far_as_it_goes() {
-        let metrics = Metrics::from_line(r#"{"accepted": 3, "unheard_of": []}"#).unwrap();
+    fn unknown_fields_of_another_build_are_ignored() {
+        let metrics = Metrics::from_line(r#"{"accepted": 3, "unknown": []}"#).unwrap();
         assert_eq!(metrics.accepted, 3);
         assert_eq!(metrics.latency.count(), 0);
         assert!(Metrics::from_line("ready").is_err());
     }
 
     #[test]
-    fn several_add_up() {
-        let mut all = some();
-        all.merge(&some());
+    fn merged_metrics_are_sums() {
+        let mut all = sample();
+        all.merge(&sample());
         assert_eq!(all.workers, 2);
         assert_eq!(all.answered, [0, 0, 0, 2, 0]);
         assert_eq!((all.read_bytes, all.written_bytes), (240, 160));
@@ -235,9 +234,9 @@ mod tests {
     }
 
     #[test]
-    fn who_has_ended_has_nothing_open_but_has_done_what_it_did() {
-        let past = some().after_exit();
-        assert_eq!((past.workers, past.in_flight, past.open), (0, 0, 0));
-        assert_eq!((past.answered[3], past.accepted), (1, 1));
+    fn exited_workers_keep_counters_but_not_gauges() {
+        let exited = sample().after_exit();
+        assert_eq!((exited.workers, exited.in_flight, exited.open), (0, 0, 0));
+        assert_eq!((exited.answered[3], exited.accepted), (1, 1));
     }
 }

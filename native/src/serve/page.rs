@@ -1,4 +1,4 @@
-//! The page's files: there, and up to date.
+//! Building the page's files.
 
 use super::checkout;
 use crate::{error::Error, logging};
@@ -10,25 +10,25 @@ use std::{
 };
 use tokio::process::{Child, Command};
 
-// One list for both, without the bundle's dependencies.
+// Shared with the bundle as a file, to avoid the bundle's dependencies.
 #[path = "../../../web/bundle/src/environment.rs"]
 mod environment;
 
-/// The chapter that comes first on the page.
+/// Returns the first chapter of the page.
 fn first_chapter() -> &'static str {
     scenario::ALL.first().map_or("", |first| first.chapter)
 }
 
-/// The first of what the build makes.
+/// Returns a file that every build produces.
 fn first_file() -> String {
     format!("pkg/{}/highwater_web.js", first_chapter())
 }
 
-/// Sees to it that there is a page to serve. `build` is quick when nothing
-/// has changed since the last.
+/// Checks that there is a page to serve, after building its first chapter if `build` is
+/// set. The build is quick if nothing has changed.
 ///
-/// The other chapters and the threaded builds are left to [`build_remaining`]:
-/// the page waits for a chapter that it is to show, and does without threads.
+/// [`build_remaining`] builds the other chapters and the threaded versions. Until then
+/// the page waits for a missing chapter, and runs without threads.
 ///
 /// # Errors
 ///
@@ -39,12 +39,14 @@ pub(super) async fn prepare(www: &Path, build: bool) -> Result<(), Error> {
         reason: reason.to_owned(),
     };
     if !www.is_dir() {
-        return Err(no_page("no such folder: name the page's with --www DIR"));
+        return Err(no_page(
+            "no such folder; name the page's folder with --www DIR",
+        ));
     }
     let failure = if build {
         let first = is_first_build(www);
         if first {
-            logging::line("building the page; the first time takes a minute or two");
+            logging::line("building the page; the first build takes a minute or two");
         }
         let quiet: &[&str] = if first { &[] } else { &["-q"] };
         match bundle(quiet, &["--single", "--chapter", first_chapter()]).await {
@@ -63,19 +65,21 @@ pub(super) async fn prepare(www: &Path, build: bool) -> Result<(), Error> {
         (true, None) => Ok(()),
         (true, Some(failure)) => {
             logging::line(&format!(
-                "warning: {failure}: serving the page as it was built last"
+                "warning: {failure}; serving the previous build of the page"
             ));
             Ok(())
         }
-        (false, Some(failure)) => Err(no_page(&format!("{failure}, and there is none yet"))),
-        (false, None) if build => Err(no_page(&format!("the build made no {file}"))),
+        (false, Some(failure)) => Err(no_page(&format!(
+            "{failure}, and there is no earlier build"
+        ))),
+        (false, None) if build => Err(no_page(&format!("the build did not produce {file}"))),
         (false, None) => Err(no_page(&format!(
-            "{file} is missing: build it with cargo run -p bundle"
+            "{file} is missing; build it with cargo run -p bundle"
         ))),
     }
 }
 
-/// Builds what [`prepare`] left out, while the page is served already.
+/// Builds what [`prepare`] left out, while the page is being served.
 pub(super) async fn build_remaining() {
     let failure = match bundle(&["-q"], &[]).await {
         Ok(status) if status.success() => return,
@@ -83,20 +87,20 @@ pub(super) async fn build_remaining() {
         Err(cause) => cause.to_string(),
     };
     logging::line(&format!(
-        "warning: the rest of the build failed ({failure}): \
-         chapters may be missing, and in the tab the page may run on one thread"
+        "warning: building the other chapters failed ({failure}); \
+         some may be missing, and the page may run on one thread only"
     ));
 }
 
-/// Whether the build is a long one, about which people have to be told.
+/// Returns true for a first build, which takes long enough to announce.
 fn is_first_build(www: &Path) -> bool {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     let bundle = checkout().join(target).join("debug/bundle");
-    let there = |program: &Path| program.with_extension(env::consts::EXE_EXTENSION).is_file();
-    !www.join(first_file()).is_file() || !there(&bundle)
+    let exists = |program: &Path| program.with_extension(env::consts::EXE_EXTENSION).is_file();
+    !www.join(first_file()).is_file() || !exists(&bundle)
 }
 
-/// Runs the bundle, which compiles in turn. Dropped, it ends them all.
+/// Runs the bundler, which runs the compiler. Dropping the future terminates both.
 async fn bundle(cargo_options: &[&str], options: &[&str]) -> io::Result<ExitStatus> {
     let mut cargo = Command::new("cargo");
     cargo
@@ -106,7 +110,7 @@ async fn bundle(cargo_options: &[&str], options: &[&str]) -> io::Result<ExitStat
         .args(options)
         .current_dir(checkout())
         .stdin(Stdio::null())
-        // Standard output is for the one line that says where the page is.
+        // Standard output is reserved for the line with the page's address.
         .stdout(io::stderr())
         .kill_on_drop(true);
     for (name, _) in env::vars_os() {
@@ -114,7 +118,7 @@ async fn bundle(cargo_options: &[&str], options: &[&str]) -> io::Result<ExitStat
             cargo.env_remove(name);
         }
     }
-    // Then a terminal's Ctrl-C does not reach it by itself: see `ProcessGroup`.
+    // In its own group, Ctrl-C in a terminal does not reach it: see `ProcessGroup`.
     #[cfg(unix)]
     cargo.process_group(0);
 
@@ -122,15 +126,15 @@ async fn bundle(cargo_options: &[&str], options: &[&str]) -> io::Result<ExitStat
     let (mut child, _own) = super::reaper::spawn(&mut cargo)?;
     #[cfg(not(unix))]
     let mut child = cargo.spawn()?;
-    // Dropped before the child, while its process id is still its own.
+    // Dropped before the child, while the process id is still valid.
     let mut group = ProcessGroup::of(&child);
     let status = child.wait().await;
     group.exited();
     status
 }
 
-/// A child and all that it started. To end the child single_process would leave the
-/// compilers at work.
+/// A child and its descendants, terminated on drop. Terminating only the child would
+/// leave the compilers running.
 struct ProcessGroup {
     #[cfg(unix)]
     group: Option<nix::unistd::Pid>,
@@ -138,7 +142,7 @@ struct ProcessGroup {
 
 #[cfg(unix)]
 impl ProcessGroup {
-    /// The child is to be the leader of a process group.
+    /// Returns the process group that the child leads.
     fn of(child: &Child) -> Self {
         let leader = child.id().and_then(|id| i32::try_from(id).ok());
         ProcessGroup {
@@ -146,7 +150,7 @@ impl ProcessGroup {
         }
     }
 
-    /// The group's number may soon be another's.
+    /// Forgets the group after the child has exited: its id may be reused.
     fn exited(&mut self) {
         self.group = None;
     }
@@ -157,7 +161,7 @@ impl Drop for ProcessGroup {
     fn drop(&mut self) {
         use nix::sys::signal::{Signal, killpg};
         if let Some(group) = self.group {
-            // An error means that none is left.
+            // An error means that the group is empty.
             let _ = killpg(group, Signal::SIGTERM);
         }
     }
@@ -177,18 +181,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_belongs_to_our_own_build_is_foreign_to_the_page_s() {
+    fn variables_of_our_build_are_removed() {
         for name in ["CARGO", "RUSTC", "RUSTFLAGS", "CARGO_PKG_NAME"] {
             assert!(environment::is_foreign(name), "{name}");
         }
-        // These are the caller's commands for any build.
+        // Set by the user for every build.
         for name in ["PATH", "CARGO_HOME", "CARGO_TARGET_DIR"] {
             assert!(!environment::is_foreign(name), "{name}");
         }
     }
 
     #[test]
-    fn the_first_build_is_the_one_without_a_page() {
+    fn build_without_a_page_is_the_first() {
         let www = tempfile::tempdir().unwrap();
         assert!(is_first_build(www.path()));
     }

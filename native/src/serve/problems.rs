@@ -1,27 +1,28 @@
-//! What a problem means: the page that its `type` names.
+//! Descriptions of problems, at the address that a problem's `type` names.
 
 use super::errors::PROBLEM_TYPES;
 use axum::extract::Path;
 use highwater::error::AppError;
 use std::fmt::Write;
 
-/// A code, what it means and what to do about it.
+/// A problem's code, its meaning, and what to do about it.
 struct ProblemDoc {
     code: &'static str,
     text: &'static str,
 }
 
-/// Of all problems that this server may answer with.
+/// All problems that this server returns.
 const PROBLEMS: [ProblemDoc; 14] = [
     ProblemDoc {
         code: "invalid_input",
-        text: "The request could be read, but not all of it can be done. Where `errors` is there, \
-               it says of each field what is wrong with it. The same request will fail again.",
+        text: "The request is well-formed, but some of its values are not valid. If `errors` is \
+               present, it says what is wrong with each field. Retrying the same request fails \
+               again.",
     },
     ProblemDoc {
         code: "malformed_json",
-        text: "The body is no JSON. `detail` says where it stops being some. It may also be nested \
-               too deeply: 128 levels are read.",
+        text: "The body is not valid JSON. `detail` says where the error is. The body may also be \
+               nested too deeply: the limit is 128 levels.",
     },
     ProblemDoc {
         code: "not_found",
@@ -29,30 +30,30 @@ const PROBLEMS: [ProblemDoc; 14] = [
     },
     ProblemDoc {
         code: "method_not_allowed",
-        text: "There is something at this address, but not for this method. The header Allow names \
-               those that there are.",
+        text: "This address does not support the method. The header Allow lists the supported \
+               methods.",
     },
     ProblemDoc {
         code: "too_large",
-        text: "The request is larger than this server reads.",
+        text: "The request is larger than the server accepts.",
     },
     ProblemDoc {
         code: "unsupported_media_type",
-        text: "The body is in a format that is not read here: it has to be JSON, and the header \
-               Content-Type has to say application/json.",
+        text: "The format of the body is not supported: it must be JSON, with the header \
+               Content-Type: application/json.",
     },
     ProblemDoc {
         code: "busy",
-        text: "As many runs are in progress as there may be at once. The header Retry-After says \
-               when to come back.",
+        text: "The maximum number of runs is in progress. The header Retry-After says when to \
+               retry.",
     },
     ProblemDoc {
         code: "timeout",
-        text: "The request did not come whole in time. Sending it again may help.",
+        text: "The request was not received in time. Sending it again may help.",
     },
     ProblemDoc {
         code: "unavailable",
-        text: "Something that is needed to answer is not available for now. Try again later.",
+        text: "Something that the response needs is not available now. Try again later.",
     },
     ProblemDoc {
         code: "forbidden",
@@ -60,41 +61,40 @@ const PROBLEMS: [ProblemDoc; 14] = [
     },
     ProblemDoc {
         code: "misdirected_request",
-        text: "The request is for a host name that this server is not to answer. `detail` says \
-               which, and how to allow it.",
+        text: "The request is for a host name that this server does not serve. `detail` says which \
+               name, and how to allow it.",
     },
     ProblemDoc {
         code: "conflict",
-        text: "The request does not fit what is there now.",
+        text: "The request conflicts with the current state.",
     },
     ProblemDoc {
         code: "failure",
-        text: "Something failed that is not your fault and is not likely to pass. The server's log \
-               says more about it: look for the `id`.",
+        text: "The server failed, through no fault of yours, and retrying is not likely to help. \
+               The server's log has the details: look for the `id`.",
     },
     ProblemDoc {
         code: "internal_error",
-        text: "The server has a bug, and you found it. Nothing more is told of it here; the \
-               server's log says more: look for the `id`. The process that had it takes no more \
-               requests and is replaced.",
+        text: "You found a bug in the server. Its details are in the server's log: look for the \
+               `id`. The affected process accepts no more requests and is replaced.",
     },
 ];
 
-/// `GET /problems/`: all that there are.
+/// `GET /problems/`: lists all problems.
 pub(super) async fn list() -> String {
-    let mut text = "What may go wrong here, by the code of the problem:\n\n".to_owned();
+    let mut text = "The problems that this server returns, by code:\n\n".to_owned();
     for ProblemDoc { code, .. } in &PROBLEMS {
-        // A string takes everything.
-        let _always = writeln!(text, "{PROBLEM_TYPES}{code}");
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{PROBLEM_TYPES}{code}");
     }
     text
 }
 
-/// `GET /problems/CODE`: what one means.
+/// `GET /problems/CODE`: describes one problem.
 pub(super) async fn one(Path(code): Path<String>) -> Result<String, AppError> {
     let found = PROBLEMS.iter().find(|problem| problem.code == code);
     let found = found.ok_or_else(|| {
-        AppError::not_found(format!("No problem has that code: see {PROBLEM_TYPES}."))
+        AppError::not_found(format!("No problem has this code: see {PROBLEM_TYPES}."))
     })?;
     Ok(format!("{}\n\n{}\n", found.code, found.text))
 }

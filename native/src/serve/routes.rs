@@ -1,4 +1,4 @@
-//! What is at which address.
+//! The routes of the page and its API.
 
 use super::{
     api, deadline, errors, faults, headers,
@@ -23,18 +23,18 @@ use std::{
 };
 use tower_http::services::ServeDir;
 
-/// What to serve.
+/// The configuration of the page.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Site<'a> {
     /// The folder of the page.
     pub(super) www: &'a Path,
-    /// Whether bugs can be asked for.
+    /// True if `POST /api/faults/bug` is served.
     pub(super) faults: bool,
-    /// The hosts that requests may be for.
+    /// The hosts that requests may address.
     pub(super) hosts: &'a Hosts,
 }
 
-/// All that is served. Whatever goes wrong in it comes to the handler.
+/// Returns the router. All errors go to `handler`.
 pub(super) fn router(
     site: Site<'_>,
     state: Arc<api::State>,
@@ -43,7 +43,7 @@ pub(super) fn router(
 ) -> Router {
     let mut router = Router::new()
         .route("/healthz", get(|| async { "alive\n" }))
-        // It listens before the page is there, but answers only after.
+        // Requests queue while the page is built, so that a response means ready.
         .route("/readyz", get(service::readyz).with_state(shared.clone()))
         .route("/metrics", get(service::metrics).with_state(shared.clone()))
         .route("/api/scenarios", get(api::scenarios))
@@ -78,7 +78,7 @@ async fn check_host(State(hosts): State<Arc<Hosts>>, request: Request, next: Nex
     }
 }
 
-/// The page's files. What is hidden in their folder is for programs.
+/// Serves the page's files, except hidden ones.
 fn files(www: &Path) -> Router {
     let folder = ServeDir::new(www);
     Router::new().fallback(async move |request: Request| file(folder, request).await)
@@ -99,10 +99,10 @@ async fn file(mut folder: ServeDir, request: Request) -> Response {
     }
 }
 
-/// Returns true if no file can be at the path, or none that this process may read.
-/// Other errors are the system's.
+/// Returns true if there is no file at the path, or none that this process may read.
+/// Other errors are failures of the system.
 fn is_absent(cause: &io::Error) -> bool {
-    // Its kind is not stable.
+    // `ErrorKind::FilesystemLoop` is not stable.
     #[cfg(unix)]
     let is_loop = cause.raw_os_error() == Some(nix::errno::Errno::ELOOP as i32);
     #[cfg(not(unix))]
@@ -116,13 +116,13 @@ fn is_absent(cause: &io::Error) -> bool {
                 | ErrorKind::IsADirectory
                 // The name or the whole path is too long.
                 | ErrorKind::InvalidFilename
-                // It has a NUL.
+                // The path contains a NUL.
                 | ErrorKind::InvalidInput
         )
 }
 
-/// Whether a file or folder on the way begins with a dot, however it is
-/// spelt: the folder's files are looked up by the decoded path.
+/// Returns true if a file or folder in the path begins with a dot. The path is decoded
+/// first, as it is for the lookup.
 fn is_hidden(uri: &Uri) -> bool {
     let path = percent_decode_str(uri.path()).decode_utf8_lossy();
     path.split(['/', '\\']).any(|name| name.starts_with('.'))
@@ -148,7 +148,7 @@ mod tests {
     use tower::ServiceExt;
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_never_ends_is_waited_for_no_longer_than_that() {
+    async fn endless_body_times_out() {
         let (_phase, phase) = watch::channel(Phase::Serving);
         let site = Site {
             www: Path::new("."),
@@ -162,7 +162,7 @@ mod tests {
             scrape: Arc::new(|| future::ready(Some(Metrics::default())).boxed()),
             failing: service::FailingWorkers::default(),
         };
-        let handler = errors::layer(errors::handler(), || panic!("a slow client is no bug"));
+        let handler = errors::layer(errors::handler(), || panic!("a slow client is not a bug"));
         let body = Body::from_stream(stream::pending::<Result<String, io::Error>>());
         let request = Request::post("/api/runs")
             .header(header::HOST, "test")

@@ -1,4 +1,5 @@
-//! What `highwater cluster` serves: little, so that what is measured is the server.
+//! The service of `highwater cluster`. It does little itself, so that a load test
+//! measures the server.
 
 use super::{
     deadline, faults,
@@ -32,22 +33,22 @@ use std::{
 use tokio::sync::watch;
 use tower::{Layer, Service};
 
-/// Which process answers.
+/// The header that carries the id of the responding process.
 pub(super) const WORKER_HEADER: HeaderName = HeaderName::from_static("x-worker");
 
 const GREETING: &str = "Hello from one of many.\n";
 
-/// The service, with errors as everywhere.
+/// The service inside the error handler.
 pub(super) type HandledService = HandlerService<PlainService>;
 
-/// `GET /` is answered at once, by hand; all else goes by routes.
+/// Responds to `GET /` directly and routes all other requests.
 #[derive(Clone, Debug)]
 pub(super) struct PlainService {
     worker: HeaderValue,
     router: Router,
 }
 
-/// What the routes need.
+/// The state that the routes share.
 #[derive(Clone)]
 pub(super) struct EndpointState {
     pub(super) limits: Limits,
@@ -56,8 +57,8 @@ pub(super) struct EndpointState {
     pub(super) failing: FailingWorkers,
 }
 
-/// All that is served. Whatever goes wrong in it comes to the handler. With
-/// `faults` there are some to request for.
+/// Returns the service. All errors go to `handler`. With `faults`, it also serves
+/// deliberate faults.
 pub(super) fn service(
     shared: EndpointState,
     meter: Arc<Meter>,
@@ -83,7 +84,7 @@ fn routes(shared: EndpointState, meter: Arc<Meter>, faults: bool) -> Router {
         .route("/problems/{code}", get(problems::one))
         .fallback(async || {
             AppError::not_found(
-                "There are GET /, /work?job=fib:27, /healthz, /readyz and /metrics.",
+                "Available: GET /, /work?job=fib:27, /healthz, /readyz and /metrics.",
             )
         });
     if faults {
@@ -112,14 +113,14 @@ impl Service<Request<Incoming>> for PlainService {
             return Either::Left(ready(Ok(rejection)));
         }
         if request.uri().path() == "/" {
-            let is_greeted = matches!(*request.method(), Method::GET | Method::HEAD);
-            let answer = if is_greeted {
+            let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+            let response = if is_read {
                 self.greet()
             } else {
                 let allow = [(header::ALLOW, "GET,HEAD")];
                 (allow, AppError::method_not_allowed()).into_response()
             };
-            return Either::Left(ready(Ok(answer)));
+            return Either::Left(ready(Ok(response)));
         }
         Either::Right(self.router.call(request))
     }
@@ -136,15 +137,15 @@ impl PlainService {
     }
 }
 
-/// `GET /readyz`: whether it takes more requests, which process says so, and which
-/// workers fail to start. The service is ready as long as one worker is.
+/// `GET /readyz`: returns the id of this process and the workers that fail to start, or
+/// 503 if this process drains. The service is ready as long as one worker is.
 pub(super) async fn readyz(
     State(phase): State<watch::Receiver<Phase>>,
     State(failing): State<FailingWorkers>,
 ) -> Result<String, AppError> {
     if *phase.borrow() > Phase::Serving {
-        return Err(AppError::unavailable("a process that drains")
-            .with_public("This process is about to end: another one takes over."));
+        return Err(AppError::unavailable("this process, which drains")
+            .with_public("This process is shutting down: another one takes over."));
     }
     let degraded = match failing.get() {
         workers if workers.is_empty() => String::new(),
@@ -153,8 +154,8 @@ pub(super) async fn readyz(
     Ok(format!("ready: process {}\n{degraded}", process::id()))
 }
 
-/// The numbers of the workers that fail to start again and again, as their supervisor
-/// told them last.
+/// The numbers of the workers that repeatedly fail to start, as last reported by the
+/// supervisor.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FailingWorkers(Arc<Mutex<String>>);
 
@@ -170,13 +171,13 @@ impl FailingWorkers {
     }
 }
 
-/// `GET /metrics`: the numbers of all workers, for Prometheus.
+/// `GET /metrics`: returns the metrics of all workers, for Prometheus.
 pub(super) async fn metrics(
     State(scrape): State<ScrapeWorkers>,
 ) -> Result<impl IntoResponse, AppError> {
     let metrics = scrape().await.ok_or_else(|| {
-        AppError::unavailable("a supervisor that does not answer")
-            .with_public("Nobody tells the numbers of all workers just now: try again later.")
+        AppError::unavailable("the supervisor, which does not reply")
+            .with_public("The metrics of all workers are not available now: try again later.")
     })?;
     Ok((
         [(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)],
@@ -210,7 +211,7 @@ mod tests {
     use highwater::error::http::REQUEST_ID;
     use tower::ServiceExt;
 
-    /// The routes, which take other bodies than those from a connection.
+    /// The routes with their state. Unlike the service, they accept any body.
     struct TestServer {
         router: Router,
         meter: Arc<Meter>,
@@ -218,7 +219,7 @@ mod tests {
         failing: FailingWorkers,
     }
 
-    fn served(faults: bool) -> TestServer {
+    fn start(faults: bool) -> TestServer {
         let (phase, changes) = watch::channel(Phase::Serving);
         let meter = Arc::new(Meter::default());
         let failing = FailingWorkers::default();
@@ -242,17 +243,17 @@ mod tests {
         async fn request(&self, method: &str, path: &str) -> (u16, String) {
             let request = Request::builder().method(method).uri(path);
             let request = request.body(Body::empty()).unwrap();
-            let Ok(answer) = self.router.clone().oneshot(request).await;
-            let status = answer.status().as_u16();
-            assert_eq!(status >= 400, answer.headers().contains_key(REQUEST_ID));
-            let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+            let Ok(response) = self.router.clone().oneshot(request).await;
+            let status = response.status().as_u16();
+            assert_eq!(status >= 400, response.headers().contains_key(REQUEST_ID));
+            let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
             (status, String::from_utf8(body.to_vec()).unwrap())
         }
     }
 
     #[tokio::test]
-    async fn it_is_not_ready_for_more_when_it_drains() {
-        let server = served(false);
+    async fn draining_worker_is_not_ready() {
+        let server = start(false);
         assert_eq!(server.request("GET", "/readyz").await.0, 200);
         advance(&server.phase, Phase::Draining);
         let (status, problem) = server.request("GET", "/readyz").await;
@@ -261,8 +262,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_ready_although_others_fail_to_start() {
-        let server = served(false);
+    async fn failing_workers_degrade_readiness() {
+        let server = start(false);
         server.failing.set("2, 3".to_owned());
         let (status, text) = server.request("GET", "/readyz").await;
         assert_eq!(status, 200);
@@ -274,8 +275,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn jobs_are_done_and_counted() {
-        let server = served(false);
+    async fn completed_jobs_are_counted() {
+        let server = start(false);
         let (status, result) = server.request("GET", "/work?job=fib:20").await;
         assert_eq!((status, &*result), (200, "fib:20 = 6765\n"));
         let (_, text) = server.request("GET", "/metrics").await;
@@ -284,8 +285,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_job_is_told_with_what_is() {
-        let server = served(false);
+    async fn invalid_jobs_name_a_valid_one() {
+        let server = start(false);
         for path in ["/work", "/work?job=fib", "/work?job=fib:-1", "/work?jobs=1"] {
             let (status, problem) = server.request("GET", path).await;
             assert_eq!(status, 400, "{path}");
@@ -294,18 +295,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_with_a_bug_is_a_bug_and_the_threads_go_on() {
-        let server = served(true);
+    async fn panicking_job_is_500_and_the_pool_survives() {
+        let server = start(true);
         let (status, problem) = server.request("POST", "/faults/job").await;
         assert_eq!(status, 500);
-        assert!(!problem.contains("a bug in a job"), "{problem}");
+        assert!(!problem.contains("bug in a job"), "{problem}");
         assert_eq!(server.meter.metrics().jobs_panicked, 1);
         assert_eq!(server.request("GET", "/work?job=fib:20").await.0, 200);
     }
 
     #[tokio::test]
-    async fn faults_are_there_for_those_who_want_them_only() {
-        let server = served(false);
+    async fn faults_are_off_by_default() {
+        let server = start(false);
         for path in ["/faults/bug", "/faults/hang", "/faults/exit", "/faults/job"] {
             assert_eq!(server.request("POST", path).await.0, 404, "{path}");
         }

@@ -1,5 +1,5 @@
-//! A run's trace as server-sent events: `trace` with what is new, again and
-//! again, then `end`.
+//! A run's trace as server-sent events: any number of `trace` events with new records,
+//! then one `end` event with the verdicts.
 
 use super::service::WORKER_HEADER;
 use crate::{logging, panic_report::RunFailure, run_thread::RunThread};
@@ -18,74 +18,75 @@ use serde_json::json;
 use std::{any::Any, mem, process, sync::Arc, time::Duration};
 use tokio::time::{Interval, MissedTickBehavior};
 
-/// Often enough to look alive, seldom enough to cost nothing.
-const EVERY: Duration = Duration::from_millis(50);
+/// The interval of events: short enough for a live picture, at little cost.
+const EVENT_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The most records in one event: who reads has to have an event whole.
-const MOST_RECORDS: usize = 1024;
+/// The maximum number of records in one event, because clients buffer a whole event.
+const MAX_RECORDS: usize = 1024;
 
-/// The response. It ends with the run, or without an `end` when the server
-/// does. Dropped, as when the client hangs up, it drops the run.
-pub(super) fn answer(trace_stream: TraceStream) -> Response {
+/// Returns the response that streams a run. It ends after the `end` event, or without one
+/// if the server stops. Dropping it, as when the client disconnects, aborts the run.
+pub(super) fn respond(trace_stream: TraceStream) -> Response {
     let events = Sse::new(trace_stream.into_events()).keep_alive(KeepAlive::default());
     let mut response = events.into_response();
-    // Its processes are reaper of this one.
+    // The processes of a run are children of this one.
     response
         .headers_mut()
         .insert(WORKER_HEADER, process::id().into());
     response
 }
 
-/// A run that is being take_event.
+/// A run and the stream of its trace.
 ///
-/// It goes as fast as the client reads. What is recorded meanwhile is kept by the
-/// run's recorder, which has a bound: beyond it the oldest records are dropped, and
-/// the client is take_event how many.
+/// The stream advances as fast as the client reads. In the meantime the run's recorder
+/// buffers new records. When its buffer is full it drops the oldest records, and the
+/// client receives their number.
 pub(super) struct TraceStream {
     experiment: Experiment,
-    running: RunThread,
-    records: RecordFormat,
-    /// All that was take_event so far: the verdicts need it whole.
+    run: RunThread,
+    format: RecordFormat,
+    /// All records sent so far, from which the verdicts are computed.
     trace: Trace,
-    /// What is to be take_event next, and up to when it is known.
+    /// The records to send next. They are complete up to `known_until`.
     next: RecordBatch,
     known_until: Duration,
     ticks: Interval,
     state: StreamState,
-    server_ended: BoxFuture<'static, ()>,
+    server_stops: BoxFuture<'static, ()>,
     _permit: Arc<dyn Any + Send + Sync>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum StreamState {
-    RunThread,
-    /// It has ended, and the last records are take_event before the end is.
+    Running,
+    /// The run has ended; the remaining records and the `end` event follow.
     Ended,
+    /// The `end` event was sent.
     Sent,
 }
 
 impl TraceStream {
-    /// `permit` is kept until the last of it is taken.
+    /// Creates a stream. It holds `permit` until it is dropped.
     pub(super) fn new(
         experiment: Experiment,
-        running: RunThread,
-        records: RecordFormat,
+        run: RunThread,
+        format: RecordFormat,
         permit: Arc<dyn Any + Send + Sync>,
-        server_ended: impl Future<Output = ()> + Send + 'static,
+        server_stops: impl Future<Output = ()> + Send + 'static,
     ) -> Self {
-        let mut ticks = tokio::time::interval(EVERY);
-        // A client that reads slowly gets more at once, not more often.
+        let mut ticks = tokio::time::interval(EVENT_INTERVAL);
+        // A slow client receives larger events, not more frequent ones.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         TraceStream {
             trace: experiment.new_trace("native"),
             experiment,
-            running,
-            records,
+            run,
+            format,
             next: RecordBatch::default(),
             known_until: Duration::ZERO,
             ticks,
-            state: StreamState::RunThread,
-            server_ended: server_ended.boxed(),
+            state: StreamState::Running,
+            server_stops: server_stops.boxed(),
             _permit: permit,
         }
     }
@@ -98,27 +99,28 @@ impl TraceStream {
         })
     }
 
-    /// The name of an event, and its data.
+    /// Returns the name and the data of the next event.
     async fn next(&mut self) -> Option<(&'static str, Result<String, serde_json::Error>)> {
-        while !self.has_records() && self.state == StreamState::RunThread {
+        while !self.has_records() && self.state == StreamState::Running {
             tokio::select! {
                 biased;
-                () = &mut self.server_ended => return None,
-                failure = self.running.ended() => {
-                    self.trace.died = failure.map(|failure| log_death(&self.experiment, &failure));
+                () = &mut self.server_stops => return None,
+                failure = self.run.ended() => {
+                    self.trace.died =
+                        failure.map(|failure| log_failure(&self.experiment, &failure));
                     self.state = StreamState::Ended;
                 }
                 _ = self.ticks.tick() => {}
             }
-            // In this order: all up to then is in what is drained after.
-            self.known_until = self.running.now();
-            self.next = self.running.recorder().drain();
-            if self.records.needs_time() {
-                return Some(("trace", self.take_event()));
+            // The clock is read first, so that the drained batch is complete up to it.
+            self.known_until = self.run.now();
+            self.next = self.run.recorder().drain();
+            if self.format.reports_time() {
+                return Some(("trace", self.take_batch()));
             }
         }
         if self.has_records() {
-            return Some(("trace", self.take_event()));
+            return Some(("trace", self.take_batch()));
         }
         if mem::replace(&mut self.state, StreamState::Sent) == StreamState::Sent {
             return None;
@@ -130,55 +132,56 @@ impl TraceStream {
         Some(("end", Ok(end.to_string())))
     }
 
-    /// A name may come before the first record that has it.
+    /// Returns true if there is a batch to send. A name may precede its first record.
     fn has_records(&self) -> bool {
         !self.next.events.is_empty() || !self.next.names.is_empty()
     }
 
-    fn take_event(&mut self) -> Result<String, serde_json::Error> {
-        let later = self.next.split_off(MOST_RECORDS);
+    fn take_batch(&mut self) -> Result<String, serde_json::Error> {
+        let later = self.next.split_off(MAX_RECORDS);
         let batch = mem::replace(&mut self.next, later);
         let known_until = if self.next.events.is_empty() {
             self.known_until
         } else {
             Duration::ZERO
         };
-        let data = self.records.encode(&batch, known_until)?;
+        let data = self.format.encode(&batch, known_until)?;
         self.trace.append(batch);
         Ok(data)
     }
 }
 
-/// The page is take_event what died; where in the code is for the server's log.
-fn log_death(experiment: &Experiment, failure: &RunFailure) -> String {
+/// Logs the failure of a run with its location in the code, and returns the message for
+/// the client.
+fn log_failure(experiment: &Experiment, failure: &RunFailure) -> String {
     logging::line(&format!(
-        "a run died ({}): {failure}",
+        "run failed ({}): {failure}",
         experiment.fragment()
     ));
     failure.message.clone()
 }
 
-/// The forms that a client may ask for.
+/// The format of records in `trace` events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum RecordFormat {
-    /// An object a record, with words for names: for people and programs.
+    /// A JSON object per record, with names in place of ids.
     #[default]
     Json,
-    /// As the page's own worlds have them: 80 bytes a record, in base64. Three times
-    /// smaller, and next to nothing to read.
+    /// The format of the page's own worlds: 80 bytes per record, in base64. A third of
+    /// the size of JSON, and cheap to parse.
     Packed,
 }
 
 impl RecordFormat {
-    /// Whether a client has to hear that nothing was recorded: it plays the run, and
-    /// would stand still.
-    pub(super) fn needs_time(self) -> bool {
+    /// Returns true if an event is sent even without new records. The page plays a run
+    /// up to the time of the last event.
+    fn reports_time(self) -> bool {
         self == RecordFormat::Packed
     }
 
-    /// A batch of what was recorded up to `known_until`.
-    pub(super) fn encode(
+    /// Encodes a batch that is complete up to `known_until`.
+    fn encode(
         self,
         batch: &RecordBatch,
         known_until: Duration,
@@ -208,10 +211,10 @@ mod tests {
     use serde_json::Value;
     use std::future::pending;
 
-    /// More than a run may have undrained.
+    /// More records than the recorder buffers.
     const RECORDS: usize = TRACE_CAPACITY + 5000;
 
-    /// A run that makes so many records at once, and stays.
+    /// Starts a run that produces all records at once and does not end.
     fn flood() -> RunThread {
         let run = |_, recorder: highwater::trace::Recorder| {
             async move {
@@ -227,50 +230,45 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_a_client_that_reads_nothing_no_more_is_kept_than_the_recorder_does() {
-        let running = flood();
-        let recorder = running.recorder();
+    async fn slow_client_buffers_no_more_than_the_recorder() {
+        let run = flood();
+        let recorder = run.recorder();
         while recorder.recorded() < RECORDS as u64 {
             tokio::task::yield_now().await;
         }
         let experiment = scenario::find("decoupling").unwrap().experiment();
         let permit: Arc<()> = Arc::default();
-        let records = RecordFormat::Json;
-        let mut trace_stream = TraceStream::new(
-            experiment,
-            running,
-            records,
-            permit.clone(),
-            pending::<()>(),
-        );
+        let format = RecordFormat::Json;
+        let mut trace_stream =
+            TraceStream::new(experiment, run, format, permit.clone(), pending::<()>());
 
-        let mut take_event = 0;
-        while take_event < TRACE_CAPACITY {
+        let mut received = 0;
+        while received < TRACE_CAPACITY {
             let (name, batch) = trace_stream.next().await.unwrap();
             assert_eq!(name, "trace");
             let batch: Value = serde_json::from_str(&batch.unwrap()).unwrap();
             assert_eq!(batch["dropped"], 5000);
             let count = batch["events"].as_array().unwrap().len();
-            assert!(count <= MOST_RECORDS, "{count}");
-            take_event += count;
+            assert!(count <= MAX_RECORDS, "{count}");
+            received += count;
         }
-        assert_eq!(take_event, TRACE_CAPACITY);
-        assert_eq!(Arc::strong_count(&permit), 2, "its permit is not free yet");
+        assert_eq!(received, TRACE_CAPACITY);
+        assert_eq!(Arc::strong_count(&permit), 2, "the permit is still held");
         let events = Box::pin(trace_stream.into_events());
         drop(events);
         assert_eq!(Arc::strong_count(&permit), 1);
     }
 
     #[tokio::test]
-    async fn a_server_that_ends_tells_no_end() {
+    async fn stopping_server_sends_no_end_event() {
         let experiment = scenario::find("decoupling").unwrap().experiment();
-        let ended = async {};
+        let stopped = async {};
         let trace_stream = TraceStream::new(
             experiment,
             flood(),
             RecordFormat::Packed,
             Arc::new(()),
-            ended,
+            stopped,
         );
         let events: Vec<_> = trace_stream.into_events().collect().await;
         assert_eq!(events.len(), 0);

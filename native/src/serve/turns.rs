@@ -1,15 +1,15 @@
-//! Turns at one accept queue: every worker takes an equal share of the connections.
+//! Turns at the shared accept queue, which balance connections across the workers.
 //!
 //! All workers accept from one socket, so that no queued connection is lost when a
-//! worker goes. The kernel wakes all of them for each connection, and the one that
-//! runs first would take a whole burst. Therefore the workers share a table with an
-//! [`TurnEntry`] each, which counts the connections that it took. A worker that is
-//! [`MAX_LEAD`] connections ahead of another one leaves the next connection to it.
+//! worker exits. The kernel wakes every worker for each connection, and the first to run
+//! would take a whole burst. Therefore the workers share a table with one [`TurnEntry`]
+//! each, which counts accepted connections. A worker that is [`MAX_LEAD`] connections
+//! ahead of another one leaves the next connection to it.
 //!
-//! A connection never waits for a worker in vain: one that stops accepting clears its entry, and
-//! one that does not look at the queue for [`SILENCE_LIMIT`] although connections wait
-//! there is passed over until it looks again. It then continues at the count of the
-//! others, so that it is not flooded with the connections that it missed.
+//! No connection waits for an unresponsive worker. A worker that stops accepting clears
+//! its entry. A worker that does not check the queue for [`SILENCE_LIMIT`] while
+//! connections wait is skipped until it checks again. It then continues at the count of
+//! the others, so that it does not have to catch up on the connections it missed.
 
 #[cfg(unix)]
 mod table;
@@ -23,92 +23,92 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// The most connections that a worker takes more than another one.
+/// The maximum number of connections that a worker is ahead of another one.
 const MAX_LEAD: u64 = 4;
 
-/// The time that connections wait for a worker that gives no sign. Clients do not notice
-/// it, and it is rare that a busy machine lets a process wait longer for a processor.
+/// The time that connections wait for an unresponsive worker. It is too short for
+/// clients to notice, and longer than a process usually waits for a CPU on a busy
+/// machine.
 const SILENCE_LIMIT: Duration = Duration::from_millis(30);
 
-/// The most of [`SILENCE_LIMIT`] that passes between two looks. If this process itself does
-/// not run for a while, the others on the machine probably did not run either.
+/// The maximum time that counts towards [`SILENCE_LIMIT`] between two checks. If this
+/// process did not run for a while, the other workers probably did not run either.
 const MAX_STEP: Duration = Duration::from_millis(2);
 
-/// Not the number of any look.
+/// A number that no check has.
 const NEVER: u64 = u64::MAX;
 
-/// A worker as the others see it. It is table memory: each field is
-/// read and written by several processes.
+/// The state of a worker in shared memory. Several processes read and write each field.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(super) struct TurnEntry {
-    /// Not 0 while it accepts connections.
+    /// Nonzero while the worker accepts connections.
     accepts: AtomicU32,
-    /// The connections that it took, or was excused from.
-    taken: AtomicU64,
-    /// Counts the times that it has looked at the queue.
-    looks: AtomicU64,
-    /// The number of looks at which another worker passed over it, or [`NEVER`].
-    passed_over_at: AtomicU64,
+    /// The number of connections that the worker accepted or was excused from.
+    accepted: AtomicU64,
+    /// The number of times that the worker has checked the queue.
+    checks: AtomicU64,
+    /// The value of `checks` at which another worker skipped this one, or [`NEVER`].
+    skipped_at: AtomicU64,
 }
 
-/// A worker's place among those that take turns. Dropped, it takes part no more.
+/// The turns of one worker. Dropping it stops the others from waiting for this worker.
 #[derive(Debug)]
 pub(super) struct Turns {
     entries: &'static [TurnEntry],
-    /// The number of entries that were ever in use.
+    /// The number of entries that have ever been in use.
     used: &'static AtomicU64,
     own: usize,
 }
 
-/// The workers that hold up the next connection, for as long as it waits.
+/// The workers that the next connection is waiting for.
 #[derive(Debug)]
 pub(super) struct TurnWait {
-    last_look: Instant,
+    last_check: Instant,
     awaited: Vec<AwaitedWorker>,
 }
 
 #[derive(Debug)]
 struct AwaitedWorker {
     index: usize,
-    looks: u64,
-    silent: Duration,
+    checks: u64,
+    silence: Duration,
 }
 
 impl TurnEntry {
     fn new() -> Self {
         TurnEntry {
             accepts: AtomicU32::new(0),
-            taken: AtomicU64::new(0),
-            looks: AtomicU64::new(0),
-            passed_over_at: AtomicU64::new(NEVER),
+            accepted: AtomicU64::new(0),
+            checks: AtomicU64::new(0),
+            skipped_at: AtomicU64::new(NEVER),
         }
     }
 
-    /// Makes it that of a worker that has not started to accept.
+    /// Resets the entry for a worker that has not started to accept.
     #[cfg(unix)]
     fn reset(&self) {
         self.accepts.store(0, SeqCst);
-        self.taken.store(0, SeqCst);
-        self.looks.store(0, SeqCst);
-        self.passed_over_at.store(NEVER, SeqCst);
+        self.accepted.store(0, SeqCst);
+        self.checks.store(0, SeqCst);
+        self.skipped_at.store(NEVER, SeqCst);
     }
 
-    fn taken(&self) -> u64 {
-        self.taken.load(SeqCst)
+    fn accepted(&self) -> u64 {
+        self.accepted.load(SeqCst)
     }
 
-    fn is_passed_over(&self) -> bool {
-        self.passed_over_at.load(SeqCst) == self.looks.load(SeqCst)
+    fn is_skipped(&self) -> bool {
+        self.skipped_at.load(SeqCst) == self.checks.load(SeqCst)
     }
 
     fn takes_turns(&self) -> bool {
-        self.accepts.load(SeqCst) != 0 && !self.is_passed_over()
+        self.accepts.load(SeqCst) != 0 && !self.is_skipped()
     }
 }
 
 impl Turns {
-    /// Turns of a worker that shares its queue with nobody, or knows of nobody.
+    /// Creates turns for a worker that shares its queue with no other worker.
     pub(super) fn unshared() -> Self {
         Turns {
             entries: Box::leak(Box::new([TurnEntry::new()])),
@@ -117,85 +117,85 @@ impl Turns {
         }
     }
 
-    /// Takes part from now on, at the count of the others.
+    /// Joins the others, at their count.
     pub(super) fn join(&self) {
         let own = self.own();
         if own.accepts.load(SeqCst) == 0 {
-            // Down as well: the others may have begun to count while this one was away.
-            if let Some(least) = self.least_taken() {
-                own.taken.store(least, SeqCst);
+            // The count may also go down: the others may have started at zero since.
+            if let Some(least) = self.least_accepted() {
+                own.accepted.store(least, SeqCst);
             }
-            own.looks.fetch_add(1, SeqCst);
+            own.checks.fetch_add(1, SeqCst);
             own.accepts.store(1, SeqCst);
         }
     }
 
-    /// Lets the others accept without waiting for this worker.
+    /// Leaves: the others accept without waiting for this worker.
     pub(super) fn leave(&self) {
         self.own().accepts.store(0, SeqCst);
     }
 
-    /// Counts a connection that this worker took.
-    pub(super) fn took(&self) {
-        self.own().taken.fetch_add(1, SeqCst);
+    /// Counts a connection that this worker accepted.
+    pub(super) fn count_accepted(&self) {
+        self.own().accepted.fetch_add(1, SeqCst);
     }
 
-    /// Returns whether another worker has taken more connections.
+    /// Returns true if another worker has accepted more connections.
     pub(super) fn is_behind(&self) -> bool {
-        let taken = self.own().taken();
-        self.others().any(|(_, other)| other.taken() > taken)
+        let accepted = self.own().accepted();
+        self.others().any(|(_, other)| other.accepted() > accepted)
     }
 
-    /// Returns whether the next connection is for this worker. If not, look again soon, with
-    /// the same `wait` for as long as connections are in the queue.
-    pub(super) fn look(&self, wait: &mut TurnWait, now: Instant) -> bool {
+    /// Returns true if the next connection is for this worker. If not, the caller checks
+    /// again soon, with the same `wait` for as long as connections are queued.
+    pub(super) fn check(&self, wait: &mut TurnWait, now: Instant) -> bool {
         let own = self.own();
-        if own.is_passed_over() {
+        if own.is_skipped() {
             self.catch_up();
         }
-        own.looks.fetch_add(1, SeqCst);
-        let step = MAX_STEP.min(now.duration_since(wait.last_look));
-        wait.last_look = now;
-        let taken = own.taken();
-        let mut holds_up = Vec::new();
+        own.checks.fetch_add(1, SeqCst);
+        let step = MAX_STEP.min(now.duration_since(wait.last_check));
+        wait.last_check = now;
+        let accepted = own.accepted();
+        let mut awaited = Vec::new();
         for (index, other) in self.others() {
-            if other.taken().saturating_add(MAX_LEAD) > taken {
+            if other.accepted().saturating_add(MAX_LEAD) > accepted {
                 continue;
             }
-            let looks = other.looks.load(SeqCst);
+            let checks = other.checks.load(SeqCst);
             let before = wait.awaited.iter();
-            let mut before = before.filter(|it| it.index == index && it.looks == looks);
-            let silent = before.next().map_or(Duration::ZERO, |it| it.silent + step);
-            if silent >= SILENCE_LIMIT {
-                other.passed_over_at.store(looks, SeqCst);
+            let mut before = before.filter(|it| it.index == index && it.checks == checks);
+            let silence = before.next().map_or(Duration::ZERO, |it| it.silence + step);
+            if silence >= SILENCE_LIMIT {
+                other.skipped_at.store(checks, SeqCst);
             } else {
-                holds_up.push(AwaitedWorker {
+                awaited.push(AwaitedWorker {
                     index,
-                    looks,
-                    silent,
+                    checks,
+                    silence,
                 });
             }
         }
-        wait.awaited = holds_up;
+        wait.awaited = awaited;
         wait.awaited.is_empty()
     }
 
-    /// Continues at the count of the others, if that is higher.
+    /// Continues at the lowest count of the others, if that is higher.
     fn catch_up(&self) {
-        if let Some(least) = self.least_taken() {
-            self.own().taken.fetch_max(least, SeqCst);
+        if let Some(least) = self.least_accepted() {
+            self.own().accepted.fetch_max(least, SeqCst);
         }
     }
 
-    fn least_taken(&self) -> Option<u64> {
-        self.others().map(|(_, other)| other.taken()).min()
+    fn least_accepted(&self) -> Option<u64> {
+        self.others().map(|(_, other)| other.accepted()).min()
     }
 
     fn own(&self) -> &TurnEntry {
         &self.entries[self.own]
     }
 
-    /// The others that take turns.
+    /// Returns the other workers that take turns.
     fn others(&self) -> impl Iterator<Item = (usize, &TurnEntry)> {
         let used = usize::try_from(self.used.load(SeqCst)).unwrap_or(usize::MAX);
         let entries = self.entries.iter().enumerate().take(used);
@@ -212,7 +212,7 @@ impl Drop for Turns {
 impl TurnWait {
     pub(super) fn new(now: Instant) -> Self {
         TurnWait {
-            last_look: now,
+            last_check: now,
             awaited: Vec::new(),
         }
     }
@@ -225,7 +225,7 @@ pub(super) mod tests {
 
     const TICK: Duration = Duration::from_millis(1);
 
-    /// Workers that share a table.
+    /// Creates workers that share a table.
     pub(in crate::serve) fn workers(count: usize) -> Vec<Turns> {
         let entries: Vec<TurnEntry> = (0..count).map(|_| TurnEntry::new()).collect();
         let entries: &'static [TurnEntry] = entries.leak();
@@ -234,31 +234,31 @@ pub(super) mod tests {
         (0..count).map(worker).collect()
     }
 
-    /// A worker that looks whether it may take the next of endless connections.
-    struct Looking {
+    /// A worker with an endless queue of connections.
+    struct BusyWorker {
         turns: Turns,
         wait: TurnWait,
-        took: u64,
+        accepted: u64,
     }
 
-    impl Looking {
+    impl BusyWorker {
         fn all(count: usize, now: Instant) -> Vec<Self> {
-            let looking = |turns: Turns| {
+            let busy = |turns: Turns| {
                 turns.join();
-                Looking {
+                BusyWorker {
                     turns,
                     wait: TurnWait::new(now),
-                    took: 0,
+                    accepted: 0,
                 }
             };
-            workers(count).into_iter().map(looking).collect()
+            workers(count).into_iter().map(busy).collect()
         }
 
-        fn looks(&mut self, now: Instant) -> bool {
-            let is_next = self.turns.look(&mut self.wait, now);
+        fn try_accept(&mut self, now: Instant) -> bool {
+            let is_next = self.turns.check(&mut self.wait, now);
             if is_next {
-                self.turns.took();
-                self.took += 1;
+                self.turns.count_accepted();
+                self.accepted += 1;
                 self.wait = TurnWait::new(now);
             }
             is_next
@@ -272,32 +272,32 @@ pub(super) mod tests {
             order in prop::collection::vec(any::<prop::sample::Index>(), 0..2000),
         ) {
             let now = Instant::now();
-            let mut workers = Looking::all(count, now);
+            let mut workers = BusyWorker::all(count, now);
             for index in order {
-                workers[index.index(count)].looks(now);
-                let took = || workers.iter().map(|worker| worker.took);
-                prop_assert!(took().max() <= took().min().map(|least| least + MAX_LEAD));
+                workers[index.index(count)].try_accept(now);
+                let accepted = || workers.iter().map(|worker| worker.accepted);
+                prop_assert!(accepted().max() <= accepted().min().map(|least| least + MAX_LEAD));
             }
         }
 
         #[test]
-        fn connections_never_wait_longer_than_the_patience(
+        fn connections_wait_at_most_the_silence_limit(
             counts in prop::collection::vec((0_u64..100, 0_u8..4), 1..16),
             live in any::<prop::sample::Index>(),
         ) {
             let mut now = Instant::now();
-            let mut workers = Looking::all(counts.len(), now);
+            let mut workers = BusyWorker::all(counts.len(), now);
             let live = live.index(counts.len());
-            let mut looks = Vec::new();
-            for (index, (taken, state)) in counts.iter().enumerate() {
+            let mut running = Vec::new();
+            for (index, (accepted, state)) in counts.iter().enumerate() {
                 let turns = &workers[index].turns;
-                turns.own().taken.store(*taken, SeqCst);
+                turns.own().accepted.store(*accepted, SeqCst);
                 match state {
-                    _ if index == live => looks.push(index),
-                    // It is stopped, or its loop is blocked.
+                    _ if index == live => running.push(index),
+                    // Stopped, or with a blocked event loop.
                     0 => {}
                     1 => turns.leave(),
-                    _ => looks.push(index),
+                    _ => running.push(index),
                 }
             }
             for _ in 0..10 {
@@ -305,8 +305,8 @@ pub(super) mod tests {
                 let mut is_taken = false;
                 while !is_taken {
                     now += TICK;
-                    for index in &looks {
-                        is_taken |= workers[*index].looks(now);
+                    for index in &running {
+                        is_taken |= workers[*index].try_accept(now);
                     }
                     prop_assert!(now - begin <= SILENCE_LIMIT + 2 * TICK);
                 }
@@ -315,12 +315,12 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn worker_that_joins_while_all_are_full_gets_its_share_only() {
+    fn joining_worker_gets_only_its_share() {
         let now = Instant::now();
-        let mut workers = Looking::all(3, now);
+        let mut workers = BusyWorker::all(3, now);
         workers[2].turns.leave();
         for worker in &workers[..2] {
-            worker.turns.own().taken.store(50_000, SeqCst);
+            worker.turns.own().accepted.store(50_000, SeqCst);
             worker.turns.leave();
         }
         for index in [2, 0, 1] {
@@ -328,49 +328,49 @@ pub(super) mod tests {
         }
         for _ in 0..300 {
             for worker in &mut workers {
-                worker.looks(now);
+                worker.try_accept(now);
             }
         }
-        let took = || workers.iter().map(|worker| worker.took);
-        assert!(took().max() <= took().min().map(|least| least + MAX_LEAD));
+        let accepted = || workers.iter().map(|worker| worker.accepted);
+        assert!(accepted().max() <= accepted().min().map(|least| least + MAX_LEAD));
     }
 
     #[test]
     fn returning_worker_continues_at_the_count_of_the_others() {
         let mut now = Instant::now();
-        let mut workers = Looking::all(2, now);
-        while workers[0].took < 1000 {
+        let mut workers = BusyWorker::all(2, now);
+        while workers[0].accepted < 1000 {
             now += TICK;
-            workers[0].looks(now);
+            workers[0].try_accept(now);
         }
-        while workers[1].looks(now) {}
-        assert!(workers[1].took <= MAX_LEAD, "{}", workers[1].took);
-        // It was waited for once.
-        assert!(workers[0].took >= 1000);
-        assert!(!workers[1].turns.own().is_passed_over());
+        while workers[1].try_accept(now) {}
+        assert!(workers[1].accepted <= MAX_LEAD, "{}", workers[1].accepted);
+        // The other worker waited once.
+        assert!(workers[0].accepted >= 1000);
+        assert!(!workers[1].turns.own().is_skipped());
     }
 
     #[test]
     fn joining_worker_starts_at_the_count_of_the_others() {
         let now = Instant::now();
-        let mut workers = Looking::all(2, now);
+        let mut workers = BusyWorker::all(2, now);
         workers[1].turns.leave();
         for _ in 0..1000 {
-            assert!(workers[0].looks(now));
+            assert!(workers[0].try_accept(now));
         }
         workers[1].turns.join();
-        while workers[1].looks(now) {}
-        assert_eq!(workers[1].took, MAX_LEAD);
+        while workers[1].try_accept(now) {}
+        assert_eq!(workers[1].accepted, MAX_LEAD);
     }
 
     #[test]
     fn own_delays_are_not_held_against_others() {
         let mut now = Instant::now();
-        let mut workers = Looking::all(2, now);
-        while workers[0].looks(now) {}
+        let mut workers = BusyWorker::all(2, now);
+        while workers[0].try_accept(now) {}
         now += 100 * SILENCE_LIMIT;
-        assert!(!workers[0].looks(now));
-        assert!(workers[1].looks(now));
-        assert!(workers[0].looks(now));
+        assert!(!workers[0].try_accept(now));
+        assert!(workers[1].try_accept(now));
+        assert!(workers[0].try_accept(now));
     }
 }

@@ -1,4 +1,4 @@
-//! The process that serves, until it is told to end or has a bug.
+//! The worker: serves connections until it is told to stop or has a bug.
 
 mod accept;
 mod activity;
@@ -41,29 +41,27 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// How a context process ends that had a bug: as `sysexits.h` has it for an
-/// error in the program itself.
+/// The exit code of a worker that had a bug: `EX_SOFTWARE` of `sysexits.h`.
 pub(super) const EXIT_BUG: u8 = 70;
 
-/// How long clients have to take what they were promised once the server is
-/// asked to end.
+/// The time that clients have to read their responses after a worker is told to stop.
 pub(super) const GRACE_PERIOD: Duration = Duration::from_secs(2);
 
-/// How long requests have that are under way when a worker is replaced. Another
-/// process serves meanwhile, so that nobody waits for it.
+/// The time that requests in flight have to finish when a worker is replaced. Its
+/// replacement serves new requests in the meantime.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How far it is. It only goes on.
+/// The phase of a worker. It only advances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     Serving,
-    /// It takes no more requests, and finishes what it has.
+    /// The worker accepts no more connections and finishes the open ones.
     Draining,
-    /// What is not finished is cut short.
+    /// Unfinished requests are aborted after a grace period.
     Stopping,
 }
 
-/// Goes on to a phase, unless it is there or further; whether it did.
+/// Advances to a phase. Returns false if the phase is already that one or a later one.
 pub(super) fn advance(phase: &watch::Sender<Phase>, to: Phase) -> bool {
     phase.send_if_modified(|phase| {
         let goes_on = *phase < to;
@@ -72,25 +70,25 @@ pub(super) fn advance(phase: &watch::Sender<Phase>, to: Phase) -> bool {
     })
 }
 
-/// Completes when that phase has come.
+/// Completes when the phase is `which` or a later one.
 pub(super) async fn phase_reached(mut phase: watch::Receiver<Phase>, which: Phase) {
-    // An error means that who tells is gone, which is the end as well.
+    // An error means that the sender is gone, which ends the worker as well.
     let _ = phase.wait_for(|phase| *phase >= which).await;
 }
 
-/// What a worker serves.
+/// The content that a worker serves.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum WorkerContent<'a> {
     /// The page and its API.
     Page(Site<'a>),
-    /// As good as nothing, and faults if they are wanted.
+    /// The small service of `highwater cluster`, with deliberate faults if `faults` is set.
     Plain { faults: bool },
 }
 
-/// All that is needed to serve, but for connections.
+/// A worker that is ready to serve.
 ///
-/// What may fail or panic as it is made has been made: a worker that is there can
-/// say that it is ready.
+/// Everything that can fail or panic during start-up happens in [`Worker::new`]. After
+/// it, the worker can report that it is ready.
 pub(super) struct Worker {
     service: ContentService,
     limits: Limits,
@@ -100,17 +98,17 @@ pub(super) struct Worker {
     handler: Arc<Handler>,
 }
 
-/// What connects a worker with whoever runs it.
+/// The connections between a worker and the code that runs it.
 pub(super) struct WorkerContext {
     pub(super) meter: Arc<Meter>,
-    /// What `GET /metrics` tells.
+    /// The source of `GET /metrics`.
     pub(super) scrape: ScrapeWorkers,
-    /// What `GET /readyz` tells.
+    /// The failing workers that `GET /readyz` reports.
     pub(super) failing: FailingWorkers,
     pub(super) phase: Arc<watch::Sender<Phase>>,
 }
 
-/// The parts of a worker that its connections need beside the service.
+/// The parts of a worker, besides the service, that its connections need.
 struct ConnectionContext {
     limits: Limits,
     meter: Arc<Meter>,
@@ -125,8 +123,8 @@ enum ContentService {
 }
 
 impl Worker {
-    /// Creates a worker that serves until its phase says that it is over. `on_bug` is
-    /// called at the first bug, and decides whether that is the end.
+    /// Creates a worker. Its phase controls when it drains and stops. `on_bug` is called
+    /// at the first bug, and decides whether the phase advances.
     pub(super) fn new(
         content: WorkerContent<'_>,
         context: WorkerContext,
@@ -172,12 +170,11 @@ impl Worker {
         }
     }
 
-    /// Serves to the end. The code says whether there was a bug.
+    /// Serves until the worker has drained. The exit code is [`EXIT_BUG`] after a bug.
     ///
     /// # Errors
     ///
-    /// If the runtime cannot wait for connections at this listener, which must be
-    /// non-blocking.
+    /// If the listener, which must be non-blocking, cannot be registered with the runtime.
     pub(super) async fn serve(self, listener: TcpListener, turns: Turns) -> io::Result<ExitCode> {
         let queue = Queue::new(listener)?;
         let Worker {
@@ -207,13 +204,13 @@ impl Worker {
     }
 }
 
-/// Serves anything on connections from anywhere.
+/// Serves connections from a queue.
 ///
-/// When it drains, no more connections are accepted but those that are in the queue
-/// already. All that are open are served for the time of the
-/// [linger](Limits::linger), each answer with `Connection: close`; then those that
-/// ask nothing are closed, and requests that are under way are finished. It ends
-/// with the last connection, or at its deadline, which cuts what is left.
+/// Once the worker drains, only connections that are queued already are accepted. Open
+/// connections are served for the [linger](Limits::linger) time, with `Connection: close`
+/// in each response. Then idle connections are closed and requests in flight are
+/// finished. The function returns after the last connection, or at the drain deadline,
+/// which aborts the remaining ones.
 async fn serve_on<A: Accept, S: HttpService>(
     queue: A,
     turns: Turns,
@@ -234,7 +231,7 @@ async fn serve_on<A: Accept, S: HttpService>(
         phases.clone(),
     ));
     let malformed = Arc::new(malformed);
-    let take = |stream, permit| {
+    let serve = |stream, permit| {
         let (connection_limit, malformed) = (Arc::clone(&connection_limit), Arc::clone(&malformed));
         let service = service.clone();
         tokio::spawn(connection::serve(
@@ -251,7 +248,7 @@ async fn serve_on<A: Accept, S: HttpService>(
         Arc::clone(&connection_limit),
         phases.clone(),
         bug,
-        take,
+        serve,
     );
     let ending = async {
         accepting.await;
@@ -263,7 +260,7 @@ async fn serve_on<A: Accept, S: HttpService>(
     }
 }
 
-/// Lets the connections that are open come to their end.
+/// Waits for the open connections to finish.
 async fn drain(connection_limit: &ConnectionLimit, limits: &Limits, phase: &watch::Sender<Phase>) {
     let phases = phase.subscribe();
     let closed = async {
@@ -276,7 +273,7 @@ async fn drain(connection_limit: &ConnectionLimit, limits: &Limits, phase: &watc
         connection_limit.all_closed().await;
     };
     let deadline = async {
-        // Not for ever: somebody may be told an endless run.
+        // With a time limit, because the trace of an endless run may be streaming.
         let _ = timeout(limits.drain, phase_reached(phases.clone(), Phase::Stopping)).await;
         advance(phase, Phase::Stopping);
         sleep(limits.grace).await;
@@ -287,7 +284,7 @@ async fn drain(connection_limit: &ConnectionLimit, limits: &Limits, phase: &watc
     }
 }
 
-/// A line about a worker, with the number of its process.
+/// Logs a line with the id of this process.
 fn log(line: &str) {
     logging::line(&format!("process {}: {line}", process::id()));
 }

@@ -65,7 +65,7 @@ fn bad_runs_are_problems_that_say_what_would_be_right() {
             r#"{"scenario": "decoupling", "params": {"users": {}}}"#,
             400,
             "invalid_input",
-            "it has to be a number or a text",
+            "it must be a number or a string",
         ),
         (
             r#"{"scenario": "decoupling", "seed": -1}"#,
@@ -79,12 +79,12 @@ fn bad_runs_are_problems_that_say_what_would_be_right() {
             "invalid_input",
             "unknown field `sede`",
         ),
-        ("[]", 400, "invalid_input", "the request is"),
+        ("[]", 400, "invalid_input", "the request must be"),
         (
             "{",
             400,
             "malformed_json",
-            "the request is {\"scenario\", \"params\", \"seed\", \"records\"}",
+            "the request must be {\"scenario\", \"params\", \"seed\", \"records\"}",
         ),
         (&deep, 400, "malformed_json", "recursion limit"),
         (&long, 413, "too_large", "16384 bytes"),

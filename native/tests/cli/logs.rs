@@ -269,11 +269,11 @@ fn clients_that_hang_up_are_logged_at_debug() {
     let server = after_hang_ups(&["--log-level", "debug"]);
     wait_until("two were sending, two were reading", || {
         server
-            .logged("a client hung up while it sent the request")
+            .logged("client disconnected while sending the request")
             .len()
             == 2
             && server
-                .logged("a client hung up before the end of the answer")
+                .logged("client disconnected before the response was complete")
                 .len()
                 == 2
     });
@@ -293,7 +293,7 @@ fn panics_are_lines_of_the_log() {
     }
     server.wait_for_log("panicked at native/src/serve/faults.rs");
     // A bug replaces its process: each has its own count.
-    let lines = server.logged("a bug, as it was asked for");
+    let lines = server.logged("a deliberate bug");
     assert!(!lines.is_empty());
     for line in lines {
         assert!(line.starts_with("ERROR "), "{line}");

@@ -1,4 +1,4 @@
-//! How long things took, all of them.
+//! A mergeable histogram of durations.
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use hdrhistogram::{
@@ -8,8 +8,8 @@ use hdrhistogram::{
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 
-/// A histogram of durations, to the microsecond or a hundredth, whichever is
-/// more.
+/// A histogram of durations, with a resolution of one microsecond or two significant
+/// digits, whichever is coarser.
 #[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[serde(try_from = "EncodedDurations", into = "EncodedDurations")]
 pub(in crate::serve) struct Durations {
@@ -17,8 +17,8 @@ pub(in crate::serve) struct Durations {
     sum: Duration,
 }
 
-/// What is longer counts as this.
-const LONGEST: Duration = Duration::from_hours(1);
+/// The maximum duration. Longer ones count as this.
+const MAX: Duration = Duration::from_hours(1);
 const DIGITS: u8 = 2;
 
 impl Durations {
@@ -29,7 +29,7 @@ impl Durations {
 
     pub(in crate::serve) fn merge(&mut self, other: &Self) {
         self.sum += other.sum;
-        // It fails only if the other has values that this cannot hold.
+        // It fails only for values beyond the bounds, which are the same for both.
         let _ = self.histogram.add(&other.histogram);
     }
 
@@ -37,17 +37,17 @@ impl Durations {
         self.histogram.len()
     }
 
-    /// All of them, one after the other.
+    /// Returns the sum of all durations.
     pub(in crate::serve) fn sum(&self) -> Duration {
         self.sum
     }
 
-    /// How many took as long as that, or less.
+    /// Returns the number of durations up to the given one.
     pub(in crate::serve) fn count_within(&self, duration: Duration) -> u64 {
         self.histogram.count_between(0, micros(duration))
     }
 
-    /// The longest. Zero if there are none.
+    /// Returns the longest duration, or zero if there is none.
     pub(in crate::serve) fn max(&self) -> Duration {
         Duration::from_micros(self.histogram.max())
     }
@@ -55,7 +55,7 @@ impl Durations {
 
 impl Default for Durations {
     fn default() -> Self {
-        let histogram = Histogram::new_with_max(micros(LONGEST), DIGITS);
+        let histogram = Histogram::new_with_max(micros(MAX), DIGITS);
         Durations {
             histogram: histogram.expect("the bounds are in order"),
             sum: Duration::ZERO,
@@ -77,7 +77,7 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// As it goes over the line: the histogram in its own format, which is short.
+/// The serialized form: the histogram in HDR format, which is compact.
 #[derive(Deserialize, Serialize)]
 struct EncodedDurations {
     sum_us: u64,
@@ -88,7 +88,7 @@ impl From<Durations> for EncodedDurations {
     fn from(durations: Durations) -> Self {
         let mut bytes = Vec::new();
         let written = V2Serializer::new().serialize(&durations.histogram, &mut bytes);
-        written.expect("a vector takes everything");
+        written.expect("writing to a vector does not fail");
         EncodedDurations {
             sum_us: micros(durations.sum),
             histogram: STANDARD_NO_PAD.encode(bytes),
@@ -118,15 +118,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn longer_than_the_longest_is_the_longest() {
+    fn durations_are_capped_at_the_maximum() {
         let mut durations = Durations::default();
-        durations.record(100 * LONGEST);
+        durations.record(100 * MAX);
         assert_eq!(durations.count(), 1);
-        assert!(durations.max() >= LONGEST);
+        assert!(durations.max() >= MAX);
     }
 
     #[test]
-    fn a_histogram_that_is_none_is_an_error() {
+    fn invalid_histograms_are_errors() {
         for histogram in ["?", "AAAA", ""] {
             let line = format!(r#"{{"sum_us":1,"histogram":"{histogram}"}}"#);
             assert!(serde_json::from_str::<Durations>(&line).is_err(), "{line}");

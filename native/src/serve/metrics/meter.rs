@@ -1,4 +1,4 @@
-//! What a worker counts while it serves.
+//! The counters of a worker.
 
 use super::{super::worker::ConnectionTimeout, Durations, Metrics};
 use crate::logging;
@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::time::{Instant, sleep_until};
 
-/// Counts what happens in a worker, at the price of a few additions a request.
+/// Counts the events of a worker. A request costs a few atomic additions.
 #[derive(Debug, Default)]
 pub(in crate::serve) struct Meter {
     started: Count,
@@ -33,32 +33,32 @@ pub(in crate::serve) struct Meter {
     jobs_done: Count,
     jobs_rejected: Count,
     jobs_panicked: Count,
-    /// No other thread is ever waited for, but for the one that scrapes.
+    /// Contended only while metrics are scraped.
     latency: Mutex<Durations>,
     lag: Mutex<Durations>,
 }
 
-/// How often the loop is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// The sampling interval of the event loop's lag.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
 
-/// As many looks count as missed at once, however late the loop is.
-const MOST_MISSED: u32 = 1_000;
+/// The maximum number of missed samples that one delay counts for.
+const MAX_MISSED: u32 = 1_000;
 
 impl Meter {
-    /// Looks how late the loop is, for ever.
+    /// Samples the lag of the event loop. Never completes.
     pub(in crate::serve) async fn monitor_lag(&self) {
         let begin = Instant::now();
-        let mut monitor = LagMonitor::new(LOOK_EVERY, Duration::ZERO);
+        let mut monitor = LagMonitor::new(SAMPLE_INTERVAL, Duration::ZERO);
         loop {
             sleep_until(begin + monitor.next_due()).await;
             self.record_lag(monitor.beat(begin.elapsed()));
         }
     }
 
-    /// All that was counted.
+    /// Returns a snapshot of all counters.
     pub(in crate::serve) fn metrics(&self) -> Metrics {
-        // What ends is read before what begins, so that no difference is
-        // negative; and where a processor has it the other way round, it is none.
+        // Ends are read before starts, so that no difference is negative. If the CPU
+        // reorders the reads, the difference saturates at zero.
         let (finished, closed) = (self.finished.get(), self.closed.get());
         let accepted = self.accepted.get();
         Metrics {
@@ -89,7 +89,7 @@ impl Meter {
         self.accepted.add(1);
     }
 
-    /// A connection that was accepted is none any more.
+    /// Counts a connection that was closed after it was accepted.
     pub(in crate::serve) fn connection_closed(&self) {
         self.closed.add(1);
     }
@@ -98,7 +98,7 @@ impl Meter {
         self.not_accepted.add(1);
     }
 
-    /// A connection has to wait for a place.
+    /// Counts a connection that has to wait for another one to close.
     pub(in crate::serve) fn limit_reached(&self) {
         self.full.add(1);
     }
@@ -124,7 +124,7 @@ impl Meter {
         self.started.add(1);
     }
 
-    /// Counts a request whose head could not be read, and the answer to it.
+    /// Counts a request whose head could not be parsed, and its response.
     pub(in crate::serve) fn malformed_request(&self, status: u16) {
         self.malformed.add(1);
         self.count_status(status);
@@ -135,31 +135,31 @@ impl Meter {
         self.answered[class].add(1);
     }
 
-    /// The answer begins, so long after its request was there. One to a client that
-    /// is gone is none.
-    pub(in crate::serve) fn response_started(&self, status: StatusCode, took: Duration) {
+    /// Counts a response that starts, and its latency. A response to a client that has
+    /// disconnected does not count.
+    pub(in crate::serve) fn response_started(&self, status: StatusCode, latency: Duration) {
         if status.as_u16() == ErrorKind::ClientGone.status() {
             return;
         }
         self.count_status(status.as_u16());
-        locked(&self.latency, |latency| latency.record(took));
+        locked(&self.latency, |latencies| latencies.record(latency));
     }
 
-    /// The request is none any more: it was answered to the end, or its client hung
-    /// up, or it was cut off.
-    pub(in crate::serve) fn request_finished(&self, has_hung_up: bool) {
-        if has_hung_up {
+    /// Counts a request that is over: its response is complete, the client disconnected,
+    /// or the connection timed out.
+    pub(in crate::serve) fn request_finished(&self, disconnected: bool) {
+        if disconnected {
             self.hung_up.add(1);
         }
         self.finished.add(1);
     }
 
-    /// A job came to its end.
+    /// Counts a completed job.
     pub(in crate::serve) fn job_done(&self) {
         self.jobs_done.add(1);
     }
 
-    /// There was no room for a job.
+    /// Counts a job that was rejected because the queue was full.
     pub(in crate::serve) fn job_rejected(&self) {
         self.jobs_rejected.add(1);
     }
@@ -168,10 +168,10 @@ impl Meter {
         self.jobs_panicked.add(1);
     }
 
-    /// The loop was so late. What would have been due meanwhile was late as well,
-    /// if less so.
+    /// Records a lag of the event loop, and the smaller lags of the samples that were
+    /// missed during it.
     pub(in crate::serve) fn record_lag(&self, lag: Duration) {
-        let step = LOOK_EVERY.max(lag / MOST_MISSED);
+        let step = SAMPLE_INTERVAL.max(lag / MAX_MISSED);
         locked(&self.lag, |lags| {
             let mut late = Some(lag);
             while let Some(lag) = late {
@@ -205,23 +205,23 @@ mod tests {
     use tokio::time::{advance, sleep};
 
     #[tokio::test(start_paused = true)]
-    async fn a_loop_that_is_held_up_is_late() {
+    async fn blocked_loop_has_lag() {
         let meter = Meter::default();
-        let busy = async {
-            sleep(LOOK_EVERY / 2).await;
+        let blocking = async {
+            sleep(SAMPLE_INTERVAL / 2).await;
             advance(Duration::from_secs(2)).await;
-            sleep(LOOK_EVERY).await;
+            sleep(SAMPLE_INTERVAL).await;
         };
         tokio::select! {
             () = meter.monitor_lag() => {}
-            () = busy => {}
+            () = blocking => {}
         }
         let lag = meter.metrics().lag;
         assert!(lag.max() > Duration::from_secs(1), "{lag:?}");
     }
 
     #[test]
-    fn who_hangs_up_is_not_in_flight() {
+    fn disconnected_clients_are_not_in_flight() {
         let meter = Meter::default();
         meter.request_started();
         assert_eq!(meter.metrics().in_flight, 1);

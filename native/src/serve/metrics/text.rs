@@ -1,4 +1,4 @@
-//! Metrics as Prometheus reads them.
+//! Metrics in the text format of Prometheus.
 
 use super::{Durations, Metrics, Supervised};
 use prometheus::{
@@ -7,24 +7,24 @@ use prometheus::{
 };
 use std::time::Duration;
 
-/// The upper bounds of latencies and lags that are told apart, in seconds.
+/// The upper bounds of the histograms' buckets, in seconds.
 const BOUNDS: [f64; 16] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0,
 ];
 
 impl Metrics {
-    /// What the text is, in the header `Content-Type`.
+    /// The value of the `Content-Type` header.
     pub(in crate::serve) const CONTENT_TYPE: &'static str = prometheus::TEXT_FORMAT;
 
-    /// The text.
+    /// Returns the metrics as text.
     pub(in crate::serve) fn to_text(&self) -> String {
         let mut families = self.families();
         families.extend(self.log_families());
         families.extend(self.supervised.iter().flat_map(Supervised::families));
         let mut text = Vec::new();
         let encoded = TextEncoder::new().encode(&families, &mut text);
-        encoded.expect("a vector takes everything, and no group is empty");
+        encoded.expect("writing to a vector does not fail, and no family is empty");
         String::from_utf8(text).expect("names and numbers are text")
     }
 
@@ -32,17 +32,17 @@ impl Metrics {
         [
             counter(
                 "log_lines_dropped_total",
-                "Lines of the log that were dropped as their reader stalled or was gone.",
+                "Log lines dropped because their reader stalled or was gone.",
                 self.log_dropped,
             ),
             counter(
                 "journal_lines_dropped_total",
-                "Lines of JSON on standard output that were dropped for the same reason.",
+                "JSON lines on standard output dropped because their reader stalled or was gone.",
                 self.journal_dropped,
             ),
             counter(
                 "log_lines_left_out_total",
-                "Lines of the log that were repeated, and were counted only.",
+                "Repeated log lines that were counted but not written.",
                 self.log_left_out,
             ),
         ]
@@ -54,54 +54,54 @@ impl Metrics {
         vec![
             gauge(
                 "workers",
-                "Workers that are in these numbers.",
+                "Workers included in these metrics.",
                 self.workers,
             ),
             labelled(
                 "http_requests_total",
-                "Requests that were answered, by the class of their status.",
+                "Responses, by class of status.",
                 "status",
                 classes,
             ),
             counter(
                 "http_requests_hung_up_total",
-                "Requests whose client hung up before it had all of the answer.",
+                "Requests whose client disconnected before the response was complete.",
                 self.hung_up,
             ),
             counter(
                 "http_requests_malformed_total",
-                "Requests that were rejected because their head could not be read.",
+                "Requests rejected because their head could not be parsed.",
                 self.malformed,
             ),
             gauge(
                 "http_requests_in_flight",
-                "Requests that are not answered to the end.",
+                "Requests whose response is not complete.",
                 self.in_flight,
             ),
             durations(
                 "http_request_duration_seconds",
-                "From the end of a request's head to the beginning of its answer.",
+                "Time from the end of a request's head to the start of its response.",
                 &self.latency,
             ),
-            gauge("connections_open", "Connections that are open.", self.open),
+            gauge("connections_open", "Open connections.", self.open),
             counter(
                 "connections_accepted_total",
-                "Connections that were accepted.",
+                "Accepted connections.",
                 self.accepted,
             ),
             counter(
                 "connections_accept_errors_total",
-                "Connections that could not be accepted.",
+                "Failed attempts to accept a connection.",
                 self.not_accepted,
             ),
             counter(
                 "connections_waits_total",
-                "How often no connection was accepted until another one ended.",
+                "Times that a connection had to wait for another one to close.",
                 self.full,
             ),
             labelled(
                 "connections_cut_off_total",
-                "Connections that were cut off, by what took too long.",
+                "Connections closed after a timeout, by reason.",
                 "reason",
                 [
                     ("idle", self.idle),
@@ -111,17 +111,17 @@ impl Metrics {
             ),
             counter(
                 "received_bytes_total",
-                "Bytes that were read from connections.",
+                "Bytes read from connections.",
                 self.read_bytes,
             ),
             counter(
                 "sent_bytes_total",
-                "Bytes that were written to connections.",
+                "Bytes written to connections.",
                 self.written_bytes,
             ),
             labelled(
                 "jobs_total",
-                "Jobs, by what became of them.",
+                "Jobs, by outcome.",
                 "outcome",
                 [
                     ("done", self.jobs_done),
@@ -129,11 +129,7 @@ impl Metrics {
                     ("panicked", self.jobs_panicked),
                 ],
             ),
-            durations(
-                "loop_lag_seconds",
-                "How late the event loop came to what was due.",
-                &self.lag,
-            ),
+            durations("loop_lag_seconds", "Lag of the event loop.", &self.lag),
         ]
     }
 }
@@ -143,7 +139,7 @@ impl Supervised {
         [
             gauge(
                 "workers_wanted",
-                "Workers that there are to be.",
+                "Configured number of workers.",
                 self.wanted,
             ),
             gauge(
@@ -153,12 +149,12 @@ impl Supervised {
             ),
             gauge(
                 "workers_failing",
-                "Workers that fail to start again and again.",
+                "Workers that repeatedly fail to start.",
                 self.failing,
             ),
             counter(
                 "worker_restarts_total",
-                "Workers that were replaced as they exited or had a bug.",
+                "Workers replaced because they exited or had a bug.",
                 self.restarts,
             ),
         ]
@@ -169,17 +165,17 @@ fn counter(name: &str, help: &str, value: u64) -> MetricFamily {
     group(name, help, MetricType::COUNTER, vec![counted(value)])
 }
 
-/// A counter for each value of a label.
+/// Returns a counter for each value of a label.
 fn labelled<'a>(
     name: &str,
     help: &str,
     label: &str,
     values: impl IntoIterator<Item = (&'a str, u64)>,
 ) -> MetricFamily {
-    let metrics = values.into_iter().map(|(of, value)| {
+    let metrics = values.into_iter().map(|(label_value, value)| {
         let mut pair = LabelPair::default();
         pair.set_name(label.to_owned());
-        pair.set_value(of.to_owned());
+        pair.set_value(label_value.to_owned());
         let mut metric = counted(value);
         metric.set_label(vec![pair]);
         metric
@@ -235,7 +231,7 @@ mod tests {
     use prometheus_parse::{Scrape, Value};
     use std::collections::BTreeMap;
 
-    fn some() -> Metrics {
+    fn sample() -> Metrics {
         let meter = Meter::default();
         for millis in [1, 30, 20_000] {
             meter.request_started();
@@ -254,9 +250,9 @@ mod tests {
     }
 
     #[test]
-    fn a_parser_reads_the_numbers() {
-        let scrape = parse(&some().to_text());
-        let of = |name: &str, label: Option<(&str, &str)>| {
+    fn text_is_parsed_by_a_prometheus_parser() {
+        let scrape = parse(&sample().to_text());
+        let value = |name: &str, label: Option<(&str, &str)>| {
             let sample = scrape.samples.iter().find(|sample| {
                 let is_labelled =
                     label.is_none_or(|(key, value)| sample.labels.get(key) == Some(value));
@@ -264,42 +260,43 @@ mod tests {
             });
             sample.map(|sample| sample.value.clone())
         };
-        let answered = of("highwater_http_requests_total", Some(("status", "2xx")));
+        let answered = value("highwater_http_requests_total", Some(("status", "2xx")));
         assert_eq!(answered, Some(Value::Counter(3.0)));
-        let workers = of("highwater_workers", None);
+        let workers = value("highwater_workers", None);
         assert_eq!(workers, Some(Value::Gauge(1.0)));
-        let Some(Value::Histogram(buckets)) = of("highwater_http_request_duration_seconds", None)
+        let Some(Value::Histogram(buckets)) =
+            value("highwater_http_request_duration_seconds", None)
         else {
             panic!("no histogram");
         };
-        let within = |bound: f64| {
+        let count_within = |bound: f64| {
             let bucket = buckets.iter().find(|bucket| bucket.less_than >= bound);
             bucket.map(|bucket| bucket.count)
         };
-        assert_eq!(within(0.05), Some(2.0));
-        assert_eq!(within(10.0), Some(2.0));
-        assert_eq!(within(f64::INFINITY), Some(3.0));
+        assert_eq!(count_within(0.05), Some(2.0));
+        assert_eq!(count_within(10.0), Some(2.0));
+        assert_eq!(count_within(f64::INFINITY), Some(3.0));
     }
 
-    /// As `promtool check metrics` has it.
+    /// Checks the rules of `promtool check metrics`.
     #[test]
-    fn each_family_is_told_once_and_named_by_what_it_is() {
-        let text = some().to_text();
+    fn families_are_unique_and_named_by_type() {
+        let text = sample().to_text();
         let mut kinds = BTreeMap::new();
-        let mut helped = None;
+        let mut family_name = None;
         for line in text.lines() {
             if let Some(help) = line.strip_prefix("# HELP ") {
                 let (name, help) = help.split_once(' ').unwrap();
                 assert!(help.ends_with('.'), "{line}");
-                helped = Some(name);
+                family_name = Some(name);
             } else if let Some(kind) = line.strip_prefix("# TYPE ") {
                 let (name, kind) = kind.split_once(' ').unwrap();
-                assert_eq!(helped, Some(name), "{line}");
+                assert_eq!(family_name, Some(name), "{line}");
                 assert_eq!(kinds.insert(name, kind), None, "{line}");
                 let is_total = name.ends_with("_total");
                 assert_eq!(is_total, kind == "counter", "{line}");
             } else {
-                let group = helped.unwrap();
+                let group = family_name.unwrap();
                 assert!(line.starts_with(group), "{line}");
             }
         }
@@ -307,8 +304,8 @@ mod tests {
     }
 
     #[test]
-    fn buckets_only_grow() {
-        let metrics = some();
+    fn buckets_are_cumulative() {
+        let metrics = sample();
         let within = BOUNDS.map(|bound| {
             let bound = Duration::from_secs_f64(bound);
             metrics.latency.count_within(bound)

@@ -1,9 +1,9 @@
-//! The table of turns as memory that the supervisor shares with its workers.
+//! The table of turns, in memory that the supervisor shares with its workers.
 //!
-//! It is a file without a name. The workers inherit its descriptor; an environment
-//! variable says which one it is, and which entry is the worker's. During a reload
-//! supervisor and worker may be of different builds: a worker that does not know the
-//! variable, or does not know the layout, accepts connections without turns.
+//! The table is an anonymous file. Workers inherit its descriptor; an environment
+//! variable carries the descriptor and the index of the worker's entry. During a reload
+//! the supervisor and a worker may be different builds: a worker that does not support
+//! the variable or the layout accepts connections without turns.
 
 use super::{TurnEntry, Turns};
 use nix::{
@@ -24,28 +24,28 @@ use std::{
     },
 };
 
-/// The environment variable: the descriptor and the index of the worker's entry, as
-/// `5:0`.
+/// The environment variable with the descriptor and the index of the worker's entry,
+/// such as `5:0`.
 pub(in crate::serve) const TURNS_VARIABLE: &str = "HIGHWATER_TURNS";
 
-/// Says what the memory is, and in which version of the layout.
+/// Identifies the memory and the version of its layout.
 const MAGIC: u64 = u64::from_be_bytes(*b"HWTURNS1");
 
-/// Enough for 1,024 workers, their replacements, and as many that drain.
+/// Enough for 1,024 workers, their replacements and draining workers.
 const ENTRIES: usize = 4096;
 
-/// The beginning of the memory. The entries follow.
+/// The start of the memory. The entries follow.
 #[repr(C, align(64))]
 struct Header {
     magic: AtomicU64,
     /// The size of an entry, in bytes.
     entry_bytes: AtomicU64,
     entries: AtomicU64,
-    /// The number of entries that were ever in use.
+    /// The number of entries that have ever been in use.
     used: AtomicU64,
 }
 
-/// The supervisor's view: which entry is whose.
+/// The supervisor's side of the table, which assigns entries to workers.
 #[derive(Debug)]
 pub(in crate::serve) struct TurnTable {
     file: File,
@@ -53,9 +53,9 @@ pub(in crate::serve) struct TurnTable {
     taken: Mutex<BTreeSet<usize>>,
 }
 
-/// A worker's entry, reserved until this is dropped, when the worker has exited.
+/// The reservation of a worker's entry. It is dropped after the worker has exited.
 #[derive(Debug)]
-pub(in crate::serve) struct ReservedEntry {
+pub(in crate::serve) struct EntryReservation {
     table: Arc<TurnTable>,
     index: usize,
 }
@@ -67,12 +67,12 @@ struct Memory {
 }
 
 impl TurnTable {
-    /// Creates a table without workers. Every process that this one starts inherits
-    /// its descriptor.
+    /// Creates a table without workers. Every child of this process inherits its
+    /// descriptor.
     ///
     /// # Errors
     ///
-    /// If the system has no memory or no descriptor for it.
+    /// If the system is out of memory or file descriptors.
     pub(in crate::serve) fn create() -> io::Result<Arc<Self>> {
         let file = file(size_of::<Header>() + ENTRIES * size_of::<TurnEntry>())?;
         let header = map(&file, size_of::<Header>())?.0;
@@ -89,16 +89,15 @@ impl TurnTable {
         }))
     }
 
-    /// Reserves an entry for a worker that is about to start; `None` if all are in
-    /// use.
-    pub(in crate::serve) fn reserve(self: &Arc<Self>) -> Option<ReservedEntry> {
+    /// Reserves an entry for a worker that is about to start. `None` if all are in use.
+    pub(in crate::serve) fn reserve(self: &Arc<Self>) -> Option<EntryReservation> {
         let mut taken = self.taken();
         let mut indices = 0..self.memory.entries.len();
         let index = indices.find(|index| !taken.contains(index))?;
         taken.insert(index);
         self.memory.entries[index].reset();
         self.memory.used.fetch_max(index as u64 + 1, SeqCst);
-        Some(ReservedEntry {
+        Some(EntryReservation {
             table: Arc::clone(self),
             index,
         })
@@ -109,22 +108,22 @@ impl TurnTable {
     }
 }
 
-impl ReservedEntry {
-    /// The value of [`TURNS_VARIABLE`] for the worker.
+impl EntryReservation {
+    /// Returns the value of [`TURNS_VARIABLE`] for the worker.
     pub(in crate::serve) fn variable(&self) -> String {
         format!("{}:{}", self.table.file.as_raw_fd(), self.index)
     }
 }
 
-impl Drop for ReservedEntry {
+impl Drop for EntryReservation {
     fn drop(&mut self) {
         self.table.memory.entries[self.index].reset();
         self.table.taken().remove(&self.index);
     }
 }
 
-/// Returns the turns of this process, which a supervisor has started; without others
-/// if it shares no table that this build understands.
+/// Returns the turns of this worker process. They are [unshared](Turns::unshared) if
+/// there is no inherited table that this build supports.
 pub(in crate::serve) fn inherit() -> Turns {
     inherited().unwrap_or_else(Turns::unshared)
 }
@@ -133,12 +132,12 @@ fn inherited() -> Option<Turns> {
     let variable = env::var(TURNS_VARIABLE).ok()?;
     let (descriptor, index) = variable.split_once(':')?;
     let (descriptor, own) = (descriptor.parse().ok()?, index.parse().ok()?);
-    // Those below are the standard ones.
+    // Standard input, output and error are never the table.
     if descriptor <= 2 {
         return None;
     }
-    // SAFETY: the supervisor has left it open for this process, which has opened
-    // nothing by that number itself: whatever the kernel opens gets a free one.
+    // SAFETY: the supervisor left the descriptor open for this process, and this process
+    // has not opened it itself: the kernel assigns only free descriptors.
     let file = unsafe { OwnedFd::from_raw_fd(descriptor) };
     fcntl(&file, FcntlArg::F_GETFD).ok()?;
     let memory = Memory::of(&File::from(file)).ok()?;
@@ -150,7 +149,7 @@ fn inherited() -> Option<Turns> {
 }
 
 impl Memory {
-    /// Maps a table that somebody has created, for the rest of this process's life.
+    /// Maps an existing table. It stays mapped until this process exits.
     fn of(file: &File) -> io::Result<Self> {
         let bytes = usize::try_from(file.metadata()?.len()).unwrap_or(0);
         let unknown = || io::Error::from(io::ErrorKind::InvalidData);
@@ -171,18 +170,18 @@ impl Memory {
     }
 }
 
-/// Maps a file of so many bytes: a header, and as many entries as there is room for.
+/// Maps a file of the given size: a header and as many entries as fit.
 fn map(file: &File, bytes: usize) -> io::Result<(&'static Header, &'static [TurnEntry])> {
     let room = bytes.saturating_sub(size_of::<Header>());
     let length = NonZero::new(bytes).filter(|_| bytes >= size_of::<Header>());
     let length = length.ok_or(io::ErrorKind::InvalidInput)?;
     let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-    // SAFETY: a new mapping at an address that the system chooses. It is never
-    // unmapped, so that references into it stay valid.
+    // SAFETY: the mapping is new, at an address that the system chooses. It is never
+    // unmapped, so references into it stay valid.
     let start = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, file, 0)? };
-    // SAFETY: it begins at a page, so it is aligned; it has room for both; and both
-    // consist of atomic integers, which have no invalid values and may be changed by
-    // other processes at any time.
+    // SAFETY: the mapping starts at a page, so it is aligned. It has room for the header
+    // and the entries. Both consist of atomic integers, which have no invalid values and
+    // which other processes may change at any time.
     unsafe {
         let header = start.cast::<Header>();
         let entries = header.add(1).cast::<TurnEntry>();
@@ -192,7 +191,7 @@ fn map(file: &File, bytes: usize) -> io::Result<(&'static Header, &'static [Turn
     }
 }
 
-/// A file in memory, of this size for ever, which processes inherit.
+/// Creates an inheritable file in memory, of a fixed size.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn file(bytes: usize) -> io::Result<File> {
     use nix::{
@@ -214,8 +213,8 @@ fn file(bytes: usize) -> io::Result<File> {
     Ok(file)
 }
 
-/// Returns whether no process can truncate the file, which would crash those that
-/// have it mapped.
+/// Returns true if no process can truncate the file, which would crash the processes
+/// that have it mapped.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn keeps_its_size(file: &File) -> bool {
     use nix::fcntl::SealFlag;
@@ -233,19 +232,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_are_reserved_until_the_worker_has_exited() {
+    fn dropped_reservations_free_their_entries() {
         let table = TurnTable::create().unwrap();
-        let seats: Vec<ReservedEntry> = (0..3).map(|_| table.reserve().unwrap()).collect();
+        let reservations: Vec<EntryReservation> =
+            (0..3).map(|_| table.reserve().unwrap()).collect();
         assert_eq!(table.memory.used.load(SeqCst), 3);
-        let [first, second, third] = &seats[..] else {
-            panic!("there are three");
+        let [first, second, third] = &reservations[..] else {
+            panic!("expected three reservations");
         };
         assert!(first.variable().ends_with(":0"), "{}", first.variable());
         assert!(second.variable().ends_with(":1"), "{}", second.variable());
         assert!(third.variable().ends_with(":2"), "{}", third.variable());
         let entry = &table.memory.entries[1];
         entry.accepts.store(1, SeqCst);
-        drop(seats);
+        drop(reservations);
         assert!(!entry.takes_turns());
         assert!(table.reserve().unwrap().variable().ends_with(":0"));
     }
@@ -254,8 +254,8 @@ mod tests {
     fn processes_see_the_same_entries() {
         let table = TurnTable::create().unwrap();
         let memory = Memory::of(&table.file).unwrap();
-        memory.entries[7].taken.store(42, SeqCst);
-        assert_eq!(table.memory.entries[7].taken(), 42);
+        memory.entries[7].accepted.store(42, SeqCst);
+        assert_eq!(table.memory.entries[7].accepted(), 42);
     }
 
     #[test]
@@ -272,10 +272,11 @@ mod tests {
     }
 
     #[test]
-    fn full_table_has_no_entry_left() {
+    fn full_table_reserves_nothing() {
         let table = TurnTable::create().unwrap();
-        let seats: Vec<ReservedEntry> = (0..ENTRIES).map_while(|_| table.reserve()).collect();
-        assert_eq!(seats.len(), ENTRIES);
+        let reservations: Vec<EntryReservation> =
+            (0..ENTRIES).map_while(|_| table.reserve()).collect();
+        assert_eq!(reservations.len(), ENTRIES);
         assert!(table.reserve().is_none());
     }
 }

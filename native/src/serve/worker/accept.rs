@@ -1,4 +1,4 @@
-//! Taking connections out of the socket's queue.
+//! Accepting connections from the socket's queue.
 
 use super::{
     Phase,
@@ -15,43 +15,43 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// The first wait when the system lets no connection in. Each further one is
-/// twice as long.
+/// The first delay after the system failed to accept a connection. It doubles with each
+/// further failure, up to [`MAX_BACKOFF`].
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
-/// The looks that a worker takes without a sleep in between while it is not its turn,
-/// and the time limit for them. Where the others run too, this is all it takes.
+/// The number of checks without a sleep in between while it is another worker's turn, and
+/// the time limit for them. They suffice if the other workers are running.
 const QUICK_CHECKS: usize = 8;
 const QUICK_CHECKS_WITHIN: Duration = Duration::from_micros(50);
 
-/// The sleep between two looks, unless another connection arrives.
+/// The sleep between two later checks, unless another connection arrives.
 const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
-/// The most connections that a worker that is behind the others takes without letting
-/// its open connections continue.
+/// The maximum number of connections that a worker behind the others accepts without
+/// yielding to its open connections.
 const MAX_CATCH_UP: usize = 64;
 
-/// How many of those that are in the queue are taken at the end: as many as there
-/// can be, so that it ends if others keep coming.
+/// The maximum number of queued connections that are accepted at the end. It is the
+/// capacity of the queue, so that the loop ends even if connections keep arriving.
 const MAX_FINAL_ACCEPTS: usize = 4096;
 
 /// An accept queue.
 pub(super) trait Accept: Send {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// Completes when a connection may have arrived since the last time it did.
-    /// Dropped before that, it misses none.
+    /// Completes when a connection may have arrived since the previous completion.
+    /// Dropping the future loses no arrival.
     fn arrival(&mut self) -> impl Future<Output = io::Result<()>> + Send;
 
-    /// Returns whether a connection is in the queue.
+    /// Returns true if a connection is in the queue.
     fn is_pending(&mut self) -> bool;
 
-    /// Takes the next connection.
+    /// Accepts the next connection.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::WouldBlock`] if there is none.
+    /// [`io::ErrorKind::WouldBlock`] if the queue is empty.
     fn try_accept(&mut self) -> io::Result<Self::Stream>;
 }
 
@@ -68,7 +68,7 @@ mod unix {
         net::TcpStream,
     };
 
-    /// The accept queue of a socket that other processes may have too.
+    /// The accept queue of a socket that other processes may share.
     #[derive(Debug)]
     pub(in crate::serve::worker) struct Queue(AsyncFd<TcpListener>);
 
@@ -76,8 +76,8 @@ mod unix {
         /// `listener` must be non-blocking.
         pub(in crate::serve::worker) fn new(listener: TcpListener) -> io::Result<Self> {
             let interest = Interest::READABLE;
-            // SAFETY: the listener owns its descriptor, and nothing replaces or closes
-            // it before it is dropped.
+            // SAFETY: the listener owns its descriptor, which stays open until the
+            // listener is dropped.
             Ok(Queue(unsafe {
                 AsyncFd::register_with_interest(listener, interest)
             }?))
@@ -94,7 +94,7 @@ mod unix {
 
         fn is_pending(&mut self) -> bool {
             let mut queue = [PollFd::new(self.0.get_ref().as_fd(), PollFlags::POLLIN)];
-            // If that fails, accepting says why.
+            // If the poll fails, accepting reports the error.
             poll(&mut queue, PollTimeout::ZERO) != Ok(0)
         }
 
@@ -118,7 +118,7 @@ mod elsewhere {
     use std::io;
     use tokio::net::{TcpListener, TcpStream};
 
-    /// The accept queue of a socket that no other process has.
+    /// The accept queue of a socket that no other process shares.
     #[derive(Debug)]
     pub(in crate::serve::worker) struct Queue {
         listener: TcpListener,
@@ -163,22 +163,20 @@ mod elsewhere {
     }
 }
 
-/// Small events are to arrive when they happen, not when more follow.
+/// Disables Nagle's algorithm, so that small events are sent at once.
 fn set_nodelay(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
 }
 
-/// Hands connections to `serve`, each with its permit, until the worker drains. The
-/// queue is dropped then: connections that arrive later are for another process that
-/// has the same socket.
+/// Passes connections with their permits to `serve` until the worker drains. Then the
+/// queue is dropped, and later connections go to other processes that share the socket.
 ///
-/// If there is no other process, what is in the queue when the last listener is
-/// closed is cut off. Therefore the connections that are there already are taken at
-/// the end, unless `bug` says that this process is to answer nobody whom it need
-/// not answer.
+/// If there is no other process, closing the last listener resets the queued
+/// connections. Therefore the connections that are queued at the end are still accepted,
+/// unless this worker had a `bug` and should serve no more than it has to.
 ///
-/// While all places are taken, no connection is accepted. None is refused: the queue
-/// holds them, or another worker takes them.
+/// While all permits are in use, no connection is accepted. None is refused: they stay in
+/// the queue, or another worker accepts them.
 pub(super) async fn accept_all<A: Accept>(
     mut queue: A,
     turns: Turns,
@@ -188,7 +186,7 @@ pub(super) async fn accept_all<A: Accept>(
     mut serve: impl FnMut(A::Stream, ConnectionPermit),
 ) {
     tokio::select! {
-        // In this order: once it drains not one more is accepted.
+        // In this order, so that a draining worker accepts no more connections.
         biased;
         () = phase_reached(phase, Phase::Draining) => {}
         () = accept(&mut queue, &turns, &connection_limit, &mut serve) => {}
@@ -212,7 +210,7 @@ pub(super) async fn accept_all<A: Accept>(
     }
 }
 
-/// Accepts whenever it is this worker's turn.
+/// Accepts connections whenever it is this worker's turn.
 async fn accept<A: Accept>(
     queue: &mut A,
     turns: &Turns,
@@ -232,14 +230,14 @@ async fn accept<A: Accept>(
         match next(queue, turns).await {
             Ok(stream) => {
                 wait = FIRST_BACKOFF;
-                turns.took();
+                turns.count_accepted();
                 permit.mark_used();
                 serve(stream, permit);
                 if turns.is_behind() && catch_up < MAX_CATCH_UP {
                     catch_up += 1;
                 } else {
                     catch_up = 0;
-                    // Those that are open go first.
+                    // Open connections go first.
                     yield_now().await;
                 }
             }
@@ -259,14 +257,14 @@ async fn accept<A: Accept>(
     }
 }
 
-/// Takes the next connection, once there is one and it is this worker's turn.
+/// Accepts the next connection once there is one and it is this worker's turn.
 async fn next<A: Accept>(queue: &mut A, turns: &Turns) -> io::Result<A::Stream> {
     loop {
         let begin = Instant::now();
         let mut quick_checks = 0..QUICK_CHECKS;
         let mut wait = TurnWait::new(begin);
         loop {
-            if turns.look(&mut wait, Instant::now()) {
+            if turns.check(&mut wait, Instant::now()) {
                 match queue.try_accept() {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     accepted => return accepted,
@@ -288,8 +286,8 @@ async fn next<A: Accept>(queue: &mut A, turns: &Turns) -> io::Result<A::Stream> 
     }
 }
 
-/// Whether it says something of that one connection only: it was gone before it
-/// was accepted.
+/// Returns true for an error of a single connection, which was closed before it was
+/// accepted.
 fn is_client_error(error: &io::Error) -> bool {
     matches!(
         error.kind(),

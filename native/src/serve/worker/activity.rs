@@ -1,4 +1,4 @@
-//! What a connection is doing, and how long it may.
+//! The activity of a connection, and its timeouts.
 
 use super::limits::Limits;
 use std::{
@@ -7,46 +7,46 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// What a connection is doing now, and since when.
+/// The current activity of a connection, and its start.
 ///
-/// The socket, the service and the answer's body note it as it happens, which
-/// costs a look at the clock. Nobody sets a timer for that: the connection's one
-/// timer asks, when it is due, whether [anything is overdue](Activity::check_timeouts).
-/// (hyper's own timer of heads would be made anew for each request, and would not
-/// tell a client that has nothing to ask from one that does not get on with it.)
+/// The socket, the service and the response's body record changes, at the cost of reading
+/// the clock. None of them sets a timer: the connection has a single timer, which calls
+/// [`check_timeouts`](Activity::check_timeouts) when it fires. hyper's own timer for
+/// heads would be recreated for each request, and does not distinguish an idle client
+/// from one that sends its head too slowly.
 ///
-/// All is noted and read by one task.
+/// One task does all reads and writes.
 #[derive(Debug)]
 pub(super) struct Activity {
     opened: Instant,
-    /// Microseconds since `opened`, shifted, and what it has been doing since.
+    /// The start of the current activity in microseconds since `opened`, shifted, and
+    /// the activity itself.
     state: AtomicU64,
-    /// When something was last read, in microseconds since `opened`.
+    /// The time of the last read, in microseconds since `opened`.
     read: AtomicU64,
-    /// The same of the last write, if the client does not take it; else [`NEVER`].
+    /// The time since which the client has not read what was written, or [`NEVER`].
     blocked: AtomicU64,
     /// True if the client may still be sending: the last request has a body, or its
-    /// answer is the last one and the client does not expect that.
+    /// response closes the connection and the client does not expect that.
     may_be_sending: AtomicBool,
-    /// True if the service has an answer of which nothing was written yet.
+    /// True if the service has returned a response of which nothing was written yet.
     response_is_due: AtomicBool,
-    /// Whether it was found to be overdue.
     timed_out: AtomicBool,
 }
 
-/// Why a connection is cut off.
+/// The timeout that closes a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::serve) enum ConnectionTimeout {
-    /// It asked nothing.
+    /// The client sent no request.
     Idle,
-    /// The head of its request did not come whole.
+    /// The head of the request was not complete.
     Head,
-    /// It does not take what it is sent.
+    /// The client did not read what was written.
     Stall,
 }
 
 const IDLE: u64 = 0;
-const ASKING: u64 = 1;
+const READING_HEAD: u64 = 1;
 const SERVED: u64 = 2;
 const SHIFT: u32 = 2;
 const NEVER: u64 = u64::MAX;
@@ -64,16 +64,16 @@ impl Activity {
         }
     }
 
-    /// Something came from the client.
+    /// Notes that bytes were received from the client.
     pub(super) fn bytes_received(&self) {
         let now = self.now();
         self.read.store(now, Relaxed);
-        if self.doing() == IDLE {
-            self.begin(ASKING, now);
+        if self.current() == IDLE {
+            self.begin(READING_HEAD, now);
         }
     }
 
-    /// A request is there; when the last of its head came.
+    /// Notes a complete head. Returns when its last byte was received.
     pub(super) fn request_started(&self, has_body: bool) -> Instant {
         self.may_be_sending.store(has_body, Relaxed);
         let read = self.read.load(Relaxed);
@@ -81,7 +81,7 @@ impl Activity {
         self.opened + Duration::from_micros(read)
     }
 
-    /// Notes that the service closes the connection after its answer.
+    /// Notes that the service closes the connection after its response.
     pub(super) fn response_is_last(&self) {
         self.may_be_sending.store(true, Relaxed);
     }
@@ -91,87 +91,85 @@ impl Activity {
         self.may_be_sending.load(Relaxed)
     }
 
-    /// Notes that the service has an answer, which is written next.
+    /// Notes that the service has returned a response, which is written next.
     pub(super) fn response_ready(&self) {
         self.response_is_due.store(true, Relaxed);
     }
 
-    /// Returns true if what is written next begins with an answer of the service.
+    /// Returns true if the next write starts a response of the service.
     pub(super) fn response_is_due(&self) -> bool {
         self.response_is_due.load(Relaxed)
     }
 
-    /// Whether it is this side that ends the connection.
+    /// Returns true if the server closes the connection after a timeout.
     pub(super) fn timed_out(&self) -> bool {
         self.timed_out.load(Relaxed)
     }
 
-    /// The answer is made, all of it.
+    /// Notes that the whole response was produced.
     pub(super) fn request_finished(&self) {
         self.begin(IDLE, self.now());
     }
 
-    /// The client did not take what it was sent.
+    /// Notes that a write blocks because the client does not read.
     pub(super) fn write_blocked(&self) {
         if self.blocked.load(Relaxed) == NEVER {
             self.blocked.store(self.now(), Relaxed);
         }
     }
 
-    /// The client took something.
+    /// Notes that bytes were written.
     pub(super) fn write_progressed(&self) {
         self.response_is_due.store(false, Relaxed);
         if self.blocked.load(Relaxed) != NEVER {
             self.blocked.store(NEVER, Relaxed);
-            // It was not for the client to ask meanwhile.
-            if self.doing() == IDLE {
+            // The idle time starts once the client has received the response.
+            if self.current() == IDLE {
                 self.begin(IDLE, self.now());
             }
         }
     }
 
-    /// When to ask again.
-    ///
-    /// No later than the shortest limit from now, as what begins right after this
-    /// may last as long as that.
+    /// Returns when to check again: after the shortest limit at the latest, because the
+    /// next activity may start right after this check.
     ///
     /// # Errors
     ///
-    /// If the connection is to be cut off.
+    /// If the connection has timed out and is to be closed.
     pub(super) fn check_timeouts(&self, limits: &Limits) -> Result<Instant, ConnectionTimeout> {
         let now = self.now();
         let shortest = limits.head.min(limits.idle).min(limits.stall);
-        // Whatever the limits are: the loop has other things to do.
+        // A lower bound, whatever the limits are, so that checks do not use up the CPU.
         let shortest = shortest.max(Duration::from_millis(1));
         let blocked = self.blocked.load(Relaxed);
         let since = self.state.load(Relaxed) >> SHIFT;
-        let (since, limit, overdue) = match self.doing() {
+        let (since, limit, timeout) = match self.current() {
             _ if blocked != NEVER => (blocked, limits.stall, ConnectionTimeout::Stall),
             IDLE => (since, limits.idle, ConnectionTimeout::Idle),
-            ASKING => (since, limits.head, ConnectionTimeout::Head),
-            // There are other limits for it.
+            READING_HEAD => (since, limits.head, ConnectionTimeout::Head),
+            // `enforce_deadline` limits the time of a request.
             _ => return Ok(self.opened + Duration::from_micros(now) + shortest),
         };
         let spent = Duration::from_micros(now - since);
         match limit.checked_sub(spent) {
             None | Some(Duration::ZERO) => {
                 self.timed_out.store(true, Relaxed);
-                Err(overdue)
+                Err(timeout)
             }
             Some(left) => Ok(self.opened + Duration::from_micros(now) + left.min(shortest)),
         }
     }
 
-    fn doing(&self) -> u64 {
+    fn current(&self) -> u64 {
         self.state.load(Relaxed) & ((1 << SHIFT) - 1)
     }
 
-    fn begin(&self, doing: u64, now: u64) {
-        self.state.store(now << SHIFT | doing, Relaxed);
+    fn begin(&self, activity: u64, now: u64) {
+        self.state.store(now << SHIFT | activity, Relaxed);
     }
 
     fn now(&self) -> u64 {
-        // Of half a million years, no connection has seen the end.
+        // 64 bits of microseconds last for half a million years.
         u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(0)
     }
 }
@@ -193,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_head_has_its_time_from_its_first_byte() {
+    async fn head_timeout_starts_at_the_first_byte() {
         let activity = Activity::new();
         advance(55 * SECOND).await;
         activity.bytes_received();
@@ -211,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_without_requests_is_idle() {
+    async fn connection_without_requests_is_idle() {
         let activity = Activity::new();
         activity.bytes_received();
         activity.request_started(false);
@@ -231,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_may_begin_later_is_asked_for_in_time() {
+    async fn next_check_covers_the_shortest_limit() {
         let activity = Activity::new();
         assert_eq!(
             activity.check_timeouts(&limits()),
@@ -240,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_takes_a_little_now_and_then_is_not_cut_off() {
+    async fn slow_reader_does_not_time_out() {
         let activity = Activity::new();
         activity.bytes_received();
         activity.request_started(false);
@@ -260,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_is_asked_when_its_head_is_read() {
+    async fn request_starts_when_its_head_is_read() {
         let activity = Activity::new();
         advance(SECOND).await;
         activity.bytes_received();

@@ -15,12 +15,12 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// What a client may make us keep of a head, or of an answer that it does not
-/// take.
+/// The maximum number of bytes buffered for a request's head, or for a response that the
+/// client does not read.
 pub(super) const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Serves a connection until the client closes it, it is overdue, or the worker
-/// has drained. A request that is under way then is answered first, as the last.
+/// Serves a connection until the client closes it, it times out, or the worker drains. A
+/// draining worker finishes the request in flight first.
 pub(super) async fn serve<I, S>(
     stream: I,
     service: S,
@@ -45,7 +45,7 @@ pub(super) async fn serve<I, S>(
     let mut pressure = connection_limit.pressure();
     let served = loop {
         tokio::select! {
-            // In this order: what has come is read before anything is overdue.
+            // In this order, so that received bytes are read before timeouts are checked.
             biased;
             served = &mut connection => break served,
             _ = pressure.changed() => {
@@ -57,20 +57,20 @@ pub(super) async fn serve<I, S>(
         }
         match activity.check_timeouts(&connection_limit.limits()) {
             Ok(next) => timer.as_mut().reset(next),
-            Err(overdue) => {
-                connection_limit.meter.connection_timed_out(overdue);
+            Err(timeout) => {
+                connection_limit.meter.connection_timed_out(timeout);
                 break Ok(());
             }
         }
     };
-    // Of the other errors nobody is left who could be told.
+    // After other errors the client is gone.
     if let Err(error) = served
         && error.is_parse()
     {
         let parts = connection.into_parts();
         let socket = parts.io.into_inner();
         malformed
-            .answer(error, &parts.read_buf, socket, &connection_limit)
+            .respond(error, &parts.read_buf, socket, &connection_limit)
             .await;
     }
     drop(permit);

@@ -1,4 +1,4 @@
-//! Who is let in, and what all connections of a worker have in common.
+//! The limit on open connections, and the state that all connections of a worker share.
 
 use super::{Phase, limits::Limits};
 use crate::serve::metrics::Meter;
@@ -15,56 +15,56 @@ use tokio::{
     time::Instant,
 };
 
-/// What all connections of a worker share.
+/// Limits the open connections of a worker, and holds the state that they share.
 #[derive(Debug)]
 pub(super) struct ConnectionLimit {
     pub(super) meter: Arc<Meter>,
     limits: Limits,
     phase: watch::Receiver<Phase>,
     pressure: watch::Sender<Pressure>,
-    /// One for each connection that may be open.
+    /// One permit for each connection that may be open.
     permits: Arc<Semaphore>,
-    /// The system has no room for another one.
+    /// True while the system has no resources for another connection.
     out_of_resources: AtomicBool,
     limit_log: LogThrottle,
     resource_log: LogThrottle,
 }
 
-/// What connections have to know of the others.
+/// The demand for connections, which decides how long idle ones stay open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Pressure {
-    /// There is room for all.
-    Calm,
-    /// There are more clients than connections: an answer is the last on its
-    /// connection, so that all get their turn.
+    /// There is room for more connections.
+    Normal,
+    /// Clients wait for a connection: each response closes its connection, so that all
+    /// clients get a turn.
     Full,
-    /// Connections that ask nothing are closed.
+    /// Idle connections are closed.
     Closing,
 }
 
 impl ConnectionLimit {
     pub(super) fn new(limits: Limits, meter: Arc<Meter>, phase: watch::Receiver<Phase>) -> Self {
-        let permits = limits.connections.clamp(1, Semaphore::MAX_PERMITS);
+        let connections = limits.connections.clamp(1, Semaphore::MAX_PERMITS);
         ConnectionLimit {
             meter,
             limits: Limits {
-                connections: permits,
+                connections,
                 ..limits
             },
             phase,
-            pressure: watch::Sender::new(Pressure::Calm),
-            permits: Arc::new(Semaphore::new(permits)),
+            pressure: watch::Sender::new(Pressure::Normal),
+            permits: Arc::new(Semaphore::new(connections)),
             out_of_resources: AtomicBool::new(false),
             limit_log: LogThrottle::default(),
             resource_log: LogThrottle::default(),
         }
     }
 
-    /// What holds for a connection now.
+    /// Returns the limits of a connection under the current pressure.
     pub(super) fn limits(&self) -> Limits {
         let limits = self.limits;
         match *self.pressure.borrow() {
-            Pressure::Calm => limits,
+            Pressure::Normal => limits,
             Pressure::Full => Limits {
                 idle: limits.idle.min(limits.idle_when_full),
                 ..limits
@@ -77,43 +77,42 @@ impl ConnectionLimit {
         }
     }
 
-    /// Tells of each change_pressure of the pressure.
+    /// Returns a receiver that is notified when the pressure changes.
     pub(super) fn pressure(&self) -> watch::Receiver<Pressure> {
         self.pressure.subscribe()
     }
 
-    /// Whether a client is to ask no more on its connection.
+    /// Returns true if a response that starts now closes its connection.
     pub(super) fn is_last_response(&self) -> bool {
-        *self.phase.borrow() > Phase::Serving || *self.pressure.borrow() > Pressure::Calm
+        *self.phase.borrow() > Phase::Serving || *self.pressure.borrow() > Pressure::Normal
     }
 
-    /// Whether what is not finished is cut short.
-    pub(super) fn is_ending(&self) -> bool {
+    /// Returns true if unfinished requests are aborted.
+    pub(super) fn is_stopping(&self) -> bool {
         *self.phase.borrow() >= Phase::Stopping
     }
 
-    /// A permit for a connection, when there is one.
+    /// Waits for a permit for a connection.
     pub(super) async fn acquire(self: &Arc<Self>) -> ConnectionPermit {
         let permits = Arc::clone(&self.permits);
         let permit = if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
             Some(permit)
         } else {
             self.meter.limit_reached();
-            self.change_pressure(Pressure::Calm, Pressure::Full);
+            self.change_pressure(Pressure::Normal, Pressure::Full);
             if self.limit_log.should_log() {
                 super::log(&format!(
-                    "all {} connections that there may be are open: others wait in the queue of \
-                     the socket",
+                    "connection limit reached ({} open); new connections wait in the accept queue",
                     self.limits.connections
                 ));
             }
-            // It is never closed.
+            // The semaphore is never closed.
             permits.acquire_owned().await.ok()
         };
         self.new_permit(permit)
     }
 
-    /// A permit for a connection, if there is one now.
+    /// Returns a permit for a connection, if one is available now.
     pub(super) fn try_acquire(self: &Arc<Self>) -> Option<ConnectionPermit> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
         Some(self.new_permit(Some(permit)))
@@ -121,30 +120,30 @@ impl ConnectionLimit {
 
     fn new_permit(self: &Arc<Self>, permit: Option<OwnedSemaphorePermit>) -> ConnectionPermit {
         ConnectionPermit {
-            connection_limit: Arc::clone(self),
+            limit: Arc::clone(self),
             is_used: false,
             _permit: permit,
         }
     }
 
-    /// The system has no room for another connection, though there is a permit:
-    /// some of those that are open are to go.
+    /// Notes that the system has no resources for another connection although the limit
+    /// is not reached: idle connections are closed sooner.
     pub(super) fn out_of_resources(&self, error: &io::Error) {
         self.out_of_resources.store(true, Relaxed);
         if self.resource_log.should_log() {
             super::log(&format!(
-                "no connection can be accepted ({error}): they wait in the queue of the socket"
+                "cannot accept connections ({error}); they wait in the accept queue"
             ));
         }
-        self.change_pressure(Pressure::Calm, Pressure::Full);
+        self.change_pressure(Pressure::Normal, Pressure::Full);
     }
 
-    /// Closes connections that ask nothing, and the others once they are answered.
+    /// Closes idle connections at once, and the others after their response.
     pub(super) fn close(&self) {
         self.pressure.send_replace(Pressure::Closing);
     }
 
-    /// Completes when no connection is open, and lets none in after that.
+    /// Completes when no connection is open. After that no more are permitted.
     pub(super) async fn all_closed(&self) {
         let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
         if let Ok(permits) = self.permits.acquire_many(all).await {
@@ -152,64 +151,65 @@ impl ConnectionLimit {
         }
     }
 
-    /// Not at the first permit that is free again: who waits takes that.
+    /// Returns to normal pressure once enough permits are free. A single free permit is
+    /// not enough: a waiting connection takes it.
     fn relax(&self) {
         let enough = (self.limits.connections / 8).max(2);
         let is_enough = self.permits.available_permits() + 1 >= enough;
         if is_enough && !self.out_of_resources.load(Relaxed) {
-            self.change_pressure(Pressure::Full, Pressure::Calm);
+            self.change_pressure(Pressure::Full, Pressure::Normal);
         }
     }
 
     fn change_pressure(&self, from: Pressure, to: Pressure) {
         self.pressure.send_if_modified(|pressure| {
-            let is_it = *pressure == from;
-            if is_it {
+            let matches = *pressure == from;
+            if matches {
                 *pressure = to;
             }
-            is_it
+            matches
         });
     }
 }
 
-/// A connection's permit. Dropped, it is free.
+/// A permit for one connection. Dropping it frees it.
 #[derive(Debug)]
 pub(super) struct ConnectionPermit {
-    connection_limit: Arc<ConnectionLimit>,
+    limit: Arc<ConnectionLimit>,
     is_used: bool,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl ConnectionPermit {
-    /// A connection was accepted.
+    /// Notes that a connection was accepted with this permit.
     pub(super) fn mark_used(&mut self) {
         self.is_used = true;
-        self.connection_limit.meter.connection_accepted();
-        self.connection_limit.out_of_resources.store(false, Relaxed);
+        self.limit.meter.connection_accepted();
+        self.limit.out_of_resources.store(false, Relaxed);
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         if self.is_used {
-            self.connection_limit.meter.connection_closed();
+            self.limit.meter.connection_closed();
         }
-        self.connection_limit.relax();
+        self.limit.relax();
     }
 }
 
-/// So long without it, and the next time is worker_events.
+/// The time without an event after which the next one is logged again.
 const QUIET_PERIOD: Duration = Duration::from_secs(10);
 
-/// A trouble that comes and goes, many times a second perhaps.
+/// Limits an event that may occur many times a second to one log line per episode.
 #[derive(Debug, Default)]
-pub(super) struct LogThrottle {
+struct LogThrottle {
     last: Mutex<Option<Instant>>,
 }
 
 impl LogThrottle {
-    /// It happens; whether that is worth a line in the log.
-    pub(super) fn should_log(&self) -> bool {
+    /// Notes an event. Returns true if it is to be logged.
+    fn should_log(&self) -> bool {
         let now = Instant::now();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let before = last.replace(now);
@@ -223,7 +223,7 @@ mod tests {
     use tokio::time::advance;
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_told_once_however_long_it_lasts() {
+    async fn repeated_events_are_logged_once() {
         let throttle = LogThrottle::default();
         assert!(throttle.should_log());
         for _ in 0..100 {

@@ -1,48 +1,48 @@
-//! How much one worker takes on, and how long anything may last.
+//! The limits of one worker.
 
 use super::{DRAIN_TIMEOUT, GRACE_PERIOD};
 use std::time::Duration;
 
-/// What a client may use up. Whoever goes beyond is cut off, and nobody else
-/// notices.
+/// The resources that a client may use. A connection that exceeds a limit is closed;
+/// others are not affected.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Connections at once. Further ones wait in the socket's queue.
+    /// The maximum number of open connections. Further ones wait in the accept queue.
     pub(crate) connections: usize,
-    /// From the first byte of a request to the end of its head.
+    /// The time from the first byte of a request to the end of its head.
     pub(crate) head: Duration,
-    /// From there to the end of its body.
+    /// The time from the end of the head to the end of the body.
     pub(crate) body: Duration,
-    /// From the end of the head to the beginning of the answer. How long that goes
-    /// on is not limited: the trace of a run is told for as long as the run lasts.
-    pub(crate) answer: Duration,
-    /// How long a connection may lie open without a request.
+    /// The time from the end of the head to the start of the response. The length of a
+    /// response is not limited: a trace is streamed for as long as its run lasts.
+    pub(crate) response: Duration,
+    /// The time that a connection may stay open without a request.
     pub(crate) idle: Duration,
-    /// The same while there are more clients than connections.
+    /// The same while clients wait for a connection.
     pub(crate) idle_when_full: Duration,
-    /// How long a client may take nothing of what it is sent.
+    /// The time that a client may go without reading while a write is blocked.
     pub(crate) stall: Duration,
-    /// How long a draining worker answers on connections that are open, with
-    /// `Connection: close`, before it closes those that ask nothing. A client that
-    /// lets more time than this pass between two requests may lose one.
+    /// The time that a draining worker still serves open connections, with `Connection:
+    /// close`, before it closes idle ones. A client that pauses for longer between two
+    /// requests may lose the second one.
     pub(crate) linger: Duration,
-    /// How long requests have that are under way when it drains.
+    /// The time that requests in flight have to finish when the worker drains.
     pub(crate) drain: Duration,
-    /// How long clients have to take what they were promised when it ends.
+    /// The time that clients have to read their responses when the worker stops.
     pub(crate) grace: Duration,
 }
 
-/// More would be a sign that something else is wrong.
-const MOST_CONNECTIONS: usize = 10_000;
+/// The maximum number of connections, whatever the system allows.
+const MAX_CONNECTIONS: usize = 10_000;
 
 impl Limits {
-    /// As many connections as this process may have files open, without those that
-    /// it needs for itself.
+    /// Returns the limits for this process: one connection for each file that it may
+    /// open, minus a reserve.
     ///
-    /// The system's soft limit is raised as far as that takes: it is low by
-    /// tradition, for programs that keep files in a bit set.
+    /// This raises the soft limit on open files, which is low by default for the sake of
+    /// programs that use `select`.
     pub(crate) fn of_this_process() -> Self {
-        let most = MOST_CONNECTIONS + reserve(usize::MAX);
+        let most = MAX_CONNECTIONS + reserve(usize::MAX);
         let files = raise_open_files(most);
         Limits {
             connections: connections(files),
@@ -54,10 +54,10 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            connections: MOST_CONNECTIONS,
+            connections: MAX_CONNECTIONS,
             head: Duration::from_secs(10),
             body: Duration::from_secs(10),
-            answer: Duration::from_secs(30),
+            response: Duration::from_secs(30),
             idle: Duration::from_mins(1),
             idle_when_full: Duration::from_secs(1),
             stall: Duration::from_secs(30),
@@ -68,19 +68,20 @@ impl Default for Limits {
     }
 }
 
-/// What is left for connections of so many files.
+/// Returns the number of connections that a number of files allows.
 fn connections(files: usize) -> usize {
     let left = files.saturating_sub(reserve(files));
-    left.clamp(1, MOST_CONNECTIONS)
+    left.clamp(1, MAX_CONNECTIONS)
 }
 
-/// For the page's files, the pipes of processes that runs start, and what the
-/// runtime needs.
+/// Returns the number of files reserved for the page's files, the pipes of the processes
+/// that runs start, and the runtime.
 fn reserve(files: usize) -> usize {
     (files / 8).clamp(32, 256)
 }
 
-/// How many files may be open, after it was tried to make it as many.
+/// Raises the soft limit on open files to at most `most`, and returns the resulting
+/// limit. A higher limit stays as it is.
 #[cfg(unix)]
 pub(crate) fn raise_open_files(most: usize) -> usize {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -93,7 +94,7 @@ pub(crate) fn raise_open_files(most: usize) -> usize {
     usize::try_from(files).unwrap_or(usize::MAX)
 }
 
-/// Where nothing is known of it.
+/// Returns a number of files that every system allows.
 #[cfg(not(unix))]
 pub(crate) fn raise_open_files(_most: usize) -> usize {
     1024
@@ -104,14 +105,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn some_files_are_left_for_what_is_no_connection() {
+    fn files_are_reserved_for_other_uses() {
         assert_eq!(connections(64), 32);
         assert_eq!(connections(1024), 896);
-        assert_eq!(connections(usize::MAX), MOST_CONNECTIONS);
+        assert_eq!(connections(usize::MAX), MAX_CONNECTIONS);
     }
 
     #[test]
-    fn there_is_always_one_connection() {
+    fn at_least_one_connection_is_allowed() {
         assert_eq!(connections(0), 1);
     }
 }

@@ -1,8 +1,9 @@
-//! Requests whose head hyper could not read, and so no service has seen.
+//! Error responses to requests whose head hyper could not parse. These requests never
+//! reach the service.
 //!
-//! hyper answers most of them with a status and nothing else. The connection's
-//! [`Socket`] withholds that, and they are answered here like every other error:
-//! counted, logged, and with a problem document.
+//! hyper responds to most of them with only a status. The connection's [`Socket`]
+//! withholds that response. Here they are handled like every other error: counted,
+//! logged and returned as problem details.
 
 use super::{connection::BUFFER_BYTES, connection_limit::ConnectionLimit, socket::Socket};
 use axum::http::{StatusCode, header};
@@ -19,7 +20,7 @@ use tokio::{
     time::timeout,
 };
 
-/// Answers malformed requests.
+/// Responds to malformed requests.
 #[derive(Debug)]
 pub(super) struct MalformedRequests {
     handler: Arc<Handler>,
@@ -28,7 +29,7 @@ pub(super) struct MalformedRequests {
 
 impl MalformedRequests {
     pub(super) fn new(handler: Arc<Handler>) -> Self {
-        // The standard library seeds its maps with random bytes of the system.
+        // The standard library seeds its hash maps with random bytes from the system.
         let seed = RandomState::new().hash_one("malformed");
         MalformedRequests {
             handler,
@@ -36,10 +37,10 @@ impl MalformedRequests {
         }
     }
 
-    /// Answers the request that hyper failed on with this error, and closes the
-    /// connection. `head` is as much of it as was read. Only the log and the counters show it if hyper has sent its own
-    /// answer already.
-    pub(super) async fn answer<I>(
+    /// Responds to a request that hyper failed to parse, and closes the connection. `head`
+    /// is the part of the request that was read. If hyper has already sent its own
+    /// response, the error is only counted and logged.
+    pub(super) async fn respond<I>(
         &self,
         error: hyper::Error,
         head: &[u8],
@@ -48,22 +49,22 @@ impl MalformedRequests {
     ) where
         I: AsyncRead + AsyncWrite + Unpin,
     {
-        let is_answered = !socket.take_withheld() && !error.is_parse_version_h2();
+        let is_sent = !socket.take_withheld() && !error.is_parse_version_h2();
         let error = classify(error, head);
         connection_limit.meter.malformed_request(error.status());
-        let answer = self.handle(&error);
-        if is_answered {
+        let response = self.handle(&error);
+        if is_sent {
             return;
         }
         let sending = async {
-            socket.write_all(answer.as_bytes()).await?;
+            socket.write_all(response.as_bytes()).await?;
             socket.shutdown().await
         };
-        // If it fails, the client has gone.
+        // It fails if the client is gone.
         let _ = timeout(2 * connection_limit.limits().grace, sending).await;
     }
 
-    /// Logs the error, and returns the whole response to it.
+    /// Logs the error and returns the complete response.
     fn handle(&self, error: &AppError) -> String {
         let id = self.ids.make();
         let incident = Incident::new(id, "reading the head of a request");
@@ -89,25 +90,25 @@ impl MalformedRequests {
 fn classify(error: hyper::Error, head: &[u8]) -> AppError {
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let is_line_too_long = error.is_parse_too_large() && line.len() > BUFFER_BYTES / 2;
-    // hyper tells these apart in its texts only.
+    // hyper distinguishes these errors only in its messages.
     let text = error.to_string();
     let (kind, status, message) = if text.contains("version") {
         (
             ErrorKind::InvalidInput,
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            "This server speaks HTTP/1.1 and HTTP/1.0.",
+            "This server supports HTTP/1.1 and HTTP/1.0.",
         )
     } else if is_line_too_long || text.contains("URI too long") {
         (
             ErrorKind::TooLarge,
             StatusCode::URI_TOO_LONG,
-            "The address of the request is too long.",
+            "The URI of the request is too long.",
         )
     } else if error.is_parse_too_large() {
         (
             ErrorKind::TooLarge,
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "The headers of the request are too large, or too many.",
+            "The request has too many headers, or they are too large.",
         )
     } else {
         (

@@ -1,4 +1,5 @@
-//! The service, as a connection calls it: counted, timed and told of the end.
+//! A wrapper around the service that counts and times requests, and detects clients that
+//! disconnect.
 
 use super::{activity::Activity, connection_limit::ConnectionLimit};
 use crate::logging;
@@ -21,7 +22,7 @@ use std::{
 use tokio::time::Instant;
 use tower::Service;
 
-/// What is served on connections: anything of tower's that never fails.
+/// A service for connections: any tower service that never fails.
 pub(in crate::serve) trait HttpService:
     Service<Request<Incoming>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
     + Clone
@@ -29,7 +30,7 @@ pub(in crate::serve) trait HttpService:
     + Unpin
     + 'static
 {
-    /// The bodies of its answers.
+    /// The body of its responses.
     type Body: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
 }
 
@@ -45,7 +46,7 @@ where
     type Body = B;
 }
 
-/// A service that notes what becomes of its requests.
+/// A service that tracks its requests.
 #[derive(Debug)]
 pub(super) struct TrackedService<S> {
     service: S,
@@ -75,7 +76,7 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for TrackedServi
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let tracker = RequestTracker::new(&self.activity, &self.connection_limit, &request);
         ResponseFuture {
-            // What is served here is always ready.
+            // The services here are always ready, so `poll_ready` is not called.
             future: self.service.clone().call(request),
             tracker: Some(tracker),
         }
@@ -83,7 +84,7 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for TrackedServi
 }
 
 pin_project! {
-    /// A request whose answer has not begun.
+    /// The future of a tracked response.
     pub(super) struct ResponseFuture<F> {
         #[pin]
         future: F,
@@ -119,27 +120,29 @@ where
     }
 }
 
-/// A request from its head to the end of its answer, whichever way that comes.
+/// Tracks a request from its head until its response is complete or dropped.
 #[derive(Debug)]
 struct RequestTracker {
     activity: Arc<Activity>,
     connection_limit: Arc<ConnectionLimit>,
     received_at: Instant,
-    /// The method and the path, if hang-ups are logged.
+    /// The method and the path, if disconnects are logged.
     operation: Option<String>,
-    /// The answer has no body.
+    /// True for `HEAD`, whose response has no body.
     is_head: bool,
     state: RequestState,
 }
 
-/// The state of an answer.
+/// The state of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RequestState {
+    /// The head was received; the response has not started.
     Received,
+    /// The response has started.
     Responding,
-    /// All of the body was produced, or it failed.
+    /// The whole body was produced, or producing it failed.
     Done,
-    /// The client hung up while it sent the request.
+    /// The client disconnected while sending the request.
     ClientGone,
 }
 
@@ -161,6 +164,7 @@ impl RequestTracker {
         }
     }
 
+    /// Notes that the response starts, and marks the last one of the connection.
     fn respond<B>(&mut self, response: &mut Response<B>) {
         self.activity.response_ready();
         if response.headers().contains_key(header::CONNECTION) {
@@ -183,7 +187,7 @@ impl RequestTracker {
         }
     }
 
-    /// Notes that no more of the answer will come.
+    /// Notes that the whole body was produced.
     fn complete(&mut self) {
         if self.state == RequestState::Responding {
             self.state = RequestState::Done;
@@ -193,17 +197,19 @@ impl RequestTracker {
 
 impl Drop for RequestTracker {
     fn drop(&mut self) {
-        let is_ours = self.activity.timed_out() || self.connection_limit.is_ending();
+        let closed_by_server = self.activity.timed_out() || self.connection_limit.is_stopping();
         let when = match self.state {
-            RequestState::ClientGone => Some("while it sent the request"),
-            RequestState::Received if !is_ours => Some("before the answer began"),
-            RequestState::Responding if !is_ours => Some("before the end of the answer"),
+            RequestState::ClientGone => Some("while sending the request"),
+            RequestState::Received if !closed_by_server => Some("before the response started"),
+            RequestState::Responding if !closed_by_server => {
+                Some("before the response was complete")
+            }
             _ => None,
         };
         self.connection_limit.meter.request_finished(when.is_some());
         if let (Some(when), Some(operation)) = (when, &self.operation) {
             logging::debug(format_args!(
-                "a client hung up {when}: operation=\"{}\"",
+                "client disconnected {when}: operation=\"{}\"",
                 operation.escape_debug()
             ));
         }
@@ -212,13 +218,13 @@ impl Drop for RequestTracker {
 }
 
 pin_project! {
-    /// The body of an answer. It is under way until this is dropped.
+    /// The body of a response. The request is in flight until it is dropped.
     #[derive(Debug)]
     pub(super) struct TrackedBody<B> {
         #[pin]
         body: B,
-        // The bytes that are left, if known. After the last one hyper drops the body
-        // without polling for its end.
+        // The number of remaining bytes, if known. After the last byte hyper drops the
+        // body without polling for its end.
         left: Option<u64>,
         tracker: RequestTracker,
     }

@@ -1,4 +1,4 @@
-//! The bytes of a connection, and what they tell of it.
+//! The stream of a connection, which records its activity.
 
 use super::{activity::Activity, connection_limit::ConnectionLimit};
 use std::{
@@ -12,17 +12,17 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// A stream that notes what is read and written.
+/// A stream that records reads and writes.
 #[derive(Debug)]
 pub(super) struct Socket<I> {
     inner: I,
     activity: Arc<Activity>,
     connection_limit: Arc<ConnectionLimit>,
-    /// True if hyper's own answer to a malformed request was withheld.
+    /// True if hyper's own response to a malformed request was withheld.
     is_withheld: bool,
-    /// True if the client may be sending although there is no request.
+    /// True if the client may still be sending although no request was parsed.
     may_be_sending: bool,
-    /// Until when it is read although it is closed.
+    /// The timer until which input is discarded after the write side was closed.
     lingers: Option<Pin<Box<Sleep>>>,
 }
 
@@ -42,21 +42,21 @@ impl<I> Socket<I> {
         }
     }
 
-    /// Returns true if hyper's answer to a malformed request was withheld. Another
-    /// one can be written then; after it, the socket lingers as it is shut down.
+    /// Returns true if hyper's response to a malformed request was withheld. Another one
+    /// can then be written, after which the socket lingers while it shuts down.
     pub(super) fn take_withheld(&mut self) -> bool {
         self.may_be_sending = true;
         std::mem::take(&mut self.is_withheld)
     }
 
-    /// Withholds what is written if it is hyper's answer to a malformed request. It is
-    /// the last that hyper writes.
+    /// Returns true if the bytes are withheld because they are hyper's response to a
+    /// malformed request. That response is the last that hyper writes.
     fn withholds(&mut self, bytes: &[u8]) -> bool {
-        self.is_withheld |= !self.activity.response_is_due() && is_bare_error(bytes);
+        self.is_withheld |= !self.activity.response_is_due() && is_hyper_error(bytes);
         self.is_withheld
     }
 
-    fn note(&self, written: &Poll<io::Result<usize>>) {
+    fn record_write(&self, written: &Poll<io::Result<usize>>) {
         match written {
             Poll::Pending => self.activity.write_blocked(),
             Poll::Ready(Ok(bytes)) => {
@@ -95,7 +95,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
             return Poll::Ready(Ok(bytes.len()));
         }
         let written = Pin::new(&mut self.inner).poll_write(context, bytes);
-        self.note(&written);
+        self.record_write(&written);
         written
     }
 
@@ -109,7 +109,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
             return Poll::Ready(Ok(only.map_or(0, |slice| slice.len())));
         }
         let written = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
-        self.note(&written);
+        self.record_write(&written);
         written
     }
 
@@ -121,13 +121,13 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
         Pin::new(&mut self.inner).poll_flush(context)
     }
 
-    /// Closes our direction. If the client may still be sending, or has sent more than
-    /// was read, that is discarded for a while: the system would answer it with a
-    /// reset, and the client might lose the answer that says why.
+    /// Closes the write side. If the client may still be sending, or has sent more than
+    /// was read, the input is discarded for a grace period. Otherwise the system would
+    /// reset the connection, and the client could lose the error response.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.is_withheld {
-            // There is an answer to come.
+            // A replacement for the withheld response follows.
             return Poll::Ready(Ok(()));
         }
         if this.lingers.is_none() {
@@ -155,9 +155,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
     }
 }
 
-/// Returns true for the whole head of an error without content, with no more headers
-/// than hyper adds by itself.
-fn is_bare_error(bytes: &[u8]) -> bool {
+/// Returns true for the complete head of an error response without a body, with only the
+/// headers that hyper adds itself.
+fn is_hyper_error(bytes: &[u8]) -> bool {
     let Some(head) = bytes.strip_prefix(b"HTTP/1.") else {
         return false;
     };
@@ -165,14 +165,14 @@ fn is_bare_error(bytes: &[u8]) -> bool {
         return false;
     };
     let mut lines = head.split(|byte| *byte == b'\n');
-    // What is left of it: "1 400 Bad Request".
+    // The rest of the status line, such as "1 400 Bad Request".
     let is_error = lines
         .next()
         .is_some_and(|line| line.get(1..4).is_some_and(|it| it.starts_with(b" 4")));
-    let is_of_hyper = |line: &[u8]| {
+    let is_from_hyper = |line: &[u8]| {
         [&b"connection: "[..], b"content-length: 0", b"date: "]
             .iter()
-            .any(|own| line.starts_with(own))
+            .any(|header| line.starts_with(header))
     };
-    is_error && lines.all(is_of_hyper)
+    is_error && lines.all(is_from_hyper)
 }

@@ -1,4 +1,4 @@
-//! A worker from outside: bytes in, bytes out, and time that passes at once.
+//! Tests of a worker from outside: bytes in, bytes out, on a paused clock.
 
 mod accepting;
 mod connections;
@@ -20,14 +20,14 @@ use tower::service_fn;
 
 const SECOND: Duration = Duration::from_secs(1);
 const GET: &str = "GET / HTTP/1.1\r\nhost: test\r\n\r\n";
-/// Is answered after five seconds.
+/// A request whose response takes five seconds.
 const SLOW: &str = "GET /slow HTTP/1.1\r\nhost: test\r\n\r\n";
-/// Is never answered.
+/// A request without a response.
 const NEVER: &str = "GET /never HTTP/1.1\r\nhost: test\r\n\r\n";
-/// Is answered with more than fits in any buffer.
+/// A request whose response does not fit in any buffer.
 const LONG: &str = "GET /long HTTP/1.1\r\nhost: test\r\n\r\n";
 
-/// A worker, and what may come to its socket.
+/// A worker, and the sender of its connections.
 struct Server {
     queue: mpsc::UnboundedSender<io::Result<DuplexStream>>,
     phase: Arc<watch::Sender<Phase>>,
@@ -36,7 +36,7 @@ struct Server {
     serving: JoinHandle<()>,
 }
 
-/// What comes out of a socket's queue, errors included.
+/// An accept queue of connections and errors.
 struct Incoming {
     arriving: mpsc::UnboundedReceiver<io::Result<DuplexStream>>,
     arrived: VecDeque<io::Result<DuplexStream>>,
@@ -100,7 +100,7 @@ impl Server {
         let serving = serve_on(
             listener,
             turns,
-            service_fn(answer),
+            service_fn(respond),
             ConnectionContext {
                 limits,
                 meter: Arc::clone(&meter),
@@ -118,8 +118,8 @@ impl Server {
         }
     }
 
-    /// A client that has sent something.
-    async fn ask(&self, what: &str) -> Client {
+    /// Connects a client and sends the bytes.
+    async fn connect(&self, what: &str) -> Client {
         let (client, server) = duplex(4096);
         self.queue.send(Ok(server)).unwrap();
         let mut client = Client {
@@ -130,15 +130,15 @@ impl Server {
         client
     }
 
-    /// How long it takes to end from now.
-    async fn ends(self) -> Duration {
+    /// Waits until the worker has finished, and returns the time from now.
+    async fn finish(self) -> Duration {
         let begin = Instant::now();
         self.serving.await.unwrap();
         begin.elapsed()
     }
 }
 
-async fn answer(request: Request<hyper::body::Incoming>) -> Result<Response<Body>, Infallible> {
+async fn respond(request: Request<hyper::body::Incoming>) -> Result<Response<Body>, Infallible> {
     match request.uri().path() {
         "/slow" => sleep(5 * SECOND).await,
         "/never" => pending().await,
@@ -158,27 +158,27 @@ impl Client {
         self.stream.write_all(what.as_bytes()).await.unwrap();
     }
 
-    /// The head of the next answer, without its five bytes of body.
-    async fn answer(&mut self) -> String {
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"\r\n\r\nhello") {
-            let byte = self.stream.read_u8().await.expect("an answer");
-            answer.push(byte);
+    /// Returns the head of the next response, and the five bytes of its body.
+    async fn response(&mut self) -> String {
+        let mut response = Vec::new();
+        while !response.ends_with(b"\r\n\r\nhello") {
+            let byte = self.stream.read_u8().await.expect("an response");
+            response.push(byte);
         }
-        String::from_utf8(answer).unwrap()
+        String::from_utf8(response).unwrap()
     }
 
-    /// How long it takes from now until the connection is closed. All that comes
-    /// until then is in `read`.
-    async fn closes(&mut self) -> Duration {
+    /// Waits until the connection is closed, and returns the time from now. The bytes
+    /// received until then are in `read`.
+    async fn wait_for_close(&mut self) -> Duration {
         let begin = Instant::now();
-        // An error is as good as the end.
+        // An error closes the connection too.
         let _ = self.stream.read_to_string(&mut self.read).await;
         begin.elapsed()
     }
 }
 
-/// Time is as exact as tokio's timers are, which is to the millisecond.
+/// Compares times with a tolerance, because tokio's timers are exact to a millisecond.
 #[track_caller]
 fn assert_is(took: Duration, expected: Duration) {
     let off = took.abs_diff(expected);
@@ -188,6 +188,6 @@ fn assert_is(took: Duration, expected: Duration) {
     );
 }
 
-fn is_last(answer: &str) -> bool {
-    answer.contains("\r\nconnection: close\r\n")
+fn is_last(response: &str) -> bool {
+    response.contains("\r\nconnection: close\r\n")
 }

@@ -1,4 +1,4 @@
-//! More clients than there is room for.
+//! Tests of accepting: the connection limit, errors, and turns.
 
 use super::*;
 use crate::serve::turns::{TurnWait, tests::workers};
@@ -13,68 +13,68 @@ fn room_for(connections: usize) -> Limits {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_finds_no_place_waits_until_one_is_free() {
+async fn clients_beyond_the_limit_wait() {
     let server = Server::start(room_for(2));
-    let first = server.ask(NEVER).await;
-    let _second = server.ask(NEVER).await;
-    let mut third = server.ask(GET).await;
-    assert!(timeout(100 * SECOND, third.answer()).await.is_err());
+    let first = server.connect(NEVER).await;
+    let _second = server.connect(NEVER).await;
+    let mut third = server.connect(GET).await;
+    assert!(timeout(100 * SECOND, third.response()).await.is_err());
     assert_eq!(server.meter.metrics().accepted, 2);
     drop(first);
-    // So that a fourth would not have to wait.
-    assert!(is_last(&third.answer().await));
+    // A full worker closes each connection after its response.
+    assert!(is_last(&third.response().await));
     let metrics = server.meter.metrics();
     assert_eq!((metrics.accepted, metrics.open), (3, 1));
     assert!(metrics.full > 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_asks_nothing_makes_room_soon() {
+async fn idle_connections_make_room() {
     let server = Server::start(room_for(8));
     let mut idle = Vec::new();
     for _ in 0..8 {
-        idle.push(server.ask("").await);
+        idle.push(server.connect("").await);
     }
     let begin = Instant::now();
-    server.ask(GET).await.answer().await;
+    server.connect(GET).await.response().await;
     assert_is(begin.elapsed(), SECOND);
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_get_their_turn() {
+async fn waiting_clients_are_all_served() {
     let server = Server::start(room_for(4));
     let mut clients = Vec::new();
     for _ in 0..12 {
-        clients.push(server.ask(GET).await);
+        clients.push(server.connect(GET).await);
     }
     let begin = Instant::now();
     for client in &mut clients {
-        client.answer().await;
+        client.response().await;
     }
     assert!(begin.elapsed() < 3 * SECOND, "{:?}", begin.elapsed());
     assert_eq!(server.meter.metrics().accepted, 12);
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_others_that_wait_nobody_has_to_give_way() {
+async fn connections_stay_open_below_the_limit() {
     let server = Server::start(room_for(4));
     let mut clients = Vec::new();
     for _ in 0..3 {
-        clients.push(server.ask(GET).await);
+        clients.push(server.connect(GET).await);
     }
     for client in &mut clients {
-        assert!(!is_last(&client.answer().await));
+        assert!(!is_last(&client.response().await));
     }
 }
 
-/// A socket for which the system has no descriptors at first.
-struct Short {
+/// A queue for which the system has no descriptors at first.
+struct OutOfDescriptors {
     queue: Incoming,
     tries: Arc<AtomicUsize>,
     until: Instant,
 }
 
-impl Accept for Short {
+impl Accept for OutOfDescriptors {
     type Stream = DuplexStream;
 
     async fn arrival(&mut self) -> io::Result<()> {
@@ -95,17 +95,17 @@ impl Accept for Short {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_descriptors_it_is_not_tried_again_and_again() {
+async fn accept_errors_back_off() {
     let (queue, connections) = mpsc::unbounded_channel();
     let tries = Arc::new(AtomicUsize::new(0));
-    let short = Short {
+    let queue_without_descriptors = OutOfDescriptors {
         queue: Incoming::new(connections),
         tries: Arc::clone(&tries),
         until: Instant::now() + 60 * SECOND,
     };
-    let server = Server::start_on(short, queue, Limits::default());
+    let server = Server::start_on(queue_without_descriptors, queue, Limits::default());
     let begin = Instant::now();
-    server.ask(GET).await.answer().await;
+    server.connect(GET).await.response().await;
     let after = begin.elapsed();
     assert!(after >= 60 * SECOND && after <= 61 * SECOND, "{after:?}");
     let tries = tries.load(Relaxed);
@@ -114,21 +114,21 @@ async fn without_descriptors_it_is_not_tried_again_and_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_drains_even_if_it_can_accept_nothing() {
+async fn worker_drains_despite_accept_errors() {
     let (queue, connections) = mpsc::unbounded_channel();
-    let short = Short {
+    let queue_without_descriptors = OutOfDescriptors {
         queue: Incoming::new(connections),
         tries: Arc::default(),
         until: Instant::now() + 60 * SECOND,
     };
-    let server = Server::start_on(short, queue, Limits::default());
+    let server = Server::start_on(queue_without_descriptors, queue, Limits::default());
     sleep(30 * SECOND).await;
     advance(&server.phase, Phase::Draining);
-    assert_is(server.ends().await, Duration::ZERO);
+    assert_is(server.finish().await, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_is_gone_delays_nobody() {
+async fn client_errors_delay_no_other_client() {
     let server = Server::start(Limits::default());
     for kind in [
         io::ErrorKind::ConnectionAborted,
@@ -138,23 +138,23 @@ async fn a_client_that_is_gone_delays_nobody() {
         server.queue.send(Err(kind.into())).unwrap();
     }
     let begin = Instant::now();
-    server.ask(GET).await.answer().await;
+    server.connect(GET).await.response().await;
     assert_is(begin.elapsed(), Duration::ZERO);
     assert_eq!(server.meter.metrics().not_accepted, 3);
 }
 
-/// Takes so many of endless connections, as another worker that never waits.
-fn take(turns: &Turns, count: usize) -> usize {
+/// Accepts up to `count` connections from an endless queue, as another worker would.
+fn accept_as(turns: &Turns, count: usize) -> usize {
     let mut wait = TurnWait::new(Instant::now());
-    let may_take = |_: &usize| turns.look(&mut wait, Instant::now());
+    let may_accept = |_: &usize| turns.check(&mut wait, Instant::now());
     (0..count)
-        .take_while(may_take)
-        .map(|_| turns.took())
+        .take_while(may_accept)
+        .map(|_| turns.count_accepted())
         .count()
 }
 
 #[tokio::test(start_paused = true)]
-async fn worker_ahead_of_another_leaves_the_connection_to_it() {
+async fn leading_worker_leaves_the_next_connection() {
     let [turns, other] = workers(2).try_into().unwrap();
     other.join();
     let (queue, connections) = mpsc::unbounded_channel();
@@ -162,44 +162,44 @@ async fn worker_ahead_of_another_leaves_the_connection_to_it() {
     let server = Server::start_with(listener, queue, Limits::default(), turns);
     let mut clients = Vec::new();
     for _ in 0..8 {
-        clients.push(server.ask(GET).await);
+        clients.push(server.connect(GET).await);
     }
     let mut wait = TurnWait::new(Instant::now());
     while server.meter.metrics().accepted < 4 {
-        other.look(&mut wait, Instant::now());
+        other.check(&mut wait, Instant::now());
         yield_now().await;
     }
     for _ in 0..100 {
-        other.look(&mut wait, Instant::now());
+        other.check(&mut wait, Instant::now());
         sleep(Duration::from_millis(1)).await;
     }
     assert_eq!(server.meter.metrics().accepted, 4);
-    // It gives no sign any more, so the connections do not wait for it.
+    // The other worker no longer checks, so the connections do not wait for it.
     for client in &mut clients {
-        client.answer().await;
+        client.response().await;
     }
     assert_eq!(server.meter.metrics().accepted, 8);
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_for_a_full_or_draining_worker() {
+async fn full_and_draining_workers_are_skipped() {
     let [turns, other] = workers(2).try_into().unwrap();
     other.join();
     let (queue, connections) = mpsc::unbounded_channel();
     let listener = Incoming::new(connections);
     let server = Server::start_with(listener, queue, room_for(1), turns);
     yield_now().await;
-    // While it has room it is waited for.
-    assert!(take(&other, 100) < 100);
-    let held = server.ask(NEVER).await;
+    // The other worker waits for it while it has room.
+    assert!(accept_as(&other, 100) < 100);
+    let held = server.connect(NEVER).await;
     while server.meter.metrics().accepted < 1 {
         yield_now().await;
     }
-    assert_eq!(take(&other, 100), 100);
+    assert_eq!(accept_as(&other, 100), 100);
     drop(held);
     sleep(SECOND).await;
-    assert!(take(&other, 100) < 100);
+    assert!(accept_as(&other, 100) < 100);
     advance(&server.phase, Phase::Draining);
     sleep(SECOND).await;
-    assert_eq!(take(&other, 100), 100);
+    assert_eq!(accept_as(&other, 100), 100);
 }

@@ -1,19 +1,19 @@
-//! What one client can do, and for how long.
+//! Tests of single connections: keep-alive, timeouts and malformed requests.
 
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_is_kept_for_the_next_request() {
+async fn connections_are_kept_alive() {
     let server = Server::start(Limits::default());
-    let mut client = server.ask(GET).await;
+    let mut client = server.connect(GET).await;
     for _ in 0..3 {
-        let answer = client.answer().await;
-        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-        assert!(!is_last(&answer), "{answer}");
+        let response = client.response().await;
+        assert!(response.starts_with("HTTP/1.1 200 OK"), "{response}");
+        assert!(!is_last(&response), "{response}");
         sleep(50 * SECOND).await;
         client.send(GET).await;
     }
-    client.answer().await;
+    client.response().await;
     let metrics = server.meter.metrics();
     assert_eq!((metrics.accepted, metrics.open), (1, 1));
     assert_eq!((metrics.answered[1], metrics.in_flight), (4, 0));
@@ -21,19 +21,19 @@ async fn a_connection_is_kept_for_the_next_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_head_that_does_not_come_whole_is_not_waited_for() {
+async fn incomplete_head_times_out() {
     let server = Server::start(Limits::default());
-    let mut client = server.ask("GET / HTTP/1.1\r\nx-").await;
-    assert_is(client.closes().await, 10 * SECOND);
+    let mut client = server.connect("GET / HTTP/1.1\r\nx-").await;
+    assert_is(client.wait_for_close().await, 10 * SECOND);
     assert_eq!(client.read, "");
     assert_eq!(server.meter.metrics().slow_heads, 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn nor_is_one_that_comes_byte_by_byte() {
+async fn head_sent_byte_by_byte_times_out() {
     let server = Server::start(Limits::default());
-    let mut client = server.ask(GET).await;
-    client.answer().await;
+    let mut client = server.connect(GET).await;
+    client.response().await;
     let mut sent = 0;
     for byte in GET.bytes() {
         if client.stream.write_all(&[byte]).await.is_err() {
@@ -47,21 +47,21 @@ async fn nor_is_one_that_comes_byte_by_byte() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_asks_nothing_is_cut_off() {
+async fn idle_connections_time_out() {
     let server = Server::start(Limits::default());
-    let mut silent = server.ask("").await;
-    let mut done = server.ask(GET).await;
-    done.answer().await;
-    assert_is(silent.closes().await, 60 * SECOND);
-    assert_is(done.closes().await, Duration::ZERO);
+    let mut silent = server.connect("").await;
+    let mut done = server.connect(GET).await;
+    done.response().await;
+    assert_is(silent.wait_for_close().await, 60 * SECOND);
+    assert_is(done.wait_for_close().await, Duration::ZERO);
     let metrics = server.meter.metrics();
     assert_eq!((metrics.idle, metrics.open), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_take_the_answer_is_cut_off() {
+async fn unread_response_times_out() {
     let server = Server::start(Limits::default());
-    let client = server.ask(LONG).await;
+    let client = server.connect(LONG).await;
     sleep(29 * SECOND).await;
     assert_eq!(server.meter.metrics().open, 1);
     sleep(2 * SECOND).await;
@@ -71,9 +71,9 @@ async fn who_does_not_take_the_answer_is_cut_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_takes_the_answer_slowly_gets_it_whole() {
+async fn slow_reader_gets_the_whole_response() {
     let server = Server::start(Limits::default());
-    let mut client = server.ask(LONG).await;
+    let mut client = server.connect(LONG).await;
     let mut taken = 0;
     let mut buffer = [0; 4096];
     while taken < 1 << 20 {
@@ -86,17 +86,21 @@ async fn who_takes_the_answer_slowly_gets_it_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_is_waited_for_as_long_as_the_service_takes() {
+async fn slow_service_does_not_time_out() {
     let server = Server::start(Limits::default());
-    let mut client = server.ask(NEVER).await;
-    assert!(timeout(1000 * SECOND, client.closes()).await.is_err());
+    let mut client = server.connect(NEVER).await;
+    assert!(
+        timeout(1000 * SECOND, client.wait_for_close())
+            .await
+            .is_err()
+    );
     assert_eq!(server.meter.metrics().in_flight, 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_hangs_up_is_counted_and_not_served_any_more() {
+async fn disconnect_is_counted_and_frees_the_connection() {
     let server = Server::start(Limits::default());
-    let client = server.ask(NEVER).await;
+    let client = server.connect(NEVER).await;
     sleep(SECOND).await;
     drop(client);
     sleep(SECOND).await;
@@ -108,11 +112,11 @@ async fn who_hangs_up_is_counted_and_not_served_any_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_nobody_reads_does_not_hold_the_connection() {
+async fn unread_body_does_not_block_the_connection() {
     let server = Server::start(Limits::default());
     let head = "POST / HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n";
-    let mut client = server.ask(head).await;
-    assert_is(client.closes().await, Duration::ZERO);
+    let mut client = server.connect(head).await;
+    assert_is(client.wait_for_close().await, Duration::ZERO);
     assert!(
         client.read.starts_with("HTTP/1.1 200 OK"),
         "{}",
@@ -121,10 +125,10 @@ async fn a_body_that_nobody_reads_does_not_hold_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_sends_more_than_is_read_still_gets_the_answer_but_has_no_place_for_long() {
+async fn oversized_body_gets_a_response_and_a_deadline() {
     let server = Server::start(Limits::default());
     let head = "POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 1000000000\r\n\r\n";
-    let mut client = server.ask(head).await;
+    let mut client = server.connect(head).await;
     let begin = Instant::now();
     let body = [b'x'; 4096];
     // As a client does that reads when it has sent all.
@@ -132,7 +136,7 @@ async fn who_sends_more_than_is_read_still_gets_the_answer_but_has_no_place_for_
         client.stream.write_all(&body).await.expect("it is taken");
         sleep(SECOND / 100).await;
     }
-    client.closes().await;
+    client.wait_for_close().await;
     assert!(client.read.starts_with("HTTP/1.1 200 OK"));
     while client.stream.write_all(&body).await.is_ok() {
         sleep(SECOND / 100).await;
@@ -142,9 +146,9 @@ async fn who_sends_more_than_is_read_still_gets_the_answer_but_has_no_place_for_
 }
 
 #[tokio::test(start_paused = true)]
-async fn endless_head_is_answered_while_it_is_sent() {
+async fn endless_head_is_rejected_while_it_is_sent() {
     let server = Server::start(Limits::default());
-    let mut client = server.ask("GET / HTTP/1.1\r\n").await;
+    let mut client = server.connect("GET / HTTP/1.1\r\n").await;
     let header = format!("x-{}: y\r\n", "x".repeat(100));
     let begin = Instant::now();
     // As a client does that reads when it has sent all.
@@ -153,7 +157,7 @@ async fn endless_head_is_answered_while_it_is_sent() {
     }
     sleep(SECOND).await;
     client.send(&header).await;
-    client.closes().await;
+    client.wait_for_close().await;
     assert!(client.read.starts_with("HTTP/1.1 431 "), "{}", client.read);
     assert!(
         client
@@ -170,15 +174,19 @@ async fn endless_head_is_answered_while_it_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn malformed_request_after_others_is_answered_and_counted() {
+async fn pipelined_malformed_request_is_rejected_and_counted() {
     let server = Server::start(Limits::default());
-    let mut client = server.ask(&format!("{GET}{GET}GET /\r\n\r\n")).await;
-    client.closes().await;
-    let answers: Vec<&str> = client.read.split("HTTP/1.1 ").skip(1).collect();
-    assert_eq!(answers.len(), 3, "{}", client.read);
-    assert!(answers[1].starts_with("200 OK"), "{}", client.read);
-    assert!(answers[2].starts_with("400 Bad Request"), "{}", client.read);
-    assert!(answers[2].contains("\r\ndate: "), "{}", client.read);
+    let mut client = server.connect(&format!("{GET}{GET}GET /\r\n\r\n")).await;
+    client.wait_for_close().await;
+    let responses: Vec<&str> = client.read.split("HTTP/1.1 ").skip(1).collect();
+    assert_eq!(responses.len(), 3, "{}", client.read);
+    assert!(responses[1].starts_with("200 OK"), "{}", client.read);
+    assert!(
+        responses[2].starts_with("400 Bad Request"),
+        "{}",
+        client.read
+    );
+    assert!(responses[2].contains("\r\ndate: "), "{}", client.read);
     let metrics = server.meter.metrics();
     assert_eq!((metrics.malformed, metrics.answered), (1, [0, 2, 0, 1, 0]));
     assert_eq!(metrics.in_flight, 0);

@@ -1,32 +1,32 @@
-//! How a worker comes to its end.
+//! Tests of draining and stopping.
 
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_without_connections_ends_at_once() {
+async fn worker_without_connections_finishes_at_once() {
     let server = Server::start(Limits::default());
     sleep(SECOND).await;
     advance(&server.phase, Phase::Draining);
-    assert_is(server.ends().await, Duration::ZERO);
+    assert_is(server.finish().await, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn open_connections_are_answered_once_more_and_told_that_it_was_the_last() {
+async fn open_connections_get_one_last_response() {
     let server = Server::start(Limits::default());
-    let mut client = server.ask(GET).await;
-    assert!(!is_last(&client.answer().await));
+    let mut client = server.connect(GET).await;
+    assert!(!is_last(&client.response().await));
     advance(&server.phase, Phase::Draining);
     sleep(SECOND / 2).await;
     client.send(GET).await;
-    assert!(is_last(&client.answer().await));
-    assert_is(client.closes().await, Duration::ZERO);
-    assert_is(server.ends().await, Duration::ZERO);
+    assert!(is_last(&client.response().await));
+    assert_is(client.wait_for_close().await, Duration::ZERO);
+    assert_is(server.finish().await, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_connection_is_accepted_any_more() {
+async fn draining_worker_accepts_no_connections() {
     let server = Server::start(Limits::default());
-    let _idle = server.ask(GET).await;
+    let _idle = server.connect(GET).await;
     sleep(SECOND).await;
     advance(&server.phase, Phase::Draining);
     sleep(SECOND / 2).await;
@@ -35,115 +35,115 @@ async fn no_connection_is_accepted_any_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_in_the_queue_already_is_answered() {
+async fn queued_connections_are_served() {
     let server = Server::start(Limits::default());
     advance(&server.phase, Phase::Draining);
-    let mut clients = [server.ask(GET).await, server.ask(GET).await];
+    let mut clients = [server.connect(GET).await, server.connect(GET).await];
     for client in &mut clients {
-        assert!(is_last(&client.answer().await));
+        assert!(is_last(&client.response().await));
     }
-    assert_is(server.ends().await, Duration::ZERO);
+    assert_is(server.finish().await, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_are_taken_from_the_queue_than_there_is_room_for() {
+async fn final_accepts_respect_the_limit() {
     let server = Server::start(Limits {
         connections: 1,
         ..Limits::default()
     });
     advance(&server.phase, Phase::Draining);
-    let mut first = server.ask(GET).await;
-    let mut second = server.ask(GET).await;
-    first.answer().await;
-    second.closes().await;
+    let mut first = server.connect(GET).await;
+    let mut second = server.connect(GET).await;
+    first.response().await;
+    second.wait_for_close().await;
     assert_eq!(second.read, "");
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_bug_the_queue_is_left_to_others() {
+async fn worker_with_a_bug_leaves_the_queue() {
     let server = Server::start(Limits::default());
     server.bug.send_replace(true);
     advance(&server.phase, Phase::Draining);
-    let mut client = server.ask(GET).await;
-    client.closes().await;
+    let mut client = server.connect(GET).await;
+    client.wait_for_close().await;
     assert_eq!(client.read, "");
 }
 
 #[tokio::test(start_paused = true)]
-async fn connections_that_ask_nothing_are_closed_after_the_linger() {
+async fn idle_connections_close_after_the_linger() {
     let server = Server::start(Limits::default());
-    let mut silent = server.ask("").await;
-    let mut done = server.ask(GET).await;
-    done.answer().await;
+    let mut silent = server.connect("").await;
+    let mut done = server.connect(GET).await;
+    done.response().await;
     advance(&server.phase, Phase::Draining);
-    assert_is(done.closes().await, SECOND);
-    assert_is(silent.closes().await, Duration::ZERO);
-    assert_is(server.ends().await, Duration::ZERO);
+    assert_is(done.wait_for_close().await, SECOND);
+    assert_is(silent.wait_for_close().await, Duration::ZERO);
+    assert_is(server.finish().await, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_under_way_are_finished() {
+async fn requests_in_flight_are_finished() {
     let server = Server::start(Limits::default());
-    let mut client = server.ask(SLOW).await;
+    let mut client = server.connect(SLOW).await;
     sleep(SECOND).await;
     advance(&server.phase, Phase::Draining);
-    let answer = client.answer().await;
-    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-    assert!(is_last(&answer), "{answer}");
-    assert_is(server.ends().await, Duration::ZERO);
+    let response = client.response().await;
+    assert!(response.starts_with("HTTP/1.1 200 OK"), "{response}");
+    assert!(is_last(&response), "{response}");
+    assert_is(server.finish().await, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_half_sent_when_the_linger_is_over_is_still_answered() {
+async fn partial_request_outlasts_the_linger() {
     let server = Server::start(Limits::default());
     let (first, second) = GET.split_at(10);
-    let mut client = server.ask("").await;
+    let mut client = server.connect("").await;
     sleep(SECOND).await;
     advance(&server.phase, Phase::Draining);
     sleep(SECOND / 2).await;
     client.send(first).await;
     sleep(SECOND).await;
     client.send(second).await;
-    assert!(is_last(&client.answer().await));
-    assert_is(server.ends().await, Duration::ZERO);
+    assert!(is_last(&client.response().await));
+    assert_is(server.finish().await, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_head_that_does_not_come_whole_does_not_hold_it_up() {
+async fn incomplete_head_does_not_delay_draining() {
     let server = Server::start(Limits::default());
-    let mut client = server.ask("GET / HTTP/1.1\r\nx-").await;
+    let mut client = server.connect("GET / HTTP/1.1\r\nx-").await;
     sleep(SECOND).await;
     advance(&server.phase, Phase::Draining);
-    assert_is(client.closes().await, SECOND);
-    assert_is(server.ends().await, Duration::ZERO);
+    assert_is(client.wait_for_close().await, SECOND);
+    assert_is(server.finish().await, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_finished_in_time_is_cut() {
+async fn unfinished_requests_are_aborted_at_the_deadline() {
     let server = Server::start(Limits::default());
-    let _client = server.ask(NEVER).await;
+    let _client = server.connect(NEVER).await;
     sleep(SECOND).await;
     advance(&server.phase, Phase::Draining);
-    assert_is(server.ends().await, 32 * SECOND);
+    assert_is(server.finish().await, 32 * SECOND);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_does_not_wait_for_the_linger() {
+async fn stopping_skips_the_linger() {
     let server = Server::start(Limits::default());
-    let mut idle = server.ask(GET).await;
-    idle.answer().await;
+    let mut idle = server.connect(GET).await;
+    idle.response().await;
     advance(&server.phase, Phase::Stopping);
-    assert_is(idle.closes().await, Duration::ZERO);
-    assert_is(server.ends().await, Duration::ZERO);
+    assert_is(idle.wait_for_close().await, Duration::ZERO);
+    assert_is(server.finish().await, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_gives_a_little_time_to_what_is_under_way() {
+async fn stopping_grants_requests_a_grace_period() {
     let server = Server::start(Limits::default());
-    let _client = server.ask(SLOW).await;
+    let _client = server.connect(SLOW).await;
     sleep(SECOND).await;
     advance(&server.phase, Phase::Draining);
     sleep(SECOND).await;
     advance(&server.phase, Phase::Stopping);
-    assert_is(server.ends().await, 2 * SECOND);
+    assert_is(server.finish().await, 2 * SECOND);
 }
