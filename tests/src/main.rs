@@ -1,26 +1,26 @@
-//! `cargo run -p tests`: installs what the suites need, runs them all, and says
-//! what happened.
+//! `cargo run -p tests`: installs the requirements of the test suites, runs the suites
+//! and prints the results.
 //!
-//! Beside the suites there are `replay`, ours against what Node recorded, `bench`,
-//! ours timed beside its peers, `page`, the page against its budgets, and
-//! `screenshots`, what it looks like.
+//! Besides the suites there are four commands: `replay` compares Highwater with
+//! recordings of Node, `bench` compares its speed with its peers, `page` measures the
+//! page against its budgets, and `screenshots` takes pictures of it.
 //!
-//! `suite` says what there is to run, `setup` finds or installs what that needs,
-//! `course` runs suites side by side, `run` a command, whose `output` is shown at
-//! once or held back and whose tests are counted (`summary`), `group` ends what it
-//! started, and `table` is the result.
+//! `suite` defines the suites and `setup` installs their requirements. `scheduler` runs
+//! suites side by side. `run` runs one command, shows or buffers its `output` and counts
+//! its tests (`test_counts`). `process_group` kills everything that a command has
+//! started. `table` prints the results. See `tests/README.md`.
 
 mod bench;
-mod course;
-mod group;
 mod output;
 mod page;
+mod process_group;
 mod replay;
 mod run;
+mod scheduler;
 mod setup;
 mod suite;
-mod summary;
 mod table;
+mod test_counts;
 mod workspace;
 
 use std::fmt::Write as _;
@@ -33,45 +33,45 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
 use crate::bench::Bench;
 use crate::replay::Replay;
-use crate::setup::Need;
-use crate::suite::{Suite, Wishes};
-use crate::summary::Tally;
+use crate::setup::Requirement;
+use crate::suite::{Suite, SuiteOptions};
 use crate::table::{Row, Table};
+use crate::test_counts::TestCounts;
 use crate::workspace::Workspace;
 
-/// The word that asks for the installation only.
+/// The name that stands for the installation alone.
 const SETUP: &str = "setup";
 
-/// Sets up and runs the test suites; all of them unless some are named.
+/// Installs the requirements of the test suites and runs them, all unless some are named
 #[derive(Parser)]
 #[command(name = "tests", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// The suites to run, or `setup` to install what they need and no more
+    /// Suites to run, or `setup` to install the requirements of all suites and stop
     #[arg(value_name = "SUITE")]
     suites: Vec<String>,
 
-    /// Let `deny` check security advisories too (needs the network)
+    /// Make `deny` check security advisories too (needs the network)
     #[arg(long)]
     advisories: bool,
 }
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Do what Node recorded again, with ours, and compare
+    /// Replay scripts recorded in Node and compare the results
     #[command(subcommand)]
     Replay(Replay),
-    /// Time ours and its peers side by side
+    /// Compare the speed of Highwater with its peers
     #[command(subcommand)]
     Bench(Bench),
-    /// Measure the page in Chrome, against its budgets
+    /// Measure the page in Chrome against its budgets
     Page,
-    /// Take pictures of the page: home and each scenario, light and dark, narrow
-    /// and wide
+    /// Take screenshots of the page: home and every scenario, light and dark, narrow and
+    /// wide
     Screenshots {
-        /// Where to [default: target/screenshots]
+        /// Folder for the screenshots [default: target/screenshots]
         folder: Option<PathBuf>,
     },
 }
@@ -82,26 +82,28 @@ fn main() -> ExitCode {
     match &arguments.command {
         Some(Command::Replay(replay)) => return replay.run(),
         Some(Command::Bench(bench)) => return bench.run(),
-        Some(Command::Page) => return code(page::measure()),
-        Some(Command::Screenshots { folder }) => return code(page::screenshots(folder.as_deref())),
+        Some(Command::Page) => return exit_code(page::measure()),
+        Some(Command::Screenshots { folder }) => {
+            return exit_code(page::screenshots(folder.as_deref()));
+        }
         None => {}
     }
-    let suites = match chosen(&arguments.suites) {
+    let suites = match selected(&arguments.suites) {
         Ok(suites) => suites,
         Err(message) => {
             eprintln!("tests: {message}");
             return ExitCode::from(2);
         }
     };
-    let wishes = Wishes {
+    let options = SuiteOptions {
         advisories: arguments.advisories,
     };
-    code(run(&suites, wishes))
+    exit_code(run(&suites, options))
 }
 
-/// Zero if everything passed.
-fn code(done: Result<bool>) -> ExitCode {
-    match done {
+/// Returns exit code 0 if everything passed, else 1.
+fn exit_code(passed: Result<bool>) -> ExitCode {
+    match passed {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -111,8 +113,8 @@ fn code(done: Result<bool>) -> ExitCode {
     }
 }
 
-/// The suites of these names: all for no name, none for `setup` alone.
-fn chosen(names: &[String]) -> Result<Vec<Suite>, String> {
+/// Returns the suites of these names: all for no name, none for `setup` alone.
+fn selected(names: &[String]) -> Result<Vec<Suite>, String> {
     if names.is_empty() {
         return Ok(Suite::ALL.to_vec());
     }
@@ -124,7 +126,7 @@ fn chosen(names: &[String]) -> Result<Vec<Suite>, String> {
         let suite = Suite::named(name).ok_or_else(|| {
             let known: Vec<_> = Suite::ALL.map(Suite::name).to_vec();
             format!(
-                "there is no suite \"{name}\"; there are {SETUP}, {}",
+                "unknown suite \"{name}\"; available: {SETUP}, {}",
                 known.join(", ")
             )
         })?;
@@ -135,31 +137,35 @@ fn chosen(names: &[String]) -> Result<Vec<Suite>, String> {
     Ok(suites)
 }
 
-/// Returns whether everything passed.
-fn run(suites: &[Suite], wishes: Wishes) -> Result<bool> {
+/// Runs the suites and prints the table. Returns whether everything passed.
+fn run(suites: &[Suite], options: SuiteOptions) -> Result<bool> {
     let workspace = Workspace::new()?;
-    group::end_with_us()?;
+    process_group::kill_on_interrupt()?;
     let mut table = Table::default();
 
     let started = Instant::now();
-    let needs: Vec<Need> = if suites.is_empty() {
-        Need::ALL.to_vec()
+    let requirements: Vec<Requirement> = if suites.is_empty() {
+        Requirement::ALL.to_vec()
     } else {
-        let needed = |need: &Need| suites.iter().any(|suite| suite.needs().contains(need));
-        Need::ALL.into_iter().filter(needed).collect()
+        let is_required = |requirement: &Requirement| {
+            suites
+                .iter()
+                .any(|suite| suite.requirements().contains(requirement))
+        };
+        Requirement::ALL.into_iter().filter(is_required).collect()
     };
-    let missing = setup::ensure(&workspace, &needs)?;
+    let missing = setup::ensure(&workspace, &requirements)?;
     if !missing.is_empty() {
         for problem in &missing {
             eprintln!("tests: error: {problem:#}");
         }
-        let failed = Tally {
+        let failed = TestCounts {
             passed: 0,
             failed: missing.len(),
         };
         table.add(Row {
             suite: SETUP,
-            tally: failed,
+            counts: failed,
             took: started.elapsed(),
             busy: Duration::ZERO,
         });
@@ -167,29 +173,29 @@ fn run(suites: &[Suite], wishes: Wishes) -> Result<bool> {
         return Ok(false);
     }
     if suites.is_empty() {
-        println!("Everything is installed. To run wasm-pack by hand:");
+        println!("All requirements are installed. To run wasm-pack by hand:");
         println!("export PATH=\"{}:$PATH\"", workspace.bin().display());
         return Ok(true);
     }
 
     let started = Instant::now();
-    course::run(&workspace, suites, wishes, &mut table);
+    scheduler::run(&workspace, suites, options, &mut table);
     print!("\nin {:.1} s:\n{table}", started.elapsed().as_secs_f64());
     Ok(table.total().failed == 0)
 }
 
 fn help() -> String {
     let mut help = String::from("Suites:\n");
-    let _ = writeln!(help, "  {SETUP:<8}install what the suites need, and stop");
+    let _ = writeln!(help, "  {SETUP:<8}install the requirements and stop");
     for suite in Suite::ALL {
         let _ = writeln!(help, "  {:<8}{}", suite.name(), suite.about());
     }
     help.push_str(
         "\nExamples:
-  cargo run -p tests                        install, and run everything
-  cargo run -p tests -- fmt clippy unit     what to run before a commit
-  cargo run -p tests -- setup               only install
-  cargo run -p tests -- deny --advisories   with the advisory database
+  cargo run -p tests                        install the requirements and run everything
+  cargo run -p tests -- fmt clippy unit     the quick suites, before a commit
+  cargo run -p tests -- setup               install only
+  cargo run -p tests -- deny --advisories   include the advisory database
   node tests/node/record-events.mjs --seed 7 --count 10000 \\
     | cargo run --release -p tests -- replay events -
   node tests/node/record-streams.mjs --seed 7 --count 10000 \\
@@ -199,8 +205,8 @@ fn help() -> String {
   cargo run --release -p tests -- bench errors
   cargo run --release -p tests -- bench scaling
   cargo run --release -p tests -- bench scaling --soak 1000000
-  cargo run -p tests -- page                what the page weighs, and how quick it is
-  cargo run -p tests -- screenshots         what it looks like",
+  cargo run -p tests -- page                the page against its budgets
+  cargo run -p tests -- screenshots         pictures of the page",
     );
     help
 }
@@ -210,16 +216,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_means_all_and_setup_means_none() {
-        assert_eq!(chosen(&[]).unwrap(), Suite::ALL);
-        assert_eq!(chosen(&["setup".into()]).unwrap(), []);
+    fn no_name_selects_all_and_setup_none() {
+        assert_eq!(selected(&[]).unwrap(), Suite::ALL);
+        assert_eq!(selected(&["setup".into()]).unwrap(), []);
         let twice = ["unit".into(), "fmt".into(), "unit".into()];
-        assert_eq!(chosen(&twice).unwrap(), [Suite::Unit, Suite::Fmt]);
+        assert_eq!(selected(&twice).unwrap(), [Suite::Unit, Suite::Fmt]);
     }
 
     #[test]
-    fn an_unknown_suite_is_answered_with_the_known_ones() {
-        let message = chosen(&["units".into()]).unwrap_err();
+    fn unknown_suite_error_lists_the_suites() {
+        let message = selected(&["units".into()]).unwrap_err();
         assert!(message.contains("\"units\""));
         for name in ["setup", "fmt", "e2e"] {
             assert!(message.contains(name), "{message}");

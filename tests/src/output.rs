@@ -1,4 +1,4 @@
-//! Where a suite's commands print.
+//! The output of a suite's commands.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -7,51 +7,52 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
-/// Our own output, or a file that is shown when all of it is there: of two
-/// suites that run side by side, one prints while it runs, and the other after
-/// it. So each can be read from its start to its end.
+/// The destination of a suite's output.
+///
+/// Of two suites that run side by side, one prints directly. The output of the other is
+/// buffered in a file and shown when it is done, so that the two do not mix.
 pub(crate) enum Output {
-    Ours,
-    Held(File),
+    Direct,
+    Buffered(File),
 }
 
 impl Output {
-    /// One that is held back, in a file that has no name and goes with it.
-    pub(crate) fn held() -> Result<Self> {
+    /// Creates an output that is buffered in an unnamed temporary file.
+    pub(crate) fn buffered() -> Result<Self> {
         let file = tempfile::tempfile().context("cannot make a file for the output")?;
-        Ok(Self::Held(file))
+        Ok(Self::Buffered(file))
     }
 
-    /// Another one to the same place.
-    pub(crate) fn again(&self) -> Result<Self> {
+    /// Returns another handle to the same destination.
+    pub(crate) fn try_clone(&self) -> Result<Self> {
         Ok(match self {
-            Self::Ours => Self::Ours,
-            Self::Held(file) => Self::Held(file.try_clone()?),
+            Self::Direct => Self::Direct,
+            Self::Buffered(file) => Self::Buffered(file.try_clone()?),
         })
     }
 
-    /// Says something of our own.
-    pub(crate) fn say(&self, what: impl Display) {
-        // Nobody can be told that it cannot be told.
+    /// Prints a line of this program itself.
+    pub(crate) fn print_line(&self, line: impl Display) {
+        // There is nowhere to report a failure to.
         let _ = match self {
-            Self::Ours => writeln!(io::stderr(), "{what}"),
-            Self::Held(file) => writeln!(&*file, "{what}"),
+            Self::Direct => writeln!(io::stderr(), "{line}"),
+            Self::Buffered(file) => writeln!(&*file, "{line}"),
         };
     }
 
-    /// Has what `command` says on standard error go here; as it is now, so that
-    /// cargo sees the terminal if there is one.
-    pub(crate) fn take_errors_of(&self, command: &mut Command) -> Result<()> {
+    /// Redirects the standard error of `command` here. Direct output is inherited, so that
+    /// cargo detects a terminal.
+    pub(crate) fn redirect_stderr_of(&self, command: &mut Command) -> Result<()> {
         command.stderr(match self {
-            Self::Ours => Stdio::inherit(),
-            Self::Held(file) => Stdio::from(file.try_clone()?),
+            Self::Direct => Stdio::inherit(),
+            Self::Buffered(file) => Stdio::from(file.try_clone()?),
         });
         Ok(())
     }
 
-    /// Shows what was held back.
+    /// Shows buffered output.
     pub(crate) fn show(self) -> Result<()> {
-        if let Self::Held(mut file) = self {
+        if let Self::Buffered(mut file) = self {
             file.rewind()?;
             io::copy(&mut file, &mut io::stdout())?;
         }
@@ -61,10 +62,10 @@ impl Output {
 
 #[cfg(test)]
 impl Output {
-    /// What is held back.
+    /// Returns the buffered output.
     pub(crate) fn text(&mut self) -> Result<String> {
         let mut text = String::new();
-        if let Self::Held(file) = self {
+        if let Self::Buffered(file) = self {
             file.rewind()?;
             io::Read::read_to_string(file, &mut text)?;
         }
@@ -72,19 +73,19 @@ impl Output {
     }
 }
 
-/// What a command prints on standard output.
+/// Receives the standard output of a command.
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Ours => io::stdout().write(bytes),
-            Self::Held(file) => file.write(bytes),
+            Self::Direct => io::stdout().write(bytes),
+            Self::Buffered(file) => file.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Ours => io::stdout().flush(),
-            Self::Held(file) => file.flush(),
+            Self::Direct => io::stdout().flush(),
+            Self::Buffered(file) => file.flush(),
         }
     }
 }

@@ -1,49 +1,53 @@
-//! The page in Chrome: `page` measures it against its budgets, `screenshots` takes
-//! pictures of it.
+//! The commands `page`, which measures the page in Chrome against its budgets, and
+//! `screenshots`.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::group;
 use crate::output::Output;
+use crate::process_group;
 use crate::run::{read, run, run_checked};
-use crate::setup::{self, Need};
+use crate::setup::{self, Requirement};
 use crate::workspace::Workspace;
 
-/// Prints the budgets as a table; `false` if one is missed.
+/// Prints the budgets as a table. Returns whether all are met.
 pub(crate) fn measure() -> Result<bool> {
     let workspace = prepare()?;
-    // It fails if one is too heavy, which is for the table to say.
+    // It fails if a file is too large. The table shows that.
     let sizes = read(&mut workspace.cargo("run --package bundle -- --sizes"))?;
     let file = workspace.target.join("sizes.txt");
     fs::write(&file, sizes).with_context(|| format!("cannot write {}", file.display()))?;
-    in_chrome(&workspace, "budgets", &file)
+    run_in_chrome(&workspace, "budgets", &file)
 }
 
-/// Takes the pictures, in `target/screenshots` unless told otherwise.
+/// Takes the screenshots, by default into `target/screenshots`.
 pub(crate) fn screenshots(folder: Option<&Path>) -> Result<bool> {
     let workspace = prepare()?;
     run_checked(&mut workspace.cargo("run --package bundle"))?;
-    let usual = workspace.target.join("screenshots");
-    let folder = std::path::absolute(folder.unwrap_or(&usual))?;
-    in_chrome(&workspace, "screenshots", &folder)
+    let default = workspace.target.join("screenshots");
+    let folder = std::path::absolute(folder.unwrap_or(&default))?;
+    run_in_chrome(&workspace, "screenshots", &folder)
 }
 
-/// Installs what is needed, and builds the program.
+/// Installs the requirements and builds the program.
 fn prepare() -> Result<Workspace> {
     let workspace = Workspace::new()?;
-    group::end_with_us()?;
-    let needs = [Need::WasmTarget, Need::Nightly, Need::Chrome];
-    if let Some(problem) = setup::ensure(&workspace, &needs)?.into_iter().next() {
+    process_group::kill_on_interrupt()?;
+    let requirements = [
+        Requirement::WasmTarget,
+        Requirement::Nightly,
+        Requirement::Chrome,
+    ];
+    if let Some(problem) = setup::ensure(&workspace, &requirements)?.into_iter().next() {
         return Err(problem);
     }
     run_checked(&mut workspace.cargo("build --package native"))?;
     Ok(workspace)
 }
 
-fn in_chrome(workspace: &Workspace, what: &str, path: &Path) -> Result<bool> {
+fn run_in_chrome(workspace: &Workspace, mode: &str, path: &Path) -> Result<bool> {
     let mut command = workspace.cargo("test --workspace --all-features --test page -- ");
-    Ok(run(command.arg(what).arg(path), &Output::Ours)?.success)
+    Ok(run(command.arg(mode).arg(path), &Output::Direct)?.success)
 }

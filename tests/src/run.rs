@@ -1,4 +1,4 @@
-//! Runs a command, shows what it prints and counts the tests in it.
+//! Runs a command, shows its output and counts its tests.
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::process::Command;
@@ -7,56 +7,56 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::group::Group;
 use crate::output::Output;
-use crate::summary::Tally;
+use crate::process_group::ProcessGroup;
+use crate::test_counts::TestCounts;
 
-/// What came of a command.
-pub(crate) struct Finished {
-    /// Whether it exited with zero.
+/// The result of a command.
+pub(crate) struct CommandResult {
+    /// Set if it exited with code 0.
     pub(crate) success: bool,
-    /// The sum of the summary lines it printed.
-    pub(crate) tally: Tally,
-    /// How long processors were busy with it.
+    /// The sum of the summary lines in its output.
+    pub(crate) counts: TestCounts,
+    /// Processor time of the command and its children.
     pub(crate) busy: Duration,
 }
 
-/// Runs `command` to its end. Its standard output goes through us, line by
-/// line; its standard error directly.
-pub(crate) fn run(command: &mut Command, output: &Output) -> Result<Finished> {
-    output.say(format_args!("$ {}", line_of(command)));
-    output.take_errors_of(command)?;
-    let to = output.again()?;
-    let (group, stdout) = Group::spawn(command)?;
+/// Runs `command` to its end. Its standard output is relayed line by line, to count the
+/// tests. Its standard error goes to `output` directly.
+pub(crate) fn run(command: &mut Command, output: &Output) -> Result<CommandResult> {
+    output.print_line(format_args!("$ {}", command_line(command)));
+    output.redirect_stderr_of(command)?;
+    let to = output.try_clone()?;
+    let (group, stdout) = ProcessGroup::spawn(command)?;
     let counter = thread::spawn(move || relay(stdout, to));
-    let ended = group.wait()?;
-    Ok(Finished {
-        success: ended.success,
-        tally: counter.join().unwrap_or_default(),
-        busy: ended.busy,
+    let exit = group.wait()?;
+    Ok(CommandResult {
+        success: exit.success,
+        counts: counter.join().unwrap_or_default(),
+        busy: exit.busy,
     })
 }
 
-/// Runs `command` for what it prints, however it ends.
+/// Runs `command` and returns its standard output, whatever its exit code.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
-    eprintln!("$ {}", line_of(command));
-    let (group, mut stdout) = Group::spawn(command)?;
+    eprintln!("$ {}", command_line(command));
+    let (group, mut stdout) = ProcessGroup::spawn(command)?;
     let mut text = String::new();
     stdout.read_to_string(&mut text)?;
     group.wait()?;
     Ok(text)
 }
 
-/// Runs `command` for its effect.
+/// Runs `command` and fails if it fails.
 pub(crate) fn run_checked(command: &mut Command) -> Result<()> {
-    if run(command, &Output::Ours)?.success {
+    if run(command, &Output::Direct)?.success {
         return Ok(());
     }
-    bail!("`{}` failed", line_of(command))
+    bail!("`{}` failed", command_line(command))
 }
 
-/// What a person would type for `command`.
-fn line_of(command: &Command) -> String {
+/// Returns the command line of `command`.
+fn command_line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words
         .map(|word| word.to_string_lossy())
@@ -64,17 +64,17 @@ fn line_of(command: &Command) -> String {
         .join(" ")
 }
 
-/// Passes every line on, and adds up the summaries among them.
-fn relay(from: impl Read, mut to: impl Write) -> Tally {
-    let mut sum = Tally::default();
+/// Relays every line and adds up the summary lines.
+fn relay(from: impl Read, mut to: impl Write) -> TestCounts {
+    let mut sum = TestCounts::default();
     let mut from = BufReader::new(from);
     let mut line = Vec::new();
-    // Bytes, since a test may print anything.
+    // Bytes, since the output of a test need not be UTF-8.
     while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-        // A closed output is no reason to stop counting.
+        // Keeps counting even if the output is closed.
         let _ = to.write_all(&line).and_then(|()| to.flush());
-        if let Some(tally) = Tally::parse(&String::from_utf8_lossy(&line)) {
-            sum += tally;
+        if let Some(counts) = TestCounts::parse(&String::from_utf8_lossy(&line)) {
+            sum += counts;
         }
         line.clear();
     }
@@ -85,29 +85,29 @@ fn relay(from: impl Read, mut to: impl Write) -> Tally {
 mod tests {
     use super::*;
 
-    // The summaries of these tests must not reach the output: they would be
-    // counted by the run that this test is part of.
+    // The summaries in these tests must not reach the output. The run that contains this
+    // test would count them.
 
     #[test]
-    fn summaries_add_up_and_every_line_goes_on() {
+    fn relay_adds_up_summaries_and_keeps_every_line() {
         let text = "test result: ok. 2 passed; 0 failed; 0 ignored\nnoise \n\
                     test result: FAILED. 1 passed; 1 failed; 0 ignored";
         let mut out = Vec::new();
-        let tally = relay(text.as_bytes(), &mut out);
-        assert_eq!((tally.passed, tally.failed), (3, 1));
+        let counts = relay(text.as_bytes(), &mut out);
+        assert_eq!((counts.passed, counts.failed), (3, 1));
         assert_eq!(out, text.as_bytes());
     }
 
     #[test]
-    fn the_exit_status_is_told() {
-        let run = |script| run(Command::new("sh").args(["-c", script]), &Output::Ours);
+    fn result_has_the_exit_status() {
+        let run = |script| run(Command::new("sh").args(["-c", script]), &Output::Direct);
         assert!(run("exit 0").unwrap().success);
         assert!(!run("exit 3").unwrap().success);
     }
 
     #[test]
-    fn what_is_held_back_has_everything_in_its_order() {
-        let mut output = Output::held().unwrap();
+    fn buffered_output_is_complete_and_in_order() {
+        let mut output = Output::buffered().unwrap();
         let script = "echo out; sleep 0.2; echo error >&2; sleep 0.2; echo last";
         for _ in 0..2 {
             run(Command::new("sh").args(["-c", script]), &output).unwrap();
@@ -118,29 +118,29 @@ mod tests {
     }
 
     #[test]
-    fn nothing_outlives_its_command() {
-        // The sleeper keeps the output open: unless it is ended with its
-        // parent, this test takes a minute and then fails.
+    fn children_do_not_outlive_their_command() {
+        // The sleeper keeps the output open. Unless it is killed with its parent, this
+        // test takes a minute and then fails.
         let started = std::time::Instant::now();
         let sleeper = "sleep 60 & exit 0";
-        let finished = run(Command::new("sh").args(["-c", sleeper]), &Output::Ours);
+        let finished = run(Command::new("sh").args(["-c", sleeper]), &Output::Direct);
         assert!(finished.unwrap().success);
         assert!(started.elapsed().as_secs() < 30);
     }
 
     #[test]
-    fn time_that_is_waited_is_not_busy() {
+    fn waiting_is_not_busy_time() {
         let busy = |script| {
-            let finished = run(Command::new("sh").args(["-c", script]), &Output::Ours);
+            let finished = run(Command::new("sh").args(["-c", script]), &Output::Direct);
             finished.unwrap().busy
         };
         let counts = "i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done";
-        // Of a child of the child too.
+        // Grandchildren count too.
         assert!(busy(&format!("( {counts} ); true")) > busy("sleep 0.2"));
     }
 
     #[test]
-    fn a_missing_program_is_named() {
+    fn missing_program_is_named() {
         let error = run_checked(&mut Command::new("no-such-program")).unwrap_err();
         assert!(error.to_string().contains("no-such-program"));
     }

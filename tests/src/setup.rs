@@ -1,4 +1,4 @@
-//! Finds what the suites need, and installs what is missing.
+//! Finds the requirements of the suites and installs the missing ones.
 
 mod browser;
 mod npm;
@@ -13,31 +13,31 @@ use anyhow::{Context as _, Result};
 
 use crate::workspace::Workspace;
 
-/// Something that has to be on the machine.
+/// A program or component that suites require.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Need {
+pub(crate) enum Requirement {
     Rustfmt,
     Clippy,
-    /// The standard library for the browser.
+    /// The standard library of the wasm target.
     WasmTarget,
-    /// The pinned nightly, with sources to build the standard library from.
+    /// The pinned nightly, with the sources of the standard library.
     Nightly,
-    /// The interpreter, of the pinned nightly.
+    /// The Miri interpreter of the pinned nightly.
     Miri,
     /// Chrome or Chromium, and its driver.
     Chrome,
     /// Firefox, and its driver.
     Firefox,
-    /// What finds faults in a page's accessibility.
+    /// The accessibility checker.
     Axe,
     WasmPack,
-    /// `wasm-bindgen` and its test runner, which wasm-pack looks for.
+    /// `wasm-bindgen` and its test runner, which wasm-pack calls.
     WasmBindgen,
     CargoDeny,
 }
 
-impl Need {
-    /// All of them, the quick ones first.
+impl Requirement {
+    /// All requirements, quick installations first.
     pub(crate) const ALL: [Self; 11] = [
         Self::Rustfmt,
         Self::Clippy,
@@ -52,7 +52,7 @@ impl Need {
         Self::CargoDeny,
     ];
 
-    /// Finds or installs it. The error says what to install by hand.
+    /// Finds or installs it. The error says how to install it by hand.
     fn ensure(self, workspace: &Workspace) -> Result<()> {
         match self {
             Self::Rustfmt => rust::component(workspace, "rustfmt", "cargo-fmt"),
@@ -70,19 +70,22 @@ impl Need {
     }
 }
 
-/// Makes sure of `needs` and returns the problems of those it could not have:
-/// all of them, so that a person can solve them at once.
-pub(crate) fn ensure(workspace: &Workspace, needs: &[Need]) -> Result<Vec<anyhow::Error>> {
-    fs::create_dir_all(workspace.bin()).context("cannot create the folder of the tools")?;
-    let problems = needs
+/// Installs missing requirements. Returns the errors of all that failed, so that a user
+/// can fix them in one go.
+pub(crate) fn ensure(
+    workspace: &Workspace,
+    requirements: &[Requirement],
+) -> Result<Vec<anyhow::Error>> {
+    fs::create_dir_all(workspace.bin()).context("cannot create the folder for the tools")?;
+    let errors = requirements
         .iter()
-        .filter_map(|need| need.ensure(workspace).err())
+        .filter_map(|requirement| requirement.ensure(workspace).err())
         .collect();
     io::stdout().flush()?;
-    Ok(problems)
+    Ok(errors)
 }
 
-/// Says that something is installed now, since that may take a while.
+/// Prints that an installation starts, since it may take a while.
 fn announce(what: &str) {
     eprintln!("tests: installing {what}…");
 }

@@ -1,8 +1,8 @@
-//! The suites: what each is called, needs and runs.
+//! The suites: names, requirements and commands.
 
 use std::process::Command;
 
-use crate::setup::Need;
+use crate::setup::Requirement;
 use crate::workspace::{WASM, Workspace};
 
 /// A group of tests or checks that is run and counted together.
@@ -20,40 +20,38 @@ pub(crate) enum Suite {
     E2e,
 }
 
-/// How a suite's commands are counted.
+/// The way in which a suite is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// The suite is one check, passed when all its commands succeed.
+pub(crate) enum Counting {
+    /// The suite is one check. It passes if all its commands succeed.
     Check,
-    /// Its commands run tests, each of which counts.
+    /// Every test in its output counts.
     Tests,
 }
 
-/// How a suite goes with others.
+/// The suites that a suite may run next to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pace {
-    /// Beside another one like it.
-    Quick,
-    /// Most of it is scenarios and servers in real time, with deadlines of their
-    /// own: not beside others of these two.
-    Timed,
-    /// It may take its time, and compiles into no folder that another one waits for:
-    /// beside any, with what is left of the processors.
-    Patient,
+pub(crate) enum Concurrency {
+    /// Runs next to one other paired suite.
+    Paired,
+    /// Runs scenarios and servers in real time, with deadlines, and so next to background
+    /// suites only.
+    Exclusive,
+    /// Runs next to any suite, at low priority. It compiles into a folder of its own, so
+    /// that no other suite waits for its build.
+    Background,
 }
 
-/// What a person may ask of the suites.
+/// Options of the suites.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Wishes {
-    /// Have `deny` consult the database of security advisories, which is on
-    /// the network.
+pub(crate) struct SuiteOptions {
+    /// Makes `deny` consult the database of security advisories, which needs the network.
     pub(crate) advisories: bool,
 }
 
 impl Suite {
-    /// All of them, in the order they are begun as far as they go alike: what fails
-    /// fast comes first, and what is short last, so that of two in a row neither
-    /// waits long for the other.
+    /// All suites, in the order in which those of the same concurrency start. Suites that
+    /// fail fast come first, short ones last, so that the two runners finish together.
     pub(crate) const ALL: [Self; 10] = [
         Self::Fmt,
         Self::Clippy,
@@ -67,12 +65,12 @@ impl Suite {
         Self::Deny,
     ];
 
-    /// The suite of that name.
+    /// Returns the suite with that name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|suite| suite.name() == name)
     }
 
-    /// Its name on the command line.
+    /// Returns the name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Fmt => "fmt",
@@ -88,70 +86,74 @@ impl Suite {
         }
     }
 
-    /// What it is for, in a line.
+    /// Returns a one-line description.
     pub(crate) fn about(self) -> &'static str {
         match self {
-            Self::Fmt => "the formatting",
-            Self::Clippy => "the lints, on the host and for both wasm builds",
-            Self::Unit => "every test that needs no browser, and doctests",
+            Self::Fmt => "formatting",
+            Self::Clippy => "lints, on the host and for both wasm builds",
+            Self::Unit => "all tests that need no browser, and doctests",
             Self::Cluster => "`highwater cluster` under load: reloads, killed workers, faults",
-            Self::Loom => "every order in which threads can meet in an emitter or an inbox",
-            Self::Miri => "the tests of events, in an interpreter that finds undefined behaviour",
-            Self::Doc => "the documentation builds without a warning",
-            Self::Deny => "licences, banned crates and sources of the dependencies",
-            Self::Wasm => "both wasm builds, by wasm-pack in headless Chrome and Firefox",
+            Self::Loom => "model checking of channels, emitters and inboxes",
+            Self::Miri => "the tests of events, checked for undefined behaviour",
+            Self::Doc => "documentation without warnings",
+            Self::Deny => "licences, bans and sources of dependencies",
+            Self::Wasm => "both wasm builds, in headless Chrome and Firefox",
             Self::E2e => "the page, served by `highwater serve` and driven in headless browsers",
         }
     }
 
-    /// How it counts.
-    pub(crate) fn kind(self) -> Kind {
+    /// Returns the way in which it is counted.
+    pub(crate) fn counting(self) -> Counting {
         match self {
-            Self::Fmt | Self::Clippy | Self::Doc | Self::Deny => Kind::Check,
+            Self::Fmt | Self::Clippy | Self::Doc | Self::Deny => Counting::Check,
             Self::Unit | Self::Cluster | Self::Loom | Self::Miri | Self::Wasm | Self::E2e => {
-                Kind::Tests
+                Counting::Tests
             }
         }
     }
 
-    /// How it goes with others.
-    pub(crate) fn pace(self) -> Pace {
+    /// Returns the suites that it may run next to.
+    pub(crate) fn concurrency(self) -> Concurrency {
         match self {
-            Self::Fmt | Self::Clippy | Self::Unit | Self::Doc => Pace::Quick,
-            Self::Cluster | Self::Wasm | Self::E2e => Pace::Timed,
-            Self::Loom | Self::Miri | Self::Deny => Pace::Patient,
+            Self::Fmt | Self::Clippy | Self::Unit | Self::Doc => Concurrency::Paired,
+            Self::Cluster | Self::Wasm | Self::E2e => Concurrency::Exclusive,
+            Self::Loom | Self::Miri | Self::Deny => Concurrency::Background,
         }
     }
 
-    /// What has to be installed for it.
-    pub(crate) fn needs(self) -> &'static [Need] {
+    /// Returns the requirements to install for it.
+    pub(crate) fn requirements(self) -> &'static [Requirement] {
         match self {
-            Self::Fmt => &[Need::Rustfmt],
-            Self::Clippy => &[Need::Clippy, Need::WasmTarget, Need::Nightly],
-            Self::Unit | Self::Doc => &[Need::WasmTarget],
+            Self::Fmt => &[Requirement::Rustfmt],
+            Self::Clippy => &[
+                Requirement::Clippy,
+                Requirement::WasmTarget,
+                Requirement::Nightly,
+            ],
+            Self::Unit | Self::Doc => &[Requirement::WasmTarget],
             Self::Cluster | Self::Loom => &[],
-            Self::Miri => &[Need::Nightly, Need::Miri],
-            Self::Deny => &[Need::CargoDeny],
+            Self::Miri => &[Requirement::Nightly, Requirement::Miri],
+            Self::Deny => &[Requirement::CargoDeny],
             Self::Wasm => &[
-                Need::WasmTarget,
-                Need::Nightly,
-                Need::Chrome,
-                Need::Firefox,
-                Need::WasmPack,
-                Need::WasmBindgen,
+                Requirement::WasmTarget,
+                Requirement::Nightly,
+                Requirement::Chrome,
+                Requirement::Firefox,
+                Requirement::WasmPack,
+                Requirement::WasmBindgen,
             ],
             Self::E2e => &[
-                Need::WasmTarget,
-                Need::Nightly,
-                Need::Chrome,
-                Need::Firefox,
-                Need::Axe,
+                Requirement::WasmTarget,
+                Requirement::Nightly,
+                Requirement::Chrome,
+                Requirement::Firefox,
+                Requirement::Axe,
             ],
         }
     }
 
-    /// Its commands, in order.
-    pub(crate) fn commands(self, workspace: &Workspace, wishes: Wishes) -> Vec<Command> {
+    /// Returns its commands, in order.
+    pub(crate) fn commands(self, workspace: &Workspace, options: SuiteOptions) -> Vec<Command> {
         match self {
             Self::Fmt => vec![workspace.cargo("fmt --all --check")],
             Self::Clippy => clippy(workspace),
@@ -161,19 +163,23 @@ impl Suite {
             Self::Miri => vec![miri(workspace)],
             Self::Doc => doc(workspace),
             Self::Deny => {
-                let advisories = if wishes.advisories { " advisories" } else { "" };
+                let advisories = if options.advisories {
+                    " advisories"
+                } else {
+                    ""
+                };
                 let checks = format!("deny check licenses bans sources{advisories}");
                 vec![workspace.cargo(&checks)]
             }
             Self::Wasm => wasm(workspace),
             Self::E2e => vec![
-                // By itself, as people build it: with the features of the whole
-                // workspace a missing one could go unnoticed.
+                // Built alone, as users do. With the features of the whole workspace, a
+                // missing feature could go unnoticed.
                 workspace.cargo("build --package native"),
-                // So that no case waits for a build of minutes; and it fails if a
-                // budget is not kept.
+                // Built first, so that no test waits minutes for it. It fails if a size
+                // budget is exceeded.
                 workspace.cargo("run --package bundle -- --sizes"),
-                // They wait for what is played, and for browsers to start.
+                // More threads than cores: the tests mostly wait for the page and browsers.
                 workspace.cargo("test --workspace --all-features --test e2e -- --test-threads=4"),
             ],
         }
@@ -181,26 +187,29 @@ impl Suite {
 }
 
 fn clippy(workspace: &Workspace) -> Vec<Command> {
-    let page = format!("{} --target {WASM} --all-targets", packages("--package"));
-    // After the subcommand: clippy is a program of its own, which gets no
-    // option from before its name.
+    let page = format!(
+        "{} --target {WASM} --all-targets",
+        page_packages("--package")
+    );
+    // After the subcommand, since clippy is a separate program and does not get the
+    // options in front of its name.
     let threads = format!(
         "clippy --package highwater-web --target {WASM} --all-targets \
          --config web/threads.toml --features threads"
     );
-    // A chapter has to do with what it names: with all of them, what one lacks
-    // another may have, and what is of no use to one is of use to another.
+    // Each chapter is linted alone. Features of other chapters would hide missing
+    // dependencies and unused code.
     let chapter = "clippy --package highwater --lib --test chapters --features";
     let commands = [
         workspace.cargo("clippy --workspace --all-targets --all-features"),
-        // What is made of traces knows no scenario.
+        // The analysis of traces has to build without the scenarios.
         workspace.cargo("clippy --package highwater --lib --features analysis"),
         workspace.cargo(&format!("{chapter} scenarios")),
         workspace.cargo(&format!("{chapter} chapter-events")),
         workspace.cargo(&format!("{chapter} chapter-streams")),
         workspace.cargo(&format!("{chapter} chapter-errors")),
         workspace.cargo(&format!("{chapter} chapter-scaling")),
-        // `--all-targets` leaves out the targets that say `test = false`.
+        // `--all-targets` leaves out targets with `test = false`.
         workspace.cargo(
             "clippy --workspace --all-features --test native_cluster --test e2e --test page",
         ),
@@ -216,18 +225,20 @@ fn clippy(workspace: &Workspace) -> Vec<Command> {
         .collect()
 }
 
-/// The packages of the page, each after this option. Their Rust is empty anywhere
-/// but in a browser. What one of them lacks and another has is missed where each is
-/// built by itself, by `wasm`.
-fn packages(option: &str) -> String {
+/// Returns the packages of the page, each after this option. Their code is empty outside
+/// a browser. The suite `wasm` builds each of them alone and so finds missing features.
+fn page_packages(option: &str) -> String {
     ["highwater-web", "highwater-file", "highwater-analysis"]
         .map(|package| format!("{option} {package}"))
         .join(" ")
 }
 
 fn doc(workspace: &Workspace) -> Vec<Command> {
-    let web = format!("doc {} --no-deps --target {WASM}", packages("--package"));
-    let exclude = packages("--exclude");
+    let web = format!(
+        "doc {} --no-deps --target {WASM}",
+        page_packages("--package")
+    );
+    let exclude = page_packages("--exclude");
     let commands = [
         workspace.cargo(&format!(
             "doc --workspace {exclude} --no-deps --all-features"
@@ -246,39 +257,39 @@ fn doc(workspace: &Workspace) -> Vec<Command> {
 fn unit(workspace: &Workspace) -> Vec<Command> {
     let core = format!("check --package highwater --target {WASM}");
     let mut test = workspace.cargo("test --workspace --all-features --no-fail-fast");
-    // Those that take seconds wait, for processes and for real time.
+    // More threads than cores: slow tests wait for processes and real time.
     test.env("RUST_TEST_THREADS", "4");
     vec![
         test,
-        // A chapter without the others.
+        // One chapter without the others.
         workspace.cargo("test --package highwater --features chapter-streams --test chapters"),
-        // The library of a stranger, who has none of the playground, and with it.
+        // The library without the playground, as its users build it, and with it.
         workspace.cargo(&format!("{core} --no-default-features")),
         workspace.cargo(&format!("{core} --all-features")),
     ]
 }
 
 fn cluster(workspace: &Workspace) -> Vec<Command> {
-    // With the features of the whole workspace, for which everything else is built.
+    // With the features of the whole workspace, to reuse the other builds.
     let test = "test --workspace --all-features --test native_cluster --no-fail-fast --";
     let mut test = workspace.cargo(test);
-    // Most of the time they wait, for what takes the cluster seconds.
+    // More threads than cores: the tests mostly wait for clusters.
     test.arg("--test-threads=4");
     vec![workspace.cargo("build --package native"), test]
 }
 
-/// In a profile of its own: it runs some hundred thousand orders of each test. The
-/// library has no other tests inside.
+/// Runs the loom tests, in a profile of their own since each explores some hundred
+/// thousand interleavings. The library has no other unit tests.
 fn loom(workspace: &Workspace) -> Command {
     let mut command = workspace.cargo("test --package highwater --profile loom --lib");
-    // Flags that would have all else built anew, so with an output of its own.
+    // Its flags would invalidate all other builds, so it has its own target folder.
     command
         .env("RUSTFLAGS", "--cfg loom -D warnings")
         .env("CARGO_TARGET_DIR", workspace.target.join("loom"));
     command
 }
 
-/// The library's events, which are shared between threads without locks.
+/// Runs the tests of events in Miri. Events are shared between threads without locks.
 fn miri(workspace: &Workspace) -> Command {
     let mut command = workspace.nightly_cargo("miri test --package highwater --test events");
     command.env("CARGO_TARGET_DIR", workspace.target.join("miri"));
@@ -290,8 +301,8 @@ fn wasm(workspace: &Workspace) -> Vec<Command> {
         let mut command = workspace.command("wasm-pack");
         command.args(["test", "--headless", browser]);
         if threads {
-            // The target of this toolchain is built along (`build-std`), which
-            // wasm-pack does not know and would try to install.
+            // `build-std` builds the target's standard library. wasm-pack does not know
+            // and would try to install it.
             command.args(["--mode", "no-install", folder]);
             command.args(["--config", "threads.toml", "--features", "threads"]);
             command.env("RUSTUP_TOOLCHAIN", crate::workspace::NIGHTLY);
@@ -299,7 +310,7 @@ fn wasm(workspace: &Workspace) -> Vec<Command> {
         } else {
             command.arg(folder);
         }
-        // A cold browser on a busy machine takes its time, in seconds.
+        // In seconds. A cold browser on a busy machine is slow.
         command.env("WASM_BINDGEN_TEST_TIMEOUT", "300");
         command.env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "60");
         command
@@ -324,7 +335,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_suite_is_found_by_its_name() {
+    fn every_suite_has_a_unique_name() {
         for suite in Suite::ALL {
             assert_eq!(Suite::named(suite.name()), Some(suite));
         }
@@ -332,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn every_file_of_the_librarys_tests_is_in_a_program() {
+    fn every_library_test_file_is_in_a_program() {
         let folder = Workspace::new().unwrap().root.join("core/tests");
         let entries = |folder: &Path| -> Vec<PathBuf> {
             let entries = fs::read_dir(folder).unwrap();
@@ -347,7 +358,7 @@ mod tests {
                 let name = file.file_stem().unwrap().to_str().unwrap();
                 let line = format!("mod {name};");
                 let is_named = name == "main" || main.lines().any(|found| found == line);
-                assert!(is_named, "{} is in no program", file.display());
+                assert!(is_named, "{} is in no test program", file.display());
                 found += 1;
             }
         }
@@ -355,11 +366,11 @@ mod tests {
     }
 
     #[test]
-    fn builds_with_flags_of_their_own_keep_to_themselves() {
+    fn suites_with_own_flags_have_own_targets() {
         let workspace = Workspace::new().unwrap();
         for suite in [Suite::Loom, Suite::Miri] {
-            assert_eq!(suite.pace(), Pace::Patient);
-            for command in suite.commands(&workspace, Wishes::default()) {
+            assert_eq!(suite.concurrency(), Concurrency::Background);
+            for command in suite.commands(&workspace, SuiteOptions::default()) {
                 let target = command
                     .get_envs()
                     .find(|(name, _)| *name == "CARGO_TARGET_DIR")
@@ -371,11 +382,11 @@ mod tests {
     }
 
     #[test]
-    fn advisories_are_asked_for() {
+    fn advisories_are_optional() {
         let workspace = Workspace::new().unwrap();
         let has_advisories = |advisories| {
             Suite::Deny
-                .commands(&workspace, Wishes { advisories })
+                .commands(&workspace, SuiteOptions { advisories })
                 .iter()
                 .flat_map(Command::get_args)
                 .any(|argument| argument == "advisories")

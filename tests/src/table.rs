@@ -1,22 +1,21 @@
-//! What happened, suite by suite.
+//! The table of results.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::summary::Tally;
+use crate::test_counts::TestCounts;
 
-/// The results of a run.
+/// The results of a run, one row for each suite.
 #[derive(Default)]
 pub(crate) struct Table(Vec<Row>);
 
 /// The result of a suite.
 pub(crate) struct Row {
     pub(crate) suite: &'static str,
-    pub(crate) tally: Tally,
-    /// From its start to its end.
+    pub(crate) counts: TestCounts,
+    /// Elapsed time.
     pub(crate) took: Duration,
-    /// How long processors were busy with it: of two, together, twice as long
-    /// as it took, if it never waited.
+    /// Processor time, summed over all cores.
     pub(crate) busy: Duration,
 }
 
@@ -26,23 +25,23 @@ impl Table {
         self.0.push(row);
     }
 
-    /// Puts the suites in this order.
+    /// Sorts the rows in the order of these names.
     pub(crate) fn sort_by(&mut self, order: &[&str]) {
         self.0
             .sort_by_key(|row| order.iter().position(|name| *name == row.suite));
     }
 
-    /// The sum of all suites.
-    pub(crate) fn total(&self) -> Tally {
-        let mut total = Tally::default();
+    /// Returns the sum of all suites.
+    pub(crate) fn total(&self) -> TestCounts {
+        let mut total = TestCounts::default();
         for row in &self.0 {
-            total += row.tally;
+            total += row.counts;
         }
         total
     }
 }
 
-/// A table, then the total alone on the last line, for scripts.
+/// The rows, then the total alone on the last line, for scripts.
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -51,7 +50,7 @@ impl fmt::Display for Table {
             "suite", "passed", "failed", "time", "busy"
         )?;
         for row in &self.0 {
-            let Tally { passed, failed } = row.tally;
+            let TestCounts { passed, failed } = row.counts;
             let [took, busy] = [row.took, row.busy].map(|time| time.as_secs_f64());
             let suite = row.suite;
             writeln!(
@@ -59,7 +58,7 @@ impl fmt::Display for Table {
                 "{suite:<8}{passed:>8}{failed:>8}{took:>8.1} s{busy:>8.1} s"
             )?;
         }
-        let Tally { passed, failed } = self.total();
+        let TestCounts { passed, failed } = self.total();
         writeln!(f, "{passed} passed, {failed} failed")
     }
 }
@@ -71,14 +70,14 @@ mod tests {
     fn row(suite: &'static str, passed: usize, failed: usize) -> Row {
         Row {
             suite,
-            tally: Tally { passed, failed },
+            counts: TestCounts { passed, failed },
             took: Duration::from_millis(1500),
             busy: Duration::from_millis(2750),
         }
     }
 
     #[test]
-    fn the_total_is_the_last_line() {
+    fn total_is_the_last_line() {
         let mut table = Table::default();
         table.add(row("unit", 40, 0));
         table.add(row("e2e", 2, 1));
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_done_first_the_order_is_the_same() {
+    fn rows_are_sorted_whatever_finishes_first() {
         let mut table = Table::default();
         for suite in ["e2e", "fmt", "unit"] {
             table.add(row(suite, 1, 0));

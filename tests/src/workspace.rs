@@ -1,4 +1,4 @@
-//! Where everything is, and commands that run there.
+//! The folders of the workspace, and commands that run in it.
 
 use std::env;
 use std::ffi::OsString;
@@ -7,30 +7,30 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-/// The nightly of the threaded build. `web/bundle` names the same one.
+/// The nightly toolchain of the threaded build. `web/bundle` pins the same one.
 pub(crate) const NIGHTLY: &str = "nightly-2026-05-20";
 
-/// The platform of the page.
+/// The target of the page.
 pub(crate) const WASM: &str = "wasm32-unknown-unknown";
 
 /// The workspace under test.
 pub(crate) struct Workspace {
     /// The folder of the workspace's `Cargo.toml`.
     pub(crate) root: PathBuf,
-    /// Cargo's output.
+    /// Cargo's target folder.
     pub(crate) target: PathBuf,
-    /// What `cargo install --root` installs the tools into.
+    /// The `--root` of `cargo install` for the tools.
     pub(crate) tools: PathBuf,
 }
 
 impl Workspace {
-    /// The workspace that this program was compiled in.
+    /// Returns the workspace in which this program was compiled.
     pub(crate) fn new() -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
-            .context("the tests have no workspace around them")?
+            .context("the package `tests` is not inside a workspace")?
             .to_owned();
-        let here = env::current_dir().context("cannot tell the current directory")?;
+        let here = env::current_dir().context("cannot determine the current directory")?;
         let target = env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| root.join("target"), |dir| here.join(dir));
         Ok(Self {
@@ -40,13 +40,14 @@ impl Workspace {
         })
     }
 
-    /// A command that runs in the root, with our tools first on its PATH and
-    /// with nothing in its environment from the cargo that runs us: its
-    /// toolchain, flags and package variables belong to another build.
+    /// Returns a command that runs in the root with our tools first on its PATH.
+    ///
+    /// Its environment has nothing from the cargo that runs this program, since that
+    /// toolchain and its flags and package variables belong to another build.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         for (name, _) in env::vars_os() {
-            if name.to_str().is_some_and(is_foreign) {
+            if name.to_str().is_some_and(belongs_to_another_build) {
                 command.env_remove(name);
             }
         }
@@ -54,14 +55,14 @@ impl Workspace {
         command
     }
 
-    /// A cargo command of the stable toolchain; `arguments` are split at spaces.
+    /// Returns a cargo command of the stable toolchain. `arguments` are split at spaces.
     pub(crate) fn cargo(&self, arguments: &str) -> Command {
         let mut command = self.command("cargo");
         command.args(arguments.split_whitespace());
         command
     }
 
-    /// The same of the pinned nightly, which builds into a directory of its own.
+    /// Returns a cargo command of the pinned nightly, with its own target folder.
     pub(crate) fn nightly_cargo(&self, arguments: &str) -> Command {
         let mut command = self.command("rustup");
         command
@@ -71,26 +72,26 @@ impl Workspace {
         command
     }
 
-    /// Cargo's output of the threaded build.
+    /// Returns the target folder of the threaded build.
     pub(crate) fn threads_target(&self) -> PathBuf {
         self.target.join("threads")
     }
 
-    /// The folder of the installed tools.
+    /// Returns the folder of the installed tools.
     pub(crate) fn bin(&self) -> PathBuf {
         self.tools.join("bin")
     }
 
-    /// The PATH with our tools first.
+    /// Returns the PATH with our tools first.
     pub(crate) fn path(&self) -> OsString {
         let inherited = env::var_os("PATH").unwrap_or_default();
         let all = std::iter::once(self.bin()).chain(env::split_paths(&inherited));
-        // Fails only for a folder with a colon in its name, which could not be
-        // on a PATH anyway.
+        // Fails only for a folder with a colon in its name, which cannot be on a PATH
+        // anyway.
         env::join_paths(all).unwrap_or(inherited)
     }
 
-    /// The program on our PATH, if it is there.
+    /// Returns the path of a program, if it is on our PATH.
     pub(crate) fn find(&self, program: &str) -> Option<PathBuf> {
         env::split_paths(&self.path())
             .map(|folder| {
@@ -102,8 +103,8 @@ impl Workspace {
     }
 }
 
-fn is_foreign(name: &str) -> bool {
-    // A driver named here would win over the one a suite asks for.
+fn belongs_to_another_build(name: &str) -> bool {
+    // A driver named here would override the one that a suite selects.
     let named = [
         "CARGO",
         "CARGO_ENCODED_RUSTFLAGS",
@@ -130,17 +131,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_belongs_to_another_build_is_foreign() {
-        assert!(is_foreign("RUSTFLAGS"));
-        assert!(is_foreign("CARGO_PKG_NAME"));
-        assert!(!is_foreign("CARGO_HOME"));
-        assert!(!is_foreign("CARGO_TARGET_DIR"));
-        assert!(!is_foreign("PATH"));
+    fn variables_of_another_build_are_removed() {
+        assert!(belongs_to_another_build("RUSTFLAGS"));
+        assert!(belongs_to_another_build("CARGO_PKG_NAME"));
+        assert!(!belongs_to_another_build("CARGO_HOME"));
+        assert!(!belongs_to_another_build("CARGO_TARGET_DIR"));
+        assert!(!belongs_to_another_build("PATH"));
     }
 
     #[test]
-    fn the_bundle_uses_the_same_nightly() {
-        // Not by depending on it: it takes a minute to compile.
+    fn bundle_uses_the_same_nightly() {
+        // Reads the source, since the bundle takes a minute to compile.
         let path = Workspace::new()
             .unwrap()
             .root

@@ -1,6 +1,5 @@
-//! `wasm-bindgen` as wasm-pack looks for it on the PATH, at the very version
-//! that the lock file names. A downloaded one could differ by a digit, and any
-//! digit matters.
+//! `wasm-bindgen`, which wasm-pack finds on the PATH, at exactly the version in the lock
+//! file. Any other version is incompatible.
 
 fn main() -> anyhow::Result<()> {
     wasm_bindgen_cli::wasm_bindgen::run_cli_with_args(std::env::args_os())

@@ -1,7 +1,6 @@
-//! Browsers, and the drivers that steer them.
+//! Browsers and their drivers.
 //!
-//! Whatever is on the PATH will do: the drivers look for their browser
-//! themselves, under all its names.
+//! Any version on the PATH is used. The drivers find their browsers themselves.
 
 use anyhow::Result;
 
@@ -9,7 +8,7 @@ use super::system::{System, install};
 use super::tool;
 use crate::workspace::Workspace;
 
-/// The names that Chrome goes by, or its open twin.
+/// The program names of Chrome and Chromium.
 const CHROMES: [&str; 5] = [
     "google-chrome",
     "google-chrome-stable",
@@ -18,13 +17,13 @@ const CHROMES: [&str; 5] = [
     "chromium-browser",
 ];
 
-/// The names that Firefox goes by.
+/// The program names of Firefox.
 const FIREFOXES: [&str; 2] = ["firefox", "firefox-esr"];
 
-/// Chrome or Chromium with `chromedriver`.
+/// Ensures Chrome or Chromium with `chromedriver`.
 pub(crate) fn chrome(workspace: &Workspace) -> Result<()> {
-    // The two are released together and refuse each other's other versions, so
-    // a missing half is installed as a pair.
+    // Browser and driver have to be of the same version, so they are installed as a pair
+    // even if only one is missing.
     if has_any(workspace, &CHROMES) && has_any(workspace, &["chromedriver"]) {
         return Ok(());
     }
@@ -40,7 +39,7 @@ pub(crate) fn chrome(workspace: &Workspace) -> Result<()> {
     )
 }
 
-/// Firefox with `geckodriver`.
+/// Ensures Firefox with `geckodriver`.
 pub(crate) fn firefox(workspace: &Workspace) -> Result<()> {
     if !has_any(workspace, &FIREFOXES) {
         let packages: &[&str] = match System::detect() {
@@ -53,7 +52,7 @@ pub(crate) fn firefox(workspace: &Workspace) -> Result<()> {
     if has_any(workspace, &["geckodriver"]) {
         return Ok(());
     }
-    // Not every system packages it, and it works with any recent Firefox.
+    // Not every system packages it. It works with any recent Firefox.
     tool::install(workspace, "geckodriver", Some("0.37.1"))
 }
 

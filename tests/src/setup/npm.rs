@@ -1,4 +1,4 @@
-//! What comes from npm: not a part of the page, and never of the repository.
+//! Packages from npm. They are part of neither the page nor the repository.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 const AXE: &str = "axe-core";
 const AXE_VERSION: &str = "4.14.1";
 
-/// axe, in `target/npm`.
+/// Ensures axe in `target/npm`.
 pub(crate) fn axe(workspace: &Workspace) -> Result<()> {
     let folder = workspace.target.join("npm");
     let package = folder.join("node_modules").join(AXE).join("package.json");
@@ -31,5 +31,5 @@ pub(crate) fn axe(workspace: &Workspace) -> Result<()> {
     let mut npm = workspace.command("npm");
     npm.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]);
     npm.arg(folder).arg(format!("{AXE}@{AXE_VERSION}"));
-    run_checked(&mut npm).with_context(|| format!("not found: {AXE}"))
+    run_checked(&mut npm).with_context(|| format!("cannot install {AXE}"))
 }

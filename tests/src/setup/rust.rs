@@ -1,4 +1,4 @@
-//! Parts of the Rust toolchains, by rustup.
+//! Components of the Rust toolchains, installed with rustup.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use super::announce;
 use crate::run::run_checked;
 use crate::workspace::{NIGHTLY, WASM, Workspace};
 
-/// A component of the stable toolchain, known by a program it brings.
+/// Ensures a component of the stable toolchain, detected by one of its programs.
 pub(crate) fn component(workspace: &Workspace, name: &str, program: &str) -> Result<()> {
     if succeeds(workspace.command(program).arg("--version")) {
         return Ok(());
@@ -18,7 +18,7 @@ pub(crate) fn component(workspace: &Workspace, name: &str, program: &str) -> Res
     rustup(workspace, &["component", "add", name])
 }
 
-/// The standard library for the browser.
+/// Ensures the standard library of the wasm target.
 pub(crate) fn wasm_target(workspace: &Workspace) -> Result<()> {
     let sysroot = sysroot(&mut workspace.command("rustc"))?;
     if sysroot.join("lib/rustlib").join(WASM).is_dir() {
@@ -28,10 +28,11 @@ pub(crate) fn wasm_target(workspace: &Workspace) -> Result<()> {
     rustup(workspace, &["target", "add", WASM])
 }
 
-/// The pinned nightly, with the sources of the standard library, and with the
-/// clippy that lints what only it compiles.
+/// Ensures the pinned nightly, with the sources of the standard library and with clippy.
 pub(crate) fn nightly(workspace: &Workspace) -> Result<()> {
-    if has_sources(workspace) && succeeds(of_nightly(workspace, "cargo-clippy").arg("--version")) {
+    if has_sources(workspace)
+        && succeeds(nightly_command(workspace, "cargo-clippy").arg("--version"))
+    {
         return Ok(());
     }
     announce(NIGHTLY);
@@ -51,10 +52,10 @@ pub(crate) fn nightly(workspace: &Workspace) -> Result<()> {
     )
 }
 
-/// The interpreter of the pinned nightly, and the sources it builds its own
-/// standard library from.
+/// Ensures Miri on the pinned nightly, with the sources from which it builds its standard
+/// library.
 pub(crate) fn miri(workspace: &Workspace) -> Result<()> {
-    if has_sources(workspace) && succeeds(of_nightly(workspace, "miri").arg("--version")) {
+    if has_sources(workspace) && succeeds(nightly_command(workspace, "miri").arg("--version")) {
         return Ok(());
     }
     announce("miri");
@@ -70,11 +71,11 @@ pub(crate) fn miri(workspace: &Workspace) -> Result<()> {
 }
 
 fn has_sources(workspace: &Workspace) -> bool {
-    sysroot(&mut of_nightly(workspace, "rustc"))
+    sysroot(&mut nightly_command(workspace, "rustc"))
         .is_ok_and(|path| path.join("lib/rustlib/src/rust").is_dir())
 }
 
-fn of_nightly(workspace: &Workspace, program: &str) -> Command {
+fn nightly_command(workspace: &Workspace, program: &str) -> Command {
     let mut command = workspace.command("rustup");
     command.args(["run", NIGHTLY, program]);
     command
@@ -83,10 +84,10 @@ fn of_nightly(workspace: &Workspace, program: &str) -> Command {
 fn rustup(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
     let line = format!("rustup {}", arguments.join(" "));
     if workspace.find("rustup").is_none() {
-        bail!("rustup is not on the PATH; with it, run `{line}`");
+        bail!("rustup is not on the PATH; install it and run `{line}`");
     }
     run_checked(workspace.command("rustup").args(arguments))
-        .with_context(|| format!("to have it, run `{line}`"))
+        .with_context(|| format!("install it with `{line}`"))
 }
 
 fn sysroot(rustc: &mut Command) -> Result<PathBuf> {

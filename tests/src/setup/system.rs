@@ -10,23 +10,23 @@ use crate::output::Output;
 use crate::run::{run, run_checked};
 use crate::workspace::Workspace;
 
-/// As far as package names differ.
+/// Systems with different package names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum System {
     Debian,
     Ubuntu,
-    /// We do not know its packages.
+    /// A system whose package names are unknown.
     Other,
 }
 
 impl System {
-    /// The one we run on.
+    /// Detects the current system.
     pub(crate) fn detect() -> Self {
         Self::parse(&fs::read_to_string("/etc/os-release").unwrap_or_default())
     }
 
-    /// The one that an `os-release` file describes. A derivative counts as what
-    /// it is like; a derivative of Ubuntu is like both, and has Ubuntu's names.
+    /// Parses an `os-release` file. A derivative counts as the system in its `ID_LIKE`.
+    /// Derivatives of Ubuntu list both and use Ubuntu's package names.
     fn parse(os_release: &str) -> Self {
         let ids: Vec<_> = os_release
             .lines()
@@ -44,7 +44,8 @@ impl System {
     }
 }
 
-/// Installs the packages; where we know of none, the error says what is missing.
+/// Installs the packages. Without package names for this system, the error says what is
+/// missing.
 pub(crate) fn install(workspace: &Workspace, packages: &[&str], what: &str) -> Result<()> {
     if packages.is_empty() {
         anyhow::bail!("not found: {what}; install it so that it is on the PATH");
@@ -53,11 +54,12 @@ pub(crate) fn install(workspace: &Workspace, packages: &[&str], what: &str) -> R
     apt(workspace, packages).with_context(|| format!("not found: {what}"))
 }
 
-/// Installs packages with apt, as root or with a sudo that asks nothing.
+/// Installs packages with apt, as root or with a sudo that needs no password.
 ///
 /// # Errors
 ///
-/// When we may not, or it fails. The message has the command for a person.
+/// If there are no permissions or the installation fails. The message has the command to
+/// run by hand.
 fn apt(workspace: &Workspace, packages: &[&str]) -> Result<()> {
     let list = packages.join(" ");
     let advice = format!("install it with `sudo apt-get install {list}`");
@@ -66,7 +68,7 @@ fn apt(workspace: &Workspace, packages: &[&str]) -> Result<()> {
     } else if workspace.find("sudo").is_some()
         && run(
             workspace.command("sudo").args(["-n", "true"]),
-            &Output::Ours,
+            &Output::Direct,
         )
         .is_ok_and(|it| it.success)
     {
@@ -82,9 +84,9 @@ fn apt(workspace: &Workspace, packages: &[&str]) -> Result<()> {
             .args(arguments);
         command
     };
-    // An old index names versions that are gone. Should this fail, the install
-    // may still work, and says what is wrong if it does not.
-    let _ = run(&mut apt_get(&["update"]), &Output::Ours);
+    // An old index may list removed versions. If the update fails, the installation may
+    // still work, and reports the error if it does not.
+    let _ = run(&mut apt_get(&["update"]), &Output::Direct);
     let mut install = apt_get(&["install", "--yes", "--no-install-recommends"]);
     run_checked(install.args(packages)).context(advice)
 }
@@ -94,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn systems_are_told_apart() {
+    fn systems_are_distinguished() {
         let debian = "PRETTY_NAME=\"Debian GNU/Linux 12\"\nID=debian\n";
         assert_eq!(System::parse(debian), System::Debian);
         let ubuntu = "NAME=\"Ubuntu\"\nID=ubuntu\nID_LIKE=debian\n";

@@ -1,15 +1,15 @@
-//! Counts, read from what test harnesses print.
+//! Counts of passed and failed tests, parsed from the output of test harnesses.
 
 use std::ops::AddAssign;
 
-/// How many passed and how many did not.
+/// The numbers of passed and failed tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub(crate) struct TestCounts {
     pub(crate) passed: usize,
     pub(crate) failed: usize,
 }
 
-impl Tally {
+impl TestCounts {
     /// One check that passed.
     pub(crate) const PASS: Self = Self {
         passed: 1,
@@ -21,13 +21,13 @@ impl Tally {
         failed: 1,
     };
 
-    /// The counts of a summary line, as libtest and wasm-bindgen-test both
-    /// print it: `test result: ok. 12 passed; 0 failed; 0 ignored; …`.
-    /// `None` for any other line.
+    /// Parses the summary line of libtest and wasm-bindgen-test:
+    /// `test result: ok. 12 passed; 0 failed; 0 ignored; …`. Returns `None` for any
+    /// other line.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let line = without_colour(line);
         let (_, counts) = line.split_once("test result: ")?;
-        // The verdict comes first, up to a full stop.
+        // The verdict ends with the first full stop.
         let (_, counts) = counts.split_once(". ")?;
         let count = |what: &str| {
             counts.split(';').find_map(|part| {
@@ -42,14 +42,14 @@ impl Tally {
     }
 }
 
-impl AddAssign for Tally {
+impl AddAssign for TestCounts {
     fn add_assign(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
     }
 }
 
-/// A harness that believes in its terminal colours the verdict.
+/// Removes colour codes, which a harness prints if it detects a terminal.
 fn without_colour(line: &str) -> String {
     let mut plain = String::with_capacity(line.len());
     let mut rest = line;
@@ -65,34 +65,34 @@ fn without_colour(line: &str) -> String {
 mod tests {
     use super::*;
 
-    fn tally(passed: usize, failed: usize) -> Tally {
-        Tally { passed, failed }
+    fn counts(passed: usize, failed: usize) -> TestCounts {
+        TestCounts { passed, failed }
     }
 
     #[test]
-    fn libtest() {
+    fn libtest_summary_is_parsed() {
         let line = "test result: ok. 12 passed; 0 failed; 3 ignored; 0 measured; \
                     1 filtered out; finished in 0.02s";
-        assert_eq!(Tally::parse(line), Some(tally(12, 0)));
+        assert_eq!(TestCounts::parse(line), Some(counts(12, 0)));
         let line = "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured";
-        assert_eq!(Tally::parse(line), Some(tally(1, 2)));
+        assert_eq!(TestCounts::parse(line), Some(counts(1, 2)));
     }
 
     #[test]
-    fn wasm_bindgen_test() {
+    fn wasm_bindgen_test_summary_is_parsed() {
         let line = "test result: ok. 4 passed; 0 failed; 0 ignored; 0 filtered out; \
                     finished in 0.31s\n";
-        assert_eq!(Tally::parse(line), Some(tally(4, 0)));
+        assert_eq!(TestCounts::parse(line), Some(counts(4, 0)));
     }
 
     #[test]
-    fn colours_do_not_matter() {
+    fn colours_are_ignored() {
         let line = "test result: \x1b[32mok\x1b[0m. 5 passed; 1 failed; 0 ignored";
-        assert_eq!(Tally::parse(line), Some(tally(5, 1)));
+        assert_eq!(TestCounts::parse(line), Some(counts(5, 1)));
     }
 
     #[test]
-    fn anything_else_is_not_a_summary() {
+    fn other_lines_are_no_summary() {
         for line in [
             "",
             "running 3 tests",
@@ -101,15 +101,15 @@ mod tests {
             "test result: ok. many passed; 0 failed",
             "12 passed, 0 failed",
         ] {
-            assert_eq!(Tally::parse(line), None, "{line:?}");
+            assert_eq!(TestCounts::parse(line), None, "{line:?}");
         }
     }
 
     #[test]
-    fn tallies_add_up() {
-        let mut sum = Tally::PASS;
-        sum += Tally::FAIL;
-        sum += Tally::PASS;
-        assert_eq!(sum, tally(2, 1));
+    fn counts_add_up() {
+        let mut sum = TestCounts::PASS;
+        sum += TestCounts::FAIL;
+        sum += TestCounts::PASS;
+        assert_eq!(sum, counts(2, 1));
     }
 }

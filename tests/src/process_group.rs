@@ -1,9 +1,8 @@
-//! One child and everything it starts, ended together.
+//! Child processes that are killed together with all their descendants.
 //!
-//! A suite starts cargo, which starts a harness, which starts a driver, which
-//! starts a browser. Each child of ours leads a process group of its own, so
-//! that whatever it left behind, be it by a crash or by Ctrl-C, can be found and
-//! ended by one number, and nothing that we did not start ever is.
+//! A suite starts cargo, which starts a harness, which starts a driver, which starts a
+//! browser. Each child leads a process group of its own. After a crash or Ctrl-C the
+//! group id finds all remaining processes of the child, and no others.
 
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdout, Command, Stdio, exit};
@@ -16,20 +15,20 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use wait4::Wait4 as _;
 
-/// The groups that run now: one for each suite that is under way.
+/// The running groups, one for each suite in progress.
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// What a shell returns for a program ended by Ctrl-C.
+/// The exit code of a shell for a program that is stopped by Ctrl-C.
 const INTERRUPTED: i32 = 130;
 
-/// How long a group may take to end when asked politely. A driver uses it to
-/// close its browser and remove the profile.
+/// The time between SIGTERM and SIGKILL. A driver uses it to close its browser and remove
+/// the profile.
 const GRACE: Duration = Duration::from_millis(700);
 
-/// Has Ctrl-C (and SIGTERM, and SIGHUP) end the running groups, then us.
-pub(crate) fn end_with_us() -> Result<()> {
+/// Makes Ctrl-C, SIGTERM and SIGHUP kill the running groups and then exit.
+pub(crate) fn kill_on_interrupt() -> Result<()> {
     ctrlc::set_handler(|| {
-        // Held until we are gone, so that no next command is started meanwhile.
+        // Held until the exit, so that no other command starts.
         let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         if !running.is_empty() {
             for &group in running.iter() {
@@ -47,26 +46,24 @@ pub(crate) fn end_with_us() -> Result<()> {
 }
 
 /// A running child that leads its own group.
-pub(crate) struct Group {
-    /// Until it was waited for.
+pub(crate) struct ProcessGroup {
+    /// `None` once it was waited for.
     child: Option<Child>,
     id: Pid,
 }
 
-/// How a child ended.
-pub(crate) struct Ended {
-    /// Whether it exited with zero.
+/// The exit of a child.
+pub(crate) struct Exit {
+    /// Set if the exit code was 0.
     pub(crate) success: bool,
-    /// How long processors were busy with it, and with all below it that was
-    /// waited for.
+    /// Processor time of the child and of all descendants that were waited for.
     pub(crate) busy: Duration,
 }
 
-impl Group {
-    /// Starts `command`, with its standard output to be read by us.
+impl ProcessGroup {
+    /// Starts `command` and returns its standard output as a pipe.
     pub(crate) fn spawn(command: &mut Command) -> Result<(Self, ChildStdout)> {
-        // Held over the start, so that Ctrl-C cannot fall between it and the
-        // note of it.
+        // Held across the start, so that Ctrl-C cannot miss the new group.
         let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut child = command
             .process_group(0)
@@ -74,32 +71,36 @@ impl Group {
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot run {}", command.get_program().display()))?;
-        let stdout = child.stdout.take().context("the child has no output")?;
-        let id = Pid::from_raw(i32::try_from(child.id()).context("an odd process id")?);
+        let stdout = child
+            .stdout
+            .take()
+            .context("the child has no standard output")?;
+        let id =
+            Pid::from_raw(i32::try_from(child.id()).context("the process id is out of range")?);
         running.push(id);
         let child = Some(child);
         Ok((Self { child, id }, stdout))
     }
 
-    /// Waits for the child, then ends whatever it left running. Until then its
-    /// output may stay open.
-    pub(crate) fn wait(mut self) -> Result<Ended> {
-        let child = self.child.take().context("lost the child")?;
-        let used = child.wait4().context("lost the child")?;
-        Ok(Ended {
+    /// Waits for the child, then kills its remaining descendants. They may keep the output
+    /// open until then.
+    pub(crate) fn wait(mut self) -> Result<Exit> {
+        let child = self.child.take().context("cannot wait for the child")?;
+        let used = child.wait4().context("cannot wait for the child")?;
+        Ok(Exit {
             success: used.status.success(),
             busy: used.rusage.utime + used.rusage.stime,
         })
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         RUNNING
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|&id| id != self.id);
-        // Fails when nobody is left, which is how it should be.
+        // Fails if no process is left, the normal case.
         if killpg(self.id, Signal::SIGTERM).is_ok() {
             thread::sleep(GRACE);
             let _ = killpg(self.id, Signal::SIGKILL);
