@@ -1,4 +1,4 @@
-//! When requests are due in an open loop.
+//! The arrival times of an open loop.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 
-/// Who ends it does not wait for longer than this.
-const NAP: Duration = Duration::from_millis(20);
+/// The longest sleep, and so the longest delay of `stop`.
+const MAX_SLEEP: Duration = Duration::from_millis(20);
 
-/// A thread that says of each request when it is due. A timer of the event loop
-/// would do so to a millisecond, which is more than most answers take.
+/// A thread that sends the due time of each request. A timer of the event loop has a
+/// resolution of a millisecond, which is longer than most responses take.
 pub(crate) struct Arrivals {
     pub(crate) due: Receiver<Instant>,
     is_over: Arc<AtomicBool>,
@@ -33,10 +33,10 @@ impl Arrivals {
         }
     }
 
-    /// Has no more of them come; how many nobody took.
+    /// Stops the thread. Returns the number of requests that no client has taken.
     pub(crate) fn stop(self) -> u64 {
         self.is_over.store(true, Ordering::Relaxed);
-        // It has no more to lose than what it would have sent.
+        // A panic loses only requests that were not due yet.
         let _ = self.thread.join();
         let mut left = 0;
         while self.due.try_recv().is_ok() {
@@ -49,8 +49,7 @@ impl Arrivals {
 fn arrive(per_second: f64, send: &Sender<Instant>, is_over: &AtomicBool) {
     let start = Instant::now();
     for number in 0_u64.. {
-        // From the start each time: what is late once must not make all that
-        // follow late.
+        // Computed from the start, so that one late request does not delay the others.
         let due = start + Duration::from_secs_f64(number as f64 / per_second);
         loop {
             if is_over.load(Ordering::Relaxed) {
@@ -60,7 +59,7 @@ fn arrive(per_second: f64, send: &Sender<Instant>, is_over: &AtomicBool) {
             if left.is_zero() {
                 break;
             }
-            thread::sleep(left.min(NAP));
+            thread::sleep(left.min(MAX_SLEEP));
         }
         if send.try_send(due).is_err() {
             return;

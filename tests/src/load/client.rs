@@ -1,4 +1,4 @@
-//! One client: what it asks, and when.
+//! One client of the load.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use crate::connection::Connection;
 use crate::running::Shared;
 use crate::tally::{FailedRequest, Failure};
 
-/// After a failure it does not try again at once: a server that is gone would
-/// be asked a hundred thousand times a second, and its machine with it.
+/// The pause after a failure. Without it, a server that is down would get a hundred
+/// thousand connection attempts per second.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(2);
 
 /// A kind of client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Client {
-    /// Asks again on the connection it has, as soon as it is answered.
+    /// Keeps its connection and sends the next request as soon as it has a response.
     KeepAlive,
-    /// Opens a connection for each request, and says that it closes it.
+    /// Opens a connection for each request, with `Connection: close`.
     NewConnection,
-    /// Keeps its connection, and leaves it idle for so long after each answer.
+    /// Keeps its connection and leaves it idle for this long after each response.
     ThinkTime(Duration),
 }
 
@@ -36,18 +36,18 @@ impl fmt::Display for Client {
     }
 }
 
-/// One of them, at work.
-pub(crate) struct Worker {
+/// The task that runs one client.
+pub(crate) struct ClientTask {
     pub(crate) shared: Arc<Shared>,
-    /// Where its kind is in the ledger.
+    /// Index of its kind in the ledger.
     pub(crate) group: usize,
     pub(crate) client: Client,
-    /// When its requests are due, in an open loop.
+    /// Due times of the requests, in an open loop.
     pub(crate) due: Option<Receiver<Instant>>,
 }
 
-impl Worker {
-    /// Asks until it is over. What it has begun by then it finishes.
+impl ClientTask {
+    /// Sends requests until the load is stopped. A request in flight is finished.
     pub(crate) async fn run(self) {
         let request = self.request();
         let mut connection = None;
@@ -55,14 +55,14 @@ impl Worker {
             let started = Instant::now();
             self.shared.tally(self.group, |tally| tally.sent += 1);
             let mut worker = connection.as_ref().and_then(|it: &Connection| it.worker);
-            let asked = self.ask(&mut connection, &request, &mut worker);
-            let answered = timeout(self.shared.timeout, asked).await;
+            let exchange = self.exchange(&mut connection, &request, &mut worker);
+            let outcome = timeout(self.shared.timeout, exchange).await;
             let ended = Instant::now();
-            match answered.unwrap_or(Err(Failure::TimedOut)) {
+            match outcome.unwrap_or(Err(Failure::TimedOut)) {
                 Ok(status) => {
                     let latency = ended - due.unwrap_or(started);
                     self.shared
-                        .tally(self.group, |tally| tally.answer(status, worker, latency));
+                        .tally(self.group, |tally| tally.respond(status, worker, latency));
                 }
                 Err(failure) => {
                     connection = None;
@@ -83,14 +83,14 @@ impl Worker {
         }
     }
 
-    /// Waits for its next request; when it was due, if it had to be at a certain
-    /// moment. `None` when there is none any more.
+    /// Waits until the next request. Returns its due time, if there is one, or `None`
+    /// once the load is stopped.
     #[allow(
         clippy::option_option,
-        reason = "one is the end, the other is the loop"
+        reason = "the outer option is the end, the inner one the kind of loop"
     )]
     async fn next(&self, connection: &mut Option<Connection>) -> Option<Option<Instant>> {
-        if self.shared.is_over() {
+        if self.shared.is_stopped() {
             return None;
         }
         let pause = match self.client {
@@ -98,7 +98,7 @@ impl Worker {
             _ => None,
         };
         if pause.is_none() && self.due.is_none() {
-            self.forget_closed(connection);
+            self.drop_closed(connection);
             return Some(None);
         }
         let next = async {
@@ -120,18 +120,18 @@ impl Worker {
             };
             tokio::select! {
                 biased;
-                () = self.shared.over() => return None,
-                () = closed => self.forget_closed(connection),
+                () = self.shared.stopped() => return None,
+                () = closed => self.drop_closed(connection),
                 next = &mut next => {
-                    self.forget_closed(connection);
+                    self.drop_closed(connection);
                     return next;
                 }
             }
         }
     }
 
-    /// Does not use a connection again of which it knows that it is closed.
-    fn forget_closed(&self, connection: &mut Option<Connection>) {
+    /// Drops the connection if the server has closed it.
+    fn drop_closed(&self, connection: &mut Option<Connection>) {
         if connection.as_ref().is_some_and(Connection::is_closed) {
             *connection = None;
             self.shared
@@ -139,9 +139,9 @@ impl Worker {
         }
     }
 
-    /// Sends one request, on the connection it has or on a new one. `worker` is
-    /// told as soon as it is known, also if there is no answer then.
-    async fn ask(
+    /// Sends one request, on the open connection or on a new one. Sets `worker` as soon as
+    /// it is known, even if the response then fails.
+    async fn exchange(
         &self,
         connection: &mut Option<Connection>,
         request: &[u8],
@@ -155,14 +155,14 @@ impl Worker {
                 .tally(self.group, |tally| tally.connections += 1);
             connection.insert(opened)
         };
-        let answer = open.exchange(request).await;
+        let response = open.exchange(request).await;
         *worker = open.worker;
-        let answer = answer?;
-        *worker = answer.worker;
-        if answer.closes {
+        let response = response?;
+        *worker = response.worker;
+        if response.closes {
             *connection = None;
         }
-        Ok(answer.status)
+        Ok(response.status)
     }
 
     fn request(&self) -> Vec<u8> {

@@ -1,8 +1,8 @@
-//! A server that is a process of ours: what it says, and what is done to it.
+//! A server as a child process: its events, and signals to it.
 //!
-//! It says what happens to it and its workers on its standard output, a JSON
-//! object a line, with `event` and, where there is one, `pid`. `highwater cluster
-//! --json` does, and so do the peers in Node.
+//! The server reports its events and those of its workers on standard output as JSON
+//! lines, with `event` and, where there is one, `pid`. `highwater cluster --json` and the
+//! peers in Node do so.
 
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
@@ -16,172 +16,177 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-/// How long it may take to listen.
-const START_WITHIN: Duration = Duration::from_secs(30);
-/// How often one looks whether a process has ended.
-const LOOK: Duration = Duration::from_millis(5);
+/// The longest time until the server listens.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// The interval at which a process is polled for its exit.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A line that a cluster has said.
+/// An event that a cluster has reported.
 #[derive(Clone, Debug)]
 pub struct ClusterEvent {
-    /// When it was read.
+    /// Time at which it was read.
     pub at: Instant,
-    /// What has happened.
+    /// Name of the event.
     pub event: String,
-    /// To which process.
+    /// The process concerned.
     pub pid: Option<u32>,
-    /// All of the line.
+    /// The whole line.
     pub line: Value,
 }
 
-/// A running cluster, or a server of one process. Dropped, it is killed with all
-/// that it has started.
+/// A running cluster, or a server of one process. Dropping it kills it and all of its
+/// child processes.
 pub struct Cluster {
     child: Child,
     addr: SocketAddr,
-    heard: Arc<Heard>,
+    output: Arc<ClusterOutput>,
     readers: Vec<JoinHandle<()>>,
 }
 
 impl Cluster {
-    /// Starts it, and waits until it says where it listens and that so many of
-    /// its workers are ready.
+    /// Starts a cluster and waits until it has reported its address and `workers` ready
+    /// workers.
     ///
     /// # Errors
     ///
-    /// If it cannot be started, ends, or takes longer than half a minute. The
-    /// message has what it wrote to its standard error.
+    /// If it cannot be started, exits, or takes longer than half a minute. The message
+    /// includes its standard error.
     pub fn start(command: &mut Command, workers: usize) -> io::Result<Self> {
         let mut child = command
-            // So that nothing of it is left, whatever becomes of it.
+            // So that all of its processes can be killed together.
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        let heard = Arc::new(Heard::default());
+        let output = Arc::new(ClusterOutput::default());
         let mut readers = Vec::new();
         if let Some(stdout) = child.stdout.take() {
-            readers.push(read(stdout, &heard, Heard::say));
+            readers.push(read(stdout, &output, ClusterOutput::record_event));
         }
         if let Some(stderr) = child.stderr.take() {
-            readers.push(read(stderr, &heard, Heard::log));
+            readers.push(read(stderr, &output, ClusterOutput::record_log));
         }
         let mut cluster = Cluster {
             child,
             addr: SocketAddr::from(([0; 4], 0)),
-            heard,
+            output,
             readers,
         };
-        let addr = |said: &ClusterEvent| said.line["addr"].as_str()?.parse().ok();
-        let started = cluster.wait_for(START_WITHIN, |said| {
-            let addr = said.iter().find_map(addr)?;
-            (living(said).len() >= workers).then_some(addr)
+        let addr = |event: &ClusterEvent| event.line["addr"].as_str()?.parse().ok();
+        let started = cluster.wait_for(START_TIMEOUT, |events| {
+            let addr = events.iter().find_map(addr)?;
+            (live_workers(events).len() >= workers).then_some(addr)
         });
         let Some(started) = started else {
             let log = cluster.log().join("\n");
-            return Err(io::Error::other(format!("it does not listen: {log}")));
+            return Err(io::Error::other(format!(
+                "the server does not listen: {log}"
+            )));
         };
         cluster.addr = started;
         Ok(cluster)
     }
 
-    /// Where it listens.
+    /// Returns the address it listens on.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// The process that was started: the supervisor of the others.
+    /// Returns the id of the started process, the supervisor of the others.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The workers that are ready and have not ended, the oldest first, as far
-    /// as it has said.
+    /// Returns the workers that were reported as ready and not as exited, oldest first.
     #[must_use]
     pub fn workers(&self) -> Vec<u32> {
-        living(&self.heard.lock().said)
+        live_workers(&self.output.lock().events)
     }
 
-    /// All that it has said so far.
+    /// Returns all events so far.
     #[must_use]
-    pub fn said(&self) -> Vec<ClusterEvent> {
-        self.heard.lock().said.clone()
+    pub fn events(&self) -> Vec<ClusterEvent> {
+        self.output.lock().events.clone()
     }
 
-    /// How often it has said so.
+    /// Returns the number of events of this name.
     #[must_use]
     pub fn count(&self, event: &str) -> usize {
-        let heard = self.heard.lock();
-        heard.said.iter().filter(|said| said.event == event).count()
+        let output = self.output.lock();
+        output
+            .events
+            .iter()
+            .filter(|reported| reported.event == event)
+            .count()
     }
 
-    /// The lines of its standard error so far.
+    /// Returns the lines of its standard error so far.
     #[must_use]
     pub fn log(&self) -> Vec<String> {
-        self.heard.lock().log.clone()
+        self.output.lock().log.clone()
     }
 
-    /// Waits until there is something to find in what it has said; `None` if it
-    /// takes longer than that, or says no more.
+    /// Waits until `find` returns `Some` for the events so far. Returns `None` after the
+    /// timeout, or once the output has ended.
     pub fn wait_for<T>(
         &self,
-        patience: Duration,
+        timeout: Duration,
         mut find: impl FnMut(&[ClusterEvent]) -> Option<T>,
     ) -> Option<T> {
-        let deadline = Instant::now() + patience;
-        let mut heard = self.heard.lock();
+        let deadline = Instant::now() + timeout;
+        let mut output = self.output.lock();
         loop {
-            if let Some(found) = find(&heard.said) {
+            if let Some(found) = find(&output.events) {
                 return Some(found);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || heard.is_over {
+            if left.is_zero() || output.has_ended {
                 return None;
             }
-            let waited = self.heard.news.wait_timeout(heard, left);
-            heard = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.output.changed.wait_timeout(output, left);
+            output = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Sends a signal to the process that was started.
+    /// Sends a signal to the started process.
     ///
     /// # Errors
     ///
-    /// If it has ended.
+    /// If it has exited.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         send_signal(self.pid(), signal)
     }
 
-    /// Waits until the process that was started ends, and all that it has said
-    /// is read; `None` if it takes longer than that.
+    /// Waits until the started process has exited and its output is read to the end.
+    /// Returns `None` after the timeout.
     ///
     /// # Errors
     ///
     /// If it cannot be waited for.
-    pub fn wait(&mut self, patience: Duration) -> io::Result<Option<ExitStatus>> {
+    pub fn wait(&mut self, timeout: Duration) -> io::Result<Option<ExitStatus>> {
         let since = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {
                 for reader in self.readers.drain(..) {
-                    // It has read to the end or has had a bug: both is the end.
+                    // A panic of the reader ends the output as well.
                     let _ = reader.join();
                 }
                 return Ok(Some(status));
             }
-            if since.elapsed() > patience {
+            if since.elapsed() > timeout {
                 return Ok(None);
             }
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // Fails when nobody is left, which is as well.
+        // Fails if no process is left.
         if let Ok(id) = i32::try_from(self.child.id()) {
             let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
         }
@@ -193,14 +198,13 @@ impl Drop for Cluster {
 ///
 /// # Errors
 ///
-/// If there is none.
+/// If there is no such process.
 pub fn send_signal(pid: u32, signal: Signal) -> io::Result<()> {
     let pid = i32::try_from(pid).map_err(io::Error::other)?;
     Ok(kill(Pid::from_raw(pid), signal)?)
 }
 
-/// Whether a process runs: one that has ended and that nobody has asked about
-/// does not.
+/// Returns whether a process is running. A zombie is not.
 #[must_use]
 pub fn is_running(pid: u32) -> bool {
     let state = Command::new("ps")
@@ -211,7 +215,7 @@ pub fn is_running(pid: u32) -> bool {
     state.is_ok_and(|state| !state.is_empty() && !state.starts_with('Z'))
 }
 
-/// How a process ended, in words.
+/// Describes the exit status of a process.
 #[must_use]
 pub fn describe_exit(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
@@ -221,72 +225,72 @@ pub fn describe_exit(status: ExitStatus) -> String {
     }
 }
 
-/// What a cluster was heard saying.
+/// The output of a cluster, filled by reader threads.
 #[derive(Default)]
-struct Heard {
-    notes: Mutex<Notes>,
-    news: Condvar,
+struct ClusterOutput {
+    state: Mutex<OutputState>,
+    changed: Condvar,
 }
 
 #[derive(Default)]
-struct Notes {
-    said: Vec<ClusterEvent>,
+struct OutputState {
+    events: Vec<ClusterEvent>,
     log: Vec<String>,
-    is_over: bool,
+    has_ended: bool,
 }
 
-impl Heard {
-    fn lock(&self) -> MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+impl ClusterOutput {
+    fn lock(&self) -> MutexGuard<'_, OutputState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a line of its standard output; `None` is the end of it.
-    fn say(&self, line: Option<&str>) {
+    /// Records a line of standard output, or its end for `None`.
+    fn record_event(&self, line: Option<&str>) {
         let at = Instant::now();
-        let mut notes = self.lock();
+        let mut state = self.lock();
         match line.map(serde_json::from_str::<Value>) {
-            Some(Ok(line)) => notes.said.push(ClusterEvent {
+            Some(Ok(line)) => state.events.push(ClusterEvent {
                 at,
                 event: line["event"].as_str().unwrap_or_default().to_owned(),
                 pid: line["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()),
                 line,
             }),
-            // Not for us.
+            // Not an event.
             Some(Err(_)) => {}
-            None => notes.is_over = true,
+            None => state.has_ended = true,
         }
-        self.news.notify_all();
+        self.changed.notify_all();
     }
 
-    /// Notes a line of its standard error.
-    fn log(&self, line: Option<&str>) {
+    /// Records a line of standard error.
+    fn record_log(&self, line: Option<&str>) {
         self.lock().log.extend(line.map(str::to_owned));
     }
 }
 
 fn read(
     from: impl Read + Send + 'static,
-    heard: &Arc<Heard>,
-    note: fn(&Heard, Option<&str>),
+    output: &Arc<ClusterOutput>,
+    record: fn(&ClusterOutput, Option<&str>),
 ) -> JoinHandle<()> {
-    let heard = Arc::clone(heard);
+    let output = Arc::clone(output);
     thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
-            note(&heard, Some(&line));
+            record(&output, Some(&line));
         }
-        note(&heard, None);
+        record(&output, None);
     })
 }
 
-/// Those of which it was said that they are ready, and not that they ended.
-fn living(said: &[ClusterEvent]) -> Vec<u32> {
-    let mut living = Vec::new();
-    for ClusterEvent { event, pid, .. } in said {
+/// Returns the workers that were reported as ready and not as exited.
+fn live_workers(events: &[ClusterEvent]) -> Vec<u32> {
+    let mut workers = Vec::new();
+    for ClusterEvent { event, pid, .. } in events {
         match (event.as_str(), pid) {
-            ("ready", Some(pid)) => living.push(*pid),
-            ("exited", Some(pid)) => living.retain(|it| it != pid),
+            ("ready", Some(pid)) => workers.push(*pid),
+            ("exited", Some(pid)) => workers.retain(|it| it != pid),
             _ => {}
         }
     }
-    living
+    workers
 }

@@ -1,4 +1,4 @@
-//! A connection: one request and one answer after the other.
+//! A connection with one request at a time.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -6,23 +6,23 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::answer::{Body, Head};
+use crate::response::{BodyFraming, ResponseHead};
 use crate::tally::Failure;
 
-/// A head has to fit in; of a body as much is read at a time.
+/// The buffer size: a head has to fit in.
 const BUFFER: usize = 16 * 1024;
 
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Box<[u8]>,
-    /// What was read and is not used yet.
+    /// Range of the buffer that was read and not consumed yet.
     unread: std::ops::Range<usize>,
-    /// Which process has it, as far as its answers have told.
+    /// The process at the other end, if a response has named it.
     pub(crate) worker: Option<u32>,
 }
 
-/// What was answered.
-pub(crate) struct Answer {
+/// A complete response.
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) worker: Option<u32>,
     pub(crate) closes: bool,
@@ -36,7 +36,7 @@ impl Connection {
             Ok(stream)
         };
         let stream = connected.await.map_err(|error: io::Error| {
-            // A queue that overflows may be told by a reset.
+            // An overflowing accept queue may also cause a reset.
             match error.kind() {
                 ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => Failure::Refused,
                 ErrorKind::TimedOut => Failure::TimedOut,
@@ -51,51 +51,50 @@ impl Connection {
         })
     }
 
-    /// Sends a request and reads the answer to its end.
-    pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<Answer, Failure> {
+    /// Sends a request and reads the whole response.
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<Response, Failure> {
         self.unread = 0..0;
         let sent = self.stream.write_all(request).await;
-        // Who is gone may have answered before: a server that wants no body
-        // does, or one that closes what is too much for it.
+        // If the write fails, there may still be a response: a server that does not
+        // want the body, or that is overloaded, responds first and then closes.
         let head = match (self.head().await, sent) {
             (Err(Failure::Reset), Err(_)) => return Err(Failure::Reset),
             (head, _) => head?,
         };
         self.worker = head.worker.or(self.worker);
         match head.body {
-            Body::Length(length) => self.skip(length).await?,
-            Body::Chunked => self.skip_chunks().await?,
-            Body::ToEnd => while self.fill().await? {},
+            BodyFraming::Length(length) => self.skip(length).await?,
+            BodyFraming::Chunked => self.skip_chunks().await?,
+            BodyFraming::ToEnd => while self.fill().await? {},
         }
-        if !matches!(head.body, Body::ToEnd) && !self.unread.is_empty() {
+        if !matches!(head.body, BodyFraming::ToEnd) && !self.unread.is_empty() {
             return Err(Failure::Malformed);
         }
-        Ok(Answer {
+        Ok(Response {
             status: head.status,
             worker: head.worker,
             closes: head.closes,
         })
     }
 
-    /// Completes when the other side has closed it, or sends what nobody asked
-    /// for.
+    /// Completes when the server closes the connection or sends data without a request.
     pub(crate) async fn closed(&self) {
         loop {
-            // An error is seen by whoever uses it next.
+            // The next use of the connection reports the error.
             if self.stream.readable().await.is_err() || self.is_closed() {
                 return;
             }
         }
     }
 
-    /// Whether the other side has closed it, as far as is known here. The system
-    /// is only asked if it has told of something.
+    /// Returns whether the server has closed the connection, as far as is known here. It
+    /// makes a system call only after a readiness event.
     pub(crate) fn is_closed(&self) -> bool {
         let nothing = self.stream.try_read(&mut [0]);
         !nothing.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
-    async fn head(&mut self) -> Result<Head, Failure> {
+    async fn head(&mut self) -> Result<ResponseHead, Failure> {
         loop {
             let read = match self.read().await {
                 Ok(read) => read,
@@ -107,7 +106,7 @@ impl Connection {
                 0 => return Err(Failure::Cut),
                 _ => {}
             }
-            if let Some(head) = Head::parse(&self.buffer[self.unread.clone()])? {
+            if let Some(head) = ResponseHead::parse(&self.buffer[self.unread.clone()])? {
                 self.unread.start += head.length;
                 return Ok(head);
             }
@@ -117,7 +116,7 @@ impl Connection {
         }
     }
 
-    /// Leaves out so many bytes.
+    /// Skips `count` bytes.
     async fn skip(&mut self, mut count: usize) -> Result<(), Failure> {
         loop {
             let at_once = count.min(self.unread.len());
@@ -132,7 +131,7 @@ impl Connection {
         }
     }
 
-    /// Leaves out the chunks of a body. Trailers are none that we know.
+    /// Skips the chunks of a body. Trailers are not supported.
     async fn skip_chunks(&mut self) -> Result<(), Failure> {
         const LINE_END: usize = "\r\n".len();
         loop {
@@ -148,7 +147,7 @@ impl Connection {
                     }
                 }
                 httparse::Status::Partial => {
-                    // What is left of a line goes to the front.
+                    // Moves the partial line to the front.
                     self.buffer.copy_within(self.unread.clone(), 0);
                     self.unread = 0..self.unread.len();
                     if self.read().await.map_err(|_| Failure::Cut)? == 0 {
@@ -159,7 +158,7 @@ impl Connection {
         }
     }
 
-    /// Reads on when all is used; whether there was more.
+    /// Reads more data after all was consumed. Returns `false` at the end.
     async fn fill(&mut self) -> Result<bool, Failure> {
         self.unread = 0..0;
         let read = self.read().await.map_err(|_| Failure::Cut)?;

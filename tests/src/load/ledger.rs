@@ -1,26 +1,26 @@
-//! What became of every request.
+//! The outcomes of all requests.
 
 use std::fmt;
 
 use crate::client::Client;
 use crate::tally::{FailedRequest, Tally};
 
-/// What became of every request of a load.
+/// The outcome of every request of a load.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     pub(crate) tallies: Vec<(Client, Tally)>,
-    /// Requests that were due in an open loop and for which no client was free
-    /// before it was over: they were never sent.
+    /// Requests of an open loop that were due but never sent, because no client was free
+    /// before the end.
     pub never_sent: u64,
 }
 
 impl Ledger {
-    /// Of the clients of each kind, in the order they were asked for.
+    /// Returns the tally of each kind of client, in the order they were added.
     pub fn by_client(&self) -> impl Iterator<Item = (Client, &Tally)> {
         self.tallies.iter().map(|(client, tally)| (*client, tally))
     }
 
-    /// Of all of them together.
+    /// Returns the sum of all tallies.
     #[must_use]
     pub fn total(&self) -> Tally {
         let mut total = Tally::default();
@@ -30,8 +30,8 @@ impl Ledger {
         total
     }
 
-    /// Whether every request that was sent was either answered or failed. It
-    /// holds once the load has stopped; while it runs some are under way.
+    /// Returns whether every request was either answered or failed. This holds once the
+    /// load has stopped; before that, some are in flight.
     #[must_use]
     pub fn adds_up(&self) -> bool {
         self.tallies
@@ -39,7 +39,7 @@ impl Ledger {
             .all(|(_, tally)| tally.sent == tally.answered() + tally.failures())
     }
 
-    /// The failures one by one.
+    /// Returns the failed requests one by one.
     pub fn failed(&self) -> impl Iterator<Item = &FailedRequest> {
         self.tallies.iter().flat_map(|(_, tally)| &tally.failed)
     }

@@ -1,32 +1,33 @@
-//! A generator of load, and a ledger with what became of every request.
+//! A load generator for HTTP/1.1, with a ledger of every request's outcome.
 //!
-//! The benchmarks and the cases about a cluster share it. It drives a server over
-//! HTTP/1.1 from one thread, with clients of three kinds: who asks again at once
-//! on the same connection, who opens a new one each time, and who thinks in
-//! between. In a closed loop each client waits for its answer before it goes on;
-//! in an open one requests are due at a fixed rate, whatever the answers do, and
-//! each latency counts from the moment its request was due. A server that stalls
-//! is then charged for all that it kept waiting, and not for one request a client.
+//! The benchmarks and the cluster tests share it. It drives a server from one thread with
+//! clients of three kinds: keep-alive clients, clients that open a connection for each
+//! request, and clients that pause between requests.
 //!
-//! Nothing is tried again, and nothing is forgotten: [`Ledger::adds_up`].
+//! In a closed loop, each client waits for its response before it sends the next request.
+//! In an open loop, requests are due at a fixed rate, and each latency counts from the
+//! time its request was due. A stalled server is then charged for every request that was
+//! due during the stall, and not only for one request per client.
 //!
-//! `plan` is what is asked for and `running` a load on its way; `client` is one
-//! client, `connection` and `answer` are what it speaks, `arrivals` is the open
-//! loop, and `ledger` with its `tally`s is the result. `cluster` is what the load
-//! is for: a server with workers, as a process that one can do things to.
+//! Requests are not retried, and the outcome of each is counted: see [`Ledger::adds_up`].
+//!
+//! `builder` configures a load and `running` runs it. `client` is one client, which sends
+//! over a `connection` and parses each `response`. `arrivals` is the clock of the open
+//! loop. `ledger` holds the result, with a `tally` for each kind of client. `cluster`
+//! starts a server as a child process, reads its events and sends it signals.
 
-mod answer;
 mod arrivals;
+mod builder;
 mod client;
 pub mod cluster;
 mod connection;
 mod ledger;
-mod plan;
+mod response;
 mod running;
 mod tally;
 
+pub use builder::Load;
 pub use client::Client;
 pub use ledger::Ledger;
-pub use plan::Load;
 pub use running::RunningLoad;
 pub use tally::{FailedRequest, Failure, Tally};

@@ -1,4 +1,4 @@
-//! A load on its way.
+//! A running load.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,27 +10,27 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::arrivals::Arrivals;
-use crate::client::{Client, Worker};
+use crate::builder::Load;
+use crate::client::{Client, ClientTask};
 use crate::ledger::Ledger;
-use crate::plan::Load;
 use crate::tally::Tally;
 
-/// How often one looks whether enough has happened.
-const LOOK: Duration = Duration::from_millis(5);
+/// The interval at which the counters are polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A load that runs, on a thread of its own, until it is stopped.
+/// A load that runs on its own thread until it is stopped.
 ///
-/// Dropped, it stops as well, and waits until it has.
+/// Dropping it stops it as well and waits for the requests in flight.
 pub struct RunningLoad {
     shared: Arc<Shared>,
-    over: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
     arrivals: Option<Arrivals>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl RunningLoad {
     pub(crate) fn start(load: Load) -> Self {
-        let (over, is_over) = watch::channel(false);
+        let (stop, stopped) = watch::channel(false);
         let Load {
             addr,
             path,
@@ -42,7 +42,7 @@ impl RunningLoad {
             addr,
             path,
             timeout,
-            over: is_over,
+            stopped,
             ledger: Mutex::new(Ledger::new(groups.iter().map(|(client, _)| *client))),
         });
         let arrivals = rate.map(Arrivals::start);
@@ -50,69 +50,67 @@ impl RunningLoad {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .expect("there is an event loop");
+            .expect("an event loop can be created");
         let thread = {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || runtime.block_on(work(&shared, &groups, due.as_ref())))
+            thread::spawn(move || runtime.block_on(run_clients(&shared, &groups, due.as_ref())))
         };
         RunningLoad {
             shared,
-            over,
+            stop,
             arrivals,
             thread: Some(thread),
         }
     }
 
-    /// What became of the requests so far.
+    /// Returns the outcomes so far.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         self.shared.lock().clone()
     }
 
-    /// How many requests were sent so far.
+    /// Returns the number of requests sent so far.
     #[must_use]
     pub fn sent(&self) -> u64 {
         self.sum(|tally| tally.sent)
     }
 
-    /// Waits until so many requests were answered, or gives up after a time;
-    /// whether they were.
+    /// Waits until `count` requests were answered. Returns `false` after the timeout.
     #[must_use]
-    pub fn wait_for_answers(&self, count: u64, patience: Duration) -> bool {
+    pub fn wait_for_answers(&self, count: u64, timeout: Duration) -> bool {
         let since = Instant::now();
         while self.sum(Tally::answered) < count {
-            if since.elapsed() > patience {
+            if since.elapsed() > timeout {
                 return false;
             }
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         }
         true
     }
 
-    /// Has no more requests sent, waits for those that were, and returns what
-    /// became of all.
+    /// Stops sending, waits for the requests in flight, and returns all outcomes.
     ///
     /// # Panics
     ///
-    /// If a client had a bug.
+    /// If a client has panicked.
     #[must_use]
     pub fn stop(mut self) -> Ledger {
-        let thread = self.end();
-        assert!(thread, "a client has panicked");
+        let is_ok = self.end();
+        assert!(is_ok, "a client has panicked");
         self.ledger()
     }
 
-    /// Whether it came to its end without a panic.
+    /// Ends the load. Returns `false` if its thread has panicked.
     fn end(&mut self) -> bool {
         let Some(thread) = self.thread.take() else {
             return true;
         };
-        self.over.send_replace(true);
-        let is_well = thread.join().is_ok();
+        self.stop.send_replace(true);
+        let is_ok = thread.join().is_ok();
         if let Some(arrivals) = self.arrivals.take() {
             self.shared.lock().never_sent = arrivals.stop();
         }
-        is_well
+        is_ok
     }
 
     fn sum(&self, of: impl Fn(&Tally) -> u64) -> u64 {
@@ -127,12 +125,16 @@ impl Drop for RunningLoad {
     }
 }
 
-/// Has all clients work, until it is over.
-async fn work(shared: &Arc<Shared>, groups: &[(Client, usize)], due: Option<&Receiver<Instant>>) {
+/// Runs all clients until the load is stopped.
+async fn run_clients(
+    shared: &Arc<Shared>,
+    groups: &[(Client, usize)],
+    due: Option<&Receiver<Instant>>,
+) {
     let mut tasks = JoinSet::new();
     for (group, (client, count)) in groups.iter().enumerate() {
         for _ in 0..*count {
-            let worker = Worker {
+            let worker = ClientTask {
                 shared: Arc::clone(shared),
                 group,
                 client: *client,
@@ -141,32 +143,32 @@ async fn work(shared: &Arc<Shared>, groups: &[(Client, usize)], due: Option<&Rec
             tasks.spawn(worker.run());
         }
     }
-    // With its panic, if one has any.
+    // Propagates a panic of any client.
     tasks.join_all().await;
 }
 
-/// What the clients have in common.
+/// State that the clients share.
 pub(crate) struct Shared {
     pub(crate) addr: SocketAddr,
     pub(crate) path: String,
     pub(crate) timeout: Duration,
-    over: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
     ledger: Mutex<Ledger>,
 }
 
 impl Shared {
-    pub(crate) fn tally(&self, group: usize, note: impl FnOnce(&mut Tally)) {
-        note(&mut self.lock().tallies[group].1);
+    pub(crate) fn tally(&self, group: usize, update: impl FnOnce(&mut Tally)) {
+        update(&mut self.lock().tallies[group].1);
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        *self.over.borrow()
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.stopped.borrow()
     }
 
-    /// Completes when it is over.
-    pub(crate) async fn over(&self) {
-        // An error means that nobody is left to say so.
-        let _ = self.over.clone().wait_for(|over| *over).await;
+    /// Completes when the load is stopped.
+    pub(crate) async fn stopped(&self) {
+        // An error means that the sender is gone, which stops the load as well.
+        let _ = self.stopped.clone().wait_for(|stopped| *stopped).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, Ledger> {

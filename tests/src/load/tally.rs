@@ -1,4 +1,4 @@
-//! What became of the requests of some clients.
+//! The outcomes of the requests of one kind of client.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,33 +8,32 @@ use hdrhistogram::Histogram;
 
 use crate::client::Client;
 
-/// So many failures are kept one by one. Of those beyond only the number is.
-const KEPT: usize = 100_000;
-/// A latency is exact to a thousandth.
+/// The number of failed requests that are kept one by one. Others are only counted.
+const MAX_FAILED: usize = 100_000;
+/// Significant digits of a latency.
 const DIGITS: u8 = 3;
 const SHORTEST: Duration = Duration::from_micros(1);
 const LONGEST: Duration = Duration::from_mins(2);
 
-/// Why there was no answer.
+/// The reason why a request has no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
-    /// Nobody took the connection.
+    /// The connection was refused.
     Refused,
-    /// The connection ended before a byte of the answer came.
+    /// The connection ended before the first byte of the response.
     Reset,
-    /// The connection ended within the answer.
+    /// The connection ended in the middle of the response.
     Cut,
-    /// It did not come in time: it hung.
+    /// The response did not arrive in time.
     TimedOut,
-    /// It was no HTTP.
+    /// The response was not valid HTTP.
     Malformed,
-    /// There was no connection for another reason: too many open files here,
-    /// or no more ports.
+    /// Connecting failed for another reason, such as too many open files or no free port.
     NotConnected,
 }
 
 impl Failure {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 6] = [
         Self::Refused,
         Self::Reset,
@@ -44,13 +43,13 @@ impl Failure {
         Self::NotConnected,
     ];
 
-    /// What it is called in a sentence.
+    /// Returns the name used in summaries.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Refused => "refused",
-            Self::Reset => "reset before an answer",
-            Self::Cut => "cut within an answer",
+            Self::Reset => "reset before a response",
+            Self::Cut => "cut within a response",
             Self::TimedOut => "timed out",
             Self::Malformed => "malformed",
             Self::NotConnected => "not connected",
@@ -58,63 +57,62 @@ impl Failure {
     }
 }
 
-/// A request without an answer.
+/// A request without a response.
 #[derive(Clone, Copy, Debug)]
 pub struct FailedRequest {
-    /// Why there was none.
+    /// The reason.
     pub failure: Failure,
-    /// Whose request it was.
+    /// The kind of client.
     pub client: Client,
-    /// When it was begun, its connection included.
+    /// Start of the request, or of connecting.
     pub started: Instant,
-    /// When it was clear that there would be no answer.
+    /// Time at which it failed.
     pub ended: Instant,
-    /// Which process had the connection, if an answer before has told.
+    /// The process at the other end, if an earlier response has named it.
     pub worker: Option<u32>,
 }
 
-/// What became of the requests of some clients.
+/// Counters of the requests of one kind of client.
 #[derive(Clone, Debug)]
 pub struct Tally {
-    /// Requests that were begun.
+    /// Requests sent.
     pub sent: u64,
-    /// Answers, by status.
+    /// Responses by status.
     pub statuses: BTreeMap<u16, u64>,
-    /// Answers, by the process that says it gave them.
+    /// Responses by the process that names itself in them.
     pub workers: BTreeMap<u32, u64>,
-    /// Failures, by kind.
+    /// Failures by kind.
     pub failures: BTreeMap<Failure, u64>,
-    /// The failures one by one: the first hundred thousand.
+    /// The first hundred thousand failed requests.
     pub failed: Vec<FailedRequest>,
-    /// Connections that were opened.
+    /// Connections opened.
     pub connections: u64,
-    /// Connections that the other side closed while nothing was asked on them.
-    /// That fails no request.
+    /// Connections that the server has closed while they were idle. This fails no request.
     pub closed_idle: u64,
-    /// Nanoseconds until an answer was complete, of all that were answered.
+    /// Time to the complete response in nanoseconds.
     pub latency: Histogram<u64>,
 }
 
 impl Tally {
-    /// All answers, whatever their status.
+    /// Returns the number of responses, whatever their status.
     #[must_use]
     pub fn answered(&self) -> u64 {
         self.statuses.values().sum()
     }
 
-    /// All requests without an answer.
+    /// Returns the number of requests without a response.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.failures.values().sum()
     }
 
-    /// How many failed in this way.
+    /// Returns the number of failures of this kind.
     #[must_use]
     pub fn count(&self, failure: Failure) -> u64 {
         self.failures.get(&failure).copied().unwrap_or(0)
     }
 
-    /// Answers that are not a success, by their status.
+    /// Returns the number of responses with a status other than 2xx.
     #[must_use]
     pub fn unsuccessful(&self) -> u64 {
         let bad = |(status, _): &(&u16, &u64)| !(200..300).contains(*status);
@@ -125,14 +123,13 @@ impl Tally {
             .sum()
     }
 
-    /// The latency that so many of a hundred do not exceed; zero if there is
-    /// none.
+    /// Returns a percentile of the latency, or zero if there are no responses.
     #[must_use]
     pub fn percentile(&self, percent: f64) -> Duration {
         Duration::from_nanos(self.latency.value_at_percentile(percent))
     }
 
-    pub(crate) fn answer(&mut self, status: u16, worker: Option<u32>, latency: Duration) {
+    pub(crate) fn respond(&mut self, status: u16, worker: Option<u32>, latency: Duration) {
         *self.statuses.entry(status).or_default() += 1;
         if let Some(worker) = worker {
             *self.workers.entry(worker).or_default() += 1;
@@ -142,7 +139,7 @@ impl Tally {
 
     pub(crate) fn fail(&mut self, failed: FailedRequest) {
         *self.failures.entry(failed.failure).or_default() += 1;
-        if self.failed.len() < KEPT {
+        if self.failed.len() < MAX_FAILED {
             self.failed.push(failed);
         }
     }
@@ -161,7 +158,7 @@ impl Tally {
         self.failed.extend(&other.failed);
         self.connections += other.connections;
         self.closed_idle += other.closed_idle;
-        // They have the same bounds.
+        // Cannot fail, since both have the same bounds.
         let _ = self.latency.add(&other.latency);
     }
 }
@@ -178,12 +175,12 @@ impl Default for Tally {
             failed: Vec::new(),
             connections: 0,
             closed_idle: 0,
-            latency: latency.expect("the bounds are far enough apart"),
+            latency: latency.expect("valid bounds"),
         }
     }
 }
 
-/// One line.
+/// Prints one line.
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Tally {

@@ -1,4 +1,4 @@
-//! What load is wanted.
+//! The configuration of a load.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::client::Client;
 use crate::running::RunningLoad;
 
-/// How long a request may take unless said otherwise. Longer, and it hangs.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The default request timeout.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Load on a server, to be started. Without clients there is none.
+/// A load to be started. Add clients, otherwise it sends nothing.
 #[derive(Clone, Debug)]
 pub struct Load {
     pub(crate) addr: SocketAddr,
@@ -20,59 +20,62 @@ pub struct Load {
 }
 
 impl Load {
-    /// On the server at this address: `GET /`, in a closed loop.
+    /// Creates a load on the server at this address: `GET /` in a closed loop.
     #[must_use]
     pub fn on(addr: SocketAddr) -> Self {
         Load {
             addr,
             path: "/".to_owned(),
-            timeout: PATIENCE,
+            timeout: DEFAULT_TIMEOUT,
             rate: None,
             groups: Vec::new(),
         }
     }
 
-    /// What to get instead of `/`.
+    /// Sets the path, by default `/`.
     #[must_use]
     pub fn path(mut self, path: &str) -> Self {
         path.clone_into(&mut self.path);
         self
     }
 
-    /// How long a request may take, from the connection to the last byte of the
-    /// answer, before it counts as hung; 5 s unless said.
+    /// Sets the time a request may take, from connecting to the last byte of the response.
+    /// Then it counts as timed out. The default is 5 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// So many clients of a kind, beside those there are already.
+    /// Adds `count` clients of a kind.
     #[must_use]
     pub fn clients(mut self, client: Client, count: usize) -> Self {
         self.groups.push((client, count));
         self
     }
 
-    /// Makes it an open loop: so many requests a second are due, evenly, and any
-    /// client that is free sends the next one. With too few clients requests wait
-    /// for one, and their latency says so.
+    /// Makes it an open loop: requests are due evenly at this rate, and any free client
+    /// sends the next one. With too few clients requests wait, which counts towards their
+    /// latency.
     ///
     /// # Panics
     ///
-    /// If the rate is not above zero.
+    /// If the rate is not positive.
     #[must_use]
     pub fn rate(mut self, per_second: f64) -> Self {
-        assert!(per_second > 0.0, "a rate is above zero, not {per_second}");
+        assert!(
+            per_second > 0.0,
+            "the rate has to be positive, not {per_second}"
+        );
         self.rate = Some(per_second);
         self
     }
 
-    /// Starts it, on a thread of its own.
+    /// Starts the load on its own thread.
     ///
     /// # Panics
     ///
-    /// If there can be no thread or no event loop.
+    /// If the thread or its event loop cannot be created.
     #[must_use]
     pub fn start(self) -> RunningLoad {
         RunningLoad::start(self)

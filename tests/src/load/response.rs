@@ -1,56 +1,56 @@
-//! The head of an answer, and what it says of the rest.
+//! The head of a response.
 
 use crate::tally::Failure;
 
-/// More than any server here sends.
-const HEADERS: usize = 32;
+/// More headers than any of the servers sends.
+const MAX_HEADERS: usize = 32;
 
-/// What there is before the body.
+/// The parts of a head that the load generator uses.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Head {
+pub(crate) struct ResponseHead {
     pub(crate) status: u16,
-    /// Which process answers, if it says so in `x-worker`.
+    /// The process that has responded, from the header `x-worker`.
     pub(crate) worker: Option<u32>,
-    /// Whether the connection is over after this answer.
+    /// Set if the connection ends after this response.
     pub(crate) closes: bool,
-    pub(crate) body: Body,
-    /// How many bytes it was.
+    pub(crate) body: BodyFraming,
+    /// Length of the head in bytes.
     pub(crate) length: usize,
 }
 
-/// How the body ends.
+/// The framing of the body.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Body {
+pub(crate) enum BodyFraming {
     Length(usize),
     Chunked,
-    /// With the connection.
+    /// The body ends with the connection.
     ToEnd,
 }
 
-impl Head {
-    /// What the bytes begin with, once it is all there.
+impl ResponseHead {
+    /// Parses the head at the start of `bytes`. Returns `None` if it is incomplete.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Self>, Failure> {
-        let mut headers = [httparse::EMPTY_HEADER; HEADERS];
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut response = httparse::Response::new(&mut headers);
         let parsed = response.parse(bytes).map_err(|_| Failure::Malformed)?;
         let httparse::Status::Complete(length) = parsed else {
             return Ok(None);
         };
         let status = response.code.ok_or(Failure::Malformed)?;
-        let mut head = Head {
+        let mut head = ResponseHead {
             status,
             worker: None,
             closes: response.version == Some(0),
-            body: Body::ToEnd,
+            body: BodyFraming::ToEnd,
             length,
         };
         for header in response.headers.iter() {
             let is = |name: &str| header.name.eq_ignore_ascii_case(name);
             if is("content-length") {
                 let length = number(header.value).ok_or(Failure::Malformed)?;
-                head.body = Body::Length(length);
+                head.body = BodyFraming::Length(length);
             } else if is("transfer-encoding") {
-                head.body = Body::Chunked;
+                head.body = BodyFraming::Chunked;
             } else if is("connection") {
                 head.closes = header.value.eq_ignore_ascii_case(b"close");
             } else if is("x-worker") {
@@ -58,9 +58,9 @@ impl Head {
             }
         }
         if matches!(status, 204 | 304) {
-            head.body = Body::Length(0);
+            head.body = BodyFraming::Length(0);
         }
-        head.closes |= head.body == Body::ToEnd;
+        head.closes |= head.body == BodyFraming::ToEnd;
         Ok(Some(head))
     }
 }
@@ -73,28 +73,28 @@ fn number<T: std::str::FromStr>(value: &[u8]) -> Option<T> {
 mod tests {
     use super::*;
 
-    fn head(text: &str) -> Head {
-        Head::parse(text.as_bytes()).unwrap().unwrap()
+    fn head(text: &str) -> ResponseHead {
+        ResponseHead::parse(text.as_bytes()).unwrap().unwrap()
     }
 
     #[test]
-    fn a_head_says_who_answers_and_how_the_body_ends() {
+    fn head_has_worker_and_body_framing() {
         let text = "HTTP/1.1 200 OK\r\nX-Worker: 17\r\nContent-Length: 6\r\n\r\nhello\n";
-        let expected = Head {
+        let expected = ResponseHead {
             status: 200,
             worker: Some(17),
             closes: false,
-            body: Body::Length(6),
+            body: BodyFraming::Length(6),
             length: text.len() - 6,
         };
         assert_eq!(head(text), expected);
         let chunked = head("HTTP/1.1 503 Busy\r\ntransfer-encoding: chunked\r\n\r\n");
-        assert_eq!((chunked.status, chunked.body), (503, Body::Chunked));
-        assert_eq!(head("HTTP/1.1 204 No\r\n\r\n").body, Body::Length(0));
+        assert_eq!((chunked.status, chunked.body), (503, BodyFraming::Chunked));
+        assert_eq!(head("HTTP/1.1 204 No\r\n\r\n").body, BodyFraming::Length(0));
     }
 
     #[test]
-    fn a_connection_is_over_if_it_is_said_or_if_nothing_else_ends_the_body() {
+    fn connection_closes_on_request_or_without_framing() {
         let closes = |headers: &str| head(&format!("HTTP/1.1 200 OK\r\n{headers}\r\n")).closes;
         assert!(closes("Content-Length: 0\r\nConnection: Close\r\n"));
         assert!(!closes("Content-Length: 0\r\nConnection: keep-alive\r\n"));
@@ -102,10 +102,13 @@ mod tests {
     }
 
     #[test]
-    fn half_a_head_is_none_yet_and_nonsense_is_malformed() {
-        assert_eq!(Head::parse(b"HTTP/1.1 200 OK\r\nCont"), Ok(None));
-        assert_eq!(Head::parse(b"SMTP 220\r\n\r\n"), Err(Failure::Malformed));
+    fn partial_head_is_incomplete_and_garbage_malformed() {
+        assert_eq!(ResponseHead::parse(b"HTTP/1.1 200 OK\r\nCont"), Ok(None));
+        assert_eq!(
+            ResponseHead::parse(b"SMTP 220\r\n\r\n"),
+            Err(Failure::Malformed)
+        );
         let length = b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n";
-        assert_eq!(Head::parse(length), Err(Failure::Malformed));
+        assert_eq!(ResponseHead::parse(length), Err(Failure::Malformed));
     }
 }
