@@ -1,5 +1,5 @@
-//! Everything there is, in each browser: one walks through all of it, since to
-//! start one takes longer than most cases.
+//! Runs every scenario in each browser. One browser does all of it, because starting
+//! one takes longer than most cases.
 
 use std::time::Instant;
 
@@ -30,13 +30,13 @@ async fn walk(page: &Page) -> Result<()> {
     timed("axe", check_accessibility(page, &server, &scenarios)).await?;
     timed("keys", keys::check(page)).await?;
     timed("addresses", fuzz::open_all(page)).await?;
-    // Of two chapters, neither of which is loaded with the page.
+    // Two chapters that the page does not load at first.
     let (opened, unopened) = (&scenarios[scenarios.len() - 1], &scenarios[2]);
     timed("offline", offline::reload(page, opened, unopened)).await?;
     timed("files", offline::from_files(page, opened)).await
 }
 
-/// Says how long a part of it took: this is a case of minutes.
+/// Runs one part of a long case and prints its duration.
 async fn timed(part: &str, what: impl Future<Output = Result<()>>) -> Result<()> {
     let started = Instant::now();
     let result = what.await;
@@ -56,7 +56,7 @@ async fn use_keyboard(page: &Page, server: &Serve, scenarios: &[String]) -> Resu
     Ok(())
 }
 
-/// Light or dark, and how wide. From one to the next one thing changes.
+/// Returns light and dark at two widths. Each step changes one setting.
 fn appearances() -> [Appearance; 4] {
     let all = [(false, WIDE), (true, WIDE), (true, NARROW), (false, NARROW)];
     all.map(|(is_dark, width)| Appearance {
@@ -66,7 +66,7 @@ fn appearances() -> [Appearance; 4] {
     })
 }
 
-/// Has axe appearance at all there is at the end of each run.
+/// Checks home and the end of each scenario's run with axe.
 async fn check_accessibility(page: &Page, server: &Serve, scenarios: &[String]) -> Result<()> {
     page.open(&server.url).await?;
     axe::load(page).await?;
@@ -85,7 +85,7 @@ async fn check_accessibility(page: &Page, server: &Serve, scenarios: &[String]) 
             if is_first {
                 ensure_same_trace(page, scenario).await?;
             }
-            // The source in the place of the guide, in some of the appearances.
+            // Check the guide in light and the source in dark appearances.
             let open = usize::from(appearance.is_dark);
             let open = format!("document.querySelectorAll('#reading details')[{open}].open = true");
             evaluate(page, &open).await?;
@@ -95,8 +95,7 @@ async fn check_accessibility(page: &Page, server: &Serve, scenarios: &[String]) 
     page.assert_no_console_errors().await
 }
 
-/// The records of a simulation are those that the program has of it, so they are the
-/// same in each browser.
+/// Fails unless the page's simulation has the same records as the native program's.
 async fn ensure_same_trace(page: &Page, scenario: &str) -> Result<()> {
     let mut command = native::command();
     command.args(["run", scenario, "--world", "virtual", "--json"]);

@@ -1,4 +1,4 @@
-//! How somebody looks at the page.
+//! Display settings of the browser: color scheme, motion and width.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -11,29 +11,29 @@ use crate::firefox;
 /// The narrowest screen that the page is made for, in CSS pixels.
 pub(crate) const NARROW: u32 = 320;
 
-/// A screen that has room for everything.
+/// The width of a desktop screen, in CSS pixels.
 pub(crate) const WIDE: u32 = 1280;
 
-/// What the person prefers, and has.
+/// The user's preferences and screen width.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Appearance {
-    /// Light on dark.
+    /// Dark color scheme.
     pub(crate) is_dark: bool,
-    /// As little motion as possible.
+    /// Reduced motion.
     pub(crate) is_still: bool,
-    /// In CSS pixels.
+    /// Width in CSS pixels.
     pub(crate) width: u32,
 }
 
 impl Appearance {
-    /// As most people look.
+    /// The default settings.
     pub(crate) const USUAL: Self = Self {
         is_dark: false,
         is_still: false,
         width: WIDE,
     };
 
-    /// Makes it so, from now on.
+    /// Applies these settings to the browser.
     pub(crate) async fn apply(self, page: &Page) -> Result<()> {
         match page.kind {
             Kind::Chrome => self.apply_to_chrome(page).await?,

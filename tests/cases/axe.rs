@@ -1,4 +1,4 @@
-//! axe, which knows what keeps people from using a page.
+//! Accessibility checks with axe.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::browser::Page;
 use crate::experiment::evaluate;
 
-/// Puts axe into the page that is open.
+/// Loads axe into the open page.
 pub(crate) async fn load(page: &Page) -> Result<()> {
     let path = path();
     let source = fs::read_to_string(&path).with_context(|| {
@@ -20,8 +20,7 @@ pub(crate) async fn load(page: &Page) -> Result<()> {
     Ok(())
 }
 
-/// Fails if axe finds anything to complain of, by its usual rules or the size of
-/// targets.
+/// Fails if axe finds a violation of its default rules or of the target size.
 pub(crate) async fn ensure_clean(page: &Page, what: &str) -> Result<()> {
     const SCRIPT: &str = "return axe.run({ rules: { 'target-size': { enabled: true } } })
         .then(({ violations }) => violations.flatMap(({ id, help, nodes }) =>
@@ -33,7 +32,7 @@ pub(crate) async fn ensure_clean(page: &Page, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// Where the setup puts it: below cargo's output, found from `debug/deps/test-123abc`.
+/// Returns the path that setup installs axe to, relative to this test binary.
 fn path() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let target = test.ancestors().nth(3).unwrap();

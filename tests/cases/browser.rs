@@ -1,4 +1,4 @@
-//! A headless browser for one case: Chrome, or Firefox as well.
+//! A headless browser for one case: Chrome or Firefox.
 //!
 //! ```ignore
 //! browser::with(async |page| {
@@ -9,9 +9,9 @@
 //! .await
 //! ```
 //!
-//! Each case has a driver, a browser and a profile of its own, so that cases can
-//! run side by side; all three are gone when the case ends, however it ends. A
-//! case that fails leaves a picture of the page at `target/e2e/NAME.png`.
+//! Each case has its own driver, browser and profile, so cases can run in parallel.
+//! All three end with the case. A failing case saves a screenshot to
+//! `target/e2e/NAME.png`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,11 +27,10 @@ use crate::console::{Console, Entry};
 use crate::driver::Driver;
 use crate::firefox;
 
-/// How long an element may take to show up. Generous: it is only ever waited
-/// out by a case that fails.
+/// Time limit for an element to appear. Only failing cases wait this long.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Which browser.
+/// The browser to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Chrome or Chromium.
@@ -40,36 +39,36 @@ pub(crate) enum Kind {
     Firefox,
 }
 
-/// An open browser window, driven by a [`Driver`] of its own.
+/// An open browser window with its [`Driver`].
 pub(crate) struct Page {
-    /// Of which browser.
+    /// The browser.
     pub(crate) kind: Kind,
-    /// Everything that `WebDriver` can do.
+    /// The `WebDriver` client.
     pub(crate) client: Client,
-    // Dropped in this order: the browser goes before its profile.
+    // Dropped in this order: the browser before its profile.
     _driver: Driver,
     profile: TempDir,
 }
 
-/// Runs a case in a fresh Chrome; takes a picture if it fails.
+/// Runs a case in a new Chrome and saves a screenshot if it fails.
 pub(crate) async fn with(case: impl AsyncFnOnce(&Page) -> Result<()>) -> Result<()> {
     with_a(Kind::Chrome, case).await
 }
 
-/// The same in a browser of this kind.
+/// Runs a case in a new browser of this kind and saves a screenshot if it fails.
 pub(crate) async fn with_a(kind: Kind, case: impl AsyncFnOnce(&Page) -> Result<()>) -> Result<()> {
     let page = Page::start(kind).await?;
     let result = case(&page).await;
     if result.is_err() {
-        // Libtest names the thread of a case after it.
+        // libtest names the thread after the case.
         let thread = std::thread::current();
         let name = thread.name().unwrap_or("case").replace("::", "-");
         let picture = pictures().join(format!("{name}.png"));
         if page.screenshot(&picture).await.is_ok() {
-            eprintln!("a picture of the page is in {}", picture.display());
+            eprintln!("screenshot: {}", picture.display());
         }
     }
-    // The driver closes the browser anyway; this lets it do so in good order.
+    // Closes the browser cleanly. The driver would kill it.
     let _ = page.client.clone().close().await;
     result
 }
@@ -95,23 +94,23 @@ impl Page {
         })
     }
 
-    /// Opens a page and waits until it is loaded, or goes to another fragment of
-    /// the one that is open: then what is judged there is not judged yet.
+    /// Opens a page and waits until it is loaded, or goes to another fragment of the
+    /// open page. Clears the verdicts of the previous run.
     pub(crate) async fn open(&self, url: &str) -> Result<()> {
-        const FORGET: &str = "document.querySelector('#verdicts')?.replaceChildren()";
-        self.client.execute(FORGET, Vec::new()).await?;
+        const CLEAR_VERDICTS: &str = "document.querySelector('#verdicts')?.replaceChildren()";
+        self.client.execute(CLEAR_VERDICTS, Vec::new()).await?;
         self.client
             .goto(url)
             .await
             .with_context(|| format!("cannot open {url}"))
     }
 
-    /// Where the browser puts what it downloads.
+    /// Returns the download folder.
     pub(crate) fn downloads(&self) -> PathBuf {
         downloads(self.profile.path())
     }
 
-    /// The text that a person sees in the element, once it is there.
+    /// Waits for an element and returns its visible text.
     pub(crate) async fn text(&self, selector: &str) -> Result<String> {
         let element = self
             .client
@@ -123,8 +122,8 @@ impl Page {
         Ok(element.text().await?)
     }
 
-    /// What the console got since the last call, oldest first: calls of
-    /// `console.…`, uncaught exceptions, failed requests, policy violations.
+    /// Returns the console entries since the last call, oldest first: `console.…` calls,
+    /// uncaught exceptions, failed requests and policy violations.
     pub(crate) async fn console(&self) -> Result<Vec<Entry>> {
         if self.kind == Kind::Firefox {
             return firefox::console(self).await;
@@ -133,7 +132,7 @@ impl Page {
         Entry::parse(&answer)
     }
 
-    /// Fails the case if the console got an error since the last look at it.
+    /// Fails if the console has a new error.
     pub(crate) async fn assert_no_console_errors(&self) -> Result<()> {
         let mut entries = self.console().await?;
         entries.retain(Entry::is_error);
@@ -141,7 +140,7 @@ impl Page {
         Ok(())
     }
 
-    /// Saves a picture of the page.
+    /// Saves a screenshot.
     pub(crate) async fn screenshot(&self, to: &Path) -> Result<()> {
         let png = self.client.screenshot().await?;
         if let Some(folder) = to.parent() {
@@ -151,7 +150,7 @@ impl Page {
     }
 }
 
-/// Where pictures go: `target/e2e`, found from `target/debug/deps/test-123abc`.
+/// Returns the screenshot folder `target/e2e`, relative to this test binary.
 pub(crate) fn pictures() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.ancestors().nth(3).unwrap().join("e2e")
@@ -165,19 +164,18 @@ fn capabilities(profile: &Path) -> Capabilities {
     let arguments = [
         "--headless".to_owned(),
         "--window-size=1280,900".to_owned(),
-        // There is no sandbox for root or in most containers, and the pages are
-        // our own.
+        // Root and most containers have no sandbox, and the pages are our own.
         "--no-sandbox".to_owned(),
         // Shared memory is scarce in containers.
         "--disable-dev-shm-usage".to_owned(),
         "--disable-gpu".to_owned(),
-        // A test browser has no business on the network.
+        // A test browser should not use the network.
         "--disable-background-networking".to_owned(),
         "--disable-component-update".to_owned(),
         "--disable-quic".to_owned(),
         "--disable-sync".to_owned(),
         "--no-first-run".to_owned(),
-        // A name that browsers do not trust as they trust this machine's own.
+        // A host name that is not a secure context, unlike localhost.
         "--host-resolver-rules=MAP untrusted.test 127.0.0.1".to_owned(),
         format!("--user-data-dir={}", profile.display()),
     ];
@@ -187,7 +185,7 @@ fn capabilities(profile: &Path) -> Capabilities {
             "args": arguments,
             "prefs": { "download.default_directory": downloads(profile) },
         },
-        // Without this the driver keeps warnings and errors only.
+        // By default, the driver keeps only warnings and errors.
         "goog:loggingPrefs": { "browser": "ALL" },
     }) else {
         unreachable!("an object was written above")

@@ -1,4 +1,4 @@
-//! A challenge, taken and met as a person does it: by the controls on the page.
+//! Solving a challenge with the controls of the page.
 
 use anyhow::{Result, ensure};
 use fantoccini::Locator;
@@ -7,7 +7,7 @@ use crate::browser;
 use crate::experiment::{BACKSPACE, ENTER, choose, evaluate, finished, type_into, until};
 use crate::server::Serve;
 
-/// How many goals are not met.
+/// Script that counts the goals not met.
 const GOALS_MISSED: &str = "return document.querySelectorAll('#challenge .failed').length";
 
 #[tokio::test]
@@ -20,13 +20,16 @@ async fn challenge_can_be_met_with_the_controls() -> Result<()> {
         page.open(&format!("{}#/decoupling?seed=7", server.url))
             .await?;
         until(page, &says("The last run had a different load")).await?;
-        ensure!(evaluate(page, GOALS_MISSED).await? == 0, "nobody has tried");
+        ensure!(
+            evaluate(page, GOALS_MISSED).await? == 0,
+            "goals are open before an attempt"
+        );
         let take = Locator::Css("#challenge a");
         page.client.find(take).await?.click().await?;
         until(page, &says("The last run meets")).await?;
         ensure!(
             evaluate(page, GOALS_MISSED).await? != 0,
-            "the start meets it"
+            "the start must not meet all goals"
         );
         choose(page, "design", "events").await?;
         choose(page, "listeners", "async").await?;

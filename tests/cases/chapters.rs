@@ -1,4 +1,4 @@
-//! The chapters: what there is, and the way from one to another.
+//! The table of contents, and loading chapters.
 
 use std::fs;
 use std::path::Path;
@@ -39,8 +39,8 @@ async fn contents_match_the_scenario_list() -> Result<()> {
     .await
 }
 
-/// The folders of the chapters whose WebAssembly the page has asked for, in the
-/// order it did. What compares runs is of no chapter.
+/// Returns the chapters whose WebAssembly the page has loaded, in order. The analysis
+/// belongs to no chapter.
 async fn loaded(page: &Page) -> Result<Value> {
     let script = "return performance.getEntriesByType('resource').map(it => it.name)\
                   .filter(it => it.endsWith('.wasm')).map(it => it.split('/').at(-2))\
@@ -56,7 +56,7 @@ async fn chapter_is_loaded_once_when_opened() -> Result<()> {
         let (_, first) = &chapters[0];
         page.open(&format!("{}#/{}", server.url, first[0])).await?;
         finished(page).await?;
-        // There and back again: what was loaded is kept.
+        // Through all chapters and back: each is loaded once.
         let mut expected: Vec<&str> = Vec::new();
         let there = chapters.iter();
         for (chapter, scenarios) in there.clone().chain(there.rev()) {
@@ -84,7 +84,7 @@ async fn page_waits_for_a_missing_chapter() -> Result<()> {
     let www = Path::new(env!("CARGO_MANIFEST_DIR")).join("../www");
     let copy = tempfile::tempdir()?;
     copy_folder(&www, copy.path())?;
-    // The server wants to see the first chapter: it is taken away after that.
+    // The server needs the first chapter to start, so remove the last one afterwards.
     let server = Serve::start_with(&["--www", &copy.path().display().to_string()]).await?;
     let (folder, away) = (
         copy.path().join("pkg").join(chapter),
@@ -98,7 +98,7 @@ async fn page_waits_for_a_missing_chapter() -> Result<()> {
         let notice = page.text("#notice").await?;
         let expected = format!("The chapter {chapter} is not there, or not yet");
         ensure!(notice.contains(&expected), "{notice}");
-        // A missing file is in the console in any case; an exception is not.
+        // The console always has the missing file, but must have no exception.
         let entries = page.console().await?;
         let thrown = entries.iter().find(|it| it.message.contains("Uncaught"));
         ensure!(thrown.is_none(), "{thrown:?}");

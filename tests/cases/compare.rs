@@ -1,4 +1,4 @@
-//! Runs side by side: what is kept, what is shown of it, and what can be taken.
+//! Comparing and exporting runs.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +27,7 @@ async fn runs_are_compared_and_exported() -> Result<()> {
             radio.click().await?;
             until(page, &columns(count)).await?;
         }
-        // The simulation again took the place of the first.
+        // The second simulation replaced the first.
         let last = "document.querySelector('#runs th:last-child').textContent";
         until(page, &format!("{last} === 'Simulation'")).await?;
         page.open(&format!("{}#/handler?{SHORT}&policy=swallow", server.url))
@@ -39,7 +39,7 @@ async fn runs_are_compared_and_exported() -> Result<()> {
                 .starts_with("Run policy=supervise, This tab")
         );
 
-        // The same records as the program has, and the same file.
+        // The records equal those of the native program.
         let shown = evaluate(
             page,
             "return [...document.querySelectorAll('#runs code')].map(it => it.title)",
@@ -87,7 +87,7 @@ async fn runs_are_compared_and_exported() -> Result<()> {
         until(page, &columns(3)).await?;
         ensure!(focused(page).await? == "metric");
 
-        // A run that is gone back to is kept anew, and its link with it.
+        // Opening a kept run replaces it, and the focus moves on.
         let link = page.client.find(Locator::Css("#runs th a")).await?;
         link.send_keys(ENTER).await?;
         until(page, "document.activeElement.id === 'metric'").await?;
@@ -95,13 +95,16 @@ async fn runs_are_compared_and_exported() -> Result<()> {
             .await?;
         until(page, &columns(3)).await?;
 
-        // Headless, a browser may not copy: then what there is to copy is selected.
+        // A headless browser may not write to the clipboard; then the link is selected.
         press(page, "copy-link").await?;
         let link = format!("{}#/handler?seed=1&policy=swallow&{SHORT}", server.url);
         ensure!(page.text("#link").await? == link, "{link}");
         page.open(&format!("{}#/taxonomy", server.url)).await?;
         until(page, &columns(1)).await?;
-        ensure!(heads(page).await? == "Run Simulation", "others have gone");
+        ensure!(
+            heads(page).await? == "Run Simulation",
+            "runs of other scenarios are removed"
+        );
         page.assert_no_console_errors().await
     })
     .await
@@ -118,7 +121,7 @@ async fn heads(page: &Page) -> Result<String> {
     Ok(heads.as_str().unwrap_or_default().to_owned())
 }
 
-/// What the program has to say of the same simulation.
+/// Returns the native program's report of the same simulation.
 fn simulated() -> Result<Value> {
     let mut command = native::command();
     command.args(["run", "handler", "--json", "--world", "virtual"]);
@@ -128,7 +131,7 @@ fn simulated() -> Result<Value> {
     Ok(serde_json::from_slice(&command.output()?.stdout)?)
 }
 
-/// What is in a file once that is there, whole.
+/// Waits for a download and returns its content.
 async fn downloaded(file: &Path) -> Result<String> {
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
     while !file.exists() && tokio::time::Instant::now() < deadline {

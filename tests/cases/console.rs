@@ -1,5 +1,4 @@
-//! The browser's console, by a command of Chrome that is not in `WebDriver`, and
-//! any other of its own.
+//! Chrome's console, and commands of the Chrome DevTools Protocol.
 
 use anyhow::{Context as _, Result};
 use fantoccini::wd::WebDriverCompatibleCommand;
@@ -7,7 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 use url::{ParseError, Url};
 
-/// Asks for what the console got since it was last asked.
+/// Gets the console entries since the last call.
 #[derive(Debug)]
 pub(crate) struct Console;
 
@@ -21,7 +20,7 @@ impl WebDriverCompatibleCommand for Console {
     }
 }
 
-/// Any command of Chrome's own protocol: its name and parameters.
+/// A command of the Chrome DevTools Protocol: name and parameters.
 #[derive(Debug)]
 pub(crate) struct Cdp(pub(crate) &'static str, pub(crate) Value);
 
@@ -37,17 +36,17 @@ impl WebDriverCompatibleCommand for Cdp {
     }
 }
 
-/// One message of the console.
+/// A console entry.
 #[derive(Debug)]
 pub(crate) struct Entry {
     /// `SEVERE`, `WARNING`, `INFO` or `DEBUG`.
     pub(crate) level: String,
-    /// Where it came from, and what it says.
+    /// Source and text.
     pub(crate) message: String,
 }
 
 impl Entry {
-    /// The messages in the answer to [`Console`].
+    /// Parses the answer to [`Console`].
     pub(crate) fn parse(answer: &Value) -> Result<Vec<Self>> {
         let entries = answer.as_array().context("the console is not a list")?;
         let text = |entry: &Value, key: &str| entry[key].as_str().unwrap_or_default().to_owned();
@@ -60,7 +59,7 @@ impl Entry {
             .collect())
     }
 
-    /// Whether a person who looks at the console sees it in red.
+    /// Returns `true` if the console shows it as an error.
     pub(crate) fn is_error(&self) -> bool {
         self.level == "SEVERE"
     }

@@ -92,7 +92,7 @@ async fn direct_calls_fail_registrations() -> Result<()> {
                 .await?
                 .contains("0 registrations failed")
         );
-        // By the control, as a person would.
+        // Use the control, as a user would.
         choose(page, "design", "direct").await?;
         until(
             page,
@@ -151,14 +151,14 @@ async fn trap_is_reported_and_restart_works() -> Result<()> {
             );
             page.open(&url).await?;
             visible(page, "#trap").await?;
-            let said = page.text("#trap-text").await?;
-            ensure!(said.contains("EmailService has a bug"), "{said}");
+            let text = page.text("#trap-text").await?;
+            ensure!(text.contains("EmailService has a bug"), "{text}");
             let outcomes = outcomes(page).await?;
             ensure!(outcomes.iter().all(|outcome| outcome == "failed"));
-            // What was recorded before the trap is there to look at.
+            // The records before the trap are shown.
             press(page, "back").await?;
             ensure!(page.text("#numbers").await?.contains("UserService"));
-            // The bug is still there: a restart meets it again, in a new Worker.
+            // A restart hits the bug again, in a new Worker.
             press(page, "restart").await?;
             visible(page, "#trap").await?;
             choose(page, "fault", "error").await?;
@@ -175,8 +175,9 @@ async fn trap_is_reported_and_restart_works() -> Result<()> {
 
 #[tokio::test]
 async fn terminated_worker_is_noticed() -> Result<()> {
-    // As a browser may end one: nobody is told. The page makes its own otherwise.
-    const KEEP: &str = "
+    // Terminates a Worker without an event, as browsers do. The page creates its own
+    // Workers, so keep a reference.
+    const KEEP_WORKER: &str = "
         const Real = Worker;
         window.Worker = class extends Real {
             constructor(...how) { super(...how); window.latest = this; }
@@ -185,7 +186,7 @@ async fn terminated_worker_is_noticed() -> Result<()> {
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling", server.url)).await?;
         finished(page).await?;
-        evaluate(page, KEEP).await?;
+        evaluate(page, KEEP_WORKER).await?;
         evaluate(page, "location.hash = '#/decoupling?world=tab'").await?;
         until(
             page,
@@ -194,8 +195,8 @@ async fn terminated_worker_is_noticed() -> Result<()> {
         .await?;
         evaluate(page, "latest.terminate()").await?;
         visible(page, "#trap").await?;
-        let said = page.text("#trap-text").await?;
-        ensure!(said.contains("its Worker ended"), "{said}");
+        let text = page.text("#trap-text").await?;
+        ensure!(text.contains("its Worker ended"), "{text}");
         press(page, "restart").await?;
         finished(page).await?;
         ensure_passed(page).await?;
@@ -211,11 +212,11 @@ async fn keyboard_focus_moves_to_the_enabled_button() -> Result<()> {
         page.open(&format!("{}#/decoupling?{SHORT}", server.url))
             .await?;
         finished(page).await?;
-        // The skip link leads to the experiment, and leaves it as it is.
+        // The skip link focuses the experiment without changing it.
         type_into(page, "skip", ENTER).await?;
         ensure!(focused(page).await? == "experiment");
         ensure!(page.text("#command").await?.contains("--set users=4"));
-        // A preset, by its key, keeps the focus.
+        // A preset keeps the focus.
         evaluate(
             page,
             "document.querySelector('#presets button').id = 'preset'",
@@ -224,7 +225,7 @@ async fn keyboard_focus_moves_to_the_enabled_button() -> Result<()> {
         type_into(page, "preset", ENTER).await?;
         until(page, "location.hash === '#/decoupling?seed=1'").await?;
         ensure!(focused(page).await? == "preset");
-        // What is switched off hands the focus on to what takes its place.
+        // A button that is disabled passes the focus to its counterpart.
         type_into(page, "pause", ENTER).await?;
         ensure!(focused(page).await? == "run");
         type_into(page, "run", ENTER).await?;
@@ -264,7 +265,7 @@ async fn out_of_range_value_blocks_other_changes() -> Result<()> {
 async fn run_continues_after_a_step_past_the_end() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
-        // The second user comes after three seconds: there is time to get ahead.
+        // The second user arrives after three seconds, so a step finds no record at first.
         let query = "users=2&interval=3000&world=tab";
         page.open(&format!("{}#/decoupling?{query}", server.url))
             .await?;

@@ -1,4 +1,4 @@
-//! What the page is shown on: dots of another size, paper, colours of somebody's own.
+//! Other displays: pixel ratios, print and forced colors.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -31,12 +31,12 @@ async fn paused_picture_is_repainted_for_another_screen() -> Result<()> {
                     Math.abs(picture[dots] - picture[size] * {ratio}) <= 1)"
             );
             until(page, &dots).await?;
-            // More than one colour, so it is not only larger.
-            let colours = "const { width, height } = picture;
+            // Several colors show that it was repainted, not just resized.
+            let colors = "const { width, height } = picture;
                 const { data } = picture.getContext('2d').getImageData(0, 0, width, height);
                 return new Set(new Uint32Array(data.buffer)).size";
-            let colours = evaluate(page, colours).await?;
-            ensure!(colours.as_u64() > Some(10), "{colours} at {ratio}");
+            let colors = evaluate(page, colors).await?;
+            ensure!(colors.as_u64() > Some(10), "{colors} at {ratio}");
         }
         page.assert_no_console_errors().await
     })
@@ -105,8 +105,8 @@ async fn forced_colors_are_readable() -> Result<()> {
             evaluate(page, "return matchMedia('(forced-colors: active)').matches").await? == true
         );
         axe::load(page).await?;
-        axe::ensure_clean(page, "in forced colours").await?;
-        // What is current is told by more than a colour.
+        axe::ensure_clean(page, "forced colors").await?;
+        // The current preset is marked by more than its color.
         let current = "return getComputedStyle(
             document.querySelector('#presets [aria-current]'), '::before').content";
         ensure!(evaluate(page, current).await? == "\"✓ \"");

@@ -1,4 +1,4 @@
-//! A running chromedriver or geckodriver, on a port of its own.
+//! A running chromedriver or geckodriver on its own port.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,26 +10,26 @@ use tokio::time::timeout;
 
 use crate::browser::Kind;
 
-/// How long it may take to start.
+/// Time limit for the driver to start.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often one is started until it has a port: chromedriver takes a free one of
-/// IPv6, then the same of IPv4, and ends if a connection of the machine has that.
-const STARTS: usize = 10;
+/// Maximum number of starts. chromedriver picks a free IPv6 port and then needs the same
+/// IPv4 port; it exits if that is in use.
+const MAX_STARTS: usize = 10;
 
-/// Ends with its value. Chrome watches its driver, and does not survive it; Firefox
-/// has to be closed before.
+/// A driver process, killed on drop. Chrome ends with its driver; Firefox must be closed
+/// before.
 pub(crate) struct Driver {
     port: u16,
     _child: Child,
-    // Kept open: the driver fails when nobody reads what it says.
+    // Kept open, because the driver fails if its output is closed.
     _output: Lines<BufReader<ChildStdout>>,
 }
 
 impl Driver {
-    /// Starts the one on the PATH.
+    /// Starts the driver found on the PATH.
     pub(crate) async fn start(kind: Kind) -> Result<Self> {
-        for _ in 1..STARTS {
+        for _ in 1..MAX_STARTS {
             match Self::start_once(kind).await {
                 Err(error) if error.is::<PortInUse>() => {}
                 other => return other,
@@ -41,11 +41,11 @@ impl Driver {
     async fn start_once(kind: Kind) -> Result<Self> {
         let (program, options): (_, &[&str]) = match kind {
             Kind::Chrome => ("chromedriver", &[]),
-            // What is not in `WebDriver` is asked of the browser's own scripts.
+            // Allows scripts with system access, which `firefox` uses.
             Kind::Firefox => ("geckodriver", &["--allow-system-access"]),
         };
         let mut child = Command::new(program)
-            // The driver takes a free port and says which.
+            // The driver picks a free port and prints it.
             .arg("--port=0")
             .args(options)
             .stdout(Stdio::piped())
@@ -68,7 +68,7 @@ impl Driver {
             if last.contains("port not available") {
                 return Err(PortInUse.into());
             }
-            anyhow::bail!("{program} ended; the last it said was: {last}")
+            anyhow::bail!("{program} ended; its last line was: {last}")
         })
         .await
         .with_context(|| format!("{program} does not start"))??;
@@ -79,18 +79,18 @@ impl Driver {
         })
     }
 
-    /// Where it listens.
+    /// Returns the address of the driver.
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 }
 
-/// The port the driver chose is another program's.
+/// The driver picked a port that is in use.
 #[derive(Debug, thiserror::Error)]
-#[error("the driver found no port of IPv4 and IPv6 alike")]
+#[error("the driver found no port that is free on IPv4 and IPv6")]
 struct PortInUse;
 
-/// The port in `ChromeDriver was started successfully on port 1234.`, or in
+/// Parses the port from `ChromeDriver was started successfully on port 1234.` or
 /// `geckodriver INFO Listening on 127.0.0.1:1234`.
 fn port_in(line: &str) -> Option<u16> {
     let chrome = line.split_once("successfully on port ");

@@ -1,10 +1,10 @@
-//! The page, in a real browser. Run by `cargo run -p tests -- e2e`, which builds
-//! the program and the page first.
+//! End-to-end cases of the page in real browsers. Run them with `cargo run -p tests --
+//! e2e`, which builds the program and the page first.
 //!
-//! `browser` opens a page and looks into its console, `server` has something to
-//! open, `experiment` is what a person does there (`keyboard`: by keys alone),
-//! `appearance` how they see it, `axe` whether they can, `verdicts` how it comes out
-//! all_browsers; each other module is a group of cases.
+//! `browser` opens pages and reads the console, `server` serves them, `experiment` and
+//! `keyboard` operate the page, `appearance` sets the display, `axe` checks
+//! accessibility, and `verdicts` compares the worlds. The other modules are groups of
+//! cases.
 
 mod appearance;
 mod axe;

@@ -7,7 +7,7 @@ use crate::experiment::{ENTER, evaluate, finished, focused, press, type_into};
 use crate::server::Serve;
 use crate::verdicts;
 
-/// Both scenarios, in each of their designs and policies, and short.
+/// Short runs of both scenarios with each design and policy.
 const RUNS: [(&str, &[&str]); 5] = [
     ("taxonomy", &["requests=30", "interval=20"]),
     (
@@ -30,7 +30,7 @@ const RUNS: [(&str, &[&str]); 5] = [
     ),
 ];
 
-/// Two workers, and two bugs one after the other.
+/// A short run with two workers and two bugs.
 const SHORT: [&str; 3] = ["requests=24", "interval=20", "bug_every=10"];
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn crashed_worker_is_replaced_in_the_tab() -> Result<()> {
         let figures = page.text("#errors").await?;
         ensure!(figures.contains("Restarts 2"), "{figures}");
         ensure!(figures.contains("Wrong answers 0"), "{figures}");
-        // From the end back to where somebody is at each place.
+        // At the end, a slot has a second process. After a reset, no process has started.
         let generation = "[...document.querySelectorAll('#processes tbody tr')]\
                           .map(row => Number(row.cells[2].textContent))\
                           .reduce((most, one) => Math.max(most, one), 0)";

@@ -1,4 +1,4 @@
-//! What a person does on the page of an experiment, and sees there.
+//! Operating and reading the page of an experiment.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::browser::Page;
 
-/// How long a condition may take. Only ever waited out by a case that fails.
+/// Time limit for a condition. Only failing cases wait this long.
 const TIMEOUT: Duration = Duration::from_mins(3);
 
-/// The private code points by which `WebDriver` names keys.
+/// Private code points that `WebDriver` uses for keys.
 pub(crate) const ENTER: &str = "\u{e007}";
 pub(crate) const TAB: &str = "\u{e004}";
 pub(crate) const BACKSPACE: &str = "\u{e003}";
@@ -29,7 +29,7 @@ pub(crate) async fn focused(page: &Page) -> Result<Value> {
     evaluate(page, "return document.activeElement.id").await
 }
 
-/// Follows an address. Nothing is judged there yet, whatever was before.
+/// Opens an address, after clearing the verdicts of the previous run.
 pub(crate) async fn go(page: &Page, fragment: &str) -> Result<()> {
     const SCRIPT: &str = "
         document.querySelector('#verdicts').replaceChildren();
@@ -39,15 +39,15 @@ pub(crate) async fn go(page: &Page, fragment: &str) -> Result<()> {
     Ok(())
 }
 
-/// Waits until the run is over and judged. It is played quickly: at its own speed
-/// the cases would do little but look on.
+/// Plays the run fast and waits for its verdicts. At normal speed, the cases would
+/// mostly wait.
 pub(crate) async fn finished(page: &Page) -> Result<()> {
     set_speed(page, "16").await?;
     played(page).await?;
     set_speed(page, "1").await
 }
 
-/// The same, at the speed that is chosen.
+/// Plays the run at the chosen speed and waits for its verdicts.
 pub(crate) async fn played(page: &Page) -> Result<()> {
     until(page, "!!document.querySelector('#verdicts [data-check]') && !document.querySelector('#run').disabled").await
 }
@@ -57,7 +57,7 @@ async fn set_speed(page: &Page, speed: &str) -> Result<()> {
     evaluate(page, &script).await.map(drop)
 }
 
-/// Goes to the middle of the run.
+/// Seeks to the middle of the run.
 pub(crate) async fn go_to_the_middle(page: &Page) -> Result<()> {
     let script = "const slider = document.querySelector('#time'); \
                   slider.value = slider.max / 2; slider.dispatchEvent(new Event('input'))";
@@ -72,8 +72,8 @@ pub(crate) async fn visible(page: &Page, selector: &str) -> Result<()> {
     .await
 }
 
-/// Waits until an expression is true. What the page shows changes frame by
-/// frame, so there is no one event to await.
+/// Waits until an expression is true. The page changes every frame, so there is no
+/// single event to await.
 pub(crate) async fn until(page: &Page, expression: &str) -> Result<()> {
     let deadline = Instant::now() + TIMEOUT;
     while evaluate(page, &format!("return {expression}")).await? != true {
@@ -111,7 +111,7 @@ pub(crate) async fn outcomes(page: &Page) -> Result<Vec<String>> {
     Ok(outcomes)
 }
 
-/// No check failed; most passed, and the rest the parameters do not exercise.
+/// Fails if a check failed or fewer than five passed.
 pub(crate) async fn ensure_passed(page: &Page) -> Result<()> {
     let outcomes = outcomes(page).await?;
     let count = |outcome: &str| outcomes.iter().filter(|known| *known == outcome).count();
@@ -119,7 +119,7 @@ pub(crate) async fn ensure_passed(page: &Page) -> Result<()> {
     Ok(())
 }
 
-/// Every number and verdict on the page.
+/// Returns the numbers and the status line.
 pub(crate) async fn shown(page: &Page) -> Result<(String, String)> {
     Ok((page.text("#numbers").await?, page.text("#status").await?))
 }

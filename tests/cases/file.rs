@@ -1,4 +1,4 @@
-//! A visitor's own file, on the page of `pipeline`.
+//! Processing a visitor's own file on the page of `pipeline`.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -19,29 +19,29 @@ use crate::server::Serve;
 
 const MIB: u64 = 1024 * 1024;
 
-/// More than any case is going to wait for, on no disk.
+/// Size of a sparse file that no case reads to its end.
 const HUGE: u64 = 64 * 1024 * MIB;
 
-/// Opens the page and waits until it takes files.
+/// Opens the page and waits until it accepts files.
 async fn open(page: &Page, server: &Serve) -> Result<()> {
     page.open(&format!("{}#/pipeline", server.url)).await?;
     until(page, "!!document.querySelector('#own-input')?.onchange").await
 }
 
-/// Chooses a file, as a person does.
+/// Chooses a file with the file input.
 async fn choose(page: &Page, path: &Path) -> Result<()> {
     let input = page.client.find(Locator::Id("own-input")).await?;
     Ok(input.send_keys(&path.display().to_string()).await?)
 }
 
-/// Waits until what is said of the file begins like this; answers all of it.
-async fn said(page: &Page, start: &str) -> Result<String> {
+/// Waits until the status starts with `start` and returns it.
+async fn status_after(page: &Page, start: &str) -> Result<String> {
     let status = "document.querySelector('#own-status').textContent";
     until(page, &format!("{status}.startsWith({start:?})")).await?;
     page.text("#own-status").await
 }
 
-/// Waits until some of the file has come out at the other end.
+/// Waits until some of the file has been read.
 async fn under_way(page: &Page) -> Result<()> {
     until(
         page,
@@ -51,7 +51,7 @@ async fn under_way(page: &Page) -> Result<()> {
     .await
 }
 
-/// What the table of results has under a name.
+/// Returns a value from the results table.
 async fn result(page: &Page, name: &str) -> Result<String> {
     let script = format!(
         "return [...document.querySelectorAll('#own-result tr')]\
@@ -61,7 +61,7 @@ async fn result(page: &Page, name: &str) -> Result<String> {
     Ok(cell.as_str().context("no such result")?.to_owned())
 }
 
-/// The files that the browser keeps for the page.
+/// Returns the number of files that the browser stores for the page.
 async fn kept(page: &Page) -> Result<Value> {
     let script = "return navigator.storage.getDirectory()\
                   .then(root => root.getDirectoryHandle('outputs', { create: true }))\
@@ -74,7 +74,7 @@ fn hex(digest: impl AsRef<[u8]>) -> String {
     digits.collect()
 }
 
-/// Text that compresses as text does, always the same.
+/// Returns reproducible text that compresses like text.
 fn text(bytes: u64) -> Vec<u8> {
     let mut state = 7_u32;
     let mut text = Vec::new();
@@ -86,17 +86,17 @@ fn text(bytes: u64) -> Vec<u8> {
     text
 }
 
-/// A file that has only a size.
+/// Creates a sparse file.
 fn sparse(path: &Path, bytes: u64) -> Result<()> {
     Ok(File::create(path)?.set_len(bytes)?)
 }
 
-/// Downloads the output; answers the hash of what is in it.
+/// Downloads the output and returns the hash of its decompressed content.
 async fn downloaded(page: &Page, name: &str) -> Result<String> {
     press(page, "own-download").await?;
     let path = page.downloads().join(name);
     for _ in 0..400 {
-        // It gets its name when it is whole.
+        // The browser renames a complete download to this name.
         if path.is_file() {
             let mut hasher = Sha256::new();
             let mut output = GzDecoder::new(File::open(&path)?);
@@ -124,7 +124,7 @@ async fn file_is_processed_in_constant_memory() -> Result<()> {
             let (path, content) = (folder.path().join(name), text(bytes));
             std::fs::write(&path, &content)?;
             choose(page, &path).await?;
-            said(page, &format!("Done: {name}")).await?;
+            status_after(page, &format!("Done: {name}")).await?;
             let hash = hex(Sha256::digest(&content));
             let lines = content.split_inclusive(|byte| *byte == b'\n').count();
             ensure!(result(page, "SHA-256").await? == hash);
@@ -136,10 +136,13 @@ async fn file_is_processed_in_constant_memory() -> Result<()> {
             memories.push(result(page, "Peak WebAssembly memory").await?);
         }
         ensure!(memories[0] == memories[1], "{memories:?}");
-        ensure!(memories[0].contains(" B)"), "to the byte: {memories:?}");
+        ensure!(
+            memories[0].contains(" B)"),
+            "sizes have bytes: {memories:?}"
+        );
         ensure!(kept(page).await? == 1, "the first output is still there");
         press(page, "own-cancel").await?;
-        said(page, "The output is discarded").await?;
+        status_after(page, "The output is discarded").await?;
         until(page, "document.querySelector('#own-download').hidden").await?;
         page.assert_no_console_errors().await
     })
@@ -161,7 +164,7 @@ async fn last_line_counts_without_a_newline() -> Result<()> {
             let path = folder.path().join(name);
             std::fs::write(&path, content)?;
             choose(page, &path).await?;
-            said(page, &format!("Done: {name}")).await?;
+            status_after(page, &format!("Done: {name}")).await?;
             let hash = hex(Sha256::digest(content));
             ensure!(result(page, "Lines").await? == lines, "{name}");
             ensure!(result(page, "SHA-256").await? == hash, "{name}");
@@ -180,15 +183,15 @@ async fn output_is_in_memory_without_storage() -> Result<()> {
     std::fs::write(&path, &content)?;
     browser::with(async |page| {
         let url = server.url.replace("127.0.0.1", "untrusted.test");
-        // The browser does not save what such a page offers without asking; a
-        // script may look, but for the page's policy.
+        // The browser asks before it saves a download from an insecure page, so a
+        // script reads the output instead. That needs to bypass the page's policy.
         let bypass = Cdp("Page.setBypassCSP", json!({ "enabled": true }));
         page.client.issue_cmd(bypass).await?;
         page.open(&format!("{url}#/pipeline")).await?;
         ensure!(evaluate(page, "return isSecureContext").await? == false);
         until(page, "!!document.querySelector('#own-input')?.onchange").await?;
         choose(page, &path).await?;
-        let status = said(page, "Done: plain.log").await?;
+        let status = status_after(page, "Done: plain.log").await?;
         ensure!(status.contains("in the browser's memory"), "{status}");
         let hash = hex(Sha256::digest(&content));
         ensure!(result(page, "SHA-256").await? == hash);
@@ -214,9 +217,9 @@ async fn section_fits_a_narrow_screen() -> Result<()> {
         let set_size = Cdp("Emulation.setDeviceMetricsOverride", narrow);
         page.client.issue_cmd(set_size).await?;
         choose(page, &path).await?;
-        said(page, "Done: ").await?;
+        status_after(page, "Done: ").await?;
         let width = evaluate(page, "return document.documentElement.scrollWidth").await?;
-        ensure!(width == 320, "it is {width} wide");
+        ensure!(width == 320, "the page is {width} pixels wide");
         let heights = "return ['own-input', 'own-cancel', 'own-download']\
                        .map(id => document.getElementById(id).getBoundingClientRect().height)";
         let heights = evaluate(page, heights).await?;
@@ -242,17 +245,17 @@ async fn cancelled_run_leaves_no_output() -> Result<()> {
         choose(page, &path).await?;
         under_way(page).await?;
         press(page, "own-cancel").await?;
-        said(page, "Cancelled: huge").await?;
+        status_after(page, "Cancelled: huge").await?;
         ensure!(kept(page).await? == 0);
         until(page, "document.querySelector('#own-cancel').hidden").await?;
 
-        // Another file takes the place of one that is still being read.
+        // Choosing another file cancels one that is still being read.
         choose(page, &path).await?;
         under_way(page).await?;
         let small = folder.path().join("small");
         std::fs::write(&small, "one\n")?;
         choose(page, &small).await?;
-        said(page, "Done: small").await?;
+        status_after(page, "Done: small").await?;
         ensure!(result(page, "Lines").await? == "1");
         ensure!(kept(page).await? == 1);
         page.assert_no_console_errors().await
@@ -271,7 +274,7 @@ async fn file_changed_while_read_is_reported() -> Result<()> {
         choose(page, &path).await?;
         under_way(page).await?;
         sparse(&path, MIB)?;
-        let status = said(page, "Failed at the stage file: ").await?;
+        let status = status_after(page, "Failed at the stage file: ").await?;
         ensure!(status.contains("changed"), "{status}");
         ensure!(kept(page).await? == 0);
         Ok(())
@@ -284,7 +287,7 @@ async fn full_storage_is_reported() -> Result<()> {
     let server = Serve::start().await?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("random");
-    // What does not compress.
+    // Random bytes do not compress.
     io::copy(
         &mut File::open("/dev/urandom")?.take(24 * MIB),
         &mut File::create(&path)?,
@@ -296,7 +299,7 @@ async fn full_storage_is_reported() -> Result<()> {
         let set_quota = Cdp("Storage.overrideQuotaForOrigin", quota);
         page.client.issue_cmd(set_quota).await?;
         choose(page, &path).await?;
-        let status = said(page, "Failed at the stage output: ").await?;
+        let status = status_after(page, "Failed at the stage output: ").await?;
         ensure!(status.contains("no space is left"), "{status}");
         ensure!(kept(page).await? == 0);
         Ok(())
@@ -304,8 +307,8 @@ async fn full_storage_is_reported() -> Result<()> {
     .await
 }
 
-/// Lets go of a file over an element; answers whether the page kept the browser
-/// from opening it.
+/// Drops a file on an element. Returns whether the page prevented the browser from
+/// opening it.
 async fn drop_on(page: &Page, selector: &str) -> Result<Value> {
     let script = format!(
         "const dataTransfer = new DataTransfer(); \
@@ -328,7 +331,7 @@ async fn only_the_target_accepts_dropped_files() -> Result<()> {
         ensure!(drop_on(page, "h1").await? == true);
         ensure!(page.text("#own-status").await?.is_empty());
         ensure!(drop_on(page, "#own-drop label").await? == true);
-        said(page, "Done: dropped.txt").await?;
+        status_after(page, "Done: dropped.txt").await?;
         ensure!(result(page, "Lines").await? == "2");
         page.assert_no_console_errors().await
     })
@@ -340,8 +343,8 @@ async fn last_of_two_concurrent_files_is_used() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         open(page, &server).await?;
-        // The first file has to wait for the page's lock, as it may where the
-        // browser is busy. Then comes the second.
+        // The first file waits for the page's lock, as in a busy browser. Then the
+        // second arrives.
         let script = "const request = navigator.locks.request.bind(navigator.locks); \
              navigator.locks.request = (name, hold) => \
                new Promise(resolve => setTimeout(resolve, 300)).then(() => request(name, hold)); \
@@ -360,7 +363,7 @@ async fn last_of_two_concurrent_files_is_used() -> Result<()> {
              drop('first'); \
              return new Promise(resolve => setTimeout(resolve, 50)).then(() => drop('second'))";
         evaluate(page, script).await?;
-        said(page, "Done: second").await?;
+        status_after(page, "Done: second").await?;
         ensure!(evaluate(page, "return started").await? == 1, "both were started");
         page.assert_no_console_errors().await
     })

@@ -1,8 +1,7 @@
-//! What Firefox needs to be told in its own words.
+//! Firefox support.
 //!
-//! Its scripts of the browser itself ("chrome", as it has been called there long
-//! before the other browser) see what `WebDriver` does not show: the console, and
-//! what the person who sits there prefers.
+//! Scripts with system access (in the context that Firefox calls "chrome") read the
+//! console and set user preferences, which `WebDriver` cannot do.
 
 use anyhow::{Context as _, Result};
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
@@ -23,17 +22,17 @@ pub(crate) fn capabilities() -> Capabilities {
     capabilities
 }
 
-/// Runs a script of the browser itself.
+/// Runs a script with system access.
 pub(crate) async fn in_browser(page: &Page, script: &str, arguments: Vec<Value>) -> Result<Value> {
     page.client.issue_cmd(Context("chrome")).await?;
     let result = page.client.execute(script, arguments).await;
     page.client.issue_cmd(Context("content")).await?;
-    result.context("a script of the browser itself failed")
+    result.context("a script with system access failed")
 }
 
-/// What the console got of pages since the last call. A request that failed is not
-/// in it, nor what Firefox says of a request whose Worker did not live to see the
-/// answer of a service worker.
+/// Returns the console entries of pages since the last call. They do not include failed
+/// requests, or Firefox's warning about a Worker that ended before the service worker
+/// answered its request.
 pub(crate) async fn console(page: &Page) -> Result<Vec<Entry>> {
     const SCRIPT: &str = "
         const kept = Cc['@mozilla.org/consoleAPI-storage;1'].getService(Ci.nsIConsoleAPIStorage);
@@ -54,7 +53,7 @@ pub(crate) async fn console(page: &Page) -> Result<Vec<Entry>> {
     Entry::parse(&in_browser(page, SCRIPT, Vec::new()).await?)
 }
 
-/// Says whose scripts are run from now on: those of the browser, or of the page.
+/// Sets the context of the next scripts: `chrome` (the browser) or `content` (the page).
 #[derive(Debug)]
 struct Context(&'static str);
 

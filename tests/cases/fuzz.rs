@@ -1,5 +1,4 @@
-//! Addresses that nobody would write: each is answered in words, with a page that
-//! works.
+//! Malformed addresses: each gets a working page and a readable notice.
 
 use anyhow::{Context as _, Result, ensure};
 use proptest::prelude::*;
@@ -14,11 +13,10 @@ use crate::native;
 
 const COUNT: usize = 120;
 
-/// Opens one after the other, the same ones each time.
+/// Opens a fixed list of generated addresses.
 pub(crate) async fn open_all(page: &Page) -> Result<()> {
-    // Each is left as soon as it is shown, whatever it has begun. What names no
-    // scenario is answered by a notice. The wait, in milliseconds, is shorter than
-    // a driver waits for a script.
+    // Leaves each address as soon as it is shown. An unknown scenario must show a
+    // notice. The limit, in milliseconds, is below the driver's script timeout.
     const SCRIPT: &str = "
         const [address] = arguments, before = location.hash, deadline = performance.now() + 25_000;
         const frame = () => new Promise(requestAnimationFrame);
@@ -40,7 +38,7 @@ pub(crate) async fn open_all(page: &Page) -> Result<()> {
     for address in addresses()? {
         let arguments = vec![Value::from(address.clone())];
         let broken = page.client.execute(SCRIPT, arguments).await?;
-        ensure!(broken.is_null(), "{address:?} is answered by {broken}");
+        ensure!(broken.is_null(), "{address:?} shows {broken}");
         let errors = page.assert_no_console_errors().await;
         errors.with_context(|| format!("after {address:?}"))?;
     }
@@ -59,7 +57,7 @@ fn addresses() -> Result<Vec<String>> {
     drawn.map_err(|reason| anyhow::anyhow!("{reason}"))
 }
 
-/// An address of this scenario, or nearly.
+/// Generates valid and broken addresses of this scenario.
 fn address(scenario: &Value) -> impl Strategy<Value = String> + use<> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let name = text(&scenario["name"]);

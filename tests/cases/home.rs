@@ -1,4 +1,4 @@
-//! Home: what can be read at once, and the pictures that come to it.
+//! The home page and its animated pictures.
 
 use anyhow::{Result, ensure};
 use fantoccini::Locator;
@@ -9,15 +9,15 @@ use crate::console::Cdp;
 use crate::experiment::{evaluate, finished, focused, go, press, until};
 use crate::server::Serve;
 
-/// All pictures that are there, as what they show.
+/// Expression for the content of all pictures.
 const PICTURES: &str = "[...document.querySelectorAll('#home canvas')].map(it => it.toDataURL())";
 
-/// Takes each card into sight, in turn, until its picture is there.
+/// Scrolls to each card and waits for its picture.
 async fn scroll_to_each_card(page: &Page) -> Result<()> {
     for card in 0..9 {
         let canvas = format!("document.querySelectorAll('#home canvas')[{card}]");
         evaluate(page, &format!("{canvas}.scrollIntoView()")).await?;
-        // Without one it has the size that a canvas has by itself.
+        // 300 is the default width of a canvas without a picture.
         until(page, &format!("{canvas}.width !== 300")).await?;
     }
     Ok(())
@@ -40,7 +40,7 @@ async fn cards_are_animated_and_open_their_scenario() -> Result<()> {
         scroll_to_each_card(page).await?;
         let different = format!("new Set({PICTURES}).size");
         ensure!(evaluate(page, &format!("return {different}")).await? == 9);
-        // What moves can be stopped.
+        // The animation can be paused.
         evaluate(page, "scrollTo(0, 0)").await?;
         let shown = first_picture(page).await?;
         until(
@@ -55,8 +55,11 @@ async fn cards_are_animated_and_open_their_scenario() -> Result<()> {
             "return new Promise(resolve => setTimeout(resolve, 200))",
         )
         .await?;
-        ensure!(first_picture(page).await? == stopped, "it is still");
-        // There and back again.
+        ensure!(
+            first_picture(page).await? == stopped,
+            "the picture is paused"
+        );
+        // Open a card and go back.
         let card = Locator::Css("#home a[href='#/pipeline']");
         page.client.find(card).await?.click().await?;
         finished(page).await?;
@@ -65,7 +68,7 @@ async fn cards_are_animated_and_open_their_scenario() -> Result<()> {
         page.client.back().await?;
         until(page, "document.title === 'Highwater'").await?;
         ensure!(focused(page).await? == "home");
-        // Where one was is further down than some experiments reach.
+        // The scroll position is restored even if the experiment's page is shorter.
         let down = "scrollTo(0, document.documentElement.scrollHeight); return scrollY";
         let down = evaluate(page, down).await?;
         go(page, "#/cluster").await?;

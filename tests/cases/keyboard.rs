@@ -1,4 +1,4 @@
-//! The page by keyboard alone.
+//! Operating the page by keyboard only.
 
 use std::iter;
 
@@ -12,11 +12,11 @@ use crate::experiment::{ENTER, TAB, evaluate, until};
 const DOWN: &str = "\u{e015}";
 const SHIFT: char = '\u{e008}';
 
-/// How often the way to a control may be guessed anew.
+/// Maximum number of attempts to reach a control.
 const MAX_ATTEMPTS: usize = 40;
 
-/// Opens a scenario by its link, at home by that of its card, then in each world there is: Reset, Step, Back,
-/// Run and Pause.
+/// Opens a scenario by its link in the navigation or on its card, then presses Reset,
+/// Step, Back, Run and Pause in each world.
 pub(crate) async fn walk(page: &Page, scenario: &str) -> Result<()> {
     tab_to(
         page,
@@ -41,20 +41,20 @@ pub(crate) async fn walk(page: &Page, scenario: &str) -> Result<()> {
     Ok(())
 }
 
-/// Those that can be chosen, the first one last: so that each is chosen.
+/// The available worlds, with the current one last, so that each is selected.
 const WORLDS: &str = "const all = [...document.querySelectorAll('[name=world]:not(:disabled)')]; \
                       return [...all.slice(1), all[0]].map(it => it.value)";
 
-/// Notes that the page has taken note of another address.
-const WATCH: &str = "window.hasChanged = false; \
+/// Sets a flag once the page has handled a new address.
+const ON_ADDRESS_CHANGE: &str = "window.hasChanged = false; \
     addEventListener('hashchange', () => setTimeout(() => (window.hasChanged = true)), { once: true })";
 
-/// Whether the run has begun to be shown.
+/// Expression that is true once the run is shown.
 const STARTED: &str = "/record [1-9]/.test(document.querySelector('#clock').textContent)";
 
 async fn enter(page: &Page, world: &str) -> Result<()> {
     tab_to(page, "[name=world]:checked").await?;
-    evaluate(page, WATCH).await?;
+    evaluate(page, ON_ADDRESS_CHANGE).await?;
     press(page, DOWN).await?;
     until(page, "window.hasChanged").await?;
     until(
@@ -69,7 +69,7 @@ async fn enter(page: &Page, world: &str) -> Result<()> {
         &format!("{POSITION} === 0 && !document.querySelector('#run').disabled"),
     )
     .await?;
-    // A step may be of several records: those of the same moment.
+    // A step may play several records of the same time.
     let mut positions = vec![0];
     for _ in 0..3 {
         let before = positions[positions.len() - 1];
@@ -81,7 +81,7 @@ async fn enter(page: &Page, world: &str) -> Result<()> {
     until(page, &format!("{POSITION} === {}", positions[2])).await?;
     activate(page, "run").await?;
     until(page, &format!("{POSITION} > {}", positions[2])).await?;
-    // A short run may be over by now.
+    // A short run may have ended.
     if evaluate(page, "return !document.querySelector('#pause').disabled").await? == true {
         activate(page, "pause").await?;
     }
@@ -100,16 +100,16 @@ async fn position(page: &Page) -> Result<u64> {
     position.as_u64().context("no position")
 }
 
-/// Goes to a button and presses it.
+/// Moves the focus to a button and presses it.
 async fn activate(page: &Page, id: &str) -> Result<()> {
     until(page, &format!("!document.querySelector('#{id}').disabled")).await?;
     tab_to(page, &format!("#{id}")).await?;
     press(page, ENTER).await
 }
 
-/// Goes on, or back, from control to control, until this one has the focus.
+/// Presses Tab or Shift+Tab until this control has the focus.
 pub(crate) async fn tab_to(page: &Page, selector: &str) -> Result<()> {
-    // How many controls there are on the way: a guess, to be there in one go.
+    // Estimates the number of controls in between, to get there in one go.
     let script = "
         const wanted = [...document.querySelectorAll(arguments[0])].find((it) => it.checkVisibility());
         const stops = [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex=\"0\"]')]
@@ -124,16 +124,16 @@ pub(crate) async fn tab_to(page: &Page, selector: &str) -> Result<()> {
             steps => go(page, steps).await?,
         }
     }
-    bail!("no way by Tab to {selector}")
+    bail!("Tab does not reach {selector}")
 }
 
-/// Presses a key, wherever the focus is.
+/// Presses a key on the focused element.
 pub(crate) async fn press(page: &Page, key: &str) -> Result<()> {
     let key = key.chars().next().context("no key")?;
     perform(page, keystroke(key)).await
 }
 
-/// So many controls on, or back.
+/// Moves the focus this many controls forward, or back if negative.
 async fn go(page: &Page, steps: i64) -> Result<()> {
     let tab = TAB.chars().next().context("no key")?;
     let count = usize::try_from(steps.unsigned_abs())?;

@@ -1,4 +1,4 @@
-//! Single keys, and what they must not do.
+//! Single-key shortcuts.
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
@@ -10,8 +10,8 @@ use crate::keyboard::{press, tab_to};
 const ESCAPE: &str = "\u{e00c}";
 const SPACE: &str = " ";
 
-/// On a page of which the run is over: by each key what it stands for, unless it is
-/// meant for something else or was switched off.
+/// Checks the shortcuts, that controls keep their keys, and that shortcuts can be turned
+/// off.
 pub(crate) async fn check(page: &Page) -> Result<()> {
     finished(page).await?;
     press(page, "0").await?;
@@ -27,13 +27,13 @@ pub(crate) async fn check(page: &Page) -> Result<()> {
     )
     .await?;
 
-    // What is typed into a control is the control's.
+    // Keys typed into a control are not shortcuts.
     let before = clock(page).await?;
     tab_to(page, "#speed").await?;
     press(page, "s").await?;
     ensure!(
         clock(page).await? == before,
-        "a control's key has moved the run"
+        "a key in a control moved the run"
     );
 
     evaluate(page, "document.activeElement.blur()").await?;
@@ -58,7 +58,7 @@ pub(crate) async fn check(page: &Page) -> Result<()> {
     press(page, "s").await?;
     ensure!(
         clock(page).await? == before,
-        "a key that is switched off has moved the run"
+        "a disabled shortcut moved the run"
     );
     Ok(())
 }

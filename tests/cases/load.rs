@@ -1,5 +1,4 @@
-//! The generator of load, against servers that do all that a server can do to
-//! it.
+//! The load generator against well-behaved and faulty servers.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,13 +9,13 @@ use std::time::Duration;
 
 use load::{Client, Failure, Ledger, Load};
 
-/// How long a case waits before it fails: long enough for any machine.
+/// Time limit of a case. Only failing cases wait this long.
 const TIMEOUT: Duration = Duration::from_mins(1);
 const SOON: Duration = Duration::from_millis(50);
 const HELLO: &str = "HTTP/1.1 200 OK\r\nX-Worker: 7\r\nContent-Length: 6\r\n\r\nhello\n";
 
-/// A server that does the same with each connection, on a thread for each. The
-/// threads end with the test.
+/// Starts a server that handles each connection on its own thread. The threads end with
+/// the test process.
 fn server(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
@@ -30,8 +29,8 @@ fn server(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     addr
 }
 
-/// Reads a request; whether there was one. It has its lines, without the empty
-/// one at the end.
+/// Reads the lines of a request, without the empty last line. Returns `None` at the end
+/// of the connection.
 fn request(connection: &mut BufReader<TcpStream>) -> Option<Vec<String>> {
     let mut lines = Vec::new();
     loop {
@@ -46,7 +45,7 @@ fn request(connection: &mut BufReader<TcpStream>) -> Option<Vec<String>> {
     }
 }
 
-/// Answers each request on a connection with the same.
+/// Starts a server that gives every request the same answer.
 fn answering(answer: &'static str) -> SocketAddr {
     server(move |connection| {
         let mut connection = BufReader::new(connection);
@@ -59,13 +58,16 @@ fn answering(answer: &'static str) -> SocketAddr {
     })
 }
 
-/// Runs a load until something is in the ledger.
+/// Runs a load until the ledger meets a condition.
 fn until(load: Load, has_happened: impl Fn(&Ledger) -> bool) -> Ledger {
     let running = load.start();
     let since = std::time::Instant::now();
     while !has_happened(&running.ledger()) {
         let ledger = running.ledger();
-        assert!(since.elapsed() < TIMEOUT, "not in {TIMEOUT:?}: {ledger}");
+        assert!(
+            since.elapsed() < TIMEOUT,
+            "timed out after {TIMEOUT:?}: {ledger}"
+        );
         thread::sleep(Duration::from_millis(5));
     }
     let ledger = running.stop();
@@ -73,7 +75,7 @@ fn until(load: Load, has_happened: impl Fn(&Ledger) -> bool) -> Ledger {
     ledger
 }
 
-/// How all failures of a few clients of this server are called.
+/// Returns the one kind of failure that clients of this server get.
 fn failure(addr: SocketAddr) -> Failure {
     let load = Load::on(addr)
         .timeout(SOON)
@@ -103,9 +105,12 @@ fn answers_are_counted_by_status_and_worker() {
     assert_eq!(total.workers[&7], total.answered());
     assert_eq!(total.latency.len(), total.answered());
     let tallies: Vec<_> = ledger.by_client().map(|(_, tally)| tally).collect();
-    assert_eq!(tallies[0].connections, 3, "each keeps its own");
-    assert_eq!(tallies[1].connections, tallies[1].sent, "a new one each");
-    assert_eq!(tallies[2].connections, 2, "each keeps its own");
+    assert_eq!(tallies[0].connections, 3, "one connection per client");
+    assert_eq!(
+        tallies[1].connections, tallies[1].sent,
+        "one connection per request"
+    );
+    assert_eq!(tallies[2].connections, 2, "one connection per client");
 }
 
 #[test]
@@ -125,7 +130,7 @@ fn bodies_of_every_framing_are_read() {
     let total = until(load, |ledger| ledger.total().answered() >= 3).total();
     assert_eq!((total.failures(), total.connections), (0, 1));
 
-    // Byte for byte, so that every piece of it is cut somewhere.
+    // Byte by byte, so that every part is split.
     let in_pieces = server(move |connection| {
         let mut connection = BufReader::new(connection);
         connection.get_ref().set_nodelay(true).unwrap();
@@ -156,7 +161,7 @@ fn bodies_of_every_framing_are_read() {
 #[test]
 fn connection_close_is_not_reused() {
     let closing = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-    // It would answer again: that it is not asked to is the client's doing.
+    // The server would answer again, so it is the client that closes.
     let load = Load::on(answering(closing)).clients(Client::KeepAlive, 1);
     let total = until(load, |ledger| ledger.total().answered() >= 3).total();
     assert_eq!(total.connections, total.sent);
@@ -172,7 +177,7 @@ fn closed_port_is_refused() {
 
 #[test]
 fn closed_connection_is_reset_or_cut() {
-    // What is not read when it is closed makes it a reset.
+    // Closing with unread bytes sends a reset.
     let resetting = server(|connection| drop(connection.peek(&mut [0])));
     assert_eq!(failure(resetting), Failure::Reset);
     let closing = server(|connection| drop(request(&mut BufReader::new(connection))));
@@ -204,8 +209,8 @@ fn stalled_answer_times_out() {
 #[test]
 fn invalid_http_is_malformed() {
     assert_eq!(failure(answering("220 ready\r\n\r\n")), Failure::Malformed);
-    let more_than_said = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nhello";
-    assert_eq!(failure(answering(more_than_said)), Failure::Malformed);
+    let extra_body = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nhello";
+    assert_eq!(failure(answering(extra_body)), Failure::Malformed);
 }
 
 #[test]
@@ -251,7 +256,7 @@ fn open_loop_measures_latency_from_the_due_time() {
             while request(&mut connection).is_some() {
                 let gate = gate.lock().unwrap();
                 if served.fetch_add(1, Ordering::Relaxed) == 50 {
-                    // All of it stalls, once.
+                    // The whole server stalls once.
                     thread::sleep(STALL);
                 }
                 drop(gate);
@@ -267,11 +272,12 @@ fn open_loop_measures_latency_from_the_due_time() {
         let half = u64::try_from(STALL.as_nanos() / 2).unwrap();
         total.latency.count_between(half, u64::MAX)
     };
-    // A request was due each millisecond: half of them waited for half of it.
+    // One request was due per millisecond; half of those during the stall waited for
+    // at least half of it.
     let open = stalled(Some(1_000.0));
     assert!(open >= 200, "{open}");
-    // Of each client one request, and those after it never knew. A machine with
-    // a stall of its own may add some.
+    // Only one request per client was in flight. The machine itself may stall a few
+    // more.
     let closed = stalled(None);
     assert!(closed <= open / 10, "{closed} of {open}");
 }

@@ -7,12 +7,12 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-/// A command of the program that `cargo build -p native` made.
+/// Returns a command for the program built by `cargo build -p native`.
 pub(crate) fn command() -> Command {
     Command::new(program())
 }
 
-/// The chapters and their scenarios, as `highwater list` has them.
+/// Returns the chapters and scenarios printed by `highwater list`.
 pub(crate) fn listed() -> Result<Vec<(String, Vec<String>)>> {
     let output = command().args(["list", "--json"]).output()?;
     let catalog: Value = serde_json::from_slice(&output.stdout)?;
@@ -30,7 +30,7 @@ pub(crate) fn listed() -> Result<Vec<(String, Vec<String>)>> {
     Ok(chapters)
 }
 
-/// Its path, found from where cargo put this test: `debug/deps/test-123abc`.
+/// Returns the path of the program, relative to this test binary.
 fn program() -> PathBuf {
     let test = env::current_exe().unwrap();
     let folder = test.ancestors().nth(2).unwrap();

@@ -1,4 +1,4 @@
-//! The page's third world: the machine of the server.
+//! The page's native world: runs on the server's machine.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ use crate::browser::{self, Page};
 use crate::experiment::{evaluate, press, until, visible};
 use crate::server::Serve;
 
-/// Runs of a minute and more, in which no process is replaced.
+/// Runs of more than a minute in which no process is replaced.
 const LONG: [&str; 2] = [
     "handler?requests=1000&interval=100&bug_every=0&workers=3",
     "cluster?requests=1000&interval=100&event=none&workers=4",
@@ -37,9 +37,12 @@ async fn page_shows_the_processes_of_the_system() -> Result<()> {
             let shown = shown(page).await?;
             ensure!(shown.len().to_string() == workers, "{shown:?}");
             let there = children_of(serving);
-            ensure!(shown == there, "{shown:?} on the page, {there:?} there are");
+            ensure!(
+                shown == there,
+                "the page shows {shown:?}, the system has {there:?}"
+            );
 
-            // Whoever goes back to the start, or elsewhere, ends them.
+            // A reset or leaving the page ends the run's processes.
             press(page, "reset").await?;
             gone(&shown).await?;
             ensure!(evaluate(page, &format!("return {rows}")).await? == 0);
@@ -52,7 +55,7 @@ async fn page_shows_the_processes_of_the_system() -> Result<()> {
             gone(&again).await?;
         }
         page.assert_no_console_errors().await?;
-        // An answer that is cut in the middle is no end.
+        // A closed connection in the middle of a run is an error.
         page.open(&format!("{}#/{}&world=native", server.url, LONG[1]))
             .await?;
         until(page, "!!document.querySelector('#processes tbody tr')").await?;
@@ -60,7 +63,7 @@ async fn page_shows_the_processes_of_the_system() -> Result<()> {
         visible(page, "#trap").await?;
         let trap = page.text("#trap-text").await?;
         ensure!(trap.contains("ended in the middle of it"), "{trap}");
-        // The browser's own line is in the console; an exception is not.
+        // The console has the browser's network error, but must have no exception.
         let entries = page.console().await?;
         ensure!(!entries.iter().any(|it| it.message.contains("Uncaught")));
         Ok(())
@@ -68,7 +71,7 @@ async fn page_shows_the_processes_of_the_system() -> Result<()> {
     .await
 }
 
-/// The process that serves, as the page tells it.
+/// Returns the id of the serving process, as shown on the page.
 async fn serving(page: &Page) -> Result<u32> {
     let line = page.text("#threads").await?;
     let (_, rest) = line.split_once("a thread of process ").context("none")?;
@@ -76,7 +79,7 @@ async fn serving(page: &Page) -> Result<u32> {
     Ok(number.unwrap_or_default().parse()?)
 }
 
-/// The ids of the processes that there are, as the page's table has them.
+/// Returns the process ids in the page's table.
 async fn shown(page: &Page) -> Result<BTreeSet<u32>> {
     let ids = "return [...document.querySelectorAll('#processes tbody tr')]\
                .map(it => Number(it.cells[3].textContent))";
@@ -92,7 +95,7 @@ fn children_of(parent: u32) -> BTreeSet<u32> {
     numbers.flat_map(str::parse).collect()
 }
 
-/// Waits until none of them is there.
+/// Waits until all of these processes have exited.
 async fn gone(processes: &BTreeSet<u32>) -> Result<()> {
     let is_there = |id: &u32| Path::new(&format!("/proc/{id}")).exists();
     let gone = async {
@@ -101,5 +104,5 @@ async fn gone(processes: &BTreeSet<u32>) -> Result<()> {
         }
     };
     let gone = timeout(Duration::from_secs(30), gone).await;
-    gone.with_context(|| format!("still there of {processes:?}"))
+    gone.with_context(|| format!("some of {processes:?} still run"))
 }

@@ -1,4 +1,4 @@
-//! The page of `observer`, and the way from one scenario to another.
+//! The page of `observer`, and links between scenarios.
 
 use anyhow::{Result, ensure};
 use fantoccini::Locator;
@@ -7,7 +7,7 @@ use crate::browser;
 use crate::experiment::{ensure_passed, evaluate, finished, outcomes, press, shown, until};
 use crate::server::Serve;
 
-/// Every rule of an emitter at once, and quick in real time.
+/// A short run that exercises every check.
 const ALL: &str = "seed=7&interval=40&work=4&reentry=alarm&fail=display&leak=10&readings=12";
 
 #[tokio::test]

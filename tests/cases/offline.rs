@@ -1,4 +1,4 @@
-//! The page without its server, and from one that knows nothing of it.
+//! The page offline, and from a static file server.
 
 use anyhow::{Result, ensure};
 
@@ -6,14 +6,14 @@ use crate::browser::{Kind, Page};
 use crate::experiment::{evaluate, finished, until};
 use crate::server::{Folder, Serve};
 
-/// What was opened once opens again, and what was not says so.
+/// Opened chapters work without the server; others show a notice.
 pub(crate) async fn reload(page: &Page, opened: &str, unopened: &str) -> Result<()> {
     let server = Serve::start().await?;
     let address = format!("{}#/{opened}", server.url);
     page.open(&address).await?;
     finished(page).await?;
     until(page, &kept("highwater_web_bg.wasm")).await?;
-    // What only its Worker asks for, on the way to a run for real.
+    // Only its Worker requests this file, for runs in the tab.
     until(page, &kept("process.js")).await?;
     come_back(page, &address).await?;
     page.assert_no_console_errors().await?;
@@ -21,7 +21,10 @@ pub(crate) async fn reload(page: &Page, opened: &str, unopened: &str) -> Result<
     drop(server);
     come_back(page, &address).await?;
     let isolated = evaluate(page, "return crossOriginIsolated").await?;
-    ensure!(isolated == true, "without the headers it was served with");
+    ensure!(
+        isolated == true,
+        "the cached page lost its isolation headers"
+    );
     ensure_thrown_nothing(page).await?;
     let script = format!("location.hash = '#/{unopened}'");
     evaluate(page, &script).await?;
@@ -29,18 +32,18 @@ pub(crate) async fn reload(page: &Page, opened: &str, unopened: &str) -> Result<
     let notice = page.text("#notice").await?;
     ensure!(notice.contains("is not there"), "{notice}");
     ensure_thrown_nothing(page).await?;
-    // Or it goes on to look for it.
+    // Leave the page, which would keep retrying.
     page.open("about:blank").await
 }
 
-/// Not by `WebDriver`'s reload, with which Firefox passes over what is kept.
+/// Opens the page again. `WebDriver`'s reload would bypass the cache in Firefox.
 async fn come_back(page: &Page, address: &str) -> Result<()> {
     page.open("about:blank").await?;
     page.open(address).await?;
     finished(page).await
 }
 
-/// A host that serves files and no more: all is there but threads, and that is said.
+/// A static file server runs everything except threads, and the page says so.
 pub(crate) async fn from_files(page: &Page, scenario: &str) -> Result<()> {
     let folder = Folder::start("www").await?;
     page.open(&format!("{}#/{scenario}", folder.url)).await?;
@@ -56,7 +59,7 @@ pub(crate) async fn from_files(page: &Page, scenario: &str) -> Result<()> {
     page.assert_no_console_errors().await
 }
 
-/// Whether a file of this name is kept.
+/// Expression that is true once a file of this name is cached.
 fn kept(name: &str) -> String {
     format!(
         "caches.open('highwater').then((it) => it.keys()) \
@@ -64,7 +67,7 @@ fn kept(name: &str) -> String {
     )
 }
 
-/// A file that could not be had is in the console in any case.
+/// Fails if the console has an exception. It always has the failed requests.
 async fn ensure_thrown_nothing(page: &Page) -> Result<()> {
     let entries = page.console().await?;
     let is_thrown = |message: &str| match page.kind {

@@ -1,4 +1,4 @@
-//! What is read beside the picture: it has to be true of the run that is shown.
+//! The guides and source excerpts: they must match the run that is shown.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::console::Cdp;
 use crate::experiment::{evaluate, finished, press, until};
 use crate::server::Serve;
 
-/// Whoever does not want motion is shown the end of a run at once.
+/// Sets reduced motion, which shows the end of a run at once.
 async fn without_motion(page: &Page) -> Result<()> {
     let still = json!([{ "name": "prefers-reduced-motion", "value": "reduce" }]);
     let emulate = Cdp("Emulation.setEmulatedMedia", json!({ "features": still }));
@@ -16,8 +16,8 @@ async fn without_motion(page: &Page) -> Result<()> {
     Ok(())
 }
 
-/// The numbers in sentences from the link at that place up to the next; before
-/// the first link is place -1.
+/// Expression for the numbers between this link and the next; -1 is the text before the
+/// first link.
 fn numbers_after(link: i64) -> String {
     format!(
         "(() => {{ let at = -1; const found = []; \
@@ -96,8 +96,8 @@ async fn guide_knob_and_form_knob_agree() -> Result<()> {
     .await
 }
 
-/// Runs each scenario by all that its presets and its guide set, and goes through
-/// the records. Answers the marks that no record fits.
+/// Runs each scenario with all settings of its presets and its guide, and returns the
+/// marks that match no record.
 const UNUSED_MARKS: &str = "
     const { chapters } = await import(new URL('contents.js', location.origin));
     const { fits } = await import(new URL('reading.js', location.origin));
@@ -112,7 +112,7 @@ const UNUSED_MARKS: &str = "
         const links = [...html.querySelectorAll('a')].map((it) => [...new URLSearchParams(it.dataset.set)]);
         const marks = new Set(sources.flatMap(({ marks }) => marks));
         const all = [...presets.map((it) => it.set), ...links];
-        // A million users take a while, and make the same records as a thousand.
+        // A thousand users make the same records as a million, in less time.
         for (const set of all.map((it) => it.map(([key, value]) => [key, value.replace(/^1000000$/, '1000')]))) {
           const address = new wasm.Address(name, set.flat());
           const values = address.values();
@@ -141,7 +141,7 @@ async fn every_mark_matches_a_record() -> Result<()> {
         let script = format!("return (async () => {{ {UNUSED_MARKS} }})()");
         let unused = evaluate(page, &script).await?;
         ensure!(unused == json!([]), "{unused:#}");
-        // And on the page: the line of the record, step by step.
+        // On the page, each step highlights its line.
         page.open(&format!("{}#/decoupling", server.url)).await?;
         finished(page).await?;
         until(page, "!!document.querySelector('#excerpts pre')").await?;
@@ -166,7 +166,7 @@ async fn every_mark_matches_a_record() -> Result<()> {
             "return document.querySelector('#narration').textContent",
         )
         .await?;
-        anyhow::bail!("it never came to that: {found}")
+        anyhow::bail!("never reached that record; the last sentence was: {found}")
     })
     .await
 }

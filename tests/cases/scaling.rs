@@ -7,7 +7,7 @@ use crate::experiment::{ENTER, evaluate, finished, focused, press, type_into, un
 use crate::server::Serve;
 use crate::verdicts;
 
-/// Each scenario in each of its ways, and short.
+/// Short runs of each scenario with each mode and event.
 const RUNS: [(&str, &[&str]); 9] = [
     ("blocking", &BLOCKING),
     (
@@ -61,7 +61,7 @@ async fn killed_worker_is_replaced_in_the_tab() -> Result<()> {
         ensure!(figures.contains("Requests 120"), "{figures}");
         ensure!(figures.contains("Refused 0"), "{figures}");
         ensure!(figures.contains("Workers that died 1"), "{figures}");
-        // Back to where nobody was started yet.
+        // After a reset, no process has started.
         press(page, "reset").await?;
         let rows = "return document.querySelectorAll('#processes tbody tr').length";
         ensure!(evaluate(page, rows).await? == 0);
@@ -87,14 +87,14 @@ async fn freezing_the_tab_is_measured() -> Result<()> {
         let row = "return [...document.querySelector('#freezes tbody tr').cells]\
                    .map(it => parseInt(it.textContent))";
         let figures = evaluate(page, row).await?;
-        // Held for, without a frame, late, missed: it really stood still.
+        // Columns: held for, without a frame, late by, missed.
         let at = |place: usize| figures[place].as_u64().unwrap_or(0);
         ensure!(at(1) >= 500 && at(2) >= 400 && at(3) >= 400, "{figures}");
         ensure!(at(4) >= 10, "{figures}");
         let status = page.text("#freeze-status").await?;
         ensure!(status.contains("This tab stood still"), "{status}");
         ensure!(focused(page).await? == "freeze-now");
-        // It is of that page only.
+        // Other scenarios do not show it.
         page.open(&format!("{}#/cluster", server.url)).await?;
         finished(page).await?;
         let remains = "return ['freeze', 'freezes'].some(id => document.getElementById(id).checkVisibility())";

@@ -1,4 +1,4 @@
-//! Something for the browser to look at.
+//! Servers for the browser.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -15,10 +15,10 @@ use tower_http::services::ServeDir;
 
 use crate::native;
 
-/// How long `highwater serve` may take until it prints its address.
+/// Time limit for `highwater serve` to print its address.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A running `highwater serve`. Ends with its value.
+/// A running `highwater serve`, killed on drop.
 pub(crate) struct Serve {
     /// The address of the page: `http://127.0.0.1:PORT/`.
     pub(crate) url: String,
@@ -26,13 +26,13 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    /// Starts the built program on a free port. The suite has built the page:
-    /// that each case looks whether it is stale would only take time.
+    /// Starts the built program on a free port. The suite builds the page once, so the
+    /// server need not check it.
     pub(crate) async fn start() -> Result<Self> {
         Self::start_with(&[]).await
     }
 
-    /// The same, with more options.
+    /// Starts the built program with more options.
     pub(crate) async fn start_with(options: &[&str]) -> Result<Self> {
         let mut child = Command::from(native::command())
             .args(["serve", "--addr", "127.0.0.1:0", "--no-build"])
@@ -54,14 +54,14 @@ impl Serve {
         })
         .await
         .context("highwater serve prints no address")??;
-        // Whatever else it prints has to go somewhere.
+        // Drain the rest of the output.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Self { url, child })
     }
 }
 
 impl Serve {
-    /// The process that holds the socket; those that serve are its children.
+    /// Returns the id of the supervisor. The serving processes are its children.
     pub(crate) fn process(&self) -> Option<u32> {
         self.child.id()
     }
@@ -76,7 +76,7 @@ fn url_in(line: &str) -> Option<String> {
     Some(format!("{START}{port}/"))
 }
 
-/// A server of one page, for cases about the browser alone.
+/// A server of one HTML page, for cases about the test helpers.
 pub(crate) struct Static {
     /// The address of the page.
     pub(crate) url: String,
@@ -84,14 +84,14 @@ pub(crate) struct Static {
 }
 
 impl Static {
-    /// Answers every request with this HTML.
+    /// Starts a server that answers every request with this HTML.
     pub(crate) async fn start(html: &'static str) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/", listener.local_addr()?);
         let task = tokio::spawn(async move {
             while let Ok((mut socket, _)) = listener.accept().await {
                 tokio::spawn(async move {
-                    // One read has the request: it is short and has no body.
+                    // One read gets the request, which is short and has no body.
                     let mut request = [0; 4096];
                     let _ = socket.read(&mut request).await;
                     let length = html.len();
@@ -117,9 +117,9 @@ impl Drop for Static {
     }
 }
 
-/// A server of a folder's files, with none of the headers that `highwater` adds.
+/// A static file server without the headers that `highwater` adds.
 pub(crate) struct Folder {
-    /// The address of its index.
+    /// The address of the folder.
     pub(crate) url: String,
     task: AbortHandle,
 }

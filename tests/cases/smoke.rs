@@ -1,5 +1,5 @@
-//! Cases about the helpers: a browser that opens nothing, or a console that is
-//! never read, would let every other case pass.
+//! Cases about the test helpers. A browser that opens nothing, or a console that is never
+//! read, would let every other case pass.
 
 use anyhow::{Result, ensure};
 
@@ -34,7 +34,7 @@ async fn console_errors_are_found() -> Result<()> {
         let errors: Vec<_> = entries.iter().filter(|entry| entry.is_error()).collect();
         ensure!(errors.len() == 1, "{entries:?}");
         ensure!(errors[0].message.contains("broken"), "{errors:?}");
-        // Each look sees what is new only.
+        // Reading the console clears it.
         page.assert_no_console_errors().await
     })
     .await

@@ -51,7 +51,7 @@ async fn queue_peak_is_in_the_table() -> Result<()> {
                 .await?;
             finished(page).await?;
             ensure_has_held(page).await?;
-            // From the end back into the midst of it.
+            // Seek from the end to the middle.
             go_to_the_middle(page).await?;
             ensure_has_held(page).await?;
             let picture = browser::pictures().join(format!("{name}.png"));
@@ -62,7 +62,7 @@ async fn queue_peak_is_in_the_table() -> Result<()> {
     .await
 }
 
-/// The table of queues says that something was in the first one.
+/// Fails unless the first queue has held something.
 async fn ensure_has_held(page: &Page) -> Result<()> {
     const PEAK: &str = "return document.querySelector('#queues tbody tr').cells[3].textContent";
     let peak = evaluate(page, PEAK).await?;

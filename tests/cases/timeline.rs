@@ -1,4 +1,4 @@
-//! Moments of a run: to change something from, and to send to somebody.
+//! Moments of a run: changes from there on, and links to them.
 
 use anyhow::{Context as _, Result, ensure};
 use fantoccini::Locator;
@@ -19,7 +19,7 @@ async fn change_from_this_moment_keeps_the_past() -> Result<()> {
         let speed = page.client.find(Locator::Id("speed")).await?;
         speed.select_by_value("16").await?;
         finished(page).await?;
-        // Half way along the slider.
+        // Halfway along the slider.
         type_into(page, "time", &[HOME, &PAGE_UP.repeat(5)].concat()).await?;
         let (before, moment) = (shown(page).await?, page.text("#clock").await?);
         let (_, record) = moment.split_once("record ").context("no record")?;
@@ -54,7 +54,10 @@ async fn change_from_this_moment_keeps_the_past() -> Result<()> {
         ensure!(shown(page).await? == before, "the past is the same");
         type_into(page, "drop", ENTER).await?;
         until(page, "!location.hash.includes('@')").await?;
-        ensure!(focused(page).await? == "speed", "the button has gone");
+        ensure!(
+            focused(page).await? == "speed",
+            "the focus moved from the hidden button"
+        );
         page.assert_no_console_errors().await
     })
     .await
@@ -73,7 +76,7 @@ async fn link_to_a_record_works_in_both_worlds() -> Result<()> {
             page.open(&format!("{}#/taxonomy?world={world}", server.url))
                 .await?;
             finished(page).await?;
-            // At the start many records are of one instant. The slider takes them all.
+            // Many records have the time of the start, and the slider plays all of them.
             type_into(page, "time", HOME).await?;
             evaluate(page, BACK_TO_THE_THIRD).await?;
             press(page, "copy-link").await?;
@@ -102,7 +105,7 @@ async fn link_works_in_a_run_that_dies() -> Result<()> {
         visible(page, "#trap").await?;
         let clock = page.text("#clock").await?;
         ensure!(clock.contains("record 5 of "), "{clock}");
-        // Run anew it plays to where it dies.
+        // After a restart, it plays up to the crash.
         press(page, "restart").await?;
         until(page, "document.querySelector('#trap').hidden").await?;
         visible(page, "#trap").await?;
@@ -123,9 +126,12 @@ async fn link_reopens_the_paused_moment() -> Result<()> {
             finished(page).await?;
             let whole = page.text("#link").await?;
             press(page, "copy-link").await?;
-            ensure!(page.text("#link").await? == whole, "its end is no moment");
+            ensure!(
+                page.text("#link").await? == whole,
+                "a finished run has no moment"
+            );
             go_to_the_middle(page).await?;
-            // To the next record, which may be of the same moment as others.
+            // Step to the next record, which may share its time with others.
             press(page, "step").await?;
             let (before, clock) = (shown(page).await?, page.text("#clock").await?);
             press(page, "copy-link").await?;
@@ -134,7 +140,10 @@ async fn link_reopens_the_paused_moment() -> Result<()> {
             page.open("about:blank").await?;
             page.open(&link).await?;
             until(page, "!document.querySelector('#fork').parentNode.hidden").await?;
-            ensure!(page.text("#clock").await? == clock, "{link} leads there");
+            ensure!(
+                page.text("#clock").await? == clock,
+                "{link} opens this moment"
+            );
             ensure!(shown(page).await? == before, "{link} shows the same");
             ensure!(page.text("#notice").await?.is_empty());
             press(page, "run").await?;

@@ -1,5 +1,4 @@
-//! How each check comes out: in each of the page's worlds as where the built
-//! `highwater` program runs it.
+//! Compares verdicts of the page's worlds with those of the native program.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -10,15 +9,15 @@ use crate::experiment::{finished, outcomes};
 use crate::native::command;
 use crate::server::Serve;
 
-/// Runs scenarios, as they are set, in all worlds: no check fails, some pass, and
-/// each comes out ensure_same_verdicts.
+/// Runs scenarios with these settings in all worlds. Fails if a check fails, if fewer
+/// than four pass, or if the outcomes differ.
 pub(crate) async fn ensure_same_verdicts(
     page: &Page,
     server: &Serve,
     runs: &[(&str, &[&str])],
 ) -> Result<()> {
     for (scenario, set) in runs {
-        // Both take real time, so one does while the other does.
+        // Both take real time, so they run at the same time.
         let (natively, on_the_page) = tokio::join!(
             native_outcomes(scenario, set, "native"),
             page_outcomes(page, server, scenario, set),
@@ -38,7 +37,7 @@ pub(crate) async fn ensure_same_verdicts(
     Ok(())
 }
 
-/// How each check comes out in each of the page's own worlds.
+/// Returns the outcomes of the checks in the page's own worlds.
 async fn page_outcomes(
     page: &Page,
     server: &Serve,
@@ -56,7 +55,7 @@ async fn page_outcomes(
     Ok(of_worlds)
 }
 
-/// How each check comes out where the program runs it.
+/// Returns the outcomes of the checks in the native program.
 async fn native_outcomes(scenario: &str, set: &[&str], world: &str) -> Result<Vec<String>> {
     let mut command = Command::from(command());
     command.args(["run", scenario, "--json", "--world", world]);

@@ -1,5 +1,5 @@
-//! Connections that are opened at once: every worker gets its share, and none waits
-//! for a worker that is stopped, killed or replaced.
+//! Bursts of connections: every worker gets its share, and none waits for a stopped,
+//! killed or draining worker.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,34 +24,34 @@ use crate::support::{
 
 const BURST: usize = 64;
 const ROUNDS: usize = 100;
-/// The rounds in which the shares must be even.
+/// Minimum number of rounds with even shares.
 const EVEN_ROUNDS: usize = 95;
 
-/// The fate of a round's connections.
+/// Handling of connections after a round.
 #[derive(Clone, Copy, Debug)]
 enum After {
-    /// They are closed as the next round begins.
+    /// Close them before the next round.
     Closed,
-    /// They stay open for some rounds, and idle.
+    /// Keep them open and idle for a few rounds.
     Kept,
 }
 
-/// Returns the share of a burst that each of so many workers may get.
+/// Returns the fair share of a burst per worker.
 fn fair(workers: usize) -> RangeInclusive<usize> {
     match workers {
         2 => BURST * 40 / 100 + 1..=BURST * 60 / 100,
         4 => BURST * 15 / 100 + 1..=BURST * 35 / 100,
-        _ => unreachable!("no shares are agreed on for {workers}"),
+        _ => unreachable!("no fair share is defined for {workers} workers"),
     }
 }
 
-/// Opens a burst of connections at once, before any of them sends something.
+/// Opens a burst of connections before any of them sends a request.
 async fn open(addr: SocketAddr) -> Vec<TcpStream> {
     let burst = (0..BURST).map(|_| TcpStream::connect(addr));
     try_join_all(burst).await.unwrap()
 }
 
-/// Returns the worker that answers on a connection.
+/// Sends a request and returns the worker that answers it.
 async fn worker(connection: &mut TcpStream) -> io::Result<u32> {
     connection
         .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -76,7 +76,7 @@ async fn worker(connection: &mut TcpStream) -> io::Result<u32> {
     }
 }
 
-/// Counts the connections that each worker has. All are answered.
+/// Counts the connections per worker. Fails unless all are answered.
 async fn shares(connections: &mut [TcpStream]) -> BTreeMap<u32, usize> {
     let mut shares = BTreeMap::new();
     for answered in join_all(connections.iter_mut().map(worker)).await {
@@ -144,7 +144,7 @@ fn inherited_socket_is_shared_evenly() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     fcntl(&socket, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
     let mut command = native::command();
-    // As by systemd, but for the number, which would be 3.
+    // Like systemd, except that systemd uses file descriptor 3.
     command
         .env("LISTEN_FDS", "1")
         .env("LISTEN_FDS_FIRST_FD", socket.as_raw_fd().to_string());
@@ -163,7 +163,7 @@ fn replacements_share_bursts_evenly() {
     assert_even(&cluster, cluster.addr(), 2, After::Kept);
 }
 
-/// Returns whether a signal has stopped a process.
+/// Returns `true` if a process is stopped by a signal.
 fn is_stopped(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     stat.contains(") T ")
@@ -173,11 +173,11 @@ fn is_stopped(pid: u32) -> bool {
 fn stopped_worker_delays_no_connection() {
     let cluster = start(2);
     let [stopped, other] = cluster.workers()[..] else {
-        panic!("there are not two: {}", transcript(&cluster));
+        panic!("expected two workers: {}", transcript(&cluster));
     };
     run(async {
         send_signal(stopped, Signal::SIGSTOP).unwrap();
-        wait_until("it is stopped", || is_stopped(stopped));
+        wait_until("the worker is stopped", || is_stopped(stopped));
         let mut kept = Vec::new();
         for _ in 0..4 {
             let mut burst = open(cluster.addr()).await;
@@ -186,7 +186,7 @@ fn stopped_worker_delays_no_connection() {
             kept.push(burst);
         }
         send_signal(stopped, Signal::SIGCONT).unwrap();
-        wait_until("it runs", || !is_stopped(stopped));
+        wait_until("the worker runs", || !is_stopped(stopped));
         let mut even = 0;
         for _ in 0..10 {
             let mut burst = open(cluster.addr()).await;
@@ -197,7 +197,7 @@ fn stopped_worker_delays_no_connection() {
     assert_eq!(cluster.count("exited"), 0, "{}", transcript(&cluster));
 }
 
-/// Returns the processor time that a process has used, in ticks of 10 ms.
+/// Returns the CPU time of a process in ticks of 10 ms.
 fn ticks(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let (_, fields) = stat.rsplit_once(") ").unwrap();
@@ -213,7 +213,9 @@ fn blocked_worker_delays_no_connection() {
         let before = ticks(blocked);
         let hang = b"POST /faults/hang HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
         blocks.write_all(hang).await.unwrap();
-        wait_until("its loop is blocked", || ticks(blocked) > before + 5);
+        wait_until("the worker's loop is blocked", || {
+            ticks(blocked) > before + 5
+        });
         for _ in 0..4 {
             let mut burst = open(cluster.addr()).await;
             let shares = shares(&mut burst).await;
@@ -241,7 +243,9 @@ fn killed_worker_loses_only_its_connections() {
             "{lost} lost: {answers:?} {}",
             transcript(&cluster)
         );
-        wait_until("it is gone", || !cluster.workers().contains(&killed));
+        wait_until("the killed worker is gone", || {
+            !cluster.workers().contains(&killed)
+        });
     }
 }
 

@@ -1,4 +1,4 @@
-//! Bugs in a flood: workers are replaced before they drain, and everybody is served.
+//! Many bugs: workers are replaced before they drain, and every request is answered.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -38,8 +38,8 @@ fn ten_bugs_a_second_fail_no_other_request() {
     assert_nothing_failed(&running.stop());
     assert_always_accepts(&cluster, 2);
     assert_eq!(cluster.count("gave_up"), 0);
-    // Pauses keep it from starting a process for each of them: those of a slot are at
-    // least 0, 50, 100, 200, 400, 500, 500 ms.
+    // Not every bug starts a process, because the restart delays of a slot are at least
+    // 0, 50, 100, 200, 400, 500, 500 ms.
     let started = cluster.count("started");
     assert!(
         started <= 2 + 2 * (6 + 2 * seconds),
@@ -59,7 +59,7 @@ fn terminated_workers_serve_until_replaced() {
         send_signal(*worker, Signal::SIGTERM).unwrap();
     }
     wait_for(&cluster, "retiring", 2);
-    wait_until("both are replaced", || {
+    wait_until("both workers are replaced", || {
         let present = cluster.workers();
         present.len() == 2 && first.iter().all(|worker| !present.contains(worker))
     });
@@ -68,20 +68,25 @@ fn terminated_workers_serve_until_replaced() {
     assert_eq!(cluster.count("draining"), 2);
 }
 
-/// Fails unless so many workers accepted at any time since so many were ready, by what
-/// the cluster has said.
+/// Fails unless this many workers accepted connections at all times, from the first
+/// time that this many were ready.
 #[track_caller]
 fn assert_always_accepts(cluster: &Cluster, workers: usize) {
     let mut accepting = Vec::new();
-    let mut have_been = false;
-    for said in cluster.events() {
-        match &*said.event {
-            "ready" => accepting.push(said.pid),
-            "draining" | "exited" => accepting.retain(|pid| *pid != said.pid),
+    let mut were_ready = false;
+    for event in cluster.events() {
+        match &*event.event {
+            "ready" => accepting.push(event.pid),
+            "draining" | "exited" => accepting.retain(|pid| *pid != event.pid),
             _ => {}
         }
-        have_been |= accepting.len() == workers;
-        let are_enough = accepting.len() >= workers || !have_been;
-        assert!(are_enough, "at {:?}: {}", said.line, transcript(cluster));
+        were_ready |= accepting.len() == workers;
+        let enough_accept = accepting.len() >= workers || !were_ready;
+        assert!(
+            enough_accept,
+            "at {:?}: {}",
+            event.line,
+            transcript(cluster)
+        );
     }
 }

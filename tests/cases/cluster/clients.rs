@@ -1,4 +1,4 @@
-//! Clients that take more than their share: everybody else is served.
+//! Misbehaving clients: all others are served.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -15,7 +15,7 @@ use crate::support::{
     transcript,
 };
 
-/// Fails unless somebody with a new connection is served, again and again.
+/// Fails unless new connections are served.
 #[track_caller]
 fn assert_serves(cluster: &Cluster) {
     let load = Load::on(cluster.addr()).timeout(Duration::from_secs(30));
@@ -69,7 +69,7 @@ fn idle_connections_block_no_others() {
     let workers = cluster.workers();
     let mut idle: Vec<TcpStream> = (0..500).map(|_| connect(cluster.addr())).collect();
     assert_serves(&cluster);
-    // They can still be used.
+    // The idle connections still work.
     let last = idle.last_mut().unwrap();
     last.write_all(b"GET / HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n")
         .unwrap();
@@ -81,12 +81,12 @@ fn idle_connections_block_no_others() {
 fn connections_wait_at_the_file_limit() {
     let mut command = Command::new("sh");
     let program = native::command().get_program().to_owned();
-    // The supervisor too has 64.
+    // The limit also applies to the supervisor.
     command.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\""]);
     command.arg(program);
     let cluster = start_with(command, 2, &[]);
     let workers = cluster.workers();
-    // More than it may have open together.
+    // More connections than all processes may have open.
     let idle: Vec<TcpStream> = (0..200).map(|_| connect(cluster.addr())).collect();
     let running = Load::on(cluster.addr())
         .clients(Client::NewConnection, 40)

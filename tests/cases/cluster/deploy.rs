@@ -1,4 +1,4 @@
-//! Deployments: a reload starts the release that the program's name leads to now.
+//! Deployments: a reload starts the program that its path now leads to.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io;
@@ -18,7 +18,7 @@ use crate::support::{
     start_with, transcript, wait_for, wait_for_workers, wait_until,
 };
 
-/// A folder with releases, on the file system that the program is built on.
+/// A folder with releases, on the same file system as the built program.
 struct Releases {
     folder: TempDir,
 }
@@ -43,14 +43,14 @@ impl Releases {
         install(&folder.join("highwater"));
     }
 
-    /// Points a link to a folder, atomically.
+    /// Points a link to a folder atomically.
     fn point(&self, link: &str, folder: &str) {
         let new = self.path("new-link");
         symlink(folder, &new).unwrap();
         fs::rename(&new, self.path(link)).unwrap();
     }
 
-    /// A command that starts the program by this path, and has this name for it.
+    /// Returns a command for the program at `path`, with this `argv[0]`.
     fn command(&self, path: &str, arg0: &str) -> Command {
         let mut command = Command::new(self.path(path));
         command.arg0(arg0).current_dir(self.path("."));
@@ -58,7 +58,7 @@ impl Releases {
     }
 }
 
-/// The same program under another name: its path tells releases apart.
+/// Installs the program. Releases differ only in their path.
 fn install(path: &Path) {
     let built = native::command();
     let built = Path::new(built.get_program());
@@ -67,12 +67,12 @@ fn install(path: &Path) {
     }
 }
 
-/// The file that a process runs, as the system has it.
+/// Returns the executable of a process.
 fn program_of(worker: u32) -> PathBuf {
     fs::read_link(format!("/proc/{worker}/exe")).unwrap()
 }
 
-/// Waits until a reload is done, and fails unless all workers run this file then.
+/// Reloads and fails unless all workers then run this file.
 #[track_caller]
 fn reload_to(cluster: &Cluster, file: &Path, reloads: usize, workers: usize) {
     cluster.signal(Signal::SIGHUP).unwrap();
@@ -84,7 +84,7 @@ fn reload_to(cluster: &Cluster, file: &Path, reloads: usize, workers: usize) {
     assert_logged(cluster, &["serves: ", &file]);
 }
 
-/// Asks for a reload, and fails unless it is aborted and the same workers serve.
+/// Reloads and fails unless the reload is aborted and the same workers serve.
 #[track_caller]
 fn assert_reload_aborted(cluster: &Cluster, aborted: usize, words: &[&str]) {
     let before = cluster.workers();
@@ -109,23 +109,23 @@ fn reload_follows_a_link_that_was_swapped() {
     let running = start_mixed_load(&cluster);
     releases.point("current", "rel/2");
     reload_to(&cluster, &releases.path("rel/2/highwater"), 1, 2);
-    // The old release is not needed any more.
+    // The old release can be removed.
     fs::remove_dir_all(releases.path("rel/1")).unwrap();
     reload_to(&cluster, &releases.path("rel/2/highwater"), 2, 2);
     assert_nothing_failed(&running.stop());
     let started = cluster.events();
-    let started = started.iter().filter(|said| said.event == "started");
-    let programs = started.map(|said| said.line["program"].as_str().unwrap().to_owned());
-    let of_first = releases.path("rel/1/highwater").display().to_string();
+    let started = started.iter().filter(|event| event.event == "started");
+    let programs = started.map(|event| event.line["program"].as_str().unwrap().to_owned());
+    let first_release = releases.path("rel/1/highwater").display().to_string();
     let programs: Vec<String> = programs.collect();
-    let is_first = programs.iter().map(|program| *program == of_first);
+    let is_first = programs.iter().map(|program| *program == first_release);
     let expected = [true, true, false, false, false, false];
     assert!(is_first.eq(expected), "{programs:?}");
 }
 
 #[test]
 fn reload_resolves_every_form_of_program_name() {
-    // Its name, the folder it is started in, and a variable that a shell would set.
+    // `argv[0]`, the start folder, and a variable that a shell would set.
     let cases = [
         ("current/highwater", ".", None),
         ("./rel/../current/highwater", ".", None),
@@ -171,7 +171,7 @@ fn start_folder_may_be_replaced_too() {
 fn reload_starts_the_file_that_replaced_the_program() {
     let releases = Releases::new();
     let path = releases.path("rel/1/highwater");
-    // A launcher may call it anything.
+    // A launcher may pass any `argv[0]`.
     for arg0 in [path.to_str().unwrap(), "some-service", "", "/bin/sh"] {
         let cluster = start_with(releases.command("rel/1/highwater", arg0), 1, &[]);
         let new = releases.path("new");
@@ -207,7 +207,7 @@ fn program_that_cannot_be_started_aborts_the_reload() {
     fs::remove_dir(&file).unwrap();
     fs::write(&file, "a text").unwrap();
     assert_reload_aborted(&cluster, 3, &["reload aborted: ", &arg0, "denied"]);
-    // As while it is copied there.
+    // A file that is still being written.
     fs::remove_file(&file).unwrap();
     fs::copy(releases.path("rel/2/highwater"), &file).unwrap();
     let writing = OpenOptions::new().append(true).open(&file).unwrap();
@@ -227,9 +227,11 @@ fn crash_without_a_program_restarts_the_running_one() {
     fs::remove_dir_all(releases.path("rel/1")).unwrap();
     let killed = cluster.workers()[0];
     send_signal(killed, Signal::SIGKILL).unwrap();
-    wait_until("its replacement", || all_workers(&cluster).len() == 3);
+    wait_until("the killed worker is replaced", || {
+        all_workers(&cluster).len() == 3
+    });
     wait_for_workers(&cluster, 2);
-    // It is what the log says.
+    // The log says that the running program is used.
     let words = [
         "No such file",
         "running program",
@@ -262,7 +264,7 @@ fn program_in_use_cannot_be_overwritten() {
 #[test]
 fn service_manager_is_notified_of_aborted_reload() {
     let releases = Releases::new();
-    // Paths of sockets are short, and that of the releases may be long.
+    // Socket paths must be short, and the path of the releases may be long.
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("notify");
     let manager = UnixDatagram::bind(&socket).unwrap();

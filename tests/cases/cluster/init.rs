@@ -1,5 +1,5 @@
-//! Duties towards a service manager and a container: notifications at sockets of every
-//! kind, and no zombies.
+//! Running under a service manager and as init of a container: notifications, and
+//! reaping orphans.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -25,7 +25,7 @@ fn start_notifying(socket: &str) -> Cluster {
     start_with(command, 1, &[])
 }
 
-/// Waits for a message with these words.
+/// Waits for a message that contains these words.
 fn wait_for_message(socket: &UnixDatagram, words: &str) {
     socket.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut message = [0; 4096];
@@ -64,7 +64,7 @@ fn unread_notify_socket_blocks_nothing() {
         cluster.signal(Signal::SIGTTOU).unwrap();
         wait_for_workers(&cluster, 1);
     }
-    // What waits is sent when the manager reads again.
+    // Queued messages are sent once the manager reads again.
     wait_for_message(&socket, "READY=1\n");
     for _ in 0..20 {
         wait_for_message(&socket, "STATUS=");
@@ -87,12 +87,12 @@ fn invalid_notify_sockets_are_ignored() {
     }
 }
 
-/// In a process of its own: leaves orphans behind, and becomes the program.
+/// Variable that makes `becomes_a_subreaper` run, in its own process.
 const FOLDER: &str = "HIGHWATER_TESTS_ORPHANS";
 const ORPHANS: usize = 8;
 
-/// Is the subreaper of `ORPHANS` processes that end when the file `go` is there, one
-/// of them by a real-time signal, and then runs a cluster.
+/// Becomes the subreaper of `ORPHANS` processes, then executes a cluster. The orphans
+/// exit once the file `go` exists, one of them by a real-time signal.
 #[test]
 fn becomes_a_subreaper() {
     let Some(folder) = env::var_os(FOLDER) else {
@@ -114,7 +114,7 @@ fn becomes_a_subreaper() {
     panic!("{error}");
 }
 
-/// The children of a process that have not been waited for.
+/// Returns the children of a process that have not been reaped.
 fn children(parent: u32) -> BTreeSet<u32> {
     let parent_of = |pid: u32| -> Option<u32> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -143,7 +143,7 @@ fn orphans_are_reaped_beside_worker_exits() {
         let others = children(cluster.pid()).into_iter();
         others.filter(|pid| !workers.contains(pid)).count()
     };
-    wait_until("all orphans are there", || others() == ORPHANS);
+    wait_until("all orphans have started", || others() == ORPHANS);
     fs::write(folder.path().join("go"), "").unwrap();
     let killed = cluster.workers()[0];
     send_signal(killed, Signal::SIGKILL).unwrap();

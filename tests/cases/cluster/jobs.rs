@@ -1,4 +1,4 @@
-//! CPU work on request: the loop goes on, and no thread is lost.
+//! CPU jobs: the event loop keeps serving, and threads are freed.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -14,10 +14,10 @@ use crate::support::{
     start_with, transcript, wait_for_workers, wait_until,
 };
 
-/// So many a thread may wait.
+/// Queued jobs allowed per thread.
 const QUEUE_PER_THREAD: usize = 64;
 
-/// Asks for what would take centuries.
+/// Requests a job that would take centuries.
 fn endless_job(addr: SocketAddr) -> TcpStream {
     let mut connection = connect(addr);
     connection
@@ -30,10 +30,10 @@ fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Fails unless a small job is done, by the threads that endless ones had.
+/// Fails unless a small job is done, which needs a freed thread.
 #[track_caller]
 fn assert_works(cluster: &Cluster) {
-    wait_until("a job that is done", || {
+    wait_until("a small job is done", || {
         let answer = request(cluster.addr(), "GET", "/work?job=fib:20");
         assert!([200, 503].contains(&answer.status), "{answer:?}");
         answer.text.ends_with("fib:20 = 6765\n")
@@ -77,7 +77,7 @@ fn full_job_queue_answers_retry_after() {
     const TOO_MANY: usize = 5;
     let capacity = threads() * (1 + QUEUE_PER_THREAD);
     if capacity > 500 {
-        println!("not tested: {capacity} jobs at once are more connections than we may have");
+        println!("not tested: {capacity} jobs at once exceed the connection limit");
         return;
     }
     let cluster = start(1);
@@ -85,7 +85,7 @@ fn full_job_queue_answers_retry_after() {
         .map(|_| endless_job(cluster.addr()))
         .collect();
     let mut rejected = 0;
-    wait_until("those without a place to be transcript", || {
+    wait_until("excess jobs are rejected", || {
         for job in &mut jobs {
             job.set_nonblocking(true).unwrap();
             let mut answer = [0; 1024];
@@ -99,7 +99,7 @@ fn full_job_queue_answers_retry_after() {
         rejected >= TOO_MANY
     });
     assert_eq!(rejected, TOO_MANY);
-    // It is not held up by them, and has them no longer than their clients.
+    // Jobs do not block the loop, and end when their clients disconnect.
     assert_eq!(request(cluster.addr(), "GET", "/").status, 200);
     drop(jobs);
     assert_works(&cluster);
@@ -113,12 +113,12 @@ fn panicking_job_replaces_its_worker() {
         .clients(Client::NewConnection, 2)
         .start();
     assert!(running.wait_for_answers(100, TIMEOUT));
-    // So that it is not taken for a crash loop.
+    // Otherwise the exit would count as part of a crash loop.
     thread::sleep(Duration::from_secs(1));
     let answer = request(cluster.addr(), "POST", "/faults/job");
     assert_eq!(answer.status, 500, "{answer:?}");
     assert!(!answer.text.contains("bug in a job"), "{answer:?}");
-    wait_until("its worker is replaced", || {
+    wait_until("the worker is replaced", || {
         all_workers(&cluster).len() == 3
     });
     wait_for_workers(&cluster, 2);

@@ -1,5 +1,5 @@
-//! Workers that are killed, or that hang: they are replaced, and what they had
-//! under way is all that is lost.
+//! Killed and hanging workers: they are replaced, and only their requests in flight are
+//! lost.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,10 +14,10 @@ use crate::support::{
     wait_for, wait_for_workers, wait_until,
 };
 
-/// A supervisor takes workers for a crash loop that end sooner.
+/// A worker that exits sooner counts as part of a crash loop.
 const MIN_UPTIME: Duration = Duration::from_secs(1);
 
-/// A worker that was killed: when, and when all knew.
+/// A killed worker, and the time from the signal until its exit was reported.
 #[derive(Debug)]
 struct Kill {
     worker: u32,
@@ -26,30 +26,28 @@ struct Kill {
 }
 
 impl Kill {
-    /// Whether a request may have failed by it: one on a connection that this
-    /// worker had, which is found to be closed when the client gets round to it;
-    /// or one on a connection of which nobody knows whose it was, as there was no
-    /// answer on it yet, if it was under way then.
+    /// Returns `true` if this kill explains a failed request: one on a connection of this
+    /// worker that ended after the kill, or one without an answer yet, so with an unknown
+    /// worker, that was in flight.
     fn explains(&self, failed: &FailedRequest) -> bool {
-        let is_its = match failed.worker {
+        let is_affected = match failed.worker {
             Some(worker) => worker == self.worker,
             None => failed.started <= self.to,
         };
-        is_its && failed.ended >= self.from
+        is_affected && failed.ended >= self.from
     }
 }
 
-/// Kills the worker that has served longest, and waits until it is known to be
-/// gone and to be replaced.
+/// Kills a random worker that has served for a second, and waits for its exit.
 fn kill_one(cluster: &Cluster, random: &mut u32) -> Kill {
-    // Any of those that have served long enough: numbers that look random.
+    // Pick pseudo-randomly among the stable workers.
     let mut worker = None;
-    wait_until("a worker that has served a second", || {
+    wait_until("a worker has served for a second", || {
         let living = cluster.workers();
         let is_stable = |pid: &u32| {
-            let mut said = cluster.events().into_iter();
-            said.any(|said| {
-                said.event == "ready" && said.pid == Some(*pid) && said.at.elapsed() > MIN_UPTIME
+            let mut events = cluster.events().into_iter();
+            events.any(|event| {
+                event.event == "ready" && event.pid == Some(*pid) && event.at.elapsed() > MIN_UPTIME
             })
         };
         let old: Vec<u32> = living.into_iter().filter(is_stable).collect();
@@ -58,29 +56,33 @@ fn kill_one(cluster: &Cluster, random: &mut u32) -> Kill {
         worker = old.get(index % old.len().max(1)).copied();
         worker.is_some()
     });
-    kill(cluster, worker.expect("it was just found"))
+    kill(cluster, worker.expect("a stable worker was found"))
 }
 
-/// Kills a worker, and waits until it is known to be gone.
+/// Kills a worker and waits until its exit is reported.
 fn kill(cluster: &Cluster, worker: u32) -> Kill {
     let from = Instant::now();
     send_signal(worker, Signal::SIGKILL).unwrap();
-    let gone = cluster.wait_for(TIMEOUT, |said| {
-        let mut said = said.iter();
-        let exited = said.find(|said| said.event == "exited" && said.pid == Some(worker))?;
+    let gone = cluster.wait_for(TIMEOUT, |events| {
+        let mut events = events.iter();
+        let exited = events.find(|event| event.event == "exited" && event.pid == Some(worker))?;
         Some(exited.at)
     });
-    let to = gone.unwrap_or_else(|| panic!("{worker} is not missed: {}", transcript(cluster)));
+    let to = gone.unwrap_or_else(|| {
+        panic!(
+            "the exit of {worker} is not reported: {}",
+            transcript(cluster)
+        )
+    });
     Kill { worker, from, to }
 }
 
-/// The next of numbers that look random in their upper half.
+/// Returns the next pseudo-random number. Only its upper half looks random.
 fn next_random(random: u32) -> u32 {
     random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223)
 }
 
-/// Fails unless each failure was under way at a worker when that was killed, of so
-/// many clients.
+/// Fails unless a kill explains each failure, with at most `clients` failures per kill.
 fn assert_explained(ledger: &Ledger, kills: &[Kill], clients: usize) {
     assert!(ledger.adds_up(), "{ledger}");
     let total = ledger.total();
@@ -97,7 +99,7 @@ fn assert_explained(ledger: &Ledger, kills: &[Kill], clients: usize) {
         let is_explained = kills.iter().any(|kill| kill.explains(failed));
         assert!(is_explained, "{failed:?}: {ledger}");
     }
-    // Each client has one connection, so one request under way.
+    // Each client has at most one request in flight.
     for kill in kills {
         let cost = ledger.failed().filter(|failed| kill.explains(failed));
         let cost = cost.count();
@@ -150,9 +152,9 @@ fn kill_storm_loses_only_requests_in_flight() {
     let mut kills = Vec::new();
     while kills.len() < KILLS {
         random = next_random(random);
-        // From 0.3 s to 0.6 s.
+        // 0.3 to 0.6 s.
         thread::sleep(Duration::from_millis(300 + u64::from(random >> 16) % 300));
-        wait_until("a worker that serves", || !cluster.workers().is_empty());
+        wait_until("a worker serves", || !cluster.workers().is_empty());
         let workers = cluster.workers();
         let index = usize::try_from(random >> 16).unwrap() % workers.len();
         kills.push(kill(&cluster, workers[index]));
@@ -189,7 +191,7 @@ fn simultaneous_exits_are_replaced() {
 fn stopped_worker_is_replaced() {
     let cluster = start(2);
     let [stopped, other] = cluster.workers()[..] else {
-        panic!("there are not two: {}", transcript(&cluster));
+        panic!("expected two workers: {}", transcript(&cluster));
     };
     let running = Load::on(cluster.addr())
         .clients(Client::KeepAlive, 4)
@@ -199,12 +201,14 @@ fn stopped_worker_is_replaced() {
     assert!(running.wait_for_answers(100, TIMEOUT));
     let from = Instant::now();
     send_signal(stopped, Signal::SIGSTOP).unwrap();
-    // What it holds waits for it; what is new goes to the other one, but for what
-    // it was handed before.
-    wait_until("it is replaced", || !cluster.workers().contains(&stopped));
+    // Its requests wait for it. New connections go to the other worker, except those
+    // that it was handed before.
+    wait_until("the stopped worker is replaced", || {
+        !cluster.workers().contains(&stopped)
+    });
     let to = Instant::now();
     let workers = wait_for_workers(&cluster, 2);
-    assert!(workers.contains(&other), "{other} has served on");
+    assert!(workers.contains(&other), "{other} kept serving");
     let before = running.ledger().total().answered();
     assert!(running.wait_for_answers(before + 100, TIMEOUT));
     let worker = stopped;
@@ -226,7 +230,9 @@ fn bug_replaces_its_worker_and_fails_nothing_else() {
     let answer = request(cluster.addr(), "POST", "/faults/bug");
     assert_eq!(answer.status, 500, "{answer:?}");
     assert!(answer.text.contains("internal_error"), "{answer:?}");
-    wait_until("it is replaced", || all_workers(&cluster).len() == 3);
+    wait_until("the worker is replaced", || {
+        all_workers(&cluster).len() == 3
+    });
     let present = wait_for_workers(&cluster, 2);
     let stayed = first.iter().filter(|worker| present.contains(worker));
     assert_eq!(stayed.count(), 1, "{first:?} {present:?}");

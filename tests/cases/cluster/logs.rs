@@ -1,5 +1,4 @@
-//! Stalled readers of the log and of the journal: the service goes on, and dropped
-//! lines are counted.
+//! Stalled readers of the log and the journal: the service keeps running, and dropped
 
 use std::io::{BufRead as _, BufReader, PipeReader, Read as _, Write as _, pipe};
 use std::net::{SocketAddr, TcpStream};
@@ -16,11 +15,11 @@ use nix::sys::signal::Signal;
 use crate::native;
 use crate::support::{TIMEOUT, request, wait_until};
 
-/// The smallest pipe that there is.
+/// The minimum size of a pipe.
 const PIPE_BYTES: i32 = 4096;
 
-/// A cluster whose standard error and standard output are small pipes. What it
-/// writes is read when the test says so.
+/// A cluster whose standard output and standard error are small pipes, which the test
+/// reads when it wants to.
 struct Stalled {
     child: Child,
     addr: SocketAddr,
@@ -70,7 +69,7 @@ impl Stalled {
         value.unwrap_or_else(|| panic!("{name}: {answer:?}"))
     }
 
-    /// The worker that answers; `None` if none does.
+    /// Returns the worker that answers, or `None` if none does.
     fn worker(&self) -> Option<u32> {
         let mut connection = TcpStream::connect(self.addr).ok()?;
         connection.set_read_timeout(Some(TIMEOUT)).ok()?;
@@ -81,7 +80,7 @@ impl Stalled {
         answer.trim().rsplit(' ').next()?.parse().ok()
     }
 
-    /// Both workers, as they answer.
+    /// Waits until both workers have answered, and returns them.
     fn workers(&self) -> Vec<u32> {
         let mut workers = Vec::new();
         wait_until("both workers answer", || {
@@ -93,12 +92,12 @@ impl Stalled {
         workers
     }
 
-    /// Asks to end, and waits for that.
+    /// Shuts the cluster down.
     #[track_caller]
-    fn end(&mut self) {
+    fn shut_down(&mut self) {
         self.signal(Signal::SIGTERM);
         let mut status = None;
-        wait_until("the end", || {
+        wait_until("the cluster exits", || {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
@@ -113,7 +112,7 @@ impl Drop for Stalled {
     }
 }
 
-/// Reads lines as they come, from now on.
+/// Reads lines in the background.
 fn lines(from: impl std::io::Read + Send + 'static) -> Receiver<String> {
     let (send, lines) = channel();
     thread::spawn(move || {
@@ -134,23 +133,23 @@ fn stalled_log_blocks_nothing() {
             assert_eq!(request(cluster.addr, "GET", &path).status, 404);
             requests += 1;
         }
-        assert!(requests < 20_000, "nothing is dropped");
+        assert!(requests < 20_000, "no line is dropped");
     }
     let before = cluster.workers();
     for _ in 0..20 {
         assert_eq!(request(cluster.addr, "GET", "/").status, 200);
     }
 
-    // One is killed and one hangs: both are replaced.
+    // A killed and a hanging worker are replaced.
     send_signal(before[0], Signal::SIGKILL).unwrap();
     send_signal(before[1], Signal::SIGSTOP).unwrap();
-    wait_until("both are gone", || {
+    wait_until("both workers are gone", || {
         !before.iter().any(|pid| is_running(*pid))
     });
     let after = cluster.workers();
     assert!(!after.iter().any(|pid| before.contains(pid)), "{after:?}");
 
-    cluster.end();
+    cluster.shut_down();
 }
 
 #[test]
@@ -162,7 +161,7 @@ fn dropped_log_lines_are_reported() {
             assert_eq!(request(cluster.addr, "GET", "/nothing").status, 404);
             requests += 1;
         }
-        assert!(requests < 20_000, "nothing is dropped");
+        assert!(requests < 20_000, "no line is dropped");
     }
     let dropped = cluster.metric("highwater_log_lines_dropped_total");
     let read = lines(cluster.stderr.try_clone().unwrap());
@@ -176,7 +175,7 @@ fn dropped_log_lines_are_reported() {
         written += u64::from(line.starts_with("INFO id=") && line.contains(" status=404 "));
     }
     assert_eq!((reported, written + reported), (dropped, requests));
-    cluster.end();
+    cluster.shut_down();
     let rest: Vec<String> = read.iter().collect();
     assert_eq!(rest.last().unwrap(), "all workers have ended");
 }
@@ -192,7 +191,7 @@ fn dropped_journal_lines_are_reported() {
             thread::sleep(Duration::from_millis(1));
         }
         reloads += 20;
-        assert!(reloads < 20_000, "nothing is dropped");
+        assert!(reloads < 20_000, "no line is dropped");
     }
     assert_eq!(request(cluster.addr, "GET", "/").status, 200);
     assert!(log.try_iter().count() > 0);
@@ -202,7 +201,7 @@ fn dropped_journal_lines_are_reported() {
         let line = read.recv_timeout(TIMEOUT).unwrap();
         let line: serde_json::Value = match serde_json::from_str(&line) {
             Ok(line) => line,
-            // The first of them was read in part at the start.
+            // `start` has read part of the first line.
             Err(_) => continue,
         };
         if line["event"] == "lines_dropped" {
@@ -210,7 +209,7 @@ fn dropped_journal_lines_are_reported() {
         }
     };
     assert!(lost["count"].as_u64().unwrap() > 0, "{lost}");
-    cluster.end();
+    cluster.shut_down();
     let rest: Vec<String> = read.iter().collect();
     let final_line: serde_json::Value = serde_json::from_str(rest.last().unwrap()).unwrap();
     assert_eq!(final_line["event"], "stopped");
@@ -221,14 +220,14 @@ fn client_hang_up_is_counted() {
     let cluster = Stalled::start(&[]);
     let log = lines(cluster.stderr.try_clone().unwrap());
     let mut connection = TcpStream::connect(cluster.addr).unwrap();
-    // It takes longer than any test.
+    // The job takes longer than any test.
     let head = "GET /work?job=fib:60 HTTP/1.1\r\nHost: it\r\n\r\n";
     connection.write_all(head.as_bytes()).unwrap();
-    wait_until("it is under way", || {
+    wait_until("the job is in flight", || {
         cluster.metric("highwater_http_requests_in_flight") == 2
     });
     drop(connection);
-    wait_until("it is counted", || {
+    wait_until("the hang-up is counted", || {
         cluster.metric("highwater_http_requests_hung_up_total") == 1
     });
     let failed = cluster.metric("highwater_http_requests_total{status=\"5xx\"}");

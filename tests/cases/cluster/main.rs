@@ -1,10 +1,10 @@
-//! `highwater cluster` under load, while all that can happen to it does. Run by
-//! `cargo run -p tests -- cluster`, which builds the program first.
+//! `highwater cluster` under load and with faults. Run by `cargo run -p tests --
+//! cluster`, which builds the program first.
 //!
-//! `support` starts a cluster and asks it; each other module is a group of cases:
-//! reloads, killed workers, bugs in a flood, workers that cannot start, a cluster that
-//! is stopped and continued, shares of a burst, jobs, the end of all of it, clients that
-//! misbehave, logs that nobody reads, and what it refuses to start with.
+//! `support` starts a cluster and sends requests. The other modules are groups of cases:
+//! reloads, deployments, killed workers, many bugs, failing starts, a suspended cluster,
+//! balance, jobs, shutdown, misbehaving clients, stalled logs, service managers, and
+//! startup errors.
 
 #[allow(
     dead_code,

@@ -1,4 +1,4 @@
-//! Reloads, and more workers or fewer: nobody notices.
+//! Reloads and scaling fail no request.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn reloads_fail_no_request() {
     }
     let ledger = running.stop();
     assert_nothing_failed(&ledger);
-    // All of every generation served, and those before the last are gone.
+    // Every generation served, and only the last one still runs.
     let all = all_workers(&cluster);
     assert_eq!(all.len(), 2 * (RELOADS + 1));
     let total = ledger.total();
@@ -42,12 +42,12 @@ fn reload_during_a_reload_runs_once_after_it() {
     let running = start_mixed_load(&cluster);
     cluster.signal(Signal::SIGHUP).unwrap();
     wait_for(&cluster, "reloading", 1);
-    // Signals of a kind that come at once are one to begin with.
+    // Pending signals of one kind are merged.
     for _ in 0..3 {
         cluster.signal(Signal::SIGHUP).unwrap();
     }
     wait_for(&cluster, "reloaded", 2);
-    // If there had been a third one of its own, this were the fourth.
+    // A separate third reload would make this the fourth.
     let workers = wait_for_workers(&cluster, 2);
     cluster.signal(Signal::SIGHUP).unwrap();
     wait_for(&cluster, "reloaded", 3);
@@ -71,6 +71,6 @@ fn scaling_never_removes_the_last_worker() {
     assert_logged(&cluster, &["there can be 1 to"]);
     cluster.signal(Signal::SIGTTIN).unwrap();
     let two = wait_for_workers(&cluster, 2);
-    assert!(two.contains(&last[0]), "{last:?} of {two:?}");
+    assert!(two.contains(&last[0]), "{two:?} does not contain {last:?}");
     assert_nothing_failed(&running.stop());
 }

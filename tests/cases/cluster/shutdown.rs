@@ -1,4 +1,4 @@
-//! The end of a cluster: asked for, asked for twice, and in a crash loop.
+//! Shutdown by one signal and by two, and workers that keep exiting.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -22,7 +22,7 @@ fn shutdown_answers_requests_in_flight() {
         let running = start_mixed_load(&cluster);
         assert!(running.wait_for_answers(100, TIMEOUT));
         cluster.signal(signal).unwrap();
-        let status = cluster.wait(TIMEOUT).unwrap().expect("it ends");
+        let status = cluster.wait(TIMEOUT).unwrap().expect("the cluster exits");
         assert_eq!(
             describe_exit(status),
             "code 0",
@@ -32,8 +32,8 @@ fn shutdown_answers_requests_in_flight() {
         assert!(are_gone(&workers, Duration::from_secs(1)));
         let ledger = running.stop();
         assert!(ledger.adds_up(), "{ledger}");
-        // Who comes later is refused, or was still in line. Nobody waits, and
-        // nobody has half an answer.
+        // Later connections are refused or reset. None waits or gets a partial
+        // answer.
         let total = ledger.total();
         for never in [Failure::Cut, Failure::TimedOut, Failure::Malformed] {
             assert_eq!(total.count(never), 0, "{signal}: {ledger}");
@@ -51,7 +51,7 @@ fn shutdown_waits_for_a_running_job() {
         connection.write_all(head.as_bytes()).unwrap();
     };
     send_request(&mut connection, "/");
-    // Now it is in line no more: some worker has it, and with it what comes next.
+    // A worker has accepted the connection, so it also gets the next request.
     connection.read_exact(&mut [0; 12]).unwrap();
     send_request(&mut connection, "/work?job=fib:36");
     cluster.signal(Signal::SIGTERM).unwrap();
@@ -59,7 +59,7 @@ fn shutdown_waits_for_a_running_job() {
     connection.read_to_string(&mut answers).unwrap();
     assert!(answers.ends_with("fib:36 = 14930352\n"), "{answers}");
     assert!(answers.to_lowercase().contains("\r\nconnection: close\r\n"));
-    let status = cluster.wait(TIMEOUT).unwrap().expect("it ends");
+    let status = cluster.wait(TIMEOUT).unwrap().expect("the cluster exits");
     assert_eq!(describe_exit(status), "code 0", "{}", transcript(&cluster));
 }
 
@@ -67,7 +67,7 @@ fn shutdown_waits_for_a_running_job() {
 fn second_signal_ends_at_once() {
     let mut cluster = start(2);
     let workers = cluster.workers();
-    // Somebody it would wait for.
+    // A request that a graceful shutdown would wait for.
     let mut slow = connect(cluster.addr());
     let head = "POST /healthz HTTP/1.1\r\nHost: it\r\nContent-Length: 9\r\n\r\n1";
     slow.write_all(head.as_bytes()).unwrap();
@@ -75,8 +75,9 @@ fn second_signal_ends_at_once() {
     wait_for(&cluster, "stopping", 1);
     cluster.signal(Signal::SIGTERM).unwrap();
     let status = cluster.wait(Duration::from_secs(3)).unwrap();
-    let status = status.unwrap_or_else(|| panic!("it takes its time: {}", transcript(&cluster)));
-    // If it had nobody to wait for, it was over before the second one.
+    let status =
+        status.unwrap_or_else(|| panic!("the cluster still runs: {}", transcript(&cluster)));
+    // Without the slow request, it exits before the second signal.
     assert!(["code 143", "code 0"].contains(&&*describe_exit(status)));
     assert!(are_gone(&workers, Duration::from_secs(1)));
 }

@@ -1,5 +1,5 @@
-//! Workers that cannot start: the others serve on, and it gives up only when nothing
-//! is left.
+//! Workers that cannot start: the others keep serving, and the supervisor gives up only
+//! when none is left.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,7 +17,7 @@ use crate::support::{
     transcript, wait_for, wait_for_workers, wait_until,
 };
 
-/// A copy of the program that can be replaced.
+/// An installed program that can be replaced.
 struct Installed {
     _folder: TempDir,
     program: PathBuf,
@@ -44,19 +44,19 @@ impl Installed {
         install(&self.program, &fs::read(good.get_program()).unwrap());
     }
 
-    /// Puts a program in its place that exits once and then hangs as it starts.
+    /// Installs a program that exits on its first start and then hangs.
     fn install_hanging(&self) {
         let script = b"#!/bin/sh\nmkdir \"$0.started\" 2>/dev/null && exit 3\nexec sleep 60\n";
         install(&self.program, script);
     }
 
-    /// Puts a program in its place that ends at once.
+    /// Installs a program that exits at once.
     fn install_bad(&self) {
         install(&self.program, b"#!/bin/sh\nexit 3\n");
     }
 }
 
-/// Puts another program at this place, as an installation does.
+/// Replaces a program atomically, as an installer does.
 fn install(program: &Path, content: &[u8]) {
     let new = program.with_extension("new");
     fs::write(&new, content).unwrap();
@@ -104,7 +104,7 @@ fn failing_worker_recovers_while_others_serve() {
     let both = wait_for_workers(&cluster, 2);
     assert!(both.contains(&first[1]));
     wait_for(&cluster, "failing", 2);
-    wait_until("nothing fails", || {
+    wait_until("no worker is failing", || {
         let ready = request(cluster.addr(), "GET", "/readyz");
         !ready.text.contains("degraded")
     });
@@ -130,7 +130,7 @@ fn bug_keeps_its_worker_when_starts_fail() {
     assert_eq!(cluster.workers(), first, "{}", transcript(&cluster));
     installed.install_good();
     wait_for(&cluster, "failing", 2);
-    wait_until("the one with the bug is replaced", || {
+    wait_until("the worker with the bug is replaced", || {
         let workers = cluster.workers();
         workers.len() == 2 && workers != first
     });
@@ -147,7 +147,11 @@ fn crashing_release_aborts_the_reload_then_gives_up() {
     installed.install_bad();
     cluster.signal(Signal::SIGHUP).unwrap();
     wait_for(&cluster, "reload_aborted", 1);
-    assert_eq!(wait_for_workers(&cluster, 2), first, "the old ones serve");
+    assert_eq!(
+        wait_for_workers(&cluster, 2),
+        first,
+        "the old workers serve"
+    );
     let before = running.ledger().total().answered();
     assert!(running.wait_for_answers(before + 100, TIMEOUT));
     assert_nothing_failed(&running.stop());
@@ -157,7 +161,8 @@ fn crashing_release_aborts_the_reload_then_gives_up() {
         send_signal(*worker, Signal::SIGKILL).unwrap();
     }
     let status = cluster.wait(TIMEOUT).unwrap();
-    let status = status.unwrap_or_else(|| panic!("it goes on: {}", transcript(&cluster)));
+    let status =
+        status.unwrap_or_else(|| panic!("the cluster still runs: {}", transcript(&cluster)));
     assert_eq!(describe_exit(status), "code 1", "{}", transcript(&cluster));
     assert!(are_gone(&first, Duration::from_secs(1)));
     assert_logged(&cluster, &["gives up: no worker was ready for 1 s"]);
@@ -174,7 +179,8 @@ fn giving_up_reports_the_crash_not_the_kills() {
         send_signal(worker, Signal::SIGKILL).unwrap();
     }
     let status = cluster.wait(TIMEOUT).unwrap();
-    let status = status.unwrap_or_else(|| panic!("it goes on: {}", transcript(&cluster)));
+    let status =
+        status.unwrap_or_else(|| panic!("the cluster still runs: {}", transcript(&cluster)));
     assert_eq!(describe_exit(status), "code 1", "{}", transcript(&cluster));
     assert_eq!(cluster.count("killed"), 2, "{}", transcript(&cluster));
     assert_logged(&cluster, &["error:", "exit code 3"]);

@@ -1,4 +1,4 @@
-//! What it does not start with: a line says why, and what would be right.
+//! Startup errors: one line says what is wrong and what would be right.
 
 use std::fs;
 use std::io;
@@ -11,9 +11,9 @@ use nix::unistd::Uid;
 
 use crate::native;
 
-/// One of those that only root may listen on, where that is so.
+/// A privileged port.
 const PRIVILEGED: &str = "127.0.0.1:81";
-/// The user nobody, on Linux.
+/// An unprivileged user id on Linux.
 const UNPRIVILEGED_UID: u32 = 65_534;
 
 fn cluster(mut command: Command, options: &[&str]) -> io::Result<Output> {
@@ -21,7 +21,7 @@ fn cluster(mut command: Command, options: &[&str]) -> io::Result<Output> {
     command.stdin(Stdio::null()).output()
 }
 
-/// Fails unless it was refused with this code and in one line with these words.
+/// Fails unless the program exited with this code and one line with these words.
 #[track_caller]
 fn assert_refused(done: &Output, code: i32, words: &[&str]) {
     let line = String::from_utf8_lossy(&done.stderr);
@@ -48,8 +48,7 @@ fn privileged_port() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = native::command();
     if Uid::effective().is_root() {
-        // Root may listen there, so somebody else tries, with a copy that they
-        // can reach.
+        // Root may use privileged ports, so run an accessible copy as another user.
         let copy = folder.path().join("highwater");
         fs::copy(command.get_program(), &copy).unwrap();
         for path in [folder.path(), &copy] {
@@ -58,12 +57,12 @@ fn privileged_port() {
         command = Command::new(copy);
         command.uid(UNPRIVILEGED_UID);
     } else if TcpListener::bind(PRIVILEGED).is_ok() {
-        println!("not tested: everybody may listen on {PRIVILEGED} here");
+        println!("not tested: {PRIVILEGED} is not privileged here");
         return;
     }
     let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     if first.is_ok_and(|first| first.trim().parse::<u16>().is_ok_and(|first| first <= 81)) {
-        println!("not tested: everybody may listen on {PRIVILEGED} here");
+        println!("not tested: {PRIVILEGED} is not privileged here");
         return;
     }
     let done = cluster(command, &["--addr", PRIVILEGED]).unwrap();

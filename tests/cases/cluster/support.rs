@@ -1,4 +1,4 @@
-//! Starting a cluster, and asking it.
+//! Starting a cluster, sending requests, and waiting for events.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -11,17 +11,17 @@ use load::{Client, Ledger, Load, RunningLoad};
 
 use crate::native;
 
-/// How long a case waits before it fails: long enough for any machine.
+/// Time limit for a condition. Only failing cases wait this long.
 pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);
-/// How often it looks.
+/// Interval between two checks of a condition.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Starts a cluster with so many workers, which are ready when this returns.
+/// Starts a cluster and waits until its workers are ready.
 pub(crate) fn start(workers: usize) -> Cluster {
     start_with(native::command(), workers, &[])
 }
 
-/// The same by another command, and with more options.
+/// Starts a cluster with another command and more options.
 pub(crate) fn start_with(mut command: Command, workers: usize, options: &[&str]) -> Cluster {
     command
         .args(["cluster", "--json", "--workers", &workers.to_string()])
@@ -29,7 +29,7 @@ pub(crate) fn start_with(mut command: Command, workers: usize, options: &[&str])
     Cluster::start(&mut command, workers).unwrap()
 }
 
-/// Clients of every kind.
+/// Starts a load with clients of every kind.
 pub(crate) fn start_mixed_load(cluster: &Cluster) -> RunningLoad {
     Load::on(cluster.addr())
         .clients(Client::KeepAlive, 4)
@@ -40,7 +40,7 @@ pub(crate) fn start_mixed_load(cluster: &Cluster) -> RunningLoad {
         .start()
 }
 
-/// Fails unless every request was answered, and with success.
+/// Fails unless every request was answered successfully.
 #[track_caller]
 pub(crate) fn assert_nothing_failed(ledger: &Ledger) {
     assert!(ledger.adds_up(), "{ledger}");
@@ -51,41 +51,44 @@ pub(crate) fn assert_nothing_failed(ledger: &Ledger) {
     }
 }
 
-/// Waits for something to happen.
+/// Waits for a condition.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, has_happened: impl FnMut() -> bool) {
-    assert!(happens(TIMEOUT, has_happened), "{what}: not in {TIMEOUT:?}");
+    assert!(
+        happens(TIMEOUT, has_happened),
+        "timed out after {TIMEOUT:?}: {what}"
+    );
 }
 
-/// Waits for it so long; whether it has happened.
-pub(crate) fn happens(patience: Duration, mut has_happened: impl FnMut() -> bool) -> bool {
+/// Waits for a condition. Returns `false` after the time limit.
+pub(crate) fn happens(limit: Duration, mut has_happened: impl FnMut() -> bool) -> bool {
     let since = Instant::now();
     loop {
         if has_happened() {
             return true;
         }
-        if since.elapsed() > patience {
+        if since.elapsed() > limit {
             return false;
         }
         thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// Waits until a cluster has said something so often.
+/// Waits until a cluster has reported an event `count` times.
 #[track_caller]
 pub(crate) fn wait_for(cluster: &Cluster, event: &str, count: usize) {
-    let is_said = cluster.wait_for(TIMEOUT, |said| {
-        let all = said.iter().filter(|said| said.event == event).count();
+    let is_reported = cluster.wait_for(TIMEOUT, |events| {
+        let all = events.iter().filter(|it| it.event == event).count();
         (all >= count).then_some(())
     });
     assert!(
-        is_said.is_some(),
-        "{event}, {count} times: not in {TIMEOUT:?}: {}",
+        is_reported.is_some(),
+        "timed out after {TIMEOUT:?}: {event}, {count} times: {}",
         transcript(cluster)
     );
 }
 
-/// Waits until so many workers are ready, and says which.
+/// Waits until exactly `count` workers are ready, and returns them.
 #[track_caller]
 pub(crate) fn wait_for_workers(cluster: &Cluster, count: usize) -> Vec<u32> {
     wait_until(&format!("{count} workers"), || {
@@ -94,49 +97,45 @@ pub(crate) fn wait_for_workers(cluster: &Cluster, count: usize) -> Vec<u32> {
     cluster.workers()
 }
 
-/// Every process that was ever a worker.
+/// Returns every process that has been a ready worker.
 pub(crate) fn all_workers(cluster: &Cluster) -> Vec<u32> {
-    let ready = |said: &ClusterEvent| (said.event == "ready").then_some(said.pid).flatten();
+    let ready = |event: &ClusterEvent| (event.event == "ready").then_some(event.pid).flatten();
     cluster.events().iter().filter_map(ready).collect()
 }
 
-/// Whether none of them runs any more, soon.
+/// Waits until all workers are gone. Returns `false` after the time limit.
 pub(crate) fn are_gone(workers: &[u32], within: Duration) -> bool {
     happens(within, || !workers.iter().any(|worker| is_running(*worker)))
 }
 
-/// What a cluster has said and logged, for the message of a failure.
+/// Returns the events and the log of a cluster, for failure messages.
 pub(crate) fn transcript(cluster: &Cluster) -> String {
     let lines: Vec<String> = cluster
         .events()
         .iter()
-        .map(|said| said.line.to_string())
+        .map(|event| event.line.to_string())
         .collect();
     format!("\n{}\n{}", lines.join("\n"), cluster.log().join("\n"))
 }
 
-/// Fails unless a line of the log has all of these words.
+/// Fails unless a line of the log contains all of these words.
 #[track_caller]
 pub(crate) fn assert_logged(cluster: &Cluster, words: &[&str]) {
     let is_logged = happens(Duration::from_secs(5), || {
         let has_all = |line: &String| words.iter().all(|word| line.contains(word));
         cluster.log().iter().any(has_all)
     });
-    assert!(
-        is_logged,
-        "{words:?} are in no line: {}",
-        transcript(cluster)
-    );
+    assert!(is_logged, "no line has {words:?}: {}", transcript(cluster));
 }
 
-/// An answer, as it came.
+/// An HTTP answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) text: String,
 }
 
-/// Asks once, on a connection of its own.
+/// Sends one request on a new connection.
 pub(crate) fn request(addr: SocketAddr, method: &str, path: &str) -> Answer {
     let mut connection = connect(addr);
     let head = format!("{method} {path} HTTP/1.1\r\nHost: {addr}\r\n");
@@ -157,7 +156,7 @@ pub(crate) fn request(addr: SocketAddr, method: &str, path: &str) -> Answer {
     }
 }
 
-/// A connection, on which nothing takes for ever.
+/// Opens a connection with timeouts.
 pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
     let connection = TcpStream::connect(addr).unwrap();
     connection.set_read_timeout(Some(TIMEOUT)).unwrap();
@@ -165,7 +164,7 @@ pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
     connection
 }
 
-/// Waits until the other side closes a connection, by whatever it sends before.
+/// Reads until the server closes the connection, and fails if it does not.
 #[track_caller]
 pub(crate) fn assert_is_closed(connection: &mut TcpStream) {
     let mut read = [0; 1024];
@@ -174,7 +173,7 @@ pub(crate) fn assert_is_closed(connection: &mut TcpStream) {
             Ok(0) => return,
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return,
-            Err(error) => panic!("it stays open: {error}"),
+            Err(error) => panic!("the connection stays open: {error}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A cluster that is stopped as a whole and continued: nobody is taken to hang.
+//! A cluster that is suspended as a whole and resumed: no worker counts as hanging.
 
 use std::thread;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use nix::sys::signal::Signal;
 
 use crate::support::{TIMEOUT, assert_logged, request, start, transcript, wait_for};
 
-/// Longer than a worker may be silent.
-const STOPPED: Duration = Duration::from_millis(5_500);
-/// How much later the second half of it continues.
+/// Longer than the heartbeat timeout.
+const SUSPENSION: Duration = Duration::from_millis(5_500);
+/// Delay between resuming the supervisor and the workers, in either order.
 const RESUME_DELAY: Duration = Duration::from_secs(2);
 
 fn signal_workers(cluster: &Cluster, signal: Signal) {
@@ -29,17 +29,17 @@ fn suspended_cluster_kills_no_worker() {
         cluster.signal(Signal::SIGSTOP).unwrap();
         signal_workers(cluster, Signal::SIGSTOP);
     }
-    thread::sleep(STOPPED);
+    thread::sleep(SUSPENSION);
     supervisor_first.signal(Signal::SIGCONT).unwrap();
     signal_workers(&workers_first, Signal::SIGCONT);
     thread::sleep(RESUME_DELAY);
     workers_first.signal(Signal::SIGCONT).unwrap();
     signal_workers(&supervisor_first, Signal::SIGCONT);
     for (cluster, before) in clusters.into_iter().zip(before) {
-        // It is at work again, and its workers are heard.
+        // The supervisor works again and receives its workers' messages.
         cluster.signal(Signal::SIGTTIN).unwrap();
-        let ready = cluster.wait_for(TIMEOUT, |said| {
-            let ready = said.iter().filter(|said| said.event == "ready").count();
+        let ready = cluster.wait_for(TIMEOUT, |events| {
+            let ready = events.iter().filter(|event| event.event == "ready").count();
             (ready == 3).then_some(())
         });
         assert!(ready.is_some(), "{}", transcript(cluster));
@@ -48,7 +48,7 @@ fn suspended_cluster_kills_no_worker() {
         assert_eq!(cluster.workers()[..2], before, "{}", transcript(cluster));
         assert_logged(cluster, &["held up for"]);
     }
-    // One that hangs is found still.
+    // A hanging worker is still detected.
     let hangs = supervisor_first.workers()[0];
     send_signal(hangs, Signal::SIGSTOP).unwrap();
     wait_for(&supervisor_first, "killed", 1);

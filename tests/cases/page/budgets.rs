@@ -1,4 +1,4 @@
-//! The budgets of the page, measured in Chrome.
+//! Measures the page's budgets in Chrome.
 
 use std::iter;
 use std::path::Path;
@@ -12,17 +12,17 @@ use crate::server::Serve;
 use crate::sizes;
 use crate::table::Table;
 
-/// Some fifty thousand records in twenty simulated seconds, played at four times that
+/// About fifty thousand records in twenty simulated seconds, played at four times the
 /// speed.
 const BUSY: &str = "decoupling?listeners=async&users=4000&interval=0&email_latency=0&fail=none";
 const SPEED: &str = "4";
 
-/// How long the page plays until what it keeps is kept, and after that, in seconds
-/// of the runs.
+/// Playing time before the first memory measurement, when caches are full, and between
+/// the two measurements, in seconds of runs.
 const WARM_UP: u32 = 120;
 const PLAY: u32 = 600;
 
-/// Measures all there is. `sizes` is what the bundle has printed.
+/// Measures all budgets. `sizes` is the file with the bundle's output.
 pub(crate) async fn measure(sizes: &Path) -> Result<Table> {
     let mut table = Table::default();
     for (what, found, limit) in sizes::read(sizes)? {
@@ -46,7 +46,7 @@ pub(crate) async fn measure(sizes: &Path) -> Result<Table> {
     Ok(table)
 }
 
-/// Each for somebody who has never been here.
+/// Measures the time to the first moving picture, with an empty cache.
 async fn first_pictures(
     page: &Page,
     server: &Serve,
@@ -56,7 +56,7 @@ async fn first_pictures(
     let mut slowest = (0.0, "");
     for address in iter::once("").chain(scenarios.iter().map(String::as_str)) {
         let mut moved = f64::INFINITY;
-        // The quickest counts: whatever else the machine does only takes time away.
+        // Take the fastest of three, because other load only adds time.
         for _ in 0..3 {
             play::arrive(page, &server.url, address).await?;
             moved = moved.min(play::moved_at(page).await?);
@@ -72,7 +72,7 @@ async fn first_pictures(
     Ok(())
 }
 
-/// While all is played and pressed.
+/// Measures interactions and frames while runs play and controls are pressed.
 async fn interactions(
     page: &Page,
     server: &Serve,
@@ -94,19 +94,24 @@ async fn interactions(
     );
     let (p95, count) = play::frames(page).await?;
     ensure!(count > 300.0, "only {count} frames");
-    table.at_most("the page's work of a frame, p95", p95, 8.0, "ms");
+    table.at_most("frame work, p95", p95, 8.0, "ms");
     Ok(())
 }
 
 async fn busy(page: &Page, server: &Serve, table: &mut Table) -> Result<()> {
     play::arrive(page, &server.url, BUSY).await?;
     play::moved_at(page).await?;
-    let (seconds, records, dropped) = play::race(page, SPEED).await?;
+    let (seconds, records, dropped) = play::play_to_end(page, SPEED).await?;
     let rate = (records / seconds).round();
-    table.at_least("events a second, played and painted", rate, 10_000.0, "/s");
-    table.at_most("of them dropped", dropped, 0.0, "");
+    table.at_least(
+        "events per second, played and painted",
+        rate,
+        10_000.0,
+        "/s",
+    );
+    table.at_most("events dropped", dropped, 0.0, "");
     let (p95, _) = play::frames(page).await?;
-    table.at_most("the page's work of a frame meanwhile, p95", p95, 8.0, "ms");
+    table.at_most("frame work in the busy run, p95", p95, 8.0, "ms");
     Ok(())
 }
 
@@ -129,7 +134,7 @@ async fn memory(
         ("WebAssembly", before.1, after.1),
     ] {
         let (before, after) = (before / MEGABYTE, after / MEGABYTE);
-        let what = format!("memory after ten minutes of play, {what}");
+        let what = format!("memory after ten minutes, {what}");
         table.at_most(what, after, before * 1.1, "MB");
     }
     Ok(())

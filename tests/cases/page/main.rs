@@ -1,9 +1,9 @@
-//! The page, measured and pictured in Chrome. Run by `cargo run -p tests -- page`
+//! Measures the page and takes screenshots in Chrome. Run by `cargo run -p tests -- page`
 //! and `-- screenshots`, which build the program and the page first.
 //!
-//! `budgets` measures (`probe.js` inside the page, `play` what is done there,
-//! `sizes` what the build printed) and `table` prints; `screenshots` takes
-//! pictures.
+//! `budgets` measures with `probe.js` in the page, `play` operates the page, `sizes`
+//! reads the bundle's output, `table` prints the results, and `screenshots` takes
+//! screenshots.
 
 mod budgets;
 mod play;
@@ -81,6 +81,6 @@ async fn run() -> Result<ExitCode> {
             screenshots::take(path).await?;
             Ok(ExitCode::SUCCESS)
         }
-        other => bail!("there is no {other}"),
+        other => bail!("unknown command {other}"),
     }
 }

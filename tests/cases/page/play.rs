@@ -1,4 +1,4 @@
-//! What is done on the page while it is measured.
+//! Operates the page during measurements.
 
 use anyhow::{Context as _, Result};
 use fantoccini::Locator;
@@ -9,10 +9,10 @@ use crate::browser::Page;
 use crate::console::Cdp;
 use crate::experiment::{TAB, evaluate, press, until};
 
-/// Whether a run has begun to be shown.
+/// Expression that is true once a run is shown.
 const STARTED: &str = "/record [1-9]/.test(document.querySelector('#clock').textContent)";
 
-/// Has the probe run in each page that is opened from now on.
+/// Loads the probe into every page opened afterwards.
 pub(crate) async fn probe(page: &Page) -> Result<()> {
     Appearance::USUAL.apply(page).await?;
     let script = json!({ "source": include_str!("probe.js") });
@@ -21,7 +21,7 @@ pub(crate) async fn probe(page: &Page) -> Result<()> {
     Ok(())
 }
 
-/// Opens an address in a browser that has never seen the page.
+/// Opens an address with empty caches and storage.
 pub(crate) async fn arrive(page: &Page, url: &str, address: &str) -> Result<()> {
     page.open("about:blank").await?;
     let all = json!({ "origin": url.trim_end_matches('/'), "storageTypes": "all" });
@@ -34,15 +34,15 @@ pub(crate) async fn arrive(page: &Page, url: &str, address: &str) -> Result<()> 
     page.open(&format!("{url}#/{address}")).await
 }
 
-/// Milliseconds from then until a picture moved.
+/// Returns the milliseconds until a picture moved.
 pub(crate) async fn moved_at(page: &Page) -> Result<f64> {
     until(page, "probe.movedAt !== null").await?;
     number(page, "probe.movedAt").await
 }
 
-/// Everything that can be pressed while a run plays, and a knob.
+/// Presses every button during a run, and changes a parameter.
 pub(crate) async fn press_everything(page: &Page, scenario: &str) -> Result<()> {
-    // At home, or in the navigation.
+    // The link is on the home page or in the navigation.
     let link = format!("a[href='#/{scenario}']");
     for link in page.client.find_all(Locator::Css(&link)).await? {
         if link.is_displayed().await? {
@@ -72,16 +72,16 @@ pub(crate) async fn press_everything(page: &Page, scenario: &str) -> Result<()> 
     until(page, STARTED).await
 }
 
-/// In the page: the longest interaction of all but one in fifty.
+/// Expression for the 98th percentile of interactions.
 const SLOWEST: &str = "(() => {
     const slow = [...probe.interactions.values()].sort((one, other) => other - one);
     return slow[Math.floor(performance.interactionCount / 50)] ?? 16;
 })()";
 
-/// The longest of all but one in fifty: milliseconds from what was pressed to what
-/// was shown. What was quicker than a frame of 16 is not told apart.
+/// Returns the 98th percentile of the time from input to paint, in milliseconds. Times
+/// below a frame of 16 ms are not distinguished.
 pub(crate) async fn slowest_interaction(page: &Page) -> Result<f64> {
-    // They come when the browser has the time.
+    // The browser reports interactions when it is idle.
     evaluate(
         page,
         "return new Promise((resolve) => setTimeout(resolve, 500))",
@@ -90,8 +90,8 @@ pub(crate) async fn slowest_interaction(page: &Page) -> Result<f64> {
     number(page, SLOWEST).await
 }
 
-/// The 95th percentile of the page's own work of a frame, in milliseconds, and how
-/// many frames there were; from now on counted anew.
+/// Returns the 95th percentile of the page's work per frame in milliseconds, and the
+/// number of frames. Resets both.
 pub(crate) async fn frames(page: &Page) -> Result<(f64, f64)> {
     const SCRIPT: &str = "
         const all = probe.frames.splice(0).map(({ took }) => took).sort((one, other) => one - other);
@@ -101,9 +101,9 @@ pub(crate) async fn frames(page: &Page) -> Result<(f64, f64)> {
     Ok((at(0)?, at(1)?))
 }
 
-/// Plays a run from its start to its end at this speed: how many seconds that took,
-/// how many records it was, and how many were dropped.
-pub(crate) async fn race(page: &Page, speed: &str) -> Result<(f64, f64, f64)> {
+/// Plays a run at this speed. Returns the seconds it took, the number of records and the
+/// number of dropped records.
+pub(crate) async fn play_to_end(page: &Page, speed: &str) -> Result<(f64, f64, f64)> {
     const SCRIPT: &str = "
         const text = () => document.querySelector('#clock').textContent;
         const position = () => /record ([0-9]+) of ([0-9]+)/.exec(text()).slice(1).map(Number);
@@ -127,7 +127,7 @@ pub(crate) async fn race(page: &Page, speed: &str) -> Result<(f64, f64, f64)> {
     Ok((at(0)?, at(1)?, at(2)?))
 }
 
-/// Has the page play by another clock than the screen's from now on.
+/// Makes the page play by a fast clock instead of the screen's frames.
 pub(crate) async fn use_fast_clock(page: &Page) -> Result<()> {
     evaluate(
         page,
@@ -137,9 +137,9 @@ pub(crate) async fn use_fast_clock(page: &Page) -> Result<()> {
     Ok(())
 }
 
-/// Plays so many seconds of runs, one scenario after the other, in a hurry.
+/// Plays this many seconds of runs on the fast clock, one scenario after the other.
 pub(crate) async fn play(page: &Page, scenarios: &[String], seconds: u32) -> Result<()> {
-    // In one go it would be longer than a script may take.
+    // Runs in slices below the driver's script timeout.
     const SCRIPT: &str = "
         const [names, wanted, began] = arguments;
         const byId = (id) => document.getElementById(id);
@@ -150,7 +150,7 @@ pub(crate) async fn play(page: &Page, scenarios: &[String], seconds: u32) -> Res
                 const before = now();
                 probe.frame();
                 probe.played += Math.max(0, now() - before);
-                // Its Worker has a word too.
+                // Let messages from the Worker arrive.
                 await new Promise((resolve) => setTimeout(resolve));
                 const isOver = !byId('run').disabled && byId('verdicts').querySelector('[data-check]');
                 if (isOver) {
@@ -171,8 +171,8 @@ pub(crate) async fn play(page: &Page, scenarios: &[String], seconds: u32) -> Res
     }
 }
 
-/// What the page takes, in bytes: objects, its Workers' as well, and the memories of
-/// its WebAssembly, which never shrink.
+/// Returns the memory of the page in bytes: JavaScript objects including Workers, and
+/// WebAssembly memories, which never shrink.
 pub(crate) async fn memory(page: &Page) -> Result<(f64, f64)> {
     const MODULES: &str = "(async () => {
         const { chapters, moduleOf } = await import(new URL('contents.js', location.origin));

@@ -1,8 +1,8 @@
-// Runs in the page before its own scripts, and notes what they make it do.
+// Runs in the page before its own scripts and measures them.
 const probe = { frames: [], movedAt: null, interactions: new Map() };
 window.probe = probe;
 
-// How long the page's own work of each frame takes, in milliseconds.
+// The page's work per frame, in milliseconds.
 const request = window.requestAnimationFrame.bind(window);
 let frame = { now: 0 };
 window.requestAnimationFrame = (callback) =>
@@ -13,14 +13,14 @@ window.requestAnimationFrame = (callback) =>
     frame.took += performance.now() - began;
   });
 
-// How long until the page showed what came of a click or a key.
+// The time from a click or key to the next paint.
 new PerformanceObserver((list) => {
   for (const { interactionId, duration } of list.getEntries()) {
     if (interactionId) probe.interactions.set(interactionId, Math.max(duration, probe.interactions.get(interactionId) ?? 0));
   }
 }).observe({ type: "event", durationThreshold: 16, buffered: true });
 
-// When a picture first looked other than before, and not because it was empty.
+// The time at which a picture that was not empty first changed.
 const small = new OffscreenCanvas(96, 54).getContext("2d", { willReadFrequently: true });
 const before = new Map();
 function look() {
@@ -37,8 +37,7 @@ function look() {
 }
 request(look);
 
-// Play by another clock: so many frames, a tenth of a second apart, as fast as they
-// can be made.
+// Replaces the frame clock: each call of `probe.frame` advances it by 100 ms.
 probe.useFastClock = () => {
   let now = performance.now();
   let wanted = [];

@@ -1,5 +1,4 @@
-//! Pictures of the page: home and each scenario, light and dark, on a phone and on
-//! a desk.
+//! Screenshots of home and each scenario, light and dark, on a phone and a desktop.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,16 +15,16 @@ use crate::experiment::{evaluate, finished, press, until};
 use crate::native::listed;
 use crate::server::Serve;
 
-/// Of a phone and a desk, in CSS pixels.
+/// Widths of a phone and a desktop, in CSS pixels.
 const WIDTHS: [u32; 2] = [360, 1280];
 
-/// What is below that on a page is not pictured.
+/// Maximum height of a screenshot.
 const MAX_HEIGHT: f64 = 4000.0;
 
-/// So many records before its end a run shows more than at its end.
+/// Number of steps back from the end of a run, where the picture shows more.
 const STEPS_BACK: usize = 12;
 
-/// Writes `NAME-light-360.png` and so on into the folder.
+/// Writes `NAME-light-360.png` and the like to a folder.
 pub(crate) async fn take(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot create {}", folder.display()))?;
@@ -46,7 +45,7 @@ pub(crate) async fn take(folder: &Path) -> Result<()> {
 
 async fn home(page: &Page, folder: &Path) -> Result<()> {
     Appearance::USUAL.apply(page).await?;
-    // Its pictures come when they come into sight.
+    // Pictures are loaded when they are visible.
     evaluate(
         page,
         "
@@ -81,7 +80,7 @@ async fn each_appearance(page: &Page, folder: &Path, name: &str) -> Result<()> {
             }
             .apply(page)
             .await?;
-            // Painted anew, in that size and those colours.
+            // Wait for the repaint.
             tokio::time::sleep(Duration::from_millis(200)).await;
             until(page, "document.readyState === 'complete'").await?;
             let scheme = if is_dark { "dark" } else { "light" };
@@ -93,7 +92,7 @@ async fn each_appearance(page: &Page, folder: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The whole page, not only what is in sight.
+/// Takes a screenshot of the whole page.
 async fn picture(page: &Page, width: u32) -> Result<Vec<u8>> {
     let height = evaluate(page, "return document.documentElement.scrollHeight").await?;
     let height = height.as_f64().context("no height")?.min(MAX_HEIGHT);

@@ -1,23 +1,23 @@
-//! What the page weighs, as the bundle has printed it.
+//! Reads the page's sizes from the bundle's output.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 
-/// What, how much and how much at most, in bytes after brotli.
+/// Name, size and limit, in bytes after brotli.
 pub(crate) type Size = (String, f64, f64);
 
-/// The budgets at the end of what `bundle --sizes` prints.
+/// Reads the budgets at the end of the output of `bundle --sizes`.
 pub(crate) fn read(file: &Path) -> Result<Vec<Size>> {
-    let text = fs::read_to_string(file).context("no sizes")?;
+    let text = fs::read_to_string(file).context("cannot read the sizes")?;
     let budgets = text.lines().skip_while(|line| !line.starts_with("budget "));
     let sizes: Vec<_> = budgets.skip(1).filter_map(parse).collect();
-    ensure!(!sizes.is_empty(), "the bundle has printed no budgets");
+    ensure!(!sizes.is_empty(), "the bundle printed no budgets");
     Ok(sizes)
 }
 
-/// `HTML + CSS + JS    25000    21114  ok`
+/// Parses a line such as `HTML + CSS + JS    25000    21114  ok`.
 fn parse(line: &str) -> Option<Size> {
     let mut words = line.split_whitespace().rev();
     let _verdict = words.next()?;

@@ -1,8 +1,8 @@
-//! Budgets, and whether they are kept.
+//! A table of measurements and their budgets.
 
 use std::fmt;
 
-/// All of them.
+/// The measurements.
 #[derive(Default)]
 pub(crate) struct Table(Vec<Row>);
 
@@ -11,12 +11,12 @@ struct Row {
     found: f64,
     limit: f64,
     unit: &'static str,
-    /// More is better.
-    is_least: bool,
+    /// `true` if the limit is a minimum.
+    is_minimum: bool,
 }
 
 impl Table {
-    /// A figure that may be as large as `limit`.
+    /// Adds a figure with a maximum.
     pub(crate) fn at_most(
         &mut self,
         what: impl Into<String>,
@@ -27,7 +27,7 @@ impl Table {
         self.add(what.into(), found, limit, unit, false);
     }
 
-    /// A figure that has to be as large as `limit`.
+    /// Adds a figure with a minimum.
     pub(crate) fn at_least(
         &mut self,
         what: impl Into<String>,
@@ -38,18 +38,18 @@ impl Table {
         self.add(what.into(), found, limit, unit, true);
     }
 
-    /// Whether all are kept.
+    /// Returns `true` if all budgets are kept.
     pub(crate) fn is_kept(&self) -> bool {
         self.0.iter().all(Row::is_kept)
     }
 
-    fn add(&mut self, what: String, found: f64, limit: f64, unit: &'static str, is_least: bool) {
+    fn add(&mut self, what: String, found: f64, limit: f64, unit: &'static str, is_minimum: bool) {
         let row = Row {
             what,
             found,
             limit,
             unit,
-            is_least,
+            is_minimum,
         };
         eprintln!("{row}");
         self.0.push(row);
@@ -58,7 +58,7 @@ impl Table {
 
 impl Row {
     fn is_kept(&self) -> bool {
-        if self.is_least {
+        if self.is_minimum {
             self.found >= self.limit
         } else {
             self.found <= self.limit
@@ -73,9 +73,9 @@ impl fmt::Display for Row {
             found,
             limit,
             unit,
-            is_least,
+            is_minimum,
         } = self;
-        let bound = if *is_least { "at least" } else { "at most" };
+        let bound = if *is_minimum { "at least" } else { "at most" };
         let verdict = if self.is_kept() { "ok" } else { "MISSED" };
         let digits = usize::from(found.fract() != 0.0 || limit.fract() != 0.0);
         write!(
@@ -90,7 +90,7 @@ impl fmt::Display for Table {
         writeln!(
             f,
             "{:<56}{:>9} {:<4}{:>18}",
-            "budget", "found", "", "wanted"
+            "budget", "measured", "", "limit"
         )?;
         self.0.iter().try_for_each(|row| writeln!(f, "{row}"))
     }
