@@ -1,14 +1,15 @@
-//! Keeps workers serving: the shell around [`Supervisor`], which decides.
+//! Supervision of the workers: starts, monitors, drains and replaces their processes.
 //!
-//! This process holds the socket that connections come in by and serves none of
-//! them. While no worker serves, as between a crash and its replacement,
-//! connections wait in the socket's queue and none is refused.
+//! The [`SupervisorDriver`] executes the decisions of a [`Supervisor`]. This process holds
+//! the listening socket but serves no connections itself. While no worker is ready, as
+//! between a crash and its replacement, connections wait in the accept queue and none is
+//! refused.
 //!
-//! | signal | what is done |
+//! | signal | action |
 //! |---|---|
-//! | `SIGHUP` | a rolling reload |
-//! | `SIGTERM`, `SIGINT` | the end, in peace; a second one: at once |
-//! | `SIGTTIN`, `SIGTTOU` | one worker more, one fewer |
+//! | `SIGHUP` | rolling reload |
+//! | `SIGTERM`, `SIGINT` | graceful shutdown; a second one aborts open requests |
+//! | `SIGTTIN`, `SIGTTOU` | one worker more, one worker fewer |
 
 mod commands;
 mod failing;
@@ -32,9 +33,9 @@ use super::{
 use crate::error::Error;
 use commands::Command;
 use failing::FailingSlots;
-use highwater::scale::{Action, Escalation, Supervisor, SupervisorOptions};
+use highwater::scale::{Action, Escalation, Supervisor, SupervisorOptions, WorkerId};
 use journal::{Journal, WorkerLabel, log};
-use process::{Stage, WorkerEvent, WorkerId, WorkerProcess, WorkerSpec};
+use process::{Stage, WorkerEvent, WorkerProcess, WorkerSpec};
 use program::{Launched, Program};
 use scrape::Scrapes;
 use serde_json::json;
@@ -50,75 +51,80 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// A worker that has served for so long can do its work.
-const STEADY_AFTER: Duration = Duration::from_secs(1);
+/// The time of serving after which a worker counts as stable.
+const STABLE_AFTER: Duration = Duration::from_secs(1);
 
-/// How long a worker may take until it serves.
+/// The time that a worker has to become ready.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
-const NO_HEARTBEAT: &str = "it hangs, and gave no sign of life in time";
+const NO_HEARTBEAT: &str = "no heartbeat for 5 s";
 
-/// Two for each worker and each replacement, and some.
+/// The wanted limit on open files: two for each worker and each replacement, and a
+/// reserve. If it cannot be raised, starting too many workers fails with an error.
 const OPEN_FILES: usize = 4096;
 
-/// The longest time between two looks at whether this process was held up.
+/// The maximum time between two checks for a suspension of this process.
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// A time between two looks that means that it was stopped, and perhaps its workers too.
+/// The time between two checks that means that this process was suspended, and its
+/// workers possibly too.
 const SUSPENDED_AFTER: Duration = Duration::from_secs(1);
 
-/// Starts workers and replaces those that end, until a signal asks for the end of
-/// all. `on_ready` is called once, when the first one is ready.
+/// Starts workers and replaces those that exit, until a signal shuts the server down.
+/// `on_ready` is called once, when the first worker is ready.
 ///
 /// # Errors
 ///
-/// If no worker is ready for too long, and what `on_ready` fails with. No worker is left in
-/// any case.
+/// If no worker is ready for too long, or if `on_ready` fails. No worker is left running
+/// in any case.
 pub(super) async fn supervise(
     config: ClusterConfig,
     signals: Signals,
     on_ready: impl FnOnce() -> Result<(), Error>,
 ) -> Result<ExitCode, Error> {
     worker::raise_open_files(OPEN_FILES);
-    let mut shell = SupervisorDriver::new(config)?;
+    let mut driver = SupervisorDriver::new(config)?;
     tokio::select! {
-        ended = shell.run(signals, on_ready) => ended,
+        result = driver.run(signals, on_ready) => result,
         never = reaper::reap() => match never {},
     }
-    // If workers are left after all, they are killed as they are dropped.
+    // Dropping the driver kills any remaining workers.
 }
 
-/// Creates the table by which the workers take turns. They serve without it, too.
+/// Creates the table of turns. Workers also serve without it.
 fn turn_table() -> Option<Arc<TurnTable>> {
     let table = TurnTable::create();
     table
         .inspect_err(|cause| {
             log(format!(
-                "the workers cannot take turns ({cause}): connections may be shared unevenly"
+                "cannot create the table that balances connections ({cause}); workers may get \
+                 uneven shares"
             ));
         })
         .ok()
 }
 
+/// Drives a [`Supervisor`]: starts processes, passes on their events and executes the
+/// resulting actions.
 struct SupervisorDriver {
     spec: WorkerSpec,
     journal: Journal,
     shutdown_timeout: Duration,
     start: Instant,
     supervisor: Supervisor,
-    /// Those that have not ended, the draining ones included.
+    /// The running processes, including draining ones.
     processes: BTreeMap<WorkerId, WorkerProcess>,
     scrapes: Scrapes,
     event_sender: mpsc::UnboundedSender<WorkerEvent>,
     events: mpsc::UnboundedReceiver<WorkerEvent>,
-    /// Whether all is to end.
     is_shutting_down: bool,
-    /// When those that drain for that are to be hurried.
-    expedite_at: Option<Instant>,
-    last_exit: String,
+    /// The time at which a shutdown stops the workers that are still draining.
+    stop_at: Option<Instant>,
+    /// The last crash or failed start, for the error message when the supervisor gives up.
+    last_failure: String,
     failing: FailingSlots,
     give_up_after: Duration,
-    /// The time of the last look at whether it was held up.
+    /// The time of the last check for a suspension.
     checked_at: Instant,
 }
 
@@ -130,13 +136,13 @@ impl SupervisorDriver {
             .escalation(Escalation::NoneReady {
                 within: config.give_up_after,
             })
-            .stable_after(STEADY_AFTER)
+            .stable_after(STABLE_AFTER)
             .ready_within(READY_WITHIN)
             .heartbeat_within(HEARTBEAT_TIMEOUT)
-            // Longer than they give themselves.
+            // Longer than the workers' own timeouts.
             .drain_within(DRAIN_TIMEOUT + 2 * GRACE_PERIOD)
             .stop_within(shutdown_timeout + 2 * GRACE_PERIOD)
-            // What the standard library seeds its maps with comes from the system.
+            // The standard library seeds its hash maps with random bytes from the system.
             .seed(RandomState::new().hash_one("pauses"));
         Ok(SupervisorDriver {
             spec: WorkerSpec {
@@ -154,15 +160,15 @@ impl SupervisorDriver {
             event_sender,
             events,
             is_shutting_down: false,
-            expedite_at: None,
-            last_exit: String::new(),
+            stop_at: None,
+            last_failure: String::new(),
             failing: FailingSlots::default(),
             give_up_after: config.give_up_after,
             checked_at: Instant::now(),
         })
     }
 
-    /// Runs until all workers have ended for good.
+    /// Runs until all workers have exited.
     async fn run(
         &mut self,
         mut signals: Signals,
@@ -178,20 +184,20 @@ impl SupervisorDriver {
             self.forget_recovered();
             let deadline = self.deadline();
             tokio::select! {
-                // News first: they may be what a deadline is about.
+                // Events come before the deadline, because they may cancel it.
                 biased;
                 command = signals.next() => {
                     if let Command::Stop(signal) = command {
                         if is_stopping {
-                            log("asked again to end: what is under way is cut off");
+                            log("second signal: open requests are aborted");
                             return Ok(ExitCode::from(signal.exit_code()));
                         }
                         is_stopping = true;
                     }
                     self.handle_command(command);
                 }
-                Some(events) = self.events.recv() => {
-                    let is_ready = self.handle_event(events);
+                Some(event) = self.events.recv() => {
+                    let is_ready = self.handle_event(event);
                     if is_ready && let Some(on_ready) = on_ready.take() {
                         on_ready()?;
                         systemd::ready(&self.status());
@@ -201,31 +207,28 @@ impl SupervisorDriver {
             }
         }
         if self.supervisor.has_escalated() {
-            let last_exit = std::mem::take(&mut self.last_exit);
-            return Err(Error::WorkersKeepExiting(last_exit));
+            let last_failure = std::mem::take(&mut self.last_failure);
+            return Err(Error::WorkersKeepExiting(last_failure));
         }
-        log("all workers have ended");
+        log("all workers have exited");
         self.journal.cluster("stopped", json!({}));
         Ok(ExitCode::SUCCESS)
     }
 
-    /// When something is to be done if nothing happens.
+    /// Returns when [`tick`](Self::tick) is due if no event comes first.
     fn deadline(&self) -> Instant {
         let deadlines = [self.supervisor.next_deadline(), self.scrapes.deadline()];
         let deadlines = deadlines.into_iter().flatten();
-        // Those of the supervisor may be as far away as no clock goes.
+        // The supervisor's deadline may exceed the range of `Instant`.
         let deadlines = deadlines.filter_map(|after| self.start.checked_add(after));
-        let silences = self
-            .processes
-            .values()
-            .filter_map(WorkerProcess::hang_deadline);
-        let deadlines = deadlines.chain(self.expedite_at).chain(silences);
+        let processes = self.processes.values();
+        let hang_deadlines = processes.filter_map(WorkerProcess::hang_deadline);
+        let deadlines = deadlines.chain(self.stop_at).chain(hang_deadlines);
         deadlines.fold(self.checked_at + CHECK_INTERVAL, Instant::min)
     }
 
-    /// Looks whether this process could not run for a while, as after `SIGSTOP`. The
-    /// workers may have been stopped as well and may go on later: then nobody's
-    /// silence counts.
+    /// Detects that this process was suspended, as by `SIGSTOP`. The workers may have been
+    /// suspended too and may resume later, so their heartbeat timeouts start anew.
     fn detect_suspension(&mut self) {
         let now = Instant::now();
         let paused = now - std::mem::replace(&mut self.checked_at, now);
@@ -233,15 +236,15 @@ impl SupervisorDriver {
             return;
         }
         log(format!(
-            "held up for {:.1} s: all workers get their full time again",
+            "the supervisor was suspended for {:.1} s; timeouts of all workers start anew",
             paused.as_secs_f64()
         ));
         self.supervisor.resumed(paused, self.start.elapsed());
         for process in self.processes.values_mut() {
             process.note_activity();
         }
-        if let Some(expedite_at) = &mut self.expedite_at {
-            *expedite_at += paused;
+        if let Some(stop_at) = &mut self.stop_at {
+            *stop_at += paused;
         }
     }
 
@@ -251,15 +254,15 @@ impl SupervisorDriver {
         self.supervisor.tick(now);
         self.complete_scrapes();
         self.kill_hung_workers();
-        if self.expedite_at.is_some_and(|at| at <= Instant::now()) {
-            self.expedite_at = None;
+        if self.stop_at.is_some_and(|at| at <= Instant::now()) {
+            self.stop_at = None;
             for process in self.processes.values() {
                 process.send(SupervisorMessage::Stop);
             }
         }
     }
 
-    /// Does what the supervisor wants.
+    /// Executes the actions that the supervisor has decided on.
     fn run_actions(&mut self) {
         while let Some(action) = self.supervisor.next_action() {
             match action {
@@ -269,14 +272,14 @@ impl SupervisorDriver {
                 Action::Reloaded => self.reloaded(),
                 Action::ReloadAborted(id) => self.reload_aborted(id.slot),
                 Action::Escalate => self.give_up(),
-                // A supervisor that can do more does it when it is events to.
+                // The enum is non-exhaustive. Further actions would have to be enabled.
                 _ => {}
             }
         }
     }
 
     fn start(&mut self, id: WorkerId) {
-        // A reload is to bring what stands there now, or nothing.
+        // A reload starts the current file of the program or fails.
         let may_fall_back = !self.supervisor.is_reloading();
         let spec = &self.spec;
         let launched = spec.program.launch(may_fall_back, |program| {
@@ -284,13 +287,13 @@ impl SupervisorDriver {
         });
         match launched {
             Ok(Launched {
-                what: mut process,
+                value: mut process,
                 file,
-                in_place_of,
+                fallback_cause,
             }) => {
-                if let Some(cause) = in_place_of {
+                if let Some(cause) = fallback_cause {
                     log(format!(
-                        "{}: {cause}; the running program is started in its place: {}",
+                        "{} was started from the running program, {}: {cause}",
                         process.label,
                         file.display()
                     ));
@@ -301,20 +304,20 @@ impl SupervisorDriver {
             }
             Err(cause) => {
                 self.supervisor.exited(id, self.start.elapsed());
-                let what = format!("worker {} cannot be started: {cause}", id.slot + 1);
-                self.failed_to_start(id.slot, what);
+                let failure = format!("worker {} cannot be started: {cause}", id.slot + 1);
+                self.on_start_failure(id.slot, failure);
             }
         }
     }
 
     fn drain(&mut self, id: WorkerId) {
-        let is_expedited = self.is_shutting_down && self.shutdown_timeout.is_zero();
+        let stops_at_once = self.is_shutting_down && self.shutdown_timeout.is_zero();
         let Some(process) = self.processes.get_mut(&id) else {
             return;
         };
         process.stage = Stage::Draining;
         self.journal.worker("draining", process.label);
-        process.send(if is_expedited {
+        process.send(if stops_at_once {
             SupervisorMessage::Stop
         } else {
             SupervisorMessage::Drain
@@ -326,22 +329,22 @@ impl SupervisorDriver {
             return;
         };
         let why = match process.stage {
-            _ if self.supervisor.has_escalated() => "it is not needed any more",
-            Stage::Starting => "it was not ready in time",
+            _ if self.supervisor.has_escalated() => "the supervisor gave up",
+            Stage::Starting => "not ready in time",
             Stage::Serving => NO_HEARTBEAT,
-            Stage::Draining => "it has not come to its end in time",
+            Stage::Draining => "draining took too long",
         };
         self.kill_process(id, why);
     }
 
-    /// The supervisor gives those that drain their time. But nobody has anything of one
-    /// that hangs.
+    /// Kills draining workers that have stopped sending heartbeats. The supervisor itself
+    /// would wait for the drain timeout, but a hung worker never finishes.
     fn kill_hung_workers(&mut self) {
         let now = Instant::now();
-        let hangs = |process: &WorkerProcess| process.hang_deadline().is_some_and(|at| at <= now);
-        let silent = self.processes.iter().filter(|(_, it)| hangs(it));
-        let silent: Vec<WorkerId> = silent.map(|(id, _)| *id).collect();
-        for id in silent {
+        let is_hung = |process: &WorkerProcess| process.hang_deadline().is_some_and(|at| at <= now);
+        let hung = self.processes.iter().filter(|(_, it)| is_hung(it));
+        let hung: Vec<WorkerId> = hung.map(|(id, _)| *id).collect();
+        for id in hung {
             self.kill_process(id, NO_HEARTBEAT);
         }
     }
@@ -351,44 +354,45 @@ impl SupervisorDriver {
             return;
         };
         if process.kill() {
-            log(format!("{} is ended by force: {why}", process.label));
+            log(format!("{} killed: {why}", process.label));
             self.journal.worker_because("killed", process.label, why);
         }
     }
 
     fn give_up(&mut self) {
         log(format!(
-            "gives up: no worker was ready for {} s",
+            "giving up: no worker was ready for {} s; all workers are killed",
             self.give_up_after.as_secs()
         ));
         self.journal.cluster("gave_up", json!({}));
         systemd::stopping();
-        self.end();
+        self.begin_shutdown();
     }
 
-    /// All is to end: nobody is to come any more.
-    fn end(&mut self) {
+    /// Closes the listening socket and limits the time that workers have to drain.
+    fn begin_shutdown(&mut self) {
         self.is_shutting_down = true;
-        self.expedite_at = Some(Instant::now() + self.shutdown_timeout);
+        self.stop_at = Some(Instant::now() + self.shutdown_timeout);
         self.spec.listener = None;
     }
 
-    /// The worker that has a slot now.
+    /// Returns the worker that serves in a slot.
     fn serving_in_slot(&self, slot: usize) -> Option<WorkerLabel> {
-        let of_slot = WorkerId::new(slot, 0)..=WorkerId::new(slot, u64::MAX);
-        let mut workers = self.processes.range(of_slot).rev();
+        let ids = WorkerId::new(slot, 0)..=WorkerId::new(slot, u64::MAX);
+        let mut workers = self.processes.range(ids).rev();
         let serves = |(_, process): &(&WorkerId, &WorkerProcess)| process.stage == Stage::Serving;
         workers.find(serves).map(|(_, process)| process.label)
     }
 
+    /// Returns a summary for the service manager.
     fn status(&self) -> String {
         let (ready, all) = (self.supervisor.ready_count(), self.supervisor.slots());
         let failing = match self.failing.line() {
             workers if workers.is_empty() => String::new(),
-            workers => format!("; these fail to start: {workers}"),
+            workers => format!("; failing to start: {workers}"),
         };
         format!(
-            "{ready} of {all} workers serve, {} were replaced{failing}",
+            "{ready} of {all} workers ready, {} replaced{failing}",
             self.supervisor.restarts()
         )
     }

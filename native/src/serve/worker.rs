@@ -1,4 +1,4 @@
-//! The worker: serves connections until it is told to stop or has a bug.
+//! The worker: serves connections until it is stopped or has a bug.
 
 mod accept;
 mod activity;
@@ -44,7 +44,7 @@ use tokio::{
 /// The exit code of a worker that had a bug: `EX_SOFTWARE` of `sysexits.h`.
 pub(super) const EXIT_BUG: u8 = 70;
 
-/// The time that clients have to read their responses after a worker is told to stop.
+/// The time that clients have to read their responses when a worker stops.
 pub(super) const GRACE_PERIOD: Duration = Duration::from_secs(2);
 
 /// The time that requests in flight have to finish when a worker is replaced. Its

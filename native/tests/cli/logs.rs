@@ -129,7 +129,7 @@ fn stalled_log_holds_up_nobody_and_is_reported_once() {
     for line in &seen {
         assert!(line.len() < 4096, "{} bytes", line.len());
         let is_whole = line.starts_with("INFO id=") && line.ends_with('"');
-        assert!(is_whole || line.contains("serves"), "{line}");
+        assert!(is_whole || line.contains("is ready"), "{line}");
         assert!(!line.contains(&long[..1_025]), "{line}");
     }
 
@@ -138,7 +138,7 @@ fn stalled_log_holds_up_nobody_and_is_reported_once() {
     assert_eq!(service.process.wait().unwrap().code(), Some(0));
     reading.join().unwrap();
     let rest: Vec<String> = lines.try_iter().collect();
-    assert_eq!(rest.last().unwrap(), "all workers have ended");
+    assert_eq!(rest.last().unwrap(), "all workers have exited");
 }
 
 #[test]

@@ -55,12 +55,12 @@ fn a_bug_is_answered_and_replaces_the_process_and_nobody_else_knows() {
     assert_eq!(status, 200);
     assert_eq!(server.serving_process(), new);
 
-    server.wait_for_log(&format!("worker 1 (pid {new}) serves"));
+    server.wait_for_log(&format!("worker 1 (pid {new}) is ready"));
     let lines = server.logged(id);
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("panicked_at="), "{lines:?}");
     assert!(lines[0].contains("faults.rs:"), "{lines:?}");
-    let drains = server.logged(&format!("(pid {old}): it had a bug"));
+    let drains = server.logged(&format!("(pid {old}) had a bug"));
     assert_eq!(drains.len(), 1, "{drains:?}");
 }
 
@@ -87,7 +87,7 @@ fn a_killed_process_is_replaced() {
     // Nobody is refused meanwhile: who comes waits for the next process.
     let new = server.serving_process();
     assert_ne!(new, old);
-    server.wait_for_log(&format!("worker 1 (pid {old}) ended, by SIGKILL"));
+    server.wait_for_log(&format!("worker 1 (pid {old}) crashed: signal 9 (SIGKILL)"));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn bug_after_bug_slows_it_down_and_ends_nothing() {
         assert_eq!(bug(&server).status, 500);
     }
     assert_eq!(server.request("GET", "/healthz", &[], "").status, 200);
-    assert!(server.logged("gives up").is_empty());
+    assert!(server.logged("giving up").is_empty());
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn workers_that_are_killed_again_and_again_are_replaced_at_once() {
         }
     }
     assert!(!killed.contains(&server.serving_process()));
-    assert!(server.logged("gives up").is_empty());
+    assert!(server.logged("giving up").is_empty());
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_worker_that_is_stopped_is_replaced() {
     // Whoever comes meanwhile waits for the next one, which is there within
     // seconds: the old one gives no sign of life.
     assert_ne!(server.serving_process(), old);
-    server.wait_for_log("it hangs");
+    server.wait_for_log("no heartbeat");
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_signal_to_a_worker_cuts_nothing_off() {
     let mut rest = String::new();
     told.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("event: end"), "it was finished: {rest}");
-    server.wait_for_log(&format!("worker 1 (pid {old}): a signal came"));
+    server.wait_for_log(&format!("worker 1 (pid {old}) received a signal"));
 }
 
 #[test]
@@ -180,24 +180,24 @@ fn a_hangup_replaces_all_workers_and_cuts_nothing_off() {
     let mut told = server.send("POST", "/api/runs", &[JSON], RUN);
     told.read_exact(&mut [0; 12]).unwrap();
     signal("-HUP", server.process.id());
-    server.wait_for_log("reload: done");
+    server.wait_for_log("reload complete");
     let mut rest = String::new();
     told.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("event: end"), "it was finished: {rest}");
-    assert_eq!(server.logged(") serves").len(), 4);
-    assert!(server.logged("ended").is_empty());
+    assert_eq!(server.logged(") is ready").len(), 4);
+    assert!(server.logged("crashed").is_empty());
 }
 
 #[test]
 fn there_are_as_many_workers_as_signals_ask_for() {
     let server = Server::start();
     signal("-TTIN", server.process.id());
-    server.wait_for_log("one more: 2 of them");
+    server.wait_for_log("scaling up to 2 workers");
     server.wait_for_log("worker 2 (pid ");
     signal("-TTOU", server.process.id());
-    server.wait_for_log("one fewer: 1 of them");
+    server.wait_for_log("scaling down to 1 worker");
     signal("-TTOU", server.process.id());
-    server.wait_for_log("there can be 1 to 1,024");
+    server.wait_for_log("it must be 1 to 1,024");
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn a_second_signal_ends_it_at_once() {
     // It will not end by itself.
     signal("-STOP", old);
     signal("-TERM", server.process.id());
-    server.wait_for_log("asked to end");
+    server.wait_for_log("shutting down");
     signal("-TERM", server.process.id());
     assert_eq!(server.process.wait().unwrap().code(), Some(143));
     server.wait_for_the_last_process();

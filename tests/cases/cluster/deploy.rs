@@ -81,7 +81,7 @@ fn reload_to(cluster: &Cluster, file: &Path, reloads: usize, workers: usize) {
         assert_eq!(program_of(worker), file, "{}", transcript(cluster));
     }
     let file = format!("{}, version 0.1.0", file.display());
-    assert_logged(cluster, &["serves: ", &file]);
+    assert_logged(cluster, &["is ready: ", &file]);
 }
 
 /// Reloads and fails unless the reload is aborted and the same workers serve.

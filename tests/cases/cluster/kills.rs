@@ -214,7 +214,7 @@ fn stopped_worker_is_replaced() {
     let worker = stopped;
     assert_explained(&running.stop(), &[Kill { worker, from, to }], 6);
     assert!(are_gone(&[stopped], Duration::from_secs(5)));
-    assert_logged(&cluster, &[&stopped.to_string(), "sign of life"]);
+    assert_logged(&cluster, &[&stopped.to_string(), "no heartbeat"]);
 }
 
 #[test]

@@ -177,7 +177,7 @@ fn dropped_log_lines_are_reported() {
     assert_eq!((reported, written + reported), (dropped, requests));
     cluster.shut_down();
     let rest: Vec<String> = read.iter().collect();
-    assert_eq!(rest.last().unwrap(), "all workers have ended");
+    assert_eq!(rest.last().unwrap(), "all workers have exited");
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn scaling_never_removes_the_last_worker() {
     cluster.signal(Signal::SIGTTOU).unwrap();
     let last = wait_for_workers(&cluster, 1);
     cluster.signal(Signal::SIGTTOU).unwrap();
-    assert_logged(&cluster, &["there can be 1 to"]);
+    assert_logged(&cluster, &["it must be 1 to"]);
     cluster.signal(Signal::SIGTTIN).unwrap();
     let two = wait_for_workers(&cluster, 2);
     assert!(two.contains(&last[0]), "{two:?} does not contain {last:?}");

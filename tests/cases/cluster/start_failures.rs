@@ -79,7 +79,7 @@ fn failing_worker_recovers_while_others_serve() {
     assert_eq!(cluster.workers(), first[1..]);
     assert_logged(
         &cluster,
-        &["worker ", "exit code 3", "1 of 2 workers serve"],
+        &["worker ", "exit code 3", "1 of 2 workers ready"],
     );
     let failed = |line: &&String| line.contains("exit code 3");
     let logged = cluster.log().iter().filter(failed).count();
@@ -165,7 +165,7 @@ fn crashing_release_aborts_the_reload_then_gives_up() {
         status.unwrap_or_else(|| panic!("the cluster still runs: {}", transcript(&cluster)));
     assert_eq!(describe_exit(status), "code 1", "{}", transcript(&cluster));
     assert!(are_gone(&first, Duration::from_secs(1)));
-    assert_logged(&cluster, &["gives up: no worker was ready for 1 s"]);
+    assert_logged(&cluster, &["giving up: no worker was ready for 1 s"]);
     assert_logged(&cluster, &["error:", "exit code 3"]);
     assert_eq!(cluster.count("gave_up"), 1, "{}", transcript(&cluster));
 }

@@ -46,7 +46,7 @@ fn suspended_cluster_kills_no_worker() {
         assert_eq!(request(cluster.addr(), "GET", "/").status, 200);
         assert_eq!(cluster.count("killed"), 0, "{}", transcript(cluster));
         assert_eq!(cluster.workers()[..2], before, "{}", transcript(cluster));
-        assert_logged(cluster, &["held up for"]);
+        assert_logged(cluster, &["suspended for"]);
     }
     // A hanging worker is still detected.
     let hangs = supervisor_first.workers()[0];

@@ -1,25 +1,24 @@
-//! What a supervisor does because somebody asked for it.
+//! Commands that signals give to the supervisor.
 
 use super::{SupervisorDriver, journal::log, systemd};
 use crate::{cli::MAX_WORKERS, interrupt::Signal};
 use serde_json::json;
-use std::cmp::Ordering;
 
-/// What somebody wants.
+/// A command to the supervisor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Command {
-    /// To end.
+    /// Shut down.
     Stop(Signal),
-    /// All workers anew.
+    /// Replace all workers.
     Reload,
-    /// One worker more.
+    /// Add one worker.
     More,
-    /// One worker fewer.
+    /// Remove one worker.
     Fewer,
 }
 
 impl SupervisorDriver {
-    /// Does what a signal asks for.
+    /// Executes a command.
     pub(super) fn handle_command(&mut self, command: Command) {
         self.detect_suspension();
         match command {
@@ -32,28 +31,28 @@ impl SupervisorDriver {
 
     fn stop(&mut self) {
         if self.supervisor.has_escalated() {
-            // It ends already.
+            // It is shutting down already.
             return;
         }
         log(
-            "asked to end: no more connections are accepted; a second signal cuts off what is \
-             under way",
+            "shutting down: no new connections are accepted; a second signal aborts open \
+             requests",
         );
         self.journal.cluster("stopping", json!({}));
         systemd::stopping();
-        self.end();
+        self.begin_shutdown();
         self.supervisor.shutdown(self.start.elapsed());
     }
 
     fn reload(&mut self) {
         if self.is_shutting_down {
-            return log("reload: not now, it ends");
+            return log("reload ignored: the server is shutting down");
         }
         if let Err(cause) = self.spec.program.find() {
             log(format!("reload aborted: {cause}; all workers keep serving"));
             let why = json!({"why": cause.to_string()});
             self.journal.cluster("reload_aborted", why);
-            // A service manager that asked for it waits for both.
+            // A service manager that requested the reload waits for both notifications.
             systemd::reloading();
             if !self.supervisor.is_reloading() {
                 systemd::ready(&self.status());
@@ -61,9 +60,9 @@ impl SupervisorDriver {
             return;
         }
         if self.supervisor.is_reloading() {
-            log("reload: one is under way, and another one follows it");
+            log("reload queued: it starts after the current one");
         } else {
-            log("reload: all workers are replaced, one after the other");
+            log("reload started: workers are replaced one at a time");
         }
         self.journal.cluster("reloading", json!({}));
         systemd::reloading();
@@ -73,39 +72,35 @@ impl SupervisorDriver {
     fn scale_to(&mut self, workers: usize) {
         let before = self.supervisor.slots();
         if self.is_shutting_down {
-            return log("no more and no fewer workers: it ends");
+            return log("number of workers not changed: the server is shutting down");
         }
         if !(1..=usize::from(MAX_WORKERS)).contains(&workers) {
-            let so_many = match before {
-                1 => "1 worker".to_owned(),
-                several => format!("{several} workers"),
-            };
             return log(format!(
-                "no change, {so_many} as before: there can be 1 to 1,024"
+                "number of workers not changed: it stays {before}, as it must be 1 to 1,024"
             ));
         }
-        let change = match workers.cmp(&before) {
-            Ordering::Less => "one fewer",
-            _ => "one more",
-        };
-        log(format!("{change}: {workers} of them from now on"));
+        let direction = if workers < before { "down" } else { "up" };
+        let noun = if workers == 1 { "worker" } else { "workers" };
+        log(format!("scaling {direction} to {workers} {noun}"));
         self.journal.cluster("scaled", json!({"workers": workers}));
         self.supervisor.scale_to(workers, self.start.elapsed());
         systemd::status(&self.status());
     }
 
+    /// Reports a completed reload.
     pub(super) fn reloaded(&mut self) {
-        log("reload: done");
+        log("reload complete");
         self.journal.cluster("reloaded", json!({}));
         if !self.supervisor.is_reloading() {
             systemd::ready(&self.status());
         }
     }
 
+    /// Reports a reload that was aborted because the replacement in this slot failed.
     pub(super) fn reload_aborted(&mut self, slot: usize) {
-        let label = self.serving_in_slot(slot);
-        let next = label.map_or_else(
-            || "another one is started".to_owned(),
+        let serving = self.serving_in_slot(slot);
+        let next = serving.map_or_else(
+            || "another attempt to start it follows".to_owned(),
             |label| format!("{label} and all others keep serving"),
         );
         log(format!(

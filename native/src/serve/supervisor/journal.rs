@@ -1,84 +1,77 @@
-//! What a supervisor tells worker its workers: to people a line worker the log, to
-//! programs an object worker JSON.
+//! The events of a supervisor: log lines for people, and JSON lines for programs.
 
 use crate::logging;
+use highwater::scale::WorkerId;
 use serde_json::{Value, json};
 use std::{fmt, path::Path, process};
 
-/// Where it is events.
+/// Writes events to standard output as JSON lines, if `json` is set.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Journal {
-    /// Whether programs are events, on standard output.
     pub(super) json: bool,
 }
 
-/// A worker, as people and programs know it.
+/// A worker as it appears in logs and in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct WorkerLabel {
-    pub(super) slot: usize,
-    pub(super) generation: u64,
-    /// The number worker its process.
+    pub(super) id: WorkerId,
     pub(super) pid: u32,
 }
 
 impl fmt::Display for WorkerLabel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "worker {} (pid {})", self.slot + 1, self.pid)
+        write!(f, "worker {} (pid {})", self.id.slot + 1, self.pid)
     }
 }
 
 impl Journal {
-    /// Something happened to a worker.
+    /// Writes an event of a worker.
     pub(super) fn worker(self, event: &str, label: WorkerLabel) {
-        self.worker_because(event, label, Value::Null);
+        self.worker_with(event, label, "why", Value::Null);
     }
 
-    /// A worker was started from this file.
+    /// Writes an event of a worker, with its reason.
+    pub(super) fn worker_because(self, event: &str, label: WorkerLabel, why: &str) {
+        self.worker_with(event, label, "why", why.into());
+    }
+
+    /// Writes that a worker was started from a file.
     pub(super) fn started(self, label: WorkerLabel, program: &Path) {
         let program = program.display().to_string();
         self.worker_with("started", label, "program", program.into());
     }
 
-    /// A worker serves, and says that it is worker this version.
+    /// Writes that a worker is ready, with the version that it reported.
     pub(super) fn ready(self, label: WorkerLabel, version: Option<&str>) {
         self.worker_with("ready", label, "version", version.into());
     }
 
-    /// The same, and why.
-    pub(super) fn worker_because(self, event: &str, label: WorkerLabel, why: impl Into<Value>) {
-        self.worker_with(event, label, "why", why.into());
-    }
-
     fn worker_with(self, event: &str, label: WorkerLabel, key: &str, value: Value) {
-        let WorkerLabel {
-            slot,
-            generation,
-            pid,
-        } = label;
-        let mut events = json!({
+        let WorkerLabel { id, pid } = label;
+        let mut line = json!({
             "event": event,
             "pid": pid,
-            "worker": slot + 1,
-            "generation": generation,
+            "worker": id.slot + 1,
+            "generation": id.generation,
         });
         if !value.is_null() {
-            events[key] = value;
+            line[key] = value;
         }
-        self.print(&events);
+        self.print(&line);
     }
 
-    /// Something happened to all worker it.
-    pub(super) fn cluster(self, event: &str, more: Value) {
-        let mut events = json!({"event": event, "pid": process::id()});
-        if let (Some(events), Value::Object(more)) = (events.as_object_mut(), more) {
-            events.extend(more);
+    /// Writes an event of the whole cluster. `fields` is an object.
+    pub(super) fn cluster(self, event: &str, fields: Value) {
+        let mut line = json!({"event": event, "pid": process::id()});
+        if let (Some(line), Value::Object(fields)) = (line.as_object_mut(), fields) {
+            line.extend(fields);
         }
-        self.print(&events);
+        self.print(&line);
     }
 
-    fn print(self, events: &Value) {
+    fn print(self, line: &Value) {
         if self.json {
-            logging::print(&events.to_string());
+            logging::print(&line.to_string());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One worker's process, as its supervisor has it.
+//! The process of a worker, from the supervisor's side.
 
 use super::{
     super::{
@@ -11,7 +11,7 @@ use super::{
     journal::WorkerLabel,
     program::Program,
 };
-pub(super) use highwater::scale::WorkerId;
+use highwater::scale::WorkerId;
 use std::{
     env, fmt, io,
     mem::discriminant,
@@ -36,36 +36,35 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// What a process is started with.
+/// The specification from which workers are started.
 #[derive(Debug)]
 pub(super) struct WorkerSpec {
-    /// None when no worker is to be started any more.
+    /// The listening socket. `None` during a shutdown, when no more workers are started.
     pub(super) listener: Option<net::TcpListener>,
     pub(super) content: Content,
     pub(super) program: Program,
-    /// None if they are to accept connections without turns.
+    /// The shared table of turns. `None` if it could not be created.
     pub(super) turns: Option<Arc<TurnTable>>,
 }
 
-/// A process that has not ended yet. Dropped, it is killed.
+/// A running worker process. Dropping it kills the process.
 #[derive(Debug)]
 pub(super) struct WorkerProcess {
     pub(super) label: WorkerLabel,
-    /// The file that it runs.
+    /// The file that the process runs.
     pub(super) program: PathBuf,
-    /// What it says of itself.
+    /// The version that the worker reported.
     pub(super) version: Option<String>,
     pub(super) stage: Stage,
-    /// Whether it has asked to be replaced.
+    /// True if the worker has requested a replacement.
     pub(super) is_retiring: bool,
-    /// When it said something last.
-    last_heard_at: Instant,
+    last_message_at: Instant,
     is_killed: bool,
     outbox: Arc<Outbox>,
     kill: UnboundedSender<()>,
 }
 
-/// How far it is, as far as was last_heard_at.
+/// The stage of a worker, according to the events so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Starting,
@@ -73,40 +72,42 @@ pub(super) enum Stage {
     Draining,
 }
 
-/// Something happened to a process.
+/// An event of a worker.
 #[derive(Debug)]
 pub(super) struct WorkerEvent {
     pub(super) id: WorkerId,
     pub(super) event: ProcessEvent,
 }
 
+/// An event of a process.
 #[derive(Debug)]
 pub(super) enum ProcessEvent {
     Message(WorkerMessage),
     Exited(Exit),
 }
 
-/// How a process ended.
+/// The exit of a process.
 #[derive(Debug)]
 pub(super) struct Exit(io::Result<ExitStatus>);
 
-/// How long what it said before its end may take to be read. Somebody it has
-/// started may hold the line open.
-const LAST_WORDS_WITHIN: Duration = Duration::from_millis(100);
+/// The time limit for reading the last messages of a process that has exited. Its
+/// children may hold the control channel open.
+const LAST_MESSAGES_TIMEOUT: Duration = Duration::from_millis(100);
 
 impl WorkerProcess {
-    /// Starts one from this file. It inherits the socket, and nothing else of ours.
+    /// Starts a worker from a program's file. The worker inherits the listening socket,
+    /// the control channel and the table of turns.
     pub(super) fn start(
         spec: &WorkerSpec,
         program: &Path,
         id: WorkerId,
-        event_sender: &UnboundedSender<WorkerEvent>,
+        events: &UnboundedSender<WorkerEvent>,
     ) -> io::Result<Self> {
         let (ours, theirs) = StdUnixStream::pair()?;
         ours.set_nonblocking(true)?;
-        let line = UnixStream::from_std(ours)?;
+        let channel = UnixStream::from_std(ours)?;
         let listener = spec.listener.as_ref();
-        let listener = listener.ok_or_else(|| io::Error::other("all is to end"))?;
+        let listener = listener.ok_or_else(|| io::Error::other("the server is shutting down"))?;
         let socket = OwnedFd::from(listener.try_clone()?);
         let mut command = Command::new(program);
         command
@@ -115,179 +116,181 @@ impl WorkerProcess {
             .args(spec.content.arguments())
             .stdin(Stdio::from(socket))
             .stdout(Stdio::from(OwnedFd::from(theirs)))
-            // What a service manager is to be events is for us to event_sender.
+            // Only the supervisor notifies the service manager.
             .env_remove("NOTIFY_SOCKET")
             .env_remove("WATCHDOG_USEC")
             .env_remove("WATCHDOG_PID")
             .env_remove(turns::TURNS_VARIABLE)
-            // Or Ctrl-C would end it too, in the midst of its answers.
+            // Otherwise Ctrl-C in a terminal would signal the workers too.
             .process_group(0)
             .kill_on_drop(true);
-        let reserve = spec.turns.as_ref().and_then(TurnTable::reserve);
-        if let Some(reserve) = &reserve {
-            command.env(turns::TURNS_VARIABLE, reserve.variable());
+        let reservation = spec.turns.as_ref().and_then(TurnTable::reserve);
+        if let Some(reservation) = &reservation {
+            command.env(turns::TURNS_VARIABLE, reservation.variable());
         }
-        let (child, own_child) = reaper::spawn(&mut command)?;
+        let (child, child_guard) = reaper::spawn(&mut command)?;
         let pid = child.id().unwrap_or_default();
         let outbox = Arc::<Outbox>::default();
-        let to_tell = Arc::clone(&outbox);
-        let (kill, to_kill) = mpsc::unbounded_channel();
-        let running = run(child, line, to_tell, to_kill, id, event_sender.clone());
+        let (kill, kill_requests) = mpsc::unbounded_channel();
+        let monitoring = monitor(
+            child,
+            channel,
+            Arc::clone(&outbox),
+            kill_requests,
+            id,
+            events.clone(),
+        );
         tokio::spawn(async move {
-            running.await;
-            drop((reserve, own_child));
+            monitoring.await;
+            drop((reservation, child_guard));
         });
         Ok(WorkerProcess {
-            label: WorkerLabel {
-                slot: id.slot,
-                generation: id.generation,
-                pid,
-            },
+            label: WorkerLabel { id, pid },
             program: program.to_owned(),
             version: None,
             stage: Stage::Starting,
             is_retiring: false,
-            last_heard_at: Instant::now(),
+            last_message_at: Instant::now(),
             is_killed: false,
             outbox,
             kill,
         })
     }
 
-    pub(super) fn send(&self, send: SupervisorMessage) {
-        self.outbox.push(send);
+    /// Queues a message to the worker. Never blocks.
+    pub(super) fn send(&self, message: SupervisorMessage) {
+        self.outbox.push(message);
     }
 
-    /// It said something.
+    /// Restarts the time without a heartbeat.
     pub(super) fn note_activity(&mut self) {
-        self.last_heard_at = Instant::now();
+        self.last_message_at = Instant::now();
     }
 
-    /// When it is taken to hang, if it drains. Of the others that is known already.
+    /// Returns when a draining worker counts as hung. For the other stages, the
+    /// [`Supervisor`](highwater::scale::Supervisor) checks heartbeats.
     pub(super) fn hang_deadline(&self) -> Option<Instant> {
-        let drains = self.stage == Stage::Draining && !self.is_killed;
-        drains.then(|| self.last_heard_at + HEARTBEAT_TIMEOUT)
+        let is_draining = self.stage == Stage::Draining && !self.is_killed;
+        is_draining.then(|| self.last_message_at + HEARTBEAT_TIMEOUT)
     }
 
-    /// Kills it; whether it was to live until now.
+    /// Kills the process. Returns false if it was killed before.
     pub(super) fn kill(&mut self) -> bool {
         let _ = self.kill.send(());
         !std::mem::replace(&mut self.is_killed, true)
     }
+
+    /// Returns true if the supervisor has killed the process.
+    pub(super) fn is_killed(&self) -> bool {
+        self.is_killed
+    }
 }
 
-/// Looks after a process, and tells what happens to it, to the end.
-async fn run(
+/// Forwards the messages of a process until it has exited, then its exit.
+async fn monitor(
     mut child: Child,
-    line: UnixStream,
+    channel: UnixStream,
     outbox: Arc<Outbox>,
-    mut kill: UnboundedReceiver<()>,
+    mut kill_requests: UnboundedReceiver<()>,
     id: WorkerId,
-    event_sender: UnboundedSender<WorkerEvent>,
+    events: UnboundedSender<WorkerEvent>,
 ) {
-    let (read, write) = line.into_split();
-    // Each by itself: a process that does not read is to be killed all the same.
-    let mut hearing = tokio::spawn(handle_event(read, id, event_sender.clone()));
-    let trace_stream = tokio::spawn(write_all(write, outbox));
+    let (read, write) = channel.into_split();
+    // Separate tasks, so that a process that does not read can still be killed.
+    let mut reader = tokio::spawn(read_messages(read, id, events.clone()));
+    let writer = tokio::spawn(write_messages(write, outbox));
     let status = loop {
         tokio::select! {
             status = child.wait() => break status,
-            killed = kill.recv() => match killed {
-                // It fails if it has just ended.
+            request = kill_requests.recv() => match request {
+                // It fails if the process has just exited.
                 Some(()) => drop(child.start_kill()),
-                // Nobody has it any more. It is killed as it is dropped.
+                // The `WorkerProcess` was dropped. Dropping the child kills the process.
                 None => return,
             },
         }
     };
-    // What it said comes before its end.
-    let _ = timeout(LAST_WORDS_WITHIN, &mut hearing).await;
-    hearing.abort();
-    trace_stream.abort();
+    // All messages are forwarded before the exit.
+    let _ = timeout(LAST_MESSAGES_TIMEOUT, &mut reader).await;
+    reader.abort();
+    writer.abort();
     let event = ProcessEvent::Exited(Exit(status));
-    // Nobody hears it when the supervisor ends.
-    let _ = event_sender.send(WorkerEvent { id, event });
+    // It fails if the supervisor is gone.
+    let _ = events.send(WorkerEvent { id, event });
 }
 
-/// Hands on what a process says.
-async fn handle_event(
-    line: OwnedReadHalf,
-    id: WorkerId,
-    event_sender: UnboundedSender<WorkerEvent>,
-) {
-    let mut line = BufReader::new(line);
-    let mut word = Vec::new();
+/// Forwards the messages of a worker, and ignores unknown lines.
+async fn read_messages(channel: OwnedReadHalf, id: WorkerId, events: UnboundedSender<WorkerEvent>) {
+    let mut channel = BufReader::new(channel);
+    let mut line = Vec::new();
     loop {
-        word.clear();
-        let mut limited = (&mut line).take(MAX_LINE_BYTES);
-        match limited.read_until(b'\n', &mut word).await {
-            // It may go on without a line: it is its signs of life that are missed.
+        line.clear();
+        let mut limited = (&mut channel).take(MAX_LINE_BYTES);
+        match limited.read_until(b'\n', &mut line).await {
+            // The process may continue without a channel: then its heartbeats stop.
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
-        let word = String::from_utf8_lossy(&word);
-        if let Some(word) = WorkerMessage::parse(word.trim_end_matches('\n')) {
-            let event = ProcessEvent::Message(word);
-            if event_sender.send(WorkerEvent { id, event }).is_err() {
+        let line = String::from_utf8_lossy(&line);
+        if let Some(message) = WorkerMessage::parse(line.trim_end_matches('\n')) {
+            let event = ProcessEvent::Message(message);
+            if events.send(WorkerEvent { id, event }).is_err() {
                 return;
             }
         }
     }
 }
 
-/// Tells a process what it is to do.
-async fn write_all(mut line: OwnedWriteHalf, outbox: Arc<Outbox>) {
+/// Writes the queued messages to a worker.
+async fn write_messages(mut channel: OwnedWriteHalf, outbox: Arc<Outbox>) {
     loop {
-        let send = outbox.next().await;
-        if line
-            .write_all(format!("{send}\n").as_bytes())
-            .await
-            .is_err()
-        {
+        let message = outbox.next().await;
+        let line = format!("{message}\n");
+        if channel.write_all(line.as_bytes()).await.is_err() {
             return;
         }
     }
 }
 
-/// Outbox that a process has not read yet: at most one of each kind, the latest. A
-/// process that does not read costs no memory.
+/// The messages that a worker has not read yet: at most one of each kind, the latest.
+/// This bounds the memory for a worker that does not read.
 #[derive(Debug, Default)]
 struct Outbox {
-    waiting: Mutex<Vec<SupervisorMessage>>,
+    pending: Mutex<Vec<SupervisorMessage>>,
     changed: Notify,
 }
 
 impl Outbox {
-    fn push(&self, send: SupervisorMessage) {
-        let mut waiting = self.lock();
-        waiting.retain(|known| discriminant(known) != discriminant(&send));
-        waiting.push(send);
-        drop(waiting);
+    fn push(&self, message: SupervisorMessage) {
+        let mut pending = self.lock();
+        pending.retain(|other| discriminant(other) != discriminant(&message));
+        pending.push(message);
+        drop(pending);
         self.changed.notify_one();
     }
 
     async fn next(&self) -> SupervisorMessage {
         loop {
-            if let Some(send) = self.take_first() {
-                return send;
+            if let Some(message) = self.take_first() {
+                return message;
             }
             self.changed.notified().await;
         }
     }
 
     fn take_first(&self) -> Option<SupervisorMessage> {
-        let mut waiting = self.lock();
-        (!waiting.is_empty()).then(|| waiting.remove(0))
+        let mut pending = self.lock();
+        (!pending.is_empty()).then(|| pending.remove(0))
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<SupervisorMessage>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Exit {
-    /// Whether it ended by itself and without an error, but for a bug that it has
-    /// events of.
+    /// Returns true for the exit codes of success and of a bug that the worker has
+    /// reported.
     pub(super) fn is_clean(&self) -> bool {
         let code = self.0.as_ref().ok().and_then(ExitStatus::code);
         code.is_some_and(|code| code == 0 || code == i32::from(EXIT_BUG))
@@ -298,13 +301,13 @@ impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = match &self.0 {
             Ok(status) => status,
-            Err(cause) => return write!(f, "nobody knows how: {cause}"),
+            Err(cause) => return write!(f, "unknown exit status ({cause})"),
         };
         match (status.code(), status.signal()) {
-            (Some(code), _) => write!(f, "with exit code {code}"),
+            (Some(code), _) => write!(f, "exit code {code}"),
             (None, Some(signal)) => match nix::sys::signal::Signal::try_from(signal) {
-                Ok(signal) => write!(f, "by {signal}"),
-                Err(_) => write!(f, "by signal {signal}"),
+                Ok(name) => write!(f, "signal {signal} ({name})"),
+                Err(_) => write!(f, "signal {signal}"),
             },
             (None, None) => write!(f, "{status}"),
         }
@@ -314,49 +317,50 @@ impl fmt::Display for Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::net::UnixStream as Pair;
 
-    async fn last_heard_at(said: &[u8]) -> Vec<WorkerMessage> {
-        let (ours, mut theirs) = Pair::pair().unwrap();
+    const ID: WorkerId = WorkerId::new(3, 1);
+
+    /// Returns the messages that are forwarded for these bytes.
+    async fn forwarded(bytes: &[u8]) -> Vec<WorkerMessage> {
+        let (ours, mut theirs) = StdUnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         let (read, _write) = UnixStream::from_std(ours).unwrap().into_split();
-        let (event_sender, mut events) = mpsc::unbounded_channel();
-        let hearing = tokio::spawn(handle_event(read, WorkerId::new(3, 1), event_sender));
-        let said = said.to_vec();
-        let saying = std::thread::spawn(move || io::Write::write_all(&mut theirs, &said));
-        hearing.await.unwrap();
-        saying.join().unwrap().unwrap();
-        let mut words = Vec::new();
-        while let Some(WorkerEvent { id, event }) = events.recv().await {
-            assert_eq!(id, WorkerId::new(3, 1));
+        let (events, mut received) = mpsc::unbounded_channel();
+        let reader = tokio::spawn(read_messages(read, ID, events));
+        let bytes = bytes.to_vec();
+        let writer = std::thread::spawn(move || io::Write::write_all(&mut theirs, &bytes));
+        reader.await.unwrap();
+        writer.join().unwrap().unwrap();
+        let mut messages = Vec::new();
+        while let Some(WorkerEvent { id, event }) = received.recv().await {
+            assert_eq!(id, ID);
             match event {
-                ProcessEvent::Message(word) => words.push(word),
-                ProcessEvent::Exited(end) => panic!("{end}"),
+                ProcessEvent::Message(message) => messages.push(message),
+                ProcessEvent::Exited(exit) => panic!("{exit}"),
             }
         }
-        words
+        messages
     }
 
     #[tokio::test]
-    async fn what_is_no_word_is_passed_over() {
-        let words =
-            last_heard_at(b"ready\nserving on port 80\n\n\xff\xfe\nbeat\nmetrics {}\ndrai").await;
+    async fn unknown_lines_are_ignored() {
+        let bytes = b"ready\nserving on port 80\n\n\xff\xfe\nbeat\nmetrics {}\ndrai";
         let metrics = WorkerMessage::Metrics("{}".to_owned());
         assert_eq!(
-            words,
+            forwarded(bytes).await,
             [WorkerMessage::Ready, WorkerMessage::Heartbeat, metrics]
         );
     }
 
     #[tokio::test]
-    async fn a_line_without_an_end_takes_no_memory_without_an_end() {
-        let mut said = vec![b'x'; 3 << 20];
-        said.extend(b"\nbeat\n");
-        assert_eq!(last_heard_at(&said).await, [WorkerMessage::Heartbeat]);
+    async fn endless_lines_are_split() {
+        let mut bytes = vec![b'x'; 3 << 20];
+        bytes.extend(b"\nbeat\n");
+        assert_eq!(forwarded(&bytes).await, [WorkerMessage::Heartbeat]);
     }
 
     #[tokio::test]
-    async fn orders_for_a_stalled_process_are_bounded() {
+    async fn messages_to_a_stalled_process_are_bounded() {
         let outbox = Outbox::default();
         for number in 0..1_000 {
             outbox.push(SupervisorMessage::Metrics);
@@ -384,22 +388,22 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_told_in_words() {
-        for (status, words, is_clean) in [
-            (0, "with exit code 0", true),
-            (70 << 8, "with exit code 70", true),
-            (1 << 8, "with exit code 1", false),
-            (9, "by SIGKILL", false),
-            (64, "by signal 64", false),
+    fn exits_are_described() {
+        for (status, text, is_clean) in [
+            (0, "exit code 0", true),
+            (70 << 8, "exit code 70", true),
+            (1 << 8, "exit code 1", false),
+            (9, "signal 9 (SIGKILL)", false),
+            (64, "signal 64", false),
         ] {
-            let end = Exit(Ok(ExitStatus::from_raw(status)));
-            assert_eq!(end.to_string(), words);
-            assert_eq!(end.is_clean(), is_clean, "{words}");
+            let exit = Exit(Ok(ExitStatus::from_raw(status)));
+            assert_eq!(exit.to_string(), text);
+            assert_eq!(exit.is_clean(), is_clean, "{text}");
         }
     }
 
     #[tokio::test]
-    async fn a_program_that_does_not_know_what_it_is_to_do_ends() {
+    async fn failing_program_reports_its_exit() {
         let program = Path::new("/bin/false");
         let spec = WorkerSpec {
             listener: Some(net::TcpListener::bind("127.0.0.1:0").unwrap()),
@@ -407,19 +411,16 @@ mod tests {
             program: Program::Path(program.into()),
             turns: None,
         };
-        let (event_sender, mut events) = mpsc::unbounded_channel();
-        let process =
-            WorkerProcess::start(&spec, program, WorkerId::new(0, 1), &event_sender).unwrap();
+        let (events, mut received) = mpsc::unbounded_channel();
+        let process = WorkerProcess::start(&spec, program, ID, &events).unwrap();
         assert_eq!(process.stage, Stage::Starting);
-        let WorkerEvent { id, event } = events.recv().await.unwrap();
-        assert_eq!(id, WorkerId::new(0, 1));
-        assert!(matches!(event, ProcessEvent::Exited(end) if !end.is_clean()));
+        let WorkerEvent { id, event } = received.recv().await.unwrap();
+        assert_eq!(id, ID);
+        assert!(matches!(event, ProcessEvent::Exited(exit) if !exit.is_clean()));
         let stopped = WorkerSpec {
             listener: None,
             ..spec
         };
-        assert!(
-            WorkerProcess::start(&stopped, program, WorkerId::new(0, 2), &event_sender).is_err()
-        );
+        assert!(WorkerProcess::start(&stopped, program, ID, &events).is_err());
     }
 }

@@ -1,18 +1,18 @@
 //! The program that workers are started from.
 //!
 //! A deployment replaces the program's file, or points a symbolic link to another
-//! folder, and asks for a reload. So the program is known by the name that it was
-//! called by, and the name is resolved again for each worker:
+//! folder, and then reloads. Therefore the supervisor remembers the name that the program
+//! was called by, and resolves it again for each worker:
 //!
-//! | called as | resolved as |
+//! | called as | resolves to |
 //! |---|---|
-//! | `/srv/current/highwater` | that path, with all context followed anew |
-//! | `bin/highwater` | the same below the folder it was started in, as the shell names that folder: after `cd /srv/current`, the link `current` is followed anew |
+//! | `/srv/current/highwater` | that path, following its links again |
+//! | `bin/highwater` | that path below the start folder as the shell names it: after `cd /srv/current`, the link `current` is followed again |
 //! | `highwater` | the first file of that name in the folders of `PATH` |
 //!
-//! The folder and `PATH` are those of the start. Where `argv[0]` does not lead to the
-//! running program, as some launchers set it to something else, the name is the path
-//! of the running program.
+//! The start folder and `PATH` are those at the start of the supervisor. If `argv[0]` does
+//! not lead to the running program, because a launcher changed it, the path of the
+//! running program is used instead.
 
 use nix::{
     errno::Errno,
@@ -26,45 +26,46 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A name of a program, to be resolved each time that it is started.
+/// The name of a program, which is resolved at each start.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Program {
     /// An absolute path.
     Path(PathBuf),
-    /// A name to look for in these folders.
+    /// A name to look up in these folders.
     Lookup {
         name: OsString,
         folders: Vec<PathBuf>,
     },
 }
 
-/// Something that was started.
+/// The result of a launch.
 #[derive(Debug)]
 pub(super) struct Launched<T> {
-    pub(super) what: T,
-    /// The file that was started, without context in its path.
+    /// The value that `start` returned.
+    pub(super) value: T,
+    /// The file that was started, with all links resolved.
     pub(super) file: PathBuf,
-    /// The reason if the running program was started instead of the named one.
-    pub(super) in_place_of: Option<io::Error>,
+    /// The reason why the running program was started instead, if it was.
+    pub(super) fallback_cause: Option<io::Error>,
 }
 
 /// The suffix that Linux appends to the path of a running program whose file was
-/// removed.
+/// deleted.
 const DELETED: &[u8] = b" (deleted)";
 
-/// The running program's file, even if it was removed. Only Linux has it.
+/// The running program's file, even if it was deleted. Linux only.
 const RUNNING: &str = "/proc/self/exe";
 
-/// The folders in which shells look if there is no `PATH`.
+/// The `PATH` that shells use if none is set.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 impl Program {
-    /// Returns the name that this program was called by.
+    /// Returns the name by which this program was called.
     ///
     /// # Errors
     ///
-    /// If `argv[0]` does not lead to the running program, and the system cannot name
-    /// it either.
+    /// If `argv[0]` does not lead to the running program, and the system does not know
+    /// its path either.
     pub(super) fn this() -> io::Result<Self> {
         let called = env::args_os().next();
         let called = called.and_then(|called| {
@@ -82,7 +83,7 @@ impl Program {
             return Program::Path(folder.join(called));
         }
         let path = path.unwrap_or_else(|| DEFAULT_PATH.into());
-        // An empty entry is the folder itself.
+        // An empty entry means the current folder.
         let folders = env::split_paths(&path).map(|entry| folder.join(entry));
         Program::Lookup {
             name: called,
@@ -91,7 +92,7 @@ impl Program {
     }
 
     /// Returns true if the name leads to the running program, or to a file that has
-    /// replaced the running one already.
+    /// replaced it.
     fn is_running(&self) -> bool {
         let identity = |path: &Path| {
             let metadata = fs::metadata(path).ok()?;
@@ -108,11 +109,11 @@ impl Program {
         is_replaced || identity(&found) == running
     }
 
-    /// Returns the file to start now, without context in its path.
+    /// Returns the file that the name leads to now, with all links resolved.
     ///
     /// # Errors
     ///
-    /// If there is none, or it cannot be executed.
+    /// If there is no such file, or it cannot be executed.
     pub(super) fn find(&self) -> io::Result<PathBuf> {
         match self {
             Program::Path(path) => executable(path).map_err(|cause| {
@@ -123,18 +124,18 @@ impl Program {
                 .find_map(|folder| executable(&folder.join(name)).ok())
                 .ok_or_else(|| {
                     let name = name.display();
-                    let cause = format!("no folder of PATH has a program {name}");
+                    let cause = format!("no program {name} in the folders of PATH");
                     io::Error::new(io::ErrorKind::NotFound, cause)
                 }),
         }
     }
 
-    /// Has `start` called with the file to start now. If that cannot be started and
-    /// `may_fall_back`, the running program is started once more.
+    /// Calls `start` with the file that the name leads to now. If that file cannot be
+    /// started and `may_fall_back` is set, calls `start` with the running program.
     ///
     /// # Errors
     ///
-    /// Why nothing was started.
+    /// If neither could be started.
     pub(super) fn launch<T>(
         &self,
         may_fall_back: bool,
@@ -142,17 +143,17 @@ impl Program {
     ) -> io::Result<Launched<T>> {
         let cause = match self.find() {
             Ok(file) => match start(&file) {
-                Ok(what) => {
+                Ok(value) => {
                     return Ok(Launched {
-                        what,
+                        value,
                         file,
-                        in_place_of: None,
+                        fallback_cause: None,
                     });
                 }
                 Err(cause) => {
                     let text = format!("{}: {cause}", file.display());
                     let named = io::Error::new(cause.kind(), text);
-                    if !is_of_the_file(&cause) {
+                    if !is_file_error(&cause) {
                         return Err(named);
                     }
                     named
@@ -162,17 +163,17 @@ impl Program {
         };
         match fs::read_link(RUNNING) {
             Ok(file) if may_fall_back => Ok(Launched {
-                what: start(Path::new(RUNNING))?,
+                value: start(Path::new(RUNNING))?,
                 file,
-                in_place_of: Some(cause),
+                fallback_cause: Some(cause),
             }),
             _ => Err(cause),
         }
     }
 }
 
-/// The folder that this process was started in. `PWD` has the context by which a shell
-/// went there; the system knows only where they lead.
+/// Returns the folder in which this process was started. `PWD` keeps the links in the
+/// shell's path; the system returns only the resolved path.
 fn start_folder(pwd: Option<OsString>) -> Option<PathBuf> {
     let here = env::current_dir().ok()?;
     let is_here = |path: &PathBuf| {
@@ -198,9 +199,9 @@ fn executable(path: &Path) -> io::Result<PathBuf> {
     Ok(file)
 }
 
-/// Returns true if a program could not be started for a reason that its file has, and
-/// not the system.
-fn is_of_the_file(cause: &io::Error) -> bool {
+/// Returns true if starting a program failed because of its file, not because of the
+/// system.
+fn is_file_error(cause: &io::Error) -> bool {
     let errno = cause.raw_os_error().map(Errno::from_raw);
     matches!(
         errno,
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn path_is_resolved_anew_each_time() {
+    fn path_is_resolved_at_each_start() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().canonicalize().unwrap();
         let [one, two] = ["rel/1/highwater", "rel/2/highwater"].map(|path| folder.join(path));
@@ -249,7 +250,7 @@ mod tests {
         fs::remove_file(&current).unwrap();
         symlink("rel/2", &current).unwrap();
         assert_eq!(called.find().unwrap(), two);
-        // What is no program is none, whatever it is.
+        // Neither a file without the permission nor a folder is a program.
         fs::set_permissions(&two, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(called.find().is_err());
         fs::remove_file(&two).unwrap();
@@ -275,14 +276,14 @@ mod tests {
             program(&path);
             assert_eq!(called.find().unwrap(), path);
         }
-        // Those that cannot be executed are passed over, as by a shell.
+        // Files that cannot be executed are skipped, as in a shell.
         let first = folder.join("a/highwater");
         fs::set_permissions(&first, fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(called.find().unwrap(), folder.join("b/highwater"));
     }
 
     #[test]
-    fn start_folder_is_named_as_the_shell_does() {
+    fn start_folder_keeps_the_links_of_the_shell() {
         let folder = tempfile::tempdir().unwrap();
         let here = env::current_dir().unwrap();
         let link = folder.path().join("link");
@@ -302,11 +303,11 @@ mod tests {
         assert!(error.to_string().contains("/nowhere/highwater"), "{error}");
         if cfg!(target_os = "linux") {
             let launched = missing.launch(true, |file| Ok(file.to_owned())).unwrap();
-            assert_eq!(launched.what, Path::new(RUNNING));
+            assert_eq!(launched.value, Path::new(RUNNING));
             assert_eq!(launched.file, env::current_exe().unwrap());
-            assert!(launched.in_place_of.is_some());
+            assert!(launched.fallback_cause.is_some());
         }
-        // It is not the file's fault if there is no process to be had.
+        // A failure of the system does not fall back.
         let present = Program::Path("/bin/sh".into());
         let error = io::Error::from(Errno::EAGAIN);
         let mut error = Some(error);
@@ -315,12 +316,15 @@ mod tests {
     }
 
     #[test]
-    fn removed_file_loses_its_mark() {
-        let mark = |path: &str| without_deleted(path.into());
+    fn deleted_suffix_is_removed() {
+        let cleaned = |path: &str| without_deleted(path.into());
         assert_eq!(
-            mark("/nowhere/highwater (deleted)"),
+            cleaned("/nowhere/highwater (deleted)"),
             Path::new("/nowhere/highwater")
         );
-        assert_eq!(mark("/nowhere/highwater"), Path::new("/nowhere/highwater"));
+        assert_eq!(
+            cleaned("/nowhere/highwater"),
+            Path::new("/nowhere/highwater")
+        );
     }
 }

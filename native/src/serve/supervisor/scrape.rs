@@ -1,23 +1,21 @@
-//! The numbers of all workers together.
+//! Collecting the metrics of all workers.
 
-use super::{
-    super::{control::SCRAPE_TIMEOUT, metrics::Metrics},
-    process::WorkerId,
-};
+use super::super::{control::SCRAPE_TIMEOUT, metrics::Metrics};
 use crate::logging;
+use highwater::scale::WorkerId;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
-/// Who wants to know, who was asked, and what was record.
+/// The scrapes in progress, and the metrics that workers have reported.
 #[derive(Debug, Default)]
 pub(super) struct Scrapes {
-    open: Vec<PendingScrape>,
-    /// What each worker record last.
+    pending: Vec<PendingScrape>,
+    /// The last report of each worker.
     last: BTreeMap<WorkerId, Metrics>,
-    /// What those did that have exited. Sums do not go down with them.
-    past: Metrics,
+    /// The counters of the workers that have exited, which keep the sums monotonic.
+    exited: Metrics,
 }
 
 #[derive(Debug)]
@@ -25,27 +23,31 @@ struct PendingScrape {
     requester: WorkerId,
     waiting_for: BTreeSet<WorkerId>,
     sum: Metrics,
-    until: Duration,
+    deadline: Duration,
 }
 
 impl Scrapes {
-    /// A worker wants to know what all of these have counted, which are to be
-    /// asked now.
-    pub(super) fn begin(&mut self, requester: WorkerId, all: BTreeSet<WorkerId>, now: Duration) {
-        // This process has a log as well.
+    /// Begins a scrape for a worker. The caller requests the metrics of `workers`.
+    pub(super) fn begin(
+        &mut self,
+        requester: WorkerId,
+        workers: BTreeSet<WorkerId>,
+        now: Duration,
+    ) {
+        // The supervisor writes to the log as well.
         let mut sum = Metrics::from_log(logging::counts());
-        sum.merge(&self.past);
-        self.open.push(PendingScrape {
+        sum.merge(&self.exited);
+        self.pending.push(PendingScrape {
             requester,
-            waiting_for: all,
+            waiting_for: workers,
             sum,
-            until: now.saturating_add(SCRAPE_TIMEOUT),
+            deadline: now.saturating_add(SCRAPE_TIMEOUT),
         });
     }
 
-    /// A worker tells what it has counted.
+    /// Records the metrics that a worker reported.
     pub(super) fn record(&mut self, id: WorkerId, metrics: Metrics) {
-        for scrape in &mut self.open {
+        for scrape in &mut self.pending {
             if scrape.waiting_for.remove(&id) {
                 scrape.sum.merge(&metrics);
             }
@@ -53,43 +55,43 @@ impl Scrapes {
         self.last.insert(id, metrics);
     }
 
-    /// A worker has exited. Whoever waits for it is record what it said last.
+    /// Records that a worker has exited. Pending scrapes use its last report.
     pub(super) fn exited(&mut self, id: WorkerId) {
         let Some(last) = self.last.remove(&id) else {
-            for scrape in &mut self.open {
+            for scrape in &mut self.pending {
                 scrape.waiting_for.remove(&id);
             }
             return;
         };
         let last = last.after_exit();
-        for scrape in &mut self.open {
+        for scrape in &mut self.pending {
             if scrape.waiting_for.remove(&id) {
                 scrape.sum.merge(&last);
             }
         }
-        self.past.merge(&last);
+        self.exited.merge(&last);
     }
 
-    /// Those that are answered now: who asked, and the answer. Nobody waits for
-    /// workers that take too long: of them there is what they record last.
+    /// Removes and returns the scrapes that are complete or have timed out, each with its
+    /// requester. Workers that did not report in time count with their last report.
     pub(super) fn complete(&mut self, now: Duration) -> Vec<(WorkerId, Metrics)> {
         let is_complete =
-            |scrape: &mut PendingScrape| scrape.waiting_for.is_empty() || scrape.until <= now;
-        let complete = self.open.extract_if(.., is_complete);
+            |scrape: &mut PendingScrape| scrape.waiting_for.is_empty() || scrape.deadline <= now;
+        let complete = self.pending.extract_if(.., is_complete);
         let last = &self.last;
-        let answer = |mut scrape: PendingScrape| {
-            // What they did before counts still: or sums would go down, and up again.
+        let finish = |mut scrape: PendingScrape| {
+            // Without these counters, the sums would go down and up again.
             for late in scrape.waiting_for.iter().filter_map(|id| last.get(id)) {
                 scrape.sum.merge(&late.clone().after_exit());
             }
             (scrape.requester, scrape.sum)
         };
-        complete.map(answer).collect()
+        complete.map(finish).collect()
     }
 
-    /// When nobody waits any longer.
+    /// Returns when the first pending scrape times out.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.open.iter().map(|scrape| scrape.until).min()
+        self.pending.iter().map(|scrape| scrape.deadline).min()
     }
 }
 
@@ -97,7 +99,7 @@ impl Scrapes {
 mod tests {
     use super::*;
 
-    const ASKER: WorkerId = WorkerId::new(0, 1);
+    const REQUESTER: WorkerId = WorkerId::new(0, 1);
     const OTHER: WorkerId = WorkerId::new(1, 1);
 
     fn accepted(accepted: u64) -> Metrics {
@@ -109,60 +111,60 @@ mod tests {
     }
 
     fn all() -> BTreeSet<WorkerId> {
-        BTreeSet::from([ASKER, OTHER])
+        BTreeSet::from([REQUESTER, OTHER])
     }
 
     #[test]
-    fn all_are_added_when_all_have_told() {
+    fn scrape_completes_when_all_have_reported() {
         let mut scrapes = Scrapes::default();
-        scrapes.begin(ASKER, all(), Duration::ZERO);
-        scrapes.record(ASKER, accepted(3));
+        scrapes.begin(REQUESTER, all(), Duration::ZERO);
+        scrapes.record(REQUESTER, accepted(3));
         assert_eq!(scrapes.complete(Duration::ZERO), []);
         scrapes.record(OTHER, accepted(4));
-        let record = scrapes.complete(Duration::ZERO);
-        assert_eq!((record[0].0, record[0].1.accepted), (ASKER, 7));
+        let complete = scrapes.complete(Duration::ZERO);
+        assert_eq!((complete[0].0, complete[0].1.accepted), (REQUESTER, 7));
         assert_eq!(scrapes.deadline(), None);
     }
 
     #[test]
-    fn nobody_waits_for_one_that_hangs() {
+    fn hung_worker_does_not_block_a_scrape() {
         let mut scrapes = Scrapes::default();
-        scrapes.begin(ASKER, all(), Duration::ZERO);
-        scrapes.record(ASKER, accepted(3));
+        scrapes.begin(REQUESTER, all(), Duration::ZERO);
+        scrapes.record(REQUESTER, accepted(3));
         let late = scrapes.deadline().unwrap();
         assert_eq!(scrapes.complete(late)[0].1.workers, 1);
     }
 
     #[test]
-    fn sums_do_not_go_down_while_one_hangs() {
+    fn counters_are_monotonic_while_a_worker_hangs() {
         let mut scrapes = Scrapes::default();
         scrapes.record(OTHER, accepted(4));
-        scrapes.begin(ASKER, all(), Duration::ZERO);
-        scrapes.record(ASKER, accepted(3));
+        scrapes.begin(REQUESTER, all(), Duration::ZERO);
+        scrapes.record(REQUESTER, accepted(3));
         let late = scrapes.deadline().unwrap();
         let sum = &scrapes.complete(late)[0].1;
         assert_eq!((sum.accepted, sum.workers), (7, 1));
     }
 
     #[test]
-    fn sums_do_not_go_down_when_one_ends() {
+    fn counters_are_monotonic_when_a_worker_exits() {
         let mut scrapes = Scrapes::default();
-        scrapes.begin(ASKER, all(), Duration::ZERO);
+        scrapes.begin(REQUESTER, all(), Duration::ZERO);
         scrapes.record(OTHER, accepted(4));
         scrapes.exited(OTHER);
-        scrapes.record(ASKER, accepted(3));
+        scrapes.record(REQUESTER, accepted(3));
         assert_eq!(scrapes.complete(Duration::ZERO)[0].1.accepted, 7);
-        scrapes.begin(ASKER, BTreeSet::from([ASKER]), Duration::ZERO);
-        scrapes.record(ASKER, accepted(3));
+        scrapes.begin(REQUESTER, BTreeSet::from([REQUESTER]), Duration::ZERO);
+        scrapes.record(REQUESTER, accepted(3));
         let sum = &scrapes.complete(Duration::ZERO)[0].1;
         assert_eq!((sum.accepted, sum.workers), (7, 1));
     }
 
     #[test]
-    fn one_that_ends_without_a_word_is_not_waited_for() {
+    fn exited_worker_without_a_report_is_skipped() {
         let mut scrapes = Scrapes::default();
-        scrapes.begin(ASKER, all(), Duration::ZERO);
-        scrapes.record(ASKER, accepted(3));
+        scrapes.begin(REQUESTER, all(), Duration::ZERO);
+        scrapes.record(REQUESTER, accepted(3));
         scrapes.exited(OTHER);
         assert_eq!(scrapes.complete(Duration::ZERO)[0].1.accepted, 3);
     }

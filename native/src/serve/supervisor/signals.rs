@@ -1,4 +1,4 @@
-//! What a supervisor is asked for by signals.
+//! The signals that a supervisor handles, as [`Command`]s.
 
 use super::commands::Command;
 use crate::{error::Error, interrupt::Signal};
@@ -6,7 +6,7 @@ use nix::sys::signal::Signal::{SIGTTIN, SIGTTOU};
 use std::io::{self, IsTerminal};
 use tokio::signal::unix::{self, SignalKind, signal};
 
-/// The signals that came and are not answered yet.
+/// The pending signals of this process.
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: unix::Signal,
@@ -14,16 +14,16 @@ pub(crate) struct Signals {
     hangup: unix::Signal,
     more: unix::Signal,
     fewer: unix::Signal,
-    /// Whether somebody looked on at the start.
+    /// True if this process was started from a terminal.
     had_terminal: bool,
 }
 
 impl Signals {
-    /// From now on no signal is lost.
+    /// Starts to catch signals.
     ///
     /// # Errors
     ///
-    /// [`Error::Runtime`] if the system has no room for that.
+    /// [`Error::Runtime`] if the system cannot register the handlers.
     pub(crate) fn new() -> Result<Self, Error> {
         let by_number = |signal| SignalKind::from_raw(signal as i32);
         let signals = || {
@@ -39,15 +39,15 @@ impl Signals {
         signals().map_err(Error::Runtime)
     }
 
-    /// The next one.
+    /// Waits for the next signal.
     pub(crate) async fn next(&mut self) -> Command {
         tokio::select! {
             biased;
             _ = self.interrupt.recv() => Command::Stop(Signal::Interrupt),
             _ = self.terminate.recv() => Command::Stop(Signal::Terminate),
             _ = self.hangup.recv() => {
-                // The same signal says that the terminal is gone. Whoever wants the
-                // service to outlive it starts it without one.
+                // `SIGHUP` also means that the terminal was closed. A service that is to
+                // outlive its terminal is started without one.
                 if self.had_terminal && !has_terminal() {
                     Command::Stop(Signal::Hangup)
                 } else {
@@ -59,8 +59,7 @@ impl Signals {
         }
     }
 
-    /// The next one that asks to end. Others are for when there is something to
-    /// change.
+    /// Waits for the next signal that ends a program without workers.
     pub(crate) async fn stop(&mut self) -> Signal {
         loop {
             match self.next().await {

@@ -1,8 +1,8 @@
-//! Notifications to a service manager that speaks systemd's protocol, at the socket
-//! that `NOTIFY_SOCKET` names. Without the variable nothing is sent.
+//! Notifications to a service manager that implements systemd's protocol, through the
+//! socket in `NOTIFY_SOCKET`. Without the variable nothing is sent.
 //!
-//! Sending never blocks: a manager that does not read its socket holds up only the
-//! task that sends. Up to [`WAITING`] messages wait for it; further ones are dropped.
+//! Notifying never blocks. If the manager does not read its socket, up to
+//! [`QUEUE_CAPACITY`] messages are queued and further ones are dropped.
 
 use super::journal::log;
 use sd_notify::NotifyState;
@@ -19,18 +19,18 @@ use std::{
 };
 use tokio::{net, sync::mpsc};
 
-/// The most messages that wait to be sent.
-const WAITING: usize = 64;
+/// The maximum number of queued messages.
+const QUEUE_CAPACITY: usize = 64;
 
-/// The most characters of a socket's name that are logged.
-const SHOWN: usize = 100;
+/// The maximum number of characters of a socket's name in the log.
+const MAX_LOGGED_CHARS: usize = 100;
 
-/// Notifies that the service is ready, or a reload is over.
+/// Notifies that the service is ready, or that a reload is complete.
 pub(super) fn ready(status: &str) {
     notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// Notifies that a reload has begun.
+/// Notifies that a reload has started.
 pub(super) fn reloading() {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
         notify(&[NotifyState::Reloading, now]);
@@ -42,34 +42,36 @@ pub(super) fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
-/// Notifies of the state of the service, in words.
+/// Sends a one-line status of the service.
 pub(super) fn status(status: &str) {
     notify(&[NotifyState::Status(status)]);
 }
 
 fn notify(states: &[NotifyState<'_>]) {
     static MANAGER: OnceLock<Option<Manager>> = OnceLock::new();
-    let manager = MANAGER.get_or_init(|| {
-        let name = env::var_os("NOTIFY_SOCKET")?;
-        let address = address(&name);
-        let address = address.inspect_err(|cause| {
-            let name: String = name.to_string_lossy().chars().take(SHOWN).collect();
+    let manager =
+        MANAGER.get_or_init(|| {
+            let name = env::var_os("NOTIFY_SOCKET")?;
+            let address = address(&name);
+            let address = address.inspect_err(|cause| {
+            let name: String = name.to_string_lossy().chars().take(MAX_LOGGED_CHARS).collect();
             log(format!(
                 "NOTIFY_SOCKET={name:?} is ignored: {cause}; the service manager is not notified"
             ));
         });
-        Some(Manager::new(address.ok()?))
-    });
+            Some(Manager::new(address.ok()?))
+        });
     if let Some(manager) = manager {
         manager.notify(states);
     }
 }
 
-/// The address of a manager's socket: an absolute path, or `@` and an abstract name.
+/// Parses the address of a manager's socket: an absolute path, or `@` and the name of an
+/// abstract socket.
 fn address(name: &OsStr) -> io::Result<SocketAddr> {
     match name.as_bytes() {
         [b'/', _, ..] => SocketAddr::from_pathname(name),
-        [b'@', name @ ..] if !name.is_empty() => of_abstract_name(name),
+        [b'@', name @ ..] if !name.is_empty() => abstract_address(name),
         _ => Err(io::Error::other(
             "it must be an absolute path, or @ and the name of an abstract socket",
         )),
@@ -77,26 +79,26 @@ fn address(name: &OsStr) -> io::Result<SocketAddr> {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn of_abstract_name(name: &[u8]) -> io::Result<SocketAddr> {
+fn abstract_address(name: &[u8]) -> io::Result<SocketAddr> {
     use std::os::linux::net::SocketAddrExt;
     SocketAddr::from_abstract_name(name)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn of_abstract_name(_name: &[u8]) -> io::Result<SocketAddr> {
+fn abstract_address(_name: &[u8]) -> io::Result<SocketAddr> {
     Err(io::Error::other("abstract sockets exist on Linux only"))
 }
 
-/// A service manager, and the messages that it has not been sent yet.
+/// A service manager, with a queue of messages to it.
 #[derive(Debug)]
 struct Manager(mpsc::Sender<String>);
 
 impl Manager {
     fn new(address: SocketAddr) -> Self {
-        let (messages, mut to_send) = mpsc::channel::<String>(WAITING);
+        let (messages, mut to_send) = mpsc::channel::<String>(QUEUE_CAPACITY);
         tokio::spawn(async move {
             while let Some(message) = to_send.recv().await {
-                // Nothing depends on it: the manager may be gone.
+                // An error is ignored: the manager may be gone.
                 let _ = send(&address, message.as_bytes()).await;
             }
         });
@@ -113,7 +115,7 @@ impl Manager {
     }
 }
 
-/// Sends a message when the socket has room for it.
+/// Sends a message as soon as the socket has room for it.
 async fn send(address: &SocketAddr, message: &[u8]) -> io::Result<()> {
     let socket = UnixDatagram::unbound()?;
     socket.connect_addr(address)?;
@@ -129,12 +131,12 @@ mod tests {
     use tokio::time::timeout;
 
     #[test]
-    fn odd_names_are_refused() {
+    fn invalid_names_are_rejected() {
         for name in ["", "/", "@", "run/notify", "vsock:2:1234"] {
             assert!(address(OsStr::new(name)).is_err(), "{name:?}");
         }
-        for start in ["/", "@"] {
-            let name = start.to_owned() + &"x".repeat(300);
+        for prefix in ["/", "@"] {
+            let name = prefix.to_owned() + &"x".repeat(300);
             assert!(address(OsStr::new(&name)).is_err());
         }
         assert!(address(OsStr::new("/run/notify")).is_ok());
@@ -143,17 +145,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn unread_messages_wait_and_keep_their_order() {
+    async fn unread_messages_stay_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let socket = net::UnixDatagram::bind(&path).unwrap();
         let manager = Manager::new(address(path.as_os_str()).unwrap());
-        // More than a socket has room for, by default ten messages.
-        for count in 0..WAITING {
+        // More messages than fit in a socket, which are ten by default.
+        for count in 0..QUEUE_CAPACITY {
             manager.notify(&[NotifyState::Status(&count.to_string())]);
             tokio::task::yield_now().await;
         }
-        for count in 0..WAITING {
+        for count in 0..QUEUE_CAPACITY {
             let mut message = [0; 100];
             let received = timeout(Duration::from_mins(1), socket.recv(&mut message));
             let length = received.await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! What a supervisor hears of its workers.
+//! Events of worker processes: their messages and their exits.
 
 use super::{
     super::{
@@ -7,53 +7,61 @@ use super::{
     },
     SupervisorDriver,
     journal::log,
-    process::{Exit, ProcessEvent, Stage, WorkerEvent, WorkerId, WorkerProcess},
+    process::{Exit, ProcessEvent, Stage, WorkerEvent, WorkerProcess},
     systemd,
 };
+use highwater::scale::WorkerId;
 use serde_json::json;
 
 impl SupervisorDriver {
-    /// Hears of a process; whether it is that it serves.
-    pub(super) fn handle_event(&mut self, events: WorkerEvent) -> bool {
+    /// Handles an event. Returns true if a worker became ready.
+    pub(super) fn handle_event(&mut self, event: WorkerEvent) -> bool {
         self.detect_suspension();
-        let WorkerEvent { id, event } = events;
-        let now = self.start.elapsed();
+        let WorkerEvent { id, event } = event;
         if let Some(process) = self.processes.get_mut(&id) {
             process.note_activity();
         }
         match event {
-            ProcessEvent::Message(WorkerMessage::Ready) => {
-                self.is_ready(id);
-                self.supervisor.ready(id, now);
-                return true;
-            }
-            ProcessEvent::Message(WorkerMessage::Version(version)) => {
-                if let Some(process) = self.processes.get_mut(&id) {
-                    process.version = Some(version);
-                }
-            }
-            ProcessEvent::Message(WorkerMessage::Heartbeat) => self.supervisor.heartbeat(id, now),
-            ProcessEvent::Message(WorkerMessage::HadBug) => self.retires(id, "it had a bug"),
-            ProcessEvent::Message(WorkerMessage::GotSignal) => self.retires(id, "a signal came"),
-            ProcessEvent::Message(WorkerMessage::Metrics(numbers)) => {
-                if let Ok(metrics) = Metrics::from_line(&numbers) {
-                    self.scrapes.record(id, metrics);
-                    self.complete_scrapes();
-                }
-            }
-            ProcessEvent::Message(WorkerMessage::Scrape) => {
-                let asked = self.processes.keys().copied().collect();
-                self.scrapes.begin(id, asked, now);
-                for process in self.processes.values() {
-                    process.send(SupervisorMessage::Metrics);
-                }
-            }
-            ProcessEvent::Exited(end) => self.exited(id, &end),
+            ProcessEvent::Message(message) => return self.handle_message(id, message),
+            ProcessEvent::Exited(exit) => self.on_exit(id, &exit),
         }
         false
     }
 
-    fn is_ready(&mut self, id: WorkerId) {
+    fn handle_message(&mut self, id: WorkerId, message: WorkerMessage) -> bool {
+        let now = self.start.elapsed();
+        match message {
+            WorkerMessage::Ready => {
+                self.on_ready(id);
+                self.supervisor.ready(id, now);
+                return true;
+            }
+            WorkerMessage::Version(version) => {
+                if let Some(process) = self.processes.get_mut(&id) {
+                    process.version = Some(version);
+                }
+            }
+            WorkerMessage::Heartbeat => self.supervisor.heartbeat(id, now),
+            WorkerMessage::HadBug => self.retire(id, "had a bug"),
+            WorkerMessage::GotSignal => self.retire(id, "received a signal"),
+            WorkerMessage::Metrics(line) => {
+                if let Ok(metrics) = Metrics::from_line(&line) {
+                    self.scrapes.record(id, metrics);
+                    self.complete_scrapes();
+                }
+            }
+            WorkerMessage::Scrape => {
+                let workers = self.processes.keys().copied().collect();
+                self.scrapes.begin(id, workers, now);
+                for process in self.processes.values() {
+                    process.send(SupervisorMessage::Metrics);
+                }
+            }
+        }
+        false
+    }
+
+    fn on_ready(&mut self, id: WorkerId) {
         let Some(process) = self.processes.get_mut(&id) else {
             return;
         };
@@ -63,7 +71,7 @@ impl SupervisorDriver {
         let version = process.version.as_deref();
         self.journal.ready(process.label, version);
         log(format!(
-            "{} serves: {}, version {}",
+            "{} is ready: {}, version {}",
             process.label,
             process.program.display(),
             version.unwrap_or("unknown")
@@ -73,8 +81,8 @@ impl SupervisorDriver {
         }
     }
 
-    /// A worker asks to be replaced, perhaps again.
-    fn retires(&mut self, id: WorkerId, why: &str) {
+    /// Handles a request to be replaced, which workers repeat.
+    fn retire(&mut self, id: WorkerId, why: &str) {
         let Some(process) = self.processes.get_mut(&id) else {
             return;
         };
@@ -82,64 +90,70 @@ impl SupervisorDriver {
             process.is_retiring = true;
             let label = process.label;
             log(format!(
-                "{label}: {why}; it serves until its replacement is ready"
+                "{label} {why}; it serves until its replacement is ready"
             ));
             self.journal.worker_because("retiring", label, why);
         }
         self.supervisor.retire(id, self.start.elapsed());
     }
 
-    fn exited(&mut self, id: WorkerId, end: &Exit) {
+    fn on_exit(&mut self, id: WorkerId, exit: &Exit) {
         self.scrapes.exited(id);
         self.complete_scrapes();
-        let Some(WorkerProcess {
-            label,
-            program,
-            stage,
-            ..
-        }) = self.processes.remove(&id)
-        else {
+        let Some(process) = self.processes.remove(&id) else {
             return;
         };
+        let WorkerProcess { label, stage, .. } = process;
+        let verb = if process.is_killed() {
+            "exited"
+        } else if exit.is_clean() {
+            "exited unexpectedly"
+        } else {
+            "crashed"
+        };
         self.journal
-            .worker_because("exited", label, end.to_string());
+            .worker_because("exited", label, &exit.to_string());
         self.supervisor.exited(id, self.start.elapsed());
         match stage {
-            // The supervisor gave up and ends all: the cause is what came before.
-            _ if self.supervisor.has_escalated() => log(format!("{label} ended, {end}")),
+            // The supervisor gave up and kills all workers; the cause came before.
+            _ if self.supervisor.has_escalated() => log(format!("{label} exited: {exit}")),
             Stage::Starting => {
-                let program = program.display();
-                let what = format!("{label} ended before it was ready ({program}), {end}");
-                self.failed_to_start(id.slot, what);
+                let program = process.program.display();
+                let failure = format!("{label} exited before it was ready: {exit} ({program})");
+                self.on_start_failure(id.slot, failure);
             }
-            Stage::Draining if end.is_clean() => {}
-            Stage::Serving | Stage::Draining => {
-                self.last_exit = format!("{label} ended, {end}");
-                log(&self.last_exit);
+            Stage::Serving => {
+                self.last_failure = format!("{label} {verb}: {exit}");
+                log(format!("{}; replacement starting", self.last_failure));
+            }
+            Stage::Draining if exit.is_clean() => {}
+            Stage::Draining => {
+                self.last_failure = format!("{label} {verb} while draining: {exit}");
+                log(&self.last_failure);
             }
         }
     }
 
-    /// A start has come to nothing, which the supervisor knows already.
-    pub(super) fn failed_to_start(&mut self, slot: usize, what: String) {
+    /// Records and logs a failed start. The supervisor has been notified already.
+    pub(super) fn on_start_failure(&mut self, slot: usize, failure: String) {
         let now = self.start.elapsed();
-        self.last_exit = what;
+        self.last_failure = failure;
         if !self.supervisor.is_failing(slot) {
-            return log(&self.last_exit);
+            return log(&self.last_failure);
         }
         let before = self.failing.count();
-        let Some(left_out) = self.failing.failed(slot, now) else {
+        let Some(suppressed) = self.failing.record_failure(slot, now) else {
             return;
         };
         let (ready, all) = (self.supervisor.ready_count(), self.supervisor.slots());
-        let again = match left_out {
+        let more = match suppressed {
             0 => String::new(),
-            left_out => format!(", as {left_out} more did since it was logged last"),
+            count => format!(" ({count} more failures since the last line)"),
         };
         log(format!(
-            "{}{again}; worker {} is started again after pauses of up to 10 s, {ready} of {all} \
-             workers serve",
-            self.last_exit,
+            "{}{more}; worker {} is restarted after pauses of up to 10 s, {ready} of {all} \
+             workers ready",
+            self.last_failure,
             slot + 1
         ));
         if self.failing.count() > before {
@@ -147,18 +161,18 @@ impl SupervisorDriver {
         }
     }
 
-    /// Forgets those that fail no more, or are wanted no more.
+    /// Removes slots from the failing ones that have recovered or were removed.
     pub(super) fn forget_recovered(&mut self) {
-        let (supervisor, wanted) = (&self.supervisor, self.supervisor.slots());
+        let (supervisor, slots) = (&self.supervisor, self.supervisor.slots());
         if self
             .failing
-            .retain(|slot| slot < wanted && supervisor.is_failing(slot))
+            .retain(|slot| slot < slots && supervisor.is_failing(slot))
         {
             self.publish_failing();
         }
     }
 
-    /// Tells everybody which workers fail to start.
+    /// Reports the failing workers to the journal, the service manager and all workers.
     fn publish_failing(&self) {
         let workers = self.failing.numbers();
         self.journal.cluster("failing", json!({"workers": workers}));
@@ -168,6 +182,7 @@ impl SupervisorDriver {
         }
     }
 
+    /// Replies to the scrapes that are complete or have timed out.
     pub(super) fn complete_scrapes(&mut self) {
         let supervised = Supervised {
             wanted: self.supervisor.slots() as u64,
@@ -175,8 +190,8 @@ impl SupervisorDriver {
             failing: self.failing.count() as u64,
             restarts: self.supervisor.restarts(),
         };
-        for (asker, mut sum) in self.scrapes.complete(self.start.elapsed()) {
-            if let Some(process) = self.processes.get(&asker) {
+        for (requester, mut sum) in self.scrapes.complete(self.start.elapsed()) {
+            if let Some(process) = self.processes.get(&requester) {
                 sum.supervised = Some(supervised);
                 process.send(SupervisorMessage::Scraped(sum.to_line()));
             }
