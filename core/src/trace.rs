@@ -94,7 +94,7 @@ impl Trace {
     /// Returns the name of an id, or `?` for an id of another trace.
     ///
     /// ```
-    /// use highwater::trace::{Trace};
+    /// use highwater::trace::Trace;
     ///
     /// let trace = Trace { names: vec!["Api".to_owned()], ..Trace::default() };
     /// let id = trace.id("Api").unwrap();
@@ -109,7 +109,7 @@ impl Trace {
     /// Returns the id of a name, if the trace contains it.
     ///
     /// ```
-    /// use highwater::trace::{Trace};
+    /// use highwater::trace::Trace;
     ///
     /// let trace = Trace { names: vec!["Api".to_owned(), "Mail".to_owned()], ..Trace::default() };
     /// assert_eq!(trace.id("Mail").map(|id| id.index()), Some(1));
@@ -126,7 +126,7 @@ impl Trace {
     /// Returns the value of a parameter as text; empty for an unknown key.
     ///
     /// ```
-    /// use highwater::trace::{Trace};
+    /// use highwater::trace::Trace;
     ///
     /// let params = vec![("users".to_owned(), "40".to_owned())];
     /// let trace = Trace { params, ..Trace::default() };

@@ -13,7 +13,7 @@ use condition::Condition;
 /// ```
 /// use highwater::{analysis::Challenge, trace::Trace};
 ///
-/// let challenge = Challenge::of("decoupling").expect("each scenario has one");
+/// let challenge = Challenge::find("decoupling").expect("each scenario has one");
 /// let trace = Trace {
 ///     scenario: "decoupling".to_owned(),
 ///     ..Trace::default()
@@ -56,7 +56,7 @@ impl Challenge {
 
     /// Returns the challenge of a scenario.
     #[must_use]
-    pub fn of(scenario: &str) -> Option<&'static Self> {
+    pub fn find(scenario: &str) -> Option<&'static Self> {
         Self::ALL.iter().find(|it| it.scenario == scenario)
     }
 
@@ -75,7 +75,7 @@ impl Challenge {
             let (is_met, evidence) = condition.judge(trace, &measures);
             (*claim, is_met, evidence)
         });
-        let (is_met, evidence) = self.has_its_load(trace);
+        let (is_met, evidence) = self.judge_load(trace);
         let load = [(SAME_LOAD, is_met, evidence)];
         let judged = load
             .into_iter()
@@ -95,7 +95,7 @@ impl Challenge {
         judged.collect()
     }
 
-    fn has_its_load(&self, trace: &Trace) -> (bool, String) {
+    fn judge_load(&self, trace: &Trace) -> (bool, String) {
         for (key, wanted) in self.load {
             let found = trace.param(key);
             if found != *wanted {

@@ -26,8 +26,8 @@ pub(super) struct RunCounts {
 }
 
 impl RunCounts {
-    pub(super) fn of(trace: &Trace) -> Self {
-        let work = WorkSpans::of(trace);
+    pub(super) fn new(trace: &Trace) -> Self {
+        let work = WorkSpans::new(trace);
         let mut counts = RunCounts::default();
         for event in &trace.events {
             counts.apply(&work, event);

@@ -45,7 +45,7 @@ impl Measures {
     /// Measures a whole trace.
     #[must_use]
     pub fn of(trace: &Trace) -> Self {
-        let counts = RunCounts::of(trace);
+        let counts = RunCounts::new(trace);
         let done = counts.totals.sum();
         let (sample, [p50, p99, p999]) = latencies(trace, done.succeeded);
         let duration = duration(trace);
@@ -57,14 +57,14 @@ impl Measures {
             noun,
             excludes_waiting,
             ..
-        } = WorkSpans::of(trace);
-        let of_what = if excludes_waiting {
+        } = WorkSpans::new(trace);
+        let scope = if excludes_waiting {
             "Execution time "
         } else {
             "Latency "
         };
         let name = |what: &str| [&noun[..1].to_uppercase(), &noun[1..], what].concat();
-        let of = |part: &str| [of_what, part].concat();
+        let of = |part: &str| [scope, part].concat();
 
         let mut measures = Measures::default();
         measures.add(
@@ -223,7 +223,7 @@ impl Measures {
 /// Returns the latencies in nanoseconds, and the sample size if not all successes
 /// were recorded.
 fn latencies(trace: &Trace, done: u64) -> (Option<u64>, [Option<u64>; 3]) {
-    let work = WorkSpans::of(trace);
+    let work = WorkSpans::new(trace);
     let ended = work.ended(trace).into_iter();
     let mut durations: Vec<_> = ended.filter(|it| it.succeeded).map(|it| it.took).collect();
     let on_record = durations.len() as u64;

@@ -90,7 +90,7 @@ impl Metric {
 
     /// Returns the metrics for which a trace has data.
     #[must_use]
-    pub fn of(trace: &Trace) -> Vec<Self> {
+    pub fn available(trace: &Trace) -> Vec<Self> {
         let has_points = |metric: &Metric| {
             let series = Series::of(trace, *metric, None);
             let mut points = series.lines.iter().flat_map(|line| &line.points);

@@ -66,7 +66,7 @@ impl Default for Figure {
 /// ```
 #[must_use]
 pub fn plot(runs: &[PlotRun<'_>], figure: &Figure) -> String {
-    let layout = Layout::of(runs, figure);
+    let layout = Layout::new(runs, figure);
     let mut svg = String::new();
     let backend = Svg::new(&mut svg, (layout.width, layout.height), &layout.title);
     // Drawing cannot fail: the picture is a string in memory.
@@ -111,7 +111,7 @@ struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    fn of(runs: &'a [PlotRun<'a>], figure: &Figure) -> Self {
+    fn new(runs: &'a [PlotRun<'a>], figure: &Figure) -> Self {
         let width = i32::try_from(figure.width.clamp(280, 2000)).unwrap_or(960) * PIXEL;
         let is_wide = width >= 600 * PIXEL;
         let end = runs.iter().map(|run| duration(run.trace)).max();
@@ -122,8 +122,8 @@ impl<'a> Layout<'a> {
             Panel::new(runs, *metric, runs.iter().map(of).collect(), nanos(end))
         });
         let mut panels: Vec<_> = panels.collect();
-        let legend = (runs.len() > 1).then(|| Legend::of(runs));
-        let beside = if legend.is_some() && is_wide {
+        let legend = (runs.len() > 1).then(|| Legend::new(runs));
+        let legend_width = if legend.is_some() && is_wide {
             LEGEND_WIDTH
         } else {
             0
@@ -144,8 +144,11 @@ impl<'a> Layout<'a> {
         let mut legend = legend;
         if let Some(legend) = &mut legend {
             top = if is_wide {
-                let at = (width - beside + MARGIN, top_of_charts + HEADING_HEIGHT);
-                top.max(legend.place(at, beside - 2 * MARGIN))
+                let at = (
+                    width - legend_width + MARGIN,
+                    top_of_charts + HEADING_HEIGHT,
+                );
+                top.max(legend.place(at, legend_width - 2 * MARGIN))
             } else {
                 legend.place((MARGIN, top + MARGIN), width - 2 * MARGIN)
             };
@@ -161,7 +164,7 @@ impl<'a> Layout<'a> {
             theme: Theme::new(figure.dark),
             width,
             height: top + MARGIN,
-            right: width - beside - MARGIN,
+            right: width - legend_width - MARGIN,
         }
     }
 }
@@ -203,14 +206,14 @@ fn title(runs: &[PlotRun<'_>], figure: &Figure) -> String {
     }
     let scenarios = scenarios.join(", ");
     match (runs, figure.metrics.as_slice()) {
-        ([run], _) => format!("{scenarios}: {}", circumstances(run.trace)),
+        ([run], _) => format!("{scenarios}: {}", run_description(run.trace)),
         (_, [metric]) => format!("{scenarios}: {} of {} runs", metric.label(), runs.len()),
         _ => format!("{scenarios}: {} runs", runs.len()),
     }
 }
 
 /// Returns the world and seed of a run, and whether it is incomplete.
-fn circumstances(trace: &Trace) -> String {
+fn run_description(trace: &Trace) -> String {
     let world = match trace.world.as_str() {
         "virtual" => "simulated",
         "tab" => "in a tab, real time",

@@ -10,7 +10,7 @@ use crate::trace::{RecordKind, Trace};
 use std::time::Duration;
 
 /// The maximum number of points per line.
-const MOST_POINTS: usize = 500;
+const MAX_POINTS: usize = 500;
 
 /// The intervals between samples of a rolling series.
 const SAMPLES: u32 = 250;
@@ -92,13 +92,13 @@ impl Series {
     #[must_use]
     pub fn window<'a>(traces: impl IntoIterator<Item = &'a Trace>) -> Option<Duration> {
         let window =
-            |trace| rolling_window(duration(trace), WorkSpans::of(trace).ended(trace).len());
+            |trace| rolling_window(duration(trace), WorkSpans::new(trace).ended(trace).len());
         traces.into_iter().map(window).max()
     }
 }
 
 fn rolling_series(trace: &Trace, metric: Metric, window: Option<Duration>) -> Series {
-    let work = WorkSpans::of(trace);
+    let work = WorkSpans::new(trace);
     let (ended, end) = (work.ended(trace), duration(trace));
     let window = window.unwrap_or_else(|| rolling_window(end, ended.len()));
     // A run shorter than the window has one point, for the whole run.
@@ -201,7 +201,7 @@ fn in_flight(trace: &Trace) -> SeriesLine {
 }
 
 fn failures(trace: &Trace) -> Vec<SeriesLine> {
-    let work = WorkSpans::of(trace);
+    let work = WorkSpans::new(trace);
     let mut totals = WorkTotals::default();
     let mut wrong_answers = 0;
     let [mut failed, mut wrong] = ["failed", "wrong"].map(|name| SeriesLine {
@@ -264,14 +264,14 @@ fn thin_out(points: &[Point]) -> Vec<Point> {
     let (Some(first), Some(last)) = (points.first(), points.last()) else {
         return Vec::new();
     };
-    if points.len() <= MOST_POINTS {
+    if points.len() <= MAX_POINTS {
         return points.to_vec();
     }
-    let stretches = (MOST_POINTS / 4) as u128;
+    let stretches = (MAX_POINTS / 4) as u128;
     let since = |point: &Point| point.at.saturating_sub(first.at).as_nanos();
     let span = since(last) + 1;
     let stretch_of = |point: &Point| since(point) * stretches / span;
-    let mut kept = Vec::with_capacity(MOST_POINTS);
+    let mut kept = Vec::with_capacity(MAX_POINTS);
     for stretch in points.chunk_by(|a, b| stretch_of(a) == stretch_of(b)) {
         let places = 0..stretch.len();
         let lowest = places.clone().min_by_key(|place| stretch[*place].value);

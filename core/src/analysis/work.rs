@@ -6,11 +6,11 @@ use std::time::Duration;
 /// The spans of work in a trace: requests, chunks or jobs.
 pub(super) struct WorkSpans {
     kind: RecordKind,
-    /// Set if only spans of `by` count, the last of several stages.
+    /// Set if only spans of `last_stage` count.
     is_stage: bool,
-    by: Option<NameId>,
+    last_stage: Option<NameId>,
     /// The first of several stages. Work begins when that has finished.
-    since: Option<NameId>,
+    first_stage: Option<NameId>,
     /// Set if spans begin at execution, not at the request, and so exclude waiting.
     pub(super) excludes_waiting: bool,
     /// The plural noun for the items.
@@ -19,20 +19,20 @@ pub(super) struct WorkSpans {
 
 impl WorkSpans {
     /// Returns the spans of work of a scenario; requests if it is unknown.
-    pub(super) fn of(trace: &Trace) -> Self {
-        let stage = |name, since, noun| WorkSpans {
+    pub(super) fn new(trace: &Trace) -> Self {
+        let stage = |name, first_stage, noun| WorkSpans {
             kind: RecordKind::Handle,
             is_stage: true,
-            by: trace.id(name),
-            since,
+            last_stage: trace.id(name),
+            first_stage,
             excludes_waiting: false,
             noun,
         };
         let spans = |kind, noun| WorkSpans {
             kind,
             is_stage: false,
-            by: None,
-            since: None,
+            last_stage: None,
+            first_stage: None,
             excludes_waiting: kind == RecordKind::Compute,
             noun,
         };
@@ -48,13 +48,13 @@ impl WorkSpans {
 
     /// Returns whether the record is of such a span.
     pub(super) fn has(&self, event: &Event) -> bool {
-        event.kind == self.kind && (!self.is_stage || self.by == Some(event.source))
+        event.kind == self.kind && (!self.is_stage || self.last_stage == Some(event.source))
     }
 
     /// Returns whether latency is known: for the last of several stages, only if the
     /// trace identifies the first one.
     pub(super) fn has_latency(&self) -> bool {
-        !self.is_stage || self.since.is_some()
+        !self.is_stage || self.first_stage.is_some()
     }
 
     /// Returns whether several spans can be open at once.
@@ -72,7 +72,7 @@ impl WorkSpans {
             if event.phase != Phase::End {
                 continue;
             }
-            if event.kind == self.kind && Some(event.source) == self.since {
+            if event.kind == self.kind && Some(event.source) == self.first_stage {
                 // Bounded, so that a malformed trace cannot allocate much.
                 if place < trace.events.len() {
                     ready.resize(ready.len().max(place + 1), None);
@@ -103,7 +103,7 @@ pub(super) struct FinishedSpan {
 /// Returns the number of successes at each change. It is based on the totals, so it
 /// includes spans without records.
 pub(super) fn done(trace: &Trace) -> Vec<(Duration, u64)> {
-    let work = WorkSpans::of(trace);
+    let work = WorkSpans::new(trace);
     let mut totals = WorkTotals::default();
     let mut counts: Vec<(Duration, u64)> = Vec::new();
     for event in &trace.events {
@@ -118,7 +118,7 @@ pub(super) fn done(trace: &Trace) -> Vec<(Duration, u64)> {
 /// Returns the number in flight at each change. An item that waits for a busy loop
 /// counts from its arrival.
 pub(super) fn in_flight(trace: &Trace) -> Vec<(Duration, u64)> {
-    let work = WorkSpans::of(trace);
+    let work = WorkSpans::new(trace);
     if !work.is_concurrent() {
         return Vec::new();
     }

@@ -181,7 +181,7 @@ impl<E: ?Sized + Send + Sync + 'static, M> Emitter<E, M> {
         T: Into<Arc<E>>,
     {
         let limit = if limit == 0 { usize::MAX } else { limit };
-        emit_together(self.in_mode(), event.into(), limit)
+        run_concurrently(self.in_mode(), event.into(), limit)
     }
 }
 
@@ -291,10 +291,10 @@ where
                 Started::NeedsShared => return Some((index, CallState::Admitted)),
                 Started::Done(Ok(())) => {}
                 Started::Done(Err(error)) => {
-                    let handled = self
+                    let flow = self
                         .emitter
                         .handle_failure(entry, error, &mut progress.failures);
-                    if handled.is_break() {
+                    if flow.is_break() {
                         break;
                     }
                 }
@@ -349,7 +349,7 @@ where
     }
 }
 
-async fn emit_together<E: ?Sized + Send + Sync + 'static>(
+async fn run_concurrently<E: ?Sized + Send + Sync + 'static>(
     emitter: Emitter<E>,
     event: Arc<E>,
     limit: usize,
@@ -396,8 +396,8 @@ async fn emit_together<E: ?Sized + Send + Sync + 'static>(
         if let Err(error) = result {
             let mut own = Vec::new();
             stopped |= emitter.handle_failure(entry, error, &mut own).is_break();
-            let place = failures.partition_point(|(known, _)| *known < index);
-            failures.insert(place, (index, own));
+            let position = failures.partition_point(|(known, _)| *known < index);
+            failures.insert(position, (index, own));
         }
     }
     let failures = failures.into_iter().flat_map(|(_, own)| own).collect();

@@ -66,7 +66,7 @@ impl Bus {
     /// Makes a bus whose emitters have these options.
     ///
     /// ```
-    /// use highwater::events::{Bus, Options, FailurePolicy};
+    /// use highwater::events::{Bus, FailurePolicy, Options};
     ///
     /// let bus = Bus::with_options(Options::new().policy(FailurePolicy::FailFast));
     /// bus.on("a", |_: &u8| Err("out")).detach();
@@ -167,7 +167,7 @@ impl AsyncBus {
     /// Makes a bus for plain and asynchronous listeners, with these options.
     ///
     /// ```
-    /// use highwater::events::{Bus, Options, FailurePolicy};
+    /// use highwater::events::{Bus, FailurePolicy, Options};
     ///
     /// let bus = Bus::new_async_with_options(Options::new().policy(FailurePolicy::FailFast));
     /// assert!(bus.event_types().is_empty());

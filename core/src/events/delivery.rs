@@ -28,7 +28,7 @@ impl Progress {
 }
 
 impl<E: ?Sized + 'static> Emitter<E> {
-    /// Emits with monitors, or with listeners that are not called unconditionally.
+    /// Emits to a list with monitors or conditional listeners.
     #[inline(never)]
     pub(super) fn emit_general(
         &self,
@@ -76,8 +76,8 @@ impl<E: ?Sized + 'static> Emitter<E> {
             failures: Vec::new(),
         };
         let (failed, rest) = (&list.listeners()[index], &list.listeners()[index + 1..]);
-        let handled = self.handle_failure(failed, error, &mut progress.failures);
-        if handled.is_continue() {
+        let flow = self.handle_failure(failed, error, &mut progress.failures);
+        if flow.is_continue() {
             self.deliver(rest, event, &mut progress, &mut NoObserver);
         }
         progress.into_result()

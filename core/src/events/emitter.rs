@@ -141,7 +141,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
 
     #[expect(
         clippy::inline_always,
-        reason = "a call here is a third of an emit to one"
+        reason = "a call costs a third of an emit to one listener"
     )]
     #[inline(always)]
     pub(super) fn emit_to(&self, list: &ListenerList<E>, event: &E) -> Result<usize, EmitError> {
@@ -213,7 +213,7 @@ impl<E: ?Sized + 'static> AsyncEmitter<E> {
     /// Makes an emitter for plain and asynchronous listeners, with these options.
     ///
     /// ```
-    /// use highwater::events::{AsyncEmitter, Options, FailurePolicy};
+    /// use highwater::events::{AsyncEmitter, FailurePolicy, Options};
     ///
     /// let options = Options::new().policy(FailurePolicy::FailFast);
     /// let emitter = AsyncEmitter::<u32>::new_async_with_options(options);

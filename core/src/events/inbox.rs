@@ -34,7 +34,7 @@ use std::{
 /// - **Dropped**, it unsubscribes and drops its queued events. Emits that wait for
 ///   room continue.
 /// - **Cancelled**: dropping a pending read loses nothing. An awaited emit that is
-///   dropped while it waits for room leaves the line, and its event is not queued.
+///   dropped while it waits for room stops waiting, and its event is not queued.
 /// - **Idle emits**: an awaited emit that is kept but not polled blocks at most one
 ///   slot, which is reserved for it once it was woken.
 ///

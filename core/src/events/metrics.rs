@@ -135,12 +135,12 @@ pub struct EventMetrics {
 /// use highwater::events::{Bus, Metrics};
 /// use std::{sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}}, time::Duration};
 ///
-/// let hand: Arc<AtomicU64> = Arc::default();
-/// let ms = Arc::clone(&hand);
+/// let now_ms: Arc<AtomicU64> = Arc::default();
+/// let read_ms = Arc::clone(&now_ms);
 /// let bus = Bus::new();
-/// let clock = Arc::new(move || Duration::from_millis(ms.load(Relaxed)));
+/// let clock = Arc::new(move || Duration::from_millis(read_ms.load(Relaxed)));
 /// let metrics = Metrics::new(&bus, clock);
-/// bus.on("slow", move |_: &u8| { hand.fetch_add(200, Relaxed); }).detach();
+/// bus.on("slow", move |_: &u8| { now_ms.fetch_add(200, Relaxed); }).detach();
 /// bus.on("next", |_: &u8| ()).detach();
 /// bus.emit(&1_u8).unwrap();
 /// let [slow, next] = &metrics.report()[0].listeners[..] else { panic!("two") };
@@ -178,12 +178,12 @@ pub struct ListenerMetrics {
 /// use highwater::events::{Bus, Metrics};
 /// use std::{sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}}, time::Duration};
 ///
-/// let hand: Arc<AtomicU64> = Arc::default();
-/// let ms = Arc::clone(&hand);
+/// let now_ms: Arc<AtomicU64> = Arc::default();
+/// let read_ms = Arc::clone(&now_ms);
 /// let bus = Bus::new();
-/// let clock = Arc::new(move || Duration::from_millis(ms.load(Relaxed)));
+/// let clock = Arc::new(move || Duration::from_millis(read_ms.load(Relaxed)));
 /// let metrics = Metrics::new(&bus, clock);
-/// bus.on("takes", move |ms: &u64| { hand.fetch_add(*ms, Relaxed); }).detach();
+/// bus.on("takes", move |ms: &u64| { now_ms.fetch_add(*ms, Relaxed); }).detach();
 /// for ms in [1_u64, 1, 1, 1, 500] {
 ///     bus.emit(&ms).unwrap();
 /// }

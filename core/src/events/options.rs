@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 /// The behaviour of an emit when a listener fails.
 ///
 /// ```
-/// use highwater::events::{Emitter, Options, FailurePolicy};
+/// use highwater::events::{Emitter, FailurePolicy, Options};
 ///
 /// for (policy, ran) in [(FailurePolicy::Isolate, 2), (FailurePolicy::FailFast, 1)] {
 ///     let emitter: Emitter<u8> = Emitter::with_options(Options::new().policy(policy));
@@ -56,7 +56,7 @@ pub enum Removal {
 /// The options of an [`Emitter`](super::Emitter) or a [`Bus`](super::Bus).
 ///
 /// ```
-/// use highwater::events::{Emitter, Options, FailurePolicy};
+/// use highwater::events::{Emitter, FailurePolicy, Options};
 ///
 /// let emitter = Emitter::with_options(Options::new().policy(FailurePolicy::FailFast));
 /// emitter.on("a", |_: &u8| Err("full")).detach();
@@ -104,7 +104,7 @@ impl Options {
     /// Sets what an emit does when a listener fails.
     ///
     /// ```
-    /// use highwater::events::{Emitter, Options, FailurePolicy};
+    /// use highwater::events::{Emitter, FailurePolicy, Options};
     ///
     /// let options = Options::new().policy(FailurePolicy::FailFast);
     /// let emitter: Emitter<u8> = Emitter::with_options(options);

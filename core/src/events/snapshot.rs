@@ -31,20 +31,20 @@ impl<T: Clone> Snapshot<T> {
     /// longer.
     #[expect(
         clippy::inline_always,
-        reason = "a call here is a third of an emit to one"
+        reason = "a call costs a third of an emit to one listener"
     )]
     #[inline(always)]
     pub(super) fn with<R>(&self, read: impl FnOnce(&Arc<T>) -> R) -> R {
-        let after = StaleGuard {
+        let guard = StaleGuard {
             snapshot: self,
             version: self.version.load(Ordering::Acquire),
         };
-        // Released before `after` is dropped.
+        // Released before `guard` is dropped.
         let Some(mut ready) = self.ready.try_lock() else {
             return read(&self.get());
         };
         let value = match &*ready {
-            Some((known, value)) if *known == after.version => value,
+            Some((known, value)) if *known == guard.version => value,
             _ => self.refresh(&mut ready),
         };
         read(value)
@@ -74,8 +74,8 @@ impl<T: Clone> Snapshot<T> {
     /// parts for the caller to drop.
     pub(super) fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         let mut current: MutexGuard<'_, Arc<T>> = lock(&self.current);
-        let raised = self.version.load(Ordering::Relaxed) + 1;
-        self.version.store(raised, Ordering::Release);
+        let next = self.version.load(Ordering::Relaxed) + 1;
+        self.version.store(next, Ordering::Release);
         // Without another reference the value need not be copied.
         let stale = self.ready.try_lock().and_then(|mut ready| ready.take());
         // Either it is `current`, which stays alive, or it is older and dropping it

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, io, time::Duration};
 
 /// Writes one JSON object, with an event per line.
 pub(super) fn write(trace: &Trace, mut writer: impl io::Write) -> io::Result<()> {
-    let tracks = Tracks::of(trace);
+    let tracks = Tracks::new(trace);
     let mut separator = "{\"traceEvents\":[\n";
     let mut line = |event: &ChromeEvent| -> io::Result<()> {
         writer.write_all(separator.as_bytes())?;
@@ -44,14 +44,14 @@ pub(super) fn write(trace: &Trace, mut writer: impl io::Write) -> io::Result<()>
 /// The track of each record.
 struct Tracks {
     /// The lane of each record within its source, by index in the trace. `None` for a
-    /// begin whose end is on record: the end draws both.
+    /// start whose end is on record: the end draws both.
     lanes: Vec<Option<usize>>,
     /// The first track number of each source, and the number of its tracks.
     first: BTreeMap<NameId, (usize, usize)>,
 }
 
 impl Tracks {
-    fn of(trace: &Trace) -> Self {
+    fn new(trace: &Trace) -> Self {
         let mut lanes = vec![None; trace.events.len()];
         let mut sources: BTreeMap<NameId, Vec<Lane>> = BTreeMap::new();
         for (index, event) in trace.events.iter().enumerate() {
@@ -67,7 +67,7 @@ impl Tracks {
                 }
                 Phase::End => {
                     let ours = busy.iter().position(|lane| lane.has(trace, event));
-                    // No lane matches if the begin was dropped from the ring.
+                    // No lane matches if the start was dropped from the ring.
                     let lane = ours.unwrap_or_else(|| Lane::free_at(event.at, busy));
                     if let Some(begin) = busy[lane].open.take() {
                         lanes[begin] = None;
@@ -141,7 +141,7 @@ impl Tracks {
 /// A track of one source, while the trace is read.
 #[derive(Default)]
 struct Lane {
-    /// The begin of the open span, by index in the trace.
+    /// The start of the open span, by index in the trace.
     open: Option<usize>,
     /// The end of the last span.
     free_since: Duration,

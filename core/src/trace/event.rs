@@ -35,7 +35,7 @@ pub struct Event {
     /// The start, relative to the start of the run. Nanoseconds on the wire.
     #[serde(rename = "at_ns", with = "nanos")]
     pub at: Duration,
-    /// The duration; for a begin, its delay. Nanoseconds on the wire.
+    /// The duration; for a start, its delay. Nanoseconds on the wire.
     #[serde(rename = "duration_ns", with = "nanos", default)]
     #[serde(skip_serializing_if = "Duration::is_zero")]
     pub duration: Duration,
@@ -46,7 +46,7 @@ pub struct Event {
     pub target: Option<NameId>,
     /// The kind of record.
     pub kind: RecordKind,
-    /// A begin, an end or an instant.
+    /// A start, an end or an instant.
     pub phase: Phase,
     /// The number of the user, request or chunk that it concerns.
     pub subject: u64,
@@ -82,7 +82,7 @@ impl Event {
 /// The kind of a record.
 ///
 /// ```
-/// use highwater::trace::{RecordKind};
+/// use highwater::trace::RecordKind;
 ///
 /// assert_eq!(RecordKind::Deliver.as_str(), "deliver");
 /// assert!(RecordKind::Deliver.is_message() && !RecordKind::Subscribe.is_message());
@@ -165,7 +165,7 @@ impl RecordKind {
     /// All kinds, in the order of their numbers on the wire.
     ///
     /// ```
-    /// use highwater::trace::{RecordKind};
+    /// use highwater::trace::RecordKind;
     ///
     /// assert_eq!(RecordKind::ALL[0], RecordKind::Start);
     /// ```
@@ -206,7 +206,7 @@ impl RecordKind {
     /// dependency are relations: nothing moves on them.
     ///
     /// ```
-    /// use highwater::trace::{RecordKind};
+    /// use highwater::trace::RecordKind;
     ///
     /// assert!(RecordKind::Call.is_message());
     /// assert!(!RecordKind::Depend.is_message());
@@ -227,7 +227,7 @@ impl RecordKind {
     /// Returns the name of the kind on the wire.
     ///
     /// ```
-    /// use highwater::trace::{RecordKind};
+    /// use highwater::trace::RecordKind;
     ///
     /// assert_eq!(RecordKind::Unsubscribe.as_str(), "unsubscribe");
     /// ```
@@ -282,7 +282,7 @@ impl RecordKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// The begin of a span. Its end follows.
+    /// The start of a span. Its end follows.
     Begin,
     /// The end of a span.
     End,
@@ -323,7 +323,7 @@ impl Counters {
     /// Returns the number of spans in flight: begun and not ended.
     ///
     /// ```
-    /// use highwater::trace::{Counters};
+    /// use highwater::trace::Counters;
     ///
     /// let counters = Counters { started: 3, succeeded: 1, ..Counters::default() };
     /// assert_eq!(counters.in_flight(), 2);
@@ -336,7 +336,7 @@ impl Counters {
     /// Returns the number of spans that ended, successfully or not.
     ///
     /// ```
-    /// use highwater::trace::{Counters};
+    /// use highwater::trace::Counters;
     ///
     /// let counters = Counters { succeeded: 4, failed: 1, ..Counters::default() };
     /// assert_eq!(counters.finished(), 5);
@@ -353,7 +353,7 @@ impl Counters {
 /// shorter panics on it in debug builds and otherwise records nothing.
 ///
 /// ```
-/// use highwater::trace::{Recorder};
+/// use highwater::trace::Recorder;
 /// use std::{sync::Arc, time::Duration};
 ///
 /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
@@ -369,7 +369,7 @@ impl NameId {
     /// Returns the index of the name in [`Trace::names`](super::Trace::names).
     ///
     /// ```
-    /// use highwater::trace::{Trace};
+    /// use highwater::trace::Trace;
     ///
     /// let trace = Trace { names: vec!["Api".to_owned()], ..Trace::default() };
     /// assert_eq!(trace.id("Api").unwrap().index(), 0);

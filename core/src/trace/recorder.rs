@@ -127,7 +127,7 @@ impl Recorder {
     /// The table only grows, so use it for services and causes, never for data.
     ///
     /// ```
-    /// use highwater::trace::{Recorder};
+    /// use highwater::trace::Recorder;
     /// use std::{sync::Arc, time::Duration};
     ///
     /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
@@ -202,7 +202,7 @@ impl Recorder {
         );
     }
 
-    /// Records the begin of a span. Its end is recorded by [`Span::succeed`] or
+    /// Records the start of a span. Its end is recorded by [`Span::succeed`] or
     /// [`Span::fail`], or as cancelled when the span is dropped.
     ///
     /// ```
@@ -219,7 +219,7 @@ impl Recorder {
         self.begin_at(self.shared.clock.now(), kind, source, subject)
     }
 
-    /// Records the [`begin`](Self::begin) of a span that was due at `at`.
+    /// Records the [start](Self::begin) of a span that was due at `at`.
     ///
     /// A request counts from its arrival, not from when the busy server started on
     /// it: measuring from the latter hides exactly the delay in question (Gil Tene's

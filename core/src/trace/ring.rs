@@ -27,7 +27,7 @@ impl<T> Ring<T> {
     /// arrive.
     ///
     /// ```
-    /// use highwater::trace::{Ring};
+    /// use highwater::trace::Ring;
     ///
     /// let mut ring = Ring::new(0);
     /// ring.extend(["old", "new"]);
@@ -45,7 +45,7 @@ impl<T> Ring<T> {
     /// Adds an item. If the ring is full, the oldest item is dropped and counted.
     ///
     /// ```
-    /// use highwater::trace::{Ring};
+    /// use highwater::trace::Ring;
     ///
     /// let mut ring = Ring::new(1);
     /// ring.push("old");
@@ -64,7 +64,7 @@ impl<T> Ring<T> {
     /// is kept.
     ///
     /// ```
-    /// use highwater::trace::{Ring};
+    /// use highwater::trace::Ring;
     ///
     /// let mut ring = Ring::new(4);
     /// ring.extend([1, 2]);
@@ -78,7 +78,7 @@ impl<T> Ring<T> {
     /// Returns the number of items dropped since the ring was made.
     ///
     /// ```
-    /// use highwater::trace::{Ring};
+    /// use highwater::trace::Ring;
     ///
     /// let mut ring = Ring::new(2);
     /// ring.extend(0..5);
@@ -92,7 +92,7 @@ impl<T> Ring<T> {
     /// Returns the number of items in the ring.
     ///
     /// ```
-    /// use highwater::trace::{Ring};
+    /// use highwater::trace::Ring;
     ///
     /// let mut ring = Ring::new(2);
     /// ring.extend(0..5);
@@ -106,7 +106,7 @@ impl<T> Ring<T> {
     /// Returns whether the ring is empty.
     ///
     /// ```
-    /// use highwater::trace::{Ring};
+    /// use highwater::trace::Ring;
     ///
     /// assert!(Ring::<u8>::new(2).is_empty());
     /// ```

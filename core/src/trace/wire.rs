@@ -7,7 +7,7 @@ use std::time::Duration;
 /// 64-bit words, 80 bytes per record. Reading it takes very little code.
 ///
 /// ```
-/// use highwater::trace::{RecordBatch, PackedBatch};
+/// use highwater::trace::{PackedBatch, RecordBatch};
 ///
 /// let batch = RecordBatch { names: vec!["EmailService".into()], ..RecordBatch::default() };
 /// let PackedBatch { names, words } = batch.clone().into();

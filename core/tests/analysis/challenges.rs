@@ -51,9 +51,9 @@ fn every_scenario_has_a_challenge() {
         .collect();
     assert_eq!(challenges, scenarios);
     for name in scenarios {
-        assert_eq!(Challenge::of(name).unwrap().scenario, name);
+        assert_eq!(Challenge::find(name).unwrap().scenario, name);
     }
-    assert!(Challenge::of("clusters").is_none());
+    assert!(Challenge::find("clusters").is_none());
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn start_settings_fail_every_challenge() {
 #[test]
 fn solutions_meet_every_challenge() {
     for (name, solution) in SOLUTIONS {
-        let challenge = Challenge::of(name).unwrap();
+        let challenge = Challenge::find(name).unwrap();
         let mut experiment = experiment(challenge, solution);
         for seed in ["1", "2", "3"] {
             experiment.set("seed", seed).unwrap();
@@ -84,7 +84,7 @@ fn solutions_meet_every_challenge() {
 #[test]
 fn every_part_of_a_solution_is_needed() {
     for (name, solution) in SOLUTIONS {
-        let challenge = Challenge::of(name).unwrap();
+        let challenge = Challenge::find(name).unwrap();
         for left_out in 0..solution.len() {
             let mut rest = solution.to_vec();
             let (key, _) = rest.remove(left_out);
@@ -113,7 +113,7 @@ const NEARLY: [(&str, Settings, &str); 7] = [
 #[test]
 fn near_misses_fail() {
     for (name, more, words) in NEARLY {
-        let challenge = Challenge::of(name).unwrap();
+        let challenge = Challenge::find(name).unwrap();
         let (_, solution) = SOLUTIONS.iter().find(|it| it.0 == name).unwrap();
         let trace = experiment(challenge, &[solution, more].concat()).simulate();
         let unmet = unmet(challenge, &trace);
@@ -181,7 +181,7 @@ fn lighter_load_fails() {
 
 #[test]
 fn incomplete_run_meets_no_goal() {
-    let challenge = Challenge::of("backpressure").unwrap();
+    let challenge = Challenge::find("backpressure").unwrap();
     let whole = experiment(challenge, SOLUTIONS[2].1).simulate();
     let died = Trace {
         died: Some("a bug".to_owned()),

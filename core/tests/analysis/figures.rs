@@ -294,7 +294,7 @@ fn rate_covers_the_window_before_it() {
 #[test]
 fn metrics_without_data_are_left_out() {
     let names = |trace: &Trace| {
-        let metrics = Metric::of(trace).into_iter();
+        let metrics = Metric::available(trace).into_iter();
         metrics.map(Metric::name).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(names(&run("backpressure", &[])), "latency throughput bytes");

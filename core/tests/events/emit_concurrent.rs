@@ -32,11 +32,11 @@ impl Test {
     /// Starts an emit that has to wait.
     fn begin(&self, limit: usize) -> Emit {
         let mut emit: Emit = Box::pin(self.emitter.emit_concurrent(0, limit));
-        self.goes_on(&mut emit);
+        self.assert_pending(&mut emit);
         emit
     }
 
-    fn goes_on(&self, emit: &mut Emit) {
+    fn assert_pending(&self, emit: &mut Emit) {
         assert!(emit.now_or_never().is_none(), "{:?}", self.log.take());
     }
 }
@@ -48,13 +48,13 @@ fn limit_bounds_the_running_listeners() {
     let mut emit = test.begin(2);
     assert_eq!(test.log.take(), ["a starts", "b starts"]);
     b.send(Ok(())).unwrap();
-    test.goes_on(&mut emit);
+    test.assert_pending(&mut emit);
     assert_eq!(test.log.take(), ["b ends", "c starts"]);
     d.send(Ok(())).unwrap();
-    test.goes_on(&mut emit);
+    test.assert_pending(&mut emit);
     assert_eq!(test.log.take(), [""; 0], "d has not started");
     c.send(Ok(())).unwrap();
-    test.goes_on(&mut emit);
+    test.assert_pending(&mut emit);
     assert_eq!(test.log.take(), ["c ends", "d starts", "d ends"]);
     a.send(Ok(())).unwrap();
     assert_eq!(emit.now_or_never().unwrap().unwrap(), 4);
@@ -93,7 +93,7 @@ fn plain_listener_runs_in_its_turn() {
     let mut emit = test.begin(2);
     assert_eq!(test.log.take(), ["a starts", "b", "c starts"]);
     a.send(Ok(())).unwrap();
-    test.goes_on(&mut emit);
+    test.assert_pending(&mut emit);
     assert_eq!(test.log.take(), ["a ends", "d"]);
     c.send(Ok(())).unwrap();
     assert_eq!(emit.now_or_never().unwrap().unwrap(), 4);
@@ -106,7 +106,7 @@ fn failures_are_in_listener_order() {
     test.emitter.on("d", test.log.failing("d")).detach();
     let mut emit = test.begin(0);
     c.send(Err("third")).unwrap();
-    test.goes_on(&mut emit);
+    test.assert_pending(&mut emit);
     b.send(Ok(())).unwrap();
     a.send(Err("first")).unwrap();
     let failed = emit.now_or_never().unwrap().unwrap_err();
@@ -124,7 +124,7 @@ fn failures_are_observed_immediately() {
     let mut emit = test.begin(0);
     test.log.take();
     b.send(Err("early")).unwrap();
-    test.goes_on(&mut emit);
+    test.assert_pending(&mut emit);
     assert_eq!(test.log.take(), ["b ends", "observed b: early"]);
     a.send(Err("late")).unwrap();
     assert_eq!(emit.now_or_never().unwrap().unwrap(), 2);
@@ -137,7 +137,7 @@ fn fail_fast_awaits_running_listeners() {
     let [a, b, c] = ["a", "b", "c"].map(|name| test.gate(name));
     let mut emit = test.begin(2);
     b.send(Err("second")).unwrap();
-    test.goes_on(&mut emit);
+    test.assert_pending(&mut emit);
     assert_eq!(test.log.take(), ["a starts", "b starts", "b ends"]);
     c.send(Ok(())).unwrap();
     a.send(Err("first")).unwrap();
@@ -186,7 +186,7 @@ fn snapshot_is_taken_at_the_first_poll() {
         let removed = test.emitter.on("removed", test.log.listener("removed"));
         test.emitter.on("b", test.log.listener("b")).detach();
         assert_eq!(test.log.take(), [""; 0], "lazy");
-        test.goes_on(&mut emit);
+        test.assert_pending(&mut emit);
         removed.cancel();
         test.emitter.on("late", test.log.listener("late")).detach();
         a.send(Ok(())).unwrap();

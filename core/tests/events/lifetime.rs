@@ -201,8 +201,8 @@ fn emitter_may_be_dropped_during_its_emit() {
         let weak = emitter.downgrade();
         let last = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&last);
-        let lets_go = move |_: &u8| drop(slot.lock().unwrap().take());
-        let first = emitter.on("lets go", lets_go);
+        let drops_handle = move |_: &u8| drop(slot.lock().unwrap().take());
+        let first = emitter.on("drops it", drops_handle);
         emitter.once("a", holding(&held, &log)).detach();
         let subscription = emitter.on("b", holding(&held, &log));
         emitter.errors().on("c", holding(&held, &log)).detach();
@@ -229,9 +229,9 @@ fn bus_may_be_dropped_during_its_emit() {
     let last = Arc::new(Mutex::new(Some(Bus::new())));
     let bus = || last.lock().unwrap().clone().unwrap();
     let slot = Arc::clone(&last);
-    let lets_go = move |_: &u8| drop(slot.lock().unwrap().take());
+    let drops_handle = move |_: &u8| drop(slot.lock().unwrap().take());
     let subscriptions = (
-        bus().on("lets go", lets_go),
+        bus().on("drops it", drops_handle),
         bus().on("a", holding::<u8>(&held, &log)),
         bus().on("of another type", holding::<char>(&held, &log)),
     );
@@ -266,8 +266,8 @@ fn inbox_may_be_dropped_during_an_emit() {
     let (emitter, held) = (Emitter::<Arc<()>>::new(), Arc::new(()));
     let slot = Arc::new(Mutex::new(None));
     let own = Arc::clone(&slot);
-    let lets_go = move |_: &Arc<()>| drop(own.lock().unwrap().take());
-    emitter.on("lets go", lets_go).detach();
+    let drops_handle = move |_: &Arc<()>| drop(own.lock().unwrap().take());
+    emitter.on("drops it", drops_handle).detach();
     let inbox = emitter.inbox("inbox", 4, Overflow::Wait).unwrap();
     *slot.lock().unwrap() = Some(inbox);
     assert_eq!(emitter.emit(&held).unwrap(), 2, "it is in the snapshot");

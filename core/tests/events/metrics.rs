@@ -15,15 +15,15 @@ use std::{
 
 /// A clock that is advanced by hand.
 #[derive(Clone, Default)]
-struct Hand(Arc<AtomicU64>);
+struct TestClock(Arc<AtomicU64>);
 
-impl Hand {
-    fn pass(&self, time_ms: u64) {
+impl TestClock {
+    fn advance(&self, time_ms: u64) {
         self.0.fetch_add(time_ms, Ordering::Relaxed);
     }
 }
 
-impl Clock for Hand {
+impl Clock for TestClock {
     fn now(&self) -> Duration {
         Duration::from_millis(self.0.load(Ordering::Relaxed))
     }
@@ -31,16 +31,16 @@ impl Clock for Hand {
 
 struct Order(u64);
 
-fn measured() -> (Bus, Hand, Metrics) {
-    let (bus, hand) = (Bus::new(), Hand::default());
-    let metrics = Metrics::new(&bus, Arc::new(hand.clone()));
-    (bus, hand, metrics)
+fn measured() -> (Bus, TestClock, Metrics) {
+    let (bus, clock) = (Bus::new(), TestClock::default());
+    let metrics = Metrics::new(&bus, Arc::new(clock.clone()));
+    (bus, clock, metrics)
 }
 
-fn measured_async() -> (AsyncBus, Hand, Metrics) {
-    let (bus, hand) = (Bus::new_async(), Hand::default());
-    let metrics = Metrics::new(&bus, Arc::new(hand.clone()));
-    (bus, hand, metrics)
+fn measured_async() -> (AsyncBus, TestClock, Metrics) {
+    let (bus, clock) = (Bus::new_async(), TestClock::default());
+    let metrics = Metrics::new(&bus, Arc::new(clock.clone()));
+    (bus, clock, metrics)
 }
 
 /// Asserts equality within the documented 1 %.
@@ -52,12 +52,12 @@ fn assert_about(actual: Duration, expected_ms: u64) {
 
 #[test]
 fn each_listener_has_its_own_metrics() {
-    let (bus, hand, metrics) = measured();
-    let slow = hand.clone();
-    let _slow = bus.on("slow", move |order: &Order| slow.pass(order.0));
-    let quick = hand.clone();
+    let (bus, clock, metrics) = measured();
+    let slow = clock.clone();
+    let _slow = bus.on("slow", move |order: &Order| slow.advance(order.0));
+    let quick = clock.clone();
     let _quick = bus.on("quick", move |order: &Order| {
-        quick.pass(1);
+        quick.advance(1);
         if order.0 == 300 {
             Err("too big")
         } else {
@@ -105,21 +105,21 @@ fn listeners_per_request_are_counted_as_one() {
 
 #[test]
 fn nested_and_awaited_emits_are_distinguished() {
-    let (bus, hand, metrics) = measured_async();
-    let (inner, passing) = (bus.clone(), hand.clone());
+    let (bus, clock, metrics) = measured_async();
+    let (inner, outer_clock) = (bus.clone(), clock.clone());
     let _outer = bus.on_async("outer", move |_: Arc<Order>| {
-        let (inner, passing) = (inner.clone(), passing.clone());
+        let (inner, outer_clock) = (inner.clone(), outer_clock.clone());
         async move {
-            passing.pass(5);
+            outer_clock.advance(5);
             inner.emit_serial("inner").await.unwrap();
         }
     });
-    let passing = hand.clone();
-    let _inner = bus.on("inner", move |_: &&str| passing.pass(7));
-    let passing = hand.clone();
+    let inner_clock = clock.clone();
+    let _inner = bus.on("inner", move |_: &&str| inner_clock.advance(7));
+    let awaited_clock = clock.clone();
     let _awaited = bus.on_async("awaited", move |_: Arc<Order>| {
-        let passing = passing.clone();
-        async move { passing.pass(11) }
+        let awaited_clock = awaited_clock.clone();
+        async move { awaited_clock.advance(11) }
     });
     assert_eq!(block_on(bus.emit_serial(Order(1))).unwrap(), 2);
 
@@ -134,11 +134,11 @@ fn nested_and_awaited_emits_are_distinguished() {
 
 #[test]
 fn dropped_emit_is_counted_once() {
-    let (bus, hand, metrics) = measured_async();
+    let (bus, clock, metrics) = measured_async();
     let _never = bus.on_async("never", |_: Arc<Order>| std::future::pending::<()>());
     let mut emit = Box::pin(bus.emit_serial(Order(1)));
     assert!(emit.as_mut().now_or_never().is_none());
-    hand.pass(3);
+    clock.advance(3);
     drop(emit);
     let report = metrics.report();
     assert_eq!((report[0].emitted, report[0].delivered), (1, 1));
@@ -151,7 +151,7 @@ fn dropping_metrics_ends_the_measurement() {
     let (bus, _, metrics) = measured();
     bus.emit(&Order(0)).unwrap();
     assert_eq!(metrics.report()[0].emitted, 1, "also without a listener");
-    let again = Metrics::new(&bus, Arc::new(Hand::default()));
+    let again = Metrics::new(&bus, Arc::new(TestClock::default()));
     assert!(again.report().is_empty(), "it counts from when it was made");
     drop(metrics);
     bus.emit(&Order(0)).unwrap();

@@ -23,15 +23,15 @@ enum Action {
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         3 => Just(Action::Add),
-        2 => (0..MOST_LISTENERS).prop_map(Action::Remove),
+        2 => (0..MAX_LISTENERS).prop_map(Action::Remove),
         3 => Just(Action::Emit),
         1 => Just(Action::Fail),
     ]
 }
 
 // A listener may add and emit: without limits the script would not end.
-const MOST_LISTENERS: usize = 10;
-const DEEPEST_EMIT: usize = 2;
+const MAX_LISTENERS: usize = 10;
+const MAX_DEPTH: usize = 2;
 
 #[derive(Debug, PartialEq)]
 enum Line {
@@ -59,7 +59,7 @@ fn perform(world: &impl World, actions: &[Action], depth: usize) -> bool {
         match action {
             Action::Add => world.add(),
             Action::Remove(listener) => world.remove(*listener),
-            Action::Emit if depth < DEEPEST_EMIT => world.emit(depth),
+            Action::Emit if depth < MAX_DEPTH => world.emit(depth),
             Action::Emit => {}
             Action::Fail => failed = true,
         }
@@ -83,7 +83,7 @@ struct ModelState {
 impl World for Model {
     fn add(&self) {
         let mut state = self.state.lock().unwrap();
-        if state.added < MOST_LISTENERS {
+        if state.added < MAX_LISTENERS {
             let listener = state.added;
             state.listeners.push(listener);
             state.added += 1;
@@ -128,7 +128,7 @@ struct Real {
 impl World for Arc<Real> {
     fn add(&self) {
         let mut added = self.added.lock().unwrap();
-        if *added == MOST_LISTENERS {
+        if *added == MAX_LISTENERS {
             return;
         }
         let listener = *added;

@@ -19,7 +19,7 @@ fn observe(emitter: &Emitter<u8>, log: &Log) {
     emitter.errors().on("observer", observer).detach();
 }
 
-fn uncalled<E>(_: &E) {
+fn must_not_run<E>(_: &E) {
     panic!("called");
 }
 
@@ -118,14 +118,17 @@ fn raised_failure_is_observed_or_returned() {
 
 /// Emits to a listener that runs `first` once, followed by `a` and `b`, and returns
 /// the log.
-fn meddled(removal: Removal, first: impl Fn(&Emitter<u8>) + Send + Sync + 'static) -> Vec<String> {
+fn emit_after(
+    removal: Removal,
+    first: impl Fn(&Emitter<u8>) + Send + Sync + 'static,
+) -> Vec<String> {
     let (emitter, log) = emitter(Options::new().removal(removal));
     let (weak, own) = (emitter.downgrade(), log.clone());
-    let meddle = move |_: &u8| {
+    let change = move |_: &u8| {
         own.add("first");
         first(&weak.upgrade().unwrap());
     };
-    emitter.once("first", meddle).detach();
+    emitter.once("first", change).detach();
     emitter.on("a", log.listener("a")).detach();
     emitter.on("b", log.listener("b")).detach();
     let delivered = emitter.emit(&0).unwrap();
@@ -142,21 +145,21 @@ fn turn_off(emitter: &Emitter<u8>, name: &str) {
 
 #[test]
 fn running_emits_see_live_removals() {
-    let live = |first: fn(&Emitter<u8>)| meddled(Removal::Live, first);
+    let live = |first: fn(&Emitter<u8>)| emit_after(Removal::Live, first);
     assert_eq!(live(|emitter| turn_off(emitter, "a")), ["first", "b"]);
     assert_eq!(live(|emitter| turn_off(emitter, "b")), ["first", "a"]);
     let remove_all = |emitter: &Emitter<u8>| assert_eq!(emitter.remove_all(), 2);
     assert_eq!(live(remove_all), ["first"]);
-    let snapshot = meddled(Removal::Snapshot, remove_all);
+    let snapshot = emit_after(Removal::Snapshot, remove_all);
     assert_eq!(snapshot, ["first", "a", "b"], "the snapshot includes them");
 }
 
 #[test]
 fn listener_added_during_an_emit_waits() {
     for removal in [Removal::Live, Removal::Snapshot] {
-        let lines = meddled(removal, |emitter| {
-            emitter.prepend("early", uncalled).detach();
-            emitter.on("late", uncalled).detach();
+        let lines = emit_after(removal, |emitter| {
+            emitter.prepend("early", must_not_run).detach();
+            emitter.on("late", must_not_run).detach();
             turn_off(emitter, "early");
         });
         assert_eq!(lines, ["first", "a", "b"], "and moves no other");
@@ -343,7 +346,7 @@ fn bus_options_apply_to_its_emitters() {
     bus.on("b", |_: &u8| ()).detach();
     assert_eq!(bus.emit(&0_u8).unwrap_err().delivered(), 1, "it fails fast");
 
-    let later = bus.on("later", uncalled::<char>);
+    let later = bus.on("later", must_not_run::<char>);
     let slot = Mutex::new(Some(later));
     let remover = move |_: &char| drop(slot.lock().unwrap().take());
     bus.emitter().prepend("remover", remover).detach();

@@ -35,19 +35,19 @@ pub(crate) fn action() -> impl Strategy<Value = Action> {
     let kind = |(is_once, is_first)| Action::Add(Placement { is_once, is_first });
     prop_oneof![
         8 => any::<(bool, bool)>().prop_map(kind),
-        4 => (0..MOST_LISTENERS).prop_map(Action::Remove),
+        4 => (0..MAX_LISTENERS).prop_map(Action::Remove),
         1 => Just(Action::RemoveAll),
         8 => Just(Action::Emit),
         1 => Just(Action::AddMonitor),
-        1 => (0..MOST_MONITORS).prop_map(Action::RemoveMonitor),
+        1 => (0..MAX_MONITORS).prop_map(Action::RemoveMonitor),
         3 => Just(Action::Fail),
     ]
 }
 
 // A listener may add and emit: without limits a script would not end.
-pub(crate) const MOST_LISTENERS: usize = 12;
-pub(crate) const MOST_MONITORS: usize = 3;
-const DEEPEST_EMIT: usize = 3;
+pub(crate) const MAX_LISTENERS: usize = 12;
+pub(crate) const MAX_MONITORS: usize = 3;
+const MAX_DEPTH: usize = 3;
 
 /// The options of a script.
 #[derive(Clone, Copy, Debug)]
@@ -124,7 +124,7 @@ pub(crate) fn perform(world: &impl World, actions: &[Action], depth: usize) -> b
             Action::Add(kind) => world.add(*kind),
             Action::Remove(listener) => world.remove(*listener),
             Action::RemoveAll => world.remove_all(),
-            Action::Emit if depth < DEEPEST_EMIT => world.emit(depth),
+            Action::Emit if depth < MAX_DEPTH => world.emit(depth),
             Action::Emit => {}
             Action::AddMonitor => world.add_monitor(),
             Action::RemoveMonitor(monitor) => world.remove_monitor(*monitor),

@@ -163,7 +163,7 @@ fn empty_trace_can_be_exported() {
     assert_eq!(trace.summary(), Summary::default());
 }
 
-/// Spans: source, delay of the begin, duration, and time until the next begin.
+/// Spans: source, delay of the start, duration, and time until the next begin.
 type Plan = Vec<(u8, u64, u64, u64)>;
 
 fn plan() -> impl Strategy<Value = Plan> {
@@ -219,7 +219,7 @@ proptest! {
 
     #[test]
     fn spans_of_one_track_never_overlap(plan in plan(), capacity in 1..80usize) {
-        // A small ring: ends whose begins were dropped are drawn too.
+        // A small ring: ends whose starts were dropped are drawn too.
         let trace = perform(&plan, capacity);
         let (text, value) = chrome(&trace);
         assert_no_overlap(&value);

@@ -152,7 +152,7 @@ struct GoalStatus {
 
 impl Challenge {
     pub(crate) fn of(scenario: &str, run: Option<&Trace>) -> Option<Self> {
-        let challenge = analysis::Challenge::of(scenario)?;
+        let challenge = analysis::Challenge::find(scenario)?;
         let goals = match run {
             Some(trace) => challenge.judge(trace).into_iter().map(judged).collect(),
             None => challenge.claims().map(open).collect(),

@@ -260,7 +260,7 @@ impl LabelledRun {
     }
 
     fn metrics(&self) -> &[Metric] {
-        self.metrics.get_or_init(|| Metric::of(&self.trace))
+        self.metrics.get_or_init(|| Metric::available(&self.trace))
     }
 
     pub(crate) fn digest(&self) -> &str {

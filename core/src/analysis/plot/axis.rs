@@ -29,7 +29,7 @@ struct TickStep {
 
 impl Axis {
     /// Makes an axis for values up to `greatest`, with about `marks` marks.
-    pub(super) fn of(unit: MeasureUnit, greatest: u64, marks: u64) -> Self {
+    pub(super) fn new(unit: MeasureUnit, greatest: u64, marks: u64) -> Self {
         let (size, name) = match unit {
             MeasureUnit::Count => (1, ""),
             MeasureUnit::MilliPerSecond => (1_000, "/s"),
@@ -51,7 +51,7 @@ impl Axis {
     }
 
     /// Extends the axis to its next mark.
-    pub(super) fn up_to_a_mark(self) -> Self {
+    pub(super) fn extended_to_mark(self) -> Self {
         let length = self.step.length(self.size);
         let end = self.end.div_ceil(length) * length;
         Axis { end, ..self }

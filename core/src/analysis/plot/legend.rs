@@ -1,7 +1,7 @@
 //! The legend.
 
 use super::{
-    Canvas, DrawResult, PIXEL, PlotRun, TEXT, circumstances, shorten,
+    Canvas, DrawResult, PIXEL, PlotRun, TEXT, run_description, shorten,
     theme::{Theme, stroke_width},
 };
 use plotters::prelude::*;
@@ -16,12 +16,12 @@ pub(super) struct Legend<'a> {
 const LINE_HEIGHT: i32 = 17 * PIXEL;
 const GAP: i32 = 10 * PIXEL;
 /// The maximum number of lines of a label.
-const MOST_LINES: usize = 6;
+const MAX_LINES: usize = 6;
 const SAMPLE_WIDTH: i32 = 38 * PIXEL;
 const SMALL: i32 = 12 * PIXEL;
 
 impl<'a> Legend<'a> {
-    pub(super) fn of(runs: &'a [PlotRun<'a>]) -> Self {
+    pub(super) fn new(runs: &'a [PlotRun<'a>]) -> Self {
         Legend {
             runs,
             at: (0, 0),
@@ -55,7 +55,7 @@ impl<'a> Legend<'a> {
                 canvas.area.draw_text(&line, &theme.text(TEXT), (x, top))?;
                 top += LINE_HEIGHT;
             }
-            let text = shorten(&circumstances(run.trace), SMALL, self.room);
+            let text = shorten(&run_description(run.trace), SMALL, self.room);
             canvas
                 .area
                 .draw_text(&text, &theme.muted(SMALL), (x, top))?;
@@ -74,7 +74,7 @@ impl<'a> Legend<'a> {
                 line => [line, " ", word].concat(),
             };
             let is_full = longer != shorten(&longer, TEXT, self.room);
-            if !is_full || lines[last].is_empty() || lines.len() == MOST_LINES {
+            if !is_full || lines[last].is_empty() || lines.len() == MAX_LINES {
                 lines[last] = longer;
             } else {
                 lines.push(word.to_owned());

@@ -68,10 +68,10 @@ impl<'a> Panel<'a> {
     ) -> DrawResult {
         let greatest = self.greatest().unwrap_or(0);
         let marks = if self.height > 200 * PIXEL { 6 } else { 4 };
-        let values = Axis::of(self.metric.unit(), greatest, marks).up_to_a_mark();
+        let values = Axis::new(self.metric.unit(), greatest, marks).extended_to_mark();
         let width = right - MARGIN;
         let marks = if width < 500 * PIXEL { 6 } else { 10 };
-        let times = Axis::of(MeasureUnit::Nanoseconds, self.end, marks);
+        let times = Axis::new(MeasureUnit::Nanoseconds, self.end, marks);
 
         let values_end = values.range().end;
         let [heading, lines] = self.heading(&values);
@@ -167,19 +167,19 @@ impl<'a> Panel<'a> {
         };
         let lines = match self.metric {
             Metric::Latency => {
-                let of_what = if self.excludes_waiting() {
+                let scope = if self.excludes_waiting() {
                     "execution only, "
-                } else if self.is_of_sample() {
+                } else if self.is_sampled() {
                     "recorded successes, "
                 } else {
                     "successes, "
                 };
-                ["thick p99, thin p50, ", of_what, &over].concat()
+                ["thick p99, thin p50, ", scope, &over].concat()
             }
             Metric::Throughput => over,
             Metric::Failures if has_wrong => "thick failed, thin wrong answers".to_owned(),
             Metric::Failures => String::new(),
-            Metric::InFlight if self.is_of_sample() => {
+            Metric::InFlight if self.is_sampled() => {
                 "started and not ended, at recorded moments".to_owned()
             }
             Metric::InFlight if self.excludes_waiting() => "started and not ended".to_owned(),
@@ -191,10 +191,10 @@ impl<'a> Panel<'a> {
     }
 
     /// Returns whether a run has more successes than records of them.
-    fn is_of_sample(&self) -> bool {
+    fn is_sampled(&self) -> bool {
         let mut runs = self.runs.iter();
         runs.any(|run| {
-            let (work, mut totals) = (WorkSpans::of(run.trace), WorkTotals::default());
+            let (work, mut totals) = (WorkSpans::new(run.trace), WorkTotals::default());
             let ended = work.ended(run.trace).into_iter();
             let on_record = ended.filter(|it| it.succeeded).count() as u64;
             for event in &run.trace.events {
@@ -206,11 +206,11 @@ impl<'a> Panel<'a> {
 
     fn excludes_waiting(&self) -> bool {
         let mut runs = self.runs.iter();
-        runs.any(|run| WorkSpans::of(run.trace).excludes_waiting)
+        runs.any(|run| WorkSpans::new(run.trace).excludes_waiting)
     }
 
     fn noun(&self) -> &'static str {
-        let mut nouns = self.runs.iter().map(|run| WorkSpans::of(run.trace).noun);
+        let mut nouns = self.runs.iter().map(|run| WorkSpans::new(run.trace).noun);
         let first = nouns.next().unwrap_or("requests");
         if nouns.all(|noun| noun == first) {
             first

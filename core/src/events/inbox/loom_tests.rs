@@ -146,16 +146,16 @@ fn cancelled_writer_passes_its_turn_on() {
     model(|| {
         let queue = queue(1, Overflow::Wait);
         send(&queue, 0);
-        let mut gives_up = WaitingSend::new(Arc::clone(&queue), 1);
-        assert!((&mut gives_up).now_or_never().is_none());
+        let mut cancelled = WaitingSend::new(Arc::clone(&queue), 1);
+        assert!((&mut cancelled).now_or_never().is_none());
         let own = Arc::clone(&queue);
         let waits = thread::spawn(move || send(&own, 2));
-        let giver = thread::spawn(move || drop(gives_up));
+        let canceller = thread::spawn(move || drop(cancelled));
         let mut reader = Reader::new(&queue);
         assert_eq!(reader.next(), Some(0));
         assert_eq!(reader.next(), Some(2));
         waits.join().unwrap();
-        giver.join().unwrap();
+        canceller.join().unwrap();
         accounted(&queue);
     });
 }

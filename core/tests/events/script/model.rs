@@ -1,6 +1,6 @@
 //! The model of an emitter.
 
-use super::{Line, MOST_LISTENERS, MOST_MONITORS, Placement, SeenNotice, Shared, World, perform};
+use super::{Line, MAX_LISTENERS, MAX_MONITORS, Placement, SeenNotice, Shared, World, perform};
 use highwater::events::{FailurePolicy, Removal};
 use std::sync::{Mutex, MutexGuard};
 
@@ -96,7 +96,7 @@ impl World for Model {
     fn add(&self, Placement { is_once, is_first }: Placement) {
         let mut state = self.state();
         let number = state.added.len();
-        if number == MOST_LISTENERS {
+        if number == MAX_LISTENERS {
             return;
         }
         state.added.push(Listener {
@@ -174,7 +174,7 @@ impl World for Model {
     fn add_monitor(&self) {
         let mut state = self.state();
         let monitor = state.monitors_added;
-        if monitor < MOST_MONITORS {
+        if monitor < MAX_MONITORS {
             state.monitors_added += 1;
             state.monitors.push(monitor);
         }

@@ -1,6 +1,6 @@
 //! The emitter, and the state of a script.
 
-use super::{Line, MOST_LISTENERS, MOST_MONITORS, Placement, SeenNotice, Shared, World, perform};
+use super::{Line, MAX_LISTENERS, MAX_MONITORS, Placement, SeenNotice, Shared, World, perform};
 use highwater::events::{
     CachedEmitter, Emitter, Failure, ListenerId, Notice, Options, Registration,
 };
@@ -119,7 +119,7 @@ fn upgraded(real: &Weak<Real>) -> Arc<Real> {
 impl World for Arc<Real> {
     fn add(&self, kind: Placement) {
         let number = self.state().listeners.len();
-        if number == MOST_LISTENERS {
+        if number == MAX_LISTENERS {
             return;
         }
         let (real, held) = (Arc::downgrade(self), Arc::clone(&self.held));
@@ -174,7 +174,7 @@ impl World for Arc<Real> {
 
     fn add_monitor(&self) {
         let number = self.state().monitors.len();
-        if number == MOST_MONITORS {
+        if number == MAX_MONITORS {
             return;
         }
         let (real, held) = (Arc::downgrade(self), Arc::clone(&self.held));
