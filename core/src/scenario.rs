@@ -1,9 +1,9 @@
 //! Each pattern as an experiment: parameters, a run, a trace, checks.
 //!
 //! A scenario is written once, against the ports in
-//! [`platform`](crate::platform), and runs in every world. What it did is its
-//! [`Trace`]; what that proves is decided by its [`Check`]s alone: exit codes,
-//! test results and the page's verdicts are theirs.
+//! [`platform`](crate::platform), and runs in every world. A run records a
+//! [`Trace`], and the scenario's [`Check`]s judge it. Exit codes, test results
+//! and the page's verdicts come from these checks alone.
 //!
 //! ```
 //! use highwater::scenario::{self, Outcome};
@@ -17,12 +17,12 @@
 //! # Ok::<(), scenario::InputError>(())
 //! ```
 //!
-//! Each chapter is a feature, so that a page can download it by itself: what is
-//! of one chapter only is named here, with its feature, and nowhere else.
+//! Each chapter is a Cargo feature, so the page can download one without the
+//! others. This file gates each chapter's modules; no other file needs to.
 //!
-//! To add a scenario: a file here with a `pub(super) static SCENARIO`, its
-//! module and its line in [`ALL`], and its name in [`CHAPTERS`]; if it starts
-//! processes, its programs in `PROGRAMS`.
+//! To add a scenario, write a file with a `pub(super) static SCENARIO`. Add its
+//! module and its entry in [`ALL`] here, and its name in [`CHAPTERS`]. If it
+//! starts processes, add its programs to `PROGRAMS`.
 
 #[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
 mod arrivals;
@@ -90,7 +90,7 @@ use crate::{
 };
 use futures::future::LocalBoxFuture;
 
-/// Every scenario of this build's chapters, in the order of [`CHAPTERS`].
+/// All scenarios in this build, in the order of [`CHAPTERS`].
 pub static ALL: &[&Scenario] = &[
     #[cfg(feature = "chapter-events")]
     &observer::SCENARIO,
@@ -112,7 +112,7 @@ pub static ALL: &[&Scenario] = &[
     &cluster::SCENARIO,
 ];
 
-/// Every program that a scenario of this build starts in a process of its own.
+/// All programs that scenarios in this build start as separate processes.
 #[cfg(feature = "processes")]
 pub static PROGRAMS: &[&Program] = &[
     #[cfg(feature = "chapter-errors")]
@@ -121,8 +121,9 @@ pub static PROGRAMS: &[&Program] = &[
     &cluster::WORKER,
 ];
 
-/// The program of that name: what a new process asks for, which is told no
-/// more than a name.
+/// Returns the program called `name`.
+///
+/// A new process receives only this name and looks up its program with it.
 #[cfg(feature = "processes")]
 #[must_use]
 pub fn program(name: &str) -> Option<&'static Program> {
@@ -132,12 +133,12 @@ pub fn program(name: &str) -> Option<&'static Program> {
         .find(|program| program.name == name)
 }
 
-/// The scenario of that name.
+/// Returns the scenario called `name`.
 ///
 /// # Errors
 ///
-/// [`InputError::UnknownScenario`] names the known ones and the nearest.
-/// [`InputError::NotInThisBuild`]: there is one, in a chapter that is not here.
+/// - [`InputError::UnknownScenario`] lists all names and suggests the closest.
+/// - [`InputError::NotInThisBuild`] means its chapter's feature is disabled.
 pub fn find(name: &str) -> Result<&'static Scenario, InputError> {
     ALL.iter()
         .copied()
@@ -145,50 +146,51 @@ pub fn find(name: &str) -> Result<&'static Scenario, InputError> {
         .ok_or_else(|| InputError::unknown_scenario(name))
 }
 
-/// An experiment somebody can run.
+/// A pattern as a runnable experiment.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Scenario {
-    /// Its name in commands and addresses.
+    /// The name in commands and addresses.
     pub name: &'static str,
-    /// The name of the chapter it belongs to.
+    /// The name of its chapter.
     pub chapter: &'static str,
-    /// What it shows, in one line.
+    /// A one-line description.
     pub summary: &'static str,
-    /// What can be set.
+    /// The parameters.
     pub params: &'static [Param],
-    /// Settings worth a look, the most telling first.
+    /// Recommended settings, the most instructive first.
     pub presets: &'static [Preset],
-    /// Runs it to its end.
+    /// Runs the scenario to completion.
     pub run: fn(Context) -> LocalBoxFuture<'static, ()>,
-    /// What its trace must prove.
+    /// The claims that its trace must prove.
     pub checks: &'static [Check],
-    /// One record that is its own as a sentence: see [`sentence`](Self::sentence).
+    /// Describes one of its records; [`sentence`](Self::sentence) also handles the
+    /// records that all scenarios share.
     pub narrate: fn(&Trace, &Event) -> String,
 }
 
 impl Scenario {
-    /// An experiment with every parameter at its default, seed 1.
+    /// Creates an experiment with default parameters and seed 1.
     #[must_use]
     pub fn experiment(&'static self) -> Experiment {
         Experiment::new(self)
     }
 
-    /// What the trace proves, check by check.
+    /// Judges a trace with every check.
     ///
-    /// A trace that is not whole, because the run died or records were
-    /// dropped, proves nothing: every check has failed then.
+    /// An incomplete trace proves nothing: if the run died or records were
+    /// dropped, every check fails.
     #[must_use]
     pub fn judge(&self, trace: &Trace) -> Vec<Verdict> {
         self.checks.iter().map(|check| check.judge(trace)).collect()
     }
 
-    /// A record of its trace as a sentence.
+    /// Describes a record of its trace in one sentence.
     #[must_use]
     pub fn sentence(&self, trace: &Trace, event: &Event) -> String {
         match (event.kind, event.target) {
             (RecordKind::Change, Some(what)) => {
-                format!("From now on {}.", trace.name(what))
+                format!("Changed: {}.", trace.name(what))
             }
             _ => (self.narrate)(trace, event),
         }
@@ -198,22 +200,22 @@ impl Scenario {
 /// A named choice of parameters.
 #[derive(Debug)]
 pub struct Preset {
-    /// What it shows, in a few words.
+    /// A short description.
     pub title: &'static str,
     /// The parameters that differ from their defaults.
     pub set: &'static [(&'static str, &'static str)],
 }
 
-/// What a running scenario is given.
+/// The inputs of a running scenario.
 #[derive(Clone, Debug)]
 pub struct Context {
     /// The ports of the world it runs in.
     pub platform: Platform,
-    /// Where it records what happens.
+    /// The recorder of its trace.
     pub trace: Recorder,
-    /// Its random draws.
+    /// The seed of its random streams.
     pub seed: Seed,
-    /// Its parameters. One that is [live](field@Param::live) is to be read whenever it is
-    /// used.
+    /// The parameters. Read a [live](field@Param::live) parameter each time it is
+    /// used, since it can change.
     pub params: Values,
 }

@@ -124,7 +124,7 @@ async fn unknown_keys_are_reported_and_ignored() -> Result<()> {
         for expected in [
             "seed is 0 to",
             "unknown parameter \"usres\" (did you mean \"users\"?)",
-            "users is 1 to 10000",
+            "users must be 1 to 10000",
             "design is events or direct",
             "this page has no world \"mars\"",
         ] {

@@ -83,7 +83,7 @@ fn address_reports_ignored_parameters() {
     );
     let ignored = address.ignored();
     assert_eq!(ignored.len(), 2);
-    assert!(ignored[0].contains("users is 1 to 10000"), "{ignored:?}");
+    assert!(ignored[0].contains("users must be 1 to 10000"), "{ignored:?}");
     assert!(
         ignored[1].contains("did you mean \"users\"?"),
         "{ignored:?}"
@@ -108,9 +108,9 @@ fn address_keeps_changes_during_the_run() {
         .position(|it| it == "email_latency@900")
         .unwrap();
     assert_eq!(values[index + 1], "400");
-    assert!(address.ignored()[0].starts_with("users can be set before a run only"));
+    assert!(address.ignored()[0].starts_with("users cannot change while"));
     let mut view = view(&[("email_latency@900", "400")]);
-    while view.status() != "From now on email_latency=400." {
+    while view.status() != "Changed: email_latency=400." {
         assert!(view.step(), "the change is recorded");
     }
     assert!(numbers(&view)["time_us"].as_u64() >= Some(900_000));

@@ -1,24 +1,25 @@
-//! Requests that come from outside, one after the other.
+//! The arrival times of requests.
 
 use super::{Context, Values};
 use crate::platform::Random;
 use std::time::Duration;
 
-/// When requests arrive: when they do, however many are being served.
+/// An open-loop arrival process: requests arrive regardless of how many are in
+/// flight.
 ///
-/// How many there are and how far apart, give or take a quarter, the parameters
-/// `requests` and `interval` say.
+/// The parameters `requests` and `interval` set their number and spacing. The
+/// spacing varies by ±25 %.
 pub(super) struct Arrivals {
     draws: Random,
     params: Values,
-    /// When the next one arrives. `None` while nobody is there to take it.
+    /// The arrival time of the next request; `None` before [`begin`](Self::begin).
     due: Option<Duration>,
     next: u64,
     last: u64,
 }
 
 impl Arrivals {
-    /// None arrives until they [begin](Self::begin).
+    /// Creates the arrivals. None arrives before [`begin`](Self::begin).
     pub(super) fn new(context: &Context) -> Self {
         Arrivals {
             draws: context.seed.stream(0),
@@ -33,32 +34,33 @@ impl Arrivals {
         self.due.is_some()
     }
 
-    /// From now on they arrive.
+    /// Starts the arrivals.
     pub(super) fn begin(&mut self, now: Duration) {
         self.due = Some(now);
-        self.wait();
+        self.schedule_next();
     }
 
-    /// Whether all have been taken.
+    /// Returns `true` once every request has been taken.
     pub(super) fn is_finished(&self) -> bool {
         self.next > self.last
     }
 
-    /// When the next one arrives, if that is known.
+    /// Returns the arrival time of the next request, if one is scheduled.
     pub(super) fn due(&self) -> Option<Duration> {
         self.due.filter(|_| !self.is_finished())
     }
 
-    /// The next one that has arrived by now: its number, from 1, and when it came.
+    /// Takes the next request that has arrived by `now`. Returns its number, from 1,
+    /// and its arrival time.
     pub(super) fn take(&mut self, now: Duration) -> Option<(u64, Duration)> {
-        let came = self.due().filter(|due| *due <= now)?;
+        let arrived = self.due().filter(|due| *due <= now)?;
         let number = self.next;
         self.next += 1;
-        self.wait();
-        Some((number, came))
+        self.schedule_next();
+        Some((number, arrived))
     }
 
-    fn wait(&mut self) {
+    fn schedule_next(&mut self) {
         let interval = self.params.millis("interval");
         let pause = self.draws.jitter(interval, 25);
         self.due = self.due.map(|due| due + pause);

@@ -1,4 +1,4 @@
-//! Parameters that change in the midst of a run.
+//! Parameter changes during a run.
 
 use super::{
     Param,
@@ -17,35 +17,31 @@ use std::{
     time::Duration,
 };
 
-/// How many changes a run may have.
+/// Maximum number of changes in a run.
 pub const MAX_CHANGES: usize = 100;
 
-/// When a change may come, in milliseconds after the start.
-pub(super) static CHANGE_TIME: Param = Param::integer(
-    "the moment of a change",
-    "",
-    "",
-    (ParamUnit::Ms, 1, 1_000_000_000, 1),
-);
+/// The time of a change, in milliseconds after the start.
+pub(super) static CHANGE_TIME: Param =
+    Param::integer("change time", "", "", (ParamUnit::Ms, 1, 1_000_000_000, 1));
 
-/// The name in the trace of whoever changes a parameter.
+/// The source of parameter changes in a trace.
 const OPERATOR: &str = "Operator";
 
-/// A parameter has another value from some moment on.
+/// A scheduled change of one parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
     /// The parameter.
     pub key: &'static str,
-    /// From when on, in milliseconds after the start of the run.
+    /// The time of the change, in milliseconds after the start of the run.
     pub at_ms: u64,
-    /// Its value from then on.
+    /// The new value.
     pub value: Value,
 }
 
 impl Change {
-    /// As [`Experiment::set`](super::Experiment::set) takes it: `interval@1500`, and
-    /// the value.
+    /// Returns the key and value for [`Experiment::set`](super::Experiment::set); the
+    /// key has the form `interval@1500`.
     #[must_use]
     pub fn setting(&self) -> (String, String) {
         let name = format!("{}@{}", self.key, self.at_ms);
@@ -53,15 +49,16 @@ impl Change {
     }
 }
 
-/// The changes of a run in progress, which follow its clock: nobody has to wake up
-/// for one.
+/// The parameter changes of a run in progress.
+///
+/// A change takes effect when a parameter is next read, so it needs no timer.
 #[derive(Clone)]
 pub(super) struct Schedule(Arc<ScheduleState>);
 
 struct ScheduleState {
-    /// The earliest first.
+    /// Sorted by time.
     changes: Vec<Change>,
-    /// How many of them are on record.
+    /// Number of changes already recorded.
     recorded: AtomicUsize,
     clock: Arc<dyn Clock>,
     trace: Recorder,
@@ -77,8 +74,9 @@ impl Schedule {
         }))
     }
 
-    /// What a parameter was changed to last, if it was. Whatever is due by now is put
-    /// on record: it counts from this use on.
+    /// Returns the parameter's latest changed value, or `None` if it has not changed.
+    ///
+    /// Records every change that is due by now.
     pub(super) fn value_now(&self, key: &str) -> Option<Value> {
         let ScheduleState {
             changes, recorded, ..

@@ -1,21 +1,21 @@
-//! The table of contents: every scenario there is, in this build or not.
+//! All chapters and their scenarios, whether this build contains them or not.
 //!
-//! This file is a module of two programs: of this crate, and of the page's
-//! bundle, which makes a build of each chapter.
+//! Two crates include this file: this one, and `web/bundle`, which builds each
+//! chapter of the page separately.
 
-/// A pattern, and the scenarios that show it.
+/// A group of scenarios about one topic.
 ///
-/// The page downloads a chapter when one of its scenarios is opened, so each is
-/// a feature of its own: `chapter-` and its name.
+/// The page downloads a chapter when one of its scenarios is opened. Each
+/// chapter is therefore a Cargo feature: `chapter-` followed by its name.
 #[derive(Debug)]
 pub struct Chapter {
-    /// Its name, in features and addresses.
+    /// The name in features and addresses.
     pub name: &'static str,
     /// The names of its scenarios.
     pub scenarios: &'static [&'static str],
 }
 
-/// Every chapter, whether this build has it or not.
+/// All chapters, enabled in this build or not.
 pub const CHAPTERS: &[Chapter] = &[
     Chapter {
         name: "events",

@@ -1,66 +1,66 @@
-//! What a trace must prove.
+//! Checks: the claims that a trace must prove.
 
 use crate::trace::Trace;
 use serde::Serialize;
 
-/// A named predicate over a trace. It holds in every world.
+/// A named claim about a trace, valid in every world.
 #[derive(Debug)]
 pub struct Check {
-    /// Its name in results.
+    /// The name in results.
     pub name: &'static str,
-    /// Decides it. It may take the trace to be whole: where it is not,
-    /// [`judge`](Self::judge) overrules it.
+    /// Evaluates the claim. It may assume a complete trace;
+    /// [`judge`](Self::judge) fails an incomplete one whatever it returns.
     pub decide: fn(&Trace) -> CheckResult,
 }
 
-/// What a check found.
+/// The result of evaluating a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckResult {
-    /// The claim, whether it holds, and the counts that show it.
+    /// The trace shows whether the claim holds.
     Decided {
-        /// What must hold.
+        /// The claim.
         claim: String,
-        /// Whether it does.
+        /// `true` if the claim holds.
         holds: bool,
-        /// The counts.
+        /// The counts that show it.
         evidence: String,
     },
-    /// These parameters cannot show it either way.
+    /// This run cannot confirm or refute the claim.
     NotExercised {
-        /// What would have to hold.
+        /// The claim.
         claim: String,
-        /// What to set to see it.
+        /// The reason, and the parameters that would exercise it.
         hint: String,
     },
 }
 
-/// A check's result for people and programs.
+/// A check's reported result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     /// The check's name.
     pub check: &'static str,
     /// The result.
     pub outcome: Outcome,
-    /// What must hold, as a sentence.
+    /// The claim, in one sentence.
     pub claim: String,
-    /// The counts that show it, or what to set to see it.
+    /// The counts that show it, or the parameters that would exercise it.
     pub evidence: String,
 }
 
-/// A check's result in a word.
+/// The outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The claim holds.
     Passed,
-    /// It does not, or the trace is not whole.
+    /// The claim does not hold, or the trace is incomplete.
     Failed,
-    /// These parameters cannot show it.
+    /// The run did not exercise the claim.
     NotExercised,
 }
 
 impl Check {
-    /// Decides the check; a trace that is not whole proves nothing.
+    /// Judges a trace. An incomplete trace fails.
     #[must_use]
     pub fn judge(&self, trace: &Trace) -> Verdict {
         let verdict = |outcome, claim, evidence| Verdict {

@@ -1,4 +1,4 @@
-//! A scenario with everything set: what an address or a command line names.
+//! A scenario with all its settings, as an address or a command line names it.
 
 use super::{
     Change, Context, InputError, Param, SEED, Scenario, Value, Values,
@@ -10,13 +10,16 @@ use crate::{
 };
 use futures::future::LocalBoxFuture;
 
-/// How many undrained records a run keeps. No scenario makes as many within
-/// the ranges of its parameters, so a run that is drained only at its end
-/// still loses none.
+/// Capacity of a run's trace buffer, in records.
+///
+/// No scenario records this many within its parameter ranges, so a run that is
+/// drained only at its end drops none.
 pub const TRACE_CAPACITY: usize = 1 << 18;
 
-/// A scenario, its parameters, the seed, and what changes in the midst of the run.
-/// Run twice in simulated time, it gives the same trace, byte for byte.
+/// A scenario with its parameters, seed and scheduled changes.
+///
+/// In simulated time, each run of an experiment produces the same trace, byte
+/// for byte.
 ///
 /// ```
 /// use highwater::{scenario, trace::RecordKind};
@@ -27,7 +30,7 @@ pub const TRACE_CAPACITY: usize = 1 << 18;
 /// let after = slower.simulate();
 ///
 /// let change = after.events.iter().position(|it| it.kind == RecordKind::Change);
-/// let change = change.expect("it is on record");
+/// let change = change.expect("the change is recorded");
 /// assert_eq!(after.events[..change], before.events[..change], "the past is the same");
 /// assert!(after.events.len() > change && after.events[change + 1..] != before.events[change..]);
 /// # Ok::<(), scenario::InputError>(())
@@ -37,7 +40,7 @@ pub struct Experiment {
     scenario: &'static Scenario,
     params: Values,
     seed: u64,
-    /// In the order of their moments, then of their keys.
+    /// Sorted by time, then by key.
     changes: Vec<Change>,
 }
 
@@ -51,15 +54,15 @@ impl Experiment {
         }
     }
 
-    /// Reads what an address names, `#/NAME?seed=…&key=value…`, already split
-    /// and decoded.
+    /// Creates an experiment from the parts of an address,
+    /// `#/NAME?seed=…&key=value…`, already split and decoded.
     ///
-    /// It takes what it can: the second part of the answer has a line for each
-    /// pair that was ignored, and the parameters of those keep their defaults.
+    /// Invalid pairs are ignored, and their parameters keep their defaults. The
+    /// second part of the result has an error for each ignored pair.
     ///
     /// # Errors
     ///
-    /// [`InputError::UnknownScenario`].
+    /// The errors of [`find`](super::find).
     pub fn from_pairs<'a>(
         name: &str,
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -72,17 +75,18 @@ impl Experiment {
         Ok((experiment, ignored))
     }
 
-    /// Sets a parameter, or the seed by the key `seed`.
+    /// Sets a parameter, or the seed with the key `seed`.
     ///
-    /// The key `KEY@MS` changes the parameter `KEY` in the midst of the run, so many
-    /// milliseconds after its start, if it is [live](field@Param::live): whatever uses it
-    /// from then on uses the new value. What is under way goes on as it began. A
-    /// moment that the run does not reach changes nothing. Of several changes of a
-    /// parameter at one moment the last counts.
+    /// The key `KEY@MS` changes the [live](field@Param::live) parameter `KEY` during
+    /// the run, `MS` milliseconds after its start. Later reads return the new value;
+    /// work in progress keeps the old one. A change after the end of the run has no
+    /// effect. If one parameter changes several times in the same millisecond, the
+    /// last call wins.
     ///
     /// # Errors
     ///
-    /// [`InputError`]; nothing is changed then.
+    /// Returns an [`InputError`], and leaves the experiment unchanged, if the key,
+    /// the time or the value is invalid.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), InputError> {
         if let Some((key, moment)) = key.split_once('@') {
             return self.change(key, moment, value);
@@ -126,32 +130,34 @@ impl Experiment {
             .ok_or_else(|| InputError::unknown_param(key, self.scenario))
     }
 
-    /// The scenario.
+    /// Returns the scenario.
     #[must_use]
     pub fn scenario(&self) -> &'static Scenario {
         self.scenario
     }
 
-    /// The parameters, as they are at the start.
+    /// Returns the parameters at the start of the run.
     #[must_use]
     pub fn params(&self) -> &Values {
         &self.params
     }
 
-    /// The seed.
+    /// Returns the seed.
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// What changes in the midst of the run, the earliest first.
+    /// Returns the parameter changes during the run, sorted by time.
     #[must_use]
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }
 
-    /// What this experiment is, the seed aside: keys, and values as
-    /// [`set`](Self::set) takes them; or what of it is not as by default.
+    /// Returns the keys and values, in the form [`set`](Self::set) takes, that
+    /// recreate this experiment; the seed is not included.
+    ///
+    /// Parameters at their default are included only if `with_defaults` is `true`.
     #[must_use]
     pub fn settings(&self, with_defaults: bool) -> Vec<(String, String)> {
         let mut settings = Vec::new();
@@ -166,7 +172,7 @@ impl Experiment {
         settings
     }
 
-    /// The command line that runs this experiment natively.
+    /// Returns the command line that runs this experiment natively.
     #[must_use]
     pub fn command_line(&self) -> String {
         let mut line = format!("cargo run -p native -- run {}", self.scenario.name);
@@ -176,7 +182,7 @@ impl Experiment {
         line + &format!(" --seed {}", self.seed)
     }
 
-    /// The page's address of this experiment, from the `#` on.
+    /// Returns the fragment of the page's address for this experiment, `#` included.
     #[must_use]
     pub fn fragment(&self) -> String {
         let mut fragment = format!("#/{}?seed={}", self.scenario.name, self.seed);
@@ -186,7 +192,7 @@ impl Experiment {
         fragment
     }
 
-    /// A trace of this experiment with nothing recorded yet.
+    /// Creates an empty trace of this experiment.
     #[must_use]
     pub fn new_trace(&self, world: &str) -> Trace {
         Trace {
@@ -198,8 +204,9 @@ impl Experiment {
         }
     }
 
-    /// Starts the experiment in a world. The future completes when all it
-    /// started has ended.
+    /// Starts the experiment in a world.
+    ///
+    /// The future completes when everything the scenario started has ended.
     pub fn start(&self, platform: Platform, trace: Recorder) -> LocalBoxFuture<'static, ()> {
         let mut params = self.params.clone();
         if !self.changes.is_empty() {
@@ -214,12 +221,12 @@ impl Experiment {
         })
     }
 
-    /// Runs the experiment in simulated time, at once.
+    /// Runs the experiment in simulated time, without real waits.
     ///
     /// # Panics
     ///
-    /// If the scenario panics: the panic passes through. To keep what was
-    /// recorded until then, use [`simulate_in`](Self::simulate_in).
+    /// Panics if the scenario panics, and the trace is lost. To keep the records
+    /// up to the panic, use [`simulate_in`](Self::simulate_in).
     #[must_use]
     pub fn simulate(&self) -> Trace {
         let world = VirtualTime::new();
@@ -231,22 +238,23 @@ impl Experiment {
         trace
     }
 
-    /// Runs the experiment in a simulated world, at once.
+    /// Runs the experiment in the given simulated world, without real waits.
     ///
     /// # Errors
     ///
-    /// [`Deadlock`]: what was recorded until then is with the recorder.
+    /// Returns [`Deadlock`] if the run cannot finish. The recorder has the records
+    /// up to that point.
     ///
     /// # Panics
     ///
-    /// If the scenario panics: the panic passes through.
+    /// Panics if the scenario panics. The recorder keeps its records.
     pub fn simulate_in(&self, world: &VirtualTime, recorder: &Recorder) -> Result<(), Deadlock> {
         let main = self.start(world.platform(), recorder.clone());
         world.run_to_end(main).ok_or(Deadlock)
     }
 }
 
-/// Every task waits, and no timer is set: nothing would ever happen again.
+/// The error of a run in which every task waits and no timer is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("deadlock: every task waits, and no timer is set")]
 pub struct Deadlock;

@@ -1,34 +1,34 @@
-//! What is said of input that cannot be used.
+//! Errors about invalid user input.
 
 use super::{CHAPTERS, Param, SEED, Scenario, change::MAX_CHANGES};
 
-/// Input that names nothing there is, or is out of range.
+/// An unknown name or a value out of range.
 ///
-/// Each message is one line that says what is wrong and what would be right;
-/// what was put in stands in it escaped, all that is not ASCII included.
+/// Each message is one line that says what is wrong and what is valid. User
+/// input in it is escaped, including all non-ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InputError {
-    /// No scenario has that name.
+    /// No scenario has this name.
     #[error(
         "unknown scenario \"{}\"{}: the scenarios are {known}",
         escaped(name),
         hint(*nearest)
     )]
     UnknownScenario {
-        /// What was asked for.
+        /// The name that was given.
         name: String,
-        /// The name most like it.
+        /// The most similar name, if any is similar.
         nearest: Option<&'static str>,
-        /// All names there are.
+        /// All scenario names.
         known: String,
     },
-    /// There is such a scenario, but not in this build.
-    #[error("scenario \"{name}\" is of the chapter {chapter}, which this build does not have")]
+    /// The scenario exists, but not in this build.
+    #[error("scenario \"{name}\" is in chapter {chapter}, which this build lacks")]
     NotInThisBuild {
         /// The scenario.
         name: &'static str,
-        /// Its chapter. The feature `chapter-…` of that name has it.
+        /// Its chapter; the Cargo feature is `chapter-` followed by this name.
         chapter: &'static str,
     },
     /// The scenario has no such parameter.
@@ -38,42 +38,42 @@ pub enum InputError {
         hint(*nearest)
     )]
     UnknownParam {
-        /// What was to be set.
+        /// The key that was given.
         key: String,
         /// The scenario.
         scenario: &'static str,
-        /// The key most like it.
+        /// The most similar key, if any is similar.
         nearest: Option<&'static str>,
-        /// All keys there are.
+        /// All keys of the scenario.
         known: String,
     },
-    /// The parameter is to change in the midst of a run, and cannot.
-    #[error("{key} can be set before a run only; while {scenario} runs, {live} can change")]
+    /// The parameter cannot change during a run.
+    #[error("{key} cannot change while {scenario} runs; these can: {live}")]
     NotLive {
         /// The parameter.
         key: String,
         /// The scenario.
         scenario: &'static str,
-        /// All keys that can.
+        /// All keys that can change during a run.
         live: String,
     },
-    /// There would be more changes than a run may have.
+    /// The run already has the maximum number of changes.
     #[error("a run has at most {MAX_CHANGES} changes")]
     TooManyChanges,
-    /// The value is not in the parameter's range.
-    #[error("{key} is {range}, not \"{}\"", escaped(value))]
+    /// The value is outside the parameter's range.
+    #[error("{key} must be {range}, not \"{}\"", escaped(value))]
     BadValue {
         /// The parameter.
         key: &'static str,
-        /// What it was to be set to.
+        /// The value that was given.
         value: String,
-        /// What may be set, with its unit.
+        /// The valid values, with their unit.
         range: String,
     },
 }
 
 impl InputError {
-    /// Of a name that no scenario of this build has.
+    /// Creates the error for a name that no scenario in this build has.
     pub(super) fn unknown_scenario(name: &str) -> Self {
         for chapter in CHAPTERS {
             if let Some(name) = chapter.scenarios.iter().find(|known| **known == name) {
@@ -93,7 +93,7 @@ impl InputError {
     pub(super) fn not_live(key: &str, scenario: &'static Scenario) -> Self {
         let mut live = keys(scenario, |param| param.live);
         if live.is_empty() {
-            live.push("nothing");
+            live.push("none");
         }
         InputError::NotLive {
             key: key.to_owned(),
@@ -114,18 +114,20 @@ impl InputError {
     }
 }
 
-fn keys(scenario: &Scenario, are_meant: fn(&Param) -> bool) -> Vec<&'static str> {
+fn keys(scenario: &Scenario, filter: fn(&Param) -> bool) -> Vec<&'static str> {
     let mut keys = Vec::new();
     for param in scenario.params {
-        if are_meant(param) {
+        if filter(param) {
             keys.push(param.key);
         }
     }
     keys
 }
 
-/// As `{:?}` does it, but for letters that not everybody writes: to know these
-/// apart weighs as much as a scenario in what the page downloads.
+/// Escapes control and non-ASCII characters.
+///
+/// Unlike `{:?}` it needs no Unicode tables, which would add as much to the page's
+/// download as a scenario does.
 fn escaped(text: &str) -> String {
     text.chars().flat_map(char::escape_default).collect()
 }
@@ -134,12 +136,12 @@ fn hint(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!(" (did you mean \"{name}\"?)"))
 }
 
-/// The name most like `wanted`, unless it is not like any.
+/// Returns the known name most similar to `wanted`, if any is similar enough.
 fn nearest(wanted: &str, known: &[&'static str]) -> Option<&'static str> {
     known
         .iter()
         .map(|name| (strsim::jaro_winkler(wanted, name), *name))
-        .filter(|(likeness, _)| *likeness > 0.7)
+        .filter(|(similarity, _)| *similarity > 0.7)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)
 }

@@ -1,13 +1,15 @@
-//! Who leaks listeners is told: once, and where.
+//! The check that listener leaks are reported, shared by two scenarios.
 
 use super::checks::CheckResult;
 use crate::trace::{RecordKind, Trace};
 
-/// What an emitter takes for normal.
+/// The emitter's warning threshold.
 const MAX_LISTENERS: u64 = 10;
 
-/// Whether listeners that `culprit` left behind were reported. `listeners` were
-/// added for one type of event, the `leaked` ones among them.
+/// Checks that listeners leaked by `culprit` are reported exactly once.
+///
+/// `listeners` counts the listeners added for one type of event, including the
+/// `leaked` ones.
 pub(super) fn leak_reported(
     trace: &Trace,
     culprit: &str,
@@ -15,7 +17,7 @@ pub(super) fn leak_reported(
     leaked: u64,
     hint: &str,
 ) -> CheckResult {
-    let claim = "listeners that pile up are reported once, at the eleventh".to_owned();
+    let claim = "a listener leak is reported once, at the eleventh listener".to_owned();
     let mut reports = trace.events.iter().filter(|it| it.kind == RecordKind::Leak);
     let (report, further) = (reports.next(), reports.count());
     if report.is_none() && (leaked == 0 || listeners <= MAX_LISTENERS) {
@@ -36,6 +38,6 @@ pub(super) fn leak_reported(
     CheckResult::Decided {
         claim,
         holds: leaked > 0 && report.subject == MAX_LISTENERS + 1 && warning.contains(culprit),
-        evidence: format!("{leaked} leaked in all; {warning}"),
+        evidence: format!("{leaked} leaked; {warning}"),
     }
 }

@@ -1,34 +1,34 @@
-//! What can be set, as a schema.
+//! The schema of a scenario's parameters.
 //!
-//! The schema alone makes the page's controls, the command line's `--set`, the
-//! address and the documentation.
+//! The page's controls, the command line's `--set`, addresses and documentation
+//! are all generated from this schema.
 
 use super::{InputError, change::Schedule};
 use serde::Serialize;
 use std::{fmt, time::Duration};
 
-/// One thing that can be set.
+/// A parameter of a scenario.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Param {
-    /// Its name in commands and addresses.
+    /// The name in commands and addresses.
     pub key: &'static str,
-    /// Its name for people.
+    /// The label on the page.
     pub label: &'static str,
-    /// What it does, in one sentence.
+    /// A short explanation of its effect.
     pub help: &'static str,
-    /// Whether it can change in the midst of a run: see
+    /// `true` if it can change during a run: see
     /// [`Experiment::set`](super::Experiment::set).
     pub live: bool,
-    /// What may be set, and the default.
+    /// The valid values and the default.
     #[serde(flatten)]
     pub kind: ParamKind,
 }
 
-/// What a number counts, and its least, greatest and default value.
+/// The unit, minimum, maximum and default of a number.
 pub(super) type Range = (ParamUnit, u64, u64, u64);
 
 impl Param {
-    /// A whole number.
+    /// Creates an integer parameter.
     pub(super) const fn integer(
         key: &'static str,
         label: &'static str,
@@ -50,14 +50,14 @@ impl Param {
         }
     }
 
-    /// The same, and it can change in the midst of a run.
-    #[allow(dead_code, reason = "without a chapter there is no scenario to use it")]
+    /// Lets the parameter change during a run.
+    #[allow(dead_code, reason = "unused in a build without chapters")]
     pub(super) const fn live(self) -> Self {
         Param { live: true, ..self }
     }
 
-    /// One of several words, of which the first is the default.
-    #[allow(dead_code, reason = "without a chapter there is no scenario to use it")]
+    /// Creates a choice; its first option is the default.
+    #[allow(dead_code, reason = "unused in a build without chapters")]
     pub(super) const fn choice(
         key: &'static str,
         label: &'static str,
@@ -78,52 +78,54 @@ impl Param {
     }
 }
 
-/// The seed, which every scenario has. Its greatest value is the last that
-/// readers which keep numbers as doubles, JavaScript's among them, keep exactly.
+/// The seed, a parameter of every scenario.
+///
+/// Its maximum is JavaScript's `Number.MAX_SAFE_INTEGER`, so readers that store
+/// numbers as doubles keep every seed exactly.
 pub static SEED: Param = Param::integer(
     "seed",
     "Seed",
-    "Every random draw follows from it: the same seed, the same run.",
+    "The same seed gives the same run.",
     (ParamUnit::Count, 0, (1 << 53) - 1, 1),
 );
 
-/// What a parameter may be.
+/// The valid values of a parameter, and its default.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ParamKind {
-    /// A whole number from `min` to `max`.
+    /// An integer from `min` to `max`.
     Integer {
-        /// What it counts.
+        /// The unit.
         unit: ParamUnit,
-        /// The least value.
+        /// The minimum.
         min: u64,
-        /// The greatest value.
+        /// The maximum.
         max: u64,
-        /// The value when none is set.
+        /// The default.
         default: u64,
     },
-    /// One of several words.
+    /// One of several options.
     Choice {
-        /// The words.
+        /// The options.
         options: &'static [&'static str],
-        /// The word when none is set.
+        /// The default option.
         default: &'static str,
     },
 }
 
-/// What a number counts.
+/// The unit of an integer parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ParamUnit {
-    /// Things named by the label.
+    /// A count of the things that the label names.
     Count,
     /// Milliseconds.
     Ms,
     /// Microseconds.
     Us,
-    /// Parts of a hundred.
+    /// Percent.
     Percent,
-    /// 1024 bytes.
+    /// Kibibytes, 1024 bytes each.
     #[serde(rename = "kib")]
     KiB,
 }
@@ -143,9 +145,9 @@ impl fmt::Display for ParamUnit {
 /// A value of one parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// Of an integer parameter.
+    /// Returns the value of an integer parameter.
     Integer(u64),
-    /// Of a choice.
+    /// The selected option of a choice.
     Choice(&'static str),
 }
 
@@ -159,7 +161,7 @@ impl fmt::Display for Value {
 }
 
 impl Param {
-    /// The value when none is set.
+    /// Returns the default value.
     #[must_use]
     pub fn default(&self) -> Value {
         match self.kind {
@@ -168,7 +170,7 @@ impl Param {
         }
     }
 
-    /// What may be set, in words: `0 to 5000 ms`, or `sync or async`.
+    /// Describes the valid values: `0 to 5000 ms`, or `sync or async`.
     #[must_use]
     pub fn range(&self) -> String {
         match self.kind {
@@ -182,11 +184,12 @@ impl Param {
         }
     }
 
-    /// Reads a value.
+    /// Parses a value.
     ///
     /// # Errors
     ///
-    /// [`InputError::BadValue`] names the range.
+    /// Returns [`InputError::BadValue`], which names the range, if the text is not a
+    /// valid value.
     pub fn parse(&self, text: &str) -> Result<Value, InputError> {
         let value = match self.kind {
             ParamKind::Integer { min, max, .. } => text
@@ -208,14 +211,14 @@ impl Param {
     }
 }
 
-/// A value for each parameter of a schema.
+/// The values of a scenario's parameters.
 ///
-/// Those of a run in progress follow its clock: a parameter that is changed in its
-/// midst has its new value from then on.
+/// During a run with scheduled changes, the getters return the value at the
+/// current time of the run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Values {
     values: Vec<(&'static str, Value)>,
-    /// Of a run in progress that has changes.
+    /// `Some` during a run with scheduled changes.
     schedule: Option<Schedule>,
 }
 
@@ -240,16 +243,16 @@ impl Values {
         }
     }
 
-    /// Every key and its value at the start of a run, in the order of the schema.
+    /// Returns each key and its value at the start of the run, in schema order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, Value)> + '_ {
         self.values.iter().copied()
     }
 
-    /// The value of an integer parameter.
+    /// Returns the value of an integer parameter.
     ///
     /// # Panics
     ///
-    /// If the schema has no such parameter: a bug in the scenario.
+    /// Panics if the schema has no such parameter, which is a bug in the scenario.
     #[must_use]
     pub fn integer(&self, key: &str) -> u64 {
         match self.get(key) {
@@ -258,31 +261,31 @@ impl Values {
         }
     }
 
-    /// The value of an integer parameter in milliseconds.
+    /// Returns the value of an integer parameter in milliseconds.
     ///
     /// # Panics
     ///
-    /// If the schema has no such parameter: a bug in the scenario.
+    /// Panics if the schema has no such parameter, which is a bug in the scenario.
     #[must_use]
     pub fn millis(&self, key: &str) -> Duration {
         Duration::from_millis(self.integer(key))
     }
 
-    /// The value of an integer parameter in KiB, in bytes.
+    /// Returns the value of an integer parameter in KiB, converted to bytes.
     ///
     /// # Panics
     ///
-    /// If the schema has no such parameter: a bug in the scenario.
+    /// Panics if the schema has no such parameter, which is a bug in the scenario.
     #[must_use]
     pub fn kibibytes(&self, key: &str) -> usize {
         usize::try_from(self.integer(key) * 1024).unwrap_or(usize::MAX)
     }
 
-    /// The value of a choice.
+    /// Returns the selected option of a choice.
     ///
     /// # Panics
     ///
-    /// If the schema has no such parameter: a bug in the scenario.
+    /// Panics if the schema has no such parameter, which is a bug in the scenario.
     #[must_use]
     pub fn choice(&self, key: &str) -> &'static str {
         match self.get(key) {

@@ -102,7 +102,7 @@ fn a_change_is_on_record_once_and_at_its_moment() {
         assert_eq!(change.subject, 100);
         assert!(change.at >= Duration::from_millis(100), "{change:?}");
         let sentence = scenario.sentence(&trace, change);
-        assert_eq!(sentence, format!("From now on {assignment}."));
+        assert_eq!(sentence, format!("Changed: {assignment}."));
         let summary = trace.summary();
         let mut sources = summary.sources();
         assert!(
@@ -205,19 +205,20 @@ fn what_cannot_change_is_told_what_can() {
         assert!(experiment.changes().is_empty());
         error.to_string()
     };
-    let can = "while decoupling runs, interval, email_latency, fail, fail_rate can change";
+    let reason =
+        "cannot change while decoupling runs; these can: interval, email_latency, fail, fail_rate";
     for key in ["users", "seed"] {
-        let expected = format!("{key} can be set before a run only; {can}");
+        let expected = format!("{key} {reason}");
         assert_eq!(refused(&format!("{key}@100"), "5"), expected);
     }
     assert!(refused("emial_latency@100", "5").contains("did you mean \"email_latency\"?"));
     assert_eq!(
         refused("interval@100", "x"),
-        "interval is 0 to 10000 ms, not \"x\""
+        "interval must be 0 to 10000 ms, not \"x\""
     );
     for moment in ["", "0", "-1", "1.5", "1000000001", "@1", "\n"] {
         let error = refused(&format!("interval@{moment}"), "5");
-        let range = "the moment of a change is 1 to 1000000000 ms, not ";
+        let range = "change time must be 1 to 1000000000 ms, not ";
         assert!(error.starts_with(range), "{error}");
         assert!(!error.contains(char::is_control), "{error:?}");
     }
@@ -225,7 +226,7 @@ fn what_cannot_change_is_told_what_can() {
     let error = threads.set("size@100", "5").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "size can be set before a run only; while threads runs, nothing can change"
+        "size cannot change while threads runs; these can: none"
     );
 }
 

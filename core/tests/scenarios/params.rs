@@ -152,27 +152,27 @@ fn errors_say_what_is_wrong_and_what_would_be_right() {
     );
     assert_eq!(
         refused("email_latency", "5001"),
-        "email_latency is 0 to 5000 ms, not \"5001\""
+        "email_latency must be 0 to 5000 ms, not \"5001\""
     );
     assert_eq!(
         refused("fail_rate", "0"),
-        "fail_rate is 1 to 100 %, not \"0\""
+        "fail_rate must be 1 to 100 %, not \"0\""
     );
     assert_eq!(
         refused("users", "many"),
-        "users is 1 to 10000, not \"many\""
+        "users must be 1 to 10000, not \"many\""
     );
     assert_eq!(
         refused("design", "both"),
-        "design is events or direct, not \"both\""
+        "design must be events or direct, not \"both\""
     );
     assert_eq!(
         refused("fail", "db"),
-        "fail is email, audit, metrics or none, not \"db\""
+        "fail must be email, audit, metrics or none, not \"db\""
     );
     assert_eq!(
         refused("seed", "-1"),
-        "seed is 0 to 9007199254740991, not \"-1\""
+        "seed must be 0 to 9007199254740991, not \"-1\""
     );
 }
 

@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(error.fields()[0].field, "params.mark@1500");
         assert_eq!(
             error.public_message(),
-            "mark can be set before a run only; while backpressure runs, read, write can change"
+            "mark cannot change while backpressure runs; these can: read, write"
         );
     }
 

@@ -59,7 +59,7 @@ fn bad_runs_are_problems_that_say_what_would_be_right() {
             r#"{"scenario": "decoupling", "params": {"users": 0}}"#,
             400,
             "invalid_input",
-            "users is 1 to 10000, not \"0\"",
+            "users must be 1 to 10000, not \"0\"",
         ),
         (
             r#"{"scenario": "decoupling", "params": {"users": {}}}"#,
@@ -105,7 +105,7 @@ fn each_field_that_is_wrong_is_named() {
     let fields: Vec<&Value> = problem["errors"].as_array().unwrap().iter().collect();
     let names: Vec<&Value> = fields.iter().map(|field| &field["field"]).collect();
     assert_eq!(json!(names), json!(["params.users", "params.usrs", "seed"]));
-    assert_eq!(fields[0]["detail"], "users is 1 to 10000, not \"0\"");
+    assert_eq!(fields[0]["detail"], "users must be 1 to 10000, not \"0\"");
 }
 
 #[test]

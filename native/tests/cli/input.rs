@@ -26,11 +26,11 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             &["run", "decoupling", "--set", "interval=99999"],
-            &["interval is 0 to 10000 ms, not \"99999\""],
+            &["interval must be 0 to 10000 ms, not \"99999\""],
         ),
         (
             &["run", "decoupling", "--set", "fail=maybe"],
-            &["fail is email, audit, metrics or none, not \"maybe\""],
+            &["fail must be email, audit, metrics or none, not \"maybe\""],
         ),
         (
             &["run", "decoupling", "--set", "users"],
@@ -39,13 +39,13 @@ fn bad_input_is_one_line_and_exit_code_2() {
         (
             &["run", "decoupling", "--set", "users@500=3"],
             &[
-                "users can be set before a run only",
-                "while decoupling runs, interval, email_latency, fail, fail_rate can change",
+                "users cannot change while",
+                "these can: interval, email_latency, fail, fail_rate",
             ],
         ),
         (
             &["run", "decoupling", "--set", "interval@soon=3"],
-            &["the moment of a change is 1 to 1000000000 ms, not \"soon\""],
+            &["change time must be 1 to 1000000000 ms, not \"soon\""],
         ),
         (
             &["run", "decoupling", "--set", "intervall@500=3"],
@@ -53,7 +53,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         ),
         (
             &["run", "decoupling", "--seed", "-1"],
-            &["seed is 0 to 9007199254740991, not \"-1\""],
+            &["seed must be 0 to 9007199254740991, not \"-1\""],
         ),
         (
             &["run", "decoupling", "--world", "mars"],
