@@ -154,7 +154,7 @@ async fn every_mark_matches_a_record() -> Result<()> {
                 "return document.querySelector('#narration').textContent",
             )
             .await?
-                == "The bus hands user 12 to AuditLog."
+                == "The bus delivers user 12 to AuditLog."
             {
                 let expected = json!(["observer.delivering(entry.registration());"]);
                 ensure!(evaluate(page, &format!("return {line}")).await? == expected);

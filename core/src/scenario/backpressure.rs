@@ -1,8 +1,8 @@
-//! `backpressure`: a source that is quicker than its destination.
+//! `backpressure`: a source faster than its destination.
 //!
-//! Between them is a queue with a high-water mark. A source that heeds the
-//! queue's answer waits, and memory stays at the mark; one that ignores it is
-//! done sooner with its own part, and the queue grows with the input.
+//! Between them is a queue with a high-water mark. A source that waits when the
+//! queue is full keeps memory at the mark. A source that ignores it finishes
+//! sooner, and the queue grows with the input.
 
 mod checks;
 mod destination;
@@ -15,7 +15,7 @@ use super::{Context, Param, ParamUnit, Preset, Scenario};
 use futures::{FutureExt, future::join};
 use recorded_queue::RecordedQueue;
 
-/// The names in the trace. Pictures and checks find who they mean by them.
+/// Names in the trace; pictures and checks look sources up by them.
 const SOURCE: &str = "Source";
 const BUFFER: &str = "Buffer";
 const DESTINATION: &str = "Destination";
@@ -23,56 +23,56 @@ const DESTINATION: &str = "Destination";
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "backpressure",
     chapter: "streams",
-    summary: "A source quicker than its destination: it waits, or memory grows with the input",
+    summary: "A source faster than its destination: it waits, or memory grows with the input",
     params: &[
         Param::choice(
             "heed",
-            "A full queue's answer",
-            "The source waits for it to drain, or ignores it and goes on writing.",
+            "A full queue's signal",
+            "The source waits for the queue to drain, or ignores the signal.",
             &["wait", "ignore"],
         ),
         Param::choice(
             "overflow",
             "A full queue",
-            "Makes the source wait, drops the oldest or the newest chunk, keeps only the latest, or refuses it. No effect if ignored.",
+            "Makes the source wait, drops the oldest or the newest chunk, keeps only the latest, or rejects it. No effect with ignore.",
             &["wait", "drop-oldest", "drop-newest", "latest", "fail"],
         ),
         Param::integer(
             "mark",
             "High-water mark",
-            "From here on the queue is full. A source that waits goes on at half of it.",
+            "The queue is full at this level. A waiting source resumes at half of it.",
             (ParamUnit::KiB, 1, 4_096, 256),
         ),
         Param::integer(
             "chunk",
             "Chunk",
-            "How much is written at a time.",
+            "The size of one write.",
             (ParamUnit::KiB, 1, 64, 64),
         ),
         Param::integer(
             "chunks",
             "Chunks",
-            "How many there are.",
+            "How many are written.",
             (ParamUnit::Count, 1, 2_000, 60),
         ),
         Param::integer(
             "read",
             "Source's time for a chunk",
-            "How long it takes to come up with one, give or take a fifth.",
+            "How long the source takes to produce one, ±20 %.",
             (ParamUnit::Ms, 0, 1_000, 15),
         )
         .live(),
         Param::integer(
             "write",
             "Destination's time for a chunk",
-            "How long it takes to be done with one, give or take a fifth.",
+            "How long the destination takes to write one, ±20 %.",
             (ParamUnit::Ms, 0, 1_000, 45),
         )
         .live(),
         Param::choice(
             "inject",
-            "Half way through",
-            "The destination stalls for a second, the source has twenty chunks at once, or the destination fails.",
+            "Halfway",
+            "The destination stalls for a second, the source produces twenty chunks at once, or the destination fails.",
             &["nothing", "stall", "burst", "error"],
         ),
     ],
@@ -82,7 +82,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[],
         },
         Preset {
-            title: "The answer ignored: memory grows with the input",
+            title: "The signal ignored: memory grows with the input",
             set: &[("heed", "ignore")],
         },
         Preset {
@@ -94,11 +94,11 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[("inject", "burst"), ("read", "40"), ("write", "30")],
         },
         Preset {
-            title: "Readings: the oldest make room",
+            title: "The oldest chunks are dropped",
             set: &[("overflow", "drop-oldest")],
         },
         Preset {
-            title: "A full queue that refuses",
+            title: "A queue that rejects chunks",
             set: &[("overflow", "fail")],
         },
         Preset {
@@ -112,7 +112,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
 };
 
 async fn run(context: Context) {
-    // In the order in which chunks go through them.
+    // Registered in the order in which chunks pass through.
     for name in [SOURCE, BUFFER, DESTINATION] {
         let id = context.trace.name(name);
         context

@@ -1,8 +1,8 @@
-//! `decoupling`: one sign-up, three services that react.
+//! `decoupling`: one sign-up and three services that react to it.
 //!
-//! The same `UserService` twice. In the design `direct` it calls each service
-//! by name; in the design `events` it emits `UserRegistered` and knows nobody.
-//! Everything else, the services and their failures, is the same code.
+//! `UserService` has two designs. With `direct` it calls each service by name.
+//! With `events` it emits `UserRegistered` and depends only on the bus. The
+//! services and their failures are the same code in both.
 
 mod checks;
 mod narrate;
@@ -17,20 +17,20 @@ use service::{DownstreamService, ServiceProfile};
 use user_service::UserService;
 use wiring::BusWiring;
 
-/// The names in the trace. Pictures and checks find the services by them.
+/// Names in the trace; pictures and checks look services up by them.
 const USER_SERVICE: &str = "UserService";
 const EVENT_BUS: &str = "EventBus";
 const EMAIL: &str = "EmailService";
 const AUDIT: &str = "AuditLog";
 const METRICS: &str = "Metrics";
 const LOYALTY: &str = "LoyaltyService";
-/// A listener that a sign-up leaves behind.
+/// A leaked listener.
 const SESSION: &str = "Session";
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "decoupling",
     chapter: "events",
-    summary: "A sign-up and the services that react to it: called one by one, or told by an event",
+    summary: "A sign-up and the services that react to it: called directly, or notified by an event",
     params: &[
         Param::choice(
             "design",
@@ -41,7 +41,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::choice(
             "listeners",
             "Listeners",
-            "Do the work before emit returns (sync), or take it from an inbox in the background (async). Direct calls are always sync.",
+            "Run before emit returns (sync), or take events from an inbox in the background (async). Direct calls are always sync.",
             &["sync", "async"],
         ),
         Param::integer(
@@ -53,21 +53,21 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::integer(
             "interval",
             "Time between sign-ups",
-            "How far apart they arrive, give or take a quarter. They do not wait for each other.",
+            "Time between arrivals, ±25 %. Sign-ups do not wait for each other.",
             (ParamUnit::Ms, 0, 10_000, 250),
         )
         .live(),
         Param::integer(
             "email_latency",
             "Email latency",
-            "How long EmailService takes for one mail, give or take a fifth.",
+            "How long EmailService takes for one mail, ±20 %.",
             (ParamUnit::Ms, 0, 5_000, 80),
         )
         .live(),
         Param::choice(
             "fail",
             "Failing service",
-            "Which service has an operational failure now and then.",
+            "Which service has occasional operational failures.",
             &["email", "audit", "metrics", "none"],
         )
         .live(),
@@ -105,13 +105,13 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::choice(
             "reentry",
             "Listener that emits",
-            "EmailService announces each mail by an event of its own, from within its listener. AuditLog hears of both.",
+            "EmailService emits an event for each mail from within its listener. AuditLog gets both.",
             &["none", "email"],
         ),
         Param::integer(
             "leak",
             "Listeners leaked",
-            "How many of the first sign-ups leave a listener behind that nobody removes. The bus warns at the eleventh.",
+            "How many sign-ups leak a listener. The bus warns at the eleventh listener.",
             (ParamUnit::Count, 0, 10, 0),
         ),
     ],
@@ -125,7 +125,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[("design", "direct")],
         },
         Preset {
-            title: "A slow email, listeners in turn",
+            title: "A slow email, synchronous listeners",
             set: &[("email_latency", "200"), ("fail", "none")],
         },
         Preset {
@@ -158,7 +158,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
 
 async fn run(context: Context) {
     let params = &context.params;
-    // Named first, so that tables and plots begin with the subject.
+    // Registered first, so that tables and plots list UserService first.
     let _ = context.trace.name(USER_SERVICE);
     let wiring = BusWiring::new(&context);
     let [email, audit, metrics] = [
@@ -178,7 +178,7 @@ async fn run(context: Context) {
         UserService::with_event_bus(&context, wiring.bus())
     };
 
-    // A sign-up that waits for room in an inbox must not keep others waiting.
+    // A sign-up that waits for inbox space must not delay the next one.
     let waits = params.choice("listeners") == "async" && !is_direct;
     let mut waiting = Vec::new();
 
@@ -186,15 +186,15 @@ async fn run(context: Context) {
     let mut arrivals = context.seed.stream(0);
     let mut due = context.platform.now();
     for user in 1..=users {
-        // Users arrive when they arrive, however busy the server is: each
-        // request counts from when it was due.
+        // An open-loop workload: latency counts from the scheduled arrival, even if
+        // the server is busy then.
         due += arrivals.jitter(params.millis("interval"), 25);
         let wait = due.saturating_sub(context.platform.now());
         context.platform.sleep(wait).await;
         if user == users / 2 + 1 && params.choice("added") == "loyalty" {
             let loyalty = DownstreamService::start(&context, ServiceProfile::loyalty());
-            // Under `direct` it runs and nobody calls it: that would take an
-            // edit to `UserService`.
+            // With `direct` nothing calls it: that would take an edit to
+            // `UserService`.
             if !is_direct {
                 wiring.subscribe(loyalty);
             }

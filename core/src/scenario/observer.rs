@@ -1,8 +1,8 @@
-//! `observer`: one subject, and those who watch it.
+//! `observer`: one subject and its listeners.
 //!
-//! A sensor announces readings on an emitter. Who is called, in which order,
-//! and what becomes of it when the list changes meanwhile, a listener emits in
-//! turn, or one fails: each rule of [`events`](crate::events) can be watched.
+//! A sensor announces readings on an emitter. The scenario shows the rules of
+//! [`events`](crate::events): the call order, list changes during an emit,
+//! nested emits, and failing listeners.
 
 mod busy_listener;
 mod checks;
@@ -16,30 +16,30 @@ use futures::FutureExt;
 use sensor::Sensor;
 use wiring::SensorWiring;
 
-/// The names in the trace. Pictures and checks find who they mean by them.
+/// Names in the trace; pictures and checks look listeners up by them.
 const SENSOR: &str = "Sensor";
 const EMITTER: &str = "Emitter";
-/// Added like any other; it changes the list, and fails, when it is told to.
+/// Changes the list or fails, as the parameters say.
 const DISPLAY: &str = "Display";
 const LOGGER: &str = "Logger";
-/// Listens for one reading.
+/// A once listener.
 const CALIBRATION: &str = "Calibration";
-/// Added last, before all others.
+/// Added last, with `prepend`.
 const ALARM: &str = "Alarm";
 /// Added during an emit.
 const LATE_LISTENER: &str = "Newcomer";
-/// Observes the failures of the others.
+/// Observes failures of other listeners.
 const ERROR_LOG: &str = "ErrorLog";
-/// Left behind with a reading, by a bug.
+/// A leaked listener.
 const FORGOTTEN: &str = "Forgotten";
 
-/// At which reading the list of listeners changes.
+/// The reading at which the listener list changes.
 const CHANGE_AT: u64 = 3;
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "observer",
     chapter: "events",
-    summary: "A sensor and those who watch it: who is called, in which order, and what if the list changes meanwhile",
+    summary: "A sensor and its listeners: who is called, in which order, and what if the list changes during an emit",
     params: &[
         Param::integer(
             "readings",
@@ -57,7 +57,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::integer(
             "work",
             "Work of a listener",
-            "How long each listener takes, give or take a fifth. Nobody else runs meanwhile.",
+            "How long each listener takes, ±20 %. It blocks all others.",
             (ParamUnit::Ms, 0, 1_000, 40),
         )
         .live(),
@@ -65,7 +65,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param {
             key: "change",
             label: "During the third emit",
-            help: "Display, at its turn, removes Logger behind it, adds Newcomer, or does both.",
+            help: "In its turn, Display removes Logger, adds Newcomer, or does both.",
             live: false,
             kind: ParamKind::Choice {
                 options: &["nothing", "remove", "add", "both"],
@@ -81,13 +81,13 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::choice(
             "reentry",
             "Listener that emits",
-            "Alarm, at its turn, has the sensor announce another reading.",
+            "In its turn, Alarm makes the sensor announce another reading.",
             &["none", "alarm"],
         ),
         Param::choice(
             "fail",
             "Failing listener",
-            "Which listener fails, at every second reading.",
+            "Which listener fails at every second reading.",
             &["none", "display"],
         )
         .live(),
@@ -100,31 +100,31 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::choice(
             "errors",
             "Failures are",
-            "Handed to ErrorLog, or observed by nobody: then emit fails.",
+            "Passed to ErrorLog, or unobserved: then emit fails.",
             &["unobserved", "observed"],
         ),
         Param::integer(
             "leak",
             "Listeners leaked",
-            "How many of the first readings leave a listener behind that nobody removes. The emitter warns at the eleventh.",
+            "How many readings leak a listener. The emitter warns at the eleventh listener.",
             (ParamUnit::Count, 0, 10, 0),
         ),
     ],
     presets: &[
         Preset {
-            title: "In order, prepended, once; and the list changes meanwhile",
+            title: "Order, prepend, once, and changes during an emit",
             set: &[],
         },
         Preset {
-            title: "The same, with removals that take effect at once",
+            title: "The same with live removal",
             set: &[("removal", "live")],
         },
         Preset {
-            title: "A listener that emits: the inner emit comes first",
+            title: "A listener that emits: the inner emit runs first",
             set: &[("reentry", "alarm"), ("change", "nothing")],
         },
         Preset {
-            title: "An error nobody observes: emit fails",
+            title: "An unobserved error: emit fails",
             set: &[("fail", "display"), ("change", "nothing")],
         },
         Preset {
@@ -160,7 +160,7 @@ async fn run(context: Context) {
     let mut due = platform.now();
     for ordinal in 1..=params.integer("readings") {
         due += params.millis("interval");
-        // Readings are due when they are due, however busy the listeners are.
+        // Readings keep their schedule, however busy the listeners are.
         platform.sleep(due.saturating_sub(platform.now())).await;
         if ordinal <= params.integer("leak") {
             wiring.leak_listener();

@@ -1,8 +1,8 @@
-//! `pipeline`: a file through stages, and what becomes of it when one fails.
+//! `pipeline`: a file processed in stages, and the cleanup when one fails.
 //!
-//! Connected as a pipeline, the first error stops every stage, and what was
-//! written in part is discarded. Connected by hand, the stage that failed says
-//! so, and nobody closes the rest.
+//! Connected as a pipeline, the first error stops every stage and the partial
+//! output is discarded. Connected by hand, the error is reported, but the files
+//! stay open and the partial output stays.
 
 mod checks;
 mod file;
@@ -17,7 +17,7 @@ use super::{Context, Param, ParamUnit, Preset, Scenario};
 use crate::trace::RecordKind;
 use futures::FutureExt;
 
-/// The names in the trace: the stages, in order, and the whole.
+/// Names in the trace: the stages, in order, and the whole transfer.
 const READ: &str = "Read";
 const BUFFER: &str = "Read ahead";
 const PARSE: &str = "Parse";
@@ -25,24 +25,24 @@ const COMPRESS: &str = "Compress";
 const WRITE: &str = "Write";
 const TRANSFER: &str = "Transfer";
 
-/// How many lines are compressed together.
+/// Number of lines in a batch.
 const BATCH: usize = 20;
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "pipeline",
     chapter: "streams",
-    summary: "A file through stages: read, parse, compress, write; and what is left when one fails",
+    summary: "A file through stages: read, parse, compress, write; and the cleanup when one fails",
     params: &[
         Param::choice(
             "connect",
             "Stages are connected",
-            "As a pipeline that cleans up after itself, or by hand (pipe): whoever fails says so, and nobody closes the rest.",
+            "As a pipeline that cleans up after a failure, or by hand (pipe), which leaves files open.",
             &["pipeline", "pipe"],
         ),
         Param::choice(
             "fail",
             "Failing stage",
-            "Which stage fails, half way through.",
+            "Which stage fails halfway.",
             &["none", "read", "parse", "compress", "write"],
         ),
         Param::integer(
@@ -54,13 +54,13 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::integer(
             "chunk",
             "Chunk",
-            "How much is read at a time. Lines do not end where chunks do.",
+            "How much is read at a time. Lines may span chunks.",
             (ParamUnit::KiB, 1, 64, 1),
         ),
         Param::integer(
             "mark",
             "High-water mark",
-            "How far reading may run ahead of the stages behind it.",
+            "How far reading may run ahead of later stages.",
             (ParamUnit::KiB, 1, 1_024, 8),
         ),
         Param::integer(
@@ -72,21 +72,21 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::integer(
             "read",
             "Time to read a chunk",
-            "Give or take a fifth.",
+            "±20 %.",
             (ParamUnit::Ms, 0, 1_000, 10),
         )
         .live(),
         Param::integer(
             "compress",
             "Time to compress a batch",
-            "Give or take a fifth. Batches do not wait for each other.",
+            "±20 %. Batches run concurrently.",
             (ParamUnit::Ms, 0, 1_000, 60),
         )
         .live(),
         Param::integer(
             "write",
             "Time to write a batch",
-            "Give or take a fifth.",
+            "±20 %.",
             (ParamUnit::Ms, 0, 1_000, 15),
         )
         .live(),
@@ -109,7 +109,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[("write", "80"), ("lines", "800")],
         },
         Preset {
-            title: "One line is not what it should be",
+            title: "A malformed line",
             set: &[("fail", "parse")],
         },
     ],
@@ -120,7 +120,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
 
 async fn run(context: Context) {
     let trace = &context.trace;
-    // In the order in which chunks go through them.
+    // Registered in the order in which chunks pass through.
     for name in [READ, BUFFER, PARSE, COMPRESS, WRITE] {
         trace.instant(RecordKind::Start, trace.name(name), 0);
     }
@@ -133,7 +133,7 @@ async fn run(context: Context) {
         conclude(transfer, with_pipeline::run(&context).await);
         None
     };
-    // What nobody closed is closed by the end of the program.
+    // Files left open are closed only here, as at the end of a program.
     drop(left_open);
 }
 

@@ -1,7 +1,7 @@
-//! What a run of `backpressure` must prove.
+//! The checks of `backpressure`.
 //!
-//! The predicates look at amounts and at the order of records, never at how
-//! long something took, so they hold in every world.
+//! They use amounts and the order of records, never durations, so they hold in
+//! every world.
 
 use super::summary::BackpressureSummary;
 use crate::{
@@ -42,7 +42,7 @@ fn every_chunk_accounted(trace: &Trace) -> CheckResult {
     let all: u64 = trace.param("chunks").parse().unwrap_or(0);
     CheckResult::Decided {
         claim: if failed {
-            "every chunk written arrived, was dropped, or was in the buffer when the destination failed"
+            "every chunk was received, dropped, or buffered when the destination failed"
         } else {
             "every chunk arrives in order, or its loss is counted"
         }
@@ -55,24 +55,24 @@ fn every_chunk_accounted(trace: &Trace) -> CheckResult {
                 offered == all && left == 0
             },
         evidence: format!(
-            "{written} written, {received} taken, {} dropped, {} refused, {left} left",
+            "{written} written, {received} received, {} dropped, {} refused, {left} left",
             summary.dropped, summary.refused
         ),
     }
 }
 
-/// What is queued never weighs more than the mark and one chunk.
+/// The level never exceeds the mark plus one chunk.
 fn peak_bounded(trace: &Trace) -> CheckResult {
     let claim = "the buffer never holds more than its high-water mark and one chunk".to_owned();
     let summary = BackpressureSummary::of(trace);
     if trace.param("heed") == "ignore" {
-        return not_exercised(claim, "nobody heeds the mark: set heed=wait");
+        return not_exercised(claim, "the mark is ignored: set heed=wait");
     }
     CheckResult::Decided {
         claim,
         holds: summary.mark > 0 && summary.peak() <= summary.mark + summary.chunk,
         evidence: format!(
-            "at most {} of {} and {}",
+            "peak {}; mark {}, chunk {}",
             kib(summary.peak()),
             kib(summary.mark),
             kib(summary.chunk)
@@ -80,13 +80,13 @@ fn peak_bounded(trace: &Trace) -> CheckResult {
     }
 }
 
-/// Twice the input: the same peak, or whatever has piled up.
+/// The peak is bounded by the mark, or if ignored, equals the backlog.
 fn peak_and_input(trace: &Trace) -> CheckResult {
     let ignores = trace.param("heed") == "ignore";
     let claim = if ignores {
-        "ignored, the mark bounds nothing: the buffer holds all that is not taken yet"
+        "with the mark ignored, the buffer holds everything not yet received"
     } else {
-        "the peak does not depend on how much input there is"
+        "the peak does not depend on the amount of input"
     }
     .to_owned();
     let summary = BackpressureSummary::of(trace);
@@ -108,7 +108,7 @@ fn peak_and_input(trace: &Trace) -> CheckResult {
             first <= bound && second <= bound
         },
         evidence: format!(
-            "at most {} in the first half of the input, {} in the second; the mark is at {}",
+            "peak {} in the first half of the input, {} in the second; mark {}",
             kib(first),
             kib(second),
             kib(summary.mark)
@@ -116,9 +116,9 @@ fn peak_and_input(trace: &Trace) -> CheckResult {
     }
 }
 
-/// Waking for each chunk of room would cost a change of tasks for each.
+/// Resuming at half of the mark avoids a task switch per chunk.
 fn resumes_at_low_mark(trace: &Trace) -> CheckResult {
-    let claim = "a source that waits goes on when half of the mark is drained".to_owned();
+    let claim = "a waiting source resumes at half of the mark".to_owned();
     let summary = BackpressureSummary::of(trace);
     if summary.levels_at_resume.is_empty() {
         return not_exercised(
@@ -127,19 +127,19 @@ fn resumes_at_low_mark(trace: &Trace) -> CheckResult {
         );
     }
     let low = summary.mark / 2;
-    let well = summary
+    let at_low_mark = summary
         .levels_at_resume
         .iter()
         .filter(|level| **level <= low);
-    let (well, all) = (well.count(), summary.levels_at_resume.len());
+    let (at_low_mark, all) = (at_low_mark.count(), summary.levels_at_resume.len());
     CheckResult::Decided {
         claim,
-        holds: well == all,
-        evidence: format!("{well} of {all} waits ended at {} or less", kib(low)),
+        holds: at_low_mark == all,
+        evidence: format!("{at_low_mark} of {all} waits ended at {} or less", kib(low)),
     }
 }
 
-/// Nobody goes on writing to who is gone.
+/// A failed destination stops the source.
 fn error_stops_the_source(trace: &Trace) -> CheckResult {
     let claim = "when the destination fails, the source stops and both are closed".to_owned();
     let summary = BackpressureSummary::of(trace);

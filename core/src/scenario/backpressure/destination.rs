@@ -1,4 +1,4 @@
-//! The slow end.
+//! The slow destination.
 
 use super::{
     DESTINATION,
@@ -8,10 +8,10 @@ use crate::{scenario::Context, stream::Receiver, trace::RecordKind};
 use futures::StreamExt;
 use std::time::Duration;
 
-/// How long it stalls.
+/// Duration of the injected stall.
 const STALL: Duration = Duration::from_secs(1);
 
-/// Takes chunk after chunk, until there are no more or it fails.
+/// Receives and writes chunks until the channel ends or a write fails.
 pub(super) async fn write_all(
     context: Context,
     (mut receiver, queue): (Receiver<Chunk>, RecordedQueue),
@@ -29,7 +29,7 @@ pub(super) async fn write_all(
         queue.record_changes(&receiver.stats());
         let span = trace.begin(RecordKind::Handle, id, number);
         let mut took = draws.jitter(params.millis("write"), 20);
-        // Not at one number, which may be of those that were dropped.
+        // `>=`, since the chunk in the middle may have been dropped.
         let is_due = !injected && number >= half;
         injected |= is_due;
         if is_due && inject == "stall" {
@@ -39,7 +39,7 @@ pub(super) async fn write_all(
         if is_due && inject == "error" {
             span.fail("no space left");
             open.fail("no space left");
-            // Dropped here, it gives the source its chunks back.
+            // Dropping the receiver returns pending chunks to the source.
             return;
         }
         span.succeed();

@@ -1,4 +1,4 @@
-//! One record as a sentence.
+//! Narration of records.
 
 use super::SOURCE;
 use crate::{
@@ -12,28 +12,28 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
     let number = event.subject;
     let took = format_ms(event.duration);
     match (event.kind, event.phase, event.failure) {
-        (RecordKind::Start, ..) => format!("{source} is there."),
+        (RecordKind::Start, ..) => format!("{source} has started."),
         (RecordKind::Mark, ..) => {
-            format!("{source}'s high-water mark is at {} KiB.", number / 1024)
+            format!("{source}'s high-water mark is {} KiB.", number / 1024)
         }
         (RecordKind::Level, ..) => format!("{source} holds {} KiB.", number / 1024),
         (RecordKind::Open, Phase::Begin, _) => format!("{source} is open."),
         (RecordKind::Open, _, None) => format!("{source} is closed."),
-        (RecordKind::Open, _, Some(cause)) => format!("{source} is gone: {}.", trace.name(cause)),
+        (RecordKind::Open, _, Some(cause)) => format!("{source} failed: {}.", trace.name(cause)),
         (RecordKind::Write, ..) if source == SOURCE => {
             format!("{source} writes chunk {number} to {target}.")
         }
-        (RecordKind::Write, ..) => format!("{target} takes chunk {number} from {source}."),
+        (RecordKind::Write, ..) => format!("{target} receives chunk {number} from {source}."),
         (RecordKind::Stall, Phase::Begin, _) => {
             format!("{source} is full: {SOURCE} waits with chunk {number}.")
         }
-        (RecordKind::Stall, ..) => format!("{SOURCE} goes on with chunk {number}, after {took}."),
+        (RecordKind::Stall, ..) => format!("{SOURCE} resumes with chunk {number} after {took}."),
         (RecordKind::Drop, ..) => format!("{source} is full: {number} dropped."),
-        (RecordKind::Refuse, ..) => format!("{source} is full: chunk {number} is refused."),
-        (_, Phase::Begin, _) => format!("{source} works on chunk {number}."),
-        (_, _, None) => format!("{source} is done with chunk {number}, after {took}."),
+        (RecordKind::Refuse, ..) => format!("{source} is full: chunk {number} rejected."),
+        (_, Phase::Begin, _) => format!("{source} starts chunk {number}."),
+        (_, _, None) => format!("{source} finishes chunk {number} after {took}."),
         (_, _, Some(cause)) => format!(
-            "{source} failed at chunk {number}, after {took}: {}.",
+            "{source} fails at chunk {number} after {took}: {}.",
             trace.name(cause)
         ),
     }

@@ -1,4 +1,4 @@
-//! The queue between them, on record.
+//! The queue between source and destination, with its level recorded.
 
 use super::BUFFER;
 use crate::{
@@ -9,10 +9,10 @@ use crate::{
 };
 use std::{cell::Cell, rc::Rc};
 
-/// A chunk of bytes, and its number.
+/// A numbered chunk of bytes.
 pub(super) type Chunk = (u64, Vec<u8>);
 
-/// The channel as its records tell of it: how much it holds, what it lost.
+/// Records the channel's level and its dropped chunks.
 #[derive(Clone)]
 pub(super) struct RecordedQueue {
     id: NameId,
@@ -22,7 +22,7 @@ pub(super) struct RecordedQueue {
 }
 
 impl RecordedQueue {
-    /// Both of its ends.
+    /// Opens the channel and returns both ends, each with the recorder.
     pub(super) fn open(
         context: &Context,
     ) -> (
@@ -38,7 +38,7 @@ impl RecordedQueue {
             _ => Overflow::Wait,
         };
         let high = params.kibibytes("mark");
-        // The number of a chunk is not part of what it weighs.
+        // Only the bytes count towards the mark.
         let bound = Bound::weight(high, |chunk: &Chunk| chunk.1.len());
         let bound = bound.expect("the parameter's range begins at 1");
         let (sender, receiver) = channel(bound, overflow);
@@ -56,7 +56,7 @@ impl RecordedQueue {
         self.id
     }
 
-    /// Records what has changed.
+    /// Records what changed since the last call.
     pub(super) fn record_changes(&self, stats: &crate::stream::Stats) {
         let dropped = stats.dropped.items;
         let lost = dropped - self.lost.replace(dropped);

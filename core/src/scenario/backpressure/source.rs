@@ -1,4 +1,4 @@
-//! The quick end.
+//! The fast source.
 
 use super::{
     SOURCE,
@@ -11,11 +11,10 @@ use crate::{
 };
 use std::time::Duration;
 
-/// How many chunks a burst has.
+/// Number of chunks in a burst.
 const BURST: u64 = 20;
 
-/// Comes up with chunk after chunk, and writes them, until there are no more or
-/// nobody takes them.
+/// Produces and writes all chunks, or stops when the destination closes.
 pub(super) async fn read_all(context: Context, (sender, queue): (Sender<Chunk>, RecordedQueue)) {
     let params = &context.params;
     let chunks = params.integer("chunks");
@@ -36,7 +35,7 @@ pub(super) async fn read_all(context: Context, (sender, queue): (Sender<Chunk>, 
         if params.choice("inject") == "burst" && is_of_burst {
             took = Duration::ZERO;
         }
-        // It is as quick as it is, however long it had to wait before.
+        // Time spent waiting for the queue is not made up for.
         due = due.max(context.platform.now()) + took;
         let wait = due.saturating_sub(context.platform.now());
         context.platform.sleep(wait).await;
@@ -58,7 +57,7 @@ struct ChunkSource<'a> {
     queue: RecordedQueue,
 }
 
-/// The destination is gone.
+/// The receiver was dropped.
 struct DestinationClosed;
 
 impl ChunkSource<'_> {
@@ -68,7 +67,7 @@ impl ChunkSource<'_> {
         let sent = if self.waits {
             self.send(chunk).await
         } else {
-            // What it answers, nobody looks at.
+            // The full-queue signal is ignored.
             self.sender.force_send(chunk).map(drop)
         };
         match sent {
@@ -80,7 +79,7 @@ impl ChunkSource<'_> {
         Ok(())
     }
 
-    /// Writes as the policy has it; if that is to wait, the wait is on record.
+    /// Sends as the overflow policy says, and records any wait.
     async fn send(&self, chunk: Chunk) -> Result<(), SendError<Chunk>> {
         let chunk = match self.sender.try_send(chunk) {
             Err(SendError::Full(chunk)) if self.may_wait() => chunk,

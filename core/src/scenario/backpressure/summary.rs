@@ -1,34 +1,36 @@
-//! What the checks ask of a trace.
+//! The data that the checks need from a trace.
 
 use super::{BUFFER, DESTINATION, SOURCE};
 use crate::trace::{Event, Phase, RecordKind, Trace};
 
-/// Gathered in one pass over the trace.
+/// A summary of a trace, collected in one pass.
 #[derive(Default)]
 pub(super) struct BackpressureSummary {
-    /// In bytes.
+    /// The high-water mark, in bytes.
     pub(super) mark: u64,
+    /// The size of a chunk, in bytes.
     pub(super) chunk: u64,
-    /// Chunks the source wrote, and the destination took: their numbers.
+    /// Numbers of the chunks written by the source.
     pub(super) written: Vec<u64>,
+    /// Numbers of the chunks received by the destination.
     pub(super) received: Vec<u64>,
     pub(super) dropped: u64,
     pub(super) refused: u64,
-    /// The highest level while the first half of the chunks was written, and
-    /// after.
+    /// The peak level during the first and the second half of the input, in bytes.
     pub(super) peaks: [u64; 2],
-    /// How often the level was not what was written and not yet taken.
+    /// Number of levels that differ from the bytes written and not yet received.
     pub(super) level_mismatches: usize,
-    /// The level when the run was over.
+    /// The latest level, in bytes.
     pub(super) level: u64,
     /// The level at the end of each wait, in bytes.
     pub(super) levels_at_resume: Vec<u64>,
-    /// Where the destination failed, by the place in the trace.
+    /// Trace index at which the destination failed.
     pub(super) failed: Option<usize>,
-    /// What the source wrote after that.
+    /// Number of chunks written after that.
     pub(super) written_after: usize,
-    /// Which ends were closed, and are not open any more.
+    /// Number of ends closed.
     pub(super) closed: usize,
+    /// Number of ends opened.
     pub(super) opened: usize,
 }
 

@@ -1,7 +1,7 @@
-//! What a run of `decoupling` must prove.
+//! The checks of `decoupling`.
 //!
-//! The predicates look at counts and at the order of records, never at how
-//! long something took, so they hold in every world.
+//! They use counts and the order of records, never durations, so they hold in
+//! every world.
 
 use super::{AUDIT, EMAIL, EVENT_BUS, LOYALTY, METRICS, SESSION, summary::DecouplingSummary};
 use crate::{
@@ -105,13 +105,13 @@ fn failure_and_registration(trace: &Trace) -> CheckResult {
 fn siblings_run(trace: &Trace) -> CheckResult {
     let summary = DecouplingSummary::of(trace);
     let claim = if summary.is_direct {
-        "with direct calls the services behind the failing one are skipped"
+        "with direct calls the services after the failing one are skipped"
     } else {
         "every sibling of the failing listener runs"
     }
     .to_owned();
-    // Who should have run beside each failure: under `events` whoever had
-    // subscribed, under `direct` whoever comes later in the line of calls.
+    // The siblings of a failing service: with `events` the other subscribers, with
+    // `direct` the services later in the call order.
     let mut failures = 0;
     let mut expected = 0;
     let mut ran = 0;
@@ -137,7 +137,7 @@ fn siblings_run(trace: &Trace) -> CheckResult {
         );
     }
     if expected == 0 {
-        return not_exercised(claim, "no service is called behind it: set fail=email");
+        return not_exercised(claim, "no service is called after it: set fail=email");
     }
     CheckResult::Decided {
         claim,
@@ -150,24 +150,27 @@ fn latency_includes_email(trace: &Trace) -> CheckResult {
     let summary = DecouplingSummary::of(trace);
     let waits = summary.is_direct || trace.param("listeners") == "sync";
     let claim = match (summary.is_direct, waits) {
-        (true, _) => "with direct calls the registration takes as long as the email, and more",
-        (_, true) => "with synchronous listeners the registration's latency includes the email's",
+        (true, _) => "with direct calls the registration waits for the email",
+        (_, true) => "with synchronous listeners the registration waits for the email",
         (_, false) => "with asynchronous listeners the registration does not wait for the email",
     }
     .to_owned();
-    // Beyond that a sign-up may wait, though not for its mail: for room.
-    let room: u64 = match trace.param("overflow") {
+    // Later sign-ups may wait for inbox space, and so end after their email.
+    let first_in_inbox: u64 = match trace.param("overflow") {
         "wait" if !waits => trace.param("inbox").parse().unwrap_or(0),
         _ => u64::MAX,
     };
     let mut emails = 0;
     let mut included = 0;
     let service = trace.id(EMAIL);
-    for (user, request) in summary.requests().filter(|(user, _)| *user <= room) {
+    for (user, request) in summary
+        .requests()
+        .filter(|(user, _)| *user <= first_in_inbox)
+    {
         let email = service.and_then(|service| summary.handled(service, user));
         if let Some(email) = email {
             emails += 1;
-            // By the order of records: the email's span within the request's.
+            // The email's span lies within the request's.
             included += usize::from(request.begin < email.begin && email.end < request.end);
         }
     }
@@ -181,9 +184,9 @@ fn latency_includes_email(trace: &Trace) -> CheckResult {
 fn no_edit_for_a_subscriber(trace: &Trace) -> CheckResult {
     let summary = DecouplingSummary::of(trace);
     let claim = if summary.is_direct {
-        "with direct calls a service added while running is not called until UserService is edited"
+        "with direct calls a service added while running is never called"
     } else {
-        "a service added while running is served, and UserService needs no edit"
+        "a service added while running gets events; UserService is unchanged"
     }
     .to_owned();
     let Some(added_at) = summary.loyalty_started else {
@@ -212,21 +215,21 @@ fn no_edit_for_a_subscriber(trace: &Trace) -> CheckResult {
         claim,
         holds,
         evidence: format!(
-            "{served} of {} later sign-ups reached it; UserService knows {}",
+            "{served} of {} later sign-ups reached it; UserService depends on {}",
             later.len(),
             dependencies.join(", ")
         ),
     }
 }
 
-/// An inbox may lose events, by its policy, but never uncounted.
+/// An inbox may lose events as its policy says, but counts each loss.
 fn inbox_accounts_for_all(trace: &Trace) -> CheckResult {
     let summary = DecouplingSummary::of(trace);
     let overflow = trace.param("overflow");
     let claim = match overflow {
-        "wait" => "a full inbox makes the sign-up wait, and loses nothing",
-        "fail" => "a full inbox fails its listener, and each refusal is known",
-        _ => "a full inbox drops events, and each is counted",
+        "wait" => "a full inbox makes the sign-up wait and loses nothing",
+        "fail" => "a full inbox fails its listener and counts each refusal",
+        _ => "a full inbox drops events and counts each",
     }
     .to_owned();
     if summary.is_direct || trace.param("listeners") != "async" {
@@ -257,7 +260,7 @@ fn inbox_accounts_for_all(trace: &Trace) -> CheckResult {
     }
 }
 
-/// What became of the sign-ups that were handed to an inbox.
+/// Counts of the sign-ups delivered to an inbox, by outcome.
 #[derive(Default)]
 struct InboxAccount {
     delivered: u64,
@@ -288,8 +291,8 @@ impl InboxAccount {
     }
 }
 
-/// Tells the deliveries of mails from those of sign-ups: they follow their emit
-/// at once.
+/// Distinguishes deliveries of `MailSent` from those of `UserRegistered`: the former
+/// directly follow an emit by `EmailService`.
 struct MailDeliveries {
     email: Option<NameId>,
     audit: Option<NameId>,
@@ -305,7 +308,8 @@ impl MailDeliveries {
         }
     }
 
-    /// To be asked of each record in turn.
+    /// Returns `true` if this is a delivery of `MailSent`. Call it for each record, in
+    /// order.
     fn is_delivery(&mut self, event: &Event) -> bool {
         let is_mail =
             self.announced && event.kind == RecordKind::Deliver && event.target == self.audit;
@@ -314,13 +318,13 @@ impl MailDeliveries {
     }
 }
 
-/// An emit from within a listener is over before the outer one goes on.
+/// A nested emit finishes before the outer one continues.
 fn nested_emit_first(trace: &Trace) -> CheckResult {
     let is_async = trace.param("listeners") == "async";
     let claim = if is_async {
-        "mailed in the background, the sign-up is known before the mail"
+        "asynchronously, AuditLog gets the sign-up before the mail"
     } else {
-        "an emit within an emit comes first: AuditLog hears of the mail before the sign-up"
+        "a nested emit finishes first: AuditLog gets the mail before the sign-up"
     }
     .to_owned();
     if trace.param("design") == "direct" || trace.param("reentry") == "none" {
@@ -328,7 +332,7 @@ fn nested_emit_first(trace: &Trace) -> CheckResult {
     }
     let mut mail_deliveries = MailDeliveries::of(trace);
     let audit = mail_deliveries.audit;
-    // The place of each delivery to AuditLog: of a mail, and of its sign-up.
+    // The user and trace index of each delivery to AuditLog.
     let mut of_mails = Vec::new();
     let mut of_sign_ups = Vec::new();
     for (index, event) in trace.events.iter().enumerate() {
@@ -360,7 +364,6 @@ fn nested_emit_first(trace: &Trace) -> CheckResult {
     }
 }
 
-/// Who leaks listeners is told, once, and where.
 fn leak_reported(trace: &Trace) -> CheckResult {
     let (session, bus) = (trace.id(SESSION), trace.id(EVENT_BUS));
     let mut subscribed = 0;
@@ -371,9 +374,9 @@ fn leak_reported(trace: &Trace) -> CheckResult {
             subscribed += 1;
         }
     }
-    // AuditLog's second subscription is to another type of event.
+    // AuditLog's second subscription is for `MailSent`, a list of its own.
     let others = u64::from(trace.param("reentry") == "email" && leaked > 0);
-    let hint = "there are no more than ten listeners: set leak=10, design=events, users=12";
+    let hint = "at most ten listeners: set leak=10, design=events, users=12";
     leak_check::leak_reported(trace, SESSION, subscribed - others, leaked, hint)
 }
 

@@ -1,4 +1,4 @@
-//! One record as a sentence.
+//! Narration of records.
 
 use super::EMAIL;
 use crate::{
@@ -16,25 +16,25 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
         (RecordKind::Depend, ..) => format!("{source} depends on {target}."),
         (RecordKind::Subscribe, ..) => format!("{source} subscribes to {target}."),
         (RecordKind::Leak, ..) => format!("{source} warns: {target}."),
-        (RecordKind::Drop, ..) => format!("The inbox of {source} is full: {user} dropped."),
+        (RecordKind::Drop, ..) => format!("{source}'s inbox is full: {user} dropped."),
         (RecordKind::Refuse, ..) => {
-            format!("The inbox of {source} is full: user {user} is refused.")
+            format!("{source}'s inbox is full: user {user} rejected.")
         }
         (RecordKind::Request, Phase::Begin, _) => format!("User {user} signs up at {source}."),
-        (RecordKind::Request, _, None) => format!("User {user} is registered, after {took}."),
+        (RecordKind::Request, _, None) => format!("User {user} is registered after {took}."),
         (RecordKind::Request, _, Some(cause)) => {
             format!("User {user} could not register: {}.", trace.name(cause))
         }
         (RecordKind::Call, ..) => format!("{source} calls {target} for user {user} and waits."),
         (RecordKind::Emit, ..) if source == EMAIL => {
-            format!("{source}, still at it, emits MailSent for user {user}.")
+            format!("{source}'s listener emits MailSent for user {user}.")
         }
         (RecordKind::Emit, ..) => format!("{source} emits UserRegistered for user {user}."),
-        (RecordKind::Deliver, ..) => format!("The bus hands user {user} to {target}."),
-        (_, Phase::Begin, _) => format!("{source} works on user {user}."),
-        (_, _, None) => format!("{source} is done with user {user}, after {took}."),
+        (RecordKind::Deliver, ..) => format!("The bus delivers user {user} to {target}."),
+        (_, Phase::Begin, _) => format!("{source} starts user {user}."),
+        (_, _, None) => format!("{source} finishes user {user} after {took}."),
         (_, _, Some(cause)) => format!(
-            "{source} failed for user {user}, after {took}: {}.",
+            "{source} fails for user {user} after {took}: {}.",
             trace.name(cause)
         ),
     }

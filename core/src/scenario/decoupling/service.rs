@@ -1,4 +1,4 @@
-//! A service that reacts to a sign-up. The same code in both designs.
+//! The services that react to a sign-up, the same code in both designs.
 
 use super::{AUDIT, EMAIL, LOYALTY, METRICS};
 use crate::{
@@ -11,12 +11,12 @@ use std::{
     time::Duration,
 };
 
-/// What one service is like.
+/// The characteristics of a service.
 pub(super) struct ServiceProfile {
     name: &'static str,
-    /// What `fail` calls it, if it can fail.
+    /// The option of `fail` that selects it, if it can fail.
     fails_as: Option<&'static str>,
-    /// Which streams of random draws are its own.
+    /// Selects its random streams.
     number: u64,
     latency: fn(&Values) -> Duration,
 }
@@ -64,7 +64,7 @@ impl ServiceProfile {
         }
     }
 
-    /// How it fails at this time, if it does.
+    /// Returns the fault currently injected into it, if any.
     fn fault(&self, params: &Values) -> Option<InjectedFault> {
         (Some(params.choice("fail")) == self.fails_as).then(|| InjectedFault {
             percent: u32::try_from(params.integer("fail_rate")).unwrap_or(100),
@@ -73,14 +73,14 @@ impl ServiceProfile {
     }
 }
 
-/// An operational failure: expected, and somebody else's.
+/// An operational failure: expected, and not a bug in this service.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("{service} is unavailable")]
 pub(super) struct Unavailable {
     service: &'static str,
 }
 
-/// Two streams: whether a service fails does not change how long it takes.
+/// Separate streams, so that failures do not change latencies.
 struct RandomStreams {
     latency: Random,
     fault: Random,
@@ -121,7 +121,7 @@ impl DownstreamService {
         self.id
     }
 
-    /// Reacts to a sign-up and holds the loop until it is done.
+    /// Handles a sign-up and blocks the event loop until it is done.
     pub(super) fn handle(&self, user: u64) -> Result<(), Unavailable> {
         let span = self.trace.begin(RecordKind::Handle, self.id, user);
         let (latency, failed) = self.draw(user);
@@ -129,7 +129,7 @@ impl DownstreamService {
         self.finish(span, failed)
     }
 
-    /// Reacts to a sign-up and lets others use the loop while it waits.
+    /// Handles a sign-up without blocking the event loop.
     pub(super) async fn handle_async(&self, user: u64) -> Result<(), Unavailable> {
         let span = self.trace.begin(RecordKind::Handle, self.id, user);
         let (latency, failed) = self.draw(user);
@@ -137,7 +137,9 @@ impl DownstreamService {
         self.finish(span, failed)
     }
 
-    /// How long this one takes, and whether it fails.
+    /// Draws the latency of a sign-up, and `true` if it fails.
+    ///
+    /// Panics if the fault is a bug.
     fn draw(&self, user: u64) -> (Duration, bool) {
         let mut draws = self.draws.lock().unwrap_or_else(PoisonError::into_inner);
         let latency = (self.profile.latency)(&self.params);

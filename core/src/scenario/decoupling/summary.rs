@@ -1,28 +1,28 @@
-//! What the checks ask of a trace.
+//! The data that the checks need from a trace.
 
 use super::{LOYALTY, SESSION, USER_SERVICE};
 use crate::trace::{Event, NameId, Phase, RecordKind, Trace};
 use std::collections::BTreeMap;
 
-/// Gathered in one pass over the trace.
+/// A summary of a trace, collected in one pass.
 pub(super) struct DecouplingSummary {
     pub(super) is_direct: bool,
-    /// Whether a full inbox may lose what it is handed.
+    /// `true` if a full inbox may lose events.
     inboxes_lose: bool,
-    /// The services that were there before `UserService`: under `direct`, the
-    /// line in which it calls them. Those it never got round to count too.
+    /// The services started before `UserService`, which calls them in this order with
+    /// `direct`. Services that it never called are included.
     pub(super) call_order: Vec<NameId>,
-    /// Whom `UserService` depends on, or passed anything to all the same.
+    /// The targets of all records by `UserService`: declared dependencies and calls.
     pub(super) dependencies: Vec<NameId>,
-    /// Where in the trace the service that is added started.
+    /// Trace index at which the added service started.
     pub(super) loyalty_started: Option<usize>,
     spans: BTreeMap<(RecordKind, NameId, u64), UserSpan>,
-    /// When each listener subscribed.
+    /// Each listener and the trace index of its subscription.
     subscribed: Vec<(NameId, usize)>,
     user_service: Option<NameId>,
 }
 
-/// What took place for one user, by the places of its records in the trace.
+/// A span about one user, with the trace indices of its records.
 #[derive(Clone, Copy)]
 pub(super) struct UserSpan {
     pub(super) begin: usize,
@@ -44,7 +44,7 @@ impl DecouplingSummary {
             user_service: trace.id(USER_SERVICE),
         };
         let loyalty = trace.id(LOYALTY);
-        // Left behind by a bug: it is called, and does nothing.
+        // A leaked listener: it is called and does nothing.
         let session = trace.id(SESSION);
         let mut user_service_started = false;
         for (index, event) in trace.events.iter().enumerate() {
@@ -61,7 +61,7 @@ impl DecouplingSummary {
                         summary.call_order.push(source);
                     }
                 }
-                // A service that listens to two types of event counts once.
+                // A service that listens to two event types counts once.
                 RecordKind::Subscribe if Some(source) != session && !summary.listens(source) => {
                     summary.subscribed.push((source, index));
                 }
@@ -77,7 +77,7 @@ impl DecouplingSummary {
         summary
     }
 
-    /// Answered requests, by user.
+    /// Returns the answered requests, ordered by user.
     pub(super) fn requests(&self) -> impl Iterator<Item = (u64, UserSpan)> + '_ {
         self.spans
             .iter()
@@ -85,7 +85,7 @@ impl DecouplingSummary {
             .map(|((.., user), span)| (*user, *span))
     }
 
-    /// Which service failed for which user; by service, then by user.
+    /// Returns each failure as service and user, in that order.
     pub(super) fn failures(&self) -> impl Iterator<Item = (NameId, u64)> + '_ {
         self.spans
             .iter()
@@ -93,7 +93,7 @@ impl DecouplingSummary {
             .map(|((_, service, user), _)| (*service, *user))
     }
 
-    /// The finished work of a service for a user, ended well or not.
+    /// Returns the finished span of a service for a user, successful or not.
     pub(super) fn handled(&self, service: NameId, user: u64) -> Option<UserSpan> {
         let span = self.spans.get(&(RecordKind::Handle, service, user))?;
         span.is_over.then_some(*span)
@@ -105,13 +105,13 @@ impl DecouplingSummary {
             .any(|(dependencies, _)| *dependencies == service)
     }
 
-    /// Who listens, and since which place in the trace.
+    /// Returns each listener and the trace index of its subscription.
     pub(super) fn listeners(&self) -> impl Iterator<Item = (NameId, usize)> + '_ {
         self.subscribed.iter().copied()
     }
 
-    /// Whether a service had its chance: it handled the sign-up, or the bus
-    /// handed it over and its inbox was full.
+    /// Returns `true` if the sign-up reached the service: it was handled, or it was
+    /// delivered to an inbox that may lose events.
     pub(super) fn was_reached(&self, service: NameId, user: u64) -> bool {
         let delivered = self
             .spans
@@ -119,26 +119,26 @@ impl DecouplingSummary {
         self.handled(service, user).is_some() || (self.inboxes_lose && delivered)
     }
 
-    /// Who listened when the user was announced, other than `but`.
-    pub(super) fn subscribed_before(&self, user: u64, but: NameId) -> Vec<NameId> {
+    /// Returns the listeners, except one, at the time of the emit for `user`.
+    pub(super) fn subscribed_before(&self, user: u64, except: NameId) -> Vec<NameId> {
         let emitted = self
             .user_service
             .and_then(|source| self.spans.get(&(RecordKind::Emit, source, user)))
             .map_or(0, |emit| emit.begin);
         self.subscribed
             .iter()
-            .filter(|(listener, at)| *listener != but && *at < emitted)
+            .filter(|(listener, at)| *listener != except && *at < emitted)
             .map(|(listener, _)| *listener)
             .collect()
     }
 
     fn add_span(&mut self, index: usize, event: &Event) {
-        // A delivery is the listener's: the bus has one to each for a user.
-        let who = match event.kind {
+        // The bus has one delivery per listener and user, so key it by listener.
+        let owner = match event.kind {
             RecordKind::Deliver => event.target.unwrap_or(event.source),
             _ => event.source,
         };
-        let key = (event.kind, who, event.subject);
+        let key = (event.kind, owner, event.subject);
         let is_over = event.phase != Phase::Begin;
         let begin = match (event.phase, self.spans.get(&key)) {
             (Phase::End, Some(span)) => span.begin,

@@ -1,4 +1,4 @@
-//! The subject: a service that registers users, in two designs.
+//! The service that registers users, in both designs.
 
 use super::{
     EVENT_BUS, SESSION, USER_SERVICE,
@@ -11,41 +11,41 @@ use crate::{
 };
 use std::time::Duration;
 
-/// What is said on the bus when somebody has signed up.
+/// The event emitted for each sign-up.
 #[derive(Clone, Copy)]
 pub(super) struct UserRegistered {
     pub(super) user: u64,
 }
 
-/// What is said when a mail has gone out.
+/// The event emitted for each mail sent.
 #[derive(Clone, Copy)]
 pub(super) struct MailSent {
     pub(super) user: u64,
 }
 
-/// Registers users. Who is to hear of it depends on the design.
+/// Registers users and notifies the other services.
 pub(super) struct UserService {
     id: NameId,
     trace: Recorder,
     design: SignUpDesign,
-    /// Whether it waits for room in the inboxes of listeners; never for what
-    /// they do with it.
+    /// `true` if it waits for space in listeners' inboxes. It never waits for
+    /// asynchronous listeners to finish.
     awaits_listeners: bool,
 }
 
 enum SignUpDesign {
-    /// It knows and calls every service.
+    /// Calls every service.
     Direct(Box<DirectServices>),
-    /// It knows the bus.
+    /// Emits events on the bus.
     Events {
         bus: Bus,
         bus_id: NameId,
-        /// For how many sign-ups it has the bug of `remember`.
+        /// Number of sign-ups that leak a listener.
         leaks: u64,
     },
 }
 
-/// Every service it depends on.
+/// The services that `UserService` calls.
 struct DirectServices {
     email: DownstreamService,
     audit: DownstreamService,
@@ -64,7 +64,7 @@ impl SignUpDesign {
 }
 
 impl DirectServices {
-    /// In the order in which they are called.
+    /// Returns the services in call order.
     fn in_call_order(&self) -> [&DownstreamService; 3] {
         [&self.email, &self.audit, &self.metrics]
     }
@@ -94,7 +94,8 @@ impl UserService {
     fn start(context: &Context, design: SignUpDesign) -> Self {
         let id = context.trace.name(USER_SERVICE);
         context.trace.instant(RecordKind::Start, id, 0);
-        // What it holds on to is what it knows: neither more nor less.
+        // Recorded from the fields of the design, so the trace shows the actual
+        // dependencies.
         for dependency in design.dependencies() {
             context.trace.send(RecordKind::Depend, id, dependency, 0);
         }
@@ -106,8 +107,10 @@ impl UserService {
         }
     }
 
-    /// Takes the request of a user who arrived at `due`. It is answered when the
-    /// future completes: that may have to wait for room in a listener's inbox.
+    /// Registers a user who arrived at `due`.
+    ///
+    /// The request is answered when the future completes. With a full inbox and the
+    /// policy `wait`, it waits for space.
     pub(super) fn register(&self, user: u64, due: Duration) -> impl Future<Output = ()> + 'static {
         let request = self.trace.begin_at(due, RecordKind::Request, self.id, user);
         let (outcome, announced) = match &self.design {
@@ -130,8 +133,8 @@ impl UserService {
         }
     }
 
-    /// Each new service means one more line here, and the first that fails
-    /// takes the sign-up with it.
+    /// Calls each service in turn. The first failure fails the sign-up, and each new
+    /// service needs an edit here.
     fn call_each(&self, user: u64, services: &DirectServices) -> Result<(), Unavailable> {
         for service in services.in_call_order() {
             self.trace
@@ -141,8 +144,8 @@ impl UserService {
         Ok(())
     }
 
-    /// The bug: it listens to learn when this user is registered, and goes on
-    /// listening for ever.
+    /// Simulates a listener leak: subscribes for this user's registration and never
+    /// unsubscribes.
     fn leak_listener(&self, user: u64, bus: &Bus, bus_id: NameId) {
         let session = self.trace.name(SESSION);
         self.trace
@@ -150,8 +153,8 @@ impl UserService {
         bus.on(SESSION, |_: &UserRegistered| ()).detach();
     }
 
-    /// A new service means no change here. What fails is on record with the
-    /// service it failed in; the user is registered all the same.
+    /// Emits the event. A listener's failure is recorded by that listener and does
+    /// not fail the sign-up. A new service needs no edit here.
     fn emit_registered(
         &self,
         user: u64,

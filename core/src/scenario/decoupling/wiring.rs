@@ -1,4 +1,4 @@
-//! Who listens on the bus: the only place that knows.
+//! Wires the services to the bus; no other module knows the listeners.
 
 use super::{
     AUDIT, EMAIL, EVENT_BUS,
@@ -14,7 +14,7 @@ use crate::{
 use futures::StreamExt;
 use std::{any::Any, cell::RefCell};
 
-/// The bus, its subscriptions, and the tasks of those with an inbox.
+/// The bus, its subscriptions, and the tasks that process inboxes.
 pub(super) struct BusWiring {
     context: Context,
     bus: Bus,
@@ -35,7 +35,6 @@ impl BusWiring {
                 trace.send(RecordKind::Leak, bus_id, warning, count as u64);
             });
         let bus = Bus::with_options(options);
-        // Deliveries are recorded as the bus reports them.
         let trace = context.trace.clone();
         let record = bus.tap(move |tapped| {
             let Some(user) = user_of(tapped.event) else {
@@ -55,7 +54,7 @@ impl BusWiring {
                 } if error.is::<InboxFull>() => {
                     trace.instant(RecordKind::Refuse, trace.name(&listener.name), user);
                 }
-                // The services record the rest themselves.
+                // The services record everything else.
                 _ => {}
             }
         });
@@ -74,14 +73,14 @@ impl BusWiring {
         self.bus.clone()
     }
 
-    /// Lets a service hear of sign-ups from now on.
+    /// Subscribes a service to sign-ups.
     pub(super) fn subscribe(&self, service: DownstreamService) {
         let trace = &self.context.trace;
         trace.send(RecordKind::Subscribe, service.id(), self.bus_id, 0);
         let name = service.name();
-        let mail_announcer = self.mail_announcer(name, service.id());
+        let mail_announcer = self.wire_mail_sent(name, service.id());
         if self.context.params.choice("listeners") == "async" {
-            self.start_reader(service, mail_announcer);
+            self.subscribe_inbox(service, mail_announcer);
             return;
         }
         let subscription = self.bus.on(name, move |event: &UserRegistered| {
@@ -94,8 +93,8 @@ impl BusWiring {
         self.subscriptions.borrow_mut().push(subscription);
     }
 
-    /// Gives a service an inbox and a task of its own.
-    fn start_reader(&self, service: DownstreamService, mail_announcer: Option<MailAnnouncer>) {
+    /// Subscribes a service through an inbox, and spawns the task that processes it.
+    fn subscribe_inbox(&self, service: DownstreamService, mail_announcer: Option<MailAnnouncer>) {
         let (params, trace) = (&self.context.params, self.context.trace.clone());
         let capacity = usize::try_from(params.integer("inbox")).unwrap_or(usize::MAX);
         let overflow = overflow(params);
@@ -108,9 +107,9 @@ impl BusWiring {
             .push(self.context.platform.spawn(task));
     }
 
-    /// What a service says on the bus of its own accord, if it does; and who
-    /// hears of that.
-    fn mail_announcer(&self, name: &str, id: NameId) -> Option<MailAnnouncer> {
+    /// Wires `MailSent` if `reentry` asks for it: subscribes `AuditLog`, and returns
+    /// an announcer for `EmailService`.
+    fn wire_mail_sent(&self, name: &str, id: NameId) -> Option<MailAnnouncer> {
         if self.context.params.choice("reentry") != "email" {
             return None;
         }
@@ -128,7 +127,7 @@ impl BusWiring {
         })
     }
 
-    /// Unsubscribes everybody, when the inboxes are closed and worked off.
+    /// Closes the inboxes, waits until they are drained, and drops the subscriptions.
     pub(super) async fn finish(self) {
         for inbox in self.inboxes.into_inner() {
             self.bus.off(inbox);
@@ -140,7 +139,7 @@ impl BusWiring {
     }
 }
 
-/// Works the inbox off, one event after the other, until it is closed.
+/// Processes events one by one until the inbox is closed.
 async fn process_inbox(
     mut inbox: Inbox<UserRegistered>,
     service: DownstreamService,
@@ -158,7 +157,7 @@ async fn process_inbox(
         let Some(event) = next else {
             return;
         };
-        // A failure is on record with the service; nobody waits for it.
+        // The service has recorded a failure; no caller waits for it.
         let handled = service.handle_async(event.user).await;
         if let (Ok(()), Some(mail_announcer)) = (handled, &mail_announcer) {
             mail_announcer.emit_mail_sent(event.user);
@@ -166,7 +165,6 @@ async fn process_inbox(
     }
 }
 
-/// What a full inbox does.
 fn overflow(params: &Values) -> Overflow {
     match params.choice("overflow") {
         "drop-oldest" => Overflow::DropOldest,
@@ -177,7 +175,7 @@ fn overflow(params: &Values) -> Overflow {
     }
 }
 
-/// Whom an event is about.
+/// Returns the user that an event is about.
 fn user_of(event: &dyn Any) -> Option<u64> {
     let registered = event
         .downcast_ref()
@@ -185,12 +183,12 @@ fn user_of(event: &dyn Any) -> Option<u64> {
     registered.or_else(|| event.downcast_ref().map(|event: &MailSent| event.user))
 }
 
-/// Tells the bus of each mail, from within the listener that sent it.
+/// Emits `MailSent` from within the listener that sent the mail.
 struct MailAnnouncer {
     trace: Recorder,
     email: NameId,
     bus_id: NameId,
-    /// Not the bus, which would then hold itself.
+    /// Not the bus: its listener owns this, so a `Bus` here would be a reference cycle.
     emitter: Emitter<MailSent>,
 }
 

@@ -1,4 +1,4 @@
-//! A listener with work to do.
+//! A listener with simulated work.
 
 use crate::{
     platform::{Random, Timer},
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-/// What each listener has: a name, and work that takes a while.
+/// A named listener whose work takes time.
 #[derive(Clone)]
 pub(super) struct BusyListener {
     id: NameId,
@@ -20,7 +20,7 @@ pub(super) struct BusyListener {
     draws: Arc<Mutex<Random>>,
 }
 
-/// An operational failure: expected, and no bug.
+/// An operational failure: expected, not a bug.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("no signal")]
 pub(super) struct NoSignal {
@@ -28,14 +28,14 @@ pub(super) struct NoSignal {
 }
 
 impl BusyListener {
-    /// One that starts now. `stream` is the number of its random draws.
+    /// Creates a listener and records its start. `stream` selects its random stream.
     pub(super) fn start(context: &Context, name: &str, stream: u64) -> Self {
         let busy_listener = BusyListener::new(context, name, stream);
         busy_listener.record_start();
         busy_listener
     }
 
-    /// One that starts later.
+    /// Creates a listener whose start is recorded later.
     pub(super) fn new(context: &Context, name: &str, stream: u64) -> Self {
         BusyListener {
             id: context.trace.name(name),
@@ -58,12 +58,12 @@ impl BusyListener {
         self.timer.now()
     }
 
-    /// Begins to work on a reading.
+    /// Begins the span of a reading.
     pub(super) fn begin(&self, reading: u64) -> Span {
         self.trace.begin(RecordKind::Handle, self.id, reading)
     }
 
-    /// Holds the loop for as long as its work takes.
+    /// Blocks the event loop for the duration of the work.
     pub(super) fn work(&self) {
         let mut draws = self.draws.lock().unwrap_or_else(PoisonError::into_inner);
         let took = draws.jitter(self.params.millis("work"), 20);
@@ -71,7 +71,7 @@ impl BusyListener {
         self.timer.block(took);
     }
 
-    /// All there is to do, for those with nothing special about them.
+    /// Handles a reading successfully.
     pub(super) fn handle(&self, reading: u64) {
         let span = self.begin(reading);
         self.work();

@@ -1,7 +1,7 @@
-//! What a run of `observer` must prove.
+//! The checks of `observer`.
 //!
-//! The predicates look at counts and at the order of records, never at how
-//! long something took, so they hold in every world.
+//! They use counts and the order of records, never durations, so they hold in
+//! every world.
 
 use super::{
     ALARM, CALIBRATION, EMITTER, ERROR_LOG, FORGOTTEN, LATE_LISTENER, LOGGER,
@@ -76,15 +76,16 @@ fn every_reading_announced(trace: &Trace) -> CheckResult {
         claim: "every reading is announced and every listener finishes".to_owned(),
         holds: own == readings && ended == summary.emits.len() && unfinished == 0,
         evidence: format!(
-            "{own} of {readings} announced, and {} that a listener asked for; {unfinished} unfinished",
+            "{own} of {readings} announced, {} requested by a listener, {unfinished} unfinished",
             summary.emits.len() - own
         ),
     }
 }
 
-/// Whom an emit has to call, in order: its list, but for one that listens once
-/// and was called by another emit, and for those removed before its turn came,
-/// where removals take effect at once.
+/// Returns the listeners that an emit must call, in order.
+///
+/// That is its list, except a once listener called by another emit and, with live
+/// removal, listeners removed before their turn.
 fn expected_calls(trace: &Trace, summary: &ObserverSummary, emit: &EmitRecord) -> Vec<NameId> {
     let is_live = trace.param("removal") == "live";
     let calibration = trace.id(CALIBRATION);
@@ -95,15 +96,14 @@ fn expected_calls(trace: &Trace, summary: &ObserverSummary, emit: &EmitRecord) -
         if !is_once && !is_live {
             return true;
         }
-        // A listener that is off the list was, at the latest, before this ended;
-        // that it was called all the same is for it to say.
+        // The once listener is removed before its call, so it may be gone and called.
         let gone = removed.is_some_and(|change| change.index < emit.end);
         !gone || (is_once && emit.has_called(*listener))
     })
     .collect()
 }
 
-/// Every emit calls those on its list, in their order, and nobody else.
+/// Every emit calls exactly the listeners on its list, in order.
 fn in_order(trace: &Trace) -> CheckResult {
     let summary = ObserverSummary::of(trace);
     let stops = trace.param("policy") == "fail-fast";
@@ -131,16 +131,16 @@ fn in_order(trace: &Trace) -> CheckResult {
     }
     let emits = summary.emits.len();
     CheckResult::Decided {
-        claim: "listeners are called in the order of the list; the one that was prepended, though added last, is first"
+        claim: "listeners are called in list order; Alarm, added last but prepended, is first"
             .to_owned(),
         holds: emits > 0 && right == emits && alarm_first == emits,
         evidence: format!(
-            "{right} of {emits} emits called whom they should, {calls} calls in all; Alarm was first in {alarm_first}"
+            "{right} of {emits} emits in order, {calls} calls; Alarm first in {alarm_first}"
         ),
     }
 }
 
-/// A listener for one event is taken off the list, then called; by one emit.
+/// A once listener is removed, then called, by one emit only.
 fn once_called_once(trace: &Trace) -> CheckResult {
     let summary = ObserverSummary::of(trace);
     let calibration = trace.id(CALIBRATION);
@@ -153,31 +153,31 @@ fn once_called_once(trace: &Trace) -> CheckResult {
         .collect();
     let found_gone = summary.change(calibration, true).is_some();
     CheckResult::Decided {
-        claim: "a listener for one event is called once, and is off the list by then".to_owned(),
+        claim: "a once listener is removed first, then called once".to_owned(),
         holds: calls.len() == 1 && found_gone,
         evidence: format!(
-            "called by {} of {} emits; it found itself {}",
+            "called by {} of {} emits; when called it was {}",
             calls.len(),
             summary.emits.len(),
-            if found_gone { "removed" } else { "on the list" }
+            if found_gone { "removed" } else { "listed" }
         ),
     }
 }
 
-/// What the removal of a listener that has not had its turn means.
+/// A listener removed before its turn: called once more, or skipped with live removal.
 fn removed_during_emit(trace: &Trace) -> CheckResult {
     let is_live = trace.param("removal") == "live";
     let claim = if is_live {
-        "a listener removed during an emit is passed by at once, with live removal"
+        "with live removal a listener removed during an emit is skipped at once"
     } else {
-        "a listener removed during an emit is called by that one still, and by none after it"
+        "a listener removed during an emit is called by that emit, but by none after it"
     }
     .to_owned();
     let summary = ObserverSummary::of(trace);
     let logger = trace.id(LOGGER);
     let removed = summary.change(logger, true);
     let Some((removed, within)) = removed.and_then(|it| Some((it, it.within?))) else {
-        return not_exercised(claim, "nobody was removed: set change=remove, readings=4");
+        return not_exercised(claim, "nothing was removed: set change=remove, readings=4");
     };
     let calls = |emit: &EmitRecord| {
         let of_logger = emit.called.iter().filter(|(it, _)| Some(*it) == logger);
@@ -191,25 +191,25 @@ fn removed_during_emit(trace: &Trace) -> CheckResult {
         claim,
         holds: during == usize::from(!is_live) && later == 0,
         evidence: format!(
-            "Logger, removed during the emit of reading {}, was called {during}× more by it, {later}× by the {} after it",
+            "Logger, removed at reading {}, was called {during}× more by it, {later}× by the {} after it",
             summary.emits[within].reading,
             summary.emits.len() - within - 1
         ),
     }
 }
 
-/// Whoever is added during an emit waits for the next.
+/// A listener added during an emit is first called by the next.
 fn added_during_emit(trace: &Trace) -> CheckResult {
     let claim = "a listener added during an emit waits for the next".to_owned();
     let summary = ObserverSummary::of(trace);
     let late_listener = trace.id(LATE_LISTENER);
     let added = summary.change(late_listener, false);
     let Some((added, within)) = added.and_then(|it| Some((it, it.within?))) else {
-        return not_exercised(claim, "nobody was added: set change=add, readings=4");
+        return not_exercised(claim, "nothing was added: set change=add, readings=4");
     };
     let mut later = summary.emits.iter().filter(|it| it.begin > added.index);
     let emits = later.clone().count();
-    // Under fail-fast it may be behind a failure, and then has no turn.
+    // With fail-fast an earlier failure ends the emit before its turn.
     let has_turn =
         |emit: &EmitRecord| trace.param("policy") != "fail-fast" || emit.failed.is_empty();
     let is_called = |emit: &EmitRecord| {
@@ -219,24 +219,22 @@ fn added_during_emit(trace: &Trace) -> CheckResult {
     let called = later.clone().filter(|emit| is_called(emit)).count();
     let holds = !during && later.all(|emit| is_called(emit) == has_turn(emit));
     if emits == 0 {
-        return not_exercised(claim, "there was no reading after it: set readings=4");
+        return not_exercised(claim, "no reading came after it: set readings=4");
     }
     CheckResult::Decided {
         claim,
         holds,
         evidence: format!(
-            "Newcomer, added during the emit of reading {}, was {} by it, and by {called} of the {emits} after it",
+            "Newcomer, added at reading {}, was {} by it, and by {called} of the {emits} after it",
             summary.emits[within].reading,
             if during { "called" } else { "not called" }
         ),
     }
 }
 
-/// An emit from within a listener is over before the outer one goes on.
+/// A nested emit finishes before the outer one continues.
 fn inner_emit_first(trace: &Trace) -> CheckResult {
-    let claim =
-        "an emit within an emit comes first: all hear of the inner before the outer goes on"
-            .to_owned();
+    let claim = "a nested emit reaches all its listeners before the outer one continues".to_owned();
     let summary = ObserverSummary::of(trace);
     let inner: Vec<_> = summary
         .emits
@@ -261,15 +259,15 @@ fn inner_emit_first(trace: &Trace) -> CheckResult {
     CheckResult::Decided {
         claim,
         holds: first == inner.len(),
-        evidence: format!("{first} of {} inner emits were over first", inner.len()),
+        evidence: format!("{first} of {} nested emits came first", inner.len()),
     }
 }
 
-/// Under `isolate` every sibling runs; under `fail-fast` nobody behind does.
+/// With `isolate` every sibling runs; with `fail-fast` no later one does.
 fn failure_and_siblings(trace: &Trace) -> CheckResult {
     let stops = trace.param("policy") == "fail-fast";
     let claim = if stops {
-        "with fail-fast nobody behind the failing listener is called"
+        "with fail-fast no listener after the failing one is called"
     } else {
         "every sibling of the failing listener is called"
     }
@@ -299,17 +297,17 @@ fn failure_and_siblings(trace: &Trace) -> CheckResult {
     CheckResult::Decided {
         claim,
         holds: called == if stops { 0 } else { behind },
-        evidence: format!("{failures} failures, {called} of {behind} listeners behind were called"),
+        evidence: format!("{failures} failures, {called} of {behind} later listeners were called"),
     }
 }
 
-/// A failure is observed, or it leaves `emit`: none is lost.
+/// A failure is observed or fails the emit; none is lost.
 fn errors_surface(trace: &Trace) -> CheckResult {
     let observed = trace.param("errors") == "observed" && trace.param("policy") == "isolate";
     let claim = if observed {
-        "a failure that is observed does not fail emit"
+        "an observed failure does not fail emit"
     } else {
-        "a failure that nobody observes fails emit"
+        "an unobserved failure fails emit"
     }
     .to_owned();
     let summary = ObserverSummary::of(trace);
@@ -357,7 +355,7 @@ fn leak_reported(trace: &Trace) -> CheckResult {
             _ => {}
         }
     }
-    let hint = "there are no more than ten listeners: set leak=10, readings=12";
+    let hint = "at most ten listeners: set leak=10, readings=12";
     leak_check::leak_reported(trace, FORGOTTEN, most, leaked, hint)
 }
 

@@ -1,4 +1,4 @@
-//! One record as a sentence.
+//! Narration of records.
 
 use super::{ALARM, CALIBRATION};
 use crate::{
@@ -15,32 +15,32 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
         (RecordKind::Start, ..) => format!("{source} has started."),
         (RecordKind::Depend, ..) => format!("{source} announces its readings on {target}."),
         (RecordKind::Subscribe, ..) => match source {
-            ALARM => format!("{source} is put before all others on {target}'s list."),
-            CALIBRATION => format!("{source} is added to {target}'s list, for one reading."),
+            ALARM => format!("{source} is prepended to {target}'s list."),
+            CALIBRATION => format!("{source} is added to {target}'s list for one reading."),
             _ => format!("{source} is added to {target}'s list."),
         },
         (RecordKind::Unsubscribe, ..) => match source {
-            CALIBRATION => format!("{source}, called once, is off {target}'s list already."),
+            CALIBRATION => format!("{source} leaves {target}'s list before its only call."),
             _ => format!("{source} is removed from {target}'s list."),
         },
         (RecordKind::Leak, ..) => format!("{source} warns: {target}."),
         (RecordKind::Request, Phase::Begin, _) => format!("{source} has reading {reading}."),
-        (RecordKind::Request, _, None) => format!("Reading {reading} is announced, after {took}."),
+        (RecordKind::Request, _, None) => format!("Reading {reading} is announced after {took}."),
         (RecordKind::Request, _, Some(cause)) => {
             format!(
-                "The emit of reading {reading} answers: {}.",
+                "The emit of reading {reading} fails: {}.",
                 trace.name(cause)
             )
         }
         (RecordKind::Call, ..) => {
-            format!("{source}, still at it, asks {target} for another reading.")
+            format!("{source} asks {target} for another reading.")
         }
         (RecordKind::Emit, ..) => format!("{source} emits reading {reading}."),
         (RecordKind::Deliver, ..) => format!("{source} calls {target} with reading {reading}."),
-        (_, Phase::Begin, _) => format!("{source} works on reading {reading}."),
-        (_, _, None) => format!("{source} is done with reading {reading}, after {took}."),
+        (_, Phase::Begin, _) => format!("{source} starts reading {reading}."),
+        (_, _, None) => format!("{source} finishes reading {reading} after {took}."),
         (_, _, Some(cause)) => format!(
-            "{source} failed at reading {reading}, after {took}: {}.",
+            "{source} fails at reading {reading} after {took}: {}.",
             trace.name(cause)
         ),
     }

@@ -1,4 +1,4 @@
-//! The subject: it announces readings, and knows nobody who listens.
+//! The subject. It announces readings and does not know its listeners.
 
 use super::{EMITTER, SENSOR};
 use crate::{
@@ -14,16 +14,15 @@ use std::{
     time::Duration,
 };
 
-/// What is announced.
+/// The event: a reading.
 pub(super) struct SensorReading {
-    /// Its number among all readings.
+    /// The number among all readings, from 1.
     pub(super) number: u64,
-    /// Its number among those that came of themselves; `None` of one that a
-    /// listener asked for.
+    /// The number among scheduled readings; `None` if a listener requested this one.
     pub(super) ordinal: Option<u64>,
 }
 
-/// Something that is watched.
+/// A sensor with an emitter.
 pub(super) struct Sensor {
     id: NameId,
     emitter_id: NameId,
@@ -39,7 +38,6 @@ impl Sensor {
         trace.instant(RecordKind::Start, id, 0);
         trace.send(RecordKind::Depend, id, emitter_id, 0);
         let emitter = Emitter::with_options(options(context, emitter_id));
-        // Deliveries are recorded as the emitter reports them.
         let record = trace.clone();
         let monitor = emitter.monitor(move |reading: &SensorReading, notice| {
             if let Notice::Delivering { listener, .. } = notice {
@@ -69,8 +67,7 @@ impl Sensor {
         &self.emitter
     }
 
-    /// Hands the next reading, due at `due`, to all who listen, and records what
-    /// comes of it.
+    /// Emits the next reading, scheduled for `due`, and records the result.
     pub(super) fn announce(&self, ordinal: Option<u64>, due: Duration) {
         let number = self.announced.fetch_add(1, Ordering::Relaxed) + 1;
         let announcing = self

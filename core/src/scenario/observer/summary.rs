@@ -1,44 +1,45 @@
-//! What the checks ask of a trace.
+//! The data that the checks need from a trace.
 
 use super::{ALARM, SENSOR};
 use crate::trace::{Event, NameId, Phase, RecordKind, Trace};
 
-/// Gathered in one pass over the trace, which is told by its records alone: the
-/// list is what was added to it and removed from it, an emit called whom it
-/// delivered to.
+/// A summary of a trace, collected in one pass.
+///
+/// It uses records alone: subscriptions and removals give the listener list, and
+/// deliveries give the calls of an emit.
 #[derive(Default)]
 pub(super) struct ObserverSummary {
-    /// In the order in which they began.
+    /// All emits, ordered by begin.
     pub(super) emits: Vec<EmitRecord>,
-    /// Changes of the list, in order.
+    /// All changes of the listener list, in order.
     pub(super) changes: Vec<ListChange>,
 }
 
-/// One emit, by the places of its records in the trace.
+/// An emit, with the trace indices of its records.
 pub(super) struct EmitRecord {
     /// The reading's number.
     pub(super) reading: u64,
     pub(super) begin: usize,
     pub(super) end: usize,
-    /// Which emit it began in, as an index.
+    /// Index of the enclosing emit, if it is nested.
     pub(super) outer: Option<usize>,
-    /// The list when it began.
+    /// The listener list at its begin.
     pub(super) list: Vec<NameId>,
-    /// Whom it called, and where that is on record.
+    /// The listeners called, and the trace index of each call.
     pub(super) called: Vec<(NameId, usize)>,
-    /// Who failed at it.
+    /// The listeners that failed.
     pub(super) failed: Vec<NameId>,
-    /// Whether it ended, and by a failure.
+    /// `Some` once it has ended: `true` if it failed.
     pub(super) ended: Option<bool>,
 }
 
-/// A listener was added or removed.
+/// An addition to or removal from the listener list.
 #[derive(Clone, Copy)]
 pub(super) struct ListChange {
     pub(super) listener: NameId,
     pub(super) is_removal: bool,
     pub(super) index: usize,
-    /// In the midst of which emit, as an index.
+    /// Index of the emit during which it happened, if any.
     pub(super) within: Option<usize>,
 }
 
@@ -52,7 +53,7 @@ impl ObserverSummary {
     pub(super) fn of(trace: &Trace) -> Self {
         let mut summary = ObserverSummary::default();
         let mut list: Vec<NameId> = Vec::new();
-        // Emits that have begun, the innermost last.
+        // Indices of open emits, the innermost last.
         let mut open: Vec<usize> = Vec::new();
         let (sensor, alarm) = (trace.id(SENSOR), trace.id(ALARM));
         for (index, event) in trace.events.iter().enumerate() {
@@ -117,13 +118,13 @@ impl ObserverSummary {
         });
     }
 
-    /// Readings are numbered from 1 as they are emitted.
+    /// Returns the emit of a reading. Readings are numbered from 1 in emit order.
     fn emit(&mut self, reading: u64) -> Option<&mut EmitRecord> {
         let index = usize::try_from(reading).ok()?.checked_sub(1)?;
         self.emits.get_mut(index)
     }
 
-    /// When a listener was added or removed, if it was.
+    /// Returns the first addition or removal of a listener, if any.
     pub(super) fn change(&self, listener: Option<NameId>, is_removal: bool) -> Option<ListChange> {
         let mut changes = self.changes.iter().copied();
         changes.find(|it| Some(it.listener) == listener && it.is_removal == is_removal)

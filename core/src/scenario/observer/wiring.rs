@@ -1,4 +1,4 @@
-//! Who listens: the only place that knows.
+//! Wires the listeners to the sensor; no other module knows them.
 
 use super::{
     ALARM, CALIBRATION, CHANGE_AT, DISPLAY, ERROR_LOG, FORGOTTEN, LATE_LISTENER, LOGGER,
@@ -12,7 +12,7 @@ use crate::{
 };
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The listeners, for as long as the run lasts.
+/// The listeners of a run.
 pub(super) struct SensorWiring {
     trace: Recorder,
     sensor: Arc<Sensor>,
@@ -68,7 +68,7 @@ impl SensorWiring {
         }
     }
 
-    /// The bug: it listens for one reading, and goes on listening for ever.
+    /// Simulates a listener leak: subscribes and never unsubscribes.
     pub(super) fn leak_listener(&self) {
         let forgotten = self.trace.name(FORGOTTEN);
         let emitter_id = self.sensor.emitter_id();
@@ -78,7 +78,7 @@ impl SensorWiring {
     }
 }
 
-/// The emitter's list, as it is on record.
+/// Records changes of the emitter's listener list.
 #[derive(Clone)]
 struct ListenerList {
     trace: Recorder,
@@ -110,7 +110,7 @@ impl ListenerList {
         emitter.is_some_and(|emitter| emitter.listeners().iter().any(|it| &*it.name == name))
     }
 
-    /// It listens for one reading, and finds itself off the list when it comes.
+    /// Adds the once listener. When called, it records that it is already off the list.
     fn add_calibration(
         &self,
         emitter: &Emitter<SensorReading>,
@@ -128,7 +128,7 @@ impl ListenerList {
         })
     }
 
-    /// It comes last, and is called first.
+    /// Prepends the alarm, which is then called first.
     fn add_alarm(
         &self,
         context: &Context,
@@ -137,14 +137,14 @@ impl ListenerList {
     ) -> Subscription {
         self.record_added(alarm.id());
         let emits = context.params.choice("reentry") == "alarm";
-        // Not the sensor, which would then hold itself.
+        // A weak reference: the sensor's emitter owns this closure.
         let (trace, weak) = (self.trace.clone(), Arc::downgrade(sensor));
         sensor
             .emitter()
             .prepend(ALARM, move |reading: &SensorReading| {
                 let span = alarm.begin(reading.number);
                 alarm.work();
-                // One it has asked for itself does not alarm it.
+                // Requested readings have no ordinal, so the nesting is one level deep.
                 if let (true, Some(_), Some(sensor)) = (emits, reading.ordinal, weak.upgrade()) {
                     trace.send(RecordKind::Call, alarm.id(), sensor.id(), reading.number);
                     sensor.announce(None, alarm.now());
@@ -162,7 +162,7 @@ fn add_error_log(context: &Context, emitter: &Emitter<SensorReading>) -> Subscri
     })
 }
 
-/// What Display does to the list in the midst of an emit.
+/// The list changes that Display makes during an emit.
 struct DisplayAction {
     list: ListenerList,
     removes: bool,
@@ -208,7 +208,7 @@ impl DisplayAction {
     }
 }
 
-/// Whole, whatever panics: one value is put in or taken out.
+/// Locks the mutex. Poison is ignored: its value is replaced whole.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

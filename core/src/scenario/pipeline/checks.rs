@@ -1,7 +1,7 @@
-//! What a run of `pipeline` must prove.
+//! The checks of `pipeline`.
 //!
-//! The predicates look at amounts and at the order of records, never at how
-//! long something took, so they hold in every world.
+//! They use amounts and the order of records, never durations, so they hold in
+//! every world.
 
 use super::summary::PipelineSummary;
 use crate::{
@@ -43,9 +43,9 @@ fn in_order_and_complete(trace: &Trace) -> CheckResult {
     let in_order = summary.written.iter().copied().eq(1..=written);
     CheckResult::Decided {
         claim: if fails {
-            "what is written before the failure is written in order"
+            "batches before the failure are written in order"
         } else {
-            "every batch is written, in order, and the output then takes its place"
+            "every batch is written in order, then the output is committed"
         }
         .to_owned(),
         holds: in_order
@@ -69,7 +69,7 @@ fn memory_bounded(trace: &Trace) -> CheckResult {
         claim,
         holds: summary.peak <= summary.mark + summary.chunk,
         evidence: format!(
-            "at most {} bytes ahead, of {} and {}",
+            "peak {} bytes; mark {}, chunk {}",
             summary.peak, summary.mark, summary.chunk
         ),
     }
@@ -89,7 +89,7 @@ fn window_bounded(trace: &Trace) -> CheckResult {
         "no more batches are compressed at once than the window allows"
     };
     if summary.at_once == 0 {
-        return not_exercised(claim.to_owned(), "no batch came so far: set fail=none");
+        return not_exercised(claim.to_owned(), "no batch was compressed: set fail=none");
     }
     CheckResult::Decided {
         claim: claim.to_owned(),
@@ -98,9 +98,9 @@ fn window_bounded(trace: &Trace) -> CheckResult {
     }
 }
 
-/// The cause is the first failure's, and says where it was.
+/// The reported error is the first failure and names its stage.
 fn first_error_named(trace: &Trace) -> CheckResult {
-    let claim = "the error that is reported is the first, and names its stage".to_owned();
+    let claim = "the first error is reported and names its stage".to_owned();
     let summary = PipelineSummary::of(trace);
     let fail = trace.param("fail");
     if fail == "none" {
@@ -112,20 +112,20 @@ fn first_error_named(trace: &Trace) -> CheckResult {
         holds: cause
             .to_lowercase()
             .starts_with(&format!("{fail} failed: ")),
-        evidence: format!("it says: {cause}"),
+        evidence: format!("reported: {cause}"),
     }
 }
 
-/// After a failure nothing is open: or, by hand, everything still is.
+/// After a failure no file is open or, by hand, some still are.
 fn everything_ended(trace: &Trace) -> CheckResult {
     let is_piped = trace.param("connect") == "pipe";
     let fails = trace.param("fail") != "none";
     let claim = match (fails, is_piped) {
-        (false, _) => "when it is over, file and output are closed",
+        (false, _) => "at the end, file and output are closed",
         (true, false) => {
-            "when the failure is reported, every stage has ended: nothing is read any more, nothing is open"
+            "when the failure is reported, every stage has ended and both files are closed"
         }
-        (true, true) => "by hand, nobody closes what is open when the failure is reported",
+        (true, true) => "by hand, files stay open after the failure is reported",
     }
     .to_owned();
     let summary = PipelineSummary::of(trace);
@@ -135,22 +135,22 @@ fn everything_ended(trace: &Trace) -> CheckResult {
         holds: opened == 2
             && summary.end.is_some()
             && summary.read_after == 0
-            // A file that was at its end is closed in any case.
+            // The input closes itself at its end, so one file may remain.
             && (left > 0) == (fails && is_piped),
         evidence: format!(
-            "{left} of {opened} open when it was over; {} chunks read after that",
+            "{left} of {opened} open at the end; {} chunks read after it",
             summary.read_after
         ),
     }
 }
 
-/// A part is not to be taken for the whole.
+/// A partial output is never mistaken for a complete one.
 fn nothing_half_written(trace: &Trace) -> CheckResult {
     let is_piped = trace.param("connect") == "pipe";
     let claim = if is_piped {
-        "by hand, what was written in part stays there"
+        "by hand, the partial output stays"
     } else {
-        "what was written in part is discarded"
+        "the partial output is discarded"
     }
     .to_owned();
     let summary = PipelineSummary::of(trace);
@@ -161,7 +161,7 @@ fn nothing_half_written(trace: &Trace) -> CheckResult {
         claim,
         holds: summary.commits == 0 && summary.discards == usize::from(!is_piped),
         evidence: format!(
-            "{} batches written, {} times discarded, {} times completed",
+            "{} batches written; discarded {}×, committed {}×",
             summary.written.len(),
             summary.discards,
             summary.commits

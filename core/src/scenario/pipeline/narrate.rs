@@ -1,4 +1,4 @@
-//! One record as a sentence.
+//! Narration of records.
 
 use super::{BUFFER, READ, TRANSFER};
 use crate::{
@@ -11,29 +11,29 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
     let target = event.target.map_or("", |target| trace.name(target));
     let number = event.subject;
     let took = format_ms(event.duration);
-    let (goes, end) = match source {
+    let (unit, file) = match source {
         READ | BUFFER => ("chunk", "file"),
         _ => ("batch", "output"),
     };
     match (event.kind, event.phase, event.failure) {
-        (RecordKind::Start, ..) => format!("{source} is there."),
+        (RecordKind::Start, ..) => format!("{source} has started."),
         (RecordKind::Mark, ..) => {
-            format!("{source}'s high-water mark is at {} KiB.", number / 1024)
+            format!("{source}'s high-water mark is {} KiB.", number / 1024)
         }
         (RecordKind::Level, ..) => format!("{source} holds {number} bytes."),
-        (RecordKind::Open, Phase::Begin, _) => format!("{source} opens its {end}."),
-        (RecordKind::Open, _, None) => format!("{source} closes its {end}."),
-        (RecordKind::Open, ..) => format!("{source} lets go of its {end}."),
-        (RecordKind::Write, ..) => format!("{source} hands {goes} {number} to {target}."),
-        (RecordKind::Commit, ..) => "All is written: the output takes its place.".to_owned(),
-        (RecordKind::Discard, ..) => "What was written in part is discarded.".to_owned(),
+        (RecordKind::Open, Phase::Begin, _) => format!("{source} opens its {file}."),
+        (RecordKind::Open, _, None) => format!("{source} closes its {file}."),
+        (RecordKind::Open, ..) => format!("{source} drops its {file}."),
+        (RecordKind::Write, ..) => format!("{source} sends {unit} {number} to {target}."),
+        (RecordKind::Commit, ..) => "The output is complete and committed.".to_owned(),
+        (RecordKind::Discard, ..) => "The partial output is discarded.".to_owned(),
         (RecordKind::Request, Phase::Begin, _) => format!("{TRANSFER} begins."),
-        (RecordKind::Request, _, None) => format!("{TRANSFER} is complete, after {took}."),
+        (RecordKind::Request, _, None) => format!("{TRANSFER} completes after {took}."),
         (RecordKind::Request, _, Some(cause)) => format!("{TRANSFER}: {}.", trace.name(cause)),
-        (_, Phase::Begin, _) => format!("{source} works on {goes} {number}."),
-        (_, _, None) => format!("{source} is done with {goes} {number}, after {took}."),
+        (_, Phase::Begin, _) => format!("{source} starts {unit} {number}."),
+        (_, _, None) => format!("{source} finishes {unit} {number} after {took}."),
         (_, _, Some(cause)) => format!(
-            "{source} failed at {goes} {number}, after {took}: {}.",
+            "{source} fails at {unit} {number} after {took}: {}.",
             trace.name(cause)
         ),
     }

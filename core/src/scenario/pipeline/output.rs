@@ -1,4 +1,4 @@
-//! The file that is written: in part, until it is complete.
+//! The output file, partial until it is committed.
 
 use super::{COMPRESS, WRITE, steps};
 use crate::{
@@ -14,8 +14,9 @@ use std::{
     task::{self, Poll, ready},
 };
 
-/// A destination, open until it is dropped. What it has written takes the place
-/// of what was there when it is [committed](Self::commit), not before.
+/// An output file, open until it is dropped.
+///
+/// It replaces the previous output only when [committed](commit).
 pub(super) struct OutputFile {
     id: NameId,
     trace: Recorder,
@@ -54,7 +55,7 @@ impl OutputFile {
         Ok(())
     }
 
-    /// All is written.
+    /// Closes the file after the last batch.
     pub(super) fn close(&mut self) {
         if let Some(open) = self.open.take() {
             open.succeed();
@@ -62,7 +63,7 @@ impl OutputFile {
     }
 }
 
-/// The output as a sink, which is closed when all is written.
+/// The output as a sink.
 pub(super) struct OutputSink {
     trace: Recorder,
     output: Option<OutputFile>,
@@ -123,12 +124,12 @@ impl Sink<steps::LineBatch> for OutputSink {
     }
 }
 
-/// What became of the part that was written.
+/// Records that the output replaced the previous one.
 pub(super) fn commit(trace: &Recorder) {
     trace.instant(RecordKind::Commit, trace.name(WRITE), 0);
 }
 
-/// As above, if it was not to be.
+/// Records that the partial output was discarded.
 pub(super) fn discard(trace: &Recorder) {
     trace.instant(RecordKind::Discard, trace.name(WRITE), 0);
 }

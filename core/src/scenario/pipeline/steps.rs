@@ -1,4 +1,4 @@
-//! What is done to what was read, however the stages are connected.
+//! Parsing and compression, shared by both ways to connect the stages.
 
 use super::{COMPRESS, PARSE, file};
 use crate::{
@@ -8,10 +8,10 @@ use crate::{
 };
 use std::{io, sync::Arc};
 
-/// Lines that are compressed together: their number, and what they hold.
+/// A numbered batch of line numbers.
 pub(super) type LineBatch = (u64, Vec<u64>);
 
-/// Sees that every line is what it should be.
+/// Parses lines, and rejects one if `fail` says so.
 pub(super) struct Parser {
     bad_line: Option<u64>,
 }
@@ -25,17 +25,17 @@ impl Parser {
         }
     }
 
-    /// The number of the line.
+    /// Returns the number of the line.
     pub(super) fn parse(&self, line: &[u8]) -> io::Result<u64> {
         let number = file::number_of(line).ok_or(io::ErrorKind::InvalidData)?;
         if self.bad_line == Some(number) {
-            return Err(io::Error::other(format!("line {number} makes no sense")));
+            return Err(io::Error::other(format!("line {number} is malformed")));
         }
         Ok(number)
     }
 }
 
-/// Takes its time for each batch.
+/// Simulates compression by waiting.
 #[derive(Clone)]
 pub(super) struct Compressor {
     id: NameId,
@@ -57,7 +57,7 @@ impl Compressor {
         }
     }
 
-    /// `draws` are those of this batch.
+    /// Compresses a batch; `draws` is the batch's own random stream.
     pub(super) async fn compress(
         self,
         batch: LineBatch,
@@ -75,7 +75,7 @@ impl Compressor {
     }
 }
 
-/// The number of the batch in the middle.
+/// Returns the number of the middle batch.
 pub(super) fn half_of_batches(context: &Context) -> u64 {
     let batches = context
         .params

@@ -1,29 +1,32 @@
-//! What the checks ask of a trace.
+//! The data that the checks need from a trace.
 
 use super::{BATCH, COMPRESS, READ, TRANSFER, WRITE};
 use crate::trace::{NameId, Phase, RecordKind, Trace};
 
-/// Gathered in one pass over the trace.
+/// A summary of a trace, collected in one pass.
 #[derive(Default)]
 pub(super) struct PipelineSummary {
-    /// Batches that were written, in order.
+    /// Numbers of the batches written, in order.
     pub(super) written: Vec<u64>,
-    /// How many there are.
+    /// Number of batches in the file.
     pub(super) batches: u64,
-    /// How many were compressed at once, at most.
+    /// Maximum number of batches compressed at once.
     pub(super) at_once: u64,
-    /// Where the transfer ended, and why it failed, if it did.
+    /// Trace index at which the transfer ended.
     pub(super) end: Option<usize>,
+    /// The error of the transfer, if it failed.
     pub(super) cause: Option<String>,
-    /// Who opened something, and where that was closed.
+    /// Stages that opened a file, and the trace index at which each closed it.
     pub(super) open: Vec<(NameId, Option<usize>)>,
-    /// Chunks that were read after the transfer had ended.
+    /// Number of chunks read after the transfer ended.
     pub(super) read_after: usize,
     pub(super) commits: usize,
     pub(super) discards: usize,
-    /// In bytes: the mark of the buffer, what it held at most, and a chunk.
+    /// The high-water mark of the buffer, in bytes.
     pub(super) mark: u64,
+    /// The peak level of the buffer, in bytes.
     pub(super) peak: u64,
+    /// The size of a chunk, in bytes.
     pub(super) chunk: u64,
 }
 
@@ -73,7 +76,7 @@ impl PipelineSummary {
         summary
     }
 
-    /// How many were still open when the transfer had ended.
+    /// Returns the number of files still open when the transfer ended.
     pub(super) fn left_open(&self) -> usize {
         let end = self.end.unwrap_or(0);
         let mut open = self

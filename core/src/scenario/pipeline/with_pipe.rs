@@ -1,5 +1,5 @@
-//! The same stages, connected by hand, as with a `pipe` that knows nothing of
-//! failures: whoever fails says so, and nobody closes the others.
+//! The stages connected by hand, like a `pipe` without error handling: a failure
+//! is reported, but the other stages' files stay open.
 
 use super::{
     BATCH, BUFFER, COMPRESS, PARSE, READ, WRITE,
@@ -13,13 +13,13 @@ use crate::{
     trace::{NameId, RecordKind},
 };
 
-/// Both ends, which nobody closed.
+/// The files that were not closed.
 pub(super) struct OpenFiles {
     _file: InputFile,
     _output: OutputFile,
 }
 
-/// What it failed with, if it did; and what is still open.
+/// Runs the stages. Returns the result and the files still open.
 pub(super) async fn run(context: &Context) -> (Result<(), String>, OpenFiles) {
     let (mut file, mut output) = (InputFile::open(context), OutputFile::open(context));
     let result = copy(context, &mut file, &mut output).await;

@@ -1,4 +1,4 @@
-//! The stages as a pipeline.
+//! The stages connected as a pipeline.
 
 use super::{
     BATCH, BUFFER, COMPRESS, PARSE, READ, WRITE,
@@ -18,7 +18,7 @@ use std::{
     rc::Rc,
 };
 
-/// Why it failed, if it did.
+/// Runs the stages. An error names the stage that failed.
 pub(super) async fn run(context: &Context) -> Result<(), String> {
     let (params, trace) = (&context.params, &context.trace);
     let recorder = FlowRecorder::new(trace);
@@ -82,10 +82,11 @@ pub(super) async fn run(context: &Context) -> Result<(), String> {
 
 const LONGEST_LINE: usize = 256;
 
-/// Each batch has random draws of its own: several are compressed at a time.
+/// The random stream of batch 0. Each batch has its own stream, since several are
+/// compressed at once.
 pub(super) const FIRST_BATCH_STREAM: u64 = 100;
 
-/// The stage, and what it said.
+/// Formats the failed stage and its cause.
 fn describe(error: &PipelineError) -> String {
     match error.source() {
         Some(cause) => format!("{error}: {cause}"),
@@ -93,12 +94,12 @@ fn describe(error: &PipelineError) -> String {
     }
 }
 
-/// Records what goes from stage to stage, and how full the buffer is.
+/// Records the flow between stages and the level of the buffer.
 #[derive(Clone)]
 struct FlowRecorder {
     trace: Recorder,
     buffer: NameId,
-    /// Of the run, once there is one.
+    /// The run's monitor, set once it has started.
     monitor: Rc<OnceCell<PipelineMonitor>>,
     level: Rc<Cell<u64>>,
 }
@@ -113,7 +114,7 @@ impl FlowRecorder {
         }
     }
 
-    /// `arriving` bytes are about to be put into the buffer: it was waited for room.
+    /// Records a write. `arriving` is the number of bytes about to enter the buffer.
     fn record_write(&self, from: NameId, to: NameId, number: u64, arriving: usize) {
         self.trace.send(RecordKind::Write, from, to, number);
         let report = self.monitor.get().map(PipelineMonitor::report);
@@ -127,7 +128,7 @@ impl FlowRecorder {
     }
 }
 
-/// From 1.
+/// Counts from 1.
 #[derive(Default)]
 struct Sequence(Cell<u64>);
 
