@@ -1,9 +1,9 @@
-//! The table of contents, in a build of every chapter, of one or of none.
+//! The list of chapters, in builds with any set of chapter features.
 
 use highwater::scenario::{self, CHAPTERS, InputError};
 use std::collections::BTreeSet;
 
-fn built() -> [(&'static str, bool); 4] {
+fn built_chapters() -> [(&'static str, bool); 4] {
     [
         ("events", cfg!(feature = "chapter-events")),
         ("streams", cfg!(feature = "chapter-streams")),
@@ -13,12 +13,12 @@ fn built() -> [(&'static str, bool); 4] {
 }
 
 #[test]
-fn a_build_has_its_chapters_in_the_order_of_the_contents() {
+fn build_lists_its_scenarios_in_chapter_order() {
     let names: Vec<_> = CHAPTERS.iter().map(|chapter| chapter.name).collect();
-    assert_eq!(names, built().map(|(name, _)| name));
+    assert_eq!(names, built_chapters().map(|(name, _)| name));
 
     let mut expected = Vec::new();
-    for (chapter, (_, is_built)) in CHAPTERS.iter().zip(built()) {
+    for (chapter, (_, is_built)) in CHAPTERS.iter().zip(built_chapters()) {
         let scenarios = chapter.scenarios.iter().filter(|_| is_built);
         expected.extend(scenarios.map(|name| (chapter.name, *name)));
     }
@@ -34,8 +34,8 @@ fn no_scenario_is_in_two_chapters() {
 }
 
 #[test]
-fn what_another_build_has_is_not_unknown() {
-    for (chapter, (_, is_built)) in CHAPTERS.iter().zip(built()) {
+fn scenarios_of_other_builds_are_not_unknown() {
+    for (chapter, (_, is_built)) in CHAPTERS.iter().zip(built_chapters()) {
         for name in chapter.scenarios {
             match scenario::find(name) {
                 Ok(found) => assert!(is_built && found.name == *name),
@@ -50,7 +50,7 @@ fn what_another_build_has_is_not_unknown() {
 }
 
 #[test]
-fn an_unknown_name_is_told_all_names_in_any_build() {
+fn unknown_name_error_lists_all_names() {
     let error = scenario::find("decuopling").unwrap_err().to_string();
     assert!(error.contains("did you mean \"decoupling\"?"), "{error}");
     for name in CHAPTERS.iter().flat_map(|chapter| chapter.scenarios) {

@@ -39,7 +39,7 @@ const CHANGE_AT: u64 = 3;
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "observer",
     chapter: "events",
-    summary: "A sensor and its listeners: who is called, in which order, and what if the list changes during an emit",
+    summary: "A sensor and its listeners: call order, and list changes during an emit",
     params: &[
         Param::integer(
             "readings",

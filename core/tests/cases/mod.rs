@@ -1,9 +1,10 @@
-//! How thorough a property test is.
+//! The configuration of property tests.
 
 use proptest::test_runner::Config;
 
-/// So many cases, or a handful where Miri runs them. Nothing is written beside
-/// the tests: a seed is printed.
+/// Returns a configuration with this many cases, or a few under Miri.
+///
+/// Failing seeds are printed, not written to files next to the tests.
 pub(crate) fn cases(cases: u32) -> Config {
     Config {
         cases: if cfg!(miri) { 6 } else { cases },

@@ -1,4 +1,4 @@
-//! Parameters that change in the midst of a run.
+//! Parameter changes during a run.
 
 use crate::cases::cases;
 use highwater::{
@@ -10,7 +10,7 @@ use highwater::{
 use proptest::prelude::*;
 use std::time::Duration;
 
-/// Another value than the default, so that there is something to see.
+/// Returns a value other than the default, so that a change has an effect.
 fn other_value(param: &Param) -> String {
     match param.kind {
         ParamKind::Integer { max, default, .. } if default < max => {
@@ -28,9 +28,9 @@ fn live() -> impl Iterator<Item = (&'static Scenario, &'static Param)> {
     })
 }
 
-/// Records with names in place of their numbers, which depend on who was named
-/// before.
-fn lines(trace: &Trace, events: &[Event]) -> Vec<String> {
+/// Formats records with names in place of ids, which depend on the order of
+/// registration.
+fn formatted(trace: &Trace, events: &[Event]) -> Vec<String> {
     let name = |id: Option<_>| id.map_or("", |id| trace.name(id));
     let line = |event: &Event| {
         let (source, target) = (trace.name(event.source), name(event.target));
@@ -54,9 +54,9 @@ fn decoupling() -> Experiment {
 }
 
 #[test]
-fn the_past_stays_as_it_was_and_the_future_does_not() {
+fn change_affects_only_later_records() {
     for (scenario, param) in live() {
-        let what = format!("{} {}", scenario.name, param.key);
+        let label = format!("{} {}", scenario.name, param.key);
         let before = scenario.experiment().simulate();
         let length = before.events.last().unwrap().recorded_at();
         let at = Duration::from_millis(u64::try_from(length.as_millis() / 4).unwrap().max(1));
@@ -70,18 +70,21 @@ fn the_past_stays_as_it_was_and_the_future_does_not() {
             let (past, future) = trace.events.split_at(trace.events.partition_point(is_past));
             let is_own = |event: &&Event| event.kind != RecordKind::Change;
             let future: Vec<_> = future.iter().filter(is_own).copied().collect();
-            (lines(trace, past), lines(trace, &future))
+            (formatted(trace, past), formatted(trace, &future))
         };
-        let (before, after_it) = (split(&before), split(&after));
-        assert!(before.0.len() > 3, "{what}: there is a past");
-        assert_eq!(before.0, after_it.0, "{what}");
-        assert_ne!(before.1, after_it.1, "{what}");
+        let (before_split, after_split) = (split(&before), split(&after));
+        assert!(
+            before_split.0.len() > 3,
+            "{label}: no records before the change"
+        );
+        assert_eq!(before_split.0, after_split.0, "{label}");
+        assert_ne!(before_split.1, after_split.1, "{label}");
         assert_checks_hold(&changed, &after);
     }
 }
 
 #[test]
-fn a_change_is_on_record_once_and_at_its_moment() {
+fn change_is_recorded_once_at_its_time() {
     for (scenario, param) in live() {
         let mut experiment = scenario.experiment();
         let value = other_value(param);
@@ -94,7 +97,7 @@ fn a_change_is_on_record_once_and_at_its_moment() {
             .iter()
             .filter(|it| it.kind == RecordKind::Change);
         let [change] = changes.collect::<Vec<_>>()[..] else {
-            panic!("{}: not once", scenario.name);
+            panic!("{}: expected one change", scenario.name);
         };
         let assignment = format!("{}={value}", param.key);
         assert_eq!(trace.name(change.target.unwrap()), assignment);
@@ -107,7 +110,7 @@ fn a_change_is_on_record_once_and_at_its_moment() {
         let mut sources = summary.sources();
         assert!(
             !sources.any(|it| it == change.source),
-            "it is no part of the run"
+            "the operator is not part of the run"
         );
         let setting = (format!("{}@100", param.key), value);
         assert_eq!(trace.params.last(), Some(&setting));
@@ -115,9 +118,9 @@ fn a_change_is_on_record_once_and_at_its_moment() {
 }
 
 #[test]
-fn every_scenario_over_time_has_something_to_turn() {
+fn all_scenarios_except_threads_have_live_params() {
     for scenario in scenario::ALL {
-        // It compares rounds, which a change in their midst would make void.
+        // `threads` compares rounds, and a change between them would void that.
         let is_live = scenario.name != "threads";
         assert_eq!(
             scenario.params.iter().any(|it| it.live),
@@ -128,10 +131,10 @@ fn every_scenario_over_time_has_something_to_turn() {
     }
 }
 
-/// A listener that begins after the moment works with the new value, even if nobody
-/// else had a turn since.
+/// A listener that starts after the change uses the new value, even if nothing
+/// else has run since.
 #[test]
-fn a_change_counts_from_its_moment_though_the_loop_is_held() {
+fn change_takes_effect_while_the_loop_is_blocked() {
     let mut experiment = scenario::find("observer").unwrap().experiment();
     for (key, value) in [("work", "1000"), ("interval", "0"), ("work@500", "10")] {
         experiment.set(key, value).unwrap();
@@ -147,18 +150,18 @@ fn a_change_counts_from_its_moment_though_the_loop_is_held() {
     };
     assert!(
         took("Alarm") >= Duration::from_millis(800),
-        "it had begun before"
+        "it started before the change"
     );
     assert!(took("Display") <= Duration::from_millis(12));
     let change = trace.events.iter().find(|it| it.kind == RecordKind::Change);
     assert!(
         change.unwrap().at > Duration::from_millis(800),
-        "the loop was held"
+        "the loop was blocked"
     );
 }
 
 #[test]
-fn a_moment_that_is_not_reached_changes_nothing() {
+fn change_after_the_end_has_no_effect() {
     let mut experiment = decoupling();
     let before = experiment.simulate();
     experiment.set("interval@1000000000", "1").unwrap();
@@ -168,7 +171,7 @@ fn a_moment_that_is_not_reached_changes_nothing() {
 }
 
 #[test]
-fn the_last_of_several_changes_at_a_moment_counts() {
+fn last_change_at_the_same_time_wins() {
     let mut experiment = decoupling();
     let all = [
         ("interval@20", "7"),
@@ -198,8 +201,8 @@ fn the_last_of_several_changes_at_a_moment_counts() {
 }
 
 #[test]
-fn what_cannot_change_is_told_what_can() {
-    let refused = |key: &str, value: &str| {
+fn not_live_error_lists_live_params() {
+    let error_of = |key: &str, value: &str| {
         let mut experiment = decoupling();
         let error = experiment.set(key, value).unwrap_err();
         assert!(experiment.changes().is_empty());
@@ -209,15 +212,15 @@ fn what_cannot_change_is_told_what_can() {
         "cannot change while decoupling runs; these can: interval, email_latency, fail, fail_rate";
     for key in ["users", "seed"] {
         let expected = format!("{key} {reason}");
-        assert_eq!(refused(&format!("{key}@100"), "5"), expected);
+        assert_eq!(error_of(&format!("{key}@100"), "5"), expected);
     }
-    assert!(refused("emial_latency@100", "5").contains("did you mean \"email_latency\"?"));
+    assert!(error_of("emial_latency@100", "5").contains("did you mean \"email_latency\"?"));
     assert_eq!(
-        refused("interval@100", "x"),
+        error_of("interval@100", "x"),
         "interval must be 0 to 10000 ms, not \"x\""
     );
-    for moment in ["", "0", "-1", "1.5", "1000000001", "@1", "\n"] {
-        let error = refused(&format!("interval@{moment}"), "5");
+    for time in ["", "0", "-1", "1.5", "1000000001", "@1", "\n"] {
+        let error = error_of(&format!("interval@{time}"), "5");
         let range = "change time must be 1 to 1000000000 ms, not ";
         assert!(error.starts_with(range), "{error}");
         assert!(!error.contains(char::is_control), "{error:?}");
@@ -231,10 +234,10 @@ fn what_cannot_change_is_told_what_can() {
 }
 
 #[test]
-fn there_are_not_more_changes_than_a_run_may_have() {
+fn number_of_changes_is_limited() {
     let mut experiment = decoupling();
-    for moment in 1..=MAX_CHANGES {
-        experiment.set(&format!("interval@{moment}"), "5").unwrap();
+    for time in 1..=MAX_CHANGES {
+        experiment.set(&format!("interval@{time}"), "5").unwrap();
     }
     let error = experiment.set("interval@1000", "5").unwrap_err();
     assert!(matches!(error, InputError::TooManyChanges), "{error}");
@@ -243,7 +246,7 @@ fn there_are_not_more_changes_than_a_run_may_have() {
     assert_eq!(experiment.changes().len(), MAX_CHANGES);
 }
 
-/// A preset of any scenario, with up to four changes of anything that is live.
+/// A preset of any scenario with up to four changes of live parameters.
 fn experiment() -> impl Strategy<Value = Experiment> {
     let change = (any::<prop::sample::Index>(), 1..6_000_u64, any::<u64>());
     let changes = prop::collection::vec(change, 1..5);
@@ -255,11 +258,11 @@ fn experiment() -> impl Strategy<Value = Experiment> {
         changes,
     )
         .prop_map(|(scenario, preset, seed, changes)| {
-            let turned: Vec<_> = scenario::ALL
+            let with_live_params: Vec<_> = scenario::ALL
                 .iter()
                 .filter(|it| it.name != "threads")
                 .collect();
-            let scenario = *scenario.get(&turned);
+            let scenario = *scenario.get(&with_live_params);
             let mut experiment = scenario.experiment();
             for (key, value) in preset.get(scenario.presets).set {
                 experiment.set(key, value).unwrap();
@@ -276,8 +279,8 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                     }
                     .to_string(),
                     ParamKind::Choice { options, .. } => {
-                        let place = usize::try_from(pick % options.len() as u64).unwrap();
-                        options[place].to_owned()
+                        let index = usize::try_from(pick % options.len() as u64).unwrap();
+                        options[index].to_owned()
                     }
                 };
                 experiment
@@ -292,12 +295,12 @@ proptest! {
     #![proptest_config(cases(200))]
 
     #[test]
-    fn checks_hold_whatever_changes(experiment in experiment()) {
+    fn checks_hold_with_any_changes(experiment in experiment()) {
         assert_checks_hold(&experiment, &experiment.simulate());
     }
 
     #[test]
-    fn an_address_names_the_changes_too(experiment in experiment()) {
+    fn address_includes_changes(experiment in experiment()) {
         let fragment = experiment.fragment();
         let (name, query) = fragment[2..].split_once('?').unwrap();
         let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap());
@@ -309,7 +312,7 @@ proptest! {
 }
 
 #[test]
-fn with_changes_too_a_run_is_exactly_repeatable() {
+fn run_with_changes_is_deterministic() {
     let mut experiment = scenario::find("handler").unwrap().experiment();
     for (key, value) in [
         ("interval@700", "5"),

@@ -1,4 +1,4 @@
-//! `cluster` in simulated time: whatever is set, all that it claims holds.
+//! `cluster` in simulated time: its claims hold for any settings.
 
 use crate::strategies::{cluster_params, number, some};
 use crate::support::{
@@ -19,7 +19,7 @@ fn simulate(pairs: &[(&str, &str)]) -> Trace {
     experiment(pairs).simulate()
 }
 
-/// A preset as it is, but with a thousandth of the users.
+/// Returns a preset with at most 3,000 users.
 fn quick<'a>(set: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let mut set = set.to_vec();
     if set.iter().any(|(key, _)| *key == "users") {
@@ -28,7 +28,7 @@ fn quick<'a>(set: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     set
 }
 
-/// How many requests ended so; `None` for well.
+/// Counts the requests that ended with this failure; `None` counts successes.
 fn ended_with(trace: &Trace, failure: Option<&str>) -> usize {
     let is_end = |it: &&highwater::trace::Event| {
         (it.kind, it.phase) == (RecordKind::Request, Phase::End)
@@ -37,7 +37,7 @@ fn ended_with(trace: &Trace, failure: Option<&str>) -> usize {
     trace.events.iter().filter(is_end).count()
 }
 
-fn anything() -> impl Strategy<Value = Vec<(&'static str, String)>> {
+fn any_params() -> impl Strategy<Value = Vec<(&'static str, String)>> {
     let load = (number(1..=80), some(30, 200), some(50, 200));
     (cluster_params(), load).prop_map(|(mut pairs, (requests, interval, work))| {
         pairs.extend([
@@ -53,7 +53,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_set_what_it_claims_holds(pairs in anything()) {
+    fn claims_hold_for_any_settings(pairs in any_params()) {
         let experiment = experiment(&pairs);
         let trace = experiment.simulate();
         assert_none_fails(&trace);
@@ -62,17 +62,17 @@ proptest! {
 }
 
 #[test]
-fn every_preset_holds_and_together_they_show_every_check() {
+fn presets_pass_and_exercise_every_check() {
     assert_presets_show_all("cluster", |set| simulate(&quick(set)));
 }
 
 #[test]
-fn another_seed_is_another_run() {
+fn different_seeds_give_different_runs() {
     assert_seeds_differ("cluster");
 }
 
 #[test]
-fn the_greatest_run_loses_no_record() {
+fn largest_run_drops_no_records() {
     let greatest = [
         ("requests", "2000"),
         ("interval", "200"),
@@ -87,33 +87,34 @@ fn the_greatest_run_loses_no_record() {
     assert_none_fails(&trace);
 }
 
-/// The same event at the same time, carried out in two ways.
 #[test]
-fn a_rolling_reload_fails_nothing_and_a_restart_does() {
+fn rolling_reload_fails_no_request_but_restart_does() {
     let rolling = simulate(&[("event", "reload")]);
     assert_eq!(ended_with(&rolling, None), 120);
     let stopped = simulate(&[("event", "reload"), ("restart", "stop_then_start")]);
     assert!(ended_with(&stopped, Some("lost")) > 0);
     assert!(ended_with(&stopped, Some("refused")) > 0);
     let bad = simulate(&[("event", "bad_reload")]);
-    assert_eq!(ended_with(&bad, None), 120, "the old ones are there");
+    assert_eq!(ended_with(&bad, None), 120, "the old workers keep serving");
     let stopped = simulate(&[("event", "bad_reload"), ("restart", "stop_then_start")]);
-    assert!(ended_with(&stopped, None) < 60, "nobody is");
+    assert!(ended_with(&stopped, None) < 60, "no worker is left");
 }
 
 #[test]
-fn who_spares_the_busy_loses_less_to_one_that_hangs() {
+fn least_busy_loses_fewer_requests_to_a_hang() {
     let lost = |balance| {
         let pairs = [("event", "hang"), ("balance", balance), ("requests", "200")];
         ended_with(&simulate(&pairs), Some("lost"))
     };
-    let (in_turn, spared) = (lost("round_robin"), lost("least_busy"));
-    assert!(0 < spared && 2 * spared < in_turn, "{spared} of {in_turn}");
+    let (round_robin, least_busy) = (lost("round_robin"), lost("least_busy"));
+    assert!(
+        0 < least_busy && 2 * least_busy < round_robin,
+        "{least_busy} of {round_robin}"
+    );
 }
 
-/// What was recorded can be told.
 #[test]
-fn every_record_is_a_sentence_of_its_own_kind() {
+fn every_record_is_narrated() {
     let scenario = scenario::find("cluster").unwrap();
     for preset in scenario.presets {
         let trace = simulate(&quick(preset.set));

@@ -1,5 +1,5 @@
-//! Each check of `cluster` can fail: a trace that was tampered with in one place
-//! fails the check that looks there.
+//! Each check of `cluster` can fail: tampering with one part of a trace fails the
+//! check that covers it.
 
 use crate::support;
 use highwater::trace::{Event, NameId, Phase, RecordKind, Trace};
@@ -17,12 +17,12 @@ fn tampered(pairs: Pairs, tamper: impl FnOnce(&mut Trace)) -> Vec<&'static str> 
     support::checks_failed_by("cluster", pairs, tamper)
 }
 
-/// The place of the first record that is like this.
+/// Returns the index of the first matching record.
 fn first(trace: &Trace, is_it: impl Fn(&Event) -> bool) -> usize {
-    trace.events.iter().position(is_it).expect("there is one")
+    trace.events.iter().position(is_it).expect("no such record")
 }
 
-/// A name of the table, entered if it is new.
+/// Returns the id of a name, and adds it if it is new.
 fn name(trace: &mut Trace, text: &str) -> Option<NameId> {
     if trace.id(text).is_none() {
         trace.names.push(text.to_owned());
@@ -45,7 +45,7 @@ fn switched(trace: &Trace, state: &str) -> usize {
 }
 
 #[test]
-fn a_request_that_ends_never_or_twice() {
+fn detects_request_that_ends_never_or_twice() {
     let never = tampered(KILL, |trace| {
         let end = ended(trace, RecordKind::Request, None);
         trace.events.remove(end);
@@ -59,7 +59,7 @@ fn a_request_that_ends_never_or_twice() {
 }
 
 #[test]
-fn a_request_that_is_lost_by_who_lives_or_refused_although_somebody_was_there() {
+fn detects_unjustified_loss_or_refusal() {
     let lost = tampered(KILL, |trace| {
         let end = ended(trace, RecordKind::Request, None);
         trace.events[end].failure = trace.id("lost");
@@ -74,7 +74,7 @@ fn a_request_that_is_lost_by_who_lives_or_refused_although_somebody_was_there() 
 }
 
 #[test]
-fn a_worker_that_gets_more_than_its_share() {
+fn detects_unfair_balancing() {
     for balance in ["round_robin", "least_busy"] {
         let pairs = [("event", "none"), ("balance", balance)];
         let failed = support::checks_failed_by("cluster", &pairs, |trace| {
@@ -90,7 +90,7 @@ fn a_worker_that_gets_more_than_its_share() {
 }
 
 #[test]
-fn the_same_process_again() {
+fn detects_reused_process() {
     let same = tampered(KILL, |trace| {
         let starting = trace.id("starting");
         let is_it = |it: &Event| it.kind == RecordKind::Switch && it.target == starting;
@@ -102,7 +102,7 @@ fn the_same_process_again() {
 }
 
 #[test]
-fn a_worker_that_nobody_replaces() {
+fn detects_missing_replacement() {
     let missing = tampered(KILL, |trace| {
         let last = trace
             .events
@@ -115,7 +115,7 @@ fn a_worker_that_nobody_replaces() {
 }
 
 #[test]
-fn a_worker_that_hangs_and_is_not_found() {
+fn detects_unnoticed_hang() {
     let missed = tampered(HANG, |trace| {
         let exit = ended(trace, RecordKind::Exit, Some("no sign of life"));
         trace.events[exit].failure = name(trace, "a bug");
@@ -124,9 +124,9 @@ fn a_worker_that_hangs_and_is_not_found() {
 }
 
 #[test]
-fn a_reload_that_is_noticed_or_is_none() {
+fn detects_disruptive_or_incomplete_reload() {
     let too_early = tampered(RELOAD, |trace| {
-        // The old one drains before the new one is ready.
+        // The old worker drains before the new one is ready.
         let drain = switched(trace, "draining");
         let ready = trace.events[..drain]
             .iter()
@@ -152,7 +152,7 @@ fn a_reload_that_is_noticed_or_is_none() {
     });
     assert_eq!(not_aborted, ["reload"]);
     let unnoticed = tampered(STOP_FIRST, |trace| {
-        // As if the first had served all the time.
+        // As if the first worker had never stopped.
         let killed = trace.id("killed");
         trace.events.retain(|it| it.target != killed);
         let exit = ended(trace, RecordKind::Exit, Some("stopped"));
@@ -162,7 +162,7 @@ fn a_reload_that_is_noticed_or_is_none() {
 }
 
 #[test]
-fn a_supervisor_that_gives_up_too_early_or_not_at_all() {
+fn detects_giving_up_early_or_never() {
     let early = tampered(CRASH_LOOP, |trace| {
         for (key, value) in &mut trace.params {
             if key == "restarts" {
@@ -171,16 +171,16 @@ fn a_supervisor_that_gives_up_too_early_or_not_at_all() {
         }
     });
     assert_eq!(early, ["gives-up"]);
-    let goes_on = tampered(CRASH_LOOP, |trace| {
+    let continues = tampered(CRASH_LOOP, |trace| {
         let given_up = ended(trace, RecordKind::Exit, Some("too many restarts"));
         let start = trace.events[switched(trace, "starting")];
         trace.events.insert(given_up + 1, start);
         trace.events[given_up + 1].subject = 99;
     });
-    assert_eq!(goes_on, ["gives-up"]);
-    let unsaid = tampered(CRASH_LOOP, |trace| {
+    assert_eq!(continues, ["gives-up"]);
+    let unrecorded = tampered(CRASH_LOOP, |trace| {
         let given_up = ended(trace, RecordKind::Exit, Some("too many restarts"));
         trace.events.remove(given_up);
     });
-    assert!(unsaid.contains(&"gives-up"), "{unsaid:?}");
+    assert!(unrecorded.contains(&"gives-up"), "{unrecorded:?}");
 }

@@ -1,5 +1,5 @@
-//! `cluster` with users, up to a million: each of them asks, every request is
-//! counted, and few are on record.
+//! `cluster` with up to a million users: every request is counted, and a sample is
+//! recorded.
 
 use crate::strategies::{cluster_params, number};
 use crate::support::{self, assert_none_fails, figure};
@@ -29,19 +29,19 @@ fn is_request(phase: Phase) -> impl Fn(&&Event) -> bool {
     move |event| event.kind == RecordKind::Request && event.phase == phase
 }
 
-/// The front's totals when all is over, and how many users had asked.
+/// Returns the front's final totals and the number of users that sent requests.
 fn totals(trace: &Trace) -> (Counters, u64) {
     let ends = trace
         .events
         .iter()
         .filter(|it| it.kind == RecordKind::Result);
     let [end] = ends.collect::<Vec<_>>()[..] else {
-        panic!("there is one end");
+        panic!("expected one result");
     };
     (end.counters, end.subject)
 }
 
-/// What all places for workers did.
+/// Returns the number of requests handled by all worker slots.
 fn handled(trace: &Trace) -> u64 {
     let summary = trace.summary();
     let of_workers = summary
@@ -50,7 +50,7 @@ fn handled(trace: &Trace) -> u64 {
     of_workers.map(|id| summary.counters(id).finished()).sum()
 }
 
-/// Fifty times fewer than a million, and quicker: as many at once.
+/// Fifty times fewer users than a million, each fifty times as busy.
 const CROWD: [(&str, &str); 4] = [
     ("users", "20000"),
     ("think", "400"),
@@ -63,14 +63,14 @@ fn crowd<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
 }
 
 #[test]
-fn everybody_asks_and_every_request_is_counted() {
+fn all_users_send_and_every_request_is_counted() {
     let trace = simulate(&CROWD);
-    let (all, asked) = totals(&trace);
-    assert_eq!(asked, 20_000);
+    let (all, users) = totals(&trace);
+    assert_eq!(users, 20_000);
     assert_eq!(all.started, all.succeeded + all.failed);
     assert_eq!((all.failed, all.in_flight()), (0, 0));
     assert!((39_000..41_000).contains(&all.started), "{all:?}");
-    assert_eq!(all.sent, all.started, "each was handed to somebody");
+    assert_eq!(all.sent, all.started, "each was sent to a worker");
     assert_eq!(handled(&trace), all.started);
     assert_eq!(figure(&trace, "Requests"), all.started.to_string());
     let shares = figure(&trace, "Requests by process");
@@ -79,10 +79,10 @@ fn everybody_asks_and_every_request_is_counted() {
 }
 
 #[test]
-fn what_fails_is_counted_too() {
+fn failed_requests_are_counted() {
     let trace = simulate(&crowd(&[("restart", "stop_then_start")]));
-    let (all, asked) = totals(&trace);
-    assert_eq!(asked, 20_000);
+    let (all, users) = totals(&trace);
+    assert_eq!(users, 20_000);
     assert!(all.failed > 100, "{all:?}");
     assert_eq!(all.started, all.succeeded + all.failed);
     let [lost, refused] =
@@ -93,9 +93,9 @@ fn what_fails_is_counted_too() {
     outcomes(&trace);
 }
 
-/// At every record, not only in the end.
+/// Holds at every record, not only at the end.
 #[test]
-fn a_user_has_one_request_at_a_time() {
+fn user_has_one_request_at_a_time() {
     let trace = simulate(&crowd(&[("service", "400")]));
     let mut most = 0;
     let mut open = BTreeSet::new();
@@ -116,17 +116,17 @@ fn a_user_has_one_request_at_a_time() {
         }
     }
     assert!(open.is_empty());
-    // More than can be served at once: they wait, and so there are never more.
+    // More users than can be served at once: each waits for its answer.
     assert!((1_000..=20_000).contains(&most), "{most}");
     assert_eq!(totals(&trace).1, 20_000);
     outcomes(&trace);
 }
 
 #[test]
-fn on_record_is_one_of_so_many_users_and_all_that_they_do() {
+fn sampled_users_are_recorded_completely() {
     let trace = simulate(&CROWD);
-    let begun = trace.events.iter().filter(is_request(Phase::Begin));
-    let users: BTreeSet<_> = begun.map(|event| event.subject).collect();
+    let begins = trace.events.iter().filter(is_request(Phase::Begin));
+    let users: BTreeSet<_> = begins.map(|event| event.subject).collect();
     let expected: BTreeSet<_> = (1..=2_000).map(|user| user * 10).collect();
     assert_eq!(users, expected);
     for kind in [RecordKind::Call, RecordKind::Handle] {
@@ -137,19 +137,18 @@ fn on_record_is_one_of_so_many_users_and_all_that_they_do() {
 }
 
 #[test]
-fn few_users_are_all_on_record() {
+fn small_crowds_are_recorded_completely() {
     let trace = simulate(&crowd(&[("users", "2000")]));
-    let (all, asked) = totals(&trace);
-    assert_eq!(asked, 2_000);
-    let begun = trace.events.iter().filter(is_request(Phase::Begin));
-    assert_eq!(begun.count() as u64, all.started);
+    let (all, users) = totals(&trace);
+    assert_eq!(users, 2_000);
+    let begins = trace.events.iter().filter(is_request(Phase::Begin));
+    assert_eq!(begins.count() as u64, all.started);
     let outcomes = outcomes(&trace);
     assert!(outcomes.contains(&("everybody-in-turn", Outcome::Passed)));
 }
 
-/// Fifty times the users, and no more to keep.
 #[test]
-fn the_trace_does_not_grow_with_the_users() {
+fn trace_size_is_independent_of_user_count() {
     let few = simulate(&crowd(&[("users", "2000"), ("think", "2000")]));
     let many = simulate(&crowd(&[("users", "100000"), ("think", "2000")]));
     assert_eq!((few.dropped, many.dropped), (0, 0));
@@ -160,9 +159,9 @@ fn the_trace_does_not_grow_with_the_users() {
     assert!(many < TRACE_CAPACITY / 4);
 }
 
-/// Nor do those of a sample who would each be the same worker's.
+/// The sample does not always hit the same worker.
 #[test]
-fn each_worker_has_its_share_of_what_is_on_record() {
+fn each_worker_gets_its_share_of_samples() {
     let trace = simulate(&crowd(&[("users", "16000"), ("event", "none")]));
     for worker in 1..=8 {
         let worker = trace.id(&format!("Worker {worker}"));
@@ -173,7 +172,7 @@ fn each_worker_has_its_share_of_what_is_on_record() {
 }
 
 #[test]
-fn the_same_seed_is_the_same_run_and_another_is_another() {
+fn runs_depend_only_on_the_seed() {
     let [one, again, other] = ["1", "1", "2"].map(|seed| simulate(&crowd(&[("seed", seed)])));
     assert_eq!(one, again);
     assert_ne!(one.events, other.events);
@@ -181,7 +180,7 @@ fn the_same_seed_is_the_same_run_and_another_is_another() {
 }
 
 #[test]
-fn what_is_not_on_record_is_not_claimed() {
+fn unrecorded_requests_support_no_claims() {
     let trace = simulate(&crowd(&[("event", "kill")]));
     let outcomes = outcomes(&trace);
     assert!(outcomes.contains(&("everybody-in-turn", Outcome::NotExercised)));
@@ -199,19 +198,20 @@ fn what_is_not_on_record_is_not_claimed() {
     assert!(p99.ends_with(" ms, of those on record"), "{p99}");
 }
 
-/// They wait, up to all of them, and a worker with so many is not drained in time.
+/// Nearly all users wait, and a worker with that many requests does not drain in
+/// time.
 #[test]
-fn too_few_workers_are_no_reason_to_lose_count() {
+fn overload_does_not_break_counts() {
     let trace = simulate(&crowd(&[("service", "10000"), ("workers", "1")]));
-    let (all, asked) = totals(&trace);
-    assert_eq!((asked, all.started), (20_000, all.finished()));
+    let (all, users) = totals(&trace);
+    assert_eq!((users, all.started), (20_000, all.finished()));
     assert!(all.failed > 10_000, "{all:?}");
     let outcomes = outcomes(&trace);
     assert!(outcomes.contains(&("reload", Outcome::NotExercised)));
 }
 
 #[test]
-fn each_claim_about_users_can_fail() {
+fn detects_wrong_user_counts() {
     let tampered =
         |tamper: &dyn Fn(&mut Trace)| support::checks_failed_by("cluster", &CROWD, tamper);
     let missed = tampered(&|trace| {
@@ -222,12 +222,12 @@ fn each_claim_about_users_can_fail() {
         trace.events[end.unwrap()].subject -= 1;
     });
     assert_eq!(missed, ["every-request-accounted"]);
-    let never_asked = tampered(&|trace| {
+    let never_sent = tampered(&|trace| {
         trace
             .events
             .retain(|it| it.subject != 50 || it.kind != RecordKind::Request);
     });
-    assert_eq!(never_asked, ["every-request-accounted"]);
+    assert_eq!(never_sent, ["every-request-accounted"]);
     let unanswered = tampered(&|trace| {
         let end = trace
             .events
@@ -244,7 +244,7 @@ fn each_claim_about_users_can_fail() {
         trace.events[end.unwrap()].counters.succeeded -= 1;
     });
     assert_eq!(lost_count, ["every-request-accounted"]);
-    // Of somebody who is not on record, so that only the totals tell.
+    // Of an unrecorded user, so only the totals show it.
     let noticed = tampered(&|trace| {
         let end = trace
             .events
@@ -257,7 +257,7 @@ fn each_claim_about_users_can_fail() {
     assert_eq!(noticed, ["reload"]);
 }
 
-fn anything() -> impl Strategy<Value = Vec<(&'static str, String)>> {
+fn any_params() -> impl Strategy<Value = Vec<(&'static str, String)>> {
     let load = (number(1..=3_000), number(100..=900), number(1..=300));
     (cluster_params(), load).prop_map(|(mut pairs, (users, think, service))| {
         pairs.extend([("users", users), ("think", think), ("service", service)]);
@@ -273,12 +273,12 @@ proptest! {
     })]
 
     #[test]
-    fn whatever_is_set_what_it_claims_holds(pairs in anything()) {
+    fn claims_hold_for_any_settings(pairs in any_params()) {
         let experiment = experiment(&pairs);
         let trace = experiment.simulate();
         outcomes(&trace);
-        let (all, asked) = totals(&trace);
-        prop_assert_eq!(asked, experiment.params().integer("users"));
+        let (all, users) = totals(&trace);
+        prop_assert_eq!(users, experiment.params().integer("users"));
         prop_assert_eq!(all.started, all.finished());
         prop_assert!(all.sent >= handled(&trace));
         prop_assert!(trace.events.len() < TRACE_CAPACITY / 2);
@@ -287,7 +287,7 @@ proptest! {
 }
 
 #[test]
-fn who_waits_for_a_new_worker_is_not_refused() {
+fn requests_waiting_for_a_replacement_are_not_refused() {
     let trace = simulate(&[
         ("users", "10000"),
         ("workers", "1"),
@@ -303,7 +303,7 @@ fn who_waits_for_a_new_worker_is_not_refused() {
 }
 
 #[test]
-fn nobody_is_silent_who_is_dead() {
+fn dead_workers_do_not_count_as_silent() {
     let trace = simulate(&[("event", "kill"), ("work", "100"), ("startup", "1000")]);
     let silence = figure(&trace, "Longest without a heartbeat");
     let ms: f64 = silence.trim_end_matches(" ms").parse().unwrap();
@@ -311,7 +311,7 @@ fn nobody_is_silent_who_is_dead() {
 }
 
 #[test]
-fn to_be_refused_takes_no_time() {
+fn refusals_are_excluded_from_latency() {
     let trace = simulate(&[("event", "bad_reload"), ("restart", "stop_then_start")]);
     let refused: u64 = figure(&trace, "Refused").parse().unwrap();
     assert!(refused > 60, "{refused}");

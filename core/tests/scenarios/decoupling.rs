@@ -1,4 +1,4 @@
-//! `decoupling` in simulated time: whatever is set, all that it claims holds.
+//! `decoupling` in simulated time: its claims hold for any settings.
 
 use crate::decoupling_invariants::assert_decoupling_invariants;
 use crate::strategies::{number, word};
@@ -15,7 +15,7 @@ fn experiment<V: AsRef<str>>(pairs: &[(&str, V)]) -> Experiment {
     support::experiment("decoupling", pairs)
 }
 
-/// Anything but a panic, with no more users than a test has time for.
+/// Any settings without a panic, and few enough users for a test.
 fn pairs() -> impl Strategy<Value = Vec<(&'static str, String)>> {
     let choices = (
         word(&["events", "direct"]),
@@ -59,7 +59,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_set_what_it_claims_holds(pairs in pairs()) {
+    fn claims_hold_for_any_settings(pairs in pairs()) {
         let experiment = experiment(&pairs);
         let trace = experiment.simulate();
         assert_decoupling_invariants(&trace);
@@ -68,24 +68,24 @@ proptest! {
 }
 
 #[test]
-fn every_preset_holds() {
+fn presets_hold() {
     for preset in experiment::<&str>(&[]).scenario().presets {
         assert_decoupling_invariants(&experiment(preset.set).simulate());
     }
 }
 
 #[test]
-fn the_presets_show_something_in_every_check() {
+fn presets_exercise_every_check() {
     assert_presets_show_all("decoupling", |set| experiment(set).simulate());
 }
 
 #[test]
-fn another_seed_is_another_run() {
+fn different_seeds_give_different_runs() {
     assert_seeds_differ("decoupling");
 }
 
 #[test]
-fn a_service_that_always_fails_skips_those_it_never_let_be_called() {
+fn failing_service_skips_later_services() {
     let always = [
         ("design", "direct"),
         ("fail", "email"),
@@ -102,7 +102,7 @@ fn a_service_that_always_fails_skips_those_it_never_let_be_called() {
 }
 
 #[test]
-fn the_greatest_run_loses_no_record() {
+fn largest_run_drops_no_records() {
     let greatest = [
         ("users", "10000"),
         ("interval", "0"),
@@ -117,7 +117,7 @@ fn the_greatest_run_loses_no_record() {
         let trace = experiment.simulate();
         assert_eq!(trace.dropped, 0);
         if overflow == "wait" {
-            let expected = "users x records, and the start";
+            let expected = "records per user, plus the start";
             assert_eq!(trace.events.len(), 135_010, "{expected}");
         }
         for (key, value) in more {
@@ -131,7 +131,7 @@ fn the_greatest_run_loses_no_record() {
 }
 
 #[test]
-fn a_bug_ends_the_run_and_then_nothing_is_proven() {
+fn bug_ends_the_run_and_fails_every_check() {
     for (design, listeners) in [("events", "sync"), ("events", "async"), ("direct", "sync")] {
         let experiment = experiment(&[
             ("design", design),
@@ -146,7 +146,7 @@ fn a_bug_ends_the_run_and_then_nothing_is_proven() {
         let message = panic.downcast_ref::<String>().unwrap();
         assert!(message.contains("AuditLog has a bug"), "{message}");
 
-        // What was recorded before it died is there to be looked at.
+        // The records up to the panic are kept.
         let mut trace = experiment.new_trace("virtual");
         trace.append(recorder.drain());
         trace.died = Some(message.clone());
@@ -167,7 +167,7 @@ fn a_bug_ends_the_run_and_then_nothing_is_proven() {
 }
 
 #[test]
-fn the_arrivals_stay_the_same_whatever_the_services_do() {
+fn arrivals_do_not_depend_on_services() {
     let arrivals = |pairs: &[(&str, &str)]| {
         let trace = experiment(pairs).simulate();
         let begins = trace.events.into_iter().filter(|event| {

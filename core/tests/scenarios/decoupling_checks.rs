@@ -1,5 +1,5 @@
-//! Each check of `decoupling` can fail: a trace that was tampered with in one
-//! place fails exactly the check that looks there.
+//! Each check of `decoupling` can fail: tampering with one part of a trace fails
+//! exactly the checks that cover it.
 
 use crate::support::{self, checks};
 use highwater::{
@@ -13,13 +13,13 @@ fn simulate(pairs: &[(&str, &str)]) -> Trace {
     trace
 }
 
-/// The names of the checks that fail.
+/// Returns the names of the failed checks.
 fn failed(trace: &Trace) -> Vec<&'static str> {
     checks(trace, Outcome::Failed)
 }
 
-/// The place of a record.
-fn place(trace: &Trace, kind: RecordKind, phase: Phase, source: &str, user: u64) -> usize {
+/// Returns the index of a record.
+fn index_of(trace: &Trace, kind: RecordKind, phase: Phase, source: &str, user: u64) -> usize {
     let source = trace.id(source).unwrap();
     let is_it = |event: &Event| {
         (event.kind, event.phase, event.source, event.subject) == (kind, phase, source, user)
@@ -27,22 +27,22 @@ fn place(trace: &Trace, kind: RecordKind, phase: Phase, source: &str, user: u64)
     trace.events.iter().position(is_it).unwrap()
 }
 
-/// Takes both records of a span out.
+/// Removes both records of a span.
 fn remove_span(trace: &mut Trace, kind: RecordKind, source: &str, user: u64) {
     for phase in [Phase::Begin, Phase::End] {
-        let place = place(trace, kind, phase, source, user);
-        trace.events.remove(place);
+        let index_of = index_of(trace, kind, phase, source, user);
+        trace.events.remove(index_of);
     }
 }
 
-/// Puts a copy of a record in, as if it had been made for another user.
+/// Inserts a copy of a record for another user.
 fn forge(trace: &mut Trace, original: usize, user: u64) {
     let mut copy = trace.events[original];
     copy.subject = user;
     trace.events.insert(original, copy);
 }
 
-/// The first user whom the email service failed, or did not.
+/// Returns the first user whose email failed, or did not.
 fn user_whose_email(trace: &Trace, has_failed: bool) -> u64 {
     let email = trace.id("EmailService").unwrap();
     let ended = |event: &&Event| event.source == email && event.phase == Phase::End;
@@ -52,7 +52,7 @@ fn user_whose_email(trace: &Trace, has_failed: bool) -> u64 {
 }
 
 #[test]
-fn a_sign_up_without_an_answer() {
+fn detects_unanswered_sign_up() {
     let mut trace = simulate(&[]);
     let user = user_whose_email(&trace, false);
     remove_span(&mut trace, RecordKind::Request, "UserService", user);
@@ -60,35 +60,35 @@ fn a_sign_up_without_an_answer() {
 }
 
 #[test]
-fn a_listener_that_never_finishes() {
+fn detects_unfinished_listener() {
     let mut trace = simulate(&[("listeners", "async"), ("fail", "none")]);
-    let end = place(&trace, RecordKind::Handle, Phase::End, "Metrics", 12);
+    let end = index_of(&trace, RecordKind::Handle, Phase::End, "Metrics", 12);
     trace.events.remove(end);
     let checks = ["every-sign-up-answered", "inbox-accounts-for-all"];
     assert_eq!(failed(&trace), checks);
 }
 
 #[test]
-fn a_failure_that_reaches_the_registration_in_spite_of_events() {
+fn detects_failure_that_reaches_registration() {
     let mut trace = simulate(&[]);
     let user = user_whose_email(&trace, true);
-    let request = place(&trace, RecordKind::Request, Phase::End, "UserService", user);
-    let email = place(&trace, RecordKind::Handle, Phase::End, "EmailService", user);
+    let request = index_of(&trace, RecordKind::Request, Phase::End, "UserService", user);
+    let email = index_of(&trace, RecordKind::Handle, Phase::End, "EmailService", user);
     trace.events[request].failure = trace.events[email].failure;
     assert_eq!(failed(&trace), ["failure-and-registration"]);
 }
 
 #[test]
-fn a_failure_that_a_direct_call_swallows() {
+fn detects_swallowed_failure() {
     let mut trace = simulate(&[("design", "direct")]);
     let user = user_whose_email(&trace, true);
-    let request = place(&trace, RecordKind::Request, Phase::End, "UserService", user);
+    let request = index_of(&trace, RecordKind::Request, Phase::End, "UserService", user);
     trace.events[request].failure = None;
     assert_eq!(failed(&trace), ["failure-and-registration"]);
 }
 
 #[test]
-fn a_sibling_that_is_skipped_in_spite_of_events() {
+fn detects_skipped_sibling() {
     for listeners in ["sync", "async"] {
         for sibling in ["AuditLog", "Metrics"] {
             let mut trace = simulate(&[("listeners", listeners)]);
@@ -96,7 +96,7 @@ fn a_sibling_that_is_skipped_in_spite_of_events() {
             remove_span(&mut trace, RecordKind::Handle, sibling, user);
             let checks = match listeners {
                 "sync" => &["siblings-run"][..],
-                // Its inbox should have waited for room, too.
+                // Its inbox has also lost an event despite `wait`.
                 _ => &["siblings-run", "inbox-accounts-for-all"],
             };
             assert_eq!(failed(&trace), checks);
@@ -105,55 +105,61 @@ fn a_sibling_that_is_skipped_in_spite_of_events() {
 }
 
 #[test]
-fn a_service_that_runs_behind_a_direct_call_that_failed() {
+fn detects_call_after_failed_call() {
     let mut trace = simulate(&[("design", "direct")]);
-    let (lucky, unlucky) = (
+    let (succeeded, failed_user) = (
         user_whose_email(&trace, false),
         user_whose_email(&trace, true),
     );
-    let end = place(&trace, RecordKind::Handle, Phase::End, "AuditLog", lucky);
-    forge(&mut trace, end, unlucky);
+    let end = index_of(
+        &trace,
+        RecordKind::Handle,
+        Phase::End,
+        "AuditLog",
+        succeeded,
+    );
+    forge(&mut trace, end, failed_user);
     assert_eq!(failed(&trace), ["siblings-run"]);
 }
 
 #[test]
-fn a_registration_that_does_not_wait_for_a_synchronous_email() {
+fn detects_registration_that_skips_sync_email() {
     for design in ["events", "direct"] {
         let mut trace = simulate(&[("design", design)]);
         let user = user_whose_email(&trace, false);
-        let email = place(&trace, RecordKind::Handle, Phase::End, "EmailService", user);
-        let request = place(&trace, RecordKind::Request, Phase::End, "UserService", user);
+        let email = index_of(&trace, RecordKind::Handle, Phase::End, "EmailService", user);
+        let request = index_of(&trace, RecordKind::Request, Phase::End, "UserService", user);
         trace.events.swap(email, request);
         assert_eq!(failed(&trace), ["latency-includes-email"]);
     }
 }
 
 #[test]
-fn a_registration_that_waits_for_an_asynchronous_email() {
+fn detects_registration_that_waits_for_async_email() {
     let mut trace = simulate(&[("listeners", "async")]);
-    let request = place(&trace, RecordKind::Request, Phase::End, "UserService", 1);
+    let request = index_of(&trace, RecordKind::Request, Phase::End, "UserService", 1);
     let answered = trace.events.remove(request);
-    let email = place(&trace, RecordKind::Handle, Phase::End, "EmailService", 1);
+    let email = index_of(&trace, RecordKind::Handle, Phase::End, "EmailService", 1);
     trace.events.insert(email + 1, answered);
     assert_eq!(failed(&trace), ["latency-includes-email"]);
 }
 
 #[test]
-fn a_service_that_subscribed_and_is_not_served() {
+fn detects_missed_subscriber() {
     let mut trace = simulate(&[("fail", "none")]);
     remove_span(&mut trace, RecordKind::Handle, "LoyaltyService", 9);
     assert_eq!(failed(&trace), ["no-edit-for-a-subscriber"]);
 }
 
 #[test]
-fn a_user_service_that_knows_a_subscriber() {
+fn detects_dependency_on_a_subscriber() {
     for design in ["events", "direct"] {
         let mut trace = simulate(&[("design", design)]);
         let (kind, loyalty) = match design {
             "events" => (RecordKind::Emit, trace.id("LoyaltyService")),
             _ => (RecordKind::Call, trace.id("LoyaltyService")),
         };
-        let sent = place(&trace, kind, Phase::Instant, "UserService", 12);
+        let sent = index_of(&trace, kind, Phase::Instant, "UserService", 12);
         forge(&mut trace, sent, 12);
         trace.events[sent].kind = RecordKind::Call;
         trace.events[sent].target = loyalty;
@@ -162,9 +168,9 @@ fn a_user_service_that_knows_a_subscriber() {
 }
 
 #[test]
-fn a_service_that_a_direct_design_serves_without_an_edit() {
+fn detects_call_to_unknown_service() {
     let mut trace = simulate(&[("design", "direct")]);
-    let metrics = place(
+    let metrics = index_of(
         &trace,
         RecordKind::Handle,
         Phase::End,
@@ -173,12 +179,12 @@ fn a_service_that_a_direct_design_serves_without_an_edit() {
     );
     forge(&mut trace, metrics, 12);
     trace.events[metrics].source = trace.id("LoyaltyService").unwrap();
-    // Counters of another source: this one finished more than it started.
+    // The counters belong to another source.
     trace.events[metrics].counters = highwater::trace::Counters::default();
     assert_eq!(failed(&trace), ["no-edit-for-a-subscriber"]);
 }
 
-/// A slow email whose inbox overflows.
+/// A slow email service whose inbox overflows.
 fn simulate_overflow(overflow: &str) -> Trace {
     simulate(&[
         ("listeners", "async"),
@@ -190,7 +196,7 @@ fn simulate_overflow(overflow: &str) -> Trace {
 }
 
 #[test]
-fn an_event_that_an_inbox_loses_without_a_word() {
+fn detects_uncounted_inbox_loss() {
     for (overflow, kind) in [
         ("drop-oldest", RecordKind::Drop),
         ("drop-newest", RecordKind::Drop),
@@ -206,7 +212,7 @@ fn an_event_that_an_inbox_loses_without_a_word() {
 }
 
 #[test]
-fn an_inbox_that_drops_though_it_should_wait() {
+fn detects_drop_despite_wait_policy() {
     let mut trace = simulate_overflow("drop-oldest");
     let params = trace.params.iter_mut();
     for (key, value) in params {
@@ -219,7 +225,7 @@ fn an_inbox_that_drops_though_it_should_wait() {
 }
 
 #[test]
-fn a_nested_emit_that_comes_last_and_a_late_one_that_comes_first() {
+fn detects_wrong_nesting_order() {
     for listeners in ["sync", "async"] {
         let mut trace = simulate(&[
             ("reentry", "email"),
@@ -230,7 +236,7 @@ fn a_nested_emit_that_comes_last_and_a_late_one_that_comes_first() {
         let is_delivery = |event: &Event| {
             (event.kind, event.target, event.subject) == (RecordKind::Deliver, audit, 1)
         };
-        // Of its two deliveries the one that is not the mail's changes sides.
+        // Moves the delivery of the sign-up to the other side of the mail's.
         if listeners == "sync" {
             let last = trace.events.iter().rposition(is_delivery).unwrap();
             let sign_up = trace.events.remove(last);
@@ -245,37 +251,37 @@ fn a_nested_emit_that_comes_last_and_a_late_one_that_comes_first() {
 }
 
 #[test]
-fn a_leak_that_nobody_or_everybody_hears_of() {
-    let whole = simulate(&[("leak", "10"), ("fail", "none")]);
+fn detects_missing_repeated_or_wrong_leak_report() {
+    let complete = simulate(&[("leak", "10"), ("fail", "none")]);
     let is_report = |event: &Event| event.kind == RecordKind::Leak;
-    let report = whole.events.iter().position(is_report).unwrap();
-    let mut silent = whole.clone();
+    let report = complete.events.iter().position(is_report).unwrap();
+    let mut silent = complete.clone();
     silent.events.remove(report);
     assert_eq!(failed(&silent), ["leak-reported"]);
-    let mut twice = whole.clone();
+    let mut twice = complete.clone();
     twice.events.insert(report, twice.events[report]);
     assert_eq!(failed(&twice), ["leak-reported"]);
-    let mut late = whole.clone();
+    let mut late = complete.clone();
     late.events[report].subject = 12;
     assert_eq!(failed(&late), ["leak-reported"]);
-    let mut vague = whole;
+    let mut vague = complete;
     vague.events[report].target = vague.id("EventBus");
     assert_eq!(failed(&vague), ["leak-reported"]);
 }
 
 #[test]
-fn a_trace_that_is_not_whole_proves_nothing() {
+fn incomplete_trace_fails_every_check() {
     let scenario = scenario::find("decoupling").unwrap();
-    // Also where the parameters gave the checks nothing to decide.
+    // Also with parameters that leave some checks unexercised.
     for pairs in [&[][..], &[("fail", "none"), ("added", "none")]] {
-        let whole = simulate(pairs);
+        let complete = simulate(pairs);
         let lossy = Trace {
             dropped: 1,
-            ..whole.clone()
+            ..complete.clone()
         };
         let dead = Trace {
             died: Some("a bug".to_owned()),
-            ..whole
+            ..complete
         };
         for (trace, cause) in [(lossy, "1 records were dropped"), (dead, "a bug")] {
             let verdicts = scenario.judge(&trace);
@@ -289,7 +295,7 @@ fn a_trace_that_is_not_whole_proves_nothing() {
 }
 
 #[test]
-fn a_verdict_is_data_for_other_programs() {
+fn verdict_serializes_to_json() {
     let scenario = scenario::find("decoupling").unwrap();
     let verdict = &scenario.judge(&simulate(&[("added", "none")]))[4];
     let expected = serde_json::json!({

@@ -1,7 +1,7 @@
-//! What must hold of a whole trace of `decoupling`, whichever world made it.
+//! Invariants of a complete `decoupling` trace from any world.
 //!
-//! Plain asserts on the trace, none of them on how long anything took, and
-//! written without the scenario's own checks in mind: they are checked too.
+//! The assertions are independent of the scenario's own checks, which they also
+//! verify. None depends on durations.
 
 use highwater::{
     scenario::{self, Outcome},
@@ -9,16 +9,14 @@ use highwater::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// # Panics
-///
-/// If the trace shows anything it may not.
+/// Asserts all invariants.
 pub(crate) fn assert_decoupling_invariants(trace: &Trace) {
     assert_eq!(trace.version, VERSION);
     assert_eq!(trace.scenario, "decoupling");
     assert_eq!((trace.dropped, &trace.died), (0, &None));
-    assert_records_fit_together(trace);
-    assert_everybody_is_served(trace);
-    assert_services_know_whom_they_may(trace);
+    assert_records_are_consistent(trace);
+    assert_users_reach_services(trace);
+    assert_dependencies(trace);
     assert_verdicts(trace);
     let scenario = scenario::find(&trace.scenario).unwrap();
     for event in &trace.events {
@@ -30,8 +28,8 @@ pub(crate) fn assert_decoupling_invariants(trace: &Trace) {
     }
 }
 
-/// The order of time, the counters, and an end for each begin.
-fn assert_records_fit_together(trace: &Trace) {
+/// Asserts time order, counters, and one end for each begin.
+fn assert_records_are_consistent(trace: &Trace) {
     assert!(trace.events.iter().is_sorted_by_key(Event::recorded_at));
     let mut totals: BTreeMap<NameId, Counters> = BTreeMap::new();
     let mut open = BTreeSet::new();
@@ -41,10 +39,10 @@ fn assert_records_fit_together(trace: &Trace) {
         match (event.phase, event.failure) {
             (Phase::Begin, _) => {
                 of_source.started += 1;
-                assert!(open.insert(span), "begun twice: {event:?}");
+                assert!(open.insert(span), "started twice: {event:?}");
             }
             (Phase::End, failure) => {
-                assert!(open.remove(&span), "never begun: {event:?}");
+                assert!(open.remove(&span), "never started: {event:?}");
                 of_source.succeeded += u64::from(failure.is_none());
                 of_source.failed += u64::from(failure.is_some());
             }
@@ -59,7 +57,7 @@ fn number(trace: &Trace, key: &str) -> u64 {
     trace.param(key).parse().unwrap()
 }
 
-/// The subjects of a source's spans that ended, in that order.
+/// Returns the subjects of a source's ended spans, in order.
 fn ended(trace: &Trace, kind: RecordKind, source: &str) -> Vec<u64> {
     let source = trace.id(source);
     let ends = trace.events.iter().filter(|event| {
@@ -68,18 +66,18 @@ fn ended(trace: &Trace, kind: RecordKind, source: &str) -> Vec<u64> {
     ends.map(|event| event.subject).collect()
 }
 
-/// Every user is answered in turn, and reaches every service it should.
-fn assert_everybody_is_served(trace: &Trace) {
+/// Asserts that users are answered in order and reach the right services.
+fn assert_users_reach_services(trace: &Trace) {
     let users = number(trace, "users");
-    let everybody: Vec<u64> = (1..=users).collect();
-    assert_eq!(ended(trace, RecordKind::Request, "UserService"), everybody);
-    assert_handled(trace, "EmailService", &everybody);
+    let all_users: Vec<u64> = (1..=users).collect();
+    assert_eq!(ended(trace, RecordKind::Request, "UserService"), all_users);
+    assert_handled(trace, "EmailService", &all_users);
     let loyalty = ended(trace, RecordKind::Handle, "LoyaltyService");
     if trace.param("design") == "events" {
-        assert_handled(trace, "AuditLog", &everybody);
-        assert_handled(trace, "Metrics", &everybody);
+        assert_handled(trace, "AuditLog", &all_users);
+        assert_handled(trace, "Metrics", &all_users);
         let later = match trace.param("added") {
-            "loyalty" => everybody[usize::try_from(users / 2).unwrap()..].to_vec(),
+            "loyalty" => all_users[usize::try_from(users / 2).unwrap()..].to_vec(),
             _ => Vec::new(),
         };
         assert_handled(trace, "LoyaltyService", &later);
@@ -91,7 +89,7 @@ fn assert_everybody_is_served(trace: &Trace) {
                 .filter(|user| !failed.contains(user))
                 .collect::<Vec<_>>()
         };
-        let audited = unless_failed("EmailService", everybody);
+        let audited = unless_failed("EmailService", all_users);
         assert_eq!(ended(trace, RecordKind::Handle, "AuditLog"), audited);
         let measured = unless_failed("AuditLog", audited);
         assert_eq!(ended(trace, RecordKind::Handle, "Metrics"), measured);
@@ -99,8 +97,8 @@ fn assert_everybody_is_served(trace: &Trace) {
     }
 }
 
-/// A service handled these users in turn, but for those its inbox had no room
-/// for.
+/// Asserts that a service handled these users in order, except those that its inbox
+/// lost.
 fn assert_handled(trace: &Trace, service: &str, users: &[u64]) {
     let handled = ended(trace, RecordKind::Handle, service);
     let lost = lost_by(trace, service);
@@ -125,7 +123,7 @@ fn lost_by(trace: &Trace, service: &str) -> u64 {
     .sum()
 }
 
-/// Whom a source failed.
+/// Returns the users for whom a source failed.
 fn failed_at(trace: &Trace, source: &str) -> BTreeSet<u64> {
     let source = trace.id(source);
     let failed = trace
@@ -135,17 +133,17 @@ fn failed_at(trace: &Trace, source: &str) -> BTreeSet<u64> {
     failed.map(|event| event.subject).collect()
 }
 
-fn assert_services_know_whom_they_may(trace: &Trace) {
+fn assert_dependencies(trace: &Trace) {
     let summary = trace.summary();
-    let known: Vec<_> = summary
+    let dependencies: Vec<_> = summary
         .edges()
         .filter(|(source, ..)| Some(*source) == trace.id("UserService"))
         .map(|(_, target, _)| trace.name(target))
         .collect();
     let services = ["EmailService", "AuditLog", "Metrics"];
     if trace.param("design") == "events" {
-        assert_eq!(known, ["EventBus"]);
-        // Each delivery in the order of the subscriptions.
+        assert_eq!(dependencies, ["EventBus"]);
+        // Deliveries follow the order of subscriptions.
         for event in trace
             .events
             .iter()
@@ -174,13 +172,13 @@ fn assert_services_know_whom_they_may(trace: &Trace) {
         }
     } else {
         assert!(
-            known.iter().all(|name| services.contains(name)),
-            "{known:?}"
+            dependencies.iter().all(|name| services.contains(name)),
+            "{dependencies:?}"
         );
     }
 }
 
-/// None failed, and those that could decide anything did.
+/// Asserts that no check failed and that every applicable check was exercised.
 fn assert_verdicts(trace: &Trace) {
     let is_direct = trace.param("design") == "direct";
     let services = ["EmailService", "AuditLog", "Metrics", "LoyaltyService"];

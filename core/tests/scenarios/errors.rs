@@ -1,5 +1,4 @@
-//! `taxonomy` and `handler` in simulated time: whatever is set, all that they
-//! claim holds.
+//! `taxonomy` and `handler` in simulated time: their claims hold for any settings.
 
 use crate::strategies::{number, some, word};
 use crate::support::{
@@ -100,7 +99,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_set_in_taxonomy_what_it_claims_holds(pairs in taxonomy()) {
+    fn taxonomy_claims_hold_for_any_settings(pairs in taxonomy()) {
         let experiment = experiment("taxonomy", &pairs);
         let trace = experiment.simulate();
         assert_holds(&trace);
@@ -108,7 +107,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_set_in_handler_what_it_claims_holds(pairs in handler()) {
+    fn handler_claims_hold_for_any_settings(pairs in handler()) {
         let experiment = experiment("handler", &pairs);
         let trace = experiment.simulate();
         assert_holds(&trace);
@@ -117,7 +116,7 @@ proptest! {
 }
 
 #[test]
-fn every_preset_holds() {
+fn presets_hold() {
     for name in NAMES {
         for preset in scenario::find(name).unwrap().presets {
             assert_holds(&simulate(name, preset.set));
@@ -126,21 +125,21 @@ fn every_preset_holds() {
 }
 
 #[test]
-fn the_presets_show_something_in_every_check() {
+fn presets_exercise_every_check() {
     for name in NAMES {
         assert_presets_show_all(name, |set| simulate(name, set));
     }
 }
 
 #[test]
-fn another_seed_is_another_run() {
+fn different_seeds_give_different_runs() {
     for name in NAMES {
         assert_seeds_differ(name);
     }
 }
 
 #[test]
-fn the_greatest_run_loses_no_record() {
+fn largest_run_drops_no_records() {
     let retried = [
         ("design", "catch_all"),
         ("attempts", "5"),
@@ -151,7 +150,7 @@ fn the_greatest_run_loses_no_record() {
         ("retry", "everything"),
         ("bug_every", "2"),
     ];
-    // Whatever a worker has not begun when it drains goes to another.
+    // A draining worker hands requests it has not started to another.
     let handed_back = [("latency", "1000"), ("restarts", "20"), ("bug_every", "50")];
     let greatest: [(_, &[_]); 3] = [
         ("taxonomy", &retried),
@@ -170,9 +169,9 @@ fn the_greatest_run_loses_no_record() {
     }
 }
 
-/// What becomes of requests under each policy, with the same three bugs.
+/// Compares the policies with the same three bugs.
 #[test]
-fn a_swallowed_bug_is_green_and_wrong() {
+fn swallowed_bug_returns_wrong_answers() {
     let tally = |pairs: &[(&str, &str)]| Tally::of(&simulate("handler", pairs));
     let supervised = tally(&[]);
     let swallowed = tally(&[("policy", "swallow")]);
@@ -187,7 +186,7 @@ fn a_swallowed_bug_is_green_and_wrong() {
 }
 
 #[test]
-fn a_retried_bug_multiplies_the_load_and_takes_the_cluster_down() {
+fn retried_bugs_multiply_load_and_crashes() {
     let tally = |pairs: &[(&str, &str)]| Tally::of(&simulate("handler", pairs));
     let spared = tally(&[("workers", "4")]);
     let few = ("restarts", "2");
@@ -205,22 +204,21 @@ fn a_retried_bug_multiplies_the_load_and_takes_the_cluster_down() {
     );
 }
 
-/// What was recorded can be told.
 #[test]
-fn every_record_is_a_sentence_of_its_own_kind() {
+fn every_record_is_narrated() {
     for name in NAMES {
         let scenario = scenario::find(name).unwrap();
-        let mut told = BTreeSet::new();
+        let mut kinds_seen = BTreeSet::new();
         for preset in scenario.presets {
             let trace = simulate(name, preset.set);
             assert_each_record_narrated(&trace);
             for event in &trace.events {
                 let sentence = (scenario.narrate)(&trace, event);
-                // Each kind has words of its own: the default is for work alone.
+                // Only `Handle` uses the default sentence.
                 let is_work =
                     sentence.contains(" is done with ") || sentence.contains(" failed at ");
                 assert!(!is_work || event.kind == RecordKind::Handle, "{sentence}");
-                told.insert(event.kind);
+                kinds_seen.insert(event.kind);
             }
         }
         let kinds = [
@@ -230,6 +228,9 @@ fn every_record_is_a_sentence_of_its_own_kind() {
             RecordKind::Log,
             RecordKind::Retry,
         ];
-        assert!(kinds.iter().all(|kind| told.contains(kind)), "{told:?}");
+        assert!(
+            kinds.iter().all(|kind| kinds_seen.contains(kind)),
+            "{kinds_seen:?}"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Each check of `taxonomy` and `handler` can fail: a trace that was tampered
-//! with in one place fails the checks that look there, and no other.
+//! Each check of `taxonomy` and `handler` can fail: tampering with one part of a
+//! trace fails the checks that cover it, and no other.
 
 use crate::support::checks_failed_by;
 use crate::trace_edits::{ended, first, forge, name, set_param};
@@ -11,7 +11,7 @@ const SWALLOW: &[(&str, &str)] = &[("policy", "swallow")];
 const CRASH: &[(&str, &str)] = &[("policy", "crash")];
 const CRASH_LOOP: &[(&str, &str)] = &[("bug_every", "3"), ("restarts", "3")];
 
-/// What can be done to a log, in either scenario.
+/// Returns the checks that fail for each way to tamper with the log.
 fn tampered_logs(scenario: &str) -> [Vec<&'static str>; 4] {
     let first_line = |trace: &Trace| first(trace, |it| it.kind == RecordKind::Log);
     let missing = checks_failed_by(scenario, &[], |trace| {
@@ -34,7 +34,7 @@ fn tampered_logs(scenario: &str) -> [Vec<&'static str>; 4] {
 }
 
 #[test]
-fn a_log_that_is_not_of_each_error_once() {
+fn detects_missing_or_duplicate_log_entry() {
     for scenario in ["taxonomy", "handler"] {
         for failed in tampered_logs(scenario) {
             assert_eq!(failed, ["logged-once"], "{scenario}");
@@ -48,7 +48,7 @@ fn a_log_that_is_not_of_each_error_once() {
 }
 
 #[test]
-fn a_request_that_is_answered_never_or_twice() {
+fn detects_request_answered_never_or_twice() {
     for (scenario, check) in [
         ("taxonomy", "every-request-answered"),
         ("handler", "every-request-accounted"),
@@ -67,7 +67,7 @@ fn a_request_that_is_answered_never_or_twice() {
 }
 
 #[test]
-fn an_answer_that_shows_too_much_or_too_little() {
+fn detects_wrongly_exposed_details() {
     for (scenario, code) in [
         ("taxonomy", "404 not_found"),
         ("handler", "400 invalid_input"),
@@ -88,7 +88,7 @@ fn an_answer_that_shows_too_much_or_too_little() {
 }
 
 #[test]
-fn a_request_that_is_lost_by_who_lives() {
+fn detects_request_lost_by_live_worker() {
     let lost = checks_failed_by("handler", CRASH, |trace| {
         let answer = ended(trace, RecordKind::Request, "");
         let lost = name(trace, "lost");
@@ -96,7 +96,7 @@ fn a_request_that_is_lost_by_who_lives() {
         let worker = |it: &Event| it.kind == RecordKind::Call && it.subject == number;
         let worker = trace.events[first(trace, worker)].target;
         trace.events[answer].failure = lost;
-        // As if that worker had come to its own end.
+        // As if that worker had exited normally.
         for event in &mut trace.events {
             if event.kind == RecordKind::Exit && Some(event.source) == worker {
                 event.failure = None;
@@ -111,14 +111,14 @@ fn a_request_that_is_lost_by_who_lives() {
     assert_eq!(vanished, ["every-request-accounted"]);
 }
 
-/// The last exit of a worker: at its own end.
+/// Returns the index of the last worker's normal exit.
 fn last_exit(trace: &Trace) -> usize {
     let mut events = trace.events.iter();
     events.rposition(|it| it.kind == RecordKind::Exit).unwrap()
 }
 
 #[test]
-fn an_operational_error_that_ends_a_worker() {
+fn detects_worker_ended_by_operational_error() {
     let ended = checks_failed_by("handler", &[("bug_every", "0")], |trace| {
         let exit = last_exit(trace);
         trace.events[exit].failure = name(trace, "a bug");
@@ -127,8 +127,8 @@ fn an_operational_error_that_ends_a_worker() {
 }
 
 #[test]
-fn a_bug_that_ends_too_few_or_too_many() {
-    // Somebody new, without need.
+fn detects_missing_or_extra_restart() {
+    // A start without a reason.
     for pairs in [SUPERVISE, SWALLOW, CRASH] {
         let one_more = checks_failed_by("handler", pairs, |trace| {
             let exit = last_exit(trace);
@@ -148,7 +148,7 @@ fn a_bug_that_ends_too_few_or_too_many() {
         trace.events[exit].failure = name(trace, "a bug");
     });
     assert_eq!(ended_by_it, ["bug-and-restart"]);
-    // After it was given up.
+    // A start after the supervisor gave up.
     let too_many = checks_failed_by("handler", CRASH_LOOP, |trace| {
         let exit = last_exit(trace);
         forge(trace, exit, |it| {
@@ -159,7 +159,7 @@ fn a_bug_that_ends_too_few_or_too_many() {
 }
 
 #[test]
-fn the_same_process_again() {
+fn detects_reused_process() {
     let same = checks_failed_by("handler", SUPERVISE, |trace| {
         let is_start = |it: &Event| it.kind == RecordKind::Start && it.subject > 0;
         let id = trace.events[first(trace, is_start)].subject;
@@ -170,7 +170,7 @@ fn the_same_process_again() {
 }
 
 #[test]
-fn an_answer_that_is_wrong_or_right_against_all_odds() {
+fn detects_unexpected_right_or_wrong_answer() {
     let right = checks_failed_by("handler", SWALLOW, |trace| {
         let wrong = first(trace, |it| it.kind == RecordKind::Wrong);
         trace.events.remove(wrong);
@@ -188,7 +188,7 @@ fn an_answer_that_is_wrong_or_right_against_all_odds() {
 }
 
 #[test]
-fn a_bug_that_is_retried_or_is_not() {
+fn detects_wrong_retry_of_a_bug() {
     let retried = checks_failed_by("handler", SUPERVISE, |trace| {
         let bug = ended(trace, RecordKind::Handle, "a bug in the fees");
         forge(trace, bug, |it| {
@@ -203,7 +203,7 @@ fn a_bug_that_is_retried_or_is_not() {
 }
 
 #[test]
-fn a_supervisor_that_gives_up_too_early_or_not_at_all() {
+fn detects_giving_up_early_or_never() {
     let early = checks_failed_by("handler", CRASH_LOOP, |trace| {
         set_param(trace, "restarts", "4");
     });
@@ -214,9 +214,9 @@ fn a_supervisor_that_gives_up_too_early_or_not_at_all() {
         trace.events[last.unwrap()].failure = None;
     });
     assert_eq!(served, ["gives-up"]);
-    let unsaid = checks_failed_by("handler", CRASH_LOOP, |trace| {
+    let unrecorded = checks_failed_by("handler", CRASH_LOOP, |trace| {
         let given_up = ended(trace, RecordKind::Exit, "too many restarts");
         trace.events.remove(given_up);
     });
-    assert!(unsaid.contains(&"bug-and-restart"), "{unsaid:?}");
+    assert!(unrecorded.contains(&"bug-and-restart"), "{unrecorded:?}");
 }

@@ -1,5 +1,5 @@
-//! `handler` and `cluster` where processes fare otherwise than it is used to: they cannot be
-//! started, or somebody kills them from outside.
+//! `handler` and `cluster` with abnormal processes: they cannot be started, or are
+//! killed from outside.
 
 use crate::support::experiment;
 use futures::channel::mpsc;
@@ -12,7 +12,7 @@ use highwater::{
 };
 use std::{cell::Cell, rc::Rc, time::Duration};
 
-/// A run of `handler` in a simulated world with other processes.
+/// Runs `handler` in a simulated world with other processes.
 fn run(pairs: &[(&str, &str)], others: impl FnOnce(Platform) -> Rc<dyn Processes>) -> Trace {
     run_of("handler", pairs, others)
 }
@@ -28,7 +28,7 @@ fn run_of(
     let platform = world.platform();
     let platform = platform.clone().with_processes(others(platform));
     let ended = world.run_to_end(experiment.start(platform, recorder.clone()));
-    assert_eq!(ended, Some(()), "it comes to its end");
+    assert_eq!(ended, Some(()), "the run ends");
     let mut trace = experiment.new_trace("virtual");
     trace.append(recorder.drain());
     trace
@@ -40,7 +40,7 @@ fn failed(trace: &Trace) -> Vec<&'static str> {
     failed.map(|verdict| verdict.check).collect()
 }
 
-/// Starts none.
+/// Fails every start.
 struct NoProcesses;
 
 impl Processes for NoProcesses {
@@ -61,9 +61,9 @@ impl ProcessLink for NullProcess {
     fn kill(&self) {}
 }
 
-/// Without workers nothing is shown, so that must not look like a success.
+/// Without workers nothing is proven, so the run must not pass.
 #[test]
-fn workers_that_cannot_be_started_fail_the_run_and_say_why() {
+fn failed_worker_starts_fail_the_run() {
     for policy in ["supervise", "crash", "swallow"] {
         let trace = run(&[("policy", policy)], |_| Rc::new(NoProcesses));
         let failed = failed(&trace);
@@ -73,9 +73,9 @@ fn workers_that_cannot_be_started_fail_the_run_and_say_why() {
         );
         let tally = Tally::of(&trace);
         assert_eq!((tally.server_errors, tally.requests), (60, 60));
-        for station in tally.worker_slots() {
-            assert_eq!(station.state, WorkerState::Dead);
-            let history = station.history(&trace);
+        for slot in tally.worker_slots() {
+            assert_eq!(slot.state, WorkerState::Dead);
+            let history = slot.history(&trace);
             assert!(history.contains("✗ too many open files"), "{history}");
         }
         let starts = tally.worker_slots().iter().map(|it| it.generations.len());
@@ -84,7 +84,7 @@ fn workers_that_cannot_be_started_fail_the_run_and_say_why() {
     }
 }
 
-/// Starts real ones, the first of which somebody kills.
+/// Starts processes, and kills the first from outside.
 struct KillFirst {
     inner: Platform,
     has_killed: Cell<bool>,
@@ -132,10 +132,10 @@ impl ProcessLink for Forwarder {
     }
 }
 
-/// Its id is in the report: who tries that must not be told that an operational
-/// error did it.
+/// Reports show process ids, so a user may kill a worker. The run must not blame an
+/// operational error.
 #[test]
-fn a_worker_that_is_killed_from_outside_is_replaced_and_is_no_bug() {
+fn externally_killed_worker_is_replaced() {
     for (policy, restarts) in [("supervise", 4), ("crash", 0), ("swallow", 1)] {
         let trace = run(&[("policy", policy), ("latency", "200")], |inner| {
             let has_killed = Cell::default();
@@ -146,28 +146,28 @@ fn a_worker_that_is_killed_from_outside_is_replaced_and_is_no_bug() {
         assert_eq!(tally.restarts, restarts, "{policy}");
         let history = tally.worker_slots()[0].history(&trace);
         assert!(history.contains("✗ killed from outside"), "{history}");
-        assert!(tally.lost > 0, "what it had is gone");
+        assert!(tally.lost > 0, "its requests in flight are lost");
     }
 }
 
 #[test]
-fn a_cluster_that_cannot_be_started_gives_up_and_fails_the_run() {
+fn cluster_gives_up_if_no_worker_starts() {
     for event in ["none", "kill", "hang", "reload"] {
         let trace = run_of("cluster", &[("event", event)], |_| Rc::new(NoProcesses));
         let failed = failed(&trace);
         assert!(failed.contains(&"another-process"), "{event}: {failed:?}");
         assert!(!failed.contains(&"gives-up"), "{event}: {failed:?}");
         let worker_slots = WorkerSlots::of(&trace);
-        for station in worker_slots.as_slice() {
-            let history = station.history(&trace);
+        for slot in worker_slots.as_slice() {
+            let history = slot.history(&trace);
             assert!(history.contains("✗ too many open files"), "{history}");
         }
     }
 }
 
-/// In the midst of whatever else happens.
+/// Combined with every other event.
 #[test]
-fn a_worker_of_a_cluster_that_is_killed_from_outside_is_replaced() {
+fn externally_killed_cluster_worker_is_replaced() {
     for event in ["none", "kill", "hang", "reload", "bad_reload", "crash_loop"] {
         for interval in ["5", "12", "20"] {
             let pairs = [("event", event), ("interval", interval)];

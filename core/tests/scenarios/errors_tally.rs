@@ -1,4 +1,4 @@
-//! The numbers of a run about errors, from a trace made by hand.
+//! The tally of error scenarios, from handmade traces.
 
 use crate::common::ManualClock;
 use highwater::{
@@ -7,7 +7,7 @@ use highwater::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// A trace, and the clock it is written by.
+/// A recorder with a manual clock.
 struct Written {
     clock: ManualClock,
     recorder: Recorder,
@@ -20,7 +20,7 @@ impl Written {
         Written { clock, recorder }
     }
 
-    /// A request that ends with that answer; with none it ends well.
+    /// Records a request that ends with this answer; `None` is a success.
     fn request(&self, number: u64, answer: Option<&str>) {
         let gateway = self.recorder.name("Gateway");
         let span = self.recorder.begin(RecordKind::Request, gateway, number);
@@ -48,14 +48,14 @@ impl Written {
 }
 
 #[test]
-fn nothing_has_happened_yet() {
+fn empty_trace_gives_empty_tally() {
     let tally = Written::new().tally();
     assert_eq!(tally, Tally::default());
     assert_eq!((tally.availability(), tally.amplification()), (None, None));
 }
 
 #[test]
-fn requests_by_what_they_are_answered() {
+fn requests_are_counted_by_answer() {
     let written = Written::new();
     written.request(1, None);
     written.request(2, Some("404 not_found"));
@@ -74,13 +74,13 @@ fn requests_by_what_they_are_answered() {
     assert_eq!(answers, (2, 1, 2));
     assert_eq!((tally.answered(), tally.lost), (5, 2));
     assert_eq!((tally.wrong, tally.exposed), (1, 1));
-    // Wrong as they are, they count as good: that is the point.
+    // Wrong answers count as available, on purpose.
     assert_eq!(tally.availability(), Some(428));
     drop(open);
 }
 
 #[test]
-fn attempts_errors_and_lines_of_the_log() {
+fn attempts_errors_and_log_entries_are_counted() {
     let written = Written::new();
     written.attempt(1, Some("the bank timed out"));
     written.attempt(1, None);
@@ -104,7 +104,7 @@ fn attempts_errors_and_lines_of_the_log() {
 }
 
 #[test]
-fn restarts_and_how_long_they_took() {
+fn restarts_are_counted_and_timed() {
     let written = Written::new();
     let Written { clock, recorder } = &written;
     let [one, two, supervisor] = ["Worker 1", "Worker 2", "Supervisor"].map(|it| recorder.name(it));
@@ -121,7 +121,7 @@ fn restarts_and_how_long_they_took() {
     }
     recorder.instant_with_cause(RecordKind::Exit, two, 12, "killed");
     recorder.instant_with_cause(RecordKind::Exit, supervisor, 0, "too many restarts");
-    // At its own end.
+    // A normal exit.
     recorder.instant(RecordKind::Exit, one, 14);
     let tally = written.tally();
     assert_eq!(

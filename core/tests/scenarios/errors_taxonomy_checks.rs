@@ -1,4 +1,5 @@
-//! Each check of `taxonomy` can fail: see the checks of both scenarios.
+//! Each check of `taxonomy` can fail: tampering with one part of a trace fails the
+//! checks that cover it.
 
 use crate::support::checks_failed_by;
 use crate::trace_edits::{cause, ended, first, forge, name, set_param};
@@ -7,7 +8,7 @@ use highwater::trace::{Event, RecordKind, Trace};
 const CATCH_ALL: &[(&str, &str)] = &[("design", "catch_all")];
 
 #[test]
-fn an_answer_of_another_class() {
+fn detects_wrong_answer_class() {
     let other = checks_failed_by("taxonomy", &[], |trace| {
         let answer = ended(trace, RecordKind::Request, "404 not_found");
         trace.events[answer].failure = trace.id("500 internal_error");
@@ -21,7 +22,7 @@ fn an_answer_of_another_class() {
 }
 
 #[test]
-fn a_retry_beyond_what_is_allowed() {
+fn detects_forbidden_retry() {
     let budget = checks_failed_by("taxonomy", &[], |trace| {
         set_param(trace, "budget", "0");
     });
@@ -30,7 +31,7 @@ fn a_retry_beyond_what_is_allowed() {
         set_param(trace, "attempts", "1");
     });
     assert_eq!(attempts, ["retry-what-may-help"]);
-    // To make a payment must not be done twice.
+    // Creating a payment is not idempotent.
     let not_idempotent = checks_failed_by("taxonomy", &[], |trace| {
         let retry = trace.events[first(trace, |it| it.kind == RecordKind::Retry)];
         let create = trace.id("CreatePayment").unwrap();
@@ -41,14 +42,14 @@ fn a_retry_beyond_what_is_allowed() {
         }
     });
     assert_eq!(not_idempotent, ["retry-what-may-help"]);
-    let unasked = checks_failed_by("taxonomy", &[], |trace| {
+    let unrecorded_retry = checks_failed_by("taxonomy", &[], |trace| {
         let retry = first(trace, |it| it.kind == RecordKind::Retry);
         trace.events.remove(retry);
     });
-    assert_eq!(unasked, ["retry-what-may-help"]);
+    assert_eq!(unrecorded_retry, ["retry-what-may-help"]);
 }
 
-/// A whole attempt more, and the retry that asked for it.
+/// Inserts a complete extra attempt and its retry.
 fn attempt_again(trace: &mut Trace, number: u64) {
     let of_it = |it: &Event| it.subject == number;
     let again: Vec<Event> = trace
@@ -73,7 +74,7 @@ fn attempt_again(trace: &mut Trace, number: u64) {
 }
 
 #[test]
-fn a_bug_that_is_retried_in_spite_of_its_class() {
+fn detects_wrong_attempts_at_a_bug() {
     let retried = checks_failed_by("taxonomy", &[], |trace| {
         let bug = ended(trace, RecordKind::Handle, "a bug in the receipt");
         attempt_again(trace, trace.events[bug].subject);
@@ -101,10 +102,10 @@ fn a_bug_that_is_retried_in_spite_of_its_class() {
     assert_eq!(given_up, ["retry-what-may-help", "bugs-and-load"]);
 }
 
-/// An attempt, its retry and the line of its log are gone as if never made: what
-/// came of it is answered.
+/// Removes an attempt, its retry and its log entry, and answers with the first
+/// failure.
 #[test]
-fn a_retry_that_was_due_and_paid_for() {
+fn detects_missing_retry() {
     let none = checks_failed_by("taxonomy", &[("timeout", "60")], |trace| {
         let lookup = trace.id("GetPayment").unwrap();
         let timed_out = first(trace, |it| {
@@ -126,7 +127,7 @@ fn a_retry_that_was_due_and_paid_for() {
 }
 
 #[test]
-fn a_breaker_that_does_not_mind_how_a_probe_comes_out() {
+fn detects_breaker_that_ignores_its_probe() {
     let stays_open = checks_failed_by("taxonomy", &[], |trace| {
         let [open, closed] = ["open", "closed"].map(|state| trace.id(state));
         let change = first(trace, |it| {
@@ -144,7 +145,7 @@ fn a_breaker_that_does_not_mind_how_a_probe_comes_out() {
 }
 
 #[test]
-fn a_breaker_that_lets_too_much_through_or_too_little() {
+fn detects_breaker_that_admits_wrong_calls() {
     let to = |trace: &Trace, state: &str| {
         let state = trace.id(state);
         first(trace, |it| {

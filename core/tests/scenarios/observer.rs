@@ -1,5 +1,5 @@
-//! `observer` in simulated time: whatever is set, all that it claims holds, and
-//! each check can fail.
+//! `observer` in simulated time: its claims hold for any settings, and each check
+//! can fail.
 
 use crate::support::{self, assert_each_record_narrated, assert_presets_show_all, checks};
 use highwater::{
@@ -12,7 +12,7 @@ fn experiment<V: AsRef<str>>(pairs: &[(&str, V)]) -> Experiment {
     support::experiment("observer", pairs)
 }
 
-/// Whom each reading was handed to, in order; inner emits apart.
+/// Returns the listeners called with a reading, in order.
 fn called(trace: &Trace, reading: u64) -> Vec<&str> {
     let of_reading = |event: &&Event| event.kind == RecordKind::Deliver && event.subject == reading;
     let deliveries = trace.events.iter().filter(of_reading);
@@ -22,33 +22,37 @@ fn called(trace: &Trace, reading: u64) -> Vec<&str> {
 }
 
 #[test]
-fn the_list_is_what_the_rules_make_of_it() {
+fn calls_follow_the_listener_rules() {
     let all = ["Alarm", "Display", "Logger", "Calibration"];
     let trace = experiment::<&str>(&[]).simulate();
     assert_eq!(called(&trace, 1), all);
     assert_eq!(called(&trace, 2), all[..3]);
-    assert_eq!(called(&trace, 3), all[..3], "Logger is removed meanwhile");
+    assert_eq!(
+        called(&trace, 3),
+        all[..3],
+        "Logger is removed during this emit"
+    );
     for reading in 4..=6 {
         assert_eq!(called(&trace, reading), ["Alarm", "Display", "Newcomer"]);
     }
     let live = experiment(&[("removal", "live")]).simulate();
     assert_eq!(called(&live, 3), all[..2]);
-    // The second reading is announced from within the first.
+    // The second reading is emitted during the first.
     let nested = experiment(&[("reentry", "alarm"), ("readings", "1")]).simulate();
     assert_eq!(called(&nested, 2), all);
-    assert_eq!(called(&nested, 1), all[..3], "Calibration has had its one");
+    assert_eq!(called(&nested, 1), all[..3], "Calibration was called once");
     let stopped = experiment(&[("fail", "display"), ("policy", "fail-fast")]).simulate();
     assert_eq!(called(&stopped, 2), all[..2]);
     assert_eq!(called(&stopped, 1), all);
 }
 
 #[test]
-fn every_check_is_passed_by_some_preset_and_failed_by_none() {
+fn presets_pass_and_exercise_every_check() {
     assert_presets_show_all("observer", |set| experiment(set).simulate());
 }
 
 #[test]
-fn the_greatest_run_loses_no_record() {
+fn largest_run_drops_no_records() {
     let greatest = [
         ("readings", "2000"),
         ("reentry", "alarm"),
@@ -67,7 +71,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_set_what_it_claims_holds(
+    fn claims_hold_for_any_settings(
         readings in 1..16_u64,
         interval in prop::sample::select(&["0", "7", "400"][..]),
         work in prop::sample::select(&["0", "3", "900"][..]),
@@ -76,7 +80,7 @@ proptest! {
         reentry in prop::sample::select(&["none", "alarm"][..]),
         fail in prop::sample::select(&["none", "display"][..]),
         policy in prop::sample::select(&["isolate", "fail-fast"][..]),
-        errors in prop::sample::select(&["unobserved", "observed"][..]),
+        errors in prop::sample::select(&["unlogged", "observed"][..]),
         leak in 0..=10_u64,
         seed in 0..1_u64 << 53,
     ) {
@@ -101,8 +105,8 @@ proptest! {
     }
 }
 
-/// Where a record is, by what it says.
-fn place(trace: &Trace, kind: RecordKind, names: (&str, Option<&str>), subject: u64) -> usize {
+/// Returns the index of the first matching record.
+fn index_of(trace: &Trace, kind: RecordKind, names: (&str, Option<&str>), subject: u64) -> usize {
     let (source, target) = (trace.id(names.0), names.1.map(|name| trace.id(name)));
     let is_it = |event: &Event| {
         (event.kind, event.subject, Some(event.source)) == (kind, subject, source)
@@ -113,10 +117,10 @@ fn place(trace: &Trace, kind: RecordKind, names: (&str, Option<&str>), subject: 
 }
 
 fn delivery(trace: &Trace, to: &str, reading: u64) -> usize {
-    place(trace, RecordKind::Deliver, ("Emitter", Some(to)), reading)
+    index_of(trace, RecordKind::Deliver, ("Emitter", Some(to)), reading)
 }
 
-/// A run, tampered with.
+/// Returns the checks that fail after tampering with a run.
 fn tampered(pairs: &[(&str, &str)], tamper: impl FnOnce(&mut Trace)) -> Vec<&'static str> {
     let mut trace = experiment(pairs).simulate();
     assert_eq!(checks(&trace, Outcome::Failed), [""; 0]);
@@ -125,16 +129,16 @@ fn tampered(pairs: &[(&str, &str)], tamper: impl FnOnce(&mut Trace)) -> Vec<&'st
 }
 
 #[test]
-fn a_reading_that_is_never_done() {
+fn detects_unfinished_reading() {
     let failed = tampered(&[], |trace| {
-        let end = place(trace, RecordKind::Request, ("Sensor", None), 6);
+        let end = index_of(trace, RecordKind::Request, ("Sensor", None), 6);
         trace.events.remove(end);
     });
     assert_eq!(failed, ["every-reading-announced"]);
 }
 
 #[test]
-fn listeners_out_of_order() {
+fn detects_listeners_out_of_order() {
     let failed = tampered(&[], |trace| {
         let (first, second) = (delivery(trace, "Alarm", 2), delivery(trace, "Display", 2));
         let targets = (trace.events[first].target, trace.events[second].target);
@@ -144,7 +148,7 @@ fn listeners_out_of_order() {
 }
 
 #[test]
-fn once_twice() {
+fn detects_once_listener_called_twice() {
     let failed = tampered(&[], |trace| {
         let mut again = trace.events[delivery(trace, "Calibration", 1)];
         again.subject = 2;
@@ -153,19 +157,19 @@ fn once_twice() {
     });
     assert_eq!(failed, ["in-order", "once-called-once"]);
     let still_listed = tampered(&[], |trace| {
-        let gone = place(trace, RecordKind::Unsubscribe, ("Calibration", None), 0);
+        let gone = index_of(trace, RecordKind::Unsubscribe, ("Calibration", None), 0);
         trace.events.remove(gone);
     });
     assert!(still_listed.contains(&"once-called-once"));
 }
 
 #[test]
-fn a_removed_listener_that_is_passed_by_or_called_later() {
-    let passed_by = tampered(&[], |trace| {
+fn detects_wrong_calls_of_removed_listener() {
+    let skipped = tampered(&[], |trace| {
         let call = delivery(trace, "Logger", 3);
         trace.events.remove(call);
     });
-    assert_eq!(passed_by, ["in-order", "removed-during-emit"]);
+    assert_eq!(skipped, ["in-order", "removed-during-emit"]);
     let called_later = tampered(&[], |trace| {
         let mut again = trace.events[delivery(trace, "Logger", 3)];
         again.subject = 4;
@@ -176,7 +180,7 @@ fn a_removed_listener_that_is_passed_by_or_called_later() {
 }
 
 #[test]
-fn an_added_listener_that_does_not_wait() {
+fn detects_early_call_of_added_listener() {
     let failed = tampered(&[], |trace| {
         let mut early = trace.events[delivery(trace, "Newcomer", 4)];
         early.subject = 3;
@@ -187,7 +191,7 @@ fn an_added_listener_that_does_not_wait() {
 }
 
 #[test]
-fn an_inner_emit_that_is_overtaken() {
+fn detects_overtaken_inner_emit() {
     let failed = tampered(&[("reentry", "alarm"), ("change", "nothing")], |trace| {
         let outer = delivery(trace, "Display", 1);
         let call = trace.events.remove(outer);
@@ -198,7 +202,7 @@ fn an_inner_emit_that_is_overtaken() {
 }
 
 #[test]
-fn a_failure_that_stops_a_sibling_or_is_lost() {
+fn detects_stopped_sibling_or_lost_failure() {
     let pairs = [("fail", "display"), ("change", "nothing")];
     let stopped = tampered(&pairs, |trace| {
         let call = delivery(trace, "Logger", 2);
@@ -206,20 +210,20 @@ fn a_failure_that_stops_a_sibling_or_is_lost() {
     });
     assert_eq!(stopped, ["in-order", "failure-and-siblings"]);
     let lost = tampered(&pairs, |trace| {
-        let end = place(trace, RecordKind::Request, ("Sensor", None), 2);
+        let end = index_of(trace, RecordKind::Request, ("Sensor", None), 2);
         trace.events[end].failure = None;
     });
     assert_eq!(lost, ["errors-surface"]);
     let observed = [pairs[0], pairs[1], ("errors", "observed")];
-    let unobserved = tampered(&observed, |trace| {
-        let log = place(trace, RecordKind::Handle, ("ErrorLog", None), 2);
+    let unlogged = tampered(&observed, |trace| {
+        let log = index_of(trace, RecordKind::Handle, ("ErrorLog", None), 2);
         trace.events[log].kind = RecordKind::Compute;
     });
-    assert_eq!(unobserved, ["errors-surface"]);
+    assert_eq!(unlogged, ["errors-surface"]);
 }
 
 #[test]
-fn a_leak_that_is_reported_twice_or_not() {
+fn detects_missing_or_repeated_leak_report() {
     let pairs = [("leak", "10"), ("readings", "12")];
     for copies in [0, 2] {
         let failed = tampered(&pairs, |trace| {

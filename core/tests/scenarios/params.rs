@@ -1,17 +1,17 @@
-//! The schema of parameters, experiments and their addresses.
+//! Parameter schemas, experiments and their addresses.
 
 use highwater::scenario::{self, Experiment, InputError, ParamKind, Scenario, Value};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-/// Reads an address as the page does.
+/// Parses an address as the page does.
 fn from_fragment(fragment: &str) -> (Experiment, Vec<InputError>) {
     let (name, query) = fragment[2..].split_once('?').unwrap();
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap());
     Experiment::from_pairs(name, pairs).unwrap()
 }
 
-/// Reads a command line as the shell and the program do.
+/// Parses a command line as the shell and the program do.
 fn from_command_line(line: &str) -> Experiment {
     let rest = line.strip_prefix("cargo run -p native -- run ").unwrap();
     let mut words = rest.split(' ');
@@ -20,7 +20,7 @@ fn from_command_line(line: &str) -> Experiment {
         let (key, value) = match option {
             "--set" => value.split_once('=').unwrap(),
             "--seed" => ("seed", value),
-            _ => panic!("no option of the command line: {option}"),
+            _ => panic!("unknown option {option}"),
         };
         experiment.set(key, value).unwrap();
     }
@@ -37,7 +37,7 @@ fn decoupling() -> Experiment {
     scenario::find("decoupling").unwrap().experiment()
 }
 
-fn refused(key: &str, value: &str) -> String {
+fn error_of(key: &str, value: &str) -> String {
     let mut experiment = decoupling();
     let error = experiment.set(key, value).unwrap_err();
     assert_same(&experiment, &decoupling());
@@ -45,7 +45,7 @@ fn refused(key: &str, value: &str) -> String {
 }
 
 #[test]
-fn names_are_unique_and_fit_for_addresses_and_shells() {
+fn names_are_unique_and_shell_safe() {
     let is_plain = |name: &&str| {
         let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
         !name.is_empty() && name.chars().all(plain)
@@ -57,7 +57,7 @@ fn names_are_unique_and_fit_for_addresses_and_shells() {
         let keys: BTreeSet<_> = scenario.params.iter().map(|param| param.key).collect();
         assert_eq!(keys.len(), scenario.params.len(), "{}", scenario.name);
         assert!(keys.iter().all(is_plain));
-        assert!(!keys.contains("seed"), "it is the experiment's own");
+        assert!(!keys.contains("seed"), "`seed` is reserved");
         let checks: BTreeSet<_> = scenario.checks.iter().map(|check| check.name).collect();
         assert_eq!(checks.len(), scenario.checks.len());
         assert!(checks.iter().all(is_plain));
@@ -75,7 +75,7 @@ fn names_are_unique_and_fit_for_addresses_and_shells() {
 }
 
 #[test]
-fn every_default_is_within_its_own_range() {
+fn defaults_are_in_range() {
     for param in scenario::ALL.iter().flat_map(|scenario| scenario.params) {
         let default = param.default();
         assert_eq!(
@@ -88,7 +88,7 @@ fn every_default_is_within_its_own_range() {
 }
 
 #[test]
-fn every_preset_is_valid_and_changes_only_what_it_says() {
+fn presets_are_valid_and_set_no_defaults() {
     for scenario in scenario::ALL {
         assert!(!scenario.presets.is_empty());
         for preset in scenario.presets {
@@ -98,14 +98,14 @@ fn every_preset_is_valid_and_changes_only_what_it_says() {
             }
             let changed = experiment.settings(false);
             let changed: BTreeSet<_> = changed.iter().map(|(key, _)| key.as_str()).collect();
-            let said: BTreeSet<_> = preset.set.iter().map(|(key, _)| *key).collect();
-            assert_eq!(changed, said, "{}: it names no default", preset.title);
+            let listed: BTreeSet<_> = preset.set.iter().map(|(key, _)| *key).collect();
+            assert_eq!(changed, listed, "{} sets a default", preset.title);
         }
     }
 }
 
 #[test]
-fn ranges_include_their_bounds_and_nothing_beyond() {
+fn ranges_end_at_their_bounds() {
     for param in scenario::ALL.iter().flat_map(|scenario| scenario.params) {
         match param.kind {
             ParamKind::Integer { min, max, .. } => {
@@ -137,7 +137,7 @@ fn ranges_include_their_bounds_and_nothing_beyond() {
 }
 
 #[test]
-fn errors_say_what_is_wrong_and_what_would_be_right() {
+fn errors_name_the_problem_and_valid_input() {
     let error = scenario::find("decopling").unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -146,43 +146,43 @@ fn errors_say_what_is_wrong_and_what_would_be_right() {
     let error = scenario::find("qqq").unwrap_err().to_string();
     assert!(!error.contains("did you mean"), "{error}");
     assert_eq!(
-        refused("emial_latency", "5"),
+        error_of("emial_latency", "5"),
         "unknown parameter \"emial_latency\" (did you mean \"email_latency\"?): decoupling has \
          design, listeners, users, interval, email_latency, fail, fail_rate, fault, added, inbox, overflow, reentry, leak, seed"
     );
     assert_eq!(
-        refused("email_latency", "5001"),
+        error_of("email_latency", "5001"),
         "email_latency must be 0 to 5000 ms, not \"5001\""
     );
     assert_eq!(
-        refused("fail_rate", "0"),
+        error_of("fail_rate", "0"),
         "fail_rate must be 1 to 100 %, not \"0\""
     );
     assert_eq!(
-        refused("users", "many"),
+        error_of("users", "many"),
         "users must be 1 to 10000, not \"many\""
     );
     assert_eq!(
-        refused("design", "both"),
+        error_of("design", "both"),
         "design must be events or direct, not \"both\""
     );
     assert_eq!(
-        refused("fail", "db"),
+        error_of("fail", "db"),
         "fail must be email, audit, metrics or none, not \"db\""
     );
     assert_eq!(
-        refused("seed", "-1"),
+        error_of("seed", "-1"),
         "seed must be 0 to 9007199254740991, not \"-1\""
     );
 }
 
 #[test]
-fn an_error_is_one_line_whatever_was_put_in() {
+fn errors_are_one_line_for_any_input() {
     for text in ["a\nb", "\u{1b}[31m", "\r\n", "\"quoted\""] {
         let errors = [
-            refused("users", text),
-            refused(text, "1"),
-            refused("seed", text),
+            error_of("users", text),
+            error_of(text, "1"),
+            error_of("seed", text),
             scenario::find(text).unwrap_err().to_string(),
         ];
         for error in errors {
@@ -192,7 +192,7 @@ fn an_error_is_one_line_whatever_was_put_in() {
 }
 
 #[test]
-fn an_address_is_read_as_far_as_it_can_be() {
+fn invalid_address_pairs_are_ignored() {
     let pairs = [
         ("design", "direct"),
         ("users", "0"),
@@ -217,7 +217,7 @@ fn an_address_is_read_as_far_as_it_can_be() {
 }
 
 #[test]
-fn the_default_experiment_has_the_shortest_address() {
+fn addresses_omit_default_settings() {
     let experiment = decoupling();
     assert_eq!(experiment.fragment(), "#/decoupling?seed=1");
     let line = "cargo run -p native -- run decoupling --seed 1";
@@ -228,7 +228,7 @@ fn the_default_experiment_has_the_shortest_address() {
 }
 
 #[test]
-fn the_schema_is_data_for_other_programs() {
+fn schema_serializes_to_json() {
     let param = &decoupling().scenario().params[4];
     let expected = serde_json::json!({
         "key": "email_latency", "label": param.label, "help": param.help, "live": true,
@@ -237,7 +237,7 @@ fn the_schema_is_data_for_other_programs() {
     assert_eq!(serde_json::to_value(param).unwrap(), expected);
 }
 
-/// An experiment with every parameter set to anything it may be.
+/// An experiment with a random valid value for every parameter.
 fn experiment() -> impl Strategy<Value = Experiment> {
     let scenario: &'static Scenario = scenario::ALL[0];
     let picks = prop::collection::vec(any::<u64>(), scenario.params.len());
@@ -247,8 +247,8 @@ fn experiment() -> impl Strategy<Value = Experiment> {
             let value = match param.kind {
                 ParamKind::Integer { min, max, .. } => (min + pick % (max - min + 1)).to_string(),
                 ParamKind::Choice { options, .. } => {
-                    let place = usize::try_from(pick % options.len() as u64).unwrap();
-                    options[place].to_owned()
+                    let index = usize::try_from(pick % options.len() as u64).unwrap();
+                    options[index].to_owned()
                 }
             };
             experiment.set(param.key, &value).unwrap();
@@ -262,7 +262,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn addresses_and_command_lines_name_the_whole_experiment(experiment in experiment()) {
+    fn addresses_and_command_lines_round_trip(experiment in experiment()) {
         let (read, ignored) = from_fragment(&experiment.fragment());
         prop_assert!(ignored.is_empty());
         assert_same(&read, &experiment);

@@ -1,5 +1,4 @@
-//! The scenarios about CPU work: what each preset proves, and that a trace which
-//! was tampered with does not.
+//! The scenarios about CPU work: their presets pass, and tampered traces fail.
 
 use crate::support::{assert_presets_show_all, figure, simulate};
 use highwater::{
@@ -21,7 +20,7 @@ fn outcome(trace: &Trace, check: &str) -> Outcome {
 }
 
 #[test]
-fn every_preset_holds() {
+fn presets_hold() {
     for name in ["blocking", "threads"] {
         let scenario = scenario::find(name).unwrap();
         for preset in scenario.presets {
@@ -38,14 +37,14 @@ fn every_preset_holds() {
 }
 
 #[test]
-fn each_check_is_exercised_by_some_preset() {
+fn presets_exercise_every_check() {
     for name in ["blocking", "threads"] {
         assert_presets_show_all(name, |set| simulate(name, set));
     }
 }
 
 #[test]
-fn every_record_has_a_sentence() {
+fn every_record_is_narrated() {
     for name in ["blocking", "threads"] {
         let scenario = scenario::find(name).unwrap();
         for preset in scenario.presets {
@@ -60,7 +59,7 @@ fn every_record_has_a_sentence() {
 }
 
 #[test]
-fn a_job_on_the_loop_stops_the_heart_and_on_a_thread_it_does_not() {
+fn only_jobs_on_the_loop_stop_the_heartbeat() {
     let on_the_loop = simulate("blocking", &[]);
     assert_eq!(figure(&on_the_loop, "Jobs on the loop"), "3");
     let lag = |trace: &Trace| -> u64 {
@@ -72,21 +71,21 @@ fn a_job_on_the_loop_stops_the_heart_and_on_a_thread_it_does_not() {
     assert_eq!(figure(&offloaded, "Jobs on threads"), "3");
     assert!(lag(&offloaded) < 10);
     let hog = simulate("blocking", &[("run", "offloaded"), ("inject", "hog")]);
-    assert!(lag(&hog) > 1_900, "one that was overlooked is enough");
+    assert!(lag(&hog) > 1_900, "one blocking job is enough");
 }
 
 #[test]
-fn what_there_is_no_room_for_is_turned_away_at_once() {
+fn full_queue_rejects_jobs_at_once() {
     let set = [("run", "offloaded"), ("inject", "burst"), ("every", "0")];
     let trace = simulate("blocking", &set);
-    // Two run and four wait.
+    // Two jobs run and four wait.
     assert_eq!(figure(&trace, "Jobs in the pool, most"), "6");
     assert_eq!(figure(&trace, "Turned away"), "6");
     assert_eq!(outcome(&trace, "queue-bounded"), Outcome::Passed);
 }
 
 #[test]
-fn cores_are_the_limit() {
+fn speedup_is_limited_by_cores() {
     let trace = simulate("threads", &[("threads", "8"), ("jobs", "32")]);
     let times = |threads: usize| -> f64 {
         let figure = figure(&trace, &format!("{threads} threads"));
@@ -98,19 +97,19 @@ fn cores_are_the_limit() {
 }
 
 #[test]
-fn small_jobs_are_not_worth_it() {
+fn break_even_size_is_measured() {
     let trace = simulate("threads", &[("measure", "break-even"), ("jobs", "50")]);
     assert_eq!(figure(&trace, "Threads pay from"), "4 µs");
 }
 
 #[test]
-fn other_experiments_have_no_such_figures() {
+fn other_scenarios_have_no_scaling_figures() {
     let trace = simulate("decoupling", &[]);
     assert!(scaling_figures(&trace).is_empty());
 }
 
 #[test]
-fn an_experiment_at_the_ends_of_its_ranges_holds() {
+fn claims_hold_at_range_limits() {
     let many = [
         ("run", "offloaded"),
         ("every", "1"),
@@ -140,18 +139,18 @@ fn an_experiment_at_the_ends_of_its_ranges_holds() {
     }
 }
 
-/// A change to a trace, and the check that has to see it.
+/// A scenario, the check that must fail, and the tampering.
 type Tampering = (&'static str, &'static str, fn(&mut Trace));
 
 #[test]
-fn what_was_tampered_with_does_not_hold() {
+fn detects_tampered_traces() {
     let changes: [Tampering; 7] = [
         ("blocking", "every-request-answered", |trace| {
             remove(trace, RecordKind::Request, Phase::End);
         }),
         ("blocking", "no-beat-while-held", |trace| {
-            let begin = place(trace, RecordKind::Compute, Phase::Begin);
-            let beat = place(trace, RecordKind::Beat, Phase::Begin);
+            let begin = index_of(trace, RecordKind::Compute, Phase::Begin);
+            let beat = index_of(trace, RecordKind::Beat, Phase::Begin);
             let beat = trace.events[beat];
             trace.events.insert(begin + 1, beat);
         }),
@@ -159,7 +158,7 @@ fn what_was_tampered_with_does_not_hold() {
             remove(trace, RecordKind::Compute, Phase::End);
         }),
         ("blocking", "one-result", |trace| {
-            let result = place(trace, RecordKind::Result, Phase::Instant);
+            let result = index_of(trace, RecordKind::Result, Phase::Instant);
             trace.events[result].subject += 1;
         }),
         ("threads", "off-the-loop", |trace| {
@@ -171,7 +170,7 @@ fn what_was_tampered_with_does_not_hold() {
             computes.for_each(|it| it.thread = 1);
         }),
         ("threads", "each-job-once", |trace| {
-            let begin = place(trace, RecordKind::Compute, Phase::Begin);
+            let begin = index_of(trace, RecordKind::Compute, Phase::Begin);
             let again = trace.events[begin];
             trace.events.insert(begin, again);
         }),
@@ -185,7 +184,7 @@ fn what_was_tampered_with_does_not_hold() {
 }
 
 #[test]
-fn a_heart_that_stood_still_although_all_was_offloaded_is_seen() {
+fn detects_missing_heartbeats_while_offloaded() {
     let mut trace = simulate("blocking", &[("run", "offloaded")]);
     trace.events.retain(|event| event.kind != RecordKind::Beat);
     assert_eq!(outcome(&trace, "beats-while-offloaded"), Outcome::Failed);
@@ -196,25 +195,25 @@ fn a_heart_that_stood_still_although_all_was_offloaded_is_seen() {
 }
 
 #[test]
-fn one_thread_at_a_time_is_not_several() {
-    // Each round on threads of its own, of which only one ever does anything.
+fn detects_sequential_use_of_threads() {
+    // Each round gets one thread of its own.
     let mut trace = simulate("threads", &[]);
     let mut round = 0;
-    let mut under_way = Vec::new();
+    let mut threads_seen = Vec::new();
     for event in &mut trace.events {
         round += u32::from(event.kind == RecordKind::Threads);
         if event.thread != 0 {
-            under_way.push(event.thread);
+            threads_seen.push(event.thread);
             event.thread = round;
         }
     }
-    assert!(round > 2 && under_way.contains(&2));
+    assert!(round > 2 && threads_seen.contains(&2));
     assert_eq!(outcome(&trace, "several-threads"), Outcome::Failed);
 }
 
 #[test]
-fn a_heart_has_no_time_to_beat_while_the_loop_is_held() {
-    // Jobs that are over while somebody holds the loop, or within one beat.
+fn blocked_loop_makes_heartbeats_inconclusive() {
+    // Jobs that end while the loop is blocked, or within one beat.
     let mut trace = simulate("blocking", &[("run", "offloaded"), ("inject", "hog")]);
     let hog = trace
         .events
@@ -251,24 +250,24 @@ fn is(event: &highwater::trace::Event, kind: RecordKind, phase: Phase, least: u3
     event.kind == kind && event.phase == phase && event.thread >= least
 }
 
-fn place(trace: &Trace, kind: RecordKind, phase: Phase) -> usize {
+fn index_of(trace: &Trace, kind: RecordKind, phase: Phase) -> usize {
     let mut events = trace.events.iter();
     events.position(|event| is(event, kind, phase, 0)).unwrap()
 }
 
 fn remove(trace: &mut Trace, kind: RecordKind, phase: Phase) {
-    let place = place(trace, kind, phase);
-    trace.events.remove(place);
+    let index_of = index_of(trace, kind, phase);
+    trace.events.remove(index_of);
 }
 
 #[test]
-fn figures_grow_with_what_was_played() {
+fn figures_can_be_computed_from_any_prefix() {
     for name in ["blocking", "threads"] {
         let trace = simulate(name, &[]);
         let mut last = Vec::new();
-        for played in 0..=trace.events.len() {
+        for length in 0..=trace.events.len() {
             let mut so_far = trace.clone();
-            so_far.events.truncate(played);
+            so_far.events.truncate(length);
             last = scaling_figures(&so_far);
         }
         assert_eq!(last, scaling_figures(&trace));

@@ -1,4 +1,4 @@
-//! Values of parameters, drawn at random.
+//! Strategies for random parameter values.
 
 use proptest::prelude::*;
 use std::ops::RangeInclusive;
@@ -11,12 +11,12 @@ pub(crate) fn number(range: RangeInclusive<u64>) -> impl Strategy<Value = String
     range.prop_map(|number| number.to_string())
 }
 
-/// Often nothing, sometimes some, sometimes a lot.
+/// Zero, a small number or a large number.
 pub(crate) fn some(few: u64, many: u64) -> impl Strategy<Value = String> {
     prop_oneof![number(0..=0), number(1..=few), number(many..=many)]
 }
 
-/// A cluster, but for what it has to do.
+/// Parameters of a cluster, without its load.
 pub(crate) fn cluster_params() -> impl Strategy<Value = Vec<(&'static str, String)>> {
     let how = (
         word(&["kill", "hang", "crash_loop", "reload", "bad_reload", "none"]),

@@ -1,5 +1,5 @@
-//! `backpressure` and `pipeline` in simulated time: whatever is set, all that
-//! they claim holds.
+//! `backpressure` and `pipeline` in simulated time: their claims hold for any
+//! settings.
 
 use crate::strategies::{number, word};
 use crate::support::{
@@ -11,7 +11,7 @@ use highwater::{
 };
 use proptest::prelude::*;
 
-/// The most a queue held, in bytes.
+/// Returns the peak level of the queue, in bytes.
 fn peak(trace: &Trace) -> u64 {
     let levels = trace
         .events
@@ -21,14 +21,14 @@ fn peak(trace: &Trace) -> u64 {
 }
 
 #[test]
-fn every_check_is_passed_by_some_preset_and_failed_by_none() {
+fn presets_pass_and_exercise_every_check() {
     for name in ["backpressure", "pipeline"] {
         assert_presets_show_all(name, |set| simulate(name, set));
     }
 }
 
 #[test]
-fn a_hundred_times_the_input_has_the_same_peak_unless_the_mark_is_ignored() {
+fn peak_grows_with_input_only_if_mark_is_ignored() {
     let with = |chunks, heed| {
         let pairs = [
             ("chunks", chunks),
@@ -46,7 +46,7 @@ fn a_hundred_times_the_input_has_the_same_peak_unless_the_mark_is_ignored() {
 }
 
 #[test]
-fn the_greatest_runs_lose_no_record() {
+fn largest_runs_drop_no_records() {
     let backpressure = [
         ("chunks", "2000"),
         ("chunk", "1"),
@@ -77,7 +77,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn backpressure_holds_whatever_is_set(
+    fn backpressure_claims_hold_for_any_settings(
         choices in (
             word(&["wait", "ignore"]),
             word(&["wait", "drop-oldest", "drop-newest", "latest", "fail"]),
@@ -99,7 +99,7 @@ proptest! {
     }
 
     #[test]
-    fn pipeline_holds_whatever_is_set(
+    fn pipeline_claims_hold_for_any_settings(
         connect in word(&["pipeline", "pipe"]),
         fail in word(&["none", "read", "parse", "compress", "write"]),
         lines in number(1..=700),

@@ -1,11 +1,12 @@
-//! Each check of `backpressure` and `pipeline` can fail: a trace that was
-//! tampered with in one place fails the checks that look there, and no other.
+//! Each check of `backpressure` and `pipeline` can fail: tampering with one part of
+//! a trace fails the checks that cover it, and no other.
 
 use crate::support::checks_failed_by;
 use highwater::trace::{Event, Phase, RecordKind, Trace};
 
-/// The place of the first record of this kind, source and number, but a begin.
-fn place(trace: &Trace, kind: RecordKind, source: &str, number: u64) -> usize {
+/// Returns the index of the first record of this kind, source and number that is
+/// not a begin.
+fn index_of(trace: &Trace, kind: RecordKind, source: &str, number: u64) -> usize {
     let source = trace.id(source).unwrap();
     let is_it = |event: &Event| {
         (event.kind, event.source, event.subject) == (kind, source, number)
@@ -15,14 +16,14 @@ fn place(trace: &Trace, kind: RecordKind, source: &str, number: u64) -> usize {
 }
 
 #[test]
-fn a_chunk_that_vanishes_or_comes_out_of_turn() {
+fn detects_lost_or_reordered_chunk() {
     let vanished = checks_failed_by("backpressure", &[], |trace| {
-        let taken = place(trace, RecordKind::Write, "Buffer", 60);
+        let taken = index_of(trace, RecordKind::Write, "Buffer", 60);
         trace.events.remove(taken);
     });
     assert_eq!(vanished, ["every-chunk-accounted"]);
     let out_of_turn = checks_failed_by("backpressure", &[], |trace| {
-        let taken = place(trace, RecordKind::Write, "Buffer", 7);
+        let taken = index_of(trace, RecordKind::Write, "Buffer", 7);
         trace.events[taken].subject = 9;
     });
     assert_eq!(out_of_turn, ["every-chunk-accounted"]);
@@ -37,7 +38,7 @@ fn a_chunk_that_vanishes_or_comes_out_of_turn() {
 }
 
 #[test]
-fn a_peak_above_the_mark() {
+fn detects_peak_above_the_mark() {
     let over = checks_failed_by("backpressure", &[], |trace| {
         let levels = trace
             .events
@@ -46,7 +47,7 @@ fn a_peak_above_the_mark() {
         trace.events[levels.unwrap()].subject = (256 + 65) * 1024;
     });
     assert_eq!(over, ["peak-bounded", "peak-and-input"]);
-    // Ignored, the buffer holds what was written and not taken: no less.
+    // With the mark ignored, the level must equal the backlog.
     let less = checks_failed_by("backpressure", &[("heed", "ignore")], |trace| {
         let level = trace
             .events
@@ -58,7 +59,7 @@ fn a_peak_above_the_mark() {
 }
 
 #[test]
-fn a_source_that_goes_on_too_early() {
+fn detects_early_resume() {
     let early = checks_failed_by("backpressure", &[], |trace| {
         let resumed = trace
             .events
@@ -74,10 +75,10 @@ fn a_source_that_goes_on_too_early() {
 }
 
 #[test]
-fn a_source_that_writes_to_who_is_gone() {
+fn detects_write_after_destination_failed() {
     let pairs = [("inject", "error"), ("overflow", "drop-newest")];
     let written = checks_failed_by("backpressure", &pairs, |trace| {
-        let write = place(trace, RecordKind::Write, "Source", 1);
+        let write = index_of(trace, RecordKind::Write, "Source", 1);
         let write = trace.events.remove(write);
         let end = trace.events.len();
         trace.events.insert(
@@ -90,31 +91,31 @@ fn a_source_that_writes_to_who_is_gone() {
     });
     assert_eq!(written, ["error-stops-the-source"]);
     let left_open = checks_failed_by("backpressure", &pairs, |trace| {
-        let closed = place(trace, RecordKind::Open, "Source", 0);
+        let closed = index_of(trace, RecordKind::Open, "Source", 0);
         trace.events.remove(closed);
     });
     assert_eq!(left_open, ["error-stops-the-source"]);
 }
 
 #[test]
-fn a_batch_out_of_order_or_missing() {
+fn detects_reordered_or_uncommitted_batch() {
     let swapped = checks_failed_by("pipeline", &[], |trace| {
         let (third, fourth) = (
-            place(trace, RecordKind::Handle, "Write", 3),
-            place(trace, RecordKind::Handle, "Write", 4),
+            index_of(trace, RecordKind::Handle, "Write", 3),
+            index_of(trace, RecordKind::Handle, "Write", 4),
         );
         (trace.events[third].subject, trace.events[fourth].subject) = (4, 3);
     });
     assert_eq!(swapped, ["in-order-and-complete"]);
     let uncommitted = checks_failed_by("pipeline", &[], |trace| {
-        let commit = place(trace, RecordKind::Commit, "Write", 0);
+        let commit = index_of(trace, RecordKind::Commit, "Write", 0);
         trace.events.remove(commit);
     });
     assert_eq!(uncommitted, ["in-order-and-complete"]);
 }
 
 #[test]
-fn too_much_ahead_or_at_once() {
+fn detects_exceeded_buffer_or_window() {
     let ahead = checks_failed_by("pipeline", &[], |trace| {
         let level = trace
             .events
@@ -136,9 +137,9 @@ fn too_much_ahead_or_at_once() {
 }
 
 #[test]
-fn another_error_than_the_first() {
+fn detects_masked_first_error() {
     let masked = checks_failed_by("pipeline", &[("fail", "write")], |trace| {
-        let end = place(trace, RecordKind::Request, "Transfer", 0);
+        let end = index_of(trace, RecordKind::Request, "Transfer", 0);
         let cause = trace.events[end].failure.unwrap();
         trace.names[cause.index()] = "Read failed: premature close".to_owned();
     });
@@ -146,10 +147,10 @@ fn another_error_than_the_first() {
 }
 
 #[test]
-fn something_left_open_or_read_or_half_written() {
+fn detects_incomplete_cleanup() {
     let pairs = [("fail", "write")];
     let left_open = checks_failed_by("pipeline", &pairs, |trace| {
-        let closed = place(trace, RecordKind::Open, "Read", 0);
+        let closed = index_of(trace, RecordKind::Open, "Read", 0);
         trace.events.remove(closed);
     });
     assert_eq!(left_open, ["everything-ended"]);
@@ -163,13 +164,13 @@ fn something_left_open_or_read_or_half_written() {
     });
     assert_eq!(read_on, ["everything-ended"]);
     let kept = checks_failed_by("pipeline", &pairs, |trace| {
-        let discard = place(trace, RecordKind::Discard, "Write", 0);
+        let discard = index_of(trace, RecordKind::Discard, "Write", 0);
         trace.events.remove(discard);
     });
     assert_eq!(kept, ["nothing-half-written"]);
     let piped = [("fail", "write"), ("connect", "pipe")];
     let tidied = checks_failed_by("pipeline", &piped, |trace| {
-        let end = place(trace, RecordKind::Request, "Transfer", 0);
+        let end = index_of(trace, RecordKind::Request, "Transfer", 0);
         let end = trace.events.remove(end);
         trace.events.push(end);
     });

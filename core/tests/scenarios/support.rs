@@ -6,7 +6,7 @@ use highwater::{
 };
 use std::collections::BTreeSet;
 
-/// A scenario with these of its parameters set.
+/// Creates an experiment with these parameters.
 pub(crate) fn experiment<V: AsRef<str>>(name: &str, pairs: &[(&str, V)]) -> Experiment {
     let mut experiment = scenario::find(name).unwrap().experiment();
     for (key, value) in pairs {
@@ -19,12 +19,12 @@ pub(crate) fn simulate(name: &str, pairs: &[(&str, &str)]) -> Trace {
     experiment(name, pairs).simulate()
 }
 
-/// As it is written.
+/// Serializes a trace.
 pub(crate) fn bytes(trace: &Trace) -> Vec<u8> {
     serde_json::to_vec(trace).unwrap()
 }
 
-/// The names of the checks that come to this.
+/// Returns the names of the checks with this outcome.
 pub(crate) fn checks(trace: &Trace, wanted: Outcome) -> Vec<&'static str> {
     let verdicts = scenario::find(&trace.scenario).unwrap().judge(trace);
     let with = verdicts.iter().filter(|it| it.outcome == wanted);
@@ -38,7 +38,7 @@ pub(crate) fn assert_none_fails(trace: &Trace) {
     }
 }
 
-/// Each check is passed by some preset, and failed by none.
+/// Asserts that every check passes for some preset and fails for none.
 pub(crate) fn assert_presets_show_all(name: &str, simulate: impl Fn(&[(&str, &str)]) -> Trace) {
     let scenario = scenario::find(name).unwrap();
     let mut passed = BTreeSet::new();
@@ -51,7 +51,7 @@ pub(crate) fn assert_presets_show_all(name: &str, simulate: impl Fn(&[(&str, &st
     assert_eq!(passed, all);
 }
 
-/// Two seeds do not differ in name only.
+/// Asserts that runs with different seeds differ in more than the seed.
 pub(crate) fn assert_seeds_differ(name: &str) {
     let one = simulate(name, &[("seed", "1")]);
     let mut other = simulate(name, &[("seed", "2")]);
@@ -59,7 +59,7 @@ pub(crate) fn assert_seeds_differ(name: &str) {
     assert_ne!(bytes(&one), bytes(&other));
 }
 
-/// Each record is told in a sentence of its own.
+/// Asserts that each record is narrated in one sentence.
 pub(crate) fn assert_each_record_narrated(trace: &Trace) {
     let scenario = scenario::find(&trace.scenario).unwrap();
     for event in &trace.events {
@@ -69,8 +69,8 @@ pub(crate) fn assert_each_record_narrated(trace: &Trace) {
     }
 }
 
-/// The checks that fail when a run was tampered with, of which none failed
-/// before.
+/// Returns the checks that fail after tampering with a run, and asserts that none
+/// failed before.
 pub(crate) fn checks_failed_by(
     name: &str,
     pairs: &[(&str, &str)],
@@ -86,7 +86,7 @@ fn failed(trace: &Trace) -> Vec<&'static str> {
     checks(trace, Outcome::Failed)
 }
 
-/// What the table of a run of the scaling chapter has under that name.
+/// Returns a figure of a run of the scaling chapter by its name.
 pub(crate) fn figure(trace: &Trace, name: &str) -> String {
     let figures = scaling_figures(trace);
     let found = figures.iter().find(|(it, _)| it == name);

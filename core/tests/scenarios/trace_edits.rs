@@ -1,25 +1,26 @@
-//! What is done to a trace to see whether a check notices.
+//! Helpers for tampering with traces.
 
 use highwater::trace::{Event, NameId, Phase, RecordKind, Trace};
 
-/// The place of the first record that is like this.
+/// Returns the index of the first matching record.
 pub(crate) fn first(trace: &Trace, is_it: impl Fn(&Event) -> bool) -> usize {
     trace.events.iter().position(is_it).unwrap()
 }
 
-/// The cause of a record.
+/// Returns the cause of a record, or an empty string.
 pub(crate) fn cause<'a>(trace: &'a Trace, event: &Event) -> &'a str {
     event.failure.map_or("", |cause| trace.name(cause))
 }
 
-/// The first end of that kind with that cause: "" if it ended well.
+/// Returns the index of the first end of this kind and cause; an empty cause means
+/// success.
 pub(crate) fn ended(trace: &Trace, kind: RecordKind, with: &str) -> usize {
     first(trace, |it| {
         it.kind == kind && it.phase != Phase::Begin && cause(trace, it) == with
     })
 }
 
-/// The id of a name, which is entered into the table if it is not there yet.
+/// Returns the id of a name, and adds it if it is new.
 pub(crate) fn name(trace: &mut Trace, name: &str) -> Option<NameId> {
     if trace.id(name).is_none() {
         trace.names.push(name.to_owned());
@@ -33,9 +34,9 @@ pub(crate) fn set_param(trace: &mut Trace, key: &str, value: &str) {
     value.clone_into(param);
 }
 
-/// Puts a copy of a record behind it, changed.
-pub(crate) fn forge(trace: &mut Trace, place: usize, change: impl FnOnce(&mut Event)) {
-    let mut copy = trace.events[place];
+/// Inserts a changed copy of a record after it.
+pub(crate) fn forge(trace: &mut Trace, index: usize, change: impl FnOnce(&mut Event)) {
+    let mut copy = trace.events[index];
     change(&mut copy);
-    trace.events.insert(place + 1, copy);
+    trace.events.insert(index + 1, copy);
 }

@@ -1,4 +1,4 @@
-//! Who is at the places for processes, from a trace made by hand and from runs.
+//! Worker slots of a tally, from handmade traces and from runs.
 
 use crate::common::ManualClock;
 use highwater::{
@@ -7,23 +7,19 @@ use highwater::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// What the first place shows after each record.
+/// Returns the state of the first slot after each record.
 fn states(trace: &Trace) -> Vec<(WorkerState, u64, usize)> {
     let mut tally = Tally::default();
     let mut states = Vec::new();
     for event in &trace.events {
         tally.apply(trace, event);
-        let worker_slot = &tally.worker_slots()[0];
-        states.push((
-            worker_slot.state,
-            worker_slot.process(),
-            worker_slot.generation(),
-        ));
+        let slot = &tally.worker_slots()[0];
+        states.push((slot.state, slot.process(), slot.generation()));
     }
     states
 }
 
-fn written(write: impl FnOnce(&Recorder)) -> Trace {
+fn recorded_trace(write: impl FnOnce(&Recorder)) -> Trace {
     let clock = ManualClock::default();
     clock.advance(Duration::from_millis(5));
     let recorder = Recorder::new(Arc::new(clock), 1000);
@@ -35,8 +31,8 @@ fn written(write: impl FnOnce(&Recorder)) -> Trace {
 }
 
 #[test]
-fn a_place_goes_from_one_process_to_the_next() {
-    let trace = written(|recorder| {
+fn slot_tracks_successive_processes() {
+    let trace = recorded_trace(|recorder| {
         let worker = recorder.name("Worker 1");
         let [starting, draining] = ["starting", "draining"].map(|state| recorder.name(state));
         recorder.send(RecordKind::Switch, worker, starting, 7);
@@ -62,8 +58,8 @@ fn a_place_goes_from_one_process_to_the_next() {
 }
 
 #[test]
-fn a_breaker_is_no_place_for_a_process() {
-    let trace = written(|recorder| {
+fn breaker_is_not_a_worker_slot() {
+    let trace = recorded_trace(|recorder| {
         let (breaker, open) = (recorder.name("Breaker"), recorder.name("open"));
         recorder.send(RecordKind::Switch, breaker, open, 3);
     });
@@ -71,16 +67,16 @@ fn a_breaker_is_no_place_for_a_process() {
 }
 
 #[test]
-fn each_crash_of_a_run_stands_between_two_ids() {
+fn each_crash_adds_a_generation() {
     let trace = scenario::find("handler").unwrap().experiment().simulate();
     let tally = Tally::of(&trace);
     let mut ids: Vec<u64> = Vec::new();
     let mut crashes = 0;
-    for worker_slot in tally.worker_slots() {
-        assert_eq!(worker_slot.state, WorkerState::Ended);
-        ids.extend(worker_slot.generations.iter().map(|it| it.process));
-        let (last, before) = worker_slot.generations.split_last().unwrap();
-        assert_eq!(last.cause, None, "the last one came to its end");
+    for slot in tally.worker_slots() {
+        assert_eq!(slot.state, WorkerState::Ended);
+        ids.extend(slot.generations.iter().map(|it| it.process));
+        let (last, before) = slot.generations.split_last().unwrap();
+        assert_eq!(last.cause, None, "the last process exited normally");
         assert!(before.iter().all(|it| it.cause.is_some()));
         crashes += before.len() as u64;
     }
@@ -89,18 +85,18 @@ fn each_crash_of_a_run_stands_between_two_ids() {
     let count = ids.len();
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!(ids.len(), count, "no process is in two places");
+    assert_eq!(ids.len(), count, "no process is in two slots");
 }
 
 #[test]
-fn every_figure_is_in_words_from_the_first_record_on() {
+fn figures_match_the_scenario() {
     let nothing = Tally::default().figures();
     assert_eq!(nothing[0], ("Available", "–".to_owned()));
     let trace = scenario::find("handler").unwrap().experiment().simulate();
     let figures = Tally::of(&trace).figures();
     let has = |figures: &[(&str, String)], name| figures.iter().any(|it| it.0 == name);
     assert!(has(&figures, "Crashes") && !has(&nothing, "Crashes"));
-    // Where there are processes there is no breaker.
+    // Only `taxonomy` has a breaker.
     assert!(has(&nothing, "Refused by a breaker") && !has(&figures, "Refused by a breaker"));
     let value = |name| figures.iter().find(|it| it.0 == name).map(|it| &it.1);
     assert_eq!(value("Log lines"), value("Errors"));
