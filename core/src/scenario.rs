@@ -18,7 +18,7 @@
 //! ```
 //!
 //! Each chapter is a Cargo feature, so the page can download one without the
-//! others. This file gates each chapter's modules; no other file needs to.
+//! others. Only this file mentions these features.
 //!
 //! To add a scenario, write a file with a `pub(super) static SCENARIO`. Add its
 //! module and its entry in [`ALL`] here, and its name in [`CHAPTERS`]. If it

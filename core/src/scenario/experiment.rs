@@ -254,7 +254,7 @@ impl Experiment {
     }
 }
 
-/// The error of a run in which every task waits and no timer is set.
+/// A deadlocked run: every task waits and no timer is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("deadlock: every task waits, and no timer is set")]
 pub struct Deadlock;

@@ -145,7 +145,7 @@ impl fmt::Display for ParamUnit {
 /// A value of one parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// Returns the value of an integer parameter.
+    /// The value of an integer parameter.
     Integer(u64),
     /// The selected option of a choice.
     Choice(&'static str),

@@ -19,7 +19,7 @@ fn simulate(pairs: &[(&str, &str)]) -> Trace {
     experiment(pairs).simulate()
 }
 
-/// Returns a preset with at most 3,000 users.
+/// Returns a preset's settings, with any users reduced to 3,000.
 fn quick<'a>(set: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let mut set = set.to_vec();
     if set.iter().any(|(key, _)| *key == "users") {

@@ -30,8 +30,8 @@ fn index_of(trace: &Trace, kind: RecordKind, phase: Phase, source: &str, user: u
 /// Removes both records of a span.
 fn remove_span(trace: &mut Trace, kind: RecordKind, source: &str, user: u64) {
     for phase in [Phase::Begin, Phase::End] {
-        let index_of = index_of(trace, kind, phase, source, user);
-        trace.events.remove(index_of);
+        let index = index_of(trace, kind, phase, source, user);
+        trace.events.remove(index);
     }
 }
 

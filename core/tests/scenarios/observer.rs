@@ -80,7 +80,7 @@ proptest! {
         reentry in prop::sample::select(&["none", "alarm"][..]),
         fail in prop::sample::select(&["none", "display"][..]),
         policy in prop::sample::select(&["isolate", "fail-fast"][..]),
-        errors in prop::sample::select(&["unlogged", "observed"][..]),
+        errors in prop::sample::select(&["unobserved", "observed"][..]),
         leak in 0..=10_u64,
         seed in 0..1_u64 << 53,
     ) {

@@ -256,8 +256,8 @@ fn index_of(trace: &Trace, kind: RecordKind, phase: Phase) -> usize {
 }
 
 fn remove(trace: &mut Trace, kind: RecordKind, phase: Phase) {
-    let index_of = index_of(trace, kind, phase);
-    trace.events.remove(index_of);
+    let index = index_of(trace, kind, phase);
+    trace.events.remove(index);
 }
 
 #[test]

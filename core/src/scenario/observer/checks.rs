@@ -96,7 +96,7 @@ fn expected_calls(trace: &Trace, summary: &ObserverSummary, emit: &EmitRecord) -
         if !is_once && !is_live {
             return true;
         }
-        // The once listener is removed before its call, so it may be gone and called.
+        // The once listener is removed before its call, so it may be both.
         let gone = removed.is_some_and(|change| change.index < emit.end);
         !gone || (is_once && emit.has_called(*listener))
     })
