@@ -83,7 +83,10 @@ fn address_reports_ignored_parameters() {
     );
     let ignored = address.ignored();
     assert_eq!(ignored.len(), 2);
-    assert!(ignored[0].contains("users must be 1 to 10000"), "{ignored:?}");
+    assert!(
+        ignored[0].contains("users must be 1 to 10000"),
+        "{ignored:?}"
+    );
     assert!(
         ignored[1].contains("did you mean \"users\"?"),
         "{ignored:?}"
