@@ -1,6 +1,5 @@
-// The table of contents. Each chapter has a WebAssembly of its own, which is
-// loaded when one of its scenarios is opened. A test compares this with what
-// `highwater list` has.
+// The table of contents. Each chapter has its own WebAssembly, loaded when one of its
+// scenarios is opened. A test compares this list with `highwater list`.
 
 export const chapters = [
   { name: "events", scenarios: ["observer", "decoupling"] },
@@ -9,12 +8,12 @@ export const chapters = [
   { name: "scaling", scenarios: ["blocking", "threads", "cluster"] },
 ];
 
-// The chapter that a scenario belongs to, if there is such a scenario.
+// Returns the chapter of a scenario, if there is one.
 export function chapterOf(scenario) {
   return chapters.find(({ scenarios }) => scenarios.includes(scenario));
 }
 
-// Where a chapter's WebAssembly is, of either build: "single" or "threads".
+// Returns the address of a chapter's build: "single" or "threads".
 export function moduleOf(chapter, build) {
   return `./pkg/${chapter}/${build === "threads" ? "threads/" : ""}highwater_web.js`;
 }

@@ -1,9 +1,9 @@
-// Holds the loop of this page, on purpose, and measures what that did to it.
+// Blocks the page's own loop on purpose and measures the effect.
 
 import { byId, setText, showTable } from "./readout.js";
 
 const HOLD_MS = 500;
-const BEAT_MS = 20; // how often this page's own heart beats meanwhile
+const BEAT_MS = 20; // interval of the page's heartbeat
 const freezes = [];
 
 export function start() {
@@ -13,7 +13,7 @@ export function start() {
 
 async function freeze() {
   byId("freeze-now").disabled = true;
-  setText(byId("freeze-status"), "This tab stands still.");
+  setText(byId("freeze-status"), "This tab is frozen.");
   const watch = { frame: 0, beat: 0, beats: 0 };
   let isOver = false;
   let lastFrame = await nextFrame();
@@ -24,7 +24,7 @@ async function freeze() {
     if (!isOver) requestAnimationFrame(onFrame);
   };
   requestAnimationFrame(onFrame);
-  // A beat that comes late stands for those that were due meanwhile.
+  // A late beat counts the missed ones before it.
   const timer = setInterval(() => {
     const late = performance.now() - due;
     watch.beat = Math.max(watch.beat, late);
@@ -45,7 +45,7 @@ async function freeze() {
   freezes.push([freezes.length + 1, heldMs, frameMs, lateMs, watch.beats]);
   setText(
     byId("freeze-status"),
-    `This tab stood still: no frame for ${frameMs}, its heartbeat came ${lateMs} late, and ${watch.beats} were missed. Runs go on meanwhile, in a Worker that has a loop of its own.`,
+    `This tab was frozen: no frame for ${frameMs}, heartbeat ${lateMs} late, ${watch.beats} beats missed. Runs continue in a Worker, which has its own loop.`,
   );
   show();
   byId("freeze-now").disabled = false;

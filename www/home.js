@@ -1,9 +1,9 @@
-// Home: on each card a run of its scenario, played while it is in sight.
+// Home: each card plays a run of its scenario while visible.
 
 import { chapterOf } from "./contents.js";
 import { byId, setText } from "./readout.js";
 
-const HEIGHT = 250; // that a picture is laid out for, in CSS pixels
+const HEIGHT = 250; // of a picture's layout, in CSS pixels
 const SPEED = 0.5;
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -12,7 +12,7 @@ export class Home {
     name: card.querySelector("a").hash.slice(2),
     canvas: card.querySelector("canvas"),
   }));
-  #turn = Promise.resolve(); // the last run that was asked for
+  #turn = Promise.resolve(); // the last run requested
   #abandon = null;
   #isShown = false;
   #isPlaying = !matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -60,12 +60,12 @@ export class Home {
     this.#wake();
   }
 
-  // Runs come one after the other, each in an instant: they are simulations.
+  // Records runs one by one. Simulations take an instant.
   async #prepare(card) {
     card.isWanted = true;
     const { name } = chapterOf(card.name);
     const loaded = await this.loader.load(name).catch(() => null);
-    // Tried again when it is next in sight.
+    // Retried when next visible.
     if (!loaded) return void (card.isWanted = false);
     const { wasm } = loaded;
     byId("missing").hidden = true;
@@ -94,7 +94,7 @@ export class Home {
     this.#abandon = null;
     if (!isWhole) return view.free();
     view.complete();
-    // The first look is not at an empty picture.
+    // Do not start with an empty picture.
     view.advance(length / 2);
     card.view = view;
     return true;

@@ -1,5 +1,5 @@
-// Single keys for what has `aria-keyshortcuts`. Who speaks to the computer can
-// switch them off.
+// Single-key shortcuts, from `aria-keyshortcuts`. Users of speech input can turn
+// them off.
 
 import { element } from "./knobs.js";
 import { byId } from "./readout.js";
@@ -22,7 +22,7 @@ export function start() {
   isOn.checked = store((kept) => kept.keys) !== "off";
 }
 
-// Does nothing where the page may keep nothing.
+// Does nothing if storage is blocked.
 function store(use) {
   try {
     return use(localStorage);

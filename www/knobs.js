@@ -1,20 +1,20 @@
-// Controls made from a scenario's parameter schema.
+// Controls for a scenario's parameters.
 
-// Fills the form; `changed` is called with the control that was set.
+// Fills the form. `changed` is called with a changed control.
 export function makeKnobs(form, params, changed) {
   form.replaceChildren(...params.map((param) => makeKnob(param, changed)));
 }
 
-// What the form holds, as [key, value] pairs.
+// Returns the form's values as [key, value] pairs.
 export function readKnobs(form) {
   return [...form.elements].map(({ name, value }) => [name, value]);
 }
 
-// Sets the form to these values. In the midst of a run not all can be set.
-export function setKnobs(form, values, isMidst) {
+// Sets the form's values. During a run, some controls are disabled.
+export function setKnobs(form, values, isRunning) {
   for (const control of form.elements) {
     control.value = values[control.name];
-    control.disabled = isMidst && !control.isLive;
+    control.disabled = isRunning && !control.isLive;
     showProblem(control);
   }
 }
@@ -42,7 +42,7 @@ export function makeControl(param) {
   return param.kind === "choice" ? makeSelect(param) : makeNumber(param);
 }
 
-// Says what is wrong with a value, beside it and to screen readers.
+// Shows the problem with a value beside it, and to screen readers.
 function showProblem(control) {
   const isValid = control.checkValidity();
   const problem = document.getElementById(`problem-${control.name}`);
@@ -62,7 +62,7 @@ function makeNumber({ min, max }) {
 }
 
 function unitOf({ kind, unit, min, max }) {
-  // A range nobody would read is none to show.
+  // A huge range is not shown.
   if (kind === "choice" || max === Number.MAX_SAFE_INTEGER) return "";
   const sign = { ms: " ms", us: " µs", percent: " %", kib: " KiB", count: "" }[unit];
   return `${min.toLocaleString("en")}–${max.toLocaleString("en")}${sign}`;

@@ -1,23 +1,22 @@
-// The page's WebAssembly: each chapter's is loaded once, when it is first needed.
+// Loads each chapter's WebAssembly once, when first needed.
 
 import { moduleOf } from "./contents.js";
 
-// While a chapter is not there, how long until the next look.
+// Retry interval for a missing chapter.
 const RETRY_MS = 2000;
 
 export class Loader {
   #loaded = new Map();
 
-  // `prepare` is called with each WebAssembly, and `missing` with the name of a
-  // chapter each time that it is found not to be there.
+  // `prepare` is called with each WebAssembly, `missing` with a chapter's name each
+  // time that it is missing.
   constructor({ prepare, missing }) {
     this.prepare = prepare;
     this.missing = missing;
   }
 
-  // The chapter's WebAssembly, and its scenarios by their names. A chapter that
-  // is not there may be still being built: the promise waits for it. It fails
-  // where a reload could help at best.
+  // Resolves to the chapter's WebAssembly and its scenarios by name. Waits for a
+  // chapter that is still being built. Rejects if only a reload could help.
   load(chapter) {
     if (!this.#loaded.has(chapter)) {
       const loading = this.#fetch(chapter);
@@ -39,12 +38,12 @@ export class Loader {
     const address = moduleOf(chapter, "single");
     for (let attempt = 0, isThere = false; ; attempt += 1) {
       try {
-        // A browser may remember of an address that nothing was there.
+        // Browsers cache a failed import, so vary the address.
         return await import(attempt === 0 ? address : `${address}?${attempt}`);
       } catch (error) {
         if (isThere) throw error;
       }
-      // Nothing is, where there is no network.
+      // Offline, this fails too.
       isThere = await fetch(address, { method: "HEAD" }).then(({ ok }) => ok, () => false);
       if (isThere) continue;
       this.missing(chapter);

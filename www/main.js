@@ -1,4 +1,4 @@
-// The page: an address becomes an experiment, and the player shows its run.
+// The page: turns an address into an experiment for the player.
 
 import { chapterOf, chapters } from "./contents.js";
 import { Home } from "./home.js";
@@ -11,7 +11,7 @@ import { byId, setText } from "./readout.js";
 import { isServed, Runner } from "./runner.js";
 import { forkAt, moment } from "./timeline.js";
 
-// Lines of a notice: an address can hold any number of mistakes.
+// Maximum number of lines in a notice.
 const MOST_NOTICES = 5;
 const worlds = ["virtual", "tab", isServed && "native"];
 
@@ -20,20 +20,20 @@ const runner = new Runner();
 const player = new Player(runner);
 const loader = new Loader({ prepare: (wasm) => player.listenTo(wasm), missing: showMissing });
 const home = new Home(loader, runner);
-let opened = {}; // what the address asks for: {chapter}, an object of its own each time
-let Address; // of the chapter that is shown
-let shown = null; // the scenario whose controls are on the page
+let opened = {}; // the address being opened: {chapter}, a new object each time
+let Address; // of the current chapter
+let shown = null; // the scenario of the current controls
 let name = "";
-let entries = []; // of the address that is shown: [key or key@ms, value]
-let from = 0; // the millisecond at which the next run goes on
+let entries = []; // of the current address: [key or key@ms, value]
+let from = 0; // the millisecond at which the next run continues
 
 await start();
 
 async function start() {
-  // What nobody caught is not left to the console alone.
+  // Show uncaught errors on the page.
   addEventListener("error", ({ error }) => failBy(error));
   addEventListener("unhandledrejection", ({ reason }) => failBy(reason));
-  // Not by the address: that is the experiment's.
+  // The address is the experiment's, so do not follow the link.
   byId("skip").onclick = (event) => {
     event.preventDefault();
     byId(page.page).focus();
@@ -48,15 +48,15 @@ async function start() {
   byId("drop").onclick = () => go(entries.filter((it) => !isChange(it)));
   byId("knobs").onsubmit = (event) => event.preventDefault();
   addEventListener("hashchange", open);
-  // A file that misses its target would take the place of the page.
+  // A file dropped elsewhere would replace the page.
   for (const type of ["dragover", "drop"]) addEventListener(type, keepPage);
   startKeys();
   await open();
-  // By then all that comes with the first picture is there.
+  // After the files of the first picture are loaded.
   setTimeout(keepFiles, 2000);
 }
 
-// For when there is no network. The page does without where it may keep nothing.
+// Caches files for offline use, if storage is allowed.
 async function keepFiles() {
   try {
     await navigator.serviceWorker.register("sw.js");
@@ -71,19 +71,19 @@ function makeLinks(chapter) {
   return links;
 }
 
-// By an error of ours: those of a browser's extensions come this way too.
+// Errors of browser extensions arrive here too.
 function failBy(error) {
   if (error?.stack?.includes(location.origin)) player.fail(error);
 }
 
-// Reads the address and starts what it names, once its chapter is loaded.
+// Opens the experiment at the address, once its chapter is loaded.
 async function open() {
   const fragment = location.hash.startsWith("#/") ? location.hash.slice(2) : "";
   const [path, query = ""] = fragment.split("?");
   turnTo(path);
   if (!path) return;
   const wanted = decode(path);
-  // Any chapter knows what to say of a scenario that there is not.
+  // Any chapter can report an unknown scenario.
   const chapter = (chapterOf(wanted) ?? chapters[0]).name;
   const turn = { chapter };
   opened = turn;
@@ -94,11 +94,11 @@ async function open() {
     if (opened === turn) showUnusable(error);
     return;
   }
-  // Something else may have been opened meanwhile.
+  // A newer address wins.
   if (opened === turn) showFrom(loaded, chapter, wanted, [...new URLSearchParams(query)]);
 }
 
-// Turns to home, where there is no path, or to the experiments.
+// Shows home if there is no path, else the experiment.
 function turnTo(path) {
   const before = page.page;
   if (path) home.hide();
@@ -112,7 +112,7 @@ function turnTo(path) {
     player.hide();
     home.show();
   }
-  // What had the focus is gone.
+  // The focused element is gone.
   if (isNew) byId(page.page).focus({ preventScroll: true });
 }
 
@@ -151,7 +151,7 @@ function notify(text) {
 function showMissing(chapter) {
   byId("missing").hidden = false;
   if (opened.chapter !== chapter) return;
-  notify(`The chapter ${chapter} is not there, or not yet. This builds and serves it: cargo run -p native -- serve. As soon as it is there, it opens here.`);
+  notify(`The chapter ${chapter} is missing or still being built. To build and serve it: cargo run -p native -- serve. It opens here once it is there.`);
 }
 
 function showUnusable(error) {
@@ -173,7 +173,7 @@ function keepPage(event) {
   if (!event.target.closest?.("#own-drop")) event.dataTransfer.dropEffect = "none";
 }
 
-// A part of the page that one scenario has. The page goes on without.
+// Shows an optional part of the page for one scenario.
 function showPart(id, scenario, load) {
   const show = (module) => {
     module?.start();
@@ -209,7 +209,7 @@ function show(address, { wasm, chapter, scenario, world, at }) {
   showKnobs();
   markPreset(scenario, values);
   address.free();
-  // What takes a visitor's own file, and what holds the page's own loop.
+  // The visitor's own file, and freezing the page.
   showPart("own", "pipeline", () => import("./file/file.js"));
   showPart("freeze", "blocking", () => import("./freeze.js"));
   player.show({ wasm, chapter, name, pairs, values, world, fragment, isHeld: !from && at, from: (world === "virtual" && from) || at });
@@ -217,7 +217,7 @@ function show(address, { wasm, chapter, scenario, world, at }) {
   read(chapter, scenario, values, world === "virtual" ? {} : { world });
 }
 
-// Not there yet, or no more: the page goes on without.
+// Optional: ignores a failed import.
 function compare(run) {
   import("./analysis/compare.js").then(({ keep }) => keep(run), () => {});
 }
@@ -226,7 +226,7 @@ function isChange([key]) {
   return key.includes("@");
 }
 
-// What the knobs say is so at the start, or where changes apply from.
+// Shows the values at the start, or where changes apply from.
 function showKnobs() {
   const at = forkAt();
   const values = {};
@@ -237,7 +237,7 @@ function showKnobs() {
   setKnobs(byId("knobs"), values, at);
 }
 
-// Puts what the controls say into the address, once all of it is in range.
+// Puts the controls' values into the address, if all are valid.
 function turn({ name: key, value, isLive }) {
   if (!byId("knobs").checkValidity()) return;
   const at = forkAt();
@@ -273,7 +273,7 @@ function markPreset(scenario, values) {
   });
 }
 
-// Every parameter as a preset wants it.
+// Returns every parameter's value in a preset.
 function wanted({ params }, { set }) {
   const defaults = params.filter(({ key }) => key !== "seed").map((param) => [param.key, String(param.default)]);
   return Object.fromEntries([...defaults, ...set]);

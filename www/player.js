@@ -1,4 +1,4 @@
-// One run at a time: recorded by a Worker, played, stepped through and shown.
+// Records one run at a time, plays it, and shows it.
 
 import { byId, setText, showNumbers, showTable, showVerdicts } from "./readout.js";
 import { attachTimeline, offerFork, showTime, speedNow } from "./timeline.js";
@@ -6,7 +6,7 @@ import { attachTimeline, offerFork, showTime, speedNow } from "./timeline.js";
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 const prefersStill = matchMedia("(prefers-reduced-motion: reduce)");
 
-// How often the narration may change while playing, to be readable.
+// Minimum interval between changes of the narration, to be readable.
 const NARRATION_INTERVAL_MS = 1000;
 
 export class Player {
@@ -14,65 +14,64 @@ export class Player {
   #experiment = null; // {wasm, chapter, name, pairs, values, world, fragment, from, isHeld}
   #view = null;
   #isPlaying = false;
-  #isRecording = false; // a Worker still runs the experiment
+  #isRecording = false; // the experiment still runs
   #hasTrace = false;
-  #isStepWanted = false; // as soon as there is something to step to
+  #isStepWanted = false; // once there is a next record
   #isDirty = true;
-  #ratio = 0; // of the screen it was painted for
+  #ratio = 0; // pixel ratio of the last paint
   #isBroken = false;
   #panic = "";
   #lastFrame = 0;
   #lastNarration = 0;
   #batches = [];
 
-  // Called when a run was recorded, to its end or until it died, with the experiment,
-  // died and batches: [{names, words}].
+  // Called when a run has ended or died, with the experiment, died and batches:
+  // [{names, words}].
   onRecorded = () => {};
 
   constructor(runner) {
     this.#runner = runner;
   }
 
-  // Hears what a chapter's WebAssembly has to say before it traps.
+  // Keeps the message of a panic.
   listenTo(wasm) {
-    // Of a panic the trap that follows says nothing.
+    // The trap that follows has no message.
     wasm.on_panic((cause) => (this.#panic ||= cause));
   }
 
-  // Forgets the run there was, and starts this experiment, or goes on `from` a moment;
-  // if it is to be held there, that is the number of a record.
+  // Starts this experiment, or continues at the moment `from`. If `isHeld`, that is a
+  // record number to pause at.
   show(experiment) {
     this.#guard(() => {
       const isFirst = this.#experiment === null;
       this.#experiment = experiment;
       this.#clear();
       if (isFirst) this.#attach();
-      // Motion that nobody asked for is not started for those who do not want
-      // it: they are shown the end.
+      // With reduced motion, show the end instead of playing.
       if (prefersStill.matches) this.#record();
       else this.#play();
     });
   }
 
-  // Nobody looks any more.
+  // Stops the run when home is shown.
   hide() {
     if (!this.#isPlaying && !this.#isRecording) return;
     this.#guard(() => this.#clear());
   }
 
-  // The page itself has failed, and a trapped instance cannot go on: says so,
-  // and leaves a reload, which keeps the address and so the experiment.
+  // Reports an error of the page. Only a reload helps, which keeps the address and so
+  // the experiment.
   fail(error) {
     if (this.#isBroken) return;
     this.#isBroken = true;
     this.#runner.stop();
     const cause = this.#panic || error?.message || String(error);
     for (const id of ["run", "pause", "step", "back", "reset"]) byId(id).disabled = true;
-    this.#showTrap(`The page itself failed: ${cause}. A restart loads it anew and keeps the experiment.`);
+    this.#showTrap(`The page failed: ${cause}. Restart reloads it and keeps the experiment.`);
     byId("restart").onclick = () => location.reload();
   }
 
-  // Takes the buttons into service, and the picture.
+  // Connects the buttons and the picture.
   #attach() {
     this.#on("run", () => this.#play());
     this.#on("pause", () => this.#pause());
@@ -114,7 +113,7 @@ export class Player {
     this.#update();
   }
 
-  // Starts the experiment in its Worker.
+  // Runs the experiment.
   #record() {
     const { world } = this.#experiment;
     const build = world === "tab" && crossOriginIsolated ? "threads" : "single";
@@ -122,7 +121,7 @@ export class Player {
     const listener = {
       ready: (info) => setText(byId("threads"), world === "virtual" ? "" : describeThreads(info)),
       batch: (names, words, now) => {
-        // Others tell the time only.
+        // Other batches only advance the clock.
         if (names.length || words.length > 3) this.#batches.push({ names, words });
         this.#view.push(names, words, now);
         if (!this.#isPlaying) this.#showNumbers(JSON.parse(this.#view.numbers()));
@@ -181,8 +180,8 @@ export class Player {
     this.#update();
   }
 
-  // Back to the start, stopped. A simulation would come out the same, so its
-  // trace is kept; what the tab really does is recorded anew.
+  // Goes back to the start. A simulation would be the same, so its trace is kept; a
+  // real run is recorded again.
   #reset() {
     this.#isPlaying = this.#isStepWanted = false;
     if (this.#experiment.world === "virtual" && !this.#isRecording) this.#view.rewind();
@@ -202,12 +201,12 @@ export class Player {
   }
 
   #frame(now) {
-    // A hidden tab gets no frames; on return play goes on where it stood.
+    // A hidden tab gets no frames; playback continues where it was.
     const elapsed = Math.min(now - this.#lastFrame, 100);
     this.#lastFrame = now;
     this.#guard(() => {
       if (this.#isPlaying) this.#advance(elapsed, now);
-      // Another screen may have finer dots.
+      // Another screen may have another pixel ratio.
       if (this.#isDirty || this.#ratio !== devicePixelRatio) this.#paint(prefersDark.matches);
       this.#isDirty = false;
     });
@@ -236,7 +235,7 @@ export class Player {
     showTime(numbers);
   }
 
-  // Of a chapter that has some. They are made from all that was recorded.
+  // Only some chapters have figures. They need all records.
   #showFigures() {
     const { wasm } = this.#experiment;
     showTable("figures", wasm.View.prototype.figures ? JSON.parse(this.#view.figures()) : []);
@@ -249,7 +248,7 @@ export class Player {
     this.#view.paint(canvas, clientWidth, clientHeight, this.#ratio, isDark, prefersStill.matches);
   }
 
-  // All that is shown.
+  // Updates everything shown.
   #update() {
     this.#isDirty = true;
     const numbers = JSON.parse(this.#view.numbers());
@@ -258,9 +257,9 @@ export class Player {
     this.#showFigures();
     const status = this.#view.status();
     setText(byId("narration"), status);
-    // Read aloud: what was asked for, and how it came out, not every sentence.
+    // Screen readers get the start and the result, not every sentence.
     setText(byId("status"), this.#isPlaying ? "The run is playing." : status);
-    // While it plays it leaves the start, without another word from here.
+    // Playing leaves the start without another update.
     offerFork(!this.#isPlaying);
     const isAtStart = numbers.event === 0 && !this.#isPlaying;
     enable("run", !this.#isPlaying, "pause");
@@ -271,8 +270,7 @@ export class Player {
   }
 }
 
-// A button that is switched off would lose the keyboard's focus: it goes to the
-// one that takes its place.
+// Disabling a focused button moves the focus to its successor.
 function enable(id, isEnabled, successor) {
   const hadFocus = document.activeElement === byId(id);
   byId(id).disabled = !isEnabled;
@@ -283,7 +281,7 @@ function enable(id, isEnabled, successor) {
 }
 
 function describeThreads({ threads, without, process }) {
-  if (process) return `On the server: the loop is a thread of process ${process}, jobs have other threads of it, and processes are its children.`;
+  if (process) return `On the server: the loop is a thread of process ${process}, jobs use its other threads, and workers are its child processes.`;
   if (threads) {
     const { threads: ids, primes } = threads;
     return `This tab is isolated: when its Worker started, ${ids.length} threads (ids ${ids.join(", ")}) counted ${primes.toLocaleString("en")} primes.`;
@@ -294,9 +292,9 @@ function describeThreads({ threads, without, process }) {
 }
 
 function describeBug(cause) {
-  return `The run died: ${cause}. That is a bug, not a failure to handle: what ran it is lost. The page goes on; a restart runs the experiment anew.`;
+  return `The run died: ${cause}. That is a bug, so its instance is lost. The page keeps working; Restart runs the experiment again.`;
 }
 
 function describeLoss(cause) {
-  return `The run was lost: ${cause}. A restart tries again.`;
+  return `The run was lost: ${cause}. Restart tries again.`;
 }

@@ -1,9 +1,8 @@
-// A scenario's process: one program, in a Worker and with a WebAssembly instance
-// of its own. A trap ends both, and nobody else. The instance is that of the
-// single-threaded build, whichever the scenario runs in.
+// A scenario's process: one program in a Worker with its own WebAssembly instance. A
+// trap ends only this Worker. It always uses the single-threaded build.
 //
 // In:  {load: {chapter, program}}, then lines
-// Out: lines; the last one says how it ended
+// Out: lines; the last one is the exit
 
 import { moduleOf } from "./contents.js";
 
@@ -12,7 +11,7 @@ let deliver = (line) => early.push(line);
 
 onmessage = ({ data }) => (data.load ? load(data.load) : deliver(data));
 
-// A panic has told of itself by then; anything else is told here.
+// Reports errors other than a panic, which has reported itself.
 addEventListener("error", (event) => {
   event.preventDefault();
   lose(event.message);

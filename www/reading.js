@@ -1,16 +1,16 @@
-// What is read beside the picture: a guide with knobs in its sentences, and the
-// source, with the line that made the latest record.
+// The guide beside the picture, with knobs in its sentences, and the source, with the
+// line that made the latest record.
 
 import { element, makeControl } from "./knobs.js";
 import { byId, setText } from "./readout.js";
 
 const REFRESH_MS = 200; // for numbers in sentences to be readable
-const FAILED = 3; // as a phase: an end in failure
+const FAILED = 3; // phase of a failed end
 
 const guide = byId("guide");
 const chapters = new Map();
 let shown = {}; // {name, values, defaults}
-let sources = []; // that can run: {node, lines, marks}
+let sources = []; // excerpts that can run: {node, lines, marks}
 let latest = null;
 let timer = 0;
 
@@ -21,7 +21,7 @@ addEventListener("numbers", ({ detail }) => {
 });
 byId("source").ontoggle = markRunning;
 
-// Shows what there is about a scenario with these values, in this world.
+// Shows the texts for a scenario with these values in this world.
 export async function read(chapter, { name, params }, values, world) {
   shown = { name, values, defaults: Object.fromEntries(params.map(({ key, default: value }) => [key, String(value)])) };
   if (!chapters.has(chapter)) chapters.set(chapter, load(chapter));
@@ -48,7 +48,7 @@ export async function read(chapter, { name, params }, values, world) {
   refresh();
 }
 
-// Without it, the page is what it is.
+// Optional: returns nothing if it is missing.
 async function load(chapter) {
   try {
     return await (await fetch(new URL(`pkg/${chapter}/reading.json`, import.meta.url))).json();
@@ -61,8 +61,8 @@ async function load(chapter) {
 const knobsIn = (node) => [...node.querySelectorAll("select, input")];
 const setBy = (link) => Object.fromEntries(new URLSearchParams(link?.dataset.set));
 
-// Whether a sentence is about the settings there are: those of the last link
-// before it, and the defaults of what others set. Its own knobs are free.
+// Whether a sentence matches the current settings: those of the last link before it,
+// and defaults for keys in other links. Knobs in the sentence may differ.
 function isOn(place, link) {
   const free = knobsIn(place.closest("li")).map(({ name }) => name);
   const keys = [...guide.querySelectorAll("a")].flatMap((other) => Object.keys(setBy(other)));
@@ -82,7 +82,7 @@ function makeKnob(params, name) {
   return control;
 }
 
-// The numbers that stand in sentences are those of the tables.
+// Copies numbers from the tables into the sentences.
 function refresh() {
   timer = 0;
   let link;
@@ -118,14 +118,14 @@ function markRunning() {
     const at = latest ? marks.find((mark) => fits(mark, latest))?.line : -1;
     lines.forEach((line, place) => line.classList.toggle("runs", place === at));
   }
-  // Nothing scrolls by itself while it is played.
+  // Do not scroll during playback.
   const line = !byId("run").disabled && panel.querySelector(".runs");
   if (line && Math.abs(line.offsetTop - panel.scrollTop - panel.clientHeight / 2) > panel.clientHeight / 2 - 20) {
     panel.scrollTop = line.offsetTop - panel.clientHeight / 3;
   }
 }
 
-// Whether a line with this mark makes records like that one.
+// Whether a mark matches a record.
 export function fits({ kind, phase, by, failure }, [ofKind, ofPhase, source, cause]) {
   return (
     kind === ofKind &&

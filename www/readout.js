@@ -1,4 +1,4 @@
-// What is read rather than watched: verdicts, table, status, clock.
+// Verdicts, tables and the clock.
 
 import { element } from "./knobs.js";
 
@@ -6,7 +6,7 @@ const OUTCOMES = { passed: "✓ Passed", failed: "✗ Failed", not_exercised: "�
 
 export const byId = (id) => document.getElementById(id);
 
-// Sets a text only where it differs: a live region speaks at every change.
+// Sets a text only if it differs, because a live region speaks at every change.
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -19,7 +19,7 @@ export function showVerdicts(verdicts) {
   shownVerdicts = text;
   if (verdicts.length === 0) {
     const waiting = element("li");
-    waiting.append(element("span", { className: "outcome" }, "…"), element("span", {}, "The verdicts come at the end of the run."));
+    waiting.append(element("span", { className: "outcome" }, "…"), element("span", {}, "Verdicts appear at the end of the run."));
     byId("verdicts").replaceChildren(waiting);
     return;
   }
@@ -46,7 +46,7 @@ export function showNumbers({ time_us, event, events, dropped, rows, queues, err
   setText(byId("clock"), clock.join(" · "));
 
   const times = { virtual: "simulated, not measured", tab: "measured in this tab", native: "measured natively" }[world];
-  setText(byId("caption"), `Up to this moment of the run. Times are of what succeeded, ${times}.`);
+  setText(byId("caption"), `Totals up to this moment. Times are of successes, ${times}.`);
 
   fill(byId("numbers"), rows.map((row) => [
     row.name, row.received || "–", row.started, row.succeeded, row.failed, row.in_flight,
@@ -62,7 +62,7 @@ export function showNumbers({ time_us, event, events, dropped, rows, queues, err
   dispatchEvent(new CustomEvent("numbers", { detail: latest }));
 }
 
-// A table that is there if there is something for it.
+// Shows a table if it has lines.
 export function showTable(id, lines = []) {
   byId(id).hidden = lines.length === 0;
   fill(byId(id).tBodies[0], lines);

@@ -1,2 +1,2 @@
-// Home or an experiment, by the address: asked before anything is shown.
+// Chooses home or experiment before anything is shown.
 document.documentElement.dataset.page = /^#\/[^?]/.test(location.hash) ? "experiment" : "home";

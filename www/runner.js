@@ -1,10 +1,10 @@
-// Runs on behalf of the page: in Workers, one a chapter and build, kept while it is
-// well, or on the machine of the server, by the API of `highwater serve`.
+// Runs experiments in Workers, one per chapter and build, or on the server by the API of
+// `highwater serve`.
 
-// A Worker loads in well under a second, or in eight if its threads do not start.
+// A Worker loads in under a second, or in eight if its threads do not start.
 const LOAD_TIMEOUT_MS = 20000;
 
-// Whether there is that API: a header of the document says so.
+// A header of the document announces the API.
 export const isServed = performance.getEntriesByType("navigation")[0]?.serverTiming?.some(({ name }) => name === "native");
 
 export class Runner {
@@ -12,8 +12,8 @@ export class Runner {
   #current = null;
   #hangUp = () => {};
 
-  // Runs an experiment; `listener` has ready(info), batch(names, words, now), end(died)
-  // and lost(cause, isBug). A run that is still going is given up.
+  // Runs an experiment. `listener` has ready(info), batch(names, words, now), end(died)
+  // and lost(cause, isBug). Stops the current run.
   start(experiment, listener) {
     const { chapter, build, world, name, pairs } = experiment;
     this.stop();
@@ -28,9 +28,8 @@ export class Runner {
     });
   }
 
-  // Gives up the current run. A Worker in the midst of one cannot be told to
-  // stop, so it is ended, and the next run gets a new one. One that still loads
-  // has nothing to stop.
+  // Stops the current run by terminating its Worker, which would not read a message. A
+  // Worker that is still loading is kept.
   stop() {
     this.#hangUp();
     const worker = this.#current?.worker;
@@ -46,7 +45,7 @@ export class Runner {
     worker.timer = setTimeout(() => this.#lose(worker, "its Worker does not answer", false), LOAD_TIMEOUT_MS);
     thread.onmessage = ({ data }) => this.#message(worker, data);
     thread.onerror = (event) => {
-      // Shown on the page; the console need not say it a second time.
+      // The page shows it, so keep it off the console.
       event.preventDefault();
       this.#lose(worker, event.message || "its Worker could not be loaded", worker.isLoaded);
     };
@@ -72,8 +71,7 @@ export class Runner {
   #ready(worker, info) {
     clearTimeout(worker.timer);
     worker.isLoaded = true;
-    // Without the threads it was to have it serves this run only: they may be
-    // there for the next.
+    // Without its threads, use it for this run only: the next one may get them.
     worker.isMakeshift = worker.build === "threads" && !info.threads;
     worker.resolve(info);
   }
@@ -94,32 +92,32 @@ export class Runner {
   }
 }
 
-// What it answers hangs up, which ends the run.
+// Returns a function that closes the connection, which ends the run.
 function runNatively({ name, values }, listener) {
   const call = new AbortController();
-  const tell = (what, ...message) => call.signal.aborted || listener[what](...message);
-  follow({ scenario: name, params: values, records: "packed" }, call.signal, tell).catch(({ message }) => tell("lost", message));
+  const notify = (what, ...message) => call.signal.aborted || listener[what](...message);
+  follow({ scenario: name, params: values, records: "packed" }, call.signal, notify).catch(({ message }) => notify("lost", message));
   return () => call.abort();
 }
 
-async function follow(wanted, signal, tell) {
+async function follow(wanted, signal, notify) {
   const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(wanted), signal };
   const answer = await fetch("api/runs", request).catch(() => fail("the server cannot be reached"));
   if (!answer.ok) fail(`the server refused: ${(await answer.json()).detail.slice(0, -1)}`);
-  tell("ready", { process: answer.headers.get("X-Worker") });
+  notify("ready", { process: answer.headers.get("X-Worker") });
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  // An event is a few records, so little is kept.
+  // Events are small, so the buffer is too.
   for (let text = ""; ; ) {
     const { value } = await reader.read().catch(() => ({}));
-    if (!value) fail("the connection ended in the middle of it");
+    if (!value) fail("the connection closed during the run");
     const events = (text + value).split("\n\n");
     text = events.pop();
     for (const event of events) {
       const data = event.split("\ndata: ")[1];
       if (!data) continue;
       const { names, words, now_ms, died } = JSON.parse(data);
-      if (!words) return tell(died ? "lost" : "end", died, true);
-      tell("batch", names, new BigUint64Array(Uint8Array.from(atob(words), (byte) => byte.charCodeAt()).buffer), now_ms);
+      if (!words) return notify(died ? "lost" : "end", died, true);
+      notify("batch", names, new BigUint64Array(Uint8Array.from(atob(words), (byte) => byte.charCodeAt()).buffer), now_ms);
     }
   }
 }

@@ -1,9 +1,9 @@
-// Keeps the page's files for when there is no network. While there is one it is
-// asked first, so that no old file hides a new one.
+// Caches the page's files for offline use. The network comes first, so no old file
+// hides a new one.
 
 const kept = caches.open("highwater");
 
-// Not from the browser's own cache, unless the host says that it is the newest.
+// Revalidate the browser's own cache.
 const FRESH = { cache: "no-cache" };
 
 oninstall = () => skipWaiting();
@@ -14,7 +14,7 @@ onfetch = (event) => {
   if (method === "GET" && isFile(url)) event.respondWith(answer(event));
 };
 
-// What is asked of a program, and not of its files, has no ending.
+// API addresses have no file extension.
 function isFile(url) {
   const [scope, rest] = url.split(registration.scope);
   return scope === "" && /^([^?]*\.\w+)?([?#]|$)/.test(rest);
@@ -27,7 +27,7 @@ async function answer(event) {
   return (await (await kept).match(event.request, { ignoreSearch: true })) ?? response;
 }
 
-// Of a host that is there, and well.
+// An answer from a working host.
 const isAnswer = ({ status }) => status && status < 500;
 
 async function keep(file, response) {
@@ -35,8 +35,8 @@ async function keep(file, response) {
   if (isAnswer(response)) await (response.ok ? cache.put(file, response) : cache.delete(file));
 }
 
-// Keeps what the page has loaded and what that names, and brings all that was
-// kept before to the same version.
+// Caches the files that the page has loaded and those that they name, and updates the
+// rest of the cache.
 onmessage = (event) => event.waitUntil(refresh(event.data));
 
 async function refresh(loaded) {

@@ -1,14 +1,14 @@
-// The slider over the run, its speed, and the moment from which changes apply.
+// The time slider, the speed, and the moment from which changes apply.
 
 import { byId } from "./readout.js";
 
 const slider = byId("time");
 const fork = byId("fork");
-let at = ""; // where it is in the midst of the run, for an address
-let now = 0; // as `length`, in milliseconds
+let at = ""; // the position in an unfinished playback, for an address
+let now = 0; // in milliseconds, like `length`
 let length = 0;
 
-// Calls `seek` with milliseconds of the run.
+// Calls `seek` with a time in milliseconds.
 export function attachTimeline(seek) {
   slider.oninput = () => seek((slider.value / slider.max) * length);
 }
@@ -22,15 +22,15 @@ export function showTime({ event, events, time_us, length_us }) {
   slider.ariaValueText = `${seconds(now)} of ${seconds(length)}`;
 }
 
-// Milliseconds of the run in one of the screen's.
+// Milliseconds of the run per millisecond on the screen.
 export function speedNow() {
   return +byId("speed").value || Math.max(1, length / 2000);
 }
 
-// The first millisecond to come, if changes apply from there.
+// The next millisecond, if changes apply from there.
 export const forkAt = () => fork.checked && Math.floor(now) + 1;
 
-// For an address: where it stands still in the midst of the run.
+// The paused position, for an address.
 export const moment = () => (byId("run").disabled ? "" : at);
 
 export function offerFork(isPaused) {

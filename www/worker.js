@@ -1,6 +1,5 @@
-// Runs experiments apart from the page, so that the page never blocks and
-// outlives a trap. One Worker has one WebAssembly instance: after a trap both
-// are lost, and the page starts another.
+// Runs experiments, so that the page never blocks and survives a trap. A Worker has one
+// WebAssembly instance; a trap loses both, and the page starts another.
 //
 // In:  {load: {chapter, build: "single" | "threads"}}, then {run: {world, name, pairs}}
 // Out: {lock}, {ready: {threads?, without?}}, {names, words, now}…, {end: {died}} or
@@ -8,12 +7,12 @@
 
 import { moduleOf } from "./contents.js";
 
-// How long a pool may take to start before the run goes without.
+// Time limit for a pool to start. Then the run continues without.
 const POOL_TIMEOUT_MS = 8000;
 
 let wasm;
 
-// Held for as long as this Worker lives, so that its end is noticed.
+// Held while this Worker lives, so that its end is noticed.
 const lock = `${name} ${Math.random()}`;
 navigator.locks?.request(lock, () => {
   postMessage({ lock });
@@ -47,15 +46,14 @@ async function load({ chapter, build }) {
   return { without };
 }
 
-// Starts the pool and has it prove itself. It fails where there is no such
-// build (yet), and where the browser refuses the shared memory.
+// Starts and checks the pool. Fails if the build is missing or the browser refuses
+// shared memory.
 async function loadThreads(chapter) {
   const missing = () => {
-    throw new Error("the threaded build is not there, or not yet");
+    throw new Error("the threaded build is missing");
   };
   await use(await import(moduleOf(chapter, "threads")).catch(missing), chapter);
-  // At least two, or there is nothing to show; at most eight, since each takes
-  // memory whether it works or not.
+  // At least two, to have something to show; at most eight, because each takes memory.
   const count = Math.min(Math.max(navigator.hardwareConcurrency ?? 2, 2), 8);
   const late = new Promise((_, reject) => {
     setTimeout(() => reject(new Error("its threads did not start in time")), POOL_TIMEOUT_MS);

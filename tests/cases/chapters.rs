@@ -96,7 +96,7 @@ async fn page_waits_for_a_missing_chapter() -> Result<()> {
             .await?;
         visible(page, "#notice").await?;
         let notice = page.text("#notice").await?;
-        let expected = format!("The chapter {chapter} is not there, or not yet");
+        let expected = format!("The chapter {chapter} is missing or still being built");
         ensure!(notice.contains(&expected), "{notice}");
         // The console always has the missing file, but must have no exception.
         let entries = page.console().await?;

@@ -62,7 +62,7 @@ async fn page_shows_the_processes_of_the_system() -> Result<()> {
         drop(server);
         visible(page, "#trap").await?;
         let trap = page.text("#trap-text").await?;
-        ensure!(trap.contains("ended in the middle of it"), "{trap}");
+        ensure!(trap.contains("closed during the run"), "{trap}");
         // The console has the browser's network error, but must have no exception.
         let entries = page.console().await?;
         ensure!(!entries.iter().any(|it| it.message.contains("Uncaught")));

@@ -30,7 +30,7 @@ pub(crate) async fn reload(page: &Page, opened: &str, unopened: &str) -> Result<
     evaluate(page, &script).await?;
     until(page, "!document.querySelector('#notice').hidden").await?;
     let notice = page.text("#notice").await?;
-    ensure!(notice.contains("is not there"), "{notice}");
+    ensure!(notice.contains("is missing"), "{notice}");
     ensure_thrown_nothing(page).await?;
     // Leave the page, which would keep retrying.
     page.open("about:blank").await

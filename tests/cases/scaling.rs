@@ -92,7 +92,7 @@ async fn freezing_the_tab_is_measured() -> Result<()> {
         ensure!(at(1) >= 500 && at(2) >= 400 && at(3) >= 400, "{figures}");
         ensure!(at(4) >= 10, "{figures}");
         let status = page.text("#freeze-status").await?;
-        ensure!(status.contains("This tab stood still"), "{status}");
+        ensure!(status.contains("This tab was frozen"), "{status}");
         ensure!(focused(page).await? == "freeze-now");
         // Other scenarios do not show it.
         page.open(&format!("{}#/cluster", server.url)).await?;

@@ -1,10 +1,10 @@
-// The challenge of the scenario that is shown, and what its last run has of it.
+// The challenge of the current scenario, and the goals that its last run meets.
 
 import { byId } from "../readout.js";
 
 const section = byId("challenge");
 
-// Once there are runs: what was found out of one scenario does not stay with another.
+// Opening another scenario replaces the challenge.
 export function start(Runs) {
   addEventListener("hashchange", () => {
     const [name] = location.hash.slice(2).split("?");
@@ -16,7 +16,7 @@ export function judge(runs, index, name) {
   show(name, runs.challenge_html(index));
 }
 
-// Whoever has just taken it goes on from there by keyboard.
+// Keeps the keyboard focus on the link.
 function show(name, html) {
   const hadFocus = section.contains(document.activeElement);
   section.dataset.of = name;

@@ -1,11 +1,11 @@
-// The last runs side by side, in a table and a plot, and to be taken as files. What is
-// shown is made by a WebAssembly of its own, which comes after the first run.
+// Compares the last runs in a table and a plot, and exports them. Uses a WebAssembly
+// of its own, loaded after the first run.
 
 import { element } from "../knobs.js";
 import { byId } from "../readout.js";
 import { judge, start } from "./challenge.js";
 
-// How long a browser has to begin a download.
+// Time for the browser to start a download.
 const DOWNLOAD_MS = 10000;
 
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
@@ -15,8 +15,8 @@ let loading = null;
 let runs;
 let svg = "";
 
-// Keeps a run, in place of the last one of the same experiment. The page goes on
-// without this: then it says why, and the next run tries again.
+// Adds a run, replacing the last one of the same experiment. An error is shown, and
+// the next run tries again.
 export async function keep(run) {
   try {
     await (loading ??= load());
@@ -45,7 +45,7 @@ function add({ fragment, name, world, pairs, died, batches }) {
   judge(runs, index, name);
 }
 
-// What a button is called is done to the run that is its value.
+// A button's name is the method, its value the run.
 function act({ target: { name, value, dataset } }) {
   if (!name) return;
   const file = name === "svg" ? svg : runs[name](value);
@@ -59,7 +59,7 @@ function download(name, file) {
   setTimeout(() => URL.revokeObjectURL(href), DOWNLOAD_MS);
 }
 
-// What had the focus may be gone.
+// The focused button may be gone afterwards.
 function show() {
   const hadFocus = byId("runs").contains(document.activeElement);
   byId("runs").innerHTML = runs.html();

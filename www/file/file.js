@@ -1,28 +1,28 @@
-// A visitor's own file: chosen or dropped, taken through the stages by a Worker,
-// shown while it goes on, and offered for download.
+// A visitor's own file: chosen or dropped, processed by a Worker, and offered for
+// download.
 
 import { element } from "../knobs.js";
 import { byId, fill, setText } from "../readout.js";
 import { folderOf, lockOf } from "./storage.js";
 
-// This page's output. Another page, or the next load of this one, has another.
+// The name of this page's output, unique to this load.
 const name = `${Date.now()}-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
 
-// What is read and filled in.
+// The section's HTML.
 const PARTS = `
   <h2 id="own-title">Your own file</h2>
-  <p>Take a file of any size through the same stages, in this tab: its lines are counted, its SHA-256 is made, and it is compressed. It never leaves your computer, and the memory it takes does not depend on its size.</p>
+  <p>Process a file of any size in this tab: count its lines, compute its SHA-256 and compress it. It never leaves your computer, and memory use does not depend on its size.</p>
   <div class="drop" id="own-drop">
     <label for="own-input">Choose a file, or drop one here:</label>
     <input type="file" id="own-input">
   </div>
   <p id="own-status" role="status"></p>
   <div id="own-run" hidden>
-    <progress id="own-progress" aria-label="Read of the file" max="1" value="0"></progress>
+    <progress id="own-progress" aria-label="Progress" max="1" value="0"></progress>
     <p class="command"><a id="own-download" hidden></a> <button id="own-cancel">Cancel</button></p>
-    <div class="scroll" role="region" aria-label="Tables of your file, scroll sideways" tabindex="0">
+    <div class="scroll" role="region" aria-label="Tables of your file, scrollable" tabindex="0">
       <table id="own-result">
-        <caption>Measured in this tab. WebAssembly memory never shrinks, so what there is is its peak.</caption>
+        <caption>Measured in this tab. WebAssembly memory never shrinks, so its size is its peak.</caption>
         <tbody></tbody>
       </table>
       <table id="own-stages">
@@ -30,9 +30,9 @@ const PARTS = `
         <thead>
           <tr>
             <th scope="col">Stage</th>
-            <th scope="col">Passed on</th>
+            <th scope="col">Output</th>
             <th scope="col">Peak</th>
-            <th scope="col">Waited for room</th>
+            <th scope="col">Stalled</th>
           </tr>
         </thead>
         <tbody></tbody>
@@ -40,18 +40,17 @@ const PARTS = `
     </div>
   </div>`;
 
-let run = null; // {file, worker, ended (a promise), spoken}, until it has ended
+let run = null; // the current {file, worker, ended (a promise), spoken}
 let link = ""; // to the output
 let turn = 0;
 
-// Takes the controls into service. What is dropped anywhere else on the page has
-// no effect.
+// Creates the section and its controls.
 export function start() {
   if (byId("own").firstChild) return;
   document.head.append(element("link", { rel: "stylesheet", href: new URL("file.css", import.meta.url) }));
   byId("own").innerHTML = PARTS;
   const input = byId("own-input");
-  // What is chosen a second time is read a second time.
+  // So that choosing the same file again has an effect.
   input.onclick = () => (input.value = "");
   input.onchange = () => choose([...input.files]);
   byId("own-cancel").onclick = () => (run ? run.worker.postMessage({ cancel: true }) : discard());
@@ -65,8 +64,7 @@ export function start() {
   };
 }
 
-// The first of the files takes the place of the one there is, which is cancelled
-// if it is still being read.
+// Processes the first of the files, after cancelling a running one.
 async function choose(files) {
   const [file] = files;
   if (!file) return;
@@ -77,12 +75,12 @@ async function choose(files) {
   }
   await discard();
   await hold();
-  // Something else may have been chosen meanwhile.
+  // A newer choice wins.
   if (own !== turn) return;
-  begin(file, files.length > 1 ? ` Of ${files.length} files, the first is taken.` : "");
+  begin(file, files.length > 1 ? ` Only the first of ${files.length} files is used.` : "");
 }
 
-// Keeps other pages from removing this one's output.
+// Holds the lock that protects this page's output.
 let held;
 function hold() {
   held ??= new Promise((resolve) => {
@@ -118,8 +116,8 @@ function end({ end, kept, output }) {
   run = null;
   if (end.status) show(end.status, file, kept);
   const texts = {
-    done: () => `Done: ${file.name} has gone through. The output is ${PLACES[kept]}.`,
-    cancelled: () => `Cancelled: ${file.name} was not read to its end, and what had been written is gone.`,
+    done: () => `Done: ${file.name} is processed. The output is ${PLACES[kept]}.`,
+    cancelled: () => `Cancelled: ${file.name}. The partial output is deleted.`,
     failed: () => `Failed${end.stage ? ` at the stage ${end.stage}` : ""}: ${end.cause}. No output is left.`,
   };
   setText(byId("own-status"), texts[end.how]());
@@ -134,18 +132,18 @@ function end({ end, kept, output }) {
   resolve();
 }
 
-// Its place in the order of the keyboard should not be lost with it.
+// Moves the focus to the input first.
 function hideCancel() {
   if (document.activeElement === byId("own-cancel")) byId("own-input").focus();
   byId("own-cancel").hidden = true;
 }
 
 const PLACES = {
-  disk: "in a file that the browser keeps for this page, out of its memory; it is removed when you discard it, choose another file or come back later",
-  memory: "in the browser's memory: it gives this page no file of its own",
+  disk: "in a file that the browser stores for this page; it is deleted when you discard it, choose another file or return later",
+  memory: "in the browser's memory, because this page has no file storage",
 };
 
-// Removes the output there is.
+// Deletes the output.
 async function discard() {
   if (!link) return;
   URL.revokeObjectURL(link);
@@ -158,7 +156,7 @@ async function discard() {
     .catch(() => {}); // it was in memory
 }
 
-// While it goes on, and in the end.
+// Shows the progress or the result.
 function show(status, file = run?.file) {
   if (!file) return;
   const { read, elapsed_ms, memory, memory_at_start } = status;
@@ -176,7 +174,7 @@ function show(status, file = run?.file) {
   fill(byId("own-stages").tBodies[0], status.stages.map(({ name, passed, peak, stalled_ms }) => [
     name, size(passed), size(peak), `${((stalled_ms ?? 0) / 1000).toFixed(1)} s`,
   ]));
-  // Spoken, so at every quarter only, and once a second at most.
+  // A live region, so at each quarter and at most once a second.
   const quarter = Math.floor(part * 4);
   if (run && quarter > run.spoken && quarter < 4 && elapsed_ms > 1000 * quarter) {
     run.spoken = quarter;

@@ -1,19 +1,18 @@
-// Where a Worker puts its output: a file that the browser keeps for this origin,
-// or, where there is none, the browser's memory.
+// A Worker's output: a file in the browser's storage or, without that, memory.
 //
-// An output has: kept ("disk" or "memory"), stream (a WritableStream), file()
-// once that is closed, and discard().
+// An output has: kept ("disk" or "memory"), stream (a WritableStream), file() after
+// it is closed, and discard().
 
 import { folderOf, lockOf } from "./storage.js";
 
-// How many chunks are kept one by one.
+// Maximum number of separate chunks.
 const MOST_PARTS = 64;
 
 export async function openOutput(name) {
   try {
     return await onDisk(name);
   } catch {
-    // An older browser, or a private window.
+    // In old browsers and private windows.
     return inMemory();
   }
 }
@@ -26,7 +25,7 @@ async function onDisk(name) {
   access.truncate(0);
   let at = 0;
   const stream = new WritableStream({
-    // Back when the bytes are with the file: until then nothing more comes.
+    // Returns after the write, which is the backpressure.
     write(chunk) {
       for (let rest = chunk; rest.length > 0; ) {
         const written = access.write(rest, { at });
@@ -51,7 +50,7 @@ async function onDisk(name) {
   };
 }
 
-// Removes what pages that are gone have left. Each holds a lock while it lives.
+// Removes outputs of closed pages, which no longer hold their lock.
 async function sweep(folder) {
   const held = new Set((await navigator.locks.query()).held.map((lock) => lock.name));
   for await (const name of folder.keys()) {
@@ -64,7 +63,7 @@ function inMemory() {
   const stream = new WritableStream({
     write(chunk) {
       parts.push(chunk);
-      // What is a blob the browser may move to its disk, if it likes.
+      // The browser may move a blob to disk.
       if (parts.length === MOST_PARTS) parts = [new Blob(parts)];
     },
   });

@@ -1,11 +1,10 @@
-// The outputs that the browser keeps for this origin, on disk and out of sight:
-// one a page, under a name of its own.
+// Outputs in the browser's private file system for this origin, one per page.
 
-// Throws where there is no such storage.
+// Throws if there is no such storage.
 export async function folderOf(create) {
   const root = await navigator.storage.getDirectory();
   return root.getDirectoryHandle("outputs", { create });
 }
 
-// A page holds this lock as long as it may need what it has under that name.
+// A page holds this lock while it needs its output.
 export const lockOf = (name) => `output ${name}`;

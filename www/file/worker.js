@@ -1,20 +1,18 @@
-// Takes one file through the stages, apart from the page. One Worker, one run:
-// its memory is that run's alone.
+// Processes one file. Each run has its own Worker, and so its own memory.
 //
 // In:  {run: {file, name}}, then perhaps {cancel: true}
 // Out: {status}…, then {end: {how: "done" | "cancelled" | "failed", stage?, cause?,
-//      status?}, kept?, output?}, the output a file if it is done
-
+//      status?}, kept?, output?}, with output a file if done
 import { openOutput } from "./output.js";
 
-// How often the page is told where it is.
+// Interval between status messages.
 const INTERVAL_MS = 200;
 
 let job = null;
 let output = null;
 let isCancelled = false;
 
-// A trap comes this way: no promise that anybody waits for is settled by it.
+// A trap settles no awaited promise, but arrives here.
 addEventListener("unhandledrejection", ({ reason }) => fail(reason));
 
 onmessage = ({ data }) => {
@@ -42,7 +40,7 @@ async function load() {
   try {
     wasm = await import("../pkg/file/highwater_file.js");
   } catch {
-    throw new Error("its WebAssembly is not there, or not yet; this builds it: cargo run -p bundle");
+    throw new Error("its WebAssembly is missing; to build it: cargo run -p bundle");
   }
   await wasm.default();
   return wasm;
