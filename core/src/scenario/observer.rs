@@ -50,14 +50,14 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::integer(
             "interval",
             "Time between readings",
-            "How far apart they are.",
+            "The interval between two readings.",
             (ParamUnit::Ms, 0, 10_000, 400),
         )
         .live(),
         Param::integer(
             "work",
             "Work of a listener",
-            "How long each listener takes, ±20 %. It blocks all others.",
+            "How long each listener takes, ±20 %. It blocks the other listeners.",
             (ParamUnit::Ms, 0, 1_000, 40),
         )
         .live(),

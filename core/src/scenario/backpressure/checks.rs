@@ -63,7 +63,7 @@ fn every_chunk_accounted(trace: &Trace) -> CheckResult {
 
 /// The level never exceeds the mark plus one chunk.
 fn peak_bounded(trace: &Trace) -> CheckResult {
-    let claim = "the buffer never holds more than its high-water mark and one chunk".to_owned();
+    let claim = "the buffer never holds more than its high-water mark plus one chunk".to_owned();
     let summary = BackpressureSummary::of(trace);
     if trace.param("heed") == "ignore" {
         return not_exercised(claim, "the mark is ignored: set heed=wait");

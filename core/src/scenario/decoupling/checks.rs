@@ -322,7 +322,7 @@ impl MailDeliveries {
 fn nested_emit_first(trace: &Trace) -> CheckResult {
     let is_async = trace.param("listeners") == "async";
     let claim = if is_async {
-        "asynchronously, AuditLog gets the sign-up before the mail"
+        "with asynchronous listeners AuditLog gets the sign-up before the mail"
     } else {
         "a nested emit finishes first: AuditLog gets the mail before the sign-up"
     }

@@ -31,10 +31,10 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
         }
         (RecordKind::Emit, ..) => format!("{source} emits UserRegistered for user {user}."),
         (RecordKind::Deliver, ..) => format!("The bus delivers user {user} to {target}."),
-        (_, Phase::Begin, _) => format!("{source} starts user {user}."),
-        (_, _, None) => format!("{source} finishes user {user} after {took}."),
+        (_, Phase::Begin, _) => format!("{source} handles user {user}."),
+        (_, _, None) => format!("{source} handled user {user} in {took}."),
         (_, _, Some(cause)) => format!(
-            "{source} fails for user {user} after {took}: {}.",
+            "{source} failed for user {user} after {took}: {}.",
             trace.name(cause)
         ),
     }

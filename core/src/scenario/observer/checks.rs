@@ -153,7 +153,7 @@ fn once_called_once(trace: &Trace) -> CheckResult {
         .collect();
     let found_gone = summary.change(calibration, true).is_some();
     CheckResult::Decided {
-        claim: "a once listener is removed first, then called once".to_owned(),
+        claim: "a once listener is removed before its one call".to_owned(),
         holds: calls.len() == 1 && found_gone,
         evidence: format!(
             "called by {} of {} emits; when called it was {}",
@@ -191,7 +191,7 @@ fn removed_during_emit(trace: &Trace) -> CheckResult {
         claim,
         holds: during == usize::from(!is_live) && later == 0,
         evidence: format!(
-            "Logger, removed at reading {}, was called {during}× more by it, {later}× by the {} after it",
+            "Logger, removed at reading {}, was called {during}× more in it and {later}× in the {} after it",
             summary.emits[within].reading,
             summary.emits.len() - within - 1
         ),

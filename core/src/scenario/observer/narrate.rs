@@ -25,10 +25,10 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
         },
         (RecordKind::Leak, ..) => format!("{source} warns: {target}."),
         (RecordKind::Request, Phase::Begin, _) => format!("{source} has reading {reading}."),
-        (RecordKind::Request, _, None) => format!("Reading {reading} is announced after {took}."),
+        (RecordKind::Request, _, None) => format!("Reading {reading} was announced in {took}."),
         (RecordKind::Request, _, Some(cause)) => {
             format!(
-                "The emit of reading {reading} fails: {}.",
+                "The emit of reading {reading} failed: {}.",
                 trace.name(cause)
             )
         }
@@ -37,10 +37,10 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
         }
         (RecordKind::Emit, ..) => format!("{source} emits reading {reading}."),
         (RecordKind::Deliver, ..) => format!("{source} calls {target} with reading {reading}."),
-        (_, Phase::Begin, _) => format!("{source} starts reading {reading}."),
-        (_, _, None) => format!("{source} finishes reading {reading} after {took}."),
+        (_, Phase::Begin, _) => format!("{source} handles reading {reading}."),
+        (_, _, None) => format!("{source} handled reading {reading} in {took}."),
         (_, _, Some(cause)) => format!(
-            "{source} fails at reading {reading} after {took}: {}.",
+            "{source} failed at reading {reading} after {took}: {}.",
             trace.name(cause)
         ),
     }

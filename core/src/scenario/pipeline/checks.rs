@@ -60,7 +60,7 @@ fn in_order_and_complete(trace: &Trace) -> CheckResult {
 
 fn memory_bounded(trace: &Trace) -> CheckResult {
     let claim =
-        "reading never runs ahead by more than the high-water mark and one chunk".to_owned();
+        "reading never runs ahead by more than the high-water mark plus one chunk".to_owned();
     let summary = PipelineSummary::of(trace);
     if summary.mark == 0 {
         return not_exercised(claim, "there is no buffer: set connect=pipeline");

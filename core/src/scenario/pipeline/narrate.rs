@@ -30,10 +30,10 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
         (RecordKind::Request, Phase::Begin, _) => format!("{TRANSFER} begins."),
         (RecordKind::Request, _, None) => format!("{TRANSFER} completes after {took}."),
         (RecordKind::Request, _, Some(cause)) => format!("{TRANSFER}: {}.", trace.name(cause)),
-        (_, Phase::Begin, _) => format!("{source} starts {unit} {number}."),
-        (_, _, None) => format!("{source} finishes {unit} {number} after {took}."),
+        (_, Phase::Begin, _) => format!("{source} handles {unit} {number}."),
+        (_, _, None) => format!("{source} handled {unit} {number} in {took}."),
         (_, _, Some(cause)) => format!(
-            "{source} fails at {unit} {number} after {took}: {}.",
+            "{source} failed at {unit} {number} after {took}: {}.",
             trace.name(cause)
         ),
     }
