@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use crate::appearance::{Appearance, NARROW, WIDE};
-use crate::browser::{self, Kind, Page};
+use crate::browser::{self, BrowserKind, Page};
 use crate::experiment::{evaluate, finished, go, until};
 use crate::native::{self, listed};
 use crate::server::Serve;
@@ -15,12 +15,12 @@ use crate::{axe, fuzz, keyboard, keys, offline};
 
 #[tokio::test]
 async fn chrome_runs_every_scenario() -> Result<()> {
-    browser::with_a(Kind::Chrome, walk).await
+    browser::with_browser(BrowserKind::Chrome, walk).await
 }
 
 #[tokio::test]
 async fn firefox_runs_every_scenario() -> Result<()> {
-    browser::with_a(Kind::Firefox, walk).await
+    browser::with_browser(BrowserKind::Firefox, walk).await
 }
 
 async fn walk(page: &Page) -> Result<()> {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::browser::{Kind, Page};
+use crate::browser::{BrowserKind, Page};
 use crate::console::Cdp;
 use crate::experiment::until;
 use crate::firefox;
@@ -36,8 +36,8 @@ impl Appearance {
     /// Applies these settings to the browser.
     pub(crate) async fn apply(self, page: &Page) -> Result<()> {
         match page.kind {
-            Kind::Chrome => self.apply_to_chrome(page).await?,
-            Kind::Firefox => self.apply_to_firefox(page).await?,
+            BrowserKind::Chrome => self.apply_to_chrome(page).await?,
+            BrowserKind::Firefox => self.apply_to_firefox(page).await?,
         }
         let prefers =
             |feature: &str, it: bool| format!("matchMedia('({feature})').matches === {it}");

@@ -32,7 +32,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The browser to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum BrowserKind {
     /// Chrome or Chromium.
     Chrome,
     /// Firefox.
@@ -42,7 +42,7 @@ pub(crate) enum Kind {
 /// An open browser window with its [`Driver`].
 pub(crate) struct Page {
     /// The browser.
-    pub(crate) kind: Kind,
+    pub(crate) kind: BrowserKind,
     /// The `WebDriver` client.
     pub(crate) client: Client,
     // Dropped in this order: the browser before its profile.
@@ -52,11 +52,14 @@ pub(crate) struct Page {
 
 /// Runs a case in a new Chrome and saves a screenshot if it fails.
 pub(crate) async fn with(case: impl AsyncFnOnce(&Page) -> Result<()>) -> Result<()> {
-    with_a(Kind::Chrome, case).await
+    with_browser(BrowserKind::Chrome, case).await
 }
 
 /// Runs a case in a new browser of this kind and saves a screenshot if it fails.
-pub(crate) async fn with_a(kind: Kind, case: impl AsyncFnOnce(&Page) -> Result<()>) -> Result<()> {
+pub(crate) async fn with_browser(
+    kind: BrowserKind,
+    case: impl AsyncFnOnce(&Page) -> Result<()>,
+) -> Result<()> {
     let page = Page::start(kind).await?;
     let result = case(&page).await;
     if result.is_err() {
@@ -74,12 +77,12 @@ pub(crate) async fn with_a(kind: Kind, case: impl AsyncFnOnce(&Page) -> Result<(
 }
 
 impl Page {
-    async fn start(kind: Kind) -> Result<Self> {
+    async fn start(kind: BrowserKind) -> Result<Self> {
         let profile = tempfile::tempdir()?;
         let driver = Driver::start(kind).await?;
         let capabilities = match kind {
-            Kind::Chrome => capabilities(profile.path()),
-            Kind::Firefox => firefox::capabilities(),
+            BrowserKind::Chrome => capabilities(profile.path()),
+            BrowserKind::Firefox => firefox::capabilities(),
         };
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities)
@@ -125,7 +128,7 @@ impl Page {
     /// Returns the console entries since the last call, oldest first: `console.…` calls,
     /// uncaught exceptions, failed requests and policy violations.
     pub(crate) async fn console(&self) -> Result<Vec<Entry>> {
-        if self.kind == Kind::Firefox {
+        if self.kind == BrowserKind::Firefox {
             return firefox::console(self).await;
         }
         let answer = self.client.issue_cmd(Console).await?;

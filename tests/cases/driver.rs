@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-use crate::browser::Kind;
+use crate::browser::BrowserKind;
 
 /// Time limit for the driver to start.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -28,7 +28,7 @@ pub(crate) struct Driver {
 
 impl Driver {
     /// Starts the driver found on the PATH.
-    pub(crate) async fn start(kind: Kind) -> Result<Self> {
+    pub(crate) async fn start(kind: BrowserKind) -> Result<Self> {
         for _ in 1..MAX_STARTS {
             match Self::start_once(kind).await {
                 Err(error) if error.is::<PortInUse>() => {}
@@ -38,11 +38,11 @@ impl Driver {
         Self::start_once(kind).await
     }
 
-    async fn start_once(kind: Kind) -> Result<Self> {
+    async fn start_once(kind: BrowserKind) -> Result<Self> {
         let (program, options): (_, &[&str]) = match kind {
-            Kind::Chrome => ("chromedriver", &[]),
+            BrowserKind::Chrome => ("chromedriver", &[]),
             // Allows scripts with system access, which `firefox` uses.
-            Kind::Firefox => ("geckodriver", &["--allow-system-access"]),
+            BrowserKind::Firefox => ("geckodriver", &["--allow-system-access"]),
         };
         let mut child = Command::new(program)
             // The driver picks a free port and prints it.

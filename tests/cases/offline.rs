@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use crate::browser::{Kind, Page};
+use crate::browser::{BrowserKind, Page};
 use crate::experiment::{evaluate, finished, until};
 use crate::server::{Folder, Serve};
 
@@ -71,8 +71,8 @@ fn kept(name: &str) -> String {
 async fn ensure_thrown_nothing(page: &Page) -> Result<()> {
     let entries = page.console().await?;
     let is_thrown = |message: &str| match page.kind {
-        Kind::Chrome => message.contains("Uncaught"),
-        Kind::Firefox => message.contains("Error"),
+        BrowserKind::Chrome => message.contains("Uncaught"),
+        BrowserKind::Firefox => message.contains("Error"),
     };
     let thrown = entries
         .iter()

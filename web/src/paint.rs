@@ -47,12 +47,12 @@ pub(crate) fn paint(surface: &Surface, playback: &Playback) {
 #[cfg(any(feature = "events", feature = "streams", feature = "errors"))]
 fn paint_services(surface: &Surface, playback: &Playback) {
     #[cfg(feature = "errors")]
-    if let Some(plan) = railway::Plan::of(surface, playback) {
+    if let Some(plan) = railway::Plan::new(surface, playback) {
         railway::paint(surface, &plan, playback);
         return paint_lanes(surface, &plan.layout, playback);
     }
-    let layout = Layout::of(surface, playback);
-    if layout.is_chain {
+    let layout = Layout::new(surface, playback);
+    if layout.is_pipeline {
         pipes::paint(surface, &layout, playback);
     } else {
         services::paint(surface, &layout, playback);

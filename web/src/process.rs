@@ -44,7 +44,7 @@ impl Inbox {
 #[wasm_bindgen]
 pub fn run_process(program: &str) -> Result<Inbox, JsError> {
     let program = scenario::program(program)
-        .ok_or_else(|| JsError::new(&["there is no program ", program].concat()))?;
+        .ok_or_else(|| JsError::new(&["unknown program ", program].concat()))?;
     Ok(run_program(program))
 }
 

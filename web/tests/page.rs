@@ -22,7 +22,7 @@ fn address_of(name: &str, pairs: &[(&str, &str)]) -> Address {
         .flat_map(|(key, value)| [(*key).to_owned(), (*value).to_owned()]);
     // `JsError` has no `Debug` to unwrap with.
     let address = Address::new(name, pairs.collect()).ok();
-    address.expect("it is a scenario")
+    address.expect("the scenario exists")
 }
 
 /// Returns a view of a complete simulated run, at its start.

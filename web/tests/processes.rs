@@ -56,7 +56,7 @@ async fn failed_start_is_reported_as_lost() {
     let unknown = platform.start(&OBEDIENT);
     assert_ne!(unknown.id(), 0);
     let exit = unknown.exited().await;
-    assert_eq!(exit.to_string(), "lost: there is no program obedient");
+    assert_eq!(exit.to_string(), "lost: unknown program obedient");
     let fails = Function::new_no_args("throw new Error('no more Workers')");
     highwater_web::set_process_starter(fails);
     let none = platform.start(&OBEDIENT);

@@ -34,13 +34,13 @@ impl Runs {
     /// Fails if there is no such run.
     pub fn challenge(&self, index: usize) -> Result<String, JsError> {
         let trace = &self.get(index)?.trace;
-        Ok(json(&Challenge::of(&trace.scenario, Some(trace))))
+        Ok(json(&Challenge::new(&trace.scenario, Some(trace))))
     }
 
     /// Returns the challenge of a scenario before any run, in the format of
     /// [`challenge`](Self::challenge). Each goal's `met` and `evidence` are `null`.
     pub fn challenge_of(scenario: &str) -> String {
-        json(&Challenge::of(scenario, None))
+        json(&Challenge::new(scenario, None))
     }
 }
 
@@ -65,7 +65,7 @@ impl Runs {
 }
 
 fn html(scenario: &str, run: Option<&Trace>) -> String {
-    let Some(judged) = Challenge::of(scenario, run) else {
+    let Some(judged) = Challenge::new(scenario, run) else {
         return String::new();
     };
     // The first goal is the load.
@@ -73,7 +73,7 @@ fn html(scenario: &str, run: Option<&Trace>) -> String {
         .goals
         .first()
         .is_some_and(|load| load.met == Some(true));
-    let goals = match Challenge::of(scenario, None) {
+    let goals = match Challenge::new(scenario, None) {
         Some(open) if !is_attempt => open.goals,
         _ => judged.goals,
     };
@@ -151,7 +151,7 @@ struct GoalStatus {
 }
 
 impl Challenge {
-    pub(crate) fn of(scenario: &str, run: Option<&Trace>) -> Option<Self> {
+    pub(crate) fn new(scenario: &str, run: Option<&Trace>) -> Option<Self> {
         let challenge = analysis::Challenge::find(scenario)?;
         let goals = match run {
             Some(trace) => challenge.judge(trace).into_iter().map(judged).collect(),

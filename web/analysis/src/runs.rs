@@ -224,7 +224,7 @@ impl Runs {
     /// second). Values are whole numbers. A cell is `null` if the run has no data for it.
     /// Rows in which every cell is `null` or 0 are left out, except `failed`.
     pub fn table(&self) -> String {
-        json(&Table::of(&self.0))
+        json(&Table::new(&self.0))
     }
 
     /// Returns the SHA-256 of all records of a run. For a simulation, it is the same in

@@ -79,7 +79,7 @@ impl Runs {
             html.push_str("</a></th>");
         }
         html.push_str("</tr></thead><tbody>");
-        for row in Table::of(&self.0).rows {
+        for row in Table::new(&self.0).rows {
             let cells = row.cells.into_iter();
             let cells = cells.map(|cell| cell.map_or("–".to_owned(), |cell| cell.text));
             write_row(&mut html, &row.label, cells);

@@ -35,7 +35,7 @@ pub(crate) struct Cell {
 }
 
 impl<'a> Table<'a> {
-    pub(crate) fn of(runs: &'a [LabelledRun]) -> Self {
+    pub(crate) fn new(runs: &'a [LabelledRun]) -> Self {
         let column = |run: &'a LabelledRun| Column {
             label: &run.label,
             scenario: &run.trace.scenario,
@@ -47,19 +47,19 @@ impl<'a> Table<'a> {
         let first = measures.iter().take(1).flat_map(|it| it.iter());
         Table {
             columns: runs.iter().map(column).collect(),
-            rows: first.filter_map(|it| Row::of(it, &measures)).collect(),
+            rows: first.filter_map(|it| Row::new(it, &measures)).collect(),
         }
     }
 }
 
 impl Row {
     /// Creates the row of a measure, or returns `None` if every run has nothing or 0.
-    fn of(measure: &Measure, runs: &[&Measures]) -> Option<Self> {
+    fn new(measure: &Measure, runs: &[&Measures]) -> Option<Self> {
         let Measure {
             key, label, unit, ..
         } = measure;
-        let of_run = |run: &&Measures| run.iter().find(|it| it.key == *key).cloned();
-        let measures: Vec<_> = runs.iter().filter_map(of_run).collect();
+        let find = |run: &&Measures| run.iter().find(|it| it.key == *key).cloned();
+        let measures: Vec<_> = runs.iter().filter_map(find).collect();
         let is_zero = |it: &Measure| it.value.unwrap_or(0) == 0;
         if *key != "failed" && measures.iter().all(is_zero) {
             return None;

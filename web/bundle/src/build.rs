@@ -9,7 +9,7 @@ use std::thread;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::layout::{Flavour, Layout, Part, chapters};
+use crate::layout::{Flavor, Layout, Part, chapters};
 use crate::toolchain::Toolchain;
 use crate::{bindgen, compile, reading, stage, stamp::Stamp};
 
@@ -83,7 +83,7 @@ pub fn build(options: &Options) -> Result<Summary> {
     let _lock = lock_build(&layout)?;
     Toolchain::Stable.ensure(&layout.root)?;
     let threaded: Vec<_> = wanted.iter().filter_map(|part| part.threaded()).collect();
-    // The two flavours have separate target directories, and optimizing a crate as a
+    // The two flavors have separate target directories, and optimizing a crate as a
     // whole keeps only one core busy.
     let failed = AtomicBool::new(false);
     let (single, ahead) = thread::scope(|scope| {
@@ -166,10 +166,9 @@ fn make_threaded(
     threaded.into_iter().map(make).collect()
 }
 
-/// Returns the parts to build, in their single-threaded flavour.
+/// Returns the parts to build, in their single-threaded flavor.
 fn wanted(only: Option<&str>) -> Result<Vec<Part>> {
-    let chapters =
-        chapters().map(|chapter| (chapter.name, Part::Chapter(chapter, Flavour::Single)));
+    let chapters = chapters().map(|chapter| (chapter.name, Part::Chapter(chapter, Flavor::Single)));
     let others = [("file", Part::File), ("analysis", Part::Analysis)];
     let all: Vec<_> = chapters.chain(others).collect();
     let Some(name) = only else {
@@ -189,12 +188,12 @@ fn make(layout: &Layout, part: Part, keep: &[&str]) -> Result<Outcome> {
     eprintln!("bundle: building {part}…");
     let wasm = compile::compile(layout, part)?;
     let output = layout.output_of(part);
-    // Both flavours of a chapter share it.
+    // Both flavors of a chapter share it.
     let reading = match part {
-        Part::Chapter(chapter, Flavour::Single) => Some(reading::of(&layout.root, chapter)?),
+        Part::Chapter(chapter, Flavor::Single) => Some(reading::generate(&layout.root, chapter)?),
         _ => None,
     };
-    let stamp = Stamp::of(&wasm)?;
+    let stamp = Stamp::for_wasm(&wasm)?;
     if stamp.matches(part.module(), &output) {
         return match reading {
             Some(text) if stage::update(&output, reading::FILE, &text)? => Ok(Outcome::Built),

@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::layout::{Flavour, Layout, Part};
+use crate::layout::{Flavor, Layout, Part};
 use crate::toolchain::{TARGET, Toolchain};
 
 /// Compiles one part with cargo, if it is stale, and returns the path of its `.wasm`
 /// file.
 pub(crate) fn compile(layout: &Layout, part: Part) -> Result<PathBuf> {
     let (package, binary) = part.source();
-    let flavour = part.flavour();
-    let target_dir = layout.target_of(flavour);
-    let mut cargo = match flavour {
-        Flavour::Single => Toolchain::Stable.cargo(&layout.root),
-        Flavour::Threads => {
+    let flavor = part.flavor();
+    let target_dir = layout.target_of(flavor);
+    let mut cargo = match flavor {
+        Flavor::Single => Toolchain::Stable.cargo(&layout.root),
+        Flavor::Threads => {
             let mut cargo = Toolchain::Nightly.cargo(&layout.root);
             cargo
                 .arg("--config")
@@ -39,7 +39,7 @@ pub(crate) fn compile(layout: &Layout, part: Part) -> Result<PathBuf> {
     if let Part::Chapter(chapter, _) = part {
         cargo.args(["--no-default-features", "--features", chapter.name]);
     }
-    if flavour == Flavour::Threads {
+    if flavor == Flavor::Threads {
         cargo.args(["--features", "threads"]);
     }
     let status = cargo.status().context("cannot run cargo")?;

@@ -18,16 +18,16 @@ pub fn chapters() -> impl Iterator<Item = &'static Chapter> {
     CHAPTERS.iter().filter(has_scenarios)
 }
 
-/// The flavour of a build.
+/// The flavor of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flavour {
+pub enum Flavor {
     /// Runs in every browser, on one thread.
     Single,
     /// Uses Web Workers that share one memory.
     Threads,
 }
 
-impl Flavour {
+impl Flavor {
     /// Returns the adjective for messages.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -41,8 +41,8 @@ impl Flavour {
 /// A WebAssembly file that the page can download.
 #[derive(Clone, Copy, Debug)]
 pub enum Part {
-    /// A chapter in one of its flavours.
-    Chapter(&'static Chapter, Flavour),
+    /// A chapter in one of its flavors.
+    Chapter(&'static Chapter, Flavor),
     /// The pipeline for a visitor's own file; single-threaded.
     File,
     /// The analysis of complete runs; single-threaded.
@@ -50,19 +50,19 @@ pub enum Part {
 }
 
 impl Part {
-    /// Returns the flavour of this build.
+    /// Returns the flavor of this build.
     #[must_use]
-    pub fn flavour(self) -> Flavour {
+    pub fn flavor(self) -> Flavor {
         match self {
-            Self::Chapter(_, flavour) => flavour,
-            Self::File | Self::Analysis => Flavour::Single,
+            Self::Chapter(_, flavor) => flavor,
+            Self::File | Self::Analysis => Flavor::Single,
         }
     }
 
     /// Returns the threaded build of a chapter, or `None` for other parts.
     pub(crate) fn threaded(self) -> Option<Self> {
         match self {
-            Self::Chapter(chapter, _) => Some(Self::Chapter(chapter, Flavour::Threads)),
+            Self::Chapter(chapter, _) => Some(Self::Chapter(chapter, Flavor::Threads)),
             Self::File | Self::Analysis => None,
         }
     }
@@ -90,7 +90,7 @@ impl Part {
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Chapter(chapter, flavour) => write!(f, "{}, {}", chapter.name, flavour.name()),
+            Self::Chapter(chapter, flavor) => write!(f, "{}, {}", chapter.name, flavor.name()),
             Self::File => f.write_str("file"),
             Self::Analysis => f.write_str("analysis"),
         }
@@ -122,7 +122,7 @@ impl Layout {
             .context("the bundle crate is not two folders below the workspace root")?
             .to_owned();
         let here = env::current_dir().context("cannot read the current directory")?;
-        // `CARGO_TARGET_DIR` is a base for both flavours, which need separate
+        // `CARGO_TARGET_DIR` is a base for both flavors, which need separate
         // directories.
         let target = env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| root.join("target"), |dir| here.join(dir));
@@ -142,10 +142,10 @@ impl Layout {
 
     /// Returns cargo's target directory of a build.
     #[must_use]
-    pub fn target_of(&self, flavour: Flavour) -> PathBuf {
-        match flavour {
-            Flavour::Single => self.target.clone(),
-            Flavour::Threads => self.target.join("threads"),
+    pub fn target_of(&self, flavor: Flavor) -> PathBuf {
+        match flavor {
+            Flavor::Single => self.target.clone(),
+            Flavor::Threads => self.target.join("threads"),
         }
     }
 
@@ -153,8 +153,8 @@ impl Layout {
     #[must_use]
     pub fn output_of(&self, part: Part) -> PathBuf {
         match part {
-            Part::Chapter(chapter, Flavour::Single) => self.package.join(chapter.name),
-            Part::Chapter(chapter, Flavour::Threads) => {
+            Part::Chapter(chapter, Flavor::Single) => self.package.join(chapter.name),
+            Part::Chapter(chapter, Flavor::Threads) => {
                 self.package.join(chapter.name).join("threads")
             }
             Part::File => self.package.join("file"),

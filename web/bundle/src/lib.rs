@@ -1,7 +1,7 @@
 //! Builds the page's WebAssembly package, `www/pkg`, from the `web` crates.
 //!
 //! The page downloads only the chapter that is opened, so each [`Chapter`] is built
-//! separately: the same crate with the feature of that name. It comes in two flavours:
+//! separately: the same crate with the feature of that name. It comes in two flavors:
 //!
 //! | build | toolchain | output | when it is loaded |
 //! |---|---|---|---|
@@ -34,6 +34,6 @@ mod stamp;
 mod toolchain;
 
 pub use build::{Build, Options, Outcome, Summary, build};
-pub use layout::{CHAPTERS, Chapter, Flavour, Layout, Part, chapters};
+pub use layout::{CHAPTERS, Chapter, Flavor, Layout, Part, chapters};
 pub use report::{Budget, Report, Row};
 pub use toolchain::{NIGHTLY, TARGET, Toolchain};

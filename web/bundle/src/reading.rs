@@ -42,20 +42,20 @@ struct ScenarioReading {
 /// # Errors
 ///
 /// Fails if a guide is missing or invalid, or if an excerpt names a missing item.
-pub(crate) fn of(root: &Path, chapter: &Chapter) -> Result<String> {
+pub(crate) fn generate(root: &Path, chapter: &Chapter) -> Result<String> {
     let guides = root.join("web/guides");
     let sources = guides.join("sources.toml");
-    let table = table::read(&text_of(&sources)?)
+    let table = table::read(&read_text(&sources)?)
         .with_context(|| format!("cannot use {}", sources.display()))?;
     if let Some(name) = table.keys().find(|name| !is_scenario(name)) {
         bail!("{}: unknown scenario {name}", sources.display());
     }
     let kinds = RecordKinds::read(root)?;
-    let caption = text_of(&guides.join(format!("{}.txt", chapter.name)))?;
+    let caption = read_text(&guides.join(format!("{}.txt", chapter.name)))?;
     let mut about = BTreeMap::new();
     for name in chapter.scenarios {
         let path = guides.join(format!("{name}.md"));
-        let guide = guide::to_html(name, &text_of(&path)?);
+        let guide = guide::to_html(name, &read_text(&path)?);
         let entries = table.get(*name).map_or(&[][..], Vec::as_slice);
         let sources = entries.iter().map(|entry| {
             Excerpt::find(root, entry, &kinds)
@@ -72,7 +72,7 @@ fn is_scenario(name: &str) -> bool {
     chapters.any(|chapter| chapter.scenarios.contains(&name))
 }
 
-fn text_of(path: &Path) -> Result<String> {
+fn read_text(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
@@ -85,7 +85,7 @@ mod tests {
     fn every_scenario_has_a_guide_and_sources() {
         let root = Layout::new(None).unwrap().root;
         for chapter in crate::chapters() {
-            let reading = of(&root, chapter).unwrap();
+            let reading = generate(&root, chapter).unwrap();
             let reading: serde_json::Value = serde_json::from_str(&reading).unwrap();
             for name in chapter.scenarios {
                 let about = &reading["about"][name];

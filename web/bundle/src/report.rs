@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::layout::{Flavour, Layout, Part, chapters};
+use crate::layout::{Flavor, Layout, Part, chapters};
 
 /// Brotli's best and slowest setting, for files compressed ahead of time.
 const QUALITY: u32 = 11;
@@ -132,10 +132,10 @@ impl fmt::Display for Report {
 
 /// Returns the limit of each part in bytes.
 fn limits() -> impl Iterator<Item = (Part, usize)> {
-    let flavours = [(Flavour::Single, 100_000), (Flavour::Threads, 150_000)];
+    let flavors = [(Flavor::Single, 100_000), (Flavor::Threads, 150_000)];
     chapters()
         .flat_map(move |chapter| {
-            flavours.map(|(flavour, limit)| (Part::Chapter(chapter, flavour), limit))
+            flavors.map(|(flavor, limit)| (Part::Chapter(chapter, flavor), limit))
         })
         .chain([(Part::File, 60_000), (Part::Analysis, 100_000)])
 }

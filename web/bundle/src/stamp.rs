@@ -19,7 +19,7 @@ pub(crate) struct Stamp(String);
 
 impl Stamp {
     /// Returns the stamp of an output made from `wasm` by this program.
-    pub(crate) fn of(wasm: &Path) -> Result<Self> {
+    pub(crate) fn for_wasm(wasm: &Path) -> Result<Self> {
         let bytes = fs::read(wasm).with_context(|| format!("cannot read {}", wasm.display()))?;
         let mut hasher = DefaultHasher::new();
         hasher.write(&bytes);
@@ -62,7 +62,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let wasm = dir.path().join("in.wasm");
         fs::write(&wasm, b"one").unwrap();
-        let stamp = Stamp::of(&wasm).unwrap();
+        let stamp = Stamp::for_wasm(&wasm).unwrap();
         assert!(
             !stamp.matches("page", dir.path()),
             "nothing was written yet"
@@ -76,7 +76,7 @@ mod tests {
 
         fs::write(&wasm, b"two").unwrap();
         assert!(
-            !Stamp::of(&wasm).unwrap().matches("page", dir.path()),
+            !Stamp::for_wasm(&wasm).unwrap().matches("page", dir.path()),
             "other bytes"
         );
 

@@ -66,19 +66,19 @@ impl Job {
         let clock = TabClock::start();
         let findings = SharedFindings::default();
         let gzip = Gzip::new()?;
-        let before = Pipeline::from_try_stream("file", source::read(file, clock.clone()))
+        let reading = Pipeline::from_try_stream("file", source::read(file, clock.clone()))
             .with_clock(clock.clone())
             .buffer("read ahead", ahead()?)
             .chunks("chunks", CHUNK)
             .stage("lines", CountLines::new(&findings))
             .stage("SHA-256", Hash::new(&findings))
             .into_sink("gzip", gzip.plain());
-        let behind = Pipeline::from_try_stream("gzipped", gzip.compressed())
+        let writing = Pipeline::from_try_stream("gzipped", gzip.compressed())
             .with_clock(clock.clone())
             .into_sink("output", output(into));
-        let cancel = [before.cancel_handle(), behind.cancel_handle()];
+        let cancel = [reading.cancel_handle(), writing.cancel_handle()];
         let progress = Progress {
-            monitors: [before.monitor(), behind.monitor()],
+            monitors: [reading.monitor(), writing.monitor()],
             findings,
             clock,
             memory_at_start: memory(),
@@ -86,7 +86,7 @@ impl Job {
         // Each pipeline has its own waker. Polling a browser stream creates a promise,
         // and two pipelines that wake each other by polling would starve the event
         // loop.
-        let both = FuturesUnordered::from_iter([before.boxed_local(), behind.boxed_local()]);
+        let both = FuturesUnordered::from_iter([reading.boxed_local(), writing.boxed_local()]);
         Ok(Job {
             // If one fails, the other is dropped.
             work: Some(both.try_for_each(|_| future::ok(())).boxed_local()),

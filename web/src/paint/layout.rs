@@ -13,7 +13,7 @@ pub(crate) struct Layout {
     /// The other services, in the order in which they started.
     pub(crate) services: Vec<Node>,
     /// `true` if the services are the stages of a pipeline.
-    pub(crate) is_chain: bool,
+    pub(crate) is_pipeline: bool,
     /// Top of the queue-level history.
     pub(crate) history_top: f64,
     /// Top of the lanes.
@@ -49,10 +49,10 @@ impl Node {
 }
 
 impl Layout {
-    pub(crate) fn of(surface: &Surface, playback: &Playback) -> Self {
+    pub(crate) fn new(surface: &Surface, playback: &Playback) -> Self {
         let started = started(playback);
         if playback.is_about("streams") {
-            return Layout::of_chain(surface, &started);
+            return Layout::of_stages(surface, &started);
         }
         // The service that depends on others is on the left.
         let front = playback.summary().dependencies().next();
@@ -98,7 +98,7 @@ impl Layout {
             front,
             bus,
             services: services.collect(),
-            is_chain: false,
+            is_pipeline: false,
             history_top: height,
             lanes_top: height,
             lanes_left: lanes_left(surface),
@@ -106,7 +106,7 @@ impl Layout {
     }
 
     /// Lays out stages from left to right.
-    fn of_chain(surface: &Surface, started: &[NameId]) -> Self {
+    fn of_stages(surface: &Surface, started: &[NameId]) -> Self {
         // On a narrow canvas, names need the space more than pipes do.
         let (margin, share) = if surface.width < 520.0 {
             (10.0, 0.84)
@@ -130,7 +130,7 @@ impl Layout {
             front: None,
             bus: None,
             services: services.collect(),
-            is_chain: true,
+            is_pipeline: true,
             history_top,
             lanes_top,
             lanes_left: lanes_left(surface),
@@ -145,7 +145,7 @@ impl Layout {
     /// Returns the end points of the wire between two services.
     pub(crate) fn wire(&self, source: NameId, target: NameId) -> Option<((f64, f64), (f64, f64))> {
         let service = |id| self.services.iter().find(|node| node.id == id);
-        if self.is_chain {
+        if self.is_pipeline {
             return Some((service(source)?.right(), service(target)?.left()));
         }
         let front = self.front.as_ref();

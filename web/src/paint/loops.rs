@@ -18,7 +18,7 @@ use rows::{Role, Row, Rows};
 use std::time::Duration;
 
 pub(super) fn paint(surface: &Surface, playback: &Playback) {
-    let rows = Rows::of(surface, playback);
+    let rows = Rows::new(surface, playback);
     let scale = Scale::new(surface, rows.left, playback);
     ticks(surface, &scale, rows.top, rows.bottom);
     for (index, row) in rows.all.iter().enumerate() {

@@ -8,8 +8,8 @@ use syn::spanned::Spanned as _;
 use syn::{Attribute, File, ImplItem, Item, Type};
 
 use super::mark::{Mark, RecordKinds};
+use super::read_text;
 use super::table::ExcerptSpec;
-use super::text_of;
 
 /// Maximum number of lines, which fit beside the picture.
 const MAX_LINES: usize = 36;
@@ -28,7 +28,7 @@ pub(super) struct Excerpt {
 
 impl Excerpt {
     pub(super) fn find(root: &Path, entry: &ExcerptSpec, kinds: &RecordKinds) -> Result<Self> {
-        let text = text_of(&root.join(&entry.file))?;
+        let text = read_text(&root.join(&entry.file))?;
         let file =
             syn::parse_file(&text).with_context(|| format!("cannot parse {}", entry.file))?;
         let (first, last) = lines_of(&file, &entry.item)?;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use syn::Item;
 
-use super::text_of;
+use super::read_text;
 
 /// The file that defines the record kinds, in numeric order.
 const KINDS: &str = "core/src/trace/event.rs";
@@ -16,7 +16,7 @@ pub(super) struct RecordKinds(Vec<String>);
 
 impl RecordKinds {
     pub(super) fn read(root: &Path) -> Result<Self> {
-        let file = syn::parse_file(&text_of(&root.join(KINDS))?)
+        let file = syn::parse_file(&read_text(&root.join(KINDS))?)
             .with_context(|| format!("cannot parse {KINDS}"))?;
         let kinds = file.items.into_iter().find_map(|item| match item {
             Item::Enum(kinds) if kinds.ident == "RecordKind" => Some(kinds),

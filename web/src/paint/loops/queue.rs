@@ -80,7 +80,7 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
     }
     if playback.summary().is_sample(row.id) {
         let at = (scale.right() - 4.0, row.top + row.height - 8.0);
-        let text = "dots and bars: a sample";
+        let text = "sampled dots and bars";
         surface.text(text, at, style(theme.muted, false, "right"), 160.0);
     }
 }

@@ -58,7 +58,7 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn of(surface: &Surface, playback: &Playback) -> Self {
+    pub(super) fn new(surface: &Surface, playback: &Playback) -> Self {
         let mut rows: Vec<Row> = Vec::new();
         for event in playback.played() {
             let Some(role) = role(playback, event) else {

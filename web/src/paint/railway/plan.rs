@@ -43,7 +43,7 @@ pub(super) struct RestartTrack {
 
 impl Plan {
     /// Lays out the picture. Returns `None` if the trace has no error handler.
-    pub(crate) fn of(surface: &Surface, playback: &Playback) -> Option<Self> {
+    pub(crate) fn new(surface: &Surface, playback: &Playback) -> Option<Self> {
         let trace = playback.trace();
         let is_handler = |id: NameId| HANDLERS.contains(&trace.name(id));
         let mut events = trace.events.iter();
@@ -111,7 +111,7 @@ impl Plan {
             front,
             bus: None,
             services: servers.iter().filter(has_lane).cloned().collect(),
-            is_chain: false,
+            is_pipeline: false,
             history_top: height,
             lanes_top: height,
             lanes_left: lanes_left(surface),
