@@ -1,9 +1,9 @@
-//! Files that appear under their name when they are complete and on the disk.
+//! Files that appear under their name only when they are complete and on disk.
 //!
-//! The new content is written to a temporary file beside the target, which is then
-//! renamed onto it. The file that was there is another one afterwards, so whatever
-//! else belongs to a file is carried over, or the replacement is refused before the
-//! work begins.
+//! The content is written to a temporary file in the same folder, which is then renamed
+//! to the target. The target is a new inode afterwards. Its permissions, owner and
+//! extended attributes are therefore copied from the old file. If that is impossible,
+//! the file is refused before any work starts.
 
 mod attributes;
 mod obstacles;
@@ -17,65 +17,64 @@ use std::{
 };
 use tempfile::TempPath;
 
-/// The name that a complete [`Draft`] is going to have.
+/// The target of a [`Draft`].
 ///
-/// Dropped before it is [committed](Self::commit), it removes the temporary file.
+/// Removes the temporary file if dropped before [`commit`](Self::commit).
 #[derive(Debug)]
 pub(crate) struct AtomicFile {
     target: PathBuf,
     part: TempPath,
-    /// Unless it may be written but not read.
+    /// The target's folder, opened to sync it; `None` if it is not readable.
     folder: Option<File>,
 }
 
-/// The temporary file, which only its owner can read before it is complete.
+/// The temporary file. Only its owner can read it until it is complete.
 #[derive(Debug)]
 pub(crate) struct Draft {
-    /// Where to write.
+    /// The file to write to.
     pub(crate) file: File,
     attributes: Attributes,
 }
 
-/// Why a file cannot be made or replaced, known before the work begins.
+/// The reason why a file cannot be created or replaced, found before any work starts.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
-    /// The system does not allow to write it.
+    /// The file cannot be written.
     #[error(transparent)]
     Write(#[from] io::Error),
-    /// It could be written, but not be replaced by another file.
-    #[error("it cannot be replaced by a new file: {0}")]
+    /// The file can be written, but not replaced.
+    #[error("it cannot be replaced: {0}")]
     Replace(String),
 }
 
 impl AtomicFile {
-    /// Creates the temporary file, and changes nothing else.
+    /// Creates the temporary file. Changes nothing else.
     ///
-    /// A file that exists keeps its permissions, its owner and group, its access
-    /// list and its extended attributes. A new one gets the permissions of
-    /// `model`, or without one those that the umask leaves.
+    /// An existing file keeps its permissions, owner, group, access list and extended
+    /// attributes. A new file gets the permissions of `model`, or those that the umask
+    /// allows if there is no model.
     ///
     /// # Errors
     ///
-    /// [`Refusal`], if the target cannot be written, or not be replaced without
-    /// losing something.
+    /// [`Refusal`] if the target cannot be written, or not be replaced without loss.
     pub(crate) fn create(path: &Path, model: Option<&File>) -> Result<(Self, Draft), Refusal> {
         let target = target_of(path)?;
         let folder = folder_of(&target);
         let existing = match fs::metadata(&target) {
             Ok(_) => {
-                obstacles::write_protection(&target)?;
-                // A file that is read-only is meant to stay as it is, although to
-                // replace it takes no more than the right to write its folder.
+                obstacles::check_flags(&target)?;
+                // A rename needs write permission on the folder only, but a read-only
+                // file is meant to stay unchanged.
                 Some(OpenOptions::new().write(true).open(&target)?)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            // What has such a name could not take its place in the end.
+            // A rename to this path would fail later.
             Err(error) => return Err(error.into()),
         };
         if let Some(existing) = &existing {
-            obstacles::replacement(existing, &target, folder)?;
+            obstacles::check_replaceable(existing, &target, folder)?;
         }
-        obstacles::rename(folder, existing.is_some())?;
+        obstacles::check_folder(folder, existing.is_some())?;
         let is_private = existing.is_some() || model.is_some();
         let temporary = temporary(folder, is_private).map_err(|cause| {
             if existing.is_some() && obstacles::is_forbidden(&cause) {
@@ -99,21 +98,20 @@ impl AtomicFile {
         Ok((atomic, Draft { file, attributes }))
     }
 
-    /// Puts the complete file in its place, for good. The draft has to be
-    /// [finished](Draft::finish).
+    /// Renames the temporary file to the target. Call [`Draft::finish`] first.
     ///
-    /// It blocks until the folder is on the disk.
+    /// Blocks until the folder is on disk.
     ///
     /// # Errors
     ///
-    /// Whatever the system answers. Unless it is the last step that failed, what
-    /// stood there before is still there.
+    /// The error of the rename, which leaves the old file in place, or of the folder's
+    /// sync, after the rename.
     pub(crate) fn commit(self) -> io::Result<()> {
         self.part.persist(&self.target)?;
         self.folder.as_ref().map_or(Ok(()), |folder| {
             sync(folder).map_err(|cause| {
                 let message =
-                    format!("it is complete, but may be lost if the power fails now: {cause}");
+                    format!("it is complete, but may be lost on a power failure: {cause}");
                 io::Error::new(cause.kind(), message)
             })
         })
@@ -121,47 +119,46 @@ impl AtomicFile {
 }
 
 impl Draft {
-    /// Gives the file its permissions and writes it to the disk.
+    /// Sets the file's permissions and syncs it to disk.
     ///
     /// # Errors
     ///
-    /// Whatever the system answers, also for writes that it had accepted before.
+    /// The error of the operating system, which may concern an earlier write.
     pub(crate) fn finish(&self) -> io::Result<()> {
         self.attributes.apply(&self.file)?;
         sync(&self.file)
     }
 }
 
-/// Waits until a file or folder is on the disk, where there is one.
+/// Syncs a file or folder to disk.
 ///
 /// # Errors
 ///
-/// Whatever the system answers.
+/// The error of the operating system. Ignores file systems that cannot sync.
 pub(crate) fn sync(file: &File) -> io::Result<()> {
     match file.sync_all() {
-        // A file system that has nothing to write to says so, and some say it of
-        // folders. It is not an error of this file.
+        // A file system without a disk reports this, and some report it for folders.
         Err(error)
             if [io::ErrorKind::InvalidInput, io::ErrorKind::Unsupported]
                 .contains(&error.kind()) =>
         {
             Ok(())
         }
-        // Elsewhere than on Unix a folder cannot be synced.
+        // Only Unix can sync a folder.
         #[cfg(not(unix))]
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         done => done,
     }
 }
 
-/// A temporary file that is removed unless it is kept.
+/// Creates a temporary file that is removed on drop, with mode 0600 if `is_private`.
 fn temporary(folder: &Path, is_private: bool) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".highwater-").suffix(".part");
     #[cfg(unix)]
     if !is_private {
         use std::os::unix::fs::PermissionsExt;
-        // The umask takes away from it.
+        // The umask is applied to this.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     #[cfg(not(unix))]

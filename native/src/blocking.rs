@@ -1,57 +1,56 @@
-//! Reading and writing descriptors that somebody else made non-blocking.
+//! Blocking reads and writes on descriptors that another process made non-blocking.
 //!
-//! Whether a descriptor blocks is shared by all processes that have it: a program
-//! like Node or ssh that sets it for itself sets it for its pipeline, too.
+//! All processes that share a descriptor share its blocking mode. A program such as Node
+//! or ssh that makes its standard streams non-blocking does so for the whole shell
+//! pipeline.
 
 use std::{
     fs::File,
     io::{self, Read, Write},
 };
 
-/// A file whose reads and writes wait until there is something to read or room to
-/// write, however it was opened.
+/// A file whose reads and writes block, even if its descriptor is non-blocking.
 #[derive(Debug)]
 pub(crate) struct Blocking(File);
 
 impl Blocking {
-    /// Wraps a file, which is not changed.
+    /// Wraps a file without changing its blocking mode.
     pub(crate) fn new(file: File) -> Self {
         Blocking(file)
     }
 
-    /// Standard input, without the buffer that [`io::stdin`] has.
+    /// Returns standard input, unbuffered.
     ///
     /// # Errors
     ///
-    /// If there is no descriptor left.
+    /// If the process has no free descriptor.
     pub(crate) fn stdin() -> io::Result<Self> {
         own(&io::stdin()).map(Blocking)
     }
 
-    /// Standard output, without the search for a newline that [`io::stdout`] does.
+    /// Returns standard output, unbuffered.
     ///
     /// # Errors
     ///
-    /// If there is no descriptor left.
+    /// If the process has no free descriptor.
     pub(crate) fn stdout() -> io::Result<Self> {
         own(&io::stdout()).map(Blocking)
     }
 
-    /// Standard error.
+    /// Returns standard error.
     ///
     /// # Errors
     ///
-    /// If there is no descriptor left.
+    /// If the process has no free descriptor.
     pub(crate) fn stderr() -> io::Result<Self> {
         own(&io::stderr()).map(Blocking)
     }
 
-    /// Closes the file, which may be when the system reports that something could
-    /// not be written.
+    /// Closes the file.
     ///
     /// # Errors
     ///
-    /// Whatever the system answers.
+    /// The error of the operating system, which may concern an earlier write.
     pub(crate) fn close(self) -> io::Result<()> {
         close(self.0)
     }
@@ -87,7 +86,7 @@ impl Write for Blocking {
     }
 }
 
-/// What is waited for.
+/// The condition to wait for.
 #[derive(Clone, Copy)]
 enum Readiness {
     Read,
@@ -105,7 +104,7 @@ fn wait(file: &File, readiness: Readiness) -> io::Result<()> {
         Readiness::Write => PollFlags::OUT,
     };
     loop {
-        // An error or a hang-up is an answer, too: the next call reports it.
+        // An error or hang-up also ends the wait: the next call reports it.
         match poll(&mut [PollFd::new(file, wanted)], None) {
             Err(Errno::INTR) => {}
             done => return done.map(drop).map_err(io::Error::from),
@@ -132,7 +131,7 @@ fn own(stream: &impl std::os::windows::io::AsHandle) -> io::Result<File> {
 fn close(file: File) -> io::Result<()> {
     use nix::errno::Errno;
     match nix::unistd::close(file) {
-        // It is closed all the same.
+        // The descriptor is closed even if the call was interrupted.
         Ok(()) | Err(Errno::EINTR) => Ok(()),
         Err(error) => Err(error.into()),
     }

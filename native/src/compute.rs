@@ -1,4 +1,4 @@
-//! Threads of the operating system, and jobs that hold the loop.
+//! The compute port: thread pools of the operating system, and jobs that block the loop.
 
 #[cfg(test)]
 mod tests;
@@ -11,7 +11,7 @@ use highwater::{
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::{cell::Cell, sync::Arc, thread};
 
-/// A pool of rayon's for each that is asked for.
+/// Starts one rayon pool per request.
 #[derive(Debug)]
 pub(crate) struct NativeCompute {
     stop: Arc<Stop>,
@@ -19,7 +19,7 @@ pub(crate) struct NativeCompute {
 }
 
 impl NativeCompute {
-    /// `stop` cuts short what holds the loop.
+    /// Creates the port. `stop` interrupts jobs that block the loop.
     pub(crate) fn new(stop: Arc<Stop>) -> Self {
         NativeCompute {
             stop,
@@ -36,7 +36,7 @@ impl Compute for NativeCompute {
     fn start(&self, threads: usize) -> Arc<dyn Executor> {
         let mut threads = threads;
         while threads > 0 {
-            let name = |place| format!("computes {place}");
+            let name = |index| format!("compute {index}");
             let builder = ThreadPoolBuilder::new()
                 .num_threads(threads)
                 .thread_name(name);
@@ -46,14 +46,14 @@ impl Compute for NativeCompute {
                 self.started.set(self.started.get().saturating_add(count));
                 return Arc::new(Threads { pool, first });
             }
-            // The system has no more: then with fewer.
+            // The system has too few threads: try with half as many.
             threads /= 2;
         }
         Arc::new(NoThreads)
     }
 
     fn run_on_loop(&self, job: Job) -> u64 {
-        // The run is over then, and nobody looks at the result.
+        // A stopped run does not use the result.
         let result = job.run_until(|| self.stop.is_requested());
         result.unwrap_or_default()
     }
@@ -61,7 +61,7 @@ impl Compute for NativeCompute {
 
 struct Threads {
     pool: ThreadPool,
-    /// The number in the trace of the first: that of others are others.
+    /// The number of the pool's first thread in the trace, unique in the run.
     first: u32,
 }
 
@@ -77,13 +77,13 @@ impl Executor for Threads {
     fn execute(&self, job: QueuedJob) {
         let first = self.first;
         self.pool.spawn(move || {
-            let place = rayon::current_thread_index().unwrap_or(0);
-            job.run(first + u32::try_from(place).unwrap_or(0));
+            let index = rayon::current_thread_index().unwrap_or(0);
+            job.run(first + u32::try_from(index).unwrap_or(0));
         });
     }
 }
 
-/// The system gives none: the loop does it.
+/// Runs jobs on the loop, because the system has no threads left.
 struct NoThreads;
 
 impl Executor for NoThreads {

@@ -1,13 +1,12 @@
-//! Ending on request.
+//! Signals that end a command.
 
 use crate::error::Error;
 use std::process::ExitCode;
 
-/// Runs a command, unless it is interrupted first.
+/// Runs a command until it completes or a signal arrives.
 ///
-/// The command is then dropped where it stands, which removes its temporary
-/// files. A scenario's thread may be held by blocking work and is not waited
-/// for: it ends with the process.
+/// A signal drops the command, which removes its temporary files. A scenario's thread
+/// that is blocked is not joined: it ends with the process.
 pub(crate) async fn unless_interrupted(
     command: impl Future<Output = Result<ExitCode, Error>>,
 ) -> Result<ExitCode, Error> {
@@ -18,23 +17,23 @@ pub(crate) async fn unless_interrupted(
     }
 }
 
-/// What asked the process to end.
+/// A signal that ends the process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Signal {
     /// Ctrl-C.
     Interrupt,
-    /// What service managers send.
+    /// A request to terminate, as service managers send it.
     Terminate,
-    /// The terminal is gone.
+    /// The terminal was closed.
     Hangup,
-    /// The terminal wants a core dump: Ctrl-\.
+    /// Ctrl-\, which usually dumps core.
     Quit,
-    /// The processor time that is allowed is used up.
+    /// The limit of processor time was exceeded.
     CpuLimit,
 }
 
 impl Signal {
-    /// As shells report a process that a signal ended: 128 and its number.
+    /// Returns 128 plus the signal's number, as shells do.
     pub(crate) fn exit_code(self) -> u8 {
         match self {
             Signal::Interrupt => 130,
@@ -46,7 +45,7 @@ impl Signal {
     }
 }
 
-/// Completes when the process is asked to end.
+/// Waits for a signal that ends the process.
 pub(crate) async fn interrupted() -> Signal {
     tokio::select! {
         () = ctrl_c() => Signal::Interrupt,
@@ -59,7 +58,7 @@ pub(crate) async fn interrupted() -> Signal {
 
 async fn ctrl_c() {
     if tokio::signal::ctrl_c().await.is_err() {
-        // No handler could be set: the system's default ends the process.
+        // Without a handler, the system's default ends the process.
         std::future::pending::<()>().await;
     }
 }
@@ -84,8 +83,7 @@ async fn cpu_limit() {
     receive_unless_ignored(nix::sys::signal::Signal::SIGXCPU).await;
 }
 
-/// Waits for a signal, unless whoever started the process wants it to be ignored, as
-/// `nohup` does.
+/// Waits for a signal. Never completes if the parent had it ignored, as `nohup` does.
 #[cfg(unix)]
 async fn receive_unless_ignored(signal: nix::sys::signal::Signal) {
     if is_ignored(signal) {
@@ -104,12 +102,12 @@ async fn receive(kind: tokio::signal::unix::SignalKind) {
     }
 }
 
-/// Whether a signal is ignored. Only Linux tells without a call that is unsafe.
+/// Returns whether a signal is ignored. Only Linux reports it without an unsafe call.
 #[cfg(unix)]
 fn is_ignored(signal: nix::sys::signal::Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    // A bit for each signal, from 1.
+    // Signal 1 is bit 0.
     let bit = 1_u64 << (signal as i32 - 1);
     ignored
         .is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & bit != 0))

@@ -1,4 +1,4 @@
-//! `highwater list`: what there is to run.
+//! `highwater list`: scenarios with their parameters and presets.
 
 use crate::{error::Error, report};
 use anstyle::Style;
@@ -10,7 +10,7 @@ use std::{
     process::ExitCode,
 };
 
-/// Prints every scenario, for people or for programs.
+/// Prints all scenarios, as text or as JSON.
 ///
 /// # Errors
 ///
@@ -21,13 +21,13 @@ pub(crate) fn list(as_json: bool) -> Result<ExitCode, Error> {
     } else {
         scenario::ALL
             .iter()
-            .map(|one| Listed(one).to_string())
+            .map(|scenario| ScenarioListing(scenario).to_string())
             .collect()
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Every scenario with its schema. `GET /api/scenarios` answers the same.
+/// Returns all scenarios with their schemas, as in `GET /api/scenarios`.
 pub(crate) fn catalog() -> Value {
     let scenarios: Vec<Value> = scenario::ALL
         .iter()
@@ -52,19 +52,21 @@ pub(crate) fn catalog() -> Value {
     json!({ "scenarios": scenarios })
 }
 
-struct Listed(&'static Scenario);
+/// Displays a scenario with its parameters and presets.
 
-impl fmt::Display for Listed {
+struct ScenarioListing(&'static Scenario);
+
+impl fmt::Display for ScenarioListing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Listed(scenario) = self;
+        let ScenarioListing(scenario) = self;
         let bold = Style::new().bold();
         let faint = report::FAINT;
         writeln!(f, "{bold}{}{bold:#}: {}", scenario.name, scenario.summary)?;
-        writeln!(f, "\n  Parameters (--set key=value), each with its default")?;
+        writeln!(f, "\n  Parameters with their defaults (--set key=value)")?;
         if scenario.params.iter().any(|param| param.live) {
             writeln!(
                 f,
-                "  {faint}Those that are live can change in the midst of a run: --set key@ms=value{faint:#}"
+                "  {faint}Live parameters can change during a run: --set key@ms=value{faint:#}"
             )?;
         }
         let params = || scenario.params.iter().chain([&SEED]);

@@ -1,22 +1,22 @@
-//! Highwater on this machine: run a scenario, look at it, serve the page.
+//! The `highwater` program: runs scenarios on this machine and serves the page.
 //!
-//! | file | what it does |
+//! | module | content |
 //! |---|---|
-//! | `cli` | the command line, and which command it names |
-//! | `tour`, `run`, `list`, `serve`, `pipe` | one command each, and `cluster` in `serve`; both start this program again to serve |
-//! | `platform` | the ports: this machine's clock and tokio's tasks |
-//! | `processes` | the port for processes: this program again, as a child |
-//! | `world`, `running`, `panic_report` | an experiment from its start to its end, or to its bug |
-//! | `report`, `output` | what people and programs are shown |
-//! | `logging` | the lines of a process that serves, which wait for nobody |
-//! | `atomic_file`, `blocking` | files that are replaced as a whole; streams that somebody made non-blocking |
-//! | `error`, `interrupt` | how commands end early |
+//! | `cli` | the command line |
+//! | `tour`, `run`, `list`, `pipe` | one command each |
+//! | `serve` | the commands `serve` and `cluster`, and their worker processes |
+//! | `platform`, `compute` | the ports of a native run: clock, tasks, thread pools |
+//! | `processes` | the port for processes: this program, started again as a child |
+//! | `world`, `run_thread`, `panic_report` | running an experiment to its end or to a panic |
+//! | `report`, `output` | reports on standard output, and output files |
+//! | `logging` | the non-blocking log of a serving process |
+//! | `atomic_file`, `blocking` | atomic file replacement; blocking I/O on non-blocking descriptors |
+//! | `error`, `interrupt` | errors and signals that end a command |
 //!
-//! Results go to standard output, progress and logs to standard error. Exit
-//! codes: 0 all is well, 1 a check or the run failed, 2 bad input,
-//! 130 Ctrl-C (`serve` and `cluster`: 0 once they serve, and 130 at the second
-//! one), 129 and 143 other requests to end, 141 nobody reads the output of `pipe`
-//! any more.
+//! Results go to standard output, progress and logs to standard error. Exit codes:
+//! 0 success, 1 a check or the run failed, 2 bad input, 130 Ctrl-C (`serve` and `cluster`:
+//! 0 once they serve, 130 on the second one), 129 and 143 for SIGHUP and SIGTERM, 141 if
+//! the reader of `pipe`'s standard output closes it.
 
 mod atomic_file;
 mod blocking;
@@ -52,8 +52,8 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(usage) => return cli::report_usage(&usage),
     };
-    // One thread is enough: scenarios run on threads of their own, and the
-    // server has little to do beside them.
+    // One thread is enough: scenarios run on their own threads, and the server does
+    // little work.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
 
 async fn command(cli: Cli) -> Result<ExitCode, Error> {
     match cli.command {
-        // The server has its own way to end: it lets its clients go first.
+        // Servers handle signals themselves: they drain first.
         Some(Command::Serve(options)) => serve::serve(&options).await,
         Some(Command::Cluster(options)) => serve::cluster(&options).await,
         #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! Files that are written whole or not at all.
+//! Output files that are written completely or not at all.
 
 use crate::{atomic_file::AtomicFile, error::Error};
 use std::{
@@ -7,19 +7,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A file to be written when there is something to write.
+/// An output file, checked before the run and written after it.
 #[derive(Debug)]
 pub(crate) struct Output {
     path: PathBuf,
 }
 
 impl Output {
-    /// Finds out whether the file can be written, and leaves no trace of that:
-    /// better to fail now than after the run.
+    /// Checks that the file can be written, so that a bad path fails before the run.
+    /// Leaves nothing behind.
     ///
     /// # Errors
     ///
-    /// [`Error::UnwritableOutput`].
+    /// [`Error::UnwritableOutput`] if it cannot.
     pub(crate) fn check(path: &Path) -> Result<Self, Error> {
         let bad = |reason: String| Error::UnwritableOutput {
             path: path.to_owned(),
@@ -43,27 +43,26 @@ impl Output {
                 folder.display()
             )));
         }
-        // Its temporary file goes at once.
+        // The temporary file is removed here.
         AtomicFile::create(path, None).map_err(|refusal| bad(refusal.to_string()))?;
         Ok(Output { path: path.into() })
     }
 
-    /// Whether both would write the same file, however it is spelt.
+    /// Returns whether both paths lead to the same file.
     pub(crate) fn is_same_as(&self, other: &Output) -> bool {
-        let place = |path: &Path| {
+        let resolve = |path: &Path| {
             let folder = || folder_of(path).canonicalize().unwrap_or_default();
             let name = path.file_name().unwrap_or_default();
             path.canonicalize().unwrap_or_else(|_| folder().join(name))
         };
-        place(&self.path) == place(&other.path)
+        resolve(&self.path) == resolve(&other.path)
     }
 
-    /// Writes the file: beside it first, then in its place. If that fails,
-    /// what stood there before stays.
+    /// Writes the file atomically. On failure, an existing file is unchanged.
     ///
     /// # Errors
     ///
-    /// [`Error::Write`].
+    /// [`Error::Write`] if `content` or the operating system fails.
     pub(crate) fn write(
         &self,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -90,13 +89,13 @@ impl Output {
     }
 }
 
-/// A pipe or a device: it cannot be replaced, only written to.
+/// Returns whether a path is a pipe or a device, which can be written but not replaced.
 pub(crate) fn is_special(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|existing| !existing.is_file() && !existing.is_dir())
 }
 
-/// The folder a file is in.
+/// Returns the folder of a file.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -104,20 +103,19 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// What is replaced: a link stays a link, and what it leads to is, or is going
-/// to be, the file.
+/// Follows symbolic links to the file to replace, which need not exist.
 ///
 /// # Errors
 ///
-/// A link that leads nowhere but to itself.
+/// If the links form a cycle.
 pub(crate) fn target_of(path: &Path) -> io::Result<PathBuf> {
-    /// As many as the system follows.
-    const MOST_LINKS: usize = 40;
+    /// The limit of Linux.
+    const MAX_LINKS: usize = 40;
     if let Ok(target) = path.canonicalize() {
         return Ok(target);
     }
     let mut target = path.to_owned();
-    for _ in 0..MOST_LINKS {
+    for _ in 0..MAX_LINKS {
         match fs::read_link(&target) {
             Ok(next) => target = folder_of(&target).join(next),
             Err(_no_link) => return Ok(target),
@@ -131,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_write_leaves_what_was_there_and_nothing_else() {
+    fn failed_write_keeps_the_old_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("trace.json");
         fs::write(&path, "before").unwrap();
@@ -150,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_written_file_replaces_the_one_before() {
+    fn write_replaces_the_old_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("trace.json");
         for text in ["one", "two"] {
@@ -164,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_known_beforehand() {
+    fn bad_paths_fail_the_check() {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("none/trace.json");
         let error = Output::check(&missing).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! Why a run ended before its scenario did.
+//! Failures of a run, and the panic hook that records where a panic happened.
 
 use crate::logging;
 use highwater::platform::Exit;
@@ -10,17 +10,17 @@ use std::{
     panic, thread,
 };
 
-/// What a run died of.
+/// The reason why a run ended early: a panic, a deadlock or a stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RunFailure {
-    /// What the panic said.
+    /// The panic's message, or another reason.
     pub(crate) message: String,
-    /// Where in the code it was, if known.
+    /// The panic's location in the code, if known.
     location: Option<String>,
 }
 
 impl RunFailure {
-    /// A failure that is no panic.
+    /// Creates a failure that is not a panic.
     pub(crate) fn new(message: &str) -> Self {
         RunFailure {
             message: message.to_owned(),
@@ -28,13 +28,13 @@ impl RunFailure {
         }
     }
 
-    /// A panic just caught on this thread.
+    /// Creates a failure from a panic that was just caught on this thread.
     pub(crate) fn of(panic: &(dyn Any + Send)) -> Self {
         let message = panic
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("a panic without a message");
+            .unwrap_or("panic without a message");
         RunFailure {
             message: message.to_owned(),
             location: LAST_PANIC.take(),
@@ -43,7 +43,7 @@ impl RunFailure {
 }
 
 impl From<RunFailure> for Exit {
-    /// What a child tells of its own.
+    /// Converts a child's own failure for its parent.
     fn from(failure: RunFailure) -> Self {
         Exit::Bug {
             message: failure.message,
@@ -62,30 +62,33 @@ impl fmt::Display for RunFailure {
     }
 }
 
-/// The name of threads that run scenarios. Every panic on them is caught.
+/// The name of threads that run scenarios. All their panics are caught.
 pub(crate) const LOOP_THREAD: &str = "loop";
 
-/// Keeps a scenario's panic for the report, which says in one line what and
-/// where it was. Any other panic is ours and printed as usual, unless its message
-/// would look like lines of the log: it may have in it what a client sent. A process
-/// that serves has it in its log, in one line: to print it would wait for a reader.
+/// Installs the panic hook of the program.
+///
+/// A scenario's panic is not printed: the report shows its message and location. Any
+/// other panic is a bug of this program. Once the log is started, it becomes one log
+/// entry, because printing could block. Before that, it is printed as usual, or as one
+/// line if its message has control characters: it may contain client input that imitates
+/// log entries.
 pub(crate) fn install_panic_hook() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
-        let place = panic.location().map(ToString::to_string);
-        LAST_PANIC.set(place.clone());
+        let location = panic.location().map(ToString::to_string);
+        LAST_PANIC.set(location.clone());
         if thread::current().name() == Some(LOOP_THREAD) {
             return;
         }
         let message = panic.payload_as_str().unwrap_or_default();
         if logging::is_started() {
-            let place = place.as_deref().unwrap_or(UNKNOWN_PLACE);
+            let location = location.as_deref().unwrap_or(UNKNOWN_LOCATION);
             let thread = thread::current();
-            return logging::panic(place, thread.name().unwrap_or("unnamed"), message);
+            return logging::panic(location, thread.name().unwrap_or("unnamed"), message);
         }
-        match in_one_line(message, place) {
+        match in_one_line(message, location) {
             Some(line) => {
-                // Nobody is left to be told if it cannot be written.
+                // There is nowhere to report a failed write.
                 let _ = io::stderr().write_all(line.as_bytes());
             }
             None => print(panic),
@@ -93,18 +96,21 @@ pub(crate) fn install_panic_hook() {
     }));
 }
 
-const UNKNOWN_PLACE: &str = "an unknown place";
+const UNKNOWN_LOCATION: &str = "an unknown location";
 
-/// A panic whose message has control characters, without them.
-fn in_one_line(message: &str, place: Option<String>) -> Option<String> {
+/// Returns a panic as one line if its message has control characters.
+fn in_one_line(message: &str, location: Option<String>) -> Option<String> {
     if !message.contains(char::is_control) {
         return None;
     }
-    let place = place.unwrap_or_else(|| UNKNOWN_PLACE.to_owned());
-    Some(format!("panicked at {place}: {}\n", message.escape_debug()))
+    let location = location.unwrap_or_else(|| UNKNOWN_LOCATION.to_owned());
+    Some(format!(
+        "panicked at {location}: {}\n",
+        message.escape_debug()
+    ))
 }
 
-/// Where in the code the panic was that was just caught on this thread.
+/// Takes the location of the panic that was just caught on this thread.
 pub(crate) fn take_panic_location() -> Option<String> {
     LAST_PANIC.take()
 }
@@ -118,8 +124,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_does_not_look_like_a_line_of_the_log() {
-        assert_eq!(in_one_line("bad name Ada", None), None, "as usual");
+    fn panic_message_cannot_imitate_a_log_entry() {
+        assert_eq!(in_one_line("bad name Ada", None), None, "printed as usual");
         let line = in_one_line("bad name x\nERROR id=1", Some("src/a.rs:1:2".to_owned()));
         assert_eq!(
             line.as_deref(),

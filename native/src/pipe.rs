@@ -1,9 +1,9 @@
-//! `highwater pipe`: files and standard streams through a pipeline.
+//! `highwater pipe`: streams files and standard streams through a pipeline.
 //!
-//! A thread reads, a thread writes, and the pipeline between them is this
-//! task: `input` → `gunzip` → `upper` → `gzip` → `output`, of which those in
-//! the middle are there if they are asked for. Both ends hand over by channels
-//! with byte marks, so memory does not depend on the data.
+//! One thread reads and one thread writes. The pipeline between them runs on this task:
+//! `input` → `gunzip` → `upper` → `gzip` → `output`. The middle stages are optional. Both
+//! threads use channels with high-water marks in bytes, so memory use does not depend on
+//! the data.
 
 mod buffers;
 mod counters;
@@ -23,7 +23,7 @@ pub(crate) use size::Size;
 use crate::{cli::PipeOptions, error::Error, platform::NativeTimer, report};
 use buffers::{Buffers, Chunk};
 use counters::Counters;
-use destination::{Destination, Open};
+use destination::{Destination, OpenWriter};
 use highwater::{
     BoxError, Clock,
     stream::{Bound, PipelineError, PipelineReport},
@@ -34,20 +34,21 @@ use std::{io, path::Path, process::ExitCode, sync::Arc};
 use summary::Summary;
 use write_thread::WriteThread;
 
-/// What a read asks for. More is not quicker, and takes longer to come round.
+/// The size of a read, in bytes. Larger reads are not faster.
 const CHUNK: usize = 256 * 1024;
 
-/// What other filters end with when nobody reads their output: 128 and the
-/// number of the signal that the system would have ended them with.
+/// The exit code for an output that was closed by its reader: 128 plus the number of
+/// SIGPIPE, which ends other filters.
 const CLOSED_OUTPUT: u8 = 141;
 
-/// Streams what the options name and reports.
+/// Streams the input to the output and prints a summary.
 ///
-/// Dropped, it removes the file that is half written.
+/// Dropping the future removes the temporary file.
 ///
 /// # Errors
 ///
-/// Bad input, or the first stage that failed. The output is then as it was.
+/// Bad input, or the error of the first stage that failed. The output file is then
+/// unchanged, unless it was overwritten in place.
 pub(crate) async fn pipe(options: &PipeOptions) -> Result<ExitCode, Error> {
     if input::is_same_file(&options.input, &options.output) {
         return Err(Error::SameFile {
@@ -60,42 +61,42 @@ pub(crate) async fn pipe(options: &PipeOptions) -> Result<ExitCode, Error> {
         Destination::find(&options.output, options.in_place, input.file())?;
     let _limits = report_limits();
 
-    let work = RunResources::new(options);
+    let resources = RunResources::new(options);
     let len = input.len();
-    let prints = options.output.as_os_str() == "-";
-    let run = run(options, &work, input, &mut destination, open);
-    let report = match progress::watch(len, prints, &work.counters, run).await {
-        // Nobody is left to be told.
+    let is_stdout = options.output.as_os_str() == "-";
+    let run = run(options, &resources, input, &mut destination, open);
+    let report = match progress::watch(len, is_stdout, &resources.counters, run).await {
+        // The reader closed the output: end quietly.
         Err(error) if is_closed_output(&error) => return Ok(ExitCode::from(CLOSED_OUTPUT)),
         Err(error) => return Err(destination.explain(error)),
         Ok(report) => report,
     };
-    print(options, &work.summary(options, report), prints)?;
+    print(options, &resources.summary(options, report), is_stdout)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Streams the input and completes the output.
 async fn run(
     options: &PipeOptions,
-    work: &RunResources,
+    resources: &RunResources,
     input: Input,
     destination: &mut Destination,
-    open: Open,
+    open: OpenWriter,
 ) -> Result<PipelineReport, Error> {
-    let bound =
-        Bound::bytes(work.high_water).map_err(|error| Error::Runtime(io::Error::other(error)))?;
+    let bound = Bound::bytes(resources.high_water)
+        .map_err(|error| Error::Runtime(io::Error::other(error)))?;
     let writing =
-        WriteThread::start(open, bound, Arc::clone(&work.counters)).map_err(Error::Runtime)?;
-    let run = work
+        WriteThread::start(open, bound, Arc::clone(&resources.counters)).map_err(Error::Runtime)?;
+    let run = resources
         .start(options, input, bound, writing.clone())
         .map_err(Error::Runtime)?;
     let report = match run.await {
         Ok(report) => report,
         Err(error) => {
-            // What came before the error is delivered where that is of use, and
-            // whoever is first: the thread that writes, or the end of the process.
-            if destination.keeps_what_is_written() && error.stage() != Some("output") {
-                writing.deliver().await;
+            // A stream still gets everything that precedes the error: wait for the
+            // write thread, or the process could exit first.
+            if destination.keeps_partial_output() && error.stage() != Some("output") {
+                writing.drain().await;
             }
             return Err(explain(options, error));
         }
@@ -109,12 +110,12 @@ async fn run(
     Ok(report)
 }
 
-/// A run's memory and measures.
+/// The buffers, counters and clock of a run.
 struct RunResources {
     high_water: usize,
     inputs: Arc<Buffers>,
     outputs: Arc<Buffers>,
-    /// For `--gzip`: copies of what comes before each block.
+    /// For `--gzip`: copies of the bytes that precede each block.
     windows: Arc<Buffers>,
     counters: Arc<Counters>,
     clock: Arc<dyn Clock>,
@@ -179,8 +180,8 @@ impl RunResources {
     }
 }
 
-/// Has the system answer a write beyond the largest file that is allowed with
-/// an error, instead of ending the process: what is half written is removed.
+/// Makes a write beyond the file size limit fail, so that the temporary file is removed.
+/// By default, SIGXFSZ ends the process.
 #[cfg(unix)]
 fn report_limits() -> Option<tokio::signal::unix::Signal> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -191,10 +192,10 @@ fn report_limits() -> Option<tokio::signal::unix::Signal> {
 #[cfg(not(unix))]
 fn report_limits() {}
 
-/// Names the stage and the file.
+/// Adds the stage and the file to an error of the pipeline.
 fn explain(options: &PipeOptions, error: PipelineError) -> Error {
     let PipelineError::Failed { stage, source } = error else {
-        // Nobody has its handle: a run is stopped by dropping it.
+        // Unreachable: a run is stopped by dropping it.
         return Error::Runtime(io::Error::other(error));
     };
     let file = match &*stage {
@@ -223,8 +224,8 @@ fn name(path: &Path, standard: &str) -> String {
     }
 }
 
-fn print(options: &PipeOptions, summary: &Summary, prints_output: bool) -> Result<(), Error> {
-    match (options.json, prints_output) {
+fn print(options: &PipeOptions, summary: &Summary, is_stdout: bool) -> Result<(), Error> {
+    match (options.json, is_stdout) {
         (true, false) => report::print(&summary.json())?,
         (true, true) => report::print_to_stderr(&summary.json()),
         (false, _) => report::print_to_stderr(&summary.text()),

@@ -1,5 +1,4 @@
-//! This machine's clock and tokio's tasks, as the ports a scenario runs
-//! against.
+//! The ports of a native run: the machine's clock and tokio's tasks.
 
 use crate::panic_report::RunFailure;
 use futures::{
@@ -14,7 +13,7 @@ use std::{
 };
 use tokio::sync::{Notify, mpsc};
 
-/// The operating system's monotonic clock, from the start of the run.
+/// The operating system's monotonic clock, measured from the start of the run.
 #[derive(Debug)]
 pub(crate) struct NativeTimer {
     started: Instant,
@@ -22,7 +21,7 @@ pub(crate) struct NativeTimer {
 }
 
 impl NativeTimer {
-    /// A clock that starts now. `stop` cuts short whatever blocks.
+    /// Creates a clock that starts now. `stop` interrupts blocking work.
     pub(crate) fn start(stop: Arc<Stop>) -> Self {
         NativeTimer {
             started: Instant::now(),
@@ -40,22 +39,22 @@ impl Clock for NativeTimer {
 impl Timer for NativeTimer {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         if duration.is_zero() {
-            // A sleep of tokio's that is due already does not wait at all.
-            // Here it is the other tasks' turn, as in the other worlds.
+            // A tokio sleep that is already due completes without yielding. Other tasks
+            // have to run here, as in the other worlds.
             return tokio::task::yield_now().boxed();
         }
         tokio::time::sleep(duration).boxed()
     }
 
     fn block(&self, duration: Duration) {
-        self.stop.hold(duration);
+        self.stop.block(duration);
     }
 }
 
-/// Asks a run to end, from any thread.
+/// A request to stop a run, from any thread.
 ///
-/// A task can only be dropped where it waits, and one that blocks the loop
-/// does not wait. So the blocking itself ends when a stop is requested.
+/// A task can only be dropped at an await point, which a task that blocks the loop does
+/// not reach. So a stop also interrupts the blocking work.
 #[derive(Debug, Default)]
 pub(crate) struct Stop {
     requested: Mutex<bool>,
@@ -64,7 +63,7 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
-    /// Asks for the end.
+    /// Requests the stop.
     pub(crate) fn request(&self) {
         *self
             .requested
@@ -74,7 +73,7 @@ impl Stop {
         self.waiting.notify_one();
     }
 
-    /// Whether the end has been asked for.
+    /// Returns whether a stop was requested.
     pub(crate) fn is_requested(&self) -> bool {
         *self
             .requested
@@ -82,32 +81,32 @@ impl Stop {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Completes when the end has been asked for. One task may wait for it.
+    /// Waits for a stop request. Only one task may wait.
     pub(crate) async fn requested(&self) {
         self.waiting.notified().await;
     }
 
-    /// Holds the thread for `duration`, or until the end is asked for.
-    fn hold(&self, duration: Duration) {
+    /// Blocks the thread for `duration`, or until a stop is requested.
+    fn block(&self, duration: Duration) {
         let requested = self
             .requested
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let _held = self
+        let _guard = self
             .blocked
             .wait_timeout_while(requested, duration, |requested| !*requested);
     }
 }
 
-/// Starts tasks on the `LocalSet` that runs the scenario.
+/// Spawns tasks on the `LocalSet` of the scenario.
 #[derive(Debug)]
 pub(crate) struct NativeSpawn {
     bugs: mpsc::UnboundedSender<RunFailure>,
 }
 
 impl NativeSpawn {
-    /// Tells of every task that panicked: tokio would keep that to the task's
-    /// handle, and the run would go on without the task.
+    /// Creates the port and a receiver of the tasks' panics. Tokio reports a panic only to
+    /// the task's handle, and the run would continue without the task.
     pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<RunFailure>) {
         let (bugs, receiver) = mpsc::unbounded_channel();
         (NativeSpawn { bugs }, receiver)
@@ -119,7 +118,7 @@ impl Spawn for NativeSpawn {
         let bugs = self.bugs.clone();
         tokio::task::spawn_local(async move {
             if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
-                // Nobody listens only when the run has ended already.
+                // The receiver is gone if the run has ended.
                 let _ = bugs.send(RunFailure::of(&*panic));
             }
         });
@@ -132,22 +131,22 @@ mod tests {
     use std::thread;
 
     #[test]
-    fn blocking_work_ends_when_the_end_is_asked_for() {
+    fn stop_interrupts_blocking_work() {
         let stop = Arc::new(Stop::default());
         let timer = NativeTimer::start(Arc::clone(&stop));
-        // Were it not freed, this test would take the hour.
+        // Without the stop, this would take an hour.
         let blocked = thread::spawn(move || timer.block(Duration::from_hours(1)));
-        // Most likely it blocks by then; if not, it must not begin to.
+        // Most likely it blocks by now. If not, it must not start to.
         thread::sleep(Duration::from_millis(50));
         stop.request();
         blocked.join().unwrap();
     }
 
     #[tokio::test]
-    async fn a_sleep_of_nothing_lets_others_run() {
+    async fn zero_sleep_yields_once() {
         let timer = NativeTimer::start(Arc::default());
         let mut sleep = timer.sleep(Duration::ZERO);
-        assert!((&mut sleep).now_or_never().is_none(), "it waits once");
+        assert!((&mut sleep).now_or_never().is_none(), "it yields once");
         sleep.await;
     }
 }

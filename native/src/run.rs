@@ -1,4 +1,4 @@
-//! `highwater run`: one experiment.
+//! `highwater run`: runs one experiment and reports on it.
 
 use crate::{
     cli::RunOptions,
@@ -15,11 +15,11 @@ use highwater::{
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{cell::Cell, process::ExitCode, time::Duration};
 
-/// Runs what the options name and reports.
+/// Runs the experiment that the options select, writes its outputs and prints a report.
 ///
 /// # Errors
 ///
-/// Bad input, or an output that could not be written.
+/// Bad input, or an output that cannot be written.
 pub(crate) async fn run(options: &RunOptions) -> Result<ExitCode, Error> {
     let experiment = options.experiment()?;
     let check = |path: &Option<_>| path.as_deref().map(Output::check).transpose();
@@ -31,8 +31,8 @@ pub(crate) async fn run(options: &RunOptions) -> Result<ExitCode, Error> {
         ("--csv", &csv_file),
         ("--plot", &plot_file),
     ];
-    for (place, (second, file)) in files.iter().enumerate() {
-        for (first, other) in &files[..place] {
+    for (index, (second, file)) in files.iter().enumerate() {
+        for (first, other) in &files[..index] {
             if let (Some(file), Some(other)) = (file, other)
                 && file.is_same_as(other)
             {
@@ -44,7 +44,7 @@ pub(crate) async fn run(options: &RunOptions) -> Result<ExitCode, Error> {
     let ended = watch(options.world, std::slice::from_ref(&experiment))
         .await?
         .remove(0);
-    // Written even if the run died: then they are wanted most.
+    // A failed run is written too: its records show what led to the failure.
     if let Some(file) = trace_file {
         file.write(|writer| ended.trace.write_chrome(writer))?;
     }
@@ -64,7 +64,7 @@ pub(crate) async fn run(options: &RunOptions) -> Result<ExitCode, Error> {
     Ok(report::exit_code(&ended, &verdicts))
 }
 
-/// One metric over time, or all that the run has something of.
+/// Plots one metric over time, or all metrics that the run has data for.
 fn picture(experiment: &Experiment, ended: &FinishedRun, metric: Option<Metric>) -> String {
     let set = experiment.settings(false).into_iter();
     let pairs = set.map(|(key, value)| [&key, "=", &value].concat());
@@ -80,17 +80,16 @@ fn picture(experiment: &Experiment, ended: &FinishedRun, metric: Option<Metric>)
     plot(&[run], &figure)
 }
 
-/// Runs experiments side by side, and shows on the terminal that something
-/// happens.
+/// Runs experiments concurrently, with a progress display on the terminal.
 ///
 /// # Errors
 ///
-/// If the system gives no thread.
+/// If a thread cannot be started.
 pub(crate) async fn watch(
     world: World,
     experiments: &[Experiment],
 ) -> Result<Vec<FinishedRun>, Error> {
-    // Hidden by itself where standard error is not a terminal.
+    // The bar hides itself if standard error is not a terminal.
     let bar = ProgressBar::new_spinner();
     bar.set_style(
         ProgressStyle::with_template("{spinner} running for {elapsed}: {pos} records")
@@ -98,9 +97,9 @@ pub(crate) async fn watch(
     );
     bar.enable_steady_tick(Duration::from_millis(100));
     let records = vec![Cell::new(0); experiments.len()];
-    let runs = experiments.iter().zip(&records).map(|(experiment, own)| {
-        world::run(world, experiment, |so_far| {
-            own.set(so_far);
+    let runs = experiments.iter().zip(&records).map(|(experiment, count)| {
+        world::run(world, experiment, |recorded| {
+            count.set(recorded);
             bar.set_position(records.iter().map(Cell::get).sum());
         })
     });

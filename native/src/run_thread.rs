@@ -1,4 +1,4 @@
-//! A native run in progress, on a thread of its own.
+//! A native run in progress, on its own thread.
 
 use crate::{
     compute::NativeCompute,
@@ -15,7 +15,7 @@ use highwater::{
 use std::{io, panic::AssertUnwindSafe, rc::Rc, sync::Arc, thread, time::Duration};
 use tokio::{sync::oneshot, task::LocalSet};
 
-/// A run in progress. Dropping it asks the run to end.
+/// A native run in progress. Dropping it stops the run.
 #[derive(Debug)]
 pub(crate) struct RunThread {
     recorder: Recorder,
@@ -25,23 +25,23 @@ pub(crate) struct RunThread {
 }
 
 impl RunThread {
-    /// Starts an experiment on a new thread, which keeps `guard` until it
-    /// really ends: that may be a moment after it was asked to.
+    /// Starts an experiment on a new thread. The thread drops `guard` when it exits, which
+    /// may be a moment after a stop.
     ///
     /// # Errors
     ///
-    /// If the system gives no thread, or no runtime for it.
+    /// If the thread or its runtime cannot be started.
     pub(crate) fn start(experiment: &Experiment, guard: impl Send + 'static) -> io::Result<Self> {
         let experiment = experiment.clone();
         let start = move |platform, recorder| experiment.start(platform, recorder);
         RunThread::start_with(start, guard)
     }
 
-    /// As [`start`](Self::start), with anything that runs as an experiment does.
+    /// Like [`start`](Self::start), with any future instead of an experiment.
     ///
     /// # Errors
     ///
-    /// If the system gives no thread, or no runtime for it.
+    /// If the thread or its runtime cannot be started.
     pub(crate) fn start_with(
         start: impl FnOnce(Platform, Recorder) -> LocalBoxFuture<'static, ()> + Send + 'static,
         guard: impl Send + 'static,
@@ -65,8 +65,8 @@ impl RunThread {
             .spawn(move || {
                 let tasks = LocalSet::new();
                 let failure = tasks.block_on(&runtime, run.complete()).err();
-                // Tasks that are left over end here, and their spans are
-                // recorded as cancelled before anybody hears of the end.
+                // Cancels the remaining tasks, so that their spans are recorded as
+                // cancelled before the end is reported.
                 drop(tasks);
                 drop(guard);
                 let _ = send_end.send(failure);
@@ -79,22 +79,22 @@ impl RunThread {
         })
     }
 
-    /// What it records, to be drained.
+    /// Returns the run's recorder, to be drained.
     pub(crate) fn recorder(&self) -> Recorder {
         self.recorder.clone()
     }
 
-    /// The run's own time.
+    /// Returns the time since the start of the run.
     pub(crate) fn now(&self) -> Duration {
         self.timer.now()
     }
 
-    /// Completes when the run has ended, with the bug if one ended it. To be
-    /// asked no more after that.
+    /// Waits for the end of the run. Returns the failure if there was one. Must not be
+    /// called again after it has completed.
     pub(crate) async fn ended(&mut self) -> Option<RunFailure> {
         (&mut self.ended)
             .await
-            .unwrap_or_else(|_| Some(RunFailure::new("the loop's thread ended")))
+            .unwrap_or_else(|_| Some(RunFailure::new("the loop thread ended")))
     }
 }
 
@@ -104,7 +104,7 @@ impl Drop for RunThread {
     }
 }
 
-/// What moves to the thread.
+/// The parts of a run that move to its thread.
 struct Run<S> {
     start: S,
     timer: Arc<dyn Timer>,
@@ -121,8 +121,8 @@ impl<S: FnOnce(Platform, Recorder) -> LocalBoxFuture<'static, ()>> Run<S> {
             .with_compute(Rc::new(NativeCompute::new(Arc::clone(&self.stop))));
         let scenario = (self.start)(platform, self.recorder);
         tokio::select! {
-            // The task that panicked comes before the one that waited for it
-            // and panics in turn: the first bug is the one to tell of.
+            // A task that waited for the panicked one may panic in turn. The first panic
+            // is the cause.
             biased;
             Some(bug) = bugs.recv() => Err(bug),
             () = self.stop.requested() => Err(RunFailure::new("stopped")),
@@ -142,11 +142,11 @@ mod tests {
     };
     use std::time::Instant;
 
-    /// How long a test waits before it fails: long enough for any machine.
+    /// The time limit of a test, long enough for any machine.
     const PATIENCE: Duration = Duration::from_mins(1);
 
     #[tokio::test]
-    async fn a_run_ends_well_and_passes_its_checks() {
+    async fn run_completes_and_passes_its_checks() {
         let experiment = quick(&[]);
         let (failure, trace) = end(&experiment, RunThread::start(&experiment, ()).unwrap()).await;
         assert_eq!(failure, None);
@@ -157,9 +157,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_bug_ends_the_run_wherever_it_is() {
-        // With listeners in turn the scenario itself panics, with listeners in
-        // the background one of its tasks does.
+    async fn first_panic_ends_the_run() {
+        // With sync listeners the scenario itself panics, with async listeners a task.
         for listeners in ["sync", "async"] {
             let experiment = quick(&[
                 ("fault", "panic"),
@@ -178,17 +177,17 @@ mod tests {
                 .sources()
                 .map(|source| summary.counters(source).in_flight())
                 .sum();
-            assert_eq!(in_flight, 0, "{listeners}: all is cancelled");
+            assert_eq!(in_flight, 0, "{listeners}: all cancelled");
             assert!(trace.id("cancelled").is_some(), "{listeners}");
         }
     }
 
     #[tokio::test]
-    async fn a_dropped_run_gives_its_guard_back_although_the_loop_is_blocked() {
-        // Half an hour of blocking work. It has begun when the first record of
-        // a service at work is there.
+    async fn dropped_run_releases_its_guard_while_blocked() {
+        // Half an hour of blocking work. The first record of a handler shows that it has
+        // started.
         let experiment = quick(&[("email_latency", "5000"), ("users", "400")]);
-        let (guard, freed) = oneshot::channel::<()>();
+        let (guard, released) = oneshot::channel::<()>();
         let mut running = RunThread::start(&experiment, guard).unwrap();
         let recorder = running.recorder();
         let is_at_work = || {
@@ -200,13 +199,13 @@ mod tests {
         };
         let since = Instant::now();
         while !is_at_work() {
-            assert_eq!(running.ended.try_recv().ok(), None, "it ended by itself");
-            assert!(since.elapsed() < PATIENCE, "it never came to work");
+            assert_eq!(running.ended.try_recv().ok(), None, "the run ended");
+            assert!(since.elapsed() < PATIENCE, "the run never started to work");
             tokio::task::yield_now().await;
         }
         drop(running);
-        let freed = tokio::time::timeout(PATIENCE, freed).await;
-        assert!(freed.unwrap().is_err(), "the guard was dropped");
+        let released = tokio::time::timeout(PATIENCE, released).await;
+        assert!(released.unwrap().is_err(), "the guard was dropped");
     }
 
     fn quick(set: &[(&str, &str)]) -> Experiment {

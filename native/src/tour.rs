@@ -1,4 +1,4 @@
-//! `highwater` without a command: every scenario, in real time.
+//! The tour: `highwater` without a command runs every scenario in real time.
 
 use crate::{
     error::Error,
@@ -10,56 +10,55 @@ use anstyle::Style;
 use highwater::scenario::{self, Experiment, InputError, Preset, Scenario};
 use std::{fmt::Write, process::ExitCode};
 
-/// How many presets of each scenario: the most telling come first, and all of
-/// them would take more than a minute.
+/// The number of presets per scenario. The most instructive come first. All of them
+/// would take more than a minute.
 const PRESETS: usize = 2;
 
-/// The chapter whose runs measure the processor, so that each has it to itself.
-/// In the others most of the time is waited, and presets run side by side.
-const MEASURES: &str = "scaling";
+/// The chapter whose runs measure CPU time, one at a time. Runs of the other chapters
+/// mostly wait, so their presets run concurrently.
+const CPU_BOUND_CHAPTER: &str = "scaling";
 
-/// Runs the first presets of every scenario. The exit code is 1 if a check
-/// failed.
+/// Runs the first presets of every scenario. The exit code is 1 if a check failed.
 ///
 /// # Errors
 ///
-/// If the system gives no thread.
+/// If a thread cannot be started.
 pub(crate) async fn tour() -> Result<ExitCode, Error> {
     let mut code = ExitCode::SUCCESS;
     report::print("The tour: every scenario in real time on this machine.\n")?;
     for scenario in scenario::ALL {
         report::print(&heading(scenario))?;
         let presets = &scenario.presets[..scenario.presets.len().min(PRESETS)];
-        let at_once = if scenario.chapter == MEASURES {
+        let concurrency = if scenario.chapter == CPU_BOUND_CHAPTER {
             1
         } else {
             PRESETS
         };
-        for presets in presets.chunks(at_once) {
-            let stop = visit(scenario, presets).await?;
-            if stop != ExitCode::SUCCESS {
-                code = stop;
+        for presets in presets.chunks(concurrency) {
+            let group_code = run_presets(scenario, presets).await?;
+            if group_code != ExitCode::SUCCESS {
+                code = group_code;
             }
         }
     }
     report::print(if code == ExitCode::SUCCESS {
-        "\nEvery check passed. `highwater list` shows more to try and what can be set, `highwater serve` the page.\n"
+        "\nEvery check passed. `highwater list` shows more presets and parameters, `highwater serve` opens the page.\n"
     } else {
-        "\nA check failed: see the lines marked ✗.\n"
+        "\nSome checks failed: see the lines marked ✗.\n"
     })?;
     Ok(code)
 }
 
-/// Runs presets side by side, and tells of one after the other.
-async fn visit(scenario: &'static Scenario, presets: &[Preset]) -> Result<ExitCode, Error> {
+/// Runs presets concurrently and prints their results in order.
+async fn run_presets(scenario: &'static Scenario, presets: &[Preset]) -> Result<ExitCode, Error> {
     let experiments = presets.iter().map(|preset| experiment(scenario, preset));
     let experiments = experiments.collect::<Result<Vec<_>, _>>()?;
     let ended = watch(World::Native, &experiments).await?;
     let mut code = ExitCode::SUCCESS;
     for ((preset, experiment), ended) in presets.iter().zip(&experiments).zip(&ended) {
-        let stop = tell(preset, experiment, ended)?;
-        if stop != ExitCode::SUCCESS {
-            code = stop;
+        let preset_code = print_result(preset, experiment, ended)?;
+        if preset_code != ExitCode::SUCCESS {
+            code = preset_code;
         }
     }
     Ok(code)
@@ -73,7 +72,11 @@ fn experiment(scenario: &'static Scenario, preset: &Preset) -> Result<Experiment
     Ok(experiment)
 }
 
-fn tell(preset: &Preset, experiment: &Experiment, ended: &FinishedRun) -> Result<ExitCode, Error> {
+fn print_result(
+    preset: &Preset,
+    experiment: &Experiment,
+    ended: &FinishedRun,
+) -> Result<ExitCode, Error> {
     let bold = Style::new().bold();
     let mut lines = format!("\n  {bold}{}{bold:#}\n", preset.title);
     let verdicts = experiment.scenario().judge(&ended.trace);

@@ -1,5 +1,4 @@
-//! Runs an experiment to its end or to its first bug, in real time or in
-//! simulated time.
+//! Running an experiment to its end or to its first panic, in real or simulated time.
 
 use crate::{
     panic_report::{LOOP_THREAD, RunFailure},
@@ -19,17 +18,17 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// Where a scenario runs.
+/// The world that a scenario runs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum World {
-    /// Real time on this machine, on one thread: the loop
+    /// Real time on this machine
     Native,
-    /// Simulated time: at once, and exactly repeatable
+    /// Simulated time: instant and exactly repeatable
     Virtual,
 }
 
 impl World {
-    /// The world's name in traces and on the command line.
+    /// Returns the world's name in traces and on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             World::Native => "native",
@@ -38,21 +37,21 @@ impl World {
     }
 }
 
-/// A whole run.
+/// A run that has ended.
 #[derive(Debug)]
 pub(crate) struct FinishedRun {
-    /// What happened.
+    /// The records of the run.
     pub(crate) trace: Trace,
-    /// The bug that ended it early; `trace.died` has its message.
+    /// The failure that ended the run early; `trace.died` has its message.
     pub(crate) failure: Option<RunFailure>,
 }
 
-/// Runs an experiment to its end. `progress` is told now and then how many
-/// records there are; only a native run takes long enough for that.
+/// Runs an experiment to its end. A native run calls `progress` every 100 ms with the
+/// number of records.
 ///
 /// # Errors
 ///
-/// If the system gives no thread.
+/// If a thread cannot be started.
 pub(crate) async fn run(
     world: World,
     experiment: &Experiment,
@@ -81,8 +80,8 @@ async fn run_native(experiment: &Experiment, progress: impl Fn(u64)) -> io::Resu
     }
 }
 
-/// As [`Experiment::simulate`], but what was recorded before a bug is kept.
-/// It runs on a thread of its own so that a long one can be interrupted.
+/// Like [`Experiment::simulate`], but keeps the records that precede a panic. Runs on its
+/// own thread, so that a long simulation can be interrupted.
 async fn simulate(experiment: &Experiment) -> io::Result<Outcome> {
     let experiment = experiment.clone();
     let (send, receive) = oneshot::channel();
@@ -96,7 +95,7 @@ async fn simulate(experiment: &Experiment) -> io::Result<Outcome> {
             Ok(Err(deadlock)) => Some(RunFailure::new(&deadlock.to_string())),
             Err(panic) => Some(RunFailure::of(&*panic)),
         };
-        // What is left over is cancelled, and recorded as such.
+        // Cancels the remaining tasks, so that their spans are recorded as cancelled.
         drop(world);
         let _ = send.send((recorder, failure));
     })?;
@@ -109,9 +108,9 @@ mod tests {
     use highwater::scenario;
 
     #[tokio::test]
-    async fn a_simulated_run_that_dies_leaves_nothing_in_flight() {
-        // The audit log has to be at work in the background when the bug in
-        // the metrics service ends the run.
+    async fn failed_simulation_leaves_nothing_in_flight() {
+        // The audit log still works in the background when the bug in the metrics service
+        // ends the run.
         let mut experiment = scenario::find("decoupling").unwrap().experiment();
         for (key, value) in [
             ("listeners", "async"),
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_simulated_run_is_that_of_the_experiment() {
+    async fn simulation_matches_the_experiment() {
         let experiment = scenario::find("decoupling").unwrap().experiment();
         let ended = run(World::Virtual, &experiment, |_| {}).await.unwrap();
         assert_eq!(ended.trace, experiment.simulate());

@@ -1,17 +1,17 @@
-//! What belongs to a file besides its content.
+//! Metadata of a file: permissions, owner, access list and extended attributes.
 
 #[cfg(not(unix))]
 use std::{fs::File, io};
 
-/// What a draft is given when it is complete. The rest it has from the start.
+/// Metadata that is applied to a draft when it is complete. The rest is set at creation.
 #[derive(Debug, Default)]
 pub(super) struct Attributes {
-    /// The permission bits, unless they are right already.
+    /// The permission bits, unless they are already correct.
     #[cfg(unix)]
     mode: Option<u32>,
-    /// Extended attributes that the system removes at each write.
+    /// Extended attributes that the system removes on every write.
     #[cfg(target_os = "linux")]
-    late: Vec<extended::Attribute>,
+    deferred: Vec<extended::Attribute>,
 }
 
 #[cfg(unix)]
@@ -24,46 +24,49 @@ mod unix {
     };
 
     impl Attributes {
-        /// Gives `draft` what `existing` has. It stays private until
-        /// [applied](Self::apply).
+        /// Copies the metadata of the file that is replaced. The draft stays private until
+        /// [`apply`](Self::apply).
         ///
-        /// Returns what cannot be kept, as a clause.
+        /// # Errors
+        ///
+        /// A clause that names the metadata that cannot be kept.
         pub(in super::super) fn keep(existing: &File, draft: &File) -> Result<Self, String> {
             let metadata = existing.metadata().map_err(|cause| cause.to_string())?;
             let (user, group) = (metadata.uid(), metadata.gid());
-            give(draft, user, group).map_err(|cause| {
+            set_owner(draft, user, group).map_err(|cause| {
                 format!("its owner {user} and group {group} cannot be kept: {cause}")
             })?;
             #[cfg(target_os = "linux")]
-            let late = super::extended::keep(existing, draft)?;
+            let deferred = super::extended::keep(existing, draft)?;
             make_private(draft).map_err(|cause| cause.to_string())?;
             Ok(Attributes {
                 mode: Some(metadata.mode() & 0o7777),
                 #[cfg(target_os = "linux")]
-                late,
+                deferred,
             })
         }
 
-        /// Has `draft` become readable and writable for whom `model` is, and for
-        /// nobody else.
+        /// Copies the permissions of `model` to a new file. Grants no one more access than
+        /// `model` does.
         ///
         /// # Errors
         ///
-        /// Whatever the system answers.
+        /// The error of the operating system.
         pub(in super::super) fn copy(model: &File, draft: &File) -> io::Result<Self> {
             let metadata = model.metadata()?;
-            // Root can give files away, others to a group they are in.
-            let is_same_group = give(draft, metadata.uid(), metadata.gid()).is_ok()
-                || give(draft, draft.metadata()?.uid(), metadata.gid()).is_ok();
+            // Root can change the owner, others only to a group of theirs.
+            let is_same_group = set_owner(draft, metadata.uid(), metadata.gid()).is_ok()
+                || set_owner(draft, draft.metadata()?.uid(), metadata.gid()).is_ok();
             let mut mode = metadata.mode() & 0o777;
             if !is_same_group {
-                // The group's members are now others, and the other way round.
+                // The model's group now counts as others, and others as the group: both
+                // get the rights that both had.
                 let both = (mode >> 3) & mode & 0o7;
                 mode = mode & 0o700 | both << 3 | both;
             }
             #[cfg(target_os = "linux")]
             if !super::extended::copy_access_list(model, draft)? {
-                // Without the list, the group's bits are not the group's.
+                // With a list, the group bits are its mask, not the group's rights.
                 mode &= 0o707;
             }
             make_private(draft)?;
@@ -73,14 +76,14 @@ mod unix {
             })
         }
 
-        /// Gives the complete file what it could not have before.
+        /// Sets the remaining metadata on the complete file.
         ///
         /// # Errors
         ///
-        /// Whatever the system answers.
+        /// The error of the operating system.
         pub(in super::super) fn apply(&self, draft: &File) -> io::Result<()> {
             #[cfg(target_os = "linux")]
-            for attribute in &self.late {
+            for attribute in &self.deferred {
                 attribute.set(draft)?;
             }
             match self.mode {
@@ -90,14 +93,14 @@ mod unix {
         }
     }
 
-    /// Makes a user and a group own a file.
-    fn give(file: &File, user: u32, group: u32) -> io::Result<()> {
-        let now = file.metadata()?;
-        if (now.uid(), now.gid()) == (user, group) {
+    /// Sets the owner and group of a file, unless they are already correct.
+    fn set_owner(file: &File, user: u32, group: u32) -> io::Result<()> {
+        let current = file.metadata()?;
+        if (current.uid(), current.gid()) == (user, group) {
             return Ok(());
         }
-        // Only root may name a user, even if it is the same.
-        let user = (now.uid() != user).then_some(user);
+        // Only root may pass a user, even the current one.
+        let user = (current.uid() != user).then_some(user);
         fchown(file, user, Some(group))
     }
 
@@ -108,23 +111,23 @@ mod unix {
 
 #[cfg(not(unix))]
 impl Attributes {
-    /// There is nothing to keep that this knows of.
+    /// Does nothing: only Unix metadata is supported.
     pub(super) fn keep(_existing: &File, _draft: &File) -> Result<Self, String> {
         Ok(Attributes::default())
     }
 
-    /// There is nothing to copy that this knows of.
+    /// Does nothing: only Unix metadata is supported.
     pub(super) fn copy(_model: &File, _draft: &File) -> io::Result<Self> {
         Ok(Attributes::default())
     }
 
-    /// There is nothing to give.
+    /// Does nothing: only Unix metadata is supported.
     pub(super) fn apply(&self, _draft: &File) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// Access lists are extended attributes here.
+/// Extended attributes, which include access lists on Linux.
 #[cfg(target_os = "linux")]
 mod extended {
     use rustix::{
@@ -135,8 +138,8 @@ mod extended {
 
     const ACCESS_LIST: &str = "system.posix_acl_access";
 
-    /// What vouches for the old content, and is the system's to set.
-    const OF_THE_CONTENT: [&str; 2] = ["security.ima", "security.evm"];
+    /// Signatures of the old content, which only the system sets.
+    const SIGNATURES: [&str; 2] = ["security.ima", "security.evm"];
 
     /// An extended attribute.
     #[derive(Debug)]
@@ -146,7 +149,7 @@ mod extended {
     }
 
     impl Attribute {
-        /// Sets it, unless it is.
+        /// Sets the attribute, unless it already has this value.
         pub(super) fn set(&self, file: &File) -> Result<()> {
             let is_set = get(file, &self.name)?.is_some_and(|value| value == self.value);
             if is_set {
@@ -155,14 +158,18 @@ mod extended {
             fsetxattr(file, &self.name, &self.value, XattrFlags::empty())
         }
 
-        /// Whether a write removes it: what the file may do is not for any content.
-        fn is_late(&self) -> bool {
+        /// Returns whether the system removes the attribute on every write.
+        fn is_deferred(&self) -> bool {
             self.name.as_bytes() == b"security.capability"
         }
     }
 
-    /// Gives `draft` all attributes of `existing`, and returns those to be set
-    /// again. If it cannot, it returns what cannot be kept, as a clause.
+    /// Copies all attributes of `existing` to `draft`. Returns those to set again when the
+    /// draft is complete.
+    ///
+    /// # Errors
+    ///
+    /// A clause that names the attribute that cannot be kept.
     pub(super) fn keep(
         existing: &File,
         draft: &File,
@@ -176,11 +183,14 @@ mod extended {
                 format!("its extended attribute {name} cannot be kept: {cause}")
             })?;
         }
-        Ok(attributes.into_iter().filter(Attribute::is_late).collect())
+        Ok(attributes
+            .into_iter()
+            .filter(Attribute::is_deferred)
+            .collect())
     }
 
-    /// Gives `draft` the access list of `model`, or none if that has none. Returns
-    /// whether it could.
+    /// Copies the access list of `model` to `draft`, or removes the draft's if `model` has
+    /// none. Returns whether that succeeded.
     pub(super) fn copy_access_list(model: &File, draft: &File) -> io::Result<bool> {
         remove_inherited_list(draft)?;
         let name = CString::new(ACCESS_LIST)?;
@@ -190,7 +200,7 @@ mod extended {
         })
     }
 
-    /// A folder may give each new file an access list, which is not this one's.
+    /// Removes the access list that a new file inherits from its folder.
     fn remove_inherited_list(draft: &File) -> Result<()> {
         match fremovexattr(draft, ACCESS_LIST) {
             Ok(()) | Err(Errno::NODATA | Errno::NOTSUP) => Ok(()),
@@ -205,12 +215,12 @@ mod extended {
         };
         let mut attributes = Vec::new();
         for name in names.split(|byte| *byte == 0) {
-            let is_of_the_content = OF_THE_CONTENT.iter().any(|it| it.as_bytes() == name);
-            if name.is_empty() || is_of_the_content {
+            let is_signature = SIGNATURES.iter().any(|it| it.as_bytes() == name);
+            if name.is_empty() || is_signature {
                 continue;
             }
             let name = CString::new(name).map_err(|_| Errno::INVAL)?;
-            // One that is gone by now need not be kept.
+            // It may have been removed since it was listed.
             if let Some(value) = get(file, &name)? {
                 attributes.push(Attribute { name, value });
             }
@@ -225,11 +235,11 @@ mod extended {
         }
     }
 
-    /// Reads what is of unknown length, with as much room as it may need.
+    /// Calls `read` with a buffer that is large enough for any value or list of names.
     fn read(read: impl FnOnce(&mut [u8]) -> Result<usize>) -> Result<Vec<u8>> {
-        /// The most that Linux allows for a value, and for all names together.
-        const MOST: usize = 64 * 1024;
-        let mut buffer = vec![0; MOST];
+        /// The limit of Linux for a value, and for all names together.
+        const MAX_LEN: usize = 64 * 1024;
+        let mut buffer = vec![0; MAX_LEN];
         let len = read(&mut buffer)?;
         buffer.truncate(len);
         Ok(buffer)

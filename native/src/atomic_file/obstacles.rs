@@ -1,4 +1,4 @@
-//! What keeps a file from being replaced, although it can be written.
+//! Checks for files that can be written but not replaced.
 
 use super::Refusal;
 use std::{
@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-/// Whether something is not allowed, rather than failed.
+/// Returns whether an error means missing permission.
 pub(super) fn is_forbidden(error: &io::Error) -> bool {
     [
         io::ErrorKind::PermissionDenied,
@@ -16,17 +16,17 @@ pub(super) fn is_forbidden(error: &io::Error) -> bool {
     .contains(&error.kind())
 }
 
-/// Refuses a file whose content nobody can replace.
+/// Checks that a file is neither immutable nor append-only.
 ///
 /// # Errors
 ///
-/// [`Refusal::Write`].
-pub(super) fn write_protection(target: &Path) -> Result<(), Refusal> {
+/// [`Refusal::Write`] if it is.
+pub(super) fn check_flags(target: &Path) -> Result<(), Refusal> {
     let flags = Flags::of(target);
     let reason = if flags.is_immutable {
-        "it is immutable: `chattr -i` has it be changed"
+        "it is immutable; remove the flag with `chattr -i`"
     } else if flags.is_append_only {
-        "it is append-only: `chattr -a` has it be changed"
+        "it is append-only; remove the flag with `chattr -a`"
     } else {
         return Ok(());
     };
@@ -34,12 +34,17 @@ pub(super) fn write_protection(target: &Path) -> Result<(), Refusal> {
     Err(Refusal::Write(cause))
 }
 
-/// Refuses a file that another cannot take the place of.
+/// Checks that a file can be replaced by a rename without loss.
 ///
 /// # Errors
 ///
-/// [`Refusal::Replace`].
-pub(super) fn replacement(existing: &File, target: &Path, folder: &Path) -> Result<(), Refusal> {
+/// [`Refusal::Replace`] for a mount point, a file with several hard links, or another
+/// user's file in a sticky folder.
+pub(super) fn check_replaceable(
+    existing: &File,
+    target: &Path,
+    folder: &Path,
+) -> Result<(), Refusal> {
     if Flags::of(target).is_mounted {
         return Err(Refusal::Replace("it is a mount point".to_owned()));
     }
@@ -50,7 +55,7 @@ pub(super) fn replacement(existing: &File, target: &Path, folder: &Path) -> Resu
         if file.nlink() > 1 {
             let others = file.nlink() - 1;
             return Err(Refusal::Replace(format!(
-                "it has {others} other {} (hard links), which would keep the old content",
+                "it has {others} other {} (hard links) that would keep the old content",
                 if others == 1 { "name" } else { "names" }
             )));
         }
@@ -59,7 +64,7 @@ pub(super) fn replacement(existing: &File, target: &Path, folder: &Path) -> Resu
         let is_owner = [file.uid(), folder.uid()].contains(&user);
         if is_sticky && !is_owner && !may_act_for_owners() {
             return Err(Refusal::Replace(
-                "it is another user's, in a folder that is sticky".to_owned(),
+                "it belongs to another user and its folder is sticky".to_owned(),
             ));
         }
     }
@@ -68,12 +73,13 @@ pub(super) fn replacement(existing: &File, target: &Path, folder: &Path) -> Resu
     Ok(())
 }
 
-/// Refuses a folder in which nothing can be renamed: a temporary file would stay.
+/// Checks that files can be renamed in a folder. A temporary file would be left behind
+/// otherwise.
 ///
 /// # Errors
 ///
-/// [`Refusal`].
-pub(super) fn rename(folder: &Path, is_existing: bool) -> Result<(), Refusal> {
+/// [`Refusal`] if the folder is append-only.
+pub(super) fn check_folder(folder: &Path, is_existing: bool) -> Result<(), Refusal> {
     if !Flags::of(folder).is_append_only {
         return Ok(());
     }
@@ -81,17 +87,17 @@ pub(super) fn rename(folder: &Path, is_existing: bool) -> Result<(), Refusal> {
     Err(if is_existing {
         Refusal::Replace(reason)
     } else {
-        let cause = format!("{reason}: a file cannot be put in its place there");
+        let cause = format!("{reason}: files there cannot be renamed");
         Refusal::Write(io::Error::new(io::ErrorKind::PermissionDenied, cause))
     })
 }
 
-/// What a file system says of a file, if it does.
+/// The flags of a file, all false if the file system does not report them.
 #[derive(Default)]
 struct Flags {
     is_immutable: bool,
     is_append_only: bool,
-    /// A mount point, such as a file that is mounted into a container.
+    /// The file is a mount point, such as one that is mounted into a container.
     is_mounted: bool,
 }
 
@@ -118,8 +124,8 @@ impl Flags {
     }
 }
 
-/// Whether the process may do with any file what its owner may. Root in a
-/// container often may not.
+/// Returns whether the process has the rights of every file's owner. Root in a container
+/// often has not.
 #[cfg(unix)]
 fn may_act_for_owners() -> bool {
     /// `CAP_FOWNER`

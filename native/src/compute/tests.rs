@@ -1,4 +1,4 @@
-//! Threads of this machine.
+//! Checks of the compute port with real threads.
 
 #[path = "../../../core/tests/computing/mod.rs"]
 mod computing;
@@ -22,7 +22,7 @@ fn platform() -> (Platform, Recorder) {
 }
 
 #[tokio::test]
-async fn what_holds_in_every_world_holds_here() {
+async fn shared_compute_checks_pass() {
     for (_, check) in computing::CHECKS {
         let (platform, trace) = platform();
         LocalSet::new().run_until(check(platform, trace)).await;
@@ -30,7 +30,7 @@ async fn what_holds_in_every_world_holds_here() {
 }
 
 #[tokio::test]
-async fn the_threads_of_two_pools_have_other_numbers() {
+async fn threads_of_two_pools_have_distinct_numbers() {
     let (platform, trace) = platform();
     for _ in 0..2 {
         let threads = platform.threads(1, 0);
@@ -44,7 +44,7 @@ async fn the_threads_of_two_pools_have_other_numbers() {
 }
 
 #[tokio::test]
-async fn without_threads_the_loop_does_it_and_is_held() {
+async fn loop_runs_jobs_if_no_thread_starts() {
     for (_, check) in computing::CHECKS {
         let (platform, trace) = platform();
         let platform = platform.with_compute(Rc::new(TheLoop));
@@ -52,7 +52,7 @@ async fn without_threads_the_loop_does_it_and_is_held() {
     }
 }
 
-/// As where the system gives no thread.
+/// A port whose pools have no threads.
 struct TheLoop;
 
 impl Compute for TheLoop {
@@ -70,10 +70,10 @@ impl Compute for TheLoop {
 }
 
 #[test]
-fn a_stop_frees_a_loop_that_is_held() {
+fn stop_unblocks_the_loop() {
     let stop: Arc<Stop> = Arc::default();
     let compute = NativeCompute::new(Arc::clone(&stop));
     stop.request();
-    // Were it not freed, this test would take centuries.
+    // Without the stop, this would take centuries.
     assert_eq!(compute.run_on_loop(Job::Fib(90)), 0);
 }

@@ -1,4 +1,4 @@
-//! The memory that bytes travel in.
+//! Reusable buffers for the bytes in flight.
 
 use highwater::stream::Weigh;
 use std::{
@@ -9,8 +9,8 @@ use std::{
     },
 };
 
-/// Buffers of one size, used again and again: a fresh one would have to be
-/// paged in first, which takes as long as to fill it.
+/// A pool of buffers of one size. Reuse avoids page faults, which would take as long as
+/// filling the buffer.
 #[derive(Debug)]
 pub(crate) struct Buffers {
     size: usize,
@@ -19,10 +19,10 @@ pub(crate) struct Buffers {
     peak: AtomicUsize,
 }
 
-/// Bytes on their way, in a buffer that goes back when it is dropped.
+/// Bytes in a buffer that returns to its pool on drop.
 ///
-/// It weighs what its buffer takes, however few bytes are in it: a source that
-/// gives single bytes must not get more memory than one that gives many.
+/// Its weight is the size of the buffer, even if it is partly filled. So an input that
+/// arrives in small pieces does not use more memory.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     buffer: Box<[u8]>,
@@ -31,7 +31,7 @@ pub(crate) struct Chunk {
 }
 
 impl Buffers {
-    /// Buffers of `size` bytes each. None is made before it is needed.
+    /// Creates a pool of buffers of `size` bytes, allocated on demand.
     pub(crate) fn new(size: usize) -> Arc<Self> {
         Arc::new(Buffers {
             size,
@@ -41,8 +41,8 @@ impl Buffers {
         })
     }
 
-    /// An empty chunk. How many there are at once is for the bounds of
-    /// channels and windows to say, not for this.
+    /// Takes an empty chunk. Does not limit the number of chunks: the bounds of channels
+    /// and windows do.
     pub(crate) fn take(self: &Arc<Self>) -> Chunk {
         let spare = self.lock().pop();
         let in_flight = self.in_flight.fetch_add(self.size, Ordering::Relaxed) + self.size;
@@ -54,12 +54,12 @@ impl Buffers {
         }
     }
 
-    /// How many bytes a chunk can hold.
+    /// Returns the capacity of a chunk, in bytes.
     pub(crate) fn size(&self) -> usize {
         self.size
     }
 
-    /// The most bytes of memory that were in flight at once.
+    /// Returns the peak of memory in flight, in bytes.
     pub(crate) fn peak(&self) -> usize {
         self.peak.load(Ordering::Relaxed)
     }
@@ -70,18 +70,22 @@ impl Buffers {
 }
 
 impl Chunk {
-    /// What is not filled yet, to be filled from its start.
+    /// Returns the unfilled part of the buffer.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         &mut self.buffer[self.len..]
     }
 
-    /// As many more bytes are filled.
+    /// Marks `bytes` more bytes as filled.
     pub(crate) fn advance(&mut self, bytes: usize) {
         debug_assert!(bytes <= self.buffer.len() - self.len);
         self.len += bytes;
     }
 
-    /// Appends bytes, for which there has to be room.
+    /// Appends bytes.
+    ///
+    /// # Panics
+    ///
+    /// If they do not fit.
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
         self.room()[..bytes.len()].copy_from_slice(bytes);
         self.advance(bytes.len());
@@ -123,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buffers_are_used_again_and_their_peak_is_counted() {
+    fn buffers_are_reused_and_the_peak_is_counted() {
         let buffers = Buffers::new(8);
         let mut first = buffers.take();
         first.room()[..3].copy_from_slice(b"one");
@@ -135,6 +139,6 @@ mod tests {
         let again = [buffers.take(), buffers.take()];
         assert!(again.iter().all(|chunk| chunk.is_empty()));
         assert_eq!(buffers.peak(), 16);
-        assert_eq!(buffers.lock().len(), 0, "no other was made");
+        assert_eq!(buffers.lock().len(), 0, "no third buffer was allocated");
     }
 }

@@ -1,4 +1,4 @@
-//! Where bytes go to.
+//! The output of a run: a stream, a file to replace or a file to overwrite.
 
 use crate::{
     atomic_file::{AtomicFile, Draft, Refusal, sync},
@@ -16,37 +16,37 @@ use std::{
     },
 };
 
-/// What is to become of the output when all is written.
+/// The output of a run.
 #[derive(Debug)]
 pub(crate) enum Destination {
-    /// Standard output, a named pipe or a device: written to directly.
+    /// Standard output, a named pipe or a device, written to directly.
     Stream,
-    /// A file that appears when it is complete.
+    /// A file that appears only when it is complete.
     Atomic(AtomicFile),
-    /// A file whose content is overwritten.
+    /// An existing file that is overwritten.
     InPlace(InPlaceFile),
 }
 
-/// Opens the writer, on the thread that is going to write.
-pub(crate) type Open = Box<dyn FnOnce() -> io::Result<Writer> + Send>;
+/// Opens the writer, on the write thread.
+pub(crate) type OpenWriter = Box<dyn FnOnce() -> io::Result<Writer> + Send>;
 
-/// An open output. The thread that writes has it alone.
+/// An open output, owned by the write thread.
 pub(crate) enum Writer {
-    /// What is written to directly.
+    /// Standard output, a named pipe or a device.
     Stream(Blocking),
     /// A temporary file.
     Draft(Draft),
-    /// A file whose old content goes when the first bytes come.
+    /// An existing file, truncated before the first write.
     InPlace {
-        /// The file, as it was so far.
+        /// The file.
         file: File,
-        /// Set when the old content is gone.
+        /// Set when the file is truncated.
         is_cleared: Arc<AtomicBool>,
     },
 }
 
-/// A file that is being overwritten. Dropped while it is incomplete, it says so on
-/// standard error.
+/// An existing file that is being overwritten. Prints a warning if dropped while it is
+/// incomplete.
 #[derive(Debug)]
 pub(crate) struct InPlaceFile {
     path: PathBuf,
@@ -54,20 +54,20 @@ pub(crate) struct InPlaceFile {
 }
 
 impl Destination {
-    /// Finds out whether the output can be written, and makes a temporary file
-    /// beside it if it is a file. The output itself is not touched.
+    /// Checks that the output can be written, and creates the temporary file if it is a
+    /// file. Does not change the output itself.
     ///
-    /// A new file gets the permissions of `model`; `in_place` overwrites one that
-    /// exists instead of replacing it.
+    /// A new file gets the permissions of `model`. With `in_place`, an existing file is
+    /// overwritten instead of replaced.
     ///
     /// # Errors
     ///
-    /// [`Error::UnwritableOutput`].
+    /// [`Error::UnwritableOutput`] if it cannot be written.
     pub(crate) fn find(
         path: &Path,
         in_place: bool,
         model: Option<&File>,
-    ) -> Result<(Self, Open), Error> {
+    ) -> Result<(Self, OpenWriter), Error> {
         if path.as_os_str() == "-" {
             let open = || Blocking::stdout().map(Writer::Stream);
             return Ok((Destination::Stream, Box::new(open)));
@@ -78,7 +78,7 @@ impl Destination {
         };
         if is_special(path) {
             if is_socket(path) {
-                return Err(bad("it is a socket, which cannot be opened".to_owned()));
+                return Err(bad("it is a socket, expected a file".to_owned()));
             }
             let path = path.to_owned();
             let open = move || {
@@ -124,20 +124,20 @@ impl Destination {
         Ok((Destination::Atomic(atomic), Box::new(open)))
     }
 
-    /// Whether what is written stays although the run fails.
-    pub(crate) fn keeps_what_is_written(&self) -> bool {
+    /// Returns whether the output keeps partial data if the run fails.
+    pub(crate) fn keeps_partial_output(&self) -> bool {
         !matches!(self, Destination::Atomic(_))
     }
 
-    /// Puts the complete file in its place.
+    /// Completes the output: renames a temporary file to its target.
     ///
     /// # Errors
     ///
-    /// Whatever the system answers.
+    /// The error of the operating system.
     pub(crate) async fn complete(&mut self) -> io::Result<()> {
         match std::mem::replace(self, Destination::Stream) {
             Destination::Atomic(file) => {
-                // It waits for the disk.
+                // A commit waits for the disk.
                 let committed = tokio::task::spawn_blocking(|| file.commit()).await;
                 committed.map_err(io::Error::other)?.map_err(with_hint)
             }
@@ -149,7 +149,7 @@ impl Destination {
         }
     }
 
-    /// Adds to an error that the output is incomplete, if it is.
+    /// Adds to an error that the overwritten file is incomplete, if it is.
     pub(crate) fn explain(&mut self, error: Error) -> Error {
         match self {
             Destination::InPlace(in_place_file)
@@ -165,18 +165,18 @@ impl Destination {
     }
 }
 
-/// What to do about a file that cannot be replaced.
+/// The hint for a file that cannot be replaced.
 const IN_PLACE: &str =
-    "; --in-place writes into the file itself, and leaves it incomplete if the run fails";
+    "; use --in-place to overwrite it, which leaves it incomplete if the run fails";
 
-/// Names the way out if a file turns out only in the end not to be replaceable.
+/// Adds the hint to errors of the final rename that `--in-place` avoids.
 fn with_hint(error: io::Error) -> io::Error {
-    let is_of_the_name = [
+    let rename_errors = [
         io::ErrorKind::ResourceBusy,
         io::ErrorKind::CrossesDevices,
         io::ErrorKind::PermissionDenied,
     ];
-    if is_of_the_name.contains(&error.kind()) {
+    if rename_errors.contains(&error.kind()) {
         io::Error::new(error.kind(), format!("{error}{IN_PLACE}"))
     } else {
         error
@@ -199,7 +199,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// Whatever the system answers.
+    /// The error of the operating system.
     pub(crate) fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Writer::Stream(file) => file.write_all(bytes),
@@ -211,11 +211,11 @@ impl Writer {
         }
     }
 
-    /// Completes the output: a file is on the disk then.
+    /// Syncs a file to disk and closes the output.
     ///
     /// # Errors
     ///
-    /// Whatever the system answers, also for writes that it had accepted before.
+    /// The error of the operating system, which may concern an earlier write.
     pub(crate) fn finish(self) -> io::Result<()> {
         match self {
             Writer::Stream(file) => file.close(),
@@ -232,7 +232,7 @@ impl Writer {
     }
 }
 
-/// Removes the old content, once.
+/// Truncates the file, once.
 fn clear(file: &File, is_cleared: &AtomicBool) -> io::Result<()> {
     if is_cleared.swap(true, Ordering::Relaxed) {
         return Ok(());

@@ -1,61 +1,61 @@
-//! Reading gzip files, of any number of members.
+//! Decompression of gzip files with any number of members.
 
 use super::buffers::{Buffers, Chunk};
 use flate2::{Decompress, DecompressError, FlushDecompress, Status};
 use highwater::stream::Stage;
 use std::sync::Arc;
 
-/// A stage that decompresses. What it puts out is in chunks of one size, so
-/// that a few bytes which stand for gigabytes take no memory.
+/// A stage that decompresses. Its output chunks have a fixed size, so that a small input
+/// that expands to gigabytes takes no more memory.
 #[derive(Debug)]
 pub(crate) struct Gunzip {
     inflate: Decompress,
     outputs: Arc<Buffers>,
-    /// The bytes in work, and how many of them are done.
+    /// The current chunk, and how many of its bytes are consumed.
     input: Option<(Chunk, usize)>,
     position: Position,
-    /// Members that were complete.
+    /// The number of complete members.
     members: u64,
-    /// Why it cannot go on, told when what came before is handed on.
+    /// An error that is returned once the output before it is taken.
     failure: Option<GunzipError>,
 }
 
 /// The first byte of every member.
 const MAGIC: u8 = 0x1f;
 
-/// Where it is in the file.
+/// The position in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Position {
-    /// Before a member: there may be none any more.
+    /// Before a member or the end of the file.
     Between,
-    /// Within a member.
+    /// Inside a member.
     Inside,
-    /// In the zeros that tapes and block devices are filled up with.
+    /// In trailing zeros, the padding of tapes and block devices.
     Padding,
 }
 
-/// Why it is no gzip file, or not a whole one.
+/// The reason why an input is not a complete gzip file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum GunzipError {
-    /// It does not begin like one.
+    /// The input does not start with a gzip header.
     #[error("it is not in gzip format")]
     NotGzip,
-    /// There is nothing at all.
-    #[error("it is empty, and a gzip file is not")]
+    /// The input is empty.
+    #[error("it is empty, expected a gzip file")]
     Empty,
-    /// What is in it cannot be, or does not fit its checksum.
+    /// The data is invalid or does not match its checksum.
     #[error("the data is corrupt: {0}")]
     Corrupt(String),
-    /// It ends too early.
+    /// The input ends inside a member.
     #[error("it is truncated: it ends before the compressed data does")]
     Truncated,
-    /// There is something else behind it.
-    #[error("it has other data behind its end")]
+    /// Data other than zeros follows the last member.
+    #[error("it has trailing data that is not gzip")]
     Garbage,
 }
 
 impl Gunzip {
-    /// `outputs` is where the memory for what comes out is from.
+    /// Creates the stage. Output chunks come from `outputs`.
     pub(crate) fn new(outputs: Arc<Buffers>) -> Self {
         Gunzip {
             inflate: Decompress::new_gzip(15),
@@ -67,8 +67,8 @@ impl Gunzip {
         }
     }
 
-    /// Decompresses from `rest` into a chunk. Returns how many bytes it took, and
-    /// the chunk unless that is empty.
+    /// Decompresses from `rest` into a chunk. Returns the number of bytes consumed, and the
+    /// chunk unless it is empty.
     fn inflate(&mut self, rest: &[u8]) -> (usize, Option<Chunk>) {
         let (before_in, before_out) = (self.inflate.total_in(), self.inflate.total_out());
         let mut output = self.outputs.take();
@@ -76,9 +76,9 @@ impl Gunzip {
             .inflate
             .decompress(rest, output.room(), FlushDecompress::None);
         let count = |now: u64, before: u64| usize::try_from(now - before).unwrap_or(usize::MAX);
-        let taken = count(self.inflate.total_in(), before_in);
-        // Also what came before an error, so that it does not depend on how the
-        // input was cut into chunks.
+        let consumed = count(self.inflate.total_in(), before_in);
+        // The output before an error is kept, so that the result does not depend on how
+        // the input was split into chunks.
         output.advance(count(self.inflate.total_out(), before_out));
         match result {
             Ok(Status::StreamEnd) => {
@@ -89,11 +89,11 @@ impl Gunzip {
             Ok(Status::Ok | Status::BufError) => {}
             Err(error) => self.failure = Some(self.explain(&error)),
         }
-        (taken, (!output.is_empty()).then_some(output))
+        (consumed, (!output.is_empty()).then_some(output))
     }
 
-    /// Returns what bytes are that do not begin a member.
-    fn no_member(&self) -> GunzipError {
+    /// Returns the error for bytes that do not start a member.
+    fn not_a_member(&self) -> GunzipError {
         match self.members {
             0 => GunzipError::NotGzip,
             _ => GunzipError::Garbage,
@@ -103,7 +103,7 @@ impl Gunzip {
     fn explain(&self, error: &DecompressError) -> GunzipError {
         let message = error.message().unwrap_or("it cannot be decompressed");
         match message {
-            "incorrect header check" => self.no_member(),
+            "incorrect header check" => self.not_a_member(),
             _ => GunzipError::Corrupt(message.to_owned()),
         }
     }
@@ -125,13 +125,12 @@ impl Stage<Chunk> for Gunzip {
             }
             let rest = &chunk[start..];
             match (self.position, rest.first()) {
-                // What it has taken may still be good for more output: it is
-                // asked until there is none.
+                // Consumed input may still produce output: call until there is none.
                 (Position::Inside, _) => {
                     let is_drain = rest.is_empty();
-                    let (taken, output) = self.inflate(rest);
+                    let (consumed, output) = self.inflate(rest);
                     if output.is_some() || self.failure.is_some() || !is_drain {
-                        self.input = Some((chunk, start + taken));
+                        self.input = Some((chunk, start + consumed));
                     }
                     if output.is_some() {
                         return Ok(output);
@@ -142,7 +141,7 @@ impl Stage<Chunk> for Gunzip {
                     self.position = match *first {
                         MAGIC => Position::Inside,
                         0 if self.members > 0 => Position::Padding,
-                        _ => return Err(self.no_member()),
+                        _ => return Err(self.not_a_member()),
                     };
                     self.input = Some((chunk, start));
                 }

@@ -1,9 +1,8 @@
-//! Compressing, in blocks and in parallel.
+//! Parallel gzip compression in blocks.
 //!
-//! Blocks become one gzip member, or with `--members` a member each. Within one
-//! member, a block may refer to the 32 KiB before it, ends at a byte's boundary
-//! (a sync flush) and is followed by the next; the trailer's checksum is combined
-//! from those of the blocks.
+//! All blocks form one gzip member, or with `--members` one member each. Inside a shared
+//! member, a block may refer to the 32 KiB before it and ends on a byte boundary (a sync
+//! flush). The checksum of the trailer is combined from those of the blocks.
 
 use super::buffers::{Buffers, Chunk};
 use flate2::{Compress, CompressError, Compression, Crc, FlushCompress, Status};
@@ -12,45 +11,45 @@ use libdeflater::{CompressionError, CompressionLvl, Compressor};
 use std::{cell::RefCell, convert::Infallible, future::Future, io, sync::Arc, thread};
 use tokio::sync::oneshot;
 
-/// How many bytes are compressed at a time. With half of it, a quarter of the
-/// work would be to take in the bytes before each block.
+/// The size of a block, in bytes. With half of it, loading the window before each block
+/// would take a quarter of the work.
 pub(crate) const BLOCK: usize = 512 * 1024;
 
-/// How far back deflate can refer.
+/// The number of bytes before a block that deflate can refer to.
 pub(crate) const WINDOW: usize = 32 * 1024;
 
-/// The level of [`Effort::Quick`]. On most text its output is as small as what
-/// GNU gzip makes by default.
+/// The level of [`Effort::Quick`]. On most text its output is as small as that of GNU
+/// gzip by default.
 const QUICK: u32 = 6;
 
-/// The level of [`Effort::Thorough`]. It is the only one of the library that finds
-/// repetitions of three bytes, which matter in binary data and tables of numbers: at
-/// the other one, little-endian integers come out 70 % larger than from GNU gzip.
+/// The level of [`Effort::Thorough`]. It is the library's only level that finds
+/// repetitions of three bytes, which matter in binary data and tables of numbers. At the
+/// quick level, little-endian integers become 70 % larger than with GNU gzip.
 const THOROUGH: u32 = 9;
 
-/// An input up to this many bytes is compressed at both levels.
+/// The largest input that is compressed at both levels, in bytes.
 const SMALL: usize = 64 * 1024;
 
-/// How many bytes of a block are tried at both levels.
+/// The size of the sample of a block that is compressed at both levels, in bytes.
 const SAMPLE: usize = 8 * 1024;
 
-/// A block that becomes smaller than by this factor is compressed at both levels: the
-/// quick one cuts long repetitions short.
+/// The compression ratio above which a block is compressed at both levels, because the
+/// quick level truncates long repetitions.
 const REPETITIVE: usize = 16;
 
-/// Takes the thorough level if it makes the sample this much smaller: one part in
-/// so many.
+/// The thorough level is used if it saves more than one part in this many.
 const WORTHWHILE: usize = 512;
 
-/// Deflate, no name, no time, any system: the same input gives the same output.
+/// Deflate, no name, no time, unknown system: the output depends only on the input.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
-/// A checksum and a length.
+/// The length of the trailer, a checksum and a length, in bytes.
 const TRAILER: usize = 8;
 
-/// The most bytes that deflate can hold as they are in one piece, and what such a
-/// piece has in front.
+/// The longest stored (uncompressed) piece of deflate, in bytes.
 const STORED: usize = 0xffff;
+
+/// The header of a stored piece, in bytes.
 const STORED_HEADER: usize = 5;
 
 /// Compresses blocks on a thread pool.
@@ -59,10 +58,10 @@ pub(crate) struct Gzip {
     outputs: Arc<Buffers>,
 }
 
-/// A block of a member, and everything its compression depends on.
+/// A block of a shared member, with everything that its compression depends on.
 pub(crate) struct Block {
     bytes: Chunk,
-    /// The bytes before it, as far back as it may refer.
+    /// The bytes before the block that it may refer to.
     window: Chunk,
     is_first: bool,
     is_last: bool,
@@ -71,13 +70,12 @@ pub(crate) struct Block {
 /// A compressed [`Block`].
 pub(crate) struct CompressedBlock {
     bytes: Chunk,
-    /// The checksum and the length of what was compressed.
+    /// The checksum and length of the uncompressed bytes.
     crc: Crc,
     is_last: bool,
 }
 
-/// A stage that makes [`Block`]s of chunks. It keeps one chunk back until it is
-/// known whether that is the last.
+/// A stage that turns chunks into [`Block`]s. It holds one chunk back to mark the last.
 pub(crate) struct Blocks {
     windows: Arc<Buffers>,
     window: Chunk,
@@ -86,55 +84,54 @@ pub(crate) struct Blocks {
     is_first: bool,
 }
 
-/// Why a block was not compressed.
+/// The reason why a block was not compressed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GzipError {
-    /// The library refused to compress a member.
+    /// The library failed to compress a member.
     #[error(transparent)]
     Member(#[from] CompressionError),
-    /// The library refused to compress a block.
+    /// The library failed to compress a block.
     #[error(transparent)]
     Block(#[from] CompressError),
-    /// The job panicked, which has been printed.
-    #[error("a thread that compresses has died")]
-    Died,
+    /// The job panicked. The panic hook has printed the panic.
+    #[error("a compression thread panicked")]
+    Panicked,
 }
 
-/// Enough for each core to have a block in work while two wait for others;
-/// no more than what keeps memory within bounds on large machines.
+/// Returns the default high-water mark: three blocks per core, one in progress and two
+/// queued, up to 8 MiB.
 pub(crate) fn default_high_water() -> usize {
     let cores = thread::available_parallelism().map_or(1, Into::into);
     (3 * cores * BLOCK).min(8 * 1024 * 1024)
 }
 
-/// The most bytes that a compressed block takes, with all that can be around it.
+/// Returns the longest output for a block, with header and trailer, in bytes.
 pub(crate) fn longest_output(block: usize) -> usize {
-    let part = HEADER.len() + stored_len(block) + TRAILER;
-    part.max(Compressor::new(member_level()).gzip_compress_bound(block))
+    let block_len = HEADER.len() + stored_len(block) + TRAILER;
+    block_len.max(Compressor::new(member_level()).gzip_compress_bound(block))
 }
 
 impl Gzip {
-    /// Starts a thread for every core. Outputs have to hold the
+    /// Starts one thread per core. The buffers of `outputs` must hold the
     /// [longest output](longest_output).
     ///
     /// # Errors
     ///
-    /// If the system gives no threads.
+    /// If the threads cannot be started.
     pub(crate) fn start(outputs: Arc<Buffers>) -> io::Result<Self> {
         let pool = rayon::ThreadPoolBuilder::new()
             .thread_name(|index| format!("gzip {index}"))
-            // Without one, a panic would abort the process, and the file that
-            // is half written would stay. The job's future tells of it.
+            // Without a handler, a panic would abort the process and leave the temporary
+            // file behind. The job's future reports the panic.
             .panic_handler(|_| {})
             .build()
             .map_err(io::Error::other)?;
         Ok(Gzip { pool, outputs })
     }
 
-    /// Starts to compress a block to a part of a member.
+    /// Compresses a block of a shared member.
     ///
-    /// Dropped, the future does not stop the job, which takes some
-    /// milliseconds.
+    /// Dropping the future does not stop the job, which takes a few milliseconds.
     pub(crate) fn compress_block(
         &self,
         block: Block,
@@ -142,8 +139,7 @@ impl Gzip {
         self.compress(move |output| Ok(deflate_block(&block, output)?))
     }
 
-    /// Starts to compress a block to a member of its own. As with
-    /// [`compress_block`](Self::compress_block), the job runs to its end.
+    /// Compresses a block to its own member. Dropping the future does not stop the job.
     pub(crate) fn compress_member(
         &self,
         block: Chunk,
@@ -157,31 +153,32 @@ impl Gzip {
         F: FnOnce(Chunk) -> Result<T, GzipError> + Send + 'static,
     {
         let output = self.outputs.take();
-        let (send_result, result) = oneshot::channel();
+        let (sender, result) = oneshot::channel();
         self.pool.spawn(move || {
-            let _nobody_waits = send_result.send(compress(output));
+            // The receiver is gone if the run has failed.
+            let _ = sender.send(compress(output));
         });
-        async { result.await.map_err(|_| GzipError::Died)? }
+        async { result.await.map_err(|_| GzipError::Panicked)? }
     }
 }
 
-/// Returns a function that makes a member's bytes of its parts, in order: it puts
-/// the trailer behind the last one.
+/// Returns a function that takes the compressed blocks of a member in order, and appends
+/// the trailer to the last one.
 pub(crate) fn concatenate() -> impl FnMut(CompressedBlock) -> Chunk {
     let mut total = Crc::new();
-    move |mut part| {
-        total.combine(&part.crc);
-        if part.is_last {
-            part.bytes.extend(&total.sum().to_le_bytes());
-            part.bytes.extend(&total.amount().to_le_bytes());
+    move |mut block| {
+        total.combine(&block.crc);
+        if block.is_last {
+            block.bytes.extend(&total.sum().to_le_bytes());
+            block.bytes.extend(&total.amount().to_le_bytes());
         }
-        part.bytes
+        block.bytes
     }
 }
 
 impl Blocks {
-    /// `windows` is where the memory for copies of the last bytes of blocks comes
-    /// from, [`WINDOW`] each.
+    /// Creates the stage. Copies of the last bytes of blocks, [`WINDOW`] each, come from
+    /// `windows`.
     pub(crate) fn new(windows: Arc<Buffers>) -> Self {
         Blocks {
             window: windows.take(),
@@ -246,14 +243,14 @@ impl Weigh for CompressedBlock {
     }
 }
 
-/// How hard to look for repetitions.
+/// The effort to find repetitions.
 #[derive(Clone, Copy)]
 enum Effort {
     Quick,
     Thorough,
 }
 
-/// A compressor for each level, and room for a compressed sample.
+/// A compressor for each level, and a buffer for a compressed sample.
 struct Encoders {
     quick: Compress,
     thorough: Compress,
@@ -270,7 +267,7 @@ impl Encoders {
         }
     }
 
-    /// Chooses the level by what is in the block, and by trying it.
+    /// Chooses the level by the content of the block and by compressing a sample.
     fn choose(&mut self, block: &Block) -> Result<Effort, CompressError> {
         let bytes = &*block.bytes;
         let is_small = block.is_first && block.is_last && bytes.len() <= SMALL;
@@ -292,7 +289,7 @@ impl Encoders {
         })
     }
 
-    /// Returns how long some of the bytes get at each level, with those before them.
+    /// Returns the compressed length of a range of the bytes at each level.
     fn try_both(
         &mut self,
         bytes: &[u8],
@@ -308,10 +305,10 @@ impl Encoders {
     }
 }
 
-/// Whether bytes are binary or mostly numbers, so that many repetitions may be
-/// shorter than the quick level finds.
+/// Returns whether bytes are binary or mostly digits, so that many repetitions may be too
+/// short for the quick level.
 fn has_short_repetitions(bytes: &[u8]) -> bool {
-    // Apart from the escape character, of coloured logs.
+    // The escape character does not count: coloured logs contain it.
     let is_control = |byte: &&u8| matches!(byte, 0..=8 | 14..=26 | 28..=31);
     let controls = bytes.iter().filter(is_control).count();
     let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
@@ -320,7 +317,7 @@ fn has_short_repetitions(bytes: &[u8]) -> bool {
 
 fn deflate_block(block: &Block, mut output: Chunk) -> Result<CompressedBlock, CompressError> {
     thread_local! {
-        // Their tables are as large as a block.
+        // Reused, because their tables are as large as a block.
         static ENCODERS: RefCell<Encoders> = RefCell::new(Encoders::new());
     }
     if block.is_first {
@@ -340,7 +337,7 @@ fn deflate_block(block: &Block, mut output: Chunk) -> Result<CompressedBlock, Co
         if !is_repetitive {
             return Ok(quick);
         }
-        // Both are quick at this.
+        // Both levels are fast on such a block.
         let thorough = deflate(&mut encoders.thorough)?;
         if thorough.is_some() && thorough <= quick {
             return Ok(thorough);
@@ -360,8 +357,8 @@ fn deflate_block(block: &Block, mut output: Chunk) -> Result<CompressedBlock, Co
     })
 }
 
-/// Compresses into `room` and returns how many bytes that took, or `None` if there
-/// is too little room.
+/// Compresses into `room` and returns the compressed length, or `None` if `room` is too
+/// small.
 fn deflate(
     encoder: &mut Compress,
     window: &[u8],
@@ -380,7 +377,7 @@ fn deflate(
     };
     let status = encoder.compress(bytes, room, flush)?;
     let len = usize::try_from(encoder.total_out()).unwrap_or(usize::MAX);
-    // A flush is complete if it leaves room.
+    // A sync flush is complete only if it leaves room.
     let is_complete = match flush {
         FlushCompress::Finish => status == Status::StreamEnd,
         _ => len < room.len() && encoder.total_in() == bytes.len() as u64,
@@ -388,12 +385,12 @@ fn deflate(
     Ok(is_complete.then_some(len))
 }
 
-/// How many bytes [`store`] makes.
+/// Returns the length of the output of [`store`], in bytes.
 fn stored_len(bytes: usize) -> usize {
     bytes + STORED_HEADER * bytes.div_ceil(STORED).max(1)
 }
 
-/// Writes bytes as they are: those that cannot be compressed.
+/// Writes bytes uncompressed.
 fn store(bytes: &[u8], is_last: bool, output: &mut Chunk) {
     let mut rest = bytes;
     loop {
@@ -411,7 +408,7 @@ fn store(bytes: &[u8], is_last: bool, output: &mut Chunk) {
 
 fn gzip_member(block: &[u8], mut output: Chunk) -> Result<Chunk, CompressionError> {
     thread_local! {
-        // Its tables are as large as a block.
+        // Reused, because its tables are as large as a block.
         static COMPRESSOR: RefCell<Compressor> = RefCell::new(Compressor::new(member_level()));
     }
     let len =

@@ -1,4 +1,4 @@
-//! Where bytes come from.
+//! The input of a run: a file, a special file or standard input.
 
 use crate::{blocking::Blocking, error::Error};
 use same_file::Handle;
@@ -8,24 +8,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A file, or standard input.
+/// The input of a run.
 #[derive(Debug)]
 pub(crate) enum Input {
     /// `-`.
     Standard,
-    /// A file, opened, and how long it is.
+    /// An open file and its length, in bytes.
     File(File, u64),
-    /// A named pipe or a device. It is opened by the thread that reads it: that
-    /// takes until somebody writes.
+    /// A named pipe or a device. The read thread opens it, because opening a pipe blocks
+    /// until it has a writer.
     Special(PathBuf),
 }
 
 impl Input {
-    /// Opens what can be opened at once.
+    /// Finds the input, and opens it if that does not block.
     ///
     /// # Errors
     ///
-    /// [`Error::UnreadableInput`].
+    /// [`Error::UnreadableInput`] if it cannot be read.
     pub(crate) fn find(path: &Path) -> Result<Self, Error> {
         let bad = |reason: String| Error::UnreadableInput {
             path: path.to_owned(),
@@ -45,7 +45,7 @@ impl Input {
         Ok(Input::File(file, found.len()))
     }
 
-    /// The file itself, if it is an ordinary one.
+    /// Returns the file, if the input is a regular one.
     pub(crate) fn file(&self) -> Option<&File> {
         match self {
             Input::File(file, _) => Some(file),
@@ -53,11 +53,11 @@ impl Input {
         }
     }
 
-    /// The reader itself.
+    /// Opens the reader. May block.
     ///
     /// # Errors
     ///
-    /// Whatever the system answers.
+    /// The error of the operating system.
     pub(crate) fn open(self) -> io::Result<Blocking> {
         match self {
             Input::Standard => Blocking::stdin(),
@@ -66,10 +66,10 @@ impl Input {
         }
     }
 
-    /// How many bytes there will be, if known.
+    /// Returns the number of bytes to read, if known.
     pub(crate) fn len(&self) -> Option<u64> {
         match self {
-            // Files that the kernel makes up, such as those in `/proc`, say 0.
+            // Files that the kernel generates, such as those in `/proc`, report 0.
             Input::File(_, len) => (*len > 0).then_some(*len),
             Input::Standard => {
                 let file = Handle::stdin().ok()?.as_file().metadata().ok()?;
@@ -80,15 +80,14 @@ impl Input {
     }
 }
 
-/// Whether both name one regular file: by another path, a link, or because
-/// a standard stream is redirected to it. Devices and terminals may well be
-/// both ends.
+/// Returns whether both paths lead to the same regular file, directly, by a link or by a
+/// redirected standard stream. A device or terminal may be both input and output.
 pub(crate) fn is_same_file(input: &Path, output: &Path) -> bool {
     let handle = |path: &Path, standard: fn() -> io::Result<Handle>| {
         if path.as_os_str() == "-" {
             return standard().ok();
         }
-        // To open a named pipe could take for ever.
+        // Opening a named pipe could block.
         path.is_file().then(|| Handle::from_path(path).ok())?
     };
     let is_file = |handle: &Handle| handle.as_file().metadata().is_ok_and(|it| it.is_file());

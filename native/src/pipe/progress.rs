@@ -1,4 +1,4 @@
-//! How far it is, where somebody looks.
+//! The progress bar on the terminal.
 
 use super::counters::Counters;
 use futures::future::{self, Either};
@@ -10,20 +10,19 @@ use std::{
     time::Duration,
 };
 
-/// How often the bar is painted.
+/// The period of redraws.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// Runs a pipeline and shows on the terminal how far it is; `len` is how many
-/// bytes are to be read, if known. What is printed to a terminal itself is not
-/// disturbed.
+/// Runs a pipeline with a progress bar on the terminal. `len` is the number of bytes to
+/// read, if known. Shows no bar if the output itself goes to a terminal.
 pub(crate) async fn watch<T>(
     len: Option<u64>,
-    prints_output: bool,
+    is_stdout: bool,
     counters: &Counters,
     run: impl Future<Output = T>,
 ) -> T {
-    let is_in_the_way = prints_output && io::stdout().is_terminal();
-    if !io::stderr().is_terminal() || is_in_the_way {
+    let prints_to_terminal = is_stdout && io::stdout().is_terminal();
+    if !io::stderr().is_terminal() || prints_to_terminal {
         return run.await;
     }
     let (bar, template) = match len {
@@ -36,7 +35,7 @@ pub(crate) async fn watch<T>(
             "{spinner} {bytes} in {elapsed}, {bytes_per_sec}",
         ),
     };
-    // Also if the run is interrupted.
+    // The bar is also cleared if the run is interrupted.
     let bar = bar.with_finish(ProgressFinish::AndClear).with_style(
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
     );

@@ -1,4 +1,4 @@
-//! The thread that reads.
+//! The read thread, the source of the pipeline.
 
 use super::{
     buffers::{Buffers, Chunk},
@@ -17,68 +17,67 @@ use std::{
     thread,
 };
 
-/// How to read.
+/// Configuration of the read thread.
 pub(crate) struct ReadThread {
-    /// Where chunks come from; their size is that of a read.
+    /// The pool of chunks; their size is that of a read.
     pub(crate) buffers: Arc<Buffers>,
-    /// How far to read ahead.
+    /// The high-water mark of the channel.
     pub(crate) bound: Bound<Chunk>,
-    /// Whether chunks are blocks: full but for the last, and at least one, even
-    /// if that is empty. If not, what a pipe gives is handed on at once.
+    /// Whether to send full chunks except for the last one, and at least one chunk even if
+    /// the input is empty. Otherwise, each read is sent at once.
     pub(crate) in_blocks: bool,
-    /// Measures how long there is no room.
+    /// Measures how long the thread is stalled.
     pub(crate) clock: Arc<dyn Clock>,
-    /// What is told of each read.
+    /// Counts the bytes read.
     pub(crate) counters: Arc<Counters>,
 }
 
 impl ReadThread {
-    /// Reads on a thread of its own, at most a high mark ahead: a file or pipe
-    /// blocks its reader whatever one does.
+    /// Starts the thread, which reads ahead up to the high-water mark. Reads of files and
+    /// pipes block, so they need their own thread.
     ///
-    /// The thread ends when there is nothing more to read or the receiver is
-    /// gone. One that is held by an input which never comes ends with the
-    /// process.
+    /// The thread exits at the end of the input or when the receiver is dropped. If a read
+    /// never returns, the thread ends with the process.
     ///
     /// # Errors
     ///
-    /// If the system gives no thread.
+    /// If the thread cannot be started.
     pub(crate) fn start(self, input: Input) -> io::Result<Receiver<Chunk>> {
         let clock = Arc::clone(&self.clock);
         let (sender, receiver) = channel_with_clock(self.bound, Overflow::Wait, clock);
-        let end = SenderGuard(Some(sender));
+        let guard = SenderGuard(Some(sender));
         thread::Builder::new()
             .name("read".to_owned())
             .spawn(move || {
-                let result = self.read(input, &end);
-                end.tell(result);
+                let result = self.read(input, &guard);
+                guard.finish(result);
             })?;
         Ok(receiver)
     }
 
-    fn read(&self, input: Input, end: &SenderGuard) -> io::Result<()> {
-        let Some(sender) = &end.0 else {
+    fn read(&self, input: Input, guard: &SenderGuard) -> io::Result<()> {
+        let Some(sender) = &guard.0 else {
             return Ok(());
         };
         let mut reader = input.open()?;
-        let mut is_wanted = self.in_blocks;
-        // There has to be room first, so that nothing is in hand meanwhile.
+        let mut needs_send = self.in_blocks;
+        // Wait for room before reading, so that no chunk is held outside the channel.
         while block_on(sender.ready()).is_ok() {
             let mut chunk = self.buffers.take();
             let is_last = self.fill(&mut reader, &mut chunk)?;
             self.counters.add_read(chunk.len());
-            is_wanted |= !chunk.is_empty();
-            if is_wanted && sender.force_send(chunk).is_err() || is_last {
+            needs_send |= !chunk.is_empty();
+            if needs_send && sender.force_send(chunk).is_err() || is_last {
                 break;
             }
-            is_wanted = false;
+            needs_send = false;
         }
         let stalled = sender.stats().stalled;
         self.counters.set_stalled(stalled.unwrap_or_default());
         Ok(())
     }
 
-    /// Fills a chunk, and says whether that was the end.
+    /// Fills a chunk. Returns whether the input has ended.
     fn fill(&self, reader: &mut Blocking, chunk: &mut Chunk) -> io::Result<bool> {
         loop {
             match reader.read(chunk.room()) {
@@ -94,12 +93,12 @@ impl ReadThread {
     }
 }
 
-/// A thread that panics must not pass off a part as the whole, as a sender
-/// that is merely dropped would.
+/// A sender that aborts the channel if the thread panics. A sender that is just dropped
+/// would close the channel, and partial input would look complete.
 struct SenderGuard(Option<Sender<Chunk>>);
 
 impl SenderGuard {
-    fn tell(mut self, result: io::Result<()>) {
+    fn finish(mut self, result: io::Result<()>) {
         if let Some(sender) = self.0.take() {
             match result {
                 Ok(()) => sender.close(),

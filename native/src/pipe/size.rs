@@ -1,22 +1,22 @@
-//! How many bytes, as people write it.
+//! Sizes in bytes: parsing and display.
 
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
-/// A high-water mark: a number of bytes within [`Size::RANGE`].
+/// A high-water mark, a number of bytes within [`Size::RANGE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size(usize);
 
-/// Text that is no size, or one out of range.
+/// The error for text that is not a size within [`Size::RANGE`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is 4KiB to 1GiB, for example 64KiB, 1MiB or 100000 (bytes)")]
+#[error("expected 4KiB to 1GiB, for example 64KiB, 1MiB or 100000 (bytes)")]
 pub(crate) struct InvalidSize;
 
 impl Size {
-    /// Below a page a system call moves next to nothing; above a gigabyte
-    /// there is nothing left to bound.
+    /// The valid sizes. Reads smaller than a page are inefficient, and a mark of more than
+    /// a gigabyte hardly limits memory use.
     const RANGE: RangeInclusive<usize> = 4 * 1024..=1024 * 1024 * 1024;
 
-    /// In bytes.
+    /// Returns the size in bytes.
     pub(crate) fn bytes(self) -> usize {
         self.0
     }
@@ -25,8 +25,8 @@ impl Size {
 impl FromStr for Size {
     type Err = InvalidSize;
 
-    /// Units are those of the GNU tools: `K` and `KiB` are 1024 bytes, `KB` is
-    /// 1000. Upper and lower case are the same.
+    /// Parses a size with the units of the GNU tools: `K` and `KiB` are 1024 bytes, `KB` is
+    /// 1000. Case does not matter.
     fn from_str(text: &str) -> Result<Self, InvalidSize> {
         let text = text.trim();
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -51,12 +51,12 @@ impl FromStr for Size {
     }
 }
 
-/// Bytes for people: three digits and a unit.
+/// Formats bytes with three digits and a unit.
 pub(crate) fn human_bytes(bytes: u64) -> HumanBytes {
     HumanBytes(bytes)
 }
 
-/// What [`human_bytes`] makes.
+/// The return type of [`human_bytes`].
 pub(crate) struct HumanBytes(u64);
 
 impl fmt::Display for HumanBytes {
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_read_as_people_write_them() {
+    fn sizes_parse_with_units() {
         let bytes = |text: &str| text.parse().map(Size::bytes);
         assert_eq!(bytes("65536"), Ok(65_536));
         assert_eq!(bytes("64KiB"), Ok(65_536));
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_or_out_of_range_is_refused() {
+    fn invalid_and_out_of_range_sizes_are_rejected() {
         for text in [
             "0",
             "4095",
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_keep_three_digits() {
+    fn bytes_show_three_digits() {
         let shown = |bytes| human_bytes(bytes).to_string();
         assert_eq!(shown(0), "0 B");
         assert_eq!(shown(1023), "1023 B");

@@ -1,4 +1,4 @@
-//! The pipeline between reading and writing.
+//! The pipeline between the read and the write thread.
 
 use super::{
     RunResources,
@@ -15,33 +15,33 @@ use highwater::{
 };
 use std::{future::Future, io, pin::Pin, sync::Arc};
 
-/// A run, whatever its stages.
+/// A boxed pipeline with any stages.
 pub(super) type PipelineRun = Pin<Box<dyn Future<Output = Result<PipelineReport, PipelineError>>>>;
 
-/// Puts the stages that the options name between the two ends.
+/// Connects both threads by the stages that the options select.
 ///
 /// # Errors
 ///
-/// If the system gives no threads.
+/// If the compression threads cannot be started.
 pub(super) fn connect(
     options: &PipeOptions,
-    work: &RunResources,
+    resources: &RunResources,
     chunks: Receiver<Chunk>,
     writing: WriteThread,
 ) -> io::Result<PipelineRun> {
     let input = Pipeline::from_try_stream("input", chunks.map_err(cause))
-        .with_clock(Arc::clone(&work.clock));
+        .with_clock(Arc::clone(&resources.clock));
     if options.gunzip {
-        let gunzip = Gunzip::new(Arc::clone(&work.outputs));
-        upper(options, work, input.stage("gunzip", gunzip), writing)
+        let gunzip = Gunzip::new(Arc::clone(&resources.outputs));
+        upper(options, resources, input.stage("gunzip", gunzip), writing)
     } else {
-        upper(options, work, input, writing)
+        upper(options, resources, input, writing)
     }
 }
 
 fn upper<S, P>(
     options: &PipeOptions,
-    work: &RunResources,
+    resources: &RunResources,
     pipeline: Pipeline<S, P>,
     writing: WriteThread,
 ) -> io::Result<PipelineRun>
@@ -54,15 +54,15 @@ where
             chunk.make_ascii_uppercase();
             chunk
         });
-        compress(options, work, pipeline, writing)
+        compress(options, resources, pipeline, writing)
     } else {
-        compress(options, work, pipeline, writing)
+        compress(options, resources, pipeline, writing)
     }
 }
 
 fn compress<S, P>(
     options: &PipeOptions,
-    work: &RunResources,
+    resources: &RunResources,
     pipeline: Pipeline<S, P>,
     writing: WriteThread,
 ) -> io::Result<PipelineRun>
@@ -73,10 +73,10 @@ where
     if !options.gzip {
         return Ok(Box::pin(pipeline.into_sink("output", writing)));
     }
-    let gzip = Gzip::start(Arc::clone(&work.outputs))?;
-    // As many blocks as the mark allows: those in work, and those that are
-    // done and wait for one before them.
-    let window = (work.high_water / work.inputs.size()).max(1);
+    let gzip = Gzip::start(Arc::clone(&resources.outputs))?;
+    // As many blocks as the mark allows: blocks in progress, and finished ones that wait
+    // for an earlier block.
+    let window = (resources.high_water / resources.inputs.size()).max(1);
     if options.members {
         let run = pipeline
             .parallel_map("gzip", window, move |block| gzip.compress_member(block))
@@ -84,17 +84,17 @@ where
         return Ok(Box::pin(run));
     }
     let run = pipeline
-        .stage("blocks", Blocks::new(Arc::clone(&work.windows)))
+        .stage("blocks", Blocks::new(Arc::clone(&resources.windows)))
         .parallel_map("gzip", window, move |block| gzip.compress_block(block))
         .map("member", gzip::concatenate())
         .into_sink("output", writing);
     Ok(Box::pin(run))
 }
 
-/// What the input failed with, without the channel that it came through.
+/// Returns the error of the input, without the channel's wrapper.
 fn cause(error: StreamError) -> BoxError {
     match error {
         StreamError::Failed(cause) => cause,
-        StreamError::Aborted => "the thread that reads has died".into(),
+        StreamError::Aborted => "the read thread panicked".into(),
     }
 }

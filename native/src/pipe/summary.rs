@@ -1,4 +1,4 @@
-//! What was done, for people and for programs.
+//! The summary of a run, as text and as JSON.
 
 use super::size::human_bytes;
 use crate::report::{human, render};
@@ -6,35 +6,35 @@ use highwater::stream::PipelineReport;
 use serde_json::{Value, json};
 use std::{fmt::Write, time::Duration};
 
-/// A complete run.
+/// Figures of a complete run.
 #[derive(Debug)]
 pub(crate) struct Summary {
-    /// What was read, and what was written.
+    /// The names of the input and the output.
     pub(crate) files: [String; 2],
     /// Bytes read.
     pub(crate) bytes_in: u64,
     /// Bytes written.
     pub(crate) bytes_out: u64,
-    /// From the first read to the file in its place.
+    /// The time from the first read to the complete output.
     pub(crate) took: Duration,
-    /// The most bytes of memory that data took on its way.
+    /// The peak memory of the data in flight, in bytes.
     pub(crate) peak_in_flight: usize,
-    /// How long reading waited for room.
+    /// The total time that the read thread was stalled.
     pub(crate) input_stalled: Duration,
-    /// What went through each stage.
+    /// The figures of each stage.
     pub(crate) report: PipelineReport,
 }
 
 impl Summary {
-    /// The rate in MiB/s, of the end with more bytes: compressing and
-    /// decompressing the same file compare.
+    /// Returns the throughput in MiB/s of the larger of input and output, so that
+    /// compression and decompression of a file compare.
     fn rate(&self) -> f64 {
         let bytes = self.bytes_in.max(self.bytes_out);
         bytes as f64 / (1024.0 * 1024.0) / self.took.as_secs_f64().max(1e-9)
     }
 
-    /// Stages, and how long each had to wait for the one behind it, if that
-    /// is measured.
+    /// Returns the stages, each with the time it was stalled by the next stage, if that is
+    /// measured.
     fn stages(&self) -> impl Iterator<Item = (&highwater::stream::StageReport, Option<Duration>)> {
         self.report.stages.iter().enumerate().map(|(index, stage)| {
             let stalled = match index {
@@ -47,7 +47,7 @@ impl Summary {
         })
     }
 
-    /// What a person reads.
+    /// Returns the summary as text.
     pub(crate) fn text(&self) -> String {
         let [input, output] = &self.files;
         let mut text = String::new();
@@ -60,14 +60,14 @@ impl Summary {
             self.rate()
         );
         let resident = peak_rss().map_or_else(String::new, |bytes| {
-            format!(", {} of memory in all", human_bytes(bytes))
+            format!(", {} peak memory of the process", human_bytes(bytes))
         });
         let _ = writeln!(
             text,
-            "at most {} in flight{resident}\n",
+            "peak {} in flight{resident}\n",
             human_bytes(self.peak_in_flight as u64)
         );
-        let mut rows = vec![["STAGE", "CHUNKS", "AT MOST", "STALLED", ""].map(str::to_owned)];
+        let mut rows = vec![["STAGE", "CHUNKS", "PEAK", "STALLED", ""].map(str::to_owned)];
         for (stage, stalled) in self.stages() {
             rows.push([
                 stage.name.to_string(),
@@ -81,7 +81,7 @@ impl Summary {
         text
     }
 
-    /// What a program reads. Durations are whole nanoseconds.
+    /// Returns the summary as one JSON object. Durations are whole nanoseconds.
     pub(crate) fn json(&self) -> String {
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let stages: Vec<Value> = self
@@ -112,11 +112,10 @@ impl Summary {
     }
 }
 
-/// The most memory that the process has had, in bytes, if the system tells.
+/// Returns the peak resident memory of the process in bytes, if the system reports it.
 #[cfg(target_os = "linux")]
 fn peak_rss() -> Option<u64> {
-    // What `getrusage` tells here is no less than what the process had that
-    // started this one.
+    // On Linux, `getrusage` includes the peak of the parent process before `exec`.
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let peak = status
         .lines()
@@ -125,13 +124,13 @@ fn peak_rss() -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// The most memory that the process has had, in bytes, if the system tells.
+/// Returns the peak resident memory of the process in bytes, if the system reports it.
 #[cfg(all(unix, not(target_os = "linux")))]
 fn peak_rss() -> Option<u64> {
     use nix::sys::resource::{UsageWho, getrusage};
     let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
     let peak = u64::try_from(usage.max_rss()).ok()?;
-    // The one system that counts in bytes.
+    // Apple counts in bytes, others in kibibytes.
     let unit = if cfg!(target_vendor = "apple") {
         1
     } else {
@@ -140,7 +139,7 @@ fn peak_rss() -> Option<u64> {
     Some(peak * unit)
 }
 
-/// No common measure.
+/// Returns `None`: not measured on this system.
 #[cfg(not(unix))]
 fn peak_rss() -> Option<u64> {
     None

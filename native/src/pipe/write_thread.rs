@@ -1,9 +1,9 @@
-//! The thread that writes, as a sink.
+//! The write thread, the sink of the pipeline.
 
 use super::{
     buffers::Chunk,
     counters::Counters,
-    destination::{Open, Writer},
+    destination::{OpenWriter, Writer},
 };
 use futures::{FutureExt, Sink, SinkExt, StreamExt, executor::block_on};
 use highwater::{
@@ -21,13 +21,13 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// Hands chunks to a thread that writes them, and is closed when all of them
-/// are written.
+/// A sink that sends chunks to a thread that writes them. Closing it completes when all
+/// chunks are written.
 ///
-/// What the thread fails with is the sink's error, at once: even if nothing is
-/// to be written for a long time. A clone is the same sink: a pipeline drops its
-/// own when it fails, and what was handed over before can still be written. When
-/// the last one is dropped, the thread ends without completing the output.
+/// If the thread fails, the sink fails at once, even while no chunk arrives. Clones share
+/// the thread: a pipeline drops its clone when it fails, and [`drain`](Self::drain) can
+/// still write the queued chunks. When the last clone is dropped, the thread exits without
+/// completing the output.
 #[derive(Clone)]
 pub(crate) struct WriteThread(Rc<RefCell<Inner>>);
 
@@ -37,14 +37,14 @@ struct Inner {
 }
 
 impl WriteThread {
-    /// Starts the thread, which opens the writer first: to open a named pipe
-    /// can take for ever, too.
+    /// Starts the thread. The thread opens the writer, because opening a named pipe may
+    /// block.
     ///
     /// # Errors
     ///
-    /// If the system gives no thread.
+    /// If the thread cannot be started.
     pub(crate) fn start(
-        open: Open,
+        open: OpenWriter,
         bound: Bound<Chunk>,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
@@ -54,8 +54,8 @@ impl WriteThread {
             .name("write".to_owned())
             .spawn(move || {
                 let result = open().and_then(|writer| write_all(writer, &mut receiver, &counters));
-                // Told before the channel ends, so that this is the error.
-                let _nobody_waits = send_done.send(result);
+                // Sent before the channel closes, so that this is the reported error.
+                let _ = send_done.send(result);
             })?;
         Ok(WriteThread(Rc::new(RefCell::new(Inner {
             chunks: sender.into_sink(),
@@ -65,10 +65,10 @@ impl WriteThread {
 }
 
 impl WriteThread {
-    /// Has what was handed over be written, and leaves the output incomplete. The
-    /// pipeline has to have dropped its clone.
-    pub(crate) async fn deliver(mut self) {
-        // Its error would only follow from the one that ended the run.
+    /// Writes the queued chunks, without completing the output. The pipeline must have
+    /// dropped its clone.
+    pub(crate) async fn drain(mut self) {
+        // The run has already failed: a second error adds nothing.
         let _ = self.flush().await;
         if let Some(inner) = Rc::into_inner(self.0) {
             let inner = inner.into_inner();
@@ -79,15 +79,15 @@ impl WriteThread {
 }
 
 impl Inner {
-    /// What the thread answers when it ends.
+    /// Polls for the result of the thread.
     fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let lost = || io::Error::other("the thread that writes has ended");
+        let lost = || io::Error::other("the write thread panicked");
         self.done
             .poll_unpin(context)
             .map(|done| done.unwrap_or_else(|_| Err(lost())))
     }
 
-    /// Where the channel has ended too early, the thread knows why.
+    /// Polls for the error of the thread, after its channel has closed early.
     fn poll_cause(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let cause = ready!(self.poll_done(context));
         Poll::Ready(cause.and_then(|()| Err(io::ErrorKind::BrokenPipe.into())))
@@ -112,8 +112,7 @@ impl Sink<Chunk> for WriteThread {
 
     fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut inner = self.0.borrow_mut();
-        // Also has the task woken if the thread fails while there is nothing
-        // to write.
+        // This also wakes the task if the thread fails while no chunk arrives.
         if inner.poll_done(context)?.is_ready() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
@@ -124,8 +123,7 @@ impl Sink<Chunk> for WriteThread {
     }
 
     fn start_send(self: Pin<&mut Self>, chunk: Chunk) -> io::Result<()> {
-        // One that is not taken any more: the cause is told by what is asked
-        // next.
+        // If the channel is closed, the next poll returns the cause.
         let _ = self.0.borrow_mut().chunks.start_send_unpin(chunk);
         Ok(())
     }
@@ -141,7 +139,7 @@ impl Sink<Chunk> for WriteThread {
     fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut inner = self.0.borrow_mut();
         match ready!(inner.chunks.poll_close_unpin(context)) {
-            // All is queued; now it has to be written.
+            // All chunks are queued: wait until they are written.
             Ok(()) => inner.poll_done(context),
             Err(_closed) => inner.poll_cause(context),
         }
