@@ -1,10 +1,10 @@
-//! The log and the journal of a serving process. Writing to them never blocks.
+//! The log and the journal of a serving process. Writes never block.
 //!
-//! Lines go through bounded queues, with a writer thread each: the log to standard
-//! error, the journal and the address of the service to standard output. A line that
-//! does not fit is dropped and counted. When the reader reads again, one line reports
-//! the number. Repeated lines are left out and counted. Before [`start`], and in
-//! other commands, lines are written at once.
+//! Lines go through two bounded queues, each with a writer thread: the log to standard
+//! error, the journal and the service's address to standard output. A line that does not
+//! fit is dropped and counted. When the reader continues, one line reports the number of
+//! dropped lines. Repeated lines are sampled: some are left out and counted. Before
+//! [`start`], and in other commands, lines are written directly.
 
 mod sampler;
 mod writer;
@@ -25,10 +25,10 @@ use writer::{LineQueue, Notices, StandardStream, cut, one_line};
 /// The level without `--log-level`.
 pub(crate) const DEFAULT_LEVEL: LevelFilter = LevelFilter::Info;
 
-/// The longest that an exiting process waits for a stalled reader.
+/// The longest time that an exiting process waits for a stalled reader.
 const FLUSH_WITHIN: Duration = Duration::from_millis(250);
 
-/// The longest part of a panic's message that is logged, in bytes.
+/// The maximum length of a panic's message in the log, in bytes.
 const MAX_MESSAGE_BYTES: usize = 1024;
 
 static LOG: OnceLock<Log> = OnceLock::new();
@@ -37,28 +37,28 @@ static LOG: OnceLock<Log> = OnceLock::new();
 struct Log {
     level: LevelFilter,
     stderr: Arc<LineQueue>,
-    /// Standard output, unless that is the control channel of a worker.
+    /// Standard output. `None` in a worker, where it is the control channel.
     stdout: Option<Arc<LineQueue>>,
     sampler: Arc<Mutex<Sampler>>,
 }
 
-/// Numbers of the lines that were not written.
+/// Counts of lines that were not written.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
-    /// Lines of the log that found the queue full or the reader gone.
+    /// Log lines that were dropped because the queue was full or the reader gone.
     pub(crate) log_dropped: u64,
-    /// The same of the journal.
+    /// Journal lines that were dropped.
     pub(crate) journal_dropped: u64,
-    /// Lines of the log that the sampler left out.
+    /// Log lines that the sampler left out.
     pub(crate) left_out: u64,
 }
 
-/// Starts the writer threads: of the log, and of the journal unless this is a worker,
-/// whose standard output is its control channel.
+/// Starts the writer threads of the log and the journal. A worker has no journal, because
+/// its standard output is the control channel.
 ///
 /// # Errors
 ///
-/// If the system has no room for another thread or file.
+/// If a thread cannot be started or a stream cannot be duplicated.
 pub(crate) fn start(level: LevelFilter, is_worker: bool) -> io::Result<()> {
     let sampler = Arc::default();
     let notices = LogNotices {
@@ -81,23 +81,23 @@ pub(crate) fn start(level: LevelFilter, is_worker: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns whether lines go to writer threads.
+/// Returns whether the writer threads are started.
 pub(crate) fn is_started() -> bool {
     LOG.get().is_some()
 }
 
-/// Returns the level that was chosen.
+/// Returns the log level.
 #[cfg(unix)]
 pub(crate) fn level() -> LevelFilter {
     LOG.get().map_or(DEFAULT_LEVEL, |log| log.level)
 }
 
-/// Returns whether lines of that level are written.
+/// Returns whether lines of a level are written.
 pub(crate) fn is_enabled(level: Level) -> bool {
     LOG.get().map_or(DEFAULT_LEVEL, |log| log.level) >= level
 }
 
-/// Returns how many lines were not written so far.
+/// Returns the counts of lines that were not written.
 pub(crate) fn counts() -> Counts {
     let Some(log) = LOG.get() else {
         return Counts::default();
@@ -109,7 +109,7 @@ pub(crate) fn counts() -> Counts {
     }
 }
 
-/// Writes a line to the log, whatever the level.
+/// Writes a line to the log at any level, unless the sampler leaves it out.
 pub(crate) fn line(line: &str) {
     match LOG.get() {
         Some(log) => {
@@ -151,20 +151,20 @@ pub(crate) fn request(report: &ErrorReport<'_>) {
     log.write(kind, || one_line(&format!("{level} {}", report.line())));
 }
 
-/// Writes a panic as one line, and its backtrace if `RUST_BACKTRACE` asks for one.
+/// Writes a panic as one line, and its backtrace if `RUST_BACKTRACE` is set.
 ///
-/// After a panic that cannot unwind, the standard library would write to standard
-/// error and abort. That write could block, so this aborts first.
-pub(crate) fn panic(place: &str, thread: &str, message: &str) {
+/// After a panic that cannot unwind, the standard library writes to standard error and
+/// aborts. That write could block, so this function aborts first.
+pub(crate) fn panic(location: &str, thread: &str, message: &str) {
     let Some(log) = LOG.get() else { return };
     let mut shown = message.to_owned();
     cut(&mut shown, MAX_MESSAGE_BYTES);
     let line = format!(
-        "{} process {}: thread '{thread}' panicked at {place}: {shown}",
+        "{} process {}: thread '{thread}' panicked at {location}: {shown}",
         Level::Error,
         process::id()
     );
-    let is_written = log.write(|| LineKind::Panic(place.to_owned()), || one_line(&line));
+    let is_written = log.write(|| LineKind::Panic(location.to_owned()), || one_line(&line));
     if is_written {
         let trace = Backtrace::capture();
         if trace.status() == BacktraceStatus::Captured {
@@ -183,8 +183,7 @@ pub(crate) fn panic(place: &str, thread: &str, message: &str) {
     }
 }
 
-/// Writes a line that may contain colours. They are removed unless a terminal shows
-/// them.
+/// Writes a line that may contain colours, and strips them if standard error is no terminal.
 pub(crate) fn styled(line: &str) {
     match LOG.get() {
         Some(log) => log.stderr.push(plain(line)),
@@ -211,8 +210,8 @@ pub(crate) fn flush() {
     }
 }
 
-/// Flushes, and counts the lines that could not be written as dropped. A worker
-/// calls it before it sends its last metrics.
+/// Flushes, and counts the lines that are still queued as dropped. A worker calls this
+/// before it sends its last metrics.
 #[cfg(unix)]
 pub(crate) fn give_up() {
     flush();
@@ -222,9 +221,9 @@ pub(crate) fn give_up() {
 }
 
 impl Log {
-    /// Writes a line unless the sampler leaves it out. Returns whether it did.
+    /// Writes a line unless the sampler leaves it out. Returns whether it was written.
     fn write(&self, kind: impl FnOnce() -> LineKind, line: impl FnOnce() -> String) -> bool {
-        // Debugging takes every line.
+        // The debug level disables sampling.
         if self.level >= LevelFilter::Debug {
             self.stderr.push(line());
             return true;
@@ -244,7 +243,7 @@ impl Log {
     }
 }
 
-/// Removes colours unless standard error shows them.
+/// Strips colours unless standard error supports them.
 fn plain(line: &str) -> String {
     use anstream::{AutoStream, ColorChoice, adapter::strip_str};
     match AutoStream::choice(&io::stderr()) {
@@ -288,7 +287,7 @@ impl Notices for LogNotices {
                 LineKind::Text(_) | LineKind::Other => Level::Info,
             };
             one_line(&format!(
-                "{level} process {}: lines of one kind ended: left_out={left_out} {kind}",
+                "{level} process {}: repeated lines stopped: left_out={left_out} {kind}",
                 process::id()
             ))
         });

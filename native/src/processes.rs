@@ -1,12 +1,12 @@
-//! Processes: this program again, started for one program of a scenario.
+//! The processes port: each process of a scenario is a child that runs this program.
 //!
-//! A child gets its orders through standard input and tells what it has to by
-//! standard output, a line each. Its standard error is ours.
+//! A child receives input on standard input and sends events on standard output, one per
+//! line. It shares the parent's standard error.
 //!
-//! Nothing is left behind. A child is killed when its handle is dropped, and
-//! waited for by the thread that listens to it. If this process is gone, however
-//! that came, the child's standard input ends, and so does the child; one that was
-//! stopped is an orphaned group then, which the system wakes or ends.
+//! No child outlives its parent. Dropping its handle kills a child, and the thread that
+//! reads its output reaps it. If the parent exits for any reason, the child's standard
+//! input ends, and the child exits. A stopped child is then in an orphaned process group,
+//! which the system continues or ends.
 
 mod child;
 mod command;
@@ -24,7 +24,7 @@ use std::{
     io::{self, BufRead, BufReader, Write},
     process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio},
     rc::Rc,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as orders},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as inputs},
     thread,
 };
 
@@ -34,20 +34,20 @@ pub(crate) struct NativeProcesses;
 
 impl Processes for NativeProcesses {
     fn start(&self, program: &'static Program) -> Process {
-        let (events, told) = mpsc::unbounded();
+        let (events, receiver) = mpsc::unbounded();
         match start(program.name, &events) {
-            Ok((id, line)) => Process::new(id, told, Rc::new(line)),
+            Ok((id, link)) => Process::new(id, receiver, Rc::new(link)),
             Err(cause) => {
-                let reason = format!("it could not be started: {cause}");
-                // The handle that is to read it is about to be made.
+                let reason = format!("failed to start: {cause}");
+                // The receiver is open: its handle is created next.
                 let _ = events.unbounded_send(ProcessEvent::Exited(Exit::Lost { reason }));
-                Process::new(0, told, Rc::new(Line::to_nobody()))
+                Process::new(0, receiver, Rc::new(ChildLink::disconnected()))
             }
         }
     }
 }
 
-fn start(program: &str, events: &UnboundedSender<ProcessEvent>) -> io::Result<(u32, Line)> {
+fn start(program: &str, events: &UnboundedSender<ProcessEvent>) -> io::Result<(u32, ChildLink)> {
     let mut child = command::command(program)?
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -55,111 +55,114 @@ fn start(program: &str, events: &UnboundedSender<ProcessEvent>) -> io::Result<(u
     let id = child.id();
     let pipes = (child.stdin.take(), child.stdout.take());
     let child = Arc::new(Mutex::new(child));
-    let (sender, orders) = orders::channel();
-    // From here on it is killed if anything fails.
-    let line = Line {
-        orders: Some(sender),
+    let (sender, inputs) = inputs::channel();
+    // From here on, the child is killed if anything fails.
+    let link = ChildLink {
+        inputs: Some(sender),
         child: Some(Arc::clone(&child)),
     };
     let (Some(stdin), Some(stdout)) = pipes else {
-        line.kill();
-        return Err(io::Error::other("it has no pipes"));
+        link.kill();
+        return Err(io::Error::other("the child has no pipes"));
     };
     let events = events.clone();
     let threads = [
-        spawn(format!("tells {id}"), move || tell(stdin, &orders)),
-        spawn(format!("hears {id}"), move || hear(stdout, &child, &events)),
+        spawn(format!("to {id}"), move || write_inputs(stdin, &inputs)),
+        spawn(format!("from {id}"), move || {
+            read_events(stdout, &child, &events);
+        }),
     ];
     for thread in threads {
-        thread.inspect_err(|_| line.kill())?;
+        thread.inspect_err(|_| link.kill())?;
     }
-    Ok((id, line))
+    Ok((id, link))
 }
 
 fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name(name).spawn(work).map(drop)
 }
 
-/// The way to a child. A thread writes, so that a child that does not read
-/// holds up nobody.
-struct Line {
-    orders: Option<orders::Sender<ProcessInput>>,
+/// The link to a child. A thread writes its input, so that a child that does not read
+/// blocks nothing.
+struct ChildLink {
+    inputs: Option<inputs::Sender<ProcessInput>>,
     child: Option<Arc<Mutex<Child>>>,
 }
 
-impl Line {
-    fn to_nobody() -> Self {
-        Line {
-            orders: None,
+impl ChildLink {
+    /// Creates a link to a child that did not start.
+    fn disconnected() -> Self {
+        ChildLink {
+            inputs: None,
             child: None,
         }
     }
 
-    fn order(&self, order: ProcessInput) {
-        if let Some(orders) = &self.orders {
-            // Nobody takes it if the child has ended.
-            let _ = orders.send(order);
+    fn write(&self, input: ProcessInput) {
+        if let Some(inputs) = &self.inputs {
+            // The receiver is gone if the child has exited.
+            let _ = inputs.send(input);
         }
     }
 }
 
-impl ProcessLink for Line {
+impl ProcessLink for ChildLink {
     fn send(&self, message: String) {
-        self.order(ProcessInput::Message(message));
+        self.write(ProcessInput::Message(message));
     }
 
     fn close(&self) {
-        self.order(ProcessInput::Close);
+        self.write(ProcessInput::Close);
     }
 
     fn kill(&self) {
         if let Some(child) = &self.child {
-            // It fails where the child has ended; its number may be another's
-            // by now, but the library knows that it was waited for.
+            // Fails if the child was reaped: the library does not signal a pid that
+            // another process may have by now.
             let _ = lock(child).kill();
         }
     }
 }
 
-/// Writes orders until there are none to come, or nobody to take them.
-fn tell(mut stdin: ChildStdin, orders: &orders::Receiver<ProcessInput>) {
-    for order in orders {
-        let line = order.to_line() + "\n";
+/// Writes inputs until the link is dropped or the child closes its standard input.
+fn write_inputs(mut stdin: ChildStdin, inputs: &inputs::Receiver<ProcessInput>) {
+    for input in inputs {
+        let line = input.to_line() + "\n";
         if stdin.write_all(line.as_bytes()).is_err() {
             return;
         }
     }
 }
 
-/// Hands on what a child tells, waits for its end and tells that.
-fn hear(stdout: ChildStdout, child: &Mutex<Child>, events: &UnboundedSender<ProcessEvent>) {
+/// Forwards a child's events, reaps the child and reports its exit.
+fn read_events(stdout: ChildStdout, child: &Mutex<Child>, events: &UnboundedSender<ProcessEvent>) {
     let mut exit = None;
     for line in BufReader::new(stdout).split(b'\n') {
         let Ok(line) = line else {
-            // It may go on, and nobody would hear it.
+            // The child may still run, but its events would be lost.
             let _ = lock(child).kill();
             break;
         };
         let line = String::from_utf8_lossy(&line);
         match ProcessEvent::from_line(&line) {
-            Some(ProcessEvent::Exited(why)) => exit = Some(why),
-            // Nobody reads if the handle was dropped.
+            Some(ProcessEvent::Exited(reported)) => exit = Some(reported),
+            // The receiver is gone if the handle was dropped.
             Some(event) => drop(events.unbounded_send(event)),
-            // Somebody printed it.
+            // Other output of the child, such as a debug print.
             None => logging::line(&line),
         }
     }
-    // Its output has ended, as it does when a process ends: it takes no time.
+    // The output has ended, so the child exits: the wait is short.
     let status = lock(child).wait();
     let exit = exit.unwrap_or_else(|| match status {
-        Ok(status) => unexplained(status),
-        Err(cause) => lost(&format!("its end is unknown: {cause}")),
+        Ok(status) => exit_from_status(status),
+        Err(cause) => lost(&format!("unknown exit status: {cause}")),
     });
     let _ = events.unbounded_send(ProcessEvent::Exited(exit));
 }
 
-/// The end of a child that did not say why.
-fn unexplained(status: ExitStatus) -> Exit {
+/// Returns the exit of a child that did not report its reason.
+fn exit_from_status(status: ExitStatus) -> Exit {
     #[cfg(unix)]
     {
         use nix::sys::signal::Signal;
@@ -172,7 +175,7 @@ fn unexplained(status: ExitStatus) -> Exit {
             return Exit::Killed;
         }
     }
-    lost(&format!("it ended without a word: {status}"))
+    lost(&format!("it exited without a reason: {status}"))
 }
 
 fn lost(reason: &str) -> Exit {

@@ -1,4 +1,4 @@
-//! What a run showed, for people and for programs.
+//! The report of a run, as text and as JSON.
 
 mod errors;
 mod json;
@@ -29,14 +29,14 @@ use std::{
     time::Duration,
 };
 
-/// What is wrong.
+/// The style of errors and failed checks.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
-/// What is well.
+/// The style of passed checks.
 const GOOD: Style = AnsiColor::Green.on_default();
-/// What can be passed over.
+/// The style of secondary text.
 pub(crate) const FAINT: Style = Style::new().dimmed();
 
-/// The report a person reads.
+/// Returns the report as text.
 pub(crate) fn text(
     experiment: &Experiment,
     world: World,
@@ -52,7 +52,7 @@ pub(crate) fn text(
     if trace.dropped > 0 {
         let _ = writeln!(
             text,
-            "\n  {BAD}✗ {} records were lost:{BAD:#} the figures below are not the whole run",
+            "\n  {BAD}✗ {} records were dropped:{BAD:#} the figures below are incomplete",
             trace.dropped
         );
     }
@@ -66,7 +66,7 @@ pub(crate) fn text(
     let _ = writeln!(text, "{}", table::queues(trace, took(trace)));
     for verdict in verdicts {
         let _ = writeln!(text, "  {}", verdict_line(verdict, trace));
-        if is_whole(trace) {
+        if is_complete(trace) {
             let _ = writeln!(text, "    {FAINT}{}{FAINT:#}", verdict.evidence);
         }
     }
@@ -74,25 +74,24 @@ pub(crate) fn text(
     text
 }
 
-/// A verdict's mark and claim. The mark and the word in front of a claim that
-/// is not shown say it without colour, too.
+/// Returns a verdict's mark and claim. The marks and words are readable without colour.
 pub(crate) fn verdict_line(verdict: &Verdict, trace: &Trace) -> String {
     let claim = &verdict.claim;
     match verdict.outcome {
         Outcome::Passed => format!("{GOOD}✓{GOOD:#} {claim}"),
-        Outcome::Failed if is_whole(trace) => format!("{BAD}✗ failed:{BAD:#} {claim}"),
+        Outcome::Failed if is_complete(trace) => format!("{BAD}✗ failed:{BAD:#} {claim}"),
         Outcome::Failed => format!("{BAD}✗ not shown:{BAD:#} {claim}"),
         Outcome::NotExercised => format!("{FAINT}– not exercised:{FAINT:#} {claim}"),
     }
 }
 
-/// Whether the trace can prove anything. Where it cannot, every check has
-/// failed for the one reason that stands above them.
-fn is_whole(trace: &Trace) -> bool {
+/// Returns whether the trace is complete. If it is not, all checks fail for the reason that
+/// the report shows above them.
+fn is_complete(trace: &Trace) -> bool {
     trace.died.is_none() && trace.dropped == 0
 }
 
-/// 1 if the run died or a check failed, else 0.
+/// Returns 1 if the run died or a check failed, else 0.
 pub(crate) fn exit_code(ended: &FinishedRun, verdicts: &[Verdict]) -> ExitCode {
     let failed = verdicts
         .iter()
@@ -100,7 +99,7 @@ pub(crate) fn exit_code(ended: &FinishedRun, verdicts: &[Verdict]) -> ExitCode {
     ExitCode::from(u8::from(failed || ended.failure.is_some()))
 }
 
-/// From the start of the run to its last record.
+/// Returns the time from the start of the run to its last record.
 pub(crate) fn took(trace: &Trace) -> Duration {
     trace
         .events
@@ -108,12 +107,12 @@ pub(crate) fn took(trace: &Trace) -> Duration {
         .map_or(Duration::ZERO, Event::recorded_at)
 }
 
-/// Writes to standard output, in colour if that is a terminal. A reader who
-/// has seen enough and closed the pipe is no error.
+/// Writes to standard output, in colour if that is a terminal. Ignores a pipe that its
+/// reader has closed.
 ///
 /// # Errors
 ///
-/// [`Error::Print`].
+/// [`Error::Print`] if the write fails.
 pub(crate) fn print(text: &str) -> Result<(), Error> {
     let choice = anstream::AutoStream::choice(&io::stdout());
     let printed = Blocking::stdout().and_then(|stdout| write(stdout, text, choice));
@@ -123,21 +122,19 @@ pub(crate) fn print(text: &str) -> Result<(), Error> {
     }
 }
 
-/// Prints to standard error, if it can be written.
+/// Prints to standard error. Ignores write errors.
 pub(crate) fn print_to_stderr(text: &str) {
     let choice = anstream::AutoStream::choice(&io::stderr());
-    // Nobody is left to be told if not.
+    // There is nowhere to report a failed write.
     let _ = Blocking::stderr().and_then(|stderr| write(stderr, text, choice));
 }
 
-/// Prints a line that says what is not as it should be to standard error, if it can
-/// be written.
+/// Prints a warning to standard error. Ignores write errors.
 pub(crate) fn warn(message: &str) {
     print_to_stderr(&format!("{BAD}warning:{BAD:#} {message}\n"));
 }
 
-/// Writes all of a text and closes the stream, without colours where those are not
-/// wanted.
+/// Writes a text and closes the stream. Strips colours if `choice` is `Never`.
 fn write(mut stream: Blocking, text: &str, choice: anstream::ColorChoice) -> io::Result<()> {
     if choice == anstream::ColorChoice::Never {
         let plain = anstream::adapter::strip_str(text).to_string();
@@ -156,12 +153,12 @@ fn head(text: &mut String, experiment: &Experiment, world: World, trace: &Trace)
         "{bold}{}{bold:#}: {}\n",
         scenario.name, scenario.summary
     );
-    let (where_it_ran, took_in) = match world {
+    let (world_text, time_suffix) = match world {
         World::Native if !WorkerSlots::of(trace).as_slice().is_empty() => {
             ("native: real time, one thread and its child processes", "")
         }
         World::Native if trace.events.iter().any(|event| event.thread != 0) => (
-            "native: real time, one thread for the loop and others for jobs",
+            "native: real time, one thread for the loop, others for jobs",
             "",
         ),
         World::Native => ("native: real time, one thread", ""),
@@ -173,19 +170,19 @@ fn head(text: &mut String, experiment: &Experiment, world: World, trace: &Trace)
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
     let set = match changed.as_slice() {
-        [] => "nothing: every parameter at its default".to_owned(),
+        [] => "none: all parameters have their defaults".to_owned(),
         changed => changed.join(" "),
     };
-    let _ = writeln!(text, "  world  {where_it_ran}");
+    let _ = writeln!(text, "  world  {world_text}");
     let _ = writeln!(text, "  seed   {}", experiment.seed());
     let _ = writeln!(text, "  set    {set}");
     let _ = writeln!(
         text,
-        "  took   {}{took_in}, {} records",
+        "  took   {}{time_suffix}, {} records",
         human(took(trace)),
         trace.events.len()
     );
-    // Of a real run nobody else has the same.
+    // Only a simulated run can be reproduced.
     if world == World::Virtual {
         let _ = writeln!(text, "  digest {}", digest(trace));
     }
@@ -210,7 +207,7 @@ mod tests {
     use highwater::scenario;
 
     #[test]
-    fn simulated_figures_are_called_simulated() {
+    fn simulated_figures_are_marked() {
         let text = plain(&[("design", "direct")]);
         assert!(text.contains("virtual: simulated time"), "{text}");
         assert!(text.contains(" s simulated, "), "{text}");
@@ -218,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_simulation_has_a_digest() {
+    fn simulation_has_a_digest() {
         let digest = |set: &[_]| {
             let text = plain(set);
             let line = text.lines().find_map(|line| line.strip_prefix("  digest "));
@@ -230,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn every_outcome_has_its_own_mark() {
+    fn outcomes_have_marks() {
         let text = plain(&[("fail", "none")]);
         assert!(text.contains("✓ every sign-up is answered"), "{text}");
         assert!(text.contains("– not exercised: with events"), "{text}");
@@ -238,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_to_repeat_it_with_stands_at_the_end() {
+    fn report_ends_with_commands_to_repeat_it() {
         let text = plain(&[("users", "3")]);
         let again = "run decoupling --set users=3 --seed 1 --world virtual";
         assert!(text.contains(again), "{text}");

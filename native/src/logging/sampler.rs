@@ -8,17 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The period in which one line of a kind is written.
+/// The sampling period.
 pub(super) const PERIOD: Duration = Duration::from_secs(1);
 
-/// The most kinds that are counted separately. Further ones share one entry, except
-/// for panics, whose places in the code are finite.
+/// The maximum number of kinds that are counted separately. Further kinds share one entry,
+/// except for panics, which have a finite number of locations.
 const MAX_KINDS: usize = 256;
 
-/// The identity of a line without the parts that clients or time put in.
+/// The identity of a line, without parts that depend on clients or time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum LineKind {
-    /// A request that failed.
+    /// A failed request.
     Request {
         level: Level,
         code: &'static str,
@@ -26,11 +26,11 @@ pub(super) enum LineKind {
         at: &'static Location<'static>,
         panicked_at: Option<String>,
     },
-    /// A panic, by its place in the code.
+    /// A panic, by its location.
     Panic(String),
-    /// Any other line, without its numbers.
+    /// Any other line, with its numbers replaced.
     Text(String),
-    /// Lines of kinds that there is no room for.
+    /// Lines of kinds beyond [`MAX_KINDS`].
     Other,
 }
 
@@ -48,8 +48,8 @@ impl LineKind {
         LineKind::Text(text)
     }
 
-    /// Returns how many lines of this kind are written in a period. Every event of a
-    /// worker is, short of a flood.
+    /// Returns the maximum number of lines of this kind per period. It is high for worker
+    /// events, so that only a flood is sampled.
     fn max_per_period(&self) -> u32 {
         match self {
             LineKind::Text(_) => 100,
@@ -81,8 +81,7 @@ impl fmt::Display for LineKind {
     }
 }
 
-/// A sampler that admits the first line of a kind at once, then one a period, and
-/// counts the others.
+/// A sampler that admits the first lines of a kind in each period and counts the others.
 #[derive(Debug, Default)]
 pub(super) struct Sampler {
     kinds: HashMap<LineKind, KindCounts>,
@@ -98,8 +97,8 @@ struct KindCounts {
 }
 
 impl Sampler {
-    /// Admits a line or leaves it out. For an admitted line, returns how many of its
-    /// kind were left out since the last one.
+    /// Admits a line or leaves it out. For an admitted line, returns the number of lines of
+    /// its kind left out since the last one.
     pub(super) fn admit(&mut self, kind: LineKind, now: Instant) -> Option<u64> {
         let is_known = self.kinds.contains_key(&kind);
         let has_room = self.kinds.len() < MAX_KINDS || matches!(kind, LineKind::Panic(_));
@@ -129,8 +128,8 @@ impl Sampler {
         Some(std::mem::take(&mut entry.left_out))
     }
 
-    /// Removes the kinds that were silent for a period, or all kinds. Returns those of
-    /// which lines were left out, with the number.
+    /// Removes the kinds without a line for a period, or all kinds. Returns the kinds with
+    /// lines left out, and their numbers.
     pub(super) fn take_silent(&mut self, now: Instant, all: bool) -> Vec<(LineKind, u64)> {
         let silent = self
             .kinds
@@ -139,13 +138,13 @@ impl Sampler {
         silent.filter(|(_, left_out)| *left_out > 0).collect()
     }
 
-    /// Returns when the next kind may have been silent for a period.
+    /// Returns the earliest time at which a kind may be silent for a period.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let seen = self.kinds.values().map(|entry| entry.seen);
         seen.min().map(|seen| seen + PERIOD)
     }
 
-    /// Returns how many lines were left out so far.
+    /// Returns the number of lines left out so far.
     pub(super) fn left_out(&self) -> u64 {
         self.left_out
     }
@@ -156,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn first_line_is_written_then_one_a_second_and_the_counts_add_up() {
+    fn one_line_per_second_is_admitted_and_counts_add_up() {
         let mut sampler = Sampler::default();
         let begin = Instant::now();
         let (mut written, mut left_out) = (0, 0);
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn first_line_of_each_panic_place_is_written() {
+    fn first_panic_of_each_location_is_admitted() {
         let mut sampler = Sampler::default();
         let now = Instant::now();
         for place in 0..2 * MAX_KINDS {
@@ -200,12 +199,12 @@ mod tests {
         assert_eq!(
             left_out,
             9 * MAX_KINDS as u64 - 1,
-            "one of the others is written"
+            "one of the further kinds is admitted"
         );
     }
 
     #[test]
-    fn worker_lines_differ_by_their_text_only() {
+    fn numbers_do_not_distinguish_kinds() {
         let kind = |line| LineKind::of_text(line);
         assert_eq!(kind("worker 1 (pid 17)"), kind("worker 23 (pid 4)"));
         assert_ne!(kind("worker 1 serves"), kind("worker 1 drains"));

@@ -8,17 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The most lines that wait for a stalled reader. Further ones are dropped.
+/// The capacity of the queue, in lines. Further lines are dropped.
 pub(super) const CAPACITY: usize = 512;
 
-/// The longest line, with its line break. Linux writes as much to a pipe in one
-/// piece, so lines of several processes do not mix.
+/// The maximum length of a line with its line break. Linux writes up to this length to a
+/// pipe atomically, so lines of several processes do not interleave.
 pub(super) const MAX_LINE_BYTES: usize = 4096;
 
-/// Marks the end of a line that was cut.
+/// The mark at the end of a truncated line.
 const ELLIPSIS: &str = "…";
 
-/// A destination of whole lines.
+/// A destination of lines.
 pub(super) trait LineOutput: Send + 'static {
     /// Writes a line. Blocks while the reader stalls.
     ///
@@ -28,20 +28,20 @@ pub(super) trait LineOutput: Send + 'static {
     fn write_line(&mut self, line: &str) -> io::Result<()>;
 }
 
-/// Lines that a queue adds by itself.
+/// The lines that a queue adds itself.
 pub(super) trait Notices: Send + 'static {
     /// Returns the line that reports dropped lines.
     fn dropped(&self, count: u64) -> String;
 
-    /// Returns the lines that are due, and when to call again. With `is_last`, returns
-    /// all lines, due or not.
+    /// Returns the lines that are due, and the time of the next call. With `is_last`,
+    /// returns all lines, due or not.
     fn due(&self, now: Instant, is_last: bool) -> (Vec<String>, Option<Instant>);
 }
 
 /// A bounded queue that never blocks its senders.
 ///
-/// A line is dropped and counted if the queue is full or the write fails. Once the
-/// lines before them are written, one line reports the number of dropped lines.
+/// A line is dropped and counted if the queue is full or the write fails. After the older
+/// lines are written, one line reports the number of dropped lines.
 #[derive(Debug)]
 pub(super) struct LineQueue {
     state: Mutex<State>,
@@ -58,9 +58,9 @@ struct State {
     is_closing: bool,
     is_flushed: bool,
     dropped: u64,
-    /// Dropped lines that no line has reported.
+    /// The number of dropped lines that no line has reported.
     unreported: u64,
-    /// Queued lines that are older than the dropped ones.
+    /// The number of queued lines that are older than the dropped ones.
     report_after: usize,
 }
 
@@ -81,7 +81,7 @@ impl LineQueue {
     ///
     /// # Errors
     ///
-    /// If the system has no room for another thread.
+    /// If the thread cannot be started.
     pub(super) fn start(
         name: &str,
         output: impl LineOutput,
@@ -129,7 +129,7 @@ impl LineQueue {
         drop(waited);
     }
 
-    /// Drops and counts the lines that are not written, as the process exits.
+    /// Drops and counts the queued lines, before the process exits.
     pub(super) fn give_up(&self) {
         let mut state = self.lock();
         let rest = state.lines.len() + usize::from(state.writer == Activity::Writing);
@@ -140,7 +140,7 @@ impl LineQueue {
         }
     }
 
-    /// Returns how many lines were dropped so far.
+    /// Returns the number of lines dropped so far.
     pub(super) fn dropped(&self) -> u64 {
         self.lock().dropped
     }
@@ -256,7 +256,7 @@ impl<O: LineOutput, N: Notices> Writer<O, N> {
     }
 }
 
-/// Fits a text into one line: escapes control characters and cuts what is too long.
+/// Fits a text into one line: escapes control characters and truncates long text.
 pub(super) fn one_line(text: &str) -> String {
     let mut line = if text.contains(char::is_control) {
         text.chars().fold(String::new(), |mut line, char| {
@@ -274,7 +274,7 @@ pub(super) fn one_line(text: &str) -> String {
     line
 }
 
-/// Cuts a text to a length in bytes, and marks the cut.
+/// Truncates a text to a length in bytes, and marks the end.
 pub(super) fn cut(text: &mut String, longest: usize) {
     if text.len() > longest {
         text.truncate(text.floor_char_boundary(longest - ELLIPSIS.len()));
@@ -282,8 +282,8 @@ pub(super) fn cut(text: &mut String, longest: usize) {
     }
 }
 
-/// A standard stream without the standard library's lock: a blocked write holds up no
-/// thread that prints.
+/// A standard stream without the standard library's lock, so that a blocked write does not
+/// block threads that print.
 #[derive(Debug)]
 pub(super) struct StandardStream {
     #[cfg(unix)]
@@ -329,12 +329,12 @@ impl LineOutput for StandardStream {
 
 #[cfg(unix)]
 impl StandardStream {
-    /// Waits until a non-blocking stream takes data. Another process that shares the
-    /// stream may have set that.
+    /// Waits until a non-blocking stream is writable. Another process that shares the stream
+    /// may have made it non-blocking.
     fn wait_until_ready(&self) {
         use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
         use std::os::fd::AsFd;
-        // Avoids a busy loop if the stream is ready and still does not take the line.
+        // Avoids a busy loop if the stream is ready but rejects the line.
         thread::sleep(Duration::from_millis(1));
         let mut files = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
         let _ = poll(&mut files, PollTimeout::NONE);
@@ -371,7 +371,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
-    /// A file whose reader takes a line when the test says so.
+    /// An output whose lines the test receives one at a time.
     struct Gated {
         taken: SyncSender<String>,
         fails: Receiver<bool>,
@@ -419,7 +419,7 @@ mod tests {
             queue.push(number.to_string());
         }
         let dropped = queue.dropped();
-        // The writer may hold one.
+        // The writer may hold one line.
         assert!((99..=100).contains(&dropped), "{dropped}");
         let written = total - usize::try_from(dropped).unwrap();
         for number in 0..written {
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn closed_reader_counts_lines_and_reports_them_later() {
+    fn closed_reader_counts_dropped_lines() {
         let (queue, reader, fail) = stalled();
         for _ in 0..3 {
             fail.send(true).unwrap();
@@ -447,12 +447,12 @@ mod tests {
     }
 
     #[test]
-    fn flush_writes_everything_and_gives_up_on_a_stalled_reader() {
+    fn flush_writes_all_lines_or_times_out() {
         let (queue, reader, _) = stalled();
         for line in ["one", "two"] {
             queue.push(line.to_owned());
         }
-        // Nobody reads.
+        // Without a reader, the flush times out.
         queue.flush(Instant::now() + Duration::from_millis(20));
         let flushing = thread::spawn({
             let queue = Arc::clone(&queue);
@@ -460,7 +460,7 @@ mod tests {
         });
         let lines: Vec<String> = (0..3).map(|_| reader.recv().unwrap()).collect();
         assert_eq!(lines, ["one", "two", "last"]);
-        // What was asked for twice may be said twice.
+        // Two flushes may write the last line twice.
         while !flushing.is_finished() {
             let _ = reader.recv_timeout(Duration::from_millis(1));
         }
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_a_process_leaves_behind_are_counted() {
+    fn give_up_counts_queued_lines_as_dropped() {
         let (queue, _reader, _) = stalled();
         for line in ["one", "two", "three"] {
             queue.push(line.to_owned());
@@ -480,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_cut_and_control_characters_are_spelled_out() {
+    fn long_lines_and_control_characters_are_escaped() {
         assert_eq!(one_line("a\nb\u{1b}[0m"), "a\\nb\\u{1b}[0m");
         let long = one_line(&"é".repeat(MAX_LINE_BYTES));
         assert!(

@@ -1,4 +1,4 @@
-//! Being a child: one program of a scenario, and a parent to talk to.
+//! The child's side: runs one program of a scenario and reports to the parent.
 
 use super::{command, lost};
 use crate::{
@@ -24,13 +24,13 @@ use std::{
 };
 use tokio::task::LocalSet;
 
-/// Runs as a child if this process was started as one, and to its end; `None`
-/// if it was not. To be asked before any thread is started.
+/// Runs the child's program to its end if this process was started as a child, or returns
+/// `None`. Must be called before any thread is started.
 pub(crate) fn run_as_child() -> Option<ExitCode> {
     let name = command::program()?;
     let Some(program) = find(&name) else {
-        say(&ProcessEvent::Exited(lost(&format!(
-            "there is no program \"{name}\""
+        send(&ProcessEvent::Exited(lost(&format!(
+            "unknown program \"{name}\""
         ))));
         return Some(ExitCode::from(2));
     };
@@ -45,8 +45,8 @@ fn find(name: &str) -> Option<&'static Program> {
     scenario::program(name)
 }
 
-/// The loop has a thread of its own. This one reads, so that the end of the
-/// parent is noticed whatever the loop does.
+/// Runs the event loop on its own thread, and reads standard input on this one. So the
+/// child notices the end of its parent even if its loop blocks.
 fn run(program: &'static Program) -> ExitCode {
     let (inbox, received) = mpsc::unbounded();
     let started = thread::Builder::new()
@@ -55,27 +55,27 @@ fn run(program: &'static Program) -> ExitCode {
             let exit = match complete(program, received) {
                 Ok(Ok(())) => Exit::Finished,
                 Ok(Err(bug)) => bug.into(),
-                Err(cause) => lost(&format!("it has no runtime: {cause}")),
+                Err(cause) => lost(&format!("cannot start the runtime: {cause}")),
             };
             let code = if exit.is_bug() { 101 } else { 0 };
-            say(&ProcessEvent::Exited(exit));
+            send(&ProcessEvent::Exited(exit));
             process::exit(code);
         });
     if let Err(cause) = started {
-        say(&ProcessEvent::Exited(lost(&format!(
-            "it has no thread: {cause}"
+        send(&ProcessEvent::Exited(lost(&format!(
+            "cannot start a thread: {cause}"
         ))));
         return ExitCode::FAILURE;
     }
     for line in io::stdin().lock().lines() {
         match line.ok().as_deref().and_then(ProcessInput::from_line) {
-            // Nobody takes it once the program has been told to end.
+            // The program does not receive after the inbox is closed.
             Some(ProcessInput::Message(text)) => drop(inbox.unbounded_send(text)),
             Some(ProcessInput::Close) => inbox.close_channel(),
             None => break,
         }
     }
-    // The parent is gone: nobody is left to work for, nor to be told.
+    // The parent is gone: there is no work left, and no one to report to.
     process::exit(1);
 }
 
@@ -96,7 +96,7 @@ fn complete(
         let context = ProcessContext::new(platform, received, Rc::new(Parent));
         let program = async move { (program.run)(context).await };
         tokio::select! {
-            // As in a run: the first bug is the one to tell of.
+            // As in a run, the first panic is the cause.
             biased;
             Some(bug) = bugs.recv() => Err(bug),
             ended = AssertUnwindSafe(program).catch_unwind() => {
@@ -106,20 +106,20 @@ fn complete(
     }))
 }
 
-/// Who reads our standard output.
+/// The parent, which reads this process's standard output.
 struct Parent;
 
 impl ParentLink for Parent {
     fn send(&self, event: ProcessEvent) {
-        say(&event);
+        send(&event);
     }
 }
 
-fn say(event: &ProcessEvent) {
+fn send(event: &ProcessEvent) {
     let line = event.to_line() + "\n";
     let mut stdout = io::stdout().lock();
-    let said = stdout.write_all(line.as_bytes());
-    if said.and_then(|()| stdout.flush()).is_err() {
+    let written = stdout.write_all(line.as_bytes());
+    if written.and_then(|()| stdout.flush()).is_err() {
         // The parent is gone.
         process::exit(1);
     }

@@ -1,24 +1,25 @@
-//! How a child is started, and how it knows that it is one.
+//! The command that starts a child, and the argument by which it recognises itself.
 
 use std::{env, io, path::PathBuf, process::Command};
 
-/// An argument of no use to people: what follows is the name of a program.
+/// The internal argument that precedes the name of the child's program.
 #[cfg(not(test))]
 const ARGUMENT: &str = "--process";
 
-/// Where a test program is told the same: its arguments are not its own.
+/// The environment variable that replaces the argument in tests, because the test harness
+/// owns the arguments.
 #[cfg(test)]
 pub(super) const VARIABLE: &str = "HIGHWATER_PROCESS";
 
-/// What starts this program as a child of that name.
+/// Returns the command that starts this program as a child.
 pub(super) fn command(program: &str) -> io::Result<Command> {
     let mut command = Command::new(this_program()?);
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt;
 
-        // In a group of its own, or Ctrl-C would end it too, and before we
-        // could say how.
+        // In its own process group: Ctrl-C must reach only the parent, which reports how
+        // the child ended.
         command.process_group(0);
         command.arg0(env::args_os().next().unwrap_or_default());
     }
@@ -31,7 +32,7 @@ pub(super) fn command(program: &str) -> io::Result<Command> {
     Ok(command)
 }
 
-/// The program that this process is to run as a child, if it is one.
+/// Returns the name of the program to run, if this process is a child.
 pub(super) fn program() -> Option<String> {
     #[cfg(not(test))]
     {
@@ -44,9 +45,9 @@ pub(super) fn program() -> Option<String> {
     env::var(VARIABLE).ok()
 }
 
-/// This program's file. On Linux it is found although it was replaced meanwhile,
-/// by a new build that might talk another way; there its name is not its own any
-/// more, so the usual way comes first.
+/// Returns the path of this program's file. On Linux, a file that a new build has replaced
+/// is found by `/proc/self/exe`, since the new build may speak another protocol. The usual
+/// path comes first, because a process started by `/proc/self/exe` has another name.
 fn this_program() -> io::Result<PathBuf> {
     let path = env::current_exe()?;
     let running = PathBuf::from("/proc/self/exe");

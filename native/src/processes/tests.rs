@@ -1,7 +1,8 @@
-//! Real children: what holds in every world, and that none is left behind.
+//! Tests with real children: the checks shared by all worlds, and that no child is left
+//! behind.
 //!
-//! A child of a test is this test program again, told to run the test `child`
-//! and no other. A test that needs a parent to be killed has one made alike.
+//! A child runs this test program with the single test `child`. A test that kills a parent
+//! starts one in the same way, with the test `parent`.
 
 #[path = "../../../core/tests/worlds/mod.rs"]
 mod worlds;
@@ -30,7 +31,7 @@ use std::{
 use tokio::task::LocalSet;
 use worlds::OBEDIENT;
 
-/// How long a test waits before it fails: long enough for any machine.
+/// The time limit of a test, long enough for any machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(super) fn program(name: &str) -> Option<&'static Program> {
@@ -38,7 +39,7 @@ pub(super) fn program(name: &str) -> Option<&'static Program> {
     programs.find(|program| program.name == name).copied()
 }
 
-/// Not a test: where the children of the others begin.
+/// Not a test: the entry point of the other tests' children.
 #[test]
 fn child() {
     if env::var_os(command::VARIABLE).is_some() {
@@ -47,7 +48,7 @@ fn child() {
     }
 }
 
-/// Not a test either: a parent with three children, to be killed.
+/// Not a test: a parent with three children, to be killed by a test.
 #[test]
 fn parent() {
     if env::var_os("HIGHWATER_PARENT").is_none() {
@@ -55,7 +56,7 @@ fn parent() {
     }
     on_a_loop(|platform| {
         async move {
-            let (processes, ids) = three(&platform).await;
+            let (processes, ids) = three_children(&platform).await;
             println!("children {} {} {}", ids[0], ids[1], ids[2]);
             platform.sleep(PATIENCE).await;
             drop(processes);
@@ -64,8 +65,8 @@ fn parent() {
     });
 }
 
-/// One that waits, one that blocks its loop, and one that the system stopped.
-async fn three(platform: &Platform) -> ([Process; 3], [u32; 3]) {
+/// Starts a child that waits, one that blocks its loop, and one that is stopped.
+async fn three_children(platform: &Platform) -> ([Process; 3], [u32; 3]) {
     let processes = [(); 3].map(|()| platform.start(&OBEDIENT));
     for process in &processes {
         assert_eq!(process.next().await, ProcessEvent::Ready);
@@ -75,12 +76,12 @@ async fn three(platform: &Platform) -> ([Process; 3], [u32; 3]) {
     assert_eq!(processes[1].next().await, blocks);
     let ids = [0, 1, 2].map(|index: usize| processes[index].id());
     signal(ids[2], Signal::SIGSTOP);
-    wait_until("it stops", || state(ids[2]) == Some('T'));
+    wait_until("the child to stop", || state(ids[2]) == Some('T'));
     (processes, ids)
 }
 
 #[test]
-fn what_holds_in_every_world_holds_here() {
+fn shared_process_checks_pass() {
     for (name, check) in worlds::CHECKS {
         println!("{name}");
         on_a_loop(*check);
@@ -88,20 +89,22 @@ fn what_holds_in_every_world_holds_here() {
 }
 
 #[test]
-fn a_panic_anywhere_in_a_child_is_its_bug() {
+fn panic_in_a_child_is_reported_as_a_bug() {
     on_a_loop(|platform| {
         async move {
-            for (order, says) in [("panic", "by itself"), ("panic in a task", "in a task")] {
+            for (message_sent, expected) in
+                [("panic", "by itself"), ("panic in a task", "in a task")]
+            {
                 let process = platform.start(&OBEDIENT);
-                process.send(order);
+                process.send(message_sent);
                 let exit = process.exited().await;
                 let Exit::Bug { message, location } = &exit else {
-                    panic!("{order}: {exit:?}");
+                    panic!("{message_sent}: {exit:?}");
                 };
-                assert_eq!(message, says);
-                let place = location.as_deref().unwrap_or_default();
-                assert!(place.contains("worlds/mod.rs:"), "{place}");
-                assert_eq!(state(process.id()), None, "it was waited for");
+                assert_eq!(message, expected);
+                let location = location.as_deref().unwrap_or_default();
+                assert!(location.contains("worlds/mod.rs:"), "{location}");
+                assert_eq!(state(process.id()), None, "it was reaped");
             }
         }
         .boxed_local()
@@ -109,7 +112,7 @@ fn a_panic_anywhere_in_a_child_is_its_bug() {
 }
 
 #[test]
-fn how_somebody_else_ended_it_is_told() {
+fn signal_that_ends_a_child_is_reported() {
     on_a_loop(|platform| {
         async move {
             for (signalled, is_killed) in [
@@ -128,7 +131,7 @@ fn how_somebody_else_ended_it_is_told() {
                     }
                     other => panic!("{other:?}"),
                 }
-                assert_eq!(state(process.id()), None, "it was waited for");
+                assert_eq!(state(process.id()), None, "it was reaped");
             }
         }
         .boxed_local()
@@ -136,7 +139,7 @@ fn how_somebody_else_ended_it_is_told() {
 }
 
 #[test]
-fn a_program_that_nobody_knows_is_lost() {
+fn unknown_program_is_lost() {
     static UNKNOWN: Program = Program {
         name: "unknown",
         run: OBEDIENT.run,
@@ -144,32 +147,32 @@ fn a_program_that_nobody_knows_is_lost() {
     on_a_loop(|platform| {
         async move {
             let exit = platform.start(&UNKNOWN).exited().await;
-            assert_eq!(exit.to_string(), "lost: there is no program \"unknown\"");
+            assert_eq!(exit.to_string(), "lost: unknown program \"unknown\"");
         }
         .boxed_local()
     });
 }
 
 #[test]
-fn a_dropped_handle_leaves_nothing_behind() {
+fn dropped_handle_kills_and_reaps_its_child() {
     on_a_loop(|platform| {
         async move {
-            let (processes, ids) = three(&platform).await;
+            let (processes, ids) = three_children(&platform).await;
             drop(processes);
-            wait_until("they are gone, and waited for", || none_is_left(&ids));
+            wait_until("all children to be reaped", || none_is_left(&ids));
         }
         .boxed_local()
     });
 }
 
 #[tokio::test]
-async fn a_run_that_is_stopped_leaves_nothing_behind() {
-    // Where it waits, and where it blocks its loop.
+async fn stopped_run_leaves_no_children() {
+    // Once while it waits, and once while it blocks its loop.
     for block in [Duration::ZERO, PATIENCE * 60] {
         let (send, ids) = mpsc::channel();
         let run = move |platform: Platform, _| {
             let run = async move {
-                let (processes, ids) = three(&platform).await;
+                let (processes, ids) = three_children(&platform).await;
                 send.send(ids).unwrap();
                 platform.timer().block(block);
                 platform.sleep(PATIENCE).await;
@@ -180,12 +183,12 @@ async fn a_run_that_is_stopped_leaves_nothing_behind() {
         let running = RunThread::start_with(run, ()).unwrap();
         let ids = ids.recv_timeout(PATIENCE).unwrap();
         drop(running);
-        wait_until("they are gone, and waited for", || none_is_left(&ids));
+        wait_until("all children to be reaped", || none_is_left(&ids));
     }
 }
 
 #[test]
-fn children_do_not_outlive_a_parent_that_is_killed() {
+fn children_do_not_outlive_a_killed_parent() {
     for ended_by in [Signal::SIGKILL, Signal::SIGINT] {
         let mut parent = Command::new(env::current_exe().unwrap())
             .args(["--exact", "--nocapture", "-q", "processes::tests::parent"])
@@ -199,17 +202,17 @@ fn children_do_not_outlive_a_parent_that_is_killed() {
             let ids = line.strip_prefix("children ")?.split(' ');
             Some(ids.map(|id| id.parse().unwrap()).collect::<Vec<u32>>())
         });
-        let ids = ids.expect("it has children");
+        let ids = ids.expect("no line with the ids");
         assert_eq!(ids.len(), 3);
         signal(parent.id(), ended_by);
         assert!(!parent.wait().unwrap().success());
-        // Whoever takes orphans in may not wait for them.
+        // The process that adopts orphans may not reap them.
         let has_ended = |id: &u32| matches!(state(*id), None | Some('Z'));
-        wait_until("they are gone", || ids.iter().all(has_ended));
+        wait_until("all children to exit", || ids.iter().all(has_ended));
     }
 }
 
-/// Runs a test where the tasks of a scenario would run.
+/// Runs a test on a loop like that of a scenario.
 fn on_a_loop(main: impl FnOnce(Platform) -> LocalBoxFuture<'static, ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -223,7 +226,7 @@ fn on_a_loop(main: impl FnOnce(Platform) -> LocalBoxFuture<'static, ()>) {
             Platform::new(timer, Rc::new(spawn)).with_processes(Rc::new(NativeProcesses));
         tokio::time::timeout(PATIENCE, main(platform))
             .await
-            .expect("it never ends");
+            .expect("the test never ends");
     });
 }
 
@@ -235,18 +238,18 @@ fn none_is_left(ids: &[u32]) -> bool {
     ids.iter().all(|id| state(*id).is_none())
 }
 
-/// How the system says that a process is: `Z` if nobody has waited for it;
-/// `None` if there is no such process.
+/// Returns the state of a process as the system reports it, such as `Z` for one that is
+/// not reaped, or `None` if there is no such process.
 fn state(id: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // Behind the name, which may have anything in it.
+    // The state follows the name, which may contain anything.
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
 fn wait_until(what: &str, mut has_happened: impl FnMut() -> bool) {
     let since = Instant::now();
     while !has_happened() {
-        assert!(since.elapsed() < PATIENCE, "{what}: not in {PATIENCE:?}");
+        assert!(since.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
         thread::sleep(Duration::from_millis(5));
     }
 }

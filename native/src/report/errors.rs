@@ -1,5 +1,5 @@
-//! What became of the requests of a run about errors, and of the processes that
-//! served them.
+//! Figures of a run of the errors chapter: its requests, and the processes that served
+//! them.
 
 use super::{processes, table::render};
 use highwater::{
@@ -9,17 +9,17 @@ use highwater::{
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How many figures stand beside each other.
+/// The number of figures per row.
 const COLUMNS: usize = 6;
 
-/// The figures of a run about errors; none of another.
+/// Returns the figures of a run, or `None` for another chapter.
 fn tally(trace: &Trace) -> Option<Tally> {
     let scenario = scenario::find(&trace.scenario).ok()?;
     (scenario.chapter == "errors").then(|| Tally::of(trace))
 }
 
-/// The figures in columns, and a row for each place with its process ids before
-/// and after each crash; nothing for a run that is not about errors.
+/// Returns the figures in columns, and one row per worker slot with its process ids. Empty
+/// for another chapter.
 pub(super) fn table(trace: &Trace) -> String {
     let Some(tally) = tally(trace) else {
         return String::new();
@@ -28,8 +28,8 @@ pub(super) fn table(trace: &Trace) -> String {
     for figures in tally.figures().chunks(COLUMNS) {
         let row = |cell: fn(&(&str, String)) -> String| {
             let mut row = [const { String::new() }; COLUMNS + 1];
-            for (place, figure) in figures.iter().enumerate() {
-                row[place] = cell(figure);
+            for (column, figure) in figures.iter().enumerate() {
+                row[column] = cell(figure);
             }
             row
         };
@@ -41,7 +41,7 @@ pub(super) fn table(trace: &Trace) -> String {
     text
 }
 
-/// The same for programs; null for a run that is not about errors.
+/// Returns the figures as JSON, or null for another chapter.
 pub(super) fn json(trace: &Trace) -> Value {
     let Some(tally) = tally(trace) else {
         return Value::Null;
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crash_stands_between_two_process_ids() {
+    fn table_shows_a_crash_between_process_ids() {
         let text = table(&simulated(
             "handler",
             &[("bug_every", "50"), ("workers", "1")],
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_no_process_there_is_no_table_of_them() {
+    fn no_process_table_without_processes() {
         let text = table(&simulated("taxonomy", &[]));
         assert!(text.contains("ATTEMPTS A REQUEST"), "{text}");
         assert!(!text.contains("GENERATION"), "{text}");
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_read_the_ids_and_the_causes() {
+    fn json_has_process_ids_and_causes() {
         let report = json(&simulated(
             "handler",
             &[("bug_every", "50"), ("workers", "1")],

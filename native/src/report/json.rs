@@ -1,11 +1,11 @@
-//! The report a program reads.
+//! The report as JSON.
 
 use super::{errors, scaling, took};
 use highwater::{analysis::digest, scenario::Verdict, trace::Trace};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 
-/// One JSON object on lines of its own. Durations are whole nanoseconds.
+/// Returns the report as one indented JSON object. Durations are whole nanoseconds.
 pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
     let summary = trace.summary();
     let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);

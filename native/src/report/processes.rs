@@ -1,16 +1,16 @@
-//! Which processes served, one after the other.
+//! The processes of each worker slot, in order.
 
 use super::table::render;
 use highwater::{scenario::WorkerSlot, trace::Trace};
 use serde_json::{Value, json};
 
-/// A row for each place, with its process ids before and after each end; nothing
-/// where there were none.
+/// Returns one row per worker slot, with the process ids before and after each exit. Empty
+/// if there are no slots.
 pub(super) fn table(worker_slots: &[WorkerSlot], trace: &Trace) -> String {
     if worker_slots.is_empty() {
         return String::new();
     }
-    let header = ["PLACE", "STATE", "GENERATION", "PROCESSES"];
+    let header = ["SLOT", "STATE", "GENERATION", "PROCESSES"];
     let mut rows = vec![header.map(str::to_owned)];
     for worker_slot in worker_slots {
         rows.push([
@@ -23,7 +23,7 @@ pub(super) fn table(worker_slots: &[WorkerSlot], trace: &Trace) -> String {
     format!("\n{}", render(&rows))
 }
 
-/// The same for programs.
+/// Returns the slots as a JSON array.
 pub(super) fn json(worker_slots: &[WorkerSlot], trace: &Trace) -> Value {
     let generations = |worker_slot: &WorkerSlot| {
         let generations = worker_slot.generations.iter().map(|generation| {

@@ -1,4 +1,4 @@
-//! How late the loop was, what threads were good for, and who served.
+//! Figures of a run of the scaling chapter: loop lag, speed-up by threads, and processes.
 
 use super::{processes, table::render};
 use highwater::{
@@ -7,14 +7,14 @@ use highwater::{
 };
 use serde_json::{Map, Value};
 
-/// A row for each figure, and one for each place with its process ids; nothing for
-/// a run that is not about CPU work.
+/// Returns one row per figure, and one per worker slot with its process ids. Empty for
+/// another chapter.
 pub(super) fn table(trace: &Trace) -> String {
     let figures = scaling_figures(trace);
     if figures.is_empty() {
         return String::new();
     }
-    let header = ["OF THIS RUN", ""].map(str::to_owned);
+    let header = ["THIS RUN", ""].map(str::to_owned);
     let rows = figures.into_iter().map(|(name, value)| [name, value]);
     let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
     let worker_slots = WorkerSlots::of(trace);
@@ -22,7 +22,7 @@ pub(super) fn table(trace: &Trace) -> String {
     format!("\n{}{places}", render(&rows))
 }
 
-/// The same for programs; null for a run that is not about CPU work.
+/// Returns the figures as JSON, or null for another chapter.
 pub(super) fn json(trace: &Trace) -> Value {
     let figures = scaling_figures(trace);
     if figures.is_empty() {
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_are_compared_with_the_loop() {
+    fn table_compares_threads_with_the_loop() {
         let text = table(&simulated("threads"));
         assert!(text.contains("4 threads    3.99 times as quick"), "{text}");
         let report = json(&simulated("threads"));
@@ -56,13 +56,13 @@ mod tests {
     }
 
     #[test]
-    fn the_loops_lag_is_there() {
+    fn table_has_the_loop_lag() {
         let text = table(&simulated("blocking"));
         assert!(text.contains("Loop lag p99"), "{text}");
     }
 
     #[test]
-    fn a_kill_stands_between_two_process_ids() {
+    fn table_shows_a_kill_between_process_ids() {
         let text = table(&simulated("cluster"));
         assert!(text.contains("3 ✗ killed from outside → 4"), "{text}");
         assert!(text.contains("Lost in flight"), "{text}");
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_about_something_else_has_no_such_figures() {
+    fn other_chapters_have_no_figures() {
         assert_eq!(table(&simulated("decoupling")), "");
         assert!(json(&simulated("decoupling")).is_null());
     }

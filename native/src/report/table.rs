@@ -1,11 +1,11 @@
-//! Who did what, in columns.
+//! Tables of services and queues.
 
 use super::{FAINT, human, units::bytes};
 use highwater::trace::Trace;
 use std::{fmt::Write, time::Duration};
 
-/// A row for each service: what it handled, how long that took, and to whom
-/// it passes things on. `note` stands behind the figures that are times.
+/// Returns one row per service: calls handled, their times, and the services it calls.
+/// `note` is appended to the headers of times.
 pub(super) fn services(trace: &Trace, note: &str) -> String {
     let note = note.to_uppercase();
     let summary = trace.summary();
@@ -16,13 +16,13 @@ pub(super) fn services(trace: &Trace, note: &str) -> String {
         "IN FLIGHT".to_owned(),
         format!("OK P50{note}"),
         format!("OK P99{note}"),
-        "PASSES ON TO".to_owned(),
+        "CALLS".to_owned(),
     ]];
     for source in summary.sources() {
         let counters = summary.counters(source);
         let is_sample = summary.is_sample(source);
-        let of_what = if is_sample { ", times of a sample" } else { "" };
-        // A bus has no work of its own: dashes, not zeros.
+        let suffix = if is_sample { ", sampled times" } else { "" };
+        // A bus does no work itself: show dashes, not zeros.
         let figure = |number: u64| match counters.started {
             0 => "–".to_owned(),
             _ => number.to_string(),
@@ -43,7 +43,7 @@ pub(super) fn services(trace: &Trace, note: &str) -> String {
             })
             .collect();
         rows.push([
-            [trace.name(source), of_what].concat(),
+            [trace.name(source), suffix].concat(),
             figure(counters.finished()),
             figure(counters.failed),
             figure(counters.in_flight()),
@@ -55,19 +55,12 @@ pub(super) fn services(trace: &Trace, note: &str) -> String {
     render(&rows)
 }
 
-/// A row for each queue of bytes: what it held, and what it could not hold;
-/// nothing where there is none.
+/// Returns one row per byte queue: its mark, levels, stalls and drops. Empty if there are no
+/// queues.
 pub(super) fn queues(trace: &Trace, took: Duration) -> String {
     let summary = trace.summary();
     let header = [
-        "QUEUE",
-        "MARK",
-        "PEAK",
-        "AT THE END",
-        "STALLED",
-        "DROPPED",
-        "REFUSED",
-        "",
+        "QUEUE", "MARK", "PEAK", "FINAL", "STALLED", "DROPPED", "REJECTED", "",
     ];
     let mut rows = vec![header.map(str::to_owned)];
     for (id, queue) in summary.queues() {
@@ -92,8 +85,8 @@ pub(super) fn queues(trace: &Trace, took: Duration) -> String {
     format!("\n{}", render(&rows))
 }
 
-/// The first and the last column are texts and start on the left; the others
-/// are figures and end on the right.
+/// Formats rows as a table. The first and last column are left-aligned text, the others
+/// right-aligned figures.
 pub(crate) fn render<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
@@ -126,14 +119,14 @@ mod tests {
     use highwater::scenario;
 
     #[test]
-    fn columns_stand_under_each_other() {
+    fn columns_are_aligned() {
         let rows = [["a", "9", "x"], ["long", "10", "y"]].map(|row| row.map(str::to_owned));
         let table = anstream::adapter::strip_str(&render(&rows)).to_string();
         assert_eq!(table, "  a      9  x\n  long  10  y\n");
     }
 
     #[test]
-    fn a_bus_passes_on_and_handles_nothing() {
+    fn bus_calls_listeners_and_handles_nothing() {
         let trace = scenario::find("decoupling")
             .unwrap()
             .experiment()
@@ -146,7 +139,7 @@ mod tests {
             "{bus}"
         );
         assert!(bus.contains('–') && !bus.contains(" 0 "), "{bus}");
-        // To subscribe or to depend is not to pass anything on.
+        // Subscriptions and dependencies are not calls.
         let front = table.lines().find(|line| line.starts_with("  UserService"));
         assert!(front.unwrap().ends_with("  EventBus 12×"), "{table}");
         let email = table

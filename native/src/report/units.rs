@@ -1,8 +1,8 @@
-//! Durations and sizes for people.
+//! Formatting of durations and sizes.
 
 use std::time::Duration;
 
-/// Three digits and a unit: `81.6 ms`, `3.21 s`, `2 min 5 s`.
+/// Formats a duration with three digits and a unit: `81.6 ms`, `3.21 s`, `2 min 5 s`.
 pub(crate) fn human(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     let millis = seconds * 1000.0;
@@ -24,7 +24,7 @@ pub(crate) fn human(duration: Duration) -> String {
     }
 }
 
-/// `0 B`, `64 KiB`, `1.5 MiB`.
+/// Formats a size: `0 B`, `64 KiB`, `1.5 MiB`.
 pub(crate) fn bytes(bytes: u64) -> String {
     let kibibytes = bytes as f64 / 1024.0;
     match bytes {
@@ -34,7 +34,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
     }
 }
 
-/// One digit behind the point, unless it is 0.
+/// Rounds to one decimal place, without a trailing `.0`.
 fn tenths(number: f64) -> String {
     let rounded = (number * 10.0).round() / 10.0;
     format!("{rounded}")
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_keep_three_digits() {
+    fn durations_show_three_digits() {
         let shown = |micros| human(Duration::from_micros(micros));
         assert_eq!(shown(0), "0 ms");
         assert_eq!(shown(57), "0.06 ms");
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_in_binary_units() {
+    fn sizes_use_binary_units() {
         assert_eq!(bytes(0), "0 B");
         assert_eq!(bytes(1023), "1023 B");
         assert_eq!(bytes(64 << 10), "64 KiB");
