@@ -85,7 +85,7 @@ In a checkout: cargo run -p native -- serve
 API: GET /api/scenarios lists the scenarios. POST /api/runs starts a run and streams it
 as server-sent events: any number of trace events, then one end event. The x-worker
 header names the process that runs it. Closing the connection stops the run.
-    curl -N http://127.0.0.1:8080/api/runs -H 'Content-Type: application/json' \
+    curl -N http://127.0.0.1:8080/api/runs -H 'Content-Type: application/json' \\
       -d '{\"scenario\": \"cluster\", \"params\": {\"requests\": 50}, \"seed\": 1}'
 \"records\": \"packed\" sends the records as little-endian 64-bit words in base64 instead
 of JSON objects, and the run's time every 50 ms.
@@ -118,12 +118,12 @@ Signals, sent to the supervisor (the process you started):
   HUP          Rolling reload: replace one worker after the other. The program file is
                looked up again, by its path or in PATH; the log names the file and its
                version. If a new worker fails to start or to become ready, the reload is
-               aborted and the old workers keep serving. No request is lost, with one
-               exception: a client that reuses a connection after more than 1 s idle,
-               just as it is closed
+               aborted and the old workers keep serving. No request is lost, unless a
+               client reuses a connection that was idle for more than 1 s just as the
+               worker closes it
   TERM, INT    Graceful shutdown: requests in flight have 8 s to finish (serve: 2 s).
                A second signal exits at once
-  TTIN, TTOU   Add a worker, remove a worker
+  TTIN, TTOU   Add or remove one worker
 
 A worker that exits, or sends no heartbeat for 5 s, is replaced at once. A worker that
 hit a bug serves until its replacement is ready. If a replacement does not last a second,
@@ -222,7 +222,7 @@ pub(crate) struct RunOptions {
     /// Seed of all random draws [default: 1]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     seed: Option<String>,
-    /// Where to run
+    /// World to run in
     #[arg(long, value_enum, default_value_t = World::Native)]
     pub(crate) world: World,
     /// Write the trace in the Chrome trace-event format

@@ -195,7 +195,7 @@ fn foot(text: &mut String, experiment: &Experiment, world: World) {
     };
     let _ = writeln!(
         text,
-        "\n  again    {}{in_world}\n  to see   cargo run -p native -- serve, then http://127.0.0.1:8080/{}",
+        "\n  repeat   {}{in_world}\n  view     cargo run -p native -- serve, then http://127.0.0.1:8080/{}",
         experiment.command_line(),
         experiment.fragment()
     );

@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_per_second_is_admitted_and_counts_add_up() {
+    fn one_line_per_second_is_admitted() {
         let mut sampler = Sampler::default();
         let begin = Instant::now();
         let (mut written, mut left_out) = (0, 0);

@@ -23,8 +23,8 @@ pub(crate) struct ReadThread {
     pub(crate) buffers: Arc<Buffers>,
     /// The high-water mark of the channel.
     pub(crate) bound: Bound<Chunk>,
-    /// Whether to send full chunks except for the last one, and at least one chunk even if
-    /// the input is empty. Otherwise, each read is sent at once.
+    /// Sends full chunks except for the last one, and at least one chunk even if
+    /// the input is empty. If false, each read is sent at once.
     pub(crate) in_blocks: bool,
     /// Measures how long the thread is stalled.
     pub(crate) clock: Arc<dyn Clock>,

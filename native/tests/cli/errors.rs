@@ -1,4 +1,4 @@
-//! What `highwater serve` answers when something is wrong, and what it logs.
+//! Error responses of `highwater serve`, and their log entries.
 
 use crate::{
     server::{Answer, JSON, Server},
@@ -6,12 +6,12 @@ use crate::{
 };
 use serde_json::{Value, json};
 
-/// A server that logs each problem, repeated ones too.
+/// Starts a server that logs every problem without sampling.
 fn server() -> Server {
     Server::start_with(&["--log-level", "debug"])
 }
 
-/// A problem as it has to be, in the log once.
+/// Checks a problem document and its single log entry, and returns the document.
 #[track_caller]
 fn problem(server: &Server, answer: &Answer, status: u16, code: &str) -> Value {
     assert_eq!(answer.status, status, "{answer:?}");
@@ -30,9 +30,9 @@ fn problem(server: &Server, answer: &Answer, status: u16, code: &str) -> Value {
 
     let id = problem["id"].as_str().unwrap();
     assert_eq!(answer.header("x-request-id"), Some(id));
-    // It is written before it is answered, and read a little later.
+    // The entry is written before the response, but read a little later.
     wait_until(id, || !server.logged(id).is_empty());
-    // The next one is behind it in the log, and so would a second line be.
+    // A second entry would precede that of the next request.
     let next = server.request("GET", "/api/next", &[("x-request-id", "next")], "");
     assert_eq!(next.header("x-request-id"), Some("next"));
     server.wait_for_log("id=next ");
@@ -44,7 +44,7 @@ fn problem(server: &Server, answer: &Answer, status: u16, code: &str) -> Value {
 }
 
 #[test]
-fn bad_runs_are_problems_that_say_what_would_be_right() {
+fn bad_run_requests_explain_the_problem() {
     let server = server();
     let deep = format!(r#"{{"params": {{"users": {}"#, "[".repeat(2_000));
     let long = "x".repeat(17 * 1024);
@@ -98,7 +98,7 @@ fn bad_runs_are_problems_that_say_what_would_be_right() {
 }
 
 #[test]
-fn each_field_that_is_wrong_is_named() {
+fn every_invalid_field_is_named() {
     let server = server();
     let body = r#"{"scenario": "decoupling", "params": {"users": 0, "usrs": 3}, "seed": "x"}"#;
     let problem = problem(&server, &server.run(body), 400, "invalid_input");
@@ -109,7 +109,7 @@ fn each_field_that_is_wrong_is_named() {
 }
 
 #[test]
-fn what_is_not_there_or_not_for_that_is_a_problem() {
+fn bad_paths_methods_and_types_are_problems() {
     let server = server();
     let form = ("Content-Type", "text/plain");
     for (method, path, headers, status, code) in [
@@ -118,9 +118,9 @@ fn what_is_not_there_or_not_for_that_is_a_problem() {
         ("GET", "/api/runs", &[], 405, "method_not_allowed"),
         ("DELETE", "/api/scenarios", &[], 405, "method_not_allowed"),
         ("POST", "/", &[], 405, "method_not_allowed"),
-        // What another site's form can send without asking is not taken.
+        // A form of another site could send this without a preflight request.
         ("POST", "/api/runs", &[form], 415, "unsupported_media_type"),
-        // It is there with --faults only.
+        // The route needs --faults.
         ("POST", "/api/faults/bug", &[JSON], 404, "not_found"),
     ] {
         let answer = server.request(method, path, headers, "{}");
@@ -130,7 +130,7 @@ fn what_is_not_there_or_not_for_that_is_a_problem() {
 }
 
 #[test]
-fn a_person_is_told_in_words_and_a_program_in_json() {
+fn browsers_get_text_and_programs_get_json() {
     let server = server();
     let browser = ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8");
     let words = server.request("GET", "/none", &[browser], "");
@@ -147,7 +147,7 @@ fn a_person_is_told_in_words_and_a_program_in_json() {
     );
     let id = words.header("x-request-id").unwrap();
     assert!(words.body.contains(id), "{words:?}");
-    wait_until("its line in the log", || server.logged(id).len() == 1);
+    wait_until("its log entry", || server.logged(id).len() == 1);
 
     let json = server.request("GET", "/none", &[("Accept", "*/*")], "");
     problem(&server, &json, 404, "not_found");
@@ -156,20 +156,20 @@ fn a_person_is_told_in_words_and_a_program_in_json() {
 }
 
 #[test]
-fn an_id_of_the_client_s_is_kept_if_it_is_a_good_one() {
+fn valid_client_request_id_is_kept() {
     let server = server();
-    let ask = |id| {
+    let id_for = |id| {
         let answer = server.request("GET", "/api/none", &[("X-Request-Id", id)], "");
         answer.json()["id"].as_str().unwrap().to_owned()
     };
-    assert_eq!(ask("order-42"), "order-42");
-    assert_ne!(ask("order 42"), "order 42");
+    assert_eq!(id_for("order-42"), "order-42");
+    assert_ne!(id_for("order 42"), "order 42");
     let well = server.request("GET", "/healthz", &[("X-Request-Id", "well")], "");
     assert_eq!(well.header("x-request-id"), Some("well"));
 }
 
 #[test]
-fn what_a_problem_means_can_be_read_at_its_type() {
+fn problem_types_are_documented_at_their_uri() {
     let server = server();
     let list = server.request("GET", "/problems/", &[], "");
     let types: Vec<&str> = list.body.lines().filter(|it| it.starts_with('/')).collect();

@@ -1,4 +1,4 @@
-//! Requests at the edges of HTTP, byte by byte.
+//! Unusual and malformed HTTP requests, sent as raw bytes.
 
 use crate::{
     server::{Answer, Server},
@@ -11,7 +11,7 @@ use std::{
     process::{Child, Stdio},
 };
 
-/// Sends these bytes and reads until the server closes. Fails if it resets the
+/// Sends bytes and reads until the server closes. Fails if the server resets the
 /// connection.
 fn exchange(addr: &str, bytes: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(addr).unwrap();
@@ -22,13 +22,13 @@ fn exchange(addr: &str, bytes: &[u8]) -> Answer {
     Answer::read(&answer)
 }
 
-/// Sends a head with these lines.
-fn ask(addr: &str, lines: &[&str]) -> Answer {
+/// Sends a request head with these lines.
+fn send_head(addr: &str, lines: &[&str]) -> Answer {
     let head = lines.join("\r\n") + "\r\nConnection: close\r\n\r\n";
     exchange(addr, head.as_bytes())
 }
 
-/// Fails unless it is a problem document with this status and an id.
+/// Checks for a problem document with this status and an id.
 #[track_caller]
 fn assert_problem(answer: &Answer, status: u16) {
     assert_eq!(answer.status, status, "{answer:?}");
@@ -39,7 +39,7 @@ fn assert_problem(answer: &Answer, status: u16) {
     assert_eq!(problem["id"].as_str(), answer.header("x-request-id"));
 }
 
-/// A running `highwater cluster`, killed when dropped.
+/// A running `highwater cluster`, killed on drop.
 struct Cluster {
     process: Child,
     addr: String,
@@ -78,33 +78,33 @@ fn http_1_1_needs_one_valid_host() {
     let cluster = Cluster::start();
     for addr in [&server.addr, &cluster.addr] {
         let get = "GET / HTTP/1.1";
-        assert_problem(&ask(addr, &[get]), 400);
+        assert_problem(&send_head(addr, &[get]), 400);
         for host in [
             "", "a b", "a,b", "u@a", "a/b", "a:b", "a:1:2", "a:65536", "[::1", "::1", "[::g]",
             "a%2", "http://a",
         ] {
             let host = format!("Host: {host}");
-            let answer = ask(addr, &[get, &host]);
+            let answer = send_head(addr, &[get, &host]);
             assert_problem(&answer, 400);
             assert_eq!(answer.header("connection"), Some("close"), "{host}");
         }
         let own = format!("Host: {addr}");
         for twice in [[&*own, &own], [&own, "host: b"]] {
-            assert_problem(&ask(addr, &[get, twice[0], twice[1]]), 400);
+            assert_problem(&send_head(addr, &[get, twice[0], twice[1]]), 400);
         }
-        // Both are said of every version.
-        assert_problem(&ask(addr, &["GET / HTTP/1.0", &own, &own]), 400);
-        assert_problem(&ask(addr, &["GET / HTTP/1.0", "Host: a b"]), 400);
-        assert_eq!(ask(addr, &["GET / HTTP/1.0"]).status, 200);
-        assert_eq!(ask(addr, &[get, &own]).status, 200);
-        // The target's host stands for that of the header, which is needed all the same.
+        // These rules hold for every version.
+        assert_problem(&send_head(addr, &["GET / HTTP/1.0", &own, &own]), 400);
+        assert_problem(&send_head(addr, &["GET / HTTP/1.0", "Host: a b"]), 400);
+        assert_eq!(send_head(addr, &["GET / HTTP/1.0"]).status, 200);
+        assert_eq!(send_head(addr, &[get, &own]).status, 200);
+        // The target's host overrides the header, which is required nevertheless.
         let absolute = format!("GET http://{addr}/healthz HTTP/1.1");
-        assert_problem(&ask(addr, &[&absolute]), 400);
-        assert_eq!(ask(addr, &[&absolute, "Host: other"]).status, 200);
-        assert_problem(&ask(addr, &["GET http://u@a/ HTTP/1.1", &own]), 400);
+        assert_problem(&send_head(addr, &[&absolute]), 400);
+        assert_eq!(send_head(addr, &[&absolute, "Host: other"]).status, 200);
+        assert_problem(&send_head(addr, &["GET http://u@a/ HTTP/1.1", &own]), 400);
     }
-    // A plain service has the names that it is given from outside.
-    let other = ask(&cluster.addr, &["GET / HTTP/1.1", "Host: example.com"]);
+    // A cluster accepts any host name.
+    let other = send_head(&cluster.addr, &["GET / HTTP/1.1", "Host: example.com"]);
     assert_eq!(other.status, 200);
 }
 
@@ -113,7 +113,7 @@ fn hosts_that_are_not_loopback_need_allow_host() {
     let server = Server::start_with(&["--allow-host", "Page.Test", "--allow-host", "192.0.2.7"]);
     let status = |host: &str| {
         let host = format!("Host: {host}");
-        let answer = ask(&server.addr, &["GET /healthz HTTP/1.1", &host]);
+        let answer = send_head(&server.addr, &["GET /healthz HTTP/1.1", &host]);
         if answer.status != 200 {
             assert_problem(&answer, 421);
             assert_eq!(answer.json()["code"], "misdirected_request");
@@ -146,7 +146,7 @@ fn hosts_that_are_not_loopback_need_allow_host() {
     ] {
         assert_eq!(status(host), 421, "{host}");
     }
-    // No address is left out, and no method.
+    // The rule holds for every route and method.
     for line in [
         "GET /",
         "POST /api/runs",
@@ -154,12 +154,12 @@ fn hosts_that_are_not_loopback_need_allow_host() {
         "GET http://example.com/",
     ] {
         let line = format!("{line} HTTP/1.1");
-        let answer = ask(&server.addr, &[&line, "Host: example.com"]);
+        let answer = send_head(&server.addr, &[&line, "Host: example.com"]);
         assert_eq!(answer.status, 421, "{answer:?}");
     }
     let target = "GET http://localhost/healthz HTTP/1.1";
     assert_eq!(
-        ask(&server.addr, &[target, "Host: example.com"]).status,
+        send_head(&server.addr, &[target, "Host: example.com"]).status,
         200
     );
 }
@@ -204,7 +204,7 @@ fn malformed_requests_are_answered_logged_and_counted() {
         assert!(answer.header("date").is_some(), "{answer:?}");
         ids.push(answer.header("x-request-id").unwrap().to_owned());
     }
-    // Of lines that repeat in a second, only the first is written.
+    // Repeated lines are sampled, so only the first is sure to be logged.
     server.wait_for_log(&ids[0]);
     let metrics = server.request("GET", "/metrics", &[], "").body;
     let count = requests.len();
@@ -259,7 +259,7 @@ fn answer_reaches_a_client_that_is_still_sending() {
         let mut stream = TcpStream::connect(&server.addr).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(begin.as_bytes()).unwrap();
-        // The answer is there, and more is sent after it.
+        // The response has arrived: send more after it.
         assert_eq!(stream.peek(&mut [0]).unwrap(), 1, "{status}");
         for _ in 0..10 {
             stream.write_all(rest.as_bytes()).unwrap();
@@ -331,16 +331,16 @@ fn disallowed_methods_get_405_with_allow() {
     ] {
         let own = format!("Host: {addr}");
         for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "FOO"] {
-            let answer = ask(addr, &[&format!("{method} {path} HTTP/1.1"), &own]);
+            let answer = send_head(addr, &[&format!("{method} {path} HTTP/1.1"), &own]);
             assert_problem(&answer, 405);
             assert_eq!(answer.header("allow"), Some("GET,HEAD"), "{method} {path}");
         }
-        let head = ask(addr, &[&format!("HEAD {path} HTTP/1.1"), &own]);
-        let get = ask(addr, &[&format!("GET {path} HTTP/1.1"), &own]);
+        let head = send_head(addr, &[&format!("HEAD {path} HTTP/1.1"), &own]);
+        let get = send_head(addr, &[&format!("GET {path} HTTP/1.1"), &own]);
         assert_eq!((head.status, &*head.body), (get.status, ""), "{path}");
     }
     let own = format!("Host: {}", server.addr);
-    let answer = ask(&server.addr, &["GET /api/runs HTTP/1.1", &own]);
+    let answer = send_head(&server.addr, &["GET /api/runs HTTP/1.1", &own]);
     assert_problem(&answer, 405);
     assert_eq!(answer.header("allow"), Some("POST"));
 }

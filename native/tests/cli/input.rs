@@ -1,9 +1,9 @@
-//! Bad input: one line that says what is wrong and what would be right.
+//! Usage errors, help and the list of scenarios.
 
 use crate::support::highwater;
 
 #[test]
-fn bad_input_is_one_line_and_exit_code_2() {
+fn bad_input_prints_one_line_and_exits_with_2() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().to_str().unwrap();
     let both = format!("{folder}/both");
@@ -106,7 +106,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
 }
 
 #[test]
-fn files_and_metrics_are_refused_by_name() {
+fn bad_files_and_metrics_are_named() {
     expect_one_line(
         &["run", "decoupling", "--csv", "x", "--plot", "x"],
         &["--csv and --plot name the same file"],
@@ -133,7 +133,7 @@ fn expect_one_line(arguments: &[&str], parts: &[&str]) {
 }
 
 #[test]
-fn an_output_that_cannot_be_written_leaves_no_other_behind() {
+fn bad_output_leaves_no_other_output() {
     let folder = tempfile::tempdir().unwrap();
     let good = folder.path().join("trace.json");
     let bad = folder.path().join("none/plot.svg");
@@ -170,7 +170,7 @@ fn every_command_has_help_with_examples() {
 }
 
 #[test]
-fn the_list_has_every_scenario_with_its_schema() {
+fn list_has_scenarios_with_their_schemas() {
     let list = highwater(&["list", "--json"]).json();
     let mut scenarios = list["scenarios"].as_array().unwrap().iter();
     let scenario = scenarios.find(|it| it["name"] == "decoupling").unwrap();
@@ -191,12 +191,12 @@ fn the_list_has_every_scenario_with_its_schema() {
         assert!(text.contains(&format!("    {key}=")), "no {key} in {text}");
     }
     assert!(text.contains("0 to 10000 ms, live\n"), "{text}");
-    assert!(!text.contains('\u{1b}'), "plain when it is not a terminal");
+    assert!(!text.contains('\u{1b}'), "no colours without a terminal");
 }
 
 #[test]
-fn what_only_this_program_asks_of_itself_is_refused_to_people() {
+fn internal_argument_rejects_unknown_programs() {
     let done = highwater(&["--process", "nonsense"]);
     assert_eq!(done.code, Some(2), "{done:?}");
-    assert_eq!(done.stdout, "lost there is no program \"nonsense\"\n");
+    assert_eq!(done.stdout, "lost unknown program \"nonsense\"\n");
 }

@@ -1,5 +1,5 @@
-//! The log of a service: a stalled reader blocks nothing, repeated lines are sampled,
-//! and clients that hang up are no errors.
+//! The log of a server: a stalled reader blocks nothing, repeated lines are sampled, and
+//! clients that disconnect are not errors.
 #![cfg(unix)]
 
 use crate::{
@@ -14,7 +14,7 @@ use std::{
     thread,
 };
 
-/// A service whose standard error is a pipe that nobody reads yet.
+/// A server whose standard error is a pipe without a reader.
 struct Stalled {
     process: Child,
     addr: String,
@@ -78,7 +78,7 @@ fn metric(text: &str, name: &str) -> u64 {
     value.unwrap_or_else(|| panic!("{name}: {text}"))
 }
 
-/// The number after this in a line.
+/// Returns the number after a text in a line, or 0.
 fn number(line: &str, before: &str) -> u64 {
     let after = line.split(before).nth(1);
     let digits = after.map_or("", |after| {
@@ -89,21 +89,21 @@ fn number(line: &str, before: &str) -> u64 {
 }
 
 #[test]
-fn stalled_log_holds_up_nobody_and_is_reported_once() {
-    // At debug each of them is a line.
+fn stalled_log_blocks_nothing_and_is_reported_once() {
+    // At debug, every request is logged.
     let mut service = Stalled::start(&["--log-level", "debug"]);
     let long = "x".repeat(4_000);
-    let mut asked = 0;
-    while asked < 20 || service.metric("highwater_log_lines_dropped_total") == 0 {
+    let mut requests = 0;
+    while requests < 20 || service.metric("highwater_log_lines_dropped_total") == 0 {
         for _ in 0..100 {
             assert!(service.get(&format!("/api/{long}")).contains(" 404 "));
-            asked += 1;
+            requests += 1;
         }
-        assert!(asked < 20_000, "nothing is dropped");
+        assert!(requests < 20_000, "no line is dropped");
     }
     assert!(service.get("/readyz").contains(" 200 "));
 
-    // The reader is back.
+    // The reader continues.
     let reader = BufReader::new(service.log.try_clone().unwrap());
     let (send, lines) = std::sync::mpsc::channel();
     let reading = thread::spawn(move || {
@@ -125,7 +125,7 @@ fn stalled_log_holds_up_nobody_and_is_reported_once() {
         "{report}"
     );
     let written = seen.iter().filter(|line| line.contains("status=404"));
-    assert_eq!(written.count() as u64 + dropped, asked);
+    assert_eq!(written.count() as u64 + dropped, requests);
     for line in &seen {
         assert!(line.len() < 4096, "{} bytes", line.len());
         let is_whole = line.starts_with("INFO id=") && line.ends_with('"');
@@ -133,7 +133,7 @@ fn stalled_log_holds_up_nobody_and_is_reported_once() {
         assert!(!line.contains(&long[..1_025]), "{line}");
     }
 
-    // Nothing is lost at the end.
+    // No line is lost at exit.
     signal("-TERM", service.process.id());
     assert_eq!(service.process.wait().unwrap().code(), Some(0));
     reading.join().unwrap();
@@ -142,7 +142,7 @@ fn stalled_log_holds_up_nobody_and_is_reported_once() {
 }
 
 #[test]
-fn stalled_log_does_not_keep_the_service_from_ending() {
+fn stalled_log_does_not_delay_shutdown() {
     let mut service = Stalled::start(&["--log-level", "debug", "--faults"]);
     for _ in 0..200 {
         service.get(&format!("/api/{}", "x".repeat(4_000)));
@@ -152,33 +152,33 @@ fn stalled_log_does_not_keep_the_service_from_ending() {
         ready.trim().rsplit(' ').next().unwrap().parse().unwrap()
     };
     signal("-KILL", worker);
-    assert!(service.get("/readyz").contains(" 200 "), "it is replaced");
+    assert!(service.get("/readyz").contains(" 200 "), "not replaced");
     signal("-TERM", service.process.id());
     assert_eq!(service.process.wait().unwrap().code(), Some(0));
 }
 
 #[test]
-fn closed_log_is_counted_and_ends_nothing() {
+fn closed_log_counts_dropped_lines() {
     let mut service = Stalled::start(&["--log-level", "debug"]);
     let nowhere = File::open("/dev/null").unwrap();
     drop(std::mem::replace(&mut service.log, nowhere));
     for _ in 0..10 {
         assert!(service.get("/nothing").contains(" 404 "));
     }
-    wait_until("lines that nobody takes are counted", || {
+    wait_until("dropped lines to be counted", || {
         service.metric("highwater_log_lines_dropped_total") >= 10
     });
 }
 
 #[test]
-fn repeated_lines_are_sampled_and_the_counts_add_up() {
+fn repeated_lines_are_sampled_and_counts_add_up() {
     const REQUESTS: u64 = 300;
     let server = Server::start();
     for number in 0..REQUESTS {
         let path = format!("/nothing/{number}");
         assert_eq!(server.request("GET", &path, &[], "").status, 404);
         if number == 100 {
-            // Another kind is not hidden by the first.
+            // Lines of another kind are sampled separately.
             assert_eq!(server.run("{").status, 400);
         }
     }
@@ -189,8 +189,8 @@ fn repeated_lines_are_sampled_and_the_counts_add_up() {
         let left_out: u64 = lines.iter().map(|line| number(line, "left_out=")).sum();
         (written as u64, left_out)
     };
-    // The rest is reported although no other line follows.
-    wait_until("all are accounted for", || {
+    // The remaining count is reported even if no line of the kind follows.
+    wait_until("all lines to be accounted for", || {
         let (written, left_out) = accounted();
         written + left_out >= REQUESTS
     });
@@ -204,11 +204,11 @@ fn repeated_lines_are_sampled_and_the_counts_add_up() {
     assert_eq!(left_out_in_all, left_out);
 }
 
-/// A server on which clients have hung up in every way.
-fn after_hang_ups(options: &[&str]) -> Server {
+/// Starts a server and disconnects clients in every phase of a request.
+fn after_disconnects(options: &[&str]) -> Server {
     let server = Server::start_with(options);
     let run = r#"{"scenario": "decoupling", "params": {"email_latency": 5000, "users": 10000}}"#;
-    // While the request is sent.
+    // Two clients disconnect while they send the request.
     for is_closed in [false, true] {
         let head = "POST /api/runs HTTP/1.1\r\nHost: 127.0.0.1\r\n";
         let head = format!("{head}Content-Type: application/json\r\nContent-Length: 99\r\n\r\n{{");
@@ -220,17 +220,17 @@ fn after_hang_ups(options: &[&str]) -> Server {
         }
         drop(stream);
     }
-    // In the middle of the answer.
+    // Two clients disconnect while they read the response.
     for _ in 0..2 {
         let mut stream = server.send("POST", "/api/runs", &[JSON], run);
         stream.read_exact(&mut [0; 12]).unwrap();
         drop(stream);
     }
-    // Half a head is no request, and no malformed one either.
+    // An incomplete head is neither a request nor malformed.
     let mut stream = TcpStream::connect(&server.addr).unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nHos").unwrap();
     drop(stream);
-    wait_until("they are counted", || {
+    wait_until("the disconnects to be counted", || {
         let metrics = server.request("GET", "/metrics", &[], "").body;
         metric(&metrics, "highwater_http_requests_hung_up_total") == 4
     });
@@ -238,14 +238,14 @@ fn after_hang_ups(options: &[&str]) -> Server {
 }
 
 #[test]
-fn clients_that_hang_up_are_counted_apart_and_not_logged() {
-    let server = after_hang_ups(&[]);
+fn disconnects_are_counted_separately_and_not_logged() {
+    let server = after_disconnects(&[]);
     let metrics = server.request("GET", "/metrics", &[], "").body;
     for class in ["4xx", "5xx"] {
         let name = format!("highwater_http_requests_total{{status=\"{class}\"}}");
         assert_eq!(metric(&metrics, &name), 0, "{class}");
     }
-    // A client that has the whole answer has not hung up.
+    // A client that has the complete response has not disconnected.
     for (method, path) in [
         ("HEAD", "/"),
         ("GET", "/"),
@@ -254,7 +254,7 @@ fn clients_that_hang_up_are_counted_apart_and_not_logged() {
     ] {
         server.request(method, path, &[], "");
     }
-    // It is behind the others in the log.
+    // Its entry follows any others in the log.
     server.request("GET", "/none", &[], "");
     server.wait_for_log("code=not_found");
     for level in ["WARN", "DEBUG", "ERROR", "client_gone", "invalid_input"] {
@@ -265,9 +265,9 @@ fn clients_that_hang_up_are_counted_apart_and_not_logged() {
 }
 
 #[test]
-fn clients_that_hang_up_are_logged_at_debug() {
-    let server = after_hang_ups(&["--log-level", "debug"]);
-    wait_until("two were sending, two were reading", || {
+fn disconnects_are_logged_at_debug() {
+    let server = after_disconnects(&["--log-level", "debug"]);
+    wait_until("two entries of each phase", || {
         server
             .logged("client disconnected while sending the request")
             .len()
@@ -281,7 +281,7 @@ fn clients_that_hang_up_are_logged_at_debug() {
 }
 
 #[test]
-fn panics_are_lines_of_the_log() {
+fn panics_are_log_entries() {
     let server = Server::start_with(&["--faults"]);
     for _ in 0..3 {
         assert_eq!(
@@ -292,7 +292,7 @@ fn panics_are_lines_of_the_log() {
         );
     }
     server.wait_for_log("panicked at native/src/serve/faults.rs");
-    // A bug replaces its process: each has its own count.
+    // Each bug replaces its process, and each process samples separately.
     let lines = server.logged("a deliberate bug");
     assert!(!lines.is_empty());
     for line in lines {
@@ -301,15 +301,15 @@ fn panics_are_lines_of_the_log() {
 }
 
 #[test]
-fn lines_that_a_replaced_worker_could_not_write_are_counted() {
+fn dropped_lines_of_replaced_workers_are_counted() {
     const REQUESTS: u64 = 200;
     let service = Stalled::start(&["--log-level", "debug"]);
     for _ in 0..REQUESTS {
         service.get(&format!("/api/{}", "x".repeat(4_000)));
     }
     signal("-HUP", service.process.id());
-    // A pipe takes 64 KiB, of lines of more than 1 KiB each.
-    wait_until("the old worker has told how many", || {
+    // A pipe holds 64 KiB, and each line has more than 1 KiB.
+    wait_until("the count of the old worker", || {
         service.metric("highwater_log_lines_dropped_total") >= REQUESTS - 64
     });
 }

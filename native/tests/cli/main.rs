@@ -1,5 +1,5 @@
-//! The program from outside: what it prints, writes and answers, and with
-//! which code it exits. Nothing here depends on how long something takes.
+//! Tests of the `highwater` binary: output, files, HTTP responses and exit codes. No test
+//! depends on timing.
 
 mod errors;
 mod http_edges;

@@ -1,4 +1,4 @@
-//! `highwater pipe`: what goes in comes out, whole or not at all.
+//! `highwater pipe`: copies, stages, summaries and memory use.
 
 #[cfg(unix)]
 mod attributes;
@@ -23,10 +23,10 @@ use std::{
     thread,
 };
 
-/// What gzip compresses at a time.
+/// The block size of gzip, in bytes.
 const BLOCK: usize = 512 * 1024;
 
-/// None, one byte, and whatever lies around the size of a block and a chunk.
+/// Input sizes: empty, one byte, and around the size of a block and a chunk.
 const SIZES: [usize; 8] = [
     0,
     1,
@@ -39,7 +39,7 @@ const SIZES: [usize; 8] = [
 ];
 
 #[test]
-fn a_copy_is_the_same_whatever_its_size() {
+fn copy_matches_for_every_size() {
     let folder = tempfile::tempdir().unwrap();
     let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
     for size in SIZES {
@@ -47,14 +47,14 @@ fn a_copy_is_the_same_whatever_its_size() {
         fs::write(&input, &data).unwrap();
         let done = highwater(&["pipe", text(&input), text(&output), "--high-water", "70000"]);
         assert_eq!(done.code, Some(0), "{done:?}");
-        assert_eq!(done.stdout, "", "the summary is no result");
+        assert_eq!(done.stdout, "", "no result on standard output");
         assert!(fs::read(&output).unwrap() == data, "{size} bytes");
         assert_eq!(names(folder.path()), ["in", "out"]);
     }
 }
 
 #[test]
-fn upper_changes_ascii_letters_and_nothing_else() {
+fn upper_changes_only_ascii_letters() {
     for size in SIZES {
         let mut data = data(size);
         let done = filter(&["--upper"], data.clone());
@@ -66,13 +66,13 @@ fn upper_changes_ascii_letters_and_nothing_else() {
 }
 
 #[test]
-fn the_summary_goes_where_the_output_does_not() {
+fn summary_avoids_the_output_stream() {
     let folder = tempfile::tempdir().unwrap();
     let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
     fs::write(&input, data(300_000)).unwrap();
 
     let done = highwater(&["pipe", text(&input), text(&output), "--upper", "--json"]);
-    assert_eq!(done.stderr, "", "no progress where nobody looks");
+    assert_eq!(done.stderr, "", "no progress without a terminal");
     let json = done.json();
     assert_eq!(json["input"], text(&input));
     assert_eq!(json["output"], text(&output));
@@ -88,10 +88,7 @@ fn the_summary_goes_where_the_output_does_not() {
         .collect();
     assert_eq!(names, ["input", "upper", "output"]);
     assert!(stages[0]["stalled_ns"].is_u64());
-    assert!(
-        stages[1]["stalled_ns"].is_null(),
-        "it has nobody to wait for"
-    );
+    assert!(stages[1]["stalled_ns"].is_null(), "never stalled");
     assert!(stages[2]["stalled_ns"].is_u64());
 
     let done = filter(&["--json"], data(300_000));
@@ -101,7 +98,7 @@ fn the_summary_goes_where_the_output_does_not() {
 
     let done = highwater(&["pipe", text(&input), text(&output)]);
     assert!(done.stderr.contains("293 KiB in, 293 KiB out"), "{done:?}");
-    assert!(!done.stderr.contains('\u{1b}'), "plain: {done:?}");
+    assert!(!done.stderr.contains('\u{1b}'), "no colours: {done:?}");
 }
 
 #[cfg(target_os = "linux")]
@@ -130,15 +127,15 @@ fn memory_does_not_depend_on_the_data() {
     let (large, in_flight) = run(256, "1MiB");
     assert!(large <= 16 << 20, "{large}");
     assert!(large <= small + (2 << 20), "{small} and {large}");
-    // Two buffers, and a chunk for each of the three that have one in hand
-    // and for each end of a buffer that may pass its mark by one.
+    // Two channels at their marks, a chunk above the mark for each, and one chunk for each
+    // of the three stages.
     assert!(in_flight <= (2 << 20) + 5 * (256 << 10), "{in_flight}");
-    // The chunks are as small as the mark.
+    // Chunks are not larger than the mark.
     let (_, in_flight) = run(16, "64KiB");
     assert!(in_flight <= 7 * (64 << 10), "{in_flight}");
 }
 
-/// Runs `pipe - -` with `input`, to success.
+/// Runs `pipe - -` with `input`. Fails if it fails.
 fn filter(options: &[&str], input: Vec<u8>) -> Output {
     let output = try_filter(options, input);
     assert!(output.status.success(), "{output:?}");
@@ -149,7 +146,7 @@ fn try_filter(options: &[&str], input: Vec<u8>) -> Output {
     through(command(&["pipe", "-", "-"]).args(options), input)
 }
 
-/// Runs a command that reads `input` and whose output is wanted.
+/// Runs a command with `input` on standard input, and returns its output.
 fn through(command: &mut Command, input: Vec<u8>) -> Output {
     let mut child = command
         .stdin(Stdio::piped())
@@ -158,14 +155,14 @@ fn through(command: &mut Command, input: Vec<u8>) -> Output {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // It may end before it has read all.
+    // The command may exit before it has read everything.
     let feed = thread::spawn(move || stdin.write_all(&input).is_ok());
     let output = child.wait_with_output().unwrap();
     feed.join().unwrap();
     output
 }
 
-/// Bytes of which some repeat and some do not, the same each time.
+/// Returns deterministic bytes, partly compressible.
 fn data(size: usize) -> Vec<u8> {
     let mut state = 7_u64;
     let mut data = Vec::with_capacity(size);
@@ -185,7 +182,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// What a folder holds, in order.
+/// Returns the names in a folder, sorted.
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = folder
         .read_dir()
@@ -196,15 +193,15 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// A copy of the program that other users can run, too: where it was built may be
-/// closed to them.
+/// Copies the binary to where other users can run it. They may not have access to the
+/// build folder.
 #[cfg(unix)]
-fn program_for_everybody(folder: &Path) -> std::path::PathBuf {
+fn program_for_all_users(folder: &Path) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt;
-    let everybody = || fs::Permissions::from_mode(0o755);
+    let for_all_users = || fs::Permissions::from_mode(0o755);
     let program = folder.join("highwater");
     fs::copy(env!("CARGO_BIN_EXE_highwater"), &program).unwrap();
-    fs::set_permissions(&program, everybody()).unwrap();
-    fs::set_permissions(folder, everybody()).unwrap();
+    fs::set_permissions(&program, for_all_users()).unwrap();
+    fs::set_permissions(folder, for_all_users()).unwrap();
     program
 }

@@ -4,7 +4,7 @@ use crate::support::highwater;
 use serde_json::Value;
 use std::{fs, path::Path, sync::Mutex, thread};
 
-/// Short, in real time.
+/// Settings for a short run in real time.
 const QUICK: [&str; 4] = ["--set", "users=4", "--set", "interval=20"];
 
 #[test]
@@ -18,7 +18,7 @@ fn every_preset_passes_in_both_worlds() {
             .map(move |preset| (scenario.clone(), preset))
     };
     let scenarios = list["scenarios"].as_array().unwrap();
-    // They take seconds of real time, and most of it they wait.
+    // Runs take seconds but mostly wait, so several run at once.
     let left = Mutex::new(scenarios.iter().flat_map(presets));
     let next = || left.lock().unwrap().next();
     thread::scope(|scope| {
@@ -47,13 +47,13 @@ fn preset_passes_in_both_worlds(scenario: &Value, preset: &Value) {
             "observer" => &["--set", "work=2", "--set", "interval=20"],
             "pipeline" => &["--set", "lines=400"],
             "backpressure" => &["--set", "chunks=24", "--set", "read=5"],
-            // It takes as long as its jobs do.
+            // The duration depends on the jobs only.
             _ if scenario["chapter"] == "scaling" => &[],
             _ => &["--set", "interval=15", "--set", "latency=20"],
         });
         arguments.extend(sets.iter().flat_map(|set| ["--set", set]));
         if name == "cluster" && sets.iter().any(|set| set.starts_with("users=")) {
-            // A million are for a machine that does nothing else.
+            // The preset's million needs an idle machine.
             arguments.extend(["--set", "users=3000", "--set", "think=2000"]);
         }
         let done = highwater(&arguments);
@@ -68,15 +68,14 @@ fn preset_passes_in_both_worlds(scenario: &Value, preset: &Value) {
         let outcome = |verdict: &Value| [verdict["check"].clone(), verdict["outcome"].clone()];
         verdicts.iter().map(outcome).collect::<Vec<_>>()
     });
-    // Whether a queue fills up depends on how quick the machine is, and so does
-    // whether a breaker opens.
+    // Queues that fill up and breakers that open depend on the speed of the machine.
     if scenario["chapter"] == "events" || name == "handler" {
         assert_eq!(of_worlds[0], of_worlds[1], "{name}: {preset}");
     }
 }
 
 #[test]
-fn direct_calls_let_the_email_fail_the_registration() {
+fn direct_calls_propagate_the_email_failure() {
     let with = |design: &str| {
         let design = format!("design={design}");
         let mut arguments = vec!["run", "decoupling", "--json", "--set", "fail=email"];
@@ -110,7 +109,7 @@ fn direct_calls_let_the_email_fail_the_registration() {
 }
 
 #[test]
-fn a_simulated_trace_depends_on_the_experiment_alone() {
+fn simulated_trace_is_reproducible() {
     let folder = tempfile::tempdir().unwrap();
     let trace = |file: &str, seed: &str| {
         let path = folder.path().join(file);
@@ -129,13 +128,10 @@ fn a_simulated_trace_depends_on_the_experiment_alone() {
         fs::read(path).unwrap()
     };
     let first = trace("first.json", "7");
-    assert!(
-        first == trace("again.json", "7"),
-        "the same seed, the same bytes"
-    );
+    assert!(first == trace("again.json", "7"), "same seed, same bytes");
     assert!(
         first != trace("other.json", "8"),
-        "another seed, another run"
+        "another seed, another trace"
     );
 
     let chrome: Value = serde_json::from_slice(&first).unwrap();
@@ -157,7 +153,7 @@ fn a_simulated_trace_depends_on_the_experiment_alone() {
 }
 
 #[test]
-fn a_change_in_the_midst_of_a_run_is_on_record_in_both_worlds() {
+fn live_change_is_recorded_in_both_worlds() {
     for world in ["native", "virtual"] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("trace.json");
@@ -188,7 +184,7 @@ fn a_change_in_the_midst_of_a_run_is_on_record_in_both_worlds() {
 }
 
 #[test]
-fn a_bug_ends_the_run_in_both_worlds() {
+fn panic_ends_the_run_in_both_worlds() {
     for world in ["native", "virtual"] {
         for listeners in ["listeners=sync", "listeners=async"] {
             let folder = tempfile::tempdir().unwrap();
@@ -204,7 +200,7 @@ fn a_bug_ends_the_run_in_both_worlds() {
             assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
             assert!(done.stdout.contains("✗ the run died"), "{done:?}");
             assert!(done.stdout.contains("✗ not shown: "), "{done:?}");
-            // What led to it is on record.
+            // The records before the panic are kept.
             let trace = fs::read_to_string(&path).unwrap();
             let chrome: Value = serde_json::from_str(&trace).unwrap();
             assert!(trace.contains("\"request 1\""), "{world} {listeners}");
@@ -217,7 +213,7 @@ fn a_bug_ends_the_run_in_both_worlds() {
 }
 
 #[test]
-fn a_report_is_plain_and_names_its_world() {
+fn report_is_plain_and_names_its_world() {
     let simulated = highwater(&["run", "decoupling", "--world", "virtual"]);
     assert_eq!(simulated.stderr, "");
     assert!(simulated.stdout.contains("s simulated, "), "{simulated:?}");
@@ -231,11 +227,11 @@ fn a_report_is_plain_and_names_its_world() {
         !native.stdout.to_lowercase().contains("simulated"),
         "{native:?}"
     );
-    assert_eq!(native.stderr, "", "no progress where nobody looks");
+    assert_eq!(native.stderr, "", "no progress without a terminal");
 }
 
 #[test]
-fn a_plot_is_a_picture_in_svg() {
+fn plot_is_svg() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plot.svg");
     let plot = path.to_str().unwrap();
@@ -268,7 +264,7 @@ fn a_plot_is_a_picture_in_svg() {
 }
 
 #[test]
-fn records_are_lines_of_a_table() {
+fn csv_has_one_line_per_record() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.csv");
     let csv = path.to_str().unwrap();
@@ -283,18 +279,18 @@ fn records_are_lines_of_a_table() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn ctrl_c_ends_a_run_and_leaves_no_file() {
+fn ctrl_c_ends_a_run_without_output_files() {
     use crate::support::{command, signal, wait_until};
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trace.json");
-    // It blocks its loop for five seconds at a time.
+    // The run blocks its loop for five seconds at a time.
     let mut child = command(&["run", "decoupling", "--set", "email_latency=5000"])
         .args(["--set", "users=10000", "--set", "interval=0"])
         .args(["--trace", path.to_str().unwrap()])
         .spawn()
         .unwrap();
-    // Its loop's thread starts when signals are handled already.
+    // The loop thread starts after the signal handlers are installed.
     let threads = format!("/proc/{}/task", child.id());
     let has_started = || {
         let threads = Path::new(&threads).read_dir().unwrap();
@@ -302,8 +298,8 @@ fn ctrl_c_ends_a_run_and_leaves_no_file() {
             fs::read_to_string(thread.path().join("comm")).is_ok_and(|name| name == "loop\n")
         })
     };
-    wait_until("the loop's thread", || {
-        assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
+    wait_until("the loop thread", || {
+        assert_eq!(child.try_wait().unwrap(), None, "the run ended");
         has_started()
     });
     signal("-INT", child.id());

@@ -1,4 +1,4 @@
-//! How `highwater serve` tells a run: `POST /api/runs`, as the page asks for it.
+//! `POST /api/runs` of `highwater serve`, as the page uses it.
 
 use crate::{
     server::{JSON, Server},
@@ -12,7 +12,7 @@ use highwater::{
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 
-/// A batch as it was before it was packed.
+/// Unpacks a batch of records.
 fn unpack(event: &Value) -> RecordBatch {
     let bytes = BASE64_STANDARD.decode(event["words"].as_str().unwrap());
     let bytes = bytes.unwrap();
@@ -24,7 +24,7 @@ fn unpack(event: &Value) -> RecordBatch {
 }
 
 #[test]
-fn packed_records_are_the_trace_that_was_judged() {
+fn packed_records_match_the_judged_trace() {
     let server = Server::start();
     let set = [("users", "300"), ("interval", "0"), ("email_latency", "0")];
     let body = json!({
@@ -43,28 +43,28 @@ fn packed_records_are_the_trace_that_was_judged() {
 
     let (experiment, _) = Experiment::from_pairs("decoupling", set).unwrap();
     let mut trace = experiment.new_trace("native");
-    let mut known_until = 0;
+    let mut last_now = 0;
     for (event, packed) in batches {
         assert_eq!(event, "trace");
         let batch = unpack(packed);
         assert_eq!(batch.first_name, trace.names.len());
         assert!(batch.events.len() <= 1024, "{}", batch.events.len());
         trace.append(batch);
-        // Of the last part of a batch only it is known.
+        // Only the last part of a batch has the time.
         let now = packed["now_ms"].as_u64().unwrap();
-        assert!(now == 0 || now >= known_until, "{now} after {known_until}");
-        known_until = known_until.max(now);
+        assert!(now == 0 || now >= last_now, "{now} after {last_now}");
+        last_now = last_now.max(now);
     }
     assert!(trace.events.len() > 1024, "{}", trace.events.len());
     let last = trace.events.last().unwrap().recorded_at();
-    assert!(u128::from(known_until) >= last.as_millis(), "{known_until}");
+    assert!(u128::from(last_now) >= last.as_millis(), "{last_now}");
     let judged = experiment.scenario().judge(&trace);
     assert_eq!(verdicts["verdicts"], serde_json::to_value(judged).unwrap());
     assert_eq!(verdicts["died"], Value::Null);
 }
 
 #[test]
-fn time_is_told_while_nothing_happens() {
+fn time_is_sent_while_no_records_arrive() {
     // The first user's mail takes an hour.
     let body = json!({
         "scenario": "decoupling", "records": "packed",
@@ -89,7 +89,7 @@ fn time_is_told_while_nothing_happens() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_processes_of_a_run_are_those_of_the_system_and_gone_when_a_client_hangs_up() {
+fn run_processes_are_real_and_end_with_the_client() {
     use crate::support::wait_until;
     use std::{collections::BTreeSet, fs, path::Path};
 
@@ -108,8 +108,8 @@ fn the_processes_of_a_run_are_those_of_the_system_and_gone_when_a_client_hangs_u
         let client = server.send("POST", "/api/runs", &[JSON], &body.to_string());
         client.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut lines = BufReader::new(client).lines().map(Result::unwrap);
-        let mut told = BTreeSet::new();
-        while told.len() < 2 {
+        let mut pids = BTreeSet::new();
+        while pids.len() < 2 {
             let line = lines.next().unwrap();
             let Some(data) = line.strip_prefix("data: ") else {
                 continue;
@@ -117,13 +117,13 @@ fn the_processes_of_a_run_are_those_of_the_system_and_gone_when_a_client_hangs_u
             let batch: Value = serde_json::from_str(data).unwrap();
             let events = batch["events"].as_array().into_iter().flatten();
             let starts = events.filter(|event| event["kind"] == "start" && event["subject"] != 0);
-            told.extend(starts.map(|event| event["subject"].as_u64().unwrap()));
+            pids.extend(starts.map(|event| event["subject"].as_u64().unwrap()));
         }
         let children = children_of(serving);
-        assert!(told.is_subset(&children), "{told:?} of {children:?}");
+        assert!(pids.is_subset(&children), "{pids:?} of {children:?}");
         drop(lines);
         let is_gone = |id: &u64| !Path::new(&format!("/proc/{id}")).exists();
-        wait_until("the end of its processes", || told.iter().all(is_gone));
+        wait_until("the run's processes to exit", || pids.iter().all(is_gone));
         assert_eq!(server.serving_process(), serving);
     }
 }

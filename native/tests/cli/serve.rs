@@ -1,4 +1,4 @@
-//! `highwater serve`: the page, its headers, the API.
+//! `highwater serve`: the page, its headers and the API.
 
 use crate::{
     server::{JSON, Server},
@@ -15,7 +15,7 @@ use std::{
 };
 
 #[test]
-fn every_response_is_isolated_and_typed() {
+fn every_response_has_security_headers_and_a_type() {
     let server = Server::start();
     for (path, status, content_type) in [
         ("/", 200, "text/html"),
@@ -55,7 +55,7 @@ fn every_response_is_isolated_and_typed() {
 }
 
 #[test]
-fn what_has_not_changed_is_not_sent_again() {
+fn unchanged_files_return_304() {
     let server = Server::start();
     let first = server.request("GET", "/", &[], "");
     let modified = first.header("last-modified").unwrap();
@@ -64,14 +64,14 @@ fn what_has_not_changed_is_not_sent_again() {
 }
 
 #[test]
-fn the_api_lists_what_the_command_line_lists() {
+fn api_and_command_line_list_the_same() {
     let answer = Server::start().request("GET", "/api/scenarios", &[], "");
     assert_eq!(answer.json(), highwater(&["list", "--json"]).json());
 }
 
 #[test]
-fn a_run_is_told_while_it_happens() {
-    // It takes hours, so what arrives now arrives before its end.
+fn run_is_streamed_while_it_happens() {
+    // The run takes hours, so any event arrives before its end.
     let endless =
         r#"{"scenario": "decoupling", "params": {"email_latency": 5000, "users": 10000}}"#;
     let server = Server::start();
@@ -86,7 +86,7 @@ fn a_run_is_told_while_it_happens() {
 }
 
 #[test]
-fn what_a_run_tells_adds_up() {
+fn streamed_run_is_complete() {
     let body = r#"{"scenario": "decoupling", "params": {"users": 4, "interval": "20", "fail_rate": 100}, "seed": 3}"#;
     let answer = Server::start().run(body);
     assert_eq!(answer.header("content-type"), Some("text/event-stream"));
@@ -122,7 +122,7 @@ fn what_a_run_tells_adds_up() {
 }
 
 #[test]
-fn a_run_that_dies_says_so_and_the_server_lives() {
+fn failed_run_is_reported_and_the_server_survives() {
     let server = Server::start();
     let body = r#"{"scenario": "decoupling", "params": {"fault": "panic", "fail_rate": 100, "interval": 1}}"#;
     let events = server.run(body).events();
@@ -137,14 +137,14 @@ fn a_run_that_dies_says_so_and_the_server_lives() {
 }
 
 #[test]
-fn four_runs_at_once_and_a_place_again_when_a_client_goes() {
+fn fifth_run_is_busy_until_a_client_leaves() {
     let server = Server::start();
-    // Each blocks its loop for five seconds at a time, for hours.
+    // Each run blocks its loop for five seconds at a time, for hours.
     let slow = r#"{"scenario": "decoupling", "params": {"email_latency": 5000, "users": 10000}}"#;
     let mut clients: Vec<TcpStream> = (0..4)
         .map(|_| {
             let mut client = server.send("POST", "/api/runs", &[JSON], slow);
-            // It has its place once the answer has begun.
+            // The run is counted once its response has started.
             client.read_exact(&mut [0; 12]).unwrap();
             client
         })
@@ -155,7 +155,7 @@ fn four_runs_at_once_and_a_place_again_when_a_client_goes() {
     assert_eq!(refused.json()["code"], "busy");
 
     clients.pop();
-    // The server hears of that a little later.
+    // The server notices a little later.
     let quick = r#"{"scenario": "decoupling", "params": {"users": 1, "interval": 0}}"#;
     let status = (0..500).find_map(|_| {
         thread::sleep(Duration::from_millis(10));
@@ -166,11 +166,11 @@ fn four_runs_at_once_and_a_place_again_when_a_client_goes() {
 
 #[cfg(unix)]
 #[test]
-fn a_signal_ends_the_build_and_all_that_it_started() {
+fn signal_ends_the_build_and_its_children() {
     use crate::support::{signal, wait_until};
     use std::{env, os::unix::fs::PermissionsExt, sync::mpsc};
 
-    // It has a child of its own, as cargo has compilers.
+    // The build has a child of its own, as cargo has compilers.
     let folder = tempfile::tempdir().unwrap();
     let cargo = folder.path().join("cargo");
     fs::write(&cargo, "#!/bin/sh\nsleep 600 &\necho started\nwait\n").unwrap();
@@ -184,7 +184,7 @@ fn a_signal_ends_the_build_and_all_that_it_started() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // All of them write to it: it ends when the last of them has.
+        // All processes inherit it, so it ends when the last one exits.
         let stderr = BufReader::new(server.stderr.take().unwrap());
         let (send, lines) = mpsc::channel();
         let reader = thread::spawn(move || {
@@ -195,13 +195,15 @@ fn a_signal_ends_the_build_and_all_that_it_started() {
         while lines.recv_timeout(PATIENCE).unwrap() != "started" {}
         signal(name, server.id());
         assert_eq!(server.wait().unwrap().code(), Some(code), "{name}");
-        wait_until("the end of what the build started", || reader.is_finished());
+        wait_until("all processes of the build to exit", || {
+            reader.is_finished()
+        });
     }
 }
 
 #[cfg(unix)]
 #[test]
-fn a_signal_ends_the_server_and_cuts_its_runs() {
+fn signal_ends_the_server_and_its_runs() {
     use crate::support::signal;
     for name in ["-INT", "-TERM"] {
         let mut server = Server::start();
@@ -217,10 +219,10 @@ fn a_signal_ends_the_server_and_cuts_its_runs() {
 }
 
 #[test]
-fn a_taken_port_is_told_with_the_next_one() {
+fn port_in_use_suggests_another() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
-    // Without --no-build: the port is looked at before the build.
+    // Without --no-build, the port is still checked before the build.
     let done = highwater(&["serve", "--addr", &addr]);
     assert_eq!(done.code, Some(1), "{done:?}");
     assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
@@ -233,7 +235,7 @@ fn a_taken_port_is_told_with_the_next_one() {
 }
 
 #[test]
-fn a_missing_page_is_told_with_what_builds_it() {
+fn missing_page_names_the_build_command() {
     let folder = tempfile::tempdir().unwrap();
     let www = folder.path().to_str().unwrap();
     let done = highwater(&["serve", "--no-build", "--addr", "127.0.0.1:0", "--www", www]);

@@ -1,4 +1,4 @@
-//! A running `highwater serve`, and what it answers.
+//! A running `highwater serve`, and its HTTP responses.
 
 use crate::support::{PATIENCE, command, wait_until};
 use serde_json::Value;
@@ -12,12 +12,12 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// A server with a page of three files, ended when dropped.
+/// A server with a page of three files, killed on drop.
 pub(crate) struct Server {
     pub(crate) process: Child,
     pub(crate) addr: String,
     log: Arc<Mutex<Vec<String>>>,
-    /// Ends when nobody is left who could write to the log.
+    /// Ends when no process holds the log's pipe open.
     reader: JoinHandle<()>,
     pub(crate) www: TempDir,
 }
@@ -72,7 +72,7 @@ impl Server {
         }
     }
 
-    /// The lines of the log so far that have this in them.
+    /// Returns the log lines so far that contain a text.
     pub(crate) fn logged(&self, what: &str) -> Vec<String> {
         let log = self.log.lock().unwrap();
         log.iter().filter(|it| it.contains(what)).cloned().collect()
@@ -82,21 +82,21 @@ impl Server {
         wait_until(what, || !self.logged(what).is_empty());
     }
 
-    /// Waits until no process is left that this server has started, nor itself.
+    /// Waits until the server and all its processes have exited.
     pub(crate) fn wait_for_the_last_process(&self) {
-        wait_until("the end of all processes", || self.reader.is_finished());
+        wait_until("all processes to exit", || self.reader.is_finished());
     }
 
-    /// The process that answers, as it says itself.
+    /// Returns the pid of the process that responds.
     pub(crate) fn serving_process(&self) -> u32 {
         let answer = self.request("GET", "/readyz", &[], "");
         let number = answer.body.trim().rsplit(' ').next().unwrap();
         number.parse().unwrap_or_else(|_| panic!("{answer:?}"))
     }
 
-    /// The same; `None` if nobody answers.
+    /// Returns the pid of the process that responds, or `None` without a response.
     #[cfg(unix)]
-    pub(crate) fn ask_which_serves(&self) -> Option<u32> {
+    pub(crate) fn try_serving_process(&self) -> Option<u32> {
         let mut stream = TcpStream::connect(&self.addr).ok()?;
         write!(stream, "GET /readyz HTTP/1.0\r\n\r\n").ok()?;
         let mut answer = String::new();
@@ -118,13 +118,13 @@ impl Server {
         let mut stream = self.send(method, path, headers, body);
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut answer = Vec::new();
-        // A server that refuses a long request may hang up on the rest of it
-        // once it has answered.
+        // A server that rejects a long request may reset the connection after its
+        // response.
         let _ = stream.read_to_end(&mut answer);
         Answer::read(&String::from_utf8(answer).unwrap())
     }
 
-    /// HTTP/1.0: the answer comes in one piece and ends with the connection.
+    /// Sends a request with HTTP/1.0, so that the response ends with the connection.
     pub(crate) fn send(
         &self,
         method: &str,
@@ -184,7 +184,7 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// Server-sent events: the name and the data of each.
+    /// Returns the name and data of each server-sent event.
     pub(crate) fn events(&self) -> Vec<(String, Value)> {
         let blocks = self
             .body

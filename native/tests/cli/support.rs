@@ -1,4 +1,4 @@
-//! Running the program.
+//! Helpers that run the binary.
 
 use serde_json::Value;
 use std::{
@@ -7,10 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a test waits before it fails: long enough for any machine.
+/// The time limit of a test, long enough for any machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// What it did.
+/// The exit code and output of a command that has exited.
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
@@ -28,34 +28,34 @@ impl Finished {
         }
     }
 
-    /// Standard output as JSON.
+    /// Parses standard output as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
 
-/// Runs the program to its end.
+/// Runs the binary to its end.
 pub(crate) fn highwater(arguments: &[&str]) -> Finished {
     Finished::of(command(arguments).output().unwrap())
 }
 
-/// The program, to be started.
+/// Returns a command for the binary.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_highwater"));
     command.args(arguments).stdin(Stdio::null());
     command
 }
 
-/// Waits for something to happen.
+/// Waits for a condition. Fails after [`PATIENCE`].
 pub(crate) fn wait_until(what: &str, mut has_happened: impl FnMut() -> bool) {
     let since = Instant::now();
     while !has_happened() {
-        assert!(since.elapsed() < PATIENCE, "{what}: not in {PATIENCE:?}");
+        assert!(since.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
         thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Sends a signal, as a terminal or a service manager does.
+/// Sends a signal to a process.
 #[cfg(unix)]
 pub(crate) fn signal(name: &str, process: u32) {
     let status = Command::new("kill")

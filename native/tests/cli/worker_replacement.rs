@@ -1,5 +1,5 @@
-//! A worker has a bug, is killed, or makes room for a new one: another one serves,
-//! nobody is turned away, and nothing is left behind.
+//! Workers that hit a bug, are killed or are reloaded: the service stays available, and no
+//! process is left behind.
 #![cfg(unix)]
 
 use crate::{
@@ -11,34 +11,34 @@ use std::{
     net::TcpStream,
 };
 
-/// It takes two seconds, in which it is told.
+/// A run that streams for two seconds.
 const RUN: &str = r#"{"scenario": "decoupling", "params": {"users": 100, "interval": 20}}"#;
 
-fn bug(server: &Server) -> Answer {
+fn trigger_bug(server: &Server) -> Answer {
     server.request("POST", "/api/faults/bug", &[JSON], "{}")
 }
 
-/// Waits until another process serves than this one, and says which.
+/// Waits until a process other than `old` serves, and returns its pid.
 fn other_than(server: &Server, old: u32) -> u32 {
     let mut serving = old;
-    wait_until("another process that serves", || {
-        // One that is about to end says that it is not ready.
-        serving = server.ask_which_serves().unwrap_or(old);
+    wait_until("another serving process", || {
+        // A draining process reports that it is not ready.
+        serving = server.try_serving_process().unwrap_or(old);
         serving != old
     });
     serving
 }
 
 #[test]
-fn a_bug_is_answered_and_replaces_the_process_and_nobody_else_knows() {
+fn bug_returns_500_and_replaces_only_its_worker() {
     let server = Server::start_with(&["--faults"]);
     let old = server.serving_process();
-    let mut told = server.send("POST", "/api/runs", &[JSON], RUN);
-    // It is under way once its answer has begun.
+    let mut run = server.send("POST", "/api/runs", &[JSON], RUN);
+    // The run is in progress once its response has started.
     let mut begin = [0; 12];
-    told.read_exact(&mut begin).unwrap();
+    run.read_exact(&mut begin).unwrap();
 
-    let answer = bug(&server);
+    let answer = trigger_bug(&server);
     assert_eq!(answer.status, 500, "{answer:?}");
     let problem = answer.json();
     assert_eq!(problem["code"], "internal_error");
@@ -49,8 +49,8 @@ fn a_bug_is_answered_and_replaces_the_process_and_nobody_else_knows() {
 
     let new = other_than(&server, old);
     let mut rest = String::new();
-    told.read_to_string(&mut rest).unwrap();
-    assert!(rest.contains("event: end"), "it was finished: {rest}");
+    run.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("event: end"), "the run was cut off: {rest}");
     let status = server.request("GET", "/healthz", &[], "").status;
     assert_eq!(status, 200);
     assert_eq!(server.serving_process(), new);
@@ -65,7 +65,7 @@ fn a_bug_is_answered_and_replaces_the_process_and_nobody_else_knows() {
 }
 
 #[test]
-fn an_open_connection_is_closed_when_its_worker_was_replaced() {
+fn replaced_worker_closes_its_connections() {
     let server = Server::start_with(&["--faults"]);
     let mut open = TcpStream::connect(&server.addr).unwrap();
     write!(
@@ -74,31 +74,31 @@ fn an_open_connection_is_closed_when_its_worker_was_replaced() {
     )
     .unwrap();
     let mut answer = String::new();
-    // To its end: the worker with the bug drains in the end.
+    // Reads to the end: the worker with the bug drains.
     open.read_to_string(&mut answer).unwrap();
     assert_eq!(Answer::read(&answer).status, 500);
 }
 
 #[test]
-fn a_killed_process_is_replaced() {
+fn killed_worker_is_replaced() {
     let server = Server::start();
     let old = server.serving_process();
     signal("-KILL", old);
-    // Nobody is refused meanwhile: who comes waits for the next process.
+    // The connection waits in the queue for the replacement.
     let new = server.serving_process();
     assert_ne!(new, old);
     server.wait_for_log(&format!("worker 1 (pid {old}) crashed: signal 9 (SIGKILL)"));
 }
 
 #[test]
-fn after_a_signal_to_end_nothing_is_left() {
+fn shutdown_leaves_no_processes() {
     for name in ["-TERM", "-INT"] {
         let mut server = Server::start_with(&["--faults"]);
         let old = server.serving_process();
-        let mut told = server.send("POST", "/api/runs", &[JSON], RUN);
-        told.read_exact(&mut [0; 12]).unwrap();
-        // One that drains, and one that serves.
-        assert_eq!(bug(&server).status, 500);
+        let mut run = server.send("POST", "/api/runs", &[JSON], RUN);
+        run.read_exact(&mut [0; 12]).unwrap();
+        // One worker drains, and one serves.
+        assert_eq!(trigger_bug(&server).status, 500);
         other_than(&server, old);
         signal(name, server.process.id());
         assert_eq!(server.process.wait().unwrap().code(), Some(0), "{name}");
@@ -107,12 +107,12 @@ fn after_a_signal_to_end_nothing_is_left() {
 }
 
 #[test]
-fn if_the_supervisor_is_killed_nothing_is_left() {
+fn killed_supervisor_leaves_no_processes() {
     let mut server = Server::start_with(&["--faults"]);
     let old = server.serving_process();
-    let mut told = server.send("POST", "/api/runs", &[JSON], RUN);
-    told.read_exact(&mut [0; 12]).unwrap();
-    assert_eq!(bug(&server).status, 500);
+    let mut run = server.send("POST", "/api/runs", &[JSON], RUN);
+    run.read_exact(&mut [0; 12]).unwrap();
+    assert_eq!(trigger_bug(&server).status, 500);
     other_than(&server, old);
     server.process.kill().unwrap();
     server.process.wait().unwrap();
@@ -121,21 +121,21 @@ fn if_the_supervisor_is_killed_nothing_is_left() {
 }
 
 #[test]
-fn bug_after_bug_slows_it_down_and_ends_nothing() {
+fn repeated_bugs_do_not_end_the_service() {
     let server = Server::start_with(&["--faults"]);
     for _ in 0..8 {
-        assert_eq!(bug(&server).status, 500);
+        assert_eq!(trigger_bug(&server).status, 500);
     }
     assert_eq!(server.request("GET", "/healthz", &[], "").status, 200);
     assert!(server.logged("giving up").is_empty());
 }
 
 #[test]
-fn workers_that_are_killed_again_and_again_are_replaced_at_once() {
+fn repeatedly_killed_workers_are_replaced() {
     let server = Server::start();
     let mut killed = Vec::new();
     while killed.len() < 12 {
-        let Some(worker) = server.ask_which_serves() else {
+        let Some(worker) = server.try_serving_process() else {
             continue;
         };
         if killed.last() != Some(&worker) {
@@ -148,48 +148,48 @@ fn workers_that_are_killed_again_and_again_are_replaced_at_once() {
 }
 
 #[test]
-fn a_worker_that_is_stopped_is_replaced() {
+fn stopped_worker_is_replaced() {
     let server = Server::start();
     let old = server.serving_process();
     signal("-STOP", old);
-    // Whoever comes meanwhile waits for the next one, which is there within
-    // seconds: the old one gives no sign of life.
+    // The connection waits for the replacement, which starts after seconds without a
+    // heartbeat.
     assert_ne!(server.serving_process(), old);
     server.wait_for_log("no heartbeat");
 }
 
 #[test]
-fn a_signal_to_a_worker_cuts_nothing_off() {
+fn terminated_worker_finishes_its_requests() {
     let server = Server::start();
     let old = server.serving_process();
-    let mut told = server.send("POST", "/api/runs", &[JSON], RUN);
-    told.read_exact(&mut [0; 12]).unwrap();
+    let mut run = server.send("POST", "/api/runs", &[JSON], RUN);
+    run.read_exact(&mut [0; 12]).unwrap();
     signal("-TERM", old);
     other_than(&server, old);
     let mut rest = String::new();
-    told.read_to_string(&mut rest).unwrap();
-    assert!(rest.contains("event: end"), "it was finished: {rest}");
+    run.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("event: end"), "the run was cut off: {rest}");
     server.wait_for_log(&format!("worker 1 (pid {old}) received a signal"));
 }
 
 #[test]
-fn a_hangup_replaces_all_workers_and_cuts_nothing_off() {
+fn reload_replaces_all_workers_and_drops_no_request() {
     let server = Server::start_with(&["--workers", "2"]);
     server.wait_for_log("worker 1 (pid ");
     server.wait_for_log("worker 2 (pid ");
-    let mut told = server.send("POST", "/api/runs", &[JSON], RUN);
-    told.read_exact(&mut [0; 12]).unwrap();
+    let mut run = server.send("POST", "/api/runs", &[JSON], RUN);
+    run.read_exact(&mut [0; 12]).unwrap();
     signal("-HUP", server.process.id());
     server.wait_for_log("reload complete");
     let mut rest = String::new();
-    told.read_to_string(&mut rest).unwrap();
-    assert!(rest.contains("event: end"), "it was finished: {rest}");
+    run.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("event: end"), "the run was cut off: {rest}");
     assert_eq!(server.logged(") is ready").len(), 4);
     assert!(server.logged("crashed").is_empty());
 }
 
 #[test]
-fn there_are_as_many_workers_as_signals_ask_for() {
+fn signals_change_the_number_of_workers() {
     let server = Server::start();
     signal("-TTIN", server.process.id());
     server.wait_for_log("scaling up to 2 workers");
@@ -201,7 +201,7 @@ fn there_are_as_many_workers_as_signals_ask_for() {
 }
 
 #[test]
-fn metrics_are_of_all_workers_together() {
+fn metrics_cover_all_workers() {
     let server = Server::start_with(&["--workers", "2"]);
     server.wait_for_log("worker 1 (pid ");
     server.wait_for_log("worker 2 (pid ");
@@ -221,10 +221,10 @@ fn metrics_are_of_all_workers_together() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn second_signal_exits_at_once() {
     let mut server = Server::start();
     let old = server.serving_process();
-    // It will not end by itself.
+    // A stopped worker never drains.
     signal("-STOP", old);
     signal("-TERM", server.process.id());
     server.wait_for_log("shutting down");
@@ -234,7 +234,7 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
-fn a_worker_without_a_supervisor_says_what_starts_it() {
+fn worker_without_supervisor_explains_its_start() {
     let done = crate::support::highwater(&["serve-worker", "--www", "."]);
     assert_eq!(done.code, Some(2), "{done:?}");
     assert_eq!(done.stderr.lines().count(), 1, "{done:?}");

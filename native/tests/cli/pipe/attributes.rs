@@ -1,4 +1,4 @@
-//! What belongs to an output file besides its content.
+//! Metadata of output files: permissions, owner, access list and extended attributes.
 
 use super::{data, text};
 use crate::support::{command, highwater, wait_until};
@@ -28,7 +28,7 @@ fn new_file_has_the_permissions_of_the_input() {
             set_mode(&input, permissions);
             let done = highwater(&["pipe", text(&input), text(&output), option]);
             assert_eq!(done.code, Some(0), "{done:?}");
-            // Never the rights of another user or group.
+            // Set-user-id and set-group-id bits are not copied.
             assert_eq!(mode(&output), permissions & 0o777, "{permissions:o}");
             fs::remove_file(&output).unwrap();
         }
@@ -51,7 +51,7 @@ fn replaced_file_keeps_its_permissions() {
     }
 }
 
-/// What is written is nobody's to read before it is complete.
+/// The output is not readable by others before it is complete.
 #[test]
 fn temporary_file_is_private() {
     let folder = tempfile::tempdir().unwrap();
@@ -78,7 +78,7 @@ fn temporary_file_is_private() {
 }
 
 #[test]
-fn root_gives_a_new_file_to_the_owner_of_the_input() {
+fn root_gives_new_files_the_owner_of_the_input() {
     if !nix::unistd::geteuid().is_root() {
         return;
     }
@@ -96,16 +96,16 @@ fn root_gives_a_new_file_to_the_owner_of_the_input() {
     assert_eq!(mode(&output), 0o640);
 }
 
-/// The bits of a group are another group's if the file cannot be given to it.
+/// A file that keeps its own group does not grant it the rights of the input's group.
 #[test]
-fn group_that_cannot_be_kept_gets_no_more_than_others() {
+fn other_group_gets_no_more_than_others() {
     use std::os::unix::process::CommandExt;
     if !nix::unistd::geteuid().is_root() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
-    let program = super::program_for_everybody(folder.path());
+    let program = super::program_for_all_users(folder.path());
     set_mode(folder.path(), 0o777);
     fs::write(&input, "new").unwrap();
     chown(&input, Some(65534), Some(1234)).unwrap();
@@ -140,8 +140,8 @@ mod extended {
         Some(value[..len].to_vec())
     }
 
-    /// An access list: the owner reads and writes, user 1234 and at most the mask
-    /// reads, nobody else.
+    /// Returns an access list: the owner reads and writes, user 1234 reads, others have no
+    /// access.
     fn access_list() -> Vec<u8> {
         let entries: [(u16, u16, u32); 5] = [
             (1, 6, u32::MAX),
@@ -167,7 +167,7 @@ mod extended {
         fs::write(&output, "old").unwrap();
         set_mode(&output, 0o600);
         if !set(&output, "user.origin", b"here") || !set(&output, ACCESS_LIST, &access_list()) {
-            // This file system has none.
+            // The file system has no extended attributes.
             return;
         }
         let done = highwater(&["pipe", text(&input), text(&output)]);
@@ -190,10 +190,10 @@ mod extended {
             Some(0)
         );
         assert_eq!(get(&output, ACCESS_LIST), Some(access_list()));
-        assert_eq!(mode(&output), 0o640, "its group's bits are the mask");
+        assert_eq!(mode(&output), 0o640, "the group bits are the mask");
     }
 
-    /// A folder that gives new files an access list must not open a private one.
+    /// A folder's default access list must not widen access to a private file.
     #[test]
     fn inherited_access_list_does_not_widen_a_file() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Standard streams that somebody else made non-blocking.
+//! Standard streams that another process made non-blocking.
 
 use super::data;
 use crate::support::{command, wait_until};
@@ -13,9 +13,9 @@ fn make_non_blocking(stream: &impl AsFd) {
     rustix::io::ioctl_fionbio(stream, true).unwrap();
 }
 
-/// Waits until no thread of a process has anything to do: one that asked again and
-/// again would never sleep.
-fn wait_until_it_waits(child: &mut Child) {
+/// Waits until all threads of a process sleep. A thread that polls in a busy loop never
+/// does.
+fn wait_until_idle(child: &mut Child) {
     let tasks = format!("/proc/{}/task", child.id());
     if !fs::exists("/proc/self/task").unwrap() {
         return;
@@ -24,10 +24,10 @@ fn wait_until_it_waits(child: &mut Child) {
         let status = fs::read_to_string(path.join("status")).unwrap_or_default();
         status.contains("State:\tS")
     };
-    wait_until("a process that waits", || {
-        assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
+    wait_until("an idle process", || {
+        assert_eq!(child.try_wait().unwrap(), None, "the process exited");
         let threads: Vec<_> = fs::read_dir(&tasks).unwrap().flatten().collect();
-        // The main one, and one for each end.
+        // The main thread, the read thread and the write thread.
         threads.len() >= 3 && threads.iter().all(|thread| sleeps(&thread.path()))
     });
 }
@@ -49,7 +49,7 @@ fn non_blocking_input_is_waited_for() {
         std::thread::scope(|scope| {
             scope.spawn(|| stdout.read_to_end(&mut output).unwrap());
             for piece in plain.chunks(100_000) {
-                wait_until_it_waits(&mut child);
+                wait_until_idle(&mut child);
                 feed.write_all(piece).unwrap();
             }
             drop(feed);
@@ -81,11 +81,11 @@ fn non_blocking_output_is_waited_for() {
     let bytes = data(1 << 20);
     let sent = bytes.clone();
     let feed = std::thread::spawn(move || stdin.write_all(&sent).is_ok());
-    wait_until_it_waits(&mut child);
+    wait_until_idle(&mut child);
     let mut read = Vec::new();
     output.read_to_end(&mut read).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    assert!(feed.join().unwrap(), "it read everything");
+    assert!(feed.join().unwrap(), "the input was not read completely");
     assert!(read == bytes, "{} bytes", read.len());
 }
 

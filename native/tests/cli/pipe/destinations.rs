@@ -1,4 +1,4 @@
-//! What the output becomes: a file in its place, or what was written to.
+//! Outputs: links, owners, devices, named pipes and standard output.
 
 use super::{data, filter, names, text};
 use crate::support::{command, highwater};
@@ -6,11 +6,11 @@ use std::{fs, process::Stdio};
 
 #[cfg(unix)]
 #[test]
-fn without_an_input_file_the_umask_decides() {
+fn umask_applies_without_an_input_file() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let [output, usual] = ["out", "usual"].map(|name| folder.path().join(name));
-    fs::write(&usual, "what the umask leaves").unwrap();
+    fs::write(&usual, "a file with the umask's permissions").unwrap();
     let mode = |path| fs::metadata(path).unwrap().permissions().mode();
 
     for source in ["-", "/dev/null"] {
@@ -22,7 +22,7 @@ fn without_an_input_file_the_umask_decides() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_stays_a_link() {
+fn output_through_a_link_keeps_the_link() {
     let folder = tempfile::tempdir().unwrap();
     let [input, real, link] = ["in", "real", "link"].map(|name| folder.path().join(name));
     fs::write(&input, "new").unwrap();
@@ -38,7 +38,7 @@ fn a_link_stays_a_link() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_to_what_is_not_there_yet_stays_a_link() {
+fn output_through_a_dangling_link_creates_its_target() {
     let folder = tempfile::tempdir().unwrap();
     let [input, real, link] = ["in", "real", "link"].map(|name| folder.path().join(name));
     fs::write(&input, "new").unwrap();
@@ -63,10 +63,10 @@ fn a_link_to_what_is_not_there_yet_stays_a_link() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_stays_whose_it_is() {
+fn replaced_file_keeps_its_owner() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
     if !nix::unistd::geteuid().is_root() {
-        // Nobody else can give a file away, nor write what is another's.
+        // Only root can change the owner of a file.
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -89,7 +89,7 @@ fn a_file_stays_whose_it_is() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn devices_and_named_pipes_are_written_and_read_directly() {
+fn devices_and_named_pipes_are_used_directly() {
     let folder = tempfile::tempdir().unwrap();
     let [input, pipe, output] = ["in", "pipe", "out"].map(|name| folder.path().join(name));
     let bytes = data(300_000);
@@ -114,7 +114,7 @@ fn devices_and_named_pipes_are_written_and_read_directly() {
 }
 
 #[test]
-fn standard_output_may_be_a_file_that_is_appended_to() {
+fn standard_output_may_append_to_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out");
     fs::write(&output, "before ").unwrap();
@@ -130,7 +130,7 @@ fn standard_output_may_be_a_file_that_is_appended_to() {
 }
 
 #[test]
-fn what_a_pipe_gives_is_handed_on_before_it_ends() {
+fn data_is_forwarded_before_the_input_ends() {
     use std::io::{Read, Write};
     let mut child = command(&["pipe", "-", "-", "--upper"])
         .stdin(Stdio::piped())

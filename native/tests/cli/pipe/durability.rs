@@ -1,4 +1,4 @@
-//! Errors that the system reports only when a file is synced or closed.
+//! Errors that the operating system reports only on sync.
 
 use super::{data, names, text};
 use crate::support::{Finished, command};
@@ -13,8 +13,8 @@ const FSYNC: i64 = 74;
 #[cfg(not(target_arch = "x86_64"))]
 const FSYNC: i64 = 82;
 
-/// Runs the program while each `fsync` fails as on a broken disk, or only those of
-/// descriptors that meet a condition.
+/// Runs the binary while `fsync` fails as on a broken disk: always, or for descriptors that
+/// meet the conditions.
 fn run_without_fsync(arguments: &[&str], conditions: Vec<SeccompCondition>) -> Finished {
     let rules = if conditions.is_empty() {
         vec![]
@@ -29,7 +29,7 @@ fn run_without_fsync(arguments: &[&str], conditions: Vec<SeccompCondition>) -> F
         ARCH.try_into().unwrap(),
     );
     let filter: BpfProgram = filter.unwrap().try_into().unwrap();
-    // It holds for this thread and whatever it starts.
+    // The filter applies to this thread and its child processes.
     thread::scope(|scope| {
         let run = scope.spawn(move || {
             apply_filter(&filter).unwrap();
@@ -40,7 +40,7 @@ fn run_without_fsync(arguments: &[&str], conditions: Vec<SeccompCondition>) -> F
 }
 
 #[test]
-fn file_that_is_not_on_the_disk_does_not_replace_the_old_one() {
+fn failed_sync_keeps_the_old_file() {
     let folder = tempfile::tempdir().unwrap();
     let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
     fs::write(&input, data(300_000)).unwrap();
@@ -56,7 +56,7 @@ fn file_that_is_not_on_the_disk_does_not_replace_the_old_one() {
 }
 
 #[test]
-fn overwritten_file_that_is_not_on_the_disk_is_reported() {
+fn failed_sync_of_overwritten_file_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
     fs::write(&input, "new").unwrap();
@@ -68,26 +68,26 @@ fn overwritten_file_that_is_not_on_the_disk_is_reported() {
     assert!(done.stderr.contains("out is incomplete"), "{done:?}");
 }
 
-/// The first file that is synced is the output, the second its folder, and a
-/// descriptor is the lowest that is free: only the folder's is refused here.
+/// The output file is synced first, then its folder. One of the descriptors below 40 is
+/// the folder's.
 #[test]
-fn folder_that_is_not_on_the_disk_is_reported() {
+fn failed_sync_of_folder_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
     fs::write(&input, "new").unwrap();
-    let refused = (0..40).find_map(|descriptor| {
+    let failed = (0..40).find_map(|descriptor| {
         let condition =
             SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, descriptor);
         let arguments = ["pipe", text(&input), text(&output)];
         let done = run_without_fsync(&arguments, vec![condition.unwrap()]);
         (done.code == Some(1) && done.stderr.contains("may be lost")).then_some(done)
     });
-    let done = refused.expect("the folder is synced, too");
+    let done = failed.expect("the folder was not synced");
     assert!(done.stderr.contains("it is complete, but"), "{done:?}");
     assert_eq!(fs::read_to_string(&output).unwrap(), "new");
 }
 
-/// What is written to directly is the reader's to make durable.
+/// Durability of a stream is up to its reader.
 #[test]
 fn streams_are_not_synced() {
     let folder = tempfile::tempdir().unwrap();

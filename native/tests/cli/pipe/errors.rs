@@ -1,5 +1,5 @@
-//! What goes wrong: one line that names the stage and the file, the right
-//! code, and the output as it was.
+//! Errors: one line that names the stage and the file, the exit code, and an unchanged
+//! output.
 
 use super::{data, filter, names, text};
 use crate::support::{command, highwater};
@@ -11,7 +11,7 @@ use std::{
 };
 
 #[test]
-fn bad_input_is_one_line_and_exit_code_2() {
+fn bad_input_prints_one_line_and_exits_with_2() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| text(&folder.path().join(name)).to_owned();
     let [here, input, output] = ["", "in", "out"].map(at);
@@ -44,7 +44,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
     ];
     for mark in marks {
         let arguments = vec![&*input, &*output, "--high-water", mark];
-        cases.push((arguments, "it is 4KiB to 1GiB, for example 64KiB"));
+        cases.push((arguments, "expected 4KiB to 1GiB, for example 64KiB"));
     }
     for (arguments, message) in cases {
         let done = highwater(&[vec!["pipe"], arguments.clone()].concat());
@@ -59,7 +59,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_is_not_streamed_into_itself_by_whatever_name() {
+fn input_is_rejected_as_output_under_any_name() {
     let folder = tempfile::tempdir().unwrap();
     let [file, hard, soft] = ["file", "hard", "soft"].map(|name| folder.path().join(name));
     fs::write(&file, "text").unwrap();
@@ -91,10 +91,10 @@ fn a_file_is_not_streamed_into_itself_by_whatever_name() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_not_allowed_is_said_so() {
+fn missing_permission_is_reported() {
     use std::os::unix::fs::PermissionsExt;
     if nix::unistd::geteuid().is_root() {
-        // To whom everything is allowed.
+        // Root ignores permissions.
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -117,7 +117,7 @@ fn what_is_not_allowed_is_said_so() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_is_named_and_leaves_nothing() {
+fn full_disk_leaves_no_partial_output() {
     let folder = tempfile::tempdir().unwrap();
     let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
     fs::write(&input, data(3 << 20)).unwrap();
@@ -128,7 +128,7 @@ fn a_full_disk_is_named_and_leaves_nothing() {
     let message = "error: output failed: /dev/full: No space left on device";
     assert!(done.stderr.starts_with(message), "{done:?}");
 
-    // A limit is reached as a full disk is: in the middle of the file.
+    // A file size limit fails in the middle of the file, as a full disk does.
     for option in ["--upper", "--gzip"] {
         let program = env!("CARGO_BIN_EXE_highwater");
         let script = r#"ulimit -f 200; exec "$0" "$@""#;
@@ -142,12 +142,12 @@ fn a_full_disk_is_named_and_leaves_nothing() {
         assert_eq!(done.status.code(), Some(1), "{stderr}");
         let message = format!("error: output failed: {}: File too large", output.display());
         assert!(stderr.starts_with(&message), "{stderr}");
-        as_it_was(folder.path());
+        assert_unchanged(folder.path());
     }
 }
 
 #[test]
-fn a_stage_that_fails_leaves_the_output_as_it_was() {
+fn failed_stage_keeps_the_old_output() {
     let folder = tempfile::tempdir().unwrap();
     let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
     let mut packed = filter(&["--gzip"], data(5 << 20)).stdout;
@@ -158,12 +158,12 @@ fn a_stage_that_fails_leaves_the_output_as_it_was() {
     assert_eq!(done.code, Some(1), "{done:?}");
     let message = format!("error: gunzip failed: {}: it is truncated", input.display());
     assert!(done.stderr.starts_with(&message), "{done:?}");
-    as_it_was(folder.path());
+    assert_unchanged(folder.path());
 }
 
 #[cfg(unix)]
 #[test]
-fn who_closes_the_output_has_seen_enough() {
+fn closed_output_ends_the_run_quietly() {
     for options in [&[][..], &["--upper"], &["--gzip"]] {
         let mut child = command(&["pipe", "-", "-"])
             .args(options)
@@ -174,7 +174,7 @@ fn who_closes_the_output_has_seen_enough() {
             .unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let some = data(1 << 20);
-        // More than any pipe holds, until it reads no more.
+        // Writes more than any pipe holds, until the program exits.
         let feed = std::thread::spawn(move || while stdin.write_all(&some).is_ok() {});
         let mut stdout = child.stdout.take().unwrap();
         stdout.read_exact(&mut [0]).unwrap();
@@ -182,13 +182,13 @@ fn who_closes_the_output_has_seen_enough() {
         let done = child.wait_with_output().unwrap();
         feed.join().unwrap();
         assert_eq!(done.status.code(), Some(141), "{done:?}");
-        assert_eq!(done.stderr, b"", "it ends quietly");
+        assert_eq!(done.stderr, b"", "no message");
     }
 }
 
 #[cfg(unix)]
 #[test]
-fn an_output_that_fails_ends_the_run_although_no_input_comes() {
+fn failed_output_ends_the_run_without_further_input() {
     let mut child = command(&["pipe", "-", "/dev/full"])
         .stdin(Stdio::piped())
         .stderr(Stdio::null())
@@ -196,12 +196,12 @@ fn an_output_that_fails_ends_the_run_although_no_input_comes() {
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"a few bytes").unwrap();
-    // It is not closed before the run has ended.
+    // The input stays open until the run has ended.
     assert_eq!(child.wait().unwrap().code(), Some(1));
     drop(stdin);
 }
 
-fn as_it_was(folder: &Path) {
+fn assert_unchanged(folder: &Path) {
     assert_eq!(names(folder), ["in", "out"]);
     assert_eq!(fs::read_to_string(folder.join("out")).unwrap(), "old");
 }

@@ -1,17 +1,17 @@
-//! Compressing and decompressing, with the system's gzip as the other side.
+//! Compression and decompression, checked against the system's gzip.
 
 use super::{BLOCK, SIZES, data, filter, through, try_filter};
 use std::process::Command;
 
 #[test]
-fn what_is_compressed_is_read_back() {
+fn compressed_data_round_trips() {
     for size in SIZES {
         let plain = data(size);
         let packed = filter(&["--gzip"], plain.clone()).stdout;
         if let Some(unpacked) = system_gzip(&["-dc"], packed.clone()) {
             assert!(unpacked == plain, "gzip -dc: {size} bytes");
         }
-        // Few bytes at a time, and a small output, too.
+        // Also with small reads and a small output buffer.
         for high_water in ["1MiB", "4KiB"] {
             let unpacked = filter(&["--gunzip", "--high-water", high_water], packed.clone());
             assert!(unpacked.stdout == plain, "{size} bytes by {high_water}");
@@ -20,7 +20,7 @@ fn what_is_compressed_is_read_back() {
 }
 
 #[test]
-fn what_others_compress_is_read() {
+fn output_of_system_gzip_is_read() {
     for size in SIZES {
         let plain = data(size);
         for level in ["-1c", "-6c", "-9c"] {
@@ -35,7 +35,7 @@ fn what_others_compress_is_read() {
 }
 
 #[test]
-fn small_marks_and_bytes_that_cannot_be_compressed_change_nothing() {
+fn any_mark_works_for_incompressible_data() {
     for plain in [random(3 * BLOCK + 5), vec![0; 40 * BLOCK]] {
         for high_water in ["4KiB", "100000", "64MiB"] {
             let packed = filter(&["--gzip", "--high-water", high_water], plain.clone()).stdout;
@@ -49,7 +49,7 @@ fn small_marks_and_bytes_that_cannot_be_compressed_change_nothing() {
 }
 
 #[test]
-fn the_same_input_gives_the_same_output_whoever_is_first() {
+fn output_does_not_depend_on_thread_timing() {
     let plain = data(13 * BLOCK);
     let packed = filter(&["--gzip"], plain.clone()).stdout;
     assert!(packed.len() < plain.len() / 2, "{}", packed.len());
@@ -57,20 +57,20 @@ fn the_same_input_gives_the_same_output_whoever_is_first() {
 }
 
 #[test]
-fn members_are_read_one_after_the_other() {
+fn concatenated_members_are_read() {
     let parts = [data(10), data(0), data(BLOCK + 3), data(1)];
     let mut packed = Vec::new();
     for part in &parts {
         packed.extend(filter(&["--gzip"], part.clone()).stdout);
     }
     assert!(filter(&["--gunzip"], packed.clone()).stdout == parts.concat());
-    // What a tape is filled up with is no part of it.
+    // The zero padding of a tape is ignored.
     packed.resize(packed.len() + 3 * BLOCK, 0);
     assert!(filter(&["--gunzip"], packed).stdout == parts.concat());
 }
 
 #[test]
-fn a_header_with_everything_in_it_is_read() {
+fn header_with_all_fields_is_read() {
     let mut packed = filter(&["--gzip"], b"text".to_vec()).stdout;
     // Extra bytes, a name and a comment.
     packed[3] = 4 | 8 | 16;
@@ -79,7 +79,7 @@ fn a_header_with_everything_in_it_is_read() {
 }
 
 #[test]
-fn a_little_that_stands_for_much_takes_no_memory() {
+fn large_expansion_takes_little_memory() {
     let zeros = vec![0; 64 << 20];
     let packed = filter(&["--gzip"], zeros).stdout;
     assert!(packed.len() < 100_000);
@@ -91,7 +91,7 @@ fn a_little_that_stands_for_much_takes_no_memory() {
 }
 
 #[test]
-fn what_is_no_whole_gzip_file_is_said_to_be_so() {
+fn invalid_gzip_files_are_reported() {
     let whole = filter(&["--gzip"], data(BLOCK)).stdout;
     let flip = |at: usize| {
         let mut corrupt = whole.clone();
@@ -113,11 +113,11 @@ fn what_is_no_whole_gzip_file_is_said_to_be_so() {
         (cut(len - 1), "it is truncated"),
         (
             [whole.clone(), b"and more".to_vec()].concat(),
-            "it has other data behind its end",
+            "it has trailing data that is not gzip",
         ),
         (
             [whole.clone(), b"\0\0\0more".to_vec()].concat(),
-            "it has other data behind its end",
+            "it has trailing data that is not gzip",
         ),
         ([whole.clone(), cut(12)].concat(), "it is truncated"),
     ];
@@ -146,7 +146,7 @@ fn output_is_one_member() {
 }
 
 #[test]
-fn members_are_made_if_asked_for() {
+fn members_option_writes_separate_members() {
     let plain = data(2 * BLOCK + 5);
     let packed = filter(&["--gzip", "--members"], plain.clone()).stdout;
     let (unpacked, rest) = first_member(&packed);
@@ -155,7 +155,7 @@ fn members_are_made_if_asked_for() {
     assert!(filter(&["--gunzip"], packed).stdout == plain);
 
     let done = try_filter(&["--members"], Vec::new());
-    assert_eq!(done.status.code(), Some(2), "it is about --gzip");
+    assert_eq!(done.status.code(), Some(2), "--members needs --gzip");
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn output_is_no_larger_than_that_of_gzip() {
             return;
         };
         let ours = filter(&["--gzip"], plain).stdout;
-        // The programs look for repetitions in other ways.
+        // The programs search for repetitions differently.
         let most = theirs.len() + theirs.len() / 200;
         assert!(
             ours.len() <= most,
@@ -195,17 +195,16 @@ fn output_is_no_larger_than_that_of_gzip() {
     }
 }
 
-/// Whatever is first, the thread that writes or the error: complete members and
-/// what precedes a fault are delivered.
+/// The output before an error does not depend on the timing of the write thread.
 #[test]
-fn what_precedes_an_error_is_delivered() {
+fn output_before_an_error_is_written() {
     let plain = data(5 * BLOCK + 11);
     let whole = filter(&["--gzip"], plain.clone()).stdout;
     let other = filter(&["--gzip"], data(3 * BLOCK)).stdout;
     let mut corrupt = other.clone();
     let len = corrupt.len();
     corrupt[len - 6] ^= 0x55;
-    let garbage = "it has other data behind its end";
+    let garbage = "it has trailing data that is not gzip";
     let cases: [(&[u8], usize, &str); 6] = [
         (b"and more", 0, garbage),
         (b"x", 0, garbage),
@@ -218,9 +217,9 @@ fn what_precedes_an_error_is_delivered() {
             "the data is corrupt: incorrect data check",
         ),
     ];
-    for (behind, more, message) in cases {
+    for (trailing, more, message) in cases {
         let expected = [plain.clone(), data(more)].concat();
-        let packed = [whole.clone(), behind.to_vec()].concat();
+        let packed = [whole.clone(), trailing.to_vec()].concat();
         for high_water in ["4KiB", "70000", "1MiB"] {
             let done = try_filter(&["--gunzip", "--high-water", high_water], packed.clone());
             let stderr = String::from_utf8_lossy(&done.stderr);
@@ -236,7 +235,7 @@ fn what_precedes_an_error_is_delivered() {
     }
 }
 
-/// Decompresses the first member, and returns how many bytes are left behind it.
+/// Decompresses the first member. Returns its content and the number of bytes after it.
 fn first_member(packed: &[u8]) -> (Vec<u8>, usize) {
     use std::io::Read;
     let mut decoder = flate2::bufread::GzDecoder::new(packed);
@@ -245,7 +244,7 @@ fn first_member(packed: &[u8]) -> (Vec<u8>, usize) {
     (plain, decoder.into_inner().len())
 }
 
-/// Bytes that cannot be compressed, the same each time.
+/// Returns deterministic bytes that cannot be compressed.
 fn random(size: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let random = std::iter::repeat_with(|| {

@@ -1,6 +1,6 @@
-//! Files that cannot be replaced: refused before the work, or overwritten.
+//! Files that cannot be replaced: rejected before the run, or overwritten.
 
-use super::{data, filter, names, program_for_everybody, text};
+use super::{data, filter, names, program_for_all_users, text};
 use crate::support::{command, highwater, signal, wait_until};
 use std::{
     fs,
@@ -17,13 +17,13 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-fn assert_refused(done: &Output, reason: &str) {
+fn assert_rejected(done: &Output, reason: &str) {
     let stderr = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(2), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
     assert!(stderr.contains(reason), "no {reason:?} in {stderr}");
     assert!(
-        stderr.contains("--in-place writes into the file"),
+        stderr.contains("use --in-place to overwrite it"),
         "{stderr}"
     );
 }
@@ -39,7 +39,7 @@ fn hard_links_stay_one_file() {
         let mut command = command(&["pipe", text(&input), text(&output)]);
         command.args(options).output().unwrap()
     };
-    assert_refused(&pipe(&[]), "1 other name (hard links)");
+    assert_rejected(&pipe(&[]), "1 other name (hard links)");
     assert_eq!(fs::read_to_string(&output).unwrap(), "old and longer");
     assert_eq!(names(folder.path()), ["in", "other", "out"]);
 
@@ -49,13 +49,13 @@ fn hard_links_stay_one_file() {
     assert_eq!(fs::metadata(&output).unwrap().nlink(), 2);
 }
 
-/// A user who owns the file, and not the folder.
+/// The user owns the file, but not its folder.
 #[test]
-fn folder_without_write_permission_is_refused() {
+fn read_only_folder_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let locked = folder.path().join("locked");
     let [input, output] = [folder.path().join("in"), locked.join("out")];
-    let program = program_for_everybody(folder.path());
+    let program = program_for_all_users(folder.path());
     fs::create_dir(&locked).unwrap();
     fs::write(&input, "new").unwrap();
     fs::write(&output, "old").unwrap();
@@ -73,7 +73,7 @@ fn folder_without_write_permission_is_refused() {
         }
         command.args(options).output().unwrap()
     };
-    assert_refused(&pipe(&[]), "locked: Permission denied");
+    assert_rejected(&pipe(&[]), "locked: Permission denied");
     assert_eq!(fs::read_to_string(&output).unwrap(), "old");
     assert!(pipe(&["--in-place"]).status.success());
     assert_eq!(fs::read_to_string(&output).unwrap(), "new");
@@ -81,14 +81,14 @@ fn folder_without_write_permission_is_refused() {
 }
 
 #[test]
-fn file_of_another_user_is_refused() {
+fn file_of_another_user_is_rejected() {
     if !nix::unistd::geteuid().is_root() {
         return;
     }
     for is_sticky in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
-        let program = program_for_everybody(folder.path());
+        let program = program_for_all_users(folder.path());
         set_mode(folder.path(), if is_sticky { 0o1777 } else { 0o777 });
         fs::write(&input, "new").unwrap();
         fs::write(&output, "old").unwrap();
@@ -104,11 +104,11 @@ fn file_of_another_user_is_refused() {
                 .unwrap()
         };
         let reason = if is_sticky {
-            "in a folder that is sticky"
+            "its folder is sticky"
         } else {
             "its owner 0 and group 0 cannot be kept"
         };
-        assert_refused(&pipe(&[]), reason);
+        assert_rejected(&pipe(&[]), reason);
         assert_eq!(fs::read_to_string(&output).unwrap(), "old");
         assert!(pipe(&["--in-place"]).status.success());
         assert_eq!(fs::read_to_string(&output).unwrap(), "new");
@@ -118,7 +118,7 @@ fn file_of_another_user_is_refused() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn mount_point_is_refused() {
+fn mount_point_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let [input, output, other] = ["in", "out", "other"].map(|name| folder.path().join(name));
     fs::write(&input, "new").unwrap();
@@ -139,13 +139,17 @@ fn mount_point_is_refused() {
     if !can_mount.is_ok_and(|status| status.success()) {
         return;
     }
-    assert_refused(&pipe("").unwrap(), "it is a mount point");
+    assert_rejected(&pipe("").unwrap(), "it is a mount point");
     assert_eq!(fs::read_to_string(&other).unwrap(), "old");
     assert_eq!(names(folder.path()), ["in", "other", "out"]);
     let done = pipe("--in-place").unwrap();
     assert!(done.status.success(), "{done:?}");
     assert_eq!(fs::read_to_string(&other).unwrap(), "new");
-    assert_eq!(fs::read_to_string(&output).unwrap(), "old", "mounted over");
+    assert_eq!(
+        fs::read_to_string(&output).unwrap(),
+        "old",
+        "hidden by the mount"
+    );
 }
 
 #[test]
@@ -163,7 +167,7 @@ fn file_is_not_overwritten_with_itself() {
 }
 
 #[test]
-fn overwriting_begins_with_the_first_bytes() {
+fn overwriting_starts_with_the_first_write() {
     let folder = tempfile::tempdir().unwrap();
     let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
     fs::write(&output, "old").unwrap();
@@ -198,7 +202,7 @@ fn overwriting_begins_with_the_first_bytes() {
 }
 
 #[test]
-fn interrupted_overwriting_says_so() {
+fn interrupted_overwriting_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out");
     fs::write(&output, "old").unwrap();
@@ -209,7 +213,9 @@ fn interrupted_overwriting_says_so() {
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(&data(1 << 20)).unwrap();
-    wait_until("some bytes", || fs::metadata(&output).unwrap().len() > 3);
+    wait_until("the first bytes", || {
+        fs::metadata(&output).unwrap().len() > 3
+    });
     signal("-TERM", child.id());
     let done = child.wait_with_output().unwrap();
     drop(stdin);

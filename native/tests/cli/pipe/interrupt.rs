@@ -1,11 +1,11 @@
-//! A run that is killed half-way.
+//! Runs that a signal interrupts.
 
 use super::{data, names, text};
 use crate::support::{command, signal, wait_until};
 use std::{fs, io::Write, path::Path, process::Child, process::ChildStdin, process::Stdio};
 
 #[test]
-fn an_interrupted_run_leaves_neither_a_part_nor_a_changed_output() {
+fn interrupted_run_keeps_the_old_output() {
     for (name, code) in [
         ("-INT", 130),
         ("-TERM", 143),
@@ -19,7 +19,7 @@ fn an_interrupted_run_leaves_neither_a_part_nor_a_changed_output() {
             fs::write(&output, "old").unwrap();
             let (mut child, stdin) = half_way(folder.path(), &["pipe", "-", text(&output), option]);
             signal(name, child.id());
-            // Its input is still open: it ends although it waits for more.
+            // The input is still open: the run ends while it waits for more.
             assert_eq!(child.wait().unwrap().code(), Some(code), "{name}");
             drop(stdin);
             assert_eq!(names(folder.path()), ["out"], "{name} {option}");
@@ -29,7 +29,7 @@ fn an_interrupted_run_leaves_neither_a_part_nor_a_changed_output() {
 }
 
 #[test]
-fn who_is_to_outlive_the_terminal_does() {
+fn ignored_hangup_does_not_end_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out");
     let mut run = std::process::Command::new("sh");
@@ -52,8 +52,7 @@ fn half_way(folder: &Path, arguments: &[&str]) -> (Child, ChildStdin) {
     start_half_way(folder, &mut command(arguments))
 }
 
-/// Starts a run and feeds it until a part of its output is written, beside
-/// where it is going to be.
+/// Starts a run and feeds it until its temporary file has data.
 fn start_half_way(folder: &Path, run: &mut std::process::Command) -> (Child, ChildStdin) {
     let mut child = run
         .stdin(Stdio::piped())
@@ -62,8 +61,8 @@ fn start_half_way(folder: &Path, run: &mut std::process::Command) -> (Child, Chi
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(&data(SENT)).unwrap();
-    wait_until("a part of the output", || {
-        assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
+    wait_until("a partial output", || {
+        assert_eq!(child.try_wait().unwrap(), None, "the run ended");
         let parts = folder.read_dir().unwrap().flatten();
         parts
             .filter(|entry| entry.path().extension().is_some_and(|it| it == "part"))
