@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::appearance::{Appearance, NARROW, WIDE};
 use crate::browser::{self, BrowserKind, Page};
-use crate::experiment::{evaluate, finished, go, until};
+use crate::experiment::{evaluate, finish_run, go, wait_until};
 use crate::native::{self, listed};
 use crate::server::Serve;
 use crate::{axe, fuzz, keyboard, keys, offline};
@@ -81,7 +81,7 @@ async fn check_accessibility(page: &Page, server: &Serve, scenarios: &[String]) 
             if is_first {
                 go(page, &format!("#/{scenario}")).await?;
             }
-            finished(page).await?;
+            finish_run(page).await?;
             if is_first {
                 ensure_same_trace(page, scenario).await?;
             }
@@ -102,6 +102,6 @@ async fn ensure_same_trace(page: &Page, scenario: &str) -> Result<()> {
     let report: Value = serde_json::from_slice(&command.output()?.stdout)?;
     let digest = report["digest"].as_str().context("no digest")?;
     let shown = "[...document.querySelectorAll('#runs code')].at(-1)?.title";
-    let is_same = until(page, &format!("{shown} === '{digest}'")).await;
+    let is_same = wait_until(page, &format!("{shown} === '{digest}'")).await;
     is_same.with_context(|| format!("another trace of {scenario} than natively"))
 }

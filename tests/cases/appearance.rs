@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::browser::{BrowserKind, Page};
 use crate::console::Cdp;
-use crate::experiment::until;
+use crate::experiment::wait_until;
 use crate::firefox;
 
 /// The narrowest screen that the page is made for, in CSS pixels.
@@ -41,13 +41,13 @@ impl Appearance {
         }
         let prefers =
             |feature: &str, it: bool| format!("matchMedia('({feature})').matches === {it}");
-        until(page, &prefers("prefers-color-scheme: dark", self.is_dark)).await?;
-        until(
+        wait_until(page, &prefers("prefers-color-scheme: dark", self.is_dark)).await?;
+        wait_until(
             page,
             &prefers("prefers-reduced-motion: reduce", self.is_still),
         )
         .await?;
-        until(page, &format!("innerWidth === {}", self.width)).await
+        wait_until(page, &format!("innerWidth === {}", self.width)).await
     }
 
     fn scheme(self) -> &'static str {

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use fantoccini::Locator;
 
 use crate::browser;
-use crate::experiment::{BACKSPACE, ENTER, choose, evaluate, finished, type_into, until};
+use crate::experiment::{BACKSPACE, ENTER, choose, evaluate, finish_run, type_into, wait_until};
 use crate::server::Serve;
 
 /// Script that counts the goals not met.
@@ -19,14 +19,14 @@ async fn challenge_can_be_met_with_the_controls() -> Result<()> {
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?seed=7", server.url))
             .await?;
-        until(page, &says("The last run had a different load")).await?;
+        wait_until(page, &says("The last run had a different load")).await?;
         ensure!(
             evaluate(page, GOALS_MISSED).await? == 0,
             "goals are open before an attempt"
         );
         let take = Locator::Css("#challenge a");
         page.client.find(take).await?.click().await?;
-        until(page, &says("The last run meets")).await?;
+        wait_until(page, &says("The last run meets")).await?;
         ensure!(
             evaluate(page, GOALS_MISSED).await? != 0,
             "the start must not meet all goals"
@@ -35,9 +35,9 @@ async fn challenge_can_be_met_with_the_controls() -> Result<()> {
         choose(page, "listeners", "async").await?;
         let inbox = [&BACKSPACE.repeat(2), "32", ENTER].concat();
         type_into(page, "knob-inbox", &inbox).await?;
-        until(page, &says("✓ The last run meets it")).await?;
+        wait_until(page, &says("✓ The last run meets it")).await?;
         ensure!(evaluate(page, GOALS_MISSED).await? == 0);
-        finished(page).await?;
+        finish_run(page).await?;
         page.assert_no_console_errors().await
     })
     .await

@@ -8,7 +8,7 @@ use fantoccini::Locator;
 use serde_json::{Value, json};
 
 use crate::browser::{self, Page};
-use crate::experiment::{evaluate, finished, outcomes, until, visible};
+use crate::experiment::{evaluate, finish_run, outcomes, wait_until, wait_until_visible};
 use crate::native::listed;
 use crate::server::Serve;
 
@@ -55,7 +55,7 @@ async fn chapter_is_loaded_once_when_opened() -> Result<()> {
     browser::with(async |page| {
         let (_, first) = &chapters[0];
         page.open(&format!("{}#/{}", server.url, first[0])).await?;
-        finished(page).await?;
+        finish_run(page).await?;
         // Through all chapters and back: each is loaded once.
         let mut expected: Vec<&str> = Vec::new();
         let there = chapters.iter();
@@ -64,8 +64,8 @@ async fn chapter_is_loaded_once_when_opened() -> Result<()> {
             let link = format!("#scenarios a[href='#/{name}']");
             page.client.find(Locator::Css(&link)).await?.click().await?;
             let current = "document.querySelector('#scenarios [aria-current=page]')?.hash";
-            until(page, &format!("{current} === '#/{name}'")).await?;
-            finished(page).await?;
+            wait_until(page, &format!("{current} === '#/{name}'")).await?;
+            finish_run(page).await?;
             ensure_none_failed(page).await?;
             if !expected.contains(&chapter.as_str()) {
                 expected.push(chapter);
@@ -94,7 +94,7 @@ async fn page_waits_for_a_missing_chapter() -> Result<()> {
     browser::with(async |page| {
         page.open(&format!("{}#/{}", server.url, scenarios[0]))
             .await?;
-        visible(page, "#notice").await?;
+        wait_until_visible(page, "#notice").await?;
         let notice = page.text("#notice").await?;
         let expected = format!("The chapter {chapter} is missing or still being built");
         ensure!(notice.contains(&expected), "{notice}");
@@ -103,9 +103,9 @@ async fn page_waits_for_a_missing_chapter() -> Result<()> {
         let thrown = entries.iter().find(|it| it.message.contains("Uncaught"));
         ensure!(thrown.is_none(), "{thrown:?}");
         fs::rename(&away, &folder)?;
-        finished(page).await?;
+        finish_run(page).await?;
         ensure_none_failed(page).await?;
-        until(page, "document.querySelector('#notice').hidden").await?;
+        wait_until(page, "document.querySelector('#notice').hidden").await?;
         page.assert_no_console_errors().await
     })
     .await

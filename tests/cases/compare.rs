@@ -8,7 +8,7 @@ use fantoccini::Locator;
 use serde_json::Value;
 
 use crate::browser::{self, Page};
-use crate::experiment::{ENTER, evaluate, focused, press, until};
+use crate::experiment::{ENTER, evaluate, focused, press, wait_until};
 use crate::native;
 use crate::server::Serve;
 
@@ -20,19 +20,19 @@ async fn runs_are_compared_and_exported() -> Result<()> {
     browser::with(async |page| {
         page.open(&format!("{}#/handler?{SHORT}", server.url))
             .await?;
-        until(page, &columns(1)).await?;
+        wait_until(page, &columns(1)).await?;
         for (world, count) in [("tab", 2), ("native", 3), ("virtual", 3)] {
             let radio = format!("#worlds [value={world}]");
             let radio = page.client.find(Locator::Css(&radio)).await?;
             radio.click().await?;
-            until(page, &columns(count)).await?;
+            wait_until(page, &columns(count)).await?;
         }
         // The second simulation replaced the first.
         let last = "document.querySelector('#runs th:last-child').textContent";
-        until(page, &format!("{last} === 'Simulation'")).await?;
+        wait_until(page, &format!("{last} === 'Simulation'")).await?;
         page.open(&format!("{}#/handler?{SHORT}&policy=swallow", server.url))
             .await?;
-        until(page, &columns(4)).await?;
+        wait_until(page, &columns(4)).await?;
         ensure!(
             heads(page)
                 .await?
@@ -66,7 +66,7 @@ async fn runs_are_compared_and_exported() -> Result<()> {
         }
         let metric = page.client.find(Locator::Id("metric")).await?;
         metric.select_by_value("in_flight").await?;
-        until(
+        wait_until(
             page,
             "document.querySelector('#plot svg').textContent.includes('In flight')",
         )
@@ -84,23 +84,23 @@ async fn runs_are_compared_and_exported() -> Result<()> {
             .find(Locator::Css("#runs [name=forget]"))
             .await?;
         button.send_keys(ENTER).await?;
-        until(page, &columns(3)).await?;
+        wait_until(page, &columns(3)).await?;
         ensure!(focused(page).await? == "metric");
 
         // Opening a kept run replaces it, and the focus moves on.
         let link = page.client.find(Locator::Css("#runs th a")).await?;
         link.send_keys(ENTER).await?;
-        until(page, "document.activeElement.id === 'metric'").await?;
+        wait_until(page, "document.activeElement.id === 'metric'").await?;
         page.open(&format!("{}#/handler?{SHORT}&policy=swallow", server.url))
             .await?;
-        until(page, &columns(3)).await?;
+        wait_until(page, &columns(3)).await?;
 
         // A headless browser may not write to the clipboard; then the link is selected.
         press(page, "copy-link").await?;
         let link = format!("{}#/handler?seed=1&policy=swallow&{SHORT}", server.url);
         ensure!(page.text("#link").await? == link, "{link}");
         page.open(&format!("{}#/taxonomy", server.url)).await?;
-        until(page, &columns(1)).await?;
+        wait_until(page, &columns(1)).await?;
         ensure!(
             heads(page).await? == "Run Simulation",
             "runs of other scenarios are removed"

@@ -5,8 +5,9 @@ use fantoccini::Locator;
 
 use crate::browser;
 use crate::experiment::{
-    BACKSPACE, DELETE, ENTER, TAB, choose, ensure_passed, evaluate, finished, focused, outcomes,
-    played, press, shown, type_into, until, visible,
+    BACKSPACE, DELETE, ENTER, TAB, choose, ensure_passed, evaluate, finish_run, focused,
+    numbers_and_status, outcomes, press, type_into, wait_for_verdicts, wait_until,
+    wait_until_visible,
 };
 use crate::server::Serve;
 
@@ -19,7 +20,7 @@ async fn simulation_plays_to_its_verdicts() -> Result<()> {
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?seed=7", server.url))
             .await?;
-        played(page).await?;
+        wait_for_verdicts(page).await?;
         ensure_passed(page).await?;
         ensure!(page.text("h1").await? == "Decoupling");
         ensure!(page.text("#clock").await?.contains("simulated"));
@@ -43,18 +44,21 @@ async fn back_after_step_returns_to_the_same_numbers() -> Result<()> {
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?seed=7&{SHORT}", server.url))
             .await?;
-        finished(page).await?;
+        finish_run(page).await?;
         press(page, "reset").await?;
         ensure!(page.text("#clock").await?.contains("record 0 of"));
         for _ in 0..20 {
             press(page, "step").await?;
         }
-        let (before, moment) = (shown(page).await?, page.text("#clock").await?);
+        let (before, moment) = (numbers_and_status(page).await?, page.text("#clock").await?);
         ensure!(moment.contains("record 20 of"), "{moment}");
         press(page, "step").await?;
-        ensure!(shown(page).await? != before, "a step changes something");
+        ensure!(
+            numbers_and_status(page).await? != before,
+            "a step changes something"
+        );
         press(page, "back").await?;
-        ensure!(shown(page).await? == before);
+        ensure!(numbers_and_status(page).await? == before);
         ensure!(page.text("#clock").await? == moment);
         page.assert_no_console_errors().await
     })
@@ -67,7 +71,7 @@ async fn tab_run_has_a_pool_of_threads() -> Result<()> {
     browser::with(async |page| {
         let url = format!("{}#/decoupling?seed=7&{SHORT}&world=tab", server.url);
         page.open(&url).await?;
-        finished(page).await?;
+        finish_run(page).await?;
         ensure_passed(page).await?;
         ensure!(!page.text("#clock").await?.contains("simulated"));
         let threads = page.text("#threads").await?;
@@ -86,7 +90,7 @@ async fn direct_calls_fail_registrations() -> Result<()> {
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?{SHORT}", server.url))
             .await?;
-        finished(page).await?;
+        finish_run(page).await?;
         ensure!(
             page.text("#verdicts")
                 .await?
@@ -94,12 +98,12 @@ async fn direct_calls_fail_registrations() -> Result<()> {
         );
         // Use the control, as a user would.
         choose(page, "design", "direct").await?;
-        until(
+        wait_until(
             page,
             "location.hash.includes('direct') && !document.querySelector('#verdicts [data-check]')",
         )
         .await?;
-        finished(page).await?;
+        finish_run(page).await?;
         ensure!(
             page.text("#verdicts")
                 .await?
@@ -130,7 +134,7 @@ async fn unknown_keys_are_reported_and_ignored() -> Result<()> {
         ] {
             ensure!(notice.contains(expected), "{expected} is not in: {notice}");
         }
-        finished(page).await?;
+        finish_run(page).await?;
         ensure!(page.text("#command").await? == "cargo run -p native -- run decoupling --seed 1");
         page.open(&format!("{}#/decuopling", server.url)).await?;
         let notice = page.text("#notice").await?;
@@ -150,7 +154,7 @@ async fn trap_is_reported_and_restart_works() -> Result<()> {
                 server.url
             );
             page.open(&url).await?;
-            visible(page, "#trap").await?;
+            wait_until_visible(page, "#trap").await?;
             let text = page.text("#trap-text").await?;
             ensure!(text.contains("EmailService has a bug"), "{text}");
             let outcomes = outcomes(page).await?;
@@ -160,10 +164,10 @@ async fn trap_is_reported_and_restart_works() -> Result<()> {
             ensure!(page.text("#numbers").await?.contains("UserService"));
             // A restart hits the bug again, in a new Worker.
             press(page, "restart").await?;
-            visible(page, "#trap").await?;
+            wait_until_visible(page, "#trap").await?;
             choose(page, "fault", "error").await?;
-            until(page, "document.querySelector('#trap').hidden").await?;
-            finished(page).await?;
+            wait_until(page, "document.querySelector('#trap').hidden").await?;
+            finish_run(page).await?;
             ensure_passed(page).await?;
             Ok(())
         })
@@ -185,20 +189,20 @@ async fn terminated_worker_is_noticed() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling", server.url)).await?;
-        finished(page).await?;
+        finish_run(page).await?;
         evaluate(page, KEEP_WORKER).await?;
         evaluate(page, "location.hash = '#/decoupling?world=tab'").await?;
-        until(
+        wait_until(
             page,
             "+document.querySelector('#numbers td:nth-child(3)')?.textContent > 3",
         )
         .await?;
         evaluate(page, "latest.terminate()").await?;
-        visible(page, "#trap").await?;
+        wait_until_visible(page, "#trap").await?;
         let text = page.text("#trap-text").await?;
         ensure!(text.contains("its Worker ended"), "{text}");
         press(page, "restart").await?;
-        finished(page).await?;
+        finish_run(page).await?;
         ensure_passed(page).await?;
         page.assert_no_console_errors().await
     })
@@ -211,7 +215,7 @@ async fn keyboard_focus_moves_to_the_enabled_button() -> Result<()> {
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?{SHORT}", server.url))
             .await?;
-        finished(page).await?;
+        finish_run(page).await?;
         // The skip link focuses the experiment without changing it.
         type_into(page, "skip", ENTER).await?;
         ensure!(focused(page).await? == "experiment");
@@ -223,7 +227,7 @@ async fn keyboard_focus_moves_to_the_enabled_button() -> Result<()> {
         )
         .await?;
         type_into(page, "preset", ENTER).await?;
-        until(page, "location.hash === '#/decoupling?seed=1'").await?;
+        wait_until(page, "location.hash === '#/decoupling?seed=1'").await?;
         ensure!(focused(page).await? == "preset");
         // A button that is disabled passes the focus to its counterpart.
         type_into(page, "pause", ENTER).await?;
@@ -241,21 +245,21 @@ async fn out_of_range_value_blocks_other_changes() -> Result<()> {
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?{SHORT}", server.url))
             .await?;
-        finished(page).await?;
+        finish_run(page).await?;
         let before = page.client.current_url().await?;
         let users = page.client.find(Locator::Id("knob-users")).await?;
         users.clear().await?;
         users.send_keys(&format!("0{TAB}")).await?;
-        visible(page, "#problem-users").await?;
+        wait_until_visible(page, "#problem-users").await?;
         choose(page, "design", "direct").await?;
         ensure!(page.client.current_url().await? == before);
         type_into(page, "knob-users", &format!("{DELETE}{BACKSPACE}3{TAB}")).await?;
-        until(
+        wait_until(
             page,
             "location.hash.includes('users=3') && location.hash.includes('direct')",
         )
         .await?;
-        finished(page).await?;
+        finish_run(page).await?;
         page.assert_no_console_errors().await
     })
     .await
@@ -269,14 +273,14 @@ async fn run_continues_after_a_step_past_the_end() -> Result<()> {
         let query = "users=2&interval=3000&world=tab";
         page.open(&format!("{}#/decoupling?{query}", server.url))
             .await?;
-        until(
+        wait_until(
             page,
             "document.querySelector('#clock').textContent.includes('record 8')",
         )
         .await?;
         press(page, "step").await?;
         press(page, "run").await?;
-        finished(page).await?;
+        finish_run(page).await?;
         ensure!(
             page.text("#numbers")
                 .await?

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::axe;
 use crate::browser::{self, Page};
 use crate::console::Cdp;
-use crate::experiment::{evaluate, finished, until};
+use crate::experiment::{evaluate, finish_run, wait_until};
 use crate::server::Serve;
 
 async fn emulate(page: &Page, command: &'static str, params: Value) -> Result<()> {
@@ -19,18 +19,18 @@ async fn paused_picture_is_repainted_for_another_screen() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/backpressure", server.url)).await?;
-        finished(page).await?;
+        finish_run(page).await?;
         for (width, ratio) in [(1280, 1.0), (1280, 2.0), (700, 2.0), (700, 1.5)] {
             let screen = json!({
                 "width": width, "height": 900, "deviceScaleFactor": ratio, "mobile": false,
             });
             emulate(page, "Emulation.setDeviceMetricsOverride", screen).await?;
-            until(page, &format!("innerWidth === {width}")).await?;
+            wait_until(page, &format!("innerWidth === {width}")).await?;
             let dots = format!(
                 "[['width', 'clientWidth'], ['height', 'clientHeight']].every(([dots, size]) =>
                     Math.abs(picture[dots] - picture[size] * {ratio}) <= 1)"
             );
-            until(page, &dots).await?;
+            wait_until(page, &dots).await?;
             // Several colors show that it was repainted, not just resized.
             let colors = "const { width, height } = picture;
                 const { data } = picture.getContext('2d').getImageData(0, 0, width, height);
@@ -59,15 +59,15 @@ async fn print_is_light_and_hides_controls() -> Result<()> {
         )
         .await?;
         page.open(&format!("{}#/cluster", server.url)).await?;
-        finished(page).await?;
-        until(page, "!!document.querySelector('#plot svg')").await?;
+        finish_run(page).await?;
+        wait_until(page, "!!document.querySelector('#plot svg')").await?;
         evaluate(page, ON_PRINT).await?;
         let plot = evaluate(page, "return plot.innerHTML").await?;
         emulate(page, "Page.printToPDF", json!({})).await?;
         ensure!(evaluate(page, "return onPaper > 200").await? == true);
         ensure!(evaluate(page, "return plotOnPaper").await? != plot);
         ensure!(evaluate(page, "return plot.innerHTML").await? == plot);
-        until(
+        wait_until(
             page,
             "picture.getContext('2d').getImageData(9, 9, 1, 1).data[0] < 100",
         )
@@ -100,7 +100,7 @@ async fn forced_colors_are_readable() -> Result<()> {
         )
         .await?;
         page.open(&format!("{}#/taxonomy", server.url)).await?;
-        finished(page).await?;
+        finish_run(page).await?;
         ensure!(
             evaluate(page, "return matchMedia('(forced-colors: active)').matches").await? == true
         );

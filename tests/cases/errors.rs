@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use crate::browser;
-use crate::experiment::{ENTER, evaluate, finished, focused, press, type_into};
+use crate::experiment::{ENTER, evaluate, finish_run, focused, press, type_into};
 use crate::server::Serve;
 use crate::verdicts;
 
@@ -49,7 +49,7 @@ async fn crashed_worker_is_replaced_in_the_tab() -> Result<()> {
     browser::with(async |page| {
         let address = format!("{}#/handler?{}&world=tab", server.url, SHORT.join("&"));
         page.open(&address).await?;
-        finished(page).await?;
+        finish_run(page).await?;
         let processes = page.text("#processes").await?;
         ensure!(processes.contains("✗ a bug → "), "{processes}");
         let figures = page.text("#errors").await?;
@@ -81,7 +81,7 @@ async fn swallowed_bug_gives_wrong_answers() -> Result<()> {
             server.url
         ))
         .await?;
-        finished(page).await?;
+        finish_run(page).await?;
         let figures = page.text("#errors").await?;
         ensure!(figures.contains("Crashes 0"), "{figures}");
         ensure!(!figures.contains("Wrong answers 0"), "{figures}");
@@ -97,7 +97,7 @@ async fn keyboard_runs_and_steps_both_ways() -> Result<()> {
     browser::with(async |page| {
         for scenario in ["taxonomy", "handler"] {
             page.open(&format!("{}#/{scenario}", server.url)).await?;
-            finished(page).await?;
+            finish_run(page).await?;
             let all = async || {
                 let mut all = page.text("#numbers").await?;
                 all += &page.text("#errors").await?;
@@ -115,7 +115,7 @@ async fn keyboard_runs_and_steps_both_ways() -> Result<()> {
             ensure!(focused(page).await? == "run");
             type_into(page, "run", ENTER).await?;
             ensure!(focused(page).await? == "pause");
-            finished(page).await?;
+            finish_run(page).await?;
             ensure!(all().await? == end);
         }
         page.assert_no_console_errors().await

@@ -41,15 +41,15 @@ pub(crate) async fn go(page: &Page, fragment: &str) -> Result<()> {
 
 /// Plays the run fast and waits for its verdicts. At normal speed, the cases would
 /// mostly wait.
-pub(crate) async fn finished(page: &Page) -> Result<()> {
+pub(crate) async fn finish_run(page: &Page) -> Result<()> {
     set_speed(page, "16").await?;
-    played(page).await?;
+    wait_for_verdicts(page).await?;
     set_speed(page, "1").await
 }
 
 /// Plays the run at the chosen speed and waits for its verdicts.
-pub(crate) async fn played(page: &Page) -> Result<()> {
-    until(page, "!!document.querySelector('#verdicts [data-check]') && !document.querySelector('#run').disabled").await
+pub(crate) async fn wait_for_verdicts(page: &Page) -> Result<()> {
+    wait_until(page, "!!document.querySelector('#verdicts [data-check]') && !document.querySelector('#run').disabled").await
 }
 
 async fn set_speed(page: &Page, speed: &str) -> Result<()> {
@@ -64,8 +64,8 @@ pub(crate) async fn go_to_the_middle(page: &Page) -> Result<()> {
     evaluate(page, script).await.map(drop)
 }
 
-pub(crate) async fn visible(page: &Page, selector: &str) -> Result<()> {
-    until(
+pub(crate) async fn wait_until_visible(page: &Page, selector: &str) -> Result<()> {
+    wait_until(
         page,
         &format!("!document.querySelector('{selector}').hidden"),
     )
@@ -74,7 +74,7 @@ pub(crate) async fn visible(page: &Page, selector: &str) -> Result<()> {
 
 /// Waits until an expression is true. The page changes every frame, so there is no
 /// single event to await.
-pub(crate) async fn until(page: &Page, expression: &str) -> Result<()> {
+pub(crate) async fn wait_until(page: &Page, expression: &str) -> Result<()> {
     let deadline = Instant::now() + TIMEOUT;
     while evaluate(page, &format!("return {expression}")).await? != true {
         if Instant::now() > deadline {
@@ -120,6 +120,6 @@ pub(crate) async fn ensure_passed(page: &Page) -> Result<()> {
 }
 
 /// Returns the numbers and the status line.
-pub(crate) async fn shown(page: &Page) -> Result<(String, String)> {
+pub(crate) async fn numbers_and_status(page: &Page) -> Result<(String, String)> {
     Ok((page.text("#numbers").await?, page.text("#status").await?))
 }

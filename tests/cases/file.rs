@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use crate::browser::{self, Page};
 use crate::console::Cdp;
-use crate::experiment::{evaluate, press, until};
+use crate::experiment::{evaluate, press, wait_until};
 use crate::server::Serve;
 
 const MIB: u64 = 1024 * 1024;
@@ -25,7 +25,7 @@ const HUGE: u64 = 64 * 1024 * MIB;
 /// Opens the page and waits until it accepts files.
 async fn open(page: &Page, server: &Serve) -> Result<()> {
     page.open(&format!("{}#/pipeline", server.url)).await?;
-    until(page, "!!document.querySelector('#own-input')?.onchange").await
+    wait_until(page, "!!document.querySelector('#own-input')?.onchange").await
 }
 
 /// Chooses a file with the file input.
@@ -37,13 +37,13 @@ async fn choose(page: &Page, path: &Path) -> Result<()> {
 /// Waits until the status starts with `start` and returns it.
 async fn status_after(page: &Page, start: &str) -> Result<String> {
     let status = "document.querySelector('#own-status').textContent";
-    until(page, &format!("{status}.startsWith({start:?})")).await?;
+    wait_until(page, &format!("{status}.startsWith({start:?})")).await?;
     page.text("#own-status").await
 }
 
 /// Waits until some of the file has been read.
 async fn under_way(page: &Page) -> Result<()> {
-    until(
+    wait_until(
         page,
         "/MiB/.test([...document.querySelectorAll('#own-result tr')]\
          .find(it => it.cells[0].textContent === 'Read')?.cells[1].textContent)",
@@ -143,7 +143,7 @@ async fn file_is_processed_in_constant_memory() -> Result<()> {
         ensure!(kept(page).await? == 1, "the first output is still there");
         press(page, "own-cancel").await?;
         status_after(page, "The output is discarded").await?;
-        until(page, "document.querySelector('#own-download').hidden").await?;
+        wait_until(page, "document.querySelector('#own-download').hidden").await?;
         page.assert_no_console_errors().await
     })
     .await
@@ -189,7 +189,7 @@ async fn output_is_in_memory_without_storage() -> Result<()> {
         page.client.issue_cmd(bypass).await?;
         page.open(&format!("{url}#/pipeline")).await?;
         ensure!(evaluate(page, "return isSecureContext").await? == false);
-        until(page, "!!document.querySelector('#own-input')?.onchange").await?;
+        wait_until(page, "!!document.querySelector('#own-input')?.onchange").await?;
         choose(page, &path).await?;
         let status = status_after(page, "Done: plain.log").await?;
         ensure!(status.contains("in the browser's memory"), "{status}");
@@ -247,7 +247,7 @@ async fn cancelled_run_leaves_no_output() -> Result<()> {
         press(page, "own-cancel").await?;
         status_after(page, "Cancelled: huge").await?;
         ensure!(kept(page).await? == 0);
-        until(page, "document.querySelector('#own-cancel').hidden").await?;
+        wait_until(page, "document.querySelector('#own-cancel').hidden").await?;
 
         // Choosing another file cancels one that is still being read.
         choose(page, &path).await?;
@@ -324,9 +324,9 @@ async fn only_the_target_accepts_dropped_files() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/observer", server.url)).await?;
-        until(page, "!!document.querySelector('#scenarios a')").await?;
+        wait_until(page, "!!document.querySelector('#scenarios a')").await?;
         ensure!(drop_on(page, "main").await? == true);
-        until(page, "document.querySelector('#own').hidden").await?;
+        wait_until(page, "document.querySelector('#own').hidden").await?;
         open(page, &server).await?;
         ensure!(drop_on(page, "h1").await? == true);
         ensure!(page.text("#own-status").await?.is_empty());

@@ -8,7 +8,7 @@ use proptest::test_runner::TestRunner;
 use serde_json::Value;
 
 use crate::browser::Page;
-use crate::experiment::{finished, go};
+use crate::experiment::{finish_run, go};
 use crate::native;
 
 const COUNT: usize = 120;
@@ -43,7 +43,7 @@ pub(crate) async fn open_all(page: &Page) -> Result<()> {
         errors.with_context(|| format!("after {address:?}"))?;
     }
     go(page, "#/observer").await?;
-    finished(page).await
+    finish_run(page).await
 }
 
 fn addresses() -> Result<Vec<String>> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::browser::{self, Page};
 use crate::console::Cdp;
-use crate::experiment::{evaluate, finished, focused, go, press, until};
+use crate::experiment::{evaluate, finish_run, focused, go, press, wait_until};
 use crate::server::Serve;
 
 /// Expression for the content of all pictures.
@@ -18,7 +18,7 @@ async fn scroll_to_each_card(page: &Page) -> Result<()> {
         let canvas = format!("document.querySelectorAll('#home canvas')[{card}]");
         evaluate(page, &format!("{canvas}.scrollIntoView()")).await?;
         // 300 is the default width of a canvas without a picture.
-        until(page, &format!("{canvas}.width !== 300")).await?;
+        wait_until(page, &format!("{canvas}.width !== 300")).await?;
     }
     Ok(())
 }
@@ -43,7 +43,7 @@ async fn cards_are_animated_and_open_their_scenario() -> Result<()> {
         // The animation can be paused.
         evaluate(page, "scrollTo(0, 0)").await?;
         let shown = first_picture(page).await?;
-        until(
+        wait_until(
             page,
             &format!("{PICTURES}[0] !== '{}'", shown.as_str().unwrap_or_default()),
         )
@@ -62,20 +62,20 @@ async fn cards_are_animated_and_open_their_scenario() -> Result<()> {
         // Open a card and go back.
         let card = Locator::Css("#home a[href='#/pipeline']");
         page.client.find(card).await?.click().await?;
-        finished(page).await?;
+        finish_run(page).await?;
         ensure!(page.text("h1").await? == "Pipeline");
         ensure!(evaluate(page, "return scrollY").await? == 0);
         page.client.back().await?;
-        until(page, "document.title === 'Highwater'").await?;
+        wait_until(page, "document.title === 'Highwater'").await?;
         ensure!(focused(page).await? == "home");
         // The scroll position is restored even if the experiment's page is shorter.
         let down = "scrollTo(0, document.documentElement.scrollHeight); return scrollY";
         let down = evaluate(page, down).await?;
         go(page, "#/cluster").await?;
-        finished(page).await?;
+        finish_run(page).await?;
         page.client.back().await?;
-        until(page, "document.title === 'Highwater'").await?;
-        until(page, &format!("scrollY === {down}")).await?;
+        wait_until(page, "document.title === 'Highwater'").await?;
+        wait_until(page, &format!("scrollY === {down}")).await?;
         page.assert_no_console_errors().await
     })
     .await
@@ -89,7 +89,7 @@ async fn reduced_motion_stops_the_pictures() -> Result<()> {
         let emulate = Cdp("Emulation.setEmulatedMedia", json!({ "features": still }));
         page.client.issue_cmd(emulate).await?;
         page.open(&server.url).await?;
-        until(page, "document.querySelector('#home canvas').width !== 300").await?;
+        wait_until(page, "document.querySelector('#home canvas').width !== 300").await?;
         let shown = first_picture(page).await?;
         evaluate(
             page,

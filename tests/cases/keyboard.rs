@@ -7,7 +7,7 @@ use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
 use serde_json::Value;
 
 use crate::browser::Page;
-use crate::experiment::{ENTER, TAB, evaluate, until};
+use crate::experiment::{ENTER, TAB, evaluate, wait_until};
 
 const DOWN: &str = "\u{e015}";
 const SHIFT: char = '\u{e008}';
@@ -24,7 +24,7 @@ pub(crate) async fn walk(page: &Page, scenario: &str) -> Result<()> {
     )
     .await?;
     press(page, ENTER).await?;
-    until(
+    wait_until(
         page,
         &format!("document.title.startsWith('{scenario} ') && {STARTED}"),
     )
@@ -56,15 +56,15 @@ async fn enter(page: &Page, world: &str) -> Result<()> {
     tab_to(page, "[name=world]:checked").await?;
     evaluate(page, ON_ADDRESS_CHANGE).await?;
     press(page, DOWN).await?;
-    until(page, "window.hasChanged").await?;
-    until(
+    wait_until(page, "window.hasChanged").await?;
+    wait_until(
         page,
         &format!("document.querySelector('[name=world]:checked').value === '{world}' && {STARTED}"),
     )
     .await?;
 
     activate(page, "reset").await?;
-    until(
+    wait_until(
         page,
         &format!("{POSITION} === 0 && !document.querySelector('#run').disabled"),
     )
@@ -74,18 +74,18 @@ async fn enter(page: &Page, world: &str) -> Result<()> {
     for _ in 0..3 {
         let before = positions[positions.len() - 1];
         activate(page, "step").await?;
-        until(page, &format!("{POSITION} > {before}")).await?;
+        wait_until(page, &format!("{POSITION} > {before}")).await?;
         positions.push(position(page).await?);
     }
     activate(page, "back").await?;
-    until(page, &format!("{POSITION} === {}", positions[2])).await?;
+    wait_until(page, &format!("{POSITION} === {}", positions[2])).await?;
     activate(page, "run").await?;
-    until(page, &format!("{POSITION} > {}", positions[2])).await?;
+    wait_until(page, &format!("{POSITION} > {}", positions[2])).await?;
     // A short run may have ended.
     if evaluate(page, "return !document.querySelector('#pause').disabled").await? == true {
         activate(page, "pause").await?;
     }
-    until(
+    wait_until(
         page,
         "!document.querySelector('#run').disabled && document.querySelector('#trap').hidden",
     )
@@ -102,7 +102,7 @@ async fn position(page: &Page) -> Result<u64> {
 
 /// Moves the focus to a button and presses it.
 async fn activate(page: &Page, id: &str) -> Result<()> {
-    until(page, &format!("!document.querySelector('#{id}').disabled")).await?;
+    wait_until(page, &format!("!document.querySelector('#{id}').disabled")).await?;
     tab_to(page, &format!("#{id}")).await?;
     press(page, ENTER).await
 }

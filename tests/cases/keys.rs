@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 
 use crate::browser::Page;
-use crate::experiment::{evaluate, finished, until};
+use crate::experiment::{evaluate, finish_run, wait_until};
 use crate::keyboard::{press, tab_to};
 
 const ESCAPE: &str = "\u{e00c}";
@@ -13,15 +13,15 @@ const SPACE: &str = " ";
 /// Checks the shortcuts, that controls keep their keys, and that shortcuts can be turned
 /// off.
 pub(crate) async fn check(page: &Page) -> Result<()> {
-    finished(page).await?;
+    finish_run(page).await?;
     press(page, "0").await?;
-    until(
+    wait_until(
         page,
         "/record 0/.test(document.querySelector('#clock').textContent)",
     )
     .await?;
     press(page, "s").await?;
-    until(
+    wait_until(
         page,
         "/record [1-9]/.test(document.querySelector('#clock').textContent)",
     )
@@ -38,7 +38,7 @@ pub(crate) async fn check(page: &Page) -> Result<()> {
 
     evaluate(page, "document.activeElement.blur()").await?;
     press(page, "?").await?;
-    until(
+    wait_until(
         page,
         "document.querySelector('#keys').matches(':popover-open')",
     )
@@ -50,7 +50,7 @@ pub(crate) async fn check(page: &Page) -> Result<()> {
     tab_to(page, "#keys-on").await?;
     press(page, SPACE).await?;
     press(page, ESCAPE).await?;
-    until(
+    wait_until(
         page,
         "!document.querySelector('#keys').matches(':popover-open')",
     )

@@ -59,7 +59,7 @@ fn answering(answer: &'static str) -> SocketAddr {
 }
 
 /// Runs a load until the ledger meets a condition.
-fn until(load: Load, has_happened: impl Fn(&Ledger) -> bool) -> Ledger {
+fn run_until(load: Load, has_happened: impl Fn(&Ledger) -> bool) -> Ledger {
     let running = load.start();
     let since = std::time::Instant::now();
     while !has_happened(&running.ledger()) {
@@ -81,7 +81,7 @@ fn failure(addr: SocketAddr) -> Failure {
         .timeout(SOON)
         .clients(Client::KeepAlive, 2)
         .clients(Client::NewConnection, 2);
-    let ledger = until(load, |ledger| ledger.total().failures() >= 8);
+    let ledger = run_until(load, |ledger| ledger.total().failures() >= 8);
     let total = ledger.total();
     assert_eq!(total.answered(), 0, "{ledger}");
     assert_eq!(ledger.failed().count() as u64, total.failures());
@@ -96,7 +96,7 @@ fn answers_are_counted_by_status_and_worker() {
         .clients(Client::KeepAlive, 3)
         .clients(Client::NewConnection, 2)
         .clients(Client::ThinkTime(Duration::from_millis(1)), 2);
-    let ledger = until(load, |ledger| {
+    let ledger = run_until(load, |ledger| {
         ledger.by_client().all(|(_, tally)| tally.answered() >= 20)
     });
     let total = ledger.total();
@@ -117,7 +117,7 @@ fn answers_are_counted_by_status_and_worker() {
 fn error_statuses_count_as_answers() {
     let busy = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
     let load = Load::on(answering(busy)).clients(Client::KeepAlive, 1);
-    let total = until(load, |ledger| ledger.total().answered() >= 3).total();
+    let total = run_until(load, |ledger| ledger.total().answered() >= 3).total();
     assert_eq!(total.unsuccessful(), total.answered());
     assert_eq!(total.failures(), 0);
 }
@@ -127,7 +127,7 @@ fn bodies_of_every_framing_are_read() {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
                    3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n";
     let load = Load::on(answering(chunked)).clients(Client::KeepAlive, 1);
-    let total = until(load, |ledger| ledger.total().answered() >= 3).total();
+    let total = run_until(load, |ledger| ledger.total().answered() >= 3).total();
     assert_eq!((total.failures(), total.connections), (0, 1));
 
     // Byte by byte, so that every part is split.
@@ -142,7 +142,7 @@ fn bodies_of_every_framing_are_read() {
         }
     });
     let load = Load::on(in_pieces).clients(Client::KeepAlive, 1);
-    let total = until(load, |ledger| ledger.total().answered() >= 3).total();
+    let total = run_until(load, |ledger| ledger.total().answered() >= 3).total();
     assert_eq!((total.failures(), total.connections), (0, 1));
 
     let to_the_end = server(|connection| {
@@ -153,7 +153,7 @@ fn bodies_of_every_framing_are_read() {
             .write_all(b"HTTP/1.0 200 OK\r\n\r\nhello");
     });
     let load = Load::on(to_the_end).clients(Client::KeepAlive, 1);
-    let total = until(load, |ledger| ledger.total().answered() >= 3).total();
+    let total = run_until(load, |ledger| ledger.total().answered() >= 3).total();
     assert_eq!(total.failures(), 0);
     assert_eq!(total.connections, total.sent);
 }
@@ -163,7 +163,7 @@ fn connection_close_is_not_reused() {
     let closing = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     // The server would answer again, so it is the client that closes.
     let load = Load::on(answering(closing)).clients(Client::KeepAlive, 1);
-    let total = until(load, |ledger| ledger.total().answered() >= 3).total();
+    let total = run_until(load, |ledger| ledger.total().answered() >= 3).total();
     assert_eq!(total.connections, total.sent);
 }
 
@@ -224,7 +224,7 @@ fn failure_names_the_worker_of_its_connection() {
         answers.fetch_add(1, Ordering::Relaxed);
     });
     let load = Load::on(once).clients(Client::KeepAlive, 1);
-    let ledger = until(load, |ledger| ledger.total().failures() >= 2);
+    let ledger = run_until(load, |ledger| ledger.total().failures() >= 2);
     for failed in ledger.failed() {
         assert_eq!((failed.failure, failed.worker), (Failure::Reset, Some(7)));
         assert!(failed.started <= failed.ended);
@@ -240,7 +240,7 @@ fn connection_closed_while_idle_is_no_failure() {
     });
     let thinking = Client::ThinkTime(Duration::from_millis(20));
     let load = Load::on(once).clients(thinking, 2);
-    let total = until(load, |ledger| ledger.total().closed_idle >= 4).total();
+    let total = run_until(load, |ledger| ledger.total().closed_idle >= 4).total();
     assert_eq!(total.failures(), 0, "{total}");
 }
 
@@ -268,7 +268,7 @@ fn open_loop_measures_latency_from_the_due_time() {
             Some(rate) => load.rate(rate),
             None => load,
         };
-        let total = until(load, |ledger| ledger.total().answered() >= 700).total();
+        let total = run_until(load, |ledger| ledger.total().answered() >= 700).total();
         let half = u64::try_from(STALL.as_nanos() / 2).unwrap();
         total.latency.count_between(half, u64::MAX)
     };
@@ -292,6 +292,6 @@ fn requests_never_sent_are_counted() {
         .timeout(Duration::from_secs(1))
         .rate(1_000.0)
         .clients(Client::KeepAlive, 2);
-    let ledger = until(load, |ledger| ledger.total().failures() >= 2);
+    let ledger = run_until(load, |ledger| ledger.total().failures() >= 2);
     assert!(ledger.never_sent >= 100, "{ledger}");
 }

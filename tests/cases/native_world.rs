@@ -11,11 +11,11 @@ use fantoccini::Locator;
 use tokio::time::{sleep, timeout};
 
 use crate::browser::{self, Page};
-use crate::experiment::{evaluate, press, until, visible};
+use crate::experiment::{evaluate, press, wait_until, wait_until_visible};
 use crate::server::Serve;
 
 /// Runs of more than a minute in which no process is replaced.
-const LONG: [&str; 2] = [
+const LONG_RUNS: [&str; 2] = [
     "handler?requests=1000&interval=100&bug_every=0&workers=3",
     "cluster?requests=1000&interval=100&event=none&workers=4",
 ];
@@ -24,43 +24,46 @@ const LONG: [&str; 2] = [
 async fn page_shows_the_processes_of_the_system() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async move |page| {
-        for long in LONG {
-            page.open(&format!("{}#/{long}&world=native", server.url))
+        for run in LONG_RUNS {
+            page.open(&format!("{}#/{run}&world=native", server.url))
                 .await?;
-            let workers = long.rsplit('=').next().unwrap_or_default();
+            let workers = run.rsplit('=').next().unwrap_or_default();
             let rows = "document.querySelectorAll('#processes tbody tr').length";
-            until(page, &format!("{rows} === {workers}")).await?;
+            wait_until(page, &format!("{rows} === {workers}")).await?;
 
             let supervisor = server.process().context("the server has ended")?;
-            let serving = serving(page).await?;
-            ensure!(children_of(supervisor).contains(&serving), "{serving}");
-            let shown = shown(page).await?;
+            let worker = serving_process(page).await?;
+            ensure!(children_of(supervisor).contains(&worker), "{worker}");
+            let shown = process_ids(page).await?;
             ensure!(shown.len().to_string() == workers, "{shown:?}");
-            let there = children_of(serving);
+            let children = children_of(worker);
             ensure!(
-                shown == there,
-                "the page shows {shown:?}, the system has {there:?}"
+                shown == children,
+                "the page shows {shown:?}, the system has {children:?}"
             );
 
             // A reset or leaving the page ends the run's processes.
             press(page, "reset").await?;
-            gone(&shown).await?;
+            wait_until_gone(&shown).await?;
             ensure!(evaluate(page, &format!("return {rows}")).await? == 0);
             press(page, "run").await?;
-            until(page, &format!("{rows} === {workers}")).await?;
-            let again = self::shown(page).await?;
-            ensure!(again.is_disjoint(&shown), "{again:?} after {shown:?}");
+            wait_until(page, &format!("{rows} === {workers}")).await?;
+            let restarted = process_ids(page).await?;
+            ensure!(
+                restarted.is_disjoint(&shown),
+                "{restarted:?} after {shown:?}"
+            );
             let link = page.client.find(Locator::Css("#scenarios a")).await?;
             link.click().await?;
-            gone(&again).await?;
+            wait_until_gone(&restarted).await?;
         }
         page.assert_no_console_errors().await?;
         // A closed connection in the middle of a run is an error.
-        page.open(&format!("{}#/{}&world=native", server.url, LONG[1]))
+        page.open(&format!("{}#/{}&world=native", server.url, LONG_RUNS[1]))
             .await?;
-        until(page, "!!document.querySelector('#processes tbody tr')").await?;
+        wait_until(page, "!!document.querySelector('#processes tbody tr')").await?;
         drop(server);
-        visible(page, "#trap").await?;
+        wait_until_visible(page, "#trap").await?;
         let trap = page.text("#trap-text").await?;
         ensure!(trap.contains("closed during the run"), "{trap}");
         // The console has the browser's network error, but must have no exception.
@@ -72,7 +75,7 @@ async fn page_shows_the_processes_of_the_system() -> Result<()> {
 }
 
 /// Returns the id of the serving process, as shown on the page.
-async fn serving(page: &Page) -> Result<u32> {
+async fn serving_process(page: &Page) -> Result<u32> {
     let line = page.text("#threads").await?;
     let (_, rest) = line.split_once("a thread of process ").context("none")?;
     let number = rest.split(|it: char| !it.is_ascii_digit()).next();
@@ -80,7 +83,7 @@ async fn serving(page: &Page) -> Result<u32> {
 }
 
 /// Returns the process ids in the page's table.
-async fn shown(page: &Page) -> Result<BTreeSet<u32>> {
+async fn process_ids(page: &Page) -> Result<BTreeSet<u32>> {
     let ids = "return [...document.querySelectorAll('#processes tbody tr')]\
                .map(it => Number(it.cells[3].textContent))";
     Ok(serde_json::from_value(evaluate(page, ids).await?)?)
@@ -96,7 +99,7 @@ fn children_of(parent: u32) -> BTreeSet<u32> {
 }
 
 /// Waits until all of these processes have exited.
-async fn gone(processes: &BTreeSet<u32>) -> Result<()> {
+async fn wait_until_gone(processes: &BTreeSet<u32>) -> Result<()> {
     let is_there = |id: &u32| Path::new(&format!("/proc/{id}")).exists();
     let gone = async {
         while processes.iter().any(is_there) {

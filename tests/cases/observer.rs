@@ -4,7 +4,9 @@ use anyhow::{Result, ensure};
 use fantoccini::Locator;
 
 use crate::browser;
-use crate::experiment::{ensure_passed, evaluate, finished, outcomes, press, shown, until};
+use crate::experiment::{
+    ensure_passed, evaluate, finish_run, numbers_and_status, outcomes, press, wait_until,
+};
 use crate::server::Serve;
 
 /// A short run that exercises every check.
@@ -17,7 +19,7 @@ async fn every_check_passes_in_the_page_worlds() -> Result<()> {
         for world in ["virtual", "tab"] {
             page.open(&format!("{}#/observer?{ALL}&world={world}", server.url))
                 .await?;
-            finished(page).await?;
+            finish_run(page).await?;
             ensure!(page.text("h1").await? == "Observer");
             let outcomes = outcomes(page).await?;
             ensure!(outcomes == ["passed"; 9], "on {world}: {outcomes:?}");
@@ -33,12 +35,15 @@ async fn back_and_step_return_to_the_same_numbers() -> Result<()> {
     browser::with(async |page| {
         page.open(&format!("{}#/observer?{ALL}", server.url))
             .await?;
-        finished(page).await?;
-        let end = shown(page).await?;
+        finish_run(page).await?;
+        let end = numbers_and_status(page).await?;
         press(page, "back").await?;
-        ensure!(shown(page).await? != end, "a step back changes something");
+        ensure!(
+            numbers_and_status(page).await? != end,
+            "a step back changes something"
+        );
         press(page, "step").await?;
-        ensure!(shown(page).await? == end);
+        ensure!(numbers_and_status(page).await? == end);
         let picture = browser::pictures().join("observer.png");
         page.screenshot(&picture).await?;
         page.assert_no_console_errors().await
@@ -51,16 +56,16 @@ async fn link_opens_another_scenario() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/observer", server.url)).await?;
-        finished(page).await?;
+        finish_run(page).await?;
         let link = Locator::Css("#scenarios a[href='#/decoupling']");
         page.client.find(link).await?.click().await?;
-        until(page, "document.querySelector('h1').textContent === 'decoupling' && !document.querySelector('#verdicts [data-check]')").await?;
+        wait_until(page, "document.querySelector('h1').textContent === 'decoupling' && !document.querySelector('#verdicts [data-check]')").await?;
         let current = evaluate(
             page,
             "return document.querySelector('#scenarios [aria-current=page]').textContent",
         );
         ensure!(current.await? == "decoupling");
-        finished(page).await?;
+        finish_run(page).await?;
         ensure_passed(page).await?;
         page.assert_no_console_errors().await
     })

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use crate::browser::{BrowserKind, Page};
-use crate::experiment::{evaluate, finished, until};
+use crate::experiment::{evaluate, finish_run, wait_until};
 use crate::server::{Folder, Serve};
 
 /// Opened chapters work without the server; others show a notice.
@@ -11,10 +11,10 @@ pub(crate) async fn reload(page: &Page, opened: &str, unopened: &str) -> Result<
     let server = Serve::start().await?;
     let address = format!("{}#/{opened}", server.url);
     page.open(&address).await?;
-    finished(page).await?;
-    until(page, &kept("highwater_web_bg.wasm")).await?;
+    finish_run(page).await?;
+    wait_until(page, &kept("highwater_web_bg.wasm")).await?;
     // Only its Worker requests this file, for runs in the tab.
-    until(page, &kept("process.js")).await?;
+    wait_until(page, &kept("process.js")).await?;
     come_back(page, &address).await?;
     page.assert_no_console_errors().await?;
 
@@ -28,7 +28,7 @@ pub(crate) async fn reload(page: &Page, opened: &str, unopened: &str) -> Result<
     ensure_thrown_nothing(page).await?;
     let script = format!("location.hash = '#/{unopened}'");
     evaluate(page, &script).await?;
-    until(page, "!document.querySelector('#notice').hidden").await?;
+    wait_until(page, "!document.querySelector('#notice').hidden").await?;
     let notice = page.text("#notice").await?;
     ensure!(notice.contains("is missing"), "{notice}");
     ensure_thrown_nothing(page).await?;
@@ -40,22 +40,22 @@ pub(crate) async fn reload(page: &Page, opened: &str, unopened: &str) -> Result<
 async fn come_back(page: &Page, address: &str) -> Result<()> {
     page.open("about:blank").await?;
     page.open(address).await?;
-    finished(page).await
+    finish_run(page).await
 }
 
 /// A static file server runs everything except threads, and the page says so.
 pub(crate) async fn from_files(page: &Page, scenario: &str) -> Result<()> {
     let folder = Folder::start("www").await?;
     page.open(&format!("{}#/{scenario}", folder.url)).await?;
-    finished(page).await?;
+    finish_run(page).await?;
     page.open(&format!("{}#/{scenario}?world=tab", folder.url))
         .await?;
-    until(
+    wait_until(
         page,
         "document.querySelector('#threads').textContent.includes('COOP and COEP')",
     )
     .await?;
-    finished(page).await?;
+    finish_run(page).await?;
     page.assert_no_console_errors().await
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::browser::{self, Page};
 use crate::console::Cdp;
-use crate::experiment::{evaluate, finished, press, until};
+use crate::experiment::{evaluate, finish_run, press, wait_until};
 use crate::server::Serve;
 
 /// Sets reduced motion, which shows the end of a run at once.
@@ -41,12 +41,12 @@ async fn guide_links_apply_their_settings() -> Result<()> {
             let go = format!("location.hash = '#/{name}'");
             evaluate(page, &go).await?;
             let shown = format!("document.title.toLowerCase().startsWith('{name}')");
-            until(
+            wait_until(
                 page,
                 &format!("{shown} && !!document.querySelector('#guide a')"),
             )
             .await?;
-            finished(page).await?;
+            finish_run(page).await?;
             let links = evaluate(page, "return document.querySelectorAll('#guide a').length");
             let links = links.await?.as_i64().unwrap_or_default();
             ensure!(links >= 2, "{name}");
@@ -54,15 +54,15 @@ async fn guide_links_apply_their_settings() -> Result<()> {
                 if link >= 0 {
                     let it = format!("document.querySelectorAll('#guide a')[{link}]");
                     evaluate(page, &format!("{it}.click()")).await?;
-                    until(page, &format!("{it}.ariaCurrent === 'true'")).await?;
-                    finished(page).await?;
+                    wait_until(page, &format!("{it}.ariaCurrent === 'true'")).await?;
+                    finish_run(page).await?;
                 }
                 let numbers = numbers_after(link);
-                until(page, &format!("{numbers}.every(it => /\\d|^–$/.test(it))")).await?;
+                wait_until(page, &format!("{numbers}.every(it => /\\d|^–$/.test(it))")).await?;
             }
             let others = "[...document.querySelectorAll('#guide [data-number]')]\
                           .some(it => it.textContent === '…')";
-            until(page, others).await?;
+            wait_until(page, others).await?;
         }
         page.assert_no_console_errors().await
     })
@@ -75,11 +75,11 @@ async fn guide_knob_and_form_knob_agree() -> Result<()> {
     browser::with(async |page| {
         without_motion(page).await?;
         page.open(&format!("{}#/decoupling", server.url)).await?;
-        until(page, "!!document.querySelector('#guide select')").await?;
+        wait_until(page, "!!document.querySelector('#guide select')").await?;
         let turn = "const knob = document.querySelector('#guide [name=overflow]'); \
                     knob.value = 'latest'; knob.dispatchEvent(new Event('change'))";
         evaluate(page, turn).await?;
-        until(
+        wait_until(
             page,
             "location.hash === '#/decoupling?seed=1&overflow=latest'",
         )
@@ -90,7 +90,7 @@ async fn guide_knob_and_form_knob_agree() -> Result<()> {
                     knob.value = '90'; knob.dispatchEvent(new Event('change'))";
         evaluate(page, turn).await?;
         let sentence = "document.querySelector('#guide [name=fail_rate]').value";
-        until(page, &format!("{sentence} === '90'")).await?;
+        wait_until(page, &format!("{sentence} === '90'")).await?;
         page.assert_no_console_errors().await
     })
     .await
@@ -143,8 +143,8 @@ async fn every_mark_matches_a_record() -> Result<()> {
         ensure!(unused == json!([]), "{unused:#}");
         // On the page, each step highlights its line.
         page.open(&format!("{}#/decoupling", server.url)).await?;
-        finished(page).await?;
-        until(page, "!!document.querySelector('#excerpts pre')").await?;
+        finish_run(page).await?;
+        wait_until(page, "!!document.querySelector('#excerpts pre')").await?;
         evaluate(page, "document.querySelector('#source').open = true").await?;
         let line = "[...document.querySelectorAll('.runs')].map(it => it.textContent.trim())";
         for _ in 0..40 {

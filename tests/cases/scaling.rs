@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use crate::browser;
-use crate::experiment::{ENTER, evaluate, finished, focused, press, type_into, until};
+use crate::experiment::{ENTER, evaluate, finish_run, focused, press, type_into, wait_until};
 use crate::server::Serve;
 use crate::verdicts;
 
@@ -51,7 +51,7 @@ async fn killed_worker_is_replaced_in_the_tab() -> Result<()> {
     browser::with(async |page| {
         page.open(&format!("{}#/cluster?world=tab", server.url))
             .await?;
-        finished(page).await?;
+        finish_run(page).await?;
         let processes = page.text("#processes").await?;
         ensure!(
             processes.contains("✗ killed from outside → "),
@@ -76,10 +76,10 @@ async fn freezing_the_tab_is_measured() -> Result<()> {
     browser::with(async |page| {
         page.open(&format!("{}#/blocking?{}", server.url, BLOCKING.join("&")))
             .await?;
-        finished(page).await?;
+        finish_run(page).await?;
         ensure!(evaluate(page, "return document.getElementById('freezes').hidden").await? == true);
         type_into(page, "freeze-now", ENTER).await?;
-        until(
+        wait_until(
             page,
             "document.querySelectorAll('#freezes tbody tr').length === 1",
         )
@@ -96,7 +96,7 @@ async fn freezing_the_tab_is_measured() -> Result<()> {
         ensure!(focused(page).await? == "freeze-now");
         // Other scenarios do not show it.
         page.open(&format!("{}#/cluster", server.url)).await?;
-        finished(page).await?;
+        finish_run(page).await?;
         let remains = "return ['freeze', 'freezes'].some(id => document.getElementById(id).checkVisibility())";
         ensure!(evaluate(page, remains).await? == false);
         page.assert_no_console_errors().await
@@ -110,7 +110,7 @@ async fn keyboard_runs_and_steps_both_ways() -> Result<()> {
     browser::with(async |page| {
         for scenario in ["blocking", "threads", "cluster"] {
             page.open(&format!("{}#/{scenario}", server.url)).await?;
-            finished(page).await?;
+            finish_run(page).await?;
             let all = async || {
                 let mut all = page.text("#numbers").await?;
                 all += &page.text("#figures").await?;

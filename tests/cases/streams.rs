@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use crate::browser::{self, Page};
-use crate::experiment::{evaluate, finished, go_to_the_middle, outcomes};
+use crate::experiment::{evaluate, finish_run, go_to_the_middle, outcomes};
 use crate::server::Serve;
 
 #[tokio::test]
@@ -19,7 +19,7 @@ async fn checks_pass_in_the_page_worlds() -> Result<()> {
             ] {
                 page.open(&format!("{}#/{address}&world={world}", server.url))
                     .await?;
-                finished(page).await?;
+                finish_run(page).await?;
                 let outcomes = outcomes(page).await?;
                 let count = |wanted: &str| outcomes.iter().filter(|it| *it == wanted).count();
                 ensure!(
@@ -49,7 +49,7 @@ async fn queue_peak_is_in_the_table() -> Result<()> {
             };
             page.open(&format!("{}#/{scenario}{query}", server.url))
                 .await?;
-            finished(page).await?;
+            finish_run(page).await?;
             ensure_has_held(page).await?;
             // Seek from the end to the middle.
             go_to_the_middle(page).await?;

@@ -5,8 +5,8 @@ use fantoccini::Locator;
 
 use crate::browser;
 use crate::experiment::{
-    BACKSPACE, ENTER, HOME, PAGE_UP, ensure_passed, evaluate, finished, focused, go_to_the_middle,
-    press, shown, type_into, until, visible,
+    BACKSPACE, ENTER, HOME, PAGE_UP, ensure_passed, evaluate, finish_run, focused,
+    go_to_the_middle, numbers_and_status, press, type_into, wait_until, wait_until_visible,
 };
 use crate::server::Serve;
 
@@ -18,10 +18,10 @@ async fn change_from_this_moment_keeps_the_past() -> Result<()> {
             .await?;
         let speed = page.client.find(Locator::Id("speed")).await?;
         speed.select_by_value("16").await?;
-        finished(page).await?;
+        finish_run(page).await?;
         // Halfway along the slider.
         type_into(page, "time", &[HOME, &PAGE_UP.repeat(5)].concat()).await?;
-        let (before, moment) = (shown(page).await?, page.text("#clock").await?);
+        let (before, moment) = (numbers_and_status(page).await?, page.text("#clock").await?);
         let (_, record) = moment.split_once("record ").context("no record")?;
         let record: u32 = record.split(' ').next().unwrap_or("").parse()?;
         ensure!(record > 40 && record < 140, "{moment}");
@@ -36,8 +36,8 @@ async fn change_from_this_moment_keeps_the_past() -> Result<()> {
         );
         let slower = [&BACKSPACE.repeat(2), "400", ENTER].concat();
         type_into(page, "knob-email_latency", &slower).await?;
-        until(page, "location.hash.includes('&email_latency@')").await?;
-        finished(page).await?;
+        wait_until(page, "location.hash.includes('&email_latency@')").await?;
+        finish_run(page).await?;
         ensure_passed(page).await?;
         ensure!(
             page.text("#changes")
@@ -51,9 +51,12 @@ async fn change_from_this_moment_keeps_the_past() -> Result<()> {
             "for (let i = 0; i < {record}; i += 1) document.querySelector('#step').click()"
         );
         evaluate(page, &steps).await?;
-        ensure!(shown(page).await? == before, "the past is the same");
+        ensure!(
+            numbers_and_status(page).await? == before,
+            "the past is the same"
+        );
         type_into(page, "drop", ENTER).await?;
-        until(page, "!location.hash.includes('@')").await?;
+        wait_until(page, "!location.hash.includes('@')").await?;
         ensure!(
             focused(page).await? == "speed",
             "the focus moved from the hidden button"
@@ -75,7 +78,7 @@ async fn link_to_a_record_works_in_both_worlds() -> Result<()> {
             page.open("about:blank").await?;
             page.open(&format!("{}#/taxonomy?world={world}", server.url))
                 .await?;
-            finished(page).await?;
+            finish_run(page).await?;
             // Many records have the time of the start, and the slider plays all of them.
             type_into(page, "time", HOME).await?;
             evaluate(page, BACK_TO_THE_THIRD).await?;
@@ -84,12 +87,12 @@ async fn link_to_a_record_works_in_both_worlds() -> Result<()> {
             ensure!(link.ends_with("&at=3"), "{link}");
             page.open("about:blank").await?;
             page.open(&link).await?;
-            until(
+            wait_until(
                 page,
                 "document.querySelector('#clock').textContent.includes('record 3 of ')",
             )
             .await?;
-            until(page, "!document.querySelector('#run').disabled").await?;
+            wait_until(page, "!document.querySelector('#run').disabled").await?;
         }
         page.assert_no_console_errors().await
     })
@@ -102,13 +105,13 @@ async fn link_works_in_a_run_that_dies() -> Result<()> {
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?fault=panic&at=5", server.url))
             .await?;
-        visible(page, "#trap").await?;
+        wait_until_visible(page, "#trap").await?;
         let clock = page.text("#clock").await?;
         ensure!(clock.contains("record 5 of "), "{clock}");
         // After a restart, it plays up to the crash.
         press(page, "restart").await?;
-        until(page, "document.querySelector('#trap').hidden").await?;
-        visible(page, "#trap").await?;
+        wait_until(page, "document.querySelector('#trap').hidden").await?;
+        wait_until_visible(page, "#trap").await?;
         let clock = page.text("#clock").await?;
         ensure!(!clock.contains("record 5 of "), "{clock}");
         page.assert_no_console_errors().await
@@ -123,7 +126,7 @@ async fn link_reopens_the_paused_moment() -> Result<()> {
         for scenario in ["observer", "cluster"] {
             page.open(&format!("{}#/{scenario}?seed=7", server.url))
                 .await?;
-            finished(page).await?;
+            finish_run(page).await?;
             let whole = page.text("#link").await?;
             press(page, "copy-link").await?;
             ensure!(
@@ -133,27 +136,30 @@ async fn link_reopens_the_paused_moment() -> Result<()> {
             go_to_the_middle(page).await?;
             // Step to the next record, which may share its time with others.
             press(page, "step").await?;
-            let (before, clock) = (shown(page).await?, page.text("#clock").await?);
+            let (before, clock) = (numbers_and_status(page).await?, page.text("#clock").await?);
             press(page, "copy-link").await?;
             let link = page.text("#link").await?;
             ensure!(link.starts_with(&format!("{whole}&at=")), "{link}");
             page.open("about:blank").await?;
             page.open(&link).await?;
-            until(page, "!document.querySelector('#fork').parentNode.hidden").await?;
+            wait_until(page, "!document.querySelector('#fork').parentNode.hidden").await?;
             ensure!(
                 page.text("#clock").await? == clock,
                 "{link} opens this moment"
             );
-            ensure!(shown(page).await? == before, "{link} shows the same");
+            ensure!(
+                numbers_and_status(page).await? == before,
+                "{link} shows the same"
+            );
             ensure!(page.text("#notice").await?.is_empty());
             press(page, "run").await?;
-            finished(page).await?;
+            finish_run(page).await?;
         }
         for at in ["noon", "1e999", "4294967296"] {
             page.open("about:blank").await?;
             page.open(&format!("{}#/observer?at={at}", server.url))
                 .await?;
-            finished(page).await?;
+            finish_run(page).await?;
             let notice = page.text("#notice").await?;
             ensure!(notice.contains("at takes the number"), "{at}: {notice}");
         }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::browser::Page;
-use crate::experiment::{finished, outcomes};
+use crate::experiment::{finish_run, outcomes};
 use crate::native::command;
 use crate::server::Serve;
 
@@ -49,7 +49,7 @@ async fn page_outcomes(
         let query = set.join("&");
         let address = format!("{}#/{scenario}?{query}&world={world}", server.url);
         page.open(&address).await?;
-        finished(page).await?;
+        finish_run(page).await?;
         of_worlds.push((world, outcomes(page).await?));
     }
     Ok(of_worlds)

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::appearance::Appearance;
 use crate::browser::Page;
 use crate::console::Cdp;
-use crate::experiment::{TAB, evaluate, press, until};
+use crate::experiment::{TAB, evaluate, press, wait_until};
 
 /// Expression that is true once a run is shown.
 const STARTED: &str = "/record [1-9]/.test(document.querySelector('#clock').textContent)";
@@ -36,7 +36,7 @@ pub(crate) async fn arrive(page: &Page, url: &str, address: &str) -> Result<()> 
 
 /// Returns the milliseconds until a picture moved.
 pub(crate) async fn moved_at(page: &Page) -> Result<f64> {
-    until(page, "probe.movedAt !== null").await?;
+    wait_until(page, "probe.movedAt !== null").await?;
     number(page, "probe.movedAt").await
 }
 
@@ -50,13 +50,13 @@ pub(crate) async fn press_everything(page: &Page, scenario: &str) -> Result<()> 
             break;
         }
     }
-    until(
+    wait_until(
         page,
         &format!("document.title.startsWith('{scenario} ') && {STARTED}"),
     )
     .await?;
     for id in ["pause", "step", "step", "back", "reset", "run"] {
-        until(page, &format!("!document.querySelector('#{id}').disabled")).await?;
+        wait_until(page, &format!("!document.querySelector('#{id}').disabled")).await?;
         press(page, id).await?;
     }
     let seed = page.client.find(Locator::Id("knob-seed")).await?;
@@ -66,10 +66,10 @@ pub(crate) async fn press_everything(page: &Page, scenario: &str) -> Result<()> 
         "[name=world][value=virtual]",
         "#presets button:last-child",
     ] {
-        until(page, STARTED).await?;
+        wait_until(page, STARTED).await?;
         click(page, selector).await?;
     }
-    until(page, STARTED).await
+    wait_until(page, STARTED).await
 }
 
 /// Expression for the 98th percentile of interactions.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::appearance::Appearance;
 use crate::browser::{self, Page};
 use crate::console::Cdp;
-use crate::experiment::{evaluate, finished, press, until};
+use crate::experiment::{evaluate, finish_run, press, wait_until};
 use crate::native::listed;
 use crate::server::Serve;
 
@@ -63,7 +63,7 @@ async fn home(page: &Page, folder: &Path) -> Result<()> {
 
 async fn scenario(page: &Page, folder: &Path, name: &str) -> Result<()> {
     Appearance::USUAL.apply(page).await?;
-    finished(page).await?;
+    finish_run(page).await?;
     for _ in 0..STEPS_BACK {
         press(page, "back").await?;
     }
@@ -82,7 +82,7 @@ async fn each_appearance(page: &Page, folder: &Path, name: &str) -> Result<()> {
             .await?;
             // Wait for the repaint.
             tokio::time::sleep(Duration::from_millis(200)).await;
-            until(page, "document.readyState === 'complete'").await?;
+            wait_until(page, "document.readyState === 'complete'").await?;
             let scheme = if is_dark { "dark" } else { "light" };
             let file = folder.join(format!("{name}-{scheme}-{width}.png"));
             std::fs::write(&file, picture(page, width).await?)
