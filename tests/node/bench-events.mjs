@@ -1,4 +1,4 @@
-// Times one emitter of Node's with some listeners, and prints nanoseconds an
+// Times an emitter in Node with a number of listeners and prints nanoseconds per
 // emit. `cargo run --release -p tests -- bench events` runs it in rounds.
 //
 //   node bench-events.mjs node:events 10 200
@@ -15,8 +15,8 @@ const { EventEmitter } = module;
 
 const emitter = new EventEmitter();
 emitter.setMaxListeners?.(0);
-// Each adds up for itself: a sum that all share would have them wait for each
-// other's addition.
+// Each listener has its own sum: with a shared one, each addition would wait for
+// the previous one.
 const sums = [];
 for (let number = 0; number < Number(listeners); number += 1) {
   let sum = 0;
@@ -34,7 +34,7 @@ const time = (emits) => {
   return Number(process.hrtime.bigint() - start);
 };
 
-// The compiler's warm-up, and how many emits fill the time.
+// Warms up the compiler and determines the number of emits that fill the time.
 let emits = 1000;
 while (time(emits) < 20e6) {
   emits *= 2;

@@ -1,13 +1,12 @@
-// A server that says hello: what `highwater cluster` is compared with.
+// A hello-world server, the peer of `highwater cluster`.
 // `cargo run --release -p tests -- bench scaling` starts it.
 //
 //   node bench-http.mjs single
 //   node bench-http.mjs cluster 2
 //
-// It says what happens to it as `highwater cluster --json` does, a JSON object a
-// line. SIGHUP replaces the workers of the cluster, one after the other, each
-// by a new one that listens before the old one stops: the way that the
-// documentation of Node leads to.
+// It prints its events as JSON lines, like `highwater cluster --json`. SIGHUP
+// replaces the workers one after the other. Each new worker listens before the
+// old one stops, as the documentation of Node suggests.
 
 import cluster from 'node:cluster';
 import { once } from 'node:events';
@@ -22,10 +21,10 @@ const HEADERS = {
 
 const [mode, workers] = process.argv.slice(2);
 
-const say = (event, more) => console.log(JSON.stringify({ event, ...more }));
-const place = ({ address, port }) => `${address ?? '127.0.0.1'}:${port}`;
+const report = (event, more) => console.log(JSON.stringify({ event, ...more }));
+const addressOf = ({ address, port }) => `${address ?? '127.0.0.1'}:${port}`;
 
-/** Listens, and stops for good when it is told to. */
+/** Listens until the primary sends a message. */
 const serve = () => {
   const server = createServer((_request, response) => {
     response.writeHead(200, HEADERS).end(HELLO);
@@ -38,11 +37,11 @@ const serve = () => {
 const start = () => {
   const worker = cluster.fork();
   worker.on('listening', (address) => {
-    say('ready', { pid: worker.process.pid, addr: place(address) });
+    report('ready', { pid: worker.process.pid, addr: addressOf(address) });
   });
   worker.on('exit', () => {
-    say('exited', { pid: worker.process.pid });
-    if (!worker.isAsked) {
+    report('exited', { pid: worker.process.pid });
+    if (!worker.isStopping) {
       start();
     }
   });
@@ -52,11 +51,11 @@ const start = () => {
 const reload = async () => {
   for (const old of Object.values(cluster.workers)) {
     await once(start(), 'listening');
-    old.isAsked = true;
+    old.isStopping = true;
     old.send('stop');
     await once(old, 'exit');
   }
-  say('reloaded');
+  report('reloaded');
 };
 
 if (!cluster.isPrimary) {
@@ -64,12 +63,12 @@ if (!cluster.isPrimary) {
 } else if (mode === 'single') {
   const server = serve();
   await once(server, 'listening');
-  say('ready', { pid: process.pid, addr: place(server.address()) });
+  report('ready', { pid: process.pid, addr: addressOf(server.address()) });
 } else if (mode === 'cluster') {
   for (let number = 0; number < Number(workers); number += 1) {
     start();
   }
   process.on('SIGHUP', reload);
 } else {
-  throw new Error(`unknown mode ${mode}: there are single and cluster`);
+  throw new Error(`unknown mode ${mode}; expected single or cluster`);
 }

@@ -1,7 +1,7 @@
-// Work on a loop and off it: what the pool of ours is compared with.
+// CPU work on the event loop and off it, the peer of Highwater's pool.
 // `cargo run --release -p tests -- bench scaling` runs it in rounds.
 //
-//   node bench-pool.mjs delay loop 42                 how late a timer is meanwhile
+//   node bench-pool.mjs delay loop 42                 the delay of a timer
 //   node bench-pool.mjs delay threads 42
 //   node bench-pool.mjs delay piscina 42 target/npm/node_modules/piscina/dist/main.js
 //   node bench-pool.mjs tasks piscina 5 target/npm/node_modules/piscina/dist/main.js
@@ -21,12 +21,12 @@ const HERE = fileURLToPath(import.meta.url);
 
 const fib = (n) => (n < 2 ? n : fib(n - 1) + fib(n - 2));
 
-/** What piscina runs. */
+/** The task that piscina runs. */
 export default fib;
 
 /**
- * How late each tick of a timer is, from when it was due. A tick that the loop
- * had no time for was due all the same: it counts with the time it waited.
+ * Measures the delay of each tick of a timer from its due time. Ticks that a
+ * blocked loop has missed count as well, with the time they waited.
  */
 const monitor = () => {
   const late = [];
@@ -71,7 +71,7 @@ const main = async ([what, how, size, module]) => {
   }[how];
   let result;
   if (what === 'delay') {
-    // Its threads are there before it is measured.
+    // Starts the threads before the measurement.
     await Promise.all([pool?.run(1), pool?.run(1), sleep(200)]);
     const measured = monitor();
     await Promise.all([run(), run()]);
@@ -90,7 +90,7 @@ const main = async ([what, how, size, module]) => {
       await Promise.all(Array.from({ length: WINDOW }, one));
       return (done * 1000) / (performance.now() - start);
     };
-    // The compiler's warm-up.
+    // Warms up the compiler.
     await time(500);
     result = { per_second: await time(1000) };
   }

@@ -1,33 +1,33 @@
-// Writes random scripts of emitter operations, and what Node's EventEmitter
-// makes of them, as JSON lines: a header, then one script a line.
+// Runs random scripts of emitter operations with Node's EventEmitter and prints
+// them with their traces as JSON lines: a header, then one script per line.
 //
 //   node record-events.mjs --seed 7 --count 1000 > events.jsonl
 //   node record-events.mjs --seed 7 --count 1000 | cargo run --release -p tests -- replay events -
 //
-// A script is a list of operations, and of behaviours. The listener registered
-// n-th, counting from 0, does what behaviour n modulo their number says each
-// time it is called. An operation is a word and what it applies to:
+// A script is a list of operations and a list of behaviours. Listener n, counting
+// from 0, runs behaviour n, modulo their number, each time it is called. An
+// operation is a word with an argument:
 //
 //   on, once, prepend, prependOnce EVENT   register a listener
-//   off NUMBER         remove the listener of that number, modulo those there are
-//   removeAll EVENT    remove all of an event
-//   emit EVENT         emit; within a listener an exception passes through
+//   off NUMBER         remove the listener of that number, modulo the number of listeners
+//   removeAll EVENT    remove all listeners of an event
+//   emit EVENT         emit; in a listener, an exception propagates
 //   try EVENT          emit, and catch
-//   throw              throw an Error (only within a listener)
+//   throw              throw an Error (only in a listener)
 //
-// The trace is a list of what happened, in words:
+// The trace is a list of steps:
 //
 //   call N EVENT DEPTH      listener N was called
-//   true EVENT              an emit returned that; or false
+//   true EVENT              an emit returned true; or false
 //   thrown EVENT MESSAGE    an exception left an emit
-//   has EVENT=N,N ...       after each operation: who listens, in order
+//   has EVENT=N,N ...       after each operation: the listeners, in order
 
 import { EventEmitter } from 'node:events';
 
 import { record } from './recording.mjs';
 
 const EVENTS = ['a', 'b', 'error'];
-// Beyond these an emit, a registration or a behaviour is passed over, so that
+// Beyond these limits an emit, a registration or a behaviour is skipped, so that
 // scripts end.
 const MAX_DEPTH = 4;
 const MAX_LISTENERS = 48;
@@ -142,7 +142,7 @@ function run({ behaviours, operations }) {
           try {
             emit(what, depth + 1);
           } catch {
-            // It is in the trace.
+            // The trace already has it.
           }
           break;
         case 'throw':
@@ -155,7 +155,7 @@ function run({ behaviours, operations }) {
     try {
       perform([operation], -1, 0);
     } catch {
-      // It is in the trace.
+      // The trace already has it.
     }
     const has = EVENTS.map((event) => {
       const numbers = emitter.listeners(event).map((listener) => listener.number);

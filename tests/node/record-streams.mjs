@@ -1,39 +1,39 @@
-// Writes random scripts of stream operations, and what Node's Writable makes of
-// them, as JSON lines: a header, then one script a line.
+// Runs random scripts of stream operations with Node's Writable and prints them
+// with their traces as JSON lines: a header, then one script per line.
 //
 //   node record-streams.mjs --seed 7 --count 1000 > streams.jsonl
 //   node record-streams.mjs --seed 7 --count 1000 | cargo run --release -p tests -- replay streams -
 //
-// A script is a `highWaterMark`, in bytes or with `objectMode` in objects;
-// whether the destination has a `writev`; a list of operations; and `answers`:
-// the destination's n-th write, counting from 0, is answered as answer n modulo
-// their number says:
+// A script has a `highWaterMark`, in bytes or with `objectMode` in objects; a flag
+// for a destination with `writev`; a list of operations; and `answers`. Answer n,
+// modulo their number, says when write n of the destination calls back, counting
+// from 0:
 //
 //   later       its callback is called by an operation
 //   soon        its callback is called in the next tick
 //   now         its callback is called before `_write` returns
 //   nowFail     the same, with an error
 //
-// An operation is a word and what it applies to. Whatever it leaves pending is
-// settled before the next one:
+// An operation is a word with an argument. Pending work is settled before the next
+// operation:
 //
 //   write SIZE     write a chunk: of SIZE bytes (text if SIZE is odd), or an object
-//   done           call the callback of the write that waits for it, if one does
+//   done           call the callback of the waiting write, if there is one
 //   fail           the same, with an error
 //   cork, uncork
 //   end, endWith SIZE
 //   destroy, destroyWith   with an error
 //
-// The trace is a list of what happened, in words. Chunks are numbered from 0,
-// those that are refused too:
+// The trace is a list of steps. Chunks are numbered from 0, rejected ones
+// included:
 //
-//   true            a write returned that; or false
+//   true            a write returned true; or false
 //   give N          `_write` was called with chunk N; `give N-M` is `_writev`
 //   done N          the callback of that was called; `done N-M`
 //   fail N          the same, with an error
 //   drain, finish, close     events
 //   error CODE      an event
-//   is LENGTH WAITS          after each operation, when all has settled:
+//   is LENGTH WAITS          after each operation, once everything has settled:
 //                            writableLength and writableNeedDrain
 
 import { Writable } from 'node:stream';
@@ -81,8 +81,8 @@ function randomScript(below) {
   const writev = below(3) === 0;
   const operations = Array.from({ length: 4 + below(26) }, randomOperation);
   if (writev) {
-    // Corked after its end, Node's Writable never finishes if its last `_writev`
-    // calls back at once: a fault of Node's that nobody should repeat.
+    // A Writable that is corked after its end never finishes if its last `_writev`
+    // calls back at once. That is a bug in Node, so such scripts are avoided.
     const end = operations.findIndex(([word]) => word.startsWith('end'));
     for (const [index, [word]] of operations.entries()) {
       if (end >= 0 && index > end && word === 'cork') {
@@ -109,7 +109,7 @@ async function run({ highWaterMark, objectMode, writev, answers, operations }) {
     const number = numbers.size;
     let chunk = { number };
     if (!objectMode) {
-      // Text is its own name: no two are the same.
+      // Every text is different, so that it identifies its chunk.
       chunk = size % 2 ? String.fromCharCode(0x4e00 + number).repeat(size) : Buffer.alloc(size);
     }
     numbers.set(chunk, number);

@@ -1,16 +1,16 @@
-// What the recorders share: options, random numbers, and JSON lines, of which
-// the first is a header and each other one a script with its trace.
+// Shared by the recorders: options, random numbers and the JSON lines. The first
+// line is a header, each other line is a script with its trace.
 
 import { parseArgs } from 'node:util';
 
 /**
- * Writes as many random scripts as are asked for, and what came of them.
+ * Runs `count` random scripts and prints them with their traces.
  *
- * `randomScript(below)` makes one, with `below(n)` for its numbers, and
- * `run(script)` answers its trace, or the promise of one.
+ * `randomScript(below)` returns a script, with `below(n)` as the source of random
+ * numbers. `run(script)` returns its trace or a promise of it.
  */
 export async function record(name, randomScript, run) {
-  // A reader that has gone is no error.
+  // A closed pipe is not an error.
   process.stdout.on('error', (error) => {
     process.exit(error.code === 'EPIPE' ? 0 : 1);
   });
@@ -27,7 +27,7 @@ function options(name) {
   const help = `Usage: node record-${name}.mjs [--seed SEED] [--count COUNT]
 
   --seed SEED    whole number from 0 to 2147483647 (default 1)
-  --count COUNT  how many scripts, from 1 to 10000000 (default 100)
+  --count COUNT  number of scripts, from 1 to 10000000 (default 100)
 
 Example: node record-${name}.mjs --seed 7 --count 1000 > ${name}.jsonl`;
   const fail = (message) => {
@@ -54,14 +54,14 @@ Example: node record-${name}.mjs --seed 7 --count 1000 > ${name}.jsonl`;
     const text = values[option];
     const value = Number(text);
     if (!/^\d+$/.test(text) || value < min || value > max) {
-      fail(`--${option} ${text}: a whole number from ${min} to ${max} is needed`);
+      fail(`--${option} ${text}: expected a whole number from ${min} to ${max}`);
     }
     return value;
   };
   return { seed: whole('seed', 0, 2147483647), count: whole('count', 1, 10_000_000) };
 }
 
-/** Waits when the reader is slow. */
+/** Writes a line. Waits if the reader is slow. */
 function write(line) {
   if (process.stdout.write(`${line}\n`)) {
     return undefined;
@@ -71,7 +71,7 @@ function write(line) {
   });
 }
 
-/** Numbers below n: a linear congruential generator's upper bits. */
+/** Returns a generator of numbers below n: the upper bits of an LCG. */
 function random(seed) {
   let state = (BigInt(seed) ^ 0x5deece66dn) & ((1n << 48n) - 1n);
   return (n) => {

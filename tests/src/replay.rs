@@ -1,4 +1,5 @@
-//! `replay`: what Node recorded, done again by ours, and the two compared.
+//! The command `replay`: runs scripts recorded in Node against Highwater and compares the
+//! traces.
 
 mod events;
 mod streams;
@@ -13,47 +14,46 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// The version of the lines that are read.
+/// The supported format version of recordings.
 const FORMAT: u32 = 1;
 
-/// What to replay.
+/// The recordings that can be replayed.
 #[derive(clap::Subcommand)]
 pub(crate) enum Replay {
-    /// Scripts of emitter operations, against `highwater::events`
+    /// Replay scripts of emitter operations against `highwater::events`
     Events {
-        /// What `tests/node/record-events.mjs` wrote; `-` is standard input
+        /// Recording from `tests/node/record-events.mjs`, or `-` for standard input
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Scripts of stream operations, against the channel of `highwater::stream`
+    /// Replay scripts of stream operations against the channel of `highwater::stream`
     Streams {
-        /// What `tests/node/record-streams.mjs` wrote; `-` is standard input
+        /// Recording from `tests/node/record-streams.mjs`, or `-` for standard input
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
 }
 
-/// Any line of a recording but the first.
+/// A recorded script. Every line of a recording but the first is one.
 trait Script: DeserializeOwned {
-    /// The recorder of such scripts.
+    /// Path of the recorder.
     const RECORDER: &str;
 
-    /// Where it matters that the scripts go, and the steps of a trace that show
-    /// that they did.
-    const MARKS: &[Mark];
+    /// The kinds of steps that a recording has to cover.
+    const STEP_KINDS: &[StepKind];
 
-    /// Whether it makes sense.
+    /// Validates the script.
     fn check(&self) -> Result<(), String>;
 
-    /// What Node made of it.
+    /// Returns the trace that Node has recorded.
     fn trace(&self) -> &[String];
 
-    /// What ours makes of it.
+    /// Runs the script against Highwater and returns the trace.
     fn run(&self) -> Vec<String>;
 }
 
-/// A name for steps, and whether one is such a step.
-type Mark = (&'static str, fn(&str) -> bool);
+/// The name of a kind of steps, and a predicate for it.
+type StepKind = (&'static str, fn(&str) -> bool);
 
 /// The first line of a recording.
 #[derive(Deserialize)]
@@ -64,19 +64,19 @@ struct Header {
     count: u64,
 }
 
-/// What came of a replay.
-struct Report {
+/// The result of a replay.
+struct ReplayReport {
     scripts: u64,
     divergences: u64,
-    /// The first divergence, in full.
+    /// Description of the first divergence.
     first: Option<String>,
     header: Header,
-    /// How many steps there were of each mark.
+    /// Number of steps of each kind.
     seen: Vec<(&'static str, usize)>,
 }
 
 impl Replay {
-    /// Exit code 1 for a divergence, 2 for a file that cannot be read.
+    /// Returns exit code 1 for a divergence and 2 for an unreadable recording.
     pub(crate) fn run(&self) -> ExitCode {
         let replayed = match self {
             Replay::Events { file } => replay_file::<events::Script>(file),
@@ -92,7 +92,7 @@ impl Replay {
     }
 }
 
-/// Prints the report, and returns the number of divergences.
+/// Replays a file and prints the report. Returns the number of divergences.
 fn replay_file<S: Script>(file: &Path) -> Result<u64, String> {
     let report = if file == Path::new("-") {
         replay::<S>(io::stdin().lock(), "standard input")?
@@ -105,8 +105,8 @@ fn replay_file<S: Script>(file: &Path) -> Result<u64, String> {
     Ok(report.divergences)
 }
 
-/// Reads a line at a time: memory does not depend on their number.
-fn replay<S: Script>(lines: impl BufRead, name: &str) -> Result<Report, String> {
+/// Replays a recording line by line, in memory that does not depend on its length.
+fn replay<S: Script>(lines: impl BufRead, name: &str) -> Result<ReplayReport, String> {
     let mut lines = lines.lines().zip(1u64..);
     let header = match lines.next() {
         Some((Ok(line), _)) => {
@@ -115,24 +115,26 @@ fn replay<S: Script>(lines: impl BufRead, name: &str) -> Result<Report, String> 
         Some((Err(error), _)) => return Err(format!("{name}: {error}")),
         None => {
             let recorder = S::RECORDER;
-            return Err(format!("{name} is empty: node {recorder} writes scripts"));
+            return Err(format!(
+                "{name} is empty; record scripts with node {recorder}"
+            ));
         }
     };
     let progress = progress(header.count);
-    let mut report = Report {
+    let mut report = ReplayReport {
         scripts: 0,
         divergences: 0,
         first: None,
         header,
-        seen: S::MARKS.iter().map(|(name, _)| (*name, 0)).collect(),
+        seen: S::STEP_KINDS.iter().map(|(name, _)| (*name, 0)).collect(),
     };
     for (line, number) in lines {
         let line = line.map_err(|error| format!("{name}:{number}: {error}"))?;
         let script: S = parse(&line).map_err(|error| format!("{name}:{number}: {error}"))?;
         let ours = script.run();
         report.scripts += 1;
-        for ((_, seen), (_, is_such)) in report.seen.iter_mut().zip(S::MARKS) {
-            *seen += ours.iter().filter(|step| is_such(step)).count();
+        for ((_, seen), (_, matches)) in report.seen.iter_mut().zip(S::STEP_KINDS) {
+            *seen += ours.iter().filter(|step| matches(step)).count();
         }
         if ours != script.trace() {
             report.divergences += 1;
@@ -163,7 +165,9 @@ impl Header {
         let header: Header = serde_json::from_str(line).map_err(|error| error.to_string())?;
         if header.format != FORMAT {
             let found = header.format;
-            return Err(format!("format {found}: this reads format {FORMAT}"));
+            return Err(format!(
+                "format {found} is not supported; expected format {FORMAT}"
+            ));
         }
         Ok(header)
     }
@@ -181,7 +185,7 @@ fn progress(count: u64) -> ProgressBar {
     }
 }
 
-/// Both traces to where they part, and what each has next.
+/// Describes a divergence: the common steps, then the rest of both traces.
 fn divergence(number: u64, line: &str, node: &[String], ours: &[String]) -> String {
     let same = node.iter().zip(ours).take_while(|(a, b)| a == b).count();
     let mut text = format!("line {number}: {}\n", without_trace(line));
@@ -189,25 +193,25 @@ fn divergence(number: u64, line: &str, node: &[String], ours: &[String]) -> Stri
         let _ = writeln!(text, "    both  {step}");
     }
     let sides = [("node", node), ("ours", ours)];
-    for (who, trace) in sides {
+    for (side, trace) in sides {
         let step = trace.get(same).map_or("(ends)", String::as_str);
-        let _ = writeln!(text, "  > {who}  {step}");
+        let _ = writeln!(text, "  > {side}  {step}");
     }
-    for (who, trace) in sides {
+    for (side, trace) in sides {
         for step in trace.iter().skip(same + 1) {
-            let _ = writeln!(text, "    {who}  {step}");
+            let _ = writeln!(text, "    {side}  {step}");
         }
     }
     text
 }
 
-/// A script for people: without what came of it.
+/// Returns the line of a script without its trace.
 fn without_trace(line: &str) -> String {
     line.find(",\"trace\":")
         .map_or_else(|| line.to_owned(), |end| format!("{}}}", &line[..end]))
 }
 
-fn print(report: &Report) {
+fn print(report: &ReplayReport) {
     println!(
         "{} scripts, {} divergences",
         report.scripts, report.divergences
@@ -220,7 +224,7 @@ fn print(report: &Report) {
         println!("{seen:>9} {name}");
     }
     if let Some(first) = &report.first {
-        println!("\nThe first divergence, {first}");
+        println!("\nFirst divergence: {first}");
     }
 }
 
@@ -228,18 +232,18 @@ fn print(report: &Report) {
 mod tests {
     use super::*;
 
-    /// A recording of one script.
+    /// Returns a recording of one script.
     pub(super) fn with_script(script: &str) -> String {
         format!("{{\"format\":1,\"node\":\"v20\",\"seed\":1,\"count\":1}}\n{script}\n")
     }
 
-    fn replay_text<S: Script>(text: &str) -> Result<Report, String> {
+    fn replay_text<S: Script>(text: &str) -> Result<ReplayReport, String> {
         replay::<S>(text.as_bytes(), "recorded")
     }
 
-    /// Sees that ours does what was recorded, in at least so many steps of each
-    /// mark: a set that goes nowhere near the rules would prove nothing.
-    pub(super) fn does_the_same<S: Script>(recorded: &str, least: &[usize]) {
+    /// Asserts that a recording replays without divergence and has at least this many
+    /// steps of each kind. Recordings that do not exercise the rules would prove nothing.
+    pub(super) fn assert_replays<S: Script>(recorded: &str, least: &[usize]) {
         let report = replay_text::<S>(recorded).unwrap();
         assert_eq!(report.divergences, 0, "{}", report.first.unwrap());
         assert!(report.scripts >= 250);
@@ -249,17 +253,17 @@ mod tests {
         }
     }
 
-    /// What is wrong with it.
-    pub(super) fn wrong<S: Script>(text: &str) -> String {
+    /// Returns the error of an invalid recording.
+    pub(super) fn error_of<S: Script>(text: &str) -> String {
         match replay_text::<S>(text) {
-            Ok(_) => panic!("{text} is fine"),
+            Ok(_) => panic!("{text} is valid"),
             Err(message) => message,
         }
     }
 
-    /// Sees that ours diverges from a trace at each change of it, and not
-    /// without one.
-    pub(super) fn diverges_if_changed<S: Script>(
+    /// Asserts that a trace replays without divergence, and that each of the changes to it
+    /// makes it diverge.
+    pub(super) fn assert_changes_diverge<S: Script>(
         script: impl Fn(&str) -> String,
         trace: &str,
         changes: &[(&str, &str)],
@@ -268,24 +272,27 @@ mod tests {
         assert_eq!(report.divergences, 0, "{:?}", report.first);
         for (from, to) in changes {
             let tampered = trace.replacen(from, to, 1);
-            assert_ne!(tampered, trace, "{from} is in it");
+            assert_ne!(tampered, trace, "the trace has no {from}");
             let report = replay_text::<S>(&with_script(&script(&tampered))).unwrap();
             assert_eq!(report.divergences, 1, "{tampered}");
             let first = report.first.unwrap();
-            let said = ["> node", "> ours", r#""operations":"#];
-            assert!(said.iter().all(|part| first.contains(part)), "{first}");
+            let expected = ["> node", "> ours", r#""operations":"#];
+            assert!(expected.iter().all(|part| first.contains(part)), "{first}");
             assert!(!first.contains("trace"), "{first}");
         }
     }
 
     #[test]
-    fn bad_input_is_answered_with_its_line_and_what_is_wrong() {
-        let wrong = wrong::<events::Script>;
-        assert!(wrong("").contains("is empty: node tests/node/record-events.mjs"));
-        assert!(wrong("nonsense").starts_with("recorded:1: "));
-        assert!(wrong(r#"{"format":9,"node":"v20","seed":1,"count":1}"#).contains("format 9"));
-        assert!(wrong(&with_script("{")).starts_with("recorded:2: "));
+    fn invalid_input_is_reported_with_its_line() {
+        let error_of = error_of::<events::Script>;
+        assert!(
+            error_of("")
+                .contains("is empty; record scripts with node tests/node/record-events.mjs")
+        );
+        assert!(error_of("nonsense").starts_with("recorded:1: "));
+        assert!(error_of(r#"{"format":9,"node":"v20","seed":1,"count":1}"#).contains("format 9"));
+        assert!(error_of(&with_script("{")).starts_with("recorded:2: "));
         let short = with_script("").lines().next().unwrap().to_owned();
-        assert!(wrong(&short).contains("ends early: 0 of 1"));
+        assert!(error_of(&short).contains("ends early: 0 of 1"));
     }
 }

@@ -1,21 +1,21 @@
-//! Scripts of emitter operations.
+//! Recorded scripts of emitter operations.
 
-mod host;
+mod runner;
 mod script;
 
-use super::Mark;
+use super::StepKind;
 pub(super) use script::Script;
 
 impl super::Script for Script {
     const RECORDER: &str = "tests/node/record-events.mjs";
 
-    const MARKS: &[Mark] = &[
+    const STEP_KINDS: &[StepKind] = &[
         ("calls", |step| step.starts_with("call ")),
         ("calls in nested emits", |step| {
             step.starts_with("call ") && !step.ends_with(" 0")
         }),
         ("emits that threw", |step| step.starts_with("thrown ")),
-        ("errors that nobody heard", |step| {
+        ("errors without a listener", |step| {
             let message = step.rsplit(' ').next();
             step.starts_with("thrown ") && message.is_some_and(|message| message.starts_with('e'))
         }),
@@ -33,24 +33,24 @@ impl super::Script for Script {
     }
 
     fn run(&self) -> Vec<String> {
-        host::run(self)
+        runner::run(self)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{diverges_if_changed, does_the_same, with_script, wrong};
+    use super::super::tests::{assert_changes_diverge, assert_replays, error_of, with_script};
     use super::*;
 
     const RECORDED: &str = include_str!("../../node/events.jsonl");
 
     #[test]
-    fn ours_does_what_node_did() {
-        does_the_same::<Script>(RECORDED, &[2_000, 1_000, 400, 100]);
+    fn recording_replays_without_divergence() {
+        assert_replays::<Script>(RECORDED, &[2_000, 1_000, 400, 100]);
     }
 
     #[test]
-    fn a_trace_that_differs_anywhere_is_a_divergence() {
+    fn every_difference_is_a_divergence() {
         let script = |trace: &str| {
             format!(
                 r#"{{"behaviours":[[]],"operations":[["on","a"],["emit","a"]],"trace":[{trace}]}}"#
@@ -64,18 +64,18 @@ mod tests {
             (r#","true a","has a=0 b= error=""#, ""),
             (r#""true a""#, r#""true a","true a""#),
         ];
-        diverges_if_changed::<Script>(script, whole, &changes);
+        assert_changes_diverge::<Script>(script, whole, &changes);
     }
 
     #[test]
-    fn an_unknown_operation_is_answered_with_the_known_ones() {
+    fn unknown_operation_error_lists_the_operations() {
         let unknown = r#"{"behaviours":[[]],"operations":[["of",1]],"trace":[]}"#;
-        let message = wrong::<Script>(&with_script(unknown));
+        let message = error_of::<Script>(&with_script(unknown));
         assert!(
             message.contains("`of`") && message.contains("`off`"),
             "{message}"
         );
         let none = r#"{"behaviours":[],"operations":[],"trace":[]}"#;
-        assert!(wrong::<Script>(&with_script(none)).contains("behaviour"));
+        assert!(error_of::<Script>(&with_script(none)).contains("behaviour"));
     }
 }

@@ -1,21 +1,21 @@
-//! Scripts of stream operations.
+//! Recorded scripts of stream operations.
 
 mod drain;
-mod host;
+mod runner;
 mod script;
 
 use highwater::stream::Bound;
 
-use super::Mark;
+use super::StepKind;
 pub(super) use script::Script;
 
 impl super::Script for Script {
     const RECORDER: &str = "tests/node/record-streams.mjs";
 
-    const MARKS: &[Mark] = &[
-        ("writes that were true", |step| step == "true"),
-        ("writes that were false", |step| step == "false"),
-        ("chunks given many at once", |step| {
+    const STEP_KINDS: &[StepKind] = &[
+        ("writes that returned true", |step| step == "true"),
+        ("writes that returned false", |step| step == "false"),
+        ("chunks written in one call", |step| {
             step.starts_with("give ") && step.contains('-')
         }),
         ("drains", |step| step == "drain"),
@@ -27,7 +27,7 @@ impl super::Script for Script {
         if self.answers.is_empty() {
             return Err("a script needs at least one answer".to_owned());
         }
-        let bound: Result<Bound<u8>, _> = host::bound(self);
+        let bound: Result<Bound<u8>, _> = runner::bound(self);
         bound.map(drop).map_err(|error| error.to_string())
     }
 
@@ -36,24 +36,24 @@ impl super::Script for Script {
     }
 
     fn run(&self) -> Vec<String> {
-        host::run(self)
+        runner::run(self)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{diverges_if_changed, does_the_same, with_script, wrong};
+    use super::super::tests::{assert_changes_diverge, assert_replays, error_of, with_script};
     use super::*;
 
     const RECORDED: &str = include_str!("../../node/streams.jsonl");
 
     #[test]
-    fn ours_does_what_node_did() {
-        does_the_same::<Script>(RECORDED, &[800, 1_500, 30, 100, 50, 100]);
+    fn recording_replays_without_divergence() {
+        assert_replays::<Script>(RECORDED, &[800, 1_500, 30, 100, 50, 100]);
     }
 
     #[test]
-    fn a_trace_that_differs_anywhere_is_a_divergence() {
+    fn every_difference_is_a_divergence() {
         let script = |trace: &str| {
             format!(
                 r#"{{"highWaterMark":4,"objectMode":false,"writev":false,"answers":["later"],"operations":[["write",4],["done"],["end"]],"trace":[{trace}]}}"#
@@ -70,24 +70,24 @@ mod tests {
             (r#""finish","close""#, r#""close","finish""#),
             (r#","close","is 0 false""#, ""),
         ];
-        diverges_if_changed::<Script>(script, whole, &changes);
+        assert_changes_diverge::<Script>(script, whole, &changes);
     }
 
     #[test]
-    fn a_script_that_makes_no_sense_is_answered_with_what_is_wrong() {
+    fn invalid_script_is_reported() {
         let script = |mark: &str, answers: &str, operations: &str| {
             with_script(&format!(
                 r#"{{"highWaterMark":{mark},"objectMode":true,"writev":false,"answers":[{answers}],"operations":[{operations}],"trace":[]}}"#
             ))
         };
-        let message = wrong::<Script>(&script("1", "", ""));
+        let message = error_of::<Script>(&script("1", "", ""));
         assert!(message.contains("at least one answer"), "{message}");
-        let message = wrong::<Script>(&script("0", r#""now""#, ""));
+        let message = error_of::<Script>(&script("0", r#""now""#, ""));
         assert!(message.contains("high-water mark"), "{message}");
-        let message = wrong::<Script>(&script("1", r#""now""#, r#"["write"]"#));
+        let message = error_of::<Script>(&script("1", r#""now""#, r#"["write"]"#));
         assert!(message.contains("`write` needs the size"), "{message}");
-        let message = wrong::<Script>(&script("1", r#""now""#, r#"["writes",1]"#));
+        let message = error_of::<Script>(&script("1", r#""now""#, r#"["writes",1]"#));
         assert!(message.contains("`writes`") && message.contains("`destroyWith`"));
-        assert!(wrong::<Script>("").contains("record-streams.mjs"));
+        assert!(error_of::<Script>("").contains("record-streams.mjs"));
     }
 }

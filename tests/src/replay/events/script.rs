@@ -1,4 +1,4 @@
-//! A recorded script, as `tests/node/record-events.mjs` describes it.
+//! The format of a recorded script, described in `tests/node/record-events.mjs`.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,7 +11,7 @@ pub(crate) struct Script {
     pub(crate) trace: Vec<String>,
 }
 
-/// What a script does, at its top or in a listener.
+/// An operation of a script, at the top level or in a listener.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "Vec<Value>")]
 pub(crate) enum Operation {
@@ -19,16 +19,16 @@ pub(crate) enum Operation {
     Once(Event),
     Prepend(Event),
     PrependOnce(Event),
-    /// The listener of that number, modulo those there are.
+    /// Removes the listener of this number, modulo the number of listeners.
     Off(usize),
     RemoveAll(Event),
     Emit(Event),
-    /// Emits, and catches what is thrown.
+    /// Emits and catches errors.
     Try(Event),
     Throw,
 }
 
-/// The events of a script, by name in Node and each an emitter in ours.
+/// The events of a script. Node knows them by name; here each is an emitter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     A,
@@ -48,7 +48,7 @@ impl Event {
     }
 }
 
-/// On the wire a word, and what it applies to: `["on", "a"]`, `["throw"]`.
+/// Parses a word and its argument: `["on", "a"]`, `["throw"]`.
 impl TryFrom<Vec<Value>> for Operation {
     type Error = String;
 
@@ -70,11 +70,11 @@ impl TryFrom<Vec<Value>> for Operation {
             Some("throw") => Operation::Throw,
             Some(other) => {
                 return Err(format!(
-                    "unknown operation `{other}`: there are `on`, `once`, `prepend`, \
+                    "unknown operation `{other}`; expected `on`, `once`, `prepend`, \
                      `prependOnce`, `off`, `removeAll`, `emit`, `try`, `throw`"
                 ));
             }
-            None => return Err("an operation begins with a word".to_owned()),
+            None => return Err("an operation has to start with a word".to_owned()),
         };
         Ok(operation)
     }
@@ -85,6 +85,6 @@ impl Event {
         let name = value.and_then(Value::as_str).unwrap_or_default();
         let mut all = Self::ALL.into_iter();
         all.find(|event| event.name() == name)
-            .ok_or_else(|| format!("unknown event `{name}`: there are `a`, `b`, `error`"))
+            .ok_or_else(|| format!("unknown event `{name}`; expected `a`, `b` or `error`"))
     }
 }

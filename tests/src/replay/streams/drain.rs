@@ -1,4 +1,4 @@
-//! A writer that waits for room, as Node's `drain` event tells of it.
+//! A writer that waits for room, to emulate Node's `drain` event.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use highwater::stream::{ReadyFuture, Sender};
 
 pub(super) struct Drain<'a, T> {
     sender: &'a Sender<T>,
-    /// Pending from a `false` to its `drain`. It is polled when it was woken,
-    /// and only then: a wake that is missing shows.
+    /// Pending from a `false` to its `drain`. It is polled only after a wake-up, so that a
+    /// missing wake-up shows.
     waiting: Option<ReadyFuture<'a, T>>,
-    woken: Arc<Woken>,
+    woken: Arc<WakeFlag>,
 }
 
 #[derive(Default)]
-struct Woken(AtomicBool);
+struct WakeFlag(AtomicBool);
 
 impl<'a, T> Drain<'a, T> {
     pub(super) fn new(sender: &'a Sender<T>) -> Self {
@@ -27,8 +27,8 @@ impl<'a, T> Drain<'a, T> {
         }
     }
 
-    /// Whether a writer would have to wait; if so, it does from now on.
-    pub(super) fn waits(&mut self) -> bool {
+    /// Returns whether a writer has to wait. If so, it starts waiting.
+    pub(super) fn must_wait(&mut self) -> bool {
         if self.waiting.is_none() {
             self.waiting = Some(self.sender.ready());
             self.poll();
@@ -36,17 +36,17 @@ impl<'a, T> Drain<'a, T> {
         self.waiting.is_some()
     }
 
-    /// Whether it was woken, and has not looked yet.
+    /// Returns whether it was woken and not polled since.
     pub(super) fn is_due(&self) -> bool {
         self.woken.0.load(Ordering::Relaxed)
     }
 
-    /// Whether it was woken, and there is room.
+    /// Returns whether it was woken and there is room.
     pub(super) fn has_come(&mut self) -> bool {
         self.woken.0.swap(false, Ordering::Relaxed) && self.poll()
     }
 
-    /// Whether the wait is over, and not because of the end.
+    /// Returns whether the wait is over, and not because the channel has ended.
     fn poll(&mut self) -> bool {
         let Some(ready) = &mut self.waiting else {
             return false;
@@ -60,7 +60,7 @@ impl<'a, T> Drain<'a, T> {
     }
 }
 
-impl Wake for Woken {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! A recorded script, as `tests/node/record-streams.mjs` describes it.
+//! The format of a recorded script, described in `tests/node/record-streams.mjs`.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,25 +15,25 @@ pub(crate) struct Script {
     pub(crate) trace: Vec<String>,
 }
 
-/// When the destination calls a write's callback.
+/// The time at which the destination calls the callback of a write.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Answer {
-    /// When an operation says so.
+    /// On a later operation.
     Later,
     /// In the next tick.
     Soon,
     /// Before the write returns.
     Now,
-    /// The same, with an error.
+    /// Before the write returns, with an error.
     NowFail,
 }
 
-/// What a script does.
+/// An operation of a script.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "Vec<Value>")]
 pub(crate) enum Operation {
-    /// Of that many bytes.
+    /// Writes a chunk of this size.
     Write(usize),
     Done,
     Fail,
@@ -45,13 +45,13 @@ pub(crate) enum Operation {
     DestroyWith,
 }
 
-/// On the wire a word, and what it applies to: `["write", 4]`, `["done"]`.
+/// Parses a word and its argument: `["write", 4]`, `["done"]`.
 impl TryFrom<Vec<Value>> for Operation {
     type Error = String;
 
     fn try_from(words: Vec<Value>) -> Result<Self, String> {
         let word = words.first().and_then(Value::as_str);
-        let word = word.ok_or("an operation begins with a word")?;
+        let word = word.ok_or("an operation has to start with a word")?;
         let size = || {
             let size = words.get(1).and_then(Value::as_u64);
             let size = size.and_then(|size| usize::try_from(size).ok());
@@ -69,7 +69,7 @@ impl TryFrom<Vec<Value>> for Operation {
             "destroyWith" => Operation::DestroyWith,
             other => {
                 return Err(format!(
-                    "unknown operation `{other}`: there are `write`, `done`, `fail`, `cork`, \
+                    "unknown operation `{other}`; expected `write`, `done`, `fail`, `cork`, \
                      `uncork`, `end`, `endWith`, `destroy`, `destroyWith`"
                 ));
             }

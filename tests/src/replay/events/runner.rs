@@ -1,4 +1,4 @@
-//! Runs a script against `highwater::events`, set to be like Node's emitter.
+//! Runs a script against `highwater::events`, configured like Node's emitter.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -6,13 +6,13 @@ use highwater::events::{Emitter, Failure, FailurePolicy, ListenerId, Options};
 
 use super::script::{Event, Operation, Script};
 
-/// Beyond these an emit, a registration or a behaviour is passed over, as in
-/// the recording.
+/// Limits beyond which an emit, a registration or a behaviour is skipped, as in the
+/// recording.
 const MAX_DEPTH: i32 = 4;
 const MAX_LISTENERS: usize = 48;
 const MAX_CALLS: u32 = 200;
 
-/// What is emitted: how deep, and as an error its message.
+/// The payload of an emit: its nesting depth and, for an error, the message.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 struct Payload {
@@ -20,15 +20,15 @@ struct Payload {
     message: String,
 }
 
-/// What a listener throws.
+/// The error that a listener throws.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Thrown(String);
 
-struct Host {
+struct Runner {
     behaviours: Vec<Vec<Operation>>,
-    /// One for each event; Node's `error` goes by [`Emitter::errors`] of the
-    /// first, and [`Emitter::raise`].
+    /// One emitter for each event. Node's `error` maps to [`Emitter::errors`] and
+    /// [`Emitter::raise`] of the first.
     emitters: [Emitter<Payload>; 3],
     state: Mutex<State>,
 }
@@ -41,62 +41,62 @@ struct State {
     trace: Vec<String>,
 }
 
-/// The way a listener is added.
+/// The way in which a listener is registered.
 #[derive(Clone, Copy)]
-enum Add {
+enum Registration {
     On,
     Once,
     Prepend,
     PrependOnce,
 }
 
-impl Add {
-    fn to<E: ?Sized + 'static>(
+impl Registration {
+    fn add_to<E: ?Sized + 'static>(
         self,
         emitter: &Emitter<E>,
         name: String,
         listener: impl Fn(&E) -> Result<(), Thrown> + Send + Sync + 'static,
     ) -> ListenerId {
         let added = match self {
-            Add::On => emitter.on(name, listener),
-            Add::Once => emitter.once(name, listener),
-            Add::Prepend => emitter.prepend(name, listener),
-            Add::PrependOnce => emitter.prepend_once(name, listener),
+            Registration::On => emitter.on(name, listener),
+            Registration::Once => emitter.once(name, listener),
+            Registration::Prepend => emitter.prepend(name, listener),
+            Registration::PrependOnce => emitter.prepend_once(name, listener),
         };
         added.detach()
     }
 }
 
-/// What ours makes of a script.
+/// Runs a script and returns its trace.
 pub(super) fn run(script: &Script) -> Vec<String> {
     let options = Options::new()
         .policy(FailurePolicy::FailFast)
         .max_listeners(0);
-    let host = Arc::new(Host {
+    let runner = Arc::new(Runner {
         behaviours: script.behaviours.clone(),
         emitters: Event::ALL.map(|_| Emitter::with_options(options.clone())),
         state: Mutex::default(),
     });
     for operation in &script.operations {
-        // What it throws is in the trace.
-        let _thrown = host.perform(*operation, -1, 0);
-        host.note_listeners();
+        // The trace already has the error.
+        let _thrown = runner.perform(*operation, -1, 0);
+        runner.record_listeners();
     }
-    std::mem::take(&mut host.state().trace)
+    std::mem::take(&mut runner.state().trace)
 }
 
-impl Host {
+impl Runner {
     fn perform(
         self: &Arc<Self>,
         operation: Operation,
         depth: i32,
-        by: usize,
+        listener: usize,
     ) -> Result<(), Thrown> {
         match operation {
-            Operation::On(event) => self.add(event, Add::On),
-            Operation::Once(event) => self.add(event, Add::Once),
-            Operation::Prepend(event) => self.add(event, Add::Prepend),
-            Operation::PrependOnce(event) => self.add(event, Add::PrependOnce),
+            Operation::On(event) => self.add(event, Registration::On),
+            Operation::Once(event) => self.add(event, Registration::Once),
+            Operation::Prepend(event) => self.add(event, Registration::Prepend),
+            Operation::PrependOnce(event) => self.add(event, Registration::PrependOnce),
             Operation::Off(number) => {
                 let registered = self.state().registered.clone();
                 if let Some(index) = number.checked_rem(registered.len()) {
@@ -117,26 +117,26 @@ impl Host {
             Operation::Try(event) => {
                 let _caught = self.emit(event, depth + 1);
             }
-            Operation::Throw => return Err(Thrown(format!("t{by}"))),
+            Operation::Throw => return Err(Thrown(format!("t{listener}"))),
         }
         Ok(())
     }
 
-    fn add(self: &Arc<Self>, event: Event, add: Add) {
+    fn add(self: &Arc<Self>, event: Event, registration: Registration) {
         let number = self.state().registered.len();
         if number == MAX_LISTENERS {
             return;
         }
-        let (host, name) = (Arc::downgrade(self), number.to_string());
-        let called = move |depth| called(&host, number, event, depth);
+        let (runner, name) = (Arc::downgrade(self), number.to_string());
+        let call = move |depth| call_listener(&runner, number, event, depth);
         let id = if event == Event::Error {
-            add.to(self.errors(), name, move |failure: &Failure| {
+            registration.add_to(self.errors(), name, move |failure: &Failure| {
                 let payload = failure.error.downcast_ref::<Payload>();
-                called(payload.map_or(-1, |payload| payload.depth))
+                call(payload.map_or(-1, |payload| payload.depth))
             })
         } else {
-            add.to(self.emitter(event), name, move |payload: &Payload| {
-                called(payload.depth)
+            registration.add_to(self.emitter(event), name, move |payload: &Payload| {
+                call(payload.depth)
             })
         };
         self.state().registered.push((event, id));
@@ -153,7 +153,7 @@ impl Host {
         };
         let payload = Payload { depth, message };
         let name = event.name();
-        let answer = if event == Event::Error {
+        let result = if event == Event::Error {
             self.emitters[0]
                 .raise(Failure::new("script", payload))
                 .map(|()| true)
@@ -162,24 +162,24 @@ impl Host {
                 .emit(&payload)
                 .map(|delivered| delivered > 0)
         };
-        let thrown = match answer {
-            Ok(heard) => {
-                self.note(format!("{heard} {name}"));
+        let thrown = match result {
+            Ok(has_listeners) => {
+                self.record(format!("{has_listeners} {name}"));
                 return Ok(());
             }
-            // The last: what comes back of an error that was raised is itself,
-            // then what a listener threw instead.
+            // The last one: a raised error returns itself, followed by the error that a
+            // listener has thrown instead.
             Err(error) => error
                 .into_failures()
                 .pop()
                 .map(|failure| failure.error.to_string()),
         };
         let thrown = thrown.unwrap_or_default();
-        self.note(format!("thrown {name} {thrown}"));
+        self.record(format!("thrown {name} {thrown}"));
         Err(Thrown(thrown))
     }
 
-    fn note_listeners(&self) {
+    fn record_listeners(&self) {
         let has = Event::ALL.map(|event| {
             let listeners = match event {
                 Event::Error => self.errors().listeners(),
@@ -188,7 +188,7 @@ impl Host {
             let numbers: Vec<&str> = listeners.iter().map(|listener| &*listener.name).collect();
             format!("{}={}", event.name(), numbers.join(","))
         });
-        self.note(format!("has {}", has.join(" ")));
+        self.record(format!("has {}", has.join(" ")));
     }
 
     fn emitter(&self, event: Event) -> &Emitter<Payload> {
@@ -199,7 +199,7 @@ impl Host {
         self.emitters[0].errors()
     }
 
-    fn note(&self, step: String) {
+    fn record(&self, step: String) {
         self.state().trace.push(step);
     }
 
@@ -208,23 +208,28 @@ impl Host {
     }
 }
 
-/// Listener `number` is called, and does what it is there for.
-fn called(host: &Weak<Host>, number: usize, event: Event, depth: i32) -> Result<(), Thrown> {
-    let Some(host) = host.upgrade() else {
+/// Runs the behaviour of listener `number`.
+fn call_listener(
+    runner: &Weak<Runner>,
+    number: usize,
+    event: Event,
+    depth: i32,
+) -> Result<(), Thrown> {
+    let Some(runner) = runner.upgrade() else {
         return Ok(());
     };
-    host.note(format!("call {number} {} {depth}", event.name()));
+    runner.record(format!("call {number} {} {depth}", event.name()));
     let calls = {
-        let mut state = host.state();
+        let mut state = runner.state();
         state.calls += 1;
         state.calls
     };
     if calls > MAX_CALLS {
         return Ok(());
     }
-    let behaviour = &host.behaviours[number % host.behaviours.len()];
+    let behaviour = &runner.behaviours[number % runner.behaviours.len()];
     for operation in behaviour {
-        host.perform(*operation, depth, number)?;
+        runner.perform(*operation, depth, number)?;
     }
     Ok(())
 }

@@ -1,31 +1,30 @@
-//! Runs a script against a channel, set to be like Node's `Writable`.
+//! Runs a script against a channel, configured like Node's `Writable`.
 //!
-//! **The channel's**, compared with Node's after each operation:
+//! **Provided by the channel** and compared with Node after each operation:
 //!
-//! - what `write` returns: the answer of `force_send`. Node decides after the
-//!   destination had its chance, so if that took everything at once, `ready`
-//!   is asked again.
-//! - `drain`: `ready` was woken, and completes;
-//! - `writableLength` and `writableNeedDrain`: what is queued, and that `ready`
+//! - the result of `write`: the result of `force_send`. Node decides after the
+//!   destination had its turn, so `ready` is checked again if the destination has taken
+//!   everything at once;
+//! - `drain`: `ready` is woken and completes;
+//! - `writableLength` and `writableNeedDrain`: the queued weight, and whether `ready`
 //!   would wait;
-//! - which chunks the destination gets, and in which order: what is read, and
-//!   of what is about to be read, how many there were before it;
-//! - that a write after the end is refused, and `finish`: the reader's end.
+//! - the chunks that the destination gets, and their order: the received items. For a
+//!   chunk about to be read, the number of chunks before it;
+//! - writes after the end are rejected, and `finish`: the end of the receiver.
 //!
-//! **The host's**, since a channel has no destination and no events:
+//! **Emulated by the runner**, since a channel has no destination and no events:
 //!
-//! - when the destination is given a chunk, and when it calls back. A channel
-//!   counts an item until it is read, Node until it is written: the host reads
-//!   it when the callback comes.
-//! - `cork`: the host gives nothing to the destination. What is written
-//!   meanwhile is in the channel, and counts.
-//! - that an error destroys, that `error` comes before `close`, and that both
-//!   come once and in the next tick. A write that goes on when the stream is
-//!   destroyed keeps its length, and that of all behind it, until its callback
-//!   comes: the channel fails, and is aborted then. Otherwise it is aborted at
-//!   once.
-//! - that a write whose destination fails before it returns is `false`, and
-//!   destroys in the next tick: the channel is not told before.
+//! - the times at which the destination gets a chunk and calls back. A channel counts an
+//!   item until it is read, Node until it is written, so the runner reads it on the
+//!   callback;
+//! - `cork`: the runner gives nothing to the destination. Chunks written in the meantime
+//!   are in the channel and count;
+//! - an error destroys the stream; `error` comes before `close`, each once and in the next
+//!   tick. If a write is in flight when the stream is destroyed, it and all later chunks
+//!   keep their length until its callback. The channel then fails, and is aborted on the
+//!   callback. Otherwise it is aborted at once;
+//! - a write whose destination fails before it returns is `false` and destroys the stream
+//!   in the next tick. Until then the channel does not fail.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
@@ -49,26 +48,27 @@ impl Weigh for Chunk {
     }
 }
 
-/// What is left for later, as by `process.nextTick`.
+/// A deferred action, as by `process.nextTick`.
 enum Tick {
     Callback,
     Drain,
-    /// Because of an error before the write returned: until then it has not
-    /// happened, and `drain` may come before it.
+    /// An error before the write has returned. It takes effect now, and `drain` may come
+    /// before it.
     Destroy(String),
-    /// The last events, with an error's code.
+    /// The final events, with the code of an error.
     Close(Option<String>),
 }
 
-struct Host<'a> {
+struct Runner<'a> {
     script: &'a Script,
     sender: &'a Sender<Chunk>,
     receiver: Receiver<Chunk>,
     drain: Drain<'a, Chunk>,
-    /// How many chunks have been written to the stream, and been given.
+    /// Chunks written to the stream.
     chunks: u64,
+    /// Writes to the destination.
     gives: usize,
-    /// How many the destination has not called back for.
+    /// Chunks for which the destination has not called back.
     in_flight: u64,
     corks: u32,
     has_failed: bool,
@@ -82,17 +82,17 @@ pub(super) fn bound<T: Weigh>(script: &Script) -> Result<Bound<T>, InvalidBound>
     let bound = if script.object_mode {
         Bound::items(high)?
     } else {
-        // As there, an empty chunk counts as nothing.
+        // As in Node, an empty chunk weighs nothing.
         Bound::weight(high, T::weight)?
     };
     bound.low(0)
 }
 
-/// What ours makes of a script.
+/// Runs a script and returns its trace.
 pub(super) fn run(script: &Script) -> Vec<String> {
-    let bound = bound(script).expect("the script was checked");
+    let bound = bound(script).expect("the script is valid");
     let (sender, receiver) = channel(bound, Overflow::Wait);
-    let mut host = Host {
+    let mut runner = Runner {
         script,
         sender: &sender,
         receiver,
@@ -107,21 +107,21 @@ pub(super) fn run(script: &Script) -> Vec<String> {
         trace: Vec::new(),
     };
     for operation in &script.operations {
-        host.perform(*operation);
-        host.settle();
-        let length = host.sender.stats().queued.weight;
-        let waits = host.waits();
-        host.note(format!("is {length} {waits}"));
+        runner.perform(*operation);
+        runner.settle();
+        let length = runner.sender.stats().queued.weight;
+        let must_wait = runner.must_wait();
+        runner.record(format!("is {length} {must_wait}"));
     }
-    host.trace
+    runner.trace
 }
 
-impl Host<'_> {
+impl Runner<'_> {
     fn perform(&mut self, operation: Operation) {
         match operation {
             Operation::Write(size) => {
-                let go_on = self.write(size);
-                self.note(go_on.to_string());
+                let has_room = self.write(size);
+                self.record(has_room.to_string());
             }
             Operation::Done | Operation::Fail if self.in_flight == 0 => {}
             Operation::Done => self.called_back(),
@@ -152,13 +152,13 @@ impl Host<'_> {
             return false;
         };
         self.give();
-        (has_room || !self.waits()) && !self.has_failed
+        (has_room || !self.must_wait()) && !self.has_failed
     }
 
     fn end(&mut self) {
         self.corks = 0;
         self.give();
-        // What has failed does not end as well.
+        // A failed stream does not end regularly.
         if !self.has_failed {
             self.sender.close();
         }
@@ -177,17 +177,15 @@ impl Host<'_> {
         self.ticks.push_back(Tick::Close(code));
     }
 
-    /// Drops what is queued. The reader is told so, and drops what it took out
-    /// to read.
+    /// Aborts the channel, and lets the reader drop its batch.
     fn abort(&mut self) {
         self.sender.abort();
         if !matches!(self.read(), Poll::Ready(Some(Err(StreamError::Aborted)))) {
-            self.note("the reader was not told".to_owned());
+            self.record("the reader did not get the abort".to_owned());
         }
     }
 
-    /// Gives the destination what it may have: all there is at once, if it has
-    /// a `writev`.
+    /// Gives the destination the next chunk, or all chunks if it has a `writev`.
     fn give(&mut self) {
         while self.in_flight == 0 && self.corks == 0 && !self.is_destroyed {
             let stats = self.sender.stats();
@@ -198,7 +196,7 @@ impl Host<'_> {
             self.in_flight = if self.script.writev { queued } else { 1 };
             let first = stats.received.items;
             let given: Vec<u64> = (first..first + self.in_flight).collect();
-            self.note(format!("give {}", range(&given)));
+            self.record(format!("give {}", range(&given)));
             let answers = &self.script.answers;
             let answer = answers[self.gives % answers.len()];
             self.gives += 1;
@@ -206,8 +204,8 @@ impl Host<'_> {
                 Answer::Later => {}
                 Answer::Soon => self.ticks.push_back(Tick::Callback),
                 Answer::Now => {
-                    self.take("done");
-                    // For objects, Node looks then whatever there is now.
+                    self.read_in_flight("done");
+                    // In object mode, Node checks for `drain` in any case.
                     if self.script.object_mode || self.drain.is_due() {
                         self.ticks.push_back(Tick::Drain);
                     }
@@ -220,50 +218,48 @@ impl Host<'_> {
         }
     }
 
-    /// The destination has written what it was given, and there may be more.
+    /// Handles a successful callback of the destination.
     fn called_back(&mut self) {
-        self.take("done");
+        self.read_in_flight("done");
         self.give();
-        self.look_for_drain();
+        self.emit_drain_if_due();
     }
 
-    /// The destination could not write what it was given. Returns the error's
-    /// code.
+    /// Handles a failed callback of the destination. Returns the code of the error.
     fn failed(&mut self) -> String {
         self.has_failed = true;
-        format!("WRITE_{}", self.take("fail"))
+        format!("WRITE_{}", self.read_in_flight("fail"))
     }
 
-    /// The callback of what is in flight, which is read now. Returns what it
-    /// was.
-    fn take(&mut self, word: &str) -> String {
+    /// Reads the chunks in flight from the channel. Returns their numbers.
+    fn read_in_flight(&mut self, word: &str) -> String {
         let mut numbers = Vec::new();
         for _ in 0..std::mem::take(&mut self.in_flight) {
             match self.read() {
                 Poll::Ready(Some(Ok(chunk))) => numbers.push(chunk.number),
-                _ => self.note("it cannot be read".to_owned()),
+                _ => self.record("a chunk in flight cannot be read".to_owned()),
             }
         }
         if self.is_destroyed {
             self.abort();
         }
         let range = range(&numbers);
-        self.note(format!("{word} {range}"));
+        self.record(format!("{word} {range}"));
         range
     }
 
-    /// Until nothing is left for later.
+    /// Runs all deferred actions.
     fn settle(&mut self) {
         loop {
             while let Some(tick) = self.ticks.pop_front() {
                 match tick {
                     Tick::Callback => self.called_back(),
-                    Tick::Drain => self.look_for_drain(),
+                    Tick::Drain => self.emit_drain_if_due(),
                     Tick::Destroy(code) => self.destroy(Some(code)),
                     Tick::Close(code) => {
                         let error = code.map(|code| format!("error {code}"));
                         self.trace.extend(error);
-                        self.note("close".to_owned());
+                        self.record("close".to_owned());
                     }
                 }
             }
@@ -271,36 +267,36 @@ impl Host<'_> {
             if is_over || !matches!(self.read(), Poll::Ready(None)) {
                 return;
             }
-            self.note("finish".to_owned());
+            self.record("finish".to_owned());
             self.is_destroyed = true;
             self.ticks.push_back(Tick::Close(None));
         }
     }
 
-    /// What can be read at once, which may be the end.
+    /// Polls the receiver.
     fn read(&mut self) -> Poll<Option<Result<Chunk, StreamError>>> {
         let mut context = Context::from_waker(Waker::noop());
         self.receiver.poll_next_unpin(&mut context)
     }
 
-    /// Whether a writer would have to wait. A wait that is over is told of first.
-    fn waits(&mut self) -> bool {
-        self.look_for_drain();
-        self.drain.waits()
+    /// Returns whether a writer has to wait. A completed wait emits `drain` first.
+    fn must_wait(&mut self) -> bool {
+        self.emit_drain_if_due();
+        self.drain.must_wait()
     }
 
-    fn look_for_drain(&mut self) {
+    fn emit_drain_if_due(&mut self) {
         if self.drain.has_come() {
-            self.note("drain".to_owned());
+            self.record("drain".to_owned());
         }
     }
 
-    fn note(&mut self, step: String) {
+    fn record(&mut self, step: String) {
         self.trace.push(step);
     }
 }
 
-/// Successive numbers by the first and the last of them.
+/// Formats consecutive numbers as a range.
 fn range(numbers: &[u64]) -> String {
     let follow = numbers.windows(2).all(|pair| pair[1] == pair[0] + 1);
     match numbers {
