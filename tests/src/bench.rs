@@ -1,4 +1,4 @@
-//! `bench`: ours and its peers, side by side in one run.
+//! The command `bench`: Highwater and its peers, measured in turn.
 
 mod errors;
 mod events;
@@ -13,44 +13,47 @@ use bytesize::ByteSize;
 
 const OURS: &str = "highwater";
 
-/// What to compare.
+/// The comparisons.
 #[derive(clap::Subcommand)]
 pub(crate) enum Bench {
-    /// Emits, against Node's `EventEmitter`, eventemitter3 and a bare loop; and
-    /// inboxes, against async-channel
+    /// Compare emitters with Node's `EventEmitter`, eventemitter3 and a bare loop, and
+    /// inboxes with async-channel
     Events {
-        /// Print the figures for programs
+        /// Print the figures as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Channels, against tokio's, async-channel, flume and kanal; and
-    /// `highwater pipe`, against Node's `pipeline`, gzip and pigz
+    /// Compare channels with those of tokio, async-channel, flume and kanal, and
+    /// `highwater pipe` with Node's `pipeline`, gzip and pigz
+    ///
+    /// `highwater pipe` and the Node script sync their output to disk. gzip and pigz do
+    /// not.
     Streams {
-        /// Print the figures for programs
+        /// Print the figures as JSON
         #[arg(long)]
         json: bool,
-        /// How much data the files are, at least 1MiB
+        /// Size of the input file, at least 1MiB
         #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size)]
         size: ByteSize,
-        /// Leave the other half out
+        /// Run only one half
         #[arg(long)]
         only: Option<streams::Half>,
     },
-    /// A server with the layer for errors and without; and an error from `?` to
-    /// what is sent and logged
+    /// Compare a server with the error layer and without, and time an error from `?` to
+    /// the response and the log
     Errors {
-        /// Print the figures for programs
+        /// Print the figures as JSON
         #[arg(long)]
         json: bool,
     },
-    /// `highwater cluster`, against Node and its cluster, under load, kills and
-    /// restarts; and work off the loop, against worker threads and piscina
+    /// Compare `highwater cluster` with Node and its cluster, under load, kills and
+    /// restarts, and the thread pool with worker threads and piscina
     Scaling {
-        /// Print the figures for programs
+        /// Print the figures as JSON
         #[arg(long)]
         json: bool,
-        /// Instead, reload ours under load until so many requests were sent,
-        /// and fail if one of them did
+        /// Instead, reload `highwater cluster` under load until this many requests were
+        /// sent, and fail if any request fails
         #[arg(
             long,
             value_name = "REQUESTS",
@@ -60,13 +63,13 @@ pub(crate) enum Bench {
         )]
         soak: Option<u64>,
     },
-    /// What `events` runs for each turn of an emitter
+    /// Run one turn of an emitter, for `events`
     #[command(hide = true)]
-    Turn(events::Turn),
+    Turn(events::EmitterTurn),
 }
 
 impl Bench {
-    /// Exit code 1 if a target is missed.
+    /// Returns exit code 1 if a target is missed.
     pub(crate) fn run(&self) -> ExitCode {
         let (done, json) = match self {
             Bench::Events { json } => (events::run(), *json),
@@ -86,7 +89,7 @@ impl Bench {
         };
         if cfg!(debug_assertions) {
             eprintln!(
-                "tests: a debug build's figures mean nothing: cargo run --release -p tests -- bench …"
+                "tests: warning: figures of a debug build are meaningless; use cargo run --release -p tests -- bench …"
             );
         }
         match done {
@@ -111,13 +114,13 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 fn size(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse()?;
     if size < ByteSize::mib(1) {
-        return Err("at least 1MiB is needed to tell anything".to_owned());
+        return Err("the size has to be at least 1MiB".to_owned());
     }
     Ok(size)
 }
 
-/// Has every contestant take its turn in each round, so that a bad moment of
-/// the machine hits all of them. Each turn is announced on standard error.
+/// Runs all contestants in turn in each round, so that a disturbance of the machine affects
+/// all of them. Prints each turn on standard error.
 fn rounds(
     count: usize,
     mut turns: impl FnMut(usize, &dyn Fn(&str)) -> anyhow::Result<()>,
@@ -128,8 +131,8 @@ fn rounds(
     Ok(())
 }
 
-/// What a program prints, if it is there and content.
-fn printed(command: &mut Command) -> Option<String> {
+/// Runs a program and returns its standard output, if it exists and succeeds.
+fn stdout_of(command: &mut Command) -> Option<String> {
     let done = command.stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8(done.stdout).ok()?;
     done.status.success().then(|| text.trim().to_owned())
@@ -140,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_size_has_a_unit_and_is_worth_measuring() {
+    fn size_has_a_unit_and_a_minimum() {
         assert_eq!(size("1GiB"), Ok(ByteSize::gib(1)));
         assert_eq!(size("64 MiB"), Ok(ByteSize::mib(64)));
         assert!(size("1KiB").unwrap_err().contains("at least 1MiB"));

@@ -1,30 +1,29 @@
-//! A server with the layer and without, and what an error costs.
+//! The cost of the error layer per request, and of an error.
 
 mod outcome;
-mod paired;
-mod rendered;
-mod served;
+mod rendering;
+mod servers;
+mod statistics;
 
 use super::outcome::Outcome;
 use super::rounds;
-use outcome::Errors;
-use rendered::Step;
-use served::Servers;
+use outcome::ErrorsOutcome;
+use rendering::Step;
+use servers::Servers;
 
-/// One pair each: with the layer and without.
+/// The number of rounds. Each yields one pair: with the layer and without.
 const ROUNDS: usize = 100;
 
 pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
-    let mut outcome = Errors::default();
+    let mut outcome = ErrorsOutcome::default();
     rounds(ROUNDS, |round, progress| {
         progress("servers");
-        // New ones each time: where their memory comes to lie makes one quicker
-        // than the other.
+        // New servers each time, since the memory layout makes one faster than another.
         let servers = Servers::start()?;
-        outcome.served(servers.ask_in_turn(round)?);
+        outcome.add_times(servers.measure(round)?);
         progress("an error");
         for step in Step::ALL {
-            outcome.step(step, step.time());
+            outcome.add_step(step, step.time());
         }
         Ok(())
     })?;

@@ -1,4 +1,4 @@
-//! Emitters and inboxes, beside their peers.
+//! The comparison of emitters and inboxes.
 
 mod emitters;
 mod inboxes;
@@ -8,21 +8,21 @@ mod outcome;
 use super::outcome::Outcome;
 use super::{OURS, rounds};
 use crate::workspace::Workspace;
-pub(super) use emitters::Turn;
+pub(super) use emitters::EmitterTurn;
 
-use emitters::Emits;
-use outcome::Events;
+use emitters::EmitterKind;
+use outcome::EventsOutcome;
 
 const ROUNDS: usize = 7;
 
 pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
     let node = node::Node::find(&Workspace::new()?);
-    let mut outcome = Events::new(node.versions());
+    let mut outcome = EventsOutcome::new(node.versions());
     rounds(ROUNDS, |_, progress| {
         for listeners in emitters::LISTENERS {
-            progress(&format!("emits to {listeners}"));
-            for emits in Emits::ALL {
-                outcome.emit(emits.name(), listeners, emits.time(listeners)?);
+            progress(&format!("emits to {listeners} listeners"));
+            for kind in EmitterKind::ALL {
+                outcome.emit(kind.name(), listeners, kind.time(listeners)?);
             }
             for (name, nanoseconds) in node.emits(listeners)? {
                 outcome.emit(name, listeners, nanoseconds);

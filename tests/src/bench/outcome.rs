@@ -1,24 +1,24 @@
-//! The figures of a comparison, and whether they are what they should be.
+//! The outcome of a comparison: figures and targets.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-/// What a comparison found.
+/// The outcome of a comparison. `Display` prints it as a table.
 pub(super) trait Outcome: fmt::Display {
-    /// The figures, for programs.
+    /// Returns the figures as JSON.
     fn figures(&self) -> Value;
 
-    /// What was wanted.
+    /// Returns the targets.
     fn targets(&self) -> Vec<Target>;
 
-    /// How many targets were missed.
+    /// Returns the number of missed targets.
     fn misses(&self) -> usize {
         let targets = self.targets();
         targets.iter().filter(|target| !target.is_met).count()
     }
 
-    /// The figures and the targets.
+    /// Returns the figures and targets as JSON.
     fn json(&self) -> Value {
         let mut all = self.figures();
         all["targets"] = self.targets().iter().map(Target::json).collect();
@@ -26,7 +26,7 @@ pub(super) trait Outcome: fmt::Display {
     }
 }
 
-/// What is wanted of ours.
+/// A target for a figure.
 pub(super) struct Target {
     text: String,
     wanted: String,
@@ -53,7 +53,7 @@ impl Target {
         }
     }
 
-    /// There was nothing to compare with, so it is not met.
+    /// Returns a target without a peer to compare with, which counts as missed.
     pub(super) fn not_measured(text: String) -> Self {
         Target {
             text,
@@ -89,28 +89,28 @@ impl fmt::Display for Target {
     }
 }
 
-/// The best turn of each contestant. It counts, since whatever else the machine
-/// does only ever takes time away.
-pub(super) struct Best<K> {
+/// The best result of each contestant. It counts, since disturbances only ever make a
+/// result worse.
+pub(super) struct BestResults<K> {
     better: fn(f64, f64) -> f64,
     all: Vec<(K, f64)>,
-    /// The lowest and the highest turn of each, in the same order.
+    /// The lowest and highest result of each, in the same order.
     ranges: Vec<(f64, f64)>,
 }
 
-impl<K: PartialEq> Best<K> {
-    /// For what is good if it is little.
+impl<K: PartialEq> BestResults<K> {
+    /// Keeps the lowest results.
     pub(super) fn lowest() -> Self {
-        Best {
+        BestResults {
             better: f64::min,
             all: Vec::new(),
             ranges: Vec::new(),
         }
     }
 
-    /// For what is good if it is much.
+    /// Keeps the highest results.
     pub(super) fn highest() -> Self {
-        Best {
+        BestResults {
             better: f64::max,
             all: Vec::new(),
             ranges: Vec::new(),
@@ -128,7 +128,7 @@ impl<K: PartialEq> Best<K> {
         }
     }
 
-    /// How far the turns of a contestant lie apart, in percent of the best.
+    /// Returns the range of a contestant's results in percent of the best.
     pub(super) fn spread(&self, key: &K) -> Option<f64> {
         let index = self.all.iter().position(|(known, _)| known == key)?;
         let (low, high) = self.ranges[index];
@@ -141,18 +141,18 @@ impl<K: PartialEq> Best<K> {
         Some(*best)
     }
 
-    /// How often the second goes into the first.
+    /// Returns the best result of `of` divided by that of `to`.
     pub(super) fn ratio(&self, of: &K, to: &K) -> Option<f64> {
         Some(self.get(of)? / self.get(to)?)
     }
 
-    /// In the order they were first added.
+    /// Iterates in the order in which contestants were added.
     pub(super) fn iter(&self) -> impl Iterator<Item = &(K, f64)> {
         self.all.iter()
     }
 }
 
-/// A figure that there may be none of.
+/// Formats a ratio, or a dash if there is none.
 pub(super) fn or_dash(ratio: Option<f64>) -> String {
     ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"))
 }
@@ -162,9 +162,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_turn_counts() {
-        let mut times = Best::lowest();
-        let mut rates = Best::highest();
+    fn best_result_counts() {
+        let mut times = BestResults::lowest();
+        let mut rates = BestResults::highest();
         for found in [2.0, 1.0, 3.0] {
             times.add("ours", found);
             rates.add("ours", found);
@@ -180,11 +180,11 @@ mod tests {
         );
         assert_eq!(rates.spread(&"theirs"), Some(0.0));
         assert_eq!(rates.ratio(&"ours", &"theirs"), Some(2.0));
-        assert_eq!(rates.ratio(&"ours", &"nobody"), None);
+        assert_eq!(rates.ratio(&"ours", &"missing"), None);
     }
 
     #[test]
-    fn a_target_is_met_at_its_limit() {
+    fn target_is_met_at_its_limit() {
         let target = |found| Target::at_least("rate".to_owned(), 1.5, found);
         assert_eq!(target(1.5).to_string(), "met     rate: 1.50 (at least 1.5)");
         assert!(!target(1.49).is_met);

@@ -1,4 +1,4 @@
-//! One writer and one reader of a queue: how quick they are.
+//! The throughput of queues with one writer and one reader.
 
 use std::fmt;
 use std::thread;
@@ -8,20 +8,20 @@ use futures::executor::block_on;
 use futures::join;
 use serde_json::{Value, json};
 
-use super::outcome::Best;
+use super::outcome::BestResults;
 
-/// How many places there are.
+/// The capacity of the queues.
 pub(super) const CAPACITY: usize = 1024;
 const ITEMS: u64 = 500_000;
 
-/// Who writes and reads, and how.
+/// The threads of writer and reader, and the way the writer waits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Setting {
-    /// Two tasks on one thread; a writer without room waits.
+    /// Two tasks on one thread. The writer waits for room.
     OneThread,
-    /// A thread each; a writer without room waits.
+    /// One thread each. The writer waits for room.
     TwoThreads,
-    /// A thread each; a writer without room tries again.
+    /// One thread each. The writer retries until there is room.
     TwoThreadsTrying,
 }
 
@@ -30,17 +30,17 @@ impl Setting {
         match self {
             Self::OneThread => "one thread, awaited",
             Self::TwoThreads => "two threads, awaited",
-            Self::TwoThreadsTrying => "two threads, tried",
+            Self::TwoThreadsTrying => "two threads, retried",
         }
     }
 }
 
-/// Million items a second, of each queue in each setting.
-pub(super) struct Rates(Best<(&'static str, Setting)>);
+/// Million items per second, by queue and setting.
+pub(super) struct Rates(BestResults<(&'static str, Setting)>);
 
 impl Rates {
     pub(super) fn new() -> Self {
-        Rates(Best::highest())
+        Rates(BestResults::highest())
     }
 
     pub(super) fn add(&mut self, contestant: &'static str, setting: Setting, millions: f64) {
@@ -60,7 +60,7 @@ impl Rates {
         self.0.iter().next().is_none()
     }
 
-    /// For programs, with the name that the rate goes by.
+    /// Returns the figures as JSON, with the rate under this key.
     pub(super) fn json(&self, rate: &str) -> Value {
         let all = self.0.iter().map(|(key, millions)| {
             json!({
@@ -74,8 +74,7 @@ impl Rates {
     }
 }
 
-/// The rows of a table, of which the first column is 20 wide, and the second
-/// 13.
+/// Prints the rows of a table with columns of width 20 and 13.
 impl fmt::Display for Rates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (key, millions) in self.0.iter() {
@@ -90,7 +89,7 @@ impl fmt::Display for Rates {
     }
 }
 
-/// Million items a second. A writer that ends drops `send`, which has to end
+/// Returns million items per second. The writer drops `send` at the end, which has to end
 /// the reader.
 pub(super) fn time(
     setting: Setting,
@@ -110,11 +109,11 @@ pub(super) fn time(
     } else {
         let writer = thread::spawn(move || block_on(write(send)));
         let sum = block_on(read);
-        writer.join().expect("the writer does not panic");
+        writer.join().expect("the writer has not panicked");
         sum
     };
     let elapsed = start.elapsed();
-    assert_eq!(sum, ITEMS * (ITEMS - 1) / 2, "everything arrived");
+    assert_eq!(sum, ITEMS * (ITEMS - 1) / 2, "every item arrived");
     ITEMS as f64 / elapsed.as_secs_f64() / 1e6
 }
 

@@ -1,10 +1,10 @@
-//! Servers and pools, beside their peers.
+//! The comparison of servers and thread pools.
 
 mod http;
 mod kills;
 mod node;
-mod ours;
 mod outcome;
+mod pool;
 mod restarts;
 mod servers;
 mod soak;
@@ -12,15 +12,15 @@ mod soak;
 use super::outcome::Outcome;
 use super::rounds;
 use crate::workspace::Workspace;
-use node::{How, Node};
-use outcome::Scaling;
+use node::{Execution, Node};
+use outcome::ScalingOutcome;
 use servers::{Contestant, Servers};
 
 const HTTP_ROUNDS: usize = 5;
 const POOL_ROUNDS: usize = 3;
-/// What blocks a loop for seconds, if it is let.
+/// A job that takes seconds.
 const BIG: u32 = 42;
-/// What is over sooner than it is handed to another thread.
+/// A job that is shorter than the handover to another thread.
 const SMALL: u32 = 5;
 
 pub(super) use soak::run as soak;
@@ -29,8 +29,8 @@ pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
     let workspace = Workspace::new()?;
     let node = Node::find(&workspace);
     let servers = Servers::prepare(&workspace)?;
-    let mut outcome = Scaling::new(node.versions(), http::generator(&workspace));
-    // Those that need Node are left out without it.
+    let mut outcome = ScalingOutcome::new(node.versions(), http::generator(&workspace));
+    // Without Node, its contestants are skipped.
     let contestants = |all: &[Contestant]| -> Vec<Contestant> {
         let is_there = |it: &&Contestant| **it == Contestant::Ours || node.is_there();
         all.iter().filter(is_there).copied().collect()
@@ -54,21 +54,21 @@ pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
     drop(running);
 
     rounds(POOL_ROUNDS, |round, progress| {
-        for how in How::ALL {
-            // Blocking a loop takes long, and comes to the same each time.
-            let is_of_use = round == 1 || how != How::Loop;
-            progress(&format!("two fib({BIG}), {}", how.name()));
-            if is_of_use && let Some(delay) = node.delay(how, BIG)? {
-                outcome.delay(how.name(), delay);
+        for execution in Execution::ALL {
+            // Blocking the loop is slow and gives the same result each time.
+            let is_run = round == 1 || execution != Execution::Loop;
+            progress(&format!("two fib({BIG}), {}", execution.name()));
+            if is_run && let Some(delay) = node.delay(execution, BIG)? {
+                outcome.delay(execution.name(), delay);
             }
         }
-        progress(&format!("two fib({BIG}), ours"));
-        outcome.delay(super::OURS, ours::delay(BIG));
+        progress(&format!("two fib({BIG}), highwater"));
+        outcome.delay(super::OURS, pool::delay(BIG));
         progress("small tasks");
         if let Some(per_second) = node.tasks(SMALL)? {
             outcome.tasks(node::PISCINA, per_second);
         }
-        outcome.tasks(super::OURS, ours::tasks(SMALL));
+        outcome.tasks(super::OURS, pool::tasks(SMALL));
         Ok(())
     })?;
 

@@ -1,4 +1,7 @@
-//! Channels and files, beside their peers.
+//! The comparison of channels and of programs that stream files.
+//!
+//! `highwater pipe` syncs its output to disk before it exits, and so does the Node script.
+//! gzip and pigz do not.
 
 mod channels;
 mod data;
@@ -13,13 +16,13 @@ use super::queue::Setting;
 use super::rounds;
 use crate::workspace::Workspace;
 use files::{Files, Task};
-use outcome::Streams;
+use outcome::StreamsOutcome;
 
 const CHANNEL_ROUNDS: usize = 7;
-/// A turn takes seconds: a bad moment matters less.
+/// Fewer rounds, since a turn takes seconds and averages out disturbances.
 const FILE_ROUNDS: usize = 3;
-/// Of those that take a second: as much of it is the disk's and the memory's
-/// mood as the program's.
+/// Turns per round of the tasks that take about a second, since disk and memory cause as
+/// much variation as the program.
 const QUICK_TURNS: usize = 3;
 
 const SETTINGS: [Setting; 2] = [Setting::OneThread, Setting::TwoThreads];
@@ -33,9 +36,9 @@ pub(crate) enum Half {
 
 pub(super) fn run(size: ByteSize, only: Option<Half>) -> anyhow::Result<Box<dyn Outcome>> {
     let workspace = Workspace::new()?;
-    let mut outcome = Streams::default();
-    // Files come first: what a child is said to have used is never less than
-    // what we had before it.
+    let mut outcome = StreamsOutcome::default();
+    // Files come first: the reported peak memory of a child is never less than that of
+    // this process when it started the child.
     if only != Some(Half::Channels) {
         let files = Files::prepare(&workspace, size)?;
         outcome.describe(&files)?;
@@ -52,9 +55,9 @@ pub(super) fn run(size: ByteSize, only: Option<Half>) -> anyhow::Result<Box<dyn 
             }
             Ok(())
         })?;
-        for task in Task::FLAT {
-            eprintln!("more data: {}", task.name());
-            outcome.flat(task, files.flatness(task)?);
+        for task in Task::QUICK {
+            eprintln!("memory with more data: {}", task.name());
+            outcome.memory_growth(task, files.memory_growth(task)?);
         }
     }
     if only != Some(Half::Files) {

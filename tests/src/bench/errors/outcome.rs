@@ -1,67 +1,67 @@
-//! The figures of the servers and of errors, and what is wanted of them.
+//! The figures and targets of the error comparison.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::super::outcome::{Best, Outcome, Target};
+use super::super::outcome::{BestResults, Outcome, Target};
 use super::ROUNDS;
-use super::paired::{Difference, Quartiles};
-use super::rendered::Step;
-use super::served::{Around, Served};
+use super::rendering::Step;
+use super::servers::{RequestTimes, Setup};
+use super::statistics::{Difference, Quartiles};
 
 #[derive(Default)]
-pub(super) struct Errors {
-    served: Vec<Served>,
+pub(super) struct ErrorsOutcome {
+    times: Vec<RequestTimes>,
     steps: Steps,
 }
 
-/// Nanoseconds.
-struct Steps(Best<&'static str>);
+/// Nanoseconds of each step.
+struct Steps(BestResults<&'static str>);
 
 impl Default for Steps {
     fn default() -> Self {
-        Steps(Best::lowest())
+        Steps(BestResults::lowest())
     }
 }
 
-impl Errors {
-    pub(super) fn served(&mut self, served: Served) {
-        self.served.push(served);
+impl ErrorsOutcome {
+    pub(super) fn add_times(&mut self, times: RequestTimes) {
+        self.times.push(times);
     }
 
-    pub(super) fn step(&mut self, step: Step, nanoseconds: f64) {
+    pub(super) fn add_step(&mut self, step: Step, nanoseconds: f64) {
         self.steps.0.add(step.name(), nanoseconds);
     }
 
-    fn middle(&self, around: Around) -> f64 {
-        self.of_rounds(|round| round.by(around).median).median
+    fn median(&self, setup: Setup) -> f64 {
+        self.quartiles_of(|round| round.by(setup).median).median
     }
 
-    /// How much one request without the layer differs from the next.
-    fn by_itself(&self) -> f64 {
-        self.of_rounds(|round| round.by(Around::Nothing).width())
+    /// Returns the interquartile range of requests without the layer.
+    fn spread(&self) -> f64 {
+        self.quartiles_of(|round| round.by(Setup::Nothing).width())
             .median
     }
 
-    fn of_rounds(&self, figure: impl Fn(&Served) -> f64) -> Quartiles {
-        Quartiles::of(self.served.iter().map(figure).collect())
+    fn quartiles_of(&self, figure: impl Fn(&RequestTimes) -> f64) -> Quartiles {
+        Quartiles::of(self.times.iter().map(figure).collect())
     }
 
-    /// Beside the server without, in the same round.
-    fn added(&self, around: Around) -> Option<Difference> {
-        let added = |round: &Served| round.by(around).median - round.by(Around::Nothing).median;
-        Difference::of(self.served.iter().map(added))
+    /// Returns the difference to the server without the layer in the same round.
+    fn added(&self, setup: Setup) -> Option<Difference> {
+        let added = |round: &RequestTimes| round.by(setup).median - round.by(Setup::Nothing).median;
+        Difference::of(self.times.iter().map(added))
     }
 }
 
-impl Outcome for Errors {
+impl Outcome for ErrorsOutcome {
     fn figures(&self) -> Value {
-        let served = Around::ALL.map(|around| {
-            let added = self.added(around);
+        let servers = Setup::ALL.map(|setup| {
+            let added = self.added(setup);
             json!({
-                "server": around.name(),
-                "microseconds_per_request": self.middle(around),
+                "server": setup.name(),
+                "microseconds_per_request": self.median(setup),
                 "microseconds_added": added.map(|added| json!({
                     "median": added.median,
                     "low": added.low,
@@ -76,20 +76,19 @@ impl Outcome for Errors {
         );
         json!({
             "rounds": ROUNDS,
-            "microseconds_between_requests": self.by_itself(),
-            "served": served,
+            "microseconds_between_requests": self.spread(),
+            "served": servers,
             "errors": steps.collect::<Value>(),
         })
     }
 
     fn targets(&self) -> Vec<Target> {
         let mut targets = Vec::new();
-        // A server of use does more for a request than this one, so that it is a
-        // smaller part there.
-        let text = "what the layer adds to the least that a request takes, %".to_owned();
-        targets.push(match self.added(Around::Layer) {
+        // A real server does more work per request, so the share is smaller there.
+        let text = "overhead of the layer on a minimal request, %".to_owned();
+        targets.push(match self.added(Setup::Layer) {
             Some(added) => {
-                let part = added.median / self.middle(Around::Nothing);
+                let part = added.median / self.median(Setup::Nothing);
                 Target::at_most(text, 3.0, part * 100.0)
             }
             None => Target::not_measured(text),
@@ -101,25 +100,25 @@ impl Outcome for Errors {
     }
 }
 
-impl fmt::Display for Errors {
+impl fmt::Display for ErrorsOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "Medians of {ROUNDS} rounds, in turn: a route of axum over HTTP on this machine, one\n\
-             connection that stays open. What is added is the median of the differences to\n\
-             the first in the same round, and in brackets where it is with 95 % confidence.\n\
-             By themselves requests differ by {:.2} µs: the middle half of them lies within.\n",
-            self.by_itself()
+            "Medians of {ROUNDS} rounds in turn: an axum route over loopback HTTP with one\n\
+             keep-alive connection. ADDED is the median difference to the first server in the\n\
+             same round, with its 95 % confidence interval in brackets. The interquartile range\n\
+             of single requests without the layer is {:.2} µs.\n",
+            self.spread()
         )?;
         writeln!(f, "SERVER               µS/REQUEST  ADDED, µS")?;
-        for around in Around::ALL {
-            write!(f, "{:<19}  {:>10.2}", around.name(), self.middle(around))?;
-            match self.added(around).filter(|_| around != Around::Nothing) {
+        for setup in Setup::ALL {
+            write!(f, "{:<19}  {:>10.2}", setup.name(), self.median(setup))?;
+            match self.added(setup).filter(|_| setup != Setup::Nothing) {
                 Some(added) => {
                     let zero = if added.contains_zero() {
-                        "none that can be told from zero"
+                        "not significant"
                     } else {
-                        "not zero"
+                        "significant"
                     };
                     let Difference { median, low, high } = added;
                     writeln!(f, "  {median:+.3} [{low:+.3} … {high:+.3}]: {zero}")?;

@@ -1,4 +1,4 @@
-//! Emits in Rust: ours, and the floor.
+//! Emitters in Rust: Highwater and a bare loop.
 
 use std::env;
 use std::hint::black_box;
@@ -11,31 +11,31 @@ use anyhow::Context as _;
 use clap::ValueEnum as _;
 use highwater::events::{Emitter, Options};
 
-use super::super::{OURS, printed};
+use super::super::{OURS, stdout_of};
 use super::outcome::{CACHED, FLOOR};
 
-/// How many listeners there are.
+/// The numbers of listeners.
 pub(super) const LISTENERS: [usize; 3] = [1, 10, 100];
 
-/// How long one turn takes.
+/// The duration of a turn.
 pub(super) const TURN: Duration = Duration::from_millis(150);
 
-/// What emits.
+/// The kinds of emitters.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Emits {
+pub(crate) enum EmitterKind {
     BareLoop,
     Emitter,
     Cached,
 }
 
-/// One turn of a contestant, in a process of its own.
+/// One turn of an emitter, in its own process.
 #[derive(clap::Args)]
-pub(crate) struct Turn {
-    emits: Emits,
+pub(crate) struct EmitterTurn {
+    kind: EmitterKind,
     listeners: usize,
 }
 
-impl Emits {
+impl EmitterKind {
     pub(super) const ALL: [Self; 3] = [Self::BareLoop, Self::Emitter, Self::Cached];
 
     pub(super) fn name(self) -> &'static str {
@@ -46,25 +46,24 @@ impl Emits {
         }
     }
 
-    /// Nanoseconds an emit. A process of its own, as Node's emitters have:
-    /// where the memory of a process comes to lie makes an emit quicker or
-    /// slower by a tenth, and so each gets the best of several.
+    /// Returns nanoseconds per emit, measured in a new process as for Node. The memory
+    /// layout of a process changes the time by a tenth, so the best of several counts.
     pub(super) fn time(self, listeners: usize) -> anyhow::Result<f64> {
-        let name = self.to_possible_value().context("each has a name")?;
+        let name = self.to_possible_value().context("the kind has a name")?;
         let mut turn = Command::new(env::current_exe()?);
         turn.args(["bench", "turn", name.get_name(), &listeners.to_string()]);
-        let printed = printed(&mut turn).with_context(|| format!("{} failed", self.name()))?;
-        Ok(printed.parse()?)
+        let stdout = stdout_of(&mut turn).with_context(|| format!("{} failed", self.name()))?;
+        Ok(stdout.parse()?)
     }
 }
 
-impl Turn {
-    /// Prints nanoseconds an emit.
+impl EmitterTurn {
+    /// Prints nanoseconds per emit.
     pub(crate) fn run(&self) {
-        let nanoseconds = match self.emits {
-            Emits::BareLoop => bare_loop(self.listeners),
-            Emits::Emitter => highwater(self.listeners),
-            Emits::Cached => highwater_cached(self.listeners),
+        let nanoseconds = match self.kind {
+            EmitterKind::BareLoop => bare_loop(self.listeners),
+            EmitterKind::Emitter => highwater(self.listeners),
+            EmitterKind::Cached => highwater_cached(self.listeners),
         };
         println!("{nanoseconds}");
     }
@@ -72,8 +71,8 @@ impl Turn {
 
 type Boxed = Box<dyn Fn(&u64) + Send + Sync>;
 
-/// A loop over boxed closures: what any emitter has to do at least. Nanoseconds
-/// an emit.
+/// Times a loop over boxed closures, the least that any emitter has to do. Returns
+/// nanoseconds per emit.
 fn bare_loop(listeners: usize) -> f64 {
     let sums = Sums::of(listeners);
     let closures: Vec<Boxed> = sums
@@ -87,7 +86,7 @@ fn bare_loop(listeners: usize) -> f64 {
     })
 }
 
-/// Nanoseconds an emit.
+/// Times an emitter. Returns nanoseconds per emit.
 fn highwater(listeners: usize) -> f64 {
     let sums = Sums::of(listeners);
     let emitter = sums.emitter();
@@ -97,7 +96,7 @@ fn highwater(listeners: usize) -> f64 {
     })
 }
 
-/// Nanoseconds an emit by a handle that keeps the list of listeners.
+/// Times a handle that caches the list of listeners. Returns nanoseconds per emit.
 fn highwater_cached(listeners: usize) -> f64 {
     let sums = Sums::of(listeners);
     let mut cached = sums.emitter().cached();
@@ -107,8 +106,8 @@ fn highwater_cached(listeners: usize) -> f64 {
     })
 }
 
-/// What each listener has added up: a sum of its own, since one that all share
-/// would have them wait for each other's addition.
+/// The sum of each listener. With a shared sum, each addition would wait for the previous
+/// one.
 struct Sums(Vec<Arc<AtomicU64>>);
 
 impl Sums {
@@ -116,8 +115,8 @@ impl Sums {
         Sums((0..listeners).map(|_| Arc::default()).collect())
     }
 
-    /// The same listeners for all. One thread writes, so that a listener costs no
-    /// more than the addition.
+    /// Returns the listeners. A single thread writes, so plain loads and stores are enough
+    /// and a listener costs no more than an addition.
     fn adders(&self) -> impl Iterator<Item = impl Fn(&u64) + Send + Sync + use<>> {
         self.0.iter().cloned().map(|sum| {
             move |reading: &u64| {
@@ -146,8 +145,7 @@ impl Sums {
     }
 }
 
-/// Calls it for as long as a turn takes, and sees that it was not optimised
-/// away.
+/// Calls `emit` for the duration of a turn, and checks that every listener ran.
 fn time(sums: &Sums, mut emit: impl FnMut(&u64)) -> f64 {
     let mut run = |emits: u64| {
         let start = Instant::now();

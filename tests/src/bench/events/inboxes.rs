@@ -1,4 +1,4 @@
-//! One writer, one reader, 1024 places.
+//! Inboxes and channels with one writer, one reader and a capacity of 1024.
 
 use std::thread;
 
@@ -13,24 +13,24 @@ pub(super) const SETTINGS: [Setting; 3] = [
     Setting::TwoThreadsTrying,
 ];
 
-/// Million events a second.
+/// Returns million events per second.
 pub(super) fn highwater(setting: Setting) -> f64 {
     let emitter: Emitter<u64> = Emitter::new();
     let inbox = emitter.inbox("reader", CAPACITY, Overflow::Wait);
-    let mut inbox: Inbox<u64> = inbox.expect("a capacity");
+    let mut inbox: Inbox<u64> = inbox.expect("a positive capacity");
     let send = async move |event| {
         if setting == Setting::TwoThreadsTrying {
             while emitter.emit(&event).is_err() {
                 thread::yield_now();
             }
         } else {
-            emitter.emit_serial(event).await.expect("there is room");
+            emitter.emit_serial(event).await.expect("the inbox is open");
         }
     };
     time(setting, send, async move || inbox.next().await)
 }
 
-/// Million messages a second.
+/// Returns million messages per second.
 pub(super) fn async_channel(setting: Setting) -> f64 {
     let (sender, receiver) = async_channel::bounded(CAPACITY);
     let send = async move |event| {
@@ -39,7 +39,7 @@ pub(super) fn async_channel(setting: Setting) -> f64 {
                 thread::yield_now();
             }
         } else {
-            sender.send(event).await.expect("a reader");
+            sender.send(event).await.expect("the receiver is alive");
         }
     };
     time(setting, send, async move || receiver.recv().await.ok())

@@ -1,4 +1,4 @@
-//! The peers that run in Node.
+//! The peers in Node.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -6,14 +6,14 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
-use super::super::printed;
+use super::super::stdout_of;
 use super::emitters::TURN;
 use crate::workspace::Workspace;
 
 const EVENTEMITTER3: &str = "eventemitter3";
 const EVENTEMITTER3_VERSION: &str = "5.0.1";
 
-/// Node, if it is there, and what was found for it.
+/// The Node installation, if there is one, and its packages.
 pub(super) struct Node {
     script: PathBuf,
     version: Option<String>,
@@ -27,13 +27,13 @@ struct Timed {
 
 impl Node {
     pub(super) fn find(workspace: &Workspace) -> Self {
-        let version = printed(Command::new("node").arg("--version"));
+        let version = stdout_of(Command::new("node").arg("--version"));
         let packages = workspace.root.join("target").join("npm");
         let eventemitter3 = version.as_ref().and_then(|_| install(&packages));
         if version.is_none() {
-            eprintln!("tests: there is no node on the PATH: Rust is compared with Rust alone");
+            eprintln!("tests: warning: node is not on the PATH; comparing with Rust only");
         } else if eventemitter3.is_none() {
-            eprintln!("tests: npm could not install {EVENTEMITTER3}: it is left out");
+            eprintln!("tests: warning: npm cannot install {EVENTEMITTER3}; skipping it");
         }
         Node {
             script: workspace.root.join("tests/node/bench-events.mjs"),
@@ -42,7 +42,7 @@ impl Node {
         }
     }
 
-    /// What was compared with.
+    /// Returns the versions of the peers.
     pub(super) fn versions(&self) -> Vec<String> {
         let node = self.version.iter().map(|version| format!("Node {version}"));
         let package = self.eventemitter3.iter();
@@ -50,7 +50,7 @@ impl Node {
         node.chain(package).collect()
     }
 
-    /// Nanoseconds an emit, of each emitter there is.
+    /// Returns nanoseconds per emit of each available emitter.
     pub(super) fn emits(&self, listeners: usize) -> anyhow::Result<Vec<(&'static str, f64)>> {
         let mut emits = Vec::new();
         if self.version.is_some() {
@@ -58,14 +58,14 @@ impl Node {
             emits.push(("Node EventEmitter", nanoseconds));
         }
         if let Some(module) = &self.eventemitter3 {
-            let module = module.to_str().context("a path that is not UTF-8")?;
+            let module = module.to_str().context("the path is not UTF-8")?;
             emits.push((EVENTEMITTER3, self.time(module, listeners)?));
         }
         Ok(emits)
     }
 
-    /// A process of its own: what the compiler has learned from one contestant
-    /// must neither help nor hurt the next.
+    /// Times an emitter in a new process, so that optimisations for one contestant do not
+    /// affect the next.
     fn time(&self, module: &str, listeners: usize) -> anyhow::Result<f64> {
         let mut command = Command::new("node");
         command.arg(&self.script).arg(module);
@@ -80,7 +80,7 @@ impl Node {
     }
 }
 
-/// Where the package is, installed if need be.
+/// Returns the path of the package. Installs it if necessary.
 fn install(packages: &Path) -> Option<PathBuf> {
     let module = packages
         .join("node_modules")
@@ -90,7 +90,7 @@ fn install(packages: &Path) -> Option<PathBuf> {
         let package = format!("{EVENTEMITTER3}@{EVENTEMITTER3_VERSION}");
         let mut npm = Command::new("npm");
         npm.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]);
-        printed(npm.arg(packages).arg(package))?;
+        stdout_of(npm.arg(packages).arg(package))?;
     }
     module.exists().then_some(module)
 }

@@ -1,32 +1,32 @@
-//! The figures of emitters and inboxes, and what is wanted of them.
+//! The figures and targets of emitters and inboxes.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
 use super::super::OURS;
-use super::super::outcome::{Best, Outcome, Target, or_dash};
+use super::super::outcome::{BestResults, Outcome, Target, or_dash};
 use super::super::queue::{Rates, Setting};
 use super::{ROUNDS, inboxes};
 
-/// What a loop that emits all the time uses; the targets are meant for it.
+/// The handle for loops that emit all the time. The targets apply to it.
 pub(super) const CACHED: &str = "highwater, cached";
 pub(super) const FLOOR: &str = "bare loop";
 const NODE: &str = "Node EventEmitter";
 const CHANNEL: &str = "async-channel";
 
-pub(super) struct Events {
+pub(super) struct EventsOutcome {
     versions: Vec<String>,
-    /// Nanoseconds, of each contestant with so many listeners.
-    emits: Best<(&'static str, usize)>,
+    /// Nanoseconds per emit, by contestant and number of listeners.
+    emits: BestResults<(&'static str, usize)>,
     inboxes: Rates,
 }
 
-impl Events {
+impl EventsOutcome {
     pub(super) fn new(versions: Vec<String>) -> Self {
-        Events {
+        EventsOutcome {
             versions,
-            emits: Best::lowest(),
+            emits: BestResults::lowest(),
             inboxes: Rates::new(),
         }
     }
@@ -40,7 +40,7 @@ impl Events {
     }
 }
 
-impl Outcome for Events {
+impl Outcome for EventsOutcome {
     fn figures(&self) -> Value {
         let emits = self.emits.iter().map(|(key, nanoseconds)| {
             json!({
@@ -67,27 +67,24 @@ impl Outcome for Events {
             });
         };
         let against_node = |listeners| self.emits.ratio(&(NODE, listeners), &(CACHED, listeners));
-        let rate = "emits a second by a cached handle against Node's";
+        let rate = "emit rate of a cached handle ÷ Node";
         at_least(format!("1 listener: {rate}"), 1.5, against_node(1));
         at_least(format!("10 listeners: {rate}"), 5.0, against_node(10));
         for setting in inboxes::SETTINGS {
-            let text = format!(
-                "inbox, {}: events a second against {CHANNEL}'s",
-                setting.name()
-            );
+            let text = format!("inbox, {}: event rate ÷ {CHANNEL}", setting.name());
             at_least(text, 1.0, self.inboxes.ratio(OURS, CHANNEL, setting));
         }
-        let text = "10 listeners: time by a cached handle against the bare loop's";
+        let text = "10 listeners: time of a cached handle ÷ bare loop";
         let floor = self.emits.ratio(&(CACHED, 10), &(FLOOR, 10));
         targets.extend(floor.map(|found| Target::at_most(text.to_owned(), 1.3, found)));
         targets
     }
 }
 
-impl fmt::Display for Events {
+impl fmt::Display for EventsOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let peers = self.versions.join(", ");
-        writeln!(f, "Best of {ROUNDS} rounds, in turn. {peers}\n")?;
+        writeln!(f, "Best of {ROUNDS} rounds in turn. {peers}\n")?;
         writeln!(
             f,
             "LISTENERS  EMITTER            NS/EMIT  SPREAD  M EMITS/S  TIME ÷ BARE LOOP  RATE ÷ NODE"
@@ -113,7 +110,7 @@ impl fmt::Display for Events {
         for target in self.targets() {
             writeln!(f, "{target}")?;
         }
-        let of = |contestant, listeners| {
+        let ratio_of = |contestant, listeners| {
             let theirs = self
                 .emits
                 .ratio(&(NODE, listeners), &(contestant, listeners));
@@ -121,12 +118,12 @@ impl fmt::Display for Events {
         };
         writeln!(
             f,
-            "\nThe targets are a busy loop's, which emits by a cached handle to listeners that\n\
-             return nothing, as Node's do. An emit on the emitter itself, from any thread, has an\n\
-             atomic exchange in it: {} and {} of Node's rate, with 1 and 10 listeners; {} times\n\
-             the bare loop's time with 10.",
-            of(OURS, 1),
-            of(OURS, 10),
+            "\nThe targets apply to a busy loop that emits through a cached handle to listeners\n\
+             without a result, as in Node. An emit on the emitter itself works from any thread and\n\
+             costs an atomic exchange: its rate is {} and {} times Node's with 1 and 10\n\
+             listeners, and it takes {} times as long as the bare loop with 10.",
+            ratio_of(OURS, 1),
+            ratio_of(OURS, 10),
             or_dash(self.emits.ratio(&(OURS, 10), &(FLOOR, 10))),
         )?;
         Ok(())

@@ -1,4 +1,4 @@
-//! How long a killed worker is missing.
+//! The time to replace a killed worker.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,31 +8,30 @@ use load::cluster::{Cluster, send_signal};
 use nix::sys::signal::Signal;
 
 pub(super) const KILLS: usize = 21;
-/// The worker that is killed next has served for twice as long: a supervisor
-/// may take those for a crash loop that end sooner than that.
+/// The pause before a kill. The oldest of two workers is killed, so each has lived for
+/// twice as long. A supervisor may take shorter lives for a crash loop.
 const PAUSE: Duration = Duration::from_millis(600);
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Milliseconds from `kill -9` until it is said that another worker listens; of
-/// all kills, the quickest first.
+/// Returns the milliseconds from each `kill -9` to a new ready worker, in ascending order.
 pub(super) fn measure(server: &Cluster) -> Result<Vec<f64>> {
     let mut all = Vec::new();
     for _ in 0..KILLS {
         thread::sleep(PAUSE);
         let known = server.workers();
-        // The one that has served longest.
-        let victim = *known.first().context("nobody serves")?;
+        // The oldest worker.
+        let oldest = *known.first().context("no worker is ready")?;
         let killed = Instant::now();
-        send_signal(victim, Signal::SIGKILL)?;
-        let listens = server.wait_for(PATIENCE, |said| {
-            let new = said.iter().find(|said| {
-                let is_new = said.pid.is_some_and(|pid| !known.contains(&pid));
-                said.event == "ready" && is_new && said.at >= killed
+        send_signal(oldest, Signal::SIGKILL)?;
+        let ready_at = server.wait_for(TIMEOUT, |events| {
+            let new = events.iter().find(|event| {
+                let is_new = event.pid.is_some_and(|pid| !known.contains(&pid));
+                event.event == "ready" && is_new && event.at >= killed
             });
-            new.map(|said| said.at)
+            new.map(|event| event.at)
         });
-        let listens = listens.context("a killed worker was not replaced")?;
-        all.push((listens - killed).as_secs_f64() * 1e3);
+        let ready_at = ready_at.context("a killed worker was not replaced")?;
+        all.push((ready_at - killed).as_secs_f64() * 1e3);
     }
     all.sort_by(f64::total_cmp);
     Ok(all)

@@ -1,4 +1,4 @@
-//! The peers that run in Node.
+//! The peers in Node.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,30 +7,30 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::super::printed;
+use super::super::stdout_of;
 use crate::workspace::Workspace;
 
 pub(super) const PISCINA: &str = "piscina";
 const PISCINA_VERSION: &str = "5.3.2";
 
-/// Node, if it is there, and what was found for it.
+/// The Node installation, if there is one, and its packages.
 pub(super) struct Node {
     script: PathBuf,
     version: Option<String>,
     piscina: Option<PathBuf>,
 }
 
-/// Where the work is done.
+/// The place where CPU work runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
+pub(super) enum Execution {
     Loop,
     Threads,
     Piscina,
 }
 
-/// How late the ticks of a loop were, in milliseconds.
+/// The delay of the ticks of an event loop, in milliseconds.
 #[derive(Clone, Copy, Deserialize)]
-pub(super) struct Delay {
+pub(super) struct LoopDelay {
     pub(super) p50: f64,
     pub(super) p99: f64,
     pub(super) max: f64,
@@ -41,7 +41,7 @@ struct Tasks {
     per_second: f64,
 }
 
-impl How {
+impl Execution {
     pub(super) const ALL: [Self; 3] = [Self::Loop, Self::Threads, Self::Piscina];
 
     pub(super) fn name(self) -> &'static str {
@@ -63,13 +63,13 @@ impl How {
 
 impl Node {
     pub(super) fn find(workspace: &Workspace) -> Self {
-        let version = printed(Command::new("node").arg("--version"));
+        let version = stdout_of(Command::new("node").arg("--version"));
         let packages = workspace.root.join("target").join("npm");
         let piscina = version.as_ref().and_then(|_| install(&packages));
         if version.is_none() {
-            eprintln!("tests: there is no node on the PATH: there is nothing to compare with");
+            eprintln!("tests: warning: node is not on the PATH; there is no peer to compare with");
         } else if piscina.is_none() {
-            eprintln!("tests: npm could not install {PISCINA}: it is left out");
+            eprintln!("tests: warning: npm cannot install {PISCINA}; skipping it");
         }
         Node {
             script: workspace.root.join("tests/node/bench-pool.mjs"),
@@ -82,7 +82,7 @@ impl Node {
         self.version.is_some()
     }
 
-    /// What was compared with.
+    /// Returns the versions of the peers.
     pub(super) fn versions(&self) -> Vec<String> {
         let node = self.version.iter().map(|version| format!("Node {version}"));
         let package = self.piscina.iter();
@@ -90,28 +90,33 @@ impl Node {
         node.chain(package).collect()
     }
 
-    /// How late its loop is while two of these are computed; `None` if what it
-    /// takes is not there.
-    pub(super) fn delay(&self, how: How, size: u32) -> Result<Option<Delay>> {
-        self.run("delay", how, size)
+    /// Returns the delay of the event loop while two jobs run, or `None` without Node or
+    /// piscina.
+    pub(super) fn delay(&self, execution: Execution, size: u32) -> Result<Option<LoopDelay>> {
+        self.run("delay", execution, size)
     }
 
-    /// How many of these piscina does a second.
+    /// Returns the number of jobs that piscina runs per second.
     pub(super) fn tasks(&self, size: u32) -> Result<Option<f64>> {
-        let tasks: Option<Tasks> = self.run("tasks", How::Piscina, size)?;
+        let tasks: Option<Tasks> = self.run("tasks", Execution::Piscina, size)?;
         Ok(tasks.map(|tasks| tasks.per_second))
     }
 
-    fn run<T: DeserializeOwned>(&self, what: &str, how: How, size: u32) -> Result<Option<T>> {
-        let is_there = match how {
-            How::Piscina => self.piscina.is_some(),
-            How::Loop | How::Threads => self.version.is_some(),
+    fn run<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        execution: Execution,
+        size: u32,
+    ) -> Result<Option<T>> {
+        let is_there = match execution {
+            Execution::Piscina => self.piscina.is_some(),
+            Execution::Loop | Execution::Threads => self.version.is_some(),
         };
         if !is_there {
             return Ok(None);
         }
         let mut command = Command::new("node");
-        command.arg(&self.script).args([what, how.word()]);
+        command.arg(&self.script).args([what, execution.word()]);
         command.arg(size.to_string()).args(&self.piscina);
         let done = command
             .stderr(Stdio::inherit())
@@ -122,7 +127,7 @@ impl Node {
     }
 }
 
-/// Where the package is, installed if need be.
+/// Returns the path of the package. Installs it if necessary.
 fn install(packages: &Path) -> Option<PathBuf> {
     let folder = packages.join("node_modules").join(PISCINA);
     let module = folder.join("dist/main.js");
@@ -130,7 +135,7 @@ fn install(packages: &Path) -> Option<PathBuf> {
         let package = format!("{PISCINA}@{PISCINA_VERSION}");
         let mut npm = Command::new("npm");
         npm.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]);
-        printed(npm.arg(packages).arg(package))?;
+        stdout_of(npm.arg(packages).arg(package))?;
     }
     module.exists().then_some(module)
 }

@@ -1,53 +1,53 @@
-//! The figures of servers and pools, and what is wanted of them.
+//! The figures and targets of servers and pools.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
 use super::super::OURS;
-use super::super::outcome::{Best, Outcome, Target, or_dash};
-use super::http::Turn;
-use super::node::{Delay, PISCINA};
+use super::super::outcome::{BestResults, Outcome, Target, or_dash};
+use super::http::HttpResult;
+use super::node::{LoopDelay, PISCINA};
 use super::restarts::Restarts;
 use super::servers::Contestant;
 use super::{BIG, HTTP_ROUNDS, POOL_ROUNDS, SMALL};
 
-pub(super) struct Scaling {
+pub(super) struct ScalingOutcome {
     versions: Vec<String>,
     generator: &'static str,
-    /// Requests a second.
-    rates: Best<&'static str>,
-    /// In milliseconds.
-    latencies: Best<&'static str>,
-    /// In milliseconds, the best turn by its 99 of a hundred.
-    delays: Vec<(&'static str, Delay)>,
-    /// Small tasks a second.
-    tasks: Best<&'static str>,
-    /// In milliseconds, the quickest first.
+    /// Requests per second.
+    rates: BestResults<&'static str>,
+    /// 99th percentile in milliseconds.
+    latencies: BestResults<&'static str>,
+    /// In milliseconds, from the turn with the lowest 99th percentile.
+    delays: Vec<(&'static str, LoopDelay)>,
+    /// Small tasks per second.
+    tasks: BestResults<&'static str>,
+    /// In milliseconds, in ascending order.
     kills: Vec<(&'static str, Vec<f64>)>,
     restarts: Vec<(&'static str, Restarts)>,
 }
 
-impl Scaling {
+impl ScalingOutcome {
     pub(super) fn new(versions: Vec<String>, generator: &'static str) -> Self {
-        Scaling {
+        ScalingOutcome {
             versions,
             generator,
-            rates: Best::highest(),
-            latencies: Best::lowest(),
+            rates: BestResults::highest(),
+            latencies: BestResults::lowest(),
             delays: Vec::new(),
-            tasks: Best::highest(),
+            tasks: BestResults::highest(),
             kills: Vec::new(),
             restarts: Vec::new(),
         }
     }
 
-    pub(super) fn http(&mut self, contestant: Contestant, turn: &Turn) {
-        self.rates.add(contestant.name(), turn.per_second);
-        self.latencies.add(contestant.name(), turn.p99_ms);
+    pub(super) fn http(&mut self, contestant: Contestant, result: &HttpResult) {
+        self.rates.add(contestant.name(), result.per_second);
+        self.latencies.add(contestant.name(), result.p99_ms);
     }
 
-    pub(super) fn delay(&mut self, contestant: &'static str, delay: Delay) {
+    pub(super) fn delay(&mut self, contestant: &'static str, delay: LoopDelay) {
         let known = self.delays.iter_mut().find(|(name, _)| *name == contestant);
         match known {
             Some((_, best)) if delay.p99 < best.p99 => *best = delay,
@@ -69,7 +69,7 @@ impl Scaling {
     }
 }
 
-impl Outcome for Scaling {
+impl Outcome for ScalingOutcome {
     fn figures(&self) -> Value {
         let http = self.rates.iter().map(|(contestant, rate)| {
             json!({
@@ -126,37 +126,37 @@ impl Outcome for Scaling {
             None => Target::not_measured(text.to_owned()),
         };
         let cluster = Contestant::NodeCluster.name();
-        let delay = of(&self.delays, OURS).map(|delay| delay.p99);
-        let kill = of(&self.kills, OURS).map(|all| median(all));
-        let failed = of(&self.restarts, OURS).map(|found| found.failed as f64);
+        let delay = find(&self.delays, OURS).map(|delay| delay.p99);
+        let kill = find(&self.kills, OURS).map(|all| median(all));
+        let failed = find(&self.restarts, OURS).map(|found| found.failed as f64);
         vec![
             at_least(
-                "2 workers: requests a second against Node's cluster",
+                "2 workers: request rate ÷ Node cluster",
                 2.0,
                 self.rates.ratio(&OURS, &cluster),
             ),
             at_most(
-                &format!("a loop under two fib({BIG}) off it: ms late, 99 of 100"),
+                &format!("loop with two fib({BIG}) on the pool: p99 delay, ms"),
                 5.0,
                 delay,
             ),
             at_least(
-                "small tasks a second against piscina's",
+                "small tasks: rate ÷ piscina",
                 10.0,
                 self.tasks.ratio(&OURS, &PISCINA),
             ),
-            at_most("kill -9 to a replacement that listens: ms", 30.0, kill),
-            at_most("requests that fail in a rolling reload", 0.0, failed),
+            at_most("kill -9 to a ready replacement, ms", 30.0, kill),
+            at_most("failed requests during rolling reloads", 0.0, failed),
         ]
     }
 }
 
-impl fmt::Display for Scaling {
+impl fmt::Display for ScalingOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let peers = self.versions.join(", ");
         writeln!(
             f,
-            "In turn, the best of {HTTP_ROUNDS} rounds for requests and of {POOL_ROUNDS} for pools. {peers}\n"
+            "Best of {HTTP_ROUNDS} rounds in turn for requests and of {POOL_ROUNDS} for pools. {peers}\n"
         )?;
         let cluster = Contestant::NodeCluster.name();
         writeln!(
@@ -215,46 +215,45 @@ impl fmt::Display for Scaling {
         }
         writeln!(
             f,
-            "\nA tick that a loop had no time for is late as well, from when it was due: on a machine\n\
-             that has other work to do, so are all. Node's cluster starts a worker before it stops the\n\
-             old one. Latencies of servers that share their cores with the load say less than their\n\
-             order."
+            "\nTicks that a blocked loop has missed count as late from their due time. On a busy\n\
+             machine all ticks are late. Node's cluster starts a worker before it stops the old one.\n\
+             Servers share their cores with the load generator: only the order of their latencies counts."
         )
     }
 }
 
-fn of<'a, T>(all: &'a [(&'static str, T)], contestant: &str) -> Option<&'a T> {
+fn find<'a, T>(all: &'a [(&'static str, T)], contestant: &str) -> Option<&'a T> {
     let found = all.iter().find(|(name, _)| *name == contestant)?;
     Some(&found.1)
 }
 
-/// Of what is sorted.
+/// Returns the median of sorted values.
 fn median(all: &[f64]) -> f64 {
     all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::node::How;
+    use super::super::node::Execution;
     use super::*;
 
     #[test]
-    fn without_node_its_targets_are_missed_and_ours_are_not() {
-        let mut outcome = Scaling::new(Vec::new(), "wrk");
+    fn missing_node_misses_only_its_targets() {
+        let mut outcome = ScalingOutcome::new(Vec::new(), "wrk");
         outcome.http(
             Contestant::Ours,
-            &Turn {
+            &HttpResult {
                 per_second: 100_000.0,
                 p99_ms: 1.0,
             },
         );
-        let delay = Delay {
+        let delay = LoopDelay {
             p50: 0.5,
             p99: 2.0,
             max: 4.0,
         };
         outcome.delay(OURS, delay);
-        outcome.delay(How::Loop.name(), delay);
+        outcome.delay(Execution::Loop.name(), delay);
         outcome.tasks(OURS, 1e6);
         outcome.kills(Contestant::Ours, vec![10.0, 20.0, 90.0]);
         let restarts = Restarts {
@@ -277,13 +276,13 @@ mod tests {
     }
 
     #[test]
-    fn the_turn_with_the_least_delay_counts_as_a_whole() {
-        let mut outcome = Scaling::new(Vec::new(), "wrk");
+    fn turn_with_the_lowest_p99_counts() {
+        let mut outcome = ScalingOutcome::new(Vec::new(), "wrk");
         for (p99, max) in [(3.0, 9.0), (2.0, 10.0), (4.0, 5.0)] {
             let p50 = 1.0;
-            outcome.delay(OURS, Delay { p50, p99, max });
+            outcome.delay(OURS, LoopDelay { p50, p99, max });
         }
-        let delay = of(&outcome.delays, OURS).unwrap();
+        let delay = find(&outcome.delays, OURS).unwrap();
         assert_eq!((delay.p99, delay.max), (2.0, 10.0));
     }
 }

@@ -1,4 +1,4 @@
-//! What a rolling restart costs those who are being served.
+//! The cost of rolling restarts to clients.
 
 use std::thread;
 use std::time::Duration;
@@ -9,12 +9,11 @@ use load::{Client, Load, RunningLoad};
 use nix::sys::signal::Signal;
 
 const RESTARTS: usize = 3;
-/// Before, between and after.
+/// The pause before, between and after restarts.
 const PAUSE: Duration = Duration::from_millis(300);
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How many there were, of how many requests meanwhile, and how many of those
-/// failed.
+/// The result: the number of restarts, and the requests sent and failed during them.
 #[derive(Clone, Copy)]
 pub(super) struct Restarts {
     pub(super) times: usize,
@@ -22,7 +21,7 @@ pub(super) struct Restarts {
     pub(super) failed: u64,
 }
 
-/// Clients of every kind, with a pause between requests in some of them.
+/// Starts clients of every kind. Some of them pause between requests.
 pub(super) fn clients(server: &Cluster, pause: Duration) -> RunningLoad {
     Load::on(server.addr())
         .clients(Client::KeepAlive, 8)
@@ -31,15 +30,21 @@ pub(super) fn clients(server: &Cluster, pause: Duration) -> RunningLoad {
         .start()
 }
 
-/// Has all workers replaced, once.
+/// Replaces all workers once.
 pub(super) fn restart(server: &Cluster) -> Result<()> {
     let before = server.count("reloaded");
     server.signal(Signal::SIGHUP)?;
-    let is_done = server.wait_for(PATIENCE, |said| {
-        let done = said.iter().filter(|said| said.event == "reloaded").count();
+    let is_done = server.wait_for(TIMEOUT, |events| {
+        let done = events
+            .iter()
+            .filter(|event| event.event == "reloaded")
+            .count();
         (done > before).then_some(())
     });
-    ensure!(is_done.is_some(), "a restart was not over in {PATIENCE:?}");
+    ensure!(
+        is_done.is_some(),
+        "the restart did not complete within {TIMEOUT:?}"
+    );
     Ok(())
 }
 
@@ -51,7 +56,7 @@ pub(super) fn measure(server: &Cluster) -> Result<Restarts> {
         thread::sleep(PAUSE);
     }
     let ledger = running.stop();
-    ensure!(ledger.adds_up(), "a request is missing: {ledger}");
+    ensure!(ledger.adds_up(), "the ledger does not add up: {ledger}");
     let total = ledger.total();
     Ok(Restarts {
         times: RESTARTS,

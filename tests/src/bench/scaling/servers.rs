@@ -1,4 +1,4 @@
-//! The servers that are compared.
+//! The servers in the comparison.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,10 +10,10 @@ use super::super::OURS;
 use crate::run::run_checked;
 use crate::workspace::Workspace;
 
-/// How many workers a cluster has.
+/// The number of workers of a cluster.
 pub(super) const WORKERS: usize = 2;
 
-/// A server.
+/// A server in the comparison.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Contestant {
     NodeSingle,
@@ -23,7 +23,7 @@ pub(super) enum Contestant {
 
 impl Contestant {
     pub(super) const ALL: [Self; 3] = [Self::NodeSingle, Self::NodeCluster, Self::Ours];
-    /// Those that replace what ends.
+    /// The servers that replace their workers.
     pub(super) const CLUSTERS: [Self; 2] = [Self::NodeCluster, Self::Ours];
 
     pub(super) fn name(self) -> &'static str {
@@ -35,14 +35,14 @@ impl Contestant {
     }
 }
 
-/// Where they are.
+/// The programs of the servers.
 pub(super) struct Servers {
     script: PathBuf,
     highwater: PathBuf,
 }
 
 impl Servers {
-    /// Builds ours.
+    /// Builds `highwater`.
     pub(super) fn prepare(workspace: &Workspace) -> Result<Self> {
         run_checked(&mut workspace.cargo("build --release -p native"))?;
         Ok(Servers {

@@ -1,4 +1,4 @@
-//! Reload after reload, until there were enough requests.
+//! The soak test: reloads under load until enough requests were sent.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -9,14 +9,14 @@ use super::restarts::{clients, restart};
 use super::servers::{Contestant, Servers};
 use crate::workspace::Workspace;
 
-/// How long the clients that think leave their connection idle. Above the linger
-/// of a worker it may be closed just as a request is on its way.
+/// The idle time of clients with think time. If it exceeded the time that a worker
+/// lingers, the connection could be closed while a request is on its way.
 const IDLE_GAP: Duration = Duration::from_millis(500);
-/// At least so many reloads, however quick the requests are.
+/// The minimum number of reloads.
 const RELOADS: usize = 20;
 
-/// Reloads a cluster of ours under load until `requests` were sent; exit code 1
-/// if one of them failed.
+/// Reloads `highwater cluster` under load until `requests` were sent. Returns exit code 1
+/// if any of them failed.
 pub(in super::super) fn run(requests: u64) -> Result<ExitCode> {
     let servers = Servers::prepare(&Workspace::new()?)?;
     let server = servers.start(Contestant::Ours)?;
@@ -33,16 +33,16 @@ pub(in super::super) fn run(requests: u64) -> Result<ExitCode> {
     let failed = total.failures() + total.unsuccessful();
     print!("{ledger}");
     println!(
-        "{} requests through {reloads} reloads in {:.0?}: {failed} failed, by {} workers.",
+        "{} requests during {reloads} reloads in {:.0?}, {} workers: {failed} failed.",
         total.sent,
         start.elapsed(),
         total.workers.len(),
     );
     println!(
-        "The idle gap of the clients that think is {IDLE_GAP:?}. The limit is what a worker\n\
-         lingers for, a second: a connection that is idle for longer is closed by a reload, and\n\
-         loses a request that is sent at that moment."
+        "Clients with think time leave their connections idle for {IDLE_GAP:?}. A worker lingers\n\
+         for a second: a reload closes connections that are idle for longer, and a request sent\n\
+         at that moment is lost."
     );
-    let is_well = failed == 0 && ledger.adds_up();
-    Ok(ExitCode::from(u8::from(!is_well)))
+    let is_ok = failed == 0 && ledger.adds_up();
+    Ok(ExitCode::from(u8::from(!is_ok)))
 }

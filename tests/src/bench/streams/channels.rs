@@ -1,4 +1,4 @@
-//! One writer, one reader, 1024 places; awaited.
+//! Channels with one writer, one reader and a capacity of 1024.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use highwater::stream::{Bound, Overflow, channel_with_clock};
 use super::super::OURS;
 use super::super::queue::{CAPACITY, Setting, time};
 
-/// Tells how many million items a second it is.
+/// Returns million items per second.
 type Time = fn(Setting) -> f64;
 
 pub(super) const ALL: [(&str, Time); 5] = [
@@ -20,26 +20,31 @@ pub(super) const ALL: [(&str, Time); 5] = [
     ("tokio mpsc", tokio),
 ];
 
-/// Bounded by bytes, and it measures how long it stalled.
+/// Times Highwater's channel, bounded by bytes and with a clock.
 fn highwater(setting: Setting) -> f64 {
-    let bound = Bound::bytes(CAPACITY * size_of::<u64>()).expect("not zero");
+    let bound = Bound::bytes(CAPACITY * size_of::<u64>()).expect("a positive bound");
     let start = Instant::now();
     let clock = Arc::new(move || start.elapsed());
     let (sender, mut receiver) = channel_with_clock(bound, Overflow::Wait, clock);
-    let send = async move |item: u64| sender.send(item).await.expect("a reader");
+    let send = async move |item: u64| sender.send(item).await.expect("the receiver is alive");
     let receive = async move || receiver.next().await?.ok();
     time(setting, send, receive)
 }
 
 fn async_channel(setting: Setting) -> f64 {
     let (sender, receiver) = async_channel::bounded(CAPACITY);
-    let send = async move |item| sender.send(item).await.expect("a reader");
+    let send = async move |item| sender.send(item).await.expect("the receiver is alive");
     time(setting, send, async move || receiver.recv().await.ok())
 }
 
 fn flume(setting: Setting) -> f64 {
     let (sender, receiver) = flume::bounded(CAPACITY);
-    let send = async move |item| sender.send_async(item).await.expect("a reader");
+    let send = async move |item| {
+        sender
+            .send_async(item)
+            .await
+            .expect("the receiver is alive")
+    };
     time(setting, send, async move || {
         receiver.recv_async().await.ok()
     })
@@ -47,12 +52,12 @@ fn flume(setting: Setting) -> f64 {
 
 fn kanal(setting: Setting) -> f64 {
     let (sender, receiver) = kanal::bounded_async(CAPACITY);
-    let send = async move |item| sender.send(item).await.expect("a reader");
+    let send = async move |item| sender.send(item).await.expect("the receiver is alive");
     time(setting, send, async move || receiver.recv().await.ok())
 }
 
 fn tokio(setting: Setting) -> f64 {
     let (sender, mut receiver) = tokio::sync::mpsc::channel(CAPACITY);
-    let send = async move |item| sender.send(item).await.expect("a reader");
+    let send = async move |item| sender.send(item).await.expect("the receiver is alive");
     time(setting, send, async move || receiver.recv().await)
 }

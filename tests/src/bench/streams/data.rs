@@ -1,4 +1,4 @@
-//! What is streamed: text that compresses as logs do.
+//! The input data: text that compresses like log files.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 
-/// What it is, for people.
+/// Description of the data.
 pub(super) const ABOUT: &str = "log lines of words and numbers, the same in every run";
 
 const WORDS: [&str; 32] = [
@@ -44,13 +44,13 @@ const WORDS: [&str; 32] = [
     "writer",
 ];
 
-/// Writes that many bytes, unless they are there from last time.
-pub(super) fn make(path: &Path, size: u64) -> Result<()> {
+/// Writes a file of this size, unless it exists from an earlier run.
+pub(super) fn create(path: &Path, size: u64) -> Result<()> {
     if fs::metadata(path).is_ok_and(|there| there.len() == size) {
         return Ok(());
     }
     eprintln!("tests: writing {}", path.display());
-    // Under its name only when it is whole.
+    // Renamed once it is complete.
     let part = path.with_extension("part");
     let write = || -> io::Result<()> {
         let mut file = BufWriter::with_capacity(1 << 16, File::create(&part)?);
@@ -69,7 +69,7 @@ pub(super) fn make(path: &Path, size: u64) -> Result<()> {
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Sees that one is the other, in capitals if so wanted.
+/// Checks that the output equals the input, in upper case if `is_upper`.
 pub(super) fn ensure_same(input: &Path, mut output: impl Read, is_upper: bool) -> Result<()> {
     let mut input = File::open(input)?;
     let (mut expected, mut found) = (vec![0; 1 << 16], vec![0; 1 << 16]);
@@ -84,13 +84,16 @@ pub(super) fn ensure_same(input: &Path, mut output: impl Read, is_upper: bool) -
         if is_upper {
             expected[..length].make_ascii_uppercase();
         }
-        ensure!(expected[..length] == found[..length], "the output is wrong");
+        ensure!(
+            expected[..length] == found[..length],
+            "the output differs from the input"
+        );
     }
     ensure!(output.read(&mut found)? == 0, "the output is too long");
     Ok(())
 }
 
-/// Random, but always the same: xorshift.
+/// A generator of pseudo-random lines, always the same (xorshift).
 struct Lines(u64);
 
 impl Lines {
@@ -98,7 +101,7 @@ impl Lines {
         let (request, milliseconds) = (self.below(1_000_000), self.below(5_000));
         let mut line = format!("request {request:06} {milliseconds} ms");
         for _ in 0..4 + self.below(8) {
-            // The lesser of two: some words are used more than others.
+            // The lesser of two draws, so that some words are more frequent.
             let word = self.below(32).min(self.below(32));
             line.push(' ');
             line.push_str(WORDS[usize::try_from(word).unwrap_or_default()]);
@@ -120,15 +123,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_output_is_compared_to_its_last_byte() {
+    fn output_is_compared_to_its_last_byte() {
         let input = std::env::temp_dir().join(format!("bench-data-{}", std::process::id()));
-        make(&input, 200_001).unwrap();
+        create(&input, 200_001).unwrap();
         let whole = fs::read(&input).unwrap();
         assert_eq!(whole.len(), 200_001);
         ensure_same(&input, &whole[..], false).unwrap();
         ensure_same(&input, &whole.to_ascii_uppercase()[..], true).unwrap();
         let wrong = |output: &[u8]| ensure_same(&input, output, false).unwrap_err().to_string();
-        assert!(wrong(&whole[1..]).contains("wrong"));
+        assert!(wrong(&whole[1..]).contains("differs"));
         assert!(wrong(&whole[..200_000]).contains("short"));
         assert!(wrong(&[&whole[..], b"!"].concat()).contains("long"));
         fs::remove_file(&input).unwrap();

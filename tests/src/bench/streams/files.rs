@@ -1,4 +1,4 @@
-//! Programs that stream a file into another.
+//! Programs that stream one file into another.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -7,22 +7,22 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail, ensure};
 use bytesize::ByteSize;
 
-use super::super::{OURS, printed};
-use super::measure::{Used, measure};
+use super::super::{OURS, stdout_of};
+use super::measure::{ResourceUsage, measure};
 use super::{QUICK_TURNS, data};
 use crate::run::run_checked;
 use crate::workspace::Workspace;
 
 pub(super) const NODE: &str = "Node pipeline";
-/// What happens to memory when nobody looks at what `write` returns.
+/// A script that ignores the result of `write`, to show the effect on memory.
 pub(super) const IGNORING: &str = "Node, `false` ignored";
 pub(super) const PIGZ: &str = "pigz";
 pub(super) const GZIP: &str = "gzip";
 
-/// How much more data must not take more memory.
-const MORE: u64 = 8;
+/// The factor by which the data grows in the memory comparison.
+const GROWTH: u64 = 8;
 
-/// What to do on the way.
+/// The transformation of the data.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Task {
     Upper,
@@ -30,24 +30,24 @@ pub(super) enum Task {
     Gzip,
 }
 
-/// A program that does a task.
+/// A program that performs a task.
 pub(super) struct Contestant {
     pub(super) name: &'static str,
-    /// What it reads.
+    /// The input file.
     input: PathBuf,
     size: ByteSize,
     command: Command,
 }
 
-/// What a turn came to.
-pub(super) struct Turn {
-    pub(super) mib_a_second: f64,
+/// The result of a turn.
+pub(super) struct FileResult {
+    pub(super) mib_per_second: f64,
     pub(super) peak_mib: f64,
-    /// How many times smaller the output is.
-    pub(super) shrunk: f64,
+    /// Size of the input divided by that of the output.
+    pub(super) compression: f64,
 }
 
-/// The data, and the programs there are.
+/// The data and the available programs.
 pub(super) struct Files {
     pub(super) size: ByteSize,
     folder: PathBuf,
@@ -60,8 +60,8 @@ pub(super) struct Files {
 
 impl Task {
     pub(super) const ALL: [Self; 3] = [Self::Upper, Self::Copy, Self::Gzip];
-    /// Those that are quick enough for more data.
-    pub(super) const FLAT: [Self; 2] = [Self::Upper, Self::Copy];
+    /// The tasks that are quick enough for more data.
+    pub(super) const QUICK: [Self; 2] = [Self::Upper, Self::Copy];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -71,7 +71,7 @@ impl Task {
         }
     }
 
-    /// How many a round.
+    /// Returns the number of turns per round.
     pub(super) fn turns(self) -> usize {
         match self {
             Self::Upper | Self::Copy => QUICK_TURNS,
@@ -89,14 +89,13 @@ impl Task {
 }
 
 impl Files {
-    /// Builds ours, looks for the others, and writes the data.
+    /// Builds `highwater`, finds the other programs, and writes the data.
     pub(super) fn prepare(workspace: &Workspace, size: ByteSize) -> Result<Self> {
         run_checked(&mut workspace.cargo("build --release -p native"))?;
         let highwater = workspace.target.join("release/highwater");
-        if printed(Command::new(&highwater).args(["pipe", "--help"])).is_none() {
+        if stdout_of(Command::new(&highwater).args(["pipe", "--help"])).is_none() {
             bail!(
-                "{} has no `pipe INPUT OUTPUT`, so there is nothing to compare: \
-                 `--only channels` compares the rest",
+                "{} has no `pipe INPUT OUTPUT` to compare; use `--only channels`",
                 highwater.display()
             );
         }
@@ -105,7 +104,7 @@ impl Files {
             folder: workspace.target.join("bench-streams"),
             highwater,
             script: workspace.root.join("tests/node/bench-streams.mjs"),
-            node: printed(Command::new("node").arg("--version")),
+            node: stdout_of(Command::new("node").arg("--version")),
             gzip: workspace.find("gzip"),
             pigz: workspace.find("pigz"),
         };
@@ -115,12 +114,12 @@ impl Files {
             (PIGZ, files.pigz.is_some()),
         ] {
             if !is_there {
-                eprintln!("tests: there is no {name} on the PATH: it is left out");
+                eprintln!("tests: warning: {name} is not on the PATH; skipping it");
             }
         }
         fs::create_dir_all(&files.folder)?;
-        for size in [files.size, files.lesser()] {
-            data::make(&files.input(size), size.as_u64())?;
+        for size in [files.size, files.small_size()] {
+            data::create(&files.input(size), size.as_u64())?;
         }
         Ok(files)
     }
@@ -143,8 +142,8 @@ impl Files {
             };
             all.push((NODE, size, node(task.name(), size)));
             if task == Task::Gzip {
-                // All of the input may come to be in memory.
-                let size = self.lesser();
+                // A smaller input, since all of it may end up in memory.
+                let size = self.small_size();
                 all.push((IGNORING, size, node("gzip-ignoring", size)));
             }
         }
@@ -166,35 +165,42 @@ impl Files {
         all.into_iter().map(contestant).collect()
     }
 
-    /// Gives it its turn, and sees that it does what it should, if so wanted.
-    pub(super) fn run(&self, task: Task, by: &mut Contestant, is_checked: bool) -> Result<Turn> {
+    /// Runs a contestant once, and checks its output if `is_checked`.
+    pub(super) fn run(
+        &self,
+        task: Task,
+        contestant: &mut Contestant,
+        is_checked: bool,
+    ) -> Result<FileResult> {
         let output = self.output();
-        // Only those of which the output is the file write into this.
-        let stdout = if [GZIP, PIGZ].contains(&by.name) {
+        // gzip and pigz write to standard output, the others into the file.
+        let stdout = if [GZIP, PIGZ].contains(&contestant.name) {
             Stdio::from(File::create(&output)?)
         } else {
             Stdio::null()
         };
-        // What others have written is not to be written while it runs.
+        // Flushes earlier writes, so that they do not slow this run down.
         nix::unistd::sync();
-        let Used { elapsed, peak_mib } = measure(by.command.stdout(stdout))?;
-        let written = fs::metadata(&output).context("it wrote nothing")?.len();
+        let ResourceUsage { elapsed, peak_mib } = measure(contestant.command.stdout(stdout))?;
+        let written = fs::metadata(&output)
+            .context("there is no output file")?
+            .len();
         if is_checked {
-            let checked = self.check(task, &by.input);
-            checked.with_context(|| format!("{}, {}", task.name(), by.name))?;
+            let checked = self.check(task, &contestant.input);
+            checked.with_context(|| format!("{}, {}", task.name(), contestant.name))?;
         }
         fs::remove_file(&output)?;
-        let bytes = by.size.as_u64() as f64;
-        Ok(Turn {
-            mib_a_second: bytes / f64::from(1 << 20) / elapsed.as_secs_f64(),
+        let bytes = contestant.size.as_u64() as f64;
+        Ok(FileResult {
+            mib_per_second: bytes / f64::from(1 << 20) / elapsed.as_secs_f64(),
             peak_mib,
-            shrunk: bytes / written as f64,
+            compression: bytes / written as f64,
         })
     }
 
-    /// How much more memory more data takes, in MiB. Zeros in a file that takes
-    /// no room, into nothing.
-    pub(super) fn flatness(&self, task: Task) -> Result<f64> {
+    /// Returns the additional peak memory for more data, in MiB. It streams a sparse file
+    /// of zeros into the null device.
+    pub(super) fn memory_growth(&self, task: Task) -> Result<f64> {
         let zeros = self.folder.join("zeros");
         let peak = |size: u64| -> Result<f64> {
             File::create(&zeros)?.set_len(size)?;
@@ -203,7 +209,7 @@ impl Files {
             Ok(measure(highwater.stdout(Stdio::null()))?.peak_mib)
         };
         let size = self.size.as_u64();
-        let grown = peak(size * MORE)? - peak(size)?;
+        let grown = peak(size * GROWTH)? - peak(size)?;
         fs::remove_file(&zeros)?;
         Ok(grown)
     }
@@ -221,14 +227,14 @@ impl Files {
             .stdin(File::open(output)?)
             .stdout(Stdio::piped())
             .spawn()?;
-        let unzipped = gunzip.stdout.take().context("gzip has an output")?;
+        let unzipped = gunzip.stdout.take().context("gzip has no output")?;
         data::ensure_same(input, unzipped, false)?;
-        ensure!(gunzip.wait()?.success(), "gzip does not like the output");
+        ensure!(gunzip.wait()?.success(), "gzip rejects the output");
         Ok(())
     }
 
-    /// For who would keep all of it in memory.
-    fn lesser(&self) -> ByteSize {
+    /// Returns the size for programs that may keep all data in memory.
+    fn small_size(&self) -> ByteSize {
         self.size.min(ByteSize::mib(256))
     }
 

@@ -1,4 +1,4 @@
-//! How long a program takes, and how much memory.
+//! The time and memory of a program.
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};
@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use wait4::Wait4 as _;
 
-/// What a program used.
-pub(super) struct Used {
+/// The resources that a program has used.
+pub(super) struct ResourceUsage {
     pub(super) elapsed: Duration,
-    /// The most memory it had at once, in MiB, as `wait4` tells. Linux counts
-    /// from the moment before it started: never less than we had then.
+    /// Peak memory in MiB, from `wait4`. On Linux it is never less than that of this
+    /// process when it started the program.
     pub(super) peak_mib: f64,
 }
 
-/// Runs it to its end, start-up and all.
+/// Runs a program to its end and measures it, start-up included.
 ///
-/// What it says on standard error is kept for the case that it fails.
-pub(super) fn measure(command: &mut Command) -> Result<Used> {
+/// If it fails, the error has its standard error.
+pub(super) fn measure(command: &mut Command) -> Result<ResourceUsage> {
     let name = command.get_program().to_owned();
     let name = name.display();
     let start = Instant::now();
@@ -27,23 +27,23 @@ pub(super) fn measure(command: &mut Command) -> Result<Used> {
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot run {name}"))?;
-    let mut said = String::new();
+    let mut stderr_text = String::new();
     if let Some(stderr) = &mut child.stderr {
-        stderr.read_to_string(&mut said)?;
+        stderr.read_to_string(&mut stderr_text)?;
     }
     let used = child.wait4()?;
     let elapsed = start.elapsed();
     if !used.status.success() {
-        bail!("{name} failed: {}: {}", used.status, said.trim());
+        bail!("{name} failed: {}: {}", used.status, stderr_text.trim());
     }
-    Ok(Used {
+    Ok(ResourceUsage {
         elapsed,
         peak_mib: used.rusage.maxrss as f64 / f64::from(1 << 20),
     })
 }
 
-/// What a program that does nothing is said to use, in MiB.
-pub(super) fn floor_mib() -> Result<f64> {
+/// Returns the reported memory of a program that does nothing, in MiB.
+pub(super) fn baseline_mib() -> Result<f64> {
     Ok(measure(&mut Command::new("true"))?.peak_mib)
 }
 
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_uses_some_memory_and_may_fail() {
+    fn usage_and_failure_are_reported() {
         let used = measure(Command::new("sh").args(["-c", "exit 0"])).unwrap();
         assert!(used.peak_mib > 0.1 && used.peak_mib < 1e4, "in MiB");
         let failed = measure(Command::new("sh").args(["-c", "echo why >&2; exit 3"]));

@@ -1,67 +1,70 @@
-//! The figures of channels and files, and what is wanted of them.
+//! The figures and targets of channels and files.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
 use super::super::OURS;
-use super::super::outcome::{Best, Outcome, Target, or_dash};
+use super::super::outcome::{BestResults, Outcome, Target, or_dash};
 use super::super::queue::{CAPACITY, Rates, Setting};
-use super::files::{Files, GZIP, NODE, PIGZ, Task, Turn};
-use super::measure::floor_mib;
+use super::files::{FileResult, Files, GZIP, NODE, PIGZ, Task};
+use super::measure::baseline_mib;
 use super::{CHANNEL_ROUNDS, FILE_ROUNDS, SETTINGS, data};
 
 const CHANNEL: &str = "async-channel";
 
+/// A sync takes time, so the output names the programs that do one.
+const SYNC_NOTE: &str = "highwater and the Node script sync their output to disk before they exit; gzip and pigz do not.";
+
 type Key = (Task, &'static str);
 
-pub(super) struct Streams {
-    /// What was streamed, and by whom.
+pub(super) struct StreamsOutcome {
+    /// Description of the data and the peers.
     about: String,
-    mib_a_second: Best<Key>,
-    /// The most of all rounds: here the worst is what counts.
-    peak_mib: Best<Key>,
-    shrunk: Best<Key>,
-    /// How much more memory more data took, in MiB.
-    grown_mib: Vec<(Task, f64)>,
+    mib_per_second: BestResults<Key>,
+    /// The highest of all rounds, since the worst case counts for memory.
+    peak_mib: BestResults<Key>,
+    compression: BestResults<Key>,
+    /// Additional peak memory for more data, in MiB.
+    growth_mib: Vec<(Task, f64)>,
     channels: Rates,
 }
 
-impl Default for Streams {
+impl Default for StreamsOutcome {
     fn default() -> Self {
-        Streams {
+        StreamsOutcome {
             about: String::new(),
-            mib_a_second: Best::highest(),
-            peak_mib: Best::highest(),
-            shrunk: Best::highest(),
-            grown_mib: Vec::new(),
+            mib_per_second: BestResults::highest(),
+            peak_mib: BestResults::highest(),
+            compression: BestResults::highest(),
+            growth_mib: Vec::new(),
             channels: Rates::new(),
         }
     }
 }
 
-impl Streams {
+impl StreamsOutcome {
     pub(super) fn describe(&mut self, files: &Files) -> anyhow::Result<()> {
         let node = files.node.iter().map(|version| format!("Node {version}, "));
         self.about = format!(
-            "{}{} of {}; a program that does nothing counts {:.1} MiB",
+            "{}{} of {}; an idle program counts as {:.1} MiB",
             node.collect::<String>(),
             files.size,
             data::ABOUT,
-            floor_mib()?,
+            baseline_mib()?,
         );
         Ok(())
     }
 
-    pub(super) fn file(&mut self, task: Task, contestant: &'static str, turn: &Turn) {
+    pub(super) fn file(&mut self, task: Task, contestant: &'static str, result: &FileResult) {
         let key = (task, contestant);
-        self.mib_a_second.add(key, turn.mib_a_second);
-        self.peak_mib.add(key, turn.peak_mib);
-        self.shrunk.add(key, turn.shrunk);
+        self.mib_per_second.add(key, result.mib_per_second);
+        self.peak_mib.add(key, result.peak_mib);
+        self.compression.add(key, result.compression);
     }
 
-    pub(super) fn flat(&mut self, task: Task, grown_mib: f64) {
-        self.grown_mib.push((task, grown_mib));
+    pub(super) fn memory_growth(&mut self, task: Task, growth_mib: f64) {
+        self.growth_mib.push((task, growth_mib));
     }
 
     pub(super) fn channel(&mut self, contestant: &'static str, setting: Setting, millions: f64) {
@@ -69,16 +72,16 @@ impl Streams {
     }
 }
 
-impl Outcome for Streams {
+impl Outcome for StreamsOutcome {
     fn figures(&self) -> Value {
-        let files = self.mib_a_second.iter().map(|(key, mib_a_second)| {
+        let files = self.mib_per_second.iter().map(|(key, mib_per_second)| {
             json!({
                 "task": key.0.name(),
                 "contestant": key.1,
-                "mib_per_second": mib_a_second,
-                "spread_percent": self.mib_a_second.spread(key),
+                "mib_per_second": mib_per_second,
+                "spread_percent": self.mib_per_second.spread(key),
                 "peak_rss_mib": self.peak_mib.get(key),
-                "times_smaller": self.shrunk.get(key),
+                "times_smaller": self.compression.get(key),
             })
         });
         json!({
@@ -98,42 +101,48 @@ impl Outcome for Streams {
         ] {
             let name = task.name();
             for (peer, least) in [(NODE, least), (PIGZ, 1.0)] {
-                let ratio = self.mib_a_second.ratio(&(task, OURS), &(task, peer));
-                let text = format!("{name}: MiB a second against {peer}'s");
+                let ratio = self.mib_per_second.ratio(&(task, OURS), &(task, peer));
+                let text = format!("{name}: rate ÷ {peer}");
                 targets.extend(ratio.map(|ratio| Target::at_least(text, least, ratio)));
             }
             let peak = self.peak_mib.get(&(task, OURS));
             let text = format!("{name}: peak memory, MiB");
             targets.extend(peak.map(|peak| Target::at_most(text, most_mib, peak)));
         }
-        let size = self.shrunk.ratio(&(Task::Gzip, GZIP), &(Task::Gzip, OURS));
-        let text = format!("gzip: size of the output against {GZIP}'s");
+        let size = self
+            .compression
+            .ratio(&(Task::Gzip, GZIP), &(Task::Gzip, OURS));
+        let text = format!("gzip: output size ÷ {GZIP}");
         targets.extend(size.map(|size| Target::at_most(text, 1.0, size)));
-        for (task, grown) in &self.grown_mib {
-            let text = format!("{}: memory that 8 times the data adds, MiB", task.name());
+        for (task, grown) in &self.growth_mib {
+            let text = format!(
+                "{}: additional memory for 8 times the data, MiB",
+                task.name()
+            );
             targets.push(Target::at_most(text, 2.0, *grown));
         }
         for setting in SETTINGS {
             let ratio = self.channels.ratio(OURS, CHANNEL, setting);
-            let text = format!(
-                "channel, {}: items a second against {CHANNEL}'s",
-                setting.name()
-            );
+            let text = format!("channel, {}: item rate ÷ {CHANNEL}", setting.name());
             targets.extend(ratio.map(|ratio| Target::at_least(text, 1.0, ratio)));
         }
         targets
     }
 }
 
-impl fmt::Display for Streams {
+impl fmt::Display for StreamsOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.about.is_empty() {
-            writeln!(f, "Best of {FILE_ROUNDS} rounds, in turn. {}\n", self.about)?;
             writeln!(
                 f,
-                "FILE   PROGRAM                MIB/S  SPREAD  RATE ÷ NODE  PEAK MIB  TIMES SMALLER"
+                "Best of {FILE_ROUNDS} rounds in turn. {}.\n{SYNC_NOTE}\n",
+                self.about
             )?;
-            let mut files: Vec<_> = self.mib_a_second.iter().collect();
+            writeln!(
+                f,
+                "FILE   PROGRAM                MIB/S  SPREAD  RATE ÷ NODE  PEAK MIB    COMPRESSION"
+            )?;
+            let mut files: Vec<_> = self.mib_per_second.iter().collect();
             files.sort_by_key(|((task, _), _)| task.name());
             for (key, rate) in files {
                 let (task, contestant) = key;
@@ -141,10 +150,10 @@ impl fmt::Display for Streams {
                     f,
                     "{:<5}  {contestant:<21}  {rate:>5.0}  {:>4.0} %  {:>11}  {:>8.1}  {:>13}",
                     task.name(),
-                    self.mib_a_second.spread(key).unwrap_or_default(),
-                    or_dash(self.mib_a_second.ratio(key, &(*task, NODE))),
+                    self.mib_per_second.spread(key).unwrap_or_default(),
+                    or_dash(self.mib_per_second.ratio(key, &(*task, NODE))),
                     self.peak_mib.get(key).unwrap_or_default(),
-                    or_dash(self.shrunk.get(key).filter(|_| *task == Task::Gzip)),
+                    or_dash(self.compression.get(key).filter(|_| *task == Task::Gzip)),
                 )?;
             }
             writeln!(f)?;
@@ -152,7 +161,7 @@ impl fmt::Display for Streams {
         if !self.channels.is_empty() {
             writeln!(
                 f,
-                "Best of {CHANNEL_ROUNDS} rounds, in turn; {CAPACITY} places, ours by bytes\n"
+                "Best of {CHANNEL_ROUNDS} rounds in turn, capacity {CAPACITY}; highwater is bounded by bytes\n"
             )?;
             writeln!(
                 f,

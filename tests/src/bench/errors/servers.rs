@@ -1,4 +1,4 @@
-//! Small servers over HTTP: with the layer, and what to compare it with.
+//! Minimal HTTP servers, with and without the error layer.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread::{self, JoinHandle};
@@ -20,29 +20,29 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tower::layer::layer_fn;
 
-use super::paired::Quartiles;
+use super::statistics::Quartiles;
 
-/// So often each contestant takes its turn in a round,
+/// Turns of each server in a round.
 const TURNS: usize = 20;
-/// and asks so often.
+/// Requests in a turn.
 const REQUESTS: usize = 50;
-/// Until the connection is there and the caches are warm.
+/// Requests before the measurement, to open the connection and warm the caches.
 const WARM_UP: usize = 100;
 
 const ANSWER: &str = "an order";
 
-/// What a server has around its route.
+/// The layers around the route of a server.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Around {
+pub(super) enum Setup {
     Nothing,
-    /// As above, in another server: how much two differ that do not.
+    /// The same in a second server, to show the noise.
     NothingAgain,
-    /// A layer that does nothing. Axum keeps each in a box, whatever it does.
+    /// A layer that does nothing. Axum boxes every layer.
     EmptyLayer,
     Layer,
 }
 
-impl Around {
+impl Setup {
     pub(super) const ALL: [Self; COUNT] = [
         Self::Nothing,
         Self::NothingAgain,
@@ -53,7 +53,7 @@ impl Around {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Nothing => "without the layer",
-            Self::NothingAgain => "without, once more",
+            Self::NothingAgain => "without, repeated",
             Self::EmptyLayer => "with an empty layer",
             Self::Layer => "with the layer",
         }
@@ -74,18 +74,17 @@ impl Around {
 
 const COUNT: usize = 4;
 
-/// What the requests of one round took, in microseconds.
+/// The request times of one round, in microseconds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Served([Quartiles; COUNT]);
+pub(super) struct RequestTimes([Quartiles; COUNT]);
 
-impl Served {
-    pub(super) fn by(&self, around: Around) -> Quartiles {
-        self.0[around as usize]
+impl RequestTimes {
+    pub(super) fn by(&self, setup: Setup) -> Quartiles {
+        self.0[setup as usize]
     }
 }
 
-/// All on one thread, and so on one core: whatever the machine does, it does to
-/// all of them.
+/// The servers. All run on one thread, so that disturbances affect all of them.
 pub(super) struct Servers {
     addresses: Vec<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
@@ -96,17 +95,17 @@ impl Servers {
     pub(super) fn start() -> Result<Self> {
         let runtime = runtime()?;
         let mut addresses = Vec::new();
-        let mut served = Vec::new();
-        for around in Around::ALL {
+        let mut listening = Vec::new();
+        for setup in Setup::ALL {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
             let listener = runtime.block_on(listener)?;
             addresses.push(listener.local_addr()?);
-            served.push((listener, around.router()));
+            listening.push((listener, setup.router()));
         }
         let (stop, stopped) = oneshot::channel();
         let thread = thread::spawn(move || {
             runtime.block_on(async {
-                let served = served.into_iter().map(|(listener, router)| {
+                let served = listening.into_iter().map(|(listener, router)| {
                     Box::pin(async { axum::serve(listener, router).await })
                 });
                 tokio::select! {
@@ -122,8 +121,8 @@ impl Servers {
         })
     }
 
-    /// Asks each over a connection that stays open, each turn in another order.
-    pub(super) fn ask_in_turn(&self, round: usize) -> Result<Served> {
+    /// Measures each server over a keep-alive connection, in a different order each turn.
+    pub(super) fn measure(&self, round: usize) -> Result<RequestTimes> {
         let runtime = runtime()?;
         let client = Client::builder(TokioExecutor::new()).build_http();
         let uris = self.addresses.iter();
@@ -133,7 +132,7 @@ impl Servers {
         runtime.block_on(async {
             for uri in &uris {
                 for _ in 0..WARM_UP {
-                    ask(&client, uri).await?;
+                    request(&client, uri).await?;
                 }
             }
             for turn in 0..TURNS {
@@ -141,30 +140,30 @@ impl Servers {
                     let uri = &uris[contestant];
                     for _ in 0..REQUESTS {
                         let start = Instant::now();
-                        ask(&client, uri).await?;
+                        request(&client, uri).await?;
                         times[contestant].push(start.elapsed().as_nanos() as f64 / 1e3);
                     }
                 }
             }
             anyhow::Ok(())
         })?;
-        Ok(Served(times.map(Quartiles::of)))
+        Ok(RequestTimes(times.map(Quartiles::of)))
     }
 }
 
 impl Drop for Servers {
     fn drop(&mut self) {
-        // An error means that it has ended.
+        // An error means that the thread has exited.
         self.stop.take().map(|stop| stop.send(()));
         self.thread.take().map(JoinHandle::join);
     }
 }
 
-async fn ask(client: &Client<HttpConnector, Body>, uri: &Uri) -> Result<()> {
+async fn request(client: &Client<HttpConnector, Body>, uri: &Uri) -> Result<()> {
     let response = client.get(uri.clone()).await?;
     ensure!(response.status() == 200, "{}", response.status());
     let body = response.into_body().collect().await?.to_bytes();
-    ensure!(body == ANSWER, "another answer");
+    ensure!(body == ANSWER, "unexpected response");
     Ok(())
 }
 
@@ -172,9 +171,10 @@ fn runtime() -> Result<Runtime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
 }
 
-/// Who comes when: each at each place, and not always after the same.
+/// Returns the order of the servers in a turn. Each server takes every position, and does
+/// not always follow the same one.
 fn order(turn: usize) -> [usize; COUNT] {
-    let mut order = std::array::from_fn(|place| (place + turn) % COUNT);
+    let mut order = std::array::from_fn(|position| (position + turn) % COUNT);
     if turn / COUNT % 2 == 1 {
         order.reverse();
     }
@@ -187,10 +187,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn everybody_comes_once_a_turn_and_at_each_place() {
-        for place in 0..COUNT {
-            let who = (0..COUNT).map(|turn| order(turn)[place]);
-            assert_eq!(who.collect::<BTreeSet<_>>().len(), COUNT);
+    fn order_rotates_all_servers() {
+        for position in 0..COUNT {
+            let servers = (0..COUNT).map(|turn| order(turn)[position]);
+            assert_eq!(servers.collect::<BTreeSet<_>>().len(), COUNT);
         }
         for turn in 0..2 * COUNT {
             assert_eq!(BTreeSet::from(order(turn)).len(), COUNT);
@@ -198,11 +198,11 @@ mod tests {
     }
 
     #[test]
-    fn all_servers_answer() {
+    fn all_servers_respond() {
         let servers = Servers::start().unwrap();
-        let served = servers.ask_in_turn(1).unwrap();
-        for around in Around::ALL {
-            assert!(served.by(around).median > 0.0, "{served:?}");
+        let times = servers.measure(1).unwrap();
+        for setup in Setup::ALL {
+            assert!(times.by(setup).median > 0.0, "{times:?}");
         }
     }
 }

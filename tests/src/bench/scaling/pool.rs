@@ -1,4 +1,4 @@
-//! Ours: work that a loop hands to threads.
+//! Highwater's pool: work that an event loop hands to threads.
 
 use std::time::{Duration, Instant};
 
@@ -7,21 +7,21 @@ use highwater::scale::{Job, LagMonitor, Pool, PoolOptions};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep_until;
 
-use super::node::Delay;
+use super::node::LoopDelay;
 
 const THREADS: usize = 2;
-/// How often the loop is due.
+/// The period of the loop's ticks.
 const PERIOD: Duration = Duration::from_millis(5);
-/// So many small tasks are under way, as many as with piscina.
+/// The number of small tasks in flight, the same as for piscina.
 const WINDOW: usize = 64;
 const WARM_UP: Duration = Duration::from_millis(200);
 const TURN: Duration = Duration::from_secs(1);
 
-/// How late a loop is while two of these are computed off it.
-pub(super) fn delay(size: u32) -> Delay {
+/// Returns the delay of the event loop while two jobs run on the pool.
+pub(super) fn delay(size: u32) -> LoopDelay {
     let pool = pool();
     event_loop().block_on(async {
-        // Its threads are there before it is measured.
+        // Starts the threads before the measurement.
         for _ in 0..THREADS {
             submit(&pool, Job::Fib(1)).await;
         }
@@ -43,7 +43,7 @@ pub(super) fn delay(size: u32) -> Delay {
             }
         }
         let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
-        Delay {
+        LoopDelay {
             p50: ms(monitor.p50()),
             p99: ms(monitor.p99()),
             max: ms(monitor.max()),
@@ -51,8 +51,7 @@ pub(super) fn delay(size: u32) -> Delay {
     })
 }
 
-/// How many of these are done a second, for one loop that hands them over and
-/// waits for each.
+/// Returns the number of jobs per second that one event loop submits and awaits.
 pub(super) fn tasks(size: u32) -> f64 {
     let pool = pool();
     event_loop().block_on(async {
@@ -76,19 +75,22 @@ async fn rate(pool: &Pool, size: u32, turn: Duration) -> f64 {
 
 async fn submit(pool: &Pool, job: Job) -> u64 {
     let ticket = pool.try_run(move |_| job.run());
-    let ticket = ticket.expect("there is room for all of them");
-    ticket.await.expect("a job does not panic")
+    let ticket = ticket.expect("the pool has room for all jobs");
+    ticket.await.expect("the job has not panicked")
 }
 
 fn pool() -> Pool {
     let threads = rayon::ThreadPoolBuilder::new().num_threads(THREADS);
-    let threads = threads.build().expect("there are threads");
+    let threads = threads.build().expect("threads can be created");
     let options = PoolOptions::new(THREADS).waiting(WINDOW);
     Pool::new(options, move |work| threads.spawn(|| work.run()))
 }
 
-/// As a server has it.
+/// Returns an event loop like that of a server.
 fn event_loop() -> Runtime {
     let mut builder = Builder::new_current_thread();
-    builder.enable_time().build().expect("there is a loop")
+    builder
+        .enable_time()
+        .build()
+        .expect("an event loop can be created")
 }

@@ -1,4 +1,4 @@
-//! An error, from where it comes up to what is sent and logged.
+//! The cost of an error, from `?` to the response and the log.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -9,12 +9,12 @@ use highwater::error::{
 
 const TIMES: u32 = 5_000;
 
-/// How far it goes.
+/// The steps that are timed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// By `?` from an enum, and to the JSON that is sent.
+    /// Converts the error with `?` and renders it as JSON.
     Rendered,
-    /// Also through the handler, which counts it and writes its line.
+    /// Passes it through the handler as well, which counts and logs it.
     Handled,
 }
 
@@ -40,7 +40,7 @@ impl Step {
         }
     }
 
-    /// Nanoseconds an error.
+    /// Returns nanoseconds per error.
     pub(super) fn time(self) -> f64 {
         let ids = Ids::new(7);
         let handler = Handler::new().log_to(|_, line| {
@@ -70,6 +70,8 @@ fn rendered(error: &AppError, id: &CorrelationId) -> String {
 
 fn handled(error: &AppError, id: CorrelationId, handler: &Handler) -> String {
     let decision = handler.handle(error, &Incident::new(id, "GET /orders/42"));
-    let problem = decision.problem().expect("it is the client's fault");
+    let problem = decision
+        .problem()
+        .expect("a client error has a problem document");
     problem.to_json()
 }

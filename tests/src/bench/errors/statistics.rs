@@ -1,18 +1,17 @@
-//! Whether two things measured in pairs differ.
+//! Statistics of paired measurements.
 
-/// The median of differences, and what it may be as well.
+/// The median of paired differences, with its confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Difference {
     pub(super) median: f64,
-    /// Between these it is, in at least 95 of 100 repetitions. Nothing is taken
-    /// for granted about how the differences are spread: how many of them are
-    /// below their true median is a matter of tossing coins.
+    /// Bounds of the 95 % confidence interval by the sign test. It assumes nothing about
+    /// the distribution: the number of differences below their true median is binomial.
     pub(super) low: f64,
     pub(super) high: f64,
 }
 
 impl Difference {
-    /// `None` for too few of them to say anything: fewer than 6.
+    /// Returns `None` for fewer than 6 differences, which are too few.
     pub(super) fn of(differences: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<f64> = differences.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
@@ -24,14 +23,13 @@ impl Difference {
         })
     }
 
-    /// Whether there may be no difference at all.
+    /// Returns whether the interval includes zero.
     pub(super) fn contains_zero(&self) -> bool {
         self.low <= 0.0 && 0.0 <= self.high
     }
 }
 
-/// Three figures that quarter the others; none of them is a number if there are
-/// no others.
+/// The quartiles of a sample. They are NaN for an empty sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Quartiles {
     pub(super) low: f64,
@@ -51,7 +49,7 @@ impl Quartiles {
         }
     }
 
-    /// How wide the middle half is.
+    /// Returns the interquartile range.
     pub(super) fn width(&self) -> f64 {
         self.high - self.low
     }
@@ -66,8 +64,8 @@ fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
     })
 }
 
-/// How many of so many are left out at each end: as many as come out below the
-/// middle, of so many tosses, with a chance of no more than 2.5 %.
+/// Returns how many of `count` sorted values lie outside the interval at each end: the
+/// largest number whose binomial probability is at most 2.5 %.
 fn outside(count: usize) -> Option<usize> {
     let tosses = i32::try_from(count).ok()?;
     let mut chance = 0.5_f64.powi(tosses);
@@ -87,8 +85,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ends_are_those_of_the_tables_of_the_sign_test() {
-        // As many as 6 are needed: both ends of 5 have a chance of 1 in 16.
+    fn interval_matches_sign_test_tables() {
+        // At least 6 are needed: with 5, both ends together have a probability of 1/16.
         assert_eq!(outside(5), None);
         for (count, left_out) in [(6, 0), (20, 5), (50, 17), (100, 39)] {
             assert_eq!(outside(count), Some(left_out), "{count}");
@@ -96,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_the_same_differs_by_zero_and_what_is_not_does_not() {
+    fn interval_excludes_zero_only_for_a_difference() {
         let noise = |shift: f64| (-10..=10).map(move |step| f64::from(step) + shift);
         let same = Difference::of(noise(0.0)).unwrap();
         assert_eq!((same.low, same.median, same.high), (-5.0, 0.0, 5.0));
@@ -108,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_middle_of_an_even_number_is_between_two() {
+    fn median_of_an_even_count_is_the_mean() {
         let all = |figures| Quartiles::of(figures);
         assert!(all(vec![4.0, 1.0, 2.0]).median.total_cmp(&2.0).is_eq());
         assert!(all(vec![4.0, 1.0, 2.0, 3.0]).median.total_cmp(&2.5).is_eq());
