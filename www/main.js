@@ -267,9 +267,9 @@ function makePresets(scenario) {
 }
 
 function markPreset(scenario, values) {
-  scenario.presets.forEach((preset, place) => {
+  scenario.presets.forEach((preset, index) => {
     const isCurrent = Object.entries(wanted(scenario, preset)).every(([key, value]) => values[key] === value);
-    byId("presets").children[place].ariaCurrent = isCurrent || null;
+    byId("presets").children[index].ariaCurrent = isCurrent || null;
   });
 }
 

@@ -34,7 +34,7 @@ export async function read(chapter, { name, params }, values, world) {
     guide.dataset.of = name;
     setText(byId("legend"), caption);
     guide.innerHTML = it.guide;
-    for (const place of guide.querySelectorAll("[data-knob]")) place.replaceWith(makeKnob(params, place.dataset.knob));
+    for (const node of guide.querySelectorAll("[data-knob]")) node.replaceWith(makeKnob(params, node.dataset.knob));
   }
   for (const control of knobsIn(guide)) control.value = values[control.name];
   for (const link of guide.querySelectorAll("a")) {
@@ -63,8 +63,8 @@ const setBy = (link) => Object.fromEntries(new URLSearchParams(link?.dataset.set
 
 // Whether a sentence matches the current settings: those of the last link before it,
 // and defaults for keys in other links. Knobs in the sentence may differ.
-function isOn(place, link) {
-  const free = knobsIn(place.closest("li")).map(({ name }) => name);
+function isOn(node, link) {
+  const free = knobsIn(node.closest("li")).map(({ name }) => name);
   const keys = [...guide.querySelectorAll("a")].flatMap((other) => Object.keys(setBy(other)));
   const wanted = { ...shown.defaults, ...setBy(link) };
   return keys.every((key) => free.includes(key) || shown.values[key] === wanted[key]);
@@ -86,10 +86,10 @@ function makeKnob(params, name) {
 function refresh() {
   timer = 0;
   let link;
-  for (const place of guide.querySelectorAll("a, [data-number]")) {
-    const number = place.dataset.number?.split(": ");
-    if (number) setText(place, (isOn(place, link) && numberOf(...number)) || "…");
-    else link = place;
+  for (const node of guide.querySelectorAll("a, [data-number]")) {
+    const number = node.dataset.number?.split(": ");
+    if (number) setText(node, (isOn(node, link) && numberOf(...number)) || "…");
+    else link = node;
   }
 }
 
@@ -116,7 +116,7 @@ function markRunning() {
   const panel = byId("excerpts");
   for (const { lines, marks } of sources) {
     const at = latest ? marks.find((mark) => fits(mark, latest))?.line : -1;
-    lines.forEach((line, place) => line.classList.toggle("runs", place === at));
+    lines.forEach((line, index) => line.classList.toggle("runs", index === at));
   }
   // Do not scroll during playback.
   const line = !byId("run").disabled && panel.querySelector(".runs");

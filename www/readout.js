@@ -71,8 +71,8 @@ export function showTable(id, lines = []) {
 // Changes only the cells that differ.
 export function fill(body, rows) {
   while (body.rows.length > rows.length) body.deleteRow(-1);
-  rows.forEach((cells, place) => {
-    const line = body.rows[place] ?? newRow(body, cells.length - 1);
+  rows.forEach((cells, index) => {
+    const line = body.rows[index] ?? newRow(body, cells.length - 1);
     cells.forEach((cell, column) => setText(line.cells[column], String(cell)));
   });
 }

@@ -88,7 +88,7 @@ async fn freezing_the_tab_is_measured() -> Result<()> {
                    .map(it => parseInt(it.textContent))";
         let figures = evaluate(page, row).await?;
         // Columns: held for, without a frame, late by, missed.
-        let at = |place: usize| figures[place].as_u64().unwrap_or(0);
+        let at = |index: usize| figures[index].as_u64().unwrap_or(0);
         ensure!(at(1) >= 500 && at(2) >= 400 && at(3) >= 400, "{figures}");
         ensure!(at(4) >= 10, "{figures}");
         let status = page.text("#freeze-status").await?;

@@ -97,7 +97,7 @@ pub(crate) async fn frames(page: &Page) -> Result<(f64, f64)> {
         const all = probe.frames.splice(0).map(({ took }) => took).sort((one, other) => one - other);
         return [all[Math.floor(all.length * 0.95)] ?? 0, all.length];";
     let found = evaluate(page, SCRIPT).await?;
-    let at = |place: usize| found[place].as_f64().context("no frames");
+    let at = |index: usize| found[index].as_f64().context("no frames");
     Ok((at(0)?, at(1)?))
 }
 
@@ -123,7 +123,7 @@ pub(crate) async fn play_to_end(page: &Page, speed: &str) -> Result<(f64, f64, f
     let select = page.client.find(Locator::Id("speed")).await?;
     select.select_by_value(speed).await?;
     let found = evaluate(page, SCRIPT).await?;
-    let at = |place: usize| found[place].as_f64().context("no clock");
+    let at = |index: usize| found[index].as_f64().context("no clock");
     Ok((at(0)?, at(1)?, at(2)?))
 }
 

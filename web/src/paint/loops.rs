@@ -51,7 +51,7 @@ fn milliseconds(duration: Duration) -> u64 {
 fn label(surface: &Surface, rows: &Rows, row: &Row, playback: &Playback) {
     let theme = surface.theme;
     let middle = row.top + row.height / 2.0;
-    let room = rows.left - 14.0;
+    let max_width = rows.left - 14.0;
     let (text, color) = rows::detail(row, playback, surface);
     let has_room = row.height >= 28.0;
     let up = if text.is_empty() || !has_room {
@@ -68,10 +68,15 @@ fn label(surface: &Surface, rows: &Rows, row: &Row, playback: &Playback) {
         name,
         at(middle - up),
         style(theme.text, true, "right"),
-        room,
+        max_width,
     );
     if up > 0.0 {
-        surface.text(&text, at(middle + up), style(color, false, "right"), room);
+        surface.text(
+            &text,
+            at(middle + up),
+            style(color, false, "right"),
+            max_width,
+        );
     }
 }
 

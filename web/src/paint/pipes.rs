@@ -94,22 +94,32 @@ fn tank(surface: &Surface, playback: &Playback, node: &Node, queue: QueueTotals)
         color,
         align: "center",
     };
-    let room = node.width + 24.0;
+    let max_width = node.width + 24.0;
     let name = playback.trace().name(node.id);
-    surface.text(name, (middle, node.y - 9.0), style(true, theme.text), room);
+    surface.text(
+        name,
+        (middle, node.y - 9.0),
+        style(true, theme.text),
+        max_width,
+    );
     let holds = format!("{} of {}", size(queue.level), size(queue.mark));
     surface.text(
         &holds,
         (middle, bottom + 10.0),
         style(false, theme.muted),
-        room,
+        max_width,
     );
     let lost = match (queue.dropped, queue.refused) {
         (0, 0) => return,
         (dropped, 0) => format!("{dropped} dropped"),
         (_, refused) => format!("{refused} refused"),
     };
-    surface.text(&lost, (middle, bottom + 24.0), style(true, theme.bad), room);
+    surface.text(
+        &lost,
+        (middle, bottom + 24.0),
+        style(true, theme.bad),
+        max_width,
+    );
 }
 
 /// Paints rings that run back from a queue to the writer that waited for space.
@@ -183,10 +193,15 @@ fn history(
     }
     let mark = y(queue.mark);
     surface.line((left, mark), (left + scale.width, mark), theme.text, 1.0);
-    let room = left - 14.0;
-    surface.text(&size(queue.mark), (left - 8.0, mark), style, room);
+    let max_width = left - 14.0;
+    surface.text(&size(queue.mark), (left - 8.0, mark), style, max_width);
     if y(queue.peak) < mark - 12.0 {
-        surface.text(&size(queue.peak), (left - 8.0, y(queue.peak)), style, room);
+        surface.text(
+            &size(queue.peak),
+            (left - 8.0, y(queue.peak)),
+            style,
+            max_width,
+        );
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) use plan::Plan;
 use plan::{Point, RestartTrack};
 
 /// Height of a line of text.
-const LINE: f64 = 14.0;
+const LINE_HEIGHT: f64 = 14.0;
 
 pub(super) fn paint(surface: &Surface, plan: &Plan, playback: &Playback) {
     let tally = playback.tally();
@@ -114,22 +114,26 @@ fn server(surface: &Surface, node: &super::layout::Node, playback: &Playback) {
     };
     surface.panel(node.x, node.y, node.width, node.height, border, 2.0);
     let (left, right) = (node.x + 8.0, node.x + node.width - 8.0);
-    let room = node.width - 16.0;
+    let max_width = node.width - 16.0;
     let (above, below) = (node.y + node.height * 0.3, node.y + node.height * 0.7);
-    let share = if state.is_empty() { room } else { room * 0.5 };
+    let share = if state.is_empty() {
+        max_width
+    } else {
+        max_width * 0.5
+    };
     let name = playback.trace().name(node.id);
     surface.text(name, (left, above), style(theme.text, true, "left"), share);
     surface.text(
         &state,
         (right, above),
         style(border, true, "right"),
-        room * 0.44,
+        max_width * 0.44,
     );
     surface.text(
         &detail,
         (left, below),
         style(theme.muted, false, "left"),
-        room,
+        max_width,
     );
 }
 
@@ -170,15 +174,15 @@ fn answers(surface: &Surface, plan: &Plan, tally: &Tally) {
         };
         surface.panel(node.x, node.y, node.width, node.height, border, 2.0);
         let middle = node.x + node.width / 2.0;
-        let room = node.width - 8.0;
+        let max_width = node.width - 8.0;
         let text = format!("{name}: {count}");
         let y = node.y + node.height / 2.0;
-        let up = if is_wrong { LINE / 2.0 } else { 0.0 };
+        let up = if is_wrong { LINE_HEIGHT / 2.0 } else { 0.0 };
         surface.text(
             &text,
             (middle, y - up),
             style(theme.text, true, "center"),
-            room,
+            max_width,
         );
         if is_wrong {
             let wrong = format!("✗ {} wrong", tally.wrong);
@@ -186,7 +190,7 @@ fn answers(surface: &Surface, plan: &Plan, tally: &Tally) {
                 &wrong,
                 (middle, y + up),
                 style(theme.bad, true, "center"),
-                room,
+                max_width,
             );
         }
     }
@@ -197,14 +201,19 @@ fn handler(surface: &Surface, plan: &Plan, playback: &Playback) {
     let theme = surface.theme;
     let node = &plan.handler;
     surface.panel(node.x, node.y, node.width, node.height, theme.accent, 2.0);
-    let (left, room) = (node.x + 8.0, node.width - 16.0);
+    let (left, max_width) = (node.x + 8.0, node.width - 16.0);
     let title = format!(
         "{}: {} logged",
         playback.trace().name(node.id),
         playback.tally().logged
     );
     let mut y = node.y + 11.0;
-    surface.text(&title, (left, y), style(theme.text, true, "left"), room);
+    surface.text(
+        &title,
+        (left, y),
+        style(theme.text, true, "left"),
+        max_width,
+    );
     let bottom = node.y + node.height;
     let written = playback
         .played()
@@ -212,7 +221,7 @@ fn handler(surface: &Surface, plan: &Plan, playback: &Playback) {
         .rev()
         .filter(|event| event.kind == RecordKind::Log);
     for event in written {
-        y += LINE;
+        y += LINE_HEIGHT;
         if y + 6.0 > bottom {
             break;
         }
@@ -221,7 +230,7 @@ fn handler(surface: &Surface, plan: &Plan, playback: &Playback) {
         let color = if is_bug { theme.bad } else { theme.muted };
         let sign = if is_bug { "✗ " } else { "" };
         let line = format!("{sign}request-{} {code}", event.subject);
-        surface.text(&line, (left, y), style(color, is_bug, "left"), room);
+        surface.text(&line, (left, y), style(color, is_bug, "left"), max_width);
     }
     let retries = format!("↻ {} retried", playback.tally().retries);
     let (at, label_width) = plan.retry_label();

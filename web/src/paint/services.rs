@@ -102,7 +102,7 @@ pub(super) fn panel(surface: &Surface, node: &Node, playback: &Playback, lines: 
         (10.0, 14.0, 13)
     };
     let left = node.x + margin;
-    let room = node.width - 2.0 * margin;
+    let max_width = node.width - 2.0 * margin;
     let title = Text {
         size,
         bold: true,
@@ -125,11 +125,11 @@ pub(super) fn panel(surface: &Surface, node: &Node, playback: &Playback, lines: 
         playback.trace().name(node.id),
         (left, y),
         title,
-        room - for_cross,
+        max_width - for_cross,
     );
     for line in lines {
         y += line_height;
-        surface.text(line, (left, y), detail, room);
+        surface.text(line, (left, y), detail, max_width);
     }
     if outcome == Some(true) {
         surface.cross((node.x + node.width - 14.0, node.y + 13.0), 5.0, theme.bad);

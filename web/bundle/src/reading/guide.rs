@@ -35,12 +35,12 @@ fn in_text(text: &str) -> Vec<Event<'static>> {
     let mut events = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{')
-        && let Some((place, after)) = after.split_once('}')
+        && let Some((placeholder, after)) = after.split_once('}')
     {
         events.push(plain(before));
-        events.push(raw(match place.strip_prefix('=') {
+        events.push(raw(match placeholder.strip_prefix('=') {
             Some(number) => format!("<b data-number=\"{}\">…</b>", escaped(number)),
-            None => format!("<span data-knob=\"{}\"></span>", escaped(place)),
+            None => format!("<span data-knob=\"{}\"></span>", escaped(placeholder)),
         }));
         rest = after;
     }

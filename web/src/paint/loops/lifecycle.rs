@@ -30,7 +30,7 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
         if event.source != row.id {
             continue;
         }
-        let stage = match event.kind {
+        let state = match event.kind {
             RecordKind::Start => Some(ProcessState::Ready),
             RecordKind::Switch => match event.target.map(|state| playback.trace().name(state)) {
                 Some("starting") => Some(ProcessState::Starting),
@@ -41,10 +41,10 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
             RecordKind::Exit => None,
             _ => continue,
         };
-        if let Some((stage, began)) = current {
-            band(surface, row, scale, stage, (began, event.at));
+        if let Some((state, began)) = current {
+            band(surface, row, scale, state, (began, event.at));
         }
-        current = stage.map(|stage| (stage, event));
+        current = state.map(|state| (state, event));
         if event.at < scale.since() {
             continue;
         }
@@ -59,8 +59,8 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
             }
         }
     }
-    if let Some((stage, began)) = current {
-        band(surface, row, scale, stage, (began, scale.now));
+    if let Some((state, began)) = current {
+        band(surface, row, scale, state, (began, scale.now));
     }
 }
 
@@ -68,7 +68,7 @@ fn band(
     surface: &Surface,
     row: &Row,
     scale: &Scale,
-    stage: ProcessState,
+    state: ProcessState,
     (began, end): (&Event, Duration),
 ) {
     if end < scale.since() {
@@ -78,7 +78,7 @@ fn band(
     let (left, right) = (scale.x(began.at.max(scale.since())), scale.x(end));
     let (y, height) = (row.top + row.height * 0.18, row.height * 0.44);
     let width = (right - left).max(1.0);
-    match stage {
+    match state {
         ProcessState::Ready => surface.fill_rect(left, y, width, height, theme.panel),
         ProcessState::Draining => {
             surface.fill_rect(left, y + height / 2.0, width, height / 2.0, theme.panel);
@@ -94,7 +94,7 @@ fn band(
             surface.line((left, middle), (right, middle), theme.bad, 2.0);
         }
     }
-    if stage == ProcessState::Ready && began.at >= scale.since() {
+    if state == ProcessState::Ready && began.at >= scale.since() {
         surface.line((left, y), (left, y + height), theme.good, 2.0);
     }
 }
@@ -141,14 +141,14 @@ pub(super) fn supervisor_flags(surface: &Surface, row: &Row, scale: &Scale, play
         let (top, bottom) = (row.top + 3.0, row.top + row.height - 3.0);
         surface.line((x, top), (x, bottom), color, 2.0);
         // Skip the text if the next flag leaves no space.
-        let room = (right - x - 8.0).min(scale.right() - x);
+        let max_width = (right - x - 8.0).min(scale.right() - x);
         let is_free = x <= right;
         right = right.min(x);
         let sign = if color == theme.bad { "✗ " } else { "▸ " };
         let text = [sign, playback.trace().name(word)].concat();
         let at = (x + 4.0, row.top + row.height / 2.0);
-        if room > 30.0 {
-            surface.text(&text, at, style(color, true, "left"), room);
+        if max_width > 30.0 {
+            surface.text(&text, at, style(color, true, "left"), max_width);
         } else if is_free && x - scale.x(scale.since()) > 60.0 {
             right = x - 124.0;
             let at = (x - 4.0, row.top + row.height / 2.0);

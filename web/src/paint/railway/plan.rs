@@ -76,10 +76,10 @@ impl Plan {
         let servers: Vec<Node> = ids
             .into_iter()
             .enumerate()
-            .map(|(place, id)| Node {
+            .map(|(index, id)| Node {
                 id,
                 x: middle,
-                y: margin + slot * place as f64,
+                y: margin + slot * index as f64,
                 width,
                 height: slot - 5.0,
             })
@@ -92,17 +92,17 @@ impl Plan {
             height: upper - margin - 5.0,
         });
         let row = (floor - margin) / 4.0;
-        let answers = [0.0, 1.0, 2.0, 3.0].map(|place| Node {
+        let answers = [0.0, 1.0, 2.0, 3.0].map(|index| Node {
             id: handler,
             x: right,
-            y: margin + row * place,
+            y: margin + row * index,
             width: side,
             height: row - 6.0,
         });
         let third = (surface.width - 2.0 * margin) / 3.0;
         let restart_track = has_processes.then_some(RestartTrack {
             y: height - 24.0,
-            stops: [0.5, 1.5, 2.5].map(|place| margin + third * place),
+            stops: [0.5, 1.5, 2.5].map(|index| margin + third * index),
             label_width: third - 6.0,
         });
         let has_lane =
