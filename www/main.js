@@ -31,8 +31,8 @@ await start();
 
 async function start() {
   // Show uncaught errors on the page.
-  addEventListener("error", ({ error }) => failBy(error));
-  addEventListener("unhandledrejection", ({ reason }) => failBy(reason));
+  addEventListener("error", ({ error }) => showError(error));
+  addEventListener("unhandledrejection", ({ reason }) => showError(reason));
   // The address is the experiment's, so do not follow the link.
   byId("skip").onclick = (event) => {
     event.preventDefault();
@@ -43,13 +43,13 @@ async function start() {
   byId("native").disabled = !isServed;
   byId("copy").onclick = byId("copy-link").onclick = copy;
   player.onRecorded = compare;
-  byId("worlds").onchange = () => shown && go(entries);
+  byId("worlds").onchange = () => shown && navigate(entries);
   byId("fork").onchange = showKnobs;
-  byId("drop").onclick = () => go(entries.filter((it) => !isChange(it)));
+  byId("drop").onclick = () => navigate(entries.filter((it) => !isChange(it)));
   byId("knobs").onsubmit = (event) => event.preventDefault();
   addEventListener("hashchange", open);
   // A file dropped elsewhere would replace the page.
-  for (const type of ["dragover", "drop"]) addEventListener(type, keepPage);
+  for (const type of ["dragover", "drop"]) addEventListener(type, preventNavigation);
   startKeys();
   await open();
   // After the files of the first picture are loaded.
@@ -72,7 +72,7 @@ function makeLinks(chapter) {
 }
 
 // Errors of browser extensions arrive here too.
-function failBy(error) {
+function showError(error) {
   if (error?.stack?.includes(location.origin)) player.fail(error);
 }
 
@@ -80,26 +80,26 @@ function failBy(error) {
 async function open() {
   const fragment = location.hash.startsWith("#/") ? location.hash.slice(2) : "";
   const [path, query = ""] = fragment.split("?");
-  turnTo(path);
+  showPage(path);
   if (!path) return;
   const wanted = decode(path);
   // Any chapter can report an unknown scenario.
   const chapter = (chapterOf(wanted) ?? chapters[0]).name;
-  const turn = { chapter };
-  opened = turn;
+  const request = { chapter };
+  opened = request;
   let loaded;
   try {
     loaded = await loader.load(chapter);
   } catch (error) {
-    if (opened === turn) showUnusable(error);
+    if (opened === request) showUnusable(error);
     return;
   }
   // A newer address wins.
-  if (opened === turn) showFrom(loaded, chapter, wanted, [...new URLSearchParams(query)]);
+  if (opened === request) showFrom(loaded, chapter, wanted, [...new URLSearchParams(query)]);
 }
 
 // Shows home if there is no path, else the experiment.
-function turnTo(path) {
+function showPage(path) {
   const before = page.page;
   if (path) home.hide();
   page.page = path ? "experiment" : "home";
@@ -167,7 +167,7 @@ function decode(text) {
   }
 }
 
-function keepPage(event) {
+function preventNavigation(event) {
   if (!event.dataTransfer?.types.includes("Files")) return;
   event.preventDefault();
   if (!event.target.closest?.("#own-drop")) event.dataTransfer.dropEffect = "none";
@@ -202,7 +202,7 @@ function show(address, { wasm, chapter, scenario, world, at }) {
   setText(byId("command"), address.command);
   byId("worlds").querySelector(`[value=${world}]`).checked = true;
   if (shown !== scenario) {
-    makeKnobs(byId("knobs"), scenario.params, turn);
+    makeKnobs(byId("knobs"), scenario.params, applyKnob);
     makePresets(scenario);
     shown = scenario;
   }
@@ -238,14 +238,14 @@ function showKnobs() {
 }
 
 // Puts the controls' values into the address, if all are valid.
-function turn({ name: key, value, isLive }) {
+function applyKnob({ name: key, value, isLive }) {
   if (!byId("knobs").checkValidity()) return;
   const at = forkAt();
   from = isLive && at;
-  go([...entries, ...(at ? [[from ? `${key}@${at}` : key, value]] : readKnobs(byId("knobs")))]);
+  navigate([...entries, ...(at ? [[from ? `${key}@${at}` : key, value]] : readKnobs(byId("knobs")))]);
 }
 
-function go(pairs) {
+function navigate(pairs) {
   const address = new Address(name, pairs.flat());
   const fragment = fragmentOf(address, byId("worlds").querySelector(":checked").value);
   address.free();
@@ -260,7 +260,7 @@ function fragmentOf({ fragment }, world) {
 function makePresets(scenario) {
   const buttons = scenario.presets.map((preset) => {
     const button = element("button", {}, preset.title);
-    button.onclick = () => go([...Object.entries(wanted(scenario, preset)), ["seed", byId("knobs").elements.seed.value]]);
+    button.onclick = () => navigate([...Object.entries(presetValues(scenario, preset)), ["seed", byId("knobs").elements.seed.value]]);
     return button;
   });
   byId("presets").replaceChildren(...buttons);
@@ -268,13 +268,13 @@ function makePresets(scenario) {
 
 function markPreset(scenario, values) {
   scenario.presets.forEach((preset, index) => {
-    const isCurrent = Object.entries(wanted(scenario, preset)).every(([key, value]) => values[key] === value);
+    const isCurrent = Object.entries(presetValues(scenario, preset)).every(([key, value]) => values[key] === value);
     byId("presets").children[index].ariaCurrent = isCurrent || null;
   });
 }
 
 // Returns every parameter's value in a preset.
-function wanted({ params }, { set }) {
+function presetValues({ params }, { set }) {
   const defaults = params.filter(({ key }) => key !== "seed").map((param) => [param.key, String(param.default)]);
   return Object.fromEntries([...defaults, ...set]);
 }

@@ -42,7 +42,7 @@ const PARTS = `
 
 let run = null; // the current {file, worker, ended (a promise), spoken}
 let link = ""; // to the output
-let turn = 0;
+let latest = 0; // the number of the last choice
 
 // Creates the section and its controls.
 export function start() {
@@ -68,7 +68,7 @@ export function start() {
 async function choose(files) {
   const [file] = files;
   if (!file) return;
-  const own = (turn += 1);
+  const choice = (latest += 1);
   if (run) {
     run.worker.postMessage({ cancel: true });
     await run.ended;
@@ -76,7 +76,7 @@ async function choose(files) {
   await discard();
   await hold();
   // A newer choice wins.
-  if (own !== turn) return;
+  if (choice !== latest) return;
   begin(file, files.length > 1 ? ` Only the first of ${files.length} files is used.` : "");
 }
 
