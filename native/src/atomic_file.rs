@@ -6,7 +6,7 @@
 //! the file is refused before any work starts.
 
 mod attributes;
-mod obstacles;
+mod checks;
 
 use crate::output::{folder_of, target_of};
 use attributes::Attributes;
@@ -62,7 +62,7 @@ impl AtomicFile {
         let folder = folder_of(&target);
         let existing = match fs::metadata(&target) {
             Ok(_) => {
-                obstacles::check_flags(&target)?;
+                checks::check_flags(&target)?;
                 // A rename needs write permission on the folder only, but a read-only
                 // file is meant to stay unchanged.
                 Some(OpenOptions::new().write(true).open(&target)?)
@@ -72,12 +72,12 @@ impl AtomicFile {
             Err(error) => return Err(error.into()),
         };
         if let Some(existing) = &existing {
-            obstacles::check_replaceable(existing, &target, folder)?;
+            checks::check_replaceable(existing, &target, folder)?;
         }
-        obstacles::check_folder(folder, existing.is_some())?;
+        checks::check_folder(folder, existing.is_some())?;
         let is_private = existing.is_some() || model.is_some();
         let temporary = temporary(folder, is_private).map_err(|cause| {
-            if existing.is_some() && obstacles::is_forbidden(&cause) {
+            if existing.is_some() && checks::is_forbidden(&cause) {
                 let folder = folder.display();
                 Refusal::Replace(format!("cannot write to the folder {folder}: {cause}"))
             } else {

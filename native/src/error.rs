@@ -104,7 +104,7 @@ pub(crate) enum Error {
     InheritedSocket(#[source] io::Error),
     /// A command that this system does not support.
     #[cfg_attr(unix, expect(dead_code, reason = "this is Unix"))]
-    #[error("{0} needs a Unix system: workers inherit a socket")]
+    #[error("{0} needs Unix: workers inherit their socket from the supervisor")]
     NeedsUnix(&'static str),
     /// An address that cannot be listened on, for another reason.
     #[error("cannot listen on {addr}: {cause}; try --addr 127.0.0.1:0 for any free port")]
@@ -132,7 +132,7 @@ pub(crate) enum Error {
     )]
     NoSupervisor(#[source] io::Error),
     /// A thread or runtime that could not be started.
-    #[error("cannot start: {0}")]
+    #[error("cannot start a thread or runtime: {0}")]
     Runtime(#[source] io::Error),
 }
 

@@ -131,7 +131,7 @@ impl RunResources {
         let high_water = options.high_water.map_or(default, Size::bytes);
         let (chunk, output) = if options.gzip {
             let block = gzip::BLOCK.min(high_water);
-            (block, gzip::longest_output(block))
+            (block, gzip::max_output_len(block))
         } else {
             let chunk = CHUNK.min(high_water);
             (chunk, chunk)
@@ -172,7 +172,7 @@ impl RunResources {
             ],
             bytes_in: self.counters.read(),
             bytes_out: self.counters.written(),
-            took: self.clock.now(),
+            duration: self.clock.now(),
             peak_in_flight: self.inputs.peak() + self.outputs.peak() + self.windows.peak(),
             input_stalled: self.counters.stalled(),
             report,

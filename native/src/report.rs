@@ -9,7 +9,7 @@ mod units;
 
 pub(crate) use json::json;
 pub(crate) use table::render;
-pub(crate) use units::human;
+pub(crate) use units::human_duration;
 
 use crate::{
     blocking::Blocking,
@@ -63,7 +63,7 @@ pub(crate) fn text(
     let _ = write!(text, "\n{}", table::services(trace, simulated));
     text += &errors::table(trace);
     text += &scaling::table(trace);
-    let _ = writeln!(text, "{}", table::queues(trace, took(trace)));
+    let _ = writeln!(text, "{}", table::queues(trace, run_duration(trace)));
     for verdict in verdicts {
         let _ = writeln!(text, "  {}", verdict_line(verdict, trace));
         if is_complete(trace) {
@@ -100,7 +100,7 @@ pub(crate) fn exit_code(ended: &FinishedRun, verdicts: &[Verdict]) -> ExitCode {
 }
 
 /// Returns the time from the start of the run to its last record.
-pub(crate) fn took(trace: &Trace) -> Duration {
+pub(crate) fn run_duration(trace: &Trace) -> Duration {
     trace
         .events
         .last()
@@ -179,7 +179,7 @@ fn head(text: &mut String, experiment: &Experiment, world: World, trace: &Trace)
     let _ = writeln!(
         text,
         "  took   {}{time_suffix}, {} records",
-        human(took(trace)),
+        human_duration(run_duration(trace)),
         trace.events.len()
     );
     // Only a simulated run can be reproduced.

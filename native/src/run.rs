@@ -52,8 +52,8 @@ pub(crate) async fn run(options: &RunOptions) -> Result<ExitCode, Error> {
         file.write(|writer| write_csv(&ended.trace, writer))?;
     }
     if let Some(file) = plot_file {
-        let picture = picture(&experiment, &ended, options.metric);
-        file.write(|writer| writer.write_all(picture.as_bytes()))?;
+        let svg = plot_svg(&experiment, &ended, options.metric);
+        file.write(|writer| writer.write_all(svg.as_bytes()))?;
     }
     let verdicts = experiment.scenario().judge(&ended.trace);
     report::print(&if options.json {
@@ -65,7 +65,7 @@ pub(crate) async fn run(options: &RunOptions) -> Result<ExitCode, Error> {
 }
 
 /// Plots one metric over time, or all metrics that the run has data for.
-fn picture(experiment: &Experiment, ended: &FinishedRun, metric: Option<Metric>) -> String {
+fn plot_svg(experiment: &Experiment, ended: &FinishedRun, metric: Option<Metric>) -> String {
     let set = experiment.settings(false).into_iter();
     let pairs = set.map(|(key, value)| [&key, "=", &value].concat());
     let label = pairs.collect::<Vec<_>>().join(" ");

@@ -87,7 +87,7 @@ fn print_result(
         lines,
         "    {}in {}: {}{:#}",
         report::FAINT,
-        report::human(report::took(&ended.trace)),
+        report::human_duration(report::run_duration(&ended.trace)),
         experiment.command_line(),
         report::FAINT
     );

@@ -116,6 +116,7 @@ pub(crate) struct WorkerOptions {
     /// Accept only loopback hosts and those of --allow-host
     #[arg(long)]
     loopback_hosts: bool,
+    /// Also accept requests for this host name
     #[arg(long, value_parser = parse_name)]
     allow_host: Vec<String>,
     /// Log level

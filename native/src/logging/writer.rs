@@ -480,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn long_lines_and_control_characters_are_escaped() {
+    fn long_lines_are_cut_and_control_characters_escaped() {
         assert_eq!(one_line("a\nb\u{1b}[0m"), "a\\nb\\u{1b}[0m");
         let long = one_line(&"é".repeat(MAX_LINE_BYTES));
         assert!(

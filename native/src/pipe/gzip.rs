@@ -106,14 +106,14 @@ pub(crate) fn default_high_water() -> usize {
 }
 
 /// Returns the longest output for a block, with header and trailer, in bytes.
-pub(crate) fn longest_output(block: usize) -> usize {
+pub(crate) fn max_output_len(block: usize) -> usize {
     let block_len = HEADER.len() + stored_len(block) + TRAILER;
     block_len.max(Compressor::new(member_level()).gzip_compress_bound(block))
 }
 
 impl Gzip {
     /// Starts one thread per core. The buffers of `outputs` must hold the
-    /// [longest output](longest_output).
+    /// [longest output](max_output_len).
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! The summary of a run, as text and as JSON.
 
 use super::size::human_bytes;
-use crate::report::{human, render};
+use crate::report::{human_duration, render};
 use highwater::stream::PipelineReport;
 use serde_json::{Value, json};
 use std::{fmt::Write, time::Duration};
@@ -16,7 +16,7 @@ pub(crate) struct Summary {
     /// Bytes written.
     pub(crate) bytes_out: u64,
     /// The time from the first read to the complete output.
-    pub(crate) took: Duration,
+    pub(crate) duration: Duration,
     /// The peak memory of the data in flight, in bytes.
     pub(crate) peak_in_flight: usize,
     /// The total time that the read thread was stalled.
@@ -30,7 +30,7 @@ impl Summary {
     /// compression and decompression of a file compare.
     fn rate(&self) -> f64 {
         let bytes = self.bytes_in.max(self.bytes_out);
-        bytes as f64 / (1024.0 * 1024.0) / self.took.as_secs_f64().max(1e-9)
+        bytes as f64 / (1024.0 * 1024.0) / self.duration.as_secs_f64().max(1e-9)
     }
 
     /// Returns the stages, each with the time it was stalled by the next stage, if that is
@@ -56,7 +56,7 @@ impl Summary {
             "{input} to {output}: {} in, {} out, {}, {:.0} MiB/s",
             human_bytes(self.bytes_in),
             human_bytes(self.bytes_out),
-            human(self.took),
+            human_duration(self.duration),
             self.rate()
         );
         let resident = peak_rss().map_or_else(String::new, |bytes| {
@@ -73,7 +73,7 @@ impl Summary {
                 stage.name.to_string(),
                 stage.output.items.to_string(),
                 human_bytes(stage.peak as u64).to_string(),
-                stalled.map_or_else(|| "–".to_owned(), human),
+                stalled.map_or_else(|| "–".to_owned(), human_duration),
                 String::new(),
             ]);
         }
@@ -102,7 +102,7 @@ impl Summary {
             "output": output,
             "bytes_in": self.bytes_in,
             "bytes_out": self.bytes_out,
-            "duration_ns": nanos(self.took),
+            "duration_ns": nanos(self.duration),
             "mib_per_second": (self.rate() * 10.0).round() / 10.0,
             "peak_in_flight_bytes": self.peak_in_flight,
             "peak_rss_bytes": peak_rss(),

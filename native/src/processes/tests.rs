@@ -104,7 +104,7 @@ fn panic_in_a_child_is_reported_as_a_bug() {
                 assert_eq!(message, expected);
                 let location = location.as_deref().unwrap_or_default();
                 assert!(location.contains("worlds/mod.rs:"), "{location}");
-                assert_eq!(state(process.id()), None, "it was reaped");
+                assert_eq!(state(process.id()), None, "not reaped");
             }
         }
         .boxed_local()
@@ -131,7 +131,7 @@ fn signal_that_ends_a_child_is_reported() {
                     }
                     other => panic!("{other:?}"),
                 }
-                assert_eq!(state(process.id()), None, "it was reaped");
+                assert_eq!(state(process.id()), None, "not reaped");
             }
         }
         .boxed_local()

@@ -1,6 +1,6 @@
 //! The report as JSON.
 
-use super::{errors, scaling, took};
+use super::{errors, run_duration, scaling};
 use highwater::{analysis::digest, scenario::Verdict, trace::Trace};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
@@ -56,7 +56,7 @@ pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
         "world": trace.world,
         "seed": trace.seed,
         "params": params,
-        "duration_ns": nanos(took(trace)),
+        "duration_ns": nanos(run_duration(trace)),
         "digest": digest(trace),
         "records": trace.events.len(),
         "dropped": trace.dropped,

@@ -1,6 +1,6 @@
 //! Tables of services and queues.
 
-use super::{FAINT, human, units::bytes};
+use super::{FAINT, human_duration, units::bytes};
 use highwater::trace::Trace;
 use std::{fmt::Write, time::Duration};
 
@@ -29,7 +29,7 @@ pub(super) fn services(trace: &Trace, note: &str) -> String {
         };
         let percentile = |percent| {
             let known = summary.percentile(source, percent);
-            known.map_or_else(|| "–".to_owned(), human)
+            known.map_or_else(|| "–".to_owned(), human_duration)
         };
         let targets: Vec<String> = summary
             .edges()
@@ -57,7 +57,7 @@ pub(super) fn services(trace: &Trace, note: &str) -> String {
 
 /// Returns one row per byte queue: its mark, levels, stalls and drops. Empty if there are no
 /// queues.
-pub(super) fn queues(trace: &Trace, took: Duration) -> String {
+pub(super) fn queues(trace: &Trace, run_duration: Duration) -> String {
     let summary = trace.summary();
     let header = [
         "QUEUE", "MARK", "PEAK", "FINAL", "STALLED", "DROPPED", "REJECTED", "",
@@ -65,7 +65,7 @@ pub(super) fn queues(trace: &Trace, took: Duration) -> String {
     let mut rows = vec![header.map(str::to_owned)];
     for (id, queue) in summary.queues() {
         let share = |stalled: Duration| {
-            let share = stalled.as_secs_f64() / took.as_secs_f64().max(f64::EPSILON);
+            let share = stalled.as_secs_f64() / run_duration.as_secs_f64().max(f64::EPSILON);
             format!("{:.0} %", 100.0 * share)
         };
         rows.push([

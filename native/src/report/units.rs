@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Formats a duration with three digits and a unit: `81.6 ms`, `3.21 s`, `2 min 5 s`.
-pub(crate) fn human(duration: Duration) -> String {
+pub(crate) fn human_duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     let millis = seconds * 1000.0;
     if duration.is_zero() {
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn durations_show_three_digits() {
-        let shown = |micros| human(Duration::from_micros(micros));
+        let shown = |micros| human_duration(Duration::from_micros(micros));
         assert_eq!(shown(0), "0 ms");
         assert_eq!(shown(57), "0.06 ms");
         assert_eq!(shown(9_996), "10.0 ms");

@@ -1,7 +1,7 @@
 //! Error responses of `highwater serve`, and their log entries.
 
 use crate::{
-    server::{Answer, JSON, Server},
+    server::{JSON, Response, Server},
     support::wait_until,
 };
 use serde_json::{Value, json};
@@ -13,23 +13,23 @@ fn server() -> Server {
 
 /// Checks a problem document and its single log entry, and returns the document.
 #[track_caller]
-fn problem(server: &Server, answer: &Answer, status: u16, code: &str) -> Value {
-    assert_eq!(answer.status, status, "{answer:?}");
+fn problem(server: &Server, response: &Response, status: u16, code: &str) -> Value {
+    assert_eq!(response.status, status, "{response:?}");
     assert_eq!(
-        answer.header("content-type"),
+        response.header("content-type"),
         Some("application/problem+json")
     );
-    let problem = answer.json();
+    let problem = response.json();
     assert_eq!(problem["status"], status);
     assert_eq!(problem["code"], code);
     assert_eq!(problem["type"], format!("/problems/{code}"));
     assert!(problem["title"].is_string(), "{problem}");
     for internal in [".rs", "highwater", "panicked", "struct", "enum"] {
-        assert!(!answer.body.contains(internal), "{internal}: {problem}");
+        assert!(!response.body.contains(internal), "{internal}: {problem}");
     }
 
     let id = problem["id"].as_str().unwrap();
-    assert_eq!(answer.header("x-request-id"), Some(id));
+    assert_eq!(response.header("x-request-id"), Some(id));
     // The entry is written before the response, but read a little later.
     wait_until(id, || !server.logged(id).is_empty());
     // A second entry would precede that of the next request.
@@ -89,8 +89,8 @@ fn bad_run_requests_explain_the_problem() {
         (&deep, 400, "malformed_json", "recursion limit"),
         (&long, 413, "too_large", "16384 bytes"),
     ] {
-        let answer = server.run(body);
-        let problem = problem(&server, &answer, status, code);
+        let response = server.run(body);
+        let problem = problem(&server, &response, status, code);
         let line = problem["detail"].as_str().unwrap();
         let has = line.to_lowercase().contains(&detail.to_lowercase());
         assert!(has && !line.contains('\n'), "{line}");
@@ -123,9 +123,9 @@ fn bad_paths_methods_and_types_are_problems() {
         // The route needs --faults.
         ("POST", "/api/faults/bug", &[JSON], 404, "not_found"),
     ] {
-        let answer = server.request(method, path, headers, "{}");
-        problem(&server, &answer, status, code);
-        assert_eq!(answer.header("allow").is_some(), status == 405, "{path}");
+        let response = server.request(method, path, headers, "{}");
+        problem(&server, &response, status, code);
+        assert_eq!(response.header("allow").is_some(), status == 405, "{path}");
     }
 }
 
@@ -159,8 +159,8 @@ fn browsers_get_text_and_programs_get_json() {
 fn valid_client_request_id_is_kept() {
     let server = server();
     let id_for = |id| {
-        let answer = server.request("GET", "/api/none", &[("X-Request-Id", id)], "");
-        answer.json()["id"].as_str().unwrap().to_owned()
+        let response = server.request("GET", "/api/none", &[("X-Request-Id", id)], "");
+        response.json()["id"].as_str().unwrap().to_owned()
     };
     assert_eq!(id_for("order-42"), "order-42");
     assert_ne!(id_for("order 42"), "order 42");
@@ -180,13 +180,13 @@ fn problem_types_are_documented_at_their_uri() {
         let code = uri.rsplit('/').next().unwrap();
         assert!(page.body.starts_with(code), "{page:?}");
     }
-    for answer in [
+    for response in [
         server.request("GET", "/api/none", &[], ""),
         server.request("GET", "/api/runs", &[], ""),
         server.run("{"),
         server.run("[]"),
     ] {
-        let problem = answer.json();
+        let problem = response.json();
         let uri = problem["type"].as_str().unwrap();
         let page = server.request("GET", uri, &[], "");
         assert_eq!(page.status, 200, "{uri}");

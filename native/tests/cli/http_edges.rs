@@ -1,7 +1,7 @@
 //! Unusual and malformed HTTP requests, sent as raw bytes.
 
 use crate::{
-    server::{Answer, Server},
+    server::{Response, Server},
     support::{PATIENCE, command, highwater},
 };
 use std::{
@@ -13,30 +13,34 @@ use std::{
 
 /// Sends bytes and reads until the server closes. Fails if the server resets the
 /// connection.
-fn exchange(addr: &str, bytes: &[u8]) -> Answer {
+fn exchange(addr: &str, bytes: &[u8]) -> Response {
     let mut stream = TcpStream::connect(addr).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(bytes).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    Answer::read(&answer)
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    Response::read(&response)
 }
 
 /// Sends a request head with these lines.
-fn send_head(addr: &str, lines: &[&str]) -> Answer {
+fn send_head(addr: &str, lines: &[&str]) -> Response {
     let head = lines.join("\r\n") + "\r\nConnection: close\r\n\r\n";
     exchange(addr, head.as_bytes())
 }
 
 /// Checks for a problem document with this status and an id.
 #[track_caller]
-fn assert_problem(answer: &Answer, status: u16) {
-    assert_eq!(answer.status, status, "{answer:?}");
-    let content_type = answer.header("content-type");
-    assert_eq!(content_type, Some("application/problem+json"), "{answer:?}");
-    let problem = answer.json();
+fn assert_problem(response: &Response, status: u16) {
+    assert_eq!(response.status, status, "{response:?}");
+    let content_type = response.header("content-type");
+    assert_eq!(
+        content_type,
+        Some("application/problem+json"),
+        "{response:?}"
+    );
+    let problem = response.json();
     assert_eq!(problem["status"], status, "{problem}");
-    assert_eq!(problem["id"].as_str(), answer.header("x-request-id"));
+    assert_eq!(problem["id"].as_str(), response.header("x-request-id"));
 }
 
 /// A running `highwater cluster`, killed on drop.
@@ -84,9 +88,9 @@ fn http_1_1_needs_one_valid_host() {
             "a%2", "http://a",
         ] {
             let host = format!("Host: {host}");
-            let answer = send_head(addr, &[get, &host]);
-            assert_problem(&answer, 400);
-            assert_eq!(answer.header("connection"), Some("close"), "{host}");
+            let response = send_head(addr, &[get, &host]);
+            assert_problem(&response, 400);
+            assert_eq!(response.header("connection"), Some("close"), "{host}");
         }
         let own = format!("Host: {addr}");
         for twice in [[&*own, &own], [&own, "host: b"]] {
@@ -113,13 +117,13 @@ fn hosts_that_are_not_loopback_need_allow_host() {
     let server = Server::start_with(&["--allow-host", "Page.Test", "--allow-host", "192.0.2.7"]);
     let status = |host: &str| {
         let host = format!("Host: {host}");
-        let answer = send_head(&server.addr, &["GET /healthz HTTP/1.1", &host]);
-        if answer.status != 200 {
-            assert_problem(&answer, 421);
-            assert_eq!(answer.json()["code"], "misdirected_request");
-            assert!(answer.body.contains("--allow-host"), "{answer:?}");
+        let response = send_head(&server.addr, &["GET /healthz HTTP/1.1", &host]);
+        if response.status != 200 {
+            assert_problem(&response, 421);
+            assert_eq!(response.json()["code"], "misdirected_request");
+            assert!(response.body.contains("--allow-host"), "{response:?}");
         }
-        answer.status
+        response.status
     };
     for host in [
         "localhost",
@@ -154,8 +158,8 @@ fn hosts_that_are_not_loopback_need_allow_host() {
         "GET http://example.com/",
     ] {
         let line = format!("{line} HTTP/1.1");
-        let answer = send_head(&server.addr, &[&line, "Host: example.com"]);
-        assert_eq!(answer.status, 421, "{answer:?}");
+        let response = send_head(&server.addr, &[&line, "Host: example.com"]);
+        assert_eq!(response.status, 421, "{response:?}");
     }
     let target = "GET http://localhost/healthz HTTP/1.1";
     assert_eq!(
@@ -198,11 +202,11 @@ fn malformed_requests_are_answered_logged_and_counted() {
     ];
     let mut ids = Vec::new();
     for (request, status) in requests {
-        let answer = exchange(&server.addr, request.as_bytes());
-        assert_problem(&answer, status);
-        assert_eq!(answer.header("connection"), Some("close"));
-        assert!(answer.header("date").is_some(), "{answer:?}");
-        ids.push(answer.header("x-request-id").unwrap().to_owned());
+        let response = exchange(&server.addr, request.as_bytes());
+        assert_problem(&response, status);
+        assert_eq!(response.header("connection"), Some("close"));
+        assert!(response.header("date").is_some(), "{response:?}");
+        ids.push(response.header("x-request-id").unwrap().to_owned());
     }
     // Repeated lines are sampled, so only the first is sure to be logged.
     server.wait_for_log(&ids[0]);
@@ -264,15 +268,15 @@ fn answer_reaches_a_client_that_is_still_sending() {
         for _ in 0..10 {
             stream.write_all(rest.as_bytes()).unwrap();
         }
-        let mut answer = String::new();
-        let read = stream.read_to_string(&mut answer);
-        assert!(read.is_ok(), "{status}: {read:?} after {answer:?}");
-        assert_eq!(Answer::read(&answer).status, status, "{answer}");
+        let mut response = String::new();
+        let read = stream.read_to_string(&mut response);
+        assert!(read.is_ok(), "{status}: {read:?} after {response:?}");
+        assert_eq!(Response::read(&response).status, status, "{response}");
     }
 }
 
 #[test]
-fn paths_that_no_file_can_have_are_not_found() {
+fn impossible_file_paths_return_404() {
     let server = Server::start();
     let www = server.www.path();
     #[cfg(unix)]
@@ -299,8 +303,8 @@ fn paths_that_no_file_can_have_are_not_found() {
         "/..%2f..%2fetc%2fpasswd",
     ] {
         for method in ["GET", "HEAD"] {
-            let answer = server.request(method, path, &[], "");
-            assert_eq!(answer.status, 404, "{method} {path}: {answer:?}");
+            let response = server.request(method, path, &[], "");
+            assert_eq!(response.status, 404, "{method} {path}: {response:?}");
         }
     }
     assert_eq!(server.request("GET", "/", &[], "").status, 200);
@@ -331,18 +335,22 @@ fn disallowed_methods_get_405_with_allow() {
     ] {
         let own = format!("Host: {addr}");
         for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "FOO"] {
-            let answer = send_head(addr, &[&format!("{method} {path} HTTP/1.1"), &own]);
-            assert_problem(&answer, 405);
-            assert_eq!(answer.header("allow"), Some("GET,HEAD"), "{method} {path}");
+            let response = send_head(addr, &[&format!("{method} {path} HTTP/1.1"), &own]);
+            assert_problem(&response, 405);
+            assert_eq!(
+                response.header("allow"),
+                Some("GET,HEAD"),
+                "{method} {path}"
+            );
         }
         let head = send_head(addr, &[&format!("HEAD {path} HTTP/1.1"), &own]);
         let get = send_head(addr, &[&format!("GET {path} HTTP/1.1"), &own]);
         assert_eq!((head.status, &*head.body), (get.status, ""), "{path}");
     }
     let own = format!("Host: {}", server.addr);
-    let answer = send_head(&server.addr, &["GET /api/runs HTTP/1.1", &own]);
-    assert_problem(&answer, 405);
-    assert_eq!(answer.header("allow"), Some("POST"));
+    let response = send_head(&server.addr, &["GET /api/runs HTTP/1.1", &own]);
+    assert_problem(&response, 405);
+    assert_eq!(response.header("allow"), Some("POST"));
 }
 
 #[test]
@@ -357,14 +365,14 @@ fn accept_chooses_between_text_and_json() {
         ("application/x-text/html", false),
         ("*/*", false),
     ] {
-        let answer = server.request("GET", "/none", &[("Accept", accept)], "");
-        assert_eq!(answer.status, 404);
-        let content_type = answer.header("content-type").unwrap();
+        let response = server.request("GET", "/none", &[("Accept", accept)], "");
+        assert_eq!(response.status, 404);
+        let content_type = response.header("content-type").unwrap();
         assert_eq!(
             content_type.starts_with("text/plain"),
             is_person,
             "{accept}"
         );
-        assert_eq!(answer.header("vary"), Some("accept"));
+        assert_eq!(response.header("vary"), Some("accept"));
     }
 }

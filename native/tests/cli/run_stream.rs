@@ -31,11 +31,11 @@ fn packed_records_match_the_judged_trace() {
         "scenario": "decoupling", "params": std::collections::BTreeMap::from(set),
         "seed": 3, "records": "packed",
     });
-    let answer = server.run(&body.to_string());
-    assert_eq!(answer.header("content-type"), Some("text/event-stream"));
-    let events = answer.events();
+    let response = server.run(&body.to_string());
+    assert_eq!(response.header("content-type"), Some("text/event-stream"));
+    let events = response.events();
     let serving = server.serving_process().to_string();
-    assert_eq!(answer.header("x-worker"), Some(serving.as_str()));
+    assert_eq!(response.header("x-worker"), Some(serving.as_str()));
     let Some(((end, verdicts), batches)) = events.split_last() else {
         panic!("{events:?}")
     };

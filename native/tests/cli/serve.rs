@@ -32,8 +32,8 @@ fn every_response_has_security_headers_and_a_type() {
         ("/api/none", 404, "application/problem+json"),
         ("/api/runs", 405, "application/problem+json"),
     ] {
-        let answer = server.request("GET", path, &[], "");
-        assert_eq!(answer.status, status, "{path}: {answer:?}");
+        let response = server.request("GET", path, &[], "");
+        assert_eq!(response.status, status, "{path}: {response:?}");
         for (name, value) in [
             ("content-type", content_type),
             ("cross-origin-opener-policy", "same-origin"),
@@ -44,9 +44,9 @@ fn every_response_has_security_headers_and_a_type() {
             ("cache-control", "no-cache"),
             ("server-timing", "native"),
         ] {
-            assert_eq!(answer.header(name), Some(value), "{name} of {path}");
+            assert_eq!(response.header(name), Some(value), "{name} of {path}");
         }
-        let policy = answer.header("content-security-policy").unwrap();
+        let policy = response.header("content-security-policy").unwrap();
         assert!(
             policy.contains("script-src 'self' 'wasm-unsafe-eval' blob:;"),
             "{policy}"
@@ -65,8 +65,8 @@ fn unchanged_files_return_304() {
 
 #[test]
 fn api_and_command_line_list_the_same() {
-    let answer = Server::start().request("GET", "/api/scenarios", &[], "");
-    assert_eq!(answer.json(), highwater(&["list", "--json"]).json());
+    let response = Server::start().request("GET", "/api/scenarios", &[], "");
+    assert_eq!(response.json(), highwater(&["list", "--json"]).json());
 }
 
 #[test]
@@ -88,9 +88,9 @@ fn run_is_streamed_while_it_happens() {
 #[test]
 fn streamed_run_is_complete() {
     let body = r#"{"scenario": "decoupling", "params": {"users": 4, "interval": "20", "fail_rate": 100}, "seed": 3}"#;
-    let answer = Server::start().run(body);
-    assert_eq!(answer.header("content-type"), Some("text/event-stream"));
-    let events = answer.events();
+    let response = Server::start().run(body);
+    assert_eq!(response.header("content-type"), Some("text/event-stream"));
+    let events = response.events();
     let (last, batches) = events.split_last().unwrap();
     let mut names = Vec::new();
     for (event, batch) in batches {

@@ -89,9 +89,9 @@ impl Server {
 
     /// Returns the pid of the process that responds.
     pub(crate) fn serving_process(&self) -> u32 {
-        let answer = self.request("GET", "/readyz", &[], "");
-        let number = answer.body.trim().rsplit(' ').next().unwrap();
-        number.parse().unwrap_or_else(|_| panic!("{answer:?}"))
+        let response = self.request("GET", "/readyz", &[], "");
+        let number = response.body.trim().rsplit(' ').next().unwrap();
+        number.parse().unwrap_or_else(|_| panic!("{response:?}"))
     }
 
     /// Returns the pid of the process that responds, or `None` without a response.
@@ -99,12 +99,12 @@ impl Server {
     pub(crate) fn try_serving_process(&self) -> Option<u32> {
         let mut stream = TcpStream::connect(&self.addr).ok()?;
         write!(stream, "GET /readyz HTTP/1.0\r\n\r\n").ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        answer.trim().rsplit(' ').next()?.parse().ok()
+        let mut response = String::new();
+        stream.read_to_string(&mut response).ok()?;
+        response.trim().rsplit(' ').next()?.parse().ok()
     }
 
-    pub(crate) fn run(&self, body: &str) -> Answer {
+    pub(crate) fn run(&self, body: &str) -> Response {
         self.request("POST", "/api/runs", &[JSON], body)
     }
 
@@ -114,14 +114,14 @@ impl Server {
         path: &str,
         headers: &[(&str, &str)],
         body: &str,
-    ) -> Answer {
+    ) -> Response {
         let mut stream = self.send(method, path, headers, body);
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut answer = Vec::new();
+        let mut response = Vec::new();
         // A server that rejects a long request may reset the connection after its
         // response.
-        let _ = stream.read_to_end(&mut answer);
-        Answer::read(&String::from_utf8(answer).unwrap())
+        let _ = stream.read_to_end(&mut response);
+        Response::read(&String::from_utf8(response).unwrap())
     }
 
     /// Sends a request with HTTP/1.0, so that the response ends with the connection.
@@ -153,13 +153,13 @@ impl Drop for Server {
 }
 
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
     pub(crate) body: String,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn read(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let mut lines = head.lines();
@@ -168,7 +168,7 @@ impl Answer {
             let (name, value) = line.split_once(": ").unwrap();
             (name.to_lowercase(), value.to_owned())
         });
-        Answer {
+        Response {
             status: status.parse().unwrap(),
             headers: headers.collect(),
             body: body.to_owned(),

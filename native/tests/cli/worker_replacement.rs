@@ -3,7 +3,7 @@
 #![cfg(unix)]
 
 use crate::{
-    server::{Answer, JSON, Server},
+    server::{JSON, Response, Server},
     support::{signal, wait_until},
 };
 use std::{
@@ -14,7 +14,7 @@ use std::{
 /// A run that streams for two seconds.
 const RUN: &str = r#"{"scenario": "decoupling", "params": {"users": 100, "interval": 20}}"#;
 
-fn trigger_bug(server: &Server) -> Answer {
+fn trigger_bug(server: &Server) -> Response {
     server.request("POST", "/api/faults/bug", &[JSON], "{}")
 }
 
@@ -38,14 +38,14 @@ fn bug_returns_500_and_replaces_only_its_worker() {
     let mut begin = [0; 12];
     run.read_exact(&mut begin).unwrap();
 
-    let answer = trigger_bug(&server);
-    assert_eq!(answer.status, 500, "{answer:?}");
-    let problem = answer.json();
+    let response = trigger_bug(&server);
+    assert_eq!(response.status, 500, "{response:?}");
+    let problem = response.json();
     assert_eq!(problem["code"], "internal_error");
     assert_eq!(problem["type"], "/problems/internal_error");
-    assert!(!answer.body.contains("deliberate"), "{answer:?}");
+    assert!(!response.body.contains("deliberate"), "{response:?}");
     let id = problem["id"].as_str().unwrap();
-    assert_eq!(answer.header("x-request-id"), Some(id));
+    assert_eq!(response.header("x-request-id"), Some(id));
 
     let new = other_than(&server, old);
     let mut rest = String::new();
@@ -73,10 +73,10 @@ fn replaced_worker_closes_its_connections() {
         "POST /api/faults/bug HTTP/1.1\r\nHost: localhost\r\n\r\n"
     )
     .unwrap();
-    let mut answer = String::new();
+    let mut response = String::new();
     // Reads to the end: the worker with the bug drains.
-    open.read_to_string(&mut answer).unwrap();
-    assert_eq!(Answer::read(&answer).status, 500);
+    open.read_to_string(&mut response).unwrap();
+    assert_eq!(Response::read(&response).status, 500);
 }
 
 #[test]
@@ -206,11 +206,17 @@ fn metrics_cover_all_workers() {
     server.wait_for_log("worker 1 (pid ");
     server.wait_for_log("worker 2 (pid ");
     let requests = || {
-        let answer = server.request("GET", "/metrics", &[], "");
-        assert_eq!(answer.status, 200, "{answer:?}");
-        assert!(answer.body.contains("highwater_workers 2\n"), "{answer:?}");
+        let response = server.request("GET", "/metrics", &[], "");
+        assert_eq!(response.status, 200, "{response:?}");
+        assert!(
+            response.body.contains("highwater_workers 2\n"),
+            "{response:?}"
+        );
         let what = "highwater_http_requests_total{status=\"2xx\"} ";
-        let line = answer.body.lines().find_map(|line| line.strip_prefix(what));
+        let line = response
+            .body
+            .lines()
+            .find_map(|line| line.strip_prefix(what));
         line.unwrap().parse::<u64>().unwrap()
     };
     let before = requests();

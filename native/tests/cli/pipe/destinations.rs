@@ -142,9 +142,9 @@ fn data_is_forwarded_before_the_input_ends() {
     let mut stdout = child.stdout.take().unwrap();
     for (sent, expected) in [(b"ping", b"PING"), (b"pong", b"PONG")] {
         stdin.write_all(sent).unwrap();
-        let mut answer = [0; 4];
-        stdout.read_exact(&mut answer).unwrap();
-        assert_eq!(&answer, expected);
+        let mut response = [0; 4];
+        stdout.read_exact(&mut response).unwrap();
+        assert_eq!(&response, expected);
     }
     drop(stdin);
     assert!(child.wait().unwrap().success());

@@ -62,7 +62,7 @@ pub(super) fn check_replaceable(
         let is_sticky = folder.mode() & 0o1000 != 0;
         let user = nix::unistd::geteuid().as_raw();
         let is_owner = [file.uid(), folder.uid()].contains(&user);
-        if is_sticky && !is_owner && !may_act_for_owners() {
+        if is_sticky && !is_owner && !has_owner_rights() {
             return Err(Refusal::Replace(
                 "it belongs to another user and its folder is sticky".to_owned(),
             ));
@@ -127,7 +127,7 @@ impl Flags {
 /// Returns whether the process has the rights of every file's owner. Root in a container
 /// often has not.
 #[cfg(unix)]
-fn may_act_for_owners() -> bool {
+fn has_owner_rights() -> bool {
     /// `CAP_FOWNER`
     const CAPABILITY: u64 = 1 << 3;
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
