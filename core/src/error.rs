@@ -1,4 +1,4 @@
-//! Errors: one taxonomy, one handler, and bugs that are allowed to crash.
+//! Errors: one error type, one handler, and bugs that are allowed to crash.
 //!
 //! ```text
 //!   io::Error ───┐                            ┌─▶ Respond   the world's fault: answer, go on
@@ -7,13 +7,13 @@
 //!                                   └─▶ one line in the log, one count
 //! ```
 //!
-//! An [`AppError`] knows whose fault it is, what the client may know and what the
-//! operator has to. What is [`Classify`] becomes one by `?`. The [`Handler`] is the
-//! one place that all of them come to: it logs and counts each once and decides.
-//! What the client gets is a [`Problem`]; its [`CorrelationId`] is in the log too.
-//! [`RetryPolicy`], its [`RetryBudget`] and the [`Breaker`] keep an error from becoming
-//! an outage. None of this knows an async runtime, a clock, a random source or a
-//! web framework.
+//! An [`AppError`] carries its class, what the client may see and what the operator
+//! needs. Any type that implements [`Classify`] converts to it with `?`. The
+//! [`Handler`] receives all errors: it logs and counts each one once and decides what
+//! to do. The client gets a [`Problem`], whose [`CorrelationId`] is in the log entry
+//! too. [`RetryPolicy`], [`RetryBudget`] and [`Breaker`] keep an error from becoming
+//! an outage. Nothing here depends on an async runtime, a system clock, a random
+//! source or a web framework.
 #![cfg_attr(
     feature = "tower",
     doc = "\nAround a service of `tower`, and so around a server of axum or hyper, all of it is one layer: [`http`]."
@@ -47,39 +47,39 @@
 //!
 //! # The rules, and where they come from
 //!
-//! - **An error is operational or a bug**, and that decides what becomes of it. An
-//!   operational one is what a correct program has to expect, and is handled; of a
-//!   bug nobody knows what it left behind, so the program stops and is started
-//!   again. This is how Joyent's guide "Error Handling in Node.js" puts it. A panic
-//!   is a bug, an `Err` is not, unless it says so.
-//! - **Nothing is classified by accident.** There is no conversion from any error
-//!   at all: it says what it is, or [somebody does](ResultExt::classified) where it
-//!   comes up. What the system answers is never proof of a bug, nor that the client
-//!   is to blame.
-//! - **The client is told what is meant for it**, in the form of RFC 9457. Of what
-//!   is not its fault it learns that, and when to come back; of a bug only that
-//!   there was one. The detail, context and sources of an error, and where it was
-//!   raised, are for the log alone.
-//! - **Each error is logged and counted once**, in one line that no text can break,
-//!   with the id that the response has.
-//! - **Only what is worth it is retried**: what may pass, and does no harm if it is
-//!   done twice. The waits grow, and are spread over the whole time ("full jitter",
-//!   as the Builders' Library of AWS advises), as those that failed together would
-//!   come back together. They are no shorter than the error asks for, which is
-//!   what `Retry-After` of RFC 9110 is for.
-//! - **Retries have a budget**: a share of the requests and a few a second, as in
-//!   Finagle. What is down is not buried under three times its load.
-//! - **What is down is left alone**: the breaker of Michael Nygard's "Release It!"
-//!   fails calls at once, and lets through a few to see whether it is back.
-//! - **The handler gets by with errors that are wrong themselves.** A text that
-//!   panics while it is made, or has no end; sources that go round in a circle; line
-//!   breaks, control characters and what reverses the reading direction.
+//! - **An error is either operational or a bug.** A correct program has to expect
+//!   operational errors and handles them. After a bug the state of the program is
+//!   unknown, so it stops and is restarted. The distinction is that of Joyent's guide
+//!   "Error Handling in Node.js". A panic is a bug; an `Err` is a bug only if it is
+//!   classified as one.
+//! - **Nothing is classified by accident.** There is no conversion from arbitrary
+//!   errors: an error either implements [`Classify`] or is
+//!   [classified](ResultExt::classified) where it occurs. An error of the operating
+//!   system is never proof of a bug, nor of a mistake by the client.
+//! - **The client sees only what is meant for it**, in the format of RFC 9457. For a
+//!   server error it learns that the server failed and when to retry; for a bug, only
+//!   that there was one. The detail, context, sources and location of an error go to
+//!   the log alone.
+//! - **Each error is logged and counted once**, on a single line, with the id that
+//!   the response has.
+//! - **Only safe and promising retries are made**: for transient errors of idempotent
+//!   operations. The waits grow and are spread over the whole interval ("full
+//!   jitter", as recommended by the Amazon Builders' Library), so that clients that
+//!   failed together do not retry together. No wait is shorter than the error
+//!   requests, following `Retry-After` of RFC 9110.
+//! - **Retries have a budget**: a share of the requests plus a few per second, as in
+//!   Finagle. A failing dependency is not hit with three times its load.
+//! - **A failing dependency is left alone**: the circuit breaker of Michael Nygard's
+//!   "Release It!" rejects calls at once, and admits a few to find out whether the
+//!   dependency has recovered.
+//! - **The handler tolerates broken errors**: a `Display` that panics or never ends,
+//!   cyclic sources, line breaks, control characters and bidirectional overrides.
 //!
-//! # Doing it again
+//! # Retries
 //!
-//! [`RetryPolicy::run`] makes the attempts, and [`Breaker::call`] keeps a
-//! dependency that is down from being called. The caller passes its clock and its
-//! runtime's sleep. Both are shared by reference, and their futures are `Send`:
+//! [`RetryPolicy::run`] makes the attempts, and [`Breaker::call`] protects a failing
+//! dependency from further calls. The caller passes a clock and the sleep function of
+//! its runtime. Both types are shared by reference, and their futures are `Send`:
 //!
 //! ```
 //! use highwater::error::{AppError, Breaker, RetryPolicy};
@@ -110,20 +110,20 @@
 //! # Ok::<(), AppError>(())
 //! ```
 //!
-//! An open breaker ends the run at once: it says that a retry would fail too. A
-//! loop of one's own uses [`RetryPolicy::decide`], [`Breaker::admit`] and
+//! An open breaker ends the run at once, because a retry would fail too. To write
+//! your own loop, use [`RetryPolicy::decide`], [`Breaker::admit`] and
 //! [`Breaker::record`].
 //!
 //! # Coming from Node
 //!
 //! | Node | here | why |
 //! |---|---|---|
-//! | `isOperational`, by convention, on some errors | [`Class`], of every error | nobody forgets it |
-//! | whatever is thrown is caught alike | a `Result` is expected, a panic is a bug | the type tells |
-//! | `error.message` often goes to the client | [`public_message`](AppError::public_message), apart from [`detail`](AppError::detail) | what is written for one reader is wrong for the other |
-//! | `uncaughtException` may log and go on | [`HandlerPolicy::Supervise`]: answer, drain, be replaced | its state is unknown |
-//! | `error.code`, of any form | [`code`](AppError::code), stable, in `snake_case` | programs rely on it |
-//! | `cause` | [`with_source`](AppError::with_source), and [`with_context`](AppError::with_context) for values | a log that is searched needs values |
+//! | `isOperational`, by convention, on some errors | [`Class`] of every error | cannot be forgotten |
+//! | everything that is thrown is caught alike | a `Result` is expected, a panic is a bug | the type tells them apart |
+//! | `error.message` often reaches the client | [`public_message`](AppError::public_message) is separate from [`detail`](AppError::detail) | clients and operators need different texts |
+//! | `uncaughtException` may log and continue | [`HandlerPolicy::Supervise`]: respond, drain, be replaced | the state is unknown |
+//! | `error.code` in any format | [`code`](AppError::code), stable, in `snake_case` | programs rely on it |
+//! | `cause` | [`with_source`](AppError::with_source), and [`with_context`](AppError::with_context) for values | values make a log searchable |
 
 mod app_error;
 mod breaker;

@@ -4,19 +4,19 @@ use super::{Chain, Class, Classification, ErrorKind, FieldError, text};
 use crate::sync::{AtomicBool, Ordering};
 use std::{any::Any, borrow::Cow, error::Error, fmt, panic::Location, time::Duration};
 
-/// An error with all that is needed to answer it, log it and act on it.
+/// An error with everything needed to respond to it, log it and act on it.
 ///
-/// It keeps apart what the client is told and what the operator is:
+/// It separates what the client sees from what the operator sees:
 ///
 /// | | for the client | for the operator |
 /// |---|---|---|
 /// | text | [`public_message`](Self::public_message), `{}` | [`detail`](Self::detail), [`chain`](Self::chain), `{:#}` |
 /// | values | [`fields`](Self::fields), [`retry_after`](Self::retry_after) | [`context`](Self::context), [`location`](Self::location) |
 ///
-/// What is printed by accident with `{}` therefore gives nothing away.
+/// Accidentally printing an error with `{}` therefore leaks nothing.
 ///
-/// It is as wide as one pointer, so a `Result` with it costs little where all is
-/// well. Whatever is [`Classify`](super::Classify) becomes one by `?`.
+/// An `AppError` is one pointer wide, so returning it in a `Result` is cheap. Any
+/// type that implements [`Classify`](super::Classify) converts to it with `?`.
 ///
 /// ```
 /// use highwater::error::AppError;
@@ -41,13 +41,13 @@ struct ErrorData {
     context: Vec<(&'static str, String)>,
     source: Option<Box<dyn Error + Send + Sync>>,
     location: &'static Location<'static>,
-    /// Set by the handler, which logs and counts an error once.
+    /// Set by the handler, so that it logs and counts the error once.
     is_handled: AtomicBool,
 }
 
 impl AppError {
-    /// An error of a kind, or with a [`Classification`] of its own. The usual
-    /// kinds have a constructor each.
+    /// Creates an error of a kind, or with its own [`Classification`]. The common
+    /// kinds have constructors of their own.
     ///
     /// ```
     /// use highwater::error::{AppError, Classification, ErrorKind};
@@ -69,7 +69,7 @@ impl AppError {
         }))
     }
 
-    /// What is decided by it.
+    /// Returns the classification.
     ///
     /// ```
     /// use highwater::error::{AppError, Classification, ErrorKind};
@@ -81,7 +81,7 @@ impl AppError {
         &self.0.classification
     }
 
-    /// What kind of error it is.
+    /// Returns the kind.
     ///
     /// ```
     /// use highwater::error::{AppError, ErrorKind};
@@ -92,7 +92,7 @@ impl AppError {
         self.0.classification.kind()
     }
 
-    /// Whose fault it is.
+    /// Returns the class: operational or a bug.
     ///
     /// ```
     /// use highwater::error::{AppError, Class};
@@ -104,7 +104,7 @@ impl AppError {
         self.0.classification.class()
     }
 
-    /// Whether the world is to blame.
+    /// Returns whether the error is operational: a correct program has to expect it.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -116,7 +116,7 @@ impl AppError {
         !self.is_bug()
     }
 
-    /// Whether the program is to blame.
+    /// Returns whether the error is a bug.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -128,7 +128,7 @@ impl AppError {
         self.0.classification.is_bug()
     }
 
-    /// Whether the same may succeed a little later. A bug never is.
+    /// Returns whether a retry may succeed. Never true for a bug.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -140,7 +140,7 @@ impl AppError {
         self.0.classification.is_transient()
     }
 
-    /// Its name for programs: stable, in `snake_case`.
+    /// Returns the stable code for programs, in `snake_case`.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -151,7 +151,7 @@ impl AppError {
         self.0.classification.code()
     }
 
-    /// Its status of HTTP, from 400 to 599.
+    /// Returns the HTTP status, from 400 to 599.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -162,7 +162,7 @@ impl AppError {
         self.0.classification.status()
     }
 
-    /// What the client is told.
+    /// Returns the message for the client.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -174,7 +174,7 @@ impl AppError {
         self.0.classification.public_message()
     }
 
-    /// What is wrong with which field, in the order they were added.
+    /// Returns the invalid fields, in the order in which they were added.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -187,7 +187,7 @@ impl AppError {
         self.0.classification.fields()
     }
 
-    /// Before this has passed it is not worth trying again.
+    /// Returns the time after which to retry, if known.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -201,7 +201,8 @@ impl AppError {
         self.0.classification.retry_after()
     }
 
-    /// What the operator is told, if more than its sources say.
+    /// Returns the message for the operator, if the error has one besides its
+    /// sources.
     ///
     /// ```
     /// use highwater::error::{AppError, ErrorKind};
@@ -214,7 +215,7 @@ impl AppError {
         self.0.detail.as_deref()
     }
 
-    /// Values for the log, in the order they were added.
+    /// Returns the values for the log, in the order in which they were added.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -228,7 +229,7 @@ impl AppError {
         context.map(|(key, value)| (*key, value.as_str()))
     }
 
-    /// Where it was raised: the line that called the constructor, or of the `?`
+    /// Returns where the error was created: the caller of the constructor, or the `?`
     /// that converted it.
     ///
     /// ```
@@ -241,7 +242,8 @@ impl AppError {
         self.0.location
     }
 
-    /// What caused it, from the nearest to the root; cut where it is endless.
+    /// Returns the sources, from the direct cause to the root cause. Cut off if it
+    /// never ends.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -255,7 +257,7 @@ impl AppError {
         Chain::new(self.source())
     }
 
-    /// What the operator is told: the log has it, no response ever.
+    /// Sets the message for the operator. It is logged and never sent to the client.
     ///
     /// ```
     /// use highwater::error::{AppError, ErrorKind};
@@ -270,7 +272,7 @@ impl AppError {
         self
     }
 
-    /// What caused it. The log has it, no response ever.
+    /// Sets the cause. It is logged and never sent to the client.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -285,11 +287,11 @@ impl AppError {
         self
     }
 
-    /// Adds a value for the log, such as the number of an order. No response
-    /// ever has it.
+    /// Adds a value for the log, such as an order number. It is never sent to the
+    /// client.
     ///
-    /// No more than a kilobyte of its text is kept. If the text cannot be made
-    /// because that panics, a note is kept instead.
+    /// At most one kilobyte of its text is kept. If its `Display` panics, a note is
+    /// kept instead.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -307,8 +309,8 @@ impl AppError {
         self
     }
 
-    /// What the client is told. It must not say how the inside looks. Of a bug
-    /// nothing else is told than that it was one.
+    /// Sets the message for the client. It must not reveal internal details. Has no
+    /// effect on a bug, which always has the same message.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -324,8 +326,8 @@ impl AppError {
         self
     }
 
-    /// A code of its own instead of its kind's, in `snake_case`. Programs rely on
-    /// it: once given, it stays.
+    /// Replaces the code of the kind, in `snake_case`. Programs rely on codes, so
+    /// keep them stable.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -339,8 +341,8 @@ impl AppError {
         self
     }
 
-    /// Adds what is wrong with one field. The client is told, unless the status
-    /// says that it is not its fault.
+    /// Adds an invalid field. It is sent to the client unless the status is a server
+    /// error.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -360,7 +362,7 @@ impl AppError {
         self
     }
 
-    /// Not worth trying again before this has passed.
+    /// Sets the time after which to retry.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -387,15 +389,15 @@ impl AppError {
         self.0.is_handled.load(Ordering::Relaxed)
     }
 
-    /// Says whether it was not handled before, and notes that it is now.
+    /// Marks the error as handled, and returns whether it was not handled before.
     pub(super) fn is_first_handled(&self) -> bool {
         !self.0.is_handled.swap(true, Ordering::Relaxed)
     }
 
-    /// What is said of it in a chain for the operator.
+    /// Returns the error's own text in a chain for the operator.
     pub(super) fn own_text(&self) -> Option<&str> {
         match self.detail() {
-            // What an error classified itself has to say is said by itself.
+            // The source is the classified error itself and has the text.
             None if self.0.source.is_some() => None,
             None => Some(self.public_message()),
             detail => detail,
@@ -403,7 +405,7 @@ impl AppError {
     }
 }
 
-/// Errors of the client's. What they are given is **public**.
+/// Client errors. Their messages are **public**.
 ///
 /// ```
 /// use highwater::error::AppError;
@@ -416,7 +418,7 @@ impl AppError {
 /// assert_eq!(AppError::too_large(65_536).to_string(), "No more than 65536 bytes are taken.");
 /// ```
 impl AppError {
-    /// 400: what was asked cannot be understood, or breaks a rule.
+    /// Creates a 400: the request is malformed or breaks a rule.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -429,8 +431,8 @@ impl AppError {
         Self::new(ErrorKind::InvalidInput).with_public(message)
     }
 
-    /// 401: nobody knows who asks. The response has to say in its
-    /// `WWW-Authenticate` header how to tell.
+    /// Creates a 401: the client is not authenticated. The response needs a
+    /// `WWW-Authenticate` header that names the scheme.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -443,7 +445,7 @@ impl AppError {
         Self::new(ErrorKind::Unauthorized).with_public(message)
     }
 
-    /// 403: who asks may not.
+    /// Creates a 403: the client lacks permission.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -456,7 +458,7 @@ impl AppError {
         Self::new(ErrorKind::Forbidden).with_public(message)
     }
 
-    /// 404: what was asked for is not there.
+    /// Creates a 404: the resource does not exist.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -469,8 +471,8 @@ impl AppError {
         Self::new(ErrorKind::NotFound).with_public(message)
     }
 
-    /// 405: it is there, but cannot be done to it. The response has to name in
-    /// its `Allow` header what can.
+    /// Creates a 405: the resource does not support the method. The response needs an
+    /// `Allow` header that lists the supported ones.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -483,7 +485,7 @@ impl AppError {
         Self::new(ErrorKind::MethodNotAllowed)
     }
 
-    /// 409: what is there does not allow it now.
+    /// Creates a 409: the request conflicts with the current state of the resource.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -496,7 +498,7 @@ impl AppError {
         Self::new(ErrorKind::Conflict).with_public(message)
     }
 
-    /// 413: more was sent than is taken.
+    /// Creates a 413: the request body exceeds the limit.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -510,7 +512,7 @@ impl AppError {
         Self::new(ErrorKind::TooLarge).with_public(message)
     }
 
-    /// 415: what was sent is in a format that is not read here.
+    /// Creates a 415: the server does not accept the media type of the request body.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -523,10 +525,11 @@ impl AppError {
         Self::new(ErrorKind::UnsupportedMediaType).with_public(message)
     }
 
-    /// 429: who asks has asked too often, and may again after this has passed.
+    /// Creates a 429: the client sent too many requests and may retry after this
+    /// time.
     ///
-    /// Where a dependency says this to us, our client is not to blame: that is
-    /// [`unavailable`](Self::unavailable), with the same
+    /// If a dependency returns a 429 to this server, the client is not at fault. Use
+    /// [`unavailable`](Self::unavailable) with
     /// [`with_retry_after`](Self::with_retry_after).
     ///
     /// ```
@@ -543,9 +546,8 @@ impl AppError {
     }
 }
 
-/// Errors that are not the client's. What they are given is **internal**: the
-/// client is told the kind's own message, unless it is given
-/// [another](AppError::with_public).
+/// Server errors. Their details are **internal**: the client gets the message of the
+/// kind, unless [another](AppError::with_public) is set.
 ///
 /// ```
 /// use highwater::error::AppError;
@@ -558,7 +560,7 @@ impl AppError {
 /// assert_eq!(bug.public_message(), "Something went wrong on our side.");
 /// ```
 impl AppError {
-    /// 503: a dependency is down, or refuses for now.
+    /// Creates a 503: a dependency is down or temporarily refuses requests.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -572,7 +574,7 @@ impl AppError {
         Self::new(ErrorKind::Unavailable).with_detail(format!("{dependency} is unavailable"))
     }
 
-    /// 504: an answer did not come in time.
+    /// Creates a 504: an operation timed out.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -586,7 +588,7 @@ impl AppError {
         Self::new(ErrorKind::Timeout).with_detail(format!("{operation} timed out"))
     }
 
-    /// 503: it was given up half-way because somebody wanted that.
+    /// Creates a 503: an operation was cancelled before it finished.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -600,11 +602,11 @@ impl AppError {
         Self::new(ErrorKind::Cancelled).with_detail(format!("{operation} was cancelled"))
     }
 
-    /// 499: the client closed the connection before the request was done.
+    /// Creates a 499: the client closed the connection before the request was done.
     ///
-    /// A server puts it where reading a request or writing its answer fails for
-    /// that reason. A [`Handler`](super::Handler) finds it as the source of other
-    /// errors, too.
+    /// Servers use it when reading a request or writing a response fails for that
+    /// reason. A [`Handler`](super::Handler) also recognizes it as the source of
+    /// other errors.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -618,8 +620,8 @@ impl AppError {
         Self::new(ErrorKind::ClientGone)
     }
 
-    /// 500, and no bug: something outside the program failed, and is not likely
-    /// to pass.
+    /// Creates a 500 that is not a bug: something outside the program failed and is
+    /// not likely to recover soon.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -633,7 +635,7 @@ impl AppError {
         Self::new(ErrorKind::Failure).with_detail(detail)
     }
 
-    /// 500: the program is wrong.
+    /// Creates a 500 for a bug.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -647,9 +649,9 @@ impl AppError {
         Self::new(ErrorKind::Bug).with_detail(detail)
     }
 
-    /// What a panic left behind, as [`catch_unwind`](std::panic::catch_unwind)
-    /// gives it: a bug. Its location is where it was caught; the panic's own is
-    /// known to the panic hook only.
+    /// Converts a panic payload from [`catch_unwind`](std::panic::catch_unwind) to a
+    /// bug. The location is that of the caller; only a panic hook learns the location
+    /// of the panic.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -661,7 +663,7 @@ impl AppError {
     /// ```
     #[track_caller]
     pub fn from_panic(payload: &(dyn Any + Send)) -> Self {
-        // `&payload` of a box is taken for the payload itself by the compiler.
+        // `&payload` of a box coerces to the box itself, not to its content.
         let boxed = payload.downcast_ref::<Box<dyn Any + Send>>();
         let payload = boxed.map_or(payload, |inner| &**inner);
         let text = payload.downcast_ref::<&'static str>().copied();
@@ -673,7 +675,8 @@ impl AppError {
     }
 }
 
-/// `{}` is for the client, `{:#}` is for the operator, with all sources.
+/// `{}` writes the text for the client, `{:#}` the one for the operator, with all
+/// sources.
 impl fmt::Display for AppError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if f.alternate() {
@@ -696,7 +699,8 @@ impl fmt::Debug for AppError {
     }
 }
 
-/// One after the other: a chain as deep as it likes would overflow the stack.
+/// Drops nested errors in a loop. Recursion would overflow the stack for a deep
+/// chain.
 impl Drop for ErrorData {
     fn drop(&mut self) {
         let mut next = self.source.take();

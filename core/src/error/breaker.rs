@@ -1,4 +1,4 @@
-//! Leaving a dependency alone that is down.
+//! A circuit breaker.
 
 use super::{AppError, Classification, Classify, ErrorKind};
 use crate::{
@@ -7,25 +7,25 @@ use crate::{
 };
 use std::{fmt, time::Duration};
 
-/// A circuit breaker: after several failures in a row it rejects calls for a
-/// while, then admits a few trial calls. A clone is the same breaker.
+/// A circuit breaker: after several failures in a row it rejects calls for a while,
+/// then admits a few trial calls. A clone shares the same state.
 ///
-/// - **Closed**, it admits every call. The
+/// - **Closed**: it admits every call. The
 ///   [`failure_threshold`](Self::failure_threshold)th failure in a row opens it.
-/// - **Open**, it rejects every call, so that callers fail at once instead of
-///   piling up behind a dependency that is down.
-/// - **Half-open**, after [`open_duration`](Self::open_duration), it admits up to
+/// - **Open**: it rejects every call, so that callers fail at once instead of piling
+///   up behind a dependency that is down.
+/// - **Half-open**, after [`open_duration`](Self::open_duration): it admits up to
 ///   [`half_open_max_calls`](Self::half_open_max_calls) calls at a time. It closes
-///   when as many have succeeded, and opens at the first failure. A call that is
-///   cancelled, or panics, gives its place back at once. A call that is not
-///   reported within `open_duration` is replaced by another, but its outcome still
-///   counts: a call may take longer than that.
+///   once as many have succeeded, and opens at the first failure. A call that is
+///   cancelled or panics frees its place at once. A call that is not reported within
+///   `open_duration` is replaced by another, but its outcome still counts, since a
+///   call may take longer.
 ///
-/// The outcome of a call that was admitted before the last change of state is
-/// ignored. [`call`](Self::call) does all of it for one call;
-/// [`admit`](Self::admit) and [`record`](Self::record) are the two halves. The
-/// breaker has no clock: `now` is the time since any start, and a time earlier
-/// than the last one counts as the last one.
+/// The outcome of a call that was admitted before the last state change is ignored.
+/// [`call`](Self::call) wraps a whole call; [`admit`](Self::admit) and
+/// [`record`](Self::record) are its two halves. The breaker has no clock: `now` is
+/// the time since any fixed start, and a time before the latest one counts as the
+/// latest one.
 ///
 /// ```
 /// use highwater::error::{AppError, Breaker, BreakerState};
@@ -60,9 +60,9 @@ struct Circuit {
     open_duration: Duration,
     half_open_max_calls: u32,
     phase: CircuitPhase,
-    /// The number of phase changes.
+    /// The number of state changes.
     generation: u64,
-    /// The number of times that silent half-open calls were replaced.
+    /// The number of times that unreported half-open calls were replaced.
     round: u64,
     now: Duration,
 }
@@ -70,7 +70,7 @@ struct Circuit {
 #[derive(Clone, Copy, Debug)]
 enum CircuitPhase {
     Closed {
-        /// In a row.
+        /// The number of failures in a row.
         failed: u32,
     },
     Open {
@@ -79,7 +79,7 @@ enum CircuitPhase {
     HalfOpen {
         admitted: u32,
         succeeded: u32,
-        /// Calls that are not reported until then are replaced.
+        /// The time at which unreported calls are replaced.
         until: Duration,
     },
 }
@@ -100,17 +100,17 @@ enum CircuitPhase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum BreakerState {
-    /// All are admitted.
+    /// All calls are admitted.
     Closed,
-    /// None is admitted.
+    /// All calls are rejected.
     Open,
-    /// A few are admitted, to see how they fare.
+    /// A few trial calls are admitted.
     HalfOpen,
 }
 
 impl Breaker {
-    /// For a dependency, closed: it opens after 5 failures in a row, for 5
-    /// seconds, and then probes with one call.
+    /// Creates a closed breaker for a dependency. By default it opens after 5
+    /// failures in a row, stays open for 5 seconds, and then admits one trial call.
     ///
     /// ```
     /// use highwater::error::{Breaker, BreakerState};
@@ -140,7 +140,7 @@ impl Breaker {
         }
     }
 
-    /// Sets the number of failures in a row that open it; 0 counts as 1.
+    /// Sets the number of failures in a row that open the breaker; 0 counts as 1.
     ///
     /// ```
     /// use highwater::error::Breaker;
@@ -156,8 +156,8 @@ impl Breaker {
         self
     }
 
-    /// Sets how long it stays open, and waits for half-open calls; 0 counts as a
-    /// nanosecond.
+    /// Sets how long the breaker stays open, and how long it waits for the outcome of
+    /// half-open calls. 0 counts as a nanosecond.
     ///
     /// ```
     /// use highwater::error::Breaker;
@@ -196,10 +196,10 @@ impl Breaker {
 
     /// Makes a call if the breaker admits it, and records its outcome.
     ///
-    /// The operation is not started if the breaker is open. If the future is
-    /// dropped before it completes, or the operation panics, the call counts for
-    /// nothing and its place is given back. What counts as a failure is said at
-    /// [`record`](Self::record). No lock is held while the operation runs.
+    /// If the breaker is open, the operation is not started. If the future is dropped
+    /// or the operation panics, the call is not counted and its place is free again.
+    /// See [`record`](Self::record) for what counts as a failure. No lock is held
+    /// while the operation runs.
     ///
     /// ```
     /// use highwater::error::{AppError, Breaker, BreakerOpen};
@@ -224,7 +224,7 @@ impl Breaker {
     ///
     /// # Errors
     ///
-    /// The operation's error, or [`BreakerOpen`] as an
+    /// Returns the operation's error, or [`BreakerOpen`] as an
     /// [unavailable](ErrorKind::Unavailable) error if the call was rejected.
     pub async fn call<T, F>(
         &self,
@@ -240,7 +240,7 @@ impl Breaker {
         result
     }
 
-    /// Asks whether a call may be made.
+    /// Requests permission for a call.
     ///
     /// ```
     /// use highwater::error::Breaker;
@@ -255,7 +255,7 @@ impl Breaker {
     ///
     /// # Errors
     ///
-    /// [`BreakerOpen`] if it may not.
+    /// Returns [`BreakerOpen`] if the call is rejected.
     pub fn admit(&self, now: Duration) -> Result<Permit, BreakerOpen> {
         let (generation, round) = lock(&self.shared).admit(now)?;
         Ok(Permit {
@@ -266,8 +266,8 @@ impl Breaker {
         })
     }
 
-    /// The call went well, as far as the dependency goes: that it did not find
-    /// something is an answer too.
+    /// Records a success. An answer such as "not found" is a success as far as the
+    /// dependency is concerned.
     ///
     /// ```
     /// use highwater::error::{Breaker, BreakerState};
@@ -289,7 +289,7 @@ impl Breaker {
         }
     }
 
-    /// The call went wrong, and that is the dependency's fault.
+    /// Records a failure of the dependency.
     ///
     /// ```
     /// use highwater::error::{Breaker, BreakerState};
@@ -308,14 +308,15 @@ impl Breaker {
         }
     }
 
-    /// Reports the outcome of a call, by the [kind](AppError::kind) of its error:
+    /// Records the outcome of a call by the [kind](AppError::kind) of its error:
     ///
-    /// - It failed if it is [unavailable](ErrorKind::Unavailable), timed out, or is a
-    ///   [failure](ErrorKind::Failure), which is what nobody classified too.
-    /// - A [cancelled](ErrorKind::Cancelled) call, one whose [client is
-    ///   gone](ErrorKind::ClientGone) and a bug say nothing about the dependency: as if
-    ///   the permit was dropped.
-    /// - Any other error is an answer, and so it went well.
+    /// - [Unavailable](ErrorKind::Unavailable), [timeout](ErrorKind::Timeout) and
+    ///   [failure](ErrorKind::Failure), which includes unclassified errors, count as
+    ///   failures.
+    /// - [Cancelled](ErrorKind::Cancelled), [client gone](ErrorKind::ClientGone) and
+    ///   bugs say nothing about the dependency. They have the same effect as dropping
+    ///   the permit.
+    /// - Any other error is a valid answer and counts as a success.
     ///
     /// ```
     /// use highwater::error::{AppError, Breaker, BreakerState};
@@ -342,7 +343,7 @@ impl Breaker {
         }
     }
 
-    /// Returns its state as of the last time it was told.
+    /// Returns the state as of the latest call to this breaker.
     ///
     /// ```
     /// use highwater::error::{Breaker, BreakerState};
@@ -357,16 +358,16 @@ impl Breaker {
         }
     }
 
-    /// Gives back the place of a call that is never reported.
+    /// Frees the place of a call whose outcome will not be reported.
     fn give_back(&self, generation: u64, round: u64) {
         lock(&self.shared).give_back(generation, round);
     }
 }
 
-/// Permission to make one call, from [`Breaker::admit`]. Hand it to
+/// The permission to make one call, from [`Breaker::admit`]. Pass it to
 /// [`Breaker::record`] with the outcome.
 ///
-/// Dropped instead, it counts for nothing, and a half-open breaker admits
+/// If it is dropped instead, the call is not counted, and a half-open breaker admits
 /// another call in its place.
 ///
 /// ```
@@ -387,8 +388,9 @@ pub struct Permit {
     is_reported: bool,
 }
 
-/// The call may not be made: the dependency is left alone. Becomes an
-/// [unavailable](ErrorKind::Unavailable) [`AppError`](crate::error::AppError) by `?`.
+/// The error for a rejected call. Converts to an
+/// [unavailable](ErrorKind::Unavailable) [`AppError`](crate::error::AppError) with
+/// `?`.
 ///
 /// ```
 /// use highwater::error::{AppError, Breaker, BreakerOpen};
@@ -406,13 +408,14 @@ pub struct Permit {
 pub struct BreakerOpen {
     /// The dependency that the breaker guards.
     pub dependency: &'static str,
-    /// Before this has passed no call is admitted; 0 if the outcome of the probes
-    /// is waited for.
+    /// The time until the next call is admitted; 0 if that depends on the outcome of
+    /// half-open calls.
     pub retry_after: Duration,
 }
 
 impl Permit {
-    /// Ends it with a report, unless it is another breaker's.
+    /// Consumes the permit and returns its generation, or `None` if it belongs to
+    /// another breaker.
     fn report_to(mut self, breaker: &Breaker) -> Option<u64> {
         self.is_reported = Arc::ptr_eq(&self.breaker.shared, &breaker.shared);
         self.is_reported.then_some(self.generation)
@@ -436,7 +439,7 @@ impl Classify for BreakerOpen {
 }
 
 impl Circuit {
-    /// Admits a call, which is known by the generation and round of the circuit.
+    /// Admits a call and returns the current generation and round.
     fn admit(&mut self, now: Duration) -> Result<(u64, u64), BreakerOpen> {
         self.turn_to(now);
         let admission = (self.generation, self.round);
@@ -470,7 +473,7 @@ impl Circuit {
                 ..
             } => {
                 *succeeded += 1;
-                // It may be one that was replaced already.
+                // The call may already have been replaced.
                 *admitted = (*admitted).max(*succeeded);
                 if *succeeded >= self.half_open_max_calls {
                     self.change(CircuitPhase::Closed { failed: 0 });
@@ -497,7 +500,7 @@ impl Circuit {
     }
 
     fn give_back(&mut self, generation: u64, round: u64) {
-        // A call that was replaced has given its place to another already.
+        // The place of a replaced call is already taken.
         if (generation, round) != (self.generation, self.round) {
             return;
         }
@@ -511,7 +514,7 @@ impl Circuit {
         }
     }
 
-    /// Changes to the phase that is due by now.
+    /// Enters the phase that is due at `now`.
     fn turn_to(&mut self, now: Duration) {
         self.now = self.now.max(now);
         match &mut self.phase {
@@ -534,7 +537,7 @@ impl Circuit {
         }
     }
 
-    /// Whether it was admitted before the last change.
+    /// Returns whether a call was admitted before the last state change.
     fn is_stale(&mut self, generation: u64, now: Duration) -> bool {
         self.turn_to(now);
         generation != self.generation

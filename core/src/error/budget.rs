@@ -1,20 +1,19 @@
-//! How many retries there may be.
+//! A budget for retries.
 
 use std::time::Duration;
 
-/// A token bucket for retries: a share of the requests, and a few each second
-/// whatever comes.
+/// A token bucket for retries: a share of the requests, plus a few per second.
 ///
-/// When a dependency is down, every request fails. Three attempts for each would
-/// send it three times its load just when it tries to come back. With a budget of
-/// 20 % it gets 1.2 times its load, however many attempts there may be.
+/// When a dependency is down, every request fails. With three attempts each, it would
+/// get three times its load just when it tries to recover. With a budget of 20 % it
+/// gets 1.2 times its load, however many attempts are allowed.
 ///
-/// Each [request](Self::deposit) pays in its share of a token, time pays in the
-/// minimum, and each retry [takes](Self::withdraw) one whole token. What the
-/// bucket holds is bounded, so that a quiet night does not save up for a storm.
+/// Each [request](Self::deposit) adds a fraction of a token, passing time adds the
+/// minimum rate, and each retry [takes](Self::withdraw) one token. The bucket has a
+/// capacity, so a quiet night does not save up for a storm.
 ///
-/// It has no clock: `now` is the time since any start. A time earlier than
-/// one it was told before counts as that one.
+/// The budget has no clock: `now` is the time since any fixed start. A time before
+/// the latest one counts as the latest one.
 ///
 /// ```
 /// use highwater::error::RetryBudget;
@@ -36,7 +35,7 @@ pub struct RetryBudget {
     percent: u32,
     per_second: u32,
     burst: u32,
-    /// In billionths of a token, in which a nanosecond and a percent are whole.
+    /// In billionths of a token, so that a nanosecond and a percent are integers.
     held: u64,
     filled_at: Duration,
 }
@@ -44,7 +43,8 @@ pub struct RetryBudget {
 const TOKEN: u64 = 1_000_000_000;
 
 impl RetryBudget {
-    /// A fifth of the requests and 10 a second; up to 100 at once.
+    /// Creates a full budget: 20 % of the requests plus 10 retries per second, with a
+    /// capacity of 100.
     ///
     /// ```
     /// use highwater::error::RetryBudget;
@@ -62,7 +62,7 @@ impl RetryBudget {
         }
     }
 
-    /// How many retries a hundred requests pay for.
+    /// Sets the number of retries per hundred requests.
     ///
     /// ```
     /// use highwater::error::RetryBudget;
@@ -80,7 +80,7 @@ impl RetryBudget {
         self
     }
 
-    /// How many retries there may be each second, if there are few requests.
+    /// Sets the number of retries per second in addition to the share of requests.
     ///
     /// ```
     /// use highwater::error::RetryBudget;
@@ -96,7 +96,7 @@ impl RetryBudget {
         self
     }
 
-    /// How many retries it holds at most. It starts with as many.
+    /// Sets the capacity, and fills the bucket.
     ///
     /// ```
     /// use highwater::error::RetryBudget;
@@ -112,7 +112,7 @@ impl RetryBudget {
         self
     }
 
-    /// A request, no retry, is made.
+    /// Records a request that is not a retry.
     ///
     /// ```
     /// use highwater::error::RetryBudget;
@@ -128,7 +128,7 @@ impl RetryBudget {
         self.add(u64::from(self.percent) * (TOKEN / 100));
     }
 
-    /// Takes a retry out, if there is one.
+    /// Takes a token for a retry. Returns false if there is none.
     ///
     /// ```
     /// use highwater::error::RetryBudget;
@@ -145,7 +145,7 @@ impl RetryBudget {
         left.is_some()
     }
 
-    /// How many retries it held when it was last told the time.
+    /// Returns the number of retries available as of the latest `now`.
     ///
     /// ```
     /// use highwater::error::RetryBudget;

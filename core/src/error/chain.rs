@@ -1,11 +1,11 @@
-//! An error, what caused it, what caused that.
+//! Chains of causes.
 
 use std::{error::Error, fmt, iter::FusedIterator};
 
-/// The sources of an error, from the nearest to the root.
+/// An iterator over the sources of an error, from the direct cause to the root cause.
 ///
-/// No more than [`DEEPEST`](Self::DEEPEST) of them: an error may claim to be its
-/// own source, and whoever follows would never come to an end.
+/// It ends after [`DEEPEST`](Self::DEEPEST) sources, because an error may return
+/// itself as its source.
 ///
 /// ```
 /// use highwater::error::AppError;
@@ -23,7 +23,7 @@ pub struct Chain<'a> {
 }
 
 impl<'a> Chain<'a> {
-    /// How many sources are followed.
+    /// The maximum number of sources.
     pub const DEEPEST: usize = 16;
 
     pub(super) fn new(first: Option<&'a (dyn Error + 'static)>) -> Self {

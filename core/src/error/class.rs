@@ -1,8 +1,8 @@
-//! The one question that decides everything else.
+//! The distinction between operational errors and bugs.
 
 use std::fmt;
 
-/// Whose fault it is: the world's, or the program's.
+/// The class of an error: operational, or a bug.
 ///
 /// ```
 /// use highwater::error::{AppError, Class};
@@ -12,17 +12,17 @@ use std::fmt;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// What a correct program has to expect: bad input, a dependency that is
-    /// down, a full disk. It is answered, and perhaps retried. The program goes
-    /// on.
+    /// An error that a correct program has to expect: invalid input, a dependency
+    /// that is down, a full disk. The program responds, perhaps after a retry, and
+    /// continues.
     Operational,
-    /// A bug. Nobody knows what state it left behind, so whoever had it stops
-    /// taking work, ends and is replaced. Retrying it only multiplies it.
+    /// A bug. The state of the program is unknown, so the process stops taking work,
+    /// exits and is replaced. A retry would only repeat the bug.
     Programmer,
 }
 
 impl Class {
-    /// As it is written in a log: `operational` or `programmer`.
+    /// Returns the name used in logs: `operational` or `programmer`.
     ///
     /// ```
     /// use highwater::error::Class;

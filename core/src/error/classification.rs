@@ -1,13 +1,13 @@
-//! What an error says about itself.
+//! The classification of errors.
 
 use super::{AppError, Class, ErrorKind};
 use std::{borrow::Cow, error::Error, time::Duration};
 
-/// All that is decided by an error: made from a [`ErrorKind`], with what is special
-/// about this one.
+/// Everything that determines how an error is handled: its [`ErrorKind`] and what
+/// differs from the defaults of that kind.
 ///
-/// Of a bug the code is for the log; neither its public message, its status nor
-/// its fields can be set, as nothing of a bug is for the public.
+/// For a bug, only the code can be set, since it is internal. The public message,
+/// status and fields of a bug are fixed.
 ///
 /// ```
 /// use highwater::error::{Classification, ErrorKind};
@@ -32,11 +32,11 @@ pub struct Classification {
     public: Option<Cow<'static, str>>,
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
-    /// Whether it comes from a breaker that is open, however it was wrapped.
+    /// Set if an open breaker caused the error, directly or through other errors.
     is_breaker_open: bool,
 }
 
-/// What is wrong with one field of the input, for the client to read.
+/// An invalid field of the input, as reported to the client.
 ///
 /// ```
 /// use highwater::error::AppError;
@@ -49,14 +49,14 @@ pub struct Classification {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct FieldError {
-    /// The field: a name, or a path to it.
+    /// The name of the field, or a path to it.
     pub field: Cow<'static, str>,
-    /// What is wrong with it.
+    /// What is wrong with the field.
     pub detail: Cow<'static, str>,
 }
 
 impl Classification {
-    /// As is usual for the kind.
+    /// Creates a classification with the defaults of a kind.
     ///
     /// ```
     /// use highwater::error::{Classification, ErrorKind};
@@ -76,8 +76,7 @@ impl Classification {
         }
     }
 
-    /// A code of its own, in `snake_case`. Programs rely on it: once given, it
-    /// stays.
+    /// Sets the code, in `snake_case`. Programs rely on codes, so keep them stable.
     ///
     /// ```
     /// use highwater::error::{Classification, ErrorKind};
@@ -90,10 +89,9 @@ impl Classification {
         self
     }
 
-    /// Another status than its kind's.
+    /// Sets the HTTP status.
     ///
-    /// A bug answers 500 whatever is set, and so does what is set to no status
-    /// of an error, which are those from 400 to 599.
+    /// A bug always has status 500. A status outside 400 to 599 also becomes 500.
     ///
     /// ```
     /// use highwater::error::{Classification, ErrorKind};
@@ -111,9 +109,9 @@ impl Classification {
         self
     }
 
-    /// What the client is told. It must not say how the inside looks.
+    /// Sets the message for the client. It must not reveal internal details.
     ///
-    /// Of a bug nothing else is told than that it was one.
+    /// Has no effect on a bug, which always has the same message.
     ///
     /// ```
     /// use highwater::error::{Classification, ErrorKind};
@@ -130,8 +128,8 @@ impl Classification {
         self
     }
 
-    /// Adds what is wrong with one field. The client is told, unless the status
-    /// says that it is not its fault. A bug has none.
+    /// Adds an invalid field. It is sent to the client unless the status is a server
+    /// error. Has no effect on a bug.
     ///
     /// ```
     /// use highwater::error::{Classification, ErrorKind};
@@ -154,7 +152,7 @@ impl Classification {
         self
     }
 
-    /// Not worth trying again before this has passed.
+    /// Sets the time after which to retry.
     ///
     /// ```
     /// use highwater::error::{Classification, ErrorKind};
@@ -168,7 +166,7 @@ impl Classification {
         self
     }
 
-    /// Its kind.
+    /// Returns the kind.
     ///
     /// ```
     /// use highwater::error::{Classification, ErrorKind};
@@ -179,7 +177,7 @@ impl Classification {
         self.kind
     }
 
-    /// Whose fault it is.
+    /// Returns the class: operational or a bug.
     ///
     /// ```
     /// use highwater::error::{Class, Classification, ErrorKind};
@@ -191,7 +189,7 @@ impl Classification {
         self.kind.class()
     }
 
-    /// Whether the program is wrong.
+    /// Returns whether the error is a bug.
     ///
     /// ```
     /// use highwater::error::{Classification, ErrorKind};
@@ -203,7 +201,7 @@ impl Classification {
         matches!(self.class(), Class::Programmer)
     }
 
-    /// Whether the same may succeed a little later.
+    /// Returns whether a retry may succeed.
     ///
     /// ```
     /// use highwater::error::{Classification, ErrorKind};
@@ -215,7 +213,7 @@ impl Classification {
         self.kind.is_transient()
     }
 
-    /// Its name for programs.
+    /// Returns the stable code for programs.
     ///
     /// ```
     /// use highwater::error::{Classification, ErrorKind};
@@ -226,7 +224,7 @@ impl Classification {
         self.code
     }
 
-    /// Its status of HTTP, from 400 to 599.
+    /// Returns the HTTP status, from 400 to 599.
     ///
     /// ```
     /// use highwater::error::{Classification, ErrorKind};
@@ -237,7 +235,7 @@ impl Classification {
         self.status
     }
 
-    /// What the client is told.
+    /// Returns the message for the client.
     ///
     /// ```
     /// use highwater::error::{Classification, ErrorKind};
@@ -249,7 +247,7 @@ impl Classification {
         self.public.as_deref().unwrap_or(self.kind.public_message())
     }
 
-    /// What is wrong with which field.
+    /// Returns the invalid fields.
     ///
     /// ```
     /// use highwater::error::{Classification, ErrorKind};
@@ -261,7 +259,7 @@ impl Classification {
         &self.fields
     }
 
-    /// Before this has passed it is not worth trying again.
+    /// Returns the time after which to retry, if known.
     ///
     /// ```
     /// use highwater::error::{Classification, ErrorKind};
@@ -281,7 +279,7 @@ impl Classification {
         self.is_breaker_open
     }
 
-    /// The message, without a copy if it is a constant one.
+    /// Returns the message for the client without copying a static one.
     pub(super) fn public(&self) -> Cow<'static, str> {
         let usual = self.kind.public_message();
         self.public.clone().unwrap_or(Cow::Borrowed(usual))
@@ -294,15 +292,15 @@ impl From<ErrorKind> for Classification {
     }
 }
 
-/// An error that says itself what follows from it, so that `?` turns it into an
+/// An error that determines its own [`Classification`], so that `?` converts it to an
 /// [`AppError`].
 ///
-/// It is for an enum of your own, and takes one `match`. An error that is *not*
-/// classified does not become an `AppError` by `?`: somebody has to decide
-/// first, if need be [where it comes up](super::ResultExt::classified).
+/// Implement it for your own error enums, usually with a single `match`. An error
+/// without it does not convert with `?`; [classify it](super::ResultExt::classified)
+/// where it occurs.
 ///
-/// The text of the error itself is for the log only. What the client is told is
-/// the classification's.
+/// The error's own text is only logged. The client gets the public message of the
+/// classification.
 ///
 /// ```
 /// use highwater::error::{AppError, Classification, Classify, ErrorKind};
@@ -345,11 +343,11 @@ impl From<ErrorKind> for Classification {
 /// assert_eq!(error.location().file(), file!(), "where the question mark is");
 /// ```
 pub trait Classify: Error {
-    /// What follows from it.
+    /// Returns the classification.
     fn classify(&self) -> Classification;
 }
 
-/// The error becomes the source; where it was raised is where `?` stands.
+/// The error becomes the source. The location is that of the `?`.
 impl<E: Classify + Send + Sync + 'static> From<E> for AppError {
     #[track_caller]
     fn from(error: E) -> Self {

@@ -1,4 +1,4 @@
-//! The one place where errors are handled.
+//! The error handler.
 
 mod log_line;
 mod stats;
@@ -14,7 +14,7 @@ use log::Level;
 use stats::HandlerCounts;
 use std::{borrow::Cow, fmt, time::Duration};
 
-/// What is done about a bug.
+/// The reaction of a [`Handler`] to a bug.
 ///
 /// ```
 /// use highwater::error::{AppError, Handler, Ids, Incident, HandlerPolicy};
@@ -30,35 +30,34 @@ use std::{borrow::Cow, fmt, time::Duration};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum HandlerPolicy {
-    /// Answer, take no more work, let finish what is under way, end, and be
-    /// replaced by a supervisor.
+    /// Respond, stop taking work, finish the work in flight and exit. A supervisor
+    /// starts a replacement.
     #[default]
     Supervise,
-    /// End at once. What is under way is lost.
+    /// Exit at once. The work in flight is lost.
     Crash,
-    /// Answer and go on, in whatever state the bug has left behind. It is here to
-    /// show what becomes of it: wrong answers.
+    /// Respond and continue in an unknown state. Exists to demonstrate the
+    /// consequences: wrong answers.
     Swallow,
 }
 
-/// The one place that all errors come to. It logs and counts each once, tells
-/// those who observe, and [decides](Decision) what is done.
+/// The central error handler of an application. It logs and counts each error once,
+/// notifies observers, and [decides](Decision) what to do.
 ///
 /// | error | [`Supervise`](HandlerPolicy::Supervise) | [`Crash`](HandlerPolicy::Crash) | [`Swallow`](HandlerPolicy::Swallow) |
 /// |---|---|---|---|
-/// | operational, and worth a [`RetryPolicy`] | `Retry` | `Retry` | `Retry` |
-/// | operational otherwise | `Respond` | `Respond` | `Respond` |
+/// | operational, and the [`RetryPolicy`] allows a retry | `Retry` | `Retry` | `Retry` |
+/// | any other operational error | `Respond` | `Respond` | `Respond` |
 /// | a bug | `Drain` | `Crash` | `Respond` |
 ///
-/// That a [client is gone](super::ErrorKind::ClientGone) is no error: it is counted
-/// [apart](HandlerStats::hung_up), logged at debug, and not observed.
+/// A [disconnected client](super::ErrorKind::ClientGone) is not treated as an error:
+/// it is counted [separately](HandlerStats::hung_up), logged at debug level, and not
+/// passed to observers.
 ///
-/// The decision is only made here: to sleep, to answer and to end is for those
-/// who know how, such as a server.
+/// The handler only decides. Its caller, such as a server, sleeps, responds or exits.
 ///
-/// It gets by with all that is wrong with an error: a text that panics when it is
-/// made, sources that go round in a circle, line breaks and control characters,
-/// texts of any length.
+/// It tolerates broken errors: a `Display` that panics, cyclic sources, line breaks,
+/// control characters, and texts of any length.
 ///
 /// ```
 /// use highwater::error::{AppError, Decision, Handler, Ids, Incident};
@@ -90,11 +89,12 @@ pub struct Handler {
 type Log = dyn Fn(&ErrorReport<'_>) + Send + Sync;
 type Observer = dyn Fn(&ErrorReport<'_>) + Send + Sync;
 
-/// Of the records it writes with the `log` crate.
+/// The target of records written with the `log` crate.
 const LOG_TARGET: &str = "highwater::error";
 
 impl Handler {
-    /// One that supervises, writes with the `log` crate and retries nothing.
+    /// Creates a handler with [`HandlerPolicy::Supervise`] that writes to the `log`
+    /// crate and does not retry.
     ///
     /// ```
     /// use highwater::error::{AppError, Handler, Ids, Incident};
@@ -114,7 +114,7 @@ impl Handler {
         }
     }
 
-    /// What is done about a bug.
+    /// Sets the reaction to bugs.
     ///
     /// ```
     /// use highwater::error::{AppError, Decision, Handler, Ids, Incident, HandlerPolicy};
@@ -129,11 +129,11 @@ impl Handler {
         self
     }
 
-    /// Retry what is worth it. The handler then has to be told of each
-    /// [request](Self::record_request), and each incident [when](crate::error::Incident::at) it was.
+    /// Enables retries. Call [`record_request`](Self::record_request) for each
+    /// request, and set the [time](crate::error::Incident::at) of each incident.
     ///
-    /// The jitter is drawn from the id and the attempt, so that a simulated run
-    /// can be repeated.
+    /// The jitter is derived from the id and the attempt, so a simulated run can be
+    /// repeated.
     ///
     /// ```
     /// use highwater::error::{AppError, Handler, Ids, Incident, RetryPolicy};
@@ -157,7 +157,8 @@ impl Handler {
         self
     }
 
-    /// Where people can read what a problem means: its type is this and its code.
+    /// Sets the base URI of problem types. The type of a problem is this URI followed
+    /// by its code, and should lead to its documentation.
     ///
     /// ```
     /// use highwater::error::{AppError, Handler, Ids, Incident};
@@ -174,20 +175,20 @@ impl Handler {
         self
     }
 
-    /// Takes the lines of the log, instead of the `log` crate: one for each
-    /// error, without a line break in it.
+    /// Passes log lines to a function instead of the `log` crate: one per error,
+    /// without line breaks.
     ///
-    /// A bug is logged at the level `Error`, what is otherwise not the client's
-    /// fault at `Warn`, the client's at `Info`. What is retried is not over yet
-    /// and logged at `Debug`, as are clients that are gone.
+    /// The level is `Error` for bugs, `Warn` for other server errors, `Info` for
+    /// client errors, and `Debug` for errors that are retried and for disconnected
+    /// clients.
     ///
-    /// A line is cut at three kilobytes, each value at one, and the operation, which
-    /// has in it what a client sent, at a quarter of one: so a line with a prefix is
-    /// written whole to a pipe that several processes share.
+    /// A line has at most 3 KiB, a value 1 KiB, and the operation, which contains
+    /// client input, 256 bytes. A line with a prefix thus stays short enough for an
+    /// atomic write to a pipe shared by several processes.
     ///
-    /// A line is made of `key=value`, in quotes if there is need. Context of which
-    /// the key is no word, or one of the line's own, is written as
-    /// `context=key value=value`: each line has one `id`.
+    /// A line consists of `key=value` pairs, with quotes where needed. A context key
+    /// that is not a word, or is one of the line's own keys, is written as
+    /// `context=key value=value`, so that each line has a single `id`.
     ///
     /// ```
     /// use highwater::error::{AppError, Handler, Incident};
@@ -214,10 +215,10 @@ impl Handler {
         self.log_with(move |report| log(report.level(), &report.line()))
     }
 
-    /// Hands each error to this function, instead of the `log` crate, before its
-    /// line is made: a log that leaves out what is repeated saves that.
+    /// Passes each report to a function instead of the `log` crate, before its line
+    /// is formatted. A log that skips repeated errors thus avoids formatting them.
     ///
-    /// A later one replaces an earlier one, and that of [`log_to`](Self::log_to).
+    /// Replaces an earlier function, including that of [`log_to`](Self::log_to).
     ///
     /// ```
     /// use highwater::error::{AppError, Handler, Ids, Incident};
@@ -241,10 +242,9 @@ impl Handler {
         self
     }
 
-    /// Also tells this function of each error, once. It can be called more than
-    /// once.
+    /// Adds an observer that is called once for each error.
     ///
-    /// One that panics has a bug, which is handled like any other: under
+    /// A panic in an observer is a bug and is handled like any other: under
     /// [`HandlerPolicy::Supervise`] the process drains.
     ///
     /// ```
@@ -266,8 +266,8 @@ impl Handler {
         self
     }
 
-    /// To be told of each request, retries aside, if it [retries](Self::retry): a
-    /// share of them is what there may be of retries. Otherwise it does nothing.
+    /// Records a request that is not a retry. The [retry](Self::retry) budget is a
+    /// share of the requests. Does nothing if retries are disabled.
     ///
     /// ```
     /// use highwater::error::{AppError, Handler, Ids, Incident, RetryPolicy, RetryBudget};
@@ -287,12 +287,11 @@ impl Handler {
         }
     }
 
-    /// Logs and counts an error, tells those who observe, and decides what is
-    /// done.
+    /// Logs and counts an error, notifies the observers, and decides what to do.
     ///
-    /// An error that was handled before, in an inner layer, is decided again but
-    /// neither logged nor counted nor observed. Nor is it retried again: layers
-    /// that each retry multiply the load on what is down.
+    /// If an inner layer has already handled the error, it is not logged, counted,
+    /// observed or retried again. Retries in several layers would multiply the load
+    /// on a failing dependency.
     ///
     /// ```
     /// use highwater::error::{AppError, Handler, Ids, Incident};
@@ -325,7 +324,7 @@ impl Handler {
         self.with_own(decision, told, error, incident)
     }
 
-    /// The client is gone: nothing of it is for anybody but who debugs.
+    /// Handles a disconnected client, which is only of interest for debugging.
     fn handle_hang_up(
         &self,
         error: &AppError,
@@ -349,8 +348,8 @@ impl Handler {
         self.with_own(decision, written, error, incident)
     }
 
-    /// What is decided if the log or an observer panicked. Of a bug in here the
-    /// request knows nothing: it is still answered.
+    /// Adjusts the decision if the log function or an observer panicked. The request
+    /// is still answered.
     fn with_own(
         &self,
         decision: Decision,
@@ -369,7 +368,7 @@ impl Handler {
         }
     }
 
-    /// What was handled so far.
+    /// Returns the counts so far.
     ///
     /// ```
     /// use highwater::error::{AppError, Handler, Ids, Incident};
@@ -416,7 +415,7 @@ impl Handler {
         Decision::Respond(self.problem(error, incident))
     }
 
-    /// What the client is told, whatever is decided.
+    /// Returns the problem for the client, whatever the decision.
     pub(super) fn problem(&self, error: &AppError, incident: &Incident<'_>) -> Problem {
         let problem = Problem::new(error, &incident.id);
         match &self.types {
@@ -428,7 +427,8 @@ impl Handler {
         }
     }
 
-    /// Everybody is told, even if one panics; the first panic is returned.
+    /// Calls the log function and all observers, even if one panics. Returns the
+    /// first panic.
     fn tell(&self, report: &ErrorReport<'_>) -> Result<(), AppError> {
         let mut told = guarded(|| self.write(report));
         for observer in &self.observers {
@@ -437,7 +437,8 @@ impl Handler {
         told.map_err(|payload| AppError::from_panic(&*payload))
     }
 
-    /// A panic of a log or of an observer. They are not told of it.
+    /// Handles a panic of the log function or an observer, without notifying
+    /// observers.
     fn handle_own(&self, panic: &AppError, incident: &Incident<'_>) -> Decision {
         let (decision, _) = self.decide(panic, incident, None);
         lock(&self.counts).add(panic, &decision);
@@ -448,7 +449,7 @@ impl Handler {
             gave_up: None,
             is_hang_up: false,
         };
-        // The log may be what panicked, and would again.
+        // The log function may be what panicked.
         let _in_vain = guarded(|| self.write(&report));
         decision
     }
@@ -482,9 +483,9 @@ impl fmt::Debug for Handler {
 }
 
 impl ErrorReport<'_> {
-    /// Returns the level at which the error is logged: `Error` for a bug, `Warn` for
-    /// what is otherwise not the client's fault, `Info` for the client's, and `Debug`
-    /// for what is retried and for clients that are gone.
+    /// Returns the log level: `Error` for bugs, `Warn` for other server errors,
+    /// `Info` for client errors, and `Debug` for errors that are retried and for
+    /// disconnected clients.
     ///
     /// ```
     /// use highwater::error::{AppError, Handler, Ids, Incident};
@@ -506,7 +507,7 @@ impl ErrorReport<'_> {
         }
     }
 
-    /// Writes the line of the log, as [`log_to`](Handler::log_to) gets it.
+    /// Formats the log line that [`log_to`](Handler::log_to) passes on.
     ///
     /// ```
     /// use highwater::error::{AppError, Handler, Ids, Incident};
@@ -523,7 +524,7 @@ impl ErrorReport<'_> {
     }
 }
 
-/// A number that looks random and can be told again from the incident.
+/// Derives a repeatable, random-looking number from the incident.
 fn jitter(incident: &Incident<'_>) -> u64 {
     let id = incident.id.as_str().bytes();
     let id = id.fold(0, |sum, byte| mix(sum ^ u64::from(byte)));

@@ -1,41 +1,38 @@
-//! Errors as answers of an HTTP server: a layer around any service of `tower`.
+//! Errors as HTTP responses: a layer around any `tower` service.
 //!
-//! [`HandlerLayer`] goes around everything that is served, and whatever goes
-//! wrong in there comes out as [problem details](super::Problem), handled once
-//! by the [`Handler`](super::Handler):
+//! [`HandlerLayer`] wraps a whole application. The [`Handler`](super::Handler)
+//! handles every error inside it once, and the client gets [problem
+//! details](super::Problem):
 //!
-//! | what happens inside | what the client gets |
+//! | inside | response |
 //! |---|---|
-//! | the service fails | its error, as far as it is public |
+//! | the service returns an error | the public part of the error |
 //! | a response made [from an `AppError`](#errors-in-responses) | the same |
-//! | a panic, also one while something is dropped | 500, and [`on_drain`](HandlerLayer::on_drain) is called |
+//! | a panic, even in a destructor | 500, and [`on_drain`](HandlerLayer::on_drain) is called |
 //! | a bare 404, 405, 413, 415 … of a framework | the same status and headers, as a problem |
-//! | any other response | that, untouched |
-//! | its body fails or panics under way | a body that is cut short; [handled](HandlerBody) as any error |
+//! | any other response | unchanged |
+//! | the body fails or panics while it is sent | a truncated body; [handled](HandlerBody) like any other error |
 //!
-//! Each request that goes wrong has a [`CorrelationId`](super::CorrelationId): that
-//! of its header [`x-request-id`](REQUEST_ID) if it has one, and a good one; else a
-//! new one. The client finds it in that header of the response and in the
-//! problem's `id`, the operator in the log. An id of a client is in that header of
-//! every response. A bad one is not: it is taken out of the request, so that the
-//! service can rely on what it finds there. Requests that go well and came without
-//! have none, unless [they are to](HandlerLayer::set_request_ids).
+//! Each failed request has a [`CorrelationId`](super::CorrelationId): that of its
+//! [`x-request-id`](REQUEST_ID) header if it is valid, or a new one. It is in that
+//! header of the response, in the `id` of the problem, and in the log. A valid id of
+//! a client is in the header of every response. An invalid one is removed from the
+//! request, so that the service can rely on the header. Other successful responses
+//! have no id, unless [enabled](HandlerLayer::set_request_ids).
 //!
-//! An error response is *bare* if it says nothing of its type or is plain text,
-//! as those of frameworks are. One in JSON or HTML was made by somebody for
-//! somebody, and is left as it is. Who wants to give people something better than
-//! JSON can do so further out: a response that was made here has its
+//! An error response is *bare* if it has no content type or is plain text, like those
+//! of frameworks. An error response in JSON or HTML is left unchanged. To send people
+//! something nicer than JSON, add a layer further out: the response has its
 //! [`Problem`](super::Problem) in its extensions.
 //!
-//! What is no HTTP never gets here.
+//! Malformed requests are rejected before they reach this layer.
 //!
 //! # Errors in responses
 //!
-//! Where a service has to answer and cannot fail, as those of many frameworks,
-//! an error goes in the response: `Response::from(error)`. With the feature
-//! `axum`, a handler of axum simply returns `Result<_, AppError>`. On its way
-//! through other layers it is a response without a body that has the error's
-//! status, and the error, as an `Arc<AppError>`, in its extensions.
+//! Where a service cannot return an error, as in many frameworks, put it into a
+//! response with `Response::from(error)`. With the feature `axum`, handlers of axum
+//! can return `Result<_, AppError>`. Other layers see a response with the status of
+//! the error, no body, and the error as an `Arc<AppError>` in its extensions.
 
 mod body;
 mod future;
@@ -51,5 +48,5 @@ pub use service::HandlerService;
 
 use http::HeaderName;
 
-/// Has the id of a request, in the request and in its response.
+/// The header with the id of a request, in the request and in its response.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

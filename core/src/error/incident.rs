@@ -1,9 +1,9 @@
-//! What happened, and what is done about it.
+//! Incidents, decisions and reports.
 
 use super::{AppError, CorrelationId, GiveUp, Problem};
 use std::time::Duration;
 
-/// In the midst of what an error came up.
+/// The circumstances of an error: the request, the operation and the attempt.
 ///
 /// ```
 /// use highwater::error::{Ids, Incident};
@@ -19,22 +19,22 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Incident<'a> {
-    /// The name of the request.
+    /// The id of the request.
     pub id: CorrelationId,
-    /// What was done, such as a method and a route.
+    /// The operation that failed, such as a method and a route.
     pub operation: &'a str,
-    /// Whether doing it twice is the same as doing it once. Only then can it be
-    /// retried.
+    /// Whether repeating the operation has the same effect as running it once. Only
+    /// idempotent operations are retried.
     pub is_idempotent: bool,
-    /// Which attempt it was, counted from 1.
+    /// The number of the attempt, from 1.
     pub attempt: u32,
-    /// The time, since any start.
+    /// The time since any fixed start.
     pub now: Duration,
 }
 
 impl<'a> Incident<'a> {
-    /// The first attempt at what had better not be done twice, at the start of
-    /// time.
+    /// Creates an incident for the first attempt at an operation that is not
+    /// idempotent, at time zero.
     ///
     /// ```
     /// use highwater::error::{Ids, Incident};
@@ -53,7 +53,7 @@ impl<'a> Incident<'a> {
         }
     }
 
-    /// Doing it twice is the same as doing it once.
+    /// Marks the operation as idempotent.
     ///
     /// ```
     /// use highwater::error::{Ids, Incident};
@@ -67,7 +67,7 @@ impl<'a> Incident<'a> {
         self
     }
 
-    /// Which attempt it was, counted from 1.
+    /// Sets the number of the attempt, from 1.
     ///
     /// ```
     /// use highwater::error::{Ids, Incident};
@@ -81,7 +81,7 @@ impl<'a> Incident<'a> {
         self
     }
 
-    /// When it was. Only a handler that retries has to know.
+    /// Sets the time. Only needed by a handler that retries.
     ///
     /// ```
     /// use highwater::error::{Ids, Incident};
@@ -97,7 +97,7 @@ impl<'a> Incident<'a> {
     }
 }
 
-/// What a [`Handler`](super::Handler) has decided, to be done by whoever asked.
+/// The decision of a [`Handler`](super::Handler), which its caller carries out.
 ///
 /// ```
 /// use highwater::error::{AppError, Decision, Handler, Ids, Incident};
@@ -114,20 +114,19 @@ impl<'a> Incident<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "it has to be done"]
 pub enum Decision {
-    /// Answer, and go on.
+    /// Respond and continue.
     Respond(Problem),
-    /// Do it again, after this has passed.
+    /// Retry after this duration.
     Retry(Duration),
-    /// Answer, take no more work, let finish what is under way, and end the
-    /// process: its supervisor starts another.
+    /// Respond, stop taking work, finish the work in flight, and exit. A supervisor
+    /// starts a replacement.
     Drain(Problem),
-    /// End the process at once. Nobody is answered, and what was under way is
-    /// lost.
+    /// Exit at once, without a response. The work in flight is lost.
     Crash,
 }
 
 impl Decision {
-    /// The answer, if there is one.
+    /// Returns the problem to respond with, if any.
     ///
     /// ```
     /// use highwater::error::{AppError, Decision, Ids, Problem};
@@ -143,7 +142,7 @@ impl Decision {
         }
     }
 
-    /// Whether it is to be done again.
+    /// Returns whether to retry.
     ///
     /// ```
     /// use highwater::error::Decision;
@@ -156,7 +155,7 @@ impl Decision {
         matches!(self, Decision::Retry(_))
     }
 
-    /// Whether the process has to end.
+    /// Returns whether the process has to exit.
     ///
     /// ```
     /// use highwater::error::Decision;
@@ -169,7 +168,7 @@ impl Decision {
         matches!(self, Decision::Drain(_) | Decision::Crash)
     }
 
-    /// As it is written in a log: `respond`, `retry`, `drain` or `crash`.
+    /// Returns the name used in logs: `respond`, `retry`, `drain` or `crash`.
     ///
     /// ```
     /// use highwater::error::Decision;
@@ -188,7 +187,8 @@ impl Decision {
     }
 }
 
-/// What a [`Handler`](super::Handler) tells its observers.
+/// The report that a [`Handler`](super::Handler) passes to its log function and
+/// observers.
 ///
 /// ```
 /// use highwater::error::{AppError, Handler, Ids, Incident, ErrorReport};
@@ -205,13 +205,14 @@ impl Decision {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ErrorReport<'a> {
-    /// What went wrong.
+    /// The error.
     pub error: &'a AppError,
-    /// In the midst of what.
+    /// The circumstances of the error.
     pub incident: &'a Incident<'a>,
-    /// What is done about it.
+    /// The decision.
     pub decision: &'a Decision,
-    /// Why it is not retried; `None` if it is, or if the handler never does.
+    /// The reason why the error is not retried. `None` if it is retried or retries
+    /// are disabled.
     pub gave_up: Option<GiveUp>,
     pub(super) is_hang_up: bool,
 }

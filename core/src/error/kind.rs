@@ -1,11 +1,11 @@
-//! The usual kinds of errors, and what follows from each.
+//! The common kinds of errors and their defaults.
 
 use super::Class;
 
-/// What kind of error it is. The class, the status and whether a retry may help
-/// follow from it; a [`Classification`](super::Classification) says the rest.
+/// The kind of an error, which determines its class, its status and whether a retry
+/// may help. A [`Classification`](super::Classification) adds the rest.
 ///
-/// | kind | code | status | class | worth a retry |
+/// | kind | code | status | class | transient |
 /// |---|---|---|---|---|
 /// | [`InvalidInput`](Self::InvalidInput) | `invalid_input` | 400 | operational | |
 /// | [`Unauthorized`](Self::Unauthorized) | `unauthorized` | 401 | operational | |
@@ -34,46 +34,47 @@ use super::Class;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// What was asked cannot be understood, or breaks a rule.
+    /// The request is malformed or breaks a rule.
     InvalidInput,
-    /// Nobody knows who asks.
+    /// The client is not authenticated.
     Unauthorized,
-    /// Who asks may not.
+    /// The client lacks permission.
     Forbidden,
-    /// What was asked for is not there.
+    /// The resource does not exist.
     NotFound,
-    /// It is there, but cannot be done to it.
+    /// The resource does not support the method.
     MethodNotAllowed,
-    /// What is there does not allow it now: it exists already, or has changed.
+    /// The request conflicts with the current state: the resource exists already, or
+    /// has changed.
     Conflict,
-    /// More was sent than is taken.
+    /// The request body exceeds the limit.
     TooLarge,
-    /// What was sent is in a format that is not read here.
+    /// The server does not accept the media type of the request body.
     UnsupportedMediaType,
-    /// Who asks has asked too often. It is theirs to wait. Where a *dependency*
-    /// says this to us, that is [`Unavailable`](Self::Unavailable).
+    /// The client sent too many requests and should wait. If a *dependency* reports
+    /// this, use [`Unavailable`](Self::Unavailable).
     RateLimited,
-    /// The client closed the connection before it had sent all of the request, or
-    /// had all of the answer. A [`Handler`](super::Handler) logs it at debug and
-    /// counts it apart: it is nobody's error. Where a *dependency* closes a
-    /// connection, that is [`Unavailable`](Self::Unavailable).
+    /// The client closed the connection before it had sent the whole request or
+    /// received the whole response. A [`Handler`](super::Handler) logs this at debug
+    /// level and counts it separately. If a *dependency* closes a connection, use
+    /// [`Unavailable`](Self::Unavailable).
     ClientGone,
-    /// Something outside the program failed that is not the client's doing and
-    /// is not likely to pass: a full disk, a file that may not be read, an
-    /// error nobody classified.
+    /// Something outside the program failed, is not likely to recover soon, and is
+    /// not the client's fault: a full disk, an unreadable file, an unclassified
+    /// error.
     Failure,
-    /// It was given up half-way because somebody wanted that.
+    /// The operation was cancelled before it finished.
     Cancelled,
-    /// A dependency is down, or refuses for now.
+    /// A dependency is down or temporarily refuses requests.
     Unavailable,
-    /// An answer did not come in time.
+    /// An operation timed out.
     Timeout,
-    /// The program is wrong.
+    /// The program has a bug.
     Bug,
 }
 
 impl ErrorKind {
-    /// Every kind, in the order of the table.
+    /// All kinds, in the order of the table.
     ///
     /// ```
     /// use highwater::error::ErrorKind;
@@ -99,7 +100,7 @@ impl ErrorKind {
         ErrorKind::Bug,
     ];
 
-    /// Whose fault it is. Only a [`Bug`](Self::Bug) is the program's.
+    /// Returns the class. Only a [`Bug`](Self::Bug) is a programmer error.
     ///
     /// ```
     /// use highwater::error::{Class, ErrorKind};
@@ -114,7 +115,7 @@ impl ErrorKind {
         }
     }
 
-    /// Its name for programs: stable, in `snake_case`.
+    /// Returns the stable code for programs, in `snake_case`.
     ///
     /// ```
     /// use highwater::error::ErrorKind;
@@ -125,7 +126,7 @@ impl ErrorKind {
         self.facts().0
     }
 
-    /// Its status of HTTP, from 400 to 599.
+    /// Returns the HTTP status, from 400 to 599.
     ///
     /// ```
     /// use highwater::error::ErrorKind;
@@ -136,7 +137,7 @@ impl ErrorKind {
         self.facts().1
     }
 
-    /// What the client is told unless something better is known.
+    /// Returns the default message for the client.
     ///
     /// ```
     /// use highwater::error::ErrorKind;
@@ -147,11 +148,11 @@ impl ErrorKind {
         self.facts().2
     }
 
-    /// Whether the same may succeed a little later: an
-    /// [`Unavailable`](Self::Unavailable) or a [`Timeout`](Self::Timeout).
+    /// Returns whether a retry may succeed: true for
+    /// [`Unavailable`](Self::Unavailable) and [`Timeout`](Self::Timeout).
     ///
-    /// No error of the client's is: sending the same again for them changes
-    /// nothing.
+    /// Client errors are not transient, because the server would reject the same
+    /// request again.
     ///
     /// ```
     /// use highwater::error::ErrorKind;
@@ -186,7 +187,7 @@ impl ErrorKind {
                 "The request has a media type that is not supported.",
             ),
             ErrorKind::RateLimited => ("rate_limited", 429, "There were too many requests."),
-            // The status that proxies use for it: no standard has one.
+            // The status that proxies use; it is not standardized.
             ErrorKind::ClientGone => (
                 "client_gone",
                 499,

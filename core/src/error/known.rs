@@ -1,4 +1,4 @@
-//! What is known of errors that others made.
+//! Classification of errors from other crates.
 
 use super::{
     AppError, BreakerOpen, Chain, Classification, Classify, ErrorKind, listeners, text::guarded,
@@ -6,17 +6,16 @@ use super::{
 use std::{error::Error, io};
 
 impl Classification {
-    /// What is known of any error: it, or one of its sources, is an [`AppError`], a
-    /// [`BreakerOpen`] or an [`io::Error`]. `None` if none is.
+    /// Classifies an error of any type, if it or one of its sources is an
+    /// [`AppError`], a [`BreakerOpen`] or an [`io::Error`]. Returns `None` otherwise.
     ///
-    /// With the feature `axum`, an error of a body of axum whose connection was
-    /// closed is [`ClientGone`](ErrorKind::ClientGone): what a handler reads is the body
-    /// of its request. Where it reads one of axum's bodies that comes from
-    /// elsewhere, it has to [say what that is](super::ResultExt::classified).
+    /// With the feature `axum`, an error of an axum body whose connection was closed
+    /// is [`ClientGone`](ErrorKind::ClientGone), because the bodies that a handler
+    /// reads are usually those of requests. If it reads an axum body from elsewhere,
+    /// it has to [classify](super::ResultExt::classified) the error itself.
     ///
-    /// It is for an error in a box, of which no more can be told than this. An
-    /// enum of your own is not found in there: make it an `AppError` before it
-    /// goes in.
+    /// For boxed errors whose type is unknown. Your own error enums are not
+    /// recognized in a box; convert them to `AppError` before boxing.
     ///
     /// ```
     /// use highwater::error::{AppError, Classification, ErrorKind};
@@ -56,13 +55,13 @@ impl Classification {
     }
 }
 
-/// An error and its sources, [`Chain::DEEPEST`] of them at most. The error that an
-/// [`io::Error`] carries comes after it.
+/// Iterates over an error and its sources, at most [`Chain::DEEPEST`] in total. The
+/// error inside an [`io::Error`] follows it.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     let next = |link: &&'a (dyn Error + 'static)| -> Option<&'a (dyn Error + 'static)> {
         let link = *link;
         let io = link.downcast_ref::<io::Error>();
-        // What it carries is not its source.
+        // `source` skips the error inside an `io::Error`.
         match io.and_then(io::Error::get_ref) {
             Some(carried) => Some(carried),
             None => guarded(|| link.source()).unwrap_or(None),
@@ -71,8 +70,8 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     std::iter::successors(Some(error), next).take(Chain::DEEPEST)
 }
 
-/// Returns whether the types in an error's chain say that a client closed the
-/// connection while the body of its request was read.
+/// Returns whether the types in the chain show that the client closed the connection
+/// while its request body was read.
 #[cfg(feature = "axum")]
 fn is_closed_by_client(error: &(dyn Error + 'static)) -> bool {
     let is_closed = |io: &io::Error| {
@@ -89,19 +88,19 @@ fn is_closed_by_client(error: &(dyn Error + 'static)) -> bool {
         .any(|link| link.downcast_ref().is_some_and(is_closed))
 }
 
-/// Without axum no error says so.
+/// Without axum, no error type shows this.
 #[cfg(not(feature = "axum"))]
 fn is_closed_by_client(_error: &(dyn Error + 'static)) -> bool {
     false
 }
 
 impl AppError {
-    /// Any error, as far as it is [known](Classification::of); a
-    /// [`Failure`](ErrorKind::Failure) if it is not: who returned it expected it, so it
-    /// is no bug. An `AppError` in the box comes out of it.
+    /// Converts a boxed error, [classifying](Classification::of) it if possible. An
+    /// unknown error becomes a [`Failure`](ErrorKind::Failure), not a bug, because
+    /// the function that returned it expected it. An `AppError` is unboxed.
     ///
-    /// It is for where all that is left is a box. Where the type is still known,
-    /// [`Classify`] it, or say [what it is](super::ResultExt::classified).
+    /// Use this only if the type is unknown. Otherwise implement [`Classify`], or
+    /// [classify](super::ResultExt::classified) the error explicitly.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -129,12 +128,12 @@ impl AppError {
         }
     }
 
-    /// Classifies an error of a response's body. An error that an inner layer has
-    /// handled counts as handled, also inside a wrapper.
+    /// Classifies an error of a response body. An error that an inner layer has
+    /// handled counts as handled, even inside a wrapper.
     #[cfg(feature = "tower")]
     #[track_caller]
     pub(super) fn from_body(error: Box<dyn Error + Send + Sync>) -> Self {
-        // Axum's error is a box, and says nothing itself; layers may add one each.
+        // Each layer may add an `axum_core::Error`, which is only a box.
         #[cfg(feature = "axum")]
         let error = {
             let mut error = error;
@@ -163,9 +162,9 @@ impl AppError {
         }
     }
 
-    /// Returns whether the error is about a client that hung up, or was caused by one.
+    /// Returns whether a disconnected client is or caused this error.
     ///
-    /// An error that was classified as the server's stays that, unless a source is
+    /// An error that was classified as a server error stays one, unless a source is
     /// explicitly [`ClientGone`](ErrorKind::ClientGone).
     pub(super) fn is_hang_up(&self) -> bool {
         if self.kind() == ErrorKind::ClientGone {
@@ -182,17 +181,17 @@ impl AppError {
     }
 }
 
-/// An error of the system is never taken for a bug, and never for the client's
-/// fault: whose file it is that cannot be found is not for it to know. Where it is
-/// the client's, [say so](super::ResultExt::classified).
+/// A system error is never taken for a bug, nor for a client error: a missing file is
+/// usually the server's own. If it is the client's,
+/// [classify](super::ResultExt::classified) the error explicitly.
 ///
 /// | error | kind |
 /// |---|---|
-/// | no answer in time, or none yet | [`Timeout`](ErrorKind::Timeout) |
-/// | a connection that is refused, broken or cut short; a network or host that cannot be reached; what is busy or was interrupted | [`Unavailable`](ErrorKind::Unavailable) |
-/// | all others: no such file, no permission, no space, data that makes no sense | [`Failure`](ErrorKind::Failure) |
+/// | timed out, or would block | [`Timeout`](ErrorKind::Timeout) |
+/// | connection refused, reset or closed early; network or host unreachable; busy or interrupted | [`Unavailable`](ErrorKind::Unavailable) |
+/// | anything else: not found, no permission, no space, invalid data | [`Failure`](ErrorKind::Failure) |
 ///
-/// One that carries an [`AppError`] is what that is.
+/// An `io::Error` that contains an [`AppError`] has the classification of that error.
 ///
 /// ```
 /// use highwater::error::{AppError, ErrorKind};
@@ -210,7 +209,7 @@ impl Classify for io::Error {
 
 fn from_io(kind: io::ErrorKind) -> ErrorKind {
     match kind {
-        // That it would block is what a socket with a timeout answers.
+        // A socket with a timeout returns `WouldBlock`.
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => ErrorKind::Timeout,
         io::ErrorKind::ConnectionRefused
         | io::ErrorKind::ConnectionReset

@@ -1,13 +1,13 @@
-//! Errors of listeners: what the rest of `error` has to know of `events`.
+//! Support for the errors of event listeners.
 //!
-//! A chapter of the page without events has no such errors, and does not download
-//! this: it is 1 KB.
+//! A chapter of the page without events cannot have such errors. Leaving this out
+//! saves 1 KB of its download.
 
 use super::{AppError, Classification, Classify};
 use crate::events::{EmitError, Failure};
 use std::error::Error;
 
-/// Whether there can be errors of listeners.
+/// Whether this build includes events.
 const CAN_BE: bool = cfg!(any(not(feature = "scenarios"), feature = "chapter-events"));
 
 fn emit_error<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a EmitError> {
@@ -18,14 +18,14 @@ fn failure<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a Failure> {
     link.downcast_ref().filter(|_| CAN_BE)
 }
 
-/// Returns the class of an emit that failed, or of a listener's failure.
+/// Classifies an error if it is an [`EmitError`] or a listener's [`Failure`].
 pub(super) fn classify(link: &(dyn Error + 'static)) -> Option<Classification> {
     emit_error(link)
         .map(Classify::classify)
         .or_else(|| failure(link).map(Classify::classify))
 }
 
-/// Returns what the link says without the error that it carries.
+/// Returns the text of the link without that of the contained error.
 pub(super) fn own_text(link: &(dyn Error + 'static)) -> Option<String> {
     if let Some(failure) = failure(link) {
         return Some(failure.name().to_string());
@@ -37,7 +37,7 @@ pub(super) fn own_text(link: &(dyn Error + 'static)) -> Option<String> {
     }
 }
 
-/// Returns the error that a link carries in its own text, not as its source.
+/// Returns the error whose text is part of the link's text, rather than its source.
 pub(super) fn carried<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     if let Some(failure) = failure(link) {
         return Some(&*failure.error);
@@ -48,12 +48,12 @@ pub(super) fn carried<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a (dyn Er
     }
 }
 
-/// Returns the errors of an emit of which several listeners failed.
+/// Returns the `AppError`s of an emit for which several listeners failed.
 pub(super) fn app_errors<'a>(
     link: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a AppError> {
     let failures = emit_error(link).map_or(&[][..], EmitError::failures);
-    // A single one is a link of the chain itself.
+    // A single one is part of the chain.
     let failures = if failures.len() > 1 { failures } else { &[] };
     failures
         .iter()

@@ -1,19 +1,17 @@
-//! What the client gets to see.
+//! Problem details for clients.
 
 use super::{AppError, CorrelationId, ErrorKind, FieldError, text};
 use serde::Serialize;
 use std::{borrow::Cow, time::Duration};
 
-/// The body of a response to an error: problem details, as RFC 9457 has them.
+/// The body of an error response: problem details as defined by RFC 9457.
 ///
-/// It is made of what is public and of nothing else. What is internal in the
-/// error, its detail, context, sources and location, is not even looked at. Of
-/// what is public it also leaves out what is wrong with which field if the
-/// status says that it is not the client's fault; and of a bug it says only that
-/// something went wrong, whatever its code.
+/// It contains only public data, never the detail, context, sources or location of
+/// the error. Invalid fields are omitted if the status is a server error. For a bug,
+/// message and code are always the same.
 ///
-/// Beside the members of the RFC it has `code`, by which programs tell problems
-/// apart; `id`, which the log has too; `errors`, what is wrong with which field;
+/// In addition to the members of the RFC it has `code`, a stable code for programs;
+/// `id`, the correlation id that is also in the log; `errors`, the invalid fields;
 /// and `retry_after_ms`.
 ///
 /// ```
@@ -36,7 +34,7 @@ use std::{borrow::Cow, time::Duration};
 /// ));
 /// # Ok::<(), highwater::error::InvalidId>(())
 /// ```
-// Boxed, as it is handed through every layer of a server.
+// Boxed, because it passes through every layer of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 #[must_use = "it is to be sent"]
@@ -59,15 +57,15 @@ struct Members {
     retry_after_ms: Option<u64>,
 }
 
-/// How many fields a response names at most.
+/// The maximum number of fields in a response.
 const MOST_FIELDS: usize = 32;
 
 impl Problem {
-    /// The media type of its JSON.
+    /// The media type.
     pub const CONTENT_TYPE: &'static str = "application/problem+json";
 
-    /// What of an error is for the client. Texts longer than a kilobyte are cut,
-    /// and no more than 32 fields are named.
+    /// Creates a problem from the public part of an error. Texts are cut at one
+    /// kilobyte, and the list of fields at 32.
     ///
     /// ```
     /// use highwater::error::{AppError, Ids, Problem};
@@ -103,8 +101,8 @@ impl Problem {
         }))
     }
 
-    /// With a URI for its type, at which people can read what it means. Without,
-    /// it is `about:blank`: the status and the code say it all.
+    /// Sets the type: a URI that should lead to its documentation. The default is
+    /// `about:blank`, which means that status and code say everything.
     ///
     /// ```
     /// use highwater::error::{AppError, Ids, Problem};
@@ -118,7 +116,7 @@ impl Problem {
         self
     }
 
-    /// With a URI for this very occurrence.
+    /// Sets the URI of this occurrence.
     ///
     /// ```
     /// use highwater::error::{AppError, Ids, Problem};
@@ -132,7 +130,7 @@ impl Problem {
         self
     }
 
-    /// The status to answer with, from 400 to 599.
+    /// Returns the HTTP status, from 400 to 599.
     ///
     /// ```
     /// use highwater::error::{AppError, Ids, Problem};
@@ -144,7 +142,7 @@ impl Problem {
         self.0.status
     }
 
-    /// The URI of its type.
+    /// Returns the URI of the type.
     ///
     /// ```
     /// use highwater::error::{AppError, Ids, Problem};
@@ -156,7 +154,7 @@ impl Problem {
         &self.0.kind
     }
 
-    /// The name of its status.
+    /// Returns the reason phrase of the status.
     ///
     /// ```
     /// use highwater::error::{AppError, Ids, Problem};
@@ -168,7 +166,7 @@ impl Problem {
         self.0.title
     }
 
-    /// What the client is told.
+    /// Returns the message for the client.
     ///
     /// ```
     /// use highwater::error::{AppError, Ids, Problem};
@@ -180,7 +178,7 @@ impl Problem {
         &self.0.detail
     }
 
-    /// By which programs tell it apart.
+    /// Returns the stable code for programs.
     ///
     /// ```
     /// use highwater::error::{AppError, Ids, Problem};
@@ -193,7 +191,7 @@ impl Problem {
         self.0.code
     }
 
-    /// By which its line in the log is found.
+    /// Returns the correlation id, which is also in the log entry.
     ///
     /// ```
     /// use highwater::error::{AppError, Ids, Problem};
@@ -205,7 +203,7 @@ impl Problem {
         &self.0.id
     }
 
-    /// What is wrong with which field.
+    /// Returns the invalid fields.
     ///
     /// ```
     /// use highwater::error::{AppError, Ids, Problem};
@@ -218,10 +216,10 @@ impl Problem {
         &self.0.errors
     }
 
-    /// Returns the value of the header `Retry-After`, in whole seconds.
+    /// Returns the value of the `Retry-After` header in whole seconds.
     ///
-    /// Fractions are rounded up, and the result is at least 1: with 0, clients would
-    /// come back at once.
+    /// Fractions are rounded up, and the result is at least 1, because with 0 clients
+    /// would retry at once.
     ///
     /// ```
     /// use highwater::error::{AppError, Ids, Problem};
@@ -240,7 +238,7 @@ impl Problem {
         self.0.retry_after_ms.map(|ms| ms.div_ceil(1_000).max(1))
     }
 
-    /// The body, in one line of JSON.
+    /// Returns the body as a single line of JSON.
     ///
     /// ```
     /// use highwater::error::{AppError, CorrelationId, Problem};
@@ -251,12 +249,8 @@ impl Problem {
     ///     r#""detail":"There is none left.","code":"conflict","id":"order-42"}"#,
     /// ));
     /// ```
-    ///
-    /// # Panics
-    ///
-    /// Never: nothing in it can fail to be written.
     pub fn to_json(&self) -> String {
-        // Texts and numbers can be written: it never fails.
+        // Strings and numbers always serialize.
         serde_json::to_string(&self.0).unwrap_or_default()
     }
 }
@@ -272,7 +266,7 @@ fn short_field(field: FieldError) -> FieldError {
     }
 }
 
-/// Rounded up, so that it is not over before it is.
+/// Rounds up, so that clients do not retry too early.
 fn to_ms(duration: Duration) -> u64 {
     let begun = u64::from(duration.subsec_nanos().div_ceil(1_000_000));
     duration
@@ -281,7 +275,7 @@ fn to_ms(duration: Duration) -> u64 {
         .saturating_add(begun)
 }
 
-/// The names that the registry of HTTP has for the statuses of errors.
+/// Returns the reason phrase of a status from the IANA registry.
 const fn title(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",

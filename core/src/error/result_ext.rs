@@ -1,9 +1,9 @@
-//! What makes `?` pleasant.
+//! Extension methods for results.
 
 use super::{AppError, Classification};
 use std::{error::Error, fmt};
 
-/// Classifies, and adds to, the error of a `Result`.
+/// Classifies the error of a `Result`, or adds to it.
 ///
 /// ```
 /// use highwater::error::{AppError, ErrorKind, ResultExt};
@@ -20,16 +20,15 @@ use std::{error::Error, fmt};
 /// assert_eq!(error.location().file(), file!());
 /// ```
 pub trait ResultExt<T, E>: Sized {
-    /// Says what follows from an error that does not know itself, here: a
-    /// [`ErrorKind`](super::ErrorKind), or a [`Classification`]. The error becomes the
-    /// source.
+    /// Classifies the error with an [`ErrorKind`](super::ErrorKind) or a
+    /// [`Classification`]. The error becomes the source.
     ///
-    /// It also overrules what an error says about itself: a file that is not
-    /// found is usually our failure, and here it may be the client's.
+    /// This overrides the error's own classification. For example, a missing file is
+    /// usually a server error, but here it may be the client's.
     ///
     /// # Errors
     ///
-    /// The error, classified.
+    /// Returns the classified error.
     fn classified(self, classification: impl Into<Classification>) -> Result<T, AppError>
     where
         E: Error + Send + Sync + 'static;
@@ -38,7 +37,7 @@ pub trait ResultExt<T, E>: Sized {
     ///
     /// # Errors
     ///
-    /// The error, with the value.
+    /// Returns the error with the value.
     fn context(self, key: &'static str, value: impl fmt::Display) -> Result<T, AppError>
     where
         E: Into<AppError>;
@@ -50,7 +49,7 @@ impl<T, E> ResultExt<T, E> for Result<T, E> {
     where
         E: Error + Send + Sync + 'static,
     {
-        // No closure: it would be the caller.
+        // In a closure, `track_caller` would not report the caller.
         match self {
             Ok(value) => Ok(value),
             Err(error) => Err(AppError::new(classification).with_source(error)),

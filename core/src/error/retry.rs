@@ -1,4 +1,4 @@
-//! Retries.
+//! Retries with backoff, jitter and a budget.
 
 use super::{AppError, Classification, RetryBudget, correlation::mix, text::Links};
 use crate::{
@@ -7,18 +7,18 @@ use crate::{
 };
 use std::{fmt, time::Duration};
 
-/// Retries with exponential backoff and full jitter, up to a number of attempts
-/// and within a [`RetryBudget`]. A clone shares the budget, so keep one policy for
-/// all calls of a dependency.
+/// Retries with exponential backoff and full jitter, up to a number of attempts and
+/// within a [`RetryBudget`]. Clones share the budget, so keep one policy for all
+/// calls of a dependency.
 ///
-/// Only a [transient](AppError::is_transient) error of an idempotent operation is
-/// retried. An error that comes from an open [`Breaker`](super::Breaker) is not
-/// retried: the breaker is there so that callers fail at once. See
+/// Only [transient](AppError::is_transient) errors of idempotent operations are
+/// retried. Errors from an open [`Breaker`](super::Breaker) are not retried, since
+/// the breaker exists to let callers fail at once; see
 /// [`wait_for_breaker`](Self::wait_for_breaker).
 ///
-/// [`run`](Self::run) makes the attempts. [`decide`](Self::decide) only says
-/// whether to retry and when, for a caller that has a loop of its own. The policy
-/// has neither a clock nor a timer.
+/// [`run`](Self::run) makes the attempts. [`decide`](Self::decide) only decides
+/// whether and when to retry, for callers with their own loop. The policy has neither
+/// a clock nor a timer.
 ///
 /// ```
 /// use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy};
@@ -52,14 +52,14 @@ pub struct RetryPolicy {
     shared: Arc<SharedBudget>,
 }
 
-/// State that clones have in common.
+/// The state that clones share.
 struct SharedBudget {
     budget: Mutex<RetryBudget>,
-    /// Random numbers drawn so far.
+    /// The number of random numbers drawn so far.
     draws: AtomicU64,
 }
 
-/// An attempt that went wrong.
+/// A failed attempt.
 ///
 /// ```
 /// use highwater::error::{AppError, FailedAttempt, RetryPolicy};
@@ -73,15 +73,15 @@ struct SharedBudget {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct FailedAttempt<'a> {
-    /// The error it ended with.
+    /// The error of the attempt.
     pub error: &'a AppError,
-    /// Whether doing it twice is the same as doing it once.
+    /// Whether repeating the operation has the same effect as running it once.
     pub is_idempotent: bool,
-    /// Which attempt it was, counted from 1; 0 counts as 1.
+    /// The number of the attempt, from 1; 0 counts as 1.
     pub attempt: u32,
 }
 
-/// The reason for ending retries.
+/// The reason for not retrying.
 ///
 /// ```
 /// use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy};
@@ -95,31 +95,32 @@ pub struct FailedAttempt<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum GiveUp {
-    /// Doing it again would not help: it is a bug, or the client's fault, or
-    /// otherwise here to stay.
+    /// The error is not transient: it is a bug, a client error, or otherwise
+    /// permanent.
     #[error("a retry would not help")]
     NotTransient,
-    /// It may have been done although it failed, and had better not be done
-    /// twice.
+    /// The operation may have taken effect although it failed, and must not be
+    /// repeated.
     #[error("it is not idempotent")]
     NotIdempotent,
-    /// It was attempted as often as allowed.
+    /// The maximum number of attempts was made.
     #[error("it was attempted as often as allowed")]
     Attempts,
-    /// The error says to come back later than is waited for.
+    /// The error requests a longer wait than the policy allows.
     #[error("it is to be retried later than is waited for")]
     TooLate,
     /// The breaker of a dependency is open, and the policy does not
     /// [wait](RetryPolicy::wait_for_breaker) for it.
     #[error("the breaker is open")]
     BreakerOpen,
-    /// There are too many retries already.
+    /// The retry budget is exhausted.
     #[error("the retry budget is used up")]
     Budget,
 }
 
 impl RetryPolicy {
-    /// Three attempts, from 100 ms up to 10 s apart, within the usual budget.
+    /// Creates a policy with three attempts, waits from 100 ms to 10 s, and the
+    /// default budget.
     ///
     /// ```
     /// use highwater::error::RetryPolicy;
@@ -136,8 +137,8 @@ impl RetryPolicy {
         }
     }
 
-    /// How often it is attempted at most, the first time included. With 0 or 1
-    /// it is never retried.
+    /// Sets the maximum number of attempts, including the first one. With 0 or 1,
+    /// nothing is retried.
     ///
     /// ```
     /// use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy};
@@ -153,8 +154,7 @@ impl RetryPolicy {
         self
     }
 
-    /// The first wait is shorter than this, the second than twice as much, and so
-    /// on.
+    /// Sets the upper bound of the first wait. It doubles for each further wait.
     ///
     /// ```
     /// use highwater::error::{AppError, FailedAttempt, RetryPolicy};
@@ -173,8 +173,8 @@ impl RetryPolicy {
         self
     }
 
-    /// No wait is longer than this. An error that says to come back
-    /// [later](AppError::retry_after) is not retried.
+    /// Sets the longest wait. An error that requests a
+    /// [longer](AppError::retry_after) one is not retried.
     ///
     /// ```
     /// use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy};
@@ -190,7 +190,7 @@ impl RetryPolicy {
         self
     }
 
-    /// Another budget.
+    /// Sets the budget.
     ///
     /// ```
     /// use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy, RetryBudget};
@@ -208,10 +208,10 @@ impl RetryPolicy {
     }
 
     /// Sets whether to wait for an open breaker, as for any other error that says
-    /// when to come back. By default it is not waited for.
+    /// when to retry. The default is not to wait.
     ///
-    /// A breaker that stays open for longer than the [longest](Self::longest) wait
-    /// is not waited for in any case.
+    /// The policy never waits for a breaker that stays open for longer than the
+    /// [longest](Self::longest) wait.
     ///
     /// ```
     /// use highwater::error::{AppError, BreakerOpen, FailedAttempt, GiveUp, RetryPolicy};
@@ -230,18 +230,17 @@ impl RetryPolicy {
         self
     }
 
-    /// Runs an operation, and runs it again after each failure that is worth a
-    /// retry.
+    /// Runs an operation, and retries it after each failure that allows it.
     ///
-    /// The operation has to be idempotent: an attempt that failed may have done
-    /// its work all the same. `sleep` is the runtime's, such as
-    /// `tokio::time::sleep`; `clock` fills the budget. Both, and the jitter drawn
-    /// from them, may be simulated. Dropping the future stops the attempt or the
-    /// wait that is under way. The future is `Send` if the operation's and the
-    /// sleep's are, and holds no lock while it waits.
+    /// The operation has to be idempotent, because a failed attempt may have taken
+    /// effect. `sleep` is the function of the runtime, such as `tokio::time::sleep`;
+    /// `clock` refills the budget. Both can be simulated, and so can the jitter,
+    /// which depends on them. Dropping the future stops the current attempt or wait.
+    /// The future is `Send` if those of the operation and of `sleep` are. It holds no
+    /// lock across an await.
     ///
-    /// With a breaker inside, each attempt asks the breaker, and the run ends when
-    /// it opens. With a breaker outside, a run counts as one call.
+    /// With a breaker inside, the breaker sees each attempt, and the run ends when it
+    /// opens. With a breaker outside, a run counts as one call.
     ///
     /// ```
     /// use highwater::error::{AppError, Breaker, RetryPolicy};
@@ -268,8 +267,9 @@ impl RetryPolicy {
     ///
     /// # Errors
     ///
-    /// The last attempt's error. If that was transient, its context says why it
-    /// was not retried: `retries_ended`, and the number of `attempts`.
+    /// Returns the error of the last attempt. If it was transient, its context
+    /// contains the reason for not retrying, `retries_ended`, and the number of
+    /// `attempts`.
     pub async fn run<T, F, S>(
         &self,
         clock: &(impl Clock + ?Sized),
@@ -305,8 +305,7 @@ impl RetryPolicy {
         }
     }
 
-    /// To be told of each request, retries aside: a share of them is what there
-    /// may be of retries.
+    /// Records a request that is not a retry. The budget is a share of the requests.
     ///
     /// ```
     /// use highwater::error::{AppError, FailedAttempt, RetryPolicy, RetryBudget};
@@ -326,11 +325,11 @@ impl RetryPolicy {
 
     /// Returns how long to wait before the next attempt.
     ///
-    /// `draw` is asked for a random number, once, if it comes to a retry. The
-    /// wait is spread over all of the time from 0 to twice the last one's, as
-    /// clients that failed together must not come back together. What the error
-    /// [asks for](AppError::retry_after) is added to it; then it is spread over no
-    /// more than what is left up to the [longest](Self::longest).
+    /// `draw` is called once for a random number if the attempt is retried. The wait
+    /// is uniformly distributed from 0 to a bound that doubles with each attempt, so
+    /// that clients that failed together do not retry together. The error's
+    /// [`retry_after`](AppError::retry_after) is added to it, and the bound is
+    /// reduced so that the sum stays within the [longest](Self::longest) wait.
     ///
     /// ```
     /// use highwater::error::{AppError, FailedAttempt, RetryPolicy};
@@ -344,7 +343,7 @@ impl RetryPolicy {
     ///
     /// # Errors
     ///
-    /// [`GiveUp`], with the reason, if it is not to be done again.
+    /// Returns [`GiveUp`], with the reason, if the attempt is not retried.
     pub fn decide(
         &self,
         failed: FailedAttempt<'_>,
@@ -368,11 +367,11 @@ impl RetryPolicy {
         let Some(left) = self.longest.checked_sub(earliest) else {
             return Err(GiveUp::TooLate);
         };
-        // Last, as it is used up by asking.
+        // Last, because it consumes a token.
         if !lock(&self.shared.budget).withdraw(now) {
             return Err(GiveUp::Budget);
         }
-        // Cut off at the longest instead, all that is beyond would come together.
+        // Clamping the sum instead would make many clients retry at the same time.
         let window = self.window(attempt).min(left);
         Ok(earliest + part(window, draw()))
     }
@@ -388,7 +387,7 @@ impl RetryPolicy {
         lock(&self.shared.budget).available()
     }
 
-    /// Draws a number that repeats with a simulated clock, and differs between
+    /// Draws a number that is repeatable with a simulated clock, and differs between
     /// processes with a real one.
     fn draw(&self, now: Duration) -> u64 {
         let count = self.shared.draws.fetch_add(1, Ordering::Relaxed);
@@ -430,8 +429,7 @@ impl fmt::Debug for RetryPolicy {
     }
 }
 
-/// Returns whether an open breaker is among the causes, by whatever it was
-/// wrapped.
+/// Returns whether an open breaker is among the causes, however it was wrapped.
 fn is_of_open_breaker(error: &AppError) -> bool {
     error.classification().is_breaker_open()
         || Links::of(error).any(|link| {
@@ -440,7 +438,7 @@ fn is_of_open_breaker(error: &AppError) -> bool {
         })
 }
 
-/// Of a window, the part that a random number is of all numbers.
+/// Scales a random number to the window.
 fn part(window: Duration, draw: u64) -> Duration {
     let nanos = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
     let part = (u128::from(nanos) * u128::from(draw)) >> u64::BITS;

@@ -1,5 +1,5 @@
-//! Texts that others wrote: they may be endless, break the line, or panic while
-//! they are made.
+//! Formatting of untrusted texts, which may be endless, contain line breaks, or
+//! panic.
 
 use super::{AppError, Chain, listeners};
 use std::{
@@ -11,22 +11,22 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-/// How many bytes of one text are kept.
+/// The maximum size of a kept text, in bytes.
 pub(super) const LONGEST_TEXT: usize = 1024;
 
-/// Stands for what is left out.
+/// Replaces omitted text.
 const CUT: &str = "…";
 
-/// Stands for what could not be made.
+/// Replaces a text whose `Display` panicked.
 const PANICKED: &str = "(its text cannot be made: that panics)";
 
-/// Runs what others wrote. It is told by its panic that it has a bug; whatever
-/// it may have left half-changed is its own, and not looked at again.
+/// Runs foreign code and catches its panic. State it may have left inconsistent is
+/// its own and is not used again.
 pub(super) fn guarded<R>(run: impl FnOnce() -> R) -> Result<R, Panic> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| Panic(Some(payload)))
 }
 
-/// What a panic left behind, which may panic itself when it is dropped.
+/// A panic payload. Its destructor may panic.
 pub(super) struct Panic(Option<Box<dyn Any + Send>>);
 
 impl Deref for Panic {
@@ -41,26 +41,27 @@ impl Drop for Panic {
     fn drop(&mut self) {
         let payload = self.0.take();
         if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            // So may what it panicked with. This has an end, a loop need not.
+            // So may the destructor of this payload. Forget it, because a loop might
+            // not end.
             std::mem::forget(again);
         }
     }
 }
 
-/// The text of a value, as long as is kept.
+/// Formats a value, cut at the maximum size.
 pub(super) fn kept(value: &dyn Display) -> String {
     let mut text = String::new();
     write_guarded(value, &mut Capped::new(&mut text));
     text
 }
 
-/// A text as long as is kept.
+/// Returns the text cut at the maximum size, or `None` if it fits.
 pub(super) fn shortened(text: &str) -> Option<String> {
     (text.len() > LONGEST_TEXT).then(|| kept(&text))
 }
 
 /// Writes an error and its causes, each once.
-// Not as a `dyn Error`: that would link the derived `Debug`, which is 4 KB of every
+// Not as a `dyn Error`, which would link the derived `Debug` and add 4 KB to every
 // download.
 pub(super) fn write_chain(error: &AppError, to: &mut dyn Write) -> fmt::Result {
     let mut separator = "";
@@ -98,7 +99,7 @@ fn write_links(
     }
 }
 
-/// Writes what an error says itself, without its causes.
+/// Writes the error's own text without its causes.
 pub(crate) fn write_own(
     error: &(dyn Error + 'static),
     to: &mut (impl Write + ?Sized),
@@ -109,7 +110,7 @@ pub(crate) fn write_own(
     }
 }
 
-/// Returns the error, or the first of its causes that says anything itself.
+/// Returns the error, or the first of its causes that has a text of its own.
 pub(crate) fn first_with_text<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     let mut told = error;
     for _ in 0..Chain::DEEPEST {
@@ -121,7 +122,7 @@ pub(crate) fn first_with_text<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn 
     told
 }
 
-/// Returns whether its source says all it has to say.
+/// Returns whether only the error's source has a text.
 fn has_no_own_text(error: &(dyn Error + 'static)) -> bool {
     let own = error.downcast_ref::<AppError>();
     own.is_some_and(|own| own.own_text().is_none())
@@ -139,16 +140,16 @@ fn write_link(link: &(dyn Error + 'static), to: &mut (impl Write + ?Sized)) -> f
     Ok(())
 }
 
-/// An error and its causes, as far as they are to be told of. Unlike
-/// [`Chain`], it comes to what an [`io::Error`] or a listener's [`Failure`]
-/// carries, and gets by with a `source` that panics.
+/// An iterator over an error and its causes for display. Unlike [`Chain`], it
+/// includes the error inside an [`io::Error`] or a listener's `Failure`, and
+/// tolerates a `source` that panics.
 pub(super) struct Links<'a> {
     next: Option<&'a (dyn Error + 'static)>,
     left: usize,
 }
 
 impl<'a> Links<'a> {
-    /// The causes of an error.
+    /// Iterates over the causes of an error.
     pub(super) fn of(error: &'a AppError) -> Self {
         Links {
             next: error.source(),
@@ -156,7 +157,7 @@ impl<'a> Links<'a> {
         }
     }
 
-    /// An error and its causes.
+    /// Iterates over an error and its causes.
     fn from(error: &'a (dyn Error + 'static)) -> Self {
         Links {
             next: Some(error),
@@ -184,16 +185,16 @@ impl<'a> Iterator for Links<'a> {
     }
 }
 
-/// Writes what can be made of a value. It may refuse, or panic half-way.
+/// Writes a value whose `Display` may fail or panic.
 fn write_guarded(value: &(impl Display + ?Sized), to: &mut (impl Write + ?Sized)) {
     if guarded(|| write!(to, "{value}")).is_err() {
-        // As little comes of it as of the value.
+        // This may fail for lack of room as well.
         let _full = to.write_str(PANICKED);
     }
 }
 
-/// Takes as much of a text as is kept, then refuses: a text without end comes to
-/// one.
+/// Collects a text up to the maximum size and then returns an error, which ends an
+/// endless `Display`.
 struct Capped<'a> {
     text: &'a mut String,
     end: usize,

@@ -1,4 +1,4 @@
-//! One line of the log for one error.
+//! The log line of an error.
 
 use crate::error::{
     AppError, ErrorReport, listeners,
@@ -6,14 +6,14 @@ use crate::error::{
 };
 use std::fmt::{self, Write};
 
-/// How many bytes of a line are written until it is cut: with a prefix it is still
-/// shorter than the 4,096 bytes that Linux writes to a pipe in one piece.
+/// The maximum size of a line, in bytes. With a prefix it stays below the 4,096 bytes
+/// that Linux writes to a pipe atomically.
 const LONGEST_LINE: usize = 3 * 1024;
-/// Of each value, so that what a client sent cannot crowd out the rest.
+/// The maximum size of a value, so that client input cannot crowd out the rest.
 const LONGEST_VALUE: usize = 1024;
 const LONGEST_OPERATION: usize = 256;
 
-/// The keys that a line has by itself.
+/// The keys of the line itself.
 const OWN_KEYS: [&str; 14] = [
     "id",
     "class",
@@ -31,11 +31,10 @@ const OWN_KEYS: [&str; 14] = [
     "value",
 ];
 
-/// Stands for what is left out.
+/// Replaces omitted text.
 const CUT: &str = "…";
 
-/// All there is to say about an error, with no line break and no control
-/// character in it, whatever its texts have.
+/// Formats everything about an error, without line breaks or control characters.
 pub(super) fn format(report: &ErrorReport<'_>) -> String {
     let ErrorReport {
         error, incident, ..
@@ -81,7 +80,7 @@ impl LogLine {
         }
     }
 
-    /// A value that is known to need no quotes.
+    /// Adds a value that needs no quotes.
     fn plain(&mut self, key: &str, value: &str) {
         if !self.0.is_empty() {
             self.0.push(' ');
@@ -93,7 +92,7 @@ impl LogLine {
 
     fn number(&mut self, key: &str, value: u32) {
         self.plain(key, "");
-        // A string takes everything.
+        // Writing to a string cannot fail.
         let _always = write!(self.0, "{value}");
     }
 
@@ -109,7 +108,7 @@ impl LogLine {
         }
     }
 
-    /// A text that a client wrote as long as it liked.
+    /// Adds a text of arbitrary length from a client.
     fn short(&mut self, key: &str, value: &str) {
         if value.len() <= LONGEST_OPERATION && needs_no_quotes(value) {
             return self.plain(key, value);
@@ -133,7 +132,7 @@ impl LogLine {
             text: &mut self.0,
             end,
         };
-        // What is left out is marked where it would be.
+        // `EscapedValue` marks omitted text itself.
         let _cut = write(&mut escaped);
         self.0.push('"');
     }
@@ -146,8 +145,8 @@ impl LogLine {
     }
 }
 
-/// Writes what may be anything: what would end the value, the line or the
-/// reader's trust is spelled out. From its end on it takes nothing more.
+/// Writes arbitrary text. Escapes characters that would end the value or the line, or
+/// mislead the reader. Ignores everything beyond `end`.
 struct EscapedValue<'a> {
     text: &'a mut String,
     end: usize,

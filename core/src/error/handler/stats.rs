@@ -1,8 +1,8 @@
-//! What was handled.
+//! The counts of a handler.
 
 use crate::error::{AppError, Decision};
 
-/// What a [`Handler`](super::Handler) has handled so far.
+/// The counts of a [`Handler`](super::Handler).
 ///
 /// ```
 /// use highwater::error::{AppError, Handler, Ids, Incident};
@@ -20,25 +20,25 @@ use crate::error::{AppError, Decision};
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct HandlerStats {
-    /// All errors. Requests whose client was gone are not among them.
+    /// All errors, not including disconnected clients.
     pub handled: u64,
     /// Operational errors.
     pub operational: u64,
-    /// Bugs, those of the handler's own observers included.
+    /// Bugs, including those of the handler's own observers.
     pub bugs: u64,
-    /// What was decided to be done again.
+    /// Errors with the decision to retry.
     pub retries: u64,
-    /// What was decided to be answered and gone on after.
+    /// Errors with the decision to respond.
     pub responses: u64,
-    /// What was decided to drain the process.
+    /// Errors with the decision to drain the process.
     pub drains: u64,
-    /// What was decided to crash it.
+    /// Errors with the decision to crash the process.
     pub crashes: u64,
-    /// Requests whose [client was gone](crate::error::ErrorKind::ClientGone).
+    /// Requests whose [client disconnected](crate::error::ErrorKind::ClientGone).
     pub hung_up: u64,
-    /// Errors by their code, in the order in which they were first seen.
+    /// Errors by code, in the order of first occurrence.
     pub codes: Vec<(&'static str, u64)>,
-    /// Errors with other codes: of the first 64 only each is counted.
+    /// Errors with other codes. Only the first 64 codes are counted separately.
     pub other_codes: u64,
 }
 

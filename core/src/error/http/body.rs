@@ -1,4 +1,4 @@
-//! The body of a response, on its way to the client.
+//! Response bodies.
 
 use super::request_context::RequestContext;
 use crate::{
@@ -14,18 +14,18 @@ use std::{
 };
 
 pin_project! {
-    /// The body of the service's response as it is, or a problem.
+    /// The body of the service's response, or a problem.
     ///
-    /// If the body fails or panics under way, the head of the response is gone and
-    /// the client cannot be answered any more. It is handled all the same: logged
-    /// once, counted, and after a panic the process is to drain. The body then
-    /// ends with the [`AppError`] for its error, upon which a server closes the
-    /// connection, so that the client does not take what it has for the whole. It is
-    /// one error with one id, however many layers it passes and whatever they wrap
-    /// around it.
+    /// If the body fails or panics, the headers have been sent already and the client
+    /// cannot get another response. The error is still handled: it is logged and
+    /// counted once, and after a panic the process drains. The body then ends with an
+    /// [`AppError`], which makes the server close the connection, so that the client
+    /// does not take the partial body for the whole. This stays one error with one
+    /// id, however many layers it passes and whatever they wrap around it.
     ///
-    /// Dropped before its end, as when the client goes away, it drops the
-    /// service's body. That is no error; a panic in there is handled.
+    /// Dropping it early, for example because the client disconnected, drops the
+    /// service's body. That is not an error, but a panic in its destructor is
+    /// handled.
     ///
     /// ```
     /// use futures::executor::block_on;
@@ -54,7 +54,7 @@ pin_project! {
     pub struct HandlerBody<B> {
         #[pin]
         state: BodyState<B>,
-        // Until something went wrong; after that nothing more is of interest.
+        // `None` once an error was handled.
         request_context: Option<RequestContext>,
     }
 
@@ -79,7 +79,7 @@ pin_project! {
 }
 
 impl<B> HandlerBody<B> {
-    /// A body of the service.
+    /// Wraps a body of the service.
     pub(super) fn from_service(body: B, request_context: RequestContext) -> Self {
         HandlerBody {
             state: BodyState::Service { body },
@@ -87,7 +87,7 @@ impl<B> HandlerBody<B> {
         }
     }
 
-    /// One of ours.
+    /// Creates the body of a problem.
     pub(super) fn from_problem(problem: String) -> Self {
         HandlerBody {
             state: BodyState::Problem {

@@ -1,4 +1,4 @@
-//! The error_response to a request, under way.
+//! The response future.
 
 use super::{
     HandlerBody,
@@ -20,9 +20,10 @@ use std::{
 };
 
 pin_project! {
-    /// Completes with the service's error_response, or with one to what went wrong.
-    /// Dropped, as when the client goes away, it drops what the service was doing.
-    /// That is no error; a panic in there is handled.
+    /// A future that completes with the service's response, or with a response to its
+    /// error. Dropping it, for example because the client disconnected, drops the
+    /// service's future. That is not an error, but a panic in its destructor is
+    /// handled.
     ///
     /// ```
     /// use highwater::error::{AppError, Handler, Ids, http::{HandlerFuture, HandlerLayer}};
@@ -39,11 +40,11 @@ pin_project! {
     ///
     /// # Panics
     ///
-    /// If it is polled once it has completed, as other futures do.
+    /// If it is polled after completion.
     pub struct HandlerFuture<F> {
         #[pin]
         state: FutureState<F>,
-        // Until it has completed.
+        // `None` after completion.
         request_context: Option<RequestContext>,
     }
 
@@ -92,13 +93,13 @@ where
         let outcome = match this.state.as_mut().project() {
             FutureStateProjection::Called { future } => {
                 let mut polled = Poll::Pending;
-                // Set in there, as a response is large to hand on. Also what an
-                // error says of itself may panic.
+                // Assigned in the closure, because returning a large response is
+                // slow. The conversion of an error may panic as well.
                 let polling = guarded(|| polled = future.poll(context).map_err(Into::into));
                 if let Err(panic) = polling {
                     let mut request_context = this.request_context.take().expect(AGAIN);
                     let bug = request_context.bug(&*panic);
-                    // That it panics again as it is cleared away is no news.
+                    // A second panic in the destructor is ignored.
                     let _again = guarded(|| this.state.set(FutureState::Completed));
                     return Poll::Ready(Ok(error_response(
                         Arc::new(bug),
@@ -112,7 +113,7 @@ where
             FutureStateProjection::Completed => panic!("{AGAIN}"),
         };
         let mut request_context = this.request_context.take().expect(AGAIN);
-        // What is left of it may panic as it is dropped.
+        // The destructor of the service's future may panic.
         if let Err(panic) = guarded(|| this.state.set(FutureState::Completed)) {
             request_context.handle_panic(&*panic);
         }

@@ -1,4 +1,4 @@
-//! Puts the handler around a service.
+//! The layer that applies the handler to a service.
 
 use super::{HandlerService, request_context::LayerContext};
 use crate::{
@@ -7,21 +7,21 @@ use crate::{
 };
 use std::fmt;
 
-/// Turns all that goes wrong in a service into answers, by one
-/// [`Handler`]. See the [module](super) for what and how.
+/// Turns all errors of a service into responses, using one [`Handler`]. See the
+/// [module](super) for an overview.
 ///
-/// It belongs outside of whatever may fail: routes, limits, timeouts. The service
-/// inside may fail with an [`AppError`](crate::error::AppError) or with anything
-/// that [is classified](crate::error::Classify); of one that fails with a box,
-/// `map_err` it by [`AppError::from_boxed`](crate::error::AppError::from_boxed).
-/// The service that comes out never fails. Its responses may have any body: what
-/// goes wrong in that is [handled as well](super::HandlerBody).
+/// Place it outside everything that may fail: routes, limits, timeouts. The inner
+/// service may fail with an [`AppError`](crate::error::AppError) or any type that
+/// implements [`Classify`](crate::error::Classify). Convert boxed errors with
+/// `map_err` and [`AppError::from_boxed`](crate::error::AppError::from_boxed). The
+/// resulting service never fails. Its responses may have any body; errors in a body
+/// are [handled too](super::HandlerBody).
 ///
-/// It knows no runtime, and starts nothing. A service that is cloned, as servers
-/// do for each connection, shares it.
+/// It needs no async runtime and spawns nothing. Clones of the service, as servers
+/// make for each connection, share the layer's state.
 ///
-/// It retries nothing, even if its handler would: a request is gone once it was
-/// served.
+/// It never retries, even if its handler would, because the service has consumed the
+/// request.
 ///
 /// ```
 /// use highwater::error::{AppError, Handler, Ids, http::HandlerLayer};
@@ -62,8 +62,8 @@ pub struct HandlerLayer {
 }
 
 impl HandlerLayer {
-    /// One with a handler, which others may share, and ids for requests that come
-    /// without one.
+    /// Creates a layer with a handler, which may be shared, and a generator of ids
+    /// for requests without one.
     ///
     /// ```
     /// use highwater::error::{Handler, Ids, http::HandlerLayer};
@@ -88,15 +88,15 @@ impl HandlerLayer {
         }
     }
 
-    /// Called when the process is to
-    /// [drain](crate::error::Decision::Drain): to take no more work, finish what
-    /// is under way, this answer included, and end.
+    /// Sets a function to call when the process has to
+    /// [drain](crate::error::Decision::Drain): stop taking work, finish the work in
+    /// flight, including this response, and exit.
     ///
-    /// It is called as the answer is made, for each bug, so it may be called more
-    /// than once; and on whatever drives the service, so it has to return soon.
-    /// Should it panic, that is one more bug in the log, and nothing else.
+    /// It is called for each bug, possibly several times, while the response is
+    /// created. It runs on the thread that drives the service, so it must not block.
+    /// If it panics, that is logged as another bug.
     ///
-    /// Without it, a bug is answered and the process goes on.
+    /// Without this function, the process responds to a bug and continues.
     ///
     /// ```
     /// use highwater::error::{Handler, Ids, http::HandlerLayer};
@@ -130,11 +130,12 @@ impl HandlerLayer {
         self
     }
 
-    /// Called when the process is to [end at once](crate::error::Decision::Crash),
-    /// which it is under [`HandlerPolicy::Crash`](crate::error::HandlerPolicy::Crash) only.
-    /// Should it come back, the bug is answered.
+    /// Sets a function to call when the process has to [exit at
+    /// once](crate::error::Decision::Crash), which happens only under
+    /// [`HandlerPolicy::Crash`](crate::error::HandlerPolicy::Crash). If the function
+    /// returns, the request is answered.
     ///
-    /// Without it, the process aborts.
+    /// Without this function, the process aborts.
     ///
     /// ```
     /// use highwater::error::{AppError, Handler, Ids, HandlerPolicy, http::HandlerLayer};
@@ -157,9 +158,9 @@ impl HandlerLayer {
         self
     }
 
-    /// RequestContext where a panic was that was just caught on this thread; the log has it
-    /// as `panicked_at`. Only a panic hook is ever told that, so it has to have
-    /// left it somewhere.
+    /// Sets a function that returns the location of the panic just caught on this
+    /// thread. It is logged as `panicked_at`. Only a panic hook knows the location,
+    /// so the hook has to store it.
     ///
     /// ```
     /// use highwater::error::{Handler, Ids, http::HandlerLayer};
@@ -181,12 +182,12 @@ impl HandlerLayer {
         self
     }
 
-    /// Gives each request an id at once, and not only those that go wrong: the
-    /// service finds it in the header of the request, to log it and to hand it on,
-    /// and the client in that of every response.
+    /// Assigns an id to every request, not only to failed ones. The service finds it
+    /// in the request header, to log it or pass it on, and the client finds it in
+    /// every response.
     ///
-    /// To make an id and to send it is more than all else that the layer does
-    /// while all is well.
+    /// Generating and sending ids costs more than everything else that the layer does
+    /// for a successful request.
     ///
     /// ```
     /// use highwater::error::{AppError, Handler, Ids, http::HandlerLayer};
@@ -207,9 +208,9 @@ impl HandlerLayer {
         self
     }
 
-    /// Takes no id of a client: nothing stops it from sending that of somebody
-    /// else's request. Otherwise a good one is kept, so that what a request causes
-    /// in several services has one id.
+    /// Ignores the ids of clients, because a client may send the id of another
+    /// client's request. By default a valid id is kept, so that a request has the
+    /// same id in several services.
     ///
     /// ```
     /// use highwater::error::{AppError, Handler, Ids, http::HandlerLayer};

@@ -1,4 +1,4 @@
-//! A request under way.
+//! The context of a request.
 
 use super::REQUEST_ID;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 use http::{HeaderMap, HeaderValue, Method, Request, uri::PathAndQuery};
 use std::{any::Any, fmt};
 
-/// What all requests through a layer have in common.
+/// The state that all requests through a layer share.
 #[derive(Clone)]
 pub(super) struct LayerContext {
     pub(super) handler: Arc<Handler>,
@@ -23,11 +23,11 @@ pub(super) struct LayerContext {
 type Hook = dyn Fn() + Send + Sync;
 type Locate = dyn Fn() -> Option<String> + Send + Sync;
 
-/// What is kept of a request until its answer was sent. All of it is only counted
-/// up and moved: while all is well nothing is made.
+/// The parts of a request that are kept until its response was sent. For a successful
+/// request this allocates nothing.
 pub(super) struct RequestContext {
-    /// As it is in the headers: the client's if it is a good one, or our own. If
-    /// there is none it is made when it is needed.
+    /// The value of the header: a valid id of the client, or a generated one. `None`
+    /// until an id is needed.
     id: Option<HeaderValue>,
     method: Method,
     target: Option<PathAndQuery>,
@@ -35,7 +35,7 @@ pub(super) struct RequestContext {
 }
 
 impl LayerContext {
-    /// What a panic is to a request.
+    /// Converts a panic to a bug, with its location if known.
     #[track_caller]
     pub(super) fn bug(&self, panic: &(dyn Any + Send)) -> AppError {
         let bug = AppError::from_panic(panic);
@@ -46,11 +46,11 @@ impl LayerContext {
         }
     }
 
-    /// The id that a request has, which is the one in its header from here on.
+    /// Determines the id of a request and updates its header.
     fn identify(&self, headers: &mut HeaderMap) -> Option<HeaderValue> {
         if self.accepts_client_ids {
             let mut sent = headers.get_all(REQUEST_ID).iter();
-            // Of two, some would take the first, others the last.
+            // With two headers, programs would disagree on which one counts.
             if let (Some(id), None) = (sent.next(), sent.next())
                 && CorrelationId::parse(id).is_ok()
             {
@@ -79,13 +79,13 @@ impl RequestContext {
         }
     }
 
-    /// The id, if there is one yet.
+    /// Returns the id, if the request has one yet.
     pub(super) fn known_id(&self) -> Option<&HeaderValue> {
         self.id.as_ref()
     }
 
-    /// Has an error handled, and does what is to be done about the process. The
-    /// problem is for the client, if it can still be answered.
+    /// Handles an error and calls the hook for the process, if any. Returns the
+    /// problem for the client.
     pub(super) fn handle(&mut self, error: &AppError) -> Problem {
         let (id, operation) = (self.id(), self.operation());
         let incident = Incident::new(id, &operation);
@@ -106,27 +106,27 @@ impl RequestContext {
                     Some(crash) => self.call(Some(crash), &incident),
                     None => std::process::abort(),
                 }
-                // It has not crashed.
+                // The hook returned instead of exiting.
                 handler.problem(error, &incident)
             }
-            // Nothing is retried here.
+            // This layer never retries.
             Decision::Retry(_) => handler.problem(error, &incident),
         }
     }
 
-    /// Has a panic handled that changes nothing for the client any more.
+    /// Handles a panic that no longer affects the response.
     pub(super) fn handle_panic(&mut self, panic: &(dyn Any + Send)) {
         let bug = self.shared.bug(panic);
         let _too_late = self.handle(&bug);
     }
 
-    /// What a panic is to it.
+    /// Converts a panic to a bug.
     #[track_caller]
     pub(super) fn bug(&self, panic: &(dyn Any + Send)) -> AppError {
         self.shared.bug(panic)
     }
 
-    /// The same, however often it is request_context.
+    /// Returns the id, generating it on first use.
     fn id(&mut self) -> CorrelationId {
         let known = self.id.as_ref();
         if let Some(known) = known.and_then(|id| CorrelationId::parse(id).ok()) {
@@ -137,13 +137,14 @@ impl RequestContext {
         made
     }
 
-    /// Without the query, which may have what is nobody's business.
+    /// Returns the method and path, without the query, which may contain private
+    /// data.
     fn operation(&self) -> String {
         let path = self.target.as_ref().map_or("", PathAndQuery::path);
         format!("{} {path}", self.method)
     }
 
-    /// Calls a hook. If that panics, there is one more bug to be told of.
+    /// Calls a hook. A panic in it is handled as another bug.
     fn call(&self, hook: Option<&Hook>, incident: &Incident<'_>) {
         if let Some(Err(panic)) = hook.map(guarded) {
             let bug = self.shared.bug(&*panic);
@@ -163,6 +164,6 @@ impl fmt::Debug for RequestContext {
 }
 
 fn header_of(id: &CorrelationId) -> HeaderValue {
-    // An id has only characters that a header may have.
+    // All characters of an id are valid in a header.
     HeaderValue::from_str(id.as_str()).unwrap_or(HeaderValue::from_static(""))
 }

@@ -8,10 +8,11 @@ use crate::{
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, response};
 use std::convert::Infallible;
 
-/// The error on its way to the layer: a response without a body, with its status,
-/// and with it as an `Arc<AppError>` in its extensions.
+/// Converts an error to a response with its status, an empty body, and the error as
+/// an `Arc<AppError>` in its extensions.
 ///
-/// Should there be no layer, the client gets just that status.
+/// A [`HandlerLayer`](super::HandlerLayer) turns it into a problem. Without one, the
+/// client gets only the status.
 ///
 /// ```
 /// use highwater::error::AppError;
@@ -30,14 +31,14 @@ impl<B: Default> From<AppError> for Response<B> {
     }
 }
 
-/// So that a service that never fails can have a layer for those that do.
+/// Allows the layer around services that never fail.
 impl Classify for Infallible {
     fn classify(&self) -> Classification {
         match *self {}
     }
 }
 
-/// So that handlers of axum return `Result<_, AppError>`.
+/// Allows handlers of axum to return `Result<_, AppError>`.
 ///
 /// ```
 /// use axum::{Router, body::Body, routing::get};
@@ -67,7 +68,7 @@ impl axum_core::response::IntoResponse for AppError {
     }
 }
 
-/// Lets a response through; what it has of an error is handled.
+/// Passes a response on, or replaces it if it contains an error.
 pub(super) fn pass_through<B>(
     mut response: Response<B>,
     mut request_context: RequestContext,
@@ -84,7 +85,7 @@ pub(super) fn pass_through<B>(
             return error_response(error, &mut request_context, Some(head));
         }
     }
-    // That of a problem stays, should a layer further in have another.
+    // A problem of an inner layer keeps its id.
     let has_problem = || response.extensions().get::<Problem>().is_some();
     if let Some(id) = request_context.known_id()
         && !has_problem()
@@ -94,8 +95,8 @@ pub(super) fn pass_through<B>(
     response.map(|body| HandlerBody::from_service(body, request_context))
 }
 
-/// An error_response to an error, in place of a response that from_problem of it if there is one.
-/// Whatever the error does while it is looked at and dropped, there is an error_response.
+/// Creates the response to an error, replacing `head` if there was a response. Always
+/// returns a response, even if the error panics when it is formatted or dropped.
 pub(super) fn error_response<B>(
     error: Arc<AppError>,
     request_context: &mut RequestContext,
@@ -137,21 +138,21 @@ fn render<B>(
     if let Some(seconds) = problem.retry_after_seconds() {
         head.headers.insert(header::RETRY_AFTER, seconds.into());
     } else if head.headers.get(header::RETRY_AFTER).is_some_and(is_zero) {
-        // Zero makes clients come back at once, and all together.
+        // With 0, all clients would retry at once.
         head.headers.insert(header::RETRY_AFTER, 1.into());
     }
     head.extensions.insert(problem);
     Response::from_parts(head, HandlerBody::from_problem(body))
 }
 
-/// Returns true for `0`, however many digits it has.
+/// Returns whether the value is zero, with any number of digits.
 fn is_zero(value: &HeaderValue) -> bool {
     let digits = value.as_bytes().trim_ascii();
     !digits.is_empty() && digits.iter().all(|digit| *digit == b'0')
 }
 
-/// Headers that describe the content of a response, and headers that were computed
-/// from it: digests and signatures.
+/// Headers that describe the content of a response or are computed from it, such as
+/// digests and signatures.
 const CONTENT_HEADERS: [HeaderName; 16] = [
     header::CONTENT_DISPOSITION,
     header::CONTENT_ENCODING,
@@ -171,21 +172,21 @@ const CONTENT_HEADERS: [HeaderName; 16] = [
     HeaderName::from_static("unencoded-digest"),
 ];
 
-/// Removes the headers that are about the replaced body. The others stay: `Allow`,
-/// `WWW-Authenticate`, those of CORS.
+/// Removes the headers of the replaced body. Others stay, such as `Allow`,
+/// `WWW-Authenticate` and those of CORS.
 fn forget_body(status: StatusCode, headers: &mut HeaderMap) {
     for name in CONTENT_HEADERS {
         headers.remove(name);
     }
-    // With this status they are about what was request_context for: how long it really is.
+    // With status 416 they describe the requested resource, for example its length.
     if status != StatusCode::RANGE_NOT_SATISFIABLE {
         headers.remove(header::ACCEPT_RANGES);
         headers.remove(header::CONTENT_RANGE);
     }
 }
 
-/// The error that a bare response stands for; `None` if somebody made it for
-/// somebody to read.
+/// Returns the error that a bare response stands for, or `None` if the response is
+/// not bare.
 fn error_of_bare_response<B>(response: &Response<B>) -> Option<AppError> {
     let content_type = response.headers().get(header::CONTENT_TYPE);
     let is_bare = content_type.is_none_or(|value| {
@@ -210,7 +211,7 @@ fn classify_status(status: StatusCode) -> Classification {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => ErrorKind::UnsupportedMediaType,
         StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited,
         StatusCode::SERVICE_UNAVAILABLE => ErrorKind::Unavailable,
-        // That somebody answered 500 does not say that it was a bug.
+        // A 500 of a framework is no proof of a bug.
         _ if status.is_server_error() => ErrorKind::Failure,
         _ => ErrorKind::InvalidInput,
     };

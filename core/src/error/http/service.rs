@@ -1,4 +1,4 @@
-//! A service that never fails, around one that may.
+//! The service that a layer creates.
 
 use super::{
     HandlerBody, HandlerFuture,
@@ -16,10 +16,10 @@ use std::{
 };
 use tower_service::Service;
 
-/// What a [`HandlerLayer`](super::HandlerLayer) makes of a service.
+/// A service that never fails, created by a [`HandlerLayer`](super::HandlerLayer).
 ///
-/// It is ready when the service inside is. Where that one fails instead, the next
-/// request is answered with that error.
+/// It is ready when the inner service is. If the inner service fails to become ready,
+/// the next request is answered with that error.
 ///
 /// ```
 /// use highwater::error::{AppError, Handler, Ids, http::{HandlerLayer, HandlerService}};
@@ -36,7 +36,7 @@ use tower_service::Service;
 pub struct HandlerService<S> {
     inner: S,
     shared: Arc<LayerContext>,
-    /// Why the service inside will not be ready.
+    /// The error with which the inner service failed to become ready.
     failed: Option<AppError>,
 }
 
