@@ -71,7 +71,7 @@ fn render(criterion: &mut Criterion) {
     group.bench_function("highwater: two fields and a context", |bencher| {
         bencher.iter(|| {
             let error = AppError::invalid_input("The order is not valid.")
-                .with_field("quantity", "has to be at least 1")
+                .with_field("quantity", "must be at least 1")
                 .with_field("address", "is missing")
                 .with_context("user", black_box(7));
             Problem::new(&error, &id).to_json()
@@ -122,7 +122,7 @@ fn handle(criterion: &mut Criterion) {
 }
 
 /// What is paid while all is well.
-fn all_is_well(criterion: &mut Criterion) {
+fn all_is_success(criterion: &mut Criterion) {
     let ids = Ids::new(7);
     let now = Duration::from_secs(1);
     let mut group = criterion.benchmark_group("all is well");
@@ -147,5 +147,5 @@ fn all_is_well(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, render, handle, all_is_well);
+criterion_group!(benches, render, handle, all_is_success);
 criterion_main!(benches);

@@ -26,7 +26,7 @@
 //!     let quantity = query.parse().classified(ErrorKind::InvalidInput).context("query", query)?;
 //!     if quantity == 0 {
 //!         return Err(AppError::invalid_input("The order is not valid.")
-//!             .with_field("quantity", "has to be at least 1"));
+//!             .with_field("quantity", "must be at least 1"));
 //!     }
 //!     Ok(quantity)
 //! }
@@ -36,12 +36,12 @@
 //!     Ok(quantity) => format!("{quantity} ordered"),
 //!     Err(error) => match handler.handle(&error, &Incident::new(ids.make(), "POST /orders")) {
 //!         Decision::Respond(problem) => problem.to_json(),
-//!         other => unreachable!("no bug, and no retry was asked for: {other:?}"),
+//!         other => unreachable!("neither a bug nor a retry: {other:?}"),
 //!     },
 //! };
 //! assert_eq!(serve("3"), "3 ordered");
 //! assert!(serve("0").contains(r#""field":"quantity""#));
-//! assert!(!serve("three").contains("invalid digit"), "that is for the log");
+//! assert!(!serve("three").contains("invalid digit"), "the source is only logged");
 //! assert_eq!(handler.stats().codes, [("invalid_input", 2)]);
 //! ```
 //!

@@ -22,14 +22,14 @@ use std::{any::Any, borrow::Cow, error::Error, fmt, panic::Location, time::Durat
 /// use highwater::error::AppError;
 /// use std::io;
 ///
-/// let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+/// let rejected = io::Error::from(io::ErrorKind::ConnectionRefused);
 /// let error = AppError::unavailable("stripe")
 ///     .with_context("order", 42)
 ///     .with_source(refused);
 ///
 /// assert_eq!((error.code(), error.status()), ("unavailable", 503));
 /// assert!(error.is_operational() && error.is_transient());
-/// assert_eq!(error.to_string(), "A service that is needed for this is unavailable.");
+/// assert_eq!(error.to_string(), "A required service is unavailable.");
 /// assert_eq!(format!("{error:#}"), "stripe is unavailable: connection refused");
 /// assert_eq!(error.context().next(), Some(("order", "42")));
 /// ```
@@ -298,7 +298,7 @@ impl AppError {
     ///
     /// let error = AppError::not_found("There is no such file.")
     ///     .with_context("user", 7)
-    ///     // For bytes that need not be text; a path has its `display()`.
+    ///     // For bytes that may not be UTF-8. For a path, use `display()`.
     ///     .with_context("name", b"caf\xe9".escape_ascii());
     /// let context: Vec<_> = error.context().collect();
     /// assert_eq!(context, [("user", "7"), ("name", "caf\\xe9")]);
@@ -348,7 +348,7 @@ impl AppError {
     /// use highwater::error::AppError;
     ///
     /// let error = AppError::invalid_input("The order is not valid.")
-    ///     .with_field("quantity", "has to be at least 1")
+    ///     .with_field("quantity", "must be at least 1")
     ///     .with_field("street", "is missing");
     /// assert_eq!(error.fields().len(), 2);
     /// ```
@@ -411,11 +411,11 @@ impl AppError {
 /// use highwater::error::AppError;
 ///
 /// let error = AppError::invalid_input("The order is not valid.")
-///     .with_field("quantity", "has to be at least 1");
+///     .with_field("quantity", "must be at least 1");
 /// assert_eq!(error.status(), 400);
 /// assert_eq!(error.public_message(), "The order is not valid.");
 ///
-/// assert_eq!(AppError::too_large(65_536).to_string(), "No more than 65536 bytes are taken.");
+/// assert_eq!(AppError::too_large(65_536).to_string(), "The limit is 65536 bytes.");
 /// ```
 impl AppError {
     /// Creates a 400: the request is malformed or breaks a rule.
@@ -423,8 +423,8 @@ impl AppError {
     /// ```
     /// use highwater::error::AppError;
     ///
-    /// let error = AppError::invalid_input("The quantity is no number.");
-    /// assert_eq!((error.status(), error.public_message()), (400, "The quantity is no number."));
+    /// let error = AppError::invalid_input("The quantity is not a number.");
+    /// assert_eq!((error.status(), error.public_message()), (400, "The quantity is not a number."));
     /// ```
     #[track_caller]
     pub fn invalid_input(message: impl Into<Cow<'static, str>>) -> Self {
@@ -504,11 +504,11 @@ impl AppError {
     /// use highwater::error::AppError;
     ///
     /// let error = AppError::too_large(1_024);
-    /// assert_eq!((error.status(), error.public_message()), (413, "No more than 1024 bytes are taken."));
+    /// assert_eq!((error.status(), error.public_message()), (413, "The limit is 1024 bytes."));
     /// ```
     #[track_caller]
     pub fn too_large(limit_bytes: u64) -> Self {
-        let message = format!("No more than {limit_bytes} bytes are taken.");
+        let message = format!("The limit is {limit_bytes} bytes.");
         Self::new(ErrorKind::TooLarge).with_public(message)
     }
 
@@ -538,7 +538,7 @@ impl AppError {
     ///
     /// let error = AppError::rate_limited(Duration::from_secs(3));
     /// assert_eq!((error.status(), error.retry_after()), (429, Some(Duration::from_secs(3))));
-    /// assert!(!error.is_transient(), "it is the client's to wait");
+    /// assert!(!error.is_transient(), "the client has to wait, not the server");
     /// ```
     #[track_caller]
     pub fn rate_limited(retry_after: Duration) -> Self {
@@ -670,7 +670,7 @@ impl AppError {
         let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
         Self::bug(match text {
             Some(text) => Cow::Owned(format!("panicked: {text}")),
-            None => Cow::Borrowed("panicked, with something that is no text"),
+            None => Cow::Borrowed("panicked with a non-string payload"),
         })
     }
 }

@@ -39,12 +39,12 @@ use std::{fmt, time::Duration};
 /// }
 /// assert_eq!(breaker.state(), BreakerState::Open);
 ///
-/// let refused: AppError = breaker.admit(second(1)).unwrap_err().into();
-/// assert_eq!((refused.status(), refused.retry_after()), (503, Some(second(4))));
+/// let rejected: AppError = breaker.admit(second(1)).unwrap_err().into();
+/// assert_eq!((rejected.status(), refused.retry_after()), (503, Some(second(4))));
 ///
-/// let probe = breaker.admit(second(5))?;
-/// assert!(breaker.admit(second(5)).is_err(), "one probe at a time");
-/// breaker.succeeded(probe, second(6));
+/// let trial = breaker.admit(second(5))?;
+/// assert!(breaker.admit(second(5)).is_err(), "one trial call at a time");
+/// breaker.succeeded(trial, second(6));
 /// assert_eq!(breaker.state(), BreakerState::Closed);
 /// # Ok::<(), AppError>(())
 /// ```
@@ -94,7 +94,7 @@ enum CircuitPhase {
 /// let permit = breaker.admit(Duration::ZERO).unwrap();
 /// breaker.failed(permit, Duration::ZERO);
 /// assert_eq!(breaker.state(), BreakerState::Open);
-/// let _probe = breaker.admit(Duration::from_secs(1)).unwrap();
+/// let _trial = breaker.admit(Duration::from_secs(1)).unwrap();
 /// assert_eq!(breaker.state(), BreakerState::HalfOpen);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -249,8 +249,8 @@ impl Breaker {
     /// let breaker = Breaker::new("stripe").failure_threshold(1);
     /// let permit = breaker.admit(Duration::ZERO).unwrap();
     /// breaker.failed(permit, Duration::ZERO);
-    /// let refused = breaker.admit(Duration::from_secs(1)).unwrap_err();
-    /// assert_eq!(refused.retry_after, Duration::from_secs(4));
+    /// let rejected = breaker.admit(Duration::from_secs(1)).unwrap_err();
+    /// assert_eq!(rejected.retry_after, Duration::from_secs(4));
     /// ```
     ///
     /// # Errors
@@ -274,9 +274,9 @@ impl Breaker {
     /// use std::time::Duration;
     ///
     /// let breaker = Breaker::new("stripe").failure_threshold(2);
-    /// for is_well in [false, true, false] {
+    /// for is_success in [false, true, false] {
     ///     let permit = breaker.admit(Duration::ZERO).unwrap();
-    ///     match is_well {
+    ///     match is_success {
     ///         true => breaker.succeeded(permit, Duration::ZERO),
     ///         false => breaker.failed(permit, Duration::ZERO),
     ///     }
@@ -380,7 +380,7 @@ impl Breaker {
 /// assert_eq!(breaker.state(), BreakerState::Closed);
 /// ```
 #[derive(Debug)]
-#[must_use = "give it back with how the call went"]
+#[must_use = "pass it to `record` with the outcome of the call"]
 pub struct Permit {
     breaker: Breaker,
     generation: u64,
@@ -400,11 +400,11 @@ pub struct Permit {
 /// let permit = breaker.admit(Duration::ZERO).unwrap();
 /// breaker.failed(permit, Duration::ZERO);
 /// let open: BreakerOpen = breaker.admit(Duration::ZERO).unwrap_err();
-/// assert_eq!(open.to_string(), "stripe is left alone, as it failed");
+/// assert_eq!(open.to_string(), "the breaker for stripe is open");
 /// assert_eq!(AppError::from(open).status(), 503);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{dependency} is left alone, as it failed")]
+#[error("the breaker for {dependency} is open")]
 pub struct BreakerOpen {
     /// The dependency that the breaker guards.
     pub dependency: &'static str,

@@ -136,7 +136,7 @@ impl RetryBudget {
     ///
     /// let mut budget = RetryBudget::new().burst(1);
     /// assert!(budget.withdraw(Duration::ZERO));
-    /// assert!(!budget.withdraw(Duration::ZERO), "there was only one");
+    /// assert!(!budget.withdraw(Duration::ZERO), "the bucket is empty");
     /// ```
     pub fn withdraw(&mut self, now: Duration) -> bool {
         self.fill(now);

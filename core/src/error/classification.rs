@@ -42,9 +42,9 @@ pub struct Classification {
 /// use highwater::error::AppError;
 ///
 /// let error = AppError::invalid_input("The order is not valid.")
-///     .with_field("quantity", "has to be at least 1");
+///     .with_field("quantity", "must be at least 1");
 /// assert_eq!(error.fields()[0].field, "quantity");
-/// assert_eq!(error.fields()[0].detail, "has to be at least 1");
+/// assert_eq!(error.fields()[0].detail, "must be at least 1");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
@@ -340,7 +340,7 @@ impl From<ErrorKind> for Classification {
 /// assert_eq!(error.code(), "card_declined");
 /// assert_eq!(error.to_string(), "The card was declined.");
 /// assert_eq!(format!("{error:#}"), "card 4242 was declined by the bank");
-/// assert_eq!(error.location().file(), file!(), "where the question mark is");
+/// assert_eq!(error.location().file(), file!(), "the line of the question mark");
 /// ```
 pub trait Classify: Error {
     /// Returns the classification.

@@ -20,13 +20,13 @@ use std::{borrow::Cow, fmt, time::Duration};
 /// use highwater::error::{AppError, Handler, Ids, Incident, HandlerPolicy};
 ///
 /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
-/// let decided = |policy| {
+/// let decision = |policy| {
 ///     let handler = Handler::new().policy(policy);
-///     handler.handle(&AppError::bug("it"), &incident).as_str()
+///     handler.handle(&AppError::bug("no cart"), &incident).as_str()
 /// };
-/// assert_eq!(decided(HandlerPolicy::Supervise), "drain");
-/// assert_eq!(decided(HandlerPolicy::Crash), "crash");
-/// assert_eq!(decided(HandlerPolicy::Swallow), "respond");
+/// assert_eq!(decision(HandlerPolicy::Supervise), "drain");
+/// assert_eq!(decision(HandlerPolicy::Crash), "crash");
+/// assert_eq!(decision(HandlerPolicy::Swallow), "respond");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum HandlerPolicy {
@@ -68,7 +68,7 @@ pub enum HandlerPolicy {
 /// let incident = Incident::new(ids.make(), "GET /orders/42");
 /// let error = AppError::not_found("There is no such order.");
 /// let Decision::Respond(problem) = handler.handle(&error, &incident) else {
-///     panic!("nothing is wrong with us");
+///     panic!("not a server error");
 /// };
 /// assert_eq!((problem.status(), problem.id()), (404, &incident.id));
 ///
@@ -149,7 +149,7 @@ impl Handler {
     ///
     /// let error = AppError::timeout("reading the stock");
     /// let third = incident.attempt(3);
-    /// assert!(!handler.handle(&error, &third).is_retry(), "it is enough");
+    /// assert!(!handler.handle(&error, &third).is_retry(), "the third attempt is the last");
     /// ```
     #[must_use]
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
@@ -231,8 +231,8 @@ impl Handler {
     ///     }
     /// });
     /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
-    /// let _answer = handler.handle(&AppError::not_found("There is no such order."), &incident);
-    /// let _answer = handler.handle(&AppError::unavailable("stripe"), &incident);
+    /// let _decision = handler.handle(&AppError::not_found("There is no such order."), &incident);
+    /// let _decision = handler.handle(&AppError::unavailable("stripe"), &incident);
     /// assert!(lines.recv()?.contains(" code=unavailable "));
     /// # Ok::<(), mpsc::RecvError>(())
     /// ```
@@ -251,13 +251,13 @@ impl Handler {
     /// use highwater::error::{AppError, Handler, Ids, Incident};
     /// use std::sync::mpsc;
     ///
-    /// let (tell, told) = mpsc::channel();
+    /// let (sender, reports) = mpsc::channel();
     /// let handler = Handler::new().on_error(move |report| {
-    ///     tell.send((report.error.code(), report.decision.as_str())).unwrap();
+    ///     sender.send((report.error.code(), report.decision.as_str())).unwrap();
     /// });
     /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
     /// let _decision = handler.handle(&AppError::timeout("reading the order"), &incident);
-    /// assert_eq!(told.recv()?, ("timeout", "respond"));
+    /// assert_eq!(reports.recv()?, ("timeout", "respond"));
     /// # Ok::<(), mpsc::RecvError>(())
     /// ```
     #[must_use]
@@ -375,7 +375,7 @@ impl Handler {
     ///
     /// let handler = Handler::new();
     /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
-    /// let _answer = handler.handle(&AppError::timeout("reading the order"), &incident);
+    /// let _decision = handler.handle(&AppError::timeout("reading the order"), &incident);
     /// assert_eq!((handler.stats().responses, handler.stats().retries), (1, 0));
     /// ```
     pub fn stats(&self) -> HandlerStats {
@@ -491,11 +491,11 @@ impl ErrorReport<'_> {
     /// use highwater::error::{AppError, Handler, Ids, Incident};
     /// use std::sync::mpsc;
     ///
-    /// let (tell, told) = mpsc::channel();
-    /// let handler = Handler::new().on_error(move |report| tell.send(report.level()).unwrap());
+    /// let (sender, reports) = mpsc::channel();
+    /// let handler = Handler::new().on_error(move |report| sender.send(report.level()).unwrap());
     /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
-    /// let _answer = handler.handle(&AppError::timeout("the stock"), &incident);
-    /// assert_eq!(told.recv().unwrap(), log::Level::Warn);
+    /// let _decision = handler.handle(&AppError::timeout("the stock"), &incident);
+    /// assert_eq!(reports.recv().unwrap(), log::Level::Warn);
     /// ```
     pub fn level(&self) -> Level {
         match self.error {
@@ -513,11 +513,11 @@ impl ErrorReport<'_> {
     /// use highwater::error::{AppError, Handler, Ids, Incident};
     /// use std::sync::mpsc;
     ///
-    /// let (tell, told) = mpsc::channel();
-    /// let handler = Handler::new().on_error(move |report| tell.send(report.line()).unwrap());
+    /// let (sender, reports) = mpsc::channel();
+    /// let handler = Handler::new().on_error(move |report| sender.send(report.line()).unwrap());
     /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
-    /// let _answer = handler.handle(&AppError::timeout("the stock"), &incident);
-    /// assert!(told.recv().unwrap().contains(" code=timeout status=504 "));
+    /// let _decision = handler.handle(&AppError::timeout("the stock"), &incident);
+    /// assert!(reports.recv().unwrap().contains(" code=timeout status=504 "));
     /// ```
     pub fn line(&self) -> String {
         log_line::format(self)

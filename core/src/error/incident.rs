@@ -103,16 +103,16 @@ impl<'a> Incident<'a> {
 /// use highwater::error::{AppError, Decision, Handler, Ids, Incident};
 ///
 /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
-/// let (status, goes_on) = match Handler::new().handle(&AppError::bug("it"), &incident) {
+/// let (status, continues) = match Handler::new().handle(&AppError::bug("no cart"), &incident) {
 ///     Decision::Respond(problem) => (Some(problem.status()), true),
 ///     Decision::Retry(_after) => (None, true),
 ///     Decision::Drain(problem) => (Some(problem.status()), false),
 ///     Decision::Crash => (None, false),
 /// };
-/// assert_eq!((status, goes_on), (Some(500), false));
+/// assert_eq!((status, continues), (Some(500), false));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "it has to be done"]
+#[must_use = "the caller carries out the decision"]
 pub enum Decision {
     /// Respond and continue.
     Respond(Problem),
@@ -194,13 +194,13 @@ impl Decision {
 /// use highwater::error::{AppError, Handler, Ids, Incident, ErrorReport};
 /// use std::sync::mpsc;
 ///
-/// let (tell, told) = mpsc::channel();
+/// let (sender, reports) = mpsc::channel();
 /// let handler = Handler::new().on_error(move |report: &ErrorReport<'_>| {
-///     tell.send((report.error.status(), report.incident.attempt, report.gave_up)).unwrap();
+///     sender.send((report.error.status(), report.incident.attempt, report.gave_up)).unwrap();
 /// });
 /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
 /// let _decision = handler.handle(&AppError::not_found("There is no such order."), &incident);
-/// assert_eq!(told.recv().unwrap(), (404, 1, None), "it never retries");
+/// assert_eq!(reports.recv().unwrap(), (404, 1, None), "retries are disabled");
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]

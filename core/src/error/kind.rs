@@ -29,7 +29,7 @@ use super::Class;
 /// assert_eq!(ErrorKind::Timeout.status(), 504);
 /// assert_eq!(ErrorKind::Timeout.class(), Class::Operational);
 /// assert!(ErrorKind::Timeout.is_transient());
-/// assert!(!ErrorKind::Bug.is_transient(), "a bug is still there the next time");
+/// assert!(!ErrorKind::Bug.is_transient(), "a retry would hit the same bug");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -178,15 +178,15 @@ impl ErrorKind {
             ErrorKind::Conflict => (
                 "conflict",
                 409,
-                "The request conflicts with the present state.",
+                "The request conflicts with the current state.",
             ),
             ErrorKind::TooLarge => ("too_large", 413, "The request is too large."),
             ErrorKind::UnsupportedMediaType => (
                 "unsupported_media_type",
                 415,
-                "The request has a media type that is not supported.",
+                "The media type of the request is not supported.",
             ),
-            ErrorKind::RateLimited => ("rate_limited", 429, "There were too many requests."),
+            ErrorKind::RateLimited => ("rate_limited", 429, "Too many requests."),
             // The status that proxies use; it is not standardized.
             ErrorKind::ClientGone => (
                 "client_gone",
@@ -199,11 +199,7 @@ impl ErrorKind {
                 503,
                 "The request was cancelled before it was done.",
             ),
-            ErrorKind::Unavailable => (
-                "unavailable",
-                503,
-                "A service that is needed for this is unavailable.",
-            ),
+            ErrorKind::Unavailable => ("unavailable", 503, "A required service is unavailable."),
             ErrorKind::Timeout => ("timeout", 504, "The request took too long."),
             ErrorKind::Bug => ("internal_error", 500, "Something went wrong on our side."),
         }

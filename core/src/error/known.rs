@@ -24,7 +24,7 @@ impl Classification {
     /// let inner = AppError::invalid_input("The file is not valid.");
     /// let outer = io::Error::other(inner);
     /// let found = Classification::of(&outer).unwrap();
-    /// assert_eq!(found.kind(), ErrorKind::InvalidInput, "the io::Error only carries it");
+    /// assert_eq!(found.kind(), ErrorKind::InvalidInput, "not that of the io::Error");
     ///
     /// assert_eq!(Classification::of(&std::fmt::Error), None);
     /// ```

@@ -19,12 +19,12 @@ use std::{borrow::Cow, time::Duration};
 ///
 /// let id: CorrelationId = "order-42".parse()?;
 /// let error = AppError::invalid_input("The order is not valid.")
-///     .with_field("quantity", "has to be at least 1")
+///     .with_field("quantity", "must be at least 1")
 ///     .with_context("user", 7);
 /// assert_eq!(Problem::new(&error, &id).to_json(), concat!(
 ///     r#"{"type":"about:blank","title":"Bad Request","status":400,"#,
 ///     r#""detail":"The order is not valid.","code":"invalid_input","id":"order-42","#,
-///     r#""errors":[{"field":"quantity","detail":"has to be at least 1"}]}"#,
+///     r#""errors":[{"field":"quantity","detail":"must be at least 1"}]}"#,
 /// ));
 ///
 /// let bug = AppError::bug("user 7 has two carts");
@@ -37,7 +37,7 @@ use std::{borrow::Cow, time::Duration};
 // Boxed, because it passes through every layer of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-#[must_use = "it is to be sent"]
+#[must_use = "a problem is meant to be sent"]
 pub struct Problem(Box<Members>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -185,7 +185,7 @@ impl Problem {
     ///
     /// let error = AppError::bug("the stock is negative").with_code("negative_stock");
     /// let problem = Problem::new(&error, &Ids::new(7).make());
-    /// assert_eq!(problem.code(), "internal_error", "the other one is for the log");
+    /// assert_eq!(problem.code(), "internal_error", "the own code is only logged");
     /// ```
     pub fn code(&self) -> &'static str {
         self.0.code

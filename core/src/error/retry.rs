@@ -26,7 +26,7 @@ use std::{fmt, time::Duration};
 ///
 /// let retry = RetryPolicy::new().attempts(3).backoff(Duration::from_millis(100));
 /// let now = Duration::ZERO;
-/// let half = || u64::MAX / 2; // a random number; here the one in the middle
+/// let half = || u64::MAX / 2; // a random number in real code
 ///
 /// retry.record_request(now);
 /// let error = AppError::timeout("reading the stock");
@@ -104,10 +104,10 @@ pub enum GiveUp {
     #[error("it is not idempotent")]
     NotIdempotent,
     /// The maximum number of attempts was made.
-    #[error("it was attempted as often as allowed")]
+    #[error("all attempts were made")]
     Attempts,
     /// The error requests a longer wait than the policy allows.
-    #[error("it is to be retried later than is waited for")]
+    #[error("the requested wait is too long")]
     TooLate,
     /// The breaker of a dependency is open, and the policy does not
     /// [wait](RetryPolicy::wait_for_breaker) for it.
@@ -338,7 +338,7 @@ impl RetryPolicy {
     /// let error = AppError::unavailable("stripe").with_retry_after(Duration::from_secs(2));
     /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
     /// let wait = RetryPolicy::new().decide(failed, Duration::ZERO, || 1 << 63).unwrap();
-    /// assert_eq!(wait, Duration::from_millis(2_050), "what it asks for, and half of 100 ms");
+    /// assert_eq!(wait, Duration::from_millis(2_050), "2 s as requested, plus half of 100 ms");
     /// ```
     ///
     /// # Errors

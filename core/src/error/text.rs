@@ -18,7 +18,7 @@ pub(super) const LONGEST_TEXT: usize = 1024;
 const CUT: &str = "…";
 
 /// Replaces a text whose `Display` panicked.
-const PANICKED: &str = "(its text cannot be made: that panics)";
+const PANICKED: &str = "(formatting it panicked)";
 
 /// Runs foreign code and catches its panic. State it may have left inconsistent is
 /// its own and is not used again.

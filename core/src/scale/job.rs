@@ -58,7 +58,7 @@ impl Job {
     /// ```
     /// use highwater::scale::Job;
     ///
-    /// // Centuries, if nobody stops it.
+    /// // Would take centuries.
     /// assert_eq!(Job::Fib(90).run_until(|| true), None);
     /// assert_eq!(Job::Fib(25).run_until(|| false), Some(75_025));
     /// ```

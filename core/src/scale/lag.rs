@@ -26,7 +26,7 @@ const MOST_MISSED: u32 = 100_000;
 /// let mut monitor = LagMonitor::new(ms(20), ms(0));
 /// assert_eq!(monitor.next_due(), ms(20));
 /// assert_eq!(monitor.beat(ms(21)), ms(1));
-/// // Somebody holds the loop.
+/// // The loop is blocked.
 /// assert_eq!(monitor.beat(ms(540)), ms(500));
 /// assert_eq!(monitor.next_due(), ms(560));
 /// assert_eq!((monitor.beats(), monitor.missed()), (2, 25));
@@ -89,7 +89,7 @@ impl LagMonitor {
     /// let ms = Duration::from_millis;
     /// let mut monitor = LagMonitor::new(ms(20), ms(0));
     /// monitor.beat(ms(39));
-    /// assert_eq!(monitor.next_due(), ms(40), "that the last was late changes nothing");
+    /// assert_eq!(monitor.next_due(), ms(40), "a late beat does not shift the next one");
     /// ```
     pub fn next_due(&self) -> Duration {
         self.due
@@ -142,7 +142,7 @@ impl LagMonitor {
     /// monitor.beat(ms(100));
     /// monitor.reset(ms(100));
     /// assert_eq!(monitor.max(), ms(0));
-    /// assert_eq!(monitor.beat(ms(420)), ms(300), "the first interval, too");
+    /// assert_eq!(monitor.beat(ms(420)), ms(300), "the first interval counts, too");
     /// ```
     pub fn reset(&mut self, now: Duration) {
         *self = LagMonitor::new(self.interval, now);

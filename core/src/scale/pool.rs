@@ -48,7 +48,7 @@ use std::{
 /// });
 /// let tickets = [10, 20, 30].map(|index| {
 ///     let job = Job::Fib(index);
-///     pool.try_run(move |_| job.run()).expect("there is room for 102")
+///     pool.try_run(move |_| job.run()).expect("there is room")
 /// });
 /// let results = tickets.map(|ticket| block_on(ticket).unwrap());
 /// assert_eq!(results, [55, 6_765, 832_040]);
@@ -74,7 +74,7 @@ impl Pool {
     /// ```
     /// use highwater::scale::{Pool, PoolOptions};
     ///
-    /// // On the caller's own thread: for tests, or where there are no others.
+    /// // Runs on the thread of the caller, for example in tests.
     /// let pool = Pool::new(PoolOptions::new(1), |work| work.run());
     /// let ticket = pool.try_run(|_| 1 + 1).unwrap();
     /// assert_eq!(pool.stats().done, 1);
@@ -120,7 +120,7 @@ impl Pool {
     /// let rejected = pool.try_run(|_| true).unwrap_err();
     /// assert!(rejected.retry_after > std::time::Duration::ZERO);
     /// drop(next);
-    /// let again = pool.try_run(rejected.work).expect("it has made room");
+    /// let again = pool.try_run(rejected.work).expect("dropping the ticket made room");
     /// go.send(()).unwrap();
     /// assert_eq!(futures::executor::block_on(again), Ok(true));
     /// # drop(busy);

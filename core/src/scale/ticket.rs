@@ -106,7 +106,7 @@ impl<T> fmt::Debug for Ticket<T> {
 /// use highwater::scale::{Job, Pool, PoolOptions};
 ///
 /// let pool = Pool::new(PoolOptions::new(1), |work| drop(std::thread::spawn(|| work.run())));
-/// // Centuries.
+/// // Would take centuries.
 /// let ticket = pool.try_run(|cancellation| Job::Fib(90).run_until(|| cancellation.is_cancelled()));
 /// drop(ticket);
 /// while pool.stats().running > 0 {
@@ -128,8 +128,8 @@ impl Cancellation {
     /// use highwater::scale::{Pool, PoolOptions};
     ///
     /// let pool = Pool::new(PoolOptions::new(1), |work| work.run());
-    /// let asked = pool.try_run(|cancellation| cancellation.is_cancelled()).unwrap();
-    /// assert_eq!(futures::executor::block_on(asked), Ok(false));
+    /// let ticket = pool.try_run(|cancellation| cancellation.is_cancelled()).unwrap();
+    /// assert_eq!(futures::executor::block_on(ticket), Ok(false));
     /// ```
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)

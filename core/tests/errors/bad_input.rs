@@ -1,4 +1,4 @@
-//! Errors that are themselves wrong: the handler gets by with all of them.
+//! Errors that are themselves broken: the handler gets by with all of them.
 
 use highwater::error::{AppError, Chain, Decision, ErrorKind, Handler, Ids, Incident, Problem};
 use std::{
@@ -29,13 +29,13 @@ fn handle(error: &AppError, operation: &str) -> (String, String) {
     (line.clone(), problem.to_json())
 }
 
-/// An error of which each part can be made to go wrong.
+/// An error of which each part can be made to go broken.
 #[derive(Clone, Copy, Debug)]
-enum Wrong {
+enum Broken {
     PanicsInDisplay,
     PanicsHalfWay,
     PanicsInSource,
-    PanicsWithABomb,
+    PanicsWithBomb,
     RefusesToPrint,
     IsItsOwnSource,
     HasNoEnd,
@@ -54,64 +54,58 @@ impl Drop for Bomb {
     }
 }
 
-impl fmt::Display for Wrong {
+impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Wrong::PanicsInDisplay => panic!("there is no text"),
-            Wrong::PanicsWithABomb => std::panic::panic_any(Bomb(2)),
-            Wrong::PanicsHalfWay => {
+            Broken::PanicsInDisplay => panic!("there is no text"),
+            Broken::PanicsWithBomb => std::panic::panic_any(Bomb(2)),
+            Broken::PanicsHalfWay => {
                 f.write_str("the first half")?;
                 panic!("there is no second half")
             }
-            Wrong::RefusesToPrint => Err(fmt::Error),
-            Wrong::HasNoEnd => loop {
+            Broken::RefusesToPrint => Err(fmt::Error),
+            Broken::HasNoEnd => loop {
                 f.write_str("and so on, ")?;
             },
-            Wrong::PanicsInSource | Wrong::IsItsOwnSource => f.write_str("round"),
+            Broken::PanicsInSource | Broken::IsItsOwnSource => f.write_str("round"),
         }
     }
 }
 
-impl Error for Wrong {
+impl Error for Broken {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Wrong::PanicsInSource => panic!("there is no source"),
-            Wrong::IsItsOwnSource => Some(self),
+            Broken::PanicsInSource => panic!("there is no source"),
+            Broken::IsItsOwnSource => Some(self),
             _ => None,
         }
     }
 }
 
 #[test]
-fn a_text_that_panics_is_replaced_by_a_note() {
-    for (wrong, expected) in [
+fn panicking_text_is_replaced() {
+    for (broken, expected) in [
+        (Broken::PanicsInDisplay, "(formatting it panicked)"),
         (
-            Wrong::PanicsInDisplay,
-            "(its text cannot be made: that panics)",
+            Broken::PanicsHalfWay,
+            "the first half(formatting it panicked)",
         ),
-        (
-            Wrong::PanicsHalfWay,
-            "the first half(its text cannot be made: that panics)",
-        ),
-        (
-            Wrong::PanicsWithABomb,
-            "(its text cannot be made: that panics)",
-        ),
-        (Wrong::PanicsInSource, "round"),
-        (Wrong::RefusesToPrint, ""),
+        (Broken::PanicsWithBomb, "(formatting it panicked)"),
+        (Broken::PanicsInSource, "round"),
+        (Broken::RefusesToPrint, ""),
     ] {
-        let error = AppError::unavailable("stripe").with_source(wrong);
+        let error = AppError::unavailable("stripe").with_source(broken);
         let (line, _) = handle(&error, "GET /");
         let chain = format!("error=\"stripe is unavailable: {expected}\"");
-        assert!(line.ends_with(&chain), "{wrong:?}: {line}");
+        assert!(line.ends_with(&chain), "{broken:?}: {line}");
     }
-    let error = AppError::not_found("it").with_context("wrong", Wrong::PanicsHalfWay);
+    let error = AppError::not_found("it").with_context("broken", Broken::PanicsHalfWay);
     let (line, _) = handle(&error, "GET /");
-    assert!(line.ends_with("wrong=\"the first half(its text cannot be made: that panics)\""));
+    assert!(line.ends_with("broken=\"the first half(formatting it panicked)\""));
 }
 
 #[test]
-fn a_panic_of_which_the_payload_panics_is_survived() {
+fn panicking_panic_payload_is_tolerated() {
     let handler = Handler::new()
         .log_to(|_, _| std::panic::panic_any(Bomb(2)))
         .on_error(|_| std::panic::panic_any(Bomb(2)));
@@ -122,42 +116,42 @@ fn a_panic_of_which_the_payload_panics_is_survived() {
 }
 
 #[test]
-fn a_source_that_panics_does_not_keep_an_error_from_being_classified() {
-    let boxed = AppError::from_boxed(Box::new(Wrong::PanicsInSource));
+fn panicking_source_does_not_prevent_classification() {
+    let boxed = AppError::from_boxed(Box::new(Broken::PanicsInSource));
     assert_eq!(boxed.kind(), ErrorKind::Failure);
-    let timed_out = io::Error::new(io::ErrorKind::TimedOut, Wrong::PanicsInSource);
+    let timed_out = io::Error::new(io::ErrorKind::TimedOut, Broken::PanicsInSource);
     assert_eq!(AppError::from(timed_out).kind(), ErrorKind::Timeout);
 }
 
 #[test]
-fn a_circle_of_sources_comes_to_an_end() {
-    let error = AppError::unavailable("stripe").with_source(Wrong::IsItsOwnSource);
+fn cyclic_sources_are_cut() {
+    let error = AppError::unavailable("stripe").with_source(Broken::IsItsOwnSource);
     assert_eq!(error.chain().count(), Chain::DEEPEST);
     let (line, _) = handle(&error, "GET /");
     assert_eq!(line.matches("round").count(), Chain::DEEPEST, "{line}");
     assert!(line.ends_with("round: …\""), "{line}");
-    let boxed = AppError::from_boxed(Box::new(Wrong::IsItsOwnSource));
+    let boxed = AppError::from_boxed(Box::new(Broken::IsItsOwnSource));
     assert_eq!(boxed.kind(), ErrorKind::Failure);
 }
 
 #[test]
-fn a_text_without_end_is_cut() {
-    let error = AppError::unavailable("stripe").with_source(Wrong::HasNoEnd);
+fn endless_text_is_cut() {
+    let error = AppError::unavailable("stripe").with_source(Broken::HasNoEnd);
     let (line, _) = handle(&error, "GET /");
     assert!(line.ends_with("…\""), "{}", &line[line.len() - 20..]);
-    let error = AppError::not_found("it").with_context("wrong", Wrong::HasNoEnd);
+    let error = AppError::not_found("it").with_context("broken", Broken::HasNoEnd);
     let (_, kept) = error.context().next().unwrap();
     assert!(kept.len() <= 1024 + "…".len() && kept.ends_with('…'));
 }
 
 #[test]
-fn nothing_breaks_the_line_or_passes_for_another_value() {
-    let nasty = "x\r\nid=fake level=\"ERROR\" \u{1b}[31m\0\u{2028}\u{202e}\\";
-    let error = AppError::failure(nasty)
-        .with_source(io::Error::other(nasty))
-        .with_field(nasty, nasty)
-        .with_context("key", nasty);
-    let (line, json) = handle(&error, nasty);
+fn log_line_escapes_every_text() {
+    let hostile = "x\r\nid=fake level=\"ERROR\" \u{1b}[31m\0\u{2028}\u{202e}\\";
+    let error = AppError::failure(hostile)
+        .with_source(io::Error::other(hostile))
+        .with_field(hostile, hostile)
+        .with_context("key", hostile);
+    let (line, json) = handle(&error, hostile);
     let escaped = r#"x\r\nid=fake level=\"ERROR\" \u{1b}[31m\0\u{2028}\u{202e}\\"#;
     assert_eq!(line.matches(escaped).count(), 6, "{line}");
     assert_eq!(
@@ -168,15 +162,15 @@ fn nothing_breaks_the_line_or_passes_for_another_value() {
     assert!(!line.contains(['\u{2028}', '\u{202e}', '\u{1b}']));
     assert!(!json.contains("fake"));
 
-    let error = AppError::not_found(nasty).with_context("a key\n", 7);
+    let error = AppError::not_found(hostile).with_context("a key\n", 7);
     let (line, json) = handle(&error, "GET /");
     assert!(line.ends_with(r#"context="a key\n" value=7"#), "{line}");
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(json["detail"], nasty, "as JSON has it");
+    assert_eq!(json["detail"], hostile, "as JSON has it");
 }
 
 #[test]
-fn context_does_not_pass_for_the_lines_own() {
+fn context_cannot_imitate_built_in_keys() {
     let error = AppError::not_found("it")
         .with_context("id", 42)
         .with_context("decision", "drain");
@@ -194,7 +188,7 @@ fn context_does_not_pass_for_the_lines_own() {
 }
 
 #[test]
-fn a_long_operation_does_not_crowd_out_the_rest() {
+fn long_operation_is_cut() {
     let error = AppError::not_found("it").with_context("order", "4".repeat(1_000));
     let path = "a".repeat(15_900);
     let (line, _) = handle(&error, &path);
@@ -208,7 +202,7 @@ fn a_long_operation_does_not_crowd_out_the_rest() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_spelled_out() {
+fn escaped_bytes_are_logged() {
     let error = AppError::not_found("it").with_context("name", b"caf\xe9\n".escape_ascii());
     let (line, _) = handle(&error, "GET /");
     assert!(line.ends_with(r#"name="caf\\xe9\\n""#), "{line}");
@@ -216,7 +210,7 @@ fn bytes_that_are_no_text_are_spelled_out() {
 
 #[cfg(unix)]
 #[test]
-fn a_path_that_is_no_text_is_shown_as_far_as_it_is() {
+fn non_utf8_path_is_logged_lossily() {
     use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path};
     let path = Path::new(OsStr::from_bytes(b"/tmp/caf\xe9"));
     let error = AppError::not_found("it").with_context("path", path.display());
@@ -225,7 +219,7 @@ fn a_path_that_is_no_text_is_shown_as_far_as_it_is() {
 }
 
 #[test]
-fn texts_of_any_length_and_number_are_cut() {
+fn long_texts_and_many_fields_are_cut() {
     let long = "ü\n".repeat(1 << 16);
     let mut error = AppError::invalid_input(long.clone())
         .with_detail(long.clone())
@@ -243,7 +237,7 @@ fn texts_of_any_length_and_number_are_cut() {
 }
 
 #[test]
-fn a_chain_as_deep_as_it_likes_is_cut_and_dropped() {
+fn deep_chain_is_cut_and_dropped() {
     let mut error = AppError::failure("the root");
     for depth in 0..200_000 {
         error = AppError::failure(format!("depth {depth}")).with_source(error);

@@ -28,7 +28,7 @@ fn opened() -> Breaker {
 }
 
 #[test]
-fn only_failures_in_a_row_open_it() {
+fn only_consecutive_failures_open_the_breaker() {
     let breaker = breaker();
     for _ in 0..10 {
         for _ in 0..2 {
@@ -42,7 +42,7 @@ fn only_failures_in_a_row_open_it() {
 }
 
 #[test]
-fn open_it_says_when_to_come_back() {
+fn open_breaker_says_when_to_retry() {
     let breaker = opened();
     let error = breaker.admit(at(30)).unwrap_err();
     let expected = BreakerOpen {
@@ -55,20 +55,20 @@ fn open_it_says_when_to_come_back() {
         (error.kind(), error.retry_after()),
         (ErrorKind::Unavailable, Some(at(70)))
     );
-    assert_eq!(format!("{error:#}"), "stock is left alone, as it failed");
+    assert_eq!(format!("{error:#}"), "the breaker for stock is open");
     assert!(breaker.admit(at(99)).is_err());
     assert!(breaker.admit(at(100)).is_ok());
 }
 
 #[test]
-fn half_open_it_closes_when_all_probes_succeed_and_opens_when_one_fails() {
+fn half_open_breaker_follows_its_trial_calls() {
     let breaker = opened();
     let (first, second) = (
         breaker.admit(at(100)).unwrap(),
         breaker.admit(at(100)).unwrap(),
     );
-    let refused = breaker.admit(at(100)).unwrap_err();
-    assert_eq!(refused.retry_after, Duration::ZERO);
+    let rejected = breaker.admit(at(100)).unwrap_err();
+    assert_eq!(rejected.retry_after, Duration::ZERO);
     breaker.succeeded(first, at(110));
     assert_eq!(breaker.state(), BreakerState::HalfOpen);
     assert!(breaker.admit(at(110)).is_err(), "there were two");
@@ -89,7 +89,7 @@ fn half_open_it_closes_when_all_probes_succeed_and_opens_when_one_fails() {
 }
 
 #[test]
-fn a_probe_that_is_never_heard_of_is_replaced() {
+fn unreported_trial_call_is_replaced() {
     let breaker = opened();
     let _silent = [100, 150].map(|ms| breaker.admit(at(ms)).unwrap());
     assert!(breaker.admit(at(249)).is_err());
@@ -136,7 +136,7 @@ fn permit_of_another_breaker_changes_nothing() {
 }
 
 #[test]
-fn probes_that_go_well_close_it_however_seldom_they_are() {
+fn rare_successful_trials_close_the_breaker() {
     let breaker = opened();
     let first = breaker.admit(at(1_000)).unwrap();
     breaker.succeeded(first, at(1_001));
@@ -146,11 +146,11 @@ fn probes_that_go_well_close_it_however_seldom_they_are() {
 }
 
 #[test]
-fn probes_that_take_longer_than_the_rest_close_it_all_the_same() {
+fn slow_trial_calls_still_count() {
     let breaker = opened();
     for start in [100, 400] {
-        let probe = breaker.admit(at(start)).unwrap();
-        breaker.succeeded(probe, at(start + 150));
+        let trial = breaker.admit(at(start)).unwrap();
+        breaker.succeeded(trial, at(start + 150));
     }
     assert_eq!(breaker.state(), BreakerState::Closed);
 
@@ -161,7 +161,7 @@ fn probes_that_take_longer_than_the_rest_close_it_all_the_same() {
 }
 
 #[test]
-fn what_says_nothing_about_the_dependency_neither_opens_nor_closes_it() {
+fn only_dependency_errors_change_the_state() {
     let after = |kind: ErrorKind| {
         let breaker = Breaker::new("stock")
             .failure_threshold(2)
@@ -173,8 +173,8 @@ fn what_says_nothing_about_the_dependency_neither_opens_nor_closes_it() {
         }
         let in_a_row = breaker.state();
         let breaker = opened().half_open_max_calls(1);
-        let probe = breaker.admit(at(100)).unwrap();
-        breaker.record::<()>(probe, &Err(AppError::new(kind)), at(100));
+        let trial = breaker.admit(at(100)).unwrap();
+        breaker.record::<()>(trial, &Err(AppError::new(kind)), at(100));
         (in_a_row, breaker.state())
     };
     for kind in [ErrorKind::Cancelled, ErrorKind::Bug] {
@@ -196,7 +196,7 @@ fn what_says_nothing_about_the_dependency_neither_opens_nor_closes_it() {
 }
 
 #[test]
-fn new_settings_hold_for_what_has_failed_already() {
+fn new_threshold_applies_to_earlier_failures() {
     let breaker = Breaker::new("stock").failure_threshold(9);
     for _ in 0..5 {
         let permit = breaker.admit(at(0)).unwrap();
@@ -209,7 +209,7 @@ fn new_settings_hold_for_what_has_failed_already() {
 }
 
 #[test]
-fn what_comes_late_counts_no_more() {
+fn late_outcomes_are_ignored() {
     let breaker = breaker();
     let late: Vec<_> = (0..9).map(|_| breaker.admit(at(0)).unwrap()).collect();
     for _ in 0..3 {
@@ -230,7 +230,7 @@ fn what_comes_late_counts_no_more() {
 }
 
 #[test]
-fn nobody_who_probes_is_no_failure() {
+fn half_open_breaker_without_calls_admits_later() {
     let breaker = breaker();
     let late = breaker.admit(at(0)).unwrap();
     for _ in 0..3 {
@@ -243,7 +243,7 @@ fn nobody_who_probes_is_no_failure() {
 }
 
 #[test]
-fn settings_of_nothing_count_as_one_and_time_does_not_go_back() {
+fn extreme_settings_and_clocks_are_tolerated() {
     let breaker = Breaker::new("stock")
         .failure_threshold(0)
         .half_open_max_calls(0)
@@ -252,20 +252,20 @@ fn settings_of_nothing_count_as_one_and_time_does_not_go_back() {
     breaker.failed(permit, at(20));
     assert_eq!(breaker.state(), BreakerState::Open);
     assert_eq!(breaker.admit(at(0)).unwrap_err().retry_after, at(100));
-    let probe = breaker.admit(at(150)).unwrap();
+    let trial = breaker.admit(at(150)).unwrap();
     assert!(breaker.admit(at(150)).is_err());
-    breaker.succeeded(probe, at(150));
+    breaker.succeeded(trial, at(150));
     assert_eq!(breaker.state(), BreakerState::Closed);
 
-    let restless = Breaker::new("stock")
+    let eager = Breaker::new("stock")
         .failure_threshold(1)
         .open_duration(Duration::ZERO);
-    let permit = restless.admit(at(1)).unwrap();
-    restless.failed(permit, at(1));
-    let probe = restless.admit(at(2)).unwrap();
-    assert!(restless.admit(at(2)).is_err(), "one at a time");
-    restless.succeeded(probe, at(3));
-    assert_eq!(restless.state(), BreakerState::Closed);
+    let permit = eager.admit(at(1)).unwrap();
+    eager.failed(permit, at(1));
+    let trial = eager.admit(at(2)).unwrap();
+    assert!(eager.admit(at(2)).is_err(), "one at a time");
+    eager.succeeded(trial, at(3));
+    assert_eq!(eager.state(), BreakerState::Closed);
 
     let forever = Breaker::new("stock")
         .failure_threshold(1)
@@ -298,19 +298,19 @@ proptest! {
     #![proptest_config(cases(1024))]
 
     #[test]
-    fn it_never_lets_through_more_probes_than_allowed(
-        failures in 1..4_u32,
-        probes in 1..4_u32,
+    fn trial_calls_never_exceed_the_limit(
+        threshold in 1..4_u32,
+        trials in 1..4_u32,
         steps in prop::collection::vec(step(), 0..160),
     ) {
-        let rest = 100;
-        let breaker = Breaker::new("stock").failure_threshold(failures).open_duration(at(rest)).half_open_max_calls(probes);
+        let open_ms = 100;
+        let breaker = Breaker::new("stock").failure_threshold(threshold).open_duration(at(open_ms)).half_open_max_calls(trials);
         let mut now = 0;
-        // Those under way, and whether each is a probe.
+        // Those under way, and whether each is a trial.
         let mut calls: Vec<(Permit, bool)> = Vec::new();
         // Since it was closed last: when it opened, who was admitted when, and how
         // many did well.
-        let (mut opened_at, mut admitted_at, mut did_well) = (0, Vec::new(), 0);
+        let (mut opened_at, mut admitted_at, mut succeeded_trials) = (0, Vec::new(), 0);
         for step in steps {
             let before = breaker.state();
             let mut succeeds = None;
@@ -318,21 +318,21 @@ proptest! {
                 Step::Pass(ms) => now += ms,
                 Step::Admit => match breaker.admit(at(now)) {
                     Ok(permit) => {
-                        let is_probe = breaker.state() != BreakerState::Closed;
-                        if is_probe {
-                            prop_assert!(now >= opened_at + rest, "it has to rest first");
+                        let is_trial = breaker.state() != BreakerState::Closed;
+                        if is_trial {
+                            prop_assert!(now >= opened_at + open_ms, "it has to open_ms first");
                             admitted_at.push(now);
                             // However it opened and probed again meanwhile: what is
-                            // left alone gets no more than this in the time of a rest.
-                            let is_near = |other: &&u64| **other + rest > now;
+                            // left alone gets no more than this in the time of a open_ms.
+                            let is_near = |other: &&u64| **other + open_ms > now;
                             let near = admitted_at.iter().filter(is_near).count();
-                            prop_assert!(near <= probes as usize, "{} within a rest", near);
+                            prop_assert!(near <= trials as usize, "{} within a open_ms", near);
                         }
-                        calls.push((permit, is_probe));
+                        calls.push((permit, is_trial));
                     }
-                    Err(refused) => {
+                    Err(rejected) => {
                         prop_assert_ne!(breaker.state(), BreakerState::Closed);
-                        prop_assert!(refused.retry_after <= at(rest));
+                        prop_assert!(rejected.retry_after <= at(open_ms));
                     }
                 },
                 // It stays admitted, and is never reported.
@@ -340,10 +340,10 @@ proptest! {
                     std::mem::forget(calls.swap_remove(index));
                 }
                 Step::Succeed(index) if index < calls.len() => {
-                    let (permit, is_probe) = calls.swap_remove(index);
+                    let (permit, is_trial) = calls.swap_remove(index);
                     breaker.succeeded(permit, at(now));
-                    did_well += u32::from(is_probe);
-                    succeeds = Some(is_probe);
+                    succeeded_trials += u32::from(is_trial);
+                    succeeds = Some(is_trial);
                 }
                 Step::Fail(index) if index < calls.len() => {
                     breaker.failed(calls.swap_remove(index).0, at(now));
@@ -354,12 +354,12 @@ proptest! {
                 (BreakerState::Closed, BreakerState::Closed) => {}
                 (BreakerState::Closed, after) => {
                     prop_assert_eq!(after, BreakerState::Open);
-                    (opened_at, did_well) = (now, 0);
+                    (opened_at, succeeded_trials) = (now, 0);
                     admitted_at.clear();
                 }
                 (_, BreakerState::Closed) => {
-                    prop_assert_eq!(succeeds, Some(true), "only a probe closes it");
-                    prop_assert!(did_well >= probes, "all of them have to succeed");
+                    prop_assert_eq!(succeeds, Some(true), "only a trial closes it");
+                    prop_assert!(succeeded_trials >= trials, "all of them have to succeed");
                 }
                 (BreakerState::HalfOpen, BreakerState::Open) => {
                     prop_assert!(matches!(step, Step::Fail(_)), "only a failure opens it");
@@ -368,6 +368,6 @@ proptest! {
             }
         }
         // Whatever was forgotten, it does not stay shut.
-        prop_assert!(breaker.admit(at(now + rest)).is_ok());
+        prop_assert!(breaker.admit(at(now + open_ms)).is_ok());
     }
 }

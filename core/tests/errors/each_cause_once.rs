@@ -39,7 +39,7 @@ fn cause() -> BoxError {
 }
 
 /// What can carry a cause, with the name of its type first.
-fn carriers() -> Vec<(&'static str, BoxError)> {
+fn wrappers() -> Vec<(&'static str, BoxError)> {
     let mut all: Vec<(&str, BoxError)> = Vec::new();
     for (index, error) in causes().into_iter().enumerate() {
         let emit = emit_error(vec![error]);
@@ -199,8 +199,8 @@ fn texts(error: BoxError) -> Vec<String> {
 }
 
 #[test]
-fn every_error_tells_each_cause_once() {
-    for (name, error) in carriers() {
+fn each_cause_is_printed_once() {
+    for (name, error) in wrappers() {
         let debug = format!("{error:?}");
         let [walk, whole, line, alternate] = &texts(error)[..] else {
             panic!("four texts")
@@ -233,7 +233,7 @@ fn every_error_tells_each_cause_once() {
 
 #[test]
 fn no_error_repeats_a_source_in_its_own_text() {
-    for (name, error) in leaves().into_iter().chain(carriers()) {
+    for (name, error) in leaves().into_iter().chain(wrappers()) {
         let mut link: &(dyn Error + 'static) = &*error;
         while let Some(source) = link.source() {
             let (own, cause) = (link.to_string(), source.to_string());
@@ -274,7 +274,7 @@ fn every_error_type_is_covered() {
             }
         }
     }
-    let covered = leaves().into_iter().chain(carriers());
+    let covered = leaves().into_iter().chain(wrappers());
     let covered: BTreeSet<_> = covered.map(|(name, _)| name.to_owned()).collect();
     assert_eq!(found, covered);
 }

@@ -33,7 +33,7 @@ fn incident() -> Incident<'static> {
 }
 
 #[test]
-fn no_operational_error_ends_anything_and_every_bug_does() {
+fn only_bugs_are_fatal() {
     for policy in [
         HandlerPolicy::Supervise,
         HandlerPolicy::Crash,
@@ -42,7 +42,7 @@ fn no_operational_error_ends_anything_and_every_bug_does() {
         let handler = Handler::new().policy(policy);
         let operational = handler.handle(&AppError::unavailable("stripe"), &incident());
         assert!(!operational.is_fatal(), "{policy:?}");
-        let bug = handler.handle(&AppError::bug("it"), &incident());
+        let bug = handler.handle(&AppError::bug("no cart"), &incident());
         assert_eq!(
             bug.is_fatal(),
             policy != HandlerPolicy::Swallow,
@@ -72,7 +72,7 @@ fn the_answer_carries_the_id_of_the_line_in_the_log() {
     let ids = Ids::new(7);
     for error in [
         AppError::not_found("it"),
-        AppError::bug("it"),
+        AppError::bug("no cart"),
         AppError::timeout("it"),
     ] {
         let incident = Incident::new(ids.make(), "GET /orders/42");
@@ -95,7 +95,7 @@ fn an_error_that_two_layers_handle_is_logged_counted_and_observed_once() {
         let seen = Arc::clone(&seen);
         move |_| *seen.lock().unwrap() += 1
     });
-    let error = AppError::bug("it");
+    let error = AppError::bug("no cart");
     let first = handler.handle(&error, &incident());
     assert_eq!(handler.handle(&error, &incident()), first);
     assert_eq!(lines.take().len(), 1);
@@ -107,7 +107,7 @@ fn how_loud_it_is_logged_depends_on_whose_fault_it_is() {
     let lines = Lines::default();
     let handler = lines.of(Handler::new().retry(RetryPolicy::new()));
     for (error, level) in [
-        (AppError::bug("it"), Level::Error),
+        (AppError::bug("no cart"), Level::Error),
         (AppError::failure("it"), Level::Warn),
         (AppError::unavailable("it"), Level::Warn),
         (AppError::invalid_input("it"), Level::Info),
@@ -122,7 +122,7 @@ fn how_loud_it_is_logged_depends_on_whose_fault_it_is() {
 }
 
 #[test]
-fn a_line_says_all_there_is_to_say() {
+fn log_line_contains_everything() {
     let lines = Lines::default();
     let handler = lines.of(Handler::new().retry(RetryPolicy::new().attempts(2)));
     let error = AppError::unavailable("stripe")
@@ -138,14 +138,14 @@ fn a_line_says_all_there_is_to_say() {
     let column = error.location().column();
     let expected = format!(
         "id={id} class=operational code=unavailable status=503 decision=respond \
-         gave_up=\"it was attempted as often as allowed\" operation=\"GET /orders/42\" attempt=2 \
+         gave_up=\"all attempts were made\" operation=\"GET /orders/42\" attempt=2 \
          at=\"{file}:{line}:{column}\" error=\"stripe is unavailable: no route\" order=42 note=\"\""
     );
     assert_eq!(lines.take(), [(Level::Warn, expected)]);
 }
 
 #[test]
-fn what_a_cause_knows_is_in_the_line_too() {
+fn log_line_contains_the_context_of_causes() {
     let lines = Lines::default();
     let handler = lines.of(Handler::new());
     let cause = AppError::unavailable("stripe").with_context("host", "10.0.0.7");
@@ -160,7 +160,7 @@ fn what_a_cause_knows_is_in_the_line_too() {
 }
 
 #[test]
-fn observers_see_the_error_the_incident_and_the_decision() {
+fn observers_get_error_decision_and_reason() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let handler = Handler::new().retry(RetryPolicy::new()).on_error({
         let seen = Arc::clone(&seen);
@@ -175,7 +175,7 @@ fn observers_see_the_error_the_incident_and_the_decision() {
     });
     let _decision = handler.handle(&AppError::timeout("it"), &incident().idempotent());
     let _decision = handler.handle(&AppError::timeout("it"), &incident());
-    let _decision = handler.handle(&AppError::bug("it"), &incident().idempotent());
+    let _decision = handler.handle(&AppError::bug("no cart"), &incident().idempotent());
     assert_eq!(
         *seen.lock().unwrap(),
         [
@@ -187,7 +187,7 @@ fn observers_see_the_error_the_incident_and_the_decision() {
 }
 
 #[test]
-fn an_observer_that_panics_is_a_bug_and_the_request_is_answered() {
+fn panicking_observer_is_a_bug() {
     for (policy, expected) in [
         (HandlerPolicy::Supervise, "drain"),
         (HandlerPolicy::Crash, "crash"),
@@ -216,7 +216,7 @@ fn an_observer_that_panics_is_a_bug_and_the_request_is_answered() {
 }
 
 #[test]
-fn a_log_that_panics_stops_neither_the_answer_nor_the_observers() {
+fn panicking_log_still_responds_and_notifies() {
     let seen = Arc::new(Mutex::new(0));
     let handler = Handler::new().log_to(|_, _| panic!("the disk is full"));
     let handler = handler.retry(RetryPolicy::new()).on_error({
@@ -237,7 +237,7 @@ fn a_log_that_panics_stops_neither_the_answer_nor_the_observers() {
 }
 
 #[test]
-fn a_handler_retries_within_the_budget_and_with_jitter_that_can_be_repeated() {
+fn handler_retries_within_budget_with_repeatable_jitter() {
     let budget = || RetryBudget::new().percent(10).per_second(0).burst(3);
     let make = || Handler::new().retry(RetryPolicy::new().attempts(9).budget(budget()));
     let (handler, again) = (make(), make());
@@ -270,7 +270,7 @@ fn a_handler_retries_within_the_budget_and_with_jitter_that_can_be_repeated() {
 }
 
 #[test]
-fn what_one_layer_has_handled_is_not_retried_by_the_next() {
+fn handled_error_is_not_retried_again() {
     let budget = RetryBudget::new().percent(0).per_second(0).burst(2);
     let handler = Handler::new().retry(RetryPolicy::new().attempts(9).budget(budget));
     let incident = incident().idempotent();
@@ -285,7 +285,7 @@ fn what_one_layer_has_handled_is_not_retried_by_the_next() {
 }
 
 #[test]
-fn the_number_of_codes_that_are_counted_has_a_bound() {
+fn number_of_counted_codes_is_bounded() {
     let handler = Handler::new();
     for number in 0..100 {
         let code: &'static str = Box::leak(format!("code_{number}").into_boxed_str());
@@ -301,7 +301,7 @@ fn the_number_of_codes_that_are_counted_has_a_bound() {
 }
 
 #[test]
-fn threads_can_share_one() {
+fn handler_and_ids_are_sync() {
     fn shared<T: Send + Sync>(_: &T) {}
     shared(&Handler::new());
     shared(&Ids::new(7));

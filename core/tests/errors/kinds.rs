@@ -1,4 +1,4 @@
-//! Errors: what they are, what they become, and who is told what.
+//! Errors: what they are, what they become, and who is is_public what.
 
 use highwater::error::{
     AppError, Class, Classification, Classify, CorrelationId, ErrorKind, Ids, Problem, ResultExt,
@@ -10,25 +10,25 @@ fn id() -> CorrelationId {
 }
 
 #[test]
-fn an_error_is_one_pointer_wide_and_goes_anywhere() {
-    fn goes_anywhere<T: Error + Send + Sync + 'static>() {}
-    goes_anywhere::<AppError>();
+fn app_error_is_one_pointer_and_send() {
+    fn is_portable<T: Error + Send + Sync + 'static>() {}
+    is_portable::<AppError>();
     assert_eq!(size_of::<AppError>(), size_of::<usize>());
     assert_eq!(size_of::<Result<(), AppError>>(), size_of::<usize>());
 }
 
 #[test]
-fn only_a_bug_is_the_programs_and_only_what_passes_is_worth_a_retry() {
+fn kinds_have_consistent_defaults() {
     for &kind in ErrorKind::ALL {
         let error = AppError::new(kind);
         assert_eq!(error.is_bug(), kind == ErrorKind::Bug, "{kind:?}");
         assert_eq!(error.is_operational(), !error.is_bug());
         assert_eq!(error.class() == Class::Programmer, error.is_bug());
         assert!((400..600).contains(&error.status()), "{kind:?}");
-        let passes = matches!(kind, ErrorKind::Unavailable | ErrorKind::Timeout);
-        assert_eq!(error.is_transient(), passes, "{kind:?}");
+        let is_transient = matches!(kind, ErrorKind::Unavailable | ErrorKind::Timeout);
+        assert_eq!(error.is_transient(), is_transient, "{kind:?}");
         assert!(
-            !passes || error.status() >= 500,
+            !is_transient || error.status() >= 500,
             "the client's is the client's"
         );
         let snake = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
@@ -42,7 +42,7 @@ fn only_a_bug_is_the_programs_and_only_what_passes_is_worth_a_retry() {
 }
 
 #[test]
-fn each_constructor_makes_its_kind_here() {
+fn constructors_set_kind_and_location() {
     let second = Duration::from_secs(1);
     for (error, kind) in [
         (AppError::invalid_input("it"), ErrorKind::InvalidInput),
@@ -61,7 +61,7 @@ fn each_constructor_makes_its_kind_here() {
         (AppError::cancelled("it"), ErrorKind::Cancelled),
         (AppError::unavailable("it"), ErrorKind::Unavailable),
         (AppError::timeout("it"), ErrorKind::Timeout),
-        (AppError::bug("it"), ErrorKind::Bug),
+        (AppError::bug("no cart"), ErrorKind::Bug),
         (AppError::from_panic(&"it"), ErrorKind::Bug),
         (AppError::from_boxed("it".into()), ErrorKind::Failure),
     ] {
@@ -69,8 +69,8 @@ fn each_constructor_makes_its_kind_here() {
         assert!(ErrorKind::ALL.contains(&kind), "{kind:?}");
         assert_eq!(error.location().file(), file!(), "{kind:?}");
         // What is given to an error that is not the client's is not for it.
-        let told = error.public_message().starts_with("it");
-        assert!(!told || error.status() < 500, "{kind:?}");
+        let is_public = error.public_message().starts_with("it");
+        assert!(!is_public || error.status() < 500, "{kind:?}");
     }
 }
 
@@ -99,7 +99,7 @@ impl Classify for ShopError {
 }
 
 #[test]
-fn an_enum_of_ones_own_classifies_itself() {
+fn custom_enum_converts_with_question_mark() {
     let locked = || -> Result<(), AppError> {
         Err(ShopError::Locked(3))?;
         Ok(())
@@ -117,7 +117,7 @@ fn an_enum_of_ones_own_classifies_itself() {
 }
 
 #[test]
-fn of_a_bug_nothing_can_be_made_public() {
+fn bug_exposes_nothing() {
     let source = io::Error::other("row 7");
     let error = AppError::from(ShopError::Negative(source))
         .with_public("User 7 again.")
@@ -132,10 +132,10 @@ fn of_a_bug_nothing_can_be_made_public() {
 }
 
 #[test]
-fn a_status_that_is_none_of_an_error_is_a_500() {
+fn invalid_error_status_becomes_500() {
     for status in [0, 99, 200, 302, 399, 600, u16::MAX] {
-        let odd = Classification::new(ErrorKind::Conflict).with_status(status);
-        assert_eq!(odd.status(), 500, "{status}");
+        let custom = Classification::new(ErrorKind::Conflict).with_status(status);
+        assert_eq!(custom.status(), 500, "{status}");
     }
     assert_eq!(
         Classification::new(ErrorKind::Conflict)
@@ -146,7 +146,7 @@ fn a_status_that_is_none_of_an_error_is_a_500() {
 }
 
 #[test]
-fn the_chain_goes_from_the_nearest_to_the_root() {
+fn chain_ends_at_the_root_cause() {
     let root = io::Error::other("the cable is out");
     let middle = AppError::unavailable("stripe").with_source(root);
     let error = AppError::failure("no charge").with_source(middle);
@@ -163,7 +163,7 @@ fn the_chain_goes_from_the_nearest_to_the_root() {
 }
 
 #[test]
-fn a_result_is_classified_where_it_is_known_what_it_means() {
+fn result_extension_classifies_and_adds_context() {
     let missing = || Err::<(), _>(io::Error::from(io::ErrorKind::NotFound));
     let error = missing().classified(ErrorKind::NotFound).unwrap_err();
     let line = line!() - 1;

@@ -8,18 +8,18 @@ fn id() -> CorrelationId {
 }
 
 #[test]
-fn an_id_is_taken_from_a_client_only_if_it_is_harmless() {
+fn only_harmless_ids_are_parsed() {
     let longest = "a".repeat(CorrelationId::LONGEST);
-    for fine in [
+    for valid in [
         "a",
         "550e8400-e29b-41d4-a716-446655440000",
         "a_b.c:D-9",
         &longest,
     ] {
-        assert_eq!(fine.parse::<CorrelationId>().unwrap().as_str(), fine);
+        assert_eq!(valid.parse::<CorrelationId>().unwrap().as_str(), valid);
     }
     let too_long = "a".repeat(CorrelationId::LONGEST + 1);
-    for bad in [
+    for invalid in [
         "",
         " ",
         "a b",
@@ -31,14 +31,14 @@ fn an_id_is_taken_from_a_client_only_if_it_is_harmless() {
         "\u{202e}a",
         &too_long,
     ] {
-        let error = bad.parse::<CorrelationId>().unwrap_err();
-        assert_eq!(AppError::from(error).status(), 400, "{bad:?}");
+        let error = invalid.parse::<CorrelationId>().unwrap_err();
+        assert_eq!(AppError::from(error).status(), 400, "{invalid:?}");
     }
     assert!(CorrelationId::parse(b"caf\xe9").is_err(), "no text at all");
 }
 
 #[test]
-fn ids_are_different_and_can_be_made_again() {
+fn ids_are_unique_and_reproducible() {
     let (ids, again) = (Ids::new(7), Ids::new(7));
     let made: std::collections::BTreeSet<_> = (0..1_000).map(|_| ids.make()).collect();
     assert_eq!(made.len(), 1_000);
@@ -53,7 +53,7 @@ fn ids_are_different_and_can_be_made_again() {
 }
 
 #[test]
-fn a_problem_has_the_members_of_the_rfc() {
+fn problem_has_the_rfc_members() {
     let error = AppError::rate_limited(Duration::from_nanos(1));
     let problem = Problem::new(&error, &"order-42".parse().unwrap())
         .with_type("https://example.com/problems/rate_limited")
@@ -65,7 +65,7 @@ fn a_problem_has_the_members_of_the_rfc() {
             "type": "https://example.com/problems/rate_limited",
             "title": "Too Many Requests",
             "status": 429,
-            "detail": "There were too many requests.",
+            "detail": "Too many requests.",
             "instance": "/orders/42",
             "code": "rate_limited",
             "id": "order-42",
@@ -77,10 +77,10 @@ fn a_problem_has_the_members_of_the_rfc() {
 }
 
 #[test]
-fn a_problem_is_titled_as_the_registry_names_its_status() {
+fn problem_title_is_the_reason_phrase() {
     let title = |status| {
-        let odd = Classification::new(ErrorKind::Failure).with_status(status);
-        Problem::new(&AppError::new(odd), &id()).title()
+        let custom = Classification::new(ErrorKind::Failure).with_status(status);
+        Problem::new(&AppError::new(custom), &id()).title()
     };
     assert_eq!(title(413), "Content Too Large");
     assert_eq!(title(422), "Unprocessable Content");

@@ -16,7 +16,7 @@ use std::{
 /// In each text for the operator, and in none for the client.
 const SECRET: &str = "SECRET";
 /// In what a bug would like to say.
-const SAID: &str = "SAID";
+const PUBLIC: &str = "PUBLIC";
 
 fn kind() -> impl Strategy<Value = ErrorKind> {
     prop::sample::select(ErrorKind::ALL)
@@ -56,14 +56,16 @@ fn build(kind: ErrorKind, parts: &[Part]) -> AppError {
         error = match part.clone() {
             Part::Detail(text) => error.with_detail(format!("{SECRET}{text}")),
             Part::Context(text) => error.with_context("key", format!("{SECRET}{text}")),
-            Part::Field(text) => error.with_field(format!("{SAID}{text}"), format!("{SAID}{text}")),
-            Part::Public(text) => error.with_public(format!("{SAID}{text}")),
+            Part::Field(text) => {
+                error.with_field(format!("{PUBLIC}{text}"), format!("{PUBLIC}{text}"))
+            }
+            Part::Public(text) => error.with_public(format!("{PUBLIC}{text}")),
             Part::RetryAfter(ms) => error.with_retry_after(Duration::from_millis(ms)),
             Part::Wrapped(kind) => AppError::new(kind).with_source(error),
             Part::Carried(kind) => AppError::new(kind).with_source(io::Error::other(error)),
             Part::Status(status) => {
-                let odd = Classification::new(error.kind()).with_status(status);
-                AppError::new(odd).with_source(error)
+                let custom = Classification::new(error.kind()).with_status(status);
+                AppError::new(custom).with_source(error)
             }
         };
     }
@@ -74,7 +76,7 @@ proptest! {
     #![proptest_config(cases(1024))]
 
     #[test]
-    fn no_answer_has_what_is_internal(
+    fn response_contains_nothing_internal(
         kind in kind(),
         parts in prop::collection::vec(part(), 0..8),
         policy in prop::sample::select(vec![HandlerPolicy::Supervise, HandlerPolicy::Swallow]),
@@ -98,7 +100,7 @@ proptest! {
         prop_assert_eq!(&read["id"], id.as_str());
         prop_assert!((400..600).contains(&problem.status()));
         if error.is_bug() {
-            prop_assert!(!json.contains(SAID), "{}", json);
+            prop_assert!(!json.contains(PUBLIC), "{}", json);
             let plain = Problem::new(&AppError::bug("any"), &id);
             prop_assert_eq!(problem, &plain);
             prop_assert_eq!(decision.is_fatal(), policy == HandlerPolicy::Supervise);
@@ -118,10 +120,10 @@ proptest! {
     }
 
     #[test]
-    fn an_id_is_itself_or_none(text in "[a-zA-Z0-9_.:-]{0,70}|.*") {
+    fn id_parses_to_itself_or_fails(text in "[a-zA-Z0-9_.:-]{0,70}|.*") {
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
-        let is_fine = (1..=64).contains(&text.len()) && text.chars().all(is_allowed);
+        let is_valid = (1..=64).contains(&text.len()) && text.chars().all(is_allowed);
         let parsed = text.parse::<CorrelationId>().ok();
-        prop_assert_eq!(parsed.as_ref().map(CorrelationId::as_str), is_fine.then_some(&*text));
+        prop_assert_eq!(parsed.as_ref().map(CorrelationId::as_str), is_valid.then_some(&*text));
     }
 }

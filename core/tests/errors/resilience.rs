@@ -102,7 +102,7 @@ fn retry_repeats_until_success() {
 }
 
 #[test]
-fn exhausted_retry_says_how_often_and_why_it_ended() {
+fn exhausted_retry_reports_attempts_and_reason() {
     let world = World::default();
     let retry = RetryPolicy::new();
     let error = block_on(retry.run(&world, |time| world.sleep(time), || world.call(9)));
@@ -110,10 +110,7 @@ fn exhausted_retry_says_how_often_and_why_it_ended() {
     assert_eq!((error.kind(), world.calls()), (ErrorKind::Timeout, 3));
     let context: Vec<_> = error.context().collect();
     assert_eq!(context[1], ("attempts", "3"));
-    assert_eq!(
-        context[0],
-        ("retries_ended", "it was attempted as often as allowed")
-    );
+    assert_eq!(context[0], ("retries_ended", "all attempts were made"));
 
     let world = World::default();
     let none = retry.clone().budget(RetryBudget::new().burst(0));
@@ -123,7 +120,7 @@ fn exhausted_retry_says_how_often_and_why_it_ended() {
 }
 
 #[test]
-fn permanent_error_is_returned_as_it_is() {
+fn permanent_error_is_returned_unchanged() {
     let world = World::default();
     for kind in [
         ErrorKind::NotFound,
@@ -172,7 +169,7 @@ fn breaker_that_opens_during_a_retry_ends_it() {
 }
 
 #[test]
-fn retry_waits_for_a_breaker_when_asked() {
+fn retry_waits_for_a_breaker_if_enabled() {
     let world = World::default();
     let breaker = open_breaker(&world);
     let patient = RetryPolicy::new().wait_for_breaker(true);
@@ -200,7 +197,7 @@ fn retry_waits_for_a_breaker_when_asked() {
 }
 
 #[test]
-fn breaker_around_a_retry_counts_one_failure_a_run() {
+fn breaker_around_a_retry_counts_one_failure() {
     let world = World::default();
     let breaker = Breaker::new("stock").failure_threshold(2);
     let retry = RetryPolicy::new();
@@ -354,7 +351,7 @@ fn clones_share_a_budget_and_a_state() {
 
 /// Compiles only if both futures are `Send`.
 #[test]
-fn handlers_of_axum_may_hold_them() {
+fn axum_handlers_can_hold_both() {
     use axum::{Router, body::Body, extract::State, http::Request, routing::get};
     use tower::ServiceExt;
 

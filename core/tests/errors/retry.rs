@@ -20,7 +20,7 @@ fn failed(error: &AppError, attempt: u32) -> FailedAttempt<'_> {
 }
 
 #[test]
-fn only_what_passes_and_may_be_done_twice_is_retried() {
+fn only_transient_idempotent_failures_are_retried() {
     let retry = RetryPolicy::new();
     let decide = |kind: ErrorKind, is_idempotent| {
         let error = AppError::new(kind);
@@ -46,10 +46,10 @@ fn only_what_passes_and_may_be_done_twice_is_retried() {
 }
 
 #[test]
-fn what_is_not_retried_costs_nothing_of_the_budget() {
+fn rejected_retries_leave_the_budget_untouched() {
     let budget = RetryBudget::new().percent(0).per_second(0).burst(1);
     let retry = RetryPolicy::new().attempts(2).budget(budget);
-    let (bug, timeout) = (AppError::bug("it"), AppError::timeout("it"));
+    let (bug, timeout) = (AppError::bug("no cart"), AppError::timeout("it"));
     let late = AppError::timeout("it").with_retry_after(Duration::from_hours(1));
     let draw = || panic!("no random number is asked for");
     assert!(retry.decide(failed(&bug, 1), START, draw).is_err());
@@ -58,18 +58,18 @@ fn what_is_not_retried_costs_nothing_of_the_budget() {
         ..failed(&timeout, 1)
     };
     assert!(retry.decide(unsafe_to_repeat, START, draw).is_err());
-    let answer = retry.decide(failed(&timeout, 2), START, draw);
-    assert_eq!(answer, Err(GiveUp::Attempts));
-    let answer = retry.decide(failed(&late, 1), START, draw);
-    assert_eq!(answer, Err(GiveUp::TooLate));
+    let decision = retry.decide(failed(&timeout, 2), START, draw);
+    assert_eq!(decision, Err(GiveUp::Attempts));
+    let decision = retry.decide(failed(&late, 1), START, draw);
+    assert_eq!(decision, Err(GiveUp::TooLate));
     assert_eq!(retry.available(), 1);
     assert!(retry.decide(failed(&timeout, 1), START, || 0).is_ok());
-    let answer = retry.decide(failed(&timeout, 1), START, draw);
-    assert_eq!(answer, Err(GiveUp::Budget));
+    let decision = retry.decide(failed(&timeout, 1), START, draw);
+    assert_eq!(decision, Err(GiveUp::Budget));
 }
 
 #[test]
-fn the_wait_is_spread_over_a_window_that_doubles() {
+fn wait_is_spread_over_a_doubling_window() {
     let ms = Duration::from_millis;
     let retry = RetryPolicy::new()
         .attempts(u32::MAX)
@@ -113,7 +113,7 @@ fn the_wait_is_spread_over_a_window_that_doubles() {
 }
 
 #[test]
-fn extreme_settings_do_no_harm() {
+fn extreme_settings_are_tolerated() {
     let longest = Duration::MAX;
     let retry = RetryPolicy::new()
         .attempts(u32::MAX)
@@ -133,8 +133,8 @@ fn extreme_settings_do_no_harm() {
     }
     for (attempts, attempt) in [(0, 1), (1, 1), (0, 0), (1, 0)] {
         let never = RetryPolicy::new().attempts(attempts);
-        let answer = never.decide(failed(&error, attempt), START, || 0);
-        assert_eq!(answer, Err(GiveUp::Attempts), "{attempt} of {attempts}");
+        let decision = never.decide(failed(&error, attempt), START, || 0);
+        assert_eq!(decision, Err(GiveUp::Attempts), "{attempt} of {attempts}");
     }
     let mut none = RetryBudget::new().burst(0);
     none.deposit(Duration::MAX);
@@ -142,7 +142,7 @@ fn extreme_settings_do_no_harm() {
 }
 
 #[test]
-fn a_dependency_that_is_down_gets_a_fifth_more_not_three_times_its_load() {
+fn failing_dependency_gets_a_fifth_more_load() {
     let retry = RetryPolicy::new().attempts(3);
     let error = AppError::unavailable("stock");
     let (requests, seconds) = (10_000, 10);
@@ -186,7 +186,7 @@ proptest! {
 
     /// In each stretch of time, not only from the start.
     #[test]
-    fn there_are_never_more_retries_than_a_share_a_minimum_and_a_burst(
+    fn retries_never_exceed_share_minimum_and_burst(
         percent in 0..150_u32,
         per_second in 0..20_u32,
         burst in 0..8_u32,
@@ -229,7 +229,7 @@ proptest! {
 
     /// And what there may be, there is.
     #[test]
-    fn a_budget_that_is_paid_in_pays_out(
+    fn deposits_allow_retries(
         percent in 1..150_u32,
         per_second in 1..20_u32,
         burst in 1..8_u32,
@@ -255,7 +255,7 @@ proptest! {
     }
 
     #[test]
-    fn no_request_is_attempted_more_often_than_allowed(
+    fn attempts_never_exceed_the_limit(
         attempts in 0..6_u32,
         burst in 0..20_u32,
         requests in prop::collection::vec(

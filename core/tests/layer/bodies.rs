@@ -1,7 +1,7 @@
 //! The layer, where something is wrong with the body of a response: its head is
 //! gone by then.
 
-use crate::layered::{Answer, Tested, answering, failing, problem};
+use crate::layered::{TestLayer, TextResponse, failing, problem, responding};
 use axum::{Router, body::Bytes, routing::get};
 use futures::{executor::block_on, stream};
 use highwater::error::{AppError, http::HandlerBody};
@@ -28,7 +28,7 @@ enum Part {
 /// Comes in parts.
 struct Parts {
     parts: Vec<Part>,
-    is_rotten: bool,
+    panics_on_drop: bool,
 }
 
 impl Body for Parts {
@@ -61,7 +61,7 @@ impl Body for Parts {
 
 impl Drop for Parts {
     fn drop(&mut self) {
-        assert!(!self.is_rotten, "dropped");
+        assert!(!self.panics_on_drop, "dropped");
     }
 }
 
@@ -73,10 +73,13 @@ fn once<B>(
     service_fn(move |_| ready(Ok(response.take().unwrap())))
 }
 
-fn body_of(tested: &Tested, parts: Vec<Part>, is_rotten: bool) -> HandlerBody<Parts> {
-    let service = once(Response::new(Parts { parts, is_rotten }));
+fn body_of(test: &TestLayer, parts: Vec<Part>, panics_on_drop: bool) -> HandlerBody<Parts> {
+    let service = once(Response::new(Parts {
+        parts,
+        panics_on_drop,
+    }));
     let request = Request::get("/rows").body(String::new()).unwrap();
-    let Ok(response) = block_on(tested.layer.layer(service).oneshot(request));
+    let Ok(response) = block_on(test.layer.layer(service).oneshot(request));
     assert_eq!(response.status(), 200);
     response.into_body()
 }
@@ -90,24 +93,24 @@ fn data(frame: Option<Result<Frame<Bytes>, Box<dyn std::error::Error + Send + Sy
 }
 
 #[test]
-fn a_body_comes_as_it_is() {
-    let tested = Tested::new();
+fn successful_body_is_unchanged() {
+    let test = TestLayer::new();
     let parts = vec![Part::Data("all is "), Part::Data("well")];
-    let mut body = body_of(&tested, parts, false);
+    let mut body = body_of(&test, parts, false);
     assert_eq!(body.size_hint().exact(), Some(2));
     assert_eq!(data(next(&mut body)), "all is ");
     assert!(!body.is_end_stream());
     assert_eq!(data(next(&mut body)), "well");
     assert!(body.is_end_stream() && next(&mut body).is_none());
     drop(body);
-    assert!(tested.lines.lock().unwrap().is_empty());
+    assert!(test.lines.lock().unwrap().is_empty());
 }
 
 #[test]
-fn a_problem_is_a_body_as_others_are() {
-    let tested = Tested::new();
+fn problem_body_reports_its_size() {
+    let test = TestLayer::new();
     let not_found = || AppError::not_found("There is no such page.");
-    let service = tested.layer.layer(failing(not_found));
+    let service = test.layer.layer(failing(not_found));
     let Ok(response) = block_on(service.oneshot(Request::new(String::new())));
     let (head, mut body) = response.into_parts();
     assert!(!body.is_end_stream());
@@ -117,87 +120,79 @@ fn a_problem_is_a_body_as_others_are() {
     assert!(body.is_end_stream() && next(&mut body).is_none());
     assert_eq!(body.size_hint().exact(), Some(0));
     let text = String::from_utf8(text.to_vec()).unwrap();
-    problem(&Answer::from_parts(head, text), &tested);
+    problem(&TextResponse::from_parts(head, text), &test);
 }
 
 #[test]
-fn a_body_that_panics_is_cut_short_and_drains() {
-    let tested = Tested::new();
+fn panicking_body_is_truncated_and_drains() {
+    let test = TestLayer::new();
     let parts = vec![Part::Data("all is "), Part::Panics, Part::Data("more")];
-    let mut body = body_of(&tested, parts, false);
+    let mut body = body_of(&test, parts, false);
     assert_eq!(data(next(&mut body)), "all is ");
     let error = next(&mut body).unwrap().unwrap_err();
     assert!(!error.to_string().contains("SECRET"), "{error}");
     assert!(next(&mut body).is_none() && body.is_end_stream());
-    let line = tested.line();
+    let line = test.line();
     assert!(
         line.contains(r#"operation="GET /rows" "#) && line.contains("SECRET of a body"),
         "{line}"
     );
     assert!(line.ends_with(r#" response="cut short""#), "{line}");
-    assert_eq!(tested.drains(), 1);
+    assert_eq!(test.drains(), 1);
 }
 
 #[test]
-fn a_body_that_fails_is_told_of_once_however_many_layers_there_are() {
-    let tested = Tested::new();
+fn failing_body_is_logged_once_across_layers() {
+    let test = TestLayer::new();
     let parts = vec![Part::Fails(AppError::unavailable("the database"))];
-    let body = body_of(&tested, parts, false);
-    let outer = tested.layer.layer(once(Response::new(body)));
+    let body = body_of(&test, parts, false);
+    let outer = test.layer.layer(once(Response::new(body)));
     let request = Request::new(String::new());
     let mut body = block_on(outer.oneshot(request)).unwrap().into_body();
     let error = next(&mut body).unwrap().unwrap_err();
     assert_eq!(error.downcast::<AppError>().unwrap().code(), "unavailable");
-    assert!(tested.line().contains("the database is unavailable"));
-    assert_eq!(tested.drains(), 0);
+    assert!(test.line().contains("the database is unavailable"));
+    assert_eq!(test.drains(), 0);
 }
 
 #[test]
-fn a_panic_as_a_body_is_cleared_away_is_known() {
+fn panic_in_a_dropped_body_is_logged() {
     for parts in [vec![], vec![Part::Waits], vec![Part::Data("all is ")]] {
-        let tested = Tested::new();
-        let mut body = body_of(&tested, parts, true);
+        let test = TestLayer::new();
+        let mut body = body_of(&test, parts, true);
         let mut context = Context::from_waker(std::task::Waker::noop());
         let _any = Pin::new(&mut body).poll_frame(&mut context);
         drop(body);
-        assert!(tested.line().contains(r#"error="panicked: dropped""#));
-        assert_eq!(tested.drains(), 1);
+        assert!(test.line().contains(r#"error="panicked: dropped""#));
+        assert_eq!(test.drains(), 1);
     }
-    let tested = Tested::new();
-    let mut body = body_of(&tested, vec![Part::Fails(AppError::timeout("it"))], true);
+    let test = TestLayer::new();
+    let mut body = body_of(&test, vec![Part::Fails(AppError::timeout("it"))], true);
     assert!(next(&mut body).unwrap().is_err());
-    assert_eq!(
-        tested.lines.lock().unwrap().len(),
-        2,
-        "the error and the bug"
-    );
+    assert_eq!(test.lines.lock().unwrap().len(), 2, "the error and the bug");
     drop(body);
-    assert_eq!(tested.lines.lock().unwrap().len(), 2);
+    assert_eq!(test.lines.lock().unwrap().len(), 2);
 }
 
 #[test]
-fn an_error_in_place_of_a_body_that_panics_as_it_is_dropped_is_answered() {
-    let tested = Tested::new();
+fn replaced_body_that_panics_on_drop_is_answered() {
+    let test = TestLayer::new();
     let body = Parts {
         parts: vec![],
-        is_rotten: true,
+        panics_on_drop: true,
     };
-    let usual = tested.ask(answering(|_| AppError::not_found("it").into()));
-    problem(&usual, &tested);
+    let usual = test.call(responding(|_| AppError::not_found("it").into()));
+    problem(&usual, &test);
     let response = Response::builder().status(404).body(body);
-    let answer = tested.ask(once(response.unwrap()));
-    assert_eq!(answer.status(), 404);
-    assert_eq!(
-        tested.lines.lock().unwrap().len(),
-        2,
-        "the error and the bug"
-    );
-    assert_eq!(tested.drains(), 1);
+    let response = test.call(once(response.unwrap()));
+    assert_eq!(response.status(), 404);
+    assert_eq!(test.lines.lock().unwrap().len(), 2, "the error and the bug");
+    assert_eq!(test.drains(), 1);
 }
 
 #[test]
-fn what_a_stream_of_axum_fails_with_is_known() {
-    let tested = Tested::new();
+fn axum_stream_error_is_classified() {
+    let test = TestLayer::new();
     let app = Router::new()
         .route(
             "/own",
@@ -213,12 +208,12 @@ fn what_a_stream_of_axum_fails_with_is_known() {
                 axum::body::Body::from_stream(stream::iter([Ok("row"), Err(reset)]))
             }),
         )
-        .layer(tested.layer.clone());
+        .layer(test.layer.clone());
     for path in ["/own", "/io"] {
         let request = Request::get(path).body(axum::body::Body::empty()).unwrap();
         let Ok(response) = block_on(app.clone().oneshot(request));
         assert!(block_on(response.into_body().collect()).is_err());
-        let line = tested.line();
+        let line = test.line();
         assert!(line.contains(" code=unavailable "), "{line}");
     }
 }
@@ -242,24 +237,24 @@ fn a_wrapped_body_error_has_one_line_and_one_id() {
             Part::Fails(AppError::unavailable("the database")),
             Part::Panics,
         ] {
-            let tested = Tested::new();
-            let body = body_of(&tested, vec![Part::Data("row"), part], false);
+            let test = TestLayer::new();
+            let body = body_of(&test, vec![Part::Data("row"), part], false);
             let body = axum::body::Body::new(body.map_err(wrap));
-            let outer = tested.layer.layer(once(Response::new(body)));
+            let outer = test.layer.layer(once(Response::new(body)));
             let mut body = block_on(outer.oneshot(Request::new(String::new())))
                 .unwrap()
                 .into_body();
             assert_eq!(data(next(&mut body)), "row");
             assert!(next(&mut body).unwrap().is_err());
-            assert_eq!(tested.lines.lock().unwrap().len(), 1);
+            assert_eq!(test.lines.lock().unwrap().len(), 1);
         }
     }
 }
 
 #[test]
-fn trailers_pass() {
-    let tested = Tested::new();
-    let answer = tested.layer.layer(service_fn(async |_: Request<()>| {
+fn trailers_are_passed_on() {
+    let test = TestLayer::new();
+    let response = test.layer.layer(service_fn(async |_: Request<()>| {
         let mut trailers = http::HeaderMap::new();
         trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
         let frames = [
@@ -268,7 +263,7 @@ fn trailers_pass() {
         ];
         Ok::<_, Infallible>(Response::new(StreamBody::new(stream::iter(frames))))
     }));
-    let Ok(response) = block_on(answer.oneshot(Request::new(())));
+    let Ok(response) = block_on(response.oneshot(Request::new(())));
     let body = block_on(response.into_body().collect()).unwrap();
     assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
 }

@@ -1,6 +1,6 @@
 //! The layer, where the client is gone: that is nobody's error.
 
-use crate::layered::{Tested, answering, failing};
+use crate::layered::{TestLayer, failing, responding};
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
@@ -16,15 +16,15 @@ use std::io::{self, ErrorKind};
 use tower::ServiceExt;
 
 /// A request whose client closes the connection in the middle of its body.
-fn cut_short(path: &str, how: ErrorKind) -> Request<Body> {
-    let parts = [Ok("half"), Err(io::Error::from(how))];
+fn truncated_request(path: &str, kind: ErrorKind) -> Request<Body> {
+    let parts = [Ok("half"), Err(io::Error::from(kind))];
     Request::post(path)
         .body(Body::from_stream(stream::iter(parts)))
         .unwrap()
 }
 
 #[test]
-fn a_client_that_is_gone_is_logged_at_debug_and_counted_apart() {
+fn disconnected_client_is_logged_at_debug() {
     let handlers = Router::new()
         .route(
             "/boxed",
@@ -48,19 +48,19 @@ fn a_client_that_is_gone_is_logged_at_debug_and_counted_apart() {
                 })
             }),
         );
-    for how in [
+    for kind in [
         ErrorKind::UnexpectedEof,
         ErrorKind::ConnectionReset,
         ErrorKind::ConnectionAborted,
         ErrorKind::BrokenPipe,
     ] {
         for path in ["/boxed", "/io", "/rejected"] {
-            let tested = Tested::new();
-            let app = handlers.clone().layer(tested.layer.clone());
-            let Ok(answer) = block_on(app.oneshot(cut_short(path, how)));
-            let problem = answer.extensions().get::<Problem>().unwrap();
-            let is_told = path == "/rejected";
-            let code = if is_told {
+            let test = TestLayer::new();
+            let app = handlers.clone().layer(test.layer.clone());
+            let Ok(response) = block_on(app.oneshot(truncated_request(path, kind)));
+            let problem = response.extensions().get::<Problem>().unwrap();
+            let is_classified = path == "/rejected";
+            let code = if is_classified {
                 "invalid_input"
             } else {
                 "client_gone"
@@ -70,28 +70,28 @@ fn a_client_that_is_gone_is_logged_at_debug_and_counted_apart() {
                 code,
                 "{path}: what somebody says of it stays"
             );
-            tested.line();
-            assert_eq!(*tested.levels.lock().unwrap(), [Level::Debug], "{path}");
-            let stats = tested.handler.stats();
+            test.line();
+            assert_eq!(*test.levels.lock().unwrap(), [Level::Debug], "{path}");
+            let stats = test.handler.stats();
             assert_eq!((stats.hung_up, stats.handled), (1, 0), "{path}");
             assert_eq!(stats.codes, [], "{path}");
-            assert_eq!(tested.drains(), 0);
+            assert_eq!(test.drains(), 0);
         }
     }
 }
 
 #[test]
-fn a_dependency_that_hangs_up_is_still_an_error() {
+fn disconnected_dependency_is_an_error() {
     let reset = || io::Error::from(ErrorKind::ConnectionReset);
     let upstream = || axum::Error::new(io::Error::from(ErrorKind::UnexpectedEof));
-    let tested = Tested::new();
+    let test = TestLayer::new();
     for error in [
         || AppError::from(io::Error::from(ErrorKind::ConnectionReset)),
         || AppError::unavailable("the database").with_source("reset by peer"),
     ] {
-        let answer = tested.ask(failing(error));
-        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert!(tested.line().contains(" status=503 "));
+        let response = test.call(failing(error));
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(test.line().contains(" status=503 "));
     }
     for error in [
         AppError::unavailable("the database").with_source(upstream()),
@@ -99,26 +99,26 @@ fn a_dependency_that_hangs_up_is_still_an_error() {
         AppError::invalid_input("no such order").with_source(reset()),
     ] {
         let (status, mut error) = (error.status(), Some(error));
-        let answer = tested.ask(answering(move |_| error.take().unwrap().into()));
-        assert_eq!(answer.status().as_u16(), status);
-        tested.line();
+        let response = test.call(responding(move |_| error.take().unwrap().into()));
+        assert_eq!(response.status().as_u16(), status);
+        test.line();
     }
-    let levels = tested.levels.lock().unwrap();
+    let levels = test.levels.lock().unwrap();
     assert!(!levels.contains(&Level::Debug), "{levels:?}");
-    assert_eq!(tested.handler.stats().hung_up, 0);
+    assert_eq!(test.handler.stats().hung_up, 0);
 }
 
 #[test]
-fn a_body_that_a_server_marks_is_known_in_the_answer_too() {
-    let tested = Tested::with(Handler::new(), HandlerLayer::ignore_client_ids);
+fn client_gone_is_recognized_in_a_response_body() {
+    let test = TestLayer::with(Handler::new(), HandlerLayer::ignore_client_ids);
     let echo = Router::new().route(
         "/",
         post(async |request: Request<Body>| request.into_body()),
     );
     let parts = [Ok("half"), Err(AppError::client_gone())];
     let request = Request::post("/").body(Body::from_stream(stream::iter(parts)));
-    let Ok(answer) = block_on(echo.layer(tested.layer.clone()).oneshot(request.unwrap()));
-    assert!(block_on(answer.into_body().collect()).is_err());
-    assert_eq!(*tested.levels.lock().unwrap(), [Level::Debug]);
-    assert_eq!(tested.handler.stats().hung_up, 1);
+    let Ok(response) = block_on(echo.layer(test.layer.clone()).oneshot(request.unwrap()));
+    assert!(block_on(response.into_body().collect()).is_err());
+    assert_eq!(*test.levels.lock().unwrap(), [Level::Debug]);
+    assert_eq!(test.handler.stats().hung_up, 1);
 }

@@ -21,11 +21,11 @@ use std::{
 };
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-pub(crate) type Answer = Response<String>;
+pub(crate) type TextResponse = Response<String>;
 
 /// A layer, what it logged, and how often it was to drain.
 #[derive(Clone)]
-pub(crate) struct Tested {
+pub(crate) struct TestLayer {
     pub(crate) layer: HandlerLayer,
     pub(crate) handler: Arc<Handler>,
     pub(crate) lines: Arc<Mutex<Vec<String>>>,
@@ -34,7 +34,7 @@ pub(crate) struct Tested {
     pub(crate) drains: Arc<AtomicUsize>,
 }
 
-impl Tested {
+impl TestLayer {
     pub(crate) fn new() -> Self {
         Self::with(Handler::new(), |layer| layer)
     }
@@ -56,7 +56,7 @@ impl Tested {
                 drains.fetch_add(1, Ordering::Relaxed);
             }
         });
-        Tested {
+        TestLayer {
             layer: adapt(layer),
             handler,
             lines,
@@ -66,7 +66,7 @@ impl Tested {
     }
 
     /// What a service around which it is answers.
-    pub(crate) fn ask<S, B, E>(&self, service: S) -> Answer
+    pub(crate) fn call<S, B, E>(&self, service: S) -> TextResponse
     where
         S: Service<Request<String>, Response = Response<B>, Error = E>,
         E: Into<AppError>,
@@ -75,10 +75,10 @@ impl Tested {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let request = Request::post("/orders?card=SECRET").body(String::new());
-        self.ask_for(service, request.unwrap())
+        self.call_with(service, request.unwrap())
     }
 
-    pub(crate) fn ask_for<S, Q, B, E>(&self, service: S, request: Request<Q>) -> Answer
+    pub(crate) fn call_with<S, Q, B, E>(&self, service: S, request: Request<Q>) -> TextResponse
     where
         S: Service<Request<Q>, Response = Response<B>, Error = E>,
         E: Into<AppError>,
@@ -86,11 +86,11 @@ impl Tested {
         B::Data: From<String>,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let Ok(answer) = block_on(self.layer.layer(service).oneshot(request));
-        let (head, body) = answer.into_parts();
+        let Ok(response) = block_on(self.layer.layer(service).oneshot(request));
+        let (head, body) = response.into_parts();
         let body = block_on(body.collect()).expect("the body comes whole");
         let body = String::from_utf8(body.to_bytes().to_vec()).expect("it is text");
-        Answer::from_parts(head, body)
+        TextResponse::from_parts(head, body)
     }
 
     /// The only line since it was asked last.
@@ -107,25 +107,28 @@ impl Tested {
 
 /// A problem, with the same id in body, header and log.
 #[track_caller]
-pub(crate) fn problem(answer: &Answer, tested: &Tested) -> Value {
-    assert_eq!(answer.headers()["content-type"], "application/problem+json");
-    let problem: Value = serde_json::from_str(answer.body()).unwrap();
-    assert_eq!(problem["status"], answer.status().as_u16());
+pub(crate) fn problem(response: &TextResponse, test: &TestLayer) -> Value {
+    assert_eq!(
+        response.headers()["content-type"],
+        "application/problem+json"
+    );
+    let problem: Value = serde_json::from_str(response.body()).unwrap();
+    assert_eq!(problem["status"], response.status().as_u16());
     let id = problem["id"].as_str().unwrap();
-    assert_eq!(answer.headers()[REQUEST_ID], id);
-    assert!(tested.line().starts_with(&format!("id={id} ")));
+    assert_eq!(response.headers()[REQUEST_ID], id);
+    assert!(test.line().starts_with(&format!("id={id} ")));
     problem
 }
 
-pub(crate) fn answering<Q>(
-    answer: impl FnMut(Request<Q>) -> Answer,
-) -> impl Service<Request<Q>, Response = Answer, Error = Infallible> {
-    let mut answer = answer;
-    service_fn(move |request| ready(Ok(answer(request))))
+pub(crate) fn responding<Q>(
+    response: impl FnMut(Request<Q>) -> TextResponse,
+) -> impl Service<Request<Q>, Response = TextResponse, Error = Infallible> {
+    let mut response = response;
+    service_fn(move |request| ready(Ok(response(request))))
 }
 
 pub(crate) fn failing(
     mut error: impl FnMut() -> AppError,
-) -> impl Service<Request<String>, Response = Answer, Error = AppError> {
+) -> impl Service<Request<String>, Response = TextResponse, Error = AppError> {
     service_fn(move |_| ready(Err(error())))
 }

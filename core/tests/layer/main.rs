@@ -1,8 +1,6 @@
 //! The layer of errors around a service of tower's.
 
 #[cfg(feature = "axum")]
-mod answers;
-#[cfg(feature = "axum")]
 mod bodies;
 mod bugs;
 #[cfg(feature = "axum")]
@@ -11,3 +9,5 @@ mod cases;
 #[cfg(feature = "axum")]
 mod hang_ups;
 mod layered;
+#[cfg(feature = "axum")]
+mod responses;

@@ -1,7 +1,7 @@
 //! A supervisor, driven and watched.
 
-mod calm;
 mod event;
+mod settle;
 mod worker;
 
 pub(crate) use event::{Event, event};
@@ -25,14 +25,14 @@ pub(crate) struct Driver {
     /// Those that have not exited.
     workers: BTreeMap<WorkerId, Worker>,
     generations: BTreeMap<usize, u64>,
-    /// The times of replacements in each slot, as far as they count.
-    ends: BTreeMap<usize, Vec<Duration>>,
+    /// The times of replacements in each slot, as far as they record_restart.
+    restarts: BTreeMap<usize, Vec<Duration>>,
     is_shut_down: bool,
     has_escalated: bool,
     /// The last generations when the reload under way began, and whether another
     /// one is to follow.
     before_reload: BTreeMap<usize, u64>,
-    is_asked_again: bool,
+    is_reload_queued: bool,
 }
 
 impl Driver {
@@ -50,11 +50,11 @@ impl Driver {
             wanted: slots,
             workers: BTreeMap::new(),
             generations: BTreeMap::new(),
-            ends: BTreeMap::new(),
+            restarts: BTreeMap::new(),
             is_shut_down: false,
             has_escalated: false,
             before_reload: BTreeMap::new(),
-            is_asked_again: false,
+            is_reload_queued: false,
         };
         driver.act(&Event::Pass(0));
         driver
@@ -65,7 +65,7 @@ impl Driver {
         self.workers.keys().nth(number % count).copied()
     }
 
-    pub(crate) fn happen(&mut self, event: &Event) {
+    pub(crate) fn apply(&mut self, event: &Event) {
         let ready_before = self.supervisor.ready_count();
         let was_reloading = self.supervisor.is_reloading();
         match *event {
@@ -81,9 +81,9 @@ impl Driver {
             }
             Event::Ready(number) => self.ready(number, was_reloading),
             Event::Heartbeat(number) => {
-                if let Some(name) = self.pick(number) {
-                    self.supervisor.heartbeat(name, self.now);
-                    let worker = self.workers.get_mut(&name).unwrap();
+                if let Some(id) = self.pick(number) {
+                    self.supervisor.heartbeat(id, self.now);
+                    let worker = self.workers.get_mut(&id).unwrap();
                     if let State::Ready { .. } = worker.state {
                         worker.until = self.now + ALIVE_WITHIN;
                     }
@@ -95,7 +95,7 @@ impl Driver {
             Event::Stale(slot) => self.stale(slot % 4),
             Event::Reload => {
                 if was_reloading {
-                    self.is_asked_again = true;
+                    self.is_reload_queued = true;
                 } else {
                     self.before_reload = self.generations.clone();
                 }
@@ -138,31 +138,31 @@ impl Driver {
 
     /// Surplus workers go, unless they are ready and no worker that stays is.
     fn scale(&mut self, slots: usize) {
-        for (name, worker) in &mut self.workers {
-            if name.slot < slots && worker.role == Role::Stays {
-                worker.role = Role::Holds;
+        for (id, worker) in &mut self.workers {
+            if id.slot < slots && worker.role == Role::Surplus {
+                worker.role = Role::Current;
             }
         }
         let is_needed = slots > 0 && !self.is_one_ready(slots);
         let mut staying = None;
-        let mut to_come = Vec::new();
-        for (name, worker) in self.workers.range_mut(WorkerId::new(slots, 0)..) {
+        let mut with_replacement = Vec::new();
+        for (id, worker) in self.workers.range_mut(WorkerId::new(slots, 0)..) {
             let is_ready = matches!(worker.state, State::Ready { .. });
             worker.role = match worker.role {
-                Role::MakesRoom => Role::MakesRoom,
-                Role::Holds | Role::Stays if is_ready && is_needed => {
-                    staying = Some(name.slot);
-                    Role::Stays
+                Role::LeavesForReload => Role::LeavesForReload,
+                Role::Current | Role::Surplus if is_ready && is_needed => {
+                    staying = Some(id.slot);
+                    Role::Surplus
                 }
-                Role::Comes if staying == Some(name.slot) => {
-                    to_come.push(name.slot);
-                    Role::Comes
+                Role::Replacement if staying == Some(id.slot) => {
+                    with_replacement.push(id.slot);
+                    Role::Replacement
                 }
-                _ => Role::Goes,
+                _ => Role::Leaves,
             };
         }
-        for (name, worker) in self.workers.range_mut(WorkerId::new(slots, 0)..) {
-            worker.is_retiring &= to_come.contains(&name.slot);
+        for (id, worker) in self.workers.range_mut(WorkerId::new(slots, 0)..) {
+            worker.is_retiring &= with_replacement.contains(&id.slot);
         }
     }
 
@@ -172,28 +172,28 @@ impl Driver {
     }
 
     fn ready(&mut self, number: usize, is_reloading: bool) {
-        let Some(name) = self.pick(number) else {
+        let Some(id) = self.pick(number) else {
             return;
         };
-        self.supervisor.ready(name, self.now);
-        let before = self.before_reload.get(&name.slot).copied().unwrap_or(0);
-        let worker = self.workers.get_mut(&name).unwrap();
+        self.supervisor.ready(id, self.now);
+        let before = self.before_reload.get(&id.slot).copied().unwrap_or(0);
+        let worker = self.workers.get_mut(&id).unwrap();
         if worker.state == State::Starting {
             worker.state = State::Ready { since: self.now };
             worker.until = self.now + ALIVE_WITHIN;
-            if worker.role == Role::Comes {
-                worker.role = if name.slot < self.wanted {
-                    Role::Holds
+            if worker.role == Role::Replacement {
+                worker.role = if id.slot < self.wanted {
+                    Role::Current
                 } else {
-                    Role::Stays
+                    Role::Surplus
                 };
-                let old = self.workers.range_mut(WorkerId::new(name.slot, 0)..name);
-                let old = old.filter(|(_, old)| matches!(old.role, Role::Holds | Role::Stays));
-                old.for_each(|(name, old)| {
-                    old.role = if is_reloading && name.generation <= before {
-                        Role::MakesRoom
+                let old = self.workers.range_mut(WorkerId::new(id.slot, 0)..id);
+                let old = old.filter(|(_, old)| matches!(old.role, Role::Current | Role::Surplus));
+                old.for_each(|(id, old)| {
+                    old.role = if is_reloading && id.generation <= before {
+                        Role::LeavesForReload
                     } else {
-                        Role::Goes
+                        Role::Leaves
                     };
                 });
             }
@@ -202,72 +202,72 @@ impl Driver {
 
     /// A worker asks to be replaced.
     fn retire(&mut self, number: usize, is_reloading: bool) {
-        let Some(name) = self.pick(number) else {
+        let Some(id) = self.pick(number) else {
             return;
         };
-        self.supervisor.retire(name, self.now);
-        let worker = self.workers.get_mut(&name).unwrap();
+        self.supervisor.retire(id, self.now);
+        let worker = self.workers.get_mut(&id).unwrap();
         match worker.state {
             State::Starting => {
                 let before = worker.role;
                 worker.role = if is_reloading {
-                    Role::MakesRoom
+                    Role::LeavesForReload
                 } else {
-                    Role::Goes
+                    Role::Leaves
                 };
-                self.failed(name.slot, before);
+                self.failed(id.slot, before);
             }
-            State::Ready { .. } if !worker.is_retiring && worker.role == Role::Holds => {
+            State::Ready { .. } if !worker.is_retiring && worker.role == Role::Current => {
                 worker.is_retiring = true;
-                let has_lasted = worker.has_lasted(self.now);
-                self.count(name.slot, has_lasted);
+                let is_stable = worker.is_stable(self.now);
+                self.record_restart(id.slot, is_stable);
             }
             _ => {}
         }
     }
 
     fn exit(&mut self, number: usize) {
-        let Some(name) = self.pick(number) else {
+        let Some(id) = self.pick(number) else {
             return;
         };
-        self.supervisor.exited(name, self.now);
-        let worker = self.workers.remove(&name).unwrap();
+        self.supervisor.exited(id, self.now);
+        let worker = self.workers.remove(&id).unwrap();
         match worker.role {
-            Role::Holds if worker.is_retiring => self.move_up(name.slot),
-            Role::Holds if worker.has_lasted(self.now) => self.move_up(name.slot),
-            role => self.failed(name.slot, role),
+            Role::Current if worker.is_retiring => self.promote_replacement(id.slot),
+            Role::Current if worker.is_stable(self.now) => self.promote_replacement(id.slot),
+            role => self.failed(id.slot, role),
         }
     }
 
     /// A worker of this role had to be replaced before it had lasted.
     fn failed(&mut self, slot: usize, role: Role) {
         match role {
-            Role::Holds => {
-                self.move_up(slot);
-                self.count(slot, false);
+            Role::Current => {
+                self.promote_replacement(slot);
+                self.record_restart(slot, false);
             }
-            Role::Comes => {
+            Role::Replacement => {
                 let of_slot = self
                     .workers
                     .range_mut(WorkerId::new(slot, 0)..WorkerId::new(slot + 1, 0));
-                let staying = of_slot.filter(|(_, worker)| worker.role == Role::Stays);
+                let staying = of_slot.filter(|(_, worker)| worker.role == Role::Surplus);
                 staying.for_each(|(_, worker)| worker.is_retiring = false);
                 let mut of_slot = self
                     .workers
                     .range(WorkerId::new(slot, 0)..WorkerId::new(slot + 1, 0));
-                let is_holder = |it: &(_, &Worker)| it.1.role == Role::Holds;
+                let is_holder = |it: &(_, &Worker)| it.1.role == Role::Current;
                 let holder = of_slot.find(is_holder).map(|(_, holder)| *holder);
                 if let Some(holder) = holder.filter(|holder| holder.is_retiring) {
-                    self.count(slot, holder.has_lasted(self.now));
+                    self.record_restart(slot, holder.is_stable(self.now));
                 }
             }
-            Role::Stays | Role::MakesRoom | Role::Goes => {}
+            Role::Surplus | Role::LeavesForReload | Role::Leaves => {}
         }
     }
 
-    fn count(&mut self, slot: usize, has_lasted: bool) {
-        if !has_lasted {
-            self.ends.entry(slot).or_default().push(self.now);
+    fn record_restart(&mut self, slot: usize, is_stable: bool) {
+        if !is_stable {
+            self.restarts.entry(slot).or_default().push(self.now);
         }
     }
 
@@ -279,7 +279,7 @@ impl Driver {
             match worker.state {
                 State::Starting => worker.until = self.now + READY_WITHIN,
                 State::Ready { .. } => worker.until = self.now + ALIVE_WITHIN,
-                State::Drains => worker.until += paused,
+                State::Draining => worker.until += paused,
                 State::Killed { .. } => {}
             }
         }
@@ -287,13 +287,13 @@ impl Driver {
     }
 
     /// The place of a slot is free.
-    fn move_up(&mut self, slot: usize) {
+    fn promote_replacement(&mut self, slot: usize) {
         let of_slot = self
             .workers
             .range_mut(WorkerId::new(slot, 0)..WorkerId::new(slot + 1, 0));
         of_slot
-            .filter(|(_, worker)| worker.role == Role::Comes)
-            .for_each(|(_, worker)| worker.role = Role::Holds);
+            .filter(|(_, worker)| worker.role == Role::Replacement)
+            .for_each(|(_, worker)| worker.role = Role::Current);
     }
 
     fn stale(&mut self, slot: usize) {
@@ -328,34 +328,38 @@ impl Driver {
                     *last += 1;
                     assert_eq!(generation, *last);
                     let mut workers = self.workers.iter();
-                    let is_held = workers
-                        .any(|(name, worker)| name.slot == slot && worker.role == Role::Holds);
+                    let is_held =
+                        workers.any(|(id, worker)| id.slot == slot && worker.role == Role::Current);
                     let worker = Worker {
                         state: State::Starting,
                         until: self.now + READY_WITHIN,
-                        role: if is_held { Role::Comes } else { Role::Holds },
+                        role: if is_held {
+                            Role::Replacement
+                        } else {
+                            Role::Current
+                        },
                         is_retiring: false,
                     };
                     self.workers.insert(id, worker);
                 }
                 Action::Drain(id) => self.drain(id, event),
                 Action::Kill(id) => {
-                    let gives_up = self.recent() > RESTARTS;
+                    let escalates = self.recent_restarts() > RESTARTS;
                     let now = self.now;
                     let worker = self.workers.get_mut(&id).unwrap();
-                    let had_lasted = worker.has_lasted(now);
+                    let was_stable = worker.is_stable(now);
                     let is_killed = matches!(worker.state, State::Killed { .. });
                     assert!(!is_killed, "{action:?} again");
-                    let is_needless = gives_up && worker.state == State::Starting;
+                    let is_needless = escalates && worker.state == State::Starting;
                     assert!(worker.until <= now || is_needless, "{action:?} too early");
-                    worker.state = State::Killed { had_lasted };
-                    if worker.role == Role::Stays {
-                        worker.role = Role::Goes;
+                    worker.state = State::Killed { was_stable };
+                    if worker.role == Role::Surplus {
+                        worker.role = Role::Leaves;
                     }
-                    if worker.role == Role::Comes {
-                        worker.role = Role::MakesRoom;
-                        if !gives_up {
-                            self.failed(id.slot, Role::Comes);
+                    if worker.role == Role::Replacement {
+                        worker.role = Role::LeavesForReload;
+                        if !escalates {
+                            self.failed(id.slot, Role::Replacement);
                         }
                     }
                 }
@@ -364,13 +368,13 @@ impl Driver {
                     if action == Action::Reloaded {
                         self.check_reloaded();
                     }
-                    if std::mem::take(&mut self.is_asked_again) {
+                    if std::mem::take(&mut self.is_reload_queued) {
                         self.before_reload = self.generations.clone();
                     }
                 }
                 Action::Escalate => {
                     assert!(!is_over, "twice");
-                    assert_eq!(self.recent(), RESTARTS + 1);
+                    assert_eq!(self.recent_restarts(), RESTARTS + 1);
                     self.hurry();
                     self.has_escalated = true;
                 }
@@ -388,32 +392,32 @@ impl Driver {
         for (id, worker) in &self.workers {
             let before = self.before_reload.get(&id.slot).copied().unwrap_or(0);
             let is_new = id.generation > before;
-            assert!(is_new || worker.role == Role::Goes, "{:?}", self.workers);
+            assert!(is_new || worker.role == Role::Leaves, "{:?}", self.workers);
         }
     }
 
-    fn drain(&mut self, name: WorkerId, event: &Event) {
-        let gives_up = self.recent() > RESTARTS;
+    fn drain(&mut self, id: WorkerId, event: &Event) {
+        let escalates = self.recent_restarts() > RESTARTS;
         let is_replaced = self.workers.iter().any(|(it, worker)| {
-            it.slot == name.slot
-                && it.generation > name.generation
+            it.slot == id.slot
+                && it.generation > id.generation
                 && matches!(worker.state, State::Ready { .. })
         });
-        let worker = self.workers.get_mut(&name).unwrap();
+        let worker = self.workers.get_mut(&id).unwrap();
         assert!(matches!(
             worker.state,
             State::Starting | State::Ready { .. }
         ));
-        worker.state = State::Drains;
+        worker.state = State::Draining;
         match event {
-            _ if name.slot >= self.wanted && !self.is_shut_down => {
-                worker.role = Role::Goes;
+            _ if id.slot >= self.wanted && !self.is_shut_down => {
+                worker.role = Role::Leaves;
                 worker.until = self.now + DRAIN_WITHIN;
             }
-            _ if self.is_shut_down || gives_up => worker.until = self.now + STOP_WITHIN,
+            _ if self.is_shut_down || escalates => worker.until = self.now + STOP_WITHIN,
             Event::Scale(_) | Event::Retire(_) => worker.until = self.now + DRAIN_WITHIN,
             _ => {
-                assert!(is_replaced, "{name:?} drains, and nobody has its place");
+                assert!(is_replaced, "{id:?} drains, and nobody has its place");
                 worker.until = self.now + DRAIN_WITHIN;
             }
         }
@@ -423,7 +427,7 @@ impl Driver {
     fn hurry(&mut self) {
         let until = self.now + STOP_WITHIN;
         for worker in self.workers.values_mut() {
-            if worker.state == State::Drains {
+            if worker.state == State::Draining {
                 worker.until = worker.until.min(until);
             }
         }
@@ -433,11 +437,11 @@ impl Driver {
         self.is_shut_down || self.has_escalated
     }
 
-    /// How many ends count against it, in the slot that has most.
-    fn recent(&self) -> usize {
+    /// How many restarts record_restart against it, in the slot that has most.
+    fn recent_restarts(&self) -> usize {
         let in_period = |end: &&Duration| self.now.saturating_sub(**end) <= PERIOD;
-        let counts = self.ends.values();
-        let counts = counts.map(|ends| ends.iter().filter(in_period).count());
+        let counts = self.restarts.values();
+        let counts = counts.map(|restarts| restarts.iter().filter(in_period).count());
         counts.max().unwrap_or(0)
     }
 
@@ -448,9 +452,9 @@ impl Driver {
         assert_eq!(self.supervisor.slots(), self.wanted);
         let is_stopped = self.is_over() && self.workers.is_empty();
         assert_eq!(self.supervisor.is_stopped(), is_stopped);
-        for (name, worker) in &self.workers {
+        for (id, worker) in &self.workers {
             let is_killed = matches!(worker.state, State::Killed { .. });
-            assert!(is_killed || self.now < worker.until, "{name:?} {worker:?}");
+            assert!(is_killed || self.now < worker.until, "{id:?} {worker:?}");
         }
         if self.is_over() {
             let works =
@@ -459,16 +463,19 @@ impl Driver {
             assert!(!self.supervisor.is_reloading());
             return;
         }
-        assert!(self.recent() <= RESTARTS, "it should have given up");
+        assert!(
+            self.recent_restarts() <= RESTARTS,
+            "it should have given up"
+        );
         let (mut ready_count, mut reloaded_slots) = (0, 0);
         for slot in 0..self.wanted {
             let of_slot = |it: &(&WorkerId, &Worker)| it.0.slot == slot;
             let workers = self.workers.iter().filter(of_slot);
-            let roles = |meant: Role| {
-                let meant = move |it: &(&WorkerId, &Worker)| it.1.role == meant;
-                workers.clone().filter(meant)
+            let roles = |wanted_role: Role| {
+                let wanted_role = move |it: &(&WorkerId, &Worker)| it.1.role == wanted_role;
+                workers.clone().filter(wanted_role)
             };
-            let (holders, comes) = (roles(Role::Holds), roles(Role::Comes).count());
+            let (holders, comes) = (roles(Role::Current), roles(Role::Replacement).count());
             let is_retiring = holders.clone().any(|(_, holder)| holder.is_retiring);
             let placed = holders.count() + comes;
             assert!(placed <= 2 && comes <= 1, "{:?}", self.workers);

@@ -8,7 +8,7 @@ use std::{cell::Cell, time::Duration};
 const KINDS: [fn(u32) -> Job; 4] = [Job::Primes, Job::Fib, Job::HashChain, Job::Mandelbrot];
 
 #[test]
-fn the_results_are_these() {
+fn jobs_have_known_results() {
     for (job, result) in [
         ("primes:0", 0),
         ("primes:2", 0),
@@ -33,36 +33,36 @@ fn the_results_are_these() {
 }
 
 #[test]
-fn it_asks_now_and_then_and_then_ends() {
+fn jobs_check_for_cancellation() {
     for kind in KINDS {
         let job = Job::costing(kind, Duration::from_millis(20));
-        let asked = Cell::new(0);
-        let ask = |until| {
-            asked.set(asked.get() + 1);
-            asked.get() == until
+        let checks = Cell::new(0);
+        let check = |until| {
+            checks.set(checks.get() + 1);
+            checks.get() == until
         };
-        assert!(job.run_until(|| ask(0)).is_some(), "{job}");
-        let all = asked.replace(0);
+        assert!(job.run_until(|| check(0)).is_some(), "{job}");
+        let all = checks.replace(0);
         assert!((5..2_000).contains(&all), "{job} asks {all} times");
-        assert_eq!(job.run_until(|| ask(3)), None, "{job}");
-        assert_eq!(asked.get(), 3, "{job}");
+        assert_eq!(job.run_until(|| check(3)), None, "{job}");
+        assert_eq!(checks.get(), 3, "{job}");
     }
 }
 
 #[test]
-fn a_job_that_never_ends_does_not_end_its_thread_either() {
+fn largest_jobs_can_be_cancelled() {
     for kind in KINDS {
-        let asked = Cell::new(0);
-        let ask = || {
-            asked.set(asked.get() + 1);
-            asked.get() > 2
+        let checks = Cell::new(0);
+        let check = || {
+            checks.set(checks.get() + 1);
+            checks.get() > 2
         };
-        assert_eq!(kind(u32::MAX).run_until(ask), None);
+        assert_eq!(kind(u32::MAX).run_until(check), None);
     }
 }
 
 #[test]
-fn sizes_are_what_fits() {
+fn costing_returns_the_largest_fitting_job() {
     for kind in KINDS {
         for cost in [1, 40, 2_000, 60_000].map(Duration::from_millis) {
             let job = Job::costing(kind, cost);
@@ -77,7 +77,7 @@ fn sizes_are_what_fits() {
 }
 
 #[test]
-fn what_names_no_job_is_said_to() {
+fn invalid_job_texts_are_rejected() {
     for text in [
         "",
         ":",
@@ -106,13 +106,13 @@ proptest! {
     #![proptest_config(cases::cases(256))]
 
     #[test]
-    fn a_job_is_read_as_it_was_written(kind in 0_usize..4, size: u32) {
+    fn job_round_trips_through_text(kind in 0_usize..4, size: u32) {
         let job = KINDS[kind](size);
         prop_assert_eq!(job.to_string().parse(), Ok(job));
     }
 
     #[test]
-    fn more_of_it_never_costs_less(kind in 0_usize..4, size: u32, more: u32) {
+    fn cost_grows_with_the_size(kind in 0_usize..4, size: u32, more: u32) {
         let job = KINDS[kind];
         prop_assert!(job(size).cost() <= job(size.saturating_add(more)).cost());
         prop_assert!(job(size % 100).cost() <= job(size % 100 + 1).cost());

@@ -21,28 +21,28 @@ fn on_threads(options: PoolOptions) -> Pool {
 }
 
 /// A pool whose work is done when the test says so.
-fn by_hand(options: PoolOptions) -> (Pool, Arc<Mutex<Vec<Work>>>) {
-    let handed: Arc<Mutex<Vec<Work>>> = Arc::default();
-    let list = Arc::clone(&handed);
+fn manual_pool(options: PoolOptions) -> (Pool, Arc<Mutex<Vec<Work>>>) {
+    let received: Arc<Mutex<Vec<Work>>> = Arc::default();
+    let list = Arc::clone(&received);
     let pool = Pool::new(options, move |work| list.lock().unwrap().push(work));
-    (pool, handed)
+    (pool, received)
 }
 
-fn take(handed: &Mutex<Vec<Work>>) -> Work {
-    handed.lock().unwrap().remove(0)
+fn take(received: &Mutex<Vec<Work>>) -> Work {
+    received.lock().unwrap().remove(0)
 }
 
 /// Panics as it is dropped.
-struct Trap;
+struct PanicsOnDrop;
 
-impl Drop for Trap {
+impl Drop for PanicsOnDrop {
     fn drop(&mut self) {
-        assert!(thread::panicking(), "trap");
+        assert!(thread::panicking(), "panics_on_drop");
     }
 }
 
 #[test]
-fn never_more_at_once_than_asked_for() {
+fn running_work_stays_within_the_limit() {
     const AT_ONCE: usize = 3;
     const ALL: usize = 200;
     let pool = on_threads(PoolOptions::new(AT_ONCE).waiting(ALL));
@@ -72,8 +72,8 @@ fn never_more_at_once_than_asked_for() {
 }
 
 #[test]
-fn a_full_pool_gives_the_work_back() {
-    let (pool, handed) = by_hand(PoolOptions::new(1).waiting(1));
+fn full_pool_returns_the_work() {
+    let (pool, received) = manual_pool(PoolOptions::new(1).waiting(1));
     let tickets = [1, 2].map(|number| pool.try_run(move |_| number).unwrap());
     let rejected = pool.try_run(|_| 3).unwrap_err();
     assert_eq!(pool.stats().rejected, 1);
@@ -85,33 +85,33 @@ fn a_full_pool_gives_the_work_back() {
     assert!(error.retry_after().is_some());
 
     let rejected = pool.try_run(|_| 3).unwrap_err();
-    take(&handed).run();
+    take(&received).run();
     assert!(
-        handed.lock().unwrap().is_empty(),
+        received.lock().unwrap().is_empty(),
         "the same thread took both"
     );
     let third = pool.try_run(rejected.into_inner()).unwrap();
-    take(&handed).run();
+    take(&received).run();
     let results = tickets.into_iter().chain([third]).map(block_on);
     assert!(results.eq([Ok(1), Ok(2), Ok(3)]));
 }
 
 #[test]
-fn a_dropped_ticket_makes_room_and_its_work_never_runs() {
-    let (pool, handed) = by_hand(PoolOptions::new(1).waiting(1));
+fn dropped_ticket_frees_its_place() {
+    let (pool, received) = manual_pool(PoolOptions::new(1).waiting(1));
     let ran = Arc::new(AtomicBool::new(false));
     let work = || {
         let ran = Arc::clone(&ran);
         move |_: &_| ran.store(true, Ordering::SeqCst)
     };
-    let handed_on = pool.try_run(work()).unwrap();
+    let on_thread = pool.try_run(work()).unwrap();
     let waits = pool.try_run(work()).unwrap();
     drop(waits);
     assert_eq!((pool.stats().waiting, pool.stats().cancelled), (0, 1));
     let other = pool.try_run(|_| "other").expect("there is room again");
     // It is with the threads already, and has not begun.
-    drop(handed_on);
-    take(&handed).run();
+    drop(on_thread);
+    take(&received).run();
     assert!(!ran.load(Ordering::SeqCst));
     assert_eq!(block_on(other), Ok("other"));
     let stats = pool.stats();
@@ -119,22 +119,22 @@ fn a_dropped_ticket_makes_room_and_its_work_never_runs() {
 }
 
 #[test]
-fn cancelled_work_gives_its_thread_back() {
+fn cancelled_work_frees_its_thread() {
     let pool = on_threads(PoolOptions::new(1));
     let (begun, has_begun) = mpsc::channel();
-    let for_ever = pool.try_run(move |cancellation| {
+    let endless = pool.try_run(move |cancellation| {
         begun.send(()).unwrap();
         Job::Fib(90).run_until(|| cancellation.is_cancelled())
     });
     let next = pool.try_run(|_| "next").unwrap();
     has_begun.recv().unwrap();
-    drop(for_ever);
+    drop(endless);
     assert_eq!(block_on(next), Ok("next"));
     assert_eq!(pool.stats().cancelled, 1);
 }
 
 #[test]
-fn a_panic_is_the_works_own() {
+fn panic_fails_only_its_own_work() {
     let pool = on_threads(PoolOptions::new(1).waiting(3));
     let bug = pool.try_run(|_| -> u8 { panic!("bug {}", 7) }).unwrap();
     let silent = pool
@@ -151,14 +151,14 @@ fn a_panic_is_the_works_own() {
 }
 
 #[test]
-fn a_result_that_panics_as_it_is_dropped_costs_no_thread() {
-    let (pool, handed) = by_hand(PoolOptions::new(1));
+fn result_that_panics_on_drop_keeps_the_thread() {
+    let (pool, received) = manual_pool(PoolOptions::new(1));
     let ticket = pool.try_run(|cancellation| {
         while !cancellation.is_cancelled() {}
-        Trap
+        PanicsOnDrop
     });
     let next = pool.try_run(|_| "next").unwrap();
-    let work = take(&handed);
+    let work = take(&received);
     let thread = thread::spawn(|| work.run());
     drop(ticket);
     thread.join().unwrap();
@@ -166,44 +166,44 @@ fn a_result_that_panics_as_it_is_dropped_costs_no_thread() {
 }
 
 #[test]
-fn cancelled_work_that_panics_as_it_is_dropped_costs_no_thread() {
-    let (pool, handed) = by_hand(PoolOptions::new(1));
-    let trap = Trap;
-    let ticket = pool.try_run(move |_| drop(trap)).unwrap();
+fn work_that_panics_on_drop_keeps_the_thread() {
+    let (pool, received) = manual_pool(PoolOptions::new(1));
+    let panics_on_drop = PanicsOnDrop;
+    let ticket = pool.try_run(move |_| drop(panics_on_drop)).unwrap();
     let next = pool.try_run(|_| "next").unwrap();
     drop(ticket);
-    take(&handed).run();
+    take(&received).run();
     assert_eq!(block_on(next), Ok("next"));
     assert_eq!((pool.stats().cancelled, pool.stats().lost), (1, 0));
 }
 
 #[test]
-fn a_panic_that_panics_as_it_is_dropped_costs_no_thread() {
-    let (pool, handed) = by_hand(PoolOptions::new(1));
+fn payload_that_panics_on_drop_keeps_the_thread() {
+    let (pool, received) = manual_pool(PoolOptions::new(1));
     let ticket = pool
-        .try_run(|_| -> u8 { std::panic::panic_any(Trap) })
+        .try_run(|_| -> u8 { std::panic::panic_any(PanicsOnDrop) })
         .unwrap();
     let next = pool.try_run(|_| "next").unwrap();
-    take(&handed).run();
+    take(&received).run();
     assert!(block_on(ticket).unwrap_err().is_panic());
     assert_eq!(block_on(next), Ok("next"));
     assert_eq!((pool.stats().panicked, pool.stats().lost), (1, 0));
 }
 
 #[test]
-fn who_gave_up_does_not_make_work_look_quick() {
+fn cancelled_work_does_not_skew_the_estimate() {
     let hand: Arc<AtomicUsize> = Arc::default();
     let clock = Arc::clone(&hand);
     let seconds = move || Duration::from_secs(clock.load(Ordering::SeqCst) as u64);
     // Of four, one is over four times as soon.
     let options = PoolOptions::new(4).waiting(0).clock(Arc::new(seconds));
-    let (pool, handed) = by_hand(options);
+    let (pool, received) = manual_pool(options);
     let long = pool.try_run(move |_| hand.fetch_add(8, Ordering::SeqCst));
-    take(&handed).run();
+    take(&received).run();
     assert_eq!(block_on(long.unwrap()), Ok(0));
     for _ in 0..100 {
         drop(pool.try_run(|_| ()).unwrap());
-        take(&handed).run();
+        take(&received).run();
     }
     let _busy = [(); 4].map(|()| pool.try_run(|_| ()).unwrap());
     let rejected = pool.try_run(|_| ()).unwrap_err();
@@ -211,34 +211,34 @@ fn who_gave_up_does_not_make_work_look_quick() {
 }
 
 #[test]
-fn threads_that_cannot_be_had_cost_no_place() {
+fn failed_spawn_frees_its_place() {
     let fails = Arc::new(AtomicBool::new(true));
     let is_failing = Arc::clone(&fails);
     let pool = Pool::new(PoolOptions::new(1).waiting(0), move |work| {
         assert!(!is_failing.load(Ordering::SeqCst), "no more threads");
         work.run();
     });
-    let asks = || drop(pool.try_run(|_| ()));
-    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(asks)).is_err());
+    let spawn = || drop(pool.try_run(|_| ()));
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(spawn)).is_err());
     assert_eq!((pool.stats().lost, pool.stats().running), (1, 0));
     fails.store(false, Ordering::SeqCst);
     assert_eq!(block_on(pool.try_run(|_| 1).unwrap()), Ok(1));
 }
 
 #[test]
-fn what_the_threads_drop_is_lost_and_nobody_waits_for_ever() {
-    let (pool, handed) = by_hand(PoolOptions::new(2).waiting(2));
+fn dropped_work_is_lost() {
+    let (pool, received) = manual_pool(PoolOptions::new(2).waiting(2));
     let tickets: Vec<_> = (0..4)
         .map(|number| pool.try_run(move |_| number).unwrap())
         .collect();
-    drop(take(&handed));
+    drop(take(&received));
     let mut tickets = tickets.into_iter();
     let lost = block_on(tickets.next().unwrap()).unwrap_err();
     assert_eq!(lost, WorkError::Lost);
     assert!(lost.is_lost());
     assert_eq!(AppError::from(lost).kind(), ErrorKind::Cancelled);
     assert_eq!(pool.stats().waiting, 2, "the other may take them yet");
-    drop(take(&handed));
+    drop(take(&received));
     assert!(
         block_on(join_all(tickets))
             .iter()
@@ -248,21 +248,21 @@ fn what_the_threads_drop_is_lost_and_nobody_waits_for_ever() {
     assert_eq!((stats.lost, stats.running, stats.waiting), (4, 0, 0));
     // And it takes work again.
     let ticket = pool.try_run(|_| 1).unwrap();
-    take(&handed).run();
+    take(&received).run();
     assert_eq!(block_on(ticket), Ok(1));
 }
 
 #[test]
-fn a_dropped_pool_still_runs_what_it_accepted() {
-    let (pool, handed) = by_hand(PoolOptions::new(1));
+fn dropped_pool_runs_accepted_work() {
+    let (pool, received) = manual_pool(PoolOptions::new(1));
     let tickets = [1, 2].map(|number| pool.try_run(move |_| number).unwrap());
     drop(pool);
-    take(&handed).run();
+    take(&received).run();
     assert!(tickets.into_iter().map(block_on).eq([Ok(1), Ok(2)]));
 }
 
 #[test]
-fn whoever_has_the_result_finds_its_place_free() {
+fn place_is_free_once_the_result_arrives() {
     let pool = on_threads(PoolOptions::new(1).waiting(0));
     for number in 0..500 {
         let ticket = pool.try_run(move |_| number).expect("the last one is over");
@@ -271,7 +271,7 @@ fn whoever_has_the_result_finds_its_place_free() {
 }
 
 #[test]
-fn work_may_ask_the_pool_it_runs_in() {
+fn work_can_use_its_own_pool() {
     let pool = Pool::new(PoolOptions::new(2).waiting(8), Work::run);
     let own = pool.clone();
     let ticket = pool.try_run(move |_| own.try_run(|_| 1).unwrap().now_or_never());

@@ -9,20 +9,20 @@ use std::sync::{Arc, Mutex};
 
 #[derive(Clone, Debug)]
 enum Step {
-    Ask {
+    Submit {
         panics: bool,
     },
     /// Drops the ticket of the oldest that has one, or of a later one.
     Cancel(usize),
-    /// A thread runs what it was handed, and all that waits.
+    /// A thread runs what it was received, and all that waits.
     Run(usize),
-    /// A thread drops what it was handed.
+    /// A thread drops what it was received.
     Lose(usize),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        4 => prop::bool::weighted(0.2).prop_map(|panics| Step::Ask { panics }),
+        4 => prop::bool::weighted(0.2).prop_map(|panics| Step::Submit { panics }),
         2 => (0_usize..8).prop_map(Step::Cancel),
         2 => (0_usize..4).prop_map(Step::Run),
         1 => (0_usize..4).prop_map(Step::Lose),
@@ -40,7 +40,7 @@ enum Fate {
     Lost,
 }
 
-struct Asked {
+struct AcceptedWork {
     panics: bool,
     ticket: Option<Ticket<usize>>,
     fate: Fate,
@@ -49,35 +49,35 @@ struct Asked {
 struct World {
     pool: Pool,
     limits: (usize, usize),
-    handed: Arc<Mutex<Vec<Work>>>,
+    received: Arc<Mutex<Vec<Work>>>,
     /// How often each was run.
     ran: Arc<Mutex<Vec<usize>>>,
-    asked: Vec<Asked>,
+    accepted: Vec<AcceptedWork>,
     /// The model: numbers of what is with a thread, by thread, and of what waits.
-    with_threads: Vec<usize>,
+    on_threads: Vec<usize>,
     waiting: Vec<usize>,
     rejected: u64,
 }
 
 impl World {
     fn new(limits: (usize, usize)) -> Self {
-        let handed: Arc<Mutex<Vec<Work>>> = Arc::default();
-        let list = Arc::clone(&handed);
+        let received: Arc<Mutex<Vec<Work>>> = Arc::default();
+        let list = Arc::clone(&received);
         let options = PoolOptions::new(limits.0).waiting(limits.1);
         World {
             pool: Pool::new(options, move |work| list.lock().unwrap().push(work)),
             limits,
-            handed,
+            received,
             ran: Arc::default(),
-            asked: Vec::new(),
-            with_threads: Vec::new(),
+            accepted: Vec::new(),
+            on_threads: Vec::new(),
             waiting: Vec::new(),
             rejected: 0,
         }
     }
 
-    fn ask(&mut self, panics: bool) {
-        let number = self.asked.len();
+    fn submit(&mut self, panics: bool) {
+        let number = self.accepted.len();
         let ran = Arc::clone(&self.ran);
         let ticket = self.pool.try_run(move |_| {
             ran.lock().unwrap().push(number);
@@ -88,7 +88,7 @@ impl World {
             number
         });
         let (running, waiting) = self.limits;
-        let is_free = self.with_threads.len() < running;
+        let is_free = self.on_threads.len() < running;
         let has_room = is_free || self.waiting.len() < waiting;
         assert_eq!(ticket.is_ok(), has_room);
         let Ok(ticket) = ticket else {
@@ -98,9 +98,9 @@ impl World {
         self.waiting.push(number);
         if is_free {
             // Of those that wait, the first.
-            self.with_threads.push(self.waiting.remove(0));
+            self.on_threads.push(self.waiting.remove(0));
         }
-        self.asked.push(Asked {
+        self.accepted.push(AcceptedWork {
             panics,
             ticket: Some(ticket),
             fate: Fate::Open,
@@ -108,17 +108,17 @@ impl World {
     }
 
     fn cancel(&mut self, place: usize) {
-        let mut with_ticket = self.asked.iter_mut().filter(|it| it.ticket.is_some());
-        let Some(asked) = with_ticket.nth(place) else {
+        let mut with_ticket = self.accepted.iter_mut().filter(|it| it.ticket.is_some());
+        let Some(accepted) = with_ticket.nth(place) else {
             return;
         };
-        asked.ticket = None;
-        if asked.fate == Fate::Open {
-            asked.fate = Fate::Cancelled;
+        accepted.ticket = None;
+        if accepted.fate == Fate::Open {
+            accepted.fate = Fate::Cancelled;
         }
-        let asked = &self.asked;
+        let accepted = &self.accepted;
         self.waiting
-            .retain(|number| asked[*number].fate == Fate::Open);
+            .retain(|number| accepted[*number].fate == Fate::Open);
     }
 
     fn run(&mut self, thread: usize) {
@@ -126,11 +126,11 @@ impl World {
             return;
         };
         work.run();
-        let first = self.with_threads.remove(thread);
+        let first = self.on_threads.remove(thread);
         for number in std::iter::once(first).chain(std::mem::take(&mut self.waiting)) {
-            let asked = &mut self.asked[number];
-            if asked.fate == Fate::Open {
-                asked.fate = if asked.panics {
+            let accepted = &mut self.accepted[number];
+            if accepted.fate == Fate::Open {
+                accepted.fate = if accepted.panics {
                     Fate::Panicked
                 } else {
                     Fate::Done
@@ -144,35 +144,35 @@ impl World {
             return;
         };
         drop(work);
-        let mut lost = vec![self.with_threads.remove(thread)];
-        if self.with_threads.is_empty() {
+        let mut lost = vec![self.on_threads.remove(thread)];
+        if self.on_threads.is_empty() {
             lost.append(&mut self.waiting);
         }
         for number in lost {
             // Whoever cancelled it need not know, but the count has it as lost.
-            self.asked[number].fate = Fate::Lost;
+            self.accepted[number].fate = Fate::Lost;
         }
     }
 
     fn take(&self, thread: usize) -> Option<Work> {
-        let mut handed = self.handed.lock().unwrap();
-        (thread < handed.len()).then(|| handed.remove(thread))
+        let mut received = self.received.lock().unwrap();
+        (thread < received.len()).then(|| received.remove(thread))
     }
 
     fn check(&mut self) -> Result<(), TestCaseError> {
-        let count = |fate| self.asked.iter().filter(|it| it.fate == fate).count() as u64;
+        let count = |fate| self.accepted.iter().filter(|it| it.fate == fate).count() as u64;
         let stats = self.pool.stats();
         let PoolStats {
             running, waiting, ..
         } = stats;
         prop_assert!(running <= self.limits.0 && waiting <= self.limits.1);
-        prop_assert_eq!(running, self.with_threads.len());
+        prop_assert_eq!(running, self.on_threads.len());
         prop_assert_eq!(waiting, self.waiting.len());
         prop_assert_eq!(stats.rejected, self.rejected);
-        prop_assert_eq!(stats.accepted, self.asked.len() as u64);
+        prop_assert_eq!(stats.accepted, self.accepted.len() as u64);
         // One that was cancelled on its way to a thread counts when it gets there.
-        let on_the_way = self.with_threads.iter();
-        let on_the_way = on_the_way.filter(|it| self.asked[**it].fate == Fate::Cancelled);
+        let on_the_way = self.on_threads.iter();
+        let on_the_way = on_the_way.filter(|it| self.accepted[**it].fate == Fate::Cancelled);
         let cancelled = count(Fate::Cancelled) - on_the_way.count() as u64;
         let ended = [stats.done, stats.panicked, stats.cancelled, stats.lost];
         let expected = [
@@ -186,14 +186,18 @@ impl World {
         prop_assert_eq!(stats.accepted, all);
         let mut ran = self.ran.lock().unwrap().clone();
         ran.sort_unstable();
-        let has_run = |it: &Asked| matches!(it.fate, Fate::Done | Fate::Panicked);
-        let expected = self.asked.iter().enumerate().filter(|(_, it)| has_run(it));
+        let has_run = |it: &AcceptedWork| matches!(it.fate, Fate::Done | Fate::Panicked);
+        let expected = self
+            .accepted
+            .iter()
+            .enumerate()
+            .filter(|(_, it)| has_run(it));
         prop_assert!(ran.into_iter().eq(expected.map(|(number, _)| number)));
-        for (number, asked) in self.asked.iter_mut().enumerate() {
-            let Some(ticket) = &mut asked.ticket else {
+        for (number, accepted) in self.accepted.iter_mut().enumerate() {
+            let Some(ticket) = &mut accepted.ticket else {
                 continue;
             };
-            let result = match asked.fate {
+            let result = match accepted.fate {
                 Fate::Open | Fate::Cancelled => None,
                 Fate::Done => Some(Ok(number)),
                 Fate::Panicked => Some(Err(WorkError::Panicked {
@@ -201,10 +205,10 @@ impl World {
                 })),
                 Fate::Lost => Some(Err(WorkError::Lost)),
             };
-            let told = ticket.now_or_never();
-            prop_assert_eq!(&told, &result);
-            if told.is_some() {
-                asked.ticket = None;
+            let polled = ticket.now_or_never();
+            prop_assert_eq!(&polled, &result);
+            if polled.is_some() {
+                accepted.ticket = None;
             }
         }
         Ok(())
@@ -223,17 +227,17 @@ proptest! {
         let mut world = World::new((running, waiting));
         for step in steps {
             match step {
-                Step::Ask { panics } => world.ask(panics),
+                Step::Submit { panics } => world.submit(panics),
                 Step::Cancel(place) => world.cancel(place),
                 Step::Run(thread) => world.run(thread),
                 Step::Lose(thread) => world.lose(thread),
             }
             world.check()?;
         }
-        while !world.with_threads.is_empty() {
+        while !world.on_threads.is_empty() {
             world.run(0);
         }
         world.check()?;
-        prop_assert!(world.asked.iter().all(|it| it.fate != Fate::Open));
+        prop_assert!(world.accepted.iter().all(|it| it.fate != Fate::Open));
     }
 }

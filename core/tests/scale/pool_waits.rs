@@ -13,23 +13,23 @@ use std::{
     time::Duration,
 };
 
-type Handed = Arc<Mutex<Vec<Work>>>;
+type ReceivedWork = Arc<Mutex<Vec<Work>>>;
 type Run<T> = Pin<Box<dyn Future<Output = Result<T, WorkError>> + Send>>;
 
 /// One place, no queue, and a thread that runs when the test says so.
-fn pool(options: PoolOptions) -> (Pool, Handed) {
-    let handed = Handed::default();
-    let list = Arc::clone(&handed);
+fn pool(options: PoolOptions) -> (Pool, ReceivedWork) {
+    let received = ReceivedWork::default();
+    let list = Arc::clone(&received);
     let pool = Pool::new(options, move |work| list.lock().unwrap().push(work));
-    (pool, handed)
+    (pool, received)
 }
 
-fn one_place() -> PoolOptions {
+fn single_place() -> PoolOptions {
     PoolOptions::new(1).waiting(0)
 }
 
-fn run_all(handed: &Handed) {
-    let work = std::mem::take(&mut *handed.lock().unwrap());
+fn run_all(received: &ReceivedWork) {
+    let work = std::mem::take(&mut *received.lock().unwrap());
     work.into_iter().for_each(Work::run);
 }
 
@@ -43,8 +43,8 @@ fn started<T: Send + 'static>(
 }
 
 #[test]
-fn callers_get_their_places_in_order() {
-    let (pool, handed) = pool(one_place());
+fn callers_are_admitted_in_order() {
+    let (pool, received) = pool(single_place());
     let order: Arc<Mutex<Vec<u32>>> = Arc::default();
     let runs: Vec<_> = (0..20)
         .map(|number| {
@@ -54,7 +54,7 @@ fn callers_get_their_places_in_order() {
         .collect();
     assert!(pool.try_run(|_| ()).is_err(), "nobody overtakes");
     assert_eq!((pool.stats().running, pool.stats().waiting), (1, 19));
-    run_all(&handed);
+    run_all(&received);
     assert!(block_on(join_all(runs)).iter().all(Result::is_ok));
     assert_eq!(*order.lock().unwrap(), (0..20).collect::<Vec<_>>());
     let stats = pool.stats();
@@ -63,19 +63,19 @@ fn callers_get_their_places_in_order() {
 
 #[test]
 fn nothing_is_accepted_before_the_first_poll() {
-    let (pool, handed) = pool(one_place());
+    let (pool, received) = pool(single_place());
     let unpolled = pool.run(|_| 1);
     assert_eq!(pool.stats().accepted, 0);
     let second = started(&pool, |_| 2);
     drop(unpolled);
-    run_all(&handed);
+    run_all(&received);
     assert_eq!(block_on(second), Ok(2));
     assert_eq!(pool.stats().accepted, 1);
 }
 
 #[test]
-fn cancelled_caller_leaves_the_line_and_runs_nothing() {
-    let (pool, handed) = pool(one_place());
+fn cancelled_caller_leaves_the_queue() {
+    let (pool, received) = pool(single_place());
     let ran = Arc::new(AtomicU64::new(0));
     let count = |ran: &Arc<AtomicU64>| {
         let ran = Arc::clone(ran);
@@ -85,29 +85,29 @@ fn cancelled_caller_leaves_the_line_and_runs_nothing() {
     let (second, third) = (started(&pool, count(&ran)), started(&pool, count(&ran)));
     drop(second);
     assert_eq!((pool.stats().waiting, pool.stats().cancelled), (1, 1));
-    run_all(&handed);
+    run_all(&received);
     assert!(block_on(first).is_ok() && block_on(third).is_ok());
     assert_eq!(ran.load(Relaxed), 2);
 }
 
 #[test]
 fn panics_and_lost_work_reach_the_caller() {
-    let (pool, handed) = pool(one_place());
+    let (pool, received) = pool(single_place());
     let bug = started(&pool, |_| -> u8 { panic!("out of cheese") });
     let next = started(&pool, |_| 7_u8);
-    run_all(&handed);
+    run_all(&received);
     assert!(block_on(bug).unwrap_err().is_panic());
     assert_eq!(block_on(next), Ok(7), "the thread goes on");
 
     let (first, waiting) = (started(&pool, |_| ()), started(&pool, |_| ()));
-    handed.lock().unwrap().clear();
+    received.lock().unwrap().clear();
     assert_eq!(block_on(first), Err(WorkError::Lost));
     assert_eq!(block_on(waiting), Err(WorkError::Lost));
 }
 
 #[test]
-fn threads_that_wait_all_get_through() {
-    let pool = Pool::new(one_place(), |work| {
+fn all_waiting_threads_finish() {
+    let pool = Pool::new(single_place(), |work| {
         std::thread::spawn(|| work.run());
     });
     let callers = (0..8_u64).map(|caller| {
@@ -129,13 +129,13 @@ fn waits_and_runs_are_measured_and_merged() {
     let ms = Arc::new(AtomicU64::new(0));
     let hand = Arc::clone(&ms);
     let clock = move || Duration::from_millis(hand.load(Relaxed));
-    let (pool, handed) = pool(one_place().clock(Arc::new(clock)));
+    let (pool, received) = pool(single_place().clock(Arc::new(clock)));
     let passing = |time: u64| {
         let ms = Arc::clone(&ms);
         move |_: &Cancellation| ms.fetch_add(time, Relaxed)
     };
     let runs = [started(&pool, passing(100)), started(&pool, passing(300))];
-    run_all(&handed);
+    run_all(&received);
     assert!(block_on(join_all(runs)).iter().all(Result::is_ok));
     let latencies = pool.latencies();
     assert_eq!((latencies.ran.count(), latencies.waited.count()), (2, 2));

@@ -7,14 +7,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_history_is_survived_or_given_up(
+    fn any_history_settles_or_escalates(
         slots in 0..4_usize,
         events in prop::collection::vec(event(), 0..150),
     ) {
         let mut driver = Driver::new(slots);
         for event in &events {
-            driver.happen(event);
+            driver.apply(event);
         }
-        driver.calm_down();
+        driver.settle();
     }
 }

@@ -35,7 +35,7 @@ fn options() -> SupervisorOptions {
 }
 
 /// So many slots, all with a worker that is ready.
-fn at_work(slots: usize) -> Supervisor {
+fn all_ready(slots: usize) -> Supervisor {
     let mut supervisor = Supervisor::new(slots, options(), ms(0));
     assert_eq!(actions(&mut supervisor).len(), slots);
     for slot in 0..slots {
@@ -45,8 +45,8 @@ fn at_work(slots: usize) -> Supervisor {
 }
 
 #[test]
-fn a_reload_goes_slot_by_slot_and_leaves_none_empty() {
-    let mut supervisor = at_work(3);
+fn reload_replaces_one_slot_at_a_time() {
+    let mut supervisor = all_ready(3);
     supervisor.reload(ms(100));
     for slot in 0..3 {
         assert_eq!(actions(&mut supervisor), [start(slot, 2)]);
@@ -66,8 +66,8 @@ fn a_reload_goes_slot_by_slot_and_leaves_none_empty() {
 }
 
 #[test]
-fn who_does_not_drain_in_time_is_killed_and_the_reload_goes_on() {
-    let mut supervisor = at_work(2);
+fn slow_drain_is_killed_and_reload_continues() {
+    let mut supervisor = all_ready(2);
     supervisor.reload(ms(100));
     supervisor.ready(WorkerId::new(0, 2), ms(200));
     assert_eq!(actions(&mut supervisor), [start(0, 2), drain(0, 1)]);
@@ -80,10 +80,10 @@ fn who_does_not_drain_in_time_is_killed_and_the_reload_goes_on() {
 }
 
 #[test]
-fn a_new_worker_of_no_use_aborts_the_reload_and_the_old_ones_go_on() {
+fn failed_replacement_aborts_the_reload() {
     // It ends, it drains, it is not ready in time.
     for case in 0..3 {
-        let mut supervisor = at_work(3);
+        let mut supervisor = all_ready(3);
         supervisor.reload(ms(100));
         supervisor.ready(WorkerId::new(0, 2), ms(110));
         supervisor.exited(WorkerId::new(0, 1), ms(120));
@@ -113,8 +113,8 @@ fn a_new_worker_of_no_use_aborts_the_reload_and_the_old_ones_go_on() {
 }
 
 #[test]
-fn reloads_that_fail_do_not_count_as_a_crash_loop() {
-    let mut supervisor = at_work(1);
+fn failed_reloads_are_no_crash_loop() {
+    let mut supervisor = all_ready(1);
     for generation in 2..100 {
         supervisor.reload(ms(100));
         supervisor.exited(WorkerId::new(0, generation), ms(100));
@@ -127,8 +127,8 @@ fn reloads_that_fail_do_not_count_as_a_crash_loop() {
 }
 
 #[test]
-fn a_reload_during_a_reload_follows_it_once() {
-    let mut supervisor = at_work(1);
+fn second_reload_runs_after_the_first() {
+    let mut supervisor = all_ready(1);
     supervisor.reload(ms(100));
     supervisor.reload(ms(101));
     supervisor.reload(ms(102));
@@ -145,8 +145,8 @@ fn a_reload_during_a_reload_follows_it_once() {
 }
 
 #[test]
-fn after_a_failed_reload_the_one_asked_for_meanwhile_waits_for_who_is_killed() {
-    let mut supervisor = at_work(1);
+fn queued_reload_waits_for_the_killed_worker() {
+    let mut supervisor = all_ready(1);
     supervisor.reload(ms(0));
     supervisor.reload(ms(1));
     supervisor.tick(ms(2_000));
@@ -160,8 +160,8 @@ fn after_a_failed_reload_the_one_asked_for_meanwhile_waits_for_who_is_killed() {
 }
 
 #[test]
-fn who_crashes_during_a_reload_has_its_newcomer_take_the_place() {
-    let mut supervisor = at_work(2);
+fn replacement_takes_over_after_crash_during_reload() {
+    let mut supervisor = all_ready(2);
     supervisor.reload(ms(100));
     assert_eq!(actions(&mut supervisor), [start(0, 2)]);
     supervisor.exited(WorkerId::new(0, 1), ms(110));
@@ -183,8 +183,8 @@ fn who_crashes_during_a_reload_has_its_newcomer_take_the_place() {
 }
 
 #[test]
-fn a_crash_in_a_slot_that_is_not_reached_yet_has_new_code_already() {
-    let mut supervisor = at_work(2);
+fn restart_during_reload_uses_the_new_program() {
+    let mut supervisor = all_ready(2);
     supervisor.reload(ms(100));
     supervisor.exited(WorkerId::new(1, 1), ms(110));
     supervisor.ready(WorkerId::new(1, 2), ms(120));
@@ -197,8 +197,8 @@ fn a_crash_in_a_slot_that_is_not_reached_yet_has_new_code_already() {
 }
 
 #[test]
-fn a_reload_starts_whoever_waits_for_a_second_chance() {
-    let mut supervisor = at_work(2);
+fn reload_starts_waiting_slots() {
+    let mut supervisor = all_ready(2);
     supervisor.exited(WorkerId::new(0, 1), ms(10));
     supervisor.ready(WorkerId::new(0, 2), ms(15));
     supervisor.exited(WorkerId::new(0, 2), ms(20));
@@ -210,7 +210,7 @@ fn a_reload_starts_whoever_waits_for_a_second_chance() {
 }
 
 #[test]
-fn a_reload_is_not_complete_while_one_from_before_it_is_dying() {
+fn reload_waits_for_a_killed_worker() {
     let mut supervisor = Supervisor::new(1, options().heartbeat_within(ms(500)), ms(0));
     supervisor.ready(WorkerId::new(0, 1), ms(0));
     supervisor.tick(ms(500));
@@ -226,7 +226,7 @@ fn a_reload_is_not_complete_while_one_from_before_it_is_dying() {
 
 #[test]
 fn crash_during_reload_does_not_complete_it() {
-    let mut supervisor = at_work(1);
+    let mut supervisor = all_ready(1);
     supervisor.reload(ms(100));
     supervisor.exited(WorkerId::new(0, 1), ms(110));
     assert_eq!(actions(&mut supervisor), [start(0, 2)]);
@@ -242,7 +242,7 @@ fn crash_during_reload_does_not_complete_it() {
 
 #[test]
 fn retired_workers_that_drain_slowly_delay_the_next_replacement() {
-    let mut supervisor = at_work(1);
+    let mut supervisor = all_ready(1);
     let mut now = ms(100);
     // Each has a bug as soon as it is ready, and none comes to its end.
     for generation in 1..=4 {
@@ -266,8 +266,8 @@ fn retired_workers_that_drain_slowly_delay_the_next_replacement() {
 }
 
 #[test]
-fn more_workers_and_fewer_whose_generations_go_on() {
-    let mut supervisor = at_work(1);
+fn scaling_keeps_generations() {
+    let mut supervisor = all_ready(1);
     supervisor.scale_to(3, ms(100));
     assert_eq!(actions(&mut supervisor), [start(1, 1), start(2, 1)]);
     supervisor.ready(WorkerId::new(1, 1), ms(110));
@@ -285,8 +285,8 @@ fn more_workers_and_fewer_whose_generations_go_on() {
 }
 
 #[test]
-fn a_slot_that_is_given_up_takes_its_newcomer_with_it() {
-    let mut supervisor = at_work(2);
+fn removed_slot_drains_its_replacement() {
+    let mut supervisor = all_ready(2);
     supervisor.scale_to(1, ms(50));
     supervisor.scale_to(2, ms(60));
     supervisor.ready(WorkerId::new(1, 2), ms(70));
@@ -306,8 +306,8 @@ fn a_slot_that_is_given_up_takes_its_newcomer_with_it() {
 }
 
 #[test]
-fn a_shutdown_lets_all_finish_and_kills_who_does_not() {
-    let mut supervisor = at_work(3);
+fn shutdown_drains_and_then_kills() {
+    let mut supervisor = all_ready(3);
     supervisor.reload(ms(100));
     supervisor.exited(WorkerId::new(2, 1), ms(110));
     supervisor.ready(WorkerId::new(2, 2), ms(115));
@@ -331,7 +331,7 @@ fn a_shutdown_lets_all_finish_and_kills_who_does_not() {
 }
 
 #[test]
-fn who_drains_already_has_no_more_time_than_the_others_at_a_shutdown() {
+fn shutdown_limits_earlier_drains() {
     let options = options().drain_within(Duration::MAX);
     let mut supervisor = Supervisor::new(1, options, ms(0));
     supervisor.ready(WorkerId::new(0, 1), ms(5));
@@ -347,8 +347,8 @@ fn who_drains_already_has_no_more_time_than_the_others_at_a_shutdown() {
 }
 
 #[test]
-fn nobody_at_all_reloads_and_ends_at_once() {
-    let mut supervisor = at_work(0);
+fn zero_slots_reload_and_stop_at_once() {
+    let mut supervisor = all_ready(0);
     supervisor.reload(ms(1));
     assert_eq!(actions(&mut supervisor), [Action::Reloaded]);
     supervisor.shutdown(ms(2));
@@ -356,8 +356,8 @@ fn nobody_at_all_reloads_and_ends_at_once() {
 }
 
 #[test]
-fn a_retiring_worker_is_not_replaced_twice_by_a_reload() {
-    let mut supervisor = at_work(2);
+fn reload_skips_a_retiring_worker() {
+    let mut supervisor = all_ready(2);
     supervisor.reload(ms(100));
     assert_eq!(actions(&mut supervisor), [start(0, 2)]);
     supervisor.retire(WorkerId::new(1, 1), ms(110));
@@ -373,8 +373,8 @@ fn a_retiring_worker_is_not_replaced_twice_by_a_reload() {
 }
 
 #[test]
-fn a_retiring_worker_serves_on_after_an_aborted_reload() {
-    let mut supervisor = at_work(1);
+fn retiring_worker_survives_an_aborted_reload() {
+    let mut supervisor = all_ready(1);
     supervisor.reload(ms(100));
     supervisor.retire(WorkerId::new(0, 1), ms(110));
     supervisor.exited(WorkerId::new(0, 2), ms(120));
@@ -388,8 +388,8 @@ fn a_retiring_worker_serves_on_after_an_aborted_reload() {
 }
 
 #[test]
-fn fewer_workers_drain_a_retiring_one_and_its_replacement() {
-    let mut supervisor = at_work(2);
+fn scaling_down_drains_retiring_worker_and_replacement() {
+    let mut supervisor = all_ready(2);
     supervisor.retire(WorkerId::new(1, 1), ms(100));
     supervisor.scale_to(1, ms(110));
     assert_eq!(
@@ -400,8 +400,8 @@ fn fewer_workers_drain_a_retiring_one_and_its_replacement() {
 }
 
 #[test]
-fn the_only_ready_worker_stays_until_another_one_is_ready() {
-    let mut supervisor = at_work(2);
+fn last_ready_worker_stays() {
+    let mut supervisor = all_ready(2);
     supervisor.exited(WorkerId::new(0, 1), ms(100));
     supervisor.scale_to(1, ms(110));
     assert_eq!(actions(&mut supervisor), [start(0, 2)]);

@@ -16,7 +16,7 @@ fn actions(supervisor: &mut Supervisor) -> Vec<Action> {
 }
 
 /// Two slots, both started and ready.
-fn two_at_work(options: SupervisorOptions) -> Supervisor {
+fn two_ready(options: SupervisorOptions) -> Supervisor {
     let mut supervisor = Supervisor::new(2, options, ms(0));
     let started = [0, 1].map(|slot| Action::Start(WorkerId::new(slot, 1)));
     assert_eq!(actions(&mut supervisor), started);
@@ -26,8 +26,8 @@ fn two_at_work(options: SupervisorOptions) -> Supervisor {
 }
 
 #[test]
-fn the_end_of_one_concerns_its_slot_alone() {
-    let mut supervisor = two_at_work(SupervisorOptions::new());
+fn exit_affects_only_its_own_slot() {
+    let mut supervisor = two_ready(SupervisorOptions::new());
     assert_eq!(supervisor.next_deadline(), None);
     supervisor.exited(WorkerId::new(1, 1), ms(20));
     let again = Action::Start(WorkerId::new(1, 2));
@@ -39,8 +39,8 @@ fn the_end_of_one_concerns_its_slot_alone() {
 }
 
 #[test]
-fn late_news_and_news_of_nobody_change_nothing() {
-    let mut supervisor = two_at_work(SupervisorOptions::new());
+fn stale_reports_are_ignored() {
+    let mut supervisor = two_ready(SupervisorOptions::new());
     supervisor.exited(WorkerId::new(0, 1), ms(20));
     assert_eq!(actions(&mut supervisor).len(), 1);
     supervisor.exited(WorkerId::new(0, 1), ms(21));
@@ -55,7 +55,7 @@ fn late_news_and_news_of_nobody_change_nothing() {
 }
 
 #[test]
-fn who_is_not_ready_in_time_is_killed_once_and_replaced_when_gone() {
+fn worker_that_is_not_ready_is_killed() {
     let options = SupervisorOptions::new().ready_within(ms(300));
     let mut supervisor = Supervisor::new(1, options, ms(0));
     assert_eq!(actions(&mut supervisor).len(), 1);
@@ -75,8 +75,8 @@ fn who_is_not_ready_in_time_is_killed_once_and_replaced_when_gone() {
 }
 
 #[test]
-fn a_crash_loop_is_given_up_and_the_others_may_finish() {
-    let mut supervisor = two_at_work(SupervisorOptions::new().intensity(5, ms(10_000)));
+fn crash_loop_escalates_and_drains_the_rest() {
+    let mut supervisor = two_ready(SupervisorOptions::new().intensity(5, ms(10_000)));
     let mut now = ms(100);
     for generation in 1..=5 {
         supervisor.exited(WorkerId::new(0, generation), now);
@@ -103,8 +103,8 @@ fn a_crash_loop_is_given_up_and_the_others_may_finish() {
 }
 
 #[test]
-fn ends_that_are_far_apart_are_no_loop() {
-    let mut supervisor = two_at_work(SupervisorOptions::new());
+fn rare_exits_are_no_crash_loop() {
+    let mut supervisor = two_ready(SupervisorOptions::new());
     let mut now = ms(0);
     for generation in 1..=100 {
         // Long enough to be forgiven: the next one starts at once.
@@ -117,18 +117,18 @@ fn ends_that_are_far_apart_are_no_loop() {
 }
 
 #[test]
-fn one_end_too_many_is_one_within_the_period_its_last_moment_included() {
-    for (second, is_too_much) in [(1_000, true), (1_001, false)] {
+fn intensity_period_is_inclusive() {
+    for (second, escalates) in [(1_000, true), (1_001, false)] {
         let options = SupervisorOptions::new().intensity(1, ms(1_000));
         let mut supervisor = Supervisor::new(1, options, ms(0));
         supervisor.exited(WorkerId::new(0, 1), ms(0));
         supervisor.exited(WorkerId::new(0, 2), ms(second));
-        assert_eq!(supervisor.has_escalated(), is_too_much, "{second} ms");
+        assert_eq!(supervisor.has_escalated(), escalates, "{second} ms");
     }
 }
 
 #[test]
-fn whoever_has_lasted_is_forgiven_even_if_all_end_at_once() {
+fn stable_workers_restart_at_once() {
     let options = SupervisorOptions::new().stable_after(ms(1_000));
     let mut supervisor = Supervisor::new(100, options, ms(0));
     assert_eq!(actions(&mut supervisor).len(), 100);
@@ -148,9 +148,9 @@ fn whoever_has_lasted_is_forgiven_even_if_all_end_at_once() {
 }
 
 #[test]
-fn who_gives_no_sign_of_life_is_killed() {
+fn worker_without_heartbeat_is_killed() {
     let options = SupervisorOptions::new().heartbeat_within(ms(500));
-    let mut supervisor = two_at_work(options);
+    let mut supervisor = two_ready(options);
     for beat in 1..=10 {
         supervisor.heartbeat(WorkerId::new(0, 1), ms(100 * beat));
         supervisor.heartbeat(WorkerId::new(1, 1), ms(100 * beat));
@@ -170,8 +170,8 @@ fn who_gives_no_sign_of_life_is_killed() {
 }
 
 #[test]
-fn a_retiring_worker_serves_until_its_replacement_is_ready() {
-    let mut supervisor = two_at_work(SupervisorOptions::new().drain_within(ms(3_000)));
+fn retiring_worker_serves_until_replaced() {
+    let mut supervisor = two_ready(SupervisorOptions::new().drain_within(ms(3_000)));
     supervisor.retire(WorkerId::new(0, 1), ms(20));
     supervisor.retire(WorkerId::new(0, 1), ms(21));
     assert_eq!(actions(&mut supervisor), [start(0, 2)]);
@@ -190,8 +190,8 @@ fn a_retiring_worker_serves_until_its_replacement_is_ready() {
 }
 
 #[test]
-fn the_replacement_of_a_retiring_worker_takes_an_empty_slot() {
-    let mut supervisor = two_at_work(SupervisorOptions::new());
+fn replacement_takes_over_after_a_crash() {
+    let mut supervisor = two_ready(SupervisorOptions::new());
     supervisor.retire(WorkerId::new(0, 1), ms(20));
     supervisor.exited(WorkerId::new(0, 1), ms(25));
     assert_eq!(actions(&mut supervisor), [start(0, 2)]);
@@ -202,8 +202,8 @@ fn the_replacement_of_a_retiring_worker_takes_an_empty_slot() {
 }
 
 #[test]
-fn a_replacement_that_fails_is_tried_again_while_the_old_worker_serves() {
-    let mut supervisor = two_at_work(SupervisorOptions::new());
+fn failed_replacement_is_retried() {
+    let mut supervisor = two_ready(SupervisorOptions::new());
     let mut now = ms(100);
     supervisor.retire(WorkerId::new(0, 1), now);
     for generation in 2..100 {
@@ -220,8 +220,8 @@ fn a_replacement_that_fails_is_tried_again_while_the_old_worker_serves() {
 }
 
 #[test]
-fn a_retiring_worker_that_hangs_is_killed() {
-    let mut supervisor = two_at_work(SupervisorOptions::new().heartbeat_within(ms(500)));
+fn hanging_retiring_worker_is_killed() {
+    let mut supervisor = two_ready(SupervisorOptions::new().heartbeat_within(ms(500)));
     supervisor.retire(WorkerId::new(0, 1), ms(20));
     supervisor.heartbeat(WorkerId::new(1, 1), ms(400));
     supervisor.tick(ms(510));
@@ -234,8 +234,8 @@ fn a_retiring_worker_that_hangs_is_killed() {
 }
 
 #[test]
-fn requests_that_are_poison_start_a_process_a_second_at_most() {
-    let mut supervisor = two_at_work(SupervisorOptions::new());
+fn poison_requests_start_one_process_per_second() {
+    let mut supervisor = two_ready(SupervisorOptions::new());
     let mut now = ms(100);
     for generation in 1..100 {
         supervisor.retire(WorkerId::new(0, generation), now);
@@ -256,36 +256,36 @@ fn requests_that_are_poison_start_a_process_a_second_at_most() {
 }
 
 #[test]
-fn pauses_double_are_shortened_by_half_at_most_and_differ() {
-    let patient = |seed| {
+fn pauses_double_with_jitter() {
+    let pauses_with = |seed| {
         let options = SupervisorOptions::new().escalation(Escalation::Never);
         let mut supervisor = Supervisor::new(1, options.seed(seed), ms(0));
         let mut now = ms(0);
         let pauses = (1..=17).map(|generation| {
             supervisor.exited(WorkerId::new(0, generation), now);
-            let asked = now;
+            let exited_at = now;
             // Started already, it has only the deadline to be ready.
             if supervisor.generation(0) == generation {
                 now = supervisor.next_deadline().unwrap();
                 supervisor.tick(now);
             }
-            now.saturating_sub(asked)
+            now.saturating_sub(exited_at)
         });
         pauses.collect::<Vec<_>>()
     };
-    let pauses = patient(1);
+    let pauses = pauses_with(1);
     assert_eq!(pauses[..5], [ms(0); 5]);
     for (pause, doubled) in pauses[5..].iter().zip(0..) {
         let full = ms(100 << doubled).min(ms(10_000));
         assert!(full / 2 <= *pause && *pause <= full, "{pauses:?}");
     }
-    assert_eq!(pauses, patient(1));
-    assert_ne!(pauses, patient(2));
+    assert_eq!(pauses, pauses_with(1));
+    assert_ne!(pauses, pauses_with(2));
 }
 
 #[test]
-fn it_gives_up_when_nothing_was_ready_for_long_enough() {
-    let mut supervisor = two_at_work(SupervisorOptions::new().stable_after(ms(0)));
+fn escalates_when_no_worker_is_ready() {
+    let mut supervisor = two_ready(SupervisorOptions::new().stable_after(ms(0)));
     supervisor.exited(WorkerId::new(0, 1), ms(20_000));
     supervisor.exited(WorkerId::new(1, 1), ms(21_000));
     let mut now = ms(21_000);
@@ -300,8 +300,8 @@ fn it_gives_up_when_nothing_was_ready_for_long_enough() {
 }
 
 #[test]
-fn crashes_right_after_ready_never_make_it_give_up() {
-    let mut supervisor = two_at_work(SupervisorOptions::new());
+fn crashes_after_ready_never_escalate() {
+    let mut supervisor = two_ready(SupervisorOptions::new());
     let mut now = ms(100);
     for generation in 1..10_000 {
         for slot in 0..2 {
@@ -320,8 +320,8 @@ fn crashes_right_after_ready_never_make_it_give_up() {
 }
 
 #[test]
-fn a_slot_that_waits_starts_at_once_when_nobody_else_serves() {
-    let mut supervisor = two_at_work(SupervisorOptions::new());
+fn waiting_slot_starts_when_no_worker_serves() {
+    let mut supervisor = two_ready(SupervisorOptions::new());
     for generation in 1..=3 {
         supervisor.ready(WorkerId::new(0, generation), ms(20));
         supervisor.exited(WorkerId::new(0, generation), ms(20));
@@ -340,7 +340,7 @@ fn a_slot_that_waits_starts_at_once_when_nobody_else_serves() {
 }
 
 #[test]
-fn nobody_to_supervise_is_fine() {
+fn zero_slots_are_allowed() {
     let mut supervisor = Supervisor::new(0, SupervisorOptions::default(), ms(0));
     supervisor.tick(Duration::MAX);
     assert_eq!(supervisor.next_action(), None);
@@ -348,7 +348,7 @@ fn nobody_to_supervise_is_fine() {
 }
 
 #[test]
-fn for_ever_is_a_time_to_be_ready_too() {
+fn ready_within_max_means_no_limit() {
     let options = SupervisorOptions::new()
         .ready_within(Duration::MAX)
         .escalation(Escalation::Never);

@@ -126,12 +126,12 @@ impl World {
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
-            let starting = self.workers.iter().filter_map(|(name, state)| match state {
-                State::Starting(until) => Some((*until, Some(*name))),
+            let starting = self.workers.iter().filter_map(|(id, state)| match state {
+                State::Starting(until) => Some((*until, Some(*id))),
                 _ => None,
             });
             let deadline = self.supervisor.next_deadline().map(|at| (at, None));
-            let Some((at, name)) = starting.chain(deadline).min() else {
+            let Some((at, id)) = starting.chain(deadline).min() else {
                 break;
             };
             if at > end {
@@ -139,7 +139,7 @@ impl World {
             }
             self.now = self.now.max(at);
             self.beat();
-            if let Some(id) = name {
+            if let Some(id) = id {
                 self.workers.insert(id, State::Ready);
                 self.killed_starting.remove(&id.slot);
                 self.supervisor.ready(id, self.now);
@@ -162,7 +162,7 @@ impl World {
 
     fn pick(&self, number: usize, is_meant: impl Fn(State) -> bool) -> Option<WorkerId> {
         let meant = self.workers.iter().filter(|(_, state)| is_meant(**state));
-        let meant: Vec<_> = meant.map(|(name, _)| *name).collect();
+        let meant: Vec<_> = meant.map(|(id, _)| *id).collect();
         let index = number.checked_rem(meant.len())?;
         meant.get(index).copied()
     }
@@ -179,14 +179,14 @@ impl World {
         match *event {
             Event::Pass(time) => self.pass(Duration::from_millis(time)),
             Event::Retire(number) => {
-                if let Some(name) = self.pick(number, |state| state == State::Ready) {
-                    self.supervisor.retire(name, self.now);
+                if let Some(id) = self.pick(number, |state| state == State::Ready) {
+                    self.supervisor.retire(id, self.now);
                     self.act();
                 }
             }
             Event::Drained(number) => {
-                if let Some(name) = self.pick(number, |state| state == State::Draining) {
-                    self.exit(name);
+                if let Some(id) = self.pick(number, |state| state == State::Draining) {
+                    self.exit(id);
                 }
             }
             Event::Reload => {
@@ -199,15 +199,15 @@ impl World {
             }
             Event::Kill(number) => {
                 let any = self.pick(number, |_| true);
-                if let Some(name) = any.filter(|name| self.may_be_killed(*name)) {
-                    self.exit(name);
+                if let Some(id) = any.filter(|id| self.may_be_killed(*id)) {
+                    self.exit(id);
                 }
             }
             Event::KillAll => {
                 let all: Vec<_> = self.workers.keys().copied().collect();
-                for name in all {
-                    if self.may_be_killed(name) {
-                        self.exit(name);
+                for id in all {
+                    if self.may_be_killed(id) {
+                        self.exit(id);
                     }
                 }
             }
@@ -230,7 +230,7 @@ impl World {
     }
 }
 
-fn kind() -> impl Strategy<Value = Event> {
+fn graceful_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => (0..3_000_u64).prop_map(Event::Pass),
         12 => (0..200_u64).prop_map(Event::Pass),
@@ -242,9 +242,9 @@ fn kind() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn unkind() -> impl Strategy<Value = Event> {
+fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        20 => kind(),
+        20 => graceful_event(),
         8 => any::<usize>().prop_map(Event::Kill),
         4 => Just(Event::KillAll),
     ]
@@ -254,9 +254,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn bugs_reloads_and_scalings_never_leave_it_without_an_accepting_worker(
+    fn operations_never_stop_serving(
         slots in 1..5_usize,
-        events in prop::collection::vec(kind(), 0..150),
+        events in prop::collection::vec(graceful_event(), 0..150),
     ) {
         let mut world = World::new(slots, None);
         world.pass(START_UP);
@@ -267,9 +267,9 @@ proptest! {
     }
 
     #[test]
-    fn after_any_kills_a_worker_is_ready_within_one_start_up_time(
+    fn kills_recover_within_one_start(
         slots in 1..5_usize,
-        events in prop::collection::vec(unkind(), 0..150),
+        events in prop::collection::vec(any_event(), 0..150),
     ) {
         let mut world = World::new(slots, None);
         for event in &events {
@@ -286,7 +286,7 @@ proptest! {
     }
 
     #[test]
-    fn a_slot_that_cannot_start_never_touches_other_slots(
+    fn broken_slot_does_not_affect_others(
         slots in 2..5_usize,
         events in prop::collection::vec(prop_oneof![
             8 => (0..3_000_u64).prop_map(Event::Pass),

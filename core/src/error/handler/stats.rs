@@ -10,7 +10,7 @@ use crate::error::{AppError, Decision};
 /// let handler = Handler::new();
 /// for message in ["one", "two"] {
 ///     let incident = Incident::new(Ids::new(7).make(), "GET /");
-///     let _answer = handler.handle(&AppError::not_found(message), &incident);
+///     let _decision = handler.handle(&AppError::not_found(message), &incident);
 /// }
 /// let stats = handler.stats();
 /// assert_eq!((stats.handled, stats.operational, stats.bugs), (2, 2, 0));

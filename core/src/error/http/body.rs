@@ -44,7 +44,7 @@ pin_project! {
     ///     Ok::<_, AppError>(Response::new(StreamBody::new(rows)))
     /// }));
     /// let response = block_on(service.oneshot(Request::new(()))).unwrap();
-    /// assert_eq!(response.status(), 200, "by now there are no rows, and no error");
+    /// assert_eq!(response.status(), 200, "the body has not failed yet");
     ///
     /// let body: HandlerBody<_> = response.into_body();
     /// let error = block_on(body.collect()).unwrap_err();

@@ -42,14 +42,14 @@ use std::fmt;
 ///
 /// # futures::executor::block_on(async {
 /// let request = Request::get("/orders").header("x-request-id", "order-42");
-/// let answer = service.oneshot(request.body(String::new())?).await?;
-/// assert_eq!(answer.status(), 503);
-/// assert_eq!(answer.headers()["content-type"], "application/problem+json");
-/// assert_eq!(answer.headers()["x-request-id"], "order-42");
-/// let body = answer.into_body().collect().await?.to_bytes();
+/// let response = service.oneshot(request.body(String::new())?).await?;
+/// assert_eq!(response.status(), 503);
+/// assert_eq!(response.headers()["content-type"], "application/problem+json");
+/// assert_eq!(response.headers()["x-request-id"], "order-42");
+/// let body = response.into_body().collect().await?.to_bytes();
 /// assert_eq!(body, concat!(
 ///     r#"{"type":"about:blank","title":"Service Unavailable","status":503,"#,
-///     r#""detail":"A service that is needed for this is unavailable.","#,
+///     r#""detail":"A required service is unavailable.","#,
 ///     r#""code":"unavailable","id":"order-42"}"#,
 /// ));
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
@@ -115,12 +115,12 @@ impl HandlerLayer {
     /// let service = layer.layer(service_fn(serve));
     ///
     /// # futures::executor::block_on(async {
-    /// let answer = service.clone().oneshot(Request::new(2)).await?;
-    /// assert_eq!(answer.status(), 200);
+    /// let response = service.clone().oneshot(Request::new(2)).await?;
+    /// assert_eq!(response.status(), 200);
     /// assert!(drained.try_recv().is_err());
     ///
-    /// let answer = service.oneshot(Request::new(3)).await?;
-    /// assert_eq!(answer.status(), 500);
+    /// let response = service.oneshot(Request::new(3)).await?;
+    /// assert_eq!(response.status(), 500);
     /// assert!(drained.try_recv().is_ok());
     /// # Ok::<(), std::convert::Infallible>(())
     /// # }).unwrap();
@@ -149,8 +149,8 @@ impl HandlerLayer {
     /// let service = layer.layer(service_fn(async |_: Request<()>| {
     ///     Err::<Response<String>, _>(AppError::bug("no cart"))
     /// }));
-    /// let answer = futures::executor::block_on(service.oneshot(Request::new(()))).unwrap();
-    /// assert_eq!(answer.status(), 500, "as it came back");
+    /// let response = futures::executor::block_on(service.oneshot(Request::new(()))).unwrap();
+    /// assert_eq!(response.status(), 500, "the hook returned");
     /// assert!(crashed.try_recv().is_ok());
     /// ```
     pub fn on_crash(mut self, crash: impl Fn() + Send + Sync + 'static) -> Self {
@@ -199,9 +199,9 @@ impl HandlerLayer {
     ///     assert!(request.headers().contains_key("x-request-id"));
     ///     Ok::<_, AppError>(Response::new(String::new()))
     /// }));
-    /// let answer = futures::executor::block_on(service.oneshot(Request::new(()))).unwrap();
-    /// assert_eq!(answer.status(), 200);
-    /// assert!(answer.headers().contains_key("x-request-id"));
+    /// let response = futures::executor::block_on(service.oneshot(Request::new(()))).unwrap();
+    /// assert_eq!(response.status(), 200);
+    /// assert!(response.headers().contains_key("x-request-id"));
     /// ```
     pub fn set_request_ids(mut self) -> Self {
         Arc::make_mut(&mut self.shared).sets_request_ids = true;
@@ -222,8 +222,8 @@ impl HandlerLayer {
     ///     Err::<Response<String>, _>(AppError::not_found("There is no such page."))
     /// }));
     /// let request = Request::get("/").header("x-request-id", "order-42").body(()).unwrap();
-    /// let answer = futures::executor::block_on(service.oneshot(request)).unwrap();
-    /// assert_ne!(answer.headers()["x-request-id"], "order-42");
+    /// let response = futures::executor::block_on(service.oneshot(request)).unwrap();
+    /// assert_ne!(response.headers()["x-request-id"], "order-42");
     /// ```
     pub fn ignore_client_ids(mut self) -> Self {
         Arc::make_mut(&mut self.shared).accepts_client_ids = false;

@@ -18,8 +18,8 @@ use std::convert::Infallible;
 /// use highwater::error::AppError;
 /// use http::Response;
 ///
-/// let raised = Response::<String>::from(AppError::unavailable("stripe"));
-/// assert_eq!((raised.status().as_u16(), raised.body().as_str()), (503, ""));
+/// let response = Response::<String>::from(AppError::unavailable("stripe"));
+/// assert_eq!((response.status().as_u16(), response.body().as_str()), (503, ""));
 /// ```
 impl<B: Default> From<AppError> for Response<B> {
     fn from(error: AppError) -> Self {
@@ -55,9 +55,9 @@ impl Classify for Infallible {
 ///     .layer(HandlerLayer::new(Handler::new(), Ids::new(7)));
 ///
 /// # futures::executor::block_on(async {
-/// let error_response = app.oneshot(Request::get("/orders/42").body(Body::empty())?).await?;
-/// assert_eq!(error_response.status(), 404);
-/// assert_eq!(error_response.headers()["content-type"], "application/problem+json");
+/// let response = app.oneshot(Request::get("/orders/42").body(Body::empty())?).await?;
+/// assert_eq!(response.status(), 404);
+/// assert_eq!(response.headers()["content-type"], "application/problem+json");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
@@ -75,8 +75,8 @@ pub(super) fn pass_through<B>(
 ) -> Response<HandlerBody<B>> {
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
-        let raised = response.extensions_mut().remove::<Arc<AppError>>();
-        let error = raised.or_else(|| error_of_bare_response(&response).map(Arc::new));
+        let contained = response.extensions_mut().remove::<Arc<AppError>>();
+        let error = contained.or_else(|| error_of_bare_response(&response).map(Arc::new));
         if let Some(error) = error {
             let (head, body) = response.into_parts();
             if let Err(panic) = guarded(|| drop(body)) {
@@ -193,8 +193,8 @@ fn error_of_bare_response<B>(response: &Response<B>) -> Option<AppError> {
         let essence = value.as_bytes().split(|byte| *byte == b';').next();
         essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(b"text/plain"))
     });
-    let said = "a response with this status, and no error in it";
-    is_bare.then(|| AppError::new(classify_status(response.status())).with_detail(said))
+    let detail = "a bare response with this status";
+    is_bare.then(|| AppError::new(classify_status(response.status())).with_detail(detail))
 }
 
 fn classify_status(status: StatusCode) -> Classification {

@@ -30,8 +30,8 @@ use tower_service::Service;
 /// let service: HandlerService<_> = layer.layer(service_fn(async |_: Request<()>| {
 ///     Err::<Response<String>, _>(AppError::not_found("There is no such page."))
 /// }));
-/// let answer = futures::executor::block_on(service.oneshot(Request::new(()))).unwrap();
-/// assert_eq!(answer.status(), 404);
+/// let response = futures::executor::block_on(service.oneshot(Request::new(()))).unwrap();
+/// assert_eq!(response.status(), 404);
 /// ```
 pub struct HandlerService<S> {
     inner: S,

@@ -1,4 +1,4 @@
-//! What may happen to a supervisor and its workers.
+//! What may apply to a supervisor and its workers.
 
 use proptest::prelude::*;
 

@@ -7,22 +7,22 @@ use std::time::Duration;
 pub(super) enum State {
     Starting,
     Ready { since: Duration },
-    Drains,
-    Killed { had_lasted: bool },
+    Draining,
+    Killed { was_stable: bool },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Role {
     /// It has the place of its slot.
-    Holds,
+    Current,
     /// It is to have it.
-    Comes,
+    Replacement,
     /// It is one too many, and stays until another one is ready.
-    Stays,
+    Surplus,
     /// It goes, and a reload waits for it.
-    MakesRoom,
+    LeavesForReload,
     /// It goes.
-    Goes,
+    Leaves,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,11 +35,11 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn has_lasted(&self, now: Duration) -> bool {
+    pub(super) fn is_stable(&self, now: Duration) -> bool {
         match self.state {
             State::Ready { since } => now.saturating_sub(since) >= STEADY,
-            State::Killed { had_lasted } => had_lasted,
-            State::Starting | State::Drains => false,
+            State::Killed { was_stable } => was_stable,
+            State::Starting | State::Draining => false,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The layer from outside: whatever goes wrong in a service is answered, once.
 
 use crate::cases::cases;
-use crate::layered::{Answer, Tested, answering, failing, problem};
+use crate::layered::{TestLayer, TextResponse, failing, problem, responding};
 use axum::{
     Json, Router,
     body::Body,
@@ -27,115 +27,115 @@ use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::limit::RequestBodyLimitLayer;
 
 #[test]
-fn an_error_is_answered_with_what_is_public_of_it() {
-    let tested = Tested::new();
-    let answer = tested.ask(failing(|| {
+fn error_becomes_a_public_problem() {
+    let test = TestLayer::new();
+    let response = test.call(failing(|| {
         AppError::invalid_input("The order is not valid.")
-            .with_field("quantity", "has to be at least 1")
+            .with_field("quantity", "must be at least 1")
             .with_context("user", "SECRET")
     }));
-    let problem = problem(&answer, &tested);
+    let problem = problem(&response, &test);
     assert_eq!(problem["code"], "invalid_input");
     assert_eq!(problem["errors"][0]["field"], "quantity");
-    assert!(!answer.body().contains("SECRET"));
-    assert_eq!(tested.drains(), 0, "it is not ours");
+    assert!(!response.body().contains("SECRET"));
+    assert_eq!(test.drains(), 0, "it is not ours");
 }
 
 #[test]
-fn the_log_has_the_method_and_the_path_but_not_the_query() {
-    let tested = Tested::new();
-    tested.ask(failing(|| AppError::timeout("the database")));
-    let line = tested.line();
+fn log_omits_the_query() {
+    let test = TestLayer::new();
+    test.call(failing(|| AppError::timeout("the database")));
+    let line = test.line();
     assert!(line.contains(r#"operation="POST /orders" "#), "{line}");
     assert!(!line.contains("SECRET"), "{line}");
 }
 
 #[test]
-fn what_is_well_passes_as_it_is() {
-    let tested = Tested::new();
-    let answer = tested.ask(answering(|request: Request<String>| {
+fn successful_response_is_unchanged() {
+    let test = TestLayer::new();
+    let response = test.call(responding(|request: Request<String>| {
         assert!(request.headers().is_empty());
-        let mut answer = Answer::new("all is well".into());
-        answer.headers_mut().insert("x-own", "1".parse().unwrap());
-        answer
+        let mut response = TextResponse::new("all is well".into());
+        response.headers_mut().insert("x-own", "1".parse().unwrap());
+        response
     }));
     // A panic in there would be answered.
     assert_eq!(
-        (answer.status().as_u16(), &**answer.body()),
+        (response.status().as_u16(), &**response.body()),
         (200, "all is well")
     );
-    assert_eq!(answer.headers().len(), 1, "{answer:?}");
-    assert_eq!(answer.headers()["x-own"], "1");
-    assert_eq!(tested.lines.lock().unwrap().len(), 0);
+    assert_eq!(response.headers().len(), 1, "{response:?}");
+    assert_eq!(response.headers()["x-own"], "1");
+    assert_eq!(test.lines.lock().unwrap().len(), 0);
 }
 
 #[test]
-fn each_request_has_an_id_if_it_is_to() {
-    let tested = Tested::with(Handler::new(), HandlerLayer::set_request_ids);
+fn set_request_ids_assigns_every_id() {
+    let test = TestLayer::with(Handler::new(), HandlerLayer::set_request_ids);
     let seen = Arc::new(Mutex::new(None));
-    let answer = tested.ask(answering(|request: Request<String>| {
+    let response = test.call(responding(|request: Request<String>| {
         let id = request.headers().get(REQUEST_ID).cloned();
         *seen.lock().unwrap() = id;
-        Answer::default()
+        TextResponse::default()
     }));
     let seen = seen.lock().unwrap().take();
     assert_eq!(seen.as_ref().unwrap().len(), 32);
-    assert_eq!(seen.as_ref(), answer.headers().get(REQUEST_ID));
+    assert_eq!(seen.as_ref(), response.headers().get(REQUEST_ID));
 }
 
 #[test]
-fn a_good_id_of_a_client_is_kept_and_a_bad_one_is_not() {
-    let ask = |tested: &Tested, id: &[u8]| {
+fn only_valid_client_ids_are_kept() {
+    let call = |test: &TestLayer, id: &[u8]| {
         let request = Request::get("/").header(REQUEST_ID, id).body(String::new());
-        let answer = tested.ask_for(failing(|| AppError::not_found("it")), request.unwrap());
-        problem(&answer, tested)["id"].as_str().unwrap().to_owned()
+        let response = test.call_with(failing(|| AppError::not_found("it")), request.unwrap());
+        problem(&response, test)["id"].as_str().unwrap().to_owned()
     };
-    let tested = Tested::new();
-    assert_eq!(ask(&tested, b"order-42"), "order-42");
+    let test = TestLayer::new();
+    assert_eq!(call(&test, b"order-42"), "order-42");
     for bad in [&b""[..], b"a b", b"\xff", b"id=\"fake\"", &[b'x'; 65]] {
-        let made = ask(&tested, bad);
+        let made = call(&test, bad);
         assert_eq!(made.len(), 32, "{made}");
     }
-    let own = Tested::with(Handler::new(), HandlerLayer::ignore_client_ids);
-    assert_ne!(ask(&own, b"order-42"), "order-42");
+    let own = TestLayer::with(Handler::new(), HandlerLayer::ignore_client_ids);
+    assert_ne!(call(&own, b"order-42"), "order-42");
 }
 
 #[test]
-fn a_service_finds_no_id_that_the_log_would_not_have() {
-    let ask = |tested: &Tested, ids: &[&str]| {
+fn service_sees_only_valid_ids() {
+    let call = |test: &TestLayer, ids: &[&str]| {
         let mut request = Request::get("/").body(String::new()).unwrap();
         for id in ids {
             let id = id.parse().unwrap();
             request.headers_mut().append(REQUEST_ID, id);
         }
         let mut seen = Vec::new();
-        let answer = tested.ask_for(
-            answering(|request: Request<String>| {
+        let response = test.call_with(
+            responding(|request: Request<String>| {
                 seen.extend(request.headers().get_all(REQUEST_ID).iter().cloned());
-                Answer::default()
+                TextResponse::default()
             }),
             request,
         );
-        assert_eq!(answer.status(), 200);
-        let sent_back = answer.headers().get_all(REQUEST_ID).iter();
-        assert!(sent_back.eq(&seen), "{answer:?}");
+        assert_eq!(response.status(), 200);
+        let sent_back = response.headers().get_all(REQUEST_ID).iter();
+        assert!(sent_back.eq(&seen), "{response:?}");
         seen
     };
-    let tested = Tested::new();
-    assert_eq!(ask(&tested, &["order-42"]), ["order-42"]);
+    let test = TestLayer::new();
+    assert_eq!(call(&test, &["order-42"]), ["order-42"]);
     for bad in [&["a b"][..], &["order-42", "order-43"]] {
-        assert!(ask(&tested, bad).is_empty(), "{bad:?}");
+        assert!(call(&test, bad).is_empty(), "{bad:?}");
     }
-    let own = Tested::with(Handler::new(), HandlerLayer::ignore_client_ids);
-    assert!(ask(&own, &["order-42"]).is_empty());
-    let all = Tested::with(Handler::new(), HandlerLayer::set_request_ids);
-    let made = ask(&all, &["order-42", "order-43"]);
+    let own = TestLayer::with(Handler::new(), HandlerLayer::ignore_client_ids);
+    assert!(call(&own, &["order-42"]).is_empty());
+    let all = TestLayer::with(Handler::new(), HandlerLayer::set_request_ids);
+    let made = call(&all, &["order-42", "order-43"]);
     assert!(made.len() == 1 && made[0].len() == 32, "{made:?}");
 }
 
 #[test]
-fn bare_responses_become_problems_and_keep_what_they_say_otherwise() {
-    let tested = Tested::new();
+fn bare_responses_become_problems() {
+    let test = TestLayer::new();
     for (status, code) in [
         (400, "invalid_input"),
         (401, "unauthorized"),
@@ -156,26 +156,26 @@ fn bare_responses_become_problems_and_keep_what_they_say_otherwise() {
         (504, "timeout"),
     ] {
         for content_type in [None, Some("text/plain; charset=utf-8"), Some("TEXT/PLAIN")] {
-            let answer = tested.ask(answering(|_| {
-                let mut answer = Response::builder()
+            let response = test.call(responding(|_| {
+                let mut response = Response::builder()
                     .status(status)
                     .header(header::ALLOW, "GET")
                     .header(header::CONTENT_LENGTH, "6")
                     .header(header::ETAG, "\"secret\"");
                 if let Some(content_type) = content_type {
-                    answer = answer.header(header::CONTENT_TYPE, content_type);
+                    response = response.header(header::CONTENT_TYPE, content_type);
                 }
-                answer.body("SECRET".to_owned()).unwrap()
+                response.body("SECRET".to_owned()).unwrap()
             }));
-            assert_eq!(answer.status(), status);
-            assert_eq!(answer.headers()["allow"], "GET");
-            assert!(!answer.headers().contains_key("content-length"));
-            assert!(!answer.headers().contains_key("etag"));
-            assert!(!answer.body().contains("SECRET"));
-            assert_eq!(problem(&answer, &tested)["code"], code, "{status}");
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers()["allow"], "GET");
+            assert!(!response.headers().contains_key("content-length"));
+            assert!(!response.headers().contains_key("etag"));
+            assert!(!response.body().contains("SECRET"));
+            assert_eq!(problem(&response, &test)["code"], code, "{status}");
         }
     }
-    assert_eq!(tested.drains(), 0, "that somebody answered 500 is no bug");
+    assert_eq!(test.drains(), 0, "that somebody answered 500 is no bug");
 }
 
 #[test]
@@ -198,17 +198,17 @@ fn replaced_body_loses_the_headers_computed_from_it() {
         "last-modified",
         "trailer",
     ] {
-        let tested = Tested::new();
-        let answer = tested.ask(answering(move |_| {
+        let test = TestLayer::new();
+        let response = test.call(responding(move |_| {
             let bare = Response::builder()
                 .status(404)
                 .header(name, "of the old body");
             let bare = bare.header("x-kept", "yes");
             bare.body("a plain text".to_owned()).unwrap()
         }));
-        problem(&answer, &tested);
-        assert!(!answer.headers().contains_key(name), "{name}");
-        assert_eq!(answer.headers()["x-kept"], "yes");
+        problem(&response, &test);
+        assert!(!response.headers().contains_key(name), "{name}");
+        assert_eq!(response.headers()["x-kept"], "yes");
     }
 }
 
@@ -222,102 +222,103 @@ fn retry_after_is_at_least_one_second() {
         (millis(1000), "1"),
         (millis(1001), "2"),
     ] {
-        let tested = Tested::new();
-        let answer = tested.ask(failing(move || AppError::rate_limited(after)));
-        assert_eq!(answer.headers()["retry-after"], sent, "{after:?}");
+        let test = TestLayer::new();
+        let response = test.call(failing(move || AppError::rate_limited(after)));
+        assert_eq!(response.headers()["retry-after"], sent, "{after:?}");
     }
     for (bare, sent) in [("0", "1"), ("00", "1"), ("7", "7"), ("soon", "soon")] {
-        let tested = Tested::new();
-        let answer = tested.ask(answering(move |_| {
+        let test = TestLayer::new();
+        let response = test.call(responding(move |_| {
             let busy = Response::builder().status(503).header("retry-after", bare);
             busy.body(String::new()).unwrap()
         }));
-        assert_eq!(answer.headers()["retry-after"], sent, "{bare}");
+        assert_eq!(response.headers()["retry-after"], sent, "{bare}");
     }
 }
 
 #[test]
-fn how_long_it_really_is_is_still_told_to_who_asked_for_what_is_beyond() {
-    let tested = Tested::new();
-    for (status, is_told) in [(416, true), (404, false)] {
-        let answer = tested.ask(answering(|_| {
-            let answer = Response::builder()
+fn status_416_keeps_content_range() {
+    let test = TestLayer::new();
+    for (status, has_range) in [(416, true), (404, false)] {
+        let response = test.call(responding(|_| {
+            let response = Response::builder()
                 .status(status)
                 .header(header::CONTENT_RANGE, "bytes */2");
-            answer.body(String::new()).unwrap()
+            response.body(String::new()).unwrap()
         }));
-        problem(&answer, &tested);
-        assert_eq!(answer.headers().contains_key("content-range"), is_told);
+        problem(&response, &test);
+        assert_eq!(response.headers().contains_key("content-range"), has_range);
     }
 }
 
 #[test]
-fn what_somebody_made_for_somebody_is_left_alone() {
-    let tested = Tested::new();
+fn responses_with_content_are_unchanged() {
+    let test = TestLayer::new();
     for content_type in ["text/html", "application/json", "application/problem+json"] {
         let request = Request::get("/").header(REQUEST_ID, "order-42");
-        let theirs = answering(|_| {
-            let answer = Response::builder()
+        let custom = responding(|_| {
+            let response = Response::builder()
                 .status(404)
                 .header(header::CONTENT_TYPE, content_type);
-            answer.body("theirs".to_owned()).unwrap()
+            response.body("custom".to_owned()).unwrap()
         });
-        let answer = tested.ask_for(theirs, request.body(String::new()).unwrap());
-        assert_eq!(answer.headers()["content-type"], content_type);
-        assert_eq!(answer.body(), "theirs");
-        assert_eq!(answer.headers()[REQUEST_ID], "order-42");
+        let response = test.call_with(custom, request.body(String::new()).unwrap());
+        assert_eq!(response.headers()["content-type"], content_type);
+        assert_eq!(response.body(), "custom");
+        assert_eq!(response.headers()[REQUEST_ID], "order-42");
     }
-    let redirect = tested.ask(answering(|_| {
-        let answer = Response::builder().status(303);
-        answer.body("elsewhere".to_owned()).unwrap()
+    let redirect = test.call(responding(|_| {
+        let response = Response::builder().status(303);
+        response.body("elsewhere".to_owned()).unwrap()
     }));
     assert_eq!(redirect.body(), "elsewhere");
-    assert!(tested.lines.lock().unwrap().is_empty());
+    assert!(test.lines.lock().unwrap().is_empty());
 }
 
 #[test]
-fn an_error_may_come_in_a_response_through_other_layers() {
-    let tested = Tested::new();
-    let raised = answering(|_| AppError::rate_limited(Duration::from_millis(1_500)).into());
+fn error_in_a_response_passes_other_layers() {
+    let test = TestLayer::new();
+    let response_with_error =
+        responding(|_| AppError::rate_limited(Duration::from_millis(1_500)).into());
     let service = ServiceBuilder::new()
-        .map_response(|mut response: Answer| {
+        .map_response(|mut response: TextResponse| {
             response
                 .headers_mut()
                 .insert("x-layer", "1".parse().unwrap());
             response
         })
-        .service(raised);
-    let answer = tested.ask(service);
-    assert_eq!(answer.status(), 429);
-    assert_eq!(answer.headers()["x-layer"], "1");
-    assert_eq!(answer.headers()["retry-after"], "2");
-    assert_eq!(problem(&answer, &tested)["retry_after_ms"], 1_500);
-    let problem = answer.extensions().get::<Problem>().unwrap();
+        .service(response_with_error);
+    let response = test.call(service);
+    assert_eq!(response.status(), 429);
+    assert_eq!(response.headers()["x-layer"], "1");
+    assert_eq!(response.headers()["retry-after"], "2");
+    assert_eq!(problem(&response, &test)["retry_after_ms"], 1_500);
+    let problem = response.extensions().get::<Problem>().unwrap();
     assert_eq!(problem.code(), "rate_limited", "for layers further out");
 }
 
 #[test]
-fn two_layers_are_as_one() {
-    let tested = Tested::new();
-    let inner = tested.layer.layer(failing(|| AppError::bug("it")));
-    let answer = tested.ask(inner);
-    assert_eq!(tested.drains(), 1);
-    problem(&answer, &tested);
+fn nested_layers_handle_an_error_once() {
+    let test = TestLayer::new();
+    let inner = test.layer.layer(failing(|| AppError::bug("no cart")));
+    let response = test.call(inner);
+    assert_eq!(test.drains(), 1);
+    problem(&response, &test);
 }
 
 #[test]
-fn an_outer_layer_leaves_a_problem_its_id() {
-    let inner = Tested::with(Handler::new(), HandlerLayer::ignore_client_ids);
-    let outer = Tested::new();
+fn outer_layer_keeps_the_problem_id() {
+    let inner = TestLayer::with(Handler::new(), HandlerLayer::ignore_client_ids);
+    let outer = TestLayer::new();
     let service = inner.layer.layer(failing(|| AppError::not_found("it")));
     let request = Request::get("/").header(REQUEST_ID, "order-42");
-    let answer = outer.ask_for(service, request.body(String::new()).unwrap());
-    assert_ne!(problem(&answer, &inner)["id"], "order-42");
+    let response = outer.call_with(service, request.body(String::new()).unwrap());
+    assert_ne!(problem(&response, &inner)["id"], "order-42");
 }
 
 #[test]
-fn a_body_that_is_too_large_is_told_so() {
-    let tested = Tested::new();
+fn body_limit_becomes_a_problem() {
+    let test = TestLayer::new();
     // Its body is of a type of its own.
     let service = ServiceBuilder::new()
         .layer(RequestBodyLimitLayer::new(4))
@@ -325,27 +326,27 @@ fn a_body_that_is_too_large_is_told_so() {
             ready(Ok::<_, Infallible>(Response::new(Body::empty())))
         }));
     let request = Request::post("/").header(header::CONTENT_LENGTH, 5);
-    let answer = tested.ask_for(service, request.body(Body::from("12345")).unwrap());
-    assert_eq!(answer.status(), 413);
-    assert_eq!(problem(&answer, &tested)["code"], "too_large");
+    let response = test.call_with(service, request.body(Body::from("12345")).unwrap());
+    assert_eq!(response.status(), 413);
+    assert_eq!(problem(&response, &test)["code"], "too_large");
 }
 
 #[test]
-fn a_request_that_is_given_up_gives_up_the_service() {
-    let tested = Tested::new();
+fn dropped_request_drops_the_service_future() {
+    let test = TestLayer::new();
     let held = Arc::new(());
     let service = service_fn(|_| {
         let held = Arc::clone(&held);
         async move {
             pending::<()>().await;
             drop(held);
-            Ok::<_, Infallible>(Answer::default())
+            Ok::<_, Infallible>(TextResponse::default())
         }
     });
     {
         let request = Request::get("/").body(String::new()).unwrap();
-        let mut answer = pin!(tested.layer.layer(service).oneshot(request));
-        let polled = answer
+        let mut response = pin!(test.layer.layer(service).oneshot(request));
+        let polled = response
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending());
@@ -355,17 +356,17 @@ fn a_request_that_is_given_up_gives_up_the_service() {
 }
 
 #[test]
-fn whatever_axum_refuses_is_a_problem() {
+fn axum_rejections_become_problems() {
     async fn order(Json(order): Json<Value>) -> Result<String, AppError> {
         let quantity = order["quantity"].as_u64();
         let quantity = quantity.ok_or_else(|| AppError::invalid_input("How many?"))?;
         Ok(quantity.to_string())
     }
-    let tested = Tested::new();
+    let test = TestLayer::new();
     let app = Router::new()
         .route("/orders", post(order))
         .route("/bug", get(async || -> String { panic!("SECRET") }))
-        .layer(tested.layer.clone());
+        .layer(test.layer.clone());
     let json = "application/json";
     let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
     for (method, path, content_type, body, status) in [
@@ -381,31 +382,31 @@ fn whatever_axum_refuses_is_a_problem() {
         let request = Request::builder().method(method).uri(path);
         let request = request.header(header::CONTENT_TYPE, content_type);
         let request = request.body(Body::from(body.to_owned())).unwrap();
-        let Ok(answer) = block_on(app.clone().oneshot(request));
-        let (head, body) = answer.into_parts();
+        let Ok(response) = block_on(app.clone().oneshot(request));
+        let (head, body) = response.into_parts();
         let body = block_on(axum::body::to_bytes(body, usize::MAX)).unwrap();
         let body = String::from_utf8(body.to_vec()).unwrap();
         assert_eq!(head.status, StatusCode::from_u16(status).unwrap(), "{body}");
         if status != 200 {
-            let answer = Response::from_parts(head, body);
-            assert!(!answer.body().contains("SECRET"));
-            problem(&answer, &tested);
+            let response = Response::from_parts(head, body);
+            assert!(!response.body().contains("SECRET"));
+            problem(&response, &test);
         }
     }
-    assert_eq!(tested.drains(), 1);
+    assert_eq!(test.drains(), 1);
 }
 
 proptest! {
     #![proptest_config(cases(512))]
 
     /// Whatever an error holds and however it comes, nothing internal is in any
-    /// part of the answer.
+    /// part of the response.
     #[test]
-    fn no_answer_has_what_is_internal(
+    fn response_contains_nothing_internal(
         status in 400..600_u16,
         texts in prop::collection::vec(".*", 1..6),
         is_bug: bool,
-        is_raised: bool,
+        is_in_response: bool,
         id in "[ -~]{0,80}",
     ) {
         let build = || {
@@ -420,16 +421,16 @@ proptest! {
             });
             if is_bug { AppError::bug("SECRET").with_source(error) } else { error }
         };
-        let tested = Tested::new();
+        let test = TestLayer::new();
         let request = Request::get("/").header(REQUEST_ID, id).body(String::new()).unwrap();
-        let answer = if is_raised {
-            tested.ask_for(answering(|_| build().into()), request)
+        let response = if is_in_response {
+            test.call_with(responding(|_| build().into()), request)
         } else {
-            tested.ask_for(failing(build), request)
+            test.call_with(failing(build), request)
         };
-        let whole = format!("{:?} {}", answer.headers(), answer.body());
+        let whole = format!("{:?} {}", response.headers(), response.body());
         prop_assert!(!whole.contains("SECRET"), "{}", whole);
-        prop_assert_eq!(tested.drains(), usize::from(is_bug));
-        problem(&answer, &tested);
+        prop_assert_eq!(test.drains(), usize::from(is_bug));
+        problem(&response, &test);
     }
 }
