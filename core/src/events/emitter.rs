@@ -19,7 +19,7 @@ use std::{
     },
 };
 
-/// Delivers events of type `E` to its listeners, in order.
+/// An emitter, which delivers events of type `E` to its listeners in order.
 ///
 /// A clone is the same emitter. The [module's documentation](super) lists the rules.
 ///

@@ -24,7 +24,8 @@ use std::{error::Error, fmt, panic::Location, sync::Arc};
 /// ```
 pub struct EmitError(Box<EmitErrorInner>);
 
-/// Boxed, so that a successful emit, which is almost every one, returns in registers.
+/// The fields of an [`EmitError`], boxed so that a successful emit, which is almost
+/// every one, returns in registers.
 struct EmitErrorInner {
     delivered: usize,
     failures: Vec<Failure>,

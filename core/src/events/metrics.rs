@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-/// Counts and times the events of a [`Bus`], until it is dropped.
+/// A measurement of the events of a [`Bus`], which ends when it is dropped.
 ///
 /// Listeners are identified by the line of code that added them, whatever their
 /// names. So listeners added per request are counted as one, and memory depends on

@@ -105,8 +105,8 @@ impl<T: Clone> Snapshot<T> {
     }
 }
 
-/// Frees removed parts as soon as the reader is done, also after a panic, and not
-/// only with the next read.
+/// A guard that frees removed parts as soon as the reader is done, also after a panic,
+/// and not only with the next read.
 struct StaleGuard<'a, T: Clone> {
     snapshot: &'a Snapshot<T>,
     version: u64,

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-/// Writes records, from any thread. Clones write to the same trace.
+/// A writer of records, usable from any thread. Clones write to the same trace.
 ///
 /// It never waits for a reader: when the ring is full, the oldest record is dropped
 /// and counted.
