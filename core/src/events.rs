@@ -91,7 +91,7 @@ mod failure;
 mod inbox;
 mod leak;
 mod listener;
-mod listener_list;
+mod listener_table;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod metrics;

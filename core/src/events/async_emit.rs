@@ -4,7 +4,7 @@ use super::{
     AsyncEmitter, EmitError, Emitter, Failure, ListenerOutcome, Subscription,
     delivery::Progress,
     listener::{Listen, Running, Started},
-    listener_list::{ListenerList, Position},
+    listener_table::{ListenerPosition, ListenerTable},
     monitor::{DeliveryObserver, MonitoredEmit},
 };
 use crate::BoxError;
@@ -53,7 +53,12 @@ impl<E: ?Sized + Send + Sync + 'static> AsyncEmitter<E> {
         F: Future<Output = R> + Send + 'static,
         R: ListenerOutcome,
     {
-        self.add(Position::Last, false, name.into(), async_listener(listener))
+        self.add(
+            ListenerPosition::Last,
+            false,
+            name.into(),
+            async_listener(listener),
+        )
     }
 
     /// Adds an asynchronous listener before the existing ones. See
@@ -78,7 +83,7 @@ impl<E: ?Sized + Send + Sync + 'static> AsyncEmitter<E> {
         R: ListenerOutcome,
     {
         self.add(
-            Position::First,
+            ListenerPosition::First,
             false,
             name.into(),
             async_listener(listener),
@@ -108,7 +113,12 @@ impl<E: ?Sized + Send + Sync + 'static> AsyncEmitter<E> {
         F: Future<Output = R> + Send + 'static,
         R: ListenerOutcome,
     {
-        self.add(Position::Last, true, name.into(), async_listener(listener))
+        self.add(
+            ListenerPosition::Last,
+            true,
+            name.into(),
+            async_listener(listener),
+        )
     }
 }
 
@@ -240,7 +250,7 @@ impl<E: ?Sized, T> Unpin for SerialEmit<E, T> {}
 
 /// An emit that has reached a listener it must await.
 struct SuspendedEmit<E: ?Sized> {
-    list: Arc<ListenerList<E>>,
+    table: Arc<ListenerTable<E>>,
     /// The index of that listener.
     index: usize,
     call: CallState,
@@ -261,15 +271,15 @@ where
 {
     /// Runs as far as possible without waiting, which usually is to the end.
     fn begin(&self, progress: &mut Progress) -> Option<SuspendedEmit<E>> {
-        self.emitter.shared.list.with(|list| {
-            self.emitter.count_if_unhandled(list);
-            let (index, call) = if list.monitors().is_empty() {
-                self.run_to_first_wait(list, progress)?
+        self.emitter.shared.table.with(|table| {
+            self.emitter.count_if_unhandled(table);
+            let (index, call) = if table.monitors().is_empty() {
+                self.run_to_first_wait(table, progress)?
             } else {
                 (0, CallState::NotStarted)
             };
             Some(SuspendedEmit {
-                list: Arc::clone(list),
+                table: Arc::clone(table),
                 index,
                 call,
             })
@@ -278,10 +288,10 @@ where
 
     fn run_to_first_wait(
         &self,
-        list: &ListenerList<E>,
+        table: &ListenerTable<E>,
         progress: &mut Progress,
     ) -> Option<(usize, CallState)> {
-        for (index, entry) in list.listeners().iter().enumerate() {
+        for (index, entry) in table.listeners().iter().enumerate() {
             if !self.emitter.should_call(entry) {
                 continue;
             }
@@ -310,12 +320,12 @@ where
     ) -> Result<usize, EmitError> {
         let PendingEmit { emitter, event } = self;
         let SuspendedEmit {
-            list,
+            table,
             index: from,
             mut call,
         } = suspended;
         let event: Arc<E> = event.into();
-        let (listeners, monitors) = (list.listeners(), list.monitors());
+        let (listeners, monitors) = (table.listeners(), table.monitors());
         let mut monitored = MonitoredEmit::begin_if_any(&*event, monitors, listeners.len());
         for entry in &listeners[from..] {
             let call = std::mem::replace(&mut call, CallState::NotStarted);
@@ -354,11 +364,11 @@ async fn run_concurrently<E: ?Sized + Send + Sync + 'static>(
     event: Arc<E>,
     limit: usize,
 ) -> Result<usize, EmitError> {
-    let list = emitter.shared.list.get();
-    emitter.count_if_unhandled(&list);
+    let table = emitter.shared.table.get();
+    emitter.count_if_unhandled(&table);
     let mut monitored =
-        MonitoredEmit::begin_if_any(&*event, list.monitors(), list.listeners().len());
-    let mut unstarted = list.listeners().iter().enumerate();
+        MonitoredEmit::begin_if_any(&*event, table.monitors(), table.listeners().len());
+    let mut unstarted = table.listeners().iter().enumerate();
     let mut running = FuturesUnordered::new();
     let mut delivered = 0;
     let mut failures: Vec<(usize, Vec<Failure>)> = Vec::new();

@@ -1,6 +1,6 @@
 //! A faster handle of an emitter, for one busy loop.
 
-use super::{EmitError, Emitter, listener::InfallibleCall, listener_list::ListenerList};
+use super::{EmitError, Emitter, listener::InfallibleCall, listener_table::ListenerTable};
 use std::{fmt, sync::Arc};
 
 /// A handle of an [`Emitter`] for a loop that emits continuously. It keeps the list
@@ -34,8 +34,8 @@ use std::{fmt, sync::Arc};
 pub struct CachedEmitter<E: ?Sized> {
     emitter: Emitter<E>,
     version: u64,
-    list: Arc<ListenerList<E>>,
-    /// Direct calls of the listeners, if none can fail and the list is plain.
+    table: Arc<ListenerTable<E>>,
+    /// Direct calls of the listeners, if none can fail and the table is plain.
     infallible: Option<Vec<InfallibleCall<E>>>,
 }
 
@@ -52,12 +52,12 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// ```
     #[must_use]
     pub fn cached(&self) -> CachedEmitter<E> {
-        let (version, list) = self.shared.list.get_versioned();
+        let (version, table) = self.shared.table.get_versioned();
         CachedEmitter {
             emitter: self.clone(),
             version,
-            infallible: list.infallible_calls(),
-            list,
+            infallible: table.infallible_calls(),
+            table,
         }
     }
 }
@@ -108,7 +108,7 @@ impl<E: ?Sized + 'static> CachedEmitter<E> {
     #[inline]
     fn emit_cached(&self, event: &E) -> Result<usize, EmitError> {
         let Some(calls) = &self.infallible else {
-            return self.emitter.emit_to(&self.list, event);
+            return self.emitter.emit_to(&self.table, event);
         };
         for call in calls {
             call(event);
@@ -118,7 +118,7 @@ impl<E: ?Sized + 'static> CachedEmitter<E> {
 
     #[inline]
     fn refresh_if_stale(&mut self) {
-        if self.emitter.shared.list.version() != self.version {
+        if self.emitter.shared.table.version() != self.version {
             self.refresh();
         }
     }
@@ -126,15 +126,15 @@ impl<E: ?Sized + 'static> CachedEmitter<E> {
     #[cold]
     #[inline(never)]
     fn refresh(&mut self) {
-        let (version, list) = self.emitter.shared.list.get_versioned();
+        let (version, table) = self.emitter.shared.table.get_versioned();
         // Dropped last: it may be the last reference to removed listeners, and
         // dropping those may run user code.
         let _older = (
             self.infallible.take(),
-            std::mem::replace(&mut self.list, list),
+            std::mem::replace(&mut self.table, table),
         );
         self.version = version;
-        self.infallible = self.list.infallible_calls();
+        self.infallible = self.table.infallible_calls();
     }
 }
 

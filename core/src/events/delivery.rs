@@ -3,7 +3,7 @@
 use super::{
     EmitError, Emitter, Failure, FailurePolicy,
     listener::{CallDecision, ListenerEntry},
-    listener_list::ListenerList,
+    listener_table::ListenerTable,
     monitor::{DeliveryObserver, MonitoredEmit, NoObserver},
     subscription::Registry,
 };
@@ -28,27 +28,28 @@ impl Progress {
 }
 
 impl<E: ?Sized + 'static> Emitter<E> {
-    /// Emits to a list with monitors or conditional listeners.
+    /// Emits to a table with monitors or conditional listeners.
     #[inline(never)]
     pub(super) fn emit_general(
         &self,
-        list: &ListenerList<E>,
+        table: &ListenerTable<E>,
         event: &E,
     ) -> Result<usize, EmitError> {
         let mut progress = Progress::default();
-        self.count_if_unhandled(list);
-        if list.monitors().is_empty() {
-            self.deliver(list.listeners(), event, &mut progress, &mut NoObserver);
+        self.count_if_unhandled(table);
+        if table.monitors().is_empty() {
+            self.deliver(table.listeners(), event, &mut progress, &mut NoObserver);
         } else {
-            let mut observer = MonitoredEmit::begin(event, list.monitors(), list.listeners().len());
-            self.deliver(list.listeners(), event, &mut progress, &mut observer);
+            let mut observer =
+                MonitoredEmit::begin(event, table.monitors(), table.listeners().len());
+            self.deliver(table.listeners(), event, &mut progress, &mut observer);
         }
         progress.into_result()
     }
 
     /// Counts and reports an emit without listeners.
-    pub(super) fn count_if_unhandled(&self, list: &ListenerList<E>) {
-        if !list.listeners().is_empty() || self.shared.carries_failures {
+    pub(super) fn count_if_unhandled(&self, table: &ListenerTable<E>) {
+        if !table.listeners().is_empty() || self.shared.carries_failures {
             return;
         }
         let event = std::any::type_name::<E>();
@@ -66,7 +67,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
     #[inline(never)]
     pub(super) fn resume_after_failure(
         &self,
-        list: &ListenerList<E>,
+        table: &ListenerTable<E>,
         event: &E,
         index: usize,
         error: BoxError,
@@ -75,7 +76,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
             delivered: index + 1,
             failures: Vec::new(),
         };
-        let (failed, rest) = (&list.listeners()[index], &list.listeners()[index + 1..]);
+        let (failed, rest) = (&table.listeners()[index], &table.listeners()[index + 1..]);
         let flow = self.handle_failure(failed, error, &mut progress.failures);
         if flow.is_continue() {
             self.deliver(rest, event, &mut progress, &mut NoObserver);

@@ -4,7 +4,7 @@ use super::{
     EmitError, Failure, Leak, ListenerId, ListenerOutcome, Notice, Options, Registration, Removal,
     Subscription, WeakEmitter,
     listener::{FnListener, Listen, ListenerEntry},
-    listener_list::{ListenerList, Position},
+    listener_table::{ListenerPosition, ListenerTable},
     monitor::Monitor,
     snapshot::Snapshot,
     subscription::Registry,
@@ -48,7 +48,7 @@ pub struct Emitter<E: ?Sized, M = Plain> {
 }
 
 pub(super) struct EmitterShared<E: ?Sized> {
-    pub(super) list: Snapshot<ListenerList<E>>,
+    pub(super) table: Snapshot<ListenerTable<E>>,
     pub(super) options: Options,
     /// Made on first use: most emitters have no observers.
     pub(super) errors: Errors,
@@ -97,7 +97,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
         carries_failures: bool,
     ) -> Self {
         Emitter::from_shared(Arc::new(EmitterShared {
-            list: Snapshot::new(ListenerList::new()),
+            table: Snapshot::new(ListenerTable::new()),
             options,
             errors: OnceLock::new(),
             bus_errors,
@@ -136,7 +136,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// the emitter stays usable.
     #[inline]
     pub fn emit(&self, event: &E) -> Result<usize, EmitError> {
-        self.shared.list.with(|list| self.emit_to(list, event))
+        self.shared.table.with(|table| self.emit_to(table, event))
     }
 
     #[expect(
@@ -144,18 +144,18 @@ impl<E: ?Sized + 'static> Emitter<E> {
         reason = "a call costs a third of an emit to one listener"
     )]
     #[inline(always)]
-    pub(super) fn emit_to(&self, list: &ListenerList<E>, event: &E) -> Result<usize, EmitError> {
-        if !list.is_plain() {
-            return self.emit_general(list, event);
+    pub(super) fn emit_to(&self, table: &ListenerTable<E>, event: &E) -> Result<usize, EmitError> {
+        if !table.is_plain() {
+            return self.emit_general(table, event);
         }
-        let mut rest = list.listeners().iter();
+        let mut rest = table.listeners().iter();
         while let Some(entry) = rest.next() {
             if let Err(error) = entry.listen.call(event) {
-                let index = list.listeners().len() - rest.len() - 1;
-                return self.resume_after_failure(list, event, index, error);
+                let index = table.listeners().len() - rest.len() - 1;
+                return self.resume_after_failure(table, event, index, error);
             }
         }
-        Ok(list.listeners().len())
+        Ok(table.listeners().len())
     }
 }
 
@@ -267,7 +267,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
         name: impl Into<Arc<str>>,
         listener: impl Fn(&E) -> R + Send + Sync + 'static,
     ) -> Subscription {
-        self.add_function(Position::Last, false, name.into(), listener)
+        self.add_function(ListenerPosition::Last, false, name.into(), listener)
     }
 
     /// Adds a listener before the existing ones. Of two, the one added later comes
@@ -288,7 +288,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
         name: impl Into<Arc<str>>,
         listener: impl Fn(&E) -> R + Send + Sync + 'static,
     ) -> Subscription {
-        self.add_function(Position::First, false, name.into(), listener)
+        self.add_function(ListenerPosition::First, false, name.into(), listener)
     }
 
     /// Adds a listener for one event. It is removed before it is called, so a nested
@@ -308,7 +308,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
         name: impl Into<Arc<str>>,
         listener: impl Fn(&E) -> R + Send + Sync + 'static,
     ) -> Subscription {
-        self.add_function(Position::Last, true, name.into(), listener)
+        self.add_function(ListenerPosition::Last, true, name.into(), listener)
     }
 
     /// Adds a listener for one event before the existing ones. Combines
@@ -329,7 +329,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
         name: impl Into<Arc<str>>,
         listener: impl Fn(&E) -> R + Send + Sync + 'static,
     ) -> Subscription {
-        self.add_function(Position::First, true, name.into(), listener)
+        self.add_function(ListenerPosition::First, true, name.into(), listener)
     }
 
     /// Removes a listener and returns whether it was present. A handle that is used
@@ -362,7 +362,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// # let _ = id;
     /// ```
     pub fn remove_all(&self) -> usize {
-        let removed = self.shared.list.update(ListenerList::take_listeners);
+        let removed = self.shared.table.update(ListenerTable::take_listeners);
         for entry in &removed {
             entry.mark_removed();
         }
@@ -372,7 +372,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     #[track_caller]
     fn add_function<R: ListenerOutcome>(
         &self,
-        position: Position,
+        position: ListenerPosition,
         is_once: bool,
         name: Arc<str>,
         listener: impl Fn(&E) -> R + Send + Sync + 'static,
@@ -383,7 +383,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     #[track_caller]
     pub(super) fn add(
         &self,
-        position: Position,
+        position: ListenerPosition,
         is_once: bool,
         name: Arc<str>,
         listen: Arc<dyn Listen<E>>,
@@ -399,10 +399,10 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
         let id = registration.id;
         let is_live = options.removal == Removal::Live;
         let entry = ListenerEntry::new(listen, registration, is_live);
-        let leaking = self.shared.list.update(|list| {
-            list.add(position, entry);
-            let is_leaking = list.starts_leaking(options.max_listeners);
-            is_leaking.then(|| list.registrations())
+        let leaking = self.shared.table.update(|table| {
+            table.add(position, entry);
+            let is_leaking = table.starts_leaking(options.max_listeners);
+            is_leaking.then(|| table.registrations())
         });
         if let Some(listeners) = leaking {
             self.report(&Leak {
@@ -558,7 +558,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// assert_eq!(emitter.listener_count(), 1);
     /// ```
     pub fn listener_count(&self) -> usize {
-        self.shared.list.get().listeners().len()
+        self.shared.table.get().listeners().len()
     }
 
     /// Returns the registrations of the listeners, in order.
@@ -573,7 +573,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// assert_eq!(ready.since, None, "the options have no clock");
     /// ```
     pub fn listeners(&self) -> Vec<Registration> {
-        self.shared.list.get().registrations()
+        self.shared.table.get().registrations()
     }
 
     /// Returns a weak handle.
@@ -597,8 +597,8 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     }
 
     pub(super) fn add_monitor(&self, monitor: Monitor<E>) {
-        let list = &self.shared.list;
-        list.update(|list| list.add_monitor(monitor));
+        let table = &self.shared.table;
+        table.update(|table| table.add_monitor(monitor));
     }
 
     fn subscription(&self, id: ListenerId) -> Subscription {
@@ -609,11 +609,11 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
 
 impl<E: ?Sized + 'static> Registry for EmitterShared<E> {
     fn remove(&self, id: ListenerId) -> bool {
-        // Checked first, since an update copies the list.
-        if !self.list.with(|list| list.has(id)) {
+        // Checked first, since an update copies the table.
+        if !self.table.with(|table| table.has(id)) {
             return false;
         }
-        let removed = self.list.update(|list| list.remove(id));
+        let removed = self.table.update(|table| table.remove(id));
         let Some(removed) = removed else {
             return false;
         };

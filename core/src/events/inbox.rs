@@ -7,7 +7,7 @@ mod queue;
 use super::{
     Bus, Emitter, ListenerId, Overflow, Subscription,
     listener::{Listen, Started},
-    listener_list::Position,
+    listener_table::ListenerPosition,
 };
 use crate::BoxError;
 use futures::{Stream, stream::FusedStream};
@@ -144,7 +144,7 @@ impl<E: Clone + Send + Sync + 'static, M> Emitter<E, M> {
             queue,
             batch: VecDeque::new(),
             has_ended: false,
-            subscription: self.add(Position::Last, false, name.into(), listen),
+            subscription: self.add(ListenerPosition::Last, false, name.into(), listen),
         })
     }
 }
@@ -361,7 +361,7 @@ impl<E> fmt::Debug for Inbox<E> {
     }
 }
 
-/// The inbox as a listener in its emitter's list.
+/// The inbox as a listener in the table of its emitter.
 struct InboxListener<E>(Arc<InboxQueue<E>>);
 
 impl<E: Clone + Send + Sync + 'static> Listen<E> for InboxListener<E> {
@@ -383,7 +383,7 @@ impl<E: Clone + Send + Sync + 'static> Listen<E> for InboxListener<E> {
         }
     }
 
-    /// Closes the inbox at once, and not when the last copy of the list is dropped:
+    /// Closes the inbox at once, and not when the last copy of the table is dropped:
     /// an idle cached handle may keep that for long.
     fn removed(&self) {
         self.0.close();

@@ -208,7 +208,7 @@ where
     }
 }
 
-/// A listener in an emitter's list. The fields that every emit reads are stored
+/// A listener in the table of an emitter. The fields that every emit reads are stored
 /// inline, the others behind a pointer. A clone is the same listener.
 pub(super) struct ListenerEntry<E: ?Sized> {
     pub(super) listen: Arc<dyn Listen<E>>,

@@ -8,7 +8,7 @@ use super::{
 use std::sync::Arc;
 
 /// The listeners and monitors of an emitter, of which each emit takes a snapshot.
-pub(super) struct ListenerList<E: ?Sized> {
+pub(super) struct ListenerTable<E: ?Sized> {
     listeners: Vec<ListenerEntry<E>>,
     monitors: Vec<Monitor<E>>,
     is_plain: bool,
@@ -17,7 +17,7 @@ pub(super) struct ListenerList<E: ?Sized> {
 
 /// The end of the list at which a listener is added.
 #[derive(Clone, Copy)]
-pub(super) enum Position {
+pub(super) enum ListenerPosition {
     First,
     Last,
 }
@@ -28,9 +28,9 @@ pub(super) struct Removed<E: ?Sized> {
     _monitor: Option<Monitor<E>>,
 }
 
-impl<E: ?Sized> ListenerList<E> {
+impl<E: ?Sized> ListenerTable<E> {
     pub(super) fn new() -> Self {
-        ListenerList {
+        ListenerTable {
             listeners: Vec::new(),
             monitors: Vec::new(),
             is_plain: false,
@@ -52,7 +52,7 @@ impl<E: ?Sized> ListenerList<E> {
         self.is_plain
     }
 
-    /// Returns a direct call for each listener, if the list is
+    /// Returns a direct call for each listener, if the table is
     /// [plain](Self::is_plain) and no listener can fail.
     pub(super) fn infallible_calls(&self) -> Option<Vec<InfallibleCall<E>>> {
         if !self.is_plain {
@@ -67,10 +67,10 @@ impl<E: ?Sized> ListenerList<E> {
         entries.map(|entry| entry.registration().clone()).collect()
     }
 
-    pub(super) fn add(&mut self, position: Position, entry: ListenerEntry<E>) {
+    pub(super) fn add(&mut self, position: ListenerPosition, entry: ListenerEntry<E>) {
         let index = match position {
-            Position::First => 0,
-            Position::Last => self.listeners.len(),
+            ListenerPosition::First => 0,
+            ListenerPosition::Last => self.listeners.len(),
         };
         self.listeners.insert(index, entry);
         self.update_is_plain();
@@ -124,9 +124,9 @@ impl<E: ?Sized> ListenerList<E> {
     }
 }
 
-impl<E: ?Sized> Clone for ListenerList<E> {
+impl<E: ?Sized> Clone for ListenerTable<E> {
     fn clone(&self) -> Self {
-        ListenerList {
+        ListenerTable {
             listeners: self.listeners.clone(),
             monitors: self.monitors.clone(),
             is_plain: self.is_plain,
