@@ -69,8 +69,8 @@ fn parallel_map_keeps_order_and_window() {
             .into_sink("channel", sender.into_sink())
     };
     block_on(run).unwrap();
-    let received: Vec<u32> = block_on(receiver.try_collect()).unwrap();
-    assert!(received.into_iter().eq((0..100).map(|n| n * 2)));
+    let doubled: Vec<u32> = block_on(receiver.try_collect()).unwrap();
+    assert!(doubled.into_iter().eq((0..100).map(|n| n * 2)));
     assert!(most.load(Ordering::Relaxed) <= 4);
 }
 

@@ -39,7 +39,7 @@ pub(super) fn async_channel(setting: Setting) -> f64 {
                 thread::yield_now();
             }
         } else {
-            sender.send(event).await.expect("the receiver is alive");
+            sender.send(event).await.expect("a live receiver");
         }
     };
     time(setting, send, async move || receiver.recv().await.ok())

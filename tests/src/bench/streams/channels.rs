@@ -26,25 +26,20 @@ fn highwater(setting: Setting) -> f64 {
     let start = Instant::now();
     let clock = Arc::new(move || start.elapsed());
     let (sender, mut receiver) = channel_with_clock(bound, Overflow::Wait, clock);
-    let send = async move |item: u64| sender.send(item).await.expect("the receiver is alive");
+    let send = async move |item: u64| sender.send(item).await.expect("a live receiver");
     let receive = async move || receiver.next().await?.ok();
     time(setting, send, receive)
 }
 
 fn async_channel(setting: Setting) -> f64 {
     let (sender, receiver) = async_channel::bounded(CAPACITY);
-    let send = async move |item| sender.send(item).await.expect("the receiver is alive");
+    let send = async move |item| sender.send(item).await.expect("a live receiver");
     time(setting, send, async move || receiver.recv().await.ok())
 }
 
 fn flume(setting: Setting) -> f64 {
     let (sender, receiver) = flume::bounded(CAPACITY);
-    let send = async move |item| {
-        sender
-            .send_async(item)
-            .await
-            .expect("the receiver is alive")
-    };
+    let send = async move |item| sender.send_async(item).await.expect("a live receiver");
     time(setting, send, async move || {
         receiver.recv_async().await.ok()
     })
@@ -52,12 +47,12 @@ fn flume(setting: Setting) -> f64 {
 
 fn kanal(setting: Setting) -> f64 {
     let (sender, receiver) = kanal::bounded_async(CAPACITY);
-    let send = async move |item| sender.send(item).await.expect("the receiver is alive");
+    let send = async move |item| sender.send(item).await.expect("a live receiver");
     time(setting, send, async move || receiver.recv().await.ok())
 }
 
 fn tokio(setting: Setting) -> f64 {
     let (sender, mut receiver) = tokio::sync::mpsc::channel(CAPACITY);
-    let send = async move |item| sender.send(item).await.expect("the receiver is alive");
+    let send = async move |item| sender.send(item).await.expect("a live receiver");
     time(setting, send, async move || receiver.recv().await)
 }
