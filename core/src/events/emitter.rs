@@ -161,11 +161,26 @@ impl<E: ?Sized + 'static> Emitter<E> {
 
 /// The mode of an [`Emitter`] or a [`Bus`](super::Bus) whose listeners are plain
 /// functions. It has [`emit`](Emitter::emit) and no `on_async`.
+///
+/// ```
+/// use highwater::events::{Emitter, Plain};
+///
+/// let emitter: Emitter<u8, Plain> = Emitter::new();
+/// assert_eq!(emitter.emit(&1).unwrap(), 0);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Plain {}
 
 /// The mode of an [`AsyncEmitter`] or an [`AsyncBus`](super::AsyncBus), which also
 /// takes asynchronous listeners. It has no plain `emit`, which could not await them.
+///
+/// ```
+/// use highwater::events::{Awaited, Emitter};
+///
+/// let emitter: Emitter<u8, Awaited> = Emitter::new_async();
+/// emitter.on_async("store", async |_| {}).detach();
+/// assert_eq!(emitter.listener_count(), 1);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Awaited {}
 

@@ -106,7 +106,7 @@ fn handle_works_once_and_on_its_own_emitter() {
     assert!(!emitter.off(id), "dropping its subscription has no effect");
 
     let monitor = emitter.monitor(|_, _| panic!("it was turned off"));
-    assert_eq!(emitter.remove_all(), 0, "a monitor is no listener");
+    assert_eq!(emitter.remove_all(), 0, "a monitor is not a listener");
     assert!(emitter.off(monitor.id()));
     assert_eq!(emitter.emit(&0).unwrap(), 0);
 }

@@ -68,7 +68,7 @@ fn monitors_and_failures_are_not_counted() {
     assert_eq!(emitter.unhandled(), 1);
     emitter.on("disk", |_| Err("full")).detach();
     assert!(emitter.errors().listeners().is_empty());
-    assert!(emitter.emit(&1).is_err(), "it comes back to the emit");
+    assert!(emitter.emit(&1).is_err(), "returned by emit");
     assert_eq!(emitter.errors().unhandled(), 0);
     assert_eq!(*reports.lock().unwrap(), ["u8"]);
 }

@@ -118,7 +118,7 @@ fn chrome_export_names_its_tracks() {
     assert_eq!(counts, [1, 2, 1, 0]);
     assert_eq!(value["otherData"]["seed"], 9);
     assert_eq!(value["otherData"]["params"]["key"], "\"value\"");
-    assert_eq!(phase(&value, "B").count(), 0, "an end draws its begin");
+    assert_eq!(phase(&value, "B").count(), 0, "an end draws its start");
 }
 
 #[test]

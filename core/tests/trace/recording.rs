@@ -41,7 +41,7 @@ fn full_ring_drops_the_oldest() {
     assert_eq!(ring.drain().collect::<Vec<_>>(), [2, 3, 4]);
     assert!(ring.is_empty());
     ring.extend(5..9);
-    assert_eq!(ring.dropped(), 3, "the count goes on");
+    assert_eq!(ring.dropped(), 3, "the count is kept");
     let mut least = Ring::new(0);
     least.extend([1, 2]);
     assert_eq!(least.drain().collect::<Vec<_>>(), [2]);
