@@ -1,8 +1,9 @@
-//! What an error costs from where it comes up to what is sent and logged:
-//! `cargo bench -p highwater --bench errors`.
+//! The cost of an error from its creation to the response and the log: `cargo bench
+//! -p highwater --bench errors`.
 //!
-//! Beside what people do without: a box and `format!`, or `anyhow` and JSON. With
-//! `RUST_BACKTRACE` set, `anyhow` also walks the stack, which takes microseconds.
+//! The baselines are a boxed error with `format!`, and `anyhow` with JSON. If
+//! `RUST_BACKTRACE` is set, `anyhow` also captures a backtrace, which takes
+//! microseconds.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use highwater::error::{
@@ -13,7 +14,7 @@ use std::{error::Error, hint::black_box, time::Duration};
 
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 enum OrderError {
-    #[error("order {0} is not in the table")]
+    #[error("order {0} does not exist")]
     Unknown(u64),
     #[error("order {0} has no customer")]
     NoCustomer(u64),
@@ -40,31 +41,31 @@ fn find(order: u64) -> Result<u64, OrderError> {
 }
 
 #[inline(never)]
-fn answer(order: u64) -> Result<u64, AppError> {
+fn load(order: u64) -> Result<u64, AppError> {
     let found = find(order)?;
     Ok(found + 1)
 }
 
 #[inline(never)]
-fn answer_boxed(order: u64) -> Result<u64, Box<dyn Error + Send + Sync>> {
+fn load_boxed(order: u64) -> Result<u64, Box<dyn Error + Send + Sync>> {
     let found = find(order)?;
     Ok(found + 1)
 }
 
 #[inline(never)]
-fn answer_anyhow(order: u64) -> anyhow::Result<u64> {
+fn load_anyhow(order: u64) -> anyhow::Result<u64> {
     let found = find(order)?;
     Ok(found + 1)
 }
 
-/// From the error to the body of the response.
+/// From the error to the response body.
 fn render(criterion: &mut Criterion) {
     let ids = Ids::new(7);
     let id = ids.make();
     let mut group = criterion.benchmark_group("classify and render");
-    group.bench_function("highwater: by ?, problem+json", |bencher| {
+    group.bench_function("highwater: ? and problem+json", |bencher| {
         bencher.iter(|| {
-            let error = answer(black_box(42)).expect_err("not in the table");
+            let error = load(black_box(42)).expect_err("missing");
             Problem::new(&error, &id).to_json()
         });
     });
@@ -79,20 +80,20 @@ fn render(criterion: &mut Criterion) {
     });
     group.bench_function("box and format!", |bencher| {
         bencher.iter(|| {
-            let error = answer_boxed(black_box(42)).expect_err("not in the table");
+            let error = load_boxed(black_box(42)).expect_err("missing");
             format!(r#"{{"error":"{error}","id":"{id}"}}"#)
         });
     });
     group.bench_function("anyhow and serde_json", |bencher| {
         bencher.iter(|| {
-            let error = answer_anyhow(black_box(42)).expect_err("not in the table");
+            let error = load_anyhow(black_box(42)).expect_err("missing");
             serde_json::json!({ "error": error.to_string(), "id": id.as_str() }).to_string()
         });
     });
     group.finish();
 }
 
-/// The whole way through the handler: decided, logged, counted, rendered.
+/// Through the whole handler: decide, log, count, render.
 fn handle(criterion: &mut Criterion) {
     let ids = Ids::new(7);
     let mut group = criterion.benchmark_group("handle");
@@ -100,10 +101,10 @@ fn handle(criterion: &mut Criterion) {
     let logged = Handler::new().log_to(|level, line| {
         black_box((level, line));
     });
-    for (name, handler) in [("nobody reads the log", &silent), ("logged", &logged)] {
+    for (name, handler) in [("log disabled", &silent), ("logged", &logged)] {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                let error = answer(black_box(42)).expect_err("not in the table");
+                let error = load(black_box(42)).expect_err("missing");
                 let incident = Incident::new(ids.make(), "GET /orders/42");
                 let decision = handler.handle(&error, &incident);
                 decision.problem().map(Problem::to_json)
@@ -112,7 +113,7 @@ fn handle(criterion: &mut Criterion) {
     }
     group.bench_function("a bug, logged", |bencher| {
         bencher.iter(|| {
-            let error = answer(black_box(1)).expect_err("no customer");
+            let error = load(black_box(1)).expect_err("no customer");
             let incident = Incident::new(ids.make(), "GET /orders/1");
             let decision = logged.handle(&error, &incident);
             decision.problem().map(Problem::to_json)
@@ -121,31 +122,31 @@ fn handle(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// What is paid while all is well.
-fn all_is_success(criterion: &mut Criterion) {
+/// The overhead of successful requests.
+fn success(criterion: &mut Criterion) {
     let ids = Ids::new(7);
     let now = Duration::from_secs(1);
-    let mut group = criterion.benchmark_group("all is well");
-    group.bench_function("a call that may fail", |bencher| {
-        bencher.iter(|| answer(black_box(0)));
+    let mut group = criterion.benchmark_group("success");
+    group.bench_function("a fallible call", |bencher| {
+        bencher.iter(|| load(black_box(0)));
     });
     group.bench_function("the same with anyhow", |bencher| {
-        bencher.iter(|| answer_anyhow(black_box(0)));
+        bencher.iter(|| load_anyhow(black_box(0)));
     });
-    group.bench_function("an id is made", |bencher| bencher.iter(|| ids.make()));
-    group.bench_function("a breaker admits and is told", |bencher| {
+    group.bench_function("generate an id", |bencher| bencher.iter(|| ids.make()));
+    group.bench_function("breaker: admit and record", |bencher| {
         let breaker = Breaker::new("stock");
         bencher.iter(|| {
             let permit = breaker.admit(black_box(now)).expect("it is closed");
             breaker.succeeded(permit, now);
         });
     });
-    group.bench_function("a request pays into the budget", |bencher| {
+    group.bench_function("budget: record a request", |bencher| {
         let handler = Handler::new().retry(RetryPolicy::new().budget(RetryBudget::new()));
         bencher.iter(|| handler.record_request(black_box(now)));
     });
     group.finish();
 }
 
-criterion_group!(benches, render, handle, all_is_success);
+criterion_group!(benches, render, handle, success);
 criterion_main!(benches);

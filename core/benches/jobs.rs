@@ -1,4 +1,4 @@
-//! How long jobs take, beside what the model says.
+//! The duration of jobs compared with the cost model.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use highwater::scale::Job;
@@ -17,7 +17,7 @@ fn jobs(criterion: &mut Criterion) {
         Job::Mandelbrot(64),
         Job::Mandelbrot(512),
     ] {
-        let name = format!("{job}, by the model {:?}", job.cost());
+        let name = format!("{job}, model {:?}", job.cost());
         group.bench_function(name, |bencher| bencher.iter(|| black_box(job).run()));
     }
     group.finish();

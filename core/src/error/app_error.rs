@@ -305,7 +305,7 @@ impl AppError {
     /// ```
     #[must_use]
     pub fn with_context(mut self, key: &'static str, value: impl fmt::Display) -> Self {
-        self.0.context.push((key, text::kept(&value)));
+        self.0.context.push((key, text::capped_text(&value)));
         self
     }
 
@@ -450,7 +450,7 @@ impl AppError {
     /// ```
     /// use highwater::error::AppError;
     ///
-    /// let error = AppError::forbidden("This is somebody else's order.");
+    /// let error = AppError::forbidden("This order belongs to another user.");
     /// assert_eq!((error.status(), error.code()), (403, "forbidden"));
     /// ```
     #[track_caller]

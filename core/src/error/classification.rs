@@ -51,7 +51,7 @@ pub struct Classification {
 pub struct FieldError {
     /// The name of the field, or a path to it.
     pub field: Cow<'static, str>,
-    /// What is wrong with the field.
+    /// The problem with the field.
     pub detail: Cow<'static, str>,
 }
 

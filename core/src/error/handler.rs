@@ -1,6 +1,6 @@
 //! The error handler.
 
-mod log_line;
+mod log_format;
 mod stats;
 
 pub use stats::HandlerStats;
@@ -320,8 +320,8 @@ impl Handler {
             gave_up,
             is_hang_up: false,
         };
-        let told = self.tell(&report);
-        self.with_own(decision, told, error, incident)
+        let notified = self.notify(&report);
+        self.with_own_panic(decision, notified, error, incident)
     }
 
     /// Handles a disconnected client, which is only of interest for debugging.
@@ -345,19 +345,22 @@ impl Handler {
         };
         let written = guarded(|| self.write(&report));
         let written = written.map_err(|payload| AppError::from_panic(&*payload));
-        self.with_own(decision, written, error, incident)
+        self.with_own_panic(decision, written, error, incident)
     }
 
     /// Adjusts the decision if the log function or an observer panicked. The request
     /// is still answered.
-    fn with_own(
+    fn with_own_panic(
         &self,
         decision: Decision,
-        told: Result<(), AppError>,
+        notified: Result<(), AppError>,
         error: &AppError,
         incident: &Incident<'_>,
     ) -> Decision {
-        match told.err().map(|panic| self.handle_own(&panic, incident)) {
+        match notified
+            .err()
+            .map(|panic| self.handle_own_panic(&panic, incident))
+        {
             Some(Decision::Crash) => Decision::Crash,
             Some(Decision::Drain(_)) => match decision {
                 Decision::Respond(problem) => Decision::Drain(problem),
@@ -429,17 +432,17 @@ impl Handler {
 
     /// Calls the log function and all observers, even if one panics. Returns the
     /// first panic.
-    fn tell(&self, report: &ErrorReport<'_>) -> Result<(), AppError> {
-        let mut told = guarded(|| self.write(report));
+    fn notify(&self, report: &ErrorReport<'_>) -> Result<(), AppError> {
+        let mut notified = guarded(|| self.write(report));
         for observer in &self.observers {
-            told = told.and(guarded(|| observer(report)));
+            notified = notified.and(guarded(|| observer(report)));
         }
-        told.map_err(|payload| AppError::from_panic(&*payload))
+        notified.map_err(|payload| AppError::from_panic(&*payload))
     }
 
     /// Handles a panic of the log function or an observer, without notifying
     /// observers.
-    fn handle_own(&self, panic: &AppError, incident: &Incident<'_>) -> Decision {
+    fn handle_own_panic(&self, panic: &AppError, incident: &Incident<'_>) -> Decision {
         let (decision, _) = self.decide(panic, incident, None);
         lock(&self.counts).add(panic, &decision);
         let report = ErrorReport {
@@ -450,7 +453,7 @@ impl Handler {
             is_hang_up: false,
         };
         // The log function may be what panicked.
-        let _in_vain = guarded(|| self.write(&report));
+        let _ignored = guarded(|| self.write(&report));
         decision
     }
 
@@ -459,7 +462,7 @@ impl Handler {
         match &self.log {
             Some(log) => log(report),
             None if log::log_enabled!(target: LOG_TARGET, level) => {
-                log::log!(target: LOG_TARGET, level, "{}", log_line::format(report));
+                log::log!(target: LOG_TARGET, level, "{}", log_format::format(report));
             }
             None => {}
         }
@@ -520,7 +523,7 @@ impl ErrorReport<'_> {
     /// assert!(reports.recv().unwrap().contains(" code=timeout status=504 "));
     /// ```
     pub fn line(&self) -> String {
-        log_line::format(self)
+        log_format::format(self)
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Incident<'a> {
     pub id: CorrelationId,
     /// The operation that failed, such as a method and a route.
     pub operation: &'a str,
-    /// Whether repeating the operation has the same effect as running it once. Only
+    /// True if repeating the operation has the same effect as running it once. Only
     /// idempotent operations are retried.
     pub is_idempotent: bool,
     /// The number of the attempt, from 1.

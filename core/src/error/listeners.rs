@@ -7,15 +7,15 @@ use super::{AppError, Classification, Classify};
 use crate::events::{EmitError, Failure};
 use std::error::Error;
 
-/// Whether this build includes events.
-const CAN_BE: bool = cfg!(any(not(feature = "scenarios"), feature = "chapter-events"));
+/// True if this build includes events.
+const INCLUDES_EVENTS: bool = cfg!(any(not(feature = "scenarios"), feature = "chapter-events"));
 
 fn emit_error<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a EmitError> {
-    link.downcast_ref().filter(|_| CAN_BE)
+    link.downcast_ref().filter(|_| INCLUDES_EVENTS)
 }
 
 fn failure<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a Failure> {
-    link.downcast_ref().filter(|_| CAN_BE)
+    link.downcast_ref().filter(|_| INCLUDES_EVENTS)
 }
 
 /// Classifies an error if it is an [`EmitError`] or a listener's [`Failure`].

@@ -268,11 +268,11 @@ fn short_field(field: FieldError) -> FieldError {
 
 /// Rounds up, so that clients do not retry too early.
 fn to_ms(duration: Duration) -> u64 {
-    let begun = u64::from(duration.subsec_nanos().div_ceil(1_000_000));
+    let rounded_up_ms = u64::from(duration.subsec_nanos().div_ceil(1_000_000));
     duration
         .as_secs()
         .saturating_mul(1000)
-        .saturating_add(begun)
+        .saturating_add(rounded_up_ms)
 }
 
 /// Returns the reason phrase of a status from the IANA registry.

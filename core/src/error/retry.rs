@@ -75,7 +75,7 @@ struct SharedBudget {
 pub struct FailedAttempt<'a> {
     /// The error of the attempt.
     pub error: &'a AppError,
-    /// Whether repeating the operation has the same effect as running it once.
+    /// True if repeating the operation has the same effect as running it once.
     pub is_idempotent: bool,
     /// The number of the attempt, from 1; 0 counts as 1.
     pub attempt: u32,

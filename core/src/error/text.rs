@@ -11,7 +11,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-/// The maximum size of a kept text, in bytes.
+/// The maximum size of a capped_text text, in bytes.
 pub(super) const LONGEST_TEXT: usize = 1024;
 
 /// Replaces omitted text.
@@ -49,7 +49,7 @@ impl Drop for Panic {
 }
 
 /// Formats a value, cut at the maximum size.
-pub(super) fn kept(value: &dyn Display) -> String {
+pub(super) fn capped_text(value: &dyn Display) -> String {
     let mut text = String::new();
     write_guarded(value, &mut Capped::new(&mut text));
     text
@@ -57,7 +57,7 @@ pub(super) fn kept(value: &dyn Display) -> String {
 
 /// Returns the text cut at the maximum size, or `None` if it fits.
 pub(super) fn shortened(text: &str) -> Option<String> {
-    (text.len() > LONGEST_TEXT).then(|| kept(&text))
+    (text.len() > LONGEST_TEXT).then(|| capped_text(&text))
 }
 
 /// Writes an error and its causes, each once.
@@ -112,14 +112,14 @@ pub(crate) fn write_own(
 
 /// Returns the error, or the first of its causes that has a text of its own.
 pub(crate) fn first_with_text<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
-    let mut told = error;
+    let mut error_with_text = error;
     for _ in 0..Chain::DEEPEST {
-        match told.source() {
-            Some(source) if has_no_own_text(told) => told = source,
+        match error_with_text.source() {
+            Some(source) if has_no_own_text(error_with_text) => error_with_text = source,
             _ => break,
         }
     }
-    told
+    error_with_text
 }
 
 /// Returns whether only the error's source has a text.
@@ -189,7 +189,7 @@ impl<'a> Iterator for Links<'a> {
 fn write_guarded(value: &(impl Display + ?Sized), to: &mut (impl Write + ?Sized)) {
     if guarded(|| write!(to, "{value}")).is_err() {
         // This may fail for lack of room as well.
-        let _full = to.write_str(PANICKED);
+        let _ignored = to.write_str(PANICKED);
     }
 }
 

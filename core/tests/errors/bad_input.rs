@@ -1,4 +1,4 @@
-//! Errors that are themselves broken: the handler gets by with all of them.
+//! The handler with errors that are broken themselves.
 
 use highwater::error::{AppError, Chain, Decision, ErrorKind, Handler, Ids, Incident, Problem};
 use std::{
@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// Handles an error and returns its line in the log, and the answer.
+/// Handles an error and returns its log line and its response.
 fn handle(error: &AppError, operation: &str) -> (String, String) {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let handler = Handler::new().log_to({
@@ -17,7 +17,7 @@ fn handle(error: &AppError, operation: &str) -> (String, String) {
     let incident = Incident::new(Ids::new(7).make(), operation);
     let decision = handler.handle(error, &incident);
     let Decision::Respond(problem) = decision else {
-        panic!("none of these is a bug of the handler's: {decision:?}");
+        panic!("not a bug of the handler: {decision:?}");
     };
     assert_eq!(handler.stats().bugs, 0);
     let lines = std::mem::take(&mut *lines.lock().unwrap());
@@ -29,7 +29,7 @@ fn handle(error: &AppError, operation: &str) -> (String, String) {
     (line.clone(), problem.to_json())
 }
 
-/// An error of which each part can be made to go broken.
+/// An error that is broken in one way.
 #[derive(Clone, Copy, Debug)]
 enum Broken {
     PanicsInDisplay,
@@ -41,7 +41,7 @@ enum Broken {
     HasNoEnd,
 }
 
-/// Panics when it is dropped, with another that does, so many times.
+/// Panics on drop, with another bomb as its payload, this many times.
 struct Bomb(u8);
 
 impl Drop for Bomb {
@@ -157,7 +157,7 @@ fn log_line_escapes_every_text() {
     assert_eq!(
         line.matches(" id=").count(),
         0,
-        "its own comes first: {line}"
+        "only the own id at the start: {line}"
     );
     assert!(!line.contains(['\u{2028}', '\u{202e}', '\u{1b}']));
     assert!(!json.contains("fake"));
@@ -166,7 +166,7 @@ fn log_line_escapes_every_text() {
     let (line, json) = handle(&error, "GET /");
     assert!(line.ends_with(r#"context="a key\n" value=7"#), "{line}");
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(json["detail"], hostile, "as JSON has it");
+    assert_eq!(json["detail"], hostile, "unchanged in JSON");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A breaker, against a list of what was admitted and how it went.
+//! Breaker scripts, and a property test against a list of admitted calls.
 
 use crate::cases::cases;
 use highwater::error::{AppError, Breaker, BreakerOpen, BreakerState, ErrorKind, Permit};
@@ -16,7 +16,7 @@ fn breaker() -> Breaker {
         .half_open_max_calls(2)
 }
 
-/// One that has failed three times at 0.
+/// Returns a breaker that opened at 0 after three failures.
 fn opened() -> Breaker {
     let breaker = breaker();
     for _ in 0..3 {
@@ -71,7 +71,10 @@ fn half_open_breaker_follows_its_trial_calls() {
     assert_eq!(rejected.retry_after, Duration::ZERO);
     breaker.succeeded(first, at(110));
     assert_eq!(breaker.state(), BreakerState::HalfOpen);
-    assert!(breaker.admit(at(110)).is_err(), "there were two");
+    assert!(
+        breaker.admit(at(110)).is_err(),
+        "both trial calls are admitted"
+    );
     breaker.succeeded(second, at(120));
     assert_eq!(breaker.state(), BreakerState::Closed);
 
@@ -83,7 +86,11 @@ fn half_open_breaker_follows_its_trial_calls() {
     breaker.failed(first, at(110));
     assert_eq!(breaker.state(), BreakerState::Open);
     breaker.succeeded(second, at(120));
-    assert_eq!(breaker.state(), BreakerState::Open, "that was before");
+    assert_eq!(
+        breaker.state(),
+        BreakerState::Open,
+        "a late outcome is ignored"
+    );
     assert!(breaker.admit(at(209)).is_err());
     assert!(breaker.admit(at(210)).is_ok());
 }
@@ -94,7 +101,7 @@ fn unreported_trial_call_is_replaced() {
     let _silent = [100, 150].map(|ms| breaker.admit(at(ms)).unwrap());
     assert!(breaker.admit(at(249)).is_err());
     let _replacements = [250, 250].map(|ms| breaker.admit(at(ms)).unwrap());
-    assert!(breaker.admit(at(349)).is_err(), "by as many");
+    assert!(breaker.admit(at(349)).is_err(), "as many replacements");
 }
 
 #[test]
@@ -105,7 +112,7 @@ fn dropped_half_open_permit_gives_its_place_back() {
     assert!(breaker.admit(at(100)).is_err());
     drop(first);
     let third = breaker.admit(at(101)).unwrap();
-    assert!(breaker.admit(at(101)).is_err(), "one place came back");
+    assert!(breaker.admit(at(101)).is_err(), "one place is free again");
     let cancelled: Result<(), AppError> = Err(AppError::new(ErrorKind::Cancelled));
     breaker.record(second, &cancelled, at(102));
     let fourth = breaker.admit(at(102)).unwrap();
@@ -179,11 +186,11 @@ fn only_dependency_errors_change_the_state() {
     };
     for kind in [ErrorKind::Cancelled, ErrorKind::Bug] {
         let expected = (BreakerState::Open, BreakerState::HalfOpen);
-        assert_eq!(after(kind), expected, "{kind:?}: no news");
+        assert_eq!(after(kind), expected, "{kind:?}: says nothing");
     }
     for kind in [ErrorKind::Unavailable, ErrorKind::Failure] {
         let expected = (BreakerState::Open, BreakerState::Open);
-        assert_eq!(after(kind), expected, "{kind:?}: it failed");
+        assert_eq!(after(kind), expected, "{kind:?}: a failure");
     }
     for kind in [
         ErrorKind::NotFound,
@@ -191,7 +198,7 @@ fn only_dependency_errors_change_the_state() {
         ErrorKind::Conflict,
     ] {
         let expected = (BreakerState::Closed, BreakerState::Closed);
-        assert_eq!(after(kind), expected, "{kind:?}: an answer");
+        assert_eq!(after(kind), expected, "{kind:?}: a success");
     }
 }
 
@@ -237,7 +244,7 @@ fn half_open_breaker_without_calls_admits_later() {
         let permit = breaker.admit(at(0)).unwrap();
         breaker.failed(permit, at(0));
     }
-    // It is half-open from here, and nobody asks for a while.
+    // This makes it half-open; no call follows for a while.
     breaker.succeeded(late, at(100));
     assert!(breaker.admit(at(150)).is_ok());
 }
@@ -306,10 +313,10 @@ proptest! {
         let open_ms = 100;
         let breaker = Breaker::new("stock").failure_threshold(threshold).open_duration(at(open_ms)).half_open_max_calls(trials);
         let mut now = 0;
-        // Those under way, and whether each is a trial.
+        // The calls in flight, and whether each is a trial call.
         let mut calls: Vec<(Permit, bool)> = Vec::new();
-        // Since it was closed last: when it opened, who was admitted when, and how
-        // many did well.
+        // Since the breaker was last closed: when it opened, when trial calls were
+        // admitted, and how many succeeded.
         let (mut opened_at, mut admitted_at, mut succeeded_trials) = (0, Vec::new(), 0);
         for step in steps {
             let before = breaker.state();
@@ -320,13 +327,13 @@ proptest! {
                     Ok(permit) => {
                         let is_trial = breaker.state() != BreakerState::Closed;
                         if is_trial {
-                            prop_assert!(now >= opened_at + open_ms, "it has to open_ms first");
+                            prop_assert!(now >= opened_at + open_ms, "it is still open");
                             admitted_at.push(now);
-                            // However it opened and probed again meanwhile: what is
-                            // left alone gets no more than this in the time of a open_ms.
+                            // However often it reopened: no more than this within one
+                            // open duration.
                             let is_near = |other: &&u64| **other + open_ms > now;
                             let near = admitted_at.iter().filter(is_near).count();
-                            prop_assert!(near <= trials as usize, "{} within a open_ms", near);
+                            prop_assert!(near <= trials as usize, "{} within one open duration", near);
                         }
                         calls.push((permit, is_trial));
                     }
@@ -335,7 +342,7 @@ proptest! {
                         prop_assert!(rejected.retry_after <= at(open_ms));
                     }
                 },
-                // It stays admitted, and is never reported.
+                // The call stays admitted and is never reported.
                 Step::Forget(index) if index < calls.len() => {
                     std::mem::forget(calls.swap_remove(index));
                 }
@@ -359,7 +366,7 @@ proptest! {
                 }
                 (_, BreakerState::Closed) => {
                     prop_assert_eq!(succeeds, Some(true), "only a trial closes it");
-                    prop_assert!(succeeded_trials >= trials, "all of them have to succeed");
+                    prop_assert!(succeeded_trials >= trials, "too few successes");
                 }
                 (BreakerState::HalfOpen, BreakerState::Open) => {
                     prop_assert!(matches!(step, Step::Fail(_)), "only a failure opens it");
@@ -367,7 +374,7 @@ proptest! {
                 _ => {}
             }
         }
-        // Whatever was forgotten, it does not stay shut.
+        // Unreported calls do not keep it open.
         prop_assert!(breaker.admit(at(now + open_ms)).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! Every error type of the crate, as each reader of its texts sees it.
+//! The texts of all error types of the crate.
 
 use futures::{StreamExt, executor::block_on};
 use highwater::{
@@ -21,9 +21,9 @@ use std::{
     time::Duration,
 };
 
-/// In the text of every cause that a test makes.
+/// The text of the cause in these tests.
 const CAUSE: &str = "the disk is full";
-/// The cause of that.
+/// The text of the root cause.
 const ROOT: &str = "quota of 5 GiB";
 
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +38,7 @@ fn cause() -> BoxError {
     Box::new(DiskFull(Quota))
 }
 
-/// What can carry a cause, with the name of its type first.
+/// Errors that wrap a cause, with the names of their types.
 fn wrappers() -> Vec<(&'static str, BoxError)> {
     let mut all: Vec<(&str, BoxError)> = Vec::new();
     for (index, error) in causes().into_iter().enumerate() {
@@ -74,7 +74,7 @@ fn wrappers() -> Vec<(&'static str, BoxError)> {
             Box::new(AppError::failure("writing").with_source(error)),
         ));
     }
-    // An emit within a listener, and a pipeline within a stage.
+    // An emit inside a listener, and a pipeline inside a stage.
     let nested = emit_error(vec![Box::new(emit_error(vec![cause()]))]);
     all.push(("EmitError", Box::new(nested)));
     let nested = emit_error(vec![Box::new(AppError::from(emit_error(vec![cause()])))]);
@@ -85,7 +85,7 @@ fn wrappers() -> Vec<(&'static str, BoxError)> {
     all
 }
 
-/// One and the same cause, in whatever a listener or stage may fail with.
+/// The same cause in every form in which a listener or stage may return it.
 fn causes() -> Vec<BoxError> {
     vec![
         cause(),
@@ -113,7 +113,7 @@ fn pipeline_error(error: impl FnOnce() -> BoxError + 'static) -> PipelineError {
     block_on(pipeline.into_writer("sink", futures::io::sink())).unwrap_err()
 }
 
-/// What carries no cause of another type.
+/// Errors without a cause of another type.
 fn leaves() -> Vec<(&'static str, BoxError)> {
     let breaker = Breaker::new("stock").failure_threshold(1);
     breaker.failed(breaker.admit(Duration::ZERO).unwrap(), Duration::ZERO);
@@ -176,8 +176,8 @@ fn rejected() -> Rejected<fn(&Cancellation)> {
     pool.try_run(work).unwrap_err()
 }
 
-/// The texts that readers of an error see: anything that walks `source`, `{:#}`
-/// of the application's error, and the line in the log.
+/// All texts of an error: a walk along `source`, `{:#}` of the `AppError`, and the
+/// log line.
 fn texts(error: BoxError) -> Vec<String> {
     let mut walk = error.to_string();
     let mut next = error.source();
@@ -205,7 +205,8 @@ fn each_cause_is_printed_once() {
         let [walk, whole, line, alternate] = &texts(error)[..] else {
             panic!("four texts")
         };
-        // The public message stands for what an `AppError` says in a walk.
+        // A walk contains the public message of an `AppError` instead of its own
+        // text.
         let seen = if debug.contains("AppError") {
             vec![]
         } else {
@@ -237,7 +238,7 @@ fn no_error_repeats_a_source_in_its_own_text() {
         let mut link: &(dyn Error + 'static) = &*error;
         while let Some(source) = link.source() {
             let (own, cause) = (link.to_string(), source.to_string());
-            // What one `AppError` tells the client, another may tell as well.
+            // Several `AppError`s may have the same public message.
             let is_public = link.is::<AppError>();
             assert!(
                 is_public || !own.contains(&cause),
@@ -254,12 +255,12 @@ fn no_error_repeats_a_source_in_its_own_text() {
     }
 }
 
-/// Fails when an error type is added to the library and not to these tests.
+/// Fails if an error type of the library is missing from these tests.
 #[test]
 fn every_error_type_is_covered() {
     let mut found = BTreeSet::new();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    // Errors of the playground go to its own programs.
+    // The errors of the playground are internal.
     let skipped = [source.join("scenario"), source.join("platform")];
     let mut folders = vec![source];
     while let Some(folder) = folders.pop() {
@@ -279,7 +280,7 @@ fn every_error_type_is_covered() {
     assert_eq!(found, covered);
 }
 
-/// The names of the types that are errors by a derive or by an `impl`.
+/// Collects the names of types that implement `Error`, by a derive or an `impl`.
 fn errors_of(source: &str, found: &mut BTreeSet<String>) {
     let mut is_derived = false;
     for line in source.lines() {

@@ -1,4 +1,4 @@
-//! The handler: each error once, and what is done about it.
+//! The handler: logs, counts, observers and decisions.
 
 use highwater::error::{
     AppError, Decision, ErrorKind, GiveUp, Handler, HandlerPolicy, Ids, Incident, RetryBudget,
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-/// What a handler wrote.
+/// The lines that a handler logged.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<(Level, String)>>>);
 
@@ -66,7 +66,7 @@ fn only_bugs_are_fatal() {
 }
 
 #[test]
-fn the_answer_carries_the_id_of_the_line_in_the_log() {
+fn response_has_the_id_of_the_log_line() {
     let lines = Lines::default();
     let handler = lines.of(Handler::new());
     let ids = Ids::new(7);
@@ -88,7 +88,7 @@ fn the_answer_carries_the_id_of_the_line_in_the_log() {
 }
 
 #[test]
-fn an_error_that_two_layers_handle_is_logged_counted_and_observed_once() {
+fn error_is_reported_once_across_layers() {
     let lines = Lines::default();
     let seen = Arc::new(Mutex::new(0));
     let handler = lines.of(Handler::new()).on_error({
@@ -103,7 +103,7 @@ fn an_error_that_two_layers_handle_is_logged_counted_and_observed_once() {
 }
 
 #[test]
-fn how_loud_it_is_logged_depends_on_whose_fault_it_is() {
+fn log_level_depends_on_the_error() {
     let lines = Lines::default();
     let handler = lines.of(Handler::new().retry(RetryPolicy::new()));
     for (error, level) in [
@@ -118,7 +118,7 @@ fn how_loud_it_is_logged_depends_on_whose_fault_it_is() {
     }
     let retried = handler.handle(&AppError::timeout("it"), &incident().idempotent());
     assert!(retried.is_retry());
-    assert_eq!(lines.take()[0].0, Level::Debug, "it is not over yet");
+    assert_eq!(lines.take()[0].0, Level::Debug, "a retry follows");
 }
 
 #[test]
@@ -205,9 +205,9 @@ fn panicking_observer_is_a_bug() {
         let decision = handler.handle(&AppError::not_found("it"), &incident());
         assert_eq!(decision.as_str(), expected);
         if let Some(problem) = decision.problem() {
-            assert_eq!(problem.status(), 404, "it is told what it asked for");
+            assert_eq!(problem.status(), 404, "the response is that of the error");
         }
-        assert_eq!(*seen.lock().unwrap(), 1, "the others are told all the same");
+        assert_eq!(*seen.lock().unwrap(), 1, "other observers are still called");
         let levels = lines.take().into_iter().map(|(level, _)| level);
         assert!(levels.eq([Level::Info, Level::Error]));
         let stats = handler.stats();
@@ -258,15 +258,15 @@ fn handler_retries_within_budget_with_repeatable_jitter() {
             waits.push(wait);
         }
     }
-    // It starts full, so what the first request pays in is lost.
-    assert_eq!(waits.len(), 3 + 3, "three and a tenth of the requests");
+    // The budget starts full, so the first deposit is lost.
+    assert_eq!(
+        waits.len(),
+        3 + 3,
+        "the burst of 3 and 10 % of the requests"
+    );
     assert_eq!(handler.stats().retries, 6);
     let distinct: std::collections::BTreeSet<_> = waits.iter().collect();
-    assert_eq!(
-        distinct.len(),
-        waits.len(),
-        "they do not come back together"
-    );
+    assert_eq!(distinct.len(), waits.len(), "the waits differ");
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn handled_error_is_not_retried_again() {
     assert!(handler.handle(&error, &incident).is_retry());
     assert!(!handler.handle(&error, &incident).is_retry());
     let next = handler.handle(&AppError::timeout("it"), &incident);
-    assert!(next.is_retry(), "half of the budget is left");
+    assert!(next.is_retry(), "one retry is left");
     let last = handler.handle(&AppError::timeout("it"), &incident);
     assert!(!last.is_retry());
     assert_eq!(handler.stats().retries, 2);

@@ -1,4 +1,4 @@
-//! Errors: what they are, what they become, and who is is_public what.
+//! Error kinds, classifications and conversions.
 
 use highwater::error::{
     AppError, Class, Classification, Classify, CorrelationId, ErrorKind, Ids, Problem, ResultExt,
@@ -29,7 +29,7 @@ fn kinds_have_consistent_defaults() {
         assert_eq!(error.is_transient(), is_transient, "{kind:?}");
         assert!(
             !is_transient || error.status() >= 500,
-            "the client's is the client's"
+            "client errors are not transient"
         );
         let snake = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
         assert!(error.code().bytes().all(snake), "{}", error.code());
@@ -38,7 +38,7 @@ fn kinds_have_consistent_defaults() {
     let mut codes: Vec<_> = ErrorKind::ALL.iter().map(|kind| kind.code()).collect();
     codes.sort_unstable();
     codes.dedup();
-    assert_eq!(codes.len(), ErrorKind::ALL.len(), "each has its own");
+    assert_eq!(codes.len(), ErrorKind::ALL.len(), "codes are unique");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn constructors_set_kind_and_location() {
         assert_eq!(error.kind(), kind);
         assert!(ErrorKind::ALL.contains(&kind), "{kind:?}");
         assert_eq!(error.location().file(), file!(), "{kind:?}");
-        // What is given to an error that is not the client's is not for it.
+        // The arguments of server errors are internal.
         let is_public = error.public_message().starts_with("it");
         assert!(!is_public || error.status() < 500, "{kind:?}");
     }
@@ -109,7 +109,11 @@ fn custom_enum_converts_with_question_mark() {
     assert_eq!((error.code(), error.status()), ("row_locked", 423));
     assert_eq!(error.fields()[0].field, "row");
     assert_eq!(error.retry_after(), Some(Duration::from_millis(20)));
-    assert_eq!(error.location().line(), line, "of the question mark");
+    assert_eq!(
+        error.location().line(),
+        line,
+        "the line of the question mark"
+    );
     assert_eq!(error.to_string(), ErrorKind::Conflict.public_message());
     assert_eq!(format!("{error:#}"), "row 3 is locked");
     let source = error.source().and_then(|source| source.downcast_ref());
@@ -128,7 +132,7 @@ fn bug_exposes_nothing() {
     assert_eq!(error.public_message(), ErrorKind::Bug.public_message());
     assert_eq!(format!("{error:#}"), "the sum is negative: row 7");
     let plain = Problem::new(&AppError::bug("any"), &id());
-    assert_eq!(Problem::new(&error, &id()), plain, "as every other bug");
+    assert_eq!(Problem::new(&error, &id()), plain, "all bugs look the same");
 }
 
 #[test]

@@ -1,5 +1,4 @@
-//! What the errors of others are to an application: the system's, and those of
-//! our own modules.
+//! Conversions of system errors and of errors from other modules.
 
 use futures::{StreamExt, executor::block_on};
 use highwater::{
@@ -38,13 +37,17 @@ fn io_errors_are_server_errors() {
 fn nested_app_error_is_found() {
     let carried =
         |error: AppError| io::Error::new(io::ErrorKind::TimedOut, io::Error::other(error));
-    let error = AppError::from(carried(AppError::forbidden("Not yours.")));
+    let error = AppError::from(carried(AppError::forbidden("Not your order.")));
     assert_eq!(
         (error.kind(), error.public_message()),
-        (ErrorKind::Forbidden, "Not yours.")
+        (ErrorKind::Forbidden, "Not your order.")
     );
     let unknown = AppError::from(io::Error::new(io::ErrorKind::TimedOut, "no idea"));
-    assert_eq!(unknown.kind(), ErrorKind::Timeout, "as its carrier says");
+    assert_eq!(
+        unknown.kind(),
+        ErrorKind::Timeout,
+        "the kind of the io::Error"
+    );
 
     let retry_after = Duration::from_secs(7);
     let open = BreakerOpen {
@@ -58,7 +61,7 @@ fn nested_app_error_is_found() {
     );
 
     let boxed = AppError::from_boxed(Box::new(AppError::bug("out of balance")));
-    assert_eq!(boxed.detail(), Some("out of balance"), "it is the same");
+    assert_eq!(boxed.detail(), Some("out of balance"), "the same error");
     let boxed = AppError::from_boxed(Box::new(carried(AppError::bug("out of balance"))));
     assert!(boxed.is_bug());
 }
@@ -137,7 +140,7 @@ fn stream_error_has_the_class_of_its_cause() {
     );
     assert_eq!(read(Box::new(LineTooLong { longest: 9 })).status(), 413);
     assert_eq!(read(Box::new(Unfinished)).kind(), ErrorKind::Cancelled);
-    assert_eq!(read("nobody knows".into()).kind(), ErrorKind::Failure);
+    assert_eq!(read("unknown".into()).kind(), ErrorKind::Failure);
     let nested = StreamError::Failed(Box::new(AppError::bug("no cart")));
     assert!(read(Box::new(nested)).is_bug());
     assert_eq!(
@@ -164,14 +167,14 @@ fn pipeline_error_has_the_class_of_its_cause() {
         let result = block_on(pipeline.into_writer("sink", futures::io::sink()));
         AppError::from(result.unwrap_err())
     };
-    let error = run(|| Box::new(AppError::invalid_input("Line 3 is no number.")));
+    let error = run(|| Box::new(AppError::invalid_input("Line 3 is not a number.")));
     assert_eq!(
         (error.status(), error.public_message()),
-        (400, "Line 3 is no number.")
+        (400, "Line 3 is not a number.")
     );
     assert_eq!(
         run(|| Box::new(io::Error::from(io::ErrorKind::TimedOut))).kind(),
         ErrorKind::Timeout
     );
-    assert_eq!(run(|| "nobody knows".into()).kind(), ErrorKind::Failure);
+    assert_eq!(run(|| "unknown".into()).kind(), ErrorKind::Failure);
 }

@@ -1,4 +1,4 @@
-//! Errors: what they are, who is told, and what is done about them.
+//! Tests of the module `error`.
 
 mod bad_input;
 mod breaker;

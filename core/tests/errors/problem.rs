@@ -1,4 +1,4 @@
-//! Ids, and problems that have them.
+//! Correlation ids and problem details.
 
 use highwater::error::{AppError, Classification, CorrelationId, ErrorKind, Ids, Problem};
 use std::time::Duration;
@@ -34,7 +34,7 @@ fn only_harmless_ids_are_parsed() {
         let error = invalid.parse::<CorrelationId>().unwrap_err();
         assert_eq!(AppError::from(error).status(), 400, "{invalid:?}");
     }
-    assert!(CorrelationId::parse(b"caf\xe9").is_err(), "no text at all");
+    assert!(CorrelationId::parse(b"caf\xe9").is_err(), "not UTF-8");
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn problem_has_the_rfc_members() {
             "retry_after_ms": 1,
         })
     );
-    assert_eq!(problem.retry_after_seconds(), Some(1), "never too early");
+    assert_eq!(problem.retry_after_seconds(), Some(1), "rounded up");
     assert_eq!(serde_json::to_string(&problem).unwrap(), problem.to_json());
 }
 

@@ -1,5 +1,4 @@
-//! Whatever an error holds: what is internal is not in the answer, what is the
-//! operator's is in the log, once and in one line.
+//! Internal data never reaches the response, and the log has everything on one line.
 
 use crate::cases::cases;
 use highwater::error::{
@@ -13,9 +12,9 @@ use std::{
     time::Duration,
 };
 
-/// In each text for the operator, and in none for the client.
+/// Part of each text for the operator, and of none for the client.
 const SECRET: &str = "SECRET";
-/// In what a bug would like to say.
+/// Part of the public texts, which a bug must not expose.
 const PUBLIC: &str = "PUBLIC";
 
 fn kind() -> impl Strategy<Value = ErrorKind> {
@@ -29,9 +28,9 @@ enum Part {
     Field(String),
     Public(String),
     RetryAfter(u64),
-    /// It becomes the source of another.
+    /// The error becomes the source of another one.
     Wrapped(ErrorKind),
-    /// The same, in an [`io::Error`].
+    /// The same, inside an [`io::Error`].
     Carried(ErrorKind),
     Status(u16),
 }
@@ -90,7 +89,7 @@ proptest! {
             move |_, line| lines.lock().unwrap().push(line.to_owned())
         });
         let decision = handler.handle(&error, &Incident::new(id, "GET /"));
-        let problem = decision.problem().expect("not idempotent, and no crash");
+        let problem = decision.problem().expect("neither a retry nor a crash");
         let json = problem.to_json();
 
         prop_assert!(!json.contains(SECRET), "{}", json);
@@ -115,7 +114,7 @@ proptest! {
         prop_assert_eq!(lines.len(), 1);
         let line = &lines[0];
         prop_assert!(!line.contains(char::is_control), "{:?}", line);
-        prop_assert!(line.contains(SECRET), "the operator is told: {}", line);
+        prop_assert!(line.contains(SECRET), "not in the log: {}", line);
         prop_assert_eq!(line.matches(id.as_str()).count(), 1);
     }
 

@@ -1,4 +1,4 @@
-//! Retries and breakers around real futures, and around each other.
+//! Retries and breakers around real futures and around each other.
 
 use futures::{
     FutureExt,
@@ -33,7 +33,7 @@ fn is_open(error: &AppError) -> bool {
     causes.any(<dyn Error>::is::<BreakerOpen>)
 }
 
-/// A clock that only sleeping moves, and a service that fails as told.
+/// A clock that advances only while sleeping, and a service that fails on request.
 #[derive(Default)]
 struct World {
     ms: AtomicU64,
@@ -55,7 +55,7 @@ impl World {
         ready(())
     }
 
-    /// Fails with a timeout as often as told, then succeeds.
+    /// Times out for the first `failures` calls, then succeeds.
     fn call(&self, failures: u32) -> impl Future<Output = Result<u32, AppError>> + Send + use<> {
         let call = self.calls.fetch_add(1, Relaxed) + 1;
         ready(if call <= failures {
@@ -149,9 +149,13 @@ fn retry_around_an_open_breaker_fails_at_once() {
     );
     let error = block_on(run).unwrap_err();
     assert!(is_open(&error), "{error:?}");
-    assert_eq!(error.retry_after(), Some(OPEN), "the client learns when");
+    assert_eq!(
+        error.retry_after(),
+        Some(OPEN),
+        "the client learns when to retry"
+    );
     assert_eq!((world.slept(), world.calls()), (0, 0));
-    assert_eq!(retry.available(), 100, "nothing is taken from the budget");
+    assert_eq!(retry.available(), 100, "the budget is untouched");
 }
 
 #[test]
@@ -191,7 +195,7 @@ fn retry_waits_for_a_breaker_if_enabled() {
         || breaker.call(&world, || world.call(0)),
     );
     let error = block_on(run).unwrap_err();
-    assert_eq!(world.slept(), 0, "it stays open for longer than that");
+    assert_eq!(world.slept(), 0, "it stays open for too long");
     let why = error.context().next().unwrap();
     assert_eq!(why.1, GiveUp::TooLate.to_string());
 }
@@ -224,7 +228,7 @@ impl Classify for ShopError {
     }
 }
 
-/// An open breaker, in whatever else reaches a retry.
+/// A `BreakerOpen` inside every error type that may reach a retry.
 #[test]
 fn open_breaker_is_found_in_every_wrapping() {
     let open = BreakerOpen {
@@ -274,11 +278,7 @@ fn open_breaker_is_found_in_every_wrapping() {
         attempt: 1,
     };
     let decided = RetryPolicy::new().decide(failed, Duration::ZERO, || 0);
-    assert_eq!(
-        decided,
-        Ok(OPEN),
-        "who says when to come back is waited for"
-    );
+    assert_eq!(decided, Ok(OPEN), "only breakers are not waited for");
 }
 
 fn half_open(world: &World) -> Breaker {
@@ -301,7 +301,7 @@ fn cancelled_trial_call_gives_its_place_back() {
     assert_eq!(
         block_on(breaker.call(&world, || world.call(0))).unwrap(),
         1,
-        "without waiting"
+        "at once"
     );
     assert_eq!(breaker.state(), BreakerState::Closed);
 }

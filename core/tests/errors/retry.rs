@@ -1,4 +1,4 @@
-//! Retries: only what is worth it, never more than there may be.
+//! Retry policies and budgets.
 
 use crate::cases::cases;
 use highwater::error::{AppError, ErrorKind, FailedAttempt, GiveUp, RetryBudget, RetryPolicy};
@@ -51,7 +51,7 @@ fn rejected_retries_leave_the_budget_untouched() {
     let retry = RetryPolicy::new().attempts(2).budget(budget);
     let (bug, timeout) = (AppError::bug("no cart"), AppError::timeout("it"));
     let late = AppError::timeout("it").with_retry_after(Duration::from_hours(1));
-    let draw = || panic!("no random number is asked for");
+    let draw = || panic!("no random number is needed");
     assert!(retry.decide(failed(&bug, 1), START, draw).is_err());
     let unsafe_to_repeat = FailedAttempt {
         is_idempotent: false,
@@ -98,17 +98,13 @@ fn wait_is_spread_over_a_doubling_window() {
     }
     let later = AppError::timeout("it").with_retry_after(ms(900));
     let wait = retry.decide(failed(&later, 1), START, || 1 << 63);
-    assert_eq!(wait, Ok(ms(950)), "not earlier, and not all at once");
+    assert_eq!(wait, Ok(ms(950)), "the requested wait plus jitter");
     let draw = |draw| retry.decide(failed(&later, 5), START, || draw).unwrap();
-    assert_eq!(
-        draw(1 << 63),
-        ms(950),
-        "spread over what is left, not cut off"
-    );
+    assert_eq!(draw(1 << 63), ms(950), "spread over the rest, not clamped");
     let last = draw(u64::MAX);
     assert!(
         last < ms(1_000) && last > ms(999),
-        "nor later than is waited for"
+        "within the longest wait"
     );
 }
 
@@ -159,16 +155,16 @@ fn failing_dependency_gets_a_fifth_more_load() {
     }
     let most = u64::from(requests) * 12 / 10 + 100 + 10 * seconds;
     assert!(calls <= most, "{calls} of at most {most}");
-    assert!(calls > most - 20, "{calls}: it is used up");
+    assert!(calls > most - 20, "{calls}: the budget is used up");
 }
 
-/// Something that happens to a budget.
+/// An operation on a budget.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Request,
     Withdraw,
     Pass(Duration),
-    /// The clock is read by another thread, and later told.
+    /// Another thread read the clock earlier but reports later.
     Back(Duration),
 }
 
@@ -184,7 +180,7 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(cases(1024))]
 
-    /// In each stretch of time, not only from the start.
+    /// Holds for every interval, not only from the start.
     #[test]
     fn retries_never_exceed_share_minimum_and_burst(
         percent in 0..150_u32,
@@ -194,7 +190,7 @@ proptest! {
     ) {
         let mut budget = RetryBudget::new().percent(percent).per_second(per_second).burst(burst);
         let mut now = Duration::ZERO;
-        // What came before each granted retry: requests, time, retries.
+        // The number of requests and the time at each granted retry.
         let (mut requests, mut granted) = (0_u64, Vec::new());
         for step in steps {
             match step {
@@ -217,7 +213,7 @@ proptest! {
         }
         for (first, (requests, since)) in granted.iter().enumerate() {
             for (last, (later, until)) in granted.iter().enumerate().skip(first) {
-                // In hundred thousandths, where all is whole.
+                // In units of 1/100,000, which keeps everything integral.
                 let retries = (last - first + 1) as u128 * 100_000;
                 let share = u128::from(later - requests) * u128::from(percent) * 1_000;
                 let minimum = until.saturating_sub(*since).as_millis() * u128::from(per_second) * 100;
@@ -227,7 +223,6 @@ proptest! {
         }
     }
 
-    /// And what there may be, there is.
     #[test]
     fn deposits_allow_retries(
         percent in 1..150_u32,

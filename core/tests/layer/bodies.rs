@@ -1,5 +1,4 @@
-//! The layer, where something is wrong with the body of a response: its head is
-//! gone by then.
+//! The layer with bodies that fail after the headers were sent.
 
 use crate::layered::{TestLayer, TextResponse, failing, problem, responding};
 use axum::{Router, body::Bytes, routing::get};
@@ -17,7 +16,7 @@ use std::{
 };
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-/// What is to come of a body.
+/// One step of a body.
 enum Part {
     Data(&'static str),
     Waits,
@@ -25,7 +24,7 @@ enum Part {
     Fails(AppError),
 }
 
-/// Comes in parts.
+/// A body that performs the steps in order.
 struct Parts {
     parts: Vec<Part>,
     panics_on_drop: bool,
@@ -45,7 +44,7 @@ impl Body for Parts {
         match self.parts.remove(0) {
             Part::Data(text) => Poll::Ready(Some(Ok(Frame::data(text.into())))),
             Part::Waits => Poll::Pending,
-            Part::Panics => panic!("SECRET of a body"),
+            Part::Panics => panic!("SECRET in a body"),
             Part::Fails(error) => Poll::Ready(Some(Err(error))),
         }
     }
@@ -65,7 +64,7 @@ impl Drop for Parts {
     }
 }
 
-/// A service that answers once, with that.
+/// Returns a service that sends this response once.
 fn once<B>(
     response: Response<B>,
 ) -> impl Service<Request<String>, Response = Response<B>, Error = Infallible> {
@@ -134,7 +133,7 @@ fn panicking_body_is_truncated_and_drains() {
     assert!(next(&mut body).is_none() && body.is_end_stream());
     let line = test.line();
     assert!(
-        line.contains(r#"operation="GET /rows" "#) && line.contains("SECRET of a body"),
+        line.contains(r#"operation="GET /rows" "#) && line.contains("SECRET in a body"),
         "{line}"
     );
     assert!(line.ends_with(r#" response="cut short""#), "{line}");
@@ -218,13 +217,13 @@ fn axum_stream_error_is_classified() {
     }
 }
 
-/// Wraps what went wrong further in, as layers do that know nothing of its type.
+/// An error of a layer in between that wraps an inner one.
 #[derive(Debug, thiserror::Error)]
 #[error("a layer in between: {0}")]
 struct Wrapped(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 #[test]
-fn a_wrapped_body_error_has_one_line_and_one_id() {
+fn wrapped_body_error_is_logged_once() {
     type Wrap = fn(Box<dyn std::error::Error + Send + Sync>) -> axum::Error;
     let wraps: [Wrap; 4] = [
         |error| axum::Error::new(error),
@@ -258,7 +257,7 @@ fn trailers_are_passed_on() {
         let mut trailers = http::HeaderMap::new();
         trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
         let frames = [
-            Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"all is well"))),
+            Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"success"))),
             Ok(Frame::trailers(trailers)),
         ];
         Ok::<_, Infallible>(Response::new(StreamBody::new(stream::iter(frames))))

@@ -1,4 +1,4 @@
-//! The layer, where there is a bug: in the service, in an error, in a hook.
+//! The layer with bugs in the service, in errors and in hooks.
 
 use crate::layered::{TestLayer, TextResponse, failing, problem, responding};
 use futures::executor::block_on;
@@ -21,7 +21,7 @@ use std::{
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 async fn broken(_: Request<String>) -> Result<TextResponse, Infallible> {
-    panic!("SECRET of a panic")
+    panic!("SECRET in a panic")
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn panic_is_answered_once_and_drains() {
     assert!(!response.body().contains("SECRET") && !response.body().contains("stock.rs"));
     assert_eq!(test.drains(), 1);
     let line = test.lines.lock().unwrap()[0].clone();
-    assert!(line.contains("SECRET of a panic"), "{line}");
+    assert!(line.contains("SECRET in a panic"), "{line}");
     assert!(line.ends_with(r"panicked_at=stock.rs:7:1"), "{line}");
     assert_eq!(problem(&response, &test)["code"], "internal_error");
 }
@@ -42,13 +42,13 @@ fn panic_is_answered_once_and_drains() {
 #[test]
 fn panic_in_call_is_answered() {
     let test = TestLayer::new();
-    let response = test.call(responding(|_| panic!("while it is called")));
+    let response = test.call(responding(|_| panic!("in call")));
     assert_eq!(response.status(), 500);
     assert_eq!(test.drains(), 1);
     problem(&response, &test);
 }
 
-/// It panics as it is polled, and as what is left of it is dropped.
+/// A future that panics when it is polled and again when it is dropped.
 struct PanicsOnPollAndDrop;
 
 impl Future for PanicsOnPollAndDrop {
@@ -65,7 +65,7 @@ impl Drop for PanicsOnPollAndDrop {
     }
 }
 
-/// It pending_service, or answers, and panics as it is dropped.
+/// A future that panics on drop, pending or after completion.
 struct PanicsOnDrop(Option<TextResponse>);
 
 impl Future for PanicsOnDrop {
@@ -88,11 +88,11 @@ impl Drop for PanicsOnDrop {
 fn panic_on_drop_keeps_the_response() {
     let test = TestLayer::new();
     let response = test.call(service_fn(|_| {
-        PanicsOnDrop(Some(TextResponse::new("all is well".into())))
+        PanicsOnDrop(Some(TextResponse::new("success".into())))
     }));
     assert_eq!(
         (response.status().as_u16(), &**response.body()),
-        (200, "all is well")
+        (200, "success")
     );
     let line = test.line();
     assert!(line.contains(r#"error="panicked: dropped""#), "{line}");
@@ -125,7 +125,7 @@ fn polling_after_completion_panics() {
     let _again = block_on(response);
 }
 
-/// An error that has a bug where it should say what it is.
+/// An error whose classification panics.
 #[derive(Debug, thiserror::Error)]
 #[error("it")]
 struct PanicsInClassify;
@@ -155,7 +155,7 @@ fn double_panic_is_answered() {
     problem(&response, &test);
 }
 
-/// A service that is never ready, in one way or another.
+/// A service that never becomes ready.
 #[derive(Clone)]
 struct Unready(fn() -> Poll<Result<(), AppError>>);
 
@@ -169,7 +169,7 @@ impl Service<Request<String>> for Unready {
     }
 
     fn call(&mut self, _: Request<String>) -> Self::Future {
-        panic!("it was called and is not ready")
+        panic!("called before it was ready")
     }
 }
 
@@ -195,7 +195,7 @@ fn failed_readiness_is_answered() {
     assert!(ready.is_pending(), "who pending_service is not hurried");
 }
 
-/// An error with a bug in every corner.
+/// An error that panics in every method.
 #[derive(Debug)]
 struct PanicsEverywhere;
 
@@ -207,7 +207,7 @@ impl fmt::Display for PanicsEverywhere {
 
 impl Error for PanicsEverywhere {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        panic!("asked for its source")
+        panic!("source called")
     }
 }
 
@@ -224,7 +224,7 @@ fn error_that_always_panics_is_answered() {
         AppError::failure("it").with_source(PanicsEverywhere)
     }));
     assert_eq!(response.status(), 500);
-    assert_eq!(test.drains(), 1, "there is a bug after all");
+    assert_eq!(test.drains(), 1, "its panics are a bug");
     let lines = std::mem::take(&mut *test.lines.lock().unwrap());
     let id = response.headers()["x-request-id"].to_str().unwrap();
     let with_id = lines
@@ -268,14 +268,14 @@ fn panicking_log_keeps_the_response() {
 fn panicking_hooks_are_logged() {
     let test = TestLayer::with(Handler::new(), |layer| {
         layer
-            .on_drain(|| panic!("SECRET while draining"))
-            .locate_panics(|| panic!("SECRET while looking"))
+            .on_drain(|| panic!("SECRET in drain"))
+            .locate_panics(|| panic!("SECRET in locate"))
     });
     let response = test.call(failing(|| AppError::bug("no cart")));
     assert_eq!(response.status(), 500);
     assert!(!response.body().contains("SECRET"));
     let lines = test.lines.lock().unwrap().join("\n");
-    assert!(lines.contains("while draining"), "{lines}");
+    assert!(lines.contains("in drain"), "{lines}");
 }
 
 #[test]

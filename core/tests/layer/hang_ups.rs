@@ -1,4 +1,4 @@
-//! The layer, where the client is gone: that is nobody's error.
+//! The layer with clients that disconnect.
 
 use crate::layered::{TestLayer, failing, responding};
 use axum::{
@@ -15,7 +15,7 @@ use log::Level;
 use std::io::{self, ErrorKind};
 use tower::ServiceExt;
 
-/// A request whose client closes the connection in the middle of its body.
+/// A request whose client closes the connection halfway through the body.
 fn truncated_request(path: &str, kind: ErrorKind) -> Request<Body> {
     let parts = [Ok("half"), Err(io::Error::from(kind))];
     Request::post(path)
@@ -44,7 +44,7 @@ fn disconnected_client_is_logged_at_debug() {
             "/rejected",
             post(async |body: Result<Bytes, BytesRejection>| {
                 body.map_err(|cause| {
-                    AppError::invalid_input("The body did not come whole.").with_source(cause)
+                    AppError::invalid_input("The body is incomplete.").with_source(cause)
                 })
             }),
         );
@@ -68,7 +68,7 @@ fn disconnected_client_is_logged_at_debug() {
             assert_eq!(
                 problem.code(),
                 code,
-                "{path}: what somebody says of it stays"
+                "{path}: an explicit classification stays"
             );
             test.line();
             assert_eq!(*test.levels.lock().unwrap(), [Level::Debug], "{path}");

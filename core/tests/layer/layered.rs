@@ -1,4 +1,4 @@
-//! A service with the layer around it, and what became of a request.
+//! A layer for tests that records what it does.
 
 use futures::executor::block_on;
 use highwater::error::{
@@ -23,13 +23,13 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 
 pub(crate) type TextResponse = Response<String>;
 
-/// A layer, what it logged, and how often it was to drain.
+/// A layer, its log, and the number of times it requested a drain.
 #[derive(Clone)]
 pub(crate) struct TestLayer {
     pub(crate) layer: HandlerLayer,
     pub(crate) handler: Arc<Handler>,
     pub(crate) lines: Arc<Mutex<Vec<String>>>,
-    /// The level of each line that was ever logged.
+    /// The level of each line logged so far.
     pub(crate) levels: Arc<Mutex<Vec<Level>>>,
     pub(crate) drains: Arc<AtomicUsize>,
 }
@@ -65,7 +65,7 @@ impl TestLayer {
         }
     }
 
-    /// What a service around which it is answers.
+    /// Sends a request through the layer to a service.
     pub(crate) fn call<S, B, E>(&self, service: S) -> TextResponse
     where
         S: Service<Request<String>, Response = Response<B>, Error = E>,
@@ -88,12 +88,12 @@ impl TestLayer {
     {
         let Ok(response) = block_on(self.layer.layer(service).oneshot(request));
         let (head, body) = response.into_parts();
-        let body = block_on(body.collect()).expect("the body comes whole");
-        let body = String::from_utf8(body.to_bytes().to_vec()).expect("it is text");
+        let body = block_on(body.collect()).expect("the body is complete");
+        let body = String::from_utf8(body.to_bytes().to_vec()).expect("UTF-8");
         TextResponse::from_parts(head, body)
     }
 
-    /// The only line since it was asked last.
+    /// Returns the only line logged since the last call.
     pub(crate) fn line(&self) -> String {
         let mut lines = std::mem::take(&mut *self.lines.lock().unwrap());
         assert_eq!(lines.len(), 1, "{lines:?}");
@@ -105,7 +105,7 @@ impl TestLayer {
     }
 }
 
-/// A problem, with the same id in body, header and log.
+/// Checks that the response is a problem with the same id in body, header and log.
 #[track_caller]
 pub(crate) fn problem(response: &TextResponse, test: &TestLayer) -> Value {
     assert_eq!(

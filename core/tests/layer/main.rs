@@ -1,4 +1,4 @@
-//! The layer of errors around a service of tower's.
+//! Tests of the error layer around `tower` services.
 
 #[cfg(feature = "axum")]
 mod bodies;

@@ -1,4 +1,4 @@
-//! The layer from outside: whatever goes wrong in a service is answered, once.
+//! The responses of the layer.
 
 use crate::cases::cases;
 use crate::layered::{TestLayer, TextResponse, failing, problem, responding};
@@ -38,7 +38,7 @@ fn error_becomes_a_public_problem() {
     assert_eq!(problem["code"], "invalid_input");
     assert_eq!(problem["errors"][0]["field"], "quantity");
     assert!(!response.body().contains("SECRET"));
-    assert_eq!(test.drains(), 0, "it is not ours");
+    assert_eq!(test.drains(), 0, "a client error");
 }
 
 #[test]
@@ -55,14 +55,14 @@ fn successful_response_is_unchanged() {
     let test = TestLayer::new();
     let response = test.call(responding(|request: Request<String>| {
         assert!(request.headers().is_empty());
-        let mut response = TextResponse::new("all is well".into());
+        let mut response = TextResponse::new("success".into());
         response.headers_mut().insert("x-own", "1".parse().unwrap());
         response
     }));
-    // A panic in there would be answered.
+    // A failed assertion in the service would be a 500.
     assert_eq!(
         (response.status().as_u16(), &**response.body()),
-        (200, "all is well")
+        (200, "success")
     );
     assert_eq!(response.headers().len(), 1, "{response:?}");
     assert_eq!(response.headers()["x-own"], "1");
@@ -175,7 +175,7 @@ fn bare_responses_become_problems() {
             assert_eq!(problem(&response, &test)["code"], code, "{status}");
         }
     }
-    assert_eq!(test.drains(), 0, "that somebody answered 500 is no bug");
+    assert_eq!(test.drains(), 0, "a bare 500 is not a bug");
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn replaced_body_loses_the_headers_computed_from_it() {
                 .status(404)
                 .header(name, "of the old body");
             let bare = bare.header("x-kept", "yes");
-            bare.body("a plain text".to_owned()).unwrap()
+            bare.body("plain text".to_owned()).unwrap()
         }));
         problem(&response, &test);
         assert!(!response.headers().contains_key(name), "{name}");
@@ -294,7 +294,7 @@ fn error_in_a_response_passes_other_layers() {
     assert_eq!(response.headers()["retry-after"], "2");
     assert_eq!(problem(&response, &test)["retry_after_ms"], 1_500);
     let problem = response.extensions().get::<Problem>().unwrap();
-    assert_eq!(problem.code(), "rate_limited", "for layers further out");
+    assert_eq!(problem.code(), "rate_limited", "for outer layers");
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn outer_layer_keeps_the_problem_id() {
 #[test]
 fn body_limit_becomes_a_problem() {
     let test = TestLayer::new();
-    // Its body is of a type of its own.
+    // This layer has its own body type.
     let service = ServiceBuilder::new()
         .layer(RequestBodyLimitLayer::new(4))
         .service(service_fn(|_| {
@@ -399,8 +399,8 @@ fn axum_rejections_become_problems() {
 proptest! {
     #![proptest_config(cases(512))]
 
-    /// Whatever an error holds and however it comes, nothing internal is in any
-    /// part of the response.
+    /// Holds for headers and body, whatever the error contains and however it is
+    /// returned.
     #[test]
     fn response_contains_nothing_internal(
         status in 400..600_u16,

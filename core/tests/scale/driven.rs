@@ -1,4 +1,4 @@
-//! A supervisor, driven and watched.
+//! A driver that checks a supervisor against a model.
 
 mod event;
 mod settle;
@@ -17,20 +17,19 @@ const ALIVE_WITHIN: Duration = Duration::from_secs(4);
 const DRAIN_WITHIN: Duration = Duration::from_secs(6);
 const STOP_WITHIN: Duration = Duration::from_secs(1);
 
-/// Whoever drives a supervisor, and watches what it asks for.
+/// Drives a supervisor and checks its actions.
 pub(crate) struct Driver {
     supervisor: Supervisor,
     now: Duration,
     wanted: usize,
-    /// Those that have not exited.
+    /// The workers that have not exited.
     workers: BTreeMap<WorkerId, Worker>,
     generations: BTreeMap<usize, u64>,
-    /// The times of replacements in each slot, as far as they record_restart.
+    /// The times of the restarts that count, by slot.
     restarts: BTreeMap<usize, Vec<Duration>>,
     is_shut_down: bool,
     has_escalated: bool,
-    /// The last generations when the reload under way began, and whether another
-    /// one is to follow.
+    /// The generations at the start of the current reload.
     before_reload: BTreeMap<usize, u64>,
     is_reload_queued: bool,
 }
@@ -111,7 +110,7 @@ impl Driver {
             Event::Shutdown => {
                 self.supervisor.shutdown(self.now);
                 if !self.is_over() {
-                    self.hurry();
+                    self.shorten_drains();
                     self.is_shut_down = true;
                 }
             }
@@ -131,12 +130,12 @@ impl Driver {
             let is_fine = self.supervisor.ready_count() > 0 || ready_before == 0;
             assert!(
                 is_fine || self.has_escalated,
-                "nobody is ready after {event:?}"
+                "no worker is ready after {event:?}"
             );
         }
     }
 
-    /// Surplus workers go, unless they are ready and no worker that stays is.
+    /// Surplus workers leave, unless they are ready and no remaining worker is.
     fn scale(&mut self, slots: usize) {
         for (id, worker) in &mut self.workers {
             if id.slot < slots && worker.role == Role::Surplus {
@@ -200,7 +199,7 @@ impl Driver {
         }
     }
 
-    /// A worker asks to be replaced.
+    /// Reports that a worker asks to be replaced.
     fn retire(&mut self, number: usize, is_reloading: bool) {
         let Some(id) = self.pick(number) else {
             return;
@@ -239,7 +238,7 @@ impl Driver {
         }
     }
 
-    /// A worker of this role had to be replaced before it had lasted.
+    /// Updates the model after a worker of this role was lost before it was stable.
     fn failed(&mut self, slot: usize, role: Role) {
         match role {
             Role::Current => {
@@ -271,7 +270,7 @@ impl Driver {
         }
     }
 
-    /// The supervisor itself could not run.
+    /// Resumes the supervisor after a suspension.
     fn resume(&mut self, paused: Duration) {
         self.now += paused;
         self.supervisor.resumed(paused, self.now);
@@ -286,7 +285,7 @@ impl Driver {
         self.supervisor.tick(self.now);
     }
 
-    /// The place of a slot is free.
+    /// Moves the replacement of a slot into its free place.
     fn promote_replacement(&mut self, slot: usize) {
         let of_slot = self
             .workers
@@ -375,7 +374,7 @@ impl Driver {
                 Action::Escalate => {
                     assert!(!is_over, "twice");
                     assert_eq!(self.recent_restarts(), RESTARTS + 1);
-                    self.hurry();
+                    self.shorten_drains();
                     self.has_escalated = true;
                 }
                 other => panic!("{other:?}"),
@@ -383,11 +382,10 @@ impl Driver {
         }
         self.supervisor.tick(self.now);
         let more = self.supervisor.next_action();
-        assert_eq!(more, None, "a tick at once changes nothing");
+        assert_eq!(more, None, "an immediate tick changes nothing");
     }
 
-    /// Nobody from before a reload is left but who drains by itself, or is one
-    /// too many.
+    /// After a reload, old workers remain only if they leave for another reason.
     fn check_reloaded(&self) {
         for (id, worker) in &self.workers {
             let before = self.before_reload.get(&id.slot).copied().unwrap_or(0);
@@ -417,14 +415,14 @@ impl Driver {
             _ if self.is_shut_down || escalates => worker.until = self.now + STOP_WITHIN,
             Event::Scale(_) | Event::Retire(_) => worker.until = self.now + DRAIN_WITHIN,
             _ => {
-                assert!(is_replaced, "{id:?} drains, and nobody has its place");
+                assert!(is_replaced, "{id:?} drains without a replacement");
                 worker.until = self.now + DRAIN_WITHIN;
             }
         }
     }
 
-    /// From now on nobody has more time than for a stop.
-    fn hurry(&mut self) {
+    /// Limits draining workers to the time of a shutdown.
+    fn shorten_drains(&mut self) {
         let until = self.now + STOP_WITHIN;
         for worker in self.workers.values_mut() {
             if worker.state == State::Draining {
@@ -437,7 +435,7 @@ impl Driver {
         self.is_shut_down || self.has_escalated
     }
 
-    /// How many restarts record_restart against it, in the slot that has most.
+    /// Returns the number of restarts that count, in the worst slot.
     fn recent_restarts(&self) -> usize {
         let in_period = |end: &&Duration| self.now.saturating_sub(**end) <= PERIOD;
         let counts = self.restarts.values();
@@ -463,10 +461,7 @@ impl Driver {
             assert!(!self.supervisor.is_reloading());
             return;
         }
-        assert!(
-            self.recent_restarts() <= RESTARTS,
-            "it should have given up"
-        );
+        assert!(self.recent_restarts() <= RESTARTS, "no escalation");
         let (mut ready_count, mut reloaded_slots) = (0, 0);
         for slot in 0..self.wanted {
             let of_slot = |it: &(&WorkerId, &Worker)| it.0.slot == slot;
@@ -480,11 +475,15 @@ impl Driver {
             let placed = holders.count() + comes;
             assert!(placed <= 2 && comes <= 1, "{:?}", self.workers);
             reloaded_slots += usize::from(comes > 0 && !is_retiring);
-            // If nobody is there, somebody will be.
+            // An empty slot has a deadline for its next worker.
             assert!(placed > 0 || deadline.is_some());
             let is_ready = |worker: &Worker| matches!(worker.state, State::Ready { .. });
             let ready = workers.filter(|(_, worker)| is_ready(worker)).count();
-            assert!(ready <= 1, "two at work in slot {slot}: {:?}", self.workers);
+            assert!(
+                ready <= 1,
+                "two ready workers in slot {slot}: {:?}",
+                self.workers
+            );
             assert_eq!(self.supervisor.is_ready(slot), ready == 1);
             ready_count += ready;
         }
@@ -496,7 +495,7 @@ impl Driver {
         let more = more.filter(is_ready).count();
         assert!(more == 0 || ready_count == 0, "{:?}", self.workers);
         assert_eq!(self.supervisor.ready_count(), ready_count + more);
-        // One may be left of a reload that was aborted in another slot.
+        // One may remain from an aborted reload in another slot.
         assert!(reloaded_slots <= 1, "{:?}", self.workers);
     }
 }

@@ -1,4 +1,4 @@
-//! Jobs come to the same result in every world: these are the results.
+//! Jobs: results, costs and texts.
 
 use crate::cases;
 use highwater::scale::Job;
@@ -43,7 +43,7 @@ fn jobs_check_for_cancellation() {
         };
         assert!(job.run_until(|| check(0)).is_some(), "{job}");
         let all = checks.replace(0);
-        assert!((5..2_000).contains(&all), "{job} asks {all} times");
+        assert!((5..2_000).contains(&all), "{job} checks {all} times");
         assert_eq!(job.run_until(|| check(3)), None, "{job}");
         assert_eq!(checks.get(), 3, "{job}");
     }

@@ -1,4 +1,4 @@
-//! How late a loop is.
+//! The lag monitor.
 
 use crate::cases;
 use highwater::scale::LagMonitor;
@@ -25,13 +25,13 @@ fn the_first_interval_counts() {
 
 #[test]
 fn long_block_shows_in_the_percentiles() {
-    // A second of health, and then a second in which nothing comes.
+    // A second with all beats on time, then a second blocked.
     let mut monitor = LagMonitor::new(ms(10), ms(0));
     for beat in 1..=100 {
         monitor.beat(ms(10 * beat));
     }
     monitor.beat(ms(2_010));
-    // 101 of 201 beats were late, evenly up to a second.
+    // 101 of 201 beats were late, evenly distributed up to a second.
     assert!(monitor.p50() < ms(20), "{:?}", monitor.p50());
     assert!(monitor.p99() > ms(950) && monitor.p99() <= ms(1_000));
     assert_eq!(monitor.max(), ms(1_000));
@@ -60,13 +60,13 @@ proptest! {
         for late in &late {
             let due = monitor.next_due();
             prop_assert_eq!(monitor.beat(due + ms(*late)), ms(*late));
-            prop_assert!(monitor.next_due() > due + ms(*late), "the next is to come");
+            prop_assert!(monitor.next_due() > due + ms(*late), "the next beat is in the future");
             prop_assert!(monitor.next_due() <= due + ms(late + interval));
             let since = monitor.next_due().saturating_sub(ms(start));
             prop_assert_eq!(since.as_millis() % u128::from(interval), 0);
             due_so_far = since.as_millis() / u128::from(interval) - 1;
         }
-        // Each that was due has come, or was missed.
+        // Every beat that was due either came or was missed.
         prop_assert_eq!(u128::from(monitor.beats() + monitor.missed()), due_so_far);
         prop_assert_eq!(monitor.max(), ms(*late.iter().max().unwrap()));
         prop_assert!(monitor.p50() <= monitor.p99() && monitor.p99() <= monitor.max());

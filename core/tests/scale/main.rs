@@ -1,4 +1,4 @@
-//! Pools of threads, supervised processes, and how late a loop is.
+//! Tests of the module `scale`.
 
 #[path = "../cases/mod.rs"]
 mod cases;

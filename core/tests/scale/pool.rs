@@ -1,4 +1,4 @@
-//! A pool in front of real threads, and in front of none.
+//! Pools on real threads, and pools run by the test itself.
 #![expect(clippy::disallowed_methods, reason = "real threads are the point")]
 
 use futures::{FutureExt, executor::block_on, future::join_all};
@@ -20,7 +20,7 @@ fn on_threads(options: PoolOptions) -> Pool {
     Pool::new(options, |work| drop(thread::spawn(|| work.run())))
 }
 
-/// A pool whose work is done when the test says so.
+/// Returns a pool whose work the test runs itself.
 fn manual_pool(options: PoolOptions) -> (Pool, Arc<Mutex<Vec<Work>>>) {
     let received: Arc<Mutex<Vec<Work>>> = Arc::default();
     let list = Arc::clone(&received);
@@ -32,7 +32,7 @@ fn take(received: &Mutex<Vec<Work>>) -> Work {
     received.lock().unwrap().remove(0)
 }
 
-/// Panics as it is dropped.
+/// Panics when it is dropped.
 struct PanicsOnDrop;
 
 impl Drop for PanicsOnDrop {
@@ -60,7 +60,7 @@ fn running_work_stays_within_the_limit() {
     let results = block_on(join_all(tickets.collect::<Vec<_>>()));
     assert!(
         results.into_iter().map(Result::unwrap).eq(0..ALL),
-        "each its own"
+        "each ticket has its own result"
     );
     let most = most.load(Ordering::SeqCst);
     assert!((1..=AT_ONCE).contains(&most), "{most} at once");
@@ -86,10 +86,7 @@ fn full_pool_returns_the_work() {
 
     let rejected = pool.try_run(|_| 3).unwrap_err();
     take(&received).run();
-    assert!(
-        received.lock().unwrap().is_empty(),
-        "the same thread took both"
-    );
+    assert!(received.lock().unwrap().is_empty(), "one thread ran both");
     let third = pool.try_run(rejected.into_inner()).unwrap();
     take(&received).run();
     let results = tickets.into_iter().chain([third]).map(block_on);
@@ -108,8 +105,8 @@ fn dropped_ticket_frees_its_place() {
     let waits = pool.try_run(work()).unwrap();
     drop(waits);
     assert_eq!((pool.stats().waiting, pool.stats().cancelled), (0, 1));
-    let other = pool.try_run(|_| "other").expect("there is room again");
-    // It is with the threads already, and has not begun.
+    let other = pool.try_run(|_| "other").expect("the ticket made room");
+    // It is on a thread but has not started.
     drop(on_thread);
     take(&received).run();
     assert!(!ran.load(Ordering::SeqCst));
@@ -121,13 +118,13 @@ fn dropped_ticket_frees_its_place() {
 #[test]
 fn cancelled_work_frees_its_thread() {
     let pool = on_threads(PoolOptions::new(1));
-    let (begun, has_begun) = mpsc::channel();
+    let (started, has_started) = mpsc::channel();
     let endless = pool.try_run(move |cancellation| {
-        begun.send(()).unwrap();
+        started.send(()).unwrap();
         Job::Fib(90).run_until(|| cancellation.is_cancelled())
     });
     let next = pool.try_run(|_| "next").unwrap();
-    has_begun.recv().unwrap();
+    has_started.recv().unwrap();
     drop(endless);
     assert_eq!(block_on(next), Ok("next"));
     assert_eq!(pool.stats().cancelled, 1);
@@ -146,7 +143,7 @@ fn panic_fails_only_its_own_work() {
     assert!(error.is_panic() && !error.is_lost());
     assert_eq!(AppError::from(error).kind(), ErrorKind::Bug);
     assert!(block_on(silent).unwrap_err().is_panic());
-    assert_eq!(block_on(well), Ok(1), "its thread goes on");
+    assert_eq!(block_on(well), Ok(1), "its thread continues");
     assert_eq!((pool.stats().panicked, pool.stats().done), (2, 1));
 }
 
@@ -195,7 +192,7 @@ fn cancelled_work_does_not_skew_the_estimate() {
     let hand: Arc<AtomicUsize> = Arc::default();
     let clock = Arc::clone(&hand);
     let seconds = move || Duration::from_secs(clock.load(Ordering::SeqCst) as u64);
-    // Of four, one is over four times as soon.
+    // With four at once, a place is free four times as soon.
     let options = PoolOptions::new(4).waiting(0).clock(Arc::new(seconds));
     let (pool, received) = manual_pool(options);
     let long = pool.try_run(move |_| hand.fetch_add(8, Ordering::SeqCst));
@@ -237,7 +234,7 @@ fn dropped_work_is_lost() {
     assert_eq!(lost, WorkError::Lost);
     assert!(lost.is_lost());
     assert_eq!(AppError::from(lost).kind(), ErrorKind::Cancelled);
-    assert_eq!(pool.stats().waiting, 2, "the other may take them yet");
+    assert_eq!(pool.stats().waiting, 2, "the other thread can run them");
     drop(take(&received));
     assert!(
         block_on(join_all(tickets))
@@ -246,7 +243,7 @@ fn dropped_work_is_lost() {
     );
     let stats = pool.stats();
     assert_eq!((stats.lost, stats.running, stats.waiting), (4, 0, 0));
-    // And it takes work again.
+    // The pool still accepts work.
     let ticket = pool.try_run(|_| 1).unwrap();
     take(&received).run();
     assert_eq!(block_on(ticket), Ok(1));
@@ -265,7 +262,7 @@ fn dropped_pool_runs_accepted_work() {
 fn place_is_free_once_the_result_arrives() {
     let pool = on_threads(PoolOptions::new(1).waiting(0));
     for number in 0..500 {
-        let ticket = pool.try_run(move |_| number).expect("the last one is over");
+        let ticket = pool.try_run(move |_| number).expect("the place is free");
         assert_eq!(block_on(ticket), Ok(number));
     }
 }

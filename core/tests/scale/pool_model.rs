@@ -1,5 +1,4 @@
-//! A pool under random histories: whatever is accepted ends once, and in the way
-//! that its history says.
+//! A pool under random histories, against a model.
 
 use crate::cases;
 use futures::FutureExt;
@@ -12,11 +11,11 @@ enum Step {
     Submit {
         panics: bool,
     },
-    /// Drops the ticket of the oldest that has one, or of a later one.
+    /// Drops the ticket of the n-th work that still has one.
     Cancel(usize),
-    /// A thread runs what it was received, and all that waits.
+    /// A thread runs its work and everything in the queue.
     Run(usize),
-    /// A thread drops what it was received.
+    /// A thread drops its work.
     Lose(usize),
 }
 
@@ -30,9 +29,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..80)
 }
 
-/// What is to become of work.
+/// The expected outcome of work.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Fate {
+enum Outcome {
     Open,
     Done,
     Panicked,
@@ -43,17 +42,17 @@ enum Fate {
 struct AcceptedWork {
     panics: bool,
     ticket: Option<Ticket<usize>>,
-    fate: Fate,
+    outcome: Outcome,
 }
 
 struct World {
     pool: Pool,
     limits: (usize, usize),
     received: Arc<Mutex<Vec<Work>>>,
-    /// How often each was run.
+    /// The numbers of the work that ran.
     ran: Arc<Mutex<Vec<usize>>>,
     accepted: Vec<AcceptedWork>,
-    /// The model: numbers of what is with a thread, by thread, and of what waits.
+    /// The model: the numbers of the work on each thread and in the queue.
     on_threads: Vec<usize>,
     waiting: Vec<usize>,
     rejected: u64,
@@ -81,7 +80,8 @@ impl World {
         let ran = Arc::clone(&self.ran);
         let ticket = self.pool.try_run(move |_| {
             ran.lock().unwrap().push(number);
-            // No message, no hook: a property test would print thousands.
+            // `resume_unwind` skips the panic hook, which would print thousands of
+            // messages.
             if panics {
                 std::panic::resume_unwind(Box::new("a bug"));
             }
@@ -97,13 +97,13 @@ impl World {
         };
         self.waiting.push(number);
         if is_free {
-            // Of those that wait, the first.
+            // The first one in the queue.
             self.on_threads.push(self.waiting.remove(0));
         }
         self.accepted.push(AcceptedWork {
             panics,
             ticket: Some(ticket),
-            fate: Fate::Open,
+            outcome: Outcome::Open,
         });
     }
 
@@ -113,12 +113,12 @@ impl World {
             return;
         };
         accepted.ticket = None;
-        if accepted.fate == Fate::Open {
-            accepted.fate = Fate::Cancelled;
+        if accepted.outcome == Outcome::Open {
+            accepted.outcome = Outcome::Cancelled;
         }
         let accepted = &self.accepted;
         self.waiting
-            .retain(|number| accepted[*number].fate == Fate::Open);
+            .retain(|number| accepted[*number].outcome == Outcome::Open);
     }
 
     fn run(&mut self, thread: usize) {
@@ -129,11 +129,11 @@ impl World {
         let first = self.on_threads.remove(thread);
         for number in std::iter::once(first).chain(std::mem::take(&mut self.waiting)) {
             let accepted = &mut self.accepted[number];
-            if accepted.fate == Fate::Open {
-                accepted.fate = if accepted.panics {
-                    Fate::Panicked
+            if accepted.outcome == Outcome::Open {
+                accepted.outcome = if accepted.panics {
+                    Outcome::Panicked
                 } else {
-                    Fate::Done
+                    Outcome::Done
                 };
             }
         }
@@ -149,8 +149,8 @@ impl World {
             lost.append(&mut self.waiting);
         }
         for number in lost {
-            // Whoever cancelled it need not know, but the count has it as lost.
-            self.accepted[number].fate = Fate::Lost;
+            // The pool counts it as lost even if its ticket was dropped before.
+            self.accepted[number].outcome = Outcome::Lost;
         }
     }
 
@@ -160,7 +160,12 @@ impl World {
     }
 
     fn check(&mut self) -> Result<(), TestCaseError> {
-        let count = |fate| self.accepted.iter().filter(|it| it.fate == fate).count() as u64;
+        let count = |outcome| {
+            self.accepted
+                .iter()
+                .filter(|it| it.outcome == outcome)
+                .count() as u64
+        };
         let stats = self.pool.stats();
         let PoolStats {
             running, waiting, ..
@@ -170,23 +175,23 @@ impl World {
         prop_assert_eq!(waiting, self.waiting.len());
         prop_assert_eq!(stats.rejected, self.rejected);
         prop_assert_eq!(stats.accepted, self.accepted.len() as u64);
-        // One that was cancelled on its way to a thread counts when it gets there.
+        // Work cancelled on a thread counts once that thread gets to it.
         let on_the_way = self.on_threads.iter();
-        let on_the_way = on_the_way.filter(|it| self.accepted[**it].fate == Fate::Cancelled);
-        let cancelled = count(Fate::Cancelled) - on_the_way.count() as u64;
+        let on_the_way = on_the_way.filter(|it| self.accepted[**it].outcome == Outcome::Cancelled);
+        let cancelled = count(Outcome::Cancelled) - on_the_way.count() as u64;
         let ended = [stats.done, stats.panicked, stats.cancelled, stats.lost];
         let expected = [
-            count(Fate::Done),
-            count(Fate::Panicked),
+            count(Outcome::Done),
+            count(Outcome::Panicked),
             cancelled,
-            count(Fate::Lost),
+            count(Outcome::Lost),
         ];
         prop_assert_eq!(ended, expected);
         let all = ended.iter().sum::<u64>() + (running + waiting) as u64;
         prop_assert_eq!(stats.accepted, all);
         let mut ran = self.ran.lock().unwrap().clone();
         ran.sort_unstable();
-        let has_run = |it: &AcceptedWork| matches!(it.fate, Fate::Done | Fate::Panicked);
+        let has_run = |it: &AcceptedWork| matches!(it.outcome, Outcome::Done | Outcome::Panicked);
         let expected = self
             .accepted
             .iter()
@@ -197,13 +202,13 @@ impl World {
             let Some(ticket) = &mut accepted.ticket else {
                 continue;
             };
-            let result = match accepted.fate {
-                Fate::Open | Fate::Cancelled => None,
-                Fate::Done => Some(Ok(number)),
-                Fate::Panicked => Some(Err(WorkError::Panicked {
+            let result = match accepted.outcome {
+                Outcome::Open | Outcome::Cancelled => None,
+                Outcome::Done => Some(Ok(number)),
+                Outcome::Panicked => Some(Err(WorkError::Panicked {
                     message: "a bug".to_owned(),
                 })),
-                Fate::Lost => Some(Err(WorkError::Lost)),
+                Outcome::Lost => Some(Err(WorkError::Lost)),
             };
             let polled = ticket.now_or_never();
             prop_assert_eq!(&polled, &result);
@@ -238,6 +243,6 @@ proptest! {
             world.run(0);
         }
         world.check()?;
-        prop_assert!(world.accepted.iter().all(|it| it.fate != Fate::Open));
+        prop_assert!(world.accepted.iter().all(|it| it.outcome != Outcome::Open));
     }
 }

@@ -1,4 +1,4 @@
-//! A pool whose callers wait for a place.
+//! Pools whose callers wait for room.
 #![expect(clippy::disallowed_methods, reason = "real threads are the point")]
 
 use futures::{FutureExt, executor::block_on, future::join_all};
@@ -16,7 +16,7 @@ use std::{
 type ReceivedWork = Arc<Mutex<Vec<Work>>>;
 type Run<T> = Pin<Box<dyn Future<Output = Result<T, WorkError>> + Send>>;
 
-/// One place, no queue, and a thread that runs when the test says so.
+/// A pool whose work the test runs itself.
 fn pool(options: PoolOptions) -> (Pool, ReceivedWork) {
     let received = ReceivedWork::default();
     let list = Arc::clone(&received);
@@ -52,7 +52,7 @@ fn callers_are_admitted_in_order() {
             started(&pool, move |_| order.lock().unwrap().push(number))
         })
         .collect();
-    assert!(pool.try_run(|_| ()).is_err(), "nobody overtakes");
+    assert!(pool.try_run(|_| ()).is_err(), "no overtaking");
     assert_eq!((pool.stats().running, pool.stats().waiting), (1, 19));
     run_all(&received);
     assert!(block_on(join_all(runs)).iter().all(Result::is_ok));
@@ -97,7 +97,7 @@ fn panics_and_lost_work_reach_the_caller() {
     let next = started(&pool, |_| 7_u8);
     run_all(&received);
     assert!(block_on(bug).unwrap_err().is_panic());
-    assert_eq!(block_on(next), Ok(7), "the thread goes on");
+    assert_eq!(block_on(next), Ok(7), "the thread continues");
 
     let (first, waiting) = (started(&pool, |_| ()), started(&pool, |_| ()));
     received.lock().unwrap().clear();

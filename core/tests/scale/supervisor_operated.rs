@@ -1,4 +1,4 @@
-//! A supervisor that reloads, scales and ends: scripts.
+//! Scripts of a supervisor that reloads, scales and shuts down.
 
 use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
 use std::time::Duration;
@@ -34,7 +34,7 @@ fn options() -> SupervisorOptions {
         .stop_within(ms(3_000))
 }
 
-/// So many slots, all with a worker that is ready.
+/// Returns a supervisor whose slots all have a ready worker.
 fn all_ready(slots: usize) -> Supervisor {
     let mut supervisor = Supervisor::new(slots, options(), ms(0));
     assert_eq!(actions(&mut supervisor).len(), slots);
@@ -81,7 +81,7 @@ fn slow_drain_is_killed_and_reload_continues() {
 
 #[test]
 fn failed_replacement_aborts_the_reload() {
-    // It ends, it drains, it is not ready in time.
+    // It exits, it drains, or it is not ready in time.
     for case in 0..3 {
         let mut supervisor = all_ready(3);
         supervisor.reload(ms(100));
@@ -105,7 +105,7 @@ fn failed_replacement_aborts_the_reload() {
         assert_eq!(actions(&mut supervisor), [aborted(1, 2)]);
         assert_eq!((supervisor.ready_count(), supervisor.restarts()), (3, 0));
         assert!(!supervisor.is_reloading());
-        // The next one reaches all of them, however often it failed.
+        // The next reload starts over, however often one was aborted.
         supervisor.exited(WorkerId::new(1, 2), ms(2_200));
         supervisor.reload(ms(2_300));
         assert_eq!(actions(&mut supervisor), [start(0, 3)]);
@@ -171,7 +171,7 @@ fn replacement_takes_over_after_crash_during_reload() {
     supervisor.ready(WorkerId::new(0, 2), ms(120));
     assert_eq!(actions(&mut supervisor), [start(1, 2)]);
     assert_eq!(supervisor.ready_count(), 2);
-    // In the other slot the old one has a bug: it is replaced already.
+    // The old worker in the other slot has a bug, but is being replaced already.
     supervisor.retire(WorkerId::new(1, 1), ms(130));
     assert_eq!(actions(&mut supervisor), []);
     assert_eq!(supervisor.ready_count(), 2);
@@ -231,7 +231,7 @@ fn crash_during_reload_does_not_complete_it() {
     supervisor.exited(WorkerId::new(0, 1), ms(110));
     assert_eq!(actions(&mut supervisor), [start(0, 2)]);
     assert!(supervisor.is_reloading());
-    // The new program does not start.
+    // The new program fails to start.
     supervisor.exited(WorkerId::new(0, 2), ms(120));
     let aborted = Action::ReloadAborted(WorkerId::new(0, 2));
     assert_eq!(actions(&mut supervisor), [aborted, start(0, 3)]);
@@ -244,7 +244,7 @@ fn crash_during_reload_does_not_complete_it() {
 fn retired_workers_that_drain_slowly_delay_the_next_replacement() {
     let mut supervisor = all_ready(1);
     let mut now = ms(100);
-    // Each has a bug as soon as it is ready, and none comes to its end.
+    // Each has a bug as soon as it is ready, and none finishes draining.
     for generation in 1..=4 {
         supervisor.retire(WorkerId::new(0, generation), now);
         let at = supervisor.next_deadline().unwrap();
@@ -258,8 +258,8 @@ fn retired_workers_that_drain_slowly_delay_the_next_replacement() {
     }
     supervisor.retire(WorkerId::new(0, 5), now);
     supervisor.tick(now + ms(1_000));
-    assert_eq!(actions(&mut supervisor), [], "four of them drain");
-    assert!(supervisor.is_ready(0), "it serves meanwhile");
+    assert_eq!(actions(&mut supervisor), [], "four workers drain");
+    assert!(supervisor.is_ready(0), "the worker still serves");
     supervisor.exited(WorkerId::new(0, 1), now + ms(1_000));
     supervisor.tick(now + ms(2_000));
     assert_eq!(actions(&mut supervisor), [start(0, 6)]);
@@ -275,7 +275,7 @@ fn scaling_keeps_generations() {
     assert_eq!(actions(&mut supervisor), [drain(1, 1), drain(2, 1)]);
     supervisor.ready(WorkerId::new(2, 1), ms(201));
     assert_eq!((supervisor.slots(), supervisor.ready_count()), (1, 1));
-    // The old ones have not ended yet.
+    // The old workers have not exited yet.
     supervisor.scale_to(2, ms(300));
     assert_eq!(actions(&mut supervisor), [start(1, 2)]);
     supervisor.exited(WorkerId::new(1, 1), ms(310));

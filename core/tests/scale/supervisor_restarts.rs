@@ -1,4 +1,4 @@
-//! A supervisor that restarts: scripts.
+//! Scripts of a supervisor that restarts workers.
 
 use highwater::scale::{Action, Escalation, Supervisor, SupervisorOptions, WorkerId};
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn actions(supervisor: &mut Supervisor) -> Vec<Action> {
     std::iter::from_fn(|| supervisor.next_action()).collect()
 }
 
-/// Two slots, both started and ready.
+/// Returns a supervisor with two ready workers.
 fn two_ready(options: SupervisorOptions) -> Supervisor {
     let mut supervisor = Supervisor::new(2, options, ms(0));
     let started = [0, 1].map(|slot| Action::Start(WorkerId::new(slot, 1)));
@@ -66,7 +66,7 @@ fn worker_that_is_not_ready_is_killed() {
     supervisor.tick(ms(400));
     let kill = Action::Kill(WorkerId::new(0, 1));
     assert_eq!(actions(&mut supervisor), [kill]);
-    // Too late: it is as good as dead.
+    // Too late: it is being killed.
     supervisor.ready(WorkerId::new(0, 1), ms(401));
     assert!(!supervisor.is_ready(0));
     supervisor.exited(WorkerId::new(0, 1), ms(402));
@@ -86,7 +86,7 @@ fn crash_loop_escalates_and_drains_the_rest() {
     let drain = Action::Drain(WorkerId::new(1, 1));
     assert_eq!(actions(&mut supervisor), [drain, Action::Escalate]);
     assert!(supervisor.has_escalated() && !supervisor.is_stopped());
-    // It does not, and is ended.
+    // It does not drain in time.
     now = supervisor.next_deadline().unwrap();
     supervisor.tick(now);
     let kill = Action::Kill(WorkerId::new(1, 1));
@@ -107,7 +107,7 @@ fn rare_exits_are_no_crash_loop() {
     let mut supervisor = two_ready(SupervisorOptions::new());
     let mut now = ms(0);
     for generation in 1..=100 {
-        // Long enough to be forgiven: the next one starts at once.
+        // Long enough to be stable, so the next one starts at once.
         now += ms(10_000);
         supervisor.exited(WorkerId::new(0, generation), now);
         let start = Action::Start(WorkerId::new(0, generation + 1));
@@ -138,9 +138,9 @@ fn stable_workers_restart_at_once() {
     for slot in 0..100 {
         supervisor.exited(WorkerId::new(slot, 1), ms(1_000));
     }
-    assert_eq!(actions(&mut supervisor).len(), 100, "all start at once");
+    assert_eq!(actions(&mut supervisor).len(), 100, "all restart at once");
     assert!(!supervisor.has_escalated());
-    // One of the new ones does not last, and waits the second time.
+    // One of the new workers is not stable, so the next one waits.
     supervisor.ready(WorkerId::new(0, 2), ms(1_000));
     supervisor.exited(WorkerId::new(0, 2), ms(1_999));
     assert_eq!(actions(&mut supervisor), []);
@@ -264,7 +264,7 @@ fn pauses_double_with_jitter() {
         let pauses = (1..=17).map(|generation| {
             supervisor.exited(WorkerId::new(0, generation), now);
             let exited_at = now;
-            // Started already, it has only the deadline to be ready.
+            // If it has started already, the deadline is that of its readiness.
             if supervisor.generation(0) == generation {
                 now = supervisor.next_deadline().unwrap();
                 supervisor.tick(now);
@@ -310,10 +310,7 @@ fn crashes_after_ready_never_escalate() {
             supervisor.exited(WorkerId::new(slot, latest), now);
         }
         let started = actions(&mut supervisor);
-        assert!(
-            !started.is_empty(),
-            "nobody starts after {generation} crashes"
-        );
+        assert!(!started.is_empty(), "no start after {generation} crashes");
         now += ms(20);
     }
     assert!(!supervisor.has_escalated());
@@ -332,7 +329,7 @@ fn waiting_slot_starts_when_no_worker_serves() {
         }
     }
     assert_eq!(actions(&mut supervisor), [start(0, 2), start(0, 3)]);
-    // It waits; the other one crashes and cannot be started.
+    // It waits; the other one crashes and cannot be started again.
     for generation in 1..=7 {
         supervisor.exited(WorkerId::new(1, generation), ms(200));
     }

@@ -1,54 +1,55 @@
-//! Properties of a supervisor: a worker accepts, whatever happens. In virtual time.
+//! Properties of a supervisor: some worker serves, whatever happens.
 
 use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, time::Duration};
 
-/// The duration of every start that succeeds.
+/// The duration of each successful start.
 const START_UP: Duration = Duration::from_millis(50);
 const ALIVE_WITHIN: Duration = Duration::from_secs(5);
-/// A slot waits only after more than five starts in a row that failed.
+/// A slot waits only after more than five failed starts in a row.
 const KILLS_WHILE_STARTING: u32 = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
-    /// It becomes ready then.
+    /// Becomes ready at this time.
     Starting(Duration),
-    /// It accepts, until it is ordered to drain.
+    /// Serves until it has to drain.
     Ready,
     Draining,
 }
 
-/// An event. Workers are picked from those that there are, by number.
+/// An event. Numbers pick one of the existing workers.
 #[derive(Clone, Debug)]
 enum Event {
     /// Time passes.
     Pass(u64),
     /// A ready worker has a bug, or gets a signal.
     Retire(usize),
-    /// A worker that drains has finished.
+    /// A draining worker has finished.
     Drained(usize),
     Reload,
     Scale(usize),
     /// A worker is killed from outside.
     Kill(usize),
-    /// All of them are, those that start included.
+    /// All workers are killed, including those that are starting.
     KillAll,
-    /// The supervisor and all workers were stopped for so long.
+    /// The supervisor and all workers were suspended for this long.
     Stop(u64),
 }
 
-/// A supervisor whose workers are driven as real ones are.
+/// A supervisor with simulated workers.
 #[derive(Clone)]
 struct World {
     supervisor: Supervisor,
     now: Duration,
     workers: BTreeMap<WorkerId, State>,
-    /// Workers of these slots cannot start.
+    /// The slot whose workers cannot start.
     broken: Option<usize>,
-    /// The number of workers of a slot that were killed in a row before they were ready.
+    /// The number of workers in a row that were killed before they were ready, by
+    /// slot.
     killed_starting: BTreeMap<usize, u32>,
-    /// Since when no worker accepts.
+    /// The time since which no worker serves.
     none_since: Option<Duration>,
     starts: u64,
 }
@@ -93,10 +94,14 @@ impl World {
                 }
                 Action::Kill(id) => {
                     let state = self.workers.get(&id);
-                    assert_eq!(state, Some(&State::Draining), "{action:?}: it was well");
+                    assert_eq!(
+                        state,
+                        Some(&State::Draining),
+                        "{action:?}: the worker was healthy"
+                    );
                     self.exit(id);
                 }
-                Action::Escalate => panic!("it gave up"),
+                Action::Escalate => panic!("escalated"),
                 _ => {}
             }
         }
@@ -121,8 +126,8 @@ impl World {
         self.act();
     }
 
-    /// Lets time pass, during which workers start, give signs of life, and the
-    /// supervisor's deadlines come.
+    /// Advances the time. Workers start and send heartbeats, and the supervisor ticks
+    /// at its deadlines.
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
@@ -167,8 +172,7 @@ impl World {
         meant.get(index).copied()
     }
 
-    /// Returns whether one more kill of a worker that starts leaves its slot without a
-    /// pause.
+    /// Returns whether the slot restarts without a pause if this worker is killed.
     fn may_be_killed(&self, id: WorkerId) -> bool {
         let is_starting = matches!(self.workers.get(&id), Some(State::Starting(_)));
         let killed = self.killed_starting.get(&id.slot).copied().unwrap_or(0);
@@ -262,7 +266,7 @@ proptest! {
         world.pass(START_UP);
         for event in &events {
             world.happen(event);
-            prop_assert!(world.ready() > 0, "nobody accepts after {:?}", event);
+            prop_assert!(world.ready() > 0, "no worker serves after {:?}", event);
         }
     }
 
@@ -278,7 +282,7 @@ proptest! {
             if world.ready() == 0 && matches!(event, Event::Kill(_) | Event::KillAll) {
                 let mut later = world.clone();
                 later.pass(START_UP);
-                prop_assert!(later.ready() > 0, "nobody is ready {START_UP:?} after {event:?}");
+                prop_assert!(later.ready() > 0, "no worker is ready {START_UP:?} after {event:?}");
             }
             let none_for = world.none_since.map_or(Duration::ZERO, |since| killed_at.saturating_sub(since));
             prop_assert!(none_for <= START_UP * (1 + 5 * KILLS_WHILE_STARTING), "{none_for:?}");
@@ -305,11 +309,11 @@ proptest! {
             }
         }
         prop_assert!(world.supervisor.is_failing(broken));
-        // At the longest, pauses are 5 s to 10 s.
+        // The longest pauses are 5 s to 10 s.
         world.pass(Duration::from_mins(1));
         let before = world.starts;
         world.pass(Duration::from_mins(1));
         prop_assert!(world.starts - before <= 12);
-        prop_assert!(world.starts > before, "it is tried again and again");
+        prop_assert!(world.starts > before, "it keeps trying");
     }
 }

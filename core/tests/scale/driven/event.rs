@@ -1,22 +1,22 @@
-//! What may apply to a supervisor and its workers.
+//! The events of a supervisor and its workers.
 
 use proptest::prelude::*;
 
-/// What happens. Workers are picked from those that have not exited, by number.
+/// An event. Numbers pick one of the workers that have not exited.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    /// Time passes, and the supervisor is ticked; perhaps late.
+    /// Time passes, and the supervisor is ticked, perhaps late.
     Pass(u64),
-    /// Time passes up to the deadline exactly.
+    /// Time passes exactly up to the deadline.
     Deadline,
     Ready(usize),
     Heartbeat(usize),
     Retire(usize),
     Exit(usize),
-    /// All that can be told of a worker that is gone, or never was.
+    /// Reports about workers that have exited or never existed.
     Stale(usize),
     Reload,
-    /// The supervisor was held up for so long.
+    /// The supervisor was suspended for this long.
     Resumed(u64),
     Scale(usize),
     Shutdown,

@@ -1,9 +1,9 @@
-//! How a history restarts.
+//! The end of a random history.
 
 use super::{Driver, Event, State, Worker};
 
 impl Driver {
-    /// From now on all workers do what they should. All comes to its end.
+    /// Lets all workers behave well until nothing changes, then shuts down.
     pub(crate) fn settle(&mut self) {
         for _ in 0..10_000 {
             if self.is_over() || self.is_settled() {

@@ -1,4 +1,4 @@
-//! What is to be expected of a worker.
+//! The expected state of a worker.
 
 use super::STEADY;
 use std::time::Duration;
@@ -13,22 +13,22 @@ pub(super) enum State {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Role {
-    /// It has the place of its slot.
+    /// The current worker of its slot.
     Current,
-    /// It is to have it.
+    /// The next worker of its slot.
     Replacement,
-    /// It is one too many, and stays until another one is ready.
+    /// A surplus worker that stays until another one is ready.
     Surplus,
-    /// It goes, and a reload waits for it.
+    /// It leaves, and a reload waits for it.
     LeavesForReload,
-    /// It goes.
+    /// It leaves.
     Leaves,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Worker {
     pub(super) state: State,
-    /// By when it is to do what it is to do next.
+    /// The deadline of its next step.
     pub(super) until: Duration,
     pub(super) role: Role,
     pub(super) is_retiring: bool,
