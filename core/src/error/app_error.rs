@@ -22,7 +22,7 @@ use std::{any::Any, borrow::Cow, error::Error, fmt, panic::Location, time::Durat
 /// use highwater::error::AppError;
 /// use std::io;
 ///
-/// let rejected = io::Error::from(io::ErrorKind::ConnectionRefused);
+/// let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
 /// let error = AppError::unavailable("stripe")
 ///     .with_context("order", 42)
 ///     .with_source(refused);

@@ -40,7 +40,7 @@ use std::{fmt, time::Duration};
 /// assert_eq!(breaker.state(), BreakerState::Open);
 ///
 /// let rejected: AppError = breaker.admit(second(1)).unwrap_err().into();
-/// assert_eq!((rejected.status(), refused.retry_after()), (503, Some(second(4))));
+/// assert_eq!((rejected.status(), rejected.retry_after()), (503, Some(second(4))));
 ///
 /// let trial = breaker.admit(second(5))?;
 /// assert!(breaker.admit(second(5)).is_err(), "one trial call at a time");

@@ -11,7 +11,7 @@ use std::{error::Error, fmt, iter::FusedIterator};
 /// use highwater::error::AppError;
 /// use std::io;
 ///
-/// let rejected = io::Error::from(io::ErrorKind::ConnectionRefused);
+/// let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
 /// let error = AppError::unavailable("stripe").with_source(refused);
 /// let chain: Vec<_> = error.chain().map(ToString::to_string).collect();
 /// assert_eq!(chain, ["connection refused"]);
