@@ -1,4 +1,4 @@
-//! The ports a scenario runs against, and the world that is only simulated.
+//! The ports that scenarios run against, and the simulated world.
 //!
 //! | port | virtual | tab | native |
 //! |---|---|---|---|
@@ -14,10 +14,10 @@
     doc = "| [`Compute`] | simulated cores, a cost model | Web Workers sharing memory, or the loop alone | rayon threads |"
 )]
 //!
-//! A scenario's tasks run on **one thread, the loop, in every world**: that is
-//! the subject, a Node-like server's loop that CPU work really blocks. Tasks
-//! need not be `Send`; timers, recorders and random draws are `Send + Sync`,
-//! so that listeners may hold them.
+//! In every world a scenario's tasks run on **one thread, the loop**. It stands
+//! for the event loop of a Node-like server, which CPU work really blocks. Tasks
+//! need not be `Send`. Timers, recorders and random generators are `Send + Sync`,
+//! so listeners can hold them.
 
 #[cfg(feature = "compute")]
 mod compute;
@@ -57,28 +57,28 @@ use std::{
     time::Duration,
 };
 
-/// A clock that can also wait.
+/// A clock with timers.
 pub trait Timer: Clock {
-    /// Completes when `duration` has passed since this call, whenever the future
-    /// is first polled; never at once, so that others get a turn even if
-    /// `duration` is zero. Dropping the future forgets it.
+    /// Completes when `duration` has passed since this call, no matter when the
+    /// future is first polled. It always yields once, so other tasks run even if
+    /// `duration` is zero. Dropping the future cancels the timer.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 
-    /// Holds the loop for `duration`, as CPU work or a synchronous call does:
-    /// nothing else on it runs meanwhile.
+    /// Blocks the loop for `duration`, like CPU work or a synchronous call. No
+    /// other task on the loop runs during that time.
     fn block(&self, duration: Duration);
 }
 
 /// Starts tasks on the loop.
 pub trait Spawn {
-    /// Starts a task. It runs when the current one next waits, never before
-    /// this returns.
+    /// Starts a task. It first runs after this call returns, when the current task
+    /// yields.
     ///
     /// A panic in a task is a bug and ends the run.
     fn spawn_local(&self, task: LocalBoxFuture<'static, ()>);
 }
 
-/// One world's ports, handed to a scenario.
+/// The ports of one world, as passed to a scenario.
 #[derive(Clone)]
 pub struct Platform {
     timer: Arc<dyn Timer>,
@@ -90,7 +90,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// The ports of one world.
+    /// Creates the ports of a world that has neither threads nor processes.
     pub fn new(timer: Arc<dyn Timer>, spawn: Rc<dyn Spawn>) -> Self {
         Platform {
             timer,
@@ -102,7 +102,7 @@ impl Platform {
         }
     }
 
-    /// The same with threads.
+    /// Adds threads.
     #[cfg(feature = "compute")]
     #[must_use]
     pub fn with_compute(mut self, compute: Rc<dyn Compute>) -> Self {
@@ -110,7 +110,7 @@ impl Platform {
         self
     }
 
-    /// The same with processes.
+    /// Adds processes.
     #[cfg(feature = "processes")]
     #[must_use]
     pub fn with_processes(mut self, processes: Rc<dyn Processes>) -> Self {
@@ -118,13 +118,13 @@ impl Platform {
         self
     }
 
-    /// The clock and timer.
+    /// Returns the clock and timer.
     #[must_use]
     pub fn timer(&self) -> Arc<dyn Timer> {
         Arc::clone(&self.timer)
     }
 
-    /// Time passed since the start of the run.
+    /// Returns the time since the start of the run.
     #[must_use]
     pub fn now(&self) -> Duration {
         self.timer.now()
@@ -135,25 +135,24 @@ impl Platform {
         self.timer.sleep(duration)
     }
 
-    /// Starts a task on the loop. It runs to its end whether or not the handle
-    /// is kept.
+    /// Starts a task on the loop. It runs to completion even if the handle is
+    /// dropped.
     pub fn spawn<T: 'static>(&self, task: impl Future<Output = T> + 'static) -> Task<T> {
         let (sender, receiver) = oneshot::channel();
         self.spawn.spawn_local(Box::pin(async move {
-            // Nobody waits for the result if the handle was dropped.
+            // Fails if the handle was dropped.
             let _ = sender.send(task.await);
         }));
         Task { receiver }
     }
 
-    /// Starts a program in a process of its own. It does not fail: if there can
-    /// be no process, that is what the process tells as its
-    /// [end](Exit::Lost).
+    /// Starts a program in a new process. This call never fails: a process that
+    /// could not be started reports [`Exit::Lost`].
     ///
     /// # Panics
     ///
-    /// If this world has no processes. Those of a process are none: it starts
-    /// no others.
+    /// If this world has no processes. The platform of a process has none, so a
+    /// process cannot start others.
     #[cfg(feature = "processes")]
     #[must_use = "dropping a process kills it"]
     pub fn start(&self, program: &'static Program) -> Process {
@@ -161,35 +160,36 @@ impl Platform {
         processes.expect("this world has processes").start(program)
     }
 
-    /// Starts threads, that many or as many as there can be, with a queue for so
-    /// many jobs in front of them.
+    /// Starts up to `threads` threads with a queue for `queue_capacity` jobs in
+    /// front of them. The world may have fewer threads.
     ///
     /// # Panics
     ///
-    /// If this world has no such port.
+    /// If this world has no [`Compute`] port.
     #[cfg(feature = "compute")]
     #[must_use]
-    pub fn threads(&self, threads: usize, waiting: usize) -> Threads {
+    pub fn threads(&self, threads: usize, queue_capacity: usize) -> Threads {
         let clock: Arc<dyn Clock> = self.timer();
-        Threads::start(self.compute(), (threads, waiting), clock)
+        Threads::start(self.compute(), (threads, queue_capacity), clock)
     }
 
-    /// Does a job here and now: the loop is held, and that is on record as
-    /// `Loop`'s, with `number` for its subject.
+    /// Runs a job on the loop, which it blocks, and returns the result. The job is
+    /// recorded under the source `Loop` with the subject `number`.
     ///
     /// # Panics
     ///
-    /// If this world has no such port.
+    /// If this world has no [`Compute`] port.
     #[cfg(feature = "compute")]
     pub fn run_on_loop(&self, job: Job, trace: &Recorder, number: u64) -> u64 {
         compute::run_on_loop(self.compute(), job, trace, number)
     }
 
-    /// How many cores there are for threads, as far as is known: at least one.
+    /// Returns the number of cores available to threads: at least one, also if the
+    /// number is unknown.
     ///
     /// # Panics
     ///
-    /// If this world has no such port.
+    /// If this world has no [`Compute`] port.
     #[cfg(feature = "compute")]
     #[must_use]
     pub fn cores(&self) -> usize {
@@ -210,7 +210,7 @@ impl fmt::Debug for Platform {
     }
 }
 
-/// A task's result, to be awaited. Dropping it leaves the task running.
+/// A handle that resolves to a task's result. Dropping it leaves the task running.
 #[derive(Debug)]
 pub struct Task<T> {
     receiver: oneshot::Receiver<T>,
@@ -221,10 +221,10 @@ impl<T> Future for Task<T> {
 
     /// # Panics
     ///
-    /// If the task ended without a result: it panicked, or its world is gone.
+    /// If the task has no result because it panicked or its world was dropped.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         Pin::new(&mut self.receiver)
             .poll(context)
-            .map(|result| result.expect("the task panicked or its world is gone"))
+            .map(|result| result.expect("the task panicked or its world was dropped"))
     }
 }

@@ -11,7 +11,7 @@ use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
-use worlds::OBEDIENT;
+use worlds::ECHO;
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
@@ -34,8 +34,8 @@ async fn shared_checks_pass() {
 async fn panic_anywhere_is_reported_as_a_bug() {
     nested::start_processes_with("run_test_program");
     let platform = tab();
-    for (order, says) in [("panic", "by itself"), ("panic in a task", "in a task")] {
-        let process = platform.start(&OBEDIENT);
+    for (order, says) in [("panic", "unplanned"), ("panic in a task", "in a task")] {
+        let process = platform.start(&ECHO);
         process.send(order);
         match process.exited().await {
             Exit::Bug { message, location } => {
@@ -53,13 +53,13 @@ async fn failed_start_is_reported_as_lost() {
     let platform = tab();
     // An unknown program, and a Worker that cannot be created.
     nested::start_processes_with("run_process");
-    let unknown = platform.start(&OBEDIENT);
+    let unknown = platform.start(&ECHO);
     assert_ne!(unknown.id(), 0);
     let exit = unknown.exited().await;
-    assert_eq!(exit.to_string(), "lost: unknown program obedient");
+    assert_eq!(exit.to_string(), "lost: unknown program echo");
     let fails = Function::new_no_args("throw new Error('no more Workers')");
     highwater_web::set_process_starter(fails);
-    let none = platform.start(&OBEDIENT);
+    let none = platform.start(&ECHO);
     none.send("anything");
     assert_eq!(none.id(), 0);
     let lost = Exit::Lost {
@@ -70,7 +70,7 @@ async fn failed_start_is_reported_as_lost() {
     let missing =
         Function::new_no_args("return new Worker(new URL('not-there.js', location.href))");
     highwater_web::set_process_starter(missing);
-    let unloadable = platform.start(&OBEDIENT);
+    let unloadable = platform.start(&ECHO);
     let exit = unloadable.exited().await.to_string();
     assert!(exit.starts_with("lost: its Worker failed"), "{exit}");
 }

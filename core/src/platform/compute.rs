@@ -1,4 +1,4 @@
-//! CPU work apart from the loop, on threads; and on the loop, which it holds.
+//! CPU work: on threads, or on the loop, which it blocks.
 
 mod job;
 
@@ -16,40 +16,40 @@ use futures::channel::oneshot;
 use job::AcceptedJob;
 use std::{fmt, rc::Rc, sync::Arc, time::Duration};
 
-/// Computes: what a world has to offer for that.
+/// The port for CPU work.
 ///
-/// Scenarios have it by [`Platform::threads`](super::Platform::threads) and
+/// Scenarios use it through [`Platform::threads`](super::Platform::threads) and
 /// [`Platform::run_on_loop`](super::Platform::run_on_loop).
 pub trait Compute {
-    /// How many cores there are, as far as is known: at least one.
+    /// Returns the number of cores: at least one, also if the number is unknown.
     fn cores(&self) -> usize;
 
-    /// Starts threads: as many as asked for, or as there can be, one at least.
+    /// Starts at least one and at most `threads` threads.
     fn start(&self, threads: usize) -> Arc<dyn Executor>;
 
-    /// Does a job on the loop, and answers its result. Nothing else runs on it
-    /// meanwhile.
+    /// Runs a job on the loop, which it blocks, and returns the result.
     fn run_on_loop(&self, job: Job) -> u64;
 }
 
-/// Threads of a world. Dropped, they end when they have nothing to do.
+/// A world's threads. After a drop they finish their jobs and exit.
 pub trait Executor: Send + Sync {
-    /// How many there are.
+    /// Returns the number of threads.
     fn threads(&self) -> usize;
 
-    /// Whether they are others than the loop's. Where there are none, the loop
-    /// does it, when it comes to it, and is held.
+    /// Returns whether jobs run off the loop. In a world without threads the loop
+    /// runs them itself, and they block it.
     fn is_off_loop(&self) -> bool;
 
-    /// Has an job run on a thread, soon. It is handed no more of them at once
-    /// than there are threads.
+    /// Starts a job on a thread. The caller never has more jobs running than there
+    /// are threads.
     fn execute(&self, job: QueuedJob);
 
-    /// A job under way was cancelled. Real threads see that by themselves.
+    /// Reacts to the cancellation of a running job. Real threads poll for it and
+    /// need no notice.
     fn on_cancellation(&self) {}
 }
 
-/// Threads that compute, behind a queue with a bound. Clones are the same ones.
+/// Threads for CPU work behind a bounded queue. Clones share the same threads.
 ///
 /// ```
 /// use highwater::{platform::VirtualTime, scale::Job, trace::Recorder};
@@ -63,10 +63,10 @@ pub trait Executor: Send + Sync {
 /// let tickets = [1, 2].map(|number| threads.try_compute(job, &trace, number).unwrap());
 /// let results = world.run_to_end(futures::future::join_all(tickets)).unwrap();
 /// assert_eq!(results, [Ok(832_040), Ok(832_040)]);
-/// // Two cores: it took as long as one.
+/// // Two jobs on two cores take as long as one.
 /// assert!(world.now() < 2 * job.cost());
 /// let threads: Vec<u32> = trace.drain().events.iter().map(|event| event.thread).collect();
-/// assert_eq!(threads, [1, 2, 1, 2], "two begin, and two end");
+/// assert_eq!(threads, [1, 2, 1, 2], "two begin, then two end");
 /// ```
 #[derive(Clone)]
 pub struct Threads {
@@ -74,7 +74,7 @@ pub struct Threads {
     clock: Arc<dyn Clock>,
 }
 
-/// What a ticket cancels by.
+/// The executor and the queue in front of it, through which tickets cancel jobs.
 struct ThreadQueue {
     executor: Arc<dyn Executor>,
     admission: Arc<AdmissionQueue<AcceptedJob>>,
@@ -87,20 +87,20 @@ impl Cancel for ThreadQueue {
     }
 }
 
-/// What is told who is turned away before it is known how long a job takes.
+/// The `retry_after` of a rejected job until the duration of a job is known.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Threads {
     pub(super) fn start(
         compute: &Rc<dyn Compute>,
-        (threads, waiting): (usize, usize),
+        (threads, queue_capacity): (usize, usize),
         clock: Arc<dyn Clock>,
     ) -> Self {
         let executor = compute.start(threads.max(1));
-        let limits = (executor.threads(), waiting);
+        let limits = (executor.threads(), queue_capacity);
         let executes = Arc::clone(&executor);
-        let start = move |computing, place: RunPermit<AcceptedJob>| {
-            executes.execute(QueuedJob::new(computing, place));
+        let start = move |accepted, place: RunPermit<AcceptedJob>| {
+            executes.execute(QueuedJob::new(accepted, place));
         };
         let admission = AdmissionQueue::new(limits, RETRY_AFTER, start);
         Threads {
@@ -112,25 +112,25 @@ impl Threads {
         }
     }
 
-    /// How many there are: fewer than asked for where a world has no more.
+    /// Returns the number of threads, which may be lower than requested.
     #[must_use]
     pub fn count(&self) -> usize {
         self.queue.executor.threads()
     }
 
-    /// Whether they are others than the loop's: not so in a tab without shared
-    /// memory, where all there is is the loop.
+    /// Returns whether jobs run off the loop. In a tab without shared memory they
+    /// run on it.
     #[must_use]
     pub fn is_off_loop(&self) -> bool {
         self.queue.executor.is_off_loop()
     }
 
-    /// Has a job done, if there is room for it. When it begins and ends on which
-    /// thread is on record as `Thread 1` and so on, with `number` for its subject.
+    /// Queues a job if there is room. Its begin and end are recorded under the
+    /// source `Thread 1`, `Thread 2` and so on with the subject `number`.
     ///
     /// # Errors
     ///
-    /// [`Rejected`] when as many run and wait as may.
+    /// [`Rejected`] if all threads are busy and the queue is full.
     pub fn try_compute(
         &self,
         job: Job,
@@ -155,7 +155,7 @@ impl Threads {
         }
     }
 
-    /// What is under way, and what has become of the rest.
+    /// Returns the number of running and waiting jobs and the outcomes of the others.
     #[must_use]
     pub fn stats(&self) -> PoolStats {
         self.queue.admission.stats()
@@ -171,7 +171,7 @@ impl fmt::Debug for Threads {
     }
 }
 
-/// Does a job on the loop, on record as the loop's.
+/// Runs a job on the loop and records it under the source `Loop`.
 pub(super) fn run_on_loop(
     compute: &Rc<dyn Compute>,
     job: Job,
@@ -184,7 +184,7 @@ pub(super) fn run_on_loop(
     result
 }
 
-/// What a thread is called in a trace; 0 is the loop.
+/// Returns a thread's source name in a trace; 0 is the loop.
 fn name_of(thread: u32, trace: &Recorder) -> NameId {
     match thread {
         0 => trace.name("Loop"),

@@ -1,4 +1,4 @@
-//! Programs that run apart from the loop, each in a process of its own.
+//! Programs in processes of their own.
 
 mod context;
 mod wire;
@@ -9,19 +9,19 @@ pub use wire::ProcessInput;
 use futures::{StreamExt, channel::mpsc, future::LocalBoxFuture};
 use std::{cell::RefCell, fmt, future::poll_fn, rc::Rc};
 
-/// Starts processes: what a world has to offer for them.
+/// The port for processes.
 ///
-/// Scenarios start them by [`Platform::start`](super::Platform::start).
+/// Scenarios use it through [`Platform::start`](super::Platform::start).
 pub trait Processes {
-    /// Starts a program. Where that fails the process is one that has ended,
-    /// [lost](Exit::Lost).
+    /// Starts a program. On failure the returned process has already exited with
+    /// [`Exit::Lost`].
     fn start(&self, program: &'static Program) -> Process;
 }
 
-/// What a process runs: a function, since nothing can be handed to a process
-/// but messages. What it is to know comes as the first of them.
+/// The code of a process: a plain function, since only messages reach a process.
+/// Settings arrive as the first message.
 ///
-/// Its name is how a new process finds it, so it is one of
+/// A new process finds its program by name, so every program is listed in
 /// [`PROGRAMS`](crate::scenario::PROGRAMS).
 ///
 /// ```
@@ -61,46 +61,46 @@ pub trait Processes {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Program {
-    /// Its name: unlike that of any other.
+    /// The unique name.
     pub name: &'static str,
-    /// Runs it to its end, which is the end of the process.
+    /// Runs the program. The process exits when the future completes.
     pub run: fn(ProcessContext) -> LocalBoxFuture<'static, ()>,
 }
 
-/// What a process tells whoever started it.
+/// An event that a process reports to its parent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProcessEvent {
-    /// It can take work: it called [`ready`](ProcessContext::ready).
+    /// The process called [`ready`](ProcessContext::ready): it accepts work.
     Ready,
-    /// A message.
+    /// The process sent a message.
     Message(String),
-    /// It has ended. The last event.
+    /// The process exited. This is its last event.
     Exited(Exit),
 }
 
-/// How a process ended.
+/// The reason why a process exited.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Its program came to its end.
+    /// Its program completed.
     Finished,
     /// It panicked.
     Bug {
-        /// What the panic said.
+        /// The panic message.
         message: String,
-        /// Where in the code it was, if known.
+        /// The source location, if known.
         location: Option<String>,
     },
-    /// It was killed, by its parent or by somebody else.
+    /// It was killed, by its parent or from outside.
     Killed,
-    /// It could not be started, or ended in a way that it should not have.
+    /// It could not be started or exited in an unexpected way.
     Lost {
-        /// What is known of it.
+        /// The known details.
         reason: String,
     },
 }
 
 impl Exit {
-    /// Whether a bug of its own ended it.
+    /// Returns whether a bug in the process ended it.
     #[must_use]
     pub fn is_bug(&self) -> bool {
         matches!(self, Exit::Bug { .. })
@@ -120,12 +120,12 @@ impl fmt::Display for Exit {
     }
 }
 
-/// The parent's end of a process.
+/// The parent's handle to a process.
 ///
-/// All of it takes `&self`, so that one task may read what another's messages
-/// are answered with: share it by an [`Rc`].
+/// All methods take `&self`, so one task can send while another reads the replies:
+/// share it in an [`Rc`].
 ///
-/// **Dropped, it kills the process.** Nothing of that is events to anybody.
+/// **Dropping it kills the process** without reporting an event.
 #[must_use = "dropping a process kills it"]
 pub struct Process {
     id: u32,
@@ -134,23 +134,23 @@ pub struct Process {
     link: Rc<dyn ProcessLink>,
 }
 
-/// What a world carries to a process of its.
+/// A world's link from the parent to a process.
 pub trait ProcessLink {
-    /// Carries a message, in order; nowhere if the process has ended.
+    /// Sends a message. Messages arrive in order and are dropped once the process
+    /// has exited.
     fn send(&self, message: String);
 
-    /// Lets the process find no messages behind those it was sent.
+    /// Ends the messages: after those already sent, the process receives `None`.
     fn close(&self);
 
-    /// Ends the process by force, whatever it does; if it has ended, does
-    /// nothing.
+    /// Kills the process, even while it is busy. Does nothing if it has exited.
     fn kill(&self);
 }
 
 impl Process {
-    /// A process that a world has started. It tells what comes by `events`, the
-    /// last of which is to be an [`Exited`](ProcessEvent::Exited): where that
-    /// is missing, the process counts as lost.
+    /// Creates the handle to a process that a world has started. `events` ends with
+    /// [`Exited`](ProcessEvent::Exited); if it closes without that, the process
+    /// counts as lost.
     pub fn new(
         id: u32,
         events: mpsc::UnboundedReceiver<ProcessEvent>,
@@ -164,37 +164,37 @@ impl Process {
         }
     }
 
-    /// Its number: the operating system's natively, else counted up from 1.
-    /// 0 if it could not be started.
+    /// Returns the process id: natively the operating system's, otherwise a number
+    /// counted up from 1. It is 0 if the process could not be started.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.id
     }
 
-    /// Sends it a message, to be received in the order sent, and does not wait.
+    /// Sends a message without waiting. Messages arrive in the order they were sent.
     ///
-    /// If it ends before it comes to that, the message is lost, and nobody is
-    /// events which: count what was not answered when it has exited.
+    /// A message that the process has not received when it exits is lost without
+    /// notice. After an exit, treat unanswered messages as lost.
     pub fn send(&self, message: impl Into<String>) {
         self.link.send(message.into());
     }
 
-    /// Tells it to come to its end: behind what it was sent it
-    /// [receives](ProcessContext::recv) `None`. What is sent after that is lost.
+    /// Asks the process to finish: after the messages already sent it
+    /// [receives](ProcessContext::recv) `None`. Later messages are dropped.
     pub fn close(&self) {
         self.link.close();
     }
 
-    /// Ends it by force, in the midst of whatever it does. That it has exited
-    /// is events by [`next`](Self::next), after what it had sent before.
+    /// Kills the process, even while it is busy. [`next`](Self::next) then returns
+    /// the messages it had sent, followed by the exit.
     pub fn kill(&self) {
         self.link.kill();
     }
 
-    /// What it tells next. Once it has exited, that again and again.
+    /// Waits for the next event. After the exit, every call returns the exit again.
     ///
-    /// Dropping the future loses nothing. Of two that wait at once only the
-    /// later is woken.
+    /// Dropping the future loses no event. If two calls wait at the same time, only
+    /// the later one is woken.
     pub async fn next(&self) -> ProcessEvent {
         if let Some(exit) = self.exit.borrow().clone() {
             return ProcessEvent::Exited(exit);
@@ -202,7 +202,7 @@ impl Process {
         let event = poll_fn(|context| self.events.borrow_mut().poll_next_unpin(context)).await;
         let event = event.unwrap_or_else(|| {
             ProcessEvent::Exited(Exit::Lost {
-                reason: "its world is gone".to_owned(),
+                reason: "its world was dropped".to_owned(),
             })
         });
         if let ProcessEvent::Exited(exit) = &event {
@@ -211,7 +211,7 @@ impl Process {
         event
     }
 
-    /// Waits until it has exited. What else it tells is dropped.
+    /// Waits for the exit. Other events are dropped.
     pub async fn exited(&self) -> Exit {
         loop {
             if let ProcessEvent::Exited(exit) = self.next().await {

@@ -1,4 +1,4 @@
-//! The world that is only simulated.
+//! The simulated world.
 
 #[cfg(feature = "processes")]
 mod cores;
@@ -19,30 +19,30 @@ use std::{cell::RefCell, fmt, rc::Rc, sync::Arc, time::Duration};
 use tasks::{Spawner, Tasks};
 use timers::{Shared, VirtualTimer};
 
-/// A single-threaded executor whose clock stands still while tasks run and
-/// jumps to the next timer when none can.
+/// A single-threaded executor with a simulated clock. The clock stands still while
+/// tasks run and jumps to the next timer when no task can run.
 ///
-/// Exactly repeatable: tasks run in the order they were woken, timers fire in
-/// the order of their deadlines, and of those with the same deadline the one
-/// set first fires first.
+/// Runs are exactly repeatable: tasks run in the order they were woken, and timers
+/// fire in the order of their deadlines. Timers with the same deadline fire in the
+/// order they were set.
 ///
-/// Dropping it drops the tasks it has not finished; what is spawned on one of
-/// its platforms after that never runs.
+/// Dropping it drops the unfinished tasks. Tasks spawned on its platforms after that
+/// never run.
 ///
 #[cfg_attr(
     feature = "processes",
-    doc = "Its processes are simulated cores, each with tasks and a clock of its own: one that
-blocks holds up nobody else. The next step is that of the core whose turn comes
-first, the loop's if others come at the same time. A process begins
-[`PROCESS_START`] after it was asked for, and a message takes [`MESSAGE_DELAY`].
+    doc = "Each process is a simulated core with its own tasks and clock, so a blocked process
+delays no other. The next step belongs to the core that is due first; on a tie the
+loop goes first. A process begins [`PROCESS_START`] after the call that starts it, and
+a message takes [`MESSAGE_DELAY`].
 "
 )]
 #[cfg_attr(
     feature = "compute",
     doc = "
-Its threads share [`SIMULATED_CORES`], and a job takes what it
-[costs](crate::scale::Job::cost), on a thread [`HANDOFF`] longer. More threads than
-cores take turns, and lose a little by that. The loop has a core of its own.
+Its threads share [`SIMULATED_CORES`] cores. A job takes its
+[cost](crate::scale::Job::cost), plus [`HANDOFF`] on a thread. If there are more busy
+threads than cores they take turns, with a small overhead. The loop has its own core.
 "
 )]
 ///
@@ -59,7 +59,7 @@ cores take turns, and lose a little by that. The loop has a core of its own.
 ///         platform.now()
 ///     }
 /// });
-/// // An hour, in no time.
+/// // An hour passes at once.
 /// assert_eq!(world.run_to_end(task), Some(Duration::from_secs(3600)));
 /// ```
 pub struct VirtualTime {
@@ -69,19 +69,19 @@ pub struct VirtualTime {
     cores: Rc<Cores>,
 }
 
-/// What [`VirtualTime::step`] did.
+/// The result of [`VirtualTime::step`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// It ran one task up to its next wait, or a process took its turn.
+    /// One task ran until it yielded, or a process made a step.
     Ran,
-    /// No task could run: the clock went to the next timer, and that fired.
+    /// No task could run. The clock advanced to the next timer, which fired.
     Advanced(Duration),
-    /// No task can run and no timer is set: nothing will ever happen again.
+    /// No task can run and no timer is set, so no further step is possible.
     Idle,
 }
 
 impl VirtualTime {
-    /// A world at time zero, without tasks.
+    /// Creates a world at time zero without tasks.
     #[must_use]
     pub fn new() -> Self {
         VirtualTime {
@@ -92,7 +92,7 @@ impl VirtualTime {
         }
     }
 
-    /// The ports of this world.
+    /// Returns the ports of this world.
     #[must_use]
     pub fn platform(&self) -> Platform {
         let platform = self.core();
@@ -101,7 +101,7 @@ impl VirtualTime {
         platform
     }
 
-    /// The ports of one core.
+    /// Returns the ports of one core, which has no processes.
     fn core(&self) -> Platform {
         let spawner = Spawner {
             tasks: Rc::downgrade(&self.tasks),
@@ -114,23 +114,23 @@ impl VirtualTime {
         platform
     }
 
-    /// The clock and timer of this world.
+    /// Returns the clock and timer of this world.
     #[must_use]
     pub fn timer(&self) -> Arc<dyn Timer> {
         Arc::new(VirtualTimer(Arc::clone(&self.shared)))
     }
 
-    /// The simulated time, on the loop.
+    /// Returns the simulated time of the loop.
     #[must_use]
     pub fn now(&self) -> Duration {
         self.shared.state().now
     }
 
-    /// Does the next thing there is to do.
+    /// Performs the next step.
     ///
     /// # Panics
     ///
-    /// If the task it runs panics: the panic passes through.
+    /// If a task panics: the panic passes through.
     pub fn step(&self) -> Step {
         #[cfg(feature = "processes")]
         if self.cores.step_before(self.next_at()) {
@@ -153,8 +153,8 @@ impl VirtualTime {
         Step::Advanced(now)
     }
 
-    /// Runs all that is due up to and including `until`, and leaves the clock
-    /// there (or later, if a task blocked beyond it).
+    /// Runs everything due up to and including `until` and leaves the clock there,
+    /// or later if a task blocked past it.
     pub fn run_until(&self, until: Duration) {
         loop {
             let mut state = self.shared.state();
@@ -174,8 +174,8 @@ impl VirtualTime {
         }
     }
 
-    /// Runs until `main` completes; `None` if everything waits for ever first
-    /// (a deadlock). Other tasks may be left over.
+    /// Runs until `main` completes. Returns `None` on a deadlock, when every task
+    /// waits forever. Other tasks may remain unfinished.
     pub fn run_to_end<T: 'static>(&self, main: impl Future<Output = T> + 'static) -> Option<T> {
         let result = Rc::new(RefCell::new(None));
         let main_result = Rc::clone(&result);
@@ -204,10 +204,10 @@ impl VirtualTime {
 }
 
 impl Drop for VirtualTime {
-    /// Cancels every task. Tasks hold ports of this world and so hold each
-    /// other: left alone they would outlive it, and so would their spans.
+    /// Drops every task. Tasks hold ports of this world and thereby each other, so
+    /// they and their spans would otherwise outlive it.
     fn drop(&mut self) {
-        // Taken out first: what a task does when dropped may use the ports.
+        // Taken out first, because a dropped task may use the ports.
         let unfinished = self.tasks.unfinished.take();
         drop(unfinished);
         #[cfg(feature = "compute")]

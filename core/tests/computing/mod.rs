@@ -1,7 +1,7 @@
-//! What holds of threads in every world.
+//! Checks of threads that pass in every world.
 //!
-//! Nothing here depends on how long something takes. A check that does not hold
-//! panics or never ends. Each is given threads' world and a recorder of its time.
+//! No check depends on timing. A failing check panics or never completes. Each
+//! receives a world's platform and a recorder on its clock.
 
 use futures::{
     FutureExt,
@@ -14,16 +14,18 @@ use highwater::{
 };
 use std::{collections::BTreeSet, time::Duration};
 
-/// A check, to be run where its world's tasks run.
+/// A check, to be run on its world's loop.
 pub(crate) type Check = fn(Platform, Recorder) -> LocalBoxFuture<'static, ()>;
 
-/// Every check and its name.
+/// All checks with their names.
 pub(crate) static CHECKS: &[(&str, Check)] = &[
     ("results", |p, trace| results(p, trace).boxed_local()),
     ("bounds", |p, trace| bounds(p, trace).boxed_local()),
     ("rejected", |p, trace| rejected(p, trace).boxed_local()),
     ("cancelled", |p, trace| cancelled(p, trace).boxed_local()),
-    ("held", |p, trace| held(p, trace).boxed_local()),
+    ("on the loop", |p, trace| {
+        on_the_loop(p, trace).boxed_local()
+    }),
     ("others", |p, trace| others(p, trace).boxed_local()),
 ];
 
@@ -43,7 +45,7 @@ async fn all(tickets: impl IntoIterator<Item = Ticket<u64>>) -> Vec<Result> {
     join_all(tickets).await
 }
 
-/// The same results as anywhere, in the order of the tickets.
+/// Tickets resolve to the correct results.
 async fn results(platform: Platform, trace: Recorder) {
     let threads = platform.threads(2, 100);
     let jobs: Vec<Job> = KINDS
@@ -57,7 +59,7 @@ async fn results(platform: Platform, trace: Recorder) {
     assert!(results.into_iter().eq(expected));
 }
 
-/// Each begins and ends once, on a thread that does nothing else meanwhile.
+/// Each job begins and ends once, and a thread runs one job at a time.
 async fn bounds(platform: Platform, trace: Recorder) {
     const JOBS: u64 = 40;
     let threads = platform.threads(3, 100);
@@ -85,7 +87,7 @@ async fn bounds(platform: Platform, trace: Recorder) {
             assert!(running.len() <= threads.count());
         } else {
             let place = running.iter().position(|other| *other == it);
-            running.remove(place.expect("it has begun, on that thread"));
+            running.remove(place.expect("it began on that thread"));
             assert!(ended.insert(event.subject));
         }
     }
@@ -96,8 +98,8 @@ async fn bounds(platform: Platform, trace: Recorder) {
     assert_eq!((stats.accepted, stats.done, stats.running), (JOBS, JOBS, 0));
 }
 
-/// What runs on until it is cancelled.
-fn for_ever() -> Job {
+/// A job that runs until it is cancelled.
+fn endless_job() -> Job {
     Job::Fib(60)
 }
 
@@ -106,7 +108,7 @@ async fn rejected(platform: Platform, trace: Recorder) {
     let small = Job::Fib(10);
     let tickets = [1, 2].map(|number| threads.try_compute(small, &trace, number).unwrap());
     let third = threads.try_compute(small, &trace, 3);
-    // It may be done already, where the thread is quick.
+    // On a fast thread there may be room again.
     if let Err(rejected) = third {
         assert_eq!(rejected.work, small);
         assert!(!rejected.retry_after.is_zero());
@@ -116,15 +118,15 @@ async fn rejected(platform: Platform, trace: Recorder) {
     assert_eq!(again.await, Ok(55));
 }
 
-/// A ticket that is dropped gives the thread back, and what waits never runs.
+/// Dropping a ticket frees the thread, and a cancelled waiting job never runs.
 async fn cancelled(platform: Platform, trace: Recorder) {
     let threads = platform.threads(1, 2);
     if !threads.is_off_loop() {
-        // The loop would compute until it is cancelled, and nobody could.
+        // The loop would run the job forever and could not cancel it.
         return;
     }
-    let endless = threads.try_compute(for_ever(), &trace, 1).unwrap();
-    let waits = threads.try_compute(for_ever(), &trace, 2).unwrap();
+    let endless = threads.try_compute(endless_job(), &trace, 1).unwrap();
+    let waits = threads.try_compute(endless_job(), &trace, 2).unwrap();
     platform.sleep(Duration::from_millis(5)).await;
     drop(waits);
     let next = threads.try_compute(Job::Fib(10), &trace, 3).unwrap();
@@ -145,8 +147,8 @@ async fn cancelled(platform: Platform, trace: Recorder) {
     assert_eq!(threads.stats().cancelled, 2);
 }
 
-/// What is done on the loop holds it.
-async fn held(platform: Platform, trace: Recorder) {
+/// A job on the loop blocks it.
+async fn on_the_loop(platform: Platform, trace: Recorder) {
     let own = (platform.clone(), trace.clone());
     let beat = trace.name("Beat");
     let other = platform.spawn(async move {
@@ -171,19 +173,19 @@ async fn held(platform: Platform, trace: Recorder) {
     assert_eq!(beat.kind, RecordKind::Handle);
 }
 
-/// While others compute, the loop goes on; and they do while it is held.
+/// The loop keeps running while a thread computes.
 async fn others(platform: Platform, trace: Recorder) {
     let threads = platform.threads(1, 0);
     if !threads.is_off_loop() {
         return;
     }
-    let endless = threads.try_compute(for_ever(), &trace, 1).unwrap();
+    let endless = threads.try_compute(endless_job(), &trace, 1).unwrap();
     for _ in 0..20 {
         platform.sleep(Duration::ZERO).await;
     }
     assert!(
         threads.try_compute(Job::Fib(1), &trace, 2).is_err(),
-        "there is no other"
+        "there is no other thread"
     );
     drop(endless);
     let next = loop {

@@ -26,7 +26,7 @@ fn ends(trace: &Recorder) -> Vec<Event> {
 }
 
 #[test]
-fn what_holds_in_every_world_holds_here() {
+fn shared_checks_pass_in_simulated_time() {
     for (name, check) in computing::CHECKS {
         let (world, platform, trace) = world();
         let ended = world.run_to_end(check(platform, trace));
@@ -34,7 +34,7 @@ fn what_holds_in_every_world_holds_here() {
     }
 }
 
-/// How long so many jobs take on so many threads.
+/// Returns the time that `jobs` equal jobs take on `threads` threads.
 fn took(jobs: usize, threads: usize, job: Job) -> Duration {
     let (world, platform, trace) = world();
     let threads = platform.threads(threads, jobs);
@@ -45,14 +45,14 @@ fn took(jobs: usize, threads: usize, job: Job) -> Duration {
 }
 
 #[test]
-fn a_job_takes_what_it_costs_and_cores_are_shared() {
+fn jobs_take_their_cost_and_share_cores() {
     let job = job(20);
     let alone = job.cost() + HANDOFF;
     assert_eq!(took(1, 1, job), alone);
     assert_eq!(took(6, 1, job), 6 * alone);
     assert_eq!(took(6, 3, job), 2 * alone);
     assert_eq!(took(SIMULATED_CORES, 64, job), alone);
-    // More threads than cores are no quicker than the cores, and lose a little.
+    // More threads than cores are no faster and add a small overhead.
     let all = 4 * SIMULATED_CORES;
     let well = took(all, SIMULATED_CORES, job);
     let oversubscribed = took(all, all, job);
@@ -61,15 +61,15 @@ fn a_job_takes_what_it_costs_and_cores_are_shared() {
 }
 
 #[test]
-fn threads_go_on_while_the_loop_is_held() {
+fn threads_run_while_the_loop_is_blocked() {
     let (world, platform, trace) = world();
     let own = trace.clone();
-    let hog = job(100);
+    let long = job(100);
     let short = job(30);
     let results = world.run_to_end(async move {
         let threads = platform.threads(1, 1);
         let tickets = [1, 2].map(|number| threads.try_compute(short, &own, number).unwrap());
-        platform.run_on_loop(hog, &own, 3);
+        platform.run_on_loop(long, &own, 3);
         futures::future::join_all(tickets).await
     });
     assert!(results.unwrap().iter().all(Result::is_ok));
@@ -80,12 +80,12 @@ fn threads_go_on_while_the_loop_is_held() {
     );
     let alone = short.cost() + HANDOFF;
     let at: Vec<_> = ends.iter().map(Event::recorded_at).collect();
-    assert_eq!(at, [alone, 2 * alone, hog.cost()], "each at its own time");
-    assert_eq!(world.now(), hog.cost());
+    assert_eq!(at, [alone, 2 * alone, long.cost()], "each at its own time");
+    assert_eq!(world.now(), long.cost());
 }
 
 #[test]
-fn a_short_answer_is_the_long_one() {
+fn shortcut_results_equal_computed_results() {
     for kind in [Job::Primes, Job::Fib] {
         for size in (0..30).chain([121, 122, 1_000, 9_999]) {
             if kind(size).cost() > Duration::from_millis(20) {
@@ -100,7 +100,7 @@ fn a_short_answer_is_the_long_one() {
 }
 
 #[test]
-fn a_cancelled_job_ends_at_once() {
+fn cancelled_job_ends_immediately() {
     let (world, platform, trace) = world();
     let own = trace.clone();
     world.run_to_end(async move {
@@ -117,7 +117,7 @@ fn a_cancelled_job_ends_at_once() {
 }
 
 #[test]
-fn a_world_that_is_dropped_cancels_what_is_under_way() {
+fn dropping_the_world_cancels_running_jobs() {
     let (world, platform, trace) = world();
     let threads = platform.threads(1, 1);
     let tickets = [1, 2].map(|number| threads.try_compute(Job::Fib(60), &trace, number));
@@ -128,13 +128,13 @@ fn a_world_that_is_dropped_cancels_what_is_under_way() {
     assert!(ends[0].failure.is_some());
     let lost = tickets.map(|ticket| futures::executor::block_on(ticket.unwrap()));
     assert!(lost.iter().all(Result::is_err));
-    // And afterwards there is nobody.
+    // No thread is left to run later jobs.
     let late = threads.try_compute(Job::Fib(1), &trace, 3).unwrap();
     assert!(futures::executor::block_on(late).is_err());
 }
 
 #[test]
-fn a_run_is_exactly_repeatable() {
+fn runs_are_exactly_repeatable() {
     let run = || {
         let (world, platform, trace) = world();
         let own = trace.clone();

@@ -1,8 +1,7 @@
-//! Processes in the simulated world: what holds in every world, and what only
-//! a simulation can promise.
+//! Processes in the simulated world: the checks shared by all worlds, and exact
+//! timing, which only a simulation can promise.
 
-use crate::worlds;
-use crate::worlds::OBEDIENT;
+use crate::worlds::{self, ECHO};
 use futures::FutureExt;
 use highwater::platform::{
     Exit, MESSAGE_DELAY, PROCESS_START, Platform, ProcessContext, ProcessEvent, Program, Step,
@@ -30,19 +29,19 @@ fn simulate<T: 'static>(main: impl AsyncFnOnce(Platform) -> T + 'static) -> Opti
 }
 
 #[test]
-fn what_holds_in_every_world_holds_here() {
+fn shared_checks_pass_in_simulated_time() {
     for (name, check) in worlds::CHECKS {
         assert_eq!(simulate(check), Some(()), "{name} never ends");
     }
     let names: Vec<_> = worlds::PROGRAMS.iter().map(|it| it.name).collect();
-    assert_eq!(names, ["obedient"]);
+    assert_eq!(names, ["echo"]);
 }
 
 #[test]
-fn a_start_and_each_message_take_their_time() {
+fn start_and_messages_take_simulated_time() {
     simulate(async |platform| {
         platform.sleep(ms(10)).await;
-        let process = platform.start(&OBEDIENT);
+        let process = platform.start(&ECHO);
         process.send("hello");
         process.next().await;
         assert_eq!(platform.now(), ms(10) + PROCESS_START + MESSAGE_DELAY);
@@ -57,23 +56,27 @@ fn a_start_and_each_message_take_their_time() {
     .unwrap();
 }
 
-/// Blocks for as long as it is told, and says when that was by its own clock.
+/// Blocks for the number of milliseconds in each message and replies with its time.
 static BUSY: Program = Program {
     name: "busy",
-    run: |context| Box::pin(be_busy(context)),
+    run: |context| Box::pin(busy(context)),
 };
 
-async fn be_busy(context: ProcessContext) {
+async fn busy(context: ProcessContext) {
     let platform = context.platform().clone();
-    assert_eq!(platform.now(), Duration::ZERO, "a clock of its own");
-    while let Some(order) = context.recv().await {
-        platform.timer().block(ms(order.parse().unwrap()));
+    assert_eq!(
+        platform.now(),
+        Duration::ZERO,
+        "its own clock starts at zero"
+    );
+    while let Some(duration_ms) = context.recv().await {
+        platform.timer().block(ms(duration_ms.parse().unwrap()));
         context.send(platform.now().as_micros().to_string());
     }
 }
 
 #[test]
-fn a_process_that_blocks_holds_up_nobody_else() {
+fn blocked_process_delays_no_other() {
     simulate(async |platform| {
         let [slow, quick] = [(); 2].map(|()| platform.start(&BUSY));
         slow.send("100");
@@ -82,8 +85,8 @@ fn a_process_that_blocks_holds_up_nobody_else() {
         assert_eq!(quick.next().await, message("1000"));
         assert_eq!(platform.now(), begun + ms(1));
         platform.sleep(ms(50)).await;
-        assert_eq!(platform.now(), begun + ms(51), "nor the loop");
-        // It comes to this when it is free.
+        assert_eq!(platform.now(), begun + ms(51), "the loop is not delayed");
+        // Handled once it is free.
         slow.send("2");
         assert_eq!(slow.next().await, message("100000"));
         assert_eq!(platform.now(), begun + ms(100));
@@ -94,7 +97,7 @@ fn a_process_that_blocks_holds_up_nobody_else() {
 }
 
 #[test]
-fn what_was_done_while_the_loop_blocked_is_late() {
+fn messages_to_a_blocked_loop_arrive_late() {
     simulate(async |platform| {
         let process = platform.start(&BUSY);
         process.send("5");
@@ -106,9 +109,9 @@ fn what_was_done_while_the_loop_blocked_is_late() {
 }
 
 #[test]
-fn who_is_killed_at_work_never_comes_to_its_end() {
-    // Killed before it begins to work, meanwhile, and by a loop that blocks
-    // first and so comes to it when the simulation has not.
+fn killed_process_does_not_finish_its_work() {
+    // Killed before its work, during it, and by a loop that blocks first, so the
+    // simulated process has not caught up yet.
     for (wait, block) in [(0, 0), (10, 0), (0, 10), (3, 7)] {
         simulate(async move |platform| {
             let process = platform.start(&BUSY);
@@ -127,7 +130,7 @@ fn who_is_killed_at_work_never_comes_to_its_end() {
 }
 
 #[test]
-fn who_has_worked_before_it_is_killed_has_told_so() {
+fn work_done_before_a_kill_is_reported() {
     simulate(async |platform| {
         let process = platform.start(&BUSY);
         process.send("50");
@@ -140,7 +143,7 @@ fn who_has_worked_before_it_is_killed_has_told_so() {
 }
 
 #[test]
-fn who_would_crash_later_is_killed() {
+fn kill_precedes_a_later_crash() {
     static LATE: Program = Program {
         name: "late",
         run: |context| {
@@ -162,24 +165,24 @@ fn who_would_crash_later_is_killed() {
     }
 }
 
-/// What the process of a test on this thread did: a program is a function, and
-/// takes nothing with it.
+/// The activity of the process of a test on this thread. A program is a plain
+/// function, so it reports through a thread local.
 #[derive(Default)]
-struct Deeds {
+struct Activity {
     polls: u32,
     dropped: u32,
 }
 
 thread_local! {
-    static DEEDS: RefCell<Deeds> = RefCell::default();
+    static ACTIVITY: RefCell<Activity> = RefCell::default();
 }
 
-/// Counts its own end, and tells of it if it is let.
+/// Counts its drop and reports it to the parent.
 struct Held(ProcessContext);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        DEEDS.with_borrow_mut(|deeds| deeds.dropped += 1);
+        ACTIVITY.with_borrow_mut(|activity| activity.dropped += 1);
         self.0.send("dropped");
     }
 }
@@ -189,70 +192,79 @@ static TWO_TASKS: Program = Program {
     run: |context| Box::pin(two_tasks(context)),
 };
 
-/// One ticks each millisecond, the other does as `OBEDIENT`.
+/// Runs a task that ticks every millisecond beside `ECHO`.
 async fn two_tasks(context: ProcessContext) {
     let ticking = context.clone();
     drop(context.platform().spawn(async move {
         let held = Held(ticking);
         loop {
             held.0.platform().sleep(ms(1)).await;
-            DEEDS.with_borrow_mut(|deeds| deeds.polls += 1);
+            ACTIVITY.with_borrow_mut(|activity| activity.polls += 1);
         }
     }));
     let _held = Held(context.clone());
-    (OBEDIENT.run)(context).await;
+    (ECHO.run)(context).await;
 }
 
 #[test]
-fn nothing_of_it_runs_after_its_end_however_that_comes() {
+fn no_code_runs_after_a_process_ends() {
     for way in ["return", "crash", "kill", "drop"] {
         simulate(async move |platform| {
-            DEEDS.take();
+            ACTIVITY.take();
             let process = platform.start(&TWO_TASKS);
             assert_eq!(process.next().await, ProcessEvent::Ready);
             platform.sleep(ms(10)).await;
             match way {
                 "kill" => process.kill(),
                 "drop" => {}
-                order => process.send(order),
+                command => process.send(command),
             }
             if way == "drop" {
                 drop(process);
                 platform.sleep(ms(1)).await;
             } else {
-                let told = process.next().await;
-                // A program that returns drops what it has while it still is.
-                let told = match way {
+                let event = process.next().await;
+                // A program that returns is still linked to its parent while its values
+                // are dropped.
+                let event = match way {
                     "return" => {
-                        assert_eq!(told, message("dropped"));
+                        assert_eq!(event, message("dropped"));
                         process.next().await
                     }
-                    _ => told,
+                    _ => event,
                 };
-                assert!(matches!(told, ProcessEvent::Exited(_)), "{way}: {told:?}");
+                assert!(matches!(event, ProcessEvent::Exited(_)), "{way}: {event:?}");
             }
-            let polls = DEEDS.with_borrow(|deeds| deeds.polls);
+            let polls = ACTIVITY.with_borrow(|activity| activity.polls);
             assert!((9..=12).contains(&polls), "{way}: {polls}");
-            assert_eq!(DEEDS.with_borrow(|deeds| deeds.dropped), 2, "{way}");
+            assert_eq!(
+                ACTIVITY.with_borrow(|activity| activity.dropped),
+                2,
+                "{way}"
+            );
             platform.sleep(ms(20)).await;
-            assert_eq!(DEEDS.with_borrow(|deeds| deeds.polls), polls, "{way}");
+            assert_eq!(
+                ACTIVITY.with_borrow(|activity| activity.polls),
+                polls,
+                "{way}"
+            );
         })
         .unwrap();
     }
 }
 
 #[test]
-fn a_world_that_is_dropped_drops_its_processes() {
-    DEEDS.take();
+fn dropping_the_world_drops_its_processes() {
+    ACTIVITY.take();
     let world = VirtualTime::new();
     let platform = world.platform();
     let process = platform.start(&TWO_TASKS);
     let held = platform.start(&TWO_TASKS);
     drop(platform.spawn(async move { process.exited().await }));
     world.run_until(ms(10));
-    assert_eq!(DEEDS.with_borrow(|deeds| deeds.dropped), 0);
+    assert_eq!(ACTIVITY.with_borrow(|activity| activity.dropped), 0);
     drop(world);
-    assert_eq!(DEEDS.with_borrow(|deeds| deeds.dropped), 4);
+    assert_eq!(ACTIVITY.with_borrow(|activity| activity.dropped), 4);
     let lost = platform.start(&TWO_TASKS);
     assert_eq!(lost.id(), 0);
     for process in [held, lost] {
@@ -263,34 +275,34 @@ fn a_world_that_is_dropped_drops_its_processes() {
 }
 
 #[test]
-fn a_panic_that_is_no_crash_passes_through() {
+fn real_panic_passes_through() {
     let world = VirtualTime::new();
     let platform = world.platform();
-    let process = platform.start(&OBEDIENT);
+    let process = platform.start(&ECHO);
     process.send("panic");
     let result = catch_unwind(AssertUnwindSafe(|| world.run_until(ms(20))));
     let message = *result.unwrap_err().downcast::<&str>().unwrap();
-    assert_eq!(message, "by itself");
+    assert_eq!(message, "unplanned");
 }
 
 #[test]
-fn a_process_that_waits_for_ever_is_a_deadlock() {
-    let never = simulate(async |platform| platform.start(&OBEDIENT).exited().await);
+fn process_that_waits_forever_is_a_deadlock() {
+    let never = simulate(async |platform| platform.start(&ECHO).exited().await);
     assert_eq!(never, None);
 }
 
 #[test]
 #[should_panic(expected = "this world has processes")]
-fn a_process_starts_no_others() {
+fn processes_cannot_start_processes() {
     static PARENT: Program = Program {
         name: "parent",
-        run: |context| Box::pin(async move { drop(context.platform().start(&OBEDIENT)) }),
+        run: |context| Box::pin(async move { drop(context.platform().start(&ECHO)) }),
     };
     simulate(async |platform| platform.start(&PARENT).exited().await);
 }
 
 #[test]
-fn a_world_can_be_stepped_and_run_up_to_a_time() {
+fn world_can_be_stepped_and_run_until() {
     let world = VirtualTime::new();
     let process = world.platform().start(&BUSY);
     world.run_until(ms(1));

@@ -11,14 +11,14 @@ use std::{
     time::Duration,
 };
 
-/// Who did something, and when in milliseconds.
+/// Task names with times in milliseconds.
 type Log = Rc<RefCell<Vec<(usize, u128)>>>;
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Starts a task that writes `name` once it has slept.
+/// Starts a task that sleeps and then logs `name`.
 fn sleeper(platform: &Platform, log: &Log, name: usize, sleep_ms: u64) {
     let (own, log) = (platform.clone(), Rc::clone(log));
     drop(platform.spawn(async move {
@@ -28,7 +28,7 @@ fn sleeper(platform: &Platform, log: &Log, name: usize, sleep_ms: u64) {
 }
 
 #[test]
-fn timers_fire_by_deadline_and_then_in_the_order_set() {
+fn timers_fire_by_deadline_then_insertion() {
     let (world, log) = (VirtualTime::new(), Log::default());
     let platform = world.platform();
     for (name, sleep_ms) in [30, 10, 20, 10, 30].into_iter().enumerate() {
@@ -40,7 +40,7 @@ fn timers_fire_by_deadline_and_then_in_the_order_set() {
 }
 
 #[test]
-fn a_sleep_counts_from_when_it_is_asked_for() {
+fn sleep_starts_at_the_call() {
     let world = VirtualTime::new();
     let platform = world.platform();
     let woke = world.run_to_end(async move {
@@ -53,7 +53,7 @@ fn a_sleep_counts_from_when_it_is_asked_for() {
 }
 
 #[test]
-fn run_until_stops_at_its_time() {
+fn run_until_stops_at_its_deadline() {
     let (world, log) = (VirtualTime::new(), Log::default());
     let platform = world.platform();
     for (name, sleep_ms) in [10, 20, 30].into_iter().enumerate() {
@@ -69,7 +69,7 @@ fn run_until_stops_at_its_time() {
 }
 
 #[test]
-fn a_task_woken_as_it_ends_gets_no_further_turn() {
+fn task_woken_as_it_ends_is_not_run_again() {
     let (world, log) = (VirtualTime::new(), Log::default());
     let platform = world.platform();
     let waker = Rc::new(RefCell::new(None));
@@ -88,7 +88,7 @@ fn a_task_woken_as_it_ends_gets_no_further_turn() {
 }
 
 #[test]
-fn a_late_wake_up_is_nobody_else_s() {
+fn late_wake_up_reaches_no_other_task() {
     let world = VirtualTime::new();
     let platform = world.platform();
     let waker = Rc::new(RefCell::new(None));
@@ -98,7 +98,7 @@ fn a_late_wake_up_is_nobody_else_s() {
         Poll::Ready(())
     })));
     assert_eq!((world.step(), world.step()), (Step::Ran, Step::Idle));
-    // Whatever the world keeps of a task that has ended, another may have now.
+    // The next task may reuse the slot of the ended one.
     let polls = Rc::new(RefCell::new(0));
     let own_polls = Rc::clone(&polls);
     drop(platform.spawn(std::future::poll_fn(move |_| {
@@ -112,7 +112,7 @@ fn a_late_wake_up_is_nobody_else_s() {
 }
 
 #[test]
-fn a_block_holds_up_every_timer_it_runs_past() {
+fn block_delays_timers_due_during_it() {
     let (world, log) = (VirtualTime::new(), Log::default());
     let platform = world.platform();
     for (name, sleep_ms) in [10, 20, 90].into_iter().enumerate() {
@@ -128,7 +128,7 @@ fn a_block_holds_up_every_timer_it_runs_past() {
 }
 
 #[test]
-fn a_sleep_of_nothing_gives_others_a_turn() {
+fn zero_sleep_yields() {
     let (world, log) = (VirtualTime::new(), Log::default());
     let platform = world.platform();
     let (own, own_log) = (platform.clone(), Rc::clone(&log));
@@ -144,7 +144,7 @@ fn a_sleep_of_nothing_gives_others_a_turn() {
 }
 
 #[test]
-fn a_dropped_sleep_is_forgotten() {
+fn dropped_sleep_removes_its_timer() {
     let world = VirtualTime::new();
     let platform = world.platform();
     let ended = world.run_to_end(async move {
@@ -160,7 +160,7 @@ fn a_dropped_sleep_is_forgotten() {
 }
 
 #[test]
-fn a_sleep_for_ever_never_ends_and_never_overflows() {
+fn sleep_of_max_duration_does_not_overflow() {
     let (world, log) = (VirtualTime::new(), Log::default());
     let platform = world.platform();
     world.run_until(ms(5));
@@ -174,7 +174,7 @@ fn a_sleep_for_ever_never_ends_and_never_overflows() {
 }
 
 #[test]
-fn tasks_start_in_the_order_they_were_spawned_and_not_at_once() {
+fn tasks_start_later_in_spawn_order() {
     let (world, log) = (VirtualTime::new(), Log::default());
     let platform = world.platform();
     let own_log = Rc::clone(&log);
@@ -187,14 +187,14 @@ fn tasks_start_in_the_order_they_were_spawned_and_not_at_once() {
             })
         });
         let tasks: Vec<_> = tasks.collect();
-        assert!(own_log.borrow().is_empty(), "not before this one waits");
+        assert!(own_log.borrow().is_empty(), "not before this task yields");
         assert_eq!(join_all(tasks).await, [0, 10, 20]);
     });
     assert_eq!(*log.borrow(), [(0, 0), (1, 0), (2, 0)]);
 }
 
 #[test]
-fn a_deadlock_is_an_answer() {
+fn deadlock_returns_none() {
     let world = VirtualTime::new();
     let platform = world.platform();
     let ended = world.run_to_end(async move {
@@ -203,11 +203,15 @@ fn a_deadlock_is_an_answer() {
     });
     assert_eq!(ended, None);
     assert_eq!(world.now(), ms(3));
-    assert_eq!(world.run_to_end(async { 7 }), Some(7), "the world goes on");
+    assert_eq!(
+        world.run_to_end(async { 7 }),
+        Some(7),
+        "the world stays usable"
+    );
 }
 
 #[test]
-fn a_panic_passes_through_and_leaves_the_world_usable() {
+fn panic_passes_through_and_world_stays_usable() {
     let (world, log) = (VirtualTime::new(), Log::default());
     let platform = world.platform();
     drop(platform.spawn(async { panic!("a bug") }));
@@ -219,7 +223,7 @@ fn a_panic_passes_through_and_leaves_the_world_usable() {
 }
 
 #[test]
-fn a_world_that_is_dropped_drops_its_tasks() {
+fn dropping_the_world_drops_its_tasks() {
     let world = VirtualTime::new();
     let platform = world.platform();
     let held = Rc::new(());
@@ -233,7 +237,7 @@ fn a_world_that_is_dropped_drops_its_tasks() {
     assert_eq!(Rc::strong_count(&held), 1);
     let late = Rc::clone(&held);
     drop(platform.spawn(async move { drop(late) }));
-    assert_eq!(Rc::strong_count(&held), 1, "nothing can run any more");
+    assert_eq!(Rc::strong_count(&held), 1, "no task runs after the drop");
 }
 
 #[derive(Clone, Debug)]
@@ -259,49 +263,53 @@ fn program() -> impl Strategy<Value = Vec<Action>> {
     prop::collection::vec(action, 0..8)
 }
 
-struct Machine {
+struct Interpreter {
     platform: Platform,
     log: Log,
     tasks: RefCell<usize>,
 }
 
-/// Runs a program as a task of its own, and says how it slept.
-fn perform(machine: Rc<Machine>, program: Vec<Action>) -> LocalBoxFuture<'static, ()> {
+/// Runs a program as a task and logs the time after each action.
+fn perform(interpreter: Rc<Interpreter>, program: Vec<Action>) -> LocalBoxFuture<'static, ()> {
     Box::pin(async move {
-        let task = machine.tasks.replace_with(|tasks| *tasks + 1);
+        let task = interpreter.tasks.replace_with(|tasks| *tasks + 1);
         for action in program {
-            let before = machine.platform.now();
+            let before = interpreter.platform.now();
             match action {
                 Action::Sleep(for_ms) => {
-                    machine.platform.sleep(ms(for_ms)).await;
-                    assert!(machine.platform.now() >= before + ms(for_ms));
+                    interpreter.platform.sleep(ms(for_ms)).await;
+                    assert!(interpreter.platform.now() >= before + ms(for_ms));
                 }
                 Action::Block(for_ms) => {
-                    machine.platform.timer().block(ms(for_ms));
-                    assert_eq!(machine.platform.now(), before + ms(for_ms));
+                    interpreter.platform.timer().block(ms(for_ms));
+                    assert_eq!(interpreter.platform.now(), before + ms(for_ms));
                 }
                 Action::Spawn(inner) => {
-                    drop(machine.platform.spawn(perform(Rc::clone(&machine), inner)));
+                    drop(
+                        interpreter
+                            .platform
+                            .spawn(perform(Rc::clone(&interpreter), inner)),
+                    );
                 }
                 Action::SpawnAndWait(inner) => {
-                    let inner = perform(Rc::clone(&machine), inner);
-                    machine.platform.spawn(inner).await;
+                    let inner = perform(Rc::clone(&interpreter), inner);
+                    interpreter.platform.spawn(inner).await;
                 }
             }
-            let line = (task, machine.platform.now().as_millis());
-            machine.log.borrow_mut().push(line);
+            let entry = (task, interpreter.platform.now().as_millis());
+            interpreter.log.borrow_mut().push(entry);
         }
     })
 }
 
 fn log_of(program: Vec<Action>) -> Vec<(usize, u128)> {
     let (world, log) = (VirtualTime::new(), Log::default());
-    let machine = Machine {
+    let interpreter = Interpreter {
         platform: world.platform(),
         log: Rc::clone(&log),
         tasks: RefCell::default(),
     };
-    let ended = world.run_to_end(perform(Rc::new(machine), program));
+    let ended = world.run_to_end(perform(Rc::new(interpreter), program));
     assert!(ended.is_some(), "every wait ends");
     world.run_until(Duration::from_hours(1));
     log.take()
@@ -311,17 +319,17 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_same_program_runs_the_same(program in program()) {
+    fn equal_programs_run_equally(program in program()) {
         let log = log_of(program.clone());
         prop_assert!(log.is_sorted_by_key(|(_, at)| *at), "{log:?}");
         prop_assert_eq!(log, log_of(program));
     }
 }
 
-/// The draws are part of what makes a run repeatable, in every world and after
-/// every update of a dependency: another sequence is another experiment.
+/// Runs are repeatable only if the random numbers stay the same in every world and
+/// after every dependency update.
 #[test]
-fn random_draws_are_what_they_always_were() {
+fn random_numbers_are_stable() {
     let mut random = Seed(1).stream(0);
     let jitter: Vec<_> = (0..6)
         .map(|_| random.jitter(ms(100), 25).as_millis())

@@ -1,7 +1,6 @@
-//! What holds of processes in every world: programs, and checks that start them.
+//! Checks of processes that pass in every world, and the programs they start.
 //!
-//! Nothing here depends on how long something takes. A check that does not hold
-//! panics or never ends.
+//! No check depends on timing. A failing check panics or never completes.
 
 mod supervised;
 
@@ -12,13 +11,13 @@ use futures::{
 use highwater::platform::{Exit, Platform, ProcessContext, ProcessEvent, Program};
 use std::time::Duration;
 
-/// What the checks start, and what a process of theirs has to find by its name.
-pub(crate) static PROGRAMS: &[&Program] = &[&OBEDIENT];
+/// The programs the checks start. A new process finds its program here by name.
+pub(crate) static PROGRAMS: &[&Program] = &[&ECHO];
 
-/// A check, to be run where its world's tasks run.
+/// A check, to be run on its world's loop.
 pub(crate) type Check = fn(Platform) -> LocalBoxFuture<'static, ()>;
 
-/// Every check and its name.
+/// All checks with their names.
 pub(crate) static CHECKS: &[(&str, Check)] = &[
     ("echo", |platform| echo(platform).boxed_local()),
     ("end", |platform| end(platform).boxed_local()),
@@ -30,38 +29,38 @@ pub(crate) static CHECKS: &[(&str, Check)] = &[
         supervised::restarts(platform).boxed_local()
     }),
     ("given up", |platform| {
-        supervised::is_given_up(platform).boxed_local()
+        supervised::gives_up(platform).boxed_local()
     }),
 ];
 
-/// Does what it is told, and sends back what it does not understand.
-pub(crate) static OBEDIENT: Program = Program {
-    name: "obedient",
-    run: |context| Box::pin(obey(context)),
+/// Executes the commands it receives and echoes any other message.
+pub(crate) static ECHO: Program = Program {
+    name: "echo",
+    run: |context| Box::pin(execute(context)),
 };
 
-/// Longer than any test runs.
-const FOR_EVER: Duration = Duration::from_hours(1);
+/// A duration longer than any test.
+const FOREVER: Duration = Duration::from_hours(1);
 
-async fn obey(context: ProcessContext) {
+async fn execute(context: ProcessContext) {
     context.ready();
-    while let Some(order) = context.recv().await {
-        match order.as_str() {
-            "crash" => match context.crash("as told\nto").await {},
-            "panic" => panic!("by itself"),
+    while let Some(command) = context.recv().await {
+        match command.as_str() {
+            "crash" => match context.crash("on\ncommand").await {},
+            "panic" => panic!("unplanned"),
             "panic in a task" => {
                 let task = context.platform().spawn(async { panic!("in a task") });
                 let () = task.await;
             }
             "block" => {
                 context.send("blocks");
-                context.platform().timer().block(FOR_EVER);
+                context.platform().timer().block(FOREVER);
             }
             "return" => return,
             "leave a task" => {
                 let (platform, own) = (context.platform().clone(), context.clone());
                 drop(context.platform().spawn(async move {
-                    platform.sleep(FOR_EVER).await;
+                    platform.sleep(FOREVER).await;
                     own.send("too late");
                 }));
             }
@@ -76,7 +75,7 @@ fn message(text: &str) -> ProcessEvent {
 }
 
 async fn echo(platform: Platform) {
-    let process = platform.start(&OBEDIENT);
+    let process = platform.start(&ECHO);
     assert_ne!(process.id(), 0);
     let texts = ["", "a word", " ", "two\nlines\r\n", "\\n\t\\", "wörter 💧"];
     for text in texts {
@@ -86,7 +85,7 @@ async fn echo(platform: Platform) {
     for text in texts {
         assert_eq!(process.next().await, message(text));
     }
-    // More than a pipe takes at once, and long ones.
+    // Long messages, more than a pipe buffers.
     let long = "x".repeat(50_000);
     for _ in 0..10 {
         process.send(long.as_str());
@@ -97,33 +96,33 @@ async fn echo(platform: Platform) {
 }
 
 async fn end(platform: Platform) {
-    let process = platform.start(&OBEDIENT);
+    let process = platform.start(&ECHO);
     process.send("leave a task");
     process.send("one");
     process.close();
-    process.send("nobody reads this");
-    let told = [ProcessEvent::Ready, message("one"), message("closed")];
-    for event in told {
+    process.send("never read");
+    let events = [ProcessEvent::Ready, message("one"), message("closed")];
+    for event in events {
         assert_eq!(process.next().await, event);
     }
     for _ in 0..2 {
         let exited = ProcessEvent::Exited(Exit::Finished);
-        assert_eq!(process.next().await, exited, "and that again");
+        assert_eq!(process.next().await, exited, "the exit repeats");
     }
-    // Of no use any more, and no harm.
+    // No effect after the exit.
     process.send("anything");
     process.close();
     process.kill();
     assert_eq!(process.exited().await, Exit::Finished);
 
-    let process = platform.start(&OBEDIENT);
+    let process = platform.start(&ECHO);
     process.send("return");
-    process.send("nobody reads this");
+    process.send("never read");
     assert_eq!(process.exited().await, Exit::Finished);
 }
 
 async fn crash(platform: Platform) {
-    let process = platform.start(&OBEDIENT);
+    let process = platform.start(&ECHO);
     for text in ["one", "crash", "two"] {
         process.send(text);
     }
@@ -131,33 +130,33 @@ async fn crash(platform: Platform) {
     assert_eq!(process.next().await, message("one"));
     let exit = process.exited().await;
     assert!(exit.is_bug(), "{exit:?}");
-    assert_eq!(exit.to_string(), "a bug: as told\nto");
+    assert_eq!(exit.to_string(), "a bug: on\ncommand");
     process.kill();
     assert_eq!(process.next().await, ProcessEvent::Exited(exit));
 }
 
 async fn kill(platform: Platform) {
-    let at_work = platform.start(&OBEDIENT);
-    at_work.send("block");
-    at_work.send("nobody reads this");
-    while at_work.next().await != message("blocks") {}
-    at_work.kill();
-    at_work.kill();
-    assert_eq!(at_work.next().await, ProcessEvent::Exited(Exit::Killed));
+    let busy = platform.start(&ECHO);
+    busy.send("block");
+    busy.send("never read");
+    while busy.next().await != message("blocks") {}
+    busy.kill();
+    busy.kill();
+    assert_eq!(busy.next().await, ProcessEvent::Exited(Exit::Killed));
 
-    let idle = platform.start(&OBEDIENT);
+    let idle = platform.start(&ECHO);
     assert_eq!(idle.next().await, ProcessEvent::Ready);
     idle.kill();
     assert_eq!(idle.exited().await, Exit::Killed);
 
-    let unborn = platform.start(&OBEDIENT);
-    unborn.kill();
-    assert_eq!(unborn.exited().await, Exit::Killed);
+    let starting = platform.start(&ECHO);
+    starting.kill();
+    assert_eq!(starting.exited().await, Exit::Killed);
 }
 
-/// One that blocks, or is lost, is nothing to the others, nor to the loop.
+/// A blocked or crashed process affects neither the others nor the loop.
 async fn others(platform: Platform) {
-    let [blocked, lost, other] = [(); 3].map(|()| platform.start(&OBEDIENT));
+    let [blocked, lost, other] = [(); 3].map(|()| platform.start(&ECHO));
     assert_ne!(blocked.id(), other.id());
     blocked.send("block");
     while blocked.next().await != message("blocks") {}
@@ -169,21 +168,21 @@ async fn others(platform: Platform) {
     platform.sleep(Duration::from_millis(5)).await;
     other.send("and now?");
     assert_eq!(other.next().await, message("and now?"));
-    // What waits can be left off and waited for again.
+    // Waiting can be cancelled and resumed.
     let waits = select(
         Box::pin(other.next()),
         platform.sleep(Duration::from_millis(5)),
     );
-    assert!(matches!(waits.await, Either::Right(_)), "nothing is told");
+    assert!(matches!(waits.await, Either::Right(_)), "no event arrives");
     other.close();
     assert_eq!(other.next().await, message("closed"));
     assert_eq!(other.exited().await, Exit::Finished);
 }
 
-/// Dropped while they start, while they work and when they have ended.
+/// Processes dropped while they start, while they run and after their exit.
 async fn many(platform: Platform) {
     for round in 0..3 {
-        let processes: Vec<_> = (0..4).map(|_| platform.start(&OBEDIENT)).collect();
+        let processes: Vec<_> = (0..4).map(|_| platform.start(&ECHO)).collect();
         for process in processes.iter().take(round * 2) {
             process.send("return");
             assert_eq!(process.exited().await, Exit::Finished);

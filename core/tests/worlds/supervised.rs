@@ -1,6 +1,6 @@
-//! Processes under a supervisor, as a scenario would have them.
+//! Supervised processes, as in a scenario.
 
-use super::OBEDIENT;
+use super::ECHO;
 use futures::{
     StreamExt,
     channel::mpsc,
@@ -12,31 +12,31 @@ use highwater::{
 };
 use std::{rc::Rc, time::Duration};
 
-type News = (WorkerId, ProcessEvent);
+type WorkerEvent = (WorkerId, ProcessEvent);
 
 struct Cluster {
     platform: Platform,
     supervisor: Supervisor,
     workers: Vec<Option<Rc<Process>>>,
-    sender: mpsc::UnboundedSender<News>,
-    news: mpsc::UnboundedReceiver<News>,
+    sender: mpsc::UnboundedSender<WorkerEvent>,
+    events: mpsc::UnboundedReceiver<WorkerEvent>,
 }
 
 impl Cluster {
     fn new(platform: &Platform, slots: usize, options: SupervisorOptions) -> Self {
-        let (sender, news) = mpsc::unbounded();
+        let (sender, events) = mpsc::unbounded();
         Cluster {
             supervisor: Supervisor::new(slots, options, platform.now()),
             platform: platform.clone(),
             workers: vec![None; slots],
             sender,
-            news,
+            events,
         }
     }
 
-    /// Does what the supervisor asks for, until a worker tells something.
-    /// `None` if it gives up.
-    async fn next(&mut self) -> Option<News> {
+    /// Executes the supervisor's actions until a worker reports an event. Returns
+    /// `None` if the supervisor gives up.
+    async fn next(&mut self) -> Option<WorkerEvent> {
         loop {
             while let Some(action) = self.supervisor.next_action() {
                 match action {
@@ -48,13 +48,13 @@ impl Cluster {
             }
             let deadline = self.supervisor.next_deadline().unwrap_or(Duration::MAX);
             let pause = deadline.saturating_sub(self.platform.now());
-            let told = match select(self.news.next(), self.platform.sleep(pause)).await {
-                Either::Left((told, _)) => told,
+            let event = match select(self.events.next(), self.platform.sleep(pause)).await {
+                Either::Left((event, _)) => event,
                 Either::Right(_) => None,
             };
             let now = self.platform.now();
             self.supervisor.tick(now);
-            let Some((id, event)) = told else {
+            let Some((id, event)) = event else {
                 continue;
             };
             match event {
@@ -70,7 +70,7 @@ impl Cluster {
     }
 
     fn start(&mut self, id: WorkerId) {
-        let process = Rc::new(self.platform.start(&OBEDIENT));
+        let process = Rc::new(self.platform.start(&ECHO));
         self.workers[id.slot] = Some(Rc::clone(&process));
         let sender = self.sender.clone();
         drop(self.platform.spawn(async move {
@@ -96,7 +96,7 @@ impl Cluster {
 }
 
 impl Drop for Cluster {
-    /// The tasks that listen hold the processes.
+    /// Kills the processes, which the forwarding tasks hold.
     fn drop(&mut self) {
         for worker in self.workers.iter().flatten() {
             worker.kill();
@@ -104,17 +104,17 @@ impl Drop for Cluster {
     }
 }
 
-/// Each bug leads to one restart, of the worker that had it.
+/// Each exit leads to one restart of that worker and no other.
 pub(super) async fn restarts(platform: Platform) {
     let mut cluster = Cluster::new(&platform, 2, SupervisorOptions::new());
     cluster.all_ready().await;
     let undisturbed = cluster.worker(0).id();
     let mut ids = vec![undisturbed, cluster.worker(1).id()];
-    for (generation, order) in (1..).zip(["crash", "return", "block"]) {
-        cluster.worker(1).send(order);
+    for (generation, command) in (1..).zip(["crash", "return", "block"]) {
+        cluster.worker(1).send(command);
         let exit = loop {
-            let told = cluster.next().await.unwrap();
-            match told {
+            let event = cluster.next().await.unwrap();
+            match event {
                 (id, ProcessEvent::Exited(exit)) => {
                     assert_eq!(id, WorkerId::new(1, generation));
                     break exit;
@@ -123,7 +123,7 @@ pub(super) async fn restarts(platform: Platform) {
                 other => panic!("{other:?}"),
             }
         };
-        match order {
+        match command {
             "crash" => assert!(exit.is_bug()),
             "return" => assert_eq!(exit, Exit::Finished),
             _ => assert_eq!(exit, Exit::Killed),
@@ -139,8 +139,8 @@ pub(super) async fn restarts(platform: Platform) {
     assert_eq!(cluster.supervisor.generation(0), 1);
 }
 
-/// A crash loop comes to its end.
-pub(super) async fn is_given_up(platform: Platform) {
+/// The supervisor gives up on a crash loop.
+pub(super) async fn gives_up(platform: Platform) {
     let options = SupervisorOptions::new()
         .intensity(2, Duration::from_hours(1))
         .backoff(Duration::from_millis(2), Duration::from_millis(4));

@@ -29,7 +29,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::task::LocalSet;
-use worlds::OBEDIENT;
+use worlds::ECHO;
 
 /// The time limit of a test, long enough for any machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -67,7 +67,7 @@ fn parent() {
 
 /// Starts a child that waits, one that blocks its loop, and one that is stopped.
 async fn three_children(platform: &Platform) -> ([Process; 3], [u32; 3]) {
-    let processes = [(); 3].map(|()| platform.start(&OBEDIENT));
+    let processes = [(); 3].map(|()| platform.start(&ECHO));
     for process in &processes {
         assert_eq!(process.next().await, ProcessEvent::Ready);
     }
@@ -93,9 +93,9 @@ fn panic_in_a_child_is_reported_as_a_bug() {
     on_a_loop(|platform| {
         async move {
             for (message_sent, expected) in
-                [("panic", "by itself"), ("panic in a task", "in a task")]
+                [("panic", "unplanned"), ("panic in a task", "in a task")]
             {
-                let process = platform.start(&OBEDIENT);
+                let process = platform.start(&ECHO);
                 process.send(message_sent);
                 let exit = process.exited().await;
                 let Exit::Bug { message, location } = &exit else {
@@ -120,7 +120,7 @@ fn signal_that_ends_a_child_is_reported() {
                 (Signal::SIGTERM, true),
                 (Signal::SIGABRT, false),
             ] {
-                let process = platform.start(&OBEDIENT);
+                let process = platform.start(&ECHO);
                 assert_eq!(process.next().await, ProcessEvent::Ready);
                 signal(process.id(), signalled);
                 let exit = process.exited().await;
@@ -142,7 +142,7 @@ fn signal_that_ends_a_child_is_reported() {
 fn unknown_program_is_lost() {
     static UNKNOWN: Program = Program {
         name: "unknown",
-        run: OBEDIENT.run,
+        run: ECHO.run,
     };
     on_a_loop(|platform| {
         async move {

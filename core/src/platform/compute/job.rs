@@ -1,4 +1,4 @@
-//! A job on its way to a thread, and back.
+//! A job's way from the queue to a thread.
 
 use super::name_of;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 use futures::channel::oneshot;
 use std::{fmt, sync::Arc, time::Duration};
 
-/// A job that was accepted.
+/// A job that the queue accepted, with all it needs to run and report.
 pub(crate) struct AcceptedJob {
     pub(super) job: Job,
     pub(super) number: u64,
@@ -19,21 +19,22 @@ pub(crate) struct AcceptedJob {
     pub(super) cancellation: Cancellation,
 }
 
-/// A job on its way to a thread, which is to [`run`](Self::run) it. Dropped
-/// instead, it is [lost](WorkError::Lost).
-#[must_use = "dropped, it is lost"]
+/// A job for a thread to [`run`](Self::run).
+///
+/// If it is dropped without running, its ticket resolves to [`WorkError::Lost`].
+#[must_use = "dropping a job loses it"]
 pub struct QueuedJob {
-    computing: AcceptedJob,
+    accepted: AcceptedJob,
     place: RunPermit<AcceptedJob>,
 }
 
 impl QueuedJob {
-    pub(super) fn new(computing: AcceptedJob, place: RunPermit<AcceptedJob>) -> Self {
-        QueuedJob { computing, place }
+    pub(super) fn new(accepted: AcceptedJob, place: RunPermit<AcceptedJob>) -> Self {
+        QueuedJob { accepted, place }
     }
 
-    /// Does the job on this thread, and then those that wait. `thread` is its
-    /// number in the trace: unlike that of any other thread of the run.
+    /// Runs this job and then the waiting ones on the current thread. `thread` is
+    /// the thread's number in the trace, unique within the run.
     pub fn run(self, thread: u32) {
         let mut next = Some(self);
         while let Some(job) = next {
@@ -41,8 +42,8 @@ impl QueuedJob {
         }
     }
 
-    /// Does the job on this thread, and answers the next: for a loop, 0 in the
-    /// trace, which does other things in between.
+    /// Runs this job on the current thread and returns the next waiting one. The
+    /// loop, thread 0 in the trace, uses this to run its other tasks in between.
     pub fn run_one(self, thread: u32) -> Option<QueuedJob> {
         match self.begin(thread) {
             JobStart::Running(running) => running.run(),
@@ -50,18 +51,18 @@ impl QueuedJob {
         }
     }
 
-    /// Begins, and leaves it to the caller to let time pass.
+    /// Begins the job. The caller decides how long it takes.
     pub(crate) fn begin(self, thread: u32) -> JobStart {
-        let QueuedJob { computing, place } = self;
-        if computing.cancellation.is_cancelled() {
+        let QueuedJob { accepted, place } = self;
+        if accepted.cancellation.is_cancelled() {
             return JobStart::Cancelled(next(place, WorkOutcome::Cancelled, None));
         }
-        let trace = computing.trace.on_thread(thread);
+        let trace = accepted.trace.on_thread(thread);
         let name = name_of(thread, &trace);
         JobStart::Running(RunningJob {
-            span: trace.begin(RecordKind::Compute, name, computing.number),
-            at: computing.clock.now(),
-            computing,
+            span: trace.begin(RecordKind::Compute, name, accepted.number),
+            started_at: accepted.clock.now(),
+            accepted,
             place,
         })
     }
@@ -70,63 +71,60 @@ impl QueuedJob {
 impl fmt::Debug for QueuedJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QueuedJob")
-            .field("job", &self.computing.job)
+            .field("job", &self.accepted.job)
             .finish_non_exhaustive()
     }
 }
 
-/// What has become of an job that was to begin.
+/// The outcome of [`QueuedJob::begin`].
 pub(crate) enum JobStart {
     Running(RunningJob),
-    /// It was cancelled before; that is the next.
+    /// The job was cancelled before it began. Holds the next waiting job.
     Cancelled(Option<QueuedJob>),
 }
 
-/// A job under way.
+/// A job in progress.
 pub(crate) struct RunningJob {
     span: Span,
-    at: Duration,
-    computing: AcceptedJob,
+    started_at: Duration,
+    accepted: AcceptedJob,
     place: RunPermit<AcceptedJob>,
 }
 
 impl RunningJob {
     pub(crate) fn job(&self) -> Job {
-        self.computing.job
+        self.accepted.job
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.computing.cancellation.is_cancelled()
+        self.accepted.cancellation.is_cancelled()
     }
 
     fn run(self) -> Option<QueuedJob> {
-        let cancellation = self.computing.cancellation.clone();
+        let cancellation = self.accepted.cancellation.clone();
         let result = self.job().run_until(|| cancellation.is_cancelled());
         self.end(result)
     }
 
-    /// It has come to a result, or was cancelled. Answers what its thread does
-    /// next.
+    /// Ends the job with its result, or with `None` if it was cancelled. Returns the
+    /// next waiting job.
     pub(crate) fn end(self, result: Option<u64>) -> Option<QueuedJob> {
-        let took = self.computing.clock.now().saturating_sub(self.at);
+        let took = self.accepted.clock.now().saturating_sub(self.started_at);
         let Some(result) = result else {
             self.span.fail("cancelled");
             return next(self.place, WorkOutcome::Cancelled, None);
         };
-        // On record before its place is free: never more at once than there are.
+        // Recorded before the place is released, so that a trace never shows more
+        // running jobs than threads.
         self.span.succeed();
         let next = next(self.place, WorkOutcome::Done, Some(took));
-        // Nobody waits if the ticket was dropped at the last moment.
-        let _ = self.computing.sender.send(Ok(result));
+        // Fails if the ticket was just dropped.
+        let _ = self.accepted.sender.send(Ok(result));
         next
     }
 }
 
-fn next(
-    mut place: RunPermit<AcceptedJob>,
-    ended: WorkOutcome,
-    took: Option<Duration>,
-) -> Option<QueuedJob> {
-    let computing = place.next(ended, took)?;
-    Some(QueuedJob { computing, place })
+fn next(mut place: RunPermit<AcceptedJob>, ended: WorkOutcome, took: Option<Duration>) -> Option<QueuedJob> {
+    let accepted = place.next(ended, took)?;
+    Some(QueuedJob { accepted, place })
 }

@@ -1,4 +1,4 @@
-//! The process's own end of itself.
+//! A process's view of its own world and its parent.
 
 use super::ProcessEvent;
 use crate::platform::Platform;
@@ -11,9 +11,10 @@ use std::{
     rc::Rc,
 };
 
-/// What a [`Program`](super::Program) is given: its own loop, and its parent.
+/// The context of a running [`Program`](super::Program): its own loop, and the link
+/// to its parent.
 ///
-/// Clones are the same process's, for tasks of their own.
+/// Clones belong to the same process; give one to each task.
 #[derive(Clone)]
 pub struct ProcessContext {
     platform: Platform,
@@ -21,21 +22,21 @@ pub struct ProcessContext {
     parent: Rc<dyn ParentLink>,
 }
 
-/// What a world carries from a process of its.
+/// A world's link from a process to its parent.
 pub trait ParentLink {
-    /// Carries what the process tells, in order.
+    /// Sends an event. Events arrive in order.
     fn send(&self, event: ProcessEvent);
 
-    /// Ends the process as a bug does: by a panic, unless a world has a way of
-    /// its own. Where it comes back, nothing of the process may run any more.
+    /// Crashes the process, by a panic unless the world has its own way. If this
+    /// returns, no code of the process may run any more.
     fn crash(&self, message: String) {
         panic!("{message}");
     }
 }
 
 impl ProcessContext {
-    /// What a world hands to the program of a process: messages come by `inbox`,
-    /// which ends when there will be none.
+    /// Creates the context of a process. Messages arrive through `inbox`, which
+    /// closes after the last one.
     pub fn new(
         platform: Platform,
         inbox: mpsc::UnboundedReceiver<String>,
@@ -48,37 +49,37 @@ impl ProcessContext {
         }
     }
 
-    /// The ports of this process: a clock, a timer and tasks of its own. Its time
-    /// counts from when it began, not from when the run did. A task that is left
-    /// over when the program ends is dropped.
+    /// Returns the ports of this process: its own clock, timer and tasks. The clock
+    /// starts at zero when the process begins, not when the run did. Tasks that are
+    /// unfinished when the program completes are dropped.
     #[must_use]
     pub fn platform(&self) -> &Platform {
         &self.platform
     }
 
-    /// The next message, in the order they were sent. `None` when there will be
-    /// none: the parent wants the process to come to its end. If the parent is
-    /// gone there is nobody to tell, and the process ends where it is.
+    /// Waits for the next message. Returns `None` after the last one: the parent
+    /// [asks](super::Process::close) the process to finish. If the parent is gone,
+    /// the process ends immediately.
     ///
-    /// Dropping the future loses nothing. Of two that wait at once only the
-    /// later is woken.
+    /// Dropping the future loses no message. If two calls wait at the same time,
+    /// only the later one is woken.
     pub async fn recv(&self) -> Option<String> {
         poll_fn(|context| self.inbox.borrow_mut().poll_next_unpin(context)).await
     }
 
-    /// Sends the parent a message, and does not wait.
+    /// Sends a message to the parent without waiting.
     pub fn send(&self, message: impl Into<String>) {
         self.parent.send(ProcessEvent::Message(message.into()));
     }
 
-    /// Tells the parent that the process can take work.
+    /// Reports to the parent that the process accepts work.
     pub fn ready(&self) {
         self.parent.send(ProcessEvent::Ready);
     }
 
-    /// Ends the process as a bug would, and never completes. Natively and in the
-    /// tab it is a panic; in simulated time it is the end of this process alone,
-    /// where a real panic would end the run.
+    /// Crashes the process and never completes. Natively and in the tab this
+    /// panics. In simulated time it ends only this process, whereas a real panic
+    /// would end the run.
     pub async fn crash(&self, message: impl Into<String>) -> Infallible {
         self.parent.crash(message.into());
         pending().await

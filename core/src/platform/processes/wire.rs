@@ -1,19 +1,19 @@
-//! How messages travel where a line of text is all that can: through the pipes
-//! of a child process, and to and from a Worker.
+//! A line-based encoding of messages and events, for pipes to child processes and
+//! for Workers.
 
 use super::{Exit, ProcessEvent};
 
-/// What a parent sends a process, apart from signals.
+/// Input from the parent to a process, apart from signals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProcessInput {
     /// A message.
     Message(String),
-    /// There will be no more of them.
+    /// The end of the messages.
     Close,
 }
 
 impl ProcessInput {
-    /// As one line, without its end.
+    /// Encodes it as one line without a line break.
     ///
     /// ```
     /// use highwater::platform::ProcessInput;
@@ -31,7 +31,7 @@ impl ProcessInput {
         }
     }
 
-    /// Reads such a line; `None` if it is none.
+    /// Decodes a line. Returns `None` if the line is malformed.
     #[must_use]
     pub fn from_line(line: &str) -> Option<Self> {
         match split(line) {
@@ -43,7 +43,7 @@ impl ProcessInput {
 }
 
 impl ProcessEvent {
-    /// As one line, without its end.
+    /// Encodes it as one line without a line break.
     #[must_use]
     pub fn to_line(&self) -> String {
         match self {
@@ -63,7 +63,7 @@ impl ProcessEvent {
         }
     }
 
-    /// Reads such a line; `None` if it is none.
+    /// Decodes a line. Returns `None` if the line is malformed.
     #[must_use]
     pub fn from_line(line: &str) -> Option<Self> {
         Some(match split(line) {
@@ -102,7 +102,8 @@ fn split(line: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// A line stays one whatever is in the text, and a tab divides it.
+/// Escapes line breaks and tabs: a line break ends an event, and a tab separates
+/// its fields.
 fn escape(text: &str, into: &mut String) {
     for character in text.chars() {
         let escaped = match character {

@@ -1,9 +1,9 @@
-//! Simulated processes: each a core with its own tasks and its own time.
+//! Simulated processes. Each is a core with its own tasks and clock.
 //!
-//! A core runs ahead of the others only where it blocks, within one step, and
-//! every step is that of the core whose turn comes first. So whatever reaches a
-//! core from another is dated no earlier than what the core has done already,
-//! unless it blocked meanwhile, and then it is late for it as in real life.
+//! Every step belongs to the core that is due first, and a core gets ahead of the
+//! others only by blocking within one step. A message from another core is therefore
+//! never dated before the receiver's own past, unless the receiver blocked. In that
+//! case it handles the message late, as a real process would.
 
 mod mailbox;
 
@@ -20,15 +20,15 @@ use std::{
     time::Duration,
 };
 
-/// How long a simulated process takes from when it is asked for to when its
-/// program begins: as a small one does natively.
+/// The time from the call that starts a simulated process until its program begins.
+/// Small native processes take about as long.
 pub const PROCESS_START: Duration = Duration::from_millis(2);
 
-/// How long a message takes from a simulated process to its parent or back:
-/// as one through a pipe does. As long takes the news that it has exited.
+/// The time a message takes between a simulated process and its parent, about as
+/// long as through a pipe. The report of an exit takes as long.
 pub const MESSAGE_DELAY: Duration = Duration::from_micros(50);
 
-/// The processes that have not ended, in the order in which they were started.
+/// The running processes in the order they were started.
 #[derive(Default)]
 pub(super) struct Cores {
     running: RefCell<Vec<Rc<Core>>>,
@@ -36,12 +36,13 @@ pub(super) struct Cores {
 }
 
 impl Cores {
-    /// When the first turn of a process comes; `None` if none ever does.
+    /// Returns the time of the next step of any process, or `None` if none is due.
     pub(super) fn next_at(&self) -> Option<Duration> {
         self.next().map(|(at, _)| at)
     }
 
-    /// Lets a process take its turn, if it comes before the loop's.
+    /// Performs the next step of a process if it is due before the loop. Returns
+    /// whether it did.
     pub(super) fn step_before(&self, loop_at: Option<Duration>) -> bool {
         let Some((at, core)) = self.next() else {
             return false;
@@ -61,7 +62,7 @@ impl Cores {
         true
     }
 
-    /// Ends all of them, and nobody is event_receiver.
+    /// Ends all processes without reporting an exit.
     pub(super) fn end(&self) {
         for core in self.running.take() {
             core.mailbox.end();
@@ -73,7 +74,7 @@ impl Cores {
         let turns = running
             .iter()
             .filter_map(|core| Some((core.next_at()?, core)));
-        // Of equals the first: the process started first.
+        // On a tie `min_by_key` picks the process started first.
         let (at, core) = turns.min_by_key(|(at, _)| *at)?;
         Some((at, Rc::clone(core)))
     }
@@ -81,13 +82,14 @@ impl Cores {
 
 /// A simulated process.
 struct Core {
-    /// Its tasks, and its time: from when it began.
+    /// The tasks and the clock, which starts at zero when the process begins.
     world: VirtualTime,
     mailbox: Rc<Mailbox>,
 }
 
 impl Core {
-    /// When its turn comes. Where it is killed before, that is its turn.
+    /// Returns the time of the next step: the next task or the kill, whichever comes
+    /// first.
     fn next_at(&self) -> Option<Duration> {
         let next = self.world.next_at().map(|at| self.mailbox.to_loop_time(at));
         match (next, self.mailbox.killed_at()) {
@@ -97,7 +99,7 @@ impl Core {
     }
 }
 
-/// The port of a world with these cores.
+/// Creates the port of a world with these cores.
 pub(super) fn processes(cores: &Rc<Cores>, shared: &Arc<Shared>) -> Rc<dyn Processes> {
     Rc::new(SimulatedProcesses {
         cores: Rc::downgrade(cores),
@@ -105,7 +107,7 @@ pub(super) fn processes(cores: &Rc<Cores>, shared: &Arc<Shared>) -> Rc<dyn Proce
     })
 }
 
-/// Weak as a spawner is: tasks hold this.
+/// The port for processes. It holds the cores weakly because tasks hold it.
 struct SimulatedProcesses {
     cores: Weak<Cores>,
     shared: Arc<Shared>,
@@ -140,7 +142,7 @@ impl Processes for SimulatedProcesses {
     }
 }
 
-/// The parent's way to a process.
+/// The link from the parent to a process.
 struct Child {
     mailbox: Rc<Mailbox>,
     inbox: UnboundedSender<String>,
@@ -150,7 +152,7 @@ impl ProcessLink for Child {
     fn send(&self, message: String) {
         let inbox = self.inbox.clone();
         self.mailbox.to_process(move || {
-            // Nobody reads if the process has ended.
+            // Fails if the process has exited.
             let _ = inbox.unbounded_send(message);
         });
     }
@@ -165,7 +167,7 @@ impl ProcessLink for Child {
     }
 }
 
-/// A process's way to its parent.
+/// The link from a process to its parent.
 struct Parent(Rc<Mailbox>);
 
 impl ParentLink for Parent {

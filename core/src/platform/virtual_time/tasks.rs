@@ -1,4 +1,4 @@
-//! The tasks of a simulated world, and who wakes them.
+//! The tasks of a simulated world and their wakers.
 
 use super::{Spawn, timers::Shared};
 use futures::future::LocalBoxFuture;
@@ -13,8 +13,8 @@ use std::{
     task::{Context, Wake, Waker},
 };
 
-/// A place among the tasks, and a number that is never used again: places are,
-/// but a late wake-up is to find nothing rather than somebody else's task.
+/// A task's key in the slab and its unique number. Keys are reused; the number keeps
+/// a late wake-up from reaching another task.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct TaskId {
     key: usize,
@@ -22,7 +22,7 @@ pub(super) struct TaskId {
 }
 
 pub(super) struct Task {
-    /// None while it runs.
+    /// `None` while the task runs.
     future: Option<LocalBoxFuture<'static, ()>>,
     waker: Arc<TaskWaker>,
 }
@@ -67,17 +67,17 @@ impl Tasks {
             return;
         }
         unfinished.remove(id.key);
-        // Its end may use the ports.
+        // Dropping the future may use the ports.
         drop(unfinished);
         drop(future);
         if waker.queued.swap(true, Ordering::Relaxed) {
-            // Woken as it ended: a turn without a task would be no step. From
-            // here on it counts as queued, so that nothing queues it again.
+            // The task was woken as it ended. Remove it, since an empty turn would not
+            // be a step. It stays marked as queued, so it is never queued again.
             waker.shared.state().ready.retain(|ready| *ready != id);
         }
     }
 
-    /// Takes a task's future out, to run it: it may spawn others meanwhile.
+    /// Takes a task's future out of the slab, since it may spawn others while it runs.
     fn take(&self, id: TaskId) -> Option<(LocalBoxFuture<'static, ()>, Arc<TaskWaker>)> {
         let mut unfinished = self.unfinished.borrow_mut();
         let task = unfinished.get_mut(id.key)?;
@@ -88,8 +88,8 @@ impl Tasks {
     }
 }
 
-/// Weak, because tasks hold their platform: a world that is dropped half-way
-/// drops its tasks with it, as a reset needs.
+/// The port that starts tasks. It is weak because tasks hold their platform: a
+/// dropped world drops its tasks, which a reset relies on.
 pub(super) struct Spawner {
     pub(super) tasks: Weak<Tasks>,
     pub(super) shared: Arc<Shared>,

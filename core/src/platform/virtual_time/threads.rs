@@ -1,7 +1,7 @@
-//! Simulated threads, on simulated cores that they share.
+//! Simulated threads on shared simulated cores.
 //!
-//! The loop has a core of its own: what it does is not slowed down by threads, nor
-//! are they by it. They also go on while it is held.
+//! The loop has its own core, so threads and loop do not slow each other down.
+//! Threads keep running while the loop is blocked.
 
 use super::timers::{Shared, deferred_waker};
 use crate::{
@@ -14,17 +14,17 @@ use std::{
     time::Duration,
 };
 
-/// How many cores the threads of a simulated world share.
+/// The number of cores that the threads of a simulated world share.
 pub const SIMULATED_CORES: usize = 4;
 
-/// How much longer a job takes on a thread than on the loop: it has to be handed
-/// there, and its result back. As natively, where nothing else wakes the thread.
+/// The extra time a job takes on a thread, for sending the job there and the result
+/// back. It matches native threads that have to be woken.
 pub const HANDOFF: Duration = Duration::from_micros(10);
 
-/// What is lost, in thousandths, where threads have to take turns on a core.
+/// The overhead of threads that take turns on a core, in thousandths.
 const SWITCH_OVERHEAD: u32 = 20;
 
-/// The jobs under way, and since when their rest is what it is.
+/// The cores that all threads of a world share.
 #[derive(Default)]
 pub(super) struct SharedCores {
     running: Mutex<RunningJobs>,
@@ -32,14 +32,17 @@ pub(super) struct SharedCores {
 
 #[derive(Default)]
 struct RunningJobs {
+    /// Thread, job and remaining work.
     jobs: Vec<(u32, RunningJob, Duration)>,
+    /// The time at which the remaining work was last updated.
     since: Duration,
+    /// Threads started so far.
     started: u32,
-    /// When the world will look after them next.
+    /// The time of the next scheduled wake-up.
     wakeup_at: Option<Duration>,
-    /// The world is gone.
+    /// The world was dropped.
     has_ended: bool,
-    /// The last result, and of which job: many are alike.
+    /// The last job and its result, cached because many jobs are equal.
     last: Option<(Job, u64)>,
 }
 
@@ -48,8 +51,7 @@ impl SharedCores {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets all of them go on up to the loop's time `until`, each ending at its
-    /// own.
+    /// Runs all jobs up to the loop time `until`. Each ends at its own time.
     pub(super) fn run_until(&self, shared: &Arc<Shared>, until: Duration) {
         loop {
             let next = self.lock().next_at();
@@ -63,24 +65,24 @@ impl SharedCores {
         }
     }
 
-    /// Nothing of them goes on.
+    /// Drops all jobs.
     pub(super) fn end(&self) {
         let mut running = self.lock();
         running.has_ended = true;
         let jobs = mem::take(&mut running.jobs);
-        // What waits for them is dropped with them.
+        // Dropped outside the lock, together with the jobs queued behind them.
         drop(running);
         drop(jobs);
     }
 
     fn begin(&self, shared: &Arc<Shared>, thread: u32, job: QueuedJob) {
-        // What is due may not be over yet.
+        // Jobs that are due may not have been ended yet.
         self.finish_due(shared);
         self.start_next(thread, Some(job));
         self.schedule_wakeup(shared);
     }
 
-    /// Ends what has come to its end by now, or was cancelled.
+    /// Ends the jobs that are complete or cancelled.
     fn finish_due(&self, shared: &Arc<Shared>) {
         let now = shared.state().now;
         let mut running = self.lock();
@@ -99,7 +101,7 @@ impl SharedCores {
         self.schedule_wakeup(shared);
     }
 
-    /// A thread takes what there is.
+    /// Starts the next job on a thread, skipping cancelled ones.
     fn start_next(&self, thread: u32, job: Option<QueuedJob>) {
         let mut next = job;
         while let Some(job) = next {
@@ -113,7 +115,7 @@ impl SharedCores {
         }
     }
 
-    /// Has the world come back when the next is over, unless it will anyway.
+    /// Schedules a wake-up for the end of the next job, unless one is already set.
     fn schedule_wakeup(&self, shared: &Arc<Shared>) {
         let now = shared.state().now;
         let mut running = self.lock();
@@ -145,7 +147,7 @@ impl SharedCores {
 }
 
 impl RunningJobs {
-    /// The time is `now`: each has come nearer to its end.
+    /// Advances all jobs to the time `now`.
     fn advance_to(&mut self, now: Duration) {
         let passed = now.saturating_sub(self.since);
         let slowness = self.slowness();
@@ -155,17 +157,17 @@ impl RunningJobs {
         self.since = self.since.max(now);
     }
 
-    /// When the first of them comes to its end.
+    /// Returns the time at which the next job completes.
     fn next_at(&self) -> Option<Duration> {
         let rest = self.jobs.iter().map(|(_, _, rest)| *rest).min()?;
-        // Rounded up: at that time nothing is left of it.
-        // What takes longer than can be said is looked after again before it is over.
+        // Rounded up, so that the job is complete by then. A duration too long for
+        // 64 bits wakes early and is scheduled again.
         let rest = u64::try_from(rest.as_nanos()).unwrap_or(u64::MAX);
         let left = rest.saturating_mul(self.slowness().into()).div_ceil(1_000);
         Some(self.since.saturating_add(Duration::from_nanos(left)))
     }
 
-    /// How long a job takes, in thousandths of what it would alone.
+    /// Returns the slowdown of each job by the others, in thousandths.
     fn slowness(&self) -> u32 {
         let (jobs, cores) = (self.jobs.len(), SIMULATED_CORES);
         if jobs <= cores {
@@ -176,7 +178,7 @@ impl RunningJobs {
     }
 }
 
-/// The port of a simulated world.
+/// The port for CPU work of a simulated world.
 pub(super) struct SimulatedCompute(pub(super) Arc<Shared>);
 
 impl Compute for SimulatedCompute {
@@ -202,7 +204,7 @@ impl Compute for SimulatedCompute {
     }
 }
 
-/// Weak, as all that a world's tasks may hold.
+/// Threads of a simulated world. They are weak because tasks hold them.
 struct SimulatedThreads {
     shared: Weak<Shared>,
     first: u32,

@@ -1,4 +1,4 @@
-//! The clock of a simulated world, and who waits for it.
+//! The clock and timers of a simulated world.
 
 #[cfg(feature = "compute")]
 use super::threads::SharedCores;
@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-/// What timers and wakers reach: they are `Send`, as their traits ask.
+/// The state shared with timers and wakers, which must be `Send`.
 #[derive(Default)]
 pub(super) struct Shared {
     state: Mutex<State>,
@@ -26,9 +26,9 @@ pub(super) struct Shared {
 pub(super) struct State {
     pub(super) now: Duration,
     pub(super) ready: VecDeque<TaskId>,
-    /// By deadline, then by the order in which they were set. Most are set for
-    /// later than the others or go off next, and so are added or taken at an
-    /// end; a tree would be a sixth of what the page downloads of this crate.
+    /// Timers by deadline, then by the order they were set. Most are added or
+    /// removed at one end. A tree would make up a sixth of this crate's part of the
+    /// page download.
     pub(super) timers: VecDeque<(TimerKey, Waker)>,
     next_timer: u64,
 }
@@ -36,7 +36,7 @@ pub(super) struct State {
 pub(super) type TimerKey = (Duration, u64);
 
 impl State {
-    /// When there is something to do: `None` if never.
+    /// Returns the time of the next step, or `None` if there is none.
     #[cfg(feature = "processes")]
     pub(super) fn next_at(&self) -> Option<Duration> {
         if !self.ready.is_empty() {
@@ -47,7 +47,7 @@ impl State {
         Some(self.now.max(*deadline))
     }
 
-    /// Wakes somebody at a time, whoever waits then.
+    /// Wakes `waker` at the given time.
     #[cfg(any(feature = "processes", feature = "compute"))]
     pub(super) fn wake_at(&mut self, at: Duration, waker: Waker) {
         let key = (at, self.next_timer);
@@ -55,21 +55,22 @@ impl State {
         self.set(key, waker);
     }
 
-    /// Sets a timer, or another waker for one that is set: answers the old.
+    /// Sets a timer, or replaces the waker of an existing one and returns the old
+    /// waker.
     fn set(&mut self, key: TimerKey, waker: Waker) -> Option<Waker> {
         match self.position_of(key) {
-            Ok(place) => Some(std::mem::replace(&mut self.timers[place].1, waker)),
-            Err(place) => {
-                self.timers.insert(place, (key, waker));
+            Ok(index) => Some(std::mem::replace(&mut self.timers[index].1, waker)),
+            Err(index) => {
+                self.timers.insert(index, (key, waker));
                 None
             }
         }
     }
 
-    /// Forgets a timer, if it is set.
+    /// Removes a timer if it is set and returns its waker.
     fn unset(&mut self, key: TimerKey) -> Option<Waker> {
-        let place = self.position_of(key).ok()?;
-        self.timers.remove(place).map(|(_, waker)| waker)
+        let index = self.position_of(key).ok()?;
+        self.timers.remove(index).map(|(_, waker)| waker)
     }
 
     fn position_of(&self, key: TimerKey) -> Result<usize, usize> {
@@ -78,7 +79,7 @@ impl State {
 }
 
 impl Shared {
-    /// Holds the loop, while threads go on.
+    /// Blocks the loop while threads keep running.
     pub(super) fn block_loop(self: &Arc<Self>, duration: Duration) {
         let until = self.state().now.saturating_add(duration);
         #[cfg(feature = "compute")]
@@ -102,7 +103,7 @@ impl Clock for VirtualTimer {
 impl Timer for VirtualTimer {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         let mut state = self.0.state();
-        // "For ever" is a duration too, and must not overflow.
+        // `Duration::MAX` must not overflow.
         let key = (state.now.saturating_add(duration), state.next_timer);
         state.next_timer += 1;
         Box::pin(Sleep {
@@ -117,8 +118,8 @@ impl Timer for VirtualTimer {
     }
 }
 
-/// Waits at least once, even for a moment that has passed: others get a turn,
-/// as they do in the tab and natively.
+/// A sleep that yields at least once, even if its deadline has passed, so that other
+/// tasks run as they do in the tab and natively.
 struct Sleep {
     key: TimerKey,
     waited: bool,
@@ -130,8 +131,8 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let waited = std::mem::replace(&mut self.waited, true);
-        // Wakers are cloned and dropped outside the lock: they are the
-        // caller's code, which may itself use a timer.
+        // Wakers are cloned and dropped outside the lock, because they are the
+        // caller's code and may use a timer themselves.
         let waker = context.waker().clone();
         let mut state = self.shared.state();
         if waited && state.now >= self.key.0 {
@@ -151,7 +152,7 @@ impl Drop for Sleep {
     }
 }
 
-/// What is to be done at a time, in the shape in which a timer keeps it.
+/// Wraps a callback as a waker, so that a timer can run it.
 #[cfg(any(feature = "processes", feature = "compute"))]
 pub(super) fn deferred_waker(action: impl FnOnce() + Send + 'static) -> Waker {
     Waker::from(Arc::new(DeferredCall(Mutex::new(Some(Box::new(action))))))

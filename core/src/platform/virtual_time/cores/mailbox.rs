@@ -1,13 +1,13 @@
-//! What goes between a simulated process and its parent, each thing dated.
+//! Timed messages between a simulated process and its parent.
 
 use super::{MESSAGE_DELAY, PROCESS_START, Shared};
 use crate::platform::{Exit, ProcessEvent, virtual_time::timers::deferred_waker};
 use futures::channel::mpsc::UnboundedSender;
 use std::{cell::RefCell, sync::Arc, time::Duration};
 
-/// The post between a process and its parent. Times are the loop's.
+/// The messages between a process and its parent. Times are those of the loop.
 pub(super) struct Mailbox {
-    /// When the process begins.
+    /// The time at which the process begins.
     begins: Duration,
     parent: Arc<Shared>,
     process: Arc<Shared>,
@@ -15,14 +15,14 @@ pub(super) struct Mailbox {
     lifecycle: RefCell<Lifecycle>,
 }
 
-/// How a process ends.
+/// The end of a process.
 #[derive(Default)]
 struct Lifecycle {
-    /// When it was killed. Its turn at that moment may be still to come.
+    /// The time of the kill. The process may still have steps before it.
     killed_at: Option<Duration>,
-    /// When it came to its end, by its program or by a bug.
+    /// The time at which the program completed or crashed.
     exited_at: Option<Duration>,
-    /// Nothing of it runs any more.
+    /// No code of the process runs any more.
     has_ended: bool,
 }
 
@@ -41,28 +41,28 @@ impl Mailbox {
         }
     }
 
-    /// The loop's time when the process's clock shows `at`.
+    /// Converts a time of the process's clock to the loop's time.
     pub(super) fn to_loop_time(&self, at: Duration) -> Duration {
         self.begins.saturating_add(at)
     }
 
-    /// Does something in the process when a message sent now arrives.
+    /// Runs `action` in the process when a message sent now arrives.
     pub(super) fn to_process(&self, action: impl FnOnce() + Send + 'static) {
         let sent = self.parent.state().now;
         let at = sent.saturating_add(MESSAGE_DELAY);
-        // What comes before the process has begun is there when it does.
+        // A message that arrives before the process begins is there when it does.
         let at = at.saturating_sub(self.begins);
         self.process.state().wake_at(at, deferred_waker(action));
     }
 
-    /// Tells the parent something, unless the process has ended.
+    /// Sends an event to the parent, unless the process has ended.
     pub(super) fn to_parent(&self, event: ProcessEvent) {
         if !self.has_ended() {
             self.deliver(event, self.now());
         }
     }
 
-    /// The process ends by itself.
+    /// Ends the process from inside and reports why.
     pub(super) fn exit(&self, exit: Exit) {
         if self.has_ended() {
             return;
@@ -73,7 +73,7 @@ impl Mailbox {
         self.deliver(ProcessEvent::Exited(exit), now);
     }
 
-    /// The parent ends the process, now.
+    /// Kills the process now, from the parent.
     pub(super) fn kill(&self) {
         let now = self.parent.state().now;
         let mut lifecycle = self.lifecycle.borrow_mut();
@@ -84,40 +84,40 @@ impl Mailbox {
         self.deliver(ProcessEvent::Exited(Exit::Killed), now);
     }
 
-    /// When it was killed, if it was.
+    /// Returns the time of the kill, if there was one.
     pub(super) fn killed_at(&self) -> Option<Duration> {
         self.lifecycle.borrow().killed_at
     }
 
-    /// Whether it was killed before it would do anything at `at`.
+    /// Returns whether the process was killed at or before `at`.
     pub(super) fn is_killed_by(&self, at: Duration) -> bool {
         self.killed_at().is_some_and(|killed| killed <= at)
     }
 
-    /// Nothing of it runs any more, and what it does as it is dropped is told
-    /// to nobody.
+    /// Ends the process. Events that it sends while it is dropped are discarded.
     pub(super) fn end(&self) {
         self.lifecycle.borrow_mut().has_ended = true;
     }
 
-    /// Whether nothing of it runs any more.
+    /// Returns whether the process has ended.
     pub(super) fn has_ended(&self) -> bool {
         self.lifecycle.borrow().has_ended
     }
 
-    /// Has the parent told at its time. What a process that is blocked does
-    /// after it was killed arrives after that it was killed, and is not read.
+    /// Delivers an event to the parent one message delay after `sent`. Events that
+    /// a blocked process sends after its kill arrive after the exit and are not
+    /// read.
     fn deliver(&self, event: ProcessEvent, sent: Duration) {
         let events = self.events.clone();
         let action = move || {
-            // Nobody reads if the handle was dropped.
+            // Fails if the handle was dropped.
             let _ = events.unbounded_send(event);
         };
         let at = sent.saturating_add(MESSAGE_DELAY);
         self.parent.state().wake_at(at, deferred_waker(action));
     }
 
-    /// What the process's clock shows, as the loop's time.
+    /// Returns the process's current time as loop time.
     fn now(&self) -> Duration {
         let now = self.process.state().now;
         self.to_loop_time(now)
