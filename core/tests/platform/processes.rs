@@ -81,17 +81,17 @@ fn blocked_process_delays_no_other() {
         let [slow, quick] = [(); 2].map(|()| platform.start(&BUSY));
         slow.send("100");
         quick.send("1");
-        let begun = PROCESS_START + MESSAGE_DELAY;
+        let start = PROCESS_START + MESSAGE_DELAY;
         assert_eq!(quick.next().await, message("1000"));
-        assert_eq!(platform.now(), begun + ms(1));
+        assert_eq!(platform.now(), start + ms(1));
         platform.sleep(ms(50)).await;
-        assert_eq!(platform.now(), begun + ms(51), "the loop is not delayed");
+        assert_eq!(platform.now(), start + ms(51), "the loop is not delayed");
         // Handled once it is free.
         slow.send("2");
         assert_eq!(slow.next().await, message("100000"));
-        assert_eq!(platform.now(), begun + ms(100));
+        assert_eq!(platform.now(), start + ms(100));
         assert_eq!(slow.next().await, message("102000"));
-        assert_eq!(platform.now(), begun + ms(102));
+        assert_eq!(platform.now(), start + ms(102));
     })
     .unwrap();
 }
